@@ -1,0 +1,1 @@
+"""Tables in, checked; the cut in time; labels; splits; a synthetic world with known truth."""

@@ -1,0 +1,72 @@
+"""Every error that leadscore raises on purpose, and the exit code that each one means.
+
+LeadScoreError
+├── InputError      exit 2   the input or the project file is wrong
+├── GateError       exit 3   refused by a gate: leaks, promotion
+└── OutsideError    exit 4   the outside failed (CRM, registry, disk); the work can be resumed
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LeadScoreError(Exception):
+    """Base of the tree: one line for a person, one exit code for a machine."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(LeadScoreError):
+    """The input or the project file is wrong: file, row, column, cause and cure in one line.
+
+    >>> print(InputError("is empty", file="leads.csv", cure="export it again"))
+    leads.csv: is empty; export it again
+    >>> print(InputError("is no number: 'x'", file="leads.csv", row=7, column="amount"))
+    leads.csv, row 7, column amount: is no number: 'x'
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        cause: str,
+        *,
+        file: str | None = None,
+        row: int | None = None,
+        column: str | None = None,
+        cure: str | None = None,
+    ) -> None:
+        self.cause, self.file, self.row, self.column, self.cure = cause, file, row, column, cure
+        places = (
+            file,
+            None if row is None else f"row {row}",
+            None if column is None else f"column {column}",
+        )
+        where = ", ".join(place for place in places if place)
+        text = f"{where}: {cause}" if where else cause
+        super().__init__(_one_line(f"{text}; {cure}" if cure else text))
+
+
+class GateError(LeadScoreError):
+    """A gate refused: a structural leak, a model that does not beat its baselines."""
+
+    exit_code = 3
+
+    def __init__(self, cause: str, *, cure: str | None = None) -> None:
+        super().__init__(_one_line(f"{cause}; {cure}" if cure else cause))
+
+
+class OutsideError(LeadScoreError):
+    """Something outside failed: the CRM, the registry, the disk. The work can be resumed."""
+
+    exit_code = 4
+
+    def __init__(self, cause: str, *, cure: str | None = None) -> None:
+        super().__init__(_one_line(f"{cause}; {cure}" if cure else cause))
+
+
+def _one_line(text: str) -> str:
+    """Fold white space and cut at 600 characters: an error is one line whatever was in the data."""
+    folded = " ".join(text.split())
+    return folded if len(folded) <= 600 else folded[:599] + "…"

@@ -1,0 +1,174 @@
+"""What leadscore knows of a CRM, as columns: leads, attributes with their clocks, events.
+
+`Tables` holds what may become a feature; `Outcomes` holds what became of the leads. They are read
+together and kept apart, so that nothing which builds features can reach a label.
+Row i of every per-lead array is lead i; leads are sorted by id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.clock import Micros
+
+Kind = Literal["number", "category"]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Field history of one attribute: (lead, at, value), sorted by (lead, at).
+
+    `offsets` is (n_leads + 1,); lead i owns rows offsets[i]:offsets[i + 1]. `old` and `new` are
+    float64 for numbers, object (str or None) for categories.
+    """
+
+    offsets: NDArray[np.int64]
+    at: Micros
+    old: NDArray[np.generic]
+    new: NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One declared column of leads or of a joined table, with the clock that makes it a feature.
+
+    Exactly one of three holds: fixed at creation (`known_at` and `changes` are None), dated
+    (`known_at`: int64 microseconds, NEVER where unknown), or replayed from `changes`.
+    `values` is float64 (NaN missing) for numbers, object (str or None) for categories.
+    """
+
+    name: str
+    kind: Kind
+    values: NDArray[np.generic]
+    known_at: Micros | None = None
+    changes: Changes | None = None
+    family: Literal["fit", "engagement", "qualification", "context"] = "fit"
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """All event sources as one set of columns, sorted by (lead, at), ties in source order.
+
+    `offsets` is (n_leads + 1,). Codes index the `…_names`; -1 means none. `direction` is -1
+    unknown, 0 inbound (the lead acts), 1 outbound (sales acts). `recorded_at` is None where no
+    source has a second clock, else it equals `at` for events of sources without one.
+    """
+
+    offsets: NDArray[np.int64]
+    at: Micros
+    recorded_at: Micros | None
+    type: NDArray[np.int16]
+    channel: NDArray[np.int16]
+    campaign: NDArray[np.int32]
+    person: NDArray[np.int32]
+    direction: NDArray[np.int8]
+    value: NDArray[np.float32]
+    type_names: tuple[str, ...]
+    channel_names: tuple[str, ...]
+    campaign_names: tuple[str, ...]
+    person_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Count the events."""
+        return len(self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Everything that may be known of the leads; no label in it.
+
+    `created_at` is None in static mode. `account` holds codes, -1 for none. `display` holds what
+    a report shows and no feature reads: name, owner, channel, email, title, value, where declared
+    (object columns, `value` float64), one row per lead.
+    """
+
+    lead_ids: NDArray[np.object_]
+    created_at: Micros | None
+    recorded_at: Micros | None
+    account: NDArray[np.int64]
+    attributes: tuple[Attribute, ...]
+    events: Events
+    display: pd.DataFrame
+    observed_until: int
+    timezone: str = "UTC"
+
+    def __len__(self) -> int:
+        """Count the leads."""
+        return len(self.lead_ids)
+
+    def attribute(self, name: str) -> Attribute:
+        """Find an attribute by name; KeyError where there is none."""
+        for attribute in self.attributes:
+            if attribute.name == name:
+                return attribute
+        raise KeyError(name)
+
+    def as_of(self, t: int) -> Tables:
+        """Cut at `t` microseconds: keep exactly what was known strictly before it.
+
+        Leads created at or after `t` stay as rows (row numbers are identities) but lose
+        everything that was known of them; `created_at == t` itself is knowledge.
+        """
+        from data.asof import cut_attribute, cut_events  # the cut has a room of its own
+
+        return replace(
+            self,
+            attributes=tuple(cut_attribute(attribute, t, self) for attribute in self.attributes),
+            events=cut_events(self.events, t),
+            observed_until=min(self.observed_until, t),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What became of each lead: microseconds, NEVER where it did not happen.
+
+    In static mode `converted_at` is 0 for converted leads and NEVER for the others, and no
+    disqualification is known.
+    """
+
+    converted_at: Micros
+    disqualified_at: Micros
+    observed_until: int
+    recorded_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """(lead row, as_of) pairs: the rows of every feature matrix, sorted by (lead, as_of)."""
+
+    lead: NDArray[np.int64]
+    as_of: Micros
+
+    def __len__(self) -> int:
+        """Count the snapshots."""
+        return len(self.lead)
+
+    def take(self, rows: NDArray[np.generic]) -> Snapshots:
+        """Pick rows by position or mask."""
+        return Snapshots(self.lead[rows], self.as_of[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSnapshots:
+    """Mature snapshots with their labels; `closes_at` is when the label window closed."""
+
+    snapshots: Snapshots
+    y: NDArray[np.int8]
+    closes_at: Micros
+    order: NDArray[np.int64]  # position in time (as_of, or the declared order in static mode)
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.y)
+
+    def take(self, rows: NDArray[np.generic]) -> LabelledSnapshots:
+        """Pick rows by position or mask."""
+        return LabelledSnapshots(
+            self.snapshots.take(rows), self.y[rows], self.closes_at[rows], self.order[rows]
+        )

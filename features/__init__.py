@@ -1,0 +1,1 @@
+"""(Tables, snapshots) -> feature frame: the catalogue and the event kernel."""

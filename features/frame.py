@@ -1,0 +1,85 @@
+"""The feature frame: named float32 numbers and category strings for each (lead, as_of), no label."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.tables import Snapshots
+
+Family = Literal["fit", "engagement", "qualification", "context"]
+FAMILIES: tuple[Family, ...] = ("fit", "engagement", "qualification", "context")
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One column of the frame: what it is called, what it means, to which factor it belongs.
+
+    `template` names the sentence that says it in words (`serving` translates it): for instance
+    "count_window" with `params` {"event": "pricing_page", "days": 7}. `monotone` is +1 or -1
+    only where the direction is certain.
+    """
+
+    name: str
+    kind: Literal["number", "category"]
+    family: Family
+    factor: str
+    label: str
+    template: str
+    params: dict[str, str | int | float]
+    unit: str = ""
+    monotone: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The columns of a frame in order, numbers first, then categories."""
+
+    features: tuple[Feature, ...]
+
+    @property
+    def numbers(self) -> tuple[Feature, ...]:
+        """The number columns in matrix order."""
+        return tuple(feature for feature in self.features if feature.kind == "number")
+
+    @property
+    def categories(self) -> tuple[Feature, ...]:
+        """The category columns in order."""
+        return tuple(feature for feature in self.features if feature.kind == "category")
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash names, kinds and definitions: two frames with one fingerprint mean the same."""
+        text = json.dumps([asdict(feature) for feature in self.features], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureFrame:
+    """What the builder returns: (n, n_numbers) float32 and one pandas Categorical per category.
+
+    Levels of a Categorical are the raw strings; a missing value has code -1.
+    """
+
+    snapshots: Snapshots
+    catalogue: Catalogue
+    numbers: NDArray[np.float32]
+    categories: tuple[pd.Categorical, ...]
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.snapshots)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Name the columns: float32 numbers (one block, not copied), then categoricals."""
+        names = [feature.name for feature in self.catalogue.numbers]
+        frame = pd.DataFrame(self.numbers, columns=pd.Index(names), copy=False)
+        for feature, values in zip(self.catalogue.categories, self.categories, strict=True):
+            frame[feature.name] = values
+        return frame

@@ -1,0 +1,1 @@
+"""Feature frame -> margin -> probability -> score -> contributions -> reasons; the artifact."""

@@ -1,0 +1,1 @@
+"""Batch scoring, write-back, reports, HTTP and the command line."""

@@ -1,0 +1,1 @@
+"""The training run, the leak audit, evaluation, the registry and monitoring."""
