@@ -8,15 +8,25 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from data.clock import parse_duration
+from data.expressions import checked
 
 OneOrMany = Annotated[
     tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
 ]
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 """A length of time in microseconds; written "90d", "12h", "30min", "45s"."""
+Rule = Annotated[str, AfterValidator(checked)]
+"""A condition in the safe expression language of data.expressions."""
 
 
 class Section(BaseModel):
@@ -30,7 +40,7 @@ class Source(Section):
 
     source: str
     query: str | None = None
-    where: str | None = None  # a filter in the safe expression language
+    where: Rule | None = None  # a filter in the safe expression language
     date_format: str | None = None
     delimiter: str | None = None
     encoding: str = "utf-8"
@@ -129,7 +139,7 @@ class ConversionSection(Section):
     query: str | None = None
     lead: str | None = None
     at: str | None = None
-    where: str | None = None
+    where: Rule | None = None
     date_format: str | None = None
     horizon: Duration | None = None
     horizon_from: Literal["as_of", "created"] = "as_of"
@@ -166,7 +176,7 @@ class ScoreSection(Section):
 class Criterion(Section):
     """One weighted criterion of the ideal customer profile."""
 
-    when: str
+    when: Rule
     weight: float = 1.0
     label: str | None = None
 
@@ -175,7 +185,7 @@ class Stage(Section):
     """A stage of the funnel with criteria that marketing and sales share."""
 
     name: str
-    when: str = "true"
+    when: Rule = "true"
     label: str | None = None
     content: tuple[str, ...] = ()  # what to send or do at this stage
     next_step: str | None = None
@@ -185,7 +195,7 @@ class DisqualifyRule(Section):
     """A rule that takes a lead out, with its stated reason; shown as a rule, never as a reason."""
 
     reason: str
-    when: str
+    when: Rule
 
 
 class BantSection(Section):
@@ -204,6 +214,9 @@ class QualificationSection(Section):
     icp: tuple[Criterion, ...] = ()
     bant: BantSection = BantSection()
     disqualify: tuple[DisqualifyRule, ...] = ()
+    levels: dict[
+        str, dict[str, Rule]
+    ] = {}  # interest = {high = "…", low = "true"}: first that holds
     definition: str | None = None  # what an opportunity is here, in words, printed in the report
 
 
