@@ -1,0 +1,1313 @@
+"""The apply side of a model, whole and alone: feature frame -> margin, probability, score, reasons.
+
+This file imports nothing of ours. A copy of it travels in every artifact, beside LightGBM texts
+and JSON, so that a program that knows nothing of leadscore can load several versions at once.
+The fitting side imports it too: what is learned and what is applied cannot drift apart.
+
+Parts (JSON): `features`, `encoders`, `linear`, `forest`, `offset`, `calibration`, `card`,
+`intervals`, `reference`, `meta`. Sections below: frame, encoders, linear part, calibration and
+card, LightGBM text, look-up tables, kernels, the scorer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numba
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Parts = Mapping[str, Any]
+
+LOG = logging.getLogger("leadscore.predictor")
+FORMAT = 1
+PAIR = "\u001f"  # joins the two values of a pair encoding
+
+
+class PredictorError(ValueError):
+    """The artifact or the frame is not what the model needs; one line that names it."""
+
+
+# --- what comes out ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One value per row: margin in log-odds, probability with interval, score 0..100, band."""
+
+    margin: Floats
+    probability: Floats
+    low: Floats
+    high: Floats
+    score_exact: Floats  # before clipping and rounding
+    score: NDArray[np.int64]  # what is shown
+    band: NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class Contributions:
+    """Log-odds: values is (n, len(names)); margin = base + values.sum(axis=1)."""
+
+    names: tuple[str, ...]
+    values: Floats
+    base: float
+    margin: Floats
+
+
+# --- frame ---------------------------------------------------------------------------------------
+
+
+def check_frame(frame: pd.DataFrame, features: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a frame that lacks a column or has one of the wrong kind; extra columns are ignored.
+
+    Raises PredictorError that names every missing column, or the first one of the wrong kind.
+    """
+    duplicated = frame.columns[frame.columns.duplicated()]
+    names = [str(feature["name"]) for feature in features]
+    wanted = set(names)
+    twice = [str(name) for name in duplicated if name in wanted]
+    if twice:
+        raise PredictorError(f"columns given twice: {', '.join(twice)}")
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise PredictorError(
+            f"{len(missing)} of the {len(names)} columns that the model needs are missing: "
+            + ", ".join(missing[:12])
+        )
+    for feature in features:
+        dtype = frame[feature["name"]].dtype
+        numeric = pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)
+        if feature["kind"] == "number" and not numeric:
+            raise PredictorError(f"column {feature['name']}: expected numbers, found {dtype}")
+        if feature["kind"] == "category" and not _holds_words(dtype):
+            raise PredictorError(f"column {feature['name']}: expected categories, found {dtype}")
+
+
+def _holds_words(dtype: object) -> bool:
+    categorical = isinstance(dtype, pd.CategoricalDtype)
+    return categorical or pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype)
+
+
+def number_column(frame: pd.DataFrame, name: str) -> Floats:
+    """Read a number column as float64; missing is NaN."""
+    return frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def category_keys(
+    frame: pd.DataFrame, sources: Sequence[str]
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Code one category column, or a pair of them: (codes (n,), keys); -1 is missing.
+
+    The key of a pair is `a + U+001F + b`; a pair is missing where either value is.
+    """
+    codes, keys = _column_keys(frame, sources[0])
+    if len(sources) == 1:
+        return codes, keys
+    second, second_keys = _column_keys(frame, sources[1])
+    gone = (codes < 0) | (second < 0)
+    joint = np.where(gone, -1, codes * max(len(second_keys), 1) + second)
+    values, inverse = np.unique(joint, return_inverse=True)
+    there = values >= 0
+    new = np.cumsum(there) - 1
+    width = max(len(second_keys), 1)
+    pairs = [keys[v // width] + PAIR + second_keys[v % width] for v in values[there].tolist()]
+    return np.where(there, new, -1)[inverse].astype(np.int64), pairs
+
+
+def _column_keys(frame: pd.DataFrame, name: str) -> tuple[NDArray[np.int64], list[str]]:
+    column = frame[name]
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        values = cast("pd.Categorical", column.array)
+        return values.codes.astype(np.int64), [str(level) for level in values.categories]
+    codes, levels = pd.factorize(column, use_na_sentinel=True)
+    return np.asarray(codes, np.int64), [str(level) for level in levels]
+
+
+def _look_up(codes: NDArray[np.int64], values: Floats, missing: float) -> Floats:
+    """Take values[codes], `missing` where the code is -1."""
+    return cast("Floats", np.append(values, missing)[codes])
+
+
+# --- encoders ------------------------------------------------------------------------------------
+
+
+def encode(frame: pd.DataFrame, encoder: Mapping[str, Any]) -> Floats:
+    """Make one design column, (n,) float64.
+
+    `number`: the column itself. `codes`: position in `levels`, len(levels) where unseen, NaN where
+    missing. `target`, `count`: the learned value of the level or pair, `default` where unseen.
+    """
+    kind = encoder["kind"]
+    if kind == "number":
+        return number_column(frame, encoder["source"])
+    if kind == "codes":
+        position = {level: float(i) for i, level in enumerate(encoder["levels"])}
+        codes, keys = category_keys(frame, [encoder["source"]])
+        unseen = float(len(position))
+        return _look_up(codes, np.array([position.get(key, unseen) for key in keys]), np.nan)
+    if kind in ("target", "count"):
+        codes, keys = category_keys(frame, encoder["sources"])
+        learned, default = encoder["values"], float(encoder["default"])
+        values = np.array([float(learned.get(key, default)) for key in keys])
+        return _look_up(codes, values, float(encoder["missing"]))
+    raise PredictorError(f"unknown encoder kind {kind!r} of {encoder.get('name')!r}")
+
+
+def design_matrix(frame: pd.DataFrame, encoders: Sequence[Mapping[str, Any]]) -> Floats:
+    """Encode every design column: (n, n_columns) float64, columns contiguous."""
+    matrix = np.empty((len(frame), len(encoders)), np.float64, order="F")
+    for j, encoder in enumerate(encoders):
+        matrix[:, j] = encode(frame, encoder)
+    return matrix
+
+
+def sources_of(encoder: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the frame columns from which a design column is made."""
+    return tuple(encoder["sources"]) if "sources" in encoder else (encoder["source"],)
+
+
+# --- linear part ---------------------------------------------------------------------------------
+
+
+def linear_term(frame: pd.DataFrame, term: Mapping[str, Any]) -> Floats:
+    """Compute one term of the linear part, (n,) log-odds.
+
+    number: coef * (clip(transform(x), low, high) - center) / scale, and `missing` (log-odds) where
+    x is missing; log1p is sign(x) * log(1 + |x|). levels: coefs[level], `other`, `missing`.
+    """
+    if term["kind"] == "number":
+        x = number_column(frame, term["source"])
+        if term.get("transform", "identity") == "log1p":
+            x = np.sign(x) * np.log1p(np.abs(x))
+        x = np.clip(x, _or(term.get("low"), -np.inf), _or(term.get("high"), np.inf))
+        value = float(term["coef"]) * ((x - float(term["center"])) / float(term["scale"]))
+        return np.where(np.isnan(value), float(term["missing"]), value)
+    if term["kind"] == "levels":
+        codes, keys = category_keys(frame, [term["source"]])
+        coefs, other = term["coefs"], float(term["other"])
+        values = np.array([float(coefs.get(key, other)) for key in keys])
+        return _look_up(codes, values, float(term["missing"]))
+    raise PredictorError(f"unknown term kind {term['kind']!r} of {term.get('source')!r}")
+
+
+def _or(value: object, otherwise: float) -> float:
+    return otherwise if value is None else float(cast("float", value))
+
+
+# --- calibration and score card ------------------------------------------------------------------
+
+
+def sigmoid(x: Floats) -> Floats:
+    """Turn log-odds into a probability without overflow."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0, e) / (1.0 + e)
+
+
+def logit(p: Floats | float) -> Floats:
+    """Turn a probability into log-odds; 0 and 1 are moved in by 1e-15."""
+    q = np.clip(np.asarray(p, np.float64), 1e-15, 1 - 1e-15)
+    return np.log(q) - np.log1p(-q)
+
+
+def calibrated_log_odds(calibration: Mapping[str, Any], margin: Floats) -> Floats:
+    """Map margins to calibrated log-odds, strictly increasing.
+
+    identity · intercept {intercept} · logistic {slope, intercept} · beta {a, b, c}: log-odds
+    a ln s - b ln(1 - s) + c with s = sigmoid(margin) (Kull, Silva Filho and Flach 2017) · blend
+    {weight, first, second}: weight * first + (1 - weight) * second in probability · points
+    {margins, probabilities}: straight lines between, flat outside, only inside a blend.
+    """
+    m = np.asarray(margin, np.float64)
+    kind = calibration.get("kind", "identity")
+    if kind == "identity":
+        return m
+    if kind == "intercept":
+        return m + float(calibration["intercept"])
+    if kind == "logistic":
+        return float(calibration["slope"]) * m + float(calibration["intercept"])
+    if kind == "beta":
+        a, b, c = (float(calibration[key]) for key in "abc")
+        return -a * np.logaddexp(0.0, -m) + b * np.logaddexp(0.0, m) + c
+    return logit(calibrate(calibration, m))
+
+
+def calibrate(calibration: Mapping[str, Any], margin: Floats) -> Floats:
+    """Map margins to probabilities; see `calibrated_log_odds` for the kinds."""
+    m = np.asarray(margin, np.float64)
+    kind = calibration.get("kind", "identity")
+    if kind == "blend":
+        weight = float(calibration["weight"])
+        first, second = (calibrate(calibration[key], m) for key in ("first", "second"))
+        return weight * first + (1.0 - weight) * second
+    if kind == "points":
+        return np.interp(m, calibration["margins"], calibration["probabilities"])
+    if kind not in ("identity", "intercept", "logistic", "beta"):
+        raise PredictorError(f"unknown calibration kind {kind!r}")
+    return sigmoid(calibrated_log_odds(calibration, m))
+
+
+def bends(calibration: Mapping[str, Any]) -> bool:
+    """Say whether calibrated log-odds are something else than a straight line of the margin."""
+    return calibration.get("kind", "identity") not in ("identity", "intercept", "logistic")
+
+
+def card_exact(card: Mapping[str, Any], log_odds: Floats) -> Floats:
+    """Place calibrated log-odds on the score card, before clipping and rounding."""
+    anchor = float(logit(float(card["anchor_probability"])))
+    per_unit = float(card["points_to_double"]) / math.log(2.0)
+    return float(card["anchor_score"]) + per_unit * (np.asarray(log_odds, np.float64) - anchor)
+
+
+def shown_score(exact: Floats) -> NDArray[np.int64]:
+    """Clip to 0..100 and round half up."""
+    return np.floor(np.clip(exact, 0.0, 100.0) + 0.5).astype(np.int64)
+
+
+def bands_of(card: Mapping[str, Any], score: NDArray[np.int64]) -> NDArray[np.object_]:
+    """Name the band of each shown score; below the lowest it is `below`, "D" where not given."""
+    band = np.full(len(score), str(card.get("below", "D")), object)
+    for name, least in sorted(card.get("bands", {}).items(), key=lambda item: float(item[1])):
+        band[score >= float(least)] = name
+    return band
+
+
+def interval(
+    intervals: Mapping[str, Any], margin: Floats, log_odds: Floats
+) -> tuple[Floats, Floats]:
+    """Bound the probability of each row.
+
+    offsets {at, low, high}: log-odds to add below and above, interpolated over the margin. Without
+    intervals both bounds are the probability itself.
+    """
+    if intervals.get("kind") != "offsets":
+        p = sigmoid(log_odds)
+        return p, p.copy()
+    at = intervals["at"]
+    low = np.minimum(np.interp(margin, at, intervals["low"]), 0.0)
+    high = np.maximum(np.interp(margin, at, intervals["high"]), 0.0)
+    return sigmoid(log_odds + low), sigmoid(log_odds + high)
+
+
+# --- LightGBM text -------------------------------------------------------------------------------
+
+LEAST_ZERO = float(np.float32(1e-35))  # LightGBM's kZeroThreshold
+GOES_LEFT, MISSING_LEFT, ZERO_RIGHT, ZERO_LEFT, IN_SET = range(5)  # kinds of decision
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """All trees of several LightGBM texts as flat arrays, in order.
+
+    Tree t owns nodes node_at[t]:node_at[t+1] and leaves leaf_at[t]:leaf_at[t+1]; `left`, `right`
+    are local: node j >= 0, leaf ~j < 0. `kind` is a decision above; `threshold` compares with
+    `<=`. A categorical node owns `set_bits` bits from word `set_at` (a zero word ends them).
+    Leaf values carry weight and averaging. Counts are training rows, the cover of TreeSHAP.
+    """
+
+    node_at: NDArray[np.int64]
+    leaf_at: NDArray[np.int64]
+    feature: NDArray[np.int32]
+    threshold: Floats
+    kind: NDArray[np.int8]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    node_count: Floats
+    set_at: NDArray[np.int64]
+    set_bits: NDArray[np.int64]
+    words: NDArray[np.uint32]
+    leaf_value: Floats
+    leaf_count: Floats
+    n_columns: int
+
+    @property
+    def n_trees(self) -> int:
+        """Count the trees."""
+        return len(self.node_at) - 1
+
+
+def read_forest(texts: Sequence[str], weight: float = 1.0) -> Forest:
+    """Read LightGBM texts as one forest, every leaf value times `weight`.
+
+    A text in averaged (random forest) mode counts with the mean of its trees. Raises PredictorError
+    on truncated or inconsistent text, linear trees and several classes: nothing is guessed.
+    """
+    trees: list[dict[str, NDArray[Any]]] = []
+    n_columns = 0
+    for number, text in enumerate(texts):
+        header, blocks = _split_text(text, number)
+        columns = int(header.get("max_feature_idx", "-1")) + 1
+        if int(header.get("num_class", "1")) != 1 or columns < 1:
+            raise PredictorError(f"forest {number}: expected one class and at least one column")
+        n_columns = max(n_columns, columns)
+        scale = weight / len(blocks) if "average_output" in header and blocks else weight
+        for index, block in enumerate(blocks):
+            place = f"forest {number}, tree {index}"
+            try:
+                trees.append(_read_tree(block, scale, columns, place))
+            except (KeyError, ValueError, IndexError, OverflowError) as error:
+                if isinstance(error, PredictorError):
+                    raise
+                raise PredictorError(f"{place}: damaged LightGBM text ({error})") from None
+    return _join_trees(trees, n_columns)
+
+
+def _split_text(text: str, number: int) -> tuple[dict[str, str], list[str]]:
+    """Cut one text into its header and its trees; refuse what is no whole model."""
+    if not text.startswith("tree\n") or "\nend of trees" not in text:
+        raise PredictorError(f"forest {number}: not a whole LightGBM text model")
+    body = text[: text.index("\nend of trees")]
+    first, *blocks = body.split("\nTree=")
+    header = dict(line.partition("=")[::2] for line in first.splitlines())
+    if len(header.get("tree_sizes", "").split()) != len(blocks):
+        raise PredictorError(f"forest {number}: the header promises another number of trees")
+    return header, blocks
+
+
+def _read_tree(block: str, scale: float, columns: int, place: str) -> dict[str, NDArray[Any]]:
+    """Parse one tree into local arrays; every index is checked, so that no walk can go astray."""
+    field = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
+    if field.get("is_linear", "0") != "0":
+        raise PredictorError(f"{place}: linear_tree models have no exact contributions")
+    leaves = int(field["num_leaves"])
+    if leaves < 1:
+        raise PredictorError(f"{place}: a tree without leaves")
+    values = _numbers(field["leaf_value"], np.float64, leaves) * scale
+    if not np.isfinite(values).all():
+        raise PredictorError(f"{place}: a leaf value is not finite")
+    nodes = leaves - 1
+    if nodes == 0:
+        return _constant_tree(values)
+    feature = _numbers(field["split_feature"], np.int32, nodes)
+    bits = _numbers(field["decision_type"], np.int32, nodes)
+    left = _numbers(field["left_child"], np.int32, nodes)
+    right = _numbers(field["right_child"], np.int32, nodes)
+    _check_shape(left, right, feature, columns, place)
+    threshold = _numbers(field["threshold"], np.float64, nodes)
+    kind, (set_at, set_bits, words) = _decisions(bits, threshold), _sets(field, bits, threshold)
+    return {
+        "feature": feature, "threshold": threshold, "kind": kind, "left": left, "right": right,
+        "node_count": _numbers(field["internal_count"], np.float64, nodes),
+        "set_at": set_at, "set_bits": set_bits, "words": words, "leaf_value": values,
+        "leaf_count": _numbers(field["leaf_count"], np.float64, leaves),
+    }  # fmt: skip
+
+
+def _numbers(text: str, dtype: Any, length: int) -> NDArray[Any]:
+    values = np.array(text.split(), dtype=np.float64 if dtype is np.float64 else np.int64)
+    if len(values) != length:
+        raise ValueError(f"expected {length} values, found {len(values)}")
+    return values.astype(dtype)
+
+
+def _constant_tree(values: Floats) -> dict[str, NDArray[Any]]:
+    none = {"feature": np.int32, "threshold": np.float64, "kind": np.int8, "left": np.int32,
+            "right": np.int32, "node_count": np.float64, "set_at": np.int64,
+            "set_bits": np.int64, "words": np.uint32}  # fmt: skip
+    tree: dict[str, NDArray[Any]] = {key: np.empty(0, dtype) for key, dtype in none.items()}
+    return tree | {"leaf_value": values, "leaf_count": np.ones(1)}
+
+
+def _check_shape(
+    left: NDArray[np.int32],
+    right: NDArray[np.int32],
+    feature: NDArray[np.int32],
+    columns: int,
+    place: str,
+) -> None:
+    """Every node but the root has one parent before it, every leaf has one: a tree, no cycles."""
+    nodes = len(left)
+    children = np.concatenate([left, right]).astype(np.int64)
+    parents = np.tile(np.arange(nodes), 2)
+    inner = children >= 0
+    whole = np.array_equal(np.sort(children[inner]), np.arange(1, nodes)) and np.array_equal(
+        np.sort(~children[~inner]), np.arange(nodes + 1)
+    )
+    if not whole or bool((children[inner] <= parents[inner]).any()):
+        raise PredictorError(f"{place}: the nodes are no tree")
+    if bool(((feature < 0) | (feature >= columns)).any()):
+        raise PredictorError(f"{place}: a split on a column that the model does not have")
+
+
+def _decisions(bits: NDArray[np.int32], threshold: Floats) -> NDArray[np.int8]:
+    """Turn decision_type bits (categorical 1, default left 2, missing type << 2) into kinds.
+
+    Missing type None reads NaN as 0, so NaN goes where 0 goes; type NaN sends it to the default
+    side; type Zero sends NaN and everything within 1e-35 of zero there.
+    """
+    default_left = (bits & 2) != 0
+    missing = (bits >> 2) & 3
+    nan_left = np.where(missing == 2, default_left, threshold >= 0)
+    kind = np.where(nan_left, MISSING_LEFT, GOES_LEFT)
+    kind = np.where(missing == 1, np.where(default_left, ZERO_LEFT, ZERO_RIGHT), kind)
+    return np.where((bits & 1) != 0, IN_SET, kind).astype(np.int8)
+
+
+def _sets(
+    field: Mapping[str, str], bits: NDArray[np.int32], threshold: Floats
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
+    """Lay out the bit sets of categorical nodes, each followed by one word of zeros."""
+    nodes = len(bits)
+    at, n_bits = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
+    chosen = np.flatnonzero(bits & 1)
+    if not len(chosen):
+        return at, n_bits, np.empty(0, np.uint32)
+    n_sets = int(field["num_cat"])
+    edges = _numbers(field["cat_boundaries"], np.int64, n_sets + 1)
+    words = _numbers(field["cat_threshold"], np.int64, int(edges[-1])).astype(np.uint32)
+    if edges[0] != 0 or bool((np.diff(edges) < 0).any()):
+        raise ValueError("cat_boundaries do not rise")
+    parts: list[NDArray[np.uint32]] = []
+    used = 0
+    for node in chosen.tolist():
+        index = int(threshold[node])
+        if not 0 <= index < n_sets:
+            raise ValueError("a category set that is not there")
+        part = np.append(words[edges[index] : edges[index + 1]], np.uint32(0))
+        at[node], n_bits[node] = used, 32 * (len(part) - 1)
+        parts.append(part)
+        used += len(part)
+    return at, n_bits, np.concatenate(parts)
+
+
+def _join_trees(trees: list[dict[str, NDArray[Any]]], n_columns: int) -> Forest:
+    trees = trees or [_constant_tree(np.zeros(1))]
+
+    def lengths(key: str) -> NDArray[np.int64]:
+        return np.concatenate([[0], np.cumsum([len(tree[key]) for tree in trees])]).astype(np.int64)
+
+    words_at = lengths("words")
+    shifted = [tree["set_at"] + words_at[i] for i, tree in enumerate(trees)]
+    keys = ("feature", "threshold", "kind", "left", "right", "node_count", "set_bits",
+            "leaf_value", "leaf_count")  # fmt: skip
+    columns = {key: np.concatenate([tree[key] for tree in trees]) for key in keys}
+    words = np.concatenate([*(tree["words"] for tree in trees), np.zeros(1, np.uint32)])
+    return Forest(
+        node_at=lengths("feature"), leaf_at=lengths("leaf_value"), words=words,
+        set_at=np.concatenate(shifted), n_columns=n_columns, **columns,
+    )  # fmt: skip
+
+
+# --- look-up tables ------------------------------------------------------------------------------
+
+WHOLE_BITS = 8  # decisions in the key of a subtree's table
+PATH_BITS = 12  # distinct columns on the path of a leaf that gets a table of its own
+MOST_CELLS = 1 << 26  # 512 MB of tables
+
+
+class PathTooLongError(PredictorError):
+    """A tree is too deep for tables; LightGBM's own pred_contrib answers instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What each leaf can ever say, summed by subtree: rows of `cells` found by a key of decisions.
+
+    Tree t owns groups group_at[t]:group_at[t+1]; group g reads decision rows
+    rows[row_at[g]:row_at[g+1]] (low bit first) and owns slots[slot_at[g]:slot_at[g+1]]: targets,
+    the last being the margin. Its cells start at cell_at[g], one row of slots per key. Rows beyond
+    a tree's nodes are conjunctions: pieces joint_node (global node), joint_left (wanted side),
+    joint_at delimits one, joint_of[t] delimits those of tree t.
+    """
+
+    group_at: NDArray[np.int64]
+    row_at: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    slot_at: NDArray[np.int64]
+    slots: NDArray[np.int32]
+    cell_at: NDArray[np.int64]
+    cells: Floats
+    joint_of: NDArray[np.int64]
+    joint_at: NDArray[np.int64]
+    joint_node: NDArray[np.int32]
+    joint_left: NDArray[np.uint8]
+    base: float
+    n_targets: int
+    most_rows: int
+
+
+@dataclass(slots=True)
+class _Group:
+    """Leaves of one tree that share a key; `nodes` is a bit mask of local nodes, 0 if `joint`."""
+
+    leaves: list[int]
+    nodes: int
+    joint: bool = False
+
+
+def _group_leaves(left: list[int], right: list[int], bits: int) -> list[_Group]:
+    """Cut a tree into the largest subtrees whose decisions, path included, fit into `bits`."""
+    n = len(left)
+    inside, leaves = [0] * n, [[0]] * n
+    for node in range(n - 1, -1, -1):  # children come after their parents
+        mask, below = 1 << node, []
+        for child in (left[node], right[node]):
+            if child >= 0:
+                mask |= inside[child]
+                below += leaves[child]
+            else:
+                below = [*below, ~child]
+        inside[node], leaves[node] = mask, below
+    groups: list[_Group] = []
+    stack = [(0, 0)] if n else [(~0, 0)]
+    while stack:
+        node, path = stack.pop()
+        if node < 0:
+            groups.append(_Group([~node], path, path.bit_count() > bits))
+        elif (path | inside[node]).bit_count() <= bits:
+            groups.append(_Group(leaves[node], path | inside[node]))
+        else:
+            stack += [(right[node], path | 1 << node), (left[node], path | 1 << node)]
+    return _merge_groups(groups, bits)
+
+
+def _merge_groups(groups: list[_Group], bits: int) -> list[_Group]:
+    """Put groups together while their decisions still fit one key: fewer look-ups."""
+    merged: list[_Group] = []
+    for group in groups:
+        for other in merged:
+            if not (group.joint or other.joint) and (other.nodes | group.nodes).bit_count() <= bits:
+                other.nodes |= group.nodes
+                other.leaves = other.leaves + group.leaves
+                break
+        else:
+            merged.append(group)
+    return merged
+
+
+def build_tables(
+    forest: Forest, targets: NDArray[np.int32], shares: Floats, n_targets: int, bits: int = 0
+) -> Tables:
+    """Make the look-up tables of a forest for contributions to `n_targets` targets.
+
+    Column c gives shares[c, s] of its contribution to targets[c, s]; a share of 0 is nothing.
+    Raises PathTooLongError where a path has too many columns or the tables grow too large.
+    """
+    if n_targets and bool((forest.node_count <= 0).any()):
+        raise PredictorError("a node without training rows has no cover, so no contributions")
+    plan = _Plan(bits or WHOLE_BITS)
+    reach = [
+        [int(t) for t, share in zip(row, part, strict=True) if share != 0.0]
+        for row, part in zip(targets.tolist(), shares.tolist(), strict=True)
+    ]
+    for tree in range(forest.n_trees):
+        plan.add_tree(forest, tree, reach, n_targets)
+    flat = plan.flatten()
+    cells = np.zeros(int(flat["cell_at"][-1]), np.float64)
+    base = _fill_tables(
+        forest.node_at, forest.leaf_at, forest.feature, forest.left, forest.right,
+        forest.node_count, forest.leaf_value, forest.leaf_count, flat["group_at"], flat["row_at"],
+        flat["rows"], flat["slot_at"], flat["slots"], flat["cell_at"], flat["leaf_from"],
+        flat["leaves"], flat["joint"], targets, shares, n_targets, cells,
+    )  # fmt: skip
+    keys = ("group_at", "row_at", "rows", "slot_at", "slots", "cell_at",
+            "joint_of", "joint_at", "joint_node", "joint_left")  # fmt: skip
+    return Tables(
+        cells=cells, base=float(base), n_targets=n_targets, most_rows=plan.most_rows,
+        **{key: flat[key] for key in keys},
+    )  # fmt: skip
+
+
+class _Plan:
+    """Lists that grow tree by tree and become the arrays of Tables."""
+
+    def __init__(self, bits: int) -> None:
+        self.bits, self.most_rows = bits, 1
+        self.group_at, self.row_at, self.slot_at, self.cell_at = [0], [0], [0], [0]
+        self.leaf_from, self.joint_of, self.joint_at = [0], [0], [0]
+        self.rows: list[int] = []
+        self.slots: list[int] = []
+        self.leaves: list[int] = []
+        self.joint: list[bool] = []
+        self.joint_node: list[int] = []
+        self.joint_left: list[int] = []
+
+    def add_tree(self, forest: Forest, tree: int, reach: list[list[int]], margin: int) -> None:
+        """Cut one tree into groups and lay out their keys, slots and cells."""
+        a, b = int(forest.node_at[tree]), int(forest.node_at[tree + 1])
+        left, right = forest.left[a:b].tolist(), forest.right[a:b].tolist()
+        feature = forest.feature[a:b].tolist()
+        used = b - a
+        for group in _group_leaves(left, right, self.bits):
+            if group.joint:
+                columns, rows = self._join_path(group.leaves[0], left, right, feature, a, used)
+                used += len(rows)
+            else:
+                rows = [node for node in range(b - a) if group.nodes >> node & 1]
+                columns = [feature[node] for node in rows]
+            slots = list(dict.fromkeys(t for column in columns for t in reach[column]))
+            self._append(group, rows, [*slots, margin])
+        self.group_at.append(len(self.joint))
+        self.joint_of.append(len(self.joint_at) - 1)
+        self.most_rows = max(self.most_rows, used)
+
+    def _append(self, group: _Group, rows: list[int], slots: list[int]) -> None:
+        self.rows += rows
+        self.slots += slots
+        self.leaves += group.leaves
+        self.joint.append(group.joint)
+        self.row_at.append(len(self.rows))
+        self.slot_at.append(len(self.slots))
+        self.leaf_from.append(len(self.leaves))
+        self.cell_at.append(self.cell_at[-1] + (len(slots) << len(rows)))
+        if self.cell_at[-1] > MOST_CELLS:
+            raise PathTooLongError("the look-up tables of this forest would exceed 512 MB")
+
+    def _join_path(
+        self, leaf: int, left: list[int], right: list[int], feature: list[int], at: int, used: int
+    ) -> tuple[list[int], list[int]]:
+        """Make one bit for each column on the path of a deep leaf: do its conditions hold?"""
+        parent = {child: (node, 1) for node, child in enumerate(left)}
+        parent |= {child: (node, 0) for node, child in enumerate(right)}
+        pieces: dict[int, list[tuple[int, int]]] = {}
+        child = ~leaf
+        while child in parent:
+            node, side = parent[child]
+            pieces.setdefault(feature[node], []).append((node, side))
+            child = node
+        if len(pieces) > PATH_BITS:
+            raise PathTooLongError(f"a path of {len(pieces)} columns, {PATH_BITS} fit")
+        for conditions in pieces.values():
+            self.joint_node += [at + node for node, _ in conditions]
+            self.joint_left += [side for _, side in conditions]
+            self.joint_at.append(len(self.joint_node))
+        return list(pieces), list(range(used, used + len(pieces)))
+
+    def flatten(self) -> dict[str, NDArray[Any]]:
+        """Turn the lists into arrays."""
+        wide = ("group_at", "row_at", "slot_at", "cell_at", "leaf_from", "joint_of", "joint_at")
+        flat: dict[str, NDArray[Any]] = {
+            key: np.array(getattr(self, key), np.int64) for key in wide
+        }
+        for key in ("rows", "slots", "leaves", "joint_node"):
+            flat[key] = np.array(getattr(self, key), np.int32)
+        return flat | {
+            "joint": np.array(self.joint, np.bool_),
+            "joint_left": np.array(self.joint_left, np.uint8),
+        }
+
+
+# --- kernels -------------------------------------------------------------------------------------
+
+
+def _compile(function: Any) -> Any:
+    """Compile with numba; keep the machine code where the folder of this file can be written.
+
+    Only the installed package caches: a copy inside an artifact must not write beside itself.
+    """
+    if __name__ == "models.predictor":
+        try:
+            return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+        except RuntimeError:  # no place for a cache
+            LOG.info("no folder for compiled code; compiling anew")
+    return numba.njit(nogil=True, error_model="numpy")(function)
+
+
+@_compile
+def _leaf_table(d: int, z: Floats, value: float, out: Floats) -> None:
+    """Fill out[pattern, i]: what a leaf gives to column i when the pattern of conditions holds.
+
+    value (o_i - z_i) sum over subsets S of the others of |S|! (d - |S| - 1)! / d! times the product
+    of o over S and z outside (Lundberg et al. 2020, path-dependent TreeSHAP).
+    """
+    share = np.empty(d)  # s! (d - s - 1)! / d!
+    share[0] = 1.0 / d
+    for s in range(1, d):
+        share[s] = share[s - 1] * s / (d - s)
+    poly = np.empty(d + 1)
+    for pattern in range(1 << d):
+        for i in range(d):
+            poly[0] = 1.0
+            size = 0
+            for j in range(d):
+                if j != i:
+                    o = float((pattern >> j) & 1)
+                    poly[size + 1] = poly[size] * o
+                    for s in range(size, 0, -1):
+                        poly[s] = poly[s] * z[j] + poly[s - 1] * o
+                    poly[0] *= z[j]
+                    size += 1
+            total = 0.0
+            for s in range(size + 1):
+                total += poly[s] * share[s]
+            out[pattern, i] = value * (float((pattern >> i) & 1) - z[i]) * total
+
+
+@_compile
+def _fill_tables(
+    node_at, leaf_at, feature, left, right, node_count, leaf_value, leaf_count, group_at, row_at,
+    rows, slot_at, slots, cell_at, leaf_from, leaves, joint, targets, shares, n_targets, cells,
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Add every leaf's table into the cells of its group; return the expected margin."""
+    base = 0.0
+    most = 1
+    for t in range(len(node_at) - 1):
+        most = max(most, node_at[t + 1] - node_at[t])
+    node_parent, leaf_parent = np.empty(most, np.int64), np.empty(most + 1, np.int64)
+    bit = np.empty(most, np.int64)
+    column, wanted = np.empty(most, np.int64), np.empty(most, np.int64)
+    mask, z = np.empty(most, np.int64), np.empty(most)
+    slot_of = np.full(n_targets + 1, -1, np.int64)
+    for t in range(len(node_at) - 1):
+        a, n = node_at[t], node_at[t + 1] - node_at[t]
+        for node in range(n):
+            for child in (left[a + node], right[a + node]):
+                if child >= 0:
+                    node_parent[child] = node
+                else:
+                    leaf_parent[-child - 1] = node
+        for g in range(group_at[t], group_at[t + 1]):
+            n_bits = row_at[g + 1] - row_at[g]
+            n_slots = slot_at[g + 1] - slot_at[g]
+            for s in range(n_slots):
+                slot_of[slots[slot_at[g] + s]] = s
+            if not joint[g]:
+                for k in range(n_bits):
+                    bit[rows[row_at[g] + k]] = k
+            for index in range(leaf_from[g], leaf_from[g + 1]):
+                leaf = leaves[index]
+                value = leaf_value[leaf_at[t] + leaf]
+                d = 0
+                child, below = -leaf - 1, leaf_count[leaf_at[t] + leaf]
+                node = leaf_parent[leaf] if n > 0 else -1
+                while node >= 0:
+                    here = node_count[a + node]
+                    i = 0
+                    while i < d and column[i] != feature[a + node]:
+                        i += 1
+                    if i == d:
+                        column[d], z[d], mask[d], wanted[d] = feature[a + node], 1.0, 0, 0
+                        if joint[g]:
+                            mask[d] = wanted[d] = 1 << d
+                        d += 1
+                    z[i] *= below / here
+                    if not joint[g]:
+                        mask[i] |= 1 << bit[node]
+                        if left[a + node] == child:
+                            wanted[i] |= 1 << bit[node]
+                    child, below = node, here
+                    node = node_parent[node] if node > 0 else -1
+                reached = value
+                for i in range(d):
+                    reached *= z[i]
+                base += reached
+                table = np.empty((1 << d, max(d, 1)))
+                if d > 0 and n_targets > 0:
+                    _leaf_table(d, z, value, table)
+                for key in range(1 << n_bits):
+                    at = cell_at[g] + key * n_slots
+                    pattern = 0
+                    for i in range(d):
+                        if key & mask[i] == wanted[i]:
+                            pattern |= 1 << i
+                    for i in range(d):
+                        for s in range(shares.shape[1]):
+                            if shares[column[i], s] != 0.0:
+                                slot = slot_of[targets[column[i], s]]
+                                cells[at + slot] += table[pattern, i] * shares[column[i], s]
+                    if pattern == (1 << d) - 1:
+                        cells[at + n_slots - 1] += value
+    return base
+
+
+@_compile
+def _decide(x, code, kind, threshold, words, set_at, set_bits, n, out):  # type: ignore[no-untyped-def]
+    """Write whether each of n rows goes left at one node; no branch inside the loops."""
+    if kind == 0:
+        for r in range(n):
+            out[r] = x[r] <= threshold
+    elif kind == 1:
+        for r in range(n):
+            out[r] = not (x[r] > threshold)
+    elif kind == 4:
+        last = np.uint32(set_bits)
+        for r in range(n):
+            c = min(code[r], last)
+            out[r] = (words[set_at + np.int64(c >> np.uint32(5))] >> (c & np.uint32(31))) & 1
+    else:
+        stray = kind == 3
+        for r in range(n):
+            v = x[r]
+            gone = not (abs(v) > 1.0000000180025095e-35)  # NaN too
+            out[r] = (gone & stray) | ((not gone) & (v <= threshold))
+
+
+@_compile
+def _add_cells(cells, at, width, slot, n, sums):  # type: ignore[no-untyped-def]
+    """Add cells[at[r] + slot] to sums[r]; eight rows at a time keep the loads in flight."""
+    whole = n - n % 8
+    for r in range(0, whole, 8):
+        v0, v1 = cells[at[r] + slot], cells[at[r + 1] + slot]
+        v2, v3 = cells[at[r + 2] + slot], cells[at[r + 3] + slot]
+        v4, v5 = cells[at[r + 4] + slot], cells[at[r + 5] + slot]
+        v6, v7 = cells[at[r + 6] + slot], cells[at[r + 7] + slot]
+        sums[r] += v0
+        sums[r + 1] += v1
+        sums[r + 2] += v2
+        sums[r + 3] += v3
+        sums[r + 4] += v4
+        sums[r + 5] += v5
+        sums[r + 6] += v6
+        sums[r + 7] += v7
+    for r in range(whole, n):
+        sums[r] += cells[at[r] + slot]
+
+
+@_compile
+def _explain_rows(
+    X, start, stop, node_at, feature, kind, threshold, words, set_at, set_bits, by_set, group_at,
+    row_at, rows, slot_at, slots, cell_at, cells, joint_of, joint_at, joint_node, joint_left,
+    most_rows, n_targets, values, margin,
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Contributions and margin of rows start..stop; X is (columns, rows), values (rows, targets)."""
+    block = 512
+    sums = np.zeros((n_targets + 1, block))
+    left = np.empty((most_rows, block), np.uint8)
+    at = np.empty(block, np.uint32)
+    key = np.empty(block, np.uint16)
+    codes = np.empty((by_set.max() + 1, block), np.uint32)
+    for first in range(start, stop, block):
+        n = min(block, stop - first)
+        sums[:] = 0.0
+        for c in range(len(by_set)):
+            if by_set[c] >= 0:
+                for r in range(n):
+                    v = X[c, first + r]
+                    inside = (v > -1.0) & (v < 2147483648.0)
+                    codes[by_set[c], r] = np.uint32(np.int64(v)) if inside else np.uint32(2**32 - 1)
+        for t in range(len(node_at) - 1):
+            a, b = node_at[t], node_at[t + 1]
+            for node in range(a, b):
+                c = feature[node]
+                _decide(
+                    X[c, first : first + n], codes[max(by_set[c], 0)], kind[node], threshold[node],
+                    words, set_at[node], set_bits[node], n, left[node - a],
+                )  # fmt: skip
+            for j in range(joint_of[t], joint_of[t + 1]):
+                row = left[b - a + j - joint_of[t]]
+                row[:n] = 1
+                for piece in range(joint_at[j], joint_at[j + 1]):
+                    side, other = joint_left[piece], left[joint_node[piece] - a]
+                    for r in range(n):
+                        row[r] &= other[r] == side
+            for g in range(group_at[t], group_at[t + 1]):
+                key[:n] = 0
+                for k in range(row_at[g + 1] - row_at[g]):
+                    bits = left[rows[row_at[g] + k]]
+                    for r in range(n):
+                        key[r] |= np.uint16(np.uint16(bits[r]) << np.uint16(k))
+                n_slots = slot_at[g + 1] - slot_at[g]
+                for r in range(n):
+                    at[r] = np.uint32(key[r]) * np.uint32(n_slots)
+                table = cells[cell_at[g] : cell_at[g + 1]]
+                for s in range(n_slots):
+                    _add_cells(table, at, n_slots, np.uint32(s), n, sums[slots[slot_at[g] + s]])
+        for r in range(n):
+            margin[first + r] = sums[n_targets, r]
+            for f in range(n_targets):
+                values[first + r, f] = sums[f, r]
+
+
+@_compile
+def _walk_rows(
+    X, start, stop, node_at, leaf_at, feature, kind, threshold, words, set_at, set_bits, left,
+    right, leaf_value, margin,
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Margins by walking each tree: the same sums in the same order, for trees too deep to table."""
+    for r in range(start, stop):
+        total = 0.0
+        for t in range(len(node_at) - 1):
+            a = node_at[t]
+            node = 0 if node_at[t + 1] > a else -1
+            while node >= 0:
+                i = a + node
+                v = X[feature[i], r]
+                if kind[i] == 4:
+                    goes = False
+                    if (v > -1.0) & (v < set_bits[i]):
+                        c = np.int64(v)
+                        goes = (words[set_at[i] + (c >> 5)] >> np.uint32(c & 31)) & 1 == 1
+                elif kind[i] == 0:
+                    goes = v <= threshold[i]
+                elif kind[i] == 1:
+                    goes = not (v > threshold[i])
+                elif not (abs(v) > 1.0000000180025095e-35):
+                    goes = kind[i] == 3
+                else:
+                    goes = v <= threshold[i]
+                node = left[i] if goes else right[i]
+            total += leaf_value[leaf_at[t] - node - 1]
+        margin[r] = total
+
+
+def margins(forest: Forest, tables: Tables | None, X: Floats, threads: int = 1) -> Floats:
+    """Sum leaf values of each row of a design matrix (n, columns); `tables` None walks the trees."""
+    if tables is not None:
+        return look_up(forest, tables, X, threads)[1]
+    columns = np.ascontiguousarray(X.T)
+    margin = np.empty(len(X))
+
+    def run(start: int, stop: int) -> None:
+        _walk_rows(
+            columns, start, stop, forest.node_at, forest.leaf_at, forest.feature, forest.kind,
+            forest.threshold, forest.words, forest.set_at, forest.set_bits, forest.left,
+            forest.right, forest.leaf_value, margin,
+        )  # fmt: skip
+
+    _in_parts(run, len(X), threads)
+    return margin
+
+
+def look_up(forest: Forest, tables: Tables, X: Floats, threads: int = 1) -> tuple[Floats, Floats]:
+    """Contributions (n, n_targets) and margins (n,) of a design matrix (n, columns), log-odds."""
+    columns = np.ascontiguousarray(X.T)
+    values, margin = np.empty((len(X), tables.n_targets)), np.empty(len(X))
+    by_set = np.full(max(X.shape[1], 1), -1, np.int64)
+    chosen = np.unique(forest.feature[forest.kind == IN_SET])
+    by_set[chosen] = np.arange(len(chosen))
+
+    def run(start: int, stop: int) -> None:
+        _explain_rows(
+            columns, start, stop, forest.node_at, forest.feature, forest.kind, forest.threshold,
+            forest.words, forest.set_at, forest.set_bits, by_set, tables.group_at, tables.row_at,
+            tables.rows, tables.slot_at, tables.slots, tables.cell_at, tables.cells,
+            tables.joint_of, tables.joint_at, tables.joint_node, tables.joint_left,
+            tables.most_rows, tables.n_targets, values, margin,
+        )  # fmt: skip
+
+    _in_parts(run, len(X), threads)
+    return values, margin
+
+
+def _in_parts(run: Any, n: int, threads: int, least: int = 4096) -> None:
+    """Run(start, stop) over n rows on several threads; the kernels release the lock."""
+    parts = max(1, min(threads, n // least))
+    if parts == 1:
+        return run(0, n)
+    edges = [n * i // parts for i in range(parts + 1)]
+    with ThreadPoolExecutor(parts) as pool:
+        list(pool.map(run, edges[:-1], edges[1:]))
+    return None
+
+
+# --- the scorer ----------------------------------------------------------------------------------
+
+_TABLES: dict[str, Tables | None] = {}  # by hash of forest and grouping; None: too deep
+_MOST_TABLES = 8
+
+
+class LeadScorer:
+    """A whole model: feature frame in; margin, probability, score, band and contributions out.
+
+    Built from parts and LightGBM texts, or read from an artifact folder by `load`. The margin of
+    the look-up kernel is the canonical one: the same bits for any number of threads or grouping.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        forest_text: Sequence[str] = (),
+        *,
+        threads: int = 1,
+        trusted: bool = True,
+    ) -> None:
+        self.parts = dict(parts)
+        self.threads = max(int(threads), 1)
+        self.trusted = trusted  # False: LightGBM sees the text only after a probe in a subprocess
+        self.features: list[Mapping[str, Any]] = list(parts["features"])
+        self.encoders: list[Mapping[str, Any]] = list(parts["encoders"])
+        self.names = tuple(str(feature["name"]) for feature in self.features)
+        self.factors = tuple(dict.fromkeys(str(feature["factor"]) for feature in self.features))
+        self.forest_text = tuple(forest_text)
+        self.card: Mapping[str, Any] = parts["card"]
+        self.calibration: Mapping[str, Any] = parts["calibration"]
+        self._terms: list[Mapping[str, Any]] = list((parts.get("linear") or {}).get("terms", ()))
+        self.forest = self._read_forest()
+        text = "\x00".join([*forest_text, json.dumps(parts.get("forest"))])
+        self._hash = hashlib.sha256(text.encode()).hexdigest()
+
+    @classmethod
+    def load(cls, folder: str | Path, *, threads: int = 1, trusted: bool = False) -> LeadScorer:
+        """Read an artifact folder; every hash is checked before anything is parsed."""
+        files = read_artifact(folder)
+        parts = parse_json(files["parts.json"])
+        names = sorted(name for name in files if re.fullmatch(r"forest_\d+\.txt", name))
+        texts = [files[name].decode() for name in names]
+        return cls(parts, texts, threads=threads, trusted=trusted)
+
+    def _read_forest(self) -> Forest | None:
+        described = self.parts.get("forest")
+        if not described:
+            return None
+        if int(described["count"]) != len(self.forest_text):
+            raise PredictorError(
+                f"the model promises {described['count']} forests, found {len(self.forest_text)}"
+            )
+        forest = read_forest(self.forest_text, float(described.get("weight", 1.0)))
+        if forest.n_columns != len(self.encoders):
+            raise PredictorError(
+                f"the forest has {forest.n_columns} columns, the encoders {len(self.encoders)}"
+            )
+        return forest
+
+    # frame -> numbers
+
+    def check(self, frame: pd.DataFrame) -> None:
+        """Refuse a frame without the model's columns, of other kinds, or of another catalogue."""
+        check_frame(frame, self.features)
+        theirs, ours = frame.attrs.get("fingerprint"), self.meta.get("fingerprint")
+        if theirs and ours and theirs != ours:
+            raise PredictorError("the frame was built by another catalogue (fingerprints differ)")
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """Free facts that were stored with the model."""
+        return cast("Mapping[str, Any]", self.parts.get("meta") or {})
+
+    def design(self, frame: pd.DataFrame) -> Floats:
+        """Encode a frame as the design matrix, (n, n_columns) float64, columns contiguous."""
+        self.check(frame)
+        return design_matrix(frame, self.encoders)
+
+    def linear(self, frame: pd.DataFrame) -> Floats:
+        """Sum offset, intercept and linear terms, (n,) log-odds."""
+        total = np.full(len(frame), self._constant)
+        for term in self._terms:
+            total += linear_term(frame, term)
+        return total
+
+    @property
+    def _constant(self) -> float:
+        intercept = float((self.parts.get("linear") or {}).get("intercept", 0.0))
+        return float(self.parts.get("offset", 0.0)) + intercept
+
+    def margin(self, frame: pd.DataFrame) -> Floats:
+        """Compute the canonical margins, (n,) log-odds before calibration."""
+        self.check(frame)
+        total = self.linear(frame)
+        if self.forest is not None:
+            X = design_matrix(frame, self.encoders)
+            total += margins(self.forest, self.tables(None), X, self.threads)
+        return total
+
+    def log_odds(self, margin: Floats) -> Floats:
+        """Calibrate margins; still log-odds."""
+        return calibrated_log_odds(self.calibration, margin)
+
+    def score(self, frame: pd.DataFrame) -> Scores:
+        """Score a frame."""
+        return self.score_margin(self.margin(frame))
+
+    def score_margin(self, margin: Floats) -> Scores:
+        """Turn margins into probabilities, scores and bands."""
+        log_odds = self.log_odds(margin)
+        low, high = interval(self.parts.get("intervals") or {}, margin, log_odds)
+        exact = card_exact(self.card, log_odds)
+        shown = shown_score(exact)
+        probability = calibrate(self.calibration, margin)
+        band = bands_of(self.card, shown)
+        return Scores(margin, probability, low, high, exact, shown, band)
+
+    # contributions
+
+    def targets(self, by: str = "feature") -> tuple[str, ...]:
+        """Name what contributions are given to: features of the frame or business factors."""
+        if by not in ("feature", "factor"):
+            raise PredictorError(f"contributions go by feature or factor, not by {by!r}")
+        return self.names if by == "feature" else self.factors
+
+    def _target_of(self, by: str) -> dict[str, int]:
+        """Map each feature name to its target."""
+        position = {name: i for i, name in enumerate(self.targets(by))}
+        key = "name" if by == "feature" else "factor"
+        return {str(feature["name"]): position[str(feature[key])] for feature in self.features}
+
+    def _shares(self, by: str | None) -> tuple[NDArray[np.int32], Floats]:
+        """Say where each design column's contribution goes: half and half for a pair."""
+        targets = np.zeros((len(self.encoders), 2), np.int32)
+        shares = np.zeros((len(self.encoders), 2))
+        if by is None:
+            return targets, shares
+        target_of = self._target_of(by)
+        for c, encoder in enumerate(self.encoders):
+            sources = sources_of(encoder)
+            for s, source in enumerate(sources):
+                targets[c, s], shares[c, s] = target_of[source], 1.0 / len(sources)
+        return targets, shares
+
+    def tables(self, by: str | None) -> Tables | None:
+        """Build the look-up tables of a grouping (None: margins only), or find them by hash."""
+        if self.forest is None:
+            return None
+        grouping = json.dumps([by, [[f["name"], f["factor"]] for f in self.features]])
+        encoders = json.dumps([sources_of(encoder) for encoder in self.encoders])
+        key = hashlib.sha256(f"{self._hash}{grouping}{encoders}".encode()).hexdigest()
+        if key not in _TABLES:
+            while len(_TABLES) >= _MOST_TABLES:
+                _TABLES.pop(next(iter(_TABLES)))
+            targets, shares = self._shares(by)
+            n_targets = len(self.targets(by)) if by else 0
+            try:
+                _TABLES[key] = build_tables(self.forest, targets, shares, n_targets)
+            except PathTooLongError as error:
+                LOG.warning("no look-up tables, LightGBM's pred_contrib answers: %s", error)
+                _TABLES[key] = None
+        return _TABLES[key]
+
+    def base(self, by: str = "factor") -> float:
+        """Give the margin of the typical lead: the mean over training rows."""
+        total = self._constant + sum(float(term["mean"]) for term in self._terms)
+        if self.forest is not None:
+            tables = self.tables(by)
+            total += self._slow_base() if tables is None else tables.base
+        return total
+
+    def contributions(self, frame: pd.DataFrame, by: str = "feature") -> Contributions:
+        """Explain every row exactly: base + values.sum(axis=1) = margin, asserted."""
+        self.check(frame)
+        names, target_of = self.targets(by), self._target_of(by)
+        values, margin = np.zeros((len(frame), len(names))), self.linear(frame)
+        if self.forest is not None:
+            values, trees = self._explain(design_matrix(frame, self.encoders), by)
+            margin += trees
+        for term in self._terms:
+            value = linear_term(frame, term) - float(term["mean"])
+            values[:, target_of[str(term["source"])]] += value
+        return Contributions(names, values, self.base(by), margin)
+
+    def _explain(self, X: Floats, by: str) -> tuple[Floats, Floats]:
+        """Contributions and margins of the forest; a broken sum raises an alarm and a fallback."""
+        forest = cast("Forest", self.forest)
+        tables = self.tables(by)
+        if tables is None:
+            return self._slow_values(X, by), margins(forest, self.tables(None), X, self.threads)
+        values, margin = look_up(forest, tables, X, self.threads)
+        off = np.abs(tables.base + values.sum(axis=1) - margin)
+        if bool((off > 1e-9 * (1.0 + np.abs(margin))).any()):
+            LOG.error("contributions miss the margin by %g; pred_contrib answers", off.max())
+            values = self._slow_values(X, by)
+        return values, margin
+
+    # LightGBM's own way, for what the tables cannot hold
+
+    def _slow_values(self, X: Floats, by: str) -> Floats:
+        contributions = sum(self._pred_contrib(text, X) for text in self.forest_text)
+        weight = float(self.parts["forest"].get("weight", 1.0))
+        targets, shares = self._shares(by)
+        spread = np.zeros((X.shape[1], len(self.targets(by))))
+        for s in range(2):
+            np.add.at(spread, (np.arange(X.shape[1]), targets[:, s]), shares[:, s])
+        return cast("Floats", weight * (contributions[:, :-1] @ spread))
+
+    def _slow_base(self) -> float:
+        row = np.zeros((1, len(self.encoders)))
+        weight = float(self.parts["forest"].get("weight", 1.0))
+        return weight * sum(
+            float(self._pred_contrib(text, row)[0, -1]) for text in self.forest_text
+        )
+
+    def _pred_contrib(self, text: str, X: Floats) -> Floats:
+        import lightgbm
+
+        if not self.trusted:
+            probe(text)
+        booster = lightgbm.Booster(model_str=text)
+        raw = booster.predict(X, pred_contrib=True, num_threads=self.threads)
+        if "\naverage_output\n" in text:  # LightGBM leaves the average out of contributions
+            raw = np.asarray(raw) / booster.num_trees()
+        return np.asarray(raw, np.float64)
+
+
+# --- artifact folder -----------------------------------------------------------------------------
+
+MANIFEST = "manifest.json"
+MOST_BYTES = 1 << 30
+
+
+def read_artifact(folder: str | Path) -> dict[str, bytes]:
+    """Read every file of an artifact folder after its sha256 has been compared with the manifest.
+
+    Raises PredictorError on a missing, changed or unknown file, a link, or a name that leaves the
+    folder. Nothing is parsed before its hash is right; nothing is executed or unpickled.
+    """
+    root = Path(folder)
+    if root.is_symlink() or not root.is_dir():
+        raise PredictorError(f"{root.name}: no artifact folder")
+    promised = _read_manifest(root)
+    found = {path.name for path in root.iterdir()} - {MANIFEST, "__pycache__"}
+    unknown = sorted(found - set(promised))
+    if unknown:
+        raise PredictorError(f"{unknown[0]}: unknown file in the artifact, refused")
+    files: dict[str, bytes] = {}
+    for name, digest in promised.items():
+        files[name] = _read_file(root, name)
+        if hashlib.sha256(files[name]).hexdigest() != digest:
+            raise PredictorError(f"{name}: does not match the sha256 in {MANIFEST}")
+    return files
+
+
+def _read_manifest(root: Path) -> dict[str, str]:
+    manifest = parse_json(_read_file(root, MANIFEST))
+    if manifest.get("format") != FORMAT:
+        raise PredictorError(f"{MANIFEST}: format {manifest.get('format')!r}, expected {FORMAT}")
+    files = manifest.get("files")
+    if not isinstance(files, dict) or "parts.json" not in files:
+        raise PredictorError(f"{MANIFEST}: lists no parts.json")
+    for name, digest in files.items():
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name) or name == MANIFEST:
+            raise PredictorError(f"{MANIFEST}: refused file name {name[:100]!r}")
+        if not isinstance(digest, str):
+            raise PredictorError(f"{MANIFEST}: {name} has no sha256")
+    return files
+
+
+def _read_file(root: Path, name: str) -> bytes:
+    path = root / name
+    if path.is_symlink() or not path.is_file():
+        raise PredictorError(f"{name}: missing from the artifact, or a link")
+    if path.stat().st_size > MOST_BYTES:
+        raise PredictorError(f"{name}: larger than 1 GB")
+    return path.read_bytes()
+
+
+def parse_json(raw: bytes) -> dict[str, Any]:
+    """Parse a JSON object; nesting deeper than 64 is refused before the parser sees it."""
+    depth = deepest = 0
+    for mark in re.findall(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', raw):
+        depth += 1 if mark in (b"[", b"{") else -1 if mark in (b"]", b"}") else 0
+        deepest = max(deepest, depth)
+    if deepest > 64:
+        raise PredictorError("JSON nested deeper than 64")
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise PredictorError(f"no valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise PredictorError("expected a JSON object")
+    return value
+
+
+def probe(text: str) -> None:
+    """Let LightGBM read and run a foreign text in a subprocess: a bad one kills or aborts it."""
+    import subprocess
+    import sys
+
+    program = (
+        "import sys, lightgbm as l, numpy as n; b = l.Booster(model_str=sys.stdin.read());"
+        "b.predict(n.zeros((2, b.num_feature())), pred_contrib=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], input=text.encode(), capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        raise PredictorError(f"LightGBM cannot read this model (exit {done.returncode})")
