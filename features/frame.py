@@ -1,4 +1,4 @@
-"""The feature frame: named float32 numbers and category strings for each (lead, as_of), no label."""
+"""The feature frame: float32 numbers and category strings for each (lead, as_of), no label."""
 
 from __future__ import annotations
 
@@ -52,6 +52,18 @@ class Catalogue:
     def categories(self) -> tuple[Feature, ...]:
         """The category columns in order."""
         return tuple(feature for feature in self.features if feature.kind == "category")
+
+    def to_json(self) -> str:
+        """Write the columns in order; `from_json` reads the same catalogue back."""
+        return json.dumps([asdict(feature) for feature in self.features], indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Catalogue:
+        """Read what `to_json` wrote; ValueError where it is something else."""
+        try:
+            return cls(tuple(Feature(**entry) for entry in json.loads(text)))
+        except (TypeError, json.JSONDecodeError) as error:
+            raise ValueError(f"is no feature catalogue: {error}") from error
 
     @property
     def fingerprint(self) -> str:

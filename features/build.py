@@ -1,0 +1,108 @@
+"""Tables and snapshots -> the feature frame, by one code path for training, batch and one lead."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.tables import Snapshots, Tables
+from features import account, kernel, profile
+from features.frame import Catalogue, FeatureFrame
+from features.plan import CODE_TEMPLATES, compile_plan
+
+Codes = NDArray[np.int32]
+
+
+def build(
+    tables: Tables, snapshots: Snapshots, catalogue: Catalogue, *, threads: int = 1
+) -> FeatureFrame:
+    """Build the frame: numbers (n, n_numbers) float32 and categories, rows as in `snapshots`.
+
+    Only what was known strictly before each row's `as_of` is read; outcomes cannot be reached
+    from here. Rows are the same whatever `threads` is.
+    """
+    order = _order(snapshots)
+    sorted_rows = snapshots if order is None else snapshots.take(order)
+    numbers = np.full((len(snapshots), len(catalogue.numbers)), np.nan, np.float32)
+    codes = fill_events(tables, sorted_rows, catalogue, numbers, threads=threads)
+    profile.fill_numbers(tables, sorted_rows, catalogue, numbers)
+    account.fill_numbers(tables, sorted_rows, catalogue, numbers)
+    categories = _categories(tables, sorted_rows, catalogue, codes)
+    if order is not None:
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        numbers = numbers[back]
+        categories = tuple(values.take(back) for values in categories)
+    return FeatureFrame(snapshots, catalogue, numbers, categories)
+
+
+def fill_events(
+    tables: Tables,
+    snapshots: Snapshots,
+    catalogue: Catalogue,
+    out: NDArray[np.float32],
+    *,
+    threads: int = 1,
+) -> Codes:
+    """Fill the event columns of `out` in place; return the code matrix (n, 4), -1 for none."""
+    plan = compile_plan(catalogue)
+    codes = np.full((len(snapshots), 4 if "codes" in plan.wants else 0), -1, np.int32)
+    created = tables.created_at if tables.created_at is not None else np.empty(0, np.int64)
+    program, columns = plan.program(tables.events), plan.columns(tables.events)
+
+    def run(bounds: tuple[int, int]) -> None:
+        kernel.fill(
+            program, columns, tables.events.offsets, 0, snapshots.lead, snapshots.as_of,
+            bounds[0], bounds[1], created, out, codes,
+        )  # fmt: skip
+
+    ranges = row_ranges(snapshots.lead, threads)
+    if len(ranges) <= 1:
+        for bounds in ranges:
+            run(bounds)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(run, ranges))
+    return codes
+
+
+def row_ranges(lead: NDArray[np.int64], threads: int) -> list[tuple[int, int]]:
+    """Cut rows into about `threads` equal ranges, never within a lead."""
+    n = len(lead)
+    cuts = [0]
+    for part in range(1, max(threads, 1)):
+        row = n * part // threads
+        while 0 < row < n and lead[row] == lead[row - 1]:
+            row += 1
+        cuts.append(row)
+    cuts.append(n)
+    return [(lo, hi) for lo, hi in pairwise(cuts) if hi > lo]
+
+
+def _order(snapshots: Snapshots) -> NDArray[np.int64] | None:
+    """Find the order by (lead, as_of); None where rows stand in it already."""
+    lead, as_of = snapshots.lead, snapshots.as_of
+    same = lead[1:] == lead[:-1]
+    if bool((lead[1:] >= lead[:-1]).all() and (as_of[1:] >= as_of[:-1])[same].all()):
+        return None
+    return np.lexsort((as_of, lead)).astype(np.int64)
+
+
+def _categories(
+    tables: Tables, snapshots: Snapshots, catalogue: Catalogue, codes: Codes
+) -> tuple[pd.Categorical, ...]:
+    """Make the categorical columns: events' from codes, others from the profile."""
+    made = []
+    for feature in catalogue.categories:
+        if feature.template in CODE_TEMPLATES:
+            events = tables.events
+            names = events.channel_names if "channel" in feature.template else events.type_names
+            column = codes[:, CODE_TEMPLATES.index(feature.template)]
+            made.append(pd.Categorical.from_codes(column, categories=pd.Index(names, dtype=object)))
+        else:
+            made.append(profile.category(tables, snapshots, feature))
+    return tuple(made)

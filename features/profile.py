@@ -1,0 +1,136 @@
+"""Attributes and the moment of creation -> who the lead is, as known strictly before each row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.asof import values_at
+from data.clock import DAY, NEVER
+from data.tables import Attribute, Snapshots, Tables
+from features.frame import Catalogue, Feature
+from features.persons import department, domain_kind, seniority
+
+_DERIVED = {
+    "seniority": seniority,
+    "department": department,
+    "email_domain_kind": domain_kind,
+}
+
+
+def fill_numbers(
+    tables: Tables, snapshots: Snapshots, catalogue: Catalogue, out: NDArray[np.float32]
+) -> None:
+    """Fill the number columns of attributes, age and calendar of `out` (n, k) in place."""
+    calendar: pd.DatetimeIndex | None = None
+    for column, feature in enumerate(catalogue.numbers):
+        template = feature.template
+        if template == "attribute":
+            out[:, column] = _numbers(tables, snapshots, _attribute(tables, feature))
+        elif template == "known_since":
+            out[:, column] = _known_since(snapshots, _attribute(tables, feature))
+        elif template == "missing_count":
+            out[:, column] = _missing(tables)[snapshots.lead]
+        elif template == "age_days":
+            out[:, column] = (snapshots.as_of - _created(tables)[snapshots.lead]) / DAY
+        elif template.startswith("created_"):
+            if calendar is None:
+                calendar = local_calendar(_created(tables), tables.timezone)
+            part = {"created_month": "month", "created_weekday": "weekday", "created_hour": "hour"}
+            values = getattr(calendar, part[template]).to_numpy()
+            out[:, column] = values[snapshots.lead]
+
+
+def category(tables: Tables, snapshots: Snapshots, feature: Feature) -> pd.Categorical:
+    """Make one categorical column of an attribute, or of what its text says of the person."""
+    attribute = _attribute(tables, feature)
+    derive = _DERIVED.get(feature.template)
+    if attribute.known_at is None and attribute.changes is None:
+        codes, levels = pd.factorize(attribute.values, sort=True)
+        codes = _once_created(tables, snapshots, codes[snapshots.lead])
+    else:
+        values = _dated(attribute, snapshots, tables)
+        codes, levels = pd.factorize(np.asarray(values, dtype=object), sort=True)
+    texts = [str(level) for level in levels]
+    if derive is None:
+        return pd.Categorical.from_codes(codes, categories=pd.Index(texts, dtype=object))
+    said = [derive(text) for text in texts]
+    names = sorted({word for word in said if word is not None})
+    place = {name: code for code, name in enumerate(names)}
+    mapped = np.array([place[word] if word else -1 for word in said] + [-1], np.int64)
+    return pd.Categorical.from_codes(mapped[codes], categories=pd.Index(names, dtype=object))
+
+
+def local_calendar(micros: NDArray[np.int64], timezone: str) -> pd.DatetimeIndex:
+    """Read microseconds UTC as wall-clock time in a zone; NEVER reads as the epoch."""
+    known = np.where(micros == NEVER, 0, micros)
+    return pd.DatetimeIndex(known.astype("datetime64[us]")).tz_localize("UTC").tz_convert(timezone)
+
+
+def _dated(attribute: Attribute, snapshots: Snapshots, tables: Tables) -> NDArray[np.generic]:
+    """Read what was known of a dated or replayed attribute strictly before each row."""
+    return values_at(attribute, snapshots, tables)
+
+
+def _attribute(tables: Tables, feature: Feature) -> Attribute:
+    return tables.attribute(str(feature.params["column"]))
+
+
+def _created(tables: Tables) -> NDArray[np.int64]:
+    assert tables.created_at is not None  # a catalogue with a calendar is never static
+    return tables.created_at
+
+
+def _once_created(
+    tables: Tables, snapshots: Snapshots, codes: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Blank the codes of rows that stand before their lead was created."""
+    if tables.created_at is None:
+        return codes
+    return np.where(snapshots.as_of < tables.created_at[snapshots.lead], -1, codes)
+
+
+def _numbers(tables: Tables, snapshots: Snapshots, attribute: Attribute) -> NDArray[np.float64]:
+    """Read a number as of each row: NaN where missing or not yet known."""
+    if attribute.known_at is not None or attribute.changes is not None:
+        return np.asarray(_dated(attribute, snapshots, tables), dtype=np.float64)
+    values = attribute.values.astype(np.float64)[snapshots.lead]
+    if tables.created_at is None:
+        return values
+    return np.where(snapshots.as_of < tables.created_at[snapshots.lead], np.nan, values)
+
+
+def _known_since(snapshots: Snapshots, attribute: Attribute) -> NDArray[np.float64]:
+    """Say for how many days the value has been known: NaN where it is not."""
+    since = np.full(len(snapshots), NEVER, np.int64)
+    if attribute.known_at is not None:
+        since = attribute.known_at[snapshots.lead]
+    elif attribute.changes is not None:
+        since = _last_change(attribute, snapshots)
+    known = since < snapshots.as_of
+    days = (snapshots.as_of - np.where(known, since, snapshots.as_of)) / DAY
+    return np.where(known, days, np.nan)
+
+
+def _last_change(attribute: Attribute, snapshots: Snapshots) -> NDArray[np.int64]:
+    """Find the moment of the last change strictly before each row; NEVER where there is none."""
+    changes = attribute.changes
+    assert changes is not None
+    last = np.full(len(snapshots), NEVER, np.int64)
+    touched = np.flatnonzero(np.diff(changes.offsets)[snapshots.lead])
+    for row in touched:
+        lo, hi = changes.offsets[snapshots.lead[row]], changes.offsets[snapshots.lead[row] + 1]
+        found = lo + np.searchsorted(changes.at[lo:hi], snapshots.as_of[row], side="left") - 1
+        if found >= lo:
+            last[row] = changes.at[found]
+    return last
+
+
+def _missing(tables: Tables) -> NDArray[np.int64]:
+    """Count per lead the missing values of the attributes fixed at creation: (n_leads,)."""
+    missing = np.zeros(len(tables), np.int64)
+    for attribute in tables.attributes:
+        if attribute.known_at is None and attribute.changes is None:
+            missing += pd.isna(attribute.values)
+    return missing
