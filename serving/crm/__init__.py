@@ -1,0 +1,1 @@
+"""CRMs behind one small seam: leads, events and scores in; scores out."""

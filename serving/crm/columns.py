@@ -1,0 +1,140 @@
+"""Our fields <-> the columns of a table in a SQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from data.errors import InputError
+from serving.crm.identifiers import quote
+from serving.crm.seam import FIELDS, Remote, Update, Value
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_CLOSED: Final = ("converted_at", "disqualified_at")
+_TIMES: Final = ("as_of", "scored_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of a table take our fields, and which of them forbid or guard a write."""
+
+    entity: str
+    key: str
+    theirs: Mapping[str, str]  # ours -> theirs
+    override: str | None
+    version: str | None
+    closed: tuple[str, ...]
+    inserts: bool  # the table holds nothing but our fields: rows may be made
+
+    @classmethod
+    def match(
+        cls,
+        there: Sequence[str],
+        entity: str,
+        key: str,
+        fields: Mapping[str, str] | None,
+        override: str | None,
+    ) -> Columns:
+        """Match the project file's names with the columns that are there."""
+        if not there:
+            raise InputError(f"the CRM has no table {entity!r}", column="write_back.entity")
+        wanted = matched(fields)
+        asked = [key, *wanted.values(), *((override,) if override else ())]
+        for name in asked:
+            if name not in there:
+                raise InputError(
+                    f"the table {entity!r} has no column {name!r}",
+                    column="write_back.fields",
+                    cure="add the column to the CRM, or name another one",
+                )
+        version = "version" if "version" in there else None
+        closed = tuple(name for name in _CLOSED if name in there)
+        rest = set(there) - {*asked, "version"}
+        return cls(entity, key, wanted, override, version, closed, inserts=not rest)
+
+    def listed(self, mark: str) -> str:
+        """List key, our fields, override, version and closing columns, as `remote` reads them."""
+        extra = [name for name in (self.override, self.version) if name]
+        names = [self.key, *self.theirs.values(), *extra, *self.closed]
+        return ", ".join(quote(name, mark) for name in names)
+
+    def remote(self, row: Sequence[Any]) -> Remote:
+        """Turn a row in the order of `listed` into what the CRM holds."""
+        values = {
+            mine: decode(mine, value) for mine, value in zip(self.theirs, row[1:], strict=False)
+        }
+        rest = list(row[1 + len(self.theirs) :])
+        override = bool(self.override) and rest.pop(0) not in (None, "")
+        version = str(rest.pop(0)) if self.version else None
+        return Remote(values, version, override, closed=any(value is not None for value in rest))
+
+    def values(self, update: Update, *, text_times: bool) -> list[object]:
+        """Put our values in the order of the columns; times as ISO text or as datetimes."""
+        found: list[object] = []
+        for mine in self.theirs:
+            value = update.values.get(mine)
+            if mine in _TIMES and isinstance(value, int):
+                moment = _EPOCH + timedelta(microseconds=value)
+                found.append(moment.isoformat() if text_times else moment)
+            else:
+                found.append(value)
+        return found
+
+
+def matched(fields: Mapping[str, str] | None) -> dict[str, str]:
+    """Check a mapping of ours -> theirs; empty means our standard names; score, as_of are needed."""
+    if not fields:
+        return {name: name for name in FIELDS}
+    unknown = [name for name in fields if name not in FIELDS]
+    if unknown:
+        raise InputError(
+            f"is no field of ours: {unknown[0]!r}",
+            column="write_back.fields",
+            cure=f"use {', '.join(FIELDS)}",
+        )
+    for name in ("score", "band", "as_of"):
+        if name not in fields:
+            raise InputError(
+                f"has no column for {name!r}", column="write_back.fields", cure="add it"
+            )
+    return dict(fields)
+
+
+def decode(mine: str, value: Any) -> Value:
+    """Normalise a value of the CRM: times to microseconds, whole scores to int."""
+    if value is None:
+        return None
+    if mine in _TIMES:
+        return _to_micros(value)
+    if mine == "score":
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            return str(value)
+        return int(number) if number.is_integer() else number
+    if mine in ("probability", "percentile"):
+        try:
+            return round(float(value), 6)
+        except (TypeError, ValueError):
+            return str(value)
+    return str(value)
+
+
+def to_iso(micros: int) -> str:
+    """Write microseconds UTC as ISO 8601."""
+    return (_EPOCH + timedelta(microseconds=micros)).isoformat()
+
+
+def _to_micros(value: Any) -> Value:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        except ValueError:
+            return str(value)
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+        micros: int = (aware - _EPOCH) // timedelta(microseconds=1)
+        return micros
+    return int(value) if isinstance(value, int | float) else str(value)

@@ -1,0 +1,1 @@
+"""Scores into the CRM, once in effect, whatever fails: ledger, outbox, sending."""

@@ -1,0 +1,360 @@
+"""The ledger: what each CRM acknowledged, what it shall get, what is in doubt, and who may write.
+
+One row per (CRM, lead) in `acknowledged` (the last value that the CRM confirmed) and at most one
+in `outbox` (the value that it shall get). `inflight` holds what was sent without a trusted answer.
+Every write is fenced: a run that lost its lease to another one cannot record anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from data.errors import OutsideError
+from serving.crm.seam import Value
+from serving.writeback.audit import append
+from serving.writeback.payload import Scored
+from serving.writeback.store import PostgresStore, SqliteStore, Store
+
+_TABLES: Final = (
+    "CREATE TABLE IF NOT EXISTS lease (crm TEXT PRIMARY KEY, token BIGINT NOT NULL,"
+    " owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS acknowledged (crm TEXT NOT NULL, lead {text} NOT NULL,"
+    " hash TEXT NOT NULL, score BIGINT NOT NULL, band TEXT NOT NULL, as_of BIGINT NOT NULL,"
+    " model_version TEXT NOT NULL, written_at BIGINT NOT NULL, version TEXT, remote TEXT NOT NULL,"
+    " PRIMARY KEY (crm, lead))",
+    "CREATE TABLE IF NOT EXISTS outbox (crm TEXT NOT NULL, lead {text} NOT NULL,"
+    " hash TEXT NOT NULL, payload TEXT NOT NULL, as_of BIGINT NOT NULL, state TEXT NOT NULL,"
+    " attempts BIGINT NOT NULL, error TEXT NOT NULL, run_id TEXT NOT NULL,"
+    " PRIMARY KEY (crm, lead))",
+    "CREATE TABLE IF NOT EXISTS inflight (crm TEXT NOT NULL, lead {text} NOT NULL,"
+    " hash TEXT NOT NULL, as_of BIGINT NOT NULL, payload TEXT NOT NULL,"
+    " PRIMARY KEY (crm, lead, hash, as_of))",
+    "CREATE TABLE IF NOT EXISTS audit (seq BIGINT PRIMARY KEY, body TEXT NOT NULL,"
+    " digest TEXT NOT NULL)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write to one CRM, until another run takes it over with a higher token."""
+
+    crm: str
+    token: int
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the CRM acknowledged last for one lead, and how it keeps it."""
+
+    hash: str
+    score: int
+    band: str
+    as_of: int
+    written_at: int
+    remote: str  # JSON of our fields as they read back
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """Our fields as the CRM keeps them."""
+        return dict(json.loads(self.remote))
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One acknowledged update: the payload, and the lead as the CRM keeps it."""
+
+    row: Scored
+    version: str | None
+    remote: Mapping[str, Value]
+
+
+class LeaseLost(OutsideError):  # noqa: N818
+    """Another run took the lease over: this one must not write any more."""
+
+
+class Ledger:
+    """All that write-back remembers of one CRM, in one store."""
+
+    def __init__(self, store: Store, crm: str, *, lease_s: float = 30.0) -> None:
+        self.store, self.crm, self.lease_s = store, crm, lease_s
+        text = 'TEXT COLLATE "C"' if isinstance(store, PostgresStore) else "TEXT"
+        if not self._stands():
+            with store.transaction():
+                for table in _TABLES:
+                    store.execute(table.format(text=text))
+
+    def _stands(self) -> bool:
+        catalogue = (
+            "SELECT to_regclass('audit')::text"
+            if isinstance(self.store, PostgresStore)
+            else "SELECT name FROM sqlite_master WHERE name = 'audit'"
+        )
+        return any(row[0] for row in self.store.execute(catalogue))
+
+    def copy(self) -> Ledger:
+        """Copy this CRM's rows into memory, for a dry run on the same path."""
+        other = Ledger(SqliteStore(None), self.crm, lease_s=self.lease_s)
+        for table in ("acknowledged", "outbox", "inflight"):
+            rows = self.store.execute(f"SELECT * FROM {table} WHERE crm = ?", (self.crm,))  # noqa: S608
+            if rows:
+                marks = ", ".join("?" * len(rows[0]))
+                other.store.many(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
+        return other
+
+    # -- who may write ---------------------------------------------------------------------
+
+    def acquire(self, wait_s: float, sleep: Callable[[float], None]) -> Lease:
+        """Take the lease, waiting up to `wait_s` for another run that is alive."""
+        deadline = self.store.seconds() + wait_s
+        while True:
+            with self.store.transaction():
+                found = self.store.execute(
+                    "SELECT token, owner, until FROM lease WHERE crm = ?", (self.crm,)
+                )
+                token, owner, until = found[0] if found else (0, "", 0.0)
+                now = self.store.seconds()
+                # A deadline further off than a lease lasts was written before a restart.
+                if not now < until <= now + self.lease_s or _is_dead(owner):
+                    return self._take(token + 1, now)
+            if now >= deadline:
+                raise OutsideError(
+                    f"another write-back to {self.crm} is running ({owner})",
+                    cure="wait for it, or stop it, and run again",
+                )
+            sleep(0.05)
+
+    def _take(self, token: int, now: float) -> Lease:
+        owner = _me()
+        self.store.execute(
+            "INSERT INTO lease VALUES (?, ?, ?, ?) ON CONFLICT (crm) DO UPDATE SET"
+            " token = excluded.token, owner = excluded.owner, until = excluded.until",
+            (self.crm, token, owner, now + self.lease_s),
+        )
+        return Lease(self.crm, token, owner)
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back; the token stays, so that it never comes again."""
+        with self.store.transaction():
+            self.store.execute(
+                "UPDATE lease SET until = 0, owner = '' WHERE crm = ? AND token = ?",
+                (self.crm, lease.token),
+            )
+
+    @contextmanager
+    def fenced(self, lease: Lease) -> Iterator[None]:
+        """Write only while the lease is ours, and renew it; LeaseLost otherwise."""
+        with self.store.transaction():
+            found = self.store.execute("SELECT token FROM lease WHERE crm = ?", (self.crm,))
+            if found[0][0] != lease.token:
+                raise LeaseLost(
+                    "the lease was taken over by another write-back while this one was paused",
+                    cure="nothing is lost: the other run sends what was left",
+                )
+            self.store.execute(
+                "UPDATE lease SET until = ? WHERE crm = ?",
+                (self.store.seconds() + self.lease_s, self.crm),
+            )
+            yield
+
+    # -- what is known, and what shall be sent ---------------------------------------------
+
+    def known(self, low: str, high: str) -> dict[str, Known]:
+        """Read what was acknowledged for the leads from `low` to `high` (bytes of the id)."""
+        rows = self.store.execute(
+            "SELECT lead, hash, score, band, as_of, written_at, remote FROM acknowledged"
+            " WHERE crm = ? AND lead BETWEEN ? AND ?",
+            (self.crm, low, high),
+        )
+        return {row[0]: Known(*row[1:]) for row in rows}
+
+    def waiting(self, low: str, high: str) -> dict[str, int]:
+        """Read lead -> as_of of what stands in the outbox between two ids."""
+        rows = self.store.execute(
+            "SELECT lead, as_of FROM outbox WHERE crm = ? AND lead BETWEEN ? AND ?",
+            (self.crm, low, high),
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def queue(
+        self, lease: Lease, rows: Sequence[Scored], dropped: Sequence[str], run_id: str
+    ) -> None:
+        """Write down what shall be sent before anything is; `dropped` leads need nothing now."""
+        with self.fenced(lease):
+            self.store.many(
+                "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, 'pending', 0, '', ?)"
+                " ON CONFLICT (crm, lead) DO UPDATE SET hash = excluded.hash,"
+                " payload = excluded.payload, as_of = excluded.as_of, state = 'pending',"
+                " error = '', run_id = excluded.run_id WHERE excluded.as_of >= outbox.as_of",
+                [
+                    (self.crm, row.lead, row.hash, _json(row.values), row.as_of, run_id)
+                    for row in rows
+                ],
+            )
+            self.drop(dropped)
+
+    def retry_rejected(self, lease: Lease) -> None:
+        """Put dead letters back into the queue: every run tries them again."""
+        with self.fenced(lease):
+            self.store.execute(
+                "UPDATE outbox SET state = 'pending' WHERE crm = ? AND state = 'rejected'",
+                (self.crm,),
+            )
+
+    def next_batch(self, size: int, after: str) -> list[Scored]:
+        """Read up to `size` pending rows with ids above `after`, in order."""
+        rows = self.store.execute(
+            "SELECT lead, hash, payload FROM outbox WHERE crm = ? AND state = 'pending'"
+            " AND lead > ? ORDER BY lead LIMIT ?",
+            (self.crm, after, size),
+        )
+        return [Scored(lead, digest, json.loads(payload)) for lead, digest, payload in rows]
+
+    def doubts(self, leads: Sequence[str] | None = None) -> dict[str, list[Scored]]:
+        """Read what was sent without a trusted answer, for these leads or for all."""
+        rows = self.store.execute(
+            "SELECT lead, hash, payload FROM inflight WHERE crm = ?", (self.crm,)
+        )
+        wanted = None if leads is None else set(leads)
+        found: dict[str, list[Scored]] = {}
+        for lead, digest, payload in rows:
+            if wanted is None or lead in wanted:
+                found.setdefault(lead, []).append(Scored(lead, digest, json.loads(payload)))
+        return found
+
+    def count_waiting(self) -> int:
+        """Count what is still to be sent, dead letters left out."""
+        return int(
+            self.store.execute(
+                "SELECT count(*) FROM outbox WHERE crm = ? AND state = 'pending'", (self.crm,)
+            )[0][0]
+        )
+
+    def dead_letters(self) -> list[tuple[str, str, int, str]]:
+        """Read (lead, cause, attempts, payload) of what the CRM rejects."""
+        rows = self.store.execute(
+            "SELECT lead, error, attempts, payload FROM outbox WHERE crm = ? AND"
+            " state = 'rejected' ORDER BY lead",
+            (self.crm,),
+        )
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    # -- sending ---------------------------------------------------------------------------
+
+    def mark_sending(self, lease: Lease, rows: Sequence[Scored]) -> None:
+        """Write down, before the request leaves, that the CRM may hold these payloads."""
+        with self.fenced(lease):
+            self.store.many(
+                "INSERT INTO inflight VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                [(self.crm, row.lead, row.hash, row.as_of, _json(row.values)) for row in rows],
+            )
+
+    def settle(
+        self,
+        lease: Lease,
+        done: Sequence[Settled],
+        *,
+        rejected: Mapping[str, str],
+        dropped: Mapping[str, str],
+        now: int,
+        run_id: str,
+    ) -> None:
+        """Record answers, dead letters and what shall not be sent, with one link of the audit."""
+        if not (done or rejected or dropped):
+            return
+        with self.fenced(lease):
+            self._acknowledge(done, now)
+            self.store.many(
+                "UPDATE outbox SET state = 'rejected', attempts = attempts + 1, error = ?"
+                " WHERE crm = ? AND lead = ?",
+                [(error, self.crm, lead) for lead, error in rejected.items()],
+            )
+            self.drop([*dropped])
+            self._forget_inflight([*rejected])
+            entry = {
+                "at": now,
+                "crm": self.crm,
+                "run": run_id,
+                "token": lease.token,
+                "written": [[each.row.lead, each.row.score, each.row.hash] for each in done],
+                "rejected": dict(rejected),
+                "kept": dict(dropped),
+            }
+            append(self.store, entry)
+
+    def _acknowledge(self, done: Sequence[Settled], now: int) -> None:
+        self.store.many(
+            "INSERT INTO acknowledged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (crm, lead)"
+            " DO UPDATE SET hash = excluded.hash, score = excluded.score, band = excluded.band,"
+            " as_of = excluded.as_of, model_version = excluded.model_version,"
+            " written_at = excluded.written_at, version = excluded.version,"
+            " remote = excluded.remote",
+            [
+                (
+                    self.crm,
+                    each.row.lead,
+                    each.row.hash,
+                    each.row.score,
+                    str(each.row.values["band"]),
+                    each.row.as_of,
+                    str(each.row.values["model_version"]),
+                    now,
+                    each.version,
+                    _json(each.remote),
+                )
+                for each in done
+            ],
+        )
+        # What was queued later than what is acknowledged now stays in the queue.
+        self.store.many(
+            "DELETE FROM outbox WHERE crm = ? AND lead = ? AND hash = ? AND as_of <= ?",
+            [(self.crm, each.row.lead, each.row.hash, each.row.as_of) for each in done],
+        )
+        self._forget_inflight([each.row.lead for each in done])
+
+    def drop(self, leads: Sequence[str]) -> None:
+        """Take leads out of the outbox; call inside `fenced`."""
+        self.store.many(
+            "DELETE FROM outbox WHERE crm = ? AND lead = ?", [(self.crm, lead) for lead in leads]
+        )
+
+    def _forget_inflight(self, leads: Sequence[str]) -> None:
+        self.store.many(
+            "DELETE FROM inflight WHERE crm = ? AND lead = ?", [(self.crm, lead) for lead in leads]
+        )
+
+
+def _json(values: Mapping[str, Value]) -> str:
+    return json.dumps(dict(values), ensure_ascii=False, separators=(",", ":"))
+
+
+def _me() -> str:
+    pid = os.getpid()
+    return f"{socket.gethostname()}:{pid}:{_started(pid)}"
+
+
+def _started(pid: int) -> str:
+    """Tell when a process started, in ticks since boot, so that a reused pid is not mistaken."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return "?"
+    return "" if fields[0] == "Z" else fields[19]
+
+
+def _is_dead(owner: str) -> bool:
+    """Tell that the owner was a process of this machine and is gone."""
+    host, _, rest = owner.rpartition(":")[0].rpartition(":")
+    if not owner:
+        return True
+    started = owner.rpartition(":")[2]
+    if host != socket.gethostname() or started == "?":
+        return False
+    return _started(int(rest)) != started

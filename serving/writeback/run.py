@@ -1,0 +1,223 @@
+"""One write-back run: scores in, only what changed out to the CRM, everything written down."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.errors import OutsideError
+from serving.crm import embedded
+from serving.crm.connect import connect, is_embedded
+from serving.crm.seam import Answer, Crm, Remote, Update
+from serving.writeback.decide import Rules, worth_sending
+from serving.writeback.ledger import Ledger
+from serving.writeback.payload import Scored, read_scores
+from serving.writeback.send import Budget, Patience, Sender
+from serving.writeback.stop import Stop
+from serving.writeback.store import open_store
+
+if TYPE_CHECKING:
+    from data.schema import Project
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBackResult:
+    """What a run did, lead by lead; every lead of the score file is in exactly one count."""
+
+    run_id: str
+    crm: str
+    leads: int
+    sent: int
+    already_there: int  # the CRM held the value: acknowledged without a write
+    unchanged: int
+    rejected: int
+    kept_overrides: int
+    stale: int
+    closed: int
+    gone: int
+    waiting: int  # left in the outbox: a stop was asked for, or a row kept moving
+    requests: int
+    dead_letter: str | None
+    dry_run: bool
+
+    @property
+    def summary(self) -> str:
+        """Say it in one line."""
+        words = {
+            "sent": self.sent,
+            "already there": self.already_there,
+            "unchanged": self.unchanged,
+            "rejected": self.rejected,
+            "kept by a person": self.kept_overrides,
+            "newer in the CRM": self.stale,
+            "closed": self.closed,
+            "not in the CRM": self.gone,
+            "waiting": self.waiting,
+        }
+        told = ", ".join(f"{n:,} {word}" for word, n in words.items() if n or word == "sent")
+        return f"{self.crm}: {told}{' (dry run: nothing was written)' if self.dry_run else ''}"
+
+
+def write_back(
+    scores_path: Path,
+    project: Project,
+    state: Path,
+    *,
+    now: int,
+    run_id: str,
+    dry_run: bool = False,
+    patience: Patience | None = None,
+    crm: Crm | None = None,
+) -> WriteBackResult:
+    """Send what changed in `scores_path` to the CRM of the project; `now` in microseconds UTC.
+
+    InputError where the score file or the project file is wrong, OutsideError where the CRM or the
+    disk fails: then everything that was not sent waits in the outbox, and the next run sends it.
+    """
+    section, patience = project.write_back, patience or Patience()
+    if is_embedded(section) and crm is None and not dry_run:
+        _seed(scores_path, state)
+    target = crm or connect(section, state, project.network.allow)
+    store = open_store(section.ledger or state / "ledger.sqlite")
+    with Stop() as stop:
+        try:
+            ledger = Ledger(store, _crm_name(section.crm, section.url), lease_s=patience.lease_s)
+            if dry_run:
+                ledger = ledger.copy()
+                target = DryRun(target, inserts=target.inserts or is_embedded(section))
+            lease = ledger.acquire(patience.lease_wait_s, stop.sleep)
+            sender = Sender(
+                ledger,
+                lease,
+                target,
+                now=now,
+                run_id=run_id,
+                budget=Budget(section.requests_per_second if target.metered else None, stop.sleep),
+                patience=patience,
+                sleep=stop.sleep,
+                stopping=stop.asked,
+            )
+            batch = section.batch if "batch" in section.model_fields_set else target.batch_limit
+            rules = Rules(section.min_points, section.max_age_days)
+            try:
+                return _run(scores_path, sender, rules, batch, state, dry_run=dry_run)
+            finally:
+                ledger.release(lease)
+        finally:
+            store.close()
+            target.close()
+
+
+def _run(
+    scores_path: Path, sender: Sender, rules: Rules, batch: int, state: Path, *, dry_run: bool
+) -> WriteBackResult:
+    ledger = sender.ledger
+    sender.settle_doubts()
+    counts = queue_changes(scores_path, sender, rules)
+    ledger.retry_rejected(sender.lease)
+    try:
+        sender.send_all(batch)
+    finally:
+        letters = None if dry_run else write_dead_letters(ledger, state / "dead_letter.jsonl")
+    tally, waiting = sender.tally, ledger.count_waiting()
+    result = WriteBackResult(
+        run_id=sender.run_id,
+        crm=ledger.crm,
+        leads=sum(counts.values()),
+        sent=tally.sent,
+        already_there=tally.kept["already"],
+        unchanged=counts["unchanged"],
+        rejected=len(tally.rejected),
+        kept_overrides=tally.kept["override"],
+        stale=counts["stale"] + tally.kept["stale"],
+        closed=tally.kept["closed"],
+        gone=tally.kept["gone"],
+        waiting=waiting,
+        requests=tally.requests,
+        dead_letter=str(letters) if letters else None,
+        dry_run=dry_run,
+    )
+    if sender.stopping() and waiting:
+        raise OutsideError(
+            f"stopped by a signal after {result.sent} rows; {waiting} wait in the outbox",
+            cure="run again",
+        )
+    return result
+
+
+def queue_changes(scores_path: Path, sender: Sender, rules: Rules) -> Counter[str]:
+    """Compare every score with what was acknowledged last, and queue what is worth a write."""
+    ledger, counts = sender.ledger, Counter[str]()
+    for chunk in read_scores(scores_path):
+        low, high = chunk[0].lead, chunk[-1].lead
+        known, waiting = ledger.known(low, high), ledger.waiting(low, high)
+        changed: list[Scored] = []
+        superseded: list[str] = []
+        for row in chunk:
+            verdict = worth_sending(row, known.get(row.lead), rules, sender.now)
+            counts[verdict] += 1
+            if verdict == "send":
+                changed.append(row)
+            elif verdict == "unchanged" and waiting.get(row.lead, row.as_of + 1) <= row.as_of:
+                superseded.append(row.lead)
+        if changed or superseded:
+            ledger.queue(sender.lease, changed, superseded, sender.run_id)
+    return counts
+
+
+def write_dead_letters(ledger: Ledger, path: Path) -> Path | None:
+    """Write what the CRM rejects, with the cause, atomically; None where there is nothing."""
+    letters = ledger.dead_letters()
+    if not letters:
+        path.unlink(missing_ok=True)
+        return None
+    lines = [
+        json.dumps(
+            {"lead_id": lead, "cause": cause, "attempts": attempts, "payload": json.loads(payload)},
+            ensure_ascii=False,
+        )
+        for lead, cause, attempts, payload in letters
+    ]
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    part.replace(path)
+    return path
+
+
+class DryRun:
+    """A CRM that is read for real and written only in appearance."""
+
+    def __init__(self, crm: Crm, *, inserts: bool) -> None:
+        self.name, self.batch_limit, self.metered = crm.name, crm.batch_limit, crm.metered
+        self.conditional, self.inserts, self._crm = crm.conditional, inserts, crm
+
+    def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
+        """Read the real CRM."""
+        return self._crm.read_scores(leads)
+
+    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
+        """Answer as a CRM would that takes everything."""
+        return [Answer(each.lead, "written", echo=each.values) for each in batch]
+
+    def close(self) -> None:
+        """Close the real CRM."""
+        self._crm.close()
+
+
+def _seed(scores_path: Path, state: Path) -> None:
+    """Put the scored leads into the embedded CRM, which has no other way to learn of them."""
+    path = state / "crm.sqlite"
+    embedded.create(path)
+    embedded.add_leads(
+        path, ((row.lead, "") for chunk in read_scores(scores_path) for row in chunk)
+    )
+
+
+def _crm_name(kind: str, url: str | None) -> str:
+    """Name the CRM in the ledger: the kind and where it is, without credentials."""
+    return kind if url is None else f"{kind} {url.rpartition('@')[2]}"

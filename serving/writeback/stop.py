@@ -1,0 +1,39 @@
+"""SIGTERM and SIGINT -> a wish to stop, granted between batches."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import TracebackType
+from typing import Any, Self
+
+
+class Stop:
+    """Listens for SIGTERM and SIGINT while it is open; sleeps end early once one came."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, lambda *_: self._event.set())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def asked(self) -> bool:
+        """Tell whether a signal came."""
+        return self._event.is_set()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, or wake up when asked to stop."""
+        self._event.wait(seconds)
