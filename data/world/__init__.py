@@ -1,0 +1,6 @@
+"""A seeded synthetic CRM whose true conversion probabilities are known exactly."""
+
+from data.world.make import World, make_world, write_world
+from data.world.truth import Truth
+
+__all__ = ["Truth", "World", "make_world", "write_world"]

@@ -1,0 +1,304 @@
+"""Lives of leads -> the tables that a CRM would export, mutable columns and late records included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.clock import DAY, HOUR, MINUTE, NEVER, Micros
+from data.world.kinds import ACTS, BANT, CHANNELS, CONVERTED, DISQUALIFIED, OUTBOUND, REASONS, Kind
+from data.world.people import COUNTRIES, OWNERS, People
+from data.world.process import Floats, Ints
+
+_CAMPAIGNS: Final = tuple(f"campaign_{number:02d}" for number in range(1, 19))
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What happened, sorted by (lead, at): acts, the fate of each lead, its answers; NEVER is open."""
+
+    lead: Ints
+    act: Ints
+    at: Micros
+    state: NDArray[np.int8]
+    fate: NDArray[np.int8]
+    fate_at: Micros
+    answer: NDArray[np.int8]
+    answer_at: Micros
+    answer_age: Floats
+
+
+def write_frames(
+    kind: Kind,
+    ids: NDArray[np.object_],
+    created: Micros,
+    people: People,
+    life: Life,
+    until: int,
+    late_share: float,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """Give accounts, contacts, leads, touches, opportunities and lead_history."""
+    rng = np.random.default_rng([seed, 3])
+    touches = _touches(rng, kind, ids, people, life, until, late_share)
+    history = _history(rng, ids, created, people, life, until)
+    leads = _leads(rng, kind, ids, created, people, life, touches, history)
+    contacts = people.contacts.assign(lead_id=ids[people.contacts["lead"]]).drop(columns="lead")
+    return {
+        "accounts": people.accounts.rename(
+            columns={"industry": "sector", "country": "head_office"}
+        ),
+        "contacts": contacts.drop(columns="lead_id"),
+        "leads": leads,
+        "touches": touches,
+        "opportunities": _opportunities(rng, kind, ids, people, life),
+        "lead_history": history,
+    }
+
+
+def as_time(at: Micros) -> pd.Series:
+    """Turn microseconds into UTC timestamps; NEVER becomes missing."""
+    missing = np.asarray(at) == NEVER
+    values = pd.Series(pd.to_datetime(np.where(missing, 0, at), unit="us", utc=True))
+    return values.dt.as_unit("us").mask(missing)
+
+
+def _touches(
+    rng: np.random.Generator,
+    kind: Kind,
+    ids: NDArray[np.object_],
+    people: People,
+    life: Life,
+    until: int,
+    late_share: float,
+) -> pd.DataFrame:
+    """Write one row per act, the acts after an opportunity included (they are outcome)."""
+    after = _after_birth(rng, life, until)
+    lead = np.concatenate([life.lead, after["lead"]])
+    act = np.concatenate([np.array(ACTS, object)[life.act], after["act"]])
+    at = np.concatenate([life.at, after["at"]])
+    order = np.lexsort((lead, at))
+    lead, act, at = lead[order], act[order], at[order]
+    n = len(at)
+    lag = rng.integers(1_000_000, 5 * MINUTE, n)
+    late = rng.random(n) < late_share
+    lag[late] += (rng.exponential(4.0, int(late.sum())) * DAY).astype(np.int64)
+    outbound = np.isin(act, (*OUTBOUND, "contract_sent"))
+    campaign = np.array(_CAMPAIGNS, object)[rng.integers(0, len(_CAMPAIGNS), n)]
+    tracked = np.isin(act, ["newsletter", "ebook", "webinar", "seminar", "form"])
+    amount = np.full(n, np.nan)
+    priced = np.isin(act, ["pricing_page", "trial"])
+    amount[priced] = np.round(rng.lognormal(2.0, 0.8, int(priced.sum())), 1)
+    return (
+        pd.DataFrame(
+            {
+                "touch_id": [f"T{row:08d}" for row in range(n)],
+                "lead_id": ids[lead],
+                "contact_id": _persons(rng, people, lead),
+                "touch_at": as_time(at),
+                "ingested_at": as_time(at + lag),
+                "touch_type": act,
+                "channel": pd.Series(act)
+                .map({**CHANNELS, "contract_sent": "email"})
+                .to_numpy(object),
+                "campaign": np.where(tracked, campaign, None),
+                "direction": np.where(outbound, "outbound", "inbound"),
+                "minutes": amount,
+            }
+        )
+        .loc[lambda frame: (at + lag < until) | (frame["touch_type"] == _BORN)]
+        .reset_index(drop=True)
+    )
+
+
+_BORN: Final = "meeting_agreed"
+
+
+def _after_birth(rng: np.random.Generator, life: Life, until: int) -> dict[str, np.ndarray]:
+    """Draw what only converted leads get: an agreed meeting, contracts, calls for a month."""
+    won = np.flatnonzero(life.fate == CONVERTED)
+    counts = rng.poisson(8, len(won))
+    lead = np.repeat(won, counts)
+    at = life.fate_at[lead] + (rng.random(len(lead)) * 30 * DAY).astype(np.int64) + HOUR
+    act = rng.choice(
+        np.array(["sales_email", "sales_call", "sales_meeting", "contract_sent", "email_reply"], object),
+        len(lead),
+    )  # fmt: skip
+    lead, at = np.concatenate([won, lead]), np.concatenate([life.fate_at[won], at])
+    act = np.concatenate([np.full(len(won), _BORN, object), act])
+    kept = at < until
+    return {"lead": lead[kept], "at": at[kept], "act": act[kept]}
+
+
+def _persons(rng: np.random.Generator, people: People, lead: Ints) -> NDArray[np.object_]:
+    """Name who acted: the lead's own contact, at times a colleague."""
+    contact = people.contacts["contact_id"].to_numpy(object)
+    n = len(people.profile)
+    mate = np.arange(n)
+    mates = people.contacts["lead"].to_numpy()[n:]
+    mate[mates] = n + np.arange(len(mates))
+    return contact[np.where(rng.random(len(lead)) < 0.15, mate[lead], lead)]
+
+
+def _history(
+    rng: np.random.Generator,
+    ids: NDArray[np.object_],
+    created: Micros,
+    people: People,
+    life: Life,
+    until: int,
+) -> pd.DataFrame:
+    """Write field history as CRMs export it: owner, industry and status, old and new value."""
+    n = len(ids)
+    parts = []
+    owner = people.profile["owner"].to_numpy(object)
+    moved = np.flatnonzero(rng.random(n) < 0.15)
+    fresh = rng.choice(np.array(OWNERS, object), len(moved))
+    parts.append((moved, "owner", owner[moved], fresh, created[moved] + _days(rng, len(moved), 60)))
+    industry = people.profile["industry"].to_numpy(object)
+    wrong = np.flatnonzero(rng.random(n) < 0.05)
+    typed = rng.choice(np.unique(industry), len(wrong))
+    parts.append((wrong, "industry", typed, industry[wrong], created[wrong] + _days(rng, len(wrong), 40)))  # fmt: skip
+    parts += _status_changes(life, n)
+    frame = pd.concat(
+        [
+            pd.DataFrame({"row": rows, "field": field, "old": old, "new": new, "at": at})
+            for rows, field, old, new, at in parts
+        ]
+    )
+    frame = frame[(frame["at"] < until) & (frame["old"] != frame["new"])]
+    frame = frame.sort_values(["at", "row", "field"], kind="stable").reset_index(drop=True)
+    return pd.DataFrame(
+        {
+            "lead_id": ids[frame["row"]],
+            "field": frame["field"],
+            "old": frame["old"],
+            "new": frame["new"],
+            "changed_at": as_time(frame["at"].to_numpy()),
+        }
+    )
+
+
+def _status_changes(life: Life, n: int) -> list[tuple[Ints, str, object, object, Micros]]:
+    """Derive status from what happened: contacted at the first sales act, then the fate."""
+    outbound = np.isin(life.act, [ACTS.index(act) for act in OUTBOUND])
+    rows, first = np.unique(life.lead[outbound], return_index=True)
+    contacted = np.full(n, NEVER)
+    contacted[rows] = life.at[outbound][first]
+    # a fate within the second of the first contact would leave the order open
+    early = contacted < life.fate_at - 1_000_000
+    was = np.where(early & (contacted != NEVER), "contacted", "new").astype(object)
+    touched = np.flatnonzero(early & (contacted != NEVER))
+    out: list[tuple[Ints, str, object, object, Micros]] = [
+        (touched, "status", "new", "contacted", contacted[touched])
+    ]
+    for fate, word in ((CONVERTED, "opportunity"), (DISQUALIFIED, "disqualified")):
+        ended = np.flatnonzero(life.fate == fate)
+        out.append((ended, "status", was[ended], word, life.fate_at[ended]))
+    return out
+
+
+def _leads(
+    rng: np.random.Generator,
+    kind: Kind,
+    ids: NDArray[np.object_],
+    created: Micros,
+    people: People,
+    life: Life,
+    touches: pd.DataFrame,
+    history: pd.DataFrame,
+) -> pd.DataFrame:
+    """Write the lead table as it stands today: current values, what a naive reader would take."""
+    profile = people.profile
+    frame = pd.DataFrame(
+        {
+            "lead_id": ids,
+            "created_at": as_time(created),
+            "account_id": people.accounts["account_id"].to_numpy(object)[profile["account"]],
+            "contact_id": people.contacts["contact_id"].to_numpy(object)[: len(ids)],
+        }
+    )
+    for column in (
+        "company",
+        "person",
+        "email",
+        "job_title",
+        "source",
+        "country",
+        "expected_amount",
+    ):
+        frame[column] = profile[column].to_numpy()
+    frame["industry"] = profile["industry"].to_numpy(object)
+    frame["owner"] = profile["owner"].to_numpy(object)
+    frame["status"] = "new"
+    _apply(frame, history)
+    for column, (name, values) in enumerate(BANT.items()):
+        answer, at = life.answer[:, column].copy(), life.answer_at[:, column].copy()
+        # at the birth of an opportunity the rep fills in what is still open
+        filled = (life.fate == CONVERTED) & (answer < 0)
+        answer[filled], at[filled] = 2, life.fate_at[filled]
+        words = np.array([*values, None], dtype=object)
+        frame[name] = words[answer]
+        frame[f"{name}_known_at"] = as_time(at)
+    closed = life.fate == DISQUALIFIED
+    frame["closed_at"] = as_time(np.where(closed, life.fate_at, NEVER))
+    reasons = np.array(REASONS, object)[rng.integers(0, len(REASONS), len(ids))]
+    frame["disqualification_reason"] = np.where(closed, reasons, None)
+    if kind.name == "digital_agency":
+        frame["opportunity_at"] = as_time(np.where(life.fate == CONVERTED, life.fate_at, NEVER))
+    last = touches.groupby("lead_id")["ingested_at"].max().reindex(ids)
+    frame["last_modified_at"] = last.to_numpy()
+    frame["n_touches_total"] = (
+        touches["lead_id"].value_counts().reindex(ids, fill_value=0).to_numpy()
+    )
+    frame["owner_comment"] = np.where(closed, "not now", None)
+    return frame
+
+
+def _apply(frame: pd.DataFrame, history: pd.DataFrame) -> None:
+    """Bring owner, industry and status up to today."""
+    last = history.drop_duplicates(["lead_id", "field"], keep="last")
+    for field, changes in last.groupby("field"):
+        current = frame["lead_id"].map(changes.set_index("lead_id")["new"])
+        frame[field] = current.where(current.notna(), frame[field])
+
+
+def _opportunities(
+    rng: np.random.Generator,
+    kind: Kind,
+    ids: NDArray[np.object_],
+    people: People,
+    life: Life,
+) -> pd.DataFrame:
+    """Write one row per opportunity, and a few duplicates that were merged away."""
+    won = np.flatnonzero(life.fate == CONVERTED)
+    double = won[rng.random(len(won)) < 0.03]
+    rows = np.concatenate([won, double])
+    at = life.fate_at[rows].copy()
+    at[len(won) :] += 2 * HOUR
+    stage = rng.choice(np.array(["proposal", "negotiation", "won", "lost"], object), len(rows))
+    stage[len(won) :] = "duplicate"
+    amount = people.profile["expected_amount"].to_numpy(np.float64)[rows]
+    return pd.DataFrame(
+        {
+            "opportunity_id": [f"O{row:06d}" for row in range(len(rows))],
+            "lead_id": ids[rows],
+            "created_at": as_time(at),
+            "stage": stage,
+            "amount": np.round(amount * rng.lognormal(0, 0.3, len(rows)), -2),
+            "service": kind.name,
+        }
+    )
+
+
+def _days(rng: np.random.Generator, n: int, scale: float) -> Ints:
+    return (rng.exponential(scale, n) * DAY).astype(np.int64) + HOUR
+
+
+def countries() -> tuple[str, ...]:
+    """List the countries of the worlds."""
+    return tuple(COUNTRIES)
