@@ -1,0 +1,177 @@
+"""Out-of-fold margins and outcomes -> a strictly increasing calibration, by a ladder of evidence.
+
+Under 20 positives (or negatives) only the intercept moves; up to 500 a logistic line on the
+margin; from 500 on logistic, beta (Kull, Silva Filho and Flach 2017) and, from 1,000 on, the mean
+of isotonic and logistic compete by cross-fitted log loss, the simpler unless it loses by more
+than one standard error. Nothing here reweighs classes or corrects a prior by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+from sklearn.isotonic import IsotonicRegression
+
+from models.encoders import Floats
+from models.predictor import calibrate, calibrated_log_odds
+
+Calibration = dict[str, Any]
+
+FEW, MANY, ENOUGH = 20, 500, 1000
+SLOPES = (0.3, 3.0)
+SLOPE_SPREAD, INTERCEPT_SPREAD = 0.5, 1.0
+"""Prior spreads of the logistic line: with little evidence it stays near slope 1, intercept 0."""
+
+
+def fit_calibration(margins: Floats, y: Floats, *, seed: int = 0) -> Calibration:
+    """Climb the ladder as far as the rarer outcome allows: the `calibration` part, JSON.
+
+    `margins` are cross-fitted log-odds, (n,). The key "why" says which rung was taken.
+    """
+    rare = int(min(y.sum(), len(y) - y.sum()))
+    if rare < FEW:
+        return fit_intercept(margins, y) | {
+            "why": f"{rare} of the rarer outcome, under {FEW}: only the level was adjusted; "
+            "the probabilities cannot be verified yet"
+        }
+    if rare < MANY:
+        why = f"{rare} of the rarer outcome: a logistic line"
+        return fit_logistic(margins, y) | {"why": why}
+    fits: list[Callable[[Floats, Floats], Calibration]] = [fit_logistic, fit_beta]
+    if rare >= ENOUGH:
+        fits.append(fit_blend)
+    return _choose(fits, margins, y, seed)
+
+
+def _choose(
+    fits: list[Callable[[Floats, Floats], Calibration]], margins: Floats, y: Floats, seed: int
+) -> Calibration:
+    fold = np.random.default_rng(seed).permutation(len(y)) % 5
+    losses = np.empty((len(fits), len(y)))
+    for i, fit in enumerate(fits):
+        for k in range(5):
+            rest, held = fold != k, fold == k
+            p = calibrate(fit(margins[rest], y[rest]), margins[held])
+            losses[i, held] = -np.log(np.where(y[held] > 0, p, 1 - p).clip(1e-12))
+    best = int(np.argmin(losses.mean(axis=1)))
+    for i in range(best + 1):
+        extra = losses[i] - losses[best]
+        if extra.mean() <= extra.std() / np.sqrt(len(y)):
+            best = i
+            break
+    named = ("logistic", "beta", "blend")
+    figures = ", ".join(f"{n} {v:.5f}" for n, v in zip(named, losses.mean(axis=1), strict=False))
+    return fits[best](margins, y) | {"why": f"cross-fitted log loss: {figures}"}
+
+
+def fit_intercept(margins: Floats, y: Floats) -> Calibration:
+    """Move the level only, pulled to zero by a prior of one unit's spread."""
+    shift = _shift(margins, y, spread=INTERCEPT_SPREAD)
+    return {"kind": "intercept", "intercept": shift}
+
+
+def _shift(margins: Floats, y: Floats, *, spread: float) -> float:
+    shift = 0.0
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-(margins + shift)))
+        slope = float(np.sum(p * (1 - p))) + 1 / spread**2
+        step = (float(np.sum(y - p)) - shift / spread**2) / slope
+        shift += float(np.clip(step, -1, 1))
+        if abs(step) < 1e-10:
+            break
+    return shift
+
+
+def fit_logistic(margins: Floats, y: Floats) -> Calibration:
+    """Fit slope and intercept by penalised maximum likelihood on smoothed targets (Platt 1999)."""
+    hits = float(y.sum())
+    target = np.where(y > 0, (hits + 1) / (hits + 2), 1 / (len(y) - hits + 2))
+
+    def loss(w: Floats) -> tuple[float, Floats]:
+        z = w[0] * margins + w[1]
+        gap = 1 / (1 + np.exp(-z)) - target
+        prior = 0.5 * ((w[0] - 1) / SLOPE_SPREAD) ** 2 + 0.5 * (w[1] / INTERCEPT_SPREAD) ** 2
+        value = float(np.sum(np.logaddexp(0, z) - target * z)) + prior
+        return value, np.array(
+            [
+                gap @ margins + (w[0] - 1) / SLOPE_SPREAD**2,
+                gap.sum() + w[1] / INTERCEPT_SPREAD**2,
+            ]
+        )
+
+    found = minimize(loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[SLOPES, (-5, 5)])
+    return {"kind": "logistic", "slope": float(found.x[0]), "intercept": float(found.x[1])}
+
+
+def fit_beta(margins: Floats, y: Floats) -> Calibration:
+    """Fit beta calibration: a ln s - b ln(1 - s) + c, with a and b kept positive."""
+    left, right = -np.logaddexp(0, -margins), np.logaddexp(0, margins)
+
+    def loss(w: Floats) -> tuple[float, Floats]:
+        z = w[0] * left + w[1] * right + w[2]
+        gap = 1 / (1 + np.exp(-z)) - y
+        return float(np.sum(np.logaddexp(0, z) - y * z)), np.array(
+            [gap @ left, gap @ right, gap.sum()]
+        )
+
+    bounds = [(0.1, 5.0), (0.1, 5.0), (-5.0, 5.0)]
+    found = minimize(loss, [1.0, 1.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds)
+    a, b, c = (float(x) for x in found.x)
+    return {"kind": "beta", "a": a, "b": b, "c": c}
+
+
+def fit_blend(margins: Floats, y: Floats) -> Calibration:
+    """Take the mean, in probability, of isotonic (straight lines between blocks) and logistic."""
+    isotonic = IsotonicRegression(y_min=1e-4, y_max=1 - 1e-4).fit(margins, y)
+    x, p = isotonic.X_thresholds_, isotonic.y_thresholds_
+    points = {
+        "kind": "points",
+        "margins": [float(v) for v in x],
+        "probabilities": [float(v) for v in p],
+    }
+    return {"kind": "blend", "weight": 0.5, "first": fit_logistic(margins, y), "second": points}
+
+
+def refit_intercept(
+    calibration: Calibration,
+    margins: Floats,
+    y: Floats,
+    *,
+    bound: float = 0.7,
+    gate: float = 3.0,
+) -> tuple[Calibration, dict[str, float]]:
+    """Move the level to the newest mature cohort where it is off by more than `gate` errors.
+
+    The shift is shrunk by a prior of half a unit's spread and bounded. Returns the calibration
+    and what was found: observed and expected conversions, z, the shift wanted and taken.
+    """
+    log_odds = calibrated_log_odds(calibration, margins)
+    p = 1 / (1 + np.exp(-log_odds))
+    expected, error = float(p.sum()), float(np.sqrt(np.sum(p * (1 - p))))
+    z = (float(y.sum()) - expected) / max(error, 1e-9)
+    wanted = _shift(log_odds, y, spread=0.5) if len(y) else 0.0
+    taken = float(np.clip(wanted, -bound, bound)) if abs(z) > gate else 0.0
+    found = {
+        "rows": float(len(y)),
+        "observed": float(y.sum()),
+        "expected": expected,
+        "z": z,
+        "wanted": wanted,
+        "taken": taken,
+    }
+    return (move(calibration, taken) if taken else calibration), found
+
+
+def move(calibration: Calibration, shift: float) -> Calibration:
+    """Add a shift in log-odds to a calibration; a blend keeps its logistic half alone."""
+    kind = calibration["kind"]
+    if kind == "identity":
+        return {**calibration, "kind": "intercept", "intercept": shift}
+    if kind == "blend":
+        calibration = {**calibration["first"], "why": calibration.get("why", "")}
+        kind = "logistic"
+    key = "c" if kind == "beta" else "intercept"
+    return {**calibration, key: float(calibration[key]) + shift}

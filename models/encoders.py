@@ -1,0 +1,286 @@
+"""A feature frame -> columns that a learner can fit on, and the encoders that go into the artifact.
+
+Numbers pass as they are. Category strings become stable codes; smoothed target encodings and
+counts, of single columns or of pairs, are cross-fitted for training rows: the value that a row
+trains on never saw that row's own fold. At scoring one map over all training rows is applied by
+`models.predictor`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.errors import InputError
+from features.frame import Catalogue, Feature
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Encoder = dict[str, Any]
+
+PAIR = "\u001f"
+"""Joins the two values of a pair into one key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Raw columns of a frame: float64 numbers, and codes with their level names; -1 is missing."""
+
+    features: tuple[Feature, ...]
+    numbers: dict[str, Floats]
+    codes: dict[str, Ints]
+    levels: dict[str, tuple[str, ...]]
+    n: int
+
+    def take(self, rows: Ints) -> Columns:
+        """Pick rows; levels stay, so that codes mean the same."""
+        return Columns(
+            self.features,
+            {name: values[rows] for name, values in self.numbers.items()},
+            {name: values[rows] for name, values in self.codes.items()},
+            self.levels,
+            len(rows),
+        )
+
+
+def describe(frame: pd.DataFrame, catalogue: Catalogue | None = None) -> tuple[Feature, ...]:
+    """Say what each column of the frame is: from the catalogue, else from its dtype."""
+    known = {feature.name: feature for feature in catalogue.features} if catalogue else {}
+    described = []
+    for name in frame.columns:
+        feature = known.get(str(name))
+        described.append(feature if feature else _plain_feature(str(name), frame[name]))
+    return tuple(described)
+
+
+def _plain_feature(name: str, values: pd.Series[Any]) -> Feature:
+    number = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
+    return Feature(
+        name=name,
+        kind="number" if number else "category",
+        family="fit",
+        factor=name,
+        label=name,
+        template="attribute",
+        params={"label": name, "column": name},
+    )
+
+
+def read_columns(frame: pd.DataFrame, features: Sequence[Feature]) -> Columns:
+    """Read a frame into numbers and codes; infinities are refused, missing values pass.
+
+    Levels are the sorted strings of the values that occur.
+    """
+    numbers: dict[str, Floats] = {}
+    codes: dict[str, Ints] = {}
+    levels: dict[str, tuple[str, ...]] = {}
+    for feature in features:
+        column = frame[feature.name]
+        if feature.kind == "number":
+            numbers[feature.name] = _read_numbers(column, feature.name)
+        else:
+            codes[feature.name], levels[feature.name] = _read_codes(column)
+    return Columns(tuple(features), numbers, codes, levels, len(frame))
+
+
+def _read_numbers(column: pd.Series[Any], name: str) -> Floats:
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    if np.isinf(values).any():
+        row = int(np.flatnonzero(np.isinf(values))[0])
+        raise InputError("is infinite", row=row, column=name, cure="leave it empty instead")
+    return values
+
+
+def _read_codes(column: pd.Series[Any]) -> tuple[Ints, tuple[str, ...]]:
+    raw, found = pd.factorize(column.astype(object), use_na_sentinel=True)
+    names = [str(value) for value in found]
+    levels = tuple(sorted({names[code] for code in np.unique(raw[raw >= 0])}))
+    place = {level: position for position, level in enumerate(levels)}
+    table = np.array([place.get(name, -1) for name in names] + [-1], dtype=np.int64)
+    return table[raw], levels
+
+
+def number_encoders(columns: Columns) -> list[Encoder]:
+    """List an encoder for each number column, in frame order."""
+    return [{"name": name, "kind": "number", "source": name} for name in columns.numbers]
+
+
+def code_encoders(columns: Columns, *, least: int = 3, most: int = 1000) -> list[Encoder]:
+    """List an encoder for each category: levels of at least `least` rows, the `most` commonest."""
+    encoders = []
+    for name, codes in columns.codes.items():
+        counts = np.bincount(codes[codes >= 0], minlength=len(columns.levels[name]))
+        common = np.argsort(-counts, kind="stable")[:most]
+        kept = sorted(columns.levels[name][i] for i in common if counts[i] >= least)
+        encoders.append({"name": name, "kind": "codes", "source": name, "levels": kept})
+    return encoders
+
+
+def encode(columns: Columns, encoders: Sequence[Encoder]) -> Floats:
+    """Apply number and code encoders: (n, m) float64; the predictor does the same from strings."""
+    matrix = np.empty((columns.n, len(encoders)), dtype=np.float64)
+    for position, encoder in enumerate(encoders):
+        matrix[:, position] = _encode_one(columns, encoder)
+    return matrix
+
+
+def _encode_one(columns: Columns, encoder: Encoder) -> Floats:
+    if encoder["kind"] == "number":
+        return columns.numbers[encoder["source"]]
+    if encoder["kind"] == "codes":
+        source = encoder["source"]
+        place = {level: float(i) for i, level in enumerate(encoder["levels"])}
+        unseen = float(len(encoder["levels"]))
+        table = [place.get(level, unseen) for level in columns.levels[source]]
+        return np.array([*table, np.nan])[columns.codes[source]]
+    keys, names = joint_codes(columns, encoder["sources"])
+    values = encoder["values"]
+    table = [values.get(name, encoder["default"]) for name in names]
+    return np.array([*table, encoder["missing"]], dtype=np.float64)[keys]
+
+
+def joint_codes(columns: Columns, sources: Sequence[str]) -> tuple[Ints, list[str]]:
+    """Join one or two categories into keys: (codes, names), -1 where any part is missing."""
+    first = sources[0]
+    if len(sources) == 1:
+        return columns.codes[first], list(columns.levels[first])
+    second = sources[1]
+    left, right = columns.codes[first], columns.codes[second]
+    width = max(1, len(columns.levels[second]))
+    joint = np.where((left < 0) | (right < 0), -1, left * width + right)
+    found, inverse = np.unique(joint, return_inverse=True)
+    names = [
+        columns.levels[first][key // width] + PAIR + columns.levels[second][key % width]
+        for key in found
+        if key >= 0
+    ]
+    return inverse - int(len(found) > 0 and found[0] < 0), names
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTable:
+    """Smoothed log-odds for each key: pulled to the base rate by `weight` rows' worth of it."""
+
+    values: Floats  # (n_keys + 1,), the last is for missing
+    counts: Floats
+    default: float
+
+
+def fit_target(keys: Ints, y: Floats, n_keys: int, weight: float) -> TargetTable:
+    """Fit smoothed target log-odds on rows (Micci-Barreca 2001); unseen keys get the base rate."""
+    base = (y.sum() + 0.5) / (len(y) + 1.0)
+    slots = np.where(keys < 0, n_keys, keys)
+    counts = np.bincount(slots, minlength=n_keys + 1).astype(np.float64)
+    hits = np.bincount(slots, weights=y, minlength=n_keys + 1)
+    rate = (hits + weight * base) / (counts + weight)
+    return TargetTable(np.log(rate / (1 - rate)), counts, float(np.log(base / (1 - base))))
+
+
+def cross_fit_target(
+    keys: Ints, y: Floats, n_keys: int, weight: float, fold: Ints
+) -> tuple[Floats, Floats]:
+    """Encode training rows, each by a table that did not see its fold: (log-odds, counts)."""
+    values, counts = np.empty(len(y)), np.empty(len(y))
+    for k in np.unique(fold):
+        held = fold == k
+        table = fit_target(keys[~held], y[~held], n_keys, weight)
+        share = len(y) / max(1, int((~held).sum()))
+        slots = np.where(keys[held] < 0, n_keys, keys[held])
+        values[held] = table.values[slots]
+        counts[held] = table.counts[slots] * share
+    return values, counts
+
+
+def target_encoders(
+    columns: Columns, y: Floats, sources: Sequence[str], weight: float
+) -> list[Encoder]:
+    """Write the target and the count encoder of one or two columns, fitted on all these rows."""
+    keys, names = joint_codes(columns, sources)
+    table = fit_target(keys, y, len(names), weight)
+    label = " x ".join(sources)
+    seen = table.counts[:-1] > 0
+    common: Encoder = {"sources": list(sources)}
+    target = {name: float(v) for name, v, s in zip(names, table.values, seen, strict=False) if s}
+    count = {name: float(v) for name, v, s in zip(names, table.counts, seen, strict=False) if s}
+    missing = float(table.values[-1]) if table.counts[-1] > 0 else table.default
+    return [
+        {"name": f"rate of {label}", "kind": "target", **common, "values": target}
+        | {"default": table.default, "missing": missing},
+        {"name": f"count of {label}", "kind": "count", **common, "values": count}
+        | {"default": 0.0, "missing": float(table.counts[-1])},
+    ]
+
+
+def feature_dicts(features: Sequence[Feature]) -> list[dict[str, Any]]:
+    """Write features as the artifact stores them."""
+    return [asdict(feature) for feature in features]
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """The forest's design matrix: plain encoders once, target encoders fitted for each member.
+
+    `inner` deals rows into the folds of the cross-fitted target encodings, group by group.
+    """
+
+    columns: Columns
+    y: Floats
+    inner: Ints
+    plain: tuple[Encoder, ...]
+    matrix: Floats
+    targets: tuple[tuple[str, ...], ...]
+    weight: float
+
+    @classmethod
+    def make(
+        cls,
+        columns: Columns,
+        y: Floats,
+        inner: Ints,
+        *,
+        targets: Sequence[tuple[str, ...]] = (),
+        weight: float = 20.0,
+        dropped: frozenset[str] = frozenset(),
+    ) -> Design:
+        """Lay out the columns; `dropped` categories have no codes of their own."""
+        plain = number_encoders(columns) + code_encoders(columns)
+        plain = [encoder for encoder in plain if encoder["name"] not in dropped]
+        matrix = encode(columns, plain)
+        return cls(columns, y, inner, tuple(plain), matrix, tuple(targets), weight)
+
+    @property
+    def categorical(self) -> tuple[int, ...]:
+        """Positions of the code columns."""
+        return tuple(i for i, encoder in enumerate(self.plain) if encoder["kind"] == "codes")
+
+    @property
+    def monotone(self) -> tuple[int, ...]:
+        """Directions that the catalogue calls certain, 0 for all other columns."""
+        sign = {feature.name: feature.monotone for feature in self.columns.features}
+        known = [sign[e["name"]] if e["kind"] == "number" else 0 for e in self.plain]
+        return (*known, *(0 for _ in range(2 * len(self.targets))))
+
+    def matrix_of(self, rows: Ints, held: Ints) -> tuple[Floats, Floats]:
+        """Encode training rows (cross-fitted) and held-out rows (fitted on the training rows)."""
+        left, right = [self.matrix[rows]], [self.matrix[held]]
+        for sources in self.targets:
+            keys, names = joint_codes(self.columns, sources)
+            y = self.y[rows]
+            fitted = cross_fit_target(keys[rows], y, len(names), self.weight, self.inner[rows])
+            left += [part[:, None] for part in fitted]
+            table = fit_target(keys[rows], y, len(names), self.weight)
+            slots = np.where(keys[held] < 0, len(names), keys[held])
+            right += [table.values[slots][:, None], table.counts[slots][:, None]]
+        return np.hstack(left), np.hstack(right)
+
+    def encoders(self) -> list[Encoder]:
+        """Write the encoders of the artifact, target maps fitted on all training rows."""
+        found = list(self.plain)
+        for sources in self.targets:
+            found += target_encoders(self.columns, self.y, sources, self.weight)
+        return found

@@ -1,0 +1,239 @@
+"""Columns -> a regularised logistic regression, written as the `linear` terms of an artifact.
+
+Numbers are clipped, where heavy-tailed taken as log(1 + x), and scaled; where `bends` is given
+they also get piecewise-linear pieces between quantiles, which are number terms with tighter
+clips. Missing values have a coefficient of their own. Every level of a category has one too, so
+that the penalty pulls rare levels to the base rate.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from models.encoders import Columns, Floats, Ints
+
+Term = dict[str, Any]
+PENALTIES: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LinearFit:
+    """Terms as the artifact stores them, the intercept, and the penalty that was chosen."""
+
+    intercept: float
+    terms: tuple[Term, ...]
+    c: float
+
+    def margin(self, columns: Columns) -> Floats:
+        """Add the terms up: (n,) log-odds. The predictor does the same from a frame."""
+        total = np.full(columns.n, self.intercept)
+        for term in self.terms:
+            total += term_values(columns, term)
+        return total
+
+    def to_parts(self) -> dict[str, Any]:
+        """Write the `linear` part of the artifact."""
+        return {"intercept": self.intercept, "terms": list(self.terms)}
+
+
+def term_values(columns: Columns, term: Term) -> Floats:
+    """Evaluate one fitted term: (n,) log-odds."""
+    source = term["source"]
+    if term["kind"] == "levels":
+        table = [term["coefs"].get(level, term["other"]) for level in columns.levels[source]]
+        return np.array([*table, term["missing"]], dtype=np.float64)[columns.codes[source]]
+    values = columns.numbers[source]
+    shaped = shape_numbers(values, term)
+    return np.where(np.isnan(values), term["missing"], term["coef"] * shaped)
+
+
+def shape_numbers(values: Floats, term: Term) -> Floats:
+    """Transform, clip (bounds are on the transformed scale), center and scale; NaN stays NaN."""
+    shaped = np.clip(_transform(values, term["transform"]), term["low"], term["high"])
+    scaled: Floats = (shaped - term["center"]) / term["scale"]
+    return scaled
+
+
+def _transform(values: Floats, transform: str) -> Floats:
+    return np.sign(values) * np.log1p(np.abs(values)) if transform == "log1p" else values
+
+
+def plan_terms(columns: Columns, *, bends: int = 0, least: int = 3) -> list[Term]:
+    """Lay out terms from training rows without coefficients; constant columns give none."""
+    terms: list[Term] = []
+    for name, values in columns.numbers.items():
+        terms += _plan_number(name, values, bends)
+    for name, codes in columns.codes.items():
+        counts = np.bincount(codes[codes >= 0], minlength=len(columns.levels[name]))
+        kept = [level for level, n in zip(columns.levels[name], counts, strict=True) if n >= least]
+        if kept and (len(kept) > 1 or counts.max() < len(codes)):
+            terms.append({"source": name, "kind": "levels", "kept": kept})
+    return terms
+
+
+def _plan_number(name: str, values: Floats, bends: int) -> list[Term]:
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return []
+    bounds = np.quantile(known, [0.002, 0.998])
+    if bounds[0] == bounds[1]:
+        bounds = np.array([known.min(), known.max()])
+    if bounds[0] == bounds[1] and len(known) == len(values):
+        return []
+    transform = "log1p" if _heavy_tail(np.clip(known, *bounds)) else "identity"
+    known = _transform(known, transform)
+    low, high = (float(x) for x in _transform(bounds, transform))
+    terms = [_number_term(name, known, low, high, transform, 1.0)]
+    inner = np.quantile(known, np.linspace(0, 1, bends + 2)[1:-1]) if bends else np.empty(0)
+    edges = sorted({low, *(float(x) for x in inner if low < x < high), high})
+    if len(edges) > 2:
+        pieces = itertools.pairwise(edges)
+        terms += [_number_term(name, known, a, b, transform, 2.0) for a, b in pieces]
+    return terms
+
+
+def _number_term(
+    name: str, known: Floats, low: float, high: float, transform: str, stiffness: float
+) -> Term:
+    shaped = np.clip(known, low, high)
+    spread = float(shaped.std())
+    return {
+        "source": name,
+        "kind": "number",
+        "center": float(shaped.mean()),
+        "scale": (spread if spread > 1e-12 else 1.0) * stiffness,
+        "low": low,
+        "high": high,
+        "transform": transform,
+    }
+
+
+def _heavy_tail(values: Floats) -> bool:
+    """Non-negative with skewness over two: counts, amounts, seconds."""
+    spread = values.std()
+    if values.min() < 0 or spread < 1e-12:
+        return False
+    return bool(np.mean((values - values.mean()) ** 3) > 2 * spread**3)
+
+
+def term_matrix(columns: Columns, terms: Sequence[Term]) -> tuple[sp.csr_matrix, list[slice]]:
+    """Lay the terms out as (n, width) columns; a slice says where each term's columns are.
+
+    A number has one column, or two where values are missing; a category has one for each kept
+    level, then one for the others, then one for missing.
+    """
+    blocks: list[Any] = []
+    places: list[slice] = []
+    at = 0
+    for term in terms:
+        block = _term_block(columns, term)
+        blocks.append(block)
+        places.append(slice(at, at + block.shape[1]))
+        at += block.shape[1]
+    if not blocks:
+        return sp.csr_matrix((columns.n, 0)), places
+    return sp.hstack(blocks, format="csr"), places
+
+
+def _term_block(columns: Columns, term: Term) -> Any:
+    source = term["source"]
+    if term["kind"] == "number":
+        shaped = shape_numbers(columns.numbers[source], term)
+        lost = np.isnan(shaped)
+        return sp.csr_matrix(np.column_stack([np.where(lost, 0.0, shaped), lost]))
+    place = {level: position for position, level in enumerate(term["kept"])}
+    other = len(place)
+    table = np.array([place.get(level, other) for level in columns.levels[source]] + [other + 1])
+    slots = table[columns.codes[source]]
+    shape = (columns.n, other + 2)
+    return sp.csr_matrix((np.ones(columns.n), (np.arange(columns.n), slots)), shape=shape)
+
+
+def fit_linear(
+    columns: Columns,
+    y: Floats,
+    fold: Ints,
+    *,
+    bends: int = 0,
+    penalties: Sequence[float] = PENALTIES,
+) -> LinearFit:
+    """Fit on all rows with the penalty that does best on the given folds."""
+    terms = plan_terms(columns, bends=bends)
+    matrix, places = term_matrix(columns, terms)
+    if matrix.shape[1] == 0:
+        return LinearFit(_log_odds(y), (), 1.0)
+    c = penalties[0] if len(penalties) == 1 else _choose_penalty(matrix, y, fold, penalties)
+    coef, intercept = _solve(matrix, y, [c])[0]
+    fitted = [_finish(t, coef[p], columns) for t, p in zip(terms, places, strict=True)]
+    return LinearFit(intercept, tuple(fitted), c)
+
+
+def cross_fit_linear(
+    columns: Columns, y: Floats, fold: Ints, *, bends: int = 0, c: float = 0.1
+) -> Floats:
+    """Give each row the margin of a fit that did not see its fold: (n,) log-odds."""
+    margin = np.empty(len(y))
+    for k in np.unique(fold):
+        held, rest = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
+        part = fit_linear(columns.take(rest), y[rest], fold[rest], bends=bends, penalties=(c,))
+        margin[held] = part.margin(columns.take(held))
+    return margin
+
+
+def _choose_penalty(
+    matrix: sp.csr_matrix, y: Floats, fold: Ints, penalties: Sequence[float]
+) -> float:
+    """Pick the penalty with the least cross-validated log loss; ties go to the stronger one."""
+    ordered = sorted(penalties)
+    losses = np.zeros(len(ordered))
+    for k in np.unique(fold):
+        held, rest = fold == k, fold != k
+        if y[rest].min() == y[rest].max():
+            continue
+        for i, (coef, intercept) in enumerate(_solve(matrix[rest], y[rest], ordered)):
+            margin = matrix[held] @ coef + intercept
+            losses[i] += float(np.sum(np.logaddexp(0, margin) - y[held] * margin))
+    return float(ordered[int(np.argmin(losses))])
+
+
+def _solve(
+    matrix: sp.csr_matrix, y: Floats, penalties: Sequence[float]
+) -> list[tuple[NDArray[np.float64], float]]:
+    """Solve for each penalty in turn, warm from the one before; one thread, so bytes repeat."""
+    model = LogisticRegression(C=1.0, max_iter=400, tol=1e-5, warm_start=True)
+    found = []
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for c in penalties:
+            model.set_params(C=c).fit(matrix, y)
+            found.append((model.coef_[0].copy(), float(model.intercept_[0])))
+    return found
+
+
+def _finish(term: Term, coef: Floats, columns: Columns) -> Term:
+    """Put the coefficients into a term, and its mean over the training rows."""
+    if term["kind"] == "number":
+        done = {**term, "coef": float(coef[0]), "missing": float(coef[1])}
+    else:
+        kept = {level: float(c) for level, c in zip(term["kept"], coef, strict=False)}
+        done = {"source": term["source"], "kind": "levels", "coefs": kept}
+        done |= {"other": float(coef[-2]), "missing": float(coef[-1])}
+    done["mean"] = 0.0
+    done["mean"] = float(term_values(columns, done).mean())
+    return done
+
+
+def _log_odds(y: Floats) -> float:
+    rate = (y.sum() + 0.5) / (len(y) + 1.0)
+    return float(np.log(rate / (1 - rate)))
