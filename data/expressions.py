@@ -70,7 +70,7 @@ class Expression:
 
         A row where the answer is unknown does not hold. InputError names rule and position.
         """
-        self.check_names(tuple(columns.keys()))
+        self.check_names(columns if isinstance(columns, Mapping) else tuple(columns.columns))
         truth = _Reader(self, columns).truth(self.tree)
         known = np.broadcast_to(truth.known, n_rows)
         return np.broadcast_to(truth.values.astype(bool), n_rows) & known, known.copy()

@@ -1,0 +1,1 @@
+"""Shared criteria of marketing and sales -> stage, qualification and next step of every lead."""

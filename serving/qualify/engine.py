@@ -1,0 +1,223 @@
+"""The [qualification] section and facts as of a moment -> stage, ICP, BANT, rule and next step.
+
+Disqualification rules come first and see no score: they are the company's, not the model's. Then
+the ideal-customer profile, the named levels, and the stages, lowest first: a lead stands at the
+highest stage whose criteria all certainly hold. What is unknown never counts as met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.errors import InputError
+from data.expressions import Expression, parse
+from data.schema import Project
+from data.tables import Snapshots, Tables
+from features.frame import FeatureFrame
+from serving.qualify.facts import SCORED, Facts
+from serving.qualify.result import Criteria, Qualification, StageWords
+from serving.qualify.words import word_criterion
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The parsed [qualification] section; `labels` are words for event types and columns."""
+
+    project: Project
+    stages: tuple[tuple[Expression, ...], ...]
+    icp: tuple[Expression, ...]
+    disqualify: tuple[Expression, ...]
+    levels: Mapping[str, tuple[tuple[str, Expression], ...]]
+    labels: Mapping[str, str]
+
+    def names(self) -> frozenset[str]:
+        """Name every fact that any rule reads."""
+        clauses = [clause for stage in self.stages for clause in stage]
+        steps = [rule for level in self.levels.values() for _, rule in level]
+        rules = [*clauses, *self.icp, *self.disqualify, *steps]
+        return frozenset().union(*(rule.names for rule in rules))
+
+
+def compile_rules(project: Project) -> Rules:
+    """Parse every rule of the project; InputError names the key and the position."""
+    section = project.qualification
+    labels = {
+        name: words for name, words in project.report.labels.items() if isinstance(words, str)
+    }
+    rules = Rules(
+        project,
+        tuple(
+            _clauses(parse(stage.when, where=f"qualification.stages[{i}].when ({stage.name})"))
+            for i, stage in enumerate(section.stages)
+        ),
+        tuple(
+            parse(criterion.when, where=f"qualification.icp[{i}].when")
+            for i, criterion in enumerate(section.icp)
+        ),
+        tuple(
+            parse(rule.when, where=f"qualification.disqualify[{i}].when ({rule.reason})")
+            for i, rule in enumerate(section.disqualify)
+        ),
+        {
+            name: tuple(
+                (word, parse(text, where=f"qualification.levels.{name}.{word}"))
+                for word, text in steps.items()
+            )
+            for name, steps in section.levels.items()
+        },
+        labels,
+    )
+    for rule in rules.disqualify:
+        used = rule.names & set(SCORED)
+        if used:
+            raise InputError(
+                f"a disqualification rule may not use {min(used)!r}: rules come before the model",
+                file=rule.where,
+                cure="use attributes, events and answers",
+            )
+    return rules
+
+
+def _clauses(rule: Expression) -> tuple[Expression, ...]:
+    """Split a stage's criteria; a plain `true` asks for nothing."""
+    return tuple(clause for clause in rule.clauses() if clause.tree.value is not True)
+
+
+def qualify(
+    tables: Tables,
+    snapshots: Snapshots,
+    project: Project,
+    *,
+    features: FeatureFrame | pd.DataFrame | None = None,
+    scored: Mapping[str, object] | pd.DataFrame | None = None,
+    rules: Rules | None = None,
+) -> Qualification:
+    """Qualify every snapshot: row i of the result is snapshot i.
+
+    `features` (row for row with `snapshots`) and `scored` (score, band, probability, percentile)
+    are needed only where rules name their columns. InputError where a rule names no fact.
+    """
+    rules = compile_rules(project) if rules is None else rules
+    facts = Facts(tables, snapshots, project, features=features, scored=scored)
+    n = len(snapshots)
+    disqualified = _first_holding(rules.disqualify, facts, n)
+    icp_answers = _answers(rules.icp, facts, n)
+    weights = np.array([criterion.weight for criterion in project.qualification.icp])
+    icp = match_profile(icp_answers, weights)
+    facts.add("icp", icp)
+    levels = _levels(rules, facts, n)
+    answers = tuple(_answers(stage, facts, n) for stage in rules.stages)
+    return Qualification(
+        lead_ids=tables.lead_ids[snapshots.lead],
+        as_of=snapshots.as_of,
+        stage=np.where(disqualified >= 0, -1, _highest(answers, n)).astype(np.int16),
+        disqualified=disqualified,
+        icp=icp,
+        icp_answers=icp_answers,
+        levels=levels,
+        bant=facts.bant,
+        stage_answers=answers,
+        criteria=describe_rules(rules),
+    )
+
+
+def match_profile(answers: NDArray[np.int8], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weigh the criteria that are met: 0 to 100, (n,); NaN where nothing can be said.
+
+    A criterion whose facts are unknown counts half its weight: neither for nor against.
+    Negative weights count against, and the sum is clipped to 0..100.
+    """
+    total = float(weights[weights > 0].sum())
+    if total == 0:
+        return np.full(len(answers), np.nan)
+    credit = np.where(
+        answers == 1, 1.0, np.where(answers == -1, np.where(weights > 0, 0.5, 0.0), 0.0)
+    )
+    match = np.clip(100 * (credit @ weights) / total, 0, 100)
+    return np.where((answers == -1).all(axis=1), np.nan, match)
+
+
+def describe_rules(rules: Rules) -> Criteria:
+    """Word the definitions that marketing and sales share, for printing."""
+    section = rules.project.qualification
+    stages = tuple(
+        StageWords(
+            name=stage.name,
+            label=stage.label or stage.name,
+            criteria=tuple(word_criterion(clause, rules.labels) for clause in clauses),
+            texts=tuple(clause.text for clause in clauses),
+            content=stage.content,
+            next_step=stage.next_step,
+        )
+        for stage, clauses in zip(section.stages, rules.stages, strict=True)
+    )
+    return Criteria(
+        stages=stages,
+        icp=tuple(
+            (criterion.label or str(word_criterion(rule, rules.labels)), criterion.weight)
+            for criterion, rule in zip(section.icp, rules.icp, strict=True)
+        ),
+        disqualify=tuple((rule.reason, rule.when) for rule in section.disqualify),
+        levels={name: tuple(steps) for name, steps in section.levels.items()},
+        definition=section.definition or "",
+    )
+
+
+class _Columns(Mapping[str, object]):
+    """Shows the facts as columns: any name that is a fact is there, counts of any window too."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+
+    def __getitem__(self, name: str) -> object:
+        return self.facts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.facts.names())
+
+    def __len__(self) -> int:
+        return len(self.facts.names())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.facts.has(name)
+
+
+def _answers(rules: tuple[Expression, ...], facts: Facts, n: int) -> NDArray[np.int8]:
+    """Answer every rule for every row: (n, n_rules), 1 holds, 0 does not, -1 unknown."""
+    found = np.zeros((n, len(rules)), dtype=np.int8)
+    for position, rule in enumerate(rules):
+        holds, known = rule.evaluate(_Columns(facts), n)
+        found[:, position] = np.where(holds, 1, np.where(known, 0, -1))
+    return found
+
+
+def _first_holding(rules: tuple[Expression, ...], facts: Facts, n: int) -> NDArray[np.int16]:
+    """Find the first rule that certainly holds: (n,), -1 where none does."""
+    answers = _answers(rules, facts, n) == 1
+    if not len(rules):
+        return np.full(n, -1, dtype=np.int16)
+    return np.where(answers.any(axis=1), answers.argmax(axis=1), -1).astype(np.int16)
+
+
+def _levels(rules: Rules, facts: Facts, n: int) -> dict[str, NDArray[np.object_]]:
+    """Name the first step of each level whose rule holds: (n,) words, None where none does."""
+    found: dict[str, NDArray[np.object_]] = {}
+    for name, steps in rules.levels.items():
+        first = _first_holding(tuple(rule for _, rule in steps), facts, n)
+        words = np.array([*(word for word, _ in steps), None], dtype=object)
+        found[name] = words[first]
+        facts.add(name, found[name])
+    return found
+
+
+def _highest(answers: tuple[NDArray[np.int8], ...], n: int) -> NDArray[np.int16]:
+    """Find the highest stage whose criteria all hold: (n,), -1 where none does."""
+    stage = np.full(n, -1, dtype=np.int16)
+    for position, answer in enumerate(answers):
+        stage[(answer == 1).all(axis=1)] = position
+    return stage

@@ -1,0 +1,176 @@
+"""Leads as of a moment -> the named facts that a rule may use, each computed when it is asked for.
+
+In order of precedence: score, band, probability, percentile; declared attributes; the answers
+need, budget, authority, timing with `<answer>_known` and `n_bant_known`; feature columns;
+counts of any event type, `n_<event>_<days>d`, `n_<event>_ever`, `days_since_<event>`;
+`age_days`; what the report shows of a lead (channel, email, title, owner, value).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from data.asof import values_at
+
+from data.clock import DAY, Micros
+from data.schema import Project
+from data.tables import Snapshots, Tables
+from features.catalogue import slug
+from features.frame import FeatureFrame
+from serving.qualify.bant import QUESTIONS, Bant, read_bant
+
+SCORED: Final = ("score", "band", "probability", "percentile")
+_SHOWN: Final = ("name", "owner", "channel", "email", "title", "value")
+_COUNT: Final = re.compile(r"n_(\w+)_(?:(\d+)d|(ever))")
+_SINCE: Final = re.compile(r"days_since_(\w+)")
+
+
+class Facts:
+    """The facts of n snapshots; `facts[name]` is (n,), kept once computed."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        snapshots: Snapshots,
+        project: Project,
+        *,
+        features: FeatureFrame | pd.DataFrame | None = None,
+        scored: Mapping[str, object] | pd.DataFrame | None = None,
+    ) -> None:
+        self.tables, self.snapshots, self.project = tables, snapshots, project
+        self._features = features.to_pandas() if isinstance(features, FeatureFrame) else features
+        self._scored = scored
+        self._types = event_slugs(tables, project)
+        self._bant: Bant | None = None
+        self._kept: dict[str, object] = {}
+
+    @property
+    def bant(self) -> Bant:
+        """Answer need, budget, authority and timing as of each snapshot."""
+        if self._bant is None:
+            section = self.project.qualification.bant
+            self._bant = read_bant(self.tables, self.snapshots, section)
+        return self._bant
+
+    def add(self, name: str, values: object) -> None:
+        """Give a fact that was computed elsewhere: the ICP match, a level."""
+        self._kept[name] = values
+
+    def names(self) -> frozenset[str]:
+        """Name every fact that a rule may use here, the counts by window as examples of 30 days."""
+        counts = {f"n_{slug_}_30d" for slug_ in self._types}
+        ever = {f"n_{slug_}_ever" for slug_ in self._types}
+        since = {f"days_since_{slug_}" for slug_ in self._types}
+        return frozenset({*self._plain(), *counts, *ever, *since, *self._kept})
+
+    def has(self, name: str) -> bool:
+        """Say whether the name is a fact."""
+        return name in self._kept or name in self._plain() or self._event_fact(name) is not None
+
+    def __getitem__(self, name: str) -> object:
+        """Compute or recall one fact; KeyError where there is none."""
+        if name not in self._kept:
+            self._kept[name] = self._compute(name)
+        return self._kept[name]
+
+    def _plain(self) -> set[str]:
+        names = {attribute.name for attribute in self.tables.attributes}
+        names |= {"age_days"} if self.tables.created_at is not None else set()
+        names |= {column for column in _SHOWN if column in self.tables.display.columns}
+        names |= {*QUESTIONS, "n_bant_known"} | {f"{question}_known" for question in QUESTIONS}
+        if self._features is not None:
+            names |= set(map(str, self._features.columns))
+        if self._scored is not None:
+            names |= {name for name in SCORED if name in self._scored}
+        return names
+
+    def _compute(self, name: str) -> object:
+        if self._scored is not None and name in SCORED and name in self._scored:
+            return np.asarray(self._scored[name])
+        if any(attribute.name == name for attribute in self.tables.attributes):
+            return values_at(self.tables.attribute(name), self.snapshots, self.tables)
+        if name == "n_bant_known":
+            return self.bant.n_known
+        for position, question in enumerate(QUESTIONS):
+            if name == question:
+                return self.bant.values[:, position]
+            if name == f"{question}_known":
+                return self.bant.known[:, position]
+        if self._features is not None and name in self._features.columns:
+            return self._features[name].reset_index(drop=True)
+        event_fact = self._event_fact(name)
+        if event_fact is not None:
+            return event_fact()
+        if name == "age_days" and self.tables.created_at is not None:
+            age = self.snapshots.as_of - self.tables.created_at[self.snapshots.lead]
+            return age / DAY
+        return self.tables.display[name].to_numpy()[self.snapshots.lead]
+
+    def _event_fact(self, name: str) -> Callable[[], object] | None:
+        """Find the computation of a count or a recency of one event type, None if it is neither."""
+        count, since = _COUNT.fullmatch(name), _SINCE.fullmatch(name)
+        if count is not None and count[1] in self._types:
+            window = int(count[2]) * DAY if count[2] else None
+            code = self._types[count[1]]
+            return lambda: count_events(self.tables, self.snapshots, code, window)
+        if since is not None and since[1] in self._types:
+            code = self._types[since[1]]
+            return lambda: days_since(self.tables, self.snapshots, code)
+        return None
+
+
+def event_slugs(tables: Tables, project: Project) -> dict[str, int]:
+    """Map the name part of every event type to its code; -1 for types declared but not yet seen.
+
+    Declared are the types that the project file speaks of: outbound types and labelled ones.
+    """
+    found = {slug(label): -1 for label in project.report.labels}
+    for source in project.events:
+        found |= {slug(name): -1 for name in source.outbound}
+        found |= {slug(name[1:]): -1 for name in source.type if name.startswith("=")}
+    found |= {slug(name): code for code, name in enumerate(tables.events.type_names)}
+    return found
+
+
+def known_before(tables: Tables, snapshots: Snapshots, code: int) -> tuple[Micros, Micros]:
+    """List events of one type known strictly before as_of: (snapshot row, at) of each.
+
+    `code` -2 means every type, -1 none.
+    """
+    events = tables.events
+    start, end = events.offsets[snapshots.lead], events.offsets[snapshots.lead + 1]
+    lengths = end - start
+    row = np.repeat(np.arange(len(snapshots)), lengths)
+    first = np.repeat(start - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths)
+    index = np.arange(len(row)) + first
+    as_of = snapshots.as_of[row]
+    kept = (events.at[index] < as_of) & ((events.type[index] == code) | (code == -2))
+    if events.recorded_at is not None:
+        kept &= events.recorded_at[index] < as_of
+    return row[kept], events.at[index][kept]
+
+
+def count_events(
+    tables: Tables, snapshots: Snapshots, code: int, window: int | None
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Count a lead's events of one type in the window (microseconds) before as_of: (n,)."""
+    row, at = known_before(tables, snapshots, code)
+    if window is not None:
+        row = row[at >= snapshots.as_of[row] - window]
+    return np.bincount(row, minlength=len(snapshots)).astype(np.int64)
+
+
+def days_since(
+    tables: Tables, snapshots: Snapshots, code: int
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Count the days since the last event of one type: (n,), NaN where there was none."""
+    row, at = known_before(tables, snapshots, code)
+    last = np.full(len(snapshots), np.iinfo(np.int64).min, dtype=np.int64)
+    np.maximum.at(last, row, at)
+    seen = last > np.iinfo(np.int64).min
+    gap = np.where(seen, snapshots.as_of - np.where(seen, last, 0), 0) / DAY
+    return np.where(seen, gap, np.nan)

@@ -1,0 +1,116 @@
+"""Rules -> phrases: an English sentence with {placeholders} to translate, and its values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from data.expressions import Expression
+from data.grammar import Node
+
+Scalar = str | int | float
+
+CRITERION_TEMPLATES: Final = {
+    "known": "{fact} is known",
+    "unknown": "{fact} is not known",
+    ">=": "{fact}: at least {value}",
+    ">": "{fact}: more than {value}",
+    "<=": "{fact}: at most {value}",
+    "<": "{fact}: less than {value}",
+    "=": "{fact}: {value}",
+    "<>": "{fact}: not {value}",
+    "in": "{fact}: one of {value}",
+    "yes": "{fact}",
+    "no": "not: {fact}",
+    "other": "{rule}",
+}
+"""Every sentence that a criterion may be worded with."""
+
+_COUNT: Final = re.compile(r"n_(\w+)_(\d+)d")
+_EVER: Final = re.compile(r"n_(\w+)_ever")
+_FLIPPED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """An English msgid with {placeholders}, and what goes into them."""
+
+    text: str
+    params: Mapping[str, Scalar]
+
+    def __str__(self) -> str:
+        """Say it in English."""
+        return self.text.format(**self.params)
+
+
+def word_criterion(clause: Expression, labels: Mapping[str, str]) -> Phrase:
+    """Put one clause into words; what has no simple form is shown as it is written."""
+    kind, fact, value = _shape(clause.tree)
+    if fact is None:
+        return Phrase(CRITERION_TEMPLATES["other"], {"rule": clause.text})
+    known = re.fullmatch(r"(need|budget|authority|timing)_known", fact)
+    if known is not None and kind in ("yes", "no"):
+        kind, fact = ("known" if kind == "yes" else "unknown"), known[1]
+    params: dict[str, Scalar] = {"fact": word_fact(fact, labels)}
+    if value is not None:
+        params["value"] = value
+    return Phrase(CRITERION_TEMPLATES[kind], params)
+
+
+def word_fact(name: str, labels: Mapping[str, str]) -> str:
+    """Name a fact in words: a label of the project, or plain words of the name.
+
+    >>> word_fact("n_demo_request_90d", {"demo_request": "asked for a demo"})
+    'asked for a demo (90 d)'
+    """
+    if name in labels:
+        return labels[name]
+    count, ever = _COUNT.fullmatch(name), _EVER.fullmatch(name)
+    if count is not None:
+        return f"{labels.get(count[1], count[1].replace('_', ' '))} ({count[2]} d)"
+    if ever is not None:
+        return labels.get(ever[1], ever[1].replace("_", " "))
+    return name.replace("_", " ")
+
+
+def _shape(node: Node) -> tuple[str, str | None, Scalar | None]:
+    """Recognise `fact operator value`: (kind, fact, value), fact None where it is not that."""
+    if node.kind == "name":
+        return "yes", str(node.value), None
+    if node.kind == "not":
+        kind, fact, value = _shape(node.parts[0])
+        turned = {"known": "unknown", "yes": "no", "unknown": "known"}.get(kind)
+        return (turned or "other", fact if turned else None, value)
+    if node.kind == "known" and node.parts[0].kind == "name":
+        return "known", str(node.parts[0].value), None
+    if node.kind == "compare":
+        return _comparison(node)
+    if node.kind == "in" and node.parts[0].kind == "name":
+        values = ", ".join(str(_plain(part)) for part in node.parts[1:])
+        return "in", str(node.parts[0].value), values
+    return "other", None, None
+
+
+def _comparison(node: Node) -> tuple[str, str | None, Scalar | None]:
+    left, right = node.parts
+    if left.kind == "name" and right.kind == "value":
+        fact, constant, operator = left, right, node.operator
+    elif left.kind == "value" and right.kind == "name":
+        fact, constant, operator = right, left, _FLIPPED[node.operator]
+    else:
+        return "other", None, None
+    if isinstance(constant.value, bool):
+        positive = constant.value == (operator == "=")
+        return ("yes" if positive else "no"), str(fact.value), None
+    value = _plain(constant)
+    return (operator, str(fact.value), value) if value is not None else ("other", None, None)
+
+
+def _plain(node: Node) -> Scalar | None:
+    """Show a number without a needless decimal point."""
+    value = node.value
+    if isinstance(value, float) and value == int(value):
+        return int(value)
+    return value
