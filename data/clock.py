@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Micros = NDArray[np.int64]
@@ -33,3 +37,154 @@ def parse_duration(text: object) -> int:
     if found is None:
         raise ValueError(f"is no duration: {text!r}; write 90d, 12h, 30min, 45s or 2w")
     return round(float(found[1]) * _UNITS[found[2]])
+
+
+@dataclass(frozen=True, slots=True)
+class Instants:
+    """A column of timestamps read: what it says, and what could not be read.
+
+    `at` is (n,) microseconds UTC, NEVER where missing or unreadable; `bad` marks the unreadable.
+    `naive` and `aware` are the first rows without and with a UTC offset, -1 for none. `gap` and
+    `fold` count local times that a change of the clock skips (moved forward) or repeats (the
+    earlier is taken).
+    """
+
+    at: Micros
+    bad: NDArray[np.bool_]
+    naive: int = -1
+    aware: int = -1
+    gap: int = 0
+    fold: int = 0
+
+
+def read_times(
+    column: pa.ChunkedArray, *, timezone: str = "UTC", date_format: str | None = None
+) -> Instants:
+    """Read texts, timestamps or dates into microseconds UTC.
+
+    Text is ISO 8601, or `date_format` ("%d-%m-%Y %H:%M", "epoch_s", "epoch_ms", "epoch_us").
+    Times without an offset are read in `timezone`.
+    """
+    kind = column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return _native(column, timezone)
+    if date_format is None and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        missing = column.is_null().to_numpy(zero_copy_only=False)
+        return Instants(np.full(len(column), NEVER), ~missing)
+    coded = column.combine_chunks().dictionary_encode()
+    words = coded.dictionary
+    read = (
+        _iso(words, timezone) if date_format is None else _formatted(words, timezone, date_format)
+    )
+    return _spread(read, coded.indices)
+
+
+def _spread(read: Instants, indices: pa.Array) -> Instants:
+    """Carry what was read of the distinct texts to the rows they stand in."""
+    missing = indices.is_null().to_numpy(zero_copy_only=False)
+    codes = indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    if len(read.at) == 0:
+        return Instants(np.full(len(codes), NEVER), np.zeros(len(codes), bool))
+    at, bad = read.at[codes], read.bad[codes]
+    at[missing], bad[missing] = NEVER, False
+    naive, aware = (
+        -1 if code < 0 else int(np.flatnonzero((codes == code) & ~missing)[0])
+        for code in (read.naive, read.aware)
+    )
+    return Instants(at, bad, naive, aware, read.gap, read.fold)
+
+
+def _native(column: pa.ChunkedArray, timezone: str) -> Instants:
+    """Read Arrow timestamps and dates; finer than a microsecond is cut off."""
+    zone = getattr(column.type, "tz", None)
+    wide = pc.cast(column, pa.timestamp("us", zone), safe=False)
+    at, missing = _integers(wide)
+    first = _first(~missing)
+    if zone is not None:
+        return Instants(at, np.zeros(len(at), bool), aware=first)
+    at, gap, fold = localise(at, timezone)
+    return Instants(at, np.zeros(len(at), bool), naive=first, gap=gap, fold=fold)
+
+
+def _iso(words: pa.Array, timezone: str) -> Instants:
+    """Read distinct ISO 8601 texts, with and without an offset."""
+    neat = pc.replace_substring_regex(pc.utf8_trim_whitespace(words), r"(\.\d{6})\d+", r"\1")
+    neat = pc.replace_substring_regex(neat, r"\s+([+-]\d\d:?\d\d|Z)$", r"\1")
+    offset = pc.match_substring_regex(neat, r"\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)$")
+    aware = offset.to_numpy(zero_copy_only=False).astype(bool)
+    at = np.full(len(words), NEVER)
+    at[aware] = _cast(neat.filter(pa.array(aware)), pa.timestamp("us", "UTC"))
+    local, gap, fold = localise(_cast(neat.filter(pa.array(~aware)), pa.timestamp("us")), timezone)
+    at[~aware] = local
+    return Instants(at, at == NEVER, _first(~aware & (at != NEVER)), _first(aware), gap, fold)
+
+
+def _cast(texts: pa.Array, kind: pa.DataType) -> Micros:
+    """Cast ISO texts at once; where one fails, one by one, NEVER for those that fail."""
+    try:
+        return _integers(pc.cast(texts, kind))[0]
+    except pa.ArrowInvalid:
+        out = np.full(len(texts), NEVER)
+        for row, text in enumerate(texts.to_pylist()):
+            try:
+                out[row] = pc.cast(pa.scalar(text), kind).cast(pa.int64()).as_py()
+            except pa.ArrowInvalid:
+                continue
+        return out
+
+
+def _formatted(words: pa.Array, timezone: str, date_format: str) -> Instants:
+    """Read distinct texts or numbers in a declared format."""
+    if date_format.startswith("epoch_"):
+        unit = {"epoch_s": SECOND, "epoch_ms": 1_000, "epoch_us": 1}.get(date_format)
+        if unit is None:
+            raise ValueError(f"unknown date_format {date_format!r}: epoch_s, epoch_ms or epoch_us")
+        numbers = pd.to_numeric(words.to_pandas(), errors="coerce").to_numpy(float)
+        sane = np.isfinite(numbers) & (np.abs(numbers) * unit < 2.6e17)  # year 9999
+        at = np.where(sane, np.round(np.where(sane, numbers, 0) * unit), NEVER).astype(np.int64)
+        at[~sane] = NEVER
+        return Instants(at, ~sane, aware=_first(sane))
+    texts = pc.cast(words, pa.string()).to_pandas()
+    aware = "%z" in date_format
+    parsed = pd.to_datetime(texts, format=date_format, errors="coerce", utc=aware)
+    at, missing = _integers(pa.Array.from_pandas(parsed).cast(pa.timestamp("us"), safe=False))
+    if aware:
+        return Instants(at, missing, aware=_first(~missing))
+    at, gap, fold = localise(at, timezone)
+    return Instants(at, missing, naive=_first(~missing), gap=gap, fold=fold)
+
+
+def localise(at: Micros, timezone: str) -> tuple[Micros, int, int]:
+    """Turn local microseconds into UTC: (at, times inside a gap, times inside a fold)."""
+    if timezone.upper() in ("UTC", "ETC/UTC", "Z") or len(at) == 0:
+        return at, 0, 0
+    known = at != NEVER
+    local = pd.DatetimeIndex(at[known].view("M8[us]"))
+    first = np.ones(len(local), bool)  # of two equal local times the earlier, in summer time
+    utc = local.tz_localize(timezone, ambiguous=first, nonexistent="shift_forward")
+    strict = local.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT")
+    doubtful = local.tz_localize(timezone, ambiguous=first, nonexistent="NaT").isna()
+    out = at.copy()
+    out[known] = utc.tz_convert("UTC").tz_localize(None).as_unit("us").asi8
+    gap = int(doubtful.sum())
+    return out, gap, int(strict.isna().sum()) - gap
+
+
+def show(at: int) -> str:
+    """Write microseconds UTC for a person: "2018-02-01 10:30:00 UTC"; "never" for NEVER."""
+    if at == NEVER:
+        return "never"
+    text = str(np.datetime64(int(at), "us")).replace("T", " ")
+    return f"{text.removesuffix('.000000')} UTC"
+
+
+def _integers(times: pa.Array | pa.ChunkedArray) -> tuple[Micros, NDArray[np.bool_]]:
+    """Take the int64 out of Arrow timestamps: (NEVER where missing, missing)."""
+    missing = times.is_null().to_numpy(zero_copy_only=False).astype(bool)
+    numbers = times.cast(pa.int64()).fill_null(NEVER).to_numpy()
+    return np.array(numbers, dtype=np.int64), missing
+
+
+def _first(mask: NDArray[np.bool_]) -> int:
+    """Find the first True, -1 where there is none."""
+    return int(mask.argmax()) if mask.any() else -1

@@ -84,7 +84,8 @@ class Tables:
 
     `created_at` is None in static mode. `account` holds codes, -1 for none. `display` holds what
     a report shows and no feature reads: name, owner, channel, email, title, value, where declared
-    (object columns, `value` float64), one row per lead.
+    (object columns, `value` float64), one row per lead. `order` ranks the leads in time where
+    static mode declares an order, 0 the oldest.
     """
 
     lead_ids: NDArray[np.object_]
@@ -96,6 +97,7 @@ class Tables:
     display: pd.DataFrame
     observed_until: int
     timezone: str = "UTC"
+    order: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         """Count the leads."""

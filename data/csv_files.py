@@ -1,0 +1,182 @@
+"""CSV files, plain or gz -> Arrow tables of strings, exactly as written; errors name the line."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+from pathlib import Path
+from typing import IO, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+
+from data.errors import InputError
+
+MAX_FIELD: Final = 1_000_000
+_BLOCK: Final = 16 << 20
+_DELIMITERS: Final = (",", ";", "\t", "|")
+
+
+def read_csv(
+    path: Path, *, delimiter: str | None, encoding: str, columns: list[str] | None
+) -> pa.Table:
+    """Read all or the named columns as strings; no value is converted, "" stays "".
+
+    Missing columns are simply absent from the result. InputError for an empty file, a wrong
+    encoding, a ragged row, a NUL byte or a field of more than a megabyte.
+    """
+    encoding = _encoding(path, encoding)
+    delimiter = delimiter or _sniff(path, encoding)
+    names = header(path, encoding, delimiter)
+    wanted = [n for n in names if columns is None or n in columns]
+    try:
+        table = arrow_csv.read_csv(
+            str(path),
+            read_options=arrow_csv.ReadOptions(
+                column_names=names,
+                skip_rows=0,
+                skip_rows_after_names=1,
+                encoding=encoding,
+                block_size=_BLOCK,
+                use_threads=False,
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=True
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types={name: pa.string() for name in names},
+                include_columns=wanted,
+                strings_can_be_null=False,
+            ),
+        )
+    except (pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError) as error:
+        raise _explain(path, encoding, delimiter, len(names), error) from None
+    _check_fields(table, path)
+    return table
+
+
+def header(path: Path, encoding: str, delimiter: str) -> list[str]:
+    """Read the column names; refuse none, duplicates and NUL; name empty ones "column 37"."""
+    with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
+        try:
+            names = next(csv.reader(text, delimiter=delimiter), [])
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise InputError(f"header cannot be read: {error}", file=path.name, row=1) from None
+    if not any(names):
+        raise InputError("is empty", file=path.name, cure="a header and rows are needed")
+    names = [name if name.strip() else f"column {i}" for i, name in enumerate(names, 1)]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError("column name stands twice", file=path.name, row=1, column=name)
+        if "\0" in name or len(name) > 255:
+            raise InputError(
+                "column name holds a NUL byte or is longer than 255",
+                file=path.name,
+                row=1,
+                column=name[:40].replace("\0", "␀"),
+            )
+    return names
+
+
+def _open(path: Path) -> IO[bytes]:
+    """Open a file, unpacking .gz."""
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+def _encoding(path: Path, declared: str) -> str:
+    """Look at the first bytes: a byte-order mark wins over UTF-8."""
+    try:
+        codecs.lookup(declared)
+        with _open(path) as raw:
+            start = raw.read(4)
+    except LookupError:
+        raise InputError(f"unknown encoding {declared!r}", file=path.name) from None
+    except (OSError, EOFError) as error:
+        raise InputError(f"cannot be read: {error}", file=path.name) from None
+    if not start:
+        raise InputError("is empty", file=path.name, cure="a header and rows are needed")
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if start.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    return "utf-8" if declared.lower().replace("_", "-") in ("utf-8", "utf8") else declared
+
+
+def _sniff(path: Path, encoding: str) -> str:
+    """Take the delimiter that stands most often in the header outside quotes."""
+    with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
+        try:
+            line = text.readline(1 << 20)
+        except UnicodeDecodeError as error:
+            raise _bad_encoding(path, 1, encoding, error) from None
+    bare = "".join(line.split('"')[::2])
+    return max(_DELIMITERS, key=lambda mark: (bare.count(mark), -_DELIMITERS.index(mark)))
+
+
+def _explain(
+    path: Path, encoding: str, delimiter: str, n_columns: int, error: Exception
+) -> InputError:
+    """Find the line that could not be read by walking the file once more."""
+    line = 1
+    try:
+        with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
+            csv.field_size_limit(MAX_FIELD)
+            reader = csv.reader(text, delimiter=delimiter)
+            for row in reader:
+                if row and len(row) != n_columns:
+                    return InputError(
+                        f"has {len(row)} fields, the header has {n_columns}",
+                        file=path.name,
+                        row=line,
+                        cure="quote fields that hold the delimiter, or set `delimiter`",
+                    )
+                line = reader.line_num + 1
+    except UnicodeDecodeError as bad:
+        return _bad_encoding(path, line, encoding, bad)
+    except csv.Error as bad:
+        return InputError(f"cannot be read: {bad}", file=path.name, row=line)
+    except (OSError, EOFError) as bad:
+        return InputError(f"cannot be read: {bad}", file=path.name, cure="export it again")
+    return InputError(f"cannot be read: {error}", file=path.name)
+
+
+def _bad_encoding(path: Path, line: int, encoding: str, error: UnicodeDecodeError) -> InputError:
+    """Say which byte is not in the encoding, near which line."""
+    byte = error.object[error.start]
+    return InputError(
+        f"byte 0x{byte:02x} after line {line} is not {encoding}",
+        file=path.name,
+        cure='declare the encoding of this source, for instance encoding = "latin-1"',
+    )
+
+
+def _check_fields(table: pa.Table, path: Path) -> None:
+    """Refuse NUL bytes and fields of more than a megabyte, naming row and column."""
+    start = 2
+    for name in table.column_names:
+        start = 2
+        for chunk in table[name].chunks:
+            data = chunk.buffers()[2]
+            has_nul = data is not None and bool((np.frombuffer(data, np.uint8) == 0).any())
+            if has_nul and (row := _where(pc.match_substring(chunk, "\0"))) is not None:
+                raise InputError("holds a NUL byte", file=path.name, row=start + row, column=name)
+            longest = pc.max(pc.binary_length(chunk)).as_py() or 0
+            if longest > MAX_FIELD:
+                row = _where(pc.greater(pc.binary_length(chunk), MAX_FIELD))
+                raise InputError(
+                    f"field of {longest:,} bytes, at most {MAX_FIELD:,}",
+                    file=path.name,
+                    row=start + (row or 0),
+                    column=name,
+                )
+            start += len(chunk)
+
+
+def _where(mask: pa.Array) -> int | None:
+    """Find the first true row."""
+    found = pc.index(mask, True).as_py()
+    return None if found < 0 else int(found)

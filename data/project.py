@@ -1,0 +1,241 @@
+"""A TOML project file -> `Project`, every mistake one line with file, line, key and cure."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args, get_origin
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ValidationError
+
+from data.errors import InputError
+from data.network import mask, require_allowed, scheme_of
+from data.schema import Project
+
+MAX_BYTES = 1_000_000
+DATABASES = ("postgresql", "mysql", "sqlite", "duckdb")
+"""Schemes that a source may have; all but the last two reach over the network."""
+
+
+def load_project(path: str | Path, *, overrides: Mapping[str, object] = {}) -> Project:
+    """Read and check a project file; `overrides` are dotted keys, {"train.seed": 7}.
+
+    `${NAME}` in a source is taken from the environment. InputError names file, line and key.
+    """
+    file = Path(path)
+    text = _read_text(file)
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"is no TOML: {error}", file=file.name, cure="correct that line") from None
+    except RecursionError:
+        raise InputError("is nested too deeply", file=file.name) from None
+    for key, value in overrides.items():
+        _put(raw, key.split("."), value)
+    raw["folder"] = str(file.resolve().parent)
+    return check_project(raw, file=file.name, text=text)
+
+
+def check_project(raw: Mapping[str, Any], *, file: str = "project", text: str = "") -> Project:
+    """Check a project given as nested dicts; `text` helps to name lines."""
+    expanded = _expand(dict(raw), (), file, text)
+    try:
+        project = Project.model_validate(expanded)
+    except ValidationError as error:
+        raise _first_mistake(error, file, text) from None
+    _check_zone(project, file, text)
+    _check_sources(project, file)
+    return project
+
+
+def _read_text(file: Path) -> str:
+    """Read the file whole; refuse what is absent, too large or no UTF-8."""
+    try:
+        size = file.stat().st_size
+    except OSError:
+        near = difflib.get_close_matches(file.name, _names_beside(file), 1)
+        cure = f"did you mean {near[0]}?" if near else "`leadscore init DATA…` writes one"
+        raise InputError("project file not found", file=str(file), cure=cure) from None
+    if file.is_dir():
+        raise InputError("is a folder, not a project file", file=str(file))
+    if size > MAX_BYTES:
+        raise InputError(
+            f"is {size:,} bytes; a project file has at most {MAX_BYTES:,}", file=file.name
+        )
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not UTF-8 at byte {error.start}", file=file.name) from None
+
+
+def _names_beside(file: Path) -> list[str]:
+    """List the TOML files in the same folder."""
+    return (
+        sorted(other.name for other in file.parent.glob("*.toml")) if file.parent.is_dir() else []
+    )
+
+
+def _put(raw: dict[str, Any], keys: Sequence[str], value: object) -> None:
+    """Set a dotted key; list positions are numbers ("events.0.source")."""
+    here: Any = raw
+    for key in keys[:-1]:
+        here = here[int(key)] if isinstance(here, list) else here.setdefault(key, {})
+    if isinstance(here, list):
+        here[int(keys[-1])] = value
+    else:
+        here[keys[-1]] = value
+
+
+def _expand(value: Any, keys: tuple[str | int, ...], file: str, text: str) -> Any:
+    """Replace ${NAME} by the environment in every `source` and `url`."""
+    if isinstance(value, dict):
+        return {key: _expand(item, (*keys, key), file, text) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, (*keys, i), file, text) for i, item in enumerate(value)]
+    if not isinstance(value, str) or not keys or keys[-1] not in ("source", "url"):
+        return value
+
+    def from_environment(found: re.Match[str]) -> str:
+        name = found[1]
+        if not os.environ.get(name):
+            raise InputError(
+                f"the environment variable {name} is not set",
+                file=file,
+                row=line_of(text, keys),
+                column=".".join(map(str, keys)),
+                cure=f"export {name}=…",
+            )
+        return os.environ[name]
+
+    return re.sub(r"\$\{([A-Z][A-Z0-9_]*)\}", from_environment, value)
+
+
+def _first_mistake(error: ValidationError, file: str, text: str) -> InputError:
+    """Turn the first mistake that pydantic found into one line."""
+    found = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
+    keys = tuple(key for key in found["loc"] if key not in ("tuple[int, ...]", "constrained-str"))
+    keys = tuple(key for key in keys if not (isinstance(key, str) and ("[" in key or "-" in key)))
+    name = ".".join(str(key) for key in keys) or None
+    row = line_of(text, keys)
+    if found["type"] == "extra_forbidden":
+        known = known_keys(keys[:-1])
+        near = difflib.get_close_matches(str(keys[-1]), known, 1, cutoff=0.5)
+        cure = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        return InputError("unknown key", file=file, row=row, column=name, cure=cure)
+    if found["type"] == "missing":
+        return InputError("is needed and not given", file=file, row=row, column=name)
+    message = found["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    given = found.get("input")
+    shown = f", found {given!r}" if isinstance(given, str | int | float | bool) else ""
+    if found["type"] == "value_error":
+        shown = ""
+    return InputError(f"{message}{mask(shown)}", file=file, row=row, column=name)
+
+
+def known_keys(keys: Sequence[str | int]) -> list[str]:
+    """List the keys that may stand at a place of the project file."""
+    model: type[BaseModel] | None = Project
+    for key in keys:
+        if isinstance(key, int) or model is None:
+            continue
+        field = model.model_fields.get(key)
+        model = _model_in(field.annotation) if field else None
+    names = model.model_fields if model else {}
+    return [name for name in names if name != "folder"]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Find the section type inside an annotation such as tuple[EventsSection, ...]."""
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return annotation if issubclass(annotation, BaseModel) else None
+    return next((m for m in map(_model_in, get_args(annotation)) if m), None)
+
+
+def line_of(text: str, keys: Sequence[str | int]) -> int | None:
+    """Find the line of a key, or of the section that should hold it; None where it is not seen."""
+    names = [str(key) for key in keys if isinstance(key, str)]
+    numbers = [key for key in keys if isinstance(key, int)]
+    best: int | None = None
+    deepest = -1
+    for number, path, counts in _walk(text):
+        depth = next((i for i, (a, b) in enumerate(zip(path, names, strict=False)) if a != b), None)
+        depth = min(len(path), len(names)) if depth is None else depth
+        right = all(seen == wanted for seen, wanted in zip(counts, numbers, strict=False))
+        if depth > deepest and depth == len(path) and depth > 0 and right:
+            best, deepest = number, depth
+    return best
+
+
+def _walk(text: str) -> Iterator[tuple[int, list[str], list[int]]]:
+    """Walk the lines that open a section or a key: (line, names, positions in arrays of tables)."""
+    section: list[str] = []
+    counts: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        head = re.match(r"\s*\[(\[)?\s*([^\]]+?)\s*\]", line)
+        pair = re.match(r'\s*("?)([A-Za-z0-9_.# -]+?)\1\s*=', line)
+        if head:
+            section = [part.strip().strip('"') for part in head[2].split(".")]
+            if head[1]:
+                name = ".".join(section)
+                counts[name] = counts.get(name, -1) + 1
+        elif not pair:
+            continue
+        path = section if head else [*section, *pair[2].split(".")] if pair else section
+        prefixes = (".".join(section[: i + 1]) for i in range(len(section)))
+        yield number, path, [counts[p] for p in prefixes if p in counts]
+
+
+def _check_zone(project: Project, file: str, text: str) -> None:
+    """Refuse a time zone that does not exist."""
+    try:
+        ZoneInfo(project.project.timezone)
+    except Exception:
+        raise InputError(
+            f"unknown time zone {project.project.timezone!r}",
+            file=file,
+            row=line_of(text, ("project", "timezone")),
+            column="project.timezone",
+            cure='write "UTC" or a name such as "Europe/Rome"',
+        ) from None
+
+
+def _check_sources(project: Project, file: str) -> None:
+    """Refuse schemes that are no source and hosts that [network] does not allow."""
+    for key, uri in sources_of(project):
+        scheme = scheme_of(uri)
+        if not scheme:
+            continue
+        kind = scheme.partition("+")[0]
+        if kind not in DATABASES:
+            raise InputError(
+                f"{scheme}: is no source",
+                file=file,
+                column=key,
+                cure=f"give a path (CSV, Parquet, glob) or {', '.join(d + '://' for d in DATABASES)}",
+            )
+        if kind in ("postgresql", "mysql"):
+            try:
+                require_allowed(uri, project.network.allow)
+            except InputError as error:
+                raise InputError(error.cause, file=file, column=key, cure=error.cure) from None
+
+
+def sources_of(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield (dotted key, source) of every table that the project file names."""
+    leads = project.leads
+    yield "leads.source", leads.source
+    for i, history in enumerate(leads.history):
+        yield f"leads.history.{i}.source", history.source
+    for i, join in enumerate(leads.join):
+        yield f"leads.join.{i}.source", join.source
+        for j, history in enumerate(join.history):
+            yield f"leads.join.{i}.history.{j}.source", history.source
+    for i, events in enumerate(project.events):
+        yield f"events.{i}.source", events.source
+    if project.conversion.source:
+        yield "conversion.source", project.conversion.source

@@ -1,0 +1,309 @@
+"""A project file -> `Tables` (what may become a feature) and `Outcomes` (what became of the leads)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from data.attributes import joined_attributes, lead_attributes, unique_ids
+from data.checks import check_clocks, check_future
+from data.clock import NEVER, Micros
+from data.errors import InputError
+from data.event_columns import (
+    EventRows,
+    assemble,
+    check_declared_types,
+    count_orphans,
+    first_times,
+    lead_rows,
+    read_events,
+)
+from data.schema import Project
+from data.sources import RawTable, read_source
+from data.tables import Outcomes, Tables
+from data.values import Notes, instants, moment, numbers, objects, texts
+
+_DISPLAY = ("name", "owner", "channel", "email", "title")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read, and what was noticed: lines for a person."""
+
+    tables: Tables
+    outcomes: Outcomes
+    notes: tuple[str, ...]
+
+
+def read_tables(
+    project: Project,
+    *,
+    leads: str | None = None,
+    events: tuple[str, ...] | None = None,
+    frames: Mapping[str, pd.DataFrame] | None = None,
+) -> tuple[Tables, Outcomes]:
+    """Read all sources; `leads` and `events` name other files of the same shape.
+
+    `frames` replace sources: "leads", "events.0", "join.0", "history.0", "join.0.history.0",
+    "conversion". InputError names file, row and column of what is wrong.
+    """
+    reading = read_with_notes(project, leads=leads, events=events, frames=frames)
+    return reading.tables, reading.outcomes
+
+
+def read_with_notes(
+    project: Project,
+    *,
+    leads: str | None = None,
+    events: tuple[str, ...] | None = None,
+    frames: Mapping[str, pd.DataFrame] | None = None,
+) -> Reading:
+    """Read all sources and keep what was noticed on the way."""
+    given, notes = dict(frames or {}), Notes()
+    _refuse_unknown_frames(given, project)
+    raw = read_source(project.leads, project, frame=given.get("leads"), source=leads, label="leads")
+    ids, order = unique_ids(raw, project.leads.id, project)
+    if project.static:
+        return _read_static(project, raw, ids, order, given, notes)
+    clocks = _lead_clocks(project, raw, order, notes)
+    sources = read_events(project, ids, notes, files=events, frames=given)
+    check_declared_types(sources, project, notes)
+    converted = _converted(project, raw, ids, order, sources, given, notes)
+    disqualified = np.minimum(clocks["disqualified_at"], first_times(sources, None, len(ids)))
+    attributes = lead_attributes(raw, ids, order, project, notes, given)
+    attributes += joined_attributes(raw, order, project, notes, given)
+    times = [*clocks.values(), converted, *_event_times(sources)]
+    times += [a.changes.at for a in attributes if a.changes is not None]
+    times += [a.known_at for a in attributes if a.known_at is not None]
+    until, declared = _observed_until(project, times, raw.name)
+    cut = until if declared else None
+    if declared:
+        converted, disqualified = (
+            np.where(at < until, at, NEVER) for at in (converted, disqualified)
+        )
+    ends_at = np.minimum(converted, disqualified)
+    check_clocks(raw, project, order, clocks["created_at"], converted, disqualified, sources, notes)
+    tables = Tables(
+        lead_ids=_object_ids(ids),
+        created_at=clocks["created_at"],
+        recorded_at=clocks["recorded_at"] if project.leads.recorded_at else None,
+        account=_accounts(project, raw, order),
+        attributes=tuple(attributes),
+        events=assemble(sources, project.conversion.event, ends_at, cut),
+        display=_display(project, raw, order),
+        observed_until=until,
+        timezone=project.project.timezone,
+    )
+    recorded_from = project.conversion.recorded_from
+    outcomes = Outcomes(
+        converted,
+        disqualified,
+        until,
+        None
+        if recorded_from is None
+        else moment(recorded_from, project, "conversion.recorded_from"),
+    )
+    return Reading(tables, outcomes, tuple(notes.lines))
+
+
+def _refuse_unknown_frames(given: Mapping[str, pd.DataFrame], project: Project) -> None:
+    """Refuse a frame that replaces nothing."""
+    known = {"leads", "conversion"}
+    known |= {f"events.{i}" for i in range(len(project.events))}
+    known |= {f"history.{i}" for i in range(len(project.leads.history))}
+    for i, join in enumerate(project.leads.join):
+        known |= {f"join.{i}", *(f"join.{i}.history.{j}" for j in range(len(join.history)))}
+    for name in given:
+        if name not in known:
+            raise InputError(f"frame {name!r} replaces nothing; known: {', '.join(sorted(known))}")
+
+
+def _lead_clocks(
+    project: Project, raw: RawTable, order: NDArray[np.int64], notes: Notes
+) -> dict[str, Micros]:
+    """Read the clocks in the leads table, rows in lead order; NEVER where not declared."""
+    leads = project.leads
+    roles = {
+        "created_at": leads.created_at,
+        "recorded_at": leads.recorded_at,
+        "disqualified_at": leads.disqualified_at,
+    }
+    never = np.full(len(raw), NEVER)
+    clocks = {
+        role: never
+        if column is None
+        else instants(raw, column, project, notes, needed=role == "created_at")[order]
+        for role, column in roles.items()
+    }
+    if leads.recorded_at:
+        recorded = clocks["recorded_at"]
+        clocks["recorded_at"] = np.where(recorded == NEVER, clocks["created_at"], recorded)
+    return clocks
+
+
+def _converted(
+    project: Project,
+    raw: RawTable,
+    ids: pa.Array,
+    order: NDArray[np.int64],
+    sources: list[EventRows],
+    frames: Mapping[str, pd.DataFrame],
+    notes: Notes,
+) -> Micros:
+    """Find when each lead converted: by column, by event, or in a table of opportunities."""
+    conversion = project.conversion
+    if project.leads.converted_at:
+        return instants(raw, project.leads.converted_at, project, notes)[order]
+    if conversion.event:
+        return first_times(sources, conversion.event, len(ids))
+    deals = read_source(
+        conversion,
+        project,
+        frame=frames.get("conversion"),
+        columns=[conversion.lead or "", conversion.at or ""],
+        label="conversion",
+    )
+    row = lead_rows(texts(deals.column(conversion.lead or ""), project.project.missing), ids)
+    count_orphans(deals, row, conversion.lead or "", notes)
+    at = instants(deals, conversion.at or "", project, notes)
+    first = np.full(len(ids), NEVER)
+    np.minimum.at(first, row[row >= 0], at[row >= 0])
+    return first
+
+
+def _event_times(sources: list[EventRows]) -> list[Micros]:
+    """List the clocks of all events."""
+    clocks = [rows.at for rows in sources]
+    return clocks + [rows.recorded_at for rows in sources if rows.recorded_at is not None]
+
+
+def _observed_until(project: Project, times: list[Micros], file: str) -> tuple[int, bool]:
+    """Find the end of observation: (microseconds, whether it was declared).
+
+    Undeclared it lies one microsecond after the last timestamp, so that all that was read was
+    seen before it.
+    """
+    declared = project.project.observed_until
+    if declared is not None:
+        return moment(declared, project, "project.observed_until"), True
+    check_future(times, file)
+    last = max(int(known.max()) for at in times if len(known := at[at != NEVER]))
+    return last + 1, False
+
+
+def _object_ids(ids: pa.Array) -> NDArray[np.object_]:
+    """Turn sorted ids into (n,) str objects."""
+    return np.array(ids.to_pylist(), dtype=object)
+
+
+def _accounts(project: Project, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Code the account column: (n,) in order of the sorted names, -1 for none."""
+    column = project.leads.account
+    if column is None:
+        return np.full(len(order), -1, np.int64)
+    values = objects(texts(raw.column(column), project.project.missing))[order]
+    return pd.factorize(pd.Series(values, dtype=object), sort=True)[0].astype(np.int64)
+
+
+def _display(project: Project, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFrame:
+    """Collect what a report shows: name, owner, channel, email, title, value, where declared."""
+    columns: dict[str, NDArray[np.generic]] = {}
+    for role in _DISPLAY:
+        column = getattr(project.leads, role)
+        if column is not None:
+            columns[role] = objects(texts(raw.column(column), project.project.missing))[order]
+    if project.leads.value:
+        columns["value"] = numbers(raw, project.leads.value, project)[order]
+    index = pd.RangeIndex(len(order))
+    return pd.DataFrame(
+        {role: pd.Series(v, index=index, dtype=v.dtype) for role, v in columns.items()}, index=index
+    )
+
+
+def _read_static(
+    project: Project,
+    raw: RawTable,
+    ids: pa.Array,
+    order: NDArray[np.int64],
+    frames: Mapping[str, pd.DataFrame],
+    notes: Notes,
+) -> Reading:
+    """Read leads without a clock: every column but the excluded ones is a feature."""
+    if project.events:
+        raise InputError(
+            "events need a clock for leads",
+            column="leads.created_at",
+            cure="declare leads.created_at, or take out [[events]]",
+        )
+    notes.add("static mode: leads.created_at is not declared, so no claim about time is made")
+    attributes = lead_attributes(raw, ids, order, project, notes, frames)
+    attributes += joined_attributes(raw, order, project, notes, frames)
+    until = project.project.observed_until
+    end = 0 if until is None else moment(until, project, "project.observed_until")
+    tables = Tables(
+        lead_ids=_object_ids(ids),
+        created_at=None,
+        recorded_at=None,
+        account=_accounts(project, raw, order),
+        attributes=tuple(attributes),
+        events=assemble([], (), np.full(len(ids), NEVER), None),
+        display=_display(project, raw, order),
+        observed_until=end,
+        timezone=project.project.timezone,
+        order=_static_order(project, raw, order),
+    )
+    converted = _static_flag(project, raw, order)
+    outcomes = Outcomes(converted, np.full(len(ids), NEVER), end)
+    return Reading(tables, outcomes, tuple(notes.lines))
+
+
+def _static_order(
+    project: Project, raw: RawTable, order: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
+    """Rank the leads by the declared order ("#row": as they stand in the file), 0 the oldest."""
+    column = project.project.order_by
+    if column is None:
+        return None
+    if column == "#row":
+        rank = np.arange(len(raw))
+    else:
+        values = raw.column(column)
+        try:
+            keys = pd.Series(numbers(raw, column, project))
+        except InputError:
+            keys = pd.Series(objects(texts(values, project.project.missing)), dtype="str")
+        rank = keys.rank(method="dense", na_option="top").to_numpy().astype(np.int64) - 1
+    if project.project.order == "desc":
+        rank = rank.max() - rank
+    return np.asarray(rank[order], dtype=np.int64)
+
+
+def _static_flag(project: Project, raw: RawTable, order: NDArray[np.int64]) -> Micros:
+    """Read the conversion flag: 0 for converted leads, NEVER for the others.
+
+    A table without the column (leads to be scored) has no converted lead.
+    """
+    column = project.leads.converted or project.leads.converted_at
+    if column is None or column not in raw.table.column_names:
+        return np.full(len(order), NEVER)
+    if project.leads.converted_at:
+        known = texts(raw.column(column), project.project.missing).is_valid()
+        return np.where(known.to_numpy(), 0, NEVER)[order].astype(np.int64)
+    words = texts(raw.column(column), project.project.missing)
+    if words.null_count:
+        row = pc.index(words.is_null(), True).as_py()
+        raise raw.mistake(
+            f"flag is missing ({words.null_count:,} such rows)",
+            row,
+            column,
+            "leave out leads whose outcome is not known",
+        )
+    yes = pa.array([value.lower() for value in project.leads.converted_values])
+    hit = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(words)), value_set=yes)
+    return np.where(hit.to_numpy(), 0, NEVER)[order].astype(np.int64)
