@@ -111,7 +111,7 @@ def choose(
     usable = [b for b in blends if all(name in components for name in _needs(b))]
     losses = {blend.name: row_losses(y, blend.margin(components)) for blend in usable}
     best = min(usable, key=lambda blend: float(losses[blend.name].mean()))
-    table = []
+    table: list[dict[str, Any]] = []
     for blend in usable:
         extra = losses[blend.name] - losses[best.name]
         table.append(

@@ -125,7 +125,7 @@ def predict_ahead(
     margins = joblib.Parallel(n_jobs=max(1, threads), prefer="threads")(
         joblib.delayed(one)(fold, k, s) for s, (fold, k) in enumerate(jobs, start=1000 * seed)
     )
-    total: Floats = np.mean(margins, axis=0)
+    total: Floats = np.mean(np.asarray(margins), axis=0)
     return total
 
 
@@ -157,8 +157,8 @@ def _grow(
 
 
 def _raw(booster: lgb.Booster, matrix: Floats) -> Floats:
-    margin: Floats = booster.predict(matrix, raw_score=True, num_threads=1)
-    return margin
+    margin = booster.predict(matrix, raw_score=True, num_threads=1)
+    return np.asarray(margin, dtype=np.float64)
 
 
 def booster_text(booster: lgb.Booster) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
     _check_feature_names,
@@ -108,6 +109,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         when = None if times is None else np.asarray(times)
         until = None if closes is None else np.asarray(closes)
         self._fit_columns(columns, target, codes, when, until)
+        self._scorer_made = LeadScorer(self.parts_, self.forest_text_)
         return self
 
     def predict_proba(self, X: pd.DataFrame | NDArray[Any]) -> Floats:
@@ -124,6 +126,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: pd.DataFrame | NDArray[Any]) -> NDArray[Any]:
         """Give the likelier class: (n,)."""
+        check_is_fitted(self)
         found: NDArray[Any] = self.classes_[(self.decision_function(X) > 0).astype(np.int64)]
         return found
 
@@ -139,15 +142,16 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return state
 
     def _scorer(self) -> LeadScorer:
+        """Make the scorer again where this is a copy; `fit` made it otherwise."""
         if not hasattr(self, "_scorer_made"):
             self._scorer_made = LeadScorer(self.parts_, self.forest_text_)
         return self._scorer_made
 
     def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
-        if isinstance(X, pd.DataFrame) and X.columns.is_unique and len(X) and X.shape[1]:
+        if isinstance(X, pd.DataFrame) and len(X) and X.shape[1]:
             _check_n_features(self, X, reset=reset)
             _check_feature_names(self, X, reset=reset)
-            return _plain_dtypes(X)
+            return _plain_frame(X)
         array = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
         names = [f"x{i}" for i in range(array.shape[1])]
         return pd.DataFrame(array, columns=pd.Index(names))
@@ -156,6 +160,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         values = column_or_1d(y, warn=True)
+        assert_all_finite(values, input_name="y")
         if len(values) != n:
             raise ValueError(f"X has {n} rows, y has {len(values)}")
         check_classification_targets(values)
@@ -333,14 +338,14 @@ def _scaled_linear(linear: LinearFit, weight: float) -> dict[str, Any] | None:
     return {"intercept": linear.intercept * weight, "terms": scaled}
 
 
-def _plain_dtypes(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give every column a dtype that the predictor reads: numbers, or words."""
-    changed = {
-        name: frame[name].astype(str)
-        for name in frame.columns
-        if pd.api.types.is_datetime64_any_dtype(frame[name])
-    }
-    return frame.assign(**changed) if changed else frame
+def _plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give every column a name and a dtype that the predictor reads: numbers, or words."""
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) < len(names):
+        raise ValueError("column names are not unique")
+    plain = frame.set_axis(names, axis=1)
+    dated = [n for n in names if pd.api.types.is_datetime64_any_dtype(plain[n].dtype)]
+    return plain.assign(**{name: plain[name].astype(str) for name in dated}) if dated else plain
 
 
 def _rate(n: int) -> float:

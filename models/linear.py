@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.encoders import Columns, Floats, Ints
 
@@ -55,7 +55,8 @@ def term_values(columns: Columns, term: Term) -> Floats:
         return np.array([*table, term["missing"]], dtype=np.float64)[columns.codes[source]]
     values = columns.numbers[source]
     shaped = shape_numbers(values, term)
-    return np.where(np.isnan(values), term["missing"], term["coef"] * shaped)
+    found: Floats = np.where(np.isnan(values), term["missing"], term["coef"] * shaped)
+    return found
 
 
 def shape_numbers(values: Floats, term: Term) -> Floats:

@@ -84,7 +84,7 @@ def route(
     points = np.asarray(score, dtype=np.float64)
     best, worst = rank(points + hysteresis), rank(points - hysteresis)
     position = {name: i for i, name in enumerate(names)}
-    was = [None] * len(points) if previous is None else list(previous)
+    was = [""] * len(points) if previous is None else [str(band) for band in previous]
     plain = rank(points)
     old = np.array([position.get(b, r) for b, r in zip(was, plain, strict=True)], dtype=np.int64)
     now = np.clip(old, best, worst)

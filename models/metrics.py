@@ -1,0 +1,374 @@
+"""Outcomes and probabilities -> figures with intervals: ranking, calibration, use, verdicts.
+
+Intervals come from a bootstrap over clusters (accounts or leads), each cluster drawn whole, by
+Poisson weights: a cluster counts 0, 1, 2, … times. Every metric therefore takes row weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from scipy.stats import norm
+from sklearn.isotonic import IsotonicRegression
+
+Floats = NDArray[np.float64]
+Metric = Callable[[Floats, Floats, Floats], float]
+"""(y, p, weight of each row) -> figure."""
+
+EPS = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure with its standard error and its 95 % interval; NaN where it cannot be given."""
+
+    value: float
+    error: float
+    low: float
+    high: float
+
+
+def log_losses(y: Floats, p: Floats) -> Floats:
+    """Give the log loss of each row: (n,)."""
+    q = np.clip(p, EPS, 1 - EPS)
+    losses: Floats = -np.where(y > 0, np.log(q), np.log1p(-q))
+    return losses
+
+
+def log_loss(y: Floats, p: Floats, w: Floats) -> float:
+    """Mean log loss."""
+    return float(np.average(log_losses(y, p), weights=w))
+
+
+def skill(y: Floats, p: Floats, w: Floats) -> float:
+    """Log-loss skill against these rows' own base rate: 1 is perfect, 0 is the prior."""
+    base = np.full(len(y), np.average(y, weights=w))
+    return 1 - log_loss(y, p, w) / log_loss(y, base, w)
+
+
+def brier(y: Floats, p: Floats, w: Floats) -> float:
+    """Mean squared error of the probability."""
+    return float(np.average((y - p) ** 2, weights=w))
+
+
+def auc(y: Floats, p: Floats, w: Floats) -> float:
+    """Area under the ROC curve; ties count half; NaN with one class."""
+    values, place = np.unique(p, return_inverse=True)
+    hits = np.bincount(place, weights=w * y, minlength=len(values))
+    misses = np.bincount(place, weights=w * (1 - y), minlength=len(values))
+    if hits.sum() <= 0 or misses.sum() <= 0:
+        return float("nan")
+    below = np.cumsum(misses) - misses
+    return float(np.sum(hits * (below + misses / 2)) / (hits.sum() * misses.sum()))
+
+
+def average_precision(y: Floats, p: Floats, w: Floats) -> float:
+    """Mean precision at each conversion, ties taken together."""
+    values, place = np.unique(-p, return_inverse=True)
+    hits = np.bincount(place, weights=w * y, minlength=len(values))
+    rows = np.bincount(place, weights=w, minlength=len(values))
+    if hits.sum() <= 0:
+        return float("nan")
+    precision = np.cumsum(hits) / np.maximum(np.cumsum(rows), EPS)
+    return float(np.sum(hits * precision) / hits.sum())
+
+
+def precision_at(share: float) -> Metric:
+    """Make the metric: conversion rate among the best `share` of rows; ties share the edge."""
+
+    def precision(y: Floats, p: Floats, w: Floats) -> float:
+        values, place = np.unique(-p, return_inverse=True)
+        hits = np.bincount(place, weights=w * y, minlength=len(values))
+        rows = np.bincount(place, weights=w, minlength=len(values))
+        room = share * rows.sum()
+        taken = np.clip((room - (np.cumsum(rows) - rows)) / np.maximum(rows, EPS), 0, 1)
+        return float(np.sum(hits * taken) / max(room, EPS))
+
+    return precision
+
+
+def lift_at(share: float) -> Metric:
+    """Make the metric: precision among the best `share` over the base rate."""
+    precision = precision_at(share)
+
+    def lift(y: Floats, p: Floats, w: Floats) -> float:
+        base = float(np.average(y, weights=w))
+        return precision(y, p, w) / base if base > 0 else float("nan")
+
+    return lift
+
+
+def slope_and_intercept(y: Floats, p: Floats, w: Floats) -> tuple[float, float]:
+    """Refit the outcome on the log-odds (Cox 1958): slope, and intercept at slope one."""
+    z = logit(np.clip(p, EPS, 1 - EPS))
+    if z.std() < 1e-9:
+        return float("nan"), _level(y, z, w)
+    design = np.column_stack([z, np.ones_like(z)])
+    coef = np.array([1.0, 0.0])
+    for _ in range(30):
+        mu = expit(design @ coef)
+        scale = w * mu * (1 - mu)
+        hessian = design.T @ (scale[:, None] * design) + 1e-9 * np.eye(2)
+        step = np.linalg.solve(hessian, design.T @ (w * (y - mu)))
+        coef += np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-10:
+            break
+    return float(coef[0]), _level(y, z, w)
+
+
+def _level(y: Floats, z: Floats, w: Floats) -> float:
+    level = 0.0
+    for _ in range(50):
+        mu = expit(z + level)
+        step = float(np.sum(w * (y - mu)) / max(float(np.sum(w * mu * (1 - mu))), 1e-9))
+        level += float(np.clip(step, -1, 1))
+        if abs(step) < 1e-10:
+            break
+    return level
+
+
+def slope(y: Floats, p: Floats, w: Floats) -> float:
+    """Calibration slope: 1 is right, under 1 is too sure of itself."""
+    return slope_and_intercept(y, p, w)[0]
+
+
+def intercept(y: Floats, p: Floats, w: Floats) -> float:
+    """Calibration in the large, log-odds at slope one: above 0 promises too little."""
+    return slope_and_intercept(y, p, w)[1]
+
+
+def observed_over_expected(y: Floats, p: Floats, w: Floats) -> float:
+    """Conversions seen for each conversion promised."""
+    return float(np.sum(w * y) / max(float(np.sum(w * p)), EPS))
+
+
+def debiased_ece(y: Floats, p: Floats, w: Floats, *, bins: int = 15) -> float:
+    """Debiased expected calibration error: root mean squared gap over equal-count bins.
+
+    The gap's own sampling variance is taken off bin by bin (Kumar, Liang and Ma 2019), so that a
+    perfect model is at zero on average, not at its noise.
+    """
+    order = np.argsort(p, kind="stable")
+    mass = np.cumsum(w[order])
+    cell = np.minimum((mass - w[order]) / max(mass[-1], EPS) * bins, bins - 1).astype(np.int64)
+    rows = np.bincount(cell, weights=w[order], minlength=bins)
+    rows_safe = np.maximum(rows, EPS)
+    seen = np.bincount(cell, weights=(w * y)[order], minlength=bins) / rows_safe
+    said = np.bincount(cell, weights=(w * p)[order], minlength=bins) / rows_safe
+    noise = seen * (1 - seen) / np.maximum(rows - 1, 1)
+    total = float(np.sum(rows * ((seen - said) ** 2 - noise)) / max(rows.sum(), EPS))
+    return float(np.sqrt(max(total, 0.0)))
+
+
+def ece(y: Floats, p: Floats, w: Floats, *, bins: int = 10) -> float:
+    """Plain expected calibration error over equal-width bins, as others report it (biased up)."""
+    cell = np.minimum((p * bins).astype(np.int64), bins - 1)
+    gap = np.bincount(cell, weights=w * (y - p), minlength=bins)
+    return float(np.abs(gap).sum() / w.sum())
+
+
+def ici(y: Floats, p: Floats, w: Floats) -> float:
+    """Integrated calibration index (Austin and Steyerberg 2019), with a smooth in log-odds.
+
+    The smooth is a Gaussian kernel regression on 200 quantiles of the log-odds.
+    """
+    z = logit(np.clip(p, EPS, 1 - EPS))
+    if z.std() < 1e-9:
+        return float(abs(np.average(y, weights=w) - np.average(p, weights=w)))
+    at = np.unique(np.quantile(z, np.linspace(0.0025, 0.9975, 200)))
+    width = max(1.06 * float(z.std()) * len(z) ** -0.2, 1e-3)
+    smooth = np.empty(len(at))
+    for i, point in enumerate(at):
+        k = w * np.exp(-0.5 * ((z - point) / width) ** 2)
+        smooth[i] = float(k @ y / max(float(k.sum()), EPS))
+        smooth[i] -= float(k @ p / max(float(k.sum()), EPS))
+    return float(np.average(np.abs(np.interp(z, at, smooth)), weights=w))
+
+
+METRICS: Mapping[str, Metric] = {
+    "log_loss": log_loss,
+    "skill": skill,
+    "brier": brier,
+    "auc": auc,
+    "average_precision": average_precision,
+    "lift_10": lift_at(0.1),
+    "precision_10": precision_at(0.1),
+    "slope": slope,
+    "intercept": intercept,
+    "observed_over_expected": observed_over_expected,
+    "debiased_ece": debiased_ece,
+    "ici": ici,
+}
+
+
+def bootstrap_weights(
+    clusters: NDArray[Any] | None, n: int, draws: int, seed: int
+) -> Sequence[Floats]:
+    """Draw Poisson weights for whole clusters: `draws` arrays of (n,)."""
+    rng = np.random.default_rng(seed)
+    codes = np.arange(n) if clusters is None else pd.factorize(np.asarray(clusters))[0]
+    many = int(codes.max()) + 1 if n else 0
+    return [rng.poisson(1.0, many).astype(np.float64)[codes] for _ in range(draws)]
+
+
+def evaluate(
+    y: NDArray[Any],
+    p: Floats,
+    groups: NDArray[Any] | None = None,
+    *,
+    draws: int = 200,
+    seed: int = 0,
+    metrics: Mapping[str, Metric] = METRICS,
+) -> dict[str, Figure]:
+    """Compute every metric with a 95 % interval from a bootstrap over `groups`.
+
+    `draws` = 0 gives figures without intervals.
+    """
+    target, said = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
+    ones = np.ones(len(target))
+    samples: dict[str, list[float]] = {name: [] for name in metrics}
+    for weight in bootstrap_weights(groups, len(target), draws, seed):
+        kept = weight > 0
+        if len(np.unique(target[kept])) < 2:
+            continue
+        for name, metric in metrics.items():
+            samples[name].append(metric(target[kept], said[kept], weight[kept]))
+    return {
+        name: _figure(metric(target, said, ones), samples[name]) for name, metric in metrics.items()
+    }
+
+
+def _figure(value: float, samples: Sequence[float]) -> Figure:
+    known = np.array([s for s in samples if np.isfinite(s)])
+    if len(known) < 10:
+        return Figure(value, float("nan"), float("nan"), float("nan"))
+    low, high = np.quantile(known, [0.025, 0.975])
+    return Figure(value, float(known.std()), float(low), float(high))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Ours minus theirs with a 95 % interval; "better", "worse" or "level" beyond one SE."""
+
+    difference: float
+    error: float
+    low: float
+    high: float
+    verdict: str
+
+
+def compare(
+    y: NDArray[Any],
+    ours: Floats,
+    theirs: Floats,
+    groups: NDArray[Any] | None = None,
+    *,
+    metric: Metric = log_loss,
+    draws: int = 500,
+    seed: int = 0,
+    lower_is_better: bool = True,
+) -> Verdict:
+    """Compare two models on the same rows by a paired bootstrap over `groups`."""
+    target = np.asarray(y, dtype=np.float64)
+    ones = np.ones(len(target))
+    gap = metric(target, ours, ones) - metric(target, theirs, ones)
+    drawn = [
+        metric(target, ours, w) - metric(target, theirs, w)
+        for w in bootstrap_weights(groups, len(target), draws, seed)
+    ]
+    figure = _figure(gap, drawn)
+    better = -gap if lower_is_better else gap
+    verdict = "level"
+    if abs(gap) > figure.error:
+        verdict = "better" if better > 0 else "worse"
+    return Verdict(gap, figure.error, figure.low, figure.high, verdict)
+
+
+def wilson(hits: float, n: float, *, level: float = 0.95) -> tuple[float, float]:
+    """Bound a rate (Wilson 1927): the interval of the observed share.
+
+    >>> tuple(round(x, 3) for x in wilson(3, 100))
+    (0.01, 0.085)
+    """
+    if n <= 0:
+        return 0.0, 1.0
+    z = float(norm.ppf(0.5 + level / 2))
+    rate, scale = hits / n, 1 + z**2 / n
+    middle = (rate + z**2 / (2 * n)) / scale
+    half = z * float(np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))) / scale
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def reliability_by(
+    cells: NDArray[Any], y: NDArray[Any], p: Floats, *, level: float = 0.95
+) -> pd.DataFrame:
+    """Tabulate each cell (a score band): rows, promised, observed with Wilson interval, kept."""
+    rows = []
+    for cell in sorted(set(cells.tolist()), key=str):
+        chosen = cells == cell
+        n, hits = int(chosen.sum()), float(np.asarray(y)[chosen].sum())
+        low, high = wilson(hits, n, level=level)
+        promised = float(np.mean(p[chosen]))
+        rows.append(
+            {
+                "band": cell,
+                "n": n,
+                "promised": promised,
+                "observed": hits / n,
+                "low": low,
+                "high": high,
+                "kept": low <= promised <= high,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def reliability_curve(
+    y: NDArray[Any],
+    p: Floats,
+    groups: NDArray[Any] | None = None,
+    *,
+    draws: int = 100,
+    seed: int = 0,
+    points: int = 50,
+) -> pd.DataFrame:
+    """Draw the CORP reliability diagram (Dimitriadis, Gneiting and Jordan 2021).
+
+    Isotonic recalibration `observed` at quantiles of the promised probability, with the 95 % band
+    `low`..`high` in which a perfectly calibrated model would lie (consistency band). Where rows
+    are clustered the band comes from a bootstrap of the curve around itself instead.
+    """
+    target, said = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
+    at = np.unique(np.quantile(said, np.linspace(0, 1, points)))
+    observed = _pav(target, said, np.ones(len(said)), at)
+    rng = np.random.default_rng(seed)
+    if groups is None:
+        curves = [
+            _pav((rng.random(len(said)) < said).astype(np.float64), said, np.ones(len(said)), at)
+            for _ in range(draws)
+        ]
+    else:
+        weights = bootstrap_weights(groups, len(said), draws, seed)
+        curves = [_pav(target, said, w, at) - observed + at for w in weights]
+    low, high = np.quantile(np.array(curves), [0.025, 0.975], axis=0)
+    return pd.DataFrame(
+        {"promised": at, "observed": observed, "low": low.clip(0, 1), "high": high.clip(0, 1)}
+    )
+
+
+def _pav(y: Floats, p: Floats, w: Floats, at: Floats) -> Floats:
+    kept = w > 0
+    fit = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+    found: Floats = fit.fit(p[kept], y[kept], sample_weight=w[kept]).predict(at)
+    return found
+
+
+def to_frame(figures: Mapping[str, Figure]) -> pd.DataFrame:
+    """Lay figures out as rows: metric, value, error, low, high."""
+    return pd.DataFrame([{"metric": name, **asdict(fig)} for name, fig in figures.items()])
