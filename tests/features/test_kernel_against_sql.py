@@ -1,0 +1,303 @@
+"""The kernel and the sibling columns against DuckDB SQL on random worlds."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.clock import DAY, HOUR
+from data.tables import Events, Snapshots, Tables
+from features.build import build
+from features.frame import Catalogue, Feature
+
+TYPES = ("page", "call", "Demo request", "rare", "unseen")
+N_LEADS = 4
+
+
+def number(name, template, **params):
+    return Feature(name, "number", "engagement", "f", name, template, {"label": name, **params})
+
+
+def everything() -> Catalogue:
+    features = []
+    for event in (*TYPES[:3], "*"):
+        params = {"event": event} if event != "*" else {"event": "other", "pooled": 1}
+        features += [
+            number(f"n_{event}_2d", "count_window", days=2, **params),
+            number(f"n_{event}_6h", "count_window", days=0.25, **params),
+            number(f"n_{event}", "count_ever", **params),
+            number(f"since_{event}", "days_since", **params),
+            number(f"decay_{event}", "decayed_count", half_life=2, **params),
+        ]
+    features += [
+        number("all_2d", "count_all_window", days=2),
+        number("all", "count_all_ever"),
+        number("active_2d", "active_days", days=2),
+        number("active_5d", "active_days", days=5),
+        number("active", "active_days"),
+        number("channels_5d", "n_channels", days=5),
+        number("channels", "n_channels"),
+        number("trend", "trend", short=2, long=5),
+        number("sum_5d", "value_sum", days=5),
+        number("sum", "value_sum"),
+        number("max", "value_max"),
+        number("gap", "mean_gap_days"),
+        number("decay", "decayed_count", event="", half_life=3),
+        number("in_2d", "inbound_count", days=2),
+        number("out", "outbound_count"),
+        number("campaigns", "n_campaigns"),
+        number("people", "n_people"),
+        number("first", "days_since_first_event"),
+        number("last", "days_since_last_event"),
+        number("week", "first_week_count"),
+        number("streak", "streak_days"),
+        number("response", "response_hours"),
+        number("call_after_page", "pair_after", first="page", second="call"),
+        number("page_after_call", "pair_after", first="call", second="page"),
+        number("page_after_page", "pair_after", first="page", second="page"),
+        number("siblings", "account_leads"),
+        number("sibling_events", "account_events", days=3),
+        number("sibling_since", "account_days_since"),
+    ]
+    features += [
+        Feature(name, "category", "context", "f", name, name, {})
+        for name in ("first_channel", "last_channel", "first_event", "last_event")
+    ]
+    return Catalogue(tuple(features))
+
+
+CATALOGUE = everything()
+SPAN = "ts >= as_of - {} * 86400000000"
+
+
+def expression(feature: Feature) -> str:
+    p = feature.params
+    known = "('page', 'call', 'Demo request')"
+    typed = f"type not in {known}" if p.get("pooled") else f"type = '{p.get('event')}'"
+    recent = SPAN.format(p["days"]) if "days" in p else "true"
+    match feature.template:
+        case "count_window" | "count_ever":
+            return f"count(*) filter ({typed} and {recent})"
+        case "count_all_window" | "count_all_ever":
+            return f"count(*) filter ({recent})"
+        case "days_since":
+            return f"(as_of - max(ts) filter ({typed})) / 86400e6"
+        case "decayed_count":
+            typed = typed if p["event"] else "true"
+            age = f"(ts - as_of) / ({p['half_life']} * 86400e6)"
+            return f"coalesce(sum(pow(2, {age})) filter ({typed}), 0)"
+        case "active_days":
+            return f"count(distinct floor(ts / 86400e6)) filter ({recent})"
+        case "n_channels":
+            return f"count(distinct channel) filter (channel >= 0 and {recent})"
+        case "trend":
+            short = f"count(*) filter ({SPAN.format(p['short'])}) / {p['short']}::double"
+            long = f"count(*) filter ({SPAN.format(p['long'])}) / {p['long']}::double"
+            return f"{short} / nullif({long}, 0)"
+        case "value_sum":
+            return f"coalesce(sum(value) filter ({recent}), 0)"
+        case "value_max":
+            return "max(value)"
+        case "mean_gap_days":
+            return "(max(ts) - min(ts)) / 86400e6 / nullif(count(*) - 1, 0)"
+        case "inbound_count":
+            return f"count(*) filter (direction = 0 and {recent})"
+        case "outbound_count":
+            return f"count(*) filter (direction = 1 and {recent})"
+        case "n_campaigns":
+            return "count(distinct campaign) filter (campaign >= 0)"
+        case "n_people":
+            return "count(distinct person) filter (person >= 0)"
+        case "days_since_first_event":
+            return "(as_of - min(ts)) / 86400e6"
+        case "days_since_last_event":
+            return "(as_of - max(ts)) / 86400e6"
+        case "first_week_count":
+            return "count(*) filter (ts < created + 7 * 86400000000)"
+        case "pair_after":
+            return f"count(*) filter (type = '{p['second']}' and ts > first_{p['first']})"
+    return "null"
+
+
+CODES = {
+    "first_channel": "arg_min(channel, (ts, i)) filter (channel >= 0)",
+    "last_channel": "arg_max(channel, (ts, i)) filter (channel >= 0)",
+    "first_event": "arg_min(type, (ts, i))",
+    "last_event": "arg_max(type, (ts, i))",
+}
+
+STREAK = """
+with days as (select distinct row, floor(ts / 86400e6) as d from v),
+runs as (select row, d, d + row_number() over (partition by row order by d desc) as g,
+         max(d) over (partition by row) as newest from days)
+select row, count(*) as streak from runs where g = newest + 1 group by row
+"""
+RESPONSE = """
+with turns as (select *, count(*) filter (direction = 0) over
+               (partition by row order by ts, i rows between unbounded preceding and 1 preceding)
+               as turn from v where direction >= 0),
+asked as (select row, turn, min(ts) filter (direction = 1) as asked,
+          max(ts) filter (direction = 0) as answered from turns group by row, turn)
+select row, avg(answered - asked) / 3600e6 as response from asked
+where answered is not null and asked is not null group by row
+"""
+SIBLINGS = """
+select s.row,
+  case when s.account < 0 then null else (select count(*) from lead l where l.account = s.account
+    and l.lead <> s.lead and l.created < s.as_of) end as siblings,
+  case when s.account < 0 then null else (select count(*) from e join lead l on e.lead = l.lead
+    where l.account = s.account and l.lead <> s.lead and greatest(ts, rec) < s.as_of
+    and greatest(ts, rec) >= s.as_of - 3 * 86400000000) end as sibling_events,
+  (s.as_of - (select max(greatest(ts, rec)) from e join lead l on e.lead = l.lead
+    where s.account >= 0 and l.account = s.account and l.lead <> s.lead
+    and greatest(ts, rec) < s.as_of)) / 86400e6 as sibling_since
+from s
+"""
+
+
+def by_sql(tables: Tables, snapshots: Snapshots) -> pd.DataFrame:
+    ev = tables.events
+    lead = np.repeat(np.arange(len(tables)), np.diff(ev.offsets))
+    e = pd.DataFrame(
+        {"lead": lead, "i": np.arange(len(ev)), "ts": ev.at,
+         "rec": ev.at if ev.recorded_at is None else ev.recorded_at,
+         "type": np.array(TYPES)[ev.type], "channel": ev.channel, "campaign": ev.campaign,
+         "person": ev.person, "direction": ev.direction,
+         "value": ev.value.astype(float)}
+    )  # fmt: skip
+    s = pd.DataFrame({"row": np.arange(len(snapshots)), "lead": snapshots.lead,
+                      "as_of": snapshots.as_of, "created": tables.created_at[snapshots.lead],
+                      "account": tables.account[snapshots.lead]})  # fmt: skip
+    con = duckdb.connect()
+    con.register("e_frame", e)
+    con.register("s", s)
+    con.register("lead", pd.DataFrame({"lead": range(len(tables)), "account": tables.account,
+                                       "created": tables.created_at}))  # fmt: skip
+    con.execute("create table e as select * replace (nullif(value, 'nan'::double) as value) "
+                "from e_frame")  # fmt: skip
+    con.execute(
+        "create table v as select s.row, s.as_of, s.created, e.*, "
+        "min(ts) filter (type = 'page') over (partition by row) as first_page, "
+        "min(ts) filter (type = 'call') over (partition by row) as first_call "
+        "from s join e on e.lead = s.lead and e.ts < s.as_of and e.rec < s.as_of"
+    )
+    special = {"streak_days", "response_hours", "account_leads", "account_events",
+               "account_days_since"}  # fmt: skip
+    plain = [f for f in CATALOGUE.numbers if f.template not in special]
+    columns = ", ".join(f'{expression(f)} as "{f.name}"' for f in plain)
+    codes = ", ".join(f'{text} as "{name}"' for name, text in CODES.items())
+    main = con.execute(f"select row, {columns}, {codes} from v group by row, as_of, created").df()
+    found = s[["row"]].merge(main, on="row", how="left")
+    for query in (STREAK, RESPONSE, SIBLINGS):
+        found = found.merge(con.execute(query).df(), on="row", how="left")
+    zero = [f.name for f in plain if "count(" in expression(f) or "coalesce" in expression(f)]
+    zero = [name for name in zero if name not in ("trend", "gap")] + ["streak"]
+    found[zero] = found[zero].fillna(0)
+    con.close()
+    return found.sort_values("row")
+
+
+def sort_events(rows, n_leads: int, *, two_clocks: bool) -> Events:
+    rows = sorted(rows, key=lambda row: (row[0], row[1]))  # stable: ties stay in source order
+    table = np.array([[*row[:8]] for row in rows], np.int64).reshape(-1, 8)
+    offsets = np.searchsorted(table[:, 0], np.arange(n_leads + 1)).astype(np.int64)
+    at = table[:, 1].copy()
+    return Events(
+        offsets, at, at + table[:, 2] if two_clocks else None, table[:, 3].astype(np.int16),
+        table[:, 4].astype(np.int16), table[:, 5].astype(np.int32), table[:, 6].astype(np.int32),
+        table[:, 7].astype(np.int8), np.array([row[8] for row in rows], np.float32), TYPES,
+        ("web", "mail", "phone"), ("spring", "fair"), ("ann", "bob"),
+    )  # fmt: skip
+
+
+instant = st.integers(-8, 40).map(lambda step: step * 6 * HOUR)  # a coarse grid makes ties
+nearly = st.tuples(instant, st.sampled_from([-1, 0, 0, 1])).map(sum)
+event = st.tuples(
+    st.integers(0, N_LEADS - 1), nearly, st.sampled_from([0, 0, 0, 1, 6 * HOUR, 2 * DAY]),
+    st.integers(0, 4), st.integers(-1, 2), st.integers(-1, 1), st.integers(-1, 1),
+    st.integers(-1, 1), st.sampled_from([np.nan, 0.0, 2.5, -1.0, 10.0]),
+)  # fmt: skip
+row = st.tuples(st.integers(0, N_LEADS - 1), nearly)
+
+
+@st.composite
+def worlds(draw):
+    events = sort_events(
+        draw(st.lists(event, max_size=30)), N_LEADS, two_clocks=draw(st.booleans())
+    )
+    created = np.array(draw(st.lists(instant, min_size=N_LEADS, max_size=N_LEADS)), np.int64)
+    account = np.array(
+        draw(st.lists(st.integers(-1, 1), min_size=N_LEADS, max_size=N_LEADS)), np.int64
+    )
+    rows = draw(st.lists(row, max_size=12))  # unsorted on purpose
+    table = np.array(rows, np.int64).reshape(-1, 2)
+    tables = Tables(
+        np.array([f"L{i}" for i in range(N_LEADS)], object), created, None, account, (), events,
+        pd.DataFrame(index=range(N_LEADS)), 100 * DAY,
+    )  # fmt: skip
+    return tables, Snapshots(table[:, 0].copy(), table[:, 1].copy())
+
+
+@settings(max_examples=120, deadline=None)
+@given(worlds())
+def test_every_aggregation_agrees_with_sql(world):
+    tables, snapshots = world
+    frame = build(tables, snapshots, CATALOGUE).to_pandas()
+    expected = by_sql(tables, snapshots)
+    for feature in CATALOGUE.numbers:
+        np.testing.assert_allclose(
+            frame[feature.name].to_numpy(),
+            expected[feature.name].to_numpy(dtype=float, na_value=np.nan),
+            rtol=1e-6, atol=1e-6, err_msg=feature.name,
+        )  # fmt: skip
+    names = tables.events.channel_names
+    for name in CODES:
+        wanted = expected[name]
+        if "channel" in name:
+            wanted = wanted.map(lambda code: None if pd.isna(code) else names[int(code)])
+        got = frame[name].astype(object)
+        pd.testing.assert_series_equal(
+            got.where(got.notna(), None), wanted.astype(object).where(wanted.notna(), None),
+            check_names=False, check_index=False,
+        )  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds(), st.integers(1, 5))
+def test_threads_and_row_order_change_no_bit(world, threads):
+    tables, snapshots = world
+    one = build(tables, snapshots, CATALOGUE).numbers
+    many = build(tables, snapshots, CATALOGUE, threads=threads).numbers
+    assert one.tobytes() == many.tobytes()
+    for i in range(len(snapshots)):  # a row alone is the row in the batch
+        alone = build(tables, snapshots.take(np.array([i])), CATALOGUE).numbers
+        assert alone.tobytes() == one[i].tobytes()
+
+
+@settings(max_examples=80, deadline=None)
+@given(worlds(), nearly)
+def test_what_happens_or_is_recorded_from_as_of_on_changes_no_bit(world, t):
+    tables, snapshots = world
+    now = Snapshots(snapshots.lead, np.full(len(snapshots), t, np.int64))
+    cut = dataclasses.replace(tables, events=tables.as_of(t).events)
+    assert (
+        build(tables, now, CATALOGUE).numbers.tobytes()
+        == build(cut, now, CATALOGUE).numbers.tobytes()
+    )
+
+
+@pytest.mark.parametrize(("shift", "counted"), [(-1, 1.0), (0, 0.0), (1, 0.0)])
+def test_an_event_counts_strictly_before_as_of(shift, counted):
+    events = sort_events([(0, 5 * DAY + shift, 0, 0, 0, 0, 0, 0, np.nan)], 1, two_clocks=False)
+    tables = Tables(
+        np.array(["L"], object), np.array([0]), None, np.array([-1]), (), events,
+        pd.DataFrame(index=range(1)), 100 * DAY,
+    )  # fmt: skip
+    frame = build(tables, Snapshots(np.array([0]), np.array([5 * DAY])), CATALOGUE).to_pandas()
+    assert frame["n_page"].tolist() == [counted]
