@@ -1,4 +1,4 @@
-"""Lives of leads -> the tables that a CRM would export, mutable columns and late records included."""
+"""Lives of leads -> a CRM's tables as it exports them, mutable columns and late records too."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from numpy.typing import NDArray
 
 from data.clock import DAY, HOUR, MINUTE, NEVER, Micros
 from data.world.kinds import ACTS, BANT, CHANNELS, CONVERTED, DISQUALIFIED, OUTBOUND, REASONS, Kind
-from data.world.people import COUNTRIES, OWNERS, People
+from data.world.people import OWNERS, People
 from data.world.process import Floats, Ints
 
 _CAMPAIGNS: Final = tuple(f"campaign_{number:02d}" for number in range(1, 19))
 
 
+Change = tuple[Ints, str, object, object, Micros]
+"""Rows, field, old values, new values, moments."""
+
+
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What happened, sorted by (lead, at): acts, the fate of each lead, its answers; NEVER is open."""
+    """What happened, sorted by (lead, at): acts, fates, answers; NEVER is what did not happen."""
 
     lead: Ints
     act: Ints
@@ -44,7 +48,7 @@ def write_frames(
 ) -> dict[str, pd.DataFrame]:
     """Give accounts, contacts, leads, touches, opportunities and lead_history."""
     rng = np.random.default_rng([seed, 3])
-    touches = _touches(rng, kind, ids, people, life, until, late_share)
+    touches = _touches(rng, ids, people, life, until, late_share)
     history = _history(rng, ids, created, people, life, until)
     leads = _leads(rng, kind, ids, created, people, life, touches, history)
     contacts = people.contacts.assign(lead_id=ids[people.contacts["lead"]]).drop(columns="lead")
@@ -69,7 +73,6 @@ def as_time(at: Micros) -> pd.Series:
 
 def _touches(
     rng: np.random.Generator,
-    kind: Kind,
     ids: NDArray[np.object_],
     people: People,
     life: Life,
@@ -105,7 +108,7 @@ def _touches(
                 "channel": pd.Series(act)
                 .map({**CHANNELS, "contract_sent": "email"})
                 .to_numpy(object),
-                "campaign": np.where(tracked, campaign, None),
+                "campaign": pd.Series(campaign, dtype=object).where(tracked, None),
                 "direction": np.where(outbound, "outbound", "inbound"),
                 "minutes": amount,
             }
@@ -125,7 +128,7 @@ def _after_birth(rng: np.random.Generator, life: Life, until: int) -> dict[str, 
     lead = np.repeat(won, counts)
     at = life.fate_at[lead] + (rng.random(len(lead)) * 30 * DAY).astype(np.int64) + HOUR
     act = rng.choice(
-        np.array(["sales_email", "sales_call", "sales_meeting", "contract_sent", "email_reply"], object),
+        np.array([*OUTBOUND, "contract_sent", "email_reply"], object),
         len(lead),
     )  # fmt: skip
     lead, at = np.concatenate([won, lead]), np.concatenate([life.fate_at[won], at])
@@ -154,7 +157,7 @@ def _history(
 ) -> pd.DataFrame:
     """Write field history as CRMs export it: owner, industry and status, old and new value."""
     n = len(ids)
-    parts = []
+    parts: list[Change] = []
     owner = people.profile["owner"].to_numpy(object)
     moved = np.flatnonzero(rng.random(n) < 0.15)
     fresh = rng.choice(np.array(OWNERS, object), len(moved))
@@ -162,7 +165,8 @@ def _history(
     industry = people.profile["industry"].to_numpy(object)
     wrong = np.flatnonzero(rng.random(n) < 0.05)
     typed = rng.choice(np.unique(industry), len(wrong))
-    parts.append((wrong, "industry", typed, industry[wrong], created[wrong] + _days(rng, len(wrong), 40)))  # fmt: skip
+    corrected = created[wrong] + _days(rng, len(wrong), 40)
+    parts.append((wrong, "industry", typed, industry[wrong], corrected))
     parts += _status_changes(life, n)
     frame = pd.concat(
         [
@@ -183,7 +187,7 @@ def _history(
     )
 
 
-def _status_changes(life: Life, n: int) -> list[tuple[Ints, str, object, object, Micros]]:
+def _status_changes(life: Life, n: int) -> list[Change]:
     """Derive status from what happened: contacted at the first sales act, then the fate."""
     outbound = np.isin(life.act, [ACTS.index(act) for act in OUTBOUND])
     rows, first = np.unique(life.lead[outbound], return_index=True)
@@ -193,9 +197,7 @@ def _status_changes(life: Life, n: int) -> list[tuple[Ints, str, object, object,
     early = contacted < life.fate_at - 1_000_000
     was = np.where(early & (contacted != NEVER), "contacted", "new").astype(object)
     touched = np.flatnonzero(early & (contacted != NEVER))
-    out: list[tuple[Ints, str, object, object, Micros]] = [
-        (touched, "status", "new", "contacted", contacted[touched])
-    ]
+    out: list[Change] = [(touched, "status", "new", "contacted", contacted[touched])]
     for fate, word in ((CONVERTED, "opportunity"), (DISQUALIFIED, "disqualified")):
         ended = np.flatnonzero(life.fate == fate)
         out.append((ended, "status", was[ended], word, life.fate_at[ended]))
@@ -236,8 +238,8 @@ def _leads(
     frame["owner"] = profile["owner"].to_numpy(object)
     frame["status"] = "new"
     _apply(frame, history)
-    for column, (name, values) in enumerate(BANT.items()):
-        answer, at = life.answer[:, column].copy(), life.answer_at[:, column].copy()
+    for field, (name, values) in enumerate(BANT.items()):
+        answer, at = life.answer[:, field].copy(), life.answer_at[:, field].copy()
         # at the birth of an opportunity the rep fills in what is still open
         filled = (life.fate == CONVERTED) & (answer < 0)
         answer[filled], at[filled] = 2, life.fate_at[filled]
@@ -247,7 +249,7 @@ def _leads(
     closed = life.fate == DISQUALIFIED
     frame["closed_at"] = as_time(np.where(closed, life.fate_at, NEVER))
     reasons = np.array(REASONS, object)[rng.integers(0, len(REASONS), len(ids))]
-    frame["disqualification_reason"] = np.where(closed, reasons, None)
+    frame["disqualification_reason"] = pd.Series(reasons, dtype=object).where(closed, None)
     if kind.name == "digital_agency":
         frame["opportunity_at"] = as_time(np.where(life.fate == CONVERTED, life.fate_at, NEVER))
     last = touches.groupby("lead_id")["ingested_at"].max().reindex(ids)
@@ -255,7 +257,7 @@ def _leads(
     frame["n_touches_total"] = (
         touches["lead_id"].value_counts().reindex(ids, fill_value=0).to_numpy()
     )
-    frame["owner_comment"] = np.where(closed, "not now", None)
+    frame["owner_comment"] = pd.Series("not now", frame.index, dtype=object).where(closed, None)
     return frame
 
 
@@ -297,8 +299,3 @@ def _opportunities(
 
 def _days(rng: np.random.Generator, n: int, scale: float) -> Ints:
     return (rng.exponential(scale, n) * DAY).astype(np.int64) + HOUR
-
-
-def countries() -> tuple[str, ...]:
-    """List the countries of the worlds."""
-    return tuple(COUNTRIES)

@@ -140,7 +140,7 @@ def first_state(push: Floats) -> Floats:
     """Give the shares of the four states at creation, (n, 4)."""
     logits = np.array([1.2, 0.6, -0.6, -1.8]) + np.outer(push, [-0.25, 0.0, 0.3, 0.5])
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return weights / weights.sum(axis=1, keepdims=True)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 def _mean_probability(push: Floats, kind: Kind) -> float:

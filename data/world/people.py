@@ -91,15 +91,16 @@ def make_people(kind: Kind, n_leads: int, age: Floats, drift: float, seed: int) 
     seniority = _draw(rng, {k: v[:2] for k, v in SENIORITY.items()}, n_leads)
     department = rng.choice(np.array(list(kind.departments), object), n_leads)
     title = np.array(
-        [SENIORITY[s][2].format(DEPARTMENT_WORDS[d]) for s, d in zip(seniority, department, strict=True)],
+        [
+            SENIORITY[level][2].format(DEPARTMENT_WORDS[team])
+            for level, team in zip(seniority, department, strict=True)
+        ],
         dtype=object,
     )  # fmt: skip
     free = rng.random(n_leads) < np.where(seniority == "student", 0.7, 0.16)
     competitor = rng.random(n_leads) < 0.012
-    first, last = (
-        rng.integers(0, len(FIRST_NAMES), n_leads),
-        rng.integers(0, len(LAST_NAMES), n_leads),
-    )
+    first = rng.integers(0, len(FIRST_NAMES), n_leads)
+    last = rng.integers(0, len(LAST_NAMES), n_leads)
     industry = accounts["industry"].to_numpy(object)[account]
     country = accounts["country"].to_numpy(object)[account]
     employees = accounts["employees"].to_numpy(np.float64)[account]
@@ -118,14 +119,15 @@ def make_people(kind: Kind, n_leads: int, age: Floats, drift: float, seed: int) 
         - 1.0 * drift * age
         + drift * age * np.where(source == "search", -0.8, np.where(source == "content", 0.4, 0.0))
     )
+    pairs = zip(first, last, strict=True)
     profile = pd.DataFrame(
         {
             "account": account,
             "contact": np.arange(n_leads),
             "company": accounts["company"].to_numpy(object)[account],
-            "person": [f"{FIRST_NAMES[a]} {LAST_NAMES[b]}" for a, b in zip(first, last, strict=True)],
+            "person": [f"{FIRST_NAMES[a]} {LAST_NAMES[b]}" for a, b in pairs],
             "email": _emails(rng, accounts, account, free, seniority, competitor),
-            "job_title": np.where(rng.random(n_leads) < 0.08, None, title),
+            "job_title": pd.Series(title).where(rng.random(n_leads) >= 0.08, None),
             "source": source,
             "country": country,
             "industry": industry,
@@ -164,10 +166,11 @@ def _contacts(
     mates = np.flatnonzero(rng.random(len(profile)) < 0.25)
     rows = np.concatenate([np.arange(len(profile)), mates])
     mate = np.arange(len(rows)) >= len(profile)
+    names = accounts["account_id"].to_numpy(object)
     return pd.DataFrame(
         {
             "contact_id": [f"C{i:07d}" for i in range(len(rows))],
-            "account_id": accounts["account_id"].to_numpy(object)[profile["account"].to_numpy()[rows]],
+            "account_id": names[profile["account"].to_numpy()[rows]],
             "lead": rows,
             "person": np.where(mate, "Colleague", profile["person"].to_numpy(object)[rows]),
             "email": np.where(mate, None, profile["email"].to_numpy(object)[rows]),
@@ -215,15 +218,17 @@ def _effects(kind: Kind) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["factor", "level", "effect"])
 
 
-def _draw(rng: np.random.Generator, table: dict[str, tuple[float, float]], n: int) -> NDArray[np.object_]:  # fmt: skip
+def _draw(
+    rng: np.random.Generator, table: dict[str, tuple[float, float]], n: int
+) -> NDArray[np.object_]:
     shares = np.array([share for share, _ in table.values()])
     return rng.choice(np.array(list(table), object), n, p=shares / shares.sum())
 
 
 def _effect(values: NDArray[np.object_], effects: dict[str, float]) -> Floats:
-    return pd.Series(values).map(effects).to_numpy(np.float64)
+    return np.asarray(pd.Series(values).map(effects), dtype=np.float64)
 
 
 def _sizes(rng: np.random.Generator, n: int) -> Floats:
     weights = rng.lognormal(0, 0.8, n)
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum(), dtype=np.float64)

@@ -8,6 +8,7 @@ until a uniform moment of it, which is when the fate is recorded.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numba
@@ -45,7 +46,7 @@ def moves(push: float, chain: Floats, birth: float, lost: Floats) -> None:
 @numba.njit(cache=True, nogil=True)
 def birth_hazard(push: float) -> float:
     """Give the daily hazard of an opportunity from the hot state, key act done."""
-    return min(0.35, 0.09 * np.exp(0.7 * push))
+    return min(0.35, 0.09 * math.exp(0.7 * push))
 
 
 @numba.njit(cache=True, nogil=True)

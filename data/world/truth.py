@@ -106,12 +106,12 @@ def _day_weight(
 
 @numba.njit(cache=True, nogil=True)
 def _leave(
-    state: int, gate: bool, chain: Floats, birth: float, counts: float, value: Floats
+    state: int, gate: int, chain: Floats, birth: float, counts: float, value: Floats
 ) -> float:
     """Give P(conversion in the window) on leaving a day; `counts` is the next day's share of it."""
     total = 0.0
     for other in range(4):
-        total += chain[state, other] * value[int(gate), other]
+        total += chain[state, other] * value[gate, other]
     if state == 3:
         total += birth * (counts if gate else value[0, 3])
     return total
@@ -171,8 +171,8 @@ def _probabilities(
             older[:] = value
             for state in range(4):
                 act = 1.0 - np.exp(-rates[key, state])
-                with_key = _leave(state, True, chain, birth, counts, older)
-                without = _leave(state, False, chain, birth, counts, older)
+                with_key = _leave(state, 1, chain, birth, counts, older)
+                without = _leave(state, 0, chain, birth, counts, older)
                 value[0, state] = act * with_key + (1.0 - act) * without
                 value[1, state] = with_key
         if end == m:
@@ -181,14 +181,14 @@ def _probabilities(
         p = born
         counts = last_part[row] if m + 1 == end else 1.0
         for state in range(4):
-            with_key = _leave(state, True, chain, birth, counts, value)
+            with_key = _leave(state, 1, chain, birth, counts, value)
             if done:
                 p += belief[state] * with_key
             else:
                 act = 1.0 - np.exp(-rates[key, state] * (1.0 - f))
                 if at == offsets[lead]:  # as_of is the creation: its own act is not known yet
                     act = 1.0 - (1.0 - act) * (1.0 - opening[state])
-                without = _leave(state, False, chain, birth, counts, value)
+                without = _leave(state, 0, chain, birth, counts, value)
                 p += belief[state] * (act * with_key + (1.0 - act) * without)
         out[row] = min(max(p, 0.0), 1.0)
     return out
