@@ -112,5 +112,8 @@ def blank(values: NDArray[np.generic], where: NDArray[np.bool_]) -> NDArray[np.g
     if not where.any():
         return values
     out = values.copy()
-    out[where] = None if out.dtype == object else np.nan
+    if out.dtype == object:
+        out[where] = np.array(None, dtype=object)
+    else:
+        out[where] = np.nan
     return out

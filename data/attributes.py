@@ -93,12 +93,9 @@ def joined_attributes(
         row = lead_rows(on, keys)[order]
         _note_unmatched(raw, join, row, notes)
         own = _declared_or_static(raw, join, project, notes)
-        for attribute in (take(a, key_order) for a in own):
-            found.append(_spread(attribute, row, join))
-        for attribute in _replayed(
-            raw, join, f"join.{i}.history", keys, key_order, project, notes, frames
-        ):
-            found.append(_spread(attribute, row, join))
+        made = [take(attribute, key_order) for attribute in own]
+        made += _replayed(raw, join, f"join.{i}.history", keys, key_order, project, notes, frames)
+        found.extend(_spread(attribute, row, join) for attribute in made)
     return [
         replace(a, family=family_of(a.name, project, dated=a.known_at is not None)) for a in found
     ]
@@ -130,7 +127,7 @@ def _note_unmatched(raw: RawTable, join: Join, row: NDArray[np.int64], notes: No
 
 
 def unique_ids(raw: RawTable, column: str, project: Project) -> tuple[pa.Array, NDArray[np.int64]]:
-    """Read an id column: (sorted ids, the rows in that order); InputError where one stands twice."""
+    """Read an id column: (sorted ids, their rows); InputError where one stands twice."""
     if column == "#row":
         width = len(str(len(raw)))
         ids = pa.array([f"{row:0{width}d}" for row in range(1, len(raw) + 1)])

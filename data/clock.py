@@ -71,12 +71,24 @@ def read_times(
     if date_format is None and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         missing = column.is_null().to_numpy(zero_copy_only=False)
         return Instants(np.full(len(column), NEVER), ~missing)
+    if date_format is None and (uniform := _uniform(column, timezone)) is not None:
+        return uniform
     coded = column.combine_chunks().dictionary_encode()
     words = coded.dictionary
     read = (
         _iso(words, timezone) if date_format is None else _formatted(words, timezone, date_format)
     )
     return _spread(read, coded.indices)
+
+
+def _uniform(column: pa.ChunkedArray, timezone: str) -> Instants | None:
+    """Read ISO texts that all have an offset, or all have none, in one cast; else None."""
+    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        try:
+            return _native(pc.cast(column, kind), timezone)
+        except pa.ArrowInvalid:
+            continue
+    return None
 
 
 def _spread(read: Instants, indices: pa.Array) -> Instants:
@@ -166,8 +178,8 @@ def localise(at: Micros, timezone: str) -> tuple[Micros, int, int]:
     doubtful = local.tz_localize(timezone, ambiguous=first, nonexistent="NaT").isna()
     out = at.copy()
     out[known] = utc.tz_convert("UTC").tz_localize(None).as_unit("us").asi8
-    gap = int(doubtful.sum())
-    return out, gap, int(strict.isna().sum()) - gap
+    gap = int(np.asarray(doubtful).sum())
+    return out, gap, int(np.asarray(strict.isna()).sum()) - gap
 
 
 def show(at: int) -> str:

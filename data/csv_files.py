@@ -7,7 +7,7 @@ import csv
 import gzip
 import io
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -84,7 +84,7 @@ def header(path: Path, encoding: str, delimiter: str) -> list[str]:
 
 def _open(path: Path) -> IO[bytes]:
     """Open a file, unpacking .gz."""
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    return cast(IO[bytes], gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
 
 
 def _encoding(path: Path, declared: str) -> str:

@@ -75,10 +75,10 @@ def read_events(
     files: tuple[str, ...] | None = None,
     frames: Mapping[str, pd.DataFrame] | None = None,
 ) -> list[EventRows]:
-    """Read every event source; events of unknown leads and without a time are left out and counted."""
+    """Read every event source; events without lead, time or type are left out and counted."""
     if files is not None and len(files) != len(project.events):
         raise InputError(
-            f"{len(files)} event files given, the project file declares {len(project.events)} sources"
+            f"{len(files)} event files given, the project file has {len(project.events)} sources"
         )
     found = []
     for i, section in enumerate(project.events):

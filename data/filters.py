@@ -1,4 +1,4 @@
-"""A small filter ("stage <> 'duplicate' and amount >= 10") -> the rows that pass; nothing is executed.
+"""A small filter ("stage <> 'lost' and amount >= 10") -> the rows that pass; nothing is executed.
 
 Grammar: or, and, not, ( ), = <> != < <= > >=, in ('a', 'b'), is null, is not null. A column stands
 bare or in double quotes, a text in single quotes. No calls, no attributes, no arithmetic.
@@ -116,8 +116,8 @@ class _Reader:
         inverted = self._take("word", "not")
         if self._take("word", "in"):
             values = self._list()
-            inside = np.logical_or.reduce([self._compare(series, "=", v) for v in values])
-            return inside ^ inverted
+            inside: Mask = np.logical_or.reduce([self._compare(series, "=", v) for v in values])
+            return ~inside & series.notna().to_numpy(bool) if inverted else inside
         kind, mark = self.tokens[self.position] if self.position < len(self.tokens) else ("", "")
         if kind != "mark" or mark not in _COMPARE or inverted:
             raise self.mistake("expects a comparison")
@@ -144,7 +144,8 @@ class _Reader:
                 f"names no column; known: {', '.join(self.table.column_names[:12])};"
             )
         self.position += 1
-        return self.table[name].to_pandas()
+        series: pd.Series = self.table[name].to_pandas()
+        return series
 
     def _value(self) -> str | float:
         """Read a text or a number."""

@@ -37,7 +37,7 @@ def make_snapshots(tables: Tables, outcomes: Outcomes, project: Project) -> Snap
 def is_open(
     tables: Tables, outcomes: Outcomes, lead: NDArray[np.int64], as_of: Micros
 ) -> NDArray[np.bool_]:
-    """Tell whether a lead exists at as_of and has neither converted nor been disqualified before."""
+    """Tell whether a lead exists at as_of and no conversion or disqualification came before."""
     there = exists(tables, lead, as_of)
     return (
         there & (outcomes.converted_at[lead] >= as_of) & (outcomes.disqualified_at[lead] >= as_of)
@@ -105,7 +105,7 @@ def _calendar(tables: Tables, outcomes: Outcomes, plan: str) -> tuple[NDArray[np
 
 
 def calendar(start: int, end: int, plan: str, timezone: str) -> Micros:
-    """List local midnights of every Monday ("weekly") or first of month ("monthly") in [start, end]."""
+    """List local midnights of Mondays ("weekly") or first days of months in [start, end]."""
     local = pd.to_datetime([start, end], unit="us", utc=True).tz_convert(timezone)
     days = local.tz_localize(None).normalize()
     freq = "W-MON" if plan == "weekly" else "MS"

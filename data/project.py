@@ -216,7 +216,7 @@ def _check_sources(project: Project, file: str) -> None:
                 f"{scheme}: is no source",
                 file=file,
                 column=key,
-                cure=f"give a path (CSV, Parquet, glob) or {', '.join(d + '://' for d in DATABASES)}",
+                cure=f"give a path, a glob or {', '.join(d + '://' for d in DATABASES)}",
             )
         if kind in ("postgresql", "mysql"):
             try:

@@ -1,4 +1,4 @@
-"""A project file -> `Tables` (what may become a feature) and `Outcomes` (what became of the leads)."""
+"""A project file -> `Tables` (what may become a feature) and `Outcomes` (what became of leads)."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ from data.event_columns import (
     lead_rows,
     read_events,
 )
+from data.review import undeclared_columns
 from data.schema import Project
 from data.sources import RawTable, read_source
 from data.tables import Outcomes, Tables
 from data.values import Notes, instants, moment, numbers, objects, texts
+
+__all__ = ["Reading", "read_tables", "read_with_notes", "undeclared_columns"]
 
 _DISPLAY = ("name", "owner", "channel", "email", "title")
 

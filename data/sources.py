@@ -113,7 +113,7 @@ def from_frame(frame: pd.DataFrame, label: str) -> RawTable:
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError("column name stands twice", file=label, column=twice)
     arrays = []
-    for position, name in enumerate(names):
+    for position in range(len(names)):
         series = frame.iloc[:, position]
         try:
             arrays.append(_plain(pa.chunked_array([pa.Array.from_pandas(series)])))
@@ -190,7 +190,7 @@ def _read_parquet(file: Path, columns: list[str] | None) -> pa.Table:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Bring dictionaries, decimals, views and narrow types to string, int64, float64, time, bool."""
+    """Bring dictionaries, decimals and narrow types to string, int64, float64, time or bool."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _plain(column.cast(kind.value_type))
@@ -257,10 +257,8 @@ def _query_sql(uri: str, query: str, project: Project) -> pd.DataFrame:
             return pd.read_sql(sqlalchemy.text(query), connection, dtype_backend="pyarrow")
     except DBAPIError as error:
         text = _safe(error.orig or error, uri)
-        if (
-            error.connection_invalidated
-            or (type(error.orig).__name__ == "OperationalError"
-            and (url.get_backend_name() != "sqlite"))
+        if error.connection_invalidated or (
+            type(error.orig).__name__ == "OperationalError" and (url.get_backend_name() != "sqlite")
         ):
             raise OutsideError(
                 f"{mask(uri)}: {text}", cure="run it again when it answers"

@@ -95,7 +95,7 @@ def forward_folds(labelled: LabelledSnapshots, n: int) -> list[tuple[Rows, Rows]
 def grouped_folds(
     groups: NDArray[np.int64], y: NDArray[np.generic], n: int, seed: int
 ) -> list[tuple[Rows, Rows]]:
-    """Make n random folds that keep each group (lead or account) whole, stratified by its positives.
+    """Make n random folds that keep each group (lead, account) whole, stratified by positives.
 
     `groups` is (rows,); a negative group is a group of its own.
     """

@@ -59,7 +59,7 @@ def objects(column: pa.ChunkedArray) -> NDArray[np.object_]:
     coded = column.combine_chunks().dictionary_encode()
     words = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
     codes = coded.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
-    return words[codes]
+    return np.asarray(words[codes], dtype=object)
 
 
 def instants(
@@ -144,7 +144,7 @@ def numbers(raw: RawTable, column: str, project: Project) -> NDArray[np.float64]
             raise InputError(f"holds {values.type}, no numbers", file=raw.name, column=column)
         return _finite(values.cast(pa.float64()).to_numpy())
     values = texts(values, project.project.missing)
-    kind, found, bad = _as_numbers(values, raw.decimal)
+    found, bad = _as_numbers(values, raw.decimal)
     if bad >= 0:
         cure = "add the word to `missing`, or declare decimal"
         raise raw.mistake(f"is no number: {_cell(values, bad)!r}", bad, column, cure)
@@ -158,15 +158,20 @@ def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return out
 
 
-def _as_numbers(values: pa.ChunkedArray, decimal: str) -> tuple[bool, NDArray[np.float64], int]:
-    """Read texts as numbers: (all are, (n,) float64, first row that is none or -1)."""
+def _as_numbers(values: pa.ChunkedArray, decimal: str) -> tuple[NDArray[np.float64], int]:
+    """Read texts as numbers: ((n,) float64, first row that is none or -1)."""
+    if decimal == ".":
+        try:
+            return _finite(pc.cast(values, pa.float64()).to_numpy()), -1
+        except pa.ArrowInvalid:
+            pass
     coded = values.combine_chunks().dictionary_encode()
     read, good = _word_numbers(coded.dictionary, decimal)
     codes = coded.indices.fill_null(len(read)).to_numpy(zero_copy_only=False)
     found = np.append(read, np.nan)[codes]
     wrong = ~np.append(good, True)[codes]
     first = int(wrong.argmax()) if wrong.any() else -1
-    return first < 0, _finite(found), first
+    return _finite(found), first
 
 
 def _word_numbers(words: pa.Array, decimal: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -176,6 +181,11 @@ def _word_numbers(words: pa.Array, decimal: str) -> tuple[NDArray[np.float64], N
         neat = pc.replace_substring(pc.replace_substring(neat, ".", ""), ",", ".")
     good = pc.match_substring_regex(neat, _NUMBER).to_numpy(zero_copy_only=False).astype(bool)
     values = np.full(len(words), np.nan)
+    if good.all():
+        try:
+            return pc.cast(neat, pa.float64()).to_numpy(zero_copy_only=False), good
+        except pa.ArrowInvalid:  # 1e400 and its like
+            pass
     if good.any():
         values[good] = [float(text) for text in neat.filter(pa.array(good)).to_pylist()]
     return values, good
