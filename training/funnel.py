@@ -1,0 +1,245 @@
+"""Leads and what became of them -> figures by source and stage: counts, rates, time, money."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.clock import DAY
+from data.schema import Project
+from data.tables import Outcomes, Tables
+from training.incidence import Incidence, estimate_incidence, watch
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share with its 95 % Wilson interval: `hits` of `n`, NaN where n is 0."""
+
+    value: float
+    low: float
+    high: float
+    hits: int
+    n: int
+
+
+def wilson(hits: int, n: int, z: float = 1.959963984540054) -> Rate:
+    """Bound a share (Wilson 1927).
+
+    >>> rate = wilson(10, 100)
+    >>> round(rate.low, 4), round(rate.high, 4)
+    (0.0552, 0.1744)
+    """
+    if n == 0:
+        return Rate(float("nan"), 0.0, 1.0, 0, 0)
+    share, shrink = hits / n, 1 + z**2 / n
+    middle = (share + z**2 / (2 * n)) / shrink
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / shrink
+    low = 0.0 if hits == 0 else max(0.0, middle - half)
+    high = 1.0 if hits == n else min(1.0, middle + half)
+    return Rate(share, float(low), float(high), hits, n)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFigures:
+    """One source. `rate` is conversion within the horizon of creation, of the leads old enough.
+
+    Days are of leads that convert, open ones accounted for; None where nobody converted.
+    Money is in the project's currency, None where no amount or cost is given;
+    `customer_value` is the mean value of an opportunity, `profit` value minus cost.
+    """
+
+    source: str
+    leads: int
+    prospects: int
+    opportunities: int
+    rate: Rate
+    median_days: float | None
+    quartile_days: tuple[float, float] | None
+    value: float | None = None
+    cost: float | None = None
+    customer_value: float | None = None
+
+    @property
+    def profit(self) -> float | None:
+        """Subtract cost from value; None where either is unknown."""
+        return None if self.value is None or self.cost is None else self.value - self.cost
+
+    @property
+    def return_on_cost(self) -> float | None:
+        """Divide value by cost; None where either is unknown or nothing was spent."""
+        return self.value / self.cost if self.value is not None and self.cost else None
+
+
+@dataclass(frozen=True, slots=True)
+class StageFigures:
+    """One stage: leads that stand at it or beyond, and their share of the stage before."""
+
+    name: str
+    leads: int
+    rate: Rate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """The funnel page's figures; `total` is over all sources, `curve` None in static mode."""
+
+    total: SourceFigures
+    sources: tuple[SourceFigures, ...]
+    stages: tuple[StageFigures, ...]
+    curve: Incidence | None
+    horizon_days: float | None
+
+
+def measure_funnel(
+    tables: Tables,
+    outcomes: Outcomes,
+    project: Project,
+    *,
+    stage: NDArray[np.integer] | None = None,
+    stage_names: tuple[str, ...] = (),
+    since: int | None = None,
+) -> Funnel:
+    """Measure leads created from `since` on (default: all).
+
+    `stage` is the stage of each lead, (n_leads,), -1 for none: leads at the second stage or
+    beyond, and those that converted, count as prospects.
+    """
+    rows = np.ones(len(tables), dtype=bool)
+    if since is not None and tables.created_at is not None:
+        rows = tables.created_at >= since
+    source = lead_source(tables)
+    converted = outcomes.converted_at < outcomes.observed_until
+    prospect = converted.copy() if stage is None else converted | (np.asarray(stage) >= 1)
+    value = customer_values(tables, outcomes, project)
+    figures = _Figures(tables, outcomes, project, converted, prospect, value)
+    names = [str(name) for name in np.unique(source[rows])]
+    sources = [figures.of(name, rows & (source == name)) for name in names]
+    total = figures.of("", rows, costs=[each.cost for each in sources])
+    curve = None
+    if tables.created_at is not None:
+        days, cause, included = watch(tables, outcomes)
+        curve = estimate_incidence(days[included & rows], cause[included & rows])
+    horizon = project.conversion.horizon
+    return Funnel(
+        total,
+        tuple(sorted(sources, key=lambda each: (-each.leads, each.source))),
+        count_stages(stage[rows], stage_names, converted[rows]) if stage is not None else (),
+        curve,
+        None if horizon is None else horizon / DAY,
+    )
+
+
+def lead_source(tables: Tables) -> NDArray[np.object_]:
+    """Name the source of each lead: (n_leads,), "" where none is declared or known."""
+    if "channel" not in tables.display.columns:
+        return np.full(len(tables), "", dtype=object)
+    named = tables.display["channel"].astype(object)
+    return np.array(["" if name != name or name is None else str(name) for name in named], object)
+
+
+def customer_values(tables: Tables, outcomes: Outcomes, project: Project) -> Floats:
+    """Find what each converted lead is worth: (n_leads,), NaN where not converted or not known.
+
+    Amounts of events from the conversion on (orders, invoices) are added up where there are any:
+    the customer's lifetime value so far; else the lead's own amount, else `report.value`.
+    """
+    worth = np.full(len(tables), np.nan)
+    if project.report.value is not None:
+        worth[:] = project.report.value
+    if "value" in tables.display.columns:
+        own = tables.display["value"].to_numpy(dtype=np.float64, na_value=np.nan)
+        worth = np.where(np.isfinite(own), own, worth)
+    events = tables.events
+    lead = np.repeat(np.arange(len(tables)), np.diff(events.offsets))
+    paid = (
+        np.isfinite(events.value)
+        & (events.at >= outcomes.converted_at[lead])
+        & (events.at < outcomes.observed_until)
+    )
+    spent = np.bincount(lead[paid], weights=events.value[paid], minlength=len(tables))
+    spent_any = np.bincount(lead[paid], minlength=len(tables)) > 0
+    worth = np.where(spent_any, spent, worth)
+    return np.where(outcomes.converted_at < outcomes.observed_until, worth, np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """Measures one group of leads."""
+
+    tables: Tables
+    outcomes: Outcomes
+    project: Project
+    converted: NDArray[np.bool_]
+    prospect: NDArray[np.bool_]
+    value: Floats
+
+    def of(
+        self, name: str, rows: NDArray[np.bool_], costs: list[float | None] | None = None
+    ) -> SourceFigures:
+        low, median, high = self._days(rows)
+        worth = self.value[rows]
+        known = worth[np.isfinite(worth)]
+        per_lead = self.project.report.cost_per_lead.get(name)
+        cost = None if per_lead is None else per_lead * int(rows.sum())
+        if costs is not None:
+            given = [each for each in costs if each is not None]
+            cost = sum(given) if given and len(given) == len(costs) else None
+        return SourceFigures(
+            source=name,
+            leads=int(rows.sum()),
+            prospects=int((self.prospect & rows).sum()),
+            opportunities=int((self.converted & rows).sum()),
+            rate=self._rate(rows),
+            median_days=median,
+            quartile_days=None if low is None or high is None else (low, high),
+            value=float(known.sum()) if len(known) else None,
+            cost=cost,
+            customer_value=float(known.mean()) if len(known) else None,
+        )
+
+    def _rate(self, rows: NDArray[np.bool_]) -> Rate:
+        """Count conversions within the horizon of creation among leads old enough to tell."""
+        created, horizon = self.tables.created_at, self.project.conversion.horizon
+        if created is None or horizon is None:
+            return wilson(int((self.converted & rows).sum()), int(rows.sum()))
+        closes = created + horizon
+        old = rows & (closes <= self.outcomes.observed_until)
+        if self.outcomes.recorded_from is not None:
+            old &= created >= self.outcomes.recorded_from
+        hits = old & (self.outcomes.converted_at < closes)
+        return wilson(int(hits.sum()), int(old.sum()))
+
+    def _days(self, rows: NDArray[np.bool_]) -> tuple[float | None, float | None, float | None]:
+        """Find the quartiles of the time to convert."""
+        if self.tables.created_at is None:
+            return None, None, None
+        days, cause, included = watch(self.tables, self.outcomes)
+        curve = estimate_incidence(days[included & rows], cause[included & rows])
+        return curve.quantile(0.25), curve.quantile(0.5), curve.quantile(0.75)
+
+
+def count_stages(
+    stage: NDArray[np.integer], names: tuple[str, ...], converted: NDArray[np.bool_]
+) -> tuple[StageFigures, ...]:
+    """Count leads that stand at each stage or beyond; who converted has passed them all."""
+    found: list[StageFigures] = []
+    before: int | None = None
+    for position, name in enumerate((*names, "opportunity")):
+        reached = converted if position == len(names) else converted | (stage >= position)
+        hits = int(reached.sum())
+        found.append(StageFigures(name, hits, None if before is None else wilson(hits, before)))
+        before = hits
+    return tuple(found)
+
+
+def rate_by(group: NDArray[np.object_], y: NDArray[np.integer]) -> dict[str, Rate]:
+    """Measure conversion by group (stage, band, source) over labelled snapshots."""
+    names: Mapping[str, NDArray[np.bool_]] = {
+        str(name): group == name for name in dict.fromkeys(group) if name is not None
+    }
+    return {name: wilson(int(y[rows].sum()), int(rows.sum())) for name, rows in names.items()}
