@@ -1,0 +1,251 @@
+"""A language -> its sentences, numbers, dates and direction: one .po file, read as it is.
+
+Messages are English sentences with {placeholders}. English needs no catalogue; every other
+language is one file, serving/locale/<language>.po.
+"""
+
+from __future__ import annotations
+
+import gettext
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from babel import Locale, UnknownLocaleError, dates, numbers
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+from markupsafe import Markup, escape
+
+from data.errors import InputError
+from models.words import FALLBACK, FALLBACK_MISSING, TEMPLATES
+from serving.locale import jalali
+from serving.report.parts import Phrase, Reason, Scalar
+from serving.report.text import in_attribute, isolated, shown
+
+FOLDER: Final = Path(__file__).parent.parent / "locale"
+_LATIN: Final = "0123456789"
+_NATIVE: Final = {"fa": "۰۱۲۳۴۵۶۷۸۹", "ar": "٠١٢٣٤٥٦٧٨٩", "ur": "۰۱۲۳۴۵۶۷۸۹"}  # Babel makes none
+_SIGNS: Final = {"-": "\u2212"}
+Labels = Mapping[str, str | Mapping[str, str]]
+
+
+def languages() -> tuple[str, ...]:
+    """Name the languages that a report can be written in: English and one per catalogue."""
+    return ("en", *sorted(path.stem for path in FOLDER.glob("*.po")))
+
+
+@lru_cache(maxsize=16)
+def words_of(language: str) -> Words:
+    """Load a language; InputError where there is no catalogue for it."""
+    if language not in languages():
+        raise InputError(
+            f"there is no catalogue for the language {shown(language)!r}",
+            cure=f"choose one of {', '.join(languages())}, or add serving/locale/<language>.po",
+        )
+    catalogue = None
+    if language != "en":
+        with (FOLDER / f"{language}.po").open("rb") as file:
+            catalogue = read_po(file, locale=language)
+    try:
+        return Words(language, Locale.parse(language), catalogue)
+    except (UnknownLocaleError, ValueError) as error:
+        raise InputError(f"is no language: {language!r}", cure="name the file it.po") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """Sentences, numbers and dates of one language; every method returns text safe to show."""
+
+    language: str
+    locale: Locale
+    catalogue: Catalog | None
+
+    @property
+    def direction(self) -> str:
+        """Answer "rtl" or "ltr"."""
+        return str(self.locale.text_direction)
+
+    @property
+    def mirrored(self) -> bool:
+        """True where charts read from right to left."""
+        return self.direction == "rtl"
+
+    def message(self, text: str) -> str:
+        """Translate a msgid; the English itself where the catalogue does not have it."""
+        found = self.catalogue.get(text) if self.catalogue is not None and text else None
+        translated = found.string if found is not None else ""
+        return translated if isinstance(translated, str) and translated else text
+
+    def t(self, text: str, **params: object) -> Markup:
+        """Translate and fill: values that are not Markup are cleaned, escaped and isolated."""
+        filled = {name: isolated(value) for name, value in params.items()}
+        return Markup(escape(self.message(text)).format_map(_Gaps(filled)))  # noqa: S704
+
+    def attr(self, text: str, **params: object) -> str:
+        """Translate and fill for an attribute: plain text, values isolated by characters."""
+        filled = {name: in_attribute(_plain(value)) for name, value in params.items()}
+        return self.message(text).format_map(_Gaps(filled))
+
+    def tn(self, one: str, many: str, n: int, **params: object) -> Markup:
+        """Translate with the plural form of `n`; {n} is `n` in the language's digits."""
+        return self.t(self._plural(one, many, n), n=self.number(n), **params)
+
+    def _plural(self, one: str, many: str, n: int) -> str:
+        found = self.catalogue.get(one) if self.catalogue is not None else None
+        forms = found.string if found is not None else ()
+        if isinstance(forms, (tuple, list)) and forms and self.catalogue is not None:
+            form = forms[min(_plural_rule(self.catalogue.plural_expr)(n), len(forms) - 1)]
+            if form:
+                return form
+        return one if n == 1 else many
+
+    def phrase(self, phrase: Phrase) -> Markup:
+        """Word a phrase: translate it, its numbers and its labels."""
+        return self.t(phrase.text, **self._values(phrase.params, {}))
+
+    def reason(self, reason: Reason, labels: Labels) -> Markup:
+        """Word a reason by its template and the lead's own values."""
+        text = _msgid(reason.template, reason.params.get("value"))
+        values = self._values(reason.params, labels)
+        if isinstance(text, str):
+            return self.t(text, **values)
+        value = _rounded(reason.params.get("value"))
+        n = abs(int(value)) if isinstance(value, int) else 2
+        return self.t(self._plural(*text, n), **values)
+
+    def label(self, text: str, labels: Labels) -> str:
+        """Word an event type, a column or a state: the project's own words, else the catalogue's."""
+        own = labels.get(text)
+        if isinstance(own, Mapping):
+            own = own.get(self.language, own.get("en"))
+        return str(own) if own is not None else self.word(text)
+
+    def word(self, text: str) -> str:
+        """Translate a word of the product's vocabulary; any other text stays as it is."""
+        found = self.catalogue.get(text, context="word") if self.catalogue and text else None
+        return found.string if found is not None and isinstance(found.string, str) else text
+
+    def _values(self, params: Mapping[str, Scalar | None], labels: Labels) -> dict[str, object]:
+        out: dict[str, object] = {}
+        for name, value in params.items():
+            short = _rounded(value)
+            out[name] = (
+                self.number(short, 1) if isinstance(short, (int, float)) else self.label(short, labels)
+            )
+        return out
+
+    def digits(self, text: str) -> Markup:
+        """Write digits as the language does; minus signs are true minus signs."""
+        native = _NATIVE.get(self.locale.language, _LATIN)
+        table = str.maketrans({**_SIGNS, **dict(zip(_LATIN, native, strict=True))})
+        return Markup(text.translate(table))  # noqa: S704  # numbers that Babel wrote
+
+    def number(self, value: float, decimals: int = 0) -> Markup:
+        """Write a number with at most so many decimals, grouped as the language groups."""
+        pattern = "#,##0" + ("." + "#" * decimals if decimals else "")
+        return self.digits(_number(float(value), pattern, str(self.locale)))
+
+    def signed(self, value: int) -> Markup:
+        """Write points with their sign, zero without."""
+        return Markup("+{}").format(self.number(value)) if value > 0 else self.number(value)
+
+    def percent(self, share: float, decimals: int | None = None) -> Markup:
+        """Write a share as a percentage; by default one decimal under 10 %, none above."""
+        places = decimals if decimals is not None else (1 if 0 < abs(share) < 0.0995 else 0)
+        return self.digits(_percent(float(share), places, str(self.locale)))
+
+    def money(self, amount: float, currency: str) -> Markup:
+        """Write an amount without cents in its currency."""
+        text = numbers.format_currency(
+            round(amount),
+            currency,
+            locale=self.locale,
+            currency_digits=False,
+            format=self.locale.currency_formats["standard"].pattern.replace("0.00", "0"),
+            numbering_system="default",
+        )
+        return self.digits(str(escape(text)))
+
+    def date(self, at: str, style: str = "medium") -> Markup:
+        """Write the day of an ISO timestamp: "medium", or "short" without the year."""
+        return self._date(at, style)
+
+    @lru_cache(maxsize=16_384)  # noqa: B019  # one Words per language lives as long as the process
+    def _date(self, at: str, style: str) -> Markup:
+        moment = _moment(at)
+        if self.locale.language == "fa":
+            return self.digits(jalali.format_date(moment.date(), style))
+        if style == "short":
+            return self.digits(dates.format_skeleton("MMMd", moment, locale=self.locale))
+        return self.digits(dates.format_date(moment, style, locale=self.locale))
+
+    def time(self, at: str) -> Markup:
+        """Write day and time of an ISO timestamp, UTC."""
+        clock = dates.format_time(_moment(at), "short", locale=self.locale, tzinfo=UTC)
+        return Markup("{} {}").format(self.date(at), self.digits(clock))
+
+
+class _Gaps(dict[str, object]):
+    """A placeholder without a value is shown as an em dash: a report never fails over a gap."""
+
+    def __missing__(self, key: str) -> str:
+        return "—"
+
+
+def _msgid(template: str, value: Scalar | None) -> str | tuple[str, str]:
+    """Pick the variant of a template that fits the value, as models.words names them."""
+    if value is None or value != value:  # NaN is the one value that differs from itself
+        return TEMPLATES.get(f"{template}.missing", FALLBACK_MISSING)
+    if _rounded(value) == 0 and f"{template}.zero" in TEMPLATES:
+        return TEMPLATES[f"{template}.zero"]
+    return TEMPLATES.get(template, FALLBACK)
+
+
+def _rounded(value: Scalar | None) -> str | int | float:
+    """Round to what a person reads: whole from 10 up, else at most one decimal."""
+    if isinstance(value, str) or value is None:
+        return value or "—"
+    if not math.isfinite(value):
+        return "—"
+    rounded = round(float(value), 0 if abs(value) >= 10 else 1)
+    return int(rounded) if rounded.is_integer() else rounded
+
+
+def _plain(value: object) -> str:
+    return value.unescape() if isinstance(value, Markup) else str(value)
+
+
+def _moment(at: str) -> datetime:
+    moment = datetime.fromisoformat(at)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+@lru_cache(maxsize=8)
+def _plural_rule(expression: str) -> _Rule:
+    return _Rule(expression)
+
+
+class _Rule:
+    """A gettext plural expression as a function of n."""
+
+    def __init__(self, expression: str) -> None:
+        self._rule = gettext.c2py(expression)  # type: ignore[attr-defined]
+
+    def __call__(self, n: int) -> int:
+        return int(self._rule(n))
+
+
+@lru_cache(maxsize=65_536)
+def _number(value: float, pattern: str, locale: str) -> str:
+    return numbers.format_decimal(value, format=pattern, locale=locale, numbering_system="default")
+
+
+@lru_cache(maxsize=16_384)
+def _percent(share: float, decimals: int, locale: str) -> str:
+    pattern = Locale.parse(locale).percent_formats[None].pattern
+    pattern = pattern.replace("#,##0", "#,##0." + "0" * decimals) if decimals else pattern
+    return numbers.format_percent(share, format=pattern, locale=locale, numbering_system="default")
