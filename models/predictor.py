@@ -94,7 +94,7 @@ def check_frame(frame: pd.DataFrame, features: Sequence[Mapping[str, Any]]) -> N
             raise PredictorError(f"column {feature['name']}: expected categories, found {dtype}")
 
 
-def _holds_words(dtype: object) -> bool:
+def _holds_words(dtype: Any) -> bool:
     categorical = isinstance(dtype, pd.CategoricalDtype)
     return categorical or pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype)
 
@@ -251,7 +251,8 @@ def calibrate(calibration: Mapping[str, Any], margin: Floats) -> Floats:
         first, second = (calibrate(calibration[key], m) for key in ("first", "second"))
         return weight * first + (1.0 - weight) * second
     if kind == "points":
-        return np.interp(m, calibration["margins"], calibration["probabilities"])
+        line = np.interp(m, calibration["margins"], calibration["probabilities"])
+        return np.asarray(line, np.float64)
     if kind not in ("identity", "intercept", "logistic", "beta"):
         raise PredictorError(f"unknown calibration kind {kind!r}")
     return sigmoid(calibrated_log_odds(calibration, m))
@@ -744,10 +745,10 @@ def _leaf_table(d: int, z: Floats, value: float, out: Floats) -> None:
 
 
 @_compile
-def _fill_tables(
+def _fill_tables(  # type: ignore[no-untyped-def]
     node_at, leaf_at, feature, left, right, node_count, leaf_value, leaf_count, group_at, row_at,
     rows, slot_at, slots, cell_at, leaf_from, leaves, joint, targets, shares, n_targets, cells,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Add every leaf's table into the cells of its group; return the expected margin."""
     base = 0.0
     most = 1
@@ -843,7 +844,7 @@ def _decide(x, code, kind, threshold, words, set_at, set_bits, n, out):  # type:
 
 
 @_compile
-def _add_cells(cells, at, width, slot, n, sums):  # type: ignore[no-untyped-def]
+def _add_cells(cells, at, slot, n, sums):  # type: ignore[no-untyped-def]
     """Add cells[at[r] + slot] to sums[r]; eight rows at a time keep the loads in flight."""
     whole = n - n % 8
     for r in range(0, whole, 8):
@@ -864,12 +865,12 @@ def _add_cells(cells, at, width, slot, n, sums):  # type: ignore[no-untyped-def]
 
 
 @_compile
-def _explain_rows(
+def _explain_rows(  # type: ignore[no-untyped-def]
     X, start, stop, node_at, feature, kind, threshold, words, set_at, set_bits, by_set, group_at,
     row_at, rows, slot_at, slots, cell_at, cells, joint_of, joint_at, joint_node, joint_left,
     most_rows, n_targets, values, margin,
-):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Contributions and margin of rows start..stop; X is (columns, rows), values (rows, targets)."""
+):  # fmt: skip
+    """Explain rows start..stop: X is (columns, rows), values (rows, targets)."""
     block = 512
     sums = np.zeros((n_targets + 1, block))
     left = np.empty((most_rows, block), np.uint8)
@@ -911,7 +912,7 @@ def _explain_rows(
                     at[r] = np.uint32(key[r]) * np.uint32(n_slots)
                 table = cells[cell_at[g] : cell_at[g + 1]]
                 for s in range(n_slots):
-                    _add_cells(table, at, n_slots, np.uint32(s), n, sums[slots[slot_at[g] + s]])
+                    _add_cells(table, at, np.uint32(s), n, sums[slots[slot_at[g] + s]])
         for r in range(n):
             margin[first + r] = sums[n_targets, r]
             for f in range(n_targets):
@@ -919,11 +920,11 @@ def _explain_rows(
 
 
 @_compile
-def _walk_rows(
+def _walk_rows(  # type: ignore[no-untyped-def]
     X, start, stop, node_at, leaf_at, feature, kind, threshold, words, set_at, set_bits, left,
     right, leaf_value, margin,
-):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Margins by walking each tree: the same sums in the same order, for trees too deep to table."""
+):  # fmt: skip
+    """Walk each tree for its margin: the same sums in the same order, at any depth."""
     for r in range(start, stop):
         total = 0.0
         for t in range(len(node_at) - 1):
@@ -951,7 +952,7 @@ def _walk_rows(
 
 
 def margins(forest: Forest, tables: Tables | None, X: Floats, threads: int = 1) -> Floats:
-    """Sum leaf values of each row of a design matrix (n, columns); `tables` None walks the trees."""
+    """Sum leaf values of each row of a design matrix; without tables, walk the trees."""
     if tables is not None:
         return look_up(forest, tables, X, threads)[1]
     columns = np.ascontiguousarray(X.T)
@@ -993,11 +994,11 @@ def _in_parts(run: Any, n: int, threads: int, least: int = 4096) -> None:
     """Run(start, stop) over n rows on several threads; the kernels release the lock."""
     parts = max(1, min(threads, n // least))
     if parts == 1:
-        return run(0, n)
+        run(0, n)
+        return
     edges = [n * i // parts for i in range(parts + 1)]
     with ThreadPoolExecutor(parts) as pool:
         list(pool.map(run, edges[:-1], edges[1:]))
-    return None
 
 
 # --- the scorer ----------------------------------------------------------------------------------
@@ -1201,7 +1202,8 @@ class LeadScorer:
     # LightGBM's own way, for what the tables cannot hold
 
     def _slow_values(self, X: Floats, by: str) -> Floats:
-        contributions = sum(self._pred_contrib(text, X) for text in self.forest_text)
+        each = [self._pred_contrib(text, X) for text in self.forest_text]
+        contributions = np.sum(each, axis=0)
         weight = float(self.parts["forest"].get("weight", 1.0))
         targets, shares = self._shares(by)
         spread = np.zeros((X.shape[1], len(self.targets(by))))

@@ -1,0 +1,103 @@
+"""Counts what became of training rows, by feature and value: the facts behind reasons."""
+
+from __future__ import annotations
+
+import bisect
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from models.points import Fact
+
+LEAST_ROWS = 30  # a smaller group is no fact
+MOST_LEVELS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Rates by feature: numbers in half-open bins of `edges`, categories by level.
+
+    `table[feature]` is {"edges", "n", "rate"} with len(edges) + 1 bins, or {"levels": {level:
+    [n, rate]}}; "missing": [n, rate] beside either.
+    """
+
+    table: Mapping[str, Any]
+    typical: float
+
+    def find(self, feature: str, value: str | float | None) -> Fact | None:
+        """Find the group of a value; None where it is unknown or smaller than 30 rows."""
+        group = self.table.get(feature)
+        if group is None:
+            return None
+        if value is None:
+            n, rate = group.get("missing", (0, 0.0))
+        elif "levels" in group:
+            n, rate = group["levels"].get(str(value), (0, 0.0))
+        elif isinstance(value, str):
+            return None
+        else:
+            place = bisect.bisect_right(group["edges"], value)
+            n, rate = group["n"][place], group["rate"][place]
+        return Fact(float(rate), int(n), self.typical) if n >= LEAST_ROWS else None
+
+    def to_json(self) -> str:
+        """Write what `from_json` reads."""
+        return json.dumps({"typical": self.typical, "table": self.table}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Facts:
+        """Read the facts file of an artifact; ValueError where it is something else."""
+        value = json.loads(text)
+        if not isinstance(value, dict) or not isinstance(value.get("table"), dict):
+            raise ValueError("is no table of facts")
+        return cls(value["table"], float(value["typical"]))
+
+
+def make_facts(
+    frame: pd.DataFrame, y: NDArray[Any], features: Sequence[Mapping[str, Any]]
+) -> Facts:
+    """Count rates on training rows: `y` (n,) in {0, 1}, one row of `frame` each."""
+    labels = np.asarray(y, np.float64)
+    table: dict[str, Any] = {}
+    for feature in features:
+        column = frame[feature["name"]]
+        gone = column.isna().to_numpy()
+        count = _count_levels if feature["kind"] == "category" else _count_bins
+        table[str(feature["name"])] = {
+            **count(column[~gone], labels[~gone]),
+            "missing": [int(gone.sum()), _rate(labels[gone])],
+        }
+    return Facts(table, _rate(labels))
+
+
+def _rate(labels: NDArray[np.float64]) -> float:
+    return float(labels.mean()) if len(labels) else 0.0
+
+
+def _count_levels(column: pd.Series[Any], labels: NDArray[np.float64]) -> dict[str, Any]:
+    counted = pd.DataFrame({"level": column.astype(str).to_numpy(), "y": labels})
+    grouped = counted.groupby("level", sort=True)["y"].agg(["size", "mean"])
+    largest = grouped[grouped["size"] >= LEAST_ROWS].nlargest(MOST_LEVELS, "size")
+    pairs = zip(largest.index, largest["size"], largest["mean"], strict=True)
+    return {"levels": {str(level): [int(n), float(rate)] for level, n, rate in pairs}}
+
+
+def _count_bins(column: pd.Series[Any], labels: NDArray[np.float64]) -> dict[str, Any]:
+    """Cut at 0, 1, 2 and 4 where values are small counts, else at quintiles."""
+    values = column.to_numpy(np.float64)
+    if len(values) and bool((values == np.floor(values)).all()) and values.max() <= 60:
+        cuts = [cut for cut in (1.0, 2.0, 4.0, 8.0, 16.0) if values.min() < cut <= values.max()]
+    else:
+        quantiles = np.quantile(values, [0.2, 0.4, 0.6, 0.8]) if len(values) else []
+        cuts = sorted({float(cut) for cut in quantiles if math.isfinite(cut)})
+    place = np.searchsorted(cuts, values, "right")
+    n = np.bincount(place, minlength=len(cuts) + 1)
+    hits = np.bincount(place, weights=labels, minlength=len(cuts) + 1)
+    rate = hits / np.maximum(n, 1)
+    return {"edges": list(cuts), "n": n.tolist(), "rate": rate.tolist()}

@@ -1,0 +1,287 @@
+"""Turns a scorer and a feature frame into reasons in points, for one lead or a million.
+
+`reason_table` is columnar and gives positions and whole points; `explain` makes Explanations of
+it. Both see the same contributions, so what a batch writes and what a report shows agree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from models.facts import Facts
+from models.points import Explanation, Fact, Ints, Points, Reason, make_points
+from models.predictor import Floats, LeadScorer
+
+__all__ = [
+    "Explanation",
+    "Fact",
+    "Reason",
+    "ReasonRules",
+    "ReasonTable",
+    "explain",
+    "reason_table",
+    "reason_tables",
+    "stability",
+]
+
+FAMILIES = ("fit", "engagement", "qualification", "context")
+COUNTS = frozenset({
+    "count_window", "count_ever", "count_all_window", "count_all_ever", "active_days", "n_channels",
+    "decayed_count", "inbound_count", "first_week_count", "streak_days", "pair_after", "n_people",
+    "account_events", "value_sum",
+})  # fmt: skip
+BY_SALES = frozenset({"outbound_count", "known_since", "missing_count", "response_hours"})
+ROWS_AT_ONCE = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonRules:
+    """What may be shown, and what a rep can change.
+
+    `sensitive` and `identity` name features, columns or factors that are never shown; their points
+    count in the rest. `changeable` names events (or factors, features) that sales can bring about.
+    """
+
+    sensitive: frozenset[str] = frozenset()
+    identity: frozenset[str] = frozenset()
+    changeable: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, scorer: LeadScorer, changeable: Collection[str] = ()) -> ReasonRules:
+        """Read the lists that were stored with the model."""
+        meta = scorer.meta
+        return cls(
+            frozenset(meta.get("sensitive", ())),
+            frozenset(meta.get("identity", ())),
+            frozenset(changeable) | frozenset(meta.get("changeable", ())),
+        )
+
+
+@dataclass(frozen=True)
+class ReasonTable:
+    """Points of many leads with what is needed to name them; positions index `factors`, `features`.
+
+    `base` and `margin` in log-odds; `families` (n, 4) whole points in the order of FAMILIES.
+    """
+
+    points: Points
+    features: Sequence[Mapping[str, Any]]
+    factors: tuple[str, ...]
+    families_of: tuple[str, ...]
+    margin: Floats
+    base: float
+    grid_cuts: Mapping[str, Sequence[float]]
+    stable: NDArray[np.bool_]
+    rules: ReasonRules = field(default_factory=ReasonRules)
+
+    def __len__(self) -> int:
+        """Count the leads."""
+        return len(self.margin)
+
+    @cached_property
+    def families(self) -> Ints:
+        """Sum whole points by family, (n, 4)."""
+        return np.stack([self._sum_of(self.points.by_factor, name) for name in FAMILIES], axis=1)
+
+    @cached_property
+    def grid(self) -> NDArray[np.object_]:
+        """Cut fit into A..D and engagement into 1..4; a view of the same sums."""
+        fit = np.searchsorted(
+            self.grid_cuts["fit"], self._sum_of(self.points.exact, "fit"), "right"
+        )
+        acts = self._sum_of(self.points.exact, "engagement")
+        engagement = np.searchsorted(self.grid_cuts["engagement"], acts, "right")
+        letters, figures = np.array(list("DCBA"), object), np.array(list("4321"), object)
+        grid: NDArray[np.object_] = letters[fit] + figures[engagement]
+        return grid
+
+    def _sum_of(self, columns: NDArray[Any], family: str) -> NDArray[Any]:
+        chosen = [k for k, name in enumerate(self.families_of) if name == family]
+        total: NDArray[Any] = columns[:, chosen].sum(axis=1)
+        return total
+
+
+def reason_table(
+    scorer: LeadScorer,
+    frame: pd.DataFrame,
+    *,
+    rules: ReasonRules | None = None,
+    with_stability: bool = False,
+) -> ReasonTable:
+    """Explain every row of a frame in whole points, columnar; see `reason_tables` for a million.
+
+    Without `with_stability` every row counts as stable; it costs a second look at the forest.
+    """
+    rules = rules or ReasonRules.of(scorer)
+    found = scorer.contributions(frame, by="feature")
+    factors = scorer.factors
+    position = {name: i for i, name in enumerate(factors)}
+    factor_of = np.array([position[str(f["factor"])] for f in scorer.features], np.int32)
+    visible = _visible(scorer.features, frame, rules)
+    points = make_points(scorer, found.values, found.margin, found.base, factor_of, visible)
+    family = {str(f["factor"]): str(f["family"]) for f in reversed(scorer.features)}
+    stable = stability(scorer, frame) >= 0.6 if with_stability else np.ones(len(frame), np.bool_)
+    families_of = tuple(family[name] for name in factors)
+    return ReasonTable(
+        points, scorer.features, factors, families_of, found.margin, found.base,
+        grid_cuts(scorer), stable, rules,
+    )  # fmt: skip
+
+
+def reason_tables(
+    scorer: LeadScorer, frame: pd.DataFrame, *, rules: ReasonRules | None = None,
+    rows: int = ROWS_AT_ONCE, with_stability: bool = False,
+) -> Iterator[tuple[slice, ReasonTable]]:  # fmt: skip
+    """Explain a large frame piece by piece: memory stays that of one piece."""
+    for start in range(0, len(frame), rows):
+        piece = slice(start, min(start + rows, len(frame)))
+        part = frame.iloc[piece]
+        yield piece, reason_table(scorer, part, rules=rules, with_stability=with_stability)
+
+
+def explain(
+    scorer: LeadScorer,
+    frame: pd.DataFrame,
+    *,
+    lead_ids: Sequence[str],
+    facts: Facts | None = None,
+    rules: ReasonRules | None = None,
+    with_stability: bool = True,
+) -> list[Explanation]:
+    """Explain each row: up to five reasons for and five against, none under one point, the rest.
+
+    typical + reasons + rest_points + limit_points == score, in whole numbers. Free of language:
+    `models.words.render` says a reason.
+    """
+    if len(lead_ids) != len(frame):
+        raise ValueError(f"{len(lead_ids)} lead ids for {len(frame)} rows")
+    table = reason_table(scorer, frame, rules=rules, with_stability=with_stability)
+    columns = {name: frame[name] for name in scorer.names}
+    facts = facts or Facts({}, 0.0)
+    return [
+        _explanation(table, row, str(lead_id), columns, facts)
+        for row, lead_id in enumerate(lead_ids)
+    ]
+
+
+def _explanation(
+    table: ReasonTable, row: int, lead_id: str, columns: Mapping[str, Any], facts: Facts
+) -> Explanation:
+    points = table.points
+    sides = [
+        [
+            _reason(table, row, int(factor), int(feature), columns, facts)
+            for factor, feature in zip(factors[row], features[row], strict=True)
+            if factor >= 0
+        ]
+        for factors, features in (
+            (points.factor_for, points.feature_for),
+            (points.factor_against, points.feature_against),
+        )
+    ]
+    families = dict(zip(FAMILIES, table.families[row].tolist(), strict=True))
+    return Explanation(
+        lead_id=lead_id, score=int(points.score[row]), typical=points.typical,
+        reasons_for=tuple(sides[0]), reasons_against=tuple(sides[1]),
+        rest_points=int(points.rest[row]), limit_points=int(points.limit[row]),
+        families=families, grid=str(table.grid[row]), stable=bool(table.stable[row]),
+    )  # fmt: skip
+
+
+def _reason(
+    table: ReasonTable,
+    row: int,
+    factor: int,
+    feature: int,
+    columns: Mapping[str, Any],
+    facts: Facts,
+) -> Reason:
+    described = table.features[feature]
+    name = str(described["name"])
+    value = _plain(columns[name].iloc[row])
+    params = {"label": described["label"], **described["params"], "value": value}
+    return Reason(
+        factor=table.factors[factor], family=table.families_of[factor],
+        points=int(table.points.by_factor[row, factor]),
+        exact=float(table.points.exact[row, factor]),
+        template=str(described["template"]), params=params,
+        changeable=is_changeable(described, table.rules.changeable), fact=facts.find(name, value),
+    )  # fmt: skip
+
+
+def _plain(value: Any) -> str | float | None:
+    """Take a value out of pandas: text, a number, or None where it is missing."""
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, str):
+        return value
+    number = float(value)
+    return None if math.isnan(number) else number
+
+
+def is_changeable(feature: Mapping[str, Any], allowed: Collection[str] = ()) -> bool:
+    """Say whether sales can change it: what sales does itself, and what it can bring about."""
+    names = {str(feature["name"]), str(feature["factor"]), str(feature["params"].get("event", ""))}
+    return feature["template"] in BY_SALES or not names.isdisjoint(allowed)
+
+
+def _visible(
+    features: Sequence[Mapping[str, Any]], frame: pd.DataFrame, rules: ReasonRules
+) -> NDArray[np.uint8]:
+    """Say what may be shown, (n, n_features): 1 as a strength, 2 as a weakness, 3 both.
+
+    Nothing missing and no absent activity is ever a strength; what is sensitive or identity-like
+    is never shown at all.
+    """
+    hidden = rules.sensitive | rules.identity
+    visible = np.full((len(frame), len(features)), 3, np.uint8)
+    for f, feature in enumerate(features):
+        params = feature["params"]
+        names = {str(feature["name"]), str(feature["factor"]), str(params.get("column", ""))}
+        if not names.isdisjoint(hidden):
+            visible[:, f] = 0
+            continue
+        column = frame[feature["name"]]
+        absent = column.isna().to_numpy()
+        if feature["template"] in COUNTS:
+            absent = absent | (column.to_numpy(np.float64, na_value=np.nan) == 0)
+        elif feature["template"] == "missing_count":
+            absent = absent | (column.to_numpy(np.float64, na_value=np.nan) > 0)
+        visible[absent, f] = 2
+    return visible
+
+
+def grid_cuts(scorer: LeadScorer) -> Mapping[str, Sequence[float]]:
+    """Where fit and engagement are cut, in points, rising: the model's own, or a half doubling."""
+    half = float(scorer.card["points_to_double"]) / 2.0
+    cuts = (scorer.parts.get("reference") or {}).get("grid") or {}
+    return {name: cuts.get(name, (-half, 0.0, half)) for name in ("fit", "engagement")}
+
+
+def stability(scorer: LeadScorer, frame: pd.DataFrame, top: int = 3) -> Floats:
+    """Overlap of the top factors between two halves of the ensemble, (n,) from 0 to 1.
+
+    A model without a second forest has nothing to compare and counts as 1.
+    """
+    if len(scorer.forest_text) < 2:
+        return np.ones(len(frame))
+    tops = []
+    for half in (0, 1):
+        text = scorer.forest_text[half::2]
+        described = scorer.parts["forest"]
+        weight = float(described.get("weight", 1.0)) * len(scorer.forest_text) / len(text)
+        parts = {**scorer.parts, "forest": {"count": len(text), "weight": weight}}
+        member = LeadScorer(parts, text, threads=scorer.threads, trusted=scorer.trusted)
+        values = np.abs(member.contributions(frame, by="factor").values)
+        tops.append(np.argsort(-values, axis=1, kind="stable")[:, :top])
+    same = (tops[0][:, :, None] == tops[1][:, None, :]).any(axis=2)
+    overlap: Floats = same.mean(axis=1)
+    return overlap
