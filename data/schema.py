@@ -32,7 +32,9 @@ Rule = Annotated[str, AfterValidator(checked)]
 class Section(BaseModel):
     """A section of the project file: frozen, and no key passes that is not declared here."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", str_strip_whitespace=True, validate_default=True
+    )
 
 
 class Source(Section):

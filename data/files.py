@@ -1,0 +1,45 @@
+"""Write whole files or nothing: a reader never sees a half-written one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from data.errors import OutsideError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; move it into place only when the block succeeds.
+
+    Raises OutsideError where the folder can't be written or the disk is full; the old file stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+    except OSError as error:
+        raise OutsideError(
+            f"{path.parent} can't be written: {error.strerror}", cure="choose another --out"
+        ) from error
+    part = Path(name)
+    try:
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        raise OutsideError(
+            f"{path} can't be written: {error.strerror}; the old file is as it was",
+            cure="free space or choose another --out",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write UTF-8 text whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
+    return path

@@ -1,0 +1,178 @@
+"""Open leads as of a moment -> one scored row each, with reasons, trend, stage: scores.parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.clock import DAY
+from data.errors import InputError
+from data.files import replacing
+from data.labels import open_snapshots
+from data.schema import Project
+from data.tables import Outcomes, Snapshots, Tables
+from features.build import build
+from features.frame import FeatureFrame
+from models.predictor import Scores
+from models.reasons import Explanation, explain
+from models.scorecard import percentile, route, trend
+from models.words import render, render_fact
+from serving.model import LoadedModel
+from serving.qualify.engine import qualify
+from serving.qualify.result import Qualification
+
+TREND_DAYS: Final = 14
+REASON: Final = pa.struct([
+    ("factor", pa.string()), ("family", pa.string()), ("points", pa.int32()),
+    ("text", pa.string()), ("fact", pa.string()),
+])  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One scoring run in memory: row i of everything is snapshot i.
+
+    `table` is what scores.parquet holds; `explanations` are None where nobody asked for them.
+    """
+
+    as_of: int
+    snapshots: Snapshots
+    frame: FeatureFrame
+    scores: Scores
+    explanations: list[Explanation]
+    qualification: Qualification
+    table: pd.DataFrame
+
+
+def score_leads(
+    project: Project,
+    tables: Tables,
+    outcomes: Outcomes,
+    model: LoadedModel,
+    *,
+    as_of: int,
+    scored_at: int,
+    run_id: str,
+    threads: int = 1,
+    previous_bands: Mapping[str, str] | None = None,
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> Scored:
+    """Score every open lead with what was known strictly before `as_of`.
+
+    `previous_bands` (lead id -> band) gives bands their hysteresis. Raises InputError where no
+    lead is open.
+    """
+    on_stage("features of open leads")
+    snapshots = open_snapshots(tables, outcomes, as_of)
+    if len(snapshots) == 0:
+        raise InputError("no lead is open at this moment: there is nothing to score")
+    frame = build(tables, snapshots, model.catalogue, threads=threads)
+    on_stage("scores")
+    features = frame.to_pandas()
+    scores = model.scorer.score(features)
+    ids = tables.lead_ids[snapshots.lead]
+    on_stage("reasons")
+    explanations = explain(
+        model.scorer, features, lead_ids=ids, facts=model.facts, with_stability=False
+    )
+    on_stage("stages and trend")
+    bands = route(
+        model.scorer.card,
+        scores.score.astype(np.float64),
+        None if previous_bands is None else [previous_bands.get(lead) for lead in ids],
+        hysteresis=project.score.hysteresis,
+    )
+    columns: dict[str, object] = {
+        "lead_id": ids.astype(str),
+        "as_of": pd.to_datetime(snapshots.as_of, unit="us", utc=True),
+        "score": scores.score,
+        "band": bands,
+        "probability": scores.probability,
+        "probability_low": scores.low,
+        "probability_high": scores.high,
+        "percentile": percentile(scores.margin),
+    }
+    qualification = qualify(
+        tables, snapshots, project, features=frame, scored=pd.DataFrame(columns)
+    )
+    for family in ("fit", "engagement", "qualification", "context"):
+        columns[family] = [explanation.families.get(family, 0) for explanation in explanations]
+    columns |= {
+        "stage": qualification.stage_names,
+        "rule": qualification.rule_reasons,
+        "trend": trend(scores.score_exact, _earlier(tables, snapshots, model, threads)),
+        "reasons": [_reason_rows(explanation) for explanation in explanations],
+        "model_version": model.version,
+        "scored_at": pd.to_datetime(np.full(len(ids), scored_at), unit="us", utc=True),
+        "run_id": run_id,
+        "margin": scores.margin,
+        "score_exact": scores.score_exact,
+        "grid": [explanation.grid for explanation in explanations],
+    }
+    return Scored(
+        as_of, snapshots, frame, scores, explanations, qualification, pd.DataFrame(columns)
+    )
+
+
+def write_scores(scored: Scored, path: Path) -> Path:
+    """Write scores.parquet, whole or not at all."""
+    table = scored.table.drop(columns="reasons")
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    place = scored.table.columns.get_loc("reasons")
+    reasons = pa.array(scored.table["reasons"].tolist(), pa.list_(REASON))
+    arrow = arrow.add_column(place, "reasons", reasons)
+    with replacing(path) as part:
+        pq.write_table(arrow.replace_schema_metadata(None), part)
+    return path
+
+
+def read_bands(path: Path) -> dict[str, str] | None:
+    """Read the bands of an earlier run; None where there was none."""
+    if not path.is_file():
+        return None
+    table = pq.read_table(path, columns=["lead_id", "band"])
+    return dict(zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True))
+
+
+def score_before(
+    tables: Tables, snapshots: Snapshots, model: LoadedModel, *, days: int, threads: int
+) -> tuple[Snapshots, FeatureFrame, np.ndarray]:
+    """Look at the same leads `days` earlier: (snapshots, features, where: was the lead there)."""
+    earlier = Snapshots(snapshots.lead, snapshots.as_of - days * DAY)
+    if tables.created_at is None:
+        there = np.zeros(len(snapshots), bool)
+    else:
+        there = tables.created_at[snapshots.lead] <= earlier.as_of
+        if tables.recorded_at is not None:
+            there &= tables.recorded_at[snapshots.lead] < earlier.as_of
+    before = earlier.take(there)
+    return before, build(tables, before, model.catalogue, threads=threads), there
+
+
+def _earlier(tables: Tables, snapshots: Snapshots, model: LoadedModel, threads: int) -> np.ndarray:
+    """Score the same leads two weeks earlier by the same model: points, NaN where it was not there."""
+    before, frame, there = score_before(tables, snapshots, model, days=TREND_DAYS, threads=threads)
+    points = np.full(len(snapshots), np.nan)
+    if len(before):
+        points[there] = model.scorer.score(frame.to_pandas()).score_exact
+    return points
+
+
+def _reason_rows(explanation: Explanation) -> list[dict[str, object]]:
+    return [
+        {
+            "factor": reason.factor,
+            "family": reason.family,
+            "points": reason.points,
+            "text": render(reason),
+            "fact": None if reason.fact is None else render_fact(reason.fact),
+        }
+        for reason in (*explanation.reasons_for, *explanation.reasons_against)
+    ]

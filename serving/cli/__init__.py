@@ -1,0 +1,1 @@
+"""The command line: every verb is a thin shell over a function."""

@@ -1,0 +1,66 @@
+"""The console command `leadscore`: verbs, and errors as one line with an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from data.errors import LeadScoreError
+from serving.cli import experiment, leads, model, project
+
+app = typer.Typer(
+    name="leadscore",
+    help="Learns from a CRM's history which leads become opportunities, says how likely and why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for room in (project, model, leads):
+    room.add_to(app)
+app.add_typer(experiment.app, name="experiment")
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - typer calls it
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"leadscore {version('leadscore')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Run before every verb."""
+    del version
+
+
+def main() -> None:
+    """Run a verb; a LeadScoreError is one line on standard error and its exit code."""
+    try:
+        app()
+    except LeadScoreError as error:
+        print(f"leadscore: {error}", file=sys.stderr)  # noqa: T201 - the one place that prints
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("leadscore: stopped", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("LEADSCORE_DEBUG"):
+            raise
+        kind = type(error).__name__
+        print(  # noqa: T201
+            f"leadscore: a fault of ours: {kind}: {' '.join(str(error).split())[:300]}; "
+            "LEADSCORE_DEBUG=1 shows where",
+            file=sys.stderr,
+        )
+        sys.exit(1)

@@ -1,0 +1,60 @@
+"""Results -> what a person reads on the terminal, or JSON where a machine asked for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+Stage = Callable[[str], None]
+"""Called with a few words when the next stage of a long job begins."""
+
+out = Console()
+err = Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """Print one line for a person; text from the data is never read as markup."""
+    out.print(escape(text), highlight=False, soft_wrap=True)
+
+
+def say_json(value: Mapping[str, object]) -> None:
+    """Print one JSON document on standard output, nothing else."""
+    out.print(
+        json.dumps(value, ensure_ascii=False, default=str), markup=False, highlight=False,
+        soft_wrap=True,
+    )  # fmt: skip
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; first column left, the others right."""
+    drawn = Table(title=escape(title), title_justify="left", header_style="bold", box=None)
+    for number, column in enumerate(columns):
+        drawn.add_column(escape(column), justify="left" if number == 0 else "right")
+    for row in rows:
+        drawn.add_row(*(escape(str(cell)) for cell in row))
+    out.print(drawn)
+
+
+@contextmanager
+def stages(total: int, *, quiet: bool) -> Iterator[Stage]:
+    """Show a progress bar over `total` stages on standard error; silent where `quiet`."""
+    if quiet or not err.is_terminal:
+        yield (lambda _: None) if quiet else (lambda name: err.print(f"… {escape(name)}"))
+        return
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
+        console=err, transient=True,
+    ) as progress:  # fmt: skip
+        task = progress.add_task("starting", total=total)
+
+        def next_stage(name: str) -> None:
+            progress.update(task, description=escape(name))
+            progress.advance(task)
+
+        yield next_stage

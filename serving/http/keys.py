@@ -1,0 +1,57 @@
+"""API keys: shown once, kept as SHA-256 hashes, compared in constant time.
+
+A key carries 256 bits of its own randomness, so one round of SHA-256 is enough: there is nothing
+to guess that a slow password hash would protect.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from data.errors import InputError
+from data.files import write_text
+
+PREFIX = "ls_"
+
+
+def digest(key: str) -> str:
+    """Hash a key for storage and comparison."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def read_keys(path: Path) -> dict[str, str]:
+    """Read name -> hash; InputError where the file is missing or holds something else."""
+    try:
+        keys = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise InputError(f"is no JSON: {error}", file=str(path)) from error
+    if not isinstance(keys, dict) or not all(isinstance(value, str) for value in keys.values()):
+        raise InputError("must map the name of a key to its SHA-256 hash", file=str(path))
+    return keys
+
+
+def new_key(path: Path, name: str) -> str:
+    """Make a key, keep its hash under `name`, return the key: it can't be shown again."""
+    keys = read_keys(path)
+    if name in keys:
+        raise InputError(f"there is a key named {name!r} already", file=str(path))
+    key = PREFIX + secrets.token_urlsafe(32)
+    write_text(path, json.dumps({**keys, name: digest(key)}, indent=1) + "\n")
+    path.chmod(0o600)
+    return key
+
+
+def owner_of(key: str, keys: Mapping[str, str]) -> str | None:
+    """Name the key's owner, or None; looks at every hash so that time tells nothing."""
+    given, found = digest(key), None
+    for name, kept in keys.items():
+        if hmac.compare_digest(given, kept):
+            found = name
+    return found

@@ -1,0 +1,90 @@
+"""What the service takes and gives, typed: the OpenAPI document is made from these."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+Text = Annotated[str, Field(max_length=2_000)]
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e300, le=1e300)]
+Value = Number | Text | bool | None
+
+MAX_LEADS = 100
+MAX_EVENTS = 5_000
+MAX_ATTRIBUTES = 500
+
+
+class Strict(BaseModel):
+    """No key passes that is not declared; nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Lead(Strict):
+    """A lead as its CRM row, under the column names of the project file."""
+
+    attributes: dict[Annotated[str, Field(max_length=200)], Value] = Field(
+        max_length=MAX_ATTRIBUTES,
+        description="The row of the leads table; id and creation time under their column names.",
+    )
+    events: list[dict[Annotated[str, Field(max_length=200)], Value]] = Field(
+        default=[],
+        max_length=MAX_EVENTS,
+        description="Rows of the event sources, under their column names.",
+    )
+    source: int = Field(default=0, ge=0, le=99, description="Which [[events]] section they are of.")
+
+
+class ScoreRequest(Strict):
+    """A small batch of leads, and the moment at which they are scored."""
+
+    leads: list[Lead] = Field(min_length=1, max_length=MAX_LEADS)
+    as_of: Annotated[AwareDatetime, Field(strict=False)] = Field(
+        description="Only what was known strictly before this moment counts."
+    )
+    language: str = Field(default="en", pattern="^[a-z]{2}$")
+
+
+class ReasonOut(BaseModel):
+    """One reason: words and whole points."""
+
+    factor: str
+    family: str
+    points: int
+    text: str
+
+
+class ScoreOut(BaseModel):
+    """One scored lead; typical + points of all reasons + rest + limit = score."""
+
+    lead_id: str
+    score: int
+    band: str
+    probability: float
+    probability_low: float
+    probability_high: float
+    typical: int
+    reasons: list[ReasonOut]
+    rest_points: int
+    limit_points: int
+
+
+class ScoreResponse(BaseModel):
+    """The scores, in the order of the request, and the model that gave them."""
+
+    model_version: str
+    scores: list[ScoreOut]
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    detail: str
+
+
+class Health(BaseModel):
+    """Alive, and with which model."""
+
+    status: str
+    model_version: str | None = None

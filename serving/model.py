@@ -1,0 +1,36 @@
+"""A registered version or an artifact folder -> the model with its catalogue and facts, loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from features.frame import Catalogue
+from models.artifact import load_artifact, read_extra
+from models.facts import Facts
+from models.predictor import LeadScorer
+from training.registry import ModelVersion, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """Everything that scoring and explaining need; pinned for the length of a run."""
+
+    version: str
+    scorer: LeadScorer
+    catalogue: Catalogue
+    facts: Facts
+
+
+def load_model(found: ModelVersion, *, threads: int = 1) -> LoadedModel:
+    """Load an artifact after checking every hash; InputError where one differs."""
+    return LoadedModel(
+        version=found.version,
+        scorer=load_artifact(found.folder, threads=threads),
+        catalogue=Catalogue.from_json(read_extra(found.folder, "catalogue.json").decode()),
+        facts=Facts.from_json(read_extra(found.folder, "facts.json")),
+    )
+
+
+def find_model(registry: Registry, reference: str, *, threads: int = 1) -> LoadedModel:
+    """Look a version up by number, alias or folder, and load it."""
+    return load_model(registry.find(reference), threads=threads)

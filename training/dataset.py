@@ -1,0 +1,98 @@
+"""A project's tables -> mature labelled snapshots, their features, and the purged cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.errors import InputError
+from data.labels import label, make_snapshots
+from data.schema import Project
+from data.splits import Cut, purged_cut, random_cut
+from data.tables import LabelledSnapshots, Outcomes, Tables
+from features.build import build
+from features.catalogue import make_catalogue
+from features.frame import Catalogue, FeatureFrame
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Row i of labels, frame and groups is one mature snapshot; `cut` holds row positions.
+
+    `groups` are account codes where accounts are declared, else lead rows: what must stay
+    together in folds and in bootstraps.
+    """
+
+    labelled: LabelledSnapshots
+    frame: FeatureFrame
+    groups: Rows
+    cut: Cut
+
+    @property
+    def y(self) -> NDArray[np.int8]:
+        """The labels: (n,)."""
+        return self.labelled.y
+
+    def rows(self, which: Rows) -> pd.DataFrame:
+        """Give the feature frame of some rows."""
+        return self.frame.to_pandas().iloc[which]
+
+    def without(self, names: frozenset[str]) -> Dataset:
+        """Drop feature columns by name."""
+        return replace(self, frame=drop_features(self.frame, names)) if names else self
+
+
+def make_dataset(project: Project, tables: Tables, outcomes: Outcomes, *, threads: int) -> Dataset:
+    """Label, cut and build features for the training rows.
+
+    Raises InputError where no snapshot is mature or only one outcome is there, with the numbers.
+    """
+    labelled = label(make_snapshots(tables, outcomes, project), tables, outcomes, project)
+    _both_outcomes(labelled, project)
+    if project.static and (project.train.split == "random" or tables.order is None):
+        cut = random_cut(labelled, project.train.test_share, project.train.seed)
+    else:
+        cut = purged_cut(labelled, project.train.test_share)
+    catalogue = make_catalogue(tables, project)
+    frame = build(tables, labelled.snapshots, catalogue, threads=threads)
+    return Dataset(labelled, frame, groups_of(tables, labelled), cut)
+
+
+def groups_of(tables: Tables, labelled: LabelledSnapshots) -> Rows:
+    """Give each snapshot its account, or its lead where it has none: (n,) codes."""
+    lead = labelled.snapshots.lead
+    account = tables.account[lead]
+    return np.where(account >= 0, account + len(tables), lead)
+
+
+def drop_features(frame: FeatureFrame, names: frozenset[str]) -> FeatureFrame:
+    """Leave columns out of a feature frame."""
+    numbers = [feature.name not in names for feature in frame.catalogue.numbers]
+    kept = [feature.name not in names for feature in frame.catalogue.categories]
+    return FeatureFrame(
+        frame.snapshots,
+        Catalogue(tuple(f for f in frame.catalogue.features if f.name not in names)),
+        frame.numbers[:, np.array(numbers, bool)] if not all(numbers) else frame.numbers,
+        tuple(c for c, keep in zip(frame.categories, kept, strict=True) if keep),
+    )
+
+
+def _both_outcomes(labelled: LabelledSnapshots, project: Project) -> None:
+    won, n = int(labelled.y.sum()), len(labelled)
+    if n == 0:
+        raise InputError(
+            "no snapshot is mature: no lead has been observed for the whole horizon",
+            column="conversion.horizon",
+            cure="choose a shorter horizon, or wait for more history",
+        )
+    if won in (0, n):
+        raise InputError(
+            f"one class only: {won} of {n} mature snapshots converted, there is nothing to learn",
+            column=project.leads.converted or project.leads.converted_at or "conversion",
+            cure="look at the definition of conversion and at the horizon",
+        )

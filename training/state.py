@@ -1,0 +1,59 @@
+"""The state folder of a project: where registry, scores, ledger, CRM and reports lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.schema import Project
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Paths below one folder; nothing is created before it is written."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, project: Project, folder: Path | None = None) -> State:
+        """Find the folder: the argument, the project file's `state`, or .leadscore/<name>."""
+        if folder is not None:
+            return cls(folder)
+        if project.project.state is not None:
+            return cls(Path(project.folder) / project.project.state)
+        return cls(Path(".leadscore") / project.project.name)
+
+    @property
+    def registry(self) -> Path:
+        """The SQLite file of MLflow's tracking store and model registry."""
+        return self.folder / "mlflow.db"
+
+    @property
+    def artifacts(self) -> Path:
+        """Where MLflow keeps what runs log."""
+        return self.folder / "mlartifacts"
+
+    @property
+    def runs(self) -> Path:
+        """One folder per scoring run."""
+        return self.folder / "scores"
+
+    @property
+    def scores(self) -> Path:
+        """The newest run's scores."""
+        return self.folder / "scores.parquet"
+
+    @property
+    def card(self) -> Path:
+        """The frozen score card."""
+        return self.folder / "score_card.json"
+
+    @property
+    def reports(self) -> Path:
+        """Reports for people."""
+        return self.folder / "report"
+
+    @property
+    def feedback(self) -> Path:
+        """What reps answered back."""
+        return self.folder / "feedback.db"
