@@ -5,6 +5,8 @@ A sibling's event counts from the moment at which it was known: the later of its
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -27,104 +29,120 @@ def fill_numbers(
     ]
     if not wanted:
         return
-    siblings = _Siblings(tables)
+    births = _births(tables)
+    acts = _acts(tables)
     for column, feature in wanted:
         if feature.template == "account_leads":
-            out[:, column] = siblings.leads(snapshots)
+            out[:, column] = births.count(tables.account, snapshots, 0)
         elif feature.template == "account_events":
-            days = float(feature.params["days"])
-            out[:, column] = siblings.events(snapshots, round(days * DAY))
+            window = round(float(feature.params["days"]) * DAY)
+            out[:, column] = acts.count(tables.account, snapshots, window)
         else:
-            out[:, column] = siblings.days_since(snapshots)
+            last = acts.last(tables.account, snapshots)
+            out[:, column] = np.where(last == NEVER, np.nan, (snapshots.as_of - last) / DAY)
 
 
-class _Siblings:
-    """Events and births of leads by account, each sorted by the moment of being known."""
+def _births(tables: Tables) -> _Timeline:
+    """Line up when the leads of shared accounts came to be known."""
+    born = np.zeros(len(tables), np.int64) if tables.created_at is None else tables.created_at
+    if tables.recorded_at is not None:
+        born = np.maximum(born, tables.recorded_at)
+    member = np.flatnonzero(_shared(tables.account))
+    return _Timeline.of(member, born[member], tables.account)
 
-    def __init__(self, tables: Tables) -> None:
-        events, account = tables.events, tables.account
-        self.account = account
-        n_accounts = int(account.max(initial=-1)) + 1
-        size = np.bincount(account[account >= 0], minlength=n_accounts)
-        shared = np.zeros(len(account), bool)
-        shared[account >= 0] = size[account[account >= 0]] > 1
-        lead = np.repeat(np.arange(len(account)), np.diff(events.offsets))
-        kept = np.flatnonzero(shared[lead])
-        known = events.at[kept]
-        if events.recorded_at is not None:
-            known = np.maximum(known, events.recorded_at[kept])
-        self.event_lead, self.event_at, self.event_start = _by_account(
-            lead[kept], known, account, n_accounts
+
+def _acts(tables: Tables) -> _Timeline:
+    """Line up when the events of leads of shared accounts came to be known."""
+    events = tables.events
+    lead = np.repeat(np.arange(len(tables)), np.diff(events.offsets))
+    kept = np.flatnonzero(_shared(tables.account)[lead])
+    known = events.at[kept]
+    if events.recorded_at is not None:
+        known = np.maximum(known, events.recorded_at[kept])
+    return _Timeline.of(lead[kept], known, tables.account)
+
+
+def _shared(account: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Mark the leads whose account has another lead."""
+    size = np.bincount(account[account >= 0], minlength=1)
+    return (account >= 0) & (size[np.maximum(account, 0)] > 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Timeline:
+    """Moments by account and by lead, each ascending, so that siblings' are a difference."""
+
+    lead: NDArray[np.int64]  # in order of (account, at)
+    at: NDArray[np.int64]
+    start: NDArray[np.int64]  # (n_accounts + 1,)
+    own_at: NDArray[np.int64]  # in order of (lead, at)
+    own_start: NDArray[np.int64]  # (n_leads + 1,)
+
+    @classmethod
+    def of(
+        cls, lead: NDArray[np.int64], at: NDArray[np.int64], account: NDArray[np.int64]
+    ) -> _Timeline:
+        by_account = np.lexsort((at, account[lead]))
+        by_lead = np.lexsort((at, lead))
+        return cls(
+            lead[by_account],
+            at[by_account],
+            _starts(account[lead], int(account.max(initial=-1)) + 1),
+            at[by_lead],
+            _starts(lead, len(account)),
         )
-        born = np.zeros(len(account), np.int64)
-        if tables.created_at is not None:
-            born = tables.created_at
-        if tables.recorded_at is not None:
-            born = np.maximum(born, tables.recorded_at)
-        member = np.flatnonzero(shared)
-        self.born_lead, self.born_at, self.born_start = _by_account(
-            member, born[member], account, n_accounts
+
+    def count(
+        self, account: NDArray[np.int64], rows: Snapshots, window: int
+    ) -> NDArray[np.float64]:
+        """Count the siblings' moments in [as_of - window, as_of); window 0 means ever."""
+        in_account = _in_window(self.at, self.start, account[rows.lead], rows.as_of, window)
+        own = _in_window(self.own_at, self.own_start, rows.lead, rows.as_of, window)
+        return np.where(account[rows.lead] < 0, np.nan, in_account - own)
+
+    def last(self, account: NDArray[np.int64], rows: Snapshots) -> NDArray[np.int64]:
+        """Find the last moment of another lead strictly before as_of; NEVER where none."""
+        last: NDArray[np.int64] = _last(
+            self.at, self.lead, self.start, account[rows.lead], rows.lead, rows.as_of
         )
-
-    def leads(self, snapshots: Snapshots) -> NDArray[np.float64]:
-        return np.asarray(
-            _count(self.account, self.born_lead, self.born_at, self.born_start, snapshots.lead,
-                   snapshots.as_of, np.int64(0))
-        )  # fmt: skip
-
-    def events(self, snapshots: Snapshots, window: int) -> NDArray[np.float64]:
-        return np.asarray(
-            _count(self.account, self.event_lead, self.event_at, self.event_start, snapshots.lead,
-                   snapshots.as_of, np.int64(window))
-        )  # fmt: skip
-
-    def days_since(self, snapshots: Snapshots) -> NDArray[np.float64]:
-        last = _last(self.account, self.event_lead, self.event_at, self.event_start,
-                     snapshots.lead, snapshots.as_of)  # fmt: skip
-        return np.where(last == NEVER, np.nan, (snapshots.as_of - last) / DAY)
+        return last
 
 
-def _by_account(
-    lead: NDArray[np.int64], at: NDArray[np.int64], account: NDArray[np.int64], n: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    order = np.lexsort((at, account[lead]))
+def _starts(group: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     start = np.zeros(n + 1, np.int64)
-    np.cumsum(np.bincount(account[lead], minlength=n), out=start[1:])
-    return lead[order].astype(np.int64), at[order], start
+    np.cumsum(np.bincount(group, minlength=n), out=start[1:])
+    return start
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(account, lead, at, start, rows, as_of, window):  # type: ignore[no-untyped-def]
-    """Count the account's entries of other leads in [as_of - window, as_of); 0 means ever."""
-    out = np.empty(len(rows), np.float64)
-    for r in range(len(rows)):
-        group = account[rows[r]]
-        if group < 0:
-            out[r] = np.nan
-            continue
-        lo, hi = start[group], start[group + 1]
-        end = lo + np.searchsorted(at[lo:hi], as_of[r])
-        begin = lo if window == 0 else lo + np.searchsorted(at[lo:end], as_of[r] - window)
-        n = 0
-        for i in range(begin, end):
-            if lead[i] != rows[r]:
-                n += 1
-        out[r] = n
+def _in_window(at, start, group, as_of, window):  # type: ignore[no-untyped-def]
+    """Count each row's moments of its group in the window: (n,) float64."""
+    out = np.zeros(len(group), np.float64)
+    for r in range(len(group)):
+        if group[r] >= 0:
+            lo, hi = start[group[r]], start[group[r] + 1]
+            end = np.searchsorted(at[lo:hi], as_of[r])
+            out[r] = end
+            if window > 0:
+                out[r] -= np.searchsorted(at[lo:hi], as_of[r] - window)
     return out
 
 
 @numba.njit(cache=True, nogil=True)
-def _last(account, lead, at, start, rows, as_of):  # type: ignore[no-untyped-def]
-    """Find when another lead of the account was last known to act before as_of."""
+def _last(at, lead, start, group, rows, as_of):  # type: ignore[no-untyped-def]
+    other = np.empty(len(at), np.int64)  # the newest entry before i that is of another lead
+    for i in range(len(at)):
+        if i == 0:
+            other[i] = -1
+        else:
+            other[i] = i - 1 if lead[i - 1] != lead[i] else other[i - 1]
     out = np.full(len(rows), NEVER, np.int64)
     for r in range(len(rows)):
-        group = account[rows[r]]
-        if group < 0:
-            continue
-        lo, hi = start[group], start[group + 1]
-        i = lo + np.searchsorted(at[lo:hi], as_of[r]) - 1
-        while i >= lo and lead[i] == rows[r]:
-            i -= 1
-        if i >= lo:
-            out[r] = at[i]
+        if group[r] >= 0:
+            lo, hi = start[group[r]], start[group[r] + 1]
+            i = lo + np.searchsorted(at[lo:hi], as_of[r]) - 1
+            if i >= lo and lead[i] == rows[r]:
+                i = other[i]
+            if i >= lo:
+                out[r] = at[i]
     return out

@@ -50,7 +50,7 @@ def fill_events(
 ) -> Codes:
     """Fill the event columns of `out` in place; return the code matrix (n, 4), -1 for none."""
     plan = compile_plan(catalogue)
-    codes = np.full((len(snapshots), 4 if "codes" in plan.wants else 0), -1, np.int32)
+    codes = np.full((len(snapshots), 4 if plan.codes else 0), -1, np.int32)
     created = tables.created_at if tables.created_at is not None else np.empty(0, np.int64)
     program, columns = plan.program(tables.events), plan.columns(tables.events)
 

@@ -1,11 +1,15 @@
-"""Events sorted by (lead, at) -> a float32 matrix, in one pass with running state per lead.
+"""Events sorted by (lead, at) -> a float32 matrix, in one pass per lead over ascending snapshots.
 
-For every lead the events before `as_of` are pushed once into row NOW of the state; each window
-keeps a row of its own into which the events before `as_of - window` are pushed, so that a window's
-count is the difference of two rows. Snapshots ascend, hence every event is pushed at most
-1 + n_windows times, whatever the number of snapshots. Row EVER stays empty. A record that arrives
-late (`recorded_at` after a snapshot that lies after `at`) breaks "push once": such leads are
-walked again per snapshot over what was visible. Design and measurements: design notes of issue 4.
+A lead's events are walked once. What runs along with all events (days, amounts, directions,
+campaigns) becomes a *trail*: trail[k] is the value after the first k events, so that a snapshot
+reads it at its place and a window is the difference of two places. Per type there is running
+state: counts and last times, one counter row for now and one per window, which trails behind by
+the window's width; every event is pushed at most 1 + n_windows times whatever the number of
+snapshots. A record that arrives late (`recorded_at` after a snapshot that lies after `at`) breaks
+"push once": such leads are walked again per snapshot over what was visible.
+
+Inner functions take plain arrays: an array taken out of a tuple inside a loop costs an atomic
+reference count each time, which was two thirds of the time of a first version.
 """
 
 from __future__ import annotations
@@ -15,47 +19,30 @@ from typing import Any, Final, NamedTuple
 import numba
 import numpy as np
 
+from features import trails
+
 DAY: Final = 86_400_000_000
-HOUR: Final = 3_600_000_000
 NEVER: Final = int(np.iinfo(np.int64).max)
-NOW: Final = 0
-EVER: Final = 1
+NOW: Final = 0  # state row of everything before as_of
+EVER: Final = 1  # an empty state row: the window without a beginning
 FIRST_WINDOW: Final = 2
 
 # Operations: what a column of the matrix is computed by. Arguments a and b are named beside.
 COUNT: Final = 0  # a type slot, b state row of the window
 SINCE: Final = 1  # a type slot
-ALL: Final = 2  # b
-ACTIVE: Final = 3  # b
-DIRECTION: Final = 4  # a 0 inbound or 1 outbound, b
-VALUE_SUM: Final = 5  # b
-CHANNELS: Final = 6  # b
-TREND: Final = 7  # a state row of the short window, b of the long one
-DECAY: Final = 8  # a type slot, n_slots for all events; b half-life
-SINCE_FIRST: Final = 9
-SINCE_LAST: Final = 10
-MEAN_GAP: Final = 11
-VALUE_MAX: Final = 12
-CAMPAIGNS: Final = 13
-PEOPLE: Final = 14
-FIRST_WEEK: Final = 15
-STREAK: Final = 16
-RESPONSE: Final = 17
-PAIR: Final = 18  # a pair
-N_OPERATIONS: Final = 19
-
-# Columns of the code matrix.
-FIRST_CHANNEL: Final = 0
-LAST_CHANNEL: Final = 1
-FIRST_EVENT: Final = 2
-LAST_EVENT: Final = 3
-
-# Scalars of the running state, all int64.
-FIRST_AT, LAST_AT, STREAK_NOW, WEEK_COUNT = 0, 1, 2, 3
-PENDING_AT, ANSWERED, ANSWER_SUM, N_CAMPAIGNS, N_PEOPLE = 4, 5, 6, 7, 8
-STAMP: Final = 9
-CODE_0: Final = 10  # four codes follow
-N_SCALARS: Final = 14
+DECAY: Final = 2  # a type slot, b half-life
+PAIR: Final = 3  # a pair
+ALL: Final = 4  # b
+ACTIVE: Final = 5  # b
+DIFFERENCE: Final = 6  # a trail, b
+LEVEL: Final = 7  # a trail
+CHANNELS: Final = 8  # b
+TREND: Final = 9  # a state row of the short window, b of the long one
+DECAY_ALL: Final = 10  # a trail, b half-life
+SINCE_FIRST: Final = 11
+SINCE_LAST: Final = 12
+MEAN_GAP: Final = 13
+N_OPERATIONS: Final = 14
 
 
 class Columns(NamedTuple):
@@ -67,15 +54,15 @@ class Columns(NamedTuple):
     channel: Any  # int16
     campaign: Any  # int32
     person: Any  # int32
-    direction: Any  # int8, empty where not needed
+    direction: Any  # int8
     value: Any  # float32
 
 
 class Program(NamedTuple):
-    """What to compute: operations sorted by kind, windows, half-lives, pairs."""
+    """What to compute: operations sorted by kind, windows, half-lives, pairs, trails."""
 
-    slot_of: Any  # int32 (n_types,)
-    windows: Any  # int64 (n state rows,), microseconds
+    slot_of: Any  # int32 (n_types + 1,), the last one for code -1
+    windows: Any  # int64 (state rows,), microseconds
     half_lives: Any  # float64 microseconds
     start: Any  # int64 (N_OPERATIONS + 1,)
     col: Any  # int64 (n_operations,)
@@ -83,282 +70,172 @@ class Program(NamedTuple):
     b: Any
     pair_start: Any  # int64 (n_slots + 1,)
     pair_first: Any  # int64 (n_pairs,)
+    wanted: Any  # bool (trails.FIRST_DECAY,)
     sizes: Any  # int64: slots, channels, campaigns, people
 
 
-class State(NamedTuple):
-    """What is known of one lead while its events are walked."""
-
-    count: Any  # int32 (rows, slots)
-    tally: Any  # int64 (rows, 5): events, active days, last day, inbound, outbound
-    sums: Any  # float64 (rows,)
-    last: Any  # int64 (slots,)
-    first: Any  # int64 (slots,)
-    decayed: Any  # float64 (slots + 1, half-lives)
-    scalar: Any  # int64 (N_SCALARS,)
-    largest: Any  # float64 (1,)
-    seen_channel: Any  # int64 (channels,)
-    pair_count: Any  # int64 (pairs,)
-    campaign_seen: Any  # int64 (campaigns,), stamp of the walk that saw it
-    person_seen: Any  # int64 (people,)
-    cursor: Any  # int64 (rows,)
-    next_day: Any  # int64 (rows,)
-
-
 @numba.njit(cache=True, nogil=True)
-def make_state(p):  # type: ignore[no-untyped-def]
-    """Allocate the running state that a program needs."""
-    rows, slots = len(p.windows), p.sizes[0]
-    return State(
-        np.zeros((rows, slots), np.int32),
-        np.zeros((rows, 5), np.int64),
-        np.zeros(rows, np.float64),
-        np.empty(slots, np.int64),
-        np.empty(slots, np.int64),
-        np.zeros((slots + 1, len(p.half_lives)), np.float64),
-        np.zeros(N_SCALARS, np.int64),
-        np.zeros(1, np.float64),
-        np.empty(p.sizes[1], np.int64),
-        np.zeros(len(p.pair_first), np.int64),
-        np.zeros(p.sizes[2], np.int64),
-        np.zeros(p.sizes[3], np.int64),
-        np.zeros(rows, np.int64),
-        np.zeros(rows, np.int64),
-    )
-
-
-@numba.njit(cache=True, nogil=True)
-def _reset(s):  # type: ignore[no-untyped-def]
-    """Empty the running state for the next walk; stamps stay and count walks."""
-    s.count[:] = 0
-    s.tally[:] = 0
-    s.sums[:] = 0.0
-    s.last[:] = NEVER
-    s.first[:] = NEVER
-    s.decayed[:] = 0.0
-    stamp = s.scalar[STAMP] + 1
-    s.scalar[:] = 0
-    s.scalar[STAMP] = stamp
-    s.scalar[FIRST_AT] = NEVER
-    s.scalar[PENDING_AT] = NEVER
-    s.scalar[CODE_0:] = -1
-    s.largest[0] = np.nan
-    s.seen_channel[:] = NEVER
-    s.pair_count[:] = 0
-
-
-@numba.njit(cache=True, nogil=True)
-def _push_row(s, row, e, i, slot):  # type: ignore[no-untyped-def]
-    """Add event i to the counters that every state row has."""
-    day = e.at[i] // DAY
-    if slot >= 0:
-        s.count[row, slot] += 1
-    if s.tally[row, 0] == 0 or s.tally[row, 2] != day:
-        s.tally[row, 1] += 1
-        s.tally[row, 2] = day
-    s.tally[row, 0] += 1
-    if len(e.direction) > 0 and e.direction[i] >= 0:
-        s.tally[row, 3 + e.direction[i]] += 1
-    amount = e.value[i]
-    if amount == amount:
-        s.sums[row] += amount
-
-
-@numba.njit(cache=True, nogil=True)
-def _push_now(s, p, e, i, slot, week_ends):  # type: ignore[no-untyped-def]
-    """Add event i to the whole running state."""
-    t, x, n = e.at[i], s.scalar, s.tally[NOW, 0]
-    if n == 0:
-        x[FIRST_AT] = t
-        x[CODE_0 + FIRST_EVENT] = e.kind[i]
-        x[STREAK_NOW] = 1
-    else:
-        day = t // DAY
-        if day != s.tally[NOW, 2]:
-            x[STREAK_NOW] = x[STREAK_NOW] + 1 if day == s.tally[NOW, 2] + 1 else 1
-    x[CODE_0 + LAST_EVENT] = e.kind[i]
-    if len(s.seen_channel) > 0 and e.channel[i] >= 0:
-        s.seen_channel[e.channel[i]] = t
-        x[CODE_0 + LAST_CHANNEL] = e.channel[i]
-        if x[CODE_0 + FIRST_CHANNEL] < 0:
-            x[CODE_0 + FIRST_CHANNEL] = e.channel[i]
-    if len(p.half_lives) > 0:
-        _decay(s, p, t, slot)
-    x[LAST_AT] = t
-    if t < week_ends:
-        x[WEEK_COUNT] += 1
-    if len(s.campaign_seen) > 0:
-        x[N_CAMPAIGNS] += _is_new(s.campaign_seen, e.campaign[i], x[STAMP])
-    if len(s.person_seen) > 0:
-        x[N_PEOPLE] += _is_new(s.person_seen, e.person[i], x[STAMP])
-    if len(e.direction) > 0:
-        if e.direction[i] == 1 and x[PENDING_AT] == NEVER:
-            x[PENDING_AT] = t
-        elif e.direction[i] == 0 and x[PENDING_AT] != NEVER:
-            x[ANSWERED] += 1
-            x[ANSWER_SUM] += t - x[PENDING_AT]
-            x[PENDING_AT] = NEVER
-    if slot >= 0:
-        for pair in range(p.pair_start[slot], p.pair_start[slot + 1]):
-            if s.first[p.pair_first[pair]] < t:
-                s.pair_count[pair] += 1
-        if s.first[slot] == NEVER:
-            s.first[slot] = t
-        s.last[slot] = t
-    if e.value[i] == e.value[i] and not (s.largest[0] >= e.value[i]):
-        s.largest[0] = e.value[i]
-    _push_row(s, NOW, e, i, slot)
-
-
-@numba.njit(cache=True, nogil=True)
-def _is_new(seen, code, stamp):  # type: ignore[no-untyped-def]
-    """Say whether this walk meets a code for the first time, and remember it."""
-    if code < 0 or seen[code] == stamp:
-        return False
-    seen[code] = stamp
-    return True
-
-
-@numba.njit(cache=True, nogil=True)
-def _decay(s, p, t, slot):  # type: ignore[no-untyped-def]
-    """Let the decayed counts fade until t and add one event; the last row counts all events."""
-    everything = len(s.last)
-    for h in range(len(p.half_lives)):
-        if s.tally[NOW, 0] > 0:
-            s.decayed[everything, h] *= 2.0 ** ((s.scalar[LAST_AT] - t) / p.half_lives[h])
-        s.decayed[everything, h] += 1.0
-        if slot >= 0:
-            if s.count[NOW, slot] > 0:
-                s.decayed[slot, h] *= 2.0 ** ((s.last[slot] - t) / p.half_lives[h])
-            s.decayed[slot, h] += 1.0
-
-
-@numba.njit(cache=True, nogil=True)
-def _write_counts(s, p, t, out):  # type: ignore[no-untyped-def]
-    """Write counts, recencies and active days: most columns of most catalogues."""
-    a, b, col, start, n = p.a, p.b, p.col, p.start, s.tally[NOW, 0]
-    for i in range(start[COUNT], start[COUNT + 1]):
-        out[col[i]] = s.count[NOW, a[i]] - s.count[b[i], a[i]]
-    for i in range(start[SINCE], start[SINCE + 1]):
-        seen = s.last[a[i]]
-        out[col[i]] = (t - seen) / DAY if seen != NEVER else np.nan
-    for i in range(start[ALL], start[ALL + 1]):
-        out[col[i]] = n - s.tally[b[i], 0]
-    for i in range(start[ACTIVE], start[ACTIVE + 1]):
-        days = s.tally[NOW, 1] - s.tally[b[i], 1]
-        older = s.tally[b[i], 0]
-        # the window may open within a day that has older events: that day counts again
-        if n > older and older > 0 and s.next_day[b[i]] == s.tally[b[i], 2]:
-            days += 1
-        out[col[i]] = days
-    for i in range(start[DIRECTION], start[DIRECTION + 1]):
-        out[col[i]] = s.tally[NOW, 3 + a[i]] - s.tally[b[i], 3 + a[i]]
-    for i in range(start[VALUE_SUM], start[VALUE_SUM + 1]):
-        out[col[i]] = s.sums[NOW] - s.sums[b[i]]
-    for i in range(start[CHANNELS], start[CHANNELS + 1]):
-        different = 0
-        for c in range(len(s.seen_channel)):
-            seen = s.seen_channel[c]
-            if seen != NEVER and (b[i] == EVER or seen >= t - p.windows[b[i]]):
-                different += 1
-        out[col[i]] = different
-
-
-@numba.njit(cache=True, nogil=True)
-def _write_shapes(s, p, t, out):  # type: ignore[no-untyped-def]
-    """Write what describes the course of the events rather than their number."""
-    a, b, col, start, x, n = p.a, p.b, p.col, p.start, s.scalar, s.tally[NOW, 0]
-    for i in range(start[TREND], start[TREND + 1]):
-        longer, shorter = n - s.tally[b[i], 0], n - s.tally[a[i], 0]
-        pace = p.windows[b[i]] / p.windows[a[i]]
-        out[col[i]] = pace * shorter / longer if longer > 0 else np.nan
-    for i in range(start[DECAY], start[DECAY + 1]):
-        seen = x[LAST_AT] if a[i] == len(s.last) else s.last[a[i]]
-        if n == 0 or seen == NEVER:
-            out[col[i]] = 0.0
-        else:
-            out[col[i]] = s.decayed[a[i], b[i]] * 2.0 ** ((seen - t) / p.half_lives[b[i]])
-    for i in range(start[SINCE_FIRST], start[SINCE_FIRST + 1]):
-        out[col[i]] = (t - x[FIRST_AT]) / DAY if n > 0 else np.nan
-    for i in range(start[SINCE_LAST], start[SINCE_LAST + 1]):
-        out[col[i]] = (t - x[LAST_AT]) / DAY if n > 0 else np.nan
-    for i in range(start[MEAN_GAP], start[MEAN_GAP + 1]):
-        out[col[i]] = (x[LAST_AT] - x[FIRST_AT]) / (DAY * (n - 1.0)) if n > 1 else np.nan
-    for i in range(start[VALUE_MAX], start[VALUE_MAX + 1]):
-        out[col[i]] = s.largest[0]
-    for i in range(start[CAMPAIGNS], start[CAMPAIGNS + 1]):
-        out[col[i]] = x[N_CAMPAIGNS]
-    for i in range(start[PEOPLE], start[PEOPLE + 1]):
-        out[col[i]] = x[N_PEOPLE]
-    for i in range(start[FIRST_WEEK], start[FIRST_WEEK + 1]):
-        out[col[i]] = x[WEEK_COUNT]
-    for i in range(start[STREAK], start[STREAK + 1]):
-        out[col[i]] = x[STREAK_NOW]
-    for i in range(start[RESPONSE], start[RESPONSE + 1]):
-        answered = x[ANSWERED]
-        out[col[i]] = x[ANSWER_SUM] / (HOUR * float(answered)) if answered > 0 else np.nan
-    for i in range(start[PAIR], start[PAIR + 1]):
-        out[col[i]] = s.pair_count[a[i]]
-
-
-@numba.njit(cache=True, nogil=True)
-def _walk(s, p, e, lo, hi, as_of, row_lo, row_hi, created, out, codes):  # type: ignore[no-untyped-def]
-    """Walk one lead's events [lo, hi) once and fill its rows [row_lo, row_hi), ascending."""
-    _reset(s)
-    s.cursor[:] = lo
-    week_ends = created + 7 * DAY if created < NEVER - 7 * DAY else NEVER
+def _locate(at, lo, hi, as_of, row_lo, row_hi, windows, place):  # type: ignore[no-untyped-def]
+    """Count, for each row and window, the lead's events before the window opens."""
+    n_rows = len(windows)
     for r in range(row_lo, row_hi):
-        t = as_of[r]
-        i = s.cursor[NOW]
-        while i < hi and e.at[i] < t:
-            kind = e.kind[i]
-            _push_now(s, p, e, i, p.slot_of[kind] if kind >= 0 else -1, week_ends)
-            i += 1
-        s.cursor[NOW] = i
-        for w in range(FIRST_WINDOW, len(p.windows)):
-            opens = t - p.windows[w]
-            j = s.cursor[w]
-            while j < i and e.at[j] < opens:
-                kind = e.kind[j]
-                _push_row(s, w, e, j, p.slot_of[kind] if kind >= 0 else -1)
-                j += 1
-            s.cursor[w] = j
-            s.next_day[w] = e.at[j] // DAY if j < i else -NEVER
-        _write_counts(s, p, t, out[r])
-        _write_shapes(s, p, t, out[r])
-        for c in range(codes.shape[1]):
-            codes[r, c] = s.scalar[CODE_0 + c]
+        k = r - row_lo
+        for w in range(n_rows):
+            if w == EVER:
+                place[k, w] = 0
+                continue
+            i = place[k - 1, w] if k > 0 else 0
+            end = as_of[r] - windows[w]
+            while lo + i < hi and at[lo + i] < end:
+                i += 1
+            place[k, w] = i
 
 
 @numba.njit(cache=True, nogil=True)
-def _arrives_late(e, lo, hi, as_of, row_lo, row_hi):  # type: ignore[no-untyped-def]
+def _write_types(  # type: ignore[no-untyped-def]
+    at, kind, lo, as_of, row_lo, row_hi, slot_of, half_lives, start, col, a, b, pair_start,
+    pair_first, place, count, last, first, decayed, pair_count, out,
+):  # fmt: skip
+    """Push the events into the state per type, and write what is counted per type."""
+    count[:] = 0
+    last[:] = NEVER
+    first[:] = NEVER
+    decayed[:] = 0.0
+    pair_count[:] = 0
+    n_rows = place.shape[1]
+    lives, pairs = len(half_lives), len(pair_first)
+    for r in range(row_lo, row_hi):
+        k, t = r - row_lo, as_of[r]
+        for i in range(place[k - 1, NOW] if k > 0 else 0, place[k, NOW]):
+            slot = slot_of[kind[lo + i]]
+            if slot < 0:
+                continue
+            happened = at[lo + i]
+            if pairs > 0:
+                for p in range(pair_start[slot], pair_start[slot + 1]):
+                    if first[pair_first[p]] < happened:
+                        pair_count[p] += 1
+                if first[slot] == NEVER:
+                    first[slot] = happened
+            for h in range(lives):
+                if last[slot] != NEVER:
+                    decayed[slot, h] *= 2.0 ** ((last[slot] - happened) / half_lives[h])
+                decayed[slot, h] += 1.0
+            count[NOW, slot] += 1
+            last[slot] = happened
+        for w in range(FIRST_WINDOW, n_rows):
+            for i in range(place[k - 1, w] if k > 0 else 0, place[k, w]):
+                slot = slot_of[kind[lo + i]]
+                if slot >= 0:
+                    count[w, slot] += 1
+        for i in range(start[COUNT], start[COUNT + 1]):
+            out[r, col[i]] = count[NOW, a[i]] - count[b[i], a[i]]
+        for i in range(start[SINCE], start[SINCE + 1]):
+            seen = last[a[i]]
+            out[r, col[i]] = (t - seen) / DAY if seen != NEVER else np.nan
+        for i in range(start[DECAY], start[DECAY + 1]):
+            seen = last[a[i]]
+            fade = 2.0 ** ((seen - t) / half_lives[b[i]]) if seen != NEVER else 0.0
+            out[r, col[i]] = decayed[a[i], b[i]] * fade
+        for i in range(start[PAIR], start[PAIR + 1]):
+            out[r, col[i]] = pair_count[a[i]]
+
+
+@numba.njit(cache=True, nogil=True)
+def _write_trails(  # type: ignore[no-untyped-def]
+    at, lo, as_of, row_lo, row_hi, windows, half_lives, start, col, a, b, place, trail, out
+):
+    """Write what is read off the trails and the event times."""
+    for r in range(row_lo, row_hi):
+        t, row, cut = as_of[r], out[r], place[r - row_lo]
+        n = cut[NOW]
+        for i in range(start[ALL], start[ALL + 1]):
+            row[col[i]] = n - cut[b[i]]
+        for i in range(start[ACTIVE], start[ACTIVE + 1]):
+            j = cut[b[i]]
+            row[col[i]] = trail[trails.DAYS, n] - trail[trails.DAYS, j + 1] + 1 if n > j else 0
+        for i in range(start[DIFFERENCE], start[DIFFERENCE + 1]):
+            row[col[i]] = trail[a[i], n] - trail[a[i], cut[b[i]]]
+        for i in range(start[LEVEL], start[LEVEL + 1]):
+            row[col[i]] = trail[a[i], n]
+        for i in range(start[TREND], start[TREND + 1]):
+            longer, shorter = n - cut[b[i]], n - cut[a[i]]
+            pace = windows[b[i]] / windows[a[i]]
+            row[col[i]] = pace * shorter / longer if longer > 0 else np.nan
+        for i in range(start[DECAY_ALL], start[DECAY_ALL + 1]):
+            age = t - at[lo + n - 1] if n > 0 else 0
+            row[col[i]] = trail[a[i], n] * 2.0 ** (-age / half_lives[b[i]])
+        for i in range(start[SINCE_FIRST], start[SINCE_FIRST + 1]):
+            row[col[i]] = (t - at[lo]) / DAY if n > 0 else np.nan
+        for i in range(start[SINCE_LAST], start[SINCE_LAST + 1]):
+            row[col[i]] = (t - at[lo + n - 1]) / DAY if n > 0 else np.nan
+        for i in range(start[MEAN_GAP], start[MEAN_GAP + 1]):
+            row[col[i]] = (at[lo + n - 1] - at[lo]) / (DAY * (n - 1.0)) if n > 1 else np.nan
+
+
+@numba.njit(cache=True, nogil=True)
+def _write_channels(  # type: ignore[no-untyped-def]
+    at, channel, lo, as_of, row_lo, row_hi, windows, start, col, b, place, seen_at, out
+):
+    """Write how many different channels were used: those whose last use lies in the window."""
+    seen_at[:] = NEVER
+    for r in range(row_lo, row_hi):
+        k = r - row_lo
+        for i in range(place[k - 1, NOW] if k > 0 else 0, place[k, NOW]):
+            if channel[lo + i] >= 0:
+                seen_at[channel[lo + i]] = at[lo + i]
+        for i in range(start[CHANNELS], start[CHANNELS + 1]):
+            different = 0
+            opens = as_of[r] - windows[b[i]]
+            for c in range(len(seen_at)):
+                if seen_at[c] != NEVER and (b[i] == EVER or seen_at[c] >= opens):
+                    different += 1
+            out[r, col[i]] = different
+
+
+@numba.njit(cache=True, nogil=True)
+def _write_codes(kind, lo, row_lo, row_hi, place, trail, codes):  # type: ignore[no-untyped-def]
+    """Write first and last channel and first and last event as codes, -1 for none."""
+    for r in range(row_lo, row_hi):
+        n = place[r - row_lo, NOW]
+        codes[r, 0] = trail[trails.FIRST_CHANNEL, n]
+        codes[r, 1] = trail[trails.LAST_CHANNEL, n]
+        codes[r, 2] = kind[lo] if n > 0 else -1
+        codes[r, 3] = kind[lo + n - 1] if n > 0 else -1
+
+
+@numba.njit(cache=True, nogil=True)
+def _arrives_late(at, recorded, lo, hi, as_of, row_lo, row_hi):  # type: ignore[no-untyped-def]
     """Say whether a record of this lead crosses one of its snapshots."""
     for i in range(lo, hi):
-        if e.recorded[i] > e.at[i]:
+        if recorded[i] > at[i]:
             for r in range(row_lo, row_hi):
-                if e.at[i] < as_of[r] <= e.recorded[i]:
+                if at[i] < as_of[r] <= recorded[i]:
                     return True
     return False
 
 
 @numba.njit(cache=True, nogil=True)
-def _visible(e, lo, hi, t):  # type: ignore[no-untyped-def]
-    """Copy the events of [lo, hi) that had happened and were recorded before t."""
+def _visible(at, recorded, lo, hi, t):  # type: ignore[no-untyped-def]
+    """Find the events of [lo, hi) that had happened and were recorded before t."""
     seen = np.empty(hi - lo, np.int64)
     n = 0
     for i in range(lo, hi):
-        if e.at[i] < t and e.recorded[i] < t:
+        if at[i] < t and recorded[i] < t:
             seen[n] = i
             n += 1
-    seen = seen[:n]
-    campaign = e.campaign[seen] if len(e.campaign) > 0 else e.campaign[:0].copy()
-    person = e.person[seen] if len(e.person) > 0 else e.person[:0].copy()
-    direction = e.direction[seen] if len(e.direction) > 0 else e.direction[:0].copy()
-    channel = e.channel[seen] if len(e.channel) > 0 else e.channel[:0].copy()
-    return Columns(
-        e.at[seen], e.recorded[:0].copy(), e.kind[seen], channel, campaign, person, direction,
-        e.value[seen],
-    )  # fmt: skip
+    return seen[:n]
+
+
+@numba.njit(cache=True, nogil=True)
+def _picked(column, rows):  # type: ignore[no-untyped-def]
+    """Copy the rows of a column, or nothing of an empty one."""
+    if len(column) == 0:
+        return column
+    out = np.empty(len(rows), column.dtype)
+    for i in range(len(rows)):
+        out[i] = column[rows[i]]
+    return out
 
 
 @numba.njit(cache=True, nogil=True)
@@ -369,20 +246,70 @@ def fill(p, e, offsets, origin, lead, as_of, row_lo, row_hi, created, out, codes
     arrays start at event number `origin` of `offsets` (a range of a store). `created` may be
     empty.
     """
-    s = make_state(p)
+    slot_of, windows, lives, start, col, a, b = (
+        p.slot_of, p.windows, p.half_lives, p.start, p.col, p.a, p.b,
+    )  # fmt: skip
+    pair_start, pair_first, wanted, sizes = p.pair_start, p.pair_first, p.wanted, p.sizes
+    at, recorded, kind, channel = e.at, e.recorded, e.kind, e.channel
+    campaign, person, direction, value = e.campaign, e.person, e.direction, e.value
+    most_rows, most_events = 1, 0
     r = row_lo
     while r < row_hi:
-        who = lead[r]
-        end = r + 1
+        who, end = lead[r], r + 1
+        while end < row_hi and lead[end] == who:
+            end += 1
+        most_rows = max(most_rows, end - r)
+        most_events = max(most_events, offsets[who + 1] - offsets[who])
+        r = end
+    place = np.zeros((most_rows, len(windows)), np.int64)
+    trail = np.zeros((trails.FIRST_DECAY + len(lives), most_events + 2), np.float64)
+    count = np.zeros((len(windows), sizes[0]), np.int32)
+    last, first = np.empty(sizes[0], np.int64), np.empty(sizes[0], np.int64)
+    decayed = np.zeros((sizes[0], len(lives) if start[DECAY + 1] > start[DECAY] else 0))
+    type_lives = lives[: decayed.shape[1]]
+    pair_count = np.zeros(len(pair_first), np.int64)
+    seen_at = np.empty(sizes[1], np.int64)
+    campaign_seen, person_seen = np.zeros(sizes[2], np.int64), np.zeros(sizes[3], np.int64)
+    channels = start[CHANNELS + 1] > start[CHANNELS]
+    stamp = 0
+    r = row_lo
+    while r < row_hi:
+        who, end = lead[r], r + 1
         while end < row_hi and lead[end] == who:
             end += 1
         lo, hi = offsets[who] - origin, offsets[who + 1] - origin
         born = created[who] if len(created) > 0 else NEVER
-        if len(e.recorded) > 0 and _arrives_late(e, lo, hi, as_of, r, end):
-            for row in range(r, end):
-                known = _visible(e, lo, hi, as_of[row])
-                n = len(known.at)
-                _walk(s, p, known, 0, n, as_of, row, row + 1, born, out, codes)
-        else:
-            _walk(s, p, e, lo, hi, as_of, r, end, born, out, codes)
+        late = len(recorded) > 0 and _arrives_late(at, recorded, lo, hi, as_of, r, end)
+        step = 1 if late else end - r
+        for row in range(r, end, step):
+            t_at, t_kind, t_channel, t_lo, t_hi = at, kind, channel, lo, hi
+            t_campaign, t_person, t_direction, t_value = campaign, person, direction, value
+            if late:
+                seen = _visible(at, recorded, lo, hi, as_of[row])
+                t_at, t_kind, t_channel = at[seen], kind[seen], _picked(channel, seen)
+                t_campaign, t_person = _picked(campaign, seen), _picked(person, seen)
+                t_direction, t_value = _picked(direction, seen), _picked(value, seen)
+                t_lo, t_hi = 0, len(seen)
+            stop = row + step
+            stamp += 1
+            _locate(t_at, t_lo, t_hi, as_of, row, stop, windows, place)
+            n = place[stop - row - 1, NOW]
+            trails.lay(
+                t_at, t_channel, t_campaign, t_person, t_direction, t_value, t_lo, n, born,
+                lives, wanted, campaign_seen, person_seen, stamp, trail,
+            )  # fmt: skip
+            _write_types(
+                t_at, t_kind, t_lo, as_of, row, stop, slot_of, type_lives, start, col, a, b,
+                pair_start, pair_first, place, count, last, first, decayed, pair_count, out,
+            )  # fmt: skip
+            _write_trails(
+                t_at, t_lo, as_of, row, stop, windows, lives, start, col, a, b, place, trail, out
+            )
+            if channels:
+                _write_channels(
+                    t_at, t_channel, t_lo, as_of, row, stop, windows, start, col, b, place,
+                    seen_at, out,
+                )  # fmt: skip
+            if codes.shape[1] > 0:
+                _write_codes(t_kind, t_lo, row, stop, place, trail, codes)
         r = end

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.tables import Events
-from features import kernel
+from features import kernel, trails
 from features.frame import Catalogue, Feature
 
 Ints = NDArray[np.int64]
@@ -36,7 +36,9 @@ class Plan:
     b: Ints
     pair_start: Ints
     pair_first: Ints
-    wants: frozenset[str]  # what else the kernel must be given: channels, campaigns, people, codes
+    trails: NDArray[np.bool_]
+    channels: bool  # whether the channel column is read
+    codes: bool  # whether first and last channel and event are wanted
 
     @property
     def n_slots(self) -> int:
@@ -45,37 +47,44 @@ class Plan:
 
     def program(self, events: Events) -> kernel.Program:
         """Fit the plan to one set of tables: their codes, and how many channels and people."""
+        wanted = self.trails
         sizes = (
             self.n_slots,
-            len(events.channel_names) if "channels" in self.wants else 0,
-            len(events.campaign_names) if "campaigns" in self.wants else 0,
-            len(events.person_names) if "people" in self.wants else 0,
+            len(events.channel_names) if self.channels else 0,
+            len(events.campaign_names) if wanted[trails.CAMPAIGNS] else 0,
+            len(events.person_names) if wanted[trails.PEOPLE] else 0,
         )
         return kernel.Program(
             self.slot_of(events.type_names), self.windows, self.half_lives, self.start, self.col,
-            self.a, self.b, self.pair_start, self.pair_first, np.array(sizes, np.int64),
+            self.a, self.b, self.pair_start, self.pair_first, wanted, np.array(sizes, np.int64),
         )  # fmt: skip
 
     def columns(self, events: Events) -> kernel.Columns:
         """Lay out the event columns as the kernel takes them; what it does not need is empty."""
-        recorded = events.recorded_at if events.recorded_at is not None else events.at[:0]
-        wanted = self.wants
+        recorded = events.recorded_at
+        directed = bool(self.trails[[trails.INBOUND, trails.OUTBOUND, trails.RESPONSE]].any())
+        amounts = bool(self.trails[[trails.VALUE, trails.LARGEST]].any())
         return kernel.Columns(
-            events.at,
-            recorded,
-            events.type,
-            events.channel if "channels" in wanted else events.channel[:0],
-            events.campaign if "campaigns" in wanted else events.campaign[:0],
-            events.person if "people" in wanted else events.person[:0],
-            events.direction if "direction" in wanted else events.direction[:0],
-            events.value,
+            _plain(events.at),
+            _plain(events.at[:0] if recorded is None else recorded),
+            _plain(events.type),
+            _plain(events.channel, wanted=self.channels),
+            _plain(events.campaign, wanted=bool(self.trails[trails.CAMPAIGNS])),
+            _plain(events.person, wanted=bool(self.trails[trails.PEOPLE])),
+            _plain(events.direction, wanted=directed),
+            _plain(events.value, wanted=amounts),
         )
 
     def slot_of(self, type_names: tuple[str, ...]) -> NDArray[np.int32]:
-        """Map the type codes of one set of tables to slots: (n_types,), -1 for none."""
+        """Map type codes to slots, -1 for none: (n_types + 1,), the last entry is for code -1."""
         own = {name: slot for slot, name in enumerate(self.slots)}
         other = len(self.slots) if self.pooled else -1
-        return np.array([own.get(name, other) for name in type_names] or [-1], np.int32)
+        return np.array([*(own.get(name, other) for name in type_names), -1], np.int32)
+
+
+def _plain(column: NDArray[np.generic], *, wanted: bool = True) -> NDArray[np.generic]:
+    """Give the kernel one kind of array: contiguous and writable; copies only what is neither."""
+    return np.require(column if wanted else column[:0], requirements=["C", "W"])
 
 
 class _Rows:
@@ -136,22 +145,19 @@ def compile_plan(catalogue: Catalogue) -> Plan:
         b=table[:, 2].copy(),
         pair_start=np.searchsorted([p[0] for p in pairs], np.arange(n_slots + 1)).astype(np.int64),
         pair_first=np.array([pair[1] for pair in pairs], np.int64),
-        wants=frozenset(_wants(templates)),
+        trails=_trails(table, templates),
+        channels=bool(templates & {"n_channels", "first_channel", "last_channel"}),
+        codes=bool(templates & set(CODE_TEMPLATES)),
     )
 
 
-def _wants(templates: set[str]) -> set[str]:
-    wanted = set()
-    if templates & {"n_channels", "first_channel", "last_channel"}:
-        wanted.add("channels")
-    if "n_campaigns" in templates:
-        wanted.add("campaigns")
-    if "n_people" in templates:
-        wanted.add("people")
-    if templates & set(CODE_TEMPLATES):
-        wanted.add("codes")
-    if templates & {"inbound_count", "outbound_count", "response_hours"}:
-        wanted.add("direction")
+def _trails(table: NDArray[np.int64], templates: set[str]) -> NDArray[np.bool_]:
+    """Mark the trails that the operations read."""
+    wanted = np.zeros(trails.FIRST_DECAY, bool)
+    for kind in (kernel.DIFFERENCE, kernel.LEVEL):
+        wanted[table[table[:, 0] == kind, 1]] = True
+    wanted[trails.DAYS] |= bool((table[:, 0] == kernel.ACTIVE).any())
+    wanted[trails.FIRST_CHANNEL] = bool(templates & {"first_channel", "last_channel"})
     return wanted
 
 
@@ -166,24 +172,28 @@ _OPERATIONS: dict[str, _Build] = {
     "count_all_window": lambda f, _, window, __: (kernel.ALL, 0, window(f)),
     "count_all_ever": lambda *_: (kernel.ALL, 0, kernel.EVER),
     "active_days": lambda f, _, window, __: (kernel.ACTIVE, 0, window(f)),
-    "inbound_count": lambda f, _, window, __: (kernel.DIRECTION, 0, window(f)),
-    "outbound_count": lambda f, _, window, __: (kernel.DIRECTION, 1, window(f)),
-    "value_sum": lambda f, _, window, __: (kernel.VALUE_SUM, 0, window(f)),
+    "inbound_count": lambda f, _, window, __: (kernel.DIFFERENCE, trails.INBOUND, window(f)),
+    "outbound_count": lambda f, _, window, __: (kernel.DIFFERENCE, trails.OUTBOUND, window(f)),
+    "value_sum": lambda f, _, window, __: (kernel.DIFFERENCE, trails.VALUE, window(f)),
     "n_channels": lambda f, _, window, __: (kernel.CHANNELS, 0, window(f)),
     "trend": lambda f, _, window, __: (kernel.TREND, window(f, "short"), window(f, "long")),
-    "decayed_count": lambda f, slot, _, lives: (
-        kernel.DECAY,
-        slot(f),
-        lives.of(float(f.params["half_life"])),
-    ),
+    "decayed_count": lambda f, slot, _, lives: _decay(f, slot, lives),
     "days_since_first_event": lambda *_: (kernel.SINCE_FIRST, 0, 0),
     "days_since_last_event": lambda *_: (kernel.SINCE_LAST, 0, 0),
     "mean_gap_days": lambda *_: (kernel.MEAN_GAP, 0, 0),
-    "value_max": lambda *_: (kernel.VALUE_MAX, 0, 0),
-    "n_campaigns": lambda *_: (kernel.CAMPAIGNS, 0, 0),
-    "n_people": lambda *_: (kernel.PEOPLE, 0, 0),
-    "first_week_count": lambda *_: (kernel.FIRST_WEEK, 0, 0),
-    "streak_days": lambda *_: (kernel.STREAK, 0, 0),
-    "response_hours": lambda *_: (kernel.RESPONSE, 0, 0),
+    "value_max": lambda *_: (kernel.LEVEL, trails.LARGEST, 0),
+    "n_campaigns": lambda *_: (kernel.LEVEL, trails.CAMPAIGNS, 0),
+    "n_people": lambda *_: (kernel.LEVEL, trails.PEOPLE, 0),
+    "first_week_count": lambda *_: (kernel.LEVEL, trails.WEEK, 0),
+    "streak_days": lambda *_: (kernel.LEVEL, trails.STREAK, 0),
+    "response_hours": lambda *_: (kernel.LEVEL, trails.RESPONSE, 0),
 }
 EVENT_TEMPLATES = frozenset(_OPERATIONS) | {"pair_after"}
+
+
+def _decay(feature: Feature, slot: _Slot, lives: _Rows) -> tuple[int, int, int]:
+    """Decay the count of one type, or of all events, which is a trail."""
+    half_life = lives.of(float(feature.params["half_life"]))
+    if feature.params.get("event") or feature.params.get("pooled"):
+        return kernel.DECAY, slot(feature), half_life
+    return kernel.DECAY_ALL, trails.FIRST_DECAY + half_life, half_life

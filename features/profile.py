@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.asof import values_at
+from data.asof import exists, values_at
 from data.clock import DAY, NEVER
 from data.tables import Attribute, Snapshots, Tables
 from features.frame import Catalogue, Feature
@@ -50,7 +51,7 @@ def category(tables: Tables, snapshots: Snapshots, feature: Feature) -> pd.Categ
         codes, levels = pd.factorize(attribute.values, sort=True)
         codes = _once_created(tables, snapshots, codes[snapshots.lead])
     else:
-        values = _dated(attribute, snapshots, tables)
+        values = values_at(attribute, snapshots, tables)
         codes, levels = pd.factorize(np.asarray(values, dtype=object), sort=True)
     texts = [str(level) for level in levels]
     if derive is None:
@@ -68,11 +69,6 @@ def local_calendar(micros: NDArray[np.int64], timezone: str) -> pd.DatetimeIndex
     return pd.DatetimeIndex(known.astype("datetime64[us]")).tz_localize("UTC").tz_convert(timezone)
 
 
-def _dated(attribute: Attribute, snapshots: Snapshots, tables: Tables) -> NDArray[np.generic]:
-    """Read what was known of a dated or replayed attribute strictly before each row."""
-    return values_at(attribute, snapshots, tables)
-
-
 def _attribute(tables: Tables, feature: Feature) -> Attribute:
     return tables.attribute(str(feature.params["column"]))
 
@@ -85,20 +81,13 @@ def _created(tables: Tables) -> NDArray[np.int64]:
 def _once_created(
     tables: Tables, snapshots: Snapshots, codes: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Blank the codes of rows that stand before their lead was created."""
-    if tables.created_at is None:
-        return codes
-    return np.where(snapshots.as_of < tables.created_at[snapshots.lead], -1, codes)
+    """Blank the codes of rows at which their lead was not there yet."""
+    return np.where(exists(tables, snapshots.lead, snapshots.as_of), codes, -1)
 
 
 def _numbers(tables: Tables, snapshots: Snapshots, attribute: Attribute) -> NDArray[np.float64]:
     """Read a number as of each row: NaN where missing or not yet known."""
-    if attribute.known_at is not None or attribute.changes is not None:
-        return np.asarray(_dated(attribute, snapshots, tables), dtype=np.float64)
-    values = attribute.values.astype(np.float64)[snapshots.lead]
-    if tables.created_at is None:
-        return values
-    return np.where(snapshots.as_of < tables.created_at[snapshots.lead], np.nan, values)
+    return np.asarray(values_at(attribute, snapshots, tables), dtype=np.float64)
 
 
 def _known_since(snapshots: Snapshots, attribute: Attribute) -> NDArray[np.float64]:
@@ -119,12 +108,22 @@ def _last_change(attribute: Attribute, snapshots: Snapshots) -> NDArray[np.int64
     assert changes is not None
     last = np.full(len(snapshots), NEVER, np.int64)
     touched = np.flatnonzero(np.diff(changes.offsets)[snapshots.lead])
-    for row in touched:
-        lo, hi = changes.offsets[snapshots.lead[row]], changes.offsets[snapshots.lead[row] + 1]
-        found = lo + np.searchsorted(changes.at[lo:hi], snapshots.as_of[row], side="left") - 1
-        if found >= lo:
-            last[row] = changes.at[found]
+    newest = _newest_before(
+        changes.offsets, changes.at, snapshots.lead[touched], snapshots.as_of[touched]
+    )
+    last[touched] = newest
     return last
+
+
+@numba.njit(cache=True, nogil=True)
+def _newest_before(offsets, at, lead, as_of):  # type: ignore[no-untyped-def]
+    newest = np.full(len(lead), NEVER, np.int64)
+    for i in range(len(lead)):
+        lo = offsets[lead[i]]
+        found = np.searchsorted(at[lo : offsets[lead[i] + 1]], as_of[i])
+        if found > 0:
+            newest[i] = at[lo + found - 1]
+    return newest
 
 
 def _missing(tables: Tables) -> NDArray[np.int64]:
