@@ -31,7 +31,7 @@ _HINTS: Final[tuple[tuple[Guess, str, str], ...]] = (
     ),
     (
         "lifetime total",
-        r"total|(^|_)counts?(_|$)|number_of|num_|_num|^n_|_n$|visits|views|clicks|opens|sessions|pages|spent|ever",
+        r"total|(^|_)counts?(_|$)|number_of|(^|_)num(_|$)|^n_|_n$|visits|views|clicks|opens|sessions|pages|spent|ever",
         "its name speaks of a total over the lead's whole life, without a date",
     ),
     (

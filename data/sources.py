@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.csv_files import read_csv
 from data.errors import InputError, OutsideError
-from data.filters import keep
+from data.expressions import parse
 from data.network import mask, require_allowed, scheme_of
 from data.schema import Project
 
@@ -103,7 +104,7 @@ def read_source(
         declared.date_format,
         getattr(declared, "decimal", "."),
     )
-    return _filter(raw, declared.where) if declared.where else raw
+    return _filter(raw, declared.where, project.project.missing) if declared.where else raw
 
 
 def from_frame(frame: pd.DataFrame, label: str) -> RawTable:
@@ -277,11 +278,17 @@ def _safe(error: BaseException, uri: str) -> str:
     return text.replace(secret, "***") if secret else text
 
 
-def _filter(raw: RawTable, where: str) -> RawTable:
-    """Keep the rows for which the declared filter holds."""
-    mask_ = pa.array(keep(raw.table, where, file=raw.name))
-    rows = pa.array(range(len(raw))).filter(mask_)
-    table = raw.table.filter(mask_)
+def _filter(raw: RawTable, where: str, missing: tuple[str, ...]) -> RawTable:
+    """Keep the rows for which the declared filter certainly holds; missing words are unknown."""
+    rule = parse(where, where=raw.name, columns=raw.table.column_names)
+    columns: dict[str, object] = {}
+    for name in rule.names:
+        series = raw.table[name].to_pandas()
+        absent = series.isin(missing) if pa.types.is_string(raw.table[name].type) else series.isna()
+        columns[name] = series.astype(object).mask(absent) if absent.any() else series
+    kept = pa.array(rule.holds(columns, len(raw)))
+    rows = pa.array(np.arange(len(raw))).filter(kept)
+    table = raw.table.filter(kept)
     if table.num_rows == 0:
         raise InputError(f"no row passes the filter {where!r}", file=raw.name)
     return RawTable(raw.name, table, raw.parts, raw.date_format, raw.decimal, rows)
