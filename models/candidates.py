@@ -16,7 +16,7 @@ import numpy as np
 
 from models.encoders import Columns, Design, Floats, Ints
 from models.folds import Split, assign_folds
-from models.forest import ForestTask, Recipe, fit_forest, predict_ahead
+from models.forest import ForestTask, Recipe, predict_ahead
 from models.linear import cross_fit_linear, fit_linear
 
 
@@ -43,7 +43,7 @@ BLENDS: tuple[Blend, ...] = (
     Blend("linear + forest", linear=0.5, alone=0.5),
     Blend("forest + boosted", alone=0.5, boosted=0.5),
 )
-"""Simplest first: the one-standard-error rule goes to the earliest."""
+DEFAULT = "forest + boosted"
 
 
 def row_losses(y: Floats, margin: Floats) -> Floats:
@@ -56,7 +56,7 @@ def row_losses(y: Floats, margin: Floats) -> Floats:
 class Setting:
     """What the components of all candidates share."""
 
-    recipe: Recipe
+    recipes: tuple[Recipe, ...]
     members: int
     bends: int
     targets: tuple[tuple[str, ...], ...]
@@ -78,67 +78,68 @@ def components_ahead(
         return found
     start = np.zeros(columns.n)
     start[past] = cross_fit_linear(seen, target, fold, bends=setting.bends, c=linear.c)
-    spread = np.full(columns.n, -1, dtype=np.int64)
-    spread[past] = fold
-    design = Design.make(columns, y, np.maximum(spread, 0), targets=setting.targets)
+    spreads = []
+    for turn in range(len(setting.recipes)):
+        spread = np.full(columns.n, -1, dtype=np.int64)
+        codes = None if groups is None else groups[past]
+        spread[past] = assign_folds(target, codes, min(3, setting.members), 2 + turn)
+        spreads.append(spread)
+    inner = np.zeros(columns.n, dtype=np.int64)
+    inner[past] = fold
+    design = Design.make(columns, y, inner, targets=setting.targets)
     for name, margin in (("alone", None), ("boosted", start)):
         task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, margin)
         found[name] = predict_ahead(
-            task, [spread], ahead, setting.recipe, seed=setting.seed, threads=setting.threads
+            task, spreads, ahead, setting.recipes, seed=setting.seed, threads=setting.threads
         )
     found["boosted"] = found["boosted"] + found["linear"]
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The winner, and a row of figures for each candidate."""
+def compare_blends(
+    y: Floats, components: Mapping[str, Floats], blends: Sequence[Blend] = BLENDS
+) -> list[dict[str, Any]]:
+    """Tabulate the candidates' log loss on unseen rows: a row for each, paired with DEFAULT.
 
-    blend: Blend
-    table: list[dict[str, Any]]
-
-
-def choose(
-    y: Floats,
-    components: Mapping[str, Floats],
-    blends: Sequence[Blend] = BLENDS,
-) -> Choice:
-    """Pick the candidate with the least log loss; the linear part alone if within one SE of it.
-
-    The standard error is that of the paired difference, row by row. Among candidates with a
-    forest the least loss wins: to a reader they are equally simple.
+    `behind` is the loss behind the default candidate (below zero: better), with the standard
+    error of the paired difference.
     """
     usable = [b for b in blends if all(name in components for name in _needs(b))]
     losses = {blend.name: row_losses(y, blend.margin(components)) for blend in usable}
-    best = min(usable, key=lambda blend: float(losses[blend.name].mean()))
+    base = losses[DEFAULT if DEFAULT in losses else usable[0].name]
     table: list[dict[str, Any]] = []
     for blend in usable:
-        extra = losses[blend.name] - losses[best.name]
+        extra = losses[blend.name] - base
         table.append(
             {
                 "candidate": blend.name,
                 "log_loss": float(losses[blend.name].mean()),
-                "behind_best": float(extra.mean()),
+                "behind": float(extra.mean()),
                 "standard_error": float(extra.std() / np.sqrt(len(y))),
             }
         )
-    simplest = table[0]
-    tied = simplest["behind_best"] <= simplest["standard_error"]
-    return Choice(usable[0] if tied else best, table)
+    return table
+
+
+def choose(tables: Sequence[Sequence[Mapping[str, Any]]]) -> Blend:
+    """Pick the candidate from its figures; the first table counts, the others may veto.
+
+    The mean of both forests is the default. The candidate with the least loss replaces it where
+    it is better by more than one standard error. The linear part alone replaces it where it is
+    within one standard error (the simpler wins) in every table.
+    """
+    known = {blend.name: blend for blend in BLENDS}
+    first = tables[0]
+    best = min(first, key=lambda row: float(row["log_loss"]))
+    if DEFAULT not in {row["candidate"] for row in first}:
+        return known[str(best["candidate"])]
+    linear = [row for table in tables for row in table if row["candidate"] == "linear"]
+    if all(float(row["behind"]) <= float(row["standard_error"]) for row in linear):
+        return known["linear"]
+    ahead = -float(best["behind"]) > float(best["standard_error"])
+    return known[str(best["candidate"]) if ahead else DEFAULT]
 
 
 def _needs(blend: Blend) -> list[str]:
     weights = (("linear", blend.linear), ("alone", blend.alone), ("boosted", blend.boosted))
     return [name for name, weight in weights if weight]
-
-
-__all__ = [
-    "BLENDS",
-    "Blend",
-    "Choice",
-    "Setting",
-    "choose",
-    "components_ahead",
-    "fit_forest",
-    "row_losses",
-]

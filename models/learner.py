@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -22,9 +23,9 @@ from features.frame import Catalogue
 from models.calibration import fit_calibration
 from models.candidates import (
     Blend,
-    Choice,
     Setting,
     choose,
+    compare_blends,
     components_ahead,
 )
 from models.encoders import (
@@ -187,41 +188,43 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if rare < self.least:
             self._keep_constant(columns, y, rare)
             return
-        choice, forward = self._choose_forward(columns, y, groups, times, closes, setting)
+        forward = self._compare_forward(columns, y, groups, times, closes, setting)
         folds = [
             assign_folds(y, groups, setting.members, self.seed * 100 + r)
             for r in range(1 if self.fast else self.repeats)
         ]
-        fitted = _fit_components(columns, y, folds, setting, choice)
-        found = choose(y, fitted.margins)
-        choice = choice or found
-        margins = choice.blend.margin(fitted.margins)
+        fitted = _fit_components(columns, y, folds, setting)
+        random = compare_blends(y, fitted.margins)
+        blend = choose([forward, random] if forward else [random])
+        margins = blend.margin(fitted.margins)
         calibration = fit_calibration(margins, y, seed=self.seed)
         self.report_ = {
-            "winner": choice.blend.name,
-            "chosen_on": "forward folds" if forward is not None else "random folds",
-            "forward_folds": None if forward is None else forward.table,
-            "random_folds": found.table,
+            "winner": blend.name,
+            "chosen_on": "forward folds" if forward else "random folds",
+            "forward_folds": forward,
+            "random_folds": random,
             "rounds": {name: list(f.rounds) for name, f in fitted.forests.items()},
             "penalty": fitted.linear.c,
             "calibration": calibration.get("why", ""),
         }
-        self._assemble(columns, fitted, choice.blend, margins, calibration)
+        self._assemble(columns, fitted, blend, margins, calibration)
 
     def _setting(self, n: int, rare: int) -> Setting:
-        recipe = Recipe(rate=0.1, patience=30) if self.fast else Recipe(rate=_rate(n))
+        rate, patience = (0.1, 30) if self.fast else (_rate(n), 80)
+        extra = Recipe(rate=rate, patience=patience)
+        recipes = (extra,) if self.fast else (extra, replace(extra, extra=False))
         members = min(self.members, 3) if self.fast else self.members
         return Setting(
-            recipe,
+            recipes,
             max(2, min(members, rare)),
-            bends=0,
+            bends=6,
             targets=(),
             seed=self.seed,
             threads=self.threads,
             forests=rare >= LEAST_FOR_FOREST,
         )
 
-    def _choose_forward(
+    def _compare_forward(
         self,
         columns: Columns,
         y: Floats,
@@ -229,19 +232,18 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         times: NDArray[Any] | None,
         closes: NDArray[Any] | None,
         setting: Setting,
-    ) -> tuple[Choice | None, Choice | None]:
-        """Choose on purged forward folds; (None, None) where there is no time or no evidence."""
+    ) -> list[dict[str, Any]] | None:
+        """Compare on purged forward folds; None where there is no time or no evidence."""
         if times is None or not setting.forests:
-            return None, None
+            return None
         splits = forward_splits(times, closes, groups, 2 if self.fast else 4)
         splits = [s for s in splits if _enough(y[s[0]]) and _enough(y[s[1]], 10)]
         if not splits:
-            return None, None
+            return None
         found = [components_ahead(columns, y, groups, split, setting) for split in splits]
         rows = np.concatenate([ahead for _, ahead in splits])
         components = {name: np.concatenate([f[name] for f in found]) for name in found[0]}
-        choice = choose(y[rows], components)
-        return choice, choice
+        return compare_blends(y[rows], components)
 
     def _keep_constant(self, columns: Columns, y: Floats, rare: int) -> None:
         rate = (y.sum() + 0.5) / (len(y) + 1.0)
@@ -299,10 +301,8 @@ class _Fitted:
         self.linear, self.forests, self.margins, self.design = linear, forests, margins, design
 
 
-def _fit_components(
-    columns: Columns, y: Floats, folds: list[Ints], setting: Setting, choice: Choice | None
-) -> _Fitted:
-    """Fit what the choice needs; everything where nothing was chosen yet."""
+def _fit_components(columns: Columns, y: Floats, folds: list[Ints], setting: Setting) -> _Fitted:
+    """Fit every component on all rows, with margins out of fold."""
     linear = fit_linear(columns, y, folds[0], bends=setting.bends)
     crossed = [
         cross_fit_linear(columns, y, fold, bends=setting.bends, c=linear.c) for fold in folds
@@ -313,10 +313,10 @@ def _fit_components(
         return _Fitted(linear, forests, margins, None)
     design = Design.make(columns, y, folds[0], targets=setting.targets)
     for name, start in (("alone", None), ("boosted", margins["linear"])):
-        if choice is not None and not getattr(choice.blend, name):
-            continue
         task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
-        forest = fit_forest(task, folds, setting.recipe, seed=setting.seed, threads=setting.threads)
+        forest = fit_forest(
+            task, folds, setting.recipes, seed=setting.seed, threads=setting.threads
+        )
         forests[name] = forest
         margins[name] = forest.out_of_fold + (0.0 if start is None else start)
     return _Fitted(linear, forests, margins, design)

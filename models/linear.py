@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -25,6 +26,8 @@ from models.encoders import Columns, Floats, Ints
 
 Term = dict[str, Any]
 PENALTIES: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+DENSE = 700
+"""Columns up to which Newton's method beats a quasi-Newton one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ def _plan_number(name: str, values: Floats, bends: int) -> list[Term]:
     known = _transform(known, transform)
     low, high = (float(x) for x in _transform(bounds, transform))
     terms = [_number_term(name, known, low, high, transform, 1.0)]
+    terms[0]["gaps"] = len(known) < len(values)
     inner = np.quantile(known, np.linspace(0, 1, bends + 2)[1:-1]) if bends else np.empty(0)
     edges = sorted({low, *(float(x) for x in inner if low < x < high), high})
     if len(edges) > 2:
@@ -117,6 +121,7 @@ def _number_term(
         "low": low,
         "high": high,
         "transform": transform,
+        "gaps": False,
     }
 
 
@@ -131,8 +136,8 @@ def _heavy_tail(values: Floats) -> bool:
 def term_matrix(columns: Columns, terms: Sequence[Term]) -> tuple[sp.csr_matrix, list[slice]]:
     """Lay the terms out as (n, width) columns; a slice says where each term's columns are.
 
-    A number has one column, or two where values are missing; a category has one for each kept
-    level, then one for the others, then one for missing.
+    A number has one column, its first term a second one where values are missing; a category has
+    one for each kept level, then one for the others, then one for missing.
     """
     blocks: list[Any] = []
     places: list[slice] = []
@@ -152,7 +157,8 @@ def _term_block(columns: Columns, term: Term) -> Any:
     if term["kind"] == "number":
         shaped = shape_numbers(columns.numbers[source], term)
         lost = np.isnan(shaped)
-        return sp.csr_matrix(np.column_stack([np.where(lost, 0.0, shaped), lost]))
+        found = np.where(lost, 0.0, shaped)
+        return sp.csr_matrix(np.column_stack([found, lost] if term["gaps"] else [found]))
     place = {level: position for position, level in enumerate(term["kept"])}
     other = len(place)
     table = np.array([place.get(level, other) for level in columns.levels[source]] + [other + 1])
@@ -212,9 +218,63 @@ def _solve(
     matrix: sp.csr_matrix, y: Floats, penalties: Sequence[float]
 ) -> list[tuple[NDArray[np.float64], float]]:
     """Solve for each penalty in turn, warm from the one before; one thread, so bytes repeat."""
+    with threadpool_limits(1):
+        if matrix.shape[1] <= DENSE:
+            return _solve_dense(matrix.toarray(), y, penalties)
+        return _solve_sparse(matrix, y, penalties)
+
+
+def _solve_dense(
+    matrix: Floats, y: Floats, penalties: Sequence[float]
+) -> list[tuple[NDArray[np.float64], float]]:
+    """Newton's method with halved steps; the intercept, last, is not penalised."""
+    design = np.column_stack([matrix, np.ones(len(y))])
+    weight = np.zeros(design.shape[1])
+    weight[-1] = _log_odds(y)
+    found = []
+    for c in penalties:
+        ridge = np.full(design.shape[1], 1 / c)
+        ridge[-1] = 1e-9
+        weight = _newton(design, y, ridge, weight)
+        found.append((weight[:-1].copy(), float(weight[-1])))
+    return found
+
+
+def _newton(design: Floats, y: Floats, ridge: Floats, weight: Floats) -> Floats:
+    def cost(w: Floats, z: Floats) -> float:
+        return float(np.sum(np.logaddexp(0, z) - y * z) + 0.5 * ridge @ w**2)
+
+    margin = design @ weight
+    now = cost(weight, margin)
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-margin))
+        gradient = design.T @ (p - y) + ridge * weight
+        root = design * np.sqrt(np.maximum(p * (1 - p), 1e-9))[:, None]
+        hessian = root.T @ root
+        hessian[np.diag_indices_from(hessian)] += ridge
+        step = cho_solve(cho_factor(hessian), gradient)
+        size = 1.0
+        while size > 1e-4:
+            trial = weight - size * step
+            ahead = design @ trial
+            then = cost(trial, ahead)
+            if then <= now:
+                break
+            size /= 2
+        gained, now = now - then, min(now, then)
+        if size > 1e-4:
+            weight, margin = trial, ahead
+        if gained < 1e-6 * max(1.0, now * 1e-3):
+            break
+    return weight
+
+
+def _solve_sparse(
+    matrix: sp.csr_matrix, y: Floats, penalties: Sequence[float]
+) -> list[tuple[NDArray[np.float64], float]]:
     model = LogisticRegression(C=1.0, max_iter=400, tol=1e-5, warm_start=True)
     found = []
-    with threadpool_limits(1), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for c in penalties:
             model.set_params(C=c).fit(matrix, y)
@@ -225,7 +285,8 @@ def _solve(
 def _finish(term: Term, coef: Floats, columns: Columns) -> Term:
     """Put the coefficients into a term, and its mean over the training rows."""
     if term["kind"] == "number":
-        done = {**term, "coef": float(coef[0]), "missing": float(coef[1])}
+        done = {**term, "coef": float(coef[0]), "missing": float(coef[1]) if term["gaps"] else 0.0}
+        del done["gaps"]
     else:
         kept = {level: float(c) for level, c in zip(term["kept"], coef, strict=False)}
         done = {"source": term["source"], "kind": "levels", "coefs": kept}

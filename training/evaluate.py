@@ -1,0 +1,292 @@
+"""Outcomes, probabilities and baselines on the test rows -> frames for reports and model pages.
+
+Every figure has an interval from a bootstrap over accounts or leads; every comparison is paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.clock import DAY
+from models.metrics import (
+    METRICS,
+    Figure,
+    Floats,
+    auc,
+    average_precision,
+    compare,
+    evaluate,
+    intercept,
+    log_loss,
+    observed_over_expected,
+    reliability_by,
+    reliability_curve,
+    skill,
+    slope,
+    to_frame,
+    wilson,
+)
+
+WEEK = 7 * DAY
+VERIFIABLE = 100
+"""Positives under which calibration "cannot be verified yet"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The evaluation of one model on one set of rows; every field but `notes` is a frame.
+
+    metrics: model, metric, value, error, low, high. verdicts: model against each baseline.
+    slices: by segment, source, lead age. capacity: by weekly capacity. bands: promised against
+    observed. curve: reliability with its band. drift: by month. gains: share worked against share
+    of conversions captured.
+    """
+
+    metrics: pd.DataFrame
+    verdicts: pd.DataFrame
+    slices: pd.DataFrame
+    capacity: pd.DataFrame
+    bands: pd.DataFrame
+    curve: pd.DataFrame
+    drift: pd.DataFrame
+    gains: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def evaluate_model(
+    y: NDArray[np.generic],
+    p: Floats,
+    *,
+    baselines: Mapping[str, Floats] | None = None,
+    as_of: NDArray[np.int64] | None = None,
+    groups: NDArray[np.generic] | None = None,
+    bands: NDArray[np.object_] | None = None,
+    slices: Mapping[str, NDArray[np.generic]] | None = None,
+    capacities: tuple[int, ...] = (10, 25, 50, 100, 200),
+    train_rate: float | None = None,
+    draws: int = 200,
+    seed: int = 0,
+) -> Evaluation:
+    """Evaluate one model beside its baselines on rows that none of them has seen.
+
+    `as_of` (n,) microseconds gives weeks and months; without it the rows are one period.
+    `train_rate` is the base rate of the training rows, for the words on drift.
+    """
+    target = np.asarray(y, dtype=np.float64)
+    rivals = dict(baselines or {})
+    metrics = pd.concat(
+        [
+            to_frame(evaluate(target, q, groups, draws=draws, seed=seed)).assign(model=name)
+            for name, q in {"model": p, **rivals}.items()
+        ],
+        ignore_index=True,
+    )
+    drift = drift_by_month(target, p, as_of)
+    return Evaluation(
+        metrics=metrics[["model", "metric", "value", "error", "low", "high"]],
+        verdicts=verdicts(target, p, rivals, groups, draws=draws, seed=seed),
+        slices=by_slice(target, p, slices or {}),
+        capacity=weekly_capacity(target, p, as_of, capacities),
+        bands=reliability_by(bands if bands is not None else _tenths(p), target, p),
+        curve=reliability_curve(target, p, groups, draws=min(draws, 100), seed=seed),
+        drift=drift,
+        gains=gains(target, p),
+        notes=tuple(_notes(target, p, drift, train_rate)),
+    )
+
+
+def verdicts(
+    y: Floats,
+    p: Floats,
+    baselines: Mapping[str, Floats],
+    groups: NDArray[np.generic] | None = None,
+    *,
+    draws: int = 500,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Compare log loss with each baseline: difference, interval, better / level / worse."""
+    rows = []
+    for name, q in baselines.items():
+        found = compare(y, p, q, groups, draws=draws, seed=seed)
+        rows.append(
+            {
+                "against": name,
+                "difference": found.difference,
+                "error": found.error,
+                "low": found.low,
+                "high": found.high,
+                "verdict": found.verdict,
+            }
+        )
+    columns = ["against", "difference", "error", "low", "high", "verdict"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def may_be_registered(found: pd.DataFrame) -> tuple[bool, str]:
+    """Decide from the verdicts: beats prior, recency and rule, and does not lose to logistic.
+
+    Returns the decision and, where it is no, what to do instead.
+    """
+    for row in found.to_dict("records"):
+        gap, low, high = float(row["difference"]), float(row["low"]), float(row["high"])
+        against = str(row["against"])
+        if against == "logistic" and row["verdict"] == "worse":
+            return False, (
+                f"loses to logistic regression by {gap:.4f} log loss: "
+                "ship the logistic regression, or look for leaks and drift in the other columns"
+            )
+        if against in ("prior", "recency", "rule") and not (gap < 0 and high < 0):
+            return False, (
+                f"does not beat the {against} baseline "
+                f"({gap:+.4f} log loss, 95 % {low:+.4f} to {high:+.4f}): work "
+                f"by the {against}, collect more outcomes, or declare more columns and events"
+            )
+    return True, "beats prior, recency and rule, and does not lose to logistic regression"
+
+
+def by_slice(
+    y: Floats, p: Floats, slices: Mapping[str, NDArray[np.generic]], *, least: int = 30
+) -> pd.DataFrame:
+    """Tabulate figures for each value of each slice with at least `least` rows."""
+    rows = []
+    for name, values in slices.items():
+        words = np.asarray([str(value) for value in values])
+        for value in sorted(set(words.tolist())):
+            mine = words == value
+            n, hits = int(mine.sum()), float(y[mine].sum())
+            if n < least:
+                continue
+            low, high = wilson(hits, n)
+            ones = np.ones(n)
+            both = 0 < hits < n
+            rows.append(
+                {
+                    "slice": name,
+                    "value": value,
+                    "rows": n,
+                    "conversions": int(hits),
+                    "observed": hits / n,
+                    "low": low,
+                    "high": high,
+                    "promised": float(p[mine].mean()),
+                    "log_loss": log_loss(y[mine], p[mine], ones),
+                    "skill": skill(y[mine], p[mine], ones) if both else float("nan"),
+                    "auc": auc(y[mine], p[mine], ones),
+                }
+            )
+    columns = ["slice", "value", "rows", "conversions", "observed", "low", "high", "promised"]
+    return pd.DataFrame(rows, columns=[*columns, "log_loss", "skill", "auc"])
+
+
+def weekly_capacity(
+    y: Floats, p: Floats, as_of: NDArray[np.int64] | None, capacities: tuple[int, ...]
+) -> pd.DataFrame:
+    """Rank within each week, as the team works: what a capacity of n leads a week captures.
+
+    Columns: capacity, weeks, worked, conversions, precision, captured (share of all
+    conversions), by_chance (captured by as many leads drawn at random).
+    """
+    week = np.zeros(len(y), dtype=np.int64) if as_of is None else np.asarray(as_of) // WEEK
+    order = np.lexsort((-p, week))
+    starts = np.flatnonzero(np.r_[True, np.diff(week[order]) != 0])
+    sizes = np.diff(np.r_[starts, len(y)])
+    rank = np.arange(len(y)) - np.repeat(starts, sizes)
+    hits = y[order]
+    total = max(float(y.sum()), 1e-12)
+    rows = []
+    for capacity in capacities:
+        worked = rank < capacity
+        chance = np.repeat(np.minimum(capacity / sizes, 1.0), sizes)
+        rows.append(
+            {
+                "capacity": capacity,
+                "weeks": len(starts),
+                "worked": int(worked.sum()),
+                "conversions": int(hits[worked].sum()),
+                "precision": float(hits[worked].mean()),
+                "captured": float(hits[worked].sum() / total),
+                "by_chance": float((chance * hits).sum() / total),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def gains(y: Floats, p: Floats, *, points: int = 51) -> pd.DataFrame:
+    """Draw the gains curve: share of leads worked from the top, share of conversions captured."""
+    order = np.argsort(-p, kind="stable")
+    captured = np.r_[0.0, np.cumsum(y[order]) / max(float(y.sum()), 1e-12)]
+    worked = np.linspace(0, 1, points)
+    at = np.linspace(0, 1, len(captured))
+    return pd.DataFrame({"worked": worked, "captured": np.interp(worked, at, captured)})
+
+
+def drift_by_month(y: Floats, p: Floats, as_of: NDArray[np.int64] | None) -> pd.DataFrame:
+    """Tabulate observed against expected by month of as_of: month, rows, observed, expected, z."""
+    months = np.full(len(y), "all", dtype=object)
+    if as_of is not None:
+        months = pd.to_datetime(np.asarray(as_of), unit="us").strftime("%Y-%m").to_numpy()
+    rows = []
+    for month in sorted(set(months.tolist())):
+        mine = months == month
+        seen, said = float(y[mine].sum()), float(p[mine].sum())
+        error = float(np.sqrt(np.sum(p[mine] * (1 - p[mine]))))
+        rows.append(
+            {
+                "month": month,
+                "rows": int(mine.sum()),
+                "observed": seen,
+                "expected": said,
+                "ratio": seen / max(said, 1e-12),
+                "z": (seen - said) / max(error, 1e-12),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _tenths(p: Floats) -> NDArray[np.object_]:
+    edges = np.unique(np.quantile(p, np.linspace(0, 1, 11)[1:-1]))
+    return np.array([f"{cell:02d}" for cell in np.searchsorted(edges, p)], dtype=object)
+
+
+def _notes(y: Floats, p: Floats, drift: pd.DataFrame, train_rate: float | None) -> list[str]:
+    """Say in words what the figures mean: what cannot be verified, and what drifted by how much."""
+    notes = []
+    rare = int(min(y.sum(), len(y) - y.sum()))
+    if rare < VERIFIABLE:
+        notes.append(
+            f"calibration cannot be verified yet: {rare} of the rarer outcome, {VERIFIABLE} needed"
+        )
+    ones = np.ones(len(y))
+    ratio, level = observed_over_expected(y, p, ones), intercept(y, p, ones)
+    error = float(np.sqrt(np.sum(p * (1 - p))))
+    z = (float(y.sum()) - float(p.sum())) / max(error, 1e-12)
+    if abs(z) > 3:
+        notes.append(
+            f"the base rate moved: {y.mean():.1%} converted where {p.mean():.1%} was promised "
+            f"(observed / expected {ratio:.2f}, {level:+.2f} in log-odds, z {z:.1f})"
+        )
+    if train_rate is not None and rare:
+        notes.append(f"conversion was {train_rate:.1%} in training and is {y.mean():.1%} in test")
+    worst = drift.iloc[int(np.argmax(np.abs(drift["z"].to_numpy())))] if len(drift) > 1 else None
+    if worst is not None and abs(float(worst["z"])) > 3:
+        notes.append(
+            f"worst month {worst['month']}: observed / expected {float(worst['ratio']):.2f}"
+        )
+    return notes
+
+
+__all__ = [
+    "METRICS",
+    "Evaluation",
+    "Figure",
+    "average_precision",
+    "evaluate_model",
+    "may_be_registered",
+    "slope",
+    "verdicts",
+]
