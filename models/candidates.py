@@ -42,6 +42,8 @@ BLENDS: tuple[Blend, ...] = (
     Blend("boosted", boosted=1.0),
     Blend("linear + forest", linear=0.5, alone=0.5),
     Blend("forest + boosted", alone=0.5, boosted=0.5),
+    Blend("linear + 3 forest", linear=0.25, alone=0.75),
+    Blend("3 linear + forest", linear=0.75, alone=0.25),
 )
 DEFAULT = "forest + boosted"
 
