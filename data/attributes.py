@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -16,47 +15,66 @@ from numpy.typing import NDArray
 from data.clock import NEVER, Micros
 from data.errors import InputError
 from data.event_columns import count_orphans, lead_rows
+from data.job import ReadJob
 from data.network import scheme_of
 from data.schema import Attributes, History, Join, Project
-from data.sources import RawTable, read_source
+from data.sources import RawTable
 from data.tables import Attribute, Changes, Kind
-from data.values import Notes, attribute_values, instants, objects, texts
+from data.values import attribute_values, instants, objects, texts
 
-Frames = Mapping[str, pd.DataFrame]
 Family = Literal["fit", "engagement", "qualification", "context"]
+
+
+def read_attributes(
+    raw: RawTable, lead_ids: pa.Array, order: NDArray[np.int64], job: ReadJob
+) -> list[Attribute]:
+    """Read the attributes of leads and joined tables; `order` sorts the rows by lead id.
+
+    Those known from training (`job.kinds`) and absent now are there, missing in every row.
+    """
+    found = lead_attributes(raw, lead_ids, order, job) + joined_attributes(raw, order, job)
+    names = {attribute.name for attribute in found}
+    for name, kind in job.kinds.items():
+        if name not in names:
+            read = attribute_values(raw, name, job.project, kind) if job.lenient else None
+            values = _nothing(len(order), kind) if read is None else read[1][order]
+            found.append(Attribute(name, kind, values))
+    return [
+        replace(a, family=family_of(a.name, job.project, dated=a.known_at is not None))
+        for a in found
+    ]
+
+
+def _nothing(n: int, kind: Kind) -> NDArray[np.generic]:
+    """Make a column without values."""
+    return np.full(n, np.nan) if kind == "number" else np.full(n, None, dtype=object)
 
 
 def lead_attributes(
     raw: RawTable,
     lead_ids: pa.Array,
     order: NDArray[np.int64],
-    project: Project,
-    notes: Notes,
-    frames: Frames,
+    job: ReadJob,
 ) -> list[Attribute]:
     """Read the attributes of the leads' own table; `order` sorts its rows by lead id."""
-    section = project.leads
+    section, project = job.project.leads, job.project
     if project.static:
-        columns = static_columns(raw, project, notes)
-        made = [_undated(raw, name, project) for name in columns]
+        columns = static_columns(raw, job)
+        made = [_undated(raw, name, job) for name in columns]
         kept = [a for a in made if a is not None]
         for name in {*columns} - {a.name for a in kept}:
-            notes.add(
+            job.notes.add(
                 f"{raw.name}, column {name}: holds dates, which are no feature in static mode"
             )
     else:
-        kept = _declared(raw, section, project, notes)
-        kept += _replayed(raw, section, "history", lead_ids, order, project, notes, frames)
-    in_order = [a if a.changes is not None else take(a, order) for a in kept]
-    return [
-        replace(a, family=family_of(a.name, project, dated=a.known_at is not None))
-        for a in in_order
-    ]
+        kept = _declared(raw, section, job)
+        kept += _replayed(raw, section, "history", lead_ids, order, job)
+    return [a if a.changes is not None else take(a, order) for a in kept]
 
 
-def static_columns(raw: RawTable, project: Project, notes: Notes) -> list[str]:
+def static_columns(raw: RawTable, job: ReadJob) -> list[str]:
     """List the columns that are features in static mode: all but the declared roles and exclude."""
-    leads = project.leads
+    leads = job.project.leads
     out = {
         leads.id,
         leads.converted,
@@ -65,57 +83,51 @@ def static_columns(raw: RawTable, project: Project, notes: Notes) -> list[str]:
         leads.name,
         leads.email,
         leads.account,
-        project.project.order_by,
+        job.project.project.order_by,
         *leads.exclude,
         *(join.on for join in leads.join),
     }
     names = []
     for name in raw.table.column_names:
-        column = texts(raw.column(name), project.project.missing) if name not in out else None
+        column = texts(raw.column(name), job.missing) if name not in out else None
         if column is None:
             continue
-        if column.null_count == len(column):
-            notes.add(f"{raw.name}, {name}: is empty and left out")
+        if column.null_count == len(column) and name not in job.kinds:
+            job.notes.add(f"{raw.name}, {name}: is empty and left out")
         else:
             names.append(name)
     return names
 
 
-def joined_attributes(
-    leads: RawTable, order: NDArray[np.int64], project: Project, notes: Notes, frames: Frames
-) -> list[Attribute]:
+def joined_attributes(leads: RawTable, order: NDArray[np.int64], job: ReadJob) -> list[Attribute]:
     """Read the attributes of every joined table, one row per lead, found by key."""
     found: list[Attribute] = []
-    for i, join in enumerate(project.leads.join):
-        raw = read_source(join, project, frame=frames.get(f"join.{i}"), label=f"join.{i}")
-        keys, key_order = unique_ids(raw, join.key or join.on, project)
-        on = texts(leads.column(join.on), project.project.missing)
+    for i, join in enumerate(job.project.leads.join):
+        raw = job.source(join, f"join.{i}")
+        keys, key_order = unique_ids(raw, join.key or join.on, job)
+        on = texts(leads.column(join.on), job.missing)
         row = lead_rows(on, keys)[order]
-        _note_unmatched(raw, join, row, notes)
-        own = _declared_or_static(raw, join, project, notes)
+        _note_unmatched(raw, join, row, job)
+        own = _declared_or_static(raw, join, job)
         made = [take(attribute, key_order) for attribute in own]
-        made += _replayed(raw, join, f"join.{i}.history", keys, key_order, project, notes, frames)
+        made += _replayed(raw, join, f"join.{i}.history", keys, key_order, job)
         found.extend(_spread(attribute, row, join) for attribute in made)
-    return [
-        replace(a, family=family_of(a.name, project, dated=a.known_at is not None)) for a in found
-    ]
+    return found
 
 
-def _declared_or_static(
-    raw: RawTable, join: Join, project: Project, notes: Notes
-) -> list[Attribute]:
+def _declared_or_static(raw: RawTable, join: Join, job: ReadJob) -> list[Attribute]:
     """Take the declared columns; in static mode all but the key and the excluded ones."""
-    if not project.static:
-        return _declared(raw, join, project, notes)
+    if not job.project.static:
+        return _declared(raw, join, job)
     out = {join.key or join.on, *join.exclude}
-    made = [_undated(raw, n, project) for n in raw.table.column_names if n not in out]
+    made = [_undated(raw, n, job, prefix_of(join)) for n in raw.table.column_names if n not in out]
     return [a for a in made if a is not None]
 
 
-def _note_unmatched(raw: RawTable, join: Join, row: NDArray[np.int64], notes: Notes) -> None:
+def _note_unmatched(raw: RawTable, join: Join, row: NDArray[np.int64], job: ReadJob) -> None:
     """Note leads whose key finds nothing; refuse a join that never matches."""
     lost = int((row < 0).sum())
-    if lost == len(row):
+    if lost == len(row) and not job.lenient:
         raise InputError(
             f"no lead's {join.on} is found here",
             file=raw.name,
@@ -123,16 +135,16 @@ def _note_unmatched(raw: RawTable, join: Join, row: NDArray[np.int64], notes: No
             cure="check that keys are written alike (leading zeros, case)",
         )
     if lost:
-        notes.add(f"{raw.name}: {lost:,} of {len(row):,} leads have no row here")
+        job.notes.add(f"{raw.name}: {lost:,} of {len(row):,} leads have no row here")
 
 
-def unique_ids(raw: RawTable, column: str, project: Project) -> tuple[pa.Array, NDArray[np.int64]]:
+def unique_ids(raw: RawTable, column: str, job: ReadJob) -> tuple[pa.Array, NDArray[np.int64]]:
     """Read an id column: (sorted ids, their rows); InputError where one stands twice."""
     if column == "#row":
         width = len(str(len(raw)))
         ids = pa.array([f"{row:0{width}d}" for row in range(1, len(raw) + 1)])
         return ids, np.arange(len(raw))
-    ids = texts(raw.column(column), project.project.missing).combine_chunks()
+    ids = texts(raw.column(column), job.missing).combine_chunks()
     if ids.null_count:
         row = pc.index(ids.is_null(), True).as_py()
         raise raw.mistake(f"id is missing ({ids.null_count:,} such rows)", row, column)
@@ -153,23 +165,22 @@ def unique_ids(raw: RawTable, column: str, project: Project) -> tuple[pa.Array, 
     return ranked, order
 
 
-def _undated(raw: RawTable, name: str, project: Project) -> Attribute | None:
+def _undated(raw: RawTable, name: str, job: ReadJob, prefix: str = "") -> Attribute | None:
     """Read a column without a clock of its own; None for dates."""
-    read = attribute_values(raw, name, project)
+    read = attribute_values(raw, name, job.project, job.kinds.get(prefix + name))
     return None if read is None else Attribute(name, read[0], read[1])
 
 
-def _declared(
-    raw: RawTable, section: Attributes, project: Project, notes: Notes
-) -> list[Attribute]:
+def _declared(raw: RawTable, section: Attributes, job: ReadJob) -> list[Attribute]:
     """Read `fixed` and `known_at` columns."""
+    prefix = prefix_of(section) if isinstance(section, Join) else ""
     found = []
     clocks = {**dict.fromkeys(section.fixed), **section.known_at}
     for name, clock in clocks.items():
         if name in section.exclude:
             continue
         raw.column(name)
-        attribute = _undated(raw, name, project)
+        attribute = _undated(raw, name, job, prefix)
         if attribute is None:
             raise InputError(
                 "holds timestamps, which are no feature",
@@ -178,7 +189,7 @@ def _declared(
                 cure="take it out of fixed and known_at",
             )
         if clock is not None:
-            attribute = replace(attribute, known_at=instants(raw, clock, project, notes))
+            attribute = replace(attribute, known_at=instants(raw, clock, job))
         found.append(attribute)
     return found
 
@@ -189,27 +200,26 @@ def _replayed(
     label: str,
     ids: pa.Array,
     order: NDArray[np.int64],
-    project: Project,
-    notes: Notes,
-    frames: Frames,
+    job: ReadJob,
 ) -> list[Attribute]:
     """Read the field histories: one attribute per field that is not declared otherwise."""
     found: list[Attribute] = []
+    prefix = prefix_of(section) if isinstance(section, Join) else ""
     taken = {*section.fixed, *section.known_at, *section.exclude}
     for i, history in enumerate(section.history):
-        if project.static:
+        if job.project.static:
             raise InputError("a history needs leads.created_at", column=f"leads.{label}.{i}")
-        log = read_source(history, project, frame=frames.get(f"{label}.{i}"), label=f"{label}.{i}")
-        row = lead_rows(texts(log.column(history.lead), project.project.missing), ids)
-        count_orphans(log, row, history.lead, notes)
-        at = instants(log, history.at, project, notes, needed=True)
-        fields = objects(texts(log.column(history.field), project.project.missing))
+        log = job.source(history, f"{label}.{i}")
+        row = lead_rows(texts(log.column(history.lead), job.missing), ids)
+        count_orphans(log, row, history.lead, job)
+        at = instants(log, history.at, job, needed=True)
+        fields = objects(texts(log.column(history.field), job.missing))
         for name in sorted({f for f in fields if f is not None} - taken):
-            if name in _outcome_columns(project):
+            if name in _outcome_columns(job.project):
                 continue
             taken.add(name)
             hit = (row >= 0) & (fields == name)
-            found.append(_history_of(log, history, name, hit, row, at, raw, order, project))
+            found.append(_history_of(log, history, name, hit, row, at, raw, order, job, prefix))
     return found
 
 
@@ -229,7 +239,8 @@ def _history_of(
     at: Micros,
     raw: RawTable,
     order: NDArray[np.int64],
-    project: Project,
+    job: ReadJob,
+    prefix: str,
 ) -> Attribute:
     """Build one attribute from its changes, sorted by (row, at), ties in the log's order."""
     rows = np.flatnonzero(hit)
@@ -244,9 +255,10 @@ def _history_of(
     )
     n = len(order)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(row[rows], minlength=n))])
-    sides = [attribute_values(part, side, project) for side in (history.old, history.new)]
+    project, known = job.project, job.kinds.get(prefix + name)
+    sides = [attribute_values(part, side, project, known) for side in (history.old, history.new)]
     present = name in raw.table.column_names
-    current = attribute_values(raw, name, project) if present else None
+    current = attribute_values(raw, name, project, known) if present else None
     kinds = {s[0] for s in (*sides, current) if s is not None and _has_values(s[1])}
     kind: Kind = "number" if kinds == {"number"} else "category"
     old, new = (
@@ -256,7 +268,7 @@ def _history_of(
     if current is not None:
         values = _of_kind(raw, name, kind, current, project)[order]
     else:  # the log alone knows the field: the last change says how it stands now
-        values = np.full(n, np.nan) if kind == "number" else np.full(n, None, dtype=object)
+        values = _nothing(n, kind)
         changed = offsets[1:] > offsets[:-1]
         values[changed] = new[offsets[1:][changed] - 1]
     return Attribute(name, kind, values, changes=Changes(offsets, at[rows], old, new))
@@ -284,7 +296,6 @@ def _of_kind(
 
 def _spread(attribute: Attribute, row: NDArray[np.int64], join: Join) -> Attribute:
     """Carry an attribute of a joined table to the leads; -1 finds nothing."""
-    prefix = join.prefix if join.prefix is not None else _stem(join.source) + "_"
     none = None if attribute.kind == "category" else np.nan
     values = np.append(attribute.values, np.array([none], dtype=attribute.values.dtype))[row]
     known = None
@@ -293,7 +304,7 @@ def _spread(attribute: Attribute, row: NDArray[np.int64], join: Join) -> Attribu
     changes = None
     if attribute.changes is not None:
         changes = _spread_changes(attribute.changes, row)
-    return Attribute(prefix + attribute.name, attribute.kind, values, known, changes)
+    return Attribute(prefix_of(join) + attribute.name, attribute.kind, values, known, changes)
 
 
 def _spread_changes(changes: Changes, row: NDArray[np.int64]) -> Changes:
@@ -305,9 +316,11 @@ def _spread_changes(changes: Changes, row: NDArray[np.int64]) -> Changes:
     return Changes(offsets, changes.at[picks], changes.old[picks], changes.new[picks])
 
 
-def _stem(source: str) -> str:
-    """Name a joined table after its file."""
-    return "joined" if scheme_of(source) else Path(source).name.split(".")[0]
+def prefix_of(join: Join) -> str:
+    """Say what is put before the columns of a joined table: declared, or the file's name."""
+    if join.prefix is not None:
+        return join.prefix
+    return "joined_" if scheme_of(join.source) else Path(join.source).name.split(".")[0] + "_"
 
 
 def take(attribute: Attribute, order: NDArray[np.int64]) -> Attribute:

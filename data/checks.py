@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from data.clock import DAY, NEVER, Micros, show
 from data.errors import InputError
 from data.event_columns import EventRows
-from data.schema import Project
+from data.job import ReadJob
 from data.sources import RawTable
-from data.values import Notes
 
 MAX_EARLY_LABELS = 0.01
 MAX_EARLY_EVENTS = 0.5
@@ -18,13 +17,12 @@ MAX_EARLY_EVENTS = 0.5
 
 def check_clocks(
     raw: RawTable,
-    project: Project,
+    job: ReadJob,
     order: NDArray[np.int64],
     created: Micros,
     converted: Micros,
     disqualified: Micros,
     sources: list[EventRows],
-    notes: Notes,
 ) -> None:
     """Compare the clocks of leads, outcomes and events.
 
@@ -42,11 +40,11 @@ def check_clocks(
             raise raw.mistake(
                 cause,
                 int(order[lead]),
-                project.leads.created_at or "",
+                job.project.leads.created_at or "",
                 "correct the dates, or check time zone and date_format",
             )
         file, line = raw.place(int(order[lead]))
-        notes.add(f"{file}, row {line}: {cause}; such leads have no snapshot")
+        job.notes.add(f"{file}, row {line}: {cause}; such leads have no snapshot")
     for i, rows in enumerate(sources):
         early_events = int((rows.at < created[rows.lead]).sum())
         if early_events > MAX_EARLY_EVENTS * len(rows.at):
@@ -57,7 +55,9 @@ def check_clocks(
                 cure="check time zone and date_format of both tables",
             )
         if early_events:
-            notes.add(f"events.{i}: {early_events:,} events lie before their lead's creation; kept")
+            job.notes.add(
+                f"events.{i}: {early_events:,} events lie before their lead's creation; kept"
+            )
 
 
 def check_future(times: list[Micros], file: str) -> None:

@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Final, cast
 
@@ -22,7 +23,7 @@ _DELIMITERS: Final = (",", ";", "\t", "|")
 
 
 def read_csv(
-    path: Path, *, delimiter: str | None, encoding: str, columns: list[str] | None
+    path: Path, *, delimiter: str | None, encoding: str, columns: Sequence[str] | None
 ) -> pa.Table:
     """Read all or the named columns as strings; no value is converted, "" stays "".
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data.clock import NEVER, Micros
 from data.errors import InputError
+from data.job import ReadJob
 from data.schema import EventsSection, Project
-from data.sources import RawTable, read_source
+from data.sources import RawTable
 from data.tables import Events
-from data.values import Notes, instants, numbers, texts
+from data.values import instants, numbers, texts
 
 Codes = NDArray[np.int64]
 _INBOUND = ("inbound", "in", "incoming", "received", "from lead", "0")
@@ -68,30 +67,19 @@ class EventRows:
 
 
 def read_events(
-    project: Project,
-    lead_ids: pa.Array,
-    notes: Notes,
-    *,
-    files: tuple[str, ...] | None = None,
-    frames: Mapping[str, pd.DataFrame] | None = None,
+    job: ReadJob, lead_ids: pa.Array, files: tuple[str, ...] | None = None
 ) -> list[EventRows]:
     """Read every event source; events without lead, time or type are left out and counted."""
-    if files is not None and len(files) != len(project.events):
+    declared = job.project.events
+    if files is not None and len(files) != len(declared):
         raise InputError(
-            f"{len(files)} event files given, the project file has {len(project.events)} sources"
+            f"{len(files)} event files given, the project file has {len(declared)} sources"
         )
     found = []
-    for i, section in enumerate(project.events):
-        frame = (frames or {}).get(f"events.{i}")
-        raw = read_source(
-            section,
-            project,
-            frame=frame,
-            source=files[i] if files else None,
-            columns=_columns_of(section),
-            label=f"events.{i}",
-        )
-        found.append(_rows_of(raw, section, project, lead_ids, notes))
+    for i, section in enumerate(declared):
+        path = files[i] if files else None
+        raw = job.source(section, f"events.{i}", path=path, columns=_columns_of(section))
+        found.append(_rows_of(raw, section, job, lead_ids))
     return found
 
 
@@ -111,22 +99,20 @@ def _columns_of(section: EventsSection) -> list[str]:
     return [name for name in roles if name and not name.startswith("=")]
 
 
-def _rows_of(
-    raw: RawTable, section: EventsSection, project: Project, lead_ids: pa.Array, notes: Notes
-) -> EventRows:
+def _rows_of(raw: RawTable, section: EventsSection, job: ReadJob, lead_ids: pa.Array) -> EventRows:
     """Turn one raw table into coded columns."""
-    missing = project.project.missing
+    missing = job.missing
     lead = lead_rows(texts(raw.column(section.lead), missing), lead_ids)
-    at = instants(raw, section.at, project, notes)
-    recorded = section.recorded_at and instants(raw, section.recorded_at, project, notes)
+    at = instants(raw, section.at, job)
+    recorded = section.recorded_at and instants(raw, section.recorded_at, job)
     kinds = _types(raw, section, missing)
-    count_orphans(raw, lead, section.lead, notes)
+    count_orphans(raw, lead, section.lead, job)
     timeless, typeless = (at == NEVER) & (lead >= 0), (kinds.codes < 0) & (lead >= 0)
     for mask, words in ((timeless, "without a time"), (typeless, "without a type")):
         if mask.sum() > 0.5 * len(mask):
             raise raw.mistake(f"{int(mask.sum()):,} events {words}", int(mask.argmax()), section.at)
         if mask.any():
-            notes.add(f"{raw.name}: {int(mask.sum()):,} events {words} are left out")
+            job.notes.add(f"{raw.name}: {int(mask.sum()):,} events {words} are left out")
     rows = EventRows(
         lead,
         at,
@@ -136,7 +122,7 @@ def _rows_of(
         _coded(raw, section.campaign, missing),
         _coded(raw, section.person, missing),
         _directions(raw, section, kinds, missing),
-        _values(raw, section, project),
+        _values(raw, section, job.project),
         section,
     )
     good = (lead >= 0) & (at != NEVER) & (kinds.codes >= 0)
@@ -149,10 +135,10 @@ def lead_rows(ids: pa.ChunkedArray, lead_ids: pa.Array) -> Codes:
     return np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False)).astype(np.int64)
 
 
-def count_orphans(raw: RawTable, lead: Codes, column: str, notes: Notes) -> None:
+def count_orphans(raw: RawTable, lead: Codes, column: str, job: ReadJob) -> None:
     """Note rows whose lead is not in the leads; refuse a table where none is."""
     orphans = int((lead < 0).sum())
-    if orphans == len(lead) and orphans:
+    if orphans == len(lead) and orphans and not job.lenient:
         raise InputError(
             f"none of {orphans:,} rows belongs to a lead",
             file=raw.name,
@@ -160,7 +146,7 @@ def count_orphans(raw: RawTable, lead: Codes, column: str, notes: Notes) -> None
             cure="check that ids are written alike (leading zeros, case)",
         )
     if orphans:
-        notes.add(
+        job.notes.add(
             f"{raw.name}: {orphans:,} of {len(lead):,} rows belong to no lead and are left out"
         )
 
@@ -243,10 +229,12 @@ def first_times(sources: list[EventRows], declared: tuple[str, ...] | None, n_le
     return first
 
 
-def check_declared_types(sources: list[EventRows], project: Project, notes: Notes) -> None:
+def check_declared_types(sources: list[EventRows], job: ReadJob) -> None:
     """Refuse a conversion event that never happens; note outcome words that match nothing."""
+    if job.lenient:
+        return
     names = sorted({name for rows in sources for name in rows.type.names})
-    for word in project.conversion.event:
+    for word in job.project.conversion.event:
         if not any(names_type(name, (word,)) for name in names):
             near = difflib.get_close_matches(word, names, 1)
             cure = f"did you mean {near[0]!r}?" if near else f"types: {', '.join(names[:12])}"
@@ -257,7 +245,7 @@ def check_declared_types(sources: list[EventRows], project: Project, notes: Note
         for key in ("outcome", "ignore", "outbound"):
             for word in getattr(rows.section, key):
                 if not any(names_type(name, (word,)) for name in rows.type.names):
-                    notes.add(f"events.{i}.{key}: no event has the type {word!r}")
+                    job.notes.add(f"events.{i}.{key}: no event has the type {word!r}")
 
 
 def _mask_of(kinds: Coded, declared: tuple[str, ...]) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from data.attributes import joined_attributes, lead_attributes, unique_ids
+from data.attributes import read_attributes, unique_ids
 from data.checks import check_clocks, check_future
 from data.clock import NEVER, Micros
 from data.errors import InputError
@@ -24,11 +25,12 @@ from data.event_columns import (
     lead_rows,
     read_events,
 )
+from data.job import ReadJob
 from data.review import undeclared_columns
 from data.schema import Project
-from data.sources import RawTable, read_source
-from data.tables import Outcomes, Tables
-from data.values import Notes, instants, moment, numbers, objects, texts
+from data.sources import RawTable
+from data.tables import Kind, Outcomes, Tables
+from data.values import instants, moment, numbers, objects, texts
 
 __all__ = ["Reading", "read_tables", "read_with_notes", "undeclared_columns"]
 
@@ -50,13 +52,19 @@ def read_tables(
     leads: str | None = None,
     events: tuple[str, ...] | None = None,
     frames: Mapping[str, pd.DataFrame] | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+    lenient: bool = False,
 ) -> tuple[Tables, Outcomes]:
     """Read all sources; `leads` and `events` name other files of the same shape.
 
     `frames` replace sources: "leads", "events.0", "join.0", "history.0", "join.0.history.0",
-    "conversion". InputError names file, row and column of what is wrong.
+    "conversion". For scoring, `kinds` (attribute -> kind in training) and `lenient` let a few
+    leads be read as the many were; see `ReadJob`. InputError names file, row and column of what is
+    wrong.
     """
-    reading = read_with_notes(project, leads=leads, events=events, frames=frames)
+    reading = read_with_notes(
+        project, leads=leads, events=events, frames=frames, kinds=kinds, lenient=lenient
+    )
     return reading.tables, reading.outcomes
 
 
@@ -66,53 +74,54 @@ def read_with_notes(
     leads: str | None = None,
     events: tuple[str, ...] | None = None,
     frames: Mapping[str, pd.DataFrame] | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+    lenient: bool = False,
 ) -> Reading:
-    """Read all sources and keep what was noticed on the way."""
-    given, notes = dict(frames or {}), Notes()
-    _refuse_unknown_frames(given, project)
-    raw = read_source(project.leads, project, frame=given.get("leads"), source=leads, label="leads")
-    ids, order = unique_ids(raw, project.leads.id, project)
+    """Read all sources and keep what was noticed on the way; other `leads` are read leniently."""
+    job = ReadJob(project, dict(frames or {}), dict(kinds or {}), lenient or leads is not None)
+    _refuse_unknown_frames(job.frames, project)
+    raw = job.source(project.leads, "leads", path=leads)
+    if not len(raw):
+        raise InputError("has no leads", file=raw.name)
+    ids, order = unique_ids(raw, project.leads.id, job)
     if project.static:
-        return _read_static(project, raw, ids, order, given, notes)
-    clocks = _lead_clocks(project, raw, order, notes)
-    sources = read_events(project, ids, notes, files=events, frames=given)
-    check_declared_types(sources, project, notes)
-    converted = _converted(project, raw, ids, order, sources, given, notes)
+        return _read_static(job, raw, ids, order)
+    clocks = _lead_clocks(job, raw, order)
+    sources = read_events(job, ids, events)
+    check_declared_types(sources, job)
+    converted = _converted(job, raw, ids, order, sources)
     disqualified = np.minimum(clocks["disqualified_at"], first_times(sources, None, len(ids)))
-    attributes = lead_attributes(raw, ids, order, project, notes, given)
-    attributes += joined_attributes(raw, order, project, notes, given)
+    attributes = read_attributes(raw, ids, order, job)
     times = [*clocks.values(), converted, *_event_times(sources)]
     times += [a.changes.at for a in attributes if a.changes is not None]
     times += [a.known_at for a in attributes if a.known_at is not None]
     until, declared = _observed_until(project, times, raw.name)
-    cut = until if declared else None
     if declared:
-        converted, disqualified = (
-            np.where(at < until, at, NEVER) for at in (converted, disqualified)
-        )
+        clip = partial(_clip, until=until)
+        converted, disqualified = clip(converted), clip(disqualified)
+    check_clocks(raw, job, order, clocks["created_at"], converted, disqualified, sources)
     ends_at = np.minimum(converted, disqualified)
-    check_clocks(raw, project, order, clocks["created_at"], converted, disqualified, sources, notes)
+    cut = until if declared else None
     tables = Tables(
         lead_ids=_object_ids(ids),
         created_at=clocks["created_at"],
         recorded_at=clocks["recorded_at"] if project.leads.recorded_at else None,
-        account=_accounts(project, raw, order),
+        account=_accounts(job, raw, order),
         attributes=tuple(attributes),
         events=assemble(sources, project.conversion.event, ends_at, cut),
-        display=_display(project, raw, order),
+        display=_display(job, raw, order),
         observed_until=until,
         timezone=project.project.timezone,
     )
-    recorded_from = project.conversion.recorded_from
-    outcomes = Outcomes(
-        converted,
-        disqualified,
-        until,
-        None
-        if recorded_from is None
-        else moment(recorded_from, project, "conversion.recorded_from"),
-    )
-    return Reading(tables, outcomes, tuple(notes.lines))
+    since = project.conversion.recorded_from
+    recorded_from = since and moment(since, project, "conversion.recorded_from")
+    outcomes = Outcomes(converted, disqualified, until, recorded_from or None)
+    return Reading(tables, outcomes, tuple(job.notes.lines))
+
+
+def _clip(at: Micros, until: int) -> Micros:
+    """Forget what happened at or after the end of observation."""
+    return np.where(at < until, at, NEVER)
 
 
 def _refuse_unknown_frames(given: Mapping[str, pd.DataFrame], project: Project) -> None:
@@ -127,11 +136,9 @@ def _refuse_unknown_frames(given: Mapping[str, pd.DataFrame], project: Project) 
             raise InputError(f"frame {name!r} replaces nothing; known: {', '.join(sorted(known))}")
 
 
-def _lead_clocks(
-    project: Project, raw: RawTable, order: NDArray[np.int64], notes: Notes
-) -> dict[str, Micros]:
+def _lead_clocks(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> dict[str, Micros]:
     """Read the clocks in the leads table, rows in lead order; NEVER where not declared."""
-    leads = project.leads
+    leads = job.project.leads
     roles = {
         "created_at": leads.created_at,
         "recorded_at": leads.recorded_at,
@@ -141,7 +148,7 @@ def _lead_clocks(
     clocks = {
         role: never
         if column is None
-        else instants(raw, column, project, notes, needed=role == "created_at")[order]
+        else instants(raw, column, job, needed=role == "created_at")[order]
         for role, column in roles.items()
     }
     if leads.recorded_at:
@@ -151,32 +158,25 @@ def _lead_clocks(
 
 
 def _converted(
-    project: Project,
+    job: ReadJob,
     raw: RawTable,
     ids: pa.Array,
     order: NDArray[np.int64],
     sources: list[EventRows],
-    frames: Mapping[str, pd.DataFrame],
-    notes: Notes,
 ) -> Micros:
     """Find when each lead converted: by column, by event, or in a table of opportunities."""
-    conversion = project.conversion
-    if project.leads.converted_at:
-        return instants(raw, project.leads.converted_at, project, notes)[order]
+    conversion, leads = job.project.conversion, job.project.leads
+    if leads.converted_at:
+        return instants(raw, leads.converted_at, job)[order]
     if conversion.event:
         return first_times(sources, conversion.event, len(ids))
-    deals = read_source(
-        conversion,
-        project,
-        frame=frames.get("conversion"),
-        columns=[conversion.lead or "", conversion.at or ""],
-        label="conversion",
-    )
-    row = lead_rows(texts(deals.column(conversion.lead or ""), project.project.missing), ids)
-    count_orphans(deals, row, conversion.lead or "", notes)
-    at = instants(deals, conversion.at or "", project, notes)
+    lead, at = conversion.lead or "", conversion.at or ""
+    deals = job.source(conversion, "conversion", columns=[lead, at])
+    row = lead_rows(texts(deals.column(lead), job.missing), ids)
+    count_orphans(deals, row, lead, job)
+    moments = instants(deals, at, job)
     first = np.full(len(ids), NEVER)
-    np.minimum.at(first, row[row >= 0], at[row >= 0])
+    np.minimum.at(first, row[row >= 0], moments[row >= 0])
     return first
 
 
@@ -205,72 +205,64 @@ def _object_ids(ids: pa.Array) -> NDArray[np.object_]:
     return np.array(ids.to_pylist(), dtype=object)
 
 
-def _accounts(project: Project, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.int64]:
+def _accounts(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.int64]:
     """Code the account column: (n,) in order of the sorted names, -1 for none."""
-    column = project.leads.account
+    column = job.project.leads.account
     if column is None:
         return np.full(len(order), -1, np.int64)
-    values = objects(texts(raw.column(column), project.project.missing))[order]
+    values = objects(texts(raw.column(column), job.missing))[order]
     return pd.factorize(pd.Series(values, dtype=object), sort=True)[0].astype(np.int64)
 
 
-def _display(project: Project, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFrame:
+def _display(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFrame:
     """Collect what a report shows: name, owner, channel, email, title, value, where declared."""
     columns: dict[str, NDArray[np.generic]] = {}
     for role in _DISPLAY:
-        column = getattr(project.leads, role)
+        column = getattr(job.project.leads, role)
         if column is not None:
-            columns[role] = objects(texts(raw.column(column), project.project.missing))[order]
-    if project.leads.value:
-        columns["value"] = numbers(raw, project.leads.value, project)[order]
+            columns[role] = objects(texts(raw.column(column), job.missing))[order]
+    if job.project.leads.value:
+        columns["value"] = numbers(raw, job.project.leads.value, job.project)[order]
     index = pd.RangeIndex(len(order))
     return pd.DataFrame(
         {role: pd.Series(v, index=index, dtype=v.dtype) for role, v in columns.items()}, index=index
     )
 
 
-def _read_static(
-    project: Project,
-    raw: RawTable,
-    ids: pa.Array,
-    order: NDArray[np.int64],
-    frames: Mapping[str, pd.DataFrame],
-    notes: Notes,
-) -> Reading:
+def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.int64]) -> Reading:
     """Read leads without a clock: every column but the excluded ones is a feature."""
+    project = job.project
     if project.events:
         raise InputError(
             "events need a clock for leads",
             column="leads.created_at",
             cure="declare leads.created_at, or take out [[events]]",
         )
-    notes.add("static mode: leads.created_at is not declared, so no claim about time is made")
-    attributes = lead_attributes(raw, ids, order, project, notes, frames)
-    attributes += joined_attributes(raw, order, project, notes, frames)
+    job.notes.add("static mode: leads.created_at is not declared, so no claim about time is made")
+    attributes = read_attributes(raw, ids, order, job)
     until = project.project.observed_until
     end = 0 if until is None else moment(until, project, "project.observed_until")
     tables = Tables(
         lead_ids=_object_ids(ids),
         created_at=None,
         recorded_at=None,
-        account=_accounts(project, raw, order),
+        account=_accounts(job, raw, order),
         attributes=tuple(attributes),
         events=assemble([], (), np.full(len(ids), NEVER), None),
-        display=_display(project, raw, order),
+        display=_display(job, raw, order),
         observed_until=end,
         timezone=project.project.timezone,
-        order=_static_order(project, raw, order),
+        order=_static_order(job, raw, order),
     )
-    converted = _static_flag(project, raw, order)
-    outcomes = Outcomes(converted, np.full(len(ids), NEVER), end)
-    return Reading(tables, outcomes, tuple(notes.lines))
+    outcomes = Outcomes(_static_flag(job, raw, order), np.full(len(ids), NEVER), end)
+    return Reading(tables, outcomes, tuple(job.notes.lines))
 
 
 def _static_order(
-    project: Project, raw: RawTable, order: NDArray[np.int64]
+    job: ReadJob, raw: RawTable, order: NDArray[np.int64]
 ) -> NDArray[np.int64] | None:
     """Rank the leads by the declared order ("#row": as they stand in the file), 0 the oldest."""
-    column = project.project.order_by
+    column, project = job.project.project.order_by, job.project
     if column is None:
         return None
     if column == "#row":
@@ -280,25 +272,26 @@ def _static_order(
         try:
             keys = pd.Series(numbers(raw, column, project))
         except InputError:
-            keys = pd.Series(objects(texts(values, project.project.missing)), dtype="str")
+            keys = pd.Series(objects(texts(values, job.missing)), dtype="str")
         rank = keys.rank(method="dense", na_option="top").to_numpy().astype(np.int64) - 1
     if project.project.order == "desc":
         rank = rank.max() - rank
     return np.asarray(rank[order], dtype=np.int64)
 
 
-def _static_flag(project: Project, raw: RawTable, order: NDArray[np.int64]) -> Micros:
+def _static_flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> Micros:
     """Read the conversion flag: 0 for converted leads, NEVER for the others.
 
     A table without the column (leads to be scored) has no converted lead.
     """
+    project = job.project
     column = project.leads.converted or project.leads.converted_at
     if column is None or column not in raw.table.column_names:
         return np.full(len(order), NEVER)
     if project.leads.converted_at:
-        known = texts(raw.column(column), project.project.missing).is_valid()
+        known = texts(raw.column(column), job.missing).is_valid()
         return np.where(known.to_numpy(), 0, NEVER)[order].astype(np.int64)
-    words = texts(raw.column(column), project.project.missing)
+    words = texts(raw.column(column), job.missing)
     if words.null_count:
         row = pc.index(words.is_null(), True).as_py()
         raise raw.mistake(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import glob
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -37,7 +38,8 @@ class RawTable:
     """A table as it came: Arrow columns, and where each row stood.
 
     `parts` holds (file, first row, line of the first row): a CSV row is named by its line, all
-    else by its position from 1. `rows` are the original positions where a filter dropped some.
+    else by its position from 1. `rows` are the original positions where a filter dropped some. In
+    a `lenient` table a column that is not there is missing in every row.
     """
 
     name: str
@@ -46,6 +48,7 @@ class RawTable:
     date_format: str | None = None
     decimal: str = "."
     rows: pa.Array | None = None
+    lenient: bool = False
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -64,6 +67,8 @@ class RawTable:
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Take a column; InputError naming the nearest one where it is missing."""
+        if name not in self.table.column_names and self.lenient:
+            return pa.chunked_array([pa.nulls(len(self), pa.string())])
         if name not in self.table.column_names:
             near = difflib.get_close_matches(name, self.table.column_names, 1, cutoff=0.5)
             known = ", ".join(self.table.column_names[:12])
@@ -78,7 +83,7 @@ def read_source(
     *,
     frame: pd.DataFrame | None = None,
     source: str | None = None,
-    columns: list[str] | None = None,
+    columns: Sequence[str] | None = None,
     label: str = "frame",
 ) -> RawTable:
     """Read a source, or `frame` in its stead; `source` replaces the declared path.
@@ -95,8 +100,6 @@ def read_source(
         raw = _read_database(uri, declared.query, project)
     else:
         raw = _read_files(uri, declared, project, columns)
-    if len(raw) == 0:
-        raise InputError("has a header but no rows", file=raw.name)
     raw = RawTable(
         raw.name,
         raw.table,
@@ -104,7 +107,9 @@ def read_source(
         declared.date_format,
         getattr(declared, "decimal", "."),
     )
-    return _filter(raw, declared.where, project.project.missing) if declared.where else raw
+    if not declared.where or not len(raw):
+        return raw
+    return _filter(raw, declared.where, project.project.missing)
 
 
 def from_frame(frame: pd.DataFrame, label: str) -> RawTable:
@@ -127,7 +132,7 @@ def from_frame(frame: pd.DataFrame, label: str) -> RawTable:
 
 
 def _read_files(
-    uri: str, declared: Declared, project: Project, columns: list[str] | None
+    uri: str, declared: Declared, project: Project, columns: Sequence[str] | None
 ) -> RawTable:
     """Read one file or all files of a glob, in the order of their names."""
     path = Path(project.folder, uri)
@@ -161,7 +166,9 @@ def _siblings(path: Path) -> list[str]:
     return sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
 
 
-def _read_file(file: Path, declared: Declared, columns: list[str] | None) -> tuple[pa.Table, int]:
+def _read_file(
+    file: Path, declared: Declared, columns: Sequence[str] | None
+) -> tuple[pa.Table, int]:
     """Read one file: (table, line number of its first row)."""
     if file.suffix.lower() in (".parquet", ".pq"):
         return _read_parquet(file, columns), 1
@@ -170,7 +177,7 @@ def _read_file(file: Path, declared: Declared, columns: list[str] | None) -> tup
     return read_csv(file, delimiter=delimiter, encoding=encoding, columns=columns), 2
 
 
-def _read_parquet(file: Path, columns: list[str] | None) -> pa.Table:
+def _read_parquet(file: Path, columns: Sequence[str] | None) -> pa.Table:
     """Read a Parquet file; nested columns are left out unless asked for by name."""
     if file.stat().st_size == 0:
         raise InputError("is empty", file=file.name)

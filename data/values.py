@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from data.clock import NEVER, Micros, read_times, show
 from data.errors import InputError
+from data.job import Notes, ReadJob
 from data.schema import Project
 from data.sources import RawTable
 from data.tables import Kind
@@ -21,18 +21,6 @@ _CODE: Final = r"^\s*[+-]?0\d"  # 007 and 00139 are codes, not numbers
 _OTHER_SPELLING: Final = r"^\s*[€$£¥]?\s*[+-]?\d[\d.,'\s]*\s*(%|€|\$|£|¥|[A-Z]{3})?\s*$"
 _EARLIEST: Final = 0  # 1970: what lies before it is a placeholder, not a moment of sales
 _LATEST: Final = 7_258_118_400_000_000  # 2200
-
-
-@dataclass(slots=True)
-class Notes:
-    """What was noticed while reading and is no error: said once, with counts."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def add(self, text: str) -> None:
-        """Keep a line, once."""
-        if text not in self.lines:
-            self.lines.append(text)
 
 
 def texts(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
@@ -62,9 +50,7 @@ def objects(column: pa.ChunkedArray) -> NDArray[np.object_]:
     return np.asarray(words[codes], dtype=object)
 
 
-def instants(
-    raw: RawTable, column: str, project: Project, notes: Notes, *, needed: bool = False
-) -> Micros:
+def instants(raw: RawTable, column: str, job: ReadJob, *, needed: bool = False) -> Micros:
     """Read a column of timestamps: (n,) microseconds UTC, NEVER where missing.
 
     InputError for what cannot be read, for offsets on some rows only, for years outside 1970 to
@@ -72,9 +58,9 @@ def instants(
     """
     values = raw.column(column)
     if pa.types.is_string(values.type):
-        values = texts(values, project.project.missing)
-    zone = project.project.timezone
-    formats = [raw.date_format] if raw.date_format else [project.project.date_format, None]
+        values = texts(values, job.missing)
+    zone = job.project.project.timezone
+    formats = [raw.date_format] if raw.date_format else [job.project.project.date_format, None]
     for date_format in dict.fromkeys(formats):
         try:
             read = read_times(values, timezone=zone, date_format=date_format)
@@ -94,7 +80,7 @@ def instants(
             column,
             "export the column in one form",
         )
-    _say_clock(raw, column, project, notes, read.naive, read.gap, read.fold)
+    _say_clock(raw, column, job.project, job.notes, read.naive, read.gap, read.fold)
     at = read.at
     known = at != NEVER
     odd = known & ((at < _EARLIEST) | (at >= _LATEST))
@@ -192,15 +178,19 @@ def _word_numbers(words: pa.Array, decimal: str) -> tuple[NDArray[np.float64], N
 
 
 def attribute_values(
-    raw: RawTable, column: str, project: Project
+    raw: RawTable, column: str, project: Project, known: Kind | None = None
 ) -> tuple[Kind, NDArray[np.generic]] | None:
     """Read a column as a feature: ("number", float64) or ("category", str or None objects).
 
-    None where it is a timestamp column, which is no feature. A text column counts as numbers when
-    all its values are; InputError where nearly all are, or where they are spelt for another
-    locale ("1.234,50 €").
+    `known` is its kind where training settled it. None where it is a timestamp column, which is no
+    feature. A text column counts as numbers when all its values are; InputError where nearly all
+    are, or where they are spelt for another locale ("1.234,50 €").
     """
     values = raw.column(column)
+    if known == "number":
+        return "number", numbers(raw, column, project)
+    if known == "category":
+        return "category", objects(texts(values, project.project.missing))
     kind = values.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return "number", numbers(raw, column, project)
