@@ -7,9 +7,9 @@ from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
-from data.asof import values_at
 from numpy.typing import NDArray
 
+from data.asof import values_at
 from data.clock import NEVER, Micros
 from data.schema import BantSection
 from data.tables import Attribute, Snapshots, Tables

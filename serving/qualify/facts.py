@@ -2,7 +2,7 @@
 
 In order of precedence: score, band, probability, percentile; declared attributes; the answers
 need, budget, authority, timing with `<answer>_known` and `n_bant_known`; feature columns;
-counts of any event type, `n_<event>_<days>d`, `n_<event>_ever`, `days_since_<event>`;
+counts of any event type, `n_<event>_<days>d`, `n_<event>` (ever), `days_since_<event>`;
 `age_days`; what the report shows of a lead (channel, email, title, owner, value).
 """
 
@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from data.asof import values_at
 
+from data.asof import values_at
 from data.clock import DAY, Micros
 from data.schema import Project
 from data.tables import Snapshots, Tables
@@ -25,7 +25,7 @@ from serving.qualify.bant import QUESTIONS, Bant, read_bant
 
 SCORED: Final = ("score", "band", "probability", "percentile")
 _SHOWN: Final = ("name", "owner", "channel", "email", "title", "value")
-_COUNT: Final = re.compile(r"n_(\w+)_(?:(\d+)d|(ever))")
+_COUNT: Final = re.compile(r"n_(\w+?)(?:_(\d+)d|_ever)?")
 _SINCE: Final = re.compile(r"days_since_(\w+)")
 
 
@@ -63,7 +63,7 @@ class Facts:
     def names(self) -> frozenset[str]:
         """Name every fact that a rule may use here, the counts by window as examples of 30 days."""
         counts = {f"n_{slug_}_30d" for slug_ in self._types}
-        ever = {f"n_{slug_}_ever" for slug_ in self._types}
+        ever = {f"n_{slug_}" for slug_ in self._types}
         since = {f"days_since_{slug_}" for slug_ in self._types}
         return frozenset({*self._plain(), *counts, *ever, *since, *self._kept})
 

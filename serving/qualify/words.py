@@ -29,7 +29,7 @@ CRITERION_TEMPLATES: Final = {
 """Every sentence that a criterion may be worded with."""
 
 _COUNT: Final = re.compile(r"n_(\w+)_(\d+)d")
-_EVER: Final = re.compile(r"n_(\w+)_ever")
+_EVER: Final = re.compile(r"n_(\w+?)(?:_ever)?")
 _FLIPPED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
 
 

@@ -1,0 +1,332 @@
+"""Open leads and the pace of new ones -> opportunities in 30, 60, 90 days, with ranges that cover.
+
+Each open lead converts within h days with the probability that the delay curve gives its age,
+scaled by a proportional hazard to the calibrated probability where a model gives one. Leads yet
+to come arrive at the pace of the last weeks. The range adds the shock that whole months share,
+learned from forecasts remade in the past with what was known then (training.counts).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.clock import DAY, NEVER, Micros
+from data.schema import Project
+from data.tables import Outcomes, Snapshots, Tables
+from training.counts import Count, Shock, cover, learn_shock
+from training.funnel import Rate, wilson
+from training.incidence import CENSORED, CONVERTED, DISQUALIFIED, Incidence, estimate_incidence
+
+Floats = NDArray[np.float64]
+PACE_DAYS: Final = 56.0
+CURVE_DAYS: Final = 365.0
+MIN_CONVERSIONS: Final = 20
+MIN_HISTORY_DAYS: Final = 28.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """Each lead's life: (n,) microseconds, NEVER for what has not happened."""
+
+    created_at: Micros
+    converted_at: Micros
+    disqualified_at: Micros
+
+    def known(self, t: int) -> Lives:
+        """See only what had happened before `t`."""
+        rows = self.created_at < t
+        converted, lost = self.converted_at[rows], self.disqualified_at[rows]
+        return Lives(
+            self.created_at[rows],
+            np.where(converted < t, converted, NEVER),
+            np.where(lost < t, lost, NEVER),
+        )
+
+    @property
+    def open(self) -> NDArray[np.bool_]:
+        """Say which leads neither converted nor were disqualified."""
+        return np.asarray(np.minimum(self.converted_at, self.disqualified_at) == NEVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Expected conversions within a number of days, and the variance that chance alone gives."""
+
+    open: float
+    open_variance: float
+    new: float
+
+    @property
+    def total(self) -> float:
+        """From open leads and leads yet to come."""
+        return self.open + self.new
+
+    @property
+    def total_variance(self) -> float:
+        """Coin tosses of open leads, Poisson arrivals of new ones."""
+        return self.open_variance + self.new
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The forecast for one number of days; `shock` is the usual common deviation (0.2: 20 %)."""
+
+    days: int
+    total: Count
+    from_open: Count
+    from_new: Count
+    shock: float
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A forecast remade as of `made_at` from what was known then, and what happened."""
+
+    made_at: int
+    days: int
+    forecast: Count
+    observed: int
+
+    @property
+    def held(self) -> bool:
+        """Say whether the range held what happened."""
+        return self.forecast.low <= self.observed <= self.forecast.high
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Rows by number of days, past forecasts of all of them, and how often their ranges held."""
+
+    as_of: int
+    level: float
+    rows: tuple[Row, ...]
+    past: tuple[Past, ...]
+
+    def coverage(self, days: int) -> Rate:
+        """Count the past forecasts for `days` whose range held, with a Wilson interval."""
+        held = [past.held for past in self.past if past.days == days]
+        return wilson(sum(held), len(held))
+
+
+def forecast_project(
+    tables: Tables,
+    outcomes: Outcomes,
+    project: Project,
+    snapshots: Snapshots,
+    probability: Floats,
+    *,
+    days: tuple[int, ...] = (30, 60, 90),
+    level: float = 0.9,
+) -> Forecast:
+    """Forecast from scored open leads: `probability` is (n,), row for row with `snapshots`."""
+    if tables.created_at is None or project.conversion.horizon is None:
+        raise ValueError("a forecast needs leads.created_at and conversion.horizon")
+    kept = np.ones(len(tables), dtype=bool)
+    if outcomes.recorded_from is not None:
+        kept = tables.created_at >= outcomes.recorded_from
+    lives = Lives(
+        tables.created_at[kept], outcomes.converted_at[kept], outcomes.disqualified_at[kept]
+    )
+    as_of = int(snapshots.as_of.max()) if len(snapshots) else outcomes.observed_until
+    ages = (snapshots.as_of - tables.created_at[snapshots.lead]) / DAY
+    scored = Scored(
+        np.asarray(ages, dtype=np.float64),
+        probability,
+        project.conversion.horizon / DAY,
+        project.conversion.horizon_from,
+    )
+    return forecast(lives, as_of, scored=scored, days=days, level=level)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Open leads with their calibrated probability of converting within the horizon: (n,)."""
+
+    age_days: Floats
+    probability: Floats
+    horizon_days: float
+    horizon_from: Literal["as_of", "created"] = "as_of"
+
+
+def forecast(
+    lives: Lives,
+    as_of: int,
+    *,
+    scored: Scored | None = None,
+    days: tuple[int, ...] = (30, 60, 90),
+    level: float = 0.9,
+    step_days: float | None = None,
+) -> Forecast:
+    """Forecast as of a moment; without `scored`, each open lead counts by its age alone.
+
+    `step_days` is the distance between past forecasts: default 30, or 7 on short histories.
+    """
+    known = lives.known(as_of)
+    step = step_days if step_days is not None else _choose_step(known, as_of)
+    origins = _origins(known, as_of, step)
+    remade = {t: expect(known.known(t), t, days) for t in origins}
+    observed = {t: {d: _happened(known, t, d) for d in days} for t in origins}
+    now = expect(known, as_of, days, scored)
+    rows, past = [], []
+    for d in days:
+        done = [t for t in origins if t + d * DAY <= as_of]
+        for position, t in enumerate(done):
+            before = [u for u in done[:position] if u + d * DAY <= t]
+            shock = _shock(before, remade, observed, d, step, "total")
+            range_ = cover(remade[t][d].total, remade[t][d].total_variance, shock, level)
+            past.append(Past(t, d, range_, sum(observed[t][d])))
+        rows.append(_row(d, now[d], done, remade, observed, step, level))
+    return Forecast(as_of, level, tuple(rows), tuple(past))
+
+
+def expect(
+    known: Lives, t: int, days: tuple[int, ...], scored: Scored | None = None
+) -> dict[int, Expected]:
+    """Expect conversions within each number of days from `t` on, from what is known before `t`."""
+    curve = _curve(known, t)
+    pace = _pace(known, t)
+    ages = (t - known.created_at[known.open]) / DAY if scored is None else scored.age_days
+    found = {}
+    for d in days:
+        p = chance_by_age(curve, ages, float(d))
+        if scored is not None:
+            p = _scale(p, curve, scored, float(d))
+        wait = np.linspace(0, d, 4 * d + 1)
+        new = pace * float(np.trapezoid(curve.share_by(wait), wait))
+        found[d] = Expected(float(p.sum()), float((p * (1 - p)).sum()), new)
+    return found
+
+
+def chance_by_age(curve: Incidence, ages: Floats, days: float) -> Floats:
+    """Give the chance of converting in the next `days` of a lead still open at its age: (n,)."""
+    still_open = np.maximum(curve.open_at(ages), 1e-9)
+    gained = curve.share_by(ages + days) - curve.share_by(ages)
+    return np.asarray(np.clip(gained / still_open, 0, 1))
+
+
+def _scale(p: Floats, curve: Incidence, scored: Scored, days: float) -> Floats:
+    """Scale the chance by age with the hazard ratio that the calibrated probability implies.
+
+    At the model's own horizon the result is the model's probability itself; over `days` it grows
+    with the curve.
+    """
+    if scored.horizon_from == "created":
+        window = np.maximum(scored.horizon_days - scored.age_days, 0.0)
+        base = np.clip(
+            (curve.share_by(scored.age_days + window) - curve.share_by(scored.age_days))
+            / np.maximum(curve.open_at(scored.age_days), 1e-9), 0, 1,
+        )  # fmt: skip
+    else:
+        window = np.full(len(p), scored.horizon_days)
+        base = chance_by_age(curve, scored.age_days, scored.horizon_days)
+    q, model = np.clip(base, 0, 1 - 1e-9), np.clip(scored.probability, 0, 1 - 1e-9)
+    told = q > 0
+    ratio = np.where(told, np.log1p(-model) / np.log1p(-np.where(told, q, 0.5)), 1.0)
+    scaled = -np.expm1(np.clip(ratio, 1e-4, 1e4) * np.log1p(-np.clip(p, 0, 1 - 1e-9)))
+    # beyond the ages that the curve has seen, the model's word is spread evenly over its horizon
+    even = model * np.minimum(days, window) / np.maximum(scored.horizon_days, 1e-9)
+    return np.where(told, scaled, np.where(window > 0, even, p))
+
+
+def _curve(known: Lives, t: int) -> Incidence:
+    """Estimate the delay curve from leads created in the last year, as seen at `t`."""
+    rows = known.created_at >= t - int(CURVE_DAYS * DAY)
+    created = known.created_at[rows]
+    converted, lost = known.converted_at[rows], known.disqualified_at[rows]
+    end = np.minimum(np.minimum(converted, lost), t)
+    cause = np.where(
+        end == t, CENSORED, np.where(converted <= lost, CONVERTED, DISQUALIFIED)
+    )  # what happened is before t
+    return estimate_incidence(np.maximum((end - created) / DAY, 0.0), cause)
+
+
+def _pace(known: Lives, t: int) -> float:
+    """Count the leads that came per day in the last eight weeks, or since the first one."""
+    if len(known.created_at) == 0:
+        return 0.0
+    watched = min(PACE_DAYS, (t - int(known.created_at.min())) / DAY)
+    recent = known.created_at >= t - int(watched * DAY)
+    return float(recent.sum()) / max(watched, 1.0)
+
+
+def _choose_step(known: Lives, as_of: int) -> float:
+    """Take monthly past forecasts where there are eight months of history, else weekly ones."""
+    span = (as_of - int(known.created_at.min())) / DAY if len(known.created_at) else 0.0
+    return 30.0 if span >= 240 else 7.0
+
+
+def _origins(known: Lives, as_of: int, step: float) -> list[int]:
+    """List past moments at which there was enough to forecast from, oldest first."""
+    happened = np.sort(known.converted_at[known.converted_at < as_of])
+    if len(happened) < MIN_CONVERSIONS:
+        return []
+    first = max(
+        int(happened[MIN_CONVERSIONS - 1]),
+        int(known.created_at.min()) + int(MIN_HISTORY_DAYS * DAY),
+    )
+    count = int((as_of - first) / (step * DAY))
+    return [as_of - int(step * DAY) * back for back in range(min(count, 60), 0, -1)]
+
+
+def _happened(known: Lives, t: int, days: int) -> tuple[int, int]:
+    """Count conversions in [t, t + days): of leads open at `t`, and of leads created since."""
+    hit = (known.converted_at >= t) & (known.converted_at < t + days * DAY)
+    old = known.created_at < t
+    return int((hit & old).sum()), int((hit & ~old).sum())
+
+
+def _shock(
+    origins: list[int],
+    remade: dict[int, dict[int, Expected]],
+    observed: dict[int, dict[int, tuple[int, int]]],
+    days: int,
+    step: float,
+    part: Literal["total", "open", "new"],
+) -> Shock:
+    """Learn the common shock of one part of the forecast from matured past forecasts."""
+    rows = [(remade[t][days], observed[t][days]) for t in origins]
+    expected = np.array([float(getattr(each, part)) for each, _ in rows])
+    variance = np.array(
+        [
+            {"total": each.total_variance, "open": each.open_variance, "new": each.new}[part]
+            for each, _ in rows
+        ]
+    )
+    pick = {"total": sum, "open": lambda pair: pair[0], "new": lambda pair: pair[1]}[part]
+    counts = np.array([float(pick(pair)) for _, pair in rows])
+    return learn_shock(expected, variance, counts, _overlap_weight(step, days))
+
+
+def _overlap_weight(step: float, days: int) -> float:
+    """Discount past forecasts whose windows overlap: 1 / sum of squared correlations.
+
+    Windows `step` apart share 1 - step / days of their days (Bayley and Hammersley 1946).
+    """
+    shared = 1 - np.arange(1, int(np.ceil(days / step))) * step / days
+    return float(1 / (1 + 2 * (shared**2).sum()))
+
+
+def _row(
+    days: int,
+    now: Expected,
+    done: list[int],
+    remade: dict[int, dict[int, Expected]],
+    observed: dict[int, dict[int, tuple[int, int]]],
+    step: float,
+    level: float,
+) -> Row:
+    """Put a range around each part of the forecast for one number of days."""
+    total = _shock(done, remade, observed, days, step, "total")
+    from_open = _shock(done, remade, observed, days, step, "open")
+    from_new = _shock(done, remade, observed, days, step, "new")
+    return Row(
+        days,
+        cover(now.total, now.total_variance, total, level),
+        cover(now.open, now.open_variance, from_open, level),
+        cover(now.new, now.new, from_new, level),
+        total.typical,
+    )
