@@ -118,17 +118,21 @@ def from_frame(frame: pd.DataFrame, label: str) -> RawTable:
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError("column name stands twice", file=label, column=twice)
-    arrays = []
-    for position in range(len(names)):
-        series = frame.iloc[:, position]
-        try:
-            arrays.append(_plain(pa.chunked_array([pa.Array.from_pandas(series)])))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-            texts = series.astype(object).where(series.notna(), None)
-            arrays.append(
-                pa.chunked_array([[None if v is None else str(v) for v in texts]], pa.string())
-            )
+    arrays = [_from_series(frame.iloc[:, i]) for i in range(len(names))]
     return RawTable(label, pa.table(arrays, names=names), ((label, 0, 1),))
+
+
+def _from_series(series: pd.Series) -> pa.ChunkedArray:
+    """Turn a pandas column into Arrow; a mixed one becomes text, value by value."""
+    if isinstance(series.dtype, pd.DatetimeTZDtype):
+        utc = series.dt.tz_convert("UTC").dt.tz_localize(None).dt.as_unit("us")
+        moments = pa.Array.from_pandas(utc.to_numpy(), type=pa.timestamp("us"))
+        return pa.chunked_array([moments.cast(pa.timestamp("us", "UTC"))])
+    try:
+        return _plain(pa.chunked_array([pa.Array.from_pandas(series)]))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        texts = series.astype(object).where(series.notna(), None)
+        return pa.chunked_array([[None if v is None else str(v) for v in texts]], pa.string())
 
 
 def _read_files(
