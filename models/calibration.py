@@ -175,3 +175,19 @@ def move(calibration: Calibration, shift: float) -> Calibration:
         kind = "logistic"
     key = "c" if kind == "beta" else "intercept"
     return {**calibration, key: float(calibration[key]) + shift}
+
+
+def level_missed(margins: Floats, y: Floats) -> dict[str, float]:
+    """Say by how much the level was missed: log-odds to add, its standard error, z."""
+    p = 1 / (1 + np.exp(-margins))
+    error = 1 / float(np.sqrt(max(float(np.sum(p * (1 - p))), 1e-9)))
+    shift = _shift(margins, y, spread=10.0)
+    return {"rows": float(len(y)), "shift": shift, "error": error, "z": shift / error}
+
+
+def spread_between(levels: list[dict[str, float]]) -> float:
+    """Estimate the standard deviation of the level between periods, its own noise taken off."""
+    if len(levels) < 2:
+        return 0.0
+    squares = [level["shift"] ** 2 - level["error"] ** 2 for level in levels]
+    return float(np.sqrt(max(0.0, float(np.mean(squares)))))

@@ -14,10 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from models.encoders import Columns, Design, Floats, Ints
-from models.folds import Split, assign_folds
-from models.forest import ForestTask, Recipe, predict_ahead
-from models.linear import cross_fit_linear, fit_linear
+from models.encoders import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,50 +49,6 @@ def row_losses(y: Floats, margin: Floats) -> Floats:
     """Log loss of each row, (n,), from log-odds."""
     losses: Floats = np.logaddexp(0.0, margin) - y * margin
     return losses
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What the components of all candidates share."""
-
-    recipes: tuple[Recipe, ...]
-    members: int
-    bends: int
-    targets: tuple[tuple[str, ...], ...]
-    seed: int
-    threads: int
-    forests: bool = True
-
-
-def components_ahead(
-    columns: Columns, y: Floats, groups: Ints | None, split: Split, setting: Setting
-) -> dict[str, Floats]:
-    """Fit every component on the past rows of a split and give margins of the rows ahead."""
-    past, ahead = split
-    seen, target = columns.take(past), y[past]
-    fold = assign_folds(target, None if groups is None else groups[past], setting.members, 1)
-    linear = fit_linear(seen, target, fold, bends=setting.bends)
-    found = {"linear": linear.margin(columns.take(ahead))}
-    if not setting.forests:
-        return found
-    start = np.zeros(columns.n)
-    start[past] = cross_fit_linear(seen, target, fold, bends=setting.bends, c=linear.c)
-    spreads = []
-    for turn in range(len(setting.recipes)):
-        spread = np.full(columns.n, -1, dtype=np.int64)
-        codes = None if groups is None else groups[past]
-        spread[past] = assign_folds(target, codes, min(3, setting.members), 2 + turn)
-        spreads.append(spread)
-    inner = np.zeros(columns.n, dtype=np.int64)
-    inner[past] = fold
-    design = Design.make(columns, y, inner, targets=setting.targets)
-    for name, margin in (("alone", None), ("boosted", start)):
-        task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, margin)
-        found[name] = predict_ahead(
-            task, spreads, ahead, setting.recipes, seed=setting.seed, threads=setting.threads
-        )
-    found["boosted"] = found["boosted"] + found["linear"]
-    return found
 
 
 def compare_blends(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -20,31 +20,32 @@ from sklearn.utils.validation import (
 )
 
 from features.frame import Catalogue
-from models.calibration import fit_calibration
-from models.candidates import (
-    Blend,
+from models.calibration import (
+    Calibration,
+    fit_calibration,
+    level_missed,
+    refit_intercept,
+    spread_between,
+)
+from models.candidates import Blend, choose, compare_blends, row_losses
+from models.components import (
+    LEAST_FOR_FOREST,
+    Components,
+    Forward,
     Setting,
-    choose,
-    compare_blends,
-    components_ahead,
+    fit_components,
+    go_forward,
 )
-from models.encoders import (
-    Columns,
-    Design,
-    Floats,
-    Ints,
-    describe,
-    feature_dicts,
-    read_columns,
-)
-from models.folds import assign_folds, forward_splits
-from models.forest import Forest, ForestTask, Recipe, fit_forest
-from models.linear import LinearFit, cross_fit_linear, fit_linear
+from models.encoders import Columns, Floats, Ints, describe, feature_dicts, read_columns
+from models.folds import assign_folds
+from models.forest import Recipe
+from models.intervals import fit_intervals
+from models.pairs import screen_targets
 from models.predictor import LeadScorer, calibrated_log_odds
 from models.scorecard import propose
 
-LEAST_FOR_FOREST = 30
-"""Of the rarer outcome; below, a forest has nothing to hold its early stopping by."""
+BENDS, LEAST_FOR_BENDS = 6, 150
+"""Pieces of a number's line, and the rarer outcomes from which on it may bend."""
 
 
 class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -184,47 +185,59 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         closes: NDArray[Any] | None,
     ) -> None:
         rare = int(min(y.sum(), len(y) - y.sum()))
-        setting = self._setting(len(y), rare)
         if rare < self.least:
             self._keep_constant(columns, y, rare)
             return
-        forward = self._compare_forward(columns, y, groups, times, closes, setting)
-        folds = [
-            assign_folds(y, groups, setting.members, self.seed * 100 + r)
-            for r in range(1 if self.fast else self.repeats)
-        ]
-        fitted = _fit_components(columns, y, folds, setting)
-        random = compare_blends(y, fitted.margins)
-        blend = choose([forward, random] if forward else [random])
-        margins = blend.margin(fitted.margins)
-        calibration = fit_calibration(margins, y, seed=self.seed)
+        setting = self._setting(len(y), rare)
+        trial = self._try(columns, y, groups, times, closes, setting, None)
+        targets = () if self.fast or not setting.forests else _screen(columns, y, groups)
+        if targets:
+            rich = setting.with_targets(targets)
+            trial = _better(trial, self._try(columns, y, groups, times, closes, rich, trial), y)
+        blend = choose(trial.tables)
+        margins = blend.margin(trial.fitted.margins)
+        calibration, cohort = self._calibrate(y, margins, times)
+        drift = trial.level_by_fold(y, blend)
         self.report_ = {
             "winner": blend.name,
-            "chosen_on": "forward folds" if forward else "random folds",
-            "forward_folds": forward,
-            "random_folds": random,
-            "rounds": {name: list(f.rounds) for name, f in fitted.forests.items()},
-            "penalty": fitted.linear.c,
+            "chosen_on": "forward folds" if trial.forward else "random folds",
+            "forward_folds": trial.tables[0] if trial.forward else None,
+            "random_folds": trial.tables[-1],
+            "rounds": {name: list(f.rounds) for name, f in trial.fitted.forests.items()},
+            "penalty": trial.fitted.linear.c,
+            "targets_tried": [list(target) for target in targets],
+            "targets": [list(target) for target in trial.targets],
             "calibration": calibration.get("why", ""),
+            "newest_cohort": cohort,
+            "drift": drift,
         }
-        self._assemble(columns, fitted, blend, margins, calibration)
+        parts, texts = trial.fitted.to_parts(blend)
+        intervals = fit_intervals(
+            margins,
+            y,
+            calibration,
+            groups=groups,
+            drift=spread_between(drift),
+            draws=30 if self.fast else 100,
+            seed=self.seed,
+        )
+        self._keep(columns, parts, texts, margins, calibration, intervals)
 
     def _setting(self, n: int, rare: int) -> Setting:
         rate, patience = (0.1, 30) if self.fast else (_rate(n), 80)
         extra = Recipe(rate=rate, patience=patience)
-        recipes = (extra,) if self.fast else (extra, replace(extra, extra=False))
         members = min(self.members, 3) if self.fast else self.members
         return Setting(
-            recipes,
-            max(2, min(members, rare)),
-            bends=6,
-            targets=(),
+            recipes=(extra,) if self.fast else (extra, replace(extra, extra=False)),
+            members=max(2, min(members, rare)),
+            repeats=1 if self.fast else self.repeats,
+            bends=BENDS if rare >= LEAST_FOR_BENDS else 0,
             seed=self.seed,
             threads=self.threads,
             forests=rare >= LEAST_FOR_FOREST,
         )
 
-    def _compare_forward(
+    def _try(
         self,
         columns: Columns,
         y: Floats,
@@ -232,110 +245,101 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         times: NDArray[Any] | None,
         closes: NDArray[Any] | None,
         setting: Setting,
-    ) -> list[dict[str, Any]] | None:
-        """Compare on purged forward folds; None where there is no time or no evidence."""
-        if times is None or not setting.forests:
-            return None
-        splits = forward_splits(times, closes, groups, 2 if self.fast else 4)
-        splits = [s for s in splits if _enough(y[s[0]]) and _enough(y[s[1]], 10)]
-        if not splits:
-            return None
-        found = [components_ahead(columns, y, groups, split, setting) for split in splits]
-        rows = np.concatenate([ahead for _, ahead in splits])
-        components = {name: np.concatenate([f[name] for f in found]) for name in found[0]}
-        return compare_blends(y[rows], components)
+        known: _Trial | None,
+    ) -> _Trial:
+        """Fit all components ahead and on all rows, and tabulate the candidates on both."""
+        folds = 2 if self.fast else 4
+        forward = go_forward(columns, y, groups, times, closes, setting, folds=folds)
+        fitted = fit_components(columns, y, groups, setting, known.fitted if known else None)
+        tables = [compare_blends(y, fitted.margins)]
+        if forward is not None:
+            tables.insert(0, compare_blends(y[forward.rows], forward.margins))
+        return _Trial(forward, fitted, tables, setting.targets)
+
+    def _calibrate(
+        self, y: Floats, margins: Floats, times: NDArray[Any] | None
+    ) -> tuple[Calibration, dict[str, float]]:
+        """Climb the ladder, then move the level to the newest fifth where it is clearly off."""
+        calibration = fit_calibration(margins, y, seed=self.seed)
+        if times is None:
+            return calibration, {}
+        newest = np.argsort(times, kind="stable")[int(0.8 * len(y)) :]
+        return refit_intercept(calibration, margins[newest], y[newest])
 
     def _keep_constant(self, columns: Columns, y: Floats, rare: int) -> None:
         rate = (y.sum() + 0.5) / (len(y) + 1.0)
-        blend = Blend("constant")
-        linear = LinearFit(float(np.log(rate / (1 - rate))), (), 0.0)
+        level = float(np.log(rate / (1 - rate)))
         why = f"{rare} of the rarer outcome, under {self.least}: the base rate for every lead"
         self.report_ = {"winner": "constant", "chosen_on": why, "forward_folds": None}
         self.report_ |= {"random_folds": [], "calibration": why}
-        margins = np.full(len(y), linear.intercept)
-        fitted = _Fitted(linear, {}, {"linear": margins}, None)
+        margins = np.full(len(y), level)
         calibration = {"kind": "identity", "why": why}
-        self._assemble(columns, fitted, Blend("constant", linear=1.0), margins, calibration)
-        self.report_["winner"] = blend.name
+        parts: dict[str, Any] = {
+            "encoders": [],
+            "linear": {"intercept": level, "terms": []},
+            "forest": None,
+            "offset": 0.0,
+        }
+        intervals = fit_intervals(margins, y, calibration)
+        self._keep(columns, parts, [], margins, calibration, intervals)
 
-    def _assemble(
+    def _keep(
         self,
         columns: Columns,
-        fitted: _Fitted,
-        blend: Blend,
+        parts: dict[str, Any],
+        texts: list[str],
         margins: Floats,
         calibration: dict[str, Any],
+        intervals: dict[str, Any],
     ) -> None:
-        texts: list[str] = []
-        weight = 0.0
-        for name, share in (("alone", blend.alone), ("boosted", blend.boosted)):
-            if share:
-                texts += fitted.forests[name].texts
-                weight = share / len(fitted.forests[name].texts)
         self.margins_ = margins
         self.forest_text_ = texts
         self.parts_: dict[str, Any] = {
             "features": feature_dicts(columns.features),
-            "encoders": fitted.design.encoders() if fitted.design and texts else [],
-            "linear": _scaled_linear(fitted.linear, blend.linear + blend.boosted),
-            "forest": {"count": len(texts), "weight": weight} if texts else None,
-            "offset": 0.0,
+            **parts,
             "calibration": calibration,
             "card": propose(calibrated_log_odds(calibration, margins)),
-            "intervals": {"kind": "none"},
+            "intervals": intervals,
             "reference": {},
-            "meta": {"learner": blend.name, "rows": columns.n},
+            "meta": {"learner": self.report_["winner"], "rows": columns.n},
         }
 
 
-class _Fitted:
-    """The components fitted on all rows, with their out-of-fold margins."""
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """One setting tried: margins ahead and on all rows, and the candidates' figures on both."""
 
-    def __init__(
-        self,
-        linear: LinearFit,
-        forests: dict[str, Forest],
-        margins: dict[str, Floats],
-        design: Design | None,
-    ) -> None:
-        self.linear, self.forests, self.margins, self.design = linear, forests, margins, design
+    forward: Forward | None
+    fitted: Components
+    tables: list[list[dict[str, Any]]]
+    targets: tuple[tuple[str, ...], ...]
 
+    def unseen(self, y: Floats) -> Floats:
+        """Give the losses, row by row, of the chosen blend on the rows that choices count."""
+        blend = choose(self.tables)
+        if self.forward is None:
+            return row_losses(y, blend.margin(self.fitted.margins))
+        return row_losses(y[self.forward.rows], blend.margin(self.forward.margins))
 
-def _fit_components(columns: Columns, y: Floats, folds: list[Ints], setting: Setting) -> _Fitted:
-    """Fit every component on all rows, with margins out of fold."""
-    linear = fit_linear(columns, y, folds[0], bends=setting.bends)
-    crossed = [
-        cross_fit_linear(columns, y, fold, bends=setting.bends, c=linear.c) for fold in folds
-    ]
-    margins: dict[str, Floats] = {"linear": np.mean(crossed, axis=0)}
-    forests: dict[str, Forest] = {}
-    if not setting.forests:
-        return _Fitted(linear, forests, margins, None)
-    design = Design.make(columns, y, folds[0], targets=setting.targets)
-    for name, start in (("alone", None), ("boosted", margins["linear"])):
-        task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
-        forest = fit_forest(
-            task, folds, setting.recipes, seed=setting.seed, threads=setting.threads
-        )
-        forests[name] = forest
-        margins[name] = forest.out_of_fold + (0.0 if start is None else start)
-    return _Fitted(linear, forests, margins, design)
+    def level_by_fold(self, y: Floats, blend: Blend) -> list[dict[str, float]]:
+        """Say by how much each forward fold's level was missed: log-odds, error, z."""
+        if self.forward is None:
+            return []
+        margins, outcome = blend.margin(self.forward.margins), y[self.forward.rows]
+        return [
+            level_missed(margins[self.forward.fold == k], outcome[self.forward.fold == k])
+            for k in np.unique(self.forward.fold)
+        ]
 
 
-def _scaled_linear(linear: LinearFit, weight: float) -> dict[str, Any] | None:
-    """Write the linear part times its weight in the blend; nothing where it has none."""
-    if not weight:
-        return None
-    scaled = []
-    for term in linear.terms:
-        copy = {**term, "missing": term["missing"] * weight, "mean": term["mean"] * weight}
-        if term["kind"] == "number":
-            copy["coef"] = term["coef"] * weight
-        else:
-            copy["coefs"] = {level: c * weight for level, c in term["coefs"].items()}
-            copy["other"] = term["other"] * weight
-        scaled.append(copy)
-    return {"intercept": linear.intercept * weight, "terms": scaled}
+def _better(plain: _Trial, rich: _Trial, y: Floats) -> _Trial:
+    """Keep target encodings only if they gain more than one standard error on unseen rows."""
+    gain = plain.unseen(y) - rich.unseen(y)
+    return rich if gain.mean() > gain.std() / np.sqrt(len(gain)) else plain
+
+
+def _screen(columns: Columns, y: Floats, groups: Ints | None) -> tuple[tuple[str, ...], ...]:
+    return screen_targets(columns, y, assign_folds(y, groups, 5, 3))
 
 
 def _plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
@@ -351,7 +355,3 @@ def _plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
 def _rate(n: int) -> float:
     """Take larger steps on more rows: the time of a fit grows slower than the rows."""
     return 0.03 if n <= 20_000 else 0.06
-
-
-def _enough(y: Floats, least: int = LEAST_FOR_FOREST) -> bool:
-    return bool(min(y.sum(), len(y) - y.sum()) >= least)

@@ -235,12 +235,14 @@ def _solve_dense(
     for c in penalties:
         ridge = np.full(design.shape[1], 1 / c)
         ridge[-1] = 1e-9
-        weight = _newton(design, y, ridge, weight)
+        weight = newton(design, y, ridge, weight)
         found.append((weight[:-1].copy(), float(weight[-1])))
     return found
 
 
-def _newton(design: Floats, y: Floats, ridge: Floats, weight: Floats) -> Floats:
+def newton(design: Floats, y: Floats, ridge: Floats, weight: Floats) -> Floats:
+    """Minimise logistic loss + ridge / 2 @ weight^2 from a start, halving steps: the weights."""
+
     def cost(w: Floats, z: Floats) -> float:
         return float(np.sum(np.logaddexp(0, z) - y * z) + 0.5 * ridge @ w**2)
 
