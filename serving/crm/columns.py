@@ -84,7 +84,7 @@ class Columns:
 
 
 def matched(fields: Mapping[str, str] | None) -> dict[str, str]:
-    """Check a mapping of ours -> theirs; empty means our standard names; score, as_of are needed."""
+    """Check a mapping of ours -> theirs; empty means our standard names."""
     if not fields:
         return {name: name for name in FIELDS}
     unknown = [name for name in fields if name not in FIELDS]

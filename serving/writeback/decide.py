@@ -85,11 +85,20 @@ def same_content(there: Mapping[str, Value], row: Scored) -> bool:
     return content_hash(*(there.get(name) for name in names)) == row.hash
 
 
-def _edited(remote: Remote, known: Known | None, doubts: Sequence[Scored], row: Scored) -> bool:
-    """Tell whether a person changed what we wrote: it is neither that nor anything in doubt."""
+def _edited(
+    remote: Remote, known: Known | None, doubts: Sequence[Scored], row: Scored
+) -> bool:
+    """Tell whether a person changed what we wrote: it is neither that nor anything in doubt.
+
+    A person changes the score and leaves its date alone, or empties both. Another date of knowledge
+    means that a job wrote it of which this ledger, lost or restored, knows nothing.
+    """
     if known is None or remote.values == known.values:
         return False
-    return not any(holds(remote.values, each.values) for each in (*doubts, row))
+    if any(holds(remote.values, each.values) for each in (*doubts, row)):
+        return False
+    there = remote.values.get("as_of")
+    return not isinstance(there, int) or there == known.as_of
 
 
 def _like(there: Value, sent: Value) -> bool:

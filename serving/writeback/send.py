@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_any
 from tenacity.wait import wait_exponential_jitter
 
 from data.errors import OutsideError
@@ -240,7 +240,9 @@ class Sender:
         try:
             return Retrying(
                 retry=retry_if_exception_type((Busy, Unsure)),
-                stop=stop_after_attempt(self.patience.tries),
+                stop=stop_any(
+                    stop_after_attempt(self.patience.tries), lambda _: self.stopping()
+                ),
                 wait=self._wait,
                 sleep=self.sleep,
                 reraise=True,

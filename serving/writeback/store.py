@@ -43,12 +43,12 @@ class Store(Protocol):
 class SqliteStore:
     """A ledger in one file; `seconds` is the machine's monotonic clock, which nobody can set."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, timeout_s: float = 30.0) -> None:
         self.path = path
         if path is not None:
             _be_writable(path)
         self._connection = sqlite3.connect(
-            ":memory:" if path is None else path, timeout=30.0, isolation_level=None
+            ":memory:" if path is None else path, timeout=timeout_s, isolation_level=None
         )
         try:
             self._connection.execute("PRAGMA journal_mode=WAL")

@@ -1,0 +1,126 @@
+"""One HTTP client for all CRMs: JSON, or a `CrmError` that says what may have happened."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import httpx
+
+from serving.crm.network import allowed
+from serving.crm.seam import Busy, CrmError, Denied, Refused, Unsure
+
+_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_BUSY: Final = (423, 429, 503)
+_REFUSED: Final = (400, 409, 413, 422)
+
+
+class Http:
+    """Asks one CRM: allow-listed host, time-outs, no redirects, a login renewed once on 401."""
+
+    def __init__(
+        self,
+        url: str,
+        allow: Sequence[str],
+        *,
+        login: Callable[[Http], Mapping[str, str]],
+        timeout_s: float = 10.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.url = allowed(url, allow).rstrip("/")
+        # Loading the certificates takes longer than a small run; plain HTTP needs none.
+        verify: ssl.SSLContext | bool = (
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.startswith("http://") else True
+        )
+        self._client = httpx.Client(
+            timeout=timeout_s,
+            follow_redirects=False,
+            verify=verify,
+            transport=transport,
+            trust_env=False,
+        )
+        self._login, self._headers = login, dict[str, str]()
+
+    def post(self, path: str, body: object) -> Any:
+        """Post JSON, answer JSON; the login is made, and renewed, on the way."""
+        return self.ask("POST", path, body)
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Ask with the login's headers; a token that expired is renewed once."""
+        if not self._headers:
+            self._headers = dict(self._login(self))
+        answer = self.raw(method, path, body, self._headers)
+        if answer.status_code == 401:
+            self._headers = dict(self._login(self))
+            answer = self.raw(method, path, body, self._headers)
+        return parse(answer)
+
+    def raw(
+        self, method: str, path: str, body: object, headers: Mapping[str, str]
+    ) -> httpx.Response:
+        """Send one request as it is; connection failures become `Busy` or `Unsure`."""
+        url = path if path.startswith(("http://", "https://")) else f"{self.url}{path}"
+        try:
+            return (
+                self._client.request(method, url, json=body, headers=headers)
+                if body is not None
+                else self._client.request(method, url, headers=headers)
+            )
+        except _NOT_SENT as error:
+            raise Busy(f"no connection: {type(error).__name__} {error}") from None
+        except httpx.TransportError as error:
+            raise Unsure(f"no answer: {type(error).__name__}") from None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+def parse(answer: httpx.Response) -> Any:
+    """Read an answer as JSON, or raise what its status means."""
+    status = answer.status_code
+    if 200 <= status < 300:
+        try:
+            return answer.json() if answer.content else None
+        except ValueError:
+            raise Unsure(f"an answer ({status}) that is no JSON") from None
+    raise failure(status, said(answer), retry_after(answer.headers))
+
+
+def failure(status: int, text: str, wait: float | None = None) -> CrmError:
+    """Tell what a status means for what was sent.
+
+    >>> type(failure(503, "")).__name__, type(failure(500, "")).__name__
+    ('Busy', 'Unsure')
+    """
+    message = f"HTTP {status} {text}".rstrip()
+    if status in _BUSY:
+        return Busy(message, retry_after=wait)
+    if status in _REFUSED:
+        return Refused(message)
+    if status >= 500 or status == 408:
+        return Unsure(message)
+    return Denied(message)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After, seconds or a date, as seconds from now; at most ten minutes."""
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    try:
+        wait = float(text)
+    except ValueError:
+        try:
+            wait = parsedate_to_datetime(text).timestamp() - time.time()
+        except ValueError:
+            return None
+    return min(max(wait, 0.0), 600.0)
+
+
+def said(answer: httpx.Response) -> str:
+    """Cut what a CRM says about a failure to one short line."""
+    return " ".join(answer.text.split())[:200]
