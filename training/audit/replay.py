@@ -1,0 +1,322 @@
+"""D1, D2 and D10: rebuild sampled rows from altered tables and compare them bit by bit.
+
+Whatever is done to records at or after `as_of`, by either clock, must leave a row as it was;
+what is done to the past must show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.clock import DAY, NEVER, Micros
+from data.tables import Attribute, Changes, Events, Snapshots, Tables
+from features.build import build
+from features.frame import Catalogue, FeatureFrame
+from training.audit.verdict import WHOLE, Verdict
+
+Rows = NDArray[np.int64]
+Builder = Callable[[Tables, Snapshots, Catalogue], FeatureFrame]
+MAX_ROWS: Final = 400
+
+
+def replay(
+    tables: Tables,
+    snapshots: Snapshots,
+    catalogue: Catalogue,
+    *,
+    seed: int,
+    share: float = 0.01,
+    builder: Builder = build,
+) -> list[Verdict]:
+    """Replay a share of the rows (at least 100, at most MAX_ROWS): verdicts of D1, D2, D10."""
+    rng = np.random.default_rng([seed, 41])
+    rows = sample_rows(tables, snapshots, max(100, int(share * len(snapshots))), rng)
+    if not len(rows):
+        return []
+    picked = snapshots.take(rows)
+    cuts = cuts_of(tables, picked)
+    honest = builder(tables, picked, catalogue)
+    found = []
+    for name, altered in futures(tables, cuts, rng).items():
+        again = builder(altered, picked, catalogue)
+        for column, count in differing(honest, again).items():
+            found.append(_future_verdict(column, count / len(rows), name))
+    found += _past(tables, picked, catalogue, cuts, honest, builder)
+    found += _alone(tables, picked, catalogue, honest, builder)
+    return found
+
+
+def sample_rows(tables: Tables, snapshots: Snapshots, n: int, rng: np.random.Generator) -> Rows:
+    """Choose rows of which no two share a lead or an account: each account gets one cut."""
+    order = rng.permutation(len(snapshots))
+    account = tables.account[snapshots.lead[order]]
+    group = np.where(account >= 0, account + len(tables), snapshots.lead[order])
+    _, first = np.unique(group, return_index=True)
+    return np.sort(order[np.sort(first)[: min(n, MAX_ROWS)]])
+
+
+def cuts_of(tables: Tables, picked: Snapshots) -> Micros:
+    """Give each lead the as_of of its account's sampled row, else NEVER: (n_leads,)."""
+    cuts = np.full(len(tables), NEVER)
+    cuts[picked.lead] = picked.as_of
+    account = tables.account[picked.lead]
+    if len(tables.account) and (account >= 0).any():
+        by_account = np.full(int(tables.account.max()) + 1, NEVER)
+        by_account[account[account >= 0]] = picked.as_of[account >= 0]
+        has = tables.account >= 0
+        cuts[has] = by_account[tables.account[has]]
+    return cuts
+
+
+def futures(tables: Tables, cuts: Micros, rng: np.random.Generator) -> dict[str, Tables]:
+    """Alter everything at or after each lead's cut in three ways; the past stays."""
+    unborn = np.zeros(len(tables), bool)
+    if tables.created_at is not None:
+        unborn = tables.created_at > cuts
+    return {
+        "deleted": replace(
+            tables,
+            events=pick_events(tables.events, known(tables.events, cuts)),
+            attributes=tuple(_forget(a, cuts, unborn) for a in tables.attributes),
+        ),
+        "scrambled": replace(
+            tables,
+            events=_scramble(tables.events, cuts, rng),
+            attributes=tuple(_disturb(a, cuts, unborn, rng) for a in tables.attributes),
+        ),
+        "appended": replace(tables, events=append(tables.events, cuts, (0, 1, DAY), rng)),
+    }
+
+
+def known(events: Events, cuts: Micros) -> NDArray[np.bool_]:
+    """Mark the events known strictly before their lead's cut, by both clocks."""
+    cut = cuts[lead_of(events)]
+    keep = events.at < cut
+    if events.recorded_at is not None:
+        keep &= events.recorded_at < cut
+    return keep
+
+
+def lead_of(events: Events) -> Rows:
+    """Give each event's lead row: (n_events,)."""
+    return np.repeat(np.arange(len(events.offsets) - 1), np.diff(events.offsets))
+
+
+def pick_events(events: Events, keep: NDArray[np.bool_]) -> Events:
+    """Keep the marked events."""
+    before = np.concatenate([[0], np.cumsum(keep)])
+    return replace(
+        events,
+        offsets=before[events.offsets],
+        recorded_at=None if events.recorded_at is None else events.recorded_at[keep],
+        **{name: getattr(events, name)[keep] for name in _COLUMNS},
+    )
+
+
+_COLUMNS: Final = ("at", "type", "channel", "campaign", "person", "direction", "value")
+
+
+def append(
+    events: Events, cuts: Micros, offsets: tuple[int, ...], rng: np.random.Generator
+) -> Events:
+    """Add, for each lead with a cut, events that far from it; and one old but recorded at it."""
+    leads = np.flatnonzero(cuts != NEVER)
+    if not len(leads) or not len(events):
+        return events
+    moments = [(cuts[leads] + offset, cuts[leads] + offset) for offset in offsets]
+    if events.recorded_at is not None and min(offsets) >= 0:
+        moments.append((cuts[leads] - DAY, cuts[leads]))
+    who = np.concatenate([lead_of(events)] + [leads] * len(moments))
+    at = np.concatenate([events.at] + [at for at, _ in moments])
+    donors = rng.integers(0, len(events), len(leads) * len(moments))
+    extra = {name: getattr(events, name)[donors] for name in _COLUMNS if name != "at"}
+    recorded = None
+    if events.recorded_at is not None:
+        recorded = np.concatenate([events.recorded_at] + [seen for _, seen in moments])
+    columns = {name: np.concatenate([getattr(events, name), extra[name]]) for name in extra}
+    return _sorted(events, who, columns | {"at": at}, recorded)
+
+
+def _sorted(
+    events: Events, who: Rows, columns: dict[str, NDArray[Any]], recorded: Micros | None
+) -> Events:
+    """Bring altered columns back into the order of leads and time."""
+    order = np.lexsort((columns["at"], who))
+    ranked: dict[str, Any] = {name: values[order] for name, values in columns.items()}
+    counts = np.bincount(who, minlength=len(events.offsets) - 1)
+    return replace(
+        events,
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        recorded_at=None if recorded is None else recorded[order],
+        **ranked,
+    )
+
+
+def _scramble(events: Events, cuts: Micros, rng: np.random.Generator) -> Events:
+    """Give the unknown events other types, values and later moments, at or after the cut."""
+    rows = np.flatnonzero(~known(events, cuts))
+    if not len(rows):
+        return events
+    columns = {name: getattr(events, name).copy() for name in _COLUMNS}
+    for name in _COLUMNS:
+        if name != "at":
+            columns[name][rows] = rng.permutation(columns[name][rows])
+    who = lead_of(events)
+    later = cuts[who[rows]] + rng.integers(0, 90 * DAY, len(rows))
+    recorded = None if events.recorded_at is None else events.recorded_at.copy()
+    if recorded is not None:
+        late = columns["at"][rows] < cuts[who[rows]]  # happened before, recorded after
+        recorded[rows] = later
+        columns["at"][rows] = np.where(late, columns["at"][rows], later)
+    else:
+        columns["at"][rows] = later
+    return _sorted(events, who, columns, recorded)
+
+
+def _forget(attribute: Attribute, cuts: Micros, unborn: NDArray[np.bool_]) -> Attribute:
+    """Blank what became known at or after the cut; replayed fields fall back to the last change."""
+    values = attribute.values.copy()
+    blank: Any = np.nan if attribute.kind == "number" else None
+    if attribute.known_at is not None:
+        late = attribute.known_at >= cuts
+        values[late] = blank
+        return replace(attribute, values=values, known_at=np.where(late, NEVER, attribute.known_at))
+    if attribute.changes is None:
+        values[unborn] = blank
+        return replace(attribute, values=values)
+    changes = attribute.changes
+    who = np.repeat(np.arange(len(values)), np.diff(changes.offsets))
+    late = changes.at >= cuts[who]
+    # the value of today goes back to what it was before the first unknown change
+    first_late = np.flatnonzero(
+        late & ~np.concatenate([[False], late[:-1] & (who[1:] == who[:-1])])
+    )
+    values[who[first_late]] = changes.old[first_late]
+    before = np.concatenate([[0], np.cumsum(~late)])
+    kept = Changes(
+        before[changes.offsets], changes.at[~late], changes.old[~late], changes.new[~late]
+    )
+    return replace(attribute, values=values, changes=kept)
+
+
+def _disturb(
+    attribute: Attribute, cuts: Micros, unborn: NDArray[np.bool_], rng: np.random.Generator
+) -> Attribute:
+    """Shuffle values that became known at or after the cut among the rows where they did."""
+    values = attribute.values.copy()
+    if attribute.changes is None:
+        late = unborn if attribute.known_at is None else attribute.known_at >= cuts
+        values[late] = rng.permutation(values[late])
+        return replace(attribute, values=values)
+    changes = attribute.changes
+    who = np.repeat(np.arange(len(values)), np.diff(changes.offsets))
+    late = changes.at >= cuts[who]
+    new = changes.new.copy()
+    new[late] = rng.permutation(new[late])
+    old = changes.old.copy()
+    follows = np.concatenate([[False], (who[1:] == who[:-1]) & late[:-1]])
+    old[follows] = new[np.flatnonzero(follows) - 1]
+    return replace(attribute, changes=replace(changes, new=new, old=old))
+
+
+def differing(one: FeatureFrame, other: FeatureFrame) -> dict[str, int]:
+    """Count by column the rows that are not bit-identical (missing equals missing)."""
+    counts: dict[str, int] = {}
+    same = (one.numbers == other.numbers) | (np.isnan(one.numbers) & np.isnan(other.numbers))
+    for feature, wrong in zip(one.catalogue.numbers, (~same).sum(axis=0), strict=True):
+        if wrong:
+            counts[feature.name] = int(wrong)
+    for feature, mine, theirs in zip(
+        one.catalogue.categories, one.categories, other.categories, strict=True
+    ):
+        wrong = int((_strings(mine) != _strings(theirs)).sum())
+        if wrong:
+            counts[feature.name] = wrong
+    return counts
+
+
+def _strings(values: object) -> NDArray[np.object_]:
+    array = np.asarray(values, dtype=object)
+    return np.array(["\0missing" if v is None or v != v else v for v in array], dtype=object)
+
+
+def _future_verdict(column: str, share: float, how: str) -> Verdict:
+    return Verdict(
+        column,
+        "D1" if how != "appended" else "D2",
+        "structural",
+        share,
+        f"changes in {share:.0%} of the sampled rows when the records at or after as_of are {how}",
+        "the column reads the future: drop it, or build it from records strictly before as_of",
+    )
+
+
+def _past(
+    tables: Tables,
+    picked: Snapshots,
+    catalogue: Catalogue,
+    cuts: Micros,
+    honest: FeatureFrame,
+    builder: Builder,
+) -> list[Verdict]:
+    """Prove the dual: an event one microsecond before as_of must show in every row."""
+    events = tables.events
+    templates = {feature.template for feature in catalogue.features}
+    if not len(events) or not templates & {"count_all_ever", "days_since_last_event"}:
+        return []
+    own = np.full(len(tables), NEVER)
+    own[picked.lead] = cuts[picked.lead]
+    altered = append(events, own, (-1,), np.random.default_rng(0))
+    again = builder(replace(tables, events=altered), picked, catalogue)
+    blind = ~_rows_differ(honest, again)
+    if not blind.any():
+        return []
+    return [
+        Verdict(
+            WHOLE, "D2", "structural", float(blind.mean()),
+            f"an event 1 µs before as_of does not show in {blind.mean():.0%} of the sampled rows",
+            "the features lag behind as_of: compare with `at < as_of`",
+        )
+    ]  # fmt: skip
+
+
+def _rows_differ(one: FeatureFrame, other: FeatureFrame) -> NDArray[np.bool_]:
+    same = (one.numbers == other.numbers) | (np.isnan(one.numbers) & np.isnan(other.numbers))
+    differ = ~same.all(axis=1)
+    for mine, theirs in zip(one.categories, other.categories, strict=True):
+        differ |= _strings(mine) != _strings(theirs)
+    return np.asarray(differ)
+
+
+def _alone(
+    tables: Tables,
+    picked: Snapshots,
+    catalogue: Catalogue,
+    honest: FeatureFrame,
+    builder: Builder,
+    n: int = 5,
+) -> list[Verdict]:
+    """Build rows one at a time: they must equal the batch to 1e-9."""
+    found: dict[str, int] = {}
+    rows = np.unique(np.linspace(0, len(picked) - 1, n).astype(np.int64))
+    for row in rows:
+        single = builder(tables, picked.take(np.array([row])), catalogue)
+        batch = FeatureFrame(
+            single.snapshots, catalogue, honest.numbers[row : row + 1],
+            tuple(values.take(np.array([row])) for values in honest.categories),
+        )  # fmt: skip
+        for column, count in differing(batch, single).items():
+            found[column] = found.get(column, 0) + count
+    return [
+        Verdict(
+            column, "D10", "structural", count / len(rows),
+            f"differs between batch and single-lead building in {count} of {len(rows)} rows",
+            "use the one builder, features.build.build, everywhere",
+        )
+        for column, count in found.items()
+    ]  # fmt: skip

@@ -1,0 +1,152 @@
+"""S1, S2, S3: does one column alone know the outcome, as a whole or in one of its cells?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from training.audit.cells import (
+    Cells,
+    Floats,
+    Ints,
+    auc_error,
+    cells_of,
+    deal_folds,
+    lower_rate,
+    one_feature_auc,
+)
+from training.audit.verdict import Verdict
+
+AUC_POINT: Final = 0.88
+AUC_LOW: Final = 0.85
+Z99: Final = 2.326
+MIN_ROWS: Final = 30
+MIN_SHARE: Final = 0.05  # of positives that a pure cell must cover
+MIN_LEVEL: Final = 0.05  # of rows that an empty level must cover
+EXPECTED: Final = 20.0
+MAX_ROWS: Final = 60_000
+DROP_IT: Final = "exclude it, date it (known_at, history), or sign a waiver"
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """The verdicts and the cross-fitted AUC of every column."""
+
+    verdicts: tuple[Verdict, ...]
+    areas: dict[str, float]
+
+
+def screen(X: pd.DataFrame, y: NDArray[np.int8], *, seed: int) -> Screened:
+    """Screen every column of X (n rows, independent units) against y: S1, S2, S3."""
+    rng = np.random.default_rng([seed, 43])
+    if len(y) > MAX_ROWS:
+        rows = np.sort(rng.permutation(len(y))[:MAX_ROWS])
+        X, y = X.iloc[rows], y[rows]
+    fold = deal_folds(y, rng)
+    areas: dict[str, float] = {}
+    verdicts: list[Verdict] = []
+    for name in X.columns:
+        cells = cells_of(X[name])
+        areas[str(name)] = area = one_feature_auc(cells, y, fold)
+        verdicts += _judge(str(name), cells, area, y, X[name])
+    return Screened(tuple(verdicts), areas)
+
+
+def _judge(
+    name: str, cells: Cells, area: float, y: NDArray[np.int8], values: pd.Series
+) -> Iterator[Verdict]:
+    """Yield at most one verdict per detector."""
+    positives = int(y.sum())
+    low = area - Z99 * auc_error(area, positives, len(y) - positives)
+    if area >= AUC_POINT and low > AUC_LOW:
+        yield Verdict(
+            name, "S1", "quarantine", round(area, 4),
+            f"alone it ranks the outcome with AUC {area:.3f} (99 % lower bound {low:.3f})",
+            DROP_IT,
+        )  # fmt: skip
+    pure = pure_cell(cells, y, values)
+    if pure is not None:
+        cell, won, rows, bound = pure
+        yield Verdict(
+            name, "S2", "quarantine", round(bound, 4),
+            f"{won} of {rows} rows with {cell} converted (99 % lower bound {bound:.0%}, base "
+            f"{y.mean():.1%})",
+            DROP_IT,
+        )  # fmt: skip
+    empty = empty_level(cells, y)
+    if empty is not None:
+        cell, rows = empty
+        yield Verdict(
+            name, "S3", "quarantine", round(rows * float(y.mean()), 1),
+            f"none of {rows} rows with {cell} converted where {rows * y.mean():.0f} were expected",
+            DROP_IT,
+        )  # fmt: skip
+
+
+def pure_cell(
+    cells: Cells, y: NDArray[np.int8], values: pd.Series
+) -> tuple[str, int, int, float] | None:
+    """Find the purest value, bin, side or word: (name, positives, rows, lower bound) or None."""
+    bar = max(0.80, min(0.95, 8 * float(y.mean())))
+    total = int(y.sum())
+    best: tuple[str, int, int, float] | None = None
+    for name, rows, won in _candidates(cells, y, values):
+        if rows < MIN_ROWS or won < MIN_SHARE * total or won <= bar * rows:
+            continue
+        bound = lower_rate(won, rows)
+        if bound > bar and (best is None or bound > best[3]):
+            best = (name, int(won), int(rows), bound)
+    return best
+
+
+def _candidates(
+    cells: Cells, y: NDArray[np.int8], values: pd.Series
+) -> Iterator[tuple[str, float, float]]:
+    """Yield (name, rows, positives) of all cells, of both null sides, of zero sides, of words."""
+    k = len(cells.names)
+    rows = np.bincount(cells.codes, minlength=k).astype(np.float64)
+    won = np.bincount(cells.codes, weights=y, minlength=k)
+    for code in np.flatnonzero((rows >= MIN_ROWS) & (won > 0.5 * rows)):
+        yield f"value {cells.names[code]:.60}", rows[code], won[code]
+    if 0 < rows[-1] < len(y):
+        yield "a value", rows[:-1].sum(), won[:-1].sum()
+    if cells.numeric is not None:
+        for side, mask in (("above 0", cells.numeric > 0), ("below 0", cells.numeric < 0)):
+            yield side, float(mask.sum()), float(y[mask].sum())
+    elif k > 60:
+        yield from _word_cells(cells, y, values)
+
+
+def _word_cells(
+    cells: Cells, y: NDArray[np.int8], values: pd.Series
+) -> Iterator[tuple[str, float, float]]:
+    """Yield the words of a text column that occur often enough."""
+    rows = np.bincount(cells.codes, minlength=len(cells.names)).astype(np.float64)
+    won = np.bincount(cells.codes, weights=y, minlength=len(cells.names))
+    of_word: dict[str, list[int]] = {}
+    for code, text in enumerate(cells.names[:-1]):
+        for word in set(text.lower().split()[:40]):
+            of_word.setdefault(word.strip(".,;:!?\"'()"), []).append(code)
+    for word, codes in of_word.items():
+        if len(codes) > 1 and word:
+            yield f"the word {word:.40}", float(rows[codes].sum()), float(won[codes].sum())
+    del values
+
+
+def empty_level(cells: Cells, y: NDArray[np.int8]) -> tuple[str, int] | None:
+    """Find the largest level without a positive where at least 20 were expected."""
+    k = len(cells.names)
+    rows: Floats = np.bincount(cells.codes, minlength=k).astype(np.float64)
+    won = np.bincount(cells.codes, weights=y, minlength=k)
+    enough: Ints = np.flatnonzero(
+        (won == 0) & (rows >= MIN_LEVEL * len(y)) & (rows * y.mean() >= EXPECTED)
+    )
+    if not len(enough):
+        return None
+    code = int(enough[np.argmax(rows[enough])])
+    return f"value {cells.names[code]:.60}", int(rows[code])

@@ -1,0 +1,117 @@
+"""One judgement per column and detector, and the report that collects them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Final, Literal
+
+from data.errors import GateError
+from data.schema import Waiver
+
+Severity = Literal["structural", "quarantine", "review", "note"]
+SEVERITIES: Final[tuple[Severity, ...]] = ("structural", "quarantine", "review", "note")
+WHOLE: Final = "*"
+"""The column of a verdict that concerns the whole data set or model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one detector (D1 … D10, S1 … S8) says of one column, why, and what to do.
+
+    `figure` is the number behind it (an AUC, a rate, a count). `waived_by` names who signed for
+    it in the project file.
+    """
+
+    column: str
+    detector: str
+    severity: Severity
+    figure: float
+    reason: str
+    cure: str
+    waived_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """All verdicts, gravest first; `checked` names each detector that ran and what it looked at.
+
+    `features` leads from a column as the project file names it to the feature columns made of it.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    checked: dict[str, str]
+    figures: dict[str, float]
+    features: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def structural(self) -> tuple[Verdict, ...]:
+        """Verdicts that stop training; no waiver lifts them."""
+        return tuple(v for v in self.verdicts if v.severity == "structural")
+
+    @property
+    def quarantined(self) -> frozenset[str]:
+        """Feature columns that no model may see until somebody signs for them."""
+        return frozenset(
+            feature
+            for v in self.verdicts
+            if v.severity == "quarantine" and v.waived_by is None and v.column != WHOLE
+            for feature in self.features.get(v.column, (v.column,))
+        )
+
+    @property
+    def refusals(self) -> tuple[Verdict, ...]:
+        """Unwaived verdicts on the whole model: nothing may be registered."""
+        return tuple(
+            v
+            for v in self.verdicts
+            if v.severity == "quarantine" and v.waived_by is None and v.column == WHOLE
+        )
+
+    @property
+    def reviews(self) -> tuple[Verdict, ...]:
+        """Verdicts that ask a person to look."""
+        return tuple(v for v in self.verdicts if v.severity == "review")
+
+    @property
+    def learnable(self) -> bool:
+        """Say whether a quick model was better than the prior; True where it was not tried."""
+        return self.figures.get("quick_auc_low", 1.0) > 0.5
+
+    def refuse_structural(self) -> None:
+        """Raise GateError with the first structural verdict; return where there is none."""
+        if self.structural:
+            first, more = self.structural[0], len(self.structural) - 1
+            tail = f" (and {more} more)" if more else ""
+            raise GateError(
+                f"leak found by {first.detector} in {name_of(first)}: {first.reason}{tail}",
+                cure=first.cure,
+            )
+
+    def to_json(self) -> str:
+        """Write the report as JSON text."""
+        body = {
+            "verdicts": [asdict(v) for v in self.verdicts],
+            "checked": self.checked,
+            "figures": self.figures,
+        }
+        return json.dumps(body, indent=1, ensure_ascii=False, sort_keys=True)
+
+
+def name_of(verdict: Verdict) -> str:
+    """Name the column in words."""
+    return "the data as a whole" if verdict.column == WHOLE else f"column {verdict.column}"
+
+
+def sign(verdicts: Iterable[Verdict], waivers: Iterable[Waiver]) -> tuple[Verdict, ...]:
+    """Mark waived verdicts (never structural ones) and sort, gravest first."""
+    signed = {(w.column, w.detector): w for w in waivers}
+    marked = []
+    for verdict in verdicts:
+        waiver = signed.get((verdict.column, verdict.detector))
+        if waiver is not None and verdict.severity != "structural":
+            verdict = replace(verdict, waived_by=f"{waiver.owner}, {waiver.date}: {waiver.reason}")
+        marked.append(verdict)
+    rank = {severity: place for place, severity in enumerate(SEVERITIES)}
+    return tuple(sorted(marked, key=lambda v: (rank[v.severity], v.detector, v.column, -v.figure)))

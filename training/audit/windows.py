@@ -1,0 +1,264 @@
+"""D6, D7, D9: are labels mature and their windows alike, and is the test free of train?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.clock import DAY, NEVER, show
+from data.labels import window_end
+from data.schema import Project
+from data.splits import Cut
+from data.tables import LabelledSnapshots, Outcomes, Snapshots, Tables
+from training.audit.verdict import WHOLE, Verdict
+
+Rows = NDArray[np.int64]
+EXPECTED: Final = 20.0
+_NO_CURE: Final = "use data.labels and data.splits as they are"
+
+
+def maturity(
+    labelled: LabelledSnapshots, tables: Tables, outcomes: Outcomes, project: Project
+) -> Iterator[Verdict]:
+    """D7: recompute every label; immature rows, other windows and closed leads are structural."""
+    if tables.created_at is None:
+        return
+    snapshots = labelled.snapshots
+    closes = window_end(snapshots, tables, project)
+    converted = outcomes.converted_at[snapshots.lead]
+    immature = closes > outcomes.observed_until
+    if immature.any():
+        yield _broken(
+            immature.sum(), "rows whose horizon has not passed are counted as if it had",
+            "leave immature snapshots out, even those already converted",
+        )  # fmt: skip
+    if (labelled.closes_at != closes).any():
+        yield _broken(
+            (labelled.closes_at != closes).sum(),
+            "label windows are not one horizon long: leads do not get the same time to convert",
+            "give every snapshot the same horizon",
+        )  # fmt: skip
+    y = (converted >= snapshots.as_of) & (converted < closes)
+    wrong = (y != labelled.y.astype(bool)) & ~immature
+    if wrong.any():
+        yield _broken(
+            wrong.sum(), "labels are not conversion within [as_of, as_of + horizon)", _NO_CURE
+        )
+    ended = np.minimum(converted, outcomes.disqualified_at[snapshots.lead]) < snapshots.as_of
+    if ended.any():
+        yield _broken(
+            ended.sum(), "snapshots lie after conversion or disqualification",
+            "stop the snapshots of a lead when it converts or is disqualified",
+        )  # fmt: skip
+    yield from _end_of_observation(tables, outcomes, project)
+    yield from _left_truncation(tables, outcomes, project)
+    yield from _survivors(tables, outcomes, project)
+
+
+def _broken(count: np.integer, reason: str, cure: str) -> Verdict:
+    return Verdict(WHOLE, "D7", "structural", float(count), f"{int(count)} {reason}", cure)
+
+
+def _end_of_observation(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator[Verdict]:
+    """Find an observed_until that lies beyond the extract: its last leads are false negatives."""
+    assert tables.created_at is not None
+    horizon = project.conversion.horizon or 0
+    until = outcomes.observed_until
+    for what, at in (
+        ("record", np.concatenate([tables.created_at, tables.events.at])),
+        ("conversion", outcomes.converted_at),
+    ):
+        there = np.sort(at[at < until])
+        if len(there) < 100:
+            continue
+        silence = until - int(there[-1])
+        half = there[len(there) // 2 :]
+        usual = max(float(np.diff(half).max(initial=0)), float(np.diff(half).mean()) * 12)
+        if silence > max(usual * 2, 0.05 * horizon, 2 * DAY):
+            yield Verdict(
+                WHOLE, "D7", "structural", silence / DAY,
+                f"the last {what} lies {silence / DAY:.0f} days before observed_until: what "
+                "happened since was not seen, so the newest negatives are not negative",
+                f'set observed_until = "{show(int(there[-1]) + 1)}"',
+            )  # fmt: skip
+            return
+
+
+def _left_truncation(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator[Verdict]:
+    """Find leads whose whole window closed before the first conversion was ever recorded."""
+    assert tables.created_at is not None
+    known = outcomes.converted_at[outcomes.converted_at != NEVER]
+    if len(known) < EXPECTED or outcomes.recorded_from is not None:
+        return
+    first = int(np.quantile(known, 0.002, method="lower"))
+    ends = tables.created_at + (project.conversion.horizon or 0)
+    old = ends <= first
+    later = (tables.created_at >= first) & (ends <= outcomes.observed_until)
+    if not old.any() or later.sum() < 50:
+        return
+    rate = float((outcomes.converted_at < ends)[later].mean())
+    won = int((outcomes.converted_at < ends)[old].sum())
+    expected = rate * float(old.sum())
+    if expected >= EXPECTED and won < 0.1 * expected:
+        yield Verdict(
+            WHOLE, "D7", "structural", expected,
+            f"{int(old.sum())} leads from before {show(first)} have {won} conversions where "
+            f"{expected:.0f} were expected: conversions were not recorded yet",
+            f'set conversion.recorded_from = "{show(first)[:10]}"',
+        )  # fmt: skip
+
+
+def _survivors(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator[Verdict]:
+    """Find an export in which old leads are few and have mostly converted."""
+    assert tables.created_at is not None
+    ends = tables.created_at + (project.conversion.horizon or 0)
+    mature = np.flatnonzero(ends <= outcomes.observed_until)
+    mature = mature[np.argsort(tables.created_at[mature], kind="stable")]
+    if len(mature) < 300:
+        return
+    born = tables.created_at[mature]
+    span = (born[-1] - born[0]) / 3
+    won = outcomes.converted_at[mature] < ends[mature]
+    old, new = born < born[0] + span, born > born[-1] - span
+    if min(old.sum(), new.sum()) < 30:
+        return
+    a, b = float(won[old].mean()), float(won[new].mean())
+    pooled = float(won[old | new].mean())
+    z = (a - b) / np.sqrt(max(pooled * (1 - pooled), 1e-9) * (1 / old.sum() + 1 / new.sum()))
+    if a > 2.5 * b and z > 6 and old.sum() < 0.7 * new.sum():
+        yield Verdict(
+            WHOLE, "D7", "quarantine", round(a / max(b, 1e-9), 2),
+            f"the oldest third of the leads converts at {a:.0%}, the newest at {b:.0%}, and the "
+            "oldest are fewer: leads that came to nothing seem to be missing from the export",
+            "export deleted and archived leads too, or start later",
+        )  # fmt: skip
+
+
+def split(
+    labelled: LabelledSnapshots, tables: Tables, cut: Cut, project: Project
+) -> Iterator[Verdict]:
+    """D6: the purge, leads and accounts over the split."""
+    train, test = labelled.take(cut.train), labelled.take(cut.test)
+    if not len(train) or not len(test):
+        return
+    both = np.isin(test.snapshots.lead, train.snapshots.lead)
+    if both.any():
+        yield _split_broken(both.mean(), "test rows belong to leads that are in train")
+    if tables.created_at is not None:
+        late = train.closes_at > test.snapshots.as_of.min()
+        if late.any():
+            yield _split_broken(late.mean(), "train rows have label windows open in the test")
+    account = tables.account
+    mine, theirs = account[train.snapshots.lead], account[test.snapshots.lead]
+    shared = float((np.isin(theirs, mine[mine >= 0]) & (theirs >= 0)).mean())
+    if shared:
+        yield Verdict(
+            WHOLE, "D6", "note", round(shared, 4),
+            f"{shared:.0%} of the test rows belong to accounts that are also in train",
+            "read the time + account-grouped figures beside the time-only ones",
+        )  # fmt: skip
+    del project
+
+
+def _split_broken(share: np.floating, reason: str) -> Verdict:
+    return Verdict(
+        WHOLE, "D6", "structural", float(share), f"{float(share):.1%} of the {reason}", _NO_CURE
+    )
+
+
+def grouped(groups: Rows, parts: list[tuple[Rows, Rows]]) -> Iterator[Verdict]:
+    """D6: folds said to keep accounts whole must keep them whole."""
+    for train, valid in parts:
+        both = np.isin(groups[valid], groups[train])
+        if both.any():
+            yield _split_broken(both.mean(), "rows stand in a fold whose account is on both sides")
+            return
+
+
+def duplicates(
+    labelled: LabelledSnapshots, tables: Tables, cut: Cut, frame: pd.DataFrame
+) -> Iterator[Verdict]:
+    """D9: the same person or the same history under two lead ids, one in train, one in test."""
+    lead = labelled.snapshots.lead
+    train, test = np.unique(lead[cut.train]), np.unique(lead[cut.test])
+    if not len(train) or not len(test):
+        return
+    for what, keys in _keys(tables, labelled, frame):
+        mine = keys[train]
+        known = pd.Index(mine[mine != ""]).unique()
+        twice = pd.Index(keys[test]).isin(known) & (keys[test] != "")
+        share = float(twice.mean())
+        if not twice.any():
+            continue
+        grave = share >= 0.005 and what != "the same values in every column"
+        yield Verdict(
+            WHOLE, "D9", "structural" if grave else "review", round(share, 5),
+            f"{int(twice.sum())} of {len(test)} test leads have {what} as a lead in train",
+            "merge the duplicates, or give them one account so that they stay on one side",
+        )  # fmt: skip
+
+
+def _keys(
+    tables: Tables, labelled: LabelledSnapshots, frame: pd.DataFrame
+) -> Iterator[tuple[str, NDArray[np.object_]]]:
+    """Yield keys per lead ("" for none): e-mail address; history of events; in static mode all."""
+    if "email" in tables.display.columns:
+        emails = tables.display["email"].to_numpy(object)
+        yield "the same e-mail address", np.array([plain_email(e) for e in emails], object)
+    events = tables.events
+    if len(events):
+        yield "the same history of events", _histories(tables)
+    if tables.created_at is None and len(frame.columns):
+        hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+        keys = np.full(len(tables), "", object)
+        keys[labelled.snapshots.lead] = hashes.astype(str)
+        yield "the same values in every column", keys
+
+
+def _histories(tables: Tables) -> NDArray[np.object_]:
+    """Hash each lead's (moment, type) events; "" where there are fewer than three."""
+    events = tables.events
+    mixed = events.at.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= (events.type.astype(np.uint64) + np.uint64(7)) * np.uint64(0xC2B2AE3D27D4EB4F)
+    mixed ^= mixed >> np.uint64(29)
+    sums = np.concatenate([[0], np.cumsum(mixed * np.uint64(0x165667B19E3779F9), dtype=np.uint64)])
+    totals = sums[events.offsets[1:]] - sums[events.offsets[:-1]]
+    few = np.diff(events.offsets) < 3
+    return np.where(few, "", totals.astype(str)).astype(object)
+
+
+def plain_email(email: object) -> str:
+    """Fold case, drop a +tag; "" for what is no address.
+
+    >>> plain_email("Ada+news@Example.org")
+    'ada@example.org'
+    """
+    found = re.fullmatch(r"\s*([^@\s+]+)(?:\+[^@\s]*)?@([^@\s]+)\s*", str(email or ""))
+    return f"{found[1]}@{found[2]}".lower() if found else ""
+
+
+def row_hash(tables: Tables, snapshots: Snapshots) -> str:
+    """Hash the identity of rows, in any order: what a fitted transformer keeps of what it saw."""
+    import hashlib
+
+    rows = sorted(
+        f"{tables.lead_ids[lead]}\0{as_of}"
+        for lead, as_of in zip(snapshots.lead, snapshots.as_of, strict=True)
+    )
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def fit_scope(scopes: dict[str, str], expected: str) -> Iterator[Verdict]:
+    """D8: every fitted transformer must have seen exactly the training rows."""
+    for name, seen in scopes.items():
+        if seen != expected:
+            yield Verdict(
+                name, "D8", "structural", 1.0,
+                "was fitted on other rows than the training rows",
+                "fit encoders, scalers and imputers inside train only",
+            )  # fmt: skip
