@@ -159,6 +159,8 @@ def _formatted(words: pa.Array, timezone: str, date_format: str) -> Instants:
     texts = pc.cast(words, pa.string()).to_pandas()
     aware = "%z" in date_format
     parsed = pd.to_datetime(texts, format=date_format, errors="coerce", utc=aware)
+    if aware:
+        parsed = parsed.dt.tz_localize(None)
     at, missing = _integers(pa.Array.from_pandas(parsed).cast(pa.timestamp("us"), safe=False))
     if aware:
         return Instants(at, missing, aware=_first(~missing))

@@ -228,28 +228,29 @@ def _read_database(uri: str, query: str | None, project: Project) -> RawTable:
             f"{scheme}: is no source", file=name, cure="path, sqlite, duckdb, postgresql or mysql"
         )
     try:
-        frame = (
-            _query_duckdb(uri, query, project)
-            if scheme == "duckdb"
-            else _query_sql(uri, query, project)
-        )
+        ask = _query_duckdb if scheme == "duckdb" else _query_sql
+        table = ask(uri, query, project)
     except (duckdb.Error, ImportError) as error:
         raise InputError(f"query failed: {_safe(error, uri)}", file=name) from None
-    raw = from_frame(frame, name)
-    return raw
+    return RawTable(name, table, ((name, 0, 1),))
 
 
-def _query_duckdb(uri: str, query: str, project: Project) -> pd.DataFrame:
+def _query_duckdb(uri: str, query: str, project: Project) -> pa.Table:
     """Query a DuckDB file, read only."""
     path = Path(project.folder, uri.partition(":")[2].removeprefix("///").removeprefix("//"))
     if not path.is_file():
         raise InputError("file not found", file=str(path.name))
-    with duckdb.connect(str(path), read_only=True) as connection:
-        return connection.execute(query).df()
+    alone = {"enable_external_access": "false"}
+    with duckdb.connect(str(path), read_only=True, config=alone) as connection:
+        answer = connection.sql(query)
+        if answer is None:
+            raise InputError("query returns no table", file=path.name)
+        table = answer.to_arrow_table()
+    return pa.table([_plain(c) for c in table.columns], names=table.column_names)
 
 
-def _query_sql(uri: str, query: str, project: Project) -> pd.DataFrame:
-    """Query through SQLAlchemy; a relative SQLite path starts at the project folder."""
+def _query_sql(uri: str, query: str, project: Project) -> pa.Table:
+    """Query through SQLAlchemy, reading only; SQLite paths start at the project folder."""
     import sqlalchemy
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -266,7 +267,12 @@ def _query_sql(uri: str, query: str, project: Project) -> pd.DataFrame:
     engine = sqlalchemy.create_engine(url)
     try:
         with engine.connect() as connection:
-            return pd.read_sql(sqlalchemy.text(query), connection, dtype_backend="pyarrow")
+            if url.get_backend_name() == "sqlite":
+                connection.exec_driver_sql("pragma query_only = on")
+            elif url.get_backend_name() == "postgresql":
+                connection = connection.execution_options(postgresql_readonly=True)
+            answer = connection.exec_driver_sql(query)
+            names, rows = list(answer.keys()), answer.fetchall()
     except DBAPIError as error:
         text = _safe(error.orig or error, uri)
         if error.connection_invalidated or (
@@ -280,6 +286,17 @@ def _query_sql(uri: str, query: str, project: Project) -> pd.DataFrame:
         raise InputError(f"query failed: {_safe(error, uri)}", file=mask(uri)) from None
     finally:
         engine.dispose()
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return pa.table([_from_values(list(values)) for values in columns], names=names)
+
+
+def _from_values(values: list[object]) -> pa.ChunkedArray:
+    """Turn the values of a database column into Arrow; a mixed one becomes text."""
+    try:
+        return _plain(pa.chunked_array([pa.array(values)]))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        texts = [None if value is None else str(value) for value in values]
+        return pa.chunked_array([texts], pa.string())
 
 
 def _safe(error: BaseException, uri: str) -> str:
