@@ -19,9 +19,17 @@ TEMPLATES = ("account_leads", "account_events", "account_days_since")
 
 
 def fill_numbers(
-    tables: Tables, snapshots: Snapshots, catalogue: Catalogue, out: NDArray[np.float32]
+    tables: Tables,
+    snapshots: Snapshots,
+    catalogue: Catalogue,
+    out: NDArray[np.float32],
+    *,
+    acts: Timeline | None = None,
 ) -> None:
-    """Fill the account columns of `out` (n, k) in place; leads without an account get NaN."""
+    """Fill the account columns of `out` (n, k) in place; leads without an account get NaN.
+
+    `acts` replaces the events of `tables` where those are read in parts.
+    """
     wanted = [
         (column, feature)
         for column, feature in enumerate(catalogue.numbers)
@@ -30,7 +38,7 @@ def fill_numbers(
     if not wanted:
         return
     births = _births(tables)
-    acts = _acts(tables)
+    acts = _acts(tables) if acts is None else acts
     for column, feature in wanted:
         if feature.template == "account_leads":
             out[:, column] = births.count(tables.account, snapshots, 0)
@@ -42,34 +50,34 @@ def fill_numbers(
             out[:, column] = np.where(last == NEVER, np.nan, (snapshots.as_of - last) / DAY)
 
 
-def _births(tables: Tables) -> _Timeline:
+def _births(tables: Tables) -> Timeline:
     """Line up when the leads of shared accounts came to be known."""
     born = np.zeros(len(tables), np.int64) if tables.created_at is None else tables.created_at
     if tables.recorded_at is not None:
         born = np.maximum(born, tables.recorded_at)
-    member = np.flatnonzero(_shared(tables.account))
-    return _Timeline.of(member, born[member], tables.account)
+    member = np.flatnonzero(shared(tables.account))
+    return Timeline.of(member, born[member], tables.account)
 
 
-def _acts(tables: Tables) -> _Timeline:
+def _acts(tables: Tables) -> Timeline:
     """Line up when the events of leads of shared accounts came to be known."""
     events = tables.events
     lead = np.repeat(np.arange(len(tables)), np.diff(events.offsets))
-    kept = np.flatnonzero(_shared(tables.account)[lead])
+    kept = np.flatnonzero(shared(tables.account)[lead])
     known = events.at[kept]
     if events.recorded_at is not None:
         known = np.maximum(known, events.recorded_at[kept])
-    return _Timeline.of(lead[kept], known, tables.account)
+    return Timeline.of(lead[kept], known, tables.account)
 
 
-def _shared(account: NDArray[np.int64]) -> NDArray[np.bool_]:
+def shared(account: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Mark the leads whose account has another lead."""
     size = np.bincount(account[account >= 0], minlength=1)
     return (account >= 0) & (size[np.maximum(account, 0)] > 1)
 
 
 @dataclass(frozen=True, slots=True)
-class _Timeline:
+class Timeline:
     """Moments by account and by lead, each ascending, so that siblings' are a difference."""
 
     lead: NDArray[np.int64]  # in order of (account, at)
@@ -81,7 +89,8 @@ class _Timeline:
     @classmethod
     def of(
         cls, lead: NDArray[np.int64], at: NDArray[np.int64], account: NDArray[np.int64]
-    ) -> _Timeline:
+    ) -> Timeline:
+        """Sort moments of leads (n,) by account and by lead."""
         by_account = np.lexsort((at, account[lead]))
         by_lead = np.lexsort((at, lead))
         return cls(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.tables import Snapshots, Tables
+from data.tables import Events, Snapshots, Tables
 from features import account, kernel, profile
 from features.frame import Catalogue, FeatureFrame
 from features.plan import CODE_TEMPLATES, compile_plan
@@ -26,45 +26,75 @@ def build(
     from here. Rows are the same whatever `threads` is.
     """
     order = _order(snapshots)
-    sorted_rows = snapshots if order is None else snapshots.take(order)
-    numbers = np.full((len(snapshots), len(catalogue.numbers)), np.nan, np.float32)
-    codes = fill_events(tables, sorted_rows, catalogue, numbers, threads=threads)
-    profile.fill_numbers(tables, sorted_rows, catalogue, numbers)
-    account.fill_numbers(tables, sorted_rows, catalogue, numbers)
-    categories = _categories(tables, sorted_rows, catalogue, codes)
-    if order is not None:
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        numbers = numbers[back]
-        categories = tuple(values.take(back) for values in categories)
-    return FeatureFrame(snapshots, catalogue, numbers, categories)
+    rows = snapshots if order is None else snapshots.take(order)
+    frame = assemble(
+        tables, rows, catalogue, tables.events, rows, tables.created_at, threads=threads
+    )
+    if order is None:
+        return frame
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    categories = tuple(values.take(back) for values in frame.categories)
+    return FeatureFrame(snapshots, catalogue, frame.numbers[back], categories)
+
+
+def assemble(
+    tables: Tables,
+    rows: Snapshots,
+    catalogue: Catalogue,
+    events: Events,
+    event_rows: Snapshots,
+    created: NDArray[np.int64] | None,
+    *,
+    acts: account.Timeline | None = None,
+    threads: int = 1,
+) -> FeatureFrame:
+    """Build sorted rows: `event_rows` and `created` number the leads as `events` does.
+
+    `events` may be a part of all events (a lead range of a store); `acts` then holds the events
+    of all siblings.
+    """
+    numbers = np.full((len(rows), len(catalogue.numbers)), np.nan, np.float32)
+    codes = fill_events(events, event_rows, created, catalogue, numbers, threads=threads)
+    profile.fill_numbers(tables, rows, catalogue, numbers)
+    account.fill_numbers(tables, rows, catalogue, numbers, acts=acts)
+    categories = []
+    for feature in catalogue.categories:
+        if feature.template in CODE_TEMPLATES:
+            names = events.channel_names if "channel" in feature.template else events.type_names
+            column = codes[:, CODE_TEMPLATES.index(feature.template)]
+            levels = pd.Index(names, dtype=object)
+            categories.append(pd.Categorical.from_codes(column, categories=levels))
+        else:
+            categories.append(profile.category(tables, rows, feature))
+    return FeatureFrame(rows, catalogue, numbers, tuple(categories))
 
 
 def fill_events(
-    tables: Tables,
-    snapshots: Snapshots,
+    events: Events,
+    rows: Snapshots,
+    created: NDArray[np.int64] | None,
     catalogue: Catalogue,
     out: NDArray[np.float32],
     *,
     threads: int = 1,
 ) -> Codes:
-    """Fill the event columns of `out` in place; return the code matrix (n, 4), -1 for none."""
+    """Fill the event columns of `out` in place; return the code matrix (n, 0 or 4), -1 for none."""
     plan = compile_plan(catalogue)
-    codes = np.full((len(snapshots), 4 if plan.codes else 0), -1, np.int32)
-    created = tables.created_at if tables.created_at is not None else np.empty(0, np.int64)
-    program, columns = plan.program(tables.events), plan.columns(tables.events)
+    codes = np.full((len(rows), 4 if plan.codes else 0), -1, np.int32)
+    born = np.empty(0, np.int64) if created is None else created
+    program, columns = plan.program(events), plan.columns(events)
 
     def run(bounds: tuple[int, int]) -> None:
         kernel.fill(
-            program, columns, tables.events.offsets, 0, snapshots.lead, snapshots.as_of,
-            bounds[0], bounds[1], created, out, codes,
+            program, columns, events.offsets, rows.lead, rows.as_of, bounds[0], bounds[1], born,
+            out, codes,
         )  # fmt: skip
 
-    ranges = row_ranges(snapshots.lead, threads)
-    if len(ranges) <= 1:
-        for bounds in ranges:
-            run(bounds)
-    else:
+    ranges = row_ranges(rows.lead, threads)
+    if len(ranges) == 1:
+        run(ranges[0])
+    elif ranges:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(run, ranges))
     return codes
@@ -90,19 +120,3 @@ def _order(snapshots: Snapshots) -> NDArray[np.int64] | None:
     if bool((lead[1:] >= lead[:-1]).all() and (as_of[1:] >= as_of[:-1])[same].all()):
         return None
     return np.lexsort((as_of, lead)).astype(np.int64)
-
-
-def _categories(
-    tables: Tables, snapshots: Snapshots, catalogue: Catalogue, codes: Codes
-) -> tuple[pd.Categorical, ...]:
-    """Make the categorical columns: events' from codes, others from the profile."""
-    made = []
-    for feature in catalogue.categories:
-        if feature.template in CODE_TEMPLATES:
-            events = tables.events
-            names = events.channel_names if "channel" in feature.template else events.type_names
-            column = codes[:, CODE_TEMPLATES.index(feature.template)]
-            made.append(pd.Categorical.from_codes(column, categories=pd.Index(names, dtype=object)))
-        else:
-            made.append(profile.category(tables, snapshots, feature))
-    return tuple(made)

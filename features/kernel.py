@@ -239,12 +239,11 @@ def _picked(column, rows):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def fill(p, e, offsets, origin, lead, as_of, row_lo, row_hi, created, out, codes):  # type: ignore[no-untyped-def]
+def fill(p, e, offsets, lead, as_of, row_lo, row_hi, created, out, codes):  # type: ignore[no-untyped-def]
     """Fill rows [row_lo, row_hi) of `out` (n, k) float32 and `codes` (n, 0 or 4) int32.
 
-    Rows are sorted by (lead, as_of) and a lead's rows are never split over two calls. The event
-    arrays start at event number `origin` of `offsets` (a range of a store). `created` may be
-    empty.
+    Rows are sorted by (lead, as_of) and a lead's rows are never split over two calls. `created`
+    may be empty.
     """
     slot_of, windows, lives, start, col, a, b = (
         p.slot_of, p.windows, p.half_lives, p.start, p.col, p.a, p.b,
@@ -277,7 +276,7 @@ def fill(p, e, offsets, origin, lead, as_of, row_lo, row_hi, created, out, codes
         who, end = lead[r], r + 1
         while end < row_hi and lead[end] == who:
             end += 1
-        lo, hi = offsets[who] - origin, offsets[who + 1] - origin
+        lo, hi = offsets[who], offsets[who + 1]
         born = created[who] if len(created) > 0 else NEVER
         late = len(recorded) > 0 and _arrives_late(at, recorded, lo, hi, as_of, r, end)
         step = 1 if late else end - r
