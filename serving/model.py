@@ -8,6 +8,8 @@ from features.frame import Catalogue
 from models.artifact import load_artifact, read_extra
 from models.facts import Facts
 from models.predictor import LeadScorer
+from training import model_card
+from training.model_card import ModelCard
 from training.registry import ModelVersion, Registry
 
 
@@ -19,6 +21,7 @@ class LoadedModel:
     scorer: LeadScorer
     catalogue: Catalogue
     facts: Facts
+    card: ModelCard
 
 
 def load_model(found: ModelVersion, *, threads: int = 1) -> LoadedModel:
@@ -28,6 +31,7 @@ def load_model(found: ModelVersion, *, threads: int = 1) -> LoadedModel:
         scorer=load_artifact(found.folder, threads=threads),
         catalogue=Catalogue.from_json(read_extra(found.folder, "catalogue.json").decode()),
         facts=Facts.from_json(read_extra(found.folder, "facts.json")),
+        card=ModelCard.from_json(read_extra(found.folder, model_card.NAME)),
     )
 
 

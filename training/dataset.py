@@ -47,8 +47,15 @@ class Dataset:
         return replace(self, frame=drop_features(self.frame, names)) if names else self
 
 
-def make_dataset(project: Project, tables: Tables, outcomes: Outcomes, *, threads: int) -> Dataset:
-    """Label, cut and build features for the training rows.
+def make_dataset(
+    project: Project,
+    tables: Tables,
+    outcomes: Outcomes,
+    *,
+    threads: int,
+    catalogue: Catalogue | None = None,
+) -> Dataset:
+    """Label, cut and build features for the training rows; a model brings its own `catalogue`.
 
     Raises InputError where no snapshot is mature or only one outcome is there, with the numbers.
     """
@@ -58,8 +65,8 @@ def make_dataset(project: Project, tables: Tables, outcomes: Outcomes, *, thread
         cut = random_cut(labelled, project.train.test_share, project.train.seed)
     else:
         cut = purged_cut(labelled, project.train.test_share)
-    catalogue = make_catalogue(tables, project)
-    frame = build(tables, labelled.snapshots, catalogue, threads=threads)
+    columns = make_catalogue(tables, project) if catalogue is None else catalogue
+    frame = build(tables, labelled.snapshots, columns, threads=threads)
     return Dataset(labelled, frame, groups_of(tables, labelled), cut)
 
 

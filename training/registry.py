@@ -7,16 +7,18 @@ answer is an error, never another version.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from data.errors import InputError, OutsideError
+from models.artifact import LOADER
 from training.state import State
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # the product talks to no one unasked
@@ -91,14 +93,15 @@ class Registry:
                 for page, text in pages.items():
                     mlflow.log_text(text, page)
                 signature: ModelSignature = infer_signature(example)
-                info = mlflow.pyfunc.log_model(
-                    name="model",
-                    python_model=str(folder / "predictor.py"),
-                    artifacts={"leadscore": str(folder)},
-                    signature=signature,
-                    registered_model_name=self.name,
-                    pip_requirements=list(REQUIREMENTS),
-                )
+                with redirect_stderr(io.StringIO()):  # MLflow greets each new version there
+                    info = mlflow.pyfunc.log_model(
+                        name="model",
+                        python_model=str(LOADER),
+                        artifacts={"model": str(folder)},
+                        signature=signature,
+                        registered_model_name=self.name,
+                        pip_requirements=list(REQUIREMENTS),
+                    )
             version = str(info.registered_model_version)
             for key, value in tags.items():
                 client.set_model_version_tag(self.name, version, key, value[:5000])

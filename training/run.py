@@ -1,44 +1,59 @@
-"""The whole training run on one screen: tables in, an evaluated model out, nothing registered yet."""
+"""The whole training run on one screen: tables in, an evaluated model out, nothing registered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from data.clock import DAY
+from data.review import ColumnReview
 from data.schema import Project
 from data.tables import Outcomes, Tables
 from models.artifact import Manifest, write_artifact
+from models.baselines import fit_all
 from models.facts import Facts, make_facts
 from models.learner import LeadClassifier
-from models.predictor import LeadScorer
+from models.metrics import Floats
+from models.predictor import LeadScorer, calibrated_log_odds
+from models.scorecard import clipped_share, propose
+from training import model_card
+from training.audit import AuditReport, audit
 from training.dataset import Dataset, make_dataset
+from training.evaluate import Evaluation, evaluate_model, may_be_registered
+from training.model_card import ModelCard, make_card
 
 Parts = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """An evaluated model, its artifact's contents, and everything that speaks for or against it."""
+    """An evaluated model, its artifact's contents, and everything that speaks for or against it.
 
-    project: Project
+    `test` holds probabilities on the test rows: "model" and each baseline. `refusal` is None
+    where the model may be registered, else what is wrong and what to do instead.
+    """
+
     dataset: Dataset
     parts: Parts
     forest_text: list[str]
     facts: Facts
     candidates: Mapping[str, Any]
-
-    @property
-    def scorer(self) -> LeadScorer:
-        """The model as it will be applied."""
-        return LeadScorer(self.parts, self.forest_text, trusted=True)
+    audit: AuditReport
+    evaluation: Evaluation
+    test: Mapping[str, Floats]
+    card: ModelCard
+    refusal: str | None
 
     def write(self, folder: Path) -> Manifest:
         """Write the artifact: predictor, texts, JSON, catalogue and facts."""
         extra = {
             "catalogue.json": self.dataset.frame.catalogue.to_json(),
             "facts.json": self.facts.to_json(),
+            model_card.NAME: self.card.to_json(),
         }
         return write_artifact(self.parts, self.forest_text, folder, extra=extra)
 
@@ -52,31 +67,128 @@ def train(
     threads: int,
     card: Mapping[str, Any] | None = None,
     fast: bool = False,
+    reviews: Sequence[ColumnReview] = (),
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Label, cut, build, audit, fit, calibrate, evaluate.
 
-    `card` is the frozen score card of the champion; without one the first is proposed. Raises
-    GateError on a structural leak, InputError where there is nothing to learn from.
+    `card` is the frozen score card of the champion; without one the first is proposed; `reviews`
+    are the columns that nobody declared. Raises GateError on a structural leak, InputError where there is nothing to learn from.
     """
     on_stage("labels, features and the cut in time")
     dataset = make_dataset(project, tables, outcomes, threads=threads)
+    on_stage("leak audit")
+    found = audit(tables, outcomes, project, seed=seed, dataset=dataset, reviews=reviews)
+    found.refuse_structural()
+    dataset = dataset.without(found.quarantined)
     on_stage("fitting and choosing among candidates")
+    learner = fit_learner(project, dataset, seed=seed, threads=threads, fast=fast)
+    parts, forest_text = learner.parts()
+    parts = with_card(parts, learner.margins_, project, card)
+    features = [asdict(feature) for feature in dataset.frame.catalogue.features]
+    facts = make_facts(dataset.rows(dataset.cut.train), dataset.y[dataset.cut.train], features)
+    on_stage("evaluation beside the baselines")
+    scorer = LeadScorer(parts, forest_text, threads=threads, trusted=True)
+    test, evaluation = evaluate_on_test(project, tables, dataset, scorer, seed=seed)
+    refusal = _refusal(found, evaluation)
+    written = make_card(
+        dataset, evaluation, test, learner.report_,
+        observed_until=tables.observed_until,
+        horizon_days=(project.conversion.horizon or 0) / DAY,
+    )  # fmt: skip
+    return Trained(
+        dataset, parts, forest_text, facts, learner.report_, found, evaluation, test, written,
+        refusal,
+    )  # fmt: skip
+
+
+def _refusal(found: AuditReport, evaluation: Evaluation) -> str | None:
+    """Say why the model may not be registered, or None."""
+    if found.refusals:
+        first = found.refusals[0]
+        return f"{first.detector}: {first.reason}: {first.cure}"
+    allowed, words = may_be_registered(evaluation.verdicts)
+    return None if allowed else words
+
+
+def fit_learner(
+    project: Project, dataset: Dataset, *, seed: int, threads: int, fast: bool
+) -> LeadClassifier:
+    """Fit on the training rows of the cut."""
     rows = dataset.cut.train
-    X, y = dataset.rows(rows), dataset.y[rows]
     learner = LeadClassifier(
         seed=seed,
         threads=threads,
         budget_s=project.train.budget / 1e6,
         fast=fast,
         catalogue=dataset.frame.catalogue,
-    ).fit(
-        X,
-        y,
+    )
+    return learner.fit(
+        dataset.rows(rows),
+        dataset.y[rows],
         times=dataset.labelled.order[rows],
-        closes=dataset.labelled.closes_at[rows],
+        closes=None if project.static else dataset.labelled.closes_at[rows],
         groups=dataset.groups[rows],
     )
-    parts, forest_text = learner.parts()
-    facts = make_facts(X, y, [asdict(feature) for feature in dataset.frame.catalogue.features])
-    return Trained(project, dataset, parts, forest_text, facts, learner.report_)
+
+
+def with_card(
+    parts: Parts, margins: Floats, project: Project, frozen: Mapping[str, Any] | None
+) -> Parts:
+    """Put the score card in: the frozen one, else what the project file says, else a proposal."""
+    section = project.score
+    log_odds = calibrated_log_odds(parts["calibration"], margins)
+    anchor = section.anchor
+    card = dict(frozen) if frozen is not None else propose(
+        log_odds,
+        points_to_double=section.points_to_double,
+        anchor_score=50.0 if anchor is None else anchor.score,
+        anchor_probability=None if anchor is None else anchor.probability,
+    )  # fmt: skip
+    card["bands"] = dict(section.bands)
+    meta = {
+        **parts.get("meta", {}),
+        "sensitive": list(project.train.sensitive),
+        "clipped_share": clipped_share(card, log_odds),
+    }
+    return {**parts, "card": card, "meta": meta}
+
+
+def evaluate_on_test(
+    project: Project, tables: Tables, dataset: Dataset, scorer: LeadScorer, *, seed: int
+) -> tuple[dict[str, Floats], Evaluation]:
+    """Score the test rows beside prior, recency, rule and logistic regression."""
+    train_rows, test_rows = dataset.cut.train, dataset.cut.test
+    frame = dataset.rows(test_rows)
+    scores = scorer.score(frame)
+    fitted = fit_all(
+        dataset.rows(train_rows),
+        dataset.y[train_rows].astype(np.float64),
+        dataset.frame.catalogue,
+    )
+    rivals = {name: b.predict(frame) for name, b in fitted.items() if b.available}
+    lead = dataset.labelled.snapshots.lead[test_rows]
+    evaluation = evaluate_model(
+        dataset.y[test_rows],
+        scores.probability,
+        baselines=rivals,
+        as_of=None if project.static else dataset.labelled.snapshots.as_of[test_rows],
+        groups=dataset.groups[test_rows],
+        bands=scores.band,
+        slices=_slices(project, tables, lead),
+        capacities=tuple(sorted({10, 25, 50, 100, 200, project.report.capacity_per_week})),
+        train_rate=float(dataset.y[train_rows].mean()),
+        seed=seed,
+    )
+    return {"model": scores.probability, **rivals}, evaluation
+
+
+def _slices(project: Project, tables: Tables, lead: np.ndarray) -> dict[str, np.ndarray]:
+    """Give the declared segments, the channel and the owner of each test row, where known."""
+    found = {}
+    for name in dict.fromkeys((*project.train.segments, "channel", "owner")):
+        if name in tables.display.columns:
+            found[name] = tables.display[name].to_numpy(object)[lead]
+        elif any(a.name == name and a.kind == "category" for a in tables.attributes):
+            found[name] = tables.attribute(name).values[lead]
+    return found

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from serving.cli import screen
+from serving.cli.options import EventFiles, Json, Language, Leads, Out, ProjectFile, Seed, Threads
 
 
 def add_to(app: typer.Typer) -> None:
@@ -10,3 +16,79 @@ def add_to(app: typer.Typer) -> None:
     app.command()(demo)
     app.command()(init)
     app.command()(check)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the demo.")] = Path(
+        ".leadscore/demo"
+    ),
+    leads: Annotated[
+        int, typer.Option("--leads", min=500, help="How many leads to simulate.")
+    ] = 3000,
+    language: Language = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+) -> None:
+    """Show the whole way on a simulated software company: train, score, CRM, report.
+
+    Example: leadscore demo --lang it
+    """
+    from serving.demo import run_demo
+
+    with screen.stages(20, quiet=False) as stage:
+        found = run_demo(
+            out, leads=leads, seed=seed or 0, language=language, threads=threads, on_stage=stage
+        )
+    for line in found.lines():
+        screen.say(line)
+
+
+def init(
+    data: Annotated[list[Path], typer.Argument(help="The files of leads and events.")],
+    out: Out = None,
+) -> None:
+    """Write a commented project file by looking at the columns of your files.
+
+    Example: leadscore init leads.csv touches.parquet --out acme.toml
+    """
+    from data.files import write_text
+    from data.sketch import sketch_project
+
+    folder = "." if out is None else out.parent
+    text = sketch_project(data, folder=folder)
+    if out is None:
+        screen.say(text)
+        return
+    write_text(out, text)
+    screen.say(f"{out}: read it, then run `leadscore check {out}`")
+
+
+def check(
+    file: ProjectFile,
+    leads: Leads = None,
+    events: EventFiles = None,
+    out: Out = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Check data and time: what is read, what is no feature, what leaks; exit 3 on a leak.
+
+    Example: leadscore check examples/olist.toml --out audit.html
+    """
+    from serving.checking import check_project
+    from serving.session import open_session
+
+    session = open_session(file, threads=threads)
+    with screen.stages(4, quiet=as_json) as stage:
+        found = check_project(session, session.read(leads, events), on_stage=stage)
+    if out is not None:
+        from data.files import write_text
+
+        write_text(out, found.page)
+    if as_json:
+        screen.say_json(found.to_dict())
+    else:
+        for line in found.lines():
+            screen.say(line)
+    if found.stops:
+        raise typer.Exit(3)

@@ -14,7 +14,10 @@ from rich.table import Table
 Stage = Callable[[str], None]
 """Called with a few words when the next stage of a long job begins."""
 
-out = Console()
+WIDTH = 120
+"""Of what is piped into a file, where no terminal says how wide it is."""
+
+out = Console() if Console().is_terminal else Console(width=WIDTH)
 err = Console(stderr=True)
 
 

@@ -1,0 +1,85 @@
+"""`leadscore check`: what was read, what it says of time, and the leak audit, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from data.delay import DelayCurve, delay_curve
+from data.read import Reading
+from data.review import ColumnReview, undeclared_columns
+from serving.session import Session
+from training.audit import AuditReport, audit, html
+from training.audit.verdict import name_of
+from training.dataset import Dataset, make_dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found; `stops` is True where a structural leak refuses training."""
+
+    reading: Reading
+    dataset: Dataset
+    report: AuditReport
+    reviews: tuple[ColumnReview, ...]
+    delay: DelayCurve | None
+    page: str
+
+    @property
+    def stops(self) -> bool:
+        """Say whether training would be refused."""
+        return bool(self.report.structural)
+
+    def lines(self) -> list[str]:
+        """Say it for a person: one line each."""
+        tables, labelled = self.reading.tables, self.dataset.labelled
+        told = [
+            f"{len(tables):,} leads, {len(tables.events):,} events before their outcome, "
+            f"{len(self.dataset.frame.catalogue.features)} features",
+            f"{len(labelled):,} mature snapshots, {int(labelled.y.sum()):,} converted "
+            f"({labelled.y.mean():.1%})",
+        ]
+        told += [f"note: {note}" for note in self.reading.notes]
+        if self.delay is not None:
+            told += [f"note: {words}" for words in self.delay.warnings]
+        for review in self.reviews:
+            told.append(f"no feature: {review.table}.{review.name}: {review.reason}; {review.line}")
+        for verdict in self.report.verdicts:
+            waived = f" (waived by {verdict.waived_by})" if verdict.waived_by else ""
+            told.append(
+                f"{verdict.severity}: {verdict.detector}: {name_of(verdict)}: {verdict.reason}; "
+                f"{verdict.cure}{waived}"
+            )
+        told.append(
+            "refused: a structural leak stops training" if self.stops else "nothing stops training"
+        )
+        return told
+
+    def to_dict(self) -> dict[str, object]:
+        """Say it for a machine."""
+        return {
+            "leads": len(self.reading.tables),
+            "events": len(self.reading.tables.events),
+            "snapshots": len(self.dataset.labelled),
+            "conversions": int(self.dataset.labelled.y.sum()),
+            "notes": list(self.reading.notes),
+            "undeclared": [asdict(review) for review in self.reviews],
+            "verdicts": [asdict(verdict) for verdict in self.report.verdicts],
+            "stops": self.stops,
+        }
+
+
+def check_project(
+    session: Session, reading: Reading, *, on_stage: Callable[[str], None]
+) -> Checked:
+    """Read nothing more; label, cut, build features, and audit."""
+    on_stage("labels and features")
+    project, tables, outcomes = session.project, reading.tables, reading.outcomes
+    dataset = make_dataset(project, tables, outcomes, threads=session.threads)
+    reviews = tuple(undeclared_columns(project))
+    on_stage("delay from creation to conversion")
+    delay = None if project.static else delay_curve(tables, outcomes, project)
+    on_stage("leak audit")
+    report = audit(tables, outcomes, project, seed=session.seed, dataset=dataset, reviews=reviews)
+    page = html(report, project=project.project.name)
+    return Checked(reading, dataset, report, reviews, delay, page)

@@ -1,0 +1,216 @@
+"""The verbs about leads: score, explain, feedback, report, write-back, forget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serving.cli import screen
+from serving.cli.options import (
+    AsOf,
+    EventFiles,
+    Json,
+    Language,
+    Leads,
+    Model,
+    Out,
+    ProjectFile,
+    StateFolder,
+    Threads,
+    Tracking,
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Hang the verbs on the console command, in the order of the help."""
+    app.command()(score)
+    app.command()(explain)
+    app.command()(feedback)
+    app.command()(report)
+    app.command("write-back")(write_back)
+
+
+Lead = Annotated[str, typer.Argument(metavar="LEAD", help="The id of a lead.")]
+
+
+def score(
+    file: ProjectFile,
+    as_of: AsOf = None,
+    model: Model = "champion",
+    out: Out = None,
+    threads: Threads = None,
+    state: StateFolder = None,
+    tracking: Tracking = None,
+    leads: Leads = None,
+    events: EventFiles = None,
+    as_json: Json = False,
+) -> None:
+    """Score every open lead: probability, score, band, reasons, stage and trend, as Parquet.
+
+    Example: leadscore score acme.toml --as-of 2026-11-01 --out scores.parquet
+    """
+    from serving.batch import write_scores
+    from serving.cli.clock import new_run_id, now
+    from serving.jobs import score_run
+    from serving.session import open_session
+
+    session = open_session(file, state=state, tracking=tracking, threads=threads)
+    at = now()
+    with screen.stages(6, quiet=as_json) as stage:
+        reading = session.read(leads, events)
+        loaded, scored = score_run(
+            session, reading, model, as_of=session.moment(as_of, reading), scored_at=at,
+            run_id=new_run_id(at), on_stage=stage,
+        )  # fmt: skip
+    path = session.state.scores if out is None else write_scores(scored, out)
+    bands = scored.table["band"].value_counts().sort_index().to_dict()
+    if as_json:
+        screen.say_json({"leads": len(scored.table), "bands": bands, "path": str(path),
+                         "model_version": loaded.version})  # fmt: skip
+        return
+    told = ", ".join(f"{name} {count:,}" for name, count in bands.items())
+    screen.say(f"{len(scored.table):,} open leads scored by version {loaded.version}: {told}")
+    screen.say(str(path))
+
+
+def explain(
+    file: ProjectFile,
+    lead: Lead,
+    as_of: AsOf = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Also say why the score changed since then.")
+    ] = None,
+    subject: Annotated[
+        bool,
+        typer.Option(
+            "--subject", help="Write what the lead itself may ask for: factors and their direction."
+        ),  # fmt: skip
+    ] = False,
+    model: Model = "champion",
+    language: Language = None,
+    state: StateFolder = None,
+    tracking: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """Say why a lead has its score, in points that add up, and why it changed.
+
+    Example: leadscore explain acme.toml L0000042 --since 2026-10-01
+    """
+    from serving.explaining import explain_lead
+    from serving.session import open_session
+
+    session = open_session(file, state=state, tracking=tracking, threads=1)
+    reading = session.read()
+    told = explain_lead(
+        session, reading, lead, model, as_of=session.moment(as_of, reading),
+        since=None if since is None else session.moment(since, reading),
+        language=language or session.project.project.language, subject=subject,
+    )  # fmt: skip
+    if as_json:
+        screen.say_json(told.to_dict())
+    else:
+        for line in told.lines():
+            screen.say(line)
+
+
+def feedback(
+    file: ProjectFile,
+    lead: Lead,
+    verdict: Annotated[str, typer.Argument(help="right, or wrong.")],
+    because: Annotated[str, typer.Option("--because", help="In the rep's own words.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who answers.")] = "",
+    state: StateFolder = None,
+) -> None:
+    """Store a rep's answer to a score, dated; the report shows it, retraining may use it.
+
+    Example: leadscore feedback acme.toml L0000042 wrong --because "no budget before May" --by Ada
+    """
+    from serving.cli.clock import now
+    from serving.feedback import give_feedback
+    from serving.session import open_session
+
+    session = open_session(file, state=state)
+    stored = give_feedback(
+        session.state.feedback, session.state.scores, lead=lead, verdict=verdict,
+        because=because, by=by, at=now(),
+    )  # fmt: skip
+    screen.say(f"stored: {stored}")
+
+
+def report(
+    file: ProjectFile,
+    as_of: AsOf = None,
+    model: Model = "champion",
+    out: Out = None,
+    language: Language = None,
+    threads: Threads = None,
+    state: StateFolder = None,
+    tracking: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """Write the report for sales, one HTML file per language, and the model page.
+
+    Example: leadscore report acme.toml --lang it --out report/
+    """
+    from serving.cli.clock import new_run_id, now
+    from serving.reporting import write_reports
+    from serving.session import open_session
+
+    session = open_session(file, state=state, tracking=tracking, threads=threads)
+    at = now()
+    with screen.stages(8, quiet=as_json) as stage:
+        reading = session.read()
+        paths = write_reports(
+            session, reading, model, as_of=session.moment(as_of, reading), scored_at=at,
+            run_id=new_run_id(at), folder=out or session.state.reports,
+            languages=(language,) if language else session.project.report.languages,
+            on_stage=stage,
+        )  # fmt: skip
+    if as_json:
+        screen.say_json({"files": [str(path) for path in paths]})
+    else:
+        for path in paths:
+            screen.say(str(path))
+
+
+def write_back(
+    file: ProjectFile,
+    scores: Annotated[
+        Path | None, typer.Option("--scores", help="Default: the newest run's scores.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Go the whole way, write nothing.")
+    ] = False,
+    state: StateFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Send to the CRM what changed, once in effect; a second run sends nothing.
+
+    Example: leadscore write-back acme.toml --dry-run
+    """
+    from dataclasses import asdict
+
+    from data.project import load_project
+    from serving.cli.clock import new_run_id, now
+    from serving.writeback.run import write_back as send
+    from training.state import State
+
+    project = load_project(file)
+    place = State.of(project, state)
+    at = now()
+    result = send(
+        scores or place.scores,
+        project,
+        place.folder,
+        now=at,
+        run_id=new_run_id(at),
+        dry_run=dry_run,
+    )
+    if as_json:
+        screen.say_json(asdict(result))
+    else:
+        screen.say(result.summary)
+    if result.rejected or result.waiting:
+        raise typer.Exit(4)

@@ -1,0 +1,244 @@
+"""The verbs about models: train, retrain, evaluate, promote, rollback, monitor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serving.cli import screen
+from serving.cli.options import (
+    AsOf,
+    EventFiles,
+    Json,
+    Leads,
+    Model,
+    Out,
+    ProjectFile,
+    Seed,
+    StateFolder,
+    Threads,
+    Tracking,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from training.publish import Published
+    from training.run import Trained
+
+
+def add_to(app: typer.Typer) -> None:
+    """Hang the verbs on the console command, in the order of the help."""
+    for verb in (train, retrain, evaluate, promote, rollback, monitor):
+        app.command()(verb)
+
+
+Fast = Annotated[
+    bool,
+    typer.Option("--fast", help="A fit of seconds at a little less quality: for a first look."),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Train even if nothing changed since the champion.")
+]
+
+
+def train(
+    file: ProjectFile,
+    seed: Seed = None,
+    threads: Threads = None,
+    fast: Fast = False,
+    state: StateFolder = None,
+    tracking: Tracking = None,
+    leads: Leads = None,
+    events: EventFiles = None,
+    as_json: Json = False,
+) -> None:
+    """Train, audit, evaluate beside the baselines, register; the first good model is champion.
+
+    Example: leadscore train examples/software_trial.toml
+    """
+    from serving.jobs import train_model
+    from serving.session import open_session
+
+    session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
+    with screen.stages(7, quiet=as_json) as stage:
+        trained, published = train_model(
+            session, session.read(leads, events), fast=fast, on_stage=stage
+        )
+    show_training(trained, published, as_json=as_json)
+    if published.version is None:
+        raise typer.Exit(3)
+
+
+def retrain(
+    file: ProjectFile,
+    seed: Seed = None,
+    threads: Threads = None,
+    fast: Fast = False,
+    force: Force = False,
+    state: StateFolder = None,
+    tracking: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """Train on what is known now and promote only what is shown not to be worse.
+
+    Example: leadscore retrain acme.toml
+    """
+    from serving.jobs import champion_is_current, train_model
+    from serving.session import open_session
+
+    session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
+    reading = session.read()
+    if not force and champion_is_current(session, reading):
+        answer = "nothing changed since the champion was trained"
+        screen.say_json({"retrained": False, "reason": answer}) if as_json else screen.say(answer)
+        return
+    with screen.stages(7, quiet=as_json) as stage:
+        trained, published = train_model(session, reading, fast=fast, on_stage=stage)
+    show_training(trained, published, as_json=as_json)
+    if not published.decision.promote:
+        raise typer.Exit(3)
+
+
+def evaluate(
+    file: ProjectFile,
+    model: Model = "champion",
+    seed: Seed = None,
+    threads: Threads = None,
+    state: StateFolder = None,
+    tracking: Tracking = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Evaluate a registered model on the newest mature leads, beside the baselines.
+
+    Example: leadscore evaluate acme.toml --model 3 --out figures/
+    """
+    from serving.jobs import evaluate_registered
+    from serving.session import open_session
+
+    session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
+    with screen.stages(3, quiet=as_json) as stage:
+        evaluation = evaluate_registered(session, session.read(), model, on_stage=stage)
+    if out is not None:
+        from training.evaluate import FRAMES
+
+        out.mkdir(parents=True, exist_ok=True)
+        for name in FRAMES:
+            getattr(evaluation, name).to_csv(out / f"{name}.csv", index=False)
+    if as_json:
+        screen.say_json({"metrics": evaluation.metrics.to_dict("records"),
+                         "verdicts": evaluation.verdicts.to_dict("records"),
+                         "notes": list(evaluation.notes)})  # fmt: skip
+        return
+    show_figures(evaluation.metrics, evaluation.verdicts)
+    for note in evaluation.notes:
+        screen.say(f"note: {note}")
+
+
+def promote(
+    file: ProjectFile,
+    version: Annotated[str, typer.Argument(help="The version to make champion.")],
+    state: StateFolder = None,
+    tracking: Tracking = None,
+) -> None:
+    """Make a version the champion by hand; the one before stays ready for rollback.
+
+    Example: leadscore promote acme.toml 4
+    """
+    from serving.session import open_session
+
+    session = open_session(file, state=state, tracking=tracking)
+    found = session.registry.find(version)
+    session.registry.promote(found.version)
+    screen.say(f"version {found.version} is champion; its gate said: "
+               f"{found.tags.get('decision', 'nothing')}")  # fmt: skip
+
+
+def rollback(file: ProjectFile, state: StateFolder = None, tracking: Tracking = None) -> None:
+    """Go back to the champion before; scores are byte for byte what they were.
+
+    Example: leadscore rollback acme.toml
+    """
+    from serving.session import open_session
+
+    version = open_session(file, state=state, tracking=tracking).registry.rollback()
+    screen.say(f"version {version} is champion again")
+
+
+def monitor(
+    file: ProjectFile,
+    as_of: AsOf = None,
+    model: Model = "champion",
+    threads: Threads = None,
+    state: StateFolder = None,
+    tracking: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """Look for stale data, drifting features and scores, and broken promises; exit 3 on red.
+
+    Example: leadscore monitor acme.toml
+    """
+    from serving.jobs import monitor_model
+    from serving.session import open_session
+
+    session = open_session(file, state=state, tracking=tracking, threads=threads)
+    with screen.stages(3, quiet=as_json) as stage:
+        signals = monitor_model(session, session.read(), model, as_of, on_stage=stage)
+    if as_json:
+        screen.say_json({"signals": [signal.to_dict() for signal in signals]})
+    else:
+        screen.table("monitor", ["signal", "state", "figure", "bar"],
+                     [[s.name, s.state, s.figure, s.bar] for s in signals])  # fmt: skip
+    if any(signal.state == "red" for signal in signals):
+        raise typer.Exit(3)
+
+
+def show_training(trained: Trained, published: Published, *, as_json: bool) -> None:
+    """Print what a training run found, for a person or a machine."""
+    from training.audit.verdict import name_of
+
+    evaluation, dataset = trained.evaluation, trained.dataset
+    if as_json:
+        screen.say_json({
+            "version": None if published.version is None else published.version.version,
+            "promoted": published.decision.promote,
+            "decision": published.decision.words,
+            "rows": {"train": len(dataset.cut.train), "test": len(dataset.cut.test)},
+            "metrics": evaluation.metrics.to_dict("records"),
+            "verdicts": evaluation.verdicts.to_dict("records"),
+            "quarantined": sorted(trained.audit.quarantined),
+            "notes": list(evaluation.notes),
+        })  # fmt: skip
+        return
+    won = int(dataset.y[dataset.cut.train].sum())
+    screen.say(
+        f"trained on {len(dataset.cut.train):,} snapshots ({won:,} converted), tested on the "
+        f"newest {len(dataset.cut.test):,}; learner: {trained.candidates.get('winner', 'constant')}"
+    )
+    show_figures(evaluation.metrics, evaluation.verdicts)
+    for verdict in trained.audit.verdicts:
+        if verdict.severity == "quarantine" and verdict.waived_by is None:
+            screen.say(f"quarantined: {name_of(verdict)}: {verdict.reason}")
+    for note in evaluation.notes:
+        screen.say(f"note: {note}")
+    screen.say(published.words)
+
+
+def show_figures(metrics: pd.DataFrame, verdicts: pd.DataFrame) -> None:
+    """Print log loss, AUC and lift of the model beside its baselines, with 95 % intervals."""
+    shown = (("log_loss", 4), ("auc", 3), ("average_precision", 3), ("lift_10", 2), ("slope", 2))
+    told = {row["against"]: row["verdict"] for row in verdicts.to_dict("records")}
+    rows = []
+    for name in metrics["model"].unique():
+        mine = metrics[metrics["model"] == name].set_index("metric")
+        cells = [_cell(mine.loc[metric], digits) for metric, digits in shown]
+        rows.append([name, *cells, told.get(name, "")])
+    headings = ["log loss", "AUC", "avg. precision", "lift in top 10 %", "slope"]
+    screen.table("test leads, 95 % intervals", ["model", *headings, "model is"], rows)
+
+
+def _cell(figure: pd.Series[float], digits: int) -> str:
+    value, low, high = (f"{figure[end]:.{digits}f}" for end in ("value", "low", "high"))
+    return value if low == "nan" else f"{value} ({low} to {high})"

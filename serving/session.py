@@ -1,0 +1,93 @@
+"""A project file, its state folder and its registry, opened once for a verb."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.clock import Micros
+from data.errors import InputError
+from data.project import load_project
+from data.read import Reading, read_with_notes
+from data.schema import Project
+from data.values import moment
+from training.state import State
+
+if TYPE_CHECKING:
+    from serving.model import LoadedModel
+    from training.registry import Registry
+
+__all__ = ["Micros", "Session", "open_session"]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What every verb needs; `threads` is a number from 1."""
+
+    project: Project
+    file: Path
+    state: State
+    tracking: str | None
+    seed: int
+    threads: int
+
+    def read(self, leads: str | None = None, events: list[str] | None = None) -> Reading:
+        """Read the sources of the project, or other files of the same shape."""
+        return read_with_notes(
+            self.project, leads=leads, events=None if events is None else tuple(events)
+        )
+
+    @property
+    def registry(self) -> Registry:
+        """Open the registry; the state folder is made where it is the default store."""
+        from training.registry import Registry
+
+        return Registry.of(self.state, self.project.project.name, self.tracking)
+
+    def model(self, reference: str) -> LoadedModel:
+        """Find and load a model by version, alias or folder."""
+        from serving.model import find_model
+
+        return find_model(self.registry, reference, threads=self.threads)
+
+    def moment(self, as_of: str | None, reading: Reading) -> int:
+        """Read --as-of; left out, it is the end of observation."""
+        until = reading.tables.observed_until
+        if as_of is None:
+            return until
+        given = moment(as_of, self.project, "--as-of")
+        if given > until:
+            raise InputError(
+                "lies after the end of observation: nothing is known of that time",
+                column="--as-of",
+                cure="leave it out, or set observed_until in the project file",
+            )
+        return given
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash the project file: a changed definition is another model."""
+        return hashlib.sha256(self.file.read_bytes()).hexdigest()[:16]
+
+
+def open_session(
+    file: Path,
+    *,
+    state: Path | None = None,
+    tracking: str | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+) -> Session:
+    """Load the project file and find its folders; nothing is created."""
+    project = load_project(file)
+    return Session(
+        project=project,
+        file=file,
+        state=State.of(project, state),
+        tracking=tracking,
+        seed=project.train.seed if seed is None else seed,
+        threads=threads or project.train.threads or os.cpu_count() or 1,
+    )

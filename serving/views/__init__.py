@@ -1,0 +1,1 @@
+"""Scores, funnel, forecast and figures -> the typed view that the report draws."""

@@ -1,0 +1,75 @@
+"""Leads and outcomes -> page "Funnel": stages, sources, time to convert, definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from data.clock import DAY
+from serving.report.parts import Point
+from serving.report.view import FunnelPage, SourceRow, StageRow
+from serving.views.source import Source, interval
+from training.funnel import Funnel, SourceFigures, measure_funnel
+from training.incidence import Incidence
+
+SINCE_DAYS = 365
+CURVE_POINTS = 40
+
+
+def make_funnel(source: Source) -> FunnelPage:
+    """Measure the leads created within a year before as_of."""
+    qualification = source.scored.qualification
+    stage = np.full(len(source.tables), -1, np.int64)
+    stage[source.scored.snapshots.lead] = qualification.stage
+    names = tuple(words.name for words in qualification.criteria.stages)
+    funnel = measure_funnel(
+        source.tables,
+        source.outcomes,
+        source.project,
+        stage=stage if names else None,
+        stage_names=names,
+        since=source.scored.as_of - SINCE_DAYS * DAY,
+    )
+    return FunnelPage(
+        stages=_stages(source, funnel),
+        sources=tuple(_source_row(figures) for figures in funnel.sources),
+        time_to_convert=() if funnel.curve is None else _curve(funnel.curve),
+        median_days=funnel.total.median_days,
+        definition=qualification.criteria.definition,
+        disqualified=qualification.counts_by_rule(),
+        icp=qualification.criteria.icp,
+    )
+
+
+def _stages(source: Source, funnel: Funnel) -> tuple[StageRow, ...]:
+    words = {stage.name: stage for stage in source.scored.qualification.criteria.stages}
+    return tuple(
+        StageRow(
+            name=stage.name,
+            label=words[stage.name].label if stage.name in words else stage.name,
+            leads=stage.leads,
+            rate=None if stage.rate is None else interval(stage.rate),
+            definition="; ".join(str(c) for c in words[stage.name].criteria)
+            if stage.name in words
+            else "",
+        )
+        for stage in funnel.stages
+    )
+
+
+def _source_row(figures: SourceFigures) -> SourceRow:
+    return SourceRow(
+        source=figures.source,
+        leads=figures.leads,
+        prospects=figures.prospects,
+        opportunities=figures.opportunities,
+        rate=interval(figures.rate),
+        median_days=figures.median_days,
+        value=figures.value,
+        cost=figures.cost,
+    )
+
+
+def _curve(curve: Incidence) -> tuple[Point, ...]:
+    days = np.linspace(0, curve.last_day, CURVE_POINTS)
+    share = curve.share_by(days)
+    return tuple(Point(float(x), float(y)) for x, y in zip(days, share, strict=True))

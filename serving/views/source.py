@@ -1,0 +1,76 @@
+"""Everything that the pages are filled from, gathered once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.clock import NEVER
+from data.read import Reading
+from data.schema import Project
+from data.tables import Outcomes, Tables
+from serving.batch import Scored
+from serving.model import LoadedModel
+from serving.report.parts import Interval
+from training.counts import Count
+from training.funnel import Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One scoring run with all that belongs to it; row i of `scored` is open lead i."""
+
+    project: Project
+    reading: Reading
+    model: LoadedModel
+    scored: Scored
+    file: str
+    threads: int
+
+    @property
+    def tables(self) -> Tables:
+        """What may be known of the leads."""
+        return self.reading.tables
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """What became of them."""
+        return self.reading.outcomes
+
+    @property
+    def ranked(self) -> NDArray[np.int64]:
+        """Rows that no rule takes out, most probable first; ties by id."""
+        rows = np.flatnonzero(self.scored.qualification.disqualified < 0)
+        ids = self.scored.table["lead_id"].to_numpy()[rows]
+        return rows[np.lexsort((ids, -self.scored.scores.probability[rows]))]
+
+    @property
+    def owners(self) -> NDArray[np.object_]:
+        """Name the owner of each row, "" for none."""
+        return self.shown("owner")
+
+    def shown(self, column: str) -> NDArray[np.object_]:
+        """Read a display column for each row, "" where it is not declared or not known."""
+        if column not in self.tables.display.columns:
+            return np.full(len(self.scored.snapshots), "", object)
+        values = self.tables.display[column].to_numpy(object)[self.scored.snapshots.lead]
+        return np.array(["" if v is None or v != v else str(v) for v in values], object)
+
+
+def iso(at: int) -> str:
+    """Write microseconds UTC as ISO 8601."""
+    return datetime.fromtimestamp(at / 1_000_000, UTC).isoformat(timespec="seconds")
+
+
+def iso_or_none(at: int) -> str | None:
+    """Write a moment, None for what never was."""
+    return None if at == NEVER or at <= np.iinfo(np.int64).min + 1 else iso(at)
+
+
+def interval(figure: Rate | Count) -> Interval:
+    """Take a rate or a count over into the report's type; an unknown rate is 0 of 0."""
+    value = 0.0 if figure.value != figure.value else figure.value
+    return Interval(float(value), float(figure.low), float(figure.high))

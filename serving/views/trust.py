@@ -1,0 +1,101 @@
+"""The model's card -> page "Can I trust it?": promised against observed, gains, what is unknown."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from data.clock import DAY
+from serving.report.parts import Interval, Phrase, Point
+from serving.report.view import BandRow, GainsCurve, TrustPage
+from serving.views.source import Source, iso
+from training.model_card import ModelCard
+
+CURVES: Final = ("model", "newest", "rule", "logistic")
+ENOUGH: Final = 100
+OLD_DAYS: Final = 45
+SLOPE: Final = (0.85, 1.15)
+
+
+def make_trust(source: Source) -> TrustPage:
+    """Fill the page from what was measured on the test leads when the model was trained."""
+    card = source.model.card
+    age = int((source.scored.as_of - card.trained_until) // DAY)
+    return TrustPage(
+        verdict=_verdict(card),
+        model_version=source.model.version,
+        trained_at=iso(card.trained_until),
+        trained_leads=card.train_rows,
+        trained_conversions=card.train_conversions,
+        tested_leads=card.test_rows,
+        tested_conversions=card.test_conversions,
+        bands=tuple(_band(row) for row in card.bands),
+        reliability=tuple(_point(row) for row in card.tenths),
+        gains=_gains(card),
+        auc=_interval(card.figure("auc")),
+        log_loss_skill=_interval(card.figure("skill")),
+        top_captured=_captured(card, 0.1),
+        base_rate=card.test_conversions / max(card.test_rows, 1),
+        model_age_days=max(age, 0),
+        data_until=iso(source.tables.observed_until),
+        unknowns=tuple(_unknowns(card, age)),
+    )
+
+
+def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven"]:
+    """Trust needs outcomes enough to tell, bands that keep their promise, and no drift."""
+    if min(card.test_conversions, card.test_rows - card.test_conversions) < ENOUGH:
+        return "unproven"
+    slope = card.figure("slope")
+    straight = slope is not None and slope["low"] <= SLOPE[1] and slope["high"] >= SLOPE[0]
+    kept = [bool(row["kept"]) for row in card.bands]
+    moved = any("moved" in note for note in card.notes)
+    return "trust" if straight and not moved and sum(kept) >= 0.75 * len(kept) else "care"
+
+
+def _unknowns(card: ModelCard, age: int) -> list[Phrase]:
+    found = [Phrase("Who is likely to convert, not who is changed by a call.")]
+    if min(card.test_conversions, card.test_rows - card.test_conversions) < ENOUGH:
+        found.append(
+            Phrase(
+                "Only {n} conversions were there to check the promises with; about 100 are needed.",
+                {"n": card.test_conversions},
+            )
+        )
+    if age > OLD_DAYS:
+        found.append(Phrase("The model has not been retrained for {n} days.", {"n": age}))
+    return found
+
+
+def _band(row: dict[str, Any]) -> BandRow:
+    observed = Interval(float(row["observed"]), float(row["low"]), float(row["high"]))
+    return BandRow(str(row["band"]), int(row["n"]), float(row["promised"]), observed)
+
+
+def _point(row: dict[str, Any]) -> Point:
+    return Point(
+        x=float(row["promised"]),
+        y=float(row["observed"]),
+        low=row.get("low"),
+        high=row.get("high"),
+        n=None if row.get("n") is None else int(row["n"]),
+    )
+
+
+def _gains(card: ModelCard) -> tuple[GainsCurve, ...]:
+    diagonal = tuple(Point(x, x) for x in (0.0, 1.0))
+    drawn = [
+        GainsCurve(name, tuple(Point(x, y) for x, y in card.gains[name]))  # type: ignore[arg-type]
+        for name in CURVES
+        if name in card.gains
+    ]
+    return (*drawn, GainsCurve("random", diagonal))
+
+
+def _captured(card: ModelCard, share: float) -> float | None:
+    pairs = card.gains.get("model", [])
+    near = [y for x, y in pairs if x >= share]
+    return near[0] if near else None
+
+
+def _interval(figure: dict[str, float] | None) -> Interval | None:
+    return None if figure is None else Interval(figure["value"], figure["low"], figure["high"])

@@ -1,0 +1,125 @@
+"""An evaluated model -> the card that travels with it: what it was made from, how it did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from models.metrics import Floats, reliability_by
+from training.dataset import Dataset
+from training.evaluate import Evaluation, gains
+
+NAME = "model_card.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """Figures of one model on its test rows, as lists of plain rows; no lead is in it.
+
+    `gains` maps a ranking ("model", "newest", "rule", "logistic", …) to [worked, captured] pairs.
+    """
+
+    trained_until: int
+    train_rows: int
+    train_conversions: int
+    test_rows: int
+    test_conversions: int
+    horizon_days: float
+    metrics: list[dict[str, Any]]
+    verdicts: list[dict[str, Any]]
+    bands: list[dict[str, Any]]
+    tenths: list[dict[str, Any]]
+    curve: list[dict[str, Any]]
+    slices: list[dict[str, Any]]
+    capacity: list[dict[str, Any]]
+    drift: list[dict[str, Any]]
+    gains: dict[str, list[list[float]]]
+    candidates: dict[str, Any]
+    dropped: dict[str, int]
+    notes: list[str]
+
+    def to_json(self) -> str:
+        """Write what `from_json` reads; what is not a number becomes null."""
+        return json.dumps(_finite(asdict(self)), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> ModelCard:
+        """Read the card of an artifact."""
+        return cls(**json.loads(text))
+
+    def figure(self, metric: str, model: str = "model") -> dict[str, float] | None:
+        """Find one figure with its interval; None where it could not be had."""
+        for row in self.metrics:
+            if row["metric"] == metric and row["model"] == model and row["low"] is not None:
+                return row
+        return None
+
+
+def make_card(
+    dataset: Dataset,
+    evaluation: Evaluation,
+    test: Mapping[str, Floats],
+    candidates: Mapping[str, Any],
+    *,
+    observed_until: int,
+    horizon_days: float,
+) -> ModelCard:
+    """Gather the card of one training run."""
+    train_rows, test_rows = dataset.cut.train, dataset.cut.test
+    y = dataset.y[test_rows].astype(np.float64)
+    newest = dataset.labelled.order[test_rows].astype(np.float64)
+    rankings = {**test, "newest": newest}
+    rankings.pop("prior", None)
+    return ModelCard(
+        trained_until=observed_until,
+        train_rows=len(train_rows),
+        train_conversions=int(dataset.y[train_rows].sum()),
+        test_rows=len(test_rows),
+        test_conversions=int(y.sum()),
+        horizon_days=horizon_days,
+        metrics=_rows(evaluation.metrics),
+        verdicts=_rows(evaluation.verdicts),
+        bands=_rows(evaluation.bands),
+        tenths=_rows(reliability_by(_tenths(test["model"]), y, test["model"])),
+        curve=_rows(evaluation.curve),
+        slices=_rows(evaluation.slices),
+        capacity=_rows(evaluation.capacity),
+        drift=_rows(evaluation.drift),
+        gains={name: _pairs(gains(y, p, points=41)) for name, p in rankings.items()},
+        candidates=dict(candidates),
+        dropped=dict(dataset.cut.dropped),
+        notes=list(evaluation.notes),
+    )
+
+
+def _tenths(p: Floats) -> NDArray[np.int64]:
+    """Cut leads into ten groups of equal size by promised probability; ties stay together."""
+    cuts = np.unique(np.quantile(p, np.linspace(0, 1, 11)[1:-1]))
+    return np.searchsorted(cuts, p, side="right")
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _pairs(frame: pd.DataFrame) -> list[list[float]]:
+    return [[float(x), float(y)] for x, y in zip(frame["worked"], frame["captured"], strict=True)]
+
+
+def _finite(value: Any) -> Any:
+    """Turn numpy's numbers into Python's, and what is not finite into None."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
