@@ -16,6 +16,7 @@ from training.audit.verdict import WHOLE, Verdict
 
 MAX_ROWS: Final = 20_000
 ROUNDS: Final = 60
+EXPLAINED: Final = 1_000  # rows per fold whose contributions are summed
 FOLDS: Final = 3
 SHAP_SHARE: Final = 0.60
 SHAP_LOSS: Final = 0.10
@@ -58,14 +59,18 @@ def encode(X: pd.DataFrame) -> tuple[Floats, list[int]]:
     return np.column_stack(columns) if columns else np.empty((len(X), 0)), categories
 
 
-def fit_quick(X: pd.DataFrame, y: NDArray[np.int8], groups: Ints, *, seed: int) -> Quick:
+def fit_quick(
+    X: pd.DataFrame, y: NDArray[np.int8], groups: Ints, *, seed: int, shares: bool = False
+) -> Quick:
     """Cross-fit the quick model on at most MAX_ROWS rows, groups kept whole."""
     rng = np.random.default_rng([seed, 47])
     rows = np.arange(len(y))
     if len(y) > MAX_ROWS:
         rows = np.sort(rng.permutation(len(y))[:MAX_ROWS])
     matrix, categories = encode(X.iloc[rows])
-    return _cross_fit(matrix, categories, y[rows], groups[rows], rows, list(X.columns), seed)
+    return _cross_fit(
+        matrix, categories, y[rows], groups[rows], rows, list(X.columns), seed, shares=shares
+    )
 
 
 def _cross_fit(
@@ -76,6 +81,8 @@ def _cross_fit(
     rows: Ints,
     names: list[str],
     seed: int,
+    *,
+    shares: bool,
 ) -> Quick:
     fold = fold_of(groups, seed)
     margins = np.zeros(len(y))
@@ -83,17 +90,19 @@ def _cross_fit(
     for f in range(FOLDS):
         train, valid = fold != f, fold == f
         model = fit_trees(matrix[train], y[train], categories, seed)
-        parts = np.asarray(model.predict(matrix[valid], pred_contrib=True))
-        margins[valid] = parts.sum(axis=1)
-        weights += np.abs(parts[:, :-1]).sum(axis=0)
+        margins[valid] = np.asarray(model.predict(matrix[valid], raw_score=True))
+        if shares:
+            sample = matrix[valid][:EXPLAINED]
+            parts = np.asarray(model.predict(sample, pred_contrib=True))
+            weights += np.abs(parts[:, :-1]).sum(axis=0)
     total = weights.sum() or 1.0
     # folds have other intercepts: areas are compared within folds
     areas = [auc(margins[fold == f], y[fold == f]) for f in range(FOLDS)]
     area = float(np.mean(areas))
     clusters = len(np.unique(groups[y == 1]))
     error = auc_error(area, clusters, max(len(np.unique(groups)) - clusters, 2))
-    shares = {str(name): float(w / total) for name, w in zip(names, weights, strict=True)}
-    return Quick(rows, margins, shares, area, error)
+    carried = {str(name): float(w / total) for name, w in zip(names, weights, strict=True)}
+    return Quick(rows, margins, carried if shares else {}, area, error)
 
 
 def fit_trees(

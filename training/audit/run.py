@@ -25,6 +25,7 @@ from training.dataset import Dataset, drop_features, make_dataset
 
 Rows = NDArray[np.int64]
 MAX_ABLATED = 12
+Z_LEARNABLE = 2.58  # one in 200 data sets without any signal passes
 
 
 def audit(
@@ -70,7 +71,9 @@ def audit(
     found += _undeclared(
         reviews, project, screened.areas, catalogue, raw, tables, dataset, one, seed
     )
-    model_verdicts, figures = _models(dataset, tables, outcomes, project, X, reviews, seed)
+    model_verdicts, figures = _models(
+        dataset, tables, outcomes, project, X, reviews, screened.verdicts, seed
+    )
     found += model_verdicts
     found += _later(tables, outcomes, project, dataset, X)
     found += _order(tables, project, dataset, X, raw, one)
@@ -157,14 +160,18 @@ def _models(
     project: Project,
     X: pd.DataFrame,
     reviews: tuple[ColumnReview, ...],
+    screened: tuple[Verdict, ...],
     seed: int,
 ) -> tuple[list[Verdict], dict[str, float]]:
-    """S4, S6, S7, ablation in static mode, and whether there is anything to learn."""
+    """S4, ablation in static mode, whether there is anything to learn, and S6, S7.
+
+    S6 and S7 judge what would be trained: without the columns that the screens quarantine.
+    """
     train, test, y, groups = dataset.cut.train, dataset.cut.test, dataset.y, dataset.groups
     if min(int(y[train].sum()), int((y[train] == 0).sum())) < 10 or not len(X.columns):
         return [], {}
     inside = X.iloc[train]
-    fitted = quick.fit_quick(inside, y[train], groups[train], seed=seed)
+    fitted = quick.fit_quick(inside, y[train], groups[train], seed=seed, shares=True)
     found = quick.dominance(inside, y[train], groups[train], fitted, seed=seed)
     if project.static:
         suspects = {review.name for review in reviews}
@@ -174,11 +181,18 @@ def _models(
         chosen = [name for name in fitted.shares if named.get(name) in suspects]
         chosen = sorted(chosen, key=lambda name: -fitted.shares[name])[:MAX_ABLATED]
         found += quick.ablate(inside, y[train], groups[train], fitted, chosen, seed=seed)
+    held = {v.column for v in screened if v.severity == "quarantine"} - _waived(project, dataset)
     more, figures = quick.out_of_time(
-        X, y, groups, train, test, _days_ahead(dataset, tables, outcomes), seed=seed
+        X.drop(columns=sorted(held)),
+        y,
+        groups,
+        train,
+        test,
+        _days_ahead(dataset, tables, outcomes),
+        seed=seed,
     )
     figures["quick_auc"] = fitted.area
-    figures["quick_auc_low"] = fitted.area - 1.645 * fitted.error
+    figures["quick_auc_low"] = fitted.area - Z_LEARNABLE * fitted.error
     if figures["quick_auc_low"] <= 0.5:
         found.append(
             Verdict(
@@ -192,6 +206,13 @@ def _models(
             )
         )
     return found + more, figures
+
+
+def _waived(project: Project, dataset: Dataset) -> set[str]:
+    """Name the features of columns that somebody signed for."""
+    signed = {waiver.column for waiver in project.waivers}
+    features = dataset.frame.catalogue.features
+    return {f.name for f in features if {f.name, str(f.params.get("column"))} & signed}
 
 
 def _days_ahead(dataset: Dataset, tables: Tables, outcomes: Outcomes) -> Floats | None:

@@ -70,7 +70,7 @@ def _end_of_observation(tables: Tables, outcomes: Outcomes, project: Project) ->
     horizon = project.conversion.horizon or 0
     until = outcomes.observed_until
     for what, at in (
-        ("record", np.concatenate([tables.created_at, tables.events.at])),
+        ("record", np.concatenate([tables.created_at, tables.events.at, outcomes.converted_at])),
         ("conversion", outcomes.converted_at),
     ):
         there = np.sort(at[at < until])
