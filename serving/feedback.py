@@ -1,0 +1,151 @@
+"""What a rep answers to a score ("wrong, because…") -> dated facts, kept for good.
+
+An append-only SQLite file in the state folder: an answer is never changed, a later one stands
+beside it. Each answer has the moment at which it was given, so that a retraining may use it as a
+fact known from then on, and never before.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import pandas as pd
+
+from data.errors import InputError, OutsideError
+
+Verdict = Literal["right", "too_high", "too_low", "wrong_stage", "disqualify", "note"]
+VERDICTS: Final[tuple[Verdict, ...]] = (
+    "right", "too_high", "too_low", "wrong_stage", "disqualify", "note",
+)  # fmt: skip
+MAX_REASON: Final = 2_000
+FILE_NAME: Final = "feedback.sqlite"
+
+_TABLE: Final = """
+create table if not exists feedback (
+    number integer primary key,
+    lead_id text not null,
+    verdict text not null,
+    reason text not null,
+    author text not null,
+    given_at integer not null,
+    score integer,
+    model_version text
+) strict;
+create trigger if not exists feedback_stays before update on feedback
+begin select raise(abort, 'an answer is never changed'); end;
+create index if not exists feedback_by_lead on feedback (lead_id, given_at);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer: `given_at` in microseconds UTC; score and version are those it speaks of."""
+
+    lead_id: str
+    verdict: Verdict
+    reason: str
+    author: str
+    given_at: int
+    score: int | None = None
+    model_version: str | None = None
+
+
+def store_answer(state: Path, answer: Answer) -> int:
+    """Store an answer in the state folder; returns its number. InputError where it says nothing."""
+    if answer.verdict not in VERDICTS:
+        raise InputError(
+            f"no such verdict: {answer.verdict!r}", cure=f"one of {', '.join(VERDICTS)}"
+        )
+    if not answer.lead_id.strip():
+        raise InputError("an answer needs a lead")
+    reason = answer.reason.strip()
+    if len(reason) > MAX_REASON:
+        raise InputError(
+            f"the reason has {len(reason):,} characters, at most {MAX_REASON:,} are kept"
+        )
+    if answer.verdict != "right" and not reason:
+        raise InputError("the answer gives no reason", cure='write why: "wrong, because …"')
+    row = (
+        answer.lead_id, answer.verdict, reason, answer.author, answer.given_at, answer.score,
+        answer.model_version,
+    )  # fmt: skip
+    with _opened(state) as connection:
+        cursor = connection.execute(
+            "insert into feedback (lead_id, verdict, reason, author, given_at, score,"
+            " model_version) values (?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+        return int(cursor.lastrowid or 0)
+
+
+def list_answers(
+    state: Path, *, lead_id: str | None = None, before: int | None = None
+) -> tuple[Answer, ...]:
+    """List answers, oldest first; of one lead; only those given strictly before a moment."""
+    if not (state / FILE_NAME).exists():
+        return ()
+    with _opened(state) as connection:
+        rows = connection.execute(
+            "select lead_id, verdict, reason, author, given_at, score, model_version from feedback"
+            " where (?1 is null or lead_id = ?1) and (?2 is null or given_at < ?2)"
+            " order by given_at, number",
+            (lead_id, before),
+        ).fetchall()
+    return tuple(Answer(*row) for row in rows)
+
+
+def export_facts(state: Path, *, before: int | None = None) -> pd.DataFrame:
+    """Export answers as dated facts for retraining: the latest verdict of each lead at each moment.
+
+    One row per answer in the shape of a field history (lead_id, field, old, new, changed_at), so
+    that a project file takes it as a [[leads.history]] source: its value at as_of is replayed.
+    Reasons are free text and stay out: they are for people.
+    """
+    rows: list[dict[str, object]] = []
+    last: dict[str, str] = {}
+    for answer in list_answers(state, before=before):
+        if answer.verdict == "note":
+            continue
+        rows.append(
+            {
+                "lead_id": answer.lead_id,
+                "field": "rep_verdict",
+                "old": last.get(answer.lead_id),
+                "new": answer.verdict,
+                "changed_at": pd.Timestamp(answer.given_at, unit="us", tz="UTC"),
+            }
+        )
+        last[answer.lead_id] = answer.verdict
+    columns = ["lead_id", "field", "old", "new", "changed_at"]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def forget_lead(state: Path, lead_id: str) -> int:
+    """Erase the answers about a lead that asked to be forgotten; returns how many there were."""
+    if not (state / FILE_NAME).exists():
+        return 0
+    with _opened(state) as connection:
+        return connection.execute("delete from feedback where lead_id = ?", (lead_id,)).rowcount
+
+
+@contextmanager
+def _opened(state: Path) -> Iterator[sqlite3.Connection]:
+    """Open the file, make it on first use, commit at the end; OutsideError where it cannot be."""
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(state / FILE_NAME, timeout=10)
+    except (OSError, sqlite3.Error) as error:
+        raise OutsideError(f"feedback cannot be stored in {state}: {error}") from None
+    try:
+        connection.executescript(_TABLE)
+        with connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise OutsideError(f"{FILE_NAME} in {state}: {error}") from None
+    finally:
+        connection.close()

@@ -1,0 +1,190 @@
+"""Calibrated probabilities and a team's capacity -> cut-off, what to expect, what is left behind.
+
+The list is ranked by probability. A range counts chance (coin tosses of unlike odds) and, where
+past forecasts told how large it is, the shock that all leads share (training.counts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.counts import NO_SHOCK, Count, Shock, cover
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerShare:
+    """One owner's part of the list."""
+
+    owner: str
+    open_leads: int
+    calls: int
+    expected: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Whom to call: `rows` in calling order, at most `capacity`.
+
+    `cut_off` is the lowest probability called, None where nobody is called. `left_behind` is
+    what to expect from eligible leads not called, `n_left` how many those are.
+    """
+
+    capacity: int
+    rows: NDArray[np.int64]
+    cut_off: float | None
+    expected: Count
+    left_behind: Count
+    n_left: int
+    owners: tuple[OwnerShare, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """One capacity and what it brings; `profit` None where neither value nor cost is known."""
+
+    capacity: int
+    cut_off: float | None
+    expected: Count
+    profit: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Profit:
+    """Expected profit of calling the best k leads, k = 0, 1, …: (n + 1,) each.
+
+    `best` is the k of the highest profit, `break_even` the probability below which a call costs
+    more than it brings (None where leads differ in value).
+    """
+
+    calls: NDArray[np.int64]
+    profit: Floats
+    best: int
+    best_profit: float
+    break_even: float | None
+
+
+def plan_calls(
+    probability: Floats,
+    capacity: int,
+    *,
+    owner: NDArray[np.object_] | None = None,
+    eligible: NDArray[np.bool_] | None = None,
+    shock: Shock = NO_SHOCK,
+    level: float = 0.9,
+) -> Plan:
+    """Take the best `capacity` eligible leads; `probability` is (n,), ties in row order."""
+    p = _checked(probability)
+    able = np.ones(len(p), dtype=bool) if eligible is None else eligible
+    order = np.argsort(-p, kind="stable")
+    ranked = order[able[order]]
+    rows, left = ranked[: max(capacity, 0)], ranked[max(capacity, 0) :]
+    return Plan(
+        capacity,
+        rows,
+        float(p[rows[-1]]) if len(rows) else None,
+        expect_count(p[rows], shock, level),
+        expect_count(p[left], shock, level),
+        len(left),
+        () if owner is None else _share_by_owner(p, rows, ranked, owner, shock, level),
+    )
+
+
+def expect_count(p: Floats, shock: Shock = NO_SHOCK, level: float = 0.9) -> Count:
+    """Expect conversions among leads with these probabilities, with a range."""
+    return cover(float(p.sum()), float((p * (1 - p)).sum()), shock, level)
+
+
+def what_if(
+    probability: Floats,
+    capacities: Sequence[int],
+    *,
+    value: float | Floats | None = None,
+    cost: float | None = None,
+    eligible: NDArray[np.bool_] | None = None,
+    shock: Shock = NO_SHOCK,
+    level: float = 0.9,
+) -> tuple[WhatIf, ...]:
+    """Compare capacities: the table under the call list."""
+    p = _checked(probability)
+    found = []
+    for capacity in capacities:
+        plan = plan_calls(p, capacity, eligible=eligible, shock=shock, level=level)
+        profit = None
+        if value is not None and cost is not None:
+            worth = np.broadcast_to(np.asarray(value, dtype=np.float64), len(p))
+            profit = float((p[plan.rows] * worth[plan.rows]).sum() - cost * len(plan.rows))
+        found.append(WhatIf(capacity, plan.cut_off, plan.expected, profit))
+    return tuple(found)
+
+
+def capacities_around(capacity: int, n_leads: int) -> tuple[int, ...]:
+    """Choose capacities worth comparing: from half to four times, up to all leads.
+
+    >>> capacities_around(100, 250)
+    (50, 75, 100, 150, 200, 250)
+    """
+    wanted = {round(capacity * factor) for factor in (0.5, 0.75, 1.0, 1.5, 2.0, 4.0)}
+    return tuple(sorted({min(max(each, 1), max(n_leads, 1)) for each in wanted}))
+
+
+def draw_profit(
+    probability: Floats,
+    value: float | Floats,
+    cost: float,
+    *,
+    eligible: NDArray[np.bool_] | None = None,
+) -> Profit:
+    """Draw the profit curve: leads in order of expected value, each call costs `cost`.
+
+    `value` of an opportunity is one number or (n,); both in the project's currency. The gain is
+    that of the opportunities on the list, not of the calls: what a call changes is for an
+    experiment to say.
+    """
+    p = _checked(probability)
+    worth = np.broadcast_to(np.asarray(value, dtype=np.float64), len(p))
+    gain = p * np.where(np.isfinite(worth), worth, 0.0)
+    if eligible is not None:
+        gain = gain[eligible]
+    ordered = np.sort(gain)[::-1]
+    profit = np.concatenate(([0.0], np.cumsum(ordered - cost)))
+    best = int(np.argmax(profit))
+    single = np.ndim(value) == 0 and float(np.asarray(value)) > 0
+    return Profit(
+        np.arange(len(profit)),
+        profit,
+        best,
+        float(profit[best]),
+        min(cost / float(np.asarray(value)), 1.0) if single else None,
+    )
+
+
+def _share_by_owner(
+    p: Floats,
+    rows: NDArray[np.int64],
+    ranked: NDArray[np.int64],
+    owner: NDArray[np.object_],
+    shock: Shock,
+    level: float,
+) -> tuple[OwnerShare, ...]:
+    """Split the list by owner, most calls first."""
+    names = np.array(["" if each is None or each != each else str(each) for each in owner], object)
+    shares = []
+    for name in np.unique(names[ranked].astype(str)):
+        mine = rows[names[rows] == name]
+        n_open = int((names[ranked] == name).sum())
+        shares.append(OwnerShare(str(name), n_open, len(mine), expect_count(p[mine], shock, level)))
+    return tuple(sorted(shares, key=lambda share: (-share.calls, share.owner)))
+
+
+def _checked(probability: Floats) -> Floats:
+    """Refuse what is no probability."""
+    p = np.asarray(probability, dtype=np.float64)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError("probabilities are between 0 and 1")
+    return p

@@ -1,0 +1,248 @@
+"""Does working by score bring more opportunities? Assignment by hash, and an honest analysis.
+
+The random arm is permanent: its leads are worked in random order whatever the score says, in
+every experiment, so that there is always data that no score has shaped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from data.errors import InputError
+from data.schema import ExperimentSection
+from training.funnel import Rate, wilson
+from training.regression import adjusted_difference
+
+Floats = NDArray[np.float64]
+RANDOM_ARM: Final = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A difference of rates, treated minus control, with its interval at level 1 - alpha."""
+
+    value: float
+    low: float
+    high: float
+    standard_error: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The experiment as of a moment: its range holds at all looks together, however many."""
+
+    at: float
+    n: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Two arms compared. `adjusted` uses what was known before assignment to narrow the range.
+
+    `always_valid` holds even if one stops at the first look that pleases; `share_p_value` tests
+    whether the arms have the sizes that were planned (a small one: assignment is broken).
+    """
+
+    control: Rate
+    treated: Rate
+    plain: Difference
+    adjusted: Difference | None
+    always_valid: Difference
+    share_p_value: float | None
+    clustered: bool
+
+    @property
+    def relative(self) -> float | None:
+        """The rise as a share of the control's rate."""
+        return self.plain.value / self.control.value if self.control.value else None
+
+
+def draw(units: Iterable[object], salt: str, purpose: str) -> Floats:
+    """Draw a number in [0, 1) for each unit from a salted hash: the same every night."""
+    return np.array([_fraction(f"{salt}\x1f{purpose}\x1f{unit}") for unit in units])
+
+
+def _fraction(text: str) -> float:
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2.0**53
+
+
+def assign(
+    units: Sequence[object] | NDArray[np.generic], section: ExperimentSection, *, name: str
+) -> NDArray[np.object_]:
+    """Give every unit its arm: (n,) names; "random" for the permanent random arm.
+
+    `units` are lead ids, or account ids where section.unit is "account": leads of one account
+    share an arm. The random arm depends on the salt alone, the other arms on the experiment's
+    name too, so that a new experiment shuffles all but the random arm.
+    """
+    arms = dict(section.arms) or {"control": 0.5, "score": 0.5}
+    shares = np.array(list(arms.values()), dtype=np.float64)
+    if (shares < 0).any() or shares.sum() <= 0:
+        raise InputError("the shares of the arms are negative or zero", column="experiment.arms")
+    if RANDOM_ARM in arms:
+        raise InputError(
+            'no arm may be called "random"', column="experiment.arms", cure="set random_arm"
+        )
+    unique, code = np.unique(np.asarray(units, dtype=str), return_inverse=True)
+    limits = np.cumsum(shares / shares.sum())
+    position = np.searchsorted(limits, draw(unique, section.salt, f"arms of {name}"), side="right")
+    found = np.array(list(arms), dtype=object)[np.minimum(position, len(arms) - 1)]
+    found[draw(unique, section.salt, RANDOM_ARM) < section.random_arm] = RANDOM_ARM
+    return np.asarray(found[code.reshape(-1)], dtype=object)
+
+
+def analyse(
+    outcome: Floats | NDArray[np.integer],
+    treated: NDArray[np.bool_],
+    *,
+    covariates: pd.DataFrame | None = None,
+    clusters: NDArray[np.generic] | None = None,
+    alpha: float = 0.05,
+    planned: int | None = None,
+    planned_share: float | None = None,
+) -> Analysis:
+    """Compare two randomised arms: outcome (n,) 0 or 1, treated (n,).
+
+    `covariates` hold only what was known before assignment. `clusters` are accounts where those
+    were assigned. `planned` is the number of units planned (default: those given), where the
+    always-valid range is tightest; `planned_share` the share of units meant for treatment.
+    """
+    y, t = np.asarray(outcome, dtype=np.float64), np.asarray(treated, dtype=bool)
+    if not (t.any() and (~t).any()):
+        raise InputError("an experiment needs leads in both arms")
+    units = len(y) if clusters is None else len(np.unique(clusters))
+    plain = _difference(*adjusted_difference(y, t, None, clusters), alpha)
+    adjusted = None
+    if covariates is not None and covariates.shape[1]:
+        design = encode_covariates(covariates)
+        adjusted = _difference(*adjusted_difference(y, t, design, clusters), alpha)
+    best = plain if adjusted is None else adjusted
+    radius = valid_radius(best.standard_error, units, planned or units, alpha)
+    return Analysis(
+        wilson(int(y[~t].sum()), int((~t).sum())),
+        wilson(int(y[t].sum()), int(t.sum())),
+        plain,
+        adjusted,
+        Difference(
+            best.value, best.value - radius, best.value + radius, best.standard_error, best.p_value
+        ),
+        None if planned_share is None else _share_test(t, clusters, planned_share),
+        clusters is not None,
+    )
+
+
+def valid_radius(standard_error: float, n: int, planned: int, alpha: float = 0.05) -> float:
+    """Widen a standard error so that the range holds at all looks together.
+
+    Asymptotic confidence sequence, tightest at `planned` units (Waudby-Smith, Arbour, Sinha,
+    Kennedy and Ramdas 2024, equation 8).
+    """
+    logs = -2 * np.log(alpha)
+    rho2 = (logs + np.log(logs + 1)) / planned
+    scaled = n * rho2
+    return float(
+        standard_error * np.sqrt(2 * (scaled + 1) / scaled * np.log(np.sqrt(scaled + 1) / alpha))
+    )
+
+
+def look(
+    outcome: Floats | NDArray[np.integer],
+    treated: NDArray[np.bool_],
+    at: Floats,
+    moments: Floats,
+    *,
+    planned: int,
+    clusters: NDArray[np.generic] | None = None,
+    alpha: float = 0.05,
+) -> tuple[Look, ...]:
+    """Follow an experiment as its leads mature: `at` (n,) is when each outcome became known."""
+    found = []
+    for moment in moments:
+        seen = at <= moment
+        arm = np.asarray(treated, dtype=bool)[seen]
+        if arm.sum() < 2 or (~arm).sum() < 2:
+            continue
+        groups = None if clusters is None else clusters[seen]
+        result = analyse(
+            np.asarray(outcome)[seen], arm, clusters=groups, alpha=alpha, planned=planned
+        )
+        valid = result.always_valid
+        found.append(Look(float(moment), int(seen.sum()), valid.value, valid.low, valid.high))
+    return tuple(found)
+
+
+def encode_covariates(covariates: pd.DataFrame) -> Floats:
+    """Make numbers of covariates: (n, k); categories one column each (rare ones together)."""
+    columns: list[Floats] = []
+    for name in covariates.columns:
+        values = covariates[name]
+        if pd.api.types.is_numeric_dtype(values.dtype):
+            numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+            missing = np.isnan(numbers)
+            columns.append(
+                np.where(missing, np.nanmean(numbers) if not missing.all() else 0, numbers)
+            )
+            if missing.any() and not missing.all():
+                columns.append(missing.astype(np.float64))
+            continue
+        text = values.astype(object).where(values.notna(), "").astype(str)
+        common = text.value_counts()
+        levels = sorted(common.index[common >= max(30, 0.005 * len(text))])[1:]
+        columns += [(text == level).to_numpy(dtype=np.float64) for level in levels]
+    design = np.column_stack(columns) if columns else np.zeros((len(covariates), 0))
+    return np.asarray(design[:, design.std(axis=0) > 0])
+
+
+def _difference(value: float, standard_error: float, alpha: float) -> Difference:
+    z = stats.norm.isf(alpha / 2)
+    p = 2 * stats.norm.sf(abs(value) / standard_error) if standard_error > 0 else 1.0
+    half = z * standard_error
+    return Difference(value, value - half, value + half, standard_error, float(p))
+
+
+def _share_test(
+    treated: NDArray[np.bool_], clusters: NDArray[np.generic] | None, planned_share: float
+) -> float:
+    """Test the arms' sizes against plan (sample ratio mismatch): two-sided binomial p-value."""
+    arm = treated
+    if clusters is not None:
+        _, first = np.unique(clusters, return_index=True)
+        arm = treated[first]
+    return float(stats.binomtest(int(arm.sum()), len(arm), planned_share).pvalue)
+
+
+def compare_arms(
+    outcome: Floats | NDArray[np.integer],
+    arm: NDArray[np.object_],
+    control: str,
+    *,
+    covariates: pd.DataFrame | None = None,
+    clusters: NDArray[np.generic] | None = None,
+    alpha: float = 0.05,
+) -> Mapping[str, Analysis]:
+    """Compare every arm with the control; with several, alpha is shared out (Bonferroni)."""
+    others = [str(name) for name in pd.unique(pd.Series(arm)) if name != control]
+    found = {}
+    for name in sorted(others):
+        rows = (arm == name) | (arm == control)
+        found[name] = analyse(
+            np.asarray(outcome)[rows],
+            np.asarray(arm[rows] == name, dtype=bool),
+            covariates=None if covariates is None else covariates.loc[rows],
+            clusters=None if clusters is None else clusters[rows],
+            alpha=alpha / len(others),
+        )
+    return found

@@ -1,0 +1,144 @@
+"""Before a test: how many leads it takes, what a number of leads can show, when one may look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSize:
+    """Leads needed; `design_effect` is how much clusters (accounts) inflate the number."""
+
+    control: int
+    treated: int
+    design_effect: float
+
+    @property
+    def total(self) -> int:
+        """Leads in both arms."""
+        return self.control + self.treated
+
+
+def design_effect(cluster_size: float = 1.0, icc: float = 0.0, size_cv: float = 0.0) -> float:
+    """Inflate for leads that come in accounts: 1 + ((1 + cv^2) m - 1) icc (Eldridge 2006)."""
+    if cluster_size < 1 or not 0 <= icc <= 1:
+        raise ValueError("cluster_size is at least 1 and icc between 0 and 1")
+    return 1 + ((1 + size_cv**2) * cluster_size - 1) * icc
+
+
+def size_test(
+    base: float,
+    treated: float,
+    *,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    ratio: float = 1.0,
+    cluster_size: float = 1.0,
+    icc: float = 0.0,
+    size_cv: float = 0.0,
+) -> SampleSize:
+    """Count the leads needed to tell two rates apart, two-sided (Fleiss, Levin, Paik 2003).
+
+    `ratio` is treated leads for each control lead.
+
+    >>> size_test(0.08, 0.10).control
+    3213
+    """
+    for name, value in (("base", base), ("treated", treated), ("power", power), ("alpha", alpha)):
+        if not 0 < value < 1:
+            raise ValueError(f"{name} is between 0 and 1, found {value}")
+    if base == treated:
+        raise ValueError("the two rates are the same: no number of leads can tell them apart")
+    pooled = (base + ratio * treated) / (1 + ratio)
+    z_alpha, z_power = stats.norm.isf(alpha / 2), stats.norm.ppf(power)
+    under_none = z_alpha * sqrt((1 + ratio) * pooled * (1 - pooled))
+    under_effect = z_power * sqrt(ratio * base * (1 - base) + treated * (1 - treated))
+    inflate = design_effect(cluster_size, icc, size_cv)
+    control = inflate * (under_none + under_effect) ** 2 / (ratio * (treated - base) ** 2)
+    return SampleSize(ceil(control - 1e-9), ceil(ratio * control - 1e-9), inflate)
+
+
+def power_of(
+    base: float,
+    treated: float,
+    n_control: float,
+    n_treated: float,
+    *,
+    alpha: float = 0.05,
+    inflate: float = 1.0,
+) -> float:
+    """Give the chance that the test shows this difference with so many leads; two-sided."""
+    n0, n1 = n_control / inflate, n_treated / inflate
+    pooled = (n0 * base + n1 * treated) / (n0 + n1)
+    none = sqrt(pooled * (1 - pooled) * (1 / n0 + 1 / n1))
+    effect = sqrt(base * (1 - base) / n0 + treated * (1 - treated) / n1)
+    z = stats.norm.isf(alpha / 2)
+    gap = abs(treated - base)
+    return float(
+        stats.norm.sf((z * none - gap) / effect) + stats.norm.cdf((-z * none - gap) / effect)
+    )
+
+
+def smallest_lift(
+    base: float,
+    n_control: float,
+    n_treated: float,
+    *,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    inflate: float = 1.0,
+) -> float | None:
+    """Find the smallest rise above `base` that so many leads can show; None if there is none."""
+
+    def short_of(rate: float) -> float:
+        return power_of(base, rate, n_control, n_treated, alpha=alpha, inflate=inflate) - power
+
+    top = 1 - 1e-9
+    if short_of(top) < 0:
+        return None
+    return float(optimize.brentq(short_of, base + 1e-12, top, xtol=1e-9)) - base
+
+
+def spend_alpha(fractions: Sequence[float], alpha: float = 0.05) -> NDArray[np.float64]:
+    """Bound |z| at each planned look so that all looks together err with probability `alpha`.
+
+    `fractions` of the planned information, ascending, the last 1. O'Brien-Fleming-like spending
+    (Lan and DeMets 1983), by integrating the path's density (Armitage, McPherson and Rowe 1969).
+    """
+    at = np.asarray(fractions, dtype=np.float64)
+    if len(at) == 0 or (np.diff(at, prepend=0) <= 0).any() or at[-1] > 1:
+        raise ValueError("fractions ascend from above 0 to at most 1")
+    spent = 4 * stats.norm.sf(stats.norm.isf(alpha / 4) / np.sqrt(at))  # both sides
+    bounds: list[float] = []
+    grid, density = np.zeros(1), np.ones(1)  # of the path at the last look, where it went on
+    for look, (now, share) in enumerate(zip(at, np.diff(spent, prepend=0), strict=True)):
+        step = sqrt(now - (at[look - 1] if look else 0.0))
+
+        bound = _solve_bound(float(share), grid, density, sqrt(now), step)
+        bounds.append(bound)
+        limit = min(bound, 8.0) * sqrt(now)
+        fresh = np.linspace(-limit, limit, 801)
+        kernel = stats.norm.pdf((fresh[:, None] - grid[None, :]) / step) / step
+        weights = np.full(801, fresh[1] - fresh[0])
+        weights[[0, -1]] /= 2
+        grid, density = fresh, (kernel @ density) * weights
+    return np.array(bounds)
+
+
+def _solve_bound(
+    share: float, grid: NDArray[np.float64], density: NDArray[np.float64], root: float, step: float
+) -> float:
+    """Find the bound on |z| that the path crosses now for the first time with chance `share`."""
+
+    def excess(bound: float) -> float:
+        limit = bound * root
+        outside = stats.norm.sf((limit - grid) / step) + stats.norm.cdf((-limit - grid) / step)
+        return float((density * outside).sum()) - share
+
+    return float(optimize.brentq(excess, 0.0, 40.0))
