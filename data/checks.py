@@ -36,7 +36,7 @@ def check_clocks(
             continue
         lead = int(early.argmax())
         cause = f"lead {word} before it is created ({show(int(at[lead]))}; {count:,} of {known:,})"
-        if count > max(1, MAX_EARLY_LABELS * known):
+        if count > max(1, MAX_EARLY_LABELS * known) and not job.lenient:
             raise raw.mistake(
                 cause,
                 int(order[lead]),
@@ -47,7 +47,7 @@ def check_clocks(
         job.notes.add(f"{file}, row {line}: {cause}; such leads have no snapshot")
     for i, rows in enumerate(sources):
         early_events = int((rows.at < created[rows.lead]).sum())
-        if early_events > MAX_EARLY_EVENTS * len(rows.at):
+        if early_events > MAX_EARLY_EVENTS * len(rows.at) and not job.lenient:
             raise InputError(
                 f"{early_events:,} of {len(rows.at):,} events lie before their lead's creation",
                 file=f"events.{i}",

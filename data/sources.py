@@ -240,7 +240,7 @@ def _query_duckdb(uri: str, query: str, project: Project) -> pa.Table:
     path = Path(project.folder, uri.partition(":")[2].removeprefix("///").removeprefix("//"))
     if not path.is_file():
         raise InputError("file not found", file=str(path.name))
-    alone = {"enable_external_access": "false"}
+    alone: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": "false"}
     with duckdb.connect(str(path), read_only=True, config=alone) as connection:
         answer = connection.sql(query)
         if answer is None:

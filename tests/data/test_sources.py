@@ -224,7 +224,7 @@ def test_numbers_in_another_spelling_are_refused(values: list[str]) -> None:
     raw = read_source(
         Source(source="x"), project(Path()), frame=pd.DataFrame({"x": values}), label="leads"
     )
-    with pytest.raises(InputError, match="leads, row .*column x"):
+    with pytest.raises(InputError, match=r"leads, row .*column x"):
         attribute_values(raw, "x", project(Path()))
 
 
@@ -233,8 +233,8 @@ def test_a_kind_settled_in_training_is_kept() -> None:
     got = attribute_values(raw, "x", project(Path()), "category")
     assert got is not None
     assert got[1].tolist() == ["50"]
+    bad = read_source(Source(source="x"), project(Path()), frame=pd.DataFrame({"x": ["12,5"]}))
     with pytest.raises(InputError, match="is no number: '12,5'"):
-        bad = read_source(Source(source="x"), project(Path()), frame=pd.DataFrame({"x": ["12,5"]}))
         numbers(bad, "x", project(Path()))
 
 
