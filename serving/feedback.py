@@ -1,6 +1,6 @@
 """What a rep answers to a score ("wrong, because…") -> dated facts, kept for good.
 
-An append-only SQLite file in the state folder: an answer is never changed, a later one stands
+An append-only SQLite file: an answer is never changed, a later one stands
 beside it. Each answer has the moment at which it was given, so that a retraining may use it as a
 fact known from then on, and never before.
 """
@@ -12,18 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from data.errors import InputError, OutsideError
 
-Verdict = Literal["right", "too_high", "too_low", "wrong_stage", "disqualify", "note"]
+Verdict = Literal["right", "wrong", "too_high", "too_low", "wrong_stage", "disqualify", "note"]
 VERDICTS: Final[tuple[Verdict, ...]] = (
-    "right", "too_high", "too_low", "wrong_stage", "disqualify", "note",
+    "right", "wrong", "too_high", "too_low", "wrong_stage", "disqualify", "note",
 )  # fmt: skip
 MAX_REASON: Final = 2_000
-FILE_NAME: Final = "feedback.sqlite"
 
 _TABLE: Final = """
 create table if not exists feedback (
@@ -55,8 +55,8 @@ class Answer:
     model_version: str | None = None
 
 
-def store_answer(state: Path, answer: Answer) -> int:
-    """Store an answer in the state folder; returns its number. InputError where it says nothing."""
+def store_answer(file: Path, answer: Answer) -> int:
+    """Store an answer; returns its number. InputError where it says nothing."""
     if answer.verdict not in VERDICTS:
         raise InputError(
             f"no such verdict: {answer.verdict!r}", cure=f"one of {', '.join(VERDICTS)}"
@@ -74,7 +74,7 @@ def store_answer(state: Path, answer: Answer) -> int:
         answer.lead_id, answer.verdict, reason, answer.author, answer.given_at, answer.score,
         answer.model_version,
     )  # fmt: skip
-    with _opened(state) as connection:
+    with _opened(file) as connection:
         cursor = connection.execute(
             "insert into feedback (lead_id, verdict, reason, author, given_at, score,"
             " model_version) values (?, ?, ?, ?, ?, ?, ?)",
@@ -83,13 +83,42 @@ def store_answer(state: Path, answer: Answer) -> int:
         return int(cursor.lastrowid or 0)
 
 
+def give_feedback(
+    file: Path, scores: Path, *, lead: str, verdict: str, because: str, by: str, at: int
+) -> str:
+    """Store a rep's answer to the newest score of a lead; returns it in words.
+
+    `scores` is the newest run's scores.parquet: the score and model version that the answer
+    speaks of are kept with it. InputError where that run has no such lead.
+    """
+    found = _find_score(scores, lead)
+    answer = Answer(lead, cast(Verdict, verdict), because, by, at, *found)
+    number = store_answer(file, answer)
+    said = f"{lead}, score {found[0]}: {verdict}"
+    return f"answer {number}, {said}, because {because.strip()}" if because.strip() else said
+
+
+def _find_score(scores: Path, lead: str) -> tuple[int, str]:
+    """Look up the score and the model version of a lead."""
+    if not scores.is_file():
+        raise InputError(
+            "no scores yet to answer to", file=str(scores), cure="run leadscore score first"
+        )
+    columns = ["lead_id", "score", "model_version"]
+    table = pq.read_table(scores, columns=columns, filters=[("lead_id", "=", lead)])
+    if table.num_rows == 0:
+        raise InputError(f"the newest scores have no open lead {lead!r}", file=str(scores))
+    row = table.to_pylist()[0]
+    return int(row["score"]), str(row["model_version"])
+
+
 def list_answers(
-    state: Path, *, lead_id: str | None = None, before: int | None = None
+    file: Path, *, lead_id: str | None = None, before: int | None = None
 ) -> tuple[Answer, ...]:
     """List answers, oldest first; of one lead; only those given strictly before a moment."""
-    if not (state / FILE_NAME).exists():
+    if not file.exists():
         return ()
-    with _opened(state) as connection:
+    with _opened(file) as connection:
         rows = connection.execute(
             "select lead_id, verdict, reason, author, given_at, score, model_version from feedback"
             " where (?1 is null or lead_id = ?1) and (?2 is null or given_at < ?2)"
@@ -99,7 +128,7 @@ def list_answers(
     return tuple(Answer(*row) for row in rows)
 
 
-def export_facts(state: Path, *, before: int | None = None) -> pd.DataFrame:
+def export_facts(file: Path, *, before: int | None = None) -> pd.DataFrame:
     """Export answers as dated facts for retraining: the latest verdict of each lead at each moment.
 
     One row per answer in the shape of a field history (lead_id, field, old, new, changed_at), so
@@ -108,7 +137,7 @@ def export_facts(state: Path, *, before: int | None = None) -> pd.DataFrame:
     """
     rows: list[dict[str, object]] = []
     last: dict[str, str] = {}
-    for answer in list_answers(state, before=before):
+    for answer in list_answers(file, before=before):
         if answer.verdict == "note":
             continue
         rows.append(
@@ -125,27 +154,27 @@ def export_facts(state: Path, *, before: int | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
-def forget_lead(state: Path, lead_id: str) -> int:
+def forget_lead(file: Path, lead_id: str) -> int:
     """Erase the answers about a lead that asked to be forgotten; returns how many there were."""
-    if not (state / FILE_NAME).exists():
+    if not file.exists():
         return 0
-    with _opened(state) as connection:
+    with _opened(file) as connection:
         return connection.execute("delete from feedback where lead_id = ?", (lead_id,)).rowcount
 
 
 @contextmanager
-def _opened(state: Path) -> Iterator[sqlite3.Connection]:
+def _opened(file: Path) -> Iterator[sqlite3.Connection]:
     """Open the file, make it on first use, commit at the end; OutsideError where it cannot be."""
     try:
-        state.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(state / FILE_NAME, timeout=10)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(file, timeout=10)
     except (OSError, sqlite3.Error) as error:
-        raise OutsideError(f"feedback cannot be stored in {state}: {error}") from None
+        raise OutsideError(f"feedback cannot be stored in {file}: {error}") from None
     try:
         connection.executescript(_TABLE)
         with connection:
             yield connection
     except sqlite3.Error as error:
-        raise OutsideError(f"{FILE_NAME} in {state}: {error}") from None
+        raise OutsideError(f"{file}: {error}") from None
     finally:
         connection.close()
