@@ -22,6 +22,8 @@ CRITERION_TEMPLATES: Final = {
     "=": "{fact}: {value}",
     "<>": "{fact}: not {value}",
     "in": "{fact}: one of {value}",
+    "between": "{fact}: {low} to {high}",
+    "contains": "{fact}: with “{value}”",
     "yes": "{fact}",
     "no": "not: {fact}",
     "other": "{rule}",
@@ -30,6 +32,7 @@ CRITERION_TEMPLATES: Final = {
 
 _COUNT: Final = re.compile(r"n_(\w+)_(\d+)d")
 _EVER: Final = re.compile(r"n_(\w+?)(?:_ever)?")
+_SIGNS: Final = {">=": "≥", ">": ">", "<=": "≤", "<": "<", "=": "=", "<>": "≠"}
 _FLIPPED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
 
 
@@ -47,6 +50,10 @@ class Phrase:
 
 def word_criterion(clause: Expression, labels: Mapping[str, str]) -> Phrase:
     """Put one clause into words; what has no simple form is shown as it is written."""
+    if clause.tree.kind == "or":
+        return Phrase(CRITERION_TEMPLATES["other"], {"rule": _word_choice(clause.tree, labels)})
+    if clause.tree.operator == "between":
+        return _word_between(clause, labels)
     kind, fact, value = _shape(clause.tree)
     if fact is None:
         return Phrase(CRITERION_TEMPLATES["other"], {"rule": clause.text})
@@ -57,6 +64,30 @@ def word_criterion(clause: Expression, labels: Mapping[str, str]) -> Phrase:
     if value is not None:
         params["value"] = value
     return Phrase(CRITERION_TEMPLATES[kind], params)
+
+
+def _word_choice(node: Node, labels: Mapping[str, str]) -> str:
+    """Put alternatives side by side, in signs that need no translation."""
+    if node.kind == "or":
+        return " / ".join(_word_choice(part, labels) for part in node.parts)
+    if node.kind == "and" and node.operator != "between":
+        return " + ".join(_word_choice(part, labels) for part in node.parts)
+    kind, fact, value = _shape(node)
+    name = "…" if fact is None else word_fact(fact, labels)
+    if kind in _SIGNS and value is not None:
+        return f"{name} {_SIGNS[kind]} {value}"
+    return {"yes": name, "no": f"≠ {name}", "known": f"{name} ✓"}.get(
+        kind, f"{name}: {value or '…'}"
+    )
+
+
+def _word_between(clause: Expression, labels: Mapping[str, str]) -> Phrase:
+    """Word `fact between low and high`."""
+    (_, fact, low), (_, _, high) = (_shape(part) for part in clause.tree.parts)
+    if fact is None or low is None or high is None:
+        return Phrase(CRITERION_TEMPLATES["other"], {"rule": clause.text})
+    params: dict[str, Scalar] = {"fact": word_fact(fact, labels), "low": low, "high": high}
+    return Phrase(CRITERION_TEMPLATES["between"], params)
 
 
 def word_fact(name: str, labels: Mapping[str, str]) -> str:
@@ -87,6 +118,11 @@ def _shape(node: Node) -> tuple[str, str | None, Scalar | None]:
         return "known", str(node.parts[0].value), None
     if node.kind == "compare":
         return _comparison(node)
+    if node.kind == "like" and node.parts[0].kind == "name":
+        pattern = str(node.parts[1].value)
+        inner = pattern.strip("%")
+        plain = pattern == f"%{inner}%" and not set(inner) & {"%", "_"}
+        return ("contains", str(node.parts[0].value), inner) if plain else ("other", None, None)
     if node.kind == "in" and node.parts[0].kind == "name":
         values = ", ".join(str(_plain(part)) for part in node.parts[1:])
         return "in", str(node.parts[0].value), values

@@ -13,6 +13,7 @@ from serving.feedback import (
     Answer,
     export_facts,
     forget_lead,
+    give_feedback,
     list_answers,
     store_answer,
 )

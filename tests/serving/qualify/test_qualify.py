@@ -8,10 +8,12 @@ import pytest
 
 from data.clock import DAY, NEVER
 from data.errors import InputError
+from data.expressions import parse
 from data.schema import Project
 from data.tables import Attribute, Events, Snapshots, Tables
 from serving.qualify.engine import compile_rules, qualify
 from serving.qualify.facts import Facts
+from serving.qualify.words import word_criterion
 
 NOW = 100 * DAY
 IDS = ["competitor", "cold", "trial", "ready"]
@@ -217,3 +219,23 @@ def test_definitions_are_printed_as_configured() -> None:
         "score: at least 60",
     ]
     assert compile_rules(_project()).names() >= {"employees", "icp", "interest", "score"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("n_trial >= 1 or n_demo_request_30d >= 2", "trial ≥ 1 / asked for a demo (30 d) ≥ 2"),
+        ("(n_trial = 1 and open) or need_known", "trial = 1 + open / need known"),
+        ("employees between 20 and 500", "employees: 20 to 500"),
+        ("job_title ilike '%marketing%'", "job title: with “marketing”"),
+        ("job_title like 'a%b'", "job_title like 'a%b'"),
+        ("not budget_known", "budget is not known"),
+        ("optout = false", "not: optout"),
+        ("3 <= n", "n: at least 3"),
+        ("a / b > 2", "a / b > 2"),
+        ("not (a > 2)", "not (a > 2)"),
+    ],
+)
+def test_a_criterion_is_put_into_words(rule: str, words: str) -> None:
+    labels = {"demo_request": "asked for a demo"}
+    assert str(word_criterion(parse(rule), labels)) == words
