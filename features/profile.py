@@ -38,7 +38,11 @@ def fill_numbers(
         elif template.startswith("created_"):
             if calendar is None:
                 calendar = local_calendar(_created(tables), tables.timezone)
-            part = {"created_month": "month", "created_weekday": "weekday", "created_hour": "hour"}
+            part = {
+                "created_month": "month",
+                "created_weekday": "day_of_week",
+                "created_hour": "hour",
+            }
             values = getattr(calendar, part[template]).to_numpy()
             out[:, column] = values[snapshots.lead]
 
