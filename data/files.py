@@ -21,6 +21,11 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         os.close(handle)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(
+            name, 0o666 & ~mask
+        )  # mkstemp hides files from the group; readers are meant to read
     except OSError as error:
         raise OutsideError(
             f"{path.parent} can't be written: {error.strerror}", cure="choose another --out"

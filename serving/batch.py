@@ -141,6 +141,18 @@ def read_bands(path: Path) -> dict[str, str] | None:
     return dict(zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True))
 
 
+def find_score(path: Path, lead_id: str) -> tuple[int, str]:
+    """Find the score and model version that a lead was last shown; InputError where none was."""
+    if not path.is_file():
+        raise InputError("no scores are there yet", file=path.name, cure="run `leadscore score`")
+    rows = pq.read_table(
+        path, columns=["lead_id", "score", "model_version"], filters=[("lead_id", "=", lead_id)]
+    ).to_pylist()
+    if not rows:
+        raise InputError(f"no such lead: {lead_id!r}", file=path.name, column="lead_id")
+    return int(rows[0]["score"]), str(rows[0]["model_version"])
+
+
 def score_before(
     tables: Tables, snapshots: Snapshots, model: LoadedModel, *, days: int, threads: int
 ) -> tuple[Snapshots, FeatureFrame, np.ndarray]:

@@ -84,7 +84,6 @@ def evaluate_registered(
     session: Session, reading: Reading, reference: str, *, on_stage: Stage
 ) -> Evaluation:
     """Evaluate a registered model on the newest test rows of the data as they are now."""
-    on_stage("model")
     model = session.model(reference)
     on_stage("labels and features")
     dataset = make_dataset(
@@ -104,16 +103,14 @@ def evaluate_registered(
 def score_run(
     session: Session,
     reading: Reading,
-    reference: str,
+    model: LoadedModel,
     *,
     as_of: int,
     scored_at: int,
     run_id: str,
     on_stage: Stage,
-) -> tuple[LoadedModel, Scored]:
+) -> Scored:
     """Score all open leads with a pinned model and keep the run in the state folder."""
-    on_stage("model")
-    model = session.model(reference)
     scored = score_leads(
         session.project,
         reading.tables,
@@ -129,4 +126,4 @@ def score_run(
     on_stage("scores.parquet")
     write_scores(scored, session.state.runs / run_id / "scores.parquet")
     write_scores(scored, session.state.scores)
-    return model, scored
+    return scored

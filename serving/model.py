@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from data.tables import Kind
 from features.frame import Catalogue
 from models.artifact import load_artifact, read_extra
 from models.facts import Facts
@@ -22,6 +25,7 @@ class LoadedModel:
     catalogue: Catalogue
     facts: Facts
     card: ModelCard
+    kinds: Mapping[str, Kind]
 
 
 def load_model(found: ModelVersion, *, threads: int = 1) -> LoadedModel:
@@ -31,6 +35,7 @@ def load_model(found: ModelVersion, *, threads: int = 1) -> LoadedModel:
         scorer=load_artifact(found.folder, threads=threads),
         catalogue=Catalogue.from_json(read_extra(found.folder, "catalogue.json").decode()),
         facts=Facts.from_json(read_extra(found.folder, "facts.json")),
+        kinds=json.loads(read_extra(found.folder, "kinds.json")),
         card=ModelCard.from_json(read_extra(found.folder, model_card.NAME)),
     )
 

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.clock import Micros
 from data.errors import InputError
 from data.project import load_project
 from data.read import Reading, read_with_notes
 from data.schema import Project
+from data.tables import Kind
 from data.values import moment
 from training.state import State
 
 if TYPE_CHECKING:
     from serving.model import LoadedModel
     from training.registry import Registry
-
-__all__ = ["Micros", "Session", "open_session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +33,21 @@ class Session:
     seed: int
     threads: int
 
-    def read(self, leads: str | None = None, events: list[str] | None = None) -> Reading:
-        """Read the sources of the project, or other files of the same shape."""
+    def read(
+        self,
+        leads: str | None = None,
+        events: list[str] | None = None,
+        kinds: Mapping[str, Kind] | None = None,
+    ) -> Reading:
+        """Read the sources of the project, or other files of the same shape.
+
+        `kinds` are a model's: columns are then read as they were in training.
+        """
         return read_with_notes(
-            self.project, leads=leads, events=None if events is None else tuple(events)
+            self.project,
+            leads=leads,
+            events=None if events is None else tuple(events),
+            kinds=kinds,
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,8 +34,9 @@ Parts = dict[str, Any]
 class Trained:
     """An evaluated model, its artifact's contents, and everything that speaks for or against it.
 
-    `test` holds probabilities on the test rows: "model" and each baseline. `refusal` is None
-    where the model may be registered, else what is wrong and what to do instead.
+    `test` holds probabilities on the test rows: "model" and each baseline. `kinds` says how each
+    attribute was read, so that a few leads are read as the many were. `refusal` is None where the
+    model may be registered, else what is wrong and what to do instead.
     """
 
     dataset: Dataset
@@ -46,13 +48,20 @@ class Trained:
     evaluation: Evaluation
     test: Mapping[str, Floats]
     card: ModelCard
+    kinds: Mapping[str, str]
     refusal: str | None
+
+    @property
+    def scorer(self) -> LeadScorer:
+        """The model as it will be applied."""
+        return LeadScorer(self.parts, self.forest_text, trusted=True)
 
     def write(self, folder: Path) -> Manifest:
         """Write the artifact: predictor, texts, JSON, catalogue and facts."""
         extra = {
             "catalogue.json": self.dataset.frame.catalogue.to_json(),
             "facts.json": self.facts.to_json(),
+            "kinds.json": json.dumps(self.kinds, sort_keys=True),
             model_card.NAME: self.card.to_json(),
         }
         return write_artifact(self.parts, self.forest_text, folder, extra=extra)
@@ -98,6 +107,7 @@ def train(
     )  # fmt: skip
     return Trained(
         dataset, parts, forest_text, facts, learner.report_, found, evaluation, test, written,
+        {attribute.name: attribute.kind for attribute in tables.attributes},
         refusal,
     )  # fmt: skip
 

@@ -59,9 +59,11 @@ def score(
     session = open_session(file, state=state, tracking=tracking, threads=threads)
     at = now()
     with screen.stages(6, quiet=as_json) as stage:
-        reading = session.read(leads, events)
-        loaded, scored = score_run(
-            session, reading, model, as_of=session.moment(as_of, reading), scored_at=at,
+        stage("model and sources")
+        loaded = session.model(model)
+        reading = session.read(leads, events, loaded.kinds)
+        scored = score_run(
+            session, reading, loaded, as_of=session.moment(as_of, reading), scored_at=at,
             run_id=new_run_id(at), on_stage=stage,
         )  # fmt: skip
     path = session.state.scores if out is None else write_scores(scored, out)
@@ -128,15 +130,16 @@ def feedback(
     Example: leadscore feedback acme.toml L0000042 wrong --because "no budget before May" --by Ada
     """
     from serving.cli.clock import now
-    from serving.feedback import give_feedback
+    from serving.batch import find_score
+    from serving.feedback import Answer, store_answer
     from serving.session import open_session
 
     session = open_session(file, state=state)
-    stored = give_feedback(
-        session.state.feedback, session.state.scores, lead=lead, verdict=verdict,
-        because=because, by=by, at=now(),
-    )  # fmt: skip
-    screen.say(f"stored: {stored}")
+    score, version = find_score(session.state.scores, lead)
+    number = store_answer(
+        session.state.folder, Answer(lead, verdict, because, by, now(), score, version)
+    )
+    screen.say(f"answer {number} stored: {lead} (score {score}) is {verdict}")
 
 
 def report(
@@ -161,9 +164,10 @@ def report(
     session = open_session(file, state=state, tracking=tracking, threads=threads)
     at = now()
     with screen.stages(8, quiet=as_json) as stage:
-        reading = session.read()
+        loaded = session.model(model)
+        reading = session.read(kinds=loaded.kinds)
         paths = write_reports(
-            session, reading, model, as_of=session.moment(as_of, reading), scored_at=at,
+            session, reading, loaded, as_of=session.moment(as_of, reading), scored_at=at,
             run_id=new_run_id(at), folder=out or session.state.reports,
             languages=(language,) if language else session.project.report.languages,
             on_stage=stage,

@@ -33,12 +33,15 @@ def demo(
 
     Example: leadscore demo --lang it
     """
+    from serving.cli.clock import new_run_id, now
     from serving.demo import run_demo
 
-    with screen.stages(20, quiet=False) as stage:
+    at = now()
+    with screen.stages(15, quiet=False) as stage:
         found = run_demo(
-            out, leads=leads, seed=seed or 0, language=language, threads=threads, on_stage=stage
-        )
+            out, leads=leads, seed=seed or 0, language=language, threads=threads, now=at,
+            run_id=new_run_id(at), on_stage=stage,
+        )  # fmt: skip
     for line in found.lines():
         screen.say(line)
 

@@ -13,6 +13,10 @@ Value = Number | Text | bool | None
 MAX_LEADS = 100
 MAX_EVENTS = 5_000
 MAX_ATTRIBUTES = 500
+Row = Annotated[
+    dict[Annotated[str, Field(max_length=200)], Value], Field(max_length=MAX_ATTRIBUTES)
+]
+Place = Annotated[str, Field(pattern="^[0-9]{1,2}$")]
 
 
 class Strict(BaseModel):
@@ -24,16 +28,16 @@ class Strict(BaseModel):
 class Lead(Strict):
     """A lead as its CRM row, under the column names of the project file."""
 
-    attributes: dict[Annotated[str, Field(max_length=200)], Value] = Field(
-        max_length=MAX_ATTRIBUTES,
+    attributes: Row = Field(
         description="The row of the leads table; id and creation time under their column names.",
     )
-    events: list[dict[Annotated[str, Field(max_length=200)], Value]] = Field(
-        default=[],
-        max_length=MAX_EVENTS,
-        description="Rows of the event sources, under their column names.",
+    events: dict[Place, Annotated[list[Row], Field(max_length=MAX_EVENTS)]] = Field(
+        default={},
+        description="Rows of each [[events]] section, by its number from 0.",
     )
-    source: int = Field(default=0, ge=0, le=99, description="Which [[events]] section they are of.")
+    joined: dict[Place, Row] = Field(
+        default={}, description="The row of each [[leads.join]] table, by its number from 0."
+    )
 
 
 class ScoreRequest(Strict):
@@ -43,7 +47,6 @@ class ScoreRequest(Strict):
     as_of: Annotated[AwareDatetime, Field(strict=False)] = Field(
         description="Only what was known strictly before this moment counts."
     )
-    language: str = Field(default="en", pattern="^[a-z]{2}$")
 
 
 class ReasonOut(BaseModel):

@@ -87,14 +87,14 @@ def _lead(
         trend=table["trend"].iat[row],
         source=shown["channel"][row] or None,
         account=str(account) if account >= 0 else None,
-        stage=table["stage"].iat[row],
+        stage=scored.qualification.stage_names[row],
         grid=explanation.grid,
         families=dict(explanation.families),
         reasons=_strongest(explanation),
         step=step or _stage_step(source, row),
         last_touch_at=iso_or_none(touched),
         created_at=None if created is None else iso(int(created[lead])),
-        rule=table["rule"].iat[row],
+        rule=scored.qualification.rule_reasons[row],
         detail=detail,
     )
 

@@ -2,3 +2,103 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.report.view import Missed, OwnerWeek, PlanPoint, TouchSpeed, WeekPage
+from serving.views.source import Source, interval
+from training.capacity import Plan, capacities_around, plan_calls, what_if
+from training.follow_up import find_missed, measure_speed
+
+
+def make_week(source: Source) -> WeekPage:
+    """Plan the calls of the configured capacity."""
+    report, scored = source.project.report, source.scored
+    p = scored.scores.probability
+    eligible = scored.qualification.disqualified < 0
+    plan = plan_calls(p, report.capacity_per_week, owner=source.owners, eligible=eligible)
+    ids = scored.table["lead_id"].to_numpy()
+    return WeekPage(
+        capacity=report.capacity_per_week,
+        cut_off=int(scored.scores.score[plan.rows[-1]]) if len(plan.rows) else None,
+        calls=tuple(str(lead) for lead in ids[plan.rows]),
+        expected=interval(plan.expected),
+        left_behind=interval(plan.left_behind),
+        newest_first=_newest_first(source, eligible, len(plan.rows)),
+        owners=tuple(
+            OwnerWeek(o.owner, o.open_leads, o.calls, interval(o.expected)) for o in plan.owners
+        ),
+        missed=_missed(source, plan),
+        missed_days=report.untouched_days,
+        speed=_speed(source),
+        plan=_plan(source, eligible),
+    )
+
+
+def _newest_first(source: Source, eligible: NDArray[np.bool_], calls: int) -> float | None:
+    """Expect opportunities from as many leads, called by age alone."""
+    created = source.tables.created_at
+    if created is None:
+        return None
+    rows = np.flatnonzero(eligible)
+    newest = rows[np.argsort(-created[source.scored.snapshots.lead[rows]], kind="stable")][:calls]
+    return float(source.scored.scores.probability[newest].sum())
+
+
+def _missed(source: Source, plan: Plan) -> tuple[Missed, ...]:
+    """List leads that this week's list would call and that nobody touched for days."""
+    if not len(plan.rows) or source.tables.created_at is None:
+        return ()
+    scores = source.scored.scores.score.astype(np.float64)
+    found = find_missed(
+        source.tables,
+        source.scored.snapshots,
+        scores,
+        threshold=float(scores[plan.rows].min()),
+        days=source.project.report.untouched_days,
+        skip=source.scored.qualification.disqualified >= 0,
+    )
+    return tuple(Missed(lead.lead_id, int(lead.days), lead.touched) for lead in found)
+
+
+def _speed(source: Source) -> TouchSpeed | None:
+    speed = measure_speed(source.tables, source.outcomes, source.scored.as_of)
+    if speed is None:
+        return None
+    return TouchSpeed(
+        leads=speed.leads,
+        median_hours=speed.median_hours,
+        within_day=speed.within_day.value,
+        untouched=speed.untouched,
+        by_speed=tuple((limit, rate.n, rate.value) for limit, rate in speed.by_speed if rate.n > 0),
+    )
+
+
+def _plan(source: Source, eligible: NDArray[np.bool_]) -> tuple[PlanPoint, ...]:
+    report, p = source.project.report, source.scored.scores.probability
+    points = what_if(
+        p,
+        capacities_around(report.capacity_per_week, int(eligible.sum())),
+        value=report.value,
+        cost=report.cost_per_contact,
+        eligible=eligible,
+    )
+    return tuple(
+        PlanPoint(
+            calls=point.capacity,
+            cut_off=_score_of(source, point.cut_off),
+            expected=point.expected.value,
+            low=point.expected.low,
+            high=point.expected.high,
+            profit=point.profit,
+        )
+        for point in points
+    )
+
+
+def _score_of(source: Source, probability: float | None) -> int:
+    """Find the shown score of the lead at a cut-off."""
+    if probability is None:
+        return 100
+    nearest = int(np.argmin(np.abs(source.scored.scores.probability - probability)))
+    return int(source.scored.scores.score[nearest])

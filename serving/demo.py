@@ -1,0 +1,110 @@
+"""`leadscore demo`: a simulated software company from raw tables to scores in its CRM and a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.world import make_world, write_world
+from serving.jobs import champion_is_current, score_run, train_model
+from serving.reporting import write_views
+from serving.session import Session, open_session
+from serving.writeback.run import WriteBackResult, write_back
+from training.model_card import ModelCard
+
+KIND = "software_trial"
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What the demo made, and what it says at the end."""
+
+    folder: Path
+    trained: str
+    card: ModelCard
+    scored: int
+    sent: WriteBackResult
+    reports: tuple[Path, ...]
+
+    def lines(self) -> list[str]:
+        """Say it for a person."""
+        told = [self.trained, "on the newest leads, which no model had seen:"]
+        for name in ("model", "logistic", "rule", "recency", "prior"):
+            loss, area = self.card.figure("log_loss", name), self.card.figure("auc", name)
+            if loss is not None and area is not None:
+                told.append(
+                    f"  {name:<9} log loss {loss['value']:.4f}   AUC {area['value']:.3f} "
+                    f"({area['low']:.3f} to {area['high']:.3f})"
+                )
+        told += [
+            f"{self.scored:,} open leads scored",
+            f"written to the CRM: {self.sent.sent:,} ({self.sent.summary})",
+            "look at:",
+            *(f"  {path}" for path in self.reports),
+        ]
+        return told
+
+
+def run_demo(
+    folder: Path,
+    *,
+    leads: int,
+    seed: int,
+    language: str | None,
+    threads: int | None,
+    now: int,
+    run_id: str,
+    on_stage: Callable[[str], None],
+) -> Demo:
+    """Simulate once, train unless the champion is current, score, write back, report.
+
+    Run again on the same folder it changes nothing: the same scores are there already.
+    """
+    on_stage("simulated CRM")
+    project = make_company(folder, leads=leads, seed=seed)
+    session = open_session(project, state=folder / "state", seed=seed, threads=threads)
+    trained = train_once(session, on_stage)
+    model = session.model("champion")
+    reading = session.read(kinds=model.kinds)
+    scored = score_run(
+        session, reading, model, as_of=reading.tables.observed_until, scored_at=now,
+        run_id=run_id, on_stage=on_stage,
+    )  # fmt: skip
+    on_stage("CRM")
+    sent = write_back(
+        session.state.scores, session.project, session.state.folder, now=now, run_id=run_id
+    )
+    languages = (language,) if language else session.project.report.languages
+    reports = write_views(
+        session, reading, model, scored, folder=folder / "report", languages=languages,
+        on_stage=on_stage,
+    )  # fmt: skip
+    return Demo(folder, trained, model.card, len(scored.table), sent, tuple(reports))
+
+
+def make_company(folder: Path, *, leads: int, seed: int) -> Path:
+    """Write the simulated tables and their project file, once."""
+    place = folder / "data"
+    project = place / f"{KIND}.toml"
+    if not project.is_file():
+        write_world(make_world(KIND, leads, seed), place, project=example_project())
+    return project
+
+
+def example_project() -> Path:
+    """Find the example's project file."""
+    return Path(__file__).resolve().parent.parent / "examples" / f"{KIND}.toml"
+
+
+def train_once(session: Session, on_stage: Callable[[str], None]) -> str:
+    """Train unless the champion was trained on these very data; say which."""
+    reading = session.read()
+    if champion_is_current(session, reading):
+        return "the model is current: trained on these data before"
+    trained, published = train_model(session, reading, on_stage=on_stage)
+    won = int(trained.dataset.y[trained.dataset.cut.train].sum())
+    return (
+        f"trained on {len(trained.dataset.cut.train):,} snapshots of past leads ({won:,} became "
+        f"opportunities); {published.words}"
+    )

@@ -1,0 +1,40 @@
+"""A project's experiment -> page "Experiment"."""
+
+from __future__ import annotations
+
+from data.clock import DAY
+from serving.report.parts import Interval, Phrase, Point
+from serving.report.view import ArmRow, ExperimentPage
+from serving.trials import Trial
+from serving.views.source import interval, iso
+from training.experiment import Difference
+
+
+def make_experiment(trial: Trial, *, finished: bool = False) -> ExperimentPage:
+    """Show the first comparison: the scored arm where there is one, adjusted where possible."""
+    names = sorted(trial.comparisons, key=lambda name: (name != "score", name))
+    main = trial.comparisons[names[0]]
+    best = main.plain if main.adjusted is None else main.adjusted
+    start = trial.started_at
+    return ExperimentPage(
+        name=trial.name,
+        unit="account" if trial.unit == "account" else "lead",
+        started_on="" if start is None else iso(start)[:10],
+        arms=tuple(
+            ArmRow(name, rate.n, rate.hits, interval(rate)) for name, rate in trial.arms.items()
+        ),
+        difference=_interval(best),
+        p_value=best.p_value,
+        power=trial.power,
+        needed_per_arm=trial.needed_per_arm,
+        looks=tuple(
+            Point((each.at - (start or 0)) / DAY, each.value, each.low, each.high, each.n)
+            for each in trial.looks.get(names[0], ())
+        ),
+        finished=finished,
+        warnings=tuple(Phrase(text) for text in trial.warnings),
+    )
+
+
+def _interval(difference: Difference) -> Interval:
+    return Interval(difference.value, difference.low, difference.high)

@@ -1,0 +1,52 @@
+"""One scoring run -> the whole view of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from data.clock import DAY
+from serving.report.view import About, ReportView
+from serving.views.forecast import make_forecast
+from serving.views.funnel import make_funnel
+from serving.views.leads import make_leads
+from serving.views.source import Source, iso
+from serving.views.trust import make_trust
+from serving.views.week import make_week
+
+
+def make_view(source: Source, *, on_stage: Callable[[str], None] = lambda _: None) -> ReportView:
+    """Fill every page that the data can fill."""
+    on_stage("lead pages")
+    leads = make_leads(source, {})
+    on_stage("week, funnel, forecast")
+    return ReportView(
+        about=make_about(source),
+        leads=leads,
+        week=make_week(source),
+        movers=None,
+        funnel=make_funnel(source),
+        forecast=make_forecast(source),
+        trust=make_trust(source),
+    )
+
+
+def make_about(source: Source) -> About:
+    """Say what the file is about."""
+    project, card = source.project, source.model.scorer.card
+    explanations = source.scored.explanations
+    return About(
+        project=project.project.name,
+        as_of=iso(source.scored.as_of),
+        model_version=source.model.version,
+        horizon_days=int((project.conversion.horizon or 0) // DAY),
+        title=project.report.title,
+        currency=project.report.currency,
+        bands=dict(project.score.bands),
+        typical_score=explanations[0].typical if explanations else None,
+        points_to_double=float(card["points_to_double"]),
+        top_per_owner=project.report.top_per_owner,
+        project_file=source.file,
+        labels=project.report.labels,
+        static=project.static,
+        run_id=str(source.scored.table["run_id"].iat[0]),
+    )
