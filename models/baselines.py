@@ -117,7 +117,7 @@ def _fit(
     rare = int(min(target.sum(), len(target) - target.sum()))
     if rare < 2 or not (columns.numbers or columns.codes):
         rate = (target.sum() + 0.5) / (len(target) + 1.0)
-        constant = LinearFit(float(np.log(rate / (1 - rate))), (), 0.0)
+        constant = LinearFit(float(np.log(rate / (1 - rate))), (), {})
         return Baseline(name, available, columns_of, constant)
     fold = assign_folds(target, None, min(5, rare), 0)
     return Baseline(name, available, columns_of, fit_linear(columns, target, fold))

@@ -78,7 +78,7 @@ def fit_components(
     if known is None:
         linear = fit_linear(columns, y, folds[0], bends=setting.bends)
         crossed = [
-            cross_fit_linear(columns, y, fold, bends=setting.bends, c=linear.c) for fold in folds
+            cross_fit_linear(columns, y, fold, linear.ridge, bends=setting.bends) for fold in folds
         ]
         line: Floats = np.mean(np.asarray(crossed), axis=0)
     else:
@@ -149,7 +149,7 @@ def _components_ahead(
     linear = fit_linear(seen, target, fold, bends=setting.bends)
     found = {"linear": linear.margin(columns.take(ahead))}
     start = np.zeros(columns.n)
-    start[past] = cross_fit_linear(seen, target, fold, bends=setting.bends, c=linear.c)
+    start[past] = cross_fit_linear(seen, target, fold, linear.ridge, bends=setting.bends)
     spreads = []
     for turn in range(len(setting.recipes)):
         spread = np.full(columns.n, -1, dtype=np.int64)

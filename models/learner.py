@@ -204,7 +204,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "forward_folds": trial.tables[0] if trial.forward else None,
             "random_folds": trial.tables[-1],
             "rounds": {name: list(f.rounds) for name, f in trial.fitted.forests.items()},
-            "penalty": trial.fitted.linear.c,
+            "penalty": {name: round(v, 3) for name, v in trial.fitted.linear.ridge.items()},
             "targets_tried": [list(target) for target in targets],
             "targets": [list(target) for target in trial.targets],
             "calibration": calibration.get("why", ""),

@@ -3,20 +3,20 @@
 Numbers are clipped, where heavy-tailed taken as log(1 + x), and scaled; where `bends` is given
 they also get piecewise-linear pieces between quantiles, which are number terms with tighter
 clips. Missing values have a coefficient of their own. Every level of a category has one too, so
-that the penalty pulls rare levels to the base rate.
+that the penalty pulls rare levels to the base rate. Each column has a penalty of its own, found
+by empirical Bayes (MacKay 1992): a column that says nothing is pulled to nothing.
 """
 
 from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -25,18 +25,20 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from models.encoders import Columns, Floats, Ints
 
 Term = dict[str, Any]
-PENALTIES: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+PENALTIES: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 DENSE = 700
-"""Columns up to which Newton's method beats a quasi-Newton one."""
+"""Columns up to which penalties are found by empirical Bayes, and Newton's method is quick."""
+EVERY = "every column"
+START, ROUNDS, RIDGES = 10.0, 15, (0.3, 1e4)
 
 
 @dataclass(frozen=True, slots=True)
 class LinearFit:
-    """Terms as the artifact stores them, the intercept, and the penalty that was chosen."""
+    """Terms as the artifact stores them, the intercept, and the penalty of each group of them."""
 
     intercept: float
     terms: tuple[Term, ...]
-    c: float
+    ridge: Mapping[str, float]
 
     def margin(self, columns: Columns) -> Floats:
         """Add the terms up: (n,) log-odds. The predictor does the same from a frame."""
@@ -173,71 +175,101 @@ def fit_linear(
     fold: Ints,
     *,
     bends: int = 0,
-    penalties: Sequence[float] = PENALTIES,
+    ridge: Mapping[str, float] | None = None,
 ) -> LinearFit:
-    """Fit on all rows with the penalty that does best on the given folds."""
+    """Fit on all rows; penalties are found unless given.
+
+    By empirical Bayes up to `DENSE` columns, else one penalty for all by the given folds.
+    """
     terms = plan_terms(columns, bends=bends)
     matrix, places = term_matrix(columns, terms)
     if matrix.shape[1] == 0:
-        return LinearFit(_log_odds(y), (), 1.0)
-    c = penalties[0] if len(penalties) == 1 else _choose_penalty(matrix, y, fold, penalties)
-    coef, intercept = _solve(matrix, y, [c])[0]
-    fitted = [_finish(t, coef[p], columns) for t, p in zip(terms, places, strict=True)]
-    return LinearFit(intercept, tuple(fitted), c)
+        return LinearFit(_log_odds(y), (), {})
+    with threadpool_limits(1):
+        if matrix.shape[1] <= DENSE:
+            weight, ridge = _fit_dense(matrix.toarray(), y, _groups(terms, places), ridge)
+        else:
+            c = 1 / ridge[EVERY] if ridge else _choose_penalty(matrix, y, fold)
+            weight, ridge = _solve_sparse(matrix, y, [c])[0], {EVERY: 1 / c}
+    fitted = [_finish(t, weight[p], columns) for t, p in zip(terms, places, strict=True)]
+    return LinearFit(float(weight[-1]), tuple(fitted), ridge)
 
 
 def cross_fit_linear(
-    columns: Columns, y: Floats, fold: Ints, *, bends: int = 0, c: float = 0.1
+    columns: Columns, y: Floats, fold: Ints, ridge: Mapping[str, float], *, bends: int = 0
 ) -> Floats:
     """Give each row the margin of a fit that did not see its fold: (n,) log-odds."""
     margin = np.empty(len(y))
     for k in np.unique(fold):
         held, rest = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
-        part = fit_linear(columns.take(rest), y[rest], fold[rest], bends=bends, penalties=(c,))
+        part = fit_linear(columns.take(rest), y[rest], fold[rest], bends=bends, ridge=ridge)
         margin[held] = part.margin(columns.take(held))
     return margin
 
 
-def _choose_penalty(
-    matrix: sp.csr_matrix, y: Floats, fold: Ints, penalties: Sequence[float]
-) -> float:
+def _groups(terms: Sequence[Term], places: Sequence[slice]) -> list[tuple[str, list[int]]]:
+    """Name the columns that share a penalty: a number's slope, its bends, a category's levels."""
+    found: dict[str, list[int]] = {}
+    for term, place in zip(terms, places, strict=True):
+        name = str(term["source"])
+        if term["kind"] == "number" and name in found:
+            name += " bends"
+        found.setdefault(name, []).extend(range(place.start, place.stop))
+    return list(found.items())
+
+
+def _fit_dense(
+    matrix: Floats,
+    y: Floats,
+    groups: Sequence[tuple[str, list[int]]],
+    known: Mapping[str, float] | None,
+) -> tuple[Floats, dict[str, float]]:
+    """Solve by Newton; penalties by expectation-maximisation unless known: weights, penalties."""
+    design = np.column_stack([matrix, np.ones(len(y))])
+    weight = np.zeros(design.shape[1])
+    weight[-1] = _log_odds(y)
+    found = {name: (known or {}).get(name, START) for name, _ in groups}
+    for _ in range(1 if known else ROUNDS):
+        ridge = np.full(design.shape[1], 1e-9)
+        for name, place in groups:
+            ridge[place] = found[name]
+        weight = newton(design, y, ridge, weight)
+        if known:
+            break
+        variance = _posterior_variance(design, weight, ridge)
+        moved = 0.0
+        for name, place in groups:
+            power = float(np.sum(weight[place] ** 2 + variance[place]))
+            new = float(np.clip((len(place) + 1) / (power + 0.01), *RIDGES))
+            moved = max(moved, abs(float(np.log(new / found[name]))))
+            found[name] = new
+        if moved < 0.05:
+            break
+    return weight, found
+
+
+def _posterior_variance(design: Floats, weight: Floats, ridge: Floats) -> Floats:
+    """Give the diagonal of the inverse Hessian at the weights: (columns,)."""
+    p = 1 / (1 + np.exp(-(design @ weight)))
+    root = design * np.sqrt(np.maximum(p * (1 - p), 1e-9))[:, None]
+    hessian = root.T @ root
+    hessian[np.diag_indices_from(hessian)] += ridge
+    found: Floats = np.diag(cho_solve(cho_factor(hessian), np.eye(len(ridge))))
+    return found
+
+
+def _choose_penalty(matrix: sp.csr_matrix, y: Floats, fold: Ints) -> float:
     """Pick the penalty with the least cross-validated log loss; ties go to the stronger one."""
-    ordered = sorted(penalties)
+    ordered = sorted(PENALTIES)
     losses = np.zeros(len(ordered))
     for k in np.unique(fold):
         held, rest = fold == k, fold != k
         if y[rest].min() == y[rest].max():
             continue
-        for i, (coef, intercept) in enumerate(_solve(matrix[rest], y[rest], ordered)):
-            margin = matrix[held] @ coef + intercept
+        for i, weight in enumerate(_solve_sparse(matrix[rest], y[rest], ordered)):
+            margin = matrix[held] @ weight[:-1] + weight[-1]
             losses[i] += float(np.sum(np.logaddexp(0, margin) - y[held] * margin))
     return float(ordered[int(np.argmin(losses))])
-
-
-def _solve(
-    matrix: sp.csr_matrix, y: Floats, penalties: Sequence[float]
-) -> list[tuple[NDArray[np.float64], float]]:
-    """Solve for each penalty in turn, warm from the one before; one thread, so bytes repeat."""
-    with threadpool_limits(1):
-        if matrix.shape[1] <= DENSE:
-            return _solve_dense(matrix.toarray(), y, penalties)
-        return _solve_sparse(matrix, y, penalties)
-
-
-def _solve_dense(
-    matrix: Floats, y: Floats, penalties: Sequence[float]
-) -> list[tuple[NDArray[np.float64], float]]:
-    """Newton's method with halved steps; the intercept, last, is not penalised."""
-    design = np.column_stack([matrix, np.ones(len(y))])
-    weight = np.zeros(design.shape[1])
-    weight[-1] = _log_odds(y)
-    found = []
-    for c in penalties:
-        ridge = np.full(design.shape[1], 1 / c)
-        ridge[-1] = 1e-9
-        weight = newton(design, y, ridge, weight)
-        found.append((weight[:-1].copy(), float(weight[-1])))
-    return found
 
 
 def newton(design: Floats, y: Floats, ridge: Floats, weight: Floats) -> Floats:
@@ -271,16 +303,15 @@ def newton(design: Floats, y: Floats, ridge: Floats, weight: Floats) -> Floats:
     return weight
 
 
-def _solve_sparse(
-    matrix: sp.csr_matrix, y: Floats, penalties: Sequence[float]
-) -> list[tuple[NDArray[np.float64], float]]:
+def _solve_sparse(matrix: sp.csr_matrix, y: Floats, penalties: Sequence[float]) -> list[Floats]:
+    """Solve for each penalty in turn, warm from the one before; the intercept is last."""
     model = LogisticRegression(C=1.0, max_iter=400, tol=1e-5, warm_start=True)
     found = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for c in penalties:
             model.set_params(C=c).fit(matrix, y)
-            found.append((model.coef_[0].copy(), float(model.intercept_[0])))
+            found.append(np.append(model.coef_[0], model.intercept_[0]))
     return found
 
 

@@ -247,4 +247,4 @@ def cross_fitted_line(frame: pd.DataFrame, y: NDArray[Any], *, seed: int = 0) ->
     target = np.asarray(y, dtype=np.float64)
     columns = read_columns(frame, describe(frame))
     fold = assign_folds(target, None, 5, seed)
-    return cross_fit_linear(columns, target, fold, c=fit_linear(columns, target, fold).c)
+    return cross_fit_linear(columns, target, fold, fit_linear(columns, target, fold).ridge)
