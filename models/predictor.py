@@ -504,6 +504,9 @@ def _join_trees(trees: list[dict[str, NDArray[Any]]], n_columns: int) -> Forest:
 WHOLE_BITS = 8  # decisions in the key of a subtree's table
 PATH_BITS = 12  # distinct columns on the path of a leaf that gets a table of its own
 MOST_CELLS = 1 << 26  # 512 MB of tables
+BLOCK = 512  # rows that are explained together
+FEW = 40  # rows under which the block is not worth its setting up
+CHUNK_GROUPS = 1024  # keys of a chunk and block: 1 MB
 
 
 class PathTooLongError(PredictorError):
@@ -512,13 +515,15 @@ class PathTooLongError(PredictorError):
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What each leaf can ever say, summed by subtree: rows of `cells` found by a key of decisions.
+    """What each leaf can ever say, summed by subtree: columns of `cells` indexed by decisions.
 
     Tree t owns groups group_at[t]:group_at[t+1]; group g reads decision rows
     rows[row_at[g]:row_at[g+1]] (low bit first) and owns slots[slot_at[g]:slot_at[g+1]]: targets,
-    the last being the margin. Its cells start at cell_at[g], one row of slots per key. Rows beyond
-    a tree's nodes are conjunctions: pieces joint_node (global node), joint_left (wanted side),
-    joint_at delimits one, joint_of[t] delimits those of tree t.
+    the last being the margin. From cell_at[g] on lies one column of 2^bits cells for each slot.
+    Rows beyond a tree's nodes are conjunctions: pieces joint_node (global node), joint_left (wanted
+    side), joint_at delimits one, joint_of[t] delimits those of tree t. Chunk c holds trees
+    chunk_at[c]:chunk_at[c+1]; entry_at[c, target] delimits its look-ups for a target: the column
+    entry_cell, the group entry_key counted within the chunk.
     """
 
     group_at: NDArray[np.int64]
@@ -532,6 +537,10 @@ class Tables:
     joint_at: NDArray[np.int64]
     joint_node: NDArray[np.int32]
     joint_left: NDArray[np.uint8]
+    chunk_at: NDArray[np.int64]
+    entry_at: NDArray[np.int64]
+    entry_cell: NDArray[np.int64]
+    entry_key: NDArray[np.int32]
     base: float
     n_targets: int
     most_rows: int
@@ -615,8 +624,35 @@ def build_tables(
             "joint_of", "joint_at", "joint_node", "joint_left")  # fmt: skip
     return Tables(
         cells=cells, base=float(base), n_targets=n_targets, most_rows=plan.most_rows,
-        **{key: flat[key] for key in keys},
+        **{key: flat[key] for key in keys}, **_order_entries(flat, n_targets),
     )  # fmt: skip
+
+
+def _order_entries(flat: Mapping[str, NDArray[Any]], n_targets: int) -> dict[str, NDArray[Any]]:
+    """Sort the look-ups by (chunk, target, group): a target's sums stay in the nearest cache.
+
+    A chunk is a run of trees whose keys, one per group and row of a block, fit the second cache.
+    """
+    group_at, n_groups = flat["group_at"], len(flat["row_at"]) - 1
+    chunk_of_tree = group_at[:-1] // CHUNK_GROUPS
+    starts = np.flatnonzero(np.diff(chunk_of_tree, prepend=-1))
+    chunk_at = np.append(starts, len(group_at) - 1).astype(np.int64)
+    n_chunks = len(starts)
+    first_group = group_at[chunk_at]
+    width = np.diff(flat["slot_at"])
+    group = np.repeat(np.arange(n_groups), width)
+    chunk = np.searchsorted(first_group, group, "right") - 1
+    column = np.arange(len(group)) - np.repeat(flat["slot_at"][:-1], width)
+    cell = flat["cell_at"][group] + (column << np.diff(flat["row_at"])[group])
+    rank = chunk * (n_targets + 1) + flat["slots"]
+    order = np.argsort(rank, kind="stable")
+    count = np.bincount(rank, minlength=n_chunks * (n_targets + 1))
+    return {
+        "chunk_at": chunk_at,
+        "entry_at": np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
+        "entry_cell": cell[order].astype(np.int64),
+        "entry_key": (group - first_group[chunk])[order].astype(np.int32),
+    }
 
 
 class _Plan:
@@ -806,7 +842,7 @@ def _fill_tables(  # type: ignore[no-untyped-def]
                 if d > 0 and n_targets > 0:
                     _leaf_table(d, z, value, table)
                 for key in range(1 << n_bits):
-                    at = cell_at[g] + key * n_slots
+                    at = cell_at[g] + key
                     pattern = 0
                     for i in range(d):
                         if key & mask[i] == wanted[i]:
@@ -815,108 +851,202 @@ def _fill_tables(  # type: ignore[no-untyped-def]
                         for s in range(shares.shape[1]):
                             if shares[column[i], s] != 0.0:
                                 slot = slot_of[targets[column[i], s]]
-                                cells[at + slot] += table[pattern, i] * shares[column[i], s]
+                                part = table[pattern, i] * shares[column[i], s]
+                                cells[at + (slot << n_bits)] += part
                     if pattern == (1 << d) - 1:
-                        cells[at + n_slots - 1] += value
+                        cells[at + ((n_slots - 1) << n_bits)] += value
     return base
 
 
 @_compile
-def _decide(x, code, kind, threshold, words, set_at, set_bits, n, out):  # type: ignore[no-untyped-def]
-    """Write whether each of n rows goes left at one node; no branch inside the loops."""
+def _decide(x, code, kind, threshold, words, set_at, set_bits, out):  # type: ignore[no-untyped-def]
+    """Write whether each row goes left at one node; no branch inside the loops: they vectorise."""
     if kind == 0:
-        for r in range(n):
-            out[r] = x[r] <= threshold
+        for r in range(len(out)):
+            out[r] = np.uint8(x[r] <= threshold)
     elif kind == 1:
-        for r in range(n):
-            out[r] = not (x[r] > threshold)
+        for r in range(len(out)):
+            out[r] = np.uint8(not (x[r] > threshold))
+    elif kind == 4 and set_bits <= 64:
+        word = np.uint64(words[set_at])
+        if set_bits > 32:
+            word |= np.uint64(words[set_at + 1]) << np.uint64(32)
+        for r in range(len(out)):
+            wide = np.uint64(code[r])
+            inside = np.uint64(wide < np.uint64(64))
+            out[r] = np.uint8((word >> (wide & np.uint64(63))) & inside)
     elif kind == 4:
         last = np.uint32(set_bits)
-        for r in range(n):
-            c = min(code[r], last)
-            out[r] = (words[set_at + np.int64(c >> np.uint32(5))] >> (c & np.uint32(31))) & 1
+        own = words[set_at : set_at + set_bits // 32 + 1]
+        for r in range(len(out)):
+            c = code[r] if code[r] < last else last
+            out[r] = np.uint8((own[c >> np.uint32(5)] >> (c & np.uint32(31))) & np.uint32(1))
     else:
         stray = kind == 3
-        for r in range(n):
+        for r in range(len(out)):
             v = x[r]
             gone = not (abs(v) > 1.0000000180025095e-35)  # NaN too
-            out[r] = (gone & stray) | ((not gone) & (v <= threshold))
+            out[r] = np.uint8((gone & stray) | ((not gone) & (v <= threshold)))
 
 
 @_compile
-def _add_cells(cells, at, slot, n, sums):  # type: ignore[no-untyped-def]
-    """Add cells[at[r] + slot] to sums[r]; eight rows at a time keep the loads in flight."""
-    whole = n - n % 8
-    for r in range(0, whole, 8):
-        v0, v1 = cells[at[r] + slot], cells[at[r + 1] + slot]
-        v2, v3 = cells[at[r + 2] + slot], cells[at[r + 3] + slot]
-        v4, v5 = cells[at[r + 4] + slot], cells[at[r + 5] + slot]
-        v6, v7 = cells[at[r + 6] + slot], cells[at[r + 7] + slot]
-        sums[r] += v0
-        sums[r + 1] += v1
-        sums[r + 2] += v2
-        sums[r + 3] += v3
-        sums[r + 4] += v4
-        sums[r + 5] += v5
-        sums[r + 6] += v6
-        sums[r + 7] += v7
-    for r in range(whole, n):
-        sums[r] += cells[at[r] + slot]
+def _code(v: float) -> Any:
+    """Read a category as LightGBM does: cut to a whole number, -1 for NaN and what is negative."""
+    return np.int64(v) if (v > -1.0) & (v < 2147483648.0) else np.int64(-1)
+
+
+@_compile
+def _add_bits(bits, shift, key):  # type: ignore[no-untyped-def]
+    """Put one decision into the keys of a block."""
+    for r in range(len(key)):
+        key[r] += np.uint16(np.uint16(bits[r]) << np.uint16(shift))
+
+
+@_compile
+def _join_bits(bits, side, row):  # type: ignore[no-untyped-def]
+    """And one condition into a conjunction."""
+    for r in range(len(row)):
+        row[r] &= np.uint8(bits[r] == side)
+
+
+@_compile
+def _add_four(cells, c0, c1, c2, c3, k0, k1, k2, k3, sums):  # type: ignore[no-untyped-def]
+    """Add four columns of cells to the sums of a block, in order, for one load and store."""
+    for r in range(len(sums)):
+        total = sums[r] + cells[np.uint64(c0) + np.uint64(k0[r])]
+        total += cells[np.uint64(c1) + np.uint64(k1[r])]
+        total += cells[np.uint64(c2) + np.uint64(k2[r])]
+        sums[r] = total + cells[np.uint64(c3) + np.uint64(k3[r])]
+
+
+@_compile
+def _add_one(cells, column, key, sums):  # type: ignore[no-untyped-def]
+    """Add one column of cells to the sums of a block."""
+    for r in range(len(sums)):
+        sums[r] += cells[np.uint64(column) + np.uint64(key[r])]
+
+
+@_compile
+def _sum_entries(cells, start, stop, entry_cell, entry_key, keys, w, sums):  # type: ignore[no-untyped-def]
+    """Add all look-ups of one target."""
+    e = start
+    while e + 4 <= stop:
+        _add_four(
+            cells, entry_cell[e], entry_cell[e + 1], entry_cell[e + 2], entry_cell[e + 3],
+            keys[entry_key[e], :w], keys[entry_key[e + 1], :w], keys[entry_key[e + 2], :w],
+            keys[entry_key[e + 3], :w], sums,
+        )  # fmt: skip
+        e += 4
+    while e < stop:
+        _add_one(cells, entry_cell[e], keys[entry_key[e], :w], sums)
+        e += 1
 
 
 @_compile
 def _explain_rows(  # type: ignore[no-untyped-def]
-    X, start, stop, node_at, feature, kind, threshold, words, set_at, set_bits, by_set, group_at,
-    row_at, rows, slot_at, slots, cell_at, cells, joint_of, joint_at, joint_node, joint_left,
-    most_rows, n_targets, values, margin,
+    X, start, stop, block, node_at, feature, kind, threshold, words, set_at, set_bits, by_set,
+    group_at, row_at, rows, cells, joint_of, joint_at, joint_node, joint_left, chunk_at, entry_at,
+    entry_cell, entry_key, most_rows, n_targets, values, margin,
 ):  # fmt: skip
-    """Explain rows start..stop: X is (columns, rows), values (rows, targets)."""
-    block = 512
+    """Explain rows start..stop, a block at a time: X is (columns, rows), values (rows, targets)."""
+    x = np.zeros((len(X), block))
     sums = np.zeros((n_targets + 1, block))
     left = np.empty((most_rows, block), np.uint8)
-    at = np.empty(block, np.uint32)
-    key = np.empty(block, np.uint16)
-    codes = np.empty((by_set.max() + 1, block), np.uint32)
+    codes = np.zeros((by_set.max() + 1, block), np.uint32)
+    most = 1
+    for c in range(len(chunk_at) - 1):
+        most = max(most, group_at[chunk_at[c + 1]] - group_at[chunk_at[c]])
+    keys = np.empty((most, block), np.uint16)
     for first in range(start, stop, block):
         n = min(block, stop - first)
+        w = (n + 63) // 64 * 64
         sums[:] = 0.0
-        for c in range(len(by_set)):
+        for c in range(len(X)):
+            x[c, :n] = X[c, first : first + n]
             if by_set[c] >= 0:
                 for r in range(n):
-                    v = X[c, first + r]
-                    inside = (v > -1.0) & (v < 2147483648.0)
-                    codes[by_set[c], r] = np.uint32(np.int64(v)) if inside else np.uint32(2**32 - 1)
-        for t in range(len(node_at) - 1):
-            a, b = node_at[t], node_at[t + 1]
-            for node in range(a, b):
-                c = feature[node]
-                _decide(
-                    X[c, first : first + n], codes[max(by_set[c], 0)], kind[node], threshold[node],
-                    words, set_at[node], set_bits[node], n, left[node - a],
+                    codes[by_set[c], r] = np.uint32(_code(x[c, r]) & 0xFFFFFFFF)
+        for chunk in range(len(chunk_at) - 1):
+            first_group = group_at[chunk_at[chunk]]
+            for t in range(chunk_at[chunk], chunk_at[chunk + 1]):
+                a, b = node_at[t], node_at[t + 1]
+                for node in range(a, b):
+                    c = feature[node]
+                    _decide(
+                        x[c, :w], codes[max(by_set[c], 0), :w], kind[node], threshold[node], words,
+                        set_at[node], set_bits[node], left[node - a, :w],
+                    )  # fmt: skip
+                for j in range(joint_of[t], joint_of[t + 1]):
+                    row = left[b - a + j - joint_of[t], :w]
+                    row[:] = 1
+                    for piece in range(joint_at[j], joint_at[j + 1]):
+                        _join_bits(left[joint_node[piece] - a, :w], joint_left[piece], row)
+                for g in range(group_at[t], group_at[t + 1]):
+                    key = keys[g - first_group, :w]
+                    key[:] = 0
+                    for k in range(row_at[g + 1] - row_at[g]):
+                        _add_bits(left[rows[row_at[g] + k], :w], k, key)
+            for target in range(n_targets + 1):
+                e = chunk * (n_targets + 1) + target
+                _sum_entries(
+                    cells, entry_at[e], entry_at[e + 1], entry_cell, entry_key, keys, w,
+                    sums[target, :w],
                 )  # fmt: skip
-            for j in range(joint_of[t], joint_of[t + 1]):
-                row = left[b - a + j - joint_of[t]]
-                row[:n] = 1
-                for piece in range(joint_at[j], joint_at[j + 1]):
-                    side, other = joint_left[piece], left[joint_node[piece] - a]
-                    for r in range(n):
-                        row[r] &= other[r] == side
-            for g in range(group_at[t], group_at[t + 1]):
-                key[:n] = 0
-                for k in range(row_at[g + 1] - row_at[g]):
-                    bits = left[rows[row_at[g] + k]]
-                    for r in range(n):
-                        key[r] |= np.uint16(np.uint16(bits[r]) << np.uint16(k))
-                n_slots = slot_at[g + 1] - slot_at[g]
-                for r in range(n):
-                    at[r] = np.uint32(key[r]) * np.uint32(n_slots)
-                table = cells[cell_at[g] : cell_at[g + 1]]
-                for s in range(n_slots):
-                    _add_cells(table, at, np.uint32(s), n, sums[slots[slot_at[g] + s]])
         for r in range(n):
             margin[first + r] = sums[n_targets, r]
-            for f in range(n_targets):
-                values[first + r, f] = sums[f, r]
+            for target in range(n_targets):
+                values[first + r, target] = sums[target, r]
+
+
+@_compile
+def _goes_left(v, kind, threshold, words, set_at, set_bits):  # type: ignore[no-untyped-def]
+    """Decide one node for one value."""
+    if kind == 0:
+        return v <= threshold
+    if kind == 1:
+        return not (v > threshold)
+    if kind == 4:
+        c = _code(v)
+        if c < 0 or c >= set_bits:
+            return False
+        return (words[set_at + (c >> 5)] >> np.uint32(c & 31)) & np.uint32(1) == 1
+    if not (abs(v) > 1.0000000180025095e-35):  # NaN too
+        return kind == 3
+    return v <= threshold
+
+
+@_compile
+def _explain_few(  # type: ignore[no-untyped-def]
+    X, node_at, feature, kind, threshold, words, set_at, set_bits, group_at, row_at, rows, slot_at,
+    slots, cell_at, cells, joint_of, joint_at, joint_node, joint_left, most_rows, n_targets,
+    values, margin,
+):  # fmt: skip
+    """Explain a few rows, (n, columns), one by one; sums are added in the order of the block."""
+    sums, left = np.empty(n_targets + 1), np.empty(most_rows, np.uint8)
+    for r in range(len(X)):
+        sums[:] = 0.0
+        for t in range(len(node_at) - 1):
+            a, b = node_at[t], node_at[t + 1]
+            for i in range(a, b):
+                left[i - a] = _goes_left(
+                    X[r, feature[i]], kind[i], threshold[i], words, set_at[i], set_bits[i]
+                )
+            for j in range(joint_of[t], joint_of[t + 1]):
+                hold = np.uint8(1)
+                for piece in range(joint_at[j], joint_at[j + 1]):
+                    hold &= np.uint8(left[joint_node[piece] - a] == joint_left[piece])
+                left[b - a + j - joint_of[t]] = hold
+            for g in range(group_at[t], group_at[t + 1]):
+                bits = row_at[g + 1] - row_at[g]
+                key = np.int64(0)
+                for k in range(bits):
+                    key |= np.int64(left[rows[row_at[g] + k]]) << k
+                at = cell_at[g] + key
+                for s in range(slot_at[g], slot_at[g + 1]):
+                    sums[slots[s]] += cells[at]
+                    at += 1 << bits
+        margin[r] = sums[n_targets]
+        values[r] = sums[:n_targets]
 
 
 @_compile
@@ -933,19 +1063,7 @@ def _walk_rows(  # type: ignore[no-untyped-def]
             while node >= 0:
                 i = a + node
                 v = X[feature[i], r]
-                if kind[i] == 4:
-                    goes = False
-                    if (v > -1.0) & (v < set_bits[i]):
-                        c = np.int64(v)
-                        goes = (words[set_at[i] + (c >> 5)] >> np.uint32(c & 31)) & 1 == 1
-                elif kind[i] == 0:
-                    goes = v <= threshold[i]
-                elif kind[i] == 1:
-                    goes = not (v > threshold[i])
-                elif not (abs(v) > 1.0000000180025095e-35):
-                    goes = kind[i] == 3
-                else:
-                    goes = v <= threshold[i]
+                goes = _goes_left(v, kind[i], threshold[i], words, set_at[i], set_bits[i])
                 node = left[i] if goes else right[i]
             total += leaf_value[leaf_at[t] - node - 1]
         margin[r] = total
@@ -971,19 +1089,29 @@ def margins(forest: Forest, tables: Tables | None, X: Floats, threads: int = 1) 
 
 def look_up(forest: Forest, tables: Tables, X: Floats, threads: int = 1) -> tuple[Floats, Floats]:
     """Contributions (n, n_targets) and margins (n,) of a design matrix (n, columns), log-odds."""
-    columns = np.ascontiguousarray(X.T)
     values, margin = np.empty((len(X), tables.n_targets)), np.empty(len(X))
+    nodes = (
+        forest.node_at, forest.feature, forest.kind, forest.threshold, forest.words, forest.set_at,
+        forest.set_bits,
+    )  # fmt: skip
+    joints = (tables.joint_of, tables.joint_at, tables.joint_node, tables.joint_left)
+    if len(X) < FEW:
+        _explain_few(
+            np.ascontiguousarray(X), *nodes, tables.group_at, tables.row_at, tables.rows,
+            tables.slot_at, tables.slots, tables.cell_at, tables.cells, *joints, tables.most_rows,
+            tables.n_targets, values, margin,
+        )  # fmt: skip
+        return values, margin
+    columns = np.ascontiguousarray(X.T)
     by_set = np.full(max(X.shape[1], 1), -1, np.int64)
     chosen = np.unique(forest.feature[forest.kind == IN_SET])
     by_set[chosen] = np.arange(len(chosen))
 
     def run(start: int, stop: int) -> None:
         _explain_rows(
-            columns, start, stop, forest.node_at, forest.feature, forest.kind, forest.threshold,
-            forest.words, forest.set_at, forest.set_bits, by_set, tables.group_at, tables.row_at,
-            tables.rows, tables.slot_at, tables.slots, tables.cell_at, tables.cells,
-            tables.joint_of, tables.joint_at, tables.joint_node, tables.joint_left,
-            tables.most_rows, tables.n_targets, values, margin,
+            columns, start, stop, BLOCK, *nodes, by_set, tables.group_at, tables.row_at,
+            tables.rows, tables.cells, *joints, tables.chunk_at, tables.entry_at,
+            tables.entry_cell, tables.entry_key, tables.most_rows, tables.n_targets, values, margin,
         )  # fmt: skip
 
     _in_parts(run, len(X), threads)
