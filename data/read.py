@@ -34,7 +34,7 @@ from data.values import instants, moment, numbers, objects, texts
 
 __all__ = ["Reading", "read_tables", "read_with_notes", "undeclared_columns"]
 
-_DISPLAY = ("name", "owner", "channel", "email", "title")
+_DISPLAY = ("name", "owner", "channel", "email", "title", "account")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ def _accounts(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[
 
 
 def _display(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFrame:
-    """Collect what a report shows: name, owner, channel, email, title, value, where declared."""
+    """Collect what a report shows: name, owner, channel, email, title, account, value."""
     columns: dict[str, NDArray[np.generic]] = {}
     for role in _DISPLAY:
         column = getattr(job.project.leads, role)

@@ -2,6 +2,148 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-app = typer.Typer(help="A/B tests of working by score: power, assign, analyse.")
+from serving.cli import screen
+from serving.cli.options import AsOf, Json, ProjectFile, StateFolder
+
+if TYPE_CHECKING:
+    from serving.trials import Trial
+
+app = typer.Typer(
+    help="A/B tests of working by score: power, assign, analyse.", no_args_is_help=True
+)
+
+
+@app.command()
+def power(
+    base: Annotated[float, typer.Argument(help="Conversion rate without the change: 0.08.")],
+    hoped: Annotated[float, typer.Argument(help="Conversion rate that the change should reach.")],
+    chance: Annotated[float, typer.Option("--power", help="Chance to show it.")] = 0.8,
+    alpha: Annotated[float, typer.Option("--alpha", help="Chance of a false alarm.")] = 0.05,
+    ratio: Annotated[float, typer.Option("--ratio", help="Treated leads for each other.")] = 1.0,
+    account_size: Annotated[
+        float, typer.Option("--account-size", help="Leads an account, where accounts are assigned.")
+    ] = 1.0,
+    icc: Annotated[
+        float, typer.Option("--icc", help="How alike leads of an account are, 0 to 1.")
+    ] = 0.0,
+    per_week: Annotated[
+        float | None, typer.Option("--leads-per-week", help="Also say how long it takes.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Count the leads that a test needs.
+
+    Example: leadscore experiment power 0.08 0.10 --leads-per-week 150
+    """
+    from data.errors import InputError
+    from training.power import size_test
+
+    try:
+        size = size_test(
+            base, hoped, power=chance, alpha=alpha, ratio=ratio, cluster_size=account_size, icc=icc
+        )
+    except ValueError as error:
+        raise InputError(str(error), cure="rates are shares: write 0.08 for 8 %") from None
+    weeks = None if per_week is None else size.total / per_week
+    if as_json:
+        screen.say_json({"control": size.control, "treated": size.treated, "total": size.total,
+                         "design_effect": size.design_effect, "weeks": weeks})  # fmt: skip
+        return
+    screen.say(f"{size.control:,} leads without the change, {size.treated:,} with it")
+    if size.design_effect > 1:
+        screen.say(f"leads of an account are alike: {size.design_effect:.2f} times as many")
+    if weeks is not None:
+        screen.say(f"{weeks:.0f} weeks at {per_week:g} leads a week, and one horizon to mature")
+
+
+@app.command()
+def assign(
+    file: ProjectFile,
+    out: Annotated[Path | None, typer.Option("--out", help="A CSV of lead and arm.")] = None,
+    state: StateFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Give every lead its arm by salted hash: the same every night, on every machine.
+
+    Example: leadscore experiment assign acme.toml --out arms.csv
+    """
+    from data.files import write_text
+    from serving.session import open_session
+    from serving.trials import assign_leads
+
+    session = open_session(file, state=state)
+    arms = assign_leads(session.read().tables, session.project)
+    counts = arms["arm"].value_counts().sort_index().to_dict()
+    if out is not None:
+        write_text(out, arms[["lead_id", "arm"]].to_csv(index=False))
+    if as_json:
+        screen.say_json({"arms": counts, "path": None if out is None else str(out)})
+        return
+    screen.table("Arms", ("arm", "leads"), [(name, f"{n:,}") for name, n in counts.items()])
+    if out is not None:
+        screen.say(str(out))
+
+
+@app.command()
+def analyse(
+    file: ProjectFile,
+    as_of: AsOf = None,
+    state: StateFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the arms: difference with its range, adjusted, and valid at every look.
+
+    Example: leadscore experiment analyse acme.toml
+    """
+    from dataclasses import asdict, replace
+
+    from serving.session import open_session
+    from serving.trials import analyse_trial
+
+    session = open_session(file, state=state)
+    reading = session.read()
+    outcomes = replace(reading.outcomes, observed_until=session.moment(as_of, reading))
+    trial = analyse_trial(reading.tables, outcomes, session.project)
+    if as_json:
+        screen.say_json(asdict(trial))
+    else:
+        _show(trial)
+
+
+def _show(trial: Trial) -> None:
+    screen.table(
+        f"Experiment {trial.name}, by {trial.unit}",
+        ("arm", "leads", "conversions", "rate", "95 %"),
+        [
+            (name, f"{rate.n:,}", f"{rate.hits:,}", f"{rate.value:.2%}",
+             f"{rate.low:.2%} to {rate.high:.2%}")
+            for name, rate in trial.arms.items()
+        ],
+    )  # fmt: skip
+    for name, found in trial.comparisons.items():
+        rows = [("plain", found.plain), ("valid at every look", found.always_valid)]
+        if found.adjusted is not None:
+            rows.insert(1, ("adjusted", found.adjusted))
+        screen.table(
+            f"{name} against {trial.control}",
+            ("", "difference", "range", "p"),
+            [
+                (words, f"{each.value:+.2%}", f"{each.low:+.2%} to {each.high:+.2%}",
+                 f"{each.p_value:.2g}")
+                for words, each in rows
+            ],
+        )  # fmt: skip
+    if trial.power is not None and trial.needed_per_arm is not None:
+        screen.say(
+            f"chance to show a rise by a quarter: {trial.power:.0%}; "
+            f"{trial.needed_per_arm:,} leads an arm would give 80 %"
+        )
+    if trial.waiting:
+        screen.say(f"{trial.waiting:,} leads are too young to count")
+    for warning in trial.warnings:
+        screen.say(f"warning: {warning}")
