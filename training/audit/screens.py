@@ -139,13 +139,19 @@ def _word_cells(
 
 
 def empty_level(cells: Cells, y: NDArray[np.int8]) -> tuple[str, int] | None:
-    """Find the largest level without a positive where at least 20 were expected."""
+    """Find the largest level without a positive where at least 20 were expected.
+
+    Only levels of categories and the missing side: the low end of an honest strong number has no
+    positives either.
+    """
     k = len(cells.names)
     rows: Floats = np.bincount(cells.codes, minlength=k).astype(np.float64)
     won = np.bincount(cells.codes, weights=y, minlength=k)
     enough: Ints = np.flatnonzero(
         (won == 0) & (rows >= MIN_LEVEL * len(y)) & (rows * y.mean() >= EXPECTED)
     )
+    if cells.numeric is not None:
+        enough = enough[enough == k - 1]
     if not len(enough):
         return None
     code = int(enough[np.argmax(rows[enough])])
