@@ -76,7 +76,7 @@ class Columns:
         for mine in self.theirs:
             value = update.values.get(mine)
             if mine in _TIMES and isinstance(value, int):
-                moment = _EPOCH + timedelta(microseconds=value)
+                moment = from_micros(value)
                 found.append(moment.isoformat() if text_times else moment)
             else:
                 found.append(value)
@@ -107,7 +107,7 @@ def decode(mine: str, value: Any) -> Value:
     if value is None:
         return None
     if mine in _TIMES:
-        return _to_micros(value)
+        return time_of(value)
     if mine == "score":
         try:
             number = float(value)
@@ -122,19 +122,34 @@ def decode(mine: str, value: Any) -> Value:
     return str(value)
 
 
+def from_micros(micros: int) -> datetime:
+    """Turn microseconds UTC into an aware datetime."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
 def to_iso(micros: int) -> str:
     """Write microseconds UTC as ISO 8601."""
-    return (_EPOCH + timedelta(microseconds=micros)).isoformat()
+    return from_micros(micros).isoformat()
 
 
-def _to_micros(value: Any) -> Value:
+def to_micros(moment: datetime) -> int:
+    """Turn a datetime into microseconds; one without a zone is UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(microseconds=1)
+
+
+def time_of(value: Any) -> Value:
+    """Read a time as CRMs give it: ISO text, datetime, Tryton's dict, microseconds."""
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        names = ("year", "month", "day", "hour", "minute", "second", "microsecond")
+        return to_micros(datetime(*(int(value.get(name, 0)) for name in names), tzinfo=UTC))  # type: ignore[misc,arg-type]
     if isinstance(value, str):
         try:
-            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+            return to_micros(datetime.fromisoformat(value.replace("Z", "+00:00")))
         except ValueError:
-            return str(value)
+            return value
     if isinstance(value, datetime):
-        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-        micros: int = (aware - _EPOCH) // timedelta(microseconds=1)
-        return micros
+        return to_micros(value)
     return int(value) if isinstance(value, int | float) else str(value)

@@ -50,24 +50,37 @@ class Http:
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """Ask with the login's headers; a token that expired is renewed once."""
-        if not self._headers:
-            self._headers = dict(self._login(self))
-        answer = self.raw(method, path, body, self._headers)
+        answer = self.raw(method, path, body, self.headers())
         if answer.status_code == 401:
             self._headers = dict(self._login(self))
             answer = self.raw(method, path, body, self._headers)
         return parse(answer)
 
+    def headers(self) -> Mapping[str, str]:
+        """Give the login's headers, logging in first where that was not done."""
+        if not self._headers:
+            self._headers = dict(self._login(self))
+        return self._headers
+
     def raw(
-        self, method: str, path: str, body: object, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        body: object,
+        headers: Mapping[str, str],
+        form: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """Send one request as it is; connection failures become `Busy` or `Unsure`."""
         url = path if path.startswith(("http://", "https://")) else f"{self.url}{path}"
+        text = body if isinstance(body, str) else None
         try:
-            return (
-                self._client.request(method, url, json=body, headers=headers)
-                if body is not None
-                else self._client.request(method, url, headers=headers)
+            return self._client.request(
+                method,
+                url,
+                json=None if text is not None else body,
+                content=text,
+                data=dict(form) if form else None,
+                headers=headers,
             )
         except _NOT_SENT as error:
             raise Busy(f"no connection: {type(error).__name__} {error}") from None

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from data.errors import InputError
 
@@ -60,6 +60,21 @@ def user_and_password(variable: str | None) -> tuple[str, str]:
             column="write_back.credentials",
         )
     return user, password
+
+
+def with_credentials(url: str, variable: str | None) -> str:
+    """Put `user:password` from the environment into a database's address; the file holds none."""
+    scheme, mark, rest = url.partition("://")
+    if "@" in rest.partition("/")[0] and ":" in rest.partition("@")[0]:
+        raise InputError(
+            "holds a password", column="write_back.url", cure="name an environment variable"
+        )
+    if not variable:
+        return url
+    user, password = user_and_password(variable)
+    return (
+        f"{scheme}{mark}{quote(user, safe='')}:{quote(password, safe='')}@{rest.rpartition('@')[2]}"
+    )
 
 
 def _is_link_local(host: str) -> bool:

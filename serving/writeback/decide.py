@@ -13,7 +13,8 @@ from serving.writeback.payload import Scored, content_hash
 Verdict = Literal["send", "unchanged", "stale"]
 Action = Literal["send", "already", "override", "stale", "closed", "gone"]
 DAY: Final = 86_400_000_000  # as data.clock.DAY, which lives among heavy imports
-_EXACT: Final = ("score", "band", "as_of")
+SECOND: Final = 1_000_000
+_EXACT: Final = ("score", "band")
 _LOOSE: Final = ("probability", "percentile", "trend", "reasons", "model_version", "run_id")
 
 
@@ -59,15 +60,17 @@ def decide(
     if remote.override or _edited(remote, known, doubts, row):
         return "override"
     there = remote.values.get("as_of")
-    if isinstance(there, int) and there > row.as_of:
+    if isinstance(there, int) and there - row.as_of >= SECOND:  # CRMs keep whole seconds
         return "stale"
     return "already" if holds(remote.values, row.values) else "send"
 
 
 def holds(there: Mapping[str, Value], sent: Mapping[str, Value]) -> bool:
     """Tell whether the CRM holds this payload, allowing for text and digits that it trims."""
-    return all(there.get(name) == sent.get(name) for name in _EXACT) and all(
-        _like(there.get(name), sent.get(name)) for name in _LOOSE if name in there
+    return (
+        all(there.get(name) == sent.get(name) for name in _EXACT)
+        and _same_time(there.get("as_of"), sent.get("as_of"))
+        and all(_like(there.get(name), sent.get(name)) for name in _LOOSE if name in there)
     )
 
 
@@ -85,9 +88,7 @@ def same_content(there: Mapping[str, Value], row: Scored) -> bool:
     return content_hash(*(there.get(name) for name in names)) == row.hash
 
 
-def _edited(
-    remote: Remote, known: Known | None, doubts: Sequence[Scored], row: Scored
-) -> bool:
+def _edited(remote: Remote, known: Known | None, doubts: Sequence[Scored], row: Scored) -> bool:
     """Tell whether a person changed what we wrote: it is neither that nor anything in doubt.
 
     A person changes the score and leaves its date alone, or empties both. Another date of knowledge
@@ -98,7 +99,13 @@ def _edited(
     if any(holds(remote.values, each.values) for each in (*doubts, row)):
         return False
     there = remote.values.get("as_of")
-    return not isinstance(there, int) or there == known.as_of
+    return not isinstance(there, int) or _same_time(there, known.as_of)
+
+
+def _same_time(there: Value, sent: Value) -> bool:
+    if isinstance(there, int) and isinstance(sent, int):
+        return abs(there - sent) < SECOND
+    return there == sent
 
 
 def _like(there: Value, sent: Value) -> bool:

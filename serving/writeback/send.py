@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_any
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from tenacity.wait import wait_exponential_jitter
 
 from data.errors import OutsideError
@@ -154,6 +154,7 @@ class Sender:
                 going.append(row)
             elif action == "already" and there is not None:
                 already.append(Settled(row, there.version, there.values))
+                self.tally.kept[action] += 1
             else:
                 kept[row.lead] = action
                 self.tally.kept[action] += 1
@@ -240,9 +241,7 @@ class Sender:
         try:
             return Retrying(
                 retry=retry_if_exception_type((Busy, Unsure)),
-                stop=stop_any(
-                    stop_after_attempt(self.patience.tries), lambda _: self.stopping()
-                ),
+                stop=self._enough,
                 wait=self._wait,
                 sleep=self.sleep,
                 reraise=True,
@@ -256,6 +255,9 @@ class Sender:
                 f"{self.crm.name} does not answer after {self.patience.tries} tries: {error}",
                 cure="run again: what was not sent waits in the outbox",
             ) from None
+
+    def _enough(self, state: RetryCallState) -> bool:
+        return state.attempt_number >= self.patience.tries or self.stopping()
 
     def _wait(self, state: RetryCallState) -> float:
         error: BaseException | None = state.outcome.exception() if state.outcome else None

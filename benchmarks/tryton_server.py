@@ -1,0 +1,104 @@
+"""A real Tryton on a loopback port, from the environment that `make tryton` installs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+
+from benchmarks.postgres_cluster import _free_port as free_port
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULE = ROOT / "examples" / "tryton" / "leadscore_scores"
+BIN = ROOT / ".venv-tryton" / "bin"
+USER, PASSWORD, DATABASE = "admin", "leadscore-test", "crm"  # of a throw-away database on loopback
+
+
+def missing() -> str | None:
+    """Say what is not there; None where Tryton can be started."""
+    there = (BIN / "trytond").exists() and (BIN / "trytond-admin").exists()
+    return None if there else "Tryton is not installed here: run `make tryton`"
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[str]:
+    """Serve a copy of the initialised database from `folder`; give the address with database."""
+    shutil.copy(_template(), folder / f"{DATABASE}.sqlite")
+    port = free_port()
+    config = _config(folder, port)
+    with (folder / "tryton.log").open("wb") as log:
+        process = subprocess.Popen(
+            [BIN / "trytond", "-c", config, "-d", DATABASE], stdout=log, stderr=log, cwd=folder
+        )
+    try:
+        url = f"http://127.0.0.1:{port}/{DATABASE}"
+        _wait_for(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    body = {"id": 0, "method": "common.db.login", "params": [USER, {"password": PASSWORD}]}
+    for _ in range(300):
+        if process.poll() is not None:
+            raise RuntimeError("trytond ended at once")
+        try:
+            if httpx.post(f"{url}/rpc/", json=body, timeout=30).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise RuntimeError("trytond does not answer")
+
+
+def _config(folder: Path, port: int) -> Path:
+    path = folder / "trytond.conf"
+    path.write_text(
+        f"[database]\nuri = sqlite://\npath = {folder}\n[web]\nlisten = 127.0.0.1:{port}\n"
+        "[session]\nauthentications = password\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def _template() -> Path:
+    """Initialise a database once; it is kept under .state, named by what it was made from."""
+    made_from = b"".join(path.read_bytes() for path in sorted(MODULE.glob("*.*")))
+    made_from += (ROOT / "requirements-tryton.lock").read_bytes()
+    folder = ROOT / ".state" / "tryton"
+    done = folder / f"{sha256(made_from).hexdigest()[:16]}.sqlite"
+    if not done.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _initialise(folder, done)
+    return done
+
+
+def _initialise(folder: Path, done: Path) -> None:
+    modules = next((BIN.parent / "lib").glob("python3*")) / "site-packages" / "trytond" / "modules"
+    shutil.copytree(MODULE, modules / MODULE.name, dirs_exist_ok=True)
+    work = folder / f"work-{os.getpid()}"
+    work.mkdir()
+    (work / f"{DATABASE}.sqlite").touch()
+    (work / "password").write_text(PASSWORD, encoding="utf-8")
+    config = _config(work, 1)
+    for more in (
+        ["--all", "--email", "admin@example.com"],
+        ["-u", "sale_opportunity", MODULE.name, "--activate-dependencies"],
+    ):
+        subprocess.run(
+            [BIN / "trytond-admin", "-c", config, "-d", DATABASE, *more],
+            env={**os.environ, "TRYTONPASSFILE": str(work / "password")},
+            check=True,
+            capture_output=True,
+        )
+    (work / f"{DATABASE}.sqlite").replace(done)
+    shutil.rmtree(work)

@@ -1,0 +1,118 @@
+"""Scores into any database that SQLAlchemy speaks to: MySQL, MariaDB and the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from data.errors import InputError
+from serving.crm.columns import Columns
+from serving.crm.network import allowed
+from serving.crm.seam import Answer, Busy, Denied, Refused, Remote, Unsure, Update
+
+
+class AlchemyCrm:
+    """A table behind SQLAlchemy; a batch is one transaction, each row bound to what was read."""
+
+    conditional = True
+    metered = False
+    batch_limit = 1_000
+
+    def __init__(
+        self,
+        url: str,
+        allow: Sequence[str],
+        *,
+        entity: str = "leads",
+        key: str = "lead_id",
+        fields: Mapping[str, str] | None = None,
+        override: str | None = None,
+    ) -> None:
+        address = sa.make_url(url)
+        if address.host:
+            allowed(url, allow)
+        self.name = address.get_backend_name()
+        self._engine = sa.create_engine(address, pool_pre_ping=True, hide_parameters=True)
+        schema, _, table = entity.rpartition(".")
+        try:
+            with self._told():
+                self._table = sa.Table(
+                    table, sa.MetaData(), schema=schema or None, autoload_with=self._engine
+                )
+        except exc.NoSuchTableError:
+            raise InputError(
+                f"the CRM has no table {entity!r}", column="write_back.entity"
+            ) from None
+        there = [str(column.name) for column in self._table.columns]
+        self.columns = Columns.match(there, entity, key, fields, override)
+        self.inserts = self.columns.inserts
+
+    def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
+        """Read our fields of these leads."""
+        columns = self.columns
+        extra = [name for name in (columns.override, columns.version) if name]
+        names = [columns.key, *columns.theirs.values(), *extra, *columns.closed]
+        key = self._table.c[columns.key]
+        query = sa.select(*(self._table.c[name] for name in names)).where(key.in_(list(leads)))
+        with self._told(), self._engine.connect() as connection:
+            return {str(row[0]): columns.remote(row) for row in connection.execute(query)}
+
+    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
+        """Write in one transaction; a row that moved meanwhile answers `conflict`."""
+        with self._told(), self._engine.begin() as connection:
+            return [self._write(connection, update) for update in batch]
+
+    def _write(self, connection: sa.Connection, update: Update) -> Answer:
+        columns, table = self.columns, self._table
+        values = dict(
+            zip(columns.theirs.values(), columns.values(update, text_times=False), strict=True)
+        )
+        echo = {mine: update.values.get(mine) for mine in columns.theirs}
+        key = table.c[columns.key] == update.lead
+        guards: list[sa.ColumnElement[bool]] = [key]
+        as_of = table.c[columns.theirs["as_of"]]
+        if columns.version:
+            version = table.c[columns.version]
+            guards.append(version == _number(update.version))
+            values[columns.version] = version + 1
+        else:
+            guards.append(sa.or_(as_of.is_(None), as_of <= values[columns.theirs["as_of"]]))
+            if columns.override:
+                guards.append(table.c[columns.override].is_(None))
+        changed = connection.execute(sa.update(table).where(*guards).values(values)).rowcount
+        if changed:
+            return Answer(update.lead, "written", echo=echo)
+        absent = connection.execute(sa.select(table.c[columns.key]).where(key)).first() is None
+        if absent and self.inserts and update.version is None:
+            connection.execute(sa.insert(table).values({**values, columns.key: update.lead}))
+            return Answer(update.lead, "written", echo=echo)
+        return Answer(update.lead, "gone" if absent else "conflict")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (exc.IntegrityError, exc.DataError) as error:
+            raise Refused(_line(error)) from None
+        except exc.ProgrammingError as error:
+            raise Denied(_line(error)) from None
+        except exc.OperationalError as error:
+            raise Busy(_line(error)) from None
+        except exc.DBAPIError as error:
+            raise Unsure(_line(error)) from None
+
+
+def _number(version: str | None) -> Any:
+    return int(version) if version and version.isdigit() else version
+
+
+def _line(error: exc.DBAPIError) -> str:
+    return str(error.orig).partition("\n")[0][:200]

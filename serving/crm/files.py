@@ -1,0 +1,118 @@
+"""Scores into one CSV or Parquet file, replaced atomically; formulas are made harmless."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from data.errors import InputError, OutsideError
+from serving.crm.columns import decode, matched, to_iso
+from serving.crm.seam import Answer, Remote, Update, Value
+
+_RISKY: Final = tuple("=+-@\t\r\n\x00＝＋－＠|%")
+_TIMES: Final = ("as_of", "scored_at")
+
+
+class FileCrm:
+    """A file that another program picks up; it always holds all leads, whole."""
+
+    name = "files"
+    batch_limit = 1_000_000
+    conditional = False
+    metered = False
+    inserts = True
+
+    def __init__(
+        self, path: Path, *, key: str = "lead_id", fields: Mapping[str, str] | None = None
+    ) -> None:
+        if path.suffix not in (".csv", ".parquet"):
+            raise InputError(f"is neither .csv nor .parquet: {path.name}", column="write_back.url")
+        self._path, self._key, self._fields = path, key, matched(fields)
+
+    def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
+        """Read the rows of these leads."""
+        there = self._load()
+        return {lead: Remote(there[lead], "") for lead in leads if lead in there}
+
+    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
+        """Merge the batch into the file and put the new one in its place."""
+        there = self._load() | {each.lead: dict(each.values) for each in batch}
+        part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            (self._write_csv if self._path.suffix == ".csv" else self._write_parquet)(part, there)
+            part.replace(self._path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise OutsideError(f"{self._path.name} cannot be written: {error}") from None
+        return [Answer(each.lead, "written", echo=each.values) for each in batch]
+
+    def close(self) -> None:
+        """Hold nothing open."""
+
+    def _load(self) -> dict[str, dict[str, Value]]:
+        if not self._path.exists():
+            return {}
+        if self._path.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            rows = pq.read_table(self._path).to_pylist()
+        else:
+            with self._path.open(encoding="utf-8", newline="") as file:
+                rows = [
+                    {name: unguarded(text) or None for name, text in row.items()}
+                    for row in csv.DictReader(file)
+                ]
+        return {
+            str(row[self._key]): {
+                mine: decode(mine, row.get(theirs)) for mine, theirs in self._fields.items()
+            }
+            for row in rows
+        }
+
+    def _write_csv(self, part: Path, there: Mapping[str, Mapping[str, Value]]) -> None:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([self._key, *self._fields.values()])
+            for lead, values in sorted(there.items()):
+                cells = [_cell(mine, values.get(mine)) for mine in self._fields]
+                writer.writerow([lead, *cells])
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _write_parquet(self, part: Path, there: Mapping[str, Mapping[str, Value]]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        leads = sorted(there)
+        columns: dict[str, object] = {self._key: pa.array(leads, pa.string())}
+        for mine, theirs in self._fields.items():
+            values = [there[lead].get(mine) for lead in leads]
+            columns[theirs] = (
+                pa.array(values, pa.timestamp("us", "UTC")) if mine in _TIMES else values
+            )
+        pq.write_table(pa.table(columns), part)
+
+
+def guarded(text: str) -> str:
+    """Prefix text that a spreadsheet would run as a formula.
+
+    >>> guarded("=cmd|'/c calc'!A1"), guarded("plain")
+    ("'=cmd|'/c calc'!A1", 'plain')
+    """
+    return f"'{text}" if text.startswith(_RISKY) else text
+
+
+def unguarded(text: str | None) -> str | None:
+    """Take the guard's prefix off again."""
+    return text[1:] if text and text[0] == "'" and text[1:].startswith(_RISKY) else text
+
+
+def _cell(mine: str, value: Value) -> object:
+    """Write numbers as they are, times as ISO text, text guarded; ids are never touched."""
+    if mine in _TIMES and isinstance(value, int):
+        return to_iso(value)
+    return guarded(value.replace("\x00", "")) if isinstance(value, str) else value

@@ -1,0 +1,133 @@
+"""HubSpot's object batch API: read and update by id. Contract-tested, not tested live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import httpx
+
+from serving.crm.columns import decode, matched, time_of, to_iso
+from serving.crm.http import Http
+from serving.crm.rest import results
+from serving.crm.seam import Answer, Page, Remote, Update, Value
+
+_GONE: Final = ("OBJECT_NOT_FOUND", "NOT_FOUND")
+_OVERLAP_MS: Final = 300_000
+
+
+class HubSpotCrm:
+    """Scores are properties of contacts (or of `entity`); 100 inputs a request, 200 or 207."""
+
+    name = "hubspot"
+    batch_limit = 100
+    conditional = False
+    metered = True
+    inserts = False
+
+    def __init__(
+        self,
+        url: str,
+        allow: Sequence[str],
+        token: str,
+        *,
+        entity: str = "contacts",
+        key: str = "id",
+        fields: Mapping[str, str] | None = None,
+        override: str | None = None,
+        closed: Mapping[str, Sequence[str]] | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._path = f"/crm/v3/objects/{entity}"
+        self._key, self._fields, self._override = key, matched(fields), override
+        self._closed = closed or {"lifecyclestage": ("opportunity", "customer")}
+        headers = {"Authorization": f"Bearer {token}"}
+        self._http = Http(url, allow, login=lambda _: headers, transport=transport)
+
+    def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
+        """Read our properties; a merged contact answers by another id and counts as gone."""
+        names = [*self._fields.values(), *self._closed]
+        names += [self._override] if self._override else []
+        body: dict[str, Any] = {"properties": names, "inputs": [{"id": lead} for lead in leads]}
+        body["propertiesWithHistory"] = []
+        if self._key != "id":
+            body["idProperty"], body["properties"] = self._key, [*names, self._key]
+        wanted, found = set(leads), {}
+        for each in results(self._http.post(f"{self._path}/batch/read", body)):
+            lead = self._lead(each)
+            if lead in wanted and not each.get("archived"):
+                found[lead] = self._remote(each)
+        return found
+
+    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
+        """Update properties; rows with errors are told by id, the others by their new values."""
+        inputs = [self._input(each) for each in batch]
+        body = self._http.post(f"{self._path}/batch/update", {"inputs": inputs})
+        answers = [
+            Answer(
+                self._lead(each), "written", each.get("updatedAt"), echo=self._remote(each).values
+            )
+            for each in results(body)
+        ]
+        for error in body.get("errors") or []:
+            status = "gone" if error.get("category") in _GONE else "rejected"
+            told = f"{error.get('category', '')}: {error.get('message', '')}"[:200]
+            leads = (error.get("context") or {}).get("ids") or []
+            answers += [Answer(str(lead), status, error=told) for lead in leads]  # type: ignore[arg-type]
+        return answers
+
+    def read_leads(self, since: str | None = None, *, as_of: int | None = None) -> Iterator[Page]:
+        """Search contacts modified since the watermark (ms); values are today's."""
+        after: str | None = "0"
+        filters = []
+        if since:
+            edge = str(int(since) - _OVERLAP_MS)
+            filters.append({"propertyName": "lastmodifieddate", "operator": "GTE", "value": edge})
+        if as_of is not None:
+            moment = str(as_of // 1000)
+            filters.append({"propertyName": "createdate", "operator": "LT", "value": moment})
+        while after is not None:
+            body = {"filterGroups": [{"filters": filters}], "limit": 100, "after": after}
+            answer = self._http.post(f"{self._path}/search", body)
+            rows = [_lead(each) for each in results(answer)]
+            moments = [row["changed_at"] for row in rows if isinstance(row["changed_at"], int)]
+            yield Page(tuple(rows), str(max(moments) // 1000) if moments else since)
+            after = ((answer.get("paging") or {}).get("next") or {}).get("after")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _input(self, update: Update) -> dict[str, Any]:
+        properties = {}
+        for mine, theirs in self._fields.items():
+            value = update.values.get(mine)
+            is_time = mine in ("as_of", "scored_at") and isinstance(value, int)
+            text = to_iso(value) if is_time else value  # type: ignore[arg-type]
+            properties[theirs] = "" if text is None else str(text)
+        found: dict[str, Any] = {"id": update.lead, "properties": properties}
+        return found if self._key == "id" else {**found, "idProperty": self._key}
+
+    def _lead(self, row: Mapping[str, Any]) -> str:
+        return str(row["id"] if self._key == "id" else (row.get("properties") or {}).get(self._key))
+
+    def _remote(self, row: Mapping[str, Any]) -> Remote:
+        there = row.get("properties") or {}
+        values: dict[str, Value] = {
+            mine: decode(mine, there.get(theirs) or None) for mine, theirs in self._fields.items()
+        }
+        closed = any(there.get(name) in words for name, words in self._closed.items())
+        override = bool(self._override and there.get(self._override))
+        return Remote(values, row.get("updatedAt"), override=override, closed=closed)
+
+
+def _lead(row: Mapping[str, Any]) -> dict[str, Value]:
+    found: dict[str, Value] = {
+        name: value for name, value in (row.get("properties") or {}).items() if value is not None
+    }
+    found |= {"lead_id": str(row["id"])}
+    found |= {
+        "created_at": time_of(row.get("createdAt")),
+        "changed_at": time_of(row.get("updatedAt")),
+    }
+    return found

@@ -1,0 +1,42 @@
+"""Real servers for the write-back tests: PostgreSQL, Tryton, a CRM that fails on purpose."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from benchmarks import crm_server, postgres_cluster, tryton_server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a temporary PostgreSQL cluster."""
+    absent = postgres_cluster.missing()
+    if absent:
+        pytest.skip(absent)
+    with postgres_cluster.cluster() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def tryton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real Tryton with an empty CRM."""
+    absent = tryton_server.missing()
+    if absent:
+        pytest.skip(absent)
+    os.environ["TRYTON_LOGIN"] = f"{tryton_server.USER}:{tryton_server.PASSWORD}"
+    with tryton_server.running(tmp_path_factory.mktemp("tryton")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def failing_crm() -> Iterator[str]:
+    """The address of the CRM that fails on purpose."""
+    with crm_server.running() as url:
+        yield url

@@ -1,0 +1,266 @@
+"""The whole run against the embedded CRM: what is sent, what is kept, what is refused."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.faults_run import DAY, EPOCH, write_scores
+from data.errors import InputError, OutsideError
+from data.schema import (
+    ConversionSection,
+    LeadsSection,
+    NetworkSection,
+    Project,
+    ProjectSection,
+    WriteBackSection,
+)
+from serving.crm.files import guarded, unguarded
+from serving.crm.network import allowed, with_credentials
+from serving.writeback.audit import entries
+from serving.writeback.decide import Rules, worth_sending
+from serving.writeback.ledger import Known, LeaseLost, Ledger
+from serving.writeback.payload import Scored, clean, content_hash
+from serving.writeback.run import WriteBackResult, write_back
+from serving.writeback.store import SqliteStore
+
+LEADS = [f"L{i:03d}" for i in range(250)]
+
+
+def project(**section: object) -> Project:
+    return Project(
+        project=ProjectSection(name="test"),
+        leads=LeadsSection(source="leads.csv", id="lead_id", converted="converted"),
+        conversion=ConversionSection(),
+        network=NetworkSection(allow=("127.0.0.1",)),
+        write_back=WriteBackSection.model_validate(section),
+    )
+
+
+def night(
+    state: Path, number: int, scores: list[int], *, dry: bool = False, **section: object
+) -> WriteBackResult:
+    path = state / f"scores{number}.parquet"
+    write_scores(path, LEADS[: len(scores)], scores, EPOCH + number * DAY)
+    now = EPOCH + (number + 1) * DAY
+    return write_back(path, project(**section), state, now=now, run_id=f"run-{number}", dry_run=dry)
+
+
+def crm(state: Path, statement: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(state / "crm.sqlite")) as connection, connection:
+        return connection.execute(statement).fetchall()
+
+
+def test_every_lead_is_written_once_and_a_second_run_sends_nothing(tmp_path: Path) -> None:
+    scores = [i % 101 for i in range(250)]
+    assert night(tmp_path, 0, scores).sent == 250
+    again = night(tmp_path, 0, scores)
+    assert (again.sent, again.unchanged, again.requests) == (0, 250, 0)
+    assert crm(tmp_path, "SELECT count(*) FROM lead_history") == [(250,)]
+    assert crm(tmp_path, "SELECT score, band, reasons FROM leads WHERE lead_id = 'L077'") == [
+        (77, "A", "+4 Visited 77 pages")
+    ]
+
+
+def test_only_what_moved_enough_is_sent(tmp_path: Path) -> None:
+    night(tmp_path, 0, [50, 50, 50, 48], min_points=3)
+    moved = night(tmp_path, 1, [52, 53, 50, 51], min_points=3)
+    assert (moved.sent, moved.unchanged) == (2, 2)  # 53 moved by three, 51 changed its band
+    assert crm(tmp_path, "SELECT score FROM leads ORDER BY lead_id") == [(50,), (53,), (50,), (51,)]
+
+
+def test_small_steps_are_measured_from_what_the_crm_holds(tmp_path: Path) -> None:
+    night(tmp_path, 0, [60], min_points=3)
+    assert [night(tmp_path, n, [60 + n], min_points=3).sent for n in (1, 2, 3)] == [0, 0, 1]
+
+
+def test_a_value_that_grew_old_is_sent_again(tmp_path: Path) -> None:
+    night(tmp_path, 0, [60])
+    assert night(tmp_path, 30, [60], max_age_days=30).sent == 0
+    assert night(tmp_path, 32, [60], max_age_days=30).sent == 1
+
+
+def test_a_persons_word_is_never_overwritten(tmp_path: Path) -> None:
+    night(tmp_path, 0, [10, 20, 30, 40])
+    crm(tmp_path, "UPDATE leads SET score_override = '99' WHERE lead_id = 'L000'")
+    crm(tmp_path, "UPDATE leads SET score = 77 WHERE lead_id = 'L001'")
+    crm(tmp_path, "UPDATE leads SET converted_at = '2026-01-01' WHERE lead_id = 'L002'")
+    result = night(tmp_path, 1, [15, 25, 35, 45])
+    assert (result.sent, result.kept_overrides, result.closed) == (1, 2, 1)
+    assert crm(tmp_path, "SELECT score FROM leads ORDER BY lead_id") == [(10,), (77,), (30,), (45,)]
+
+
+def test_an_older_run_never_overwrites_a_newer_one(tmp_path: Path) -> None:
+    night(tmp_path, 3, [10, 20])
+    late = night(tmp_path, 1, [90, 91])
+    assert (late.sent, late.stale) == (0, 2)
+    (tmp_path / "ledger.sqlite").unlink()  # even where the ledger is lost, the CRM's date counts
+    assert (night(tmp_path, 1, [90, 91]).stale, night(tmp_path, 4, [11, 21]).sent) == (2, 2)
+
+
+def test_a_dry_run_tells_the_same_and_changes_nothing(tmp_path: Path) -> None:
+    night(tmp_path, 0, [10, 20, 30])
+    before = (tmp_path / "ledger.sqlite").read_bytes(), crm(tmp_path, "SELECT * FROM leads")
+    dry = night(tmp_path, 1, [15, 20, 35], dry=True)
+    assert (
+        (tmp_path / "ledger.sqlite").read_bytes(),
+        crm(tmp_path, "SELECT * FROM leads"),
+    ) == before
+    real = night(tmp_path, 1, [15, 20, 35])
+    assert (dry.sent, dry.unchanged) == (real.sent, real.unchanged) == (2, 1)
+
+
+def test_one_invalid_row_costs_one_row_and_waits_as_a_dead_letter(tmp_path: Path) -> None:
+    night(tmp_path, 0, [10] * 100)
+    crm(
+        tmp_path,
+        "CREATE TRIGGER no_l042 BEFORE UPDATE ON leads WHEN new.lead_id = 'L042' AND new.score > 20"
+        " BEGIN SELECT raise(ABORT, 'not valid here'); END",
+    )
+    result = night(tmp_path, 1, [50] * 100)
+    assert (result.sent, result.rejected) == (99, 1)
+    letter = json.loads((tmp_path / "dead_letter.jsonl").read_text())
+    assert (letter["lead_id"], letter["cause"]) == ("L042", "not valid here")
+    crm(tmp_path, "DROP TRIGGER no_l042")
+    assert (night(tmp_path, 1, [50] * 100).sent, (tmp_path / "dead_letter.jsonl").exists()) == (
+        1,
+        False,
+    )
+
+
+def test_many_rejects_stop_the_run(tmp_path: Path) -> None:
+    night(tmp_path, 0, [10] * 100)
+    crm(
+        tmp_path,
+        "CREATE TRIGGER no BEFORE UPDATE ON leads BEGIN SELECT raise(ABORT, 'closed today'); END",
+    )
+    with pytest.raises(OutsideError, match=r"rejects 1\d of 1\d rows, first: closed today"):
+        night(tmp_path, 1, [50] * 100, batch=12)
+    crm(tmp_path, "DROP TRIGGER no")
+    assert night(tmp_path, 1, [50] * 100).sent == 100
+
+
+def test_a_lead_that_is_not_in_the_crm_is_not_made_up(tmp_path: Path) -> None:
+    night(tmp_path, 0, [10, 20])
+    crm(tmp_path, "DELETE FROM leads WHERE lead_id = 'L001'")
+    target = {"url": str(tmp_path / "crm.sqlite")}
+    result = night(tmp_path, 1, [15, 25], **target)
+    assert (result.sent, result.gone) == (1, 1)
+    assert crm(tmp_path, "SELECT lead_id, score FROM leads") == [("L000", 15)]
+
+
+def test_a_changed_audit_entry_shows(tmp_path: Path) -> None:
+    night(tmp_path, 0, [10, 20])
+    night(tmp_path, 1, [20, 30])
+    store = SqliteStore(tmp_path / "ledger.sqlite")
+    written = [len(entry["written"]) for entry in entries(store)]  # type: ignore[arg-type]
+    assert written == [2, 2]
+    store.execute("UPDATE audit SET body = replace(body, 'L001', 'L009') WHERE seq = 1")
+    with pytest.raises(OutsideError, match="changed at entry 1"):
+        list(entries(store))
+    store.close()
+
+
+def test_a_run_that_lost_its_lease_can_record_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "ledger.sqlite")
+    ledger = Ledger(store, "sqlite", lease_s=0.0)
+    first = ledger.acquire(0.0, lambda _: None)
+    second = ledger.acquire(0.0, lambda _: None)
+    assert second.token == first.token + 1
+    with pytest.raises(LeaseLost):
+        ledger.queue(first, [], ["L000"], "late")
+    store.close()
+
+
+def test_a_damaged_ledger_is_named_and_the_cure_works(tmp_path: Path) -> None:
+    night(tmp_path, 0, [10, 20])
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(OutsideError, match=r"ledger ledger.sqlite is damaged.*move it away"):
+        night(tmp_path, 1, [11, 20])
+    path.unlink()
+    again = night(tmp_path, 0, [10, 20])
+    assert (again.sent, again.already_there) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"lead_id": ["a", "a"]}, r"the lead 'a' is there twice"),
+        ({"score": [1, None]}, r"row 2, column score: is missing"),
+        ({"score": [1, 101]}, r"column score: is not within 0 to 100"),
+    ],
+)
+def test_a_wrong_score_file_is_refused(
+    tmp_path: Path, columns: dict[str, list[object]], message: str
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows: dict[str, list[object]] = {
+        "lead_id": ["a", "b"],
+        "as_of": [EPOCH, EPOCH],
+        "score": [1, 2],
+        "band": ["A", "B"],
+        "model_version": ["1", "1"],
+    }
+    path = tmp_path / "scores.parquet"
+    pq.write_table(pa.table(rows | columns), path)
+    with pytest.raises(InputError, match=message):
+        write_back(path, project(), tmp_path / "state", now=EPOCH, run_id="r")
+    assert not (tmp_path / "state" / "ledger.sqlite").exists()
+
+
+@given(
+    text=st.text(max_size=400),
+    limit=st.integers(min_value=2, max_value=255),
+)
+@settings(max_examples=100, deadline=None)
+def test_cut_text_fits_and_holds_no_control_characters(text: str, limit: int) -> None:
+    cut = clean(text, limit)
+    assert len(cut) <= limit
+    assert not any(ord(c) < 32 for c in cut)
+    assert clean(cut, limit) == cut
+
+
+@given(
+    score=st.integers(0, 100), before=st.integers(0, 100), points=st.sampled_from([1.0, 2.5, 10.0])
+)
+def test_hysteresis_looks_at_points_and_band(score: int, before: int, points: float) -> None:
+    row = Scored("L", content_hash(score, "A", "", "1"), {"score": score, "band": "A", "as_of": 2})
+    known = Known(content_hash(before, "A", "", "1"), before, "A", 1, 0, "{}")
+    verdict = worth_sending(row, known, Rules(points, 30), now=DAY)
+    assert verdict == ("send" if abs(score - before) >= points else "unchanged")
+
+
+@pytest.mark.parametrize(
+    "text", ["=cmd|'/c calc'!A1", "+SUM(1)", "-2+3", "@SUM", "\t=1", "\r=1", "\x00=1", "＝1"]
+)
+def test_a_formula_becomes_text_and_reads_back(text: str) -> None:
+    assert guarded(text) == f"'{text}"
+    assert unguarded(guarded(text)) == text
+
+
+def test_a_csv_for_a_spreadsheet_holds_ids_and_numbers_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "for_sales.csv"
+    assert night(tmp_path, 0, [10, 20], crm="files", url=str(path)).sent == 2
+    raw = path.read_bytes().splitlines()
+    assert raw[1].startswith(b"L000,10,B,0.1,")
+    assert b"'+4 Visited 10 pages" in raw[1]
+    assert night(tmp_path, 0, [10, 20], crm="files", url=str(path)).sent == 0
+    assert night(tmp_path, 1, [10, 25], crm="files", url=str(path)).sent == 1
+
+
+def test_hosts_that_are_not_named_are_refused_before_connecting() -> None:
+    with pytest.raises(InputError, match=r"the host 'crm\.example\.com' is not allowed"):
+        allowed("https://crm.example.com/api", ("127.0.0.1",))
+    with pytest.raises(InputError, match="link-local"):
+        allowed("http://169.254.169.254/latest", ("169.254.169.254",))
+    with pytest.raises(InputError, match="holds a password"):
+        with_credentials("postgresql://me:secret@127.0.0.1/crm", None)
