@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from data.clock import DAY
 from data.errors import InputError
@@ -77,10 +78,10 @@ def score_leads(
     on_stage("scores")
     features = frame.to_pandas()
     scores = model.scorer.score(features)
-    ids = tables.lead_ids[snapshots.lead]
+    ids = tables.lead_ids[snapshots.lead].astype(str)
     on_stage("reasons")
     explanations = explain(
-        model.scorer, features, lead_ids=ids, facts=model.facts, with_stability=False
+        model.scorer, features, lead_ids=ids.tolist(), facts=model.facts, with_stability=False
     )
     on_stage("stages and trend")
     bands = route(
@@ -90,7 +91,7 @@ def score_leads(
         hysteresis=project.score.hysteresis,
     )
     columns: dict[str, object] = {
-        "lead_id": ids.astype(str),
+        "lead_id": ids,
         "as_of": pd.to_datetime(snapshots.as_of, unit="us", utc=True),
         "score": scores.score,
         "band": bands,
@@ -155,7 +156,7 @@ def find_score(path: Path, lead_id: str) -> tuple[int, str]:
 
 def score_before(
     tables: Tables, snapshots: Snapshots, model: LoadedModel, *, days: int, threads: int
-) -> tuple[Snapshots, FeatureFrame, np.ndarray]:
+) -> tuple[Snapshots, FeatureFrame, NDArray[np.bool_]]:
     """Look at the same leads `days` earlier: (snapshots, features, where: was the lead there)."""
     earlier = Snapshots(snapshots.lead, snapshots.as_of - days * DAY)
     if tables.created_at is None:
@@ -168,8 +169,10 @@ def score_before(
     return before, build(tables, before, model.catalogue, threads=threads), there
 
 
-def _earlier(tables: Tables, snapshots: Snapshots, model: LoadedModel, threads: int) -> np.ndarray:
-    """Score the same leads two weeks earlier by the same model: points, NaN where it was not there."""
+def _earlier(
+    tables: Tables, snapshots: Snapshots, model: LoadedModel, threads: int
+) -> NDArray[np.float64]:
+    """Score the same leads two weeks earlier: points, NaN for a lead that was not there."""
     before, frame, there = score_before(tables, snapshots, model, days=TREND_DAYS, threads=threads)
     points = np.full(len(snapshots), np.nan)
     if len(before):

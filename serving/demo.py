@@ -1,10 +1,11 @@
-"""`leadscore demo`: a simulated software company from raw tables to scores in its CRM and a report."""
+"""`leadscore demo`: a simulated company, from raw tables to scores in its CRM and a report."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from data.world import make_world, write_world
 from serving.jobs import champion_is_current, score_run, train_model
@@ -13,7 +14,7 @@ from serving.session import Session, open_session
 from serving.writeback.run import WriteBackResult, write_back
 from training.model_card import ModelCard
 
-KIND = "software_trial"
+KIND: Final = "software_trial"
 
 
 @dataclass(frozen=True, slots=True)

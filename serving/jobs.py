@@ -15,6 +15,7 @@ from serving.session import Session
 from training.audit import AuditReport, html, leakage_sheet
 from training.dataset import make_dataset
 from training.evaluate import Evaluation
+from training.monitor import Signal, watch_model
 from training.publish import Published, data_fingerprint, publish
 from training.run import Trained, evaluate_on_test, train
 
@@ -127,3 +128,22 @@ def score_run(
     write_scores(scored, session.state.runs / run_id / "scores.parquet")
     write_scores(scored, session.state.scores)
     return scored
+
+
+def monitor_model(
+    session: Session, reading: Reading, reference: str, as_of: str | None, *, on_stage: Stage
+) -> list[Signal]:
+    """Hold a registered model against the data as they are now."""
+    model = session.model(reference)
+    on_stage("freshness, drift, promises")
+    return watch_model(
+        session.project,
+        reading.tables,
+        reading.outcomes,
+        model.scorer,
+        model.catalogue,
+        model.facts,
+        trained_until=model.card.trained_until,
+        as_of=session.moment(as_of, reading),
+        threads=session.threads,
+    )

@@ -1,4 +1,4 @@
-"""A trained model -> its artifact, an MLflow run, a registered version, and perhaps the champion."""
+"""A trained model -> its artifact, an MLflow run, a version, and perhaps the champion."""
 
 from __future__ import annotations
 

@@ -82,7 +82,8 @@ def train(
     """Label, cut, build, audit, fit, calibrate, evaluate.
 
     `card` is the frozen score card of the champion; without one the first is proposed; `reviews`
-    are the columns that nobody declared. Raises GateError on a structural leak, InputError where there is nothing to learn from.
+    are the columns that nobody declared. Raises GateError on a structural leak, InputError where
+    there is nothing to learn from.
     """
     on_stage("labels, features and the cut in time")
     dataset = make_dataset(project, tables, outcomes, threads=threads)

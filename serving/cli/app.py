@@ -8,7 +8,7 @@ import sys
 import typer
 
 from data.errors import LeadScoreError
-from serving.cli import experiment, leads, model, project
+from serving.cli import experiment, leads, model, project, service
 
 app = typer.Typer(
     name="leadscore",
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (project, model, leads):
+for room in (project, model, leads, service):
     room.add_to(app)
 app.add_typer(experiment.app, name="experiment")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -32,6 +32,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("write-back")(write_back)
 
 
+Verdict = Literal["right", "wrong", "too_high", "too_low", "wrong_stage", "disqualify", "note"]
 Lead = Annotated[str, typer.Argument(metavar="LEAD", help="The id of a lead.")]
 
 
@@ -120,7 +121,7 @@ def explain(
 def feedback(
     file: ProjectFile,
     lead: Lead,
-    verdict: Annotated[str, typer.Argument(help="right, or wrong.")],
+    verdict: Annotated[Verdict, typer.Argument(help="Is the score right?")],
     because: Annotated[str, typer.Option("--because", help="In the rep's own words.")] = "",
     by: Annotated[str, typer.Option("--by", help="Who answers.")] = "",
     state: StateFolder = None,
@@ -129,8 +130,8 @@ def feedback(
 
     Example: leadscore feedback acme.toml L0000042 wrong --because "no budget before May" --by Ada
     """
-    from serving.cli.clock import now
     from serving.batch import find_score
+    from serving.cli.clock import now
     from serving.feedback import Answer, store_answer
     from serving.session import open_session
 

@@ -24,6 +24,7 @@ from serving.cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from training.evaluate import Evaluation
     from training.publish import Published
     from training.run import Trained
 
@@ -122,11 +123,7 @@ def evaluate(
     with screen.stages(3, quiet=as_json) as stage:
         evaluation = evaluate_registered(session, session.read(), model, on_stage=stage)
     if out is not None:
-        from training.evaluate import FRAMES
-
-        out.mkdir(parents=True, exist_ok=True)
-        for name in FRAMES:
-            getattr(evaluation, name).to_csv(out / f"{name}.csv", index=False)
+        write_frames(evaluation, out)
     if as_json:
         screen.say_json({"metrics": evaluation.metrics.to_dict("records"),
                          "verdicts": evaluation.verdicts.to_dict("records"),
@@ -193,6 +190,18 @@ def monitor(
                      [[s.name, s.state, s.figure, s.bar] for s in signals])  # fmt: skip
     if any(signal.state == "red" for signal in signals):
         raise typer.Exit(3)
+
+
+def write_frames(evaluation: Evaluation, folder: Path) -> None:
+    """Write every frame of an evaluation as a CSV file."""
+    from dataclasses import fields
+
+    from data.files import write_text
+
+    for field in fields(evaluation):
+        if field.name != "notes":
+            frame = getattr(evaluation, field.name)
+            write_text(folder / f"{field.name}.csv", frame.to_csv(index=False))
 
 
 def show_training(trained: Trained, published: Published, *, as_json: bool) -> None:

@@ -6,17 +6,19 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Annotated
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from pydantic import AwareDatetime
 from starlette.exceptions import HTTPException
 
 from data.errors import InputError
 from serving.http.guard import App, Guard, Limits
 from serving.http.schema import Health, Problem, ScoreRequest, ScoreResponse
-from serving.http.service import Service
+from serving.http.service import Service, UnknownLeadError
 
 REFUSALS: dict[int | str, dict[str, object]] = {
     400: {"model": Problem, "description": "The body is no JSON."},
@@ -100,6 +102,19 @@ def _add_routes(app: FastAPI, service: Service, metrics: Metrics) -> None:
         metrics.leads.inc(len(answer.scores))
         return answer
 
+    @app.get("/v1/leads/{lead_id}/score", response_model=ScoreResponse, tags=["leads"],
+             responses={**REFUSALS, 404: {"model": Problem, "description": "No such lead."}},
+             openapi_extra={"security": [{"key": []}]})  # fmt: skip
+    async def score_known(
+        lead_id: Annotated[str, Path(max_length=200)],
+        as_of: Annotated[AwareDatetime | None, Query()] = None,
+    ) -> ScoreResponse:
+        """Score a lead of the store, by default as of the end of its observation."""
+        moment = None if as_of is None else int(as_of.timestamp() * 1_000_000)
+        answer = await asyncio.to_thread(service.score_known, lead_id, moment)
+        metrics.leads.inc()
+        return answer
+
 
 def _add_problems(app: FastAPI) -> None:
     """Turn every refusal into one short JSON line that never repeats what was sent."""
@@ -119,6 +134,10 @@ def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> JSONResponse:
         return _problem(error.status_code, str(error.detail), error.headers)
+
+    @app.exception_handler(UnknownLeadError)
+    async def unknown(_: Request, __: UnknownLeadError) -> JSONResponse:
+        return _problem(404, "no such lead is held here")
 
     @app.exception_handler(LookupError)
     async def no_model(_: Request, error: LookupError) -> JSONResponse:

@@ -51,7 +51,7 @@ class Bucket:
         return (1 - self.tokens) / limits.requests_per_second
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that goes no further."""
 
     def __init__(self, status: int, cause: str, headers: Mapping[str, str] | None = None) -> None:
@@ -76,7 +76,7 @@ class Guard:
             return
         try:
             body = await self._admit(scope, receive)
-        except Refused as refused:
+        except RefusedError as refused:
             await _answer(refused, send)
             return
         await self.app(scope, _replay(body, receive), send)
@@ -86,20 +86,20 @@ class Guard:
         if scope["path"] not in OPEN_PATHS:
             self._spend(self._owner(scope, headers))
         if headers.get("content-encoding", b"identity") not in (b"identity", b""):
-            raise Refused(415, "a compressed body is not read")
+            raise RefusedError(415, "a compressed body is not read")
         if headers.get("content-length", b"0").isdigit():
             length = int(headers.get("content-length", b"0"))
             if length > self.limits.body_bytes:
-                raise Refused(413, f"the body may hold {self.limits.body_bytes} bytes")
+                raise RefusedError(413, f"the body may hold {self.limits.body_bytes} bytes")
         try:
             async with asyncio.timeout(self.limits.body_seconds):
                 return await self._read(receive)
         except TimeoutError:
-            raise Refused(408, f"the body took over {self.limits.body_seconds:g} s") from None
+            raise RefusedError(408, f"the body took over {self.limits.body_seconds:g} s") from None
 
     def _owner(self, scope: Scope, headers: Mapping[str, bytes]) -> str:
         if b"key=" in scope.get("query_string", b"").lower():
-            raise Refused(401, "a key in the address ends in logs: send it as a header")
+            raise RefusedError(401, "a key in the address ends in logs: send it as a header")
         scheme, _, key = headers.get("authorization", b"").decode("latin-1").partition(" ")
         owner = owner_of(key.strip(), self.keys) if scheme.lower() == "bearer" else None
         if owner is None:
@@ -114,18 +114,20 @@ class Guard:
         bucket = self.buckets.setdefault(owner, Bucket(self.limits.burst, now))
         wait = bucket.take(now, self.limits)
         if wait > 0:
-            raise Refused(429, "too many requests", {"Retry-After": str(max(1, round(wait + 0.5)))})
+            raise RefusedError(
+                429, "too many requests", {"Retry-After": str(max(1, round(wait + 0.5)))}
+            )
 
     async def _read(self, receive: Receive) -> bytes:
         chunks, size = [], 0
         while True:
             message = await receive()
             if message["type"] != "http.request":
-                raise Refused(400, "the connection ended inside the body")
+                raise RefusedError(400, "the connection ended inside the body")
             chunk = message.get("body", b"")
             size += len(chunk)
             if size > self.limits.body_bytes:
-                raise Refused(413, f"the body may hold {self.limits.body_bytes} bytes")
+                raise RefusedError(413, f"the body may hold {self.limits.body_bytes} bytes")
             chunks.append(chunk)
             if not message.get("more_body"):
                 return b"".join(chunks)
@@ -144,7 +146,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-async def _answer(refused: Refused, send: Send) -> None:
+async def _answer(refused: RefusedError, send: Send) -> None:
     body = json.dumps({"detail": refused.cause}).encode()
     headers = {
         "content-type": "application/json",

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from data.errors import InputError
+from data.errors import InputError, LeadScoreError
 from data.read import Reading, read_with_notes
 from data.schema import Project
 from data.tables import Snapshots, Tables
@@ -19,6 +20,10 @@ from models.words import render
 from serving.http.schema import Lead, ReasonOut, ScoreOut, ScoreRequest, ScoreResponse
 from serving.model import LoadedModel, load_model
 from training.registry import Registry
+
+
+class UnknownLeadError(LeadScoreError):
+    """The service holds no such lead."""
 
 
 @dataclass(slots=True)
@@ -37,11 +42,13 @@ class Service:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def load(self) -> None:
-        """Load the model that the reference names now, and index the store."""
+        """Load the model that the reference names now."""
         self._model = load_model(self.registry.find(self.reference))
-        if self.store is not None:
-            ids = self.store.tables.lead_ids
-            self._rows = {str(lead): row for row, lead in enumerate(ids)}
+
+    def hold(self, reading: Reading) -> None:
+        """Hold the tables of a project, so that its leads can be scored by id."""
+        self._rows = {str(lead): row for row, lead in enumerate(reading.tables.lead_ids)}
+        self.store = reading
 
     def current(self) -> LoadedModel:
         """Give the pinned model; LookupError before one is loaded."""
@@ -73,12 +80,10 @@ class Service:
         return self._answer(model, reading.tables, wanted, as_of)
 
     def score_known(self, lead_id: str, as_of: int | None) -> ScoreResponse:
-        """Score a lead whose history the service holds; LookupError where it holds none."""
+        """Score a lead whose history the service holds; UnknownLeadError else."""
         model = self.current()
-        if self.store is None:
-            raise LookupError("the service was started without a store of leads")
-        if lead_id not in self._rows:
-            raise KeyError(lead_id)
+        if self.store is None or lead_id not in self._rows:
+            raise UnknownLeadError(lead_id)
         tables = self.store.tables
         moment = tables.observed_until if as_of is None else min(as_of, tables.observed_until)
         return self._answer(model, tables, [self._rows[lead_id]], moment)
@@ -86,11 +91,11 @@ class Service:
     def _answer(
         self, model: LoadedModel, tables: Tables, wanted: Sequence[int], as_of: int
     ) -> ScoreResponse:
-        rows = pd.Index(wanted).unique().sort_values().to_numpy()
+        rows = np.unique(np.array(wanted, np.int64))
         created = tables.created_at
         if created is not None and (created[rows] > as_of).any():
             raise InputError("a lead is created after as_of", column=self.project.leads.created_at)
-        snapshots = Snapshots(rows, pd.Series(as_of, index=range(len(rows))).to_numpy())
+        snapshots = Snapshots(rows, np.full(len(rows), as_of, np.int64))
         frame = build(tables, snapshots, model.catalogue, threads=1).to_pandas()
         scores = model.scorer.score(frame)
         told = explain(

@@ -71,6 +71,7 @@ def _lead(
 ) -> Lead:
     scored, explanation = source.scored, source.scored.explanations[row]
     table = scored.table
+    percentiles, trends = table["percentile"].to_numpy(np.float64), table["trend"].to_numpy(object)
     lead = int(scored.snapshots.lead[row])
     created = source.tables.created_at
     account = int(source.tables.account[lead])
@@ -78,13 +79,13 @@ def _lead(
         lead_id=str(table["lead_id"].iat[row]),
         name=shown["name"][row] or str(table["lead_id"].iat[row]),
         owner=shown["owner"][row],
-        score=int(table["score"].iat[row]),
+        score=int(scored.scores.score[row]),
         band=str(table["band"].iat[row]),
         probability=float(scored.scores.probability[row]),
         probability_low=float(scored.scores.low[row]),
         probability_high=float(scored.scores.high[row]),
-        percentile=float(table["percentile"].iat[row]),
-        trend=table["trend"].iat[row],
+        percentile=float(percentiles[row]),
+        trend=trends[row],
         source=shown["channel"][row] or None,
         account=str(account) if account >= 0 else None,
         stage=scored.qualification.stage_names[row],

@@ -1,0 +1,81 @@
+"""The verbs about running it for others: serve, forget."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from serving.cli import screen
+from serving.cli.options import Model, ProjectFile, StateFolder, Tracking
+
+
+def add_to(app: typer.Typer) -> None:
+    """Hang the verbs on the console command, in the order of the help."""
+    app.command()(serve)
+    app.command()(forget)
+
+
+def serve(
+    file: ProjectFile,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port.")] = 8000,
+    new_key: Annotated[
+        str | None, typer.Option("--new-key", help="Make an API key of this name, show it, stop.")
+    ] = None,
+    store: Annotated[
+        bool, typer.Option("--store/--no-store", help="Hold the project's leads, to score by id.")
+    ] = True,
+    follow: Annotated[
+        float, typer.Option("--follow", help="Look for a promotion every so many seconds.")
+    ] = 30.0,
+    model: Model = "champion",
+    state: StateFolder = None,
+    tracking: Tracking = None,
+) -> None:
+    """Score and explain leads over HTTP, behind API keys.
+
+    Example: leadscore serve acme.toml --new-key website, then leadscore serve acme.toml
+    """
+    from data.errors import InputError
+    from serving.http.app import create_app
+    from serving.http.keys import new_key as make_key
+    from serving.http.keys import read_keys
+    from serving.http.server import serve as run
+    from serving.http.service import Service
+    from serving.session import open_session
+
+    session = open_session(file, state=state, tracking=tracking, threads=1)
+    keys = session.state.folder / "api_keys.json"
+    if new_key is not None:
+        screen.say(f"{make_key(keys, new_key)}")
+        return
+    known = read_keys(keys)
+    if not known:
+        raise InputError(
+            "there is no API key yet", file=str(keys), cure=f"leadscore serve {file} --new-key NAME"
+        )
+    service = Service(session.project, session.registry, model)
+    service.load()
+    if store:
+        service.hold(session.read(kinds=service.current().kinds))
+    screen.say(f"listening on http://{host}:{port}, model version {service.current().version}")
+    run(create_app(service, known, reload_seconds=follow), host=host, port=port)
+
+
+def forget(
+    file: ProjectFile,
+    lead: Annotated[str, typer.Argument(metavar="LEAD", help="The id of a lead.")],
+    state: StateFolder = None,
+) -> None:
+    """Erase what the state folder holds of a lead: scores, answers, ledger; say what was there.
+
+    Example: leadscore forget acme.toml L0000042
+    """
+    from data.project import load_project
+    from serving.forgetting import forget_lead
+    from training.state import State
+
+    found = forget_lead(State.of(load_project(file), state), lead)
+    screen.say(", ".join(f"{name}: {count}" for name, count in found.items()))
+    screen.say("the CRM and the sources are yours: erase the lead there too, then retrain")

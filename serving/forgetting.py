@@ -1,0 +1,54 @@
+"""A lead that asked to be forgotten -> gone from everything that the state folder holds of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from data.files import replacing
+from serving.feedback import forget_lead as forget_answers
+from training.state import State
+
+
+def forget_lead(state: State, lead_id: str) -> dict[str, int]:
+    """Erase a lead from scores of all runs, rep answers, ledger and embedded CRM: rows erased."""
+    files = [state.scores, *sorted(state.runs.glob("*/*.parquet"))]
+    found = {
+        "rows of scores": sum(_erase_rows(path, lead_id) for path in files if path.is_file()),
+        "answers": forget_answers(state.folder, lead_id),
+    }
+    for path in sorted(state.folder.glob("*.db")):
+        if path != state.registry and path.name != "feedback.db":
+            found[path.name] = _erase_from_database(path, lead_id)
+    return found
+
+
+def _erase_rows(path: Path, lead_id: str) -> int:
+    table = pq.read_table(path)
+    if "lead_id" not in table.column_names:
+        return 0
+    kept = table.filter(pc.not_equal(table["lead_id"], lead_id))
+    if len(kept) < len(table):
+        with replacing(path) as part:
+            pq.write_table(kept, part)
+    return len(table) - len(kept)
+
+
+def _erase_from_database(path: Path, lead_id: str) -> int:
+    """Erase rows of every table that has a column of lead ids."""
+    count = 0
+    with sqlite3.connect(path) as connection:
+        names = [row[0] for row in connection.execute(
+            "select name from sqlite_master where type = 'table'")]  # fmt: skip
+        for name in names:
+            quoted = '"' + name.replace('"', '""') + '"'
+            columns = {row[1] for row in connection.execute(f"pragma table_info({quoted})")}
+            for column in sorted(columns & {"lead", "lead_id"}):
+                count += connection.execute(  # names come from the database's own catalogue, quoted
+                    f"delete from {quoted} where {column} = ?",
+                    (lead_id,),
+                ).rowcount
+    return count

@@ -1,0 +1,180 @@
+"""A model and the data of today -> signals: stale data, drifting features, broken promises.
+
+Drift is measured on recent snapshots made at the same ages as training's, so that a change in how
+old open leads are is not taken for a change in the leads. A feature alarms only where its population
+stability index is both beyond chance (chi-squared with false-discovery control, Benjamini and
+Hochberg 1995; Yurdakul and Naranjo 2020 for the index's distribution) and large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from data.clock import DAY
+from data.labels import label, make_snapshots
+from data.schema import Project
+from data.tables import Outcomes, Tables
+from features.build import build
+from features.frame import Catalogue
+from models.facts import Facts
+from models.predictor import LeadScorer
+
+State = Literal["green", "yellow", "red"]
+Floats = NDArray[np.float64]
+
+RECENT_DAYS = 28
+STALE_DAYS = (3.0, 7.0)
+OLD_MODEL_DAYS = (30.0, 90.0)
+PSI = (0.10, 0.25)
+FALSE_DISCOVERY = 0.001
+LEAST_ROWS = 100
+Z = 3.0
+RATIO = 0.25  # observed / expected may be off by this much before it matters
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One thing looked at: its state, the figure, and the bar it was held against."""
+
+    name: str
+    state: State
+    figure: str
+    bar: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Give it to a machine."""
+        return asdict(self)
+
+
+def watch_model(
+    project: Project,
+    tables: Tables,
+    outcomes: Outcomes,
+    scorer: LeadScorer,
+    catalogue: Catalogue,
+    facts: Facts,
+    *,
+    trained_until: int,
+    as_of: int,
+    threads: int,
+) -> list[Signal]:
+    """Look at everything; signals of features that did not move are one line."""
+    found = [_model_age(trained_until, as_of)]
+    if tables.created_at is None:
+        return found
+    found += [_freshness(tables, as_of), _volume(tables, as_of)]
+    snapshots = make_snapshots(tables, outcomes, project)
+    recent = (snapshots.as_of >= as_of - RECENT_DAYS * DAY) & (snapshots.as_of < as_of)
+    if recent.sum() >= LEAST_ROWS:
+        frame = build(tables, snapshots.take(recent), catalogue, threads=threads).to_pandas()
+        found += drifting_features(frame, facts)
+    labelled = label(snapshots, tables, outcomes, project)
+    unseen = labelled.take(labelled.snapshots.as_of >= trained_until)
+    if len(unseen) >= LEAST_ROWS:
+        frame = build(tables, unseen.snapshots, catalogue, threads=threads).to_pandas()
+        found.append(_promise(unseen.y.astype(np.float64), scorer.score(frame).probability))
+    return found
+
+
+def drifting_features(frame: pd.DataFrame, facts: Facts) -> list[Signal]:
+    """Compare each feature's recent distribution with the one it was trained on."""
+    rows = []
+    for name, group in facts.table.items():
+        then, now = _counts(frame[name], group) if name in frame else (np.zeros(0), np.zeros(0))
+        if then.sum() < LEAST_ROWS or len(then) < 2:
+            continue
+        index = stability_index(then, now)
+        scale = 1 / then.sum() + 1 / now.sum()
+        rows.append((name, index, float(stats.chi2.sf(index / scale, len(then) - 1))))
+    if not rows:
+        return []
+    real = stats.false_discovery_control([p for _, _, p in rows]) < FALSE_DISCOVERY
+    moved = [
+        Signal(
+            f"feature {name}",
+            "red" if index >= PSI[1] else "yellow",
+            f"stability index {index:.2f}",
+            f"< {PSI[0]:.2f}",
+        )
+        for (name, index, _), sure in zip(rows, real, strict=True)
+        if sure and index >= PSI[0]
+    ]
+    still = len(rows) - len(moved)
+    return [*moved, Signal("features that did not move", "green", str(still), f"of {len(rows)}")]
+
+
+def stability_index(then: Floats, now: Floats) -> float:
+    """Compute the population stability index of two histograms; empty bins count half a row."""
+    p = np.maximum(then, 0.5) / np.maximum(then, 0.5).sum()
+    q = np.maximum(now, 0.5) / np.maximum(now, 0.5).sum()
+    return float(np.sum((q - p) * np.log(q / p)))
+
+
+def _counts(column: pd.Series[Any], group: Mapping[str, Any]) -> tuple[Floats, Floats]:
+    """Count rows by the bins or levels that training kept, and the missing: (then, now)."""
+    gone = float(column.isna().sum())
+    if "levels" in group:
+        levels = list(group["levels"])
+        present = column.dropna().astype(str).value_counts()
+        then = [group["levels"][level][0] for level in levels]
+        now = [float(present.get(level, 0)) for level in levels]
+    else:
+        values = column.dropna().to_numpy(np.float64)
+        place = np.searchsorted(group["edges"], values, "right")
+        then = group["n"]
+        now = np.bincount(place, minlength=len(then)).astype(np.float64).tolist()
+    return np.array([*then, group["missing"][0]], float), np.array([*now, gone], float)
+
+
+def _graded(value: float, bars: tuple[float, float]) -> State:
+    return "red" if value >= bars[1] else "yellow" if value >= bars[0] else "green"
+
+
+def _model_age(trained_until: int, as_of: int) -> Signal:
+    days = max(0.0, (as_of - trained_until) / DAY)
+    return Signal("age of the model", _graded(days, OLD_MODEL_DAYS), f"{days:.0f} days",
+                  f"< {OLD_MODEL_DAYS[0]:.0f} days")  # fmt: skip
+
+
+def _freshness(tables: Tables, as_of: int) -> Signal:
+    assert tables.created_at is not None
+    seen = [tables.created_at[tables.created_at < as_of].max(initial=0)]
+    if len(tables.events):
+        seen.append(tables.events.at[tables.events.at < as_of].max(initial=0))
+    days = (as_of - max(seen)) / DAY
+    return Signal("newest record", _graded(days, STALE_DAYS), f"{days:.1f} days old",
+                  f"< {STALE_DAYS[0]:.0f} days")  # fmt: skip
+
+
+def _volume(tables: Tables, as_of: int) -> Signal:
+    """Compare last week's new leads with the eight weeks before: beyond weekly variation?"""
+    assert tables.created_at is not None
+    weeks = (as_of - 1 - tables.created_at) // (7 * DAY)
+    counts = np.bincount(weeks[(weeks >= 0) & (weeks <= 8)], minlength=9).astype(np.float64)
+    usual = counts[1:]
+    spread = float(np.sqrt(max(usual.var(ddof=1), usual.mean(), 1.0) * (1 + 1 / len(usual))))
+    z = (counts[0] - usual.mean()) / spread
+    state: State = "red" if abs(z) > 2 * Z else "yellow" if abs(z) > Z else "green"
+    return Signal("new leads last week", state, f"{counts[0]:.0f}, usually {usual.mean():.0f}",
+                  f"|z| < {Z:.0f}")  # fmt: skip
+
+
+def _promise(y: Floats, p: Floats) -> Signal:
+    observed, expected = float(y.sum()), float(p.sum())
+    z = (observed - expected) / max(float(np.sqrt(np.sum(p * (1 - p)))), 1e-9)
+    ratio = observed / max(expected, 1e-9)
+    far = abs(np.log(max(ratio, 1e-9))) > np.log(1 + RATIO)
+    state: State = "red" if abs(z) > Z and far else "yellow" if abs(z) > Z else "green"
+    return Signal(
+        "conversions since training, observed / expected",
+        state,
+        f"{observed:.0f} / {expected:.0f} = {ratio:.2f} (z {z:+.1f})",
+        f"|z| < {Z:.0f}",
+    )
