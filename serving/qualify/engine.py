@@ -47,7 +47,8 @@ def compile_rules(project: Project) -> Rules:
     """Parse every rule of the project; InputError names the key and the position."""
     section = project.qualification
     labels = {
-        name: words for name, words in project.report.labels.items() if isinstance(words, str)
+        name: words if isinstance(words, str) else words.get("en", name)
+        for name, words in project.report.labels.items()
     }
     rules = Rules(
         project,

@@ -1,4 +1,4 @@
-"""Rules -> phrases: an English sentence with {placeholders} to translate, and its values."""
+"""Rules -> phrases: a line of signs with {placeholders}, and its values."""
 
 from __future__ import annotations
 
@@ -13,38 +13,37 @@ from data.grammar import Node
 Scalar = str | int | float
 
 CRITERION_TEMPLATES: Final = {
-    "known": "{fact} is known",
-    "unknown": "{fact} is not known",
-    ">=": "{fact}: at least {value}",
-    ">": "{fact}: more than {value}",
-    "<=": "{fact}: at most {value}",
-    "<": "{fact}: less than {value}",
+    "known": "{fact} ✓",
+    "unknown": "{fact} –",
+    ">=": "{fact} ≥ {value}",
+    ">": "{fact} > {value}",
+    "<=": "{fact} ≤ {value}",
+    "<": "{fact} < {value}",
     "=": "{fact}: {value}",
-    "<>": "{fact}: not {value}",
-    "in": "{fact}: one of {value}",
-    "between": "{fact}: {low} to {high}",
-    "contains": "{fact}: with “{value}”",
-    "yes": "{fact}",
-    "no": "not: {fact}",
+    "<>": "{fact} ≠ {value}",
+    "in": "{fact}: {value}",
+    "between": "{fact}: {low} – {high}",
+    "contains": "{fact}: “{value}”",
+    "yes": "{fact} ✓",
+    "no": "{fact} –",
     "other": "{rule}",
 }
-"""Every sentence that a criterion may be worded with."""
+"""How a criterion is shown: signs, not words, so that it reads the same in every language."""
 
 _COUNT: Final = re.compile(r"n_(\w+)_(\d+)d")
 _EVER: Final = re.compile(r"n_(\w+?)(?:_ever)?")
-_SIGNS: Final = {">=": "≥", ">": ">", "<=": "≤", "<": "<", "=": "=", "<>": "≠"}
 _FLIPPED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """An English msgid with {placeholders}, and what goes into them."""
+    """A line with {placeholders}, and what goes into them."""
 
     text: str
     params: Mapping[str, Scalar]
 
     def __str__(self) -> str:
-        """Say it in English."""
+        """Fill the placeholders."""
         return self.text.format(**self.params)
 
 
@@ -73,12 +72,9 @@ def _word_choice(node: Node, labels: Mapping[str, str]) -> str:
     if node.kind == "and" and node.operator != "between":
         return " + ".join(_word_choice(part, labels) for part in node.parts)
     kind, fact, value = _shape(node)
-    name = "…" if fact is None else word_fact(fact, labels)
-    if kind in _SIGNS and value is not None:
-        return f"{name} {_SIGNS[kind]} {value}"
-    return {"yes": name, "no": f"≠ {name}", "known": f"{name} ✓"}.get(
-        kind, f"{name}: {value or '…'}"
-    )
+    if fact is None:
+        return "…"
+    return CRITERION_TEMPLATES[kind].format(fact=word_fact(fact, labels), value=value)
 
 
 def _word_between(clause: Expression, labels: Mapping[str, str]) -> Phrase:
@@ -124,7 +120,7 @@ def _shape(node: Node) -> tuple[str, str | None, Scalar | None]:
         plain = pattern == f"%{inner}%" and not set(inner) & {"%", "_"}
         return ("contains", str(node.parts[0].value), inner) if plain else ("other", None, None)
     if node.kind == "in" and node.parts[0].kind == "name":
-        values = ", ".join(str(_plain(part)) for part in node.parts[1:])
+        values = " / ".join(str(_plain(part)) for part in node.parts[1:])
         return "in", str(node.parts[0].value), values
     return "other", None, None
 

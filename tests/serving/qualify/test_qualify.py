@@ -138,9 +138,7 @@ def test_the_card_says_what_is_known_what_is_missing_and_what_to_do() -> None:
         ("budget", "known", 60 * DAY),
         ("authority", None, None),  # it became known at as_of itself: not before it
     ]
-    assert [(str(gap.phrase), gap.unknown) for gap in card.missing] == [
-        ("authority is known", False)
-    ]
+    assert [(str(gap.phrase), gap.unknown) for gap in card.missing] == [("authority ✓", False)]
     assert card.content == ("a case study", "the price list")
     assert card.next_step == "Ask about the budget"
     assert card.to_ask == ("authority",)
@@ -173,7 +171,7 @@ def test_events_count_strictly_before_as_of_and_inside_the_window() -> None:
 def test_the_frame_has_one_row_per_lead_for_lists_and_the_crm() -> None:
     frame = qualify(TABLES, SNAPSHOTS, _project(), scored=SCORED).frame()
     assert frame["lead_id"].tolist() == IDS
-    assert frame.loc[1, "missing"] == "interest: one of medium, high; icp: at least 50"
+    assert frame.loc[1, "missing"] == "interest: medium / high; icp ≥ 50"
     assert frame.loc[3, "budget"] == "known"
 
 
@@ -213,10 +211,10 @@ def test_definitions_are_printed_as_configured() -> None:
     criteria = qualify(TABLES, SNAPSHOTS, _project(), scored=SCORED).criteria
     assert criteria.definition.startswith("A person who decides")
     assert [str(phrase) for phrase in criteria.stages[2].criteria] == [
-        "demo request (90 d): at least 2",
-        "budget is known",
-        "authority is known",
-        "score: at least 60",
+        "demo request (90 d) ≥ 2",
+        "budget ✓",
+        "authority ✓",
+        "score ≥ 60",
     ]
     assert compile_rules(_project()).names() >= {"employees", "icp", "interest", "score"}
 
@@ -225,13 +223,13 @@ def test_definitions_are_printed_as_configured() -> None:
     ("rule", "words"),
     [
         ("n_trial >= 1 or n_demo_request_30d >= 2", "trial ≥ 1 / asked for a demo (30 d) ≥ 2"),
-        ("(n_trial = 1 and open) or need_known", "trial = 1 + open / need known"),
-        ("employees between 20 and 500", "employees: 20 to 500"),
-        ("job_title ilike '%marketing%'", "job title: with “marketing”"),
+        ("(n_trial = 1 and open) or need_known", "trial: 1 + open ✓ / need known ✓"),
+        ("employees between 20 and 500", "employees: 20 – 500"),
+        ("job_title ilike '%marketing%'", "job title: “marketing”"),
         ("job_title like 'a%b'", "job_title like 'a%b'"),
-        ("not budget_known", "budget is not known"),
-        ("optout = false", "not: optout"),
-        ("3 <= n", "n: at least 3"),
+        ("not budget_known", "budget –"),
+        ("optout = false", "optout –"),
+        ("3 <= n", "n ≥ 3"),
         ("a / b > 2", "a / b > 2"),
         ("not (a > 2)", "not (a > 2)"),
     ],
