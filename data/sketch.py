@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Final
 
 from data.errors import InputError
+from data.guess import DEALS, find_created, find_flag, find_leads, lead_column, named
 from data.looks import ColumnLook, FileLook, look_at, overlap
 from data.review import guess_of
 
-_LEADS: Final = r"lead|mql|prospect|applic|enquir|inquir|contact|customer|client"
-_DEALS: Final = r"deal|opportunit|won|closed|order|contract|sale"
-_CREATED: Final = r"creat|regist|reg_|first|start|submit|signup|inquir|date_in|opened"
-_LABEL: Final = r"^y$|conver[ts]|won|target|label|success|outcome|subscribed|is_customer"
 _LABEL_TIME: Final = r"conver[ts]|won|opportunit|deal_?(date|at)"
 _LOST_TIME: Final = r"disqualif|lost|reject|closed"
 _TYPE: Final = r"type|event|action|activity|kind|name"
+_HISTORY: Final = {
+    "field": r"field|property|attribute",
+    "old": r"^old|before|from_value",
+    "new": r"^new|after|to_value",
+}
 _ROLES: Final = {
     "account": r"account|company_?id|organi[sz]ation_?id",
     "name": r"^(company|account_?name|full_?name|name)$",
@@ -61,20 +63,20 @@ def sketch_project(files: Sequence[str | Path], *, folder: str | Path = ".", nam
     if not files:
         raise InputError("no file given", cure="leadscore init leads.csv touches.csv")
     looks = [look_at(Path(file)) for file in files]
-    leads, ids = _find_leads(looks)
+    leads, ids = find_leads(looks)
     others = [look for look in looks if look is not leads]
     out = _Lines()
     out.say(
         comment="Written by `leadscore init` from the columns. Every guess is marked: check them."
     )
     out.say()
-    created = _find_created(leads)
-    flag = _find_flag(leads) if created is None else None
+    created = find_created(leads)
+    flag = find_flag(leads) if created is None else None
     _write_project(out, looks, name or leads.stem, created, ids)
     out.say()
     used = _write_leads(out, leads, ids, created, flag, others, Path(folder))
-    events = [e for e in others if e not in used and _lead_column(e, ids) and e.of_kind("time")]
-    deals = next((e for e in events if re.search(_DEALS, e.stem)), None)
+    events = [e for e in others if e not in used and lead_column(e, ids) and e.of_kind("time")]
+    deals = next((e for e in events if re.search(DEALS, e.stem)), None)
     types = (
         _write_events(out, [e for e in events if e is not deals], ids, Path(folder))
         if created
@@ -85,71 +87,6 @@ def sketch_project(files: Sequence[str | Path], *, folder: str | Path = ".", nam
         if look not in used and look not in events:
             out.say(comment=f"{look.path.name} was not understood: no column refers to a lead.")
     return "\n".join(out.lines) + "\n"
-
-
-def _find_leads(looks: list[FileLook]) -> tuple[FileLook, ColumnLook]:
-    """Find the table with one row per lead and its id column."""
-    best: tuple[float, FileLook, ColumnLook] | None = None
-    for look in looks:
-        for column in look.columns.values():
-            if not column.unique or column.kind not in ("text", "number"):
-                continue
-            points = 2.0 * bool(re.search(_LEADS, look.stem)) - 2.0 * bool(
-                re.search(_DEALS, look.stem)
-            )
-            points += 1.5 * bool(
-                re.search(r"(^|_|\s)(id|number|key)$|^id|^case$", column.name.lower())
-            )
-            points += sum(_refers(other, column) for other in looks if other is not look)
-            points += 0.001 * column.distinct / max(1, max(x.rows for x in looks))
-            if best is None or points > best[0]:
-                best = (points, look, column)
-    if best is None:
-        look = max(looks, key=lambda x: _find_flag(x) is not None)
-        if _find_flag(look) is None:
-            raise InputError(
-                "no file has a column that is different in every row, so none holds leads",
-                file=", ".join(x.path.name for x in looks),
-            )
-        return look, ColumnLook(
-            "#row", "number", 1.0, look.rows, True, look.of_kind("flag")[0].values
-        )
-    return best[1], best[2]
-
-
-def _refers(look: FileLook, ids: ColumnLook) -> float:
-    """Say how much a file speaks of these ids; more if it repeats them."""
-    column = _lead_column(look, ids)
-    return 0.0 if column is None else 1.0 if column.unique else 2.0
-
-
-def _lead_column(look: FileLook, ids: ColumnLook) -> ColumnLook | None:
-    """Find the column of a file that holds lead ids."""
-    shares = [(overlap(c, ids), c.name == ids.name, c) for c in look.of_kind("text", "number")]
-    fitting = [(same, share, c) for share, same, c in shares if share > 0.5]
-    fitting = [
-        (same, share, c) for same, share, c in fitting if same or c.distinct > 20 or c.unique
-    ]
-    if not fitting:
-        return None
-    return max(fitting, key=lambda item: (item[0], item[1], item[2].distinct))[2]
-
-
-def _named(columns: list[ColumnLook], pattern: str) -> ColumnLook | None:
-    """Find the first column whose name fits."""
-    return next((c for c in columns if re.search(pattern, c.name.lower())), None)
-
-
-def _find_created(leads: FileLook) -> ColumnLook | None:
-    """Find the time of creation: filled in every row, best by name."""
-    full = [c for c in leads.of_kind("time") if c.filled == 1.0]
-    return _named(full, _CREATED) or (full[0] if full else None)
-
-
-def _find_flag(leads: FileLook) -> ColumnLook | None:
-    """Find a yes/no column that may be the outcome."""
-    flags = leads.of_kind("flag")
-    return _named(flags, _LABEL) or (flags[-1] if len(flags) == 1 else None)
 
 
 def _write_project(
@@ -221,7 +158,7 @@ def _write_leads(
         out.key("created_at", created.name, "check: the moment when the lead was entered")
         taken.add(created.name)
         for role, pattern in (("converted_at", _LABEL_TIME), ("disqualified_at", _LOST_TIME)):
-            column = _named([c for c in times if c.name not in taken and c.filled < 1], pattern)
+            column = named([c for c in times if c.name not in taken and c.filled < 1], pattern)
             if column:
                 out.say(
                     f"# {role} = {json.dumps(column.name, ensure_ascii=False)}",
@@ -233,15 +170,49 @@ def _write_leads(
         out.key("converted", flag.name, "check: the outcome")
         taken.add(flag.name)
     for role, pattern in _ROLES.items():
-        column = _named(
-            [c for c in leads.of_kind("text", "number") if c.name not in taken], pattern
-        )
+        column = named([c for c in leads.of_kind("text", "number") if c.name not in taken], pattern)
         if column and not (created is None and role in ("account", "name")):
             out.key(role, column.name, "check")
             if role not in ("channel", "title"):
                 taken.add(column.name)
-    _write_columns(out, leads, taken, static=created is None)
+    dated = {} if created is None else _dated(leads, taken)
+    replayed = _replayed(others, ids) if created is not None else set()
+    _write_columns(out, leads, {*taken, *dated, *replayed}, static=created is None)
+    if dated:
+        out.say()
+        out.say("[leads.known_at]", "column = the column that says when it became known")
+        for name, clock in dated.items():
+            out.key(json.dumps(name, ensure_ascii=False), clock)
     return _write_joins(out, leads, ids, others, folder, static=created is None)
+
+
+def _dated(leads: FileLook, taken: set[str]) -> dict[str, str]:
+    """Find columns with a clock of their own: budget and budget_known_at."""
+    times = {c.name.lower(): c.name for c in leads.of_kind("time") if c.name not in taken}
+    pairs = {}
+    for column in leads.of_kind("text", "number", "flag"):
+        for ending in ("_known_at", "_known_on", "_known", "_answered_at"):
+            clock = times.get(column.name.lower() + ending)
+            if clock and column.name not in taken:
+                pairs[column.name] = clock
+    return pairs
+
+
+def _history_roles(look: FileLook) -> dict[str, ColumnLook | None]:
+    """Find the columns of a field history: field, old, new."""
+    columns = list(look.columns.values())
+    return {role: named(columns, pattern) for role, pattern in _HISTORY.items()}
+
+
+def _replayed(others: list[FileLook], ids: ColumnLook) -> set[str]:
+    """List the fields whose history is there: their values at any moment are replayed."""
+    names: set[str] = set()
+    for look in others:
+        roles = _history_roles(look)
+        field_ = roles["field"]
+        if all(roles.values()) and field_ is not None and lead_column(look, ids):
+            names |= {str(name) for name in field_.values.to_pylist()}
+    return names
 
 
 def _write_columns(out: _Lines, look: FileLook, taken: set[str], *, static: bool) -> None:
@@ -281,15 +252,8 @@ def _write_joins(
     """Write [[leads.history]] and [[leads.join]] for files that look like them."""
     used = []
     for look in others:
-        roles = {
-            r: _named(list(look.columns.values()), p)
-            for r, p in (
-                ("field", r"field|property|attribute"),
-                ("old", r"^old|before|from_value"),
-                ("new", r"^new|after|to_value"),
-            )
-        }
-        lead, at = _lead_column(look, ids), next(iter(look.of_kind("time")), None)
+        roles = _history_roles(look)
+        lead, at = lead_column(look, ids), next(iter(look.of_kind("time")), None)
         if all(roles.values()) and lead and at and not static:
             out.say()
             out.say("[[leads.history]]", "value at any moment is replayed from it")
@@ -299,7 +263,7 @@ def _write_joins(
                 out.key(role, column.name if column else role)
             out.key("at", at.name)
             used.append(look)
-    for look in (x for x in others if x not in used and _lead_column(x, ids) is None):
+    for look in (x for x in others if x not in used and lead_column(x, ids) is None):
         keys = [c for c in look.columns.values() if c.unique and c.kind in ("text", "number")]
         links = [
             (overlap(c, k), c, k)
@@ -334,13 +298,13 @@ def _write_events(
     """Write [[events]] for every file with a lead and a time; returns (file, type column)."""
     found = []
     for look in events:
-        lead, times = _lead_column(look, ids), look.of_kind("time")
+        lead, times = lead_column(look, ids), look.of_kind("time")
         if lead is None:
             continue
-        recorded = _named(times, r"record|ingest|load|insert|logged")
+        recorded = named(times, r"record|ingest|load|insert|logged")
         at = next((c for c in times if c is not recorded), times[0])
         words = [c for c in look.of_kind("text") if c is not lead and 1 < c.distinct <= 500]
-        kind = _named(words, _TYPE) or (min(words, key=lambda c: c.distinct) if words else None)
+        kind = named(words, _TYPE) or (min(words, key=lambda c: c.distinct) if words else None)
         out.say()
         out.say("[[events]]")
         _write_source(out, look, folder, at, recorded)
@@ -355,7 +319,7 @@ def _write_events(
             ("person", r"contact|person|resource|user|agent"),
             ("direction", r"direction|inbound"),
         ):
-            column = _named(
+            column = named(
                 [c for c in look.of_kind("text", "number") if c not in (lead, kind)], pattern
             )
             if column:
@@ -398,7 +362,7 @@ def _write_conversion(
             comment="The flag leads.converted is the outcome; without dates there is no horizon."
         )
         return
-    stamp = _named([c for c in leads.of_kind("time") if c.filled < 1], _LABEL_TIME)
+    stamp = named([c for c in leads.of_kind("time") if c.filled < 1], _LABEL_TIME)
     words = [str(word) for _, kind in types for word in kind.values.to_pylist()]
     likely = [
         w
@@ -406,7 +370,7 @@ def _write_conversion(
         if re.search(r"opportun|(^|[ _])(convert|accept|approv|won|deal)", w.lower())
     ]
     if deals is not None:
-        lead, at = _lead_column(deals, ids), deals.of_kind("time")[0]
+        lead, at = lead_column(deals, ids), deals.of_kind("time")[0]
         _write_source(out, deals, folder, at)
         out.key("lead", lead.name if lead else ids.name)
         out.key("at", at.name, "check: when the opportunity was made")

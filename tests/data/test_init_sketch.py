@@ -1,0 +1,170 @@
+"""`leadscore init` looks at files and writes a project file that loads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from data.errors import InputError
+from data.project import load_project
+from data.read import read_tables, undeclared_columns
+from data.review import guess_of
+from data.sketch import sketch_project
+
+
+def write(folder: Path) -> list[Path]:
+    """A small CRM: leads, touches, deals, accounts, a field history."""
+    ids = [f"00{i}" for i in range(1, 41)]
+    days = pd.date_range("2024-01-01", periods=40).strftime("%Y-%m-%d")
+    frames = {
+        "leads": pd.DataFrame(
+            {
+                "lead_id": ids,
+                "created_at": days,
+                "account_id": [f"ACC{i % 7}" for i in range(40)],
+                "industry": ["retail", "software"] * 20,
+                "status": ["open"] * 40,
+                "budget": ["yes", "no", "Select", "maybe"] * 10,
+                "budget_known_at": days,
+            }
+        ),
+        "touches": pd.DataFrame(
+            {
+                "lead_id": ids * 3,
+                "touch_at": [f"{day} 10:00" for day in days] * 3,
+                "touch_type": ["visit", "mail", "A_DECLINED"] * 40,
+                "channel": ["web", "phone"] * 60,
+            }
+        ),
+        "deals": pd.DataFrame(
+            {"lead": ids[:25], "won_date": [f"{i % 28 + 1:02d}-05-2024 09:30" for i in range(25)]}
+        ),
+        "accounts": pd.DataFrame({"account_id": [f"ACC{i}" for i in range(7)], "country": "IT"}),
+        "history": pd.DataFrame(
+            {
+                "lead_id": ids[:5],
+                "field": "status",
+                "old": "new",
+                "new": "open",
+                "changed_at": days[5:10],
+            }
+        ),
+    }
+    for name, frame in frames.items():
+        frame.to_csv(folder / f"{name}.csv", index=False, sep=";" if name == "deals" else ",")
+    return sorted(folder.glob("*.csv"))
+
+
+def test_a_small_crm_is_understood(tmp_path: Path) -> None:
+    text = sketch_project(write(tmp_path), folder=tmp_path)
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    project = load_project(tmp_path / "p.toml")
+    assert project.leads.source == "leads.csv"
+    assert (project.leads.id, project.leads.created_at) == ("lead_id", "created_at")
+    assert project.leads.account == "account_id"
+    assert project.leads.known_at == {"budget": "budget_known_at"}
+    assert project.leads.fixed == ()  # proposed, commented out
+    assert '# fixed = ["industry"]' in text
+    assert project.leads.history[0].source == "history.csv"
+    assert project.leads.join[0].source == "accounts.csv"
+    assert project.events[0].type == ("touch_type",)
+    assert '# outcome = ["A_DECLINED"]' in text
+    assert project.conversion.source == "deals.csv"
+    assert project.conversion.date_format == "%d-%m-%Y %H:%M"
+    assert "Select" in project.project.missing
+    tables, outcomes = read_tables(project)
+    assert len(tables) == 40
+    assert (outcomes.converted_at < outcomes.observed_until).sum() == 25
+    assert {a.name for a in tables.attributes} == {"budget", "status"}
+
+
+def test_a_flat_file_with_a_flag_becomes_static(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "age": range(30, 90),
+            "duration": range(60),
+            "job": ["a", "b"] * 30,
+            "y": ["no", "yes"] * 30,
+        }
+    )
+    frame["job"] = "x"
+    frame["age"] = 40
+    frame["duration"] = [i // 2 for i in range(60)]
+    frame.to_csv(tmp_path / "bank.csv", index=False, sep=";")
+    text = sketch_project([tmp_path / "bank.csv"], folder=tmp_path)
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    project = load_project(tmp_path / "p.toml")
+    assert project.static
+    assert (project.leads.id, project.leads.converted) == ("#row", "y")
+    assert '# exclude = ["duration"]' in text
+    assert read_tables(project)[1].converted_at.tolist().count(0) == 30
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("a,b\n", "no rows"),
+        ("", "is empty"),
+        ("id,x\n1,a\n2,b\n", "outcome"),
+        ("x\na\na\n", "holds leads"),
+    ],
+)
+def test_files_without_leads_are_refused(tmp_path: Path, content: str, expected: str) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(InputError, match=expected):
+        sketch_project([tmp_path / "a.csv"], folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [
+        ("Last Notable Activity", "mutable"),
+        ("lead_status", "mutable"),
+        ("OwnerId", "mutable"),
+        ("TotalVisits", "lifetime total"),
+        ("closed_at", "outcome"),
+        ("ConvertedContactId", "outcome"),
+        ("amount", "mutable"),
+        ("industry", "fixed"),
+        ("Country", "fixed"),
+        ("Lead Number", "fixed"),
+        ("email", "identity"),
+    ],
+)
+def test_names_are_only_hints(name: str, guess: str) -> None:
+    assert guess_of(name)[0] == guess
+
+
+def test_undeclared_columns_come_with_the_line_to_add(tmp_path: Path) -> None:
+    text = sketch_project(write(tmp_path), folder=tmp_path)
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    listed = {r.name: r.line for r in undeclared_columns(load_project(tmp_path / "p.toml"))}
+    assert listed == {"industry": 'fixed = ["industry"]', "country": 'fixed = ["country"]'}
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif("LEADSCORE_DATA" not in os.environ, reason="LEADSCORE_DATA is not set")
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["bpi2012/applications.csv", "bpi2012/events.csv.gz"],
+        [
+            "olist/olist_closed_deals_dataset.csv",
+            "olist/olist_marketing_qualified_leads_dataset.csv",
+        ],
+        ["x_education/Leads.csv"],
+        ["bank/bank-additional-full.csv.gz"],
+        ["hillstrom/hillstrom.csv.gz"],
+    ],
+)
+def test_real_files_are_understood(tmp_path: Path, names: list[str]) -> None:
+    root = Path(os.environ["LEADSCORE_DATA"])
+    text = sketch_project([root / name for name in names], folder=tmp_path)
+    assert str(root) not in text
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    tables, outcomes = read_tables(load_project(tmp_path / "p.toml"))
+    converted = outcomes.converted_at < (outcomes.observed_until or 1)
+    assert 0 < converted.sum() < len(tables)
