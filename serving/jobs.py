@@ -9,7 +9,9 @@ from dataclasses import asdict
 from data.read import Reading
 from data.review import undeclared_columns
 from models.artifact import load_artifact
+from models.change import store_run
 from serving.batch import Scored, read_bands, score_leads, write_scores
+from serving.changing import FEATURES
 from serving.model import LoadedModel
 from serving.session import Session
 from training.audit import AuditReport, html, leakage_sheet
@@ -125,7 +127,16 @@ def score_run(
         on_stage=on_stage,
     )
     on_stage("scores.parquet")
-    write_scores(scored, session.state.runs / run_id / "scores.parquet")
+    folder = session.state.runs / run_id
+    write_scores(scored, folder / "scores.parquet")
+    store_run(
+        folder / FEATURES,
+        scored.table["lead_id"].tolist(),
+        scored.frame.to_pandas(),
+        model.scorer,
+        model_version=model.version,
+        as_of=as_of,
+    )
     write_scores(scored, session.state.scores)
     return scored
 

@@ -1,9 +1,9 @@
 """A model and the data of today -> signals: stale data, drifting features, broken promises.
 
 Drift is measured on recent snapshots made at the same ages as training's, so that a change in how
-old open leads are is not taken for a change in the leads. A feature alarms only where its population
-stability index is both beyond chance (chi-squared with false-discovery control, Benjamini and
-Hochberg 1995; Yurdakul and Naranjo 2020 for the index's distribution) and large.
+old open leads are is not taken for a change in the leads. A feature alarms only where its
+population stability index is both large and beyond chance (chi-squared, Yurdakul and Naranjo 2020;
+false-discovery control, Benjamini and Hochberg 1995).
 """
 
 from __future__ import annotations

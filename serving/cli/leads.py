@@ -105,9 +105,10 @@ def explain(
     from serving.session import open_session
 
     session = open_session(file, state=state, tracking=tracking, threads=1)
-    reading = session.read()
+    loaded = session.model(model)
+    reading = session.read(kinds=loaded.kinds)
     told = explain_lead(
-        session, reading, lead, model, as_of=session.moment(as_of, reading),
+        session, reading, lead, loaded, as_of=session.moment(as_of, reading),
         since=None if since is None else session.moment(since, reading),
         language=language or session.project.project.language, subject=subject,
     )  # fmt: skip

@@ -103,7 +103,7 @@ class Guard:
         scheme, _, key = headers.get("authorization", b"").decode("latin-1").partition(" ")
         owner = owner_of(key.strip(), self.keys) if scheme.lower() == "bearer" else None
         if owner is None:
-            raise Refused(
+            raise RefusedError(
                 401, "send a valid key: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"}
             )
         scope["leadscore.owner"] = owner

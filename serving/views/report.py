@@ -9,6 +9,7 @@ from serving.report.view import About, ReportView
 from serving.views.forecast import make_forecast
 from serving.views.funnel import make_funnel
 from serving.views.leads import make_leads
+from serving.views.movers import make_movers
 from serving.views.source import Source, iso
 from serving.views.trust import make_trust
 from serving.views.week import make_week
@@ -18,12 +19,12 @@ def make_view(source: Source, *, on_stage: Callable[[str], None] = lambda _: Non
     """Fill every page that the data can fill."""
     on_stage("lead pages")
     leads = make_leads(source, {})
-    on_stage("week, funnel, forecast")
+    on_stage("week, movers, funnel, forecast")
     return ReportView(
         about=make_about(source),
         leads=leads,
         week=make_week(source),
-        movers=None,
+        movers=make_movers(source),
         funnel=make_funnel(source),
         forecast=make_forecast(source),
         trust=make_trust(source),

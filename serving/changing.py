@@ -1,0 +1,134 @@
+"""Two moments of the same leads -> why each score changed: events, time, edits, model, card.
+
+The states between the two moments are built by the one builder: what was known then, looked at
+today (time passing); then with the events since; then with the edits since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.tables import Snapshots, Tables
+from features.build import build
+from features.frame import Catalogue
+from models.change import Change, StoredRun, compare_runs, explain_change, read_run
+from models.points import Reason
+from serving.model import LoadedModel
+
+FEATURES = "features.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Leads at the later moment: row i of `frame` is snapshot i."""
+
+    tables: Tables
+    snapshots: Snapshots
+    frame: pd.DataFrame
+    model: LoadedModel
+    threads: int
+
+
+def changes_since(moment: Moment, since: int) -> dict[int, Change]:
+    """Explain by today's model what changed since a moment, for the leads that were there.
+
+    Returns row -> change. The past is rebuilt as it was known then.
+    """
+    created = moment.tables.created_at
+    if created is None:
+        return {}
+    rows = np.flatnonzero(created[moment.snapshots.lead] <= since)
+    now = moment.snapshots.take(rows)
+    then = Snapshots(now.lead, np.full(len(rows), since, np.int64))
+    scorer, catalogue = moment.model.scorer, moment.model.catalogue
+    aged, with_events = _between(moment, now, since, catalogue)
+    found = explain_change(
+        scorer,
+        _frame(moment.tables, then, catalogue, moment.threads),
+        scorer,
+        moment.frame.iloc[rows],
+        lead_ids=_ids(moment.tables, now),
+        aged=aged,
+        with_events=with_events,
+    )
+    return dict(zip(rows.tolist(), found, strict=True))
+
+
+def changes_since_run(moment: Moment, stored: StoredRun, before: LoadedModel) -> dict[str, Change]:
+    """Explain what changed since a stored run, which another model may have scored."""
+    old = before.catalogue
+    aged, with_events = _between(moment, moment.snapshots, stored.as_of, old)
+    today = moment.frame
+    if old.fingerprint != moment.model.catalogue.fingerprint:
+        theirs = _frame(moment.tables, moment.snapshots, old, moment.threads)
+        today = today.join(theirs[[name for name in theirs if name not in today]])
+    return compare_runs(
+        before.scorer,
+        stored,
+        moment.model.scorer,
+        today,
+        lead_ids=_ids(moment.tables, moment.snapshots),
+        aged=aged,
+        with_events=with_events,
+    )
+
+
+def newest_run_before(runs: Path, at: int, lead_id: str | None = None) -> StoredRun | None:
+    """Find the newest stored run as of `at` or before, that scored this lead."""
+    found = [read_run(path) for path in sorted(runs.glob(f"*/{FEATURES}"))]
+    usable = [
+        run for run in found if run.as_of <= at and (lead_id is None or lead_id in run.lead_ids)
+    ]
+    return max(usable, key=lambda run: run.as_of, default=None)
+
+
+def factor_reason(
+    factor: str, points: int, model: LoadedModel, before: pd.Series | None, now: pd.Series
+) -> Reason:
+    """Say which fact of a factor moved: the first feature whose value differs, else the first."""
+    features = [f for f in model.catalogue.features if f.factor == factor]
+    moved = [f for f in features if before is not None and not _same(before[f.name], now[f.name])]
+    feature = (moved or features)[0]
+    value = now[feature.name]
+    shown = None if pd.isna(value) else value if isinstance(value, str) else float(value)
+    return Reason(
+        factor=factor,
+        family=feature.family,
+        points=points,
+        exact=float(points),
+        template=feature.template,
+        params={**feature.params, "value": shown},
+    )
+
+
+def _between(
+    moment: Moment, now: Snapshots, since: int, catalogue: Catalogue
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Build the two states between: old facts today, and with the new events."""
+    known_then = moment.tables.as_of(since)
+    with_events = replace(known_then, events=moment.tables.events)
+    return (
+        _frame(known_then, now, catalogue, moment.threads),
+        _frame(with_events, now, catalogue, moment.threads),
+    )
+
+
+def _frame(
+    tables: Tables, snapshots: Snapshots, catalogue: Catalogue, threads: int
+) -> pd.DataFrame:
+    return build(tables, snapshots, catalogue, threads=threads).to_pandas()
+
+
+def _ids(tables: Tables, snapshots: Snapshots) -> Sequence[str]:
+    ids: NDArray[np.object_] = tables.lead_ids[snapshots.lead]
+    return [str(lead) for lead in ids]
+
+
+def _same(one: object, other: object) -> bool:
+    return bool(one == other) or (pd.isna(one) and pd.isna(other))

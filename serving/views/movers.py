@@ -1,0 +1,53 @@
+"""Scores of today and of a week ago -> page "Movers": the largest rises and falls, with why."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from data.clock import DAY
+from models.change import Change
+from models.change import ChangeLine as ModelLine
+from serving.changing import Moment, changes_since, factor_reason
+from serving.report.parts import ChangeLine
+from serving.report.view import Mover, MoversPage
+from serving.views.leads import report_reason
+from serving.views.source import Source, iso
+
+DAYS: Final = 7
+SHOWN: Final = 10
+KINDS: Final = {
+    "event": "events", "edit": "edits", "time": "time", "model": "model", "card": "card",
+    "limit": "rest",
+}  # fmt: skip
+
+
+def make_movers(source: Source) -> MoversPage | None:
+    """Explain the change since a week ago; None in static mode."""
+    if source.tables.created_at is None:
+        return None
+    frame = source.scored.frame.to_pandas()
+    moment = Moment(source.tables, source.scored.snapshots, frame, source.model, source.threads)
+    since = source.scored.as_of - DAYS * DAY
+    changes = changes_since(moment, since)
+    eligible = set(source.ranked.tolist())
+    moved = [(row, c) for row, c in changes.items() if c.score != c.old_score and row in eligible]
+    moved.sort(key=lambda pair: (-abs(pair[1].score - pair[1].old_score), pair[1].lead_id))
+
+    def mover(row: int, change: Change) -> Mover:
+        lines = [_line(source, line, row, frame) for line in change.lines]
+        if change.rest_points:
+            lines.append(ChangeLine("rest", change.rest_points))
+        return Mover(change.lead_id, change.old_score, change.score, tuple(lines))
+
+    rises = [mover(row, c) for row, c in moved if c.score > c.old_score][:SHOWN]
+    falls = [mover(row, c) for row, c in moved if c.score < c.old_score][:SHOWN]
+    return MoversPage(iso(since), tuple(rises), tuple(falls), len(changes) - len(moved))
+
+
+def _line(source: Source, line: ModelLine, row: int, frame: object) -> ChangeLine:
+    kind = KINDS[line.kind]
+    if line.kind not in ("event", "edit") or not line.factor:
+        return ChangeLine(kind, line.points)  # type: ignore[arg-type]
+    now = frame.iloc[row]  # type: ignore[attr-defined]
+    reason = factor_reason(line.factor, line.points, source.model, None, now)
+    return ChangeLine(kind, line.points, report_reason(reason))  # type: ignore[arg-type]
