@@ -1,8 +1,9 @@
-"""Columns and outcomes -> the three components of every candidate, fitted on all rows or ahead.
+"""Columns and outcomes -> the components of every candidate, fitted on all rows or ahead of time.
 
-The regularised line (`linear`), a forest on its own (`alone`), a forest boosted on the line's
-out-of-fold margin (`boosted`). Members grow on grouped random folds; `go_forward` fits the same
-components on the past of each purged forward fold, for choices.
+The regularised line (`linear`), a forest of extremely randomised splits (`extra`), one of best
+splits (`plain`), one of best splits boosted on the line's out-of-fold margin (`boosted`). Members
+grow on grouped random folds; `go_forward` fits the same components on the past of each purged
+forward fold, for choices.
 """
 
 from __future__ import annotations
@@ -25,16 +26,20 @@ LEAST_FOR_FOREST = 60
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What the components of all candidates share; `recipes` take turns over the repeats."""
+    """What all candidates share: `kinds` of forests, `most` members to fill a blend up to."""
 
-    recipes: tuple[Recipe, ...]
+    recipe: Recipe
     members: int
-    repeats: int
+    most: int
     bends: int
     seed: int
     threads: int
-    forests: bool = True
+    kinds: tuple[str, ...] = ("extra", "plain", "boosted")
     targets: tuple[tuple[str, ...], ...] = ()
+
+    def recipe_of(self, kind: str) -> Recipe:
+        """Give the recipe of one kind of forest."""
+        return replace(self.recipe, extra=kind == "extra")
 
     def with_targets(self, targets: tuple[tuple[str, ...], ...]) -> Setting:
         """Give the forests target encodings of these columns and pairs."""
@@ -52,15 +57,11 @@ class Components:
 
     def to_parts(self, blend: Blend) -> tuple[dict[str, Any], list[str]]:
         """Write encoders, linear part and forest of a blend, and the LightGBM texts."""
-        texts: list[str] = []
-        weight = 0.0
-        for name, share in (("alone", blend.alone), ("boosted", blend.boosted)):
-            if share:
-                texts += self.forests[name].texts
-                weight = share / len(self.forests[name].texts)
+        texts = [text for name in blend.forests for text in self.forests[name].texts]
+        weight = (1 - blend.linear) / max(1, len(texts))
         parts = {
             "encoders": self.design.encoders() if self.design and texts else [],
-            "linear": _scaled_linear(self.linear, blend.linear + blend.boosted),
+            "linear": _scaled_linear(self.linear, blend.line),
             "forest": {"count": len(texts), "weight": weight} if texts else None,
             "offset": 0.0,
         }
@@ -71,31 +72,55 @@ def fit_components(
     columns: Columns, y: Floats, groups: Ints | None, setting: Setting, known: Components | None
 ) -> Components:
     """Fit every component on all rows; `known` gives the line where only targets changed."""
-    folds = [
-        assign_folds(y, groups, setting.members, setting.seed * 100 + turn)
-        for turn in range(setting.repeats)
-    ]
+    fold = _fold(y, groups, setting, 0)
     if known is None:
-        linear = fit_linear(columns, y, folds[0], bends=setting.bends)
-        crossed = [
-            cross_fit_linear(columns, y, fold, linear.ridge, bends=setting.bends) for fold in folds
-        ]
-        line: Floats = np.mean(np.asarray(crossed), axis=0)
+        linear = fit_linear(columns, y, fold, bends=setting.bends)
+        line = cross_fit_linear(columns, y, fold, linear.ridge, bends=setting.bends)
     else:
         linear, line = known.linear, known.margins["linear"]
-    forests: dict[str, Forest] = {}
-    margins = {"linear": line}
-    if not setting.forests:
-        return Components(linear, forests, margins, None)
-    design = Design.make(columns, y, folds[0], targets=setting.targets)
-    for name, start in (("alone", None), ("boosted", line)):
-        task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
-        forest = fit_forest(
-            task, folds, setting.recipes, seed=setting.seed, threads=setting.threads
-        )
-        forests[name] = forest
-        margins[name] = forest.out_of_fold + (0.0 if start is None else start)
-    return Components(linear, forests, margins, design)
+    if not setting.kinds:
+        return Components(linear, {}, {"linear": line}, None)
+    design = Design.make(columns, y, fold, targets=setting.targets)
+    grown = Components(linear, {}, {"linear": line}, design)
+    for kind in setting.kinds:
+        grown.forests[kind] = _grow(grown, y, [fold], setting, kind, 0)
+        start = line if kind == "boosted" else 0.0
+        grown.margins[kind] = grown.forests[kind].out_of_fold + start
+    return grown
+
+
+def fill_up(
+    grown: Components, blend: Blend, y: Floats, groups: Ints | None, setting: Setting
+) -> Components:
+    """Give the chosen blend's forests members on fresh folds, up to `most` members in all."""
+    if not blend.forests:
+        return grown
+    turns = -(-setting.most // (len(blend.forests) * setting.members))
+    if turns < 2:
+        return grown
+    folds = [_fold(y, groups, setting, turn) for turn in range(1, turns)]
+    forests, margins = dict(grown.forests), dict(grown.margins)
+    for kind in blend.forests:
+        first, more = grown.forests[kind], _grow(grown, y, folds, setting, kind, 500)
+        mean = (first.out_of_fold + (turns - 1) * more.out_of_fold) / turns
+        forests[kind] = Forest(first.texts + more.texts, mean, first.rounds + more.rounds)
+        margins[kind] = mean + (margins["linear"] if kind == "boosted" else 0.0)
+    return replace(grown, forests=forests, margins=margins)
+
+
+def _fold(y: Floats, groups: Ints | None, setting: Setting, turn: int) -> Ints:
+    return assign_folds(y, groups, setting.members, setting.seed * 100 + turn)
+
+
+def _grow(
+    grown: Components, y: Floats, folds: list[Ints], setting: Setting, kind: str, offset: int
+) -> Forest:
+    design = grown.design
+    assert design is not None
+    start = grown.margins["linear"] if kind == "boosted" else None
+    task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
+    seed = setting.seed * 1000 + offset
+    return fit_forest(task, folds, setting.recipe_of(kind), seed=seed, threads=setting.threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +143,7 @@ def go_forward(
     folds: int,
 ) -> Forward | None:
     """Fit on the past of each forward fold; None where there is no time or no evidence."""
-    if times is None or not setting.forests:
+    if times is None or not setting.kinds:
         return None
     splits = [
         (past, ahead)
@@ -150,20 +175,24 @@ def _components_ahead(
     found = {"linear": linear.margin(columns.take(ahead))}
     start = np.zeros(columns.n)
     start[past] = cross_fit_linear(seen, target, fold, linear.ridge, bends=setting.bends)
-    spreads = []
-    for turn in range(len(setting.recipes)):
-        spread = np.full(columns.n, -1, dtype=np.int64)
-        spread[past] = assign_folds(target, codes, min(3, setting.members), 2 + turn)
-        spreads.append(spread)
+    spread = np.full(columns.n, -1, dtype=np.int64)
+    spread[past] = assign_folds(target, codes, min(3, setting.members), 2)
     inner = np.zeros(columns.n, dtype=np.int64)
     inner[past] = fold
     design = Design.make(columns, y, inner, targets=setting.targets)
-    for name, margin in (("alone", None), ("boosted", start)):
+    for kind in setting.kinds:
+        margin = start if kind == "boosted" else None
         task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, margin)
-        found[name] = predict_ahead(
-            task, spreads, ahead, setting.recipes, seed=setting.seed, threads=setting.threads
+        found[kind] = predict_ahead(
+            task,
+            spread,
+            ahead,
+            setting.recipe_of(kind),
+            seed=setting.seed,
+            threads=setting.threads,
         )
-    found["boosted"] = found["boosted"] + found["linear"]
+    if "boosted" in found:
+        found["boosted"] = found["boosted"] + found["linear"]
     return found
 
 

@@ -88,20 +88,16 @@ class ForestTask:
 def fit_forest(
     task: ForestTask,
     folds: Sequence[Ints],
-    recipes: Sequence[Recipe],
+    recipe: Recipe,
     *,
     seed: int,
     threads: int = 1,
 ) -> Forest:
-    """Grow a member for each held-out fold of each fold assignment; recipes take turns."""
-    jobs = [
-        (fold, k, recipes[turn % len(recipes)])
-        for turn, fold in enumerate(folds)
-        for k in np.unique(fold)
-    ]
+    """Grow a member for each held-out fold of each fold assignment."""
+    jobs = [(fold, k) for fold in folds for k in np.unique(fold)]
     grown = joblib.Parallel(n_jobs=max(1, threads), prefer="threads")(
         joblib.delayed(_grow)(task, np.flatnonzero(fold != k), np.flatnonzero(fold == k), recipe, s)
-        for s, (fold, k, recipe) in enumerate(jobs, start=1000 * seed)
+        for s, (fold, k) in enumerate(jobs, start=seed)
     )
     out_of_fold = np.zeros(len(task.y))
     for held, margin in ((held, margin) for _, held, margin, _ in grown):
@@ -114,30 +110,18 @@ def fit_forest(
 
 
 def predict_ahead(
-    task: ForestTask,
-    folds: Sequence[Ints],
-    ahead: Ints,
-    recipes: Sequence[Recipe],
-    *,
-    seed: int,
-    threads: int = 1,
+    task: ForestTask, fold: Ints, ahead: Ints, recipe: Recipe, *, seed: int, threads: int = 1
 ) -> Floats:
-    """Fit on the rows of `folds` (-1 elsewhere) and give margins of the rows `ahead`: (m,)."""
-    jobs = [
-        (fold, k, recipes[turn % len(recipes)])
-        for turn, fold in enumerate(folds)
-        for k in np.unique(fold[fold >= 0])
-    ]
+    """Fit on the rows of `fold` (-1 elsewhere) and give margins of the rows `ahead`: (m,)."""
 
-    def one(fold: Ints, k: int, recipe: Recipe, member_seed: int) -> Floats:
+    def one(k: int, member_seed: int) -> Floats:
         rows, held = np.flatnonzero((fold >= 0) & (fold != k)), np.flatnonzero(fold == k)
         booster, *_ = _grow(task, rows, held, recipe, member_seed)
         _, matrix = task.matrix_of(rows, ahead)
         return _raw(booster, matrix)
 
     margins = joblib.Parallel(n_jobs=max(1, threads), prefer="threads")(
-        joblib.delayed(one)(fold, k, recipe, s)
-        for s, (fold, k, recipe) in enumerate(jobs, start=1000 * seed)
+        joblib.delayed(one)(k, 1000 * seed + k) for k in np.unique(fold[fold >= 0]).tolist()
     )
     total: Floats = np.mean(np.asarray(margins), axis=0)
     return total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -33,6 +33,7 @@ from models.components import (
     Components,
     Forward,
     Setting,
+    fill_up,
     fit_components,
     go_forward,
 )
@@ -52,7 +53,8 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Calibrated probability of conversion from a frame of numbers and categories.
 
     Parameters: `seed`; `threads` (the result does not depend on it); `budget_s` seconds for
-    tuning, 0 takes the recipe as it is; `members` folds per forest; `repeats` fold assignments;
+    tuning, 0 takes the recipe as it is; `members` folds of a forest; `repeats`: the model is
+    filled up to so many times as many members;
     `fast` trades a little quality for a fit of seconds; `least` rows of the rarer outcome under
     which only the base rate is predicted; `catalogue` describes the columns, else their dtypes do.
 
@@ -190,12 +192,14 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return
         setting = self._setting(len(y), rare)
         trial = self._try(columns, y, groups, times, closes, setting, None)
-        targets = () if self.fast or not setting.forests else _screen(columns, y, groups)
+        targets = () if self.fast or not setting.kinds else _screen(columns, y, groups)
         if targets:
             rich = setting.with_targets(targets)
             trial = _better(trial, self._try(columns, y, groups, times, closes, rich, trial), y)
         blend = choose(trial.tables)
-        margins = blend.margin(trial.fitted.margins)
+        chosen = setting.with_targets(trial.targets)
+        fitted = fill_up(trial.fitted, blend, y, groups, chosen)
+        margins = blend.margin(fitted.margins)
         calibration, cohort = self._calibrate(y, margins, times)
         drift = trial.level_by_fold(y, blend)
         self.report_ = {
@@ -203,15 +207,15 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "chosen_on": "forward folds" if trial.forward else "random folds",
             "forward_folds": trial.tables[0] if trial.forward else None,
             "random_folds": trial.tables[-1],
-            "rounds": {name: list(f.rounds) for name, f in trial.fitted.forests.items()},
-            "penalty": {name: round(v, 3) for name, v in trial.fitted.linear.ridge.items()},
+            "rounds": {name: list(f.rounds) for name, f in fitted.forests.items()},
+            "penalty": {name: round(v, 3) for name, v in fitted.linear.ridge.items()},
             "targets_tried": [list(target) for target in targets],
             "targets": [list(target) for target in trial.targets],
             "calibration": calibration.get("why", ""),
             "newest_cohort": cohort,
             "drift": drift,
         }
-        parts, texts = trial.fitted.to_parts(blend)
+        parts, texts = fitted.to_parts(blend)
         intervals = fit_intervals(
             margins,
             y,
@@ -224,17 +228,16 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._keep(columns, parts, texts, margins, calibration, intervals)
 
     def _setting(self, n: int, rare: int) -> Setting:
-        rate, patience = (0.1, 30) if self.fast else (_rate(n), 80)
-        extra = Recipe(rate=rate, patience=patience)
-        members = min(self.members, 3) if self.fast else self.members
+        members = max(2, min(3 if self.fast else self.members, rare))
+        kinds = ("extra", "plain") if self.fast else ("extra", "plain", "boosted")
         return Setting(
-            recipes=(extra,) if self.fast else (extra, replace(extra, extra=False)),
-            members=max(2, min(members, rare)),
-            repeats=1 if self.fast else self.repeats,
+            recipe=Recipe(rate=0.1, patience=30) if self.fast else Recipe(rate=_rate(n)),
+            members=members,
+            most=members * (1 if self.fast else self.repeats),
             bends=BENDS if rare >= LEAST_FOR_BENDS else 0,
             seed=self.seed,
             threads=self.threads,
-            forests=rare >= LEAST_FOR_FOREST,
+            kinds=kinds if rare >= LEAST_FOR_FOREST else (),
         )
 
     def _try(
