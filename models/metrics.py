@@ -302,7 +302,7 @@ def wilson(hits: float, n: float, *, level: float = 0.95) -> tuple[float, float]
     rate, scale = hits / n, 1 + z**2 / n
     middle = (rate + z**2 / (2 * n)) / scale
     half = z * float(np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))) / scale
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return max(0.0, min(rate, middle - half)), min(1.0, max(rate, middle + half))
 
 
 def reliability_by(

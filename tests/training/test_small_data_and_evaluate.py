@@ -1,0 +1,120 @@
+"""Few outcomes: refusals, curves, pooling. Many: frames of an evaluation that say what is true."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.clock import DAY
+from data.errors import GateError
+from training.evaluate import evaluate_model, may_be_registered, weekly_capacity
+from training.small_data import (
+    assess,
+    conversions_needed,
+    learning_curve,
+    pool_segments,
+    require_outcomes,
+)
+
+
+@pytest.mark.parametrize(
+    ("hits", "misses", "mode"),
+    [(0, 50, "refuse"), (2, 50, "refuse"), (5, 50, "constant"), (40, 40, "small"),
+     (500, 900, "full"), (50, 1, "refuse")],
+)  # fmt: skip
+def test_the_mode_follows_the_rarer_outcome_and_names_the_numbers(hits, misses, mode):
+    verdict = assess(np.r_[np.ones(hits), np.zeros(misses)])
+    assert verdict.mode == mode
+    assert str(hits) in verdict.sentence
+    assert verdict.rate_low <= verdict.rate <= verdict.rate_high
+
+
+def test_a_refusal_says_what_to_do_instead():
+    with pytest.raises(GateError, match="wait for more outcomes"):
+        require_outcomes(np.array([1, 0, 0]))
+
+
+def world(n: int, strength: float, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"a": rng.normal(size=n), "b": rng.choice(list("xyz"), n)})
+    z = -1 + strength * frame["a"].to_numpy()
+    return frame, (rng.random(n) < 1 / (1 + np.exp(-z))).astype(float)
+
+
+def test_a_learning_curve_of_a_strong_signal_is_proven_and_of_noise_is_not():
+    strong = learning_curve(*world(600, 1.5))
+    assert conversions_needed(strong)[0] == 0
+    assert strong["gain"].iloc[-1] > strong["gain"].iloc[0]
+    more, words = conversions_needed(learning_curve(*world(200, 0.25)))
+    assert np.isnan(more) or more > 0
+    assert "conversions" in words
+
+
+def test_pooled_segments_shrink_little_evidence_and_keep_much():
+    rng = np.random.default_rng(0)
+    margins = rng.normal(-1, 1, 4000)
+    segment = np.where(np.arange(4000) < 3000, "north", "south")
+    segment[-12:] = "tiny"
+    shift = np.where(segment == "south", 1.0, 0.0)
+    y = (rng.random(4000) < 1 / (1 + np.exp(-(margins + shift)))).astype(float)
+    y[-12:] = 1
+    found = pool_segments(margins, y, segment)
+    table = found.table.set_index("segment")
+    assert table.loc["south", "shift"] == pytest.approx(1.0, abs=0.25)
+    assert abs(table.loc["tiny", "shift"]) < abs(table.loc["tiny", "raw"])
+    assert found.shift(np.array(["south", "never seen"]))[1] == 0
+
+
+def test_segments_whose_leads_do_not_overlap_are_warned_of():
+    margins = np.r_[np.full(100, -3.0) + np.linspace(0, 0.1, 100), np.linspace(2, 3, 100)]
+    y = np.tile([0.0, 1.0], 100)
+    found = pool_segments(margins, y, np.repeat(["low", "high"], 100))
+    assert len(found.warnings) == 2
+
+
+def test_an_evaluation_gives_every_frame_and_names_the_drift():
+    frame, y = world(3000, 1.0)
+    as_of = np.arange(3000) * DAY // 20
+    p = 1 / (1 + np.exp(-(-1 + frame["a"].to_numpy())))
+    found = evaluate_model(
+        y, p, baselines={"prior": np.full(3000, y.mean())}, as_of=as_of,
+        groups=np.arange(3000) // 2, slices={"b": frame["b"].to_numpy()}, draws=30, train_rate=0.1,
+    )  # fmt: skip
+    assert set(found.metrics["model"]) == {"model", "prior"}
+    assert found.verdicts["verdict"].tolist() == ["better"]
+    assert len(found.slices) == 3
+    assert found.capacity["captured"].is_monotonic_increasing
+    assert (found.capacity["captured"] >= found.capacity["by_chance"]).all()
+    assert found.gains["captured"].iloc[-1] == 1
+    assert not any("moved" in note for note in found.notes)
+    drifted = evaluate_model(y, p / 3, draws=10)
+    assert any("base rate moved" in note for note in drifted.notes)
+
+
+def test_capacity_is_counted_within_each_week():
+    y = np.array([1.0, 0, 1, 0])
+    p = np.array([0.9, 0.8, 0.2, 0.1])
+    as_of = np.array([0, 1, 8, 9]) * DAY
+    table = weekly_capacity(y, p, as_of, (1,))
+    assert table["conversions"].tolist() == [2]
+    assert table["by_chance"].tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("against", "difference", "high", "verdict", "allowed"),
+    [
+        ("prior", -0.1, -0.05, "better", True),
+        ("prior", -0.01, 0.01, "level", False),
+        ("rule", 0.01, 0.02, "worse", False),
+        ("logistic", 0.001, 0.01, "level", True),
+        ("logistic", 0.02, 0.03, "worse", False),
+    ],
+)
+def test_only_a_model_that_beats_its_baselines_may_be_registered(
+    against, difference, high, verdict, allowed
+):
+    row = {"against": against, "difference": difference, "low": -1.0, "high": high}
+    found, words = may_be_registered(pd.DataFrame([{**row, "verdict": verdict, "error": 0.01}]))
+    assert found is allowed
+    assert words
