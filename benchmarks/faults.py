@@ -19,7 +19,7 @@ from benchmarks.faults_check import Verdict
 from benchmarks.faults_run import finish, own_counter, run, scratch, start
 from benchmarks.faults_schedules import INVALID, Stage, conclude, play
 
-WORKERS = 2
+WORKERS = 4  # runs wait for time-outs and leases more than they compute
 CAUGHT_WITHIN = 150  # schedules that a broken build may survive
 
 

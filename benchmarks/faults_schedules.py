@@ -101,7 +101,7 @@ def play(
         for what, n in control(stage.url, "dump")["fired"].items():
             fired[what] = fired.get(what, 0) + n
     control(stage.url, "plan", {"invalid": INVALID, "trims": plan["trims"]})
-    verdict = conclude(stage, last, broken=broken, crm=crm)
+    verdict = conclude(stage, last, broken=broken, crm=crm, damaged=damage)
     verdict.crashes += len(crashes)
     verdict.notes += crashes
     return verdict
@@ -113,6 +113,7 @@ def conclude(
     *,
     broken: Callable[[], None] | None = None,
     crm: type[RestCrm] = RestCrm,
+    damaged: bool = False,
 ) -> Verdict:
     """Recover with a healthy CRM, judge, and run once more: that must send nothing."""
     crashes: list[str] = []
@@ -133,7 +134,7 @@ def conclude(
     verdict.second_run = again.result.get("sent", 0)
     later = len(control(stage.url, "dump")["journal"]) - len(dump["journal"])
     verdict.second_run = max(verdict.second_run, later)
-    verdict.ledger, notes = judge_ledger(stage.state, INVALID)
+    verdict.ledger, notes = judge_ledger(stage.state, INVALID, damaged=damaged)
     verdict.notes += notes + crashes
     verdict.crashes = len(crashes)
     verdict.recovery_s = [seconds]

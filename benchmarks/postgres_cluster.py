@@ -32,7 +32,7 @@ def cluster() -> Iterator[str]:
     user = _other_user()
     if user:
         os.chown(folder, user.pw_uid, user.pw_gid)
-    port = _free_port()
+    port = free_port()
     options = (
         f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
         " -c max_wal_size=4GB"
@@ -77,7 +77,8 @@ def _run(command: Sequence[str], user: pwd.struct_passwd | None) -> None:
         raise RuntimeError(f"{Path(command[0]).name} failed: {done.stderr.strip()[-500:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port of loopback that nobody uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

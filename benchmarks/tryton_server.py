@@ -6,14 +6,15 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import httpx
 
-from benchmarks.postgres_cluster import _free_port as free_port
+from benchmarks.postgres_cluster import free_port
+from serving.crm.tryton import TrytonCrm
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULE = ROOT / "examples" / "tryton" / "leadscore_scores"
@@ -44,6 +45,32 @@ def running(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def populate(crm: TrytonCrm, leads: int) -> list[str]:
+    """Make a company and leads in it; give their ids."""
+    currency = crm.rpc(
+        "model.currency.currency.create", [{"name": "Euro", "code": "EUR", "symbol": "E"}]
+    )[0]
+    party = crm.rpc("model.party.party.create", [{"name": "Us"}])[0]
+    company = crm.rpc("model.company.company.create", [{"party": party, "currency": currency}])[0]
+    found = crm.rpc("model.res.user.search_read", [["login", "=", USER]], 0, 1, None, ["id"])
+    user = {"companies": [["add", [company]]], "company": company}
+    crm.rpc("model.res.user.write", [found[0]["id"]], user)
+    names = [{"name": f"Company {i}"} for i in range(leads)]
+    day = {"__class__": "date", "year": 2026, "month": 1, "day": 2}
+    rows = [
+        {"party": each, "company": company, "currency": currency, "start_date": day}
+        for each in crm.rpc("model.party.party.create", names)
+    ]
+    made = crm.rpc("model.sale.opportunity.create", rows, context={"company": company})
+    return [str(each) for each in made]
+
+
+def note(crm: TrytonCrm, leads: Sequence[str], message: str) -> None:
+    """Write a note on each of these leads."""
+    rows = [{"resource": f"sale.opportunity,{lead}", "message": message} for lead in leads]
+    crm.rpc("model.ir.note.create", rows)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -45,14 +45,16 @@ class PostgresCrm:
         fields: Mapping[str, str] | None = None,
         override: str | None = None,
     ) -> None:
-        self._url = allowed(url, allow)
+        self._url, self._entity = allowed(url, allow), quote(entity)
         self._connection = self._connect()
-        types = self._types(entity)
-        self.columns = Columns.match(list(types), entity, key, fields, override)
-        self.inserts = self.columns.inserts
-        self._casts = types
-        self._incoming = [self.columns.key, *self.columns.theirs]
-        self._prepare()
+        try:
+            self._casts = self._types()
+            self.columns = Columns.match(list(self._casts), entity, key, fields, override)
+            self.inserts = self.columns.inserts
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
 
     def _connect(self) -> psycopg.Connection[Any]:
         try:
@@ -62,14 +64,14 @@ class PostgresCrm:
         except psycopg.Error as error:
             raise InputError(_first_line(error), column="write_back.url") from None
 
-    def _types(self, entity: str) -> dict[str, str]:
+    def _types(self) -> dict[str, str]:
         """Ask for the table's columns and their types; the types are used in casts."""
         with self._told():
             rows = self._connection.execute(
                 "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
                 " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
                 " ORDER BY attnum",
-                (quote(entity),),
+                (self._entity,),
             ).fetchall()
         return {str(name): str(kind) for name, kind in rows}
 

@@ -39,12 +39,16 @@ class SqliteCrm:
                 f"the CRM's database {path.name} is not there", column="write_back.url"
             )
         self._connection = sqlite3.connect(path, timeout=10.0, isolation_level=None)
-        with _told():
-            listed = self._connection.execute("SELECT name FROM pragma_table_info(?)", (entity,))
-            there = [row[0] for row in listed]
-        self.columns = Columns.match(there, entity, key, fields, override)
-        self.inserts = self.columns.inserts
-        self._update, self._insert = self._statements()
+        try:
+            with _told():
+                query = "SELECT name FROM pragma_table_info(?)"
+                there = [row[0] for row in self._connection.execute(query, (entity,))]
+            self.columns = Columns.match(there, entity, key, fields, override)
+            self.inserts = self.columns.inserts
+            self._update, self._insert = self._statements()
+        except BaseException:
+            self.close()
+            raise
 
     def _statements(self) -> tuple[str, str]:
         """Write the UPDATE, bound to the version read (or to nothing newer), and the INSERT."""

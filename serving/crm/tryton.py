@@ -136,25 +136,36 @@ class TrytonCrm:
         yield from self._state_changes(since, as_of)
 
     def _state_changes(self, since: str | None, as_of: int | None) -> Iterator[Page]:
-        """Replay the history tables: at each revision, which state the lead was in."""
+        """Replay the history tables: at each revision since the watermark, the lead's state."""
+        edge = 0 if since is None else int(since) - _OVERLAP // timedelta(microseconds=1)
         for rows in self._pages(_MODEL, _since(since), ["state"], {}):
-            ids = [row["id"] for row in rows]
-            revisions = self.rpc(f"model.{_MODEL}.history_revisions", ids)
+            revisions = self.rpc(f"model.{_MODEL}.history_revisions", [row["id"] for row in rows])
             moments: dict[int, list[int]] = {}
+            earlier: set[int] = set()
             for at, number, _user in revisions:
                 micros = to_micros(_moment(at))
-                if as_of is None or micros < as_of:
+                if micros < edge:
+                    earlier.add(number)
+                elif as_of is None or micros < as_of:
                     moments.setdefault(micros, []).append(number)
+            before = self._states(sorted(earlier), edge - 1) if earlier else {}
             events: list[dict[str, Value]] = []
-            before: dict[int, str] = {}
             for at, some in sorted(moments.items()):
-                context = {"_datetime": _datetime(at)}
-                for row in self.rpc(f"model.{_MODEL}.read", some, ["state"], context=context):
-                    if before.get(row["id"]) != row["state"]:
-                        before[row["id"]] = row["state"]
-                        events.append(_state(row["id"], row["state"], at))
+                for number, state in self._states(some, at).items():
+                    if before.get(number) != state:
+                        before[number] = state
+                        events.append(_state(number, state, at))
             if events:
                 yield _page(events, "recorded_at")
+
+    def _states(self, numbers: list[int], at: int) -> dict[int, str]:
+        """Read which state leads were in at a moment; those that were not there are left out."""
+        context = {"_datetime": _datetime(at)}
+        names = ["state"]
+        domain = [["id", "in", numbers]]
+        method = f"model.{_MODEL}.search_read"
+        rows = self.rpc(method, domain, 0, None, None, names, context=context)
+        return {row["id"]: row["state"] for row in rows}
 
     def _pages(
         self, model: str, domain: list[Any], names: list[str], context: Mapping[str, Any]

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
+from zlib import crc32
 
 from data.errors import OutsideError
 from serving.crm.seam import Value
 from serving.writeback.audit import append
-from serving.writeback.payload import Scored
-from serving.writeback.store import PostgresStore, SqliteStore, Store
+from serving.writeback.payload import Scored, content_hash
+from serving.writeback.store import PostgresStore, SqliteStore, Store, damaged
 
 _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS lease (crm TEXT PRIMARY KEY, token BIGINT NOT NULL,"
@@ -27,6 +28,7 @@ _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS acknowledged (crm TEXT NOT NULL, lead {text} NOT NULL,"
     " hash TEXT NOT NULL, score BIGINT NOT NULL, band TEXT NOT NULL, as_of BIGINT NOT NULL,"
     " model_version TEXT NOT NULL, written_at BIGINT NOT NULL, version TEXT, remote TEXT NOT NULL,"
+    " digest BIGINT NOT NULL,"
     " PRIMARY KEY (crm, lead))",
     "CREATE TABLE IF NOT EXISTS outbox (crm TEXT NOT NULL, lead {text} NOT NULL,"
     " hash TEXT NOT NULL, payload TEXT NOT NULL, as_of BIGINT NOT NULL, state TEXT NOT NULL,"
@@ -168,11 +170,13 @@ class Ledger:
     def known(self, low: str, high: str) -> dict[str, Known]:
         """Read what was acknowledged for the leads from `low` to `high` (bytes of the id)."""
         rows = self.store.execute(
-            "SELECT lead, hash, score, band, as_of, written_at, remote FROM acknowledged"
+            "SELECT lead, hash, score, band, as_of, written_at, remote, digest FROM acknowledged"
             " WHERE crm = ? AND lead BETWEEN ? AND ?",
             (self.crm, low, high),
         )
-        return {row[0]: Known(*row[1:]) for row in rows}
+        if any(_digest(*row[:-1]) != row[-1] for row in rows):
+            raise damaged(None, "a row was changed behind its back")
+        return {row[0]: Known(*row[1:-1]) for row in rows}
 
     def waiting(self, low: str, high: str) -> dict[str, int]:
         """Read lead -> as_of of what stands in the outbox between two ids."""
@@ -214,7 +218,7 @@ class Ledger:
             " AND lead > ? ORDER BY lead LIMIT ?",
             (self.crm, after, size),
         )
-        return [Scored(lead, digest, json.loads(payload)) for lead, digest, payload in rows]
+        return [_payload(*row) for row in rows]
 
     def doubts(self, leads: Sequence[str] | None = None) -> dict[str, list[Scored]]:
         """Read what was sent without a trusted answer, for these leads or for all."""
@@ -225,7 +229,7 @@ class Ledger:
         found: dict[str, list[Scored]] = {}
         for lead, digest, payload in rows:
             if wanted is None or lead in wanted:
-                found.setdefault(lead, []).append(Scored(lead, digest, json.loads(payload)))
+                found.setdefault(lead, []).append(_payload(lead, digest, payload))
         return found
 
     def count_waiting(self) -> int:
@@ -290,26 +294,13 @@ class Ledger:
 
     def _acknowledge(self, done: Sequence[Settled], now: int) -> None:
         self.store.many(
-            "INSERT INTO acknowledged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (crm, lead)"
+            "INSERT INTO acknowledged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (crm, lead)"
             " DO UPDATE SET hash = excluded.hash, score = excluded.score, band = excluded.band,"
             " as_of = excluded.as_of, model_version = excluded.model_version,"
             " written_at = excluded.written_at, version = excluded.version,"
-            " remote = excluded.remote",
-            [
-                (
-                    self.crm,
-                    each.row.lead,
-                    each.row.hash,
-                    each.row.score,
-                    str(each.row.values["band"]),
-                    each.row.as_of,
-                    str(each.row.values["model_version"]),
-                    now,
-                    each.version,
-                    _json(each.remote),
-                )
-                for each in done
-            ],
+            " remote = excluded.remote, digest = excluded.digest",
+            [self._acknowledged(each, now) for each in done],
         )
         # What was queued later than what is acknowledged now stays in the queue.
         self.store.many(
@@ -317,6 +308,13 @@ class Ledger:
             [(self.crm, each.row.lead, each.row.hash, each.row.as_of) for each in done],
         )
         self._forget_inflight([each.row.lead for each in done])
+
+    def _acknowledged(self, each: Settled, now: int) -> tuple[object, ...]:
+        row, remote = each.row, _json(each.remote)
+        band, version = str(row.values["band"]), str(row.values["model_version"])
+        digest = _digest(row.lead, row.hash, row.score, band, row.as_of, now, remote)
+        columns = (row.lead, row.hash, row.score, band, row.as_of, version, now)
+        return (self.crm, *columns, each.version, remote, digest)
 
     def drop(self, leads: Sequence[str]) -> None:
         """Take leads out of the outbox; call inside `fenced`."""
@@ -332,6 +330,25 @@ class Ledger:
 
 def _json(values: Mapping[str, Value]) -> str:
     return json.dumps(dict(values), ensure_ascii=False, separators=(",", ":"))
+
+
+def _digest(*columns: object) -> int:
+    """Sum up a row: a database notices a damaged page, not a damaged value in it."""
+    return crc32("\x1f".join(map(str, columns)).encode())
+
+
+def _payload(lead: str, digest: str, text: str) -> Scored:
+    """Read a payload back; one that does not match its hash is never sent."""
+    try:
+        values = json.loads(text)
+        whole = digest == content_hash(
+            *(values[name] for name in ("score", "band", "reasons", "model_version"))
+        )
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise damaged(None, f"the payload of lead {lead!r} does not match its hash")
+    return Scored(lead, digest, values)
 
 
 def _me() -> str:

@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,34 +84,31 @@ def write_back(
     if is_embedded(section) and crm is None and not dry_run:
         _seed(scores_path, state)
     target = crm or connect(section, state, project.network.allow)
-    store = open_store(section.ledger or state / "ledger.sqlite")
-    with Stop() as stop:
-        try:
-            ledger = Ledger(store, _crm_name(section.crm, section.url), lease_s=patience.lease_s)
-            if dry_run:
-                ledger = ledger.copy()
-                target = DryRun(target, inserts=target.inserts or is_embedded(section))
-            lease = ledger.acquire(patience.lease_wait_s, stop.sleep)
-            sender = Sender(
-                ledger,
-                lease,
-                target,
-                now=now,
-                run_id=run_id,
-                budget=Budget(section.requests_per_second if target.metered else None, stop.sleep),
-                patience=patience,
-                sleep=stop.sleep,
-                stopping=stop.asked,
-            )
-            batch = section.batch if "batch" in section.model_fields_set else target.batch_limit
-            rules = Rules(section.min_points, section.max_age_days)
-            try:
-                return _run(scores_path, sender, rules, batch, state, dry_run=dry_run)
-            finally:
-                ledger.release(lease)
-        finally:
-            store.close()
-            target.close()
+    with ExitStack() as stack:
+        stack.callback(target.close)
+        store = open_store(section.ledger or state / "ledger.sqlite")
+        stack.callback(store.close)
+        stop = stack.enter_context(Stop())
+        ledger = Ledger(store, _crm_name(section.crm, section.url), lease_s=patience.lease_s)
+        if dry_run:
+            ledger = ledger.copy()
+            target = DryRun(target, inserts=target.inserts or is_embedded(section))
+        lease = ledger.acquire(patience.lease_wait_s, stop.sleep)
+        stack.callback(ledger.release, lease)
+        sender = Sender(
+            ledger,
+            lease,
+            target,
+            now=now,
+            run_id=run_id,
+            budget=Budget(section.requests_per_second if target.metered else None, stop.sleep),
+            patience=patience,
+            sleep=stop.sleep,
+            stopping=stop.asked,
+        )
+        batch = section.batch if "batch" in section.model_fields_set else target.batch_limit
+        rules = Rules(section.min_points, section.max_age_days)
+        return _run(scores_path, sender, rules, batch, state, dry_run=dry_run)
 
 
 def _run(
@@ -130,13 +128,13 @@ def _run(
         crm=ledger.crm,
         leads=sum(counts.values()),
         sent=tally.sent,
-        already_there=tally.kept["already"],
+        already_there=tally.count("already"),
         unchanged=counts["unchanged"],
         rejected=len(tally.rejected),
-        kept_overrides=tally.kept["override"],
-        stale=counts["stale"] + tally.kept["stale"],
-        closed=tally.kept["closed"],
-        gone=tally.kept["gone"],
+        kept_overrides=tally.count("override"),
+        stale=counts["stale"] + tally.count("stale"),
+        closed=tally.count("closed"),
+        gone=tally.count("gone"),
         waiting=waiting,
         requests=tally.requests,
         dead_letter=str(letters) if letters else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -55,8 +54,12 @@ class Tally:
 
     sent: int = 0
     requests: int = 0
-    kept: Counter[Action] = field(default_factory=Counter)
+    kept: dict[str, Action] = field(default_factory=dict)
     rejected: dict[str, str] = field(default_factory=dict)
+
+    def count(self, action: Action) -> int:
+        """Count the leads that were left for this reason."""
+        return sum(each == action for each in self.kept.values())
 
     @property
     def seen(self) -> int:
@@ -154,10 +157,10 @@ class Sender:
                 going.append(row)
             elif action == "already" and there is not None:
                 already.append(Settled(row, there.version, there.values))
-                self.tally.kept[action] += 1
+                self.tally.kept[row.lead] = action
             else:
                 kept[row.lead] = action
-                self.tally.kept[action] += 1
+                self.tally.kept[row.lead] = action
         self._record(already, dropped=kept)
         return self._write(going, remote) if going else []
 
@@ -192,7 +195,7 @@ class Sender:
                     done.append(Settled(row, answer.version, ours))
         self._record(done, rejected=rejected, dropped=gone)
         self.tally.sent += len(done)
-        self.tally.kept["gone"] += len(gone)
+        self.tally.kept.update(dict.fromkeys(gone, "gone"))
         return moved
 
     def _echoes(self, answers: Mapping[str, Answer]) -> dict[str, Mapping[str, Value]]:

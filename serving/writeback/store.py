@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from data.errors import OutsideError
 
 Row = tuple[Any, ...]
+_DAMAGE = ("malformed", "not a database", "decode to UTF-8")
 
 
 class Store(Protocol):
@@ -55,9 +56,9 @@ class SqliteStore:
             self._connection.execute("PRAGMA synchronous=FULL")
             broken = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         except sqlite3.DatabaseError as error:
-            raise _damaged(path, error) from None
+            raise damaged(path, error) from None
         if broken != "ok":
-            raise _damaged(path, broken)
+            raise damaged(path, broken)
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """Run one statement and fetch what it returns."""
@@ -153,9 +154,10 @@ def _be_writable(path: Path) -> None:
         raise OutsideError(f"the ledger {path.name} cannot be written: its folder is read-only")
 
 
-def _damaged(path: Path | None, why: object) -> OutsideError:
+def damaged(path: Path | None, why: object) -> OutsideError:
+    """Say that a ledger cannot be trusted, and what to do."""
     return OutsideError(
-        f"the ledger {path.name if path else 'in memory'} is damaged: {why}",
+        f"the ledger {path.name if path else 'database'} is damaged: {why}",
         cure="move it away and run again: what the CRM holds is read back before anything is sent",
     )
 
@@ -166,8 +168,8 @@ def _told(path: Path | None) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if "malformed" in str(error) or "not a database" in str(error):
-            raise _damaged(path, error) from None
+        if any(word in str(error) for word in _DAMAGE):
+            raise damaged(path, error) from None
         raise OutsideError(
             f"the ledger cannot be written: {error}", cure="make room and run again"
         ) from None

@@ -1,0 +1,162 @@
+"""Scores into a real PostgreSQL: one statement per batch, people respected, ledgers shared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from benchmarks.faults_run import DAY, EPOCH, write_scores
+from data.errors import InputError
+from data.schema import (
+    ConversionSection,
+    LeadsSection,
+    NetworkSection,
+    Project,
+    ProjectSection,
+    WriteBackSection,
+)
+from serving.crm.alchemy import AlchemyCrm
+from serving.crm.postgres import PostgresCrm
+from serving.crm.seam import Crm, Update
+from serving.writeback.ledger import LeaseLost, Ledger
+from serving.writeback.run import WriteBackResult, write_back
+from serving.writeback.store import PostgresStore
+
+pytestmark = pytest.mark.postgres
+LEADS = [f"L{i:04d}" for i in range(500)]
+SCORES = """score int check (score < 99), band text, probability float8, percentile float8,
+    trend text, reasons text, model_version text, as_of timestamptz, scored_at timestamptz,
+    run_id text"""
+
+
+@pytest.fixture
+def database(postgres: str) -> str:
+    """A database with a leads table, a table for scores alone, and no ledger."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+        connection.execute(
+            "CREATE TABLE leads (lead_id text PRIMARY KEY, name text, by_hand text,"
+            f" version int NOT NULL DEFAULT 1, {SCORES})".encode()
+        )
+        connection.execute(f"CREATE TABLE scores (lead_id text PRIMARY KEY, {SCORES})".encode())
+        with connection.cursor() as cursor:
+            rows = [(lead,) for lead in LEADS]
+            cursor.executemany("INSERT INTO leads (lead_id) VALUES (%s)", rows)
+    return postgres
+
+
+def night(
+    url: str, state: Path, number: int, scores: list[int], *, entity: str = "leads", **more: object
+) -> WriteBackResult:
+    state.mkdir(exist_ok=True)
+    path = state / f"scores{number}.parquet"
+    write_scores(path, LEADS[: len(scores)], scores, EPOCH + number * DAY)
+    override = "by_hand" if entity == "leads" else None
+    section = {"crm": "postgresql", "url": url, "entity": entity, "override": override, **more}
+    project = Project(
+        project=ProjectSection(name="test"),
+        leads=LeadsSection(source="leads.csv", id="lead_id", converted="converted"),
+        conversion=ConversionSection(),
+        network=NetworkSection(allow=("127.0.0.1",)),
+        write_back=WriteBackSection.model_validate(section),
+    )
+    now = EPOCH + (number + 1) * DAY
+    return write_back(path, project, state, now=now, run_id=f"run-{number}")
+
+
+def rows(url: str, query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(query.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.mark.parametrize("entity", ["leads", "scores"])
+def test_all_rows_arrive_and_a_second_run_sends_nothing(
+    database: str, tmp_path: Path, entity: str
+) -> None:
+    scores = [i % 99 for i in range(500)]
+    assert night(database, tmp_path, 0, scores, entity=entity).sent == 500
+    assert night(database, tmp_path, 0, scores, entity=entity).sent == 0
+    found = rows(
+        database, f"SELECT score, extract(epoch FROM as_of)::bigint FROM {entity} ORDER BY lead_id"
+    )
+    assert found == [(score, EPOCH // 1_000_000) for score in scores]
+
+
+def test_people_are_respected_and_one_bad_row_costs_one_row(database: str, tmp_path: Path) -> None:
+    night(database, tmp_path, 0, [10] * 500)
+    rows(database, "UPDATE leads SET by_hand = 'no', version = version + 1 WHERE lead_id = 'L0001'")
+    rows(database, "UPDATE leads SET score = 77, version = version + 1 WHERE lead_id = 'L0002'")
+    rows(database, "DELETE FROM leads WHERE lead_id = 'L0003'")
+    scores = [50] * 500
+    scores[250] = 99
+    result = night(database, tmp_path, 1, scores)
+    assert (result.sent, result.kept_overrides, result.gone, result.rejected) == (496, 2, 1, 1)
+    assert rows(database, "SELECT lead_id, score FROM leads WHERE score <> 50 ORDER BY 1") == [
+        ("L0001", 10), ("L0002", 77), ("L0250", 10),
+    ]  # fmt: skip
+
+
+def test_a_ledger_in_postgresql_is_shared_by_runs_at_once(database: str, tmp_path: Path) -> None:
+    scores = [i % 99 for i in range(500)]
+
+    def go(i: int) -> int:
+        return night(database, tmp_path / str(i), 0, scores, ledger=database).sent
+
+    with ThreadPoolExecutor(4) as pool:
+        sent = list(pool.map(go, range(4)))
+    assert sorted(sent) == [0, 0, 0, 500]
+    assert rows(database, "SELECT DISTINCT version FROM leads") == [(2,)]
+
+
+def test_a_lease_in_postgresql_fences(database: str) -> None:
+    store = PostgresStore(database)
+    ledger = Ledger(store, "postgresql", lease_s=0.0)
+    first = ledger.acquire(0.0, lambda _: None)
+    ledger.acquire(0.0, lambda _: None)
+    with pytest.raises(LeaseLost):
+        ledger.queue(first, [], ["L0000"], "late")
+    store.close()
+
+
+@pytest.fixture(params=["copy", "sqlalchemy"])
+def table(request: pytest.FixtureRequest, database: str) -> Iterator[Crm]:
+    """The same table through both connectors."""
+    if request.param == "copy":
+        crm: Crm = PostgresCrm(database, ("127.0.0.1",), override="by_hand")
+    else:
+        url = database.replace("postgresql://", "postgresql+psycopg://")
+        crm = AlchemyCrm(url, ("127.0.0.1",), override="by_hand")
+    yield crm
+    crm.close()
+
+
+def test_a_row_that_moved_answers_conflict_and_the_others_are_written(
+    table: Crm, database: str
+) -> None:
+    read = table.read_scores(["L0000", "L0001", "nobody"])
+    assert set(read) == {"L0000", "L0001"}
+    rows(database, "UPDATE leads SET version = version + 1 WHERE lead_id = 'L0000'")
+    values = {"score": 5, "band": "B", "as_of": EPOCH, "model_version": "1' OR '1'='1"}
+    answers = table.upsert([Update(lead, values, read[lead].version) for lead in read])
+    assert {a.lead: a.status for a in answers} == {"L0000": "conflict", "L0001": "written"}
+    after = table.read_scores(["L0001"])["L0001"]
+    assert (after.values["score"], after.values["as_of"], after.values["model_version"]) == (
+        5, EPOCH, "1' OR '1'='1",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["leads; delete", 'leads" --', "", "a.b.c", "x\x00"])
+def test_names_that_are_none_are_refused(postgres: str, name: str) -> None:
+    with pytest.raises(InputError):
+        PostgresCrm(postgres, ("127.0.0.1",), entity=name)
+
+
+def test_a_server_that_is_not_named_is_refused(postgres: str) -> None:
+    with pytest.raises(InputError, match=r"the host '127\.0\.0\.1' is not allowed"):
+        PostgresCrm(postgres, ())
