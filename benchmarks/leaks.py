@@ -108,8 +108,14 @@ def columns_part(kind: str, seed: int, n_leads: int, found: dict[str, Any]) -> N
         if area >= 0.95:
             found["strong"].append(bool(held.get(column)))
     found["signal"].append([bool(held.get(c)) for c in ("honest_signal", "honest_flag")])
-    honest = [c for c in held if c not in names and c not in ("honest_signal", "honest_flag", "*")]
+    for verdict in report.verdicts:
+        if verdict.detector == "D3" and verdict.severity == "review":
+            found["asked"].add(names.get(verdict.column, ""))
+    # missing_count counts the planted columns too
+    planted_too = {*names, "honest_signal", "honest_flag", "missing_count", "*"}
+    honest = [c for c in held if c not in planted_too]
     found["alarms"] += honest
+    found["reasons"] += [f"{sorted(held[c])} {c}" for c in honest]
     found["honest"] += len(frame.columns) - len(names)
 
 
@@ -282,7 +288,8 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.perf_counter()
     found: dict[str, Any] = {
         "area": {}, "ours": {}, "corr": {}, "h2o": {}, "structure": {}, "leadforge": {},
-        "strong": [], "signal": [], "alarms": [], "clean": [], "reasons": [], "honest": 0,
+        "strong": [], "asked": set(), "signal": [], "alarms": [], "clean": [], "reasons": [],
+        "honest": 0,
     }  # fmt: skip
     kinds = sorted(KINDS)
     for seed in range(seeds):
@@ -323,11 +330,13 @@ def show(found: dict[str, Any], curve: dict[float, tuple[float, float]]) -> None
         print(f"\nleadforge {level}: {result}")
     for reason in found["reasons"][:10]:
         print(f"false alarm: {reason}")
+    missed = [plant for plant, hits in found["ours"].items() if not any(hits)]
     print(
-        "\nNot caught, and why: 'amount converted at close date' and 'last model's score' rank no "
-        "better than honest columns when somebody declares them fixed; left undeclared they are "
-        "refused, and D3 asks about their names."
+        "\nNever caught by a figure where somebody declares them fixed (undeclared: refused by D4):"
     )
+    for plant in missed:
+        asked = "D3 asks about its name" if plant in found["asked"] else "nothing says so"
+        print(f"  {plant} (AUC {np.mean(found['area'][plant]):.2f}): {asked}")
 
 
 def judge(found: dict[str, Any], curve: dict[float, tuple[float, float]]) -> int:

@@ -19,7 +19,7 @@ from features.frame import Catalogue
 from training.audit import drift, quick, structure, windows
 from training.audit.cells import Floats, cells_of, deal_folds, one_feature_auc
 from training.audit.replay import Builder, replay
-from training.audit.screens import screen
+from training.audit.screens import fixed_attributes, screen
 from training.audit.verdict import WHOLE, AuditReport, Verdict, sign
 from training.dataset import Dataset, drop_features, make_dataset
 
@@ -65,9 +65,14 @@ def audit(
     if scopes:
         seen = windows.row_hash(tables, labelled.snapshots.take(cut.train))
         found += windows.fit_scope(dict(scopes), seen)
-    one = one_per_lead(labelled.snapshots.lead, cut.train, seed)
-    screened = screen(X.iloc[one], labelled.y[one], seed=seed)
+    one = one_per_lead(labelled.snapshots.lead, _screened_rows(dataset), seed)
+    ever = (outcomes.converted_at[labelled.snapshots.lead[one]] != NEVER).astype(np.int8)
+    screened = screen(
+        X.iloc[one], labelled.y[one], seed=seed, ever=None if project.static else ever
+    )
     found += screened.verdicts
+    if not project.static:
+        found += fixed_attributes(tables, (outcomes.converted_at != NEVER).astype(np.int8))
     found += _undeclared(
         reviews, project, screened.areas, catalogue, raw, tables, dataset, one, seed
     )
@@ -91,7 +96,11 @@ def finish(
     column_of = {
         f.name: str(f.params["column"]) for f in catalogue.features if f.template == "attribute"
     }
-    features: dict[str, tuple[str, ...]] = {c: (name,) for name, c in column_of.items()}
+    features: dict[str, tuple[str, ...]] = {}
+    for feature in catalogue.features:
+        if "column" in feature.params:
+            column = str(feature.params["column"])
+            features[column] = (*features.get(column, ()), feature.name)
     named = [replace(v, column=column_of[v.column]) if v.column in column_of else v for v in found]
     return AuditReport(sign(_once(named), project.waivers), checked, figures, features)
 
@@ -112,6 +121,12 @@ def one_per_lead(lead: Rows, rows: Rows, seed: int) -> Rows:
     order = np.random.default_rng([seed, 59]).permutation(rows)
     _, first = np.unique(lead[order], return_index=True)
     return np.sort(order[first])
+
+
+def _screened_rows(dataset: Dataset) -> Rows:
+    """Give the training rows; all rows where a short history leaves hardly any of them."""
+    train = dataset.cut.train
+    return train if dataset.y[train].sum() >= 10 else np.arange(len(dataset.labelled))
 
 
 def _undeclared(

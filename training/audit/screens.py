@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data.tables import Tables
 from training.audit.cells import (
     Cells,
     Floats,
@@ -27,6 +28,7 @@ AUC_LOW: Final = 0.85
 Z99: Final = 2.326
 MIN_ROWS: Final = 30
 MIN_SHARE: Final = 0.05  # of positives that a pure cell must cover
+STEEP: Final = 5.0  # a cell must convert so many times the base, capped at 95 %
 MIN_LEVEL: Final = 0.05  # of rows that an empty level must cover
 EXPECTED: Final = 20.0
 MAX_ROWS: Final = 60_000
@@ -41,24 +43,32 @@ class Screened:
     areas: dict[str, float]
 
 
-def screen(X: pd.DataFrame, y: NDArray[np.int8], *, seed: int) -> Screened:
-    """Screen every column of X (n rows, independent units) against y: S1, S2, S3."""
+def screen(
+    X: pd.DataFrame, y: NDArray[np.int8], *, seed: int, ever: NDArray[np.int8] | None = None
+) -> Screened:
+    """Screen every column of X (n rows, independent units) against y: S1, S2, S3.
+
+    `ever` is conversion at any time, also after the horizon: what was filled in after it knows it
+    better than y, so S2 asks for both.
+    """
     rng = np.random.default_rng([seed, 43])
+    if not 0 < int(y.sum()) < len(y):
+        return Screened((), {})
     if len(y) > MAX_ROWS:
         rows = np.sort(rng.permutation(len(y))[:MAX_ROWS])
-        X, y = X.iloc[rows], y[rows]
+        X, y, ever = X.iloc[rows], y[rows], None if ever is None else ever[rows]
     fold = deal_folds(y, rng)
     areas: dict[str, float] = {}
     verdicts: list[Verdict] = []
     for name in X.columns:
         cells = cells_of(X[name])
         areas[str(name)] = area = one_feature_auc(cells, y, fold)
-        verdicts += _judge(str(name), cells, area, y, X[name])
+        verdicts += _judge(str(name), cells, area, y, y if ever is None else ever)
     return Screened(tuple(verdicts), areas)
 
 
 def _judge(
-    name: str, cells: Cells, area: float, y: NDArray[np.int8], values: pd.Series
+    name: str, cells: Cells, area: float, y: NDArray[np.int8], ever: NDArray[np.int8]
 ) -> Iterator[Verdict]:
     """Yield at most one verdict per detector."""
     positives = int(y.sum())
@@ -69,15 +79,8 @@ def _judge(
             f"alone it ranks the outcome with AUC {area:.3f} (99 % lower bound {low:.3f})",
             DROP_IT,
         )  # fmt: skip
-    pure = pure_cell(cells, y, values)
-    if pure is not None:
-        cell, won, rows, bound = pure
-        yield Verdict(
-            name, "S2", "quarantine", round(bound, 4),
-            f"{won} of {rows} rows with {cell} converted (99 % lower bound {bound:.0%}, base "
-            f"{y.mean():.1%})",
-            DROP_IT,
-        )  # fmt: skip
+    yield from _pure(name, cells, y)
+    yield from _pure(name, cells, ever)
     empty = empty_level(cells, y)
     if empty is not None:
         cell, rows = empty
@@ -88,14 +91,40 @@ def _judge(
         )  # fmt: skip
 
 
-def pure_cell(
-    cells: Cells, y: NDArray[np.int8], values: pd.Series
-) -> tuple[str, int, int, float] | None:
+def _pure(name: str, cells: Cells, y: NDArray[np.int8]) -> Iterator[Verdict]:
+    pure = pure_cell(cells, y)
+    if pure is None:
+        return
+    cell, won, rows, bound = pure
+    yield Verdict(
+        name, "S2", "quarantine", round(bound, 4),
+        f"{won} of {rows} rows with {cell} converted (99 % lower bound {bound:.0%}, base "
+        f"{y.mean():.1%})",
+        DROP_IT,
+    )  # fmt: skip
+
+
+def fixed_attributes(tables: Tables, ever: NDArray[np.int8]) -> Iterator[Verdict]:
+    """S2 over all leads, young ones too: does a column called fixed know who ever converted?
+
+    `ever` is (n_leads,). A rare value filled in after the win may stand on too few training rows.
+    """
+    if not 0 < int(ever.sum()) < len(ever):
+        return
+    for attribute in tables.attributes:
+        if attribute.known_at is None and attribute.changes is None:
+            values = pd.Series(attribute.values)
+            if attribute.kind == "category":
+                values = values.astype(object).where(values.notna(), None)
+            yield from _pure(attribute.name, cells_of(values), ever)
+
+
+def pure_cell(cells: Cells, y: NDArray[np.int8]) -> tuple[str, int, int, float] | None:
     """Find the purest value, bin, side or word: (name, positives, rows, lower bound) or None."""
-    bar = max(0.80, min(0.95, 8 * float(y.mean())))
+    bar = max(0.80, min(0.95, STEEP * float(y.mean())))
     total = int(y.sum())
     best: tuple[str, int, int, float] | None = None
-    for name, rows, won in _candidates(cells, y, values):
+    for name, rows, won in _candidates(cells, y):
         if rows < MIN_ROWS or won < MIN_SHARE * total or won <= bar * rows:
             continue
         bound = lower_rate(won, rows)
@@ -104,9 +133,7 @@ def pure_cell(
     return best
 
 
-def _candidates(
-    cells: Cells, y: NDArray[np.int8], values: pd.Series
-) -> Iterator[tuple[str, float, float]]:
+def _candidates(cells: Cells, y: NDArray[np.int8]) -> Iterator[tuple[str, float, float]]:
     """Yield (name, rows, positives) of all cells, of both null sides, of zero sides, of words."""
     k = len(cells.names)
     rows = np.bincount(cells.codes, minlength=k).astype(np.float64)
@@ -119,12 +146,10 @@ def _candidates(
         for side, mask in (("above 0", cells.numeric > 0), ("below 0", cells.numeric < 0)):
             yield side, float(mask.sum()), float(y[mask].sum())
     elif k > 60:
-        yield from _word_cells(cells, y, values)
+        yield from _word_cells(cells, y)
 
 
-def _word_cells(
-    cells: Cells, y: NDArray[np.int8], values: pd.Series
-) -> Iterator[tuple[str, float, float]]:
+def _word_cells(cells: Cells, y: NDArray[np.int8]) -> Iterator[tuple[str, float, float]]:
     """Yield the words of a text column that occur often enough."""
     rows = np.bincount(cells.codes, minlength=len(cells.names)).astype(np.float64)
     won = np.bincount(cells.codes, weights=y, minlength=len(cells.names))
@@ -135,7 +160,6 @@ def _word_cells(
     for word, codes in of_word.items():
         if len(codes) > 1 and word:
             yield f"the word {word:.40}", float(rows[codes].sum()), float(won[codes].sum())
-    del values
 
 
 def empty_level(cells: Cells, y: NDArray[np.int8]) -> tuple[str, int] | None:
