@@ -33,6 +33,8 @@ def read_attributes(
     Those known from training (`job.kinds`) and absent now are there, missing in every row.
     """
     found = lead_attributes(raw, lead_ids, order, job) + joined_attributes(raw, order, job)
+    if not job.kinds:
+        found = _telling(raw, found, job)
     names = {attribute.name for attribute in found}
     for name, kind in job.kinds.items():
         if name not in names:
@@ -43,6 +45,26 @@ def read_attributes(
         replace(a, family=family_of(a.name, job.project, dated=a.known_at is not None))
         for a in found
     ]
+
+
+def _telling(raw: RawTable, found: list[Attribute], job: ReadJob) -> list[Attribute]:
+    """Leave out undated columns that are empty or the same in every row, and say so."""
+    kept = []
+    for attribute in found:
+        missing = pd.isna(attribute.values)
+        dated = attribute.known_at is not None or attribute.changes is not None
+        alike = not missing.any() and len(set(attribute.values[:1_000])) == 1
+        if len(missing) < 2 or dated or not (missing.all() or alike):
+            kept.append(attribute)
+        elif missing.all():
+            job.notes.add(f"{raw.name}, column {attribute.name}: is empty and left out")
+        elif bool((attribute.values == attribute.values[0]).all()):
+            job.notes.add(
+                f"{raw.name}, column {attribute.name}: is the same in every row, left out"
+            )
+        else:
+            kept.append(attribute)
+    return kept
 
 
 def _nothing(n: int, kind: Kind) -> NDArray[np.generic]:

@@ -34,7 +34,7 @@ from data.values import instants, moment, numbers, objects, texts
 
 __all__ = ["Reading", "read_tables", "read_with_notes", "undeclared_columns"]
 
-_DISPLAY = ("name", "owner", "channel", "email", "title", "account")
+_DISPLAY = ("name", "account", "owner", "channel", "email", "title", "account")
 
 
 @dataclass(frozen=True, slots=True)

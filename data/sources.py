@@ -271,7 +271,8 @@ def _query_sql(uri: str, query: str, project: Project) -> pa.Table:
                 connection.exec_driver_sql("pragma query_only = on")
             elif url.get_backend_name() == "postgresql":
                 connection = connection.execution_options(postgresql_readonly=True)
-            answer = connection.exec_driver_sql(query)
+            literal = query.replace(":", r"\:")  # a query has no bound values: 10:30 is a time
+            answer = connection.execute(sqlalchemy.text(literal))
             names, rows = list(answer.keys()), answer.fetchall()
     except DBAPIError as error:
         text = _safe(error.orig or error, uri)
