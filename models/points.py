@@ -144,6 +144,14 @@ def make_points(
     )  # fmt: skip
 
 
+def whole_points(exact: Floats, total: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Round each row of `exact` (n, k) to whole points that sum to `total` (n,)."""
+    whole = np.zeros(exact.shape, np.int64)
+    for row in range(len(exact)):
+        _largest_remainder(exact[row], int(total[row]), whole[row])
+    return whole
+
+
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _largest_remainder(exact: Any, total: int, whole: Any) -> None:
     """Round `exact` to whole numbers that sum to `total`; exact zeros stay zero."""

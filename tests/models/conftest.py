@@ -17,7 +17,8 @@ FEATURES: list[dict[str, Any]] = [
      "label": "Visited pricing page", "template": "count_window",
      "params": {"event": "pricing_page", "days": 7}},
     {"name": "days_since_pricing", "kind": "number", "family": "engagement", "factor": "pricing",
-     "label": "Visited pricing page", "template": "days_since", "params": {"event": "pricing_page"}},
+     "label": "Visited pricing page", "template": "days_since",
+     "params": {"event": "pricing_page"}},
     {"name": "n_calls_30d", "kind": "number", "family": "engagement", "factor": "calls",
      "label": "Called", "template": "count_window", "params": {"event": "call", "days": 30}},
     {"name": "age_days", "kind": "number", "family": "context", "factor": "age",
@@ -74,8 +75,9 @@ def fit_by_hand(
     rate = {
         str(k): float(v) for k, v in zip(levels, np.linspace(0.1, 0.5, len(levels)), strict=True)
     }
-    pairs = {f"i{a}\u001fc{b}": 0.1 + 0.01 * a + 0.005 * b for a in range(6) for b in range(25)}
-    encoders.append({"name": "t_industry", "kind": "target", "sources": ["industry"], "values": rate,
+    both = [(a, b) for a in range(6) for b in range(25)]
+    pairs = {f"i{a}\u001fc{b}": 0.1 + 0.01 * a + 0.005 * b for a, b in both}
+    encoders.append({"name": "t_ind", "kind": "target", "sources": ["industry"], "values": rate,
                      "default": 0.2, "missing": 0.15})  # fmt: skip
     encoders.append({"name": "t_pair", "kind": "target", "sources": ["industry", "country"],
                      "values": pairs, "default": 0.2, "missing": 0.1})  # fmt: skip

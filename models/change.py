@@ -1,0 +1,210 @@
+"""Turns two scorings of a lead into the reasons why its score changed, exactly additive.
+
+The intermediate states are scored for real: the old facts at the new moment (time passing), then
+with the new events, then with the edits, then by the new model, then on the new card. Each step's
+points by factor are differences of exact points, so the lines add up to the change of the score.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.errors import InputError
+from models.points import points_per_log_odds, typical_exact, whole_points
+from models.predictor import Floats, LeadScorer, card_exact, shown_score
+
+Kind = Literal["time", "event", "edit", "model", "card", "limit"]
+STEPS: tuple[Kind, ...] = ("time", "event", "edit")
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLine:
+    """One part of a change, in points; `factor` is "" where it concerns the lead as a whole."""
+
+    kind: Kind
+    factor: str
+    exact: float
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Why a score moved: whole points of `lines` plus `rest_points` = score - old_score.
+
+    The exact points of all lines, shown or not, add up to the change of the clipped score.
+    """
+
+    lead_id: str
+    old_score: int
+    score: int
+    lines: tuple[ChangeLine, ...]
+    rest_points: int
+    exact: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """Exact points by factor, and the score before and after clipping."""
+
+    points: Floats
+    exact: Floats
+
+    @property
+    def clipped(self) -> Floats:
+        return np.clip(self.exact, 0.0, 100.0)
+
+
+def explain_change(
+    scorer_old: LeadScorer,
+    state_old: pd.DataFrame,
+    scorer_new: LeadScorer,
+    state_new: pd.DataFrame,
+    *,
+    lead_ids: Sequence[str],
+    aged: pd.DataFrame | None = None,
+    with_events: pd.DataFrame | None = None,
+    most_lines: int = 8,
+) -> list[Change]:
+    """Explain the change of each row's score between two scorings.
+
+    Feature frames with equal rows: `state_old` as it was, `aged` the same facts at the new moment,
+    `with_events` with the new events too, `state_new` with the edits (it must have the columns of
+    both models). A state that is left out is taken to equal the one before it.
+    """
+    n = len(state_old)
+    aged = state_old if aged is None else aged
+    with_events = aged if with_events is None else with_events
+    if {len(aged), len(with_events), len(state_new), len(lead_ids)} != {n}:
+        raise ValueError("the states of a change need one row for each lead")
+    states = [_score(scorer_old, frame) for frame in (state_old, aged, with_events, state_new)]
+    by_new = _score(scorer_new, state_new, card=scorer_old.card)
+    last = _score(scorer_new, state_new) if scorer_new.card != scorer_old.card else by_new
+    keys: list[tuple[Kind, str]] = []
+    columns: list[Floats] = []
+    for kind, before, after in zip(STEPS, states, states[1:], strict=False):
+        keys += [(kind, factor) for factor in scorer_old.factors]
+        columns += list((after.points - before.points).T)
+    keys += [("model", ""), ("card", ""), ("limit", "")]
+    columns += [by_new.exact - states[-1].exact, last.exact - by_new.exact]
+    columns.append((last.clipped - last.exact) - (states[0].clipped - states[0].exact))
+    exact = np.stack(columns, axis=1)
+    old, new = shown_score(states[0].exact), shown_score(last.exact)
+    whole = whole_points(exact, new - old)
+    return [
+        _change(str(lead_ids[r]), int(old[r]), int(new[r]), keys, exact[r], whole[r], most_lines)
+        for r in range(n)
+    ]
+
+
+def _score(scorer: LeadScorer, frame: pd.DataFrame, card: Any = None) -> _Scored:
+    found = scorer.contributions(frame, by="factor")
+    card = card or scorer.card
+    ratio = float(card["points_to_double"]) / float(scorer.card["points_to_double"])
+    scale = points_per_log_odds(scorer, found.base, found.margin) * ratio
+    points = found.values * scale[:, None]
+    if card == scorer.card:
+        return _Scored(points, typical_exact(scorer, found.base) + points.sum(axis=1))
+    return _Scored(points, card_exact(card, scorer.log_odds(found.margin)))
+
+
+def _change(
+    lead_id: str,
+    old: int,
+    new: int,
+    keys: Sequence[tuple[Kind, str]],
+    exact: Floats,
+    whole: Any,
+    most: int,
+) -> Change:
+    strongest = sorted(np.flatnonzero(whole).tolist(), key=lambda i: -abs(exact[i]))[:most]
+    lines = tuple(
+        ChangeLine(keys[i][0], keys[i][1], float(exact[i]), int(whole[i])) for i in strongest
+    )
+    rest = new - old - sum(line.points for line in lines)
+    return Change(lead_id, old, new, lines, rest, math.fsum(exact))
+
+
+# --- last night's run ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run as it was: feature rows by lead, with the model and the moment."""
+
+    lead_ids: pd.Index[Any]
+    frame: pd.DataFrame
+    model_version: str
+    as_of: int
+
+
+def store_run(
+    path: str | Path,
+    lead_ids: Sequence[str],
+    frame: pd.DataFrame,
+    scorer: LeadScorer,
+    *,
+    model_version: str,
+    as_of: int,
+) -> None:
+    """Keep the feature rows of a run in one Parquet file (zstd), replaced at once.
+
+    Features and model version give every contribution back, byte for byte.
+    """
+    scorer.check(frame)
+    table = pa.Table.from_pandas(frame[list(scorer.names)], preserve_index=False)
+    table = table.append_column("__lead_id", pa.array([str(i) for i in lead_ids], pa.string()))
+    about = {"model_version": model_version, "as_of": as_of}
+    table = table.replace_schema_metadata({b"leadscore": json.dumps(about).encode()})
+    target = Path(path)
+    work = target.with_name(f".{target.name}.part")
+    try:
+        pq.write_table(table, work, compression="zstd")
+        work.replace(target)
+    finally:
+        work.unlink(missing_ok=True)
+
+
+def read_run(path: str | Path) -> StoredRun:
+    """Read a stored run; InputError where the file is something else."""
+    try:
+        table = pq.read_table(path)
+        about = json.loads((table.schema.metadata or {})[b"leadscore"])
+    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
+        raise InputError(
+            f"is no stored run ({error})", file=Path(path).name, cure="score once more"
+        ) from None
+    frame = table.drop(["__lead_id"]).to_pandas()
+    ids = pd.Index(table.column("__lead_id").to_pandas().astype(str))
+    return StoredRun(ids, frame, str(about["model_version"]), int(about["as_of"]))
+
+
+def compare_runs(
+    scorer_old: LeadScorer,
+    stored: StoredRun,
+    scorer_new: LeadScorer,
+    state_new: pd.DataFrame,
+    *,
+    lead_ids: Sequence[str],
+    aged: pd.DataFrame | None = None,
+    with_events: pd.DataFrame | None = None,
+) -> dict[str, Change]:
+    """Explain what changed since a stored run, for leads that were in it; others are new."""
+    place = stored.lead_ids.get_indexer(pd.Index([str(i) for i in lead_ids]))
+    here = np.flatnonzero(place >= 0).tolist()
+    changes = explain_change(
+        scorer_old, stored.frame.iloc[place[here]], scorer_new, state_new.iloc[here],
+        lead_ids=[str(lead_ids[i]) for i in here],
+        aged=None if aged is None else aged.iloc[here],
+        with_events=None if with_events is None else with_events.iloc[here],
+    )  # fmt: skip
+    return {change.lead_id: change for change in changes}

@@ -1,0 +1,112 @@
+"""Turns a lead and the steps that sales may take into the step that moves its score most.
+
+A step is a changed feature row that is scored for real. What it shows is an association seen in
+past leads, not a proven cause; only steps from the allowed list are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.predictor import LeadScorer, shown_score
+
+ONE_MORE = frozenset({
+    "count_window", "count_ever", "count_all_window", "count_all_ever", "decayed_count",
+    "first_week_count",
+})  # fmt: skip
+JUST_NOW = frozenset({"days_since", "days_since_last_event"})
+OF_ANY_EVENT = frozenset({"count_all_window", "count_all_ever", "days_since_last_event"})
+KNOWN = frozenset({"known_since"})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that sales can bring about: an event, or an answer to a question (`column`)."""
+
+    name: str
+    event: str | None = None
+    column: str | None = None
+    by_sales: bool = True  # an outbound act; False for an act of the lead that sales can invite
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """The best step of a lead: the score it would have, re-scored, and the gain in points."""
+
+    lead_id: str
+    step: str
+    points: int
+    score_after: int
+
+
+def take_step(
+    frame: pd.DataFrame, features: Sequence[Mapping[str, Any]], step: Step
+) -> pd.DataFrame:
+    """Change the feature rows as if the step had just happened: one more count, zero days ago.
+
+    Only columns whose meaning is certain are changed; a caller who can add the event to the tables
+    and build the features again passes those frames to `suggest` instead.
+    """
+    changed = {}
+    for feature in features:
+        name, template, params = feature["name"], feature["template"], feature["params"]
+        mine = step.event is not None and params.get("event") == step.event
+        anyway = step.event is not None and template in OF_ANY_EVENT
+        if template in ONE_MORE and (mine or anyway):
+            changed[name] = frame[name].fillna(0) + 1
+        elif template in JUST_NOW and (mine or anyway):
+            changed[name] = pd.Series(0.0, frame.index)
+        elif template in ("outbound_count", "inbound_count") and step.event is not None:
+            if (template == "outbound_count") == step.by_sales:
+                changed[name] = frame[name].fillna(0) + 1
+        elif template in KNOWN and step.column is not None and params.get("column") == step.column:
+            changed[name] = frame[name].fillna(0.0)
+        elif template == "missing_count" and step.column is not None:
+            changed[name] = (frame[name] - 1).clip(lower=0)
+    return frame.assign(**{n: c.astype(frame[n].dtype) for n, c in changed.items()})
+
+
+def suggest(
+    scorer: LeadScorer,
+    frame: pd.DataFrame,
+    steps: Sequence[Step],
+    *,
+    lead_ids: Sequence[str],
+    frames: Mapping[str, pd.DataFrame] | None = None,
+    least: int = 1,
+) -> list[Suggestion | None]:
+    """Find each lead's best allowed step by scoring it; None where nothing gains `least` points.
+
+    `frames` holds rebuilt feature frames by step name where the caller has them.
+    """
+    if not steps:
+        return [None] * len(frame)
+    today = scorer.score(frame).score
+    after = np.stack(
+        [
+            shown_score(scorer.score(_after(scorer, frame, step, frames)).score_exact)
+            for step in steps
+        ]
+    )
+    best = after.argmax(axis=0)
+    return [
+        Suggestion(str(lead_id), steps[b].name, int(after[b, r] - today[r]), int(after[b, r]))
+        if after[b, r] - today[r] >= least
+        else None
+        for r, (lead_id, b) in enumerate(zip(lead_ids, best.tolist(), strict=True))
+    ]
+
+
+def _after(
+    scorer: LeadScorer,
+    frame: pd.DataFrame,
+    step: Step,
+    frames: Mapping[str, pd.DataFrame] | None,
+) -> pd.DataFrame:
+    given = (frames or {}).get(step.name)
+    return take_step(frame, scorer.features, step) if given is None else given

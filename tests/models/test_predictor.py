@@ -1,0 +1,206 @@
+"""The predictor: what it refuses, how it encodes, and that its figures hang together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.predictor import (
+    LeadScorer,
+    PredictorError,
+    bands_of,
+    calibrate,
+    calibrated_log_odds,
+    card_exact,
+    category_keys,
+    encode,
+    interval,
+    linear_term,
+    logit,
+    parse_json,
+    shown_score,
+    sigmoid,
+)
+
+CALIBRATIONS: list[dict[str, Any]] = [
+    {"kind": "identity"},
+    {"kind": "intercept", "intercept": -0.4},
+    {"kind": "logistic", "slope": 0.8, "intercept": 0.2},
+    {"kind": "beta", "a": 0.7, "b": 1.2, "c": -0.1},
+    {"kind": "blend", "weight": 0.5, "first": {"kind": "logistic", "slope": 1.1, "intercept": 0.0},
+     "second": {"kind": "points", "margins": [-2.0, 0.0, 2.0], "probabilities": [0.1, 0.4, 0.8]}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("by", ["feature", "factor"])
+def test_base_and_contributions_add_up_to_the_margin(
+    scorer: LeadScorer, leads: Any, by: str
+) -> None:
+    frame, _ = leads(3000, 8)
+    found = scorer.contributions(frame, by=by)
+    gap = found.base + found.values.sum(axis=1) - found.margin
+    assert np.abs(gap).max() < 1e-12
+    assert np.array_equal(found.margin, scorer.margin(frame))
+
+
+def test_factors_are_sums_of_their_features(scorer: LeadScorer, leads: Any) -> None:
+    frame, _ = leads(500, 8)
+    by_feature = scorer.contributions(frame, by="feature")
+    by_factor = scorer.contributions(frame, by="factor")
+    assert by_factor.names == ("pricing", "calls", "age", "size", "budget", "industry", "country")
+    first_two = by_feature.values[:, :2].sum(axis=1)
+    np.testing.assert_allclose(by_factor.values[:, 0], first_two, rtol=0, atol=1e-12)
+    assert by_factor.base == pytest.approx(by_feature.base, abs=1e-12)
+
+
+def test_a_linear_part_alone_and_a_forest_alone_are_models_too(handmade: Any, leads: Any) -> None:
+    parts, texts = handmade
+    frame, _ = leads(200, 1)
+    alone = LeadScorer({**parts, "forest": None})
+    forest = LeadScorer({**parts, "linear": None}, texts)
+    for scorer in (alone, forest):
+        found = scorer.contributions(frame)
+        assert np.abs(found.base + found.values.sum(axis=1) - found.margin).max() < 1e-12
+    both = alone.margin(frame) + forest.margin(frame) - parts["offset"]
+    np.testing.assert_allclose(LeadScorer(parts, texts).margin(frame), both, rtol=0, atol=1e-12)
+
+
+def test_order_of_columns_and_extra_columns_mean_nothing(scorer: LeadScorer, leads: Any) -> None:
+    frame, _ = leads(100, 2)
+    shuffled = frame[list(frame.columns)[::-1]].assign(secret="x")
+    assert np.array_equal(scorer.margin(shuffled), scorer.margin(frame))
+
+
+def test_words_and_categoricals_of_any_level_order_score_the_same(
+    scorer: LeadScorer, leads: Any
+) -> None:
+    frame, _ = leads(300, 2)
+    words = frame.assign(industry=frame["industry"].astype(object))
+    turned = frame["industry"].cat.reorder_categories(list(frame["industry"].cat.categories)[::-1])
+    assert np.array_equal(scorer.margin(words), scorer.margin(frame))
+    assert np.array_equal(scorer.margin(frame.assign(industry=turned)), scorer.margin(frame))
+
+
+def test_one_row_scores_as_it_does_among_many(scorer: LeadScorer, leads: Any) -> None:
+    frame, _ = leads(600, 2)
+    many = scorer.contributions(frame)
+    one = scorer.contributions(frame.iloc[17:18])
+    assert np.array_equal(one.values[0], many.values[17])
+    assert one.margin[0] == many.margin[17]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda f: f.drop(columns=["industry", "age_days"]), "2 of the 8 .*age_days, industry"),
+        (lambda f: f.assign(age_days="old"), "column age_days: expected numbers"),
+        (lambda f: f.assign(industry=1.0), "column industry: expected categories"),
+        (lambda f: pd.concat([f, f[["age_days"]]], axis=1), "given twice: age_days"),
+    ],
+)
+def test_a_frame_that_does_not_fit_is_refused_by_name(
+    scorer: LeadScorer, leads: Any, change: Any, named: str
+) -> None:
+    with pytest.raises(PredictorError, match=named):
+        scorer.margin(change(leads(10, 2)[0]))
+
+
+def test_a_frame_of_another_catalogue_is_refused(handmade: Any, leads: Any) -> None:
+    parts, texts = handmade
+    frame, _ = leads(10, 2)
+    scorer = LeadScorer({**parts, "meta": {"fingerprint": "abc"}}, texts)
+    frame.attrs["fingerprint"] = "abc"
+    scorer.margin(frame)
+    frame.attrs["fingerprint"] = "def"
+    with pytest.raises(PredictorError, match="another catalogue"):
+        scorer.margin(frame)
+
+
+def test_codes_targets_and_pairs_are_looked_up() -> None:
+    frame = pd.DataFrame({"a": ["x", "y", None, "z"], "b": pd.Categorical(["p", None, "p", "q"])})
+    codes = {"kind": "codes", "source": "a", "levels": ["y", "x"]}
+    np.testing.assert_array_equal(encode(frame, codes), [1.0, 0.0, np.nan, 2.0])
+    one = {"kind": "target", "sources": ["a"], "values": {"x": 0.5}, "default": 0.2, "missing": 0.1}
+    np.testing.assert_array_equal(encode(frame, one), [0.5, 0.2, 0.1, 0.2])
+    pair = {
+        "kind": "count",
+        "sources": ["a", "b"],
+        "values": {"x\u001fp": 7},
+        "default": 0,
+        "missing": -1,
+    }
+    np.testing.assert_array_equal(encode(frame, pair), [7.0, -1.0, -1.0, 0.0])
+    found, keys = category_keys(frame, ["a", "b"])
+    assert [keys[c] if c >= 0 else None for c in found] == ["x\u001fp", None, None, "z\u001fq"]
+
+
+def test_linear_terms_clip_scale_and_say_what_missing_is_worth() -> None:
+    frame = pd.DataFrame({"x": [0.0, 10.0, 99.0, np.nan], "k": ["a", "b", None, "a"]})
+    term = {"kind": "number", "source": "x", "center": 1.0, "scale": 2.0, "low": 0.0, "high": 11.0,
+            "coef": 4.0, "missing": 0.3, "mean": 0.0}  # fmt: skip
+    np.testing.assert_allclose(linear_term(frame, term), [-2.0, 18.0, 20.0, 0.3])
+    logged = {**term, "transform": "log1p", "low": None, "high": None}
+    np.testing.assert_allclose(linear_term(frame, logged)[1], 2.0 * (np.log(11) - 1.0))
+    levels = {"kind": "levels", "source": "k", "coefs": {"a": 1.0}, "other": -1.0, "missing": 0.5}
+    np.testing.assert_array_equal(linear_term(frame, levels), [1.0, -1.0, 0.5, 1.0])
+
+
+@pytest.mark.parametrize("calibration", CALIBRATIONS, ids=lambda c: c["kind"])
+def test_probability_is_strictly_increasing_in_the_margin(calibration: dict[str, Any]) -> None:
+    margins = np.linspace(-8, 8, 20_001)
+    assert (np.diff(calibrate(calibration, margins)) > 0).all()
+    log_odds = calibrated_log_odds(calibration, margins)
+    np.testing.assert_allclose(sigmoid(log_odds), calibrate(calibration, margins), atol=1e-12)
+
+
+def test_ten_points_double_the_odds_and_the_anchor_holds() -> None:
+    card = {"points_to_double": 10, "anchor_score": 50, "anchor_probability": 0.03, "bands": {}}
+    p = np.array([0.03, 2 * 0.03 / (1 + 0.03)])  # odds, and twice the odds
+    np.testing.assert_allclose(card_exact(card, logit(p)), [50.0, 60.0], atol=1e-9)
+
+
+def test_scores_are_clipped_and_rounded_half_up() -> None:
+    exact = np.array([-3.0, 0.49, 0.5, 50.5, 99.6, 140.0])
+    assert shown_score(exact).tolist() == [0, 0, 1, 51, 100, 100]
+
+
+def test_bands_are_cut_on_the_shown_score() -> None:
+    card = {"bands": {"C": 40, "A": 70, "B": 55}}
+    assert bands_of(card, np.array([39, 40, 55, 69, 70])).tolist() == ["D", "C", "B", "B", "A"]
+
+
+@given(st.floats(-20, 20), st.floats(-3, 3), st.floats(-3, 3))
+def test_an_interval_holds_its_probability(margin: float, low: float, high: float) -> None:
+    offsets = {"kind": "offsets", "at": [-1.0, 1.0], "low": [low, low], "high": [high, high]}
+    m = np.array([margin])
+    bottom, top = interval(offsets, m, m)
+    assert bottom[0] <= sigmoid(m)[0] <= top[0]
+
+
+@pytest.mark.parametrize(
+    "raw", [b"[]", b"{", b'{"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}", b"\xff\xfe", b"nonsense"]
+)
+def test_json_that_is_no_plain_object_is_refused(raw: bytes) -> None:
+    with pytest.raises(PredictorError):
+        parse_json(raw)
+
+
+def test_brackets_inside_words_are_not_nesting() -> None:
+    assert parse_json(b'{"a": "' + b"[" * 200 + b'\\""}') == {"a": "[" * 200 + '"'}
+
+
+def test_what_is_not_known_is_refused_by_name(scorer: LeadScorer, leads: Any) -> None:
+    frame, _ = leads(5, 0)
+    with pytest.raises(PredictorError, match="strange"):
+        encode(frame, {"kind": "strange"})
+    with pytest.raises(PredictorError, match="strange"):
+        linear_term(frame, {"kind": "strange"})
+    with pytest.raises(PredictorError, match="strange"):
+        calibrate({"kind": "strange"}, np.zeros(2))
+    with pytest.raises(PredictorError, match="strange"):
+        scorer.contributions(frame, by="strange")
