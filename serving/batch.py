@@ -125,13 +125,21 @@ def score_leads(
 def write_scores(scored: Scored, path: Path) -> Path:
     """Write scores.parquet, whole or not at all."""
     table = scored.table.drop(columns="reasons")
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    arrow = pa.table({str(name): _arrow(table[name]) for name in table.columns})
     place = scored.table.columns.get_loc("reasons")
     reasons = pa.array(scored.table["reasons"].tolist(), pa.list_(REASON))
     arrow = arrow.add_column(place, "reasons", reasons)
     with replacing(path) as part:
         pq.write_table(arrow.replace_schema_metadata(None), part)
     return path
+
+
+def _arrow(column: pd.Series) -> pa.Array:
+    """Turn a column into Arrow; pandas 3 warns where Arrow looks at aware moments itself."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        moments = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+        return pa.array(moments, pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))
+    return pa.array(column, from_pandas=True)
 
 
 def read_bands(path: Path) -> dict[str, str] | None:
