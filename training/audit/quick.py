@@ -173,22 +173,22 @@ def ablate(
 def out_of_time(
     X: pd.DataFrame,
     y: NDArray[np.int8],
-    groups: Ints,
     train: Ints,
     test: Ints,
     days_ahead: Floats | None,
+    inner: Quick,
     *,
     seed: int,
 ) -> tuple[list[Verdict], dict[str, float]]:
     """S6 and S7: too good, better in folds than out of time, or a cliff before the conversion.
 
+    `inner` is the quick model cross-fitted on the training rows of these very columns;
     `days_ahead` is (n,): days from as_of to conversion, infinite for negatives; None where
     unknown.
     """
     if len(test) < 50 or not 10 <= y[test].sum() <= len(test) - 10:
         return [], {}
     matrix, categories = encode(X)
-    inner = fit_quick(X.iloc[train], y[train], groups[train], seed=seed)
     fitted = train[inner.rows]
     model = fit_trees(matrix[fitted], y[fitted], categories, seed)
     margins = np.asarray(model.predict(matrix[test], raw_score=True))

@@ -32,16 +32,21 @@ def replay(
     seed: int,
     share: float = 0.01,
     builder: Builder = build,
+    trained: FeatureFrame | None = None,
 ) -> list[Verdict]:
-    """Replay a share of the rows (at least 100, at most MAX_ROWS): verdicts of D1, D2, D10."""
+    """Replay a share of the rows (at least 100, at most MAX_ROWS): verdicts of D1, D2, D10.
+
+    `trained` is the frame that training uses, rows as in `snapshots`; the sampled rows, built from
+    their own accounts alone, must be the same.
+    """
     rng = np.random.default_rng([seed, 41])
     rows = sample_rows(tables, snapshots, max(100, int(share * len(snapshots))), rng)
     if not len(rows):
         return []
-    picked = snapshots.take(rows)
+    tables, picked = narrow(tables, snapshots.take(rows))
     cuts = cuts_of(tables, picked)
     honest = builder(tables, picked, catalogue)
-    found = []
+    found = [] if trained is None else _unlike("training", _rows(trained, rows), honest)
     for name, altered in futures(tables, cuts, rng).items():
         again = builder(altered, picked, catalogue)
         for column, count in differing(honest, again).items():
@@ -58,6 +63,46 @@ def sample_rows(tables: Tables, snapshots: Snapshots, n: int, rng: np.random.Gen
     group = np.where(account >= 0, account + len(tables), snapshots.lead[order])
     _, first = np.unique(group, return_index=True)
     return np.sort(order[np.sort(first)[: min(n, MAX_ROWS)]])
+
+
+def narrow(tables: Tables, picked: Snapshots) -> tuple[Tables, Snapshots]:
+    """Keep the leads of the picked rows and of their accounts, renumbered."""
+    mine = np.zeros(len(tables), bool)
+    mine[picked.lead] = True
+    accounts = tables.account[mine]
+    mine |= (tables.account >= 0) & np.isin(tables.account, accounts[accounts >= 0])
+    leads = np.flatnonzero(mine)
+    events = pick_events(tables.events, mine[lead_of(tables.events)])
+    kept = np.concatenate([[0], np.cumsum(np.diff(events.offsets)[leads])])
+    few = replace(
+        tables,
+        lead_ids=tables.lead_ids[leads],
+        created_at=None if tables.created_at is None else tables.created_at[leads],
+        recorded_at=None if tables.recorded_at is None else tables.recorded_at[leads],
+        account=tables.account[leads],
+        attributes=tuple(_narrow_attribute(a, leads) for a in tables.attributes),
+        events=replace(events, offsets=kept.astype(np.int64)),
+        display=tables.display.iloc[leads].reset_index(drop=True),
+        order=None if tables.order is None else tables.order[leads],
+    )
+    return few, Snapshots(np.searchsorted(leads, picked.lead), picked.as_of)
+
+
+def _narrow_attribute(attribute: Attribute, leads: Rows) -> Attribute:
+    changes = attribute.changes
+    if changes is not None:
+        mine = np.zeros(len(attribute.values), bool)
+        mine[leads] = True
+        counts = np.diff(changes.offsets)
+        keep = np.repeat(mine, counts)
+        offsets = np.concatenate([[0], np.cumsum(counts[leads])]).astype(np.int64)
+        changes = Changes(offsets, changes.at[keep], changes.old[keep], changes.new[keep])
+    return replace(
+        attribute,
+        values=attribute.values[leads],
+        known_at=None if attribute.known_at is None else attribute.known_at[leads],
+        changes=changes,
+    )
 
 
 def cuts_of(tables: Tables, picked: Snapshots) -> Micros:
@@ -302,21 +347,29 @@ def _alone(
     n: int = 5,
 ) -> list[Verdict]:
     """Build rows one at a time: they must equal the batch to 1e-9."""
-    found: dict[str, int] = {}
-    rows = np.unique(np.linspace(0, len(picked) - 1, n).astype(np.int64))
-    for row in rows:
-        single = builder(tables, picked.take(np.array([row])), catalogue)
-        batch = FeatureFrame(
-            single.snapshots, catalogue, honest.numbers[row : row + 1],
-            tuple(values.take(np.array([row])) for values in honest.categories),
-        )  # fmt: skip
-        for column, count in differing(batch, single).items():
-            found[column] = found.get(column, 0) + count
+    found: list[Verdict] = []
+    for row in np.unique(np.linspace(0, len(picked) - 1, n).astype(np.int64)):
+        only = np.array([row])
+        single = builder(tables, picked.take(only), catalogue)
+        found += _unlike("batch", _rows(honest, only), single)
+    return found
+
+
+def _rows(frame: FeatureFrame, rows: Rows) -> FeatureFrame:
+    """Pick rows of a frame."""
+    categories = tuple(values.take(rows) for values in frame.categories)
+    return replace(
+        frame, snapshots=frame.snapshots.take(rows), numbers=frame.numbers[rows],
+        categories=categories,
+    )  # fmt: skip
+
+
+def _unlike(where: str, one: FeatureFrame, other: FeatureFrame) -> list[Verdict]:
     return [
         Verdict(
-            column, "D10", "structural", count / len(rows),
-            f"differs between batch and single-lead building in {count} of {len(rows)} rows",
+            column, "D10", "structural", count / len(one),
+            f"differs between {where} and building a few leads alone in {count} of {len(one)} rows",
             "use the one builder, features.build.build, everywhere",
         )
-        for column, count in found.items()
+        for column, count in differing(one, other).items()
     ]  # fmt: skip

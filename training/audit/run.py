@@ -54,7 +54,9 @@ def audit(
     X = dataset.frame.to_pandas()
     found: list[Verdict] = []
     if not project.static:
-        found += replay(tables, labelled.snapshots, catalogue, seed=seed, builder=builder)
+        found += replay(
+            tables, labelled.snapshots, catalogue, seed=seed, builder=builder, trained=dataset.frame
+        )
         found += structure.shifted_clocks(tables)
     reviews = tuple(reviews)
     found += structure.declared(project)
@@ -197,15 +199,12 @@ def _models(
         chosen = sorted(chosen, key=lambda name: -fitted.shares[name])[:MAX_ABLATED]
         found += quick.ablate(inside, y[train], groups[train], fitted, chosen, seed=seed)
     held = {v.column for v in screened if v.severity == "quarantine"} - _waived(project, dataset)
-    more, figures = quick.out_of_time(
-        X.drop(columns=sorted(held)),
-        y,
-        groups,
-        train,
-        test,
-        _days_ahead(dataset, tables, outcomes),
-        seed=seed,
-    )
+    inner = fitted
+    if held:
+        X = X.drop(columns=sorted(held))
+        inner = quick.fit_quick(X.iloc[train], y[train], groups[train], seed=seed)
+    ahead = _days_ahead(dataset, tables, outcomes)
+    more, figures = quick.out_of_time(X, y, train, test, ahead, inner, seed=seed)
     figures["quick_auc"] = fitted.area
     figures["quick_auc_low"] = fitted.area - Z_LEARNABLE * fitted.error
     if figures["quick_auc_low"] <= 0.5:
