@@ -33,7 +33,8 @@ def read_csv(
     encoding = _encoding(path, encoding)
     delimiter = delimiter or _sniff(path, encoding)
     names = header(path, encoding, delimiter)
-    wanted = [n for n in names if columns is None or n in columns]
+    some = columns is not None and set(columns) <= set(names)  # else all, to name the nearest
+    wanted = [n for n in names if not some or n in (columns or ())]
     try:
         table = arrow_csv.read_csv(
             str(path),
@@ -43,7 +44,6 @@ def read_csv(
                 skip_rows_after_names=1,
                 encoding=encoding,
                 block_size=_BLOCK,
-                use_threads=False,
             ),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=True

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from data.attributes import read_attributes, unique_ids
 from data.checks import check_clocks, check_future
-from data.clock import NEVER, Micros
+from data.clock import NEVER, Micros, show
 from data.errors import InputError
 from data.event_columns import (
     EventRows,
@@ -115,6 +115,12 @@ def read_with_notes(
     )
     since = project.conversion.recorded_from
     recorded_from = since and moment(since, project, "conversion.recorded_from")
+    if recorded_from:
+        older = int((clocks["created_at"] < recorded_from).sum())
+        job.notes.add(
+            f"conversions are recorded from {show(recorded_from)[:10]} on: {older:,} older leads "
+            "cannot be trusted as negatives and are left out of training"
+        )
     outcomes = Outcomes(converted, disqualified, until, recorded_from or None)
     return Reading(tables, outcomes, tuple(job.notes.lines))
 

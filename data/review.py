@@ -108,6 +108,8 @@ def _of_table(
         if name in declared:
             continue
         review = _review(raw, name, project)
+        if project.static and _distinct(texts(raw.column(name), project.project.missing)) < 2:
+            continue  # empty or the same in every row: left out anyway
         if not project.static or review.guess != "fixed":
             reviews.append(review)
     return reviews

@@ -194,7 +194,8 @@ def _read_parquet(file: Path, columns: Sequence[str] | None) -> pa.Table:
             raise InputError(
                 f"is nested ({kind})", file=file.name, column=nested[0], cure="flatten it"
             )
-        wanted = [name for name in flat if columns is None or name in columns]
+        some = columns is not None and set(columns) <= set(flat)
+        wanted = [name for name in flat if not some or name in (columns or ())]
         table = pq.read_table(file, columns=wanted, partitioning=None)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise InputError(f"is no readable Parquet file: {error}", file=file.name) from None

@@ -73,7 +73,7 @@ def test_good_tables_are_read_and_the_end_of_observation_is_the_last_timestamp(
          ["row 2, column created", "converts before it is created", "2 of 2"]),
         (LEADS, EVENTS.replace("2024", "2023"), {}, ["events.0", "3 of 3 events lie before"]),
         (LEADS, EVENTS.replace("A", "B"), {}, ["events.csv, column lead", "none of 3 rows"]),
-        (LEADS, EVENTS.replace("kind", "type"), {}, ["events.csv, column kind: column not found"]),
+        (LEADS, EVENTS.replace("kind", "kinds"), {}, ["column kind: column not found", "'kinds'"]),
         (LEADS, EVENTS, {"leads": {"fixed": ["sise"]}}, ["column sise", "did you mean 'size'"]),
         (LEADS, EVENTS, {"leads": {"converted_at": None}, "conversion": {"event": "mial"}},
          ["no event has the type 'mial'", "did you mean 'mail'"]),
