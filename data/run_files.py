@@ -23,7 +23,7 @@ COLUMNS: Final = {
 }  # fmt: skip
 _MOMENT: Final = {"at": "happened", "recorded_at": "recorded"}  # `at` is a word of SQL
 MAX_TYPES: Final = 5_000
-Texts = Mapping[str, list[str]]
+Texts = Mapping[str, pa.Table]  # one column, `text`, in the order of the codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +87,18 @@ class RunWriter:
         lead.astype("<i8").tofile(self.draft / "lead.idx")
         start.astype("<i8").tofile(self.draft / "start.idx")
         for name, found in texts.items():
-            pq.write_table(
-                pa.table({"text": pa.array(found, pa.string())}), self.draft / f"{name}.parquet"
-            )
+            pq.write_table(found, self.draft / f"{name}.parquet")
         shutil.rmtree(self.folder, ignore_errors=True)
         os.replace(self.draft, self.folder)
-        return Run(self.folder.name, self.events, len(texts["lead"]), self.columns, left_out)
+        return Run(self.folder.name, self.events, texts["lead"].num_rows, self.columns, left_out)
 
 
 def read_index(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Read which leads a run has, ascending, and where each one's events start (one more)."""
-    return np.fromfile(folder / "lead.idx", "<i8"), np.fromfile(folder / "start.idx", "<i8")
+    lead, start = folder / "lead.idx", folder / "start.idx"
+    if lead.stat().st_size == 0:
+        return np.empty(0, np.int64), np.zeros(1, np.int64)
+    return np.memmap(lead, "<i8", mode="r"), np.memmap(start, "<i8", mode="r")
 
 
 def read_slice(folder: Path, name: str, begin: int, end: int) -> NDArray[np.generic]:
@@ -132,7 +133,7 @@ def ingest(
             columns = _take(con, source, fields)
             left_out = _check(con, place)
             fresh = {name: _code(con, name, texts) for name, texts in known.items()}
-            if len(known["type"]) + len(fresh["type"]) > MAX_TYPES:
+            if known["type"].num_rows + fresh["type"].num_rows > MAX_TYPES:
                 raise InputError(
                     f"more than {MAX_TYPES:,} event types", column=fields.type,
                     cure="name a column of types, not of ids or texts",
@@ -221,15 +222,15 @@ def _check(con: duckdb.DuckDBPyConnection, source: str) -> int:
     return int(left_out)
 
 
-def _code(con: duckdb.DuckDBPyConnection, name: str, known: list[str]) -> list[str]:
+def _code(con: duckdb.DuckDBPyConnection, name: str, known: pa.Table) -> pa.Table:
     """Number the texts of one column: known ones keep their code, new ones follow in order."""
-    con.register("known", pa.table({"text": pa.array(known, pa.string())}))
+    con.register("known", known)
     con.execute(
         f"create table code_{name} as select text, row_number() over () - 1 as code from known"  # noqa: S608
     )
     con.unregister("known")
     if name not in con.table("raw").columns:
-        return []
+        return known.slice(0, 0)
     fresh = con.sql(
         f"select distinct raw.{name} as text from raw anti join code_{name} c "  # noqa: S608
         f"on raw.{name} = c.text where raw.{name} is not null order by 1"
@@ -237,10 +238,11 @@ def _code(con: duckdb.DuckDBPyConnection, name: str, known: list[str]) -> list[s
     assert fresh is not None
     con.register("fresh", fresh)
     con.execute(
-        f"insert into code_{name} select text, {len(known)} + row_number() over () - 1 from fresh"  # noqa: S608
+        f"insert into code_{name} select text, ? + row_number() over () - 1 from fresh",  # noqa: S608
+        [known.num_rows],
     )
     con.unregister("fresh")
-    return [str(text) for text in fresh["text"].to_pylist()]
+    return fresh.cast(known.schema)
 
 
 def _sorted(con: duckdb.DuckDBPyConnection, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:

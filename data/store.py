@@ -51,7 +51,7 @@ class EventStore:
         try:
             found = json.loads(manifest.read_text())
             runs = tuple(Run(**{**run, "columns": tuple(run["columns"])}) for run in found["runs"])
-            names = {name: tuple(_texts(path, runs, name)) for name in NAMED}
+            names = {name: tuple(_texts(path, runs, name)["text"].to_pylist()) for name in NAMED}
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise InputError(
                 f"is no event store: {error}", file=str(path), cure="ingest the events again"
@@ -64,7 +64,8 @@ class EventStore:
 
     def lead_ids(self) -> NDArray[np.object_]:
         """Read the ids of the leads by number: (n_leads,)."""
-        return np.array(_texts(self.folder, self.runs, "lead"), dtype=object)
+        texts = _texts(self.folder, self.runs, "lead")["text"]
+        return np.asarray(texts.to_numpy(), dtype=object)
 
     def append(
         self,
@@ -83,7 +84,7 @@ class EventStore:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         number = 1 + max((int(run.name[4:]) for run in self.runs), default=-1)
-        known = {"lead": list(self.lead_ids()), **{k: list(v) for k, v in self.names.items()}}
+        known = {name: _texts(self.folder, self.runs, name) for name in ("lead", *NAMED)}
         run = ingest(
             source, fields, self.folder / f"run-{number:06d}", known, timezone=timezone,
             memory=memory, threads=threads,
@@ -109,16 +110,12 @@ class EventStore:
     def read(self, first: int, past: int) -> Events:
         """Read the events of leads first..past-1, merged over runs; offsets count from `first`."""
         parts = [self._part(run, first, past) for run in self.runs]
-        parts = [part for part in parts if len(part["at"])]
-        if not parts:
-            parts = [_nothing()]
+        parts = [part for part in parts if len(part["at"])] or [_nothing()]
+        each = np.sum([_spread(part, first, past) for part in parts], axis=0)
+        merged = parts[0] if len(parts) == 1 else _merge(parts)
         clocked = any("recorded_at" in run.columns for run in self.runs)
-        merged = parts[0]
-        for part in parts[1:]:
-            order = merge_order(merged["lead"], merged["at"], part["lead"], part["at"])
-            merged = {name: np.concatenate([merged[name], part[name]])[order] for name in merged}
         return Events(
-            offsets=np.searchsorted(merged["lead"], np.arange(first, past + 1)).astype(np.int64),
+            offsets=np.concatenate([[0], np.cumsum(each)]).astype(np.int64),
             at=merged["at"],
             recorded_at=merged["recorded_at"] if clocked else None,
             type=merged["type"],
@@ -139,12 +136,12 @@ class EventStore:
         lead, start = read_index(folder)
         lo, hi = np.searchsorted(lead, [first, past])
         begin, end = int(start[lo]), int(start[hi])
-        part: _Part = {"lead": np.repeat(lead[lo:hi], np.diff(start[lo : hi + 1]))}
-        for name in COLUMNS:
+        part: _Part = {"lead": lead[lo:hi], "each": np.diff(start[lo : hi + 1])}
+        for name, kind in COLUMNS.items():
             if name in run.columns:
                 part[name] = read_slice(folder, name, begin, end)
-            elif name != "recorded_at":
-                part[name] = np.full(end - begin, _ABSENT[name], COLUMNS[name])
+            elif name != "recorded_at":  # a view without memory: most features never read it
+                part[name] = np.broadcast_to(np.array(_ABSENT[name], kind), end - begin)
         part.setdefault("recorded_at", part["at"])
         return part
 
@@ -159,8 +156,9 @@ class EventStore:
             events = self.read(first, past)
             lead = np.repeat(np.arange(first, past), np.diff(events.offsets))
             writer.write(lead, {name: getattr(events, name) for name in columns})
-        texts = {name: list(self.names[name]) for name in NAMED}
-        run = writer.close({"lead": list(self.lead_ids()), **texts})
+        run = writer.close(
+            {name: _texts(self.folder, self.runs, name) for name in ("lead", *NAMED)}
+        )
         self._write_manifest((run,))
         for old in self.runs:
             shutil.rmtree(self.folder / old.name)
@@ -172,14 +170,31 @@ class EventStore:
         os.replace(draft, self.folder / "manifest.json")
 
 
-def _texts(folder: Path, runs: tuple[Run, ...], name: str) -> list[str]:
+def _texts(folder: Path, runs: tuple[Run, ...], name: str) -> pa.Table:
     """Read a dictionary: each run holds the texts that it saw first."""
-    found: list[str] = []
-    for run in runs:
-        found += pq.read_table(folder / run.name / f"{name}.parquet")["text"].to_pylist()
-    return found
+    parts = [pq.read_table(folder / run.name / f"{name}.parquet") for run in runs]
+    empty = pa.table({"text": pa.array([], pa.string())})
+    return pa.concat_tables([empty, *parts])
+
+
+def _spread(part: _Part, first: int, past: int) -> NDArray[np.int64]:
+    """Count a part's events of each lead of the range."""
+    each = np.zeros(past - first, np.int64)
+    each[part["lead"] - first] = part["each"]
+    return each
+
+
+def _merge(parts: list[_Part]) -> _Part:
+    """Merge parts by (lead, at); on ties the older run stands first."""
+    merged, lead = parts[0], np.repeat(parts[0]["lead"], parts[0]["each"])
+    for part in parts[1:]:
+        other = np.repeat(part["lead"], part["each"])
+        order = merge_order(lead, merged["at"], other, part["at"])
+        merged = {name: np.concatenate([merged[name], part[name]])[order] for name in COLUMNS}
+        lead = np.concatenate([lead, other])[order]
+    return merged
 
 
 def _nothing() -> _Part:
-    columns = {name: np.empty(0, kind) for name, kind in COLUMNS.items()}
-    return {"lead": np.empty(0, np.int64), **columns}
+    columns: _Part = {name: np.empty(0, kind) for name, kind in COLUMNS.items()}
+    return {"lead": np.empty(0, np.int64), "each": np.empty(0, np.int64), **columns}

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.tables import Events, Snapshots, Tables
-from features import account, kernel, profile
+from features import account, profile, walk
 from features.frame import Catalogue, FeatureFrame
 from features.plan import CODE_TEMPLATES, compile_plan
 
@@ -86,7 +86,7 @@ def fill_events(
     program, columns = plan.program(events), plan.columns(events)
 
     def run(bounds: tuple[int, int]) -> None:
-        kernel.fill(
+        walk.fill(
             program, columns, events.offsets, rows.lead, rows.as_of, bounds[0], bounds[1], born,
             out, codes,
         )  # fmt: skip

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from data.clock import DAY, SECOND
 from data.tables import Events
-from features import kernel
+from features import walk
 from features.frame import Catalogue
 from features.plan import CODE_TEMPLATES, Plan, compile_plan
 
@@ -60,7 +60,7 @@ class SingleLead:
         """Build the row of the one lead whose events these are, as known before `as_of`."""
         out = np.full((1, self.width), np.nan, np.float32)
         codes = np.full((1, 4 if self.plan.codes else 0), -1, np.int32)
-        kernel.fill(
+        walk.fill(
             self.program, self.plan.columns(events), events.offsets, _LEAD,
             np.array([as_of], np.int64), 0, 1, np.array([created_at], np.int64), out, codes,
         )  # fmt: skip

@@ -1,0 +1,124 @@
+"""Run the contenders of the feature benchmark and print the table and the bars."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.feature_peers import NAMES
+from benchmarks.feature_world import write_shuffled, write_store, write_world
+
+Figures = dict[str, float]
+Run = Callable[[str, Path, int, int], "Figures | None"]
+PEERS = ("duckdb_filter", "duckdb_two_stage", "polars_streaming", "pandas_idiomatic")
+
+
+def show(name: str, f: Figures | None, note: str = "") -> None:
+    if f is not None:
+        print(f"{name:34s}{f['cpu']:9.2f}{f['wall']:9.2f}{f['peak']:9.2f}  {note}", flush=True)
+
+
+def bar(name: str, figure: float, limit: float, *, least: bool = False) -> bool:
+    met = figure >= limit if least else figure <= limit
+    sign = ">=" if least else "<="
+    print(f"{'met' if met else 'missed'}  {name}  {figure:.3g}  {sign} {limit:g}")
+    return met
+
+
+def largest_difference(folder: Path, peer: str) -> float:
+    """Compare the rows of the sample: largest |a - b| / max(1, |a|); infinite where NaNs differ."""
+    mine, theirs = np.load(folder / "kernel.npy"), np.load(folder / f"{peer}.npy")
+    mine[:, -2:] = np.where(mine[:, -2:] < 0, np.nan, mine[:, -2:])
+    if mine.shape != theirs.shape or (np.isnan(mine) != np.isnan(theirs)).any():
+        return float("inf")
+    gap = np.abs(mine.astype(float) - theirs) / np.maximum(1.0, np.abs(mine))
+    return float(np.nanmax(gap))
+
+
+def report(folder: Path, run: Run, single: Callable[[], tuple[float, bool]], *,
+           full: bool) -> int:  # fmt: skip
+    threads = min(os.cpu_count() or 1, 2)
+    leads, chunks = (1_000_000, 16) if full else (100_000, 1)
+    events = write_world(folder, leads)
+    write_store(folder / "store", leads)
+    write_store(folder / "late", leads, late=0.02)
+    print(f"{leads:,} leads, {events:,} events, 4 snapshots a lead, {len(NAMES)} features, "
+          f"{threads} threads")  # fmt: skip
+    print(f"{'':34s}{'CPU s':>9s}{'wall s':>9s}{'peak GB':>9s}")
+    scans = {n: run(n, folder, 1, threads) for n in ("scan_duckdb", "scan_pyarrow")}
+    show("scan into Arrow, DuckDB", scans["scan_duckdb"])
+    show("scan into Arrow, pyarrow", scans["scan_pyarrow"])
+    kernel = run("kernel_parquet", folder, 1, threads)
+    show("kernel, from the same Parquet", kernel, "matrix in memory")
+    stored = run("kernel_store", folder, 1, threads)
+    show("kernel, from the event store", stored, "matrix in memory")
+    show("kernel, store, 2 % late records", run("kernel_late", folder, 1, threads))
+    whole = run("kernel_default", folder, 1, threads)
+    show("kernel, default catalogue", whole, f"{whole['columns'] if whole else 0} columns")
+    found = {n: run(n, folder, chunks, threads) for n in PEERS}
+    for name, figures in found.items():
+        show(name.replace("_", ", "), figures, f"in {chunks} lead ranges" if chunks > 1 else "")
+    tools = run("featuretools_subset", folder, 1, 1)
+    if tools is not None:
+        speed = tools["rows"] / tools["cpu"]
+        show(
+            "Featuretools, 250 leads", tools, f"{tools['columns']:.0f} columns, {speed:.0f} rows/s"
+        )
+    ingested = ingestion(folder, run, leads, threads)
+    micros, same = single()
+    print(f"one lead, 100 events: {micros:.1f} µs, equal to the batch row: {same}")
+    print()
+    good = []
+    scan = scans["scan_duckdb"]
+    if kernel is None or stored is None or scan is None:
+        print("missed  kernel and scan ran  0  >= 1")
+        return 1
+    good.append(bar("kernel from the store, CPU / scan into Arrow", stored["cpu"] / scan["cpu"], 2))
+    print(f"        (from the very same Parquet file: {kernel['cpu'] / scan['cpu']:.2f})")
+    there = {n: f for n, f in found.items() if f is not None}
+    good.append(bar("peers that ran", len(there), len(PEERS), least=True))
+    best = min(f["cpu"] for f in there.values())
+    good.append(bar("best peer CPU / kernel CPU (aim 10)", best / kernel["cpu"], 5, least=True))
+    worst = max(largest_difference(folder, n) for n in there)
+    good.append(bar("largest difference to any peer", worst, 1e-6))
+    good.append(bar("peak GB beside the matrix", kernel["peak"] - kernel["matrix"], 1.0))
+    good.append(bar("append of 1 %, CPU share of ingestion", ingested, 0.05))
+    good.append(bar("one lead, 100 events, µs", micros, 50))
+    good.append(bar("one lead equals the batch row", float(same), 1, least=True))
+    if full:
+        good.append(memory(folder, run, threads))
+    return 0 if all(good) else 1
+
+
+def ingestion(folder: Path, run: Run, leads: int, threads: int) -> float:
+    """Measure first ingestion and append; return the append's share of the CPU."""
+    write_shuffled(folder, leads)
+    for kind in ("csv", "parquet"):
+        show(f"ingest {kind}", run(f"ingest_{kind}", folder, 1, threads))
+        show(f"DuckDB read {kind} + sort", run(f"sort_{kind}", folder, 1, threads))
+    first = run("ingest_parquet", folder, 1, threads)
+    append = run("append", folder, 1, threads)
+    show("append 1 %", append)
+    for name in ("shuffled.csv", "shuffled.parquet", "sorted.parquet"):
+        (folder / name).unlink(missing_ok=True)
+    return append["cpu"] / first["cpu"] if append and first else float("inf")
+
+
+def memory(folder: Path, run: Run, threads: int) -> bool:
+    """Measure peak memory beside the matrix at 20 M and 100 M events from the store."""
+    beside = {}
+    small = run("kernel_store", folder, 1, threads)
+    shutil.rmtree(folder)
+    large_folder = folder / "large"
+    write_world(large_folder, 5_000_000)
+    (large_folder / "events.parquet").unlink()
+    write_store(large_folder / "store", 5_000_000)
+    large = run("kernel_store", large_folder, 1, threads)
+    for name, figures in (("20 M", small), ("100 M", large)):
+        show(f"kernel, store, {name} events", figures)
+        beside[name] = figures["peak"] - figures["matrix"] if figures else float("inf")
+    return bar("peak GB beside the matrix, 100 M events", beside["100 M"], 1.0)

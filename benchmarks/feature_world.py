@@ -1,0 +1,105 @@
+"""A seeded world of events for the feature benchmark: Parquet for the peers, a store for us."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.feature_peers import CHANNELS, DAY, TYPES
+from data.run_files import RunWriter
+
+BLOCK = 100_000  # leads
+
+
+def blocks(n_leads: int, seed: int, late: float) -> Iterator[tuple[np.ndarray, pa.Table]]:
+    """Yield (created, events sorted by (lead, happened)): 20 events a lead over 120 days."""
+    for first in range(0, n_leads, BLOCK):
+        rng = np.random.default_rng([seed, first])
+        n = min(BLOCK, n_leads - first)
+        created = rng.integers(0, 365 * DAY, n)
+        each = rng.poisson(20, n)
+        lead = np.repeat(np.arange(n), each)
+        total = len(lead)
+        happened = created[lead] + rng.integers(-DAY, 120 * DAY, total)
+        order = np.lexsort((happened, lead))
+        happened = happened[order]
+        delay = (rng.random(total) < late) * rng.integers(0, 30 * DAY, total)
+        columns = {
+            "lead": (lead + first).astype(np.int64),
+            "happened": happened,
+            "type": np.minimum(rng.geometric(0.2, total) - 1, TYPES - 1).astype(np.int16),
+            "channel": rng.integers(0, CHANNELS, total).astype(np.int16),
+            "value": rng.random(total).astype(np.float32),
+        }
+        if late:
+            columns["recorded"] = happened + delay
+        yield created, pa.table(columns)
+
+
+def write_world(folder: Path, n_leads: int, *, seed: int = 7) -> int:
+    """Write events.parquet, leads.parquet and world.json; return the number of events."""
+    folder.mkdir(parents=True, exist_ok=True)
+    born, total, writer = [], 0, None
+    for created, table in blocks(n_leads, seed, 0.0):
+        writer = writer or pq.ParquetWriter(folder / "events.parquet", table.schema)
+        writer.write_table(table, row_group_size=500_000)
+        born.append(created)
+        total += table.num_rows
+    assert writer is not None
+    writer.close()
+    created = np.concatenate(born)
+    pq.write_table(pa.table({"lead": np.arange(n_leads), "created": created}),
+                   folder / "leads.parquet")  # fmt: skip
+    (folder / "world.json").write_text(json.dumps({"leads": n_leads, "events": total}))
+    return total
+
+
+def write_store(folder: Path, n_leads: int, *, seed: int = 7, late: float = 0.0) -> None:
+    """Write the same world as an event store of one run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ["at", *(["recorded_at"] if late else []), "type", "channel", "value"]
+    sources = {"at": "happened", "recorded_at": "recorded"}
+    writer = RunWriter(folder / "run-000000", tuple(names))
+    for _, table in blocks(n_leads, seed, late):
+        columns = {name: table[sources.get(name, name)].to_numpy() for name in names}
+        writer.write(table["lead"].to_numpy(), columns)
+    texts = {
+        "lead": [f"{i:09d}" for i in range(n_leads)],
+        "type": [f"t{k}" for k in range(TYPES)],
+        "channel": [f"c{k}" for k in range(CHANNELS)],
+        "campaign": [],
+        "person": [],
+    }
+    run = writer.close({k: pa.table({"text": pa.array(v, pa.string())}) for k, v in texts.items()})
+    manifest = {"runs": [{"name": run.name, "events": run.events, "new_leads": run.new_leads,
+                          "columns": run.columns, "left_out": 0}]}  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def write_shuffled(folder: Path, n_leads: int, *, seed: int = 7) -> None:
+    """Write the world as a CRM would export it: texts, ISO times, any order; and 1 % new events."""
+    rng = np.random.default_rng(seed)
+    csv = folder / "shuffled.csv"
+    csv.unlink(missing_ok=True)
+    writer, parts = None, []
+    for _, table in blocks(n_leads, seed, 0.0):
+        frame = table.to_pandas().sample(frac=1.0, random_state=int(rng.integers(2**31)))
+        frame["lead"] = "L" + frame["lead"].astype(str).str.zfill(9)
+        frame["happened"] = np.asarray(frame["happened"]).astype("datetime64[us]")
+        frame["type"] = "type " + frame["type"].astype(str)
+        frame["channel"] = "channel " + frame["channel"].astype(str)
+        parts.append(frame.sample(frac=0.01, random_state=1))
+        whole = pa.Table.from_pandas(frame, preserve_index=False)
+        writer = writer or pq.ParquetWriter(folder / "shuffled.parquet", whole.schema)
+        writer.write_table(whole)
+        frame.to_csv(csv, mode="a", header=not csv.exists(), index=False)
+    assert writer is not None
+    writer.close()
+    import pandas as pd
+
+    pd.concat(parts).to_parquet(folder / "new.parquet", index=False)

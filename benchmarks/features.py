@@ -1,0 +1,255 @@
+"""Features at the price of a scan: the event kernel beside DuckDB, Polars, pandas, Featuretools.
+
+`python -m benchmarks.features` runs 2 M events in about two minutes; `--full` 20 M, and 100 M for
+memory. Every contender runs in a process of its own and reports its CPU s (user and system, all
+threads), wall s and peak resident memory after imports and compilation.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import timeit
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from benchmarks import feature_peers as peers
+from benchmarks.feature_world import write_shuffled, write_store, write_world
+from data.clock import DAY
+from data.run_files import EventFields
+from data.schema import Project
+from data.store import EventStore
+from data.tables import Events, Snapshots, Tables
+from features.build import build, fill_events
+from features.catalogue import make_catalogue
+from features.frame import Catalogue, Feature
+from features.single import SingleLead
+
+AGES = np.array(peers.AGES, np.int64) * DAY
+FIELDS = EventFields("lead", "happened", "type", channel="channel", value="value")
+PEERS_PYTHON = Path(__file__).parents[1] / ".venv-peers" / "bin" / "python"
+Figures = dict[str, float]
+
+
+def reference() -> Catalogue:
+    """List the 69 features of the comparison; the two channels are categories."""
+
+    def number(name: str, template: str, **params: str | int | float) -> Feature:
+        return Feature(name, "number", "engagement", "f", name, template, params)
+
+    made = []
+    for k in range(peers.TYPES):
+        made += [
+            number(f"n_{k}_{days}", "count_window", event=f"t{k}", days=days)
+            for days in peers.WINDOWS
+        ]
+        made.append(number(f"n_{k}_ever", "count_ever", event=f"t{k}"))
+    made += [number(f"since_{k}", "days_since", event=f"t{k}") for k in range(peers.TYPES)]
+    made += [
+        number("active_28", "active_days", days=28), number("channels_90", "n_channels", days=90),
+        number("trend", "trend", short=7, long=28), number("value_sum_90", "value_sum", days=90),
+        number("value_max", "value_max"), number("mean_gap", "mean_gap_days"),
+        number("since_last", "days_since_last_event"),
+    ]  # fmt: skip
+    made += [Feature(n, "category", "context", "f", n, n, {})
+             for n in ("first_channel", "last_channel")]  # fmt: skip
+    assert [f.name for f in made] == peers.NAMES
+    return Catalogue(tuple(made))
+
+
+def events_of(at, kind, channel, value, offsets, recorded=None) -> Events:
+    none = np.empty(0, np.int32)
+    return Events(
+        offsets, at, recorded, kind, channel, none, none, np.empty(0, np.int8), value,
+        tuple(f"t{k}" for k in range(peers.TYPES)), tuple(f"c{k}" for k in range(peers.CHANNELS)),
+        (), (),
+    )  # fmt: skip
+
+
+def parquet_blocks(path: Path, rows: int) -> Iterator[tuple[int, int, Events]]:
+    """Read a file sorted by lead in blocks that never cut a lead: (first, past, events)."""
+    import duckdb
+
+    rest: dict[str, np.ndarray] = {}
+    first, link = 0, duckdb.connect()
+    batches = iter(link.sql(f"select * from '{path}'").to_arrow_reader(rows))
+    batch = next(batches, None)
+    while batch is not None:
+        following = next(batches, None)
+        columns = {n: batch.column(n).to_numpy() for n in batch.schema.names}
+        if rest:
+            columns = {n: np.concatenate([rest[n], columns[n]]) for n in columns}
+        lead = columns["lead"]
+        past = int(lead[-1]) + (following is None)
+        cut = int(np.searchsorted(lead, past))
+        rest = {n: values[cut:] for n, values in columns.items()}
+        offsets = np.searchsorted(lead, np.arange(first, past + 1))
+        yield first, past, events_of(
+            columns["happened"][:cut], columns["type"][:cut], columns["channel"][:cut],
+            columns["value"][:cut], offsets,
+        )  # fmt: skip
+        first, batch = past, following
+
+
+def store_blocks(folder: Path) -> Iterator[tuple[int, int, Events]]:
+    store = EventStore.open(folder)
+    for first, past in store.ranges(1_000_000):
+        yield first, past, store.read(first, past)
+
+
+def matrix(blocks: Iterator[tuple[int, int, Events]], created: np.ndarray, catalogue: Catalogue,
+           threads: int) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Fill the whole matrix (4 rows a lead) from blocks of leads."""
+    numbers = np.empty((4 * len(created), len(catalogue.numbers)), np.float32)
+    codes = np.full((4 * len(created), 4), -1, np.int8)
+    for first, past, events in blocks:
+        rows = Snapshots(
+            np.repeat(np.arange(past - first), 4), (created[first:past, None] + AGES).ravel()
+        )
+        found = fill_events(
+            events, rows, created[first:past], catalogue, numbers[4 * first : 4 * past],
+            threads=threads,
+        )  # fmt: skip
+        codes[4 * first : 4 * past, : found.shape[1]] = found
+    return numbers, codes
+
+
+def ours(name: str, folder: Path, threads: int) -> Figures:
+    """Measure one contender of ours in this process."""
+    created = pq.read_table(folder / "leads.parquet")["created"].to_numpy()
+    catalogue = default_catalogue(folder) if "default" in name else reference()
+    source: Callable[[], Iterator[tuple[int, int, Events]]]
+    if "store" in name or "late" in name or "default" in name:
+        where = folder / ("late" if "late" in name else "store")
+        source = lambda: store_blocks(where)  # noqa: E731
+    else:
+        source = lambda: parquet_blocks(folder / "events.parquet", 1_000_000)  # noqa: E731
+    warm = next(source())
+    few = Snapshots(np.zeros(1, np.int64), np.zeros(1, np.int64))
+    out = np.empty((1, len(catalogue.numbers)), np.float32)
+    fill_events(warm[2], few, created[: warm[1]], catalogue, out)
+    del warm
+    used, started = peers.cpu(), time.perf_counter()
+    numbers, codes = matrix(source(), created, catalogue, threads)
+    figures = {"cpu": peers.cpu() - used, "wall": time.perf_counter() - started,
+               "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+               "matrix": (numbers.nbytes + codes.nbytes) / 1e9,
+               "columns": len(catalogue.features)}  # fmt: skip
+    if name == "kernel_parquet":
+        n = 4 * peers.SAMPLE
+        sample = np.column_stack([numbers[:n], codes[:n, :2].astype(np.float32)])
+        np.save(folder / "kernel.npy", sample)
+    return figures
+
+
+def default_catalogue(folder: Path) -> Catalogue:
+    """Compile the default catalogue from the first block of the store."""
+    first, past, events = next(store_blocks(folder / "store"))
+    created = pq.read_table(folder / "leads.parquet")["created"].to_numpy()[first:past]
+    project = Project.model_validate({
+        "project": {"name": "bench"}, "leads": {"source": "l", "id": "i", "created_at": "c"},
+        "conversion": {"event": "won", "horizon": "30d", "snapshots": "weekly"},
+    })  # fmt: skip
+    found = make_catalogue(tables_of(events, created), project)
+    kept = tuple(f for f in found.features if not f.template.startswith(("created_", "age_")))
+    return Catalogue(kept)
+
+
+def tables_of(events: Events, created: np.ndarray) -> Tables:
+    import pandas as pd
+
+    n = len(created)
+    return Tables(np.arange(n).astype(str).astype(object), created, None, np.full(n, -1), (),
+                  events, pd.DataFrame(index=range(n)), 10**18)  # fmt: skip
+
+
+def ingest(name: str, folder: Path, threads: int) -> Figures:
+    """Measure the first ingestion, DuckDB's own read and sort, or an append of 1 %."""
+    import duckdb
+
+    target = folder / "ingested"
+    used, started = peers.cpu(), time.perf_counter()
+    if name.startswith("sort"):
+        kind = name.split("_")[1]
+        link = duckdb.connect()
+        link.execute(f"set threads = {threads}")
+        link.execute("set memory_limit = '1GB'")
+        link.execute("set temp_directory = ?", [str(folder)])
+        link.execute(f"copy (select * from '{folder}/shuffled.{kind}' order by lead, happened) "
+                     f"to '{folder}/sorted.parquet' (format parquet)")  # fmt: skip
+    elif name == "append":
+        EventStore.open(target).append(folder / "new.parquet", FIELDS, threads=threads)
+    else:
+        import shutil
+
+        shutil.rmtree(target, ignore_errors=True)
+        path = folder / f"shuffled.{name.split('_')[1]}"
+        EventStore.open(target).append(path, FIELDS, threads=threads)
+    return {"cpu": peers.cpu() - used, "wall": time.perf_counter() - started,
+            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}  # fmt: skip
+
+
+def single() -> tuple[float, bool]:
+    """Time one lead with 100 events: (µs, whether its row is the batch's)."""
+    rng = np.random.default_rng(3)
+    at = np.sort(rng.integers(0, 120 * DAY, 100))
+    events = events_of(
+        at, rng.integers(0, peers.TYPES, 100).astype(np.int16),
+        rng.integers(0, peers.CHANNELS, 100).astype(np.int16),
+        rng.random(100).astype(np.float32), np.array([0, 100]),
+    )  # fmt: skip
+    one, as_of = SingleLead(reference(), events), int(at[-1]) + 1
+    batch = build(
+        tables_of(events, np.zeros(1, np.int64)),
+        Snapshots(np.zeros(1, np.int64), np.array([as_of])), reference(),
+    )  # fmt: skip
+    row = one.row(events, as_of, 0)
+    same = row.numbers.tobytes() == batch.numbers.tobytes()
+    times = timeit.repeat(lambda: one.row(events, as_of, 0), number=1000, repeat=7)
+    return float(np.min(times)) * 1e3, same
+
+
+def run(name: str, folder: Path, chunks: int, threads: int) -> Figures | None:
+    """Run a contender in a process of its own; None where its library cannot."""
+    ours_too = name.startswith(("kernel", "ingest", "sort", "append"))
+    if ours_too:
+        command = [sys.executable, "-m", "benchmarks.features", "--run", name]
+    else:
+        apart = name.startswith(("polars", "featuretools"))
+        python = str(PEERS_PYTHON) if apart else sys.executable
+        command = [python, str(Path(peers.__file__)), name]
+    ended = subprocess.run(
+        [*command, str(folder), str(chunks), str(threads)], capture_output=True, text=True,
+        env={**os.environ, "PYTHONWARNINGS": "ignore", "POLARS_MAX_THREADS": str(threads)},
+    )  # fmt: skip
+    if ended.returncode:
+        print(f"{name}: not run: {(ended.stderr.strip().splitlines() or ['?'])[-1][:160]}")
+        return None
+    return dict(json.loads(ended.stdout.strip().splitlines()[-1]))
+
+
+def main() -> int:
+    if "--run" in sys.argv:
+        name, folder, _, threads = sys.argv[sys.argv.index("--run") + 1 :][:4]
+        work = ours if name.startswith("kernel") else ingest
+        print(json.dumps(work(name, Path(folder), int(threads))))
+        return 0
+    from benchmarks.feature_report import report
+
+    full = "--full" in sys.argv
+    with tempfile.TemporaryDirectory(prefix="leadscore-features-") as scratch:
+        return report(Path(scratch), run, single, full=full)
+
+
+__all__ = ["write_shuffled", "write_store", "write_world"]
+
+if __name__ == "__main__":
+    sys.exit(main())
