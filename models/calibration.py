@@ -22,25 +22,30 @@ Calibration = dict[str, Any]
 
 FEW, MANY, ENOUGH = 20, 500, 1000
 SLOPES = (0.3, 3.0)
-SLOPE_SPREAD, INTERCEPT_SPREAD = 0.25, 1.0
+SPREADS = (0.25, 1.0)
+"""Prior spreads of slope and intercept: with little evidence the line stays near 1 and 0."""
+TRUSTED = (0.1, 0.1)
+"""The same for cross-fitted margins of a model that is regularised to be right by itself."""
 BINS = 1000
-"""Prior spreads of the logistic line: with little evidence it stays near slope 1, intercept 0."""
 
 
-def fit_calibration(margins: Floats, y: Floats, *, seed: int = 0) -> Calibration:
+def fit_calibration(
+    margins: Floats, y: Floats, *, seed: int = 0, spreads: tuple[float, float] = SPREADS
+) -> Calibration:
     """Climb the ladder as far as the rarer outcome allows: the `calibration` part, JSON.
 
-    `margins` are cross-fitted log-odds, (n,). The key "why" says which rung was taken.
+    `margins` are cross-fitted log-odds, (n,); `spreads` of the prior of slope and intercept. The
+    key "why" says which rung was taken.
     """
     rare = int(min(y.sum(), len(y) - y.sum()))
     if rare < FEW:
-        return fit_intercept(margins, y) | {
+        return fit_intercept(margins, y, spreads) | {
             "why": f"{rare} of the rarer outcome, under {FEW}: only the level was adjusted; "
             "the probabilities cannot be verified yet"
         }
     if rare < MANY:
         why = f"{rare} of the rarer outcome: a logistic line"
-        return fit_logistic(margins, y) | {"why": why}
+        return fit_logistic(margins, y, spreads) | {"why": why}
     fits: list[Callable[[Floats, Floats], Calibration]] = [fit_logistic, fit_beta]
     if rare >= ENOUGH:
         fits.append(fit_blend)
@@ -68,9 +73,11 @@ def _choose(
     return fits[best](margins, y) | {"why": f"cross-fitted log loss: {figures}"}
 
 
-def fit_intercept(margins: Floats, y: Floats) -> Calibration:
-    """Move the level only, pulled to zero by a prior of one unit's spread."""
-    shift = _shift(margins, y, spread=INTERCEPT_SPREAD)
+def fit_intercept(
+    margins: Floats, y: Floats, spreads: tuple[float, float] = SPREADS
+) -> Calibration:
+    """Move the level only, pulled to zero by the prior."""
+    shift = _shift(margins, y, spread=spreads[1])
     return {"kind": "intercept", "intercept": shift}
 
 
@@ -86,7 +93,7 @@ def _shift(margins: Floats, y: Floats, *, spread: float) -> float:
     return shift
 
 
-def fit_logistic(margins: Floats, y: Floats) -> Calibration:
+def fit_logistic(margins: Floats, y: Floats, spreads: tuple[float, float] = SPREADS) -> Calibration:
     """Fit slope and intercept by penalised maximum likelihood on smoothed targets (Platt 1999)."""
     hits = float(y.sum())
     high, low = (hits + 1) / (hits + 2), 1 / (len(y) - hits + 2)
@@ -96,12 +103,12 @@ def fit_logistic(margins: Floats, y: Floats) -> Calibration:
     def loss(w: Floats) -> tuple[float, Floats]:
         z = w[0] * margins + w[1]
         gap = rows * (1 / (1 + np.exp(-z)) - target)
-        prior = 0.5 * ((w[0] - 1) / SLOPE_SPREAD) ** 2 + 0.5 * (w[1] / INTERCEPT_SPREAD) ** 2
+        prior = 0.5 * ((w[0] - 1) / spreads[0]) ** 2 + 0.5 * (w[1] / spreads[1]) ** 2
         value = float(np.sum(rows * (np.logaddexp(0, z) - target * z))) + prior
         return value, np.array(
             [
-                gap @ margins + (w[0] - 1) / SLOPE_SPREAD**2,
-                gap.sum() + w[1] / INTERCEPT_SPREAD**2,
+                gap @ margins + (w[0] - 1) / spreads[0] ** 2,
+                gap.sum() + w[1] / spreads[1] ** 2,
             ]
         )
 

@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
 
 from features.frame import Catalogue
 from models.calibration import (
+    TRUSTED,
     Calibration,
     fit_calibration,
     level_missed,
@@ -263,7 +264,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self, y: Floats, margins: Floats, times: NDArray[Any] | None
     ) -> tuple[Calibration, dict[str, float]]:
         """Climb the ladder, then move the level to the newest fifth where it is clearly off."""
-        calibration = fit_calibration(margins, y, seed=self.seed)
+        calibration = fit_calibration(margins, y, seed=self.seed, spreads=TRUSTED)
         if times is None:
             return calibration, {}
         newest = np.argsort(times, kind="stable")[int(0.8 * len(y)) :]
