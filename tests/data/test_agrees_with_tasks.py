@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data.asof import cut_events
 from data.delay import delay_curve, detect_truncation
-from data.labels import label, make_snapshots
+from data.labels import label, make_snapshots, open_snapshots
 from data.project import load_project
-from data.read import Reading, read_with_notes, undeclared_columns
+from data.read import Reading, read_tables, read_with_notes, undeclared_columns
 from data.schema import Project
 from data.splits import purged_cut
 
@@ -128,3 +129,32 @@ def test_no_event_of_bpi2012_lies_at_or_after_its_leads_end() -> None:
     lead = np.repeat(np.arange(len(tables)), np.diff(tables.events.offsets))
     assert (tables.events.at < ends[lead]).all()
     assert not any(name.startswith("A_ACCEPTED") for name in tables.events.type_names)
+
+
+@pytest.mark.parametrize("day", ["2011-11-15 09:00", "2012-01-31 23:30", "2012-03-01 12:00:00.5"])
+def test_deleting_the_future_of_bpi2012_changes_nothing_of_the_past(day: str) -> None:
+    project, reading = read("bpi2012")
+    root = Path(os.environ["LEADSCORE_DATA"], "bpi2012")
+    leads = pd.read_csv(root / "applications.csv", dtype={"case": str})
+    events = pd.read_csv(root / "events.csv.gz", dtype=str)
+    moment = pd.Timestamp(day, tz="UTC")
+    t = moment.value // 1000
+    past = pd.to_datetime(events["timestamp"], utc=True, format="ISO8601") < moment
+    born = pd.to_datetime(leads["reg_date"], utc=True, format="ISO8601") <= moment
+    frames = {"leads": leads[born], "events.0": events[past]}
+    partial, partial_outcomes = read_tables(project, frames=frames)
+    whole, outcomes = reading.tables, reading.outcomes
+    first, second = (
+        open_snapshots(tables, became, t)
+        for tables, became in ((whole, outcomes), (partial, partial_outcomes))
+    )
+    assert whole.lead_ids[first.lead].tolist() == partial.lead_ids[second.lead].tolist()
+    assert len(first) > 50
+    cut = cut_events(whole.events, t)
+    for mine, theirs in zip(first.lead, second.lead, strict=True):
+        a = slice(cut.offsets[mine], cut.offsets[mine + 1])
+        b = slice(partial.events.offsets[theirs], partial.events.offsets[theirs + 1])
+        assert cut.at[a].tolist() == partial.events.at[b].tolist()
+        assert [cut.type_names[c] for c in cut.type[a]] == [
+            partial.events.type_names[c] for c in partial.events.type[b]
+        ]
