@@ -123,14 +123,9 @@ def forecast_project(
     level: float = 0.9,
 ) -> Forecast:
     """Forecast from scored open leads: `probability` is (n,), row for row with `snapshots`."""
+    lives = read_lives(tables, outcomes)
     if tables.created_at is None or project.conversion.horizon is None:
-        raise ValueError("a forecast needs leads.created_at and conversion.horizon")
-    kept = np.ones(len(tables), dtype=bool)
-    if outcomes.recorded_from is not None:
-        kept = tables.created_at >= outcomes.recorded_from
-    lives = Lives(
-        tables.created_at[kept], outcomes.converted_at[kept], outcomes.disqualified_at[kept]
-    )
+        raise ValueError("a forecast needs conversion.horizon")
     as_of = int(snapshots.as_of.max()) if len(snapshots) else outcomes.observed_until
     ages = (snapshots.as_of - tables.created_at[snapshots.lead]) / DAY
     scored = Scored(
@@ -140,6 +135,28 @@ def forecast_project(
         project.conversion.horizon_from,
     )
     return forecast(lives, as_of, scored=scored, days=days, level=level)
+
+
+def read_lives(tables: Tables, outcomes: Outcomes) -> Lives:
+    """Take leads created since conversions are recorded; ValueError in static mode."""
+    if tables.created_at is None:
+        raise ValueError("a forecast needs leads.created_at")
+    kept = np.ones(len(tables), dtype=bool)
+    if outcomes.recorded_from is not None:
+        kept = tables.created_at >= outcomes.recorded_from
+    return Lives(
+        tables.created_at[kept], outcomes.converted_at[kept], outcomes.disqualified_at[kept]
+    )
+
+
+def learn_open_shock(lives: Lives, as_of: int, days: int) -> Shock:
+    """Learn the shock that open leads share over `days`: it widens what a call list may bring."""
+    known = lives.known(as_of)
+    step = _choose_step(known, as_of)
+    origins = [t for t in _origins(known, as_of, step) if t + days * DAY <= as_of]
+    remade = {t: expect(known.known(t), t, (days,)) for t in origins}
+    observed = {t: {days: _happened(known, t, days)} for t in origins}
+    return _shock(origins, remade, observed, days, step, "open")
 
 
 @dataclass(frozen=True, slots=True)

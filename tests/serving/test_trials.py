@@ -1,0 +1,104 @@
+"""A project's experiment: arms that stay, and an analysis of what has matured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.errors import InputError
+from data.read import read_tables
+from data.schema import Project
+from serving.report.view import ExperimentPage
+from serving.trials import analyse_trial, assign_leads
+from serving.views.experiment import make_experiment
+
+
+def _project(**sections: object) -> Project:
+    leads = {
+        "source": "leads.csv", "id": "id", "created_at": "created", "converted_at": "won",
+        "account": "account", "fixed": ["size"],
+    }  # fmt: skip
+    base: dict[str, object] = {
+        "project": {"name": "spring", "observed_until": "2026-07-01"},
+        "leads": leads,
+        "conversion": {"horizon": "30d"},
+        "experiment": {"arms": {"control": 1, "score": 1}, "random_arm": 0.1},
+    }
+    return Project.model_validate({**base, **sections})
+
+
+def _leads(project: Project, lift: float, n: int = 4000) -> pd.DataFrame:
+    """Make leads whose score arm converts more often; larger companies always do."""
+    rng = np.random.default_rng(0)
+    created = pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.uniform(0, 180, n), "D")
+    size = rng.normal(0, 1, n)
+    frame = pd.DataFrame(
+        {
+            "id": [f"L{i}" for i in range(n)],
+            "created": created.astype(str),
+            "account": [f"A{i // 2}" for i in range(n)],
+            "size": size,
+            "won": None,
+        }
+    )
+    tables, _ = read_tables(project, frames={"leads": frame})
+    arms = assign_leads(tables, project).set_index("lead_id")["arm"]
+    treated = frame["id"].map(arms) == "score"
+    hit = rng.random(n) < np.clip(0.15 + 0.08 * size + lift * treated, 0, 1)
+    won = created + pd.to_timedelta(rng.uniform(1, 29, n), "D")
+    frame["won"] = np.where(hit & (won < pd.Timestamp("2026-07-01")), won.astype(str), None)
+    return frame
+
+
+@pytest.mark.parametrize("unit", ["lead", "account"])
+def test_a_real_lift_is_found_and_the_young_wait(unit: str) -> None:
+    section = {"arms": {"control": 1, "score": 1}, "random_arm": 0.1, "unit": unit}
+    project = _project(experiment=section)
+    tables, outcomes = read_tables(project, frames={"leads": _leads(project, 0.08)})
+    trial = analyse_trial(tables, outcomes, project)
+    result = trial.comparisons["score"]
+    assert result.adjusted is not None
+    assert result.adjusted.low < 0.08 < result.adjusted.high
+    assert result.adjusted.low > 0
+    assert result.adjusted.standard_error < result.plain.standard_error
+    assert result.clustered == (unit == "account")
+    assert trial.waiting == pytest.approx(4000 / 6, rel=0.15)
+    assert not trial.warnings
+    page = make_experiment(trial)
+    assert isinstance(page, ExperimentPage)
+    assert page.difference.value == result.adjusted.value
+    assert page.looks
+    assert {row.arm for row in page.arms} == {"control", "score", "random"}
+
+
+def test_accounts_share_an_arm_and_arms_stay_when_leads_come() -> None:
+    project = _project(experiment={"arms": {"control": 1, "score": 1}, "unit": "account"})
+    frame = _leads(project, 0.0, n=400)
+    few, _ = read_tables(project, frames={"leads": frame.iloc[:201]})
+    many, _ = read_tables(project, frames={"leads": frame})
+    before = assign_leads(few, project).set_index("lead_id")["arm"]
+    after = assign_leads(many, project)
+    assert (after.set_index("lead_id")["arm"][before.index] == before).all()
+    assert (after.groupby("unit")["arm"].nunique() == 1).all()
+
+
+def test_arms_of_other_sizes_than_planned_are_warned_of() -> None:
+    project = _project()
+    frame = _leads(project, 0.0)
+    tables, _ = read_tables(project, frames={"leads": frame})
+    arms = assign_leads(tables, project)
+    lost = arms.loc[arms["arm"] == "score", "lead_id"].iloc[::3]
+    tables, outcomes = read_tables(project, frames={"leads": frame[~frame["id"].isin(lost)]})
+    trial = analyse_trial(tables, outcomes, project)
+    assert any("sizes planned" in warning for warning in trial.warnings)
+
+
+def test_an_experiment_that_cannot_be_read_says_what_to_do() -> None:
+    project = _project(experiment={"start": "2026-06-15"})
+    tables, outcomes = read_tables(project, frames={"leads": _leads(project, 0.0, n=300)})
+    with pytest.raises(InputError, match="horizon has passed"):
+        analyse_trial(tables, outcomes, project)
+    other = _project(experiment={"arm": "group"})
+    with pytest.raises(InputError, match="no column 'group'"):
+        analyse_trial(tables, outcomes, other)

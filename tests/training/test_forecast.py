@@ -1,0 +1,130 @@
+"""The forecast reads no future, adds up, keeps the model's word, and its range covers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from data.clock import DAY, NEVER
+from training.forecast import (
+    Lives,
+    Scored,
+    chance_by_age,
+    expect,
+    forecast,
+    learn_open_shock,
+)
+from training.incidence import estimate_incidence
+
+NOW = 400 * DAY
+
+
+def _lives(seed: int, *, shock: float = 0.0, days: int = 500) -> Lives:
+    """Make ten leads a day, each converting with hazard 0.02 * exp(-age / 20) a day."""
+    rng = np.random.default_rng(seed)
+    created = np.repeat(np.arange(days), rng.poisson(10, days)) + 0.5
+    month = np.exp(rng.normal(-(shock**2) / 2, shock, days // 30 + 10))
+    age = np.arange(120)
+    hazard = 0.02 * np.exp(-age / 20) * month[((created[:, None] + age) // 30).astype(int)]
+    day = (np.cumsum(hazard, axis=1) < rng.exponential(1, len(created))[:, None]).sum(axis=1)
+    lost = rng.exponential(200, len(created))
+    converts = np.where(day < 120, day + 0.25, np.inf)
+
+    def moments(wait: np.ndarray, other: np.ndarray) -> np.ndarray:
+        at = np.full(len(created), NEVER, dtype=np.int64)
+        first = np.isfinite(wait) & (wait <= other)
+        at[first] = ((created + np.where(first, wait, 0))[first] * DAY).astype(np.int64)
+        return at
+
+    return Lives((created * DAY).astype(np.int64), moments(converts, lost), moments(lost, converts))
+
+
+def _happened(lives: Lives, days: int) -> int:
+    return int(((lives.converted_at >= NOW) & (lives.converted_at < NOW + days * DAY)).sum())
+
+
+def test_what_is_expected_is_near_what_happens() -> None:
+    lives = _lives(0)
+    found = forecast(lives, NOW)
+    for row in found.rows:
+        assert row.total.value == pytest.approx(row.from_open.value + row.from_new.value)
+        assert row.total.value == pytest.approx(_happened(lives, row.days), rel=0.2)
+        assert row.total.low <= _happened(lives, row.days) <= row.total.high
+    values = [row.total.value for row in found.rows]
+    assert values == sorted(values)
+
+
+def test_the_future_changes_nothing() -> None:
+    lives = _lives(1)
+    cut = Lives(
+        lives.created_at[lives.created_at < NOW],
+        np.where(lives.converted_at < NOW, lives.converted_at, NEVER)[lives.created_at < NOW],
+        np.where(lives.disqualified_at < NOW, lives.disqualified_at, NEVER)[lives.created_at < NOW],
+    )
+    assert forecast(lives, NOW) == forecast(cut, NOW)
+
+
+def test_past_forecasts_knew_nothing_later_and_say_what_happened() -> None:
+    lives = _lives(2)
+    found = forecast(lives, NOW)
+    past = next(each for each in found.past if each.days == 30)
+    again = forecast(lives, past.made_at).rows[0]
+    assert again.total.value == pytest.approx(past.forecast.value)
+    window = (lives.converted_at >= past.made_at) & (lives.converted_at < past.made_at + 30 * DAY)
+    assert past.observed == int(window.sum())
+    assert found.coverage(30).n == len([each for each in found.past if each.days == 30])
+
+
+@pytest.mark.parametrize("horizon_from", ["as_of", "created"])
+def test_at_its_own_horizon_the_forecast_is_the_models_word(horizon_from: str) -> None:
+    lives = _lives(3).known(NOW)
+    ages = (NOW - lives.created_at[lives.open]) / DAY
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.01, 0.6, len(ages))
+    if horizon_from == "created":
+        ages, horizon = np.full(len(ages), 10.0), 70.0
+    else:
+        horizon = 60.0
+    scored = Scored(ages, p, horizon, horizon_from)  # type: ignore[arg-type]
+    found = expect(lives, NOW, (30, 60, 90), scored)
+    young = ages < 100  # the curve has seen conversions at these ages
+    assert found[60].open == pytest.approx(p.sum(), rel=0.02 if not young.all() else 1e-6)
+    assert found[30].open < found[60].open <= found[90].open
+
+
+def test_chances_grow_with_days_and_stay_chances() -> None:
+    curve = estimate_incidence(np.array([1.0, 5, 9, 20, 30]), np.array([1, 0, 2, 1, 0]))
+    ages = np.linspace(0, 40, 50)
+    last = np.zeros(50)
+    for days in (1.0, 10.0, 100.0):
+        p = chance_by_age(curve, ages, days)
+        assert ((p >= last - 1e-12) & (p <= 1)).all()
+        last = p
+
+
+def test_shocks_of_the_past_widen_the_range() -> None:
+    calm, wild = forecast(_lives(4), NOW), forecast(_lives(4, shock=0.5), NOW)
+    assert wild.rows[0].shock > 1.5 * calm.rows[0].shock
+    assert calm.rows[0].shock < 0.15
+    plans = [learn_open_shock(_lives(4, shock=shock), NOW, 30).typical for shock in (0.0, 0.5)]
+    assert plans[1] > plans[0]
+
+
+def test_little_or_no_history_is_a_wide_range_not_an_error() -> None:
+    lives = _lives(5)
+    first = forecast(lives, 10 * DAY)
+    assert first.past == ()
+    assert first.rows[0].total.low <= first.rows[0].total.value <= first.rows[0].total.high
+    empty = forecast(lives, 0)
+    assert empty.rows[0].total.high == 0
+    assert np.isnan(empty.coverage(30).value)
+
+
+@pytest.mark.slow
+def test_the_range_covers_nine_times_in_ten_under_common_shocks() -> None:
+    held = []
+    for seed in range(200):
+        lives = _lives(seed, shock=0.25)
+        row = forecast(lives, NOW, days=(30,)).rows[0]
+        held.append(row.total.low <= _happened(lives, 30) <= row.total.high)
+    assert 0.85 <= np.mean(held) <= 0.95
