@@ -63,12 +63,12 @@ def summary(report: AuditReport) -> str:
     """Say in one line what the audit found."""
     counts = {s: sum(v.severity == s for v in report.verdicts) for s in SEVERITIES}
     if counts["structural"]:
-        return f"{counts['structural']} leaks by structure: training stops here."
+        return f"Leaks by structure: {counts['structural']}; training stops here."
     waived = sum(v.waived_by is not None for v in report.verdicts)
     parts = [
-        f"{len(report.quarantined)} columns in quarantine",
-        f"{waived} waived",
-        f"{counts['review']} to look at",
+        f"columns in quarantine: {len(report.quarantined)}",
+        f"waived: {waived}",
+        f"to look at: {counts['review']}",
     ]
     return "No leak by structure; " + ", ".join(parts) + "."
 
