@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from data.tables import Snapshots, Tables
 from features.build import build
 from features.frame import Catalogue
-from models.change import Change, StoredRun, compare_runs, explain_change, read_run
+from models.change import Change, ChangeLine, StoredRun, compare_runs, explain_change, read_run
 from models.points import Reason
 from serving.model import LoadedModel
 
@@ -86,6 +86,21 @@ def newest_run_before(runs: Path, at: int, lead_id: str | None = None) -> Stored
         run for run in found if run.as_of <= at and (lead_id is None or lead_id in run.lead_ids)
     ]
     return max(usable, key=lambda run: run.as_of, default=None)
+
+
+def lines_to_show(change: Change) -> list[ChangeLine]:
+    """Sum up what time, model, card and limit did; keep events and edits by factor, largest first.
+
+    A person asks which events moved a score, and what time alone did to it as a whole.
+    """
+    by_factor = [line for line in change.lines if line.kind in ("event", "edit")]
+    whole = []
+    for kind in dict.fromkeys(line.kind for line in change.lines if line not in by_factor):
+        mine = [line for line in change.lines if line.kind == kind]
+        exact, points = sum(line.exact for line in mine), sum(line.points for line in mine)
+        if points:
+            whole.append(ChangeLine(kind, "", exact, points))
+    return sorted([*by_factor, *whole], key=lambda line: -abs(line.exact))
 
 
 def factor_reason(

@@ -22,6 +22,7 @@ from serving.changing import (
     changes_since,
     changes_since_run,
     factor_reason,
+    lines_to_show,
     newest_run_before,
 )
 from serving.model import LoadedModel, find_model
@@ -48,6 +49,7 @@ class Told:
     reasons: tuple[tuple[str, int, str | None], ...]
     change: Change | None
     change_lines: tuple[tuple[str, int], ...]
+    new_since: bool
     subject: bool
     translate: Callable[[str], str]
 
@@ -71,6 +73,8 @@ class Told:
         if not e.stable:
             told.append(t(UNSTABLE))
         told.append(t(ASSOCIATION))
+        if self.new_since:
+            told.append(t("This lead was not there yet at that moment"))
         if self.change is not None:
             told.append(f"{self.change.old_score} → {self.change.score}:")
             told += [f"{points:>+5}  {text}" for text, points in self.change_lines]
@@ -161,8 +165,9 @@ def explain_lead(
         change_lines=() if change is None else tuple(
             (_line_text(line.kind, line.factor, line.points, model, frame, say, words.message),
              line.points)
-            for line in change.lines
+            for line in lines_to_show(change)
         ) + (((words.message(REST), change.rest_points),) if change.rest_points else ()),
+        new_since=since is not None and change is None,
         subject=subject,
         translate=words.message,
     )  # fmt: skip

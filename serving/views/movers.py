@@ -7,7 +7,7 @@ from typing import Final
 from data.clock import DAY
 from models.change import Change
 from models.change import ChangeLine as ModelLine
-from serving.changing import Moment, changes_since, factor_reason
+from serving.changing import Moment, changes_since, factor_reason, lines_to_show
 from serving.report.parts import ChangeLine
 from serving.report.view import Mover, MoversPage
 from serving.views.leads import report_reason
@@ -34,7 +34,7 @@ def make_movers(source: Source) -> MoversPage | None:
     moved.sort(key=lambda pair: (-abs(pair[1].score - pair[1].old_score), pair[1].lead_id))
 
     def mover(row: int, change: Change) -> Mover:
-        lines = [_line(source, line, row, frame) for line in change.lines]
+        lines = [_line(source, line, row, frame) for line in lines_to_show(change)]
         if change.rest_points:
             lines.append(ChangeLine("rest", change.rest_points))
         return Mover(change.lead_id, change.old_score, change.score, tuple(lines))

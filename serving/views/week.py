@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from data.clock import DAY
 from serving.report.view import Missed, OwnerWeek, PlanPoint, TouchSpeed, WeekPage
 from serving.views.source import Source, interval
 from training.capacity import Plan, capacities_around, plan_calls, what_if
+from training.counts import NO_SHOCK, Shock
 from training.follow_up import find_missed, measure_speed
+from training.forecast import learn_open_shock, read_lives
 
 
 def make_week(source: Source) -> WeekPage:
@@ -16,7 +19,10 @@ def make_week(source: Source) -> WeekPage:
     report, scored = source.project.report, source.scored
     p = scored.scores.probability
     eligible = scored.qualification.disqualified < 0
-    plan = plan_calls(p, report.capacity_per_week, owner=source.owners, eligible=eligible)
+    shock = _shock(source)
+    plan = plan_calls(
+        p, report.capacity_per_week, owner=source.owners, eligible=eligible, shock=shock
+    )
     ids = scored.table["lead_id"].to_numpy()
     return WeekPage(
         capacity=report.capacity_per_week,
@@ -31,8 +37,17 @@ def make_week(source: Source) -> WeekPage:
         missed=_missed(source, plan),
         missed_days=report.untouched_days,
         speed=_speed(source),
-        plan=_plan(source, eligible),
+        plan=_plan(source, eligible, shock),
     )
+
+
+def _shock(source: Source) -> Shock:
+    """Learn what leads share from past forecasts, so that the ranges of the plan cover."""
+    horizon = source.project.conversion.horizon
+    if source.tables.created_at is None or horizon is None:
+        return NO_SHOCK
+    lives = read_lives(source.tables, source.outcomes)
+    return learn_open_shock(lives, source.scored.as_of, max(int(horizon // DAY), 1))
 
 
 def _newest_first(source: Source, eligible: NDArray[np.bool_], calls: int) -> float | None:
@@ -74,7 +89,7 @@ def _speed(source: Source) -> TouchSpeed | None:
     )
 
 
-def _plan(source: Source, eligible: NDArray[np.bool_]) -> tuple[PlanPoint, ...]:
+def _plan(source: Source, eligible: NDArray[np.bool_], shock: Shock) -> tuple[PlanPoint, ...]:
     report, p = source.project.report, source.scored.scores.probability
     points = what_if(
         p,
@@ -82,6 +97,7 @@ def _plan(source: Source, eligible: NDArray[np.bool_]) -> tuple[PlanPoint, ...]:
         value=report.value,
         cost=report.cost_per_contact,
         eligible=eligible,
+        shock=shock,
     )
     return tuple(
         PlanPoint(
