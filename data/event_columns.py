@@ -18,7 +18,7 @@ from data.sources import RawTable
 from data.tables import Events
 from data.values import instants, numbers, texts
 
-Codes = NDArray[np.int64]
+Codes = NDArray[np.int32]
 _INBOUND = ("inbound", "in", "incoming", "received", "from lead", "0")
 _OUTBOUND = ("outbound", "out", "outgoing", "sent", "to lead", "1")
 
@@ -102,11 +102,12 @@ def _columns_of(section: EventsSection) -> list[str]:
 def _rows_of(raw: RawTable, section: EventsSection, job: ReadJob, lead_ids: pa.Array) -> EventRows:
     """Turn one raw table into coded columns."""
     missing = job.missing
-    lead = lead_rows(texts(raw.column(section.lead), missing), lead_ids)
+    row = lead_rows(texts(raw.column(section.lead), missing), lead_ids)
+    count_orphans(raw, row, section.lead, job)
+    lead = row.astype(np.int32)
     at = instants(raw, section.at, job)
     recorded = section.recorded_at and instants(raw, section.recorded_at, job)
     kinds = _types(raw, section, missing)
-    count_orphans(raw, lead, section.lead, job)
     timeless, typeless = (at == NEVER) & (lead >= 0), (kinds.codes < 0) & (lead >= 0)
     for mask, words in ((timeless, "without a time"), (typeless, "without a type")):
         if mask.sum() > 0.5 * len(mask):
@@ -129,13 +130,13 @@ def _rows_of(raw: RawTable, section: EventsSection, job: ReadJob, lead_ids: pa.A
     return rows if good.all() else rows.take(good)
 
 
-def lead_rows(ids: pa.ChunkedArray, lead_ids: pa.Array) -> Codes:
+def lead_rows(ids: pa.ChunkedArray, lead_ids: pa.Array) -> NDArray[np.int64]:
     """Find the row of each id: (n,) int64, -1 for an unknown one."""
     found = pc.index_in(ids.combine_chunks(), value_set=lead_ids)
     return np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False)).astype(np.int64)
 
 
-def count_orphans(raw: RawTable, lead: Codes, column: str, job: ReadJob) -> None:
+def count_orphans(raw: RawTable, lead: NDArray[np.int64], column: str, job: ReadJob) -> None:
     """Note rows whose lead is not in the leads; refuse a table where none is."""
     orphans = int((lead < 0).sum())
     if orphans == len(lead) and orphans and not job.lenient:
@@ -154,11 +155,11 @@ def count_orphans(raw: RawTable, lead: Codes, column: str, job: ReadJob) -> None
 def _coded(raw: RawTable, column: str | None, missing: tuple[str, ...]) -> Coded:
     """Code a text column, or a fixed word "=web", or nothing."""
     if column is None:
-        return Coded(np.full(len(raw), -1, np.int64), ())
+        return Coded(np.full(len(raw), -1, np.int32), ())
     if column.startswith("="):
-        return Coded(np.zeros(len(raw), np.int64), (column[1:],))
+        return Coded(np.zeros(len(raw), np.int32), (column[1:],))
     coded = texts(raw.column(column), missing).combine_chunks().dictionary_encode()
-    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
     return Coded(codes, tuple(coded.dictionary.to_pylist()))
 
 
@@ -168,7 +169,9 @@ def _types(raw: RawTable, section: EventsSection, missing: tuple[str, ...]) -> C
     for column in section.type[1:]:
         part = _coded(raw, column, missing)
         width = len(part.names) + 1
-        pairs, codes = np.unique(whole.codes * width + part.codes + 1, return_inverse=True)
+        pairs, codes = np.unique(
+            whole.codes.astype(np.int64) * width + part.codes + 1, return_inverse=True
+        )
         names = [
             f"{whole.names[pair // width]}/{part.names[pair % width - 1]}"
             if pair % width
@@ -176,8 +179,8 @@ def _types(raw: RawTable, section: EventsSection, missing: tuple[str, ...]) -> C
             for pair in pairs
             if pair >= 0
         ]
-        codes = codes.astype(np.int64) - int((pairs < 0).sum())
-        whole = Coded(np.where(whole.codes < 0, -1, codes), tuple(names))
+        codes = (codes - int((pairs < 0).sum())).astype(np.int32)
+        whole = Coded(np.where(whole.codes < 0, np.int32(-1), codes), tuple(names))
     if len(whole.names) > 5_000:
         raise InputError(
             f"{len(whole.names):,} event types, at most 5,000",
@@ -278,7 +281,7 @@ def assemble(
 
 def _sorted(sources: list[EventRows], n_leads: int) -> Events:
     """Put sources together and sort them."""
-    lead = np.concatenate([np.empty(0, np.int64), *(rows.lead for rows in sources)])
+    lead = np.concatenate([np.empty(0, np.int32), *(rows.lead for rows in sources)])
     at = np.concatenate([np.empty(0, np.int64), *(rows.at for rows in sources)])
     step = np.diff(lead)
     ordered = bool(((step > 0) | ((step == 0) & (np.diff(at) >= 0))).all())
@@ -299,8 +302,8 @@ def _sorted(sources: list[EventRows], n_leads: int) -> Events:
         recorded_at=recorded,
         type=kinds.codes.astype(np.int16),
         channel=channels.codes.astype(np.int16),
-        campaign=campaigns.codes.astype(np.int32),
-        person=people.codes.astype(np.int32),
+        campaign=campaigns.codes,
+        person=people.codes,
         direction=np.concatenate([np.empty(0, np.int8), *(r.direction for r in sources)])[order],
         value=np.concatenate([np.empty(0, np.float32), *(r.value for r in sources)])[order],
         type_names=kinds.names,
@@ -323,4 +326,4 @@ def _merged(parts: list[Coded], order: NDArray[np.int64]) -> Coded:
         for part in parts
     ]
     joined = np.concatenate([np.empty(0, np.int32), *codes])
-    return Coded(joined[order].astype(np.int64), tuple(names))
+    return Coded(joined[order], tuple(names))
