@@ -12,9 +12,9 @@ from typing import Final
 
 _SENIORITY: Final = (
     ("founder", r"founder|owner|co-?founder|propriet|titolare|fondat|gérant|inhaber|gründer"),
-    ("c_level", r"\bc[efimostpr]o\b|chief|president(?!.*vice)|amministratore delegato|pdg|"
-                r"managing director|direttore generale|directeur général|geschäftsf"),
     ("vp", r"\bs?e?vp\b|vice president|vice-président|vicepresident"),
+    ("c_level", r"\bc[efimostpr]o\b|chief|president|amministratore delegato|pdg|"
+                r"managing director|direttore generale|directeur général|geschäftsf"),
     ("director", r"director|direttore|direct(?:eur|rice)|\bhead\b|leiter|responsab[il]+e"),
     ("manager", r"manager|\blead\b|supervisor|capo|chef|coordinat"),
     ("student", r"student|intern\b|trainee|stagiair|stagista|étudiant|praktikant|werkstudent"),

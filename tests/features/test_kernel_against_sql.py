@@ -244,7 +244,7 @@ def worlds(draw):
     return tables, Snapshots(table[:, 0].copy(), table[:, 1].copy())
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(worlds())
 def test_every_aggregation_agrees_with_sql(world):
     tables, snapshots = world
@@ -268,7 +268,7 @@ def test_every_aggregation_agrees_with_sql(world):
         )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(worlds(), st.integers(1, 5))
 def test_threads_and_row_order_change_no_bit(world, threads):
     tables, snapshots = world
@@ -280,7 +280,7 @@ def test_threads_and_row_order_change_no_bit(world, threads):
         assert alone.tobytes() == one[i].tobytes()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(worlds(), nearly)
 def test_what_happens_or_is_recorded_from_as_of_on_changes_no_bit(world, t):
     tables, snapshots = world
