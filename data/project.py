@@ -118,8 +118,7 @@ def _expand(value: Any, keys: tuple[str | int, ...], file: str, text: str) -> An
 def _first_mistake(error: ValidationError, file: str, text: str) -> InputError:
     """Turn the first mistake that pydantic found into one line."""
     found = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
-    keys = tuple(key for key in found["loc"] if key not in ("tuple[int, ...]", "constrained-str"))
-    keys = tuple(key for key in keys if not (isinstance(key, str) and ("[" in key or "-" in key)))
+    keys = tuple(key for key in found["loc"] if not _names_a_type(key))
     name = ".".join(str(key) for key in keys) or None
     row = line_of(text, keys)
     if found["type"] == "extra_forbidden":
@@ -130,11 +129,17 @@ def _first_mistake(error: ValidationError, file: str, text: str) -> InputError:
     if found["type"] == "missing":
         return InputError("is needed and not given", file=file, row=row, column=name)
     message = found["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    message = message.replace("a valid tuple", "a list")
     given = found.get("input")
     shown = f", found {given!r}" if isinstance(given, str | int | float | bool) else ""
     if found["type"] == "value_error":
         shown = ""
     return InputError(f"{message}{mask(shown)}", file=file, row=row, column=name)
+
+
+def _names_a_type(key: str | int) -> bool:
+    """Tell pydantic's names of alternatives ("tuple[int, ...]", "function-before") from keys."""
+    return isinstance(key, str) and bool(re.search(r"\[|^(literal|function)\b|^constrained-", key))
 
 
 def known_keys(keys: Sequence[str | int]) -> list[str]:
