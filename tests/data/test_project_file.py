@@ -61,7 +61,7 @@ def test_overrides_are_dotted_keys(tmp_path: Path) -> None:
         ('horizon = "90d"', "", ["conversion.horizon is needed"]),
         ('event = "won"', "", ["exactly one of", "none"]),
         ('name = "acme"', "name = 3", ["project.name", "string"]),
-        ("[conversion]", "[write-back]\nx = 1\n\n[conversion]", ["row 17", "mean 'write_back'"]),
+        ("[conversion]", "[write-back]\nx = 1\n\n[conversion]", ["row 16", "mean 'write_back'"]),
         ('event = "won"', "event = 5", ["column conversion.event: should be a list, found 5"]),
         ('event = "won"', 'event = "won"\nsnapshots = ["x"]', ["snapshots.0", "no duration: 'x'"]),
         ('event = "won"', 'event = "won"\nwhere = "f(stage)"', ["conversion.where", "calls"]),
