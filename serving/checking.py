@@ -43,7 +43,8 @@ class Checked:
         if self.delay is not None:
             told += [f"note: {words}" for words in self.delay.warnings]
         for review in self.reviews:
-            told.append(f"no feature: {review.table}.{review.name}: {review.reason}; {review.line}")
+            standing = "no feature" if tables.created_at is not None else "for review"
+            told.append(f"{standing}: {review.table}.{review.name}: {review.reason}; {review.line}")
         for verdict in self.report.verdicts:
             waived = f" (waived by {verdict.waived_by})" if verdict.waived_by else ""
             told.append(
