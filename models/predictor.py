@@ -521,7 +521,8 @@ class Tables:
     rows[row_at[g]:row_at[g+1]] (low bit first) and owns slots[slot_at[g]:slot_at[g+1]]: targets,
     the last being the margin. From cell_at[g] on lies one column of 2^bits cells for each slot.
     Rows beyond a tree's nodes are conjunctions: pieces joint_node (global node), joint_left (wanted
-    side), joint_at delimits one, joint_of[t] delimits those of tree t. Chunk c holds trees
+    side), joint_at delimits one, joint_of[t] delimits those of tree t. `turned` holds the same
+    cells with the slots of one key side by side, for single rows. Chunk c holds trees
     chunk_at[c]:chunk_at[c+1]; entry_at[c, target] delimits its look-ups for a target: the column
     entry_cell, the group entry_key counted within the chunk.
     """
@@ -533,6 +534,7 @@ class Tables:
     slots: NDArray[np.int32]
     cell_at: NDArray[np.int64]
     cells: Floats
+    turned: Floats
     joint_of: NDArray[np.int64]
     joint_at: NDArray[np.int64]
     joint_node: NDArray[np.int32]
@@ -622,8 +624,10 @@ def build_tables(
     )  # fmt: skip
     keys = ("group_at", "row_at", "rows", "slot_at", "slots", "cell_at",
             "joint_of", "joint_at", "joint_node", "joint_left")  # fmt: skip
+    turned = np.empty_like(cells)
+    _turn_cells(flat["row_at"], flat["slot_at"], flat["cell_at"], cells, turned)
     return Tables(
-        cells=cells, base=float(base), n_targets=n_targets, most_rows=plan.most_rows,
+        cells=cells, turned=turned, base=float(base), n_targets=n_targets, most_rows=plan.most_rows,
         **{key: flat[key] for key in keys}, **_order_entries(flat, n_targets),
     )  # fmt: skip
 
@@ -859,6 +863,17 @@ def _fill_tables(  # type: ignore[no-untyped-def]
 
 
 @_compile
+def _turn_cells(row_at, slot_at, cell_at, cells, turned):  # type: ignore[no-untyped-def]
+    """Copy the cells so that the slots of one key lie side by side: one cache line for a row."""
+    for g in range(len(row_at) - 1):
+        size, width = 1 << (row_at[g + 1] - row_at[g]), slot_at[g + 1] - slot_at[g]
+        at = cell_at[g]
+        for s in range(width):
+            for key in range(size):
+                turned[at + key * width + s] = cells[at + s * size + key]
+
+
+@_compile
 def _decide(x, code, kind, threshold, words, set_at, set_bits, out):  # type: ignore[no-untyped-def]
     """Write whether each row goes left at one node; no branch inside the loops: they vectorise."""
     if kind == 0:
@@ -1018,19 +1033,28 @@ def _goes_left(v, kind, threshold, words, set_at, set_bits):  # type: ignore[no-
 @_compile
 def _explain_few(  # type: ignore[no-untyped-def]
     X, node_at, feature, kind, threshold, words, set_at, set_bits, group_at, row_at, rows, slot_at,
-    slots, cell_at, cells, joint_of, joint_at, joint_node, joint_left, most_rows, n_targets,
+    slots, cell_at, turned, joint_of, joint_at, joint_node, joint_left, most_rows, n_targets,
     values, margin,
 ):  # fmt: skip
     """Explain a few rows, (n, columns), one by one; sums are added in the order of the block."""
     sums, left = np.empty(n_targets + 1), np.empty(most_rows, np.uint8)
+    codes = np.empty(X.shape[1], np.int64)
     for r in range(len(X)):
         sums[:] = 0.0
+        for column in range(X.shape[1]):
+            codes[column] = _code(X[r, column])
         for t in range(len(node_at) - 1):
             a, b = node_at[t], node_at[t + 1]
-            for i in range(a, b):
-                left[i - a] = _goes_left(
-                    X[r, feature[i]], kind[i], threshold[i], words, set_at[i], set_bits[i]
-                )
+            for i in range(a, b):  # as _goes_left, with selections in place of branches
+                v, c = X[r, feature[i]], codes[feature[i]]
+                inside = (c >= 0) & (c < set_bits[i])
+                c = c if inside else np.int64(0)
+                word = words[np.uint64(set_at[i] + (c >> 5))] >> np.uint32(c & 31)
+                in_set = np.uint8(word & np.uint32(1)) & np.uint8(inside)
+                below = np.uint8(v <= threshold[i]) | np.uint8((kind[i] == 1) & (v != v))
+                left[i - a] = in_set if kind[i] == 4 else below
+                if (kind[i] & 2) != 0:
+                    left[i - a] = _goes_left(v, kind[i], threshold[i], words, 0, 0)
             for j in range(joint_of[t], joint_of[t + 1]):
                 hold = np.uint8(1)
                 for piece in range(joint_at[j], joint_at[j + 1]):
@@ -1041,10 +1065,10 @@ def _explain_few(  # type: ignore[no-untyped-def]
                 key = np.int64(0)
                 for k in range(bits):
                     key |= np.int64(left[rows[row_at[g] + k]]) << k
-                at = cell_at[g] + key
-                for s in range(slot_at[g], slot_at[g + 1]):
-                    sums[slots[s]] += cells[at]
-                    at += 1 << bits
+                first, width = slot_at[g], slot_at[g + 1] - slot_at[g]
+                at = cell_at[g] + key * width
+                for s in range(width):
+                    sums[slots[first + s]] += turned[at + s]
         margin[r] = sums[n_targets]
         values[r] = sums[:n_targets]
 
@@ -1098,7 +1122,7 @@ def look_up(forest: Forest, tables: Tables, X: Floats, threads: int = 1) -> tupl
     if len(X) < FEW:
         _explain_few(
             np.ascontiguousarray(X), *nodes, tables.group_at, tables.row_at, tables.rows,
-            tables.slot_at, tables.slots, tables.cell_at, tables.cells, *joints, tables.most_rows,
+            tables.slot_at, tables.slots, tables.cell_at, tables.turned, *joints, tables.most_rows,
             tables.n_targets, values, margin,
         )  # fmt: skip
         return values, margin
