@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.clock import DAY, NEVER, show
+from data.clock import DAY, show
+from data.delay import detect_truncation
 from data.labels import window_end
 from data.schema import Project
 from data.splits import Cut
@@ -18,7 +19,6 @@ from data.tables import LabelledSnapshots, Outcomes, Snapshots, Tables
 from training.audit.verdict import WHOLE, Verdict
 
 Rows = NDArray[np.int64]
-EXPECTED: Final = 20.0
 _NO_CURE: Final = "use data.labels and data.splits as they are"
 
 
@@ -56,7 +56,7 @@ def maturity(
             "stop the snapshots of a lead when it converts or is disqualified",
         )  # fmt: skip
     yield from _end_of_observation(tables, outcomes, project)
-    yield from _left_truncation(tables, outcomes, project)
+    yield from _left_truncation(tables, outcomes)
     yield from _survivors(tables, outcomes, project)
 
 
@@ -89,28 +89,19 @@ def _end_of_observation(tables: Tables, outcomes: Outcomes, project: Project) ->
             return
 
 
-def _left_truncation(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator[Verdict]:
-    """Find leads whose whole window closed before the first conversion was ever recorded."""
+def _left_truncation(tables: Tables, outcomes: Outcomes) -> Iterator[Verdict]:
+    """Find leads that were there before conversions were recorded: false negatives."""
     assert tables.created_at is not None
-    known = outcomes.converted_at[outcomes.converted_at != NEVER]
-    if len(known) < EXPECTED or outcomes.recorded_from is not None:
+    found = detect_truncation(tables.created_at, outcomes)
+    if found is None or outcomes.recorded_from is not None:
         return
-    first = int(np.quantile(known, 0.002, method="lower"))
-    ends = tables.created_at + (project.conversion.horizon or 0)
-    old = ends <= first
-    later = (tables.created_at >= first) & (ends <= outcomes.observed_until)
-    if not old.any() or later.sum() < 50:
-        return
-    rate = float((outcomes.converted_at < ends)[later].mean())
-    won = int((outcomes.converted_at < ends)[old].sum())
-    expected = rate * float(old.sum())
-    if expected >= EXPECTED and won < 0.1 * expected:
-        yield Verdict(
-            WHOLE, "D7", "structural", expected,
-            f"{int(old.sum())} leads from before {show(first)} have {won} conversions where "
-            f"{expected:.0f} were expected: conversions were not recorded yet",
-            f'set conversion.recorded_from = "{show(first)[:10]}"',
-        )  # fmt: skip
+    yield Verdict(
+        WHOLE, "D7", "structural", found.expected,
+        f"{found.n_older} leads are older than the first conversion, {show(found.first_at)[:10]}, "
+        f"and about {found.expected:.0f} conversions were to be expected before it: they were not "
+        "recorded yet",
+        f'set conversion.recorded_from = "{show(found.recorded_from)[:10]}"',
+    )  # fmt: skip
 
 
 def _survivors(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator[Verdict]:
