@@ -135,6 +135,7 @@ def main() -> int:
     doubles, plays, crowds = (500, 2000, 20) if asked.full else (30, 60, 2)
     builds = list(BUILDS) if asked.full else list(BUILDS)[:5]
     stride = 1 if asked.full else 4
+    print(f"{doubles:,} double kills, {plays:,} schedules, {len(builds)} broken builds", flush=True)
     with ProcessPoolExecutor(
         WORKERS, mp_context=get_context("fork"), initializer=own_counter
     ) as pool:

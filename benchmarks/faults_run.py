@@ -62,6 +62,7 @@ class Job:
     kill_at: int = 0
     stop_at: int = 0
     term_at: int = 0
+    timeout_s: float = 0.05
     file_limit: int = 0  # bytes: a disk that fills up
     broken: Callable[[], None] | None = None  # patches the product: a build with a fault
 
@@ -192,7 +193,7 @@ def _child(url: str, job: Job, crm: type[RestCrm]) -> int:
             url,
             ("127.0.0.1",),
             ("user", "password"),
-            timeout_s=0.05,
+            timeout_s=job.timeout_s,
             transport=SteppingTransport(step),
         )
         result = product.write_back(

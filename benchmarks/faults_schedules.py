@@ -118,8 +118,9 @@ def conclude(
     """Recover with a healthy CRM, judge, and run once more: that must send nothing."""
     crashes: list[str] = []
     seconds = 0.0
+    healthy = stage.job(night, broken=broken, timeout_s=10.0)
     for _ in range(5):
-        outcome = run(stage.url, stage.job(night, broken=broken), crm)
+        outcome = run(stage.url, healthy, crm)
         seconds += outcome.seconds
         crashes += _crashes(stage, [outcome])
         if outcome.code == 0:
@@ -130,7 +131,7 @@ def conclude(
         crashes.append(f"does not recover: {_said(stage)[-200:]}")
     dump = control(stage.url, "dump")
     verdict = judge(dump, stage.scores[night], INVALID)
-    again = run(stage.url, stage.job(night, broken=broken), crm)
+    again = run(stage.url, healthy, crm)
     verdict.second_run = again.result.get("sent", 0)
     later = len(control(stage.url, "dump")["journal"]) - len(dump["journal"])
     verdict.second_run = max(verdict.second_run, later)

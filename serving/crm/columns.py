@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from data.errors import InputError
@@ -72,15 +73,17 @@ class Columns:
 
     def values(self, update: Update, *, text_times: bool) -> list[object]:
         """Put our values in the order of the columns; times as ISO text or as datetimes."""
-        found: list[object] = []
-        for mine in self.theirs:
-            value = update.values.get(mine)
-            if mine in _TIMES and isinstance(value, int):
-                moment = from_micros(value)
-                found.append(moment.isoformat() if text_times else moment)
-            else:
-                found.append(value)
-        return found
+        turn = to_iso if text_times else from_micros
+        return [
+            turn(value) if mine in _TIMES and isinstance(value, int) else value
+            for mine, value in ((mine, update.values.get(mine)) for mine in self.theirs)
+        ]
+
+    def echo(self, update: Update) -> Mapping[str, Value]:
+        """Give back what a database that keeps all it takes holds now."""
+        if len(self.theirs) == len(FIELDS):
+            return update.values
+        return {mine: update.values.get(mine) for mine in self.theirs}
 
 
 def matched(fields: Mapping[str, str] | None) -> dict[str, str]:
@@ -122,11 +125,13 @@ def decode(mine: str, value: Any) -> Value:
     return str(value)
 
 
+@lru_cache(maxsize=64)
 def from_micros(micros: int) -> datetime:
     """Turn microseconds UTC into an aware datetime."""
     return _EPOCH + timedelta(microseconds=micros)
 
 
+@lru_cache(maxsize=64)
 def to_iso(micros: int) -> str:
     """Write microseconds UTC as ISO 8601."""
     return from_micros(micros).isoformat()

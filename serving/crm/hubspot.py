@@ -103,7 +103,7 @@ class HubSpotCrm:
         for mine, theirs in self._fields.items():
             value = update.values.get(mine)
             is_time = mine in ("as_of", "scored_at") and isinstance(value, int)
-            text = to_iso(value) if is_time else value  # type: ignore[arg-type]
+            text = to_iso(value) if is_time else value
             properties[theirs] = "" if text is None else str(text)
         found: dict[str, Any] = {"id": update.lead, "properties": properties}
         return found if self._key == "id" else {**found, "idProperty": self._key}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import psycopg
 from psycopg import errors
@@ -24,7 +24,12 @@ _TYPES: Final = {
     "as_of": "int8",
     "scored_at": "int8",
 }
-_LOCKED: Final = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
+_LOCKED: Final = (
+    errors.LockNotAvailable,
+    errors.DeadlockDetected,
+    errors.SerializationFailure,
+    errors.UniqueViolation,
+)
 
 
 class PostgresCrm:
@@ -87,7 +92,7 @@ class PostgresCrm:
             )
         self._wire_types = types
         self._copy = "COPY leadscore_incoming FROM STDIN (FORMAT BINARY)"
-        self._update, self._upsert = self._statements(names)
+        self._update, self._insert = self._statements(names)
 
     def _statements(self, names: list[str]) -> tuple[str, str]:
         columns = self.columns
@@ -107,15 +112,12 @@ class PostgresCrm:
             f" WHERE t.{key} = {matched} AND {guard}"
         )
         fields = ", ".join(quote(theirs) for theirs in values)
-        excluded = ", ".join(f"{quote(theirs)} = excluded.{quote(theirs)}" for theirs in values)
-        as_of = quote(columns.theirs["as_of"])
-        upsert = (
+        insert = (
             f"INSERT INTO {table} AS t ({key}, {fields})"  # noqa: S608
             f" SELECT {matched}, {', '.join(values.values())} FROM leadscore_incoming i"
-            f" ON CONFLICT ({key}) DO UPDATE SET {excluded}"
-            f" WHERE t.{as_of} IS NULL OR t.{as_of} <= excluded.{as_of}"
+            f" WHERE NOT EXISTS (SELECT FROM {table} o WHERE o.{key} = {matched})"
         )
-        return update, upsert
+        return update, insert
 
     def _guard(self, bound: str, as_of: str) -> str:
         """Bind a write to the version that was read, or to nothing newer being there."""
@@ -143,24 +145,28 @@ class PostgresCrm:
 
     def upsert(self, batch: Sequence[Update]) -> list[Answer]:
         """Copy a batch in and apply it in one transaction; a row that moved answers `conflict`."""
-        statement = self._upsert if self.inserts and not self.columns.version else self._update
         with self._told(), self._connection.transaction(), self._connection.cursor() as cursor:
             self._copy_in(cursor, batch)
-            done = self._apply(cursor, statement, batch)
-        return [
-            self._answer(each, "written" if each.lead in done else "conflict") for each in batch
-        ]
+            cursor.execute(self._update.encode())
+            written = cursor.rowcount
+            if self.inserts and written < len(batch):
+                cursor.execute(self._insert.encode())
+                written += cursor.rowcount
+            if written == len(batch):
+                return [
+                    Answer(each.lead, "written", echo=self.columns.echo(each)) for each in batch
+                ]
+            done = self._written(cursor)
+        return [self._answer(each, done) for each in batch]
 
-    def _apply(
-        self, cursor: psycopg.Cursor[Any], statement: str, batch: Sequence[Update]
-    ) -> set[str]:
-        """Apply all at once; where some rows did not match, again, asking which did."""
-        cursor.execute("SAVEPOINT attempt")
-        cursor.execute(statement.encode())
-        if cursor.rowcount == len(batch):
-            return {each.lead for each in batch}
-        cursor.execute("ROLLBACK TO SAVEPOINT attempt")
-        cursor.execute(f"{statement} RETURNING t.{quote(self.columns.key)}::text".encode())
+    def _written(self, cursor: psycopg.Cursor[Any]) -> set[str]:
+        """Ask which rows this transaction wrote: they bear its number."""
+        columns = self.columns
+        matched = f"t.{quote(columns.key)} = i.c0::{self._casts[columns.key]}"
+        cursor.execute(
+            f"SELECT i.c0 FROM leadscore_incoming i JOIN {self._entity} t ON {matched}"  # noqa: S608
+            " WHERE t.xmin = pg_current_xact_id()::xid".encode()
+        )
         return {str(row[0]) for row in cursor.fetchall()}
 
     def _copy_in(self, cursor: psycopg.Cursor[Any], batch: Sequence[Update]) -> None:
@@ -171,11 +177,10 @@ class PostgresCrm:
                 values = each.values
                 copy.write_row((each.lead, *[values.get(name) for name in names], each.version))
 
-    def _answer(self, update: Update, status: Literal["written", "conflict"]) -> Answer:
-        echo = None
-        if status == "written":
-            echo = {mine: update.values.get(mine) for mine in self.columns.theirs}
-        return Answer(update.lead, status, echo=echo)
+    def _answer(self, update: Update, done: set[str]) -> Answer:
+        if update.lead in done:
+            return Answer(update.lead, "written", echo=self.columns.echo(update))
+        return Answer(update.lead, "conflict")
 
     def close(self) -> None:
         """Close the connection."""

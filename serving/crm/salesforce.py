@@ -165,7 +165,7 @@ class SalesforceCrm:
         for mine, theirs in self._fields.items():
             value = values.get(mine)
             is_time = mine in ("as_of", "scored_at") and isinstance(value, int)
-            found[theirs] = to_iso(value) if is_time else value  # type: ignore[arg-type]
+            found[theirs] = to_iso(value) if is_time else value
         return found
 
     def _remote(self, row: Mapping[str, Any]) -> Remote:

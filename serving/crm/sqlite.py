@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from data.errors import InputError
 from serving.crm.columns import Columns
@@ -45,6 +45,7 @@ class SqliteCrm:
                 there = [row[0] for row in self._connection.execute(query, (entity,))]
             self.columns = Columns.match(there, entity, key, fields, override)
             self.inserts = self.columns.inserts
+            self._as_of = list(self.columns.theirs).index("as_of")
             self._update, self._insert = self._statements()
         except BaseException:
             self.close()
@@ -64,9 +65,14 @@ class SqliteCrm:
         elif columns.override:
             guard += f" AND {quote(columns.override)} IS NULL"
         marks = ", ".join("?" * (len(theirs) + 1))
+        taken = ", ".join(f"{name} = excluded.{name}" for name in theirs)
+        newer = f"t.{as_of} IS NULL OR t.{as_of} <= excluded.{as_of}"
+        # With a version column, a row that is there after all was made by somebody else just now.
+        otherwise = "NOTHING" if columns.version else f"UPDATE SET {taken} WHERE {newer}"
         return (
             f"UPDATE {table} SET {places} WHERE {key} = ? AND {guard}",  # noqa: S608  # quoted names
-            f"INSERT OR IGNORE INTO {table} ({', '.join(theirs)}, {key}) VALUES ({marks})",  # noqa: S608
+            f"INSERT INTO {table} AS t ({', '.join(theirs)}, {key}) VALUES ({marks})"  # noqa: S608
+            f" ON CONFLICT ({key}) DO {otherwise}",
         )
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
@@ -87,7 +93,7 @@ class SqliteCrm:
         with _told():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                answers = [self._write(update) for update in batch]
+                answers = self._write_all(batch) or [self._write(update) for update in batch]
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
@@ -95,22 +101,37 @@ class SqliteCrm:
                 raise
         return answers
 
+    def _write_all(self, batch: Sequence[Update]) -> list[Answer] | None:
+        """Write all rows with one statement each way; None, and nothing done, where one moved."""
+        self._connection.execute("SAVEPOINT attempt")
+        fresh = [each for each in batch if self.inserts and each.version is None]
+        known = [each for each in batch if not self.inserts or each.version is not None]
+        made = self._connection.executemany(
+            self._insert, [(*self._values(each), each.lead) for each in fresh]
+        ).rowcount
+        changed = self._connection.executemany(self._update, map(self._bound, known)).rowcount
+        if max(made, 0) + max(changed, 0) == len(batch):
+            return [Answer(each.lead, "written", echo=self.columns.echo(each)) for each in batch]
+        self._connection.execute("ROLLBACK TO attempt")
+        return None
+
     def _write(self, update: Update) -> Answer:
-        values = self.columns.values(update, text_times=True)
         if self.inserts and update.version is None:
-            made = self._connection.execute(self._insert, [*values, update.lead]).rowcount
-            if made or self.columns.version:
-                return self._answer(update, "written" if made else "conflict")
-        bound = update.version if self.columns.version else values[self._as_of()]
-        changed = self._connection.execute(self._update, [*values, update.lead, bound]).rowcount
-        return self._answer(update, "written" if changed else "conflict")
+            values = [*self._values(update), update.lead]
+            if self._connection.execute(self._insert, values).rowcount:
+                return Answer(update.lead, "written", echo=self.columns.echo(update))
+        if self._connection.execute(self._update, self._bound(update)).rowcount:
+            return Answer(update.lead, "written", echo=self.columns.echo(update))
+        return Answer(update.lead, "conflict")
 
-    def _as_of(self) -> int:
-        return list(self.columns.theirs).index("as_of")
+    def _values(self, update: Update) -> list[object]:
+        return self.columns.values(update, text_times=True)
 
-    def _answer(self, update: Update, status: Literal["written", "conflict"]) -> Answer:
-        echo = {mine: update.values.get(mine) for mine in self.columns.theirs}
-        return Answer(update.lead, status, echo=echo if status == "written" else None)
+    def _bound(self, update: Update) -> tuple[object, ...]:
+        """Give an UPDATE's values: ours, the lead, and what binds it to what was read."""
+        values = self._values(update)
+        bound = update.version if self.columns.version else values[self._as_of]
+        return (*values, update.lead, bound)
 
     def close(self) -> None:
         """Close the file."""

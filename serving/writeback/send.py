@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_exponential, wait_random
 
 from data.errors import OutsideError
 from serving.crm.seam import Answer, Busy, Crm, Denied, Refused, Remote, Unsure, Update, Value
@@ -265,9 +265,8 @@ class Sender:
     def _wait(self, state: RetryCallState) -> float:
         error: BaseException | None = state.outcome.exception() if state.outcome else None
         patience = self.patience
-        backoff = wait_exponential_jitter(
-            initial=patience.first_wait_s, max=patience.longest_wait_s, jitter=patience.first_wait_s
-        )(state)
+        first, longest = patience.first_wait_s, patience.longest_wait_s
+        backoff = (wait_exponential(multiplier=first, max=longest) + wait_random(0.0, first))(state)
         asked = error.retry_after if isinstance(error, Busy) else None
         return backoff if asked is None else max(asked, 0.0)
 

@@ -56,7 +56,8 @@ class SqliteStore:
             self._connection.execute("PRAGMA synchronous=FULL")
             broken = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         except sqlite3.DatabaseError as error:
-            raise damaged(path, error) from None
+            self._connection.close()
+            raise _failed(path, error) from None
         if broken != "ok":
             raise damaged(path, broken)
 
@@ -168,8 +169,11 @@ def _told(path: Path | None) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if any(word in str(error) for word in _DAMAGE):
-            raise damaged(path, error) from None
-        raise OutsideError(
-            f"the ledger cannot be written: {error}", cure="make room and run again"
-        ) from None
+        raise _failed(path, error) from None
+
+
+def _failed(path: Path | None, error: sqlite3.DatabaseError) -> OutsideError:
+    if any(word in str(error) for word in _DAMAGE):
+        return damaged(path, error)
+    cure = "run again" if "locked" in str(error) else "make room and run again"
+    return OutsideError(f"the ledger cannot be written: {error}", cure=cure)
