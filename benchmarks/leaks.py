@@ -20,6 +20,7 @@ import pandas as pd
 
 from benchmarks.leak_columns import PLANTS, facts_of, honest_flag, honest_signal
 from benchmarks.leak_structure import STRUCTURE, Case, case_of, frames_of
+from data.clock import NEVER
 from data.project import load_project
 from data.read import read_tables
 from data.review import undeclared_columns
@@ -97,14 +98,20 @@ def columns_part(kind: str, seed: int, n_leads: int, found: dict[str, Any]) -> N
             held.setdefault(verdict.column, set()).add(verdict.detector)
     rows = one_per_lead(dataset.labelled.snapshots.lead, dataset.cut.train, seed)
     frame, y = dataset.frame.to_pandas().iloc[rows], dataset.y[rows]
+    ever = (outcomes.converted_at != NEVER)[dataset.labelled.snapshots.lead[rows]].astype(np.int8)
     fold = deal_folds(y, np.random.default_rng(seed))
     for column, plant in names.items():
         values = _feature(frame, column)
         area = one_feature_auc(cells_of(values), y, fold)
         found["area"].setdefault(plant, []).append(area)
         found["ours"].setdefault(plant, []).append(sorted(held.get(column, ())))
-        found["corr"].setdefault(plant, []).append(correlation_rule(values, y))
-        found["h2o"].setdefault(plant, []).append(one_feature_rule(values, y, fold))
+        # the other rules get both labels as well: within the horizon, and ever
+        found["corr"].setdefault(plant, []).append(
+            correlation_rule(values, y) or correlation_rule(values, ever)
+        )
+        found["h2o"].setdefault(plant, []).append(
+            one_feature_rule(values, y, fold) or one_feature_rule(values, ever, fold)
+        )
         if area >= 0.95:
             found["strong"].append(bool(held.get(column)))
     found["signal"].append([bool(held.get(c)) for c in ("honest_signal", "honest_flag")])

@@ -132,3 +132,32 @@ def test_bpi2012_does_not_change_with_the_future_and_its_past_shows(example):
     catalogue = make_catalogue(tables, project)
     check_future_is_unseen(tables, catalogue, pairs, seed=2)
     assert replay(tables, make_snapshots(tables, outcomes, project), catalogue, seed=0) == []
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda at: at.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        lambda at: at.dt.tz_convert("Europe/Rome").map(lambda t: t.isoformat()),
+        lambda at: at.dt.tz_convert("Asia/Tehran").map(lambda t: t.isoformat()),
+        lambda at: at.dt.tz_convert("America/New_York"),
+    ],
+    ids=["Z", "Rome, over both changes of clock", "Tehran, half hours", "typed, New York"],
+)
+def test_one_instant_in_other_spellings_gives_the_same_rows(spell):
+    project = project_of("digital_agency")
+    frames = frames_of(make_world("digital_agency", 300, seed=6))
+    touches = frames["events.0"]
+    spelled = touches.assign(
+        touch_at=spell(touches["touch_at"]), ingested_at=spell(touches["ingested_at"])
+    )
+    tables, outcomes = read_tables(project, frames=frames)
+    again, _ = read_tables(project, frames=frames | {"events.0": spelled})
+    assert np.array_equal(tables.events.at, again.events.at)
+    assert np.array_equal(tables.events.recorded_at, again.events.recorded_at)
+    catalogue, snapshots = (
+        make_catalogue(tables, project),
+        make_snapshots(tables, outcomes, project),
+    )
+    one, other = build(tables, snapshots, catalogue), build(again, snapshots, catalogue)
+    assert differing(one, other) == {}
