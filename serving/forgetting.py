@@ -18,7 +18,7 @@ def forget_lead(state: State, lead_id: str) -> dict[str, int]:
     files = [state.scores, *sorted(state.runs.glob("*/*.parquet"))]
     found = {
         "rows of scores": sum(_erase_rows(path, lead_id) for path in files if path.is_file()),
-        "answers": forget_answers(state.folder, lead_id),
+        "answers": forget_answers(state.feedback, lead_id),
     }
     for path in sorted(state.folder.glob("*.db")):
         if path != state.registry and path.name != "feedback.db":
@@ -41,6 +41,7 @@ def _erase_from_database(path: Path, lead_id: str) -> int:
     """Erase rows of every table that has a column of lead ids."""
     count = 0
     with sqlite3.connect(path) as connection:
+        connection.execute("pragma secure_delete = on")  # freed pages keep nothing of the lead
         names = [row[0] for row in connection.execute(
             "select name from sqlite_master where type = 'table'")]  # fmt: skip
         for name in names:

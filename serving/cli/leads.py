@@ -139,7 +139,7 @@ def feedback(
     session = open_session(file, state=state)
     score, version = find_score(session.state.scores, lead)
     number = store_answer(
-        session.state.folder, Answer(lead, verdict, because, by, now(), score, version)
+        session.state.feedback, Answer(lead, verdict, because, by, now(), score, version)
     )
     screen.say(f"answer {number} stored: {lead} (score {score}) is {verdict}")
 

@@ -1,0 +1,51 @@
+"""A small simulated company, trained once: the road that several tests walk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from data.read import Reading
+from data.world import make_world, write_world
+from serving.jobs import train_model
+from serving.model import LoadedModel
+from serving.session import Session, open_session
+from training.publish import Published
+from training.run import Trained
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "software_trial.toml"
+
+
+@dataclass(frozen=True)
+class Company:
+    """A project with its champion; `file` is the project file, tables lie beside it."""
+
+    file: Path
+    session: Session
+    reading: Reading
+    trained: Trained
+    published: Published
+    model: LoadedModel
+
+
+def silent(_: str) -> None:
+    """Show no progress."""
+
+
+@pytest.fixture(scope="session")
+def quiet() -> Callable[[str], None]:
+    return silent
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
+    folder = tmp_path_factory.mktemp("company")
+    write_world(make_world("software_trial", 1500, 7), folder, project=EXAMPLE)
+    file = folder / EXAMPLE.name
+    session = open_session(file, state=folder / "state", threads=1)
+    reading = session.read()
+    trained, published = train_model(session, reading, fast=True, on_stage=silent)
+    return Company(file, session, reading, trained, published, session.model("champion"))

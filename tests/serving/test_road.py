@@ -1,0 +1,205 @@
+"""The whole road on a simulated company: trained, scored, explained, written back, forgotten."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from data.clock import DAY
+from data.errors import InputError, OutsideError
+from data.tables import Snapshots
+from features.build import build
+from serving.batch import find_score, read_bands, score_leads, write_scores
+from serving.changing import Moment, changes_since
+from serving.checking import check_project
+from serving.explaining import explain_lead
+from serving.forgetting import forget_lead
+from serving.jobs import champion_is_current, evaluate_registered, monitor_model, score_run
+from serving.reporting import write_views
+from serving.views.report import make_view
+from serving.views.source import Source
+from serving.writeback.run import write_back
+from training.state import State
+
+NOW = 1_793_500_000_000_000
+
+
+@pytest.fixture(scope="module")
+def scored(company, quiet):
+    return score_leads(
+        company.session.project, company.reading.tables, company.reading.outcomes, company.model,
+        as_of=company.reading.tables.observed_until, scored_at=NOW, run_id="r1", on_stage=quiet,
+    )  # fmt: skip
+
+
+def test_a_first_model_that_beats_its_baselines_becomes_champion(company):
+    verdicts = company.trained.evaluation.verdicts.set_index("against")["verdict"]
+    assert verdicts["prior"] == "better"
+    assert company.published.decision.promote
+    assert company.published.version.version == "1"
+    assert champion_is_current(company.session, company.reading)
+
+
+def test_every_open_lead_gets_one_row_and_whole_points_that_add_up(company, scored):
+    outcomes, tables = company.reading.outcomes, company.reading.tables
+    open_now = (outcomes.converted_at >= scored.as_of) & (outcomes.disqualified_at >= scored.as_of)
+    assert len(scored.table) == int((open_now & (tables.created_at <= scored.as_of)).sum())
+    assert scored.table["lead_id"].is_unique
+    for told, score in zip(scored.explanations, scored.scores.score, strict=True):
+        reasons = sum(r.points for r in (*told.reasons_for, *told.reasons_against))
+        assert told.typical + reasons + told.rest_points + told.limit_points == score
+
+
+def test_probability_rises_strictly_with_the_margin(scored):
+    order = np.argsort(scored.scores.margin)
+    margin, p = scored.scores.margin[order], scored.scores.probability[order]
+    assert (np.diff(p)[np.diff(margin) > 0] > 0).all()
+
+
+def test_the_registered_model_scores_what_the_trained_one_did(company):
+    rows = company.trained.dataset.cut.test
+    frame = company.trained.dataset.rows(rows)
+    assert (company.model.scorer.score(frame).probability == company.trained.test["model"]).all()
+
+
+def test_threads_change_nothing(company, scored, quiet):
+    again = score_leads(
+        company.session.project, company.reading.tables, company.reading.outcomes, company.model,
+        as_of=company.reading.tables.observed_until, scored_at=NOW, run_id="r1", threads=2,
+        on_stage=quiet,
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(again.table, scored.table)
+
+
+def test_a_row_scored_alone_equals_its_row_in_the_batch(company, scored):
+    tables = company.reading.tables
+    for row in (0, len(scored.snapshots) // 2):
+        one = scored.snapshots.take(np.array([row]))
+        frame = build(tables, one, company.model.catalogue).to_pandas()
+        score = company.model.scorer.score(frame)
+        assert abs(score.probability[0] - scored.scores.probability[row]) < 1e-9
+
+
+def test_the_score_file_holds_what_the_contract_says(company, scored, tmp_path):
+    table = pq.read_table(write_scores(scored, tmp_path / "scores.parquet"))
+    wanted = {"lead_id", "as_of", "score", "band", "probability", "probability_low",
+              "probability_high", "percentile", "fit", "engagement", "stage", "trend", "reasons",
+              "model_version", "scored_at", "run_id"}  # fmt: skip
+    assert wanted <= set(table.column_names)
+    reason = table["reasons"][0].as_py()[0]
+    assert set(reason) == {"factor", "family", "points", "text", "fact"}
+    assert read_bands(tmp_path / "scores.parquet")[scored.table["lead_id"].iat[0]]
+    assert find_score(tmp_path / "scores.parquet", scored.table["lead_id"].iat[0])[1] == "1"
+    with pytest.raises(InputError, match="no such lead"):
+        find_score(tmp_path / "scores.parquet", "nobody")
+
+
+def test_write_back_sends_everything_once_and_then_nothing(company, quiet, tmp_path):
+    session = company.session
+    score_run(session, company.reading, company.model, as_of=company.reading.tables.observed_until,
+              scored_at=NOW, run_id="n1", on_stage=quiet)  # fmt: skip
+    state = session.state.folder
+    first = write_back(session.state.scores, session.project, state, now=NOW, run_id="n1")
+    assert first.sent == first.leads
+    score_run(session, company.reading, company.model, as_of=company.reading.tables.observed_until,
+              scored_at=NOW + DAY, run_id="n2", on_stage=quiet)  # fmt: skip
+    second = write_back(session.state.scores, session.project, state, now=NOW + DAY, run_id="n2")
+    assert (second.sent, second.unchanged) == (0, first.leads)
+
+
+def test_changes_add_up_and_only_events_move_a_lead_that_had_some(company, scored):
+    moment = Moment(company.reading.tables, scored.snapshots, scored.frame.to_pandas(),
+                    company.model, 1)  # fmt: skip
+    for change in changes_since(moment, scored.as_of - 7 * DAY).values():
+        shown = sum(line.points for line in change.lines) + change.rest_points
+        assert change.old_score + shown == change.score
+
+
+def test_explaining_a_lead_says_typical_and_every_point(company, scored):
+    lead = scored.table.sort_values("score")["lead_id"].iat[-1]
+    told = explain_lead(company.session, company.reading, lead, company.model, as_of=scored.as_of,
+                        since=scored.as_of - 14 * DAY, language="en", subject=False)  # fmt: skip
+    assert any("Typical lead" in line for line in told.lines())
+    json.dumps(told.to_dict(), default=str)
+    own = explain_lead(company.session, company.reading, lead, company.model, as_of=scored.as_of,
+                       since=None, language="en", subject=True)  # fmt: skip
+    assert all(line[0] in "+-" for line in own.lines())
+    assert "score" not in own.to_dict()
+
+
+def test_an_unknown_lead_is_named(company, scored):
+    with pytest.raises(InputError, match="no such lead: 'L-x'"):
+        explain_lead(company.session, company.reading, "L-x", company.model, as_of=scored.as_of,
+                     since=None, language="en", subject=False)  # fmt: skip
+
+
+def test_an_unknown_version_is_an_error_and_never_another_model(company):
+    with pytest.raises(OutsideError, match="has no model"):
+        company.session.model("99")
+
+
+def test_the_report_view_counts_what_was_scored(company, scored):
+    source = Source(company.session.project, company.reading, company.model, scored, "p.toml", 1)
+    view = make_view(source)
+    assert len(view.leads) == len(scored.table)
+    assert len(view.week.calls) <= company.session.project.report.capacity_per_week
+    assert view.trust.tested_leads == len(company.trained.dataset.cut.test)
+    for mover in (*view.movers.rises, *view.movers.falls):
+        assert mover.old + sum(line.points for line in mover.lines) == mover.new
+    for lead in view.leads:
+        if lead.detail is not None:
+            reasons = (*lead.detail.reasons_for, *lead.detail.reasons_against)
+            whole = sum(reason.points for reason in reasons)
+            rest = lead.detail.rest_points + lead.detail.limit_points
+            assert lead.detail.typical + whole + rest == lead.score
+
+
+def test_reports_are_written_whole(company, scored, quiet, tmp_path):
+    paths = write_views(company.session, company.reading, company.model, scored, folder=tmp_path,
+                        languages=("en",), on_stage=quiet)  # fmt: skip
+    assert all(path.read_text(encoding="utf-8").rstrip().endswith("</html>") for path in paths)
+
+
+def test_check_says_what_is_no_feature_and_stops_nothing_here(company, quiet):
+    found = check_project(company.session, company.reading, on_stage=quiet)
+    assert not found.stops
+    assert any(review.name == "last_modified_at" for review in found.reviews)
+    assert found.lines()[-1] == "nothing stops training"
+
+
+def test_evaluating_and_monitoring_a_registered_model(company, quiet):
+    evaluation = evaluate_registered(company.session, company.reading, "champion", on_stage=quiet)
+    ours = evaluation.metrics.query("model == 'model' and metric == 'auc'")["value"].item()
+    trained = company.trained.evaluation.metrics
+    assert ours == trained.query("model == 'model' and metric == 'auc'")["value"].item()
+    signals = monitor_model(company.session, company.reading, "champion", None, on_stage=quiet)
+    assert {s.name for s in signals} >= {"age of the model", "newest record"}
+
+
+def test_forgetting_a_lead_leaves_none_of_it_in_the_state_folder(company, scored, tmp_path):
+    folder = tmp_path / "state"
+    shutil.copytree(company.session.state.folder, folder, ignore=shutil.ignore_patterns("ml*"))
+    lead = scored.table["lead_id"].iat[3]
+    write_scores(scored, folder / "scores.parquet")
+    found = forget_lead(State(folder), lead)
+    assert found["rows of scores"] >= 1
+    assert lead not in pq.read_table(folder / "scores.parquet")["lead_id"].to_pylist()
+    needle = lead.encode()
+    assert not [p for p in Path(folder).rglob("*.db") if needle in p.read_bytes()]
+
+
+def test_nothing_after_as_of_moves_a_score(company, scored):
+    """Scores as of a past day are the same with and without what came later."""
+    tables = company.reading.tables
+    past = scored.as_of - 60 * DAY
+    rows = np.flatnonzero(tables.created_at <= past)[:200]
+    snapshots = Snapshots(rows, np.full(len(rows), past))
+    whole = build(tables, snapshots, company.model.catalogue).to_pandas()
+    cut = build(tables.as_of(past), snapshots, company.model.catalogue).to_pandas()
+    pd.testing.assert_frame_equal(whole, cut)
