@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from models.facts import Facts, make_facts
 from models.points import Fact, points_per_log_odds, whole_points
 from models.predictor import LeadScorer
+from models.reason_rows import reason_rows
 from models.reasons import Reason, ReasonRules, explain, reason_table, reason_tables, stability
 from models.words import TEMPLATES, render, render_fact
 
@@ -237,3 +238,19 @@ def test_both_forms_of_a_template_name_the_same_values(name: str) -> None:
         assert "value" in one
     else:
         assert msgid
+
+
+def test_reason_rows_say_what_explanations_say(scorer: LeadScorer, leads: Any) -> None:
+    frame, y = leads(600, 3)
+    facts = make_facts(frame, y, scorer.features)
+    rows = reason_rows(
+        reason_table(scorer, frame), frame, facts=facts, say=render, say_fact=render_fact
+    ).to_pylist()
+    found = explain(scorer, frame, lead_ids=[str(i) for i in range(600)], facts=facts)
+    for row, explanation in zip(rows, found, strict=True):
+        expected = [
+            {"factor": r.factor, "family": r.family, "points": r.points, "text": render(r),
+             "fact": render_fact(r.fact) if r.fact else None}
+            for r in explanation.reasons_for + explanation.reasons_against
+        ]  # fmt: skip
+        assert row == expected

@@ -1,0 +1,102 @@
+"""Turns a reason table into an Arrow column of sentences: a million leads, each sentence made once.
+
+A sentence depends on the feature and the value as it is shown, so each distinct pair is rendered
+once and looked up for all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from models.facts import Facts
+from models.points import Fact, Reason
+from models.reasons import ReasonTable
+
+REASON_TYPE = pa.struct([
+    ("factor", pa.string()), ("family", pa.string()), ("points", pa.int32()),
+    ("text", pa.string()), ("fact", pa.string()),
+])  # fmt: skip
+
+
+def reason_rows(
+    table: ReasonTable,
+    frame: pd.DataFrame,
+    *,
+    facts: Facts | None = None,
+    say: Callable[[Reason], str],
+    say_fact: Callable[[Fact], str] = str,
+) -> pa.ListArray:
+    """Make one list of reasons per lead, strengths first: (n,) list<struct> of REASON_TYPE.
+
+    `say` and `say_fact` are `models.words.render` and `render_fact` in the reader's language.
+    """
+    points = table.points
+    factor = np.concatenate([points.factor_for, points.factor_against], axis=1)
+    feature = np.concatenate([points.feature_for, points.feature_against], axis=1)
+    whole = np.concatenate([points.points_for, points.points_against], axis=1)
+    there = factor >= 0
+    offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
+    row = np.repeat(np.arange(len(table)), there.sum(axis=1))
+    texts, known = _sentences(table, frame, feature[there], row, facts, say, say_fact)
+    names, families = pa.array(table.factors), pa.array(table.families_of)
+    chosen = pa.array(factor[there])
+    parts = [names.take(chosen), families.take(chosen), pa.array(whole[there]), texts, known]
+    struct = pa.StructArray.from_arrays(parts, fields=list(REASON_TYPE))
+    return pa.ListArray.from_arrays(pa.array(offsets), struct)
+
+
+def _sentences(
+    table: ReasonTable,
+    frame: pd.DataFrame,
+    feature: NDArray[Any],
+    row: NDArray[Any],
+    facts: Facts | None,
+    say: Callable[[Reason], str],
+    say_fact: Callable[[Fact], str],
+) -> tuple[pa.Array, pa.Array]:
+    """Render each distinct (feature, value, group of the fact) once: (texts, facts) in order."""
+    place = np.zeros(len(feature), np.int64)
+    texts: list[str] = []
+    known: list[str | None] = []
+    for f in np.unique(feature).tolist():
+        described, mine = table.features[f], np.flatnonzero(feature == f)
+        name = str(described["name"])
+        values = frame[name].iloc[row[mine]]
+        first, inverse = _distinct(values, facts, name)
+        place[mine] = len(texts) + inverse
+        for at in first.tolist():
+            value = values.iloc[at]
+            value = None if pd.isna(value) else value if isinstance(value, str) else float(value)
+            fact = facts.find(name, value) if facts else None
+            params = {"label": described["label"], **described["params"], "value": value}
+            factor, family = str(described["factor"]), str(described["family"])
+            texts.append(say(Reason(factor, family, 0, 0.0, described["template"], params)))
+            known.append(say_fact(fact) if fact else None)
+    indices = pa.array(place)
+    return pa.array(texts, pa.string()).take(indices), pa.array(known, pa.string()).take(indices)
+
+
+def _distinct(
+    values: pd.Series[Any], facts: Facts | None, name: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Group values that read the same and share a fact: (first position of each, group of each)."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        key = values.cat.codes.to_numpy().astype(np.float64)
+    elif pd.api.types.is_numeric_dtype(values.dtype):
+        x = values.to_numpy(np.float64, na_value=np.nan)
+        key = np.where(np.abs(x) >= 10, np.round(x), np.round(x, 1))
+        group = facts.table.get(name) if facts else None
+        if group and "edges" in group:
+            bins = np.searchsorted(group["edges"], x, "right")
+            joint = np.unique(np.stack([key, bins]), axis=1, return_inverse=True)[1].ravel()
+            key = joint.astype(np.float64)
+    else:
+        key = pd.factorize(values)[0].astype(np.float64)
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    return first.astype(np.int64), inverse.astype(np.int64)
