@@ -37,7 +37,7 @@ function go() {
       var page = document.importNode(doc.getElementById(at), true);
       $("slot").replaceChildren(page);
       show("lead", "leads");
-      scrollTo(0, 0);
+      toTop();
       page.querySelector("h1").focus({ preventScroll: true });
       compose();
     });
@@ -47,8 +47,9 @@ function go() {
   if (!page || !page.classList.contains("page") || at === "lead") { at = "week"; }
   show(at, at);
   if (at === "leads") { paint(); }
-  scrollTo(0, 0);
+  toTop();
 }
+function toTop() { scrollTo(0, 0); requestAnimationFrame(function () { scrollTo(0, 0); }); }
 addEventListener("hashchange", go);
 
 /* the list of all leads */

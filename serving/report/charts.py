@@ -94,7 +94,7 @@ def reliability(points: Sequence[Point], words: Words) -> Markup:
         return Markup("")
     top = max(max(p.x, p.y, p.high or 0.0) for p in points)
     ticks = svg.nice_ticks(min(1.0, top))
-    frame = svg.Frame(0, ticks[-1], 0, ticks[-1], height=300, mirror=words.mirrored, top=16)
+    frame = svg.Frame(0, ticks[-1], 0, ticks[-1], height=300, mirror=words.mirrored, top=28)
     largest = max(p.n or 1 for p in points)
     parts = [
         svg.axes(
@@ -117,7 +117,7 @@ def reliability(points: Sequence[Point], words: Words) -> Markup:
 
 def gains(curves: Sequence[GainsCurve], names: Mapping[str, str], words: Words) -> Markup:
     """Draw conversions caught by share of leads worked, one line a way of ordering."""
-    frame = svg.Frame(0, 1, 0, 1, height=300, mirror=words.mirrored, top=16)
+    frame = svg.Frame(0, 1, 0, 1, height=300, mirror=words.mirrored, top=28)
     parts = [
         svg.axes(
             frame,
@@ -139,7 +139,7 @@ def history(scores: Sequence[PastScore], bands: Mapping[str, float], words: Word
     """Draw the score over time on the 0 to 100 scale."""
     if len(scores) < 2:
         return Markup("")
-    frame = svg.Frame(0, len(scores) - 1, 0, 100, height=150, mirror=words.mirrored, bottom=22)
+    frame = svg.Frame(0, len(scores) - 1, 0, 100, height=160, mirror=words.mirrored, bottom=28)
     middle = (len(scores) - 1) // 2
     ticks = sorted({0, middle, len(scores) - 1}) if len(scores) > 4 else [0, len(scores) - 1]
     parts = [
@@ -162,7 +162,7 @@ def time_to_convert(points: Sequence[Point], words: Words) -> Markup:
         return Markup("")
     tops = svg.nice_ticks(max(p.high if p.high is not None else p.y for p in points))
     days = svg.nice_ticks(max(p.x for p in points))
-    frame = svg.Frame(0, days[-1], 0, tops[-1], mirror=words.mirrored, top=16)
+    frame = svg.Frame(0, days[-1], 0, tops[-1], mirror=words.mirrored, top=28)
     ranges = [(p.x, p.low, p.high) for p in points if p.low is not None and p.high is not None]
     parts = [
         svg.axes(
@@ -213,7 +213,7 @@ def looks(points: Sequence[Point], words: Words) -> Markup:
     ticks = svg.nice_ticks(reach, 2)
     both = sorted({-t for t in ticks} | set(ticks))
     days = svg.nice_ticks(points[-1].x)
-    frame = svg.Frame(0, days[-1], both[0], both[-1], mirror=words.mirrored, left=52, top=16)
+    frame = svg.Frame(0, days[-1], both[0], both[-1], mirror=words.mirrored, left=52, top=28)
     ranges = [(p.x, p.low or 0.0, p.high or 0.0) for p in points]
     parts = [
         svg.axes(

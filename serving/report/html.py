@@ -9,6 +9,7 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -149,7 +150,23 @@ class _Page:
         assert detail is not None
         rows = charts.waterfall(detail, lead.score, self.view.about.bands)
         reasons = (*detail.reasons_for, *detail.reasons_against)
-        return render_template(lead=lead, waterfall=rows, reasons=reasons)
+        return render_template(
+            lead=lead, waterfall=rows, reasons=reasons, scale=self._scale
+        )
+
+    @cached_property
+    def _scale(self) -> Markup:
+        """Write the bands over the waterfall, each at the score where it begins."""
+        marks = sorted(self.view.about.bands.items(), key=lambda mark: mark[1])
+        mirror = self.words.mirrored
+        return Markup('<svg aria-hidden="true">{}</svg>').format(
+            Markup("").join(
+                Markup('<text x="{}%" y="80%" class="{}">{} {}</text>').format(
+                    f"{100 - cut if mirror else cut:g}", "tm", band, self.words.number(cut)
+                )
+                for band, cut in marks
+            )
+        )
 
     def _data(self) -> dict[str, object]:
         """Collect what the script needs: anchors by chunk, sort keys, the what-if's sentences."""
@@ -161,12 +178,12 @@ class _Page:
             "own": [place[row.lead.owner] for row in self.rows],
             "band": [bands.index(row.lead.band) for row in self.rows],
             "keys": sort_keys([row.lead for row in self.rows]),
-            "count": self.words.attr("{shown} of {all} leads"),
+            "count": self.words.message("{shown} of {all} leads"),
             "digits": str(self.words.digits("0123456789")),
             "plan": [[str(p["calls"]), str(p["says"])] for p in self._plan()],
             "project": self.view.about.project_file,
             "mail": self.view.about.contact or "",
-            "subject": self.words.attr("leadscore: about {lead}"),
+            "subject": self.words.message("leadscore: about {lead}"),
         }
 
     def _plan(self) -> list[dict[str, object]]:
@@ -203,8 +220,11 @@ class _Page:
             *(
                 f"{100 * value / (most or 1):.1f}"
                 for value in (
-                    row.from_open.value, row.from_open.value, row.from_new.value,
-                    row.total.low, row.total.high - row.total.low,
+                    row.from_open.value,
+                    row.from_open.value,
+                    row.from_new.value,
+                    row.total.low,
+                    row.total.high - row.total.low,
                 )  # fmt: skip
             )
         )
@@ -221,13 +241,11 @@ class _Page:
                     )
                 )
             squares.append(svg.text(12, 13 + i * 16, fit))
-        squares += [
-            svg.text(33 + j * 24, 79, self.words.number(j + 1)) for j in range(4)
-        ]
+        squares += [svg.text(33 + j * 24, 79, self.words.number(j + 1)) for j in range(4)]
         label = self.words.attr("Fit and engagement: {cell}", cell=cell)
-        return Markup('<svg class="grid" viewBox="0 0 122 84" role="img" aria-label="{}">{}</svg>').format(
-            label, Markup("").join(squares)
-        )
+        return Markup(
+            '<svg class="grid" viewBox="0 0 122 84" role="img" aria-label="{}">{}</svg>'
+        ).format(label, Markup("").join(squares))
 
 
 def list_rows(view: ReportView) -> list[Row]:
@@ -277,8 +295,6 @@ def _environment() -> Environment:
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
     )
 
 

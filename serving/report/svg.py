@@ -73,7 +73,7 @@ def axes(
         parts.append(text(sum(ends) / 2, frame.height - 3, x_name, "m", "axis"))
     if y_name:
         edge, anchor = (WIDTH - 2, "e") if frame.mirror else (2, "s")
-        parts.append(text(edge, frame.top - 2, y_name, anchor, "axis"))
+        parts.append(text(edge, frame.top - 12, y_name, anchor, "axis"))
     return Markup("").join(parts)
 
 

@@ -134,7 +134,9 @@ class Words:
         for name, value in params.items():
             short = _rounded(value)
             out[name] = (
-                self.number(short, 1) if isinstance(short, (int, float)) else self.label(short, labels)
+                self.number(short, 1)
+                if isinstance(short, (int, float))
+                else self.label(short, labels)
             )
         return out
 
