@@ -87,6 +87,8 @@ def analyse_trial(
     if outcomes.recorded_from is not None:
         rows &= entered >= outcomes.recorded_from
     ripe = rows & (closes <= outcomes.observed_until) if tables.created_at is not None else rows
+    if start is None and tables.created_at is not None and rows.any():
+        start = int(entered[rows].min())
     rates = {name: _rate(outcome, ripe & (arm == name)) for name in sorted(set(arm[rows]))}
     control = _control(project, rates)
     if len([rate for rate in rates.values() if rate.n]) < 2:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from data.clock import DAY
-from serving.report.view import About, ReportView
+from data.errors import InputError
+from serving.report.view import About, ExperimentPage, ReportView
+from serving.trials import analyse_trial
+from serving.views.experiment import make_experiment
 from serving.views.forecast import make_forecast
 from serving.views.funnel import make_funnel
 from serving.views.leads import make_leads
@@ -28,7 +31,19 @@ def make_view(source: Source, *, on_stage: Callable[[str], None] = lambda _: Non
         funnel=make_funnel(source),
         forecast=make_forecast(source),
         trust=make_trust(source),
+        experiment=_experiment(source),
     )
+
+
+def _experiment(source: Source) -> ExperimentPage | None:
+    """Show the experiment that the project file describes, once leads in two arms have matured."""
+    section = source.project.experiment
+    if source.project.static or not (section.arms or section.arm):
+        return None
+    try:
+        return make_experiment(analyse_trial(source.tables, source.outcomes, source.project))
+    except InputError:
+        return None
 
 
 def make_about(source: Source) -> About:
