@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -21,31 +21,33 @@ from sklearn.utils.validation import (
 
 from features.frame import Catalogue
 from models.calibration import (
+    CERTAIN,
     TRUSTED,
     Calibration,
     fit_calibration,
-    level_missed,
     refit_intercept,
     spread_between,
 )
-from models.candidates import Blend, choose, compare_blends, row_losses
+from models.candidates import choose, compare_blends
 from models.components import (
     LEAST_FOR_FOREST,
-    Components,
-    Forward,
     Setting,
     fill_up,
     fit_components,
     go_forward,
 )
-from models.encoders import Columns, Floats, Ints, describe, feature_dicts, read_columns
-from models.folds import assign_folds
+from models.encoders import Columns, Design, Floats, Ints, describe, feature_dicts, read_columns
+from models.folds import assign_folds, forward_splits, random_splits
 from models.forest import Recipe
 from models.intervals import fit_intervals
 from models.pairs import screen_targets
 from models.predictor import LeadScorer, calibrated_log_odds
 from models.scorecard import propose
+from models.trials import Trial, better
+from models.tuning import tune
 
+LARGE = 20_000
+"""Rows from which on steps are larger and forward folds fewer."""
 BENDS, LEAST_FOR_BENDS = 6, 150
 """Pieces of a number's line, and the rarer outcomes from which on it may bend."""
 
@@ -192,16 +194,22 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self._keep_constant(columns, y, rare)
             return
         setting = self._setting(len(y), rare)
+        setting, tuning = self._tune(columns, y, groups, times, closes, setting)
         trial = self._try(columns, y, groups, times, closes, setting, None)
-        targets = () if self.fast or not setting.kinds else _screen(columns, y, groups)
+        targets = (
+            ()
+            if self.fast or not setting.kinds
+            else screen_targets(columns, y, assign_folds(y, groups, 5, 3))
+        )
         if targets:
             rich = setting.with_targets(targets)
-            trial = _better(trial, self._try(columns, y, groups, times, closes, rich, trial), y)
+            trial = better(trial, self._try(columns, y, groups, times, closes, rich, trial), y)
         blend = choose(trial.tables)
         chosen = setting.with_targets(trial.targets)
         fitted = fill_up(trial.fitted, blend, y, groups, chosen)
         margins = blend.margin(fitted.margins)
-        calibration, cohort = self._calibrate(y, margins, times)
+        spreads = TRUSTED if setting.kinds else CERTAIN
+        calibration, cohort = self._calibrate(y, margins, times, spreads)
         drift = trial.level_by_fold(y, blend)
         self.report_ = {
             "winner": blend.name,
@@ -212,6 +220,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "penalty": {name: round(v, 3) for name, v in fitted.linear.ridge.items()},
             "targets_tried": [list(target) for target in targets],
             "targets": [list(target) for target in trial.targets],
+            "tuning": tuning,
             "calibration": calibration.get("why", ""),
             "newest_cohort": cohort,
             "drift": drift,
@@ -241,6 +250,33 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             kinds=kinds if rare >= LEAST_FOR_FOREST else (),
         )
 
+    def _tune(
+        self,
+        columns: Columns,
+        y: Floats,
+        groups: Ints | None,
+        times: NDArray[Any] | None,
+        closes: NDArray[Any] | None,
+        setting: Setting,
+    ) -> tuple[Setting, dict[str, Any]]:
+        """Spend the time budget, if there is one, on the recipe of the forests."""
+        if self.budget_s <= 0 or not setting.kinds:
+            return setting, {}
+        splits = [] if times is None else forward_splits(times, closes, groups, 3)
+        fold = assign_folds(y, groups, 3, self.seed)
+        design = Design.make(columns, y, fold)
+        recipe, found = tune(
+            design,
+            y,
+            groups,
+            splits or random_splits(fold),
+            setting.recipe,
+            budget_s=self.budget_s,
+            seed=self.seed,
+            threads=self.threads,
+        )
+        return replace(setting, recipe=recipe), found
+
     def _try(
         self,
         columns: Columns,
@@ -249,22 +285,26 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         times: NDArray[Any] | None,
         closes: NDArray[Any] | None,
         setting: Setting,
-        known: _Trial | None,
-    ) -> _Trial:
+        known: Trial | None,
+    ) -> Trial:
         """Fit all components ahead and on all rows, and tabulate the candidates on both."""
-        folds = 2 if self.fast else 4
+        folds = 2 if self.fast else 4 if len(y) <= LARGE else 3
         forward = go_forward(columns, y, groups, times, closes, setting, folds=folds)
         fitted = fit_components(columns, y, groups, setting, known.fitted if known else None)
         tables = [compare_blends(y, fitted.margins)]
         if forward is not None:
             tables.insert(0, compare_blends(y[forward.rows], forward.margins))
-        return _Trial(forward, fitted, tables, setting.targets)
+        return Trial(forward, fitted, tables, setting.targets)
 
     def _calibrate(
-        self, y: Floats, margins: Floats, times: NDArray[Any] | None
+        self,
+        y: Floats,
+        margins: Floats,
+        times: NDArray[Any] | None,
+        spreads: tuple[float, float],
     ) -> tuple[Calibration, dict[str, float]]:
         """Climb the ladder, then move the level to the newest fifth where it is clearly off."""
-        calibration = fit_calibration(margins, y, seed=self.seed, spreads=TRUSTED)
+        calibration = fit_calibration(margins, y, seed=self.seed, spreads=spreads)
         if times is None:
             return calibration, {}
         newest = np.argsort(times, kind="stable")[int(0.8 * len(y)) :]
@@ -309,43 +349,6 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """One setting tried: margins ahead and on all rows, and the candidates' figures on both."""
-
-    forward: Forward | None
-    fitted: Components
-    tables: list[list[dict[str, Any]]]
-    targets: tuple[tuple[str, ...], ...]
-
-    def unseen(self, y: Floats) -> Floats:
-        """Give the losses, row by row, of the chosen blend on the rows that choices count."""
-        blend = choose(self.tables)
-        if self.forward is None:
-            return row_losses(y, blend.margin(self.fitted.margins))
-        return row_losses(y[self.forward.rows], blend.margin(self.forward.margins))
-
-    def level_by_fold(self, y: Floats, blend: Blend) -> list[dict[str, float]]:
-        """Say by how much each forward fold's level was missed: log-odds, error, z."""
-        if self.forward is None:
-            return []
-        margins, outcome = blend.margin(self.forward.margins), y[self.forward.rows]
-        return [
-            level_missed(margins[self.forward.fold == k], outcome[self.forward.fold == k])
-            for k in np.unique(self.forward.fold)
-        ]
-
-
-def _better(plain: _Trial, rich: _Trial, y: Floats) -> _Trial:
-    """Keep target encodings only if they gain more than one standard error on unseen rows."""
-    gain = plain.unseen(y) - rich.unseen(y)
-    return rich if gain.mean() > gain.std() / np.sqrt(len(gain)) else plain
-
-
-def _screen(columns: Columns, y: Floats, groups: Ints | None) -> tuple[tuple[str, ...], ...]:
-    return screen_targets(columns, y, assign_folds(y, groups, 5, 3))
-
-
 def _plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
     """Give every column a name and a dtype that the predictor reads: numbers, or words."""
     names = [str(name) for name in frame.columns]
@@ -358,4 +361,4 @@ def _plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _rate(n: int) -> float:
     """Take larger steps on more rows: the time of a fit grows slower than the rows."""
-    return 0.03 if n <= 20_000 else 0.06
+    return 0.03 if n <= LARGE else 0.06

@@ -183,3 +183,10 @@ def test_every_rung_of_the_calibration_ladder_is_strictly_increasing(n):
     calibration = json.loads(json.dumps(fit_calibration(margins, y)))
     grid = calibrate(calibration, np.linspace(-8, 8, 2001))
     assert (np.diff(grid) > 0).all()
+
+
+def test_a_time_budget_is_spent_on_the_recipe_and_reported():
+    frame, y = leads(900)
+    model = LeadClassifier(fast=True, budget_s=1.0).fit(frame, y, times=np.arange(900))
+    assert model.report_["tuning"]["trials"] >= 1
+    assert LeadClassifier(fast=True).fit(frame, y).report_["tuning"] == {}

@@ -1,0 +1,46 @@
+"""One setting of the components, tried: its candidates' figures on unseen rows, and its drift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.calibration import level_missed
+from models.candidates import Blend, choose, row_losses
+from models.components import Components, Forward
+from models.encoders import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting tried: margins ahead and on all rows, and the candidates' figures on both."""
+
+    forward: Forward | None
+    fitted: Components
+    tables: list[list[dict[str, Any]]]
+    targets: tuple[tuple[str, ...], ...]
+
+    def unseen(self, y: Floats) -> Floats:
+        """Give the losses, row by row, of the chosen blend on the rows that choices count."""
+        blend = choose(self.tables)
+        if self.forward is None:
+            return row_losses(y, blend.margin(self.fitted.margins))
+        return row_losses(y[self.forward.rows], blend.margin(self.forward.margins))
+
+    def level_by_fold(self, y: Floats, blend: Blend) -> list[dict[str, float]]:
+        """Say by how much each forward fold's level was missed: log-odds, error, z."""
+        if self.forward is None:
+            return []
+        margins, outcome = blend.margin(self.forward.margins), y[self.forward.rows]
+        return [
+            level_missed(margins[self.forward.fold == k], outcome[self.forward.fold == k])
+            for k in np.unique(self.forward.fold)
+        ]
+
+
+def better(plain: Trial, rich: Trial, y: Floats) -> Trial:
+    """Keep target encodings only if they gain more than one standard error on unseen rows."""
+    gain = plain.unseen(y) - rich.unseen(y)
+    return rich if gain.mean() > gain.std() / np.sqrt(len(gain)) else plain

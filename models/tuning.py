@@ -1,0 +1,131 @@
+"""Columns and a time budget -> a recipe for the forests, kept only if it is clearly better.
+
+Trials (Optuna, tree-structured Parzen estimator) grow a plain forest on purged forward folds, or
+on random ones where no time is known; the binned data are built once for all trials. The recipe
+of the house is the first trial, and stays unless the best beats it by more than one standard
+error. With a time budget the number of trials depends on the machine: the report says how many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+
+from data.errors import InputError
+from models.candidates import row_losses
+from models.encoders import Design, Floats, Ints
+from models.folds import Split, assign_folds
+from models.forest import Recipe
+
+MOST_TRIALS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """One fold, binned once: data to grow on, data to stop on, and the rows ahead."""
+
+    data: lgb.Dataset
+    watch: lgb.Dataset
+    ahead: Floats
+    y: Floats
+
+
+def tune(
+    design: Design,
+    y: Floats,
+    groups: Ints | None,
+    splits: Sequence[Split],
+    recipe: Recipe,
+    *,
+    budget_s: float,
+    seed: int,
+    threads: int,
+) -> tuple[Recipe, dict[str, Any]]:
+    """Search for at most `budget_s` seconds: the recipe to use, and what was found."""
+    optuna = _optuna()
+    folds = [_bin(design, y, groups, split, seed) for split in splits]
+    tried: dict[int, tuple[Recipe, Floats]] = {}
+
+    def objective(trial: Any) -> float:
+        mine = recipe if trial.number == 0 else _suggest(trial, recipe)
+        parts = [_losses(fold, design, mine, seed, threads) for fold in folds]
+        tried[trial.number] = mine, np.concatenate(parts)
+        return float(tried[trial.number][1].mean())
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    study.optimize(objective, n_trials=MOST_TRIALS, timeout=budget_s)
+    best = min(tried, key=lambda number: (float(tried[number][1].mean()), number))
+    gain = tried[0][1] - tried[best][1]
+    error = float(gain.std() / np.sqrt(len(gain)))
+    kept = float(gain.mean()) > error
+    found = {
+        "trials": len(tried),
+        "gain": float(gain.mean()),
+        "standard_error": error,
+        "kept": kept,
+    }
+    return (tried[best][0] if kept else recipe), found
+
+
+def _suggest(trial: Any, recipe: Recipe) -> Recipe:
+    return replace(
+        recipe,
+        leaves=trial.suggest_int("leaves", 3, 8),
+        least=trial.suggest_int("least", 10, 300, log=True),
+        l2=trial.suggest_float("l2", 0.1, 100.0, log=True),
+        columns=trial.suggest_float("columns", 0.2, 1.0),
+        rows=trial.suggest_float("rows", 0.5, 1.0),
+        smooth=trial.suggest_float("smooth", 5.0, 200.0, log=True),
+    )
+
+
+def _bin(design: Design, y: Floats, groups: Ints | None, split: Split, seed: int) -> _Fold:
+    past, ahead = split
+    inner = assign_folds(y[past], None if groups is None else groups[past], 5, seed)
+    rows, held = past[inner > 0], past[inner == 0]
+    matrix, watched = design.matrix_of(rows, held)
+    params = {"feature_pre_filter": False, "verbose": -1}
+    data = lgb.Dataset(
+        matrix,
+        y[rows],
+        categorical_feature=list(design.categorical),
+        free_raw_data=False,
+        params=params,
+    ).construct()
+    watch = lgb.Dataset(
+        watched,
+        y[held],
+        reference=data,
+        categorical_feature=list(design.categorical),
+        free_raw_data=False,
+        params=params,
+    ).construct()
+    return _Fold(data, watch, design.matrix_of(rows, ahead)[1], y[ahead])
+
+
+def _losses(fold: _Fold, design: Design, recipe: Recipe, seed: int, threads: int) -> Floats:
+    params = replace(recipe, extra=False).params(seed, design.monotone)
+    booster = lgb.train(
+        params | {"feature_pre_filter": False, "num_threads": threads},
+        fold.data,
+        num_boost_round=recipe.rounds,
+        valid_sets=[fold.watch],
+        callbacks=[lgb.early_stopping(recipe.patience, verbose=False)],
+    )
+    margin = np.asarray(booster.predict(fold.ahead, raw_score=True), dtype=np.float64)
+    return row_losses(fold.y, margin)
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise InputError(
+            "tuning needs the package optuna", cure="pip install 'leadscore[tune]', or budget = 0"
+        ) from error
+    return optuna
