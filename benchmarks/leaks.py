@@ -201,8 +201,10 @@ def power_curve(repeats: int) -> dict[float, tuple[float, float]]:
 
 def leadforge_part(levels: tuple[str, ...], found: dict[str, Any]) -> None:
     """Give leadforge's task tables (static: no moment per row) to the screens and the reviews."""
-    tool = Path(sys.prefix).parent / ".venv-peers" / "bin" / "leadforge"
+    tool = Path(f"{sys.prefix}-peers") / "bin" / "leadforge"
     if not tool.exists():
+        print("leadforge is not installed (make peers): its part is missing")
+        found["leadforge"]["not installed"] = {"traps": {}, "lost": [], "stops": []}
         return
     for level in levels:
         with tempfile.TemporaryDirectory() as folder:

@@ -101,3 +101,13 @@ def test_undeclared_columns_show_what_they_would_have_given_away(case):
     (verdict,) = [v for v in report.verdicts if v.column == "stage"]
     assert verdict.detector == "D4"
     assert verdict.figure > 0.9
+
+
+@pytest.mark.parametrize("n_leads", [5, 20, 60, 200])
+def test_a_handful_of_leads_is_audited_without_an_alarm(n_leads):
+    project = project_of("digital_agency")
+    tables, outcomes = read_tables(
+        project, frames=frames_of(make_world("digital_agency", n_leads, 3))
+    )
+    report = audit(tables, outcomes, project, seed=0)
+    assert [v for v in report.verdicts if v.severity in ("structural", "quarantine")] == []

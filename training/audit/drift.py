@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm, spearmanr
 
-from training.audit.cells import Floats, auc
+from training.audit.cells import Floats, auc, auc_error
 from training.audit.verdict import WHOLE, Verdict
 
 NULL_GAP: Final = 0.10
@@ -55,7 +55,9 @@ def identities(
     for what, values in columns:
         area = auc(values, y)
         area = max(area, 1 - area)
-        if area <= ID_AUC:
+        positives = int(y.sum())
+        sure = area - 2.326 * auc_error(area, positives, len(y) - positives) > 0.5
+        if area <= ID_AUC or not sure:
             continue
         if order is not None and _in_order(values, order):
             yield Verdict(

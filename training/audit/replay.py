@@ -238,9 +238,7 @@ def _forget(attribute: Attribute, cuts: Micros, unborn: NDArray[np.bool_]) -> At
     who = np.repeat(np.arange(len(values)), np.diff(changes.offsets))
     late = changes.at >= cuts[who]
     # the value of today goes back to what it was before the first unknown change
-    first_late = np.flatnonzero(
-        late & ~np.concatenate([[False], late[:-1] & (who[1:] == who[:-1])])
-    )
+    first_late = np.flatnonzero(late & ~_follows(who, late))
     values[who[first_late]] = changes.old[first_late]
     before = np.concatenate([[0], np.cumsum(~late)])
     kept = Changes(
@@ -264,9 +262,16 @@ def _disturb(
     new = changes.new.copy()
     new[late] = rng.permutation(new[late])
     old = changes.old.copy()
-    follows = np.concatenate([[False], (who[1:] == who[:-1]) & late[:-1]])
+    follows = _follows(who, late)
     old[follows] = new[np.flatnonzero(follows) - 1]
     return replace(attribute, changes=replace(changes, new=new, old=old))
+
+
+def _follows(who: Rows, late: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the changes that come after an unknown one of the same lead: (n_changes,)."""
+    after = np.zeros(len(who), bool)
+    after[1:] = (who[1:] == who[:-1]) & late[:-1]
+    return after
 
 
 def differing(one: FeatureFrame, other: FeatureFrame) -> dict[str, int]:

@@ -27,6 +27,7 @@ AUC_POINT: Final = 0.88
 AUC_LOW: Final = 0.85
 Z99: Final = 2.326
 MIN_ROWS: Final = 30
+MIN_OUTCOMES: Final = 15  # of either kind; under it no AUC says anything
 MIN_SHARE: Final = 0.05  # of positives that a pure cell must cover
 STEEP: Final = 5.0  # a cell must convert so many times the base, capped at 95 %
 MIN_LEVEL: Final = 0.05  # of rows that an empty level must cover
@@ -73,7 +74,8 @@ def _judge(
     """Yield at most one verdict per detector."""
     positives = int(y.sum())
     low = area - Z99 * auc_error(area, positives, len(y) - positives)
-    if area >= AUC_POINT and low > AUC_LOW:
+    enough = min(positives, len(y) - positives) >= MIN_OUTCOMES
+    if enough and area >= AUC_POINT and low > AUC_LOW:
         yield Verdict(
             name, "S1", "quarantine", round(area, 4),
             f"alone it ranks the outcome with AUC {area:.3f} (99 % lower bound {low:.3f})",
