@@ -1,0 +1,265 @@
+"""HubSpot, Salesforce, Dataverse against servers that speak their documented protocol.
+
+Contract-tested, not tested live: no account is needed, and none was used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+import httpx
+import pytest
+
+from benchmarks.faults_run import EPOCH
+from benchmarks.postgres_cluster import free_port
+from serving.crm.dataverse import DataverseCrm
+from serving.crm.hubspot import HubSpotCrm
+from serving.crm.salesforce import SalesforceCrm
+from serving.crm.seam import Busy, Denied, Refused, Unsure, Update
+
+VALUES = {"score": 71, "band": "A", "probability": 0.25, "reasons": "+9 “Demo”, −3", "as_of": EPOCH}
+ROOT = Path(__file__).resolve().parents[3]
+HOSTS = ("crm.example.com", "login.microsoftonline.com")
+Reply = Callable[[httpx.Request], httpx.Response]
+
+
+def update(lead: str) -> Update:
+    return Update(lead, VALUES)
+
+
+def statuses(
+    crm: HubSpotCrm | SalesforceCrm | DataverseCrm, leads: Sequence[str]
+) -> dict[str, str]:
+    return {each.lead: each.status for each in crm.upsert([update(lead) for lead in leads])}
+
+
+# -- HubSpot -------------------------------------------------------------------------------
+
+
+def hubspot(reply: Reply) -> HubSpotCrm:
+    transport = httpx.MockTransport(reply)
+    return HubSpotCrm("https://crm.example.com", HOSTS, "t0ken", transport=transport)
+
+
+def test_hubspot_207_tells_rows_by_id_in_any_order() -> None:
+    def reply(request: httpx.Request) -> httpx.Response:
+        assert request.headers["authorization"] == "Bearer t0ken"
+        sent = json.loads(request.content)["inputs"]
+        assert sent[0]["properties"]["score"] == "71"
+        written = [{"id": each["id"], "properties": each["properties"], "updatedAt": "x"}
+                   for each in reversed(sent) if each["id"] not in ("7", "8")]  # fmt: skip
+        errors = [
+            {"category": "OBJECT_NOT_FOUND", "message": "gone", "context": {"ids": ["7"]}},
+            {"category": "VALIDATION_ERROR", "message": "bad", "context": {"ids": ["8"]}},
+        ]
+        return httpx.Response(207, json={"results": written, "errors": errors, "numErrors": 2})
+
+    found = statuses(hubspot(reply), ["1", "2", "7", "8"])
+    assert found == {"1": "written", "2": "written", "7": "gone", "8": "rejected"}
+
+
+def test_hubspot_values_read_back_as_they_were_sent() -> None:
+    kept: dict[str, object] = {}
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        if request.url.path.endswith("/batch/update"):
+            kept.update(body["inputs"][0]["properties"])
+            return httpx.Response(200, json={"results": [{"id": "1", "properties": kept}]})
+        merged = {"id": "99", "properties": {}}  # who asks for 5 is told of 99
+        there = {"id": "1", "properties": {**kept, "lifecyclestage": "opportunity"}}
+        return httpx.Response(200, json={"results": [there, merged]})
+
+    crm = hubspot(reply)
+    crm.upsert([update("1")])
+    read = crm.read_scores(["1", "5"])
+    assert set(read) == {"1"}
+    assert {name: read["1"].values[name] for name in VALUES} == VALUES
+    assert read["1"].closed
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (429, Busy),
+        (503, Busy),
+        (502, Unsure),
+        (400, Refused),
+        (413, Refused),
+        (403, Denied),
+        (401, Denied),
+    ],
+)
+def test_a_status_becomes_what_it_means(status: int, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        statuses(hubspot(lambda _: httpx.Response(status, headers={"Retry-After": "7"})), ["1"])
+
+
+def test_a_redirect_is_not_followed() -> None:
+    away = httpx.Response(302, headers={"location": "https://evil.example.com/"})
+    with pytest.raises(Denied, match="302"):
+        statuses(hubspot(lambda _: away), ["1"])
+
+
+def test_hubspot_pages_through_what_was_modified() -> None:
+    def reply(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        assert body["filterGroups"][0]["filters"][0]["value"] == str(1_790_000_000_000 - 300_000)
+        times = {"createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-10-01T00:00:00.000Z"}
+        row = {"id": body["after"], "properties": {"email": "a@example.com"}, **times}
+        paging = {"paging": {"next": {"after": "1"}}} if body["after"] == "0" else {}
+        return httpx.Response(200, json={"results": [row], **paging})
+
+    pages = list(hubspot(reply).read_leads("1790000000000"))
+    assert [row["lead_id"] for page in pages for row in page.rows] == ["0", "1"]
+    assert pages[-1].watermark == "1790812800000"
+
+
+@pytest.fixture(scope="module")
+def prism() -> Iterator[str]:
+    """HubSpot's own OpenAPI file, served and enforced by Prism."""
+    data, binary = os.environ.get("LEADSCORE_DATA"), ROOT / ".state/prism/node_modules/.bin/prism"
+    document = Path(data or ".") / "hubspot_api" / "contacts.json"
+    if data is None or not document.exists():
+        pytest.skip("LEADSCORE_DATA with hubspot_api is not set: no OpenAPI file of HubSpot here")
+    if shutil.which("node") is None or not binary.exists():
+        pytest.skip(
+            "Prism is not installed here: npm install --prefix .state/prism @stoplight/prism-cli@5"
+        )
+    port = free_port()
+    command = [str(binary), "mock", "-h", "127.0.0.1", "-p", str(port), "--errors", str(document)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            httpx.get(url, timeout=5)
+            break
+        except httpx.TransportError:
+            time.sleep(0.2)
+    yield url
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.mark.real_data
+def test_hubspots_own_contract_accepts_our_requests(prism: str) -> None:
+    crm = HubSpotCrm(prism, ("127.0.0.1",), "t0ken")
+    assert isinstance(crm.read_scores(["1", "2"]), dict)
+    answers = crm.upsert([update("1"), update("2")])
+    assert all(answer.status in ("written", "rejected", "gone") for answer in answers)
+    assert isinstance(next(iter(crm.read_leads("1790000000000"))).rows, tuple)
+    crm.close()
+
+
+# -- Salesforce ----------------------------------------------------------------------------
+
+
+def salesforce(reply: Reply, secret: str = "t0ken") -> SalesforceCrm:
+    return SalesforceCrm(
+        "https://crm.example.com", HOSTS, secret, sleep=lambda _: None,
+        transport=httpx.MockTransport(reply),
+    )  # fmt: skip
+
+
+def test_salesforce_collections_answer_200_with_errors_by_row() -> None:
+    def reply(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/oauth2/token"):
+            assert "client_secret=s3cret" in request.content.decode()
+            return httpx.Response(200, json={"access_token": "fresh"})
+        assert request.headers["authorization"] == "Bearer fresh"
+        codes = [
+            None,
+            "UNABLE_TO_LOCK_ROW",
+            "ENTITY_IS_DELETED",
+            "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+        ]
+        rows = [
+            {"success": code is None, "errors": [{"statusCode": code, "message": "m"}]}
+            for code in codes
+        ]
+        return httpx.Response(200, json=rows)
+
+    found = statuses(salesforce(reply, "client:s3cret"), ["00Qa", "00Qb", "00Qc", "00Qd"])
+    assert list(found.values()) == ["written", "conflict", "gone", "rejected"]
+
+
+def test_salesforce_bulk_leaves_what_was_not_processed_unanswered() -> None:
+    leads = [f"00Q{i:012d}" for i in range(300)]
+    sent: list[str] = []
+    polls = iter(["InProgress", "JobComplete"])
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        path, method = request.url.path, request.method
+        if path.endswith("/batches"):
+            sent.extend(request.content.decode().splitlines())
+            return httpx.Response(201)
+        if path.endswith("/successfulResults"):
+            lines = ["sf__Id,sf__Created", *(f"{lead},false" for lead in leads[:298])]
+            return httpx.Response(200, text="\n".join(lines))
+        if path.endswith("/failedResults"):
+            return httpx.Response(
+                200, text=f"sf__Id,sf__Error,Id\n,ENTITY_IS_DELETED:x,{leads[298]}"
+            )
+        if method == "GET":
+            return httpx.Response(200, json={"state": next(polls)})
+        return httpx.Response(200, json={"id": "750x"})
+
+    found = statuses(salesforce(reply), leads)
+    assert (len(found), found[leads[0]], found[leads[298]]) == (299, "written", "gone")
+    assert len(sent) == 301
+    assert '"+9 “Demo”, −3"' in sent[1]
+
+
+def test_salesforce_null_is_a_deleted_lead() -> None:
+    there = {"Id": "00Q000000000001AAA", "IsConverted": True, "score__c": 3.0}
+    crm = salesforce(lambda _: httpx.Response(200, json=[there, None]))
+    read = crm.read_scores(["00Q000000000001AAA", "00Q000000000002AAA"])
+    assert list(read) == ["00Q000000000001AAA"]
+    assert (read["00Q000000000001AAA"].values["score"], read["00Q000000000001AAA"].closed) == (
+        3,
+        True,
+    )
+
+
+# -- Dataverse -----------------------------------------------------------------------------
+
+GUID = "11111111-2222-3333-4444-555555555555"
+
+
+def test_dataverse_updates_all_or_none() -> None:
+    def reply(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/token"):
+            return httpx.Response(200, json={"access_token": "fresh"})
+        if request.method == "GET":
+            assert f"'{GUID}'" in unquote(str(request.url))
+            row = {"leadid": GUID, "statecode": 0, "leadscore_score": 5, "@odata.etag": 'W/"1"'}
+            return httpx.Response(200, json={"value": [row]})
+        targets = json.loads(request.content)["Targets"]
+        assert targets[0]["leadscore_score"] == 71
+        return httpx.Response(204 if len(targets) == 1 else 400, json=None)
+
+    crm = DataverseCrm(
+        "https://crm.example.com",
+        HOSTS,
+        "tenant:client:s3cret",
+        transport=httpx.MockTransport(reply),
+    )
+    assert statuses(crm, [GUID]) == {GUID: "written"}
+    with pytest.raises(Refused):
+        statuses(crm, [GUID, GUID])
+    read = crm.read_scores([GUID, "x') or true or ('"])
+    assert (list(read), read[GUID].values["score"], read[GUID].closed) == ([GUID], 5, False)
+
+
+def test_no_secret_is_in_an_error() -> None:
+    for status in (400, 401, 403, 500):
+        with pytest.raises(Exception) as caught:
+            statuses(hubspot(lambda _, status=status: httpx.Response(status, text="no")), ["1"])
+        assert "t0ken" not in str(caught.value)
