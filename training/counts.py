@@ -18,7 +18,8 @@ from scipy import stats
 Floats = NDArray[np.float64]
 
 _TAUS: Final = np.concatenate(([0.0], np.geomspace(0.02, 1.5, 24)))
-_PRIOR_SCALE: Final = 0.25
+PRIOR_SCALE: Final = 0.25
+"""How far a month may usually be off before anything is known of past forecasts."""
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(11)
 
 
@@ -49,18 +50,23 @@ NO_SHOCK: Final = Shock(np.zeros(1), np.ones(1), 0)
 
 
 def learn_shock(
-    expected: Floats, variance: Floats, observed: Floats, weight: Floats | float = 1.0
+    expected: Floats,
+    variance: Floats,
+    observed: Floats,
+    weight: Floats | float = 1.0,
+    *,
+    prior_scale: float = PRIOR_SCALE,
 ) -> Shock:
     """Learn tau from past forecasts, all (k,): expected, chance variance, what happened.
 
-    `weight` is under 1 where the windows of past forecasts overlap. The prior is half-Cauchy:
-    with no past at all the range is wide (Gelman 2006).
+    `weight` is under 1 where the windows of past forecasts overlap. The prior is half-Cauchy
+    (Gelman 2006): with no past at all the range is wide.
     """
     tau = _TAUS[:, None]
     weights = np.broadcast_to(np.asarray(weight, dtype=np.float64), np.shape(expected))
     spread = np.sqrt(np.maximum(variance + (tau * expected) ** 2, 1e-9))
     log_likelihood = (weights * stats.norm.logpdf(observed, expected, spread)).sum(axis=1)
-    log_prior = -np.log1p((_TAUS / _PRIOR_SCALE) ** 2) + np.log(np.gradient(_TAUS))
+    log_prior = -np.log1p((_TAUS / prior_scale) ** 2) + np.log(np.gradient(_TAUS))
     log_posterior = log_likelihood + log_prior
     posterior = np.exp(log_posterior - log_posterior.max())
     return Shock(_TAUS, posterior / posterior.sum(), len(expected))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from data.clock import DAY, NEVER, Micros
 from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
-from training.counts import Count, Shock, cover, learn_shock
+from training.counts import PRIOR_SCALE, Count, Shock, cover, learn_shock
 from training.funnel import Rate, wilson
 from training.incidence import CENSORED, CONVERTED, DISQUALIFIED, Incidence, estimate_incidence
 
@@ -315,7 +315,9 @@ def _shock(
     )
     pick = {"total": sum, "open": lambda pair: pair[0], "new": lambda pair: pair[1]}[part]
     counts = np.array([float(pick(pair)) for _, pair in rows])
-    return learn_shock(expected, variance, counts, _overlap_weight(step, days))
+    scale = PRIOR_SCALE * float(np.sqrt(30 / days))  # months average out over a longer time
+    weight = _overlap_weight(step, days)
+    return learn_shock(expected, variance, counts, weight, prior_scale=scale)
 
 
 def _overlap_weight(step: float, days: int) -> float:
