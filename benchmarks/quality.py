@@ -326,7 +326,7 @@ def main() -> int:
         show_small([t for t in tasks if t.name in SHORT], bars, 10 if full else 4)
     if "worlds" in wanted:
         many = [(kind, 6000, seed) for kind in KINDS for seed in range(4)]
-        show_worlds(many if full else [("consulting", 3000, 1)], bars)
+        show_worlds(many if full else [(kind, 3000, 1) for kind in KINDS], bars)
     print("\n" + "\n".join(bars.lines))
     return bars.code
 

@@ -9,6 +9,7 @@ import pytest
 from data.clock import DAY
 from data.errors import GateError
 from training.evaluate import evaluate_model, may_be_registered, weekly_capacity
+from training.plots import plot_gains, plot_learning_curve, plot_reliability
 from training.small_data import (
     assess,
     conversions_needed,
@@ -45,6 +46,7 @@ def world(n: int, strength: float, seed: int = 0) -> tuple[pd.DataFrame, np.ndar
 def test_a_learning_curve_of_a_strong_signal_is_proven_and_of_noise_is_not():
     strong = learning_curve(*world(600, 1.5))
     assert conversions_needed(strong)[0] == 0
+    assert plot_learning_curve(strong).axes
     assert strong["gain"].iloc[-1] > strong["gain"].iloc[0]
     more, words = conversions_needed(learning_curve(*world(200, 0.25)))
     assert np.isnan(more) or more > 0
@@ -88,6 +90,8 @@ def test_an_evaluation_gives_every_frame_and_names_the_drift():
     assert (found.capacity["captured"] >= found.capacity["by_chance"]).all()
     assert found.gains["captured"].iloc[-1] == 1
     assert not any("moved" in note for note in found.notes)
+    figures = (plot_reliability(found), plot_gains(found))
+    assert all(figure.axes[0].lines for figure in figures)
     drifted = evaluate_model(y, p / 3, draws=10)
     assert any("base rate moved" in note for note in drifted.notes)
 

@@ -1,0 +1,59 @@
+"""Frames of an evaluation -> matplotlib figures for notebooks: reliability, gains, learning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from data.errors import InputError
+from training.evaluate import Evaluation
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def plot_reliability(evaluation: Evaluation) -> Figure:
+    """Draw promised against observed, with the band of a perfect model and the score bands."""
+    figure, axes = _axes("promised", "observed")
+    curve, bands = evaluation.curve, evaluation.bands
+    axes.fill_between(curve["promised"], curve["low"], curve["high"], alpha=0.2, label="95 %")
+    axes.plot(curve["promised"], curve["observed"], label="model")
+    top = float(curve[["promised", "observed", "high"]].to_numpy().max())
+    axes.plot([0, top], [0, top], linestyle=":", color="grey", label="perfect")
+    gaps = np.abs(bands[["low", "high"]].to_numpy().T - bands["observed"].to_numpy())
+    axes.errorbar(bands["promised"], bands["observed"], yerr=gaps, fmt="o", label="bands")
+    axes.legend()
+    return figure
+
+
+def plot_gains(evaluation: Evaluation) -> Figure:
+    """Draw the share of conversions captured against the share of leads worked."""
+    figure, axes = _axes("share of leads worked", "share of conversions captured")
+    axes.plot(evaluation.gains["worked"], evaluation.gains["captured"], label="by score")
+    axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="at random")
+    axes.legend()
+    return figure
+
+
+def plot_learning_curve(curve: pd.DataFrame) -> Figure:
+    """Draw the gain over the base rate against the conversions learned from, with two errors."""
+    figure, axes = _axes("conversions", "gain in log loss over the base rate")
+    axes.errorbar(curve["conversions"], curve["gain"], yerr=2 * curve["error"], marker="o")
+    axes.axhline(0, linestyle=":", color="grey")
+    return figure
+
+
+def _axes(x: str, y: str) -> tuple[Figure, Any]:
+    try:
+        from matplotlib.figure import Figure as Made
+    except ImportError as error:
+        raise InputError(
+            "plots need the package matplotlib", cure="pip install 'leadscore[notebook]'"
+        ) from error
+    figure = Made(figsize=(5, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    return figure, axes
