@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from serving.report.html import render
 from serving.report.view import ReportView
 from serving.session import Session, open_session
 from serving.trials import analyse_trial, assign_leads
+from serving.views.experiment import make_experiment
 from serving.views.report import make_view
 from serving.views.source import Source
 from serving.writeback.run import write_back
@@ -59,12 +60,13 @@ class Road:
 @pytest.fixture(scope="module")
 def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     folder = tmp_path_factory.mktemp("software")
-    write_world(make_world("software_trial", 2500, 5), folder)
+    write_world(make_world("software_trial", 3000, 5), folder)
     shutil.copy(EXAMPLES / "software_trial.toml", folder / "project.toml")
     session = open_session(folder / "project.toml", state=folder / "state", threads=1)
     reading = session.read()
-    train_model(session, reading, fast=True, on_stage=lambda _: None)
-    model = session.model("champion")
+    _, published = train_model(session, reading, fast=True, on_stage=lambda _: None)
+    assert published.version is not None
+    model = session.model(published.version.version)
     until = reading.tables.observed_until
     scored = score_leads(
         session.project, reading.tables, reading.outcomes, model,
@@ -186,7 +188,7 @@ def test_08_funnel_figures_by_source_and_stage_and_a_forecast_with_a_range(road:
     stage[road.scored.snapshots.lead] = qualification.stage
     names = tuple(words.name for words in qualification.criteria.stages)
     funnel = measure_funnel(tables, outcomes, project, stage=stage, stage_names=names)
-    assert sum(source.leads for source in funnel.sources) == funnel.total.leads == 2500
+    assert sum(source.leads for source in funnel.sources) == funnel.total.leads == 3000
     for source in funnel.sources:
         assert source.rate.low <= source.rate.value <= source.rate.high
         assert source.leads >= source.prospects >= source.opportunities
@@ -219,6 +221,8 @@ def test_09_an_experiment_with_power_computed_beforehand(road: Road) -> None:
     assert result.always_valid.low <= 0 <= result.always_valid.high  # nobody was treated here
     assert trial.power is not None
     assert trial.looks["score"]
+    page = render(replace(road.view, experiment=make_experiment(trial)), "en")
+    assert 'id="experiment"' in page
 
 
 def test_10_it_works_with_the_crm_automates_and_reports(road: Road) -> None:
