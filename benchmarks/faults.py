@@ -10,7 +10,8 @@ import random
 import shutil
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
 from benchmarks.crm_server import running
@@ -111,6 +112,15 @@ def _what(verdict: Verdict) -> str:
     return ", ".join(f"{name} {getattr(verdict, name)}" for name in names if getattr(verdict, name))
 
 
+def together(name: str, parts: Sequence[Future[Verdict]]) -> Verdict:
+    """Add up the parts of one proof and show the sum."""
+    total = Verdict()
+    for part in parts:
+        total.add(part.result())
+    show(name, total)
+    return total
+
+
 def show(name: str, verdict: Verdict) -> None:
     seconds = sorted(verdict.recovery_s) or [0.0]
     again = verdict.received / max(1, verdict.applied) - 1
@@ -119,7 +129,8 @@ def show(name: str, verdict: Verdict) -> None:
         f"stale {verdict.stale}  person's word {verdict.overwritten}  "
         f"second run {verdict.second_run}  ledger {verdict.ledger}  crashes {verdict.crashes}  "
         f"rows applied {verdict.applied:,}  re-sends per row {again:.2f}  "
-        f"recovery median {seconds[len(seconds) // 2]:.2f} s, worst {seconds[-1]:.2f} s"
+        f"recovery median {seconds[len(seconds) // 2]:.2f} s, worst {seconds[-1]:.2f} s",
+        flush=True,
     )
     for note in verdict.notes[:10]:
         print(f"    {note}")
@@ -152,21 +163,21 @@ def main() -> int:
             pool.submit(schedules, asked.seed + share * part, part) for share in range(8 * WORKERS)
         ]
         broken = [pool.submit(caught, name) for name in builds]
-        totals = {"kill -9 at every step": Verdict(), "double kills": Verdict()}
-        for done in kills:
-            totals["kill -9 at every step"].add(done.result())
-        for done in twice:
-            totals["double kills"].add(done.result())
-        totals |= {f"{runs} runs at once": each for runs, each in crowd.result().items()}
-        totals["random schedules"] = Verdict()
+        totals: dict[str, Verdict] = {}
+        totals["kill -9 at every step"] = together("kill -9 at every step", kills)
+        totals["double kills"] = together("double kills", twice)
+        for runs, verdict in crowd.result().items():
+            totals[f"{runs} runs at once"] = verdict
+            show(f"{runs} runs at once", verdict)
+        everything = Verdict()
         fired: dict[str, int] = {}
-        for played in random_plays:
-            verdict, some = played.result()
-            totals["random schedules"].add(verdict)
+        for done in as_completed(random_plays):
+            verdict, some = done.result()
+            everything.add(verdict)
             fired = {what: fired.get(what, 0) + some.get(what, 0) for what in {*fired, *some}}
+            show("random schedules", everything)
+        totals["random schedules"] = everything
         found = [each.result() for each in broken]
-    for name, verdict in totals.items():
-        show(name, verdict)
     print("server faults fired:", ", ".join(f"{k} {n}" for k, n in sorted(fired.items())))
     for name, after, what in found:
         print(

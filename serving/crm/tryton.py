@@ -57,12 +57,13 @@ class TrytonCrm:
         key: str = "id",
         fields: Mapping[str, str] | None = None,
         override: str | None = None,
+        timeout_s: float = 60.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._credentials, self._key = credentials, key
         self._fields = dict(fields or {name: f"leadscore_{name}" for name in FIELDS})
         self._override = override or "leadscore_override"
-        self._http = Http(url, allow, login=self._login, timeout_s=30.0, transport=transport)
+        self._http = Http(url, allow, login=self._login, timeout_s=timeout_s, transport=transport)
         self._ids: dict[str, int] = {}
 
     def _login(self, http: Http) -> Mapping[str, str]:

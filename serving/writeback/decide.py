@@ -49,8 +49,13 @@ def decide(
     doubts: Sequence[Scored],
     *,
     inserts: bool,
+    compare: bool = False,
 ) -> Action:
-    """Look at the lead in the CRM before writing: a person's word counts more than ours."""
+    """Look at the lead in the CRM before writing: a person's word counts more than ours.
+
+    With `compare`, a lead whose reader would notice no difference is left alone even where its
+    dates are old, so that no automation of the CRM fires for nothing.
+    """
     if remote is None:
         return "send" if inserts and known is None else "gone"
     if remote.id is not None and remote.id != row.lead:
@@ -62,7 +67,8 @@ def decide(
     there = remote.values.get("as_of")
     if isinstance(there, int) and there - row.as_of >= SECOND:  # CRMs keep whole seconds
         return "stale"
-    return "already" if holds(remote.values, row.values) else "send"
+    same = same_content(remote.values, row) if compare else holds(remote.values, row.values)
+    return "already" if same else "send"
 
 
 def holds(there: Mapping[str, Value], sent: Mapping[str, Value]) -> bool:

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 from data.errors import OutsideError
 from serving.crm import embedded
 from serving.crm.connect import connect, is_embedded
+from serving.crm.network import allowed, with_credentials
 from serving.crm.seam import Answer, Crm, Remote, Update
 from serving.writeback.decide import Rules, worth_sending
 from serving.writeback.ledger import Ledger
-from serving.writeback.payload import Scored, read_scores
+from serving.writeback.payload import read_scores
 from serving.writeback.send import Budget, Patience, Sender
 from serving.writeback.stop import Stop
 from serving.writeback.store import open_store
 
 if TYPE_CHECKING:
-    from data.schema import Project
+    from data.schema import Project, WriteBackSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class WriteBackResult:
 
 
 def write_back(
-    scores_path: Path,
+    scores_path: Path | None,
     project: Project,
     state: Path,
     *,
@@ -77,19 +78,20 @@ def write_back(
 ) -> WriteBackResult:
     """Send what changed in `scores_path` to the CRM of the project; `now` in microseconds UTC.
 
+    Without scores, only what waits is sent: the outbox and the dead letters (a replay by hand).
     InputError where the score file or the project file is wrong, OutsideError where the CRM or the
     disk fails: then everything that was not sent waits in the outbox, and the next run sends it.
     """
     section, patience = project.write_back, patience or Patience()
-    if is_embedded(section) and crm is None and not dry_run:
+    if scores_path is not None and is_embedded(section) and crm is None and not dry_run:
         _seed(scores_path, state)
     target = crm or connect(section, state, project.network.allow)
     with ExitStack() as stack:
         stack.callback(target.close)
-        store = open_store(section.ledger or state / "ledger.sqlite")
+        store = open_store(_ledger(section, project.network.allow) or state / "ledger.sqlite")
         stack.callback(store.close)
         stop = stack.enter_context(Stop())
-        ledger = Ledger(store, _crm_name(section.crm, section.url), lease_s=patience.lease_s)
+        ledger = Ledger(store, _crm_name(section), lease_s=patience.lease_s)
         if dry_run:
             ledger = ledger.copy()
             target = DryRun(target, inserts=target.inserts or is_embedded(section))
@@ -105,6 +107,7 @@ def write_back(
             patience=patience,
             sleep=stop.sleep,
             stopping=stop.asked,
+            compare=section.compare_with_crm,
         )
         batch = section.batch if "batch" in section.model_fields_set else target.batch_limit
         rules = Rules(section.min_points, section.max_age_days)
@@ -112,11 +115,17 @@ def write_back(
 
 
 def _run(
-    scores_path: Path, sender: Sender, rules: Rules, batch: int, state: Path, *, dry_run: bool
+    scores_path: Path | None,
+    sender: Sender,
+    rules: Rules,
+    batch: int,
+    state: Path,
+    *,
+    dry_run: bool,
 ) -> WriteBackResult:
     ledger = sender.ledger
     sender.settle_doubts()
-    counts = queue_changes(scores_path, sender, rules)
+    counts = queue_changes(scores_path, sender, rules) if scores_path else Counter[str]()
     ledger.retry_rejected(sender.lease)
     try:
         sender.send_all(batch)
@@ -154,15 +163,20 @@ def queue_changes(scores_path: Path, sender: Sender, rules: Rules) -> Counter[st
     for chunk in read_scores(scores_path):
         low, high = chunk[0].lead, chunk[-1].lead
         known, waiting = ledger.known(low, high), ledger.waiting(low, high)
-        changed: list[Scored] = []
-        superseded: list[str] = []
-        for row in chunk:
-            verdict = worth_sending(row, known.get(row.lead), rules, sender.now)
-            counts[verdict] += 1
-            if verdict == "send":
-                changed.append(row)
-            elif verdict == "unchanged" and waiting.get(row.lead, row.as_of + 1) <= row.as_of:
-                superseded.append(row.lead)
+        verdicts = [
+            (worth_sending(row, known.get(row.lead), rules, sender.now), row) for row in chunk
+        ]
+        changed = [row for verdict, row in verdicts if verdict == "send"]
+        same = [row for verdict, row in verdicts if verdict == "unchanged"]
+        if sender.compare:
+            drifted = sender.drifted(same, known)
+            gone_astray = {row.lead for row in drifted}
+            same = [row for row in same if row.lead not in gone_astray]
+            changed = sorted([*changed, *drifted], key=lambda row: row.lead)
+        counts["unchanged"] += len(same)
+        counts["send"] += len(changed)
+        counts["stale"] += len(chunk) - len(same) - len(changed)
+        superseded = [row.lead for row in same if waiting.get(row.lead, row.as_of + 1) <= row.as_of]
         if changed or superseded:
             ledger.queue(sender.lease, changed, superseded, sender.run_id)
     return counts
@@ -216,6 +230,15 @@ def _seed(scores_path: Path, state: Path) -> None:
     )
 
 
-def _crm_name(kind: str, url: str | None) -> str:
-    """Name the CRM in the ledger: the kind and where it is, without credentials."""
-    return kind if url is None else f"{kind} {url.rpartition('@')[2]}"
+def _crm_name(section: WriteBackSection) -> str:
+    """Name the CRM in the ledger: the kind, where it is, which table; without credentials."""
+    where = [section.url.rpartition("@")[2]] if section.url else []
+    table = [section.entity] if "entity" in section.model_fields_set else []
+    return " ".join([section.crm, *where, *table])
+
+
+def _ledger(section: WriteBackSection, allow: Sequence[str]) -> str | None:
+    """Check a ledger's address; its password comes from libpq's own variables (PGPASSWORD)."""
+    if section.ledger is None or "://" not in section.ledger:
+        return section.ledger
+    return allowed(with_credentials(section.ledger, None), allow)

@@ -82,11 +82,12 @@ class Sender:
         patience: Patience,
         sleep: Callable[[float], None],
         stopping: Callable[[], bool],
+        compare: bool = False,
     ) -> None:
         self.ledger, self.lease, self.crm = ledger, lease, crm
         self.now, self.run_id = now, run_id
         self.budget, self.patience = budget, patience
-        self.sleep, self.stopping = sleep, stopping
+        self.sleep, self.stopping, self.compare = sleep, stopping, compare
         self.tally = Tally()
 
     def settle_doubts(self) -> None:
@@ -104,6 +105,19 @@ class Sender:
                 if holds(remote[lead].values, each.values)
             ]
             self._record(done)
+
+    def drifted(self, rows: Sequence[Scored], known: Mapping[str, Known]) -> list[Scored]:
+        """Find unchanged leads that the CRM holds no more as it confirmed them (a restored backup)."""
+        found: list[Scored] = []
+        for start in range(0, len(rows), self.crm.batch_limit):
+            some = rows[start : start + self.crm.batch_limit]
+            remote = self._patiently(lambda some=some: self._read([row.lead for row in some]))  # type: ignore[misc]
+            found += [
+                row
+                for row in some
+                if row.lead in remote and remote[row.lead].values != known[row.lead].values
+            ]
+        return found
 
     def send_all(self, batch: int) -> None:
         """Send what waits, in order of lead ids; stops between batches when asked to."""
@@ -152,6 +166,7 @@ class Sender:
                 known.get(row.lead),
                 doubts.get(row.lead, ()),
                 inserts=self.crm.inserts,
+                compare=self.compare,
             )
             if action == "send":
                 going.append(row)

@@ -41,7 +41,8 @@ def project(url: str) -> Project:
 
 
 def connect(url: str) -> TrytonCrm:
-    return TrytonCrm(url, ("127.0.0.1",), (tryton_server.USER, tryton_server.PASSWORD))
+    login = (tryton_server.USER, tryton_server.PASSWORD)
+    return TrytonCrm(url, ("127.0.0.1",), login, timeout_s=300.0)  # making 1,000 leads takes long
 
 
 def send(url: str, state: Path, number: int, scores: dict[str, int]) -> WriteBackResult:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -132,6 +134,31 @@ def test_one_invalid_row_costs_one_row_and_waits_as_a_dead_letter(tmp_path: Path
         1,
         False,
     )
+
+
+def test_comparing_with_the_crm_mends_what_a_restored_backup_lost(tmp_path: Path) -> None:
+    night(tmp_path, 0, [10, 20, 30])
+    night(tmp_path, 1, [40, 20, 30])
+    crm(
+        tmp_path,
+        "UPDATE leads SET score = 10, as_of = '2026-09-21T00:00:00+00:00' WHERE score = 40",
+    )
+    assert night(tmp_path, 1, [40, 20, 30]).sent == 0
+    mended = night(tmp_path, 1, [40, 20, 30], compare_with_crm=True)
+    assert (mended.sent, mended.unchanged) == (1, 2)
+    quiet = night(tmp_path, 60, [40, 20, 30], compare_with_crm=True)
+    assert (quiet.sent, quiet.already_there) == (0, 3)  # old, but nothing that a reader would see
+
+
+def test_dead_letters_can_be_replayed_without_new_scores(tmp_path: Path) -> None:
+    night(tmp_path, 0, [10, 20])
+    crm(tmp_path, "CREATE TRIGGER no BEFORE UPDATE ON leads WHEN new.lead_id = 'L001'"
+                  " BEGIN SELECT raise(ABORT, 'not valid'); END")  # fmt: skip
+    assert night(tmp_path, 1, [30, 40]).rejected == 1
+    crm(tmp_path, "DROP TRIGGER no")
+    now = EPOCH + 2 * DAY
+    assert write_back(None, project(), tmp_path, now=now, run_id="by hand").sent == 1
+    assert crm(tmp_path, "SELECT score FROM leads WHERE lead_id = 'L001'") == [(40,)]
 
 
 def test_many_rejects_stop_the_run(tmp_path: Path) -> None:
@@ -264,3 +291,12 @@ def test_hosts_that_are_not_named_are_refused_before_connecting() -> None:
         allowed("http://169.254.169.254/latest", ("169.254.169.254",))
     with pytest.raises(InputError, match="holds a password"):
         with_credentials("postgresql://me:secret@127.0.0.1/crm", None)
+
+
+def test_the_process_imports_no_model_library() -> None:
+    code = (
+        "import sys, serving.writeback.run, serving.crm.rest, serving.crm.sqlite;"
+        "print(sorted({'lightgbm', 'sklearn', 'scipy', 'numba', 'mlflow', 'pandas'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
