@@ -32,16 +32,19 @@ def make_labels(X: np.ndarray, seed: int) -> np.ndarray:
     z = z + 0.5 * Z[:, 0] * Z[:, 1]
     z = z + sum(0.8 * (Z[:, j] % 3 == 0) for j in range(COLUMNS - CATEGORIES, COLUMNS))
     p = 1 / (1 + np.exp(-0.3 * (z - z.mean())))
-    return (np.random.default_rng(seed).random(len(X)) < p).astype(np.int8)
+    y: np.ndarray = (np.random.default_rng(seed).random(len(X)) < p).astype(np.int8)
+    return y
 
 
-def train(X: np.ndarray, y: np.ndarray, *, trees: int, leaves: int, depth: int) -> lightgbm.Booster:
-    """Fit LightGBM with its own categorical splits."""
+def train(
+    X: np.ndarray, y: np.ndarray, *, trees: int, leaves: int, depth: int, categories: bool = True
+) -> lightgbm.Booster:
+    """Fit LightGBM, with its own categorical splits unless `categories` are taken for numbers."""
     settings: dict[str, Any] = {
         "objective": "binary", "num_leaves": leaves, "max_depth": depth, "learning_rate": 0.05,
         "min_data_in_leaf": 20, "verbose": -1, "num_threads": 1, "seed": 0,
     }  # fmt: skip
-    chosen = list(range(COLUMNS - CATEGORIES, COLUMNS))
+    chosen = list(range(COLUMNS - CATEGORIES, COLUMNS)) if categories else []
     return lightgbm.train(settings, lightgbm.Dataset(X, y, categorical_feature=chosen), trees)
 
 

@@ -1,0 +1,153 @@
+"""A night: leads and events from the event store to scores with reasons in a Parquet file."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.feature_world import write_store, write_world
+from benchmarks.features import default_catalogue, store_blocks, tables_of
+from data.clock import DAY
+from data.store import EventStore
+from data.tables import Snapshots
+from features.build import build
+from features.frame import Catalogue
+from models.predictor import LeadScorer, design_matrix
+from models.reason_rows import reason_rows
+from models.reasons import reason_table
+from models.words import render
+
+Claim = tuple[str, float, str, float]
+AGE = 45 * DAY
+TREES, FORESTS = 300, 5
+
+
+def claims(n_leads: int) -> list[Claim]:
+    """Run the night on twenty events a lead and print CPU seconds by stage."""
+    with tempfile.TemporaryDirectory(prefix="leadscore-night-") as scratch:
+        folder = Path(scratch)
+        events = write_world(folder, n_leads)
+        write_store(folder / "store", n_leads)
+        created = pq.read_table(folder / "leads.parquet")["created"].to_numpy()
+        catalogue = default_catalogue(folder)
+        frames = first_frame(folder, created, catalogue)
+        parts, texts = champion(frames, catalogue)
+        scorer = LeadScorer(parts, texts)
+        reason_table(scorer, frames.iloc[:1000])  # compiled and tabled before the night
+        spent = night(folder, created, catalogue, scorer)
+        peers = bare(folder, frames, parts, texts, n_leads)
+    print(f"{n_leads:,} leads, {events:,} events, {len(catalogue.features)} features, "
+          f"{TREES * FORESTS} trees; CPU s by stage:")  # fmt: skip
+    for stage, seconds in {**spent, **peers}.items():
+        print(f"    {stage:34} {seconds:8.1f}")
+    ratio = sum(spent.values()) / sum(peers.values())
+    return [("whole night, times (scan + LightGBM predict)", ratio, "<=", 3.0)]
+
+
+def snapshots(first: int, past: int, created: np.ndarray) -> Snapshots:
+    return Snapshots(np.arange(past - first), created[first:past] + AGE)
+
+
+def first_frame(folder: Path, created: np.ndarray, catalogue: Catalogue) -> pd.DataFrame:
+    """Build the rows of the first block: what the model is fitted on."""
+    first, past, events = next(store_blocks(folder / "store"))
+    tables = tables_of(events, created[first:past])
+    return build(tables, snapshots(first, past, created), catalogue).to_pandas()
+
+
+def champion(frame: pd.DataFrame, catalogue: Catalogue) -> tuple[dict[str, Any], list[str]]:
+    """Fit five forests of 8-leaf trees on labels drawn from some of the features."""
+    features = [asdict(feature) for feature in catalogue.features]
+    encoders: list[dict[str, Any]] = []
+    for feature in catalogue.features:
+        if feature.kind == "number":
+            encoders.append({"name": feature.name, "kind": "number", "source": feature.name})
+        else:
+            levels = [str(level) for level in frame[feature.name].cat.categories]
+            encoders.append({"name": feature.name, "kind": "codes", "source": feature.name,
+                             "levels": levels})  # fmt: skip
+    X = design_matrix(frame, encoders)
+    rng = np.random.default_rng(0)
+    spread = np.nan_to_num((X - np.nanmean(X, axis=0)) / (np.nanstd(X, axis=0) + 1e-9))
+    z = spread @ rng.normal(size=X.shape[1]) * 0.2
+    y = (rng.random(len(X)) < 1 / (1 + np.exp(1.5 - z))).astype(int)
+    codes = [i for i, encoder in enumerate(encoders) if encoder["kind"] == "codes"]
+    texts = []
+    for seed in range(FORESTS):
+        settings = {"objective": "binary", "num_leaves": 8, "learning_rate": 0.03, "verbose": -1,
+                    "extra_trees": True, "feature_fraction": 0.6, "num_threads": 1, "seed": seed,
+                    "min_data_in_leaf": 40}  # fmt: skip
+        data = lightgbm.Dataset(X, y, categorical_feature=codes)
+        texts.append(lightgbm.train(settings, data, TREES).model_to_string())
+    parts = {
+        "features": features, "encoders": encoders, "linear": None, "offset": 0.0,
+        "forest": {"count": FORESTS, "weight": 1 / FORESTS}, "calibration": {"kind": "identity"},
+        "card": {"points_to_double": 10, "anchor_score": 50, "anchor_probability": 0.2,
+                 "bands": {"A": 70, "B": 55, "C": 40}},
+    }  # fmt: skip
+    return parts, texts
+
+
+def night(
+    folder: Path, created: np.ndarray, catalogue: Catalogue, scorer: LeadScorer
+) -> dict[str, float]:
+    """Score every lead block by block; CPU seconds of each stage."""
+    spent = dict.fromkeys(("read and build features", "score and explain", "words", "write"), 0.0)
+    clock = time.process_time()
+
+    def stop(stage: str) -> None:
+        nonlocal clock
+        spent[stage] += time.process_time() - clock
+        clock = time.process_time()
+
+    writer = None
+    for first, past, events in store_blocks(folder / "store"):
+        tables = tables_of(events, created[first:past])
+        frame = build(tables, snapshots(first, past, created), catalogue).to_pandas()
+        stop("read and build features")
+        table = reason_table(scorer, frame)
+        scores = scorer.score_margin(table.margin)
+        stop("score and explain")
+        reasons = reason_rows(table, frame, say=render)
+        stop("words")
+        page = pa.table({
+            "lead_id": pa.array(np.arange(first, past)), "score": scores.score,
+            "probability": scores.probability, "band": pa.array(scores.band.tolist()),
+            "reasons": reasons,
+        })  # fmt: skip
+        writer = writer or pq.ParquetWriter(folder / "scores.parquet", page.schema)
+        writer.write_table(page)
+        stop("write")
+    assert writer is not None
+    writer.close()
+    stop("write")
+    return spent
+
+
+def bare(
+    folder: Path, frame: pd.DataFrame, parts: dict[str, Any], texts: list[str], n_leads: int
+) -> dict[str, float]:
+    """What nobody can save: reading the events once, and LightGBM's own prediction."""
+    start = time.process_time()
+    store = EventStore.open(folder / "store")
+    for first, past in store.ranges(1_000_000):
+        events = store.read(first, past)
+        for column in (events.at, events.type, events.channel, events.value):
+            column.sum()
+    scan = time.process_time() - start
+    X = np.ascontiguousarray(design_matrix(frame, parts["encoders"])[:20_000])
+    boosters = [lightgbm.Booster(model_str=text) for text in texts]
+    start = time.process_time()
+    for booster in boosters:
+        booster.predict(X, raw_score=True, num_threads=1)
+    predict = (time.process_time() - start) / len(X) * n_leads
+    return {"(scan alone)": scan, "(LightGBM predict, from 20 k rows)": predict}
