@@ -81,6 +81,9 @@ class _Page:
             owners=self.owners,
             plan=self._plan(),
             plan_start=self._plan_start(),
+            plan_calls=Markup('<output id="plan-calls" for="plan">{}</output>').format(
+                self.words.number(self.view.week.capacity)
+            ),
         )
 
     def _globals(self) -> dict[str, object]:

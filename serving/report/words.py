@@ -46,14 +46,17 @@ def words_of(language: str) -> Words:
             f"there is no catalogue for the language {shown(language)!r}",
             cure=f"choose one of {', '.join(languages())}, or add serving/locale/<language>.po",
         )
-    catalogue = None
-    if language != "en":
-        with (FOLDER / f"{language}.po").open("rb") as file:
-            catalogue = read_po(file, locale=language)
+    catalogue = None if language == "en" else read_catalogue(language)
     try:
         return Words(language, Locale.parse(language), catalogue)
     except (UnknownLocaleError, ValueError) as error:
         raise InputError(f"is no language: {language!r}", cure="name the file it.po") from error
+
+
+def read_catalogue(language: str) -> Catalog:
+    """Read serving/locale/<language>.po."""
+    with (FOLDER / f"{language}.po").open("rb") as file:
+        return read_po(file, locale=language)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +107,11 @@ class Words:
         return one if n == 1 else many
 
     def phrase(self, phrase: Phrase) -> Markup:
-        """Word a phrase: translate it, its numbers and its labels."""
+        """Word a phrase: a sentence of ours, or a step or line in the company's own words."""
+        text = self.message(phrase.text)
+        known = self.catalogue is not None and text != phrase.text
+        if not phrase.params and not known:
+            return isolated(self.label(phrase.text, {}))
         return self.t(phrase.text, **self._values(phrase.params, {}))
 
     def reason(self, reason: Reason, labels: Labels) -> Markup:
@@ -133,6 +140,9 @@ class Words:
         out: dict[str, object] = {}
         for name, value in params.items():
             short = _rounded(value)
+            key = params.get("event") or params.get("column")
+            if name == "label" and isinstance(key, str) and key in labels:
+                short = key
             out[name] = (
                 self.number(short, 1)
                 if isinstance(short, (int, float))
