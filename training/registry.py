@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 PREVIOUS: Final = "previous"
+URI_VARIABLES: Final = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 REQUIREMENTS: Final = ("lightgbm", "numba", "numpy", "pandas")
 
 
@@ -204,6 +205,7 @@ class Registry:
         for chatty in ("mlflow", "alembic"):
             logging.getLogger(chatty).setLevel(logging.ERROR)
         before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+        environment = {name: os.environ.get(name) for name in URI_VARIABLES}
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         try:
@@ -218,3 +220,8 @@ class Registry:
         finally:
             mlflow.set_tracking_uri(before[0])
             mlflow.set_registry_uri(before[1])
+            for name, value in environment.items():  # MLflow writes them, children would inherit
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value

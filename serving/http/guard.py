@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from serving.http.keys import owner_of
+from serving.http.strict_json import NotJsonError, check_json
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -93,7 +94,11 @@ class Guard:
                 raise RefusedError(413, f"the body may hold {self.limits.body_bytes} bytes")
         try:
             async with asyncio.timeout(self.limits.body_seconds):
-                return await self._read(receive)
+                body = await self._read(receive)
+            check_json(body)
+            return body
+        except NotJsonError as error:
+            raise RefusedError(400, str(error)) from None
         except TimeoutError:
             raise RefusedError(408, f"the body took over {self.limits.body_seconds:g} s") from None
 

@@ -1,0 +1,124 @@
+"""The command line as a shell sees it: help with examples, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from serving.cli import app as entry
+from serving.cli.reference import BEGIN, END, reference, replace_between
+
+VERBS = {
+    "demo", "init", "check", "train", "evaluate", "promote", "rollback", "retrain", "score",
+    "explain", "feedback", "report", "write-back", "monitor", "experiment", "serve", "forget",
+}  # fmt: skip
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    code = "from serving.cli.app import main; main()"
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, *arguments],
+        capture_output=True, text=True, cwd=cwd, check=False,
+    )  # fmt: skip
+
+
+def commands():
+    root = typer.main.get_command(entry.app)
+
+    def walk(command, path):
+        children = getattr(command, "commands", None)
+        if children is None:
+            yield path, command
+            return
+        for name, child in children.items():
+            yield from walk(child, f"{path} {name}".strip())
+
+    return dict(walk(root, ""))
+
+
+def test_every_verb_of_the_product_is_there():
+    assert {path.split()[0] for path in commands()} == VERBS
+
+
+@pytest.mark.parametrize("path", sorted(commands()))
+def test_every_verb_has_help_with_an_example(path):
+    assert f"Example: leadscore {path}" in (commands()[path].help or "")
+
+
+def test_help_imports_no_heavy_library():
+    code = (
+        "import sys, serving.cli.app as a; "
+        "heavy = {'pandas', 'numpy', 'lightgbm', 'mlflow', 'sklearn', 'shap', 'numba', 'duckdb'}; "
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_the_reference_in_the_readme_is_current():
+    readme = Path(__file__).resolve().parents[2] / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    assert replace_between(text, BEGIN, END, reference()) == text
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "absent.toml"),
+        ("[project]\nname = ", "absent.toml"),
+        ('[project]\nname = "a"\n[leads]\nsource = "no.csv"\nid = "id"\nconverted = "won"\n'
+         '[conversion]\n', "no.csv"),
+        ('[project]\nnmae = "a"\n[leads]\nsource = "no.csv"\nid = "id"\nconverted = "won"\n'
+         '[conversion]\n', "did you mean"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("verb", ["check", "train"])
+def test_a_wrong_input_is_one_line_and_exit_2(tmp_path, content, words, verb):
+    if content is not None:
+        (tmp_path / "absent.toml").write_text(content)
+    found = run(verb, "absent.toml", cwd=tmp_path)
+    assert found.returncode == 2, found.stderr
+    lines = [line for line in found.stderr.splitlines() if line]
+    assert len(lines) == 1
+    assert lines[0].startswith("leadscore: ")
+    assert words in lines[0]
+    assert "Traceback" not in found.stderr
+    assert not (tmp_path / ".leadscore").exists()
+
+
+def test_scores_and_write_back_answer_in_json(company, tmp_path):
+    state = str(company.session.state.folder)
+    found = run("score", str(company.file), "--state", state, "--json")
+    assert found.returncode == 0, found.stderr
+    answer = json.loads(found.stdout)
+    assert answer["model_version"] == "1"
+    dry = run("write-back", str(company.file), "--state", state, "--dry-run", "--json")
+    assert dry.returncode == 0, dry.stderr
+    assert json.loads(dry.stdout)["dry_run"] is True
+    lead = company.reading.tables.lead_ids[0]
+    wrong = run("explain", str(company.file), "no-such-lead", "--state", state)
+    assert (wrong.returncode, len(wrong.stderr.strip().splitlines())) == (2, 1)
+    assert lead
+
+
+def test_a_rep_answers_back_and_it_is_kept(company):
+    state = str(company.session.state.folder)
+    run("score", str(company.file), "--state", state)
+    from serving.batch import read_bands
+
+    lead = next(iter(read_bands(company.session.state.scores)))
+    found = run("feedback", str(company.file), lead, "wrong", "--because", "no budget before May",
+                "--by", "Ada", "--state", state)  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    assert "stored" in found.stdout
+
+
+def test_a_missing_model_is_exit_4_and_names_the_cure(company, tmp_path):
+    found = run("score", str(company.file), "--state", str(tmp_path / "empty"))
+    assert found.returncode == 4
+    assert "leadscore train" in found.stderr

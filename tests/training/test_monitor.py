@@ -1,0 +1,51 @@
+"""Drift alarms where there is drift, and stays quiet where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.facts import make_facts
+from training.monitor import drifting_features, stability_index
+
+FEATURES = [
+    {"name": "x", "kind": "number"},
+    {"name": "colour", "kind": "category"},
+]
+
+
+def frame(n: int, seed: int, shift: float = 0.0, red: float = 0.5) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame({
+        "x": rng.normal(shift, 1, n),
+        "colour": pd.Categorical(np.where(rng.random(n) < red, "red", "blue")),
+    })  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def facts():
+    then = frame(5000, 0)
+    return make_facts(then, np.zeros(5000), FEATURES)
+
+
+def test_two_hundred_quiet_months_raise_at_most_one_alarm(facts):
+    alarms = sum(
+        any(signal.state != "green" for signal in drifting_features(frame(300, seed), facts))
+        for seed in range(1, 201)
+    )
+    assert alarms <= 1
+
+
+def test_a_shifted_number_and_a_shifted_category_are_named(facts):
+    names = {s.name for s in drifting_features(frame(500, 1, shift=1.5), facts) if s.state == "red"}
+    assert names == {"feature x"}
+    names = {
+        s.name for s in drifting_features(frame(500, 1, red=0.95), facts) if s.state != "green"
+    }
+    assert names == {"feature colour"}
+
+
+def test_equal_histograms_have_index_zero():
+    counts = np.array([10.0, 20.0, 30.0])
+    assert stability_index(counts, 2 * counts) == pytest.approx(0)

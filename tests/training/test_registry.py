@@ -1,0 +1,74 @@
+"""The registry on a real MLflow store: versions, aliases, rollback, and no second guess."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from data.errors import InputError, OutsideError
+from training.registry import Registry
+from training.state import State
+
+SCRIPT = '{"files": {}}'
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory) -> Registry:
+    registry = Registry.of(State(tmp_path_factory.mktemp("state")), "acme")
+    for number in (1, 2, 3):
+        folder = tmp_path_factory.mktemp(f"artifact{number}")
+        (folder / "manifest.json").write_text(SCRIPT)
+        registry.register(
+            folder, params={"seed": number}, metrics={"auc": 0.7}, tags={"data": f"d{number}"},
+            pages={"audit.html": "<p>"}, example=pd.DataFrame({"a": [1.0], "b": ["x"]}),
+        )  # fmt: skip
+    return registry
+
+
+def test_versions_count_up_and_keep_their_tags(registry):
+    assert [(v, tags["data"]) for v, tags, _ in registry.versions()] == [
+        ("3", "d3"), ("2", "d2"), ("1", "d1"),
+    ]  # fmt: skip
+
+
+def test_without_a_champion_there_is_none_and_its_alias_is_an_error(registry):
+    assert registry.champion() is None
+    with pytest.raises(OutsideError, match="has no model acme@champion"):
+        registry.find("champion")
+
+
+def test_rollback_goes_back_and_forth_between_two_champions(registry):
+    registry.promote("1")
+    registry.promote("3")
+    assert registry.champion().version == "3"
+    assert registry.rollback() == "1"
+    assert registry.champion().version == "1"
+    assert registry.rollback() == "3"
+
+
+def test_promoting_the_champion_again_keeps_the_way_back(registry):
+    registry.promote("1")
+    registry.promote("2")
+    registry.promote("2")
+    assert registry.rollback() == "1"
+
+
+@pytest.mark.parametrize("reference", ["9", "nobody"])
+def test_an_unknown_reference_is_an_error_and_never_another_version(registry, reference):
+    with pytest.raises(OutsideError, match=f"has no model acme@{reference}"):
+        registry.find(reference)
+
+
+def test_a_folder_that_is_no_artifact_is_refused(registry, tmp_path):
+    with pytest.raises(InputError, match="no model artifact"):
+        registry.find(str(tmp_path))
+
+
+def test_a_registry_that_can_not_be_reached_is_an_outside_fault(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    registry = Registry(f"sqlite:///{Path(blocked) / 'mlflow.db'}", "acme")
+    with pytest.raises(OutsideError):
+        registry.find("1")
