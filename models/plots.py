@@ -1,0 +1,76 @@
+"""Turns our contributions into what `shap` plots, and into tables for global and segment views.
+
+Nothing is computed again: `shap.plots.beeswarm(to_shap(scorer, frame))` is instant.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from models.predictor import LeadScorer
+
+
+def to_shap(scorer: LeadScorer, frame: pd.DataFrame, *, by: str = "feature") -> Any:
+    """Make a `shap.Explanation` of our contributions (the extra `notebook` installs shap).
+
+    By factor there is no single value behind a contribution, so the data are the contributions.
+    """
+    import shap
+
+    found = scorer.contributions(frame, by=by)
+    data = found.values
+    if by == "feature":
+        columns = [_as_number(frame[name]) for name in found.names]
+        data = np.stack(columns, axis=1)
+    base = np.full(len(frame), found.base)
+    return shap.Explanation(found.values, base, data, feature_names=list(found.names))
+
+
+def _as_number(column: pd.Series[Any]) -> NDArray[np.float64]:
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column.to_numpy(np.float64, na_value=np.nan)
+    codes = pd.factorize(column, sort=True)[0].astype(np.float64)
+    return np.where(codes < 0, np.nan, codes)
+
+
+def global_view(scorer: LeadScorer, frame: pd.DataFrame, *, by: str = "factor") -> pd.DataFrame:
+    """Rank what moves scores: name, mean absolute and mean contribution in log-odds."""
+    found = scorer.contributions(frame, by=by)
+    view = pd.DataFrame({
+        "name": found.names,
+        "mean_abs": np.abs(found.values).mean(axis=0),
+        "mean": found.values.mean(axis=0),
+    })  # fmt: skip
+    return view.sort_values("mean_abs", ascending=False, kind="stable", ignore_index=True)
+
+
+def segment_view(
+    scorer: LeadScorer, frame: pd.DataFrame, segment: pd.Series[Any], *, by: str = "factor"
+) -> pd.DataFrame:
+    """Mean contribution of each factor by segment: one row per segment, log-odds."""
+    found = scorer.contributions(frame, by=by)
+    values = pd.DataFrame(found.values, columns=list(found.names), index=frame.index)
+    return values.groupby(segment.astype(str).to_numpy(), sort=True).mean()
+
+
+def dependence(
+    scorer: LeadScorer, frame: pd.DataFrame, feature: str, y: NDArray[Any], *, bins: int = 8
+) -> pd.DataFrame:
+    """Contribution of a feature beside what happened: group, n, contribution, observed rate."""
+    found = scorer.contributions(frame)
+    values = found.values[:, found.names.index(feature)]
+    column = frame[feature]
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        groups = pd.qcut(column, bins, duplicates="drop").astype(str)
+    else:
+        groups = column.astype(object)
+    groups = groups.where(column.notna(), "missing").astype(str)
+    table = pd.DataFrame({"group": groups.to_numpy(), "contribution": values, "y": np.asarray(y)})
+    grouped = table.groupby("group", sort=True)
+    return grouped.agg(
+        n=("y", "size"), contribution=("contribution", "mean"), rate=("y", "mean")
+    ).reset_index()
