@@ -20,6 +20,7 @@ SINCE = [f"since_{k}" for k in range(TYPES)]
 OTHERS = ["active_28", "channels_90", "trend", "value_sum_90", "value_max", "mean_gap",
           "since_last", "first_channel", "last_channel"]  # fmt: skip
 NAMES = [*COUNTS, *SINCE, *OTHERS]
+REPEATS = 3  # of scans and of the kernel; the least CPU counts
 SAMPLE = 20_000  # leads whose rows are compared
 
 
@@ -235,17 +236,17 @@ def featuretools_subset(folder, chunks, threads):
     import featuretools as ft
     import pandas as pd
 
-    leads = pd.read_parquet(folder / "leads.parquet", filters=[("lead", "<", 250)])
-    events = pd.read_parquet(folder / "events.parquet", filters=[("lead", "<", 250)])
+    leads = pd.read_parquet(folder / "leads.parquet", filters=[("lead", "<", 25)])
+    events = pd.read_parquet(folder / "events.parquet", filters=[("lead", "<", 25)])
     events["id"] = range(len(events))
     events["happened"] = pd.to_datetime(events["happened"], unit="us")
     events["type"] = events["type"].astype("category")
     leads["created"] = pd.to_datetime(leads["created"], unit="us")
-    leads.ww.init(index="lead", time_index="created")
-    events.ww.init(index="id", time_index="happened")
+    leads.ww.init(name="leads", index="lead", time_index="created")
+    events.ww.init(name="events", index="id", time_index="happened")
     entities = ft.EntitySet("crm")
-    entities.add_dataframe(leads, "leads")
-    entities.add_dataframe(events, "events")
+    entities.add_dataframe(leads)
+    entities.add_dataframe(events)
     entities.add_relationship("leads", "lead", "events", "lead")
     entities.add_interesting_values(dataframe_name="events", values={"type": list(range(TYPES))})
     cutoffs = leads.merge(pd.DataFrame({"age": AGES}), how="cross")
@@ -274,9 +275,13 @@ def main() -> None:
     else:
         import duckdb  # noqa: F401
         import pyarrow.parquet  # noqa: F401
-    used, started = cpu(), time.perf_counter()
-    parts = build(folder, chunks, threads)
-    result = {"cpu": cpu() - used, "wall": time.perf_counter() - started}
+    best, parts = (float("inf"), 0.0), None
+    for _ in range(REPEATS if name.startswith("scan") else 1):
+        del parts
+        used, started = cpu(), time.perf_counter()
+        parts = build(folder, chunks, threads)
+        best = min(best, (cpu() - used, time.perf_counter() - started))
+    result = {"cpu": best[0], "wall": best[1]}
     result["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     if name.startswith("featuretools"):
         result["rows"], result["columns"] = parts[0].shape

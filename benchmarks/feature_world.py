@@ -19,9 +19,8 @@ BLOCK = 100_000  # leads
 def blocks(n_leads: int, seed: int, late: float) -> Iterator[tuple[np.ndarray, pa.Table]]:
     """Yield (created, events sorted by (lead, happened)): 20 events a lead over 120 days."""
     for first in range(0, n_leads, BLOCK):
-        rng = np.random.default_rng([seed, first])
-        n = min(BLOCK, n_leads - first)
-        created = rng.integers(0, 365 * DAY, n)
+        rng, created = _created(n_leads, first, seed)
+        n = len(created)
         each = rng.poisson(20, n)
         lead = np.repeat(np.arange(n), each)
         total = len(lead)
@@ -42,21 +41,31 @@ def blocks(n_leads: int, seed: int, late: float) -> Iterator[tuple[np.ndarray, p
 
 
 def write_world(folder: Path, n_leads: int, *, seed: int = 7) -> int:
-    """Write events.parquet, leads.parquet and world.json; return the number of events."""
+    """Write leads.parquet, world.json and events.parquet; return the number of events."""
     folder.mkdir(parents=True, exist_ok=True)
-    born, total, writer = [], 0, None
-    for created, table in blocks(n_leads, seed, 0.0):
+    total, writer = 0, None
+    for _, table in blocks(n_leads, seed, 0.0):
         writer = writer or pq.ParquetWriter(folder / "events.parquet", table.schema)
         writer.write_table(table, row_group_size=500_000)
-        born.append(created)
         total += table.num_rows
     assert writer is not None
     writer.close()
-    created = np.concatenate(born)
-    pq.write_table(pa.table({"lead": np.arange(n_leads), "created": created}),
-                   folder / "leads.parquet")  # fmt: skip
+    write_leads(folder, n_leads, seed=seed)
     (folder / "world.json").write_text(json.dumps({"leads": n_leads, "events": total}))
     return total
+
+
+def write_leads(folder: Path, n_leads: int, *, seed: int = 7) -> None:
+    """Write leads.parquet: when each lead was created."""
+    folder.mkdir(parents=True, exist_ok=True)
+    born = [_created(n_leads, first, seed)[1] for first in range(0, n_leads, BLOCK)]
+    table = pa.table({"lead": np.arange(n_leads), "created": np.concatenate(born)})
+    pq.write_table(table, folder / "leads.parquet")
+
+
+def _created(n_leads: int, first: int, seed: int) -> tuple[np.random.Generator, np.ndarray]:
+    rng = np.random.default_rng([seed, first])
+    return rng, rng.integers(0, 365 * DAY, min(BLOCK, n_leads - first))
 
 
 def write_store(folder: Path, n_leads: int, *, seed: int = 7, late: float = 0.0) -> None:

@@ -35,7 +35,7 @@ from features.single import SingleLead
 
 AGES = np.array(peers.AGES, np.int64) * DAY
 FIELDS = EventFields("lead", "happened", "type", channel="channel", value="value")
-PEERS_PYTHON = Path(__file__).parents[1] / ".venv-peers" / "bin" / "python"
+PEERS = Path(__file__).parents[1] / ".venv-peers"
 Figures = dict[str, float]
 
 
@@ -137,9 +137,14 @@ def ours(name: str, folder: Path, threads: int) -> Figures:
     out = np.empty((1, len(catalogue.numbers)), np.float32)
     fill_events(warm[2], few, created[: warm[1]], catalogue, out)
     del warm
-    used, started = peers.cpu(), time.perf_counter()
-    numbers, codes = matrix(source(), created, catalogue, threads)
-    figures = {"cpu": peers.cpu() - used, "wall": time.perf_counter() - started,
+    best = (float("inf"), 0.0)
+    numbers = codes = np.empty(0, np.float32)
+    for _ in range(peers.REPEATS):
+        del numbers, codes
+        used, started = peers.cpu(), time.perf_counter()
+        numbers, codes = matrix(source(), created, catalogue, threads)
+        best = min(best, (peers.cpu() - used, time.perf_counter() - started))
+    figures = {"cpu": best[0], "wall": best[1],
                "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
                "matrix": (numbers.nbytes + codes.nbytes) / 1e9,
                "columns": len(catalogue.features)}  # fmt: skip
@@ -219,13 +224,16 @@ def single() -> tuple[float, bool]:
 
 def run(name: str, folder: Path, chunks: int, threads: int) -> Figures | None:
     """Run a contender in a process of its own; None where its library cannot."""
-    ours_too = name.startswith(("kernel", "ingest", "sort", "append"))
-    if ours_too:
+    if name.startswith(("kernel", "ingest", "sort", "append")):
         command = [sys.executable, "-m", "benchmarks.features", "--run", name]
     else:
         apart = name.startswith(("polars", "featuretools"))
-        python = str(PEERS_PYTHON) if apart else sys.executable
+        tools = PEERS / ("featuretools" if name.startswith("featuretools") else ".")
+        python = str(tools / "bin" / "python") if apart else sys.executable
         command = [python, str(Path(peers.__file__)), name]
+    if not Path(command[0]).exists():
+        print(f"{name}: not run: {Path(command[0]).parents[1].name} is not installed")
+        return None
     ended = subprocess.run(
         [*command, str(folder), str(chunks), str(threads)], capture_output=True, text=True,
         env={**os.environ, "PYTHONWARNINGS": "ignore", "POLARS_MAX_THREADS": str(threads)},

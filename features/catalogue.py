@@ -5,6 +5,7 @@ whatever event types the day brings. Rules that keep it sensible:
 
 - windows are `train.windows`; those not shorter than the oldest snapshot age say the same as
   "ever" and are left out, and where none is left shorter ones take their place;
+- what earned nothing on real and simulated CRMs (`benchmarks/ablation.py`) is in `extras`;
 - an event type has columns of its own where at least `max(10, 0.2 %)` of the leads show it by the
   oldest snapshot age, the most widespread first, as many as MAX_COLUMNS allows; the others are
   pooled as "other events".
@@ -188,8 +189,6 @@ def event_features(tables: Tables, project: Project) -> Iterator[Feature]:
         yield from type_features(POOLED, windows, pooled=1)
     yield from activity_features(tables, windows)
     yield from side_features(tables, windows)
-    if len(np.unique(tables.account[tables.account >= 0])) and _has_siblings(tables):
-        yield from account_features(windows)
 
 
 def type_features(name: str, windows: tuple[float, ...], *, pooled: int = 0) -> Iterator[Feature]:
@@ -199,30 +198,30 @@ def type_features(name: str, windows: tuple[float, ...], *, pooled: int = 0) -> 
     if pooled:
         base["pooled"] = 1
     for days in windows:
-        yield _engaged(
+        yield engaged(
             f"n_{key}_{span(days)}", key, f"{label} in {span(days)}", "count_window",
             {**base, "days": days}, "events",
         )  # fmt: skip
-    yield _engaged(f"n_{key}_ever", key, f"{label} ever", "count_ever", base, "events")
-    yield _engaged(f"days_since_{key}", key, f"days since {label}", "days_since", base, "days")
+    yield engaged(f"n_{key}_ever", key, f"{label} ever", "count_ever", base, "events")
+    yield engaged(f"days_since_{key}", key, f"days since {label}", "days_since", base, "days")
 
 
 def activity_features(tables: Tables, windows: tuple[float, ...]) -> Iterator[Feature]:
     """Yield what all events together say: one factor, general activity."""
     factor = "activity"
     for days in windows:
-        yield _engaged(
+        yield engaged(
             f"n_events_{span(days)}", factor, f"events in {span(days)}", "count_all_window",
             {"days": days, "label": "activity"}, "events",
         )  # fmt: skip
-    yield _engaged(
+    yield engaged(
         "n_events_ever", factor, "events ever", "count_all_ever", {"label": "activity"}, "events"
     )
     active: list[float] = [days for days in windows if days >= 7]
     if active:
         active = sorted({*active, 28.0} if max(active) >= 28 else {*active})
     for days in active:
-        yield _engaged(
+        yield engaged(
             f"n_active_days_{span(days)}", factor, f"active days in {span(days)}", "active_days",
             {"days": days, "label": "active days"}, "days",
         )  # fmt: skip
@@ -233,16 +232,16 @@ def activity_features(tables: Tables, windows: tuple[float, ...]) -> Iterator[Fe
         ("n_first_week", "events in the first week", "first_week_count", "events"),
         ("streak_days", "active days in a row", "streak_days", "days"),
     ):
-        yield _engaged(name, factor, label, template, {"label": label}, unit)
+        yield engaged(name, factor, label, template, {"label": label}, unit)
     for half_life in HALF_LIVES:
-        yield _engaged(
+        yield engaged(
             f"activity_decayed_{span(half_life)}", factor, "recent activity", "decayed_count",
             {"event": "", "half_life": half_life, "label": "recent activity"}, "events",
         )  # fmt: skip
     if windows and max(windows) >= 28:
         short, long = min(windows), 28.0
         if short < long:
-            yield _engaged(
+            yield engaged(
                 f"trend_{short:g}_{long:g}d", factor, "activity against its usual pace", "trend",
                 {"short": short, "long": long, "label": "trend of activity"}, "ratio",
             )  # fmt: skip
@@ -252,70 +251,36 @@ def activity_features(tables: Tables, windows: tuple[float, ...]) -> Iterator[Fe
 
 
 def side_features(tables: Tables, windows: tuple[float, ...]) -> Iterator[Feature]:
-    """Yield channels, direction, amounts, campaigns and people, where the events have them."""
+    """Yield direction, amounts, campaigns and people, where the events have them."""
     events = tables.events
     longest = max(windows, default=30.0)
-    if len(events.channel_names) > 1:
-        yield _engaged(
-            f"n_channels_{span(longest)}", "channels", f"channels in {span(longest)}",
-            "n_channels", {"days": longest, "label": "channels"}, "channels",
-        )  # fmt: skip
-        for name, label in (("first_channel", "first channel"), ("last_channel", "last channel")):
-            yield Feature(name, "category", "context", "channels", label, name, {"label": label})
     for code, side in ((0, "inbound"), (1, "outbound")):
         if (events.direction == code).any():
             for days in windows:
-                yield _engaged(
+                yield engaged(
                     f"n_{side}_{span(days)}", side, f"{side} in {span(days)}", f"{side}_count",
                     {"days": days, "label": side}, "events",
                 )  # fmt: skip
-    if (events.direction == 1).any() and (events.direction == 0).any():
-        yield _engaged(
-            "response_hours", "response", "hours until the lead answers", "response_hours",
-            {"label": "hours until the lead answers"}, "hours",
-        )  # fmt: skip
     if np.isfinite(events.value).any():
-        yield _engaged(
+        yield engaged(
             f"value_sum_{span(longest)}", "value", f"amounts in {span(longest)}", "value_sum",
             {"days": longest, "label": "amounts"},
         )  # fmt: skip
-        yield _engaged("value_max", "value", "largest amount", "value_max", {"label": "amount"})
+        yield engaged("value_max", "value", "largest amount", "value_max", {"label": "amount"})
     for names, what in ((events.campaign_names, "campaigns"), (events.person_names, "people")):
         if len(names) > 1:
-            yield _engaged(f"n_{what}", what, what, f"n_{what}", {"label": what}, what)
+            yield engaged(f"n_{what}", what, what, f"n_{what}", {"label": what}, what)
 
 
-def account_features(windows: tuple[float, ...]) -> Iterator[Feature]:
-    """Yield what the other leads of the account did: one factor."""
-    params: Params = {"label": "others at the account"}
-    yield _engaged(
-        "n_account_leads", "account", "other leads of the account", "account_leads", params, "leads"
-    )
-    days = 30.0 if not windows or 30.0 in windows else max(windows)
-    yield _engaged(
-        f"n_account_events_{span(days)}", "account", f"events of the account's other leads in "
-        f"{span(days)}", "account_events", {**params, "days": days}, "events",
-    )  # fmt: skip
-    yield _engaged(
-        "days_since_account_event", "account", "days since another lead of the account acted",
-        "account_days_since", params, "days",
-    )  # fmt: skip
-
-
-def _engaged(
+def engaged(
     name: str, factor: str, label: str, template: str, params: Params, unit: str = ""
 ) -> Feature:
+    """Make a number column of the engagement family; whole numbers among `params` become int."""
     tidy: Params = {
         key: int(value) if isinstance(value, float) and value == int(value) else value
         for key, value in params.items()
     }
     return Feature(name, "number", "engagement", factor, label, template, tidy, unit)
-
-
-def _has_siblings(tables: Tables) -> bool:
-    """Say whether any account has two leads."""
-    account = tables.account[tables.account >= 0]
-    return bool(len(account)) and int(np.bincount(account).max()) > 1
 
 
 def _unique(features: list[Feature]) -> Iterator[Feature]:
