@@ -48,3 +48,10 @@ def write_text(path: Path, text: str) -> Path:
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
     return path
+
+
+def write_bytes(path: Path, data: bytes) -> Path:
+    """Write bytes whole or not at all."""
+    with replacing(path) as part:
+        part.write_bytes(data)
+    return path

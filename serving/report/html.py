@@ -69,7 +69,7 @@ class _Page:
         return self.environment.get_template("base.html").render(
             css=Markup(style),  # noqa: S704  # our own file
             js=Markup(script),  # noqa: S704  # our own file
-            csp=policy(style, script),
+            csp=Markup(policy(style, script)),  # noqa: S704  # our own words and hashes
             pages=self.names.pages(),
             chunks=self._chunks(),
             data=for_script(json.dumps(self._data(), ensure_ascii=False, separators=(",", ":"))),
@@ -124,7 +124,8 @@ class _Page:
         return self.words.reason(reason, self.view.about.labels)
 
     def _signed_percent(self, share: float) -> Markup:
-        sign = "+" if share > 0 else ""
+        plus = "\u200e+" if self.words.mirrored else "+"
+        sign = plus if share > 0 else ""
         return Markup("{}{}").format(sign, self.words.percent(share, 1))
 
     def _bands(self) -> list[str]:

@@ -29,7 +29,6 @@ from serving.report.text import in_attribute, isolated, shown
 FOLDER: Final = Path(__file__).parent.parent / "locale"
 _LATIN: Final = "0123456789"
 _NATIVE: Final = {"fa": "۰۱۲۳۴۵۶۷۸۹", "ar": "٠١٢٣٤٥٦٧٨٩", "ur": "۰۱۲۳۴۵۶۷۸۹"}  # Babel makes none
-_SIGNS: Final = {"-": "\u2212"}
 Labels = Mapping[str, str | Mapping[str, str]]
 
 
@@ -153,7 +152,8 @@ class Words:
     def digits(self, text: str) -> Markup:
         """Write digits as the language does; minus signs are true minus signs."""
         native = _NATIVE.get(self.locale.language, _LATIN)
-        table = str.maketrans({**_SIGNS, **dict(zip(_LATIN, native, strict=True))})
+        minus = "\u200e\u2212" if self.mirrored else "\u2212"
+        table = str.maketrans({"-": minus, **dict(zip(_LATIN, native, strict=True))})
         return Markup(text.translate(table))  # noqa: S704  # numbers that Babel wrote
 
     def number(self, value: float, decimals: int = 0) -> Markup:
@@ -163,7 +163,8 @@ class Words:
 
     def signed(self, value: int) -> Markup:
         """Write points with their sign, zero without."""
-        return Markup("+{}").format(self.number(value)) if value > 0 else self.number(value)
+        plus = "\u200e+" if self.mirrored else "+"  # the sign stands left of the digits
+        return Markup("{}{}").format(plus, self.number(value)) if value > 0 else self.number(value)
 
     def percent(self, share: float, decimals: int | None = None) -> Markup:
         """Write a share as a percentage; by default one decimal under 10 %, none above."""

@@ -1,0 +1,64 @@
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.report_view import make_view
+from serving.report.charts import waterfall
+from serving.report.html import list_rows, render
+from serving.report.text import slug
+from serving.report.view import ReportView
+
+
+def test_the_view_is_plain_json(view: ReportView) -> None:
+    assert json.loads(json.dumps(view.to_dict()))["about"]["project"] == "acme"
+
+
+def test_the_same_view_gives_the_same_bytes(view: ReportView) -> None:
+    assert render(view, "fa") == render(view, "fa")
+
+
+def test_nothing_in_the_file_points_outside(view: ReportView) -> None:
+    page = render(view, "en")
+    assert not re.findall(r"(?:src|href|action)=[\"']?(?:https?:|//)", page)
+    assert "default-src 'none'" in page
+    assert " style=" not in page
+    assert not re.search(r"\son\w+=", page.split("<script>")[0])
+
+
+def test_the_waterfall_ends_at_the_score_on_every_page(view: ReportView) -> None:
+    for lead in view.leads:
+        if lead.detail is not None:
+            rows = waterfall(lead.detail, lead.score, view.about.bands)
+            assert rows[-2].ends_at == lead.score == rows[-1].points
+            assert rows[0].points + sum(row.points for row in rows[1:-1]) == lead.score
+
+
+def test_the_top_n_of_each_owner_print_and_no_other(view: ReportView) -> None:
+    rows = list_rows(view)
+    for owner in {lead.owner for lead in view.leads}:
+        mine = [row for row in rows if row.lead.owner == owner]
+        assert [row.kind for row in mine] == ["top"] * min(10, len(mine)) + ["rest"] * (len(mine) - 10)
+
+
+def test_pages_that_have_nothing_to_say_are_left_out(view: ReportView) -> None:
+    bare = replace(view, movers=None, funnel=None, forecast=None, trust=None, experiment=None)
+    page = render(bare, "it")
+    assert 'id="week"' in page
+    assert 'id="forecast"' not in page
+
+
+def test_an_empty_report_is_still_a_report() -> None:
+    empty = make_view(1)
+    week = replace(empty.week, calls=(), missed=(), owners=(), plan=(), cut_off=None)
+    page = render(replace(empty, leads=(), week=week, movers=None), "en")
+    assert "<title>" in page
+
+
+IDS = [("L-1", "l-L-1"), ("a b", "l--3"), ("<x>", "l--3"), ("", "l--3"), ("ü", "l--3"), ("-1", "l--3")]
+
+
+@pytest.mark.parametrize(("lead_id", "anchor"), IDS)
+def test_anchors_are_plain_whatever_the_id_is(lead_id: str, anchor: str) -> None:
+    assert slug(lead_id, 3) == anchor

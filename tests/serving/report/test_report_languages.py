@@ -1,0 +1,108 @@
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.errors import InputError
+from serving.locale.jalali import from_gregorian
+from serving.report import words as words_module
+from serving.report.messages import collect, problems, template_file
+from serving.report.parts import Phrase, Reason
+from serving.report.view import ReportView
+from serving.report.html import render
+from serving.report.words import languages, words_of
+
+
+@pytest.mark.parametrize("language", [name for name in languages() if name != "en"])
+def test_no_message_is_untranslated_broken_or_unused(language: str) -> None:
+    assert problems(language) == []
+
+
+def test_the_template_file_holds_exactly_the_messages_of_the_report() -> None:
+    def keys(catalogue: object) -> set[object]:
+        return {(m.context, m.id) for m in catalogue if m.id}  # type: ignore[attr-defined]
+
+    assert keys(template_file()) == keys(collect())
+
+
+def test_the_languages_are_english_italian_french_and_persian() -> None:
+    assert set(languages()) >= {"en", "it", "fr", "fa"}
+
+
+def test_a_language_is_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, view: ReportView
+) -> None:
+    text = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'
+    (tmp_path / "de.po").write_text(text + 'msgid "This week"\nmsgstr "Diese Woche"\n')
+    monkeypatch.setattr(words_module, "FOLDER", tmp_path)
+    words_of.cache_clear()
+    try:
+        assert "Diese Woche" in render(view, "de")
+    finally:
+        words_of.cache_clear()
+
+
+def test_an_unknown_language_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="choose one of en, fa, fr, it"):
+        words_of("xx")
+
+
+NUMBERS = [
+    ("en", 12345.6, "12,345.6"),
+    ("it", 12345.6, "12.345,6"),
+    ("fr", 12345.6, "12\u202f345,6"),
+    ("fa", 12345.6, "۱۲٬۳۴۵٫۶"),
+]
+
+
+@pytest.mark.parametrize(("language", "value", "shown"), NUMBERS)
+def test_numbers_are_written_as_the_language_writes_them(
+    language: str, value: float, shown: str
+) -> None:
+    assert str(words_of(language).number(value, 1)) == shown
+
+
+def test_dates_follow_the_calendar_of_the_language() -> None:
+    assert str(words_of("it").date("2026-11-22T06:30:00+00:00")) == "22 nov 2026"
+    assert str(words_of("fa").date("2026-11-22T06:30:00+00:00")) == "۱ آذر ۱۴۰۵"
+
+
+JALALI = [
+    (date(2026, 3, 21), (1405, 1, 1)),
+    (date(2025, 3, 20), (1403, 12, 30)),
+    (date(2021, 3, 21), (1400, 1, 1)),
+    (date(1979, 2, 11), (1357, 11, 22)),
+]
+
+
+@pytest.mark.parametrize(("day", "persian"), JALALI)
+def test_known_days_of_the_persian_calendar(day: date, persian: tuple[int, int, int]) -> None:
+    assert from_gregorian(day) == persian
+
+
+@given(st.dates(date(1950, 1, 1), date(2090, 1, 1)))
+def test_the_persian_calendar_has_no_hole_between_a_day_and_the_next(day: date) -> None:
+    (y, m, d), (y2, m2, d2) = from_gregorian(day), from_gregorian(date.fromordinal(day.toordinal() + 1))
+    assert (y2, m2, d2) in {(y, m, d + 1), (y, m + 1, 1), (y + 1, 1, 1)}
+
+
+def test_a_reason_takes_the_plural_of_its_language() -> None:
+    reason = Reason("pricing", "engagement", "count_window", {"label": "chat", "value": 1, "days": 7}, 5)
+    assert "1</bdi>" not in str(words_of("it").reason(reason, {}))
+    assert "1 volta negli ultimi 7 giorni" in str(words_of("it").reason(reason, {}))
+    many = replace(reason, params={**reason.params, "value": 3})
+    assert "3 volte" in str(words_of("it").reason(many, {}))
+
+
+def test_a_company_gives_its_own_words_to_its_events() -> None:
+    reason = Reason("x", "fit", "count_ever", {"event": "x9", "label": "x9", "value": 2}, 1)
+    labels = {"x9": {"en": "site visits", "fr": "visites"}}
+    assert "visites" in str(words_of("fr").reason(reason, labels))
+
+
+def test_values_that_are_not_ours_are_isolated_and_never_read_as_a_format() -> None:
+    text = str(words_of("en").phrase(Phrase("{n} open", {"n": "{0.__class__}<b>"})))
+    assert text == "<bdi>{0.__class__}&lt;b&gt;</bdi> open"
