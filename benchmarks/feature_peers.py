@@ -20,6 +20,7 @@ SINCE = [f"since_{k}" for k in range(TYPES)]
 OTHERS = ["active_28", "channels_90", "trend", "value_sum_90", "value_max", "mean_gap",
           "since_last", "first_channel", "last_channel"]  # fmt: skip
 NAMES = [*COUNTS, *SINCE, *OTHERS]
+ZERO = {*COUNTS, "active_28", "channels_90", "value_sum_90"}  # 0 where there are no events
 REPEATS = 3  # of scans and of the kernel; the least CPU counts
 SAMPLE = 20_000  # leads whose rows are compared
 
@@ -110,6 +111,7 @@ def duckdb_two_stage(folder, chunks, threads):
         f"(as_of - max(last)) / {DAY}.0", "arg_min(channel_1, first)", "arg_max(channel_n, last)",
     ]  # fmt: skip
     text = ", ".join(f"({p})::float as {n}" for p, n in zip(picks, NAMES, strict=True))
+    filled = ", ".join(f"coalesce({n}, 0::float) as {n}" if n in ZERO else n for n in NAMES)
     for lo, hi in ranges(folder, chunks):
         parts.append(
             link.sql(
@@ -124,8 +126,7 @@ def duckdb_two_stage(folder, chunks, threads):
                 f"and lead < {hi}) e on e.lead = s.lead and e.happened < s.as_of "
                 "group by s.lead, age, as_of, type), "
                 f"two as (select lead, age, {text} from one group by lead, age, as_of) "
-                "select s.lead, s.age, two.* exclude (lead, age) from s left join two "
-                "using (lead, age)"
+                f"select s.lead, s.age, {filled} from s left join two using (lead, age)"
             ).to_arrow_table()
         )
     return parts
@@ -173,8 +174,9 @@ def polars_streaming(folder, chunks, threads):
             .agg(named)
         )
         whole = snaps.select("lead", "age").join(made, on=["lead", "age"], how="left")
-        zero = [*COUNTS, "active_28", "channels_90", "value_sum_90"]
-        parts.append(whole.with_columns(pl.col(zero).fill_null(0)).collect(engine="streaming"))
+        parts.append(
+            whole.with_columns(pl.col(sorted(ZERO)).fill_null(0)).collect(engine="streaming")
+        )
     return parts
 
 
