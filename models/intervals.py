@@ -18,6 +18,8 @@ from models.metrics import bootstrap_weights
 from models.predictor import calibrated_log_odds
 
 GRID = 33
+REUSED = float(np.sqrt(2.0))
+"""Cross-fitted margins and the calibration learn from the same outcomes: twice the variance."""
 BENDING = 100
 """Of the rarer outcome; from here on the refits may bend (beta), below they are straight."""
 
@@ -51,7 +53,7 @@ def fit_intervals(
         if len(np.unique(y[rows])) < 2:
             continue
         drawn.append(calibrated_log_odds(fit(margins[rows], y[rows]), at) - central)
-    spread = np.array(drawn)
+    spread = np.array(drawn) * REUSED
     if drift > 0:
         noise = np.random.default_rng(seed).normal(0.0, drift, len(spread))
         spread = spread + noise[:, None]

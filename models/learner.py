@@ -25,6 +25,7 @@ from models.calibration import (
     TRUSTED,
     Calibration,
     fit_calibration,
+    lean_ahead,
     refit_intercept,
     spread_between,
 )
@@ -211,6 +212,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         spreads = TRUSTED if setting.kinds else CERTAIN
         calibration, cohort = self._calibrate(y, margins, times, spreads)
         drift = trial.level_by_fold(y, blend)
+        calibration, leaned = lean_ahead(calibration, drift, taken=cohort.get("taken", 0.0))
         self.report_ = {
             "winner": blend.name,
             "chosen_on": "forward folds" if trial.forward else "random folds",
@@ -224,6 +226,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "calibration": calibration.get("why", ""),
             "newest_cohort": cohort,
             "drift": drift,
+            "leaned": leaned,
         }
         parts, texts = fitted.to_parts(blend)
         intervals = fit_intervals(
