@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -145,5 +146,5 @@ def _ids(tables: Tables, snapshots: Snapshots) -> Sequence[str]:
     return [str(lead) for lead in ids]
 
 
-def _same(one: object, other: object) -> bool:
-    return bool(one == other) or (pd.isna(one) and pd.isna(other))
+def _same(one: Any, other: Any) -> bool:
+    return bool(one == other) or bool(pd.isna(one) and pd.isna(other))

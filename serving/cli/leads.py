@@ -86,10 +86,7 @@ def explain(
         str | None, typer.Option("--since", help="Also say why the score changed since then.")
     ] = None,
     subject: Annotated[
-        bool,
-        typer.Option(
-            "--subject", help="Write what the lead itself may ask for: factors and their direction."
-        ),  # fmt: skip
+        bool, typer.Option("--subject", help="For the lead itself: factors and their direction.")
     ] = False,
     model: Model = "champion",
     language: Language = None,

@@ -38,7 +38,7 @@ def _row(path: str, command: Any) -> str:
 
 
 def _is_argument(parameter: Any) -> bool:
-    return parameter.param_type_name == "argument"
+    return str(parameter.param_type_name) == "argument"
 
 
 def replace_between(text: str, begin: str, end: str, body: str) -> str:

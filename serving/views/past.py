@@ -61,7 +61,7 @@ def timeline(tables: Tables, lead: int, as_of: int) -> tuple[TimelineEvent, ...]
         TimelineEvent(
             at=iso(int(events.at[i])),
             label=events.type_names[int(events.type[i])],
-            direction=DIRECTIONS[int(events.direction[i]) + 1],  # type: ignore[arg-type]
+            direction=DIRECTIONS[int(events.direction[i]) + 1],
             note=_note(tables, int(i)),
         )
         for i in newest.tolist()

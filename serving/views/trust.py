@@ -84,7 +84,7 @@ def _point(row: dict[str, Any]) -> Point:
 def _gains(card: ModelCard) -> tuple[GainsCurve, ...]:
     diagonal = tuple(Point(x, x) for x in (0.0, 1.0))
     drawn = [
-        GainsCurve(name, tuple(Point(x, y) for x, y in card.gains[name]))  # type: ignore[arg-type]
+        GainsCurve(name, tuple(Point(x, y) for x, y in card.gains[name]))
         for name in CURVES
         if name in card.gains
     ]

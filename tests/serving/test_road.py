@@ -100,7 +100,7 @@ def test_the_score_file_holds_what_the_contract_says(company, scored, tmp_path):
         find_score(tmp_path / "scores.parquet", "nobody")
 
 
-def test_write_back_sends_everything_once_and_then_nothing(company, quiet, tmp_path):
+def test_write_back_sends_everything_once_and_then_nothing(company, quiet):
     session = company.session
     score_run(session, company.reading, company.model, as_of=company.reading.tables.observed_until,
               scored_at=NOW, run_id="n1", on_stage=quiet)  # fmt: skip
