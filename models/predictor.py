@@ -1039,6 +1039,7 @@ def _explain_few(  # type: ignore[no-untyped-def]
     """Explain a few rows, (n, columns), one by one; sums are added in the order of the block."""
     sums, left = np.empty(n_targets + 1), np.empty(most_rows, np.uint8)
     codes = np.empty(X.shape[1], np.int64)
+    found = np.empty(len(row_at) - 1, np.int64)
     for r in range(len(X)):
         sums[:] = 0.0
         for column in range(X.shape[1]):
@@ -1065,10 +1066,11 @@ def _explain_few(  # type: ignore[no-untyped-def]
                 key = np.int64(0)
                 for k in range(bits):
                     key |= np.int64(left[rows[row_at[g] + k]]) << k
-                first, width = slot_at[g], slot_at[g + 1] - slot_at[g]
-                at = cell_at[g] + key * width
-                for s in range(width):
-                    sums[slots[first + s]] += turned[at + s]
+                found[g] = cell_at[g] + key * (slot_at[g + 1] - slot_at[g]) - slot_at[g]
+        for g in range(len(found)):  # apart from the decisions: many loads are in flight at once
+            at = found[g]
+            for s in range(slot_at[g], slot_at[g + 1]):
+                sums[np.uint64(slots[np.uint64(s)])] += turned[np.uint64(at + s)]
         margin[r] = sums[n_targets]
         values[r] = sums[:n_targets]
 
