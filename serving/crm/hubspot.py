@@ -14,6 +14,10 @@ from serving.crm.seam import Answer, Page, Remote, Update, Value
 
 _GONE: Final = ("OBJECT_NOT_FOUND", "NOT_FOUND")
 _OVERLAP_MS: Final = 300_000
+_LEAD_PROPERTIES: Final = (
+    "email", "jobtitle", "company", "lifecyclestage", "hs_lead_status", "hubspot_owner_id",
+    "hs_analytics_source",
+)  # fmt: skip
 
 
 class HubSpotCrm:
@@ -87,7 +91,13 @@ class HubSpotCrm:
             moment = str(as_of // 1000)
             filters.append({"propertyName": "createdate", "operator": "LT", "value": moment})
         while after is not None:
-            body = {"filterGroups": [{"filters": filters}], "limit": 100, "after": after}
+            body = {
+                "filterGroups": [{"filters": filters}],
+                "properties": list(_LEAD_PROPERTIES),
+                "sorts": ["lastmodifieddate"],
+                "limit": 100,
+                "after": after,
+            }
             answer = self._http.post(f"{self._path}/search", body)
             rows = [_lead(each) for each in results(answer)]
             moments = [row["changed_at"] for row in rows if isinstance(row["changed_at"], int)]

@@ -107,7 +107,7 @@ class Sender:
             self._record(done)
 
     def drifted(self, rows: Sequence[Scored], known: Mapping[str, Known]) -> list[Scored]:
-        """Find unchanged leads that the CRM holds no more as it confirmed them (a restored backup)."""
+        """Find unchanged leads that the CRM does not hold as confirmed: a restored backup."""
         found: list[Scored] = []
         for start in range(0, len(rows), self.crm.batch_limit):
             some = rows[start : start + self.crm.batch_limit]

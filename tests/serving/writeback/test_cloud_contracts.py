@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -150,12 +151,11 @@ def prism() -> Iterator[str]:
 
 @pytest.mark.real_data
 def test_hubspots_own_contract_accepts_our_requests(prism: str) -> None:
-    crm = HubSpotCrm(prism, ("127.0.0.1",), "t0ken")
-    assert isinstance(crm.read_scores(["1", "2"]), dict)
-    answers = crm.upsert([update("1"), update("2")])
-    assert all(answer.status in ("written", "rejected", "gone") for answer in answers)
-    assert isinstance(next(iter(crm.read_leads("1790000000000"))).rows, tuple)
-    crm.close()
+    with closing(HubSpotCrm(prism, ("127.0.0.1",), "t0ken")) as crm:
+        assert crm.read_scores(["1", "2"]) == {}  # the examples in the file are of other leads
+        answers = crm.upsert([update("1"), update("2")])
+        assert {answer.status for answer in answers} <= {"written", "rejected", "gone"}
+        assert next(iter(crm.read_leads("1790000000000"))).rows[0]["lead_id"]
 
 
 # -- Salesforce ----------------------------------------------------------------------------
