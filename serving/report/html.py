@@ -32,7 +32,7 @@ def render(view: ReportView, language: str) -> str:
     """Render the report in a language; InputError where the language has no catalogue."""
     words = words_of(language)
     page = _Page(view, words)
-    return page.render()
+    return page.render().encode("utf-8", "replace").decode()  # a lone surrogate is no text
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class _Page:
         detailed = [lead for lead in self.view.leads if lead.detail is not None]
         pages = [self._lead_page(template.render, lead) for lead in detailed]
         return [
-            base64.b64encode(zlib.compress("".join(pages[i : i + CHUNK]).encode(), 9)).decode()
+            base64.b64encode(zlib.compress("".join(pages[i : i + CHUNK]).encode("utf-8", "replace"), 9)).decode()
             for i in range(0, len(pages), CHUNK)
         ]
 
