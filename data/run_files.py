@@ -102,10 +102,15 @@ def read_index(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def read_slice(folder: Path, name: str, begin: int, end: int) -> NDArray[np.generic]:
-    """Read events begin..end-1 of one column."""
+    """Map events begin..end-1 of one column."""
     kind = np.dtype(COLUMNS[name])
-    return np.fromfile(
-        folder / f"{name}.bin", kind, count=end - begin, offset=begin * kind.itemsize
+    if end == begin:
+        return np.empty(0, kind)
+    # mapped copy-on-write: nothing is copied, and readers that insist on writable arrays get one
+    return np.asarray(
+        np.memmap(
+            folder / f"{name}.bin", kind, mode="c", offset=begin * kind.itemsize, shape=end - begin
+        )
     )
 
 
