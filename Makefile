@@ -60,7 +60,7 @@ $(VENV)-peers/.ready: benchmarks/requirements-peers.txt requirements.lock
 	$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements-peers.txt
 	@touch $@
 
-BENCHES := leaks features quality shap faults writeback forecast experiment report
+BENCHES := leaks features quality shap faults writeback forecast experiment report http
 
 bench: $(VENV)/.ready peers ## the short version of every benchmark, within 20 minutes
 	$(BIN)/python -m benchmarks.all

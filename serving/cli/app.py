@@ -24,7 +24,7 @@ for room in (project, model, leads, service):
 app.add_typer(experiment.app, name="experiment")
 
 
-def _version(asked: bool) -> None:  # noqa: FBT001
+def _version(asked: bool | None) -> None:
     if asked:
         from importlib.metadata import version
 

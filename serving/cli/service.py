@@ -29,6 +29,9 @@ def serve(
     follow: Annotated[
         float, typer.Option("--follow", help="Look for a promotion every so many seconds.")
     ] = 30.0,
+    requests_per_second: Annotated[
+        float, typer.Option("--requests-per-second", min=0.1, help="Of one key.")
+    ] = 50.0,
     model: Model = "champion",
     state: StateFolder = None,
     tracking: Tracking = None,
@@ -39,6 +42,7 @@ def serve(
     """
     from data.errors import InputError
     from serving.http.app import create_app
+    from serving.http.guard import Limits
     from serving.http.keys import new_key as make_key
     from serving.http.keys import read_keys
     from serving.http.server import serve as run
@@ -60,7 +64,8 @@ def serve(
     if store:
         service.hold(session.read(kinds=service.current().kinds))
     screen.say(f"listening on http://{host}:{port}, model version {service.current().version}")
-    run(create_app(service, known, reload_seconds=follow), host=host, port=port)
+    limits = Limits(requests_per_second=requests_per_second, burst=int(2 * requests_per_second) + 1)
+    run(create_app(service, known, limits, reload_seconds=follow), host=host, port=port)
 
 
 def forget(

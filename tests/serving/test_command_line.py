@@ -91,7 +91,7 @@ def test_a_wrong_input_is_one_line_and_exit_2(tmp_path, content, words, verb):
     assert not (tmp_path / ".leadscore").exists()
 
 
-def test_scores_and_write_back_answer_in_json(company, tmp_path):
+def test_scores_and_write_back_answer_in_json(company):
     state = str(company.session.state.folder)
     found = run("score", str(company.file), "--state", state, "--json")
     assert found.returncode == 0, found.stderr
