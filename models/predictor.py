@@ -543,6 +543,7 @@ class Tables:
     entry_at: NDArray[np.int64]
     entry_cell: NDArray[np.int64]
     entry_key: NDArray[np.int32]
+    by_kind: tuple[NDArray[np.int64], ...]  # nodes that compare, look into a set, mind zeros
     base: float
     n_targets: int
     most_rows: int
@@ -625,9 +626,13 @@ def build_tables(
     keys = ("group_at", "row_at", "rows", "slot_at", "slots", "cell_at",
             "joint_of", "joint_at", "joint_node", "joint_left")  # fmt: skip
     turned = np.empty_like(cells)
+    kinds = (forest.kind < ZERO_RIGHT, forest.kind == IN_SET,
+             (forest.kind == ZERO_RIGHT) | (forest.kind == ZERO_LEFT))  # fmt: skip
+    by_kind = tuple(np.flatnonzero(kind).astype(np.int64) for kind in kinds)
     _turn_cells(flat["row_at"], flat["slot_at"], flat["cell_at"], cells, turned)
     return Tables(
-        cells=cells, turned=turned, base=float(base), n_targets=n_targets, most_rows=plan.most_rows,
+        cells=cells, turned=turned, by_kind=by_kind,
+        base=float(base), n_targets=n_targets, most_rows=plan.most_rows,
         **{key: flat[key] for key in keys}, **_order_entries(flat, n_targets),
     )  # fmt: skip
 
@@ -1031,41 +1036,56 @@ def _goes_left(v, kind, threshold, words, set_at, set_bits):  # type: ignore[no-
 
 
 @_compile
+def _decide_row(  # type: ignore[no-untyped-def]
+    x, codes, feature, kind, threshold, words, set_at, set_bits, numbers, sets, zeros, left
+):
+    """Decide every node for one row; nodes of one kind together, so that nothing branches."""
+    for i in numbers:
+        v = x[feature[i]]
+        left[i] = np.uint8(v <= threshold[i]) | np.uint8((kind[i] == 1) & (v != v))
+    for i in sets:
+        c = codes[feature[i]]
+        inside = (c >= 0) & (c < set_bits[i])
+        c *= np.int64(inside)
+        word = words[np.uint64(set_at[i] + (c >> 5))] >> np.uint32(c & 31)
+        left[i] = np.uint8(word & np.uint32(1)) & np.uint8(inside)
+    for i in zeros:
+        left[i] = _goes_left(x[feature[i]], kind[i], threshold[i], words, 0, 0)
+
+
+@_compile
 def _explain_few(  # type: ignore[no-untyped-def]
-    X, node_at, feature, kind, threshold, words, set_at, set_bits, group_at, row_at, rows, slot_at,
-    slots, cell_at, turned, joint_of, joint_at, joint_node, joint_left, most_rows, n_targets,
-    values, margin,
+    X, node_at, feature, kind, threshold, words, set_at, set_bits, numbers, sets, zeros, group_at,
+    row_at, rows, slot_at, slots, cell_at, turned, joint_of, joint_at, joint_node, joint_left,
+    n_targets, values, margin,
 ):  # fmt: skip
     """Explain a few rows, (n, columns), one by one; sums are added in the order of the block."""
-    sums, left = np.empty(n_targets + 1), np.empty(most_rows, np.uint8)
+    n_nodes, n_joints = len(feature), len(joint_at) - 1
+    sums, left = np.empty(n_targets + 1), np.empty(n_nodes + n_joints, np.uint8)
     codes = np.empty(X.shape[1], np.int64)
     found = np.empty(len(row_at) - 1, np.int64)
     for r in range(len(X)):
         sums[:] = 0.0
         for column in range(X.shape[1]):
             codes[column] = _code(X[r, column])
+        _decide_row(
+            X[r], codes, feature, kind, threshold, words, set_at, set_bits, numbers, sets, zeros,
+            left,
+        )  # fmt: skip
+        for j in range(n_joints):
+            hold = np.uint8(1)
+            for piece in range(joint_at[j], joint_at[j + 1]):
+                hold &= np.uint8(left[joint_node[piece]] == joint_left[piece])
+            left[n_nodes + j] = hold
         for t in range(len(node_at) - 1):
             a, b = node_at[t], node_at[t + 1]
-            for i in range(a, b):  # as _goes_left, with selections in place of branches
-                v, c = X[r, feature[i]], codes[feature[i]]
-                inside = (c >= 0) & (c < set_bits[i])
-                c = c if inside else np.int64(0)
-                word = words[np.uint64(set_at[i] + (c >> 5))] >> np.uint32(c & 31)
-                in_set = np.uint8(word & np.uint32(1)) & np.uint8(inside)
-                below = np.uint8(v <= threshold[i]) | np.uint8((kind[i] == 1) & (v != v))
-                left[i - a] = in_set if kind[i] == 4 else below
-                if (kind[i] & 2) != 0:
-                    left[i - a] = _goes_left(v, kind[i], threshold[i], words, 0, 0)
-            for j in range(joint_of[t], joint_of[t + 1]):
-                hold = np.uint8(1)
-                for piece in range(joint_at[j], joint_at[j + 1]):
-                    hold &= np.uint8(left[joint_node[piece] - a] == joint_left[piece])
-                left[b - a + j - joint_of[t]] = hold
             for g in range(group_at[t], group_at[t + 1]):
                 bits = row_at[g + 1] - row_at[g]
+                joint = bits > 0 and rows[row_at[g]] >= b - a
+                start = n_nodes + joint_of[t] - (b - a) if joint else a
                 key = np.int64(0)
                 for k in range(bits):
-                    key |= np.int64(left[rows[row_at[g] + k]]) << k
+                    key |= np.int64(left[np.uint64(start + rows[row_at[g] + k])]) << k
                 found[g] = cell_at[g] + key * (slot_at[g + 1] - slot_at[g]) - slot_at[g]
         for g in range(len(found)):  # apart from the decisions: many loads are in flight at once
             at = found[g]
@@ -1123,8 +1143,8 @@ def look_up(forest: Forest, tables: Tables, X: Floats, threads: int = 1) -> tupl
     joints = (tables.joint_of, tables.joint_at, tables.joint_node, tables.joint_left)
     if len(X) < FEW:
         _explain_few(
-            np.ascontiguousarray(X), *nodes, tables.group_at, tables.row_at, tables.rows,
-            tables.slot_at, tables.slots, tables.cell_at, tables.turned, *joints, tables.most_rows,
+            np.ascontiguousarray(X), *nodes, *tables.by_kind, tables.group_at, tables.row_at,
+            tables.rows, tables.slot_at, tables.slots, tables.cell_at, tables.turned, *joints,
             tables.n_targets, values, margin,
         )  # fmt: skip
         return values, margin
