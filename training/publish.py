@@ -33,8 +33,13 @@ class Published:
         """Say it in one line."""
         if self.version is None:
             return f"not registered: {self.decision.words}"
-        rank = "champion" if self.decision.promote else "challenger"
-        return f"version {self.version.version} is {rank}: {self.decision.words}"
+        number = self.version.version
+        if self.decision.promote:
+            return f"version {number} is champion: {self.decision.words}"
+        return (
+            f"version {number} is challenger: {self.decision.words}; `leadscore promote` puts it "
+            "in charge by hand"
+        )
 
 
 def publish(
