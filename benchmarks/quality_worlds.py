@@ -112,6 +112,8 @@ def measure(rows: Rows, *, threads: int = 2, fast: bool = False) -> dict[str, An
         "width": width,
         "winner": model.report_["winner"],
         "seconds": seconds,
+        "y": y,
+        "p": p,
     }
 
 
