@@ -29,7 +29,10 @@ ATTACKS = (
 def make_hostile_view() -> ReportView:
     """Build a report in which every text that a CRM gives is an attack."""
     view = make_view(len(ATTACKS), owners=3)
-    leads = tuple(_attack(lead, text, i) for i, (lead, text) in enumerate(zip(view.leads, ATTACKS, strict=True)))
+    leads = tuple(
+        _attack(lead, text, i)
+        for i, (lead, text) in enumerate(zip(view.leads, ATTACKS, strict=True))
+    )
     renamed = {old.lead_id: new.lead_id for old, new in zip(view.leads, leads, strict=True)}
     week = replace(
         view.week,
@@ -42,7 +45,9 @@ def make_hostile_view() -> ReportView:
         rises=tuple(replace(x, lead_id=renamed[x.lead_id]) for x in view.movers.rises),
         falls=tuple(replace(x, lead_id=renamed[x.lead_id]) for x in view.movers.falls),
     )
-    about = replace(view.about, title=ATTACKS[12], project_file="a'b; $(reboot).toml", run_id=ATTACKS[9])
+    about = replace(
+        view.about, title=ATTACKS[12], project_file="a'b; $(reboot).toml", run_id=ATTACKS[9]
+    )
     return replace(view, leads=leads, week=week, movers=movers, about=about)
 
 
@@ -50,7 +55,8 @@ def _attack(lead: Lead, text: str, i: int) -> Lead:
     assert lead.detail is not None
     short = text[:500]
     reasons = tuple(
-        replace(reason, params={**reason.params, "label": short, "value": short}) for reason in lead.reasons
+        replace(reason, params={**reason.params, "label": short, "value": short})
+        for reason in lead.reasons
     )
     detail = replace(
         lead.detail,

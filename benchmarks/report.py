@@ -19,10 +19,7 @@ from playwright.sync_api import sync_playwright
 from benchmarks.report_view import make_view
 from serving.report.html import render
 
-ARGS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run"
-).split()
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 
 
 def main(arguments: list[str]) -> int:
@@ -40,12 +37,16 @@ def main(arguments: list[str]) -> int:
                 made = time.process_time() - start
                 size = max(size, len(page.encode()))
                 parts = ", ".join(f"{name} {n / 1000:.0f}" for name, n in parts_of(page).items())
-                print(f"{leads:>6} {language:>8} {made:7.2f} {len(page.encode()) / 1000:8.0f}  {parts}")
+                print(
+                    f"{leads:>6} {language:>8} {made:7.2f} {len(page.encode()) / 1000:8.0f}  {parts}"
+                )
                 if language == "en":
                     file.write_text(page, encoding="utf-8")
             seconds = open_times(file, runs)
             typical = statistics.median(seconds)
-            print(f"{leads:>6} opens in {typical:.2f} s (median of {runs}; worst {max(seconds):.2f})")
+            print(
+                f"{leads:>6} opens in {typical:.2f} s (median of {runs}; worst {max(seconds):.2f})"
+            )
             if leads == 1_000:
                 missed += bar("size of 1,000 leads, MB", size / 1e6, 2.0)
             else:
@@ -55,16 +56,18 @@ def main(arguments: list[str]) -> int:
 
 def parts_of(page: str) -> dict[str, int]:
     """Count the bytes of each part of the file."""
+
     def between(pattern: str) -> int:
         return sum(len(found.encode()) for found in re.findall(pattern, page, flags=re.DOTALL))
 
     parts = {
         "style": between(r"<style>.*?</style>"),
         "script": between(r"<script>.*?</script>"),
-        "lead pages": between(r'<script type="text/plain".*?</script>'),
+        "lead pages": between(r'<script type="text/plain" id="c.*?</script>'),
+        "rest of the list": between(r'<script type="text/plain" id="rest".*?</script>'),
         "sort keys": between(r'<script type="application/json".*?</script>'),
         "call list": between(r'<table class="list" id="calls">.*?</table>'),
-        "all leads": between(r'<table class="list" id="all">.*?</table>'),
+        "top of the list": between(r'<table class="list" id="all">.*?</table>'),
     }
     return {**parts, "other": len(page.encode()) - sum(parts.values())}
 

@@ -15,15 +15,8 @@ from serving.report import parts as p
 from serving.report import view as v
 
 AS_OF = datetime(2026, 11, 22, 6, 30, tzinfo=UTC)
-_FIRST = (
-    "Northwind Calder Aldine Brightwater Meridian Halcyon Ostrava Lindqvist Verde Kestrel Marlowe "
-    "Tramontana Rubicon Solstice Fjord Quarry Pellegrini Dubois Amsel Harbour Juniper Castellan "
-    "Ferrante Okafor Sakura Tavush Zagros Alborz Delacroix Bianchi Moreau Novak Whitby Larch"
-).split()
-_SECOND = (
-    "Logistics Foods Instruments Clinics Textiles Robotics Analytics Energy Publishing Outdoors "
-    "Travel Insurance Software Partners Ceramics Pharma Retail Motors Labs Consulting"
-).split()
+_FIRST = ["Northwind", "Calder", "Aldine", "Brightwater", "Meridian", "Halcyon", "Ostrava", "Lindqvist", "Verde", "Kestrel", "Marlowe", "Tramontana", "Rubicon", "Solstice", "Fjord", "Quarry", "Pellegrini", "Dubois", "Amsel", "Harbour", "Juniper", "Castellan", "Ferrante", "Okafor", "Sakura", "Tavush", "Zagros", "Alborz", "Delacroix", "Bianchi", "Moreau", "Novak", "Whitby", "Larch"]
+_SECOND = ["Logistics", "Foods", "Instruments", "Clinics", "Textiles", "Robotics", "Analytics", "Energy", "Publishing", "Outdoors", "Travel", "Insurance", "Software", "Partners", "Ceramics", "Pharma", "Retail", "Motors", "Labs", "Consulting"]
 _OWNERS = (
     *("Giulia Ferri", "Camille Laurent", "Tom Okonkwo", "مریم رضایی", "Ana Petrov", "Ben Hartley"),
     *("Sofia Conti", "Luc Moreau", "Neda Karimi", "Ida Holm", "Paul Weber", "Rosa Lima"),
@@ -61,7 +54,9 @@ _STEPS = (
 )
 
 
-def make_view(leads: int = 300, owners: int = 6, seed: int = 7, top_per_owner: int = 100) -> v.ReportView:
+def make_view(
+    leads: int = 300, owners: int = 6, seed: int = 7, top_per_owner: int = 100
+) -> v.ReportView:
     """Build a whole report of so many leads; same seed, same view."""
     rng = np.random.default_rng(seed)
     scores = np.sort(np.clip(rng.normal(50, 15, leads).round(), 2, 99).astype(int))[::-1]
@@ -237,7 +232,9 @@ def _week(rng: np.random.Generator, leads: list[v.Lead]) -> v.WeekPage:
         mine = [lead for lead in called if lead.owner == owner]
         total = sum(lead.probability for lead in mine)
         opened = sum(1 for lead in leads if lead.owner == owner)
-        shares.append(v.OwnerWeek(owner, opened, len(mine), _interval(total, 1.6 * math.sqrt(total + 0.1))))
+        shares.append(
+            v.OwnerWeek(owner, opened, len(mine), _interval(total, 1.6 * math.sqrt(total + 0.1)))
+        )
     plan = []
     for calls in range(10, len(callable_) + 1, max(10, len(callable_) // 20)):
         total = sum(lead.probability for lead in callable_[:calls])
@@ -310,9 +307,7 @@ def _funnel(rng: np.random.Generator, leads: int) -> v.FunnelPage:
                         float(rng.integers(18, 50)), won * 12_500.0, cost or None)
         )  # fmt: skip
     days = range(0, 181, 6)
-    curve = tuple(
-        p.Point(d, y := 0.11 * (1 - math.exp(-d / 40)), y * 0.86, y * 1.15) for d in days
-    )
+    curve = tuple(p.Point(d, y := 0.11 * (1 - math.exp(-d / 40)), y * 0.86, y * 1.15) for d in days)
     return v.FunnelPage(
         stages=stages,
         sources=tuple(sources),
@@ -320,7 +315,11 @@ def _funnel(rng: np.random.Generator, leads: int) -> v.FunnelPage:
         median_days=29,
         definition="a free trial is running, and the person decides and has a budget",
         disqualified=(("competitor", 7), ("student", 12)),
-        icp=(("50 to 500 employees", 2), ("manufacturing or logistics", 1), ("in our countries", 1)),
+        icp=(
+            ("50 to 500 employees", 2),
+            ("manufacturing or logistics", 1),
+            ("in our countries", 1),
+        ),
     )
 
 
@@ -329,7 +328,9 @@ def _forecast(rng: np.random.Generator) -> v.ForecastPage:
     for k in range(18):
         mean = 34 + 6 * math.sin(k / 3)
         past.append(
-            p_past := v.PastForecast(ago(30.0 * (19 - k)), _interval(mean, 12), int(rng.normal(mean, 7)))
+            p_past := v.PastForecast(
+                ago(30.0 * (19 - k)), _interval(mean, 12), int(rng.normal(mean, 7))
+            )
         )
     held = sum(f.forecast.low <= f.observed <= f.forecast.high for f in past) / len(past)
     assert p_past.forecast.low > 0

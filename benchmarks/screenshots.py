@@ -36,7 +36,8 @@ def main(arguments: list[str]) -> int:
         for name, language, anchor, width, height, scheme in SHOTS:
             file = reports / f"report-{language}.html"
             page = browser.new_page(
-                viewport={"width": width, "height": height}, color_scheme=scheme  # type: ignore[arg-type]
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,  # type: ignore[arg-type]
             )
             page.goto(file.as_uri())
             if anchor == "first lead":

@@ -12,13 +12,13 @@ root.classList.remove("nojs"); root.classList.add("js");
 var chunkOf = {};
 data.anchors.forEach(function (a, i) { chunkOf[a] = Math.floor(i / data.chunk); });
 var pages = Array.from(document.querySelectorAll(".page")), inflated = {};
-function inflate(k) {
-  if (!inflated[k]) {
-    var bytes = Uint8Array.from(atob($("c" + k).textContent), function (c) { return c.charCodeAt(0); });
-    inflated[k] = new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text()
+function inflate(id) {
+  if (!inflated[id]) {
+    var bytes = Uint8Array.from(atob($(id).textContent), function (c) { return c.charCodeAt(0); });
+    inflated[id] = new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text()
       .then(function (html) { return new DOMParser().parseFromString(html, "text/html"); });
   }
-  return inflated[k];
+  return inflated[id];
 }
 function show(id, at) {
   pages.forEach(function (p) { p.classList.toggle("on", p.id === id); });
@@ -32,7 +32,7 @@ function go() {
   var at = decodeURIComponent(location.hash.slice(1)) || "week";
   if (at === "main") { $("main").focus(); return; }
   if (at in chunkOf) {
-    inflate(chunkOf[at]).then(function (doc) {
+    inflate("c" + chunkOf[at]).then(function (doc) {
       if (decodeURIComponent(location.hash.slice(1)) !== at) { return; }
       var page = document.importNode(doc.getElementById(at), true);
       $("slot").replaceChildren(page);
@@ -46,15 +46,26 @@ function go() {
   var page = $(at);
   if (!page || !page.classList.contains("page") || at === "lead") { at = "week"; }
   show(at, at);
-  if (at === "leads") { paint(); }
+  if (at === "leads") { whole().then(paint); }
   toTop();
 }
 function toTop() { scrollTo(0, 0); requestAnimationFrame(function () { scrollTo(0, 0); }); }
 addEventListener("hashchange", go);
 
 /* the list of all leads */
-var body = document.querySelector("#all tbody"), rows = Array.from(body.rows), order = rows.map(function (_, i) { return i; });
-var found = null, limit = 200, texts = null, painted = false;
+var body = document.querySelector("#all tbody"), rows = Array.from(body.rows), order = data.own.map(function (_, i) { return i; });
+var found = null, limit = 200, texts = null, joined = null;
+function whole() {
+  if (!joined) {
+    joined = !data.rest.length ? Promise.resolve() : inflate("rest").then(function (doc) {
+      var tops = rows.values(), rest = Array.from(doc.querySelector("tbody").rows).values(), is = new Set(data.rest);
+      rows = order.map(function (i) { return document.adoptNode((is.has(i) ? rest : tops).next().value); });
+      rows.forEach(function (row, i) { row.classList.toggle("off", i >= limit); });
+      body.replaceChildren.apply(body, rows);
+    });
+  }
+  return joined;
+}
 function fold(s) { return s.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").toLowerCase(); }
 function match() {
   var words = fold($("find").value).split(/\s+/).filter(Boolean), own = $("own").value, band = $("band").value;
@@ -67,7 +78,6 @@ function match() {
 }
 function paint() {
   var hits = 0;
-  painted = true;
   order.forEach(function (i) {
     var hit = !found || found[i];
     if (hit) { hits += 1; }
@@ -78,18 +88,20 @@ function paint() {
   $("count").textContent = data.count.replace("{shown}", say(hits)).replace("{all}", say(rows.length));
 }
 var timer = 0;
-function search() { clearTimeout(timer); timer = setTimeout(function () { limit = 200; match(); paint(); }, 80); }
+function search() { clearTimeout(timer); timer = setTimeout(function () { whole().then(function () { limit = 200; match(); paint(); }); }, 80); }
 ["find", "own", "band"].forEach(function (id) { $(id).addEventListener("input", search); });
 $("more").addEventListener("click", function () { limit += 400; paint(); });
 document.querySelectorAll("#all thead button").forEach(function (button) {
   button.addEventListener("click", function () {
+    whole().then(function () {
     var th = button.closest("th"), keys = data.keys[+button.dataset.sort];
     var down = th.getAttribute("aria-sort") === "ascending", sign = down ? -1 : 1;
     document.querySelectorAll("#all th[aria-sort]").forEach(function (o) { o.removeAttribute("aria-sort"); });
     th.setAttribute("aria-sort", down ? "descending" : "ascending");
     order.sort(function (a, b) { return sign * (keys[a] - keys[b]) || a - b; });
-    body.append.apply(body, order.map(function (i) { return rows[i]; }));
+    body.replaceChildren.apply(body, order.map(function (i) { return rows[i]; }));
     paint();
+    });
   });
 });
 

@@ -67,13 +67,14 @@ class _Page:
         """Fill the templates; the full lead pages go in as deflated chunks."""
         style, script = _minified("style.css"), _minified("app.js")
         return self.environment.get_template("base.html").render(
-            css=Markup(style),  # noqa: S704  # our own file
-            js=Markup(script),  # noqa: S704  # our own file
-            csp=Markup(policy(style, script)),  # noqa: S704  # our own words and hashes
+            css=Markup(style),  # our own file
+            js=Markup(script),  # our own file
+            csp=Markup(policy(style, script)),  # our own words and hashes
             pages=self.names.pages(),
             chunks=self._chunks(),
             data=for_script(json.dumps(self._data(), ensure_ascii=False, separators=(",", ":"))),
-            rows=self.rows,
+            tops=[row for row in self.rows if row.kind == "top"],
+            rest=self._rest(),
             calls=[self.leads[lead_id] for lead_id in self.view.week.calls],
             ruled=[lead for lead in self.view.leads if lead.rule],
             columns=self.names.columns(),
@@ -144,19 +145,22 @@ class _Page:
         template = self.environment.get_template("lead.html")
         detailed = [lead for lead in self.view.leads if lead.detail is not None]
         pages = [self._lead_page(template.render, lead) for lead in detailed]
-        return [
-            base64.b64encode(zlib.compress("".join(pages[i : i + CHUNK]).encode("utf-8", "replace"), 9)).decode()
-            for i in range(0, len(pages), CHUNK)
-        ]
+        return [deflated("".join(pages[i : i + CHUNK])) for i in range(0, len(pages), CHUNK)]
+
+    def _rest(self) -> str:
+        """Render the rows beyond the top N of each owner: deflated, opened with the list."""
+        rest = [row for row in self.rows if row.kind == "rest"]
+        if not rest:
+            return ""
+        html = self.environment.get_template("rows.html").render(rows=rest)
+        return deflated(f"<table><tbody>{html}</tbody></table>")
 
     def _lead_page(self, render_template: Callable[..., str], lead: Lead) -> str:
         detail = lead.detail
         assert detail is not None
         rows = charts.waterfall(detail, lead.score, self.view.about.bands)
         reasons = (*detail.reasons_for, *detail.reasons_against)
-        return render_template(
-            lead=lead, waterfall=rows, reasons=reasons, scale=self._scale
-        )
+        return render_template(lead=lead, waterfall=rows, reasons=reasons, scale=self._scale)
 
     @cached_property
     def _scale(self) -> Markup:
@@ -181,6 +185,7 @@ class _Page:
             "chunk": CHUNK,
             "own": [place[row.lead.owner] for row in self.rows],
             "band": [bands.index(row.lead.band) for row in self.rows],
+            "rest": [i for i, row in enumerate(self.rows) if row.kind == "rest"],
             "keys": sort_keys([row.lead for row in self.rows]),
             "count": self.words.message("{shown} of {all} leads"),
             "digits": str(self.words.digits("0123456789")),
@@ -262,6 +267,11 @@ def list_rows(view: ReportView) -> list[Row]:
         top = seen[lead.owner] <= view.about.top_per_owner
         rows.append(Row(lead, rank, "top" if top else "rest", 3 if top else 2))
     return rows
+
+
+def deflated(html: str) -> str:
+    """Deflate a piece of the page, as base64: the browser inflates it when it is asked for."""
+    return base64.b64encode(zlib.compress(html.encode("utf-8", "replace"), 9)).decode()
 
 
 def sort_keys(leads: Sequence[Lead]) -> list[list[int] | None]:

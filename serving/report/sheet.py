@@ -26,7 +26,9 @@ from serving.report.words import Words, words_of
 
 Cell = str | int | float | None
 LONGEST: Final = 2000
-_FORMULA: Final = re.compile(r"^[\s\x00-\x1f\x7f\ufeff\u200b-\u200f]*[=+\-@\uff1d\uff0b\uff0d\uff20|%]")
+_FORMULA: Final = re.compile(
+    r"^[\s\x00-\x1f\x7f\ufeff\u200b-\u200f]*[=+\-@\uff1d\uff0b\uff0d\uff20|%]"
+)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _COLUMNS: Final = (
     *("lead_id", "name", "owner", "score", "band", "probability", "probability_low"),
@@ -83,9 +85,7 @@ def write_excel(view: ReportView, language: str, path: Path) -> Path:
 
 def _row(lead: Lead, view: ReportView, words: Words) -> list[Cell]:
     labels = view.about.labels
-    reasons = "; ".join(
-        f"{_bare(words.reason(r, labels))} ({r.points:+d})" for r in lead.reasons
-    )
+    reasons = "; ".join(f"{_bare(words.reason(r, labels))} ({r.points:+d})" for r in lead.reasons)
     step = _bare(words.phrase(lead.step.phrase)) if lead.step else ""
     texts: Sequence[str] = (
         lead.trend, lead.stage or "", lead.source or "", reasons, step, lead.rule or "",
@@ -106,4 +106,4 @@ def _row(lead: Lead, view: ReportView, words: Words) -> list[Cell]:
 
 def _bare(markup: object) -> str:
     """Take the marks of HTML off a sentence of ours."""
-    return Markup(str(markup)).striptags()  # noqa: S704  # only to strip it again
+    return Markup(str(markup)).striptags()  # only to strip it again

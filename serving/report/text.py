@@ -50,7 +50,7 @@ def slug(value: str, position: int) -> str:
 def for_script(json_text: str) -> Markup:
     """Make JSON safe inside a script element: no `<`, `>` or `&` is left to end or open a tag."""
     safe = json_text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-    return Markup(safe.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))  # noqa: S704
+    return Markup(safe.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
 
 
 __all__ = ["LONGEST", "escape", "for_script", "in_attribute", "isolated", "shown", "slug"]

@@ -85,7 +85,7 @@ class Words:
     def t(self, text: str, **params: object) -> Markup:
         """Translate and fill: values that are not Markup are cleaned, escaped and isolated."""
         filled = {name: isolated(value) for name, value in params.items()}
-        return Markup(escape(self.message(text)).format_map(_Gaps(filled)))  # noqa: S704
+        return Markup(escape(self.message(text)).format_map(_Gaps(filled)))
 
     def attr(self, text: str, **params: object) -> str:
         """Translate and fill for an attribute: plain text, values isolated by characters."""
@@ -154,7 +154,7 @@ class Words:
         native = _NATIVE.get(self.locale.language, _LATIN)
         minus = "\u200e\u2212" if self.mirrored else "\u2212"
         table = str.maketrans({"-": minus, **dict(zip(_LATIN, native, strict=True))})
-        return Markup(text.translate(table))  # noqa: S704  # numbers that Babel wrote
+        return Markup(text.translate(table))  # numbers that Babel wrote
 
     def number(self, value: float, decimals: int = 0) -> Markup:
         """Write a number with at most so many decimals, grouped as the language groups."""

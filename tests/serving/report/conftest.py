@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from benchmarks.report_view import make_view
-
 from serving.report.view import ReportView
 
 CHROMIUM = Path("/usr/bin/chromium")

@@ -39,7 +39,9 @@ def test_the_top_n_of_each_owner_print_and_no_other(view: ReportView) -> None:
     rows = list_rows(view)
     for owner in {lead.owner for lead in view.leads}:
         mine = [row for row in rows if row.lead.owner == owner]
-        assert [row.kind for row in mine] == ["top"] * min(10, len(mine)) + ["rest"] * (len(mine) - 10)
+        assert [row.kind for row in mine] == ["top"] * min(10, len(mine)) + ["rest"] * (
+            len(mine) - 10
+        )
 
 
 def test_pages_that_have_nothing_to_say_are_left_out(view: ReportView) -> None:
@@ -56,7 +58,14 @@ def test_an_empty_report_is_still_a_report() -> None:
     assert "<title>" in page
 
 
-IDS = [("L-1", "l-L-1"), ("a b", "l--3"), ("<x>", "l--3"), ("", "l--3"), ("ü", "l--3"), ("-1", "l--3")]
+IDS = [
+    ("L-1", "l-L-1"),
+    ("a b", "l--3"),
+    ("<x>", "l--3"),
+    ("", "l--3"),
+    ("ü", "l--3"),
+    ("-1", "l--3"),
+]
 
 
 @pytest.mark.parametrize(("lead_id", "anchor"), IDS)

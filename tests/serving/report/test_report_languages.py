@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from data.errors import InputError
 from serving.locale.jalali import from_gregorian
 from serving.report import words as words_module
+from serving.report.html import render
 from serving.report.messages import collect, problems, template_file
 from serving.report.parts import Phrase, Reason
 from serving.report.view import ReportView
-from serving.report.html import render
 from serving.report.words import languages, words_of
 
 
@@ -85,12 +85,17 @@ def test_known_days_of_the_persian_calendar(day: date, persian: tuple[int, int, 
 
 @given(st.dates(date(1950, 1, 1), date(2090, 1, 1)))
 def test_the_persian_calendar_has_no_hole_between_a_day_and_the_next(day: date) -> None:
-    (y, m, d), (y2, m2, d2) = from_gregorian(day), from_gregorian(date.fromordinal(day.toordinal() + 1))
+    (y, m, d), (y2, m2, d2) = (
+        from_gregorian(day),
+        from_gregorian(date.fromordinal(day.toordinal() + 1)),
+    )
     assert (y2, m2, d2) in {(y, m, d + 1), (y, m + 1, 1), (y + 1, 1, 1)}
 
 
 def test_a_reason_takes_the_plural_of_its_language() -> None:
-    reason = Reason("pricing", "engagement", "count_window", {"label": "chat", "value": 1, "days": 7}, 5)
+    reason = Reason(
+        "pricing", "engagement", "count_window", {"label": "chat", "value": 1, "days": 7}, 5
+    )
     assert "1</bdi>" not in str(words_of("it").reason(reason, {}))
     assert "1 volta negli ultimi 7 giorni" in str(words_of("it").reason(reason, {}))
     many = replace(reason, params={**reason.params, "value": 3})

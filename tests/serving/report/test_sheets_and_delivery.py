@@ -26,7 +26,9 @@ def test_bad_input_1_and_2_formulas_are_guarded_in_raw_bytes(
     name = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"))))[1][1]
     assert name.startswith("'")
     assert b"\x00" not in path.read_bytes()
-    sheet = openpyxl.load_workbook(write_excel(replace(view, leads=(lead,)), "en", tmp_path / "a.xlsx"))
+    sheet = openpyxl.load_workbook(
+        write_excel(replace(view, leads=(lead,)), "en", tmp_path / "a.xlsx")
+    )
     assert sheet["leads"]["B2"].data_type == "s"
 
 
@@ -35,7 +37,9 @@ def test_bad_input_3_numbers_and_ids_stay_as_they_are(view: ReportView, tmp_path
     path = write_csv(replace(view, leads=(lead,)), "en", tmp_path / "a.csv")
     row = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"))))[1]
     assert (row[0], row[3]) == ("-17", "3")
-    book = openpyxl.load_workbook(write_excel(replace(view, leads=(lead,)), "en", tmp_path / "a.xlsx"))
+    book = openpyxl.load_workbook(
+        write_excel(replace(view, leads=(lead,)), "en", tmp_path / "a.xlsx")
+    )
     assert book["leads"]["A2"].value == "-17"
     assert book["leads"]["D2"].value == 3
     assert guard("Acme Ltd") == "Acme Ltd"
@@ -58,7 +62,9 @@ def test_a_report_is_delivered_to_a_folder_by_owner_and_as_mail(
 
 def test_an_address_cannot_smuggle_a_header(view: ReportView, tmp_path: Path) -> None:
     owner = view.leads[0].owner
-    deliver(view, tmp_path, languages=("en",), owner_emails={owner: "a@b.example\r\nBcc: x@y.example"})
+    deliver(
+        view, tmp_path, languages=("en",), owner_emails={owner: "a@b.example\r\nBcc: x@y.example"}
+    )
     assert b"Bcc" not in (tmp_path / "owners" / f"{file_stem(owner)}.eml").read_bytes()
 
 
