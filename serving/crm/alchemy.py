@@ -68,7 +68,7 @@ class AlchemyCrm:
 
     def _write(self, connection: sa.Connection, update: Update) -> Answer:
         columns, table = self.columns, self._table
-        values = dict(
+        values: dict[str, Any] = dict(
             zip(columns.theirs.values(), columns.values(update, text_times=False), strict=True)
         )
         echo = {mine: update.values.get(mine) for mine in columns.theirs}

@@ -28,6 +28,8 @@ class Columns:
     version: str | None
     closed: tuple[str, ...]
     inserts: bool  # the table holds nothing but our fields: rows may be made
+    names: tuple[str, ...]  # ours, in the order of `theirs`
+    times: tuple[int, ...]  # where among them the times are
 
     @classmethod
     def match(
@@ -53,7 +55,9 @@ class Columns:
         version = "version" if "version" in there else None
         closed = tuple(name for name in _CLOSED if name in there)
         rest = set(there) - {*asked, "version"}
-        return cls(entity, key, wanted, override, version, closed, inserts=not rest)
+        names = tuple(wanted)
+        times = tuple(at for at, name in enumerate(names) if name in _TIMES)
+        return cls(entity, key, wanted, override, version, closed, not rest, names, times)
 
     def listed(self, mark: str) -> str:
         """List key, our fields, override, version and closing columns, as `remote` reads them."""
@@ -71,13 +75,14 @@ class Columns:
         version = str(rest.pop(0)) if self.version else None
         return Remote(values, version, override, closed=any(value is not None for value in rest))
 
-    def values(self, update: Update, *, text_times: bool) -> list[object]:
+    def values(self, update: Update, *, text_times: bool) -> list[Value | datetime]:
         """Put our values in the order of the columns; times as ISO text or as datetimes."""
-        turn = to_iso if text_times else from_micros
-        return [
-            turn(value) if mine in _TIMES and isinstance(value, int) else value
-            for mine, value in ((mine, update.values.get(mine)) for mine in self.theirs)
-        ]
+        row: list[Value | datetime] = [*map(update.values.get, self.names)]
+        for at in self.times:
+            value = row[at]
+            if isinstance(value, int):
+                row[at] = to_iso(value) if text_times else from_micros(value)
+        return row
 
     def echo(self, update: Update) -> Mapping[str, Value]:
         """Give back what a database that keeps all it takes holds now."""

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from data.errors import InputError
 from serving.crm.columns import Columns
@@ -124,7 +124,7 @@ class SqliteCrm:
             return Answer(update.lead, "written", echo=self.columns.echo(update))
         return Answer(update.lead, "conflict")
 
-    def _values(self, update: Update) -> list[object]:
+    def _values(self, update: Update) -> list[Any]:
         return self.columns.values(update, text_times=True)
 
     def _bound(self, update: Update) -> tuple[object, ...]:

@@ -50,6 +50,12 @@ def read_scores(path: Path) -> Iterator[list[Scored]]:
         yield _rows(table.slice(start, _CHUNK))
 
 
+def read_leads(path: Path) -> list[str]:
+    """Read the lead ids alone, after the same checks."""
+    leads: list[str] = _sorted(_load(path), path)["lead_id"].to_pylist()
+    return leads
+
+
 def content_hash(score: Value, band: Value, reasons: Value, model_version: Value) -> str:
     """Hash what a reader of the CRM would notice; dates and run ids change nightly and stay out."""
     text = f"{score}\x1f{band}\x1f{reasons}\x1f{model_version}"

@@ -18,7 +18,7 @@ from serving.crm.network import allowed, with_credentials
 from serving.crm.seam import Answer, Crm, Remote, Update
 from serving.writeback.decide import Rules, worth_sending
 from serving.writeback.ledger import Ledger
-from serving.writeback.payload import read_scores
+from serving.writeback.payload import read_leads, read_scores
 from serving.writeback.send import Budget, Patience, Sender
 from serving.writeback.stop import Stop
 from serving.writeback.store import open_store
@@ -225,9 +225,7 @@ def _seed(scores_path: Path, state: Path) -> None:
     """Put the scored leads into the embedded CRM, which has no other way to learn of them."""
     path = state / "crm.sqlite"
     embedded.create(path)
-    embedded.add_leads(
-        path, ((row.lead, "") for chunk in read_scores(scores_path) for row in chunk)
-    )
+    embedded.add_leads(path, ((lead, "") for lead in read_leads(scores_path)))
 
 
 def _crm_name(section: WriteBackSection) -> str:
