@@ -98,7 +98,7 @@ class EventStore:
         for run in self.runs:
             lead, start = read_index(self.folder / run.name)
             per_lead[lead] += np.diff(start)
-        reached = np.cumsum(per_lead)
+        reached = np.cumsum(per_lead, out=per_lead)
         first = 0
         while first < self.n_leads:
             before = reached[first - 1] if first else 0
