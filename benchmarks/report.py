@@ -5,6 +5,7 @@
 The clock runs from the start of navigation to the first painted frame after `load`.
 """
 
+# ruff: noqa: E501  # lists of words and figures read best as they are
 from __future__ import annotations
 
 import re

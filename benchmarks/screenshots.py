@@ -3,6 +3,7 @@
 REPORT_DIR holds report-en.html and report-fa.html, as `leadscore report` and `demo` write them.
 """
 
+# ruff: noqa: E501  # lists of words and figures read best as they are
 from __future__ import annotations
 
 import sys

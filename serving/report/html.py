@@ -197,7 +197,7 @@ class _Page:
 
     def _plan(self) -> list[dict[str, object]]:
         w, currency = self.words, self.view.about.currency
-        out = []
+        out: list[dict[str, object]] = []
         for p in self.view.week.plan:
             says = w.t(
                 "{expected} opportunities expected ({low} to {high}), cut-off {score}.",
@@ -234,7 +234,7 @@ class _Page:
                     row.from_new.value,
                     row.total.low,
                     row.total.high - row.total.low,
-                )  # fmt: skip
+                )
             )
         )
 
@@ -278,7 +278,7 @@ def sort_keys(leads: Sequence[Lead]) -> list[list[int] | None]:
     """Rank every sortable column: the script compares whole numbers, never words."""
 
     def ranks(values: Sequence[tuple[object, ...] | str | float]) -> list[int]:
-        order = {value: i for i, value in enumerate(sorted(set(values)))}  # type: ignore[type-var]
+        order = {value: i for i, value in enumerate(sorted(set(values)))}
         return [order[value] for value in values]
 
     return [

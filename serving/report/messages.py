@@ -1,4 +1,4 @@
-"""The sources of the report -> every message that a catalogue must hold, for the check and the .pot.
+"""The report's sources -> every message that a catalogue must hold, for the check and the .pot.
 
 Messages stand in three places: templates and Python files (as literals given to `t`, `tn`, `attr`,
 `message` or `Phrase`), the reason templates of models.words, and the vocabulary below.
@@ -52,9 +52,11 @@ def problems(language: str) -> list[str]:
         given = {frozenset(_places(form)) for form in _forms(theirs.string)}
         if not given <= asked and given != {frozenset().union(*asked)}:
             found.append(f"{language}: placeholders differ: {_forms(message.id)[0]!r}")
-    for message in have:
-        if message.id and wanted.get(message.id, context=message.context) is None:
-            found.append(f"{language}: unused: {_forms(message.id)[0]!r}")
+    found += [
+        f"{language}: unused: {_forms(message.id)[0]!r}"
+        for message in have
+        if message.id and wanted.get(message.id, context=message.context) is None
+    ]
     return found
 
 
@@ -71,8 +73,8 @@ def _found() -> Iterator[str | tuple[str, str]]:
                 yield from _message(name, message)
     for path in sorted([*(ROOT / "report").glob("*.py"), *(ROOT / "views").glob("*.py")]):
         with path.open("rb") as file:
-            for _, name, message, _ in extract_python(file, list(KEYWORDS), [], _UTF8):
-                yield from _message(name, message)
+            for _, called, found, _ in extract_python(file, dict.fromkeys(KEYWORDS), [], {}):
+                yield from _message(str(called), found)
     yield from TEMPLATES.values()
     yield FALLBACK_MISSING
 

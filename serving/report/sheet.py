@@ -18,6 +18,7 @@ from markupsafe import Markup
 from openpyxl import Workbook
 from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.worksheet import Worksheet
 
 from data.files import write_bytes
 from serving.report.text import shown
@@ -65,6 +66,7 @@ def write_excel(view: ReportView, language: str, path: Path) -> Path:
     """Write the list as an Excel book; text cells are text, never formulas."""
     book = Workbook()
     sheet = book.active
+    assert isinstance(sheet, Worksheet)
     sheet.title = "leads"
     sheet.sheet_view.rightToLeft = words_of(language).mirrored
     for i, row in enumerate(rows_of(view, language), start=1):

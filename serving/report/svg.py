@@ -67,8 +67,8 @@ def axes(
         parts.append(Markup('<path class="hair" d="M{} {}H{}"/>').format(min(ends), y, max(ends)))
         place, anchor = (max(ends) + 5, "s") if frame.mirror else (min(ends) - 5, "e")
         parts.append(text(place, y + 3.5, y_text(tick), anchor))
-    for tick in x_ticks:
-        parts.append(text(frame.x(tick), frame.height - frame.bottom + 14, x_text(tick), "m"))
+    below = frame.height - frame.bottom + 14
+    parts += [text(frame.x(tick), below, x_text(tick), "m") for tick in x_ticks]
     if x_name:
         parts.append(text(sum(ends) / 2, frame.height - 3, x_name, "m", "axis"))
     if y_name:

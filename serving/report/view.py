@@ -354,7 +354,7 @@ class ExperimentPage:
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """The whole report. `leads` are all open leads, best first; pages that are None are not shown."""
+    """The whole report. `leads` are all open leads, best first; a page that is None is left out."""
 
     about: About
     leads: tuple[Lead, ...]

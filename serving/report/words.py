@@ -124,7 +124,7 @@ class Words:
         return self.t(self._plural(*text, n), **values)
 
     def label(self, text: str, labels: Labels) -> str:
-        """Word an event type, a column or a state: the project's own words, else the catalogue's."""
+        """Word an event type, a column, a state: the project's own words, else the catalogue's."""
         own = labels.get(text)
         if isinstance(own, Mapping):
             own = own.get(self.language, own.get("en"))
@@ -246,7 +246,7 @@ class _Rule:
     """A gettext plural expression as a function of n."""
 
     def __init__(self, expression: str) -> None:
-        self._rule = gettext.c2py(expression)  # type: ignore[attr-defined]
+        self._rule = gettext.c2py(expression)
 
     def __call__(self, n: int) -> int:
         return int(self._rule(n))
