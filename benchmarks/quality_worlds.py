@@ -45,6 +45,7 @@ class Rows:
     groups: np.ndarray
     test: pd.DataFrame
     test_y: np.ndarray
+    test_leads: np.ndarray
     truth: np.ndarray
     catalogue: Any
 
@@ -71,6 +72,7 @@ def make_rows(kind: Any, n_leads: int, seed: int) -> Rows:
         dataset.groups[train],
         dataset.rows(test),
         dataset.y[test].astype(np.float64),
+        ahead.lead,
         np.clip(truth, 1e-6, 1 - 1e-6),
         dataset.frame.catalogue,
     )
@@ -90,7 +92,7 @@ def measure(rows: Rows, *, threads: int = 2, fast: bool = False) -> dict[str, An
     ones, y = np.ones(len(p)), rows.test_y
     # expected log loss under the truth: the noise of the outcomes cancels
     ours, theirs, linear, oracle = (_expected(rows.truth, x) for x in (p, q, line, rows.truth))
-    cells = reliability_by(scores.band, y, p)
+    cells = reliability_by(scores.band, y, p, rows.test_leads)
     cover, width = coverage(rows.truth, p, scores.low, scores.high)
     return {
         "world": rows.name,

@@ -306,14 +306,23 @@ def wilson(hits: float, n: float, *, level: float = 0.95) -> tuple[float, float]
 
 
 def reliability_by(
-    cells: NDArray[Any], y: NDArray[Any], p: Floats, *, level: float = 0.95
+    cells: NDArray[Any],
+    y: NDArray[Any],
+    p: Floats,
+    groups: NDArray[Any] | None = None,
+    *,
+    level: float = 0.95,
 ) -> pd.DataFrame:
-    """Tabulate each cell (a score band): rows, promised, observed with Wilson interval, kept."""
+    """Tabulate each cell (a score band): rows, promised, observed with Wilson interval, kept.
+
+    Rows of one group (a lead seen at several ages) share an outcome: a cell counts its groups.
+    """
     rows = []
     for cell in sorted(set(cells.tolist()), key=str):
         chosen = cells == cell
         n, hits = int(chosen.sum()), float(np.asarray(y)[chosen].sum())
-        low, high = wilson(hits, n, level=level)
+        many = n if groups is None else len(np.unique(np.asarray(groups)[chosen]))
+        low, high = wilson(hits * many / n, many, level=level)
         promised = float(np.mean(p[chosen]))
         rows.append(
             {

@@ -92,7 +92,7 @@ def evaluate_model(
         verdicts=verdicts(target, p, rivals, groups, draws=draws, seed=seed),
         slices=by_slice(target, p, slices or {}),
         capacity=weekly_capacity(target, p, as_of, capacities),
-        bands=reliability_by(bands if bands is not None else _tenths(p), target, p),
+        bands=reliability_by(bands if bands is not None else _tenths(p), target, p, groups),
         curve=reliability_curve(target, p, groups, draws=min(draws, 100), seed=seed),
         drift=drift,
         gains=gains(target, p),
