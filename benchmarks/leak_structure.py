@@ -12,11 +12,11 @@ from data.clock import DAY, HOUR, NEVER
 from data.labels import label, make_snapshots
 from data.read import read_tables
 from data.schema import Project
-from data.splits import grouped_folds
 from data.tables import Outcomes, Snapshots, Tables
 from data.world import World
 from features.build import build
 from features.frame import Catalogue, FeatureFrame
+from models.folds import assign_folds, random_splits
 from training.audit import structure, windows
 from training.audit.replay import append, replay
 from training.audit.verdict import Verdict
@@ -322,7 +322,8 @@ def duplicated_leads(case: Case) -> set[str]:
 def same_account(case: Case) -> set[str]:
     """Folds said to keep accounts whole, dealt by lead."""
     dataset = case.dataset
-    parts = grouped_folds(dataset.labelled.snapshots.lead, dataset.y, 5, case.seed)
+    lead = dataset.labelled.snapshots.lead
+    parts = random_splits(assign_folds(dataset.y, lead, 5, case.seed))
     return stops(windows.grouped(dataset.groups, parts))
 
 

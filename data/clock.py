@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
@@ -190,6 +191,15 @@ def show(at: int) -> str:
         return "never"
     text = str(np.datetime64(int(at), "us")).replace("T", " ")
     return f"{text.removesuffix('.000000')} UTC"
+
+
+def iso(at: int) -> str:
+    """Write microseconds UTC for a machine: ISO 8601, whole seconds.
+
+    >>> iso(0)
+    '1970-01-01T00:00:00+00:00'
+    """
+    return datetime.fromtimestamp(at // SECOND, UTC).isoformat()
 
 
 def _integers(times: pa.Array | pa.ChunkedArray) -> tuple[Micros, NDArray[np.bool_]]:

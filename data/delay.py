@@ -1,18 +1,18 @@
 """How long conversions take -> the delay curve, the horizon's share, since when they are recorded.
 
-The curve is the Aalen-Johansen estimate (1978): a disqualified lead can convert no more, an open
-one is censored at the end of observation. Without disqualification it is 1 - Kaplan-Meier (1958).
+The curve is data.incidence's; here it is held against the horizon of the project file.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import DAY, NEVER, Micros, show
+from data.incidence import Incidence, estimate_incidence, watch
 from data.schema import Project
 from data.tables import Outcomes, Tables
 
@@ -34,75 +34,41 @@ class Truncation:
 
 @dataclass(frozen=True, slots=True)
 class DelayCurve:
-    """Share of leads converted, disqualified and still open by age, steps ascending.
+    """Share of leads converted by age, and what the horizon makes of it.
 
     `covered` is the share of the conversions seen in the end that the horizon covers (NaN where
-    none was seen); `advice` names the shortest usual horizon in days that covers 80 %.
+    none was seen); `advice_days` names the shortest usual horizon that covers 80 %.
     """
 
-    days: Floats
-    converted: Floats
-    disqualified: Floats
-    still_open: Floats
-    at_risk: NDArray[np.int64]
+    incidence: Incidence
     horizon_days: float
     covered: float
     advice_days: float | None
     warnings: tuple[str, ...]
-
-    def share_by(self, days: float | Floats) -> Floats:
-        """Read the share converted by an age in days."""
-        at = np.searchsorted(self.days, days, side="right")
-        return np.asarray(np.append(0.0, self.converted)[at])
 
 
 def delay_curve(tables: Tables, outcomes: Outcomes, project: Project) -> DelayCurve:
     """Estimate the curve from creation on, over leads whose conversions were recorded."""
     if tables.created_at is None:
         raise ValueError("time to convert needs leads.created_at")
-    since = outcomes.recorded_from
-    found = detect_truncation(tables.created_at, outcomes) if since is None else None
-    since = found.recorded_from if found else since
-    created = tables.created_at
-    end = np.minimum(outcomes.converted_at, outcomes.disqualified_at)
-    use = (created < outcomes.observed_until) & (end >= created)
-    if since is not None:
-        use &= created >= since
-    horizon = (project.conversion.horizon or 0) / DAY
-    age = (project.conversion.snapshots, project.conversion.horizon_from)
-    reach = horizon + (
-        max(age[0]) / DAY if age[1] == "as_of" and not isinstance(age[0], str) else 0
-    )
-    seen = end < outcomes.observed_until
-    watched = np.where(seen, np.minimum(end, NEVER - 1), outcomes.observed_until) - created
-    cause = np.where(~seen, 0, np.where(outcomes.converted_at <= outcomes.disqualified_at, 1, 2))
-    steps = _aalen_johansen(watched[use] / DAY, cause[use])
-    curve = DelayCurve(*steps, horizon, np.nan, None, ())
-    return _judged(curve, reach, found)
+    found = None
+    if outcomes.recorded_from is None:
+        found = detect_truncation(tables.created_at, outcomes)
+    if found is not None:
+        outcomes = replace(outcomes, recorded_from=found.recorded_from)
+    days, cause, included = watch(tables, outcomes)
+    ended = np.minimum(outcomes.converted_at, outcomes.disqualified_at)
+    use = included & (ended >= tables.created_at)
+    horizon, ages = (project.conversion.horizon or 0) / DAY, project.conversion.snapshots
+    oldest = 0 if isinstance(ages, str) else max(ages)
+    reach = horizon + (oldest / DAY if project.conversion.horizon_from == "as_of" else 0)
+    return _judged(estimate_incidence(days[use], cause[use]), horizon, reach, found)
 
 
-def _aalen_johansen(
-    days: Floats, cause: NDArray[np.int64]
-) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.int64]]:
-    """Estimate cumulative incidence: (days, converted, disqualified, still open, at risk)."""
-    steps, row = np.unique(days.astype(np.float64), return_inverse=True)
-    won = np.bincount(row[cause == 1], minlength=len(steps))
-    lost = np.bincount(row[cause == 2], minlength=len(steps))
-    ended = np.bincount(row, minlength=len(steps))
-    at_risk = len(days) - np.concatenate([[0], np.cumsum(ended)[:-1]]).astype(np.int64)
-    still_open = np.cumprod(1 - (won + lost) / np.maximum(at_risk, 1))
-    before = np.concatenate([[1.0], still_open[:-1]])
-    shares = [np.cumsum(before * part / np.maximum(at_risk, 1)) for part in (won, lost)]
-    keep = (won + lost) > 0
-    floats = (np.asarray(part[keep], np.float64) for part in (*shares, still_open))
-    converted, disqualified, remaining = floats
-    return steps[keep], converted, disqualified, remaining, at_risk[keep]
-
-
-def _judged(curve: DelayCurve, reach: float, found: Truncation | None) -> DelayCurve:
+def _judged(curve: Incidence, horizon: float, reach: float, found: Truncation | None) -> DelayCurve:
     """Say what the horizon covers and which one would cover 80 %."""
     lines = [found.line] if found else []
-    eventual = float(curve.converted[-1]) if len(curve.converted) else 0.0
+    eventual = curve.plateau
     covered, advice = np.nan, None
     if eventual > 0:
         covered = float(curve.share_by(reach)) / eventual
@@ -114,17 +80,7 @@ def _judged(curve: DelayCurve, reach: float, found: Truncation | None) -> DelayC
                 f"the horizon covers {covered:.0%} of eventual conversions, less than {ENOUGH:.0%}"
                 f"{cure}"
             )
-    return DelayCurve(
-        curve.days,
-        curve.converted,
-        curve.disqualified,
-        curve.still_open,
-        curve.at_risk,
-        curve.horizon_days,
-        covered,
-        advice,
-        tuple(lines),
-    )
+    return DelayCurve(curve, horizon, covered, advice, tuple(lines))
 
 
 def detect_truncation(created: Micros, outcomes: Outcomes) -> Truncation | None:

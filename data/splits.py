@@ -1,4 +1,4 @@
-"""Labelled snapshots -> the purged test cut and the two kinds of folds."""
+"""Labelled snapshots -> train and test: purged in time, or at random where no time is known."""
 
 from __future__ import annotations
 
@@ -70,48 +70,13 @@ def random_cut(labelled: LabelledSnapshots, test_share: float, seed: int) -> Cut
     return Cut(np.flatnonzero(~late), np.flatnonzero(late), 0, {})
 
 
-def forward_folds(labelled: LabelledSnapshots, n: int) -> list[tuple[Rows, Rows]]:
-    """Make n purged folds forward in time: train on what closed before, validate on the next block.
-
-    The rows are cut into n + 1 blocks of equal size by `order`. Folds without both classes in
-    train are left out.
-    """
-    ranked = np.sort(labelled.order)
-    edges = [int(ranked[len(ranked) * k // (n + 1)]) for k in range(1, n + 1)]
-    folds = []
-    for k, edge in enumerate(edges):
-        late = labelled.order >= edge
-        if k + 1 < n:
-            late &= labelled.order < edges[k + 1]
-        early = labelled.order < edge
-        if not late.any() or not early.any():
-            continue
-        train, valid, _ = _purge(labelled, early, late)
-        if len(valid) and len(np.unique(labelled.y[train])) == 2:
-            folds.append((train, valid))
-    return folds
-
-
-def grouped_folds(
-    groups: NDArray[np.int64], y: NDArray[np.generic], n: int, seed: int
-) -> list[tuple[Rows, Rows]]:
-    """Make n random folds that keep each group (lead, account) whole, stratified by positives.
-
-    `groups` is (rows,); a negative group is a group of its own.
-    """
-    parts = _dealt(groups, y, n, seed)
-    return [(np.flatnonzero(parts != k), np.flatnonzero(parts == k)) for k in range(n)]
-
-
-def _dealt(groups: NDArray[np.int64], y: NDArray[np.generic], n: int, seed: int) -> Rows:
-    """Deal groups out like cards, those with most positives first: (rows,) fold numbers."""
-    alone = groups < 0
-    keys = np.where(alone, np.arange(len(groups)) + groups.max(initial=0) + 1, groups)
-    _, code = np.unique(keys, return_inverse=True)
+def _dealt(lead: NDArray[np.int64], y: NDArray[np.generic], n: int, seed: int) -> Rows:
+    """Deal whole leads out like cards, those with most positives first: (rows,) part numbers."""
+    _, code = np.unique(lead, return_inverse=True)
     positives = np.bincount(code, weights=np.asarray(y, float))
     sizes = np.bincount(code)
     shuffled = np.random.default_rng(seed).permutation(len(sizes))
     ranked = np.lexsort((shuffled, -sizes, -positives))
-    fold = np.empty(len(sizes), np.int64)
-    fold[ranked] = np.arange(len(sizes)) % n
-    return fold[code]
+    part = np.empty(len(sizes), np.int64)
+    part[ranked] = np.arange(len(sizes)) % n
+    return part[code]

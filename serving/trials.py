@@ -16,7 +16,7 @@ from data.schema import Project
 from data.tables import Outcomes, Tables
 from data.values import moment
 from training.experiment import RANDOM_ARM, Analysis, Look, assign, compare_arms, look
-from training.funnel import Rate, wilson
+from training.funnel import Rate, rate_of
 from training.power import power_of, size_test, smallest_lift
 
 RISE_WORTH_SEEING: Final = 0.25
@@ -160,7 +160,7 @@ def _outcome(
 
 
 def _rate(outcome: NDArray[np.int64], rows: NDArray[np.bool_]) -> Rate:
-    return wilson(int(outcome[rows].sum()), int(rows.sum()))
+    return rate_of(int(outcome[rows].sum()), int(rows.sum()))
 
 
 def _control(project: Project, rates: Mapping[str, Rate]) -> str:

@@ -18,7 +18,7 @@ from scipy import stats
 
 from data.errors import InputError
 from data.schema import ExperimentSection
-from training.funnel import Rate, wilson
+from training.funnel import Rate, rate_of
 from training.regression import adjusted_difference
 
 Floats = NDArray[np.float64]
@@ -132,8 +132,8 @@ def analyse(
     best = plain if adjusted is None else adjusted
     radius = valid_radius(best.standard_error, units, planned or units, alpha)
     return Analysis(
-        wilson(int(y[~t].sum()), int((~t).sum())),
-        wilson(int(y[t].sum()), int(t.sum())),
+        rate_of(int(y[~t].sum()), int((~t).sum())),
+        rate_of(int(y[t].sum()), int(t.sum())),
         plain,
         adjusted,
         Difference(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from data.clock import DAY, HOUR, NEVER, Micros
 from data.tables import Outcomes, Snapshots, Tables
-from training.funnel import Rate, wilson
+from training.funnel import Rate, rate_of
 
 SPEED_LIMITS_HOURS = (1.0, 24.0, 72.0, 168.0)
 _OUTBOUND = 1
@@ -84,7 +84,7 @@ def measure_speed(
         leads=len(wait),
         median_hours=middle,
         quartile_hours=(low, high),
-        within_day=wilson(int((wait <= 24).sum()), len(wait)),
+        within_day=rate_of(int((wait <= 24).sum()), len(wait)),
         untouched=int(np.isinf(wait).sum()),
         by_speed=_by_speed(wait, converted),
     )
@@ -103,7 +103,7 @@ def _by_speed(
     above = -np.inf
     for limit in (*SPEED_LIMITS_HOURS, np.inf):
         rows = (wait > above) & (wait <= limit)
-        rate = wilson(int(converted[rows].sum()), int(rows.sum()))
+        rate = rate_of(int(converted[rows].sum()), int(rows.sum()))
         found.append((None if np.isinf(limit) else limit, rate))
         above = limit
     return tuple(found)
@@ -187,7 +187,7 @@ def share_contacts(
         found.append(
             ContactShare(
                 name,
-                wilson(int((touches[rows] > 0).sum()), int(rows.sum())),
+                rate_of(int((touches[rows] > 0).sum()), int(rows.sum())),
                 int(touches[rows].sum()),
                 float(touches[rows].sum() / total),
                 float(rows.mean()),

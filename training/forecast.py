@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import DAY, NEVER, Micros
+from data.incidence import CENSORED, CONVERTED, DISQUALIFIED, Incidence, estimate_incidence
 from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
 from training.counts import PRIOR_SCALE, Count, Shock, cover, learn_shock
-from training.funnel import Rate, wilson
-from training.incidence import CENSORED, CONVERTED, DISQUALIFIED, Incidence, estimate_incidence
+from training.funnel import Rate, rate_of
 
 Floats = NDArray[np.float64]
 PACE_DAYS: Final = 56.0
@@ -109,7 +109,7 @@ class Forecast:
     def coverage(self, days: int) -> Rate:
         """Count the past forecasts for `days` whose range held, with a Wilson interval."""
         held = [past.held for past in self.past if past.days == days]
-        return wilson(sum(held), len(held))
+        return rate_of(sum(held), len(held))
 
 
 def forecast_project(

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import DAY
+from data.incidence import Incidence, estimate_incidence, watch
 from data.schema import Project
 from data.tables import Outcomes, Tables
-from training.incidence import Incidence, estimate_incidence, watch
+from models.metrics import wilson
 
 Floats = NDArray[np.float64]
 
@@ -27,21 +28,14 @@ class Rate:
     n: int
 
 
-def wilson(hits: int, n: int, z: float = 1.959963984540054) -> Rate:
-    """Bound a share (Wilson 1927).
+def rate_of(hits: int, n: int) -> Rate:
+    """Measure a share with its interval; of nothing it is NaN, between 0 and 1.
 
-    >>> rate = wilson(10, 100)
+    >>> rate = rate_of(10, 100)
     >>> round(rate.low, 4), round(rate.high, 4)
     (0.0552, 0.1744)
     """
-    if n == 0:
-        return Rate(float("nan"), 0.0, 1.0, 0, 0)
-    share, shrink = hits / n, 1 + z**2 / n
-    middle = (share + z**2 / (2 * n)) / shrink
-    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / shrink
-    low = 0.0 if hits == 0 else max(0.0, middle - half)
-    high = 1.0 if hits == n else min(1.0, middle + half)
-    return Rate(share, float(low), float(high), hits, n)
+    return Rate(hits / n if n else float("nan"), *wilson(hits, n), hits, n)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +200,13 @@ class _Figures:
         """Count conversions within the horizon of creation among leads old enough to tell."""
         created, horizon = self.tables.created_at, self.project.conversion.horizon
         if created is None or horizon is None:
-            return wilson(int((self.converted & rows).sum()), int(rows.sum()))
+            return rate_of(int((self.converted & rows).sum()), int(rows.sum()))
         closes = created + horizon
         old = rows & (closes <= self.outcomes.observed_until)
         if self.outcomes.recorded_from is not None:
             old &= created >= self.outcomes.recorded_from
         hits = old & (self.outcomes.converted_at < closes)
-        return wilson(int(hits.sum()), int(old.sum()))
+        return rate_of(int(hits.sum()), int(old.sum()))
 
     def _days(self, rows: NDArray[np.bool_]) -> tuple[float | None, float | None, float | None]:
         """Find the quartiles of the time to convert."""
@@ -232,7 +226,7 @@ def count_stages(
     for position, name in enumerate((*names, "opportunity")):
         reached = converted if position == len(names) else converted | (stage >= position)
         hits = int(reached.sum())
-        found.append(StageFigures(name, hits, None if before is None else wilson(hits, before)))
+        found.append(StageFigures(name, hits, None if before is None else rate_of(hits, before)))
         before = hits
     return tuple(found)
 
@@ -242,4 +236,4 @@ def rate_by(group: NDArray[np.object_], y: NDArray[np.integer]) -> dict[str, Rat
     names: Mapping[str, NDArray[np.bool_]] = {
         str(name): group == name for name in dict.fromkeys(group) if name is not None
     }
-    return {name: wilson(int(y[rows].sum()), int(rows.sum())) for name, rows in names.items()}
+    return {name: rate_of(int(y[rows].sum()), int(rows.sum())) for name, rows in names.items()}

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from data.expressions import Expression
 from data.grammar import Node
-
-Scalar = str | int | float
+from serving.phrase import Phrase, Scalar
 
 CRITERION_TEMPLATES: Final = {
     "known": "{fact} ✓",
@@ -33,18 +31,6 @@ CRITERION_TEMPLATES: Final = {
 _COUNT: Final = re.compile(r"n_(\w+)_(\d+)d")
 _EVER: Final = re.compile(r"n_(\w+?)(?:_ever)?")
 _FLIPPED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
-
-
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """A line with {placeholders}, and what goes into them."""
-
-    text: str
-    params: Mapping[str, Scalar]
-
-    def __str__(self) -> str:
-        """Fill the placeholders."""
-        return self.text.format(**self.params)
 
 
 def word_criterion(clause: Expression, labels: Mapping[str, str]) -> Phrase:

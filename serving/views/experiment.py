@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from data.clock import DAY
+from data.clock import DAY, iso
 from serving.report.parts import Interval, Phrase, Point
 from serving.report.view import ArmRow, ExperimentPage
 from serving.trials import Trial
-from serving.views.source import interval, iso
+from serving.views.source import interval
 from training.experiment import Difference
 
 

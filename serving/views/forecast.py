@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from data.clock import iso
 from serving.report.parts import Interval
 from serving.report.view import ForecastPage, ForecastRow, PastForecast
-from serving.views.source import Source, interval, iso
+from serving.views.source import Source, interval
 from training.forecast import Forecast, forecast_project
 
 PAST_DAYS = 30

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from data.clock import DAY
+from data.incidence import Incidence
 from serving.report.parts import Point
 from serving.report.view import FunnelPage, SourceRow, StageRow
 from serving.views.source import Source, interval
 from training.funnel import Funnel, SourceFigures, measure_funnel
-from training.incidence import Incidence
 
 SINCE_DAYS = 365
 CURVE_POINTS = 40

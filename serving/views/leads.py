@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from data.clock import iso
 from models.reasons import Explanation
 from models.reasons import Reason as ModelReason
 from serving.report.parts import (
@@ -22,7 +23,7 @@ from serving.report.parts import (
 )
 from serving.report.view import Lead, LeadDetail
 from serving.views.past import find_similar, score_history, timeline
-from serving.views.source import Source, iso, iso_or_none
+from serving.views.source import Source, iso_or_none
 from training.follow_up import last_touch
 
 SHOWN_REASONS = 3

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from data.clock import DAY
+from data.clock import DAY, iso
 from models.change import Change
 from models.change import ChangeLine as ModelLine
 from serving.changing import Moment, changes_since, factor_reason, lines_to_show
 from serving.report.parts import ChangeLine
 from serving.report.view import Mover, MoversPage
 from serving.views.leads import report_reason
-from serving.views.source import Source, iso
+from serving.views.source import Source
 
 DAYS: Final = 7
 SHOWN: Final = 10

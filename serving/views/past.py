@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data.clock import DAY, NEVER
+from data.clock import DAY, NEVER, iso
 from data.tables import Snapshots, Tables
 from features.build import build
 from serving.report.parts import PastScore, Similar, TimelineEvent
-from serving.views.source import Source, iso
+from serving.views.source import Source
 
 Rows = NDArray[np.int64]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from data.clock import DAY
+from data.clock import DAY, iso
 from data.errors import InputError
 from serving.report.view import About, ExperimentPage, ReportView
 from serving.trials import analyse_trial
@@ -13,7 +13,7 @@ from serving.views.forecast import make_forecast
 from serving.views.funnel import make_funnel
 from serving.views.leads import make_leads
 from serving.views.movers import make_movers
-from serving.views.source import Source, iso
+from serving.views.source import Source
 from serving.views.trust import make_trust
 from serving.views.week import make_week
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.clock import NEVER
+from data.clock import NEVER, iso
 from data.read import Reading
 from data.schema import Project
 from data.tables import Outcomes, Tables
@@ -58,11 +57,6 @@ class Source:
             return np.full(len(self.scored.snapshots), "", object)
         values = self.tables.display[column].to_numpy(object)[self.scored.snapshots.lead]
         return np.array(["" if v is None or v != v else str(v) for v in values], object)
-
-
-def iso(at: int) -> str:
-    """Write microseconds UTC as ISO 8601."""
-    return datetime.fromtimestamp(at / 1_000_000, UTC).isoformat(timespec="seconds")
 
 
 def iso_or_none(at: int) -> str | None:

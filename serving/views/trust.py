@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from data.clock import DAY
+from data.clock import DAY, iso
 from serving.report.parts import Interval, Phrase, Point
 from serving.report.view import BandRow, GainsCurve, TrustPage
-from serving.views.source import Source, iso
+from serving.views.source import Source
 from training.model_card import ModelCard
 
 CURVES: Final = ("model", "newest", "rule", "logistic")

@@ -38,14 +38,15 @@ def test_an_example_by_hand() -> None:
     created = np.full(4, NOW - 10 * DAY)
     won = np.array([NOW - 9 * DAY, NEVER, NOW - 7 * DAY, NEVER])
     lost = np.array([NEVER, NOW - 8 * DAY, NEVER, NEVER])
-    curve = delay_curve(tables(created), Outcomes(won, lost, NOW), project("2d"))
+    found = delay_curve(tables(created), Outcomes(won, lost, NOW), project("2d"))
+    curve = found.incidence
     assert curve.days.tolist() == [1, 2, 3]
-    assert curve.converted.tolist() == pytest.approx([0.25, 0.25, 0.5])
-    assert curve.disqualified.tolist() == pytest.approx([0, 0.25, 0.25])
+    assert curve.incidence.tolist() == pytest.approx([0.25, 0.25, 0.5])
+    assert curve.still_open.tolist() == pytest.approx([0.75, 0.5, 0.25])
     assert curve.at_risk.tolist() == [4, 3, 2]
-    assert curve.covered == pytest.approx(0.5)
-    assert curve.advice_days == 3
-    assert "covers 50%" in curve.warnings[0]
+    assert found.covered == pytest.approx(0.5)
+    assert found.advice_days == 3
+    assert "covers 50%" in found.warnings[0]
     assert float(curve.share_by(0.5)) == 0
 
 
@@ -58,7 +59,7 @@ def test_censoring_is_not_loss() -> None:
     won = np.where(happens & (created + delay < NOW), created + delay, NEVER)
     curve = delay_curve(tables(created), Outcomes(won, np.full(n, NEVER), NOW), project("30d"))
     truth = 0.3 * (1 - np.exp(-np.array([7, 30, 60]) / 20))
-    assert np.abs(curve.share_by(np.array([7.0, 30, 60])) - truth).max() < 0.015
+    assert np.abs(curve.incidence.share_by(np.array([7.0, 30, 60])) - truth).max() < 0.015
 
 
 def test_conversions_that_start_late_are_noticed() -> None:

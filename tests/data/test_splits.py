@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import InputError
-from data.splits import forward_folds, grouped_folds, purged_cut, random_cut
+from data.splits import purged_cut, random_cut
 from data.tables import LabelledSnapshots, Snapshots
 
 
@@ -34,40 +34,14 @@ def test_the_cut_is_purged(seed: int, share: float) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 10_000), st.integers(2, 5))
-def test_forward_folds_go_forward(seed: int, n: int) -> None:
+@given(st.integers(0, 10_000))
+def test_a_random_cut_keeps_leads_whole_and_repeats_with_its_seed(seed: int) -> None:
     rows = labelled(seed)
-    folds = forward_folds(rows, n)
-    seen: set[int] = set()
-    for train, valid in folds:
-        assert (rows.closes_at[train] <= rows.snapshots.as_of[valid].min()).all()
-        assert not set(rows.snapshots.lead[train]) & set(rows.snapshots.lead[valid])
-        assert not seen & set(valid.tolist())
-        seen |= set(valid.tolist())
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(0, 10_000), st.integers(2, 6))
-def test_grouped_folds_keep_groups_whole_and_classes_even(seed: int, n: int) -> None:
-    rng = np.random.default_rng(seed)
-    groups = rng.integers(-1, 60, 300)
-    y = (rng.random(300) < 0.2).astype(np.int8)
-    folds = grouped_folds(groups, y, n, seed)
-    assert sorted(np.concatenate([valid for _, valid in folds]).tolist()) == list(range(300))
-    for train, valid in folds:
-        shared = set(groups[train]) & set(groups[valid])
-        assert shared <= {-1}
-    positives = [int(y[valid].sum()) for _, valid in folds]
-    assert max(positives) - min(positives) <= 0.5 * max(positives) + 8
-
-
-def test_same_seed_same_folds() -> None:
-    groups, y = np.arange(100), np.arange(100) % 2
-    first, second, other = (grouped_folds(groups, y, 5, seed) for seed in (1, 1, 2))
-    assert all((a[1] == b[1]).all() for a, b in zip(first, second, strict=True))
-    assert any(
-        len(a[1]) != len(b[1]) or (a[1] != b[1]).any() for a, b in zip(first, other, strict=True)
-    )
+    cut, again = random_cut(rows, 0.2, seed), random_cut(rows, 0.2, seed)
+    lead = rows.snapshots.lead
+    assert not set(lead[cut.train]) & set(lead[cut.test])
+    assert sorted([*cut.train.tolist(), *cut.test.tolist()]) == list(range(len(rows)))
+    assert cut.test.tolist() == again.test.tolist()
 
 
 def test_a_random_cut_is_stratified() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from data.clock import DAY, NEVER
+from data.incidence import estimate_incidence
 from training.forecast import (
     Lives,
     Scored,
@@ -14,7 +15,6 @@ from training.forecast import (
     forecast,
     learn_open_shock,
 )
-from training.incidence import estimate_incidence
 
 NOW = 400 * DAY
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.clock import DAY, NEVER
+from data.incidence import estimate_incidence
 from data.schema import Project
 from data.tables import Events, Outcomes, Snapshots, Tables
 from training.follow_up import find_missed, measure_speed, share_contacts
-from training.funnel import count_stages, measure_funnel, rate_by, wilson
-from training.incidence import estimate_incidence
+from training.funnel import count_stages, measure_funnel, rate_by, rate_of
 
 NOW = 100 * DAY
 
@@ -99,11 +99,11 @@ def test_sources_are_counted_timed_and_valued() -> None:
 
 
 def test_wilson_is_the_textbook_interval() -> None:
-    rate = wilson(0, 20)
+    rate = rate_of(0, 20)
     assert (rate.value, rate.low) == (0.0, 0.0)
     assert rate.high == pytest.approx(0.1611, abs=1e-4)
-    assert wilson(5, 5).high == 1.0
-    assert np.isnan(wilson(0, 0).value)
+    assert rate_of(5, 5).high == 1.0
+    assert np.isnan(rate_of(0, 0).value)
 
 
 def test_incidence_without_competition_is_one_minus_kaplan_meier() -> None:

@@ -1,0 +1,20 @@
+"""A sentence that waits for its language: an English msgid, and what goes into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Scalar = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A sentence to be translated: an English msgid with {placeholders}, and their values."""
+
+    text: str
+    params: Mapping[str, Scalar | None] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Fill the placeholders of the English sentence."""
+        return self.text.format(**self.params)
