@@ -173,7 +173,7 @@ def _crashes(stage: Stage, outcomes: list[Outcome]) -> list[str]:
     return [
         f"exit {each.code}: {_said(stage)[-1500:]}"
         for each in outcomes
-        if each.code not in (0, 4, -9)
+        if each.code not in (0, 4, -9, -15)
     ]
 
 

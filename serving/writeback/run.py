@@ -88,9 +88,9 @@ def write_back(
     target = crm or connect(section, state, project.network.allow)
     with ExitStack() as stack:
         stack.callback(target.close)
+        stop = stack.enter_context(Stop())
         store = open_store(_ledger(section, project.network.allow) or state / "ledger.sqlite")
         stack.callback(store.close)
-        stop = stack.enter_context(Stop())
         ledger = Ledger(store, _crm_name(section), lease_s=patience.lease_s)
         if dry_run:
             ledger = ledger.copy()
