@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from data.files import replacing
+from data.files import replacing, write_text
 from serving.feedback import forget_lead as forget_answers
 from training.state import State
 
 
 def forget_lead(state: State, lead_id: str) -> dict[str, int]:
-    """Erase a lead from scores of all runs, rep answers, ledger and embedded CRM: rows erased."""
+    """Erase a lead from scores of all runs, rep answers, ledger and embedded CRM: rows erased.
+
+    Entries of the audit log that name its id are counted, not cut: each one seals the one before.
+    """
     files = [state.scores, *sorted(state.runs.glob("*/*.parquet"))]
     found = {
         "rows of scores": sum(_erase_rows(path, lead_id) for path in files if path.is_file()),
         "answers": forget_answers(state.feedback, lead_id),
     }
-    for path in sorted(state.folder.glob("*.db")):
-        if path != state.registry and path.name != "feedback.db":
-            found[path.name] = _erase_from_database(path, lead_id)
+    databases = {*state.folder.glob("*.db"), *state.folder.glob("*.sqlite")}
+    for path in sorted(databases - {state.registry, state.feedback}):
+        found[path.name], sealed = _erase_from_database(path, lead_id)
+        if sealed:
+            found["audit entries with its id, kept"] = sealed
+    letters = state.folder / "dead_letter.jsonl"
+    if letters.is_file():
+        found["dead letters"] = _erase_lines(letters, lead_id)
     return found
 
 
@@ -37,10 +47,10 @@ def _erase_rows(path: Path, lead_id: str) -> int:
     return len(table) - len(kept)
 
 
-def _erase_from_database(path: Path, lead_id: str) -> int:
-    """Erase rows of every table that has a column of lead ids."""
-    count = 0
-    with sqlite3.connect(path) as connection:
+def _erase_from_database(path: Path, lead_id: str) -> tuple[int, int]:
+    """Erase rows of every table that has a column of lead ids; count what an audit log seals."""
+    count = sealed = 0
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("pragma secure_delete = on")  # freed pages keep nothing of the lead
         names = [row[0] for row in connection.execute(
             "select name from sqlite_master where type = 'table'")]  # fmt: skip
@@ -51,4 +61,18 @@ def _erase_from_database(path: Path, lead_id: str) -> int:
                 # names come from the database's own catalogue, quoted
                 sql = f"delete from {quoted} where {column} = ?"  # noqa: S608
                 count += connection.execute(sql, (lead_id,)).rowcount
-    return count
+        if "audit" in names:
+            mark = json.dumps(lead_id, ensure_ascii=False)
+            sql = "select count(*) from audit where instr(body, ?)"
+            sealed = connection.execute(sql, (mark,)).fetchone()[0]
+        connection.commit()
+        connection.execute("pragma wal_checkpoint(truncate)")  # its pages are in the log as well
+    return count, sealed
+
+
+def _erase_lines(path: Path, lead_id: str) -> int:
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if json.loads(line).get("lead_id") != lead_id]
+    if len(kept) < len(lines):
+        write_text(path, "".join(kept))
+    return len(lines) - len(kept)

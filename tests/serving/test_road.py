@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,9 @@ from serving.jobs import champion_is_current, evaluate_registered, monitor_model
 from serving.reporting import write_views
 from serving.views.report import make_view
 from serving.views.source import Source
+from serving.writeback.audit import entries
 from serving.writeback.run import write_back
+from serving.writeback.store import SqliteStore
 from training.state import State
 
 NOW = 1_793_500_000_000_000
@@ -191,7 +195,18 @@ def test_forgetting_a_lead_leaves_none_of_it_in_the_state_folder(company, scored
     assert found["rows of scores"] >= 1
     assert lead not in pq.read_table(folder / "scores.parquet")["lead_id"].to_pylist()
     needle = lead.encode()
-    assert not [p for p in Path(folder).rglob("*.db") if needle in p.read_bytes()]
+    assert found["ledger.sqlite"] >= 1
+    assert found["crm.sqlite"] >= 1
+    with closing(sqlite3.connect(folder / "ledger.sqlite")) as ledger:
+        assert found["audit entries with its id, kept"] >= 1
+        store = SqliteStore(folder / "ledger.sqlite")
+        assert list(entries(store))  # the chain is whole
+        store.close()
+        ledger.execute("drop table audit")
+        ledger.execute("vacuum")
+        ledger.execute("pragma wal_checkpoint(truncate)")
+    left = [p.name for p in Path(folder).rglob("*") if p.is_file() and needle in p.read_bytes()]
+    assert left == []
 
 
 def test_nothing_after_as_of_moves_a_score(company, scored):
