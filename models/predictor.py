@@ -16,7 +16,7 @@ import json
 import logging
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,28 +177,89 @@ def sources_of(encoder: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(encoder["sources"]) if "sources" in encoder else (encoder["source"],)
 
 
+def _compile(function: Any) -> Any:
+    """Compile with numba; keep the machine code where the folder of this file can be written.
+
+    Only the installed package caches: a copy inside an artifact must not write beside itself.
+    """
+    if __name__ == "models.predictor":
+        try:
+            return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+        except RuntimeError:  # no place for a cache
+            LOG.info("no folder for compiled code; compiling anew")
+    return numba.njit(nogil=True, error_model="numpy")(function)
+
+
 # --- linear part ---------------------------------------------------------------------------------
 
 
-def linear_term(frame: pd.DataFrame, term: Mapping[str, Any]) -> Floats:
-    """Compute one term of the linear part, (n,) log-odds.
+class SourceTerms:
+    """All terms of the linear part that read one column, summed in one pass over it.
 
     number: coef * (clip(transform(x), low, high) - center) / scale, and `missing` (log-odds) where
     x is missing; log1p is sign(x) * log(1 + |x|). levels: coefs[level], `other`, `missing`.
     """
-    if term["kind"] == "number":
-        x = number_column(frame, term["source"])
-        if term.get("transform", "identity") == "log1p":
-            x = np.sign(x) * np.log1p(np.abs(x))
-        x = np.clip(x, _or(term.get("low"), -np.inf), _or(term.get("high"), np.inf))
-        value = float(term["coef"]) * ((x - float(term["center"])) / float(term["scale"]))
-        return np.where(np.isnan(value), float(term["missing"]), value)
-    if term["kind"] == "levels":
-        codes, keys = category_keys(frame, [term["source"]])
-        coefs, other = term["coefs"], float(term["other"])
-        values = np.array([float(coefs.get(key, other)) for key in keys])
-        return _look_up(codes, values, float(term["missing"]))
-    raise PredictorError(f"unknown term kind {term['kind']!r} of {term.get('source')!r}")
+
+    def __init__(self, source: str, terms: Sequence[Mapping[str, Any]]) -> None:
+        self.source = source
+        self.mean = sum(float(term["mean"]) for term in terms)
+        kinds = {str(term["kind"]) for term in terms}
+        if len(kinds) != 1 or not kinds <= {"number", "levels"}:
+            raise PredictorError(f"unknown term kind {min(kinds)!r} of {source!r}")
+        self.levels = list(terms) if "levels" in kinds else []
+        self.numbers = np.array(
+            [
+                (
+                    float(term.get("transform", "identity") == "log1p"),
+                    _or(term.get("low"), -np.inf),
+                    _or(term.get("high"), np.inf),
+                    float(term["center"]),
+                    float(term["scale"]),
+                    float(term["coef"]),
+                    float(term["missing"]),
+                )
+                for term in terms
+                if not self.levels
+            ],
+            np.float64,
+        ).reshape(-1, 7)
+
+    def values(self, frame: pd.DataFrame) -> Floats:
+        """Sum the terms, (n,) log-odds."""
+        if not self.levels:
+            return cast("Floats", _sum_numbers(number_column(frame, self.source), self.numbers))
+        codes, keys = category_keys(frame, [self.source])
+        total = np.zeros(len(frame))
+        for term in self.levels:
+            coefs, other = term["coefs"], float(term["other"])
+            learned = np.array([float(coefs.get(key, other)) for key in keys])
+            total += _look_up(codes, learned, float(term["missing"]))
+        return total
+
+
+@_compile
+def _sum_numbers(x: Any, terms: Any) -> Any:
+    """Sum number terms (rows of: log1p, low, high, center, scale, coef, missing) over a column."""
+    total = np.zeros(len(x))
+    for i in range(len(x)):
+        value = x[i]
+        log = np.sign(value) * np.log1p(np.abs(value))
+        for t in range(len(terms)):
+            if np.isnan(value):
+                total[i] += terms[t, 6]
+                continue
+            z = log if terms[t, 0] != 0.0 else value
+            z = min(max(z, terms[t, 1]), terms[t, 2])
+            total[i] += terms[t, 5] * ((z - terms[t, 3]) / terms[t, 4])
+    return total
+
+
+def _terms_by_source(terms: Iterable[Mapping[str, Any]]) -> list[SourceTerms]:
+    """Group the terms of the linear part by the column that they read, in first-seen order."""
+    by_source: dict[str, list[Mapping[str, Any]]] = {}
+    for term in terms:
+        by_source.setdefault(str(term["source"]), []).append(term)
+    return [SourceTerms(source, mine) for source, mine in by_source.items()]
 
 
 def _or(value: object, otherwise: float) -> float:
@@ -746,19 +807,6 @@ class _Plan:
 # --- kernels -------------------------------------------------------------------------------------
 
 
-def _compile(function: Any) -> Any:
-    """Compile with numba; keep the machine code where the folder of this file can be written.
-
-    Only the installed package caches: a copy inside an artifact must not write beside itself.
-    """
-    if __name__ == "models.predictor":
-        try:
-            return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
-        except RuntimeError:  # no place for a cache
-            LOG.info("no folder for compiled code; compiling anew")
-    return numba.njit(nogil=True, error_model="numpy")(function)
-
-
 @_compile
 def _leaf_table(d: int, z: Floats, value: float, out: Floats) -> None:
     """Fill out[pattern, i]: what a leaf gives to column i when the pattern of conditions holds.
@@ -1207,7 +1255,7 @@ class LeadScorer:
         self.forest_text = tuple(forest_text)
         self.card: Mapping[str, Any] = parts["card"]
         self.calibration: Mapping[str, Any] = parts["calibration"]
-        self._terms: list[Mapping[str, Any]] = list((parts.get("linear") or {}).get("terms", ()))
+        self._terms = _terms_by_source((parts.get("linear") or {}).get("terms", ()))
         self.forest = self._read_forest()
         text = "\x00".join([*forest_text, json.dumps(parts.get("forest"))])
         self._hash = hashlib.sha256(text.encode()).hexdigest()
@@ -1259,7 +1307,7 @@ class LeadScorer:
         """Sum offset, intercept and linear terms, (n,) log-odds."""
         total = np.full(len(frame), self._constant)
         for term in self._terms:
-            total += linear_term(frame, term)
+            total += term.values(frame)
         return total
 
     @property
@@ -1342,7 +1390,7 @@ class LeadScorer:
 
     def base(self, by: str = "factor") -> float:
         """Give the margin of the typical lead: the mean over training rows."""
-        total = self._constant + sum(float(term["mean"]) for term in self._terms)
+        total = self._constant + sum(term.mean for term in self._terms)
         if self.forest is not None:
             tables = self.tables(by)
             total += self._slow_base() if tables is None else tables.base
@@ -1352,13 +1400,15 @@ class LeadScorer:
         """Explain every row exactly: base + values.sum(axis=1) = margin, asserted."""
         self.check(frame)
         names, target_of = self.targets(by), self._target_of(by)
-        values, margin = np.zeros((len(frame), len(names))), self.linear(frame)
+        values, margin = np.zeros((len(frame), len(names))), np.full(len(frame), self._constant)
+        trees = np.zeros(len(frame))
         if self.forest is not None:
             values, trees = self._explain(design_matrix(frame, self.encoders), by)
-            margin += trees
         for term in self._terms:
-            value = linear_term(frame, term) - float(term["mean"])
-            values[:, target_of[str(term["source"])]] += value
+            value = term.values(frame)
+            margin += value
+            values[:, target_of[term.source]] += value - term.mean
+        margin += trees
         return Contributions(names, values, self.base(by), margin)
 
     def _explain(self, X: Floats, by: str) -> tuple[Floats, Floats]:

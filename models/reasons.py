@@ -27,6 +27,7 @@ __all__ = [
     "ReasonRules",
     "ReasonTable",
     "explain",
+    "explanations_of",
     "reason_table",
     "reason_tables",
     "stability",
@@ -161,10 +162,21 @@ def explain(
     typical + reasons + rest_points + limit_points == score, in whole numbers. Free of language:
     `models.words.render` says a reason.
     """
-    if len(lead_ids) != len(frame):
-        raise ValueError(f"{len(lead_ids)} lead ids for {len(frame)} rows")
     table = reason_table(scorer, frame, rules=rules, with_stability=with_stability)
-    columns = {name: frame[name] for name in scorer.names}
+    return explanations_of(table, frame, lead_ids=lead_ids, facts=facts)
+
+
+def explanations_of(
+    table: ReasonTable,
+    frame: pd.DataFrame,
+    *,
+    lead_ids: Sequence[str],
+    facts: Facts | None = None,
+) -> list[Explanation]:
+    """Make the explanation of each row of a table that was computed on this frame."""
+    if not len(lead_ids) == len(frame) == len(table):
+        raise ValueError(f"{len(lead_ids)} lead ids, {len(frame)} rows, {len(table)} reasons")
+    columns = {str(feature["name"]): frame[feature["name"]] for feature in table.features}
     facts = facts or Facts({}, 0.0)
     return [
         _explanation(table, row, str(lead_id), columns, facts)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,10 @@ from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
 from features.build import build
 from features.frame import FeatureFrame
+from models.facts import Facts
 from models.predictor import Scores
-from models.reasons import Explanation, explain
+from models.reason_rows import reason_rows
+from models.reasons import FAMILIES, Explanation, ReasonTable, explanations_of, reason_table
 from models.scorecard import percentile, route, trend
 from models.words import render, render_fact
 from serving.model import LoadedModel
@@ -30,26 +32,23 @@ from serving.qualify.engine import qualify
 from serving.qualify.result import Qualification
 
 TREND_DAYS: Final = 14
-REASON: Final = pa.struct([
-    ("factor", pa.string()), ("family", pa.string()), ("points", pa.int32()),
-    ("text", pa.string()), ("fact", pa.string()),
-])  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
     """One scoring run in memory: row i of everything is snapshot i.
 
-    `table` is what scores.parquet holds; `explanations` are None where nobody asked for them.
+    `table` and `reasons` are what scores.parquet holds.
     """
 
     as_of: int
     snapshots: Snapshots
     frame: FeatureFrame
     scores: Scores
-    explanations: list[Explanation]
     qualification: Qualification
     table: pd.DataFrame
+    reasons: pa.ListArray
+    explanations: Sequence[Explanation]
 
 
 def score_leads(
@@ -63,72 +62,97 @@ def score_leads(
     run_id: str,
     threads: int = 1,
     previous_bands: Mapping[str, str] | None = None,
+    with_stability: bool = False,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> Scored:
     """Score every open lead with what was known strictly before `as_of`.
 
-    `previous_bands` (lead id -> band) gives bands their hysteresis. Raises InputError where no
-    lead is open.
+    `previous_bands` (lead id -> band) gives bands their hysteresis; `with_stability` marks leads
+    whose reasons depend on chance, at the price of a second look. Raises InputError where no lead
+    is open.
     """
     on_stage("features of open leads")
     snapshots = open_snapshots(tables, outcomes, as_of)
     if len(snapshots) == 0:
         raise InputError("no lead is open at this moment: there is nothing to score")
     frame = build(tables, snapshots, model.catalogue, threads=threads)
-    on_stage("scores")
+    on_stage("scores and reasons")
     features = frame.to_pandas()
-    scores = model.scorer.score(features)
+    reasons = reason_table(model.scorer, features, with_stability=with_stability)
+    scores = model.scorer.score_margin(reasons.margin)
     ids = tables.lead_ids[snapshots.lead].astype(str)
-    on_stage("reasons")
-    explanations = explain(
-        model.scorer, features, lead_ids=ids.tolist(), facts=model.facts, with_stability=False
-    )
-    on_stage("stages and trend")
-    bands = route(
-        model.scorer.card,
-        scores.score.astype(np.float64),
-        None if previous_bands is None else [previous_bands.get(lead) for lead in ids],
-        hysteresis=project.score.hysteresis,
-    )
     columns: dict[str, object] = {
         "lead_id": ids,
         "as_of": pd.to_datetime(snapshots.as_of, unit="us", utc=True),
         "score": scores.score,
-        "band": bands,
+        "band": _bands(model, project, scores, ids, previous_bands),
         "probability": scores.probability,
         "probability_low": scores.low,
         "probability_high": scores.high,
         "percentile": percentile(scores.margin),
     }
+    on_stage("stages and trend")
     qualification = qualify(
         tables, snapshots, project, features=frame, scored=pd.DataFrame(columns)
     )
-    for family in ("fit", "engagement", "qualification", "context"):
-        columns[family] = [explanation.families.get(family, 0) for explanation in explanations]
+    columns |= dict(zip(FAMILIES, reasons.families.T, strict=True))
     columns |= {
         "stage": qualification.stage_names,
         "rule": qualification.rule_reasons,
         "trend": trend(scores.score_exact, _earlier(tables, snapshots, model, threads)),
-        "reasons": [_reason_rows(explanation) for explanation in explanations],
         "model_version": model.version,
         "scored_at": pd.to_datetime(np.full(len(ids), scored_at), unit="us", utc=True),
         "run_id": run_id,
         "margin": scores.margin,
         "score_exact": scores.score_exact,
-        "grid": [explanation.grid for explanation in explanations],
+        "grid": reasons.grid,
     }
+    said = reason_rows(reasons, features, facts=model.facts, say=render, say_fact=render_fact)
     return Scored(
-        as_of, snapshots, frame, scores, explanations, qualification, pd.DataFrame(columns)
-    )
+        as_of, snapshots, frame, scores, qualification, pd.DataFrame(columns), said,
+        LazyExplanations(reasons, features, ids.tolist(), model.facts),
+    )  # fmt: skip
+
+
+class LazyExplanations(Sequence[Explanation]):
+    """Explanations of a run, made when somebody looks: a report does, a nightly file does not."""
+
+    def __init__(
+        self, table: ReasonTable, frame: pd.DataFrame, ids: list[str], facts: Facts
+    ) -> None:
+        self._made: list[Explanation] | None = None
+        self._table, self._frame, self._ids, self._facts = table, frame, ids, facts
+
+    def __len__(self) -> int:
+        """Count the leads."""
+        return len(self._ids)
+
+    def __getitem__(self, row: Any) -> Any:
+        """Give the explanation of a row."""
+        if self._made is None:
+            self._made = explanations_of(
+                self._table, self._frame, lead_ids=self._ids, facts=self._facts
+            )
+        return self._made[row]
+
+
+def _bands(
+    model: LoadedModel,
+    project: Project,
+    scores: Scores,
+    ids: NDArray[np.generic],
+    previous: Mapping[str, str] | None,
+) -> NDArray[np.object_]:
+    before = None if previous is None else [previous.get(str(lead)) for lead in ids]
+    shown = scores.score.astype(np.float64)
+    return route(model.scorer.card, shown, before, hysteresis=project.score.hysteresis)
 
 
 def write_scores(scored: Scored, path: Path) -> Path:
     """Write scores.parquet, whole or not at all."""
-    table = scored.table.drop(columns="reasons")
+    table = scored.table
     arrow = pa.table({str(name): _arrow(table[name]) for name in table.columns})
-    place = scored.table.columns.get_loc("reasons")
-    reasons = pa.array(scored.table["reasons"].tolist(), pa.list_(REASON))
-    arrow = arrow.add_column(place, "reasons", reasons)
+    arrow = arrow.add_column(arrow.column_names.index("model_version"), "reasons", scored.reasons)
     with replacing(path) as part:
         pq.write_table(arrow.replace_schema_metadata(None), part)
     return path
@@ -148,6 +172,18 @@ def read_bands(path: Path) -> dict[str, str] | None:
         return None
     table = pq.read_table(path, columns=["lead_id", "band"])
     return dict(zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True))
+
+
+def first_scored(runs: Path) -> int | None:
+    """Find when scores were first at hand: the moment of the first run; None where none is kept.
+
+    A run made today as of some past moment was not at hand then.
+    """
+    first = min(runs.glob("*/scores.parquet"), default=None)  # run ids begin with their moment
+    if first is None:
+        return None
+    head = next(pq.ParquetFile(first).iter_batches(1, columns=["as_of", "scored_at"]))
+    return max(int(head[name].cast(pa.int64())[0].as_py()) for name in ("as_of", "scored_at"))
 
 
 def find_score(path: Path, lead_id: str) -> tuple[int, str]:
@@ -186,16 +222,3 @@ def _earlier(
     if len(before):
         points[there] = model.scorer.score(frame.to_pandas()).score_exact
     return points
-
-
-def _reason_rows(explanation: Explanation) -> list[dict[str, object]]:
-    return [
-        {
-            "factor": reason.factor,
-            "family": reason.family,
-            "points": reason.points,
-            "text": render(reason),
-            "fact": None if reason.fact is None else render_fact(reason.fact),
-        }
-        for reason in (*explanation.reasons_for, *explanation.reasons_against)
-    ]

@@ -111,6 +111,7 @@ def score_run(
     as_of: int,
     scored_at: int,
     run_id: str,
+    with_stability: bool = False,
     on_stage: Stage,
 ) -> Scored:
     """Score all open leads with a pinned model and keep the run in the state folder."""
@@ -124,6 +125,7 @@ def score_run(
         run_id=run_id,
         threads=session.threads,
         previous_bands=read_bands(session.state.scores),
+        with_stability=with_stability,
         on_stage=on_stage,
     )
     on_stage("scores.parquet")

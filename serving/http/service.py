@@ -15,7 +15,7 @@ from data.read import Reading, read_with_notes
 from data.schema import Project
 from data.tables import Snapshots, Tables
 from features.build import build
-from models.reasons import explain
+from models.reasons import explanations_of, reason_table
 from models.words import render
 from serving.http.schema import Lead, ReasonOut, ScoreOut, ScoreRequest, ScoreResponse
 from serving.model import LoadedModel, load_model
@@ -97,14 +97,10 @@ class Service:
             raise InputError("a lead is created after as_of", column=self.project.leads.created_at)
         snapshots = Snapshots(rows, np.full(len(rows), as_of, np.int64))
         frame = build(tables, snapshots, model.catalogue, threads=1).to_pandas()
-        scores = model.scorer.score(frame)
-        told = explain(
-            model.scorer,
-            frame,
-            lead_ids=[str(tables.lead_ids[row]) for row in rows],
-            facts=model.facts,
-            with_stability=False,
-        )
+        reasons = reason_table(model.scorer, frame)
+        scores = model.scorer.score_margin(reasons.margin)
+        ids = [str(tables.lead_ids[row]) for row in rows]
+        told = explanations_of(reasons, frame, lead_ids=ids, facts=model.facts)
         place = {int(row): i for i, row in enumerate(rows)}
         answers = [_score_out(told[place[row]], scores, place[row]) for row in wanted]
         return ScoreResponse(model_version=model.version, scores=answers)

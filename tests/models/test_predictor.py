@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from models.predictor import (
     LeadScorer,
     PredictorError,
+    SourceTerms,
     bands_of,
     calibrate,
     calibrated_log_odds,
@@ -20,7 +21,6 @@ from models.predictor import (
     category_keys,
     encode,
     interval,
-    linear_term,
     logit,
     parse_json,
     shown_score,
@@ -137,6 +137,10 @@ def test_codes_targets_and_pairs_are_looked_up() -> None:
     np.testing.assert_array_equal(encode(frame, pair), [7.0, -1.0, -1.0, 0.0])
     found, keys = category_keys(frame, ["a", "b"])
     assert [keys[c] if c >= 0 else None for c in found] == ["x\u001fp", None, None, "z\u001fq"]
+
+
+def linear_term(frame: pd.DataFrame, term: dict[str, Any]) -> np.ndarray:
+    return SourceTerms(str(term.get("source")), [{"mean": 0.0, **term}]).values(frame)
 
 
 def test_linear_terms_clip_scale_and_say_what_missing_is_worth() -> None:
