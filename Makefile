@@ -2,12 +2,11 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-RUN    := $(BIN)/python -W error::DeprecationWarning:__main__
+BENCHES := leaks hazard features ablation quality shap faults writeback forecast experiment report http
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint format docs peers debian tryton lock clean \
-        bench bench-full bench-leaks bench-features bench-quality bench-shap bench-faults \
-        bench-writeback bench-forecast bench-experiment bench-report bench-http
+        bench bench-full $(BENCHES:%=bench-%)
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -55,12 +54,12 @@ test-all: $(VENV)/.ready lint debian tryton ## the slow proofs too; needs LEADSC
 
 peers: $(VENV)-peers/.ready ## the tools we are measured against, in an environment of their own
 
-$(VENV)-peers/.ready: benchmarks/requirements-peers.txt requirements.lock
+$(VENV)-peers/.ready: benchmarks/requirements-peers.txt benchmarks/requirements-featuretools.txt
 	$(PYTHON) -m venv $(VENV)-peers
 	$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements-peers.txt
+	$(PYTHON) -m venv $(VENV)-peers/featuretools
+	$(VENV)-peers/featuretools/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements-featuretools.txt
 	@touch $@
-
-BENCHES := leaks features quality shap faults writeback forecast experiment report http
 
 bench: $(VENV)/.ready peers ## the short version of every benchmark, within 20 minutes
 	$(BIN)/python -m benchmarks.all

@@ -29,6 +29,7 @@ from serving.views.source import Source
 from serving.writeback.audit import entries
 from serving.writeback.run import write_back
 from serving.writeback.store import SqliteStore
+from training.run import train
 from training.state import State
 
 NOW = 1_793_500_000_000_000
@@ -90,7 +91,7 @@ def test_a_row_scored_alone_equals_its_row_in_the_batch(company, scored):
         assert abs(score.probability[0] - scored.scores.probability[row]) < 1e-9
 
 
-def test_the_score_file_holds_what_the_contract_says(company, scored, tmp_path):
+def test_the_score_file_holds_what_the_contract_says(scored, tmp_path):
     table = pq.read_table(write_scores(scored, tmp_path / "scores.parquet"))
     wanted = {"lead_id", "as_of", "score", "band", "probability", "probability_low",
               "probability_high", "percentile", "fit", "engagement", "stage", "trend", "reasons",
@@ -218,3 +219,11 @@ def test_nothing_after_as_of_moves_a_score(company, scored):
     whole = build(tables, snapshots, company.model.catalogue).to_pandas()
     cut = build(tables.as_of(past), snapshots, company.model.catalogue).to_pandas()
     pd.testing.assert_frame_equal(whole, cut)
+
+
+def test_one_seed_gives_one_model_with_one_thread_and_with_two(company, tmp_path):
+    again = train(company.session.project, company.reading.tables, company.reading.outcomes,
+                  seed=company.session.seed, threads=2, fast=True,
+                  reviews=())  # fmt: skip
+    first = company.trained.write(tmp_path / "one")
+    assert again.write(tmp_path / "two").version == first.version
