@@ -16,8 +16,18 @@ from serving.report import parts as p
 from serving.report import view as v
 
 AS_OF = datetime(2026, 11, 22, 6, 30, tzinfo=UTC)
-_FIRST = ["Northwind", "Calder", "Aldine", "Brightwater", "Meridian", "Halcyon", "Ostrava", "Lindqvist", "Verde", "Kestrel", "Marlowe", "Tramontana", "Rubicon", "Solstice", "Fjord", "Quarry", "Pellegrini", "Dubois", "Amsel", "Harbour", "Juniper", "Castellan", "Ferrante", "Okafor", "Sakura", "Tavush", "Zagros", "Alborz", "Delacroix", "Bianchi", "Moreau", "Novak", "Whitby", "Larch"]
-_SECOND = ["Logistics", "Foods", "Instruments", "Clinics", "Textiles", "Robotics", "Analytics", "Energy", "Publishing", "Outdoors", "Travel", "Insurance", "Software", "Partners", "Ceramics", "Pharma", "Retail", "Motors", "Labs", "Consulting"]
+_FIRST = (
+    "Northwind", "Calder", "Aldine", "Brightwater", "Meridian", "Halcyon", "Ostrava", "Lindqvist",
+    "Verde", "Kestrel", "Marlowe", "Tramontana", "Rubicon", "Solstice", "Fjord", "Quarry",
+    "Pellegrini", "Dubois", "Amsel", "Harbour", "Juniper", "Castellan", "Ferrante", "Okafor",
+    "Sakura", "Tavush", "Zagros", "Alborz", "Delacroix", "Bianchi", "Moreau", "Novak", "Whitby",
+    "Larch",
+)  # fmt: skip
+_SECOND = (
+    "Logistics", "Foods", "Instruments", "Clinics", "Textiles", "Robotics", "Analytics", "Energy",
+    "Publishing", "Outdoors", "Travel", "Insurance", "Software", "Partners", "Ceramics", "Pharma",
+    "Retail", "Motors", "Labs", "Consulting",
+)  # fmt: skip
 _OWNERS = (
     *("Giulia Ferri", "Camille Laurent", "Tom Okonkwo", "مریم رضایی", "Ana Petrov", "Ben Hartley"),
     *("Sofia Conti", "Luc Moreau", "Neda Karimi", "Ida Holm", "Paul Weber", "Rosa Lima"),
@@ -174,6 +184,10 @@ def _lead(rng: np.random.Generator, i: int, score: int, owner: str) -> v.Lead:
     )
 
 
+_BUDGET = p.Phrase("{fact} ✓", {"fact": "budget", "column": "budget"})
+_SAID = p.Feedback("2026-11-20T09:00:00+00:00", "too_high", "no budget before May", "Ada", 80)
+
+
 def _detail(
     rng: np.random.Generator, score: int, pros: tuple[p.Reason, ...],
     cons: tuple[p.Reason, ...], rest: int, age: float, stage: str,
@@ -212,8 +226,11 @@ def _detail(
         ),
         similar=(p.Similar("Larch Robotics", score - 2, 31), p.Similar("Whitby Foods", score + 1, 18)),
         content=("case study", "price list") if stage != "lead" else ("starter guide",),
-        missing_for_next=() if stage == "opportunity-ready" else ("budget known",),
+        missing_for_next=() if stage == "opportunity-ready" else (_BUDGET,),
         next_stage=None if stage == "opportunity-ready" else "opportunity-ready",
+        stage_step=p.Phrase("Call and ask about the budget"),
+        levels={"interest": ("low", "medium", "high")[weeks % 3]},
+        feedback=() if weeks % 5 else (_SAID,),
         unstable=bool(rng.random() < 0.05),
     )  # fmt: skip
 
@@ -264,6 +281,10 @@ def _week(rng: np.random.Generator, leads: list[v.Lead]) -> v.WeekPage:
             640, 19.5, 0.57, 41, ((1.0, 90, 0.142), (24.0, 275, 0.094), (72.0, 150, 0.061), (None, 84, 0.03))
         ),
         plan=tuple(plan),
+        contacts=(
+            v.ContactRow("A", 9, p.Interval(0.67, 0.35, 0.88), 0.15, 0.4),
+            v.ContactRow("D", 51, p.Interval(0.2, 0.11, 0.33), 0.85, 0.6),
+        ),
     )  # fmt: skip
 
 

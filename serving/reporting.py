@@ -7,10 +7,13 @@ from pathlib import Path
 
 from data.files import write_text
 from data.read import Reading
-from serving.batch import Scored
+from serving.batch import Scored, first_scored
+from serving.deliver import deliver
+from serving.feedback import list_answers
 from serving.jobs import score_run
 from serving.model import LoadedModel
 from serving.report.html import render
+from serving.report.model_page import render_model_page
 from serving.session import Session
 from serving.views.report import make_view
 from serving.views.source import Source
@@ -26,15 +29,24 @@ def write_reports(
     run_id: str,
     folder: Path,
     languages: Sequence[str],
+    per_owner: bool = False,
     on_stage: Callable[[str], None],
 ) -> list[Path]:
     """Write report-<language>.html for each language; each file whole or not at all."""
     scored = score_run(
-        session, reading, model, as_of=as_of, scored_at=scored_at, run_id=run_id, on_stage=on_stage
+        session,
+        reading,
+        model,
+        as_of=as_of,
+        scored_at=scored_at,
+        run_id=run_id,
+        with_stability=True,
+        on_stage=on_stage,
     )
     return write_views(
-        session, reading, model, scored, folder=folder, languages=languages, on_stage=on_stage
-    )
+        session, reading, model, scored, folder=folder, languages=languages,
+        per_owner=per_owner, on_stage=on_stage,
+    )  # fmt: skip
 
 
 def write_views(
@@ -45,13 +57,31 @@ def write_views(
     *,
     folder: Path,
     languages: Sequence[str],
+    per_owner: bool = False,
     on_stage: Callable[[str], None],
 ) -> list[Path]:
-    """Write the reports of a run that is scored already."""
-    source = Source(session.project, reading, model, scored, str(session.file), session.threads)
+    """Write the reports of a run that is scored already, and the data scientist's model page.
+
+    `per_owner` adds sheets of all leads, and for each owner a report, a sheet and a draft e-mail.
+    """
+    source = Source(
+        session.project,
+        reading,
+        model,
+        scored,
+        str(session.file),
+        session.threads,
+        scored_from=first_scored(session.state.runs),
+        feedback=list_answers(session.state.feedback),
+    )
     view = make_view(source, on_stage=on_stage)
     on_stage("pages")
-    return [
-        write_text(folder / f"report-{language}.html", render(view, language))
-        for language in languages
-    ]
+    if per_owner:
+        written = deliver(view, folder, languages=languages)
+    else:
+        written = [
+            write_text(folder / f"report-{language}.html", render(view, language))
+            for language in languages
+        ]
+    page = render_model_page(model.card, project=view.about.project, version=model.version)
+    return [*written, write_text(folder / "model.html", page)]

@@ -80,7 +80,7 @@ def analyse_trial(
     else assigned; the outcome is conversion, or the 0/1 column `experiment.outcome`.
     """
     section = project.experiment
-    arm = _arms(tables, project)
+    arm = arms_of(tables, project)
     start = None if section.start is None else moment(section.start, project, "experiment.start")
     outcome, entered, closes = _outcome(tables, outcomes, project)
     rows = np.ones(len(tables), dtype=bool) if start is None else entered >= start
@@ -124,7 +124,7 @@ def analyse_trial(
     )
 
 
-def _arms(tables: Tables, project: Project) -> NDArray[np.object_]:
+def arms_of(tables: Tables, project: Project) -> NDArray[np.object_]:
     """Read the arms of a finished experiment, or derive them from the hash."""
     column = project.experiment.arm
     if column is None:

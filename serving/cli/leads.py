@@ -147,6 +147,14 @@ def report(
     model: Model = "champion",
     out: Out = None,
     language: Language = None,
+    deliver: Annotated[
+        bool,
+        typer.Option(
+            "--deliver",
+            help="Also CSV and Excel, and for each owner a report, a CSV "
+            "and a draft e-mail (.eml).",
+        ),
+    ] = False,
     threads: Threads = None,
     state: StateFolder = None,
     tracking: Tracking = None,
@@ -154,7 +162,7 @@ def report(
 ) -> None:
     """Write the report for sales, one HTML file per language, and the model page.
 
-    Example: leadscore report acme.toml --lang it --out report/
+    Example: leadscore report acme.toml --lang it --out report/ --deliver
     """
     from serving.cli.clock import new_run_id, now
     from serving.reporting import write_reports
@@ -169,7 +177,7 @@ def report(
             session, reading, loaded, as_of=session.moment(as_of, reading), scored_at=at,
             run_id=new_run_id(at), folder=out or session.state.reports,
             languages=(language,) if language else session.project.report.languages,
-            on_stage=stage,
+            per_owner=deliver, on_stage=stage,
         )  # fmt: skip
     if as_json:
         screen.say_json({"files": [str(path) for path in paths]})

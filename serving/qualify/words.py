@@ -45,10 +45,25 @@ def word_criterion(clause: Expression, labels: Mapping[str, str]) -> Phrase:
     known = re.fullmatch(r"(need|budget|authority|timing)_known", fact)
     if known is not None and kind in ("yes", "no"):
         kind, fact = ("known" if kind == "yes" else "unknown"), known[1]
-    params: dict[str, Scalar] = {"fact": word_fact(fact, labels)}
-    if value is not None:
-        params["value"] = value
-    return Phrase(CRITERION_TEMPLATES[kind], params)
+    params: dict[str, Scalar] = {} if value is None else {"value": value}
+    return _phrase(kind, fact, params, labels)
+
+
+def _phrase(
+    kind: str, fact: str, params: Mapping[str, Scalar], labels: Mapping[str, str]
+) -> Phrase:
+    """Word a criterion; the fact's own name goes along, for a label in another language."""
+    named: dict[str, Scalar]
+    text, count, ever = CRITERION_TEMPLATES[kind], _COUNT.fullmatch(fact), _EVER.fullmatch(fact)
+    if fact in labels or not (count or ever):
+        named = {"fact": word_fact(fact, labels), "column": fact}
+    elif count:
+        text = text.replace("{fact}", "{fact} ({days} d)")
+        named = {"fact": word_fact(f"n_{count[1]}", labels), "event": count[1]}
+        named["days"] = int(count[2])
+    else:
+        named = {"fact": word_fact(fact, labels), "event": ever[1] if ever else fact}
+    return Phrase(text, {**named, **params})
 
 
 def _word_choice(node: Node, labels: Mapping[str, str]) -> str:
@@ -68,8 +83,7 @@ def _word_between(clause: Expression, labels: Mapping[str, str]) -> Phrase:
     (_, fact, low), (_, _, high) = (_shape(part) for part in clause.tree.parts)
     if fact is None or low is None or high is None:
         return Phrase(CRITERION_TEMPLATES["other"], {"rule": clause.text})
-    params: dict[str, Scalar] = {"fact": word_fact(fact, labels), "low": low, "high": high}
-    return Phrase(CRITERION_TEMPLATES["between"], params)
+    return _phrase("between", fact, {"low": low, "high": high}, labels)
 
 
 def word_fact(name: str, labels: Mapping[str, str]) -> str:

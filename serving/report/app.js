@@ -119,7 +119,7 @@ function quote(s) { return "'" + s.replace(/[\u0000-\u001f\u007f]+/g, " ").repla
 function compose() {
   var lead = document.querySelector("#slot article");
   if (!lead) { return; }
-  var command = "leadscore feedback " + quote(data.project) + " " + quote(lead.dataset.id) + " --verdict " + $("verdict").value + " --because " + quote($("because").value);
+  var command = "leadscore feedback " + quote(data.project) + " " + quote(lead.dataset.id) + " " + $("verdict").value + " --because " + quote($("because").value);
   $("command").value = command;
   $("mail").href = "mailto:" + encodeURIComponent(data.mail) + "?subject=" + encodeURIComponent(data.subject.replace("{lead}", lead.dataset.name)) + "&body=" + encodeURIComponent($("because").value + "\n\n" + command);
 }

@@ -104,7 +104,7 @@ class _Page:
             "time": w.time,
             "money": lambda amount: w.money(amount, about.currency),
             "hours": self.names.hours,
-            "phrase": w.phrase,
+            "phrase": lambda phrase: w.phrase(phrase, about.labels),
             "say": self._say,
             "label": lambda text: isolated(w.label(text, about.labels)),
             "isolated": isolated,

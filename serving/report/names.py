@@ -71,6 +71,15 @@ class Names:
                 "authority": t("Authority"),
                 "timing": t("Timing"),
             },
+            "answered": {
+                "right": t("right"),
+                "wrong": t("wrong"),
+                "too_high": t("too high"),
+                "too_low": t("too low"),
+                "wrong_stage": t("wrong stage"),
+                "disqualify": t("take it out"),
+                "note": t("note"),
+            },
             "families": [
                 ("fit", t("Fit: who they are")),
                 ("engagement", t("Engagement: what they do")),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-Scalar = str | int | float
+from serving.phrase import Phrase, Scalar
+
 Band = str
 Trend = Literal["rising", "steady", "falling", "new"]
 
@@ -47,14 +48,6 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Phrase:
-    """A sentence to be translated: an English msgid with {placeholders}, and their values."""
-
-    text: str
-    params: Mapping[str, Scalar | None] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """A suggested next step, re-scored for real: an association, not a cause.
 
@@ -76,6 +69,17 @@ class Answer:
     question: Literal["need", "budget", "authority", "timing"]
     value: str | None
     known_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a rep answered back: `at` ISO UTC, `score` the one that the answer speaks of."""
+
+    at: str
+    verdict: str
+    reason: str
+    author: str = ""
+    score: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def write_excel(view: ReportView, language: str, path: Path) -> Path:
 def _row(lead: Lead, view: ReportView, words: Words) -> list[Cell]:
     labels = view.about.labels
     reasons = "; ".join(f"{_bare(words.reason(r, labels))} ({r.points:+d})" for r in lead.reasons)
-    step = _bare(words.phrase(lead.step.phrase)) if lead.step else ""
+    step = _bare(words.phrase(lead.step.phrase, labels)) if lead.step else ""
     texts: Sequence[str] = (
         lead.trend, lead.stage or "", lead.source or "", reasons, step, lead.rule or "",
         lead.last_touch_at or "",

@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from serving.phrase import Phrase
 from serving.report.parts import (
     Answer,
     Band,
     ChangeLine,
     CriterionMatch,
+    Feedback,
     Interval,
     PastScore,
-    Phrase,
     Point,
     Reason,
     Similar,
@@ -76,8 +77,11 @@ class LeadDetail:
     timeline: tuple[TimelineEvent, ...] = ()  # newest first
     similar: tuple[Similar, ...] = ()
     content: tuple[str, ...] = ()  # what to send at this stage, in the company's words
-    missing_for_next: tuple[str, ...] = ()  # what the next stage still asks for
+    missing_for_next: tuple[Phrase, ...] = ()  # what the next stage still asks for
     next_stage: str | None = None
+    stage_step: Phrase | None = None  # what the company's own rules say to do at this stage
+    levels: Mapping[str, str] = field(default_factory=dict)  # named levels: interest -> high
+    feedback: tuple[Feedback, ...] = ()  # what reps answered back, newest first
     unstable: bool = False  # other seeds would name other reasons
     low_information: bool = False  # no events yet
 
@@ -147,6 +151,17 @@ class TouchSpeed:
 
 
 @dataclass(frozen=True, slots=True)
+class ContactRow:
+    """One band: its open leads, how many sales touched lately, its share of leads and touches."""
+
+    band: Band
+    leads: int
+    contacted: Interval
+    share_of_leads: float
+    share_of_touches: float
+
+
+@dataclass(frozen=True, slots=True)
 class PlanPoint:
     """One capacity and what it brings: the what-if under the call list.
 
@@ -176,6 +191,8 @@ class WeekPage:
     missed_days: int = 7
     speed: TouchSpeed | None = None
     plan: tuple[PlanPoint, ...] = ()
+    contacts: tuple[ContactRow, ...] = ()  # who is contacted, best band first
+    contact_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ _LISTS: Final = """
     works in operations or finance; E-book: a campaign that sells; Newsletter;
     Send the e-book of the month; Case study: from 200 to 900 leads; Packages and prices;
     Offer a short audit of the site; Tailored campaign plan; Call the marketing manager;
-    10 to 200 employees; retail or hospitality; works in marketing; by score; as before
+    10 to 200 employees; retail or hospitality; works in marketing; by score; as before;
+    interest
     """
 WORDS: Final = tuple(
     dict.fromkeys(word.strip() for word in _LISTS.replace("\n", ";").split(";") if word.strip())

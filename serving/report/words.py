@@ -23,7 +23,8 @@ from markupsafe import Markup, escape
 from data.errors import InputError
 from models.words import FALLBACK, FALLBACK_MISSING, TEMPLATES
 from serving.locale import jalali
-from serving.report.parts import Phrase, Reason, Scalar
+from serving.phrase import Phrase, Scalar
+from serving.report.parts import Reason
 from serving.report.text import in_attribute, isolated, shown
 
 FOLDER: Final = Path(__file__).parent.parent / "locale"
@@ -105,13 +106,13 @@ class Words:
                 return form
         return one if n == 1 else many
 
-    def phrase(self, phrase: Phrase) -> Markup:
+    def phrase(self, phrase: Phrase, labels: Labels) -> Markup:
         """Word a phrase: a sentence of ours, or a step or line in the company's own words."""
         text = self.message(phrase.text)
         known = self.catalogue is not None and text != phrase.text
         if not phrase.params and not known:
-            return isolated(self.label(phrase.text, {}))
-        return self.t(phrase.text, **self._values(phrase.params, {}))
+            return isolated(self.label(phrase.text, labels))
+        return self.t(phrase.text, **self._values(phrase.params, labels))
 
     def reason(self, reason: Reason, labels: Labels) -> Markup:
         """Word a reason by its template and the lead's own values."""
@@ -140,7 +141,7 @@ class Words:
         for name, value in params.items():
             short = _rounded(value)
             key = params.get("event") or params.get("column")
-            if name == "label" and isinstance(key, str) and key in labels:
+            if name in ("label", "fact") and isinstance(key, str) and key in labels:
                 short = key
             out[name] = (
                 self.number(short, 1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from data.clock import DAY, iso
-from serving.report.parts import Interval, Phrase, Point
+from serving.phrase import Phrase
+from serving.report.parts import Interval, Point
 from serving.report.view import ArmRow, ExperimentPage
 from serving.trials import Trial
 from serving.views.source import interval

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from data.clock import iso
 from models.reasons import Explanation
 from models.reasons import Reason as ModelReason
+from serving.phrase import Phrase
 from serving.report.parts import (
     Answer,
     CriterionMatch,
     Fact,
     PastScore,
-    Phrase,
     Reason,
     Similar,
     Step,
@@ -152,8 +152,11 @@ def _detail(
         timeline=timeline(source.tables, lead, source.scored.as_of),
         similar=similar,
         content=card.content,
-        missing_for_next=tuple(str(gap.phrase) for gap in card.missing),
+        missing_for_next=tuple(gap.phrase for gap in card.missing),
         next_stage=card.next_stage,
+        stage_step=None if card.next_step is None else Phrase(card.next_step),
+        levels={name: word for name, word in card.levels.items() if word is not None},
+        feedback=source.feedback_on(card.lead_id),
         unstable=not explanation.stable,
         low_information=bool(events.offsets[lead] == events.offsets[lead + 1]),
     )

@@ -11,9 +11,10 @@ from serving.trials import analyse_trial
 from serving.views.experiment import make_experiment
 from serving.views.forecast import make_forecast
 from serving.views.funnel import make_funnel
-from serving.views.leads import make_leads
+from serving.views.leads import make_leads, top_of_owners
 from serving.views.movers import make_movers
 from serving.views.source import Source
+from serving.views.steps import make_steps
 from serving.views.trust import make_trust
 from serving.views.week import make_week
 
@@ -21,7 +22,7 @@ from serving.views.week import make_week
 def make_view(source: Source, *, on_stage: Callable[[str], None] = lambda _: None) -> ReportView:
     """Fill every page that the data can fill."""
     on_stage("lead pages")
-    leads = make_leads(source, {})
+    leads = make_leads(source, make_steps(source, sorted(top_of_owners(source))))
     on_stage("week, movers, funnel, forecast")
     return ReportView(
         about=make_about(source),

@@ -12,8 +12,9 @@ from data.read import Reading
 from data.schema import Project
 from data.tables import Outcomes, Tables
 from serving.batch import Scored
+from serving.feedback import Answer as RepAnswer
 from serving.model import LoadedModel
-from serving.report.parts import Interval
+from serving.report.parts import Feedback, Interval
 from training.counts import Count
 from training.funnel import Rate
 
@@ -28,6 +29,8 @@ class Source:
     scored: Scored
     file: str
     threads: int
+    scored_from: int | None = None  # when sales first had scores at hand
+    feedback: tuple[RepAnswer, ...] = ()  # what reps answered back, oldest first
 
     @property
     def tables(self) -> Tables:
@@ -45,6 +48,14 @@ class Source:
         rows = np.flatnonzero(self.scored.qualification.disqualified < 0)
         ids = self.scored.table["lead_id"].to_numpy()[rows]
         return rows[np.lexsort((ids, -self.scored.scores.probability[rows]))]
+
+    def feedback_on(self, lead_id: str) -> tuple[Feedback, ...]:
+        """List what reps answered to the scores of one lead, newest first."""
+        return tuple(
+            Feedback(iso(each.given_at), each.verdict, each.reason, each.author, each.score)
+            for each in reversed(self.feedback)
+            if each.lead_id == lead_id
+        )
 
     @property
     def owners(self) -> NDArray[np.object_]:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from data.clock import DAY, iso
-from serving.report.parts import Interval, Phrase, Point
+from data.labels import label, make_snapshots
+from serving.phrase import Phrase
+from serving.report.parts import Interval, Point
 from serving.report.view import BandRow, GainsCurve, TrustPage
+from serving.trials import arms_of
 from serving.views.source import Source
+from training.experiment import RANDOM_ARM
 from training.model_card import ModelCard
+from training.uplift import find_selection_bias
 
 CURVES: Final = ("model", "newest", "rule", "logistic")
 ENOUGH: Final = 100
@@ -38,7 +43,22 @@ def make_trust(source: Source) -> TrustPage:
         model_age_days=max(age, 0),
         data_until=iso(source.tables.observed_until),
         unknowns=tuple(_unknowns(card, age)),
+        shaped_by_scores=is_shaped_by_scores(source),
     )
+
+
+def is_shaped_by_scores(source: Source) -> bool:
+    """Tell whether the model learnt from leads that sales already worked by earlier scores."""
+    project, tables, outcomes = source.project, source.tables, source.outcomes
+    if source.scored_from is None or project.static:
+        return False
+    rows = label(make_snapshots(tables, outcomes, project), tables, outcomes, project)
+    learnt = rows.closes_at <= source.model.card.trained_until
+    lead, as_of = rows.snapshots.lead[learnt], rows.snapshots.as_of[learnt]
+    drawn = None
+    if project.experiment.random_arm > 0:
+        drawn = arms_of(tables, project)[lead] == RANDOM_ARM
+    return find_selection_bias(as_of, source.scored_from, random_arm=drawn) is not None
 
 
 def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven"]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import DAY
-from serving.report.view import Missed, OwnerWeek, PlanPoint, TouchSpeed, WeekPage
+from serving.report.view import ContactRow, Missed, OwnerWeek, PlanPoint, TouchSpeed, WeekPage
 from serving.views.source import Source, interval
 from training.capacity import Plan, capacities_around, plan_calls, what_if
 from training.counts import NO_SHOCK, Shock
-from training.follow_up import find_missed, measure_speed
+from training.follow_up import find_missed, measure_speed, share_contacts
 from training.forecast import learn_open_shock, read_lives
+
+CONTACT_DAYS: Final = 30
 
 
 def make_week(source: Source) -> WeekPage:
@@ -37,6 +41,8 @@ def make_week(source: Source) -> WeekPage:
         missed=_missed(source, plan),
         missed_days=report.untouched_days,
         speed=_speed(source),
+        contacts=_contacts(source),
+        contact_days=CONTACT_DAYS,
         plan=_plan(source, eligible, shock),
     )
 
@@ -86,6 +92,27 @@ def _speed(source: Source) -> TouchSpeed | None:
         within_day=speed.within_day.value,
         untouched=speed.untouched,
         by_speed=tuple((limit, rate.n, rate.value) for limit, rate in speed.by_speed if rate.n > 0),
+    )
+
+
+def _contacts(source: Source) -> tuple[ContactRow, ...]:
+    """Say which bands sales spent its touches on; nothing where no touch is known."""
+    scored = source.scored
+    band = scored.table["band"].to_numpy(object)
+    shares = share_contacts(
+        source.tables, scored.snapshots, band, scored.as_of, days=float(CONTACT_DAYS)
+    )
+    if not any(share.touches for share in shares):
+        return ()
+    return tuple(
+        ContactRow(
+            band=share.group,
+            leads=share.contacted.n,
+            contacted=interval(share.contacted),
+            share_of_leads=share.share_of_leads,
+            share_of_touches=share.share_of_touches,
+        )
+        for share in shares
     )
 
 

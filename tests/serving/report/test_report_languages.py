@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from data.errors import InputError
 from serving.locale.jalali import from_gregorian
+from serving.phrase import Phrase
 from serving.report import words as words_module
 from serving.report.html import render
 from serving.report.messages import collect, problems, template_file
-from serving.report.parts import Phrase, Reason
+from serving.report.parts import Reason
 from serving.report.view import ReportView
 from serving.report.words import languages, words_of
 
@@ -109,5 +110,5 @@ def test_a_company_gives_its_own_words_to_its_events() -> None:
 
 
 def test_values_that_are_not_ours_are_isolated_and_never_read_as_a_format() -> None:
-    text = str(words_of("en").phrase(Phrase("{n} open", {"n": "{0.__class__}<b>"})))
+    text = str(words_of("en").phrase(Phrase("{n} open", {"n": "{0.__class__}<b>"}), {}))
     assert text == "<bdi>{0.__class__}&lt;b&gt;</bdi> open"

@@ -1,0 +1,101 @@
+"""What pages say beyond scores: steps scored again, answers, levels, contacts, earlier scores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from serving.batch import first_scored, score_leads, write_scores
+from serving.feedback import Answer
+from serving.phrase import Phrase
+from serving.report.html import render
+from serving.reporting import write_views
+from serving.views.leads import make_leads
+from serving.views.report import make_view
+from serving.views.source import Source
+from serving.views.steps import acts_of_sales, make_steps
+from serving.views.trust import is_shaped_by_scores
+from serving.views.week import make_week
+
+
+@pytest.fixture(scope="module")
+def source(company) -> Source:
+    project, reading = company.session.project, company.reading
+    scored = score_leads(
+        project, reading.tables, reading.outcomes, company.model,
+        as_of=reading.tables.observed_until, scored_at=0, run_id="r1",
+    )  # fmt: skip
+    return Source(project, reading, company.model, scored, "p.toml", 1)
+
+
+def test_only_acts_of_sales_are_suggested(source):
+    acts = acts_of_sales(source.tables.events)
+    assert set(acts) == {"sales_email", "sales_call", "sales_meeting"}
+
+
+def test_a_step_is_what_scoring_the_lead_again_says(source):
+    rows = source.ranked[:40].tolist()
+    steps = make_steps(source, rows)
+    for row, step in steps.items():
+        assert step.points >= 2
+        assert int(source.scored.scores.score[row]) + step.points <= 100
+        assert step.phrase.params["event"] in acts_of_sales(source.tables.events)
+    assert make_steps(source, []) == {}
+
+
+def test_the_page_of_a_lead_holds_its_levels_its_stage_and_what_reps_answered(source):
+    row = int(source.ranked[0])
+    lead_id = str(source.scored.table["lead_id"].iat[row])
+    said = Answer(lead_id, "too_high", "no <b>budget</b> before May", "Ada", 0, 80)
+    leads = make_leads(replace(source, feedback=(said,)), {})
+    first = next(lead for lead in leads if lead.lead_id == lead_id)
+    assert [f.reason for f in first.detail.feedback] == ["no <b>budget</b> before May"]
+    assert first.detail.levels["interest"] in ("high", "medium", "low")
+    assert all(not lead.detail.feedback for lead in leads[1:] if lead.detail)
+    missing = [gap for lead in leads if lead.detail for gap in lead.detail.missing_for_next]
+    assert missing
+    assert all(isinstance(gap, Phrase) for gap in missing)
+    assert any({"event", "column"} & set(gap.params) for gap in missing)
+
+
+def test_shares_of_touches_by_band_add_up(source):
+    contacts = make_week(source).contacts
+    assert sum(row.leads for row in contacts) == len(source.scored.table)
+    assert sum(row.share_of_touches for row in contacts) == pytest.approx(1)
+    assert sum(row.share_of_leads for row in contacts) == pytest.approx(1)
+
+
+def test_earlier_scores_shape_the_model_only_where_it_learnt_after_them(source):
+    end = source.model.card.trained_until
+    assert not is_shaped_by_scores(source)
+    assert not is_shaped_by_scores(replace(source, scored_from=end))
+    created = int(np.quantile(source.tables.created_at, 0.3))
+    assert is_shaped_by_scores(replace(source, scored_from=created))
+
+
+def test_the_first_run_says_when_scores_were_at_hand(source, tmp_path):
+    assert first_scored(tmp_path) is None
+    for run in ("20260102T000000Z-b", "20260101T000000Z-a"):
+        write_scores(source.scored, tmp_path / run / "scores.parquet")
+    assert first_scored(tmp_path) == source.scored.as_of
+
+
+def test_a_delivery_holds_a_report_a_sheet_and_a_draft_for_each_owner(
+    company, source, quiet, tmp_path
+):
+    paths = write_views(
+        company.session, company.reading, company.model, source.scored, folder=tmp_path,
+        languages=("en",), per_owner=True, on_stage=quiet,
+    )  # fmt: skip
+    names = {path.relative_to(tmp_path).as_posix() for path in paths}
+    assert {"report-en.html", "leads.csv", "leads.xlsx", "model.html"} <= names
+    owners = {name for name in source.owners if name}
+    assert sum(name.startswith("owners/") for name in names) >= 3 * len(owners)
+
+
+def test_the_filled_report_speaks_every_language(source):
+    view = make_view(source)
+    for language in ("en", "it", "fa"):
+        assert render(view, language).rstrip().endswith("</html>")
