@@ -1,7 +1,7 @@
 """The service under load and under attack: latency, throughput, slow sockets, a body of a gigabyte.
 
-`python -m benchmarks.http [--full]`: a real server process on loopback, a simulated company, clients
-in this process. Times are of this machine; the bars are about not being stopped.
+`python -m benchmarks.http [--full]`: a real server process on loopback, a simulated company,
+clients in this process. Times are of this machine; the bars are about not being stopped.
 """
 
 from __future__ import annotations
@@ -177,9 +177,8 @@ def under_a_gigabyte(
     sent = 0
     with socket.create_connection(("127.0.0.1", port)) as client:
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        client.sendall(
-            f"POST /v1/score HTTP/1.1\r\nHost: x\r\n{head}Transfer-Encoding: chunked\r\n\r\n".encode()
-        )
+        head += "Transfer-Encoding: chunked\r\n"
+        client.sendall(f"POST /v1/score HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode())
         try:
             while sent < 1_000_000_000:
                 client.sendall(chunk)

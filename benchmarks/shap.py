@@ -161,8 +161,10 @@ def run_peers(booster: lightgbm.Booster, rows: np.ndarray, trees: int, leaves: i
         model, note, answer = booster, "", ask_peer(peer, booster, rows)
         if "categorical" in answer.get("why", ""):
             print(f"    {peer:13} did not run: {answer['why']}")
-            model = shap_world.train(learn, labels, trees=trees, leaves=leaves, depth=leaves.bit_length() - 1,
-                                     categories=False)  # fmt: skip
+            depth = leaves.bit_length() - 1
+            model = shap_world.train(
+                learn, labels, trees=trees, leaves=leaves, depth=depth, categories=False
+            )
             note, answer = " (categories as numbers)", ask_peer(peer, model, rows)
         if "why" in answer:
             print(f"    {peer:13} did not run: {answer['why']}{note}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -24,7 +25,7 @@ for room in (project, model, leads, service):
 app.add_typer(experiment.app, name="experiment")
 
 
-def _version(asked: bool | None) -> None:
+def _version(asked: object) -> None:
     if asked:
         from importlib.metadata import version
 
@@ -34,9 +35,10 @@ def _version(asked: bool | None) -> None:
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version."
-    ),
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
 ) -> None:
     """Run before every verb."""
     del version
