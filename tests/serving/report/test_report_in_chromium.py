@@ -2,6 +2,7 @@
 
 import io
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,8 @@ def test_a_lead_page_opens_adds_up_and_takes_an_answer(
     page.fill("#because", 'it\'s a $(test); "x"')
     command = page.input_value("#command")
     assert command.endswith("""--because 'it'\\''s a $(test); "x"'""")
+    assert shlex.split(command)[:2] == ["leadscore", "feedback"]
+    assert shlex.split(command)[3:6] == [view.leads[0].lead_id, "wrong", "--because"]
     assert page.get_attribute("#mail", "href").startswith("mailto:?subject=")
     assert seen.faults == []
     seen.context.close()
