@@ -14,7 +14,7 @@ from serving.crm.seam import FIELDS, Remote, Update, Value
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CLOSED: Final = ("converted_at", "disqualified_at")
-_TIMES: Final = ("as_of", "scored_at")
+TIMES: Final = ("as_of", "scored_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Columns:
         closed = tuple(name for name in _CLOSED if name in there)
         rest = set(there) - {*asked, "version"}
         names = tuple(wanted)
-        times = tuple(at for at, name in enumerate(names) if name in _TIMES)
+        times = tuple(at for at, name in enumerate(names) if name in TIMES)
         return cls(entity, key, wanted, override, version, closed, not rest, names, times)
 
     def listed(self, mark: str) -> str:
@@ -110,11 +110,20 @@ def matched(fields: Mapping[str, str] | None) -> dict[str, str]:
     return dict(fields)
 
 
+def in_text(values: Mapping[str, Value], fields: Mapping[str, str]) -> dict[str, Value]:
+    """Put our values under their names (`fields`: ours -> theirs), moments as ISO 8601."""
+    return {theirs: _moment_as_text(mine, values.get(mine)) for mine, theirs in fields.items()}
+
+
+def _moment_as_text(mine: str, value: Value) -> Value:
+    return to_iso(value) if mine in TIMES and isinstance(value, int) else value
+
+
 def decode(mine: str, value: Any) -> Value:
     """Normalise a value of the CRM: times to microseconds, whole scores to int."""
     if value is None:
         return None
-    if mine in _TIMES:
+    if mine in TIMES:
         return time_of(value)
     if mine == "score":
         try:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from serving.crm.columns import decode, matched, time_of, to_iso
+from serving.crm.columns import decode, in_text, matched, time_of, to_iso
 from serving.crm.http import Http, parse
 from serving.crm.seam import Answer, Page, Remote, Unsure, Update, Value
 
@@ -92,7 +92,7 @@ class DataverseCrm:
             {
                 "@odata.type": f"Microsoft.Dynamics.CRM.{self._entity}",
                 self._id: each.lead,
-                **self._theirs(each.values),
+                **in_text(each.values, self._fields),
             }
             for each in batch
         ]
@@ -120,14 +120,6 @@ class DataverseCrm:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
-
-    def _theirs(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        found: dict[str, Value] = {}
-        for mine, theirs in self._fields.items():
-            value = values.get(mine)
-            is_time = mine in ("as_of", "scored_at") and isinstance(value, int)
-            found[theirs] = to_iso(value) if is_time else value
-        return found
 
     def _remote(self, row: Mapping[str, Any]) -> Remote:
         values = {mine: decode(mine, row.get(theirs)) for mine, theirs in self._fields.items()}

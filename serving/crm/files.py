@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from data.errors import InputError, OutsideError
-from serving.crm.columns import decode, matched, to_iso
+from serving.crm.columns import TIMES, decode, matched, to_iso
 from serving.crm.seam import Answer, Remote, Update, Value
 
 _RISKY: Final = tuple("=+-@\t\r\n\x00＝＋－＠|%")
-_TIMES: Final = ("as_of", "scored_at")
 
 
 class FileCrm:
@@ -92,7 +91,7 @@ class FileCrm:
         for mine, theirs in self._fields.items():
             values = [there[lead].get(mine) for lead in leads]
             columns[theirs] = (
-                pa.array(values, pa.timestamp("us", "UTC")) if mine in _TIMES else values
+                pa.array(values, pa.timestamp("us", "UTC")) if mine in TIMES else values
             )
         pq.write_table(pa.table(columns), part)
 
@@ -113,6 +112,6 @@ def unguarded(text: str | None) -> str | None:
 
 def _cell(mine: str, value: Value) -> object:
     """Write numbers as they are, times as ISO text, text guarded; ids are never touched."""
-    if mine in _TIMES and isinstance(value, int):
+    if mine in TIMES and isinstance(value, int):
         return to_iso(value)
     return guarded(value.replace("\x00", "")) if isinstance(value, str) else value

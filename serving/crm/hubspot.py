@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import decode, matched, time_of, to_iso
+from serving.crm.columns import decode, in_text, matched, time_of
 from serving.crm.http import Http
 from serving.crm.rest import results
 from serving.crm.seam import Answer, Page, Remote, Update, Value
@@ -109,12 +109,8 @@ class HubSpotCrm:
         self._http.close()
 
     def _input(self, update: Update) -> dict[str, Any]:
-        properties = {}
-        for mine, theirs in self._fields.items():
-            value = update.values.get(mine)
-            is_time = mine in ("as_of", "scored_at") and isinstance(value, int)
-            text = to_iso(value) if is_time else value
-            properties[theirs] = "" if text is None else str(text)
+        texts = in_text(update.values, self._fields)
+        properties = {name: "" if text is None else str(text) for name, text in texts.items()}
         found: dict[str, Any] = {"id": update.lead, "properties": properties}
         return found if self._key == "id" else {**found, "idProperty": self._key}
 

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import errors
 
 from data.errors import InputError
-from serving.crm.columns import Columns
+from serving.crm.columns import TIMES, Columns
 from serving.crm.identifiers import quote
 from serving.crm.network import allowed
 from serving.crm.seam import Answer, Busy, Denied, Refused, Remote, Unsure, Update
@@ -129,7 +129,7 @@ class PostgresCrm:
         return f"{guard} AND t.{quote(columns.override)} IS NULL" if columns.override else guard
 
     def _value(self, mine: str, name: str) -> str:
-        return _MICROS.format(name) if mine in ("as_of", "scored_at") else name
+        return _MICROS.format(name) if mine in TIMES else name
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read our fields of these leads in one query."""

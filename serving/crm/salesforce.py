@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import decode, matched, time_of, to_iso
+from serving.crm.columns import decode, in_text, matched, time_of, to_iso
 from serving.crm.http import Http, failure, parse, retry_after, said
 from serving.crm.identifiers import quote
 from serving.crm.seam import Answer, Page, Refused, Remote, Unsure, Update, Value
@@ -84,7 +84,11 @@ class SalesforceCrm:
 
     def _collection(self, batch: Sequence[Update]) -> list[Answer]:
         records = [
-            {"attributes": {"type": self._entity}, "id": each.lead, **self._theirs(each.values)}
+            {
+                "attributes": {"type": self._entity},
+                "id": each.lead,
+                **in_text(each.values, self._fields),
+            }
             for each in batch
         ]
         body = {"allOrNone": False, "records": records}
@@ -131,7 +135,7 @@ class SalesforceCrm:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["Id", *self._fields.values()])
         for each in batch:
-            values = self._theirs(each.values)
+            values = in_text(each.values, self._fields)
             writer.writerow([each.lead, *("#N/A" if v is None else v for v in values.values())])
         return out.getvalue()
 
@@ -159,14 +163,6 @@ class SalesforceCrm:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
-
-    def _theirs(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        found: dict[str, Value] = {}
-        for mine, theirs in self._fields.items():
-            value = values.get(mine)
-            is_time = mine in ("as_of", "scored_at") and isinstance(value, int)
-            found[theirs] = to_iso(value) if is_time else value
-        return found
 
     def _remote(self, row: Mapping[str, Any]) -> Remote:
         values = {mine: decode(mine, row.get(theirs)) for mine, theirs in self._fields.items()}

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import decode, from_micros, to_micros
+from serving.crm.columns import TIMES, decode, from_micros, to_micros
 from serving.crm.http import Http, parse
 from serving.crm.seam import (
     FIELDS,
@@ -114,7 +114,7 @@ class TrytonCrm:
         found: dict[str, Any] = {}
         for mine, theirs in self._fields.items():
             value = values.get(mine)
-            is_time = mine in ("as_of", "scored_at") and isinstance(value, int)
+            is_time = mine in TIMES and isinstance(value, int)
             found[theirs] = _datetime(value) if is_time else value  # type: ignore[arg-type]
         return found
 
