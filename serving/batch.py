@@ -186,18 +186,6 @@ def first_scored(runs: Path) -> int | None:
     return max(int(head[name].cast(pa.int64())[0].as_py()) for name in ("as_of", "scored_at"))
 
 
-def find_score(path: Path, lead_id: str) -> tuple[int, str]:
-    """Find the score and model version that a lead was last shown; InputError where none was."""
-    if not path.is_file():
-        raise InputError("no scores are there yet", file=path.name, cure="run `leadscore score`")
-    rows = pq.read_table(
-        path, columns=["lead_id", "score", "model_version"], filters=[("lead_id", "=", lead_id)]
-    ).to_pylist()
-    if not rows:
-        raise InputError(f"no such lead: {lead_id!r}", file=path.name, column="lead_id")
-    return int(rows[0]["score"]), str(rows[0]["model_version"])
-
-
 def score_before(
     tables: Tables, snapshots: Snapshots, model: LoadedModel, *, days: int, threads: int
 ) -> tuple[Snapshots, FeatureFrame, NDArray[np.bool_]]:

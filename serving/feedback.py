@@ -91,15 +91,15 @@ def give_feedback(
     `scores` is the newest run's scores.parquet: the score and model version that the answer
     speaks of are kept with it. InputError where that run has no such lead.
     """
-    found = _find_score(scores, lead)
+    found = find_score(scores, lead)
     answer = Answer(lead, cast(Verdict, verdict), because, by, at, *found)
     number = store_answer(file, answer)
-    said = f"{lead}, score {found[0]}: {verdict}"
-    return f"answer {number}, {said}, because {because.strip()}" if because.strip() else said
+    said = f"answer {number} stored: {lead} (score {found[0]}) is {verdict}"
+    return f"{said}, because {because.strip()}" if because.strip() else said
 
 
-def _find_score(scores: Path, lead: str) -> tuple[int, str]:
-    """Look up the score and the model version of a lead."""
+def find_score(scores: Path, lead: str) -> tuple[int, str]:
+    """Find the score and model version that a lead was last shown; InputError where none was."""
     if not scores.is_file():
         raise InputError(
             "no scores yet to answer to", file=str(scores), cure="run leadscore score first"

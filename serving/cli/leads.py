@@ -128,17 +128,16 @@ def feedback(
 
     Example: leadscore feedback acme.toml L0000042 wrong --because "no budget before May" --by Ada
     """
-    from serving.batch import find_score
     from serving.cli.clock import now
-    from serving.feedback import Answer, store_answer
+    from serving.feedback import give_feedback
     from serving.session import open_session
 
     session = open_session(file, state=state)
-    score, version = find_score(session.state.scores, lead)
-    number = store_answer(
-        session.state.feedback, Answer(lead, verdict, because, by, now(), score, version)
-    )
-    screen.say(f"answer {number} stored: {lead} (score {score}) is {verdict}")
+    said = give_feedback(
+        session.state.feedback, session.state.scores,
+        lead=lead, verdict=verdict, because=because, by=by, at=now(),
+    )  # fmt: skip
+    screen.say(said)
 
 
 def report(

@@ -83,7 +83,7 @@ def test_an_answer_keeps_the_score_it_speaks_of(tmp_path: Path) -> None:
     said = give_feedback(
         tmp_path / "f.db", scores, lead="L1", verdict="wrong", because="no budget", by="Ann", at=5
     )
-    assert said == "answer 1, L1, score 82: wrong, because no budget"
+    assert said == "answer 1 stored: L1 (score 82) is wrong, because no budget"
     assert list_answers(tmp_path / "f.db") == (
         Answer("L1", "wrong", "no budget", "Ann", 5, 82, "7"),
     )

@@ -17,10 +17,11 @@ from data.clock import DAY
 from data.errors import InputError, OutsideError
 from data.tables import Snapshots
 from features.build import build
-from serving.batch import find_score, read_bands, score_leads, write_scores
+from serving.batch import read_bands, score_leads, write_scores
 from serving.changing import Moment, changes_since
 from serving.checking import check_project
 from serving.explaining import explain_lead
+from serving.feedback import find_score
 from serving.forgetting import forget_lead
 from serving.jobs import champion_is_current, evaluate_registered, monitor_model, score_run
 from serving.reporting import write_views
@@ -101,7 +102,7 @@ def test_the_score_file_holds_what_the_contract_says(scored, tmp_path):
     assert set(reason) == {"factor", "family", "points", "text", "fact"}
     assert read_bands(tmp_path / "scores.parquet")[scored.table["lead_id"].iat[0]]
     assert find_score(tmp_path / "scores.parquet", scored.table["lead_id"].iat[0])[1] == "1"
-    with pytest.raises(InputError, match="no such lead"):
+    with pytest.raises(InputError, match="no open lead"):
         find_score(tmp_path / "scores.parquet", "nobody")
 
 
