@@ -20,7 +20,7 @@ from data.network import scheme_of
 from data.schema import Attributes, History, Join, Project
 from data.sources import RawTable
 from data.tables import Attribute, Changes, Kind
-from data.values import attribute_values, instants, objects, texts
+from data.values import attribute_values, categories, instants, objects, texts
 
 Family = Literal["fit", "engagement", "qualification", "context"]
 
@@ -48,13 +48,17 @@ def read_attributes(
 
 
 def _telling(raw: RawTable, found: list[Attribute], job: ReadJob) -> list[Attribute]:
-    """Leave out undated columns that are empty or the same in every row, and say so."""
+    """Leave out undated columns that are empty, or the same or different in every row; say so."""
     kept = []
     for attribute in found:
         missing = pd.isna(attribute.values)
         dated = attribute.known_at is not None or attribute.changes is not None
         alike = not missing.any() and len(set(attribute.values[:1_000])) == 1
-        if len(missing) < 2 or dated or not (missing.all() or alike):
+        if not dated and _all_different(attribute, missing, job.project):
+            job.notes.add(
+                f"{raw.name}, column {attribute.name}: is different in every row, left out"
+            )
+        elif len(missing) < 2 or dated or not (missing.all() or alike):
             kept.append(attribute)
         elif missing.all():
             job.notes.add(f"{raw.name}, column {attribute.name}: is empty and left out")
@@ -65,6 +69,14 @@ def _telling(raw: RawTable, found: list[Attribute], job: ReadJob) -> list[Attrib
         else:
             kept.append(attribute)
     return kept
+
+
+def _all_different(attribute: Attribute, missing: NDArray[np.bool_], project: Project) -> bool:
+    """Tell whether a column of words names each row, as ids and free texts do."""
+    if attribute.kind != "category" or attribute.name in (project.leads.email, project.leads.title):
+        return False
+    words = attribute.values[~missing]
+    return len(words) >= 100 and len(set(words)) == len(words)
 
 
 def _nothing(n: int, kind: Kind) -> NDArray[np.generic]:
@@ -313,7 +325,7 @@ def _of_kind(
         return read[1]
     if kind == "number":
         return np.full(len(raw), np.nan)
-    return objects(texts(raw.column(column), project.project.missing))
+    return categories(raw, column, project)
 
 
 def _spread(attribute: Attribute, row: NDArray[np.int64], join: Join) -> Attribute:

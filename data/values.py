@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from data.clock import NEVER, Micros, read_times, show
 from data.errors import InputError
 from data.job import Notes, ReadJob
+from data.private import hide_contacts
 from data.schema import Project
 from data.sources import RawTable
 from data.tables import Kind
@@ -190,7 +191,7 @@ def attribute_values(
     if known == "number":
         return "number", numbers(raw, column, project)
     if known == "category":
-        return "category", objects(texts(values, project.project.missing))
+        return "category", categories(raw, column, project)
     kind = values.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return "number", numbers(raw, column, project)
@@ -203,11 +204,21 @@ def attribute_values(
     codes = pc.match_substring_regex(words, _CODE).to_numpy(zero_copy_only=False).astype(bool)
     if not len(words) or codes.any() or not good.any():
         _refuse_other_spelling(raw, column, values, words, good)
-        return "category", objects(values)
+        return "category", categories(raw, column, project)
     if good.all():
         return "number", numbers(raw, column, project)
     _refuse_almost_numbers(raw, column, values, words, good)
-    return "category", objects(values)
+    return "category", categories(raw, column, project)
+
+
+def categories(raw: RawTable, column: str, project: Project) -> NDArray[np.object_]:
+    """Read a column as levels: (n,) str or None; whom one could write to or call is hashed.
+
+    E-mail and title stay: features are made of their kinds, never of themselves.
+    """
+    values = texts(raw.column(column), project.project.missing)
+    kept = column in (project.leads.email, project.leads.title)
+    return objects(values if kept else hide_contacts(values))
 
 
 def _refuse_almost_numbers(
