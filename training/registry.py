@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from data.errors import InputError, OutsideError
+from data.network import mask
 from models.artifact import LOADER
 from training.state import State
 
@@ -33,6 +34,8 @@ CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 PREVIOUS: Final = "previous"
 URI_VARIABLES: Final = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+ABSENT: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What MLflow answers for a name, a version or an alias that is not there."""
 REQUIREMENTS: Final = ("lightgbm", "numba", "numpy", "pandas")
 
 
@@ -125,9 +128,15 @@ class Registry:
                     else client.get_model_version_by_alias(self.name, reference)
                 )
             except MlflowException as error:
+                if error.error_code not in ABSENT:
+                    raise
+                known = sorted((int(v.version) for v in _versions(client, self.name)), reverse=True)
+                there = ", ".join(map(str, known[:10]))
                 raise OutsideError(
                     f"the registry has no model {self.name}@{reference}",
-                    cure="train one: leadscore train PROJECT.toml",
+                    cure=f"it has version {there}"
+                    if there
+                    else "train one: leadscore train PROJECT.toml",
                 ) from error
             return self._located(client, found)
 
@@ -164,7 +173,7 @@ class Registry:
         """List (version, tags, aliases), newest first."""
         with self._tracking() as client:
             aliases = self._aliases(client)
-            found = client.search_model_versions(f"name = '{self.name}'")
+            found = _versions(client, self.name)
         rows = [
             (
                 str(item.version),
@@ -180,7 +189,9 @@ class Registry:
 
         try:
             model = client.get_registered_model(self.name)
-        except MlflowException:
+        except MlflowException as error:
+            if error.error_code not in ABSENT:
+                raise  # a registry that does not answer is not an empty one
             return {}
         return {alias: str(version) for alias, version in model.aliases.items()}
 
@@ -213,8 +224,9 @@ class Registry:
                 warnings.simplefilter("ignore")
                 yield MlflowClient(self.uri, self.uri)
         except (SQLAlchemyError, MlflowException, OSError) as error:
+            said = str(error).replace(self.uri, mask(self.uri))
             raise OutsideError(
-                f"the model registry does not answer: {type(error).__name__}: {error}",
+                f"the model registry does not answer: {type(error).__name__}: {said}",
                 cure="look at the tracking URI and the state folder",
             ) from error
         finally:
@@ -225,3 +237,7 @@ class Registry:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+
+
+def _versions(client: MlflowClient, name: str) -> list[Any]:
+    return list(client.search_model_versions(f"name = '{name}'"))
