@@ -36,6 +36,7 @@ PSI = (0.10, 0.25)
 FALSE_DISCOVERY = 0.001
 LEAST_ROWS = 100
 Z = 3.0
+CALENDAR = ("created_month",)  # a month of leads never looks like a year of them
 RATIO = 0.25  # observed / expected may be off by this much before it matters
 
 
@@ -74,7 +75,8 @@ def watch_model(
     recent = (snapshots.as_of >= as_of - RECENT_DAYS * DAY) & (snapshots.as_of < as_of)
     if recent.sum() >= LEAST_ROWS:
         frame = build(tables, snapshots.take(recent), catalogue, threads=threads).to_pandas()
-        found += drifting_features(frame, facts)
+        calendar = [f.name for f in catalogue.features if f.template in CALENDAR]
+        found += drifting_features(frame.drop(columns=calendar), facts)
     labelled = label(snapshots, tables, outcomes, project)
     unseen = labelled.take(labelled.snapshots.as_of >= trained_until)
     if len(unseen) >= LEAST_ROWS:
