@@ -133,6 +133,8 @@ def evaluate(
     show_figures(evaluation.metrics, evaluation.verdicts)
     for note in evaluation.notes:
         screen.say(f"note: {note}")
+    if out is not None:
+        screen.say(f"{out}: figures and curves as CSV files")
 
 
 def promote(
@@ -224,8 +226,9 @@ def show_training(trained: Trained, published: Published, *, as_json: bool) -> N
         return
     won = int(dataset.y[dataset.cut.train].sum())
     screen.say(
-        f"trained on {len(dataset.cut.train):,} snapshots ({won:,} converted), tested on the "
-        f"newest {len(dataset.cut.test):,}; learner: {trained.candidates.get('winner', 'constant')}"
+        f"trained on {len(dataset.cut.train):,} snapshots ({won:,} converted), tested on "
+        f"{'the newest' if dataset.cut.cut_at else 'other leads:'} {len(dataset.cut.test):,}; "
+        f"learner: {trained.candidates.get('winner', 'constant')}"
     )
     show_figures(evaluation.metrics, evaluation.verdicts)
     for verdict in trained.audit.verdicts:

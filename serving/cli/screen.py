@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -29,9 +30,20 @@ def say(text: str) -> None:
 def say_json(value: Mapping[str, object]) -> None:
     """Print one JSON document on standard output, nothing else."""
     out.print(
-        json.dumps(value, ensure_ascii=False, default=str), markup=False, highlight=False,
-        soft_wrap=True,
+        json.dumps(_finite(value), ensure_ascii=False, default=str, allow_nan=False),
+        markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
+
+
+def _finite(value: object) -> object:
+    """Write what is no finite number as null: JSON knows no NaN."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
