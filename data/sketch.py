@@ -17,6 +17,12 @@ from data.review import guess_of
 
 _LABEL_TIME: Final = r"conver[ts]|won|opportunit|deal_?(date|at)"
 _LOST_TIME: Final = r"disqualif|lost|reject|closed"
+_LIKELY: Final = (
+    r"opportun",
+    r"(^|[ _])(convert|accept|approv|won|deal)",
+    r"agreed|(^|[ _])(contract|signed|purchase|order)",
+)
+"""What events are called that end a lead well, the surest first."""
 _TYPE: Final = r"type|event|action|activity|kind|name"
 _HISTORY: Final = {
     "field": r"field|property|attribute",
@@ -364,11 +370,7 @@ def _write_conversion(
         return
     stamp = named([c for c in leads.of_kind("time") if c.filled < 1], _LABEL_TIME)
     words = [str(word) for _, kind in types for word in kind.values.to_pylist()]
-    likely = [
-        w
-        for w in words
-        if re.search(r"opportun|(^|[ _])(convert|accept|approv|won|deal)", w.lower())
-    ]
+    likely = [w for pattern in _LIKELY for w in words if re.search(pattern, w.lower())]
     if deals is not None:
         lead, at = lead_column(deals, ids), deals.of_kind("time")[0]
         _write_source(out, deals, folder, at)
@@ -378,7 +380,9 @@ def _write_conversion(
         index = next(i for i, line in enumerate(out.lines) if line.startswith("# converted_at"))
         out.lines[index] = out.lines[index].removeprefix("# ")
     elif words:
-        out.key("event", (likely or words)[0], f"CHOOSE: of {', '.join(sorted(set(words))[:12])}")
+        listed = sorted(set(words))
+        more = f" and {len(listed) - 40} more" if len(listed) > 40 else ""
+        out.key("event", (likely or words)[0], f"CHOOSE: of {', '.join(listed[:40])}{more}")
     else:
         raise InputError(
             "nothing could be the conversion",

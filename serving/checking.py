@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -12,6 +13,9 @@ from serving.session import Session
 from training.audit import AuditReport, audit, html
 from training.audit.verdict import name_of
 from training.dataset import Dataset, make_dataset
+
+MANY = 0.5
+"""Share of conversions above which one asks whether it is the right event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,29 @@ class Checked:
             f"{len(labelled):,} mature snapshots, {int(labelled.y.sum()):,} converted "
             f"({labelled.y.mean():.1%})",
         ]
+        if labelled.y.mean() > MANY:
+            told.append(
+                f"note: {labelled.y.mean():.0%} convert: is [conversion] what sales would call one?"
+            )
         told += [f"note: {note}" for note in self.reading.notes]
         if self.delay is not None:
             told += [f"note: {words}" for words in self.delay.warnings]
         for review in self.reviews:
             standing = "no feature" if tables.created_at is not None else "for review"
             told.append(f"{standing}: {review.table}.{review.name}: {review.reason}; {review.line}")
+        fixed: dict[str, list[str]] = {}
+        for review in self.reviews:
+            if review.line == f"fixed = {json.dumps([review.name], ensure_ascii=False)}":
+                fixed.setdefault(review.table, []).append(review.name)
+        told += [
+            f"to use these of {table}, if they never change: add "
+            f"{json.dumps(names, ensure_ascii=False)} to its fixed"
+            for table, names in fixed.items()
+            if len(names) > 1
+        ]
         for verdict in self.report.verdicts:
+            if verdict.severity == "note" and verdict.detector == "D4":
+                continue  # said above, with the line to add
             waived = f" (waived by {verdict.waived_by})" if verdict.waived_by else ""
             told.append(
                 f"{verdict.severity}: {verdict.detector}: {name_of(verdict)}: {verdict.reason}; "

@@ -103,7 +103,16 @@ def finish(
         if "column" in feature.params:
             column = str(feature.params["column"])
             features[column] = (*features.get(column, ()), feature.name)
-    named = [replace(v, column=column_of[v.column]) if v.column in column_of else v for v in found]
+    named = [
+        replace(
+            v,
+            column=column_of[v.column],
+            cure=v.cure.replace(f'"{v.column}"', f'"{column_of[v.column]}"'),
+        )
+        if v.column in column_of
+        else v
+        for v in found
+    ]
     return AuditReport(sign(_once(named), project.waivers), checked, figures, features)
 
 
