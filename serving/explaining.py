@@ -26,7 +26,7 @@ from serving.changing import (
     newest_run_before,
 )
 from serving.model import LoadedModel, find_model
-from serving.report.words import words_of
+from serving.report.words import Words, words_of
 from serving.session import Session
 
 KINDS = {
@@ -112,6 +112,16 @@ class Told:
         }
 
 
+def _messages(words: Words) -> Callable[[str], str]:
+    """Translate sentences; those with a plural are asked for in it, as English writes them here."""
+    plurals = {
+        entry.id[1]: entry.string[-1]
+        for entry in words.catalogue or ()
+        if isinstance(entry.id, tuple) and isinstance(entry.string, tuple | list)
+    }
+    return lambda text: plurals.get(text) or words.message(text)
+
+
 def explain_lead(
     session: Session,
     reading: Reading,
@@ -147,29 +157,29 @@ def explain_lead(
     change = None
     if since is not None:
         change = _change(session, Moment(tables, snapshots, frame, model, 1), lead_id, since)
-    words = words_of(language)
+    message = _messages(words_of(language))
     every = (*explanation.reasons_for, *explanation.reasons_against)
 
     def say(reason: ModelReason) -> str:
-        return render(reason, words.message)
+        return render(reason, message)
 
     return Told(
         explanation=explanation,
         band=str(scores.band[0]),
         probability=(float(scores.probability[0]), float(scores.low[0]), float(scores.high[0])),
         reasons=tuple(
-            (say(r), r.points, None if r.fact is None else render_fact(r.fact, words.message))
+            (say(r), r.points, None if r.fact is None else render_fact(r.fact, message))
             for r in every
         ),
         change=change,
         change_lines=() if change is None else tuple(
-            (_line_text(line.kind, line.factor, line.points, model, frame, say, words.message),
+            (_line_text(line.kind, line.factor, line.points, model, frame, say, message),
              line.points)
             for line in lines_to_show(change)
-        ) + (((words.message(REST), change.rest_points),) if change.rest_points else ()),
+        ) + (((message(REST), change.rest_points),) if change.rest_points else ()),
         new_since=since is not None and change is None,
         subject=subject,
-        translate=words.message,
+        translate=message,
     )  # fmt: skip
 
 
