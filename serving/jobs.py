@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 
+from data.files import write_text
 from data.read import Reading
 from data.review import undeclared_columns
 from models.artifact import load_artifact
@@ -52,6 +53,8 @@ def train_model(
         threads=session.threads,
         seed=session.seed,
     )
+    if published.version is not None:
+        write_text(session.state.audit(published.version.version), trained.audit.to_json())
     return trained, published
 
 

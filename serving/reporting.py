@@ -17,6 +17,7 @@ from serving.report.model_page import render_model_page
 from serving.session import Session
 from serving.views.report import make_view
 from serving.views.source import Source
+from training.audit import AuditReport
 
 
 def write_reports(
@@ -83,5 +84,11 @@ def write_views(
             write_text(folder / f"report-{language}.html", render(view, language))
             for language in languages
         ]
-    page = render_model_page(model.card, project=view.about.project, version=model.version)
+    leaks = session.state.audit(model.version)
+    page = render_model_page(
+        model.card,
+        project=view.about.project,
+        version=model.version,
+        audit=AuditReport.from_json(leaks.read_text("utf-8")) if leaks.is_file() else None,
+    )
     return [*written, write_text(folder / "model.html", page)]

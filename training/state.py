@@ -43,6 +43,10 @@ class State:
         """The newest run's scores."""
         return self.folder / "scores.parquet"
 
+    def audit(self, version: str) -> Path:
+        """The leak report of a registered version."""
+        return self.folder / "audits" / f"{version}.json"
+
     @property
     def card(self) -> Path:
         """The frozen score card."""

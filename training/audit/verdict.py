@@ -98,6 +98,13 @@ class AuditReport:
         }
         return json.dumps(body, indent=1, ensure_ascii=False, sort_keys=True)
 
+    @classmethod
+    def from_json(cls, text: str) -> AuditReport:
+        """Read what `to_json` wrote; which features came of which column is not in it."""
+        body = json.loads(text)
+        verdicts = tuple(Verdict(**each) for each in body["verdicts"])
+        return cls(verdicts, body["checked"], body["figures"])
+
 
 def name_of(verdict: Verdict) -> str:
     """Name the column in words."""
