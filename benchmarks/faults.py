@@ -1,6 +1,10 @@
 """Write-back under faults: tried N, lost 0, duplicate effects 0, stale overwrites 0.
 
-Usage: python -m benchmarks.faults [--full] [--seed N]
+Usage: python -m benchmarks.faults [--full] [--seed N] [--workers N]
+       [--parts FOLDER [--minutes M] [--only PREFIX]]
+
+With --parts, each finished part is kept in FOLDER and not played again while the code it speaks of
+is the same; after --minutes no further part is begun, and the bars count what was played.
 """
 
 from __future__ import annotations
@@ -10,21 +14,32 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from hashlib import sha256
 from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
 
+from benchmarks import faults_broken
 from benchmarks.crm_server import running
 from benchmarks.faults_broken import BUILDS
 from benchmarks.faults_check import Verdict
+from benchmarks.faults_parts import Parts
 from benchmarks.faults_run import finish, own_counter, run, scratch, start
 from benchmarks.faults_schedules import INVALID, Stage, conclude, play
 
 WORKERS = 4  # runs wait for time-outs and leases more than they compute
+SHARES = 4  # parts of the kills
+BROKEN = "broken build "
+CHUNK = 10  # schedules in a part
 CAUGHT_WITHIN = 150  # schedules that a broken build may survive
 
+Found = dict[str, Any]  # a verdict's counts, as JSON keeps them
+Plan = dict[str, tuple[str, Callable[..., Found], tuple[Any, ...]]]
 
-def single_kills(share: int, shares: int) -> Verdict:
+
+def single_kills(share: int, shares: int) -> Found:
     """Kill -9 at every I/O step of a run that finds an earlier night's scores in the CRM."""
     total = Verdict()
     with running() as url:
@@ -35,10 +50,10 @@ def single_kills(share: int, shares: int) -> Verdict:
             run(url, stage.job(1, kill_at=at))
             total.add(conclude(stage, 1))
         shutil.rmtree(stage.folder)
-    return total
+    return vars(total)
 
 
-def double_kills(seed: int, count: int) -> Verdict:
+def double_kills(seed: int, count: int) -> Found:
     """Kill -9 a run, and the run that recovers from it, each at a random step."""
     total, draw = Verdict(), random.Random(seed)
     with running() as url:
@@ -50,27 +65,25 @@ def double_kills(seed: int, count: int) -> Verdict:
             run(url, stage.job(1, kill_at=draw.randrange(1, steps + 1)))
             total.add(conclude(stage, 1))
         shutil.rmtree(stage.folder)
-    return total
+    return vars(total)
 
 
-def concurrent_runs(seed: int, count: int) -> dict[int, Verdict]:
-    """Start 2, 4 and 8 runs at once, one in three of them with the older score file."""
-    draw = random.Random(seed)
-    totals = {2: Verdict(), 4: Verdict(), 8: Verdict()}
+def concurrent_runs(seed: int, runs: int, count: int) -> Found:
+    """Start 2, 4 or 8 runs at once, one in three of them with the older score file."""
+    total, draw = Verdict(), random.Random(seed)
     with running() as url:
         stage = Stage(url, scratch())
-        for runs, total in totals.items():
-            for _ in range(count):
-                stage.clear(seed=draw.randrange(1 << 30), rate=0.1, faults=["429", "late commit"],
-                            stall_s=0.07)  # fmt: skip
-                jobs = [stage.job(int(draw.random() > 0.33)) for _ in range(runs)]
-                finish([start(url, job) for job in jobs], jobs)
-                total.add(conclude(stage, 1))
+        for _ in range(count):
+            stage.clear(seed=draw.randrange(1 << 30), rate=0.1, faults=["429", "late commit"],
+                        stall_s=0.07)  # fmt: skip
+            jobs = [stage.job(int(draw.random() > 0.33)) for _ in range(runs)]
+            finish([start(url, job) for job in jobs], jobs)
+            total.add(conclude(stage, 1))
         shutil.rmtree(stage.folder)
-    return totals
+    return vars(total)
 
 
-def schedules(first: int, count: int) -> tuple[Verdict, dict[str, int]]:
+def schedules(first: int, count: int) -> Found:
     """Play random schedules over all faults."""
     total, fired = Verdict(), dict[str, int]()
     with running() as url:
@@ -82,19 +95,19 @@ def schedules(first: int, count: int) -> tuple[Verdict, dict[str, int]]:
                 verdict.notes.clear()
             total.add(verdict)
         shutil.rmtree(stage.folder)
-    return total, fired
+    return {**vars(total), "fired": fired}
 
 
-def caught(name: str) -> tuple[str, int, str]:
-    """Play schedules with a broken build until one shows it; (name, schedules, what)."""
+def caught(name: str) -> Found:
+    """Play schedules with a broken build until one shows it: how many it took, and what it did."""
     with running() as url:
         stage = Stage(url, scratch())
         try:
             for seed in range(CAUGHT_WITHIN):
                 verdict = play(stage, 10_000 + seed, broken=BUILDS[name])
                 if verdict.violations:
-                    return name, seed + 1, _what(verdict)
-            return name, 0, "not caught"
+                    return {"after": seed + 1, "what": _what(verdict)}
+            return {"after": 0, "what": "not caught"}
         finally:
             shutil.rmtree(stage.folder)
 
@@ -112,15 +125,6 @@ def _what(verdict: Verdict) -> str:
     return ", ".join(f"{name} {getattr(verdict, name)}" for name in names if getattr(verdict, name))
 
 
-def together(name: str, parts: Sequence[Future[Verdict]]) -> Verdict:
-    """Add up the parts of one proof and show the sum."""
-    total = Verdict()
-    for part in parts:
-        total.add(part.result())
-    show(name, total)
-    return total
-
-
 def show(name: str, verdict: Verdict) -> None:
     seconds = sorted(verdict.recovery_s) or [0.0]
     again = verdict.received / max(1, verdict.applied) - 1
@@ -136,58 +140,105 @@ def show(name: str, verdict: Verdict) -> None:
         print(f"    {note}")
 
 
+def plan(seed: int, *, full: bool) -> Plan:
+    """List the parts: name -> (proof, function, arguments)."""
+    doubles, plays, crowds, stride = (500, 2000, 20, 1) if full else (30, 60, 2, 4)
+    found: Plan = {}
+    for at in range(SHARES):
+        share = (at * stride, SHARES * stride)
+        found[f"kills-{share[0]}-{share[1]}"] = ("kill -9 at every step", single_kills, share)
+        some = -(-doubles // SHARES)
+        found[f"doubles-{seed + at}-{some}"] = ("double kills", double_kills, (seed + at, some))
+    for runs in (2, 4, 8):
+        name, crowd = f"crowd-{seed}-{runs}-{crowds}", (seed, runs, crowds)
+        found[name] = (f"{runs} runs at once", concurrent_runs, crowd)
+    for first in range(seed, seed + plays, CHUNK):
+        chunk = (first, CHUNK)
+        found[f"schedules-{first}-{CHUNK}"] = ("random schedules", schedules, chunk)
+    for name in list(BUILDS) if full else list(BUILDS)[:5]:
+        found[f"broken-{name}-{_digest()}"] = (f"{BROKEN}{name}", caught, (name,))
+    return found
+
+
+def play_parts(
+    parts: Parts,
+    planned: Plan,
+    until: float,
+    workers: int,
+) -> Iterable[tuple[str, Found]]:
+    """Give what each part found, kept ones first; none is begun after `until` (monotonic)."""
+    left = []
+    for name, (proof, *_) in planned.items():
+        kept = parts.done(name)
+        if kept is None:
+            left.append(name)
+        else:
+            yield proof, kept
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("fork"), initializer=own_counter
+    ) as pool:
+        waiting = {
+            pool.submit(_in_time, until, parts, name, *planned[name][1:]): planned[name][0]
+            for name in left
+        }
+        for done in as_completed(waiting):
+            found = done.result()
+            if found is not None:
+                yield waiting[done], found
+
+
+def _in_time(
+    until: float, parts: Parts, name: str, part: Callable[..., Found], arguments: tuple[Any, ...]
+) -> Found | None:
+    if time.monotonic() > until:
+        return None
+    kept = parts.done(name)  # another call on the same folder may have played it meanwhile
+    return dict(kept if kept is not None else parts.play(name, part, *arguments))
+
+
+def _digest() -> str:
+    """Name the broken builds by what they are: a changed one is played again."""
+    return sha256(Path(faults_broken.__file__).read_bytes()).hexdigest()[:8]
+
+
 def main() -> int:
     """Run all proofs; 1 where a bar is missed."""
     parser = argparse.ArgumentParser(prog="benchmarks.faults")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=WORKERS)
+    parser.add_argument("--parts", type=Path)
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--only", default="", help="parts whose name begins so")
     asked = parser.parse_args()
     began = time.perf_counter()
-    doubles, plays, crowds = (500, 2000, 20) if asked.full else (30, 60, 2)
-    builds = list(BUILDS) if asked.full else list(BUILDS)[:5]
-    stride = 1 if asked.full else 4
-    print(f"{doubles:,} double kills, {plays:,} schedules, {len(builds)} broken builds", flush=True)
-    with ProcessPoolExecutor(
-        WORKERS, mp_context=get_context("fork"), initializer=own_counter
-    ) as pool:
-        kills = [
-            pool.submit(single_kills, share * stride, WORKERS * stride) for share in range(WORKERS)
-        ]
-        twice = [
-            pool.submit(double_kills, asked.seed + share, -(-doubles // WORKERS))
-            for share in range(WORKERS)
-        ]
-        crowd = pool.submit(concurrent_runs, asked.seed, crowds)
-        part = -(-plays // (8 * WORKERS))
-        random_plays = [
-            pool.submit(schedules, asked.seed + share * part, part) for share in range(8 * WORKERS)
-        ]
-        broken = [pool.submit(caught, name) for name in builds]
-        totals: dict[str, Verdict] = {}
-        totals["kill -9 at every step"] = together("kill -9 at every step", kills)
-        totals["double kills"] = together("double kills", twice)
-        for runs, verdict in crowd.result().items():
-            totals[f"{runs} runs at once"] = verdict
-            show(f"{runs} runs at once", verdict)
-        everything = Verdict()
-        fired: dict[str, int] = {}
-        for done in as_completed(random_plays):
-            verdict, some = done.result()
-            everything.add(verdict)
-            fired = {what: fired.get(what, 0) + some.get(what, 0) for what in {*fired, *some}}
-            show("random schedules", everything)
-        totals["random schedules"] = everything
-        found = [each.result() for each in broken]
+    planned = plan(asked.seed, full=asked.full)
+    chosen = {name: part for name, part in planned.items() if name.startswith(asked.only)}
+    totals = {proof: Verdict() for proof, *_ in planned.values() if not proof.startswith(BROKEN)}
+    fired: dict[str, int] = {}
+    builds: dict[str, Found] = {}
+    until = time.monotonic() + 60 * asked.minutes
+    for proof, found in play_parts(Parts(asked.parts), chosen, until, asked.workers):
+        if proof.startswith(BROKEN):
+            builds[proof.removeprefix(BROKEN)] = found
+            continue
+        for what, n in found.pop("fired", {}).items():
+            fired[what] = fired.get(what, 0) + n
+        totals[proof].add(Verdict(**found))
+        if totals[proof].tried % 100 == 0:
+            show(proof, totals[proof])
+    print("in all:")
+    for proof, verdict in totals.items():
+        show(proof, verdict)
     print("server faults fired:", ", ".join(f"{k} {n}" for k, n in sorted(fired.items())))
-    for name, after, what in found:
-        print(
-            f"broken build {name:26} " + (f"caught by schedule {after}: {what}" if after else what)
-        )
-    return bars(totals, found, full=asked.full, seconds=time.perf_counter() - began)
+    for name, each in sorted(builds.items()):
+        how = f"caught by schedule {each['after']}: " if each["after"] else ""
+        print(f"broken build {name:26} {how}{each['what']}")
+    return bars(totals, builds, full=asked.full, seconds=time.perf_counter() - began)
 
 
 def bars(
-    totals: dict[str, Verdict], found: list[tuple[str, int, str]], *, full: bool, seconds: float
+    totals: dict[str, Verdict], builds: dict[str, Found], *, full: bool, seconds: float
 ) -> int:
     """Print a line per bar; 1 where one is missed."""
     everything = Verdict()
@@ -205,10 +256,15 @@ def bars(
     for name, figure, bar in lines:
         missed += figure > bar
         print(f"{'met' if figure <= bar else 'missed'}  {name}  {figure}  {bar}")
+    caught_builds = sum(each["after"] > 0 for each in builds.values())
     tried = [
         ("double kills", totals["double kills"].tried, 500 if full else 30),
         ("random schedules", totals["random schedules"].tried, 2000 if full else 60),
-        ("broken builds caught", sum(after > 0 for _, after, _ in found), 10 if full else 3),
+        (
+            "broken builds caught",
+            caught_builds,
+            10 if full else 3,
+        ),
     ]
     for name, figure, bar in tried:
         missed += figure < bar

@@ -19,7 +19,10 @@ from serving.crm.tryton import TrytonCrm
 ROOT = Path(__file__).resolve().parents[1]
 MODULE = ROOT / "examples" / "tryton" / "leadscore_scores"
 BIN = ROOT / ".venv-tryton" / "bin"
+BATCH = 200
+START_S = 240  # importing Tryton takes seconds on a quiet machine and minutes on a busy one
 USER, PASSWORD, DATABASE = "admin", "leadscore-test", "crm"  # of a throw-away database on loopback
+_files: dict[str, Path] = {}  # address -> the server's database
 
 
 def missing() -> str | None:
@@ -41,14 +44,24 @@ def running(folder: Path) -> Iterator[str]:
     try:
         url = f"http://127.0.0.1:{port}/{DATABASE}"
         _wait_for(url, process)
+        _files[url] = folder / f"{DATABASE}.sqlite"
         yield url
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
-def populate(crm: TrytonCrm, leads: int) -> list[str]:
-    """Make a company and leads in it; give their ids."""
+def database(url: str) -> Path:
+    """Find the SQLite file of a Tryton that `running` started."""
+    return _files[url]
+
+
+def populate(crm: TrytonCrm, leads: int, sources: Sequence[str] = ()) -> list[str]:
+    """Make a company and leads in it, described by where they came from; give their ids."""
     currency = crm.rpc(
         "model.currency.currency.create", [{"name": "Euro", "code": "EUR", "symbol": "E"}]
     )[0]
@@ -63,8 +76,14 @@ def populate(crm: TrytonCrm, leads: int) -> list[str]:
         {"party": each, "company": company, "currency": currency, "start_date": day}
         for each in crm.rpc("model.party.party.create", names)
     ]
-    made = crm.rpc("model.sale.opportunity.create", rows, context={"company": company})
-    return [str(each) for each in made]
+    for row, source in zip(rows, sources, strict=False):
+        row["description"] = source
+    made: list[str] = []
+    for start in range(0, len(rows), BATCH):  # no request may take as long as a time-out
+        some = rows[start : start + BATCH]
+        answer = crm.rpc("model.sale.opportunity.create", some, context={"company": company})
+        made += [str(each) for each in answer]
+    return made
 
 
 def note(crm: TrytonCrm, leads: Sequence[str], message: str) -> None:
@@ -75,16 +94,17 @@ def note(crm: TrytonCrm, leads: Sequence[str], message: str) -> None:
 
 def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     body = {"id": 0, "method": "common.db.login", "params": [USER, {"password": PASSWORD}]}
-    for _ in range(300):
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
         if process.poll() is not None:
             raise RuntimeError("trytond ended at once")
         try:
-            if httpx.post(f"{url}/rpc/", json=body, timeout=30).status_code == 200:
+            if httpx.post(f"{url}/rpc/", json=body, timeout=START_S).status_code == 200:
                 return
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-    raise RuntimeError("trytond does not answer")
+    raise RuntimeError(f"trytond does not answer within {START_S} s")
 
 
 def _config(folder: Path, port: int) -> Path:

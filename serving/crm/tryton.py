@@ -151,13 +151,28 @@ class TrytonCrm:
                     moments.setdefault(micros, []).append(number)
             before = self._states(sorted(earlier), edge - 1) if earlier else {}
             events: list[dict[str, Value]] = []
-            for at, some in sorted(moments.items()):
-                for number, state in self._states(some, at).items():
+            for at, states in self._replayed(moments):
+                for number, state in states.items():
                     if before.get(number) != state:
                         before[number] = state
                         events.append(_state(number, state, at))
             if events:
                 yield _page(events, "recorded_at")
+
+    def _replayed(self, moments: Mapping[int, list[int]]) -> Iterator[tuple[int, dict[int, str]]]:
+        """Read the states at each moment in turn; the last revisions of all leads in one request.
+
+        Most leads have one revision, so that a first pull need not ask once per lead.
+        """
+        if not moments:
+            return
+        last = {number: at for at in sorted(moments) for number in moments[at]}
+        final = self._states(sorted(last), max(moments))
+        for at in sorted(moments):
+            passed = [number for number in moments[at] if last[number] != at]
+            states = self._states(passed, at) if passed else {}
+            ended = [number for number in moments[at] if last[number] == at and number in final]
+            yield at, states | {number: final[number] for number in ended}
 
     def _states(self, numbers: list[int], at: int) -> dict[int, str]:
         """Read which state leads were in at a moment; those that were not there are left out."""

@@ -1,24 +1,33 @@
-"""The whole road against a real Tryton: leads read, scores written, people respected."""
+"""The whole road against a real Tryton: read, trained, scored, written, people respected."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections import Counter
+from datetime import UTC
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import tryton_server
-from benchmarks.faults_run import DAY, EPOCH, write_scores
+from benchmarks.crm_history import give_history
+from benchmarks.road import score_file, train_model
+from data.read import read_tables
 from data.schema import (
     ConversionSection,
+    EventsSection,
     LeadsSection,
     NetworkSection,
     Project,
     ProjectSection,
     WriteBackSection,
 )
+from data.tables import Outcomes, Tables
+from data.world import make_world
 from serving.crm.pull import pull
 from serving.crm.seam import Update
 from serving.crm.tryton import TrytonCrm
@@ -28,16 +37,66 @@ pytestmark = pytest.mark.tryton
 COUNT = 1000
 
 
-def project(url: str) -> Project:
+def project(url: str, until: int) -> Project:
     return Project(
-        project=ProjectSection(name="tryton"),
-        leads=LeadsSection(source="leads.parquet", id="lead_id", converted="converted"),
-        conversion=ConversionSection(),
+        project=ProjectSection(name="tryton", observed_until=str(pd.Timestamp(until, unit="us"))),
+        leads=LeadsSection(
+            source="leads.parquet",
+            id="lead_id",
+            created_at="created_at",
+            fixed=("description",),
+            exclude=("number", "reference", "company", "account_id", "owner", "amount", "state",
+                     "changed_at"),
+        ),
+        events=(
+            EventsSection(
+                source="events.parquet",
+                lead="lead_id",
+                at="at",
+                recorded_at="recorded_at",
+                type=("type",),
+                outcome=("state_lost",),
+                ignore=("state_lead",),
+            ),
+        ),
+        conversion=ConversionSection(
+            event=("state_opportunity",), horizon="60d", snapshots=("1d", "14d", "30d")
+        ),
         network=NetworkSection(allow=("127.0.0.1",)),
         write_back=WriteBackSection(
             crm="tryton", url=url, credentials="TRYTON_LOGIN", requests_per_second=1000.0
         ),
-    )
+    )  # fmt: skip
+
+
+def read(project: Project, folder: Path) -> tuple[Tables, Outcomes]:
+    """Read what was pulled."""
+    events = (str(folder / "events.parquet"),)
+    return read_tables(project, leads=str(folder / "leads.parquet"), events=events)
+
+
+def events_of(folder: Path) -> Counter[str]:
+    return Counter(pq.read_table(folder / "events.parquet")["type"].to_pylist())
+
+
+def states_of(crm: TrytonCrm, leads: list[str], state: str) -> set[str]:
+    domain = [["id", "in", [int(lead) for lead in leads]], ["state", "=", state]]
+    rows = crm.rpc("model.sale.opportunity.search_read", domain, 0, None, None, ["id"])
+    return {str(row["id"]) for row in rows}
+
+
+def shown(path: Path) -> dict[str, int]:
+    table = pq.read_table(path, columns=["lead_id", "score"])
+    return dict(zip(table["lead_id"].to_pylist(), table["score"].to_pylist(), strict=True))
+
+
+def spoil(path: Path, lead: str) -> None:
+    """Give one lead a band that Tryton does not know."""
+    table = pq.read_table(path)
+    at = table.schema.get_field_index("band")
+    pairs = zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True)
+    bands = pa.array(["Z" if each == lead else band for each, band in pairs])
+    pq.write_table(table.set_column(at, "band", bands), path)
 
 
 def connect(url: str) -> TrytonCrm:
@@ -45,11 +104,8 @@ def connect(url: str) -> TrytonCrm:
     return TrytonCrm(url, ("127.0.0.1",), login, timeout_s=300.0)  # making 1,000 leads takes long
 
 
-def send(url: str, state: Path, number: int, scores: dict[str, int]) -> WriteBackResult:
-    path = state / f"scores{number}.parquet"
-    write_scores(path, list(scores), list(scores.values()), EPOCH + number * DAY)
-    now = EPOCH + (number + 1) * DAY
-    return write_back(path, project(url), state, now=now, run_id=f"run-{number}")
+def send(url: str, state: Path, scores: Path, now: int) -> WriteBackResult:
+    return write_back(scores, project(url, now), state, now=now, run_id=f"run-{now}")
 
 
 def test_late_notes_come_with_the_next_pull(tryton: str, tmp_path: Path) -> None:
@@ -65,66 +121,60 @@ def test_late_notes_come_with_the_next_pull(tryton: str, tmp_path: Path) -> None
 
 def test_a_thousand_leads_travel_the_whole_road(tryton: str, tmp_path: Path) -> None:
     crm = connect(tryton)
-    leads = tryton_server.populate(crm, COUNT)
-    tryton_server.note(crm, leads[:300], "demo_request: would like to see it")
-    time.sleep(0.05)
-    past = time.time_ns() // 1000
-    time.sleep(0.05)
+    began = pd.Timestamp.now(UTC).normalize() - pd.DateOffset(months=13)
+    world = make_world("software_trial", COUNT, 3, start=str(began.date()), base_rate=0.3)
+    past = world.observed_until
+    leads = tryton_server.populate(crm, COUNT, list(world.frames["leads"]["source"]))
+    give_history(tryton_server.database(tryton), leads, world)
     tryton_server.note(crm, leads[:100], "webinar: stayed to the end")
-    crm.rpc("model.sale.opportunity.lost", [int(leads[7])])
+    lost = next(lead for lead in leads if lead in states_of(crm, leads, "lead"))
+    crm.rpc("model.sale.opportunity.lost", [int(lost)])
 
-    pulled = pull(crm, tmp_path / "crm")
-    assert pulled.leads == pulled.new_leads >= COUNT
-    states = dict(
-        zip(*pq.read_table(tmp_path / "crm" / "leads.parquet").select(["lead_id", "state"])
-            .to_pydict().values(), strict=True)
-    )  # fmt: skip
-    assert states[leads[7]] == "lost"
+    then, now = tmp_path / "past", tmp_path / "now"
+    pull(crm, then, as_of=past)
+    pull(crm, now)
+    kinds = events_of(then)
+    assert kinds["webinar"] == (world.frames["touches"]["touch_type"] == "webinar").sum()
+    assert kinds["state_lost"] == 0  # neither the loss nor the new notes are known yet
+    converted = world.frames["opportunities"]
+    assert kinds["state_opportunity"] == converted["lead_id"].nunique()
+    assert events_of(now)["webinar"] == kinds["webinar"] + 100
+    assert events_of(now)["state_lost"] == 1
 
-    pull(crm, tmp_path / "past", as_of=past)
-    then = pq.read_table(tmp_path / "past" / "leads.parquet").to_pylist()
-    assert {row["state"] for row in then} == {"lead"}  # the loss is not known yet
-    events = pq.read_table(tmp_path / "past" / "events.parquet").to_pylist()
-    kinds = [row["type"] for row in events]
-    assert (kinds.count("demo_request"), kinds.count("webinar")) == (300, 0)
-    assert "state_lost" not in kinds
-    now_events = pq.read_table(tmp_path / "crm" / "events.parquet").to_pylist()
-    kinds = [row["type"] for row in now_events]
-    assert (kinds.count("webinar"), kinds.count("state_lost")) == (100, 1)
-
+    known = read(project(tryton, past), then)
+    assert len(known[0].lead_ids) == COUNT
+    model = train_model(project(tryton, past), *known, tmp_path / "model")
+    first = score_file(project(tryton, past), known, model, tmp_path / "0.parquet", as_of=past)
+    scores = shown(first)
+    assert len(set(scores.values())) > 10  # a model that tells leads apart
     state = tmp_path / "state"
     state.mkdir()
-    scores = {lead: int(lead) * 7 % 100 for lead in leads}
-    first = send(tryton, state, 0, scores)
-    assert (first.sent, first.closed, first.rejected) == (COUNT - 1, 1, 0)
-    assert send(tryton, state, 0, scores).sent == 0
-    there = crm.read_scores([leads[3]])[leads[3]]
-    assert there.values["score"] == scores[leads[3]]
-    assert there.values["as_of"] == EPOCH
+    sent = send(tryton, state, first, past)
+    assert (sent.sent, sent.closed, sent.rejected) == (len(scores) - 1, 1, 0)
+    assert send(tryton, state, first, past).sent == 0
+    some = next(lead for lead in scores if lead != lost)
+    there = crm.read_scores([some])[some]
+    assert (there.values["score"], there.values["as_of"]) == (scores[some], past)
 
-    edited, overruled, invalid = leads[10], leads[11], leads[500]
+    today = time.time_ns() // 1000
+    later = project(tryton, today)
+    second = score_file(later, read(later, now), model, tmp_path / "1.parquet", as_of=today)
+    moved = [lead for lead, score in shown(second).items() if abs(score - scores[lead]) >= 2]
+    assert len(moved) > 50  # a month later, and webinars attended
+    edited, overruled, invalid = moved[0], moved[1], moved[25]
     crm.rpc("model.sale.opportunity.write", [int(edited)], {"leadscore_score": 3})
     crm.rpc("model.sale.opportunity.write", [int(overruled)], {"leadscore_override": "90"})
-    path = state / "scores1.parquet"
-    moved = {lead: (score + 20) % 100 for lead, score in scores.items()}
-    write_scores(path, leads, list(moved.values()), EPOCH + DAY)
-    table = pq.read_table(path)
-    bands = ["Z" if lead == invalid else band for lead, band in
-             zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True)]  # fmt: skip
-    import pyarrow as pa
-
-    at = table.schema.get_field_index("band")
-    pq.write_table(table.set_column(at, "band", pa.array(bands)), path)
-    second = write_back(path, project(tryton), state, now=EPOCH + 2 * DAY, run_id="run-1")
-    assert (second.kept_overrides, second.rejected, second.closed) == (2, 1, 1)
-    assert second.sent == COUNT - 4
+    spoil(second, invalid)
+    result = send(tryton, state, second, today)
+    assert (result.kept_overrides, result.rejected) == (2, 1)
+    assert result.sent >= len(moved) - 3
     letter = json.loads((state / "dead_letter.jsonl").read_text())
     assert letter["lead_id"] == invalid
     assert "Band" in letter["cause"]
     kept = crm.read_scores([edited, overruled])
     assert kept[edited].values["score"] == 3
     assert kept[overruled].values["score"] == scores[overruled]
-    assert write_back(path, project(tryton), state, now=EPOCH + 2 * DAY, run_id="run-2").sent == 0
+    assert send(tryton, state, second, today).sent == 0
     crm.close()
 
 
