@@ -20,7 +20,14 @@ from playwright.sync_api import sync_playwright
 from benchmarks.report_view import make_view
 from serving.report.html import render
 
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 
 
 def main(arguments: list[str]) -> int:

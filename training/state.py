@@ -48,11 +48,6 @@ class State:
         return self.folder / "audits" / f"{version}.json"
 
     @property
-    def card(self) -> Path:
-        """The frozen score card."""
-        return self.folder / "score_card.json"
-
-    @property
     def reports(self) -> Path:
         """Reports for people."""
         return self.folder / "report"
