@@ -63,7 +63,8 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     which only the base rate is predicted; `catalogue` describes the columns, else their dtypes do.
 
     After `fit`: `classes_`, `report_` (candidates with their figures on forward and on random
-    folds, and who won), `margins_` (n,) cross-fitted log-odds of the training rows.
+    folds, and who won), `margins_` (n,) cross-fitted log-odds of the training rows,
+    `rows_seen_` (n,) the index of the rows that anything was fitted on.
     """
 
     def __init__(
@@ -110,6 +111,9 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         closed (purges them), `groups` (n,) holds leads or accounts that must stay together.
         """
         frame = self._frame(X, reset=True)
+        self.rows_seen_ = (
+            X.index.to_numpy() if isinstance(X, pd.DataFrame) else np.arange(len(frame))
+        )
         target = self._target(y, len(frame))
         codes = None if groups is None else pd.factorize(np.asarray(groups))[0].astype(np.int64)
         features = describe(frame, self.catalogue)

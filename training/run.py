@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from models.predictor import LeadScorer, calibrated_log_odds
 from models.scorecard import clipped_share, propose
 from training import model_card
 from training.audit import AuditReport, audit
+from training.audit.windows import fit_scope, row_hash
 from training.dataset import Dataset, make_dataset
 from training.evaluate import Evaluation, evaluate_model, may_be_registered
 from training.model_card import ModelCard, make_card
@@ -93,6 +94,7 @@ def train(
     dataset = dataset.without(found.quarantined)
     on_stage("fitting and choosing among candidates")
     learner = fit_learner(project, dataset, seed=seed, threads=threads, fast=fast)
+    found = check_fit_scope(found, tables, dataset, learner)
     parts, forest_text = learner.parts()
     parts = with_card(parts, learner.margins_, project, card)
     features = [asdict(feature) for feature in dataset.frame.catalogue.features]
@@ -111,6 +113,23 @@ def train(
         {attribute.name: attribute.kind for attribute in tables.attributes},
         refusal,
     )  # fmt: skip
+
+
+def check_fit_scope(
+    found: AuditReport, tables: Tables, dataset: Dataset, learner: LeadClassifier
+) -> AuditReport:
+    """D8: prove that encoders, trees and calibration saw the training rows and no others.
+
+    GateError where they did not.
+    """
+    snapshots = dataset.labelled.snapshots
+    expected = row_hash(tables, snapshots.take(dataset.cut.train))
+    seen = {"learner": row_hash(tables, snapshots.take(learner.rows_seen_))}
+    verdicts = (*found.verdicts, *fit_scope(seen, expected))
+    checked = {**found.checked, "D8": f"the learner's rows, hash {expected[:12]}"}
+    report = replace(found, verdicts=verdicts, checked=checked)
+    report.refuse_structural()
+    return report
 
 
 def _refusal(found: AuditReport, evaluation: Evaluation) -> str | None:

@@ -1,0 +1,40 @@
+"""The training run refuses a learner that was fitted on other rows than the training rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from data.errors import GateError
+from data.project import load_project
+from data.read import read_tables
+from data.world import make_world, write_world
+from training.audit import AuditReport
+from training.dataset import make_dataset
+from training.run import check_fit_scope, fit_learner
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    write_world(make_world("consulting", 1200, 5), folder, project="examples/consulting.toml")
+    project = load_project(folder / "consulting.toml")
+    tables, outcomes = read_tables(project)
+    dataset = make_dataset(project, tables, outcomes, threads=1)
+    return tables, dataset, fit_learner(project, dataset, seed=0, threads=1, fast=True)
+
+
+def test_a_learner_of_the_training_rows_passes_and_leaves_its_hash(fitted):
+    tables, dataset, learner = fitted
+    report = check_fit_scope(AuditReport((), {}, {}), tables, dataset, learner)
+    assert "hash" in report.checked["D8"]
+    assert not report.structural
+
+
+def test_a_learner_that_saw_one_test_row_is_refused(fitted):
+    tables, dataset, learner = fitted
+    honest = learner.rows_seen_
+    learner.rows_seen_ = np.append(honest, dataset.cut.test[0])
+    with pytest.raises(GateError, match="D8"):
+        check_fit_scope(AuditReport((), {}, {}), tables, dataset, learner)
+    learner.rows_seen_ = honest
