@@ -228,7 +228,7 @@ def _detail(
         content=("case study", "price list") if stage != "lead" else ("starter guide",),
         missing_for_next=() if stage == "opportunity-ready" else (_BUDGET,),
         next_stage=None if stage == "opportunity-ready" else "opportunity-ready",
-        stage_step=p.Phrase("Call and ask about the budget"),
+        rescored=p.Step(p.Phrase("Next touch: {label}", {"label": "meeting"}), 4),
         levels={"interest": ("low", "medium", "high")[weeks % 3]},
         feedback=() if weeks % 5 else (_SAID,),
         unstable=bool(rng.random() < 0.05),

@@ -79,7 +79,7 @@ class LeadDetail:
     content: tuple[str, ...] = ()  # what to send at this stage, in the company's words
     missing_for_next: tuple[Phrase, ...] = ()  # what the next stage still asks for
     next_stage: str | None = None
-    stage_step: Phrase | None = None  # what the company's own rules say to do at this stage
+    rescored: Step | None = None  # the act of sales that scores highest, scored again for real
     levels: Mapping[str, str] = field(default_factory=dict)  # named levels: interest -> high
     feedback: tuple[Feedback, ...] = ()  # what reps answered back, newest first
     unstable: bool = False  # other seeds would name other reasons

@@ -30,7 +30,11 @@ SHOWN_REASONS = 3
 
 
 def make_leads(source: Source, steps: Mapping[int, Step]) -> tuple[Lead, ...]:
-    """Make every open lead, best first, those that a rule takes out last."""
+    """Make every open lead, best first, those that a rule takes out last.
+
+    Lists show the company's own step for the stage where there is one, else the one of `steps`;
+    a lead's page shows both.
+    """
     detailed = top_of_owners(source)
     rows_of_pages = np.array(sorted(detailed), np.int64)
     history = score_history(source, rows_of_pages)
@@ -43,7 +47,7 @@ def make_leads(source: Source, steps: Mapping[int, Step]) -> tuple[Lead, ...]:
     def page(row: int) -> LeadDetail | None:
         if row not in detailed:
             return None
-        return _detail(source, row, history[row], similar[row])
+        return _detail(source, row, steps.get(row), history[row], similar[row])
 
     return tuple(
         _lead(source, row, shown, int(touched[row]), steps.get(row), page(row)) for row in rows
@@ -93,7 +97,7 @@ def _lead(
         grid=explanation.grid,
         families=dict(explanation.families),
         reasons=_strongest(explanation),
-        step=step or _stage_step(source, row),
+        step=_stage_step(source, row) or step,
         last_touch_at=iso_or_none(touched),
         created_at=None if created is None else iso(int(created[lead])),
         rule=scored.qualification.rule_reasons[row],
@@ -131,7 +135,11 @@ def _stage_step(source: Source, row: int) -> Step | None:
 
 
 def _detail(
-    source: Source, row: int, history: tuple[PastScore, ...], similar: tuple[Similar, ...]
+    source: Source,
+    row: int,
+    step: Step | None,
+    history: tuple[PastScore, ...],
+    similar: tuple[Similar, ...],
 ) -> LeadDetail:
     explanation = source.scored.explanations[row]
     card = source.scored.qualification.card(row)
@@ -154,7 +162,7 @@ def _detail(
         content=card.content,
         missing_for_next=tuple(gap.phrase for gap in card.missing),
         next_stage=card.next_stage,
-        stage_step=None if card.next_step is None else Phrase(card.next_step),
+        rescored=step,
         levels={name: word for name, word in card.levels.items() if word is not None},
         feedback=source.feedback_on(card.lead_id),
         unstable=not explanation.stable,
