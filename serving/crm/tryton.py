@@ -160,19 +160,34 @@ class TrytonCrm:
                 yield _page(events, "recorded_at")
 
     def _replayed(self, moments: Mapping[int, list[int]]) -> Iterator[tuple[int, dict[int, str]]]:
-        """Read the states at each moment in turn; the last revisions of all leads in one request.
+        """Read the states at each moment in turn, in as few requests as intervals allow.
 
-        Most leads have one revision, so that a first pull need not ask once per lead.
+        A revision holds until the next one of its lead, so one look at a moment serves all
+        revisions that hold then; always looking where the next one ends needs the fewest looks.
         """
-        if not moments:
-            return
-        last = {number: at for at in sorted(moments) for number in moments[at]}
-        final = self._states(sorted(last), max(moments))
+        revisions: dict[int, list[int]] = {}
         for at in sorted(moments):
-            passed = [number for number in moments[at] if last[number] != at]
-            states = self._states(passed, at) if passed else {}
-            ended = [number for number in moments[at] if last[number] == at and number in final]
-            yield at, states | {number: final[number] for number in ended}
+            for number in moments[at]:
+                revisions.setdefault(number, []).append(at)
+        spans = sorted(
+            (end, start, number)
+            for number, starts in revisions.items()
+            for start, end in zip(
+                starts, [*(at - 1 for at in starts[1:]), max(moments)], strict=True
+            )
+        )
+        looks: dict[int, list[tuple[int, int]]] = {}
+        look = -1
+        for end, start, number in spans:
+            look = look if start <= look else end
+            looks.setdefault(look, []).append((start, number))
+        found: dict[int, dict[int, str]] = {at: {} for at in sorted(moments)}
+        for look, some in looks.items():
+            states = self._states(sorted({number for _, number in some}), look)
+            for start, number in some:
+                if number in states:
+                    found[start][number] = states[number]
+        yield from found.items()
 
     def _states(self, numbers: list[int], at: int) -> dict[int, str]:
         """Read which state leads were in at a moment; those that were not there are left out."""

@@ -59,8 +59,12 @@ def project(url: str, until: int) -> Project:
                 ignore=("state_lead",),
             ),
         ),
-        conversion=ConversionSection(
-            event=("state_opportunity",), horizon="60d", snapshots=("1d", "14d", "30d")
+        conversion=ConversionSection.model_validate(
+            {
+                "event": "state_opportunity",
+                "horizon": "60d",
+                "snapshots": ["1d", "14d", "30d"],
+            }
         ),
         network=NetworkSection(allow=("127.0.0.1",)),
         write_back=WriteBackSection(
