@@ -8,7 +8,11 @@ LeadScoreError
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
+
+_MAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
+_PHONE: Final = re.compile(r"\+\d[\d ().\-/]{6,24}\d")
 
 
 class LeadScoreError(Exception):
@@ -67,6 +71,10 @@ class OutsideError(LeadScoreError):
 
 
 def _one_line(text: str) -> str:
-    """Fold white space and cut at 600 characters: an error is one line whatever was in the data."""
-    folded = " ".join(text.split())
+    """Fold white space, cut at 600 characters, name nobody: errors end in logs.
+
+    >>> _one_line("is no number: 'ann@x.example'")
+    "is no number: '(address)'"
+    """
+    folded = _PHONE.sub("(number)", _MAIL.sub("(address)", " ".join(text.split())))
     return folded if len(folded) <= 600 else folded[:599] + "…"
