@@ -136,7 +136,7 @@ class Registry:
                     f"the registry has no model {self.name}@{reference}",
                     cure=f"it has version {there}"
                     if there
-                    else "train one: leadscore train PROJECT.toml; what its gate refuses is not kept",
+                    else "train one: leadscore train PROJECT.toml; a refused model is not kept",
                 ) from error
             return self._located(client, found)
 
