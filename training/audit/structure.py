@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -76,12 +77,13 @@ def lineage(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator[Ve
     if source is not None:
         where = _place(source, project)
         readers = [
-            *((f"leads.join {j.source}", j.source) for j in project.leads.join),
-            *((f"events {e.source}", e.source) for e in project.events),
-            *((f"leads.history {h.source}", h.source) for h in project.leads.history),
+            *((f"leads.join {j.source}", j) for j in project.leads.join),
+            *((f"events {e.source}", e) for e in project.events),
+            *((f"leads.history {h.source}", h) for h in project.leads.history),
         ]
-        for reader, path in readers:
-            if _place(path, project) == where:
+        for reader, section in readers:
+            same = _place(section.source, project) == where
+            if same and _same_table(project.conversion.query, section.query):
                 yield Verdict(
                     reader, "D5", "structural", 1.0,
                     "reads the table that the conversions come from: being there is the outcome",
@@ -115,6 +117,15 @@ def _early_outcomes(tables: Tables, outcomes: Outcomes, project: Project) -> Ite
 
 def _place(path: str, project: Project) -> str:
     return os.path.normpath(os.path.join(project.folder, path)) if "://" not in path else path
+
+
+def _same_table(conversions: str | None, other: str | None) -> bool:
+    """Tell whether a query names the table that conversions come from; files have no query."""
+    first = re.search(r'\bfrom\s+([\w."]+)', conversions or "", re.IGNORECASE)
+    if first is None or other is None:
+        return True
+    name = first[1].replace('"', "").rpartition(".")[2]
+    return re.search(rf"\b{re.escape(name)}\b", other, re.IGNORECASE) is not None
 
 
 def shifted_clocks(tables: Tables) -> Iterator[Verdict]:

@@ -6,19 +6,26 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pandas as pd
 import psycopg
+import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 
 from benchmarks.faults_run import DAY, EPOCH, write_scores
+from benchmarks.road import score_file, train_model
 from data.errors import InputError
+from data.read import read_tables
 from data.schema import (
     ConversionSection,
+    EventsSection,
     LeadsSection,
     NetworkSection,
     Project,
     ProjectSection,
     WriteBackSection,
 )
+from data.world import World, make_world
 from serving.crm.alchemy import AlchemyCrm
 from serving.crm.postgres import PostgresCrm
 from serving.crm.seam import Crm, Update
@@ -149,6 +156,105 @@ def test_a_row_that_moved_answers_conflict_and_the_others_are_written(
     assert (after.values["score"], after.values["as_of"], after.values["model_version"]) == (
         5, EPOCH, "1' OR '1'='1",
     )  # fmt: skip
+
+
+def test_a_thousand_leads_travel_the_whole_road(database: str, tmp_path: Path) -> None:
+    world = make_world("software_trial", 1000, 3, base_rate=0.3)
+    fill(database, world)
+    past = world.observed_until - 30 * DAY
+    then = project_of(database, past)
+    known = read_tables(then)
+    touches = world.frames["touches"]
+    seen = touches["ingested_at"] < pd.Timestamp(past, unit="us", tz="UTC")
+    assert 0 < len(known[0].events.at) <= seen.sum() < len(touches)  # as of a past date
+
+    model = train_model(then, *known, tmp_path / "model")
+    first = score_file(then, known, model, tmp_path / "0.parquet", as_of=past)
+    scores = shown(first)
+    assert len(set(scores.values())) > 10
+    assert write_back(first, then, tmp_path, now=past, run_id="0").sent == len(scores)
+    assert write_back(first, then, tmp_path, now=past, run_id="0 again").sent == 0
+    there = rows(database, "SELECT lead_id, score FROM leads WHERE score IS NOT NULL")
+    assert {str(lead): score for lead, score in there} == scores
+
+    today = world.observed_until
+    now = project_of(database, today)
+    second = score_file(now, read_tables(now), model, tmp_path / "1.parquet", as_of=today)
+    moved = [k for k, score in shown(second).items() if abs(score - scores.get(k, score)) >= 2]
+    edited, overruled, invalid = moved[0], moved[1], moved[25]
+    rows(database, f"UPDATE leads SET score = 3, version = version + 1 WHERE lead_id = '{edited}'")
+    rows(database, f"UPDATE leads SET by_hand = '90' WHERE lead_id = '{overruled}'")
+    wrong = f"lead_id <> '{invalid}' OR score = {scores[invalid]}"
+    rows(database, f"ALTER TABLE leads ADD CHECK ({wrong})")
+    result = write_back(second, now, tmp_path, now=today, run_id="1")
+    assert (result.kept_overrides, result.rejected) == (2, 1)
+    assert result.sent >= len(moved) - 3
+    assert invalid in (tmp_path / "dead_letter.jsonl").read_text()
+    kept = rows(database, f"SELECT score FROM leads WHERE lead_id IN ('{edited}', '{overruled}')")
+    assert sorted(kept) == sorted([(3,), (scores[overruled],)])
+    assert write_back(second, now, tmp_path, now=today, run_id="1 again").sent == 0
+
+
+def fill(database: str, world: World) -> None:
+    """Put a simulated CRM into PostgreSQL; its leads have room for scores."""
+    engine = sa.create_engine(database.replace("postgresql://", "postgresql+psycopg://"))
+    for name in ("touches", "opportunities"):
+        world.frames[name].to_sql(name, engine, index=False)
+    leads = world.frames["leads"][["lead_id", "created_at", "source", "country", "job_title"]]
+    leads.to_sql("known_leads", engine, index=False)
+    engine.dispose()
+    rows(database, "DELETE FROM leads")
+    rows(database, "ALTER TABLE leads DROP CONSTRAINT leads_score_check")
+    for column in ("created_at timestamptz", "source text", "country text", "job_title text"):
+        rows(database, f"ALTER TABLE leads ADD COLUMN {column}")
+    names = "lead_id, created_at, source, country, job_title"
+    rows(database, f"INSERT INTO leads ({names}) SELECT {names} FROM known_leads")
+
+
+def project_of(database: str, until: int) -> Project:
+    """Describe the CRM in PostgreSQL as it was known at `until`."""
+    when = str(pd.Timestamp(until, unit="us"))
+    return Project(
+        project=ProjectSection(name="postgres", observed_until=when),
+        leads=LeadsSection(
+            source=database,
+            query=f"SELECT lead_id, created_at, source, country, job_title FROM leads"
+            f" WHERE created_at < '{when}+00'",
+            id="lead_id",
+            created_at="created_at",
+            fixed=("source", "country", "job_title"),
+        ),
+        events=(
+            EventsSection(
+                source=database,
+                query=f"SELECT * FROM touches WHERE ingested_at < '{when}+00'",
+                lead="lead_id",
+                at="touch_at",
+                recorded_at="ingested_at",
+                type=("touch_type",),
+                channel="channel",
+                ignore=("contract_sent", "meeting_agreed"),
+            ),
+        ),
+        conversion=ConversionSection.model_validate(
+            {
+                "source": database,
+                "query": "SELECT lead_id, created_at FROM opportunities"
+                f" WHERE stage <> 'duplicate' AND created_at < '{when}+00'",
+                "lead": "lead_id",
+                "at": "created_at",
+                "horizon": "60d",
+                "snapshots": ["1d", "14d", "30d"],
+            }
+        ),
+        network=NetworkSection(allow=("127.0.0.1",)),
+        write_back=WriteBackSection(crm="postgresql", url=database, override="by_hand"),
+    )
+
+
+def shown(path: Path) -> dict[str, int]:
+    table = pq.read_table(path, columns=["lead_id", "score"])
+    return dict(zip(table["lead_id"].to_pylist(), table["score"].to_pylist(), strict=True))
 
 
 @pytest.mark.parametrize("name", ["leads; delete", 'leads" --', "", "a.b.c", "x\x00"])
