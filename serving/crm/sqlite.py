@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from serving.crm.seam import Answer, Busy, Refused, Remote, Update
 
 _MARK: Final = '"'
 _PER_QUERY: Final = 500
+_PER_INSERT: Final = 25  # rows of one statement: beyond that binding costs more than it saves
 
 
 class SqliteCrm:
@@ -46,13 +48,13 @@ class SqliteCrm:
             self.columns = Columns.match(there, entity, key, fields, override)
             self.inserts = self.columns.inserts
             self._as_of = list(self.columns.theirs).index("as_of")
-            self._update, self._insert = self._statements()
+            self._update, self._insert, self._insert_many = self._statements()
         except BaseException:
             self.close()
             raise
 
-    def _statements(self) -> tuple[str, str]:
-        """Write the UPDATE, bound to the version read (or to nothing newer), and the INSERT."""
+    def _statements(self) -> tuple[str, str, str]:
+        """Write the UPDATE, bound to the version read (or to nothing newer), and the INSERTs."""
         columns = self.columns
         theirs = [quote(name) for name in columns.theirs.values()]
         table, key = quote(columns.entity), quote(columns.key)
@@ -69,11 +71,11 @@ class SqliteCrm:
         newer = f"t.{as_of} IS NULL OR t.{as_of} <= excluded.{as_of}"
         # With a version column, a row that is there after all was made by somebody else just now.
         otherwise = "NOTHING" if columns.version else f"UPDATE SET {taken} WHERE {newer}"
-        return (
-            f"UPDATE {table} SET {places} WHERE {key} = ? AND {guard}",  # noqa: S608  # quoted names
-            f"INSERT INTO {table} AS t ({', '.join(theirs)}, {key}) VALUES ({marks})"  # noqa: S608
-            f" ON CONFLICT ({key}) DO {otherwise}",
-        )
+        update = f"UPDATE {table} SET {places} WHERE {key} = ? AND {guard}"  # noqa: S608  # quoted
+        into = f"INSERT INTO {table} AS t ({', '.join(theirs)}, {key}) VALUES "  # noqa: S608
+        many = ", ".join([f"({marks})"] * _PER_INSERT)
+        clash = f" ON CONFLICT ({key}) DO {otherwise}"
+        return update, f"{into}({marks}){clash}", f"{into}{many}{clash}"
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read our fields of these leads, 500 per query."""
@@ -106,14 +108,22 @@ class SqliteCrm:
         self._connection.execute("SAVEPOINT attempt")
         fresh = [each for each in batch if self.inserts and each.version is None]
         known = [each for each in batch if not self.inserts or each.version is not None]
-        made = self._connection.executemany(
-            self._insert, [(*self._values(each), each.lead) for each in fresh]
-        ).rowcount
+        made = self._insert_all([(*self._values(each), each.lead) for each in fresh])
         changed = self._connection.executemany(self._update, map(self._bound, known)).rowcount
-        if max(made, 0) + max(changed, 0) == len(batch):
+        if made + max(changed, 0) == len(batch):
             return [Answer(each.lead, "written", echo=self.columns.echo(each)) for each in batch]
         self._connection.execute("ROLLBACK TO attempt")
         return None
+
+    def _insert_all(self, rows: Sequence[tuple[object, ...]]) -> int:
+        """Insert rows, many to a statement; count those that went in."""
+        whole = len(rows) - len(rows) % _PER_INSERT
+        groups = (
+            [*chain.from_iterable(rows[at : at + _PER_INSERT])]
+            for at in range(0, whole, _PER_INSERT)
+        )
+        made = max(self._connection.executemany(self._insert_many, groups).rowcount, 0)
+        return made + max(self._connection.executemany(self._insert, rows[whole:]).rowcount, 0)
 
     def _write(self, update: Update) -> Answer:
         if self.inserts and update.version is None:
