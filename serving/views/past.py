@@ -15,7 +15,7 @@ from serving.views.source import Source
 
 Rows = NDArray[np.int64]
 
-TIMELINE: Final = 30
+TIMELINE: Final = 16
 STEP_DAYS: Final = 7
 POINTS: Final = 9
 SIMILAR: Final = 3
