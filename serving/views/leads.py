@@ -42,7 +42,7 @@ def make_leads(source: Source, steps: Mapping[int, Step]) -> tuple[Lead, ...]:
     touched = last_touch(source.tables, source.scored.snapshots)
     outside = np.flatnonzero(source.scored.qualification.disqualified >= 0)
     rows = [*source.ranked.tolist(), *outside.tolist()]
-    shown = {name: source.shown(name) for name in ("name", "owner", "channel")}
+    shown = {name: source.shown(name) for name in ("name", "owner", "channel", "account")}
 
     def page(row: int) -> LeadDetail | None:
         if row not in detailed:
@@ -79,7 +79,6 @@ def _lead(
     percentiles, trends = table["percentile"].to_numpy(np.float64), table["trend"].to_numpy(object)
     lead = int(scored.snapshots.lead[row])
     created = source.tables.created_at
-    account = int(source.tables.account[lead])
     return Lead(
         lead_id=str(table["lead_id"].iat[row]),
         name=shown["name"][row] or str(table["lead_id"].iat[row]),
@@ -92,7 +91,7 @@ def _lead(
         percentile=float(percentiles[row]),
         trend=trends[row],
         source=shown["channel"][row] or None,
-        account=str(account) if account >= 0 else None,
+        account=shown["account"][row] or None,
         stage=scored.qualification.stage_names[row],
         grid=explanation.grid,
         families=dict(explanation.families),
