@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from data.delay import DelayCurve
 from data.errors import InputError
 from training.evaluate import Evaluation
 
@@ -33,6 +34,21 @@ def plot_gains(evaluation: Evaluation) -> Figure:
     figure, axes = _axes("share of leads worked", "share of conversions captured")
     axes.plot(evaluation.gains["worked"], evaluation.gains["captured"], label="by score")
     axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="at random")
+    axes.legend()
+    return figure
+
+
+def plot_delay(curve: DelayCurve) -> Figure:
+    """Draw the share of leads converted and disqualified by age, and the horizon."""
+    figure, axes = _axes("days since creation", "share of leads")
+    days = np.linspace(0.0, curve.incidence.last_day, 200)
+    axes.plot(days, curve.incidence.share_by(days), label="converted")
+    axes.plot(
+        days,
+        1 - curve.incidence.open_at(days) - curve.incidence.share_by(days),
+        label="disqualified",
+    )
+    axes.axvline(curve.horizon_days, linestyle=":", color="grey", label="horizon")
     axes.legend()
     return figure
 

@@ -205,12 +205,22 @@ def evaluate_on_test(
         as_of=None if project.static else dataset.labelled.snapshots.as_of[test_rows],
         groups=dataset.groups[test_rows],
         bands=scores.band,
-        slices=_slices(project, tables, lead),
+        slices={**_slices(project, tables, lead), **_new_accounts(tables, dataset)},
         capacities=tuple(sorted({10, 25, 50, 100, 200, project.report.capacity_per_week})),
         train_rate=float(dataset.y[train_rows].mean()),
         seed=seed,
     )
     return {"model": scores.probability, **rivals}, evaluation
+
+
+def _new_accounts(tables: Tables, dataset: Dataset) -> dict[str, np.ndarray]:
+    """Set test rows of accounts that training never saw beside those of accounts that it did."""
+    account = tables.account[dataset.labelled.snapshots.lead]
+    if (account < 0).all():
+        return {}
+    test = account[dataset.cut.test]
+    known = np.isin(test, account[dataset.cut.train]) & (test >= 0)
+    return {"account": np.where(known, "also in training", "new to the model")}
 
 
 def _slices(project: Project, tables: Tables, lead: np.ndarray) -> dict[str, np.ndarray]:

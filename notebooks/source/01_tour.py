@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from data.delay import delay_curve
 from data.labels import open_snapshots
 from data.project import load_project
 from data.read import read_tables, undeclared_columns
@@ -20,7 +21,7 @@ from features.build import build
 from models.reasons import explain
 from models.words import render, render_fact
 from training.audit import audit
-from training.plots import plot_reliability
+from training.plots import plot_delay, plot_reliability
 from training.run import train
 
 pd.set_option("display.max_colwidth", 100)
@@ -72,6 +73,12 @@ pd.DataFrame({
     "events known": [len(tables.as_of(t.value // 1000).events) for t in moments],
     "opportunities so far": [int((outcomes.converted_at < t.value // 1000).sum()) for t in moments],
 }, index=moments.date)
+
+# %% [markdown]
+# How long does a lead take? The horizon must cover most of what will ever convert.
+
+# %%
+plot_delay(delay_curve(tables, outcomes, project))
 
 # %% [markdown]
 # ## What may leak

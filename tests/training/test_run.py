@@ -5,21 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from data.delay import delay_curve
 from data.errors import GateError
 from data.project import load_project
 from data.read import read_tables
 from data.world import make_world, write_world
 from training.audit import AuditReport
 from training.dataset import make_dataset
-from training.run import check_fit_scope, fit_learner
+from training.plots import plot_delay
+from training.run import _new_accounts, check_fit_scope, fit_learner
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory):
+def fitted_tables(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     write_world(make_world("consulting", 1200, 5), folder, project="examples/consulting.toml")
     project = load_project(folder / "consulting.toml")
-    tables, outcomes = read_tables(project)
+    return project, *read_tables(project)
+
+
+@pytest.fixture(scope="module")
+def fitted(fitted_tables):
+    project, tables, outcomes = fitted_tables
     dataset = make_dataset(project, tables, outcomes, threads=1)
     return tables, dataset, fit_learner(project, dataset, seed=0, threads=1, fast=True)
 
@@ -38,3 +45,19 @@ def test_a_learner_that_saw_one_test_row_is_refused(fitted):
     with pytest.raises(GateError, match="D8"):
         check_fit_scope(AuditReport((), {}, {}), tables, dataset, learner)
     learner.rows_seen_ = honest
+
+
+def test_new_accounts_are_shown_beside_known_ones(fitted):
+    tables, dataset, _ = fitted
+    groups = _new_accounts(tables, dataset)["account"]
+    assert set(groups) <= {"also in training", "new to the model"}
+    test = tables.account[dataset.labelled.snapshots.lead[dataset.cut.test]]
+    train = tables.account[dataset.labelled.snapshots.lead[dataset.cut.train]]
+    assert not np.isin(test[groups == "new to the model"], train[train >= 0]).any()
+
+
+def test_the_delay_plot_shows_both_ends_of_a_lead_and_the_horizon(fitted_tables):
+    project, tables, outcomes = fitted_tables
+    axes = plot_delay(delay_curve(tables, outcomes, project)).axes[0]
+    labels = {line.get_label() for line in axes.lines}
+    assert labels == {"converted", "disqualified", "horizon"}
