@@ -333,7 +333,7 @@ def test_bad_input_56_a_lead_without_events_is_scored_and_said_to_be_little_know
     assert 0 < scored.table["probability"].iat[0] < 1
     reading = replace(company.reading, tables=tables, outcomes=outcomes)
     pages = Pages(company.session.project, reading, company.model, scored, "p.toml", 1)
-    assert _detail(pages, 0, (), ()).low_information
+    assert _detail(pages, 0, None, (), ()).low_information
 
 
 def test_bad_input_57_a_million_events_of_one_lead_take_seconds(company: Company) -> None:
