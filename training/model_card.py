@@ -22,6 +22,7 @@ NAME = "model_card.json"
 class ModelCard:
     """Figures of one model on its test rows, as lists of plain rows; no lead is in it.
 
+    Rows are snapshots: a lead may be there at several ages; `…_leads` count each lead once.
     `gains` maps a ranking ("model", "newest", "rule", "logistic", …) to [worked, captured] pairs.
     """
 
@@ -43,6 +44,10 @@ class ModelCard:
     candidates: dict[str, Any]
     dropped: dict[str, int]
     notes: list[str]
+    train_leads: int = 0
+    train_leads_converted: int = 0
+    test_leads: int = 0
+    test_leads_converted: int = 0
 
     def to_json(self) -> str:
         """Write what `from_json` reads; what is not a number becomes null."""
@@ -95,7 +100,16 @@ def make_card(
         candidates=dict(candidates),
         dropped=dict(dataset.cut.dropped),
         notes=list(evaluation.notes),
+        train_leads=_leads(dataset, train_rows),
+        train_leads_converted=_leads(dataset, train_rows[dataset.y[train_rows] == 1]),
+        test_leads=_leads(dataset, test_rows),
+        test_leads_converted=_leads(dataset, test_rows[dataset.y[test_rows] == 1]),
     )
+
+
+def _leads(dataset: Dataset, rows: NDArray[np.int64]) -> int:
+    """Count the leads behind snapshots: one lead may be seen at several ages."""
+    return len(np.unique(dataset.labelled.snapshots.lead[rows]))
 
 
 def _tenths(p: Floats) -> NDArray[np.int64]:
