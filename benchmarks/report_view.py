@@ -307,16 +307,20 @@ def _movers(rng: np.random.Generator, leads: list[v.Lead]) -> v.MoversPage:
     )
 
 
+def _rule(text: str) -> tuple[p.Phrase, ...]:
+    return (p.Phrase("{rule}", {"rule": text}),)
+
+
 def _funnel(rng: np.random.Generator, leads: int) -> v.FunnelPage:
     total = leads * 4
     stages = (
-        v.StageRow("lead", "lead", total, None, None, "left a contact"),
+        v.StageRow("lead", "lead", total, None, None, _rule("left a contact")),
         v.StageRow("prospect", "prospect", int(total * 0.31), p.Interval(0.31, 0.29, 0.33), 9,
-                   "a need is known, and the company fits: 50 to 500 employees"),
+                   _rule("a need is known, and the company fits: 50 to 500 employees")),
         v.StageRow("opportunity-ready", "opportunity-ready", int(total * 0.12),
-                   p.Interval(0.39, 0.35, 0.43), 21, "budget known, and a demo asked for"),
+                   p.Interval(0.39, 0.35, 0.43), 21, _rule("budget known, and a demo asked for")),
         v.StageRow("opportunity", "opportunity", int(total * 0.071), p.Interval(0.59, 0.5, 0.67), 34,
-                   "a trial is running, the person decides and has a budget"),
+                   _rule("a trial is running, the person decides and has a budget")),
     )  # fmt: skip
     sources = []
     for i, source in enumerate(_SOURCES):

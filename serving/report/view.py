@@ -224,7 +224,7 @@ class StageRow:
     leads: int
     rate: Interval | None = None
     median_days: float | None = None
-    definition: str = ""
+    definition: tuple[Phrase, ...] = ()  # its criteria, all of which must hold
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,9 +48,7 @@ def _stages(source: Source, funnel: Funnel) -> tuple[StageRow, ...]:
             label=words[stage.name].label if stage.name in words else stage.name,
             leads=stage.leads,
             rate=None if stage.rate is None else interval(stage.rate),
-            definition="; ".join(str(c) for c in words[stage.name].criteria)
-            if stage.name in words
-            else "",
+            definition=words[stage.name].criteria if stage.name in words else (),
         )
         for stage in funnel.stages
     )
