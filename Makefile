@@ -71,7 +71,7 @@ $(BENCHES:%=bench-%): bench-%: $(VENV)/.ready peers ## one claim
 	$(BIN)/python -m benchmarks.$* --full
 
 lock: ## renew the locks (needs uv)
-	uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements.lock
+	uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --python-version 3.11 -o requirements.lock
 
 clean: ## remove what was made; keeps environments
 	rm -rf .leadscore out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
