@@ -100,8 +100,9 @@ def test_02_stages_have_clear_criteria_that_marketing_and_sales_share(road: Road
     assert set(qualification.frame()["budget"].dropna()) <= {"none", "maybe", "known"}
     page = render(road.view, "en")
     assert "a person who decides, and a budget" in page
+    plain = page.replace("<bdi>", "").replace("</bdi>", "")
     for criterion in qualification.criteria.stages[2].criteria:
-        assert str(criterion).split(" ")[0] in page
+        assert str(criterion) in plain
 
 
 def test_03_need_budget_authority_timing_known_and_missing_with_their_dates(road: Road) -> None:
