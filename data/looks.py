@@ -100,7 +100,7 @@ def _missing_words(table: pa.Table) -> tuple[str, ...]:
 
 def _look(column: pa.ChunkedArray, name: str, missing: tuple[str, ...]) -> ColumnLook:
     """Look at one column."""
-    kind = column.type
+    rows, kind = len(column), column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
         kind = column.type
@@ -109,9 +109,9 @@ def _look(column: pa.ChunkedArray, name: str, missing: tuple[str, ...]) -> Colum
         column = column.filter(pc.invert(pc.is_in(column, value_set=pa.array(["", *missing]))))
     there = column.drop_null()
     values = pc.unique(there)
-    filled = len(there) / max(1, len(column)) if len(there) else 0.0
+    filled = len(there) / max(1, rows)
     look, date_format, ambiguous = _kind_of(values)
-    unique = len(values) == len(there) == len(column) and len(values) > 1
+    unique = len(values) == len(there) == rows and len(values) > 1
     return ColumnLook(name, look, filled, len(values), unique, values, date_format, ambiguous)
 
 

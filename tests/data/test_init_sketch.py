@@ -81,6 +81,27 @@ def test_a_small_crm_is_understood(tmp_path: Path) -> None:
     assert {a.name for a in tables.attributes} == {"budget", "status"}
 
 
+def test_a_date_that_open_leads_lack_is_the_conversion(tmp_path: Path) -> None:
+    days = pd.date_range("2024-01-01", periods=40)
+    late = pd.Series(days + pd.Timedelta(days=9)).dt.strftime("%d/%m/%Y").where(days.day % 2 == 0)
+    frame = pd.DataFrame(
+        {
+            "Lead ID": [f"L{i}" for i in range(40)],
+            "Created Date": days.strftime("%d/%m/%Y"),
+            "Opportunity Date": late,  # an empty cell in a CSV file is no date
+            "Industry": ["retail", "software"] * 20,
+        }
+    )
+    frame.to_csv(tmp_path / "export.csv", index=False, sep=";")
+    text = sketch_project([tmp_path / "export.csv"], folder=tmp_path)
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    project = load_project(tmp_path / "p.toml")
+    assert (project.leads.created_at, project.leads.converted_at) == (
+        "Created Date",
+        "Opportunity Date",
+    )
+
+
 def test_a_flat_file_with_a_flag_becomes_static(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {
