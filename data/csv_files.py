@@ -20,6 +20,13 @@ from data.errors import InputError
 MAX_FIELD: Final = 1_000_000
 _BLOCK: Final = 16 << 20
 _DELIMITERS: Final = (",", ";", "\t", "|")
+_NO_CSV: Final = {
+    b"PK\x03\x04": ("an Excel workbook or a zip archive", "save the sheet as CSV, or unpack it"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save the sheet as CSV"),
+    b"PAR1": ("Parquet", "let its name end in .parquet"),
+    b"%PDF": ("PDF", "export the table as CSV"),
+}
+"""First bytes of what people hand over as CSV: what it is, and the cure."""
 
 
 def read_csv(
@@ -89,7 +96,7 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _encoding(path: Path, declared: str) -> str:
-    """Look at the first bytes: a byte-order mark wins over UTF-8."""
+    """Look at the first bytes: a byte-order mark wins over UTF-8; another format is named."""
     try:
         codecs.lookup(declared)
         with _open(path) as raw:
@@ -100,6 +107,9 @@ def _encoding(path: Path, declared: str) -> str:
         raise InputError(f"cannot be read: {error}", file=path.name) from None
     if not start:
         raise InputError("is empty", file=path.name, cure="a header and rows are needed")
+    if start in _NO_CSV:
+        kind, cure = _NO_CSV[start]
+        raise InputError(f"is no CSV file but {kind}", file=path.name, cure=cure)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if start.startswith(codecs.BOM_UTF8):

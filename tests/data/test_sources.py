@@ -71,6 +71,8 @@ def test_latin_1_is_named_or_read_as_declared(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         (b"", "is empty"),
+        (b"PK\x03\x04\x14\x00", "an Excel workbook or a zip archive; save the sheet as CSV"),
+        (b"PAR1\x15\x00", "let its name end in .parquet"),
         (b"id,id\n1,2\n", "row 1, column id: column name stands twice"),
         (b"id,n\n1,2\n3\n", "row 3: has 1 fields, the header has 2"),
         (b"id,n\n1,2\n3,4,5\n", "row 3: has 3 fields"),
