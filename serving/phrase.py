@@ -10,10 +10,13 @@ Scalar = str | int | float
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A sentence to be translated: an English msgid with {placeholders}, and their values."""
+    """A sentence to be translated: an English msgid with {placeholders}, and their values.
+
+    A value may be a phrase itself: it is translated before it is put in.
+    """
 
     text: str
-    params: Mapping[str, Scalar | None] = field(default_factory=dict)
+    params: Mapping[str, Scalar | Phrase | None] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Fill the placeholders of the English sentence."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import reduce
 from typing import Final
 
 from data.expressions import Expression
@@ -24,6 +25,8 @@ CRITERION_TEMPLATES: Final = {
     "contains": "{fact}: “{value}”",
     "yes": "{fact} ✓",
     "no": "{fact} –",
+    "or": "{left} / {right}",
+    "and": "{left} + {right}",
     "other": "{rule}",
 }
 """How a criterion is shown: signs, not words, so that it reads the same in every language."""
@@ -36,12 +39,17 @@ _FLIPPED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "
 def word_criterion(clause: Expression, labels: Mapping[str, str]) -> Phrase:
     """Put one clause into words; what has no simple form is shown as it is written."""
     if clause.tree.kind == "or":
-        return Phrase(CRITERION_TEMPLATES["other"], {"rule": _word_choice(clause.tree, labels)})
+        return _word_choice(clause.tree, labels)
     if clause.tree.operator == "between":
         return _word_between(clause, labels)
-    kind, fact, value = _shape(clause.tree)
+    return _word_simple(clause.tree, labels, otherwise=clause.text)
+
+
+def _word_simple(node: Node, labels: Mapping[str, str], otherwise: str) -> Phrase:
+    """Word `fact operator value`; anything else as `otherwise`."""
+    kind, fact, value = _shape(node)
     if fact is None:
-        return Phrase(CRITERION_TEMPLATES["other"], {"rule": clause.text})
+        return Phrase(CRITERION_TEMPLATES["other"], {"rule": otherwise})
     known = re.fullmatch(r"(need|budget|authority|timing)_known", fact)
     if known is not None and kind in ("yes", "no"):
         kind, fact = ("known" if kind == "yes" else "unknown"), known[1]
@@ -66,16 +74,13 @@ def _phrase(
     return Phrase(text, {**named, **params})
 
 
-def _word_choice(node: Node, labels: Mapping[str, str]) -> str:
-    """Put alternatives side by side, in signs that need no translation."""
-    if node.kind == "or":
-        return " / ".join(_word_choice(part, labels) for part in node.parts)
-    if node.kind == "and" and node.operator != "between":
-        return " + ".join(_word_choice(part, labels) for part in node.parts)
-    kind, fact, value = _shape(node)
-    if fact is None:
-        return "…"
-    return CRITERION_TEMPLATES[kind].format(fact=word_fact(fact, labels), value=value)
+def _word_choice(node: Node, labels: Mapping[str, str]) -> Phrase:
+    """Put alternatives, and what each asks for together, side by side; each is translated."""
+    if node.kind in ("or", "and") and node.operator != "between":
+        sides = [_word_choice(part, labels) for part in node.parts]
+        joined = CRITERION_TEMPLATES[node.kind]
+        return reduce(lambda left, right: Phrase(joined, {"left": left, "right": right}), sides)
+    return _word_simple(node, labels, otherwise="…")
 
 
 def _word_between(clause: Expression, labels: Mapping[str, str]) -> Phrase:

@@ -136,9 +136,14 @@ class Words:
         found = self.catalogue.get(text, context="word") if self.catalogue and text else None
         return found.string if found is not None and isinstance(found.string, str) else text
 
-    def _values(self, params: Mapping[str, Scalar | None], labels: Labels) -> dict[str, object]:
+    def _values(
+        self, params: Mapping[str, Scalar | Phrase | None], labels: Labels
+    ) -> dict[str, object]:
         out: dict[str, object] = {}
         for name, value in params.items():
+            if isinstance(value, Phrase):
+                out[name] = self.phrase(value, labels)
+                continue
             short = _rounded(value)
             key = params.get("event") or params.get("column")
             if name in ("label", "fact") and isinstance(key, str) and key in labels:

@@ -14,6 +14,7 @@ from data.tables import Attribute, Events, Snapshots, Tables
 from serving.qualify.engine import compile_rules, qualify
 from serving.qualify.facts import Facts
 from serving.qualify.words import word_criterion
+from serving.report.words import words_of
 
 NOW = 100 * DAY
 IDS = ["competitor", "cold", "trial", "ready"]
@@ -223,7 +224,7 @@ def test_definitions_are_printed_as_configured() -> None:
     ("rule", "words"),
     [
         ("n_trial >= 1 or n_demo_request_30d >= 2", "trial ≥ 1 / asked for a demo (30 d) ≥ 2"),
-        ("(n_trial = 1 and open) or need_known", "trial: 1 + open ✓ / need known ✓"),
+        ("(n_trial = 1 and open) or need_known", "trial: 1 + open ✓ / need ✓"),
         ("employees between 20 and 500", "employees: 20 – 500"),
         ("job_title ilike '%marketing%'", "job title: “marketing”"),
         ("job_title like 'a%b'", "job_title like 'a%b'"),
@@ -237,3 +238,10 @@ def test_definitions_are_printed_as_configured() -> None:
 def test_a_criterion_is_put_into_words(rule: str, words: str) -> None:
     labels = {"demo_request": "asked for a demo"}
     assert str(word_criterion(parse(rule), labels)) == words
+
+
+def test_alternatives_are_translated_each() -> None:
+    phrase = word_criterion(parse("budget_known or n_trial >= 2"), {})
+    shown = str(words_of("it").phrase(phrase, {"trial": "prova gratuita"}))
+    assert "prova gratuita" in shown
+    assert " / " in shown
