@@ -68,23 +68,43 @@ class Contributions:
 # --- frame ---------------------------------------------------------------------------------------
 
 
-def check_frame(frame: pd.DataFrame, features: Sequence[Mapping[str, Any]]) -> None:
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One row or a few, without pandas, whose columns cost more than scoring them.
+
+    `numbers` is (n, len(number_at)), a float array, NaN where missing; `words` holds n texts, None
+    where missing, by category feature. `number_at` is the column of each number feature. Scores and
+    contributions are the same bits as those of a frame with these values.
+    """
+
+    numbers: NDArray[Any]
+    number_at: Mapping[str, int]
+    words: Mapping[str, Sequence[str | None]]
+    fingerprint: str | None = None
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.numbers)
+
+
+Frame = pd.DataFrame | Rows
+
+
+def check_frame(frame: Frame, features: Sequence[Mapping[str, Any]]) -> None:
     """Refuse a frame that lacks a column or has one of the wrong kind; extra columns are ignored.
 
     Raises PredictorError that names every missing column, or the first one of the wrong kind.
     """
+    if isinstance(frame, Rows):
+        _check_rows(frame, features)
+        return
     duplicated = frame.columns[frame.columns.duplicated()]
     names = [str(feature["name"]) for feature in features]
     wanted = set(names)
     twice = [str(name) for name in duplicated if name in wanted]
     if twice:
         raise PredictorError(f"columns given twice: {', '.join(twice)}")
-    missing = [name for name in names if name not in frame.columns]
-    if missing:
-        raise PredictorError(
-            f"{len(missing)} of the {len(names)} columns that the model needs are missing: "
-            + ", ".join(missing[:12])
-        )
+    _refuse_missing([name for name in names if name not in frame.columns], len(names))
     for feature in features:
         dtype = frame[feature["name"]].dtype
         numeric = pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)
@@ -94,19 +114,37 @@ def check_frame(frame: pd.DataFrame, features: Sequence[Mapping[str, Any]]) -> N
             raise PredictorError(f"column {feature['name']}: expected categories, found {dtype}")
 
 
+def _check_rows(rows: Rows, features: Sequence[Mapping[str, Any]]) -> None:
+    held = {"number": rows.number_at, "category": rows.words}
+    names = [str(feature["name"]) for feature in features]
+    kinds = [str(feature["kind"]) for feature in features]
+    pairs = list(zip(names, kinds, strict=True))
+    _refuse_missing([name for name, kind in pairs if name not in held[kind]], len(names))
+    if any(len(rows.words[name]) != len(rows) for name, kind in pairs if kind == "category"):
+        raise PredictorError("the category columns have another number of rows than the numbers")
+
+
+def _refuse_missing(missing: Sequence[str], wanted: int) -> None:
+    if missing:
+        raise PredictorError(
+            f"{len(missing)} of the {wanted} columns that the model needs are missing: "
+            + ", ".join(missing[:12])
+        )
+
+
 def _holds_words(dtype: Any) -> bool:
     categorical = isinstance(dtype, pd.CategoricalDtype)
     return categorical or pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype)
 
 
-def number_column(frame: pd.DataFrame, name: str) -> Floats:
+def number_column(frame: Frame, name: str) -> Floats:
     """Read a number column as float64; missing is NaN."""
+    if isinstance(frame, Rows):
+        return frame.numbers[:, frame.number_at[name]].astype(np.float64)
     return frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def category_keys(
-    frame: pd.DataFrame, sources: Sequence[str]
-) -> tuple[NDArray[np.int64], list[str]]:
+def category_keys(frame: Frame, sources: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:
     """Code one category column, or a pair of them: (codes (n,), keys); -1 is missing.
 
     The key of a pair is `a + U+001F + b`; a pair is missing where either value is.
@@ -125,7 +163,12 @@ def category_keys(
     return np.where(there, new, -1)[inverse].astype(np.int64), pairs
 
 
-def _column_keys(frame: pd.DataFrame, name: str) -> tuple[NDArray[np.int64], list[str]]:
+def _column_keys(frame: Frame, name: str) -> tuple[NDArray[np.int64], list[str]]:
+    if isinstance(frame, Rows):
+        words = frame.words[name]
+        keys = list(dict.fromkeys(word for word in words if word is not None))
+        place: dict[str | None, int] = {None: -1, **{key: i for i, key in enumerate(keys)}}
+        return np.array([place[word] for word in words], np.int64), keys
     column = frame[name]
     if isinstance(column.dtype, pd.CategoricalDtype):
         values = cast("pd.Categorical", column.array)
@@ -142,7 +185,7 @@ def _look_up(codes: NDArray[np.int64], values: Floats, missing: float) -> Floats
 # --- encoders ------------------------------------------------------------------------------------
 
 
-def encode(frame: pd.DataFrame, encoder: Mapping[str, Any]) -> Floats:
+def encode(frame: Frame, encoder: Mapping[str, Any]) -> Floats:
     """Make one design column, (n,) float64.
 
     `number`: the column itself. `codes`: position in `levels`, len(levels) where unseen, NaN where
@@ -164,7 +207,7 @@ def encode(frame: pd.DataFrame, encoder: Mapping[str, Any]) -> Floats:
     raise PredictorError(f"unknown encoder kind {kind!r} of {encoder.get('name')!r}")
 
 
-def design_matrix(frame: pd.DataFrame, encoders: Sequence[Mapping[str, Any]]) -> Floats:
+def design_matrix(frame: Frame, encoders: Sequence[Mapping[str, Any]]) -> Floats:
     """Encode every design column: (n, n_columns) float64, columns contiguous."""
     matrix = np.empty((len(frame), len(encoders)), np.float64, order="F")
     for j, encoder in enumerate(encoders):
@@ -224,7 +267,7 @@ class SourceTerms:
             np.float64,
         ).reshape(-1, 7)
 
-    def values(self, frame: pd.DataFrame) -> Floats:
+    def values(self, frame: Frame) -> Floats:
         """Sum the terms, (n,) log-odds."""
         if not self.levels:
             return cast("Floats", _sum_numbers(number_column(frame, self.source), self.numbers))
@@ -1259,6 +1302,7 @@ class LeadScorer:
         self.forest = self._read_forest()
         text = "\x00".join([*forest_text, json.dumps(parts.get("forest"))])
         self._hash = hashlib.sha256(text.encode()).hexdigest()
+        self._keys: dict[str | None, str] = {}  # of the tables of a grouping
 
     @classmethod
     def load(cls, folder: str | Path, *, threads: int = 1, trusted: bool = False) -> LeadScorer:
@@ -1286,10 +1330,11 @@ class LeadScorer:
 
     # frame -> numbers
 
-    def check(self, frame: pd.DataFrame) -> None:
+    def check(self, frame: Frame) -> None:
         """Refuse a frame without the model's columns, of other kinds, or of another catalogue."""
         check_frame(frame, self.features)
-        theirs, ours = frame.attrs.get("fingerprint"), self.meta.get("fingerprint")
+        theirs = frame.fingerprint if isinstance(frame, Rows) else frame.attrs.get("fingerprint")
+        ours = self.meta.get("fingerprint")
         if theirs and ours and theirs != ours:
             raise PredictorError("the frame was built by another catalogue (fingerprints differ)")
 
@@ -1298,12 +1343,12 @@ class LeadScorer:
         """Free facts that were stored with the model."""
         return cast("Mapping[str, Any]", self.parts.get("meta") or {})
 
-    def design(self, frame: pd.DataFrame) -> Floats:
+    def design(self, frame: Frame) -> Floats:
         """Encode a frame as the design matrix, (n, n_columns) float64, columns contiguous."""
         self.check(frame)
         return design_matrix(frame, self.encoders)
 
-    def linear(self, frame: pd.DataFrame) -> Floats:
+    def linear(self, frame: Frame) -> Floats:
         """Sum offset, intercept and linear terms, (n,) log-odds."""
         total = np.full(len(frame), self._constant)
         for term in self._terms:
@@ -1315,7 +1360,7 @@ class LeadScorer:
         intercept = float((self.parts.get("linear") or {}).get("intercept", 0.0))
         return float(self.parts.get("offset", 0.0)) + intercept
 
-    def margin(self, frame: pd.DataFrame) -> Floats:
+    def margin(self, frame: Frame) -> Floats:
         """Compute the canonical margins, (n,) log-odds before calibration."""
         self.check(frame)
         total = self.linear(frame)
@@ -1328,7 +1373,7 @@ class LeadScorer:
         """Calibrate margins; still log-odds."""
         return calibrated_log_odds(self.calibration, margin)
 
-    def score(self, frame: pd.DataFrame) -> Scores:
+    def score(self, frame: Frame) -> Scores:
         """Score a frame."""
         return self.score_margin(self.margin(frame))
 
@@ -1369,13 +1414,17 @@ class LeadScorer:
                 targets[c, s], shares[c, s] = target_of[source], 1.0 / len(sources)
         return targets, shares
 
+    def _tables_key(self, by: str | None) -> str:
+        grouping = json.dumps([by, [[f["name"], f["factor"]] for f in self.features]])
+        encoders = json.dumps([sources_of(encoder) for encoder in self.encoders])
+        text = f"{self._hash}{grouping}{encoders}"
+        return self._keys.setdefault(by, hashlib.sha256(text.encode()).hexdigest())
+
     def tables(self, by: str | None) -> Tables | None:
         """Build the look-up tables of a grouping (None: margins only), or find them by hash."""
         if self.forest is None:
             return None
-        grouping = json.dumps([by, [[f["name"], f["factor"]] for f in self.features]])
-        encoders = json.dumps([sources_of(encoder) for encoder in self.encoders])
-        key = hashlib.sha256(f"{self._hash}{grouping}{encoders}".encode()).hexdigest()
+        key = self._keys.get(by) or self._tables_key(by)
         if key not in _TABLES:
             while len(_TABLES) >= _MOST_TABLES:
                 _TABLES.pop(next(iter(_TABLES)))
@@ -1396,7 +1445,7 @@ class LeadScorer:
             total += self._slow_base() if tables is None else tables.base
         return total
 
-    def contributions(self, frame: pd.DataFrame, by: str = "feature") -> Contributions:
+    def contributions(self, frame: Frame, by: str = "feature") -> Contributions:
         """Explain every row exactly: base + values.sum(axis=1) = margin, asserted."""
         self.check(frame)
         names, target_of = self.targets(by), self._target_of(by)

@@ -7,7 +7,7 @@ it. Both see the same contributions, so what a batch writes and what a report sh
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.facts import Facts
 from models.points import Explanation, Fact, Ints, Points, Reason, make_points
-from models.predictor import Floats, LeadScorer
+from models.predictor import Floats, Frame, LeadScorer, Rows, number_column
 
 __all__ = [
     "Explanation",
@@ -41,6 +41,8 @@ COUNTS = frozenset({
 })  # fmt: skip
 BY_SALES = frozenset({"outbound_count", "known_since", "missing_count", "response_hours"})
 ROWS_AT_ONCE = 50_000
+
+Read = Callable[[str, int], str | float | None]  # feature and row -> value
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class ReasonTable:
 
 def reason_table(
     scorer: LeadScorer,
-    frame: pd.DataFrame,
+    frame: Frame,
     *,
     rules: ReasonRules | None = None,
     with_stability: bool = False,
@@ -150,7 +152,7 @@ def reason_tables(
 
 def explain(
     scorer: LeadScorer,
-    frame: pd.DataFrame,
+    frame: Frame,
     *,
     lead_ids: Sequence[str],
     facts: Facts | None = None,
@@ -168,7 +170,7 @@ def explain(
 
 def explanations_of(
     table: ReasonTable,
-    frame: pd.DataFrame,
+    frame: Frame,
     *,
     lead_ids: Sequence[str],
     facts: Facts | None = None,
@@ -176,21 +178,20 @@ def explanations_of(
     """Make the explanation of each row of a table that was computed on this frame."""
     if not len(lead_ids) == len(frame) == len(table):
         raise ValueError(f"{len(lead_ids)} lead ids, {len(frame)} rows, {len(table)} reasons")
-    columns = {str(feature["name"]): frame[feature["name"]] for feature in table.features}
+    read = _reader(frame)
     facts = facts or Facts({}, 0.0)
     return [
-        _explanation(table, row, str(lead_id), columns, facts)
-        for row, lead_id in enumerate(lead_ids)
+        _explanation(table, row, str(lead_id), read, facts) for row, lead_id in enumerate(lead_ids)
     ]
 
 
 def _explanation(
-    table: ReasonTable, row: int, lead_id: str, columns: Mapping[str, Any], facts: Facts
+    table: ReasonTable, row: int, lead_id: str, read: Read, facts: Facts
 ) -> Explanation:
     points = table.points
     sides = [
         [
-            _reason(table, row, int(factor), int(feature), columns, facts)
+            _reason(table, row, int(factor), int(feature), read, facts)
             for factor, feature in zip(factors[row], features[row], strict=True)
             if factor >= 0
         ]
@@ -213,12 +214,12 @@ def _reason(
     row: int,
     factor: int,
     feature: int,
-    columns: Mapping[str, Any],
+    read: Read,
     facts: Facts,
 ) -> Reason:
     described = table.features[feature]
     name = str(described["name"])
-    value = _plain(columns[name].iloc[row])
+    value = read(name, row)
     params = {"label": described["label"], **described["params"], "value": value}
     return Reason(
         factor=table.factors[factor], family=table.families_of[factor],
@@ -227,6 +228,23 @@ def _reason(
         template=str(described["template"]), params=params,
         changeable=is_changeable(described, table.rules.changeable), fact=facts.find(name, value),
     )  # fmt: skip
+
+
+def _reader(frame: Frame) -> Read:
+    """Give a function that takes one value out of a frame: text, a number, or None if missing."""
+    if isinstance(frame, Rows):
+        words, numbers, at = frame.words, frame.numbers, frame.number_at
+        return lambda name, row: (
+            words[name][row] if name in words else _plain(numbers[row, at[name]])
+        )
+    columns: dict[str, Any] = {}
+
+    def read(name: str, row: int) -> str | float | None:
+        if name not in columns:
+            columns[name] = frame[name].array
+        return _plain(columns[name][row])
+
+    return read
 
 
 def _plain(value: Any) -> str | float | None:
@@ -246,7 +264,7 @@ def is_changeable(feature: Mapping[str, Any], allowed: Collection[str] = ()) -> 
 
 
 def _visible(
-    features: Sequence[Mapping[str, Any]], frame: pd.DataFrame, rules: ReasonRules
+    features: Sequence[Mapping[str, Any]], frame: Frame, rules: ReasonRules
 ) -> NDArray[np.uint8]:
     """Say what may be shown, (n, n_features): 1 as a strength, 2 as a weakness, 3 both.
 
@@ -261,14 +279,24 @@ def _visible(
         if not names.isdisjoint(hidden):
             visible[:, f] = 0
             continue
-        column = frame[feature["name"]]
-        absent = column.isna().to_numpy()
-        if feature["template"] in COUNTS:
-            absent = absent | (column.to_numpy(np.float64, na_value=np.nan) == 0)
-        elif feature["template"] == "missing_count":
-            absent = absent | (column.to_numpy(np.float64, na_value=np.nan) > 0)
-        visible[absent, f] = 2
+        visible[_absent(frame, feature), f] = 2
     return visible
+
+
+def _absent(frame: Frame, feature: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Find the rows where a feature is missing, or says that something never happened: (n,)."""
+    name = str(feature["name"])
+    if feature["kind"] == "category":
+        if isinstance(frame, Rows):
+            return np.array([word is None for word in frame.words[name]], np.bool_)
+        return frame[name].isna().to_numpy()
+    values = number_column(frame, name)
+    absent = np.isnan(values)
+    if feature["template"] in COUNTS:
+        absent |= values == 0
+    elif feature["template"] == "missing_count":
+        absent |= values > 0
+    return absent
 
 
 def grid_cuts(scorer: LeadScorer) -> Mapping[str, Sequence[float]]:
@@ -278,7 +306,7 @@ def grid_cuts(scorer: LeadScorer) -> Mapping[str, Sequence[float]]:
     return {name: cuts.get(name, (-half, 0.0, half)) for name in ("fit", "engagement")}
 
 
-def stability(scorer: LeadScorer, frame: pd.DataFrame, top: int = 3) -> Floats:
+def stability(scorer: LeadScorer, frame: Frame, top: int = 3) -> Floats:
     """Overlap of the top factors between two halves of the ensemble, (n,) from 0 to 1.
 
     A model without a second forest has nothing to compare and counts as 1.
