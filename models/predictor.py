@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numba
 import numpy as np
@@ -613,6 +613,9 @@ FEW = 40  # rows under which the block is not worth its setting up
 CHUNK_GROUPS = 256  # keys of a chunk and block: 1 MB
 
 
+MOST_WORDS = 64  # a category set of more than 2,048 codes is looked into by itself
+
+
 class PathTooLongError(PredictorError):
     """A tree is too deep for tables; LightGBM's own pred_contrib answers instead."""
 
@@ -647,10 +650,32 @@ class Tables:
     entry_at: NDArray[np.int64]
     entry_cell: NDArray[np.int64]
     entry_key: NDArray[np.int32]
-    by_kind: tuple[NDArray[np.int64], ...]  # nodes that compare, look into a set, mind zeros
+    by_column: ByColumn
     base: float
     n_targets: int
     most_rows: int
+
+
+class ByColumn(NamedTuple):
+    """The decisions of a forest in the order in which one row makes them: column after column.
+
+    Places 0..n_nodes-1 hold the nodes: those that compare, those that look into a set, the odd
+    ones; conjunctions follow. Column c compares at places compare_at[c]:compare_at[c+1] and looks
+    into sets at set_at[c]:set_at[c+1] (counted from the first set place): word w of those sets lies
+    from word_at[c] + w * (their number) on, n_words[c] words each. `bit_at` gives the place of each
+    key bit of Tables.rows, `joint_place` that of each piece of Tables.joint_node.
+    """
+
+    compare_at: NDArray[np.int64]
+    threshold: Floats
+    nan_left: NDArray[np.uint8]
+    set_at: NDArray[np.int64]
+    word_at: NDArray[np.int64]
+    n_words: NDArray[np.int64]
+    words: NDArray[np.uint32]
+    odd: NDArray[np.int64]  # global nodes
+    bit_at: NDArray[np.int32]
+    joint_place: NDArray[np.int32]
 
 
 @dataclass(slots=True)
@@ -730,12 +755,9 @@ def build_tables(
     keys = ("group_at", "row_at", "rows", "slot_at", "slots", "cell_at",
             "joint_of", "joint_at", "joint_node", "joint_left")  # fmt: skip
     turned = np.empty_like(cells)
-    kinds = (forest.kind < ZERO_RIGHT, forest.kind == IN_SET,
-             (forest.kind == ZERO_RIGHT) | (forest.kind == ZERO_LEFT))  # fmt: skip
-    by_kind = tuple(np.flatnonzero(kind).astype(np.int64) for kind in kinds)
     _turn_cells(flat["row_at"], flat["slot_at"], flat["cell_at"], cells, turned)
     return Tables(
-        cells=cells, turned=turned, by_kind=by_kind,
+        cells=cells, turned=turned, by_column=_order_nodes(forest, flat),
         base=float(base), n_targets=n_targets, most_rows=plan.most_rows,
         **{key: flat[key] for key in keys}, **_order_entries(flat, n_targets),
     )  # fmt: skip
@@ -766,6 +788,64 @@ def _order_entries(flat: Mapping[str, NDArray[Any]], n_targets: int) -> dict[str
         "entry_cell": cell[order].astype(np.int64),
         "entry_key": (group - first_group[chunk])[order].astype(np.int32),
     }
+
+
+def _order_nodes(forest: Forest, flat: Mapping[str, NDArray[Any]]) -> ByColumn:
+    """Lay the nodes out column by column, so that one row decides them without a jump."""
+    wide = forest.set_bits > 32 * MOST_WORDS
+    compares = forest.kind < ZERO_RIGHT
+    sets = (forest.kind == IN_SET) & ~wide
+    odd = np.flatnonzero(~compares & ~sets)
+    parts, starts = [], []
+    for chosen in (compares, sets):
+        nodes = np.flatnonzero(chosen)
+        parts.append(nodes[np.argsort(forest.feature[nodes], kind="stable")])
+        count = np.bincount(forest.feature[nodes], minlength=forest.n_columns)
+        starts.append(np.concatenate([[0], np.cumsum(count)]).astype(np.int64))
+    order = np.concatenate([*parts, odd])
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    word_at, n_words, words = _turn_sets(forest, parts[1], starts[1])
+    return ByColumn(
+        starts[0], forest.threshold[parts[0]],
+        (forest.kind[parts[0]] == MISSING_LEFT).astype(np.uint8), starts[1], word_at, n_words,
+        words, odd.astype(np.int64), _bit_places(forest, flat, place),
+        place[flat["joint_node"]].astype(np.int32),
+    )  # fmt: skip
+
+
+def _turn_sets(
+    forest: Forest, nodes: NDArray[np.int64], starts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
+    """Put the same word of all sets of a column side by side, short sets filled with zeros."""
+    own = forest.set_bits[nodes] // 32
+    column = forest.feature[nodes]
+    n_words = np.zeros(forest.n_columns, np.int64)
+    np.maximum.at(n_words, column, own)
+    count = np.diff(starts)
+    word_at = np.concatenate([[0], np.cumsum(n_words * count)]).astype(np.int64)
+    words = np.zeros(int(word_at[-1]), np.uint32)
+    word = np.arange(int(own.sum())) - np.repeat(np.cumsum(own) - own, own)
+    within = np.arange(len(nodes)) - starts[column]
+    to = np.repeat(word_at[column] + within, own) + word * np.repeat(count[column], own)
+    words[to] = forest.words[np.repeat(forest.set_at[nodes], own) + word]
+    return word_at, n_words, words
+
+
+def _bit_places(
+    forest: Forest, flat: Mapping[str, NDArray[Any]], place: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """Find the place of each key bit: a node of its tree, or a conjunction beyond the nodes."""
+    group_of = np.repeat(np.arange(len(flat["row_at"]) - 1), np.diff(flat["row_at"]))
+    tree_of = np.repeat(np.arange(forest.n_trees), np.diff(flat["group_at"]))[group_of]
+    row = flat["rows"].astype(np.int64)
+    nodes = np.diff(forest.node_at)[tree_of]
+    joint = row >= nodes
+    there = np.empty(len(row), np.int64)
+    there[~joint] = place[forest.node_at[tree_of[~joint]] + row[~joint]]
+    first = len(place) + flat["joint_of"][tree_of[joint]]
+    there[joint] = first + row[joint] - nodes[joint]
+    return there.astype(np.int32)
 
 
 class _Plan:
@@ -1128,56 +1208,61 @@ def _goes_left(v, kind, threshold, words, set_at, set_bits):  # type: ignore[no-
 
 @_compile
 def _decide_row(  # type: ignore[no-untyped-def]
-    x, codes, feature, kind, threshold, words, set_at, set_bits, numbers, sets, zeros, left
+    x, compare_at, thresholds, nan_left, set_at, word_at, n_words, set_words, left
 ):
-    """Decide every node for one row; nodes of one kind together, so that nothing branches."""
-    for i in numbers:
-        v = x[feature[i]]
-        left[i] = np.uint8(v <= threshold[i]) | np.uint8((kind[i] == 1) & (v != v))
-    for i in sets:
-        c = codes[feature[i]]
-        inside = (c >= 0) & (c < set_bits[i])
-        c *= np.int64(inside)
-        word = words[np.uint64(set_at[i] + (c >> 5))] >> np.uint32(c & 31)
-        left[i] = np.uint8(word & np.uint32(1)) & np.uint8(inside)
-    for i in zeros:
-        left[i] = _goes_left(x[feature[i]], kind[i], threshold[i], words, 0, 0)
+    """Decide every node of one row, column by column; the loops over nodes vectorise."""
+    first_set = len(thresholds)
+    for c in range(len(compare_at) - 1):
+        v = x[c]
+        a, b = compare_at[c], compare_at[c + 1]
+        if np.isnan(v):
+            left[a:b] = nan_left[a:b]
+        else:
+            for i in range(a, b):
+                left[i] = np.uint8(v <= thresholds[i])
+        n = set_at[c + 1] - set_at[c]
+        if n == 0:
+            continue
+        out = left[first_set + set_at[c] : first_set + set_at[c + 1]]
+        code = _code(v)
+        if code < 0 or code >> 5 >= n_words[c]:
+            out[:] = 0
+            continue
+        at, shift = word_at[c] + (code >> 5) * n, np.uint32(code & 31)
+        side = set_words[at : at + n]
+        for i in range(n):
+            out[i] = np.uint8((side[i] >> shift) & np.uint32(1))
 
 
 @_compile
 def _explain_few(  # type: ignore[no-untyped-def]
-    X, node_at, feature, kind, threshold, words, set_at, set_bits, numbers, sets, zeros, group_at,
-    row_at, rows, slot_at, slots, cell_at, turned, joint_of, joint_at, joint_node, joint_left,
-    n_targets, values, margin,
+    X, feature, kind, threshold, words, set_at, set_bits, compare_at, thresholds, nan_left,
+    sets_at, word_at, n_words, set_words, odd, bit_at, joint_place, row_at, slot_at, slots,
+    cell_at, turned, joint_at, joint_left, n_targets, values, margin,
 ):  # fmt: skip
     """Explain a few rows, (n, columns), one by one; sums are added in the order of the block."""
     n_nodes, n_joints = len(feature), len(joint_at) - 1
     sums, left = np.empty(n_targets + 1), np.empty(n_nodes + n_joints, np.uint8)
-    codes = np.empty(X.shape[1], np.int64)
     found = np.empty(len(row_at) - 1, np.int64)
     for r in range(len(X)):
+        x = X[r]
         sums[:] = 0.0
-        for column in range(X.shape[1]):
-            codes[column] = _code(X[r, column])
-        _decide_row(
-            X[r], codes, feature, kind, threshold, words, set_at, set_bits, numbers, sets, zeros,
-            left,
-        )  # fmt: skip
+        _decide_row(x, compare_at, thresholds, nan_left, sets_at, word_at, n_words, set_words, left)
+        for k in range(len(odd)):
+            i = odd[k]
+            left[n_nodes - len(odd) + k] = _goes_left(
+                x[feature[i]], kind[i], threshold[i], words, set_at[i], set_bits[i]
+            )
         for j in range(n_joints):
             hold = np.uint8(1)
             for piece in range(joint_at[j], joint_at[j + 1]):
-                hold &= np.uint8(left[joint_node[piece]] == joint_left[piece])
+                hold &= np.uint8(left[joint_place[piece]] == joint_left[piece])
             left[n_nodes + j] = hold
-        for t in range(len(node_at) - 1):
-            a, b = node_at[t], node_at[t + 1]
-            for g in range(group_at[t], group_at[t + 1]):
-                bits = row_at[g + 1] - row_at[g]
-                joint = bits > 0 and rows[row_at[g]] >= b - a
-                start = n_nodes + joint_of[t] - (b - a) if joint else a
-                key = np.int64(0)
-                for k in range(bits):
-                    key |= np.int64(left[np.uint64(start + rows[row_at[g] + k])]) << k
-                found[g] = cell_at[g] + key * (slot_at[g + 1] - slot_at[g]) - slot_at[g]
+        for g in range(len(found)):
+            key = np.int64(0)
+            for k in range(row_at[g + 1] - row_at[g]):
+                key |= np.int64(left[np.uint64(bit_at[np.uint64(row_at[g] + k)])]) << k
+            found[g] = cell_at[g] + key * (slot_at[g + 1] - slot_at[g]) - slot_at[g]
         for g in range(len(found)):  # apart from the decisions: many loads are in flight at once
             at = found[g]
             for s in range(slot_at[g], slot_at[g + 1]):
@@ -1234,8 +1319,8 @@ def look_up(forest: Forest, tables: Tables, X: Floats, threads: int = 1) -> tupl
     joints = (tables.joint_of, tables.joint_at, tables.joint_node, tables.joint_left)
     if len(X) < FEW:
         _explain_few(
-            np.ascontiguousarray(X), *nodes, *tables.by_kind, tables.group_at, tables.row_at,
-            tables.rows, tables.slot_at, tables.slots, tables.cell_at, tables.turned, *joints,
+            np.ascontiguousarray(X), *nodes[1:], *tables.by_column, tables.row_at, tables.slot_at,
+            tables.slots, tables.cell_at, tables.turned, tables.joint_at, tables.joint_left,
             tables.n_targets, values, margin,
         )  # fmt: skip
         return values, margin

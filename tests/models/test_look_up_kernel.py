@@ -30,7 +30,7 @@ def random_data(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[
     X = rng.normal(size=(n, m)).round(int(rng.integers(0, 4)))
     categories = [j for j in range(m) if rng.random() < 0.35]
     for j in categories:
-        X[:, j] = rng.integers(0, int(rng.choice([2, 5, 40, 300, 700])), n)
+        X[:, j] = rng.integers(0, int(rng.choice([2, 5, 40, 300, 700, 3000])), n)
     for j in range(m):
         if rng.random() < 0.6:
             X[rng.random(n) < 0.25, j] = np.nan if j in categories else rng.choice(MISSING)
