@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from data.errors import InputError
 from models.points import points_per_log_odds, typical_exact, whole_points
@@ -29,12 +30,16 @@ STEPS: tuple[Kind, ...] = ("time", "event", "edit")
 
 @dataclass(frozen=True, slots=True)
 class ChangeLine:
-    """One part of a change, in points; `factor` is "" where it concerns the lead as a whole."""
+    """One part of a change, in points; `factor` is "" where it concerns the lead as a whole.
+
+    `feature` is the column of the factor that did most of it, to be said in words.
+    """
 
     kind: Kind
     factor: str
     exact: float
     points: int
+    feature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """Exact points by factor, and the score before and after clipping."""
+    """Exact points by feature, and the score before and after clipping."""
 
     points: Floats
     exact: Floats
@@ -91,23 +96,46 @@ def explain_change(
     last = _score(scorer_new, state_new) if scorer_new.card != scorer_old.card else by_new
     keys: list[tuple[Kind, str]] = []
     columns: list[Floats] = []
+    leaders: list[NDArray[np.object_]] = []
     for kind, before, after in zip(STEPS, states, states[1:], strict=False):
-        keys += [(kind, factor) for factor in scorer_old.factors]
-        columns += list((after.points - before.points).T)
+        for factor, mine in _features_of(scorer_old).items():
+            moved = after.points[:, mine] - before.points[:, mine]
+            keys.append((kind, factor))
+            columns.append(moved.sum(axis=1))
+            leaders.append(_leader(moved, np.array(scorer_old.names, object)[mine]))
     keys += [("model", ""), ("card", ""), ("limit", "")]
     columns += [by_new.exact - states[-1].exact, last.exact - by_new.exact]
     columns.append((last.clipped - last.exact) - (states[0].clipped - states[0].exact))
+    leaders += [np.full(n, "", object)] * 3
+    led = np.stack(leaders, axis=1)
     exact = np.stack(columns, axis=1)
     old, new = shown_score(states[0].exact), shown_score(last.exact)
     whole = whole_points(exact, new - old)
     return [
-        _change(str(lead_ids[r]), int(old[r]), int(new[r]), keys, exact[r], whole[r], most_lines)
+        _change(
+            str(lead_ids[r]), int(old[r]), int(new[r]), keys, led[r], exact[r], whole[r], most_lines
+        )
         for r in range(n)
-    ]
+    ]  # fmt: skip
+
+
+def _features_of(scorer: LeadScorer) -> dict[str, list[int]]:
+    """Give the positions of the features of each factor."""
+    found: dict[str, list[int]] = {factor: [] for factor in scorer.factors}
+    for position, feature in enumerate(scorer.features):
+        found[str(feature["factor"])].append(position)
+    return found
+
+
+def _leader(moved: Floats, names: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Name the feature that moved most in the direction of its factor, (n,)."""
+    sign = np.where(moved.sum(axis=1) >= 0.0, 1.0, -1.0)
+    named: NDArray[np.object_] = names[(moved * sign[:, None]).argmax(axis=1)]
+    return named
 
 
 def _score(scorer: LeadScorer, frame: pd.DataFrame, card: Any = None) -> _Scored:
-    found = scorer.contributions(frame, by="factor")
+    found = scorer.contributions(frame, by="feature")
     card = card or scorer.card
     ratio = float(card["points_to_double"]) / float(scorer.card["points_to_double"])
     scale = points_per_log_odds(scorer, found.base, found.margin) * ratio
@@ -122,13 +150,15 @@ def _change(
     old: int,
     new: int,
     keys: Sequence[tuple[Kind, str]],
+    led: NDArray[np.object_],
     exact: Floats,
     whole: Any,
     most: int,
 ) -> Change:
     strongest = sorted(np.flatnonzero(whole).tolist(), key=lambda i: -abs(exact[i]))[:most]
     lines = tuple(
-        ChangeLine(keys[i][0], keys[i][1], float(exact[i]), int(whole[i])) for i in strongest
+        ChangeLine(keys[i][0], keys[i][1], float(exact[i]), int(whole[i]), str(led[i]))
+        for i in strongest
     )
     rest = new - old - sum(line.points for line in lines)
     return Change(lead_id, old, new, lines, rest, math.fsum(exact))

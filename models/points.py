@@ -35,6 +35,21 @@ class Fact:
     n: int
     typical: float
 
+    @property
+    def direction(self) -> int:
+        """Say whether such rows did better (1) or worse (-1) than all; 0 if it may be chance.
+
+        Chance is less than one standard error of a share, or what reads the same in per cent.
+        """
+        apart = self.rate - self.typical
+        error = math.sqrt(self.typical * (1.0 - self.typical) / max(self.n, 1))
+        same = round(100 * self.rate) == round(100 * self.typical)
+        return 0 if same or abs(apart) < error else 1 if apart > 0 else -1
+
+    def backs(self, points: float) -> bool:
+        """Say whether it speaks for points of this sign; one that does not is not shown."""
+        return self.direction * points > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -123,8 +138,9 @@ def make_points(
 ) -> Points:
     """Turn contributions by feature, (n, n_features) log-odds, into whole points by factor.
 
-    `visible` (n, n_features): 1 may be shown as a strength, 2 as a weakness, 3 both. What may not
-    be shown counts in `rest`. Whole points by largest remainder.
+    `visible` (n, n_features): bit 1 may be shown as a strength, bit 2 as a weakness; bits 4 and 8:
+    may be, but only where the factor has nothing better to say. What may not be shown counts in
+    `rest`. Whole points by largest remainder.
     """
     n, n_factors = len(values), int(factor_of.max()) + 1 if len(factor_of) else 0
     typical = float(np.clip(typical_exact(scorer, base), 0.0, 100.0))
@@ -180,13 +196,20 @@ def _largest_remainder(exact: Any, total: int, whole: Any) -> None:
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _lead_feature(values: Any, visible: Any, factor_of: Any, factor: int, sign: int) -> int:
-    """Find the feature that speaks for a factor: the strongest in its direction that may."""
-    best, strongest = -1, 0.0
-    bit = 1 if sign > 0 else 2
+    """Find the feature that speaks for a factor: the strongest in its direction that may.
+
+    One that is the second choice gives way to any that has a fifth of its strength.
+    """
+    best, strongest, second, second_strength = -1, 0.0, -1, 0.0
+    may, reluctant = (1, 4) if sign > 0 else (2, 8)
     for f in range(len(values)):
-        if factor_of[f] == factor and visible[f] & bit and values[f] * sign > strongest:
+        if factor_of[f] != factor or values[f] * sign <= 0.0:
+            continue
+        if visible[f] & may and values[f] * sign > strongest:
             best, strongest = f, values[f] * sign
-    return best
+        elif visible[f] & reluctant and values[f] * sign > second_strength:
+            second, second_strength = f, values[f] * sign
+    return best if strongest >= 0.2 * second_strength else second
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

@@ -6,7 +6,7 @@ once and looked up for all rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ def reason_rows(
 ) -> pa.ListArray:
     """Make one list of reasons per lead, strengths first: (n,) list<struct> of REASON_TYPE.
 
+    `facts` are by default those of the table; one that speaks against its reason is left out.
     `say` and `say_fact` are `models.words.render` and `render_fact` in the reader's language.
     """
     points = table.points
@@ -43,7 +44,9 @@ def reason_rows(
     there = factor >= 0
     offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
     row = np.repeat(np.arange(len(table)), there.sum(axis=1))
-    texts, known = _sentences(table, frame, feature[there], row, facts, say, say_fact)
+    texts, known = _sentences(
+        table, frame, feature[there], whole[there] > 0, row, facts or table.facts, say, say_fact
+    )
     names, families = pa.array(table.factors), pa.array(table.families_of)
     chosen = pa.array(factor[there])
     parts = [names.take(chosen), families.take(chosen), pa.array(whole[there]), texts, known]
@@ -55,12 +58,13 @@ def _sentences(
     table: ReasonTable,
     frame: pd.DataFrame,
     feature: NDArray[Any],
+    strength: NDArray[np.bool_],
     row: NDArray[Any],
-    facts: Facts | None,
+    facts: Facts,
     say: Callable[[Reason], str],
     say_fact: Callable[[Fact], str],
 ) -> tuple[pa.Array, pa.Array]:
-    """Render each distinct (feature, value, group of the fact) once: (texts, facts) in order."""
+    """Render each distinct (feature, value, group of the fact, sign) once: (texts, facts)."""
     place = np.zeros(len(feature), np.int64)
     texts: list[str] = []
     known: list[str | None] = []
@@ -68,35 +72,42 @@ def _sentences(
         described, mine = table.features[f], np.flatnonzero(feature == f)
         name = str(described["name"])
         values = frame[name].iloc[row[mine]]
-        first, inverse = _distinct(values, facts, name)
+        first, inverse = _distinct(values, strength[mine], facts.table.get(name))
         place[mine] = len(texts) + inverse
         for at in first.tolist():
             value = values.iloc[at]
             value = None if pd.isna(value) else value if isinstance(value, str) else float(value)
-            fact = facts.find(name, value) if facts else None
+            fact = facts.find(name, value)
             params = {"label": described["label"], **described["params"], "value": value}
             factor, family = str(described["factor"]), str(described["family"])
             texts.append(say(Reason(factor, family, 0, 0.0, described["template"], params)))
-            known.append(say_fact(fact) if fact else None)
+            shown = fact and fact.backs(1 if strength[mine[at]] else -1)
+            known.append(say_fact(fact) if fact and shown else None)
     indices = pa.array(place)
     return pa.array(texts, pa.string()).take(indices), pa.array(known, pa.string()).take(indices)
 
 
 def _distinct(
-    values: pd.Series[Any], facts: Facts | None, name: str
+    values: pd.Series[Any], strength: NDArray[np.bool_], group: Mapping[str, Any] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Group values that read the same and share a fact: (first position of each, group of each)."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         key = values.cat.codes.to_numpy().astype(np.float64)
     elif pd.api.types.is_numeric_dtype(values.dtype):
         x = values.to_numpy(np.float64, na_value=np.nan)
-        key = np.where(np.abs(x) >= 10, np.round(x), np.round(x, 1))
-        group = facts.table.get(name) if facts else None
+        # floors too: lengths of time are said in whole days
+        key = _join(np.where(np.abs(x) >= 10, np.round(x), np.round(x, 1)), np.floor(x))
         if group and "edges" in group:
-            bins = np.searchsorted(group["edges"], x, "right")
-            joint = np.unique(np.stack([key, bins]), axis=1, return_inverse=True)[1].ravel()
-            key = joint.astype(np.float64)
+            key = _join(key, np.searchsorted(group["edges"], x, "right"))
     else:
         key = pd.factorize(values)[0].astype(np.float64)
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(_join(key, strength), return_index=True, return_inverse=True)
     return first.astype(np.int64), inverse.astype(np.int64)
+
+
+def _join(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+    """Number the distinct pairs of two keys."""
+    first = np.unique(one, return_inverse=True)[1]
+    kinds, second = np.unique(other, return_inverse=True)
+    joint: NDArray[np.float64] = (first * len(kinds) + second).astype(np.float64)
+    return joint

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.facts import Facts
 from models.points import Explanation, Fact, Ints, Points, Reason, make_points
-from models.predictor import Floats, Frame, LeadScorer, Rows, number_column
+from models.predictor import Floats, Frame, LeadScorer, Rows, category_keys, number_column
 
 __all__ = [
     "Explanation",
@@ -41,6 +41,10 @@ COUNTS = frozenset({
 })  # fmt: skip
 BY_SALES = frozenset({"outbound_count", "known_since", "missing_count", "response_hours"})
 ROWS_AT_ONCE = 50_000
+
+NO_FACTS = Facts({}, 0.0)
+VAGUE = frozenset({"decayed_count", "trend"})  # true, but no picture: they speak last
+NOTHING = frozenset({"none", "no", "unknown", "not known", "n/a", "na", "nothing", "-"})
 
 Read = Callable[[str, int], str | float | None]  # feature and row -> value
 
@@ -84,6 +88,7 @@ class ReasonTable:
     grid_cuts: Mapping[str, Sequence[float]]
     stable: NDArray[np.bool_]
     rules: ReasonRules = field(default_factory=ReasonRules)
+    facts: Facts = NO_FACTS
 
     def __len__(self) -> int:
         """Count the leads."""
@@ -117,37 +122,43 @@ def reason_table(
     frame: Frame,
     *,
     rules: ReasonRules | None = None,
+    facts: Facts = NO_FACTS,
     with_stability: bool = False,
 ) -> ReasonTable:
     """Explain every row of a frame in whole points, columnar; see `reason_tables` for a million.
 
-    Without `with_stability` every row counts as stable; it costs a second look at the forest.
+    Of the features of a factor one speaks; not one whose fact says the contrary where another has
+    something to say. Without `with_stability`, which costs a second look at the forest, every row
+    counts as stable.
     """
     rules = rules or ReasonRules.of(scorer)
     found = scorer.contributions(frame, by="feature")
     factors = scorer.factors
     position = {name: i for i, name in enumerate(factors)}
     factor_of = np.array([position[str(f["factor"])] for f in scorer.features], np.int32)
-    visible = _visible(scorer.features, frame, rules)
+    visible = _visible(scorer.features, frame, rules, facts)
     points = make_points(scorer, found.values, found.margin, found.base, factor_of, visible)
     family = {str(f["factor"]): str(f["family"]) for f in reversed(scorer.features)}
     stable = stability(scorer, frame) >= 0.6 if with_stability else np.ones(len(frame), np.bool_)
     families_of = tuple(family[name] for name in factors)
     return ReasonTable(
         points, scorer.features, factors, families_of, found.margin, found.base,
-        grid_cuts(scorer), stable, rules,
+        grid_cuts(scorer), stable, rules, facts,
     )  # fmt: skip
 
 
 def reason_tables(
     scorer: LeadScorer, frame: pd.DataFrame, *, rules: ReasonRules | None = None,
-    rows: int = ROWS_AT_ONCE, with_stability: bool = False,
+    facts: Facts = NO_FACTS, rows: int = ROWS_AT_ONCE, with_stability: bool = False,
 ) -> Iterator[tuple[slice, ReasonTable]]:  # fmt: skip
     """Explain a large frame piece by piece: memory stays that of one piece."""
     for start in range(0, len(frame), rows):
         piece = slice(start, min(start + rows, len(frame)))
         part = frame.iloc[piece]
-        yield piece, reason_table(scorer, part, rules=rules, with_stability=with_stability)
+        yield (
+            piece,
+            reason_table(scorer, part, rules=rules, facts=facts, with_stability=with_stability),
+        )
 
 
 def explain(
@@ -164,8 +175,10 @@ def explain(
     typical + reasons + rest_points + limit_points == score, in whole numbers. Free of language:
     `models.words.render` says a reason.
     """
-    table = reason_table(scorer, frame, rules=rules, with_stability=with_stability)
-    return explanations_of(table, frame, lead_ids=lead_ids, facts=facts)
+    table = reason_table(
+        scorer, frame, rules=rules, facts=facts or NO_FACTS, with_stability=with_stability
+    )
+    return explanations_of(table, frame, lead_ids=lead_ids)
 
 
 def explanations_of(
@@ -175,11 +188,14 @@ def explanations_of(
     lead_ids: Sequence[str],
     facts: Facts | None = None,
 ) -> list[Explanation]:
-    """Make the explanation of each row of a table that was computed on this frame."""
+    """Make the explanation of each row of a table that was computed on this frame.
+
+    `facts` are by default those of the table; one that speaks against its reason is left out.
+    """
     if not len(lead_ids) == len(frame) == len(table):
         raise ValueError(f"{len(lead_ids)} lead ids, {len(frame)} rows, {len(table)} reasons")
     read = _reader(frame)
-    facts = facts or Facts({}, 0.0)
+    facts = facts or table.facts
     return [
         _explanation(table, row, str(lead_id), read, facts) for row, lead_id in enumerate(lead_ids)
     ]
@@ -221,12 +237,13 @@ def _reason(
     name = str(described["name"])
     value = read(name, row)
     params = {"label": described["label"], **described["params"], "value": value}
+    points, fact = int(table.points.by_factor[row, factor]), facts.find(name, value)
     return Reason(
-        factor=table.factors[factor], family=table.families_of[factor],
-        points=int(table.points.by_factor[row, factor]),
+        factor=table.factors[factor], family=table.families_of[factor], points=points,
         exact=float(table.points.exact[row, factor]),
         template=str(described["template"]), params=params,
-        changeable=is_changeable(described, table.rules.changeable), fact=facts.find(name, value),
+        changeable=is_changeable(described, table.rules.changeable),
+        fact=fact if fact and fact.backs(points) else None,
     )  # fmt: skip
 
 
@@ -264,39 +281,46 @@ def is_changeable(feature: Mapping[str, Any], allowed: Collection[str] = ()) -> 
 
 
 def _visible(
-    features: Sequence[Mapping[str, Any]], frame: Frame, rules: ReasonRules
+    features: Sequence[Mapping[str, Any]], frame: Frame, rules: ReasonRules, facts: Facts
 ) -> NDArray[np.uint8]:
-    """Say what may be shown, (n, n_features): 1 as a strength, 2 as a weakness, 3 both.
+    """Say what may be shown, (n, n_features): bits 1 and 4 as a strength, 2 and 8 as a weakness.
 
     Nothing missing and no absent activity is ever a strength; what is sensitive or identity-like
-    is never shown at all.
+    is never shown at all. Bits 4 and 8: a second choice, because it is vague or because what
+    became of such leads says the contrary.
     """
     hidden = rules.sensitive | rules.identity
-    visible = np.full((len(frame), len(features)), 3, np.uint8)
+    visible = np.empty((len(frame), len(features)), np.uint8)
     for f, feature in enumerate(features):
         params = feature["params"]
         names = {str(feature["name"]), str(feature["factor"]), str(params.get("column", ""))}
         if not names.isdisjoint(hidden):
             visible[:, f] = 0
             continue
-        visible[_absent(frame, feature), f] = 2
+        absent, direction = _look(frame, feature, facts)
+        vague = feature["template"] in VAGUE
+        strength = np.where(vague | (direction < 0), 4, 1) * ~absent
+        visible[:, f] = strength | np.where(vague | (direction > 0), 8, 2)
     return visible
 
 
-def _absent(frame: Frame, feature: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """Find the rows where a feature is missing, or says that something never happened: (n,)."""
+def _look(
+    frame: Frame, feature: Mapping[str, Any], facts: Facts
+) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
+    """Find where a feature is missing or never happened, and which way its facts point: (n,)."""
     name = str(feature["name"])
     if feature["kind"] == "category":
-        if isinstance(frame, Rows):
-            return np.array([word is None for word in frame.words[name]], np.bool_)
-        return frame[name].isna().to_numpy()
+        codes, levels = category_keys(frame, [name])
+        nothing = [level.strip().lower() in NOTHING for level in levels]
+        direction = np.array(facts.level_directions(name, levels), np.int8)
+        return np.array([*nothing, True])[codes], direction[codes]
     values = number_column(frame, name)
     absent = np.isnan(values)
     if feature["template"] in COUNTS:
         absent |= values == 0
     elif feature["template"] == "missing_count":
         absent |= values > 0
-    return absent
+    return absent, facts.directions(name, values)
 
 
 def grid_cuts(scorer: LeadScorer) -> Mapping[str, Sequence[float]]:

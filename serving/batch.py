@@ -21,7 +21,6 @@ from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
 from features.build import build
 from features.frame import FeatureFrame
-from models.facts import Facts
 from models.predictor import Scores
 from models.reason_rows import reason_rows
 from models.reasons import FAMILIES, Explanation, ReasonTable, explanations_of, reason_table
@@ -78,7 +77,7 @@ def score_leads(
     frame = build(tables, snapshots, model.catalogue, threads=threads)
     on_stage("scores and reasons")
     features = frame.to_pandas()
-    reasons = reason_table(model.scorer, features, with_stability=with_stability)
+    reasons = reason_table(model.scorer, features, facts=model.facts, with_stability=with_stability)
     scores = model.scorer.score_margin(reasons.margin)
     ids = tables.lead_ids[snapshots.lead].astype(str)
     columns: dict[str, object] = {
@@ -107,21 +106,19 @@ def score_leads(
         "score_exact": scores.score_exact,
         "grid": reasons.grid,
     }
-    said = reason_rows(reasons, features, facts=model.facts, say=render, say_fact=render_fact)
+    said = reason_rows(reasons, features, say=render, say_fact=render_fact)
     return Scored(
         as_of, snapshots, frame, scores, qualification, pd.DataFrame(columns), said,
-        LazyExplanations(reasons, features, ids.tolist(), model.facts),
+        LazyExplanations(reasons, features, ids.tolist()),
     )  # fmt: skip
 
 
 class LazyExplanations(Sequence[Explanation]):
     """Explanations of a run, made when somebody looks: a report does, a nightly file does not."""
 
-    def __init__(
-        self, table: ReasonTable, frame: pd.DataFrame, ids: list[str], facts: Facts
-    ) -> None:
+    def __init__(self, table: ReasonTable, frame: pd.DataFrame, ids: list[str]) -> None:
         self._made: list[Explanation] | None = None
-        self._table, self._frame, self._ids, self._facts = table, frame, ids, facts
+        self._table, self._frame, self._ids = table, frame, ids
 
     def __len__(self) -> int:
         """Count the leads."""
@@ -130,9 +127,7 @@ class LazyExplanations(Sequence[Explanation]):
     def __getitem__(self, row: Any) -> Any:
         """Give the explanation of a row."""
         if self._made is None:
-            self._made = explanations_of(
-                self._table, self._frame, lead_ids=self._ids, facts=self._facts
-            )
+            self._made = explanations_of(self._table, self._frame, lead_ids=self._ids)
         return self._made[row]
 
 

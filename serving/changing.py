@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -104,22 +103,24 @@ def lines_to_show(change: Change) -> list[ChangeLine]:
     return sorted([*by_factor, *whole], key=lambda line: -abs(line.exact))
 
 
-def factor_reason(
-    factor: str, points: int, model: LoadedModel, before: pd.Series | None, now: pd.Series
-) -> Reason:
-    """Say which fact of a factor moved: the first feature whose value differs, else the first."""
-    features = [f for f in model.catalogue.features if f.factor == factor]
-    moved = [f for f in features if before is not None and not _same(before[f.name], now[f.name])]
-    feature = (moved or features)[0]
+def line_reason(line: ChangeLine, model: LoadedModel, now: pd.Series) -> Reason | None:
+    """Say what events or edits left behind, by the feature that did most of it.
+
+    None for the other kinds, and where today's model does not have that feature.
+    """
+    described = {feature.name: feature for feature in model.catalogue.features}
+    feature = described.get(line.feature)
+    if line.kind not in ("event", "edit") or feature is None:
+        return None
     value = now[feature.name]
     shown = None if pd.isna(value) else value if isinstance(value, str) else float(value)
     return Reason(
-        factor=factor,
+        factor=line.factor,
         family=feature.family,
-        points=points,
-        exact=float(points),
+        points=line.points,
+        exact=line.exact,
         template=feature.template,
-        params={**feature.params, "value": shown},
+        params={"label": feature.label, **feature.params, "value": shown},
     )
 
 
@@ -144,7 +145,3 @@ def _frame(
 def _ids(tables: Tables, snapshots: Snapshots) -> Sequence[str]:
     ids: NDArray[np.object_] = tables.lead_ids[snapshots.lead]
     return [str(lead) for lead in ids]
-
-
-def _same(one: Any, other: Any) -> bool:
-    return bool(one == other) or bool(pd.isna(one) and pd.isna(other))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import pandas as pd
 
 from data.errors import InputError
 from data.labels import is_open
@@ -14,29 +14,20 @@ from data.tables import Snapshots
 from features.build import build
 from models.change import Change
 from models.points import Explanation
-from models.points import Reason as ModelReason
 from models.reasons import explain
-from models.words import ASSOCIATION, LIMIT, REST, TYPICAL, UNSTABLE, render, render_fact
+from models.templates import ASSOCIATION, CHANGES, LIMIT, NOT_YET, REST, TYPICAL, UNSTABLE
+from models.words import Speech, capital, render, render_fact
 from serving.changing import (
     Moment,
     changes_since,
     changes_since_run,
-    factor_reason,
+    line_reason,
     lines_to_show,
     newest_run_before,
 )
 from serving.model import LoadedModel, find_model
-from serving.report.words import Words, words_of
+from serving.report.words import words_of
 from serving.session import Session
-
-KINDS = {
-    "time": "Time passing",
-    "event": "New events",
-    "edit": "Edits",
-    "model": "Another model",
-    "card": "Another score card",
-    "limit": LIMIT,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +42,11 @@ class Told:
     change_lines: tuple[tuple[str, int], ...]
     new_since: bool
     subject: bool
-    translate: Callable[[str], str]
+    speech: Speech
 
     def lines(self) -> list[str]:
         """Say it for a person."""
-        e, t = self.explanation, self.translate
+        e, t = self.explanation, self.speech.message
         if self.subject:
             direction = {True: "+", False: "-"}
             return [f"{direction[points > 0]} {text}" for text, points, _ in self.reasons]
@@ -74,7 +65,7 @@ class Told:
             told.append(t(UNSTABLE))
         told.append(t(ASSOCIATION))
         if self.new_since:
-            told.append(t("This lead was not there yet at that moment"))
+            told.append(t(NOT_YET))
         if self.change is not None:
             told.append(f"{self.change.old_score} → {self.change.score}:")
             told += [f"{points:>+5}  {text}" for text, points in self.change_lines]
@@ -112,16 +103,6 @@ class Told:
         }
 
 
-def _messages(words: Words) -> Callable[[str], str]:
-    """Translate sentences; those with a plural are asked for in it, as English writes them here."""
-    plurals = {
-        entry.id[1]: entry.string[-1]
-        for entry in words.catalogue or ()
-        if isinstance(entry.id, tuple) and isinstance(entry.string, tuple | list)
-    }
-    return lambda text: plurals.get(text) or words.message(text)
-
-
 def explain_lead(
     session: Session,
     reading: Reading,
@@ -133,11 +114,12 @@ def explain_lead(
     language: str,
     subject: bool,
 ) -> Told:
-    """Explain one open lead; InputError where it is not there or not open at `as_of`.
+    """Explain one open lead; InputError where it is not there or not open, or no such language.
 
     With `since`, the newest stored run up to then is compared where there is one, so that a change
     of model shows as such; else the past is rebuilt and scored by this model.
     """
+    speech = words_of(language).speech(session.project.report.labels)
     tables = reading.tables
     found = np.flatnonzero(tables.lead_ids == lead_id)
     if len(found) == 0:
@@ -157,30 +139,21 @@ def explain_lead(
     change = None
     if since is not None:
         change = _change(session, Moment(tables, snapshots, frame, model, 1), lead_id, since)
-    message = _messages(words_of(language))
     every = (*explanation.reasons_for, *explanation.reasons_against)
-
-    def say(reason: ModelReason) -> str:
-        return render(reason, message)
-
     return Told(
         explanation=explanation,
         band=str(scores.band[0]),
         probability=(float(scores.probability[0]), float(scores.low[0]), float(scores.high[0])),
         reasons=tuple(
-            (say(r), r.points, None if r.fact is None else render_fact(r.fact, message))
+            (render(r, speech), r.points, None if r.fact is None else render_fact(r.fact, speech))
             for r in every
         ),
         change=change,
-        change_lines=() if change is None else tuple(
-            (_line_text(line.kind, line.factor, line.points, model, frame, say, message),
-             line.points)
-            for line in lines_to_show(change)
-        ) + (((message(REST), change.rest_points),) if change.rest_points else ()),
+        change_lines=() if change is None else _change_lines(change, model, frame, speech),
         new_since=since is not None and change is None,
         subject=subject,
-        translate=message,
-    )  # fmt: skip
+        speech=speech,
+    )
 
 
 def _change(session: Session, moment: Moment, lead_id: str, since: int) -> Change | None:
@@ -191,12 +164,16 @@ def _change(session: Session, moment: Moment, lead_id: str, since: int) -> Chang
     return changes_since(moment, since).get(0)
 
 
-def _line_text(
-    kind: str, factor: str, points: int, model: LoadedModel, frame: object,
-    say: Callable[[ModelReason], str], translate: Callable[[str], str],
-) -> str:  # fmt: skip
-    title = translate(KINDS[kind])
-    if not factor or all(f.factor != factor for f in model.catalogue.features):
-        return title
-    now = frame.iloc[0]  # type: ignore[attr-defined]
-    return f"{title}: {say(factor_reason(factor, points, model, None, now))}"
+def _change_lines(
+    change: Change, model: LoadedModel, frame: pd.DataFrame, speech: Speech
+) -> tuple[tuple[str, int], ...]:
+    """Say the lines of a change, with what an event or edit left behind; they add up."""
+    told = []
+    for line in lines_to_show(change):
+        cause = speech.message(CHANGES[line.kind])
+        reason = line_reason(line, model, frame.iloc[0])
+        said = f"{render(reason, speech)} ({cause})" if reason else capital(cause)
+        told.append((said, line.points))
+    if change.rest_points:
+        told.append((speech.message(REST), change.rest_points))
+    return tuple(told)

@@ -99,15 +99,18 @@ def explain(
     Example: leadscore explain acme.toml L0000042 --since 2026-10-01
     """
     from serving.explaining import explain_lead
+    from serving.report.words import refuse_unknown
     from serving.session import open_session
 
     session = open_session(file, state=state, tracking=tracking, threads=1)
+    language = language or session.project.project.language
+    refuse_unknown([language])
     loaded = session.model(model)
     reading = session.read(kinds=loaded.kinds)
     told = explain_lead(
         session, reading, lead, loaded, as_of=session.moment(as_of, reading),
         since=None if since is None else session.moment(since, reading),
-        language=language or session.project.project.language, subject=subject,
+        language=language, subject=subject,
     )  # fmt: skip
     if as_json:
         screen.say_json(told.to_dict())
@@ -164,10 +167,13 @@ def report(
     Example: leadscore report acme.toml --lang it --out report/ --deliver
     """
     from serving.cli.clock import new_run_id, now
+    from serving.report.words import refuse_unknown
     from serving.reporting import write_reports
     from serving.session import open_session
 
     session = open_session(file, state=state, tracking=tracking, threads=threads)
+    languages = (language,) if language else session.project.report.languages
+    refuse_unknown(languages)
     at = now()
     with screen.stages(8, quiet=as_json) as stage:
         loaded = session.model(model)
@@ -175,7 +181,7 @@ def report(
         paths = write_reports(
             session, reading, loaded, as_of=session.moment(as_of, reading), scored_at=at,
             run_id=new_run_id(at), folder=out or session.state.reports,
-            languages=(language,) if language else session.project.report.languages,
+            languages=languages,
             per_owner=deliver, on_stage=stage,
         )  # fmt: skip
     if as_json:

@@ -35,7 +35,9 @@ def demo(
     """
     from serving.cli.clock import new_run_id, now
     from serving.demo import run_demo
+    from serving.report.words import refuse_unknown
 
+    refuse_unknown([language] if language else [])
     at = now()
     with screen.stages(15, quiet=False) as stage:
         found = run_demo(

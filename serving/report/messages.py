@@ -1,7 +1,7 @@
 """The report's sources -> every message that a catalogue must hold, for the check and the .pot.
 
 Messages stand in three places: templates and Python files (as literals given to `t`, `tn`, `attr`,
-`message` or `Phrase`), the reason templates of models.words, and the vocabulary below.
+`message` or `Phrase`), the sentences of models.templates, and the vocabulary below.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from babel.messages.extract import extract_python
 from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
-from models.words import FALLBACK_MISSING, TEMPLATES
+from models.templates import MESSAGES
 from serving.report.vocabulary import WORDS
 from serving.report.words import FOLDER, read_catalogue
 
@@ -75,8 +75,7 @@ def _found() -> Iterator[str | tuple[str, str]]:
         with path.open("rb") as file:
             for _, called, found, _ in extract_python(file, dict.fromkeys(KEYWORDS), [], {}):
                 yield from _message(str(called), found)
-    yield from TEMPLATES.values()
-    yield FALLBACK_MISSING
+    yield from MESSAGES
 
 
 def _message(name: str | None, found: object) -> Iterator[str | tuple[str, str]]:

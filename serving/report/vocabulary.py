@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from models.templates import MONTHS, WEEKDAYS
+
 _LISTS: Final = """
     activity; active days; age of the lead; recent activity; fields left empty; lead; prospect;
     opportunity; opportunity-ready; customer; content; search; social; campaign; referral;
@@ -36,6 +38,5 @@ _LISTS: Final = """
     10 to 200 employees; retail or hospitality; works in marketing; by score; as before;
     interest
     """
-WORDS: Final = tuple(
-    dict.fromkeys(word.strip() for word in _LISTS.replace("\n", ";").split(";") if word.strip())
-)
+_NAMES: Final = (word.strip() for word in _LISTS.replace("\n", ";").split(";"))
+WORDS: Final = tuple(dict.fromkeys([*filter(None, _NAMES), *WEEKDAYS, *MONTHS]))

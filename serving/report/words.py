@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gettext
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,7 +21,15 @@ from babel.messages.pofile import read_po
 from markupsafe import Markup, escape
 
 from data.errors import InputError
-from models.words import FALLBACK, FALLBACK_MISSING, TEMPLATES
+from models.words import (
+    SENTINEL,
+    Period,
+    Speech,
+    capital,
+    english_word,
+    own_name,
+    sentence,
+)
 from serving.locale import jalali
 from serving.phrase import Phrase, Scalar
 from serving.report.parts import Reason
@@ -51,6 +59,12 @@ def words_of(language: str) -> Words:
         return Words(language, Locale.parse(language), catalogue)
     except (UnknownLocaleError, ValueError) as error:
         raise InputError(f"is no language: {language!r}", cure="name the file it.po") from error
+
+
+def refuse_unknown(languages: Iterable[str]) -> None:
+    """Load each language before long work begins; InputError names the first unknown one."""
+    for language in languages:
+        words_of(language)
 
 
 def read_catalogue(language: str) -> Catalog:
@@ -85,8 +99,12 @@ class Words:
 
     def t(self, text: str, **params: object) -> Markup:
         """Translate and fill: values that are not Markup are cleaned, escaped and isolated."""
-        filled = {name: isolated(value) for name, value in params.items()}
-        return Markup(escape(self.message(text)).format_map(_Gaps(filled)))
+        return self.fill(self.message(text), params)
+
+    def fill(self, text: str, values: Mapping[str, object]) -> Markup:
+        """Fill a translated sentence: values that are not Markup are escaped and isolated."""
+        filled = {name: isolated(value) for name, value in values.items()}
+        return Markup(escape(text).format_map(_Gaps(filled)))
 
     def attr(self, text: str, **params: object) -> str:
         """Translate and fill for an attribute: plain text, values isolated by characters."""
@@ -116,13 +134,34 @@ class Words:
 
     def reason(self, reason: Reason, labels: Labels) -> Markup:
         """Word a reason by its template and the lead's own values."""
-        text = _msgid(reason.template, reason.params.get("value"))
-        values = self._values(reason.params, labels)
-        if isinstance(text, str):
-            return self.t(text, **values)
-        value = _rounded(reason.params.get("value"))
-        n = abs(int(value)) if isinstance(value, int) else 2
-        return self.t(self._plural(*text, n), **values)
+        said = sentence(reason.template, reason.params)
+        text = self.speech(labels).say(said.msgid, said.n)
+        filled = {name: self._said(name, said.values, labels) for name in said.values}
+        if text.startswith("{label}"):
+            filled["label"] = capital(str(filled["label"]))
+        return self.fill(text, filled)
+
+    def speech(self, labels: Labels) -> Speech:
+        """Speak plain text, for terminals and files: the same words and numbers, no markup."""
+        return Speech(
+            message=self.message,
+            plural=self._plural,
+            word=lambda text: self.label(text, labels),
+            number=lambda value: str(self.figure(value)),
+            names=labels.keys(),
+        )
+
+    def _said(
+        self, name: str, values: Mapping[str, Scalar | Period | None], labels: Labels
+    ) -> object:
+        """Word one value of a reason."""
+        value = values[name]
+        if isinstance(value, Period):
+            period = self._plural(*value.msgid, value.n)
+            return self.fill(period, {"n": self.number(value.n)})
+        if isinstance(value, (int, float)):
+            return self.figure(value)
+        return self.label(own_name(name, values, labels) or value or SENTINEL, labels)
 
     def label(self, text: str, labels: Labels) -> str:
         """Word an event type, a column, a state: the project's own words, else the catalogue's."""
@@ -134,7 +173,8 @@ class Words:
     def word(self, text: str) -> str:
         """Translate a word of the product's vocabulary; any other text stays as it is."""
         found = self.catalogue.get(text, context="word") if self.catalogue and text else None
-        return found.string if found is not None and isinstance(found.string, str) else text
+        known = found is not None and isinstance(found.string, str) and found.string
+        return str(known) if known else english_word(text)
 
     def _values(
         self, params: Mapping[str, Scalar | Phrase | None], labels: Labels
@@ -166,6 +206,12 @@ class Words:
         """Write a number with at most so many decimals, grouped as the language groups."""
         pattern = "#,##0" + ("." + "#" * decimals if decimals else "")
         return self.digits(_number(float(value), pattern, str(self.locale)))
+
+    def figure(self, value: float) -> Markup:
+        """Write a value of a lead: grouped from 10,000 on, since 2008 may be a year."""
+        if abs(value) >= 10_000:
+            return self.number(value, 1)
+        return self.digits(_number(float(value), "0.#", str(self.locale)))
 
     def signed(self, value: int) -> Markup:
         """Write points with their sign, zero without."""
@@ -213,15 +259,6 @@ class _Gaps(dict[str, object]):
 
     def __missing__(self, key: str) -> str:
         return "—"
-
-
-def _msgid(template: str, value: Scalar | None) -> str | tuple[str, str]:
-    """Pick the variant of a template that fits the value, as models.words names them."""
-    if value is None or value != value:  # NaN is the one value that differs from itself
-        return TEMPLATES.get(f"{template}.missing", FALLBACK_MISSING)
-    if _rounded(value) == 0 and f"{template}.zero" in TEMPLATES:
-        return TEMPLATES[f"{template}.zero"]
-    return TEMPLATES.get(template, FALLBACK)
 
 
 def _rounded(value: Scalar | None) -> str | int | float:

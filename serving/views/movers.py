@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+import pandas as pd
+
 from data.clock import DAY, iso
 from models.change import Change
 from models.change import ChangeLine as ModelLine
-from serving.changing import Moment, changes_since, factor_reason, lines_to_show
+from serving.changing import Moment, changes_since, line_reason, lines_to_show
 from serving.report.parts import ChangeLine
 from serving.report.view import Mover, MoversPage
 from serving.views.leads import report_reason
@@ -44,10 +46,7 @@ def make_movers(source: Source) -> MoversPage | None:
     return MoversPage(iso(since), tuple(rises), tuple(falls), len(changes) - len(moved))
 
 
-def _line(source: Source, line: ModelLine, row: int, frame: object) -> ChangeLine:
-    kind = KINDS[line.kind]
-    if line.kind not in ("event", "edit") or not line.factor:
-        return ChangeLine(kind, line.points)  # type: ignore[arg-type]
-    now = frame.iloc[row]  # type: ignore[attr-defined]
-    reason = factor_reason(line.factor, line.points, source.model, None, now)
-    return ChangeLine(kind, line.points, report_reason(reason))  # type: ignore[arg-type]
+def _line(source: Source, line: ModelLine, row: int, frame: pd.DataFrame) -> ChangeLine:
+    reason = line_reason(line, source.model, frame.iloc[row])
+    said = None if reason is None else report_reason(reason)
+    return ChangeLine(KINDS[line.kind], line.points, said)  # type: ignore[arg-type]

@@ -15,7 +15,8 @@ from models.points import Fact, points_per_log_odds, whole_points
 from models.predictor import LeadScorer
 from models.reason_rows import reason_rows
 from models.reasons import Reason, ReasonRules, explain, reason_table, reason_tables, stability
-from models.words import TEMPLATES, render, render_fact
+from models.templates import TEMPLATES
+from models.words import Speech, render, render_fact
 
 BETA = {"kind": "beta", "a": 0.7, "b": 1.3, "c": 0.2}
 BLEND = {
@@ -162,7 +163,10 @@ def test_facts_are_counted_on_rows_and_small_groups_are_none() -> None:
         {"n": [0.0] * 60 + [3.0] * 40 + [np.nan] * 5, "k": ["a"] * 100 + ["b"] * 5}
     )
     y = np.array([0] * 45 + [1] * 15 + [1] * 20 + [0] * 20 + [1] * 5)
-    features = [{"name": "n", "kind": "number"}, {"name": "k", "kind": "category"}]
+    features = [
+        {"name": "n", "kind": "number", "template": "count_ever"},
+        {"name": "k", "kind": "category", "template": "attribute"},
+    ]
     facts = Facts.from_json(make_facts(frame, y, features).to_json())
     typical = 40 / 105
     assert facts.find("n", 0.0) == Fact(0.25, 60, typical)
@@ -180,19 +184,35 @@ def reason(template: str, **params: Any) -> Reason:
 @pytest.mark.parametrize(
     ("template", "params", "words"),
     [
-        ("count_window", {"label": "Visited pricing", "value": 3.0, "days": 7},
-         "Visited pricing: 3 times in the last 7 days"),
-        ("count_window", {"label": "Visited pricing", "value": 1.0, "days": 30},
-         "Visited pricing: 1 time in the last 30 days"),
-        ("count_window", {"label": "Visited pricing", "value": 0.0, "days": 7},
-         "Visited pricing: not in the last 7 days"),
-        ("days_since", {"label": "Demo", "value": None}, "Demo: never so far"),
-        ("days_since", {"label": "Demo", "value": 2.34}, "Demo: 2.3 days ago"),
+        ("count_window", {"label": "visits", "value": 3.0, "days": 7},
+         "Visits: 3 in the last 7 days"),
+        ("count_window", {"label": "visits", "value": 1.0, "days": 1},
+         "Visits: 1 in the last day"),
+        ("count_window", {"label": "visits", "value": 2.0, "days": 0.25},
+         "Visits: 2 in the last 6 hours"),
+        ("count_all_window", {"label": "x", "value": 1.0, "days": 15 / 1440},
+         "1 activity in the last 15 minutes"),
+        ("count_window", {"label": "eBay clicks", "value": 0.0, "days": 7},
+         "eBay clicks: none in the last 7 days"),
+        ("days_since", {"label": "demo", "value": None}, "Demo: none so far"),
+        ("days_since", {"label": "demo", "value": 2.94}, "Demo: the latest 2 days ago"),
+        ("days_since", {"label": "demo", "value": 0.94}, "Demo: the latest less than a day ago"),
+        ("known_since", {"label": "budget", "value": 1.2}, "Budget: known for 1 day"),
+        ("created_weekday", {"label": "x", "value": 5.0}, "Created on a Saturday"),
+        ("created_month", {"label": "x", "value": 12.0}, "Created in December"),
+        ("created_month", {"label": "x", "value": 13.0}, "Created in —"),
+        ("created_hour", {"label": "x", "value": 9.0}, "Created between 9:00 and 9:59"),
+        ("department", {"label": "x", "value": "it"}, "Department: IT"),
+        ("attribute", {"label": "founded year", "value": 2008.0}, "Founded year: 2008"),
+        ("attribute", {"label": "amount", "value": 15000.0}, "Amount: 15,000"),
+        ("decayed_count", {"label": "recent activity", "value": 0.6},
+         "Recent activity: 0.6 (the older, the less it counts)"),
         ("attribute", {"label": "Employees", "value": 1200.0}, "Employees: 1200"),
         ("attribute", {"label": "Country", "value": "{label}"}, "Country: {label}"),
         ("attribute", {"label": "Country", "value": None}, "Country: not known"),
-        ("response_hours", {"label": "x", "value": 26.4}, "Answered within 26 hours"),
-        ("age_days", {"label": "x", "value": 12.0}, "Lead for 12 days"),
+        ("response_hours", {"label": "x", "value": 26.4},
+         "Answers sales after 26 hours on average"),
+        ("age_days", {"label": "x", "value": 12.0}, "A lead for 12 days"),
         ("no_such_template", {"label": "Thing", "value": 4.0}, "Thing: 4"),
         ("no_such_template", {"label": "Thing", "value": None}, "Thing: not known"),
     ],
@@ -204,27 +224,86 @@ def test_a_reason_is_said_with_the_leads_own_values(
 
 
 def test_words_are_translated_and_numbers_written_by_the_language() -> None:
-    french = {
-        "{label}: {value} times in the last {days} days":
-            "{label} : {value} fois ces {days} derniers jours",
-        "Pricing": "Tarifs",
-    }  # fmt: skip
-    said = render(
-        reason("count_window", label="Pricing", value=3.0, days=7),
-        translate=lambda text: french.get(text, text), number=lambda n: f"<{n}>",
+    french = {"{label}: {value} {period}": "{label} : {value} {period}", "pricing": "tarifs",
+              "pricing_page": "pages de tarifs"}  # fmt: skip
+    speech = Speech(
+        message=lambda text: french.get(text, text), word=lambda text: french.get(text, text),
+        plural=lambda _one, _many, n: f"ces {{n}} jours ({n})", number=lambda n: f"<{n}>",
+        names={"pricing_page"},
     )  # fmt: skip
-    assert said == "Tarifs : <3> fois ces <7> derniers jours"
-    plural = render(
-        reason("count_window", label="Pricing", value=3.0, days=7),
-        plural=lambda one, many, n: f"{n}|{one if n == 1 else many}",
-    )
-    assert plural == "3|Pricing: 3 times in the last 7 days"
+    said = reason("count_window", label="pricing", value=3.0, days=7)
+    assert render(said, speech) == "Tarifs : <3> ces <7> jours (7)"
+    own = reason("count_window", label="pricing", event="pricing_page", value=3.0, days=7)
+    assert render(own, speech).startswith("Pages de tarifs : <3>")
 
 
 def test_a_fact_is_said_with_its_size() -> None:
     assert render_fact(Fact(0.64, 412, 0.21)) == (
-        "64 % of such leads became opportunities (typical 21 %, 412 leads)"
+        "64 % of leads that share this became opportunities (typical 21 %, 412 leads)"
     )
+
+
+@pytest.mark.parametrize(
+    ("rate", "n", "direction"),
+    [(0.64, 412, 1), (0.05, 412, -1), (0.21, 412, 0), (0.213, 40_000, 0), (0.25, 31, 0)],
+)
+def test_a_fact_points_somewhere_where_it_is_not_chance_and_reads_differently(
+    rate: float, n: int, direction: int
+) -> None:
+    assert Fact(rate, n, 0.21).direction == direction
+
+
+def test_no_fact_contradicts_its_reason_and_none_is_lost_by_it(
+    scorer: LeadScorer, leads: Any
+) -> None:
+    frame, y = leads(3000, 6)
+    facts = make_facts(frame, y, scorer.features)
+    ids = [str(i) for i in range(3000)]
+    with_facts = explain(scorer, frame, lead_ids=ids, facts=facts)
+    without = explain(scorer, frame, lead_ids=ids)
+    shown = 0
+    for one, other in zip(with_facts, without, strict=True):
+        mine = one.reasons_for + one.reasons_against
+        shown += sum(r.fact is not None for r in mine)
+        assert all(r.fact is None or r.fact.direction * r.points > 0 for r in mine)
+        assert [(r.factor, r.points) for r in mine] == [
+            (r.factor, r.points) for r in other.reasons_for + other.reasons_against
+        ]
+    assert shown > 3000
+
+
+def test_a_feature_whose_fact_agrees_speaks_for_its_factor(handmade: Any) -> None:
+    """Recency was a weakness and the count a strength; facts say the count is none."""
+    parts, _ = handmade
+    linear = {"intercept": 0.0, "terms": [
+        {"source": name, "kind": "number", "center": 0.0, "scale": 1.0, "low": None, "high": None,
+         "coef": coef, "missing": 0.0, "mean": 0.0, "transform": "identity"}
+        for name, coef in (("n_pricing_7d", -0.3), ("days_since_pricing", -0.02))]}  # fmt: skip
+    scorer = LeadScorer({**parts, "forest": None, "linear": linear, "encoders": []})
+    columns = {str(f["name"]): [1.0] for f in scorer.features if f["kind"] == "number"}
+    frame = pd.DataFrame(columns | {"industry": ["i1"], "country": ["c1"]})
+    frame["n_pricing_7d"], frame["days_since_pricing"] = 2.0, 9.0
+    better = {"edges": [1.0], "n": [500, 500], "rate": [0.1, 0.5], "missing": [0, 0.0]}
+    facts = Facts({"n_pricing_7d": better}, 0.2)
+    alone = explain(scorer, frame, lead_ids=["a"])[0].reasons_against[0]
+    told = explain(scorer, frame, lead_ids=["a"], facts=facts)[0].reasons_against[0]
+    assert alone.template == "count_window"
+    assert told.template == "days_since"
+    assert told.points == alone.points
+
+
+def test_a_word_that_means_nothing_is_never_a_strength(handmade: Any) -> None:
+    parts, _ = handmade
+    term = {"source": "industry", "kind": "levels", "coefs": {"None": 2.0, "i1": 2.0}, "other": 0.0,
+            "missing": 0.0, "mean": 0.0}  # fmt: skip
+    scorer = LeadScorer(
+        {**parts, "forest": None, "encoders": [], "linear": {"intercept": 0.0, "terms": [term]}}
+    )
+    columns = {str(f["name"]): [1.0] * 2 for f in scorer.features if f["kind"] == "number"}
+    frame = pd.DataFrame(columns | {"industry": ["None", "i1"], "country": ["c1"] * 2})
+    nothing, something = explain(scorer, frame, lead_ids=["a", "b"])
+    assert nothing.reasons_for == ()
+    assert nothing.rest_points == something.reasons_for[0].points > 0
 
 
 @pytest.mark.parametrize("name", sorted(TEMPLATES))

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import InputError
+from models.points import Reason as ModelReason
+from models.words import render as say_reason
 from serving.locale.jalali import from_gregorian
 from serving.phrase import Phrase
 from serving.report import words as words_module
@@ -94,19 +96,41 @@ def test_the_persian_calendar_has_no_hole_between_a_day_and_the_next(day: date) 
 
 
 def test_a_reason_takes_the_plural_of_its_language() -> None:
-    reason = Reason(
-        "pricing", "engagement", "count_window", {"label": "chat", "value": 1, "days": 7}, 5
-    )
+    reason = Reason("own", "engagement", "inbound_count", {"label": "x", "value": 1, "days": 7}, 5)
     assert "1</bdi>" not in str(words_of("it").reason(reason, {}))
-    assert "1 volta negli ultimi 7 giorni" in str(words_of("it").reason(reason, {}))
+    assert "1 azione del lead negli ultimi 7 giorni" in str(words_of("it").reason(reason, {}))
     many = replace(reason, params={**reason.params, "value": 3})
-    assert "3 volte" in str(words_of("it").reason(many, {}))
+    assert "3 azioni" in str(words_of("it").reason(many, {}))
 
 
 def test_a_company_gives_its_own_words_to_its_events() -> None:
     reason = Reason("x", "fit", "count_ever", {"event": "x9", "label": "x9", "value": 2}, 1)
     labels = {"x9": {"en": "site visits", "fr": "visites"}}
-    assert "visites" in str(words_of("fr").reason(reason, labels))
+    assert "Visites" in str(words_of("fr").reason(reason, labels))
+
+
+def test_days_and_windows_are_said_in_the_language() -> None:
+    day = Reason("calendar", "context", "created_weekday", {"label": "x", "value": 5.0}, 1)
+    assert "sabato" in str(words_of("it").reason(day, {}))
+    hours = {"label": "chat", "value": 2, "days": 0.25}
+    brief = Reason("chat", "engagement", "count_window", hours, 1)
+    assert "ces 6 dernières heures" in str(words_of("fr").reason(brief, {}))
+
+
+def test_a_year_is_not_grouped_and_a_large_amount_is() -> None:
+    for value, text in ((2008.0, "2008"), (15000.0, "15.000")):
+        said = Reason("f", "fit", "attribute", {"label": "x", "value": value}, 1)
+        assert text in str(words_of("it").reason(said, {}))
+
+
+def test_plain_speech_says_what_the_report_says() -> None:
+    params = {"event": "x9", "label": "x9", "value": 2, "days": 7}
+    model = ModelReason("f", "engagement", 3, 3.0, "count_window", params)
+    labels = {"x9": {"en": "site visits", "fa": "بازدید"}}
+    for language in languages():
+        words = words_of(language)
+        markup = words.reason(Reason("f", "engagement", "count_window", params, 3), labels)
+        assert markup.striptags() == say_reason(model, words.speech(labels))
 
 
 def test_values_that_are_not_ours_are_isolated_and_never_read_as_a_format() -> None:
