@@ -1,9 +1,8 @@
 """Columns and outcomes -> the components of every candidate, fitted on all rows or ahead of time.
 
-The regularised line (`linear`), a forest of extremely randomised splits (`extra`), one of best
-splits (`plain`), one of best splits boosted on the line's out-of-fold margin (`boosted`). Members
-grow on grouped random folds; `go_forward` fits the same components on the past of each purged
-forward fold, for choices.
+The regularised line (`linear`), a forest of extremely randomised splits (`extra`), the same boosted
+on the line (`boosted`). Members grow on grouped random folds; `go_forward` fits the same components
+on the past of each purged forward fold, for choices.
 """
 
 from __future__ import annotations
@@ -18,10 +17,12 @@ from models.candidates import Blend
 from models.encoders import Columns, Design, Floats, Ints
 from models.folds import Split, assign_folds, forward_splits
 from models.forest import Forest, ForestTask, Recipe, fit_forest, predict_ahead
-from models.linear import LinearFit, cross_fit_linear, fit_linear
+from models.linear import LinearFit, fit_linear, fit_without_each
 
 LEAST_FOR_FOREST = 60
 """Of the rarer outcome; below, a forest has nothing to hold its early stopping by."""
+HASTE = 2.0
+"""Forward folds only choose: their forests take steps so much larger, and are grown sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,8 @@ class Setting:
     bends: int
     seed: int
     threads: int
-    kinds: tuple[str, ...] = ("extra", "plain", "boosted")
+    kinds: tuple[str, ...] = ("extra", "boosted")
     targets: tuple[tuple[str, ...], ...] = ()
-
-    def recipe_of(self, kind: str) -> Recipe:
-        """Give the recipe of one kind of forest."""
-        return replace(self.recipe, extra=kind == "extra")
 
     def with_targets(self, targets: tuple[tuple[str, ...], ...]) -> Setting:
         """Give the forests target encodings of these columns and pairs."""
@@ -48,11 +45,15 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """The components fitted on all rows; margins are out of fold, (n,) each."""
+    """The components fitted on all rows; margins are out of fold, (n,) each.
+
+    `starts` (folds, n) are the line's margins without each fold: what members are boosted on.
+    """
 
     linear: LinearFit
     forests: dict[str, Forest]
     margins: dict[str, Floats]
+    starts: Floats
     design: Design | None
 
     def to_parts(self, blend: Blend) -> tuple[dict[str, Any], list[str]]:
@@ -75,36 +76,43 @@ def fit_components(
     fold = _fold(y, groups, setting, 0)
     if known is None:
         linear = fit_linear(columns, y, fold, bends=setting.bends)
-        line = cross_fit_linear(columns, y, fold, linear.ridge, bends=setting.bends)
+        starts = fit_without_each(columns, y, fold, linear.ridge, bends=setting.bends)
     else:
-        linear, line = known.linear, known.margins["linear"]
+        linear, starts = known.linear, known.starts
+    line = starts[fold, np.arange(len(y))]
     if not setting.kinds:
-        return Components(linear, {}, {"linear": line}, None)
+        return Components(linear, {}, {"linear": line}, starts, None)
     design = Design.make(columns, y, fold, targets=setting.targets)
-    grown = Components(linear, {}, {"linear": line}, design)
+    grown = Components(linear, {}, {"linear": line}, starts, design)
     for kind in setting.kinds:
-        grown.forests[kind] = _grow(grown, y, [fold], setting, kind, 0)
+        grown.forests[kind] = _grow(design, y, fold, starts, setting, kind, 0)
         start = line if kind == "boosted" else 0.0
         grown.margins[kind] = grown.forests[kind].out_of_fold + start
     return grown
 
 
 def fill_up(
-    grown: Components, blend: Blend, y: Floats, groups: Ints | None, setting: Setting
-) -> Components:
+    grown: Components, blend: Blend, columns: Columns, y: Floats, groups: Ints | None,
+    setting: Setting,
+) -> Components:  # fmt: skip
     """Give the chosen blend's forests members on fresh folds, up to `most` members in all."""
-    if not blend.forests:
+    design = grown.design
+    turns = -(-setting.most // (max(1, len(blend.forests)) * setting.members))
+    if design is None or turns < 2 or not blend.forests:
         return grown
-    turns = -(-setting.most // (len(blend.forests) * setting.members))
-    if turns < 2:
-        return grown
-    folds = [_fold(y, groups, setting, turn) for turn in range(1, turns)]
     forests, margins = dict(grown.forests), dict(grown.margins)
-    for kind in blend.forests:
-        first, more = grown.forests[kind], _grow(grown, y, folds, setting, kind, 500)
-        mean = (first.out_of_fold + (turns - 1) * more.out_of_fold) / turns
-        forests[kind] = Forest(first.texts + more.texts, mean, first.rounds + more.rounds)
-        margins[kind] = mean + (margins["linear"] if kind == "boosted" else 0.0)
+    for turn in range(1, turns):
+        fold = _fold(y, groups, setting, turn)
+        starts = grown.starts
+        if "boosted" in blend.forests:
+            starts = fit_without_each(columns, y, fold, grown.linear.ridge, bends=setting.bends)
+        for kind in blend.forests:
+            more = _grow(design, y, fold, starts, setting, kind, 100 * turn)
+            start = starts[fold, np.arange(len(y))] if kind == "boosted" else 0.0
+            margins[kind] = (turn * margins[kind] + more.out_of_fold + start) / (turn + 1)
+            had = forests[kind]
+            mean = (turn * had.out_of_fold + more.out_of_fold) / (turn + 1)
+            forests[kind] = Forest(had.texts + more.texts, mean, had.rounds + more.rounds)
     return replace(grown, forests=forests, margins=margins)
 
 
@@ -113,14 +121,12 @@ def _fold(y: Floats, groups: Ints | None, setting: Setting, turn: int) -> Ints:
 
 
 def _grow(
-    grown: Components, y: Floats, folds: list[Ints], setting: Setting, kind: str, offset: int
+    design: Design, y: Floats, fold: Ints, starts: Floats, setting: Setting, kind: str, offset: int
 ) -> Forest:
-    design = grown.design
-    assert design is not None
-    start = grown.margins["linear"] if kind == "boosted" else None
+    start = starts if kind == "boosted" else None
     task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
     seed = setting.seed * 1000 + offset
-    return fit_forest(task, folds, setting.recipe_of(kind), seed=seed, threads=setting.threads)
+    return fit_forest(task, fold, setting.recipe, seed=seed, threads=setting.threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,26 +176,21 @@ def _components_ahead(
     past, ahead = split
     codes = None if groups is None else groups[past]
     seen, target = columns.take(past), y[past]
-    fold = assign_folds(target, codes, setting.members, 1)
-    linear = fit_linear(seen, target, fold, bends=setting.bends)
-    found = {"linear": linear.margin(columns.take(ahead))}
-    start = np.zeros(columns.n)
-    start[past] = cross_fit_linear(seen, target, fold, linear.ridge, bends=setting.bends)
-    spread = np.full(columns.n, -1, dtype=np.int64)
-    spread[past] = assign_folds(target, codes, min(3, setting.members), 2)
     inner = np.zeros(columns.n, dtype=np.int64)
-    inner[past] = fold
+    inner[past] = assign_folds(target, codes, setting.members, 1)
+    fold = np.full(columns.n, -1, dtype=np.int64)
+    fold[past] = assign_folds(target, codes, min(3, setting.members), 2)
+    linear = fit_linear(seen, target, fold[past], bends=setting.bends)
+    found = {"linear": linear.margin(columns.take(ahead))}
+    starts = np.zeros((int(fold.max()) + 1, columns.n))
+    starts[:, past] = fit_without_each(seen, target, fold[past], linear.ridge, bends=setting.bends)
     design = Design.make(columns, y, inner, targets=setting.targets)
+    hasty = replace(setting.recipe, rate=min(0.1, setting.recipe.rate * HASTE))
     for kind in setting.kinds:
-        margin = start if kind == "boosted" else None
-        task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, margin)
+        start = starts if kind == "boosted" else None
+        task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
         found[kind] = predict_ahead(
-            task,
-            spread,
-            ahead,
-            setting.recipe_of(kind),
-            seed=setting.seed,
-            threads=setting.threads,
+            task, fold, ahead, hasty, seed=setting.seed, threads=setting.threads
         )
     if "boosted" in found:
         found["boosted"] = found["boosted"] + found["linear"]

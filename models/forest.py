@@ -82,26 +82,30 @@ class ForestTask:
     y: Floats
     categorical: tuple[int, ...]
     monotone: tuple[int, ...]
-    start: Floats | None  # margin to boost on, (n,), out of fold
+    starts: Floats | None = None
+    """Margins to boost on, (folds, n): row k is of a line that did not see fold k at all.
+
+    One out-of-fold margin for all members would not do: on the other folds it has learned from
+    the held-out one, its errors there lean against the held-out outcomes, and early stopping ends
+    the member at its first tree.
+    """
 
 
 def fit_forest(
     task: ForestTask,
-    folds: Sequence[Ints],
+    fold: Ints,
     recipe: Recipe,
     *,
     seed: int,
     threads: int = 1,
 ) -> Forest:
-    """Grow a member for each held-out fold of each fold assignment."""
-    jobs = [(fold, k) for fold in folds for k in np.unique(fold)]
+    """Grow a member for each held-out fold."""
     grown = joblib.Parallel(n_jobs=max(1, threads), prefer="threads")(
-        joblib.delayed(_grow)(task, np.flatnonzero(fold != k), np.flatnonzero(fold == k), recipe, s)
-        for s, (fold, k) in enumerate(jobs, start=seed)
+        joblib.delayed(_grow)(task, fold, k, recipe, seed + k) for k in np.unique(fold).tolist()
     )
     out_of_fold = np.zeros(len(task.y))
-    for held, margin in ((held, margin) for _, held, margin, _ in grown):
-        out_of_fold[held] += margin / len(folds)
+    for _, held, margin, _ in grown:
+        out_of_fold[held] = margin
     return Forest(
         tuple(booster_text(booster) for booster, *_ in grown),
         out_of_fold,
@@ -115,9 +119,8 @@ def predict_ahead(
     """Fit on the rows of `fold` (-1 elsewhere) and give margins of the rows `ahead`: (m,)."""
 
     def one(k: int, member_seed: int) -> Floats:
-        rows, held = np.flatnonzero((fold >= 0) & (fold != k)), np.flatnonzero(fold == k)
-        booster, *_ = _grow(task, rows, held, recipe, member_seed)
-        _, matrix = task.matrix_of(rows, ahead)
+        booster, *_ = _grow(task, fold, k, recipe, member_seed)
+        _, matrix = task.matrix_of(np.flatnonzero((fold >= 0) & (fold != k)), ahead)
         return _raw(booster, matrix)
 
     margins = joblib.Parallel(n_jobs=max(1, threads), prefer="threads")(
@@ -128,10 +131,12 @@ def predict_ahead(
 
 
 def _grow(
-    task: ForestTask, rows: Ints, held: Ints, recipe: Recipe, seed: int
+    task: ForestTask, fold: Ints, k: int, recipe: Recipe, seed: int
 ) -> tuple[lgb.Booster, Ints, Floats, int]:
+    """Grow on all folds but k, stop on k: the member, its held-out rows, their margins, rounds."""
+    rows, held = np.flatnonzero((fold >= 0) & (fold != k)), np.flatnonzero(fold == k)
     matrix, held_matrix = task.matrix_of(rows, held)
-    start = task.start
+    start = None if task.starts is None else task.starts[k]
     data = lgb.Dataset(
         matrix,
         task.y[rows],

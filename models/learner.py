@@ -211,7 +211,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             trial = better(trial, self._try(columns, y, groups, times, closes, rich, trial), y)
         blend = choose(trial.tables)
         chosen = setting.with_targets(trial.targets)
-        fitted = fill_up(trial.fitted, blend, y, groups, chosen)
+        fitted = fill_up(trial.fitted, blend, columns, y, groups, chosen)
         margins = blend.margin(fitted.margins)
         spreads = TRUSTED if setting.kinds else CERTAIN
         calibration, cohort = self._calibrate(y, margins, times, spreads)
@@ -246,7 +246,6 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _setting(self, n: int, rare: int) -> Setting:
         members = max(2, min(3 if self.fast else self.members, rare))
-        kinds = ("extra", "plain") if self.fast else ("extra", "plain", "boosted")
         return Setting(
             recipe=Recipe(rate=0.1, patience=30) if self.fast else Recipe(rate=_rate(n)),
             members=members,
@@ -254,7 +253,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             bends=BENDS if rare >= LEAST_FOR_BENDS else 0,
             seed=self.seed,
             threads=self.threads,
-            kinds=kinds if rare >= LEAST_FOR_FOREST else (),
+            kinds=("extra", "boosted") if rare >= LEAST_FOR_FOREST else (),
         )
 
     def _tune(
@@ -300,7 +299,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         fitted = fit_components(columns, y, groups, setting, known.fitted if known else None)
         tables = [compare_blends(y, fitted.margins)]
         if forward is not None:
-            tables.insert(0, compare_blends(y[forward.rows], forward.margins))
+            tables.insert(0, compare_blends(y[forward.rows], forward.margins, forward.fold))
         return Trial(forward, fitted, tables, setting.targets)
 
     def _calibrate(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from models.calibration import level_missed
-from models.candidates import Blend, choose, row_losses
+from models.candidates import Blend, choose, error_of, row_losses
 from models.components import Components, Forward
 from models.encoders import Floats
 
@@ -43,4 +43,5 @@ class Trial:
 def better(plain: Trial, rich: Trial, y: Floats) -> Trial:
     """Keep target encodings only if they gain more than one standard error on unseen rows."""
     gain = plain.unseen(y) - rich.unseen(y)
-    return rich if gain.mean() > gain.std() / np.sqrt(len(gain)) else plain
+    fold = None if plain.forward is None else plain.forward.fold
+    return rich if gain.mean() > error_of(gain, fold) else plain

@@ -1,6 +1,6 @@
 """Columns and a time budget -> a recipe for the forests, kept only if it is clearly better.
 
-Trials (Optuna, tree-structured Parzen estimator) grow a plain forest on purged forward folds, or
+Trials (Optuna, tree-structured Parzen estimator) grow a member on purged forward folds, or
 on random ones where no time is known; the binned data are built once for all trials. The recipe
 of the house is the first trial, and stays unless the best beats it by more than one standard
 error. With a time budget the number of trials depends on the machine: the report says how many.
@@ -16,7 +16,7 @@ import lightgbm as lgb
 import numpy as np
 
 from data.errors import InputError
-from models.candidates import row_losses
+from models.candidates import error_of, row_losses
 from models.encoders import Design, Floats, Ints
 from models.folds import Split, assign_folds
 from models.forest import Recipe
@@ -61,7 +61,7 @@ def tune(
     study.optimize(objective, n_trials=MOST_TRIALS, timeout=budget_s)
     best = min(tried, key=lambda number: (float(tried[number][1].mean()), number))
     gain = tried[0][1] - tried[best][1]
-    error = float(gain.std() / np.sqrt(len(gain)))
+    error = error_of(gain, np.repeat(np.arange(len(folds)), [len(fold.y) for fold in folds]))
     kept = float(gain.mean()) > error
     found = {
         "trials": len(tried),
@@ -109,9 +109,8 @@ def _bin(design: Design, y: Floats, groups: Ints | None, split: Split, seed: int
 
 
 def _losses(fold: _Fold, design: Design, recipe: Recipe, seed: int, threads: int) -> Floats:
-    params = replace(recipe, extra=False).params(seed, design.monotone)
     booster = lgb.train(
-        params | {"feature_pre_filter": False, "num_threads": threads},
+        recipe.params(seed, design.monotone) | {"feature_pre_filter": False, "num_threads": threads},
         fold.data,
         num_boost_round=recipe.rounds,
         valid_sets=[fold.watch],

@@ -13,7 +13,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from models.calibration import fit_calibration
-from models.candidates import DEFAULTS, choose
+from models.candidates import DEFAULT, choose
 from models.encoders import PAIR, describe, encode, read_columns, target_encoders
 from models.learner import LeadClassifier
 from models.linear import fit_linear
@@ -25,9 +25,6 @@ def test_the_estimator_follows_scikit_learn(estimator, check):
     if "array_api" in str(check):
         pytest.skip("scikit-learn leaves this check out unless SCIPY_ARRAY_API is set")
     check(estimator)
-
-
-DEFAULT = DEFAULTS[0]
 
 
 def leads(n: int, seed: int = 0, *, curved: bool = True) -> tuple[pd.DataFrame, np.ndarray]:
@@ -130,15 +127,15 @@ def test_a_linear_world_keeps_the_line_alone_or_loses_nothing_by_more():
         # tied ahead, but clearly behind on random folds: the default stays
         ([{"linear": (0.001, 0.002), DEFAULT: (0, 0)}, {"linear": (0.01, 0.002)}], DEFAULT),
         # the forest is better by more than one error
-        ([{"linear": (0.1, 0.01), "plain": (-0.01, 0.005), DEFAULT: (0, 0)}], "plain"),
+        ([{"linear": (0.1, 0.01), "extra": (-0.01, 0.005), DEFAULT: (0, 0)}], "extra"),
         # better, but not by one error
-        ([{"linear": (0.1, 0.01), "plain": (-0.001, 0.005), DEFAULT: (0, 0)}], DEFAULT),
+        ([{"linear": (0.1, 0.01), "extra": (-0.001, 0.005), DEFAULT: (0, 0)}], DEFAULT),
     ],
 )
 def test_the_choice_follows_the_one_standard_error_rule(tables, winner):
     rows = [
         [
-            {"candidate": n, "log_loss": 0.5 + b, "behind": b, "standard_error": e}
+            {"candidate": n, "log_loss": 0.5 + b, "behind": b, "standard_error": e, "between": e}
             for n, (b, e) in table.items()
         ]
         for table in tables
