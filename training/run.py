@@ -179,6 +179,7 @@ def with_card(
     meta = {
         **parts.get("meta", {}),
         "sensitive": list(project.train.sensitive),
+        "identity": [project.leads.owner] if project.leads.owner else [],  # a rep's own name
         "clipped_share": clipped_share(card, log_odds),
     }
     return {**parts, "card": card, "meta": meta}

@@ -71,9 +71,9 @@ def test_the_reference_in_the_readme_is_current():
     [
         (None, "absent.toml"),
         ("[project]\nname = ", "absent.toml"),
-        ('[project]\nname = "a"\n[leads]\nsource = "no.csv"\nid = "id"\nconverted = "won"\n'
+        ('[project]\nname = "a"\n[leads]\nsource = "no.csv"\nid = "id"\nconverted = "won"\n[conversion]\n'
          '[conversion]\n', "no.csv"),
-        ('[project]\nnmae = "a"\n[leads]\nsource = "no.csv"\nid = "id"\nconverted = "won"\n'
+        ('[project]\nnmae = "a"\n[leads]\nsource = "no.csv"\nid = "id"\nconverted = "won"\n[conversion]\n'
          '[conversion]\n', "did you mean"),
     ],
 )  # fmt: skip
@@ -122,3 +122,14 @@ def test_a_missing_model_is_exit_4_and_names_the_cure(company, tmp_path):
     found = run("score", str(company.file), "--state", str(tmp_path / "empty"))
     assert found.returncode == 4
     assert "leadscore train" in found.stderr
+
+
+@pytest.mark.parametrize("verb", [("explain", "L1"), ("report",)])
+def test_an_unknown_language_is_refused_before_any_model_or_data_is_read(verb, tmp_path):
+    (tmp_path / "p.toml").write_text(
+        '[project]\nname = "p"\n[leads]\nsource = "none.csv"\nid = "id"\nconverted = "won"\n'
+        "[conversion]\n"
+    )
+    done = run(verb[0], "p.toml", *verb[1:], "--lang", "xx", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no catalogue for the language 'xx'" in done.stderr
