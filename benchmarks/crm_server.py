@@ -51,6 +51,8 @@ class Plan:
     rejects_batch: bool = True  # an invalid row spoils its batch, else it is answered by row
     trims: bool = False
     bans_field: str | None = None  # a schema change: this field is unknown now
+    bans_after: int = 0  # requests that come before the change
+    versions: bool = True  # rows bear versions, and a write can be bound to one
     stall_s: float = 0.5  # longer than the client waits
 
 
@@ -125,7 +127,7 @@ class State:
         return [
             {
                 "id": name,
-                "version": self.leads[name].version,
+                "version": self.leads[name].version if self.plan.versions else None,
                 "values": self.leads[name].values,
                 "override": self.leads[name].override,
                 "closed": self.leads[name].closed,
@@ -157,12 +159,14 @@ class State:
                 "as_of": values["as_of"],
                 "score": values["score"],
                 "over": lead.values.get("as_of"),
+                "model": values["model_version"],
                 "human": lead.human or lead.override,
                 "closed": lead.closed,
             }
         )
         lead.values, lead.version = values, lead.version + 1
-        return {"id": name, "status": "written", "version": lead.version, "values": values}
+        version = lead.version if self.plan.versions else None
+        return {"id": name, "status": "written", "version": version, "values": values}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -283,9 +287,10 @@ class Handler(BaseHTTPRequestHandler):
         with state.lock:
             if epoch != state.epoch:
                 return 200, []  # a request of an earlier schedule
-            if state.plan.bans_field and any(
-                state.plan.bans_field in each["values"] for each in rows
-            ):
+            plan = state.plan
+            changed = plan.bans_field is not None and state.requests > plan.bans_after
+            if changed and any(plan.bans_field in each["values"] for each in rows):
+                state.fired["schema change"] = state.fired.get("schema change", 0) + 1
                 return 400, []
             if state.plan.rejects_batch and any(each["id"] in state.plan.invalid for each in rows):
                 return 400, []

@@ -47,7 +47,7 @@ def believe_in_order() -> None:
 
     def by_position(self: RestCrm, batch: Sequence[Update]) -> list[Answer]:
         answers = upsert(self, batch)
-        return [replace(a, lead=u.lead) for a, u in zip(answers, batch, strict=False)]
+        return [a._replace(lead=u.lead) for a, u in zip(answers, batch, strict=False)]
 
     RestCrm.upsert = by_position  # type: ignore[method-assign]
 
@@ -73,7 +73,7 @@ def ignore_row_errors() -> None:
     def blind(self: RestCrm, batch: Sequence[Update]) -> list[Answer]:
         written = {each.lead: each.values for each in batch}
         return [
-            replace(answer, status="written", echo=written[answer.lead])
+            answer._replace(status="written", echo=written[answer.lead])
             for answer in upsert(self, batch)
             if answer.lead in written
         ]

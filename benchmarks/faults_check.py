@@ -18,6 +18,7 @@ from data.errors import OutsideError
 from serving.writeback.audit import entries
 from serving.writeback.store import SqliteStore
 
+MODEL = "7"  # of all score files that a run starts with
 _client = httpx.Client(timeout=30.0, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
@@ -32,6 +33,7 @@ class Verdict:
     overwritten: int = 0  # a person's word, or a closed lead
     second_run: int = 0  # rows sent by a run after the last
     crashes: int = 0  # tracebacks, hangs
+    mixed: int = 0  # rows of a model that was promoted while a run was going
     ledger: int = 0  # ledger and CRM disagree, or the audit chain or its fence is broken
     applied: int = 0
     received: int = 0
@@ -47,6 +49,7 @@ class Verdict:
             + self.overwritten
             + self.second_run
             + self.crashes
+            + self.mixed
             + self.ledger
         )
 
@@ -76,6 +79,7 @@ def judge(dump: Mapping[str, Any], expected: Mapping[str, int], invalid: Sequenc
     for each in dump["journal"]:
         verdict.stale += each["over"] is not None and each["over"] > each["as_of"]
         verdict.overwritten += each["human"] or each["closed"]
+        verdict.mixed += each["model"] != MODEL
     return verdict
 
 

@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,9 @@ from serving.writeback.send import Patience
 
 DAY = 86_400_000_000
 EPOCH = 1_790_000_000_000_000
-PATIENCE = Patience(
-    tries=7, first_wait_s=0.001, longest_wait_s=0.01, lease_s=0.3, lease_wait_s=20.0
-)
+PATIENCE = Patience(tries=7, first_wait_s=0.001, longest_wait_s=0.01, lease_wait_s=20.0)
+NOBODY = 65_534  # a user who may read the state folder and not write it
+LOST = 3  # requests that fail in a row: a run can outlast them
 _count = mmap.mmap(-1, 8)
 
 
@@ -66,6 +66,12 @@ class Job:
     term_at: int = 0
     timeout_s: float = 0.05
     file_limit: int = 0  # bytes: a disk that fills up
+    read_only: bool = False  # the state folder
+    lost_at: int = 0  # from this step on, some requests find no host, or one that fails at TLS
+    lost_how: str = "DNS"
+    promote_at: int = 0  # a model is promoted: its scores take the place of ours
+    promoted: Path | None = None
+    lease_s: float = 0.3
     broken: Callable[[], None] | None = None  # patches the product: a build with a fault
 
 
@@ -89,7 +95,9 @@ def project(batch: int = 5) -> Project:
     )
 
 
-def write_scores(path: Path, leads: Sequence[str], scores: Sequence[int], as_of: int) -> None:
+def write_scores(
+    path: Path, leads: Sequence[str], scores: Sequence[int], as_of: int, model: str = "7"
+) -> None:
     """Write a score file as `leadscore score` does."""
     stamp = pa.array([as_of] * len(leads), pa.timestamp("us", "UTC"))
     reason = {"factor": "visits", "family": "engagement", "points": 4, "fact": ""}
@@ -103,7 +111,7 @@ def write_scores(path: Path, leads: Sequence[str], scores: Sequence[int], as_of:
             "percentile": [score / 101 for score in scores],
             "trend": ["steady"] * len(leads),
             "reasons": [[{**reason, "text": f"Visited {score} pages"}] for score in scores],
-            "model_version": ["7"] * len(leads),
+            "model_version": [model] * len(leads),
             "scored_at": stamp,
             "run_id": [f"score-{as_of}"] * len(leads),
         }
@@ -112,16 +120,23 @@ def write_scores(path: Path, leads: Sequence[str], scores: Sequence[int], as_of:
 
 
 class SteppingTransport(httpx.BaseTransport):
-    """Counts two I/O steps per request: before it leaves, and after it was answered."""
+    """Counts two I/O steps per request: before it leaves, and after it was answered.
 
-    def __init__(self, step: Callable[[], None]) -> None:
-        self._inner, self._step = (
-            httpx.HTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
-            step,
-        )
+    From a step on it may lose the way to the CRM for some requests: a name that no server knows,
+    or a server that does not speak TLS.
+    """
+
+    def __init__(self, step: Callable[[], int], job: Job) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._inner = httpx.HTTPTransport(verify=context)
+        self._step, self._job = step, job
+        self._lost = LOST if job.lost_at else 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self._step()
+        if self._step() >= self._job.lost_at and self._lost:
+            self._lost -= 1
+            away = {"host": "no-such-host.invalid"} if self._job.lost_how == "DNS" else {}
+            request.url = request.url.copy_with(**(away or {"scheme": "https"}))
         response = self._inner.handle_request(request)
         response.read()
         self._step()
@@ -177,7 +192,7 @@ def _child(url: str, job: Job, crm: type[RestCrm]) -> int:
         (job.state / "result.json").unlink(missing_ok=True)
     steps = 0
 
-    def step() -> None:
+    def step() -> int:
         nonlocal steps
         steps += 1
         _count[:] = struct.pack("q", steps)
@@ -187,6 +202,9 @@ def _child(url: str, job: Job, crm: type[RestCrm]) -> int:
             os.kill(os.getpid(), signal.SIGSTOP)
         if steps == job.term_at:
             os.kill(os.getpid(), signal.SIGTERM)
+        if steps == job.promote_at and job.promoted:
+            job.promoted.replace(job.scores)
+        return steps
 
     try:
         _interpose(job, step)
@@ -197,7 +215,7 @@ def _child(url: str, job: Job, crm: type[RestCrm]) -> int:
             ("127.0.0.1",),
             ("user", "password"),
             timeout_s=job.timeout_s,
-            transport=SteppingTransport(step),
+            transport=SteppingTransport(step, job),
         )
         result = product.write_back(
             job.scores,
@@ -205,7 +223,7 @@ def _child(url: str, job: Job, crm: type[RestCrm]) -> int:
             job.state,
             now=job.now,
             run_id=f"run-{os.getpid()}",
-            patience=PATIENCE,
+            patience=replace(PATIENCE, lease_s=job.lease_s),
             crm=target,
         )
         (job.state / "result.json").write_text(json.dumps({"sent": result.sent}))
@@ -221,7 +239,7 @@ def _child(url: str, job: Job, crm: type[RestCrm]) -> int:
     return 0
 
 
-def _interpose(job: Job, step: Callable[[], None]) -> None:
+def _interpose(job: Job, step: Callable[[], int]) -> None:
     """Count every SQL statement of the ledger and every file operation in the state folder."""
 
     def open_store(where: str | Path | None) -> stores.Store:
@@ -238,8 +256,18 @@ def _interpose(job: Job, step: Callable[[], None]) -> None:
             step()
 
     sys.addaudithook(hook)
+    if job.read_only:
+        _be_read_only(job.state)
     if job.file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (job.file_limit, job.file_limit))
+
+
+def _be_read_only(state: Path) -> None:
+    """Take this process the right to write the folder; root has it always, so be somebody else."""
+    if os.geteuid() == 0:
+        os.setuid(NOBODY)
+    else:
+        state.chmod(0o555)
 
 
 def _tell(job: Job, text: str) -> None:

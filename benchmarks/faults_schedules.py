@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from benchmarks.crm_server import FAULTS
-from benchmarks.faults_check import Verdict, control, judge, judge_ledger
+from benchmarks.faults_check import MODEL, Verdict, control, judge, judge_ledger
 from benchmarks.faults_run import (
     DAY,
     EPOCH,
@@ -29,6 +31,15 @@ LEADS = [f"L{i:03d}" for i in range(13)]
 INVALID = ("L005",)
 NIGHTS = 3
 STEPS = 230  # of a run that sends everything; kills are drawn from these
+MISHAPS = {
+    "none": 10, "kill -9": 12, "SIGSTOP past the lease": 2, "SIGTERM": 2, "disk full": 2,
+    "clock back or forward": 4, "DNS failure": 1, "TLS failure": 1, "read-only folder": 1,
+    "model promoted mid-run": 1, "lead twice in the input": 1,
+}  # fmt: skip
+"""What may happen to a run, and how often; what may happen to a request is `FAULTS`."""
+DAMAGE = ("truncated", "overwritten", "lost tail", "garbage")
+HARMLESS = ("429", "429 retry-after", "500", "503", "207 reordered", "207 missing", "slow", "413")
+"""Faults that leave no request on its way: what a CRM without versions can be asked to survive."""
 
 
 class Stage:
@@ -46,10 +57,21 @@ class Stage:
                     for lead, score in now.items()
                 }
             self.scores.append(dict(now))
-            write_scores(self.file(night), LEADS, list(now.values()), EPOCH + night * DAY)
+            for path, model in ((self.file(night), MODEL), (self.promoted(night), "8")):
+                write_scores(path, LEADS, list(now.values()), EPOCH + night * DAY, model)
+        self.twins = folder / "twins.parquet"  # newer than all, so that one row of it would show
+        write_scores(self.twins, [*LEADS, LEADS[0]], [99] * (len(LEADS) + 1), EPOCH + 99 * DAY)
+        self._numbers = count()
 
     def file(self, night: int) -> Path:
         return self.folder / f"scores{night}.parquet"
+
+    def promoted(self, night: int) -> Path:
+        return self.folder / f"promoted{night}.parquet"
+
+    def copy(self, path: Path) -> Path:
+        """Copy a score file to a name of its own, for one run."""
+        return Path(shutil.copy(path, self.folder / f"copy{next(self._numbers) % 64}.parquet"))
 
     def clear(self, **plan: object) -> None:
         """Start afresh: an empty state folder and a CRM that knows the leads and nothing else."""
@@ -85,20 +107,22 @@ def play(
         "stall_s": 0.07,
     }
     if draw.random() < 0.05:
-        plan["bans_field"] = "trend"
+        plan |= {"bans_field": "trend", "bans_after": draw.randrange(6)}
     stage.clear(**plan)
     crashes: list[str] = []
+    drawn = Counter[str]({"CRM trims values": int(bool(plan["trims"]))})
     last = draw.randrange(1, NIGHTS + 1) - 1
     for night in range(last + 1):
         for _ in range(draw.choice((1, 1, 2))):
-            jobs = _jobs(stage, draw, night, broken)
+            jobs = _jobs(stage, draw, night, broken, drawn)
             pids = [start(stage.url, job, crm) for job in jobs]
-            crashes += _crashes(stage, finish(pids, jobs))
+            crashes += _crashes(stage, finish(pids, jobs), jobs)
         if damage and draw.random() < 0.6:
-            how = draw.choice(("truncated", "overwritten", "lost tail", "garbage"))
+            how = draw.choice(DAMAGE)
+            drawn[f"ledger damaged: {how}"] += 1
             corrupt(stage.state, how, draw.randrange(1 << 20))
     if fired is not None:
-        for what, n in control(stage.url, "dump")["fired"].items():
+        for what, n in (drawn + Counter(control(stage.url, "dump")["fired"])).items():
             fired[what] = fired.get(what, 0) + n
     control(stage.url, "plan", {"invalid": INVALID, "trims": plan["trims"]})
     verdict = conclude(stage, last, broken=broken, crm=crm, damaged=damage)
@@ -122,7 +146,7 @@ def conclude(
     for _ in range(5):
         outcome = run(stage.url, healthy, crm)
         seconds += outcome.seconds
-        crashes += _crashes(stage, [outcome])
+        crashes += _crashes(stage, [outcome], [healthy])
         if outcome.code == 0:
             break
         if not readable(stage.state) or "is damaged" in _said(stage):
@@ -142,38 +166,74 @@ def conclude(
     return verdict
 
 
+def crowd(
+    stage: Stage, draw: random.Random, runs: int, *, broken: Callable[[], None] | None = None
+) -> Verdict:
+    """Start runs at once, half of them with the older score file, on a CRM without versions.
+
+    Nothing but the lease keeps them apart there. A request that was given up and is applied later
+    cannot be told from a new one by such a CRM, so that no such fault is played.
+    """
+    seed, faults = draw.randrange(1 << 30), draw.sample(HARMLESS, 3)
+    stage.clear(seed=seed, rate=0.15, faults=faults, versions=False)
+    jobs = [stage.job(at % 2, broken=broken, timeout_s=10.0, lease_s=20.0) for at in range(runs)]
+    outcomes = finish([start(stage.url, job) for job in jobs], jobs)
+    crashes = _crashes(stage, outcomes, jobs)
+    verdict = conclude(stage, 1, broken=broken)
+    verdict.crashes += len(crashes)
+    verdict.notes += crashes
+    return verdict
+
+
 def _jobs(
-    stage: Stage, draw: random.Random, night: int, broken: Callable[[], None] | None
+    stage: Stage,
+    draw: random.Random,
+    night: int,
+    broken: Callable[[], None] | None,
+    drawn: Counter[str],
 ) -> list[Job]:
     """Draw one to eight runs at once, some with an older score file, each with its mishap."""
     jobs = []
-    for _ in range(draw.choices((1, 2, 4, 8), (30, 4, 2, 1))[0]):
+    runs = draw.choices((1, 2, 4, 8), (30, 4, 2, 1))[0]
+    drawn[f"{runs} runs at once"] += runs > 1
+    for _ in range(runs):
         older = draw.randrange(night + 1) if draw.random() < 0.15 else night
-        mishap = draw.choices(
-            ("none", "kill", "stop", "term", "disk", "clock"), (5, 6, 1, 1, 1, 2)
-        )[0]
-        more: dict[str, object] = {"broken": broken}
-        if mishap == "kill":
-            more["kill_at"] = draw.randrange(1, STEPS)
-        elif mishap == "stop":
-            more["stop_at"] = draw.randrange(20, STEPS)
-        elif mishap == "term":
-            more["term_at"] = draw.randrange(1, STEPS)
-        elif mishap == "disk":
-            more["file_limit"] = draw.randrange(1, 200_000)
-        job = stage.job(older, **more)
-        if mishap == "clock":
-            job = replace(job, now=job.now + draw.randrange(-9, 10) * DAY)
-        jobs.append(job)
+        drawn["older scores than the last run's"] += older < night
+        mishap = draw.choices([*MISHAPS], [*MISHAPS.values()])[0]
+        drawn[mishap] += mishap != "none"
+        jobs.append(beset(stage, draw, stage.job(older, broken=broken), mishap, older))
     return jobs
 
 
-def _crashes(stage: Stage, outcomes: list[Outcome]) -> list[str]:
-    """Name every end that is neither an answer (0, 4) nor one of our own kills."""
+def beset(stage: Stage, draw: random.Random, job: Job, mishap: str, night: int) -> Job:
+    """Let something happen to a run at a step of its own."""
+    at = draw.randrange(1, STEPS)
+    if mishap == "kill -9":
+        return replace(job, kill_at=at)
+    if mishap == "SIGSTOP past the lease":
+        return replace(job, stop_at=max(at, 20))
+    if mishap == "SIGTERM":
+        return replace(job, term_at=at)
+    if mishap == "disk full":
+        return replace(job, file_limit=draw.randrange(1, 200_000))
+    if mishap == "clock back or forward":
+        return replace(job, now=job.now + draw.randrange(-9, 10) * DAY)
+    if mishap in ("DNS failure", "TLS failure"):
+        return replace(job, lost_at=at, lost_how=mishap[:3])
+    if mishap == "read-only folder":
+        return replace(job, read_only=True)
+    if mishap == "model promoted mid-run":
+        scores, promoted = stage.copy(job.scores), stage.copy(stage.promoted(night))
+        return replace(job, scores=scores, promoted=promoted, promote_at=max(at // 2, 20))
+    return replace(job, scores=stage.twins) if mishap == "lead twice in the input" else job
+
+
+def _crashes(stage: Stage, outcomes: list[Outcome], jobs: list[Job]) -> list[str]:
+    """Name every end that is neither an answer (0, 4; 2 for a wrong file) nor a kill of ours."""
     return [
         f"exit {each.code}: {_said(stage)[-1500:]}"
-        for each in outcomes
-        if each.code not in (0, 4, -9, -15)
+        for each, job in zip(outcomes, jobs, strict=True)
+        if each.code not in ((0, 4, -9, -15) if job.scores != stage.twins else (2, 4))
     ]
 
 

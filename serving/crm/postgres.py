@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -143,7 +143,7 @@ class PostgresCrm:
             rows = self._connection.execute(query.encode(), (list(leads),)).fetchall()
         return {str(row[0]): columns.remote(row) for row in rows}
 
-    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
+    def upsert(self, batch: Sequence[Update]) -> Iterable[Answer]:
         """Copy a batch in and apply it in one transaction; a row that moved answers `conflict`."""
         with self._told(), self._connection.transaction(), self._connection.cursor() as cursor:
             self._copy_in(cursor, batch)
@@ -153,9 +153,7 @@ class PostgresCrm:
                 cursor.execute(self._insert.encode())
                 written += cursor.rowcount
             if written == len(batch):
-                return [
-                    Answer(each.lead, "written", echo=self.columns.echo(each)) for each in batch
-                ]
+                return self.columns.written(batch)
             done = self._written(cursor)
         return [self._answer(each, done) for each in batch]
 

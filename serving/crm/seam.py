@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, Protocol
+from typing import ClassVar, Final, Literal, NamedTuple, Protocol
 
 Value = str | int | float | None
 FIELDS: Final = (
@@ -27,7 +27,7 @@ class Update:
     """Absolute values for one lead, and the version of the lead that they were decided on."""
 
     lead: str
-    values: Mapping[str, Value]
+    values: Mapping[str, Value]  # every name of FIELDS
     version: str | None = None  # None: the CRM has none, or the lead is not there yet
 
 
@@ -42,9 +42,8 @@ class Remote:
     id: str | None = None  # where the lead goes by another id now (merged)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of one update.
+class Answer(NamedTuple):
+    """What became of one update; a tuple, since a night may bring a million of them.
 
     `conflict` means that the lead moved between read and write: read again and decide again.
     `echo` holds our fields as the CRM keeps them, where the answer says so.
@@ -85,14 +84,6 @@ class Denied(CrmError):  # noqa: N818
     """Credentials or rights are wrong: trying again does not help."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Rows read from a CRM and the watermark to read on from."""
-
-    rows: tuple[Mapping[str, Value], ...]
-    watermark: str | None
-
-
 class Crm(Protocol):
     """What write-back needs of a CRM; readers of leads and events are a seam of their own."""
 
@@ -106,22 +97,10 @@ class Crm(Protocol):
         """Read our fields of these leads; a deleted lead is left out."""
         ...
 
-    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
+    def upsert(self, batch: Sequence[Update]) -> Iterable[Answer]:
         """Write absolute values; answer per lead, or raise a `CrmError` for the whole batch."""
         ...
 
     def close(self) -> None:
         """Let go of connections."""
-        ...
-
-
-class Readable(Protocol):
-    """A CRM that leads and events can be read from, incrementally and as of a past moment."""
-
-    def read_leads(self, since: str | None = None, *, as_of: int | None = None) -> Iterable[Page]:
-        """Read leads changed since the watermark; with `as_of`, as they were at that moment."""
-        ...
-
-    def read_events(self, since: str | None = None, *, as_of: int | None = None) -> Iterable[Page]:
-        """Read events recorded since the watermark, late ones included."""
         ...

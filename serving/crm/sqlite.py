@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from data.errors import InputError
-from serving.crm.columns import Columns
+from serving.crm.columns import TIMES, Columns, to_iso
 from serving.crm.identifiers import quote
-from serving.crm.seam import Answer, Busy, Refused, Remote, Update
+from serving.crm.seam import Answer, Busy, Refused, Remote, Update, Value
 
 _MARK: Final = '"'
 _PER_QUERY: Final = 500
-_PER_INSERT: Final = 25  # rows of one statement: beyond that binding costs more than it saves
+_PER_INSERT: Final = 100  # rows of one statement; old SQLites take 999 bound values
+_ALIKE: Final = ("model_version", "as_of", "scored_at", "run_id")
+"""What one run writes alike into all rows: bound once per statement, not once per row."""
 
 
 class SqliteCrm:
     """A leads table in SQLite; one transaction per batch, each row bound to what was read."""
 
     name = "sqlite"
-    batch_limit = 10_000
+    batch_limit = 50_000
     conditional = True
     metered = False
 
@@ -47,7 +50,8 @@ class SqliteCrm:
                 there = [row[0] for row in self._connection.execute(query, (entity,))]
             self.columns = Columns.match(there, entity, key, fields, override)
             self.inserts = self.columns.inserts
-            self._as_of = list(self.columns.theirs).index("as_of")
+            self._as_of = self.columns.names.index("as_of")
+            self._own = itemgetter(*(name for name in self.columns.names if name not in _ALIKE))
             self._update, self._insert, self._insert_many = self._statements()
         except BaseException:
             self.close()
@@ -66,16 +70,27 @@ class SqliteCrm:
             places, guard = f"{places}, {version} = {version} + 1", f"CAST({version} AS TEXT) = ?"
         elif columns.override:
             guard += f" AND {quote(columns.override)} IS NULL"
-        marks = ", ".join("?" * (len(theirs) + 1))
         taken = ", ".join(f"{name} = excluded.{name}" for name in theirs)
         newer = f"t.{as_of} IS NULL OR t.{as_of} <= excluded.{as_of}"
         # With a version column, a row that is there after all was made by somebody else just now.
         otherwise = "NOTHING" if columns.version else f"UPDATE SET {taken} WHERE {newer}"
         update = f"UPDATE {table} SET {places} WHERE {key} = ? AND {guard}"  # noqa: S608  # quoted
-        into = f"INSERT INTO {table} AS t ({', '.join(theirs)}, {key}) VALUES "  # noqa: S608
-        many = ", ".join([f"({marks})"] * _PER_INSERT)
-        clash = f" ON CONFLICT ({key}) DO {otherwise}"
-        return update, f"{into}({marks}){clash}", f"{into}{many}{clash}"
+        one, many = (self._inserting(rows, otherwise) for rows in (1, _PER_INSERT))
+        return update, one, many
+
+    def _inserting(self, rows: int, otherwise: str) -> str:
+        """Write an INSERT of so many rows; values that are alike in all of them come first."""
+        columns = self.columns
+        alike = [name for name in columns.names if name in _ALIKE]
+        own = [name for name in columns.names if name not in _ALIKE]
+        names = [quote(columns.theirs[name]) for name in (*alike, *own)]
+        key = quote(columns.key)
+        marks = [f"?{at}" for at in range(1, len(alike) + 1)] + ["?"] * (len(own) + 1)
+        row = f"({', '.join(marks)})"
+        return (
+            f"INSERT INTO {quote(columns.entity)} AS t ({', '.join(names)}, {key})"  # noqa: S608
+            f" VALUES {', '.join([row] * rows)} ON CONFLICT ({key}) DO {otherwise}"
+        )
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read our fields of these leads, 500 per query."""
@@ -90,7 +105,7 @@ class SqliteCrm:
                     found[str(row[0])] = columns.remote(row)
         return found
 
-    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
+    def upsert(self, batch: Sequence[Update]) -> Iterable[Answer]:
         """Write a batch in one transaction; a row that moved meanwhile answers `conflict`."""
         with _told():
             self._connection.execute("BEGIN IMMEDIATE")
@@ -103,49 +118,68 @@ class SqliteCrm:
                 raise
         return answers
 
-    def _write_all(self, batch: Sequence[Update]) -> list[Answer] | None:
-        """Write all rows with one statement each way; None, and nothing done, where one moved."""
+    def _write_all(self, batch: Sequence[Update]) -> Iterable[Answer] | None:
+        """Write all rows with few statements; None, and nothing done, where one moved."""
         self._connection.execute("SAVEPOINT attempt")
         fresh = [each for each in batch if self.inserts and each.version is None]
         known = [each for each in batch if not self.inserts or each.version is not None]
-        made = self._insert_all([(*self._values(each), each.lead) for each in fresh])
+        made = sum(self._insert_all(alike, [*rows]) for alike, rows in groupby(fresh, _alike))
         changed = self._connection.executemany(self._update, map(self._bound, known)).rowcount
         if made + max(changed, 0) == len(batch):
-            return [Answer(each.lead, "written", echo=self.columns.echo(each)) for each in batch]
+            return self.columns.written(batch)
         self._connection.execute("ROLLBACK TO attempt")
         return None
 
-    def _insert_all(self, rows: Sequence[tuple[object, ...]]) -> int:
-        """Insert rows, many to a statement; count those that went in."""
+    def _insert_all(self, alike: tuple[Value, ...], rows: Sequence[Update]) -> int:
+        """Insert rows of one run, many to a statement; count those that went in."""
+        theirs = self.columns.theirs
+        head = [
+            to_iso(value) if name in TIMES and isinstance(value, int) else value
+            for name, value in zip(_ALIKE, alike, strict=True)
+            if name in theirs
+        ]
         whole = len(rows) - len(rows) % _PER_INSERT
-        groups = (
-            [*chain.from_iterable(rows[at : at + _PER_INSERT])]
-            for at in range(0, whole, _PER_INSERT)
-        )
-        made = max(self._connection.executemany(self._insert_many, groups).rowcount, 0)
-        return made + max(self._connection.executemany(self._insert, rows[whole:]).rowcount, 0)
+        many = self._groups(head, rows[:whole], _PER_INSERT)
+        made = max(self._connection.executemany(self._insert_many, many).rowcount, 0)
+        rest = self._groups(head, rows[whole:], 1)
+        return made + max(self._connection.executemany(self._insert, rest).rowcount, 0)
+
+    def _groups(
+        self, head: list[Value], rows: Sequence[Update], size: int
+    ) -> Iterator[list[Value]]:
+        """Give what is bound per statement: what is alike, then each row's own and its lead."""
+        own = self._own
+        for at in range(0, len(rows), size):
+            bound = [*head]
+            for each in rows[at : at + size]:
+                bound += own(each.values)
+                bound.append(each.lead)
+            yield bound
 
     def _write(self, update: Update) -> Answer:
-        if self.inserts and update.version is None:
-            values = [*self._values(update), update.lead]
-            if self._connection.execute(self._insert, values).rowcount:
-                return Answer(update.lead, "written", echo=self.columns.echo(update))
+        if self.inserts and update.version is None and self._insert_all(_alike(update), [update]):
+            return self._done(update)
         if self._connection.execute(self._update, self._bound(update)).rowcount:
-            return Answer(update.lead, "written", echo=self.columns.echo(update))
+            return self._done(update)
         return Answer(update.lead, "conflict")
 
-    def _values(self, update: Update) -> list[Any]:
-        return self.columns.values(update, text_times=True)
+    def _done(self, update: Update) -> Answer:
+        return Answer(update.lead, "written", echo=self.columns.echo(update))
 
     def _bound(self, update: Update) -> tuple[object, ...]:
         """Give an UPDATE's values: ours, the lead, and what binds it to what was read."""
-        values = self._values(update)
+        values = self.columns.values(update, text_times=True)
         bound = update.version if self.columns.version else values[self._as_of]
         return (*values, update.lead, bound)
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+
+def _alike(update: Update) -> tuple[Value, ...]:
+    values = update.values
+    return values["model_version"], values["as_of"], values["scored_at"], values["run_id"]
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from serving.crm.seam import Remote, Value
-from serving.writeback.ledger import Known
-from serving.writeback.payload import Scored, content_hash
+from serving.writeback.ledger import Known, Last
+from serving.writeback.payload import Headline, Scored, content_hash
 
 Verdict = Literal["send", "unchanged", "stale"]
 Action = Literal["send", "already", "override", "stale", "closed", "gone"]
@@ -26,18 +26,17 @@ class Rules:
     max_age_days: int = 30
 
 
-def worth_sending(row: Scored, known: Known | None, rules: Rules, now: int) -> Verdict:
+def worth_sending(row: Headline, last: Last | None, rules: Rules, now: int) -> Verdict:
     """Compare with the last acknowledged value: hysteresis keeps nightly noise out of the CRM."""
-    if known is None:
+    if last is None:
         return "send"
-    if known.as_of > row.as_of:
+    if last.as_of > row.as_of:
         return "stale"
-    if now - known.written_at > rules.max_age_days * DAY:
+    if now - last.written_at > rules.max_age_days * DAY:
         return "send"
-    if known.hash == row.hash:
+    if last.hash == row.hash:
         return "unchanged"
-    moved = abs(row.score - known.score)
-    if known.band != row.values["band"] or moved >= rules.min_points:
+    if last.band != row.band or abs(row.score - last.score) >= rules.min_points:
         return "send"
     return "unchanged"
 

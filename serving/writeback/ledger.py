@@ -8,20 +8,20 @@ Every write is fenced: a run that lost its lease to another one cannot record an
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 from data.errors import OutsideError
 from serving.crm.seam import Value
 from serving.writeback.audit import append
+from serving.writeback.owner import is_dead, myself
 from serving.writeback.payload import Scored, content_hash
 from serving.writeback.store import PostgresStore, SqliteStore, Store, damaged
 
+_PER_QUERY: Final = 500
 _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS lease (crm TEXT PRIMARY KEY, token BIGINT NOT NULL,"
     " owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
@@ -51,15 +51,21 @@ class Lease:
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the CRM acknowledged last for one lead, and how it keeps it."""
+class Last(NamedTuple):
+    """What the CRM acknowledged last for one lead: enough to tell whether it changed since."""
 
     hash: str
     score: int
     band: str
     as_of: int
     written_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The moment of what the CRM acknowledged last for one lead, and how it keeps it."""
+
+    as_of: int
     remote: str  # JSON of our fields as they read back
 
     @property
@@ -123,7 +129,7 @@ class Ledger:
                 token, owner, until = found[0] if found else (0, "", 0.0)
                 now = self.store.seconds()
                 # A deadline further off than a lease lasts was written before a restart.
-                if not now < until <= now + self.lease_s or _is_dead(owner):
+                if not now < until <= now + self.lease_s or is_dead(owner):
                     return self._take(token + 1, now)
             if now >= deadline:
                 raise OutsideError(
@@ -133,7 +139,7 @@ class Ledger:
             sleep(0.05)
 
     def _take(self, token: int, now: float) -> Lease:
-        owner = _me()
+        owner = myself()
         self.store.execute(
             "INSERT INTO lease VALUES (?, ?, ?, ?) ON CONFLICT (crm) DO UPDATE SET"
             " token = excluded.token, owner = excluded.owner, until = excluded.until",
@@ -167,16 +173,32 @@ class Ledger:
 
     # -- what is known, and what shall be sent ---------------------------------------------
 
-    def known(self, low: str, high: str) -> dict[str, Known]:
+    def last(self, low: str, high: str) -> dict[str, Last]:
         """Read what was acknowledged for the leads from `low` to `high` (bytes of the id)."""
         rows = self.store.execute(
-            "SELECT lead, hash, score, band, as_of, written_at, remote, digest FROM acknowledged"
+            "SELECT lead, hash, score, band, as_of, written_at, digest FROM acknowledged"
             " WHERE crm = ? AND lead BETWEEN ? AND ?",
             (self.crm, low, high),
         )
-        if any(_digest(*row[:-1]) != row[-1] for row in rows):
-            raise damaged(None, "a row was changed behind its back")
-        return {row[0]: Known(*row[1:-1]) for row in rows}
+        if any(_digest(*row[:-1]) != row[-1] >> 32 for row in rows):
+            raise _changed()
+        return {row[0]: Last(*row[1:-1]) for row in rows}
+
+    def known(self, leads: Sequence[str]) -> dict[str, Known]:
+        """Read how the CRM keeps what it acknowledged for these leads."""
+        found: dict[str, Known] = {}
+        for start in range(0, len(leads), _PER_QUERY):
+            some = leads[start : start + _PER_QUERY]
+            marks = ", ".join("?" * len(some))
+            rows = self.store.execute(
+                "SELECT lead, hash, score, band, as_of, written_at, remote, digest"  # noqa: S608
+                f" FROM acknowledged WHERE crm = ? AND lead IN ({marks})",
+                (self.crm, *some),
+            )
+            if any(_digests(*row[:-1]) != row[-1] for row in rows):
+                raise _changed()
+            found.update((row[0], Known(row[4], row[6])) for row in rows)
+        return found
 
     def waiting(self, low: str, high: str) -> dict[str, int]:
         """Read lead -> as_of of what stands in the outbox between two ids."""
@@ -312,7 +334,7 @@ class Ledger:
     def _acknowledged(self, each: Settled, now: int) -> tuple[object, ...]:
         row, remote = each.row, _json(each.remote)
         band, version = str(row.values["band"]), str(row.values["model_version"])
-        digest = _digest(row.lead, row.hash, row.score, band, row.as_of, now, remote)
+        digest = _digests(row.lead, row.hash, row.score, band, row.as_of, now, remote)
         columns = (row.lead, row.hash, row.score, band, row.as_of, version, now)
         return (self.crm, *columns, each.version, remote, digest)
 
@@ -332,9 +354,23 @@ def _json(values: Mapping[str, Value]) -> str:
     return json.dumps(dict(values), ensure_ascii=False, separators=(",", ":"))
 
 
-def _digest(*columns: object) -> int:
-    """Sum up a row: a database notices a damaged page, not a damaged value in it."""
-    return crc32("\x1f".join(map(str, columns)).encode())
+def _digest(lead: str, content: str, score: int, band: str, as_of: int, written_at: int) -> int:
+    """Sum up, in 31 bits, what tells whether a lead changed: a database notices a damaged page,
+    not a damaged value in it."""
+    text = f"{lead}\x1f{content}\x1f{score}\x1f{band}\x1f{as_of}\x1f{written_at}"
+    return crc32(text.encode()) & 0x7FFFFFFF
+
+
+def _digests(
+    lead: str, content: str, score: int, band: str, as_of: int, written_at: int, remote: str
+) -> int:
+    """Sum up a whole row: `_digest` above, and below it 32 bits over how the CRM keeps it."""
+    upper = _digest(lead, content, score, band, as_of, written_at)
+    return upper << 32 | crc32(remote.encode())
+
+
+def _changed() -> OutsideError:
+    return damaged(None, "a row was changed behind its back")
 
 
 def _payload(lead: str, digest: str, text: str) -> Scored:
@@ -349,29 +385,3 @@ def _payload(lead: str, digest: str, text: str) -> Scored:
     if not whole:
         raise damaged(None, f"the payload of lead {lead!r} does not match its hash")
     return Scored(lead, digest, values)
-
-
-def _me() -> str:
-    pid = os.getpid()
-    return f"{socket.gethostname()}:{pid}:{_started(pid)}"
-
-
-def _started(pid: int) -> str:
-    """Tell when a process started, in ticks since boot, so that a reused pid is not mistaken."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
-    except OSError:
-        return "?"
-    return "" if fields[0] == "Z" else fields[19]
-
-
-def _is_dead(owner: str) -> bool:
-    """Tell that the owner was a process of this machine and is gone."""
-    host, _, rest = owner.rpartition(":")[0].rpartition(":")
-    if not owner:
-        return True
-    started = owner.rpartition(":")[2]
-    if host != socket.gethostname() or started == "?":
-        return False
-    return _started(int(rest)) != started

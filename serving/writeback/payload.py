@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data.errors import InputError
-from serving.crm.seam import Value
+from serving.crm.seam import FIELDS, Value
 
 REASON_LIMIT: Final = 255
 _CHUNK: Final = 50_000
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+_CONTROL_RE2: Final = r"[\x00-\x1f\x7f\x{2028}\x{2029}]"  # the same for Arrow
 _NUMBERS: Final = ("probability", "percentile")
 _TEXTS: Final = ("band", "trend", "model_version", "run_id")
 _NEEDED: Final = ("lead_id", "as_of", "score", "band", "model_version")
@@ -43,16 +44,38 @@ class Scored:
         return int(self.values["as_of"] or 0)
 
 
-def read_scores(path: Path) -> Iterator[list[Scored]]:
-    """Yield chunks of payloads, sorted by lead id (bytes); duplicates and gaps are refused."""
-    table = _sorted(_load(path), path)
+class Headline(NamedTuple):
+    """What decides whether a lead's score is worth a write, before its payload is made."""
+
+    lead: str
+    hash: str
+    score: int
+    band: str
+    as_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows of a score file by lead id: nearly all of them are compared, few of them are sent."""
+
+    headlines: list[Headline]
+    _table: pa.Table
+
+    def payloads(self, at: Sequence[int]) -> list[Scored]:
+        """Make the payloads of the rows at these places."""
+        return _payloads(self._table.take(at), [self.headlines[i] for i in at]) if at else []
+
+
+def read_scores(path: Path) -> Iterator[Chunk]:
+    """Yield chunks, sorted by lead id (bytes); duplicates and gaps are refused."""
+    table = _sorted(_load(path, {*_NEEDED, *_NUMBERS, *_TEXTS, "reasons", "scored_at"}), path)
     for start in range(0, len(table), _CHUNK):
-        yield _rows(table.slice(start, _CHUNK))
+        yield _chunk(table.slice(start, _CHUNK))
 
 
 def read_leads(path: Path) -> list[str]:
     """Read the lead ids alone, after the same checks."""
-    leads: list[str] = _sorted(_load(path), path)["lead_id"].to_pylist()
+    leads: list[str] = _sorted(_load(path, {*_NEEDED}), path)["lead_id"].to_pylist()
     return leads
 
 
@@ -76,7 +99,7 @@ def clean(text: str, limit: int = REASON_LIMIT) -> str:
     return (cut or head).rstrip(" ;,") + "…"
 
 
-def _load(path: Path) -> pa.Table:
+def _load(path: Path, wanted: set[str]) -> pa.Table:
     try:
         schema = pq.read_schema(path)
         missing = [name for name in _NEEDED if name not in schema.names]
@@ -84,7 +107,6 @@ def _load(path: Path) -> pa.Table:
             raise InputError(
                 "is not there", file=path.name, column=missing[0], cure="run `leadscore score`"
             )
-        wanted = {*_NEEDED, *_NUMBERS, *_TEXTS, "reasons", "scored_at"}
         return pq.read_table(path, columns=[name for name in schema.names if name in wanted])
     except FileNotFoundError:
         raise InputError("is not there", file=str(path), cure="run `leadscore score`") from None
@@ -113,30 +135,24 @@ def _sorted(table: pa.Table, path: Path) -> pa.Table:
     return table.combine_chunks()
 
 
-def _rows(table: pa.Table) -> list[Scored]:
-    n = len(table)
-    columns = {name: _column(table, name) for name in table.column_names if name != "reasons"}
+def _chunk(table: pa.Table) -> Chunk:
+    columns = {name: _column(table, name) for name in _NEEDED}
     reasons = _reason_texts(table)
-    leads, scores, bands = columns["lead_id"], columns["score"], columns["band"]
-    versions, as_of = columns["model_version"], columns["as_of"]
-    none: list[Any] = [None] * n
-    hashes = map(content_hash, scores, bands, reasons, versions)
-    by_name = {
-        "score": scores,
-        "band": bands,
-        "probability": columns.get("probability", none),
-        "percentile": columns.get("percentile", none),
-        "trend": columns.get("trend", none),
-        "reasons": reasons,
-        "model_version": versions,
-        "as_of": as_of,
-        "scored_at": columns.get("scored_at", none),
-        "run_id": columns.get("run_id", none),
+    leads, as_of, scores, bands, versions = columns.values()
+    hashes = map(content_hash, scores, bands, reasons.to_pylist(), versions)
+    headlines = [*map(Headline, leads, hashes, scores, bands, as_of)]
+    rest = [name for name in table.column_names if name != "reasons"]
+    return Chunk(headlines, table.select(rest).append_column("reasons", reasons))
+
+
+def _payloads(table: pa.Table, headlines: Sequence[Headline]) -> list[Scored]:
+    none: list[Any] = [None] * len(table)
+    columns = {
+        name: _column(table, name) if name in table.column_names else none for name in FIELDS
     }
-    rows = zip(*by_name.values(), strict=True)
     return [
-        Scored(lead, digest, dict(zip(by_name, values, strict=True)))
-        for lead, digest, values in zip(leads, hashes, rows, strict=True)
+        Scored(each.lead, each.hash, dict(zip(columns, values, strict=True)))
+        for each, values in zip(headlines, zip(*columns.values(), strict=True), strict=True)
     ]
 
 
@@ -161,28 +177,32 @@ def _micros(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.timestamp("us", tz="UTC"), safe=False).cast(pa.int64())
 
 
-def _reason_texts(table: pa.Table) -> list[str]:
+def _reason_texts(table: pa.Table) -> pa.Array:
     """Join a lead's reasons, "+12 Asked for a demo; −3 …", strongest first as they come."""
-    n = len(table)
     if "reasons" not in table.column_names:
-        return [""] * n
+        return pa.array([""] * len(table))
     column = table["reasons"].combine_chunks()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return [clean(text or "") for text in column.to_pylist()]
-    lengths = pc.fill_null(pc.list_value_length(column), 0).to_pylist()
+        return _cleaned(pc.fill_null(column.cast(pa.string()), ""))
     flat = column.flatten()
-    texts = pc.struct_field(flat, "text").to_pylist()
-    points = pc.struct_field(flat, "points").to_pylist()
-    joined, at = [], 0
-    for length in lengths:
-        end = at + length
-        joined.append(
-            clean(
-                "; ".join(
-                    f"{point:+d} {text}".replace("-", "−", 1) if point < 0 else f"{point:+d} {text}"
-                    for point, text in zip(points[at:end], texts[at:end], strict=True)
-                )
-            )
-        )
-        at = end
-    return joined
+    points = pc.struct_field(flat, "points")
+    signs = pc.if_else(pc.less(points, 0), "−", "+")
+    digits = pc.abs(points).cast(pa.string())
+    words = pc.struct_field(flat, "text").cast(pa.string())
+    said = pc.binary_join_element_wise(" ", pc.fill_null(words, ""), "")
+    each = pc.binary_join_element_wise(signs, digits, said, "", null_handling="replace")
+    ends = pc.cumulative_sum(pc.fill_null(pc.list_value_length(column), 0).cast(pa.int32()))
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
+    return _cleaned(pc.binary_join(pa.ListArray.from_arrays(offsets, each), "; "))
+
+
+def _cleaned(texts: pa.Array) -> pa.Array:
+    """Clean what needs it: control characters, blanks at an end, more than the limit."""
+    trimmed = pc.not_equal(pc.utf8_trim_whitespace(texts), texts)
+    long = pc.greater(pc.utf8_length(texts), REASON_LIMIT)
+    odd = pc.or_(pc.or_(trimmed, long), pc.match_substring_regex(texts, _CONTROL_RE2))
+    if not pc.any(odd).as_py():
+        return texts
+    return pc.replace_with_mask(
+        texts, odd, pa.array([clean(text) for text in texts.filter(odd).to_pylist()], pa.string())
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,24 +161,27 @@ def queue_changes(scores_path: Path, sender: Sender, rules: Rules) -> Counter[st
     """Compare every score with what was acknowledged last, and queue what is worth a write."""
     ledger, counts = sender.ledger, Counter[str]()
     for chunk in read_scores(scores_path):
-        low, high = chunk[0].lead, chunk[-1].lead
-        known, waiting = ledger.known(low, high), ledger.waiting(low, high)
-        verdicts = [
-            (worth_sending(row, known.get(row.lead), rules, sender.now), row) for row in chunk
+        rows = chunk.headlines
+        last = ledger.last(rows[0].lead, rows[-1].lead)
+        verdicts = [worth_sending(row, last.get(row.lead), rules, sender.now) for row in rows]
+        same = [row for row, verdict in zip(rows, verdicts, strict=True) if verdict == "unchanged"]
+        drifted = sender.drifted([row.lead for row in same]) if sender.compare else set()
+        changed = [
+            at
+            for at, verdict in enumerate(verdicts)
+            if verdict == "send" or rows[at].lead in drifted
         ]
-        changed = [row for verdict, row in verdicts if verdict == "send"]
-        same = [row for verdict, row in verdicts if verdict == "unchanged"]
-        if sender.compare:
-            drifted = sender.drifted(same, known)
-            gone_astray = {row.lead for row in drifted}
-            same = [row for row in same if row.lead not in gone_astray]
-            changed = sorted([*changed, *drifted], key=lambda row: row.lead)
-        counts["unchanged"] += len(same)
+        counts["unchanged"] += len(same) - len(drifted)
         counts["send"] += len(changed)
-        counts["stale"] += len(chunk) - len(same) - len(changed)
-        superseded = [row.lead for row in same if waiting.get(row.lead, row.as_of + 1) <= row.as_of]
+        counts["stale"] += len(rows) - len(same) + len(drifted) - len(changed)
+        waiting = ledger.waiting(rows[0].lead, rows[-1].lead)
+        superseded = [
+            row.lead
+            for row in same
+            if row.lead not in drifted and waiting.get(row.lead, row.as_of + 1) <= row.as_of
+        ]
         if changed or superseded:
-            ledger.queue(sender.lease, changed, superseded, sender.run_id)
+            ledger.queue(sender.lease, chunk.payloads(changed), superseded, sender.run_id)
     return counts
 
 
@@ -212,7 +215,7 @@ class DryRun:
         """Read the real CRM."""
         return self._crm.read_scores(leads)
 
-    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
+    def upsert(self, batch: Sequence[Update]) -> Iterable[Answer]:
         """Answer as a CRM would that takes everything."""
         return [Answer(each.lead, "written", echo=each.values) for each in batch]
 

@@ -13,7 +13,7 @@ from tenacity.wait import wait_exponential, wait_random
 from data.errors import OutsideError
 from serving.crm.seam import Answer, Busy, Crm, Denied, Refused, Remote, Unsure, Update, Value
 from serving.writeback.decide import Action, decide, dropped_field, holds
-from serving.writeback.ledger import Known, Lease, Ledger, Settled
+from serving.writeback.ledger import Lease, Ledger, Settled
 from serving.writeback.payload import Scored
 
 _T = TypeVar("_T")
@@ -106,17 +106,14 @@ class Sender:
             ]
             self._record(done)
 
-    def drifted(self, rows: Sequence[Scored], known: Mapping[str, Known]) -> list[Scored]:
+    def drifted(self, leads: Sequence[str]) -> set[str]:
         """Find unchanged leads that the CRM does not hold as confirmed: a restored backup."""
-        found: list[Scored] = []
-        for start in range(0, len(rows), self.crm.batch_limit):
-            some = rows[start : start + self.crm.batch_limit]
-            remote = self._patiently(lambda some=some: self._read([row.lead for row in some]))  # type: ignore[misc]
-            found += [
-                row
-                for row in some
-                if row.lead in remote and remote[row.lead].values != known[row.lead].values
-            ]
+        found: set[str] = set()
+        for start in range(0, len(leads), self.crm.batch_limit):
+            some = leads[start : start + self.crm.batch_limit]
+            remote = self._patiently(lambda some=some: self._read(some))  # type: ignore[misc]
+            known = self.ledger.known(some)
+            found |= {lead for lead, each in remote.items() if each.values != known[lead].values}
         return found
 
     def send_all(self, batch: int) -> None:
@@ -153,7 +150,7 @@ class Sender:
     def _round(self, rows: Sequence[Scored]) -> list[Scored]:
         """Read, decide, write down, send, record; give back the rows that moved in between."""
         remote = self._read([row.lead for row in rows])
-        known = self._known(rows)
+        known = self.ledger.known([row.lead for row in rows])
         doubts = self.ledger.doubts([row.lead for row in rows])
         going: list[Scored] = []
         already: list[Settled] = []
@@ -246,9 +243,6 @@ class Sender:
     def _read(self, leads: Sequence[str]) -> dict[str, Remote]:
         self._count_request()
         return self.crm.read_scores(leads)
-
-    def _known(self, rows: Sequence[Scored]) -> dict[str, Known]:
-        return self.ledger.known(rows[0].lead, rows[-1].lead)
 
     def _count_request(self) -> None:
         self.budget.wait()

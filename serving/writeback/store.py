@@ -48,9 +48,10 @@ class SqliteStore:
         self.path = path
         if path is not None:
             _be_writable(path)
-        self._connection = sqlite3.connect(
-            ":memory:" if path is None else path, timeout=timeout_s, isolation_level=None
-        )
+        with _told(path):
+            self._connection = sqlite3.connect(
+                ":memory:" if path is None else path, timeout=timeout_s, isolation_level=None
+            )
         try:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")

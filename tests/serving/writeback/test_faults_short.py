@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import signal
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 from benchmarks.faults_broken import BUILDS
 from benchmarks.faults_check import Verdict, control
 from benchmarks.faults_run import finish, run, scratch, start
-from benchmarks.faults_schedules import INVALID, LEADS, Stage, conclude, play
+from benchmarks.faults_schedules import INVALID, LEADS, Stage, beset, conclude, crowd, play
 from serving.crm.http import retry_after
 from serving.crm.rest import RestCrm
 from serving.crm.seam import Busy, Denied
@@ -53,6 +54,16 @@ def test_four_runs_at_once_write_every_lead_once(stage: Stage) -> None:
     faultless(conclude(stage, 1))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_where_a_crm_has_no_versions_the_lease_keeps_runs_apart(stage: Stage, seed: int) -> None:
+    faultless(crowd(stage, random.Random(seed), 4))
+
+
+def test_without_the_lease_runs_write_over_each_other(stage: Stage) -> None:
+    draw = random.Random(1)
+    assert any(crowd(stage, draw, 4, broken=BUILDS["no_lease"]).violations for _ in range(10))
+
+
 def test_a_run_that_was_paused_until_its_lease_expired_writes_nothing_stale(stage: Stage) -> None:
     for step in (40, 90, 130):
         stage.clear()
@@ -83,6 +94,25 @@ def test_a_full_disk_is_one_line_and_can_be_resumed(stage: Stage) -> None:
     stage.clear()
     assert run(stage.url, stage.job(0, file_limit=30_000)).code == 4
     assert "make room and run again" in (stage.state / "said.txt").read_text()
+    faultless(conclude(stage, 0))
+
+
+@pytest.mark.parametrize(
+    ("mishap", "code"),
+    [
+        ("DNS failure", 0),
+        ("TLS failure", 0),
+        ("read-only folder", 4),
+        ("model promoted mid-run", 0),
+        ("lead twice in the input", 2),
+    ],
+)
+def test_what_happens_to_a_run_is_survived(stage: Stage, mishap: str, code: int) -> None:
+    stage.clear()
+    job = beset(stage, random.Random(3), stage.job(0), mishap, 0)
+    outcome = run(stage.url, job)
+    assert (outcome.code, outcome.result.get("sent", 0)) == (code, 0 if code else 12)
+    assert control(stage.url, "dump")["journal"] == [] or code == 0
     faultless(conclude(stage, 0))
 
 

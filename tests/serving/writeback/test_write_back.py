@@ -9,6 +9,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,8 +28,8 @@ from serving.crm.files import guarded, unguarded
 from serving.crm.network import allowed, with_credentials
 from serving.writeback.audit import entries
 from serving.writeback.decide import Rules, worth_sending
-from serving.writeback.ledger import Known, LeaseLost, Ledger
-from serving.writeback.payload import Scored, clean, content_hash
+from serving.writeback.ledger import Last, LeaseLost, Ledger
+from serving.writeback.payload import Headline, _reason_texts, clean, content_hash
 from serving.writeback.run import WriteBackResult, write_back
 from serving.writeback.store import SqliteStore
 
@@ -227,7 +228,6 @@ def test_a_damaged_ledger_is_named_and_the_cure_works(tmp_path: Path) -> None:
 def test_a_wrong_score_file_is_refused(
     tmp_path: Path, columns: dict[str, list[object]], message: str
 ) -> None:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     rows: dict[str, list[object]] = {
@@ -257,12 +257,32 @@ def test_cut_text_fits_and_holds_no_control_characters(text: str, limit: int) ->
 
 
 @given(
+    st.lists(
+        st.lists(st.tuples(st.integers(-50, 50), st.text(max_size=150)), max_size=4),
+        min_size=1,
+        max_size=5,
+    )
+)
+@settings(max_examples=100, deadline=None)
+def test_reasons_are_joined_strongest_first_and_fit(
+    leads: list[list[tuple[int, str]]],
+) -> None:
+    reasons = [[{"points": points, "text": text} for points, text in lead] for lead in leads]
+    kind = pa.list_(pa.struct({"points": pa.int32(), "text": pa.string()}))
+    found = _reason_texts(pa.table({"reasons": pa.array(reasons, kind)})).to_pylist()
+    joined = (
+        "; ".join(f"{n:+d} {text}".replace("-", "−", n < 0) for n, text in lead) for lead in leads
+    )
+    assert found == [clean(each) for each in joined]
+
+
+@given(
     score=st.integers(0, 100), before=st.integers(0, 100), points=st.sampled_from([1.0, 2.5, 10.0])
 )
 def test_hysteresis_looks_at_points_and_band(score: int, before: int, points: float) -> None:
-    row = Scored("L", content_hash(score, "A", "", "1"), {"score": score, "band": "A", "as_of": 2})
-    known = Known(content_hash(before, "A", "", "1"), before, "A", 1, 0, "{}")
-    verdict = worth_sending(row, known, Rules(points, 30), now=DAY)
+    row = Headline("L", content_hash(score, "A", "", "1"), score, "A", 2)
+    last = Last(content_hash(before, "A", "", "1"), before, "A", 1, 0)
+    verdict = worth_sending(row, last, Rules(points, 30), now=DAY)
     assert verdict == ("send" if abs(score - before) >= points else "unchanged")
 
 
