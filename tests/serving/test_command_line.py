@@ -71,9 +71,9 @@ def test_the_reference_in_the_readme_is_current():
     [
         (None, "absent.toml"),
         ("[project]\nname = ", "absent.toml"),
-        ('[project]\nname = "a"\n[leads]\nsource = "no.csv"\nid = "id"\nconverted = "won"\n[conversion]\n'
+        ('[project]\nname = "a"\n[leads]\nsource = "no.csv"\nid = "id"\nconverted = "won"\n'
          '[conversion]\n', "no.csv"),
-        ('[project]\nnmae = "a"\n[leads]\nsource = "no.csv"\nid = "id"\nconverted = "won"\n[conversion]\n'
+        ('[project]\nnmae = "a"\n[leads]\nsource = "no.csv"\nid = "id"\nconverted = "won"\n'
          '[conversion]\n', "did you mean"),
     ],
 )  # fmt: skip
