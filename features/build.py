@@ -54,7 +54,7 @@ def assemble(
     `events` may be a part of all events (a lead range of a store); `acts` then holds the events
     of all siblings.
     """
-    numbers = np.full((len(rows), len(catalogue.numbers)), np.nan, np.float32)
+    numbers = np.empty((len(rows), len(catalogue.numbers)), np.float32)  # the kernel writes all
     codes = fill_events(events, event_rows, created, catalogue, numbers, threads=threads)
     profile.fill_numbers(tables, rows, catalogue, numbers)
     account.fill_numbers(tables, rows, catalogue, numbers, acts=acts)
@@ -79,9 +79,12 @@ def fill_events(
     *,
     threads: int = 1,
 ) -> Codes:
-    """Fill the event columns of `out` in place; return the code matrix (n, 0 or 4), -1 for none."""
+    """Fill the event columns of `out` in place, and the others with NaN.
+
+    Returns the code matrix (n, 0 or 4), -1 for none.
+    """
     plan = compile_plan(catalogue)
-    codes = np.full((len(rows), 4 if plan.codes else 0), -1, np.int32)
+    codes = np.empty((len(rows), 4 if plan.codes else 0), np.int32)
     born = np.empty(0, np.int64) if created is None else created
     program, columns = plan.program(events), plan.columns(events)
 

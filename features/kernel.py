@@ -1,12 +1,13 @@
 """Events sorted by (lead, at) -> a float32 matrix, in one pass per lead over ascending snapshots.
 
-A lead's events are walked once. What runs along with all events (days, amounts, directions,
-campaigns) becomes a *trail*: trail[k] is the value after the first k events, so that a snapshot
-reads it at its place and a window is the difference of two places. Per type there is running
-state: counts and last times, one counter row for now and one per window, which trails behind by
-the window's width; every event is pushed at most 1 + n_windows times whatever the number of
-snapshots. A record that arrives late (`recorded_at` after a snapshot that lies after `at`) breaks
-"push once": such leads are walked again per snapshot over what was visible.
+What is known per event type (counts, time of the last one) lives in a *running row*: an event adds
+one to the cells that count it when it happens, takes one from a window's cell when it leaves that
+window, and a snapshot copies the row. Every event is pushed at most 1 + n_windows times whatever
+the number of snapshots. What runs along with all events (days, amounts, directions, campaigns)
+becomes a *trail*: trail[k] is the value after the first k events, so that a snapshot reads it at
+its place and a window is the difference of two places. A record that arrives late (`recorded_at`
+after a snapshot that lies after `at`) breaks "push once": such leads are walked again per snapshot
+over what was visible.
 
 Inner functions take plain arrays and a block of leads each: an array taken out of a tuple inside
 a loop costs an atomic reference count each time, and a call per lead costs as much as its events.
@@ -24,25 +25,24 @@ from features import trails
 DAY: Final = 86_400_000_000
 NEVER: Final = int(np.iinfo(np.int64).max)
 NOW: Final = 0  # state row of everything before as_of
-EVER: Final = 1  # an empty state row: the window without a beginning
+EVER: Final = 1  # the window without a beginning
 FIRST_WINDOW: Final = 2
 
-# Operations: what a column of the matrix is computed by. Arguments a and b are named beside.
-COUNT: Final = 0  # a type slot, b state row of the window
-SINCE: Final = 1  # a type slot
-DECAY: Final = 2  # a type slot, b half-life
-PAIR: Final = 3  # a pair
-ALL: Final = 4  # b
-ACTIVE: Final = 5  # b
-DIFFERENCE: Final = 6  # a trail, b
-LEVEL: Final = 7  # a trail
-CHANNELS: Final = 8  # b
-TREND: Final = 9  # a state row of the short window, b of the long one
-DECAY_ALL: Final = 10  # a trail, b half-life
-SINCE_FIRST: Final = 11
-SINCE_LAST: Final = 12
-MEAN_GAP: Final = 13
-N_OPERATIONS: Final = 14
+# Operations: what a column of the matrix is computed by, beside the running row. Arguments a and b
+# are named beside.
+DECAY: Final = 0  # a type slot, b half-life
+PAIR: Final = 1  # a pair
+ALL: Final = 2  # b state row of the window
+ACTIVE: Final = 3  # b
+DIFFERENCE: Final = 4  # a trail, b
+LEVEL: Final = 5  # a trail
+CHANNELS: Final = 6  # b
+TREND: Final = 7  # a state row of the short window, b of the long one
+DECAY_ALL: Final = 8  # a trail, b half-life
+SINCE_FIRST: Final = 9
+SINCE_LAST: Final = 10
+MEAN_GAP: Final = 11
+N_OPERATIONS: Final = 12
 
 
 class Columns(NamedTuple):
@@ -58,111 +58,132 @@ class Columns(NamedTuple):
     value: Any  # float32
 
 
-class Program(NamedTuple):
-    """What to compute: operations sorted by kind, windows, half-lives, pairs, trails."""
+class Running(NamedTuple):
+    """The running row: one cell per matrix column, and a last one for what has no column.
 
-    slot_of: Any  # int32 (n_types + 1,), the last one for code -1
+    A snapshot writes (cell - dated * as_of) * unit: counts as they are, moments as days since.
+    """
+
+    slot_of: Any  # int32 (n_types + 1,): slots, the last one for code -1
+    counted: Any  # uint64 (state rows, slots + 1): cell that counts a slot's events in a window
+    since: Any  # uint64 (slots + 1,): cell of the moment of a slot's last event
+    blank: Any  # float64 (columns + 1,): the row of no events
+    dated: Any  # float64 (columns,): 1 where the cell is a moment
+    unit: Any  # float64 (columns,)
+
+
+class Program(NamedTuple):
+    """What to compute: the running row, windows, half-lives, operations by kind, pairs, trails."""
+
+    running: Running
     windows: Any  # int64 (state rows,), microseconds
     half_lives: Any  # float64 microseconds
     start: Any  # int64 (N_OPERATIONS + 1,)
-    col: Any  # int64 (n_operations,)
+    col: Any  # uint64 (n_operations,)
     a: Any
     b: Any
-    pair_start: Any  # int64 (n_slots + 1,)
+    pair_start: Any  # int64 (n_slots + 2,)
     pair_first: Any  # int64 (n_pairs,)
     wanted: Any  # bool (trails.FIRST_DECAY,)
     sizes: Any  # int64: slots, channels, campaigns, people
 
 
-BLOCK: Final = 64  # leads walked between two calls; their trails stay in the nearest cache
+BLOCK: Final = 128  # leads walked between two calls; their trails stay in the nearest cache
 
 
 @numba.njit(cache=True, nogil=True)
-def _locate(at, lo, hi, rows, n, as_of, windows, place, cut, base):  # type: ignore[no-untyped-def]
-    """Count, for each row and window, the lead's events before the window opens.
+def _run(  # type: ignore[no-untyped-def]
+    at, kind, lo, hi, row, past, n, as_of, windows, slot_of, counted, since, blank, dated, unit,
+    began, now, place, cut, base, out,
+):  # fmt: skip
+    """Push events into the running row, take out those that leave a window, copy it to `out`.
 
-    `cut` and `base` get each lead's events before its last row and where its trails begin.
+    `place` gets, row after row, how many events of the lead lie before now and before each window;
+    `cut` and `base` each lead's events before its last row and where its trails begin.
     """
-    base[0] = 0
+    width, state_rows = len(dated), len(windows)
+    base[0] = k = 0
     for g in range(n):
-        first, last = rows[g], rows[g + 1]
-        for w in range(len(windows)):
-            i = lo[g]
-            for r in range(first, last):
-                if w != EVER:
-                    end = as_of[r] - windows[w]
-                    while i < hi[g] and at[i] < end:
-                        i += 1
-                place[r - rows[0], w] = i - lo[g]
-        cut[g] = place[last - 1 - rows[0], NOW]
+        first, end = lo[g], hi[g]
+        i = first
+        for w in range(state_rows):
+            began[w] = first
+        for c in range(width):
+            now[c] = blank[c]
+        for r in range(row[g], past[g]):
+            t = as_of[r]
+            while i < end and at[i] < t:
+                slot = slot_of[kind[i]]
+                for w in range(EVER, state_rows):
+                    now[counted[w, slot]] += 1.0
+                now[since[slot]] = at[i]
+                i += 1
+            place[k, NOW], place[k, EVER] = i - first, 0
+            for w in range(FIRST_WINDOW, state_rows):
+                opens, j = t - windows[w], began[w]
+                while j < i and at[j] < opens:
+                    now[counted[w, slot_of[kind[j]]]] -= 1.0
+                    j += 1
+                began[w] = j
+                place[k, w] = j - first
+            moment = np.float64(t)
+            for c in range(width):
+                out[r, c] = (now[c] - dated[c] * moment) * unit[c]
+            k += 1
+        cut[g] = i - first
         base[g + 1] = base[g] + cut[g] + 1
 
 
 @numba.njit(cache=True, nogil=True)
-def _write_types(  # type: ignore[no-untyped-def]
-    at, kind, lo, rows, n, as_of, slot_of, half_lives, start, col, a, b, pair_start, pair_first,
-    place, count, last, first, decayed, pair_count, out,
+def _write_by_type(  # type: ignore[no-untyped-def]
+    at, kind, lo, row, past, n, as_of, slot_of, half_lives, start, col, a, b, pair_start,
+    pair_first, place, last, first, decayed, pair_count, out,
 ):  # fmt: skip
-    """Push the events into the state per type, and write what is counted per type."""
-    state_rows, slots = count.shape
-    lives, pairs = decayed.shape[1], len(pair_first)
+    """Write fading counts per type and ordered pairs."""
+    slots, lives = decayed.shape
+    k = 0
     for g in range(n):
-        for slot in range(slots):
-            last[slot] = first[slot] = NEVER
-            for w in range(state_rows):
-                count[w, slot] = 0
-            for h in range(lives):
-                decayed[slot, h] = 0.0
-        for pair in range(pairs):
-            pair_count[pair] = 0
-        for r in range(rows[g], rows[g + 1]):
-            k, t = r - rows[0], as_of[r]
-            fresh = r == rows[g]
-            for i in range(lo[g] if fresh else lo[g] + place[k - 1, NOW], lo[g] + place[k, NOW]):
+        last[:] = NEVER
+        first[:] = NEVER
+        decayed[:] = 0.0
+        pair_count[:] = 0
+        i = lo[g]
+        for r in range(row[g], past[g]):
+            t, end = as_of[r], lo[g] + place[k, NOW]
+            while i < end:
                 slot = slot_of[kind[i]]
-                if slot < 0:
-                    continue
-                for p in range(pair_start[slot], pair_start[slot + 1]):
-                    if first[pair_first[p]] < at[i]:
-                        pair_count[p] += 1
-                if first[slot] == NEVER:
-                    first[slot] = at[i]
-                for h in range(lives):
-                    if last[slot] != NEVER:
-                        decayed[slot, h] *= 2.0 ** ((last[slot] - at[i]) / half_lives[h])
-                    decayed[slot, h] += 1.0
-                count[NOW, slot] += 1
-                last[slot] = at[i]
-            for w in range(FIRST_WINDOW, state_rows):
-                begin = lo[g] if fresh else lo[g] + place[k - 1, w]
-                for i in range(begin, lo[g] + place[k, w]):
-                    slot = slot_of[kind[i]]
-                    if slot >= 0:
-                        count[w, slot] += 1
-            for i in range(start[COUNT], start[COUNT + 1]):
-                out[r, col[i]] = count[NOW, a[i]] - count[b[i], a[i]]
-            for i in range(start[SINCE], start[SINCE + 1]):
-                seen = last[a[i]]
-                out[r, col[i]] = (t - seen) / DAY if seen != NEVER else np.nan
-            for i in range(start[DECAY], start[DECAY + 1]):
-                seen = last[a[i]]
-                fade = 2.0 ** ((seen - t) / half_lives[b[i]]) if seen != NEVER else 0.0
-                out[r, col[i]] = decayed[a[i], b[i]] * fade
-            for i in range(start[PAIR], start[PAIR + 1]):
-                out[r, col[i]] = pair_count[a[i]]
+                if slot < slots:
+                    for p in range(pair_start[slot], pair_start[slot + 1]):
+                        if first[pair_first[p]] < at[i]:
+                            pair_count[p] += 1
+                    for h in range(lives):
+                        if last[slot] != NEVER:
+                            decayed[slot, h] *= 2.0 ** ((last[slot] - at[i]) / half_lives[h])
+                        decayed[slot, h] += 1.0
+                    first[slot] = min(first[slot], at[i])
+                    last[slot] = at[i]
+                i += 1
+            for q in range(start[DECAY], start[DECAY + 1]):
+                seen = last[a[q]]
+                fade = 2.0 ** ((seen - t) / half_lives[b[q]]) if seen != NEVER else 0.0
+                out[r, col[q]] = decayed[a[q], b[q]] * fade
+            for q in range(start[PAIR], start[PAIR + 1]):
+                out[r, col[q]] = pair_count[a[q]]
+            k += 1
 
 
 @numba.njit(cache=True, nogil=True)
 def _write_trails(  # type: ignore[no-untyped-def]
-    at, lo, rows, n, as_of, windows, half_lives, start, col, a, b, place, base, trail, out
+    at, lo, row, past, n, as_of, windows, half_lives, start, col, a, b, place, base, trail, out
 ):
     """Write what is read off the trails and the event times."""
+    k = 0
     for g in range(n):
-        for r in range(rows[g], rows[g + 1]):
-            t, k, origin = as_of[r], r - rows[0], base[g]
-            m = place[k, NOW]
-            newest = at[lo[g] + m - 1] if m > 0 else t
-            oldest = at[lo[g]] if m > 0 else t
+        first, origin = lo[g], base[g]
+        for r in range(row[g], past[g]):
+            t, m = as_of[r], place[k, NOW]
+            newest = at[first + m - 1] if m > 0 else t
+            oldest = at[first] if m > 0 else t
             for i in range(start[ALL], start[ALL + 1]):
                 out[r, col[i]] = m - place[k, b[i]]
             for i in range(start[ACTIVE], start[ACTIVE + 1]):
@@ -186,41 +207,58 @@ def _write_trails(  # type: ignore[no-untyped-def]
                 out[r, col[i]] = (t - newest) / DAY if m > 0 else np.nan
             for i in range(start[MEAN_GAP], start[MEAN_GAP + 1]):
                 out[r, col[i]] = (newest - oldest) / (DAY * (m - 1.0)) if m > 1 else np.nan
+            k += 1
 
 
 @numba.njit(cache=True, nogil=True)
 def _write_channels(  # type: ignore[no-untyped-def]
-    at, channel, lo, rows, n, as_of, windows, start, col, b, place, seen_at, out
+    at, channel, lo, row, past, n, as_of, windows, start, col, b, place, seen_at, out
 ):
-    """Write how many different channels were used: those whose last use lies in the window."""
+    """Write how many different channels were used: those whose last use lies in the window.
+
+    `seen_at` has one cell more than there are channels, for events without one (code -1).
+    """
+    channels = len(seen_at) - 1
+    k = 0
     for g in range(n):
-        for c in range(len(seen_at)):
-            seen_at[c] = NEVER
-        for r in range(rows[g], rows[g + 1]):
-            k = r - rows[0]
-            begin = lo[g] if r == rows[g] else lo[g] + place[k - 1, NOW]
-            for i in range(begin, lo[g] + place[k, NOW]):
-                if channel[i] >= 0:
-                    seen_at[channel[i]] = at[i]
-            for i in range(start[CHANNELS], start[CHANNELS + 1]):
+        i = lo[g]
+        for c in range(channels):
+            seen_at[c] = -NEVER
+        for r in range(row[g], past[g]):
+            end = lo[g] + place[k, NOW]
+            while i < end:
+                seen_at[channel[i]] = at[i]
+                i += 1
+            for q in range(start[CHANNELS], start[CHANNELS + 1]):
+                opens = as_of[r] - windows[b[q]] if b[q] != EVER else 1 - NEVER
                 different = 0
-                opens = as_of[r] - windows[b[i]]
-                for c in range(len(seen_at)):
-                    used = seen_at[c] != NEVER and (b[i] == EVER or seen_at[c] >= opens)
-                    different += used
-                out[r, col[i]] = different
+                for c in range(channels):
+                    different += seen_at[c] >= opens
+                out[r, col[q]] = different
+            k += 1
 
 
 @numba.njit(cache=True, nogil=True)
-def _write_codes(kind, lo, rows, n, place, base, trail, codes):  # type: ignore[no-untyped-def]
+def _write_codes(kind, channel, lo, row, past, n, place, codes):  # type: ignore[no-untyped-def]
     """Write first and last channel and first and last event as codes, -1 for none."""
+    k = 0
     for g in range(n):
-        for r in range(rows[g], rows[g + 1]):
-            m = place[r - rows[0], NOW]
-            codes[r, 0] = trail[trails.FIRST_CHANNEL, base[g] + m]
-            codes[r, 1] = trail[trails.LAST_CHANNEL, base[g] + m]
-            codes[r, 2] = kind[lo[g]] if m > 0 else -1
-            codes[r, 3] = kind[lo[g] + m - 1] if m > 0 else -1
+        i, first, last = lo[g], -1, -1
+        for r in range(row[g], past[g]):
+            end = lo[g] + place[k, NOW]
+            if len(channel) > 0:
+                while i < end and first < 0:
+                    first = channel[i]
+                    i += 1
+                j = end - 1
+                while j >= i and channel[j] < 0:
+                    j -= 1
+                last = channel[j] if j >= i else (last if last >= 0 else first)
+                i = end
+            codes[r, 0], codes[r, 1] = first, last
+            codes[r, 2] = kind[lo[g]] if end > lo[g] else -1
+            codes[r, 3] = kind[end - 1] if end > lo[g] else -1
+            k += 1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -228,24 +266,29 @@ def walk_block(p, e, s, n, as_of, out, codes):  # type: ignore[no-untyped-def]
     """Walk the n leads that stand in the state's block and fill their rows."""
     if n == 0:
         return
-    _locate(e.at, s.lo, s.hi, s.rows, n, as_of, p.windows, s.place, s.cut, s.base)
+    q = p.running
+    _run(
+        e.at, e.kind, s.lo, s.hi, s.row, s.past, n, as_of, p.windows, q.slot_of, q.counted, q.since,
+        q.blank, q.dated, q.unit, s.began, s.now, s.place, s.cut, s.base, out,
+    )  # fmt: skip
     trails.lay(
-        e.at, e.channel, e.campaign, e.person, e.direction, e.value, s.lo, s.cut, n, s.born,
+        e.at, e.campaign, e.person, e.direction, e.value, s.lo, s.cut, n, s.born,
         p.half_lives, p.wanted, s.campaign_seen, s.person_seen, s.stamp, s.base, s.trail,
     )  # fmt: skip
-    _write_types(
-        e.at, e.kind, s.lo, s.rows, n, as_of, p.slot_of, p.half_lives, p.start, p.col, p.a, p.b,
-        p.pair_start, p.pair_first, s.place, s.count, s.last, s.first, s.decayed, s.pair_count,
-        out,
-    )  # fmt: skip
     _write_trails(
-        e.at, s.lo, s.rows, n, as_of, p.windows, p.half_lives, p.start, p.col, p.a, p.b, s.place,
-        s.base, s.trail, out,
+        e.at, s.lo, s.row, s.past, n, as_of, p.windows, p.half_lives, p.start, p.col, p.a, p.b,
+        s.place, s.base, s.trail, out,
     )  # fmt: skip
+    if p.start[PAIR + 1] > p.start[DECAY]:
+        _write_by_type(
+            e.at, e.kind, s.lo, s.row, s.past, n, as_of, q.slot_of, p.half_lives, p.start, p.col,
+            p.a, p.b, p.pair_start, p.pair_first, s.place, s.last, s.first, s.decayed,
+            s.pair_count, out,
+        )  # fmt: skip
     if p.start[CHANNELS + 1] > p.start[CHANNELS]:
         _write_channels(
-            e.at, e.channel, s.lo, s.rows, n, as_of, p.windows, p.start, p.col, p.b, s.place,
+            e.at, e.channel, s.lo, s.row, s.past, n, as_of, p.windows, p.start, p.col, p.b, s.place,
             s.seen_at, out,
         )  # fmt: skip
     if codes.shape[1] > 0:
-        _write_codes(e.kind, s.lo, s.rows, n, s.place, s.base, s.trail, codes)
+        _write_codes(e.kind, e.channel, s.lo, s.row, s.past, n, s.place, codes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,22 +23,24 @@ CODE_TEMPLATES = ("first_channel", "last_channel", "first_event", "last_event")
 class Plan:
     """The event columns of a catalogue as arrays; operations are sorted by kind.
 
-    Operation i fills matrix column `col[i]` with arguments `a[i]`, `b[i]`; kind k owns
-    operations start[k]:start[k + 1]. `windows` are microseconds per state row.
+    What is counted per type is in the running row. Operation i fills matrix column `col[i]` with
+    arguments `a[i]`, `b[i]`; kind k owns operations start[k]:start[k + 1]. `windows` are
+    microseconds per state row.
     """
 
     slots: tuple[str, ...]  # raw event types with a slot of their own
     pooled: bool  # one more slot for every other type, unseen ones included
+    running: kernel.Running  # its slot_of is empty: it depends on the tables' codes
     windows: Ints
     half_lives: NDArray[np.float64]
     start: Ints
-    col: Ints
-    a: Ints
-    b: Ints
+    col: NDArray[np.uint64]
+    a: NDArray[np.uint64]
+    b: NDArray[np.uint64]
     pair_start: Ints
     pair_first: Ints
     trails: NDArray[np.bool_]
-    channels: bool  # whether the channel column is read
+    reads: tuple[bool, ...]  # whether channel, campaign, person, direction, value are read
     codes: bool  # whether first and last channel and event are wanted
 
     @property
@@ -50,41 +53,43 @@ class Plan:
         wanted = self.trails
         sizes = (
             self.n_slots,
-            len(events.channel_names) if self.channels else 0,
+            len(events.channel_names) if self.reads[0] else 0,
             len(events.campaign_names) if wanted[trails.CAMPAIGNS] else 0,
             len(events.person_names) if wanted[trails.PEOPLE] else 0,
         )
+        running = self.running._replace(slot_of=self.slot_of(events.type_names))
         return kernel.Program(
-            self.slot_of(events.type_names), self.windows, self.half_lives, self.start, self.col,
-            self.a, self.b, self.pair_start, self.pair_first, wanted, np.array(sizes, np.int64),
+            running, self.windows, self.half_lives, self.start, self.col, self.a, self.b,
+            self.pair_start, self.pair_first, wanted, np.array(sizes, np.int64),
         )  # fmt: skip
 
     def columns(self, events: Events) -> kernel.Columns:
         """Lay out the event columns as the kernel takes them; what it does not need is empty."""
-        recorded = events.recorded_at
-        directed = bool(self.trails[[trails.INBOUND, trails.OUTBOUND, trails.RESPONSE]].any())
-        amounts = bool(self.trails[[trails.VALUE, trails.LARGEST]].any())
-        return kernel.Columns(
-            _plain(events.at),
-            _plain(events.at[:0] if recorded is None else recorded),
-            _plain(events.type),
-            _plain(events.channel, wanted=self.channels),
-            _plain(events.campaign, wanted=bool(self.trails[trails.CAMPAIGNS])),
-            _plain(events.person, wanted=bool(self.trails[trails.PEOPLE])),
-            _plain(events.direction, wanted=directed),
-            _plain(events.value, wanted=amounts),
-        )
+        recorded = events.at[:0] if events.recorded_at is None else events.recorded_at
+        others: tuple[NDArray[Any], ...] = (
+            events.channel, events.campaign, events.person, events.direction, events.value
+        )  # fmt: skip
+        read = [
+            _plain(column if wanted else column[:0])
+            for column, wanted in zip(others, self.reads, strict=True)
+        ]
+        return kernel.Columns(_plain(events.at), _plain(recorded), _plain(events.type), *read)
 
     def slot_of(self, type_names: tuple[str, ...]) -> NDArray[np.int32]:
-        """Map type codes to slots, -1 for none: (n_types + 1,), the last entry is for code -1."""
+        """Map type codes to slots: (n_types + 1,), the last entry is for code -1.
+
+        A type without a slot gets the pool's, or where there is none the number past the last.
+        """
         own = {name: slot for slot, name in enumerate(self.slots)}
-        other = len(self.slots) if self.pooled else -1
-        return np.array([*(own.get(name, other) for name in type_names), -1], np.int32)
+        found = (own.get(name, len(self.slots)) for name in type_names)
+        return np.array([*found, self.n_slots], np.int32)
 
 
-def _plain(column: NDArray[np.generic], *, wanted: bool = True) -> NDArray[np.generic]:
+def _plain(column: NDArray[np.generic]) -> NDArray[np.generic]:
     """Give the kernel one kind of array: contiguous and writable; copies only what is neither."""
-    return np.require(column if wanted else column[:0], requirements=["C", "W"])
+    if column.flags.c_contiguous and column.flags.writeable:
+        return column  # np.require finds the same at ten times the cost
+    return np.require(column, requirements=["C", "W"])
 
 
 class _Rows:
@@ -119,11 +124,16 @@ def compile_plan(catalogue: Catalogue) -> Plan:
         name = str(feature.params.get("event", ""))
         return slots[name] if name else n_slots
 
+    cells: list[tuple[int, int, int]] = []  # state row or NOW for recency, slot, column
     rows: list[tuple[int, int, int, int]] = []
     for column, feature in enumerate(catalogue.numbers):
         build = _OPERATIONS.get(feature.template)
         if build is not None:
             rows.append((*build(feature, slot, window, lives), column))
+        elif feature.template in ("count_window", "count_ever"):
+            cells.append((window(feature), slot(feature), column))
+        elif feature.template == "days_since":
+            cells.append((kernel.NOW, slot(feature), column))
         elif feature.template == "pair_after":
             first, second = str(feature.params["first"]), str(feature.params["second"])
             pairs.append((slots[second], slots[first], column))
@@ -134,9 +144,11 @@ def compile_plan(catalogue: Catalogue) -> Plan:
     micros = np.zeros(kernel.FIRST_WINDOW + len(windows.found), np.int64)
     micros[kernel.FIRST_WINDOW :] = [round(days * kernel.DAY) for days in windows.found]
     templates = {feature.template for feature in catalogue.features}
+    wanted = _trails(table)
     return Plan(
         slots=tuple(slots),
         pooled=pooled,
+        running=_running(cells, len(catalogue.numbers), (len(micros), n_slots + 1)),
         windows=micros,
         half_lives=np.array([days * kernel.DAY for days in lives.found], np.float64),
         start=np.searchsorted(table[:, 0], np.arange(kernel.N_OPERATIONS + 1)).astype(np.int64),
@@ -145,19 +157,44 @@ def compile_plan(catalogue: Catalogue) -> Plan:
         b=table[:, 2].astype(np.uint64),
         pair_start=np.searchsorted([p[0] for p in pairs], np.arange(n_slots + 1)).astype(np.int64),
         pair_first=np.array([pair[1] for pair in pairs], np.int64),
-        trails=_trails(table, templates),
-        channels=bool(templates & {"n_channels", "first_channel", "last_channel"}),
+        trails=wanted,
+        reads=(
+            bool(templates & {"n_channels", "first_channel", "last_channel"}),
+            bool(wanted[trails.CAMPAIGNS]),
+            bool(wanted[trails.PEOPLE]),
+            bool(wanted[[trails.INBOUND, trails.OUTBOUND, trails.RESPONSE]].any()),
+            bool(wanted[[trails.VALUE, trails.LARGEST]].any()),
+        ),
         codes=bool(templates & set(CODE_TEMPLATES)),
     )
 
 
-def _trails(table: NDArray[np.int64], templates: set[str]) -> NDArray[np.bool_]:
+def _running(
+    cells: list[tuple[int, int, int]], width: int, shape: tuple[int, int]
+) -> kernel.Running:
+    """Lay out the running row: `cells` are (state row or NOW for recency, slot, column).
+
+    ValueError where two columns mean the same: a cell belongs to one column.
+    """
+    column = np.full(shape, width, np.uint64)  # the cell past the last column takes the rest
+    blank, dated = np.full(width + 1, np.nan), np.zeros(width)
+    for row, slot, place in cells:
+        if column[row, slot] < width:
+            raise ValueError(f"columns {column[row, slot]} and {place} of the catalogue are one")
+        column[row, slot] = place
+        dated[place] = row == kernel.NOW
+        blank[place] = np.nan if row == kernel.NOW else 0.0
+    unit = np.where(dated > 0, -1.0 / kernel.DAY, 1.0)
+    none = np.empty(0, np.int32)
+    return kernel.Running(none, column, column[kernel.NOW].copy(), blank, dated, unit)
+
+
+def _trails(table: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Mark the trails that the operations read."""
     wanted = np.zeros(trails.FIRST_DECAY, bool)
     for kind in (kernel.DIFFERENCE, kernel.LEVEL):
         wanted[table[table[:, 0] == kind, 1]] = True
     wanted[trails.DAYS] |= bool((table[:, 0] == kernel.ACTIVE).any())
-    wanted[trails.FIRST_CHANNEL] = bool(templates & {"first_channel", "last_channel"})
     return wanted
 
 
@@ -166,9 +203,6 @@ _Window = Callable[..., int]
 _Build = Callable[[Feature, _Slot, _Window, _Rows], tuple[int, int, int]]
 
 _OPERATIONS: dict[str, _Build] = {
-    "count_window": lambda f, slot, window, _: (kernel.COUNT, slot(f), window(f)),
-    "count_ever": lambda f, slot, *_: (kernel.COUNT, slot(f), kernel.EVER),
-    "days_since": lambda f, slot, *_: (kernel.SINCE, slot(f), 0),
     "count_all_window": lambda f, _, window, __: (kernel.ALL, 0, window(f)),
     "count_all_ever": lambda *_: (kernel.ALL, 0, kernel.EVER),
     "active_days": lambda f, _, window, __: (kernel.ACTIVE, 0, window(f)),
@@ -188,7 +222,9 @@ _OPERATIONS: dict[str, _Build] = {
     "streak_days": lambda *_: (kernel.LEVEL, trails.STREAK, 0),
     "response_hours": lambda *_: (kernel.LEVEL, trails.RESPONSE, 0),
 }
-EVENT_TEMPLATES = frozenset(_OPERATIONS) | {"pair_after"}
+EVENT_TEMPLATES = frozenset(_OPERATIONS) | {
+    "count_window", "count_ever", "days_since", "pair_after",
+}  # fmt: skip
 
 
 def _decay(feature: Feature, slot: _Slot, lives: _Rows) -> tuple[int, int, int]:

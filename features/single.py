@@ -58,8 +58,8 @@ class SingleLead:
 
     def row(self, events: Events, as_of: int, created_at: int) -> Row:
         """Build the row of the one lead whose events these are, as known before `as_of`."""
-        out = np.full((1, self.width), np.nan, np.float32)
-        codes = np.full((1, 4 if self.plan.codes else 0), -1, np.int32)
+        out = np.empty((1, self.width), np.float32)
+        codes = np.empty((1, 4 if self.plan.codes else 0), np.int32)
         walk.fill(
             self.program, self.plan.columns(events), events.offsets, _LEAD,
             np.array([as_of], np.int64), 0, 1, np.array([created_at], np.int64), out, codes,

@@ -16,39 +16,42 @@ class State(NamedTuple):
 
     lo: Any  # int64 (BLOCK,): a lead's first event
     hi: Any  # int64 (BLOCK,): past its last
-    rows: Any  # int64 (BLOCK + 1,): its first row; the next one's follows
+    row: Any  # int64 (BLOCK,): its first row
+    past: Any  # int64 (BLOCK,): past its last
     born: Any  # int64 (BLOCK,)
     cut: Any  # int64 (BLOCK,): its events before its last row
     base: Any  # int64 (BLOCK + 1,): where its trails begin
     place: Any  # int64 (rows of a block, state rows)
     trail: Any  # float64 (trails, events of a block)
-    count: Any  # int32 (state rows, slots)
+    began: Any  # int64 (state rows,): the first event that has not left the window
+    now: Any  # float64 (columns + 1,): the running row
     last: Any  # int64 (slots,)
     first: Any  # int64 (slots,)
     decayed: Any  # float64 (slots, half-lives or 0)
     pair_count: Any  # int64 (pairs,)
-    seen_at: Any  # int64 (channels,)
+    seen_at: Any  # int64 (channels + 1,)
     campaign_seen: Any  # int64 (campaigns,): the stamp of the walk that met it
     person_seen: Any  # int64 (people,)
     stamp: Any  # int64 (1,)
 
 
 @numba.njit(cache=True, nogil=True)
-def _make_state(p, most_rows, most_events):  # type: ignore[no-untyped-def]
-    """Allocate the state for blocks of so many rows and events."""
-    rows, slots = len(p.windows), p.sizes[0]
-    lives = len(p.half_lives)
+def _make_state(p, rows, events):  # type: ignore[no-untyped-def]
+    """Allocate the state for blocks of at most so many rows and events."""
+    windows, slots, lives = len(p.windows), p.sizes[0], len(p.half_lives)
     typed = lives if p.start[kernel.DECAY + 1] > p.start[kernel.DECAY] else 0
     return State(
-        np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK + 1, np.int64),
-        np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK + 1, np.int64),
-        np.zeros((most_rows, rows), np.int64),
-        np.zeros((trails.FIRST_DECAY + lives, most_events + BLOCK), np.float64),
-        np.zeros((rows, slots), np.int32),
+        np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64),
+        np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64),
+        np.empty(BLOCK + 1, np.int64),
+        np.empty((rows, windows), np.int64),
+        np.empty((trails.FIRST_DECAY + lives, events + BLOCK), np.float64),
+        np.empty(windows, np.int64),
+        np.empty(len(p.running.blank), np.float64),
         np.empty(slots, np.int64), np.empty(slots, np.int64),
-        np.zeros((slots, typed), np.float64),
-        np.zeros(len(p.pair_first), np.int64),
-        np.empty(p.sizes[1], np.int64),
+        np.empty((slots, typed), np.float64),
+        np.empty(len(p.pair_first), np.int64),
+        np.empty(p.sizes[1] + 1, np.int64),
         np.zeros(p.sizes[2], np.int64),
         np.zeros(p.sizes[3], np.int64),
         np.zeros(1, np.int64),
@@ -86,72 +89,74 @@ def _arrives_late(at, recorded, lo, hi, as_of, row_lo, row_hi):  # type: ignore[
 
 
 @numba.njit(cache=True, nogil=True)
-def _visible(at, recorded, lo, hi, t):  # type: ignore[no-untyped-def]
-    """Find the events of [lo, hi) that had happened and were recorded before t."""
-    seen = np.empty(hi - lo, np.int64)
-    n = 0
+def _room(e, events):  # type: ignore[no-untyped-def]
+    """Allocate columns for copies of so many events; what is empty in `e` stays empty."""
+    return Columns(
+        np.empty(events, e.at.dtype), e.recorded[:0], np.empty(events, e.kind.dtype),
+        np.empty(events * (len(e.channel) > 0), e.channel.dtype),
+        np.empty(events * (len(e.campaign) > 0), e.campaign.dtype),
+        np.empty(events * (len(e.person) > 0), e.person.dtype),
+        np.empty(events * (len(e.direction) > 0), e.direction.dtype),
+        np.empty(events * (len(e.value) > 0), e.value.dtype),
+    )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def _copy_visible(e, lo, hi, t, known, used):  # type: ignore[no-untyped-def]
+    """Copy the events of [lo, hi) that had happened and were recorded before t; return the end."""
     for i in range(lo, hi):
-        if at[i] < t and recorded[i] < t:
-            seen[n] = i
-            n += 1
-    return seen[:n]
-
-
-@numba.njit(cache=True, nogil=True)
-def _picked(column, rows):  # type: ignore[no-untyped-def]
-    """Copy the rows of a column, or nothing of an empty one."""
-    if len(column) == 0:
-        return column
-    out = np.empty(len(rows), column.dtype)
-    for i in range(len(rows)):
-        out[i] = column[rows[i]]
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _walk_late(p, e, s, lo, hi, born, lead_rows, as_of, out, codes):  # type: ignore[no-untyped-def]
-    """Walk a lead again for each of its rows, over the events that were visible then."""
-    for row in range(lead_rows[0], lead_rows[1]):
-        seen = _visible(e.at, e.recorded, lo, hi, as_of[row])
-        known = Columns(
-            e.at[seen], e.recorded[:0], e.kind[seen], _picked(e.channel, seen),
-            _picked(e.campaign, seen), _picked(e.person, seen), _picked(e.direction, seen),
-            _picked(e.value, seen),
-        )  # fmt: skip
-        s.lo[0], s.hi[0], s.born[0] = 0, len(seen), born
-        s.rows[0], s.rows[1] = row, row + 1
-        walk_block(p, known, s, 1, as_of, out, codes)
+        if e.at[i] < t and e.recorded[i] < t:
+            known.at[used], known.kind[used] = e.at[i], e.kind[i]
+            if len(e.channel) > 0:
+                known.channel[used] = e.channel[i]
+            if len(e.campaign) > 0:
+                known.campaign[used] = e.campaign[i]
+            if len(e.person) > 0:
+                known.person[used] = e.person[i]
+            if len(e.direction) > 0:
+                known.direction[used] = e.direction[i]
+            if len(e.value) > 0:
+                known.value[used] = e.value[i]
+            used += 1
+    return used
 
 
 @numba.njit(cache=True, nogil=True)
 def fill(p, e, offsets, lead, as_of, row_lo, row_hi, created, out, codes):  # type: ignore[no-untyped-def]
     """Fill rows [row_lo, row_hi) of `out` (n, k) float32 and `codes` (n, 0 or 4) int32.
 
-    Rows are sorted by (lead, as_of) and a lead's rows are never split over two calls. `created`
-    may be empty.
+    Rows are sorted by (lead, as_of) and a lead's rows are never split over two calls. Every cell
+    is written; columns that are no event columns get NaN. `created` may be empty.
     """
     most_rows, most_events = _largest_block(lead, row_lo, row_hi, offsets)
-    # a block that starts elsewhere (after a late lead) has at most the leads of two such blocks
-    s = _make_state(p, 2 * most_rows, 2 * most_events)
-    lo, hi, rows, born, recorded = s.lo, s.hi, s.rows, s.born, e.recorded
-    n, r = 0, row_lo
-    lead_rows = np.zeros(2, np.int64)
+    # a block that leaves late leads out has at most the leads of two such blocks
+    s, clocked = _make_state(p, 2 * most_rows, 2 * most_events), len(e.recorded) > 0
+    # a lead with late records is one lead for each of its rows, over what was visible then
+    v, known = s, e
+    if clocked:
+        v, known = _make_state(p, BLOCK, most_events), _room(e, most_events)
+    n, late, used, r = 0, 0, 0, row_lo
     while r < row_hi:
         who, end = lead[r], r + 1
         while end < row_hi and lead[end] == who:
             end += 1
         begin, stop = offsets[who], offsets[who + 1]
         birth = created[who] if len(created) > 0 else NEVER
-        if len(recorded) > 0 and _arrives_late(e.at, recorded, begin, stop, as_of, r, end):
-            walk_block(p, e, s, n, as_of, out, codes)
-            n = 0
-            lead_rows[0], lead_rows[1] = r, end
-            _walk_late(p, e, s, begin, stop, birth, lead_rows, as_of, out, codes)
+        if clocked and _arrives_late(e.at, e.recorded, begin, stop, as_of, r, end):
+            for row in range(r, end):
+                if late == BLOCK or used + stop - begin > most_events:
+                    walk_block(p, known, v, late, as_of, out, codes)
+                    late = used = 0
+                v.lo[late], v.row[late], v.past[late], v.born[late] = used, row, row + 1, birth
+                used = _copy_visible(e, begin, stop, as_of[row], known, used)
+                v.hi[late] = used
+                late += 1
         else:
-            lo[n], hi[n], born[n], rows[n], rows[n + 1] = begin, stop, birth, r, end
+            s.lo[n], s.hi[n], s.row[n], s.past[n], s.born[n] = begin, stop, r, end, birth
             n += 1
             if n == BLOCK:
                 walk_block(p, e, s, n, as_of, out, codes)
                 n = 0
         r = end
     walk_block(p, e, s, n, as_of, out, codes)
+    walk_block(p, known, v, late, as_of, out, codes)
