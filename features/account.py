@@ -37,8 +37,9 @@ def fill_numbers(
     ]
     if not wanted:
         return
-    births = _births(tables)
-    acts = _acts(tables) if acts is None else acts
+    members = _members(tables.account, snapshots.lead)
+    births = _births(tables, members)
+    acts = _acts(tables, members) if acts is None else acts
     for column, feature in wanted:
         if feature.template == "account_leads":
             out[:, column] = births.count(tables.account, snapshots, 0)
@@ -50,24 +51,29 @@ def fill_numbers(
             out[:, column] = np.where(last == NEVER, np.nan, (snapshots.as_of - last) / DAY)
 
 
-def _births(tables: Tables) -> Timeline:
-    """Line up when the leads of shared accounts came to be known."""
+def _members(account: NDArray[np.int64], lead: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the leads of the accounts that the rows ask for and that have several."""
+    return np.flatnonzero(shared(account) & np.isin(account, account[lead]))
+
+
+def _births(tables: Tables, members: NDArray[np.int64]) -> Timeline:
+    """Line up when the members came to be known."""
     born = np.zeros(len(tables), np.int64) if tables.created_at is None else tables.created_at
     if tables.recorded_at is not None:
         born = np.maximum(born, tables.recorded_at)
-    member = np.flatnonzero(shared(tables.account))
-    return Timeline.of(member, born[member], tables.account)
+    return Timeline.of(members, born[members], tables.account)
 
 
-def _acts(tables: Tables) -> Timeline:
-    """Line up when the events of leads of shared accounts came to be known."""
+def _acts(tables: Tables, members: NDArray[np.int64]) -> Timeline:
+    """Line up when the events of the members came to be known; reads no others."""
     events = tables.events
-    lead = np.repeat(np.arange(len(tables)), np.diff(events.offsets))
-    kept = np.flatnonzero(shared(tables.account)[lead])
+    begin, each = events.offsets[members], np.diff(events.offsets)[members]
+    past = np.cumsum(each)
+    kept = np.arange(each.sum()) + np.repeat(begin - (past - each), each)
     known = events.at[kept]
     if events.recorded_at is not None:
         known = np.maximum(known, events.recorded_at[kept])
-    return Timeline.of(lead[kept], known, tables.account)
+    return Timeline.of(np.repeat(members, each), known, tables.account)
 
 
 def shared(account: NDArray[np.int64]) -> NDArray[np.bool_]:
