@@ -15,6 +15,7 @@ from data.clock import DAY, HOUR
 from data.tables import Events, Snapshots, Tables
 from features.build import build
 from features.frame import Catalogue, Feature
+from features.kernel import BLOCK
 
 TYPES = ("page", "call", "Demo request", "rare", "unseen")
 N_LEADS = 4
@@ -219,7 +220,7 @@ def sort_events(rows, n_leads: int, *, two_clocks: bool) -> Events:
 instant = st.integers(-8, 40).map(lambda step: step * 6 * HOUR)  # a coarse grid makes ties
 nearly = st.tuples(instant, st.sampled_from([-1, 0, 0, 1])).map(sum)
 event = st.tuples(
-    st.integers(0, N_LEADS - 1), nearly, st.sampled_from([0, 0, 0, 1, 6 * HOUR, 2 * DAY]),
+    st.integers(0, N_LEADS - 1), nearly, st.sampled_from([0, 0, 0, 1, 6 * HOUR, 2 * DAY, -DAY]),
     st.integers(0, 4), st.integers(-1, 2), st.integers(-1, 1), st.integers(-1, 1),
     st.integers(-1, 1), st.sampled_from([np.nan, 0.0, 2.5, -1.0, 10.0]),
 )  # fmt: skip
@@ -247,7 +248,34 @@ def worlds(draw):
 @settings(max_examples=60, deadline=None)
 @given(worlds())
 def test_every_aggregation_agrees_with_sql(world):
-    tables, snapshots = world
+    assert_agrees(*world)
+
+
+def test_leads_and_late_rows_beyond_a_block_agree_with_sql():
+    rng = np.random.default_rng(2)
+    n, total = 3 * BLOCK, 18 * BLOCK
+    columns = (
+        rng.integers(0, n, total), _nearly(rng, total),
+        rng.choice([0, 0, 0, 2 * DAY], total), rng.integers(0, 5, total),
+        rng.integers(-1, 3, total), rng.integers(-1, 2, total), rng.integers(-1, 2, total),
+        rng.integers(-1, 2, total), rng.choice([np.nan, 2.5, -1.0], total),
+    )  # fmt: skip
+    tables = Tables(
+        np.arange(n).astype(str).astype(object), rng.integers(-8, 40, n) * 6 * HOUR, None,
+        rng.integers(-1, n // 2, n), (),
+        sort_events(list(zip(*columns, strict=True)), n, two_clocks=True),
+        pd.DataFrame(index=range(n)), 100 * DAY,
+    )  # fmt: skip
+    rows = Snapshots(rng.integers(0, n, 3 * n), _nearly(rng, 3 * n))
+    assert_agrees(tables, rows)
+
+
+def _nearly(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Draw moments on a coarse grid or a microsecond beside it, so that edges are met."""
+    return rng.integers(-8, 40, n) * 6 * HOUR + rng.choice([-1, 0, 0, 1], n)
+
+
+def assert_agrees(tables: Tables, snapshots: Snapshots) -> None:
     frame = build(tables, snapshots, CATALOGUE).to_pandas()
     expected = by_sql(tables, snapshots)
     for feature in CATALOGUE.numbers:
