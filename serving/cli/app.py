@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from data.errors import LeadScoreError
-from serving.cli import experiment, leads, model, project, service
+from serving.cli import experiment, leads, model, project, reading, service
 
 app = typer.Typer(
     name="leadscore",
@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (project, model, leads, service):
+for room in (project, reading, model, leads, service):
     room.add_to(app)
 app.add_typer(experiment.app, name="experiment")
 

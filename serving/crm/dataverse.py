@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
 
-from serving.crm.columns import decode, in_text, matched, time_of, to_iso
+from serving.crm.columns import decode, in_text, matched
 from serving.crm.http import Http, parse
-from serving.crm.seam import Answer, Page, Remote, Unsure, Update, Value
+from serving.crm.seam import Answer, Remote, Unsure, Update
 
-_API: Final = "/api/data/v9.2"
+API: Final = "/api/data/v9.2"
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -45,7 +45,7 @@ class DataverseCrm:
         }
         self._id = f"{entity}id"
         self._allow = allow
-        self._http = Http(url, allow, login=self._login, timeout_s=60.0, transport=transport)
+        self.http = Http(url, allow, login=self._login, timeout_s=60.0, transport=transport)
 
     def _login(self, http: Http) -> Mapping[str, str]:
         """Take the token as it is, or get one for `tenant:client id:client secret`."""
@@ -79,7 +79,7 @@ class DataverseCrm:
                 f"PropertyValues=[{listed}])",
             }
         )
-        rows = _values(self._http.ask("GET", f"{_API}/{self._entity}s?{query}"))
+        rows = values_of(self.http.ask("GET", f"{API}/{self._entity}s?{query}"))
         return {
             wanted[str(row[self._id]).lower()]: self._remote(row)
             for row in rows
@@ -96,30 +96,18 @@ class DataverseCrm:
             }
             for each in batch
         ]
-        path = f"{_API}/{self._entity}s/Microsoft.Dynamics.CRM.UpdateMultiple"
-        self._http.post(path, {"Targets": targets})
+        path = f"{API}/{self._entity}s/Microsoft.Dynamics.CRM.UpdateMultiple"
+        self.http.post(path, {"Targets": targets})
         return [Answer(each.lead, "written") for each in batch]
 
-    def read_leads(self, since: str | None = None, *, as_of: int | None = None) -> Iterator[Page]:
-        """Read leads by modifiedon; `as_of` filters by creation, values are today's."""
-        clauses = [f"modifiedon ge {_odata(int(since) - 300_000_000)}"] if since else []
-        clauses += [f"createdon lt {_odata(as_of)}"] if as_of is not None else []
-        query = {"$orderby": "modifiedon asc"}
-        if clauses:
-            query["$filter"] = " and ".join(clauses)
-        path: str | None = f"{_API}/{self._entity}s?{httpx.QueryParams(query)}"
-        while path is not None:
-            answer = self._http.ask("GET", path)
-            rows = tuple(self._lead(row) for row in _values(answer))
-            last = rows[-1]["changed_at"] if rows else None
-            yield Page(rows, str(last) if last is not None else since)
-            path = answer.get("@odata.nextLink")
-            if path is not None and not path.startswith(self._http.url + "/"):
-                raise Unsure("a next page on another host")
+    @property
+    def ours(self) -> frozenset[str]:
+        """Name the fields that hold scores, as the CRM calls them."""
+        return frozenset([*self._fields.values(), *([self._override] if self._override else [])])
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self.http.close()
 
     def _remote(self, row: Mapping[str, Any]) -> Remote:
         values = {mine: decode(mine, row.get(theirs)) for mine, theirs in self._fields.items()}
@@ -127,23 +115,10 @@ class DataverseCrm:
         closed = row.get("statecode") not in (0, None)  # 1 qualified, 2 disqualified
         return Remote(values, row.get("@odata.etag"), override, closed=closed)
 
-    def _lead(self, row: Mapping[str, Any]) -> dict[str, Value]:
-        return {
-            "lead_id": row[self._id],
-            "name": row.get("fullname"),
-            "company": row.get("companyname"),
-            "state": row.get("statecode"),
-            "created_at": time_of(row.get("createdon")),
-            "changed_at": time_of(row.get("modifiedon")),
-        }
 
-
-def _values(body: Any) -> list[dict[str, Any]]:
+def values_of(body: Any) -> list[dict[str, Any]]:
+    """Find the rows of an answer; anything else cannot be trusted."""
     rows = body.get("value") if isinstance(body, dict) else None
     if not isinstance(rows, list):
         raise Unsure("an answer without values")
     return rows
-
-
-def _odata(micros: int) -> str:
-    return to_iso(micros).replace("+00:00", "Z")

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import decode, in_text, matched, time_of
+from serving.crm.columns import decode, in_text, matched
 from serving.crm.http import Http
 from serving.crm.rest import results
-from serving.crm.seam import Answer, Page, Remote, Update, Value
+from serving.crm.seam import Answer, Remote, Update, Value
 
 _GONE: Final = ("OBJECT_NOT_FOUND", "NOT_FOUND")
-_OVERLAP_MS: Final = 300_000
-_LEAD_PROPERTIES: Final = (
-    "email", "jobtitle", "company", "lifecyclestage", "hs_lead_status", "hubspot_owner_id",
-    "hs_analytics_source",
-)  # fmt: skip
 
 
 class HubSpotCrm:
@@ -46,7 +41,7 @@ class HubSpotCrm:
         self._key, self._fields, self._override = key, matched(fields), override
         self._closed = closed or {"lifecyclestage": ("opportunity", "customer")}
         headers = {"Authorization": f"Bearer {token}"}
-        self._http = Http(url, allow, login=lambda _: headers, transport=transport)
+        self.http = Http(url, allow, login=lambda _: headers, transport=transport)
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read our properties; a merged contact answers by another id and counts as gone."""
@@ -57,7 +52,7 @@ class HubSpotCrm:
         if self._key != "id":
             body["idProperty"], body["properties"] = self._key, [*names, self._key]
         wanted, found = set(leads), {}
-        for each in results(self._http.post(f"{self._path}/batch/read", body)):
+        for each in results(self.http.post(f"{self._path}/batch/read", body)):
             lead = self._lead(each)
             if lead in wanted and not each.get("archived"):
                 found[lead] = self._remote(each)
@@ -66,7 +61,7 @@ class HubSpotCrm:
     def upsert(self, batch: Sequence[Update]) -> list[Answer]:
         """Update properties; rows with errors are told by id, the others by their new values."""
         inputs = [self._input(each) for each in batch]
-        body = self._http.post(f"{self._path}/batch/update", {"inputs": inputs})
+        body = self.http.post(f"{self._path}/batch/update", {"inputs": inputs})
         answers = [
             Answer(
                 self._lead(each), "written", each.get("updatedAt"), echo=self._remote(each).values
@@ -80,33 +75,14 @@ class HubSpotCrm:
             answers += [Answer(str(lead), status, error=told) for lead in leads]  # type: ignore[arg-type]
         return answers
 
-    def read_leads(self, since: str | None = None, *, as_of: int | None = None) -> Iterator[Page]:
-        """Search contacts modified since the watermark (ms); values are today's."""
-        after: str | None = "0"
-        filters = []
-        if since:
-            edge = str(int(since) - _OVERLAP_MS)
-            filters.append({"propertyName": "lastmodifieddate", "operator": "GTE", "value": edge})
-        if as_of is not None:
-            moment = str(as_of // 1000)
-            filters.append({"propertyName": "createdate", "operator": "LT", "value": moment})
-        while after is not None:
-            body = {
-                "filterGroups": [{"filters": filters}],
-                "properties": list(_LEAD_PROPERTIES),
-                "sorts": ["lastmodifieddate"],
-                "limit": 100,
-                "after": after,
-            }
-            answer = self._http.post(f"{self._path}/search", body)
-            rows = [_lead(each) for each in results(answer)]
-            moments = [row["changed_at"] for row in rows if isinstance(row["changed_at"], int)]
-            yield Page(tuple(rows), str(max(moments) // 1000) if moments else since)
-            after = ((answer.get("paging") or {}).get("next") or {}).get("after")
+    @property
+    def ours(self) -> frozenset[str]:
+        """Name the fields that hold scores, as the CRM calls them."""
+        return frozenset([*self._fields.values(), *([self._override] if self._override else [])])
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self.http.close()
 
     def _input(self, update: Update) -> dict[str, Any]:
         texts = in_text(update.values, self._fields)
@@ -125,15 +101,3 @@ class HubSpotCrm:
         closed = any(there.get(name) in words for name, words in self._closed.items())
         override = bool(self._override and there.get(self._override))
         return Remote(values, row.get("updatedAt"), override=override, closed=closed)
-
-
-def _lead(row: Mapping[str, Any]) -> dict[str, Value]:
-    found: dict[str, Value] = {
-        name: value for name, value in (row.get("properties") or {}).items() if value is not None
-    }
-    found |= {"lead_id": str(row["id"])}
-    found |= {
-        "created_at": time_of(row.get("createdAt")),
-        "changed_at": time_of(row.get("updatedAt")),
-    }
-    return found

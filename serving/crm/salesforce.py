@@ -5,15 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import decode, in_text, matched, time_of, to_iso
+from serving.crm.columns import decode, in_text, matched
 from serving.crm.http import Http, failure, parse, retry_after, said
-from serving.crm.identifiers import quote
-from serving.crm.seam import Answer, Page, Refused, Remote, Unsure, Update, Value
+from serving.crm.seam import Answer, Refused, Remote, Unsure, Update
 
 _VERSION: Final = "/services/data/v62.0"
 _COLLECTION: Final = 200
@@ -47,7 +46,7 @@ class SalesforceCrm:
             mine: theirs if fields else f"{theirs}__c" for mine, theirs in matched(fields).items()
         }
         self._sleep = sleep
-        self._http = Http(url, allow, login=self._login, timeout_s=60.0, transport=transport)
+        self.http = Http(url, allow, login=self._login, timeout_s=60.0, transport=transport)
 
     def _login(self, http: Http) -> Mapping[str, str]:
         """Take the token as it is, or get one for `client id:client secret`."""
@@ -70,7 +69,7 @@ class SalesforceCrm:
         for start in range(0, len(leads), _COLLECTION):
             some = list(leads[start : start + _COLLECTION])
             path = f"{_VERSION}/composite/sobjects/{self._entity}"
-            rows = self._http.post(path, {"ids": some, "fields": names})
+            rows = self.http.post(path, {"ids": some, "fields": names})
             if not isinstance(rows, list):
                 raise Unsure("an answer that is no list")
             for lead, row in zip(some, rows, strict=False):
@@ -92,7 +91,7 @@ class SalesforceCrm:
             for each in batch
         ]
         body = {"allOrNone": False, "records": records}
-        rows = self._http.ask("PATCH", f"{_VERSION}/composite/sobjects", body)
+        rows = self.http.ask("PATCH", f"{_VERSION}/composite/sobjects", body)
         if not isinstance(rows, list) or len(rows) != len(batch):
             raise Unsure("results that do not match the rows sent")
         return [_answer(each.lead, row) for each, row in zip(batch, rows, strict=True)]
@@ -104,14 +103,14 @@ class SalesforceCrm:
             "contentType": "CSV",
             "lineEnding": "LF",
         }
-        path = f"{_VERSION}/jobs/ingest/{self._http.post(f'{_VERSION}/jobs/ingest', job)['id']}"
+        path = f"{_VERSION}/jobs/ingest/{self.http.post(f'{_VERSION}/jobs/ingest', job)['id']}"
         self._text("PUT", f"{path}/batches", self._csv(batch))
-        self._http.ask("PATCH", path, {"state": "UploadComplete"})
+        self.http.ask("PATCH", path, {"state": "UploadComplete"})
         state, wait = "", 1.0
         while state not in ("JobComplete", "Failed", "Aborted"):
             self._sleep(wait)
             wait = min(wait * 1.5, 20.0)
-            state = self._http.ask("GET", path)["state"]
+            state = self.http.ask("GET", path)["state"]
         if state != "JobComplete":
             raise Refused(f"the bulk job ended as {state}")
         done = self._rows(f"{path}/successfulResults")
@@ -121,8 +120,8 @@ class SalesforceCrm:
         return answers + [_failed(row["Id"], row.get("sf__Error", "")) for row in failed]
 
     def _text(self, method: str, path: str, body: str | None) -> str:
-        headers = {**self._http.headers(), "Content-Type": "text/csv; charset=UTF-8"}
-        answer = self._http.raw(method, path, body, headers)
+        headers = {**self.http.headers(), "Content-Type": "text/csv; charset=UTF-8"}
+        answer = self.http.raw(method, path, body, headers)
         if not 200 <= answer.status_code < 300:
             raise failure(answer.status_code, said(answer), retry_after(answer.headers))
         return answer.text
@@ -139,30 +138,14 @@ class SalesforceCrm:
             writer.writerow([each.lead, *("#N/A" if v is None else v for v in values.values())])
         return out.getvalue()
 
-    def read_leads(self, since: str | None = None, *, as_of: int | None = None) -> Iterator[Page]:
-        """Query leads by SystemModstamp; `as_of` filters by creation, values are today's."""
-        clauses = []
-        if since:
-            clauses.append(f"SystemModstamp >= {_soql(int(since) - 300_000_000)}")
-        if as_of is not None:
-            clauses.append(f"CreatedDate < {_soql(as_of)}")
-        where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
-        names = (
-            "Id, Name, Company, Status, LeadSource, Industry, OwnerId, CreatedDate, SystemModstamp"
-        )
-        entity = quote(self._entity, "")
-        query = f"SELECT {names} FROM {entity}{where} ORDER BY SystemModstamp"  # noqa: S608  # checked
-        path: str | None = f"{_VERSION}/query?{httpx.QueryParams({'q': query})}"
-        while path is not None:
-            answer = self._http.ask("GET", path)
-            rows = [_lead(row) for row in answer["records"]]
-            last = rows[-1]["changed_at"] if rows else None
-            yield Page(tuple(rows), str(last) if last is not None else since)
-            path = answer.get("nextRecordsUrl")
+    @property
+    def ours(self) -> frozenset[str]:
+        """Name the fields that hold scores, as the CRM calls them."""
+        return frozenset([*self._fields.values(), *([self._override] if self._override else [])])
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self.http.close()
 
     def _remote(self, row: Mapping[str, Any]) -> Remote:
         values = {mine: decode(mine, row.get(theirs)) for mine, theirs in self._fields.items()}
@@ -184,21 +167,3 @@ def _failed(lead: str, told: str) -> Answer:
     if code in _GONE:
         return Answer(lead, "gone", error=told[:200])
     return Answer(lead, "conflict" if code in _MOVED else "rejected", error=told[:200])
-
-
-def _soql(micros: int) -> str:
-    return to_iso(micros // 1_000_000 * 1_000_000).replace("+00:00", "Z")
-
-
-def _lead(row: Mapping[str, Any]) -> dict[str, Value]:
-    return {
-        "lead_id": row["Id"],
-        "name": row.get("Name"),
-        "company": row.get("Company"),
-        "state": row.get("Status"),
-        "source": row.get("LeadSource"),
-        "industry": row.get("Industry"),
-        "owner": row.get("OwnerId"),
-        "created_at": time_of(row.get("CreatedDate")),
-        "changed_at": time_of(row.get("SystemModstamp")),
-    }

@@ -14,7 +14,7 @@ from serving.cli import app as entry
 from serving.cli.reference import BEGIN, END, reference, replace_between
 
 VERBS = {
-    "demo", "init", "check", "train", "evaluate", "promote", "rollback", "retrain", "score",
+    "demo", "init", "check", "pull", "train", "evaluate", "promote", "rollback", "retrain", "score",
     "explain", "feedback", "report", "write-back", "monitor", "experiment", "serve", "forget",
 }  # fmt: skip
 

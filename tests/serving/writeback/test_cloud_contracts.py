@@ -109,20 +109,6 @@ def test_a_redirect_is_not_followed() -> None:
         statuses(hubspot(lambda _: away), ["1"])
 
 
-def test_hubspot_pages_through_what_was_modified() -> None:
-    def reply(request: httpx.Request) -> httpx.Response:
-        body = json.loads(request.content)
-        assert body["filterGroups"][0]["filters"][0]["value"] == str(1_790_000_000_000 - 300_000)
-        times = {"createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-10-01T00:00:00.000Z"}
-        row = {"id": body["after"], "properties": {"email": "a@example.com"}, **times}
-        paging = {"paging": {"next": {"after": "1"}}} if body["after"] == "0" else {}
-        return httpx.Response(200, json={"results": [row], **paging})
-
-    pages = list(hubspot(reply).read_leads("1790000000000"))
-    assert [row["lead_id"] for page in pages for row in page.rows] == ["0", "1"]
-    assert pages[-1].watermark == "1790812800000"
-
-
 @pytest.fixture(scope="module")
 def prism() -> Iterator[str]:
     """HubSpot's own OpenAPI file, served and enforced by Prism."""
@@ -155,7 +141,6 @@ def test_hubspots_own_contract_accepts_our_requests(prism: str) -> None:
         assert crm.read_scores(["1", "2"]) == {}  # the examples in the file are of other leads
         answers = crm.upsert([update("1"), update("2")])
         assert {answer.status for answer in answers} <= {"written", "rejected", "gone"}
-        assert next(iter(crm.read_leads("1790000000000"))).rows[0]["lead_id"]
 
 
 # -- Salesforce ----------------------------------------------------------------------------

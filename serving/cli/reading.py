@@ -1,0 +1,70 @@
+"""The verb that brings a CRM's data in: pull."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serving.cli import screen
+from serving.cli.options import Json, ProjectFile
+
+
+def add_to(app: typer.Typer) -> None:
+    """Hang the verb on the console command."""
+    app.command()(pull)
+
+
+def pull(
+    file: ProjectFile,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder; default: where the project's leads.parquet is."),
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", help="As the CRM was at this past moment, into a new folder."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Read from the CRM what is new: leads, engagement, stages and field history, as Parquet.
+
+    Example: leadscore pull acme.toml --out data/
+    """
+    from data.values import moment
+    from serving.cli.clock import now
+    from serving.reading.connect import folder_of, load_for_pull, open_reader
+    from serving.reading.pull import pull as read_in
+
+    at = now()  # before anything is read: what is recorded from now on belongs to the next pull
+    project = load_for_pull(file)
+    folder = folder_of(project, out)
+    past = None if as_of is None else moment(as_of, project, "--as-of")
+    with screen.stages(1, quiet=as_json) as stage, open_reader(project) as crm:
+        stage(f"reading {crm.origin}")
+        pulled = read_in(crm, folder, now=at, as_of=past, on_rows=_now_and_then(stage))
+    if as_json:
+        told: dict[str, object] = {kind: each._asdict() for kind, each in pulled.counts.items()}
+        files = [str(path) for path in pulled.paths.values()]
+        screen.say_json({**told, "files": files, "gaps": list(pulled.gaps)})
+        return
+    for kind, count in pulled.counts.items():
+        where = f"  {pulled.paths[kind]}" if kind in pulled.paths else ""
+        screen.say(f"{kind.replace('_', ' ')}: {count.new:,} new, {count.total:,} in all{where}")
+    for gap in pulled.gaps:
+        screen.say(f"not read: {gap}")
+
+
+def _now_and_then(stage: screen.Stage) -> Callable[[int], None]:
+    """Tell every ten thousand rows, not every page: a log is read by people."""
+    told = 0
+
+    def tell(rows: int) -> None:
+        nonlocal told
+        if rows >= told + 10_000:
+            told = rows
+            stage(f"{rows:,} rows read")
+
+    return tell

@@ -1,0 +1,205 @@
+"""Rows as they come from a CRM -> Parquet parts on disk -> one Parquet file per kind, by id.
+
+Memory is bounded by one part and by DuckDB's limit, whatever the size of the files.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.errors import InputError
+from serving.crm.seam import Value
+from serving.reading.source import COLUMNS, KEYS, KINDS, NUMBERS, TIMES, Kind, Row, text
+
+PART_ROWS: Final = 50_000
+_MEMORY: Final = "512MB"
+_ORDER: Final = "_order"  # when a row was read, among all rows of a pull
+
+
+class Count(NamedTuple):
+    """How many rows have an id that was not there before, and how many there are."""
+
+    new: int
+    total: int
+
+
+class Spool:
+    """Rows of one pull, in a folder of their own that a later pull clears away."""
+
+    def __init__(self, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)  # what a killed pull left behind
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._rows: dict[Kind, list[Row]] = {kind: [] for kind in KINDS}
+        self._parts: dict[Kind, list[Path]] = {kind: [] for kind in KINDS}
+        self._read = 0
+
+    def add(self, kind: Kind, rows: Iterable[Row]) -> None:
+        """Take rows in; those read later count as newer."""
+        waiting = self._rows[kind]
+        for row in rows:
+            self._read += 1
+            waiting.append({**row, _ORDER: self._read})
+        if len(waiting) >= PART_ROWS:
+            self._write(kind)
+
+    def merge(self, kind: Kind, path: Path) -> Count:
+        """Put the rows over those in `path`, whole or not at all; the newest by id stays.
+
+        Newest is the greater `changed_at`; of equal ones, what was read last. Columns are the union
+        of both. A file that would not change is not written.
+        """
+        self._write(kind)
+        if not self._parts[kind]:
+            return Count(0, pq.read_metadata(path).num_rows if path.exists() else 0)
+        with duckdb.connect() as base:
+            scratch = self._folder / "duckdb"
+            base.execute(f"SET memory_limit = '{_MEMORY}'")
+            base.execute("SET temp_directory = ?", [str(scratch)])
+            base.execute("SET preserve_insertion_order = false")
+            return _merge(base, kind, self._parts[kind], path)
+
+    def close(self) -> None:
+        """Clear the folder away."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _write(self, kind: Kind) -> None:
+        rows = self._rows[kind]
+        if not rows:
+            return
+        self._rows[kind] = []
+        path = self._folder / f"{kind}-{len(self._parts[kind]):05d}.parquet"
+        names = dict.fromkeys((*COLUMNS[kind], *(name for row in rows for name in row)))
+        columns = {name: _column(name, [row.get(name) for row in rows]) for name in names}
+        pq.write_table(pa.table(columns), path)
+        self._parts[kind].append(path)
+
+
+def _merge(base: duckdb.DuckDBPyConnection, kind: Kind, parts: list[Path], path: Path) -> Count:
+    key = KEYS[kind]
+    base.execute(
+        f"CREATE TABLE fresh AS SELECT * EXCLUDE ({_ORDER}) FROM"  # noqa: S608  # our own names
+        " read_parquet($parts, union_by_name = true)"
+        f" QUALIFY row_number() OVER (PARTITION BY {key}"
+        f" ORDER BY changed_at DESC NULLS LAST, {_ORDER} DESC) = 1",
+        {"parts": [str(part) for part in parts]},
+    )
+    fresh = _names(base, "fresh")
+    before = _open(base, path, fresh)
+    names = _ordered(kind, {*fresh, *before})
+    listed = {
+        table: ", ".join(
+            _quoted(name) if name in there else f"NULL AS {_quoted(name)}" for name in names
+        )
+        for table, there in (("fresh", fresh), ("there", before))
+    }
+    # A row on disk stays where the CRM's stamp says that it is newer than what was read now.
+    base.execute(
+        f"DELETE FROM fresh USING there WHERE there.{key} = fresh.{key}"  # noqa: S608
+        " AND there.changed_at > fresh.changed_at"
+    )
+    (total,) = _one(base, "SELECT count(*) FROM there")
+    (new,) = _one(base, f"SELECT count(*) FROM fresh ANTI JOIN there USING ({key})")  # noqa: S608
+    differ = f"SELECT {listed['fresh']} FROM fresh EXCEPT SELECT {listed['there']} FROM there"  # noqa: S608
+    if path.exists() and not _one(base, f"SELECT count(*) FROM ({differ})")[0]:  # noqa: S608
+        return Count(0, total)
+    merged = (
+        f"SELECT {listed['fresh']} FROM fresh UNION ALL SELECT {listed['there']}"  # noqa: S608
+        f" FROM there ANTI JOIN fresh USING ({key}) ORDER BY {key}"
+    )
+    _replace(base, merged, path)
+    return Count(new, total + new)
+
+
+def _open(base: duckdb.DuckDBPyConnection, path: Path, fresh: list[str]) -> list[str]:
+    """Make the file on disk a view `there` of our types; list its columns."""
+    if not path.exists():
+        nothing = ", ".join(f"NULL::{_type(name)} AS {_quoted(name)}" for name in fresh)
+        base.execute(f"CREATE VIEW there AS SELECT {nothing} WHERE false")
+        return fresh
+    try:
+        base.execute(f"CREATE VIEW file AS SELECT * FROM read_parquet({_literal(path)})")  # noqa: S608
+    except duckdb.Error:
+        raise InputError(
+            "is no readable Parquet file", file=path.name, cure="move it away: all is read again"
+        ) from None
+    names = _names(base, "file")
+    for name in fresh:
+        if name in ("changed_at", fresh[0]) and name not in names:
+            raise InputError(
+                "was not made by `leadscore pull`", file=path.name, column=name,
+                cure="give another folder with --out",
+            )  # fmt: skip
+    listed = ", ".join(f"{_quoted(name)}::{_type(name)} AS {_quoted(name)}" for name in names)
+    base.execute(f"CREATE VIEW there AS SELECT {listed} FROM file")  # noqa: S608
+    return names
+
+
+def _replace(base: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    """Write what a query gives beside `path`, make it durable, move it into place."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        base.execute(f"COPY ({query}) TO {_literal(part)} (FORMAT parquet, COMPRESSION zstd)")
+        settle(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def settle(part: Path, path: Path) -> None:
+    """Move a finished part into place, its bytes on the disk first."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def _names(base: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    return [str(row[0]) for row in base.execute(f"DESCRIBE {table}").fetchall()]
+
+
+def _one(base: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
+    row = base.execute(query).fetchone()
+    assert row is not None  # a count always has a row
+    return tuple(int(value) for value in row)
+
+
+def _ordered(kind: Kind, names: set[str]) -> list[str]:
+    """Order columns: those that are always there first, the others by name."""
+    return [*COLUMNS[kind], *sorted(names - set(COLUMNS[kind]))]
+
+
+def _type(name: str) -> str:
+    return "TIMESTAMPTZ" if name in TIMES else "DOUBLE" if name in NUMBERS else "VARCHAR"
+
+
+def _column(name: str, values: list[Value]) -> pa.Array:
+    if name == _ORDER:
+        return pa.array(values, pa.int64())
+    if name in TIMES:
+        return pa.array(values, pa.timestamp("us", tz="UTC"))
+    if name in NUMBERS:
+        return pa.array([_number(value) for value in values], pa.float64())
+    return pa.array([text(value) for value in values], pa.string())
+
+
+def _number(value: Value) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return None
+
+
+def _quoted(name: str) -> str:
+    """Quote a column's name: a CRM may call its fields anything."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
