@@ -1,9 +1,12 @@
 """Is the probability the best there is, and does it come true? `python -m benchmarks.quality`.
 
-The default run takes three real tasks (peers as recorded in peers.csv), one simulated world and
-the small things; `--full` runs all seven tasks beside live peers (make peers), the public
-simulated CRM in its three difficulties, ten worlds with known truth, seeds and 40 + 40 outcomes.
-Choices are made inside train; the same recipe goes for all sets.
+The default run takes three real tasks (peers as recorded in peers.csv), three simulated worlds and
+the small things; `--full` runs all seven tasks beside live peers (make peers), the public simulated
+CRM in its three difficulties, worlds with known truth, seeds, newer rows and 40 + 40 outcomes.
+Choices are made inside train; the same recipe goes for all sets. Everybody has one thread.
+
+With `--state FOLDER` every measurement is kept there: a run that was cut off goes on where it was,
+and `--share 1/2` and `--share 2/2` measure halves side by side before a last run prints the tables.
 """
 
 from __future__ import annotations
@@ -11,38 +14,36 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from benchmarks.quality_state import Found, State, read
+from benchmarks.quality_steady import measure_five, measure_newer, measure_seed, measure_small
 from benchmarks.quality_tasks import (
     FIGURES,
     LIVE,
     SHORT,
     TASKS,
     Task,
+    add_found,
+    add_prior,
     data_folder,
     load,
+    measure_ours,
+    measure_peer,
     pivot,
-    run_ours,
-    run_peers,
     table,
 )
 from benchmarks.quality_worlds import KINDS, leadforge, make_rows, measure
-from models.baselines import fit_logistic
-from models.learner import LeadClassifier
-from models.metrics import compare, debiased_ece, log_loss, log_losses
-from models.predictor import LeadScorer, calibrated_log_odds
-from models.scorecard import clipped_share, route
+from models.metrics import compare, debiased_ece, log_losses
 from training.evaluate import evaluate_model
 
 PEERS_PYTHON = Path(__file__).parent.parent / ".venv-peers" / "bin" / "python"
+DIFFICULTIES = ("intro", "intermediate", "advanced")
+Jobs = Mapping[str, Callable[[], Found]]
 
 
 class Bars:
@@ -63,7 +64,7 @@ def show_tasks(tasks: list[Task], recorded: pd.DataFrame, bars: Bars) -> pd.Data
     found = table(tasks, recorded)
     for figure in FIGURES:
         print(f"\n{figure}")
-        print(pivot(found, figure).round(4 if figure != "fit_s" else 1).to_string())
+        print(pivot(found, figure).round(1 if figure.startswith("fit") else 4).to_string())
     losses = pivot(found, "log_loss")
     ranks = losses.rank().mean(axis=1).sort_values()
     print("\nmean rank by log loss\n" + ranks.round(2).to_string())
@@ -128,15 +129,11 @@ def _against_defaults(tasks: list[Task], losses: pd.DataFrame, bars: Bars) -> No
     )
 
 
-def show_cards(models: dict[str, LeadClassifier], tasks: list[Task], bars: Bars) -> None:
-    worst, where = 0.0, ""
-    for task in tasks:
-        parts, _ = models[task.name].parts()
-        log_odds = calibrated_log_odds(parts["calibration"], models[task.name].margins_)
-        share = clipped_share(parts["card"], log_odds)
-        worst, where = max((worst, where), (share, task.name))
-    bars.add("score card clips", f"at most {worst:.2%} ({where})", "< 1 % on every set",
-             met=worst < 0.01)  # fmt: skip
+def show_cards(tasks: list[Task], measured: Mapping[str, Found], bars: Bars) -> None:
+    shares = {task.name: measured[f"ours.{task.name}"]["clipped"] for task in tasks}
+    where = max(shares, key=lambda name: shares[name])
+    bars.add("score card clips", f"at most {shares[where]:.2%} ({where})", "< 1 % on every set",
+             met=shares[where] < 0.01)  # fmt: skip
 
 
 def show_drift(tasks: list[Task], bars: Bars) -> None:
@@ -154,106 +151,45 @@ def show_drift(tasks: list[Task], bars: Bars) -> None:
         )
 
 
-def show_seeds(tasks: list[Task], bars: Bars) -> None:
-    """Fit with two seeds, folds reseeded; compare scores on the first one's frozen card."""
-    for task in tasks:
-        scores = []
-        card = None
-        for seed in (0, 1):
-            model = LeadClassifier(seed=seed, threads=2).fit(task.X, task.y, times=task.times)
-            parts, texts = model.parts()
-            card = card or parts["card"]
-            scores.append(LeadScorer({**parts, "card": card}, texts).score(task.test))
-        moved = np.abs(scores[0].score_exact - scores[1].score_exact)
-        assert card is not None
-        kept = route(card, scores[1].score_exact, scores[0].band)
-        raw = float(np.mean(scores[0].band != scores[1].band))
-        flips = float(np.mean(kept != scores[0].band))
-        p95 = float(np.quantile(moved, 0.95))
-        bars.add(f"{task.name}: new seed moves scores", f"p95 {p95:.1f} points", "<= 3",
-                 met=p95 <= 3)  # fmt: skip
+def show_steady(measured: Mapping[str, Found], bars: Bars) -> None:
+    for name, found in measured.items():
+        kind, _, task = name.partition(".")
+        if kind == "newer":
+            print(
+                f"{task}: 10 % newer rows move scores by {found['median']:.1f} points (median), "
+                f"{found['p95']:.1f} (p95); {found['flips']:.1%} of bands flip as routed"
+            )
+        if kind != "seed":
+            continue
+        bars.add(f"{task}: new seed moves scores", f"p95 {found['p95']:.1f} points", "<= 3",
+                 met=found["p95"] <= 3)  # fmt: skip
         bars.add(
-            f"{task.name}: new seed flips bands",
-            f"{flips:.1%} as routed (hysteresis), {raw:.1%} raw",
+            f"{task}: new seed flips bands",
+            f"{found['flips']:.1%} as routed (hysteresis), {found['flips_raw']:.1%} raw",
             "<= 3 % as routed",
-            met=flips <= 0.03,
+            met=found["flips"] <= 0.03,
         )
 
 
-def show_newer_rows(task: Task) -> None:
-    """Retrain with the newest tenth of the rows added; print how far scores move."""
-    assert task.times is not None
-    order = np.argsort(task.times, kind="stable")
-    older = order[: int(0.9 * len(order))]
-    first = LeadClassifier(threads=2).fit(
-        task.X.iloc[older], task.y[older], times=task.times[older]
-    )
-    then = LeadClassifier(threads=2).fit(task.X, task.y, times=task.times)
-    parts, texts = first.parts()
-    one = LeadScorer(parts, texts).score(task.test)
-    parts_then, texts_then = then.parts()
-    two = LeadScorer({**parts_then, "card": parts["card"]}, texts_then).score(task.test)
-    moved = np.abs(one.score_exact - two.score_exact)
-    flips = np.mean(route(parts["card"], two.score_exact, one.band) != one.band)
-    print(
-        f"\n{task.name}: 10 % newer rows move scores by {np.median(moved):.1f} points (median), "
-        f"{np.quantile(moved, 0.95):.1f} (p95); {flips:.1%} of bands flip as routed"
-    )
-
-
-def show_small(tasks: list[Task], bars: Bars, draws: int) -> None:
-    """Learn from 40 + 40 outcomes, many times; compare with the logistic line on the same rows."""
-    gaps = []
-    for task in tasks:
-        for seed in range(draws):
-            rng = np.random.default_rng(seed)
-            hits, misses = np.flatnonzero(task.y > 0), np.flatnonzero(task.y == 0)
-            rows = np.r_[rng.choice(hits, 40, replace=False), rng.choice(misses, 40, replace=False)]
-            X, y = task.X.iloc[rows], task.y[rows]
-            ones = np.ones(len(task.test_y))
-            p = LeadClassifier(seed=seed).fit(X, y).predict_proba(task.test)[:, 1]
-            rivals = (logistic_peer(X, y, task.test), fit_logistic(X, y).predict(task.test))
-            ours = log_loss(task.test_y, p, ones)
-            gaps.append([ours - log_loss(task.test_y, q, ones) for q in rivals])
-    means, errors = np.mean(gaps, axis=0), np.std(gaps, axis=0) / np.sqrt(len(gaps))
-    named = ("scikit-learn's logistic regression", "our own logistic baseline")
-    for name, mean, error in zip(named, means, errors, strict=True):
+def show_small(measured: Mapping[str, Found], bars: Bars) -> None:
+    draws = [found for name, found in measured.items() if name.startswith("small.")]
+    for name, said in (("sklearn", "scikit-learn's logistic regression"),
+                       ("own", "our own logistic baseline")):  # fmt: skip
+        gaps = np.array([found[name] for found in draws])
+        mean, error = float(gaps.mean()), float(gaps.std() / np.sqrt(len(gaps)))
         bars.add(
-            f"40 + 40 outcomes: log loss against {name}",
-            f"{mean:+.4f} (SE {error:.4f}, {len(gaps)} draws)",
-            "not worse",
-            met=mean <= error,
+            f"40 + 40 outcomes: log loss against {said}",
+            f"{mean:+.5f} (SE {error:.5f}, {len(gaps)} draws)",
+            "not worse: within one SE, and equal up to .0001",
+            met=mean <= max(error, 1e-4),
         )
-    task = tasks[0]
-    rows = np.r_[np.flatnonzero(task.y > 0)[:5], np.flatnonzero(task.y == 0)[:200]]
-    five = LeadClassifier().fit(task.X.iloc[rows], task.y[rows])
-    spread = float(np.ptp(five.predict_proba(task.test)[:, 1]))
-    bars.add("5 positives: constant, with numbers", five.report_["calibration"], "constant",
-             met=spread == 0)  # fmt: skip
+    five = measured["five"]
+    bars.add("5 positives: constant, with numbers", five["said"], "constant",
+             met=five["spread"] == 0)  # fmt: skip
 
 
-def logistic_peer(X: pd.DataFrame, y: np.ndarray, test: pd.DataFrame) -> np.ndarray:
-    """Fit the peer: one-hot, scaled, default penalty."""
-    words = [n for n in X.columns if not pd.api.types.is_numeric_dtype(X[n].dtype)]
-    numbers = [n for n in X.columns if n not in words and X[n].notna().any()]
-    scaled = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler())
-    levels = OneHotEncoder(handle_unknown="ignore")
-    split = ColumnTransformer([("n", scaled, numbers), ("c", levels, words)])
-    model = make_pipeline(split, LogisticRegression(max_iter=3000))
-    filled, ahead = (
-        x.assign(**{n: x[n].where(x[n].notna(), "missing").astype(str) for n in words})
-        for x in (X, test)
-    )
-    p: np.ndarray = model.fit(filled, y).predict_proba(ahead)[:, 1]
-    return p
-
-
-def show_worlds(worlds: list[tuple[str, int, int]], bars: Bars) -> None:
-    rows = []
-    for kind, n_leads, seed in worlds:
-        rows.append(measure(make_rows(kind, n_leads, seed)))
-        last = rows[-1]
-        print(f"  {last['world']}: {last['winner']}, {last['seconds']:.0f} s", flush=True)
+def show_worlds(measured: Mapping[str, Found], bars: Bars) -> None:
+    rows = [dict(found) for name, found in measured.items() if name.startswith("world.")]
     said = np.concatenate([row.pop("p") for row in rows])
     seen = np.concatenate([row.pop("y") for row in rows])
     found = pd.DataFrame(rows)
@@ -286,65 +222,120 @@ def show_worlds(worlds: list[tuple[str, int, int]], bars: Bars) -> None:
              "all, within .001", met=beaten == len(found))  # fmt: skip
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true")
-    parser.add_argument("--only", choices=["tasks", "worlds", "seeds", "small"], default=None)
-    parser.add_argument(
-        "--recorded", action="store_true", help="take the peers' figures from peers.csv alone"
-    )
-    parser.add_argument("--flaml-seconds", type=float, default=20.0)
-    options = parser.parse_args()
-    place, bars, full = data_folder(), Bars(), options.full
-    wanted = {options.only} if options.only else {"tasks", "worlds", "seeds", "small"}
-    live = full and not options.recorded
+def plan(tasks: list[Task], simulated: list[Task], options: argparse.Namespace) -> Jobs:
+    """Name every measurement of our own, in the order in which they are worth having."""
+    full = options.full
+    jobs: dict[str, Callable[[], Found]] = {}
+    worlds = [(kind, 6000, seed) for seed in range(6) for kind in KINDS]
+    worlds = worlds if full else [(kind, 3000, 1) for kind in KINDS]
+    if "tasks" in options.parts:
+        for task in (*tasks, *simulated):
+            jobs[f"ours.{task.name}"] = lambda task=task: measure_ours(task)
+    if "worlds" in options.parts:
+        for kind, n, seed in worlds:
+            jobs[f"world.{kind}.{n}.{seed}"] = lambda k=kind, n=n, s=seed: measure(
+                make_rows(k, n, s)
+            )
+    if "seeds" in options.parts:
+        for task in tasks if full else tasks[1:2]:
+            jobs[f"seed.{task.name}"] = lambda task=task: measure_seed(task)
+        for task in [t for t in tasks if t.times is not None][: None if full else 1]:
+            jobs[f"newer.{task.name}"] = lambda task=task: measure_newer(task)
+    if "small" in options.parts:
+        jobs["five"] = lambda: measure_five(tasks[0])
+        for task in [task for task in tasks if task.name in SHORT]:
+            for seed in range(10 if full else 4):
+                jobs[f"small.{task.name}.{seed}"] = lambda t=task, s=seed: measure_small(t, s)
+    return jobs
+
+
+def run_peers(tasks: list[Task], state: State, seconds: float, share: tuple[int, int]) -> None:
+    """Let every live peer fit what it has not fitted yet."""
+    turns = [(task, peer) for task in tasks for peer in LIVE]
+    for task, peer in turns[share[0] :: share[1]]:
+        out = state.folder / "peers" / f"{task.name}.{peer}.npz"
+        measure_peer(task, PEERS_PYTHON, peer, out, seconds=seconds)
+
+
+def read_peers(tasks: list[Task], state: State) -> None:
+    """Put the live peers' predictions into the tasks."""
+    for task in tasks:
+        for peer in LIVE:
+            file = state.folder / "peers" / f"{task.name}.{peer}.npz"
+            if file.exists():
+                add_found(task, peer, read(file))
+        add_prior(task)
+
+
+def run(options: argparse.Namespace, state: State, share: tuple[int, int]) -> int:
+    """Measure a share of everything; with a whole share print tables and bars."""
+    place, bars = data_folder(), Bars()
+    live = options.full and not options.recorded and "tasks" in options.parts
     if live and not PEERS_PYTHON.exists():
         print("the full run needs the peers: make peers")
         return 2
-    recorded = pd.read_csv(place / "peers.csv").rename(columns={"task": "task"})
-    tasks = [load(place / name) for name in (TASKS if full else SHORT)]
-    if "tasks" in wanted:
-        with tempfile.TemporaryDirectory() as made:
-            if live:
-                simulated = [
-                    leadforge(PEERS_PYTHON, Path(made), d)
-                    for d in ("intro", "intermediate", "advanced")
-                ]
-                show_leadforge([load(f) for f in simulated if f], options.flaml_seconds, bars)
-        models = {}
-        for task in tasks:
-            models[task.name] = run_ours(task)
-            print(f"  {task.name}: {models[task.name].report_['winner']}, "
-                  f"{task.seconds['leadscore']:.0f} s", flush=True)  # fmt: skip
-            if live:
-                run_peers(task, PEERS_PYTHON, LIVE, seconds=options.flaml_seconds)
-        show_tasks(tasks, recorded, bars)
-        show_cards(models, tasks, bars)
+    tasks = [load(place / name) for name in (TASKS if options.full else SHORT)]
+    simulated: list[Task] = []
+    if live:
+        made = [leadforge(PEERS_PYTHON, state.folder, d) for d in DIFFICULTIES]
+        simulated = [load(folder) for folder in made if folder]
+        run_peers([*tasks, *simulated], state, options.flaml_seconds, share)
+    jobs = plan(tasks, simulated, options)
+    measured: dict[str, Found] = {}
+    for name in list(jobs)[share[0] :: share[1]]:
+        measured[name] = state.keep(name, jobs[name])
+        if name.startswith(("ours", "world")):
+            seconds, winner = measured[name]["seconds"], measured[name]["winner"]
+            print(f"  {name}: {winner}, {seconds:.0f} s", flush=True)
+    if share[1] > 1:
+        return 0
+    if "tasks" in options.parts:
+        for task in (*tasks, *simulated):
+            add_found(task, "leadscore", measured[f"ours.{task.name}"])
+        if live:
+            read_peers([*tasks, *simulated], state)
+        show_tasks(tasks, pd.read_csv(place / "peers.csv"), bars)
+        show_leadforge(simulated, bars)
+        show_cards([*tasks, *simulated], measured, bars)
         show_drift(tasks, bars)
-    if "seeds" in wanted:
-        show_seeds([t for t in tasks if t.name in (SHORT if full else SHORT[1:2])], bars)
-        show_newer_rows(next(task for task in tasks if task.name == "bpi2012_7d"))
-    if "small" in wanted:
-        show_small([t for t in tasks if t.name in SHORT], bars, 10 if full else 4)
-    if "worlds" in wanted:
-        many = [(kind, 6000, seed) for kind in KINDS for seed in range(4)]
-        show_worlds(many if full else [(kind, 3000, 1) for kind in KINDS], bars)
+    if "seeds" in options.parts:
+        show_steady(measured, bars)
+    if "small" in options.parts:
+        show_small(measured, bars)
+    if "worlds" in options.parts:
+        show_worlds(measured, bars)
     print("\n" + "\n".join(bars.lines))
     return bars.code
 
 
-def show_leadforge(tasks: list[Task], seconds: float, bars: Bars) -> None:
-    """Run the public simulated CRM beside live peers: ours must be within one SE of the best."""
-    for task in tasks:
-        run_ours(task)
-        run_peers(task, PEERS_PYTHON, LIVE, seconds=seconds)
+def show_leadforge(tasks: list[Task], bars: Bars) -> None:
+    """Show the public simulated CRM beside live peers: ours must be within one SE of the best."""
+    if not tasks:
+        return
     print("\npublic simulated CRM, log loss")
-    empty = pd.DataFrame(columns=["task", "peer"])
-    found = table(tasks, empty)
+    found = table(tasks, pd.DataFrame(columns=["task", "peer"]))
     print(pivot(found, "log_loss").round(4).to_string())
     print(pivot(found, "auc").round(4).to_string())
     for task in tasks:
         _task_bars(task, pivot(found, "log_loss")[task.name].dropna(), bars)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parts = ["tasks", "worlds", "seeds", "small"]
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--only", choices=parts, default=None)
+    parser.add_argument(
+        "--recorded", action="store_true", help="take the peers' figures from peers.csv alone"
+    )
+    parser.add_argument("--flaml-seconds", type=float, default=20.0)
+    parser.add_argument("--state", type=Path, default=None, help="keep measurements here")
+    parser.add_argument("--share", default="1/1", help="measure the first of two halves: 1/2")
+    options = parser.parse_args()
+    options.parts = [options.only] if options.only else parts
+    which, of = (int(number) for number in options.share.split("/"))
+    with tempfile.TemporaryDirectory() as made:
+        return run(options, State(options.state or Path(made)), (which - 1, of))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """One peer on one task folder, in the peers' own environment: predictions and fit time to a file.
 
-Run as `python quality_peers.py FOLDER PEER SECONDS SEED OUT`. A task folder holds train.csv.gz,
-test.csv.gz and meta.json. Nothing of leadscore is imported: the environment has only the peers.
+Run as `python quality_peers.py FOLDER PEER SECONDS SEED THREADS OUT`. A task folder holds
+train.csv.gz, test.csv.gz and meta.json. Nothing of leadscore is imported: the environment has only
+the peers.
 """
 
 import json
+import os
 import sys
 import time
 import warnings
@@ -69,32 +71,32 @@ def hist_gb(X, y, Xt, *, meta, seed, **_):
     return model.fit(A.to_numpy(), y).predict_proba(B.to_numpy())[:, 1]
 
 
-def lgbm_default(X, y, Xt, *, seed, **_):
+def lgbm_default(X, y, Xt, *, seed, threads, **_):
     import lightgbm as lgb
 
-    model = lgb.LGBMClassifier(random_state=seed, verbose=-1, n_jobs=2)
+    model = lgb.LGBMClassifier(random_state=seed, verbose=-1, n_jobs=threads)
     return model.fit(X, y).predict_proba(Xt)[:, 1]
 
 
-def xgb_default(X, y, Xt, *, seed, **_):
+def xgb_default(X, y, Xt, *, seed, threads, **_):
     import xgboost as xgb
 
-    model = xgb.XGBClassifier(enable_categorical=True, random_state=seed, n_jobs=2)
+    model = xgb.XGBClassifier(enable_categorical=True, random_state=seed, n_jobs=threads)
     return model.fit(X, y).predict_proba(Xt)[:, 1]
 
 
-def catboost_default(X, y, Xt, *, meta, seed, **_):
+def catboost_default(X, y, Xt, *, meta, seed, threads, **_):
     from catboost import CatBoostClassifier
 
     names = meta["categorical"]
     model = CatBoostClassifier(
-        random_seed=seed, verbose=False, allow_writing_files=False, thread_count=2
+        random_seed=seed, verbose=False, allow_writing_files=False, thread_count=threads
     )
     model.fit(words_of(X, names), y, cat_features=names)
     return model.predict_proba(words_of(Xt, names))[:, 1]
 
 
-def lgbm_tuned(X, y, Xt, *, times, seed, trials=30, **_):
+def lgbm_tuned(X, y, Xt, *, times, seed, threads, trials=30, **_):
     import lightgbm as lgb
     import optuna
 
@@ -117,7 +119,7 @@ def lgbm_tuned(X, y, Xt, *, times, seed, trials=30, **_):
 
     def objective(trial):
         model = lgb.LGBMClassifier(
-            n_estimators=2000, random_state=seed, verbose=-1, n_jobs=2, **params(trial)
+            n_estimators=2000, random_state=seed, verbose=-1, n_jobs=threads, **params(trial)
         )
         stop = lgb.early_stopping(50, verbose=False)
         model.fit(X.iloc[fit], y[fit], eval_set=[(X.iloc[held], y[held])], callbacks=[stop])
@@ -131,19 +133,19 @@ def lgbm_tuned(X, y, Xt, *, times, seed, trials=30, **_):
         n_estimators=max(1, best.user_attrs["rounds"]),
         random_state=seed,
         verbose=-1,
-        n_jobs=2,
+        n_jobs=threads,
         subsample_freq=1,
         **best.params,
     )
     return model.fit(X, y).predict_proba(Xt)[:, 1]
 
 
-def flaml(X, y, Xt, *, seconds, seed, **_):
+def flaml(X, y, Xt, *, seconds, seed, threads, **_):
     from flaml import AutoML
 
     model = AutoML()
     model.fit(X, y, task="classification", metric="log_loss", time_budget=seconds, seed=seed,
-              verbose=0, n_jobs=2)  # fmt: skip
+              verbose=0, n_jobs=threads)  # fmt: skip
     return model.predict_proba(Xt)[:, 1]
 
 
@@ -158,12 +160,19 @@ PEERS = {
 }
 
 
+def cpu_seconds():
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
 def main():
-    folder, peer, seconds, seed, out = sys.argv[1:6]
+    folder, peer, seconds, seed, threads, out = sys.argv[1:7]
     X, y, Xt, times, meta = read(folder)
-    started = time.monotonic()
-    p = PEERS[peer](X, y, Xt, times=times, meta=meta, seconds=float(seconds), seed=int(seed))
-    np.savez(out, p=np.asarray(p, dtype=float), seconds=time.monotonic() - started)
+    given = {"times": times, "meta": meta, "seconds": float(seconds)}
+    wall, cpu = time.monotonic(), cpu_seconds()
+    p = PEERS[peer](X, y, Xt, seed=int(seed), threads=int(threads), **given)
+    spent = {"seconds": time.monotonic() - wall, "cpu": cpu_seconds() - cpu}
+    np.savez(out, p=np.asarray(p, dtype=float), **spent)
 
 
 if __name__ == "__main__":

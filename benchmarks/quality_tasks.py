@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.quality_state import Found
 from models.learner import LeadClassifier
 from models.metrics import (
     auc,
@@ -28,6 +28,8 @@ from models.metrics import (
     log_loss,
     slope,
 )
+from models.predictor import calibrated_log_odds
+from models.scorecard import clipped_share
 
 TASKS = (
     "xeducation",
@@ -48,7 +50,7 @@ LIVE = (
     "catboost_default",
     "flaml",
 )
-FIGURES = ("log_loss", "brier", "auc", "ap", "lift10", "ece", "cal_slope", "fit_s")
+FIGURES = ("log_loss", "brier", "auc", "ap", "lift10", "ece", "cal_slope", "fit_s", "fit_cpu_s")
 
 
 @dataclass
@@ -64,6 +66,7 @@ class Task:
     times: np.ndarray | None
     found: dict[str, np.ndarray] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)
 
 
 def data_folder() -> Path:
@@ -99,31 +102,52 @@ def load(folder: Path) -> Task:
     )
 
 
-def run_ours(task: Task, *, threads: int = 2, **options: Any) -> LeadClassifier:
-    started = time.monotonic()
-    model = LeadClassifier(threads=threads, **options).fit(task.X, task.y, times=task.times)
-    task.seconds["leadscore"] = time.monotonic() - started
-    task.found["leadscore"] = model.predict_proba(task.test)[:, 1]
-    return model
+def fit_ours(task: Task, **options: Any) -> tuple[LeadClassifier, Found]:
+    """Fit with one thread, as every peer: the model, seconds by the wall and of the processor."""
+    wall, cpu = time.monotonic(), time.process_time()
+    model = LeadClassifier(**options).fit(task.X, task.y, times=task.times)
+    spent = {"seconds": time.monotonic() - wall, "cpu": time.process_time() - cpu}
+    return model, spent | {"winner": model.report_["winner"]}
 
 
-def run_peers(task: Task, python: Path, peers: Sequence[str], *, seconds: float) -> None:
+def measure_ours(task: Task) -> Found:
+    """Fit and score: p of the test rows, time, the share that the proposed card clips."""
+    model, found = fit_ours(task)
+    parts, _ = model.parts()
+    log_odds = calibrated_log_odds(parts["calibration"], model.margins_)
+    clipped = clipped_share(parts["card"], log_odds)
+    return found | {"p": model.predict_proba(task.test)[:, 1], "clipped": clipped}
+
+
+def measure_peer(task: Task, python: Path, peer: str, out: Path, *, seconds: float) -> None:
+    """Let a peer fit with one thread in its own environment, unless it did before."""
+    if out.exists():
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
     script = Path(__file__).with_name("quality_peers.py")
-    with tempfile.TemporaryDirectory() as place:
-        for peer in peers:
-            out = Path(place) / f"{peer}.npz"
-            call = [str(python), str(script), str(task.folder), peer, str(seconds), "0", str(out)]
-            done = subprocess.run(call, capture_output=True, text=True, check=False)
-            if done.returncode:
-                print(f"  {peer} failed on {task.name}: {done.stderr.strip().splitlines()[-1:]}")
-                continue
-            with np.load(out) as found:
-                task.found[peer], task.seconds[peer] = found["p"], float(found["seconds"])
-    task.found["prior"] = np.full(len(task.test_y), task.y.mean())
-    task.seconds["prior"] = 0.0
+    partial = out.with_name(f"{out.stem}.partial.npz")
+    call = [str(python), str(script), str(task.folder), peer, str(seconds), "0", "1", str(partial)]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"  {peer} failed on {task.name}: {done.stderr.strip().splitlines()[-1:]}")
+        return
+    partial.replace(out)
 
 
-def figures(task: Task, p: np.ndarray, seconds: float) -> dict[str, float]:
+def add_found(task: Task, peer: str, found: Found) -> None:
+    """Put a measurement into the task's table."""
+    task.found[peer] = found["p"]
+    task.seconds[peer], task.cpu[peer] = found["seconds"], found.get("cpu", float("nan"))
+
+
+def add_prior(task: Task) -> None:
+    """Put the base rate of the training rows in."""
+    p = np.full(len(task.test_y), task.y.mean())
+    add_found(task, "prior", {"p": p, "seconds": 0.0, "cpu": 0.0})
+
+
+def figures(task: Task, peer: str) -> dict[str, float]:
+    p = task.found[peer]
     y, ones = task.test_y, np.ones(len(task.test_y))
     return {
         "log_loss": log_loss(y, p, ones),
@@ -135,7 +159,8 @@ def figures(task: Task, p: np.ndarray, seconds: float) -> dict[str, float]:
         "debiased_ece": debiased_ece(y, p, ones),
         "cal_slope": slope(y, p, ones),
         "cal_intercept": intercept(y, p, ones),
-        "fit_s": seconds,
+        "fit_s": task.seconds[peer],
+        "fit_cpu_s": task.cpu[peer],
     }
 
 
@@ -143,9 +168,9 @@ def table(tasks: Sequence[Task], recorded: pd.DataFrame) -> pd.DataFrame:
     """Figures of every peer on every task: live where it ran, else as recorded in peers.csv."""
     rows = []
     for task in tasks:
-        for name, p in task.found.items():
+        for name in task.found:
             source = {"task": task.name, "peer": name, "source": "live"}
-            rows.append(source | figures(task, p, task.seconds[name]))
+            rows.append(source | figures(task, name))
         known = recorded[(recorded.task == task.name) & ~recorded.peer.isin(list(task.found))]
         rows += [{**row, "source": "peers.csv"} for row in known.to_dict("records")]
     return pd.DataFrame(rows)

@@ -20,6 +20,7 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
+from benchmarks.quality_state import Found
 from data.labels import window_end
 from data.project import load_project
 from data.read import read_tables
@@ -57,7 +58,7 @@ def make_rows(kind: Any, n_leads: int, seed: int) -> Rows:
         write_world(world, place, project=example)
         project = load_project(Path(place) / example.name)
         tables, outcomes = read_tables(project)
-    dataset = make_dataset(project, tables, outcomes, threads=2)
+    dataset = make_dataset(project, tables, outcomes, threads=1)
     train, test = dataset.cut.train, dataset.cut.test
     ahead = dataset.labelled.snapshots.take(test)
     truth = world.truth.probability(
@@ -78,10 +79,10 @@ def make_rows(kind: Any, n_leads: int, seed: int) -> Rows:
     )
 
 
-def measure(rows: Rows, *, threads: int = 2, fast: bool = False) -> dict[str, Any]:
+def measure(rows: Rows, *, threads: int = 1) -> Found:
     """Fit ours, LightGBM's defaults and the logistic line; compare all with the truth."""
     started = time.monotonic()
-    model = LeadClassifier(threads=threads, fast=fast, catalogue=rows.catalogue)
+    model = LeadClassifier(threads=threads, catalogue=rows.catalogue)
     model.fit(rows.X, rows.y, times=rows.times, closes=rows.closes, groups=rows.groups)
     seconds = time.monotonic() - started
     scores = LeadScorer(*model.parts()).score(rows.test)
@@ -152,6 +153,8 @@ LABEL = "converted_within_90_days"
 def leadforge(python: Path, place: Path, difficulty: str, *, seed: int = 1) -> Path | None:
     """Let the public generator make a CRM and lay it out as a task folder; None if it cannot."""
     raw, folder = place / f"raw_{difficulty}", place / f"leadforge_{difficulty}"
+    if (folder / "meta.json").exists():
+        return folder
     call = [str(python.parent / "leadforge"), "generate", "--recipe", "b2b_saas_procurement_v1"]
     call += ["--seed", str(seed), "--mode", "research_instructor", "--difficulty", difficulty]
     done = subprocess.run([*call, "--out", str(raw)], capture_output=True, text=True, check=False)
@@ -162,7 +165,7 @@ def leadforge(python: Path, place: Path, difficulty: str, *, seed: int = 1) -> P
         part: pd.read_parquet(raw / "tasks" / LABEL / f"{part}.parquet")
         for part in ("train", "valid", "test")
     }
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     train = pd.concat([parts["train"], parts["valid"]], ignore_index=True)
     columns = [name for name in train.columns if name not in (*NO_FEATURES, LABEL)]
     words = [n for n in columns if not pd.api.types.is_numeric_dtype(train[n].dtype)]
@@ -174,11 +177,11 @@ def leadforge(python: Path, place: Path, difficulty: str, *, seed: int = 1) -> P
         "numeric": [name for name in columns if name not in words],
         "time": None,
     }
-    (folder / "meta.json").write_text(json.dumps(meta))
     for name, part in (("train", train), ("test", parts["test"])):
         kept = part[["lead_id", *columns]].assign(**{LABEL: part[LABEL].astype(int)})
         if name == "test":
             kept[["lead_id", LABEL]].to_csv(folder / "test_labels.csv.gz", index=False)
             kept = kept.drop(columns=LABEL)
         kept.to_csv(folder / f"{name}.csv.gz", index=False)
+    (folder / "meta.json").write_text(json.dumps(meta))
     return folder

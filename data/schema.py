@@ -238,6 +238,7 @@ class TrainSection(Section):
     seed: int = 0
     threads: int = Field(default=0, ge=0)  # 0: all cores
     budget: Duration = "0s"  # type: ignore[assignment]  # time for tuning; 0 takes the recipe as it is
+    learner: Literal["auto", "logistic"] = "auto"  # logistic: the regularised line alone
     test_share: float = Field(default=0.2, gt=0, lt=0.9)
     split: Literal["time", "random"] = "time"  # random only in static mode
     windows: tuple[int, ...] = (7, 30, 90)  # days, look-back of features

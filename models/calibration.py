@@ -201,29 +201,6 @@ def move(calibration: Calibration, shift: float) -> Calibration:
     return {**calibration, key: float(calibration[key]) + shift}
 
 
-def lean_ahead(
-    calibration: Calibration,
-    levels: list[dict[str, float]],
-    *,
-    taken: float = 0.0,
-    bound: float = 0.7,
-    gate: float = 3.0,
-) -> tuple[Calibration, float]:
-    """Move the level by half of what the newest forward fold was missed by, out of time.
-
-    Only where that miss is clear (|z| > `gate`) and goes the way that the folds go on average.
-    Half, because the model fitted on all rows has seen the newest ones; with what was already
-    `taken` the shift stays within `bound`. Returns the calibration and the shift, log-odds.
-    """
-    if len(levels) < 2 or abs(levels[-1]["z"]) <= gate:
-        return calibration, 0.0
-    newest = levels[-1]["shift"]
-    if newest * sum(level["shift"] for level in levels) <= 0:
-        return calibration, 0.0
-    shift = float(np.clip(taken + newest / 2, -bound, bound)) - taken
-    return move(calibration, shift), shift
-
-
 def level_missed(margins: Floats, y: Floats) -> dict[str, float]:
     """Say by how much the level was missed: log-odds to add, its standard error, z."""
     p = 1 / (1 + np.exp(-margins))

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from models.encoders import Floats, Ints
 
@@ -108,14 +110,18 @@ def compare_blends(
 
 
 def error_of(extra: Floats, fold: Ints | None = None) -> float:
-    """Give the standard error of a mean; with periods, the larger one of rows and whole periods."""
+    """Give the standard error of a mean; with periods, the larger one of rows and whole periods.
+
+    Few periods say little even about their own spread: Student's t widens the error to what one
+    standard error would promise.
+    """
     error = float(extra.std() / np.sqrt(len(extra)))
     if fold is None or fold.max() < 1:
         return error
     sums = np.bincount(fold, weights=extra)
     k = len(sums)
     spread = float(np.sqrt(k / (k - 1) * np.sum((sums - sums.mean()) ** 2)))
-    return max(error, spread / len(extra))
+    return max(error, spread / len(extra) * float(student.ppf(norm.cdf(1.0), k - 1)))
 
 
 def choose(tables: Sequence[Sequence[Mapping[str, Any]]]) -> Blend:

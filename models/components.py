@@ -149,7 +149,7 @@ def go_forward(
     folds: int,
 ) -> Forward | None:
     """Fit on the past of each forward fold; None where there is no time or no evidence."""
-    if times is None or not setting.kinds:
+    if times is None:
         return None
     splits = [
         (past, ahead)

@@ -25,7 +25,6 @@ from models.calibration import (
     TRUSTED,
     Calibration,
     fit_calibration,
-    lean_ahead,
     refit_intercept,
     spread_between,
 )
@@ -47,6 +46,7 @@ from models.scorecard import propose
 from models.trials import Trial, better
 from models.tuning import tune
 
+LEARNERS = ("auto", "logistic")
 LARGE = 20_000
 """Rows from which on steps are larger and forward folds fewer."""
 BENDS, LEAST_FOR_BENDS = 6, 150
@@ -59,6 +59,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters: `seed`; `threads` (the result does not depend on it); `budget_s` seconds for
     tuning, 0 takes the recipe as it is; `members` folds of a forest; `repeats`: the model is
     filled up to so many times as many members;
+    `learner` "logistic" fits the regularised line alone, "auto" chooses among all candidates;
     `fast` trades a little quality for a fit of seconds; `least` rows of the rarer outcome under
     which only the base rate is predicted; `catalogue` describes the columns, else their dtypes do.
 
@@ -75,6 +76,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         budget_s: float = 0.0,
         members: int = 5,
         repeats: int = 2,
+        learner: str = "auto",
         fast: bool = False,
         least: int = 6,
         catalogue: Catalogue | None = None,
@@ -84,6 +86,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.budget_s = budget_s
         self.members = members
         self.repeats = repeats
+        self.learner = learner
         self.fast = fast
         self.least = least
         self.catalogue = catalogue
@@ -110,6 +113,8 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         `times` (n,) orders the rows for forward folds, `closes` (n,) is when each label window
         closed (purges them), `groups` (n,) holds leads or accounts that must stay together.
         """
+        if self.learner not in LEARNERS:
+            raise ValueError(f"learner {self.learner!r} is none of {', '.join(LEARNERS)}")
         frame = self._frame(X, reset=True)
         self.rows_seen_ = (
             X.index.to_numpy() if isinstance(X, pd.DataFrame) else np.arange(len(frame))
@@ -216,7 +221,6 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         spreads = TRUSTED if setting.kinds else CERTAIN
         calibration, cohort = self._calibrate(y, margins, times, spreads)
         drift = trial.level_by_fold(y, blend)
-        calibration, leaned = lean_ahead(calibration, drift, taken=cohort.get("taken", 0.0))
         self.report_ = {
             "winner": blend.name,
             "chosen_on": "forward folds" if trial.forward else "random folds",
@@ -230,7 +234,6 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "calibration": calibration.get("why", ""),
             "newest_cohort": cohort,
             "drift": drift,
-            "leaned": leaned,
         }
         parts, texts = fitted.to_parts(blend)
         intervals = fit_intervals(
@@ -246,6 +249,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _setting(self, n: int, rare: int) -> Setting:
         members = max(2, min(3 if self.fast else self.members, rare))
+        trees = self.learner == "auto" and rare >= LEAST_FOR_FOREST
         return Setting(
             recipe=Recipe(rate=0.1, patience=30) if self.fast else Recipe(rate=_rate(n)),
             members=members,
@@ -253,7 +257,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             bends=BENDS if rare >= LEAST_FOR_BENDS else 0,
             seed=self.seed,
             threads=self.threads,
-            kinds=("extra", "boosted") if rare >= LEAST_FOR_FOREST else (),
+            kinds=("extra", "boosted") if trees else (),
         )
 
     def _tune(

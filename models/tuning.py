@@ -110,7 +110,8 @@ def _bin(design: Design, y: Floats, groups: Ints | None, split: Split, seed: int
 
 def _losses(fold: _Fold, design: Design, recipe: Recipe, seed: int, threads: int) -> Floats:
     booster = lgb.train(
-        recipe.params(seed, design.monotone) | {"feature_pre_filter": False, "num_threads": threads},
+        recipe.params(seed, design.monotone)
+        | {"feature_pre_filter": False, "num_threads": threads},
         fold.data,
         num_boost_round=recipe.rounds,
         valid_sets=[fold.watch],

@@ -26,7 +26,12 @@ Stage = Callable[[str], None]
 
 
 def train_model(
-    session: Session, reading: Reading, *, fast: bool = False, on_stage: Stage
+    session: Session,
+    reading: Reading,
+    *,
+    fast: bool = False,
+    learner: str | None = None,
+    on_stage: Stage,
 ) -> tuple[Trained, Published]:
     """Train, evaluate and register; the champion's score card stays in force."""
     champion = session.registry.champion()
@@ -39,6 +44,7 @@ def train_model(
         threads=session.threads,
         card=card,
         fast=fast,
+        learner=learner,
         reviews=undeclared_columns(session.project),
         on_stage=on_stage,
     )

@@ -127,18 +127,21 @@ def verdicts(
     return pd.DataFrame(rows, columns=columns)
 
 
-def may_be_registered(found: pd.DataFrame) -> tuple[bool, str]:
+def may_be_registered(found: pd.DataFrame, *, learner: str = "auto") -> tuple[bool, str]:
     """Decide from the verdicts: beats prior, recency and rule, and does not lose to logistic.
 
-    Returns the decision and, where it is no, what to do instead.
+    To lose is to be worse by more than one standard error of the paired, clustered bootstrap.
+    Returns the decision and, where it is no, what to do instead; where it is yes but the figure
+    stands behind logistic regression's, the words say so.
     """
+    said = "beats prior, recency and rule, and does not lose to logistic regression"
     for row in found.to_dict("records"):
         gap, low, high = float(row["difference"]), float(row["low"]), float(row["high"])
         against = str(row["against"])
         if against == "logistic" and row["verdict"] == "worse":
             return False, (
-                f"loses to logistic regression by {gap:.4f} log loss: "
-                "ship the logistic regression, or look for leaks and drift in the other columns"
+                f"loses to logistic regression by {gap:.4f} log loss (standard error "
+                f"{row['error']:.4f}): {_instead(learner)}"
             )
         if against in ("prior", "recency", "rule") and not (gap < 0 and high < 0):
             return False, (
@@ -146,7 +149,21 @@ def may_be_registered(found: pd.DataFrame) -> tuple[bool, str]:
                 f"({gap:+.4f} log loss, 95 % {low:+.4f} to {high:+.4f}): work "
                 f"by the {against}, collect more outcomes, or declare more columns and events"
             )
-    return True, "beats prior, recency and rule, and does not lose to logistic regression"
+        if against == "logistic" and gap > 0:
+            said = (
+                f"beats prior, recency and rule; stands {gap:.4f} log loss behind logistic "
+                f"regression (standard error {row['error']:.4f}): not shown to be worse"
+            )
+    return True, said
+
+
+def _instead(learner: str) -> str:
+    if learner == "logistic":
+        return "look for columns that changed their meaning between training and test"
+    return (
+        "add --learner logistic to the command, which ships the regularised logistic regression "
+        "with the same artifact, reasons and calibration"
+    )
 
 
 def by_slice(

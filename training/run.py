@@ -22,11 +22,13 @@ from models.metrics import Floats
 from models.predictor import LeadScorer, calibrated_log_odds
 from models.scorecard import clipped_share, propose
 from training import model_card
+from training.advice import Advice, advise
 from training.audit import AuditReport, audit
 from training.audit.windows import fit_scope, row_hash
 from training.dataset import Dataset, make_dataset
 from training.evaluate import Evaluation, evaluate_model, may_be_registered
 from training.model_card import ModelCard, make_card
+from training.small_data import require_outcomes
 
 Parts = dict[str, Any]
 
@@ -36,8 +38,9 @@ class Trained:
     """An evaluated model, its artifact's contents, and everything that speaks for or against it.
 
     `test` holds probabilities on the test rows: "model" and each baseline. `kinds` says how each
-    attribute was read, so that a few leads are read as the many were. `refusal` is None where the
-    model may be registered, else what is wrong and what to do instead.
+    attribute was read, so that a few leads are read as the many were. `advice` says what the
+    training outcomes allow. `refusal` is None where the model may be registered, else what is
+    wrong and what to do instead.
     """
 
     dataset: Dataset
@@ -50,6 +53,7 @@ class Trained:
     test: Mapping[str, Floats]
     card: ModelCard
     kinds: Mapping[str, str]
+    advice: Advice
     refusal: str | None
 
     @property
@@ -77,40 +81,51 @@ def train(
     threads: int,
     card: Mapping[str, Any] | None = None,
     fast: bool = False,
+    learner: str | None = None,
     reviews: Sequence[ColumnReview] = (),
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Label, cut, build, audit, fit, calibrate, evaluate.
 
-    `card` is the frozen score card of the champion; without one the first is proposed; `reviews`
-    are the columns that nobody declared. Raises GateError on a structural leak, InputError where
-    there is nothing to learn from.
+    `card` is the frozen score card of the champion; without one the first is proposed; `learner`
+    overrides the project file's ("auto", "logistic"); `reviews` are the columns that nobody
+    declared. Raises GateError on a structural leak or under three outcomes of either kind,
+    InputError where there is nothing to learn from.
     """
     on_stage("labels, features and the cut in time")
     dataset = make_dataset(project, tables, outcomes, threads=threads)
+    rows = dataset.cut.train
+    require_outcomes(dataset.y[rows])
     on_stage("leak audit")
     found = audit(tables, outcomes, project, seed=seed, dataset=dataset, reviews=reviews)
     found.refuse_structural()
     dataset = dataset.without(found.quarantined)
     on_stage("fitting and choosing among candidates")
-    learner = fit_learner(project, dataset, seed=seed, threads=threads, fast=fast)
-    found = check_fit_scope(found, tables, dataset, learner)
-    parts, forest_text = learner.parts()
-    parts = with_card(parts, learner.margins_, project, card)
+    project = project if learner is None else _with_learner(project, learner)
+    fitted = fit_learner(project, dataset, seed=seed, threads=threads, fast=fast)
+    found = check_fit_scope(found, tables, dataset, fitted)
+    parts, forest_text = fitted.parts()
+    parts = with_card(parts, fitted.margins_, project, card)
     features = [asdict(feature) for feature in dataset.frame.catalogue.features]
-    facts = make_facts(dataset.rows(dataset.cut.train), dataset.y[dataset.cut.train], features)
+    facts = make_facts(dataset.rows(rows), dataset.y[rows], features)
+    told = advise(
+        fitted, dataset.rows(rows), dataset.y[rows], groups=dataset.groups[rows],
+        segments=_segments(project, tables, dataset.labelled.snapshots.lead[rows]), seed=seed,
+    )  # fmt: skip
     on_stage("evaluation beside the baselines")
     scorer = LeadScorer(parts, forest_text, threads=threads, trusted=True)
     test, evaluation = evaluate_on_test(project, tables, dataset, scorer, seed=seed)
-    refusal = _refusal(found, evaluation)
+    refusal, words = _refusal(found, evaluation, project)
+    evaluation = replace(evaluation, notes=(*evaluation.notes, *told.notes, *words))
     written = make_card(
-        dataset, evaluation, test, learner.report_,
+        dataset, evaluation, test, fitted.report_,
         observed_until=tables.observed_until,
         horizon_days=(project.conversion.horizon or 0) / DAY,
     )  # fmt: skip
     return Trained(
-        dataset, parts, forest_text, facts, learner.report_, found, evaluation, test, written,
+        dataset, parts, forest_text, facts, fitted.report_, found, evaluation, test, written,
         {attribute.name: attribute.kind for attribute in tables.attributes},
+        told,
         refusal,
     )  # fmt: skip
 
@@ -132,13 +147,20 @@ def check_fit_scope(
     return report
 
 
-def _refusal(found: AuditReport, evaluation: Evaluation) -> str | None:
-    """Say why the model may not be registered, or None."""
+def _with_learner(project: Project, learner: str) -> Project:
+    section = project.train.model_copy(update={"learner": learner})
+    return project.model_copy(update={"train": section})
+
+
+def _refusal(
+    found: AuditReport, evaluation: Evaluation, project: Project
+) -> tuple[str | None, tuple[str, ...]]:
+    """Say why the model may not be registered, or None and how it stands to the baselines."""
     if found.refusals:
         first = found.refusals[0]
-        return f"{first.detector}: {first.reason}: {first.cure}"
-    allowed, words = may_be_registered(evaluation.verdicts)
-    return None if allowed else words
+        return f"{first.detector}: {first.reason}: {first.cure}", ()
+    allowed, words = may_be_registered(evaluation.verdicts, learner=project.train.learner)
+    return (None, (words,)) if allowed else (words, ())
 
 
 def fit_learner(
@@ -150,6 +172,7 @@ def fit_learner(
         seed=seed,
         threads=threads,
         budget_s=project.train.budget / 1e6,
+        learner=project.train.learner,
         fast=fast,
         catalogue=dataset.frame.catalogue,
     )
@@ -226,8 +249,15 @@ def _new_accounts(tables: Tables, dataset: Dataset) -> dict[str, np.ndarray]:
 
 def _slices(project: Project, tables: Tables, lead: np.ndarray) -> dict[str, np.ndarray]:
     """Give the declared segments, the channel and the owner of each test row, where known."""
+    return _segments(project, tables, lead, also=("channel", "owner"))
+
+
+def _segments(
+    project: Project, tables: Tables, lead: np.ndarray, *, also: tuple[str, ...] = ()
+) -> dict[str, np.ndarray]:
+    """Give the value of each declared segment (and `also`) for each row of a lead, where known."""
     found = {}
-    for name in dict.fromkeys((*project.train.segments, "channel", "owner")):
+    for name in dict.fromkeys((*project.train.segments, *also)):
         if name in tables.display.columns:
             found[name] = tables.display[name].to_numpy(object)[lead]
         elif any(a.name == name and a.kind == "category" for a in tables.attributes):

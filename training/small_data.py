@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import GateError
+from models.components import LEAST_FOR_FOREST
 from models.encoders import Floats, describe, read_columns
 from models.folds import assign_folds
 from models.linear import cross_fit_linear, fit_linear
@@ -22,8 +23,8 @@ from models.metrics import log_losses, wilson
 
 Mode = Literal["refuse", "constant", "small", "full"]
 
-REFUSED, CONSTANT, SMALL = 3, 6, 100
-"""Of the rarer outcome: under 3 nothing, under 6 the base rate, under 100 the line alone."""
+REFUSED, CONSTANT, SMALL = 3, 6, LEAST_FOR_FOREST
+"""Of the rarer outcome: under 3 nothing, under 6 the base rate, under SMALL the line alone."""
 
 
 @dataclass(frozen=True, slots=True)

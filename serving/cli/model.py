@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -25,6 +25,7 @@ from serving.cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from training.advice import Advice
     from training.evaluate import Evaluation
     from training.publish import Published
     from training.run import Trained
@@ -40,6 +41,11 @@ Fast = Annotated[
     bool,
     typer.Option("--fast", help="A fit of seconds at a little less quality: for a first look."),
 ]
+Learner = Annotated[
+    Literal["auto", "logistic"] | None,
+    typer.Option("--learner", help="logistic ships the regularised line alone, with the same "
+                 "artifact, reasons and calibration; default: the project file's, else auto."),
+]  # fmt: skip
 Force = Annotated[
     bool, typer.Option("--force", help="Train even if nothing changed since the champion.")
 ]
@@ -50,6 +56,7 @@ def train(
     seed: Seed = None,
     threads: Threads = None,
     fast: Fast = False,
+    learner: Learner = None,
     state: StateFolder = None,
     tracking: Tracking = None,
     leads: Leads = None,
@@ -66,7 +73,7 @@ def train(
     session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
     with screen.stages(7, quiet=as_json) as stage:
         trained, published = train_model(
-            session, session.read(leads, events), fast=fast, on_stage=stage
+            session, session.read(leads, events), fast=fast, learner=learner, on_stage=stage
         )
     show_training(trained, published, as_json=as_json)
     if published.version is None:
@@ -78,6 +85,7 @@ def retrain(
     seed: Seed = None,
     threads: Threads = None,
     fast: Fast = False,
+    learner: Learner = None,
     force: Force = False,
     state: StateFolder = None,
     tracking: Tracking = None,
@@ -97,7 +105,9 @@ def retrain(
         screen.say_json({"retrained": False, "reason": answer}) if as_json else screen.say(answer)
         return
     with screen.stages(7, quiet=as_json) as stage:
-        trained, published = train_model(session, reading, fast=fast, on_stage=stage)
+        trained, published = train_model(
+            session, reading, fast=fast, learner=learner, on_stage=stage
+        )
     show_training(trained, published, as_json=as_json)
     if not published.decision.promote:
         raise typer.Exit(3)
@@ -234,9 +244,34 @@ def show_training(trained: Trained, published: Published, *, as_json: bool) -> N
     for verdict in trained.audit.verdicts:
         if verdict.severity == "quarantine" and verdict.waived_by is None:
             screen.say(f"quarantined: {name_of(verdict)}: {verdict.reason}")
+    show_advice(trained.advice)
     for note in evaluation.notes:
         screen.say(f"note: {note}")
     screen.say(published.words)
+
+
+def show_advice(advice: Advice) -> None:
+    """Print how the figures grow with conversions, and how segments differ, where there is any."""
+    if len(advice.curve):
+        rows = [
+            [
+                f"{row['conversions']:.0f}",
+                f"{row['log_loss']:.4f}",
+                f"{row['gain']:+.4f} ± {row['error']:.4f}",
+            ]
+            for row in advice.curve.to_dict("records")
+        ]
+        headings = ["conversions", "log loss", "gain over the base rate"]
+        screen.table("learning curve of the logistic line, held-out folds", headings, rows)
+    if len(advice.segments):
+        rows = [
+            [str(row["slice"]), str(row["segment"]), f"{row['conversions']:,} of {row['rows']:,}",
+             f"{row['raw']:+.2f}", f"{row['shift']:+.2f} ± {row['error']:.2f}",
+             f"{row['overlap']:.0%}"]
+            for row in advice.segments.to_dict("records")
+        ]  # fmt: skip
+        headings = ["slice", "segment", "converted", "raw", "pooled shift", "overlap"]
+        screen.table("segments against the model, log-odds", headings, rows)
 
 
 def show_figures(metrics: pd.DataFrame, verdicts: pd.DataFrame) -> None:

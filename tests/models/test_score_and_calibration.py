@@ -14,7 +14,6 @@ from features.frame import Catalogue, Feature
 from models.baselines import fit_all
 from models.calibration import (
     fit_calibration,
-    lean_ahead,
     level_missed,
     move,
     refit_intercept,
@@ -69,24 +68,6 @@ def test_the_level_follows_the_newest_cohort_only_past_the_gate_and_within_bound
     moved, found = refit_intercept(start, margins, y)
     assert found["taken"] == pytest.approx(0.7)
     assert moved["intercept"] == pytest.approx(0.7)
-
-
-@pytest.mark.parametrize(
-    ("levels", "shift"),
-    [
-        ([], 0.0),
-        ([(0.1, 1.0), (0.8, 9.0)], 0.4),  # half of a clear miss
-        ([(0.1, 1.0), (3.0, 20.0)], 0.7),  # bounded
-        ([(0.1, 1.0), (0.3, 2.0)], 0.0),  # not clear
-        ([(-2.0, -9.0), (0.8, 9.0)], 0.0),  # the folds go the other way on average
-    ],
-)
-def test_the_level_leans_ahead_only_where_the_newest_fold_was_clearly_missed(levels, shift):
-    start = {"kind": "logistic", "slope": 1.0, "intercept": 0.0}
-    found = [{"shift": s, "z": z} for s, z in levels]
-    moved, taken = lean_ahead(start, found)
-    assert taken == pytest.approx(shift)
-    assert moved["intercept"] == pytest.approx(shift)
 
 
 @pytest.mark.parametrize("n", [300, 20_000])
