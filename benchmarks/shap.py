@@ -2,15 +2,16 @@
 
 `python -m benchmarks.shap` explains 100 k rows in about three minutes; `--full` 1 M rows, and a
 million leads with twenty million events from the event store to reasons in a Parquet file.
-Figures are rows per CPU second, LightGBM and ours in the same process, one thread.
+`--only "depth 4" night` runs some of the parts. Figures are rows per CPU second, one thread,
+LightGBM and ours in the same process; slow contenders get the first rows of the same.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,51 +22,30 @@ from typing import Any
 import lightgbm
 import numpy as np
 
-from benchmarks import shap_faith, shap_world
+from benchmarks import shap_champion, shap_faith, shap_night, shap_world
+from benchmarks.shap_measure import Bar, Claim, one_row_ms, rate, single_rows
 from models.predictor import Forest, Tables, build_tables, look_up, read_forest
 
 PEERS_PYTHON = Path(__file__).parents[1] / ".venv-peers" / "bin" / "python"
 PEERS = ("shap", "woodelf", "fasttreeshap")
-KINDS = (("depth 4", 500, 16, 4), ("depth 5", 500, 32, 5), ("8 leaves", 3000, 8, -1))
 
 
-@dataclass
-class Bar:
-    """One claim: met where figure and bar stand as `sign` says."""
+@dataclass(frozen=True)
+class Kind:
+    """A model to be explained; `slow` rows of a million go to LightGBM's own and to the peers."""
 
     name: str
-    figure: float
-    sign: str
-    bar: float
-
-    @property
-    def met(self) -> bool:
-        return self.figure >= self.bar if self.sign == ">=" else self.figure <= self.bar
-
-    def __str__(self) -> str:
-        word = "met   " if self.met else "missed"
-        return f"{word}  {self.name}  {self.figure:.4g}  {self.sign} {self.bar:g}"
+    trees: int
+    leaves: int
+    depth: int
+    slow: int
 
 
-def rate(run: Callable[[], object], rows: int, times: int = 2) -> float:
-    """Rows per CPU second, the best of `times` runs."""
-    best = np.inf
-    for _ in range(times):
-        start = time.process_time()
-        run()
-        best = min(best, time.process_time() - start)
-    return rows / best
-
-
-def one_row_ms(run: Callable[[np.ndarray], object], X: np.ndarray, times: int = 300) -> float:
-    """Median wall milliseconds of one row."""
-    spent = []
-    for r in range(times):
-        row = np.ascontiguousarray(X[r : r + 1])
-        start = time.perf_counter()
-        run(row)
-        spent.append(time.perf_counter() - start)
-    return float(np.median(spent)) * 1e3
+KINDS = (
+    Kind("depth 4", 500, 16, 4, 20_000),
+    Kind("depth 5", 500, 32, 5, 20_000),
+    Kind("8 leaves", 3000, 8, -1, 10_000),
+)
 
 
 def own_tables(booster: lightgbm.Booster, n: int) -> tuple[Forest, Tables, float]:
@@ -78,58 +58,53 @@ def own_tables(booster: lightgbm.Booster, n: int) -> tuple[Forest, Tables, float
     return forest, tables, time.perf_counter() - start
 
 
-def run_kernel(kind: tuple[str, int, int, int], X: np.ndarray, slow: np.ndarray) -> list[Bar]:
+def kernel(kind: Kind, n: int) -> list[Claim]:
     """Measure one model against LightGBM: contributions, prediction, one row, tables."""
-    name, trees, leaves, depth = kind
+    X = shap_world.make_rows(n, 3)
     learn = shap_world.make_rows(20_000, 0)
     booster = shap_world.train(
-        learn, shap_world.make_labels(learn, 1), trees=trees, leaves=leaves, depth=depth
-    )
-    n = shap_world.COLUMNS
-    own_tables(booster, n)  # compiled before it is measured
-    forest, tables, built = own_tables(booster, n)
+        learn, shap_world.make_labels(learn, 1),
+        trees=kind.trees, leaves=kind.leaves, depth=kind.depth,
+    )  # fmt: skip
+    own_tables(booster, shap_world.COLUMNS)  # compiled before it is measured
+    forest, tables, built = own_tables(booster, shap_world.COLUMNS)
     look_up(forest, tables, X[:1000])
-    rows = np.ascontiguousarray(slow)
-    expected = np.asarray(booster.predict(rows, pred_contrib=True, num_threads=1))
-    theirs = rate(lambda: booster.predict(rows, pred_contrib=True, num_threads=1), len(rows), 1)
-    predicted = np.ascontiguousarray(X[: 10 * len(rows)])
-    predict = rate(
-        lambda: booster.predict(predicted, raw_score=True, num_threads=1), len(predicted)
-    )
-    found: list[tuple[np.ndarray, np.ndarray]] = []
-
-    def ours() -> None:
-        found[:] = [look_up(forest, tables, X)]
-
-    mine = rate(ours, len(X))
-    values, margin = found[0]
-    gap = max(
-        float(
-            np.abs(tables.base + values[a : a + 50_000].sum(axis=1) - margin[a : a + 50_000]).max()
-        )
-        for a in range(0, len(X), 50_000)
-    )
-    difference = float(np.abs(look_up(forest, tables, slow)[0] - expected[:, :-1]).max())
-    one = one_row_ms(lambda row: look_up(forest, tables, row), X)
+    few, some = (np.ascontiguousarray(X[: part * n // 1_000_000]) for part in (kind.slow, 100_000))
+    expected = np.asarray(booster.predict(few, pred_contrib=True, num_threads=1))
+    theirs = rate(lambda: booster.predict(few, pred_contrib=True, num_threads=1), len(few), 1)
+    predict = rate(lambda: booster.predict(some, raw_score=True, num_threads=1), len(some))
+    mine = rate(lambda: look_up(forest, tables, X), n)
+    gap, off = additivity(forest, tables, X), look_up(forest, tables, few)[0] - expected[:, :-1]
+    rows = single_rows(X, 300)
+    one = one_row_ms(lambda row: look_up(forest, tables, row), rows)
     one_theirs = one_row_ms(
-        lambda row: booster.predict(row, pred_contrib=True, num_threads=1), X, 100
+        lambda row: booster.predict(row, pred_contrib=True, num_threads=1), rows[:100]
     )
-    size = tables.cells.nbytes / 1e6
     print(
-        f"{name:9} {trees:5} trees  ours {mine:9,.0f}/s  pred_contrib {theirs:7,.0f}/s  "
-        f"predict {predict:8,.0f}/s  tables {size:5.1f} MB in {built:4.2f} s  "
-        f"one row {one:.3f} ms (LightGBM {one_theirs:.2f})"
+        f"{kind.name}, {kind.trees} trees  ours {mine:,.0f}/s ({n:,} rows)  pred_contrib "
+        f"{theirs:,.0f}/s ({len(few):,})  predict {predict:,.0f}/s ({len(some):,})  tables "
+        f"{tables.cells.nbytes / 1e6:.1f} MB in {built:.2f} s  one row {one:.3f} ms "
+        f"(LightGBM {one_theirs:.2f})"
     )
-    if name != "8 leaves":
-        run_peers(booster, rows, trees, leaves)
+    run_peers(booster, few, kind)
+    name = kind.name
     return [
-        Bar(f"{name}: times LightGBM's pred_contrib per CPU second", mine / theirs, ">=", 50),
-        Bar(f"{name}: with all contributions, times LightGBM's predict", mine / predict, ">=", 1),
-        Bar(f"{name}: largest difference from pred_contrib", difference, "<=", 1e-12),
-        Bar(f"{name}: additivity on every row", gap, "<=", 1e-9),
-        Bar(f"{name}: one row, ms at p50", one, "<=", 0.2),
-        Bar(f"{name}: tables built, s", built, "<=", 5),
+        (f"{name}: times LightGBM's pred_contrib per CPU second", mine / theirs, ">=", 50),
+        (f"{name}: with all contributions, times LightGBM's predict", mine / predict, ">=", 1),
+        (f"{name}: largest difference from pred_contrib", float(np.abs(off).max()), "<=", 1e-12),
+        (f"{name}: additivity on every row", gap, "<=", 1e-9),
+        (f"{name}: one row, ms at p50", one, "<=", 0.2),
+        (f"{name}: tables built, s", built, "<=", 5),
     ]
+
+
+def additivity(forest: Forest, tables: Tables, X: np.ndarray) -> float:
+    """Largest difference between base + contributions and the margin, over all rows."""
+    values, margin = look_up(forest, tables, X)
+    parts = (slice(a, a + 50_000) for a in range(0, len(X), 50_000))
+    return max(
+        float(np.abs(tables.base + values[part].sum(axis=1) - margin[part]).max()) for part in parts
+    )
 
 
 def ask_peer(peer: str, booster: lightgbm.Booster, rows: np.ndarray) -> dict[str, Any]:
@@ -150,7 +125,7 @@ def ask_peer(peer: str, booster: lightgbm.Booster, rows: np.ndarray) -> dict[str
     return answer
 
 
-def run_peers(booster: lightgbm.Booster, rows: np.ndarray, trees: int, leaves: int) -> None:
+def run_peers(booster: lightgbm.Booster, rows: np.ndarray, kind: Kind) -> None:
     """Print rows per CPU second of each peer that runs, beside ours on the same rows and model.
 
     A peer that refuses categories is asked again with a model that takes them for numbers.
@@ -161,10 +136,10 @@ def run_peers(booster: lightgbm.Booster, rows: np.ndarray, trees: int, leaves: i
         model, note, answer = booster, "", ask_peer(peer, booster, rows)
         if "categorical" in answer.get("why", ""):
             print(f"    {peer:13} did not run: {answer['why']}")
-            depth = leaves.bit_length() - 1
             model = shap_world.train(
-                learn, labels, trees=trees, leaves=leaves, depth=depth, categories=False
-            )
+                learn, labels, trees=kind.trees, leaves=kind.leaves, depth=kind.depth,
+                categories=False,
+            )  # fmt: skip
             note, answer = " (categories as numbers)", ask_peer(peer, model, rows)
         if "why" in answer:
             print(f"    {peer:13} did not run: {answer['why']}{note}")
@@ -179,19 +154,29 @@ def run_peers(booster: lightgbm.Booster, rows: np.ndarray, trees: int, leaves: i
 
 
 def main() -> int:
-    full = "--full" in sys.argv[1:]
-    n, slow = (1_000_000, 20_000) if full else (100_000, 2_000)
-    X = shap_world.make_rows(n, 3)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--only", nargs="+", metavar="PART")
+    asked = parser.parse_args()
+    n = 1_000_000 if asked.full else 100_000
+    parts: dict[str, Callable[[], list[Claim]]] = {
+        kind.name: lambda kind=kind: kernel(kind, n)  # type: ignore[misc]
+        for kind in KINDS
+    }
+    parts["faith"] = lambda: shap_faith.claims(20_000 if asked.full else 6_000)
+    if asked.full:
+        parts["champion"] = lambda: shap_champion.claims(n // 5)
+        parts["night"] = lambda: shap_night.claims(n)
+    unknown = set(asked.only or ()) - set(parts)
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     bars: list[Bar] = []
-    for kind in KINDS:
-        bars += run_kernel(kind, X, X[:slow])
-    del X
-    bars += [Bar(*claim) for claim in shap_faith.claims(20_000 if full else 6_000)]
-    if full:
-        from benchmarks import shap_night
-
-        bars += [Bar(*claim) for claim in shap_night.claims(1_000_000)]
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB\n")
+    for name in asked.only or parts:
+        start = time.perf_counter()
+        bars += [Bar(*claim) for claim in parts[name]()]
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        print(f"  {name}: {time.perf_counter() - start:.0f} s, peak memory so far {peak:.2f} GB\n",
+              flush=True)  # fmt: skip
     for bar in bars:
         print(bar)
     return 0 if all(bar.met for bar in bars) else 1

@@ -9,6 +9,7 @@ import numpy as np
 
 COLUMNS, CATEGORIES = 120, 20
 LEVELS = (5, 20, 100, 400)
+PLANTED = 6  # columns of `make_planted` that have an effect
 
 
 def make_rows(n: int, seed: int) -> np.ndarray:
@@ -55,13 +56,24 @@ def make_planted(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     """
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 12))
-    effects = np.zeros((n, 12))
+    effects = planted_effects(X)
+    effects -= effects.mean(axis=0)
+    p = 1 / (1 + np.exp(-(effects.sum(axis=1) - 1.0)))
+    return X, (rng.random(n) < p).astype(np.int8), effects
+
+
+def planted_effects(X: np.ndarray) -> np.ndarray:
+    """Effect of each column on the log-odds, (n, 12); the first PLANTED do something."""
+    effects = np.zeros(X.shape)
     effects[:, 0] = 1.2 * X[:, 0]
     effects[:, 1] = -0.9 * X[:, 1]
     effects[:, 2] = 1.0 * np.abs(X[:, 2])
     effects[:, 3] = 0.8 * (X[:, 3] > 0.5)
     effects[:, 4] = 0.7 * np.sin(2 * X[:, 4])
     effects[:, 5] = -0.5 * X[:, 5]
-    effects -= effects.mean(axis=0)
-    p = 1 / (1 + np.exp(-(effects.sum(axis=1) - 1.0)))
-    return X, (rng.random(n) < p).astype(np.int8), effects
+    return effects
+
+
+def planted_margin(X: np.ndarray) -> np.ndarray:
+    """True log-odds but for a constant: what an oracle would score."""
+    return planted_effects(X).sum(axis=1)
