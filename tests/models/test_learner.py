@@ -13,7 +13,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from models.calibration import fit_calibration
-from models.candidates import DEFAULT, choose
+from models.candidates import DEFAULT, choose, error_of
 from models.encoders import PAIR, describe, encode, read_columns, target_encoders
 from models.learner import LeadClassifier
 from models.linear import fit_linear
@@ -187,3 +187,35 @@ def test_a_time_budget_is_spent_on_the_recipe_and_reported():
     model = LeadClassifier(fast=True, budget_s=1.0).fit(frame, y, times=np.arange(900))
     assert model.report_["tuning"]["trials"] >= 1
     assert LeadClassifier(fast=True).fit(frame, y).report_["tuning"] == {}
+
+
+def test_the_logistic_learner_is_the_line_alone_with_the_whole_artifact():
+    frame, y = leads(1500)
+    model = LeadClassifier(learner="logistic").fit(frame, y, times=np.arange(1500))
+    parts, texts = model.parts()
+    assert model.report_["winner"] == "linear"
+    assert texts == []
+    assert parts["linear"]["terms"]
+    assert parts["intervals"]
+    with pytest.raises(ValueError, match="none of auto, logistic"):
+        LeadClassifier(learner="oracle").fit(frame, y)
+
+
+def test_a_forest_boosted_on_the_line_learns_what_the_line_cannot():
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame(rng.normal(size=(3000, 4)), columns=list("abcd"))
+    z = 0.8 * frame["a"] + 1.5 * np.sign(frame["b"] * frame["c"])
+    y = (rng.random(3000) < 1 / (1 + np.exp(-z))).astype(int)
+    model = LeadClassifier(fast=True).fit(frame, y)
+    table = {row["candidate"]: row["log_loss"] for row in model.report_["random_folds"]}
+    assert min(model.report_["rounds"]["boosted"]) > 10
+    assert table["boosted"] < table["linear"] - 0.05
+
+
+def test_what_one_period_says_is_no_evidence():
+    steady = np.full(300, -0.1) + np.random.default_rng(0).normal(0, 0.1, 300)
+    once = np.repeat([0.1, 0.1, -0.5], 100)
+    period = np.repeat([0, 1, 2], 100)
+    assert -steady.mean() > error_of(steady, period)
+    assert -once.mean() > error_of(once)
+    assert -once.mean() < error_of(once, period)

@@ -1,0 +1,74 @@
+"""What the training outcomes allow is said in sentences: few conversions, segments, the level."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.learner import LeadClassifier
+from training.advice import advise, level_words
+from training.evaluate import may_be_registered
+
+
+def leads(n: int, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    team = rng.choice(["north", "south", "new"], n, p=[0.5, 0.45, 0.05])
+    x = rng.normal(size=n)
+    z = -1 + x + np.where(team == "south", 1.0, 0.0)
+    y = (rng.random(n) < 1 / (1 + np.exp(-z))).astype(float)
+    return pd.DataFrame({"x": x}), y, team
+
+
+def test_few_conversions_come_with_a_curve_and_the_number_still_needed():
+    frame, y, _ = leads(90)
+    told = advise(LeadClassifier().fit(frame, y), frame, y)
+    assert list(told.curve.columns) == ["conversions", "log_loss", "prior", "gain", "error"]
+    assert any("strongly regularised line" in note for note in told.notes)
+    assert any(note.startswith("learning curve:") for note in told.notes)
+
+
+def test_many_conversions_need_no_curve():
+    frame, y, _ = leads(3000)
+    told = advise(LeadClassifier(fast=True).fit(frame, y), frame, y)
+    assert told.curve.empty
+    assert told.notes == ()
+
+
+def test_segments_that_the_columns_do_not_explain_are_named_after_pooling():
+    frame, y, team = leads(3000)
+    told = advise(LeadClassifier(fast=True).fit(frame, y), frame, y, segments={"team": team})
+    assert set(told.segments["segment"]) == {"north", "south", "new"}
+    shift = told.segments.set_index("segment")
+    assert abs(shift.loc["new", "shift"]) < abs(shift.loc["new", "raw"])
+    assert any("team south: converts more often" in note for note in told.notes)
+
+
+@pytest.mark.parametrize(
+    ("cohort", "words"),
+    [
+        ({}, None),
+        ({"taken": 0.0}, "the level was left as it is"),
+        ({"taken": 0.7}, "all probabilities were moved by +0.70 in log-odds"),
+    ],
+)
+def test_what_was_done_about_the_level_is_said(cohort, words):
+    figures = {"rows": 100.0, "observed": 40.0, "expected": 20.0, "z": 5.0, "wanted": 0.9}
+    said = level_words(figures | cohort if cohort else {})
+    assert said == [] if words is None else words in said[0] and "z +5.0" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("learner", "words"), [("auto", "--learner logistic"), ("logistic", "changed their meaning")]
+)
+def test_a_refusal_names_what_to_run_instead(learner, words):
+    row = {"against": "logistic", "difference": 0.02, "low": 0.01, "high": 0.03, "error": 0.005}
+    _, said = may_be_registered(pd.DataFrame([row | {"verdict": "worse"}]), learner=learner)
+    assert words in said
+
+
+def test_a_figure_behind_logistic_within_the_noise_is_said_openly():
+    row = {"against": "logistic", "difference": 0.002, "low": -0.01, "high": 0.01, "error": 0.005}
+    allowed, said = may_be_registered(pd.DataFrame([row | {"verdict": "level"}]))
+    assert allowed
+    assert "0.0020 log loss behind logistic regression" in said
