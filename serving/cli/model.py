@@ -231,6 +231,8 @@ def show_training(trained: Trained, published: Published, *, as_json: bool) -> N
             "metrics": evaluation.metrics.to_dict("records"),
             "verdicts": evaluation.verdicts.to_dict("records"),
             "quarantined": sorted(trained.audit.quarantined),
+            "learning_curve": trained.advice.curve.to_dict("records"),
+            "segments": trained.advice.segments.to_dict("records"),
             "notes": list(evaluation.notes),
         })  # fmt: skip
         return
