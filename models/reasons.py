@@ -290,17 +290,19 @@ def _visible(
     became of such leads says the contrary.
     """
     hidden = rules.sensitive | rules.identity
-    visible = np.empty((len(frame), len(features)), np.uint8)
+    shape = (len(frame), len(features))
+    absent, direction = np.zeros(shape, np.bool_), np.zeros(shape, np.int8)
+    shown = np.ones(len(features), np.bool_)
     for f, feature in enumerate(features):
-        params = feature["params"]
-        names = {str(feature["name"]), str(feature["factor"]), str(params.get("column", ""))}
-        if not names.isdisjoint(hidden):
-            visible[:, f] = 0
-            continue
-        absent, direction = _look(frame, feature, facts)
-        vague = feature["template"] in VAGUE
-        strength = np.where(vague | (direction < 0), 4, 1) * ~absent
-        visible[:, f] = strength | np.where(vague | (direction > 0), 8, 2)
+        names = (feature["name"], feature["factor"], feature["params"].get("column", ""))
+        if hidden and not hidden.isdisjoint(names):
+            shown[f] = False
+        else:
+            absent[:, f], direction[:, f] = _look(frame, feature, facts)
+    vague = np.array([feature["template"] in VAGUE for feature in features], np.bool_)
+    strength = np.where(vague | (direction < 0), 4, 1) * ~absent
+    weakness = np.where(vague | (direction > 0), 8, 2)
+    visible: NDArray[np.uint8] = ((strength | weakness) * shown).astype(np.uint8)
     return visible
 
 

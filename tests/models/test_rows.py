@@ -8,26 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.tables import Snapshots
-from features.frame import Catalogue, Feature, FeatureFrame
 from models.predictor import LeadScorer, PredictorError, Rows
 from models.reasons import explanations_of, reason_table
-from models.rows import rows_of
 
 
 def as_rows(frame: pd.DataFrame) -> Rows:
-    """Lay a frame out as the feature builder gives it, and turn that into rows."""
+    """Take a frame out of pandas."""
     numbers = [name for name in frame if pd.api.types.is_numeric_dtype(frame[name])]
-    words = [name for name in frame if name not in numbers]
-    kinds = [(name, "number") for name in numbers] + [(name, "category") for name in words]
-    features = tuple(
-        Feature(name, kind, "fit", name, name, "attribute", {})  # type: ignore[arg-type]
-        for name, kind in kinds
-    )
-    snapshots = Snapshots(np.arange(len(frame)), np.zeros(len(frame), np.int64))
-    categories = tuple(pd.Categorical(frame[name]) for name in words)
-    matrix = frame[numbers].to_numpy(np.float32)
-    return rows_of(FeatureFrame(snapshots, Catalogue(features), matrix, categories))
+    words = {
+        str(name): [None if pd.isna(word) else str(word) for word in frame[name]]
+        for name in frame
+        if name not in numbers
+    }
+    at = {str(name): i for i, name in enumerate(numbers)}
+    return Rows(frame[numbers].to_numpy(np.float32), at, words)
 
 
 @pytest.mark.parametrize("n", [1, 7, 300])
