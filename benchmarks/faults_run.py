@@ -310,7 +310,7 @@ def readable(state: Path) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(state / "ledger.sqlite")) as connection:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         return False
 
 

@@ -29,7 +29,7 @@ def missing() -> str | None:
 def cluster() -> Iterator[str]:
     """Start a cluster; give the address of its database `postgres`."""
     folder = Path(tempfile.mkdtemp(prefix="leadscore-postgres-"))
-    user = _other_user()
+    user = other_user("postgres")
     if user:
         os.chown(folder, user.pw_uid, user.pw_gid)
     port = free_port()
@@ -52,12 +52,12 @@ def cluster() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _other_user() -> pwd.struct_passwd | None:
-    """Choose whom to be: initdb refuses root."""
+def other_user(name: str) -> pwd.struct_passwd | None:
+    """Choose whom to be where we are root, which no database server runs as: `name`, or nobody."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name: entry for entry in pwd.getpwall()}
-    return names.get("postgres") or names["nobody"]
+    return names.get(name) or names["nobody"]
 
 
 def _run(command: Sequence[str], user: pwd.struct_passwd | None) -> None:

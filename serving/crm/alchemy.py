@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -12,7 +12,11 @@ from sqlalchemy import exc
 from data.errors import InputError
 from serving.crm.columns import Columns
 from serving.crm.network import allowed
-from serving.crm.seam import Answer, Busy, Denied, Refused, Remote, Unsure, Update
+from serving.crm.seam import Answer, Busy, CrmError, Denied, Refused, Remote, Unsure, Update
+
+_MYSQL_BUSY: Final = (1040, 1053, 1205, 1213, 2002, 2003, 3572)  # full, locked, no connection
+_MYSQL_DENIED: Final = (1044, 1045, 1142, 1143, 1227)
+_MYSQL_LOST: Final = (2006, 2013, 2014, 2055)  # the connection broke: it may have been applied
 
 
 class AlchemyCrm:
@@ -105,9 +109,23 @@ class AlchemyCrm:
         except exc.ProgrammingError as error:
             raise Denied(_line(error)) from None
         except exc.OperationalError as error:
-            raise Busy(_line(error)) from None
+            raise _operational(error) from None
         except exc.DBAPIError as error:
             raise Unsure(_line(error)) from None
+
+
+def _operational(error: exc.OperationalError) -> CrmError:
+    """Tell what MySQL's error number means; its driver calls all it has no name for operational.
+
+    A CHECK or a trigger that says no is among them, and must not be taken for a busy server.
+    """
+    arguments = getattr(error.orig, "args", ())
+    number = arguments[0] if arguments else None
+    if not isinstance(number, int) or number in _MYSQL_BUSY:
+        return Busy(_line(error))
+    if number in _MYSQL_DENIED:
+        return Denied(_line(error))
+    return Unsure(_line(error)) if number in _MYSQL_LOST else Refused(_line(error))
 
 
 def _number(version: str | None) -> Any:

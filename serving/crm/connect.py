@@ -106,6 +106,10 @@ def _service(section: WriteBackSection, allow: tuple[str, ...]) -> Crm:
         return SalesforceCrm(
             url, allow, token, entity=entity or "Lead", fields=fields, override=override
         )
+    if entity == "msdyn_predictivescore":
+        from serving.crm.predictive_scores import PredictiveScoreCrm
+
+        return PredictiveScoreCrm(url, allow, token, override=override)
     from serving.crm.dataverse import DataverseCrm
 
     return DataverseCrm(

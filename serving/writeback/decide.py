@@ -88,9 +88,12 @@ def dropped_field(there: Mapping[str, Value], sent: Mapping[str, Value]) -> str 
 
 
 def same_content(there: Mapping[str, Value], row: Scored) -> bool:
-    """Tell whether the CRM's reader would notice no difference; dates may differ."""
+    """Tell whether the CRM's reader would notice no difference; dates may differ.
+
+    What the CRM has no field for cannot differ.
+    """
     names = ("score", "band", "reasons", "model_version")
-    return content_hash(*(there.get(name) for name in names)) == row.hash
+    return content_hash(*(there.get(name, row.values.get(name)) for name in names)) == row.hash
 
 
 def _edited(remote: Remote, known: Known | None, doubts: Sequence[Scored], row: Scored) -> bool:

@@ -13,7 +13,12 @@ from typing import Any, Protocol
 from data.errors import OutsideError
 
 Row = tuple[Any, ...]
-_DAMAGE = ("malformed", "not a database", "decode to UTF-8")
+_DAMAGE = (
+    "malformed", "not a database", "no such table", "no such column", "decode to UTF-8",
+    "codec can't decode",
+)  # fmt: skip
+# The driver cannot even say what is wrong where the damage is in the name of a table.
+_ERRORS = (sqlite3.DatabaseError, UnicodeDecodeError)
 
 
 class Store(Protocol):
@@ -56,7 +61,7 @@ class SqliteStore:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
             broken = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        except sqlite3.DatabaseError as error:
+        except _ERRORS as error:
             self._connection.close()
             raise _failed(path, error) from None
         if broken != "ok":
@@ -169,11 +174,11 @@ def _told(path: Path | None) -> Iterator[None]:
     """Turn the driver's errors into one line; a full disk can be resumed after making room."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except _ERRORS as error:
         raise _failed(path, error) from None
 
 
-def _failed(path: Path | None, error: sqlite3.DatabaseError) -> OutsideError:
+def _failed(path: Path | None, error: Exception) -> OutsideError:
     if any(word in str(error) for word in _DAMAGE):
         return damaged(path, error)
     cure = "run again" if "locked" in str(error) else "make room and run again"

@@ -1,4 +1,4 @@
-"""Real servers for the write-back tests: PostgreSQL, Tryton, a CRM that fails on purpose."""
+"""Real servers for the write-back tests: three databases and CRMs, one that fails on purpose."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from benchmarks import crm_server, postgres_cluster, tryton_server
+from benchmarks import crm_server, mariadb_server, postgres_cluster, tryton_server
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +21,16 @@ def postgres() -> Iterator[str]:
     if absent:
         pytest.skip(absent)
     with postgres_cluster.cluster() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[str]:
+    """The address of a temporary MariaDB."""
+    absent = mariadb_server.missing()
+    if absent:
+        pytest.skip(absent)
+    with mariadb_server.running() as url:
         yield url
 
 

@@ -217,6 +217,15 @@ def test_a_damaged_ledger_is_named_and_the_cure_works(tmp_path: Path) -> None:
     assert (again.sent, again.already_there) == (0, 2)
 
 
+def test_damage_that_the_driver_cannot_put_in_words_is_named_too(tmp_path: Path) -> None:
+    night(tmp_path, 0, [10, 20])
+    path = tmp_path / "ledger.sqlite"
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"TABLE ack", b"TABLX ack").replace(b"acknow", b"\xa5" * 6))
+    with pytest.raises(OutsideError, match=r"ledger ledger.sqlite is damaged.*move it away"):
+        night(tmp_path, 1, [11, 20])
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [

@@ -1,0 +1,122 @@
+"""Dynamics' own table of scores, `msdyn_predictivescore`. Contract-tested, not tested live.
+
+Its alternate key (msdyn_entityid, msdyn_entitytype) makes an upsert idempotent without a column of
+ours. It has room for a score, a grade A to D and a trend; what the scores know goes into the row's
+name. Fields, choices and requests are those of Microsoft's "Populate predictive scores using custom
+scoring model" and the reference of UpsertMultiple. Microsoft's own model must be off: it writes to
+the same rows, and once we wrote one, a row of another name is left alone like a person's word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import httpx
+
+from serving.crm.columns import decode, time_of, to_iso
+from serving.crm.dataverse import API, DataverseCrm, values_of
+from serving.crm.seam import Answer, Remote, Update, Value
+
+ENTITY: Final = "msdyn_predictivescore"
+_GRADES: Final = ("A", "B", "C", "D")
+_TRENDS: Final = ("rising", "steady", "falling", "new")  # improving, steady, declining, too little
+_NAME_LIMIT: Final = 128
+_COLUMNS: Final = (
+    "msdyn_entityid", "msdyn_score", "msdyn_grade", "msdyn_scoretrend", "msdyn_name"
+)  # fmt: skip
+
+
+class PredictiveScoreCrm(DataverseCrm):
+    """Scores are rows beside the leads; a batch is one transaction: all rows or none."""
+
+    def __init__(
+        self,
+        url: str,
+        allow: Sequence[str],
+        secret: str,
+        *,
+        override: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        super().__init__(url, allow, secret, override=override, transport=transport)
+        self._fields = {}  # of a lead itself only its state and the override are read
+
+    def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
+        """Read the state of leads, and the rows with their scores where there are any."""
+        there = super().read_scores(leads)
+        if not there:
+            return {}
+        wanted = {lead.lower(): lead for lead in there}
+        listed = ",".join(f"'{lead}'" for lead in wanted)
+        keys = f"Microsoft.Dynamics.CRM.In(PropertyName='msdyn_entityid',PropertyValues=[{listed}])"
+        query = httpx.QueryParams(
+            {
+                "$select": ",".join(_COLUMNS),
+                "$filter": f"msdyn_entitytype eq '{self._entity}' and {keys}",
+            }
+        )
+        found = dict.fromkeys(there, _ours({}))
+        for row in values_of(self.http.ask("GET", f"{API}/{ENTITY}s?{query}")):
+            lead = wanted.get(str(row.get("msdyn_entityid")).lower())
+            if lead is not None:
+                found[lead] = _ours(row)
+        return {
+            lead: Remote(found[lead], each.version, each.override, each.closed)
+            for lead, each in there.items()
+        }
+
+    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
+        """Upsert by the alternate key, all or none; a band that is no grade is not sent."""
+        fit = [each for each in batch if each.values["band"] in _GRADES]
+        if fit:
+            path = f"{API}/{ENTITY}s/Microsoft.Dynamics.CRM.UpsertMultiple"
+            self.http.post(path, {"Targets": [self._target(each) for each in fit]})
+        grades = ", ".join(_GRADES)
+        return [
+            Answer(each.lead, "written")
+            if each.values["band"] in _GRADES
+            else Answer(each.lead, "rejected", error=f"band {each.values['band']!r}, not {grades}")
+            for each in batch
+        ]
+
+    def _target(self, update: Update) -> dict[str, Any]:
+        values = update.values
+        key = f"msdyn_entityid='{update.lead.lower()}',msdyn_entitytype='{self._entity}'"
+        return {
+            "@odata.type": f"Microsoft.Dynamics.CRM.{ENTITY}",
+            "@odata.id": f"{ENTITY}s({key})",
+            "msdyn_score": values["score"],
+            "msdyn_grade": _GRADES.index(str(values["band"])),
+            "msdyn_scoretrend": _choice(_TRENDS, values["trend"]),
+            "msdyn_name": _name(values),
+        }
+
+
+def _name(values: Mapping[str, Value]) -> str:
+    """Name a row by what its score knows: "2026-09-21T00:00:00+00:00|7|run-1"."""
+    as_of = values["as_of"]
+    moment = to_iso(as_of) if isinstance(as_of, int) else ""
+    return "|".join([moment, str(values["model_version"]), str(values["run_id"])])[:_NAME_LIMIT]
+
+
+def _ours(row: Mapping[str, Any]) -> dict[str, Value]:
+    """Read a row as our fields; a row that bears no name of ours knows no date."""
+    parts = str(row.get("msdyn_name") or "").split("|", 2)
+    moment, version, run = parts if len(parts) == 3 else (None, None, None)
+    return {
+        "score": decode("score", row.get("msdyn_score")),
+        "band": _word(_GRADES, row.get("msdyn_grade")),
+        "trend": _word(_TRENDS, row.get("msdyn_scoretrend")),
+        "as_of": time_of(moment),
+        "model_version": version,
+        "run_id": run,
+    }
+
+
+def _choice(words: Sequence[str], word: Value) -> int | None:
+    return words.index(word) if isinstance(word, str) and word in words else None
+
+
+def _word(words: Sequence[str], choice: Any) -> str | None:
+    return words[choice] if isinstance(choice, int) and 0 <= choice < len(words) else None
