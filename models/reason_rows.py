@@ -95,8 +95,8 @@ def _distinct(
         key = values.cat.codes.to_numpy().astype(np.float64)
     elif pd.api.types.is_numeric_dtype(values.dtype):
         x = values.to_numpy(np.float64, na_value=np.nan)
-        # floors too: lengths of time are said in whole days
-        key = _join(np.where(np.abs(x) >= 10, np.round(x), np.round(x, 1)), np.floor(x))
+        days = np.where(x < 1, 0.0, np.round(x))  # lengths of time are said in whole days
+        key = _join(np.where(np.abs(x) >= 10, np.round(x), np.round(x, 1)), days)
         if group and "edges" in group:
             key = _join(key, np.searchsorted(group["edges"], x, "right"))
     else:

@@ -149,7 +149,7 @@ def _shown(template: str, value: object) -> Value:
         place = int(value) - first
         return names[place] if 0 <= place < len(names) else SENTINEL
     if template in WHOLE_DAYS:
-        return math.floor(value)
+        return round(value) if value >= 1 else 0
     rounded = round(float(value), 0 if abs(value) >= 10 else 1)
     return int(rounded) if rounded.is_integer() else rounded
 

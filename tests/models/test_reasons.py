@@ -195,7 +195,7 @@ def reason(template: str, **params: Any) -> Reason:
         ("count_window", {"label": "eBay clicks", "value": 0.0, "days": 7},
          "eBay clicks: none in the last 7 days"),
         ("days_since", {"label": "demo", "value": None}, "Demo: none so far"),
-        ("days_since", {"label": "demo", "value": 2.94}, "Demo: the latest 2 days ago"),
+        ("days_since", {"label": "demo", "value": 2.94}, "Demo: the latest 3 days ago"),
         ("days_since", {"label": "demo", "value": 0.94}, "Demo: the latest less than a day ago"),
         ("known_since", {"label": "budget", "value": 1.2}, "Budget: known for 1 day"),
         ("created_weekday", {"label": "x", "value": 5.0}, "Created on a Saturday"),
