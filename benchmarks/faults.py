@@ -27,7 +27,7 @@ from benchmarks.faults_broken import BUILDS
 from benchmarks.faults_check import Verdict
 from benchmarks.faults_parts import Parts
 from benchmarks.faults_run import finish, own_counter, run, scratch, start
-from benchmarks.faults_schedules import INVALID, Stage, conclude, crowd, play
+from benchmarks.faults_schedules import INVALID, Stage, conclude, crowd, pause, play
 
 WORKERS = 4  # runs wait for time-outs and leases more than they compute
 SHARES = 4  # parts of the kills
@@ -95,6 +95,17 @@ def unversioned_crowds(seed: int, runs: int, count: int) -> Found:
     return vars(total)
 
 
+def paused_runs(seed: int, count: int) -> Found:
+    """Pause a run with older scores past its lease, at a random step; let it go on afterwards."""
+    total, draw = Verdict(), random.Random(seed)
+    with running() as url:
+        stage = Stage(url, scratch())
+        for _ in range(count):
+            total.add(pause(stage, draw))
+        shutil.rmtree(stage.folder)
+    return vars(total)
+
+
 def concurrent_runs(seed: int, runs: int, count: int) -> Found:
     """Start 2, 4 or 8 runs at once, one in three of them with the older score file."""
     total, draw = Verdict(), random.Random(seed)
@@ -131,16 +142,22 @@ def caught(name: str) -> Found:
         stage = Stage(url, scratch())
         try:
             for seed in range(CAUGHT_WITHIN):
-                if seed % 5 == 4:  # a CRM without versions
-                    draw = random.Random(seed)
-                    verdict = crowd(stage, draw, draw.choice((2, 4)), broken=BUILDS[name])
-                else:
-                    verdict = play(stage, 10_000 + seed, broken=BUILDS[name])
+                verdict = _challenge(stage, seed, BUILDS[name])
                 if verdict.violations:
                     return {"after": seed + 1, "what": _what(verdict)}
             return {"after": 0, "what": "not caught"}
         finally:
             shutil.rmtree(stage.folder)
+
+
+def _challenge(stage: Stage, seed: int, broken: Callable[[], None]) -> Verdict:
+    """Play a schedule; one in five on a CRM without versions, one in five with a paused run."""
+    draw = random.Random(seed)
+    if seed % 5 == 4:
+        return crowd(stage, draw, draw.choice((2, 4)), broken=broken)
+    if seed % 5 == 3:
+        return pause(stage, draw, broken=broken)
+    return play(stage, 10_000 + seed, broken=broken)
 
 
 def _second_night(url: str, stage: Stage | None = None) -> Stage:
@@ -183,6 +200,10 @@ def plan(seed: int, *, full: bool) -> Plan:
         found[f"kills-{share[0]}-{share[1]}"] = ("kill -9 at every step", single_kills, share)
         some = -(-doubles // SHARES)
         found[f"doubles-{seed + at}-{some}"] = ("double kills", double_kills, (seed + at, some))
+        pauses = -(-doubles // (5 * SHARES))
+        found[f"pauses-{seed + at}-{pauses}"] = (
+            "paused past the lease", paused_runs, (seed + at, pauses)
+        )  # fmt: skip
         found[f"disks-{share[0]}-{share[1]}"] = ("disk full at every page", full_disks, share)
     for runs in (2, 4, 8):
         called, asked = f"{seed}-{runs}-{crowds}", (seed, runs, crowds)

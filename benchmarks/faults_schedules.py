@@ -185,6 +185,21 @@ def crowd(
     return verdict
 
 
+def pause(
+    stage: Stage, draw: random.Random, *, broken: Callable[[], None] | None = None
+) -> Verdict:
+    """Stop a run with the older scores until another took its lease, wrote and ended; go on."""
+    stage.clear()
+    jobs = [stage.job(0, stop_at=draw.randrange(20, STEPS), broken=broken),
+            stage.job(1, broken=broken)]  # fmt: skip
+    outcomes = finish([start(stage.url, job) for job in jobs], jobs)
+    crashes = _crashes(stage, outcomes, jobs)
+    verdict = conclude(stage, 1, broken=broken)
+    verdict.crashes += len(crashes)
+    verdict.notes += crashes
+    return verdict
+
+
 def _jobs(
     stage: Stage,
     draw: random.Random,

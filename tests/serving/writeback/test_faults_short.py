@@ -13,7 +13,7 @@ import pytest
 from benchmarks.faults_broken import BUILDS
 from benchmarks.faults_check import Verdict, control
 from benchmarks.faults_run import finish, run, scratch, start
-from benchmarks.faults_schedules import INVALID, LEADS, Stage, beset, conclude, crowd, play
+from benchmarks.faults_schedules import INVALID, LEADS, Stage, beset, conclude, crowd, pause, play
 from serving.crm.http import retry_after
 from serving.crm.rest import RestCrm
 from serving.crm.seam import Busy, Denied
@@ -64,12 +64,16 @@ def test_without_the_lease_runs_write_over_each_other(stage: Stage) -> None:
     assert any(crowd(stage, draw, 4, broken=BUILDS["no_lease"]).violations for _ in range(10))
 
 
-def test_a_run_that_was_paused_until_its_lease_expired_writes_nothing_stale(stage: Stage) -> None:
-    for step in (40, 90, 130):
-        stage.clear()
-        jobs = [stage.job(0, stop_at=step), stage.job(1)]
-        finish([start(stage.url, job) for job in jobs], jobs)
-        faultless(conclude(stage, 1))
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_that_was_paused_until_its_lease_expired_writes_nothing_stale(
+    stage: Stage, seed: int
+) -> None:
+    faultless(pause(stage, random.Random(seed)))
+
+
+def test_without_the_fence_a_run_that_was_paused_writes_on(stage: Stage) -> None:
+    draw = random.Random(1)
+    assert any(pause(stage, draw, broken=BUILDS["no_fence"]).violations for _ in range(10))
 
 
 @pytest.mark.parametrize("seed", range(8))
