@@ -38,6 +38,8 @@ from models.folds import Split, forward_splits
 EXAMPLES = Path(__file__).parents[1] / "examples"
 BASE = ("attributes", "counts ever", "recency by type")
 FOLDS, SEEDS = 3, 2
+# three years until the examples' observed_until: forward folds inside train need closed windows
+YEARS = {"months": 36, "start": "2023-11-01"}
 CELLS = ("here", "se", "alone", "se_alone")
 GROUPS: dict[str, tuple[str, ...]] = {
     "attributes": ("attribute",),
@@ -105,7 +107,7 @@ def make_task(project_file: Path) -> Task:
         assert group is not None, feature.template
         groups.setdefault(group, []).append(feature.name)
     lead = labelled.snapshots.lead
-    folds = forward_splits(labelled.order, labelled.closes_at, lead, FOLDS)
+    folds = forward_splits(labelled.order, labelled.closes_at, lead, FOLDS, first=0.5)
     return Task(frame, labelled.y, lead, folds, groups)
 
 
@@ -140,8 +142,10 @@ def ablate(name: str, task: Task) -> pd.DataFrame:
     default = [c for g, columns in task.groups.items() if not g.endswith("*") for c in columns]
     base = [c for g in BASE for c in task.groups.get(g, [])]
     whole, small = losses(task, default), losses(task, base)
-    print(f"{name}: {len(task.ahead):,} rows ahead in {len(task.folds)} folds, {len(default)} "
-          f"columns, log loss {whole.mean():.4f}; base {small.mean():.4f}", flush=True)  # fmt: skip
+    past = [len(rows) for rows, _ in task.folds]
+    print(f"{name}: {min(past):,} to {max(past):,} rows, {len(task.ahead):,} ahead in {len(past)} "
+          f"folds, {len(default)} columns, log loss {whole.mean():.4f}; base {small.mean():.4f}",
+          flush=True)  # fmt: skip
     rows = {}
     for group, columns in task.groups.items():
         if ONLY and group not in ONLY:
@@ -185,7 +189,7 @@ def main() -> int:
         print("LEADSCORE_DATA is not set: the real data sets are needed", file=sys.stderr)
         return 2
     first = int(sys.argv[sys.argv.index("--seed") + 1]) if "--seed" in sys.argv else 11
-    leads, companies = (6_000, 3) if full else (3_000, 2)
+    leads, companies = (12_000, 3) if full else (6_000, 2)
     tables: dict[str, pd.DataFrame] = {}
     for name in ("bpi2012", "bpi2012_approved"):
         tables[name] = ablate(name, make_task(EXAMPLES / f"{name}.toml"))
@@ -194,7 +198,7 @@ def main() -> int:
             found = []
             for seed in range(first, first + companies):
                 folder = Path(scratch) / f"{kind}-{seed}"
-                write_world(make_world(kind, leads, seed), folder)
+                write_world(make_world(kind, leads, seed, **YEARS), folder)
                 file = folder / f"{kind}.toml"
                 file.write_text((EXAMPLES / f"{kind}.toml").read_text())
                 found.append(ablate(f"{kind}, seed {seed}", make_task(file)))

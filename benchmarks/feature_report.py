@@ -14,6 +14,8 @@ from benchmarks.feature_world import write_leads, write_shuffled, write_store, w
 
 Figures = dict[str, float]
 Run = Callable[[str, Path, int, int], "Figures | None"]
+CONTENDERS = ("scan_duckdb", "scan_pyarrow", "kernel_store", "kernel_parquet")
+TURNS = 3
 PEERS = ("duckdb_filter", "duckdb_two_stage", "polars_streaming", "pandas_idiomatic")
 
 
@@ -49,12 +51,13 @@ def report(folder: Path, run: Run, single: Callable[[], tuple[float, bool]], *,
     print(f"{leads:,} leads, {events:,} events, 4 snapshots a lead, {len(NAMES)} features, "
           f"{threads} threads")  # fmt: skip
     print(f"{'':34s}{'CPU s':>9s}{'wall s':>9s}{'peak GB':>9s}")
-    scans = {n: run(n, folder, 1, threads) for n in ("scan_duckdb", "scan_pyarrow")}
-    show("scan into Arrow, DuckDB", scans["scan_duckdb"])
-    show("scan into Arrow, pyarrow", scans["scan_pyarrow"])
-    kernel = run("kernel_parquet", folder, 1, threads)
+    least = in_turns(folder, run, threads)
+    scan, kernel, stored = (
+        least[name] for name in ("scan_duckdb", "kernel_parquet", "kernel_store")
+    )
+    show("scan into Arrow, DuckDB", scan)
+    show("scan into Arrow, pyarrow", least["scan_pyarrow"])
     show("kernel, from the same Parquet", kernel, "matrix in memory")
-    stored = run("kernel_store", folder, 1, threads)
     show("kernel, from the event store", stored, "matrix in memory")
     show("kernel, store, 2 % late records", run("kernel_late", folder, 1, threads))
     large = []
@@ -71,15 +74,16 @@ def report(folder: Path, run: Run, single: Callable[[], tuple[float, bool]], *,
         show("Featuretools, 25 leads", tools, f"{tools['columns']:.0f} columns, {speed:.0f} rows/s")
     ingested = ingestion(folder, run, leads, threads)
     micros, same = single()
-    print(f"one lead, 100 events: {micros:.1f} µs, equal to the batch row: {same}")
+    print(f"one lead, 100 events: {micros:.1f} µs (p50), equal to the batch row: {same}")
     print()
     good = large
-    scan = scans["scan_duckdb"]
     if kernel is None or stored is None or scan is None:
         print("missed  kernel and scan ran  0  >= 1")
         return 1
     good.append(bar("kernel from the store, CPU / scan into Arrow", stored["cpu"] / scan["cpu"], 2))
     print(f"        (from the very same Parquet file: {kernel['cpu'] / scan['cpu']:.2f})")
+    if (arrow := least["scan_pyarrow"]) is not None:
+        print(f"        (from the store, over pyarrow's scan: {stored['cpu'] / arrow['cpu']:.2f})")
     there = {n: f for n, f in found.items() if f is not None}
     good.append(bar("peers that ran", len(there), len(PEERS), least=True))
     best = min(f["cpu"] for f in there.values())
@@ -90,9 +94,24 @@ def report(folder: Path, run: Run, single: Callable[[], tuple[float, bool]], *,
     # at 2 M events the fixed 0.1 s of opening DuckDB and the dictionaries is most of an append
     limit = 0.05 if full else 0.1
     good.append(bar("append of 1 %, CPU share of ingestion", ingested, limit))
-    good.append(bar("one lead, 100 events, µs", micros, 50))
+    good.append(bar("one lead, 100 events, p50, µs", micros, 50))
     good.append(bar("one lead equals the batch row", float(same), 1, least=True))
     return 0 if all(good) else 1
+
+
+def in_turns(folder: Path, run: Run, threads: int) -> dict[str, Figures | None]:
+    """Run the scans and the kernel in turns; keep of each the run of the least CPU.
+
+    The first touch of a matrix of 1 GB costs the machine between 0.1 and 2.5 s, depending on
+    whether the host has the memory at hand: only the least of several runs is the program's own.
+    """
+    least: dict[str, Figures | None] = dict.fromkeys(CONTENDERS)
+    for _ in range(TURNS):
+        for name in CONTENDERS:
+            found, best = run(name, folder, 1, threads), least[name]
+            if found is not None and (best is None or found["cpu"] < best["cpu"]):
+                least[name] = found
+    return least
 
 
 def ingestion(folder: Path, run: Run, leads: int, threads: int) -> float:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow.csv import WriteOptions, write_csv
 
 from benchmarks.feature_peers import CHANNELS, DAY, TYPES
 from data.run_files import RunWriter
@@ -93,22 +95,30 @@ def write_store(folder: Path, n_leads: int, *, seed: int = 7, late: float = 0.0)
 def write_shuffled(folder: Path, n_leads: int, *, seed: int = 7) -> None:
     """Write the world as a CRM would export it: texts, ISO times, any order; and 1 % new events."""
     rng = np.random.default_rng(seed)
-    csv = folder / "shuffled.csv"
-    csv.unlink(missing_ok=True)
-    writer, parts = None, []
-    for _, table in blocks(n_leads, seed, 0.0):
-        frame = table.to_pandas().sample(frac=1.0, random_state=int(rng.integers(2**31)))
-        frame["lead"] = "L" + frame["lead"].astype(str).str.zfill(9)
-        frame["happened"] = np.asarray(frame["happened"]).astype("datetime64[us]")
-        frame["type"] = "type " + frame["type"].astype(str)
-        frame["channel"] = "channel " + frame["channel"].astype(str)
-        parts.append(frame.sample(frac=0.01, random_state=1))
-        whole = pa.Table.from_pandas(frame, preserve_index=False)
-        writer = writer or pq.ParquetWriter(folder / "shuffled.parquet", whole.schema)
-        writer.write_table(whole)
-        frame.to_csv(csv, mode="a", header=not csv.exists(), index=False)
-    assert writer is not None
-    writer.close()
-    import pandas as pd
+    parquet, parts = None, []
+    with open(folder / "shuffled.csv", "wb") as csv:
+        for _, table in blocks(n_leads, seed, 0.0):
+            whole = _exported(table.take(rng.permutation(table.num_rows)))
+            if parquet is None:
+                parquet = pq.ParquetWriter(folder / "shuffled.parquet", whole.schema)
+            style = WriteOptions(include_header=csv.tell() == 0, quoting_style="none")
+            write_csv(whole, csv, style)
+            parquet.write_table(whole)
+            parts.append(whole.slice(0, whole.num_rows // 100))
+    assert parquet is not None
+    parquet.close()
+    pq.write_table(pa.concat_tables(parts), folder / "new.parquet")
 
-    pd.concat(parts).to_parquet(folder / "new.parquet", index=False)
+
+def _exported(table: pa.Table) -> pa.Table:
+    """Write codes as texts and microseconds as times."""
+
+    def text(name: str, before: str, width: int) -> pa.Array:
+        digits = pc.utf8_lpad(table[name].cast(pa.string()), width, "0")
+        return pc.binary_join_element_wise(before, digits, "")
+
+    return pa.table({
+        "lead": text("lead", "L", 9), "happened": table["happened"].cast(pa.timestamp("us")),
+        "type": text("type", "type ", 1), "channel": text("channel", "channel ", 1),
+        "value": table["value"],
+    })  # fmt: skip
