@@ -22,6 +22,9 @@ DAY: Final = 24 * HOUR
 NEVER: Final = int(np.iinfo(np.int64).max)
 """The moment of what has not happened."""
 
+_NAT: Final = int(np.iinfo(np.int64).min)
+"""Numpy's mark of a missing moment."""
+
 _UNITS: Final = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w)")
 
@@ -203,10 +206,11 @@ def iso(at: int) -> str:
 
 
 def _integers(times: pa.Array | pa.ChunkedArray) -> tuple[Micros, NDArray[np.bool_]]:
-    """Take the int64 out of Arrow timestamps: (NEVER where missing, missing)."""
-    missing = times.is_null().to_numpy(zero_copy_only=False).astype(bool)
-    numbers = times.cast(pa.int64()).fill_null(NEVER).to_numpy()
-    return np.array(numbers, dtype=np.int64), missing
+    """Take the int64 out of Arrow timestamps[us]: (NEVER where missing, missing)."""
+    chunks = times if isinstance(times, pa.ChunkedArray) else pa.chunked_array([times])
+    numbers = chunks.to_numpy().view(np.int64)
+    missing = numbers == _NAT
+    return np.where(missing, NEVER, numbers), missing
 
 
 def _first(mask: NDArray[np.bool_]) -> int:

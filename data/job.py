@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
 
 from data.errors import InputError
 from data.network import scheme_of
 from data.schema import Project
-from data.sources import Declared, RawTable, read_source
+from data.sources import Declared, Given, RawTable, read_source
 from data.tables import Kind
 
 
@@ -38,7 +38,7 @@ class ReadJob:
     """
 
     project: Project
-    frames: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    frames: Mapping[str, Given] = field(default_factory=dict)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     lenient: bool = False
     notes: Notes = field(default_factory=Notes)
@@ -59,7 +59,7 @@ class ReadJob:
         """Read the table of this label; InputError where it has no rows and should have some."""
         frame = self.frames.get(label)
         if frame is None and self.lenient and "leads" in self.frames:
-            frame = pd.DataFrame()
+            frame = pa.table({})
         if path is not None and not scheme_of(path):
             path = str(Path(path).absolute())  # from where the caller stands, not from the project
         raw = read_source(

@@ -28,13 +28,13 @@ from data.event_columns import (
 from data.job import ReadJob
 from data.review import undeclared_columns
 from data.schema import Project
-from data.sources import RawTable
+from data.sources import Given, RawTable
 from data.tables import Kind, Outcomes, Tables
 from data.values import instants, moment, numbers, objects, texts
 
 __all__ = ["Reading", "read_tables", "read_with_notes", "undeclared_columns"]
 
-_DISPLAY = ("name", "account", "owner", "channel", "email", "title", "account")
+_DISPLAY = ("name", "account", "owner", "channel", "email", "title")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def read_tables(
     *,
     leads: str | None = None,
     events: tuple[str, ...] | None = None,
-    frames: Mapping[str, pd.DataFrame] | None = None,
+    frames: Mapping[str, Given] | None = None,
     kinds: Mapping[str, Kind] | None = None,
     lenient: bool = False,
 ) -> tuple[Tables, Outcomes]:
@@ -73,7 +73,7 @@ def read_with_notes(
     *,
     leads: str | None = None,
     events: tuple[str, ...] | None = None,
-    frames: Mapping[str, pd.DataFrame] | None = None,
+    frames: Mapping[str, Given] | None = None,
     kinds: Mapping[str, Kind] | None = None,
     lenient: bool = False,
 ) -> Reading:
@@ -130,7 +130,7 @@ def _clip(at: Micros, until: int) -> Micros:
     return np.where(at < until, at, NEVER)
 
 
-def _refuse_unknown_frames(given: Mapping[str, pd.DataFrame], project: Project) -> None:
+def _refuse_unknown_frames(given: Mapping[str, Given], project: Project) -> None:
     """Refuse a frame that replaces nothing."""
     known = {"leads", "conversion"}
     known |= {f"events.{i}" for i in range(len(project.events))}
@@ -217,22 +217,19 @@ def _accounts(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[
     if column is None:
         return np.full(len(order), -1, np.int64)
     values = objects(texts(raw.column(column), job.missing))[order]
-    return pd.factorize(pd.Series(values, dtype=object), sort=True)[0].astype(np.int64)
+    return pd.factorize(values, sort=True)[0].astype(np.int64)
 
 
 def _display(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFrame:
     """Collect what a report shows: name, owner, channel, email, title, account, value."""
-    columns: dict[str, NDArray[np.generic]] = {}
-    for role in _DISPLAY:
-        column = getattr(job.project.leads, role)
-        if column is not None:
-            columns[role] = objects(texts(raw.column(column), job.missing))[order]
+    declared = {role: getattr(job.project.leads, role) for role in _DISPLAY}
+    roles = [role for role, column in declared.items() if column is not None]
+    shown = [objects(texts(raw.column(declared[role]), job.missing))[order] for role in roles]
+    cells = np.array(shown, dtype=object).reshape(len(roles), len(order)).T
+    frame = pd.DataFrame(cells, columns=roles, dtype=object)
     if job.project.leads.value:
-        columns["value"] = numbers(raw, job.project.leads.value, job.project)[order]
-    index = pd.RangeIndex(len(order))
-    return pd.DataFrame(
-        {role: pd.Series(v, index=index, dtype=v.dtype) for role, v in columns.items()}, index=index
-    )
+        frame["value"] = numbers(raw, job.project.leads.value, job.project)[order]
+    return frame
 
 
 def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.int64]) -> Reading:

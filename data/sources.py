@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import glob
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import duckdb
 import numpy as np
@@ -20,6 +20,9 @@ from data.errors import InputError, OutsideError
 from data.expressions import parse
 from data.network import mask, require_allowed, scheme_of
 from data.schema import Project
+
+Given: TypeAlias = pd.DataFrame | pa.Table
+"""What may stand in place of a source; an Arrow table is taken as it is (`table_of_rows`)."""
 
 
 class Declared(Protocol):
@@ -67,21 +70,22 @@ class RawTable:
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Take a column; InputError naming the nearest one where it is missing."""
-        if name not in self.table.column_names and self.lenient:
+        place = self.table.schema.get_field_index(name)
+        if place >= 0:
+            return self.table.column(place)
+        if self.lenient:
             return pa.chunked_array([pa.nulls(len(self), pa.string())])
-        if name not in self.table.column_names:
-            near = difflib.get_close_matches(name, self.table.column_names, 1, cutoff=0.5)
-            known = ", ".join(self.table.column_names[:12])
-            cure = f"did you mean {near[0]!r}?" if near else f"columns: {known}"
-            raise InputError("column not found", file=self.name, column=name, cure=cure)
-        return self.table[name]
+        near = difflib.get_close_matches(name, self.table.column_names, 1, cutoff=0.5)
+        known = ", ".join(self.table.column_names[:12])
+        cure = f"did you mean {near[0]!r}?" if near else f"columns: {known}"
+        raise InputError("column not found", file=self.name, column=name, cure=cure)
 
 
 def read_source(
     declared: Declared,
     project: Project,
     *,
-    frame: pd.DataFrame | None = None,
+    frame: Given | None = None,
     source: str | None = None,
     columns: Sequence[str] | None = None,
     label: str = "frame",
@@ -94,7 +98,9 @@ def read_source(
     uri = source or getattr(declared, "source", None) or ""
     if declared.where and columns is not None:
         columns = None
-    if frame is not None:
+    if isinstance(frame, pa.Table):
+        raw = RawTable(label, frame, ((label, 0, 1),))
+    elif frame is not None:
         raw = from_frame(frame, label)
     elif scheme_of(uri):
         raw = _read_database(uri, declared.query, project)
@@ -120,6 +126,16 @@ def from_frame(frame: pd.DataFrame, label: str) -> RawTable:
         raise InputError("column name stands twice", file=label, column=twice)
     arrays = [_from_series(frame.iloc[:, i]) for i in range(len(names))]
     return RawTable(label, pa.table(arrays, names=names), ((label, 0, 1),))
+
+
+def table_of_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str] = ()) -> pa.Table:
+    """Take rows as JSON gives them; `columns` are there even where no row has them.
+
+    A key that a row lacks is missing there; a column of mixed values becomes text.
+    """
+    names = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
+    columns = [_from_values([row.get(name) for row in rows]) for name in names]
+    return pa.table(columns, names=names)
 
 
 def _from_series(series: pd.Series) -> pa.ChunkedArray:
@@ -296,7 +312,7 @@ def _from_values(values: list[object]) -> pa.ChunkedArray:
     """Turn the values of a database column into Arrow; a mixed one becomes text."""
     try:
         return _plain(pa.chunked_array([pa.array(values)]))
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         texts = [None if value is None else str(value) for value in values]
         return pa.chunked_array([texts], pa.string())
 

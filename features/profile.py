@@ -13,7 +13,7 @@ from data.tables import Attribute, Snapshots, Tables
 from features.frame import Catalogue, Feature
 from features.persons import department, domain_kind, seniority
 
-_DERIVED = {
+DERIVED = {
     "seniority": seniority,
     "department": department,
     "email_domain_kind": domain_kind,
@@ -28,9 +28,9 @@ def fill_numbers(
     for column, feature in enumerate(catalogue.numbers):
         template = feature.template
         if template == "attribute":
-            out[:, column] = _numbers(tables, snapshots, _attribute(tables, feature))
+            out[:, column] = _numbers(tables, snapshots, attribute_of(tables, feature))
         elif template == "known_since":
-            out[:, column] = _known_since(snapshots, _attribute(tables, feature))
+            out[:, column] = _known_since(snapshots, attribute_of(tables, feature))
         elif template == "missing_count":
             out[:, column] = _missing(tables)[snapshots.lead]
         elif template == "age_days":
@@ -49,8 +49,8 @@ def fill_numbers(
 
 def category(tables: Tables, snapshots: Snapshots, feature: Feature) -> pd.Categorical:
     """Make one categorical column of an attribute, or of what its text says of the person."""
-    attribute = _attribute(tables, feature)
-    derive = _DERIVED.get(feature.template)
+    attribute = attribute_of(tables, feature)
+    derive = DERIVED.get(feature.template)
     if attribute.known_at is None and attribute.changes is None:
         codes, levels = pd.factorize(attribute.values, sort=True)
         codes = _once_created(tables, snapshots, codes[snapshots.lead])
@@ -73,7 +73,8 @@ def local_calendar(micros: NDArray[np.int64], timezone: str) -> pd.DatetimeIndex
     return pd.DatetimeIndex(known.astype("datetime64[us]")).tz_localize("UTC").tz_convert(timezone)
 
 
-def _attribute(tables: Tables, feature: Feature) -> Attribute:
+def attribute_of(tables: Tables, feature: Feature) -> Attribute:
+    """Find the attribute that a feature reads."""
     return tables.attribute(str(feature.params["column"]))
 
 

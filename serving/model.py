@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from data.tables import Kind
+from features.few import FewLeads
 from features.frame import Catalogue
 from models.artifact import load_artifact, read_extra
 from models.facts import Facts
@@ -18,7 +19,10 @@ from training.registry import ModelVersion, Registry
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """Everything that scoring and explaining need; pinned for the length of a run."""
+    """Everything that scoring and explaining need; pinned for the length of a run.
+
+    `few` builds the rows of single leads, with what the catalogue asks for compiled once.
+    """
 
     version: str
     scorer: LeadScorer
@@ -26,17 +30,20 @@ class LoadedModel:
     facts: Facts
     card: ModelCard
     kinds: Mapping[str, Kind]
+    few: FewLeads
 
 
 def load_model(found: ModelVersion, *, threads: int = 1) -> LoadedModel:
     """Load an artifact after checking every hash; InputError where one differs."""
+    catalogue = Catalogue.from_json(read_extra(found.folder, "catalogue.json").decode())
     return LoadedModel(
         version=found.version,
         scorer=load_artifact(found.folder, threads=threads),
-        catalogue=Catalogue.from_json(read_extra(found.folder, "catalogue.json").decode()),
+        catalogue=catalogue,
         facts=Facts.from_json(read_extra(found.folder, "facts.json")),
         kinds=json.loads(read_extra(found.folder, "kinds.json")),
         card=ModelCard.from_json(read_extra(found.folder, model_card.NAME)),
+        few=FewLeads(catalogue),
     )
 
 

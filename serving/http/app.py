@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Annotated
 
@@ -57,23 +58,28 @@ def create_app(
 ) -> App:
     """Put the application together behind its guard; `reload_seconds` > 0 follows promotions."""
     metrics = Metrics()
+    # One thread computes: several would only wait for each other's interpreter lock, at twice the
+    # price. A body of 1 MB bounds how long one request can keep it.
+    computer = ThreadPoolExecutor(1)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         task = asyncio.create_task(_follow(service, metrics, reload_seconds))
         yield
         task.cancel()
+        computer.shutdown()
 
     app = FastAPI(
         title="leadscore", version="1", lifespan=lifespan, docs_url=None, redoc_url=None,
         description="Probability, score and reasons for single leads and small batches.",
     )  # fmt: skip
     _add_problems(app)
-    _add_routes(app, service, metrics)
+    _add_state(app, service, metrics)
+    _add_scoring(app, service, metrics, computer)
     return Guard(_measured(app, metrics), keys, limits or Limits())
 
 
-def _add_routes(app: FastAPI, service: Service, metrics: Metrics) -> None:
+def _add_state(app: FastAPI, service: Service, metrics: Metrics) -> None:
     @app.get("/health", response_model=Health, tags=["state"])
     async def health() -> Health:
         """Answer as long as the process lives."""
@@ -94,13 +100,20 @@ def _add_routes(app: FastAPI, service: Service, metrics: Metrics) -> None:
         """Give Prometheus its figures."""
         return Response(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4")
 
+
+def _add_scoring(
+    app: FastAPI, service: Service, metrics: Metrics, computer: ThreadPoolExecutor
+) -> None:
+    async def answered(compute: Callable[[], ScoreResponse]) -> Response:
+        answer = await asyncio.get_running_loop().run_in_executor(computer, compute)
+        metrics.leads.inc(len(answer.scores))
+        return Response(answer.model_dump_json(), media_type="application/json")
+
     @app.post("/v1/score", response_model=ScoreResponse, responses=REFUSALS, tags=["leads"],
               openapi_extra={"security": [{"key": []}]})  # fmt: skip
-    async def score(request: ScoreRequest) -> ScoreResponse:
+    async def score(request: ScoreRequest) -> Response:
         """Score leads as of a moment, with the reasons in words and whole points."""
-        answer = await asyncio.to_thread(service.score, request)
-        metrics.leads.inc(len(answer.scores))
-        return answer
+        return await answered(lambda: service.score(request))
 
     @app.get("/v1/leads/{lead_id}/score", response_model=ScoreResponse, tags=["leads"],
              responses={**REFUSALS, 404: {"model": Problem, "description": "No such lead."}},
@@ -108,12 +121,10 @@ def _add_routes(app: FastAPI, service: Service, metrics: Metrics) -> None:
     async def score_known(
         lead_id: Annotated[str, Path(max_length=200)],
         as_of: Annotated[AwareDatetime | None, Query()] = None,
-    ) -> ScoreResponse:
+    ) -> Response:
         """Score a lead of the store, by default as of the end of its observation."""
         moment = None if as_of is None else int(as_of.timestamp() * 1_000_000)
-        answer = await asyncio.to_thread(service.score_known, lead_id, moment)
-        metrics.leads.inc()
-        return answer
+        return await answered(lambda: service.score_known(lead_id, moment))
 
 
 def _add_problems(app: FastAPI) -> None:

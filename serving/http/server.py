@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any, ClassVar
 
 import uvicorn
@@ -41,6 +42,7 @@ class ImpatientProtocol(H11Protocol):
 
 def serve(app: Any, *, host: str, port: int) -> None:
     """Serve until SIGTERM; open requests are finished first."""
+    gc.freeze()  # what is loaded by now stays: no collection looks at it again
     uvicorn.run(
         app,
         host=host,

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from data.errors import InputError, LeadScoreError
-from data.read import Reading, read_with_notes
+from data.read import Reading, read_tables
 from data.schema import Project
 from data.tables import Snapshots, Tables
-from features.build import build
+from models.points import Explanation
+from models.predictor import Rows, Scores
 from models.reasons import explanations_of, reason_table
 from models.words import render
-from serving.http.schema import Lead, ReasonOut, ScoreOut, ScoreRequest, ScoreResponse
+from serving.http.request import lead_id, request_tables
+from serving.http.schema import ReasonOut, ScoreOut, ScoreRequest, ScoreResponse
+from serving.http.store import HeldLeads
 from serving.model import LoadedModel, load_model
 from training.registry import Registry
 
@@ -28,7 +29,7 @@ class UnknownLeadError(LeadScoreError):
 
 @dataclass(slots=True)
 class Service:
-    """A project, a registry reference and the model that answers; `store` holds known leads.
+    """A project, a registry reference and the model that answers; `held` are known leads.
 
     A promotion swaps the model between requests, never within one.
     """
@@ -36,9 +37,8 @@ class Service:
     project: Project
     registry: Registry
     reference: str = "champion"
-    store: Reading | None = None
+    held: HeldLeads | None = None
     _model: LoadedModel | None = None
-    _rows: Mapping[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def load(self) -> None:
@@ -47,8 +47,7 @@ class Service:
 
     def hold(self, reading: Reading) -> None:
         """Hold the tables of a project, so that its leads can be scored by id."""
-        self._rows = {str(lead): row for row, lead in enumerate(reading.tables.lead_ids)}
-        self.store = reading
+        self.held = HeldLeads.of(reading)
 
     def current(self) -> LoadedModel:
         """Give the pinned model; LookupError before one is loaded."""
@@ -68,96 +67,48 @@ class Service:
     def score(self, request: ScoreRequest) -> ScoreResponse:
         """Score raw leads: their rows and events come with the request."""
         model = self.current()
-        reading = read_with_notes(
+        tables, _ = read_tables(
             self.project,
-            frames=request_frames(self.project, request.leads),
+            frames=request_tables(self.project, request.leads),
             kinds=model.kinds,
             lenient=True,
         )
+        ids = [lead_id(self.project, lead) for lead in request.leads]
+        place = {str(held): row for row, held in enumerate(tables.lead_ids)}
         as_of = int(request.as_of.timestamp() * 1_000_000)
-        rows = {str(lead): row for row, lead in enumerate(reading.tables.lead_ids)}
-        wanted = [rows[_lead_id(self.project, lead)] for lead in request.leads]
-        return self._answer(model, reading.tables, wanted, as_of)
+        return self._answer(model, tables, [place[asked] for asked in ids], as_of)
 
-    def score_known(self, lead_id: str, as_of: int | None) -> ScoreResponse:
+    def score_known(self, lead: str, as_of: int | None) -> ScoreResponse:
         """Score a lead whose history the service holds; UnknownLeadError else."""
         model = self.current()
-        if self.store is None or lead_id not in self._rows:
-            raise UnknownLeadError(lead_id)
-        tables = self.store.tables
-        moment = tables.observed_until if as_of is None else min(as_of, tables.observed_until)
-        return self._answer(model, tables, [self._rows[lead_id]], moment)
+        siblings = model.few.wants_siblings
+        cut = None if self.held is None else self.held.cut(lead, siblings=siblings)
+        if cut is None:
+            raise UnknownLeadError(lead)
+        tables, row = cut
+        until = tables.observed_until
+        return self._answer(model, tables, [row], until if as_of is None else min(as_of, until))
 
     def _answer(
         self, model: LoadedModel, tables: Tables, wanted: Sequence[int], as_of: int
     ) -> ScoreResponse:
-        rows = np.unique(np.array(wanted, np.int64))
+        """Score the leads in rows `wanted`, each once, in that order."""
+        rows = np.sort(np.array(wanted, np.int64))
         created = tables.created_at
         if created is not None and (created[rows] > as_of).any():
             raise InputError("a lead is created after as_of", column=self.project.leads.created_at)
-        snapshots = Snapshots(rows, np.full(len(rows), as_of, np.int64))
-        frame = build(tables, snapshots, model.catalogue, threads=1).to_pandas()
-        reasons = reason_table(model.scorer, frame)
+        built = model.few.rows(tables, Snapshots(rows, np.full(len(rows), as_of, np.int64)))
+        frame = Rows(built.numbers, model.few.number_at, built.words)
+        reasons = reason_table(model.scorer, frame, facts=model.facts)
         scores = model.scorer.score_margin(reasons.margin)
         ids = [str(tables.lead_ids[row]) for row in rows]
-        told = explanations_of(reasons, frame, lead_ids=ids, facts=model.facts)
-        place = {int(row): i for i, row in enumerate(rows)}
-        answers = [_score_out(told[place[row]], scores, place[row]) for row in wanted]
+        told = explanations_of(reasons, frame, lead_ids=ids)
+        place = np.searchsorted(rows, wanted).tolist()
+        answers = [_score_out(told[i], scores, i) for i in place]
         return ScoreResponse(model_version=model.version, scores=answers)
 
 
-def request_frames(project: Project, leads: Sequence[Lead]) -> dict[str, pd.DataFrame]:
-    """Lay the rows of a request out as the frames that the reader takes in place of sources."""
-    columns = [project.leads.id, project.leads.created_at, project.leads.converted]
-    frames = {"leads": _frame([lead.attributes for lead in leads], columns)}
-    _check_ids(project, leads)
-    for i, section in enumerate(project.events):
-        rows = [
-            {**event, section.lead: _lead_id(project, lead)}
-            for lead in leads
-            for event in lead.events.get(str(i), [])
-        ]
-        asked = [section.lead, section.at, section.recorded_at, section.channel, section.value,
-                 section.campaign, section.person, section.direction, *section.type]  # fmt: skip
-        frames[f"events.{i}"] = _frame(rows, [c for c in asked if c and not c.startswith("=")])
-    for i, join in enumerate(project.leads.join):
-        rows = [lead.joined[str(i)] for lead in leads if str(i) in lead.joined]
-        frames[f"join.{i}"] = _frame(rows, [join.key or join.on]).drop_duplicates()
-        for j, history in enumerate(join.history):
-            frames[f"join.{i}.history.{j}"] = _frame(
-                [], [history.lead, history.field, history.old, history.new, history.at]
-            )
-    for i, history in enumerate(project.leads.history):
-        frames[f"history.{i}"] = _frame(
-            [], [history.lead, history.field, history.old, history.new, history.at]
-        )
-    if project.conversion.source is not None:
-        frames["conversion"] = _frame([], [project.conversion.lead, project.conversion.at])
-    return frames
-
-
-def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str | None]) -> pd.DataFrame:
-    frame = pd.DataFrame(list(rows))
-    for column in columns:
-        if column and column not in frame.columns:
-            frame[column] = pd.Series(dtype="str") if frame.empty else None
-    return frame
-
-
-def _lead_id(project: Project, lead: Lead) -> str:
-    value = lead.attributes.get(project.leads.id)
-    if value is None or isinstance(value, (bool, float)):
-        raise InputError("is no id: send it as text", column=project.leads.id)
-    return str(value)
-
-
-def _check_ids(project: Project, leads: Sequence[Lead]) -> None:
-    ids = [_lead_id(project, lead) for lead in leads]
-    if len(set(ids)) < len(ids):
-        raise InputError("a lead is there twice", column=project.leads.id)
-
-
-def _score_out(told: Any, scores: Any, row: int) -> ScoreOut:
+def _score_out(told: Explanation, scores: Scores, row: int) -> ScoreOut:
     return ScoreOut(
         lead_id=told.lead_id,
         score=int(scores.score[row]),

@@ -1,0 +1,54 @@
+"""The rows of a request -> the tables that the reader takes in place of a project's sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from data.errors import InputError
+from data.schema import EventsSection, Project
+from data.sources import table_of_rows
+from serving.http.schema import Lead
+
+
+def request_tables(project: Project, leads: Sequence[Lead]) -> dict[str, pa.Table]:
+    """Lay rows out by source; those of sources that a request does not bring stay empty.
+
+    InputError where a lead has no id, or one stands twice.
+    """
+    ids = [lead_id(project, lead) for lead in leads]
+    if len(set(ids)) < len(ids):
+        raise InputError("a lead is there twice", column=project.leads.id)
+    tables = {"leads": table_of_rows([lead.attributes for lead in leads])}
+    for i, section in enumerate(project.events):
+        rows = [
+            {**event, section.lead: own}
+            for own, lead in zip(ids, leads, strict=True)
+            for event in lead.events.get(str(i), ())
+        ]
+        tables[f"events.{i}"] = table_of_rows(rows, _columns_of(section))
+    for i, join in enumerate(project.leads.join):
+        given = [lead.joined[str(i)] for lead in leads if str(i) in lead.joined]
+        tables[f"join.{i}"] = table_of_rows(_different(given), [join.key or join.on])
+    return tables
+
+
+def lead_id(project: Project, lead: Lead) -> str:
+    """Give the id of a lead; InputError where it is missing or no text."""
+    value = lead.attributes.get(project.leads.id)
+    if not isinstance(value, str):
+        raise InputError("is no id: send it as text", column=project.leads.id)
+    return value
+
+
+def _columns_of(section: EventsSection) -> list[str]:
+    roles = (section.lead, section.at, section.recorded_at, section.channel, section.value,
+             section.campaign, section.person, section.direction, *section.type)  # fmt: skip
+    return [column for column in roles if column and not column.startswith("=")]
+
+
+def _different(rows: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """Keep one of equal rows: leads of one account all bring the account's."""
+    told = [{key: value for key, value in row.items() if value is not None} for row in rows]
+    return [row for i, row in enumerate(told) if row not in told[:i]]
