@@ -67,7 +67,7 @@ def show_tasks(tasks: list[Task], recorded: pd.DataFrame, bars: Bars) -> pd.Data
         print(pivot(found, figure).round(1 if figure.startswith("fit") else 4).to_string())
     losses = pivot(found, "log_loss")
     ranks = losses.rank().mean(axis=1).sort_values()
-    print("\nmean rank by log loss\n" + ranks.round(2).to_string())
+    show_readme(found, ranks)
     ours = float(ranks["leadscore"])
     next_best = ranks.drop("leadscore")
     bars.add(
@@ -80,6 +80,19 @@ def show_tasks(tasks: list[Task], recorded: pd.DataFrame, bars: Bars) -> pd.Data
         _task_bars(task, losses[task.name].dropna(), bars)
     _against_defaults(tasks, losses, bars)
     return found
+
+
+def show_readme(found: pd.DataFrame, ranks: pd.Series) -> None:
+    """Print log losses as a table in markdown, the best of each set in bold, by mean rank."""
+    losses = pivot(found, "log_loss").loc[ranks.index]
+    spent = pivot(found, "fit_cpu_s").median(axis=1)
+    print("\n| log loss |" + "".join(f" {task} |" for task in losses) + " mean rank | fit, CPU s |")
+    print("|---|" + "--:|" * (losses.shape[1] + 2))
+    for peer, row in losses.iterrows():
+        cells = [f"**{v:.4f}**" if v == losses[task].min() else f"{v:.4f}"
+                 for task, v in row.items()]  # fmt: skip
+        time = "" if np.isnan(spent[peer]) else f"{spent[peer]:.0f}"
+        print(f"| {peer} | {' | '.join(cells)} | {ranks[peer]:.2f} | {time} |")
 
 
 def _error(task: Task, peer: str) -> float:
@@ -203,10 +216,10 @@ def show_worlds(measured: Mapping[str, Found], bars: Bars) -> None:
              met=0.85 <= slope <= 1.15)  # fmt: skip
     ece = debiased_ece(seen, said, np.ones(len(said)))
     bars.add("worlds: debiased ECE out of time, pooled", f"{ece:.4f}", "<= .02", met=ece <= 0.02)
-    kept = float(found["kept"].sum() / found["cells"].sum())
+    kept, truth = (float(found[n].sum() / found["cells"].sum()) for n in ("kept", "truth_kept"))
     bars.add(
         "worlds: promised rate inside the observed 95 % Wilson interval",
-        f"{kept:.0%} of {found['cells'].sum()} band cells",
+        f"{kept:.0%} of {found['cells'].sum()} band cells (the truth itself: {truth:.0%})",
         ">= 90 %",
         met=kept >= 0.9,
     )

@@ -111,6 +111,7 @@ def measure(rows: Rows, *, threads: int = 1) -> Found:
         "ece": debiased_ece(y, p, ones),
         "cells": len(cells),
         "kept": int(cells["kept"].sum()),
+        "truth_kept": _kept_by_truth(rows, scores.band),
         "covered": cover,
         "width": width,
         "winner": model.report_["winner"],
@@ -118,6 +119,11 @@ def measure(rows: Rows, *, threads: int = 1) -> Found:
         "y": y,
         "p": p,
     }
+
+
+def _kept_by_truth(rows: Rows, band: np.ndarray) -> int:
+    """Count the cells in which the truth itself would keep its promise: what chance allows."""
+    return int(reliability_by(band, rows.test_y, rows.truth, rows.test_leads)["kept"].sum())
 
 
 def coverage(truth: np.ndarray, p: np.ndarray, low: np.ndarray, high: np.ndarray) -> Any:
