@@ -19,10 +19,12 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import duckdb
 
 from data.errors import InputError, OutsideError
 from serving.crm.seam import CrmError
@@ -66,6 +68,11 @@ def pull(
         raise OutsideError(f"reading from {crm.origin} failed: {error}", cure="run again") from None
     except OSError as error:
         raise OutsideError(f"{folder} cannot be written: {error.strerror}") from None
+    except duckdb.Error as error:
+        first = str(error).splitlines()[0][:200]
+        raise OutsideError(
+            f"{folder} cannot be written: {first}", cure="free space, run again"
+        ) from None
 
 
 def _pull(
@@ -79,24 +86,21 @@ def _pull(
     if as_of is not None and as_of > now:
         raise InputError("lies in the future", column="--as-of", cure="leave it out")
     since = Since() if as_of is not None else _since(folder, crm.origin)
-    spool, newest, read = Spool(folder / ".pull"), 0, 0
-    for page in crm.read(since, as_of=as_of):
-        spool.add(page.kind, page.rows)
-        read += len(page.rows)
-        on_rows(read)
-        stamps = (row.get("changed_at") for row in page.rows)
-        newest = max([newest, *(at for at in stamps if isinstance(at, int))])
-    counts = {kind: spool.merge(kind, path) for kind, path in paths.items()}
+    newest = read = 0
+    with closing(Spool(folder / ".pull")) as spool:
+        for page in crm.read(since, as_of=as_of):
+            spool.add(page.kind, page.rows)
+            read += len(page.rows)
+            on_rows(read)
+            stamps = (row.get("changed_at") for row in page.rows)
+            newest = max([newest, *(at for at in stamps if isinstance(at, int))])
+        counts = {kind: spool.merge(kind, path) for kind, path in paths.items()}
     if as_of is None and newest:
         # Where this machine's clock runs ahead, the newest stamp says what the CRM's clock says.
         until = max(since.until or 0, min(now, newest) - OVERLAP)
         _move(folder, {"crm": crm.origin, "until": until, "gaps": sorted(crm.gaps)})
-    spool.close()
-    return Pulled(
-        counts,
-        {kind: path for kind, path in paths.items() if path.exists()},
-        tuple(crm.gaps.values()),
-    )
+    there = {kind: path for kind, path in paths.items() if path.exists()}
+    return Pulled(counts, there, tuple(crm.gaps.values()))
 
 
 @contextmanager

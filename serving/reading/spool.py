@@ -41,6 +41,7 @@ class Spool:
         self._rows: dict[Kind, list[Row]] = {kind: [] for kind in KINDS}
         self._parts: dict[Kind, list[Path]] = {kind: [] for kind in KINDS}
         self._read = 0
+        self._base: duckdb.DuckDBPyConnection | None = None
 
     def add(self, kind: Kind, rows: Iterable[Row]) -> None:
         """Take rows in; those read later count as newer."""
@@ -60,16 +61,26 @@ class Spool:
         self._write(kind)
         if not self._parts[kind]:
             return Count(0, pq.read_metadata(path).num_rows if path.exists() else 0)
-        with duckdb.connect() as base:
-            scratch = self._folder / "duckdb"
-            base.execute(f"SET memory_limit = '{_MEMORY}'")
-            base.execute("SET temp_directory = ?", [str(scratch)])
-            base.execute("SET preserve_insertion_order = false")
+        base = self._connected()
+        try:
             return _merge(base, kind, self._parts[kind], path)
+        finally:
+            base.execute("DROP TABLE IF EXISTS fresh")
 
     def close(self) -> None:
         """Clear the folder away."""
+        if self._base is not None:
+            self._base.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        """Give the one database of this pull, which may spill onto the disk."""
+        if self._base is None:
+            self._base = duckdb.connect()
+            self._base.execute(f"SET memory_limit = '{_MEMORY}'")
+            self._base.execute("SET temp_directory = ?", [str(self._folder / "duckdb")])
+            self._base.execute("SET preserve_insertion_order = false")
+        return self._base
 
     def _write(self, kind: Kind) -> None:
         rows = self._rows[kind]
@@ -86,7 +97,7 @@ class Spool:
 def _merge(base: duckdb.DuckDBPyConnection, kind: Kind, parts: list[Path], path: Path) -> Count:
     key = KEYS[kind]
     base.execute(
-        f"CREATE TABLE fresh AS SELECT * EXCLUDE ({_ORDER}) FROM"  # noqa: S608  # our own names
+        f"CREATE OR REPLACE TABLE fresh AS SELECT * EXCLUDE ({_ORDER}) FROM"  # noqa: S608  # our own names
         " read_parquet($parts, union_by_name = true)"
         f" QUALIFY row_number() OVER (PARTITION BY {key}"
         f" ORDER BY changed_at DESC NULLS LAST, {_ORDER} DESC) = 1",
@@ -123,10 +134,10 @@ def _open(base: duckdb.DuckDBPyConnection, path: Path, fresh: list[str]) -> list
     """Make the file on disk a view `there` of our types; list its columns."""
     if not path.exists():
         nothing = ", ".join(f"NULL::{_type(name)} AS {_quoted(name)}" for name in fresh)
-        base.execute(f"CREATE VIEW there AS SELECT {nothing} WHERE false")
+        base.execute(f"CREATE OR REPLACE VIEW there AS SELECT {nothing} WHERE false")
         return fresh
     try:
-        base.execute(f"CREATE VIEW file AS SELECT * FROM read_parquet({_literal(path)})")  # noqa: S608
+        base.execute(f"CREATE OR REPLACE VIEW file AS SELECT * FROM read_parquet({_literal(path)})")  # noqa: S608
     except duckdb.Error:
         raise InputError(
             "is no readable Parquet file", file=path.name, cure="move it away: all is read again"
@@ -139,7 +150,7 @@ def _open(base: duckdb.DuckDBPyConnection, path: Path, fresh: list[str]) -> list
                 cure="give another folder with --out",
             )  # fmt: skip
     listed = ", ".join(f"{_quoted(name)}::{_type(name)} AS {_quoted(name)}" for name in names)
-    base.execute(f"CREATE VIEW there AS SELECT {listed} FROM file")  # noqa: S608
+    base.execute(f"CREATE OR REPLACE VIEW there AS SELECT {listed} FROM file")  # noqa: S608
     return names
 
 
