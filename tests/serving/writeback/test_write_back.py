@@ -26,6 +26,8 @@ from data.schema import (
 )
 from serving.crm.files import guarded, unguarded
 from serving.crm.network import allowed, with_credentials
+from serving.crm.seam import FIELDS, Update
+from serving.crm.sqlite import SqliteCrm
 from serving.writeback.audit import entries
 from serving.writeback.decide import Rules, worth_sending
 from serving.writeback.ledger import Last, LeaseLost, Ledger
@@ -151,6 +153,18 @@ def test_comparing_with_the_crm_mends_what_a_restored_backup_lost(tmp_path: Path
     assert (quiet.sent, quiet.already_there) == (0, 3)  # old, but nothing that a reader would see
 
 
+def test_what_a_crm_has_no_field_for_cannot_differ(tmp_path: Path) -> None:
+    night(tmp_path, 0, [10, 20])
+    section = {
+        "url": str(tmp_path / "crm.sqlite"),
+        "fields": {"score": "score", "band": "band", "as_of": "as_of"},
+        "compare_with_crm": True,
+    }
+    assert night(tmp_path, 1, [40, 20], **section).sent == 1
+    quiet = night(tmp_path, 60, [40, 20], **section)
+    assert (quiet.sent, quiet.already_there) == (0, 2)
+
+
 def test_dead_letters_can_be_replayed_without_new_scores(tmp_path: Path) -> None:
     night(tmp_path, 0, [10, 20])
     crm(tmp_path, "CREATE TRIGGER no BEFORE UPDATE ON leads WHEN new.lead_id = 'L001'"
@@ -181,6 +195,35 @@ def test_a_lead_that_is_not_in_the_crm_is_not_made_up(tmp_path: Path) -> None:
     result = night(tmp_path, 1, [15, 25], **target)
     assert (result.sent, result.gone) == (1, 1)
     assert crm(tmp_path, "SELECT lead_id, score FROM leads") == [("L000", 15)]
+
+
+def test_a_table_of_scores_alone_takes_rows_of_two_runs_and_keeps_what_is_newer(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "crm.sqlite"
+    names = ", ".join(f"{name} {'INTEGER' if name == 'score' else 'TEXT'}" for name in FIELDS)
+    crm(tmp_path, f"CREATE TABLE scores (lead_id TEXT PRIMARY KEY, {names})")
+    target = SqliteCrm(path, entity="scores")
+
+    def written(as_of: int) -> dict[str, str]:
+        rows = [
+            Update(lead, {**dict.fromkeys(FIELDS), "score": at % 101, "band": "A", "as_of": as_of,
+                          "model_version": "7" if at < 120 else "8"})
+            for at, lead in enumerate(LEADS)
+        ]  # fmt: skip
+        return {each.lead: each.status for each in target.upsert(rows)}
+
+    assert set(written(EPOCH).values()) == {"written"}
+    assert crm(tmp_path, "SELECT model_version, count(*), min(as_of) FROM scores GROUP BY 1") == [
+        ("7", 120, "2026-09-21T14:13:20+00:00"), ("8", 130, "2026-09-21T14:13:20+00:00"),
+    ]  # fmt: skip
+    crm(tmp_path, "UPDATE scores SET as_of = '2099', score = 1 WHERE lead_id = 'L130'")
+    second = written(EPOCH + DAY)
+    assert [lead for lead, status in second.items() if status != "written"] == ["L130"]
+    assert second["L130"] == "conflict"
+    assert target.read_scores(["L130", "L249"])["L130"].values["score"] == 1
+    assert crm(tmp_path, "SELECT count(*) FROM scores WHERE as_of LIKE '2026-09-22%'") == [(249,)]
+    target.close()
 
 
 def test_a_changed_audit_entry_shows(tmp_path: Path) -> None:
