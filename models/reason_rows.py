@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from models.facts import Facts
 from models.points import Fact, Reason
 from models.reasons import ReasonTable
+from models.words import LENGTHS
 
 REASON_TYPE = pa.struct([
     ("factor", pa.string()), ("family", pa.string()), ("points", pa.int32()),
@@ -72,7 +73,8 @@ def _sentences(
         described, mine = table.features[f], np.flatnonzero(feature == f)
         name = str(described["name"])
         values = frame[name].iloc[row[mine]]
-        first, inverse = _distinct(values, strength[mine], facts.table.get(name))
+        length = LENGTHS.get(str(described["template"]))
+        first, inverse = _distinct(values, strength[mine], facts.table.get(name), length)
         place[mine] = len(texts) + inverse
         for at in first.tolist():
             value = values.iloc[at]
@@ -88,21 +90,32 @@ def _sentences(
 
 
 def _distinct(
-    values: pd.Series[Any], strength: NDArray[np.bool_], group: Mapping[str, Any] | None
+    values: pd.Series[Any],
+    strength: NDArray[np.bool_],
+    group: Mapping[str, Any] | None,
+    length: float | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Group values that read the same and share a fact: (first position of each, group of each)."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         key = values.cat.codes.to_numpy().astype(np.float64)
     elif pd.api.types.is_numeric_dtype(values.dtype):
         x = values.to_numpy(np.float64, na_value=np.nan)
-        days = np.where(x < 1, 0.0, np.round(x))  # lengths of time are said in whole days
-        key = _join(np.where(np.abs(x) >= 10, np.round(x), np.round(x, 1)), days)
+        key = np.where(np.abs(x) >= 10, np.round(x), np.round(x, 1))
+        if length is not None:
+            key = _length_key(x * length)
         if group and "edges" in group:
             key = _join(key, np.searchsorted(group["edges"], x, "right"))
     else:
         key = pd.factorize(values)[0].astype(np.float64)
     _, first, inverse = np.unique(_join(key, strength), return_index=True, return_inverse=True)
     return first.astype(np.int64), inverse.astype(np.int64)
+
+
+def _length_key(days: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Number lengths of time by how models.words says them: in days, hours or minutes."""
+    short = np.where(days * 24 >= 0.999, -np.round(days * 24), -100 - np.round(days * 1440))
+    key: NDArray[np.float64] = np.where(days >= 0.999, np.round(days), short)
+    return key
 
 
 def _join(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 Variants are named by a suffix: `.zero` where a count is 0, `.missing` where nothing is known.
 {period} is one of the PERIODS, translated by itself, since "in the last 7 days" is inflected.
+{span} is the value as a length of time, one of the SPANS.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ PERIODS: Mapping[str, tuple[str, str]] = {
     "hours": ("in the last hour", "in the last {n} hours"),
     "minutes": ("in the last minute", "in the last {n} minutes"),
 }
+SPANS: Mapping[str, tuple[str, str]] = {
+    "days": ("{n} day", "{n} days"),
+    "hours": ("{n} hour", "{n} hours"),
+    "minutes": ("{n} minute", "{n} minutes"),
+}
 TEMPLATES: Mapping[str, Msgid] = {
     "count_window": "{label}: {value} {period}",
     "count_window.zero": "{label}: none {period}",
     "count_ever": "{label}: {value} so far",
     "count_ever.zero": "{label}: none so far",
-    "days_since": (
-        "{label}: the latest {value} day ago",
-        "{label}: the latest {value} days ago",
-    ),
-    "days_since.zero": "{label}: the latest less than a day ago",
+    "days_since": "{label}: the latest {span} ago",
     "days_since.missing": "{label}: none so far",
     "count_all_window": ("{value} activity {period}", "{value} activities {period}"),
     "count_all_window.zero": "No activity {period}",
@@ -52,11 +54,7 @@ TEMPLATES: Mapping[str, Msgid] = {
     "value_sum.zero": "{label}: none {period}",
     "value_max": "Largest amount: {value}",
     "value_max.missing": "No amount yet",
-    "mean_gap_days": (
-        "{value} day between activities on average",
-        "{value} days between activities on average",
-    ),
-    "mean_gap_days.zero": "Less than a day between activities on average",
+    "mean_gap_days": "{span} between activities on average",
     "mean_gap_days.missing": "Too few activities to tell how often they come",
     "decayed_count": "{label}: {value} (the older, the less it counts)",
     "decayed_count.zero": "{label}: none lately",
@@ -71,14 +69,9 @@ TEMPLATES: Mapping[str, Msgid] = {
     "n_campaigns.zero": "Reached by no campaign",
     "n_people": ("{value} person involved", "{value} people involved"),
     "n_people.zero": "Nobody known to be involved",
-    "days_since_first_event": ("First activity {value} day ago", "First activity {value} days ago"),
-    "days_since_first_event.zero": "First activity less than a day ago",
+    "days_since_first_event": "First activity {span} ago",
     "days_since_first_event.missing": "No activity yet",
-    "days_since_last_event": (
-        "Latest activity {value} day ago",
-        "Latest activity {value} days ago",
-    ),
-    "days_since_last_event.zero": "Latest activity less than a day ago",
+    "days_since_last_event": "Latest activity {span} ago",
     "days_since_last_event.missing": "No activity yet",
     "first_week_count": (
         "{value} activity in the first week",
@@ -87,11 +80,7 @@ TEMPLATES: Mapping[str, Msgid] = {
     "first_week_count.zero": "No activity in the first week",
     "streak_days": ("Active on {value} day in a row", "Active on {value} days in a row"),
     "streak_days.zero": "Not active on consecutive days",
-    "response_hours": (
-        "Answers sales after {value} hour on average",
-        "Answers sales after {value} hours on average",
-    ),
-    "response_hours.zero": "Answers sales within the hour",
+    "response_hours": "Answers sales after {span} on average",
     "response_hours.missing": "No answer to sales yet",
     "pair_after": "{second} after {first}",
     "pair_after.zero": "No {second} after {first}",
@@ -102,14 +91,9 @@ TEMPLATES: Mapping[str, Msgid] = {
         "{value} activities at the same company {period}",
     ),
     "account_events.zero": "No activity at the same company {period}",
-    "account_days_since": (
-        "Latest activity at the same company {value} day ago",
-        "Latest activity at the same company {value} days ago",
-    ),
-    "account_days_since.zero": "Activity at the same company less than a day ago",
+    "account_days_since": "Latest activity at the same company {span} ago",
     "account_days_since.missing": "No activity at the same company yet",
-    "age_days": ("A lead for {value} day", "A lead for {value} days"),
-    "age_days.zero": "A lead for less than a day",
+    "age_days": "A lead for {span}",
     "created_month": "Created in {value}",
     "created_weekday": "Created on a {value}",
     "created_hour": "Created between {value}:00 and {value}:59",
@@ -123,8 +107,7 @@ TEMPLATES: Mapping[str, Msgid] = {
     "missing_count.zero": "All details known",
     "attribute": "{label}: {value}",
     "attribute.missing": "{label}: not known",
-    "known_since": ("{label}: known for {value} day", "{label}: known for {value} days"),
-    "known_since.zero": "{label}: known since today",
+    "known_since": "{label}: known for {span}",
     "known_since.missing": "{label}: not known yet",
 }
 FALLBACK = "{label}: {value}"
@@ -145,9 +128,11 @@ CHANGES: Mapping[str, str] = {
     "card": "new score card",
     "limit": LIMIT,
 }
-MESSAGES = (
-    *dict.fromkeys([*TEMPLATES.values(), *PERIODS.values(), FALLBACK_MISSING, FACT, LIMIT, REST,
-                    TYPICAL, UNSTABLE, ASSOCIATION, NOT_YET, *CHANGES.values()]),
+MESSAGES = tuple(
+    dict.fromkeys([
+        *TEMPLATES.values(), *PERIODS.values(), *SPANS.values(), FALLBACK_MISSING, FACT, LIMIT,
+        REST, TYPICAL, UNSTABLE, ASSOCIATION, NOT_YET, *CHANGES.values(),
+    ])
 )  # fmt: skip
 """What a catalogue must hold for reasons, explanations and changes."""
 

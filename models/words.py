@@ -19,15 +19,17 @@ from models.templates import (
     FALLBACK_MISSING,
     MONTHS,
     PERIODS,
+    SPANS,
     TEMPLATES,
     WEEKDAYS,
     Msgid,
 )
 
-WHOLE_DAYS = frozenset({
-    "days_since", "days_since_first_event", "days_since_last_event", "account_days_since",
-    "age_days", "known_since",
-})  # fmt: skip
+LENGTHS: Mapping[str, float] = {  # templates whose value is a length of time -> days of one unit
+    "days_since": 1.0, "days_since_first_event": 1.0, "days_since_last_event": 1.0,
+    "account_days_since": 1.0, "age_days": 1.0, "known_since": 1.0, "mean_gap_days": 1.0,
+    "response_hours": 1.0 / 24.0,
+}  # fmt: skip
 CALENDAR: Mapping[str, tuple[int, tuple[str, ...]]] = {  # value of the first name, names
     "created_weekday": (0, WEEKDAYS),
     "created_month": (1, MONTHS),
@@ -41,7 +43,7 @@ Value = str | int | float
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A look-back window as it is said: a plural msgid of PERIODS and its {n}."""
+    """A length of time as it is said: a plural msgid of PERIODS or SPANS, and its {n}."""
 
     msgid: tuple[str, str]
     n: int
@@ -102,12 +104,17 @@ ENGLISH = Speech()
 
 
 def sentence(template: str, params: Mapping[str, Value | None]) -> Sentence:
-    """Choose what is said of a value: the variant of its template, whole days, names of days."""
+    """Choose what is said of a value: the variant of its template, lengths of time, names."""
     value = params.get("value")
     shown = _shown(template, value)
     msgid = _choose(template, value, shown)
     n = abs(shown) if isinstance(shown, int) else 2
-    return Sentence(msgid, n, {**params, "value": shown, "period": _period(params.get("days"))})
+    window, length = params.get("days"), _length(template, value)
+    times = {
+        "period": _time(PERIODS, window) if isinstance(window, (int, float)) else None,
+        "span": None if length is None else _time(SPANS, length),
+    }
+    return Sentence(msgid, n, {**params, "value": shown, **times})
 
 
 def render(reason: Reason, speech: Speech = ENGLISH) -> str:
@@ -139,7 +146,7 @@ def _is_missing(value: object) -> bool:
 
 
 def _shown(template: str, value: object) -> Value:
-    """Write a value as a person reads it: whole days, else whole from 10 up, else one decimal."""
+    """Write a value as a person reads it: whole from 10 up, else with one decimal."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return SENTINEL if _is_missing(value) or value == "" else str(value)
     if not math.isfinite(value):
@@ -148,20 +155,23 @@ def _shown(template: str, value: object) -> Value:
         first, names = CALENDAR[template]
         place = int(value) - first
         return names[place] if 0 <= place < len(names) else SENTINEL
-    if template in WHOLE_DAYS:
-        return round(value) if value >= 1 else 0
     rounded = round(float(value), 0 if abs(value) >= 10 else 1)
     return int(rounded) if rounded.is_integer() else rounded
 
 
-def _period(days: object) -> Period | None:
-    """Say a look-back window: days, or hours and minutes where it is shorter than one."""
-    if isinstance(days, bool) or not isinstance(days, (int, float)):
+def _length(template: str, value: object) -> float | None:
+    """Read a value as a length of time in days, where it is one."""
+    if template not in LENGTHS or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
-    for unit, length in (("days", 1.0), ("hours", 24.0)):
-        if days * length >= 0.999:  # windows are stored as fractions of a day
-            return Period(PERIODS[unit], round(days * length))
-    return Period(PERIODS["minutes"], max(round(days * 24 * 60), 1))
+    return float(value) * LENGTHS[template]
+
+
+def _time(words: Mapping[str, tuple[str, str]], days: float) -> Period:
+    """Say a length of time in whole days, in hours where it is under a day, or in minutes."""
+    for unit, each in (("days", 1.0), ("hours", 24.0)):
+        if days * each >= 0.999:  # windows are stored as fractions of a day
+            return Period(words[unit], round(days * each))
+    return Period(words["minutes"], max(round(days * 24 * 60), 1))
 
 
 def _fill(text: str, values: Mapping[str, Value | Period | None], speech: Speech) -> str:

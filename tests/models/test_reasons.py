@@ -196,7 +196,10 @@ def reason(template: str, **params: Any) -> Reason:
          "eBay clicks: none in the last 7 days"),
         ("days_since", {"label": "demo", "value": None}, "Demo: none so far"),
         ("days_since", {"label": "demo", "value": 2.94}, "Demo: the latest 3 days ago"),
-        ("days_since", {"label": "demo", "value": 0.94}, "Demo: the latest less than a day ago"),
+        ("days_since", {"label": "demo", "value": 0.25}, "Demo: the latest 6 hours ago"),
+        ("days_since", {"label": "demo", "value": 0.0}, "Demo: the latest 1 minute ago"),
+        ("mean_gap_days", {"label": "x", "value": 1 / 1440 * 9.6},
+         "10 minutes between activities on average"),
         ("known_since", {"label": "budget", "value": 1.2}, "Budget: known for 1 day"),
         ("created_weekday", {"label": "x", "value": 5.0}, "Created on a Saturday"),
         ("created_month", {"label": "x", "value": 12.0}, "Created in December"),
@@ -211,7 +214,7 @@ def reason(template: str, **params: Any) -> Reason:
         ("attribute", {"label": "Country", "value": "{label}"}, "Country: {label}"),
         ("attribute", {"label": "Country", "value": None}, "Country: not known"),
         ("response_hours", {"label": "x", "value": 26.4},
-         "Answers sales after 26 hours on average"),
+         "Answers sales after 1 day on average"),
         ("age_days", {"label": "x", "value": 12.0}, "A lead for 12 days"),
         ("no_such_template", {"label": "Thing", "value": 4.0}, "Thing: 4"),
         ("no_such_template", {"label": "Thing", "value": None}, "Thing: not known"),
@@ -321,6 +324,7 @@ def test_both_forms_of_a_template_name_the_same_values(name: str) -> None:
 
 def test_reason_rows_say_what_explanations_say(scorer: LeadScorer, leads: Any) -> None:
     frame, y = leads(600, 3)
+    frame["days_since_pricing"] *= np.random.default_rng(0).choice([1e-4, 0.03, 1.0], len(frame))
     facts = make_facts(frame, y, scorer.features)
     rows = reason_rows(
         reason_table(scorer, frame), frame, facts=facts, say=render, say_fact=render_fact
