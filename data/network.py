@@ -9,6 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from data.errors import InputError
 
+LOCAL = ("file", "mlflow-artifacts")
+"""Schemes that reach nobody new as long as they name no host."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
@@ -59,6 +61,19 @@ def require_allowed(uri: str, allow: Sequence[str]) -> str:
         f"host {host!r} is not allowed, so no connection was made",
         cure=f'add it to the project file: [network] allow = ["{host}"]',
     )
+
+
+def require_reachable(uri: str, allow: Sequence[str]) -> None:
+    """Let a file or a local database pass; every other store must name an allowed host or bucket.
+
+    InputError else, before any connection. `mlflow-artifacts:/…` is the tracking server's own.
+    """
+    scheme = scheme_of(uri).partition("+")[0]
+    if uri == "databricks":
+        uri = "databricks://databricks"
+    elif scheme in ("", "sqlite") or (scheme in LOCAL and not urlsplit(uri).netloc):
+        return
+    require_allowed(uri, allow)
 
 
 def _link_local(host: str) -> bool:

@@ -69,6 +69,13 @@ class NetworkSection(Section):
     allow: tuple[str, ...] = ()
 
 
+class ArtifactSection(Section):
+    """Who vouches for a model; keys are in the environment, the one that signs first."""
+
+    signed: bool = False  # refuse models that no key at hand has signed
+    key: str = "LEADSCORE_SIGNING_KEY"  # the environment variable that holds the keys
+
+
 class History(Source):
     """Field history as CRMs export it: one row per change; the value at as_of is replayed."""
 
@@ -301,6 +308,7 @@ class Project(Section):
     leads: LeadsSection
     conversion: ConversionSection
     network: NetworkSection = NetworkSection()
+    artifact: ArtifactSection = ArtifactSection()
     events: tuple[EventsSection, ...] = ()
     score: ScoreSection = ScoreSection()
     qualification: QualificationSection = QualificationSection()

@@ -53,9 +53,17 @@ class Session:
     @property
     def registry(self) -> Registry:
         """Open the registry; the state folder is made where it is the default store."""
+        from models.signature import Trust
         from training.registry import Registry
 
-        return Registry.of(self.state, self.project.project.name, self.tracking)
+        artifact = self.project.artifact
+        trust = Trust.of(
+            os.environ.get(artifact.key, ""), demanded=artifact.signed, variable=artifact.key
+        )
+        return Registry.of(
+            self.state, self.project.project.name, self.tracking,
+            trust=trust, allow=self.project.network.allow,
+        )  # fmt: skip
 
     def model(self, reference: str) -> LoadedModel:
         """Find and load a model by version, alias or folder."""

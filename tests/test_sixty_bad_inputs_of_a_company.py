@@ -12,6 +12,7 @@ import json
 import os
 import resource
 import shutil
+import socket
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,12 +26,14 @@ import pytest
 
 from data.errors import InputError, LeadScoreError, OutsideError
 from data.files import write_text
+from data.network import require_reachable
 from data.read import read_tables
-from data.schema import NetworkSection, Source, WriteBackSection
+from data.schema import ArtifactSection, NetworkSection, Source, WriteBackSection
 from data.sources import read_source
 from data.world import make_world, write_world
 from features.build import build
 from models.artifact import load_artifact
+from models.signature import Trust
 from serving.batch import score_leads, write_scores
 from serving.crm.connect import connect
 from serving.crm.seam import CrmError
@@ -39,6 +42,7 @@ from serving.http.guard import Guard, Limits
 from serving.http.keys import digest
 from serving.http.service import Service
 from serving.jobs import score_run, train_model
+from serving.model import load_model
 from serving.session import Session, open_session
 from serving.views.leads import _detail
 from serving.views.source import Source as Pages
@@ -174,11 +178,94 @@ def test_bad_input_19_edited_numbers_with_a_right_hash_are_refused_and_nobody_di
         load_artifact(copied)
 
 
-def test_bad_input_22_a_signature_that_nobody_checks_is_not_taken_for_one(copied: Path) -> None:
-    """Artifacts carry hashes, not signatures: a file that claims to be one is refused."""
-    (copied / "manifest.json.sig").write_text("-----BEGIN SIGNATURE-----")
-    with pytest.raises(InputError, match=r"manifest\.json\.sig: unknown file"):
-        load_artifact(copied)
+OURS, OLDER, THEIRS = ("0123456789abcdef" * 2 + letter for letter in "oet")
+
+
+def registry_that_trusts(company: Company, keys: str, *, demanded: bool = True) -> Registry:
+    trust = Trust.of(keys, demanded=demanded, variable="LEADSCORE_SIGNING_KEY")
+    return replace(company.session.registry, trust=trust)
+
+
+@pytest.mark.parametrize(
+    ("signed_by", "refusal"),
+    [(None, "is not signed"), (THEIRS, "signed by an unknown key"), (OURS, None), (OLDER, None)],
+)
+def test_bad_input_22_only_an_artifact_signed_by_a_known_key_is_taken(
+    company: Company, copied: Path, signed_by: str | None, refusal: str | None
+) -> None:
+    registry = registry_that_trusts(company, f"{OURS} {OLDER}")
+    if signed_by is not None:
+        registry_that_trusts(company, signed_by).trust.sign(copied)
+    if refusal is None:
+        assert load_model(registry.find(str(copied))).scorer.names == company.model.scorer.names
+        return
+    with pytest.raises(InputError, match=refusal) as caught:
+        registry.find(str(copied))
+    assert caught.value.exit_code == 2
+
+
+def test_bad_input_22_what_changed_after_signing_is_refused_though_its_hash_is_right(
+    company: Company, copied: Path
+) -> None:
+    registry = registry_that_trusts(company, OURS)
+    registry.trust.sign(copied)
+    replace_file(copied, "facts.json", b'{"table": {}, "typical": 0}')
+    with pytest.raises(InputError, match="changed after it was signed"):
+        registry.find(str(copied))
+
+
+def test_bad_input_22_without_a_demand_unsigned_is_taken_and_a_foreign_signature_is_not(
+    company: Company, copied: Path
+) -> None:
+    registry = registry_that_trusts(company, OURS, demanded=False)
+    assert registry.find(str(copied)).folder == copied
+    registry_that_trusts(company, THEIRS).trust.sign(copied)
+    with pytest.raises(InputError, match="unknown key"):
+        registry.find(str(copied))
+
+
+def test_bad_input_22_a_demand_without_a_key_stops_before_anything_is_trained(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demanding = company.session.project.model_copy(
+        update={"artifact": ArtifactSection(signed=True)}
+    )
+    session = replace(company.session, project=demanding)
+    monkeypatch.delenv("LEADSCORE_SIGNING_KEY", raising=False)
+    with pytest.raises(InputError, match="LEADSCORE_SIGNING_KEY is not set"):
+        session.registry  # noqa: B018
+    monkeypatch.setenv("LEADSCORE_SIGNING_KEY", "short")
+    with pytest.raises(InputError, match="less than 32 characters"):
+        session.registry  # noqa: B018
+
+
+# --- 28: hosts -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://127.0.0.1:9", "https://mlflow.example", "postgresql://u@db.example/x", "databricks",
+     "mssql+pyodbc://db.example/x", "file://server/share"],
+)  # fmt: skip
+def test_bad_input_28_a_tracking_server_that_is_not_named_is_not_reached(
+    company: Company, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: Any) -> None:
+        raise AssertionError("a connection was tried")
+
+    monkeypatch.setattr(socket.socket, "connect", unreachable)
+    session = replace(company.session, tracking=uri)
+    with pytest.raises(InputError, match="not allowed, so no connection was made"):
+        session.registry.champion()
+
+
+def test_bad_input_28_a_bucket_that_is_not_named_is_not_read() -> None:
+    for uri in ("s3://models/1", "gs://models/1", "mlflow-artifacts://other.example/1"):
+        with pytest.raises(InputError, match="is not allowed"):
+            require_reachable(uri, ("mlflow.example",))
+        require_reachable(uri, ("models", "other.example"))
+    for uri in ("mlflow-artifacts:/1/a", "file:///a/b", "a/b", "sqlite:///a.db"):
+        require_reachable(uri, ())
 
 
 # --- 26, 27: canaries ----------------------------------------------------------------------------
@@ -219,7 +306,7 @@ def test_bad_input_26_a_password_is_in_no_message_and_no_file(
     with pytest.raises(LeadScoreError) as read:
         read_source(source, company.session.project.model_copy(update={"network": allowed}))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    registry = Registry(f"http://ann:{PASSWORD}@127.0.0.1:9", "acme")
+    registry = Registry(f"http://ann:{PASSWORD}@127.0.0.1:9", "acme", allow=allowed.allow)
     with pytest.raises(OutsideError) as unreachable:
         registry.champion()
     messages += [str(read.value), str(unreachable.value)]

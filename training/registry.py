@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from data.errors import InputError, OutsideError
-from data.network import mask
+from data.network import mask, require_reachable
 from models.artifact import LOADER
+from models.signature import ANYONE, Trust
 from training.state import State
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # the product talks to no one unasked
+os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")  # a named host stays that host
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
@@ -50,21 +52,34 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """MLflow behind five verbs: register, find, promote, roll back, list."""
+    """MLflow behind five verbs: register, find, promote, roll back, list.
+
+    What is registered is signed, what is found is checked, as `trust` has it. Hosts and buckets
+    that `allow` does not name are not reached; the store of a state folder is no host.
+    """
 
     uri: str
     name: str
     artifact_location: str | None = None
+    trust: Trust = ANYONE
+    allow: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, state: State, name: str, uri: str | None = None) -> Registry:
+    def of(
+        cls,
+        state: State,
+        name: str,
+        uri: str | None = None,
+        *,
+        trust: Trust = ANYONE,
+        allow: tuple[str, ...] = (),
+    ) -> Registry:
         """Open the SQLite store of a state folder, or the tracking server at `uri`."""
         if uri is not None:
-            return cls(uri, name)
+            return cls(uri, name, trust=trust, allow=allow)
         state.folder.mkdir(parents=True, exist_ok=True)
-        return cls(
-            f"sqlite:///{state.registry.resolve()}", name, state.artifacts.resolve().as_uri()
-        )
+        store = f"sqlite:///{state.registry.resolve()}"
+        return cls(store, name, state.artifacts.resolve().as_uri(), trust, allow)
 
     def register(
         self,
@@ -84,6 +99,7 @@ class Registry:
         import mlflow
         from mlflow.models import ModelSignature, infer_signature
 
+        self.trust.sign(folder)
         with self._tracking() as client:
             experiment = client.get_experiment_by_name(self.name)
             experiment_id = (
@@ -112,7 +128,15 @@ class Registry:
         return self.find(version)
 
     def find(self, reference: str) -> ModelVersion:
-        """Resolve a version number, an alias or an artifact folder; OutsideError where absent."""
+        """Resolve a version number, an alias or an artifact folder; OutsideError where absent.
+
+        InputError where the artifact is not signed as `trust` demands.
+        """
+        found = self._find(reference)
+        self.trust.check(found.folder)
+        return found
+
+    def _find(self, reference: str) -> ModelVersion:
         as_folder = Path(reference)
         if (as_folder / "manifest.json").is_file():
             return ModelVersion(as_folder.name, as_folder, {})
@@ -199,6 +223,7 @@ class Registry:
         from mlflow.artifacts import download_artifacts
 
         uri = client.get_model_version_download_uri(self.name, found.version)
+        require_reachable(uri, self.allow)
         root = Path(download_artifacts(artifact_uri=uri, tracking_uri=self.uri))
         folders = sorted((root / "artifacts").glob("*/manifest.json"))
         if len(folders) != 1:
@@ -208,6 +233,7 @@ class Registry:
     @contextmanager
     def _tracking(self) -> Iterator[MlflowClient]:
         """Point MLflow's globals at this registry for the length of the block."""
+        require_reachable(self.uri, self.allow)
         import mlflow
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException

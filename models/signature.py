@@ -1,0 +1,103 @@
+"""A manifest's signature: who holds the key vouches for every hash in it, and so for every file.
+
+HMAC-SHA256 (RFC 2104) over format and hashes, kept in the manifest itself. Whoever can check can
+also sign: the key belongs to the jobs that train and score, not to readers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from data.errors import InputError
+from data.files import write_text
+from models.predictor import MANIFEST, PredictorError, parse_json
+
+LEAST_LENGTH: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose artifacts are taken: the first key signs, all of them vouch (so that keys rotate).
+
+    Where signatures are `demanded` an unsigned artifact is refused; where they are not, one that
+    is there must still be by a key at hand. Without keys and demand nothing is looked at.
+    """
+
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
+    demanded: bool = False
+
+    @classmethod
+    def of(cls, text: str, *, demanded: bool, variable: str) -> Trust:
+        """Read keys, parted by white space, as the environment variable holds them."""
+        keys = tuple(key.encode() for key in text.split())
+        if demanded and not keys:
+            raise InputError(
+                f"signatures are demanded and the environment variable {variable} is not set",
+                column="artifact.signed",
+                cure=f"export {variable}=… (the key that signs, then older ones that still vouch)",
+            )
+        if any(len(key) < LEAST_LENGTH for key in keys):
+            raise InputError(
+                f"a key in {variable} has less than {LEAST_LENGTH} characters",
+                column="artifact.key",
+                cure="make one: python -c 'import secrets; print(secrets.token_hex(32))'",
+            )
+        return cls(keys, demanded)
+
+    def sign(self, folder: Path) -> None:
+        """Put the signature by the first key into the manifest; without keys leave it as it is."""
+        if self.keys:
+            manifest = _manifest(folder)
+            key = self.keys[0]
+            manifest["signature"] = {"key": name_of(key), "hmac_sha256": _digest(key, manifest)}
+            write_text(folder / MANIFEST, json.dumps(manifest, sort_keys=True, indent=1))
+
+    def check(self, folder: Path) -> None:
+        """Refuse an artifact by nobody, by an unknown key, or changed since; InputError says."""
+        if not self.keys:
+            return
+        manifest = _manifest(folder)
+        signature = manifest.get("signature")
+        if signature is None and not self.demanded:
+            return
+        if not isinstance(signature, dict):
+            raise _refused("is not signed, and the project file demands it ([artifact] signed)")
+        named, given = str(signature.get("key")), str(signature.get("hmac_sha256"))
+        own = [key for key in self.keys if hmac.compare_digest(name_of(key), named)]
+        if not own:
+            raise _refused(f"is signed by an unknown key, {named[:20]!r}")
+        if not hmac.compare_digest(_digest(own[0], manifest), given):
+            raise _refused("the signature does not fit: it was changed after it was signed")
+
+
+ANYONE: Final = Trust()
+"""Takes every artifact whose hashes are right."""
+
+
+def name_of(key: bytes) -> str:
+    """Name a key without telling it: the start of a hash of its own."""
+    return hashlib.sha256(b"leadscore key name:" + key).hexdigest()[:16]
+
+
+def _digest(key: bytes, manifest: Mapping[str, Any]) -> str:
+    said = {name: manifest.get(name) for name in ("format", "files")}
+    return hmac.new(key, json.dumps(said, sort_keys=True).encode(), hashlib.sha256).hexdigest()
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        return parse_json((folder / MANIFEST).read_bytes())
+    except (OSError, PredictorError) as error:
+        raise InputError(f"cannot be read: {error}", file=MANIFEST) from None
+
+
+def _refused(cause: str) -> InputError:
+    return InputError(
+        cause, file=MANIFEST, cure="train again, or take the model from whom you trust"
+    )
