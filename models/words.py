@@ -69,8 +69,13 @@ def english_plural(one: str, many: str, n: int) -> str:
 
 
 def english_word(text: str) -> str:
-    """Write a level or label: short forms in capitals, all else as it stands."""
-    return SHORT_FORMS.get(text, text)
+    """Write a level or label: short forms in capitals, names_like_this in words, else as it is.
+
+    >>> english_word("hr"), english_word("this_year"), english_word("A_SENT")
+    ('HR', 'this year', 'A_SENT')
+    """
+    name = re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", text)
+    return SHORT_FORMS.get(text, text.replace("_", " ") if name else text)
 
 
 def plain_number(value: int | float) -> str:

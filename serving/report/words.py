@@ -172,9 +172,12 @@ class Words:
 
     def word(self, text: str) -> str:
         """Translate a word of the product's vocabulary; any other text stays as it is."""
-        found = self.catalogue.get(text, context="word") if self.catalogue and text else None
-        known = found is not None and isinstance(found.string, str) and found.string
-        return str(known) if known else english_word(text)
+        plain = english_word(text)
+        for known in dict.fromkeys([text, plain]):
+            found = self.catalogue.get(known, context="word") if self.catalogue and known else None
+            if found is not None and isinstance(found.string, str) and found.string:
+                return str(found.string)
+        return plain
 
     def _values(
         self, params: Mapping[str, Scalar | Phrase | None], labels: Labels

@@ -117,6 +117,12 @@ def test_days_and_windows_are_said_in_the_language() -> None:
     assert "ces 6 dernières heures" in str(words_of("fr").reason(brief, {}))
 
 
+def test_a_level_written_like_a_name_is_found_among_the_words() -> None:
+    assert words_of("it").word("this_year") == words_of("it").word("this year") != "this year"
+    assert words_of("en").word("this_year") == "this year"
+    assert words_of("en").word("it") == "IT"
+
+
 def test_a_year_is_not_grouped_and_a_large_amount_is() -> None:
     for value, text in ((2008.0, "2008"), (15000.0, "15.000")):
         said = Reason("f", "fit", "attribute", {"label": "x", "value": value}, 1)
