@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from data.world import make_world, write_world
+from data.world import make_world, project_file, write_world
 from serving.jobs import champion_is_current, score_run, train_model
 from serving.reporting import write_views
 from serving.session import Session, open_session
@@ -89,13 +89,8 @@ def make_company(folder: Path, *, leads: int, seed: int) -> Path:
     place = folder / "data"
     project = place / f"{KIND}.toml"
     if not project.is_file():
-        write_world(make_world(KIND, leads, seed), place, project=example_project())
+        write_world(make_world(KIND, leads, seed), place, project=project_file(KIND))
     return project
-
-
-def example_project() -> Path:
-    """Find the example's project file."""
-    return Path(__file__).resolve().parent.parent / "examples" / f"{KIND}.toml"
 
 
 def train_once(session: Session, on_stage: Callable[[str], None]) -> str:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from data.errors import LeadScoreError
-from data.world import make_world, write_world
+from data.world import make_world, project_file, write_world
 from data.world.kinds import KINDS
 
 
@@ -22,12 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--project", type=Path, help="project file to copy beside the tables")
     given = parser.parse_args(arguments)
-    project = given.project or Path("examples") / f"{given.kind}.toml"
+    project = given.project or project_file(given.kind)
     try:
         world = make_world(
             given.kind, given.leads, given.seed, months=given.months, drift=given.drift
         )
-        write_world(world, given.out, project=project if project.exists() else None)
+        write_world(world, given.out, project=project)
     except LeadScoreError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

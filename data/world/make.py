@@ -95,12 +95,17 @@ def make_world(
     return World(kind, frames, truth, until, constants.horizon_days * DAY)
 
 
+def project_file(kind: str) -> Path:
+    """Find the project file of a kind of company; examples/ links to it."""
+    return Path(__file__).with_name("projects") / f"{kind}.toml"
+
+
 def write_world(
     world: World, folder: str | Path, *, project: str | Path | None = None, csv: bool = False
 ) -> None:
     """Write each table into `folder` under the name that the example project file expects.
 
-    `project` (examples/<kind>.toml) is copied beside them, so that it can be used as it is. The
+    `project` (see `project_file`) is copied beside them, so that it can be used as it is. The
     truth is not written.
     """
     place = Path(folder)
