@@ -23,6 +23,7 @@ _LIKELY: Final = (
     r"agreed|(^|[ _])(contract|signed|purchase|order)",
 )
 """What events are called that end a lead well, the surest first."""
+_ENDED: Final = r"declin|cancel|disqual|unqualif|reject|lost|^(deleted|merged)$"
 _TYPE: Final = r"type|event|action|activity|kind|name"
 _HISTORY: Final = {
     "field": r"field|property|attribute",
@@ -335,7 +336,7 @@ def _write_events(
             ends = [
                 w
                 for w in kind.values.to_pylist()
-                if re.search(r"declin|cancel|disqual|reject|lost", str(w).lower())
+                if re.search(_ENDED, str(w).lower())
             ]
             out.say(
                 f"# outcome = {json.dumps(ends[:8], ensure_ascii=False)}",

@@ -22,7 +22,7 @@ from serving.reading.asking import Asker
 from serving.reading.source import TODAYS, Page, Since, change, event, moment, word
 
 _NAMES: Final = {
-    "fullname": "name", "companyname": "company", "jobtitle": "title", "emailaddress1": "email",
+    "companyname": "company", "jobtitle": "title", "emailaddress1": "email",
     "address1_country": "country", "numberofemployees": "employees", "revenue": "revenue",
     "leadsourcecode": "source", "industrycode": "industry", "leadqualitycode": "rating",
     "_ownerid_value": "owner", "statecode": "state", "statuscode": "status", "need": "need",

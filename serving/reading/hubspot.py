@@ -40,6 +40,7 @@ _ENGAGEMENTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _FOUND: Final = 200  # ids a search gives
 _WITH_HISTORY: Final = 50  # contacts a batch read gives with their history
+_SCHEMAS: Final = "crm.schemas.contacts.read"
 _SIDES: Final = {"INCOMING_EMAIL": "inbound", "INBOUND": "inbound", "EMAIL": "outbound",
                  "FORWARDED_EMAIL": "outbound", "OUTBOUND": "outbound"}  # fmt: skip
 _FELL_THROUGH: Final = ("CANCELED", "NO_SHOW", "RESCHEDULED")
@@ -87,7 +88,12 @@ class HubSpotReader:
 
     def _own(self) -> list[str]:
         """List the company's own properties of contacts, our score fields left out."""
-        told = results_of(self._ask(lambda: self._http.ask("GET", "/crm/v3/properties/contacts")))
+        try:
+            answer = self._ask(lambda: self._http.ask("GET", "/crm/v3/properties/contacts"))
+        except Denied as error:
+            self.gaps["contacts"] = f"no properties of your own: {error}; grant {_SCHEMAS}"
+            return []
+        told = results_of(answer)
         own = (str(each["name"]) for each in told if not each.get("hubspotDefined", True))
         return sorted(name for name in own if name not in self._ours)
 

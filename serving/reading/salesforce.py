@@ -26,11 +26,11 @@ from serving.reading.source import TODAYS, Page, Since, change, chunks, event, m
 
 _VERSION: Final = "/services/data/v62.0"
 _NAMES: Final = {
-    "Name": "name", "Company": "company", "Title": "title", "Email": "email", "Status": "status",
+    "Company": "company", "Title": "title", "Email": "email", "Status": "status",
     "LeadSource": "source", "Industry": "industry", "Rating": "rating", "Country": "country",
     "OwnerId": "owner", "NumberOfEmployees": "employees", "AnnualRevenue": "revenue",
 }  # fmt: skip
-"""Salesforce's names of a lead's fields -> ours; custom fields keep their own."""
+"""Salesforce's names of a lead's fields -> ours; custom fields keep their own. No personal name."""
 _NEEDED: Final = (
     "Id", "CreatedDate", "SystemModstamp", "IsDeleted", "MasterRecordId", "IsConverted",
     "ConvertedDate", "ConvertedContactId", "ConvertedOpportunityId",

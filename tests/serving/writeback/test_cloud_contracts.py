@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -24,6 +25,9 @@ from serving.crm.dataverse import DataverseCrm
 from serving.crm.hubspot import HubSpotCrm
 from serving.crm.salesforce import SalesforceCrm
 from serving.crm.seam import Busy, Denied, Refused, Unsure, Update
+from serving.reading.asking import Asker
+from serving.reading.hubspot import HubSpotReader
+from serving.reading.source import Since
 
 VALUES = {"score": 71, "band": "A", "probability": 0.25, "reasons": "+9 “Demo”, −3", "as_of": EPOCH}
 ROOT = Path(__file__).resolve().parents[3]
@@ -141,6 +145,17 @@ def test_hubspots_own_contract_accepts_our_requests(prism: str) -> None:
         assert crm.read_scores(["1", "2"]) == {}  # the examples in the file are of other leads
         answers = crm.upsert([update("1"), update("2")])
         assert {answer.status for answer in answers} <= {"written", "rejected", "gone"}
+
+
+@pytest.mark.real_data
+def test_hubspots_own_contract_accepts_how_contacts_are_read(prism: str) -> None:
+    with closing(HubSpotCrm(prism, ("127.0.0.1",), "t0ken")) as crm:
+        reader = HubSpotReader(crm.http, Asker(None), ours=crm.ours)
+        since = Since(EPOCH)
+        pages = list(islice(reader.read(since, as_of=EPOCH + 10**12), 3))
+    assert [page.kind for page in pages] == ["leads", "lead_history", "events"]
+    assert pages[0].rows[0]["lead_id"]
+    assert set(reader.gaps) == {"values", "contacts"}  # that file knows nothing of properties
 
 
 # -- Salesforce ----------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections import Counter
 from datetime import UTC
@@ -16,6 +18,7 @@ import pytest
 from benchmarks import tryton_server
 from benchmarks.crm_history import give_history
 from benchmarks.road import score_file, train_model
+from data.project import load_project
 from data.read import read_tables
 from data.schema import (
     ConversionSection,
@@ -201,3 +204,36 @@ def test_a_lead_that_moved_between_read_and_write_is_not_overwritten(tryton: str
     values = {**before.values, "score": 1}
     assert crm.upsert([Update(lead, values, before.version)])[0].status == "conflict"
     crm.close()
+
+
+def test_the_command_brings_tryton_in_and_init_reads_what_came(tryton: str, tmp_path: Path) -> None:
+    """After the tests before: a year of leads, one of them described anew by a person."""
+    lines = [
+        '[project]\nname = "acme"',
+        '[network]\nallow = ["127.0.0.1"]',
+        f'[write_back]\ncrm = "tryton"\nurl = "{tryton}"',
+        'credentials = "TRYTON_LOGIN"\nrequests_per_second = 1000',
+    ]
+    (tmp_path / "crm.toml").write_text("\n".join(lines), encoding="utf-8")
+    told = json.loads(leadscore("pull", "crm.toml", "--json", cwd=tmp_path))
+    assert told["leads"]["new"] == told["leads"]["total"] > COUNT
+    changes = pq.read_table(tmp_path / "lead_history.parquet").to_pylist()
+    assert "called back" in {row["new"] for row in changes if row["field"] == "description"}
+    assert {("lead", "opportunity"), ("lead", "lost")} <= {
+        (row["old"], row["new"]) for row in changes if row["field"] == "state"
+    }
+    leadscore(
+        "init", *(Path(file).name for file in told["files"]), "--out", "acme.toml", cwd=tmp_path
+    )
+    proposed = load_project(tmp_path / "acme.toml")
+    assert proposed.conversion.event == ("state_opportunity",)
+    assert proposed.leads.history[0].source == "lead_history.parquet"
+    again = json.loads(leadscore("pull", "crm.toml", "--json", cwd=tmp_path))
+    assert {again[kind]["new"] for kind in ("leads", "events", "lead_history")} == {0}
+
+
+def leadscore(*arguments: str, cwd: Path) -> str:
+    """Run a command as a person would; give its standard output."""
+    code = "from serving.cli.app import main; main()"
+    command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=True).stdout
