@@ -71,6 +71,11 @@ class ReasonRules:
             frozenset(changeable) | frozenset(meta.get("changeable", ())),
         )
 
+    def hides(self, feature: Mapping[str, Any]) -> bool:
+        """Say whether a feature is never shown."""
+        names = (feature["name"], feature["factor"], feature["params"].get("column", ""))
+        return not (self.sensitive.isdisjoint(names) and self.identity.isdisjoint(names))
+
 
 @dataclass(frozen=True)
 class ReasonTable:
@@ -289,13 +294,11 @@ def _visible(
     is never shown at all. Bits 4 and 8: a second choice, because it is vague or because what
     became of such leads says the contrary.
     """
-    hidden = rules.sensitive | rules.identity
     shape = (len(frame), len(features))
     absent, direction = np.zeros(shape, np.bool_), np.zeros(shape, np.int8)
     shown = np.ones(len(features), np.bool_)
     for f, feature in enumerate(features):
-        names = (feature["name"], feature["factor"], feature["params"].get("column", ""))
-        if hidden and not hidden.isdisjoint(names):
+        if rules.hides(feature):
             shown[f] = False
         else:
             absent[:, f], direction[:, f] = _look(frame, feature, facts)

@@ -7,7 +7,7 @@ today (time passing); then with the events since; then with the edits since.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from features.build import build
 from features.frame import Catalogue
 from models.change import Change, ChangeLine, StoredRun, compare_runs, explain_change, read_run
 from models.points import Reason
+from models.reasons import ReasonRules
 from serving.model import LoadedModel
 
 FEATURES = "features.parquet"
@@ -106,11 +107,14 @@ def lines_to_show(change: Change) -> list[ChangeLine]:
 def line_reason(line: ChangeLine, model: LoadedModel, now: pd.Series) -> Reason | None:
     """Say what events or edits left behind, by the feature that did most of it.
 
-    None for the other kinds, and where today's model does not have that feature.
+    None for the other kinds, where today's model does not have that feature, and where it is
+    sensitive or identity-like.
     """
     described = {feature.name: feature for feature in model.catalogue.features}
     feature = described.get(line.feature)
     if line.kind not in ("event", "edit") or feature is None:
+        return None
+    if ReasonRules.of(model.scorer).hides(asdict(feature)):
         return None
     value = now[feature.name]
     shown = None if pd.isna(value) else value if isinstance(value, str) else float(value)

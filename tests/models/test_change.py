@@ -74,6 +74,7 @@ def test_time_events_and_edits_are_told_apart(scorer: LeadScorer, leads: Any) ->
     assert lines
     assert {line.kind for line in lines} <= {"event", "limit"}
     assert sum(line.factor == "pricing" for line in lines) >= 40
+    assert {line.feature for line in lines if line.factor == "pricing"} == {"n_pricing_7d"}
 
 
 def test_a_new_card_alone_is_a_line_of_its_own(

@@ -295,6 +295,14 @@ def test_a_feature_whose_fact_agrees_speaks_for_its_factor(handmade: Any) -> Non
     assert told.points == alone.points
 
 
+def test_rules_hide_by_name_factor_and_column() -> None:
+    feature = {"name": "seniority", "factor": "rank", "params": {"column": "job_title"}}
+    for name in ("seniority", "rank", "job_title"):
+        assert ReasonRules(sensitive=frozenset({name})).hides(feature)
+        assert ReasonRules(identity=frozenset({name})).hides(feature)
+    assert not ReasonRules(changeable=frozenset({"rank"})).hides(feature)
+
+
 def test_a_word_that_means_nothing_is_never_a_strength(handmade: Any) -> None:
     parts, _ = handmade
     term = {"source": "industry", "kind": "levels", "coefs": {"None": 2.0, "i1": 2.0}, "other": 0.0,
