@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,13 +35,17 @@ requests_per_second = 1000
 """
 
 
-def leadscore(
-    *arguments: str | Path, cwd: Path, token: str = TOKEN
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", "from serving.cli.app import main; main()",
-         *map(str, arguments)],
-        capture_output=True, text=True, cwd=cwd, check=False,
+def leadscore(*arguments: str, cwd: Path, token: str = TOKEN) -> subprocess.CompletedProcess[str]:
+    with start(*arguments, cwd=cwd, token=token) as process:
+        out, error = process.communicate()
+        return subprocess.CompletedProcess(arguments, process.returncode, out, error)
+
+
+def start(*arguments: str, cwd: Path, token: str = TOKEN) -> subprocess.Popen[str]:
+    code = "from serving.cli.app import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code, *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd,
         env={"PATH": "/usr/bin:/bin", "ACME_CRM_TOKEN": token, "HOME": str(cwd)},
     )  # fmt: skip
 
@@ -101,6 +107,26 @@ def test_a_second_pull_says_that_nothing_is_new(company: Path) -> None:
     assert [Path(file).name for file in told["files"]] == [
         "leads.parquet", "events.parquet", "lead_history.parquet",
     ]  # fmt: skip
+
+
+def test_pulls_that_are_killed_leave_what_one_pull_would_have_brought(
+    company: Path, crm: Salesforce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert leadscore("pull", "crm.toml", cwd=company).returncode == 0
+    monkeypatch.setattr(crm, "page", 500)
+    for requests in (2, 5, 9):
+        with start("pull", "crm.toml", "--out", "killed", cwd=company) as process:
+            until = len(crm.seen) + requests
+            while len(crm.seen) < until and process.poll() is None:
+                time.sleep(0.001)
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+    assert leadscore("pull", "crm.toml", "--out", "killed", cwd=company).returncode == 0
+    for name in ("leads", "events", "lead_history"):
+        file = f"{name}.parquet"
+        whole, after = pd.read_parquet(company / file), pd.read_parquet(company / "killed" / file)
+        pd.testing.assert_frame_equal(whole, after)
+    assert not list((company / "killed").glob("*.part"))
 
 
 def test_a_past_moment_goes_into_a_folder_of_its_own(company: Path) -> None:
