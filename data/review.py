@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.schema import Attributes, Project
-from data.sources import RawTable, read_source
+from data.sources import Given, RawTable, read_source
 from data.values import texts
 
 Guess = Literal["fixed", "mutable", "outcome", "identity", "lifetime total"]
@@ -57,18 +59,21 @@ class ColumnReview:
     line: str
 
 
-def undeclared_columns(project: Project) -> list[ColumnReview]:
+def undeclared_columns(
+    project: Project, frames: Mapping[str, Given] = MappingProxyType({})
+) -> list[ColumnReview]:
     """Review the columns of leads and joined tables that are no feature yet.
 
-    In static mode every column but the excluded ones is a feature: those whose name raises
-    suspicion are listed instead.
+    `frames` replace sources, by the names that `data.read.read_tables` knows. In static mode every
+    column but the excluded ones is a feature: those whose name raises suspicion are listed instead.
     """
-    found = _of_table(
-        read_source(project.leads, project), project.leads, _lead_roles(project), project
-    )
-    for join in project.leads.join:
-        raw = read_source(join, project)
-        found += _of_table(raw, join, {join.key or join.on}, project)
+    leads = read_source(project.leads, project, frame=frames.get("leads"))
+    fields = _replayed_fields(project.leads, "history", project, frames)
+    found = _of_table(leads, project.leads, _lead_roles(project) | fields, project)
+    for i, join in enumerate(project.leads.join):
+        raw = read_source(join, project, frame=frames.get(f"join.{i}"))
+        fields = _replayed_fields(join, f"join.{i}.history", project, frames)
+        found += _of_table(raw, join, {join.key or join.on} | fields, project)
     return found
 
 
@@ -101,7 +106,6 @@ def _of_table(
         *section.known_at,
         *section.known_at.values(),
         *section.exclude,
-        *_replayed_fields(section, project),
     }
     reviews = []
     for name in raw.table.column_names:
@@ -115,11 +119,14 @@ def _of_table(
     return reviews
 
 
-def _replayed_fields(section: Attributes, project: Project) -> set[str]:
+def _replayed_fields(
+    section: Attributes, label: str, project: Project, frames: Mapping[str, Given]
+) -> set[str]:
     """List the fields whose history is there to replay."""
     names: set[str] = set()
-    for history in section.history:
-        log = read_source(history, project, columns=[history.field])
+    for i, history in enumerate(section.history):
+        frame = frames.get(f"{label}.{i}")
+        log = read_source(history, project, frame=frame, columns=[history.field])
         names |= set(pc.unique(log.column(history.field)).to_pylist())
     return names
 

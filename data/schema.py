@@ -280,6 +280,7 @@ class ReportSection(Section):
     languages: tuple[str, ...] = ("en",)
     capacity_per_week: int = Field(default=100, ge=1)
     top_per_owner: int = Field(default=100, ge=1)
+    recipients: dict[str, str] = {}  # owner -> e-mail address, for the drafts of --deliver
     untouched_days: int = Field(default=7, ge=1)  # a high score without a sales touch for so long
     value: float | None = None  # of an opportunity, where no column says
     currency: str = "EUR"

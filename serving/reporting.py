@@ -78,7 +78,8 @@ def write_views(
     view = make_view(source, on_stage=on_stage)
     on_stage("pages")
     if per_owner:
-        written = deliver(view, folder, languages=languages)
+        recipients = session.project.report.recipients
+        written = deliver(view, folder, languages=languages, owner_emails=recipients)
     else:
         written = [
             write_text(folder / f"report-{language}.html", render(view, language))

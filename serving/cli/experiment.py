@@ -64,7 +64,10 @@ def power(
 @app.command()
 def assign(
     file: ProjectFile,
-    out: Annotated[Path | None, typer.Option("--out", help="A CSV of lead and arm.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="A CSV of lead and arm; default: arms.csv in the state folder."),
+    ] = None,
     state: StateFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -79,14 +82,14 @@ def assign(
     session = open_session(file, state=state)
     arms = assign_leads(session.read().tables, session.project)
     counts = arms["arm"].value_counts().sort_index().to_dict()
-    if out is not None:
-        write_text(out, arms[["lead_id", "arm"]].to_csv(index=False))
+    path = write_text(
+        out or session.state.folder / "arms.csv", arms[["lead_id", "arm"]].to_csv(index=False)
+    )
     if as_json:
-        screen.say_json({"arms": counts, "path": None if out is None else str(out)})
+        screen.say_json({"arms": counts, "path": str(path)})
         return
     screen.table("Arms", ("arm", "leads"), [(name, f"{n:,}") for name, n in counts.items()])
-    if out is not None:
-        screen.say(str(out))
+    screen.say(str(path))
 
 
 @app.command()

@@ -189,6 +189,10 @@ def report(
     else:
         for path in paths:
             screen.say(str(path))
+        if deliver and not session.project.report.recipients:
+            screen.say(
+                "the drafts name nobody: [report] recipients maps an owner to an e-mail address"
+            )
 
 
 def write_back(

@@ -166,6 +166,15 @@ def test_undeclared_columns_come_with_the_line_to_add(tmp_path: Path) -> None:
     assert listed == {"industry": 'fixed = ["industry"]', "country": 'fixed = ["country"]'}
 
 
+def test_undeclared_columns_of_frames_are_reviewed_without_a_file(tmp_path: Path) -> None:
+    text = sketch_project(write(tmp_path), folder=tmp_path)
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    project = load_project(tmp_path / "p.toml")
+    leads = pd.read_csv(tmp_path / "leads.csv").rename(columns={"industry": "trade"})
+    (tmp_path / "leads.csv").unlink()
+    assert {r.name for r in undeclared_columns(project, {"leads": leads})} == {"trade", "country"}
+
+
 @pytest.mark.real_data
 @pytest.mark.skipif("LEADSCORE_DATA" not in os.environ, reason="LEADSCORE_DATA is not set")
 @pytest.mark.parametrize(
