@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,7 @@ from serving.crm.connect import KINDS, connect
 from serving.crm.dataverse import DataverseCrm
 from serving.crm.hubspot import HubSpotCrm
 from serving.crm.salesforce import SalesforceCrm
+from serving.crm.seam import Crm
 from serving.crm.tryton import TrytonCrm
 from serving.reading.asking import Asker
 from serving.reading.dataverse import DataverseReader
@@ -71,17 +72,20 @@ def open_reader(
     _check(section)
     crm = connect(section, Path(project.folder), project.network.allow)
     ask = Asker(section.requests_per_second, sleep=sleep)
-    try:
-        if isinstance(crm, TrytonCrm):
-            yield TrytonReader(crm, ask)
-        elif isinstance(crm, SalesforceCrm):
-            yield SalesforceReader(crm.http, ask, ours=crm.ours)
-        elif isinstance(crm, HubSpotCrm):
-            yield HubSpotReader(crm.http, ask, ours=crm.ours)
-        elif isinstance(crm, DataverseCrm):
-            yield DataverseReader(crm.http, ask, ours=crm.ours)
-    finally:
-        crm.close()
+    with closing(crm):
+        yield _reader(crm, ask)
+
+
+def _reader(crm: Crm, ask: Asker) -> Readable:
+    if isinstance(crm, TrytonCrm):
+        return TrytonReader(crm, ask)
+    if isinstance(crm, SalesforceCrm):
+        return SalesforceReader(crm.http, ask, ours=crm.ours)
+    if isinstance(crm, HubSpotCrm):
+        return HubSpotReader(crm.http, ask, ours=crm.ours)
+    if isinstance(crm, DataverseCrm):
+        return DataverseReader(crm.http, ask, ours=crm.ours)
+    raise TypeError(f"no reader for {crm.name}")  # `_check` lets no other CRM through
 
 
 def _check(section: WriteBackSection) -> None:

@@ -7,7 +7,7 @@
 - `Lead.ConvertedDate` is a day without a time. The moment comes from the lead's history where it
   is kept (24 months); else the earliest moment at which that day began anywhere counts, so that
   nothing that came with the conversion looks as if it had come before.
-- Only closed tasks are events: an open one is a plan.
+- Only closed tasks are events: an open one is a plan. One that was deleted was known until then.
 """
 
 from __future__ import annotations
@@ -59,9 +59,10 @@ class SalesforceReader:
         """Read history first (whether it is kept says how conversions are dated), then the rest."""
         self.gaps = {} if as_of is None else {"values": TODAYS}
         kept = yield from self._history(since.of("history"), as_of)
-        yield from self._leads(since.of("leads"), as_of, history=kept)
+        # Where history is new to us, conversions that were dated by day get their moment.
+        yield from self._leads(since.of("history" if kept else "leads"), as_of, history=kept)
         contacts = self._contacts()
-        where = "IsDeleted = false AND Who.Type IN ('Lead', 'Contact')"
+        where = "Who.Type IN ('Lead', 'Contact')"
         for name, fields, closed, made in (
             ("Task", _TASK, " AND IsClosed = true", _task),
             ("Event", _EVENT, "", _meeting),
@@ -76,9 +77,8 @@ class SalesforceReader:
     def _history(self, since: int | None, as_of: int | None) -> Generator[Page, None, bool]:
         """Read changes of fields, and stages as events; tell whether there is a history."""
         query = (
-            f"SELECT Id, LeadId, Field, DataType, OldValue, NewValue, CreatedDate"  # noqa: S608  # quoted
-            f" FROM LeadHistory WHERE IsDeleted = false"
-            f"{_bounds(since, as_of, stamp='CreatedDate')} ORDER BY Id"
+            "SELECT Id, LeadId, Field, DataType, OldValue, NewValue, CreatedDate"  # noqa: S608  # times
+            f" FROM LeadHistory{_bounds(since, as_of, stamp='CreatedDate', start='WHERE')} ORDER BY Id"
         )
         try:
             for page in self._pages(query):

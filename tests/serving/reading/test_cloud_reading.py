@@ -158,12 +158,16 @@ def test_salesforce_leads_activities_and_history_come_in(serve: Any, tmp_path: P
     }
 
 
+def conversions(folder: Path) -> dict[str, str]:
+    ends = [row for row in rows(folder, "events") if row["event_id"].startswith("converted")]
+    return {row["type"]: at(row) for row in ends}
+
+
 def test_salesforce_conversions_are_dated_by_history_or_by_the_first_moment_of_the_day(
     serve: Any, tmp_path: Path
 ) -> None:
     read(serve(salesforce()), tmp_path)
-    ends = [row for row in rows(tmp_path, "events") if row["event_id"].startswith("converted")]
-    assert {row["type"]: at(row) for row in ends} == {
+    assert conversions(tmp_path) == {
         "opportunity_created": "2026-03-01T15:04:00+00:00",
         "converted": "2024-02-29T10:00:00+00:00",
     }
@@ -185,9 +189,11 @@ def test_history_that_was_not_granted_is_told_and_read_from_the_beginning_later(
     first = read(cloud, tmp_path)
     assert "turn on field history tracking" in first.gaps[0]
     assert first.counts["lead_history"].total == 0
+    assert conversions(tmp_path)["opportunity_created"] == "2026-02-28T10:00:00+00:00"
     cloud.denied = set()
     second = read(cloud, tmp_path)
     assert (second.gaps, second.counts["lead_history"].new) == ((), 3)
+    assert conversions(tmp_path)["opportunity_created"] == "2026-03-01T15:04:00+00:00"
 
 
 # -- HubSpot -------------------------------------------------------------------------------
