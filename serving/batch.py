@@ -29,6 +29,7 @@ from models.words import render, render_fact
 from serving.model import LoadedModel
 from serving.qualify.engine import qualify
 from serving.qualify.result import Qualification
+from serving.report.words import words_of
 
 TREND_DAYS: Final = 14
 
@@ -106,7 +107,11 @@ def score_leads(
         "score_exact": scores.score_exact,
         "grid": reasons.grid,
     }
-    said = reason_rows(reasons, features, say=render, say_fact=render_fact)
+    speech = words_of(project.project.language).speech(project.report.labels)
+    said = reason_rows(
+        reasons, features,
+        say=lambda reason: render(reason, speech), say_fact=lambda fact: render_fact(fact, speech),
+    )  # fmt: skip
     return Scored(
         as_of, snapshots, frame, scores, qualification, pd.DataFrame(columns), said,
         LazyExplanations(reasons, features, ids.tolist()),

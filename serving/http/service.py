@@ -15,11 +15,12 @@ from data.tables import Snapshots, Tables
 from models.points import Explanation
 from models.predictor import Rows, Scores
 from models.reasons import explanations_of, reason_table
-from models.words import render
+from models.words import Speech, render
 from serving.http.request import lead_id, request_tables
 from serving.http.schema import ReasonOut, ScoreOut, ScoreRequest, ScoreResponse
 from serving.http.store import HeldLeads
 from serving.model import LoadedModel, load_model
+from serving.report.words import words_of
 from training.registry import Registry
 
 
@@ -104,11 +105,12 @@ class Service:
         ids = [str(tables.lead_ids[row]) for row in rows]
         told = explanations_of(reasons, frame, lead_ids=ids)
         place = np.searchsorted(rows, wanted).tolist()
-        answers = [_score_out(told[i], scores, i) for i in place]
+        speech = words_of(self.project.project.language).speech(self.project.report.labels)
+        answers = [_score_out(told[i], scores, i, speech) for i in place]
         return ScoreResponse(model_version=model.version, scores=answers)
 
 
-def _score_out(told: Explanation, scores: Scores, row: int) -> ScoreOut:
+def _score_out(told: Explanation, scores: Scores, row: int, speech: Speech) -> ScoreOut:
     return ScoreOut(
         lead_id=told.lead_id,
         score=int(scores.score[row]),
@@ -118,7 +120,7 @@ def _score_out(told: Explanation, scores: Scores, row: int) -> ScoreOut:
         probability_high=float(scores.high[row]),
         typical=told.typical,
         reasons=[
-            ReasonOut(factor=r.factor, family=r.family, points=r.points, text=render(r))
+            ReasonOut(factor=r.factor, family=r.family, points=r.points, text=render(r, speech))
             for r in (*told.reasons_for, *told.reasons_against)
         ],
         rest_points=told.rest_points,

@@ -200,10 +200,7 @@ class Words:
 
     def digits(self, text: str) -> Markup:
         """Write digits as the language does; minus signs are true minus signs."""
-        native = _NATIVE.get(self.locale.language, _LATIN)
-        minus = "\u200e\u2212" if self.mirrored else "\u2212"
-        table = str.maketrans({"-": minus, **dict(zip(_LATIN, native, strict=True))})
-        return Markup(text.translate(table))  # numbers that Babel wrote
+        return Markup(text.translate(_figures(self.locale.language, self.mirrored)))
 
     def number(self, value: float, decimals: int = 0) -> Markup:
         """Write a number with at most so many decimals, grouped as the language groups."""
@@ -281,6 +278,13 @@ def _plain(value: object) -> str:
 def _moment(at: str) -> datetime:
     moment = datetime.fromisoformat(at)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+@lru_cache(maxsize=16)
+def _figures(language: str, mirrored: bool) -> dict[int, str]:  # noqa: FBT001  # a cache key
+    native = _NATIVE.get(language, _LATIN)
+    minus = "\u200e\u2212" if mirrored else "\u2212"
+    return str.maketrans({"-": minus, **dict(zip(_LATIN, native, strict=True))})
 
 
 @lru_cache(maxsize=8)
