@@ -32,8 +32,7 @@ class HubSpot(Cloud):
         parts = request.path.strip("/").split("/")
         if parts[:3] == ["crm", "v3", "properties"]:
             own = [
-                {"name": "plan_size", "hubspotDefined": False},
-                {"name": "score", "hubspotDefined": False},
+                {"name": name, "hubspotDefined": False} for name in ("plan_size", "score", "source")
             ]
             return {"results": [*own, {"name": "email", "hubspotDefined": True}]}
         kind = parts[3]

@@ -17,7 +17,7 @@ from serving.crm.http import Http
 from serving.crm.rest import results
 from serving.crm.seam import Denied, Unsure, Value
 from serving.reading.asking import Asker
-from serving.reading.source import TODAYS, Page, Since, change, chunks, event, moment, word
+from serving.reading.source import COLUMNS, TODAYS, Page, Since, change, chunks, event, moment, word
 
 _CONTACTS: Final = "/crm/v3/objects/contacts"
 _NAMES: Final = {
@@ -203,12 +203,18 @@ def _stage_names() -> set[str]:
     return {_NAMES[name] for name in _STAGES}
 
 
+def _mine(theirs: str) -> str:
+    """Name a property as the column it becomes; one of the company's own never covers ours."""
+    taken = {*_NAMES.values(), *COLUMNS["leads"]}
+    return _NAMES.get(theirs) or (f"own_{theirs}" if theirs in taken else theirs)
+
+
 def _lead(row: Mapping[str, Any], own: Sequence[str]) -> dict[str, Value]:
     there = row.get("properties") or {}
     told = {mine: there.get(theirs) or None for theirs, mine in _NAMES.items()}
     changed = there.get("lastmodifieddate") or row.get("updatedAt")
     return {
-        **{name: there.get(name) or None for name in own},
+        **{_mine(name): there.get(name) or None for name in own},
         **told,
         "lead_id": str(row["id"]),
         "created_at": time_of(there.get("createdate") or row.get("createdAt")),
@@ -220,7 +226,7 @@ def _changes(row: Mapping[str, Any], as_of: int | None) -> Iterator[dict[str, Va
     """Turn the versions of each property, oldest first, into changes."""
     lead = str(row["id"])
     for theirs, versions in (row.get("propertiesWithHistory") or {}).items():
-        name, before = _NAMES.get(theirs, theirs), None
+        name, before = _mine(theirs), None
         dated = [
             (moment(time_of(each.get("timestamp"))), each.get("value") or None) for each in versions
         ]

@@ -78,7 +78,8 @@ class SalesforceReader:
         """Read changes of fields, and stages as events; tell whether there is a history."""
         query = (
             "SELECT Id, LeadId, Field, DataType, OldValue, NewValue, CreatedDate"  # noqa: S608  # times
-            f" FROM LeadHistory{_bounds(since, as_of, stamp='CreatedDate', start='WHERE')} ORDER BY Id"
+            " FROM LeadHistory"
+            f"{_bounds(since, as_of, stamp='CreatedDate', start='WHERE')} ORDER BY Id"
         )
         try:
             for page in self._pages(query):

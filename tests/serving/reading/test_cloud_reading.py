@@ -210,6 +210,7 @@ def hubspot(contacts: int = 5) -> HubSpot:
             "properties": {
                 "email": f"a{number}@example.com", "createdate": hs("2026-01-02"),
                 "lastmodifieddate": hs("2026-01-05"), "plan_size": "12", "score": "40",
+                "source": "fair", "hs_analytics_source": "ORGANIC_SEARCH",
                 "lifecyclestage": "lead",
             },
             "history": {"lifecyclestage": [("lead", hs("2026-01-02"))]},
@@ -253,6 +254,7 @@ def test_hubspot_contacts_engagements_and_property_history_come_in(
     }  # fmt: skip
     lead = next(row for row in rows(tmp_path, "leads") if row["lead_id"] == "1")
     assert (lead["email"], lead["plan_size"], lead.get("score")) == ("a1@example.com", "12", None)
+    assert (lead["source"], lead["own_source"]) == ("ORGANIC_SEARCH", "fair")
     assert types_of(tmp_path, "1") == [
         "lifecyclestage_lead", "call", "email", "lifecyclestage_opportunity",
     ]  # fmt: skip
