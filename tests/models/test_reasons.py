@@ -177,6 +177,28 @@ def test_facts_are_counted_on_rows_and_small_groups_are_none() -> None:
     assert facts.find("unknown", 1.0) is None
 
 
+def test_directions_of_many_values_are_those_of_the_facts_of_each(
+    scorer: LeadScorer, leads: Any
+) -> None:
+    frame, y = leads(2000, 9)
+    facts = make_facts(frame, y, scorer.features)
+    seen = set()
+    for feature in scorer.features:
+        name = str(feature["name"])
+        if feature["kind"] == "category":
+            levels = list(frame[name].cat.categories)
+            found = facts.level_directions(name, levels)
+            values: list[Any] = [*levels, None]
+        else:
+            values = [None if np.isnan(v) else float(v) for v in frame[name]]
+            found = facts.directions(name, frame[name].to_numpy(np.float64)).tolist()
+        each = [facts.find(name, value) for value in values]
+        assert found == [fact.direction if fact else 0 for fact in each]
+        seen |= set(found)
+    assert seen == {-1, 0, 1}
+    assert facts.directions("unknown", np.zeros(2)).tolist() == [0, 0]
+
+
 def reason(template: str, **params: Any) -> Reason:
     return Reason("f", "fit", 3, 3.2, template, params)
 
