@@ -38,6 +38,7 @@ from models.folds import Split, forward_splits
 EXAMPLES = Path(__file__).parents[1] / "examples"
 BASE = ("attributes", "counts ever", "recency by type")
 FOLDS, SEEDS = 3, 2
+LEAST = 200  # rows of the past that a fold learns from
 # three years until the examples' observed_until: forward folds inside train need closed windows
 YEARS = {"months": 36, "start": "2023-11-01"}
 CELLS = ("here", "se", "alone", "se_alone")
@@ -108,7 +109,8 @@ def make_task(project_file: Path) -> Task:
         groups.setdefault(group, []).append(feature.name)
     lead = labelled.snapshots.lead
     folds = forward_splits(labelled.order, labelled.closes_at, lead, FOLDS, first=0.5)
-    return Task(frame, labelled.y, lead, folds, groups)
+    enough = [fold for fold in folds if len(fold[0]) >= LEAST]
+    return Task(frame, labelled.y, lead, enough, groups)
 
 
 def losses(task: Task, columns: list[str]) -> np.ndarray:

@@ -65,9 +65,11 @@ def report(folder: Path, run: Run, single: Callable[[], tuple[float, bool]], *,
         large = memory(folder, run, threads, stored["peak"] - stored["matrix"])
     whole = run("kernel_default", folder, 1, threads)
     show("kernel, default catalogue", whole, f"{whole['columns'] if whole else 0} columns")
-    found = {n: run(n, folder, chunks, threads) for n in PEERS}
-    for name, figures in found.items():
-        show(name.replace("_", ", "), figures, f"in {chunks} lead ranges" if chunks > 1 else "")
+    found = {}
+    for name in PEERS:
+        found[name] = run(name, folder, chunks, threads)
+        note = f"in {chunks} lead ranges" if chunks > 1 else ""
+        show(name.replace("_", ", "), found[name], note)
     tools = run("featuretools_subset", folder, 1, 1)
     if tools is not None:
         speed = tools["rows"] / tools["cpu"]
