@@ -333,11 +333,7 @@ def _write_events(
                 out.key(role, column.name)
         if kind:
             found.append((look, kind))
-            ends = [
-                w
-                for w in kind.values.to_pylist()
-                if re.search(_ENDED, str(w).lower())
-            ]
+            ends = [w for w in kind.values.to_pylist() if re.search(_ENDED, str(w).lower())]
             out.say(
                 f"# outcome = {json.dumps(ends[:8], ensure_ascii=False)}",
                 "types that end a lead: check",
