@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import httpx
@@ -92,7 +93,8 @@ def under_schemathesis(url: str, key: str, examples: int) -> Bar:
         "--exclude-checks", "positive_data_acceptance", "--no-color",
     ]  # fmt: skip
     started = time.monotonic()
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as place:  # where it may leave its notes
+        run = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         print(run.stdout[-6000:], run.stderr[-2000:])
     figure = (

@@ -11,6 +11,20 @@ from data.clock import NEVER, Micros
 from data.tables import Attribute, Changes, Events, Snapshots, Tables
 
 
+def known_before(tables: Tables, t: int) -> Tables:
+    """Cut tables at `t` microseconds: keep exactly what was known strictly before it.
+
+    Leads created at or after `t` stay as rows (row numbers are identities) but lose everything that
+    was known of them; `created_at == t` itself is knowledge.
+    """
+    return replace(
+        tables,
+        attributes=tuple(cut_attribute(attribute, t, tables) for attribute in tables.attributes),
+        events=cut_events(tables.events, t),
+        observed_until=min(tables.observed_until, t),
+    )
+
+
 def cut_events(events: Events, t: int) -> Events:
     """Keep the events with `at < t` and, where there is a second clock, `recorded_at < t`."""
     keep = events.at < t

@@ -7,7 +7,7 @@ Row i of every per-lead array is lead i; leads are sorted by id.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -109,21 +109,6 @@ class Tables:
             if attribute.name == name:
                 return attribute
         raise KeyError(name)
-
-    def as_of(self, t: int) -> Tables:
-        """Cut at `t` microseconds: keep exactly what was known strictly before it.
-
-        Leads created at or after `t` stay as rows (row numbers are identities) but lose
-        everything that was known of them; `created_at == t` itself is knowledge.
-        """
-        from data.asof import cut_attribute, cut_events  # the cut has a room of its own
-
-        return replace(
-            self,
-            attributes=tuple(cut_attribute(attribute, t, self) for attribute in self.attributes),
-            events=cut_events(self.events, t),
-            observed_until=min(self.observed_until, t),
-        )
 
 
 @dataclass(frozen=True, slots=True)

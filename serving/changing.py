@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data.asof import known_before
 from data.tables import Snapshots, Tables
 from features.build import build
 from features.frame import Catalogue
@@ -132,7 +133,7 @@ def _between(
     moment: Moment, now: Snapshots, since: int, catalogue: Catalogue
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Build the two states between: old facts today, and with the new events."""
-    known_then = moment.tables.as_of(since)
+    known_then = known_before(moment.tables, since)
     with_events = replace(known_then, events=moment.tables.events)
     return (
         _frame(known_then, now, catalogue, moment.threads),

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from data.asof import known_before
 from data.delay import delay_curve
 from data.labels import open_snapshots
 from data.project import load_project
@@ -70,7 +71,7 @@ pd.DataFrame([(a.name, a.kind, clock(a)) for a in tables.attributes],
 # %%
 moments = pd.date_range("2026-02-01", "2026-11-01", freq="3MS", tz="UTC")
 pd.DataFrame({
-    "events known": [len(tables.as_of(t.value // 1000).events) for t in moments],
+    "events known": [len(known_before(tables, t.value // 1000).events) for t in moments],
     "opportunities so far": [int((outcomes.converted_at < t.value // 1000).sum()) for t in moments],
 }, index=moments.date)
 

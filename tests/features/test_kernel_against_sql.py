@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.asof import known_before
 from data.clock import DAY, HOUR
 from data.tables import Events, Snapshots, Tables
 from features.build import build
@@ -317,7 +318,7 @@ def test_threads_and_row_order_change_no_bit(world, threads):
 def test_what_happens_or_is_recorded_from_as_of_on_changes_no_bit(world, t):
     tables, snapshots = world
     now = Snapshots(snapshots.lead, np.full(len(snapshots), t, np.int64))
-    cut = dataclasses.replace(tables, events=tables.as_of(t).events)
+    cut = dataclasses.replace(tables, events=known_before(tables, t).events)
     assert (
         build(tables, now, CATALOGUE).numbers.tobytes()
         == build(cut, now, CATALOGUE).numbers.tobytes()
