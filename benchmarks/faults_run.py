@@ -16,7 +16,7 @@ import struct
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from data.schema import (
     WriteBackSection,
 )
 from serving.crm.rest import RestCrm
+from serving.writeback.payload import Chunk
 from serving.writeback.send import Patience
 
 DAY = 86_400_000_000
@@ -69,7 +70,7 @@ class Job:
     read_only: bool = False  # the state folder
     lost_at: int = 0  # from this step on, some requests find no host, or one that fails at TLS
     lost_how: str = "DNS"
-    promote_at: int = 0  # a model is promoted: its scores take the place of ours
+    promote_at: int = 0  # a model is promoted: its scores take the place of those being sent
     promoted: Path | None = None
     lease_s: float = 0.3
     broken: Callable[[], None] | None = None  # patches the product: a build with a fault
@@ -191,6 +192,7 @@ def _child(url: str, job: Job, crm: type[RestCrm]) -> int:
     with contextlib.suppress(OSError):
         (job.state / "result.json").unlink(missing_ok=True)
     steps = 0
+    began: list[Path] = []  # score files that the run has begun to read
 
     def step() -> int:
         nonlocal steps
@@ -202,12 +204,12 @@ def _child(url: str, job: Job, crm: type[RestCrm]) -> int:
             os.kill(os.getpid(), signal.SIGSTOP)
         if steps == job.term_at:
             os.kill(os.getpid(), signal.SIGTERM)
-        if steps == job.promote_at and job.promoted:
+        if steps >= job.promote_at and job.promoted and began and job.promoted.exists():
             job.promoted.replace(job.scores)
         return steps
 
     try:
-        _interpose(job, step)
+        _interpose(job, step, began)
         if job.broken:
             job.broken()
         target = crm(
@@ -239,8 +241,16 @@ def _child(url: str, job: Job, crm: type[RestCrm]) -> int:
     return 0
 
 
-def _interpose(job: Job, step: Callable[[], int]) -> None:
+def _interpose(job: Job, step: Callable[[], int], began: list[Path]) -> None:
     """Count every SQL statement of the ledger and every file operation in the state folder."""
+    read_scores = product.read_scores
+
+    def read(path: Path) -> Iterator[Chunk]:
+        for chunk in read_scores(path):
+            began.append(path)
+            yield chunk
+
+    product.read_scores = read  # type: ignore[assignment]
 
     def open_store(where: str | Path | None) -> stores.Store:
         step()
