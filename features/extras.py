@@ -1,8 +1,8 @@
 """Features that the builder computes but the default catalogue leaves out.
 
-`benchmarks/ablation.py` measures them beside the default groups: channels, response time and
-account siblings earned nothing or lost on two real and three simulated CRMs; fading counts per
-type and ordered pairs earned nothing beside windows and recency.
+`benchmarks/ablation.py` measures them beside the default groups on forward folds inside train: on
+bpi2012 and on simulated companies of three kinds, none gains two standard errors anywhere. Fading
+counts per type and ordered pairs say what windows and recency say; siblings cost a little.
 """
 
 from __future__ import annotations
