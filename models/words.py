@@ -112,7 +112,7 @@ def sentence(template: str, params: Mapping[str, Value | None]) -> Sentence:
     """Choose what is said of a value: the variant of its template, lengths of time, names."""
     value = params.get("value")
     shown = _shown(template, value)
-    msgid = _choose(template, value, shown)
+    msgid = _choose(template, shown)
     n = abs(shown) if isinstance(shown, int) else 2
     window, length = params.get("days"), _length(template, value)
     times = {
@@ -137,23 +137,19 @@ def render_fact(fact: Fact, speech: Speech = ENGLISH) -> str:
     return _fill(speech.say(FACT), values, speech)
 
 
-def _choose(template: str, value: object, shown: Value) -> Msgid:
-    """Pick the variant of a template that fits the value."""
-    if _is_missing(value):
+def _choose(template: str, shown: Value) -> Msgid:
+    """Pick the variant of a template that fits the value; what cannot be said is not known."""
+    if shown == SENTINEL:
         return TEMPLATES.get(f"{template}.missing", FALLBACK_MISSING)
     if shown == 0 and f"{template}.zero" in TEMPLATES:
         return TEMPLATES[f"{template}.zero"]
     return TEMPLATES.get(template, FALLBACK)
 
 
-def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
 def _shown(template: str, value: object) -> Value:
     """Write a value as a person reads it: whole from 10 up, else with one decimal."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return SENTINEL if _is_missing(value) or value == "" else str(value)
+        return SENTINEL if value is None or value == "" else str(value)
     if not math.isfinite(value):
         return SENTINEL
     if template in CALENDAR:

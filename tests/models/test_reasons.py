@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -225,7 +226,9 @@ def reason(template: str, **params: Any) -> Reason:
         ("known_since", {"label": "budget", "value": 1.2}, "Budget: known for 1 day"),
         ("created_weekday", {"label": "x", "value": 5.0}, "Created on a Saturday"),
         ("created_month", {"label": "x", "value": 12.0}, "Created in December"),
-        ("created_month", {"label": "x", "value": 13.0}, "Created in —"),
+        ("created_month", {"label": "month", "value": 13.0}, "Month: not known"),
+        ("days_since", {"label": "demo", "value": math.inf}, "Demo: none so far"),
+        ("attribute", {"label": "country", "value": ""}, "Country: not known"),
         ("created_hour", {"label": "x", "value": 9.0}, "Created between 9:00 and 9:59"),
         ("department", {"label": "x", "value": "it"}, "Department: IT"),
         ("attribute", {"label": "founded year", "value": 2008.0}, "Founded year: 2008"),
