@@ -17,7 +17,7 @@ from serving.crm.seam import Answer, Busy, Refused, Remote, Update, Value
 
 _MARK: Final = '"'
 _PER_QUERY: Final = 500
-_PER_INSERT: Final = 100  # rows of one statement; old SQLites take 999 bound values
+_PER_INSERT: Final = 250  # rows of one statement: 1,754 bound values; SQLite 3.32 takes 32,766
 _ALIKE: Final = ("model_version", "as_of", "scored_at", "run_id")
 """What one run writes alike into all rows: bound once per statement, not once per row."""
 
@@ -121,14 +121,22 @@ class SqliteCrm:
     def _write_all(self, batch: Sequence[Update]) -> Iterable[Answer] | None:
         """Write all rows with few statements; None, and nothing done, where one moved."""
         self._connection.execute("SAVEPOINT attempt")
-        fresh = [each for each in batch if self.inserts and each.version is None]
-        known = [each for each in batch if not self.inserts or each.version is not None]
+        fresh, known = self._split(batch)
         made = sum(self._insert_all(alike, [*rows]) for alike, rows in groupby(fresh, _alike))
         changed = self._connection.executemany(self._update, map(self._bound, known)).rowcount
         if made + max(changed, 0) == len(batch):
             return self.columns.written(batch)
         self._connection.execute("ROLLBACK TO attempt")
         return None
+
+    def _split(self, batch: Sequence[Update]) -> tuple[Sequence[Update], Sequence[Update]]:
+        """Tell rows that may have to be made from rows that are there."""
+        if not self.inserts:
+            return (), batch
+        if not self.columns.version:
+            return batch, ()
+        fresh = [each for each in batch if each.version is None]
+        return fresh, [each for each in batch if each.version is not None]
 
     def _insert_all(self, alike: tuple[Value, ...], rows: Sequence[Update]) -> int:
         """Insert rows of one run, many to a statement; count those that went in."""
