@@ -30,8 +30,8 @@ from data.store import EventStore
 from data.tables import Events, Snapshots, Tables
 from features.build import build, fill_events
 from features.catalogue import make_catalogue
+from features.few import FewLeads
 from features.frame import Catalogue, Feature
-from features.single import SingleLead
 
 AGES = np.array(peers.AGES, np.int64) * DAY
 FIELDS = EventFields("lead", "happened", "type", channel="channel", value="value")
@@ -212,14 +212,11 @@ def single() -> tuple[float, bool]:
         rng.integers(0, peers.CHANNELS, 100).astype(np.int16),
         rng.random(100).astype(np.float32), np.array([0, 100]),
     )  # fmt: skip
-    one, as_of = SingleLead(reference(), events), int(at[-1]) + 1
-    batch = build(
-        tables_of(events, np.zeros(1, np.int64)),
-        Snapshots(np.zeros(1, np.int64), np.array([as_of])), reference(),
-    )  # fmt: skip
-    row = one.row(events, as_of, 0)
-    same = row.numbers.tobytes() == batch.numbers.tobytes()
-    times = timeit.repeat(lambda: one.row(events, as_of, 0), number=1, repeat=5000)
+    tables = tables_of(events, np.zeros(1, np.int64))
+    row = Snapshots(np.zeros(1, np.int64), at[-1:] + 1)
+    few, batch = FewLeads(reference()), build(tables, row, reference())
+    same = few.rows(tables, row).numbers.tobytes() == batch.numbers.tobytes()
+    times = timeit.repeat(lambda: few.rows(tables, row), number=1, repeat=5000)
     return float(np.median(times)) * 1e6, same
 
 

@@ -16,7 +16,7 @@ from data.asof import values_at
 from data.tables import Snapshots, Tables
 from features import account, profile, walk
 from features.frame import Catalogue, Feature
-from features.plan import CODE_TEMPLATES, compile_plan
+from features.plan import CODE_TEMPLATES, EVENT_TEMPLATES, compile_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +36,24 @@ class FewLeads:
         self.plan = compile_plan(catalogue)
         self.number_at = {feature.name: i for i, feature in enumerate(catalogue.numbers)}
         self.categories = catalogue.categories
-        self.wants_siblings = any(f.template in account.TEMPLATES for f in catalogue.numbers)
+        templates = {feature.template for feature in catalogue.numbers}
+        self.wants_siblings = bool(templates & set(account.TEMPLATES))
+        self.wants_profile = bool(templates - EVENT_TEMPLATES - set(account.TEMPLATES))
 
     def rows(self, tables: Tables, snapshots: Snapshots) -> FewRows:
         """Build the rows of `snapshots`, which stand in order of (lead, as_of)."""
         n, events = len(snapshots), tables.events
-        numbers = np.full((n, len(self.number_at)), np.nan, np.float32)
-        codes = np.full((n, 4 if self.plan.codes else 0), -1, np.int32)
+        numbers = np.empty((n, len(self.number_at)), np.float32)  # the kernel writes all
+        codes = np.empty((n, 4 if self.plan.codes else 0), np.int32)
         born = np.empty(0, np.int64) if tables.created_at is None else tables.created_at
         walk.fill(
             self.plan.program(events), self.plan.columns(events), events.offsets, snapshots.lead,
             snapshots.as_of, 0, n, born, numbers, codes,
         )  # fmt: skip
-        profile.fill_numbers(tables, snapshots, self.catalogue, numbers)
-        account.fill_numbers(tables, snapshots, self.catalogue, numbers)
+        if self.wants_profile:
+            profile.fill_numbers(tables, snapshots, self.catalogue, numbers)
+        if self.wants_siblings:
+            account.fill_numbers(tables, snapshots, self.catalogue, numbers)
         words = {f.name: _words(tables, snapshots, f, codes) for f in self.categories}
         return FewRows(numbers, words)
 

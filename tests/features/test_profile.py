@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,9 +9,9 @@ import pytest
 from data.clock import DAY, HOUR, NEVER
 from data.tables import Attribute, Changes, Events, Snapshots, Tables
 from features.build import build
+from features.few import FewLeads
 from features.frame import Catalogue, Feature
 from features.persons import department, domain_kind, seniority
-from features.single import SingleLead
 
 
 def column(name, kind, template, **params):
@@ -78,10 +76,9 @@ def test_the_calendar_is_the_one_on_the_wall(timezone, hour, weekday):
         column(f"created_{part}", "number", f"created_{part}")
         for part in ("month", "weekday", "hour")
     ))  # fmt: skip
-    batch = build(tables, Snapshots(np.zeros(1, np.int64), np.array([born])), found).numbers[0]
-    assert batch.tolist() == [6, weekday, hour]
-    one = SingleLead(found, tables.events, timezone=timezone).row(tables.events, born, born)
-    assert one.numbers.tolist() == batch.tolist()
+    row = Snapshots(np.zeros(1, np.int64), np.array([born]))
+    for built in (build(tables, row, found), FewLeads(found).rows(tables, row)):
+        assert built.numbers.tolist() == [[6, weekday, hour]]
 
 
 def test_age_and_unseen_categories():
@@ -132,46 +129,3 @@ def test_titles_are_read_for_rank_and_department(title, rank, team):
 )
 def test_addresses_are_read_for_the_kind_of_their_domain(address, kind):
     assert domain_kind(address) == kind
-
-
-def test_one_lead_alone_is_its_row_in_the_batch():
-    rng = np.random.default_rng(5)
-    n, total = 30, 1200
-    lead = np.sort(rng.integers(0, n, total))
-    at = rng.integers(0, 60 * DAY, total)
-    order = np.lexsort((at, lead))
-    events = Events(
-        np.searchsorted(lead, np.arange(n + 1)), at[order],
-        at[order] + rng.choice([0, 0, 0, 5 * DAY], total),
-        rng.integers(0, 3, total).astype(np.int16), rng.integers(-1, 2, total).astype(np.int16),
-        rng.integers(-1, 2, total).astype(np.int32), rng.integers(-1, 2, total).astype(np.int32),
-        rng.integers(-1, 2, total).astype(np.int8), rng.random(total).astype(np.float32),
-        ("a", "b", "c"), ("web", "mail"), ("x", "y"), ("p", "q"),
-    )  # fmt: skip
-    tables = dataclasses.replace(make_tables(created=rng.integers(0, DAY, n)), events=events)
-    found = Catalogue((
-        column("a7", "number", "count_window", event="a", days=7),
-        column("b", "number", "days_since", event="b"),
-        column("channels", "number", "n_channels", days=7),
-        column("people", "number", "n_people"),
-        column("response", "number", "response_hours"),
-        column("sum", "number", "value_sum", days=30),
-        column("week", "number", "first_week_count"),
-        column("fade", "number", "decayed_count", event="", half_life=3),
-        column("age", "number", "age_days"),
-        column("last_event", "category", "last_event"),
-    ))  # fmt: skip
-    one = SingleLead(found, events)
-    batch = build(tables, Snapshots(np.arange(n), np.full(n, 40 * DAY)), found)
-    texts = np.asarray(batch.categories[0].astype(object))
-    for i in range(n):
-        lo, hi = events.offsets[i], events.offsets[i + 1]
-        mine = Events(
-            np.array([0, hi - lo]), events.at[lo:hi], events.recorded_at[lo:hi],
-            events.type[lo:hi], events.channel[lo:hi], events.campaign[lo:hi],
-            events.person[lo:hi], events.direction[lo:hi], events.value[lo:hi],
-            events.type_names, events.channel_names, events.campaign_names, events.person_names,
-        )  # fmt: skip
-        row = one.row(mine, 40 * DAY, int(tables.created_at[i]))
-        assert row.numbers.tobytes() == batch.numbers[i].tobytes()
-        assert row.texts["last_event"] == texts[i]
