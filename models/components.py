@@ -1,8 +1,8 @@
 """Columns and outcomes -> the components of every candidate, fitted on all rows or ahead of time.
 
 The regularised line (`linear`), a forest of extremely randomised splits (`extra`), the same boosted
-on the line (`boosted`). Members grow on grouped random folds; `go_forward` fits the same components
-on the past of each purged forward fold, for choices.
+on the line (`boosted`), a forest of best splits (`plain`). Members grow on grouped random folds;
+`go_forward` fits the same components on the past of each purged forward fold, for choices.
 """
 
 from __future__ import annotations
@@ -35,8 +35,12 @@ class Setting:
     bends: int
     seed: int
     threads: int
-    kinds: tuple[str, ...] = ("extra", "boosted")
+    kinds: tuple[str, ...] = ("extra", "boosted", "plain")
     targets: tuple[tuple[str, ...], ...] = ()
+
+    def recipe_of(self, kind: str) -> Recipe:
+        """Give the recipe of one kind of forest."""
+        return replace(self.recipe, extra=self.recipe.extra and kind != "plain")
 
     def with_targets(self, targets: tuple[tuple[str, ...], ...]) -> Setting:
         """Give the forests target encodings of these columns and pairs."""
@@ -126,7 +130,7 @@ def _grow(
     start = starts if kind == "boosted" else None
     task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
     seed = setting.seed * 1000 + offset
-    return fit_forest(task, fold, setting.recipe, seed=seed, threads=setting.threads)
+    return fit_forest(task, fold, setting.recipe_of(kind), seed=seed, threads=setting.threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +189,9 @@ def _components_ahead(
     starts = np.zeros((int(fold.max()) + 1, columns.n))
     starts[:, past] = fit_without_each(seen, target, fold[past], linear.ridge, bends=setting.bends)
     design = Design.make(columns, y, inner, targets=setting.targets)
-    hasty = replace(setting.recipe, rate=min(0.1, setting.recipe.rate * HASTE))
     for kind in setting.kinds:
+        recipe = setting.recipe_of(kind)
+        hasty = replace(recipe, rate=min(0.1, recipe.rate * HASTE))
         start = starts if kind == "boosted" else None
         task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
         found[kind] = predict_ahead(

@@ -58,7 +58,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters: `seed`; `threads` (the result does not depend on it); `budget_s` seconds for
     tuning, 0 takes the recipe as it is; `members` folds of a forest; `repeats`: the model is
-    filled up to so many times as many members;
+    filled up to so many times as many members, twice as many where the rows are many;
     `learner` "logistic" fits the regularised line alone, "auto" chooses among all candidates;
     `fast` trades a little quality for a fit of seconds; `least` rows of the rarer outcome under
     which only the base rate is predicted; `catalogue` describes the columns, else their dtypes do.
@@ -75,7 +75,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         threads: int = 1,
         budget_s: float = 0.0,
         members: int = 5,
-        repeats: int = 2,
+        repeats: int = 4,
         learner: str = "auto",
         fast: bool = False,
         least: int = 6,
@@ -250,14 +250,16 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _setting(self, n: int, rare: int) -> Setting:
         members = max(2, min(3 if self.fast else self.members, rare))
         trees = self.learner == "auto" and rare >= LEAST_FOR_FOREST
+        kinds = ("extra", "boosted") if self.fast else ("extra", "boosted", "plain")
+        repeats = 1 if self.fast else self.repeats if n <= LARGE else min(2, self.repeats)
         return Setting(
             recipe=Recipe(rate=0.1, patience=30) if self.fast else Recipe(rate=_rate(n)),
             members=members,
-            most=members * (1 if self.fast else self.repeats),
+            most=members * repeats,
             bends=BENDS if rare >= LEAST_FOR_BENDS else 0,
             seed=self.seed,
             threads=self.threads,
-            kinds=("extra", "boosted") if trees else (),
+            kinds=kinds if trees else (),
         )
 
     def _tune(
