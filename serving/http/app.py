@@ -67,7 +67,6 @@ def create_app(
         task = asyncio.create_task(_follow(service, metrics, reload_seconds))
         yield
         task.cancel()
-        computer.shutdown()
 
     app = FastAPI(
         title="leadscore", version="1", lifespan=lifespan, docs_url=None, redoc_url=None,
