@@ -96,12 +96,19 @@ def columns_part(kind: str, seed: int, n_leads: int, found: dict[str, Any]) -> N
     for verdict in report.verdicts:
         if verdict.severity in ("structural", "quarantine"):
             held.setdefault(verdict.column, set()).add(verdict.detector)
+    read = {attribute.name for attribute in tables.attributes}
+    held |= {column: {"not read"} for column in names if column not in read}  # names every row
     rows = one_per_lead(dataset.labelled.snapshots.lead, dataset.cut.train, seed)
     frame, y = dataset.frame.to_pandas().iloc[rows], dataset.y[rows]
+    raw = (
+        world.frames["leads"]
+        .set_index("lead_id")
+        .loc[tables.lead_ids[dataset.labelled.snapshots.lead[rows]]]
+    )
     ever = (outcomes.converted_at != NEVER)[dataset.labelled.snapshots.lead[rows]].astype(np.int8)
     fold = deal_folds(y, np.random.default_rng(seed))
     for column, plant in names.items():
-        values = _feature(frame, column)
+        values = _feature(frame, column) if column in read else raw[column].astype("category")
         area = one_feature_auc(cells_of(values), y, fold)
         found["area"].setdefault(plant, []).append(area)
         found["ours"].setdefault(plant, []).append(sorted(held.get(column, ())))
