@@ -256,7 +256,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             recipe=Recipe(rate=0.1, patience=30) if self.fast else Recipe(rate=_rate(n)),
             members=members,
             most=members * repeats,
-            bends=BENDS if rare >= LEAST_FOR_BENDS else 0,
+            bends=BENDS if self.learner == "auto" and rare >= LEAST_FOR_BENDS else 0,
             seed=self.seed,
             threads=self.threads,
             kinds=kinds if trees else (),

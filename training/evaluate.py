@@ -130,18 +130,23 @@ def verdicts(
 def may_be_registered(found: pd.DataFrame, *, learner: str = "auto") -> tuple[bool, str]:
     """Decide from the verdicts: beats prior, recency and rule, and does not lose to logistic.
 
-    To lose is to be worse by more than one standard error of the paired, clustered bootstrap.
-    Returns the decision and, where it is no, what to do instead; where it is yes but the figure
-    stands behind logistic regression's, the words say so.
+    To lose is to be worse by more than one standard error of the paired, clustered bootstrap;
+    the learner "logistic" is that regression, calibrated, and is not asked. Returns the decision
+    and, where it is no, what to do instead; where it is yes but the figure stands behind logistic
+    regression's, the words say so.
     """
-    said = "beats prior, recency and rule, and does not lose to logistic regression"
-    for row in found.to_dict("records"):
+    line = learner == "logistic"
+    said = "beats prior, recency and rule, and "
+    said += "is logistic regression" if line else "does not lose to logistic regression"
+    asked = found[found["against"] != "logistic"] if line else found
+    for row in asked.to_dict("records"):
         gap, low, high = float(row["difference"]), float(row["low"]), float(row["high"])
         against = str(row["against"])
         if against == "logistic" and row["verdict"] == "worse":
             return False, (
                 f"loses to logistic regression by {gap:.4f} log loss (standard error "
-                f"{row['error']:.4f}): {_instead(learner)}"
+                f"{row['error']:.4f}): add --learner logistic to the command, which ships the "
+                "regularised logistic regression with the same artifact, reasons and calibration"
             )
         if against in ("prior", "recency", "rule") and not (gap < 0 and high < 0):
             return False, (
@@ -155,15 +160,6 @@ def may_be_registered(found: pd.DataFrame, *, learner: str = "auto") -> tuple[bo
                 f"regression (standard error {row['error']:.4f}): not shown to be worse"
             )
     return True, said
-
-
-def _instead(learner: str) -> str:
-    if learner == "logistic":
-        return "look for columns that changed their meaning between training and test"
-    return (
-        "add --learner logistic to the command, which ships the regularised logistic regression "
-        "with the same artifact, reasons and calibration"
-    )
 
 
 def by_slice(

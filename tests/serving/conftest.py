@@ -43,7 +43,7 @@ def quiet() -> Callable[[str], None]:
 @pytest.fixture(scope="session")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
     folder = tmp_path_factory.mktemp("company")
-    write_world(make_world("software_trial", 1500, 7), folder, project=EXAMPLE)
+    write_world(make_world("software_trial", 2000, 7), folder, project=EXAMPLE)
     file = folder / EXAMPLE.name
     session = open_session(file, state=folder / "state", threads=1)
     reading = session.read()
