@@ -58,9 +58,8 @@ TABLE = """CREATE TABLE scores (lead_id text PRIMARY KEY, score integer, band te
     model_version text, as_of {time}, scored_at {time}, run_id text)"""
 WHEN = datetime.fromtimestamp(EPOCH / 1e6, UTC)
 
-READINGS = 8.0
-"""Comparing may cost so many times what reading both sides costs: it hashes every text, joins the
-reasons, checks every row of the ledger, and opens a database of half a gigabyte twice."""
+LEADS_PER_SECOND = 5_000.0
+"""A night that finds nothing new in a million leads is over in minutes."""
 
 
 class Bar(NamedTuple):
@@ -234,7 +233,11 @@ def changed_only(count: int, folder: Path) -> list[Bar]:
     )
     return [
         Bar(f"{count:,} leads, 1 % changed: rows sent too many or too few", wrong, 0, at_most=True),
-        Bar(f"{count:,} leads, 1 % changed: times reading alone", times, READINGS, at_most=True),
+        Bar(
+            f"{count:,} leads, 1 % changed: leads per second",
+            count / nights[1].seconds,
+            LEADS_PER_SECOND,
+        ),
     ]
 
 

@@ -20,13 +20,14 @@ _PER_QUERY: Final = 500
 _PER_INSERT: Final = 250  # rows of one statement: 1,754 bound values; SQLite 3.32 takes 32,766
 _ALIKE: Final = ("model_version", "as_of", "scored_at", "run_id")
 """What one run writes alike into all rows: bound once per statement, not once per row."""
+_CACHE: Final = "PRAGMA cache_size = -65536"  # KiB: a batch's pages stay in memory until it ends
 
 
 class SqliteCrm:
     """A leads table in SQLite; one transaction per batch, each row bound to what was read."""
 
     name = "sqlite"
-    batch_limit = 50_000
+    batch_limit = 100_000
     conditional = True
     metered = False
 
@@ -46,6 +47,7 @@ class SqliteCrm:
         self._connection = sqlite3.connect(path, timeout=10.0, isolation_level=None)
         try:
             with _told():
+                self._connection.execute(_CACHE)
                 query = "SELECT name FROM pragma_table_info(?)"
                 there = [row[0] for row in self._connection.execute(query, (entity,))]
             self.columns = Columns.match(there, entity, key, fields, override)
