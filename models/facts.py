@@ -109,7 +109,7 @@ def make_facts(
         if feature["kind"] == "category":
             counted = _count_levels(column[~gone], labels[~gone])
         else:
-            each = str(feature["template"]).startswith("created_")  # each hour, weekday, month
+            each = str(feature.get("template")).startswith("created_")  # each hour, weekday, month
             counted = _count_bins(column[~gone], labels[~gone], each=each)
         table[str(feature["name"])] = {
             **counted,

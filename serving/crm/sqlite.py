@@ -188,8 +188,8 @@ class SqliteCrm:
 
 
 def _alike(update: Update) -> tuple[Value, ...]:
-    values = update.values
-    return values["model_version"], values["as_of"], values["scored_at"], values["run_id"]
+    value = update.values.get  # a caller may write fewer fields
+    return value("model_version"), value("as_of"), value("scored_at"), value("run_id")
 
 
 @contextmanager
