@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import lightgbm
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -32,7 +33,8 @@ from data.schema import ArtifactSection, NetworkSection, Source, WriteBackSectio
 from data.sources import read_source
 from data.world import make_world, write_world
 from features.build import build
-from models.artifact import load_artifact
+from models.artifact import load_artifact, write_artifact
+from models.predictor import read_artifact
 from models.signature import Trust
 from serving.batch import score_leads, write_scores
 from serving.crm.connect import connect
@@ -47,6 +49,7 @@ from serving.session import Session, open_session
 from serving.views.leads import _detail
 from serving.views.source import Source as Pages
 from serving.writeback.run import write_back
+from training import model_card
 from training.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,7 +75,7 @@ class Company:
 def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
     """Train on leads of which forty bear the canaries: in e-mail, name, comment and country."""
     folder = tmp_path_factory.mktemp("canaries")
-    write_world(make_world("software_trial", 1000, 11), folder, project=EXAMPLE)
+    write_world(make_world("software_trial", 2500, 7), folder, project=EXAMPLE)
     leads = pd.read_parquet(folder / "leads.parquet")
     leads.loc[:39, ["email", "person", "owner_comment"]] = [
         MAIL,
@@ -122,6 +125,23 @@ def copied(company: Company, tmp_path: Path) -> Path:
     return Path(shutil.copytree(company.artifact, tmp_path / "copy"))
 
 
+@pytest.fixture
+def wooded(company: Company, tmp_path: Path) -> Path:
+    """Give the company's model a little forest, whichever learner won."""
+    files = read_artifact(company.artifact)
+    parts = json.loads(files["parts.json"])
+    names = [f["name"] for f in parts["features"] if f["kind"] == "number"][:6]
+    parts["encoders"] = [{"name": name, "kind": "number", "source": name} for name in names]
+    parts["forest"] = {"count": 1, "weight": 0.1}
+    rows = np.random.default_rng(0).normal(size=(400, len(names)))
+    settings = {"objective": "binary", "num_leaves": 8, "verbosity": -1, "num_threads": 1}
+    booster = lightgbm.train(settings, lightgbm.Dataset(rows, rows[:, 0] > 0), 3)
+    kept = ("catalogue.json", "facts.json", "kinds.json", model_card.NAME)
+    extra = {name: files[name] for name in kept}
+    write_artifact(parts, [booster.model_to_string()], tmp_path / "wooded", extra=extra)
+    return tmp_path / "wooded"
+
+
 def replace_file(folder: Path, name: str, raw: bytes) -> None:
     """Put other bytes in place and make the manifest agree with them."""
     (folder / name).write_bytes(raw)
@@ -134,24 +154,24 @@ def forest_of(folder: Path) -> str:
     return sorted(path.name for path in folder.glob("forest_*.txt"))[0]
 
 
-def test_bad_input_16_a_pickle_is_no_model_and_is_not_opened(copied: Path, tmp_path: Path) -> None:
+def test_bad_input_16_a_pickle_is_no_model_and_is_not_opened(wooded: Path, tmp_path: Path) -> None:
     trap = tmp_path / "opened"
     pickled = b"cos\nsystem\n(S'touch " + str(trap).encode() + b"'\ntR."
-    replace_file(copied, forest_of(copied), pickled)
+    replace_file(wooded, forest_of(wooded), pickled)
     with pytest.raises(InputError, match="not a whole LightGBM text model"):
-        load_artifact(copied)
+        load_artifact(wooded)
     assert not trap.exists()
 
 
 def test_bad_input_18_flipped_byte_in_model_is_named_and_nothing_is_scored(
-    company: Company, copied: Path
+    company: Company, wooded: Path
 ) -> None:
-    name = forest_of(copied)
-    raw = bytearray((copied / name).read_bytes())
+    name = forest_of(wooded)
+    raw = bytearray((wooded / name).read_bytes())
     raw[len(raw) // 2] ^= 1
-    (copied / name).write_bytes(raw)
+    (wooded / name).write_bytes(raw)
     with pytest.raises(InputError, match=f"{name}: does not match") as caught:
-        company.session.model(str(copied))
+        company.session.model(str(wooded))
     assert caught.value.exit_code == 2
 
 
@@ -166,16 +186,16 @@ def test_bad_input_18_flipped_byte_in_model_is_named_and_nothing_is_scored(
     ],
 )
 def test_bad_input_19_edited_numbers_with_a_right_hash_are_refused_and_nobody_dies(
-    copied: Path, line: str, into: str
+    wooded: Path, line: str, into: str
 ) -> None:
-    name = forest_of(copied)
-    text = (copied / name).read_text()
+    name = forest_of(wooded)
+    text = (wooded / name).read_text()
     start = text.index(f"\n{line}") + 1
     end = text.index("\n", start)
     kept = "" if line == "num_leaves=" else text[start:end].partition("=")[2].partition(" ")[2]
-    replace_file(copied, name, (text[:start] + into + kept + text[end:]).encode())
+    replace_file(wooded, name, (text[:start] + into + kept + text[end:]).encode())
     with pytest.raises(InputError, match="forest 0"):
-        load_artifact(copied)
+        load_artifact(wooded)
 
 
 OURS, OLDER, THEIRS = ("0123456789abcdef" * 2 + letter for letter in "oet")
