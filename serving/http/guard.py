@@ -22,6 +22,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+PATIENCE: Final = 4
+"""Bodies up to so many times the limit are heard out, so that their sender reads the refusal."""
 OPEN_PATHS: Final = frozenset({"/health", "/ready"})
 
 
@@ -90,8 +92,8 @@ class Guard:
             raise RefusedError(415, "a compressed body is not read")
         if headers.get("content-length", b"0").isdigit():
             length = int(headers.get("content-length", b"0"))
-            if length > self.limits.body_bytes:
-                raise RefusedError(413, f"the body may hold {self.limits.body_bytes} bytes")
+            if length > PATIENCE * self.limits.body_bytes:
+                raise self._too_large()
         try:
             async with asyncio.timeout(self.limits.body_seconds):
                 body = await self._read(receive)
@@ -124,18 +126,25 @@ class Guard:
             )
 
     async def _read(self, receive: Receive) -> bytes:
-        chunks, size = [], 0
-        while True:
+        """Read the body; of one that is too large nothing is kept."""
+        chunks, size, more = [], 0, True
+        while more:
             message = await receive()
             if message["type"] != "http.request":
                 raise RefusedError(400, "the connection ended inside the body")
             chunk = message.get("body", b"")
             size += len(chunk)
-            if size > self.limits.body_bytes:
-                raise RefusedError(413, f"the body may hold {self.limits.body_bytes} bytes")
-            chunks.append(chunk)
-            if not message.get("more_body"):
-                return b"".join(chunks)
+            if size <= self.limits.body_bytes:
+                chunks.append(chunk)
+            elif size > PATIENCE * self.limits.body_bytes:
+                raise self._too_large()
+            more = bool(message.get("more_body"))
+        if size > self.limits.body_bytes:
+            raise self._too_large()
+        return b"".join(chunks)
+
+    def _too_large(self) -> RefusedError:
+        return RefusedError(413, f"the body may hold {self.limits.body_bytes} bytes")
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
