@@ -81,20 +81,3 @@ def check_future(times: list[Micros], file: str) -> None:
             column="project.observed_until",
             cure="correct it, or declare observed_until",
         )
-
-
-def check_outcomes(y: NDArray[np.int8], least: int = 1) -> None:
-    """Refuse labels of one class, or with fewer than `least` rows of either."""
-    positives, negatives = int((y == 1).sum()), int((y == 0).sum())
-    if not positives + negatives:
-        raise InputError(
-            "no snapshot is mature: every horizon ends after the observation",
-            column="conversion.horizon",
-            cure="take a shorter horizon or more history",
-        )
-    if min(positives, negatives) < least:
-        raise InputError(
-            f"{positives:,} converted and {negatives:,} not: at least {least} of each are needed",
-            column="conversion",
-            cure="check the conversion, the horizon and observed_until",
-        )

@@ -58,7 +58,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters: `seed`; `threads` (the result does not depend on it); `budget_s` seconds for
     tuning, 0 takes the recipe as it is; `members` folds of a forest; `repeats`: the model is
-    filled up to so many times as many members, twice as many where the rows are many;
+    filled up to so many times as many members, at most twice where the rows are many;
     `learner` "logistic" fits the regularised line alone, "auto" chooses among all candidates;
     `fast` trades a little quality for a fit of seconds; `least` rows of the rarer outcome under
     which only the base rate is predicted; `catalogue` describes the columns, else their dtypes do.

@@ -212,15 +212,6 @@ def fit_without_each(
     return np.array(margins)
 
 
-def cross_fit_linear(
-    columns: Columns, y: Floats, fold: Ints, ridge: Mapping[str, float], *, bends: int = 0
-) -> Floats:
-    """Give each row the margin of a fit that did not see its fold: (n,) log-odds."""
-    margins = fit_without_each(columns, y, fold, ridge, bends=bends)
-    unseen: Floats = margins[fold, np.arange(len(y))]
-    return unseen
-
-
 def _groups(terms: Sequence[Term], places: Sequence[slice]) -> list[tuple[str, list[int]]]:
     """Name the columns that share a penalty: a number's slope, its bends, a category's levels."""
     found: dict[str, list[int]] = {}

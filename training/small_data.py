@@ -18,7 +18,7 @@ from data.errors import GateError
 from models.components import LEAST_FOR_FOREST
 from models.encoders import Floats, describe, read_columns
 from models.folds import assign_folds
-from models.linear import cross_fit_linear, fit_linear
+from models.linear import fit_linear
 from models.metrics import log_losses, wilson
 
 Mode = Literal["refuse", "constant", "small", "full"]
@@ -241,11 +241,3 @@ def _overlap(mine: Floats, others: Floats) -> float:
         return 1.0
     low, high = np.quantile(others, [0.01, 0.99])
     return float(np.mean((mine >= low) & (mine <= high)))
-
-
-def cross_fitted_line(frame: pd.DataFrame, y: NDArray[Any], *, seed: int = 0) -> Floats:
-    """Give out-of-fold margins of the logistic line: what `pool_segments` needs at few outcomes."""
-    target = np.asarray(y, dtype=np.float64)
-    columns = read_columns(frame, describe(frame))
-    fold = assign_folds(target, None, 5, seed)
-    return cross_fit_linear(columns, target, fold, fit_linear(columns, target, fold).ridge)

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.checks import check_outcomes
 from data.errors import InputError
 from data.labels import label, make_snapshots
 from data.project import check_project
@@ -114,14 +113,6 @@ def test_events_and_conversions_after_a_declared_end_are_forgotten(tmp_path: Pat
     reading = read(tmp_path, project={"observed_until": "2024-01-06"})
     assert len(reading.tables.events) == 1
     assert (reading.outcomes.converted_at == np.iinfo(np.int64).max).all()
-
-
-def test_one_class_and_no_mature_rows_are_refused_with_numbers() -> None:
-    check_outcomes(np.array([0, 1], np.int8))
-    with pytest.raises(InputError, match="0 converted and 5 not"):
-        check_outcomes(np.zeros(5, np.int8))
-    with pytest.raises(InputError, match="no snapshot is mature"):
-        check_outcomes(np.zeros(0, np.int8))
 
 
 def test_a_flag_that_is_missing_is_refused_in_training(tmp_path: Path) -> None:

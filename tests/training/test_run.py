@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from data.clock import DAY, NEVER
 from data.delay import delay_curve
-from data.errors import GateError
+from data.errors import GateError, InputError
 from data.project import load_project
 from data.read import read_tables
 from data.world import make_world, write_world
@@ -45,6 +48,19 @@ def test_a_learner_that_saw_one_test_row_is_refused(fitted):
     with pytest.raises(GateError, match="D8"):
         check_fit_scope(AuditReport((), {}, {}), tables, dataset, learner)
     learner.rows_seen_ = honest
+
+
+def test_one_class_and_no_mature_rows_are_refused_with_numbers(fitted_tables):
+    project, tables, outcomes = fitted_tables
+    nobody = replace(outcomes, converted_at=np.full(len(tables), NEVER))
+    with pytest.raises(InputError, match=r"one class only: 0 of \d+ mature snapshots"):
+        make_dataset(project, tables, nobody, threads=1)
+    soon = int(tables.created_at.min()) + DAY  # the first lead is a day old
+    with pytest.raises(InputError, match="no snapshot is mature"):
+        make_dataset(
+            project, replace(tables, observed_until=soon),
+            replace(outcomes, observed_until=soon), threads=1,
+        )  # fmt: skip
 
 
 def test_new_accounts_are_shown_beside_known_ones(fitted):
