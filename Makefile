@@ -35,7 +35,7 @@ format: $(VENV)/.ready ## let ruff write the layout
 docs: $(VENV)/.ready ## write the generated parts of the README
 	$(BIN)/python -m serving.cli.reference --write README.md
 
-debian: ## Debian packages of the optional tests: Chromium, PostgreSQL (skipped where they can't be installed)
+debian: ## Debian packages of the optional tests: Chromium, PostgreSQL, MariaDB, Noto fonts (skipped where they can't be installed)
 	@sh .ci/debian
 
 $(VENV)-tryton/.ready: requirements-tryton.lock
