@@ -1,4 +1,4 @@
-"""`leadscore report`: score, fill the view, write one HTML file per language and the model page."""
+"""`leadscore report`: score, fill the view, write report and model page, one file per language."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def write_views(
     per_owner: bool = False,
     on_stage: Callable[[str], None],
 ) -> list[Path]:
-    """Write the reports of a run that is scored already, and the data scientist's model page.
+    """Write the reports of a run that is scored already, and the data scientist's model pages.
 
     `per_owner` adds sheets of all leads, and for each owner a report, a sheet and a draft e-mail.
     """
@@ -86,10 +86,14 @@ def write_views(
             for language in languages
         ]
     leaks = session.state.audit(model.version)
-    page = render_model_page(
-        model.card,
-        project=view.about.project,
-        version=model.version,
-        audit=AuditReport.from_json(leaks.read_text("utf-8")) if leaks.is_file() else None,
-    )
-    return [*written, write_text(folder / "model.html", page)]
+    audit = AuditReport.from_json(leaks.read_text("utf-8")) if leaks.is_file() else None
+    for language in languages:
+        page = render_model_page(
+            model.card,
+            project=view.about.project,
+            version=model.version,
+            audit=audit,
+            language=language,
+        )
+        written.append(write_text(folder / f"model-{language}.html", page))
+    return written

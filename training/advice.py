@@ -18,6 +18,7 @@ from models.encoders import Floats
 from models.learner import LeadClassifier
 from models.predictor import calibrated_log_odds
 from training.small_data import (
+    Need,
     assess,
     conversions_needed,
     learning_curve,
@@ -32,13 +33,17 @@ QUICK = 4000
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to tell beside the figures. `curve`: conversions, log_loss, prior, gain, error.
+    """What to tell beside the figures; `drawn` are the notes that curve and segments say too.
 
-    `segments`: slice, segment, rows, conversions, raw, shift (log-odds), error, overlap.
+    `curve`: conversions, log_loss, prior, gain, error, judged; `need`: what it says.
+    `segments`: slice, segment, rows, conversions, raw, shift (log-odds), error, overlap, verdict,
+    overlaps.
     """
 
     notes: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
     curve: pd.DataFrame = field(default_factory=pd.DataFrame)
+    need: Need | None = None
     segments: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
@@ -55,33 +60,38 @@ def advise(
     target = np.asarray(y, dtype=np.float64)
     verdict = assess(target)
     notes = [] if verdict.mode == "full" else [verdict.sentence]
-    curve = pd.DataFrame()
+    curve, need, drawn = pd.DataFrame(), None, []
     if min(verdict.positives, verdict.negatives) < CURVE_BELOW and verdict.mode != "constant":
         repeats = 3 if len(target) < QUICK else 1
         curve = learning_curve(frame, target, groups=groups, repeats=repeats, seed=seed)
         if len(curve):
-            notes.append(f"learning curve: {conversions_needed(curve)[1]}")
+            need = conversions_needed(curve)
+            drawn.append(f"learning curve: {need.sentence}")
     margins = calibrated_log_odds(learner.parts_["calibration"], learner.margins_)
-    pooled, told = _pool(margins, target, segments or {})
-    notes += told
+    pooled, told = _pool(margins, target, segments or {}, groups)
+    drawn += told
+    notes += drawn
     notes += level_words(learner.report_.get("newest_cohort") or {})
-    return Advice(tuple(notes), curve, pooled)
+    return Advice(tuple(notes), tuple(drawn), curve, need, pooled)
 
 
 def _pool(
-    margins: Floats, y: Floats, segments: Mapping[str, NDArray[Any]]
+    margins: Floats,
+    y: Floats,
+    segments: Mapping[str, NDArray[Any]],
+    groups: NDArray[Any] | None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Pool each slice's segments by themselves: a table of all, and what to warn of."""
     tables, told = [], []
     for name, values in segments.items():
         if len({str(value) for value in values}) < 2:
             continue
-        found = pool_segments(margins, y, values)
+        found = pool_segments(margins, y, values, groups=groups)
         tables.append(found.table.assign(slice=name))
         told += [f"{name}: {warning}" for warning in found.warnings]
-        clear = found.table[found.table["shift"].abs() > 2 * found.table["error"]]
+        clear = found.table[found.table["verdict"] != "unproven"]
         told += [
-            f"{name} {row['segment']}: converts {'more' if row['shift'] > 0 else 'less'} often "
+            f"{name} {row['segment']}: converts {row['verdict']} often "
             f"than the model says, by {row['shift']:+.2f} in log-odds after pooling "
             f"({row['conversions']} conversions): a column that says why is missing"
             for row in clear.to_dict("records")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.metrics import Floats, reliability_by
+from training.advice import Advice
 from training.dataset import Dataset
 from training.evaluate import Evaluation, gains
 
@@ -24,6 +25,7 @@ class ModelCard:
 
     Rows are snapshots: a lead may be there at several ages; `…_leads` count each lead once.
     `gains` maps a ranking ("model", "newest", "rule", "logistic", …) to [worked, captured] pairs.
+    `learning`, `need` and `segments` are those of `training.advice`, on training rows.
     """
 
     trained_until: int
@@ -48,15 +50,28 @@ class ModelCard:
     train_leads_converted: int = 0
     test_leads: int = 0
     test_leads_converted: int = 0
+    learning: list[dict[str, Any]] = field(default_factory=list)
+    need: dict[str, Any] | None = None
+    segments: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> str:
-        """Write what `from_json` reads; what is not a number becomes null."""
-        return json.dumps(_finite(asdict(self)), sort_keys=True)
+        """Write what `from_json` reads, columns in their order; what is no number becomes null."""
+        return json.dumps(_finite(asdict(self)))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ModelCard:
         """Read the card of an artifact."""
         return cls(**json.loads(text))
+
+    def with_advice(self, advice: Advice) -> ModelCard:
+        """Take in what the training outcomes allow; notes that it draws are said once."""
+        return replace(
+            self,
+            learning=_rows(advice.curve),
+            need=None if advice.need is None else asdict(advice.need),
+            segments=_rows(advice.segments),
+            notes=[note for note in self.notes if note not in advice.drawn],
+        )
 
     def figure(self, metric: str, model: str = "model") -> dict[str, float] | None:
         """Find one figure with its interval; None where it could not be had."""

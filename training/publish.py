@@ -6,7 +6,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,8 @@ def publish(
         decision = challenge(trained, scorer, catalogue, tables, threads=threads, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "leadscore"
-        manifest = trained.write(artifact)
+        card = trained.card.with_advice(trained.advice)
+        manifest = replace(trained, card=card).write(artifact)
         version = registry.register(
             artifact,
             params=run_parameters(trained, project, seed),

@@ -47,7 +47,7 @@ def assess(y: NDArray[Any]) -> Verdict:
     rare = min(hits, n - hits)
     low, high = wilson(hits, n)
     rate = hits / n if n else float("nan")
-    told = f"{hits} conversions among {n} mature leads ({low:.1%} to {high:.1%} convert)"
+    told = f"{hits} conversions among {n} mature rows ({low:.1%} to {high:.1%} convert)"
     if rare < REFUSED:
         mode: Mode = "refuse"
         said = f"{told}: nothing can be learned yet; at least {REFUSED} of each outcome are needed"
@@ -87,51 +87,84 @@ def learning_curve(
     """Measure log loss against the number of conversions learned from, on held-out folds.
 
     One row for each share: `conversions`, `log_loss`, `prior`, `gain` (prior minus log loss),
-    `error` of the gain. The logistic line is fitted unless `fit_predict` is given.
+    `error` of the gain over groups, and `judged`, the conversions held out that it was measured
+    on. A group that converts is one conversion, at however many ages it was seen. The logistic
+    line is fitted unless `fit_predict` is given.
     """
     target = np.asarray(y, dtype=np.float64)
     codes = None if groups is None else pd.factorize(np.asarray(groups))[0].astype(np.int64)
+    alike = np.arange(len(target)) if codes is None else codes
     fit = fit_predict or _fit_line
-    found: dict[float, list[tuple[float, float, Floats]]] = {share: [] for share in shares}
+    found: dict[float, list[_Held]] = {share: [] for share in shares}
     for repeat in range(repeats):
         fold = assign_folds(target, codes, 3, seed + repeat)
-        order = np.random.default_rng(seed + repeat).permutation(len(target))
+        shuffled = np.random.default_rng(seed + repeat).permutation(int(alike.max()) + 1)
+        order = np.argsort(shuffled[alike], kind="stable")  # whole groups, one after the other
         for k in range(3):
             rest, held = order[fold[order] != k], np.flatnonzero(fold == k)
             for share in shares:
                 rows = rest[: max(2, int(share * len(rest)))]
-                gains = _gain(frame, target, rows, held, fit)
-                if gains is not None:
-                    found[share].append(gains)
-    return pd.DataFrame([_curve_row(found[share], repeats) for share in shares if found[share]])
+                judged = _judge(frame, target, rows, held, fit)
+                if judged is not None:
+                    found[share].append(judged)
+    return pd.DataFrame(
+        [_curve_row(found[share], target, alike) for share in shares if found[share]]
+    )
 
 
-def _gain(
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A fit on `learned` rows judged on one fold: its rows, both losses on each of them."""
+
+    learned: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    ours: Floats
+    prior: Floats
+
+
+def _judge(
     frame: pd.DataFrame,
     y: Floats,
     rows: NDArray[np.int64],
     held: NDArray[np.int64],
     fit: FitPredict,
-) -> tuple[float, float, Floats] | None:
+) -> _Held | None:
     hits = float(y[rows].sum())
     if min(hits, len(rows) - hits) < 2:
         return None
     rate = (hits + 0.5) / (len(rows) + 1)
     ours = log_losses(y[held], fit(frame.iloc[rows], y[rows], frame.iloc[held]))
-    prior = log_losses(y[held], np.full(len(held), rate))
-    return hits, float(ours.mean()), prior - ours
+    return _Held(rows, held, ours, log_losses(y[held], np.full(len(held), rate)))
 
 
-def _curve_row(found: list[tuple[float, float, Floats]], repeats: int) -> dict[str, float]:
-    gains = np.concatenate([gain for *_, gain in found])
-    loss = float(np.mean([loss for _, loss, _ in found]))
+def _curve_row(found: list[_Held], y: Floats, groups: NDArray[np.int64]) -> dict[str, float]:
+    """Average what was judged, each row once however often it was held out."""
+    rows = np.concatenate([held.rows for held in found])
+    times = np.bincount(rows, minlength=len(y))
+    seen = times > 0
+    ours, prior = (
+        np.bincount(rows, np.concatenate(losses), len(y))[seen] / times[seen]
+        for losses in ([held.ours for held in found], [held.prior for held in found])
+    )
+    gains = prior - ours
+
+    def conversions(of: NDArray[np.int64]) -> int:
+        return len(np.unique(groups[of[y[of] == 1]]))
+
     return {
-        "conversions": float(np.mean([hits for hits, *_ in found])),
-        "log_loss": loss,
-        "prior": loss + float(gains.mean()),
+        "conversions": float(np.mean([conversions(held.learned) for held in found])),
+        "log_loss": float(ours.mean()),
+        "prior": float(prior.mean()),
         "gain": float(gains.mean()),
-        "error": float(gains.std() / np.sqrt(max(1.0, len(gains) / repeats))),
+        "error": _error_of_mean(gains, groups[seen]),
+        "judged": float(conversions(np.flatnonzero(seen))),
     }
+
+
+def _error_of_mean(values: Floats, groups: NDArray[np.int64]) -> float:
+    """Estimate the standard error of a mean whose rows are alike within a group."""
+    sums = np.bincount(groups, values - values.mean())
+    return float(np.sqrt(np.sum(sums**2)) / len(values))
 
 
 def _fit_line(frame: pd.DataFrame, y: Floats, ahead: pd.DataFrame) -> Floats:
@@ -143,30 +176,59 @@ def _fit_line(frame: pd.DataFrame, y: Floats, ahead: pd.DataFrame) -> Floats:
     return p
 
 
-def conversions_needed(curve: pd.DataFrame) -> tuple[float, str]:
-    """Extrapolate from a learning curve: (how many more conversions, the sentence).
+Standing = Literal["proven", "more", "rising", "flat"]
 
-    Needed until the gain over the base rate is proven at two standard errors: with g the gain
-    and s its error now, the error falls with the root of the data, so (2 s / g)^2 times as many.
-    NaN where there is no gain to extrapolate from.
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a learning curve says of more conversions.
+
+    `conversions` is how many were learned from; `more` how many further ones it takes to prove
+    the gain over the base rate: 0 where it is proven, NaN where there is none to extrapolate from.
+    """
+
+    standing: Standing
+    conversions: float
+    more: float
+
+    @property
+    def sentence(self) -> str:
+        """Say it to a person at a terminal."""
+        if self.standing == "more":
+            return (
+                f"about {self.more:,.0f} more conversions needed to prove a gain over the base rate"
+            )
+        if self.standing == "proven":
+            return f"the gain over the base rate is proven at {self.conversions:,.0f} conversions"
+        hope = "the curve rises" if self.standing == "rising" else "the curve does not rise"
+        return f"no gain over the base rate at {self.conversions:,.0f} conversions; {hope}"
+
+
+def conversions_needed(curve: pd.DataFrame) -> Need:
+    """Extrapolate from a learning curve until the gain is proven at two standard errors.
+
+    With g the gain and s its error now, the error falls with the root of the conversions that it
+    is judged on, so (2 s / g)^2 times as many as those are needed.
     """
     last = curve.iloc[-1]
     now, gain, error = float(last["conversions"]), float(last["gain"]), float(last["error"])
     if gain <= 0:
-        rising = float(curve["gain"].iloc[-1] - curve["gain"].iloc[0])
-        hope = "the curve rises" if rising > 0 else "the curve does not rise"
-        return float("nan"), f"no gain over the base rate at {now:.0f} conversions; {hope}"
+        rises = float(curve["gain"].iloc[-1] - curve["gain"].iloc[0]) > 0
+        return Need("rising" if rises else "flat", now, float("nan"))
     if gain >= 2 * error:
-        return 0.0, f"the gain over the base rate is proven at {now:.0f} conversions"
-    more = now * ((2 * error / gain) ** 2 - 1)
-    return more, f"about {more:.0f} more conversions needed to prove a gain over the base rate"
+        return Need("proven", now, 0.0)
+    return Need("more", now, float(last["judged"]) * ((2 * error / gain) ** 2 - 1))
+
+
+LEAST_OVERLAP = 0.5
+"""Of a segment's leads: under this share score like leads elsewhere, and nobody can tell why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segments:
     """Shifts of segments in log-odds, shrunk to zero by what their outcomes do not prove."""
 
-    table: pd.DataFrame  # segment, rows, conversions, raw, shift, error, overlap
+    table: pd.DataFrame  # segment, rows, conversions, raw, shift, error, overlap, verdict, overlaps
     spread: float  # standard deviation between segments, estimated
     warnings: tuple[str, ...]
 
@@ -177,20 +239,31 @@ class Segments:
 
 
 def pool_segments(
-    margins: Floats, y: NDArray[Any], segment: NDArray[Any], *, least_overlap: float = 0.5
+    margins: Floats,
+    y: NDArray[Any],
+    segment: NDArray[Any],
+    *,
+    groups: NDArray[Any] | None = None,
+    least_overlap: float = LEAST_OVERLAP,
 ) -> Segments:
     """Fit a shift for each segment on out-of-fold margins, partially pooled.
 
     Empirical Bayes: the spread between segments is DerSimonian and Laird's moment estimate (1986);
-    a segment with few outcomes stays near zero. Warns where a segment's leads hardly overlap with
-    the others', so that its shift and its difference in mix cannot be told apart.
+    a segment with few outcomes stays near zero. `verdict` is "more" or "less" where a shift is
+    beyond two errors, else "unproven"; `overlaps` is False where a segment's leads hardly score
+    like the others', so that its shift and its difference in mix cannot be told apart (a warning).
     """
     target = np.asarray(y, dtype=np.float64)
     names = np.asarray([str(s) for s in segment])
+    codes = (
+        np.arange(len(names))
+        if groups is None
+        else pd.factorize(np.asarray(groups), use_na_sentinel=False)[0]
+    )
     rows = []
     for name in sorted(set(names.tolist())):
         mine = names == name
-        raw, error = _segment_shift(margins[mine], target[mine])
+        raw, error = _segment_shift(margins[mine], target[mine], codes[mine])
         rows.append(
             {
                 "segment": name,
@@ -205,16 +278,19 @@ def pool_segments(
     spread = _spread(table["raw"].to_numpy(), table["error"].to_numpy())
     weight = spread**2 / (spread**2 + table["error"] ** 2)
     table["shift"] = weight * table["raw"]
-    low = table[table["overlap"] < least_overlap]
+    sides = np.where(table["shift"] > 0, "more", "less")
+    table["verdict"] = np.where(table["shift"].abs() > 2 * table["error"], sides, "unproven")
+    table["overlaps"] = table["overlap"] >= least_overlap
     told = tuple(
         f"segment {row.segment}: only {row.overlap:.0%} of its leads score like leads elsewhere; "
         "its shift and its mix of leads cannot be told apart"
-        for row in low.itertuples()
+        for row in table[~table["overlaps"]].itertuples()
     )
     return Segments(table, spread, told)
 
 
-def _segment_shift(margins: Floats, y: Floats) -> tuple[float, float]:
+def _segment_shift(margins: Floats, y: Floats, groups: NDArray[np.int64]) -> tuple[float, float]:
+    """Fit one shift with a ridge; its error is that of groups where rows of a group are alike."""
     shift = 0.0
     for _ in range(40):
         p = 1 / (1 + np.exp(-(margins + shift)))
@@ -223,7 +299,8 @@ def _segment_shift(margins: Floats, y: Floats) -> tuple[float, float]:
         shift += float(np.clip(step, -1, 1))
         if abs(step) < 1e-9:
             break
-    return shift, float(1 / np.sqrt(information))
+    alike = float(np.sum(np.bincount(groups, y - p) ** 2)) / information**2
+    return shift, float(np.sqrt(max(1 / information, alike)))
 
 
 def _spread(raw: Floats, error: Floats) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -133,6 +134,38 @@ def gains(curves: Sequence[GainsCurve], names: Mapping[str, str], words: Words) 
     parts += [svg.line(frame, [(p.x, p.y) for p in c.points], f"g-{c.name}") for c in order]
     label = words.attr("Conversions caught by share of leads worked")
     return svg.figure(frame, f"{label}: {', '.join(names[c.name] for c in curves)}", parts)
+
+
+def learning_curve(points: Sequence[Point], words: Words) -> Markup:
+    """Draw the gain over the base rate by conversions learned from, with its range."""
+    if len(points) < 2:
+        return Markup("")
+    low = min(0.0, *(p.low if p.low is not None else p.y for p in points))
+    high = max(0.0, *(p.high if p.high is not None else p.y for p in points))
+    step = svg.nice_ticks(max(high, -low))[1]
+    heights = [step * k for k in range(math.floor(low / step), math.ceil(high / step) + 1)]
+    across = svg.nice_ticks(max(p.x for p in points))
+    frame = svg.Frame(
+        0, across[-1], heights[0], heights[-1], height=300, mirror=words.mirrored, left=52, top=28
+    )
+    ranges = [(p.x, p.low, p.high) for p in points if p.low is not None and p.high is not None]
+    parts = [
+        svg.axes(
+            frame,
+            across,
+            heights,
+            words.number,
+            lambda gain: words.number(gain, 4),
+            x_name=words.attr("conversions learned from"),
+            y_name=words.attr("gain in log loss over the base rate"),
+        ),
+        svg.ribbon(frame, ranges, "model"),
+        svg.line(frame, [(0, 0), (across[-1], 0)], "ideal"),
+        svg.line(frame, [(p.x, p.y) for p in points], "g-model"),
+        *(svg.dot(frame, p.x, p.y, 3.2, "model") for p in points),
+    ]
+    label = words.attr("Gain over the base rate, by conversions learned from")
+    return svg.figure(frame, label, parts)
 
 
 def history(scores: Sequence[PastScore], bands: Mapping[str, float], words: Words) -> Markup:

@@ -91,12 +91,18 @@ class Names:
                 "care": t("With care: it orders leads well, but some promises were off."),
                 "unproven": t("Not yet: too few outcomes to verify its promises."),
             },
-            "curves": {
-                "model": attr("by score"),
-                "newest": attr("newest first"),
-                "rule": attr("rule of thumb"),
-                "random": attr("at random"),
-                "logistic": attr("logistic regression"),
-                "prior": attr("average"),
-            },
+            "curves": curve_names(self.words),
         }
+
+
+def curve_names(words: Words) -> dict[str, str]:
+    """Name the ways of ordering leads that gains curves compare."""
+    attr = words.attr
+    return {
+        "model": attr("by score"),
+        "newest": attr("newest first"),
+        "rule": attr("rule of thumb"),
+        "random": attr("at random"),
+        "logistic": attr("logistic regression"),
+        "prior": attr("average"),
+    }

@@ -90,8 +90,8 @@ def test_a_delivery_holds_a_report_a_sheet_and_a_draft_for_each_owner(
         languages=("en",), per_owner=True, on_stage=quiet,
     )  # fmt: skip
     names = {path.relative_to(tmp_path).as_posix() for path in paths}
-    assert {"report-en.html", "leads.csv", "leads.xlsx", "model.html"} <= names
-    assert "Leak report" in (tmp_path / "model.html").read_text(encoding="utf-8")
+    assert {"report-en.html", "leads.csv", "leads.xlsx", "model-en.html"} <= names
+    assert "Leak report" in (tmp_path / "model-en.html").read_text(encoding="utf-8")
     owners = {name for name in source.owners if name}
     assert sum(name.startswith("owners/") for name in names) >= 3 * len(owners)
 

@@ -23,7 +23,9 @@ def leads(n: int, seed: int = 0):
 def test_few_conversions_come_with_a_curve_and_the_number_still_needed():
     frame, y, _ = leads(90)
     told = advise(LeadClassifier().fit(frame, y), frame, y)
-    assert list(told.curve.columns) == ["conversions", "log_loss", "prior", "gain", "error"]
+    columns = ["conversions", "log_loss", "prior", "gain", "error", "judged"]
+    assert list(told.curve.columns) == columns
+    assert told.curve["judged"].iloc[-1] == y.sum()
     assert any("strongly regularised line" in note for note in told.notes)
     assert any(note.startswith("learning curve:") for note in told.notes)
 
@@ -42,6 +44,8 @@ def test_segments_that_the_columns_do_not_explain_are_named_after_pooling():
     shift = told.segments.set_index("segment")
     assert abs(shift.loc["new", "shift"]) < abs(shift.loc["new", "raw"])
     assert any("team south: converts more often" in note for note in told.notes)
+    assert shift.loc["south", "verdict"] == "more"
+    assert set(told.drawn) <= set(told.notes)
 
 
 @pytest.mark.parametrize(

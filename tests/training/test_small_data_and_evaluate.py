@@ -45,12 +45,47 @@ def world(n: int, strength: float, seed: int = 0) -> tuple[pd.DataFrame, np.ndar
 
 def test_a_learning_curve_of_a_strong_signal_is_proven_and_of_noise_is_not():
     strong = learning_curve(*world(600, 1.5))
-    assert conversions_needed(strong)[0] == 0
+    assert conversions_needed(strong).more == 0
     assert plot_learning_curve(strong).axes
     assert strong["gain"].iloc[-1] > strong["gain"].iloc[0]
-    more, words = conversions_needed(learning_curve(*world(200, 0.25)))
-    assert np.isnan(more) or more > 0
-    assert "conversions" in words
+    weak = conversions_needed(learning_curve(*world(200, 0.25)))
+    assert np.isnan(weak.more) or weak.more > 0
+    assert "conversions" in weak.sentence
+
+
+NEEDS = [  # gains of the first and the last point, error -> what it says, how many more
+    (0.01, 0.05, 0.02, "proven", 0.0),
+    (0.01, 0.02, 0.02, "more", 300.0),  # twice the error over the gain: four times 100
+    (-0.09, -0.01, 0.02, "rising", np.nan),
+    (0.0, -0.01, 0.02, "flat", np.nan),
+]
+
+
+@pytest.mark.parametrize(("first", "last", "error", "standing", "more"), NEEDS)
+def test_what_is_needed_counts_from_the_conversions_that_the_gain_was_judged_on(
+    first, last, error, standing, more
+):
+    curve = pd.DataFrame(
+        {"conversions": [7.0, 67.0], "gain": [first, last], "error": [9.0, error],
+         "judged": [100.0, 100.0]}
+    )  # fmt: skip
+    need = conversions_needed(curve)
+    assert need.standing == standing
+    assert need.more == pytest.approx(more, nan_ok=True)
+
+
+def test_rows_of_one_lead_are_no_further_evidence():
+    frame, y = world(120, 0.8)
+    copies = np.repeat(np.arange(120), 5)
+    once = learning_curve(frame, y, groups=np.arange(120), shares=(1.0,))
+    often = learning_curve(frame.iloc[copies], y[copies], groups=copies, shares=(1.0,))
+    assert often["error"][0] > 0.7 * once["error"][0]  # not 1 / root 5 of it
+    assert often["judged"][0] == once["judged"][0] == y.sum()
+    assert often["conversions"][0] == pytest.approx(y.sum() * 2 / 3, abs=1)
+    margins, segment = np.zeros(600), np.repeat(["north", "south"], 300)
+    alone = pool_segments(margins[::5], y, segment[::5]).table["error"]
+    held = pool_segments(margins, y[copies], segment, groups=copies).table["error"]
+    assert held.to_numpy() == pytest.approx(alone.to_numpy(), rel=0.1)
 
 
 def test_pooled_segments_shrink_little_evidence_and_keep_much():
