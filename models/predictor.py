@@ -611,6 +611,9 @@ MOST_CELLS = 1 << 26  # 512 MB of tables
 BLOCK = 2048  # rows that are explained together, measured: 512 is a third slower
 FEW = 40  # rows under which the block is not worth its setting up
 CHUNK_GROUPS = 256  # keys of a chunk and block: 1 MB
+LINE = 8  # doubles in a cache line; a single row reads whole lines
+NEAR = 256  # lines that a single row fetches before it adds them up: they fit the first cache
+OCTET = 8  # key bits that a single row puts together without asking how many there are
 
 
 MOST_WORDS = 64  # a category set of more than 2,048 codes is looked into by itself
@@ -628,10 +631,10 @@ class Tables:
     rows[row_at[g]:row_at[g+1]] (low bit first) and owns slots[slot_at[g]:slot_at[g+1]]: targets,
     the last being the margin. From cell_at[g] on lies one column of 2^bits cells for each slot.
     Rows beyond a tree's nodes are conjunctions: pieces joint_node (global node), joint_left (wanted
-    side), joint_at delimits one, joint_of[t] delimits those of tree t. `turned` holds the same
-    cells with the slots of one key side by side, for single rows. Chunk c holds trees
+    side), joint_at delimits one, joint_of[t] delimits those of tree t. Chunk c holds trees
     chunk_at[c]:chunk_at[c+1]; entry_at[c, target] delimits its look-ups for a target: the column
-    entry_cell, the group entry_key counted within the chunk.
+    entry_cell, the group entry_key counted within the chunk. `by_column` and `by_line` hold the
+    same decisions and cells as single rows read them.
     """
 
     group_at: NDArray[np.int64]
@@ -641,7 +644,6 @@ class Tables:
     slots: NDArray[np.int32]
     cell_at: NDArray[np.int64]
     cells: Floats
-    turned: Floats
     joint_of: NDArray[np.int64]
     joint_at: NDArray[np.int64]
     joint_node: NDArray[np.int32]
@@ -651,19 +653,22 @@ class Tables:
     entry_cell: NDArray[np.int64]
     entry_key: NDArray[np.int32]
     by_column: ByColumn
+    by_line: ByLine
     base: float
     n_targets: int
     most_rows: int
 
 
 class ByColumn(NamedTuple):
-    """The decisions of a forest in the order in which one row makes them: column after column.
+    """The conditions of a forest in the order in which one row decides them: column after column.
 
-    Places 0..n_nodes-1 hold the nodes: those that compare, those that look into a set, the odd
-    ones; conjunctions follow. Column c compares at places compare_at[c]:compare_at[c+1] and looks
-    into sets at set_at[c]:set_at[c+1] (counted from the first set place): word w of those sets lies
-    from word_at[c] + w * (their number) on, n_words[c] words each. `bit_at` gives the place of each
-    key bit of Tables.rows, `joint_place` that of each piece of Tables.joint_node.
+    Nodes that ask the same share a condition: an ensemble asks most of its questions many times.
+    Places 0..n_conditions-1 hold those that compare, those that look into a set, the odd ones;
+    conjunctions follow, then one that never holds. Column c compares at places
+    compare_at[c]:compare_at[c+1] and looks into sets at set_at[c]:set_at[c+1] (counted from the
+    first set place): word w of those sets lies from word_at[c] + w * (their number) on, n_words[c]
+    words each. bit_at[octet_at[g]:octet_at[g+1]] are the places of the key bits of group g, filled
+    up to whole octets with the last place; `joint_place` is that of each piece of joint_node.
     """
 
     compare_at: NDArray[np.int64]
@@ -674,8 +679,24 @@ class ByColumn(NamedTuple):
     n_words: NDArray[np.int64]
     words: NDArray[np.uint32]
     odd: NDArray[np.int64]  # global nodes
+    octet_at: NDArray[np.int64]
     bit_at: NDArray[np.int32]
     joint_place: NDArray[np.int32]
+
+
+class ByLine(NamedTuple):
+    """The cells of a forest as one row reads them: what a key says lies in whole cache lines.
+
+    Key k of group g owns doubles from line_at[g] + k * (place_at[g+1] - place_at[g]) on: the margin
+    first, then the other slots, zeros up to the end of a line. places[place_at[g]:place_at[g+1]]
+    are their targets; the zeros go to one of LINE spare sums. Without targets it is the margin
+    alone.
+    """
+
+    lines: Floats
+    line_at: NDArray[np.int64]
+    place_at: NDArray[np.int64]
+    places: NDArray[np.int32]
 
 
 @dataclass(slots=True)
@@ -754,12 +775,11 @@ def build_tables(
     )  # fmt: skip
     keys = ("group_at", "row_at", "rows", "slot_at", "slots", "cell_at",
             "joint_of", "joint_at", "joint_node", "joint_left")  # fmt: skip
-    turned = np.empty_like(cells)
-    _turn_cells(flat["row_at"], flat["slot_at"], flat["cell_at"], cells, turned)
     return Tables(
-        cells=cells, turned=turned, by_column=_order_nodes(forest, flat),
-        base=float(base), n_targets=n_targets, most_rows=plan.most_rows,
-        **{key: flat[key] for key in keys}, **_order_entries(flat, n_targets),
+        cells=cells, by_column=_order_conditions(forest, flat),
+        by_line=_order_cells(flat, cells, n_targets), base=float(base), n_targets=n_targets,
+        most_rows=plan.most_rows, **{key: flat[key] for key in keys},
+        **_order_entries(flat, n_targets),
     )  # fmt: skip
 
 
@@ -790,28 +810,65 @@ def _order_entries(flat: Mapping[str, NDArray[Any]], n_targets: int) -> dict[str
     }
 
 
-def _order_nodes(forest: Forest, flat: Mapping[str, NDArray[Any]]) -> ByColumn:
-    """Lay the nodes out column by column, so that one row decides them without a jump."""
-    wide = forest.set_bits > 32 * MOST_WORDS
-    compares = forest.kind < ZERO_RIGHT
-    sets = (forest.kind == IN_SET) & ~wide
-    odd = np.flatnonzero(~compares & ~sets)
-    parts, starts = [], []
-    for chosen in (compares, sets):
-        nodes = np.flatnonzero(chosen)
-        parts.append(nodes[np.argsort(forest.feature[nodes], kind="stable")])
-        count = np.bincount(forest.feature[nodes], minlength=forest.n_columns)
-        starts.append(np.concatenate([[0], np.cumsum(count)]).astype(np.int64))
-    order = np.concatenate([*parts, odd])
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    word_at, n_words, words = _turn_sets(forest, parts[1], starts[1])
+def _order_cells(flat: Mapping[str, NDArray[Any]], cells: Floats, n_targets: int) -> ByLine:
+    """Lay the slots of each key side by side, in as few cache lines as hold them."""
+    width = np.diff(flat["slot_at"])
+    wide = -(-width // LINE) * LINE if n_targets else width
+    place_at = np.concatenate([[0], np.cumsum(wide)]).astype(np.int64)
+    line_at = np.concatenate([[0], np.cumsum(wide << np.diff(flat["row_at"]))]).astype(np.int64)
+    places = (np.arange(place_at[-1]) % LINE + n_targets + 1).astype(np.int32)
+    within = np.arange(len(flat["slots"])) - np.repeat(flat["slot_at"][:-1], width)
+    turned = (within + 1) % np.repeat(width, width)  # the margin, last of the slots, comes first
+    places[np.repeat(place_at[:-1], width) + turned] = flat["slots"]
+    lines = _aligned_zeros(int(line_at[-1]))
+    _turn_cells(flat["row_at"], flat["slot_at"], flat["cell_at"], line_at, wide, cells, lines)
+    return ByLine(lines, line_at, place_at, places)
+
+
+def _aligned_zeros(n: int) -> Floats:
+    """Make n zeros that begin where a cache line begins."""
+    room = np.zeros(n + LINE)
+    skip = -(room.ctypes.data // room.itemsize) % LINE
+    return room[skip : skip + n]
+
+
+def _order_conditions(forest: Forest, flat: Mapping[str, NDArray[Any]]) -> ByColumn:
+    """Lay the conditions out column by column, so that one row decides them without a jump."""
+    asking, condition = _unlike_conditions(forest)
+    wide = forest.set_bits[asking] > 32 * MOST_WORDS
+    compares = forest.kind[asking] < ZERO_RIGHT
+    sets = (forest.kind[asking] == IN_SET) & ~wide
+    parts = [np.flatnonzero(chosen) for chosen in (compares, sets, ~compares & ~sets)]
+    nodes = [asking[part] for part in parts]
+    starts = [
+        np.searchsorted(forest.feature[part], np.arange(forest.n_columns + 1)).astype(np.int64)
+        for part in nodes[:2]
+    ]
+    place = np.empty(len(asking), np.int64)
+    place[np.concatenate(parts)] = np.arange(len(asking))
+    place = place[condition]
+    word_at, n_words, words = _turn_sets(forest, nodes[1], starts[1])
+    octet_at, bit_at = _bit_places(forest, flat, place, len(asking))
     return ByColumn(
-        starts[0], forest.threshold[parts[0]],
-        (forest.kind[parts[0]] == MISSING_LEFT).astype(np.uint8), starts[1], word_at, n_words,
-        words, odd.astype(np.int64), _bit_places(forest, flat, place),
-        place[flat["joint_node"]].astype(np.int32),
+        starts[0], forest.threshold[nodes[0]],
+        (forest.kind[nodes[0]] == MISSING_LEFT).astype(np.uint8), starts[1], word_at, n_words,
+        words, nodes[2], octet_at, bit_at, place[flat["joint_node"]].astype(np.int32),
     )  # fmt: skip
+
+
+def _unlike_conditions(forest: Forest) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find one node for each condition, by column, and the condition of each node."""
+    value, sets = forest.threshold.copy(), dict[bytes, int]()
+    for node in np.flatnonzero(forest.kind == IN_SET).tolist():
+        at = int(forest.set_at[node])
+        inside = forest.words[at : at + int(forest.set_bits[node]) // 32].tobytes()
+        value[node] = sets.setdefault(inside, len(sets))
+    order = np.lexsort((value, forest.kind, forest.feature))
+    asked = np.stack([forest.feature[order], forest.kind[order], value[order]])
+    fresh = np.concatenate([[True], (asked[:, 1:] != asked[:, :-1]).any(axis=0)])[: len(order)]
+    condition = np.empty(len(order), np.int64)
+    condition[order] = np.cumsum(fresh) - 1
+    return order[fresh], condition
 
 
 def _turn_sets(
@@ -833,19 +890,22 @@ def _turn_sets(
 
 
 def _bit_places(
-    forest: Forest, flat: Mapping[str, NDArray[Any]], place: NDArray[np.int64]
-) -> NDArray[np.int32]:
-    """Find the place of each key bit: a node of its tree, or a conjunction beyond the nodes."""
-    group_of = np.repeat(np.arange(len(flat["row_at"]) - 1), np.diff(flat["row_at"]))
+    forest: Forest, flat: Mapping[str, NDArray[Any]], place: NDArray[np.int64], n_conditions: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Find the place of each key bit, the condition of a node or a conjunction: whole octets."""
+    bits = np.diff(flat["row_at"])
+    group_of = np.repeat(np.arange(len(bits)), bits)
     tree_of = np.repeat(np.arange(forest.n_trees), np.diff(flat["group_at"]))[group_of]
     row = flat["rows"].astype(np.int64)
     nodes = np.diff(forest.node_at)[tree_of]
     joint = row >= nodes
     there = np.empty(len(row), np.int64)
     there[~joint] = place[forest.node_at[tree_of[~joint]] + row[~joint]]
-    first = len(place) + flat["joint_of"][tree_of[joint]]
-    there[joint] = first + row[joint] - nodes[joint]
-    return there.astype(np.int32)
+    there[joint] = n_conditions + flat["joint_of"][tree_of[joint]] + row[joint] - nodes[joint]
+    octet_at = np.concatenate([[0], np.cumsum(np.maximum(-(-bits // OCTET), 1) * OCTET)])
+    bit_at = np.full(int(octet_at[-1]), n_conditions + len(flat["joint_at"]) - 1, np.int32)
+    bit_at[np.arange(len(row)) - np.repeat(flat["row_at"][:-1] - octet_at[:-1], bits)] = there
+    return octet_at.astype(np.int64), bit_at
 
 
 class _Plan:
@@ -1039,14 +1099,14 @@ def _fill_tables(  # type: ignore[no-untyped-def]
 
 
 @_compile
-def _turn_cells(row_at, slot_at, cell_at, cells, turned):  # type: ignore[no-untyped-def]
-    """Copy the cells so that the slots of one key lie side by side: one cache line for a row."""
-    for g in range(len(row_at) - 1):
+def _turn_cells(row_at, slot_at, cell_at, line_at, wide, cells, lines):  # type: ignore[no-untyped-def]
+    """Copy the cells so that the slots of one key lie side by side, the last one first."""
+    for g in range(len(wide)):
         size, width = 1 << (row_at[g + 1] - row_at[g]), slot_at[g + 1] - slot_at[g]
-        at = cell_at[g]
         for s in range(width):
+            to = line_at[g] + (s + 1) % width
             for key in range(size):
-                turned[at + key * width + s] = cells[at + s * size + key]
+                lines[to + key * wide[g]] = cells[cell_at[g] + s * size + key]
 
 
 @_compile
@@ -1237,38 +1297,63 @@ def _decide_row(  # type: ignore[no-untyped-def]
 @_compile
 def _explain_few(  # type: ignore[no-untyped-def]
     X, feature, kind, threshold, words, set_at, set_bits, compare_at, thresholds, nan_left,
-    sets_at, word_at, n_words, set_words, odd, bit_at, joint_place, row_at, slot_at, slots,
-    cell_at, turned, joint_at, joint_left, n_targets, values, margin,
+    sets_at, word_at, n_words, set_words, odd, octet_at, bit_at, joint_place, lines, line_at,
+    place_at, places, joint_at, joint_left, n_targets, values, margin,
 ):  # fmt: skip
     """Explain a few rows, (n, columns), one by one; sums are added in the order of the block."""
-    n_nodes, n_joints = len(feature), len(joint_at) - 1
-    sums, left = np.empty(n_targets + 1), np.empty(n_nodes + n_joints, np.uint8)
-    found = np.empty(len(row_at) - 1, np.int64)
+    first_odd, n_joints = len(thresholds) + sets_at[-1], len(joint_at) - 1
+    n_conditions, n_groups = first_odd + len(odd), len(line_at) - 1
+    left = np.zeros(n_conditions + n_joints + 1, np.uint8)
+    sums, found = np.empty(n_targets + 1 + LINE), np.empty(NEAR, np.uint64)
     for r in range(len(X)):
         x = X[r]
         sums[:] = 0.0
         _decide_row(x, compare_at, thresholds, nan_left, sets_at, word_at, n_words, set_words, left)
         for k in range(len(odd)):
             i = odd[k]
-            left[n_nodes - len(odd) + k] = _goes_left(
+            left[first_odd + k] = _goes_left(
                 x[feature[i]], kind[i], threshold[i], words, set_at[i], set_bits[i]
             )
         for j in range(n_joints):
             hold = np.uint8(1)
             for piece in range(joint_at[j], joint_at[j + 1]):
                 hold &= np.uint8(left[joint_place[piece]] == joint_left[piece])
-            left[n_nodes + j] = hold
-        for g in range(len(found)):
-            key = np.int64(0)
-            for k in range(row_at[g + 1] - row_at[g]):
-                key |= np.int64(left[np.uint64(bit_at[np.uint64(row_at[g] + k)])]) << k
-            found[g] = cell_at[g] + key * (slot_at[g + 1] - slot_at[g]) - slot_at[g]
-        for g in range(len(found)):  # apart from the decisions: many loads are in flight at once
-            at = found[g]
-            for s in range(slot_at[g], slot_at[g + 1]):
-                sums[np.uint64(slots[np.uint64(s)])] += turned[np.uint64(at + s)]
-        margin[r] = sums[n_targets]
+            left[n_conditions + j] = hold
+        total = 0.0
+        for first in range(0, n_groups, NEAR):
+            stop = min(first + NEAR, n_groups)
+            _find_lines(left, octet_at, bit_at, line_at, place_at, first, stop, found)
+            for i in range(stop - first):  # nothing else here: many lines come at once
+                total += lines[found[i]]
+            if n_targets > 0:
+                _add_lines(lines, found, place_at, places, first, stop, sums)
+        margin[r] = total
         values[r] = sums[:n_targets]
+
+
+@_compile
+def _find_lines(left, octet_at, bit_at, line_at, place_at, first, stop, found):  # type: ignore[no-untyped-def]
+    """Put the keys of some groups together and find where their cells begin."""
+    for g in range(first, stop):
+        key, bits = np.int64(0), np.uint64(octet_at[g])
+        for k in range(OCTET):  # a loop of known length: no jump that the processor can miss
+            key |= np.int64(left[np.uint64(bit_at[bits + np.uint64(k)])]) << k
+        for k in range(OCTET, octet_at[g + 1] - octet_at[g]):
+            key |= np.int64(left[np.uint64(bit_at[bits + np.uint64(k)])]) << k
+        found[g - first] = line_at[g] + key * (place_at[g + 1] - place_at[g])
+
+
+@_compile
+def _add_lines(lines, found, place_at, places, first, stop, sums):  # type: ignore[no-untyped-def]
+    """Add the slots of some groups to the sums of their targets; the margin is left out."""
+    for g in range(first, stop):
+        at, place = found[g - first], np.uint64(place_at[g])
+        for s in range(1, LINE):  # of known length, as above
+            step = np.uint64(s)
+            sums[np.uint64(places[place + step])] += lines[at + step]
+        for s in range(LINE, place_at[g + 1] - place_at[g]):
+            step = np.uint64(s)
+            sums[np.uint64(places[place + step])] += lines[at + step]
 
 
 @_compile
@@ -1319,9 +1404,8 @@ def look_up(forest: Forest, tables: Tables, X: Floats, threads: int = 1) -> tupl
     joints = (tables.joint_of, tables.joint_at, tables.joint_node, tables.joint_left)
     if len(X) < FEW:
         _explain_few(
-            np.ascontiguousarray(X), *nodes[1:], *tables.by_column, tables.row_at, tables.slot_at,
-            tables.slots, tables.cell_at, tables.turned, tables.joint_at, tables.joint_left,
-            tables.n_targets, values, margin,
+            np.ascontiguousarray(X), *nodes[1:], *tables.by_column, *tables.by_line,
+            tables.joint_at, tables.joint_left, tables.n_targets, values, margin,
         )  # fmt: skip
         return values, margin
     columns = np.ascontiguousarray(X.T)

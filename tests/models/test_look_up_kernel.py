@@ -178,6 +178,40 @@ def test_threads_and_memory_order_do_not_change_a_bit() -> None:
     assert np.array_equal(one[1], two[1])
 
 
+def test_a_single_row_adds_more_targets_than_a_cache_line_holds_in_the_order_of_the_block() -> None:
+    booster, X = small_model(num_leaves=8)
+    forest = read_forest([booster.model_to_string()] * 30)  # more groups than are fetched at once
+    targets = np.arange(12, dtype=np.int32).reshape(6, 2)  # every column gives to two targets
+    tables = build_tables(forest, targets, np.full((6, 2), 0.5), 12)
+    assert int(np.diff(tables.slot_at).max()) > predictor.LINE
+    assert len(tables.row_at) - 1 > 2 * predictor.NEAR
+    values, margin = look_up(forest, tables, X)
+    for row in (0, 1, 2999):
+        one, same = look_up(forest, tables, X[row : row + 1])
+        assert np.array_equal(one[0], values[row])
+        assert np.array_equal(same, margin[row : row + 1])
+
+
+def test_a_single_row_decides_once_what_many_trees_ask() -> None:
+    booster, _ = small_model()
+    text = booster.model_to_string()
+    once, often = read_forest([text]), read_forest([text, text, text])
+    asked = [len(build_tables(f, *own_targets(6), 6).by_column.threshold) for f in (once, often)]
+    assert asked[0] == asked[1] < len(once.feature)
+
+
+def test_tables_of_the_margin_alone_give_the_same_bits() -> None:
+    booster, X = small_model(num_leaves=31)
+    forest = read_forest([booster.model_to_string()])
+    targets, shares = own_targets(6)
+    whole, alone = (
+        build_tables(forest, targets, shares, 6),
+        build_tables(forest, targets, 0 * shares, 0),
+    )
+    for rows in (X, X[:1]):
+        assert np.array_equal(look_up(forest, alone, rows)[1], look_up(forest, whole, rows)[1])
+
+
 def test_a_path_too_long_for_tables_is_named() -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 30))
