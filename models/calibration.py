@@ -15,7 +15,9 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 
-from models.encoders import Floats
+from models.candidates import error_of
+from models.encoders import Floats, Ints
+from models.folds import assign_folds, design_effect
 from models.predictor import calibrate, calibrated_log_odds
 
 Calibration = dict[str, Any]
@@ -30,32 +32,43 @@ BINS = 1000
 
 
 def fit_calibration(
-    margins: Floats, y: Floats, *, seed: int = 0, spreads: tuple[float, float] = SPREADS
+    margins: Floats,
+    y: Floats,
+    *,
+    seed: int = 0,
+    spreads: tuple[float, float] = SPREADS,
+    groups: Ints | None = None,
 ) -> Calibration:
     """Climb the ladder as far as the rarer outcome allows: the `calibration` part, JSON.
 
-    `margins` are cross-fitted log-odds, (n,); `spreads` of the prior of slope and intercept. The
-    key "why" says which rung was taken.
+    `margins` are cross-fitted log-odds, (n,); `spreads` of the prior of slope and intercept; rows
+    of one of `groups` share an outcome, and count for less. The key "why" says which rung was
+    taken.
     """
-    rare = int(min(y.sum(), len(y) - y.sum()))
+    worth = 1 / design_effect(y, groups)
+    rare = int(worth * min(y.sum(), len(y) - y.sum()))
     if rare < FEW:
-        return fit_intercept(margins, y, spreads) | {
+        return fit_intercept(margins, y, spreads, worth) | {
             "why": f"{rare} of the rarer outcome, under {FEW}: only the level was adjusted; "
             "the probabilities cannot be verified yet"
         }
     if rare < MANY:
         why = f"{rare} of the rarer outcome: a logistic line"
-        return fit_logistic(margins, y, spreads) | {"why": why}
+        return fit_logistic(margins, y, spreads, worth) | {"why": why}
     fits: list[Callable[[Floats, Floats], Calibration]] = [fit_logistic, fit_beta]
     if rare >= ENOUGH:
         fits.append(fit_blend)
-    return _choose(fits, margins, y, seed)
+    return _choose(fits, margins, y, seed, groups)
 
 
 def _choose(
-    fits: list[Callable[[Floats, Floats], Calibration]], margins: Floats, y: Floats, seed: int
+    fits: list[Callable[[Floats, Floats], Calibration]],
+    margins: Floats,
+    y: Floats,
+    seed: int,
+    groups: Ints | None,
 ) -> Calibration:
-    fold = np.random.default_rng(seed).permutation(len(y)) % 5
+    fold = assign_folds(y, groups, 5, seed)
     losses = np.empty((len(fits), len(y)))
     for i, fit in enumerate(fits):
         for k in range(5):
@@ -65,7 +78,7 @@ def _choose(
     best = int(np.argmin(losses.mean(axis=1)))
     for i in range(best + 1):
         extra = losses[i] - losses[best]
-        if extra.mean() <= extra.std() / np.sqrt(len(y)):
+        if extra.mean() <= error_of(extra, groups=groups):
             best = i
             break
     named = ("logistic", "beta", "blend")
@@ -74,30 +87,33 @@ def _choose(
 
 
 def fit_intercept(
-    margins: Floats, y: Floats, spreads: tuple[float, float] = SPREADS
+    margins: Floats, y: Floats, spreads: tuple[float, float] = SPREADS, worth: float = 1.0
 ) -> Calibration:
-    """Move the level only, pulled to zero by the prior."""
-    shift = _shift(margins, y, spread=spreads[1])
+    """Move the level only, pulled to zero by the prior; a row is `worth` so much of an outcome."""
+    shift = _shift(margins, y, spread=spreads[1], worth=worth)
     return {"kind": "intercept", "intercept": shift}
 
 
-def _shift(margins: Floats, y: Floats, *, spread: float) -> float:
+def _shift(margins: Floats, y: Floats, *, spread: float, worth: float) -> float:
     shift = 0.0
     for _ in range(50):
         p = 1 / (1 + np.exp(-(margins + shift)))
-        slope = float(np.sum(p * (1 - p))) + 1 / spread**2
-        step = (float(np.sum(y - p)) - shift / spread**2) / slope
+        slope = worth * float(np.sum(p * (1 - p))) + 1 / spread**2
+        step = (worth * float(np.sum(y - p)) - shift / spread**2) / slope
         shift += float(np.clip(step, -1, 1))
         if abs(step) < 1e-10:
             break
     return shift
 
 
-def fit_logistic(margins: Floats, y: Floats, spreads: tuple[float, float] = SPREADS) -> Calibration:
+def fit_logistic(
+    margins: Floats, y: Floats, spreads: tuple[float, float] = SPREADS, worth: float = 1.0
+) -> Calibration:
     """Fit slope and intercept by penalised maximum likelihood on smoothed targets (Platt 1999)."""
-    hits = float(y.sum())
-    high, low = (hits + 1) / (hits + 2), 1 / (len(y) - hits + 2)
+    hits, misses = worth * float(y.sum()), worth * float(len(y) - y.sum())
+    high, low = (hits + 1) / (hits + 2), 1 / (misses + 2)
     margins, rate, rows = _compress(margins, y)
+    rows = worth * rows
     target = rate * high + (1 - rate) * low
 
     def loss(w: Floats) -> tuple[float, Floats]:
@@ -164,19 +180,21 @@ def refit_intercept(
     margins: Floats,
     y: Floats,
     *,
+    worth: float = 1.0,
     bound: float = 0.7,
     gate: float = 3.0,
 ) -> tuple[Calibration, dict[str, float]]:
     """Move the level to the newest mature cohort where it is off by more than `gate` errors.
 
-    The shift is shrunk by a prior of half a unit's spread and bounded. Returns the calibration
+    A row is `worth` so much of an outcome (models.folds.design_effect, inverse). The shift is
+    shrunk by a prior of half a unit's spread and bounded. Returns the calibration
     and what was found: observed and expected conversions, z, the shift wanted and taken.
     """
     log_odds = calibrated_log_odds(calibration, margins)
     p = 1 / (1 + np.exp(-log_odds))
-    expected, error = float(p.sum()), float(np.sqrt(np.sum(p * (1 - p))))
+    expected, error = float(p.sum()), float(np.sqrt(np.sum(p * (1 - p)) / worth))
     z = (float(y.sum()) - expected) / max(error, 1e-9)
-    wanted = _shift(log_odds, y, spread=0.5) if len(y) else 0.0
+    wanted = _shift(log_odds, y, spread=0.5, worth=worth) if len(y) else 0.0
     taken = float(np.clip(wanted, -bound, bound)) if abs(z) > gate else 0.0
     found = {
         "rows": float(len(y)),
@@ -201,11 +219,11 @@ def move(calibration: Calibration, shift: float) -> Calibration:
     return {**calibration, key: float(calibration[key]) + shift}
 
 
-def level_missed(margins: Floats, y: Floats) -> dict[str, float]:
+def level_missed(margins: Floats, y: Floats, worth: float = 1.0) -> dict[str, float]:
     """Say by how much the level was missed: log-odds to add, its standard error, z."""
     p = 1 / (1 + np.exp(-margins))
-    error = 1 / float(np.sqrt(max(float(np.sum(p * (1 - p))), 1e-9)))
-    shift = _shift(margins, y, spread=10.0)
+    error = 1 / float(np.sqrt(max(worth * float(np.sum(p * (1 - p))), 1e-9)))
+    shift = _shift(margins, y, spread=10.0, worth=worth)
     return {"rows": float(len(y)), "shift": shift, "error": error, "z": shift / error}
 
 

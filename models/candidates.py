@@ -1,8 +1,9 @@
 """Candidate models and the choice among them: what wins on rows that no candidate has seen.
 
-Every candidate is a mean, in log-odds, of some of four components: the regularised logistic
+Every candidate is a mean, in log-odds, of some of five components: the regularised logistic
 regression (`linear`), a forest of extremely randomised splits (`extra`), the same boosted on the
-linear margin (`boosted`), and a forest of best splits (`plain`). The mean of the first three is the
+linear margin (`boosted`), a forest of best splits (`plain`), and, where the rows are many, one of
+larger trees (`deep`). The mean of the first three is the
 default: on 20 sets kept for that question it lost least, above all where the future differed from
 the past, where best splits lose most; on many rows of one period these can earn their place.
 Choices are made on purged forward folds where times are known, else on the random folds; both are
@@ -67,11 +68,14 @@ BLENDS: tuple[Blend, ...] = (
     _mean("extra"),
     _mean("boosted"),
     _mean("plain"),
+    _mean("deep"),
     _mean("linear", "boosted"),
     _mean("linear", "extra"),
     _mean("extra", "boosted"),
     _mean("extra", "plain"),
     _mean("boosted", "plain"),
+    _mean("extra", "deep"),
+    _mean("plain", "deep"),
     _mean("linear", "extra", "boosted"),
     _mean("linear", "extra", "plain"),
     _mean("extra", "boosted", "plain"),
@@ -90,13 +94,15 @@ def compare_blends(
     y: Floats,
     components: Mapping[str, Floats],
     fold: Ints | None = None,
+    groups: Ints | None = None,
     blends: Sequence[Blend] = BLENDS,
 ) -> list[dict[str, Any]]:
     """Tabulate the candidates' log loss on unseen rows: a row for each, paired with the default.
 
     `behind` is the loss behind the default candidate (below zero: better), `standard_error` that
-    of the paired difference, and `between` the one that also counts how the difference changed
-    from period to period (`fold`, where rows lie in several): what one period said is no evidence.
+    of the paired difference, rows of one of `groups` counted as one, and `between` the one that
+    also counts how the difference changed from period to period (`fold`, where rows lie in
+    several): what one period said is no evidence.
     """
     usable = [b for b in blends if all(name in components for name in b.needs)]
     losses = {blend.name: row_losses(y, blend.margin(components)) for blend in usable}
@@ -109,20 +115,24 @@ def compare_blends(
                 "candidate": blend.name,
                 "log_loss": float(losses[blend.name].mean()),
                 "behind": float(extra.mean()),
-                "standard_error": error_of(extra),
-                "between": error_of(extra, fold),
+                "standard_error": error_of(extra, groups=groups),
+                "between": error_of(extra, fold, groups),
             }
         )
     return table
 
 
-def error_of(extra: Floats, fold: Ints | None = None) -> float:
+def error_of(extra: Floats, fold: Ints | None = None, groups: Ints | None = None) -> float:
     """Give the standard error of a mean; with periods, the larger one of rows and whole periods.
 
+    With `groups`, (n,), rows of one group count as one draw: snapshots of a lead err together.
     Few periods say little even about their own spread: Student's t widens the error to what one
     standard error would promise.
     """
-    error = float(extra.std() / np.sqrt(len(extra)))
+    gaps = extra - extra.mean()
+    if groups is not None:
+        gaps = np.bincount(np.unique(groups, return_inverse=True)[1], weights=gaps)
+    error = float(np.sqrt(np.sum(gaps**2)) / len(extra))
     if fold is None or fold.max() < 1:
         return error
     sums = np.bincount(fold, weights=extra)

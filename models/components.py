@@ -1,8 +1,9 @@
 """Columns and outcomes -> the components of every candidate, fitted on all rows or ahead of time.
 
 The regularised line (`linear`), a forest of extremely randomised splits (`extra`), the same boosted
-on the line (`boosted`), a forest of best splits (`plain`). Members grow on grouped random folds;
-`go_forward` fits the same components on the past of each purged forward fold, for choices.
+on the line (`boosted`), a forest of best splits (`plain`), one of larger trees (`deep`). Members
+grow on grouped random folds; `go_forward` fits the same components on the past of each purged
+forward fold, for choices.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from models.linear import LinearFit, fit_linear, fit_without_each
 
 LEAST_FOR_FOREST = 60
 """Of the rarer outcome; below, a forest has nothing to hold its early stopping by."""
+DEEP_LEAVES, DEEP_L2 = 31, 1.0
+"""Of the `deep` forest, for many rows: larger trees, less held back."""
 HASTE = 2.0
 """Forward folds only choose: their forests take steps so much larger, and are grown sooner."""
 
@@ -35,11 +38,14 @@ class Setting:
     bends: int
     seed: int
     threads: int
+    worth: float = 1.0  # independent outcomes to a row
     kinds: tuple[str, ...] = ("extra", "boosted", "plain")
     targets: tuple[tuple[str, ...], ...] = ()
 
     def recipe_of(self, kind: str) -> Recipe:
         """Give the recipe of one kind of forest."""
+        if kind == "deep":
+            return replace(self.recipe, extra=False, leaves=DEEP_LEAVES, l2=DEEP_L2)
         return replace(self.recipe, extra=self.recipe.extra and kind != "plain")
 
     def with_targets(self, targets: tuple[tuple[str, ...], ...]) -> Setting:
@@ -79,7 +85,7 @@ def fit_components(
     """Fit every component on all rows; `known` gives the line where only targets changed."""
     fold = _fold(y, groups, setting, 0)
     if known is None:
-        linear = fit_linear(columns, y, fold, bends=setting.bends)
+        linear = fit_linear(columns, y, fold, bends=setting.bends, worth=setting.worth)
         starts = fit_without_each(columns, y, fold, linear.ridge, bends=setting.bends)
     else:
         linear, starts = known.linear, known.starts
@@ -184,7 +190,7 @@ def _components_ahead(
     inner[past] = assign_folds(target, codes, setting.members, 1)
     fold = np.full(columns.n, -1, dtype=np.int64)
     fold[past] = assign_folds(target, codes, min(3, setting.members), 2)
-    linear = fit_linear(seen, target, fold[past], bends=setting.bends)
+    linear = fit_linear(seen, target, fold[past], bends=setting.bends, worth=setting.worth)
     found = {"linear": linear.margin(columns.take(ahead))}
     starts = np.zeros((int(fold.max()) + 1, columns.n))
     starts[:, past] = fit_without_each(seen, target, fold[past], linear.ridge, bends=setting.bends)

@@ -25,11 +25,16 @@ Encoder = dict[str, Any]
 
 PAIR = "\u001f"
 """Joins the two values of a pair into one key."""
+MISSING, NEW = -1, -2
+"""Codes of a category that name no level; as indices they count from a table's end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Raw columns of a frame: float64 numbers, and codes with their level names; -1 is missing."""
+    """Raw columns of a frame: float64 numbers, and codes with their level names.
+
+    Code -1 is missing, -2 (`NEW`) a level that was new when the row came (models.arrivals).
+    """
 
     features: tuple[Feature, ...]
     numbers: dict[str, Floats]
@@ -137,36 +142,37 @@ def _encode_one(columns: Columns, encoder: Encoder) -> Floats:
         place = {level: float(i) for i, level in enumerate(encoder["levels"])}
         unseen = float(len(encoder["levels"]))
         table = [place.get(level, unseen) for level in columns.levels[source]]
-        return np.array([*table, np.nan])[columns.codes[source]]
+        return np.array([*table, unseen, np.nan])[columns.codes[source]]
     keys, names = joint_codes(columns, encoder["sources"])
     values = encoder["values"]
     table = [values.get(name, encoder["default"]) for name in names]
-    return np.array([*table, encoder["missing"]], dtype=np.float64)[keys]
+    return np.array([*table, encoder["default"], encoder["missing"]], dtype=np.float64)[keys]
 
 
 def joint_codes(columns: Columns, sources: Sequence[str]) -> tuple[Ints, list[str]]:
-    """Join one or two categories into keys: (codes, names), -1 where any part is missing."""
+    """Join one or two categories into keys: (codes, names); new or missing where a part is."""
     first = sources[0]
     if len(sources) == 1:
         return columns.codes[first], list(columns.levels[first])
     second = sources[1]
     left, right = columns.codes[first], columns.codes[second]
     width = max(1, len(columns.levels[second]))
-    joint = np.where((left < 0) | (right < 0), -1, left * width + right)
+    joint = np.where((left < 0) | (right < 0), np.minimum(left, right), left * width + right)
+    joint = np.where((left == MISSING) | (right == MISSING), MISSING, joint)
     found, inverse = np.unique(joint, return_inverse=True)
     names = [
         columns.levels[first][key // width] + PAIR + columns.levels[second][key % width]
         for key in found
         if key >= 0
     ]
-    return inverse - int(len(found) > 0 and found[0] < 0), names
+    return np.where(joint < 0, joint, inverse - int(np.sum(found < 0))), names
 
 
 @dataclass(frozen=True, slots=True)
 class TargetTable:
     """Smoothed log-odds for each key: pulled to the base rate by `weight` rows' worth of it."""
 
-    values: Floats  # (n_keys + 1,), the last is for missing
+    values: Floats  # (n_keys + 2,), the last two are for new and for missing
     counts: Floats
     default: float
 
@@ -174,9 +180,10 @@ class TargetTable:
 def fit_target(keys: Ints, y: Floats, n_keys: int, weight: float) -> TargetTable:
     """Fit smoothed target log-odds on rows (Micci-Barreca 2001); unseen keys get the base rate."""
     base = (y.sum() + 0.5) / (len(y) + 1.0)
-    slots = np.where(keys < 0, n_keys, keys)
-    counts = np.bincount(slots, minlength=n_keys + 1).astype(np.float64)
-    hits = np.bincount(slots, weights=y, minlength=n_keys + 1)
+    slots = np.where(keys < 0, keys + n_keys + 2, keys)
+    counts = np.bincount(slots, minlength=n_keys + 2).astype(np.float64)
+    hits = np.bincount(slots, weights=y, minlength=n_keys + 2)
+    counts[n_keys] = hits[n_keys] = 0.0  # what is new has no history
     rate = (hits + weight * base) / (counts + weight)
     return TargetTable(np.log(rate / (1 - rate)), counts, float(np.log(base / (1 - base))))
 
@@ -190,9 +197,8 @@ def cross_fit_target(
         held = fold == k
         table = fit_target(keys[~held], y[~held], n_keys, weight)
         share = len(y) / max(1, int((~held).sum()))
-        slots = np.where(keys[held] < 0, n_keys, keys[held])
-        values[held] = table.values[slots]
-        counts[held] = table.counts[slots] * share
+        values[held] = table.values[keys[held]]
+        counts[held] = table.counts[keys[held]] * share
     return values, counts
 
 
@@ -203,7 +209,7 @@ def target_encoders(
     keys, names = joint_codes(columns, sources)
     table = fit_target(keys, y, len(names), weight)
     label = " x ".join(sources)
-    seen = table.counts[:-1] > 0
+    seen = table.counts[:-2] > 0
     common: Encoder = {"sources": list(sources)}
     target = {name: float(v) for name, v, s in zip(names, table.values, seen, strict=False) if s}
     count = {name: float(v) for name, v, s in zip(names, table.counts, seen, strict=False) if s}
@@ -274,8 +280,7 @@ class Design:
             fitted = cross_fit_target(keys[rows], y, len(names), self.weight, self.inner[rows])
             left += [part[:, None] for part in fitted]
             table = fit_target(keys[rows], y, len(names), self.weight)
-            slots = np.where(keys[held] < 0, len(names), keys[held])
-            right += [table.values[slots][:, None], table.counts[slots][:, None]]
+            right += [table.values[keys[held]][:, None], table.counts[keys[held]][:, None]]
         return np.hstack(left), np.hstack(right)
 
     def encoders(self) -> list[Encoder]:

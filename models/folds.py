@@ -53,6 +53,18 @@ def forward_splits(
     return splits
 
 
+def design_effect(y: Floats, groups: Ints | None) -> float:
+    """Say how many times fewer independent outcomes there are than rows (Kish 1965), at least 1.
+
+    Snapshots of one lead share its outcome: five of them say little more than one.
+    """
+    if groups is None:
+        return 1.0
+    gaps = y - y.mean()
+    together = np.bincount(np.unique(groups, return_inverse=True)[1], weights=gaps)
+    return max(1.0, float(np.sum(together**2) / max(float(np.sum(gaps**2)), 1e-12)))
+
+
 def random_splits(fold: Ints) -> list[Split]:
     """Turn a fold assignment into (rest, held-out) pairs."""
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in np.unique(fold)]

@@ -28,6 +28,7 @@ class Recipe:
 
     rate: float = 0.03
     leaves: int = 8
+    depth: int = 7
     least: int = 40
     l2: float = 10.0
     columns: float = 0.6
@@ -43,6 +44,7 @@ class Recipe:
             "objective": "binary",
             "learning_rate": self.rate,
             "num_leaves": self.leaves,
+            "max_depth": self.depth,
             "min_data_in_leaf": self.least,
             "lambda_l2": self.l2,
             "feature_fraction": self.columns,

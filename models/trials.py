@@ -10,7 +10,7 @@ import numpy as np
 from models.calibration import level_missed
 from models.candidates import Blend, choose, error_of, row_losses
 from models.components import Components, Forward
-from models.encoders import Floats
+from models.encoders import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,21 @@ class Trial:
             return row_losses(y, blend.margin(self.fitted.margins))
         return row_losses(y[self.forward.rows], blend.margin(self.forward.margins))
 
-    def level_by_fold(self, y: Floats, blend: Blend) -> list[dict[str, float]]:
+    def level_by_fold(self, y: Floats, blend: Blend, worth: float) -> list[dict[str, float]]:
         """Say by how much each forward fold's level was missed: log-odds, error, z."""
         if self.forward is None:
             return []
         margins, outcome = blend.margin(self.forward.margins), y[self.forward.rows]
         return [
-            level_missed(margins[self.forward.fold == k], outcome[self.forward.fold == k])
+            level_missed(margins[self.forward.fold == k], outcome[self.forward.fold == k], worth)
             for k in np.unique(self.forward.fold)
         ]
 
 
-def better(plain: Trial, rich: Trial, y: Floats) -> Trial:
+def better(plain: Trial, rich: Trial, y: Floats, groups: Ints | None) -> Trial:
     """Keep target encodings only if they gain more than one standard error on unseen rows."""
     gain = plain.unseen(y) - rich.unseen(y)
-    fold = None if plain.forward is None else plain.forward.fold
-    return rich if gain.mean() > error_of(gain, fold) else plain
+    if plain.forward is None:
+        return rich if gain.mean() > error_of(gain, groups=groups) else plain
+    seen = None if groups is None else groups[plain.forward.rows]
+    return rich if gain.mean() > error_of(gain, plain.forward.fold, seen) else plain
