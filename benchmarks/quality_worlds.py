@@ -26,9 +26,10 @@ from data.project import load_project
 from data.read import read_tables
 from data.world.make import make_world, write_world
 from models.baselines import fit_logistic
+from models.calibration import level_missed
 from models.learner import LeadClassifier
 from models.metrics import debiased_ece, log_loss, reliability_by, slope
-from models.predictor import LeadScorer
+from models.predictor import LeadScorer, logit, sigmoid
 from training.dataset import make_dataset
 
 KINDS = ("software_trial", "consulting", "digital_agency")
@@ -48,6 +49,7 @@ class Rows:
     test_y: np.ndarray
     test_leads: np.ndarray
     truth: np.ndarray
+    truth_at_level: np.ndarray
     catalogue: Any
 
 
@@ -60,10 +62,13 @@ def make_rows(kind: Any, n_leads: int, seed: int) -> Rows:
         tables, outcomes = read_tables(project)
     dataset = make_dataset(project, tables, outcomes, threads=1)
     train, test = dataset.cut.train, dataset.cut.test
-    ahead = dataset.labelled.snapshots.take(test)
-    truth = world.truth.probability(
-        tables.lead_ids[ahead.lead], ahead.as_of, window_end(ahead, tables, project)
+    past, ahead = (dataset.labelled.snapshots.take(rows) for rows in (train, test))
+    known, truth = (
+        world.truth.probability(tables.lead_ids[s.lead], s.as_of, window_end(s, tables, project))
+        for s in (past, ahead)
     )
+    truth = np.clip(truth, 1e-6, 1 - 1e-6)
+    missed = level_missed(logit(np.clip(known, 1e-6, 1 - 1e-6)), dataset.y[train].astype(float))
     return Rows(
         f"{kind} {seed}",
         dataset.rows(train),
@@ -74,7 +79,8 @@ def make_rows(kind: Any, n_leads: int, seed: int) -> Rows:
         dataset.rows(test),
         dataset.y[test].astype(np.float64),
         ahead.lead,
-        np.clip(truth, 1e-6, 1 - 1e-6),
+        truth,
+        sigmoid(logit(truth) + missed["shift"]),
         dataset.frame.catalogue,
     )
 
@@ -111,7 +117,8 @@ def measure(rows: Rows, *, threads: int = 1) -> Found:
         "ece": debiased_ece(y, p, ones),
         "cells": len(cells),
         "kept": int(cells["kept"].sum()),
-        "truth_kept": _kept_by_truth(rows, scores.band),
+        "truth_kept": _kept_by(rows.truth, rows, scores.band),
+        "level_kept": _kept_by(rows.truth_at_level, rows, scores.band),
         "covered": cover,
         "width": width,
         "winner": model.report_["winner"],
@@ -121,9 +128,12 @@ def measure(rows: Rows, *, threads: int = 1) -> Found:
     }
 
 
-def _kept_by_truth(rows: Rows, band: np.ndarray) -> int:
-    """Count the cells in which the truth itself would keep its promise: what chance allows."""
-    return int(reliability_by(band, rows.test_y, rows.truth, rows.test_leads)["kept"].sum())
+def _kept_by(p: np.ndarray, rows: Rows, band: np.ndarray) -> int:
+    """Count the cells in which a perfect knower would keep the promise: what chance allows.
+
+    The truth itself, or the truth whose level had to be learned from the training outcomes.
+    """
+    return int(reliability_by(band, rows.test_y, p, rows.test_leads)["kept"].sum())
 
 
 def coverage(truth: np.ndarray, p: np.ndarray, low: np.ndarray, high: np.ndarray) -> Any:
