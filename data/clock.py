@@ -66,7 +66,8 @@ def read_times(
 ) -> Instants:
     """Read texts, timestamps or dates into microseconds UTC.
 
-    Text is ISO 8601, or `date_format` ("%d-%m-%Y %H:%M", "epoch_s", "epoch_ms", "epoch_us").
+    Text is ISO 8601, or `date_format` ("%d-%m-%Y %H:%M", "epoch_s", "epoch_ms", "epoch_us"); where
+    a declared format does not fit, a text that begins with the year is read as ISO all the same.
     Times without an offset are read in `timezone`.
     """
     kind = column.type
@@ -161,6 +162,11 @@ def _formatted(words: pa.Array, timezone: str, date_format: str) -> Instants:
         at[~sane] = NEVER
         return Instants(at, ~sane, aware=_first(sane))
     texts = pc.cast(words, pa.string()).to_pandas()
+    return _else_iso(_dated(texts, timezone, date_format), texts, timezone, date_format)
+
+
+def _dated(texts: pd.Series[str], timezone: str, date_format: str) -> Instants:
+    """Read distinct texts in a format of strptime's."""
     aware = "%z" in date_format
     parsed = pd.to_datetime(texts, format=date_format, errors="coerce", utc=aware)
     if aware:
@@ -170,6 +176,21 @@ def _formatted(words: pa.Array, timezone: str, date_format: str) -> Instants:
         return Instants(at, missing, aware=_first(~missing))
     at, gap, fold = localise(at, timezone)
     return Instants(at, missing, naive=_first(~missing), gap=gap, fold=fold)
+
+
+def _else_iso(read: Instants, texts: pd.Series[str], timezone: str, date_format: str) -> Instants:
+    """Read as ISO 8601 what did not fit: a year that comes first means nothing else."""
+    left = read.bad & texts.str.match(r"\s*\d{4}-\d\d-\d\d").to_numpy(bool)
+    if not left.any() or date_format.startswith("%Y"):
+        return read
+    other, rows = _iso(pa.array(texts[left], pa.string()), timezone), np.flatnonzero(left)
+    at, bad = read.at.copy(), read.bad.copy()
+    at[left], bad[left] = other.at, other.bad
+    naive, aware = (
+        mine if mine >= 0 or theirs < 0 else int(rows[theirs])
+        for mine, theirs in ((read.naive, other.naive), (read.aware, other.aware))
+    )
+    return Instants(at, bad, naive, aware, read.gap + other.gap, read.fold + other.fold)
 
 
 def localise(at: Micros, timezone: str) -> tuple[Micros, int, int]:

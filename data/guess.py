@@ -7,19 +7,64 @@ from typing import Final
 
 from data.errors import InputError
 from data.looks import ColumnLook, FileLook, overlap
+from data.review import guess_of
 
 _LEADS: Final = r"lead|mql|prospect|applic|enquir|inquir|contact|customer|client"
 DEALS: Final = r"deal|opportunit|won|closed|order|contract|sale"
-_CREATED: Final = r"creat|regist|reg_|first|start|submit|signup|inquir|date_in|opened"
+_CREATED: Final = (
+    r"creat|regist|reg_|first|start|submit|signup|inquir|date_in|opened"
+    r"|creazione|inserim|cré[ée]|création|erstellt|angelegt|eingang"
+)
 _LABEL: Final = r"^y$|conver[ts]|won|target|label|success|outcome|subscribed|is_customer"
+LABEL_TIME: Final = r"conver[ts]|won|opportunit|deal_?(date|at)|vint[ao]|gagn|abschluss|gewonnen"
+LOST_TIME: Final = r"disqualif|lost|reject|closed|squalific|(^|[ _])pers[ao]$|perdu|storno|verloren"
+LIKELY: Final = (
+    r"opportun",
+    r"(^|[ _])(convert|accept|approv|won|deal)",
+    r"agreed|(^|[ _])(contract|signed|purchase|order)",
+)
+"""What events are called that end a lead well, the surest first."""
+ENDED: Final = r"declin|cancel|disqual|unqualif|reject|lost|^(deleted|merged)$"
+TYPE: Final = r"type|event|action|activity|kind|name|tipo|genre|^(art|typ)$"
+HISTORY: Final = {
+    "field": r"field|property|attribute",
+    "old": r"^old|before|from_value",
+    "new": r"^new|after|to_value",
+}
+ROLES: Final = {
+    "account": r"account|company_?id|organi[sz]ation_?id",
+    "name": r"^(company|account_?name|full_?name|name|azienda|entreprise)$|ragione|société|^firma",
+    "owner": r"owner|^rep$|sales_?rep|assigned|venditore|commercial|betreuer",
+    "channel": r"channel|origin|source|medium|canal|fonte|provenien|kanal|quelle|herkunft",
+    "email": r"e[-_ ]?mail$|courriel",
+    "title": r"job_?title|^title$|position|ruolo|fonction|funktion",
+}
 
 
 def find_leads(looks: list[FileLook]) -> tuple[FileLook, ColumnLook]:
     """Find the table with one row per lead and its id column."""
+    best = _best_ids(looks, repeated=False) or _best_ids(looks, repeated=True)
+    if best is None:
+        look = max(looks, key=lambda x: find_flag(x) is not None)
+        if find_flag(look) is None:
+            raise InputError(
+                "no file has a column that is different in every row, so none holds leads",
+                file=", ".join(x.path.name for x in looks),
+                cure="one file needs one row for each lead, and a column with its id",
+            )
+        return look, ColumnLook(
+            "#row", "number", 1.0, look.rows, True, look.of_kind("flag")[0].values
+        )
+    return best
+
+
+def _best_ids(looks: list[FileLook], *, repeated: bool) -> tuple[FileLook, ColumnLook] | None:
+    """Find the likeliest ids among columns that differ in every row, or in all but a few."""
     best: tuple[float, FileLook, ColumnLook] | None = None
     for look in looks:
-        for column in look.columns.values():
-            if not column.unique or column.kind not in ("text", "number"):
+        for column in look.of_kind("text", "number"):
+            others = [other for other in looks if other is not look]
+            if not (_nearly_ids(column, look, others) if repeated else column.unique):
                 continue
             points = 2.0 * bool(re.search(_LEADS, look.stem)) - 2.0 * bool(
                 re.search(DEALS, look.stem)
@@ -27,21 +72,17 @@ def find_leads(looks: list[FileLook]) -> tuple[FileLook, ColumnLook]:
             points += 1.5 * bool(
                 re.search(r"(^|_|\s)(id|number|key)$|^id|^case$", column.name.lower())
             )
-            points += sum(_refers(other, column) for other in looks if other is not look)
+            points += sum(_refers(other, column) for other in others)
             points += 0.001 * column.distinct / max(1, max(x.rows for x in looks))
             if best is None or points > best[0]:
                 best = (points, look, column)
-    if best is None:
-        look = max(looks, key=lambda x: find_flag(x) is not None)
-        if find_flag(look) is None:
-            raise InputError(
-                "no file has a column that is different in every row, so none holds leads",
-                file=", ".join(x.path.name for x in looks),
-            )
-        return look, ColumnLook(
-            "#row", "number", 1.0, look.rows, True, look.of_kind("flag")[0].values
-        )
-    return best[1], best[2]
+    return best[1:] if best else None
+
+
+def _nearly_ids(column: ColumnLook, look: FileLook, others: list[FileLook]) -> bool:
+    """Tell whether a full column repeats few of its values, and another file speaks of them."""
+    few = column.filled == 1.0 and column.distinct >= max(20, 0.95 * look.rows)
+    return few and any(lead_column(other, column) is not None for other in others)
 
 
 def _refers(look: FileLook, ids: ColumnLook) -> float:
@@ -77,3 +118,14 @@ def find_flag(leads: FileLook) -> ColumnLook | None:
     """Find a yes/no column that may be the outcome."""
     flags = leads.of_kind("flag")
     return named(flags, _LABEL) or (flags[-1] if len(flags) == 1 else None)
+
+
+def guess_column(column: ColumnLook, look: FileLook) -> str:
+    """Guess what a column is, from its name and from how it is filled."""
+    guess = guess_of(column.name)[0]
+    if guess != "fixed":
+        return guess
+    if column.filled < 0.5:
+        return f"filled later, as only {column.filled:.0%} of the rows have it"
+    unlike = column.kind == "text" and column.distinct > 0.9 * column.filled * look.rows > 20
+    return "identity" if unlike else guess

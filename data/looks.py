@@ -19,6 +19,10 @@ from data.errors import InputError
 Look = Literal["time", "number", "flag", "text", "empty"]
 
 MISSING_WORDS: Final = ("Select", "N/A", "n/a", "NA", "NULL", "null", "None", "#N/A", "-")
+_NUMBER: Final = (
+    r"^\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*$"
+    r"|^\s*[€$£]?\s*[+-]?\d{1,3}(\.\d{3})*,\d+\s*[€$£]?\s*$"
+)
 _FORMATS: Final = (
     "%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M", "%d-%m-%Y", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M",
     "%d/%m/%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%m/%d/%Y %I:%M %p",
@@ -28,7 +32,10 @@ _FORMATS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ColumnLook:
-    """What a column looks like: kind, share filled, distinct values, date format if needed."""
+    """What a column looks like: kind, share filled, distinct values, date format if needed.
+
+    `odd_words` stand among numbers ("k. A."): they most likely mean missing, and count as such.
+    """
 
     name: str
     kind: Look
@@ -38,6 +45,7 @@ class ColumnLook:
     values: pa.Array
     date_format: str | None = None
     ambiguous: bool = False
+    odd_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,8 @@ def look_at(path: Path) -> FileLook:
     flat = [f.name for f in table.schema if not pa.types.is_nested(f.type)]
     words = _missing_words(table.select(flat))
     columns = {name: _look(table[name], name, words) for name in flat}
-    return FileLook(path, table.num_rows, encoding, words, columns)
+    odd = dict.fromkeys(word for column in columns.values() for word in column.odd_words)
+    return FileLook(path, table.num_rows, encoding, (*words, *odd), columns)
 
 
 def _missing_words(table: pa.Table) -> tuple[str, ...]:
@@ -109,10 +118,24 @@ def _look(column: pa.ChunkedArray, name: str, missing: tuple[str, ...]) -> Colum
         column = column.filter(pc.invert(pc.is_in(column, value_set=pa.array(["", *missing]))))
     there = column.drop_null()
     values = pc.unique(there)
+    odd = _odd_words(values)
+    if odd:
+        there = there.filter(pc.invert(pc.is_in(there, value_set=pa.array(odd))))
+        values = pc.unique(there)
     filled = len(there) / max(1, rows)
     look, date_format, ambiguous = _kind_of(values)
     unique = len(values) == len(there) == rows and len(values) > 1
-    return ColumnLook(name, look, filled, len(values), unique, values, date_format, ambiguous)
+    return ColumnLook(name, look, filled, len(values), unique, values, date_format, ambiguous, odd)
+
+
+def _odd_words(values: pa.Array) -> tuple[str, ...]:
+    """Find at most three words without a digit among distinct texts that are numbers otherwise."""
+    if not pa.types.is_string(values.type) or len(values) < 20:
+        return ()
+    good = pc.match_substring_regex(values, _NUMBER)
+    words = values.filter(pc.invert(good)).to_pylist()
+    plain = all(not re.search(r"\d", word) for word in words)
+    return tuple(words) if len(words) <= 3 and plain else ()
 
 
 def _kind_of(values: pa.Array) -> tuple[Look, str | None, bool]:
@@ -129,7 +152,7 @@ def _kind_of(values: pa.Array) -> tuple[Look, str | None, bool]:
     sample = values[:2_000]
     if found := _date_format(sample):
         return "time", found[0], found[1]
-    good = pc.match_substring_regex(sample, r"^\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*$")
+    good = pc.match_substring_regex(sample, _NUMBER)
     code = pc.match_substring_regex(sample, r"^0\d")
     if pc.all(good).as_py() and not pc.any(code).as_py():
         return "flag" if len(values) == 2 and _zero_one(values) else "number", None, False

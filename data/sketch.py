@@ -8,36 +8,26 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from data.errors import InputError
-from data.guess import DEALS, find_created, find_flag, find_leads, lead_column, named
+from data.guess import (
+    DEALS,
+    ENDED,
+    HISTORY,
+    LABEL_TIME,
+    LIKELY,
+    LOST_TIME,
+    ROLES,
+    TYPE,
+    find_created,
+    find_flag,
+    find_leads,
+    guess_column,
+    lead_column,
+    named,
+)
 from data.looks import ColumnLook, FileLook, look_at, overlap
 from data.review import guess_of
-
-_LABEL_TIME: Final = r"conver[ts]|won|opportunit|deal_?(date|at)"
-_LOST_TIME: Final = r"disqualif|lost|reject|closed"
-_LIKELY: Final = (
-    r"opportun",
-    r"(^|[ _])(convert|accept|approv|won|deal)",
-    r"agreed|(^|[ _])(contract|signed|purchase|order)",
-)
-"""What events are called that end a lead well, the surest first."""
-_ENDED: Final = r"declin|cancel|disqual|unqualif|reject|lost|^(deleted|merged)$"
-_TYPE: Final = r"type|event|action|activity|kind|name"
-_HISTORY: Final = {
-    "field": r"field|property|attribute",
-    "old": r"^old|before|from_value",
-    "new": r"^new|after|to_value",
-}
-_ROLES: Final = {
-    "account": r"account|company_?id|organi[sz]ation_?id",
-    "name": r"^(company|account_?name|full_?name|name)$",
-    "owner": r"owner|^rep$|sales_?rep|assigned",
-    "channel": r"channel|origin|source|medium",
-    "email": r"e_?mail$",
-    "title": r"job_?title|^title$|position",
-}
 
 
 @dataclass(slots=True)
@@ -159,12 +149,13 @@ def _write_leads(
     out.say("[leads]")
     times = leads.of_kind("time")
     _write_source(out, leads, folder, *times)
-    out.key("id", ids.name)
+    again = leads.rows - ids.distinct if ids.name in leads.columns else 0
+    out.key("id", ids.name, f"{again:,} rows repeat an id: keep one row per lead" if again else "")
     taken = {ids.name}
     if created is not None:
         out.key("created_at", created.name, "check: the moment when the lead was entered")
         taken.add(created.name)
-        for role, pattern in (("converted_at", _LABEL_TIME), ("disqualified_at", _LOST_TIME)):
+        for role, pattern in (("converted_at", LABEL_TIME), ("disqualified_at", LOST_TIME)):
             column = named([c for c in times if c.name not in taken and c.filled < 1], pattern)
             if column:
                 out.say(
@@ -172,11 +163,12 @@ def _write_leads(
                     "a guess by its name",
                 )
                 taken.add(column.name)
+        _write_partial_dates(out, [c for c in times if c.name not in taken and c.filled < 1])
     elif flag is not None:
         out.say(comment="No creation time was found: static mode, no claim about time can be made.")
         out.key("converted", flag.name, "check: the outcome")
         taken.add(flag.name)
-    for role, pattern in _ROLES.items():
+    for role, pattern in ROLES.items():
         column = named([c for c in leads.of_kind("text", "number") if c.name not in taken], pattern)
         if column and not (created is None and role in ("account", "name")):
             out.key(role, column.name, "check")
@@ -191,6 +183,14 @@ def _write_leads(
         for name, clock in dated.items():
             out.key(json.dumps(name, ensure_ascii=False), clock)
     return _write_joins(out, leads, ids, others, folder, static=created is None)
+
+
+def _write_partial_dates(out: _Lines, dates: list[ColumnLook]) -> None:
+    """List the dates that only some leads have: what became of a lead may be among them."""
+    if dates:
+        out.say(comment="Dates of some leads only: converted_at or disqualified_at among them?")
+    for column in dates:
+        out.say(comment=f"  {column.name}: in {column.filled:.0%} of the rows")
 
 
 def _dated(leads: FileLook, taken: set[str]) -> dict[str, str]:
@@ -208,7 +208,7 @@ def _dated(leads: FileLook, taken: set[str]) -> dict[str, str]:
 def _history_roles(look: FileLook) -> dict[str, ColumnLook | None]:
     """Find the columns of a field history: field, old, new."""
     columns = list(look.columns.values())
-    return {role: named(columns, pattern) for role, pattern in _HISTORY.items()}
+    return {role: named(columns, pattern) for role, pattern in HISTORY.items()}
 
 
 def _replayed(others: list[FileLook], ids: ColumnLook) -> set[str]:
@@ -227,7 +227,7 @@ def _write_columns(out: _Lines, look: FileLook, taken: set[str], *, static: bool
     rest = [
         c for c in look.columns.values() if c.name not in taken and c.kind not in ("time", "empty")
     ]
-    doubt = [(c.name, guess_of(c.name)[0]) for c in rest]
+    doubt = [(c.name, guess_of(c.name)[0] if static else guess_column(c, look)) for c in rest]
     fine = [n for n, guess in doubt if guess == "fixed"]
     if static:
         out.say(
@@ -311,7 +311,7 @@ def _write_events(
         recorded = named(times, r"record|ingest|load|insert|logged")
         at = next((c for c in times if c is not recorded), times[0])
         words = [c for c in look.of_kind("text") if c is not lead and 1 < c.distinct <= 500]
-        kind = named(words, _TYPE) or (min(words, key=lambda c: c.distinct) if words else None)
+        kind = named(words, TYPE) or (min(words, key=lambda c: c.distinct) if words else None)
         out.say()
         out.say("[[events]]")
         _write_source(out, look, folder, at, recorded)
@@ -324,7 +324,7 @@ def _write_events(
             ("channel", r"channel|medium"),
             ("campaign", r"campaign"),
             ("person", r"contact|person|resource|user|agent"),
-            ("direction", r"direction|inbound"),
+            ("direction", r"direction|inbound|direzione|richtung"),
         ):
             column = named(
                 [c for c in look.of_kind("text", "number") if c not in (lead, kind)], pattern
@@ -333,7 +333,7 @@ def _write_events(
                 out.key(role, column.name)
         if kind:
             found.append((look, kind))
-            ends = [w for w in kind.values.to_pylist() if re.search(_ENDED, str(w).lower())]
+            ends = [w for w in kind.values.to_pylist() if re.search(ENDED, str(w).lower())]
             out.say(
                 f"# outcome = {json.dumps(ends[:8], ensure_ascii=False)}",
                 "types that end a lead: check",
@@ -365,9 +365,9 @@ def _write_conversion(
             comment="The flag leads.converted is the outcome; without dates there is no horizon."
         )
         return
-    stamp = named([c for c in leads.of_kind("time") if c.filled < 1], _LABEL_TIME)
+    stamp = named([c for c in leads.of_kind("time") if c.filled < 1], LABEL_TIME)
     words = [str(word) for _, kind in types for word in kind.values.to_pylist()]
-    likely = [w for pattern in _LIKELY for w in words if re.search(pattern, w.lower())]
+    likely = [w for pattern in LIKELY for w in words if re.search(pattern, w.lower())]
     if deals is not None:
         lead, at = lead_column(deals, ids), deals.of_kind("time")[0]
         _write_source(out, deals, folder, at)

@@ -20,6 +20,8 @@ from data.tables import Kind
 _NUMBER: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$|^\s*[+-]?([nN]a[nN]|inf|Inf)\s*$"
 _CODE: Final = r"^\s*[+-]?0\d"  # 007 and 00139 are codes, not numbers
 _OTHER_SPELLING: Final = r"^\s*[€$£¥]?\s*[+-]?\d[\d.,'\s]*\s*(%|€|\$|£|¥|[A-Z]{3})?\s*$"
+_MONEY: Final = r"^[€$£¥][\s\x{A0}]*|[\s\x{A0}]*[€$£¥]$|[\x{A0}\x{202F}]"
+"""What may stand about a number with a decimal comma: a sign of money, narrow and firm blanks."""
 _FEW: Final = 64
 """Rows, as a request brings them, below which plain Python is quicker than Arrow's calls."""
 _EARLIEST: Final = 0  # 1970: what lies before it is a placeholder, not a moment of sales
@@ -86,6 +88,8 @@ def instants(raw: RawTable, column: str, job: ReadJob, *, needed: bool = False) 
         row = int(read.bad.argmax())
         more = f" ({int(read.bad.sum()):,} such rows)" if read.bad.sum() > 1 else ""
         cure = 'ISO 8601 is read; declare date_format = "%d-%m-%Y %H:%M", "epoch_s" or "epoch_ms"'
+        if date_format is not None:
+            cure = f"neither date_format = {date_format!r} nor ISO 8601 fits: correct the cell"
         raise raw.mistake(f"is no timestamp: {_cell(values, row)!r}{more}", row, column, cure)
     if read.naive >= 0 and read.aware >= 0:
         raise raw.mistake(
@@ -178,6 +182,7 @@ def _word_numbers(words: pa.Array, decimal: str) -> tuple[NDArray[np.float64], N
     """Read distinct texts as numbers: (values, which are numbers)."""
     neat = pc.utf8_trim_whitespace(words)
     if decimal == ",":
+        neat = pc.replace_substring_regex(neat, _MONEY, "")
         neat = pc.replace_substring(pc.replace_substring(neat, ".", ""), ",", ".")
     good = pc.match_substring_regex(neat, _NUMBER).to_numpy(zero_copy_only=False).astype(bool)
     values = np.full(len(words), np.nan)
@@ -261,11 +266,12 @@ def _refuse_other_spelling(
     mark = pc.match_substring_regex(words, r"[,%€$£¥']|\d \d").to_numpy(zero_copy_only=False)
     if (looks.astype(bool) | good).mean() > 0.9 and (looks & mark).mean() > 0.3:
         row = pc.index(values, words[int((looks & mark).argmax())]).as_py()
+        declare = "" if raw.decimal == "," else 'declare decimal = "," for this source, or '
         raise raw.mistake(
             f"looks like a number in another spelling: {_cell(values, row)!r}",
             row,
             column,
-            'declare decimal = "," for this source, or export plain numbers',
+            f"{declare}export plain numbers",
         )
 
 

@@ -102,6 +102,53 @@ def test_a_date_that_open_leads_lack_is_the_conversion(tmp_path: Path) -> None:
     )
 
 
+def broker(folder: Path) -> list[Path]:
+    """A German broker's exports: a repeated row, euros, two forms of dates, a word for none."""
+    n = 100
+    days = pd.date_range("2024-01-01", periods=n)
+    won = days.strftime("%d.%m.%Y").where(days.day % 5 == 0)
+    leads = pd.DataFrame(
+        {
+            "Anfrage-Nr.": [f"{i:05d}" for i in range(n)],
+            "Eingang am": days.strftime("%d.%m.%Y 09:00").where(days.day != 3, days.astype(str)),
+            "Unterschrift": won,
+            "Sparte": ["Kfz", "Gewerbe"] * (n // 2),
+            "Prämie": [f"1.{i:03d},50 €" for i in range(n)],
+            "Alter": ["k. A.", *(f"{i},5" for i in range(1, n))],
+            "Police": won.where(won.isna(), "P1"),
+        }
+    )
+    leads = pd.concat([leads, leads.iloc[[7]]])  # exported twice
+    touches = pd.DataFrame(
+        {
+            "Anfrage-Nr.": leads["Anfrage-Nr."],
+            "Zeitpunkt": days[-1].strftime("%d.%m.%Y 10:00"),
+            "Richtung": ["ein", "aus"] * (n // 2) + ["ein"],
+            "Art": ["Anruf", "Mail", "Besuch", "Anruf"] * (n // 4) + ["Mail"],
+        }
+    )
+    for name, frame in (("Anfragen", leads), ("Kontakte", touches)):
+        frame.to_csv(folder / f"{name}.csv", index=False, sep=";", encoding="utf-8-sig")
+    return [folder / "Anfragen.csv", folder / "Kontakte.csv"]
+
+
+def test_a_european_export_with_repeated_rows_is_understood(tmp_path: Path) -> None:
+    text = sketch_project(broker(tmp_path), folder=tmp_path)
+    assert "1 rows repeat an id" in text
+    assert "#   Unterschrift: in 18% of the rows" in text
+    assert "#   Police: filled later, as only 18% of the rows have it?" in text
+    assert '# fixed = ["Sparte", "Prämie", "Alter"]' in text
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    project = load_project(tmp_path / "p.toml")
+    assert (project.leads.id, project.leads.created_at) == ("Anfrage-Nr.", "Eingang am")
+    assert (project.leads.decimal, project.project.missing) == (",", ("", "k. A."))
+    assert project.events[0].type == ("Art",)
+    with pytest.raises(
+        InputError, match=r"row 10\d, column Anfrage-Nr.: id '00007' already stands"
+    ):
+        read_tables(project)
+
+
 def test_a_flat_file_with_a_flag_becomes_static(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {

@@ -48,6 +48,14 @@ def test_declared_formats_are_read(text: str, date_format: str | None, shown: st
     assert show(int(read_times(column(text), date_format=date_format).at[0])) == shown
 
 
+def test_a_year_that_comes_first_is_iso_beside_a_declared_format() -> None:
+    texts = column("26.02.2018 19:58", None, "2018-02-26 19:58", "2018-02-26T18:58Z", "2018-13-01")
+    read = read_times(texts, date_format="%d.%m.%Y %H:%M", timezone="Europe/Berlin")
+    assert read.bad.tolist() == [False, False, False, False, True]
+    assert len({read.at[0], read.at[2], read.at[3]}) == 1
+    assert (read.naive, read.aware) == (0, 3)
+
+
 @pytest.mark.parametrize("text", ["2018-02-30", "yesterday", "2016-12-31 23:59:60", "1519675080"])
 def test_what_is_no_timestamp_is_marked(text: str) -> None:
     read = read_times(column("2018-02-01", text, None))

@@ -230,6 +230,20 @@ def test_numbers_in_another_spelling_are_refused(values: list[str]) -> None:
         attribute_values(raw, "x", project(Path()))
 
 
+def test_money_is_read_where_the_decimal_comma_is_declared() -> None:
+    values = ["1.234,50 €", "707,03\u00a0€", "€ 12", "1\u202f000,5 €", "-3,5"] * 6
+    raw = read_source(
+        Source(source="x", decimal=","), project(Path()), frame=pd.DataFrame({"x": values})
+    )
+    got = attribute_values(raw, "x", project(Path()))
+    assert got is not None
+    assert got[1][:5].tolist() == [1234.5, 707.03, 12.0, 1000.5, -3.5]
+    percents = pd.DataFrame({"x": [f"{i},5 %" for i in range(30)]})
+    raw = read_source(Source(source="x", decimal=","), project(Path()), frame=percents)
+    with pytest.raises(InputError, match="another spelling: '0,5 %'; export plain numbers"):
+        attribute_values(raw, "x", project(Path()))
+
+
 def test_a_kind_settled_in_training_is_kept() -> None:
     raw = read_source(Source(source="x"), project(Path()), frame=pd.DataFrame({"x": ["50"]}))
     got = attribute_values(raw, "x", project(Path()), "category")
