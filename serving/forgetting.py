@@ -1,4 +1,4 @@
-"""A lead that asked to be forgotten -> gone from everything that the state folder holds of it."""
+"""A lead that asked to be forgotten -> gone from the state folder and from pulled files."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from data.errors import OutsideError
 from data.files import replacing, write_text
 from serving.feedback import forget_lead as forget_answers
+from serving.reading.forgotten import Forgotten
+from serving.reading.source import KINDS
+from serving.reading.spool import LOCK, SPOOLED, Spool, alone
 from training.state import State
 
 
@@ -34,6 +39,27 @@ def forget_lead(state: State, lead_id: str) -> dict[str, int]:
     if letters.is_file():
         found["dead letters"] = _erase_lines(letters, lead_id)
     return found
+
+
+def forget_pulled(folder: Path, lead_id: str) -> dict[str, int]:
+    """Erase a lead from the files that `leadscore pull` wrote into a folder: rows erased, by file.
+
+    Each file is replaced whole; the watermark stays, and the lead is put on the folder's list of
+    forgotten ones first, so that a kill in between leaves nothing but files to do again. Nothing
+    happens in a folder that was never pulled into. OutsideError while a pull writes into it.
+    """
+    if not (folder / LOCK).is_file():
+        return {}
+    with alone(folder), closing(Spool(folder / SPOOLED)) as spool:
+        Forgotten.of(folder).add(lead_id)
+        paths = [folder / f"{kind}.parquet" for kind in KINDS]
+        try:
+            return {path.name: spool.erase(path, lead_id) for path in paths if path.is_file()}
+        except (OSError, duckdb.Error) as error:
+            first = str(error).splitlines()[0][:200]
+            raise OutsideError(
+                f"{folder} cannot be written: {first}", cure="free space, run again"
+            ) from None
 
 
 def _erase_rows(path: Path, lead_id: str) -> int:

@@ -48,13 +48,19 @@ def pull(
     if as_json:
         told: dict[str, object] = {kind: each._asdict() for kind, each in pulled.counts.items()}
         files = [str(path) for path in pulled.paths.values()]
-        screen.say_json({**told, "files": files, "gaps": list(pulled.gaps)})
+        gaps, back = list(pulled.gaps), list(pulled.back)
+        screen.say_json({**told, "files": files, "gaps": gaps, "back": back})
         return
     for kind, count in pulled.counts.items():
         where = f"  {pulled.paths[kind]}" if kind in pulled.paths else ""
         screen.say(f"{kind.replace('_', ' ')}: {count.new:,} new, {count.total:,} in all{where}")
     for gap in pulled.gaps:
         screen.say(f"not read: {gap}")
+    if pulled.back:
+        screen.say(
+            f"back, though forgotten here: {', '.join(pulled.back)}: the CRM still has them; "
+            "erase them there, then forget them again"
+        )
 
 
 def _now_and_then(stage: screen.Stage) -> Callable[[int], None]:

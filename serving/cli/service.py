@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -71,16 +72,33 @@ def serve(
 def forget(
     file: ProjectFile,
     lead: Annotated[str, typer.Argument(metavar="LEAD", help="The id of a lead.")],
+    pulled: Annotated[
+        list[Path] | None,
+        typer.Option("--pulled", help="Folder of a `pull --out`; again for further ones."),
+    ] = None,
     state: StateFolder = None,
 ) -> None:
-    """Erase what the state folder holds of a lead: scores, answers, ledger; say what was there.
+    """Erase a lead from scores, answers, ledger and pulled files; say what was there.
 
     Example: leadscore forget acme.toml L0000042
     """
-    from data.project import load_project
-    from serving.forgetting import forget_lead
+    from data.errors import InputError
+    from serving.forgetting import forget_lead, forget_pulled
+    from serving.reading.connect import home_of, load_for_pull
+    from serving.reading.spool import LOCK
     from training.state import State
 
-    found = forget_lead(State.of(load_project(file), state), lead)
+    project = load_for_pull(file)
+    home = home_of(project)
+    for given in pulled or []:
+        if not (given / LOCK).is_file():
+            raise InputError(
+                "was never pulled into", file=str(given), cure="give a folder of a `pull --out`"
+            )
+    found = forget_lead(State.of(project, state), lead)
     screen.say(", ".join(f"{name}: {count}" for name, count in found.items()))
-    screen.say("the CRM and the sources are yours: erase the lead there too, then retrain")
+    for folder in dict.fromkeys([*([home] if home else []), *(pulled or [])]):
+        for name, count in forget_pulled(folder, lead).items():
+            screen.say(f"{folder / name}: {count}")
+    screen.say("the CRM and other sources are yours: erase the lead there too, then retrain; "
+               "as long as the CRM has it, a pull may bring it back, and says so")  # fmt: skip

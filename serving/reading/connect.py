@@ -115,14 +115,20 @@ def _check(section: WriteBackSection) -> None:
 
 def folder_of(project: Project, out: Path | None) -> Path:
     """Find where pulled rows go: `out`, or where the project's leads.source is."""
-    if out is not None:
-        return out
-    source = project.leads.source
-    local = scheme_of(source) == "" and project.leads.query is None
-    if not local or Path(source).name != "leads.parquet":
+    folder = home_of(project) if out is None else out
+    if folder is None:
         raise InputError(
             "is no leads.parquet, so there is no folder to pull into",
             column="leads.source",
             cure='give --out FOLDER, or say source = "leads.parquet"',
         )
+    return folder
+
+
+def home_of(project: Project) -> Path | None:
+    """Find where the project's leads.parquet is; None where its leads are something else."""
+    source = project.leads.source
+    local = scheme_of(source) == "" and project.leads.query is None
+    if not local or Path(source).name != "leads.parquet":
+        return None
     return (Path(project.folder) / source).parent

@@ -15,11 +15,10 @@ recorded, to agree within `OVERLAP` together.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,8 +27,9 @@ import duckdb
 
 from data.errors import InputError, OutsideError
 from serving.crm.seam import CrmError
+from serving.reading.forgotten import Forgotten
 from serving.reading.source import KINDS, Kind, Readable, Since
-from serving.reading.spool import Count, Spool, settle
+from serving.reading.spool import SPOOLED, Count, Spool, alone, settle
 
 OVERLAP: Final = 600_000_000
 """Microseconds by which clocks may differ, or a CRM may be late in showing what it recorded."""
@@ -38,11 +38,15 @@ _WATERMARK: Final = "watermark.json"
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """How many rows are new and how many there are, per kind; where they are; what is missing."""
+    """How many rows are new and how many there are, per kind; where they are; what is missing.
+
+    `back` are the ids of leads that were forgotten here and that the CRM still has.
+    """
 
     counts: dict[Kind, Count]
     paths: dict[Kind, Path]
     gaps: tuple[str, ...]
+    back: tuple[str, ...] = ()
 
 
 def pull(
@@ -62,7 +66,7 @@ def pull(
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
+        with alone(folder):
             return _pull(crm, folder, now, as_of, on_rows)
     except CrmError as error:
         raise OutsideError(f"reading from {crm.origin} failed: {error}", cure="run again") from None
@@ -86,34 +90,26 @@ def _pull(
     if as_of is not None and as_of > now:
         raise InputError("lies in the future", column="--as-of", cure="leave it out")
     since = Since() if as_of is not None else _since(folder, crm.origin)
+    forgotten = Forgotten.of(folder)
     newest = read = 0
-    with closing(Spool(folder / ".pull")) as spool:
+    with closing(Spool(folder / SPOOLED)) as spool:
         for page in crm.read(since, as_of=as_of):
-            spool.add(page.kind, page.rows)
+            spool.add(page.kind, forgotten.sift(page))
             read += len(page.rows)
             on_rows(read)
             stamps = (row.get("changed_at") for row in page.rows)
             newest = max([newest, *(at for at in stamps if isinstance(at, int))])
+        back = forgotten.back()
+        for kind, row in (each for rows in back.values() for each in rows):
+            spool.add(kind, [row])
         counts = {kind: spool.merge(kind, path) for kind, path in paths.items()}
+    forgotten.drop(back)  # before the watermark: a pull that is killed here meets them again
     if as_of is None and newest:
         # Where this machine's clock runs ahead, the newest stamp says what the CRM's clock says.
         until = max(since.until or 0, min(now, newest) - OVERLAP)
         _move(folder, {"crm": crm.origin, "until": until, "gaps": sorted(crm.gaps)})
     there = {kind: path for kind, path in paths.items() if path.exists()}
-    return Pulled(counts, there, tuple(crm.gaps.values()))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep two pulls into one folder apart: the later watermark must not vouch for both."""
-    with (folder / ".pull.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutsideError(
-                f"another pull is writing into {folder}", cure="run again when it is done"
-            ) from None
-        yield
+    return Pulled(counts, there, tuple(crm.gaps.values()), tuple(back))
 
 
 def _since(folder: Path, origin: str) -> Since:

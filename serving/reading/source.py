@@ -29,6 +29,8 @@ COLUMNS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "lead_history": ("lead_id", "field", "old", "new", "changed_at", "change_id"),
 }
 """The columns that are always there, in the order of the file; others follow by name."""
+ENDS: Final = ("deleted", "merged")
+"""Types of the event that says that the CRM has a lead no more."""
 TODAYS: Final = "values of leads are today's; those that lead_history.parquet holds are replayed"
 TIMES: Final = ("at", "recorded_at", "created_at", "changed_at")
 NUMBERS: Final = ("amount", "employees", "revenue")

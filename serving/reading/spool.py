@@ -5,9 +5,11 @@ Memory is bounded by one part and by DuckDB's limit, whatever the size of the fi
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,10 +17,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.errors import InputError
+from data.errors import InputError, OutsideError
 from serving.crm.seam import Value
 from serving.reading.source import COLUMNS, KEYS, KINDS, NUMBERS, TIMES, Kind, Row, text
 
+LOCK: Final = ".pull.lock"
+"""In every folder that was ever pulled into."""
+SPOOLED: Final = ".pull"
+"""The folder of a pull's own rows, below the one it pulls into."""
 PART_ROWS: Final = 50_000
 _MEMORY: Final = "512MB"
 _ORDER: Final = "_order"  # when a row was read, among all rows of a pull
@@ -66,6 +72,17 @@ class Spool:
             return _merge(base, kind, self._parts[kind], path)
         finally:
             base.execute("DROP TABLE IF EXISTS fresh")
+
+    def erase(self, path: Path, lead: str) -> int:
+        """Take every row of a lead out of a file, whole or not at all; count them."""
+        base = self._connected()
+        base.execute("SET preserve_insertion_order = true")
+        _open(base, path, ["lead_id"])
+        mine = f"lead_id = {_literal(lead)}"
+        (count,) = _one(base, f"SELECT count(*) FROM file WHERE {mine}")  # noqa: S608
+        if count:
+            _replace(base, f"SELECT * FROM file WHERE {mine} IS NOT TRUE", path)  # noqa: S608
+        return count
 
     def close(self) -> None:
         """Clear the folder away."""
@@ -164,6 +181,25 @@ def _replace(base: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep two writers of one folder apart, and clear away what a killed one left half-written.
+
+    Two pulls must not share a folder: the later watermark would vouch for both.
+    """
+    with (folder / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutsideError(
+                f"another pull is writing into {folder}", cure="run again when it is done"
+            ) from None
+        for name in (*KINDS, "watermark", "forgotten"):
+            for left in folder.glob(f".{name}.*.part"):
+                left.unlink(missing_ok=True)
+        yield
+
+
 def settle(part: Path, path: Path) -> None:
     """Move a finished part into place, its bytes on the disk first."""
     with part.open("rb") as file:
@@ -212,5 +248,5 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+def _literal(text: Path | str) -> str:
+    return "'" + str(text).replace("'", "''") + "'"
