@@ -1,8 +1,9 @@
 """The sixty bad inputs of the design, one by one: what is not tried here, another test tries.
 
 `ELSEWHERE` says which test proves which row; the other rows have a test that bears their number,
-here (the report, names for SQL) or in test_sixty_bad_inputs_of_a_company.py (artifact, canaries,
-requests, odd columns). Real parts only.
+here (the report, names for SQL), in test_sixty_bad_inputs_of_a_company.py (artifact, hosts,
+canaries) or in serving/test_sixty_bad_inputs_when_scoring.py (requests, odd columns, where results
+go). Real parts only.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ def functions_of(file: Path) -> set[str]:
 
 
 def test_every_row_is_tried_here_or_by_a_test_that_exists() -> None:
-    files = Path(__file__).parent.glob("test_sixty_bad_inputs*.py")
+    files = Path(__file__).parent.rglob("test_sixty_bad_inputs*.py")
     names = {name for file in files for name in functions_of(file)}
     here = {int(found[1]) for name in names if (found := re.match(r"test_bad_input_(\d+)", name))}
     assert here | set(ELSEWHERE) == set(range(1, 61))
