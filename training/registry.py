@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from data.errors import InputError, OutsideError
@@ -101,13 +101,7 @@ class Registry:
 
         self.trust.sign(folder)
         with self._tracking() as client:
-            experiment = client.get_experiment_by_name(self.name)
-            experiment_id = (
-                client.create_experiment(self.name, artifact_location=self.artifact_location)
-                if experiment is None
-                else experiment.experiment_id
-            )
-            with mlflow.start_run(experiment_id=experiment_id):
+            with mlflow.start_run(experiment_id=self._experiment(client)):
                 mlflow.log_params({key: str(value)[:500] for key, value in params.items()})
                 mlflow.log_metrics(dict(metrics))
                 for page, text in pages.items():
@@ -208,6 +202,27 @@ class Registry:
         ]
         return sorted(rows, key=lambda row: -int(row[0]))
 
+    def _experiment(self, client: MlflowClient) -> str:
+        """Find the experiment of this name or make it: its id.
+
+        MLflow writes where an experiment's runs go as an absolute path, for ever. In a folder that
+        was moved the earlier experiment keeps its runs under another name.
+        """
+        found = client.get_experiment_by_name(self.name)
+        if found is not None and self.artifact_location in (None, found.artifact_location):
+            return str(found.experiment_id)
+        if found is not None:
+            number = found.experiment_id
+            client.rename_experiment(number, f"{self.name}, moved from experiment {number}")
+        return str(client.create_experiment(self.name, artifact_location=self.artifact_location))
+
+    def _here(self, uri: str) -> str:
+        """Find in the state folder what its store has under the folder's earlier place."""
+        if self.artifact_location is None:
+            return uri
+        _, own, rest = uri.rpartition(f"/{PurePosixPath(self.artifact_location).name}/")
+        return f"{self.artifact_location}/{rest}" if own else uri
+
     def _aliases(self, client: MlflowClient) -> dict[str, str]:
         from mlflow.exceptions import MlflowException
 
@@ -222,7 +237,7 @@ class Registry:
     def _located(self, client: MlflowClient, found: Any) -> ModelVersion:
         from mlflow.artifacts import download_artifacts
 
-        uri = client.get_model_version_download_uri(self.name, found.version)
+        uri = self._here(client.get_model_version_download_uri(self.name, found.version))
         require_reachable(uri, self.allow)
         root = Path(download_artifacts(artifact_uri=uri, tracking_uri=self.uri))
         folders = sorted((root / "artifacts").glob("*/manifest.json"))

@@ -109,6 +109,13 @@ def test_mlflow_loads_it_from_code_and_gives_the_same_scores(
         expected = load_artifact(place).score(frame)
         assert np.array_equal(answer["margin"], expected.margin)
         assert answer["score"].tolist() == expected.score.tolist()
+        moved = tmp_path / f"moved {place.name}"
+        shutil.move(next((tmp_path / "store").rglob("MLmodel")).parent, moved)
+        said = (moved / "MLmodel").read_text()  # MLflow writes there whence everything came
+        assert str(LOADER.parent) in said
+        (moved / "MLmodel").write_text(said.replace(str(LOADER.parent), "/nowhere"))
+        again = mlflow.pyfunc.load_model(str(moved)).predict(frame)
+        assert np.array_equal(again["margin"], expected.margin)
 
 
 @pytest.mark.parametrize(

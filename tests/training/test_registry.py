@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -11,20 +13,21 @@ from data.errors import InputError, OutsideError
 from training.registry import Registry
 from training.state import State
 
-SCRIPT = '{"files": {}}'
-
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory) -> Registry:
     registry = Registry.of(State(tmp_path_factory.mktemp("state")), "acme")
     for number in (1, 2, 3):
-        folder = tmp_path_factory.mktemp(f"artifact{number}")
-        (folder / "manifest.json").write_text(SCRIPT)
-        registry.register(
-            folder, params={"seed": number}, metrics={"auc": 0.7}, tags={"data": f"d{number}"},
-            pages={"audit.html": "<p>"}, example=pd.DataFrame({"a": [1.0], "b": ["x"]}),
-        )  # fmt: skip
+        register(registry, tmp_path_factory.mktemp(f"artifact{number}"), number)
     return registry
+
+
+def register(registry: Registry, folder: Path, number: int) -> None:
+    (folder / "manifest.json").write_text(json.dumps({"files": {}, "number": number}))
+    registry.register(
+        folder, params={"seed": number}, metrics={"auc": 0.7}, tags={"data": f"d{number}"},
+        pages={"audit.html": "<p>"}, example=pd.DataFrame({"a": [1.0], "b": ["x"]}),
+    )  # fmt: skip
 
 
 def test_versions_count_up_and_keep_their_tags(registry):
@@ -72,3 +75,40 @@ def test_a_registry_that_can_not_be_reached_is_an_outside_fault(tmp_path):
     registry = Registry(f"sqlite:///{Path(blocked) / 'mlflow.db'}", "acme")
     with pytest.raises(OutsideError):
         registry.find("1")
+
+
+def number_of(registry: Registry, reference: str) -> tuple[int, Path]:
+    folder = registry.find(reference).folder
+    return json.loads((folder / "manifest.json").read_text())["number"], folder
+
+
+def test_a_state_folder_that_was_moved_finds_its_models_and_takes_new_ones(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    first = Registry.of(State(old), "acme")
+    for number in (1, 2):
+        folder = tmp_path / f"artifact{number}"
+        folder.mkdir()
+        register(first, folder, number)
+    first.promote("1")
+    shutil.move(old, new)
+    moved = Registry.of(State(new), "acme")
+    assert number_of(moved, "champion")[0] == 1
+    assert number_of(moved, "champion")[1].is_relative_to(new)
+    for number in (3, 4):
+        folder = tmp_path / f"artifact{number}"
+        folder.mkdir()
+        register(moved, folder, number)
+    assert [number_of(moved, f"{n}")[0] for n in (1, 2, 3, 4)] == [1, 2, 3, 4]
+    assert not old.exists()  # nothing is written where the folder once was
+    with moved._tracking() as client:
+        names = {each.name for each in client.search_experiments()}
+    assert names == {"acme", "acme, moved from experiment 1", "Default"}
+
+
+def test_a_copy_of_a_state_folder_reads_its_own_models(tmp_path):
+    folder = tmp_path / "artifact"
+    folder.mkdir()
+    register(Registry.of(State(tmp_path / "one"), "acme"), folder, 1)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    found = Registry.of(State(tmp_path / "two"), "acme").find("1")
+    assert found.folder.is_relative_to(tmp_path / "two")
