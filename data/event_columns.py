@@ -19,8 +19,14 @@ from data.tables import Events
 from data.values import instants, numbers, texts
 
 Codes = NDArray[np.int32]
-_INBOUND = ("inbound", "in", "incoming", "received", "from lead", "0")
-_OUTBOUND = ("outbound", "out", "outgoing", "sent", "to lead", "1")
+_INBOUND = (
+    "inbound", "in", "incoming", "received", "from lead", "0",
+    "entrata", "in entrata", "ricevuto", "entrant", "reçu", "ein", "eingehend", "ورودی",
+)  # fmt: skip
+_OUTBOUND = (
+    "outbound", "out", "outgoing", "sent", "to lead", "1",
+    "uscita", "in uscita", "inviato", "sortant", "envoyé", "aus", "ausgehend", "خروجی",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ def _rows_of(raw: RawTable, section: EventsSection, job: ReadJob, lead_ids: pa.A
         _coded(raw, section.channel, missing),
         _coded(raw, section.campaign, missing),
         _coded(raw, section.person, missing),
-        _directions(raw, section, kinds, missing),
+        _directions(raw, section, kinds, job),
         _values(raw, section, job.project),
         section,
     )
@@ -192,13 +198,20 @@ def _types(raw: RawTable, section: EventsSection, missing: tuple[str, ...]) -> C
 
 
 def _directions(
-    raw: RawTable, section: EventsSection, kinds: Coded, missing: tuple[str, ...]
+    raw: RawTable, section: EventsSection, kinds: Coded, job: ReadJob
 ) -> NDArray[np.int8]:
-    """Tell who acts: 0 the lead, 1 sales, -1 unknown."""
+    """Tell who acts: 0 the lead, 1 sales, -1 unknown; note the words that say neither."""
     if section.direction:
-        coded = _coded(raw, section.direction, missing)
+        coded = _coded(raw, section.direction, job.missing)
         words = [name.strip().lower() for name in coded.names]
         table = [0 if w in _INBOUND else 1 if w in _OUTBOUND else -1 for w in words]
+        odd = [repr(name) for name, side in zip(coded.names, table, strict=True) if side < 0]
+        if odd and not job.lenient:
+            job.notes.add(
+                f"{raw.name}, column {section.direction}: {', '.join(odd[:5])} says neither "
+                f'"inbound" nor "outbound": who acted is unknown there; or name the types that '
+                "sales does in `outbound`, and leave `direction` out"
+            )
     else:
         coded = kinds
         unknown = 0 if section.outbound else -1

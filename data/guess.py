@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import pyarrow as pa
+
+from data.clock import DAY, NEVER, read_times
 from data.errors import InputError
 from data.looks import ColumnLook, FileLook, overlap
 from data.review import guess_of
@@ -129,3 +132,12 @@ def guess_column(column: ColumnLook, look: FileLook) -> str:
         return f"filled later, as only {column.filled:.0%} of the rows have it"
     unlike = column.kind == "text" and column.distinct > 0.9 * column.filled * look.rows > 20
     return "identity" if unlike else guess
+
+
+def propose_ages(created: ColumnLook) -> list[str]:
+    """Propose ages that double as long as leads that old had a horizon of 90 days to convert."""
+    at = read_times(pa.chunked_array([created.values]), date_format=created.date_format).at
+    known = at[at != NEVER]
+    span = (int(known.max()) - int(known.min())) / DAY if len(known) else 0.0
+    older = [days for days in (120, 240, 480) if 2 * (days + 90) <= span]
+    return ["1d", "7d", "14d", "30d", "60d", *(f"{days}d" for days in older)]

@@ -25,6 +25,7 @@ from data.guess import (
     guess_column,
     lead_column,
     named,
+    propose_ages,
 )
 from data.looks import ColumnLook, FileLook, look_at, overlap
 from data.review import guess_of
@@ -387,4 +388,6 @@ def _write_conversion(
             cure="a date of conversion, a table of deals, or events are needed",
         )
     out.key("horizon", "90d", "`leadscore check` prints which share of conversions it covers")
-    out.key("snapshots", ["1d", "7d", "14d", "30d", "60d"], "ages at which leads are scored")
+    out.key(
+        "snapshots", propose_ages(created), "ages of leads to learn from: as old as open leads get"
+    )

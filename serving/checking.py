@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from data.delay import DelayCurve, delay_curve
+from data.labels import open_snapshots
 from data.read import Reading
 from data.review import ColumnReview, undeclared_columns
+from serving.ages import say_older
 from serving.session import Session
 from training.audit import AuditReport, audit, html
 from training.audit.verdict import name_of
@@ -27,6 +29,7 @@ class Checked:
     report: AuditReport
     reviews: tuple[ColumnReview, ...]
     delay: DelayCurve | None
+    older: str | None
     page: str
 
     @property
@@ -48,6 +51,8 @@ class Checked:
                 f"note: {labelled.y.mean():.0%} convert: is [conversion] what sales would call one?"
             )
         told += [f"note: {note}" for note in self.reading.notes]
+        if self.older is not None:
+            told.append(f"note: {self.older}")
         if self.delay is not None:
             told += [f"note: {words}" for words in self.delay.warnings]
         for review in self.reviews:
@@ -103,4 +108,6 @@ def check_project(
     on_stage("leak audit")
     report = audit(tables, outcomes, project, seed=session.seed, dataset=dataset, reviews=reviews)
     page = html(report, project=project.project.name)
-    return Checked(reading, dataset, report, reviews, delay, page)
+    open_now = open_snapshots(tables, outcomes, outcomes.observed_until)
+    older = say_older(project, tables.created_at, open_now)
+    return Checked(reading, dataset, report, reviews, delay, older, page)

@@ -67,7 +67,8 @@ class Told:
         if self.new_since:
             told.append(t(NOT_YET))
         if self.change is not None:
-            told.append(f"{self.change.old_score} → {self.change.score}:")
+            colon = ":" if self.change_lines else ""
+            told.append(f"{self.change.old_score} → {self.change.score}{colon}")
             told += [f"{points:>+5}  {text}" for text, points in self.change_lines]
         return told
 

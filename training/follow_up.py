@@ -120,8 +120,11 @@ def find_missed(
 ) -> tuple[MissedLead, ...]:
     """Find open leads that score at least `threshold` and had no sales touch for `days`.
 
-    `skip` leaves rows out (disqualified leads). Highest score first.
+    `skip` leaves rows out (disqualified leads). Highest score first. None is missed where no event
+    says that sales acted: the touches are not known then.
     """
+    if not (tables.events.direction == _OUTBOUND).any():
+        return ()
     last = last_touch(tables, snapshots)
     touched = last != np.iinfo(np.int64).min
     created = tables.created_at

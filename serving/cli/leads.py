@@ -52,6 +52,7 @@ def score(
 
     Example: leadscore score acme.toml --as-of 2026-11-01 --out scores.parquet
     """
+    from serving.ages import say_older
     from serving.batch import write_scores
     from serving.cli.clock import new_run_id, now
     from serving.jobs import score_run
@@ -75,6 +76,8 @@ def score(
         return
     told = ", ".join(f"{name} {count:,}" for name, count in bands.items())
     screen.say(f"{len(scored.table):,} open leads scored by version {loaded.version}: {told}")
+    if older := say_older(session.project, reading.tables.created_at, scored.snapshots):
+        screen.say(f"note: {older}")
     screen.say(str(path))
 
 

@@ -193,6 +193,7 @@ class WeekPage:
     plan: tuple[PlanPoint, ...] = ()
     contacts: tuple[ContactRow, ...] = ()  # who is contacted, best band first
     contact_days: int = 30
+    touches_known: bool = True  # False: no event says that sales acted
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from training.follow_up import find_missed, measure_speed, share_contacts
 from training.forecast import learn_open_shock, read_lives
 
 CONTACT_DAYS: Final = 30
+OUTBOUND: Final = 1
 
 
 def make_week(source: Source) -> WeekPage:
@@ -43,6 +44,7 @@ def make_week(source: Source) -> WeekPage:
         speed=_speed(source),
         contacts=_contacts(source),
         contact_days=CONTACT_DAYS,
+        touches_known=bool((source.tables.events.direction == OUTBOUND).any()),
         plan=_plan(source, eligible, shock),
     )
 

@@ -53,6 +53,14 @@ def test_good_tables_are_read_and_the_end_of_observation_is_the_last_timestamp(
     assert any("read as UTC" in note for note in reading.notes)
 
 
+def test_directions_are_read_in_several_languages_and_other_words_are_said(tmp_path: Path) -> None:
+    acts = "lead,at,kind,way\nA1,2024-01-05,x,Uscita\nA1,2024-01-06,x,ein\nA2,2024-01-07,x,links\n"
+    source = {"source": "events.csv", "lead": "lead", "at": "at", "type": "kind"}
+    reading = read(tmp_path, LEADS, acts, events=[{**source, "direction": "way"}])
+    assert reading.tables.events.direction.tolist() == [1, 0, -1]
+    assert any("column way: 'links' says neither" in note for note in reading.notes)
+
+
 @pytest.mark.parametrize(
     ("leads", "events", "more", "expected"),
     [

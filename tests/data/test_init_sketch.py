@@ -6,9 +6,12 @@ import os
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from data.errors import InputError
+from data.guess import propose_ages
+from data.looks import ColumnLook
 from data.project import load_project
 from data.read import read_tables, undeclared_columns
 from data.review import guess_of
@@ -147,6 +150,15 @@ def test_a_european_export_with_repeated_rows_is_understood(tmp_path: Path) -> N
         InputError, match=r"row 10\d, column Anfrage-Nr.: id '00007' already stands"
     ):
         read_tables(project)
+
+
+@pytest.mark.parametrize(
+    ("days", "oldest"), [(100, "60d"), (419, "60d"), (420, "120d"), (660, "240d"), (2000, "480d")]
+)
+def test_old_leads_are_learnt_from_where_the_export_is_long_enough(days: int, oldest: str) -> None:
+    first = pd.Timestamp("2020-01-01 10:00")
+    values = pa.array([str(first), str(first + pd.Timedelta(days=days))])
+    assert propose_ages(ColumnLook("at", "time", 1.0, 2, True, values))[-1] == oldest
 
 
 def test_a_flat_file_with_a_flag_becomes_static(tmp_path: Path) -> None:

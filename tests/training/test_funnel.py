@@ -161,6 +161,12 @@ def test_a_high_score_left_alone_is_found() -> None:
     assert len(find_missed(tables, snapshots, np.full(4, 70), threshold=60, days=7, skip=skip)) == 1
 
 
+def test_nothing_is_missed_where_no_event_says_that_sales_acted() -> None:
+    tables = _tables([10, 10], ["web"] * 2, [(0, 80, 0), (1, 99, -1)])
+    snapshots = Snapshots(np.arange(2), np.full(2, NOW))
+    assert find_missed(tables, snapshots, np.array([70, 90]), threshold=60, days=7) == ()
+
+
 def test_touches_are_shared_out_by_band() -> None:
     tables = _tables([10, 10, 10], ["web"] * 3, [(0, 80, 1), (0, 90, 1), (1, 95, 1), (2, 99, 0)])
     snapshots = Snapshots(np.arange(3), np.full(3, NOW))
