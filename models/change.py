@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,8 @@ from models.predictor import Floats, LeadScorer, card_exact, shown_score
 
 Kind = Literal["time", "event", "edit", "model", "card", "limit"]
 STEPS: tuple[Kind, ...] = ("time", "event", "edit")
+ID_COLUMN: Final = "__lead_id"
+"""Of a stored run: no feature is called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ def store_run(
     """
     scorer.check(frame)
     table = pa.Table.from_pandas(frame[list(scorer.names)], preserve_index=False)
-    table = table.append_column("__lead_id", pa.array([str(i) for i in lead_ids], pa.string()))
+    table = table.append_column(ID_COLUMN, pa.array([str(i) for i in lead_ids], pa.string()))
     about = {"model_version": model_version, "as_of": as_of}
     table = table.replace_schema_metadata({b"leadscore": json.dumps(about).encode()})
     target = Path(path)
@@ -213,8 +215,8 @@ def read_run(path: str | Path) -> StoredRun:
         raise InputError(
             f"is no stored run ({error})", file=Path(path).name, cure="score once more"
         ) from None
-    frame = table.drop(["__lead_id"]).to_pandas()
-    ids = pd.Index(table.column("__lead_id").to_pandas().astype(str))
+    frame = table.drop([ID_COLUMN]).to_pandas()
+    ids = pd.Index(table.column(ID_COLUMN).to_pandas().astype(str))
     return StoredRun(ids, frame, str(about["model_version"]), int(about["as_of"]))
 
 

@@ -6,22 +6,28 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 import duckdb
+import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data.errors import OutsideError
 from data.files import replacing, write_text
+from models.change import ID_COLUMN
 from serving.feedback import forget_lead as forget_answers
 from serving.reading.forgotten import Forgotten
 from serving.reading.source import KINDS
 from serving.reading.spool import LOCK, SPOOLED, Spool, alone
 from training.state import State
 
+LEAD_COLUMNS: Final = ("lead_id", ID_COLUMN)
+"""How scores and the feature rows of a run name their lead."""
+
 
 def forget_lead(state: State, lead_id: str) -> dict[str, int]:
-    """Erase a lead from scores of all runs, rep answers, ledger and embedded CRM: rows erased.
+    """Erase a lead from all runs, rep answers, arms, ledger and embedded CRM: rows erased.
 
     Entries of the audit log that name its id are counted, not cut: each one seals the one before.
     """
@@ -35,6 +41,9 @@ def forget_lead(state: State, lead_id: str) -> dict[str, int]:
         found[path.name], sealed = _erase_from_database(path, lead_id)
         if sealed:
             found["audit entries with its id, kept"] = sealed
+    arms = state.folder / "arms.csv"
+    if arms.is_file():
+        found["arms"] = _erase_arm(arms, lead_id)
     letters = state.folder / "dead_letter.jsonl"
     if letters.is_file():
         found["dead letters"] = _erase_lines(letters, lead_id)
@@ -64,9 +73,10 @@ def forget_pulled(folder: Path, lead_id: str) -> dict[str, int]:
 
 def _erase_rows(path: Path, lead_id: str) -> int:
     table = pq.read_table(path)
-    if "lead_id" not in table.column_names:
+    column = next((name for name in LEAD_COLUMNS if name in table.column_names), None)
+    if column is None:
         return 0
-    kept = table.filter(pc.not_equal(table["lead_id"], lead_id))
+    kept = table.filter(pc.not_equal(table[column], lead_id))
     if len(kept) < len(table):
         with replacing(path) as part:
             pq.write_table(kept, part)
@@ -94,6 +104,15 @@ def _erase_from_database(path: Path, lead_id: str) -> tuple[int, int]:
         connection.commit()
         connection.execute("pragma wal_checkpoint(truncate)")  # its pages are in the log as well
     return count, sealed
+
+
+def _erase_arm(path: Path, lead_id: str) -> int:
+    """Take a lead out of the arms of an experiment; its hash gives it the same arm again."""
+    arms = pd.read_csv(path, dtype=str, keep_default_na=False)
+    kept = arms[arms["lead_id"] != lead_id]
+    if len(kept) < len(arms):
+        write_text(path, kept.to_csv(index=False))
+    return len(arms) - len(kept)
 
 
 def _erase_lines(path: Path, lead_id: str) -> int:
