@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 
@@ -29,6 +30,7 @@ SPREADS = (0.25, 1.0)
 TRUSTED, CERTAIN = (0.1, 0.1), (0.02, 0.02)
 """The same for cross-fitted margins of regularised forests, and of a Bayesian line."""
 BINS = 1000
+PULL = 10.0
 
 
 def fit_calibration(
@@ -164,15 +166,24 @@ def _compress(margins: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def fit_blend(margins: Floats, y: Floats) -> Calibration:
-    """Take the mean, in probability, of isotonic (straight lines between blocks) and logistic."""
-    isotonic = IsotonicRegression(y_min=1e-4, y_max=1 - 1e-4).fit(margins, y)
-    x, p = isotonic.X_thresholds_, isotonic.y_thresholds_
+    """Take the mean, in probability, of isotonic (straight lines between blocks) and logistic.
+
+    Every block of the isotonic half is pulled to the logistic one by `PULL` rows: its outermost
+    blocks are a handful of rows, and would promise 0 or 1.
+    """
+    first = fit_logistic(margins, y)
+    fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit(margins, y).predict(margins)
+    blocks = pd.DataFrame({"margin": margins, "line": calibrate(first, margins), "rate": fitted})
+    block = blocks.groupby("rate").agg(
+        n=("line", "size"), line=("line", "mean"), low=("margin", "min"), high=("margin", "max")
+    )
+    rate = (block["n"] * block.index + PULL * block["line"]) / (block["n"] + PULL)
     points = {
         "kind": "points",
-        "margins": [float(v) for v in x],
-        "probabilities": [float(v) for v in p],
+        "margins": [float(v) for v in block[["low", "high"]].to_numpy().ravel()],
+        "probabilities": [float(v) for v in np.repeat(np.maximum.accumulate(rate), 2)],
     }
-    return {"kind": "blend", "weight": 0.5, "first": fit_logistic(margins, y), "second": points}
+    return {"kind": "blend", "weight": 0.5, "first": first, "second": points}
 
 
 def refit_intercept(

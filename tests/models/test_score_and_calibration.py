@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from features.frame import Catalogue, Feature
 from models.baselines import fit_all
 from models.calibration import (
+    fit_blend,
     fit_calibration,
     level_missed,
     move,
@@ -56,6 +57,15 @@ def test_every_calibration_is_strictly_increasing(n, seed, slope):
     margins, y = outcomes(n, seed, slope)
     grid = calibrated_log_odds(fit_calibration(margins, y), np.linspace(-12, 12, 500))
     assert (np.diff(grid) > 0).all()
+
+
+def test_a_few_outermost_rows_do_not_promise_certainty():
+    margins, y = outcomes(6000)
+    margins[:3], y[:3] = 3.0, 1.0
+    bent = fit_blend(margins, y)["second"]["probabilities"]
+    assert bent == sorted(bent)
+    assert bent[0] > 1e-3
+    assert bent[-1] < 0.97
 
 
 def test_the_level_follows_the_newest_cohort_only_past_the_gate_and_within_bounds():
