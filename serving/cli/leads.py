@@ -13,6 +13,7 @@ from serving.cli.options import (
     EventFiles,
     Json,
     Language,
+    Languages,
     Leads,
     Model,
     Out,
@@ -151,7 +152,7 @@ def report(
     as_of: AsOf = None,
     model: Model = "champion",
     out: Out = None,
-    language: Language = None,
+    language: Languages = None,
     deliver: Annotated[
         bool,
         typer.Option(
@@ -175,7 +176,7 @@ def report(
     from serving.session import open_session
 
     session = open_session(file, state=state, tracking=tracking, threads=threads)
-    languages = (language,) if language else session.project.report.languages
+    languages = tuple(dict.fromkeys(language or session.project.report.languages))
     refuse_unknown(languages)
     at = now()
     with screen.stages(8, quiet=as_json) as stage:

@@ -27,6 +27,9 @@ EventFiles = Annotated[
     typer.Option("--events", help="Other event sources of the same shape, one option each."),
 ]
 Language = Annotated[str | None, typer.Option("--lang", help="en, it, fr, fa …")]
+Languages = Annotated[
+    list[str] | None, typer.Option("--lang", help="en, it, fr, fa …; give it again for another.")
+]
 Seed = Annotated[int | None, typer.Option("--seed", help="Another seed than the project file's.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Default: all cores.")]
 StateFolder = Annotated[
