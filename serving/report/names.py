@@ -88,6 +88,7 @@ class Names:
             ],
             "verdicts": {
                 "trust": t("Yes: its promises came true on leads that it had never seen."),
+                "mostly": t("Yes: most of its promises came true on leads that it had never seen."),
                 "care": t("With care: it orders leads well, but some promises were off."),
                 "unproven": t("Not yet: too few outcomes to verify its promises."),
             },

@@ -298,12 +298,17 @@ class ForecastPage:
 
 @dataclass(frozen=True, slots=True)
 class BandRow:
-    """A band's promise against what happened on the test leads (Wilson interval)."""
+    """A band's promise against what happened to `scores` test scores (Wilson interval)."""
 
     band: Band
-    leads: int
+    scores: int
     promised: float
     observed: Interval
+
+    @property
+    def kept(self) -> bool:
+        """Say whether the promise lies in the range of what happened."""
+        return self.observed.low <= self.promised <= self.observed.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +324,8 @@ class TrustPage:
     """Can I trust it? `verdict` is the one answer, decided by whoever fills the view.
 
     `reliability`: x promised, y observed, with Wilson range and n. `unknowns`: sentences about
-    what the model does not know. Rates 0 to 1.
+    what the model does not know. Rates 0 to 1, over `tested_scores`: a lead is scored at several
+    ages, so these are more than the leads.
     """
 
     verdict: Literal["trust", "care", "unproven"]
@@ -329,6 +335,7 @@ class TrustPage:
     trained_conversions: int
     tested_leads: int
     tested_conversions: int
+    tested_scores: int
     bands: tuple[BandRow, ...]
     reliability: tuple[Point, ...]
     gains: tuple[GainsCurve, ...]

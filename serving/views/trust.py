@@ -33,6 +33,7 @@ def make_trust(source: Source) -> TrustPage:
         trained_conversions=card.train_leads_converted,
         tested_leads=card.test_leads,
         tested_conversions=card.test_leads_converted,
+        tested_scores=card.test_rows,
         bands=tuple(_band(row) for row in card.bands),
         reliability=tuple(_point(row) for row in card.tenths),
         gains=_gains(card),
@@ -73,7 +74,7 @@ def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven"]:
 
 
 def _unknowns(card: ModelCard, age: int) -> list[Phrase]:
-    found = [Phrase("Who is likely to convert, not who is changed by a call.")]
+    found = [Phrase("Who is changed by a call: it says who is likely to convert.")]
     if min(card.test_conversions, card.test_rows - card.test_conversions) < ENOUGH:
         found.append(
             Phrase(

@@ -159,6 +159,7 @@ def test_the_report_view_counts_what_was_scored(company, scored):
     dataset = company.trained.dataset
     tested = np.unique(dataset.labelled.snapshots.lead[dataset.cut.test])
     assert view.trust.tested_leads == len(tested)
+    assert sum(band.scores for band in view.trust.bands) == view.trust.tested_scores
     for mover in (*view.movers.rises, *view.movers.falls):
         assert mover.old + sum(line.points for line in mover.lines) == mover.new
     for lead in view.leads:

@@ -51,6 +51,26 @@ def test_pages_that_have_nothing_to_say_are_left_out(view: ReportView) -> None:
     assert 'id="forecast"' not in page
 
 
+def test_the_answer_on_trust_agrees_with_the_bands_below_it() -> None:
+    view = make_view(1)
+    assert view.trust is not None
+    kept, *_, broken = view.trust.bands
+    page = render(replace(view, trust=replace(view.trust, bands=(kept,))), "en")
+    assert "Yes: its promises came true" in page
+    page = render(replace(view, trust=replace(view.trust, bands=(kept, broken))), "en")
+    assert "Yes: most of its promises came true" in page
+    assert "no: promised too much" in page
+    assert f"count these {view.trust.tested_scores:,} scores" in page
+
+
+def test_a_company_without_definitions_gets_no_empty_panel() -> None:
+    view = make_view(1)
+    assert view.funnel is not None
+    bare = replace(view, funnel=replace(view.funnel, stages=(), icp=(), disqualified=()))
+    assert "Definitions that marketing" in render(view, "en")
+    assert "Definitions that marketing" not in render(bare, "en")
+
+
 def test_an_empty_report_is_still_a_report() -> None:
     empty = make_view(1)
     week = replace(empty.week, calls=(), missed=(), owners=(), plan=(), cut_off=None)
