@@ -20,7 +20,7 @@ Found = dict[str, Any]
 
 
 FITTING = (
-    "baselines", "calibration", "candidates", "components", "encoders", "folds", "forest",
+    "arrivals", "baselines", "calibration", "candidates", "components", "encoders", "folds", "forest",
     "intervals", "learner", "linear", "pairs", "scorecard", "trials",
 )  # fmt: skip
 """The modules of models/ that a fit depends on."""

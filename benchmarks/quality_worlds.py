@@ -33,6 +33,7 @@ from models.predictor import LeadScorer, logit, sigmoid
 from training.dataset import make_dataset
 
 KINDS = ("software_trial", "consulting", "digital_agency")
+OBSERVED_UNTIL = pd.Timestamp("2026-11-01")  # as the example projects say
 
 
 @dataclass
@@ -53,8 +54,10 @@ class Rows:
     catalogue: Any
 
 
-def make_rows(kind: Any, n_leads: int, seed: int) -> Rows:
-    world = make_world(kind, n_leads, seed)
+def make_rows(kind: Any, n_leads: int, seed: int, *, months: int = 12) -> Rows:
+    """Simulate a company over `months` up to the day of the example projects, cut and built."""
+    start = OBSERVED_UNTIL - pd.DateOffset(months=months)
+    world = make_world(kind, n_leads, seed, months=months, start=f"{start:%Y-%m-%d}")
     with tempfile.TemporaryDirectory() as place:
         example = Path(__file__).parent.parent / "examples" / f"{kind}.toml"
         write_world(world, place, project=example)
