@@ -20,8 +20,8 @@ Found = dict[str, Any]
 
 
 FITTING = (
-    "arrivals", "baselines", "calibration", "candidates", "components", "encoders", "folds", "forest",
-    "intervals", "learner", "linear", "pairs", "scorecard", "trials",
+    "arrivals", "baselines", "calibration", "candidates", "components", "encoders", "folds",
+    "forest", "intervals", "learner", "linear", "pairs", "scorecard", "trials",
 )  # fmt: skip
 """The modules of models/ that a fit depends on."""
 
