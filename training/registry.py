@@ -255,7 +255,7 @@ class Registry:
         from sqlalchemy.exc import SQLAlchemyError
 
         for chatty in ("mlflow", "alembic"):
-            logging.getLogger(chatty).setLevel(logging.ERROR)
+            logging.getLogger(chatty).setLevel(logging.CRITICAL)  # what is raised is told
         before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
         environment = {name: os.environ.get(name) for name in URI_VARIABLES}
         mlflow.set_tracking_uri(self.uri)
@@ -265,7 +265,8 @@ class Registry:
                 warnings.simplefilter("ignore")
                 yield MlflowClient(self.uri, self.uri)
         except (SQLAlchemyError, MlflowException, OSError) as error:
-            said = str(error).replace(self.uri, mask(self.uri))
+            # without the statement, its parameters and the link that SQLAlchemy adds
+            said = str(error).partition("[SQL:")[0].strip().replace(self.uri, mask(self.uri))
             raise OutsideError(
                 f"the model registry does not answer: {type(error).__name__}: {said}",
                 cure="look at the tracking URI and the state folder",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pandas as pd
@@ -75,6 +76,18 @@ def test_a_registry_that_can_not_be_reached_is_an_outside_fault(tmp_path):
     registry = Registry(f"sqlite:///{Path(blocked) / 'mlflow.db'}", "acme")
     with pytest.raises(OutsideError):
         registry.find("1")
+
+
+def test_what_the_database_says_is_told_in_one_line_without_its_statement(tmp_path, capfd):
+    registry = Registry.of(State(tmp_path / "state"), "acme")
+    (tmp_path / "artifact").mkdir()
+    register(registry, tmp_path / "artifact", 1)
+    with sqlite3.connect(tmp_path / "state" / "mlflow.db") as database:
+        database.execute("drop table model_versions")
+    with pytest.raises(OutsideError, match="no such table: model_versions") as told:
+        registry.find("1")
+    assert "SELECT" not in str(told.value)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def number_of(registry: Registry, reference: str) -> tuple[int, Path]:
