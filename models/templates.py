@@ -113,7 +113,7 @@ TEMPLATES: Mapping[str, Msgid] = {
 FALLBACK = "{label}: {value}"
 FALLBACK_MISSING = "{label}: not known"
 
-FACT = "{rate} of leads that share this became opportunities (typical {typical}, {n} leads)"
+FACT = "{rate} of past scores with this came before an opportunity (typical {typical}, {n} scores)"
 LIMIT = "Limit of the scale"
 REST = "Everything else"
 TYPICAL = "Typical lead"

@@ -267,7 +267,7 @@ def test_words_are_translated_and_numbers_written_by_the_language() -> None:
 
 def test_a_fact_is_said_with_its_size() -> None:
     assert render_fact(Fact(0.64, 412, 0.21)) == (
-        "64 % of leads that share this became opportunities (typical 21 %, 412 leads)"
+        "64 % of past scores with this came before an opportunity (typical 21 %, 412 scores)"
     )
 
 
