@@ -57,11 +57,13 @@ def slug(text: str) -> str:
 
 
 def words(text: str) -> str:
-    """Make plain words of an event type or a column name.
+    """Make plain words of an event type or a column name; what no machine wrote stays.
 
-    >>> words("A_SUBMITTED-COMPLETE")
-    'a submitted complete'
+    >>> words("A_SUBMITTED-COMPLETE"), words("E-Mail geöffnet"), words("Prämie (geschätzt)")
+    ('a submitted complete', 'E-Mail geöffnet', 'Prämie (geschätzt)')
     """
+    if not text.isascii():
+        return " ".join(text.split())[:80]
     return " ".join(re.sub(r"[^\w]+|_+", " ", text).lower().split())[:80] or "unnamed"
 
 
