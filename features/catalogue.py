@@ -63,7 +63,7 @@ def words(text: str) -> str:
     ('a submitted complete', 'E-Mail geöffnet', 'Prämie (geschätzt)')
     """
     if not text.isascii():
-        return " ".join(text.split())[:80]
+        return " ".join(text.replace("_", " ").split())[:80] or "unnamed"
     return " ".join(re.sub(r"[^\w]+|_+", " ", text).lower().split())[:80] or "unnamed"
 
 
