@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.clock import DAY
+from models.folds import design_effect
 from models.metrics import (
     METRICS,
     Figure,
@@ -34,7 +35,7 @@ from models.metrics import (
 
 WEEK = 7 * DAY
 VERIFIABLE = 100
-"""Positives under which calibration "cannot be verified yet"."""
+"""Leads (or accounts) of the rarer outcome under which calibration "cannot be verified yet"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +87,17 @@ def evaluate_model(
         ],
         ignore_index=True,
     )
-    drift = drift_by_month(target, p, as_of)
+    drift = drift_by_month(target, p, as_of, groups)
     return Evaluation(
         metrics=metrics[["model", "metric", "value", "error", "low", "high"]],
         verdicts=verdicts(target, p, rivals, groups, draws=draws, seed=seed),
-        slices=by_slice(target, p, slices or {}),
+        slices=by_slice(target, p, slices or {}, groups),
         capacity=weekly_capacity(target, p, as_of, capacities),
         bands=reliability_by(bands if bands is not None else _tenths(p), target, p, groups),
         curve=reliability_curve(target, p, groups, draws=min(draws, 100), seed=seed),
         drift=drift,
         gains=gains(target, p),
-        notes=tuple(_notes(target, p, drift, train_rate)),
+        notes=tuple(_notes(target, p, groups, drift, train_rate)),
     )
 
 
@@ -163,9 +164,18 @@ def may_be_registered(found: pd.DataFrame, *, learner: str = "auto") -> tuple[bo
 
 
 def by_slice(
-    y: Floats, p: Floats, slices: Mapping[str, NDArray[np.generic]], *, least: int = 30
+    y: Floats,
+    p: Floats,
+    slices: Mapping[str, NDArray[np.generic]],
+    groups: NDArray[np.generic] | None = None,
+    *,
+    least: int = 30,
 ) -> pd.DataFrame:
-    """Tabulate figures for each value of each slice with at least `least` rows."""
+    """Tabulate figures for each value of each slice with at least `least` rows.
+
+    Rows and conversions are counted as rows; the range of `observed` counts groups, whose rows
+    share an outcome.
+    """
     rows = []
     for name, values in slices.items():
         words = np.asarray([str(value) for value in values])
@@ -174,7 +184,8 @@ def by_slice(
             n, hits = int(mine.sum()), float(y[mine].sum())
             if n < least:
                 continue
-            low, high = wilson(hits, n)
+            many = n if groups is None else len(np.unique(groups[mine]))
+            low, high = wilson(hits * many / n, many)
             ones = np.ones(n)
             both = 0 < hits < n
             rows.append(
@@ -238,7 +249,12 @@ def gains(y: Floats, p: Floats, *, points: int = 51) -> pd.DataFrame:
     return pd.DataFrame({"worked": worked, "captured": np.interp(worked, at, captured)})
 
 
-def drift_by_month(y: Floats, p: Floats, as_of: NDArray[np.int64] | None) -> pd.DataFrame:
+def drift_by_month(
+    y: Floats,
+    p: Floats,
+    as_of: NDArray[np.int64] | None,
+    groups: NDArray[np.generic] | None = None,
+) -> pd.DataFrame:
     """Tabulate observed against expected by month of as_of: month, rows, observed, expected, z."""
     months = np.full(len(y), "all", dtype=object)
     if as_of is not None:
@@ -247,7 +263,6 @@ def drift_by_month(y: Floats, p: Floats, as_of: NDArray[np.int64] | None) -> pd.
     for month in sorted(set(months.tolist())):
         mine = months == month
         seen, said = float(y[mine].sum()), float(p[mine].sum())
-        error = float(np.sqrt(np.sum(p[mine] * (1 - p[mine]))))
         rows.append(
             {
                 "month": month,
@@ -255,10 +270,21 @@ def drift_by_month(y: Floats, p: Floats, as_of: NDArray[np.int64] | None) -> pd.
                 "observed": seen,
                 "expected": said,
                 "ratio": seen / max(said, 1e-12),
-                "z": (seen - said) / max(error, 1e-12),
+                "z": level_z(y[mine], p[mine], None if groups is None else groups[mine]),
             }
         )
     return pd.DataFrame(rows)
+
+
+def level_z(y: Floats, p: Floats, groups: NDArray[np.generic] | None = None) -> float:
+    """Say by how many standard errors the conversions differ from those promised.
+
+    Rows of one group (a lead seen at several ages) share an outcome: the variance of independent
+    rows is multiplied by how far they are from it.
+    """
+    codes = None if groups is None else pd.factorize(np.asarray(groups))[0].astype(np.int64)
+    variance = float(np.sum(p * (1 - p))) * design_effect(y - p, codes)
+    return (float(y.sum()) - float(p.sum())) / max(float(np.sqrt(variance)), 1e-9)
 
 
 def _tenths(p: Floats) -> NDArray[np.object_]:
@@ -266,18 +292,24 @@ def _tenths(p: Floats) -> NDArray[np.object_]:
     return np.array([f"{cell:02d}" for cell in np.searchsorted(edges, p)], dtype=object)
 
 
-def _notes(y: Floats, p: Floats, drift: pd.DataFrame, train_rate: float | None) -> list[str]:
+def _notes(
+    y: Floats,
+    p: Floats,
+    groups: NDArray[np.generic] | None,
+    drift: pd.DataFrame,
+    train_rate: float | None,
+) -> list[str]:
     """Say in words what the figures mean: what cannot be verified, and what drifted by how much."""
     notes = []
-    rare = int(min(y.sum(), len(y) - y.sum()))
+    alike = np.arange(len(y)) if groups is None else groups
+    rare = min(len(np.unique(alike[y == 1])), len(np.unique(alike[y == 0])))
     if rare < VERIFIABLE:
         notes.append(
             f"calibration cannot be verified yet: {rare} of the rarer outcome, {VERIFIABLE} needed"
         )
     ones = np.ones(len(y))
     ratio, level = observed_over_expected(y, p, ones), intercept(y, p, ones)
-    error = float(np.sqrt(np.sum(p * (1 - p))))
-    z = (float(y.sum()) - float(p.sum())) / max(error, 1e-12)
+    z = level_z(y, p, groups)
     if abs(z) > 3:
         notes.append(
             f"the base rate moved: {y.mean():.1%} converted where {p.mean():.1%} was promised "
@@ -299,6 +331,7 @@ __all__ = [
     "Figure",
     "average_precision",
     "evaluate_model",
+    "level_z",
     "may_be_registered",
     "slope",
     "verdicts",

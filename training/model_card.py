@@ -73,6 +73,16 @@ class ModelCard:
             notes=[note for note in self.notes if note not in advice.drawn],
         )
 
+    @property
+    def tested(self) -> tuple[int, int]:
+        """Count the test leads that converted and the others; rows on cards without leads."""
+        n, won = (
+            (self.test_leads, self.test_leads_converted)
+            if self.test_leads
+            else (self.test_rows, self.test_conversions)
+        )
+        return won, n - won
+
     def figure(self, metric: str, model: str = "model") -> dict[str, float] | None:
         """Find one figure with its interval; None where it could not be had."""
         for row in self.metrics:
@@ -106,7 +116,9 @@ def make_card(
         metrics=_rows(evaluation.metrics),
         verdicts=_rows(evaluation.verdicts),
         bands=_rows(evaluation.bands),
-        tenths=_rows(reliability_by(_tenths(test["model"]), y, test["model"])),
+        tenths=_rows(
+            reliability_by(_tenths(test["model"]), y, test["model"], dataset.groups[test_rows])
+        ),
         curve=_rows(evaluation.curve),
         slices=_rows(evaluation.slices),
         capacity=_rows(evaluation.capacity),

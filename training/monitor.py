@@ -25,6 +25,8 @@ from features.build import build
 from features.frame import Catalogue
 from models.facts import Facts
 from models.predictor import LeadScorer
+from training.dataset import groups_of
+from training.evaluate import level_z
 
 State = Literal["green", "yellow", "red"]
 Floats = NDArray[np.float64]
@@ -81,7 +83,8 @@ def watch_model(
     unseen = labelled.take(labelled.snapshots.as_of >= trained_until)
     if len(unseen) >= LEAST_ROWS:
         frame = build(tables, unseen.snapshots, catalogue, threads=threads).to_pandas()
-        found.append(_promise(unseen.y.astype(np.float64), scorer.score(frame).probability))
+        promised = scorer.score(frame).probability
+        found.append(promise(unseen.y.astype(np.float64), promised, groups_of(tables, unseen)))
     return found
 
 
@@ -168,14 +171,18 @@ def _volume(tables: Tables, as_of: int) -> Signal:
                   f"|z| < {Z:.0f}")  # fmt: skip
 
 
-def _promise(y: Floats, p: Floats) -> Signal:
+def promise(y: Floats, p: Floats, groups: NDArray[np.int64]) -> Signal:
+    """Hold what was promised to unseen snapshots against what happened to them, (n,) each.
+
+    Snapshots of one group (a lead, an account) share an outcome and count as what they are worth.
+    """
     observed, expected = float(y.sum()), float(p.sum())
-    z = (observed - expected) / max(float(np.sqrt(np.sum(p * (1 - p)))), 1e-9)
+    z = level_z(y, p, groups)
     ratio = observed / max(expected, 1e-9)
     far = abs(np.log(max(ratio, 1e-9))) > np.log(1 + RATIO)
     state: State = "red" if abs(z) > Z and far else "yellow" if abs(z) > Z else "green"
     return Signal(
-        "conversions since training, observed / expected",
+        "converting snapshots since training, observed / expected",
         state,
         f"{observed:.0f} / {expected:.0f} = {ratio:.2f} (z {z:+.1f})",
         f"|z| < {Z:.0f}",

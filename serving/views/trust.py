@@ -19,6 +19,8 @@ CURVES: Final = ("model", "newest", "rule", "logistic")
 ENOUGH: Final = 100
 OLD_DAYS: Final = 45
 SLOPE: Final = (0.85, 1.15)
+DRIFT: Final = 3.0
+"""Standard errors by which the level may be off on the test rows before it has moved."""
 
 
 def make_trust(source: Source) -> TrustPage:
@@ -64,22 +66,23 @@ def is_shaped_by_scores(source: Source) -> bool:
 
 def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven"]:
     """Trust needs outcomes enough to tell, bands that keep their promise, and no drift."""
-    if min(card.test_conversions, card.test_rows - card.test_conversions) < ENOUGH:
+    if min(card.tested) < ENOUGH:
         return "unproven"
-    slope = card.figure("slope")
+    slope, level = card.figure("slope"), card.figure("intercept")
     straight = slope is not None and slope["low"] <= SLOPE[1] and slope["high"] >= SLOPE[0]
     kept = [bool(row["kept"]) for row in card.bands]
-    moved = any("moved" in note for note in card.notes)
+    moved = level is not None and abs(level["value"]) > DRIFT * level["error"]
     return "trust" if straight and not moved and sum(kept) >= 0.75 * len(kept) else "care"
 
 
 def _unknowns(card: ModelCard, age: int) -> list[Phrase]:
     found = [Phrase("Who is changed by a call: it says who is likely to convert.")]
-    if min(card.test_conversions, card.test_rows - card.test_conversions) < ENOUGH:
+    converted, _ = card.tested
+    if converted < ENOUGH:
         found.append(
             Phrase(
                 "Only {n} conversions were there to check the promises with; about 100 are needed.",
-                {"n": card.test_conversions},
+                {"n": converted},
             )
         )
     if age > OLD_DAYS:

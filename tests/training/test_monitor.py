@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from models.facts import make_facts
-from training.monitor import drifting_features, stability_index
+from training.monitor import drifting_features, promise, stability_index
 
 FEATURES = [
     {"name": "x", "kind": "number"},
@@ -49,3 +49,21 @@ def test_a_shifted_number_and_a_shifted_category_are_named(facts):
 def test_equal_histograms_have_index_zero():
     counts = np.array([10.0, 20.0, 30.0])
     assert stability_index(counts, 2 * counts) == pytest.approx(0)
+
+
+def test_snapshots_of_one_lead_are_no_independent_witnesses():
+    states = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        p = np.repeat(rng.uniform(0.05, 0.3, 300), 5)  # each lead is seen at five ages
+        y = np.repeat(rng.random(300) < p[::5], 5).astype(np.float64)
+        states.append(promise(y, p, np.repeat(np.arange(300), 5)).state)
+    assert states.count("red") <= 1
+    assert 200 - states.count("green") <= 4
+
+
+def test_a_promise_twice_too_high_is_red():
+    rng = np.random.default_rng(1)
+    p = np.full(3000, 0.3)
+    y = np.repeat(rng.random(600) < 0.15, 5).astype(np.float64)
+    assert promise(y, p, np.repeat(np.arange(600), 5)).state == "red"

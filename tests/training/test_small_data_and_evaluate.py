@@ -8,6 +8,7 @@ import pytest
 
 from data.clock import DAY
 from data.errors import GateError
+from models.metrics import wilson
 from training.evaluate import evaluate_model, may_be_registered, weekly_capacity
 from training.plots import plot_gains, plot_learning_curve, plot_reliability
 from training.small_data import (
@@ -129,6 +130,26 @@ def test_an_evaluation_gives_every_frame_and_names_the_drift():
     assert all(figure.axes[0].lines for figure in figures)
     drifted = evaluate_model(y, p / 3, draws=10)
     assert any("base rate moved" in note for note in drifted.notes)
+
+
+def test_ranges_notes_and_drift_count_leads_where_snapshots_share_an_outcome():
+    rng = np.random.default_rng(3)
+    p = np.full(1000, 0.2)
+    y = np.repeat((np.arange(100) < 27).astype(float), 10)  # 27 of 100 leads, at ten ages each
+    as_of = np.repeat(rng.permutation(100), 10) * DAY // 50
+    lead = np.repeat(np.arange(100), 10)
+    found = evaluate_model(
+        y, p, as_of=as_of, groups=lead, slices={"all": np.full(1000, "x")}, draws=10
+    )
+    row = found.slices.iloc[0]
+    assert (row["rows"], row["conversions"]) == (1000, 270)
+    assert (row["low"], row["high"]) == pytest.approx(wilson(27, 100))
+    assert found.notes == (
+        "calibration cannot be verified yet: 27 of the rarer outcome, 100 needed",
+    )
+    assert (found.drift["z"].abs() < 3).all()
+    alone = evaluate_model(y, p, as_of=as_of, draws=10)
+    assert any("base rate moved" in note for note in alone.notes)
 
 
 def test_capacity_is_counted_within_each_week():
