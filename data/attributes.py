@@ -42,7 +42,11 @@ def read_attributes(
             values = _nothing(len(order), kind) if read is None else read[1][order]
             found.append(Attribute(name, kind, values))
     return [
-        replace(a, family=family_of(a.name, job.project, dated=a.known_at is not None))
+        replace(
+            a,
+            family=family_of(a.name, job.project, dated=a.known_at is not None),
+            in_training=not job.kinds or a.name in job.kinds,
+        )
         for a in found
     ]
 

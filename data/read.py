@@ -285,7 +285,8 @@ def _static_order(
 def _static_flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> Micros:
     """Read the conversion flag: 0 for converted leads, NEVER for the others.
 
-    A table without the column (leads to be scored) has no converted lead.
+    A table without the column has no converted lead, and where leads are to be scored, one whose
+    flag is empty has not converted.
     """
     project = job.project
     column = project.leads.converted or project.leads.converted_at
@@ -295,7 +296,7 @@ def _static_flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> Micro
         known = texts(raw.column(column), job.missing).is_valid()
         return np.where(known.to_numpy(), 0, NEVER)[order].astype(np.int64)
     words = texts(raw.column(column), job.missing)
-    if words.null_count:
+    if words.null_count and not job.lenient:
         row = pc.index(words.is_null(), True).as_py()
         raise raw.mistake(
             f"flag is missing ({words.null_count:,} such rows)",
@@ -305,4 +306,4 @@ def _static_flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> Micro
         )
     yes = pa.array([value.lower() for value in project.leads.converted_values])
     hit = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(words)), value_set=yes)
-    return np.where(hit.to_numpy(), 0, NEVER)[order].astype(np.int64)
+    return np.where(pc.fill_null(hit, False).to_numpy(), 0, NEVER)[order].astype(np.int64)

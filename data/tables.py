@@ -39,7 +39,8 @@ class Attribute:
 
     Exactly one of three holds: fixed at creation (`known_at` and `changes` are None), dated
     (`known_at`: int64 microseconds, NEVER where unknown), or replayed from `changes`.
-    `values` is float64 (NaN missing) for numbers, object (str or None) for categories.
+    `values` is float64 (NaN missing) for numbers, object (str or None) for categories. One that
+    training left out (`in_training` False) is there for rules alone; no feature may look at it.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Attribute:
     known_at: Micros | None = None
     changes: Changes | None = None
     family: Literal["fit", "engagement", "qualification", "context"] = "fit"
+    in_training: bool = True
 
 
 @dataclass(frozen=True, slots=True)

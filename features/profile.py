@@ -101,13 +101,13 @@ def _known_since(snapshots: Snapshots, attribute: Attribute) -> NDArray[np.float
     if attribute.known_at is not None:
         since = attribute.known_at[snapshots.lead]
     elif attribute.changes is not None:
-        since = _last_change(attribute, snapshots)
+        since = last_change(attribute, snapshots)
     known = since < snapshots.as_of
     days = (snapshots.as_of - np.where(known, since, snapshots.as_of)) / DAY
     return np.where(known, days, np.nan)
 
 
-def _last_change(attribute: Attribute, snapshots: Snapshots) -> NDArray[np.int64]:
+def last_change(attribute: Attribute, snapshots: Snapshots) -> NDArray[np.int64]:
     """Find the moment of the last change strictly before each row; NEVER where there is none."""
     changes = attribute.changes
     assert changes is not None
@@ -135,6 +135,6 @@ def _missing(tables: Tables) -> NDArray[np.int64]:
     """Count per lead the missing values of the attributes fixed at creation: (n_leads,)."""
     missing = np.zeros(len(tables), np.int64)
     for attribute in tables.attributes:
-        if attribute.known_at is None and attribute.changes is None:
+        if attribute.in_training and attribute.known_at is None and attribute.changes is None:
             missing += pd.isna(attribute.values)
     return missing

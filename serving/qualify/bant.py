@@ -13,6 +13,7 @@ from data.asof import values_at
 from data.clock import NEVER, Micros
 from data.schema import BantSection
 from data.tables import Attribute, Snapshots, Tables
+from features.profile import last_change
 
 Question = Literal["need", "budget", "authority", "timing"]
 QUESTIONS: Final[tuple[Question, ...]] = ("need", "budget", "authority", "timing")
@@ -66,17 +67,10 @@ def known_since(attribute: Attribute, snapshots: Snapshots, tables: Tables) -> M
     start = undated if created is None else created[leads]
     if attribute.known_at is not None:
         return np.asarray(attribute.known_at[leads], dtype=np.int64)
-    changes = attribute.changes
-    if changes is None:
+    if attribute.changes is None:
         return start
-    found = start.copy()
-    low, high = changes.offsets[leads], changes.offsets[leads + 1]
-    for row in np.flatnonzero(high > low):
-        moments = changes.at[low[row] : high[row]]
-        before = int(np.searchsorted(moments, snapshots.as_of[row], side="left"))
-        if before:
-            found[row] = moments[before - 1]
-    return found
+    last = last_change(attribute, snapshots)
+    return np.where(last == NEVER, start, last)
 
 
 def _say(value: object) -> str:
