@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.errors import InputError
+from data.files import replacing
 from models.points import points_per_log_odds, typical_exact, whole_points
 from models.predictor import Floats, LeadScorer, card_exact, shown_score
 
@@ -190,34 +191,41 @@ def store_run(
 ) -> None:
     """Keep the feature rows of a run in one Parquet file (zstd), replaced at once.
 
-    Features and model version give every contribution back, byte for byte.
+    Features and model version give every contribution back, byte for byte. OutsideError where the
+    file cannot be written.
     """
     scorer.check(frame)
     table = pa.Table.from_pandas(frame[list(scorer.names)], preserve_index=False)
     table = table.append_column(ID_COLUMN, pa.array([str(i) for i in lead_ids], pa.string()))
     about = {"model_version": model_version, "as_of": as_of}
     table = table.replace_schema_metadata({b"leadscore": json.dumps(about).encode()})
-    target = Path(path)
-    work = target.with_name(f".{target.name}.part")
-    try:
-        pq.write_table(table, work, compression="zstd")
-        work.replace(target)
-    finally:
-        work.unlink(missing_ok=True)
+    with replacing(Path(path)) as part:
+        pq.write_table(table, part, compression="zstd")
 
 
 def read_run(path: str | Path) -> StoredRun:
     """Read a stored run; InputError where the file is something else."""
+    table, about = _stored(path, None)
+    frame = table.drop([ID_COLUMN]).to_pandas()
+    ids = pd.Index(table.column(ID_COLUMN).to_pandas().astype(str))
+    return StoredRun(ids, frame, str(about["model_version"]), int(about["as_of"]))
+
+
+def look_at_run(path: str | Path) -> tuple[int, frozenset[str]]:
+    """Read a stored run's moment and its leads, without its features; InputError as `read_run`."""
+    table, about = _stored(path, [ID_COLUMN])
+    return int(about["as_of"]), frozenset(table.column(ID_COLUMN).to_pylist())
+
+
+def _stored(path: str | Path, columns: list[str] | None) -> tuple[pa.Table, dict[str, Any]]:
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, columns=columns)
         about = json.loads((table.schema.metadata or {})[b"leadscore"])
     except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
         raise InputError(
             f"is no stored run ({error})", file=Path(path).name, cure="score once more"
         ) from None
-    frame = table.drop([ID_COLUMN]).to_pandas()
-    ids = pd.Index(table.column(ID_COLUMN).to_pandas().astype(str))
-    return StoredRun(ids, frame, str(about["model_version"]), int(about["as_of"]))
+    return table, about
 
 
 def compare_runs(

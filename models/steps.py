@@ -17,7 +17,6 @@ from models.predictor import LeadScorer, shown_score
 
 ONE_MORE = frozenset({
     "count_window", "count_ever", "count_all_window", "count_all_ever", "decayed_count",
-    "first_week_count",
 })  # fmt: skip
 JUST_NOW = frozenset({"days_since", "days_since_last_event"})
 OF_ANY_EVENT = frozenset({"count_all_window", "count_all_ever", "days_since_last_event"})
@@ -66,8 +65,6 @@ def take_step(
                 changed[name] = frame[name].fillna(0) + 1
         elif template in KNOWN and step.column is not None and params.get("column") == step.column:
             changed[name] = frame[name].fillna(0.0)
-        elif template == "missing_count" and step.column is not None:
-            changed[name] = (frame[name] - 1).clip(lower=0)
     return frame.assign(**{n: c.astype(frame[n].dtype) for n, c in changed.items()})
 
 

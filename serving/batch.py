@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from data.asof import exists
 from data.clock import DAY
 from data.errors import InputError
 from data.files import replacing
@@ -194,9 +195,7 @@ def score_before(
     if tables.created_at is None:
         there = np.zeros(len(snapshots), bool)
     else:
-        there = tables.created_at[snapshots.lead] <= earlier.as_of
-        if tables.recorded_at is not None:
-            there &= tables.recorded_at[snapshots.lead] < earlier.as_of
+        there = exists(tables, earlier.lead, earlier.as_of)
     before = earlier.take(there)
     return before, build(tables, before, model.catalogue, threads=threads), there
 

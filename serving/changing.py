@@ -14,11 +14,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.asof import known_before
+from data.asof import exists, known_before
 from data.tables import Snapshots, Tables
 from features.build import build
 from features.frame import Catalogue
-from models.change import Change, ChangeLine, StoredRun, compare_runs, explain_change, read_run
+from models.change import (
+    Change,
+    ChangeLine,
+    StoredRun,
+    compare_runs,
+    explain_change,
+    look_at_run,
+    read_run,
+)
 from models.points import Reason
 from models.reasons import ReasonRules
 from serving.model import LoadedModel
@@ -42,10 +50,10 @@ def changes_since(moment: Moment, since: int) -> dict[int, Change]:
 
     Returns row -> change. The past is rebuilt as it was known then.
     """
-    created = moment.tables.created_at
-    if created is None:
+    if moment.tables.created_at is None:
         return {}
-    rows = np.flatnonzero(created[moment.snapshots.lead] <= since)
+    lead = moment.snapshots.lead
+    rows = np.flatnonzero(exists(moment.tables, lead, np.full(len(lead), since, np.int64)))
     now = moment.snapshots.take(rows)
     then = Snapshots(now.lead, np.full(len(rows), since, np.int64))
     scorer, catalogue = moment.model.scorer, moment.model.catalogue
@@ -83,11 +91,12 @@ def changes_since_run(moment: Moment, stored: StoredRun, before: LoadedModel) ->
 
 def newest_run_before(runs: Path, at: int, lead_id: str | None = None) -> StoredRun | None:
     """Find the newest stored run as of `at` or before, that scored this lead."""
-    found = [read_run(path) for path in sorted(runs.glob(f"*/{FEATURES}"))]
-    usable = [
-        run for run in found if run.as_of <= at and (lead_id is None or lead_id in run.lead_ids)
-    ]
-    return max(usable, key=lambda run: run.as_of, default=None)
+    found: list[tuple[int, Path]] = []
+    for path in sorted(runs.glob(f"*/{FEATURES}")):
+        as_of, leads = look_at_run(path)
+        if as_of <= at and (lead_id is None or lead_id in leads):
+            found.append((as_of, path))
+    return read_run(max(found, key=lambda run: run[0])[1]) if found else None
 
 
 def lines_to_show(change: Change) -> list[ChangeLine]:

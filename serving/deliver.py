@@ -65,7 +65,8 @@ def for_owner(view: ReportView, owner: str) -> ReportView:
     mine = {lead.lead_id for lead in leads}
     calls = tuple(lead_id for lead_id in view.week.calls if lead_id in mine)
     share = next((share for share in view.week.owners if share.owner == owner), None)
-    left = sum(lead.probability for lead in leads if lead.lead_id not in set(calls))
+    called = set(calls)
+    left = sum(lead.probability for lead in leads if not lead.rule and lead.lead_id not in called)
     week = replace(
         view.week,
         calls=calls,

@@ -142,7 +142,8 @@ def _detail(
 ) -> LeadDetail:
     explanation = source.scored.explanations[row]
     card = source.scored.qualification.card(row)
-    lead, events = int(source.scored.snapshots.lead[row]), source.tables.events
+    lead = int(source.scored.snapshots.lead[row])
+    known = timeline(source.tables, lead, source.scored.as_of)
     return LeadDetail(
         typical=explanation.typical,
         reasons_for=tuple(report_reason(r) for r in explanation.reasons_for),
@@ -156,7 +157,7 @@ def _detail(
         icp=tuple(CriterionMatch(label, met, weight) for label, met, weight in card.icp),
         icp_match=card.icp_match,
         history=history,
-        timeline=timeline(source.tables, lead, source.scored.as_of),
+        timeline=known,
         similar=similar,
         content=card.content,
         missing_for_next=tuple(gap.phrase for gap in card.missing),
@@ -165,5 +166,5 @@ def _detail(
         levels={name: word for name, word in card.levels.items() if word is not None},
         feedback=source.feedback_on(card.lead_id),
         unstable=not explanation.stable,
-        low_information=bool(events.offsets[lead] == events.offsets[lead + 1]),
+        low_information=not known,
     )

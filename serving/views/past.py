@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from data.asof import exists
 from data.clock import DAY, NEVER, iso
 from data.tables import Snapshots, Tables
 from features.build import build
@@ -30,13 +31,12 @@ def score_history(source: Source, rows: Rows) -> dict[int, tuple[PastScore, ...]
     The newest point is today's score; weeks before the lead was there are left out.
     """
     found: dict[int, list[PastScore]] = {int(row): [] for row in rows}
-    created = source.tables.created_at
     for weeks in range(POINTS - 1, 0, -1):
-        if created is None:
+        if source.tables.created_at is None:
             break
         snapshots = source.scored.snapshots.take(rows)
         as_of = snapshots.as_of - weeks * STEP_DAYS * DAY
-        there = created[snapshots.lead] <= as_of
+        there = exists(source.tables, snapshots.lead, as_of)
         past = Snapshots(snapshots.lead[there], as_of[there])
         if len(past):
             frame = build(source.tables, past, source.model.catalogue, threads=source.threads)

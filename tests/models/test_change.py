@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.errors import InputError
-from models.change import compare_runs, explain_change, read_run, store_run
+from data.errors import InputError, OutsideError
+from models.change import compare_runs, explain_change, look_at_run, read_run, store_run
 from models.predictor import LeadScorer
 from models.steps import Step, suggest, take_step
 
@@ -107,6 +107,7 @@ def test_last_nights_run_is_kept_and_gives_the_same_bits_back(
     path = tmp_path / "run.parquet"
     store_run(path, ids, frame, scorer, model_version="v1", as_of=5)
     stored = read_run(path)
+    assert look_at_run(path) == (5, frozenset(ids))
     assert (stored.model_version, stored.as_of) == ("v1", 5)
     assert list(stored.lead_ids) == ids
     old, new = scorer.contributions(frame), scorer.contributions(stored.frame)
@@ -163,3 +164,24 @@ def test_a_step_changes_only_what_is_certain(scorer: LeadScorer, leads: Any) -> 
     pd.testing.assert_frame_equal(after[same], frame[same])
     pricing = take_step(frame, scorer.features, Step("Invite", event="pricing_page"))
     assert (pricing["days_since_pricing"] == 0).all()
+
+
+def test_an_answer_leaves_the_count_of_missing_fields_as_building_does() -> None:
+    features = [
+        {"name": "missing_count", "template": "missing_count", "params": {}},
+        {"name": "known_since_budget", "template": "known_since", "params": {"column": "budget"}},
+    ]
+    frame = pd.DataFrame({"missing_count": [2.0, 0.0], "known_since_budget": [np.nan, 3.0]})
+    after = take_step(frame, features, Step("Ask for the budget", column="budget"))
+    assert after["missing_count"].tolist() == [2, 0]  # only fields without a date are counted
+    assert after["known_since_budget"].tolist() == [0, 3]
+
+
+def test_a_run_that_cannot_be_stored_is_an_outside_fault(
+    scorer: LeadScorer, leads: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    frame, _ = leads(3, 7)
+    with pytest.raises(OutsideError, match="can't be written"):
+        store_run(tmp_path / "file" / "x.parquet", ["a", "b", "c"], frame, scorer,
+                  model_version="v", as_of=0)  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a lead that is forgotten leaves in a state folder: nothing, in pages that are free either."""
+"""What a forgotten lead leaves in a state folder: nothing, and nothing in pages that are free."""
 
 from __future__ import annotations
 

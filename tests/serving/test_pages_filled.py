@@ -7,12 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from serving.batch import first_scored, score_leads, write_scores
+from data.clock import DAY
+from serving.batch import first_scored, score_before, score_leads, write_scores
+from serving.changing import Moment, changes_since
 from serving.feedback import Answer
 from serving.phrase import Phrase
 from serving.report.html import render
 from serving.reporting import write_views
-from serving.views.leads import make_leads
+from serving.views.leads import _detail, make_leads
+from serving.views.past import score_history
 from serving.views.report import make_view
 from serving.views.source import Source
 from serving.views.steps import acts_of_sales, make_steps
@@ -100,3 +103,30 @@ def test_the_filled_report_speaks_every_language(source):
     view = make_view(source)
     for language in ("en", "it", "fa"):
         assert render(view, language).rstrip().endswith("</html>")
+
+
+def test_a_lead_that_nobody_had_recorded_yet_has_no_past(source, company):
+    tables, as_of = source.tables, source.scored.as_of
+    rows = np.flatnonzero(tables.created_at[source.scored.snapshots.lead] < as_of - 30 * DAY)[:2]
+    late, early = source.scored.snapshots.lead[rows]
+    recorded = tables.created_at.copy()
+    recorded[late] = as_of - DAY
+    recorded[early] = as_of - 14 * DAY  # at that very moment it is there
+    late_source = replace(
+        source, reading=replace(source.reading, tables=replace(tables, recorded_at=recorded))
+    )
+    history = score_history(late_source, rows)
+    assert [len(history[int(row)]) for row in rows] == [1, 3]
+    snapshots = source.scored.snapshots.take(rows)
+    _, _, there = score_before(late_source.tables, snapshots, company.model, days=14, threads=1)
+    assert there.tolist() == [False, True]
+    frame = source.scored.frame.to_pandas().iloc[rows]
+    moment = Moment(late_source.tables, snapshots, frame, company.model, 1)
+    assert list(changes_since(moment, as_of - 7 * DAY)) == [1]
+
+
+def test_a_lead_without_an_event_yet_is_said_to_be_little_known(source):
+    row = int(source.ranked[0])
+    assert not _detail(source, row, None, (), ()).low_information
+    then = replace(source, scored=replace(source.scored, as_of=0))
+    assert _detail(then, row, None, (), ()).low_information

@@ -78,3 +78,13 @@ def test_an_owner_sees_only_own_leads(view: ReportView) -> None:
 def test_a_file_name_stays_in_its_folder() -> None:
     assert "/" not in file_stem("../../etc/passwd")
     assert file_stem("a/b") != file_stem("a b")
+
+
+def test_leads_that_a_rule_takes_out_are_not_left_behind(view: ReportView) -> None:
+    owner = view.leads[0].owner
+    calls = set(view.week.calls)
+    idle = next(x for x in view.leads if x.owner == owner and x.lead_id not in calls and not x.rule)
+    leads = tuple(replace(x, rule="student") if x is idle else x for x in view.leads)
+    before = for_owner(view, owner).week.left_behind.value
+    after = for_owner(replace(view, leads=leads), owner).week.left_behind.value
+    assert before - after == pytest.approx(idle.probability)
