@@ -25,7 +25,7 @@ def digest(key: str) -> str:
 
 
 def read_keys(path: Path) -> dict[str, str]:
-    """Read name -> hash; InputError where the file is missing or holds something else."""
+    """Read name -> hash, none where there is no file; InputError where it holds something else."""
     try:
         keys = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -78,12 +78,16 @@ def render_model_page(
 def _facts(card: ModelCard, words: Words) -> list[tuple[Markup, Markup]]:
     t, number = words.t, words.number
     until = datetime.fromtimestamp(card.trained_until / 1e6, UTC).isoformat()
+
+    def told(leads: int, converted: int) -> Markup:
+        return t("{n} leads, {k} conversions", n=number(leads), k=number(converted))
+
     return [
         (t("Trained on data until"), words.time(until)),
         (t("Training rows"), number(card.train_rows)),
-        (t("Training conversions"), number(card.train_conversions)),
+        (t("Learned from"), told(card.train_leads, card.train_leads_converted)),
         (t("Test rows"), number(card.test_rows)),
-        (t("Test conversions"), number(card.test_conversions)),
+        (t("Tested on"), told(card.test_leads, card.test_leads_converted)),
         (t("Horizon, days"), number(card.horizon_days, 1)),
     ]
 
@@ -147,9 +151,10 @@ def _sections(card: ModelCard, audit: AuditReport | None, words: Words) -> Itera
     weekly = t("Ranked within each week.")
     yield table("capacity", t("At the team's capacity"), weekly, card.capacity)
     yield _segments(card, words)
-    parts = t("By segment, source and age of the lead.")
+    parts = t("By segment, source and owner; rows of one lead share an outcome.")
     yield table("slices", t("Slices"), parts, card.slices)
-    yield table("drift", t("Drift"), t("Test rows against training rows."), card.drift)
+    months = t("Conversions on the test rows against those promised, month by month.")
+    yield table("drift", t("Drift"), months, card.drift)
 
 
 def _tried(candidates: Mapping[str, Any]) -> list[dict[str, Any]]:

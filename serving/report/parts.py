@@ -103,7 +103,7 @@ class TimelineEvent:
 
 @dataclass(frozen=True, slots=True)
 class PastScore:
-    """The score that was shown on a day; `at` is ISO UTC."""
+    """The score of a day by the model of today, from what was known then; `at` is ISO UTC."""
 
     at: str
     score: int
@@ -111,7 +111,10 @@ class PastScore:
 
 @dataclass(frozen=True, slots=True)
 class Similar:
-    """A lead much like this one that became an opportunity: score then, days that it took."""
+    """A lead much like this one that became an opportunity.
+
+    `score` is the one it had two weeks before, `days` how long it took from its creation.
+    """
 
     name: str
     score: int

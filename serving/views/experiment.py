@@ -12,7 +12,11 @@ from training.experiment import Difference
 
 
 def make_experiment(trial: Trial, *, finished: bool = False) -> ExperimentPage:
-    """Show the first comparison: the scored arm where there is one, adjusted where possible."""
+    """Show the first comparison: the scored arm where there is one, adjusted where possible.
+
+    The report looks every week: until the experiment is finished its range is the one that holds
+    at all looks together, and no p-value of a single look stands beside it.
+    """
     names = sorted(trial.comparisons, key=lambda name: (name != "score", name))
     main = trial.comparisons[names[0]]
     best = main.plain if main.adjusted is None else main.adjusted
@@ -24,8 +28,8 @@ def make_experiment(trial: Trial, *, finished: bool = False) -> ExperimentPage:
         arms=tuple(
             ArmRow(name, rate.n, rate.hits, interval(rate)) for name, rate in trial.arms.items()
         ),
-        difference=_interval(best),
-        p_value=best.p_value,
+        difference=_interval(best if finished else main.always_valid),
+        p_value=best.p_value if finished else None,
         power=trial.power,
         needed_per_arm=trial.needed_per_arm,
         looks=tuple(

@@ -102,7 +102,7 @@ def find_similar(source: Source, rows: Rows) -> dict[int, tuple[Similar, ...]]:
             Similar(
                 name=_name(tables, names, int(won[i])),
                 score=int(scores[i]),
-                days=int((converted[won[i]] - at[i]) // DAY),
+                days=int((converted[won[i]] - tables.created_at[won[i]]) // DAY),
             )
             for i in nearest.tolist()
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from data.schema import Project
 from serving.report.view import ExperimentPage
 from serving.trials import analyse_trial, assign_leads
 from serving.views.experiment import make_experiment
+from training.experiment import Difference
 
 
 def _project(**sections: object) -> Project:
@@ -70,6 +73,19 @@ def test_a_real_lift_is_found_and_the_young_wait(unit: str) -> None:
     assert page.difference.value == result.adjusted.value
     assert page.looks
     assert {row.arm for row in page.arms} == {"control", "score", "random"}
+
+
+def test_a_running_experiment_is_judged_by_the_range_that_holds_at_every_look() -> None:
+    project = _project(experiment={"arms": {"control": 1, "score": 1}})
+    tables, outcomes = read_tables(project, frames={"leads": _leads(project, 0.0, n=600)})
+    trial = analyse_trial(tables, outcomes, project)
+    lucky = Difference(0.02, 0.001, 0.039, 0.0097, 0.04)
+    patient = replace(lucky, low=-0.01, high=0.05)
+    result = replace(trial.comparisons["score"], plain=lucky, adjusted=None, always_valid=patient)
+    trial = replace(trial, comparisons={"score": result})
+    running, finished = make_experiment(trial), make_experiment(trial, finished=True)
+    assert (running.difference.low, running.p_value) == (-0.01, None)
+    assert (finished.difference.low, finished.p_value) == (0.001, 0.04)
 
 
 def test_accounts_share_an_arm_and_arms_stay_when_leads_come() -> None:

@@ -49,6 +49,15 @@ def test_the_model_page_shows_every_part_of_the_card_and_runs_nothing() -> None:
     assert "default-src 'none'" in page
 
 
+def test_conversions_are_counted_in_leads_not_in_their_snapshots() -> None:
+    card = replace(
+        CARD, train_leads=400, train_leads_converted=41, test_leads=150, test_leads_converted=17
+    )
+    page = re.sub(r"<[^>]*>", "", render_model_page(card, project="acme", version="7"))
+    assert "400 leads, 41 conversions" in page
+    assert "150 leads, 17 conversions" in page
+
+
 def test_candidates_are_a_table_and_choices_are_lines() -> None:
     page = render_model_page(CARD, project="acme", version="7")
     tried = page[page.index('id="candidates"') : page.index('id="choices"')]

@@ -6,9 +6,10 @@ import pytest
 
 from benchmarks.report_view import make_view
 from serving.report.charts import waterfall
-from serving.report.html import list_rows, render
+from serving.report.html import _Page, list_rows, render
 from serving.report.text import slug
-from serving.report.view import ReportView
+from serving.report.view import ReportView, TouchSpeed
+from serving.report.words import words_of
 
 
 def test_the_view_is_plain_json(view: ReportView) -> None:
@@ -69,6 +70,55 @@ def test_a_company_without_definitions_gets_no_empty_panel() -> None:
     bare = replace(view, funnel=replace(view.funnel, stages=(), icp=(), disqualified=()))
     assert "Definitions that marketing" in render(view, "en")
     assert "Definitions that marketing" not in render(bare, "en")
+
+
+def test_waits_for_a_first_touch_are_told_apart_and_never_is_said() -> None:
+    view = make_view(1)
+    speed = TouchSpeed(100, 20.0, 0.6, 12, ((1.0, 20, 0.3), (24.0, 40, 0.2), (None, 40, 0.1)))
+    page = plain(render(replace(view, week=replace(view.week, speed=speed)), "en"))
+    assert "within 1 hour" in page
+    assert "1 hour to 24 hours" in page
+    assert "within 24 hours" not in page
+    assert "later or never" in page
+
+
+def test_what_is_expected_says_within_how_many_days_where_there_is_a_horizon() -> None:
+    view = make_view(1)
+    days = view.about.horizon_days
+    assert f"expected from these leads within {days} days" in plain(render(view, "en"))
+    timeless = replace(view, about=replace(view.about, horizon_days=0, static=True))
+    page = _Page(timeless, words_of("en"))
+    told = plain(page.render()) + plain(
+        page._lead_page(page.environment.get_template("lead.html").render, timeless.leads[0])
+    )
+    assert "opportunities expected from these leads" in told
+    assert "become opportunities." in told
+    assert "within 0 days" not in told
+
+
+def test_a_rule_is_said_in_the_words_of_the_company_everywhere() -> None:
+    view = make_view(1)
+    labels = {"competitor": {"en": "a rival", "it": "un concorrente"}}
+    lead = replace(view.leads[0], rule="competitor")
+    ruled = replace(view, leads=(lead,), about=replace(view.about, labels=labels))
+    page = plain(render(ruled, "it"))
+    assert "un concorrente" in page
+    assert "competitor" not in page
+
+
+def test_the_range_of_a_running_experiment_says_that_it_holds_at_every_look() -> None:
+    view = make_view(1)
+    assert view.experiment is not None
+    said = "holds however often one looks"
+    running = replace(view.experiment, finished=False)
+    assert said in render(replace(view, experiment=running), "en")
+    done = replace(view.experiment, finished=True)
+    assert said not in render(replace(view, experiment=done), "en")
+
+
+def plain(page: str) -> str:
+    """Take the marks of HTML off a page."""
+    return " ".join(re.sub(r"<[^>]*>", "", page).split())
 
 
 def test_an_empty_report_is_still_a_report() -> None:
