@@ -49,7 +49,7 @@ from data.schema import (
 )
 from serving.crm.postgres import PostgresCrm
 from serving.crm.seam import Crm, Update
-from serving.crm.sqlite import _PER_INSERT, SqliteCrm
+from serving.crm.sqlite import SqliteCrm
 from serving.writeback.run import write_back
 
 ROUNDS = 3
@@ -197,8 +197,7 @@ def _statement_alone(
     crm: SqliteCrm, rows: list[Update], path: Path, clear: Callable[[], None]
 ) -> float:
     """Seconds of our INSERT for all rows in one transaction; no update read, no answer made."""
-    when = WHEN.isoformat()
-    groups = [*crm._groups(["7", when, when, "run-1"], rows, _PER_INSERT)]
+    groups = [*crm._groups(rows, [])]
     clear()
     with closing(sqlite3.connect(path)) as connection:
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Scores into a table of PostgreSQL: binary COPY into a temporary table, then one statement."""
+"""Scores into a table of PostgreSQL by binary COPY: new rows straight, others in one statement."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ import psycopg
 from psycopg import errors
 
 from data.errors import InputError
-from serving.crm.columns import TIMES, Columns
+from serving.crm.columns import Columns
 from serving.crm.identifiers import quote
 from serving.crm.network import allowed
 from serving.crm.seam import Answer, Busy, Denied, Refused, Remote, Unsure, Update
 
 _MARK: Final = '"'
-_MICROS: Final = "(timestamptz 'epoch' + {} * interval '1 microsecond')"
 _TYPES: Final = {
-    "score": "int4",
-    "probability": "float8",
-    "percentile": "float8",
-    "as_of": "int8",
-    "scored_at": "int8",
+    "score": "integer",
+    "probability": "double precision",
+    "percentile": "double precision",
+    "as_of": "timestamp with time zone",
+    "scored_at": "timestamp with time zone",
 }
+"""How our fields travel; the others are text."""
+_TEXTS: Final = ("text", "character varying")
+_WIRE_EPOCH: Final = 946_684_800_000_000  # us from 1970 to 2000, where PostgreSQL's times begin
+_ASKED: Final = 100  # leads of a batch that are looked for before all of it is taken for new
 _LOCKED: Final = (
     errors.LockNotAvailable,
     errors.DeadlockDetected,
@@ -81,25 +84,49 @@ class PostgresCrm:
         return {str(name): str(kind) for name, kind in rows}
 
     def _prepare(self) -> None:
-        """Make the temporary table of this session and the statements that read from it."""
-        types = ["text", *(_TYPES.get(mine, "text") for mine in self.columns.theirs), "text"]
+        """Make the temporary table of this session and the statements that write."""
+        columns = self.columns
+        types = ["text", *(_TYPES.get(mine, "text") for mine in columns.names), "text"]
         names = [f"c{i}" for i in range(len(types))]
         with self._told():
-            columns = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
+            made = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
             self._connection.execute(
-                f"CREATE TEMP TABLE IF NOT EXISTS leadscore_incoming ({columns})"
+                f"CREATE TEMP TABLE IF NOT EXISTS leadscore_incoming ({made})"
                 " ON COMMIT DELETE ROWS".encode()
             )
-        self._wire_types = types
-        self._copy = "COPY leadscore_incoming FROM STDIN (FORMAT BINARY)"
+            self._straight = columns.inserts and self._alike() and self._plain()
+        self._wire_types = ["int8" if kind == _TYPES["as_of"] else kind for kind in types]
+        fields = ", ".join(quote(name) for name in (columns.key, *columns.theirs.values()))
+        self._copy_straight = f"COPY {quote(columns.entity)} ({fields}) FROM STDIN (FORMAT BINARY)"
         self._update, self._insert = self._statements(names)
+
+    def _alike(self) -> bool:
+        """Tell whether the table's columns have the very types in which our fields travel."""
+        wanted = {theirs: _TYPES.get(mine, "text") for mine, theirs in self.columns.theirs.items()}
+        wanted[self.columns.key] = "text"
+        return all(
+            self._casts[name] == kind or (kind == "text" and self._casts[name] in _TEXTS)
+            for name, kind in wanted.items()
+        )
+
+    def _plain(self) -> bool:
+        """Tell whether COPY does to the table what INSERT would, and no lead can be there twice."""
+        row = self._connection.execute(
+            "SELECT relkind IN ('r', 'p') AND NOT relhasrules AND NOT row_security_active(c.oid)"
+            " FROM pg_class c JOIN pg_index i ON indrelid = c.oid"
+            " JOIN pg_attribute a ON attrelid = c.oid AND attnum = indkey[0]"
+            " WHERE c.oid = to_regclass(%s) AND attname = %s AND indnkeyatts = 1"
+            " AND indisunique AND indimmediate AND indisvalid AND indpred IS NULL",
+            (self._entity, self.columns.key),
+        ).fetchone()
+        return bool(row and row[0])
 
     def _statements(self, names: list[str]) -> tuple[str, str]:
         columns = self.columns
         key = quote(columns.key)
         values = {
-            theirs: f"{self._value(mine, f'i.{name}')}::{self._casts[theirs]}"
-            for (mine, theirs), name in zip(columns.theirs.items(), names[1:], strict=False)
+            theirs: f"i.{name}::{self._casts[theirs]}"
+            for theirs, name in zip(columns.theirs.values(), names[1:], strict=False)
         }
         places = ", ".join(f"{quote(theirs)} = {value}" for theirs, value in values.items())
         if columns.version:
@@ -128,34 +155,54 @@ class PostgresCrm:
         guard = f"({there} IS NULL OR {there} <= {as_of})"
         return f"{guard} AND t.{quote(columns.override)} IS NULL" if columns.override else guard
 
-    def _value(self, mine: str, name: str) -> str:
-        return _MICROS.format(name) if mine in TIMES else name
-
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read our fields of these leads in one query."""
         columns = self.columns
-        kind = self._casts[columns.key]
         query = (
             f"SELECT {columns.listed(_MARK)} FROM {quote(columns.entity)}"  # noqa: S608
-            f" WHERE {quote(columns.key)} = ANY(%s::text[]::{kind}[])"
+            f" WHERE {self._among()}"
         )
         with self._told():
-            rows = self._connection.execute(query.encode(), (list(leads),)).fetchall()
+            rows = self._ask(query, list(leads)).fetchall()
         return {str(row[0]): columns.remote(row) for row in rows}
 
     def upsert(self, batch: Sequence[Update]) -> Iterable[Answer]:
-        """Copy a batch in and apply it in one transaction; a row that moved answers `conflict`."""
-        with self._told(), self._connection.transaction(), self._connection.cursor() as cursor:
-            self._copy_in(cursor, batch)
-            cursor.execute(self._update.encode())
-            written = cursor.rowcount
-            if self.inserts and written < len(batch):
-                cursor.execute(self._insert.encode())
-                written += cursor.rowcount
-            if written == len(batch):
+        """Write a batch in one transaction; a row that moved meanwhile answers `conflict`."""
+        with self._told():
+            if self._straight and self._seem_new(batch) and self._put(batch):
                 return self.columns.written(batch)
-            done = self._written(cursor)
+            with self._connection.transaction(), self._connection.cursor() as cursor:
+                if self._merge(cursor, batch) == len(batch):
+                    return self.columns.written(batch)
+                done = self._written(cursor)
         return [self._answer(each, done) for each in batch]
+
+    def _seem_new(self, batch: Sequence[Update]) -> bool:
+        """Tell whether the table holds none of some leads of a batch: all of it may be new."""
+        some = [each.lead for each in batch[:: 1 + len(batch) // _ASKED]]
+        query = f"SELECT FROM {self._entity} WHERE {self._among()} LIMIT 1"
+        return self._ask(query, some).fetchone() is None
+
+    def _put(self, batch: Sequence[Update]) -> bool:
+        """Copy rows into the table itself; False, and nothing done, where one is there already."""
+        try:
+            with self._connection.transaction(), self._connection.cursor() as cursor:
+                if self._copy_in(cursor, self._copy_straight, batch, bound=False) == len(batch):
+                    return True
+                raise psycopg.Rollback  # a trigger kept rows out: which, the merge tells
+        except errors.UniqueViolation:
+            pass
+        return False
+
+    def _merge(self, cursor: psycopg.Cursor[Any], batch: Sequence[Update]) -> int:
+        """Copy a batch in beside the table, change what is there and make what is not; count."""
+        self._copy_in(cursor, "COPY leadscore_incoming FROM STDIN (FORMAT BINARY)", batch)
+        cursor.execute(self._update.encode())
+        written = cursor.rowcount
+        if self.inserts and written < len(batch):
+            cursor.execute(self._insert.encode())
+            written += cursor.rowcount
+        return written
 
     def _written(self, cursor: psycopg.Cursor[Any]) -> set[str]:
         """Ask which rows this transaction wrote: they bear its number."""
@@ -167,13 +214,40 @@ class PostgresCrm:
         )
         return {str(row[0]) for row in cursor.fetchall()}
 
-    def _copy_in(self, cursor: psycopg.Cursor[Any], batch: Sequence[Update]) -> None:
-        names = tuple(self.columns.theirs)
-        with cursor.copy(self._copy.encode()) as copy:
-            copy.set_types(self._wire_types)
+    def _among(self) -> str:
+        """Write the condition that a row's key is in a list; binary, which is made faster."""
+        key = self.columns.key
+        return f"{quote(key)} = ANY(%b::text[]::{self._casts[key]}[])"
+
+    def _ask(self, query: str, leads: list[str]) -> psycopg.Cursor[Any]:
+        """Ask about a list of leads, planned for that list each time.
+
+        A plan kept from when the table was small compares each row with each lead of the list.
+        """
+        return self._connection.execute(query.encode(), (leads,), prepare=False)
+
+    def _copy_in(
+        self,
+        cursor: psycopg.Cursor[Any],
+        command: str,
+        batch: Sequence[Update],
+        *,
+        bound: bool = True,
+    ) -> int:
+        """Send lead, our fields and, where rows are `bound` to it, the version read; count rows."""
+        names, times = self.columns.names, [1 + at for at in self.columns.times]
+        with cursor.copy(command.encode()) as copy:
+            copy.set_types(self._wire_types if bound else self._wire_types[:-1])
             for each in batch:
-                values = each.values
-                copy.write_row((each.lead, *[values.get(name) for name in names], each.version))
+                row = [each.lead, *map(each.values.get, names)]
+                for at in times:
+                    value = row[at]
+                    if isinstance(value, int):
+                        row[at] = value - _WIRE_EPOCH
+                if bound:
+                    row.append(each.version)
+                copy.write_row(row)
+        return cursor.rowcount
 
     def _answer(self, update: Update, done: set[str]) -> Answer:
         if update.lead in done:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
@@ -53,13 +52,15 @@ class SqliteCrm:
             self.columns = Columns.match(there, entity, key, fields, override)
             self.inserts = self.columns.inserts
             self._as_of = self.columns.names.index("as_of")
-            self._own = itemgetter(*(name for name in self.columns.names if name not in _ALIKE))
-            self._update, self._insert, self._insert_many = self._statements()
+            self._alike = [name for name in self.columns.names if name in _ALIKE]
+            self._own = [name for name in self.columns.names if name not in _ALIKE]
+            self._own_then_alike = itemgetter(*self._own, *self._alike)
+            self._update, self._insert, self._insert_many = self._statements(there)
         except BaseException:
             self.close()
             raise
 
-    def _statements(self) -> tuple[str, str, str]:
+    def _statements(self, there: Sequence[str]) -> tuple[str, str, str]:
         """Write the UPDATE, bound to the version read (or to nothing newer), and the INSERTs."""
         columns = self.columns
         theirs = [quote(name) for name in columns.theirs.values()]
@@ -77,21 +78,28 @@ class SqliteCrm:
         # With a version column, a row that is there after all was made by somebody else just now.
         otherwise = "NOTHING" if columns.version else f"UPDATE SET {taken} WHERE {newer}"
         update = f"UPDATE {table} SET {places} WHERE {key} = ? AND {guard}"  # noqa: S608  # quoted
-        one, many = (self._inserting(rows, otherwise) for rows in (1, _PER_INSERT))
+        one, many = (self._inserting(rows, there, otherwise) for rows in (1, _PER_INSERT))
         return update, one, many
 
-    def _inserting(self, rows: int, otherwise: str) -> str:
-        """Write an INSERT of so many rows; values that are alike in all of them come first."""
+    def _inserting(self, rows: int, there: Sequence[str], otherwise: str) -> str:
+        """Write an INSERT of so many rows; bound are values alike in all of them, then each row's.
+
+        Columns stand in the table's order, which saves SQLite a copy of every value.
+        """
         columns = self.columns
-        alike = [name for name in columns.names if name in _ALIKE]
-        own = [name for name in columns.names if name not in _ALIKE]
-        names = [quote(columns.theirs[name]) for name in (*alike, *own)]
-        key = quote(columns.key)
-        marks = [f"?{at}" for at in range(1, len(alike) + 1)] + ["?"] * (len(own) + 1)
-        row = f"({', '.join(marks)})"
+        alike = [columns.theirs[name] for name in self._alike]
+        own = [*(columns.theirs[name] for name in self._own), columns.key]
+        names = sorted((*alike, *own), key=there.index)
+        marks = []
+        for row in range(rows):
+            first = len(alike) + row * len(own)
+            places = {name: 1 + first + at for at, name in enumerate(own)}
+            places |= {name: 1 + at for at, name in enumerate(alike)}
+            marks.append(f"({', '.join(f'?{places[name]}' for name in names)})")
+        key, listed = quote(columns.key), ", ".join(map(quote, names))
         return (
-            f"INSERT INTO {quote(columns.entity)} AS t ({', '.join(names)}, {key})"  # noqa: S608
-            f" VALUES {', '.join([row] * rows)} ON CONFLICT ({key}) DO {otherwise}"
+            f"INSERT INTO {quote(columns.entity)} AS t ({listed})"  # noqa: S608  # quoted names
+            f" VALUES {', '.join(marks)} ON CONFLICT ({key}) DO {otherwise}"
         )
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
@@ -124,9 +132,8 @@ class SqliteCrm:
         """Write all rows with few statements; None, and nothing done, where one moved."""
         self._connection.execute("SAVEPOINT attempt")
         fresh, known = self._split(batch)
-        made = sum(self._insert_all(alike, [*rows]) for alike, rows in groupby(fresh, _alike))
-        changed = self._connection.executemany(self._update, map(self._bound, known)).rowcount
-        if made + max(changed, 0) == len(batch):
+        changed = self._many(self._update, map(self._bound, known))
+        if self._insert_all(fresh) + changed == len(batch):
             return self.columns.written(batch)
         self._connection.execute("ROLLBACK TO attempt")
         return None
@@ -140,34 +147,56 @@ class SqliteCrm:
         fresh = [each for each in batch if each.version is None]
         return fresh, [each for each in batch if each.version is not None]
 
-    def _insert_all(self, alike: tuple[Value, ...], rows: Sequence[Update]) -> int:
-        """Insert rows of one run, many to a statement; count those that went in."""
-        theirs = self.columns.theirs
-        head = [
-            to_iso(value) if name in TIMES and isinstance(value, int) else value
-            for name, value in zip(_ALIKE, alike, strict=True)
-            if name in theirs
-        ]
-        whole = len(rows) - len(rows) % _PER_INSERT
-        many = self._groups(head, rows[:whole], _PER_INSERT)
-        made = max(self._connection.executemany(self._insert_many, many).rowcount, 0)
-        rest = self._groups(head, rows[whole:], 1)
-        return made + max(self._connection.executemany(self._insert, rest).rowcount, 0)
+    def _insert_all(self, rows: Sequence[Update]) -> int:
+        """Insert rows, many to a statement where they are of one run; count those that went in."""
+        rest: list[Update] = []
+        made = self._many(self._insert_many, self._groups(rows, rest))
+        return made + self._many(self._insert, map(self._row, rest))
 
-    def _groups(
-        self, head: list[Value], rows: Sequence[Update], size: int
-    ) -> Iterator[list[Value]]:
-        """Give what is bound per statement: what is alike, then each row's own and its lead."""
-        own = self._own
-        for at in range(0, len(rows), size):
-            bound = [*head]
-            for each in rows[at : at + size]:
-                bound += own(each.values)
+    def _many(self, statement: str, bound: Iterable[Sequence[object]]) -> int:
+        """Run a statement for all that is bound; count the rows that it wrote."""
+        return max(self._connection.executemany(statement, bound).rowcount, 0)
+
+    def _groups(self, rows: Sequence[Update], rest: list[Update]) -> Iterator[list[Value]]:
+        """Give what is bound per statement of many rows; what goes into none is put to `rest`."""
+        for at in range(0, len(rows), _PER_INSERT):
+            some = rows[at : at + _PER_INSERT]
+            bound = self._group(some) if len(some) == _PER_INSERT else None
+            if bound is None:
+                rest += some
+            else:
+                yield bound
+
+    def _group(self, rows: Sequence[Update]) -> list[Value] | None:
+        """Give what is alike, then each row's own and its lead; None where it is not alike.
+
+        One walk over rows that lie all over the memory, then steps through a list.
+        """
+        bound: list[Value] = []
+        try:
+            for each in rows:
+                bound += self._own_then_alike(each.values)
                 bound.append(each.lead)
-            yield bound
+        except KeyError:  # a caller may write fewer fields
+            return None
+        head: list[Value] = []
+        first, width = len(self._own), len(self.columns.names) + 1
+        for name in self._alike:
+            column = bound[first::width]
+            if column.count(column[0]) < len(rows):
+                return None
+            head.append(_text_time(name, column[0]))
+            del bound[first::width]
+            width -= 1
+        return head + bound
+
+    def _row(self, update: Update) -> list[Value]:
+        """Give what is bound for one row alone."""
+        names = (*self._alike, *self._own)
+        return [*(_text_time(name, update.values.get(name)) for name in names), update.lead]
 
     def _write(self, update: Update) -> Answer:
-        if self.inserts and update.version is None and self._insert_all(_alike(update), [update]):
+        if self.inserts and update.version is None and self._insert_all([update]):
             return self._done(update)
         if self._connection.execute(self._update, self._bound(update)).rowcount:
             return self._done(update)
@@ -187,9 +216,8 @@ class SqliteCrm:
         self._connection.close()
 
 
-def _alike(update: Update) -> tuple[Value, ...]:
-    value = update.values.get  # a caller may write fewer fields
-    return value("model_version"), value("as_of"), value("scored_at"), value("run_id")
+def _text_time(name: str, value: Value) -> Value:
+    return to_iso(value) if name in TIMES and isinstance(value, int) else value
 
 
 @contextmanager

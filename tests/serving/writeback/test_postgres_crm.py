@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -28,7 +29,7 @@ from data.schema import (
 from data.world import World, make_world
 from serving.crm.alchemy import AlchemyCrm
 from serving.crm.postgres import PostgresCrm
-from serving.crm.seam import Crm, Update
+from serving.crm.seam import Crm, Refused, Update
 from serving.writeback.ledger import LeaseLost, Ledger
 from serving.writeback.run import WriteBackResult, write_back
 from serving.writeback.store import PostgresStore
@@ -156,6 +157,79 @@ def test_a_row_that_moved_answers_conflict_and_the_others_are_written(
     assert (after.values["score"], after.values["as_of"], after.values["model_version"]) == (
         5, EPOCH, "1' OR '1'='1",
     )  # fmt: skip
+
+
+def new_rows(count: int) -> list[Update]:
+    values = {"score": 5, "band": "B", "probability": 0.25, "as_of": EPOCH, "scored_at": EPOCH}
+    return [Update(lead, values) for lead in LEADS[:count]]
+
+
+def statuses(url: str, batch: list[Update]) -> list[str]:
+    """Write rows into the table of scores alone; the answers in the order of the rows."""
+    with closing(PostgresCrm(url, ("127.0.0.1",), entity="scores")) as crm:
+        answers = {answer.lead: answer.status for answer in crm.upsert(batch)}
+    return [answers[each.lead] for each in batch]
+
+
+WRITTEN = "SELECT lead_id, score, extract(epoch FROM as_of)::bigint FROM scores ORDER BY lead_id"
+
+
+@pytest.mark.parametrize("at", [0, 7, 299])
+def test_a_newer_row_among_rows_that_seem_new_is_kept(database: str, at: int) -> None:
+    later = f"to_timestamp({EPOCH // 1_000_000 + 60})"
+    insert = "INSERT INTO scores (lead_id, score, as_of) VALUES"
+    rows(database, f"{insert} ('{LEADS[at]}', 9, {later})")
+    expected = ["written"] * 300
+    expected[at] = "conflict"
+    assert statuses(database, new_rows(300)) == expected
+    there = rows(database, "SELECT lead_id FROM scores WHERE score <> 5")
+    assert (len(rows(database, WRITTEN)), there) == (300, [(LEADS[at],)])
+
+
+@pytest.mark.parametrize(
+    "made_odd",
+    [
+        "ALTER TABLE scores DROP CONSTRAINT scores_pkey",
+        "DROP INDEX half; ALTER TABLE scores DROP CONSTRAINT scores_pkey;"
+        " CREATE UNIQUE INDEX half ON scores (lead_id) WHERE score > 50",
+        "ALTER TABLE scores ALTER score TYPE numeric, ALTER as_of TYPE timestamp",
+        "ALTER TABLE scores ALTER band TYPE varchar(3), ALTER probability TYPE real",
+        "ALTER TABLE scores RENAME TO kept; CREATE VIEW scores AS SELECT * FROM kept",
+        "CREATE TABLE kept (LIKE scores);"
+        " CREATE RULE away AS ON INSERT TO scores DO INSTEAD INSERT INTO kept SELECT new.*",
+        "ALTER TABLE scores ENABLE ROW LEVEL SECURITY; GRANT ALL ON scores TO clerk;"
+        " GRANT ALL ON SCHEMA public TO clerk;"
+        " CREATE POLICY all_of_them ON scores USING (true)",
+    ],
+)  # fmt: skip
+def test_tables_of_every_kind_take_new_rows(database: str, made_odd: str) -> None:
+    rows(database, "DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN")
+    rows(database, "CREATE INDEX half ON scores (score)")
+    rows(database, made_odd)
+    url = database.replace("postgres@", "clerk@") if "clerk" in made_odd else database
+    assert statuses(url, new_rows(20)) == ["written"] * 20
+    expected = [(lead, 5, EPOCH // 1_000_000) for lead in LEADS[:20]]
+    where = "kept" if "kept" in made_odd else "scores"
+    assert rows(database, WRITTEN.replace("scores", where)) == expected
+    rows(database, "DROP OWNED BY clerk; DROP ROLE clerk")
+
+
+def test_a_row_that_a_trigger_keeps_out_answers_conflict(database: str) -> None:
+    rows(
+        database,
+        "CREATE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN IF new.lead_id = 'L0003' THEN RETURN NULL; END IF; RETURN new; END $$;"
+        " CREATE TRIGGER keep_out BEFORE INSERT ON scores FOR EACH ROW EXECUTE FUNCTION keep_out()",
+    )
+    assert statuses(database, new_rows(5)) == ["written"] * 3 + ["conflict", "written"]
+    assert len(rows(database, WRITTEN)) == 4
+
+
+def test_a_bad_row_among_new_ones_leaves_nothing_behind(database: str) -> None:
+    batch = [*new_rows(20), Update("bad", {"score": 99, "band": "A", "as_of": EPOCH})]
+    with pytest.raises(Refused, match="scores_score_check"):
+        statuses(database, batch)
+    assert rows(database, WRITTEN) == []
 
 
 def test_a_thousand_leads_travel_the_whole_road(database: str, tmp_path: Path) -> None:
