@@ -41,19 +41,40 @@ def test_shuffled_labels_are_no_better_than_the_prior(case):
     assert any("no better than the prior" in v.reason for v in report.verdicts)
 
 
-def test_a_lie_in_the_project_file_is_quarantined_until_somebody_signs():
+@pytest.fixture(scope="module")
+def lie():
+    """A column filled in after the win, declared to be known from the beginning."""
     world = make_world("digital_agency", 4000, 1)
     won = world.frames["leads"]["opportunity_at"].notna()
     leads = world.frames["leads"].assign(deal_size=np.where(won, 5000.0, np.nan))
     world = replace(world, frames=dict(world.frames) | {"leads": leads})
     project = project_of("digital_agency", ("deal_size",))
     tables, outcomes = read_tables(project, frames=frames_of(world))
-    report = audit(tables, outcomes, project, seed=0)
-    assert "deal_size" in report.quarantined
-    signed = [
+    return tables, outcomes, project, audit(tables, outcomes, project, seed=0)
+
+
+def signed_for(*detectors):
+    return [
         Waiver(column="deal_size", detector=d, owner="Ada", reason="it is true", date="2026-01-01")
-        for d in ("S1", "S2", "S3", "S4")
+        for d in detectors
     ]  # fmt: skip
+
+
+def test_a_column_that_stays_in_quarantine_does_not_speak_for_the_model(lie):
+    tables, outcomes, project, report = lie
+    grave = {v.detector for v in report.verdicts if v.column == "deal_size"}
+    assert len(grave) > 1
+    half = project.model_copy(update={"waivers": signed_for(min(grave))})
+    found = audit(tables, outcomes, half, seed=0)
+    assert "deal_size" in found.quarantined
+    assert found.figures == report.figures
+    assert found.refusals == ()
+
+
+def test_a_lie_in_the_project_file_is_quarantined_until_somebody_signs(lie):
+    report = lie[-1]
+    assert "deal_size" in report.quarantined
+    signed = signed_for("S1", "S2", "S3", "S4")
     waived = replace(report, verdicts=sign(report.verdicts, signed))
     assert "deal_size" not in waived.quarantined
     assert any(v.waived_by and "Ada" in v.waived_by for v in waived.verdicts)

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.clock import DAY, NEVER
-from data.labels import make_snapshots
+from data.labels import make_snapshots, window_end
 from data.review import ColumnReview
 from data.schema import Project
 from data.tables import Outcomes, Tables
@@ -78,9 +78,8 @@ def audit(
     found += _undeclared(
         reviews, project, screened.areas, catalogue, raw, tables, dataset, one, seed
     )
-    model_verdicts, figures = _models(
-        dataset, tables, outcomes, project, X, reviews, screened.verdicts, seed
-    )
+    held = finish(found, project, catalogue, {}, {}).quarantined
+    model_verdicts, figures = _models(dataset, tables, outcomes, project, X, reviews, held, seed)
     found += model_verdicts
     found += _later(tables, outcomes, project, dataset, X)
     found += _order(tables, project, dataset, X, raw, one)
@@ -186,12 +185,12 @@ def _models(
     project: Project,
     X: pd.DataFrame,
     reviews: tuple[ColumnReview, ...],
-    screened: tuple[Verdict, ...],
+    held: frozenset[str],
     seed: int,
 ) -> tuple[list[Verdict], dict[str, float]]:
     """S4, ablation in static mode, whether there is anything to learn, and S6, S7.
 
-    S6 and S7 judge what would be trained: without the columns that the screens quarantine.
+    S6 and S7 judge what would be trained: without the columns `held` in quarantine.
     """
     train, test, y, groups = dataset.cut.train, dataset.cut.test, dataset.y, dataset.groups
     if min(int(y[train].sum()), int((y[train] == 0).sum())) < 10 or not len(X.columns):
@@ -207,10 +206,9 @@ def _models(
         chosen = [name for name in fitted.shares if named.get(name) in suspects]
         chosen = sorted(chosen, key=lambda name: -fitted.shares[name])[:MAX_ABLATED]
         found += quick.ablate(inside, y[train], groups[train], fitted, chosen, seed=seed)
-    held = {v.column for v in screened if v.severity == "quarantine"} - _waived(project, dataset)
     inner = fitted
-    if held:
-        X = X.drop(columns=sorted(held))
+    if held & set(X.columns):
+        X = X.drop(columns=sorted(held & set(X.columns)))
         inner = quick.fit_quick(X.iloc[train], y[train], groups[train], seed=seed)
     ahead = _days_ahead(dataset, tables, outcomes)
     more, figures = quick.out_of_time(X, y, train, test, ahead, inner, seed=seed)
@@ -229,13 +227,6 @@ def _models(
             )
         )
     return found + more, figures
-
-
-def _waived(project: Project, dataset: Dataset) -> set[str]:
-    """Name the features of columns that somebody signed for."""
-    signed = {waiver.column for waiver in project.waivers}
-    features = dataset.frame.catalogue.features
-    return {f.name for f in features if {f.name, str(f.params.get("column"))} & signed}
 
 
 def _days_ahead(dataset: Dataset, tables: Tables, outcomes: Outcomes) -> Floats | None:
@@ -263,8 +254,7 @@ def _later(
     every = make_snapshots(tables, outcomes, project)
     first = np.flatnonzero(np.diff(every.lead, prepend=-1) != 0)
     every = every.take(first)
-    ends = every.as_of + (project.conversion.horizon or 0)
-    fresh = every.take(ends > outcomes.observed_until)
+    fresh = every.take(window_end(every, tables, project) > outcomes.observed_until)
     if len(fresh) < 50:
         return []
     catalogue = Catalogue(tuple(features))
