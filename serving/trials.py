@@ -219,6 +219,11 @@ def _warn(
     from scipy import stats
 
     found = []
+    if not project.static and project.experiment.start is None and project.experiment.arm is None:
+        found.append(
+            "experiment.start is not set: leads from before the test are counted as if it had "
+            "run for them"
+        )
     planned = project.experiment.arms
     if planned and set(arm) - {RANDOM_ARM} == set(planned):
         _, first = np.unique(units.astype(str), return_index=True)

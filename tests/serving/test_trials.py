@@ -57,7 +57,7 @@ def _leads(project: Project, lift: float, n: int = 4000) -> pd.DataFrame:
 @pytest.mark.parametrize("unit", ["lead", "account"])
 def test_a_real_lift_is_found_and_the_young_wait(unit: str) -> None:
     section = {"arms": {"control": 1, "score": 1}, "random_arm": 0.1, "unit": unit}
-    project = _project(experiment=section)
+    project = _project(experiment={**section, "start": "2026-01-01"})
     tables, outcomes = read_tables(project, frames={"leads": _leads(project, 0.08)})
     trial = analyse_trial(tables, outcomes, project)
     result = trial.comparisons["score"]
@@ -108,6 +108,7 @@ def test_arms_of_other_sizes_than_planned_are_warned_of() -> None:
     tables, outcomes = read_tables(project, frames={"leads": frame[~frame["id"].isin(lost)]})
     trial = analyse_trial(tables, outcomes, project)
     assert any("sizes planned" in warning for warning in trial.warnings)
+    assert "experiment.start is not set" in trial.warnings[0]
 
 
 def test_an_experiment_that_cannot_be_read_says_what_to_do() -> None:
