@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.clock import DAY
 from data.incidence import Incidence
+from data.tables import Snapshots
+from features.build import build
+from models.scorecard import percentile
+from serving.qualify.engine import qualify
 from serving.report.parts import Point
 from serving.report.view import FunnelPage, SourceRow, StageRow
 from serving.views.source import Source, interval
@@ -18,16 +23,15 @@ CURVE_POINTS = 40
 def make_funnel(source: Source) -> FunnelPage:
     """Measure the leads created within a year before as_of."""
     qualification = source.scored.qualification
-    stage = np.full(len(source.tables), -1, np.int64)
-    stage[source.scored.snapshots.lead] = qualification.stage
+    since = source.scored.as_of - SINCE_DAYS * DAY
     names = tuple(words.name for words in qualification.criteria.stages)
     funnel = measure_funnel(
         source.tables,
         source.outcomes,
         source.project,
-        stage=stage if names else None,
+        stage=stages_reached(source, since) if names else None,
         stage_names=names,
-        since=source.scored.as_of - SINCE_DAYS * DAY,
+        since=since,
     )
     return FunnelPage(
         stages=_stages(source, funnel),
@@ -38,6 +42,36 @@ def make_funnel(source: Source) -> FunnelPage:
         disqualified=qualification.counts_by_rule(),
         icp=qualification.criteria.icp,
     )
+
+
+def stages_reached(source: Source, since: int) -> NDArray[np.int64]:
+    """Give each lead the stage at which it stands, or stood when it was lost: (n_leads,), -1 none.
+
+    Without the lost ones every step of the funnel would look wider than it is. Rules see what was
+    known then; a score that they ask for is today's model's. Leads from before `since` have none.
+    """
+    scored, tables, model = source.scored, source.tables, source.model
+    stage = np.full(len(tables), -1, np.int64)
+    stage[scored.snapshots.lead] = scored.qualification.stage
+    if tables.created_at is None:
+        return stage
+    lost_at = source.outcomes.disqualified_at
+    gone = (lost_at < source.outcomes.converted_at) & (lost_at < scored.as_of)
+    lost = np.flatnonzero(gone & (tables.created_at >= since))
+    if not len(lost):
+        return stage
+    then = Snapshots(lost, np.maximum(lost_at[lost], tables.created_at[lost]))
+    frame = build(tables, then, model.catalogue, threads=source.threads)
+    scores = model.scorer.score(frame.to_pandas())
+    among = percentile(np.concatenate([scored.scores.margin, scores.margin]))
+    columns = {
+        "score": scores.score,
+        "band": scores.band,
+        "probability": scores.probability,
+        "percentile": among[len(scored.scores.margin) :],
+    }
+    stage[lost] = qualify(tables, then, source.project, features=frame, scored=columns).stage
+    return stage
 
 
 def _stages(source: Source, funnel: Funnel) -> tuple[StageRow, ...]:

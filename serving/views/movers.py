@@ -32,7 +32,8 @@ def make_movers(source: Source) -> MoversPage | None:
     since = source.scored.as_of - DAYS * DAY
     changes = changes_since(moment, since)
     eligible = set(source.ranked.tolist())
-    moved = [(row, c) for row, c in changes.items() if c.score != c.old_score and row in eligible]
+    ours = [(row, c) for row, c in changes.items() if row in eligible]
+    moved = [(row, c) for row, c in ours if c.score != c.old_score]
     moved.sort(key=lambda pair: (-abs(pair[1].score - pair[1].old_score), pair[1].lead_id))
 
     def mover(row: int, change: Change) -> Mover:
@@ -43,7 +44,8 @@ def make_movers(source: Source) -> MoversPage | None:
 
     rises = [mover(row, c) for row, c in moved if c.score > c.old_score][:SHOWN]
     falls = [mover(row, c) for row, c in moved if c.score < c.old_score][:SHOWN]
-    return MoversPage(iso(since), tuple(rises), tuple(falls), len(changes) - len(moved))
+    still = len(ours) - len(moved)
+    return MoversPage(iso(since), tuple(rises), tuple(falls), still)
 
 
 def _line(source: Source, line: ModelLine, row: int, frame: pd.DataFrame) -> ChangeLine:

@@ -1,0 +1,50 @@
+"""The funnel and the movers of a trained company: every lead is counted, and counted once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from data.clock import DAY
+from serving.batch import score_leads
+from serving.changing import Moment, changes_since
+from serving.views.funnel import SINCE_DAYS, make_funnel, stages_reached
+from serving.views.movers import make_movers
+from serving.views.source import Source
+
+
+@pytest.fixture(scope="module")
+def source(company) -> Source:
+    project, reading = company.session.project, company.reading
+    scored = score_leads(
+        project, reading.tables, reading.outcomes, company.model,
+        as_of=reading.tables.observed_until, scored_at=0, run_id="r1",
+    )  # fmt: skip
+    return Source(project, reading, company.model, scored, "p.toml", 1)
+
+
+def test_leads_that_were_lost_stand_in_the_funnel_where_they_stood_then(source):
+    page = make_funnel(source)
+    since = source.scored.as_of - SINCE_DAYS * DAY
+    recent = source.tables.created_at >= since
+    lost = recent & (source.outcomes.disqualified_at < source.scored.as_of)
+    assert lost.sum() > 0.3 * recent.sum()
+    stage = stages_reached(source, since)
+    # the first stage asks for nothing: who is missing there was taken out by a rule
+    assert page.stages[0].leads >= 0.8 * recent.sum()
+    assert (stage[lost & (source.outcomes.converted_at >= source.scored.as_of)] >= 1).any()
+    assert sum(row.leads for row in page.sources) == recent.sum()
+    won = sum(row.opportunities for row in page.sources)
+    assert page.stages[-1].leads == won
+    whole = np.prod([row.rate.value for row in page.stages if row.rate is not None])
+    assert whole == pytest.approx(won / page.stages[0].leads)
+
+
+def test_scores_that_did_not_move_are_counted_among_those_that_could(source):
+    frame = source.scored.frame.to_pandas()
+    moment = Moment(source.tables, source.scored.snapshots, frame, source.model, 1)
+    changes = changes_since(moment, source.scored.as_of - 7 * DAY)
+    ours = [changes[row] for row in source.ranked.tolist() if row in changes]
+    assert len(ours) < len(changes)  # a rule takes some out
+    page = make_movers(source)
+    assert page.unchanged == sum(change.score == change.old_score for change in ours)
