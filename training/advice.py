@@ -104,7 +104,7 @@ def level_words(cohort: Mapping[str, float]) -> list[str]:
     if not cohort or not cohort["rows"]:
         return []
     seen = (
-        f"the newest fifth of training: {cohort['observed']:.0f} conversions where "
+        f"the newest fifth of training: {cohort['observed']:.0f} converting snapshots where "
         f"{cohort['expected']:.0f} were expected (z {cohort['z']:+.1f})"
     )
     if cohort["taken"]:

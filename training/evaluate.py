@@ -305,7 +305,8 @@ def _notes(
     rare = min(len(np.unique(alike[y == 1])), len(np.unique(alike[y == 0])))
     if rare < VERIFIABLE:
         notes.append(
-            f"calibration cannot be verified yet: {rare} of the rarer outcome, {VERIFIABLE} needed"
+            f"calibration cannot be verified yet: {rare} of the rarer outcome "
+            f"(rows of one lead or account counted once), {VERIFIABLE} needed"
         )
     ones = np.ones(len(y))
     ratio, level = observed_over_expected(y, p, ones), intercept(y, p, ones)

@@ -144,9 +144,8 @@ def test_ranges_notes_and_drift_count_leads_where_snapshots_share_an_outcome():
     row = found.slices.iloc[0]
     assert (row["rows"], row["conversions"]) == (1000, 270)
     assert (row["low"], row["high"]) == pytest.approx(wilson(27, 100))
-    assert found.notes == (
-        "calibration cannot be verified yet: 27 of the rarer outcome, 100 needed",
-    )
+    (note,) = found.notes
+    assert note.startswith("calibration cannot be verified yet: 27 of the rarer outcome")
     assert (found.drift["z"].abs() < 3).all()
     alone = evaluate_model(y, p, as_of=as_of, draws=10)
     assert any("base rate moved" in note for note in alone.notes)
