@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from data.clock import DAY, iso
 from data.labels import label, make_snapshots
+from serving.ages import count_older
 from serving.phrase import Phrase
 from serving.report.parts import Interval, Point
 from serving.report.view import BandRow, GainsCurve, TrustPage
@@ -45,7 +46,7 @@ def make_trust(source: Source) -> TrustPage:
         base_rate=card.test_conversions / max(card.test_rows, 1),
         model_age_days=max(age, 0),
         data_until=iso(source.tables.observed_until),
-        unknowns=tuple(_unknowns(card, age)),
+        unknowns=tuple(_unknowns(source, card, age)),
         shaped_by_scores=is_shaped_by_scores(source),
     )
 
@@ -75,7 +76,7 @@ def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven"]:
     return "trust" if straight and not moved and sum(kept) >= 0.75 * len(kept) else "care"
 
 
-def _unknowns(card: ModelCard, age: int) -> list[Phrase]:
+def _unknowns(source: Source, card: ModelCard, age: int) -> list[Phrase]:
     found = [Phrase("Who is changed by a call: it says who is likely to convert.")]
     converted, _ = card.tested
     if converted < ENOUGH:
@@ -83,6 +84,15 @@ def _unknowns(card: ModelCard, age: int) -> list[Phrase]:
             Phrase(
                 "Only {n} conversions were there to check the promises with; about 100 are needed.",
                 {"n": converted},
+            )
+        )
+    older = count_older(source.project, source.tables.created_at, source.scored.snapshots)
+    if older:
+        found.append(
+            Phrase(
+                "{n} open leads are far older than any that it learned from: if old leads convert "
+                "less, their scores are too high.",
+                {"n": older},
             )
         )
     if age > OLD_DAYS:
