@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from data.errors import GateError
 from data.world import make_world, project_file, write_world
 from serving.jobs import champion_is_current, score_run, train_model
 from serving.reporting import write_views
@@ -94,13 +95,20 @@ def make_company(folder: Path, *, leads: int, seed: int) -> Path:
 
 
 def train_once(session: Session, on_stage: Callable[[str], None]) -> str:
-    """Train unless the champion was trained on these very data; say which."""
+    """Train unless the champion was trained on these very data; say which.
+
+    GateError where there is no champion after all, with what the gate said.
+    """
     reading = session.read()
     if champion_is_current(session, reading):
         return "the model is current: trained on these data before"
     trained, published = train_model(session, reading, on_stage=on_stage)
-    won = int(trained.dataset.y[trained.dataset.cut.train].sum())
+    if session.registry.champion() is None:
+        raise GateError(
+            published.words, cure="simulate more leads in another folder: --leads 3000 --out FOLDER"
+        )
+    card = trained.card
     return (
-        f"trained on {len(trained.dataset.cut.train):,} snapshots of past leads ({won:,} became "
-        f"opportunities); {published.words}"
+        f"trained on {card.train_rows:,} snapshots of {card.train_leads:,} past leads "
+        f"({card.train_leads_converted:,} became opportunities); {published.words}"
     )
