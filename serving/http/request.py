@@ -15,8 +15,11 @@ from serving.http.schema import Lead
 def request_tables(project: Project, leads: Sequence[Lead]) -> dict[str, pa.Table]:
     """Lay rows out by source; those of sources that a request does not bring stay empty.
 
-    InputError where a lead has no id, or one stands twice.
+    InputError where a lead has no id, one stands twice, or rows are of no source of the project.
     """
+    for lead in leads:
+        _declared("events", lead.events, len(project.events))
+        _declared("joined", lead.joined, len(project.leads.join))
     ids = [lead_id(project, lead) for lead in leads]
     if len(set(ids)) < len(ids):
         raise InputError("a lead is there twice", column=project.leads.id)
@@ -40,6 +43,15 @@ def lead_id(project: Project, lead: Lead) -> str:
     if not isinstance(value, str):
         raise InputError("is no id: send it as text", column=project.leads.id)
     return value
+
+
+def _declared(field: str, given: Mapping[str, object], n: int) -> None:
+    """Refuse rows that would be read by nobody: a score without them would be a wrong one."""
+    known = [str(i) for i in range(n)]
+    for place in given:
+        if place not in known:
+            there = f"{field} 0 to {n - 1}" if n else f"no {field}"
+            raise InputError(f"the project file has {there}, not {place}", column=field)
 
 
 def _columns_of(section: EventsSection) -> list[str]:
