@@ -167,11 +167,16 @@ def _arrow(column: pd.Series) -> pa.Array:
     return pa.array(column, from_pandas=True)
 
 
-def read_bands(path: Path) -> dict[str, str] | None:
-    """Read the bands of an earlier run; None where there was none."""
+def read_bands(path: Path, *, until: int) -> dict[str, str] | None:
+    """Read the bands of a run as of `until` or before; None where there was none.
+
+    Bands of a later moment would look ahead: they are no bands that a lead had.
+    """
     if not path.is_file():
         return None
-    table = pq.read_table(path, columns=["lead_id", "band"])
+    table = pq.read_table(path, columns=["lead_id", "band", "as_of"])
+    if table.num_rows and table["as_of"][0].cast(pa.int64()).as_py() > until:
+        return None
     return dict(zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True))
 
 

@@ -14,9 +14,12 @@ from data.tables import Snapshots
 from features.build import build
 from models.change import Change
 from models.points import Explanation
+from models.predictor import Scores
 from models.reasons import explain
+from models.scorecard import route
 from models.templates import ASSOCIATION, CHANGES, LIMIT, NOT_YET, REST, TYPICAL, UNSTABLE
 from models.words import Speech, capital, render, render_fact
+from serving.batch import read_bands
 from serving.changing import (
     Moment,
     changes_since,
@@ -143,7 +146,7 @@ def explain_lead(
     every = (*explanation.reasons_for, *explanation.reasons_against)
     return Told(
         explanation=explanation,
-        band=str(scores.band[0]),
+        band=_band(session, model, scores, lead_id, as_of),
         probability=(float(scores.probability[0]), float(scores.low[0]), float(scores.high[0])),
         reasons=tuple(
             (render(r, speech), r.points, None if r.fact is None else render_fact(r.fact, speech))
@@ -155,6 +158,14 @@ def explain_lead(
         subject=subject,
         speech=speech,
     )
+
+
+def _band(session: Session, model: LoadedModel, scores: Scores, lead_id: str, as_of: int) -> str:
+    """Name the band as lists and CRM show it: a lead leaves its band some points past a cut."""
+    shown = read_bands(session.state.scores, until=as_of) or {}
+    score = scores.score.astype(np.float64)
+    hysteresis = session.project.score.hysteresis
+    return str(route(model.scorer.card, score, [shown.get(lead_id)], hysteresis=hysteresis)[0])
 
 
 def _change(session: Session, moment: Moment, lead_id: str, since: int) -> Change | None:

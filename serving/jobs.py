@@ -133,7 +133,7 @@ def score_run(
         scored_at=scored_at,
         run_id=run_id,
         threads=session.threads,
-        previous_bands=read_bands(session.state.scores),
+        previous_bands=read_bands(session.state.scores, until=as_of),
         with_stability=with_stability,
         on_stage=on_stage,
     )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import typer.main
 
@@ -109,9 +110,7 @@ def test_scores_and_write_back_answer_in_json(company):
 def test_a_rep_answers_back_and_it_is_kept(company):
     state = str(company.session.state.folder)
     run("score", str(company.file), "--state", state)
-    from serving.batch import read_bands
-
-    lead = next(iter(read_bands(company.session.state.scores)))
+    lead = pd.read_parquet(company.session.state.scores)["lead_id"].iat[0]
     found = run("feedback", str(company.file), lead, "wrong", "--because", "no budget before May",
                 "--by", "Ada", "--state", state)  # fmt: skip
     assert found.returncode == 0, found.stderr

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,13 @@ def test_a_first_model_that_beats_its_baselines_becomes_champion(company):
     assert company.published.decision.promote
     assert company.published.version.version == "1"
     assert champion_is_current(company.session, company.reading)
+
+
+def test_the_registered_card_carries_the_learning_curve_and_the_segments(company):
+    card, advice = company.model.card, company.trained.advice
+    assert [row["gain"] for row in card.learning] == advice.curve["gain"].tolist() != []
+    assert card.need["standing"] == advice.need.standing
+    assert {row["slice"] for row in card.segments} == {"source"}
 
 
 def test_every_open_lead_gets_one_row_and_whole_points_that_add_up(company, scored):
@@ -101,7 +109,10 @@ def test_the_score_file_holds_what_the_contract_says(scored, tmp_path):
     assert wanted <= set(table.column_names)
     reason = table["reasons"][0].as_py()[0]
     assert set(reason) == {"factor", "family", "points", "text", "fact"}
-    assert read_bands(tmp_path / "scores.parquet")[scored.table["lead_id"].iat[0]]
+    assert read_bands(tmp_path / "scores.parquet", until=scored.as_of - 1) is None
+    assert read_bands(tmp_path / "scores.parquet", until=scored.as_of)[
+        scored.table["lead_id"].iat[0]
+    ]
     assert find_score(tmp_path / "scores.parquet", scored.table["lead_id"].iat[0])[1] == "1"
     with pytest.raises(InputError, match="no open lead"):
         find_score(tmp_path / "scores.parquet", "nobody")
@@ -138,6 +149,24 @@ def test_explaining_a_lead_says_typical_and_every_point(company, scored):
                        since=None, language="en", subject=True)  # fmt: skip
     assert all(line[0] in "+-" for line in own.lines())
     assert "score" not in own.to_dict()
+
+
+def test_explaining_names_the_band_that_the_list_shows(company, scored, tmp_path):
+    cuts = company.model.scorer.card["bands"]
+    best = max(cuts, key=cuts.get)
+    gap = cuts[best] - scored.scores.score
+    row = int(np.flatnonzero((gap > 0) & (gap <= company.session.project.score.hysteresis))[0])
+    lead = scored.table["lead_id"].iat[row]
+    session = replace(company.session, state=State(tmp_path))
+
+    def band(as_of):
+        return explain_lead(session, company.reading, lead, company.model, as_of=as_of,
+                            since=None, language="en", subject=False).band  # fmt: skip
+
+    assert band(scored.as_of) != best
+    shown = replace(scored, table=scored.table.assign(band=best))  # it stood there last night
+    write_scores(shown, tmp_path / "scores.parquet")
+    assert band(scored.as_of) == best
 
 
 def test_an_unknown_lead_is_named(company, scored):
