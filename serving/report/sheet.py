@@ -1,8 +1,8 @@
 """The list of leads -> CSV and Excel that no spreadsheet will run: formulas are guarded.
 
 Text from a CRM that begins like a formula (`=`, `+`, `-`, `@`, their full-width forms, after any
-control characters or blanks) is prefixed with an apostrophe. Numbers and the id column are never
-prefixed: -3.2 stays a number, "-17" stays an id.
+control characters or blanks) is prefixed with an apostrophe. Numbers are never prefixed, nor ids
+that are nothing but one: -3.2 stays a number, "-17" stays an id.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ LONGEST: Final = 2000
 _FORMULA: Final = re.compile(
     r"^[\s\x00-\x1f\x7f\ufeff\u200b-\u200f]*[=+\-@\uff1d\uff0b\uff0d\uff20|%]"
 )
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _COLUMNS: Final = (
     *("lead_id", "name", "owner", "score", "band", "probability", "probability_low"),
@@ -94,7 +95,7 @@ def _row(lead: Lead, view: ReportView, words: Words) -> list[Cell]:
         lead.last_touch_at or "",
     )  # fmt: skip
     return [
-        _CONTROL.sub("", lead.lead_id)[:LONGEST],
+        lead.lead_id if _NUMBER.fullmatch(lead.lead_id) else guard(lead.lead_id),
         guard(shown(lead.name, LONGEST)),
         guard(shown(lead.owner, LONGEST)),
         lead.score,

@@ -21,10 +21,11 @@ FORMULAS = [
 def test_bad_input_1_and_2_formulas_are_guarded_in_raw_bytes(
     text: str, view: ReportView, tmp_path: Path
 ) -> None:
-    lead = replace(view.leads[0], name=text)
+    lead = replace(view.leads[0], name=text, lead_id=text)
     path = write_csv(replace(view, leads=(lead,)), "en", tmp_path / "a.csv")
-    name = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"))))[1][1]
+    lead_id, name, *_ = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"))))[1]
     assert name.startswith("'")
+    assert lead_id.startswith("'")
     assert b"\x00" not in path.read_bytes()
     sheet = openpyxl.load_workbook(
         write_excel(replace(view, leads=(lead,)), "en", tmp_path / "a.xlsx")
