@@ -28,6 +28,7 @@ def make_trust(source: Source) -> TrustPage:
     """Fill the page from what was measured on the test leads when the model was trained."""
     card = source.model.card
     age = int((source.scored.as_of - card.trained_until) // DAY)
+    older = count_older(source.project, source.tables.created_at, source.scored.snapshots)
     return TrustPage(
         verdict=_verdict(card),
         model_version=source.model.version,
@@ -46,7 +47,7 @@ def make_trust(source: Source) -> TrustPage:
         base_rate=card.test_conversions / max(card.test_rows, 1),
         model_age_days=max(age, 0),
         data_until=iso(source.tables.observed_until),
-        unknowns=tuple(_unknowns(source, card, age)),
+        unknowns=tuple(_unknowns(card, age, older)),
         shaped_by_scores=is_shaped_by_scores(source),
     )
 
@@ -76,7 +77,8 @@ def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven"]:
     return "trust" if straight and not moved and sum(kept) >= 0.75 * len(kept) else "care"
 
 
-def _unknowns(source: Source, card: ModelCard, age: int) -> list[Phrase]:
+def _unknowns(card: ModelCard, age: int, older: int) -> list[Phrase]:
+    """List what the model does not know; `age` of it in days, `older` open leads than it saw."""
     found = [Phrase("Who is changed by a call: it says who is likely to convert.")]
     converted, _ = card.tested
     if converted < ENOUGH:
@@ -86,7 +88,6 @@ def _unknowns(source: Source, card: ModelCard, age: int) -> list[Phrase]:
                 {"n": converted},
             )
         )
-    older = count_older(source.project, source.tables.created_at, source.scored.snapshots)
     if older:
         found.append(
             Phrase(

@@ -30,8 +30,9 @@ def test_five_snapshots_of_a_conversion_are_one_outcome_to_check_a_promise_with(
     few = replace(CARD, test_leads_converted=62)
     assert _verdict(CARD) == "trust"
     assert _verdict(few) == "unproven"
-    assert [u.params for u in _unknowns(few, 0)][1:] == [{"n": 62}]
-    assert len(_unknowns(CARD, 0)) == 1
+    assert [u.params for u in _unknowns(few, 0, 0)][1:] == [{"n": 62}]
+    assert len(_unknowns(CARD, 0, 0)) == 1
+    assert len(_unknowns(CARD, 46, 9)) == 3
 
 
 def test_a_card_from_before_leads_were_counted_is_judged_by_its_rows() -> None:
