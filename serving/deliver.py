@@ -19,7 +19,7 @@ from data.files import write_bytes, write_text
 from serving.report.html import render
 from serving.report.sheet import write_csv, write_excel
 from serving.report.text import shown
-from serving.report.view import MoversPage, ReportView
+from serving.report.view import NOTHING, MoversPage, ReportView
 from serving.report.words import words_of
 
 
@@ -65,14 +65,13 @@ def for_owner(view: ReportView, owner: str) -> ReportView:
     mine = {lead.lead_id for lead in leads}
     calls = tuple(lead_id for lead_id in view.week.calls if lead_id in mine)
     share = next((share for share in view.week.owners if share.owner == owner), None)
-    called = set(calls)
-    left = sum(lead.probability for lead in leads if not lead.rule and lead.lead_id not in called)
     week = replace(
         view.week,
+        capacity=len(calls),
         calls=calls,
         owners=() if share is None else (share,),
-        expected=view.week.expected if share is None else share.expected,
-        left_behind=replace(view.week.left_behind, value=left, low=left, high=left),
+        expected=NOTHING if share is None else share.expected,
+        left_behind=NOTHING if share is None else share.left_behind,
         missed=tuple(miss for miss in view.week.missed if miss.lead_id in mine),
         newest_first=None,
         plan=(),

@@ -19,12 +19,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class OwnerShare:
-    """One owner's part of the list."""
+    """One owner's part of the list, and what to expect from the owner's leads not called."""
 
     owner: str
     open_leads: int
     calls: int
     expected: Count
+    left_behind: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def plan_calls(
         expect_count(p[rows], shock, level),
         expect_count(p[left], shock, level),
         len(left),
-        () if owner is None else _share_by_owner(p, rows, ranked, owner, shock, level),
+        () if owner is None else _share_by_owner(p, rows, left, owner, shock, level),
     )
 
 
@@ -167,7 +168,7 @@ def draw_profit(
 def _share_by_owner(
     p: Floats,
     rows: NDArray[np.int64],
-    ranked: NDArray[np.int64],
+    left: NDArray[np.int64],
     owner: NDArray[np.object_],
     shock: Shock,
     level: float,
@@ -175,10 +176,17 @@ def _share_by_owner(
     """Split the list by owner, most calls first."""
     names = np.array(["" if each is None or each != each else str(each) for each in owner], object)
     shares = []
-    for name in np.unique(names[ranked].astype(str)):
-        mine = rows[names[rows] == name]
-        n_open = int((names[ranked] == name).sum())
-        shares.append(OwnerShare(str(name), n_open, len(mine), expect_count(p[mine], shock, level)))
+    for name in np.unique(names[np.concatenate([rows, left])].astype(str)):
+        mine, rest = rows[names[rows] == name], left[names[left] == name]
+        shares.append(
+            OwnerShare(
+                str(name),
+                len(mine) + len(rest),
+                len(mine),
+                expect_count(p[mine], shock, level),
+                expect_count(p[rest], shock, level),
+            )
+        )
     return tuple(sorted(shares, key=lambda share: (-share.calls, share.owner)))
 
 

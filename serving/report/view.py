@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from serving.phrase import Phrase
 from serving.report.parts import (
@@ -27,6 +27,8 @@ from serving.report.parts import (
     TimelineEvent,
     Trend,
 )
+
+NOTHING: Final = Interval(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +121,13 @@ class Lead:
 
 @dataclass(frozen=True, slots=True)
 class OwnerWeek:
-    """One owner's share of the week: leads to call and opportunities expected from them."""
+    """One owner's share of the week: leads to call, opportunities expected from them and others."""
 
     owner: str
     open_leads: int
     calls: int
     expected: Interval
+    left_behind: Interval = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ def make_week(source: Source) -> WeekPage:
         left_behind=interval(plan.left_behind),
         newest_first=_newest_first(source, eligible, len(plan.rows)),
         owners=tuple(
-            OwnerWeek(o.owner, o.open_leads, o.calls, interval(o.expected)) for o in plan.owners
+            OwnerWeek(o.owner, o.open_leads, o.calls, interval(o.expected), interval(o.left_behind))
+            for o in plan.owners
         ),
         missed=_missed(source, plan),
         missed_days=report.untouched_days,

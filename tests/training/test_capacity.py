@@ -22,6 +22,8 @@ def test_the_best_leads_fill_the_capacity() -> None:
     assert [(s.owner, s.open_leads, s.calls) for s in plan.owners] == [
         ("Bob", 2, 2), ("Ann", 2, 1), ("", 1, 0),
     ]  # fmt: skip
+    assert [s.left_behind.value for s in plan.owners] == pytest.approx([0, 0.1, 0.3])
+    assert plan.owners[2].left_behind.low < 0.3 < plan.owners[2].left_behind.high
 
 
 def test_the_disqualified_are_neither_called_nor_left_behind() -> None:

@@ -9,6 +9,7 @@ import openpyxl
 import pytest
 
 from serving.deliver import deliver, file_stem, for_owner
+from serving.report.parts import Interval
 from serving.report.sheet import guard, write_csv, write_excel
 from serving.report.view import ReportView
 
@@ -81,11 +82,19 @@ def test_a_file_name_stays_in_its_folder() -> None:
     assert file_stem("a/b") != file_stem("a b")
 
 
-def test_leads_that_a_rule_takes_out_are_not_left_behind(view: ReportView) -> None:
-    owner = view.leads[0].owner
-    calls = set(view.week.calls)
-    idle = next(x for x in view.leads if x.owner == owner and x.lead_id not in calls and not x.rule)
-    leads = tuple(replace(x, rule="student") if x is idle else x for x in view.leads)
-    before = for_owner(view, owner).week.left_behind.value
-    after = for_owner(replace(view, leads=leads), owner).week.left_behind.value
-    assert before - after == pytest.approx(idle.probability)
+def test_an_owner_reads_of_the_own_leads_alone(view: ReportView) -> None:
+    share = view.week.owners[0]
+    left = Interval(4.0, 1.0, 8.0)
+    owners = (replace(share, left_behind=left), *view.week.owners[1:])
+    own = for_owner(replace(view, week=replace(view.week, owners=owners)), share.owner).week
+    assert (own.expected, own.left_behind) == (share.expected, left)
+    assert own.capacity == len(own.calls) == share.calls
+
+
+def test_an_owner_whose_leads_a_rule_takes_out_is_not_promised_what_others_are(
+    view: ReportView,
+) -> None:
+    owner = view.week.owners[0].owner
+    ruled = replace(view, week=replace(view.week, owners=view.week.owners[1:], calls=()))
+    own = for_owner(ruled, owner).week
+    assert (own.expected.high, own.left_behind.high, own.capacity) == (0, 0, 0)
