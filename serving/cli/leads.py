@@ -56,6 +56,7 @@ def score(
     from serving.ages import say_older
     from serving.batch import write_scores
     from serving.cli.clock import new_run_id, now
+    from serving.edited import say_edited
     from serving.jobs import score_run
     from serving.session import open_session
 
@@ -77,8 +78,9 @@ def score(
         return
     told = ", ".join(f"{name} {count:,}" for name, count in bands.items())
     screen.say(f"{len(scored.table):,} open leads scored by version {loaded.version}: {told}")
-    if older := say_older(session.project, reading.tables.created_at, scored.snapshots):
-        screen.say(f"note: {older}")
+    older = say_older(session.project, reading.tables.created_at, scored.snapshots)
+    for note in filter(None, (say_edited(session.project, loaded), older)):
+        screen.say(f"note: {note}")
     screen.say(str(path))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from data.clock import DAY, iso
+from data.clock import iso
 from data.errors import InputError
 from serving.report.view import About, ExperimentPage, ReportView
 from serving.trials import analyse_trial
@@ -55,10 +55,10 @@ def make_about(source: Source) -> About:
         project=project.project.name,
         as_of=iso(source.scored.as_of),
         model_version=source.model.version,
-        horizon_days=int((project.conversion.horizon or 0) // DAY),
+        horizon_days=int(source.model.card.horizon_days),
         title=project.report.title,
         currency=project.report.currency,
-        bands=dict(project.score.bands),
+        bands={str(name): float(least) for name, least in card["bands"].items()},
         typical_score=explanations[0].typical if explanations else None,
         points_to_double=float(card["points_to_double"]),
         top_per_owner=project.report.top_per_owner,

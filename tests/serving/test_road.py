@@ -22,12 +22,13 @@ from features.build import build
 from serving.batch import read_bands, score_leads, write_scores
 from serving.changing import Moment, changes_since
 from serving.checking import check_project
+from serving.edited import say_edited
 from serving.explaining import explain_lead
 from serving.feedback import find_score
 from serving.forgetting import forget_lead
 from serving.jobs import champion_is_current, evaluate_registered, monitor_model, score_run
 from serving.reporting import write_views
-from serving.views.report import make_view
+from serving.views.report import make_about, make_view
 from serving.views.source import Source
 from serving.writeback.audit import entries
 from serving.writeback.run import write_back
@@ -197,6 +198,21 @@ def test_the_report_view_counts_what_was_scored(company, scored):
             whole = sum(reason.points for reason in reasons)
             rest = lead.detail.rest_points + lead.detail.limit_points
             assert lead.detail.typical + whole + rest == lead.score
+
+
+def test_a_project_file_edited_since_training_is_told_and_the_report_says_what_the_model_does(
+    company, scored
+):
+    project, model = company.session.project, company.model
+    assert say_edited(project, model) is None
+    score = project.score.model_copy(update={"bands": {"A": 90.0, "B": 60.0, "C": 30.0}})
+    conversion = project.conversion.model_copy(update={"horizon": 30 * DAY})
+    edited = project.model_copy(update={"score": score, "conversion": conversion})
+    said = say_edited(edited, model)
+    assert said is not None
+    assert "bands A 90 B 60 C 30 for A 70 B 55 C 40; horizon 30d for 90d" in said
+    about = make_about(Source(edited, company.reading, model, scored, "p.toml", 1))
+    assert (about.horizon_days, about.bands["A"]) == (90, 70)
 
 
 def test_reports_are_written_whole(company, scored, quiet, tmp_path):
