@@ -58,7 +58,7 @@ def advise(
 ) -> Advice:
     """Advise on a learner fitted to these training rows: (n,) outcomes, groups, segment values."""
     target = np.asarray(y, dtype=np.float64)
-    verdict = assess(target)
+    verdict = assess(target, groups)
     notes = [] if verdict.mode == "full" else [verdict.sentence]
     curve, need, drawn = pd.DataFrame(), None, []
     if min(verdict.positives, verdict.negatives) < CURVE_BELOW and verdict.mode != "constant":

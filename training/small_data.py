@@ -40,12 +40,17 @@ class Verdict:
     sentence: str
 
 
-def assess(y: NDArray[Any]) -> Verdict:
-    """Say what this many outcomes allow, with the interval of the base rate."""
+def assess(y: NDArray[Any], groups: NDArray[Any] | None = None) -> Verdict:
+    """Say what this many outcomes allow, with the interval of the base rate.
+
+    Rows of one group (a lead at several ages, an account) share an outcome: the interval counts
+    groups.
+    """
     target = np.asarray(y, dtype=np.float64)
     hits, n = int(target.sum()), len(target)
     rare = min(hits, n - hits)
-    low, high = wilson(hits, n)
+    many = n if groups is None else len(np.unique(groups))
+    low, high = wilson(hits * many / max(n, 1), many)
     rate = hits / n if n else float("nan")
     told = f"{hits} conversions among {n} mature rows ({low:.1%} to {high:.1%} convert)"
     if rare < REFUSED:

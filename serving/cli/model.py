@@ -236,10 +236,12 @@ def show_training(trained: Trained, published: Published, *, as_json: bool) -> N
             "notes": list(evaluation.notes),
         })  # fmt: skip
         return
-    won = int(dataset.y[dataset.cut.train].sum())
+    card = trained.card
     screen.say(
-        f"trained on {len(dataset.cut.train):,} snapshots ({won:,} converted), tested on "
-        f"{'the newest' if dataset.cut.cut_at else 'other leads:'} {len(dataset.cut.test):,}; "
+        f"trained on {card.train_rows:,} snapshots of {card.train_leads:,} leads "
+        f"({card.train_leads_converted:,} converted), tested on "
+        f"{'the newest' if dataset.cut.cut_at else 'other leads:'} {card.test_rows:,} of "
+        f"{card.test_leads:,} ({card.test_leads_converted:,}); "
         f"learner: {trained.candidates.get('winner', 'constant')}"
     )
     show_figures(evaluation.metrics, evaluation.verdicts)
@@ -272,7 +274,7 @@ def show_advice(advice: Advice) -> None:
              f"{row['overlap']:.0%}"]
             for row in advice.segments.to_dict("records")
         ]  # fmt: skip
-        headings = ["slice", "segment", "converted", "raw", "pooled shift", "overlap"]
+        headings = ["slice", "segment", "snapshots converted", "raw", "pooled shift", "overlap"]
         screen.table("segments against the model, log-odds", headings, rows)
 
 
@@ -286,7 +288,7 @@ def show_figures(metrics: pd.DataFrame, verdicts: pd.DataFrame) -> None:
         cells = [_cell(mine.loc[metric], digits) for metric, digits in shown]
         rows.append([name, *cells, told.get(name, "")])
     headings = ["log loss", "AUC", "avg. precision", "lift in top 10 %", "slope"]
-    screen.table("test leads, 95 % intervals", ["model", *headings, "model is"], rows)
+    screen.table("test snapshots, 95 % intervals", ["model", *headings, "model is"], rows)
 
 
 def _cell(figure: pd.Series[float], digits: int) -> str:

@@ -151,6 +151,13 @@ def test_ranges_notes_and_drift_count_leads_where_snapshots_share_an_outcome():
     assert any("base rate moved" in note for note in alone.notes)
 
 
+def test_the_range_of_the_base_rate_counts_leads_not_their_snapshots():
+    y = np.repeat(np.r_[np.ones(4), np.zeros(36)], 5)
+    found = assess(y, np.repeat(np.arange(40), 5))
+    assert (found.rate_low, found.rate_high) == pytest.approx(wilson(4, 40))
+    assert "20 conversions among 200 mature rows (4.0% to 23.1% convert)" in found.sentence
+
+
 def test_capacity_is_counted_within_each_week():
     y = np.array([1.0, 0, 1, 0])
     p = np.array([0.9, 0.8, 0.2, 0.1])
