@@ -148,7 +148,7 @@ def _sections(card: ModelCard, audit: AuditReport | None, words: Words) -> Itera
     wilson = t("Promised against observed, Wilson intervals.")
     yield table("bands", t("Bands"), wilson, card.bands)
     yield table("tenths", t("Calibration by tenths"), Markup(""), card.tenths)
-    weekly = t("Ranked within each week.")
+    weekly = t("Ranked within each week; a lead seen at several ages counts each time.")
     yield table("capacity", t("At the team's capacity"), weekly, card.capacity)
     yield _segments(card, words)
     parts = t("By segment, source and owner; rows of one lead share an outcome.")
