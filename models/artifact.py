@@ -118,7 +118,8 @@ def read_extra(folder: str | Path, name: str) -> bytes:
     try:
         files = predictor.read_artifact(folder)
     except PredictorError as error:
-        raise InputError(str(error), file=Path(folder).name) from None
+        cure = "put the model's files back, promote another version, or train again"
+        raise InputError(str(error), file=str(folder), cure=cure) from None
     if name not in files:
         raise InputError("is not in the artifact", file=name, cure="train again")
     return files[name]
