@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -29,7 +30,8 @@ class Trial:
 
     `power` is the chance to show a rise of RISE_WORTH_SEEING with the leads that matured,
     `needed_per_arm` the leads for a chance of 80 %, `detectable` the smallest absolute rise that
-    these leads show with that chance. `waiting` leads are too young to count.
+    these leads show with that chance; where accounts were assigned, all three allow for how alike
+    their leads are. `waiting` leads are too young to count.
     """
 
     name: str
@@ -108,6 +110,7 @@ def analyse_trial(
     base = rates[control].value
     target = min(base * (1 + RISE_WORTH_SEEING), 0.999)
     able = 0 < base < target
+    alike = _design_effect(comparisons)
     return Trial(
         project.project.name,
         section.unit,
@@ -116,9 +119,9 @@ def analyse_trial(
         rates,
         comparisons,
         _looks(outcome, ripe, arm, closes, control, list(comparisons), outcomes, tables),
-        power_of(base, target, n_control, n_other, alpha=alpha) if able else None,
-        size_test(base, target, alpha=alpha).control if able else None,
-        smallest_lift(base, n_control, n_other, alpha=alpha) if able else None,
+        power_of(base, target, n_control, n_other, alpha=alpha, inflate=alike) if able else None,
+        ceil(size_test(base, target, alpha=alpha).control * alike) if able else None,
+        smallest_lift(base, n_control, n_other, alpha=alpha, inflate=alike) if able else None,
         int((rows & ~ripe).sum()),
         tuple(_warn(project, arm[rows], comparisons, units_of(tables, project)[rows])),
     )
@@ -157,6 +160,16 @@ def _outcome(
     values = np.asarray(_attribute(tables, column, "experiment.outcome"), dtype=object)
     truth = np.array([str(each) in ("1", "1.0", "true", "True", "yes") for each in values])
     return truth.astype(np.int64), entered, closes
+
+
+def _design_effect(comparisons: Mapping[str, Analysis]) -> float:
+    """Say how many times fewer independent leads there are than leads (Kish 1965): 1 by lead."""
+    found = [1.0]
+    for each in comparisons.values():
+        alone = sum(r.value * (1 - r.value) / r.n for r in (each.control, each.treated))
+        if each.clustered and alone > 0:
+            found.append(each.plain.standard_error**2 / alone)
+    return max(found)
 
 
 def _rate(outcome: NDArray[np.int64], rows: NDArray[np.bool_]) -> Rate:

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.report_view import make_view
 from data.errors import InputError
 from data.read import read_tables
 from data.schema import Project
+from serving.report.html import render
 from serving.report.view import ExperimentPage
 from serving.trials import analyse_trial, assign_leads
 from serving.views.experiment import make_experiment
@@ -86,6 +88,27 @@ def test_a_running_experiment_is_judged_by_the_range_that_holds_at_every_look() 
     running, finished = make_experiment(trial), make_experiment(trial, finished=True)
     assert (running.difference.low, running.p_value) == (-0.01, None)
     assert (finished.difference.low, finished.p_value) == (0.001, 0.04)
+
+
+def test_leads_of_an_account_that_convert_together_have_less_power() -> None:
+    found = {}
+    for unit in ("lead", "account"):
+        project = _project(experiment={"arms": {"control": 1, "score": 1}, "unit": unit})
+        frame = _leads(project, 0.0, n=1200)
+        frame["account"] = [f"A{i // 6}" for i in range(len(frame))]
+        together = frame.groupby("account")["won"].transform("first").notna()  # six at a time
+        won = pd.to_datetime(frame["created"]) + pd.Timedelta(days=10)
+        seen = together & (won < pd.Timestamp("2026-07-01", tz=won.dt.tz))
+        frame["won"] = np.where(seen, won.astype(str), None)
+        tables, outcomes = read_tables(project, frames={"leads": frame})
+        found[unit] = analyse_trial(tables, outcomes, project)
+    lead, account = found["lead"], found["account"]
+    assert account.power < lead.power
+    assert account.needed_per_arm > 2 * lead.needed_per_arm
+    assert account.detectable > lead.detectable
+    page = render(replace(make_view(1), experiment=make_experiment(account)), "en")
+    table = page[page.index('id="h-experiment"') :]
+    assert "Leads" in table[: table.index("</thead>")]  # what is counted there are leads
 
 
 def test_accounts_share_an_arm_and_arms_stay_when_leads_come() -> None:
