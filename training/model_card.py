@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.metrics import Floats, reliability_by
 from training.advice import Advice
 from training.dataset import Dataset
-from training.evaluate import Evaluation, gains
+from training.evaluate import Evaluation, gains, tenths
 
 NAME = "model_card.json"
 
@@ -117,7 +117,7 @@ def make_card(
         verdicts=_rows(evaluation.verdicts),
         bands=_rows(evaluation.bands),
         tenths=_rows(
-            reliability_by(_tenths(test["model"]), y, test["model"], dataset.groups[test_rows])
+            reliability_by(tenths(test["model"]), y, test["model"], dataset.groups[test_rows])
         ),
         curve=_rows(evaluation.curve),
         slices=_rows(evaluation.slices),
@@ -137,12 +137,6 @@ def make_card(
 def _leads(dataset: Dataset, rows: NDArray[np.int64]) -> int:
     """Count the leads behind snapshots: one lead may be seen at several ages."""
     return len(np.unique(dataset.labelled.snapshots.lead[rows]))
-
-
-def _tenths(p: Floats) -> NDArray[np.int64]:
-    """Cut leads into ten groups of equal size by promised probability; ties stay together."""
-    cuts = np.unique(np.quantile(p, np.linspace(0, 1, 11)[1:-1]))
-    return np.searchsorted(cuts, p, side="right")
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
