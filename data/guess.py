@@ -118,9 +118,9 @@ def find_created(leads: FileLook) -> ColumnLook | None:
 
 
 def find_flag(leads: FileLook) -> ColumnLook | None:
-    """Find a yes/no column that may be the outcome."""
+    """Find a yes/no column that may be the outcome: by its name, else the last one."""
     flags = leads.of_kind("flag")
-    return named(flags, _LABEL) or (flags[-1] if len(flags) == 1 else None)
+    return named(flags, _LABEL) or (flags[-1] if flags else None)
 
 
 def guess_column(column: ColumnLook, look: FileLook) -> str:

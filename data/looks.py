@@ -19,6 +19,8 @@ from data.errors import InputError
 Look = Literal["time", "number", "flag", "text", "empty"]
 
 MISSING_WORDS: Final = ("Select", "N/A", "n/a", "NA", "NULL", "null", "None", "#N/A", "-")
+_YES: Final = frozenset(("yes", "y", "true", "won", "sì", "si", "oui", "ja", "بله"))
+_NO: Final = frozenset(("no", "n", "false", "lost", "non", "nein", "خیر"))
 _NUMBER: Final = (
     r"^\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*$"
     r"|^\s*[€$£]?\s*[+-]?\d{1,3}(\.\d{3})*,\d+\s*[€$£]?\s*$"
@@ -159,8 +161,7 @@ def _kind_of(values: pa.Array) -> tuple[Look, str | None, bool]:
     words = (
         {str(text).strip().lower() for text in values.to_pylist()} if len(values) <= 2 else set()
     )
-    pairs = ({"yes", "no"}, {"true", "false"}, {"y", "n"}, {"won", "lost"})
-    return "flag" if words in pairs else "text", None, False
+    return "flag" if words & _YES and words & _NO else "text", None, False
 
 
 def _zero_one(values: pa.Array) -> bool:

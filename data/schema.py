@@ -110,7 +110,9 @@ class LeadsSection(Attributes):
     created_at: str | None = None  # left out: static mode, no claim about time
     converted_at: str | None = None
     converted: str | None = None  # a flag; static mode only
-    converted_values: tuple[str, ...] = ("1", "true", "yes", "y", "won")
+    converted_values: tuple[str, ...] = (
+        "1", "true", "yes", "y", "won", "sì", "si", "oui", "ja", "بله",
+    )  # fmt: skip
     disqualified_at: str | None = None
     recorded_at: str | None = None
     account: str | None = None

@@ -167,7 +167,8 @@ def _write_leads(
         _write_partial_dates(out, [c for c in times if c.name not in taken and c.filled < 1])
     elif flag is not None:
         out.say(comment="No creation time was found: static mode, no claim about time can be made.")
-        out.key("converted", flag.name, "check: the outcome")
+        flags = ", ".join(column.name for column in leads.of_kind("flag"))
+        out.key("converted", flag.name, f"CHOOSE the outcome: of {flags}")
         taken.add(flag.name)
     for role, pattern in ROLES.items():
         column = named([c for c in leads.of_kind("text", "number") if c.name not in taken], pattern)

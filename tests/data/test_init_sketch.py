@@ -183,6 +183,23 @@ def test_a_flat_file_with_a_flag_becomes_static(tmp_path: Path) -> None:
     assert read_tables(project)[1].converted_at.tolist().count(0) == 30
 
 
+def test_yes_and_no_are_known_in_several_languages_and_one_flag_is_proposed(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "matricola": [f"M{i}" for i in range(60)],
+            "borsa": ["oui", "non", ""] * 20,
+            "iscritto": ["sì", "no", "no"] * 20,
+        }
+    )
+    frame.to_csv(tmp_path / "domande.csv", index=False)
+    text = sketch_project([tmp_path / "domande.csv"], folder=tmp_path)
+    assert "CHOOSE the outcome: of borsa, iscritto" in text
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    project = load_project(tmp_path / "p.toml")
+    assert project.leads.converted == "iscritto"
+    assert read_tables(project)[1].converted_at.tolist().count(0) == 20
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
