@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -229,11 +228,3 @@ def count_stages(
         found.append(StageFigures(name, hits, None if before is None else rate_of(hits, before)))
         before = hits
     return tuple(found)
-
-
-def rate_by(group: NDArray[np.object_], y: NDArray[np.integer]) -> dict[str, Rate]:
-    """Measure conversion by group (stage, band, source) over labelled snapshots."""
-    names: Mapping[str, NDArray[np.bool_]] = {
-        str(name): group == name for name in dict.fromkeys(group) if name is not None
-    }
-    return {name: rate_of(int(y[rows].sum()), int(rows.sum())) for name, rows in names.items()}

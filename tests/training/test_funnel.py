@@ -13,7 +13,7 @@ from data.incidence import estimate_incidence
 from data.schema import Project
 from data.tables import Events, Outcomes, Snapshots, Tables
 from training.follow_up import find_missed, measure_speed, share_contacts
-from training.funnel import count_stages, measure_funnel, rate_by, rate_of
+from training.funnel import count_stages, measure_funnel, rate_of
 
 NOW = 100 * DAY
 
@@ -175,10 +175,8 @@ def test_touches_are_shared_out_by_band() -> None:
     assert shares[1].share_of_touches == pytest.approx(2 / 3)
 
 
-def test_stages_count_who_passed_them_and_rates_by_group_are_wilsons() -> None:
+def test_stages_count_who_passed_them() -> None:
     stages = count_stages(
         np.array([-1, 0, 1, 1]), ("lead", "prospect"), np.array([True, False, False, False])
     )
     assert [(s.name, s.leads) for s in stages] == [("lead", 4), ("prospect", 3), ("opportunity", 1)]
-    rates = rate_by(np.array(["a", "b", "a"], object), np.array([1, 0, 0]))
-    assert (rates["a"].hits, rates["a"].n) == (1, 2)
