@@ -253,7 +253,6 @@ class TrainSection(Section):
     windows: tuple[int, ...] = (7, 30, 90)  # days, look-back of features
     segments: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
-    use_immature: bool = False
 
 
 class WriteBackSection(Section):

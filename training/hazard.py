@@ -113,7 +113,7 @@ def fit_chain(
             raise InputError(
                 f"only {int(window.y.sum())} of {len(window.y)} leads convert between "
                 f"{window.start // DAY} and {window.stop // DAY} days",
-                cure="wait for more history, or leave train.use_immature off",
+                cure="wait for more history, or fit matured rows alone",
             )
         models.append(
             make().fit(

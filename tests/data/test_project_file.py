@@ -56,6 +56,8 @@ def test_overrides_are_dotted_keys(tmp_path: Path) -> None:
     [
         ('id = "lead_id"', 'idd = "lead_id"', ["row 7", "leads.idd", "did you mean 'id'"]),
         ('at = "at"', 'att = "at"', ["events.0.att", "unknown key", "'at'"]),
+        # nothing ever read it, so a project that sets it is told
+        ("[conversion]", "[train]\nuse_immature = true\n\n[conversion]", ["train.use_immature"]),
         ("[conversion]", "[convertion]", ["convertion", "did you mean 'conversion'"]),
         ('horizon = "90d"', 'horizon = "90"', ["conversion.horizon", "90d, 12h"]),
         ('horizon = "90d"', "", ["conversion.horizon is needed"]),
