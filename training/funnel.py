@@ -97,14 +97,15 @@ def measure_funnel(
     stage_names: tuple[str, ...] = (),
     since: int | None = None,
 ) -> Funnel:
-    """Measure leads created from `since` on (default: all).
+    """Measure leads created from `since` on (default: all) to the end of observation.
 
     `stage` is the stage of each lead, (n_leads,), -1 for none: leads at the second stage or
     beyond, and those that converted, count as prospects.
     """
     rows = np.ones(len(tables), dtype=bool)
-    if since is not None and tables.created_at is not None:
-        rows = tables.created_at >= since
+    if tables.created_at is not None:
+        rows = tables.created_at <= outcomes.observed_until
+        rows &= since is None or tables.created_at >= since
     source = lead_source(tables)
     converted = outcomes.converted_at < outcomes.observed_until
     prospect = converted.copy() if stage is None else converted | (np.asarray(stage) >= 1)

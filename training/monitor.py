@@ -9,7 +9,7 @@ false-discovery control, Benjamini and Hochberg 1995).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -68,7 +68,8 @@ def watch_model(
     as_of: int,
     threads: int,
 ) -> list[Signal]:
-    """Look at everything; signals of features that did not move are one line."""
+    """Look at what is known at `as_of`; signals of features that did not move are one line."""
+    outcomes = replace(outcomes, observed_until=min(outcomes.observed_until, as_of))
     found = [_model_age(trained_until, as_of)]
     if tables.created_at is None:
         return found

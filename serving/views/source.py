@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,9 @@ class Source:
 
     @property
     def outcomes(self) -> Outcomes:
-        """What became of them."""
-        return self.reading.outcomes
+        """What had become of them at as_of: a report of an earlier day does not see later ones."""
+        found = self.reading.outcomes
+        return replace(found, observed_until=min(found.observed_until, self.scored.as_of))
 
     @property
     def ranked(self) -> NDArray[np.int64]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from data.clock import DAY
+from data.clock import DAY, NEVER
 from serving.batch import score_leads
 from serving.changing import Moment, changes_since
 from serving.views.funnel import SINCE_DAYS, make_funnel, stages_reached
 from serving.views.movers import make_movers
 from serving.views.source import Source
+from training.monitor import watch_model
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +51,41 @@ def test_scores_that_did_not_move_are_counted_among_those_that_could(source):
     assert len(ours) < len(changes)  # a rule takes some out
     page = make_movers(source)
     assert page.unchanged == sum(change.score == change.old_score for change in ours)
+
+
+def test_a_report_of_an_earlier_day_does_not_see_what_came_later(source, company):
+    tables, outcomes = source.tables, company.reading.outcomes
+    as_of = source.scored.as_of - 60 * DAY
+    scored = score_leads(
+        source.project, tables, outcomes, company.model, as_of=as_of, scored_at=0, run_id="r0"
+    )
+    page = make_funnel(replace(source, scored=scored))
+    recent = (tables.created_at >= as_of - SINCE_DAYS * DAY) & (tables.created_at <= as_of)
+    assert sum(row.leads for row in page.sources) == recent.sum()
+    won = recent & (outcomes.converted_at < as_of)
+    assert sum(row.opportunities for row in page.sources) == page.stages[-1].leads == won.sum()
+    assert won.sum() < (recent & (outcomes.converted_at < outcomes.observed_until)).sum()
+
+
+def test_a_model_is_watched_with_what_is_known_at_that_moment(source, company):
+    outcomes, model = company.reading.outcomes, company.model
+    as_of = source.scored.as_of - 30 * DAY
+    began = int(np.quantile(source.tables.created_at, 0.2))
+
+    def signals(known):
+        return watch_model(
+            source.project, source.tables, known, model.scorer, model.catalogue, model.facts,
+            trained_until=began, as_of=as_of, threads=1,
+        )  # fmt: skip
+
+    def seen(at):
+        return np.where(at < as_of, at, NEVER)
+
+    past = replace(
+        outcomes,
+        converted_at=seen(outcomes.converted_at),
+        disqualified_at=seen(outcomes.disqualified_at),
+        observed_until=as_of,
+    )
+    assert any("since training" in signal.name for signal in signals(past))
+    assert signals(outcomes) == signals(past)
