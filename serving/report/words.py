@@ -199,7 +199,7 @@ class Words:
         return out
 
     def digits(self, text: str) -> Markup:
-        """Write digits as the language does; minus signs are true minus signs."""
+        """Write digits and percent signs as the language does; minus signs are true minus signs."""
         return Markup(text.translate(_figures(self.locale.language, self.mirrored)))
 
     def number(self, value: float, decimals: int = 0) -> Markup:
@@ -284,7 +284,8 @@ def _moment(at: str) -> datetime:
 def _figures(language: str, mirrored: bool) -> dict[int, str]:  # noqa: FBT001  # a cache key
     native = _NATIVE.get(language, _LATIN)
     minus = "\u200e\u2212" if mirrored else "\u2212"
-    return str.maketrans({"-": minus, **dict(zip(_LATIN, native, strict=True))})
+    percent = "%" if native == _LATIN else "\u066a"  # Babel makes none of these either
+    return str.maketrans({"-": minus, "%": percent, **dict(zip(_LATIN, native, strict=True))})
 
 
 @lru_cache(maxsize=8)

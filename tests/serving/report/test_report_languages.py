@@ -68,6 +68,13 @@ def test_numbers_are_written_as_the_language_writes_them(
     assert str(words_of(language).number(value, 1)) == shown
 
 
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "6.2%"), ("it", "6,2%"), ("fa", "\u06f6\u066b\u06f2\u066a")]
+)
+def test_percent_signs_are_those_of_the_language(language: str, said: str) -> None:
+    assert words_of(language).percent(0.062) == said
+
+
 def test_dates_follow_the_calendar_of_the_language() -> None:
     assert str(words_of("it").date("2026-11-22T06:30:00+00:00")) == "22 nov 2026"
     assert str(words_of("fa").date("2026-11-22T06:30:00+00:00")) == "۱ آذر ۱۴۰۵"
