@@ -39,7 +39,7 @@ class Evaluation:
     """The evaluation of one model on one set of rows; every field but `notes` is a frame.
 
     metrics: model, metric, value, error, low, high. verdicts: model against each baseline.
-    slices: by segment, source, lead age. capacity: by weekly capacity. bands: promised against
+    slices: by segment, source, owner. capacity: by weekly capacity. bands: promised against
     observed. curve: reliability with its band. drift: by month. gains: share worked against share
     of conversions captured.
     """
