@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import repeat
 from operator import attrgetter
 from typing import Any, Final
@@ -93,7 +93,7 @@ class Columns:
         echoes = map(_values, batch) if whole else map(self.echo, batch)
         answers = zip(map(_lead, batch), repeat("written"), repeat(None), repeat(""), echoes)
         # A night may bring a million: made without a call of Python for each.
-        return map(partial(tuple.__new__, Answer), answers)
+        return map(tuple.__new__, repeat(Answer), answers)
 
     def echo(self, update: Update) -> Mapping[str, Value]:
         """Give back what a database that keeps all it takes holds now."""

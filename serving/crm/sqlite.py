@@ -26,7 +26,7 @@ class SqliteCrm:
     """A leads table in SQLite; one transaction per batch, each row bound to what was read."""
 
     name = "sqlite"
-    batch_limit = 100_000
+    batch_limit = 200_000
     conditional = True
     metered = False
 
