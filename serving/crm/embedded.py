@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+from data.errors import OutsideError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS leads (
@@ -41,18 +43,30 @@ OVERRIDE = "score_override"
 
 
 def create(path: Path) -> None:
-    """Make the database where it is not there yet."""
+    """Make the database where it is not there yet; OutsideError where it cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path)) as connection:
+    with _open(path) as connection:
         connection.executescript(_SCHEMA)
 
 
 def add_leads(path: Path, leads: Iterable[tuple[str, str]]) -> int:
-    """Add (lead id, name) rows that are not there; count them."""
-    with closing(sqlite3.connect(path)) as connection:
+    """Add (lead id, name) rows that are not there; count them. OutsideError as `create`."""
+    with _open(path) as connection:
         before = connection.total_changes
         with connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO leads (lead_id, name) VALUES (?, ?)", leads
             )
         return connection.total_changes - before
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            yield connection
+    except sqlite3.OperationalError as error:
+        raise OutsideError(
+            f"{path}: the embedded CRM cannot be written ({error})",
+            cure="look at the folder's rights and at the disk, then run it again",
+        ) from None

@@ -62,6 +62,12 @@ def crm(state: Path, statement: str) -> list[tuple[object, ...]]:
         return connection.execute(statement).fetchall()
 
 
+def test_an_embedded_crm_that_cannot_be_written_is_an_outside_fault(tmp_path: Path) -> None:
+    (tmp_path / "crm.sqlite").mkdir()
+    with pytest.raises(OutsideError, match="embedded CRM cannot be written"):
+        night(tmp_path, 0, [50])
+
+
 def test_every_lead_is_written_once_and_a_second_run_sends_nothing(tmp_path: Path) -> None:
     scores = [i % 101 for i in range(250)]
     assert night(tmp_path, 0, scores).sent == 250
