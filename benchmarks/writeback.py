@@ -306,7 +306,7 @@ def main() -> int:
     full = parser.parse_args().full
     folder = Path(tempfile.mkdtemp(prefix="leadscore-writeback-"))
     try:
-        rows = updates(200_000 if full else 50_000)
+        rows = updates(200_000)
         bars = [bar for bar in (postgres(rows),) if bar]
         bars.append(sqlite(rows, folder))
         del rows
