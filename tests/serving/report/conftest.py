@@ -22,8 +22,9 @@ def view() -> ReportView:
     return make_view(60, owners=3, top_per_owner=10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
+    """Open Chromium for the tests of one file: an open one keeps an event loop running."""
     playwright = pytest.importorskip("playwright.sync_api")
     if not CHROMIUM.exists():
         pytest.skip("needs Debian's chromium: apt-get install chromium")
