@@ -31,6 +31,7 @@ TRUSTED, CERTAIN = (0.1, 0.1), (0.02, 0.02)
 """The same for cross-fitted margins of regularised forests, and of a Bayesian line."""
 BINS = 1000
 PULL = 10.0
+"""Rows' worth of the logistic half in every block of the isotonic one."""
 
 
 def fit_calibration(
@@ -51,11 +52,11 @@ def fit_calibration(
     rare = int(worth * min(y.sum(), len(y) - y.sum()))
     if rare < FEW:
         return fit_intercept(margins, y, spreads, worth) | {
-            "why": f"{rare} of the rarer outcome, under {FEW}: only the level was adjusted; "
-            "the probabilities cannot be verified yet"
+            "why": f"evidence worth {rare} of the rarer outcome, under {FEW}: only the level was "
+            "adjusted; the probabilities cannot be verified yet"
         }
     if rare < MANY:
-        why = f"{rare} of the rarer outcome: a logistic line"
+        why = f"evidence worth {rare} of the rarer outcome: a logistic line"
         return fit_logistic(margins, y, spreads, worth) | {"why": why}
     fits: list[Callable[[Floats, Floats], Calibration]] = [fit_logistic, fit_beta]
     if rare >= ENOUGH:

@@ -85,9 +85,8 @@ def plan_terms(columns: Columns, *, bends: int = 0, least: int = 3) -> list[Term
         terms += _plan_number(name, values, bends)
     for name, codes in columns.codes.items():
         counts = np.bincount(codes[codes >= 0], minlength=len(columns.levels[name]))
-        few = (
-            1 if (codes == NEW).any() else least
-        )  # what is new stands for itself, not for the rare
+        # where new levels keep arriving, those tell of the unseen; the rare stand for themselves
+        few = 1 if (codes == NEW).any() else least
         kept = [level for level, n in zip(columns.levels[name], counts, strict=True) if n >= few]
         if kept and (len(kept) > 1 or counts.max() < len(codes)):
             terms.append({"source": name, "kind": "levels", "kept": kept})

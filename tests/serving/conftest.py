@@ -10,9 +10,11 @@ import pytest
 
 from data.read import Reading
 from data.world import make_world, write_world
+from serving.batch import score_leads
 from serving.jobs import train_model
 from serving.model import LoadedModel
 from serving.session import Session, open_session
+from serving.views.source import Source
 from training.publish import Published
 from training.run import Trained
 
@@ -49,3 +51,14 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
     reading = session.read()
     trained, published = train_model(session, reading, fast=True, on_stage=silent)
     return Company(file, session, reading, trained, published, session.model("champion"))
+
+
+@pytest.fixture(scope="module")
+def source(company: Company) -> Source:
+    """Score the open leads of the company as of the end of its data: what pages are made of."""
+    project, reading = company.session.project, company.reading
+    scored = score_leads(
+        project, reading.tables, reading.outcomes, company.model,
+        as_of=reading.tables.observed_until, scored_at=0, run_id="r1",
+    )  # fmt: skip
+    return Source(project, reading, company.model, scored, "p.toml", 1)

@@ -12,18 +12,7 @@ from serving.batch import score_leads
 from serving.changing import Moment, changes_since
 from serving.views.funnel import SINCE_DAYS, make_funnel, stages_reached
 from serving.views.movers import make_movers
-from serving.views.source import Source
 from training.monitor import watch_model
-
-
-@pytest.fixture(scope="module")
-def source(company) -> Source:
-    project, reading = company.session.project, company.reading
-    scored = score_leads(
-        project, reading.tables, reading.outcomes, company.model,
-        as_of=reading.tables.observed_until, scored_at=0, run_id="r1",
-    )  # fmt: skip
-    return Source(project, reading, company.model, scored, "p.toml", 1)
 
 
 def test_leads_that_were_lost_stand_in_the_funnel_where_they_stood_then(source):

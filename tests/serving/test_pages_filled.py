@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data.clock import DAY
-from serving.batch import first_scored, score_before, score_leads, write_scores
+from serving.batch import first_scored, score_before, write_scores
 from serving.changing import Moment, changes_since
 from serving.feedback import Answer
 from serving.phrase import Phrase
@@ -17,20 +17,9 @@ from serving.reporting import write_views
 from serving.views.leads import _detail, make_leads
 from serving.views.past import score_history
 from serving.views.report import make_view
-from serving.views.source import Source
 from serving.views.steps import acts_of_sales, make_steps
 from serving.views.trust import is_shaped_by_scores
 from serving.views.week import make_week
-
-
-@pytest.fixture(scope="module")
-def source(company) -> Source:
-    project, reading = company.session.project, company.reading
-    scored = score_leads(
-        project, reading.tables, reading.outcomes, company.model,
-        as_of=reading.tables.observed_until, scored_at=0, run_id="r1",
-    )  # fmt: skip
-    return Source(project, reading, company.model, scored, "p.toml", 1)
 
 
 def test_only_acts_of_sales_are_suggested(source):
