@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import GateError
+from models.candidates import error_of
 from models.components import LEAST_FOR_FOREST
 from models.encoders import Floats, describe, read_columns
 from models.folds import assign_folds
@@ -161,15 +162,9 @@ def _curve_row(found: list[_Held], y: Floats, groups: NDArray[np.int64]) -> dict
         "log_loss": float(ours.mean()),
         "prior": float(prior.mean()),
         "gain": float(gains.mean()),
-        "error": _error_of_mean(gains, groups[seen]),
+        "error": error_of(gains, groups=groups[seen]),
         "judged": float(conversions(np.flatnonzero(seen))),
     }
-
-
-def _error_of_mean(values: Floats, groups: NDArray[np.int64]) -> float:
-    """Estimate the standard error of a mean whose rows are alike within a group."""
-    sums = np.bincount(groups, values - values.mean())
-    return float(np.sqrt(np.sum(sums**2)) / len(values))
 
 
 def _fit_line(frame: pd.DataFrame, y: Floats, ahead: pd.DataFrame) -> Floats:
