@@ -225,7 +225,7 @@ def _compile(function: Any) -> Any:
 
     Only the installed package caches: a copy inside an artifact must not write beside itself.
     """
-    if __name__ == "models.predictor":
+    if __name__.endswith("models.predictor"):
         try:
             return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
         except RuntimeError:  # no place for a cache

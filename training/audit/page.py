@@ -138,6 +138,6 @@ def leakage_sheet(report: AuditReport) -> tuple[Answer, ...]:
 @cache
 def _template(name: str) -> Template:
     environment = Environment(
-        loader=PackageLoader("training.audit"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined
     )
     return environment.get_template(name)

@@ -1,0 +1,5 @@
+"""`python -m leadscore` is the console command."""
+
+from leadscore import main
+
+main()
