@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
-BENCHES := leaks hazard features ablation quality shap faults writeback forecast experiment report http
+BENCHES := leaks features ablation quality shap faults writeback forecast experiment report http
 
 EXTRAS := tune serve notebook postgres mysql
 
@@ -43,14 +43,14 @@ lint: $(VENV)/.ready-dev ## ruff, mypy strict, one-way arrows, generated docs ar
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m serving.cli.reference --check README.md
+	$(BIN)/python -m tests.command_reference --check README.md
 
 format: $(VENV)/.ready-dev ## let ruff write the layout
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 docs: $(VENV)/.ready ## write the generated parts of the README
-	$(BIN)/python -m serving.cli.reference --write README.md
+	$(BIN)/python -m tests.command_reference --write README.md
 
 debian: ## Debian packages of the optional tests: Chromium, PostgreSQL, MariaDB, Noto fonts (skipped where they can't be installed)
 	@sh .ci/debian
