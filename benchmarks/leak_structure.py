@@ -16,7 +16,6 @@ from data.tables import Outcomes, Snapshots, Tables
 from data.world import World
 from features.build import build
 from features.frame import Catalogue, FeatureFrame
-from models.folds import assign_folds, random_splits
 from training.audit import structure, windows
 from training.audit.replay import append, replay
 from training.audit.verdict import Verdict
@@ -131,14 +130,14 @@ def joined_deals(case: Case) -> set[str]:
             "conversion": conversion,
         }
     )
-    return stops(structure.lineage(case.tables, case.outcomes, project))
+    return stops(structure.lineage(case.tables, project))
 
 
 def label_as_feature(case: Case) -> set[str]:
     """The column of the closing date declared as a feature."""
     attribute = replace(case.tables.attributes[0], name="closed_at")
     tables = replace(case.tables, attributes=(*case.tables.attributes, attribute))
-    return stops(structure.lineage(tables, case.outcomes, case.project))
+    return stops(structure.lineage(tables, case.project))
 
 
 # --- builders ---------------------------------------------------------------------------------
@@ -319,20 +318,12 @@ def duplicated_leads(case: Case) -> set[str]:
     return stops(windows.duplicates(dataset.labelled, tables, dataset.cut, pd.DataFrame()))
 
 
-def same_account(case: Case) -> set[str]:
-    """Folds said to keep accounts whole, dealt by lead."""
-    dataset = case.dataset
-    lead = dataset.labelled.snapshots.lead
-    parts = random_splits(assign_folds(dataset.y, lead, 5, case.seed))
-    return stops(windows.grouped(dataset.groups, parts))
-
-
 def random_split(case: Case) -> set[str]:
     """A random split of snapshots in place of the purged cut."""
     order = np.random.default_rng(case.seed).permutation(len(case.dataset.y))
     n = len(order) // 5
     cut = replace(case.dataset.cut, train=np.sort(order[n:]), test=np.sort(order[:n]))
-    return stops(windows.split(case.dataset.labelled, case.tables, cut, case.project))
+    return stops(windows.split(case.dataset.labelled, case.tables, cut))
 
 
 def fitted_on_everything(case: Case) -> set[str]:
@@ -362,7 +353,6 @@ STRUCTURE: dict[str, Callable[[Case], set[str]]] = {
     "conversions recorded from month five": recorded_late,
     "export of survivors only": survivors_only,
     "duplicates and merged leads over the split": duplicated_leads,
-    "the same account over the split": same_account,
     "random split of snapshots": random_split,
     "scaler fitted on everything": fitted_on_everything,
 }

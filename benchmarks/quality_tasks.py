@@ -22,7 +22,6 @@ from models.metrics import (
     average_precision,
     brier,
     debiased_ece,
-    ece,
     intercept,
     lift_at,
     log_loss,
@@ -146,6 +145,12 @@ def add_prior(task: Task) -> None:
     add_found(task, "prior", {"p": p, "seconds": 0.0, "cpu": 0.0})
 
 
+def plain_ece(y: np.ndarray, p: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error over equal-width bins, as others report it (biased up)."""
+    cell = np.minimum((p * bins).astype(np.int64), bins - 1)
+    return float(np.abs(np.bincount(cell, weights=y - p, minlength=bins)).sum() / len(y))
+
+
 def figures(task: Task, peer: str) -> dict[str, float]:
     p = task.found[peer]
     y, ones = task.test_y, np.ones(len(task.test_y))
@@ -155,7 +160,7 @@ def figures(task: Task, peer: str) -> dict[str, float]:
         "auc": auc(y, p, ones),
         "ap": average_precision(y, p, ones),
         "lift10": lift_at(0.1)(y, p, ones),
-        "ece": ece(y, p, ones),
+        "ece": plain_ece(y, p),
         "debiased_ece": debiased_ece(y, p, ones),
         "cal_slope": slope(y, p, ones),
         "cal_intercept": intercept(y, p, ones),

@@ -26,16 +26,12 @@ Floats = NDArray[np.float64]
 class Incidence:
     """Share converted and share still open by age: (k,) steps at `days`, ascending.
 
-    `at_risk` counts the leads still watched just before each step; `converted` and `lost` what
-    happened at it. Before the first step nothing has happened.
+    Before the first step nothing has happened.
     """
 
     days: Floats
     incidence: Floats
     still_open: Floats
-    at_risk: Floats
-    converted: Floats
-    lost: Floats
     last_day: float
 
     def share_by(self, days: Floats | float) -> Floats:
@@ -58,28 +54,6 @@ class Incidence:
         reached = np.flatnonzero(self.incidence >= share * self.plateau - 1e-12)
         return float(self.days[reached[0]])
 
-    def interval(self, day: float, z: float = 1.959963984540054) -> tuple[float, float]:
-        """Bound the share converted by `day` (log-log scale, so that it stays within 0 and 1).
-
-        Variance after Marubini and Valsecchi (1995), equation 10.12.
-        """
-        share = float(self.share_by(day))
-        if not 0 < share < 1:
-            return share, share
-        seen = self.days <= day
-        n, d1, d2 = self.at_risk[seen], self.converted[seen], self.lost[seen]
-        before = np.concatenate(([1.0], self.still_open[seen][:-1]))
-        gap = share - self.incidence[seen]
-        d = d1 + d2
-        left = np.where(n > d, n - d, 1.0)
-        variance = float(
-            (gap**2 * d / (n * left)).sum()
-            + (before**2 * (n - d1) * d1 / n**3).sum()
-            - 2 * (gap * before * d1 / n**2).sum()
-        )
-        spread = z * np.sqrt(max(variance, 0.0)) / abs(share * np.log(share))
-        return float(share ** np.exp(spread)), float(share ** np.exp(-spread))
-
 
 def _step(at: Floats, values: Floats, start: float, ask: Floats | float) -> Floats:
     """Read a right-continuous step function."""
@@ -99,8 +73,7 @@ def estimate_incidence(days: Floats, cause: NDArray[np.integer]) -> Incidence:
     incidence = np.cumsum(before * d1 / np.maximum(at_risk, 1))
     kept = (d1 + d2) > 0
     last = float(steps[-1]) if len(steps) else 0.0
-    risk, gone, off = (array[kept].astype(np.float64) for array in (at_risk, d1, d2))
-    return Incidence(steps[kept], incidence[kept], still_open[kept], risk, gone, off, last)
+    return Incidence(steps[kept], incidence[kept], still_open[kept], last)
 
 
 def watch(

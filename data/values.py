@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from data.clock import NEVER, Micros, read_times, show
+from data.clock import NEVER, Micros, read_times
 from data.errors import InputError
 from data.job import Notes, ReadJob
 from data.private import hide_contacts
@@ -281,8 +281,3 @@ def moment(text: str, project: Project, key: str) -> int:
     if read.bad[0] or not _EARLIEST <= int(read.at[0]) < _LATEST:
         raise InputError(f"is no timestamp: {text!r}", column=key, cure='write "2026-11-01"')
     return int(read.at[0])
-
-
-def describe(at: int) -> str:
-    """Write a moment for a message."""
-    return show(at)

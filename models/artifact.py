@@ -104,15 +104,6 @@ def load_artifact(folder: str | Path, *, threads: int = 1, trusted: bool = False
         ) from None
 
 
-def verify(folder: str | Path) -> Manifest:
-    """Compare every file with the manifest; InputError names the first that differs."""
-    try:
-        files = predictor.read_artifact(folder)
-    except PredictorError as error:
-        raise InputError(str(error), file=Path(folder).name) from None
-    return Manifest({name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()})
-
-
 def read_extra(folder: str | Path, name: str) -> bytes:
     """Read one further file of a verified artifact; InputError where it has none of that name."""
     try:

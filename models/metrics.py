@@ -166,13 +166,6 @@ def debiased_ece(y: Floats, p: Floats, w: Floats, *, bins: int = 15) -> float:
     return float(np.sqrt(max(total, 0.0)))
 
 
-def ece(y: Floats, p: Floats, w: Floats, *, bins: int = 10) -> float:
-    """Plain expected calibration error over equal-width bins, as others report it (biased up)."""
-    cell = np.minimum((p * bins).astype(np.int64), bins - 1)
-    gap = np.bincount(cell, weights=w * (y - p), minlength=bins)
-    return float(np.abs(gap).sum() / w.sum())
-
-
 def ici(y: Floats, p: Floats, w: Floats) -> float:
     """Integrated calibration index (Austin and Steyerberg 2019), with a smooth in log-odds.
 

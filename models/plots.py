@@ -48,15 +48,6 @@ def global_view(scorer: LeadScorer, frame: pd.DataFrame, *, by: str = "factor") 
     return view.sort_values("mean_abs", ascending=False, kind="stable", ignore_index=True)
 
 
-def segment_view(
-    scorer: LeadScorer, frame: pd.DataFrame, segment: pd.Series[Any], *, by: str = "factor"
-) -> pd.DataFrame:
-    """Mean contribution of each factor by segment: one row per segment, log-odds."""
-    found = scorer.contributions(frame, by=by)
-    values = pd.DataFrame(found.values, columns=list(found.names), index=frame.index)
-    return values.groupby(segment.astype(str).to_numpy(), sort=True).mean()
-
-
 def dependence(
     scorer: LeadScorer, frame: pd.DataFrame, feature: str, y: NDArray[Any], *, bins: int = 8
 ) -> pd.DataFrame:

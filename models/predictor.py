@@ -406,7 +406,6 @@ def interval(
 
 # --- LightGBM text -------------------------------------------------------------------------------
 
-LEAST_ZERO = float(np.float32(1e-35))  # LightGBM's kZeroThreshold
 GOES_LEFT, MISSING_LEFT, ZERO_RIGHT, ZERO_LEFT, IN_SET = range(5)  # kinds of decision
 
 

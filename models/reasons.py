@@ -7,7 +7,7 @@ it. Both see the same contributions, so what a batch writes and what a report sh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -29,7 +29,6 @@ __all__ = [
     "explain",
     "explanations_of",
     "reason_table",
-    "reason_tables",
     "stability",
 ]
 
@@ -40,7 +39,6 @@ COUNTS = frozenset({
     "account_events", "value_sum",
 })  # fmt: skip
 BY_SALES = frozenset({"outbound_count", "known_since", "missing_count", "response_hours"})
-ROWS_AT_ONCE = 50_000
 
 NO_FACTS = Facts({}, 0.0)
 VAGUE = frozenset({"decayed_count", "trend"})  # true, but no picture: they speak last
@@ -130,7 +128,7 @@ def reason_table(
     facts: Facts = NO_FACTS,
     with_stability: bool = False,
 ) -> ReasonTable:
-    """Explain every row of a frame in whole points, columnar; see `reason_tables` for a million.
+    """Explain every row of a frame in whole points, columnar.
 
     Of the features of a factor one speaks; not one whose fact says the contrary where another has
     something to say. Without `with_stability`, which costs a second look at the forest, every row
@@ -150,20 +148,6 @@ def reason_table(
         points, scorer.features, factors, families_of, found.margin, found.base,
         grid_cuts(scorer), stable, rules, facts,
     )  # fmt: skip
-
-
-def reason_tables(
-    scorer: LeadScorer, frame: pd.DataFrame, *, rules: ReasonRules | None = None,
-    facts: Facts = NO_FACTS, rows: int = ROWS_AT_ONCE, with_stability: bool = False,
-) -> Iterator[tuple[slice, ReasonTable]]:  # fmt: skip
-    """Explain a large frame piece by piece: memory stays that of one piece."""
-    for start in range(0, len(frame), rows):
-        piece = slice(start, min(start + rows, len(frame)))
-        part = frame.iloc[piece]
-        yield (
-            piece,
-            reason_table(scorer, part, rules=rules, facts=facts, with_stability=with_stability),
-        )
 
 
 def explain(

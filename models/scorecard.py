@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from models.encoders import Floats
 from models.predictor import card_exact
 
 Card = dict[str, Any]
-Trend = Literal["rising", "steady", "falling", "new"]
 BANDS: Mapping[str, float] = {"A": 70.0, "B": 55.0, "C": 40.0}
 
 

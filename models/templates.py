@@ -128,13 +128,6 @@ CHANGES: Mapping[str, str] = {
     "card": "new score card",
     "limit": LIMIT,
 }
-MESSAGES = tuple(
-    dict.fromkeys([
-        *TEMPLATES.values(), *PERIODS.values(), *SPANS.values(), FALLBACK_MISSING, FACT, LIMIT,
-        REST, TYPICAL, UNSTABLE, ASSOCIATION, NOT_YET, *CHANGES.values(),
-    ])
-)  # fmt: skip
-"""What a catalogue must hold for reasons, explanations and changes."""
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = (

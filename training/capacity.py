@@ -55,21 +55,6 @@ class WhatIf:
     profit: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Profit:
-    """Expected profit of calling the best k leads, k = 0, 1, …: (n + 1,) each.
-
-    `best` is the k of the highest profit, `break_even` the probability below which a call costs
-    more than it brings (None where leads differ in value).
-    """
-
-    calls: NDArray[np.int64]
-    profit: Floats
-    best: int
-    best_profit: float
-    break_even: float | None
-
-
 def plan_calls(
     probability: Floats,
     capacity: int,
@@ -132,37 +117,6 @@ def capacities_around(capacity: int, n_leads: int) -> tuple[int, ...]:
     """
     wanted = {round(capacity * factor) for factor in (0.5, 0.75, 1.0, 1.5, 2.0, 4.0)}
     return tuple(sorted({min(max(each, 1), max(n_leads, 1)) for each in wanted}))
-
-
-def draw_profit(
-    probability: Floats,
-    value: float | Floats,
-    cost: float,
-    *,
-    eligible: NDArray[np.bool_] | None = None,
-) -> Profit:
-    """Draw the profit curve: leads in order of expected value, each call costs `cost`.
-
-    `value` of an opportunity is one number or (n,); both in the project's currency. The gain is
-    that of the opportunities on the list, not of the calls: what a call changes is for an
-    experiment to say.
-    """
-    p = _checked(probability)
-    worth = np.broadcast_to(np.asarray(value, dtype=np.float64), len(p))
-    gain = p * np.where(np.isfinite(worth), worth, 0.0)
-    if eligible is not None:
-        gain = gain[eligible]
-    ordered = np.sort(gain)[::-1]
-    profit = np.concatenate(([0.0], np.cumsum(ordered - cost)))
-    best = int(np.argmax(profit))
-    single = np.ndim(value) == 0 and float(np.asarray(value)) > 0
-    return Profit(
-        np.arange(len(profit)),
-        profit,
-        best,
-        float(profit[best]),
-        min(cost / float(np.asarray(value)), 1.0) if single else None,
-    )
 
 
 def _share_by_owner(

@@ -63,11 +63,6 @@ class Analysis:
     share_p_value: float | None
     clustered: bool
 
-    @property
-    def relative(self) -> float | None:
-        """The rise as a share of the control's rate."""
-        return self.plain.value / self.control.value if self.control.value else None
-
 
 def draw(units: Iterable[object], salt: str, purpose: str) -> Floats:
     """Draw a number in [0, 1) for each unit from a salted hash: the same every night."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from data.delay import DelayCurve
 from data.errors import InputError
@@ -50,14 +49,6 @@ def plot_delay(curve: DelayCurve) -> Figure:
     )
     axes.axvline(curve.horizon_days, linestyle=":", color="grey", label="horizon")
     axes.legend()
-    return figure
-
-
-def plot_learning_curve(curve: pd.DataFrame) -> Figure:
-    """Draw the gain over the base rate against the conversions learned from, with two errors."""
-    figure, axes = _axes("conversions", "gain in log loss over the base rate")
-    axes.errorbar(curve["conversions"], curve["gain"], yerr=2 * curve["error"], marker="o")
-    axes.axhline(0, linestyle=":", color="grey")
     return figure
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, stats
 
 
@@ -103,42 +100,3 @@ def smallest_lift(
     if short_of(top) < 0:
         return None
     return float(optimize.brentq(short_of, base + 1e-12, top, xtol=1e-9)) - base
-
-
-def spend_alpha(fractions: Sequence[float], alpha: float = 0.05) -> NDArray[np.float64]:
-    """Bound |z| at each planned look so that all looks together err with probability `alpha`.
-
-    `fractions` of the planned information, ascending, the last 1. O'Brien-Fleming-like spending
-    (Lan and DeMets 1983), by integrating the path's density (Armitage, McPherson and Rowe 1969).
-    """
-    at = np.asarray(fractions, dtype=np.float64)
-    if len(at) == 0 or (np.diff(at, prepend=0) <= 0).any() or at[-1] > 1:
-        raise ValueError("fractions ascend from above 0 to at most 1")
-    spent = 4 * stats.norm.sf(stats.norm.isf(alpha / 4) / np.sqrt(at))  # both sides
-    bounds: list[float] = []
-    grid, density = np.zeros(1), np.ones(1)  # of the path at the last look, where it went on
-    for look, (now, share) in enumerate(zip(at, np.diff(spent, prepend=0), strict=True)):
-        step = sqrt(now - (at[look - 1] if look else 0.0))
-
-        bound = _solve_bound(float(share), grid, density, sqrt(now), step)
-        bounds.append(bound)
-        limit = min(bound, 8.0) * sqrt(now)
-        fresh = np.linspace(-limit, limit, 801)
-        kernel = stats.norm.pdf((fresh[:, None] - grid[None, :]) / step) / step
-        weights = np.full(801, fresh[1] - fresh[0])
-        weights[[0, -1]] /= 2
-        grid, density = fresh, (kernel @ density) * weights
-    return np.array(bounds)
-
-
-def _solve_bound(
-    share: float, grid: NDArray[np.float64], density: NDArray[np.float64], root: float, step: float
-) -> float:
-    """Find the bound on |z| that the path crosses now for the first time with chance `share`."""
-
-    def excess(bound: float) -> float:
-        limit = bound * root
-        outside = stats.norm.sf((limit - grid) / step) + stats.norm.cdf((-limit - grid) / step)
-        return float((density * outside).sum()) - share
-
-    return float(optimize.brentq(excess, 0.0, 40.0))

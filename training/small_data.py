@@ -232,11 +232,6 @@ class Segments:
     spread: float  # standard deviation between segments, estimated
     warnings: tuple[str, ...]
 
-    def shift(self, segment: NDArray[Any]) -> Floats:
-        """Give each row its segment's shift; an unseen segment gets none: (n,) log-odds."""
-        known = dict(zip(self.table["segment"], self.table["shift"], strict=True))
-        return np.array([float(known.get(str(s), 0.0)) for s in segment])
-
 
 def pool_segments(
     margins: Floats,

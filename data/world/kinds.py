@@ -14,7 +14,6 @@ import numpy as np
 
 WorldKind = Literal["software_trial", "consulting", "digital_agency"]
 
-STATES: Final = ("cold", "curious", "engaged", "hot")
 CONVERTED: Final = 4
 DISQUALIFIED: Final = 5
 

@@ -43,7 +43,6 @@ def test_an_example_by_hand() -> None:
     assert curve.days.tolist() == [1, 2, 3]
     assert curve.incidence.tolist() == pytest.approx([0.25, 0.25, 0.5])
     assert curve.still_open.tolist() == pytest.approx([0.75, 0.5, 0.25])
-    assert curve.at_risk.tolist() == [4, 3, 2]
     assert found.covered == pytest.approx(0.5)
     assert found.advice_days == 3
     assert "covers 50%" in found.warnings[0]

@@ -15,7 +15,6 @@ from models.metrics import (
     brier,
     compare,
     debiased_ece,
-    ece,
     evaluate,
     ici,
     lift_at,
@@ -74,8 +73,13 @@ def test_an_overconfident_model_has_a_slope_under_one_and_an_error_of_calibratio
     assert ici(y, q, ones) > 0.04
 
 
+def plain_ece(y, p, bins=10):
+    cell = np.minimum((p * bins).astype(int), bins - 1)
+    return np.abs(np.bincount(cell, weights=y - p, minlength=bins)).sum() / len(y)
+
+
 def test_the_debiased_error_of_a_perfect_model_is_smaller_than_the_plain_one():
-    found = [(debiased_ece(y, p, np.ones(800)), ece(y, p, np.ones(800)))
+    found = [(debiased_ece(y, p, np.ones(800)), plain_ece(y, p))
              for y, p in (perfect(800, seed) for seed in range(20))]  # fmt: skip
     assert np.mean(found, axis=0)[0] < np.mean(found, axis=0)[1]
 

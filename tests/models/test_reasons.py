@@ -15,7 +15,7 @@ from models.facts import Facts, make_facts
 from models.points import Fact, points_per_log_odds, whole_points
 from models.predictor import LeadScorer
 from models.reason_rows import reason_rows
-from models.reasons import Reason, ReasonRules, explain, reason_table, reason_tables, stability
+from models.reasons import Reason, ReasonRules, explain, reason_table, stability
 from models.templates import TEMPLATES
 from models.words import Speech, render, render_fact
 
@@ -103,14 +103,6 @@ def test_largest_remainder_gives_whole_points_of_the_right_sum(
 
 def test_rounding_is_what_a_person_expects() -> None:
     assert whole_points(np.array([[1.6, 1.6, -0.2, 0.0]]), np.array([3])).tolist() == [[2, 1, 0, 0]]
-
-
-def test_pieces_of_a_large_frame_give_the_same_table(scorer: LeadScorer, leads: Any) -> None:
-    frame, _ = leads(1000, 6)
-    whole = reason_table(scorer, frame).points
-    for piece, table in reason_tables(scorer, frame, rows=300):
-        assert np.array_equal(table.points.by_factor, whole.by_factor[piece])
-        assert np.array_equal(table.points.feature_for, whole.feature_for[piece])
 
 
 def test_nothing_missing_and_no_absent_activity_is_ever_a_strength(

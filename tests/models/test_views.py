@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from models.interactions import column_interaction, top_interactions
-from models.plots import dependence, global_view, segment_view
+from models.plots import dependence, global_view
 from models.predictor import Forest, LeadScorer, PredictorError, read_forest
 
 
@@ -88,15 +88,11 @@ def test_top_pairs_are_named_and_ranked(scorer: LeadScorer, handmade: Any, leads
         top_interactions(LeadScorer({**handmade[0], "forest": None}), frame)
 
 
-def test_global_and_segment_views_are_means_of_contributions(
-    scorer: LeadScorer, leads: Any
-) -> None:
+def test_the_global_view_is_a_mean_of_contributions(scorer: LeadScorer, leads: Any) -> None:
     frame, y = leads(500, 1)
     view = global_view(scorer, frame)
     assert set(view["name"]) == set(scorer.factors)
     assert view["mean_abs"].is_monotonic_decreasing
-    by_segment = segment_view(scorer, frame, frame["n_calls_30d"] > 0)
-    assert by_segment.shape == (2, len(scorer.factors))
     table = dependence(scorer, frame, "employees", y)
     assert table["n"].sum() == 500
     assert "missing" in set(table["group"])

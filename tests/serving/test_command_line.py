@@ -12,7 +12,7 @@ import pytest
 import typer.main
 
 from serving.cli import app as entry
-from serving.cli.reference import BEGIN, END, reference, replace_between
+from tests.command_reference import BEGIN, END, reference, replace_between
 
 VERBS = {
     "demo", "init", "check", "pull", "train", "evaluate", "promote", "rollback", "retrain", "score",

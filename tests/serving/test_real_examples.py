@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.artifact import verify
+from models.artifact import load_artifact
 from models.reasons import explain
 from serving.session import open_session
 from training.run import Trained, train
@@ -50,7 +50,7 @@ def test_a_real_set_is_scored_honestly_and_every_point_is_accounted_for(name, tm
     found = metrics.query("model == 'model' and metric == 'auc'")["value"].item()
     assert low <= found <= high
     trained.write(tmp_path / "artifact")
-    verify(tmp_path / "artifact")
+    load_artifact(tmp_path / "artifact")
 
 
 @pytest.mark.real_data

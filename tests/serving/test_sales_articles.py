@@ -35,7 +35,7 @@ from serving.views.experiment import make_experiment
 from serving.views.report import make_view
 from serving.views.source import Source
 from serving.writeback.run import write_back
-from training.capacity import draw_profit, plan_calls
+from training.capacity import plan_calls
 from training.follow_up import find_missed, measure_speed, share_contacts
 from training.forecast import forecast_project
 from training.funnel import measure_funnel
@@ -282,8 +282,6 @@ def test_12_the_usual_mistakes_are_caught(road: Road) -> None:
         tables, scored.snapshots, scored.table["band"].to_numpy(object), scored.as_of
     )
     assert sum(share.share_of_leads for share in shares) == pytest.approx(1)
-    profit = draw_profit(scored.scores.probability, 9000.0, 120.0)
-    assert 0 < profit.best < len(score)
     funnel = measure_funnel(tables, outcomes, road.session.project)
     assert funnel.total.customer_value is not None
 

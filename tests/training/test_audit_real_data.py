@@ -44,14 +44,14 @@ def audited(name: str, *, nothing_excluded: bool = False, shuffled: bool = False
 def test_the_examples_as_declared_have_nothing_to_stop_or_hold(name):
     report = audited(name)
     assert [v for v in report.verdicts if v.severity in ("structural", "quarantine")] == []
-    assert report.learnable
+    assert report.figures["quick_auc_low"] > 0.5
     assert 0.6 < report.figures["quick_auc_test"] < 0.92
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_with_shuffled_labels_it_says_no_better_than_the_prior(name):
     report = audited(name, shuffled=True)
-    assert not report.learnable
+    assert report.figures["quick_auc_low"] <= 0.5
 
 
 def test_x_education_tags_are_quarantined_and_the_other_traps_listed_for_review():

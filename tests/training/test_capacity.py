@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from training.capacity import capacities_around, draw_profit, expect_count, plan_calls, what_if
+from training.capacity import capacities_around, expect_count, plan_calls, what_if
 from training.counts import NO_SHOCK, cover, learn_shock
 
 P = np.array([0.1, 0.5, 0.3, 0.8, 0.3])
@@ -60,16 +60,13 @@ def test_a_shock_widens_the_range_as_past_forecasts_say() -> None:
     assert cover(0.0, 0.0, NO_SHOCK).high == 0
 
 
-def test_what_if_and_the_profit_curve_agree() -> None:
+def test_profit_is_the_value_of_the_opportunities_less_the_cost_of_the_calls() -> None:
+    best_first = np.sort(P)[::-1]
+    expected = [best_first[:calls].sum() * 100.0 - calls * 20.0 for calls in (1, 3, 5)]
     table = what_if(P, [1, 3, 5], value=100.0, cost=20.0)
-    profit = draw_profit(P, 100.0, 20.0)
-    assert [row.profit for row in table] == pytest.approx([profit.profit[k] for k in (1, 3, 5)])
-    assert (profit.best, profit.best_profit) == (4, pytest.approx(110.0))
-    assert profit.break_even == 0.2
+    assert [row.profit for row in table] == pytest.approx(expected)
     assert what_if(P, [2])[0].profit is None
 
 
-def test_leads_of_different_value_are_ordered_by_what_they_bring() -> None:
-    profit = draw_profit(np.array([0.9, 0.1]), np.array([10.0, 1000.0]), 20.0)
-    assert (profit.best, profit.best_profit, profit.break_even) == (1, 80.0, None)
+def test_capacities_stop_at_all_leads() -> None:
     assert capacities_around(100, 120) == (50, 75, 100, 120)

@@ -15,7 +15,7 @@ from scipy import stats
 from data.errors import GateError, InputError
 from data.schema import ExperimentSection
 from training.experiment import analyse, assign, compare_arms, draw, look, valid_radius
-from training.power import design_effect, power_of, size_test, smallest_lift, spend_alpha
+from training.power import design_effect, power_of, size_test, smallest_lift
 from training.uplift import check_balance, find_selection_bias, measure_uplift
 
 
@@ -54,17 +54,6 @@ def test_a_test_that_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="base is between 0 and 1"):
         size_test(8, 10)
     assert smallest_lift(0.5, 3, 3) is None
-
-
-@pytest.mark.parametrize(
-    ("looks", "published"),
-    [
-        ([0.5, 1.0], [2.963, 1.969]),
-        ([0.2, 0.4, 0.6, 0.8, 1.0], [4.877, 3.357, 2.680, 2.290, 2.031]),
-    ],
-)
-def test_spending_bounds_are_the_published_ones(looks: list[float], published: list[float]) -> None:
-    assert spend_alpha(looks) == pytest.approx(published, abs=0.003)
 
 
 def test_assignment_is_the_same_every_night_and_the_random_arm_is_permanent() -> None:

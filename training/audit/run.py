@@ -60,9 +60,9 @@ def audit(
         found += structure.shifted_clocks(tables)
     reviews = tuple(reviews)
     found += structure.declared(project)
-    found += structure.lineage(tables, outcomes, project)
+    found += structure.lineage(tables, project)
     found += windows.maturity(labelled, tables, outcomes, project)
-    found += windows.split(labelled, tables, cut, project)
+    found += windows.split(labelled, tables, cut)
     found += windows.duplicates(labelled, tables, cut, X)
     if scopes:
         seen = windows.row_hash(tables, labelled.snapshots.take(cut.train))

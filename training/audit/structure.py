@@ -12,7 +12,7 @@ import numpy as np
 from data.clock import HOUR, MINUTE, NEVER
 from data.review import ColumnReview, guess_of
 from data.schema import Project
-from data.tables import Outcomes, Tables
+from data.tables import Tables
 from training.audit.verdict import WHOLE, Verdict
 
 MAX_SHIFT: Final = 15 * HOUR
@@ -71,7 +71,7 @@ def declared(project: Project) -> Iterator[Verdict]:
             )  # fmt: skip
 
 
-def lineage(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator[Verdict]:
+def lineage(tables: Tables, project: Project) -> Iterator[Verdict]:
     """D5: nothing may read the table or the column that the label comes from."""
     source = project.conversion.source
     if source is not None:
@@ -97,10 +97,10 @@ def lineage(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator[Ve
                 attribute.name, "D5", "structural", 1.0, "is the outcome itself",
                 "take it out of fixed, known_at and history",
             )  # fmt: skip
-    yield from _early_outcomes(tables, outcomes, project)
+    yield from _early_outcomes(tables, project)
 
 
-def _early_outcomes(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator[Verdict]:
+def _early_outcomes(tables: Tables, project: Project) -> Iterator[Verdict]:
     """Find acts of the conversion's own type among the features' events."""
     events = tables.events
     ends = {*project.conversion.event, *(t for e in project.events for t in e.outcome)}
@@ -112,7 +112,6 @@ def _early_outcomes(tables: Tables, outcomes: Outcomes, project: Project) -> Ite
                 f"{count} events that define the outcome stand among the features' events",
                 "read the events with the project file that defines the conversion",
             )  # fmt: skip
-    del outcomes
 
 
 def _place(path: str, project: Project) -> str:

@@ -74,11 +74,6 @@ class AuditReport:
         """Verdicts that ask a person to look."""
         return tuple(v for v in self.verdicts if v.severity == "review")
 
-    @property
-    def learnable(self) -> bool:
-        """Say whether a quick model was better than the prior; True where it was not tried."""
-        return self.figures.get("quick_auc_low", 1.0) > 0.5
-
     def refuse_structural(self) -> None:
         """Raise GateError with the first structural verdict; return where there is none."""
         if self.structural:

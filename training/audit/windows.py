@@ -18,7 +18,6 @@ from data.splits import Cut
 from data.tables import LabelledSnapshots, Outcomes, Snapshots, Tables
 from training.audit.verdict import WHOLE, Verdict
 
-Rows = NDArray[np.int64]
 _NO_CURE: Final = "use data.labels and data.splits as they are"
 
 
@@ -130,9 +129,7 @@ def _survivors(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator
         )  # fmt: skip
 
 
-def split(
-    labelled: LabelledSnapshots, tables: Tables, cut: Cut, project: Project
-) -> Iterator[Verdict]:
+def split(labelled: LabelledSnapshots, tables: Tables, cut: Cut) -> Iterator[Verdict]:
     """D6: the purge, leads and accounts over the split."""
     train, test = labelled.take(cut.train), labelled.take(cut.test)
     if not len(train) or not len(test):
@@ -153,22 +150,12 @@ def split(
             f"{shared:.0%} of the test rows belong to accounts that are also in train",
             "read the time + account-grouped figures beside the time-only ones",
         )  # fmt: skip
-    del project
 
 
 def _split_broken(share: np.floating, reason: str) -> Verdict:
     return Verdict(
         WHOLE, "D6", "structural", float(share), f"{float(share):.1%} of the {reason}", _NO_CURE
     )
-
-
-def grouped(groups: Rows, parts: list[tuple[Rows, Rows]]) -> Iterator[Verdict]:
-    """D6: folds said to keep accounts whole must keep them whole."""
-    for train, valid in parts:
-        both = np.isin(groups[valid], groups[train])
-        if both.any():
-            yield _split_broken(both.mean(), "rows stand in a fold whose account is on both sides")
-            return
 
 
 def duplicates(

@@ -13,10 +13,10 @@ from serving.locale.jalali import from_gregorian
 from serving.phrase import Phrase
 from serving.report import words as words_module
 from serving.report.html import render
-from serving.report.messages import collect, problems, template_file
 from serving.report.parts import Reason
 from serving.report.view import ReportView
 from serving.report.words import languages, words_of
+from tests.serving.report.messages import collect, problems, template_file
 
 
 @pytest.mark.parametrize("language", [name for name in languages() if name != "en"])

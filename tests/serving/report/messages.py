@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from babel.messages.catalog import Catalog
@@ -16,11 +15,11 @@ from babel.messages.extract import extract_python
 from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
-from models.templates import MESSAGES
-from serving.report.vocabulary import WORDS
+from models import templates
 from serving.report.words import FOLDER, read_catalogue
+from tests.serving.report.vocabulary import WORDS
 
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = FOLDER.parent
 KEYWORDS: Final = ("t", "attr", "message", "Phrase", "tn")
 _UTF8: Final = {"encoding": "utf-8"}
 
@@ -75,7 +74,12 @@ def _found() -> Iterator[str | tuple[str, str]]:
         with path.open("rb") as file:
             for _, called, found, _ in extract_python(file, dict.fromkeys(KEYWORDS), [], {}):
                 yield from _message(str(called), found)
-    yield from MESSAGES
+    yield from (
+        *templates.TEMPLATES.values(), *templates.PERIODS.values(), *templates.SPANS.values(),
+        templates.FALLBACK_MISSING, templates.FACT, templates.LIMIT, templates.REST,
+        templates.TYPICAL, templates.UNSTABLE, templates.ASSOCIATION, templates.NOT_YET,
+        *templates.CHANGES.values(),
+    )  # fmt: skip
 
 
 def _message(name: str | None, found: object) -> Iterator[str | tuple[str, str]]:
