@@ -137,6 +137,12 @@ def test_a_hostile_pattern_takes_no_time() -> None:
     assert time.process_time() - started < 1.0
 
 
+def test_a_hostile_column_name_and_a_hostile_value_are_only_a_name_and_a_value() -> None:
+    frame = pd.DataFrame({'amount"; DROP TABLE leads;--': ["1' OR 1=1", "1"]})
+    rule = parse("\"amount\"\"; DROP TABLE leads;--\" = '1'' OR 1=1'", columns=frame.columns)
+    assert rule.holds(frame, 2).tolist() == [True, False]
+
+
 def test_the_most_nested_rule_that_is_allowed_is_evaluated() -> None:
     text = "(" * 40 + "n" + " + 1)" * 39 + " + 1" * 39 + ") > 0"
     assert parse(text).holds(FRAME, len(FRAME)).tolist() == [True, True, False, True]
