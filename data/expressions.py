@@ -1,4 +1,4 @@
-"""A rule written by a person -> a checked tree -> a mask over columns, or SQL with bound values.
+"""A rule written by a person -> a checked tree -> a mask over columns.
 
 The language is the harmless part of SQL's: columns, numbers, 'texts', true, false, null,
 `+ - * /`, `= <> < <= > >=`, `in (…)`, `between … and …`, `like '%x%'`, `ilike`, `is null`,
@@ -9,18 +9,22 @@ A column whose name is no plain word is written in double quotes: "Lead Source" 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial, reduce
 from typing import Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from data.columns import (
-    Column,
-    Scalar,
+from data.errors import InputError
+from data.grammar import Node, parse_tree, refuse, walk
+from data.rule_columns import (
+    call,
     compare,
     constant,
     matches,
@@ -28,10 +32,9 @@ from data.columns import (
     to_number,
     to_truth,
 )
-from data.errors import InputError
-from data.grammar import Node, parse_tree, refuse, walk
 
 MAX_CHARACTERS: Final = 2_000
+_ARITHMETIC: Final = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +74,14 @@ class Expression:
         A row where the answer is unknown does not hold. InputError names rule and position.
         """
         self.check_names(columns if isinstance(columns, Mapping) else tuple(columns.columns))
-        truth = _Reader(self, columns).truth(self.tree)
-        known = np.broadcast_to(truth.known, n_rows)
-        return np.broadcast_to(truth.values.astype(bool), n_rows) & known, known.copy()
+        truth = _Evaluation(self, columns).truth(self.tree)
+        return _mask(pc.coalesce(truth, pa.scalar(value=False)), n_rows), _mask(
+            truth.is_valid(), n_rows
+        )
 
     def holds(self, columns: Mapping[str, object] | pd.DataFrame, n_rows: int) -> NDArray[np.bool_]:
         """Say for each row whether the rule certainly holds."""
         return self.evaluate(columns, n_rows)[0]
-
-    def sql(self) -> tuple[str, list[Scalar]]:
-        """Write the rule as a SQL condition with quoted names and bound values."""
-        bound: list[Scalar] = []
-        return _sql(self.tree, bound), bound
 
 
 def parse(text: str, *, where: str = "rule", columns: Collection[str] | None = None) -> Expression:
@@ -132,98 +131,59 @@ def _bare(text: str) -> str:
     return text[1:-1].strip()
 
 
-class _Reader:
-    """Evaluates a tree over columns; every answer carries the mask of where it is known."""
+class _Evaluation:
+    """One rule over some columns; null stands for unknown (Kleene's logic, as in SQL)."""
 
     def __init__(
         self, expression: Expression, columns: Mapping[str, object] | pd.DataFrame
     ) -> None:
         self.expression, self.columns = expression, columns
 
-    def truth(self, node: Node) -> Column:
+    def truth(self, node: Node) -> pa.Array:
         if node.kind in ("and", "or"):
-            return self._chain(node)
+            parts = [self.truth(part) for part in node.parts]
+            return reduce(partial(call, f"{node.kind}_kleene"), parts)
         if node.kind == "not":
-            part = self.truth(node.parts[0])
-            return Column("truth", ~part.values.astype(bool), part.known)
-        return self._guard(node, lambda: to_truth(self.value(node)))
+            return call("invert", self.truth(node.parts[0]))
+        return self._placed(node, to_truth, self.value(node))
 
-    def _chain(self, node: Node) -> Column:
-        """Join by Kleene's rules: one certain `false` decides `and`, one certain `true` `or`."""
-        parts = [self.truth(part) for part in node.parts]
-        decides = node.kind == "or"
-        certain = [part.known & (part.values.astype(bool) == decides) for part in parts]
-        decided = np.logical_or.reduce(np.broadcast_arrays(*certain))
-        all_known = np.logical_and.reduce(np.broadcast_arrays(*(part.known for part in parts)))
-        return Column("truth", decided if decides else ~decided, decided | all_known)
-
-    def value(self, node: Node) -> Column:
+    def value(self, node: Node) -> pa.Array:
+        if node.kind in ("and", "or", "not"):
+            return self.truth(node)
         if node.kind == "value":
             return constant(node.value)
         if node.kind == "name":
-            return self._guard(node, lambda: read_column(self.columns[str(node.value)]))
-        if node.kind == "known":
-            part = self.value(node.parts[0])
-            return Column("truth", part.known, np.ones_like(part.known))
-        if node.kind in ("and", "or", "not"):
-            return self.truth(node)
-        parts = [self.value(part) for part in node.parts]
-        return self._guard(node, lambda: _operate(node, parts))
+            return self._placed(node, read_column, self.columns[str(node.value)])
+        return self._placed(node, _operate, node, [self.value(part) for part in node.parts])
 
-    def _guard(self, node: Node, work: object) -> Column:
-        """Turn a complaint about kinds into an error that names the place."""
+    def _placed(self, node: Node, step: Callable[..., pa.Array], *operands: object) -> pa.Array:
+        """Take a step; what does not fit becomes an error that names the place."""
         try:
-            result = work()  # type: ignore[operator]
+            return step(*operands)
         except (TypeError, ValueError) as error:
             refuse(str(error), self.expression.text, node.start, self.expression.where)
-        assert isinstance(result, Column)
-        return result
 
 
-def _operate(node: Node, parts: list[Column]) -> Column:
-    """Apply one operation to evaluated operands."""
+def _mask(column: pa.Array, n_rows: int) -> NDArray[np.bool_]:
+    """Spread a column of truths without nulls over the rows."""
+    return np.broadcast_to(column.to_numpy(zero_copy_only=False), n_rows).copy()
+
+
+def _operate(node: Node, parts: Sequence[pa.Array]) -> pa.Array:
+    """Apply one operation to evaluated operands; a division by zero is unknown."""
+    first = parts[0]
+    if node.kind == "known":
+        return first.is_valid()
     if node.kind == "compare":
-        return compare(parts[0], parts[1], node.operator)
+        return compare(first, parts[1], node.operator)
     if node.kind == "like":
-        return matches(parts[0], str(node.parts[1].value), fold=node.operator == "ilike")
+        return matches(first, str(node.parts[1].value), fold=node.operator == "ilike")
     if node.kind == "in":
-        hits = [compare(parts[0], option, "=") for option in parts[1:]]
-        any_hit = np.logical_or.reduce([hit.values.astype(bool) & hit.known for hit in hits])
-        all_known = np.logical_and.reduce([hit.known for hit in hits])
-        return Column("truth", any_hit, any_hit | all_known)
+        same = [compare(first, option, "=") for option in parts[1:]]
+        return reduce(partial(call, "or_kleene"), same)
     numbers = [to_number(part) for part in parts]
     if node.kind == "minus":
-        return Column("number", -numbers[0].values, numbers[0].known)
-    return _arithmetic(numbers[0], numbers[1], node.operator)
-
-
-def _arithmetic(left: Column, right: Column, operator: str) -> Column:
-    """Add, subtract, multiply or divide; a division by zero is unknown."""
-    known = left.known & right.known
-    if operator == "/":
-        known = known & (right.values != 0)
-        divisor = np.where(right.values != 0, right.values, 1.0)
-        return Column("number", left.values / divisor, known)
-    apply = {"+": np.add, "-": np.subtract, "*": np.multiply}[operator]
-    return Column("number", apply(left.values, right.values), known)
-
-
-def _sql(node: Node, bound: list[Scalar]) -> str:
-    """Write a node as SQL, adding its values to `bound` in reading order."""
-    if node.kind == "value":
-        bound.append(node.value)
-        return "?"
-    if node.kind == "name":
-        return '"' + str(node.value).replace('"', '""') + '"'
-    parts = [_sql(part, bound) for part in node.parts]
-    if node.kind in ("and", "or"):
-        return "(" + f" {node.kind} ".join(parts) + ")"
-    if node.kind == "in":
-        return f"({parts[0]} in ({', '.join(parts[1:])}))"
-    if node.kind == "sum" and node.operator == "/":
-        return f"({parts[0]} / nullif({parts[1]}, 0))"
-    if node.kind in ("compare", "sum", "like"):
-        return f"({parts[0]} {node.operator} {parts[1]})"
-    return {"not": "(not {})", "minus": "(-{})", "known": "({} is not null)"}[node.kind].format(
-        *parts
-    )
+        return call("negate", *numbers)
+    if node.operator == "/":
+        numbers[1] = pc.if_else(pc.equal(numbers[1], 0), None, numbers[1])
+    return call(_ARITHMETIC[node.operator], *numbers)

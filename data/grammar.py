@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NoReturn
 
-from data.columns import Scalar
 from data.errors import InputError
+from data.rule_columns import Scalar
 
 MAX_TOKENS: Final = 500
 MAX_DEPTH: Final = 40
@@ -27,6 +28,7 @@ _KEYWORDS: Final = frozenset(
     {"and", "or", "not", "in", "is", "between", "like", "ilike"}
     | {"null", "true", "false", "known", "missing"}
 )
+_CONSTANTS: Final = {"true": True, "false": False, "null": None}
 _SAME: Final = {"==": "=", "!=": "<>"}
 
 
@@ -51,10 +53,10 @@ def parse_tree(text: str, where: str) -> Node:
 
 def walk(node: Node) -> list[Node]:
     """List a node and everything under it."""
-    found = [node]
+    nodes = [node]
     for part in node.parts:
-        found += walk(part)
-    return found
+        nodes += walk(part)
+    return nodes
 
 
 def refuse(cause: str, text: str, position: int, where: str, cure: str | None = None) -> NoReturn:
@@ -74,7 +76,7 @@ class _Token:
 
 def _tokens(text: str, where: str) -> list[_Token]:
     """Cut the text into tokens; InputError where a character has no place."""
-    found: list[_Token] = []
+    tokens: list[_Token] = []
     position, last = 0, len(text.rstrip())
     while position < last:
         match = _TOKEN.match(text, position)
@@ -85,18 +87,18 @@ def _tokens(text: str, where: str) -> list[_Token]:
         kind = str(match.lastgroup)
         start, raw = match.start(kind), match[kind]
         if kind == "text":
-            token = _Token("text", raw[1:-1].replace("''", "'"), start, match.end())
+            raw = raw[1:-1].replace("''", "'")
         elif kind == "quoted":
-            token = _Token("word", raw[1:-1].replace('""', '"'), start, match.end())
+            kind, raw = "word", raw[1:-1].replace('""', '"')
         elif kind == "word" and raw.lower() in _KEYWORDS:
-            token = _Token("keyword", raw.lower(), start, match.end())
-        else:
-            token = _Token(kind, _SAME.get(raw, raw), start, match.end())
-        found.append(token)
-        if len(found) > MAX_TOKENS:
+            kind, raw = "keyword", raw.lower()
+        elif kind == "mark":
+            raw = _SAME.get(raw, raw)
+        tokens.append(_Token(kind, raw, start, match.end()))
+        if len(tokens) > MAX_TOKENS:
             refuse(f"the rule is longer than {MAX_TOKENS} words", text, start, where)
         position = match.end()
-    return [*found, _Token("end", "", last, last)]
+    return [*tokens, _Token("end", "", last, last)]
 
 
 class _Parser:
@@ -133,29 +135,36 @@ class _Parser:
             self._refuse(f"`{text}` is missing")
         return token
 
-    def _chain(self, word: Literal["and", "or"]) -> Node:
-        below = self._both if word == "or" else self._negation
-        parts = [below()]
+    def _either(self) -> Node:
+        return self._chain("or", self._both)
+
+    def _both(self) -> Node:
+        return self._chain("and", self._negation)
+
+    def _chain(self, word: Literal["and", "or"], operand: Callable[[], Node]) -> Node:
+        parts = [operand()]
         while self._take(word):
-            parts.append(below())
+            parts.append(operand())
         if len(parts) == 1:
             return parts[0]
         return Node(word, parts[0].start, parts[-1].end, parts=tuple(parts))
 
-    def _either(self) -> Node:
-        return self._chain("or")
-
-    def _both(self) -> Node:
-        return self._chain("and")
-
     def _negation(self) -> Node:
-        word = self._take("not")
-        if word is None:
-            return self._comparison()
+        return self._prefixed("not", "not", self._comparison)
+
+    def _signed(self) -> Node:
+        return self._prefixed("-", "minus", self._primary)
+
+    def _prefixed(
+        self, word: str, kind: Literal["not", "minus"], operand: Callable[[], Node]
+    ) -> Node:
+        sign = self._take(word)
+        if sign is None:
+            return operand()
         self._deeper()
-        part = self._negation()
+        part = self._prefixed(word, kind, operand)
         self.depth -= 1
-        return Node("not", word.start, part.end, parts=(part,))
+        return Node(kind, sign.start, part.end, parts=(part,))
 
     def _comparison(self) -> Node:
         left = self._sum()
@@ -171,8 +180,8 @@ class _Parser:
             if negated is not None:
                 self._refuse("`in`, `between` or `like` is missing")
             return left
-        found = self._membership(left, word.text)
-        return found if negated is None else Node("not", left.start, found.end, parts=(found,))
+        node = self._membership(left, word.text)
+        return node if negated is None else Node("not", left.start, node.end, parts=(node,))
 
     def _known(self, left: Node) -> Node:
         negated = self._take("not") is not None
@@ -208,7 +217,7 @@ class _Parser:
         return Node("in", left.start, closing.end, parts=tuple(parts))
 
     def _literal(self) -> Node:
-        node = self._product_part()
+        node = self._signed()
         if node.kind == "value":
             return node
         if node.kind == "minus" and node.parts[0].kind == "value":
@@ -216,33 +225,20 @@ class _Parser:
         return refuse("only values belong in a list", self.text, node.start, self.where)
 
     def _sum(self) -> Node:
-        left, n_terms = self._product(), 1
-        while sign := self._take("+", "-"):
-            n_terms += 1
-            if n_terms > MAX_DEPTH:
-                self._refuse(f"more than {MAX_DEPTH} terms in one sum or product")
-            right = self._product()
-            left = Node("sum", left.start, right.end, sign.text, parts=(left, right))
-        return left
+        return self._terms(("+", "-"), self._product)
 
     def _product(self) -> Node:
-        left, n_terms = self._product_part(), 1
-        while sign := self._take("*", "/"):
+        return self._terms(("*", "/"), self._signed)
+
+    def _terms(self, signs: tuple[str, str], operand: Callable[[], Node]) -> Node:
+        left, n_terms = operand(), 1
+        while sign := self._take(*signs):
             n_terms += 1
             if n_terms > MAX_DEPTH:
                 self._refuse(f"more than {MAX_DEPTH} terms in one sum or product")
-            right = self._product_part()
+            right = operand()
             left = Node("sum", left.start, right.end, sign.text, parts=(left, right))
         return left
-
-    def _product_part(self) -> Node:
-        sign = self._take("-")
-        if sign is None:
-            return self._primary()
-        self._deeper()
-        part = self._product_part()
-        self.depth -= 1
-        return Node("minus", sign.start, part.end, parts=(part,))
 
     def _deeper(self) -> None:
         self.depth += 1
@@ -251,26 +247,20 @@ class _Parser:
 
     def _primary(self) -> Node:
         token = self.now
-        opening = self._take("(")
-        if opening is not None:
+        if opening := self._take("("):
             self._deeper()
             inside = self._either()
             closing = self._need(")")
             self.depth -= 1
-            return Node(
-                inside.kind, opening.start, closing.end, inside.operator, inside.value, inside.parts
-            )
-        word = self._take("true", "false", "null")
-        if word is not None:
-            value = None if word.text == "null" else word.text == "true"
-            return Node("value", token.start, token.end, value=value)
+            return replace(inside, start=opening.start, end=closing.end)
+        if word := self._take(*_CONSTANTS):
+            return Node("value", token.start, token.end, value=_CONSTANTS[word.text])
         if token.kind not in ("number", "text", "word"):
             self._refuse("a column or a value is missing")
         self.at += 1
-        if token.kind == "number":
-            return Node("value", token.start, token.end, value=float(token.text))
-        if token.kind == "text":
-            return Node("value", token.start, token.end, value=token.text)
+        if token.kind != "word":
+            value = float(token.text) if token.kind == "number" else token.text
+            return Node("value", token.start, token.end, value=value)
         if self.now.text == "(" and self.now.kind == "mark":
             cure = "use columns and features; counts have names such as n_demo_request_90d"
             refuse("calls are not allowed:", self.text, token.start, self.where, cure)

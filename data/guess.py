@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
@@ -13,7 +15,7 @@ from data.looks import ColumnLook, FileLook, overlap
 from data.review import guess_of
 
 _LEADS: Final = r"lead|mql|prospect|applic|enquir|inquir|contact|customer|client"
-DEALS: Final = r"deal|opportunit|won|closed|order|contract|sale"
+_DEALS: Final = r"deal|opportunit|won|closed|order|contract|sale"
 _CREATED: Final = (
     r"creat|regist|reg_|first|start|submit|signup|inquir|date_in|opened"
     r"|creazione|inserim|cré[ée]|création|erstellt|angelegt|eingang"
@@ -28,12 +30,18 @@ LIKELY: Final = (
 )
 """What events are called that end a lead well, the surest first."""
 ENDED: Final = r"declin|cancel|disqual|unqualif|reject|lost|^(deleted|merged)$"
-TYPE: Final = r"type|event|action|activity|kind|name|tipo|genre|^(art|typ)$"
-HISTORY: Final = {
-    "field": r"field|property|attribute",
-    "old": r"^old|before|from_value",
-    "new": r"^new|after|to_value",
+_TYPE: Final = r"type|event|action|activity|kind|name|tipo|genre|^(art|typ)$"
+RECORDED: Final = r"record|ingest|load|insert|logged"
+EVENT_ROLES: Final = {
+    "channel": r"channel|medium",
+    "campaign": r"campaign",
+    "person": r"contact|person|resource|user|agent",
+    "direction": r"direction|inbound|direzione|richtung",
 }
+_FIELD: Final = r"field|property|attribute"
+_OLD: Final = r"^old|before|from_value"
+_NEW: Final = r"^new|after|to_value"
+_CLOCKS: Final = ("_known_at", "_known_on", "_known", "_answered_at")
 ROLES: Final = {
     "account": r"account|company_?id|organi[sz]ation_?id",
     "name": r"^(company|account_?name|full_?name|name|azienda|entreprise)$|ragione|société|^firma",
@@ -42,6 +50,69 @@ ROLES: Final = {
     "email": r"e[-_ ]?mail$|courriel",
     "title": r"job_?title|^title$|position|ruolo|fonction|funktion",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLook:
+    """A file that tells how fields of leads changed, and its columns."""
+
+    file: FileLook
+    lead: ColumnLook
+    field: ColumnLook
+    old: ColumnLook
+    new: ColumnLook
+    at: ColumnLook
+
+    @property
+    def fields(self) -> set[str]:
+        """Name the fields whose value at any moment can be replayed."""
+        return {str(name) for name in self.field.values.to_pylist()}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportGuess:
+    """What the files seem to hold; without a time of creation the project is static."""
+
+    folder: Path
+    leads: FileLook
+    ids: ColumnLook
+    created: ColumnLook | None
+    flag: ColumnLook | None
+    histories: tuple[HistoryLook, ...]
+    joins: tuple[tuple[FileLook, ColumnLook, ColumnLook], ...]
+    events: tuple[FileLook, ...]
+    deals: FileLook | None
+    unknown: tuple[FileLook, ...]
+
+
+def guess_export(looks: list[FileLook], folder: Path) -> ExportGuess:
+    """Say which file holds what."""
+    leads, ids = find_leads(looks)
+    created = find_created(leads)
+    others = [look for look in looks if look is not leads]
+    histories = [] if created is None else [h for look in others if (h := find_history(look, ids))]
+    others = [look for look in others if all(look is not history.file for history in histories)]
+    about_leads = [look for look in others if lead_column(look, ids)]
+    joins, unknown = [], [look for look in about_leads if not look.of_kind("time")]
+    for look in (look for look in others if lead_column(look, ids) is None):
+        if keys := find_key(look, leads, ids):
+            joins.append((look, *keys))
+        else:
+            unknown.append(look)
+    events = [look for look in about_leads if look.of_kind("time")]
+    deals = next((look for look in events if re.search(_DEALS, look.stem)), None)
+    return ExportGuess(
+        folder=folder,
+        leads=leads,
+        ids=ids,
+        created=created,
+        flag=find_flag(leads) if created is None else None,
+        histories=tuple(histories),
+        joins=tuple(joins),
+        events=tuple(look for look in events if look is not deals),
+        deals=deals,
+        unknown=tuple(look for look in looks if any(look is other for other in unknown)),
+    )
 
 
 def find_leads(looks: list[FileLook]) -> tuple[FileLook, ColumnLook]:
@@ -70,7 +141,7 @@ def _best_ids(looks: list[FileLook], *, repeated: bool) -> tuple[FileLook, Colum
             if not (_nearly_ids(column, look, others) if repeated else column.unique):
                 continue
             points = 2.0 * bool(re.search(_LEADS, look.stem)) - 2.0 * bool(
-                re.search(DEALS, look.stem)
+                re.search(_DEALS, look.stem)
             )
             points += 1.5 * bool(
                 re.search(r"(^|_|\s)(id|number|key)$|^id|^case$", column.name.lower())
@@ -141,3 +212,47 @@ def propose_ages(created: ColumnLook) -> list[str]:
     span = (int(known.max()) - int(known.min())) / DAY if len(known) else 0.0
     older = [days for days in (120, 240, 480) if 2 * (days + 90) <= span]
     return ["1d", "7d", "14d", "30d", "60d", *(f"{days}d" for days in older)]
+
+
+def find_history(look: FileLook, ids: ColumnLook) -> HistoryLook | None:
+    """Read a file as a history of fields: a lead, a field, old, new and a time."""
+    columns = list(look.columns.values())
+    field, old, new = (named(columns, pattern) for pattern in (_FIELD, _OLD, _NEW))
+    lead, times = lead_column(look, ids), look.of_kind("time")
+    if field and old and new and lead and times:
+        return HistoryLook(look, lead, field, old, new, times[0])
+    return None
+
+
+def event_type(look: FileLook, ids: ColumnLook) -> ColumnLook | None:
+    """Find the column that says what kind of event it was."""
+    lead = lead_column(look, ids)
+    words = [c for c in look.of_kind("text") if c is not lead and 1 < c.distinct <= 500]
+    return named(words, _TYPE) or min(words, key=lambda c: c.distinct, default=None)
+
+
+def find_dated(leads: FileLook, taken: set[str]) -> dict[str, str]:
+    """Find columns with a clock of their own: budget and budget_known_at."""
+    times = {c.name.lower(): c.name for c in leads.of_kind("time") if c.name not in taken}
+    pairs = {}
+    for column in leads.of_kind("text", "number", "flag"):
+        for ending in _CLOCKS:
+            clock = times.get(column.name.lower() + ending)
+            if clock and column.name not in taken:
+                pairs[column.name] = clock
+    return pairs
+
+
+def find_key(
+    look: FileLook, leads: FileLook, ids: ColumnLook
+) -> tuple[ColumnLook, ColumnLook] | None:
+    """Find by which column of the leads a file is joined, and by which of its own."""
+    pairs = [
+        (column.name == key.name, overlap(column, key), column, key)
+        for key in look.of_kind("text", "number")
+        if key.unique
+        for column in leads.of_kind("text", "number")
+        if column is not ids
+    ]
+    fitting = [pair for pair in pairs if pair[1] > 0.5 and (pair[0] or pair[2].kind == "text")]
+    return max(fitting, key=lambda pair: pair[:2])[2:] if fitting else None

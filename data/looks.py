@@ -26,10 +26,11 @@ _NUMBER: Final = (
     r"|^\s*[€$£]?\s*[+-]?\d{1,3}(\.\d{3})*,\d+\s*[€$£]?\s*$"
 )
 _FORMATS: Final = (
-    "%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M", "%d-%m-%Y", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M",
-    "%d/%m/%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%m/%d/%Y %I:%M %p",
-    "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y",
-)  # fmt: skip
+    *("%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M", "%d-%m-%Y"),
+    *("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y"),
+    *("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%m/%d/%Y %I:%M %p"),
+    *("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +119,15 @@ def _look(column: pa.ChunkedArray, name: str, missing: tuple[str, ...]) -> Colum
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         column = column.cast(pa.string())
         column = column.filter(pc.invert(pc.is_in(column, value_set=pa.array(["", *missing]))))
-    there = column.drop_null()
-    values = pc.unique(there)
+    filled_rows = column.drop_null()
+    values = pc.unique(filled_rows)
     odd = _odd_words(values)
     if odd:
-        there = there.filter(pc.invert(pc.is_in(there, value_set=pa.array(odd))))
-        values = pc.unique(there)
-    filled = len(there) / max(1, rows)
+        filled_rows = filled_rows.filter(pc.invert(pc.is_in(filled_rows, value_set=pa.array(odd))))
+        values = pc.unique(filled_rows)
+    filled = len(filled_rows) / max(1, rows)
     look, date_format, ambiguous = _kind_of(values)
-    unique = len(values) == len(there) == rows and len(values) > 1
+    unique = len(values) == len(filled_rows) == rows and len(values) > 1
     return ColumnLook(name, look, filled, len(values), unique, values, date_format, ambiguous, odd)
 
 
@@ -152,8 +153,8 @@ def _kind_of(values: pa.Array) -> tuple[Look, str | None, bool]:
     if not pa.types.is_string(kind):
         return "flag" if len(values) == 2 and _zero_one(values) else "number", None, False
     sample = values[:2_000]
-    if found := _date_format(sample):
-        return "time", found[0], found[1]
+    if written := _date_format(sample):
+        return "time", *written
     good = pc.match_substring_regex(sample, _NUMBER)
     code = pc.match_substring_regex(sample, r"^0\d")
     if pc.all(good).as_py() and not pc.any(code).as_py():

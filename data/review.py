@@ -69,12 +69,12 @@ def undeclared_columns(
     """
     leads = read_source(project.leads, project, frame=frames.get("leads"))
     fields = _replayed_fields(project.leads, "history", project, frames)
-    found = _of_table(leads, project.leads, _lead_roles(project) | fields, project)
+    reviews = _of_table(leads, project.leads, _lead_roles(project) | fields, project)
     for i, join in enumerate(project.leads.join):
         raw = read_source(join, project, frame=frames.get(f"join.{i}"))
         fields = _replayed_fields(join, f"join.{i}.history", project, frames)
-        found += _of_table(raw, join, {join.key or join.on} | fields, project)
-    return found
+        reviews += _of_table(raw, join, {join.key or join.on} | fields, project)
+    return reviews
 
 
 def _lead_roles(project: Project) -> set[str]:

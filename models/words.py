@@ -26,10 +26,15 @@ from models.templates import (
 )
 
 LENGTHS: Mapping[str, float] = {  # templates whose value is a length of time -> days of one unit
-    "days_since": 1.0, "days_since_first_event": 1.0, "days_since_last_event": 1.0,
-    "account_days_since": 1.0, "age_days": 1.0, "known_since": 1.0, "mean_gap_days": 1.0,
+    "days_since": 1.0,
+    "days_since_first_event": 1.0,
+    "days_since_last_event": 1.0,
+    "account_days_since": 1.0,
+    "age_days": 1.0,
+    "known_since": 1.0,
+    "mean_gap_days": 1.0,
     "response_hours": 1.0 / 24.0,
-}  # fmt: skip
+}
 CALENDAR: Mapping[str, tuple[int, tuple[str, ...]]] = {  # value of the first name, names
     "created_weekday": (0, WEEKDAYS),
     "created_month": (1, MONTHS),
@@ -124,8 +129,8 @@ def sentence(template: str, params: Mapping[str, Value | None]) -> Sentence:
 
 def render(reason: Reason, speech: Speech = ENGLISH) -> str:
     """Say a reason in words: "Visits to the pricing page: 3 in the last 7 days"."""
-    said = sentence(reason.template, reason.params)
-    return _fill(speech.say(said.msgid, said.n), said.values, speech)
+    chosen = sentence(reason.template, reason.params)
+    return _fill(speech.say(chosen.msgid, chosen.n), chosen.values, speech)
 
 
 def render_fact(fact: Fact, speech: Speech = ENGLISH) -> str:
@@ -175,7 +180,7 @@ def _time(words: Mapping[str, tuple[str, str]], days: float) -> Period:
     return Period(words["minutes"], max(round(days * 24 * 60), 1))
 
 
-def _fill(text: str, values: Mapping[str, Value | Period | None], speech: Speech) -> str:
+def _fill(template: str, values: Mapping[str, Value | Period | None], speech: Speech) -> str:
     """Replace {names} once, left to right; what is put in is not looked at again."""
 
     def put(match: re.Match[str]) -> str:
@@ -184,15 +189,15 @@ def _fill(text: str, values: Mapping[str, Value | Period | None], speech: Speech
         if value is None:
             return match.group(0)
         if isinstance(value, Period):
-            said = speech.say(value.msgid, value.n).replace("{n}", speech.number(value.n))
+            text = speech.say(value.msgid, value.n).replace("{n}", speech.number(value.n))
         elif isinstance(value, str):
             word = own_name(name, values, speech.names) or value
-            said = speech.word(word) if name in WORDED else value
+            text = speech.word(word) if name in WORDED else value
         else:
-            said = speech.number(value)
-        return capital(said) if match.start() == 0 else said
+            text = speech.number(value)
+        return capital(text) if match.start() == 0 else text
 
-    return re.sub(r"\{(\w+)\}", put, text)
+    return re.sub(r"\{(\w+)\}", put, template)
 
 
 def own_name(name: str, values: Mapping[str, object], names: Collection[str]) -> str | None:

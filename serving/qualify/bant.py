@@ -52,10 +52,10 @@ def read_bant(tables: Tables, snapshots: Snapshots, section: BantSection) -> Ban
         asked.append(question)
         attribute = tables.attribute(column)
         raw = pd.Series(values_at(attribute, snapshots, tables))
-        there = raw.notna().to_numpy(dtype=bool)
-        known[:, position] = there
-        values[there, position] = [_say(value) for value in raw[there]]
-        since[there, position] = known_since(attribute, snapshots, tables)[there]
+        is_known = raw.notna().to_numpy(dtype=bool)
+        known[:, position] = is_known
+        values[is_known, position] = [_say(value) for value in raw[is_known]]
+        since[is_known, position] = known_since(attribute, snapshots, tables)[is_known]
     return Bant(values, known, since, tuple(asked))
 
 

@@ -7,7 +7,7 @@ highest stage whose criteria all certainly hold. What is unknown never counts as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +19,13 @@ from data.expressions import Expression, parse
 from data.schema import Project
 from data.tables import Snapshots, Tables
 from features.frame import FeatureFrame
-from serving.qualify.facts import SCORED, Facts
+from serving.qualify.criterion_words import word_criterion
 from serving.qualify.result import Criteria, Qualification, StageWords
-from serving.qualify.words import word_criterion
+from serving.qualify.rule_facts import SCORED, RuleFacts
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class QualificationRules:
     """The parsed [qualification] section; `labels` are words for event types and columns."""
 
     project: Project
@@ -43,14 +43,14 @@ class Rules:
         return frozenset().union(*(rule.names for rule in rules))
 
 
-def compile_rules(project: Project) -> Rules:
+def compile_rules(project: Project) -> QualificationRules:
     """Parse every rule of the project; InputError names the key and the position."""
     section = project.qualification
     labels = {
         name: words if isinstance(words, str) else words.get("en", name)
         for name, words in project.report.labels.items()
     }
-    rules = Rules(
+    rules = QualificationRules(
         project,
         tuple(
             _clauses(parse(stage.when, where=f"qualification.stages[{i}].when ({stage.name})"))
@@ -96,7 +96,7 @@ def qualify(
     *,
     features: FeatureFrame | pd.DataFrame | None = None,
     scored: Mapping[str, object] | pd.DataFrame | None = None,
-    rules: Rules | None = None,
+    rules: QualificationRules | None = None,
 ) -> Qualification:
     """Qualify every snapshot: row i of the result is snapshot i.
 
@@ -104,7 +104,7 @@ def qualify(
     are needed only where rules name their columns. InputError where a rule names no fact.
     """
     rules = compile_rules(project) if rules is None else rules
-    facts = Facts(tables, snapshots, project, features=features, scored=scored)
+    facts = RuleFacts(tables, snapshots, project, features=features, scored=scored)
     n = len(snapshots)
     disqualified = _first_holding(rules.disqualify, facts, n)
     icp_answers = _answers(rules.icp, facts, n)
@@ -143,7 +143,7 @@ def match_profile(answers: NDArray[np.int8], weights: NDArray[np.float64]) -> ND
     return np.where((answers == -1).all(axis=1), np.nan, match)
 
 
-def describe_rules(rules: Rules) -> Criteria:
+def describe_rules(rules: QualificationRules) -> Criteria:
     """Word the definitions that marketing and sales share, for printing."""
     section = rules.project.qualification
     stages = tuple(
@@ -169,35 +169,16 @@ def describe_rules(rules: Rules) -> Criteria:
     )
 
 
-class _Columns(Mapping[str, object]):
-    """Shows the facts as columns: any name that is a fact is there, counts of any window too."""
-
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
-
-    def __getitem__(self, name: str) -> object:
-        return self.facts[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.facts.names())
-
-    def __len__(self) -> int:
-        return len(self.facts.names())
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.facts.has(name)
-
-
-def _answers(rules: tuple[Expression, ...], facts: Facts, n: int) -> NDArray[np.int8]:
+def _answers(rules: tuple[Expression, ...], facts: RuleFacts, n: int) -> NDArray[np.int8]:
     """Answer every rule for every row: (n, n_rules), 1 holds, 0 does not, -1 unknown."""
-    found = np.zeros((n, len(rules)), dtype=np.int8)
+    answers = np.zeros((n, len(rules)), dtype=np.int8)
     for position, rule in enumerate(rules):
-        holds, known = rule.evaluate(_Columns(facts), n)
-        found[:, position] = np.where(holds, 1, np.where(known, 0, -1))
-    return found
+        holds, known = rule.evaluate(facts, n)
+        answers[:, position] = np.where(holds, 1, np.where(known, 0, -1))
+    return answers
 
 
-def _first_holding(rules: tuple[Expression, ...], facts: Facts, n: int) -> NDArray[np.int16]:
+def _first_holding(rules: tuple[Expression, ...], facts: RuleFacts, n: int) -> NDArray[np.int16]:
     """Find the first rule that certainly holds: (n,), -1 where none does."""
     answers = _answers(rules, facts, n) == 1
     if not len(rules):
@@ -205,15 +186,15 @@ def _first_holding(rules: tuple[Expression, ...], facts: Facts, n: int) -> NDArr
     return np.where(answers.any(axis=1), answers.argmax(axis=1), -1).astype(np.int16)
 
 
-def _levels(rules: Rules, facts: Facts, n: int) -> dict[str, NDArray[np.object_]]:
+def _levels(rules: QualificationRules, facts: RuleFacts, n: int) -> dict[str, NDArray[np.object_]]:
     """Name the first step of each level whose rule holds: (n,) words, None where none does."""
-    found: dict[str, NDArray[np.object_]] = {}
+    levels: dict[str, NDArray[np.object_]] = {}
     for name, steps in rules.levels.items():
         first = _first_holding(tuple(rule for _, rule in steps), facts, n)
         words = np.array([*(word for word, _ in steps), None], dtype=object)
-        found[name] = words[first]
-        facts.add(name, found[name])
-    return found
+        levels[name] = words[first]
+        facts.add(name, levels[name])
+    return levels
 
 
 def _highest(answers: tuple[NDArray[np.int8], ...], n: int) -> NDArray[np.int16]:

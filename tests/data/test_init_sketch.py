@@ -105,6 +105,20 @@ def test_a_date_that_open_leads_lack_is_the_conversion(tmp_path: Path) -> None:
     )
 
 
+def test_line_breaks_in_names_and_event_types_stay_out_of_the_comments(tmp_path: Path) -> None:
+    ids = [f"L{i}" for i in range(60)]
+    days = pd.date_range("2024-01-01", periods=60).astype(str)
+    rare = [None] * 40 + ["v"] * 20
+    leads = pd.DataFrame({"id": ids, "created": days, "two\nlines\x01": rare})
+    events = pd.DataFrame({"id": ids, "at": days, "type": ["mail\nsent", 'opened "it"'] * 30})
+    leads.to_csv(tmp_path / "leads.csv", index=False)
+    events.to_csv(tmp_path / "mails.csv", index=False)
+    text = sketch_project([tmp_path / "leads.csv", tmp_path / "mails.csv"], folder=tmp_path)
+    assert 'CHOOSE: of mail sent, opened "it"' in text
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    assert load_project(tmp_path / "p.toml").conversion.event == ("mail\nsent",)
+
+
 def broker(folder: Path) -> list[Path]:
     """A German broker's exports: a repeated row, euros, two forms of dates, a word for none."""
     n = 100

@@ -11,9 +11,9 @@ from data.errors import InputError
 from data.expressions import parse
 from data.schema import Project
 from data.tables import Attribute, Events, Snapshots, Tables
+from serving.qualify.criterion_words import word_criterion
 from serving.qualify.engine import compile_rules, qualify
-from serving.qualify.facts import Facts
-from serving.qualify.words import word_criterion
+from serving.qualify.rule_facts import RuleFacts
 from serving.report.words import words_of
 
 NOW = 100 * DAY
@@ -161,7 +161,7 @@ def test_later_the_same_lead_has_moved_on() -> None:
 
 
 def test_events_count_strictly_before_as_of_and_inside_the_window() -> None:
-    facts = Facts(TABLES, SNAPSHOTS, _project())
+    facts = RuleFacts(TABLES, SNAPSHOTS, _project())
     assert np.asarray(facts["n_demo_request_90d"]).tolist() == [0, 0, 0, 3]
     assert np.asarray(facts["n_demo_request_10d"]).tolist() == [0, 0, 0, 2]
     assert np.asarray(facts["n_e_book_ever"]).tolist() == [0, 1, 0, 0]

@@ -1,3 +1,5 @@
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -15,7 +17,7 @@ from serving.report import words as words_module
 from serving.report.html import render
 from serving.report.parts import Reason
 from serving.report.view import ReportView
-from serving.report.words import languages, words_of
+from serving.report.words import Words, languages, words_of
 from tests.serving.report.messages import collect, problems, template_file
 
 
@@ -48,8 +50,48 @@ def test_a_language_is_one_file(
         words_of.cache_clear()
 
 
+@pytest.fixture
+def polish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Words]:
+    """A catalogue with three plural forms, one of them not translated yet."""
+    forms = "nplurals=3; plural=n==1 ? 0 : n%10>=2 && n%10<=4 && (n%100<12 || n%100>14) ? 1 : 2;"
+    (tmp_path / "pl.po").write_text(
+        'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n'
+        f'"Plural-Forms: {forms}\\n"\n\n'
+        'msgid "{n} day"\nmsgid_plural "{n} days"\n'
+        'msgstr[0] "{n} dzień"\nmsgstr[1] "{n} dni"\nmsgstr[2] ""\n\n'
+        'msgctxt "word"\nmsgid "open"\nmsgstr "otwarty"\n\n'
+        'msgid "open"\nmsgstr "otwórz"\n'
+    )
+    monkeypatch.setattr(words_module, "FOLDER", tmp_path)
+    words_of.cache_clear()
+    yield words_of("pl")
+    words_of.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("n", "text"), [(1, "1 dzień"), (2, "2 dni"), (22, "22 dni"), (5, "5 days")]
+)
+def test_plurals_follow_the_catalogue_and_a_missing_form_is_english(
+    polish: Words, n: int, text: str
+) -> None:
+    assert polish.tn("{n} day", "{n} days", n).striptags() == text
+
+
+def test_a_word_and_a_message_of_the_same_english_are_two_entries(polish: Words) -> None:
+    assert (polish.word("open"), polish.message("open")) == ("otwarty", "otwórz")
+    assert (polish.word("shut"), polish.message("shut"), polish.message("")) == ("shut", "shut", "")
+
+
+@pytest.mark.parametrize("language", languages())
+def test_a_language_is_loaded_in_a_moment(language: str) -> None:
+    words_of.cache_clear()
+    started = time.process_time()
+    words_of(language)
+    assert time.process_time() - started < 0.2
+
+
 def test_an_unknown_language_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="choose one of en, fa, fr, it"):
+    with pytest.raises(InputError, match=f"choose one of {', '.join(languages())}"):
         words_of("xx")
 
 

@@ -9,7 +9,7 @@ counts of any event type, `n_<event>_<days>d`, `n_<event>` (ever), `days_since_<
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -29,8 +29,11 @@ _COUNT: Final = re.compile(r"n_(\w+?)(?:_(\d+)d|_ever)?")
 _SINCE: Final = re.compile(r"days_since_(\w+)")
 
 
-class Facts:
-    """The facts of n snapshots; `facts[name]` is (n,), kept once computed."""
+class RuleFacts(Mapping[str, object]):
+    """The facts of n snapshots; `facts[name]` is (n,), kept once computed.
+
+    A count of any window is there; iteration names those of 30 days as examples.
+    """
 
     def __init__(
         self,
@@ -60,16 +63,18 @@ class Facts:
         """Give a fact that was computed elsewhere: the ICP match, a level."""
         self._kept[name] = values
 
-    def names(self) -> frozenset[str]:
-        """Name every fact that a rule may use here, the counts by window as examples of 30 days."""
-        counts = {f"n_{slug_}_30d" for slug_ in self._types}
-        ever = {f"n_{slug_}" for slug_ in self._types}
-        since = {f"days_since_{slug_}" for slug_ in self._types}
-        return frozenset({*self._plain(), *counts, *ever, *since, *self._kept})
+    def __iter__(self) -> Iterator[str]:
+        counts = (name for word in self._types for name in (f"n_{word}_30d", f"n_{word}"))
+        since = (f"days_since_{word}" for word in self._types)
+        return iter(sorted({*self._plain(), *counts, *since, *self._kept}))
 
-    def has(self, name: str) -> bool:
-        """Say whether the name is a fact."""
-        return name in self._kept or name in self._plain() or self._event_fact(name) is not None
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (
+            name in self._kept or name in self._plain() or self._event_fact(name) is not None
+        )
 
     def __getitem__(self, name: str) -> object:
         """Compute or recall one fact; KeyError where there is none."""
@@ -128,12 +133,12 @@ def event_slugs(tables: Tables, project: Project) -> dict[str, int]:
 
     Declared are the types that the project file speaks of: outbound types and labelled ones.
     """
-    found = {slug(label): -1 for label in project.report.labels}
+    codes = {slug(label): -1 for label in project.report.labels}
     for source in project.events:
-        found |= {slug(name): -1 for name in source.outbound}
-        found |= {slug(name[1:]): -1 for name in source.type if name.startswith("=")}
-    found |= {slug(name): code for code, name in enumerate(tables.events.type_names)}
-    return found
+        codes |= {slug(name): -1 for name in source.outbound}
+        codes |= {slug(name[1:]): -1 for name in source.type if name.startswith("=")}
+    codes |= {slug(name): code for code, name in enumerate(tables.events.type_names)}
+    return codes
 
 
 def known_before(tables: Tables, snapshots: Snapshots, code: int) -> tuple[Micros, Micros]:
