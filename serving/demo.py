@@ -71,7 +71,7 @@ def run_demo(
     reading = session.read(kinds=model.kinds)
     scored = score_run(
         session, reading, model, as_of=reading.tables.observed_until, scored_at=now,
-        run_id=run_id, with_stability=True, on_stage=on_stage,
+        run_id=run_id, for_report=True, on_stage=on_stage,
     )  # fmt: skip
     on_stage("CRM")
     sent = write_back(

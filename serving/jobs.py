@@ -120,7 +120,7 @@ def score_run(
     as_of: int,
     scored_at: int,
     run_id: str,
-    with_stability: bool = False,
+    for_report: bool = False,
     on_stage: Stage,
 ) -> Scored:
     """Score all open leads with a pinned model and keep the run in the state folder."""
@@ -134,7 +134,7 @@ def score_run(
         run_id=run_id,
         threads=session.threads,
         previous_bands=read_bands(session.state.scores, until=as_of),
-        with_stability=with_stability,
+        for_report=for_report,
         on_stage=on_stage,
     )
     on_stage("scores.parquet")

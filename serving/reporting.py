@@ -41,7 +41,7 @@ def write_reports(
         as_of=as_of,
         scored_at=scored_at,
         run_id=run_id,
-        with_stability=True,
+        for_report=True,
         on_stage=on_stage,
     )
     return write_views(

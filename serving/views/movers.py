@@ -6,16 +6,17 @@ from typing import Final
 
 import pandas as pd
 
-from data.clock import DAY, iso
+from data.clock import iso
 from models.change import Change
 from models.change import ChangeLine as ModelLine
-from serving.changing import Moment, changes_since, line_reason, lines_to_show
+from serving.changing import Moment, changes_from, line_reason, lines_to_show
 from serving.report.parts import ChangeLine
 from serving.report.view import Mover, MoversPage
 from serving.views.leads import report_reason
 from serving.views.source import Source
+from serving.weeks import WEEK
 
-DAYS: Final = 7
+WEEKS: Final = 1
 SHOWN: Final = 10
 KINDS: Final = {
     "event": "events", "edit": "edits", "time": "time", "model": "model", "card": "card",
@@ -29,8 +30,8 @@ def make_movers(source: Source) -> MoversPage | None:
         return None
     frame = source.scored.frame.to_pandas()
     moment = Moment(source.tables, source.scored.snapshots, frame, source.model, source.threads)
-    since = source.scored.as_of - DAYS * DAY
-    changes = changes_since(moment, since)
+    since = source.scored.as_of - WEEKS * WEEK
+    changes = changes_from(moment, since, *source.scored.past.at(WEEKS))
     eligible = set(source.ranked.tolist())
     ours = [(row, c) for row, c in changes.items() if row in eligible]
     moved = [(row, c) for row, c in ours if c.score != c.old_score]

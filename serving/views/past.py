@@ -5,20 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from data.asof import exists
 from data.clock import DAY, NEVER, iso
 from data.tables import Snapshots, Tables
 from features.build import build
 from serving.report.parts import PastScore, Similar, TimelineEvent
 from serving.views.source import Source
-
-Rows = NDArray[np.int64]
+from serving.weeks import HISTORY_WEEKS, Rows
 
 TIMELINE: Final = 16
-STEP_DAYS: Final = 7
-POINTS: Final = 9
 SIMILAR: Final = 3
 LOOK_BACK: Final = 14 * DAY
 MOST_CONVERTED: Final = 2_000
@@ -30,23 +25,17 @@ def score_history(source: Source, rows: Rows) -> dict[int, tuple[PastScore, ...]
 
     The newest point is today's score; weeks before the lead was there are left out.
     """
-    found: dict[int, list[PastScore]] = {int(row): [] for row in rows}
-    for weeks in range(POINTS - 1, 0, -1):
-        if source.tables.created_at is None:
-            break
-        snapshots = source.scored.snapshots.take(rows)
-        as_of = snapshots.as_of - weeks * STEP_DAYS * DAY
-        there = exists(source.tables, snapshots.lead, as_of)
-        past = Snapshots(snapshots.lead[there], as_of[there])
-        if len(past):
-            frame = build(source.tables, past, source.model.catalogue, threads=source.threads)
+    history: dict[int, list[PastScore]] = {int(row): [] for row in rows}
+    for weeks in range(HISTORY_WEEKS, 0, -1):
+        there, frame = source.scored.past.at(weeks, rows)
+        if len(there):
             scores = source.model.scorer.score(frame.to_pandas()).score
-            for row, at, score in zip(rows[there], past.as_of, scores, strict=True):
-                found[int(row)].append(PastScore(iso(int(at)), int(score)))
+            for row, at, score in zip(there, frame.snapshots.as_of, scores, strict=True):
+                history[int(row)].append(PastScore(iso(int(at)), int(score)))
     for row in rows.tolist():
         at = int(source.scored.snapshots.as_of[row])
-        found[row].append(PastScore(iso(at), int(source.scored.scores.score[row])))
-    return {row: tuple(points) for row, points in found.items()}
+        history[row].append(PastScore(iso(at), int(source.scored.scores.score[row])))
+    return {row: tuple(points) for row, points in history.items()}
 
 
 def timeline(tables: Tables, lead: int, as_of: int) -> tuple[TimelineEvent, ...]:

@@ -59,6 +59,6 @@ def source(company: Company) -> Source:
     project, reading = company.session.project, company.reading
     scored = score_leads(
         project, reading.tables, reading.outcomes, company.model,
-        as_of=reading.tables.observed_until, scored_at=0, run_id="r1",
+        as_of=reading.tables.observed_until, scored_at=0, run_id="r1", for_report=True,
     )  # fmt: skip
     return Source(project, reading, company.model, scored, "p.toml", 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data.clock import DAY
-from serving.batch import first_scored, score_before, write_scores
+from serving.batch import first_scored, write_scores
 from serving.changing import Moment, changes_since
 from serving.feedback import Answer
 from serving.phrase import Phrase
@@ -20,6 +20,7 @@ from serving.views.report import make_view
 from serving.views.steps import acts_of_sales, make_steps
 from serving.views.trust import is_shaped_by_scores
 from serving.views.week import make_week
+from serving.weeks import HISTORY_WEEKS, look_back
 
 
 def test_only_acts_of_sales_are_suggested(source):
@@ -101,16 +102,16 @@ def test_a_lead_that_nobody_had_recorded_yet_has_no_past(source, company):
     recorded = tables.created_at.copy()
     recorded[late] = as_of - DAY
     recorded[early] = as_of - 14 * DAY  # at that very moment it is there
-    late_source = replace(
-        source, reading=replace(source.reading, tables=replace(tables, recorded_at=recorded))
+    late_tables = replace(tables, recorded_at=recorded)
+    snapshots = source.scored.snapshots
+    past = look_back(
+        late_tables, snapshots, company.model.catalogue, range(1, HISTORY_WEEKS + 1), threads=1
     )
-    history = score_history(late_source, rows)
+    history = score_history(replace(source, scored=replace(source.scored, past=past)), rows)
     assert [len(history[int(row)]) for row in rows] == [1, 3]
-    snapshots = source.scored.snapshots.take(rows)
-    _, _, there = score_before(late_source.tables, snapshots, company.model, days=14, threads=1)
-    assert there.tolist() == [False, True]
+    assert np.isin(rows, past.at(2)[0]).tolist() == [False, True]
     frame = source.scored.frame.to_pandas().iloc[rows]
-    moment = Moment(late_source.tables, snapshots, frame, company.model, 1)
+    moment = Moment(late_tables, snapshots.take(rows), frame, company.model, 1)
     assert list(changes_since(moment, as_of - 7 * DAY)) == [1]
 
 

@@ -43,7 +43,8 @@ NOW = 1_793_500_000_000_000
 def scored(company, quiet):
     return score_leads(
         company.session.project, company.reading.tables, company.reading.outcomes, company.model,
-        as_of=company.reading.tables.observed_until, scored_at=NOW, run_id="r1", on_stage=quiet,
+        as_of=company.reading.tables.observed_until, scored_at=NOW, run_id="r1", for_report=True,
+        on_stage=quiet,
     )  # fmt: skip
 
 

@@ -70,7 +70,7 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     until = reading.tables.observed_until
     scored = score_leads(
         session.project, reading.tables, reading.outcomes, model,
-        as_of=until, scored_at=until, run_id="monday",
+        as_of=until, scored_at=until, run_id="monday", for_report=True,
     )  # fmt: skip
     write_scores(scored, session.state.scores)
     view = make_view(Source(session.project, reading, model, scored, "project.toml", 1))
