@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from data.asof import exists, known_before
 from data.tables import Snapshots, Tables
-from features import account
 from features.build import build
 from features.frame import Catalogue, FeatureFrame
 from features.plan import CODE_TEMPLATES, EVENT_TEMPLATES
@@ -35,8 +34,8 @@ from models.reasons import ReasonRules
 from serving.model import LoadedModel
 
 FEATURES = "features.parquet"
-OF_EVENTS = EVENT_TEMPLATES.union(CODE_TEMPLATES, account.TEMPLATES)
-"""Templates of columns that are computed from events alone, those of sibling leads included."""
+OF_EVENTS = EVENT_TEMPLATES.union(CODE_TEMPLATES)
+"""Templates of the columns that are computed from the lead's events alone."""
 
 
 @dataclass(frozen=True, slots=True)

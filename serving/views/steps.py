@@ -7,14 +7,13 @@ from typing import Final
 
 import numpy as np
 
-from data.tables import Events
+from data.tables import OUTBOUND, Events
 from models.steps import Step as Act
 from models.steps import suggest
 from serving.phrase import Phrase
 from serving.report.parts import Step
 from serving.views.source import Source
 
-OUTBOUND: Final = 1
 LEAST_POINTS: Final = 2
 """A point less is within the noise of a score that is shown in whole points."""
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import DAY
+from data.tables import OUTBOUND
 from serving.report.view import ContactRow, Missed, OwnerWeek, PlanPoint, TouchSpeed, WeekPage
 from serving.views.source import Source, interval
 from training.capacity import Plan, capacities_around, plan_calls, what_if
@@ -16,7 +17,6 @@ from training.follow_up import find_missed, measure_speed, share_contacts
 from training.forecast import learn_open_shock, read_lives
 
 CONTACT_DAYS: Final = 30
-OUTBOUND: Final = 1
 
 
 def make_week(source: Source) -> WeekPage:

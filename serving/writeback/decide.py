@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from data.durations import DAY, SECOND
 from serving.crm.seam import Remote, Value
 from serving.writeback.ledger import Known, Last
 from serving.writeback.payload import Headline, Scored, content_hash
 
 Verdict = Literal["send", "unchanged", "stale"]
 Action = Literal["send", "already", "override", "stale", "closed", "gone"]
-DAY: Final = 86_400_000_000  # as data.clock.DAY, which lives among heavy imports
-SECOND: Final = 1_000_000
 _EXACT: Final = ("score", "band")
 _LOOSE: Final = ("probability", "percentile", "trend", "reasons", "model_version", "run_id")
 

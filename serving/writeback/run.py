@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import OutsideError
+from data.files import write_text
 from serving.crm import embedded
 from serving.crm.connect import connect, is_embedded
 from serving.crm.network import allowed, with_credentials
@@ -198,10 +198,7 @@ def write_dead_letters(ledger: Ledger, path: Path) -> Path | None:
         )
         for lead, cause, attempts, payload in letters
     ]
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    part.replace(path)
-    return path
+    return write_text(path, "\n".join(lines) + "\n")
 
 
 class DryRun:

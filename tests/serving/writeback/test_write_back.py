@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.faults_run import DAY, EPOCH, write_scores
+from benchmarks.faults_run import EPOCH, write_scores
+from data.durations import DAY
 from data.errors import InputError, OutsideError
 from data.schema import (
     ConversionSection,
