@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from benchmarks.report_view import make_view
 from serving.report import parts as p
-from serving.report.view import Lead, ReportView
+from serving.report.view import ReportLead, ReportView
 
 ATTACKS = (
     "=cmd|'/c calc'!A1", "+SUM(1)", "-2+3", "@SUM", "\t=1", "\r=1", "\x00=1", "＝1",
@@ -52,7 +52,7 @@ def make_hostile_view() -> ReportView:
     return replace(view, leads=leads, week=week, movers=movers, about=about)
 
 
-def _attack(lead: Lead, text: str, i: int) -> Lead:
+def _attack(lead: ReportLead, text: str, i: int) -> ReportLead:
     assert lead.detail is not None
     short = text[:500]
     reasons = tuple(

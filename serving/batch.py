@@ -33,7 +33,7 @@ from serving.weeks import HISTORY_WEEKS, TREND_WEEKS, PastWeeks, look_back
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoringRun:
     """One scoring run in memory: row i of everything but `past` is snapshot i.
 
     `table` and `reasons` are what scores.parquet holds.
@@ -63,7 +63,7 @@ def score_leads(
     previous_bands: Mapping[str, str] | None = None,
     for_report: bool = False,
     on_stage: Callable[[str], None] = lambda _: None,
-) -> Scored:
+) -> ScoringRun:
     """Score every open lead with what was known strictly before `as_of`.
 
     `previous_bands` (lead id -> band) gives bands their hysteresis. `for_report` also marks leads
@@ -109,14 +109,23 @@ def score_leads(
         "grid": reasons.grid,
     }
     speech = words_of(project.project.language).speech(project.report.labels)
-    said = reason_rows(
-        reasons, features,
-        say=lambda reason: render(reason, speech), say_fact=lambda fact: render_fact(fact, speech),
-    )  # fmt: skip
-    return Scored(
-        as_of, snapshots, frame, scores, qualification, pd.DataFrame(columns), said,
-        LazyExplanations(reasons, features, ids.tolist()), past,
-    )  # fmt: skip
+    worded_reasons = reason_rows(
+        reasons,
+        features,
+        say=lambda reason: render(reason, speech),
+        say_fact=lambda fact: render_fact(fact, speech),
+    )
+    return ScoringRun(
+        as_of,
+        snapshots,
+        frame,
+        scores,
+        qualification,
+        pd.DataFrame(columns),
+        worded_reasons,
+        LazyExplanations(reasons, features, ids.tolist()),
+        past,
+    )
 
 
 class LazyExplanations(Sequence[Explanation]):
@@ -149,7 +158,7 @@ def _bands(
     return route(model.scorer.card, shown, before, hysteresis=project.score.hysteresis)
 
 
-def write_scores(scored: Scored, path: Path) -> Path:
+def write_scores(scored: ScoringRun, path: Path) -> Path:
     """Write scores.parquet, whole or not at all."""
     table = scored.table
     arrow = pa.table({str(name): _arrow(table[name]) for name in table.columns})

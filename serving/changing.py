@@ -104,12 +104,12 @@ def changes_since_run(moment: Moment, stored: StoredRun, before: LoadedModel) ->
 
 def newest_run_before(runs: Path, at: int, lead_id: str | None = None) -> StoredRun | None:
     """Find the newest stored run as of `at` or before, that scored this lead."""
-    found: list[tuple[int, Path]] = []
+    candidates: list[tuple[int, Path]] = []
     for path in sorted(runs.glob(f"*/{FEATURES}")):
         as_of, leads = look_at_run(path)
         if as_of <= at and (lead_id is None or lead_id in leads):
-            found.append((as_of, path))
-    return read_run(max(found, key=lambda run: run[0])[1]) if found else None
+            candidates.append((as_of, path))
+    return read_run(max(candidates, key=lambda run: run[0])[1]) if candidates else None
 
 
 def lines_to_show(change: Change) -> list[ChangeLine]:
@@ -120,8 +120,8 @@ def lines_to_show(change: Change) -> list[ChangeLine]:
     by_factor = [line for line in change.lines if line.kind in ("event", "edit")]
     whole = []
     for kind in dict.fromkeys(line.kind for line in change.lines if line not in by_factor):
-        mine = [line for line in change.lines if line.kind == kind]
-        exact, points = sum(line.exact for line in mine), sum(line.points for line in mine)
+        of_kind = [line for line in change.lines if line.kind == kind]
+        exact, points = sum(line.exact for line in of_kind), sum(line.points for line in of_kind)
         if points:
             whole.append(ChangeLine(kind, "", exact, points))
     return sorted([*by_factor, *whole], key=lambda line: -abs(line.exact))

@@ -11,7 +11,7 @@ from data.read import Reading
 from data.review import undeclared_columns
 from models.artifact import load_artifact
 from models.change import store_run
-from serving.batch import Scored, read_bands, score_leads, write_scores
+from serving.batch import ScoringRun, read_bands, score_leads, write_scores
 from serving.changing import FEATURES
 from serving.model import LoadedModel
 from serving.session import Session
@@ -122,7 +122,7 @@ def score_run(
     run_id: str,
     for_report: bool = False,
     on_stage: Stage,
-) -> Scored:
+) -> ScoringRun:
     """Score all open leads with a pinned model and keep the run in the state folder."""
     scored = score_leads(
         session.project,

@@ -64,8 +64,8 @@ def look_back(
     ago = np.tile(ago, len(snapshots))
     past = Snapshots(snapshots.lead[row], snapshots.as_of[row] - ago * WEEK)
     if tables.created_at is None:  # where no time is known, nothing was earlier
-        there = np.zeros(len(past), bool)
+        existed = np.zeros(len(past), bool)
     else:
-        there = exists(tables, past.lead, past.as_of)
-    frame = build(tables, past.take(there), catalogue, threads=threads)
-    return PastWeeks(tuple(weeks), row[there], ago[there], frame)
+        existed = exists(tables, past.lead, past.as_of)
+    frame = build(tables, past.take(existed), catalogue, threads=threads)
+    return PastWeeks(tuple(weeks), row[existed], ago[existed], frame)

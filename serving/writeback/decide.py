@@ -18,14 +18,14 @@ _LOOSE: Final = ("probability", "percentile", "trend", "reasons", "model_version
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class SendRules:
     """When a changed score is worth a write: points, age in days."""
 
     min_points: float = 1.0
     max_age_days: int = 30
 
 
-def worth_sending(row: Headline, last: Last | None, rules: Rules, now: int) -> Verdict:
+def worth_sending(row: Headline, last: Last | None, rules: SendRules, now: int) -> Verdict:
     """Compare with the last acknowledged value: hysteresis keeps nightly noise out of the CRM."""
     if last is None:
         return "send"

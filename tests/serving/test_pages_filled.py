@@ -10,7 +10,7 @@ import pytest
 from data.clock import DAY
 from serving.batch import first_scored, write_scores
 from serving.changing import Moment, changes_since
-from serving.feedback import Answer
+from serving.feedback import RepAnswer
 from serving.phrase import Phrase
 from serving.report.html import render
 from serving.reporting import write_views
@@ -41,7 +41,7 @@ def test_a_step_is_what_scoring_the_lead_again_says(source):
 def test_the_page_of_a_lead_holds_its_levels_its_stage_and_what_reps_answered(source):
     row = int(source.ranked[0])
     lead_id = str(source.scored.table["lead_id"].iat[row])
-    said = Answer(lead_id, "too_high", "no <b>budget</b> before May", "Ada", 0, 80)
+    said = RepAnswer(lead_id, "too_high", "no <b>budget</b> before May", "Ada", 0, 80)
     leads = make_leads(replace(source, feedback=(said,)), {})
     first = next(lead for lead in leads if lead.lead_id == lead_id)
     assert [f.reason for f in first.detail.feedback] == ["no <b>budget</b> before May"]
@@ -79,9 +79,15 @@ def test_a_delivery_holds_a_report_a_sheet_and_a_draft_for_each_owner(
     company, source, quiet, tmp_path
 ):
     paths = write_views(
-        company.session, company.reading, company.model, source.scored, folder=tmp_path,
-        languages=("en",), per_owner=True, on_stage=quiet,
-    )  # fmt: skip
+        company.session,
+        company.reading,
+        company.model,
+        source.scored,
+        folder=tmp_path,
+        languages=("en",),
+        per_owner=True,
+        on_stage=quiet,
+    )
     names = {path.relative_to(tmp_path).as_posix() for path in paths}
     assert {"report-en.html", "leads.csv", "leads.xlsx", "model-en.html"} <= names
     assert "Leak report" in (tmp_path / "model-en.html").read_text(encoding="utf-8")

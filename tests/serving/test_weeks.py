@@ -29,10 +29,16 @@ def test_a_report_builds_the_past_of_its_leads_in_one_walk(company, quiet, tmp_p
     sys.setprofile(count)
     try:
         write_reports(
-            company.session, company.reading, company.model,
-            as_of=company.reading.tables.observed_until, scored_at=0, run_id="counted",
-            folder=tmp_path, languages=("en",), on_stage=quiet,
-        )  # fmt: skip
+            company.session,
+            company.reading,
+            company.model,
+            as_of=company.reading.tables.observed_until,
+            scored_at=0,
+            run_id="counted",
+            folder=tmp_path,
+            languages=("en",),
+            on_stage=quiet,
+        )
     finally:
         sys.setprofile(before)
     assert calls[build.__code__] == 5

@@ -20,8 +20,10 @@ def test_the_best_leads_fill_the_capacity() -> None:
     assert plan.expected.value == pytest.approx(1.6)
     assert (plan.left_behind.value, plan.n_left) == (pytest.approx(0.4), 2)
     assert [(s.owner, s.open_leads, s.calls) for s in plan.owners] == [
-        ("Bob", 2, 2), ("Ann", 2, 1), ("", 1, 0),
-    ]  # fmt: skip
+        ("Bob", 2, 2),
+        ("Ann", 2, 1),
+        ("", 1, 0),
+    ]
     assert [s.left_behind.value for s in plan.owners] == pytest.approx([0, 0.1, 0.3])
     assert plan.owners[2].left_behind.low < 0.3 < plan.owners[2].left_behind.high
 

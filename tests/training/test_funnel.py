@@ -145,8 +145,12 @@ def test_speed_to_first_touch_counts_the_untouched() -> None:
     assert speed.median_hours == pytest.approx(48.0)
     assert speed.quartile_hours[1] is None
     assert [(limit, rate.n) for limit, rate in speed.by_speed] == [
-        (1.0, 1), (24.0, 0), (72.0, 1), (168.0, 0), (None, 2),
-    ]  # fmt: skip
+        (1.0, 1),
+        (24.0, 0),
+        (72.0, 1),
+        (168.0, 0),
+        (None, 2),
+    ]
 
 
 def test_a_high_score_left_alone_is_found() -> None:
