@@ -17,8 +17,8 @@ import pandas as pd
 from scipy import stats
 
 from data.clock import DAY, NEVER
-from training.counts import cover
-from training.forecast import Lives, ScoredLeads, expect, forecast
+from serving.figures.counts import cover
+from serving.figures.forecast import Lives, ScoredLeads, expect, forecast
 
 DAYS = (30, 60, 90)
 HORIZON = 90.0

@@ -16,9 +16,9 @@ from data.errors import InputError
 from data.schema import Project
 from data.tables import Outcomes, Tables
 from data.values import moment
-from training.experiment import RANDOM_ARM, Analysis, Look, assign, compare_arms, look
-from training.funnel import Rate, rate_of
-from training.power import power_of, size_test, smallest_lift
+from serving.figures.experiment import RANDOM_ARM, Analysis, Look, assign, compare_arms, look
+from serving.figures.funnel import Rate, rate_of
+from serving.figures.power import power_of, size_test, smallest_lift
 
 RISE_WORTH_SEEING: Final = 0.25
 """The relative rise of the control's rate that a test should be able to show."""

@@ -41,7 +41,7 @@ def power(
     Example: leadscore experiment power 0.08 0.10 --leads-per-week 150
     """
     from data.errors import InputError
-    from training.power import size_test
+    from serving.figures.power import size_test
 
     try:
         size = size_test(

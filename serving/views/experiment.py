@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from data.clock import DAY, iso
+from serving.figures.experiment import Difference
 from serving.phrase import Phrase
 from serving.report.parts import Interval, Point
 from serving.report.view import ArmRow, ExperimentPage
 from serving.trials import ExperimentResult
 from serving.views.source import interval
-from training.experiment import Difference
 
 
 def make_experiment(trial: ExperimentResult, *, finished: bool = False) -> ExperimentPage:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from data.clock import iso
+from serving.figures.forecast import Forecast, forecast_project
 from serving.report.parts import Interval
 from serving.report.view import ForecastPage, ForecastRow, PastForecast
 from serving.views.source import ReportInput, interval
-from training.forecast import Forecast, forecast_project
 
 PAST_DAYS = 30
 

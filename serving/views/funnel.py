@@ -10,11 +10,11 @@ from data.incidence import Incidence
 from data.tables import Snapshots
 from features.build import build
 from models.scorecard import percentile
+from serving.figures.funnel import Funnel, SourceFigures, measure_funnel
 from serving.qualify.engine import qualify
 from serving.report.parts import Point
 from serving.report.view import FunnelPage, SourceRow, StageRow
 from serving.views.source import ReportInput, interval
-from training.funnel import Funnel, SourceFigures, measure_funnel
 
 SINCE_DAYS = 365
 CURVE_POINTS = 40

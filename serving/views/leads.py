@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from data.clock import iso
 from models.reasons import Explanation
 from models.reasons import Reason as ModelReason
+from serving.figures.follow_up import last_touch
 from serving.phrase import Phrase
 from serving.report.parts import (
     CardAnswer,
@@ -24,7 +25,6 @@ from serving.report.parts import (
 from serving.report.view import LeadDetail, ReportLead
 from serving.views.past import find_similar, score_history, timeline
 from serving.views.source import ReportInput, iso_or_none
-from training.follow_up import last_touch
 
 SHOWN_REASONS = 3
 

@@ -13,10 +13,10 @@ from data.schema import Project
 from data.tables import Outcomes, Tables
 from serving.batch import ScoringRun
 from serving.feedback import RepAnswer
+from serving.figures.counts import CountRange
+from serving.figures.funnel import Rate
 from serving.model import LoadedModel
 from serving.report.parts import Feedback, Interval
-from training.counts import CountRange
-from training.funnel import Rate
 
 
 @dataclass(frozen=True, slots=True)

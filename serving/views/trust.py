@@ -7,14 +7,14 @@ from typing import Any, Final, Literal
 from data.clock import DAY, iso
 from data.labels import label, make_snapshots
 from serving.ages import count_older
+from serving.figures.experiment import RANDOM_ARM
+from serving.figures.uplift import find_selection_bias
 from serving.phrase import Phrase
 from serving.report.parts import Interval, Point
 from serving.report.view import BandRow, GainsCurve, TrustPage
 from serving.trials import arms_of
 from serving.views.source import ReportInput
-from training.experiment import RANDOM_ARM
 from training.model_card import ModelCard
-from training.uplift import find_selection_bias
 
 CURVES: Final = ("model", "newest", "rule", "logistic")
 ENOUGH: Final = 100

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from data.clock import DAY
 from data.tables import OUTBOUND
+from serving.figures.capacity import CallPlan, capacities_around, plan_calls, what_if
+from serving.figures.counts import NO_SHOCK, Shock
+from serving.figures.follow_up import find_missed, measure_speed, share_contacts
+from serving.figures.forecast import learn_open_shock, read_lives
 from serving.report.view import ContactRow, Missed, OwnerWeek, PlanPoint, TouchSpeed, WeekPage
 from serving.views.source import ReportInput, interval
-from training.capacity import CallPlan, capacities_around, plan_calls, what_if
-from training.counts import NO_SHOCK, Shock
-from training.follow_up import find_missed, measure_speed, share_contacts
-from training.forecast import learn_open_shock, read_lives
 
 CONTACT_DAYS: Final = 30
 

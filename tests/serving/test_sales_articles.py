@@ -24,6 +24,11 @@ from data.world import make_world, write_world
 from features.catalogue import slug
 from serving.batch import ScoringRun, score_leads, write_scores
 from serving.feedback import export_facts, give_feedback, list_answers
+from serving.figures.capacity import draw_profit, plan_calls
+from serving.figures.follow_up import find_missed, measure_speed, share_contacts
+from serving.figures.forecast import forecast_project
+from serving.figures.funnel import measure_funnel
+from serving.figures.power import size_test
 from serving.jobs import train_model
 from serving.model import LoadedModel
 from serving.qualify.engine import qualify
@@ -35,11 +40,6 @@ from serving.views.experiment import make_experiment
 from serving.views.report import make_view
 from serving.views.source import ReportInput
 from serving.writeback.run import write_back
-from training.capacity import draw_profit, plan_calls
-from training.follow_up import find_missed, measure_speed, share_contacts
-from training.forecast import forecast_project
-from training.funnel import measure_funnel
-from training.power import size_test
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WORLDS = ("software_trial", "consulting", "digital_agency")

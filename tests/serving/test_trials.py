@@ -12,11 +12,11 @@ from benchmarks.report_view import make_view
 from data.errors import InputError
 from data.read import read_tables
 from data.schema import Project
+from serving.figures.experiment import Difference
 from serving.report.html import render
 from serving.report.view import ExperimentPage
 from serving.trials import analyse_experiment, assign_leads
 from serving.views.experiment import make_experiment
-from training.experiment import Difference
 
 
 def _project(**sections: object) -> Project:

@@ -12,8 +12,8 @@ from data.clock import DAY, NEVER
 from data.incidence import estimate_incidence
 from data.schema import Project
 from data.tables import Events, Outcomes, Snapshots, Tables
-from training.follow_up import find_missed, measure_speed, share_contacts
-from training.funnel import count_stages, measure_funnel, rate_of
+from serving.figures.follow_up import find_missed, measure_speed, share_contacts
+from serving.figures.funnel import count_stages, measure_funnel, rate_of
 
 NOW = 100 * DAY
 

@@ -18,8 +18,8 @@ from scipy import stats
 
 from data.errors import InputError
 from data.schema import ExperimentSection
-from training.funnel import Rate, rate_of
-from training.regression import adjusted_difference
+from serving.figures.funnel import Rate, rate_of
+from serving.figures.regression import adjusted_difference
 
 Floats = NDArray[np.float64]
 RANDOM_ARM: Final = "random"

@@ -1,7 +1,7 @@
 """Calibrated probabilities and a team's capacity -> cut-off, what to expect, what is left behind.
 
 The list is ranked by probability. A range counts chance (coin tosses of unlike odds) and, where
-past forecasts told how large it is, the shock that all leads share (training.counts).
+past forecasts told how large it is, the shock that all leads share (serving.figures.counts).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.counts import NO_SHOCK, CountRange, Shock, cover
+from serving.figures.counts import NO_SHOCK, CountRange, Shock, cover
 
 Floats = NDArray[np.float64]
 

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from training.capacity import capacities_around, draw_profit, expect_count, plan_calls, what_if
-from training.counts import NO_SHOCK, cover, learn_shock
+from serving.figures.capacity import (
+    capacities_around,
+    draw_profit,
+    expect_count,
+    plan_calls,
+    what_if,
+)
+from serving.figures.counts import NO_SHOCK, cover, learn_shock
 
 P = np.array([0.1, 0.5, 0.3, 0.8, 0.3])
 OWNER = np.array(["Ann", "Bob", "Ann", "Bob", None], dtype=object)

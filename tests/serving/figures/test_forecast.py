@@ -7,7 +7,7 @@ import pytest
 
 from data.clock import DAY, NEVER
 from data.incidence import estimate_incidence
-from training.forecast import (
+from serving.figures.forecast import (
     Lives,
     ScoredLeads,
     chance_by_age,

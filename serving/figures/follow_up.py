@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from data.clock import DAY, HOUR, NEVER, Micros
 from data.tables import OUTBOUND, Outcomes, Snapshots, Tables
-from training.funnel import Rate, rate_of
+from serving.figures.funnel import Rate, rate_of
 
 SPEED_LIMITS_HOURS = (1.0, 24.0, 72.0, 168.0)
 

@@ -3,7 +3,7 @@
 Each open lead converts within h days with the probability that the delay curve gives its age,
 scaled by a proportional hazard to the calibrated probability where a model gives one. Leads yet
 to come arrive at the pace of the last weeks. The range adds the shock that whole months share,
-learned from forecasts remade in the past with what was known then (training.counts).
+learned from forecasts remade in the past with what was known then (serving.figures.counts).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from data.clock import DAY, NEVER, Micros
 from data.incidence import CENSORED, CONVERTED, DISQUALIFIED, Incidence, estimate_incidence
 from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
-from training.counts import PRIOR_SCALE, CountRange, Shock, cover, learn_shock
-from training.funnel import Rate, rate_of
+from serving.figures.counts import PRIOR_SCALE, CountRange, Shock, cover, learn_shock
+from serving.figures.funnel import Rate, rate_of
 
 Floats = NDArray[np.float64]
 PACE_DAYS: Final = 56.0
