@@ -61,7 +61,7 @@ def _attack(lead: ReportLead, text: str, i: int) -> ReportLead:
     )
     detail = replace(
         lead.detail,
-        answers=(p.Answer("need", text, None), p.Answer("budget", text, lead.created_at)),
+        answers=(p.CardAnswer("need", text, None), p.CardAnswer("budget", text, lead.created_at)),
         icp=(p.CriterionMatch(text, True),),
         timeline=(p.TimelineEvent(lead.created_at or "2026-01-01", text, "inbound", text),),
         similar=(p.Similar(text, 3, 1),),
@@ -70,5 +70,5 @@ def _attack(lead: ReportLead, text: str, i: int) -> ReportLead:
     return replace(
         lead, lead_id=f"{short}{i}", name=text, owner=ATTACKS[8 + i % 3], source=text, stage=text,
         account=text, rule=text if i % 7 == 3 else None, reasons=reasons,
-        step=p.Step(p.Phrase(short)), detail=detail,
+        step=p.NextStep(p.Phrase(short)), detail=detail,
     )  # fmt: skip
