@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from training.experiment import compare_arms, look
-from training.power import size_test
-from training.uplift import measure_uplift
+from serving.figures.experiment import compare_arms, look
+from serving.figures.power import size_test
+from serving.figures.uplift import measure_uplift
 
 COVARIATES = ["recency", "history", "mens", "womens", "zip_code", "newbie", "channel"]
 CONTROL = "No E-Mail"

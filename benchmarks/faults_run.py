@@ -40,7 +40,6 @@ from serving.crm.rest import RestCrm
 from serving.writeback.payload import Chunk
 from serving.writeback.send import Patience
 
-DAY = 86_400_000_000
 EPOCH = 1_790_000_000_000_000
 PATIENCE = Patience(tries=7, first_wait_s=0.001, longest_wait_s=0.01, lease_wait_s=20.0)
 NOBODY = 65_534  # a user who may read the state folder and not write it

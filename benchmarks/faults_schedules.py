@@ -13,7 +13,6 @@ from pathlib import Path
 from benchmarks.crm_server import FAULTS
 from benchmarks.faults_check import MODEL, Verdict, control, judge, judge_ledger
 from benchmarks.faults_run import (
-    DAY,
     EPOCH,
     Job,
     Outcome,
@@ -25,6 +24,7 @@ from benchmarks.faults_run import (
     start,
     write_scores,
 )
+from data.durations import DAY
 from serving.crm.rest import RestCrm
 
 LEADS = [f"L{i:03d}" for i in range(13)]

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow.csv import WriteOptions, write_csv
 
-from benchmarks.feature_peers import CHANNELS, DAY, TYPES
+from benchmarks.feature_peers import CHANNELS, TYPES
+from data.durations import DAY
 from data.run_files import RunWriter
 
 BLOCK = 100_000  # leads

@@ -17,8 +17,8 @@ import pandas as pd
 from scipy import stats
 
 from data.clock import DAY, NEVER
-from training.counts import cover
-from training.forecast import Lives, Scored, expect, forecast
+from serving.figures.counts import cover
+from serving.figures.forecast import Lives, ScoredLeads, expect, forecast
 
 DAYS = (30, 60, 90)
 HORIZON = 90.0
@@ -83,7 +83,7 @@ def run_cohorts(n: int, seed: int) -> pd.DataFrame:
         lives, p = simulate(np.random.default_rng([seed, world]))
         known = lives.known(now)
         ages = (now - known.created_at[known.open]) / DAY
-        scored = Scored(ages, p, HORIZON)
+        scored = ScoredLeads(ages, p, HORIZON)
         made = {
             "leadscore, scored": forecast(lives, now, scored=scored, days=DAYS),
             "leadscore, by age": forecast(lives, now, days=DAYS),

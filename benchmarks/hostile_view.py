@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from benchmarks.report_view import make_view
 from serving.report import parts as p
-from serving.report.view import Lead, ReportView
+from serving.report.view import ReportLead, ReportView
 
 ATTACKS = (
     "=cmd|'/c calc'!A1", "+SUM(1)", "-2+3", "@SUM", "\t=1", "\r=1", "\x00=1", "＝1",
@@ -52,7 +52,7 @@ def make_hostile_view() -> ReportView:
     return replace(view, leads=leads, week=week, movers=movers, about=about)
 
 
-def _attack(lead: Lead, text: str, i: int) -> Lead:
+def _attack(lead: ReportLead, text: str, i: int) -> ReportLead:
     assert lead.detail is not None
     short = text[:500]
     reasons = tuple(
@@ -61,7 +61,7 @@ def _attack(lead: Lead, text: str, i: int) -> Lead:
     )
     detail = replace(
         lead.detail,
-        answers=(p.Answer("need", text, None), p.Answer("budget", text, lead.created_at)),
+        answers=(p.CardAnswer("need", text, None), p.CardAnswer("budget", text, lead.created_at)),
         icp=(p.CriterionMatch(text, True),),
         timeline=(p.TimelineEvent(lead.created_at or "2026-01-01", text, "inbound", text),),
         similar=(p.Similar(text, 3, 1),),
@@ -70,5 +70,5 @@ def _attack(lead: Lead, text: str, i: int) -> Lead:
     return replace(
         lead, lead_id=f"{short}{i}", name=text, owner=ATTACKS[8 + i % 3], source=text, stage=text,
         account=text, rule=text if i % 7 == 3 else None, reasons=reasons,
-        step=p.Step(p.Phrase(short)), detail=detail,
+        step=p.NextStep(p.Phrase(short)), detail=detail,
     )  # fmt: skip

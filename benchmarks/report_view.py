@@ -115,7 +115,7 @@ def probability(score: float) -> float:
     return odds / (1 + odds)
 
 
-def _reason(rng: np.random.Generator, spec: tuple, points: int) -> p.Reason:  # type: ignore[type-arg]
+def _reason(rng: np.random.Generator, spec: tuple, points: int) -> p.ShownReason:  # type: ignore[type-arg]
     factor, family, template, given = spec
     params: dict[str, p.Scalar] = {"label": factor}
     for name, value in given.items():
@@ -123,10 +123,10 @@ def _reason(rng: np.random.Generator, spec: tuple, points: int) -> p.Reason:  # 
     params.setdefault("value", int(rng.integers(2, 9)))
     params.setdefault("count", params["value"])
     rate = float(np.clip(0.2 + points / 60, 0.02, 0.8))
-    return p.Reason(
+    return p.ShownReason(
         factor, family, template, params, points,
         changeable=factor in ("budget", "demo request"),
-        fact=p.Fact(rate, 0.06, int(rng.integers(60, 900))) if abs(points) > 3 else None,
+        fact=p.ShownFact(rate, 0.06, int(rng.integers(60, 900))) if abs(points) > 3 else None,
     )  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def _split(rng: np.random.Generator, total: int) -> tuple[list[int], list[int], 
     return ups, downs, total - sum(ups) - sum(downs)
 
 
-def _lead(rng: np.random.Generator, i: int, score: int, owner: str) -> v.Lead:
+def _lead(rng: np.random.Generator, i: int, score: int, owner: str) -> v.ReportLead:
     name = f"{_FIRST[int(rng.integers(len(_FIRST)))]} {_SECOND[int(rng.integers(len(_SECOND)))]}"
     ups, downs, rest = _split(rng, score - 51)
     chosen = rng.permutation(len(_FOR))[: len(ups)]
@@ -163,7 +163,7 @@ def _lead(rng: np.random.Generator, i: int, score: int, owner: str) -> v.Lead:
     rule = None
     if rng.random() < 0.02:
         rule = "competitor" if rng.random() < 0.5 else "student"
-    return v.Lead(
+    return v.ReportLead(
         lead_id=f"L-{i + 1:05d}",
         name=name,
         owner=owner,
@@ -179,7 +179,7 @@ def _lead(rng: np.random.Generator, i: int, score: int, owner: str) -> v.Lead:
         grid="ABCD"[int(rng.integers(4))] + str(int(rng.integers(1, 5))),
         families=families,
         reasons=tuple(sorted((*pros, *cons), key=lambda r: -abs(r.points))[:3]),
-        step=p.Step(p.Phrase(_STEPS[int(rng.integers(5))]), int(rng.integers(2, 9))),
+        step=p.NextStep(p.Phrase(_STEPS[int(rng.integers(5))]), int(rng.integers(2, 9))),
         last_touch_at=None if touched is None else ago(touched),
         created_at=ago(age),
         rule=rule,
@@ -192,8 +192,8 @@ _SAID = p.Feedback("2026-11-20T09:00:00+00:00", "too_high", "no budget before Ma
 
 
 def _detail(
-    rng: np.random.Generator, score: int, pros: tuple[p.Reason, ...],
-    cons: tuple[p.Reason, ...], rest: int, age: float, stage: str,
+    rng: np.random.Generator, score: int, pros: tuple[p.ShownReason, ...],
+    cons: tuple[p.ShownReason, ...], rest: int, age: float, stage: str,
 ) -> v.LeadDetail:  # fmt: skip
     weeks = int(min(12, age // 5 + 1))
     path = np.clip(np.linspace(48, score, weeks) + rng.normal(0, 3, weeks), 1, 99)
@@ -201,10 +201,10 @@ def _detail(
     kinds = rng.integers(0, len(_EVENTS), int(rng.integers(3, 14)))
     days = np.sort(rng.uniform(0, age, len(kinds)))
     answers = (
-        p.Answer("need", "aware" if rng.random() < 0.6 else None, ago(9)),
-        p.Answer("budget", "20-50k" if rng.random() < 0.4 else None, ago(12)),
-        p.Answer("authority", "decides" if rng.random() < 0.3 else None, ago(4)),
-        p.Answer("timing", "this quarter" if rng.random() < 0.3 else None, ago(3)),
+        p.CardAnswer("need", "aware" if rng.random() < 0.6 else None, ago(9)),
+        p.CardAnswer("budget", "20-50k" if rng.random() < 0.4 else None, ago(12)),
+        p.CardAnswer("authority", "decides" if rng.random() < 0.3 else None, ago(4)),
+        p.CardAnswer("timing", "this quarter" if rng.random() < 0.3 else None, ago(3)),
     )
     return v.LeadDetail(
         typical=51,
@@ -231,14 +231,14 @@ def _detail(
         content=("case study", "price list") if stage != "lead" else ("starter guide",),
         missing_for_next=() if stage == "opportunity-ready" else (_BUDGET,),
         next_stage=None if stage == "opportunity-ready" else "opportunity-ready",
-        rescored=p.Step(p.Phrase("Next touch: {label}", {"label": "meeting"}), 4),
+        rescored=p.NextStep(p.Phrase("Next touch: {label}", {"label": "meeting"}), 4),
         levels={"interest": ("low", "medium", "high")[weeks % 3]},
         feedback=() if weeks % 5 else (_SAID,),
         unstable=bool(rng.random() < 0.05),
     )  # fmt: skip
 
 
-def _week(rng: np.random.Generator, leads: list[v.Lead]) -> v.WeekPage:
+def _week(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.WeekPage:
     callable_ = [lead for lead in leads if not lead.rule]
     capacity = min(120, max(1, len(callable_) // 2))
     called, left = callable_[:capacity], callable_[capacity:]
@@ -287,12 +287,12 @@ def _week(rng: np.random.Generator, leads: list[v.Lead]) -> v.WeekPage:
     )  # fmt: skip
 
 
-def _movers(rng: np.random.Generator, leads: list[v.Lead]) -> v.MoversPage:
-    def mover(lead: v.Lead, sign: int) -> v.Mover:
+def _movers(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.MoversPage:
+    def mover(lead: v.ReportLead, sign: int) -> v.Mover:
         parts = [
-            p.ChangeLine("events", sign * int(rng.integers(5, 14)), _reason(rng, _FOR[0], 1)),
-            p.ChangeLine("time", -sign * int(rng.integers(1, 4))),
-            p.ChangeLine("edits", sign * int(rng.integers(1, 4)), _reason(rng, _FOR[4], 1)),
+            p.ShownChangeLine("events", sign * int(rng.integers(5, 14)), _reason(rng, _FOR[0], 1)),
+            p.ShownChangeLine("time", -sign * int(rng.integers(1, 4))),
+            p.ShownChangeLine("edits", sign * int(rng.integers(1, 4)), _reason(rng, _FOR[4], 1)),
         ]
         moved = sum(line.points for line in parts)
         return v.Mover(lead.lead_id, lead.score - moved, lead.score, tuple(parts))

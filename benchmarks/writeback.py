@@ -38,7 +38,8 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from benchmarks import postgres_cluster
-from benchmarks.faults_run import DAY, EPOCH
+from benchmarks.faults_run import EPOCH
+from data.durations import DAY
 from data.schema import (
     ConversionSection,
     LeadsSection,

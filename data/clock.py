@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from data.durations import DAY as DAY
+from data.durations import HOUR as HOUR
+from data.durations import MINUTE as MINUTE
+from data.durations import SECOND as SECOND
+
 Micros = NDArray[np.int64]
 
-SECOND: Final = 1_000_000
-MINUTE: Final = 60 * SECOND
-HOUR: Final = 60 * MINUTE
-DAY: Final = 24 * HOUR
 NEVER: Final = int(np.iinfo(np.int64).max)
 """The moment of what has not happened."""
 

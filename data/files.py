@@ -12,35 +12,45 @@ from data.errors import OutsideError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def whole_file(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; move it into place only when the block succeeds.
 
-    Raises OutsideError where the folder can't be written or the disk is full; the old file stays.
+    Its bytes are on the disk before it moves, so that a power cut leaves the old file or the new
+    one. OSError where the folder can't be written or the disk is full; the old file stays.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    part = Path(name)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(
-            name, 0o666 & ~mask
-        )  # mkstemp hides files from the group; readers are meant to read
+        part.chmod(0o666 & ~mask)  # mkstemp hides files from the group; readers are meant to read
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path as `whole_file` does, and raise OutsideError where it raises OSError."""
+    begun = False
+    try:
+        with whole_file(path) as part:
+            begun = True
+            yield part
     except OSError as error:
+        if begun:
+            raise OutsideError(
+                f"{path} can't be written: {error.strerror}; the old file is as it was",
+                cure="free space or choose another --out",
+            ) from error
         raise OutsideError(
             f"{path.parent} can't be written: {error.strerror}", cure="choose another --out"
         ) from error
-    part = Path(name)
-    try:
-        yield part
-        os.replace(part, path)
-    except OSError as error:
-        raise OutsideError(
-            f"{path} can't be written: {error.strerror}; the old file is as it was",
-            cure="free space or choose another --out",
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -8,7 +8,7 @@ Row i of every per-lead array is lead i; leads are sorted by id.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -50,6 +50,10 @@ class Attribute:
     changes: Changes | None = None
     family: Literal["fit", "engagement", "qualification", "context"] = "fit"
     in_training: bool = True
+
+
+OUTBOUND: Final = 1
+"""The direction of an event by which sales acted."""
 
 
 @dataclass(frozen=True, slots=True)

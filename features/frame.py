@@ -88,6 +88,15 @@ class FeatureFrame:
         """Count the rows."""
         return len(self.snapshots)
 
+    def take(self, rows: NDArray[np.int64]) -> FeatureFrame:
+        """Pick rows by position."""
+        return FeatureFrame(
+            self.snapshots.take(rows),
+            self.catalogue,
+            self.numbers[rows],
+            tuple(values.take(rows) for values in self.categories),
+        )
+
     def to_pandas(self) -> pd.DataFrame:
         """Name the columns: float32 numbers (one block, not copied), then categoricals."""
         names = [feature.name for feature in self.catalogue.numbers]

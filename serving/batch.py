@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from data.asof import exists
-from data.clock import DAY
 from data.errors import InputError
 from data.files import replacing
 from data.labels import open_snapshots
@@ -31,13 +29,12 @@ from serving.model import LoadedModel
 from serving.qualify.engine import qualify
 from serving.qualify.result import Qualification
 from serving.report.words import words_of
-
-TREND_DAYS: Final = 14
+from serving.weeks import HISTORY_WEEKS, TREND_WEEKS, PastWeeks, look_back
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """One scoring run in memory: row i of everything is snapshot i.
+class ScoringRun:
+    """One scoring run in memory: row i of everything but `past` is snapshot i.
 
     `table` and `reasons` are what scores.parquet holds.
     """
@@ -50,6 +47,7 @@ class Scored:
     table: pd.DataFrame
     reasons: pa.ListArray
     explanations: Sequence[Explanation]
+    past: PastWeeks
 
 
 def score_leads(
@@ -63,14 +61,14 @@ def score_leads(
     run_id: str,
     threads: int = 1,
     previous_bands: Mapping[str, str] | None = None,
-    with_stability: bool = False,
+    for_report: bool = False,
     on_stage: Callable[[str], None] = lambda _: None,
-) -> Scored:
+) -> ScoringRun:
     """Score every open lead with what was known strictly before `as_of`.
 
-    `previous_bands` (lead id -> band) gives bands their hysteresis; `with_stability` marks leads
-    whose reasons depend on chance, at the price of a second look. Raises InputError where no lead
-    is open.
+    `previous_bands` (lead id -> band) gives bands their hysteresis. `for_report` also marks leads
+    whose reasons depend on chance, at the price of a second look, and looks back at all weeks that
+    a report shows. Raises InputError where no lead is open.
     """
     on_stage("features of open leads")
     snapshots = open_snapshots(tables, outcomes, as_of)
@@ -79,7 +77,7 @@ def score_leads(
     frame = build(tables, snapshots, model.catalogue, threads=threads)
     on_stage("scores and reasons")
     features = frame.to_pandas()
-    reasons = reason_table(model.scorer, features, facts=model.facts, with_stability=with_stability)
+    reasons = reason_table(model.scorer, features, facts=model.facts, with_stability=for_report)
     scores = model.scorer.score_margin(reasons.margin)
     ids = tables.lead_ids[snapshots.lead].astype(str)
     columns: dict[str, object] = {
@@ -96,11 +94,13 @@ def score_leads(
     qualification = qualify(
         tables, snapshots, project, features=frame, scored=pd.DataFrame(columns)
     )
+    weeks = range(1, HISTORY_WEEKS + 1) if for_report else (TREND_WEEKS,)
+    past = look_back(tables, snapshots, model.catalogue, weeks, threads=threads)
     columns |= dict(zip(FAMILIES, reasons.families.T, strict=True))
     columns |= {
         "stage": qualification.stage_names,
         "rule": qualification.rule_reasons,
-        "trend": trend(scores.score_exact, _earlier(tables, snapshots, model, threads)),
+        "trend": trend(scores.score_exact, _earlier_scores(model, past, len(snapshots))),
         "model_version": model.version,
         "scored_at": pd.to_datetime(np.full(len(ids), scored_at), unit="us", utc=True),
         "run_id": run_id,
@@ -109,14 +109,23 @@ def score_leads(
         "grid": reasons.grid,
     }
     speech = words_of(project.project.language).speech(project.report.labels)
-    said = reason_rows(
-        reasons, features,
-        say=lambda reason: render(reason, speech), say_fact=lambda fact: render_fact(fact, speech),
-    )  # fmt: skip
-    return Scored(
-        as_of, snapshots, frame, scores, qualification, pd.DataFrame(columns), said,
+    worded_reasons = reason_rows(
+        reasons,
+        features,
+        say=lambda reason: render(reason, speech),
+        say_fact=lambda fact: render_fact(fact, speech),
+    )
+    return ScoringRun(
+        as_of,
+        snapshots,
+        frame,
+        scores,
+        qualification,
+        pd.DataFrame(columns),
+        worded_reasons,
         LazyExplanations(reasons, features, ids.tolist()),
-    )  # fmt: skip
+        past,
+    )
 
 
 class LazyExplanations(Sequence[Explanation]):
@@ -149,7 +158,7 @@ def _bands(
     return route(model.scorer.card, shown, before, hysteresis=project.score.hysteresis)
 
 
-def write_scores(scored: Scored, path: Path) -> Path:
+def write_scores(scored: ScoringRun, path: Path) -> Path:
     """Write scores.parquet, whole or not at all."""
     table = scored.table
     arrow = pa.table({str(name): _arrow(table[name]) for name in table.columns})
@@ -192,25 +201,10 @@ def first_scored(runs: Path) -> int | None:
     return max(int(head[name].cast(pa.int64())[0].as_py()) for name in ("as_of", "scored_at"))
 
 
-def score_before(
-    tables: Tables, snapshots: Snapshots, model: LoadedModel, *, days: int, threads: int
-) -> tuple[Snapshots, FeatureFrame, NDArray[np.bool_]]:
-    """Look at the same leads `days` earlier: (snapshots, features, where: was the lead there)."""
-    earlier = Snapshots(snapshots.lead, snapshots.as_of - days * DAY)
-    if tables.created_at is None:
-        there = np.zeros(len(snapshots), bool)
-    else:
-        there = exists(tables, earlier.lead, earlier.as_of)
-    before = earlier.take(there)
-    return before, build(tables, before, model.catalogue, threads=threads), there
-
-
-def _earlier(
-    tables: Tables, snapshots: Snapshots, model: LoadedModel, threads: int
-) -> NDArray[np.float64]:
+def _earlier_scores(model: LoadedModel, past: PastWeeks, n: int) -> NDArray[np.float64]:
     """Score the same leads two weeks earlier: points, NaN for a lead that was not there."""
-    before, frame, there = score_before(tables, snapshots, model, days=TREND_DAYS, threads=threads)
-    points = np.full(len(snapshots), np.nan)
-    if len(before):
-        points[there] = model.scorer.score(frame.to_pandas()).score_exact
+    rows, frame = past.at(TREND_WEEKS)
+    points = np.full(n, np.nan)
+    if len(rows):
+        points[rows] = model.scorer.score(frame.to_pandas()).score_exact
     return points

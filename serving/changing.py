@@ -1,13 +1,14 @@
 """Two moments of the same leads -> why each score changed: events, time, edits, model, card.
 
 The states between the two moments are built by the one builder: what was known then, looked at
-today (time passing); then with the events since; then with the edits since.
+today (time passing); then with the events since; then with the edits since. The middle one needs
+no walk of its own: it has the columns of attributes of the first and those of events of today.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from data.asof import exists, known_before
 from data.tables import Snapshots, Tables
 from features.build import build
-from features.frame import Catalogue
+from features.frame import Catalogue, FeatureFrame
+from features.plan import CODE_TEMPLATES, EVENT_TEMPLATES
 from models.change import (
     Change,
     ChangeLine,
@@ -32,6 +34,8 @@ from models.reasons import ReasonRules
 from serving.model import LoadedModel
 
 FEATURES = "features.parquet"
+OF_EVENTS = EVENT_TEMPLATES.union(CODE_TEMPLATES)
+"""Templates of the columns that are computed from the lead's events alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +58,39 @@ def changes_since(moment: Moment, since: int) -> dict[int, Change]:
         return {}
     lead = moment.snapshots.lead
     rows = np.flatnonzero(exists(moment.tables, lead, np.full(len(lead), since, np.int64)))
-    now = moment.snapshots.take(rows)
-    then = Snapshots(now.lead, np.full(len(rows), since, np.int64))
-    scorer, catalogue = moment.model.scorer, moment.model.catalogue
-    aged, with_events = _between(moment, now, since, catalogue)
-    found = explain_change(
+    then = Snapshots(lead[rows], np.full(len(rows), since, np.int64))
+    before = build(moment.tables, then, moment.model.catalogue, threads=moment.threads)
+    return changes_from(moment, since, rows, before)
+
+
+def changes_from(
+    moment: Moment, since: int, rows: NDArray[np.int64], before: FeatureFrame
+) -> dict[int, Change]:
+    """Explain what changed for these rows, whose features at `since` are known: row -> change."""
+    now, today = moment.snapshots.take(rows), moment.frame.iloc[rows]
+    scorer = moment.model.scorer
+    aged, with_events = _between(moment, now, since, moment.model.catalogue, today)
+    changes = explain_change(
         scorer,
-        _frame(moment.tables, then, catalogue, moment.threads),
+        before.to_pandas(),
         scorer,
-        moment.frame.iloc[rows],
+        today,
         lead_ids=_ids(moment.tables, now),
         aged=aged,
         with_events=with_events,
     )
-    return dict(zip(rows.tolist(), found, strict=True))
+    return dict(zip(rows.tolist(), changes, strict=True))
 
 
 def changes_since_run(moment: Moment, stored: StoredRun, before: LoadedModel) -> dict[str, Change]:
     """Explain what changed since a stored run, which another model may have scored."""
     old = before.catalogue
-    aged, with_events = _between(moment, moment.snapshots, stored.as_of, old)
-    today = moment.frame
+    today = in_old_columns = moment.frame
     if old.fingerprint != moment.model.catalogue.fingerprint:
-        theirs = _frame(moment.tables, moment.snapshots, old, moment.threads)
-        today = today.join(theirs[[name for name in theirs if name not in today]])
+        in_old_columns = _frame(moment.tables, moment.snapshots, old, moment.threads)
+        missing = [name for name in in_old_columns if name not in today]
+        today = today.join(in_old_columns[missing])
+    aged, with_events = _between(moment, moment.snapshots, stored.as_of, old, in_old_columns)
     return compare_runs(
         before.scorer,
         stored,
@@ -91,12 +104,12 @@ def changes_since_run(moment: Moment, stored: StoredRun, before: LoadedModel) ->
 
 def newest_run_before(runs: Path, at: int, lead_id: str | None = None) -> StoredRun | None:
     """Find the newest stored run as of `at` or before, that scored this lead."""
-    found: list[tuple[int, Path]] = []
+    candidates: list[tuple[int, Path]] = []
     for path in sorted(runs.glob(f"*/{FEATURES}")):
         as_of, leads = look_at_run(path)
         if as_of <= at and (lead_id is None or lead_id in leads):
-            found.append((as_of, path))
-    return read_run(max(found, key=lambda run: run[0])[1]) if found else None
+            candidates.append((as_of, path))
+    return read_run(max(candidates, key=lambda run: run[0])[1]) if candidates else None
 
 
 def lines_to_show(change: Change) -> list[ChangeLine]:
@@ -107,8 +120,8 @@ def lines_to_show(change: Change) -> list[ChangeLine]:
     by_factor = [line for line in change.lines if line.kind in ("event", "edit")]
     whole = []
     for kind in dict.fromkeys(line.kind for line in change.lines if line not in by_factor):
-        mine = [line for line in change.lines if line.kind == kind]
-        exact, points = sum(line.exact for line in mine), sum(line.points for line in mine)
+        of_kind = [line for line in change.lines if line.kind == kind]
+        exact, points = sum(line.exact for line in of_kind), sum(line.points for line in of_kind)
         if points:
             whole.append(ChangeLine(kind, "", exact, points))
     return sorted([*by_factor, *whole], key=lambda line: -abs(line.exact))
@@ -139,15 +152,18 @@ def line_reason(line: ChangeLine, model: LoadedModel, now: pd.Series) -> Reason 
 
 
 def _between(
-    moment: Moment, now: Snapshots, since: int, catalogue: Catalogue
+    moment: Moment, now: Snapshots, since: int, catalogue: Catalogue, today: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Build the two states between: old facts today, and with the new events."""
-    known_then = known_before(moment.tables, since)
-    with_events = replace(known_then, events=moment.tables.events)
-    return (
-        _frame(known_then, now, catalogue, moment.threads),
-        _frame(with_events, now, catalogue, moment.threads),
+    """Build the two states between: old facts today, and with the new events.
+
+    `today` holds the columns of `catalogue` with all that is known now.
+    """
+    aged = _frame(known_before(moment.tables, since), now, catalogue, moment.threads)
+    of_events = [f.name for f in catalogue.features if f.template in OF_EVENTS]
+    with_events = pd.concat(
+        [today[of_events].reset_index(drop=True), aged.drop(columns=of_events)], axis=1
     )
+    return aged, with_events
 
 
 def _frame(

@@ -21,7 +21,7 @@ MANY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckResult:
     """What was found; `stops` is True where a structural leak refuses training."""
 
     reading: Reading
@@ -40,29 +40,31 @@ class Checked:
     def lines(self) -> list[str]:
         """Say it for a person: one line each."""
         tables, labelled = self.reading.tables, self.dataset.labelled
-        told = [
+        lines = [
             f"{len(tables):,} leads, {len(tables.events):,} events before their outcome, "
             f"{len(self.dataset.frame.catalogue.features)} features",
             f"{len(labelled):,} mature snapshots, {int(labelled.y.sum()):,} converted "
             f"({labelled.y.mean():.1%})",
         ]
         if labelled.y.mean() > MANY:
-            told.append(
+            lines.append(
                 f"note: {labelled.y.mean():.0%} convert: is [conversion] what sales would call one?"
             )
-        told += [f"note: {note}" for note in self.reading.notes]
+        lines += [f"note: {note}" for note in self.reading.notes]
         if self.older is not None:
-            told.append(f"note: {self.older}")
+            lines.append(f"note: {self.older}")
         if self.delay is not None:
-            told += [f"note: {words}" for words in self.delay.warnings]
+            lines += [f"note: {words}" for words in self.delay.warnings]
         for review in self.reviews:
             standing = "no feature" if tables.created_at is not None else "for review"
-            told.append(f"{standing}: {review.table}.{review.name}: {review.reason}; {review.line}")
+            lines.append(
+                f"{standing}: {review.table}.{review.name}: {review.reason}; {review.line}"
+            )
         fixed: dict[str, list[str]] = {}
         for review in self.reviews:
             if review.line == f"fixed = {json.dumps([review.name], ensure_ascii=False)}":
                 fixed.setdefault(review.table, []).append(review.name)
-        told += [
+        lines += [
             f"to use these of {table}, if they never change: add "
             f"{json.dumps(names, ensure_ascii=False)} to its fixed"
             for table, names in fixed.items()
@@ -72,14 +74,14 @@ class Checked:
             if verdict.severity == "note" and verdict.detector == "D4":
                 continue  # said above, with the line to add
             waived = f" (waived by {verdict.waived_by})" if verdict.waived_by else ""
-            told.append(
+            lines.append(
                 f"{verdict.severity}: {verdict.detector}: {name_of(verdict)}: {verdict.reason}; "
                 f"{verdict.cure}{waived}"
             )
-        told.append(
+        lines.append(
             "refused: a structural leak stops training" if self.stops else "nothing stops training"
         )
-        return told
+        return lines
 
     def to_dict(self) -> dict[str, object]:
         """Say it for a machine."""
@@ -97,7 +99,7 @@ class Checked:
 
 def check_project(
     session: Session, reading: Reading, *, on_stage: Callable[[str], None]
-) -> Checked:
+) -> CheckResult:
     """Read nothing more; label, cut, build features, and audit."""
     on_stage("labels and features")
     project, tables, outcomes = session.project, reading.tables, reading.outcomes
@@ -110,4 +112,4 @@ def check_project(
     page = html(report, project=project.project.name)
     open_now = open_snapshots(tables, outcomes, outcomes.observed_until)
     older = say_older(project, tables.created_at, open_now)
-    return Checked(reading, dataset, report, reviews, delay, older, page)
+    return CheckResult(reading, dataset, report, reviews, delay, older, page)

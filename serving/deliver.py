@@ -62,8 +62,8 @@ def deliver(
 def for_owner(view: ReportView, owner: str) -> ReportView:
     """Keep what concerns one owner: leads, calls, movers; funnel and trust stay whole."""
     leads = tuple(lead for lead in view.leads if lead.owner == owner)
-    mine = {lead.lead_id for lead in leads}
-    calls = tuple(lead_id for lead_id in view.week.calls if lead_id in mine)
+    of_owner = {lead.lead_id for lead in leads}
+    calls = tuple(lead_id for lead_id in view.week.calls if lead_id in of_owner)
     share = next((share for share in view.week.owners if share.owner == owner), None)
     week = replace(
         view.week,
@@ -72,14 +72,14 @@ def for_owner(view: ReportView, owner: str) -> ReportView:
         owners=() if share is None else (share,),
         expected=NOTHING if share is None else share.expected,
         left_behind=NOTHING if share is None else share.left_behind,
-        missed=tuple(miss for miss in view.week.missed if miss.lead_id in mine),
+        missed=tuple(miss for miss in view.week.missed if miss.lead_id in of_owner),
         newest_first=None,
         plan=(),
     )
     movers = view.movers and MoversPage(
         view.movers.since,
-        tuple(mover for mover in view.movers.rises if mover.lead_id in mine),
-        tuple(mover for mover in view.movers.falls if mover.lead_id in mine),
+        tuple(mover for mover in view.movers.rises if mover.lead_id in of_owner),
+        tuple(mover for mover in view.movers.falls if mover.lead_id in of_owner),
     )
     return replace(view, leads=leads, week=week, movers=movers)
 

@@ -31,21 +31,21 @@ class Demo:
 
     def lines(self) -> list[str]:
         """Say it for a person."""
-        told = [self.trained, "on the newest leads, which no model had seen:"]
+        lines = [self.trained, "on the newest leads, which no model had seen:"]
         for name in ("model", "logistic", "rule", "recency", "prior"):
             loss, area = self.card.figure("log_loss", name), self.card.figure("auc", name)
             if loss is not None and area is not None:
-                told.append(
+                lines.append(
                     f"  {name:<9} log loss {loss['value']:.4f}   AUC {area['value']:.3f} "
                     f"({area['low']:.3f} to {area['high']:.3f})"
                 )
-        told += [
+        lines += [
             f"{self.scored:,} open leads scored",
             f"written to the CRM: {self.sent.sent:,} ({self.sent.summary})",
             "look at:",
             *(f"  {path}" for path in self.reports),
         ]
-        return told
+        return lines
 
 
 def run_demo(
@@ -70,18 +70,29 @@ def run_demo(
     model = session.model("champion")
     reading = session.read(kinds=model.kinds)
     scored = score_run(
-        session, reading, model, as_of=reading.tables.observed_until, scored_at=now,
-        run_id=run_id, with_stability=True, on_stage=on_stage,
-    )  # fmt: skip
+        session,
+        reading,
+        model,
+        as_of=reading.tables.observed_until,
+        scored_at=now,
+        run_id=run_id,
+        for_report=True,
+        on_stage=on_stage,
+    )
     on_stage("CRM")
     sent = write_back(
         session.state.scores, session.project, session.state.folder, now=now, run_id=run_id
     )
     languages = (language,) if language else session.project.report.languages
     reports = write_views(
-        session, reading, model, scored, folder=folder / "report", languages=languages,
+        session,
+        reading,
+        model,
+        scored,
+        folder=folder / "report",
+        languages=languages,
         on_stage=on_stage,
-    )  # fmt: skip
+    )
     return Demo(folder, trained, model.card, len(scored.table), sent, tuple(reports))
 
 

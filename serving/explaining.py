@@ -34,7 +34,7 @@ from serving.session import Session
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LeadExplanation:
     """What is said of one lead; lines of points add up to the score, and to its change."""
 
     explanation: Explanation
@@ -54,26 +54,26 @@ class Told:
             direction = {True: "+", False: "-"}
             return [f"{direction[points > 0]} {text}" for text, points, _ in self.reasons]
         p, low, high = self.probability
-        told = [
+        lines = [
             f"{e.lead_id}: {e.score} ({self.band}), {p:.1%} ({low:.1%} – {high:.1%})",
             f"{e.typical:>5}  {t(TYPICAL)}",
         ]
         for text, points, fact in self.reasons:
-            told.append(f"{points:>+5}  {text}{'' if fact is None else f'  [{fact}]'}")
+            lines.append(f"{points:>+5}  {text}{'' if fact is None else f'  [{fact}]'}")
         if e.rest_points:
-            told.append(f"{e.rest_points:>+5}  {t(REST)}")
+            lines.append(f"{e.rest_points:>+5}  {t(REST)}")
         if e.limit_points:
-            told.append(f"{e.limit_points:>+5}  {t(LIMIT)}")
+            lines.append(f"{e.limit_points:>+5}  {t(LIMIT)}")
         if not e.stable:
-            told.append(t(UNSTABLE))
-        told.append(t(ASSOCIATION))
+            lines.append(t(UNSTABLE))
+        lines.append(t(ASSOCIATION))
         if self.new_since:
-            told.append(t(NOT_YET))
+            lines.append(t(NOT_YET))
         if self.change is not None:
             colon = ":" if self.change_lines else ""
-            told.append(f"{self.change.old_score} → {self.change.score}{colon}")
-            told += [f"{points:>+5}  {text}" for text, points in self.change_lines]
-        return told
+            lines.append(f"{self.change.old_score} → {self.change.score}{colon}")
+            lines += [f"{points:>+5}  {text}" for text, points in self.change_lines]
+        return lines
 
     def to_dict(self) -> dict[str, object]:
         """Say it for a machine."""
@@ -117,7 +117,7 @@ def explain_lead(
     since: int | None,
     language: str,
     subject: bool,
-) -> Told:
+) -> LeadExplanation:
     """Explain one open lead; InputError where it is not there or not open, or no such language.
 
     With `since`, the newest stored run up to then is compared where there is one, so that a change
@@ -125,11 +125,11 @@ def explain_lead(
     """
     speech = words_of(language).speech(session.project.report.labels)
     tables = reading.tables
-    found = np.flatnonzero(tables.lead_ids == lead_id)
-    if len(found) == 0:
+    place = np.flatnonzero(tables.lead_ids == lead_id)
+    if len(place) == 0:
         raise InputError(f"no such lead: {lead_id!r}", column=session.project.leads.id)
     moment = np.full(1, as_of if tables.created_at is not None else 0, np.int64)
-    snapshots = Snapshots(found.astype(np.int64), moment)
+    snapshots = Snapshots(place.astype(np.int64), moment)
     if (
         tables.created_at is not None
         and not is_open(tables, reading.outcomes, snapshots.lead, snapshots.as_of).all()
@@ -144,7 +144,7 @@ def explain_lead(
     if since is not None:
         change = _change(session, Moment(tables, snapshots, frame, model, 1), lead_id, since)
     every = (*explanation.reasons_for, *explanation.reasons_against)
-    return Told(
+    return LeadExplanation(
         explanation=explanation,
         band=_band(session, model, scores, lead_id, as_of),
         probability=(float(scores.probability[0]), float(scores.low[0]), float(scores.high[0])),
@@ -180,12 +180,12 @@ def _change_lines(
     change: Change, model: LoadedModel, frame: pd.DataFrame, speech: Speech
 ) -> tuple[tuple[str, int], ...]:
     """Say the lines of a change, with what an event or edit left behind; they add up."""
-    told = []
+    lines = []
     for line in lines_to_show(change):
         cause = speech.message(CHANGES[line.kind])
         reason = line_reason(line, model, frame.iloc[0])
-        said = f"{render(reason, speech)} ({cause})" if reason else capital(cause)
-        told.append((said, line.points))
+        text = f"{render(reason, speech)} ({cause})" if reason else capital(cause)
+        lines.append((text, line.points))
     if change.rest_points:
-        told.append((speech.message(REST), change.rest_points))
-    return tuple(told)
+        lines.append((speech.message(REST), change.rest_points))
+    return tuple(lines)

@@ -19,10 +19,16 @@ import pyarrow.parquet as pq
 
 from data.errors import InputError, OutsideError
 
-Verdict = Literal["right", "wrong", "too_high", "too_low", "wrong_stage", "disqualify", "note"]
-VERDICTS: Final[tuple[Verdict, ...]] = (
-    "right", "wrong", "too_high", "too_low", "wrong_stage", "disqualify", "note",
-)  # fmt: skip
+RepVerdict = Literal["right", "wrong", "too_high", "too_low", "wrong_stage", "disqualify", "note"]
+VERDICTS: Final[tuple[RepVerdict, ...]] = (
+    "right",
+    "wrong",
+    "too_high",
+    "too_low",
+    "wrong_stage",
+    "disqualify",
+    "note",
+)
 MAX_REASON: Final = 2_000
 
 _TABLE: Final = """
@@ -43,11 +49,11 @@ create index if not exists feedback_by_lead on feedback (lead_id, given_at);
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RepAnswer:
     """One answer: `given_at` in microseconds UTC; score and version are those it speaks of."""
 
     lead_id: str
-    verdict: Verdict
+    verdict: RepVerdict
     reason: str
     author: str
     given_at: int
@@ -55,7 +61,7 @@ class Answer:
     model_version: str | None = None
 
 
-def store_answer(file: Path, answer: Answer) -> int:
+def store_answer(file: Path, answer: RepAnswer) -> int:
     """Store an answer; returns its number. InputError where it says nothing."""
     if answer.verdict not in VERDICTS:
         raise InputError(
@@ -71,9 +77,14 @@ def store_answer(file: Path, answer: Answer) -> int:
     if answer.verdict != "right" and not reason:
         raise InputError("the answer gives no reason", cure='write why: "wrong, because …"')
     row = (
-        answer.lead_id, answer.verdict, reason, answer.author, answer.given_at, answer.score,
+        answer.lead_id,
+        answer.verdict,
+        reason,
+        answer.author,
+        answer.given_at,
+        answer.score,
         answer.model_version,
-    )  # fmt: skip
+    )
     with _opened(file) as connection:
         cursor = connection.execute(
             "insert into feedback (lead_id, verdict, reason, author, given_at, score,"
@@ -91,11 +102,11 @@ def give_feedback(
     `scores` is the newest run's scores.parquet: the score and model version that the answer
     speaks of are kept with it. InputError where that run has no such lead.
     """
-    found = find_score(scores, lead)
-    answer = Answer(lead, cast(Verdict, verdict), because, by, at, *found)
+    shown = find_score(scores, lead)
+    answer = RepAnswer(lead, cast(RepVerdict, verdict), because, by, at, *shown)
     number = store_answer(file, answer)
-    said = f"answer {number} stored: {lead} (score {found[0]}) is {verdict}"
-    return f"{said}, because {because.strip()}" if because.strip() else said
+    words = f"answer {number} stored: {lead} (score {shown[0]}) is {verdict}"
+    return f"{words}, because {because.strip()}" if because.strip() else words
 
 
 def find_score(scores: Path, lead: str) -> tuple[int, str]:
@@ -114,7 +125,7 @@ def find_score(scores: Path, lead: str) -> tuple[int, str]:
 
 def list_answers(
     file: Path, *, lead_id: str | None = None, before: int | None = None
-) -> tuple[Answer, ...]:
+) -> tuple[RepAnswer, ...]:
     """List answers, oldest first; of one lead; only those given strictly before a moment."""
     if not file.exists():
         return ()
@@ -125,7 +136,7 @@ def list_answers(
             " order by given_at, number",
             (lead_id, before),
         ).fetchall()
-    return tuple(Answer(*row) for row in rows)
+    return tuple(RepAnswer(*row) for row in rows)
 
 
 def export_facts(file: Path, *, before: int | None = None) -> pd.DataFrame:

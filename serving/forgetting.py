@@ -20,34 +20,34 @@ from serving.feedback import forget_lead as forget_answers
 from serving.reading.forgotten import Forgotten
 from serving.reading.source import KINDS
 from serving.reading.spool import LOCK, SPOOLED, Spool, alone
-from training.state import State
+from training.state import StatePaths
 
 LEAD_COLUMNS: Final = ("lead_id", ID_COLUMN)
 """How scores and the feature rows of a run name their lead."""
 
 
-def forget_lead(state: State, lead_id: str) -> dict[str, int]:
+def forget_lead(state: StatePaths, lead_id: str) -> dict[str, int]:
     """Erase a lead from all runs, rep answers, arms, ledger and embedded CRM: rows erased.
 
     Entries of the audit log that name its id are counted, not cut: each one seals the one before.
     """
     files = [state.scores, *sorted(state.runs.glob("*/*.parquet"))]
-    found = {
+    erased = {
         "rows of scores": sum(_erase_rows(path, lead_id) for path in files if path.is_file()),
         "answers": forget_answers(state.feedback, lead_id),
     }
     databases = {*state.folder.glob("*.db"), *state.folder.glob("*.sqlite")}
     for path in sorted(databases - {state.registry, state.feedback}):
-        found[path.name], sealed = _erase_from_database(path, lead_id)
+        erased[path.name], sealed = _erase_from_database(path, lead_id)
         if sealed:
-            found["audit entries with its id, kept"] = sealed
+            erased["audit entries with its id, kept"] = sealed
     arms = state.folder / "arms.csv"
     if arms.is_file():
-        found["arms"] = _erase_arm(arms, lead_id)
+        erased["arms"] = _erase_arm(arms, lead_id)
     letters = state.folder / "dead_letter.jsonl"
     if letters.is_file():
-        found["dead letters"] = _erase_lines(letters, lead_id)
-    return found
+        erased["dead letters"] = _erase_lines(letters, lead_id)
+    return erased
 
 
 def forget_pulled(folder: Path, lead_id: str) -> dict[str, int]:
@@ -88,8 +88,10 @@ def _erase_from_database(path: Path, lead_id: str) -> tuple[int, int]:
     count = sealed = 0
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("pragma secure_delete = on")  # freed pages keep nothing of the lead
-        names = [row[0] for row in connection.execute(
-            "select name from sqlite_master where type = 'table'")]  # fmt: skip
+        names = [
+            row[0]
+            for row in connection.execute("select name from sqlite_master where type = 'table'")
+        ]
         for name in names:
             quoted = '"' + name.replace('"', '""') + '"'
             columns = {row[1] for row in connection.execute(f"pragma table_info({quoted})")}

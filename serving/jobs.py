@@ -11,7 +11,7 @@ from data.read import Reading
 from data.review import undeclared_columns
 from models.artifact import load_artifact
 from models.change import store_run
-from serving.batch import Scored, read_bands, score_leads, write_scores
+from serving.batch import ScoringRun, read_bands, score_leads, write_scores
 from serving.changing import FEATURES
 from serving.model import LoadedModel
 from serving.session import Session
@@ -120,9 +120,9 @@ def score_run(
     as_of: int,
     scored_at: int,
     run_id: str,
-    with_stability: bool = False,
+    for_report: bool = False,
     on_stage: Stage,
-) -> Scored:
+) -> ScoringRun:
     """Score all open leads with a pinned model and keep the run in the state folder."""
     scored = score_leads(
         session.project,
@@ -134,7 +134,7 @@ def score_run(
         run_id=run_id,
         threads=session.threads,
         previous_bands=read_bands(session.state.scores, until=as_of),
-        with_stability=with_stability,
+        for_report=for_report,
         on_stage=on_stage,
     )
     on_stage("scores.parquet")

@@ -33,16 +33,16 @@ class LoadedModel:
     few: FewLeads
 
 
-def load_model(found: ModelVersion, *, threads: int = 1) -> LoadedModel:
+def load_model(version: ModelVersion, *, threads: int = 1) -> LoadedModel:
     """Load an artifact after checking every hash; InputError where one differs."""
-    catalogue = Catalogue.from_json(read_extra(found.folder, "catalogue.json").decode())
+    catalogue = Catalogue.from_json(read_extra(version.folder, "catalogue.json").decode())
     return LoadedModel(
-        version=found.version,
-        scorer=load_artifact(found.folder, threads=threads),
+        version=version.version,
+        scorer=load_artifact(version.folder, threads=threads),
         catalogue=catalogue,
-        facts=Facts.from_json(read_extra(found.folder, "facts.json")),
-        kinds=json.loads(read_extra(found.folder, "kinds.json")),
-        card=ModelCard.from_json(read_extra(found.folder, model_card.NAME)),
+        facts=Facts.from_json(read_extra(version.folder, "facts.json")),
+        kinds=json.loads(read_extra(version.folder, "kinds.json")),
+        card=ModelCard.from_json(read_extra(version.folder, model_card.NAME)),
         few=FewLeads(catalogue),
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.files import write_text
 from data.read import Reading
-from serving.batch import Scored, first_scored
+from serving.batch import ScoringRun, first_scored
 from serving.deliver import deliver
 from serving.feedback import list_answers
 from serving.jobs import score_run
@@ -16,7 +16,7 @@ from serving.report.html import render
 from serving.report.model_page import render_model_page
 from serving.session import Session
 from serving.views.report import make_view
-from serving.views.source import Source
+from serving.views.source import ReportInput
 from training.audit import AuditReport
 
 
@@ -41,20 +41,26 @@ def write_reports(
         as_of=as_of,
         scored_at=scored_at,
         run_id=run_id,
-        with_stability=True,
+        for_report=True,
         on_stage=on_stage,
     )
     return write_views(
-        session, reading, model, scored, folder=folder, languages=languages,
-        per_owner=per_owner, on_stage=on_stage,
-    )  # fmt: skip
+        session,
+        reading,
+        model,
+        scored,
+        folder=folder,
+        languages=languages,
+        per_owner=per_owner,
+        on_stage=on_stage,
+    )
 
 
 def write_views(
     session: Session,
     reading: Reading,
     model: LoadedModel,
-    scored: Scored,
+    scored: ScoringRun,
     *,
     folder: Path,
     languages: Sequence[str],
@@ -65,7 +71,7 @@ def write_views(
 
     `per_owner` adds sheets of all leads, and for each owner a report, a sheet and a draft e-mail.
     """
-    source = Source(
+    source = ReportInput(
         session.project,
         reading,
         model,

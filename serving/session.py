@@ -15,7 +15,7 @@ from data.read import Reading, read_with_notes
 from data.schema import Project
 from data.tables import Kind
 from data.values import moment
-from training.state import State
+from training.state import StatePaths
 
 if TYPE_CHECKING:
     from serving.model import LoadedModel
@@ -28,7 +28,7 @@ class Session:
 
     project: Project
     file: Path
-    state: State
+    state: StatePaths
     tracking: str | None
     seed: int
     threads: int
@@ -61,9 +61,12 @@ class Session:
             os.environ.get(artifact.key, ""), demanded=artifact.signed, variable=artifact.key
         )
         return Registry.of(
-            self.state, self.project.project.name, self.tracking,
-            trust=trust, allow=self.project.network.allow,
-        )  # fmt: skip
+            self.state,
+            self.project.project.name,
+            self.tracking,
+            trust=trust,
+            allow=self.project.network.allow,
+        )
 
     def model(self, reference: str) -> LoadedModel:
         """Find and load a model by version, alias or folder."""
@@ -104,7 +107,7 @@ def open_session(
     return Session(
         project=project,
         file=file,
-        state=State.of(project, state),
+        state=StatePaths.of(project, state),
         tracking=tracking,
         seed=project.train.seed if seed is None else seed,
         threads=threads or project.train.threads or os.cpu_count() or 1,

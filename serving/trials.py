@@ -16,16 +16,16 @@ from data.errors import InputError
 from data.schema import Project
 from data.tables import Outcomes, Tables
 from data.values import moment
-from training.experiment import RANDOM_ARM, Analysis, Look, assign, compare_arms, look
-from training.funnel import Rate, rate_of
-from training.power import power_of, size_test, smallest_lift
+from serving.figures.experiment import RANDOM_ARM, Analysis, Look, assign, compare_arms, look
+from serving.figures.funnel import Rate, rate_of
+from serving.figures.power import power_of, size_test, smallest_lift
 
 RISE_WORTH_SEEING: Final = 0.25
 """The relative rise of the control's rate that a test should be able to show."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ExperimentResult:
     """An experiment as of now: arms, comparisons with `control`, and whether it can tell yet.
 
     `power` is the chance to show a rise of RISE_WORTH_SEEING with the leads that matured,
@@ -73,9 +73,9 @@ def units_of(tables: Tables, project: Project) -> NDArray[np.object_]:
     return np.array(names, dtype=object)
 
 
-def analyse_trial(
+def analyse_experiment(
     tables: Tables, outcomes: Outcomes, project: Project, *, alpha: float = 0.05
-) -> Trial:
+) -> ExperimentResult:
     """Compare the arms over leads created since the start whose horizon has passed.
 
     Arms come from the hash, or from the column `experiment.arm` of an experiment that somebody
@@ -102,16 +102,20 @@ def analyse_trial(
     clusters = units_of(tables, project)[ripe] if section.unit == "account" else None
     ripe_arm = arm[ripe]
     comparisons = compare_arms(
-        outcome[ripe], ripe_arm, control,
-        covariates=_covariates(tables, project).loc[ripe], clusters=clusters, alpha=alpha,
-    )  # fmt: skip
+        outcome[ripe],
+        ripe_arm,
+        control,
+        covariates=_covariates(tables, project).loc[ripe],
+        clusters=clusters,
+        alpha=alpha,
+    )
     n_control = rates[control].n
     n_other = min(rate.n for name, rate in rates.items() if name != control and rate.n)
     base = rates[control].value
     target = min(base * (1 + RISE_WORTH_SEEING), 0.999)
     able = 0 < base < target
     alike = _design_effect(comparisons)
-    return Trial(
+    return ExperimentResult(
         project.project.name,
         section.unit,
         start,
@@ -164,12 +168,12 @@ def _outcome(
 
 def _design_effect(comparisons: Mapping[str, Analysis]) -> float:
     """Say how many times fewer independent leads there are than leads (Kish 1965): 1 by lead."""
-    found = [1.0]
+    effects = [1.0]
     for each in comparisons.values():
         alone = sum(r.value * (1 - r.value) / r.n for r in (each.control, each.treated))
         if each.clustered and alone > 0:
-            found.append(each.plain.standard_error**2 / alone)
-    return max(found)
+            effects.append(each.plain.standard_error**2 / alone)
+    return max(effects)
 
 
 def _rate(outcome: NDArray[np.int64], rows: NDArray[np.bool_]) -> Rate:
@@ -212,14 +216,17 @@ def _looks(
         return {}
     first = int(closes[ripe].min())
     weeks = np.arange(first, outcomes.observed_until + 1, 7 * DAY, dtype=np.float64)
-    found = {}
+    looks = {}
     for name in others:
         rows = ripe & ((arm == name) | (arm == control))
-        found[name] = look(
-            outcome[rows], np.asarray(arm[rows] == name), closes[rows].astype(np.float64),
-            weeks[-60:], planned=int(rows.sum()),
-        )  # fmt: skip
-    return found
+        looks[name] = look(
+            outcome[rows],
+            np.asarray(arm[rows] == name),
+            closes[rows].astype(np.float64),
+            weeks[-60:],
+            planned=int(rows.sum()),
+        )
+    return looks
 
 
 def _warn(
@@ -231,9 +238,9 @@ def _warn(
     """Say what speaks against believing the figures."""
     from scipy import stats
 
-    found = []
+    warnings = []
     if not project.static and project.experiment.start is None and project.experiment.arm is None:
-        found.append(
+        warnings.append(
             "experiment.start is not set: leads from before the test are counted as if it had "
             "run for them"
         )
@@ -245,10 +252,10 @@ def _warn(
         share = np.array(list(planned.values())) / sum(planned.values())
         p = float(stats.chisquare(seen, share * seen.sum()).pvalue)
         if p < 1e-3:
-            found.append(
+            warnings.append(
                 f"the arms do not have the sizes planned (p = {p:.1g}): find out where leads "
                 "were lost before believing the difference"
             )
     if any(min(a.control.hits, a.treated.hits) < 20 for a in comparisons.values()):
-        found.append("an arm has fewer than 20 conversions: the range is only rough")
-    return found
+        warnings.append("an arm has fewer than 20 conversions: the range is only rough")
+    return warnings

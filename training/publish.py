@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from data.clock import DAY
 from data.schema import Project
 from data.tables import Outcomes, Tables
 from features.frame import Catalogue
@@ -101,7 +102,7 @@ def run_parameters(trained: Trained, project: Project, seed: int) -> dict[str, o
     return {
         "seed": seed,
         "learner": trained.candidates.get("winner", "constant"),
-        "horizon_days": (project.conversion.horizon or 0) / 86_400_000_000,
+        "horizon_days": (project.conversion.horizon or 0) / DAY,
         "rows": len(dataset.labelled),
         "train_rows": len(dataset.cut.train),
         "test_rows": len(dataset.cut.test),

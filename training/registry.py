@@ -21,7 +21,7 @@ from data.errors import InputError, OutsideError
 from data.network import mask, require_reachable
 from models.artifact import LOADER
 from models.signature import ANYONE, Trust
-from training.state import State
+from training.state import StatePaths
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # the product talks to no one unasked
 os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")  # a named host stays that host
@@ -67,7 +67,7 @@ class Registry:
     @classmethod
     def of(
         cls,
-        state: State,
+        state: StatePaths,
         name: str,
         uri: str | None = None,
         *,

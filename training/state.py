@@ -9,13 +9,13 @@ from data.schema import Project
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class StatePaths:
     """Paths below one folder; nothing is created before it is written."""
 
     folder: Path
 
     @classmethod
-    def of(cls, project: Project, folder: Path | None = None) -> State:
+    def of(cls, project: Project, folder: Path | None = None) -> StatePaths:
         """Find the folder: the argument, the project file's `state`, or .leadscore/<name>."""
         if folder is not None:
             return cls(folder)

@@ -142,7 +142,7 @@ def _probabilities(
         at, done = offsets[lead], False
         for k in range(m + 1):
             begun = k == m
-            edge = seen[row] if begun else created[lead] + (k + 1) * 86_400_000_000
+            edge = seen[row] if begun else created[lead] + (k + 1) * DAY
             at, keyed = _day_weight(
                 lead, k, edge, f if begun else 1.0, at, weight, rates, totals, first_shares,
                 first_types, key, bant_rates, open_rate, offsets, act_at, act_type, answer,

@@ -16,7 +16,7 @@ from models.artifact import load_artifact
 from training.publish import publish
 from training.registry import Registry
 from training.run import train
-from training.state import State
+from training.state import StatePaths
 
 pd.set_option("display.max_colwidth", 100)
 
@@ -27,7 +27,7 @@ write_world(
     project="../examples/software_trial.toml",
 )
 file = Path(folder.name) / "software_trial.toml"
-registry = Registry.of(State(Path(folder.name) / "state"), "software_trial")
+registry = Registry.of(StatePaths(Path(folder.name) / "state"), "software_trial")
 
 # %% [markdown]
 # ## A first champion

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from data.schema import ExperimentSection
-from training.experiment import analyse, assign, compare_arms, look
-from training.power import size_test, smallest_lift
+from serving.figures.experiment import analyse, assign, compare_arms, look
+from serving.figures.power import size_test, smallest_lift
 
 # %% [markdown]
 # ## Before: how many leads?

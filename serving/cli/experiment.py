@@ -11,7 +11,7 @@ from serving.cli import screen
 from serving.cli.options import AsOf, Json, ProjectFile, StateFolder
 
 if TYPE_CHECKING:
-    from serving.trials import Trial
+    from serving.trials import ExperimentResult
 
 app = typer.Typer(
     help="A/B tests of working by score: power, assign, analyse.", no_args_is_help=True
@@ -41,7 +41,7 @@ def power(
     Example: leadscore experiment power 0.08 0.10 --leads-per-week 150
     """
     from data.errors import InputError
-    from training.power import size_test
+    from serving.figures.power import size_test
 
     try:
         size = size_test(
@@ -106,19 +106,19 @@ def analyse(
     from dataclasses import asdict, replace
 
     from serving.session import open_session
-    from serving.trials import analyse_trial
+    from serving.trials import analyse_experiment
 
     session = open_session(file, state=state)
     reading = session.read()
     outcomes = replace(reading.outcomes, observed_until=session.moment(as_of, reading))
-    trial = analyse_trial(reading.tables, outcomes, session.project)
+    trial = analyse_experiment(reading.tables, outcomes, session.project)
     if as_json:
         screen.say_json(asdict(trial))
     else:
         _show(trial)
 
 
-def _show(trial: Trial) -> None:
+def _show(trial: ExperimentResult) -> None:
     screen.table(
         f"Experiment {trial.name}, by {trial.unit}",
         ("arm", "leads", "conversions", "rate", "95 %"),

@@ -221,10 +221,10 @@ def write_back(
     from data.project import load_project
     from serving.cli.clock import new_run_id, now
     from serving.writeback.run import write_back as send
-    from training.state import State
+    from training.state import StatePaths
 
     project = load_project(file)
-    place = State.of(project, state)
+    place = StatePaths.of(project, state)
     at = now()
     result = send(
         scores or place.scores,

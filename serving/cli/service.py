@@ -86,7 +86,7 @@ def forget(
     from serving.forgetting import forget_lead, forget_pulled
     from serving.reading.connect import home_of, load_for_pull
     from serving.reading.spool import LOCK
-    from training.state import State
+    from training.state import StatePaths
 
     project = load_for_pull(file)
     home = home_of(project)
@@ -95,7 +95,7 @@ def forget(
             raise InputError(
                 "was never pulled into", file=str(given), cure="give a folder of a `pull --out`"
             )
-    found = forget_lead(State.of(project, state), lead)
+    found = forget_lead(StatePaths.of(project, state), lead)
     screen.say(", ".join(f"{name}: {count}" for name, count in found.items()))
     for folder in dict.fromkeys([*([home] if home else []), *(pulled or [])]):
         for name, count in forget_pulled(folder, lead).items():

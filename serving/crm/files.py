@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from data.errors import InputError, OutsideError
+from data.files import whole_file
 from serving.crm.columns import TIMES, decode, matched, to_iso
 from serving.crm.seam import Answer, Remote, Update, Value
 
@@ -39,13 +39,11 @@ class FileCrm:
     def upsert(self, batch: Sequence[Update]) -> list[Answer]:
         """Merge the batch into the file and put the new one in its place."""
         there = self._load() | {each.lead: dict(each.values) for each in batch}
-        part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+        write = self._write_csv if self._path.suffix == ".csv" else self._write_parquet
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            (self._write_csv if self._path.suffix == ".csv" else self._write_parquet)(part, there)
-            part.replace(self._path)
+            with whole_file(self._path) as part:
+                write(part, there)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise OutsideError(f"{self._path.name} cannot be written: {error}") from None
         return [Answer(each.lead, "written", echo=each.values) for each in batch]
 
@@ -79,8 +77,6 @@ class FileCrm:
             for lead, values in sorted(there.items()):
                 cells = [_cell(mine, values.get(mine)) for mine in self._fields]
                 writer.writerow([lead, *cells])
-            file.flush()
-            os.fsync(file.fileno())
 
     def _write_parquet(self, part: Path, there: Mapping[str, Mapping[str, Value]]) -> None:
         import pyarrow as pa

@@ -16,7 +16,6 @@ recorded, to agree within `OVERLAP` together.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,10 +25,11 @@ from typing import Final
 import duckdb
 
 from data.errors import InputError, OutsideError
+from data.files import whole_file
 from serving.crm.seam import CrmError
 from serving.reading.forgotten import Forgotten
 from serving.reading.source import KINDS, Kind, Readable, Since
-from serving.reading.spool import SPOOLED, Count, Spool, alone, settle
+from serving.reading.spool import SPOOLED, Count, Spool, alone
 
 OVERLAP: Final = 600_000_000
 """Microseconds by which clocks may differ, or a CRM may be late in showing what it recorded."""
@@ -134,6 +134,5 @@ def _since(folder: Path, origin: str) -> Since:
 
 
 def _move(folder: Path, told: Mapping[str, object]) -> None:
-    part = folder / f".{_WATERMARK}.{os.getpid()}.part"
-    part.write_text(json.dumps(told), encoding="utf-8")
-    settle(part, folder / _WATERMARK)
+    with whole_file(folder / _WATERMARK) as part:
+        part.write_text(json.dumps(told), encoding="utf-8")

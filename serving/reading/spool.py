@@ -5,19 +5,19 @@ Memory is bounded by one part and by DuckDB's limit, whatever the size of the fi
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
 
 from data.errors import InputError, OutsideError
+from data.files import whole_file
 from serving.crm.seam import Value
 from serving.reading.source import COLUMNS, KEYS, KINDS, NUMBERS, TIMES, Kind, Row, text
 
@@ -172,13 +172,9 @@ def _open(base: duckdb.DuckDBPyConnection, path: Path, fresh: list[str]) -> list
 
 
 def _replace(base: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
-    """Write what a query gives beside `path`, make it durable, move it into place."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    """Write what a query gives into a file, whole or not at all."""
+    with whole_file(path) as part:
         base.execute(f"COPY ({query}) TO {_literal(part)} (FORMAT parquet, COMPRESSION zstd)")
-        settle(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -187,10 +183,10 @@ def alone(folder: Path) -> Iterator[None]:
 
     Two pulls must not share a folder: the later watermark would vouch for both.
     """
-    with (folder / LOCK).open("w") as file:
+    with ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            held.enter_context(FileLock(folder / LOCK, blocking=False))
+        except Timeout:
             raise OutsideError(
                 f"another pull is writing into {folder}", cure="run again when it is done"
             ) from None
@@ -198,13 +194,6 @@ def alone(folder: Path) -> Iterator[None]:
             for left in folder.glob(f".{name}.*.part"):
                 left.unlink(missing_ok=True)
         yield
-
-
-def settle(part: Path, path: Path) -> None:
-    """Move a finished part into place, its bytes on the disk first."""
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def _names(base: duckdb.DuckDBPyConnection, table: str) -> list[str]:

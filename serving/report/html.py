@@ -18,9 +18,9 @@ from markupsafe import Markup
 
 from serving.report import charts, svg
 from serving.report.names import Names
-from serving.report.parts import Reason
+from serving.report.parts import ShownReason
 from serving.report.text import for_script, isolated, shown, slug
-from serving.report.view import ForecastRow, Lead, ReportView
+from serving.report.view import ForecastRow, ReportLead, ReportView
 from serving.report.words import Words, words_of
 
 HERE: Final = Path(__file__).parent
@@ -36,10 +36,10 @@ def render(view: ReportView, language: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LeadRow:
     """A row of the list of all leads: its rank, how many reasons it shows, whether it prints."""
 
-    lead: Lead
+    lead: ReportLead
     rank: int
     kind: str  # "top": printed; "rest": beyond the top N of its owner
     reasons: int
@@ -121,7 +121,7 @@ class _Page:
             **self.names.tables(),
         }
 
-    def _say(self, reason: Reason) -> Markup:
+    def _say(self, reason: ShownReason) -> Markup:
         return self.words.reason(reason, self.view.about.labels)
 
     def _signed_percent(self, share: float) -> Markup:
@@ -155,7 +155,7 @@ class _Page:
         html = self.environment.get_template("rows.html").render(rows=rest)
         return deflated(f"<table><tbody>{html}</tbody></table>")
 
-    def _lead_page(self, render_template: Callable[..., str], lead: Lead) -> str:
+    def _lead_page(self, render_template: Callable[..., str], lead: ReportLead) -> str:
         detail = lead.detail
         assert detail is not None
         rows = charts.waterfall(detail, lead.score, self.view.about.bands)
@@ -201,9 +201,11 @@ class _Page:
         for p in self.view.week.plan:
             says = w.t(
                 "{expected} opportunities expected ({low} to {high}), cut-off {score}.",
-                expected=w.number(p.expected, 1), low=w.number(p.low), high=w.number(p.high),
+                expected=w.number(p.expected, 1),
+                low=w.number(p.low),
+                high=w.number(p.high),
                 score=w.number(p.cut_off),
-            )  # fmt: skip
+            )
             if p.profit is not None:
                 says += " " + w.t("Profit {amount}.", amount=w.money(p.profit, currency))
             out.append({"calls": w.number(p.calls), "says": says})
@@ -257,7 +259,7 @@ class _Page:
         ).format(label, Markup("").join(squares))
 
 
-def list_rows(view: ReportView) -> list[Row]:
+def list_rows(view: ReportView) -> list[LeadRow]:
     """Rank the leads; the first `top_per_owner` of each owner are the rows that print."""
     seen: dict[str, int] = {}
     rows, rank = [], 0
@@ -265,7 +267,7 @@ def list_rows(view: ReportView) -> list[Row]:
         rank += 0 if lead.rule else 1
         seen[lead.owner] = seen.get(lead.owner, 0) + 1
         top = seen[lead.owner] <= view.about.top_per_owner
-        rows.append(Row(lead, rank, "top" if top else "rest", 3 if top else 2))
+        rows.append(LeadRow(lead, rank, "top" if top else "rest", 3 if top else 2))
     return rows
 
 
@@ -274,7 +276,7 @@ def deflated(html: str) -> str:
     return base64.b64encode(zlib.compress(html.encode("utf-8", "replace"), 9)).decode()
 
 
-def sort_keys(leads: Sequence[Lead]) -> list[list[int] | None]:
+def sort_keys(leads: Sequence[ReportLead]) -> list[list[int] | None]:
     """Rank every sortable column: the script compares whole numbers, never words."""
 
     def ranks(values: Sequence[tuple[object, ...] | str | float]) -> list[int]:

@@ -29,7 +29,7 @@ DRAWN = ("model", "newest", "rule", "logistic", "prior")
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class PageSection:
     """A table of the page: its anchor, title, a sentence, column names and rows of cells."""
 
     anchor: str
@@ -79,15 +79,15 @@ def _facts(card: ModelCard, words: Words) -> list[tuple[Markup, Markup]]:
     t, number = words.t, words.number
     until = datetime.fromtimestamp(card.trained_until / 1e6, UTC).isoformat()
 
-    def told(leads: int, converted: int) -> Markup:
+    def counted(leads: int, converted: int) -> Markup:
         return t("{n} leads, {k} conversions", n=number(leads), k=number(converted))
 
     return [
         (t("Trained on data until"), words.time(until)),
         (t("Training rows"), number(card.train_rows)),
-        (t("Learned from"), told(card.train_leads, card.train_leads_converted)),
+        (t("Learned from"), counted(card.train_leads, card.train_leads_converted)),
         (t("Test rows"), number(card.test_rows)),
-        (t("Tested on"), told(card.test_leads, card.test_leads_converted)),
+        (t("Tested on"), counted(card.test_leads, card.test_leads_converted)),
         (t("Horizon, days"), number(card.horizon_days, 1)),
     ]
 
@@ -124,13 +124,13 @@ def _need(card: ModelCard, words: Words) -> Markup:
     return t("No gain over the base rate at {n} conversions; the curve does not rise.", n=now)
 
 
-def _sections(card: ModelCard, audit: AuditReport | None, words: Words) -> Iterable[Section]:
+def _sections(card: ModelCard, audit: AuditReport | None, words: Words) -> Iterable[PageSection]:
     def table(
         anchor: str, title: Markup, note: Markup, rows: Sequence[Mapping[str, object]]
-    ) -> Section:
+    ) -> PageSection:
         columns = tuple(dict.fromkeys(name for row in rows for name in row))
         cells = tuple(tuple(_cell(row.get(name), words) for name in columns) for row in rows)
-        return Section(anchor, title, note, tuple(isolated(name) for name in columns), cells)
+        return PageSection(anchor, title, note, tuple(isolated(name) for name in columns), cells)
 
     t = words.t
     verdicts = [asdict(verdict) for verdict in audit.verdicts] if audit is not None else []
@@ -165,17 +165,17 @@ def _tried(candidates: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _chosen(candidates: Mapping[str, Any]) -> list[dict[str, object]]:
     """Write all else that the learner reports as a name and a line; what is empty is left out."""
-    found: list[dict[str, object]] = []
+    choices: list[dict[str, object]] = []
     for name, value in candidates.items():
         if isinstance(value, Mapping):
-            said = ", ".join(f"{key} {_brief(item)}" for key, item in value.items())
+            text = ", ".join(f"{key} {_brief(item)}" for key, item in value.items())
         elif isinstance(value, list):
-            said = "" if _is_table(value) else ", ".join(map(_brief, value))
+            text = "" if _is_table(value) else ", ".join(map(_brief, value))
         else:
-            said = "" if value is None else _brief(value)
-        if said:
-            found.append({"choice": name, "value": said})
-    return found
+            text = "" if value is None else _brief(value)
+        if text:
+            choices.append({"choice": name, "value": text})
+    return choices
 
 
 def _is_table(value: object) -> bool:
@@ -186,10 +186,10 @@ def _brief(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _segments(card: ModelCard, words: Words) -> Section:
+def _segments(card: ModelCard, words: Words) -> PageSection:
     """Tell how segments differ from what the model promises them, once chance is taken off."""
     t = words.t
-    return Section(
+    return PageSection(
         "segments",
         t("Segments"),
         t(
@@ -198,24 +198,34 @@ def _segments(card: ModelCard, words: Words) -> Section:
             "Overlap is the share of its leads that score like leads elsewhere."
         ),
         (
-            t("Column"), t("Segment"), t("Rows"), t("Conversions"), t("As counted"),
-            t("Pooled"), t("Overlap"), t("What it says"),
+            t("Column"),
+            t("Segment"),
+            t("Rows"),
+            t("Conversions"),
+            t("As counted"),
+            t("Pooled"),
+            t("Overlap"),
+            t("What it says"),
         ),
         tuple(_segment(row, words) for row in card.segments),
-    )  # fmt: skip
+    )
 
 
 def _segment(row: Mapping[str, Any], words: Words) -> tuple[Markup, ...]:
     t = words.t
-    said = {
+    words_for_verdict = {
         "more": t("Converts more often than promised: a column that says why is missing."),
         "less": t("Converts less often than promised: a column that says why is missing."),
         "unproven": t("As promised, as far as its outcomes can tell."),
     }[row["verdict"]]
     if not row["overlaps"]:
-        warning = t("Few of its leads score like leads elsewhere: what is due to the segment and "
-                    "what to its mix of leads cannot be told apart.")  # fmt: skip
-        said = Markup('{} <span class="rule">{}</span>').format(said, warning)
+        warning = t(
+            "Few of its leads score like leads elsewhere: what is due to the segment and "
+            "what to its mix of leads cannot be told apart."
+        )
+        words_for_verdict = Markup('{} <span class="rule">{}</span>').format(
+            words_for_verdict, warning
+        )
     return (
         isolated(row["slice"]),
         isolated(row["segment"]),
@@ -226,7 +236,7 @@ def _segment(row: Mapping[str, Any], words: Words) -> tuple[Markup, ...]:
             _log_odds(row["shift"], words), words.number(row["error"], 2)
         ),
         words.percent(row["overlap"], 0),
-        said,
+        words_for_verdict,
     )
 
 

@@ -26,7 +26,7 @@ class Names:
             ("trust", t("Can I trust it?"), view.trust),
             ("experiment", t("Experiment"), view.experiment),
         ]
-        return [(key, title) for key, title, there in pages if there is not None]
+        return [(key, title) for key, title, page in pages if page is not None]
 
     def columns(self) -> list[tuple[str, Markup, str]]:
         """List the columns of all leads: (sort key or "", title, class)."""

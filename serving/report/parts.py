@@ -22,7 +22,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class ShownFact:
     """What became of leads that share a reason, counted on training rows: rates 0 to 1."""
 
     rate: float
@@ -31,7 +31,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class ShownReason:
     """One reason in points. `template` and `params` are those of models.reasons.Reason.
 
     `points` is whole and signed; `changeable` marks what a rep can change; `family` is fit,
@@ -44,11 +44,11 @@ class Reason:
     params: Mapping[str, Scalar | None]
     points: int
     changeable: bool = False
-    fact: Fact | None = None
+    fact: ShownFact | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NextStep:
     """A suggested next step, re-scored for real: an association, not a cause.
 
     `points` is how many points leads like this one had more after it; None where the step comes
@@ -60,7 +60,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CardAnswer:
     """One of need, budget, authority, timing: `value` None where it is not known.
 
     `known_at` is ISO 8601 UTC, None where the answer has no date.
@@ -122,7 +122,7 @@ class Similar:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeLine:
+class ShownChangeLine:
     """One line of "why did the score change": whole signed points.
 
     `kind` is what moved it; `reason` says which event or field where the kind alone does not.
@@ -130,7 +130,7 @@ class ChangeLine:
 
     kind: Literal["events", "time", "edits", "model", "card", "rest"]
     points: int
-    reason: Reason | None = None
+    reason: ShownReason | None = None
 
 
 @dataclass(frozen=True, slots=True)

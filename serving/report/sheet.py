@@ -22,7 +22,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from data.files import write_bytes
 from serving.report.text import shown
-from serving.report.view import Lead, ReportView
+from serving.report.view import ReportLead, ReportView
 from serving.report.words import Words, words_of
 
 Cell = str | int | float | None
@@ -86,14 +86,19 @@ def write_excel(view: ReportView, language: str, path: Path) -> Path:
     return write_bytes(path, out.getvalue())
 
 
-def _row(lead: Lead, view: ReportView, words: Words) -> list[Cell]:
+def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
     labels = view.about.labels
     reasons = "; ".join(f"{_bare(words.reason(r, labels))} ({r.points:+d})" for r in lead.reasons)
     step = _bare(words.phrase(lead.step.phrase, labels)) if lead.step else ""
     texts: Sequence[str] = (
-        lead.trend, lead.stage or "", lead.source or "", reasons, step, lead.rule or "",
+        lead.trend,
+        lead.stage or "",
+        lead.source or "",
+        reasons,
+        step,
+        lead.rule or "",
         lead.last_touch_at or "",
-    )  # fmt: skip
+    )
     return [
         lead.lead_id if _NUMBER.fullmatch(lead.lead_id) else guard(lead.lead_id),
         guard(shown(lead.name, LONGEST)),

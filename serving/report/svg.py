@@ -103,9 +103,9 @@ def ribbon(frame: Frame, points: Sequence[tuple[float, float, float]], kind: str
     """Fill between low and high: points are (x, low, high)."""
     if not points:
         return Markup("")
-    there = "L".join(f"{frame.x(x)} {frame.y(high)}" for x, _, high in points)
-    back = "L".join(f"{frame.x(x)} {frame.y(low)}" for x, low, _ in reversed(points))
-    return Markup('<path class="ribbon {}" d="M{}L{}Z"/>').format(kind, there, back)
+    upper = "L".join(f"{frame.x(x)} {frame.y(high)}" for x, _, high in points)
+    lower = "L".join(f"{frame.x(x)} {frame.y(low)}" for x, low, _ in reversed(points))
+    return Markup('<path class="ribbon {}" d="M{}L{}Z"/>').format(kind, upper, lower)
 
 
 def dot(frame: Frame, x: float, y: float, radius: float, kind: str) -> Markup:

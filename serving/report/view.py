@@ -13,17 +13,17 @@ from typing import Final, Literal
 
 from serving.phrase import Phrase
 from serving.report.parts import (
-    Answer,
     Band,
-    ChangeLine,
+    CardAnswer,
     CriterionMatch,
     Feedback,
     Interval,
+    NextStep,
     PastScore,
     Point,
-    Reason,
+    ShownChangeLine,
+    ShownReason,
     Similar,
-    Step,
     TimelineEvent,
     Trend,
 )
@@ -68,11 +68,11 @@ class LeadDetail:
     """
 
     typical: int
-    reasons_for: tuple[Reason, ...]
-    reasons_against: tuple[Reason, ...]
+    reasons_for: tuple[ShownReason, ...]
+    reasons_against: tuple[ShownReason, ...]
     rest_points: int = 0
     limit_points: int = 0
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[CardAnswer, ...] = ()
     icp: tuple[CriterionMatch, ...] = ()
     icp_match: float | None = None  # 0 to 1
     history: tuple[PastScore, ...] = ()  # oldest first
@@ -81,7 +81,7 @@ class LeadDetail:
     content: tuple[str, ...] = ()  # what to send at this stage, in the company's words
     missing_for_next: tuple[Phrase, ...] = ()  # what the next stage still asks for
     next_stage: str | None = None
-    rescored: Step | None = None  # the act of sales that scores highest, scored again for real
+    rescored: NextStep | None = None  # the act of sales that scores highest, scored again for real
     levels: Mapping[str, str] = field(default_factory=dict)  # named levels: interest -> high
     feedback: tuple[Feedback, ...] = ()  # what reps answered back, newest first
     unstable: bool = False  # other seeds would name other reasons
@@ -89,7 +89,7 @@ class LeadDetail:
 
 
 @dataclass(frozen=True, slots=True)
-class Lead:
+class ReportLead:
     """One open lead as the lists show it; `detail` is None beyond the top N of its owner.
 
     `reasons` are the few that the list shows, largest absolute points first; `rule` is the
@@ -111,8 +111,8 @@ class Lead:
     stage: str | None = None
     grid: str = ""  # fit x engagement, "A1" to "D4"
     families: Mapping[str, int] = field(default_factory=dict)  # fit, engagement, … -> points
-    reasons: tuple[Reason, ...] = ()
-    step: Step | None = None
+    reasons: tuple[ShownReason, ...] = ()
+    step: NextStep | None = None
     last_touch_at: str | None = None  # by sales
     created_at: str | None = None
     rule: str | None = None
@@ -206,7 +206,7 @@ class Mover:
     lead_id: str
     old: int
     new: int
-    lines: tuple[ChangeLine, ...]
+    lines: tuple[ShownChangeLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +385,7 @@ class ReportView:
     """The whole report. `leads` are all open leads, best first; a page that is None is left out."""
 
     about: About
-    leads: tuple[Lead, ...]
+    leads: tuple[ReportLead, ...]
     week: WeekPage
     movers: MoversPage | None = None
     funnel: FunnelPage | None = None

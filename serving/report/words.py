@@ -34,7 +34,7 @@ from models.words import (
 )
 from serving.locale import jalali
 from serving.phrase import Phrase, Scalar
-from serving.report.parts import Reason
+from serving.report.parts import ShownReason
 from serving.report.text import in_attribute, isolated, shown
 
 FOLDER: Final = Path(__file__).parent.parent / "locale"
@@ -131,7 +131,7 @@ class Words:
             return isolated(self.label(phrase.text, labels))
         return self.t(phrase.text, **self._values(phrase.params, labels))
 
-    def reason(self, reason: Reason, labels: Labels) -> Markup:
+    def reason(self, reason: ShownReason, labels: Labels) -> Markup:
         """Word a reason by its template and the lead's own values."""
         chosen = sentence(reason.template, reason.params)
         text = self.speech(labels).say(chosen.msgid, chosen.n)

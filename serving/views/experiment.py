@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from data.clock import DAY, iso
+from serving.figures.experiment import Difference
 from serving.phrase import Phrase
 from serving.report.parts import Interval, Point
 from serving.report.view import ArmRow, ExperimentPage
-from serving.trials import Trial
+from serving.trials import ExperimentResult
 from serving.views.source import interval
-from training.experiment import Difference
 
 
-def make_experiment(trial: Trial, *, finished: bool = False) -> ExperimentPage:
+def make_experiment(trial: ExperimentResult, *, finished: bool = False) -> ExperimentPage:
     """Show the first comparison: the scored arm where there is one, adjusted where possible.
 
     The report looks every week: until the experiment is finished its range is the one that holds

@@ -10,17 +10,17 @@ from data.incidence import Incidence
 from data.tables import Snapshots
 from features.build import build
 from models.scorecard import percentile
+from serving.figures.funnel import Funnel, SourceFigures, measure_funnel
 from serving.qualify.engine import qualify
 from serving.report.parts import Point
 from serving.report.view import FunnelPage, SourceRow, StageRow
-from serving.views.source import Source, interval
-from training.funnel import Funnel, SourceFigures, measure_funnel
+from serving.views.source import ReportInput, interval
 
 SINCE_DAYS = 365
 CURVE_POINTS = 40
 
 
-def make_funnel(source: Source) -> FunnelPage:
+def make_funnel(source: ReportInput) -> FunnelPage:
     """Measure the leads created within a year before as_of."""
     qualification = source.scored.qualification
     since = source.scored.as_of - SINCE_DAYS * DAY
@@ -44,7 +44,7 @@ def make_funnel(source: Source) -> FunnelPage:
     )
 
 
-def stages_reached(source: Source, since: int) -> NDArray[np.int64]:
+def stages_reached(source: ReportInput, since: int) -> NDArray[np.int64]:
     """Give each lead the stage at which it stands, or stood when it was lost: (n_leads,), -1 none.
 
     Without the lost ones every step of the funnel would look wider than it is. Rules see what was
@@ -74,7 +74,7 @@ def stages_reached(source: Source, since: int) -> NDArray[np.int64]:
     return stage
 
 
-def _stages(source: Source, funnel: Funnel) -> tuple[StageRow, ...]:
+def _stages(source: ReportInput, funnel: Funnel) -> tuple[StageRow, ...]:
     words = {stage.name: stage for stage in source.scored.qualification.criteria.stages}
     return tuple(
         StageRow(

@@ -11,25 +11,25 @@ from numpy.typing import NDArray
 from data.clock import iso
 from models.reasons import Explanation
 from models.reasons import Reason as ModelReason
+from serving.figures.follow_up import last_touch
 from serving.phrase import Phrase
 from serving.report.parts import (
-    Answer,
+    CardAnswer,
     CriterionMatch,
-    Fact,
+    NextStep,
     PastScore,
-    Reason,
+    ShownFact,
+    ShownReason,
     Similar,
-    Step,
 )
-from serving.report.view import Lead, LeadDetail
+from serving.report.view import LeadDetail, ReportLead
 from serving.views.past import find_similar, score_history, timeline
-from serving.views.source import Source, iso_or_none
-from training.follow_up import last_touch
+from serving.views.source import ReportInput, iso_or_none
 
 SHOWN_REASONS = 3
 
 
-def make_leads(source: Source, steps: Mapping[int, Step]) -> tuple[Lead, ...]:
+def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[ReportLead, ...]:
     """Make every open lead, best first, those that a rule takes out last.
 
     Lists show the company's own step for the stage where there is one, else the one of `steps`;
@@ -54,7 +54,7 @@ def make_leads(source: Source, steps: Mapping[int, Step]) -> tuple[Lead, ...]:
     )
 
 
-def top_of_owners(source: Source) -> frozenset[int]:
+def top_of_owners(source: ReportInput) -> frozenset[int]:
     """Choose the rows that get a full page: the best N of each owner."""
     limit, owners = source.project.report.top_per_owner, source.owners
     taken: Counter[str] = Counter()
@@ -67,19 +67,19 @@ def top_of_owners(source: Source) -> frozenset[int]:
 
 
 def _lead(
-    source: Source,
+    source: ReportInput,
     row: int,
     shown: Mapping[str, NDArray[np.object_]],
     touched: int,
-    step: Step | None,
+    step: NextStep | None,
     detail: LeadDetail | None,
-) -> Lead:
+) -> ReportLead:
     scored, explanation = source.scored, source.scored.explanations[row]
     table = scored.table
     percentiles, trends = table["percentile"].to_numpy(np.float64), table["trend"].to_numpy(object)
     lead = int(scored.snapshots.lead[row])
     created = source.tables.created_at
-    return Lead(
+    return ReportLead(
         lead_id=str(table["lead_id"].iat[row]),
         name=shown["name"][row] or str(table["lead_id"].iat[row]),
         owner=shown["owner"][row],
@@ -104,39 +104,39 @@ def _lead(
     )
 
 
-def report_reason(reason: ModelReason) -> Reason:
+def report_reason(reason: ModelReason) -> ShownReason:
     """Take a reason of the model over into the report's type."""
     fact = reason.fact
-    return Reason(
+    return ShownReason(
         factor=reason.factor,
         family=reason.family,
         template=reason.template,
         params=dict(reason.params),
         points=reason.points,
         changeable=reason.changeable,
-        fact=None if fact is None else Fact(fact.rate, fact.typical, fact.n),
+        fact=None if fact is None else ShownFact(fact.rate, fact.typical, fact.n),
     )
 
 
-def _strongest(explanation: Explanation) -> tuple[Reason, ...]:
+def _strongest(explanation: Explanation) -> tuple[ShownReason, ...]:
     every = (*explanation.reasons_for, *explanation.reasons_against)
     best = sorted(every, key=lambda reason: -abs(reason.points))[:SHOWN_REASONS]
     return tuple(report_reason(reason) for reason in best)
 
 
-def _stage_step(source: Source, row: int) -> Step | None:
+def _stage_step(source: ReportInput, row: int) -> NextStep | None:
     """Suggest what the company's own rules say for the stage."""
     stage = int(source.scored.qualification.stage[row])
     if stage < 0:
         return None
     words = source.scored.qualification.criteria.stages[stage].next_step
-    return None if words is None else Step(Phrase(words), None)
+    return None if words is None else NextStep(Phrase(words), None)
 
 
 def _detail(
-    source: Source,
+    source: ReportInput,
     row: int,
-    step: Step | None,
+    step: NextStep | None,
     history: tuple[PastScore, ...],
     similar: tuple[Similar, ...],
 ) -> LeadDetail:
@@ -151,7 +151,7 @@ def _detail(
         rest_points=explanation.rest_points,
         limit_points=explanation.limit_points,
         answers=tuple(
-            Answer(a.question, a.value, None if a.known_at is None else iso(a.known_at))
+            CardAnswer(a.question, a.value, None if a.known_at is None else iso(a.known_at))
             for a in card.answers
         ),
         icp=tuple(CriterionMatch(label, met, weight) for label, met, weight in card.icp),

@@ -6,49 +6,54 @@ from typing import Final
 
 import pandas as pd
 
-from data.clock import DAY, iso
+from data.clock import iso
 from models.change import Change
 from models.change import ChangeLine as ModelLine
-from serving.changing import Moment, changes_since, line_reason, lines_to_show
-from serving.report.parts import ChangeLine
+from serving.changing import Moment, changes_from, line_reason, lines_to_show
+from serving.report.parts import ShownChangeLine
 from serving.report.view import Mover, MoversPage
 from serving.views.leads import report_reason
-from serving.views.source import Source
+from serving.views.source import ReportInput
+from serving.weeks import WEEK
 
-DAYS: Final = 7
+WEEKS: Final = 1
 SHOWN: Final = 10
 KINDS: Final = {
-    "event": "events", "edit": "edits", "time": "time", "model": "model", "card": "card",
+    "event": "events",
+    "edit": "edits",
+    "time": "time",
+    "model": "model",
+    "card": "card",
     "limit": "rest",
-}  # fmt: skip
+}
 
 
-def make_movers(source: Source) -> MoversPage | None:
+def make_movers(source: ReportInput) -> MoversPage | None:
     """Explain the change since a week ago; None in static mode."""
     if source.tables.created_at is None:
         return None
     frame = source.scored.frame.to_pandas()
     moment = Moment(source.tables, source.scored.snapshots, frame, source.model, source.threads)
-    since = source.scored.as_of - DAYS * DAY
-    changes = changes_since(moment, since)
+    since = source.scored.as_of - WEEKS * WEEK
+    changes = changes_from(moment, since, *source.scored.past.at(WEEKS))
     eligible = set(source.ranked.tolist())
-    ours = [(row, c) for row, c in changes.items() if row in eligible]
-    moved = [(row, c) for row, c in ours if c.score != c.old_score]
+    considered = [(row, c) for row, c in changes.items() if row in eligible]
+    moved = [(row, c) for row, c in considered if c.score != c.old_score]
     moved.sort(key=lambda pair: (-abs(pair[1].score - pair[1].old_score), pair[1].lead_id))
 
     def mover(row: int, change: Change) -> Mover:
         lines = [_line(source, line, row, frame) for line in lines_to_show(change)]
         if change.rest_points:
-            lines.append(ChangeLine("rest", change.rest_points))
+            lines.append(ShownChangeLine("rest", change.rest_points))
         return Mover(change.lead_id, change.old_score, change.score, tuple(lines))
 
     rises = [mover(row, c) for row, c in moved if c.score > c.old_score][:SHOWN]
     falls = [mover(row, c) for row, c in moved if c.score < c.old_score][:SHOWN]
-    still = len(ours) - len(moved)
-    return MoversPage(iso(since), tuple(rises), tuple(falls), still)
+    unchanged = len(considered) - len(moved)
+    return MoversPage(iso(since), tuple(rises), tuple(falls), unchanged)
 
 
-def _line(source: Source, line: ModelLine, row: int, frame: pd.DataFrame) -> ChangeLine:
+def _line(source: ReportInput, line: ModelLine, row: int, frame: pd.DataFrame) -> ShownChangeLine:
     reason = line_reason(line, source.model, frame.iloc[row])
-    said = None if reason is None else report_reason(reason)
-    return ChangeLine(KINDS[line.kind], line.points, said)  # type: ignore[arg-type]
+    shown = None if reason is None else report_reason(reason)
+    return ShownChangeLine(KINDS[line.kind], line.points, shown)  # type: ignore[arg-type]

@@ -5,48 +5,37 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from data.asof import exists
 from data.clock import DAY, NEVER, iso
 from data.tables import Snapshots, Tables
 from features.build import build
 from serving.report.parts import PastScore, Similar, TimelineEvent
-from serving.views.source import Source
-
-Rows = NDArray[np.int64]
+from serving.views.source import ReportInput
+from serving.weeks import HISTORY_WEEKS, Rows
 
 TIMELINE: Final = 16
-STEP_DAYS: Final = 7
-POINTS: Final = 9
 SIMILAR: Final = 3
 LOOK_BACK: Final = 14 * DAY
 MOST_CONVERTED: Final = 2_000
 DIRECTIONS: Final = ("unknown", "inbound", "outbound")
 
 
-def score_history(source: Source, rows: Rows) -> dict[int, tuple[PastScore, ...]]:
+def score_history(source: ReportInput, rows: Rows) -> dict[int, tuple[PastScore, ...]]:
     """Score each row's lead at the last weeks, by today's model, as what was known then.
 
-    The newest point is today's score; weeks before the lead was there are left out.
+    The newest point is today's score; weeks before the lead was known are left out.
     """
-    found: dict[int, list[PastScore]] = {int(row): [] for row in rows}
-    for weeks in range(POINTS - 1, 0, -1):
-        if source.tables.created_at is None:
-            break
-        snapshots = source.scored.snapshots.take(rows)
-        as_of = snapshots.as_of - weeks * STEP_DAYS * DAY
-        there = exists(source.tables, snapshots.lead, as_of)
-        past = Snapshots(snapshots.lead[there], as_of[there])
-        if len(past):
-            frame = build(source.tables, past, source.model.catalogue, threads=source.threads)
+    history: dict[int, list[PastScore]] = {int(row): [] for row in rows}
+    for weeks in range(HISTORY_WEEKS, 0, -1):
+        known, frame = source.scored.past.at(weeks, rows)
+        if len(known):
             scores = source.model.scorer.score(frame.to_pandas()).score
-            for row, at, score in zip(rows[there], past.as_of, scores, strict=True):
-                found[int(row)].append(PastScore(iso(int(at)), int(score)))
+            for row, at, score in zip(known, frame.snapshots.as_of, scores, strict=True):
+                history[int(row)].append(PastScore(iso(int(at)), int(score)))
     for row in rows.tolist():
         at = int(source.scored.snapshots.as_of[row])
-        found[row].append(PastScore(iso(at), int(source.scored.scores.score[row])))
-    return {row: tuple(points) for row, points in found.items()}
+        history[row].append(PastScore(iso(at), int(source.scored.scores.score[row])))
+    return {row: tuple(points) for row, points in history.items()}
 
 
 def timeline(tables: Tables, lead: int, as_of: int) -> tuple[TimelineEvent, ...]:
@@ -76,29 +65,29 @@ def _note(tables: Tables, event: int) -> str:
     return ", ".join(words)
 
 
-def find_similar(source: Source, rows: Rows) -> dict[int, tuple[Similar, ...]]:
+def find_similar(source: ReportInput, rows: Rows) -> dict[int, tuple[Similar, ...]]:
     """Find converted leads whose score, two weeks before, was made of much the same reasons.
 
     Nearness is the sum of absolute differences of factor contributions (log-odds).
     """
-    nobody: dict[int, tuple[Similar, ...]] = {int(row): () for row in rows}
+    similar: dict[int, tuple[Similar, ...]] = {int(row): () for row in rows}
     converted, tables = source.outcomes.converted_at, source.tables
     won = np.flatnonzero((converted != NEVER) & (converted < source.scored.as_of))
     if tables.created_at is None or len(won) == 0 or len(rows) == 0:
-        return nobody
+        return similar
     won = won[np.argsort(-converted[won], kind="stable")][:MOST_CONVERTED]
     won = np.sort(won)
     at = np.maximum(tables.created_at[won], converted[won] - LOOK_BACK)
     frame = build(tables, Snapshots(won, at), source.model.catalogue, threads=source.threads)
-    theirs = source.model.scorer.contributions(frame.to_pandas(), by="factor").values
+    won_points = source.model.scorer.contributions(frame.to_pandas(), by="factor").values
     scores = source.model.scorer.score(frame.to_pandas()).score
     today = source.scored.frame.to_pandas().iloc[rows]
-    ours = source.model.scorer.contributions(today, by="factor").values
+    points = source.model.scorer.contributions(today, by="factor").values
     names = tables.display["name"] if "name" in tables.display.columns else None
     for place, row in enumerate(rows.tolist()):
-        gap = np.abs(theirs - ours[place]).sum(axis=1)
-        nearest = np.argsort(gap, kind="stable")[:SIMILAR]
-        nobody[row] = tuple(
+        distance = np.abs(won_points - points[place]).sum(axis=1)
+        nearest = np.argsort(distance, kind="stable")[:SIMILAR]
+        similar[row] = tuple(
             Similar(
                 name=_name(tables, names, int(won[i])),
                 score=int(scores[i]),
@@ -106,7 +95,7 @@ def find_similar(source: Source, rows: Rows) -> dict[int, tuple[Similar, ...]]:
             )
             for i in nearest.tolist()
         )
-    return nobody
+    return similar
 
 
 def _name(tables: Tables, names: object, lead: int) -> str:

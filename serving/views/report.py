@@ -7,19 +7,21 @@ from collections.abc import Callable
 from data.clock import iso
 from data.errors import InputError
 from serving.report.view import About, ExperimentPage, ReportView
-from serving.trials import analyse_trial
+from serving.trials import analyse_experiment
 from serving.views.experiment import make_experiment
 from serving.views.forecast import make_forecast
 from serving.views.funnel import make_funnel
 from serving.views.leads import make_leads, top_of_owners
 from serving.views.movers import make_movers
-from serving.views.source import Source
+from serving.views.source import ReportInput
 from serving.views.steps import make_steps
 from serving.views.trust import make_trust
 from serving.views.week import make_week
 
 
-def make_view(source: Source, *, on_stage: Callable[[str], None] = lambda _: None) -> ReportView:
+def make_view(
+    source: ReportInput, *, on_stage: Callable[[str], None] = lambda _: None
+) -> ReportView:
     """Fill every page that the data can fill."""
     on_stage("lead pages")
     leads = make_leads(source, make_steps(source, sorted(top_of_owners(source))))
@@ -36,18 +38,18 @@ def make_view(source: Source, *, on_stage: Callable[[str], None] = lambda _: Non
     )
 
 
-def _experiment(source: Source) -> ExperimentPage | None:
+def _experiment(source: ReportInput) -> ExperimentPage | None:
     """Show the experiment that the project file describes, once leads in two arms have matured."""
     section = source.project.experiment
     if source.project.static or not (section.arms or section.arm):
         return None
     try:
-        return make_experiment(analyse_trial(source.tables, source.outcomes, source.project))
+        return make_experiment(analyse_experiment(source.tables, source.outcomes, source.project))
     except InputError:
         return None
 
 
-def make_about(source: Source) -> About:
+def make_about(source: ReportInput) -> About:
     """Say what the file is about."""
     project, card = source.project, source.model.scorer.card
     explanations = source.scored.explanations

@@ -11,22 +11,22 @@ from data.clock import NEVER, iso
 from data.read import Reading
 from data.schema import Project
 from data.tables import Outcomes, Tables
-from serving.batch import Scored
-from serving.feedback import Answer as RepAnswer
+from serving.batch import ScoringRun
+from serving.feedback import RepAnswer
+from serving.figures.counts import CountRange
+from serving.figures.funnel import Rate
 from serving.model import LoadedModel
 from serving.report.parts import Feedback, Interval
-from training.counts import Count
-from training.funnel import Rate
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ReportInput:
     """One scoring run with all that belongs to it; row i of `scored` is open lead i."""
 
     project: Project
     reading: Reading
     model: LoadedModel
-    scored: Scored
+    scored: ScoringRun
     file: str
     threads: int
     scored_from: int | None = None  # when sales first had scores at hand
@@ -40,8 +40,8 @@ class Source:
     @property
     def outcomes(self) -> Outcomes:
         """What had become of them at as_of: a report of an earlier day does not see later ones."""
-        found = self.reading.outcomes
-        return replace(found, observed_until=min(found.observed_until, self.scored.as_of))
+        outcomes = self.reading.outcomes
+        return replace(outcomes, observed_until=min(outcomes.observed_until, self.scored.as_of))
 
     @property
     def ranked(self) -> NDArray[np.int64]:
@@ -76,7 +76,7 @@ def iso_or_none(at: int) -> str | None:
     return None if at == NEVER or at <= np.iinfo(np.int64).min + 1 else iso(at)
 
 
-def interval(figure: Rate | Count) -> Interval:
+def interval(figure: Rate | CountRange) -> Interval:
     """Take a rate or a count over into the report's type; an unknown rate is 0 of 0."""
     value = 0.0 if figure.value != figure.value else figure.value
     return Interval(float(value), float(figure.low), float(figure.high))

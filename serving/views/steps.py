@@ -7,37 +7,35 @@ from typing import Final
 
 import numpy as np
 
-from data.tables import Events
-from models.steps import Step as Act
-from models.steps import suggest
+from data.tables import OUTBOUND, Events
+from models.steps import Step, suggest
 from serving.phrase import Phrase
-from serving.report.parts import Step
-from serving.views.source import Source
+from serving.report.parts import NextStep
+from serving.views.source import ReportInput
 
-OUTBOUND: Final = 1
 LEAST_POINTS: Final = 2
 """A point less is within the noise of a score that is shown in whole points."""
 
 
-def make_steps(source: Source, rows: Sequence[int]) -> dict[int, Step]:
+def make_steps(source: ReportInput, rows: Sequence[int]) -> dict[int, NextStep]:
     """Score these rows again as if sales had just acted; row -> the best act, where it gains.
 
     An association in past leads, not a proven effect: the report says so beside it.
     """
-    acts = [Act(name, event=name) for name in acts_of_sales(source.tables.events)]
+    acts = [Step(name, event=name) for name in acts_of_sales(source.tables.events)]
     if not acts or not rows:
         return {}
     frame = source.scored.frame.to_pandas().iloc[list(rows)]
     ids = [str(lead) for lead in source.scored.table["lead_id"].iloc[list(rows)]]
-    found = suggest(source.model.scorer, frame, acts, lead_ids=ids, least=LEAST_POINTS)
+    suggestions = suggest(source.model.scorer, frame, acts, lead_ids=ids, least=LEAST_POINTS)
     return {
-        row: Step(
+        row: NextStep(
             Phrase(
                 "Next touch: {label}", {"label": best.step.replace("_", " "), "event": best.step}
             ),
             best.points,
         )
-        for row, best in zip(rows, found, strict=True)
+        for row, best in zip(rows, suggestions, strict=True)
         if best is not None
     }
 

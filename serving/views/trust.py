@@ -7,14 +7,14 @@ from typing import Any, Final, Literal
 from data.clock import DAY, iso
 from data.labels import label, make_snapshots
 from serving.ages import count_older
+from serving.figures.experiment import RANDOM_ARM
+from serving.figures.uplift import find_selection_bias
 from serving.phrase import Phrase
 from serving.report.parts import Interval, Point
 from serving.report.view import BandRow, GainsCurve, TrustPage
 from serving.trials import arms_of
-from serving.views.source import Source
-from training.experiment import RANDOM_ARM
+from serving.views.source import ReportInput
 from training.model_card import ModelCard
-from training.uplift import find_selection_bias
 
 CURVES: Final = ("model", "newest", "rule", "logistic")
 ENOUGH: Final = 100
@@ -24,7 +24,7 @@ DRIFT: Final = 3.0
 """Standard errors by which the level may be off on the test rows before it has moved."""
 
 
-def make_trust(source: Source) -> TrustPage:
+def make_trust(source: ReportInput) -> TrustPage:
     """Fill the page from what was measured on the test leads when the model was trained."""
     card = source.model.card
     age = int((source.scored.as_of - card.trained_until) // DAY)
@@ -52,7 +52,7 @@ def make_trust(source: Source) -> TrustPage:
     )
 
 
-def is_shaped_by_scores(source: Source) -> bool:
+def is_shaped_by_scores(source: ReportInput) -> bool:
     """Tell whether the model learnt from leads that sales already worked by earlier scores."""
     project, tables, outcomes = source.project, source.tables, source.outcomes
     if source.scored_from is None or project.static:
@@ -79,17 +79,17 @@ def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven"]:
 
 def _unknowns(card: ModelCard, age: int, older: int) -> list[Phrase]:
     """List what the model does not know; `age` of it in days, `older` open leads than it saw."""
-    found = [Phrase("Who is changed by a call: it says who is likely to convert.")]
+    phrases = [Phrase("Who is changed by a call: it says who is likely to convert.")]
     converted, _ = card.tested
     if converted < ENOUGH:
-        found.append(
+        phrases.append(
             Phrase(
                 "Only {n} conversions were there to check the promises with; about 100 are needed.",
                 {"n": converted},
             )
         )
     if older:
-        found.append(
+        phrases.append(
             Phrase(
                 "{n} open leads are far older than any that it learned from: if old leads convert "
                 "less, their scores are too high.",
@@ -97,8 +97,8 @@ def _unknowns(card: ModelCard, age: int, older: int) -> list[Phrase]:
             )
         )
     if age > OLD_DAYS:
-        found.append(Phrase("The model has not been retrained for {n} days.", {"n": age}))
-    return found
+        phrases.append(Phrase("The model has not been retrained for {n} days.", {"n": age}))
+    return phrases
 
 
 def _band(row: dict[str, Any]) -> BandRow:

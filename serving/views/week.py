@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import DAY
+from data.tables import OUTBOUND
+from serving.figures.capacity import CallPlan, capacities_around, plan_calls, what_if
+from serving.figures.counts import NO_SHOCK, Shock
+from serving.figures.follow_up import find_missed, measure_speed, share_contacts
+from serving.figures.forecast import learn_open_shock, read_lives
 from serving.report.view import ContactRow, Missed, OwnerWeek, PlanPoint, TouchSpeed, WeekPage
-from serving.views.source import Source, interval
-from training.capacity import Plan, capacities_around, plan_calls, what_if
-from training.counts import NO_SHOCK, Shock
-from training.follow_up import find_missed, measure_speed, share_contacts
-from training.forecast import learn_open_shock, read_lives
+from serving.views.source import ReportInput, interval
 
 CONTACT_DAYS: Final = 30
-OUTBOUND: Final = 1
 
 
-def make_week(source: Source) -> WeekPage:
+def make_week(source: ReportInput) -> WeekPage:
     """Plan the calls of the configured capacity."""
     report, scored = source.project.report, source.scored
     p = scored.scores.probability
@@ -50,7 +50,7 @@ def make_week(source: Source) -> WeekPage:
     )
 
 
-def _shock(source: Source) -> Shock:
+def _shock(source: ReportInput) -> Shock:
     """Learn what leads share from past forecasts, so that the ranges of the plan cover."""
     horizon = source.project.conversion.horizon
     if source.tables.created_at is None or horizon is None:
@@ -59,7 +59,7 @@ def _shock(source: Source) -> Shock:
     return learn_open_shock(lives, source.scored.as_of, max(int(horizon // DAY), 1))
 
 
-def _newest_first(source: Source, eligible: NDArray[np.bool_], calls: int) -> float | None:
+def _newest_first(source: ReportInput, eligible: NDArray[np.bool_], calls: int) -> float | None:
     """Expect opportunities from as many leads, called by age alone."""
     created = source.tables.created_at
     if created is None:
@@ -69,12 +69,12 @@ def _newest_first(source: Source, eligible: NDArray[np.bool_], calls: int) -> fl
     return float(source.scored.scores.probability[newest].sum())
 
 
-def _missed(source: Source, plan: Plan) -> tuple[Missed, ...]:
+def _missed(source: ReportInput, plan: CallPlan) -> tuple[Missed, ...]:
     """List leads that this week's list would call and that nobody touched for days."""
     if not len(plan.rows) or source.tables.created_at is None:
         return ()
     scores = source.scored.scores.score.astype(np.float64)
-    found = find_missed(
+    missed = find_missed(
         source.tables,
         source.scored.snapshots,
         scores,
@@ -82,10 +82,10 @@ def _missed(source: Source, plan: Plan) -> tuple[Missed, ...]:
         days=source.project.report.untouched_days,
         skip=source.scored.qualification.disqualified >= 0,
     )
-    return tuple(Missed(lead.lead_id, int(lead.days), lead.touched) for lead in found)
+    return tuple(Missed(lead.lead_id, int(lead.days), lead.touched) for lead in missed)
 
 
-def _speed(source: Source) -> TouchSpeed | None:
+def _speed(source: ReportInput) -> TouchSpeed | None:
     speed = measure_speed(source.tables, source.outcomes, source.scored.as_of)
     if speed is None:
         return None
@@ -98,7 +98,7 @@ def _speed(source: Source) -> TouchSpeed | None:
     )
 
 
-def _contacts(source: Source) -> tuple[ContactRow, ...]:
+def _contacts(source: ReportInput) -> tuple[ContactRow, ...]:
     """Say which bands sales spent its touches on; nothing where no touch is known."""
     scored = source.scored
     band = scored.table["band"].to_numpy(object)
@@ -119,7 +119,7 @@ def _contacts(source: Source) -> tuple[ContactRow, ...]:
     )
 
 
-def _plan(source: Source, eligible: NDArray[np.bool_], shock: Shock) -> tuple[PlanPoint, ...]:
+def _plan(source: ReportInput, eligible: NDArray[np.bool_], shock: Shock) -> tuple[PlanPoint, ...]:
     report, p = source.project.report, source.scored.scores.probability
     points = what_if(
         p,
@@ -142,7 +142,7 @@ def _plan(source: Source, eligible: NDArray[np.bool_], shock: Shock) -> tuple[Pl
     )
 
 
-def _score_of(source: Source, probability: float | None) -> int:
+def _score_of(source: ReportInput, probability: float | None) -> int:
     """Find the shown score of the lead at a cut-off."""
     if probability is None:
         return 100

@@ -6,27 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from data.durations import DAY, SECOND
 from serving.crm.seam import Remote, Value
 from serving.writeback.ledger import Known, Last
 from serving.writeback.payload import Headline, Scored, content_hash
 
 Verdict = Literal["send", "unchanged", "stale"]
 Action = Literal["send", "already", "override", "stale", "closed", "gone"]
-DAY: Final = 86_400_000_000  # as data.clock.DAY, which lives among heavy imports
-SECOND: Final = 1_000_000
 _EXACT: Final = ("score", "band")
 _LOOSE: Final = ("probability", "percentile", "trend", "reasons", "model_version", "run_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class SendRules:
     """When a changed score is worth a write: points, age in days."""
 
     min_points: float = 1.0
     max_age_days: int = 30
 
 
-def worth_sending(row: Headline, last: Last | None, rules: Rules, now: int) -> Verdict:
+def worth_sending(row: Headline, last: Last | None, rules: SendRules, now: int) -> Verdict:
     """Compare with the last acknowledged value: hysteresis keeps nightly noise out of the CRM."""
     if last is None:
         return "send"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -12,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import OutsideError
+from data.files import write_text
 from serving.crm import embedded
 from serving.crm.connect import connect, is_embedded
 from serving.crm.network import allowed, with_credentials
 from serving.crm.seam import Answer, Crm, Remote, Update
-from serving.writeback.decide import Rules, worth_sending
+from serving.writeback.decide import SendRules, worth_sending
 from serving.writeback.ledger import Ledger
 from serving.writeback.payload import read_leads, read_scores
 from serving.writeback.send import Budget, Patience, Sender
@@ -110,14 +110,14 @@ def write_back(
             compare=section.compare_with_crm,
         )
         batch = section.batch if "batch" in section.model_fields_set else target.batch_limit
-        rules = Rules(section.min_points, section.max_age_days)
+        rules = SendRules(section.min_points, section.max_age_days)
         return _run(scores_path, sender, rules, batch, state, dry_run=dry_run)
 
 
 def _run(
     scores_path: Path | None,
     sender: Sender,
-    rules: Rules,
+    rules: SendRules,
     batch: int,
     state: Path,
     *,
@@ -157,7 +157,7 @@ def _run(
     return result
 
 
-def queue_changes(scores_path: Path, sender: Sender, rules: Rules) -> Counter[str]:
+def queue_changes(scores_path: Path, sender: Sender, rules: SendRules) -> Counter[str]:
     """Compare every score with what was acknowledged last, and queue what is worth a write."""
     ledger, counts = sender.ledger, Counter[str]()
     for chunk in read_scores(scores_path):
@@ -198,10 +198,7 @@ def write_dead_letters(ledger: Ledger, path: Path) -> Path | None:
         )
         for lead, cause, attempts, payload in letters
     ]
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    part.replace(path)
-    return path
+    return write_text(path, "\n".join(lines) + "\n")
 
 
 class DryRun:

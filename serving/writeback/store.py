@@ -14,9 +14,13 @@ from data.errors import OutsideError
 
 Row = tuple[Any, ...]
 _DAMAGE = (
-    "malformed", "not a database", "no such table", "no such column", "decode to UTF-8",
+    "malformed",
+    "not a database",
+    "no such table",
+    "no such column",
+    "decode to UTF-8",
     "codec can't decode",
-)  # fmt: skip
+)
 # The driver cannot even say what is wrong where the damage is in the name of a table.
 _ERRORS = (sqlite3.DatabaseError, UnicodeDecodeError)
 
@@ -53,7 +57,7 @@ class SqliteStore:
         self.path = path
         if path is not None:
             _be_writable(path)
-        with _told(path):
+        with _named_failures(path):
             self._connection = sqlite3.connect(
                 ":memory:" if path is None else path, timeout=timeout_s, isolation_level=None
             )
@@ -69,18 +73,18 @@ class SqliteStore:
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """Run one statement and fetch what it returns."""
-        with _told(self.path):
+        with _named_failures(self.path):
             return self._connection.execute(sql, values).fetchall()
 
     def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         """Run one statement for many rows."""
-        with _told(self.path):
+        with _named_failures(self.path):
             self._connection.executemany(sql, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Take the write lock at once, so that what is read inside stays true until the end."""
-        with _told(self.path):
+        with _named_failures(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -113,19 +117,19 @@ class PostgresStore:
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """Run one statement and fetch what it returns."""
-        with self._told():
+        with self._named_failures():
             cursor = self._connection.execute(sql.replace("?", "%s").encode(), values)
             return cursor.fetchall() if cursor.description else []
 
     def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         """Run one statement for many rows, pipelined by the driver."""
-        with self._told(), self._connection.cursor() as cursor:
+        with self._named_failures(), self._connection.cursor() as cursor:
             cursor.executemany(sql.replace("?", "%s").encode(), rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Serialise writers on one advisory lock, as SQLite's BEGIN IMMEDIATE does."""
-        with self._told(), self._connection.transaction():
+        with self._named_failures(), self._connection.transaction():
             self._connection.execute("SELECT pg_advisory_xact_lock(5322847)")
             yield
 
@@ -138,7 +142,7 @@ class PostgresStore:
         self._connection.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _named_failures(self) -> Iterator[None]:
         try:
             yield
         except self._errors as error:
@@ -170,7 +174,7 @@ def damaged(path: Path | None, why: object) -> OutsideError:
 
 
 @contextmanager
-def _told(path: Path | None) -> Iterator[None]:
+def _named_failures(path: Path | None) -> Iterator[None]:
     """Turn the driver's errors into one line; a full disk can be resumed after making room."""
     try:
         yield

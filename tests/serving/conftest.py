@@ -14,7 +14,7 @@ from serving.batch import score_leads
 from serving.jobs import train_model
 from serving.model import LoadedModel
 from serving.session import Session, open_session
-from serving.views.source import Source
+from serving.views.source import ReportInput
 from training.publish import Published
 from training.run import Trained
 
@@ -54,11 +54,17 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
 
 
 @pytest.fixture(scope="module")
-def source(company: Company) -> Source:
+def source(company: Company) -> ReportInput:
     """Score the open leads of the company as of the end of its data: what pages are made of."""
     project, reading = company.session.project, company.reading
     scored = score_leads(
-        project, reading.tables, reading.outcomes, company.model,
-        as_of=reading.tables.observed_until, scored_at=0, run_id="r1",
-    )  # fmt: skip
-    return Source(project, reading, company.model, scored, "p.toml", 1)
+        project,
+        reading.tables,
+        reading.outcomes,
+        company.model,
+        as_of=reading.tables.observed_until,
+        scored_at=0,
+        run_id="r1",
+        for_report=True,
+    )
+    return ReportInput(project, reading, company.model, scored, "p.toml", 1)

@@ -15,17 +15,36 @@ from serving.cli import app as entry
 from tests.command_reference import BEGIN, END, reference, replace_between
 
 VERBS = {
-    "demo", "init", "check", "pull", "train", "evaluate", "promote", "rollback", "retrain", "score",
-    "explain", "feedback", "report", "write-back", "monitor", "experiment", "serve", "forget",
-}  # fmt: skip
+    "demo",
+    "init",
+    "check",
+    "pull",
+    "train",
+    "evaluate",
+    "promote",
+    "rollback",
+    "retrain",
+    "score",
+    "explain",
+    "feedback",
+    "report",
+    "write-back",
+    "monitor",
+    "experiment",
+    "serve",
+    "forget",
+}
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     code = "from serving.cli.app import main; main()"
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, *arguments],
-        capture_output=True, text=True, cwd=cwd, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
+    )
 
 
 def commands():
@@ -72,12 +91,18 @@ def test_the_reference_in_the_readme_is_current():
     [
         (None, "absent.toml"),
         ("[project]\nname = ", "absent.toml"),
-        ('[project]\nname = "a"\n[leads]\nsource = "no.csv"\nid = "id"\nconverted = "won"\n'
-         '[conversion]\n', "no.csv"),
-        ('[project]\nnmae = "a"\n[leads]\nsource = "no.csv"\nid = "id"\nconverted = "won"\n'
-         '[conversion]\n', "did you mean"),
+        (
+            '[project]\nname = "a"\n[leads]\nsource = "no.csv"\nid = "id"\nconverted = "won"\n'
+            "[conversion]\n",
+            "no.csv",
+        ),
+        (
+            '[project]\nnmae = "a"\n[leads]\nsource = "no.csv"\nid = "id"\nconverted = "won"\n'
+            "[conversion]\n",
+            "did you mean",
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("verb", ["check", "train"])
 def test_a_wrong_input_is_one_line_and_exit_2(tmp_path, content, words, verb):
     if content is not None:
@@ -111,8 +136,18 @@ def test_a_rep_answers_back_and_it_is_kept(company):
     state = str(company.session.state.folder)
     run("score", str(company.file), "--state", state)
     lead = pd.read_parquet(company.session.state.scores)["lead_id"].iat[0]
-    found = run("feedback", str(company.file), lead, "wrong", "--because", "no budget before May",
-                "--by", "Ada", "--state", state)  # fmt: skip
+    found = run(
+        "feedback",
+        str(company.file),
+        lead,
+        "wrong",
+        "--because",
+        "no budget before May",
+        "--by",
+        "Ada",
+        "--state",
+        state,
+    )
     assert found.returncode == 0, found.stderr
     assert "stored" in found.stdout
 

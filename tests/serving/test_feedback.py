@@ -10,7 +10,7 @@ import pytest
 
 from data.errors import InputError, OutsideError
 from serving.feedback import (
-    Answer,
+    RepAnswer,
     export_facts,
     forget_lead,
     give_feedback,
@@ -21,8 +21,8 @@ from serving.feedback import (
 HOSTILE = "'); drop table feedback; -- <script>alert(1)</script> \u202e"
 
 
-def _answer(lead: str, verdict: str, at: int, reason: str = "no budget") -> Answer:
-    return Answer(lead, verdict, reason, "Ann", at, 82, "7")  # type: ignore[arg-type]
+def _answer(lead: str, verdict: str, at: int, reason: str = "no budget") -> RepAnswer:
+    return RepAnswer(lead, verdict, reason, "Ann", at, 82, "7")  # type: ignore[arg-type]
 
 
 def test_an_answer_comes_back_as_it_was_given(tmp_path: Path) -> None:
@@ -53,7 +53,9 @@ def test_answers_are_dated_facts_in_the_shape_of_a_field_history(tmp_path: Path)
         (_answer("L1", "note", 1, "x" * 3000), "at most 2,000"),
     ],
 )
-def test_an_answer_that_says_nothing_is_refused(tmp_path: Path, answer: Answer, words: str) -> None:
+def test_an_answer_that_says_nothing_is_refused(
+    tmp_path: Path, answer: RepAnswer, words: str
+) -> None:
     with pytest.raises(InputError, match=words):
         store_answer(tmp_path / "f.db", answer)
     assert list_answers(tmp_path / "f.db") == ()
@@ -85,7 +87,7 @@ def test_an_answer_keeps_the_score_it_speaks_of(tmp_path: Path) -> None:
     )
     assert said == "answer 1 stored: L1 (score 82) is wrong, because no budget"
     assert list_answers(tmp_path / "f.db") == (
-        Answer("L1", "wrong", "no budget", "Ann", 5, 82, "7"),
+        RepAnswer("L1", "wrong", "no budget", "Ann", 5, 82, "7"),
     )
     for lead, file in (("L2", scores), ("L1", tmp_path / "none.parquet")):
         with pytest.raises(InputError, match=r"no open lead|no scores yet"):

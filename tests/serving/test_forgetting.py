@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.change import read_run
-from serving.feedback import Answer, list_answers, store_answer
+from serving.feedback import RepAnswer, list_answers, store_answer
 from serving.forgetting import forget_lead
-from training.state import State
+from training.state import StatePaths
 
 WHO = "L0000003"
 
@@ -22,7 +22,7 @@ def test_the_feature_rows_of_earlier_runs_are_erased(tmp_path: Path) -> None:
     table = pa.table({"size": pa.array(range(6), pa.float32()), "__lead_id": ids})
     about = {b"leadscore": b'{"model_version": "7", "as_of": 5}'}
     pq.write_table(table.replace_schema_metadata(about), path)
-    assert forget_lead(State(tmp_path), WHO)["rows of scores"] == 1
+    assert forget_lead(StatePaths(tmp_path), WHO)["rows of scores"] == 1
     run = read_run(path)
     assert (run.model_version, run.as_of) == ("7", 5)
     assert run.lead_ids.tolist() == [lead for lead in ids if lead != WHO]
@@ -30,9 +30,9 @@ def test_the_feature_rows_of_earlier_runs_are_erased(tmp_path: Path) -> None:
 
 
 def test_what_a_rep_wrote_is_in_no_byte_of_the_file(tmp_path: Path) -> None:
-    state = State(tmp_path)
+    state = StatePaths(tmp_path)
     for lead, words in ((WHO, "her sister told us"), ("L0000004", "no budget")):
-        store_answer(state.feedback, Answer(lead, "wrong", words, "Ann", 1))
+        store_answer(state.feedback, RepAnswer(lead, "wrong", words, "Ann", 1))
     assert forget_lead(state, WHO)["answers"] == 1
     assert [answer.lead_id for answer in list_answers(state.feedback)] == ["L0000004"]
     raw = state.feedback.read_bytes()
@@ -43,5 +43,5 @@ def test_what_a_rep_wrote_is_in_no_byte_of_the_file(tmp_path: Path) -> None:
 
 def test_its_arm_in_an_experiment_is_erased(tmp_path: Path) -> None:
     (tmp_path / "arms.csv").write_text(f'lead_id,arm\n001,score\n{WHO},control\n"a,b",score\n')
-    assert forget_lead(State(tmp_path), WHO)["arms"] == 1
+    assert forget_lead(StatePaths(tmp_path), WHO)["arms"] == 1
     assert (tmp_path / "arms.csv").read_text() == 'lead_id,arm\n001,score\n"a,b",score\n'

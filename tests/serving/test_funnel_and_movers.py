@@ -63,9 +63,16 @@ def test_a_model_is_watched_with_what_is_known_at_that_moment(source, company):
 
     def signals(known):
         return watch_model(
-            source.project, source.tables, known, model.scorer, model.catalogue, model.facts,
-            trained_until=began, as_of=as_of, threads=1,
-        )  # fmt: skip
+            source.project,
+            source.tables,
+            known,
+            model.scorer,
+            model.catalogue,
+            model.facts,
+            trained_until=began,
+            as_of=as_of,
+            threads=1,
+        )
 
     def seen(at):
         return np.where(at < as_of, at, NEVER)

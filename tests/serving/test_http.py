@@ -77,11 +77,13 @@ def request_body(company) -> dict:
             if len(found):
                 joined["1"] = plain(found.iloc[0].to_dict())
         n_joins = len(company.session.project.leads.join)
-        body.append({
-            "attributes": plain(lead.to_dict()),
-            "events": {"0": [plain(event) for event in mine.to_dict("records")]},
-            "joined": {k: v for k, v in joined.items() if int(k) < n_joins},
-        })  # fmt: skip
+        body.append(
+            {
+                "attributes": plain(lead.to_dict()),
+                "events": {"0": [plain(event) for event in mine.to_dict("records")]},
+                "joined": {k: v for k, v in joined.items() if int(k) < n_joins},
+            }
+        )
     return {"leads": body, "as_of": AS_OF}
 
 
@@ -120,9 +122,15 @@ def test_a_request_scores_and_its_points_add_up(app, request_body):
 def test_a_lead_of_the_store_scores_as_in_the_nightly_file(app, company, quiet, tmp_path):
     """Score, points, words and every bit of the probability."""
     scored = score_leads(
-        company.session.project, company.reading.tables, company.reading.outcomes, company.model,
-        as_of=company.reading.tables.observed_until, scored_at=0, run_id="r", on_stage=quiet,
-    )  # fmt: skip
+        company.session.project,
+        company.reading.tables,
+        company.reading.outcomes,
+        company.model,
+        as_of=company.reading.tables.observed_until,
+        scored_at=0,
+        run_id="r",
+        on_stage=quiet,
+    )
     rows = pq.read_table(write_scores(scored, tmp_path / "scores.parquet")).to_pylist()
     for row in rows[:: len(rows) // 40]:
         answer = call(app, "GET", f"/v1/leads/{row['lead_id']}/score", headers=AUTH)
@@ -254,6 +262,10 @@ def test_length_and_chunks_together_are_no_request(app):
 def test_openapi_says_what_the_service_does(app):
     document = call(app, "GET", "/openapi.json", headers=AUTH).json()
     assert set(document["paths"]) == {
-        "/health", "/ready", "/metrics", "/v1/score", "/v1/leads/{lead_id}/score",
-    }  # fmt: skip
+        "/health",
+        "/ready",
+        "/metrics",
+        "/v1/score",
+        "/v1/leads/{lead_id}/score",
+    }
     json.dumps(document)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from data.clock import DAY
-from serving.batch import first_scored, score_before, write_scores
+from serving.batch import first_scored, write_scores
 from serving.changing import Moment, changes_since
-from serving.feedback import Answer
+from serving.feedback import RepAnswer
 from serving.phrase import Phrase
 from serving.report.html import render
 from serving.reporting import write_views
@@ -20,6 +20,7 @@ from serving.views.report import make_view
 from serving.views.steps import acts_of_sales, make_steps
 from serving.views.trust import is_shaped_by_scores
 from serving.views.week import make_week
+from serving.weeks import HISTORY_WEEKS, look_back
 
 
 def test_only_acts_of_sales_are_suggested(source):
@@ -40,7 +41,7 @@ def test_a_step_is_what_scoring_the_lead_again_says(source):
 def test_the_page_of_a_lead_holds_its_levels_its_stage_and_what_reps_answered(source):
     row = int(source.ranked[0])
     lead_id = str(source.scored.table["lead_id"].iat[row])
-    said = Answer(lead_id, "too_high", "no <b>budget</b> before May", "Ada", 0, 80)
+    said = RepAnswer(lead_id, "too_high", "no <b>budget</b> before May", "Ada", 0, 80)
     leads = make_leads(replace(source, feedback=(said,)), {})
     first = next(lead for lead in leads if lead.lead_id == lead_id)
     assert [f.reason for f in first.detail.feedback] == ["no <b>budget</b> before May"]
@@ -78,9 +79,15 @@ def test_a_delivery_holds_a_report_a_sheet_and_a_draft_for_each_owner(
     company, source, quiet, tmp_path
 ):
     paths = write_views(
-        company.session, company.reading, company.model, source.scored, folder=tmp_path,
-        languages=("en",), per_owner=True, on_stage=quiet,
-    )  # fmt: skip
+        company.session,
+        company.reading,
+        company.model,
+        source.scored,
+        folder=tmp_path,
+        languages=("en",),
+        per_owner=True,
+        on_stage=quiet,
+    )
     names = {path.relative_to(tmp_path).as_posix() for path in paths}
     assert {"report-en.html", "leads.csv", "leads.xlsx", "model-en.html"} <= names
     assert "Leak report" in (tmp_path / "model-en.html").read_text(encoding="utf-8")
@@ -101,16 +108,16 @@ def test_a_lead_that_nobody_had_recorded_yet_has_no_past(source, company):
     recorded = tables.created_at.copy()
     recorded[late] = as_of - DAY
     recorded[early] = as_of - 14 * DAY  # at that very moment it is there
-    late_source = replace(
-        source, reading=replace(source.reading, tables=replace(tables, recorded_at=recorded))
+    late_tables = replace(tables, recorded_at=recorded)
+    snapshots = source.scored.snapshots
+    past = look_back(
+        late_tables, snapshots, company.model.catalogue, range(1, HISTORY_WEEKS + 1), threads=1
     )
-    history = score_history(late_source, rows)
+    history = score_history(replace(source, scored=replace(source.scored, past=past)), rows)
     assert [len(history[int(row)]) for row in rows] == [1, 3]
-    snapshots = source.scored.snapshots.take(rows)
-    _, _, there = score_before(late_source.tables, snapshots, company.model, days=14, threads=1)
-    assert there.tolist() == [False, True]
+    assert np.isin(rows, past.at(2)[0]).tolist() == [False, True]
     frame = source.scored.frame.to_pandas().iloc[rows]
-    moment = Moment(late_source.tables, snapshots, frame, company.model, 1)
+    moment = Moment(late_tables, snapshots.take(rows), frame, company.model, 1)
     assert list(changes_since(moment, as_of - 7 * DAY)) == [1]
 
 

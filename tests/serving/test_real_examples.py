@@ -26,8 +26,9 @@ AUC = {
 def trained_on(name: str, threads: int = 1) -> Trained:
     session = open_session(EXAMPLES / f"{name}.toml", threads=threads)
     reading = session.read()
-    return train(session.project, reading.tables, reading.outcomes, seed=0, threads=threads,
-                 fast=True)  # fmt: skip
+    return train(
+        session.project, reading.tables, reading.outcomes, seed=0, threads=threads, fast=True
+    )
 
 
 @pytest.mark.real_data

@@ -29,12 +29,12 @@ from serving.forgetting import forget_lead
 from serving.jobs import champion_is_current, evaluate_registered, monitor_model, score_run
 from serving.reporting import write_views
 from serving.views.report import make_about, make_view
-from serving.views.source import Source
+from serving.views.source import ReportInput
 from serving.writeback.audit import entries
 from serving.writeback.run import write_back
 from serving.writeback.store import SqliteStore
 from training.run import train
-from training.state import State
+from training.state import StatePaths
 
 NOW = 1_793_500_000_000_000
 
@@ -42,9 +42,16 @@ NOW = 1_793_500_000_000_000
 @pytest.fixture(scope="module")
 def scored(company, quiet):
     return score_leads(
-        company.session.project, company.reading.tables, company.reading.outcomes, company.model,
-        as_of=company.reading.tables.observed_until, scored_at=NOW, run_id="r1", on_stage=quiet,
-    )  # fmt: skip
+        company.session.project,
+        company.reading.tables,
+        company.reading.outcomes,
+        company.model,
+        as_of=company.reading.tables.observed_until,
+        scored_at=NOW,
+        run_id="r1",
+        for_report=True,
+        on_stage=quiet,
+    )
 
 
 def test_a_first_model_that_beats_its_baselines_becomes_champion(company):
@@ -86,10 +93,16 @@ def test_the_registered_model_scores_what_the_trained_one_did(company):
 
 def test_threads_change_nothing(company, scored, quiet):
     again = score_leads(
-        company.session.project, company.reading.tables, company.reading.outcomes, company.model,
-        as_of=company.reading.tables.observed_until, scored_at=NOW, run_id="r1", threads=2,
+        company.session.project,
+        company.reading.tables,
+        company.reading.outcomes,
+        company.model,
+        as_of=company.reading.tables.observed_until,
+        scored_at=NOW,
+        run_id="r1",
+        threads=2,
         on_stage=quiet,
-    )  # fmt: skip
+    )
     pd.testing.assert_frame_equal(again.table, scored.table)
 
 
@@ -104,9 +117,24 @@ def test_a_row_scored_alone_equals_its_row_in_the_batch(company, scored):
 
 def test_the_score_file_holds_what_the_contract_says(scored, tmp_path):
     table = pq.read_table(write_scores(scored, tmp_path / "scores.parquet"))
-    wanted = {"lead_id", "as_of", "score", "band", "probability", "probability_low",
-              "probability_high", "percentile", "fit", "engagement", "stage", "trend", "reasons",
-              "model_version", "scored_at", "run_id"}  # fmt: skip
+    wanted = {
+        "lead_id",
+        "as_of",
+        "score",
+        "band",
+        "probability",
+        "probability_low",
+        "probability_high",
+        "percentile",
+        "fit",
+        "engagement",
+        "stage",
+        "trend",
+        "reasons",
+        "model_version",
+        "scored_at",
+        "run_id",
+    }
     assert wanted <= set(table.column_names)
     reason = table["reasons"][0].as_py()[0]
     assert set(reason) == {"factor", "family", "points", "text", "fact"}
@@ -121,20 +149,35 @@ def test_the_score_file_holds_what_the_contract_says(scored, tmp_path):
 
 def test_write_back_sends_everything_once_and_then_nothing(company, quiet):
     session = company.session
-    score_run(session, company.reading, company.model, as_of=company.reading.tables.observed_until,
-              scored_at=NOW, run_id="n1", on_stage=quiet)  # fmt: skip
+    score_run(
+        session,
+        company.reading,
+        company.model,
+        as_of=company.reading.tables.observed_until,
+        scored_at=NOW,
+        run_id="n1",
+        on_stage=quiet,
+    )
     state = session.state.folder
     first = write_back(session.state.scores, session.project, state, now=NOW, run_id="n1")
     assert first.sent == first.leads
-    score_run(session, company.reading, company.model, as_of=company.reading.tables.observed_until,
-              scored_at=NOW + DAY, run_id="n2", on_stage=quiet)  # fmt: skip
+    score_run(
+        session,
+        company.reading,
+        company.model,
+        as_of=company.reading.tables.observed_until,
+        scored_at=NOW + DAY,
+        run_id="n2",
+        on_stage=quiet,
+    )
     second = write_back(session.state.scores, session.project, state, now=NOW + DAY, run_id="n2")
     assert (second.sent, second.unchanged) == (0, first.leads)
 
 
 def test_changes_add_up_and_only_events_move_a_lead_that_had_some(company, scored):
-    moment = Moment(company.reading.tables, scored.snapshots, scored.frame.to_pandas(),
-                    company.model, 1)  # fmt: skip
+    moment = Moment(
+        company.reading.tables, scored.snapshots, scored.frame.to_pandas(), company.model, 1
+    )
     for change in changes_since(moment, scored.as_of - 7 * DAY).values():
         shown = sum(line.points for line in change.lines) + change.rest_points
         assert change.old_score + shown == change.score
@@ -142,12 +185,28 @@ def test_changes_add_up_and_only_events_move_a_lead_that_had_some(company, score
 
 def test_explaining_a_lead_says_typical_and_every_point(company, scored):
     lead = scored.table.sort_values("score")["lead_id"].iat[-1]
-    told = explain_lead(company.session, company.reading, lead, company.model, as_of=scored.as_of,
-                        since=scored.as_of - 14 * DAY, language="en", subject=False)  # fmt: skip
+    told = explain_lead(
+        company.session,
+        company.reading,
+        lead,
+        company.model,
+        as_of=scored.as_of,
+        since=scored.as_of - 14 * DAY,
+        language="en",
+        subject=False,
+    )
     assert any("Typical lead" in line for line in told.lines())
     json.dumps(told.to_dict(), default=str)
-    own = explain_lead(company.session, company.reading, lead, company.model, as_of=scored.as_of,
-                       since=None, language="en", subject=True)  # fmt: skip
+    own = explain_lead(
+        company.session,
+        company.reading,
+        lead,
+        company.model,
+        as_of=scored.as_of,
+        since=None,
+        language="en",
+        subject=True,
+    )
     assert all(line[0] in "+-" for line in own.lines())
     assert "score" not in own.to_dict()
 
@@ -158,11 +217,19 @@ def test_explaining_names_the_band_that_the_list_shows(company, scored, tmp_path
     gap = cuts[best] - scored.scores.score
     row = int(np.flatnonzero((gap > 0) & (gap <= company.session.project.score.hysteresis))[0])
     lead = scored.table["lead_id"].iat[row]
-    session = replace(company.session, state=State(tmp_path))
+    session = replace(company.session, state=StatePaths(tmp_path))
 
     def band(as_of):
-        return explain_lead(session, company.reading, lead, company.model, as_of=as_of,
-                            since=None, language="en", subject=False).band  # fmt: skip
+        return explain_lead(
+            session,
+            company.reading,
+            lead,
+            company.model,
+            as_of=as_of,
+            since=None,
+            language="en",
+            subject=False,
+        ).band
 
     assert band(scored.as_of) != best
     shown = replace(scored, table=scored.table.assign(band=best))  # it stood there last night
@@ -172,8 +239,16 @@ def test_explaining_names_the_band_that_the_list_shows(company, scored, tmp_path
 
 def test_an_unknown_lead_is_named(company, scored):
     with pytest.raises(InputError, match="no such lead: 'L-x'"):
-        explain_lead(company.session, company.reading, "L-x", company.model, as_of=scored.as_of,
-                     since=None, language="en", subject=False)  # fmt: skip
+        explain_lead(
+            company.session,
+            company.reading,
+            "L-x",
+            company.model,
+            as_of=scored.as_of,
+            since=None,
+            language="en",
+            subject=False,
+        )
 
 
 def test_an_unknown_version_is_an_error_and_never_another_model(company):
@@ -182,7 +257,9 @@ def test_an_unknown_version_is_an_error_and_never_another_model(company):
 
 
 def test_the_report_view_counts_what_was_scored(company, scored):
-    source = Source(company.session.project, company.reading, company.model, scored, "p.toml", 1)
+    source = ReportInput(
+        company.session.project, company.reading, company.model, scored, "p.toml", 1
+    )
     view = make_view(source)
     assert len(view.leads) == len(scored.table)
     assert len(view.week.calls) <= company.session.project.report.capacity_per_week
@@ -211,13 +288,20 @@ def test_a_project_file_edited_since_training_is_told_and_the_report_says_what_t
     said = say_edited(edited, model)
     assert said is not None
     assert "bands A 90 B 60 C 30 for A 70 B 55 C 40; horizon 30d for 90d" in said
-    about = make_about(Source(edited, company.reading, model, scored, "p.toml", 1))
+    about = make_about(ReportInput(edited, company.reading, model, scored, "p.toml", 1))
     assert (about.horizon_days, about.bands["A"]) == (90, 70)
 
 
 def test_reports_are_written_whole(company, scored, quiet, tmp_path):
-    paths = write_views(company.session, company.reading, company.model, scored, folder=tmp_path,
-                        languages=("en",), on_stage=quiet)  # fmt: skip
+    paths = write_views(
+        company.session,
+        company.reading,
+        company.model,
+        scored,
+        folder=tmp_path,
+        languages=("en",),
+        on_stage=quiet,
+    )
     assert all(path.read_text(encoding="utf-8").rstrip().endswith("</html>") for path in paths)
 
 
@@ -242,7 +326,7 @@ def test_forgetting_a_lead_leaves_none_of_it_in_the_state_folder(company, scored
     shutil.copytree(company.session.state.folder, folder, ignore=shutil.ignore_patterns("ml*"))
     lead = scored.table["lead_id"].iat[3]
     write_scores(scored, folder / "scores.parquet")
-    found = forget_lead(State(folder), lead)
+    found = forget_lead(StatePaths(folder), lead)
     assert found["rows of scores"] >= 1
     assert lead not in pq.read_table(folder / "scores.parquet")["lead_id"].to_pylist()
     needle = lead.encode()
@@ -272,8 +356,14 @@ def test_nothing_after_as_of_moves_a_score(company, scored):
 
 
 def test_one_seed_gives_one_model_with_one_thread_and_with_two(company, tmp_path):
-    again = train(company.session.project, company.reading.tables, company.reading.outcomes,
-                  seed=company.session.seed, threads=2, fast=True,
-                  reviews=())  # fmt: skip
+    again = train(
+        company.session.project,
+        company.reading.tables,
+        company.reading.outcomes,
+        seed=company.session.seed,
+        threads=2,
+        fast=True,
+        reviews=(),
+    )
     first = company.trained.write(tmp_path / "one")
     assert again.write(tmp_path / "two").version == first.version

@@ -22,24 +22,24 @@ from data.read import Reading, read_tables
 from data.tables import Snapshots
 from data.world import make_world, write_world
 from features.catalogue import slug
-from serving.batch import Scored, score_leads, write_scores
+from serving.batch import ScoringRun, score_leads, write_scores
 from serving.feedback import export_facts, give_feedback, list_answers
+from serving.figures.capacity import draw_profit, plan_calls
+from serving.figures.follow_up import find_missed, measure_speed, share_contacts
+from serving.figures.forecast import forecast_project
+from serving.figures.funnel import measure_funnel
+from serving.figures.power import size_test
 from serving.jobs import train_model
 from serving.model import LoadedModel
 from serving.qualify.engine import qualify
 from serving.report.html import render
 from serving.report.view import ReportView
 from serving.session import Session, open_session
-from serving.trials import analyse_trial, assign_leads
+from serving.trials import analyse_experiment, assign_leads
 from serving.views.experiment import make_experiment
 from serving.views.report import make_view
-from serving.views.source import Source
+from serving.views.source import ReportInput
 from serving.writeback.run import write_back
-from training.capacity import plan_calls
-from training.follow_up import find_missed, measure_speed, share_contacts
-from training.forecast import forecast_project
-from training.funnel import measure_funnel
-from training.power import size_test
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WORLDS = ("software_trial", "consulting", "digital_agency")
@@ -53,7 +53,7 @@ class Road:
     session: Session
     reading: Reading
     model: LoadedModel
-    scored: Scored
+    scored: ScoringRun
     view: ReportView
 
 
@@ -69,11 +69,17 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     model = session.model(published.version.version)
     until = reading.tables.observed_until
     scored = score_leads(
-        session.project, reading.tables, reading.outcomes, model,
-        as_of=until, scored_at=until, run_id="monday",
-    )  # fmt: skip
+        session.project,
+        reading.tables,
+        reading.outcomes,
+        model,
+        as_of=until,
+        scored_at=until,
+        run_id="monday",
+        for_report=True,
+    )
     write_scores(scored, session.state.scores)
-    view = make_view(Source(session.project, reading, model, scored, "project.toml", 1))
+    view = make_view(ReportInput(session.project, reading, model, scored, "project.toml", 1))
     return Road(folder, session, reading, model, scored, view)
 
 
@@ -143,9 +149,20 @@ def test_04_ideal_customers_and_rules_that_disqualify_with_a_stated_reason(road:
 
 def test_05_every_signal_of_leads_and_of_sales_and_every_source_is_taken_in(road: Road) -> None:
     signals = {
-        "form", "newsletter", "ebook", "webinar", "seminar", "chat", "phone", "pricing_page",
-        "demo_request", "trial", "sales_email", "sales_call", "sales_meeting",
-    }  # fmt: skip
+        "form",
+        "newsletter",
+        "ebook",
+        "webinar",
+        "seminar",
+        "chat",
+        "phone",
+        "pricing_page",
+        "demo_request",
+        "trial",
+        "sales_email",
+        "sales_call",
+        "sales_meeting",
+    }
     assert signals <= set(road.reading.tables.events.type_names)
     described = {feature.params.get("event") for feature in road.model.catalogue.features}
     assert len(described & signals) >= 11  # the rarest may be pooled
@@ -216,7 +233,7 @@ def test_09_an_experiment_with_power_computed_beforehand(road: Road) -> None:
     project = load_project(file)
     arms = assign_leads(road.reading.tables, project)["arm"]
     assert (arms == "random").mean() == pytest.approx(0.1, abs=0.02)
-    trial = analyse_trial(road.reading.tables, road.reading.outcomes, project)
+    trial = analyse_experiment(road.reading.tables, road.reading.outcomes, project)
     assert set(trial.arms) == {"control", "score", "random"}
     result = trial.comparisons["score"]
     assert result.always_valid.low <= 0 <= result.always_valid.high  # nobody was treated here
@@ -290,9 +307,14 @@ def test_13_a_rep_answers_back_and_the_answer_is_a_dated_fact(road: Road, tmp_pa
     lead, at = str(road.scored.table["lead_id"].iat[0]), road.scored.as_of - 5 * DAY
     file = tmp_path / "feedback.db"
     give_feedback(
-        file, road.session.state.scores, lead=lead, verdict="wrong",
-        because="no budget before May", by="Ada", at=at,
-    )  # fmt: skip
+        file,
+        road.session.state.scores,
+        lead=lead,
+        verdict="wrong",
+        because="no budget before May",
+        by="Ada",
+        at=at,
+    )
     assert list_answers(file, lead_id=lead)[0].reason == "no budget before May"
     facts = export_facts(file)
     facts.to_parquet(road.folder / "rep_answers.parquet")

@@ -19,30 +19,35 @@ from data.errors import OutsideError
 from data.files import write_text
 from data.read import read_tables
 from features.build import build
-from serving.batch import Scored, score_leads, write_scores
+from serving.batch import ScoringRun, score_leads, write_scores
 from serving.http.app import create_app
 from serving.http.guard import Guard, Limits
 from serving.http.keys import digest
 from serving.http.service import Service
 from serving.views.leads import _detail
-from serving.views.source import Source as Pages
+from serving.views.source import ReportInput
 
 NOW = 1_793_500_000_000_000
 
 
 @pytest.fixture(scope="module")
-def scored(company) -> Scored:
+def scored(company) -> ScoringRun:
     return score_again(company, {})
 
 
-def score_again(company, frames: dict[str, pd.DataFrame]) -> Scored:
+def score_again(company, frames: dict[str, pd.DataFrame]) -> ScoringRun:
     """Score the company with other tables in place of its own."""
     project, model = company.session.project, company.model
     tables, outcomes = read_tables(project, frames=frames, kinds=model.kinds)
     return score_leads(
-        project, tables, outcomes, model, as_of=company.reading.tables.observed_until,
-        scored_at=NOW, run_id="n1",
-    )  # fmt: skip
+        project,
+        tables,
+        outcomes,
+        model,
+        as_of=company.reading.tables.observed_until,
+        scored_at=NOW,
+        run_id="n1",
+    )
 
 
 def own(company, name: str) -> pd.DataFrame:
@@ -85,9 +90,16 @@ def test_bad_input_37_a_wrong_type_is_422_and_names_its_field(app: Guard, value:
 
 @pytest.mark.parametrize(
     ("value", "status"),
-    [("1e400", 422), ("-1e400", 422), ("9" * 400, 422), ("-0", 200), ("-0.0", 200),
-     (str(2**63), 200), ("1e-400", 200)],
-)  # fmt: skip
+    [
+        ("1e400", 422),
+        ("-1e400", 422),
+        ("9" * 400, 422),
+        ("-0", 200),
+        ("-0.0", 200),
+        (str(2**63), 200),
+        ("1e-400", 200),
+    ],
+)
 def test_bad_input_38_numbers_out_of_range_are_422_and_others_are_numbers(
     app: Guard, value: str, status: int
 ) -> None:
@@ -108,7 +120,7 @@ def test_bad_input_53_an_unseen_category_scores_as_any_other(app: Guard, word: s
 
 
 def test_bad_input_55_columns_in_another_order_and_more_of_them_change_no_score(
-    company, scored: Scored
+    company, scored: ScoringRun
 ) -> None:
     leads = own(company, "leads")
     turned = leads[leads.columns[::-1]].assign(shoe_size=43, created_month=7)
@@ -117,7 +129,7 @@ def test_bad_input_55_columns_in_another_order_and_more_of_them_change_no_score(
 
 
 def test_bad_input_56_a_lead_without_events_is_scored_and_said_to_be_little_known(
-    company, scored: Scored
+    company, scored: ScoringRun
 ) -> None:
     touches = own(company, "touches")
     silent = scored.table["lead_id"].iat[0]
@@ -127,17 +139,24 @@ def test_bad_input_56_a_lead_without_events_is_scored_and_said_to_be_little_know
         kinds=company.model.kinds,
     )
     again = score_leads(
-        company.session.project, tables, outcomes, company.model, as_of=scored.as_of,
-        scored_at=NOW, run_id="n3",
-    )  # fmt: skip
+        company.session.project,
+        tables,
+        outcomes,
+        company.model,
+        as_of=scored.as_of,
+        scored_at=NOW,
+        run_id="n3",
+    )
     assert again.table["lead_id"].iat[0] == silent
     assert 0 < again.table["probability"].iat[0] < 1
     reading = replace(company.reading, tables=tables, outcomes=outcomes)
-    pages = Pages(company.session.project, reading, company.model, again, "p.toml", 1)
+    pages = ReportInput(company.session.project, reading, company.model, again, "p.toml", 1)
     assert _detail(pages, 0, None, (), ()).low_information
 
 
-def test_bad_input_57_a_million_events_of_one_lead_take_seconds(company, scored: Scored) -> None:
+def test_bad_input_57_a_million_events_of_one_lead_take_seconds(
+    company, scored: ScoringRun
+) -> None:
     n = 1_000_000
     lead = own(company, "leads").iloc[[0]].assign(created_at=pd.Timestamp("2026-01-01", tz="UTC"))
     start = pd.Timestamp("2026-01-02", tz="UTC").value
@@ -155,11 +174,12 @@ def test_bad_input_57_a_million_events_of_one_lead_take_seconds(company, scored:
     frame = build(
         tables,
         replace(
-            scored.snapshots, lead=np.zeros(1, np.int64),
+            scored.snapshots,
+            lead=np.zeros(1, np.int64),
             as_of=np.array([tables.observed_until]),
         ),
         company.model.catalogue,
-    )  # fmt: skip
+    )
     assert np.isfinite(company.model.scorer.score(frame.to_pandas()).probability).all()
     assert time.process_time() - began < 30
 
@@ -167,7 +187,9 @@ def test_bad_input_57_a_million_events_of_one_lead_take_seconds(company, scored:
 # --- 59: where results go ------------------------------------------------------------------------
 
 
-def test_bad_input_59_a_folder_that_is_a_file_is_one_line(scored: Scored, tmp_path: Path) -> None:
+def test_bad_input_59_a_folder_that_is_a_file_is_one_line(
+    scored: ScoringRun, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OutsideError, match="can't be written") as caught:
         write_scores(scored, tmp_path / "file" / "scores.parquet")
@@ -175,7 +197,7 @@ def test_bad_input_59_a_folder_that_is_a_file_is_one_line(scored: Scored, tmp_pa
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_bad_input_59_a_full_disk_leaves_the_old_file(scored: Scored, tmp_path: Path) -> None:
+def test_bad_input_59_a_full_disk_leaves_the_old_file(scored: ScoringRun, tmp_path: Path) -> None:
     path = tmp_path / "scores.parquet"
     path.write_text("yesterday")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -12,18 +12,22 @@ from benchmarks.report_view import make_view
 from data.errors import InputError
 from data.read import read_tables
 from data.schema import Project
+from serving.figures.experiment import Difference
 from serving.report.html import render
 from serving.report.view import ExperimentPage
-from serving.trials import analyse_trial, assign_leads
+from serving.trials import analyse_experiment, assign_leads
 from serving.views.experiment import make_experiment
-from training.experiment import Difference
 
 
 def _project(**sections: object) -> Project:
     leads = {
-        "source": "leads.csv", "id": "id", "created_at": "created", "converted_at": "won",
-        "account": "account", "fixed": ["size"],
-    }  # fmt: skip
+        "source": "leads.csv",
+        "id": "id",
+        "created_at": "created",
+        "converted_at": "won",
+        "account": "account",
+        "fixed": ["size"],
+    }
     base: dict[str, object] = {
         "project": {"name": "spring", "observed_until": "2026-07-01"},
         "leads": leads,
@@ -61,7 +65,7 @@ def test_a_real_lift_is_found_and_the_young_wait(unit: str) -> None:
     section = {"arms": {"control": 1, "score": 1}, "random_arm": 0.1, "unit": unit}
     project = _project(experiment={**section, "start": "2026-01-01"})
     tables, outcomes = read_tables(project, frames={"leads": _leads(project, 0.08)})
-    trial = analyse_trial(tables, outcomes, project)
+    trial = analyse_experiment(tables, outcomes, project)
     result = trial.comparisons["score"]
     assert result.adjusted is not None
     assert result.adjusted.low < 0.08 < result.adjusted.high
@@ -80,7 +84,7 @@ def test_a_real_lift_is_found_and_the_young_wait(unit: str) -> None:
 def test_a_running_experiment_is_judged_by_the_range_that_holds_at_every_look() -> None:
     project = _project(experiment={"arms": {"control": 1, "score": 1}})
     tables, outcomes = read_tables(project, frames={"leads": _leads(project, 0.0, n=600)})
-    trial = analyse_trial(tables, outcomes, project)
+    trial = analyse_experiment(tables, outcomes, project)
     lucky = Difference(0.02, 0.001, 0.039, 0.0097, 0.04)
     patient = replace(lucky, low=-0.01, high=0.05)
     result = replace(trial.comparisons["score"], plain=lucky, adjusted=None, always_valid=patient)
@@ -101,7 +105,7 @@ def test_leads_of_an_account_that_convert_together_have_less_power() -> None:
         seen = together & (won < pd.Timestamp("2026-07-01", tz=won.dt.tz))
         frame["won"] = np.where(seen, won.astype(str), None)
         tables, outcomes = read_tables(project, frames={"leads": frame})
-        found[unit] = analyse_trial(tables, outcomes, project)
+        found[unit] = analyse_experiment(tables, outcomes, project)
     lead, account = found["lead"], found["account"]
     assert account.power < lead.power
     assert account.needed_per_arm > 2 * lead.needed_per_arm
@@ -129,7 +133,7 @@ def test_arms_of_other_sizes_than_planned_are_warned_of() -> None:
     arms = assign_leads(tables, project)
     lost = arms.loc[arms["arm"] == "score", "lead_id"].iloc[::3]
     tables, outcomes = read_tables(project, frames={"leads": frame[~frame["id"].isin(lost)]})
-    trial = analyse_trial(tables, outcomes, project)
+    trial = analyse_experiment(tables, outcomes, project)
     assert any("sizes planned" in warning for warning in trial.warnings)
     assert "experiment.start is not set" in trial.warnings[0]
 
@@ -138,7 +142,7 @@ def test_an_experiment_that_cannot_be_read_says_what_to_do() -> None:
     project = _project(experiment={"start": "2026-06-15"})
     tables, outcomes = read_tables(project, frames={"leads": _leads(project, 0.0, n=300)})
     with pytest.raises(InputError, match="horizon has passed"):
-        analyse_trial(tables, outcomes, project)
+        analyse_experiment(tables, outcomes, project)
     other = _project(experiment={"arm": "group"})
     with pytest.raises(InputError, match="no column 'group'"):
-        analyse_trial(tables, outcomes, other)
+        analyse_experiment(tables, outcomes, other)

@@ -13,17 +13,38 @@ from training.model_card import ModelCard
 
 def figure(metric: str, value: float, error: float) -> dict[str, Any]:
     low, high = value - 2 * error, value + 2 * error
-    return {"metric": metric, "model": "model", "value": value, "error": error, "low": low,
-            "high": high}  # fmt: skip
+    return {
+        "metric": metric,
+        "model": "model",
+        "value": value,
+        "error": error,
+        "low": low,
+        "high": high,
+    }
 
 
 CARD = ModelCard(
-    trained_until=0, train_rows=9000, train_conversions=900, test_rows=3000, test_conversions=310,
-    test_leads=800, test_leads_converted=120, horizon_days=90.0,
-    metrics=[figure("slope", 1.0, 0.1), figure("intercept", 0.0, 0.1)], verdicts=[],
-    bands=[{"kept": True}], tenths=[], curve=[], slices=[], capacity=[], drift=[], gains={},
-    candidates={}, dropped={}, notes=[],
-)  # fmt: skip
+    trained_until=0,
+    train_rows=9000,
+    train_conversions=900,
+    test_rows=3000,
+    test_conversions=310,
+    test_leads=800,
+    test_leads_converted=120,
+    horizon_days=90.0,
+    metrics=[figure("slope", 1.0, 0.1), figure("intercept", 0.0, 0.1)],
+    verdicts=[],
+    bands=[{"kept": True}],
+    tenths=[],
+    curve=[],
+    slices=[],
+    capacity=[],
+    drift=[],
+    gains={},
+    candidates={},
+    dropped={},
+    notes=[],
+)
 
 
 def test_five_snapshots_of_a_conversion_are_one_outcome_to_check_a_promise_with() -> None:

@@ -12,12 +12,12 @@ import pytest
 
 from data.errors import InputError, OutsideError
 from training.registry import Registry
-from training.state import State
+from training.state import StatePaths
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory) -> Registry:
-    registry = Registry.of(State(tmp_path_factory.mktemp("state")), "acme")
+    registry = Registry.of(StatePaths(tmp_path_factory.mktemp("state")), "acme")
     for number in (1, 2, 3):
         register(registry, tmp_path_factory.mktemp(f"artifact{number}"), number)
     return registry
@@ -79,7 +79,7 @@ def test_a_registry_that_can_not_be_reached_is_an_outside_fault(tmp_path):
 
 
 def test_what_the_database_says_is_told_in_one_line_without_its_statement(tmp_path, capfd):
-    registry = Registry.of(State(tmp_path / "state"), "acme")
+    registry = Registry.of(StatePaths(tmp_path / "state"), "acme")
     (tmp_path / "artifact").mkdir()
     register(registry, tmp_path / "artifact", 1)
     with sqlite3.connect(tmp_path / "state" / "mlflow.db") as database:
@@ -97,14 +97,14 @@ def number_of(registry: Registry, reference: str) -> tuple[int, Path]:
 
 def test_a_state_folder_that_was_moved_finds_its_models_and_takes_new_ones(tmp_path):
     old, new = tmp_path / "old", tmp_path / "new"
-    first = Registry.of(State(old), "acme")
+    first = Registry.of(StatePaths(old), "acme")
     for number in (1, 2):
         folder = tmp_path / f"artifact{number}"
         folder.mkdir()
         register(first, folder, number)
     first.promote("1")
     shutil.move(old, new)
-    moved = Registry.of(State(new), "acme")
+    moved = Registry.of(StatePaths(new), "acme")
     assert number_of(moved, "champion")[0] == 1
     assert number_of(moved, "champion")[1].is_relative_to(new)
     for number in (3, 4):
@@ -121,7 +121,7 @@ def test_a_state_folder_that_was_moved_finds_its_models_and_takes_new_ones(tmp_p
 def test_a_copy_of_a_state_folder_reads_its_own_models(tmp_path):
     folder = tmp_path / "artifact"
     folder.mkdir()
-    register(Registry.of(State(tmp_path / "one"), "acme"), folder, 1)
+    register(Registry.of(StatePaths(tmp_path / "one"), "acme"), folder, 1)
     shutil.copytree(tmp_path / "one", tmp_path / "two")
-    found = Registry.of(State(tmp_path / "two"), "acme").find("1")
+    found = Registry.of(StatePaths(tmp_path / "two"), "acme").find("1")
     assert found.folder.is_relative_to(tmp_path / "two")

@@ -39,7 +39,7 @@ NAMES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SheetAnswer:
     """One of the eight types of leakage, and what was done about it."""
 
     kind: str
@@ -73,7 +73,7 @@ def summary(report: AuditReport) -> str:
     return "No leak by structure; " + ", ".join(parts) + "."
 
 
-def leakage_sheet(report: AuditReport) -> tuple[Answer, ...]:
+def leakage_sheet(report: AuditReport) -> tuple[SheetAnswer, ...]:
     """Answer the eight types of leakage of Kapoor and Narayanan (Patterns 4, 2023)."""
 
     def said(*detectors: str) -> str:
@@ -94,40 +94,42 @@ def leakage_sheet(report: AuditReport) -> tuple[Answer, ...]:
         return f"{report.figures[name]:.3f}" if name in report.figures else "not available"
 
     return (
-        Answer(
+        SheetAnswer(
             "1.1 No test set",
             "Is the model judged on rows that it was not fitted on?",
             f"Yes: {report.checked.get('D6', 'a purged cut')}. {said('D6')}",
         ),
-        Answer(
+        SheetAnswer(
             "1.2 Pre-processing on train and test",
             "Did encoders, scalers or imputers see test rows?",
             f"They keep the hash of the rows they saw. {said('D8')}",
         ),
-        Answer(
+        SheetAnswer(
             "1.3 Feature selection on train and test",
             "Were columns chosen with the test in sight?",
             "Columns are screened on training rows only (S1 to S5); S6 and S7 look at the test and "
             "choose nothing.",
         ),
-        Answer("1.4 Duplicates", "Do the same people stand in train and test?", said("D9", "D6")),
-        Answer(
+        SheetAnswer(
+            "1.4 Duplicates", "Do the same people stand in train and test?", said("D9", "D6")
+        ),
+        SheetAnswer(
             "2 Illegitimate features",
             "Does a column know what cannot be known at as_of?",
             said("D1", "D2", "D3", "D4", "D5", "S1", "S2", "S3", "S4", "S5", "S8"),
         ),
-        Answer(
+        SheetAnswer(
             "3.1 Temporal leakage",
             "Is anything in train younger than the test?",
             f"The cut is purged: train windows close before the first test row. {said('D7', 'S7')}",
         ),
-        Answer(
+        SheetAnswer(
             "3.2 Dependence between train and test",
             "Do rows of one lead or account stand on both sides?",
             f"{said('D6')} Quick model: AUC {figure('quick_auc_folds')} in grouped folds, "
             f"{figure('quick_auc_test')} out of time.",
         ),
-        Answer(
+        SheetAnswer(
             "3.3 Sampling bias in the test",
             "Are the test rows like the leads that will be scored?",
             f"{said('D7', 'S6')} Leads that were never exported cannot be seen from here.",

@@ -191,7 +191,7 @@ def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(tmp_path: Path) -
         forget_pulled(folder, WHO)
         assert is_there(folder) == {False}
         assert not [path.name for path in folder.glob(".*.part")]
-    assert codes == [-signal.SIGKILL] * 7 + [0, 0]  # the list, then three files, two steps each
+    assert codes == [-signal.SIGKILL] * 8 + [0]  # the list and three files, two steps each
 
 
 def test_a_folder_that_no_pull_wrote_is_left_alone(tmp_path: Path) -> None:

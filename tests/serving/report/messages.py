@@ -27,7 +27,7 @@ _UTF8: Final = {"encoding": "utf-8"}
 def collect() -> Catalog:
     """Collect every message: singular and plural, vocabulary under the context "word"."""
     catalogue = Catalog(charset="utf-8", project="leadscore")
-    for message in sorted(set(_found()), key=str):
+    for message in sorted(set(_sentences_in_code()), key=str):
         catalogue.add(message)
     for word in WORDS:
         catalogue.add(word, context="word")
@@ -36,27 +36,27 @@ def collect() -> Catalog:
 
 def problems(language: str) -> list[str]:
     """List what is wrong with a catalogue: missing, unused, empty, broken placeholders."""
-    wanted, have = collect(), read_catalogue(language)
-    found = []
+    wanted, catalogue = collect(), read_catalogue(language)
+    problems = []
     for message in wanted:
         if not message.id:
             continue
-        theirs = have.get(message.id, context=message.context)
-        if theirs is None or not theirs.string or not all(_forms(theirs.string)):
-            found.append(f"{language}: not translated: {_forms(message.id)[0]!r}")
+        translated = catalogue.get(message.id, context=message.context)
+        if translated is None or not translated.string or not all(_forms(translated.string)):
+            problems.append(f"{language}: not translated: {_forms(message.id)[0]!r}")
             continue
-        if theirs.fuzzy:
-            found.append(f"{language}: fuzzy: {_forms(message.id)[0]!r}")
+        if translated.fuzzy:
+            problems.append(f"{language}: fuzzy: {_forms(message.id)[0]!r}")
         asked = {frozenset(_places(form)) for form in _forms(message.id)}
-        given = {frozenset(_places(form)) for form in _forms(theirs.string)}
+        given = {frozenset(_places(form)) for form in _forms(translated.string)}
         if not given <= asked and given != {frozenset().union(*asked)}:
-            found.append(f"{language}: placeholders differ: {_forms(message.id)[0]!r}")
-    found += [
+            problems.append(f"{language}: placeholders differ: {_forms(message.id)[0]!r}")
+    problems += [
         f"{language}: unused: {_forms(message.id)[0]!r}"
-        for message in have
+        for message in catalogue
         if message.id and wanted.get(message.id, context=message.context) is None
     ]
-    return found
+    return problems
 
 
 def template_file() -> Catalog:
@@ -65,7 +65,7 @@ def template_file() -> Catalog:
         return read_po(file)
 
 
-def _found() -> Iterator[str | tuple[str, str]]:
+def _sentences_in_code() -> Iterator[str | tuple[str, str]]:
     for path in sorted((ROOT / "report" / "templates").glob("*.html")):
         with path.open("rb") as file:
             for _, name, message, _ in babel_extract(file, list(KEYWORDS), [], _UTF8):
@@ -82,12 +82,12 @@ def _found() -> Iterator[str | tuple[str, str]]:
     )  # fmt: skip
 
 
-def _message(name: str | None, found: object) -> Iterator[str | tuple[str, str]]:
+def _message(name: str | None, extracted: object) -> Iterator[str | tuple[str, str]]:
     """Keep literals that are sentences or words; calls without a literal say nothing."""
-    if isinstance(found, str):
-        yield found
-    elif isinstance(found, (tuple, list)):
-        texts = [text for text in found if isinstance(text, str)]
+    if isinstance(extracted, str):
+        yield extracted
+    elif isinstance(extracted, (tuple, list)):
+        texts = [text for text in extracted if isinstance(text, str)]
         if name == "tn" and len(texts) >= 2:
             yield texts[0], texts[1]
         elif texts:

@@ -62,8 +62,11 @@ def test_candidates_are_a_table_and_choices_are_lines() -> None:
     page = render_model_page(CARD, project="acme", version="7")
     tried = page[page.index('id="candidates"') : page.index('id="choices"')]
     assert re.findall(r"<th.*?<bdi>(.*?)</bdi>", tried) == [
-        "judged_on", "candidate", "log_loss", "won",
-    ]  # fmt: skip
+        "judged_on",
+        "candidate",
+        "log_loss",
+        "won",
+    ]
     assert "<td><bdi>extra [87, 48]</bdi></td>" in page
     assert "tuning" not in page
 
@@ -75,22 +78,45 @@ def test_sections_without_rows_are_left_out() -> None:
 
 
 CURVE = pd.DataFrame(
-    {"conversions": [9.0, 31.0, 60.0], "log_loss": [0.4, 0.3, 0.28], "prior": [0.31, 0.31, 0.31],
-     "gain": [-0.09, 0.01, 0.03], "error": [0.05, 0.02, 0.02], "judged": [90.0, 90.0, 90.0]}
-)  # fmt: skip
-SEGMENT = {"slice": "team", "rows": 300, "conversions": 40, "raw": 0.61, "shift": 0.5,
-           "error": 0.2, "overlap": 0.97, "verdict": "more", "overlaps": True}  # fmt: skip
+    {
+        "conversions": [9.0, 31.0, 60.0],
+        "log_loss": [0.4, 0.3, 0.28],
+        "prior": [0.31, 0.31, 0.31],
+        "gain": [-0.09, 0.01, 0.03],
+        "error": [0.05, 0.02, 0.02],
+        "judged": [90.0, 90.0, 90.0],
+    }
+)
+SEGMENT = {
+    "slice": "team",
+    "rows": 300,
+    "conversions": 40,
+    "raw": 0.61,
+    "shift": 0.5,
+    "error": 0.2,
+    "overlap": 0.97,
+    "verdict": "more",
+    "overlaps": True,
+}
 ADVICE = Advice(
     notes=("learning curve: about 70 more", "the level was left as it is"),
     drawn=("learning curve: about 70 more",),
     curve=CURVE,
     need=Need("more", 60.0, 69.2),
     segments=pd.DataFrame(
-        [{**SEGMENT, "segment": "<b>north</b>"},
-         {**SEGMENT, "segment": "south", "verdict": "unproven", "overlap": 0.2, "overlaps": False,
-          "shift": -0.1}]
+        [
+            {**SEGMENT, "segment": "<b>north</b>"},
+            {
+                **SEGMENT,
+                "segment": "south",
+                "verdict": "unproven",
+                "overlap": 0.2,
+                "overlaps": False,
+                "shift": -0.1,
+            },
+        ]
     ),
-)  # fmt: skip
+)
 
 
 def advised() -> ModelCard:

@@ -15,7 +15,7 @@ from serving.locale.jalali import from_gregorian
 from serving.phrase import Phrase
 from serving.report import words as words_module
 from serving.report.html import render
-from serving.report.parts import Reason
+from serving.report.parts import ShownReason
 from serving.report.view import ReportView
 from serving.report.words import Words, languages, words_of
 from tests.serving.report.messages import collect, problems, template_file
@@ -145,7 +145,9 @@ def test_the_persian_calendar_has_no_hole_between_a_day_and_the_next(day: date) 
 
 
 def test_a_reason_takes_the_plural_of_its_language() -> None:
-    reason = Reason("own", "engagement", "inbound_count", {"label": "x", "value": 1, "days": 7}, 5)
+    reason = ShownReason(
+        "own", "engagement", "inbound_count", {"label": "x", "value": 1, "days": 7}, 5
+    )
     assert "1</bdi>" not in str(words_of("it").reason(reason, {}))
     assert "1 azione del lead negli ultimi 7 giorni" in str(words_of("it").reason(reason, {}))
     many = replace(reason, params={**reason.params, "value": 3})
@@ -153,16 +155,16 @@ def test_a_reason_takes_the_plural_of_its_language() -> None:
 
 
 def test_a_company_gives_its_own_words_to_its_events() -> None:
-    reason = Reason("x", "fit", "count_ever", {"event": "x9", "label": "x9", "value": 2}, 1)
+    reason = ShownReason("x", "fit", "count_ever", {"event": "x9", "label": "x9", "value": 2}, 1)
     labels = {"x9": {"en": "site visits", "fr": "visites"}}
     assert "Visites" in str(words_of("fr").reason(reason, labels))
 
 
 def test_days_and_windows_are_said_in_the_language() -> None:
-    day = Reason("calendar", "context", "created_weekday", {"label": "x", "value": 5.0}, 1)
+    day = ShownReason("calendar", "context", "created_weekday", {"label": "x", "value": 5.0}, 1)
     assert "sabato" in str(words_of("it").reason(day, {}))
     hours = {"label": "chat", "value": 2, "days": 0.25}
-    brief = Reason("chat", "engagement", "count_window", hours, 1)
+    brief = ShownReason("chat", "engagement", "count_window", hours, 1)
     assert "ces 6 dernières heures" in str(words_of("fr").reason(brief, {}))
 
 
@@ -174,7 +176,7 @@ def test_a_level_written_like_a_name_is_found_among_the_words() -> None:
 
 def test_a_year_is_not_grouped_and_a_large_amount_is() -> None:
     for value, text in ((2008.0, "2008"), (15000.0, "15.000")):
-        said = Reason("f", "fit", "attribute", {"label": "x", "value": value}, 1)
+        said = ShownReason("f", "fit", "attribute", {"label": "x", "value": value}, 1)
         assert text in str(words_of("it").reason(said, {}))
 
 
@@ -184,7 +186,7 @@ def test_plain_speech_says_what_the_report_says() -> None:
     labels = {"x9": {"en": "site visits", "fa": "بازدید"}}
     for language in languages():
         words = words_of(language)
-        markup = words.reason(Reason("f", "engagement", "count_window", params, 3), labels)
+        markup = words.reason(ShownReason("f", "engagement", "count_window", params, 3), labels)
         assert markup.striptags() == say_reason(model, words.speech(labels))
 
 

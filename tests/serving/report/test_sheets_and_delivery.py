@@ -14,8 +14,16 @@ from serving.report.sheet import guard, write_csv, write_excel
 from serving.report.view import ReportView
 
 FORMULAS = [
-    "=cmd|'/c calc'!A1", "+SUM(1)", "-2+3", "@SUM", "\t=1", "\r=1", "\x00=1", "＝1", " =1",
-]  # fmt: skip
+    "=cmd|'/c calc'!A1",
+    "+SUM(1)",
+    "-2+3",
+    "@SUM",
+    "\t=1",
+    "\r=1",
+    "\x00=1",
+    "＝1",
+    " =1",
+]
 
 
 @pytest.mark.parametrize("text", FORMULAS)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from benchmarks.faults_run import DAY, EPOCH, write_scores
+from benchmarks.faults_run import EPOCH, write_scores
+from data.durations import DAY
 from data.schema import (
     ConversionSection,
     LeadsSection,

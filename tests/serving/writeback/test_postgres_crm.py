@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
-from benchmarks.faults_run import DAY, EPOCH, write_scores
+from benchmarks.faults_run import EPOCH, write_scores
 from benchmarks.road import score_file, train_model
+from data.durations import DAY
 from data.errors import InputError
 from data.read import read_tables
 from data.schema import (

@@ -12,7 +12,8 @@ from urllib.parse import unquote_plus
 import httpx
 import pytest
 
-from benchmarks.faults_run import DAY, EPOCH, write_scores
+from benchmarks.faults_run import EPOCH, write_scores
+from data.durations import DAY
 from data.schema import (
     ConversionSection,
     LeadsSection,

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from data.clock import DAY
 from serving.crm.seam import FIELDS, Update, Value
 from serving.crm.sqlite import SqliteCrm
-
-DAY = 86_400_000_000
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.faults_run import DAY, EPOCH, write_scores
+from benchmarks.faults_run import EPOCH, write_scores
+from data.durations import DAY
 from data.errors import InputError, OutsideError
 from data.schema import (
     ConversionSection,
@@ -29,7 +30,7 @@ from serving.crm.network import allowed, with_credentials
 from serving.crm.seam import FIELDS, Update
 from serving.crm.sqlite import SqliteCrm
 from serving.writeback.audit import entries
-from serving.writeback.decide import Rules, worth_sending
+from serving.writeback.decide import SendRules, worth_sending
 from serving.writeback.ledger import Last, LeaseLost, Ledger
 from serving.writeback.payload import Headline, _reason_texts, clean, content_hash
 from serving.writeback.run import WriteBackResult, write_back
@@ -340,7 +341,7 @@ def test_reasons_are_joined_strongest_first_and_fit(
 def test_hysteresis_looks_at_points_and_band(score: int, before: int, points: float) -> None:
     row = Headline("L", content_hash(score, "A", "", "1"), score, "A", 2)
     last = Last(content_hash(before, "A", "", "1"), before, "A", 1, 0)
-    verdict = worth_sending(row, last, Rules(points, 30), now=DAY)
+    verdict = worth_sending(row, last, SendRules(points, 30), now=DAY)
     assert verdict == ("send" if abs(score - before) >= points else "unchanged")
 
 

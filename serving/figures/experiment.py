@@ -18,8 +18,8 @@ from scipy import stats
 
 from data.errors import InputError
 from data.schema import ExperimentSection
-from training.funnel import Rate, rate_of
-from training.regression import adjusted_difference
+from serving.figures.funnel import Rate, rate_of
+from serving.figures.regression import adjusted_difference
 
 Floats = NDArray[np.float64]
 RANDOM_ARM: Final = "random"
@@ -94,9 +94,9 @@ def assign(
     unique, code = np.unique(np.asarray(units, dtype=str), return_inverse=True)
     limits = np.cumsum(shares / shares.sum())
     position = np.searchsorted(limits, draw(unique, section.salt, f"arms of {name}"), side="right")
-    found = np.array(list(arms), dtype=object)[np.minimum(position, len(arms) - 1)]
-    found[draw(unique, section.salt, RANDOM_ARM) < section.random_arm] = RANDOM_ARM
-    return np.asarray(found[code.reshape(-1)], dtype=object)
+    assigned = np.array(list(arms), dtype=object)[np.minimum(position, len(arms) - 1)]
+    assigned[draw(unique, section.salt, RANDOM_ARM) < section.random_arm] = RANDOM_ARM
+    return np.asarray(assigned[code.reshape(-1)], dtype=object)
 
 
 def analyse(
@@ -164,7 +164,7 @@ def look(
     alpha: float = 0.05,
 ) -> tuple[Look, ...]:
     """Follow an experiment as its leads mature: `at` (n,) is when each outcome became known."""
-    found = []
+    looks = []
     for moment in moments:
         seen = at <= moment
         arm = np.asarray(treated, dtype=bool)[seen]
@@ -175,8 +175,8 @@ def look(
             np.asarray(outcome)[seen], arm, clusters=groups, alpha=alpha, planned=planned
         )
         valid = result.always_valid
-        found.append(Look(float(moment), int(seen.sum()), valid.value, valid.low, valid.high))
-    return tuple(found)
+        looks.append(Look(float(moment), int(seen.sum()), valid.value, valid.low, valid.high))
+    return tuple(looks)
 
 
 def encode_covariates(covariates: pd.DataFrame) -> Floats:
@@ -230,14 +230,14 @@ def compare_arms(
 ) -> Mapping[str, Analysis]:
     """Compare every arm with the control; with several, alpha is shared out (Bonferroni)."""
     others = [str(name) for name in pd.unique(pd.Series(arm)) if name != control]
-    found = {}
+    analyses = {}
     for name in sorted(others):
         rows = (arm == name) | (arm == control)
-        found[name] = analyse(
+        analyses[name] = analyse(
             np.asarray(outcome)[rows],
             np.asarray(arm[rows] == name, dtype=bool),
             covariates=None if covariates is None else covariates.loc[rows],
             clusters=None if clusters is None else clusters[rows],
             alpha=alpha / len(others),
         )
-    return found
+    return analyses

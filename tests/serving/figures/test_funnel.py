@@ -12,8 +12,8 @@ from data.clock import DAY, NEVER
 from data.incidence import estimate_incidence
 from data.schema import Project
 from data.tables import Events, Outcomes, Snapshots, Tables
-from training.follow_up import find_missed, measure_speed, share_contacts
-from training.funnel import count_stages, measure_funnel, rate_of
+from serving.figures.follow_up import find_missed, measure_speed, share_contacts
+from serving.figures.funnel import count_stages, measure_funnel, rate_of
 
 NOW = 100 * DAY
 
@@ -145,8 +145,12 @@ def test_speed_to_first_touch_counts_the_untouched() -> None:
     assert speed.median_hours == pytest.approx(48.0)
     assert speed.quartile_hours[1] is None
     assert [(limit, rate.n) for limit, rate in speed.by_speed] == [
-        (1.0, 1), (24.0, 0), (72.0, 1), (168.0, 0), (None, 2),
-    ]  # fmt: skip
+        (1.0, 1),
+        (24.0, 0),
+        (72.0, 1),
+        (168.0, 0),
+        (None, 2),
+    ]
 
 
 def test_a_high_score_left_alone_is_found() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from training.capacity import capacities_around, expect_count, plan_calls, what_if
-from training.counts import NO_SHOCK, cover, learn_shock
+from serving.figures.capacity import capacities_around, expect_count, plan_calls, what_if
+from serving.figures.counts import NO_SHOCK, cover, learn_shock
 
 P = np.array([0.1, 0.5, 0.3, 0.8, 0.3])
 OWNER = np.array(["Ann", "Bob", "Ann", "Bob", None], dtype=object)
@@ -20,8 +20,10 @@ def test_the_best_leads_fill_the_capacity() -> None:
     assert plan.expected.value == pytest.approx(1.6)
     assert (plan.left_behind.value, plan.n_left) == (pytest.approx(0.4), 2)
     assert [(s.owner, s.open_leads, s.calls) for s in plan.owners] == [
-        ("Bob", 2, 2), ("Ann", 2, 1), ("", 1, 0),
-    ]  # fmt: skip
+        ("Bob", 2, 2),
+        ("Ann", 2, 1),
+        ("", 1, 0),
+    ]
     assert [s.left_behind.value for s in plan.owners] == pytest.approx([0, 0.1, 0.3])
     assert plan.owners[2].left_behind.low < 0.3 < plan.owners[2].left_behind.high
 

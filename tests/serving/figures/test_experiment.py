@@ -14,9 +14,9 @@ from scipy import stats
 
 from data.errors import GateError, InputError
 from data.schema import ExperimentSection
-from training.experiment import analyse, assign, compare_arms, draw, look, valid_radius
-from training.power import design_effect, power_of, size_test, smallest_lift
-from training.uplift import check_balance, find_selection_bias, measure_uplift
+from serving.figures.experiment import analyse, assign, compare_arms, draw, look, valid_radius
+from serving.figures.power import design_effect, power_of, size_test, smallest_lift
+from serving.figures.uplift import check_balance, find_selection_bias, measure_uplift
 
 
 @pytest.mark.parametrize(

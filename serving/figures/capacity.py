@@ -1,7 +1,7 @@
 """Calibrated probabilities and a team's capacity -> cut-off, what to expect, what is left behind.
 
 The list is ranked by probability. A range counts chance (coin tosses of unlike odds) and, where
-past forecasts told how large it is, the shock that all leads share (training.counts).
+past forecasts told how large it is, the shock that all leads share (serving.figures.counts).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.counts import NO_SHOCK, Count, Shock, cover
+from serving.figures.counts import NO_SHOCK, CountRange, Shock, cover
 
 Floats = NDArray[np.float64]
 
@@ -24,12 +24,12 @@ class OwnerShare:
     owner: str
     open_leads: int
     calls: int
-    expected: Count
-    left_behind: Count
+    expected: CountRange
+    left_behind: CountRange
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CallPlan:
     """Whom to call: `rows` in calling order, at most `capacity`.
 
     `cut_off` is the lowest probability called, None where nobody is called. `left_behind` is
@@ -39,8 +39,8 @@ class Plan:
     capacity: int
     rows: NDArray[np.int64]
     cut_off: float | None
-    expected: Count
-    left_behind: Count
+    expected: CountRange
+    left_behind: CountRange
     n_left: int
     owners: tuple[OwnerShare, ...]
 
@@ -51,7 +51,7 @@ class WhatIf:
 
     capacity: int
     cut_off: float | None
-    expected: Count
+    expected: CountRange
     profit: float | None
 
 
@@ -63,14 +63,14 @@ def plan_calls(
     eligible: NDArray[np.bool_] | None = None,
     shock: Shock = NO_SHOCK,
     level: float = 0.9,
-) -> Plan:
+) -> CallPlan:
     """Take the best `capacity` eligible leads; `probability` is (n,), ties in row order."""
     p = _checked(probability)
     able = np.ones(len(p), dtype=bool) if eligible is None else eligible
     order = np.argsort(-p, kind="stable")
     ranked = order[able[order]]
     rows, left = ranked[: max(capacity, 0)], ranked[max(capacity, 0) :]
-    return Plan(
+    return CallPlan(
         capacity,
         rows,
         float(p[rows[-1]]) if len(rows) else None,
@@ -81,7 +81,7 @@ def plan_calls(
     )
 
 
-def expect_count(p: Floats, shock: Shock = NO_SHOCK, level: float = 0.9) -> Count:
+def expect_count(p: Floats, shock: Shock = NO_SHOCK, level: float = 0.9) -> CountRange:
     """Expect conversions among leads with these probabilities, with a range."""
     return cover(float(p.sum()), float((p * (1 - p)).sum()), shock, level)
 
@@ -98,15 +98,15 @@ def what_if(
 ) -> tuple[WhatIf, ...]:
     """Compare capacities: the table under the call list."""
     p = _checked(probability)
-    found = []
+    points = []
     for capacity in capacities:
         plan = plan_calls(p, capacity, eligible=eligible, shock=shock, level=level)
         profit = None
         if value is not None and cost is not None:
             worth = np.broadcast_to(np.asarray(value, dtype=np.float64), len(p))
             profit = float((p[plan.rows] * worth[plan.rows]).sum() - cost * len(plan.rows))
-        found.append(WhatIf(capacity, plan.cut_off, plan.expected, profit))
-    return tuple(found)
+        points.append(WhatIf(capacity, plan.cut_off, plan.expected, profit))
+    return tuple(points)
 
 
 def capacities_around(capacity: int, n_leads: int) -> tuple[int, ...]:
@@ -131,13 +131,13 @@ def _share_by_owner(
     names = np.array(["" if each is None or each != each else str(each) for each in owner], object)
     shares = []
     for name in np.unique(names[np.concatenate([rows, left])].astype(str)):
-        mine, rest = rows[names[rows] == name], left[names[left] == name]
+        called, rest = rows[names[rows] == name], left[names[left] == name]
         shares.append(
             OwnerShare(
                 str(name),
-                len(mine) + len(rest),
-                len(mine),
-                expect_count(p[mine], shock, level),
+                len(called) + len(rest),
+                len(called),
+                expect_count(p[called], shock, level),
                 expect_count(p[rest], shock, level),
             )
         )

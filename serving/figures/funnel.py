@@ -221,11 +221,11 @@ def count_stages(
     stage: NDArray[np.integer], names: tuple[str, ...], converted: NDArray[np.bool_]
 ) -> tuple[StageFigures, ...]:
     """Count leads that stand at each stage or beyond; who converted has passed them all."""
-    found: list[StageFigures] = []
+    figures: list[StageFigures] = []
     before: int | None = None
     for position, name in enumerate((*names, "opportunity")):
         reached = converted if position == len(names) else converted | (stage >= position)
         hits = int(reached.sum())
-        found.append(StageFigures(name, hits, None if before is None else rate_of(hits, before)))
+        figures.append(StageFigures(name, hits, None if before is None else rate_of(hits, before)))
         before = hits
-    return tuple(found)
+    return tuple(figures)

@@ -7,9 +7,9 @@ import pytest
 
 from data.clock import DAY, NEVER
 from data.incidence import estimate_incidence
-from training.forecast import (
+from serving.figures.forecast import (
     Lives,
-    Scored,
+    ScoredLeads,
     chance_by_age,
     expect,
     forecast,
@@ -85,7 +85,7 @@ def test_at_its_own_horizon_the_forecast_is_the_models_word(horizon_from: str) -
         ages, horizon = np.full(len(ages), 10.0), 70.0
     else:
         horizon = 60.0
-    scored = Scored(ages, p, horizon, horizon_from)  # type: ignore[arg-type]
+    scored = ScoredLeads(ages, p, horizon, horizon_from)  # type: ignore[arg-type]
     found = expect(lives, NOW, (30, 60, 90), scored)
     young = ages < 100  # the curve has seen conversions at these ages
     assert found[60].open == pytest.approx(p.sum(), rel=0.02 if not young.all() else 1e-6)

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import DAY, HOUR, NEVER, Micros
-from data.tables import Outcomes, Snapshots, Tables
-from training.funnel import Rate, rate_of
+from data.tables import OUTBOUND, Outcomes, Snapshots, Tables
+from serving.figures.funnel import Rate, rate_of
 
 SPEED_LIMITS_HOURS = (1.0, 24.0, 72.0, 168.0)
-_OUTBOUND = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def touches_by_lead(tables: Tables, before: int) -> tuple[NDArray[np.int64], Mic
     """List the outbound events before a moment: (lead row, at) of each, by lead and time."""
     events = tables.events
     lead = np.repeat(np.arange(len(tables)), np.diff(events.offsets))
-    kept = (events.direction == _OUTBOUND) & (events.at < before)
+    kept = (events.direction == OUTBOUND) & (events.at < before)
     if events.recorded_at is not None:
         kept &= events.recorded_at < before
     return lead[kept], events.at[kept]
@@ -69,7 +68,7 @@ def measure_speed(
 ) -> Speed | None:
     """Measure leads created in the last `days`, at least `settle_days` ago; None in static mode."""
     created = tables.created_at
-    if created is None or not (tables.events.direction == _OUTBOUND).any():
+    if created is None or not (tables.events.direction == OUTBOUND).any():
         return None
     recent = (created >= as_of - int(days * DAY)) & (created < as_of - int(settle_days * DAY))
     lead, at = touches_by_lead(tables, as_of)
@@ -123,7 +122,7 @@ def find_missed(
     `skip` leaves rows out (disqualified leads). Highest score first. None is missed where no event
     says that sales acted: the touches are not known then.
     """
-    if not (tables.events.direction == _OUTBOUND).any():
+    if not (tables.events.direction == OUTBOUND).any():
         return ()
     last = last_touch(tables, snapshots)
     touched = last != np.iinfo(np.int64).min
@@ -159,7 +158,7 @@ def last_touch(tables: Tables, snapshots: Snapshots) -> Micros:
     as_of = np.full(len(tables), np.iinfo(np.int64).min, dtype=np.int64)
     as_of[snapshots.lead] = snapshots.as_of
     lead = np.repeat(np.arange(len(tables)), np.diff(events.offsets))
-    kept = (events.direction == _OUTBOUND) & (events.at < as_of[lead])
+    kept = (events.direction == OUTBOUND) & (events.at < as_of[lead])
     if events.recorded_at is not None:
         kept &= events.recorded_at < as_of[lead]
     last = np.full(len(tables), np.iinfo(np.int64).min, dtype=np.int64)

@@ -24,7 +24,7 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(11)
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class CountRange:
     """An expected number and the range meant to cover what happens."""
 
     value: float
@@ -72,15 +72,17 @@ def learn_shock(
     return Shock(_TAUS, posterior / posterior.sum(), len(expected))
 
 
-def cover(expected: float, variance: float, shock: Shock = NO_SHOCK, level: float = 0.9) -> Count:
+def cover(
+    expected: float, variance: float, shock: Shock = NO_SHOCK, level: float = 0.9
+) -> CountRange:
     """Find the whole numbers between which the count falls with probability `level`.
 
     `variance` is chance alone: sum p (1 - p), plus the Poisson part of leads yet to come.
     """
     if expected <= 0:
-        return Count(0.0, 0.0, 0.0)
+        return CountRange(0.0, 0.0, 0.0)
     tail = (1 - level) / 2
-    return Count(
+    return CountRange(
         float(expected),
         min(_quantile(tail, expected, variance, shock), float(np.floor(expected))),
         _quantile(1 - tail, expected, variance, shock),
@@ -93,10 +95,10 @@ def _quantile(share: float, expected: float, variance: float, shock: Shock) -> f
     while high - low > 1:
         grid = np.unique(np.linspace(low, high, 34).round()[1:-1])
         enough = _mixture(grid, expected, variance, shock) > share
-        found = int(np.argmax(enough)) if enough.any() else len(grid)
+        first = int(np.argmax(enough)) if enough.any() else len(grid)
         low, high = (
-            float(grid[found - 1]) if found else low,
-            float(grid[found]) if found < len(grid) else high,
+            float(grid[first - 1]) if first else low,
+            float(grid[first]) if first < len(grid) else high,
         )
     return float(high)
 

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from data.clock import Micros
 from data.errors import GateError
-from training.experiment import Analysis, analyse, encode_covariates
+from serving.figures.experiment import Analysis, analyse, encode_covariates
 
 Floats = NDArray[np.float64]
 MIN_BALANCE_P = 1e-3

@@ -3,7 +3,7 @@
 Each open lead converts within h days with the probability that the delay curve gives its age,
 scaled by a proportional hazard to the calibrated probability where a model gives one. Leads yet
 to come arrive at the pace of the last weeks. The range adds the shock that whole months share,
-learned from forecasts remade in the past with what was known then (training.counts).
+learned from forecasts remade in the past with what was known then (serving.figures.counts).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from data.clock import DAY, NEVER, Micros
 from data.incidence import CENSORED, CONVERTED, DISQUALIFIED, Incidence, estimate_incidence
 from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
-from training.counts import PRIOR_SCALE, Count, Shock, cover, learn_shock
-from training.funnel import Rate, rate_of
+from serving.figures.counts import PRIOR_SCALE, CountRange, Shock, cover, learn_shock
+from serving.figures.funnel import Rate, rate_of
 
 Floats = NDArray[np.float64]
 PACE_DAYS: Final = 56.0
@@ -72,13 +72,13 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ForecastFigures:
     """The forecast for one number of days; `shock` is the usual common deviation (0.2: 20 %)."""
 
     days: int
-    total: Count
-    from_open: Count
-    from_new: Count
+    total: CountRange
+    from_open: CountRange
+    from_new: CountRange
     shock: float
 
 
@@ -88,7 +88,7 @@ class Past:
 
     made_at: int
     days: int
-    forecast: Count
+    forecast: CountRange
     observed: int
 
     @property
@@ -103,7 +103,7 @@ class Forecast:
 
     as_of: int
     level: float
-    rows: tuple[Row, ...]
+    rows: tuple[ForecastFigures, ...]
     past: tuple[Past, ...]
 
     def coverage(self, days: int) -> Rate:
@@ -128,7 +128,7 @@ def forecast_project(
         raise ValueError("a forecast needs conversion.horizon")
     as_of = int(snapshots.as_of.max()) if len(snapshots) else outcomes.observed_until
     ages = (snapshots.as_of - tables.created_at[snapshots.lead]) / DAY
-    scored = Scored(
+    scored = ScoredLeads(
         np.asarray(ages, dtype=np.float64),
         probability,
         project.conversion.horizon / DAY,
@@ -160,7 +160,7 @@ def learn_open_shock(lives: Lives, as_of: int, days: int) -> Shock:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredLeads:
     """Open leads with their calibrated probability of converting within the horizon: (n,)."""
 
     age_days: Floats
@@ -173,7 +173,7 @@ def forecast(
     lives: Lives,
     as_of: int,
     *,
-    scored: Scored | None = None,
+    scored: ScoredLeads | None = None,
     days: tuple[int, ...] = (30, 60, 90),
     level: float = 0.9,
     step_days: float | None = None,
@@ -201,21 +201,21 @@ def forecast(
 
 
 def expect(
-    known: Lives, t: int, days: tuple[int, ...], scored: Scored | None = None
+    known: Lives, t: int, days: tuple[int, ...], scored: ScoredLeads | None = None
 ) -> dict[int, Expected]:
     """Expect conversions within each number of days from `t` on, from what is known before `t`."""
     curve = _curve(known, t)
     pace = _pace(known, t)
     ages = (t - known.created_at[known.open]) / DAY if scored is None else scored.age_days
-    found = {}
+    expected = {}
     for d in days:
         p = chance_by_age(curve, ages, float(d))
         if scored is not None:
             p = _scale(p, curve, scored, float(d))
         wait = np.linspace(0, d, 4 * d + 1)
         new = pace * float(np.trapezoid(curve.share_by(wait), wait))
-        found[d] = Expected(float(p.sum()), float((p * (1 - p)).sum()), new)
-    return found
+        expected[d] = Expected(float(p.sum()), float((p * (1 - p)).sum()), new)
+    return expected
 
 
 def chance_by_age(curve: Incidence, ages: Floats, days: float) -> Floats:
@@ -225,7 +225,7 @@ def chance_by_age(curve: Incidence, ages: Floats, days: float) -> Floats:
     return np.asarray(np.clip(gained / still_open, 0, 1))
 
 
-def _scale(p: Floats, curve: Incidence, scored: Scored, days: float) -> Floats:
+def _scale(p: Floats, curve: Incidence, scored: ScoredLeads, days: float) -> Floats:
     """Scale the chance by age with the hazard ratio that the calibrated probability implies.
 
     At the model's own horizon the result is the model's probability itself; over `days` it grows
@@ -235,18 +235,20 @@ def _scale(p: Floats, curve: Incidence, scored: Scored, days: float) -> Floats:
         window = np.maximum(scored.horizon_days - scored.age_days, 0.0)
         base = np.clip(
             (curve.share_by(scored.age_days + window) - curve.share_by(scored.age_days))
-            / np.maximum(curve.open_at(scored.age_days), 1e-9), 0, 1,
-        )  # fmt: skip
+            / np.maximum(curve.open_at(scored.age_days), 1e-9),
+            0,
+            1,
+        )
     else:
         window = np.full(len(p), scored.horizon_days)
         base = chance_by_age(curve, scored.age_days, scored.horizon_days)
     q, model = np.clip(base, 0, 1 - 1e-9), np.clip(scored.probability, 0, 1 - 1e-9)
-    told = q > 0
-    ratio = np.where(told, np.log1p(-model) / np.log1p(-np.where(told, q, 0.5)), 1.0)
+    has_base = q > 0
+    ratio = np.where(has_base, np.log1p(-model) / np.log1p(-np.where(has_base, q, 0.5)), 1.0)
     scaled = -np.expm1(np.clip(ratio, 1e-4, 1e4) * np.log1p(-np.clip(p, 0, 1 - 1e-9)))
     # beyond the ages that the curve has seen, the model's word is spread evenly over its horizon
     even = model * np.minimum(days, window) / np.maximum(scored.horizon_days, 1e-9)
-    return np.where(told, scaled, np.where(window > 0, even, p))
+    return np.where(has_base, scaled, np.where(window > 0, even, p))
 
 
 def _curve(known: Lives, t: int) -> Incidence:
@@ -337,12 +339,12 @@ def _row(
     observed: dict[int, dict[int, tuple[int, int]]],
     step: float,
     level: float,
-) -> Row:
+) -> ForecastFigures:
     """Put a range around each part of the forecast for one number of days."""
     total = _shock(done, remade, observed, days, step, "total")
     from_open = _shock(done, remade, observed, days, step, "open")
     from_new = _shock(done, remade, observed, days, step, "new")
-    return Row(
+    return ForecastFigures(
         days,
         cover(now.total, now.total_variance, total, level),
         cover(now.open, now.open_variance, from_open, level),

@@ -1,0 +1,1 @@
+"""Figures for the business: funnel, follow-up, capacity, forecast, experiments."""
