@@ -36,9 +36,9 @@ from data.schema import (
     ProjectSection,
     WriteBackSection,
 )
-from serving.crm.rest import RestCrm
+from serving.crm.asking import Patience
+from serving.crm.rest.writer import RestCrm
 from serving.writeback.payload import Chunk
-from serving.writeback.send import Patience
 
 DAY = 86_400_000_000
 EPOCH = 1_790_000_000_000_000

@@ -25,9 +25,9 @@ from data.project import check_project
 from data.read import read_with_notes
 from data.schema import Source, WriteBackSection
 from data.sources import read_source
-from serving.crm.connect import connect
+from serving.crm.connectors import connect
 from serving.crm.seam import Update
-from serving.crm.sqlite import SqliteCrm
+from serving.crm.sqlite.writer import SqliteCrm
 from serving.report.html import render
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,9 +14,13 @@ from data.errors import OutsideError
 
 Row = tuple[Any, ...]
 _DAMAGE = (
-    "malformed", "not a database", "no such table", "no such column", "decode to UTF-8",
+    "malformed",
+    "not a database",
+    "no such table",
+    "no such column",
+    "decode to UTF-8",
     "codec can't decode",
-)  # fmt: skip
+)
 # The driver cannot even say what is wrong where the damage is in the name of a table.
 _ERRORS = (sqlite3.DatabaseError, UnicodeDecodeError)
 

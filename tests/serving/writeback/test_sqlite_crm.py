@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from serving.crm.seam import FIELDS, Update, Value
-from serving.crm.sqlite import SqliteCrm
+from serving.crm.sqlite.writer import SqliteCrm
 
 DAY = 86_400_000_000
 
