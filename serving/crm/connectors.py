@@ -1,7 +1,8 @@
 """The list of CRMs that leadscore knows, and the project file's [write_back] -> one of them, open.
 
-A new CRM is a folder beside this file (or a file, while it is small) that declares a `CONNECTOR`,
-and a line in `CONNECTORS`; nothing else asks what a CRM is called.
+A new CRM is a folder beside this file and a line in `CONNECTORS`; nothing else asks what a CRM is
+called. The folder's `__init__` declares the `CONNECTOR` and is imported always; `writer` and, where
+it is pulled, `reader` import the CRM's client and are imported when that CRM is opened.
 """
 
 from __future__ import annotations
