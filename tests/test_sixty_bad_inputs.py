@@ -86,12 +86,12 @@ ELSEWHERE: dict[int, tuple[str, ...]] = {
         PROJECT + "test_the_line_of_an_unknown_key_is_named",
     ),
     28: (
-        PROJECT + "test_only_named_hosts_are_reached",
+        "tests/data/test_network.py::test_any_other_host_is_refused_in_one_line_with_a_cure",
         CRM + "test_hosts_that_are_not_named_are_refused_before_connecting",
         CLOUD + "test_a_redirect_is_not_followed",
     ),
     29: (PROJECT + "test_each_mistake_is_one_line",),
-    30: (PROJECT + "test_passwords_are_masked",),
+    30: ("tests/data/test_private.py::test_passwords_are_masked",),
     31: (
         HTTP + "test_a_body_over_a_megabyte_or_compressed_is_refused",
         HTTP + "test_an_endless_body_without_a_length_is_cut_off",

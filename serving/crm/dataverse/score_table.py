@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import decode, time_of, to_iso
 from serving.crm.dataverse import SCORE_TABLE
 from serving.crm.dataverse.writer import API, DataverseCrm, values_of
+from serving.crm.score_columns import decode, time_of, to_iso
 from serving.crm.seam import Answer, Remote, Update, Value
 
 _GRADES: Final = ("A", "B", "C", "D")

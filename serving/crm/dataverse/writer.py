@@ -10,8 +10,8 @@ from urllib.parse import quote
 import httpx
 
 from data.network import require_allowed
-from serving.crm.columns import decode, in_text, matched
 from serving.crm.http import Http, parse
+from serving.crm.score_columns import decode, in_text, matched
 from serving.crm.seam import Answer, Remote, Unsure, Update
 
 API: Final = "/api/data/v9.2"

@@ -13,9 +13,9 @@ from typing import Any, Final
 import httpx
 
 from serving.crm.asking import Asker
-from serving.crm.columns import time_of
 from serving.crm.http import Http, results, rows_of
 from serving.crm.readable import COLUMNS, TODAYS, Page, Since, change, chunks, event, moment, word
+from serving.crm.score_columns import time_of
 from serving.crm.seam import Denied, Unsure, Value
 
 _CONTACTS: Final = "/crm/v3/objects/contacts"

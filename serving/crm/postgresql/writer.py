@@ -11,8 +11,8 @@ from psycopg import errors
 
 from data.errors import InputError
 from data.network import require_allowed
-from serving.crm.columns import Columns
 from serving.crm.identifiers import quote
+from serving.crm.score_columns import ScoreColumns
 from serving.crm.seam import Answer, Busy, Denied, Refused, Remote, Unsure, Update
 
 _MARK: Final = '"'
@@ -57,7 +57,7 @@ class PostgresCrm:
         self._connection = self._connect()
         try:
             self._casts = self._types()
-            self.columns = Columns.match(list(self._casts), entity, key, fields, override)
+            self.columns = ScoreColumns.match(list(self._casts), entity, key, fields, override)
             self.inserts = self.columns.inserts
             self._prepare()
         except BaseException:

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import decode, matched
 from serving.crm.http import Http, parse, results
+from serving.crm.score_columns import decode, matched
 from serving.crm.seam import Answer, Remote, Update, Value
 
 _STATUS: Final = ("written", "rejected", "conflict", "gone")

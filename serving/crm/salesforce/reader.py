@@ -19,10 +19,10 @@ from typing import Any, Final
 import httpx
 
 from serving.crm.asking import Asker
-from serving.crm.columns import time_of, to_iso
 from serving.crm.http import Http
 from serving.crm.readable import TODAYS, Page, Since, change, chunks, event, moment, word
 from serving.crm.salesforce.writer import VERSION
+from serving.crm.score_columns import time_of, to_iso
 from serving.crm.seam import Denied, Refused, Unsure, Value
 
 _NAMES: Final = {

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import decode, in_text, matched
 from serving.crm.http import Http, failure, parse, retry_after, said
+from serving.crm.score_columns import decode, in_text, matched
 from serving.crm.seam import Answer, Refused, Remote, Unsure, Update
 
 VERSION: Final = "/services/data/v62.0"

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from serving.crm.asking import Asker
-from serving.crm.columns import time_of
 from serving.crm.readable import Page, Since, change, event, moment, text
+from serving.crm.score_columns import time_of
 from serving.crm.seam import Value
 from serving.crm.tryton.writer import MODEL, TrytonCrm, as_datetime
 

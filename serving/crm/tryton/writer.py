@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import TIMES, decode, from_micros
 from serving.crm.http import Http, parse
+from serving.crm.score_columns import TIMES, decode, from_micros
 from serving.crm.seam import (
     FIELDS,
     Answer,
