@@ -87,7 +87,7 @@ ELSEWHERE: dict[int, tuple[str, ...]] = {
     ),
     28: (
         "tests/data/test_network.py::test_any_other_host_is_refused_in_one_line_with_a_cure",
-        CRM + "test_hosts_that_are_not_named_are_refused_before_connecting",
+        "tests/data/test_network.py::test_no_connector_walks_around_the_list",
         CLOUD + "test_a_redirect_is_not_followed",
     ),
     29: (PROJECT + "test_each_mistake_is_one_line",),

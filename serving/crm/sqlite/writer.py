@@ -84,7 +84,7 @@ class SqliteCrm:
     def _inserting(self, rows: int, there: Sequence[str], otherwise: str) -> str:
         """Write an INSERT of so many rows; bound are values alike in all of them, then each row's.
 
-        ScoreColumns stand in the table's order, which saves SQLite a copy of every value.
+        Columns stand in the table's order, which saves SQLite a copy of every value.
         """
         columns = self.columns
         alike = [columns.theirs[name] for name in self._alike]
