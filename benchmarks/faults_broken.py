@@ -12,7 +12,8 @@ from typing import Any
 
 import serving.writeback.run as product
 import serving.writeback.send as send
-from serving.crm.rest import RestCrm, results
+from serving.crm.http import results
+from serving.crm.rest.writer import RestCrm
 from serving.crm.seam import Answer, CrmError, Refused, Remote, Unsure, Update
 from serving.writeback.ledger import Ledger, Settled
 

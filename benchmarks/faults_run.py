@@ -36,9 +36,9 @@ from data.schema import (
     ProjectSection,
     WriteBackSection,
 )
-from serving.crm.rest import RestCrm
+from serving.crm.asking import Patience
+from serving.crm.rest.writer import RestCrm
 from serving.writeback.payload import Chunk
-from serving.writeback.send import Patience
 
 EPOCH = 1_790_000_000_000_000
 PATIENCE = Patience(tries=7, first_wait_s=0.001, longest_wait_s=0.01, lease_wait_s=20.0)

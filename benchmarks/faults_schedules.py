@@ -25,7 +25,7 @@ from benchmarks.faults_run import (
     write_scores,
 )
 from data.durations import DAY
-from serving.crm.rest import RestCrm
+from serving.crm.rest.writer import RestCrm
 
 LEADS = [f"L{i:03d}" for i in range(13)]
 INVALID = ("L005",)

@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from serving.crm.readable import Page, Since, event
 from serving.reading.pull import pull
-from serving.reading.source import Page, Since, event
 
 NOW = 1_790_000_000_000_000
 PAGE = 2000

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.postgres_cluster import free_port
-from serving.crm.tryton import TrytonCrm
+from serving.crm.tryton.writer import TrytonCrm
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULE = ROOT / "examples" / "tryton" / "leadscore_scores"

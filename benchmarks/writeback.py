@@ -48,9 +48,9 @@ from data.schema import (
     ProjectSection,
     WriteBackSection,
 )
-from serving.crm.postgres import PostgresCrm
+from serving.crm.postgresql.writer import PostgresCrm
 from serving.crm.seam import Crm, Update
-from serving.crm.sqlite import SqliteCrm
+from serving.crm.sqlite.writer import SqliteCrm
 from serving.writeback.run import write_back
 
 ROUNDS = 3

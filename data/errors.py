@@ -8,11 +8,9 @@ LeadScoreError
 
 from __future__ import annotations
 
-import re
-from typing import ClassVar, Final
+from typing import ClassVar
 
-_MAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
-_PHONE: Final = re.compile(r"\+\d[\d ().\-/]{6,24}\d")
+from data.private import without_contacts
 
 
 class LeadScoreError(Exception):
@@ -76,5 +74,5 @@ def _one_line(text: str) -> str:
     >>> _one_line("is no number: 'ann@x.example'")
     "is no number: '(address)'"
     """
-    folded = _PHONE.sub("(number)", _MAIL.sub("(address)", " ".join(text.split())))
+    folded = without_contacts(" ".join(text.split()))
     return folded if len(folded) <= 600 else folded[:599] + "…"

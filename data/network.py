@@ -1,17 +1,61 @@
-"""A URI -> permission to talk to its host, asked before any connection is made."""
+"""A URI -> permission to talk to its hosts, asked before any connection is made.
+
+Drivers read addresses more freely than RFC 3986 does: libpq takes several hosts, and `host=`,
+`hostaddr=` and `service=` behind the question mark; SQLAlchemy lets a password hold a slash. So
+what two readers could take for two hosts is refused, and all hosts that are left are looked up.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Sequence
-from urllib.parse import urlsplit, urlunsplit
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl
 
 from data.errors import InputError
+from data.private import mask
 
-LOCAL = ("file", "mlflow-artifacts")
+LOCAL: Final = ("file", "mlflow-artifacts")
 """Schemes that reach nobody new as long as they name no host."""
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_URI: Final = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+._-]*)://(?:[^@/?#\\\s]*@)?(?P<hosts>[^@/?#\\\s]+)"
+    r"(?P<rest>[/?#][^\x00-\x1f\x7f]*)?"
+)
+_PLACE: Final = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{0,5}))?")
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_NUMERIC: Final = re.compile(r"(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+)){0,3}")
+_WEB: Final = ("http", "https")
+_PORTS: Final = {
+    "http": 80,
+    "https": 443,
+    "postgresql": 5432,
+    "postgres": 5432,
+    "mysql": 3306,
+    "mariadb": 3306,
+}
+_HARMLESS: Final = re.compile(
+    r"(?i)application_name|channel_binding|charset|client_encoding|collation|connect_timeout|driver"
+    r"|encrypt|gssencmode|keepalives(_count|_idle|_interval)?|load_balance_hosts|options|passfile"
+    r"|password|(read|write)_timeout|require_auth|ssl(_ca|_cert|_check_hostname|_disabled|_key|_mode)"
+    r"|ssl_verify_(cert|identity)|ssl(cert|crl|key|mode|negotiation|password|rootcert)"
+    r"|target_session_attrs|tcp_user_timeout|timeout|trustservercertificate|use_unicode|user"
+)
+"""Parameters of a database's address that no driver takes for a place to connect to."""
+
+
+class Host(NamedTuple):
+    """A host as written in one way only, and its port; None where any port will do."""
+
+    name: str
+    port: int | None
+
+    def __str__(self) -> str:
+        name = f"[{self.name}]" if ":" in self.name and self.port is not None else self.name
+        return name if self.port is None else f"{name}:{self.port}"
 
 
 def scheme_of(uri: str) -> str:
@@ -20,47 +64,63 @@ def scheme_of(uri: str) -> str:
     return found[1].lower() if found and len(found[1]) > 1 else ""
 
 
-def mask(uri: str) -> str:
-    """Hide the password of a URI.
+def hosts_of(uri: str) -> list[Host]:
+    """List every host that a URI leads to; InputError where that cannot be told for certain.
 
-    >>> mask("postgresql://ann:secret@db/crm")
-    'postgresql://ann:***@db/crm'
+    >>> [str(host) for host in hosts_of("postgresql://DB-1:5433,[::1]/crm?sslmode=require")]
+    ['db-1:5433', '[::1]:5432']
     """
-    try:
-        parts = urlsplit(uri)
-        hidden = parts.password is not None
-    except ValueError:
-        return re.sub(r"//[^@/]*@", "//***@", uri)
-    query = re.sub(r"(?i)((?:password|token|key|secret)=)[^&]*", r"\1***", parts.query)
-    netloc = parts.netloc
-    if hidden:
-        netloc = f"{parts.username or ''}:***@{netloc.rpartition('@')[2]}"
-    elif not netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=netloc, query=query))
+    found = _URI.fullmatch(uri)
+    if found is None:
+        raise InputError(
+            f"names no host: {mask(uri)!r}",
+            cure="write scheme://host:port/path, @ in a name as %40",
+        )
+    scheme = found["scheme"].lower()
+    if scheme not in _WEB:
+        _refuse_detours(found["rest"] or "")
+    usual_port, hosts = _PORTS.get(scheme.partition("+")[0]), []
+    for text in found["hosts"].split(","):
+        host = _host(text, usual_port)
+        if host is None:
+            raise InputError(
+                f"names a host that is none: {mask(uri)!r}",
+                cure="write a name in ASCII (xn--…) or an address, [::1] for IPv6, and its port",
+            )
+        hosts.append(host)
+    return hosts
+
+
+def require_named(uri: str, allow: Sequence[str]) -> None:
+    """Let a URI pass if [network] allow names all its hosts, as host or host:port; else InputError.
+
+    Link-local addresses (cloud metadata services) are refused even when named. Nothing is asked
+    of the network.
+    """
+    named = {_entry(text) for text in allow}
+    for host in hosts_of(uri):
+        if _is_link_local(host.name):
+            raise InputError(f"host {host.name} is link-local and never reached")
+        if not named & {host, host._replace(port=None)}:
+            others = any(each is not None and each.name == host.name for each in named)
+            shown = str(host if others else host._replace(port=None))
+            raise InputError(
+                f"host {shown!r} is not allowed, so no connection was made",
+                cure=f'add it to the project file: [network] allow = ["{shown}"]',
+            )
 
 
 def require_allowed(uri: str, allow: Sequence[str]) -> str:
-    """Return the host of `uri`; InputError unless [network] allow names it (host or host:port).
-
-    Link-local addresses (cloud metadata services) are refused even when named.
-    """
-    try:
-        parts = urlsplit(uri)
-        host, port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise InputError(f"is no URI: {mask(uri)!r}: {error}") from None
-    if not host:
-        raise InputError(f"names no host: {mask(uri)!r}", cure="write scheme://host/path")
-    if _link_local(host):
-        raise InputError(f"host {host} is link-local and never reached")
-    names = {name.strip().lower() for name in allow}
-    if host.lower() in names or f"{host.lower()}:{port}" in names:
-        return host
-    raise InputError(
-        f"host {host!r} is not allowed, so no connection was made",
-        cure=f'add it to the project file: [network] allow = ["{host}"]',
-    )
+    """Give back a URI that `require_named` lets pass and whose names lead to no link-local host."""
+    require_named(uri, allow)
+    for host in hosts_of(uri):
+        try:
+            found = {str(info[4][0]) for info in socket.getaddrinfo(host.name, None)}
+        except OSError:
+            continue  # it does not resolve: the connection will say so
+        if any(_is_link_local(address.partition("%")[0]) for address in found):
+            raise InputError(f"host {host.name} is link-local and never reached")
+    return uri
 
 
 def require_reachable(uri: str, allow: Sequence[str]) -> None:
@@ -68,21 +128,69 @@ def require_reachable(uri: str, allow: Sequence[str]) -> None:
 
     InputError else, before any connection. `mlflow-artifacts:/…` is the tracking server's own.
     """
-    scheme = scheme_of(uri).partition("+")[0]
     if uri == "databricks":
         uri = "databricks://databricks"
-    elif scheme in ("", "sqlite") or (scheme in LOCAL and not urlsplit(uri).netloc):
+    elif not re.search(r"://[^/]", uri) and scheme_of(uri).partition("+")[0] in (
+        "",
+        "sqlite",
+        *LOCAL,
+    ):
         return
-    require_allowed(uri, allow)
+    require_named(uri, allow)
 
 
-def _link_local(host: str) -> bool:
-    """Tell whether a literal address is link-local, IPv4 in any spelling."""
+def _host(text: str, usual_port: int | None) -> Host | None:
+    """Read `host`, `host:port` or `[address]:port`; None where it is neither."""
+    found = _PLACE.fullmatch(text)
+    name = _written_one_way(found["host"]) if found else None
+    if found is None or name is None:
+        return None
+    port = int(found["port"]) if found["port"] else usual_port
+    return None if port is not None and port > 65_535 else Host(name, port)
+
+
+def _entry(text: str) -> Host | None:
+    """Read an entry of the allow-list; an IPv6 address needs no brackets there."""
+    text = text.strip()
+    return _host(f"[{text}]" if text.count(":") > 1 and "[" not in text else text, None)
+
+
+def _written_one_way(text: str) -> str | None:
+    """Bring a host to small letters and an address to its usual form; None where it is no host.
+
+    >>> [_written_one_way(text) for text in ("CRM.example.com.", "0x7f.1", "[0:0::1]", "a..b")]
+    ['crm.example.com', '127.0.0.1', '::1', None]
+    """
+    name = text.lower().removesuffix(".")
     try:
-        address = ipaddress.ip_address(
-            int(host, 0) if re.fullmatch(r"0x[0-9a-f]+|\d+", host) else host
-        )
+        if name.startswith("["):
+            address = ipaddress.IPv6Address(name[1:-1])
+            return None if address.scope_id else str(address.ipv4_mapped or address)
+        if _NUMERIC.fullmatch(name):  # as resolvers read it: 2130706433 is 127.0.0.1
+            return socket.inet_ntoa(socket.inet_aton(name))
+    except (ValueError, OSError):
+        return None
+    return name if name.isascii() and len(name) <= 253 and _NAME.fullmatch(name) else None
+
+
+def _is_link_local(name: str) -> bool:
+    try:
+        address = ipaddress.ip_address(name)
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return bool(mapped.is_link_local)
+    return (getattr(address, "ipv4_mapped", None) or address).is_link_local
+
+
+def _refuse_detours(rest: str) -> None:
+    """Refuse what may lead a driver to another host than the one before the path."""
+    if "@" in rest or "#" in rest:
+        raise InputError(
+            "holds @ or # behind the host, so no connection was made",
+            cure="write them as %40 and %23",
+        )
+    for name, value in parse_qsl(rest.partition("?")[2], keep_blank_values=True):
+        if not _HARMLESS.fullmatch(name) or set(value) & set(";{}"):
+            raise InputError(
+                f"the parameter {name[:40]!r} may lead to another host, so no connection was made",
+                cure="leave it out, and name every host before the path: scheme://host:port/database",
+            )

@@ -1,48 +1,85 @@
-"""Category values that are somebody's address or number -> a short hash no model can read.
+"""Whom one could write to or call, and what opens a door -> hidden: in columns, messages and URIs.
 
-The same value is the same level in training and in scoring, so that nothing is lost to the model;
-but neither its text, nor its reasons, nor the registry hold whom one could write to or call.
+In a column the same value is the same level in training and in scoring, so that nothing is lost to
+the model; but neither its text, nor its reasons, nor the registry hold whom one could write to or
+call.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+import re
+from typing import TYPE_CHECKING, Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
+if TYPE_CHECKING:  # every message comes this way, and few of them are about columns
+    import pyarrow as pa
 
 _MAIL: Final = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 _PHONE: Final = r"(\+|\(\+?\d{1,5}\))[\d ().\-/]{6,24}"
-"""With its + or its bracket; a bare row of digits is as often a code."""
+"""What a value is as a whole; with its + or bracket, since bare digits are as often a code."""
+_MAIL_IN_TEXT: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
+_PHONE_IN_TEXT: Final = re.compile(r"\+\d[\d ().\-/]{6,24}\d")
+"""What is found within a sentence, without the marks around it."""
 _MARKS: Final = frozenset("@+(")
 """What is no address and no number without one of these; a look that is quick on few words."""
+_SECRET: Final = re.compile(r"(?i)((?:password|passwd|pwd|token|key|secret)=)(?:'[^']*'|[^&#\s]*)")
+
+
+def mask(uri: str) -> str:
+    """Hide the password of a URI, or of a text that holds one URI.
+
+    >>> mask("postgresql://ann:secret@db/crm")
+    'postgresql://ann:***@db/crm'
+    """
+    shown = _SECRET.sub(r"\1***", uri)
+    password = password_of(shown)
+    return shown if password is None else shown.replace(f":{password}@", ":***@", 1)
+
+
+def password_of(uri: str) -> str | None:
+    """Find the password before the host of a URI, up to the last @, whatever marks it holds."""
+    login, at, _ = uri.partition("://")[2].rpartition("@")
+    _, colon, password = login.partition(":")
+    return password if at and colon else None
+
+
+def without_password(text: str, uri: str) -> str:
+    """Write a driver's message without the password of the URI that it was given."""
+    text, password = text.replace(uri, mask(uri)), password_of(uri)
+    return text.replace(password, "***") if password else text
+
+
+def without_contacts(text: str) -> str:
+    """Write a message without the e-mail addresses and telephone numbers in it.
+
+    >>> without_contacts("is no number: 'ann@x.example'")
+    "is no number: '(address)'"
+    """
+    return _PHONE_IN_TEXT.sub("(number)", _MAIL_IN_TEXT.sub("(address)", text))
 
 
 def hide_contacts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Write e-mail addresses and telephone numbers in a text column as hashes.
 
+    >>> import pyarrow as pa
     >>> hide_contacts(pa.chunked_array([["Rome", "ann@x.example", "+39 055 123456"]])).to_pylist()
     ['Rome', 'address ff8cae1e', 'number d21502d3']
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     words = pc.unique(column)
     if len(words) <= 64 and not any(set(word or "") & _MARKS for word in words.to_pylist()):
         return column
-    found = {word: "address" if "@" in word else "number" for word in _contacts(words)}
-    if not found:
-        return column
-    hidden = [
-        word if word not in found else f"{found[word]} {_digest(word.strip())}"
-        for word in words.to_pylist()
-    ]
-    return pc.take(pa.array(hidden, pa.string()), pc.index_in(column, value_set=words))
-
-
-def _contacts(words: pa.Array) -> list[str]:
-    """Pick the words that are wholly an address or a number."""
     whole = pc.match_substring_regex(words, rf"^\s*({_MAIL}|{_PHONE})\s*$")
-    return [str(word) for word in words.filter(pc.fill_null(whole, False)).to_pylist()]
+    contacts = words.filter(pc.fill_null(whole, False)).to_pylist()
+    if not contacts:
+        return column
+    hidden = {word: _hashed(word) for word in contacts}
+    shown = [hidden.get(word, word) for word in words.to_pylist()]
+    return pc.take(pa.array(shown, pa.string()), pc.index_in(column, value_set=words))
 
 
-def _digest(word: str) -> str:
-    return hashlib.sha256(word.encode()).hexdigest()[:8]
+def _hashed(word: str) -> str:
+    kind = "address" if "@" in word else "number"
+    return f"{kind} {hashlib.sha256(word.strip().encode()).hexdigest()[:8]}"

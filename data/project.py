@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ValidationError
 
 from data.errors import InputError
-from data.network import mask, require_allowed, scheme_of
+from data.network import require_named, scheme_of
+from data.private import mask
 from data.schema import Project
 
 MAX_BYTES = 1_000_000
@@ -225,7 +226,7 @@ def _check_sources(project: Project, file: str) -> None:
             )
         if kind in ("postgresql", "mysql"):
             try:
-                require_allowed(uri, project.network.allow)
+                require_named(uri, project.network.allow)
             except InputError as error:
                 raise InputError(error.cause, file=file, column=key, cure=error.cure) from None
 

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from data.csv_files import read_csv
 from data.errors import InputError, OutsideError
 from data.expressions import parse
-from data.network import mask, require_allowed, scheme_of
+from data.network import require_allowed, scheme_of
+from data.private import mask, without_password
 from data.schema import Project
 
 Given: TypeAlias = pd.DataFrame | pa.Table
@@ -319,9 +320,8 @@ def _from_values(values: list[object]) -> pa.ChunkedArray:
 
 def _safe(error: BaseException, uri: str) -> str:
     """Write an error without the URI's password."""
-    secret = uri.partition("://")[2].rpartition("@")[0].partition(":")[2]
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return text.replace(secret, "***") if secret else text
+    return without_password(text, uri)
 
 
 def _filter(raw: RawTable, where: str, missing: tuple[str, ...]) -> RawTable:

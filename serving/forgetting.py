@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from data.errors import OutsideError
 from data.files import replacing, write_text
 from models.change import ID_COLUMN
+from serving.crm.readable import KINDS
 from serving.feedback import forget_lead as forget_answers
 from serving.reading.forgotten import Forgotten
-from serving.reading.source import KINDS
 from serving.reading.spool import LOCK, SPOOLED, Spool, alone
 from training.state import StatePaths
 

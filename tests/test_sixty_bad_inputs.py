@@ -25,9 +25,9 @@ from data.project import check_project
 from data.read import read_with_notes
 from data.schema import Source, WriteBackSection
 from data.sources import read_source
-from serving.crm.connect import connect
+from serving.crm.connectors import connect
 from serving.crm.seam import Update
-from serving.crm.sqlite import SqliteCrm
+from serving.crm.sqlite.writer import SqliteCrm
 from serving.report.html import render
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,12 +86,12 @@ ELSEWHERE: dict[int, tuple[str, ...]] = {
         PROJECT + "test_the_line_of_an_unknown_key_is_named",
     ),
     28: (
-        PROJECT + "test_only_named_hosts_are_reached",
-        CRM + "test_hosts_that_are_not_named_are_refused_before_connecting",
+        "tests/data/test_network.py::test_any_other_host_is_refused_in_one_line_with_a_cure",
+        "tests/data/test_network.py::test_no_connector_walks_around_the_list",
         CLOUD + "test_a_redirect_is_not_followed",
     ),
     29: (PROJECT + "test_each_mistake_is_one_line",),
-    30: (PROJECT + "test_passwords_are_masked",),
+    30: ("tests/data/test_private.py::test_passwords_are_masked",),
     31: (
         HTTP + "test_a_body_over_a_megabyte_or_compressed_is_refused",
         HTTP + "test_an_endless_body_without_a_length_is_cut_off",

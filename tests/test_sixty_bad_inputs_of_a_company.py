@@ -30,7 +30,7 @@ from models.artifact import load_artifact, write_artifact
 from models.predictor import read_artifact
 from models.signature import Trust
 from serving.batch import score_leads
-from serving.crm.connect import connect
+from serving.crm.connectors import connect
 from serving.crm.seam import CrmError
 from serving.jobs import score_run, train_model
 from serving.model import load_model

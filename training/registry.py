@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from data.errors import InputError, OutsideError
-from data.network import mask, require_reachable
+from data.network import require_reachable
+from data.private import without_password
 from models.artifact import LOADER
 from models.signature import ANYONE, Trust
 from training.state import StatePaths
@@ -266,7 +267,7 @@ class Registry:
                 yield MlflowClient(self.uri, self.uri)
         except (SQLAlchemyError, MlflowException, OSError) as error:
             # without the statement, its parameters and the link that SQLAlchemy adds
-            said = str(error).partition("[SQL:")[0].strip().replace(self.uri, mask(self.uri))
+            said = without_password(str(error).partition("[SQL:")[0].strip(), self.uri)
             raise OutsideError(
                 f"the model registry does not answer: {type(error).__name__}: {said}",
                 cure="look at the tracking URI and the state folder",

@@ -35,8 +35,8 @@ def pull(
     """
     from data.values import moment
     from serving.cli.clock import now
-    from serving.reading.connect import folder_of, load_for_pull, open_reader
     from serving.reading.pull import pull as read_in
+    from serving.reading.pull_project import folder_of, load_for_pull, open_reader
 
     at = now()  # before anything is read: what is recorded from now on belongs to the next pull
     project = load_for_pull(file)

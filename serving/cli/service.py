@@ -84,7 +84,7 @@ def forget(
     """
     from data.errors import InputError
     from serving.forgetting import forget_lead, forget_pulled
-    from serving.reading.connect import home_of, load_for_pull
+    from serving.reading.pull_project import home_of, load_for_pull
     from serving.reading.spool import LOCK
     from training.state import StatePaths
 

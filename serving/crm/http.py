@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.network import allowed
+from data.network import require_allowed
 from serving.crm.seam import Busy, CrmError, Denied, Refused, Unsure
 
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -30,7 +30,7 @@ class Http:
         timeout_s: float = 10.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.url = allowed(url, allow).rstrip("/")
+        self.url = require_allowed(url, allow).rstrip("/")
         # Loading the certificates takes longer than a small run; plain HTTP needs none.
         verify: ssl.SSLContext | bool = (
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.startswith("http://") else True
@@ -137,3 +137,16 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def said(answer: httpx.Response) -> str:
     """Cut what a CRM says about a failure to one short line."""
     return " ".join(answer.text.split())[:200]
+
+
+def rows_of(body: Any) -> list[dict[str, Any]]:
+    """Find the list of results in an answer; anything else cannot be trusted."""
+    rows = body.get("results") if isinstance(body, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(each, dict) for each in rows):
+        raise Unsure("an answer without results")
+    return rows
+
+
+def results(body: Any) -> list[dict[str, Any]]:
+    """Find the results of an answer that are about something: those with an id."""
+    return [each for each in rows_of(body) if each.get("id") is not None]

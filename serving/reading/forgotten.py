@@ -17,7 +17,7 @@ from typing import Final
 
 from data.errors import InputError
 from data.files import write_text
-from serving.reading.source import ENDS, Kind, Page, Row
+from serving.crm.readable import ENDS, Kind, Page, Row
 
 NAME: Final = "forgotten.json"
 
@@ -42,9 +42,10 @@ class Forgotten:
             return cls(path, str(told["salt"]), {str(mark) for mark in told["leads"]})
         except (ValueError, TypeError, KeyError):
             raise InputError(
-                "is no list of forgotten leads", file=path.name,
+                "is no list of forgotten leads",
+                file=path.name,
                 cure="restore it from a backup; without it, pulls may bring leads back unnoticed",
-            ) from None  # fmt: skip
+            ) from None
 
     def add(self, lead: str) -> None:
         """Put a lead on the list, on disk at once."""

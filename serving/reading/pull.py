@@ -26,9 +26,9 @@ import duckdb
 
 from data.errors import InputError, OutsideError
 from data.files import whole_file
+from serving.crm.readable import KINDS, Kind, Readable, Since
 from serving.crm.seam import CrmError
 from serving.reading.forgotten import Forgotten
-from serving.reading.source import KINDS, Kind, Readable, Since
 from serving.reading.spool import SPOOLED, Count, Spool, alone
 
 OVERLAP: Final = 600_000_000

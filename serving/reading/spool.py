@@ -18,8 +18,8 @@ from filelock import FileLock, Timeout
 
 from data.errors import InputError, OutsideError
 from data.files import whole_file
+from serving.crm.readable import COLUMNS, KEYS, KINDS, NUMBERS, TIMES, Kind, Row, text
 from serving.crm.seam import Value
-from serving.reading.source import COLUMNS, KEYS, KINDS, NUMBERS, TIMES, Kind, Row, text
 
 LOCK: Final = ".pull.lock"
 """In every folder that was ever pulled into."""
@@ -163,9 +163,11 @@ def _open(base: duckdb.DuckDBPyConnection, path: Path, fresh: list[str]) -> list
     for name in fresh:
         if name in ("changed_at", fresh[0]) and name not in names:
             raise InputError(
-                "was not made by `leadscore pull`", file=path.name, column=name,
+                "was not made by `leadscore pull`",
+                file=path.name,
+                column=name,
                 cure="give another folder with --out",
-            )  # fmt: skip
+            )
     listed = ", ".join(f"{_quoted(name)}::{_type(name)} AS {_quoted(name)}" for name in names)
     base.execute(f"CREATE OR REPLACE VIEW there AS SELECT {listed} FROM file")  # noqa: S608
     return names

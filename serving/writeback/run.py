@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 
 from data.errors import OutsideError
 from data.files import write_text
-from serving.crm import embedded
-from serving.crm.connect import connect, is_embedded
-from serving.crm.network import allowed, with_credentials
+from data.network import require_allowed
+from serving.crm.asking import Budget, Patience
+from serving.crm.connectors import connect, is_embedded
+from serving.crm.credentials import with_credentials
 from serving.crm.seam import Answer, Crm, Remote, Update
+from serving.crm.sqlite import embedded
 from serving.writeback.decide import SendRules, worth_sending
 from serving.writeback.ledger import Ledger
 from serving.writeback.payload import read_leads, read_scores
-from serving.writeback.send import Budget, Patience, Sender
+from serving.writeback.send import Sender
 from serving.writeback.stop import Stop
 from serving.writeback.store import open_store
 
@@ -223,9 +225,7 @@ class DryRun:
 
 def _seed(scores_path: Path, state: Path) -> None:
     """Put the scored leads into the embedded CRM, which has no other way to learn of them."""
-    path = state / "crm.sqlite"
-    embedded.create(path)
-    embedded.add_leads(path, ((lead, "") for lead in read_leads(scores_path)))
+    embedded.add_leads(embedded.create(state), ((lead, "") for lead in read_leads(scores_path)))
 
 
 def _crm_name(section: WriteBackSection) -> str:
@@ -239,4 +239,4 @@ def _ledger(section: WriteBackSection, allow: Sequence[str]) -> str | None:
     """Check a ledger's address; its password comes from libpq's own variables (PGPASSWORD)."""
     if section.ledger is None or "://" not in section.ledger:
         return section.ledger
-    return allowed(with_credentials(section.ledger, None), allow)
+    return require_allowed(with_credentials(section.ledger, None), allow)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
-from tenacity.wait import wait_exponential, wait_random
 
 from data.errors import OutsideError
+from serving.crm.asking import Budget, Patience
 from serving.crm.seam import Answer, Busy, Crm, Denied, Refused, Remote, Unsure, Update, Value
 from serving.writeback.decide import Action, decide, dropped_field, holds
 from serving.writeback.ledger import Lease, Ledger, Settled
@@ -18,34 +17,6 @@ from serving.writeback.payload import Scored
 
 _T = TypeVar("_T")
 _CONFLICTS: Final = 4  # reads of a lead that keeps moving, before it is left for the next run
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to try, and when to stop: attempts per batch, seconds, share of rejected rows."""
-
-    tries: int = 6
-    first_wait_s: float = 0.5
-    longest_wait_s: float = 30.0
-    lease_s: float = 30.0
-    lease_wait_s: float = 60.0
-    breaker_share: float = 0.05
-    breaker_least: int = 10
-
-
-class Budget:
-    """One rate budget for all requests to a CRM: evenly spaced, never above the limit."""
-
-    def __init__(self, per_second: float | None, sleep: Callable[[float], None]) -> None:
-        self._gap = 1.0 / per_second if per_second else 0.0
-        self._next, self._sleep = 0.0, sleep
-
-    def wait(self) -> None:
-        """Wait for the next slot."""
-        now = time.monotonic()
-        if self._next > now:
-            self._sleep(self._next - now)
-        self._next = max(now, self._next) + self._gap
 
 
 @dataclass(slots=True)
@@ -254,7 +225,7 @@ class Sender:
             return Retrying(
                 retry=retry_if_exception_type((Busy, Unsure)),
                 stop=self._enough,
-                wait=self._wait,
+                wait=self.patience.wait,
                 sleep=self.sleep,
                 reraise=True,
             )(ask)
@@ -270,14 +241,6 @@ class Sender:
 
     def _enough(self, state: RetryCallState) -> bool:
         return state.attempt_number >= self.patience.tries or self.stopping()
-
-    def _wait(self, state: RetryCallState) -> float:
-        error: BaseException | None = state.outcome.exception() if state.outcome else None
-        patience = self.patience
-        first, longest = patience.first_wait_s, patience.longest_wait_s
-        backoff = (wait_exponential(multiplier=first, max=longest) + wait_random(0.0, first))(state)
-        asked = error.retry_after if isinstance(error, Busy) else None
-        return backoff if asked is None else max(asked, 0.0)
 
     def _check_breaker(self) -> None:
         """Stop when the CRM rejects so much that the cause must be on our side."""

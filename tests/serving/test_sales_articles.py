@@ -24,7 +24,7 @@ from data.world import make_world, write_world
 from features.catalogue import slug
 from serving.batch import ScoringRun, score_leads, write_scores
 from serving.feedback import export_facts, give_feedback, list_answers
-from serving.figures.capacity import draw_profit, plan_calls
+from serving.figures.capacity import plan_calls
 from serving.figures.follow_up import find_missed, measure_speed, share_contacts
 from serving.figures.forecast import forecast_project
 from serving.figures.funnel import measure_funnel

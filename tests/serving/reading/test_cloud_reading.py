@@ -17,8 +17,8 @@ from benchmarks.cloud_samples import dataverse, guid, hubspot, salesforce
 from benchmarks.cloud_server import TOKEN, Cloud, running
 from data.errors import OutsideError
 from data.schema import Project
-from serving.reading.connect import open_reader
 from serving.reading.pull import Pulled, pull
+from serving.reading.pull_project import open_reader
 
 NOW = 1_790_000_000_000_000  # 2026-09-21T13:33:20Z
 VARIABLE = "CLOUD_TOKEN_OF_A_TEST"

@@ -17,10 +17,10 @@ from benchmarks.cloud_server import TOKEN, running
 from benchmarks.cloud_world import lead_id, salesforce_of
 from data.errors import InputError, OutsideError
 from data.world import make_world
+from serving.crm.readable import KINDS, Page, Row, Since, change, event
 from serving.forgetting import forget_pulled
 from serving.reading.forgotten import NAME, Forgotten
 from serving.reading.pull import OVERLAP, pull
-from serving.reading.source import KINDS, Page, Row, Since, change, event
 from serving.reading.spool import alone
 
 START = 1_790_000_000_000_000

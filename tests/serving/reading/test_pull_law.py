@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import InputError, OutsideError
+from serving.crm.readable import KEYS, Kind, Page, Since
 from serving.reading import pull as pulling
 from serving.reading.pull import OVERLAP, pull
-from serving.reading.source import KEYS, Kind, Page, Since
 
 LAG, SKEW = OVERLAP // 2, OVERLAP // 2
 MINUTE = 60_000_000

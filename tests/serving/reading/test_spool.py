@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.errors import InputError
+from serving.crm.readable import Row
 from serving.reading import spool as spooling
-from serving.reading.source import Row
 from serving.reading.spool import Count, Spool
 
 

@@ -21,13 +21,13 @@ import pytest
 
 from benchmarks.faults_run import EPOCH
 from benchmarks.postgres_cluster import free_port
-from serving.crm.dataverse import DataverseCrm
-from serving.crm.hubspot import HubSpotCrm
-from serving.crm.salesforce import SalesforceCrm
+from serving.crm.asking import Asker
+from serving.crm.dataverse.writer import DataverseCrm
+from serving.crm.hubspot.reader import HubSpotReader
+from serving.crm.hubspot.writer import HubSpotCrm
+from serving.crm.readable import Since
+from serving.crm.salesforce.writer import SalesforceCrm
 from serving.crm.seam import Busy, Denied, Refused, Unsure, Update
-from serving.reading.asking import Asker
-from serving.reading.hubspot import HubSpotReader
-from serving.reading.source import Since
 
 VALUES = {"score": 71, "band": "A", "probability": 0.25, "reasons": "+9 “Demo”, −3", "as_of": EPOCH}
 ROOT = Path(__file__).resolve().parents[3]

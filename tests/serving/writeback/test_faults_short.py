@@ -14,10 +14,10 @@ from benchmarks.faults_broken import BUILDS
 from benchmarks.faults_check import Verdict, control
 from benchmarks.faults_run import finish, run, scratch, start
 from benchmarks.faults_schedules import INVALID, LEADS, Stage, beset, conclude, crowd, pause, play
+from serving.crm.asking import Budget
 from serving.crm.http import retry_after
-from serving.crm.rest import RestCrm
+from serving.crm.rest.writer import RestCrm
 from serving.crm.seam import Busy, Denied
-from serving.writeback.send import Budget
 
 
 @pytest.fixture(scope="module")

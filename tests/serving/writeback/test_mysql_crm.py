@@ -18,7 +18,7 @@ from data.schema import (
     ProjectSection,
     WriteBackSection,
 )
-from serving.crm.alchemy import AlchemyCrm
+from serving.crm.mysql.writer import AlchemyCrm
 from serving.crm.seam import Busy, Refused, Update
 from serving.writeback.run import WriteBackResult, write_back
 

@@ -28,8 +28,8 @@ from data.schema import (
     WriteBackSection,
 )
 from data.world import World, make_world
-from serving.crm.alchemy import AlchemyCrm
-from serving.crm.postgres import PostgresCrm
+from serving.crm.mysql.writer import AlchemyCrm
+from serving.crm.postgresql.writer import PostgresCrm
 from serving.crm.seam import Crm, Refused, Update
 from serving.writeback.ledger import LeaseLost, Ledger
 from serving.writeback.run import WriteBackResult, write_back
@@ -339,5 +339,5 @@ def test_names_that_are_none_are_refused(postgres: str, name: str) -> None:
 
 
 def test_a_server_that_is_not_named_is_refused(postgres: str) -> None:
-    with pytest.raises(InputError, match=r"the host '127\.0\.0\.1' is not allowed"):
+    with pytest.raises(InputError, match=r"host '127\.0\.0\.1' is not allowed"):
         PostgresCrm(postgres, ())

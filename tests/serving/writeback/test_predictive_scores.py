@@ -22,8 +22,8 @@ from data.schema import (
     ProjectSection,
     WriteBackSection,
 )
-from serving.crm.connect import connect
-from serving.crm.predictive_scores import PredictiveScoreCrm
+from serving.crm.connectors import connect
+from serving.crm.dataverse.score_table import PredictiveScoreCrm
 from serving.crm.seam import Unsure, Update
 from serving.writeback.run import WriteBackResult, write_back
 

@@ -11,7 +11,7 @@ import pytest
 
 from data.clock import DAY
 from serving.crm.seam import FIELDS, Update, Value
-from serving.crm.sqlite import SqliteCrm
+from serving.crm.sqlite.writer import SqliteCrm
 
 
 @pytest.fixture

@@ -31,11 +31,11 @@ from data.schema import (
 )
 from data.tables import Outcomes, Tables
 from data.world import make_world
+from serving.crm.asking import Asker
 from serving.crm.seam import Update
-from serving.crm.tryton import TrytonCrm
-from serving.reading.asking import Asker
+from serving.crm.tryton.reader import TrytonReader
+from serving.crm.tryton.writer import TrytonCrm
 from serving.reading.pull import Pulled, pull
-from serving.reading.tryton import TrytonReader
 from serving.writeback.run import WriteBackResult, write_back
 
 pytestmark = pytest.mark.tryton

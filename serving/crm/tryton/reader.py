@@ -9,22 +9,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from serving.crm.columns import time_of
+from serving.crm.asking import Asker
+from serving.crm.readable import Page, Since, change, event, moment, text
+from serving.crm.score_columns import time_of
 from serving.crm.seam import Value
-from serving.crm.tryton import TrytonCrm, as_datetime
-from serving.reading.asking import Asker
-from serving.reading.source import Page, Since, change, event, moment, text
+from serving.crm.tryton.writer import MODEL, TrytonCrm, as_datetime
 
-_MODEL: Final = "sale.opportunity"
 _PAGE: Final = 1000
 _LEAD_FIELDS: Final = (
-    "number", "reference", "party", "party.name", "state", "amount", "description", "employee",
-    "create_date", "write_date",
-)  # fmt: skip
+    "number",
+    "reference",
+    "party",
+    "party.name",
+    "state",
+    "amount",
+    "description",
+    "employee",
+    "create_date",
+    "write_date",
+)
 _REPLAYED: Final = {
-    "state": "state", "employee": "owner", "party": "account_id", "amount": "amount",
-    "description": "description", "reference": "reference",
-}  # fmt: skip
+    "state": "state",
+    "employee": "owner",
+    "party": "account_id",
+    "amount": "amount",
+    "description": "description",
+    "reference": "reference",
+}
 """Fields whose history is read -> our names of them, as in `leads`."""
 
 
@@ -39,21 +50,21 @@ class TrytonReader:
     def read(self, since: Since, *, as_of: int | None = None) -> Iterator[Page]:
         """Read leads as they are, or were at `as_of`; then notes, then the history tables."""
         context = {} if as_of is None else {"_datetime": as_datetime(as_of - 1)}
-        for rows in self._pages(_MODEL, _changed(since), list(_LEAD_FIELDS), context):
+        for rows in self._pages(MODEL, _changed(since), list(_LEAD_FIELDS), context):
             yield Page("leads", tuple(_lead(row) for row in rows))
-        notes: list[Any] = [["resource", "like", f"{_MODEL},%"], *_changed(since)]
+        notes: list[Any] = [["resource", "like", f"{MODEL},%"], *_changed(since)]
         if as_of is not None:
             notes.append(["create_date", "<", as_datetime(as_of)])
         names = ["resource", "message", "create_date", "write_date"]
         for rows in self._pages("ir.note", notes, names, {}):
             yield Page("events", tuple(_note(row) for row in rows))
-        for rows in self._pages(_MODEL, _changed(since), ["id"], {}):
+        for rows in self._pages(MODEL, _changed(since), ["id"], {}):
             yield from self._history([row["id"] for row in rows], since, as_of)
 
     def _history(self, leads: list[int], since: Since, as_of: int | None) -> Iterator[Page]:
         """Replay the history of some leads: what changed at each revision since the watermark."""
         edge = since.until or 0
-        revisions = self._rpc(f"model.{_MODEL}.history_revisions", leads)
+        revisions = self._rpc(f"model.{MODEL}.history_revisions", leads)
         moments: dict[int, list[int]] = {}
         earlier: set[int] = set()
         for told, number, _user in revisions:
@@ -112,7 +123,7 @@ class TrytonReader:
         """Read leads as they were at a moment; those that were not there are left out."""
         context = {"_datetime": as_datetime(at)}
         domain, names = [["id", "in", numbers]], list(_REPLAYED)
-        method = f"model.{_MODEL}.search_read"
+        method = f"model.{MODEL}.search_read"
         rows = self._rpc(method, domain, 0, None, None, names, context=context)
         return {row["id"]: {name: _told(row.get(name)) for name in names} for row in rows}
 

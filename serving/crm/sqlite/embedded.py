@@ -42,11 +42,16 @@ END;
 OVERRIDE = "score_override"
 
 
-def create(path: Path) -> None:
-    """Make the database where it is not there yet; OutsideError where it cannot be written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def create(state: Path) -> Path:
+    """Make the database in the state folder where it is not there yet; say where it is.
+
+    OutsideError where it cannot be written.
+    """
+    path = state / "crm.sqlite"
+    state.mkdir(parents=True, exist_ok=True)
     with _open(path) as connection:
         connection.executescript(_SCHEMA)
+    return path
 
 
 def add_leads(path: Path, leads: Iterable[tuple[str, str]]) -> int:

@@ -9,7 +9,7 @@ from typing import Final
 
 from data.errors import InputError, OutsideError
 from data.files import whole_file
-from serving.crm.columns import TIMES, decode, matched, to_iso
+from serving.crm.score_columns import TIMES, decode, matched, to_iso
 from serving.crm.seam import Answer, Remote, Update, Value
 
 _RISKY: Final = tuple("=+-@\t\r\n\x00＝＋－＠|%")

@@ -18,29 +18,52 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import time_of, to_iso
+from serving.crm.asking import Asker
 from serving.crm.http import Http
+from serving.crm.readable import TODAYS, Page, Since, change, chunks, event, moment, word
+from serving.crm.salesforce.writer import VERSION
+from serving.crm.score_columns import time_of, to_iso
 from serving.crm.seam import Denied, Refused, Unsure, Value
-from serving.reading.asking import Asker
-from serving.reading.source import TODAYS, Page, Since, change, chunks, event, moment, word
 
-_VERSION: Final = "/services/data/v62.0"
 _NAMES: Final = {
-    "Company": "company", "Title": "title", "Email": "email", "Status": "status",
-    "LeadSource": "source", "Industry": "industry", "Rating": "rating", "Country": "country",
-    "OwnerId": "owner", "NumberOfEmployees": "employees", "AnnualRevenue": "revenue",
-}  # fmt: skip
+    "Company": "company",
+    "Title": "title",
+    "Email": "email",
+    "Status": "status",
+    "LeadSource": "source",
+    "Industry": "industry",
+    "Rating": "rating",
+    "Country": "country",
+    "OwnerId": "owner",
+    "NumberOfEmployees": "employees",
+    "AnnualRevenue": "revenue",
+}
 """Salesforce's names of a lead's fields -> ours; custom fields keep their own. No personal name."""
 _NEEDED: Final = (
-    "Id", "CreatedDate", "SystemModstamp", "IsDeleted", "MasterRecordId", "IsConverted",
-    "ConvertedDate", "ConvertedContactId", "ConvertedOpportunityId",
-)  # fmt: skip
+    "Id",
+    "CreatedDate",
+    "SystemModstamp",
+    "IsDeleted",
+    "MasterRecordId",
+    "IsConverted",
+    "ConvertedDate",
+    "ConvertedContactId",
+    "ConvertedOpportunityId",
+)
 _HISTORY_NAMES: Final = {**_NAMES, "Owner": "owner"}
-_NO_FIELDS: Final = ("created", "leadConverted", "leadMerged", "ownerAssignment", "ownerAccepted",
-                     "locked", "unlocked")  # fmt: skip
+_NO_FIELDS: Final = (
+    "created",
+    "leadConverted",
+    "leadMerged",
+    "ownerAssignment",
+    "ownerAccepted",
+    "locked",
+    "unlocked",
+)
 """What a history's Field says where no field changed."""
-_TASK: Final = ("WhoId, ActivityDate, CreatedDate, CompletedDateTime, SystemModstamp, TaskSubtype,"
-                " CallType")  # fmt: skip
+_TASK: Final = (
+    "WhoId, ActivityDate, CreatedDate, CompletedDateTime, SystemModstamp, TaskSubtype, CallType"
+)
 _EVENT: Final = "WhoId, ActivityDate, ActivityDateTime, CreatedDate, SystemModstamp, EventSubtype"
 _PER_QUERY: Final = 200  # ids in one IN: the whole request must stay below 16 kB
 _DAY_BEGINS: Final = 14 * 3_600_000_000  # before midnight UTC, on the first islands
@@ -127,7 +150,7 @@ class SalesforceReader:
 
     def _fields(self) -> list[str]:
         """List the fields of leads that we may read: those we know, and the company's own."""
-        path = f"{_VERSION}/sobjects/Lead/describe"
+        path = f"{VERSION}/sobjects/Lead/describe"
         told = self._ask(lambda: self._http.ask("GET", path))
         there = {
             each["name"]
@@ -168,7 +191,7 @@ class SalesforceReader:
 
     def _pages(self, query: str) -> Iterator[list[dict[str, Any]]]:
         """Page through a query; its cursor is not moved by what changes meanwhile."""
-        path: str | None = f"{_VERSION}/queryAll?{httpx.QueryParams({'q': query})}"
+        path: str | None = f"{VERSION}/queryAll?{httpx.QueryParams({'q': query})}"
         while path is not None:
             answer = self._ask(lambda path=path: self._http.ask("GET", path))  # type: ignore[misc]
             if not isinstance(answer, dict) or not isinstance(answer.get("records"), list):
@@ -215,19 +238,27 @@ def _task(row: Mapping[str, Any], lead: str) -> dict[str, Value]:
     kind = word(row.get("TaskSubtype") or "task")
     direction = word(row["CallType"]) if row.get("CallType") else None
     return event(
-        f"task-{row['Id']}", lead, kind, min(day, recorded) if isinstance(day, int) else recorded,
-        recorded=recorded, changed=moment(time_of(row["SystemModstamp"])), direction=direction,
-    )  # fmt: skip
+        f"task-{row['Id']}",
+        lead,
+        kind,
+        min(day, recorded) if isinstance(day, int) else recorded,
+        recorded=recorded,
+        changed=moment(time_of(row["SystemModstamp"])),
+        direction=direction,
+    )
 
 
 def _meeting(row: Mapping[str, Any], lead: str) -> dict[str, Value]:
     recorded = moment(time_of(row["CreatedDate"]))
     at = time_of(row.get("ActivityDateTime") or row.get("ActivityDate"))
     return event(
-        f"event-{row['Id']}", lead, word(row.get("EventSubtype") or "event"),
-        at if isinstance(at, int) else recorded, recorded=recorded,
+        f"event-{row['Id']}",
+        lead,
+        word(row.get("EventSubtype") or "event"),
+        at if isinstance(at, int) else recorded,
+        recorded=recorded,
         changed=moment(time_of(row["SystemModstamp"])),
-    )  # fmt: skip
+    )
 
 
 def _converted(row: Mapping[str, Any], exact: int | None) -> dict[str, Value]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from data.errors import InputError
-from serving.crm.columns import TIMES, Columns, to_iso
 from serving.crm.identifiers import quote
+from serving.crm.score_columns import TIMES, ScoreColumns, to_iso
 from serving.crm.seam import Answer, Busy, Refused, Remote, Update, Value
 
 _MARK: Final = '"'
@@ -49,7 +49,7 @@ class SqliteCrm:
                 self._connection.execute(_CACHE)
                 query = "SELECT name FROM pragma_table_info(?)"
                 there = [row[0] for row in self._connection.execute(query, (entity,))]
-            self.columns = Columns.match(there, entity, key, fields, override)
+            self.columns = ScoreColumns.match(there, entity, key, fields, override)
             self.inserts = self.columns.inserts
             self._as_of = self.columns.names.index("as_of")
             self._alike = [name for name in self.columns.names if name in _ALIKE]

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import decode, matched
-from serving.crm.http import Http, parse
-from serving.crm.seam import Answer, Remote, Unsure, Update, Value
+from serving.crm.http import Http, parse, results
+from serving.crm.score_columns import decode, matched
+from serving.crm.seam import Answer, Remote, Update, Value
 
 _STATUS: Final = ("written", "rejected", "conflict", "gone")
 
@@ -92,11 +92,3 @@ class RestCrm:
 
     def _ours(self, row: Mapping[str, Any]) -> dict[str, Value]:
         return {mine: decode(mine, row.get(theirs)) for mine, theirs in self._fields.items()}
-
-
-def results(body: Any) -> list[dict[str, Any]]:
-    """Find the list of results in an answer; anything else cannot be trusted."""
-    rows = body.get("results") if isinstance(body, dict) else None
-    if not isinstance(rows, list) or not all(isinstance(each, dict) for each in rows):
-        raise Unsure("an answer without results")
-    return [each for each in rows if each.get("id") is not None]

@@ -12,20 +12,26 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import time_of
-from serving.crm.http import Http
-from serving.crm.rest import results
+from serving.crm.asking import Asker
+from serving.crm.http import Http, results, rows_of
+from serving.crm.readable import COLUMNS, TODAYS, Page, Since, change, chunks, event, moment, word
+from serving.crm.score_columns import time_of
 from serving.crm.seam import Denied, Unsure, Value
-from serving.reading.asking import Asker
-from serving.reading.source import COLUMNS, TODAYS, Page, Since, change, chunks, event, moment, word
 
 _CONTACTS: Final = "/crm/v3/objects/contacts"
 _NAMES: Final = {
-    "email": "email", "jobtitle": "title", "company": "company", "country": "country",
-    "industry": "industry", "numemployees": "employees", "annualrevenue": "revenue",
-    "hs_analytics_source": "source", "hubspot_owner_id": "owner",
-    "lifecyclestage": "lifecyclestage", "hs_lead_status": "lead_status",
-}  # fmt: skip
+    "email": "email",
+    "jobtitle": "title",
+    "company": "company",
+    "country": "country",
+    "industry": "industry",
+    "numemployees": "employees",
+    "annualrevenue": "revenue",
+    "hs_analytics_source": "source",
+    "hubspot_owner_id": "owner",
+    "lifecyclestage": "lifecyclestage",
+    "hs_lead_status": "lead_status",
+}
 """HubSpot's names of a contact's properties -> ours; a company's own properties keep theirs."""
 _STAGES: Final = ("lifecyclestage", "hs_lead_status")
 _REPLAYED: Final = (*_STAGES, "hubspot_owner_id")
@@ -41,8 +47,13 @@ _ENGAGEMENTS: Final[Mapping[str, tuple[str, ...]]] = {
 _FOUND: Final = 200  # ids a search gives
 _WITH_HISTORY: Final = 50  # contacts a batch read gives with their history
 _SCHEMAS: Final = "crm.schemas.contacts.read"
-_SIDES: Final = {"INCOMING_EMAIL": "inbound", "INBOUND": "inbound", "EMAIL": "outbound",
-                 "FORWARDED_EMAIL": "outbound", "OUTBOUND": "outbound"}  # fmt: skip
+_SIDES: Final = {
+    "INCOMING_EMAIL": "inbound",
+    "INBOUND": "inbound",
+    "EMAIL": "outbound",
+    "FORWARDED_EMAIL": "outbound",
+    "OUTBOUND": "outbound",
+}
 _FELL_THROUGH: Final = ("CANCELED", "NO_SHOW", "RESCHEDULED")
 
 
@@ -93,7 +104,7 @@ class HubSpotReader:
         except Denied as error:
             self.gaps["contacts"] = f"no properties of your own: {error}; grant {_SCHEMAS}"
             return []
-        told = results_of(answer)
+        told = rows_of(answer)
         own = (str(each["name"]) for each in told if not each.get("hubspotDefined", True))
         return sorted(name for name in own if name not in self._ours)
 
@@ -140,7 +151,7 @@ class HubSpotReader:
         while asked:
             answer = self._post(path, {"inputs": asked})
             asked = []
-            for each in results_of(answer):
+            for each in rows_of(answer):
                 one = str(each["from"]["id"])
                 found.setdefault(one, []).extend(str(to["toObjectId"]) for to in each["to"])
                 after = ((each.get("paging") or {}).get("next") or {}).get("after")
@@ -185,14 +196,6 @@ class HubSpotReader:
 
     def _post(self, path: str, body: object) -> Any:
         return self._ask(lambda: self._http.post(path, body))
-
-
-def results_of(body: Any) -> list[dict[str, Any]]:
-    """Find the list of results in an answer whose rows have no id of their own."""
-    rows = body.get("results") if isinstance(body, dict) else None
-    if not isinstance(rows, list) or not all(isinstance(each, dict) for each in rows):
-        raise Unsure("an answer without results")
-    return rows
 
 
 def _filter(name: str, operator: str, value: object) -> dict[str, str]:

@@ -14,20 +14,31 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import time_of, to_iso
-from serving.crm.dataverse import API, values_of
+from serving.crm.asking import Asker
+from serving.crm.dataverse.writer import API, values_of
 from serving.crm.http import Http
+from serving.crm.readable import TODAYS, Page, Since, change, event, moment, word
+from serving.crm.score_columns import time_of, to_iso
 from serving.crm.seam import Denied, Refused, Unsure, Value
-from serving.reading.asking import Asker
-from serving.reading.source import TODAYS, Page, Since, change, event, moment, word
 
 _NAMES: Final = {
-    "companyname": "company", "jobtitle": "title", "emailaddress1": "email",
-    "address1_country": "country", "numberofemployees": "employees", "revenue": "revenue",
-    "leadsourcecode": "source", "industrycode": "industry", "leadqualitycode": "rating",
-    "_ownerid_value": "owner", "statecode": "state", "statuscode": "status", "need": "need",
-    "budgetstatus": "budget", "purchasetimeframe": "timing", "decisionmaker": "decision_maker",
-}  # fmt: skip
+    "companyname": "company",
+    "jobtitle": "title",
+    "emailaddress1": "email",
+    "address1_country": "country",
+    "numberofemployees": "employees",
+    "revenue": "revenue",
+    "leadsourcecode": "source",
+    "industrycode": "industry",
+    "leadqualitycode": "rating",
+    "_ownerid_value": "owner",
+    "statecode": "state",
+    "statuscode": "status",
+    "need": "need",
+    "budgetstatus": "budget",
+    "purchasetimeframe": "timing",
+    "decisionmaker": "decision_maker",
+}
 """Dataverse's columns of a lead -> ours; a publisher's own columns keep their names."""
 _OWN: Final = re.compile(r"(?!address\d_|msdyn_|adx_|yomi)[a-z][a-z0-9]{1,7}_[a-z0-9_]+")
 _STATES: Final = {0: "open", 1: "qualified", 2: "disqualified"}
@@ -125,11 +136,17 @@ class DataverseReader:
         old, new = detail.get("OldValue") or {}, detail.get("NewValue") or {}
         at, lead = moment(time_of(row["createdon"])), str(row["_objectid_value"])
         return [
-            change(f"{row['auditid']}-{name}", lead, _NAMES.get(name, name),
-                   _told(name, old.get(name)), _told(name, new.get(name)), at)
+            change(
+                f"{row['auditid']}-{name}",
+                lead,
+                _NAMES.get(name, name),
+                _told(name, old.get(name)),
+                _told(name, new.get(name)),
+                at,
+            )
             for name in sorted({*old, *new})
             if name in _NAMES or self._is_own(name)
-        ]  # fmt: skip
+        ]
 
     # -- requests --------------------------------------------------------------------------
 
@@ -192,9 +209,13 @@ def _activity(row: Mapping[str, Any]) -> dict[str, Value] | None:
     done = time_of(row.get("actualend") or row.get("actualstart"))
     at = done if isinstance(done, int) else created
     return event(
-        f"activity-{row['activityid']}", str(lead), word(row["activitytypecode"]), at,
-        recorded=max(at, created), changed=moment(time_of(row["modifiedon"])),
-    )  # fmt: skip
+        f"activity-{row['activityid']}",
+        str(lead),
+        word(row["activitytypecode"]),
+        at,
+        recorded=max(at, created),
+        changed=moment(time_of(row["modifiedon"])),
+    )
 
 
 def _stage(row: Mapping[str, Value]) -> dict[str, Value]:

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import decode, in_text, matched
 from serving.crm.http import Http, failure, parse, retry_after, said
+from serving.crm.score_columns import decode, in_text, matched
 from serving.crm.seam import Answer, Refused, Remote, Unsure, Update
 
-_VERSION: Final = "/services/data/v62.0"
+VERSION: Final = "/services/data/v62.0"
 _COLLECTION: Final = 200
 _GONE: Final = ("ENTITY_IS_DELETED", "NOT_FOUND", "INVALID_CROSS_REFERENCE_KEY")
 _MOVED: Final = ("UNABLE_TO_LOCK_ROW", "REQUEST_LIMIT_EXCEEDED", "SERVER_UNAVAILABLE")
@@ -68,7 +68,7 @@ class SalesforceCrm:
         found: dict[str, Remote] = {}
         for start in range(0, len(leads), _COLLECTION):
             some = list(leads[start : start + _COLLECTION])
-            path = f"{_VERSION}/composite/sobjects/{self._entity}"
+            path = f"{VERSION}/composite/sobjects/{self._entity}"
             rows = self.http.post(path, {"ids": some, "fields": names})
             if not isinstance(rows, list):
                 raise Unsure("an answer that is no list")
@@ -91,7 +91,7 @@ class SalesforceCrm:
             for each in batch
         ]
         body = {"allOrNone": False, "records": records}
-        rows = self.http.ask("PATCH", f"{_VERSION}/composite/sobjects", body)
+        rows = self.http.ask("PATCH", f"{VERSION}/composite/sobjects", body)
         if not isinstance(rows, list) or len(rows) != len(batch):
             raise Unsure("results that do not match the rows sent")
         return [_answer(each.lead, row) for each, row in zip(batch, rows, strict=True)]
@@ -103,7 +103,7 @@ class SalesforceCrm:
             "contentType": "CSV",
             "lineEnding": "LF",
         }
-        path = f"{_VERSION}/jobs/ingest/{self.http.post(f'{_VERSION}/jobs/ingest', job)['id']}"
+        path = f"{VERSION}/jobs/ingest/{self.http.post(f'{VERSION}/jobs/ingest', job)['id']}"
         self._text("PUT", f"{path}/batches", self._csv(batch))
         self.http.ask("PATCH", path, {"state": "UploadComplete"})
         state, wait = "", 1.0

@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import decode, in_text, matched
-from serving.crm.http import Http
-from serving.crm.rest import results
+from serving.crm.http import Http, results
+from serving.crm.score_columns import decode, in_text, matched
 from serving.crm.seam import Answer, Remote, Update, Value
 
 _GONE: Final = ("OBJECT_NOT_FOUND", "NOT_FOUND")

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import TIMES, decode, from_micros
 from serving.crm.http import Http, parse
+from serving.crm.score_columns import TIMES, decode, from_micros
 from serving.crm.seam import (
     FIELDS,
     Answer,
@@ -26,7 +26,7 @@ from serving.crm.seam import (
     Value,
 )
 
-_MODEL: Final = "sale.opportunity"
+MODEL: Final = "sale.opportunity"
 _OPEN: Final = "lead"
 
 
@@ -74,7 +74,7 @@ class TrytonCrm:
             [int(lead) for lead in leads if lead.isdigit()] if self._key == "id" else list(leads)
         )
         domain = [[self._key, "in", wanted]]
-        rows = self.rpc(f"model.{_MODEL}.search_read", domain, 0, None, None, sorted({*names}))
+        rows = self.rpc(f"model.{MODEL}.search_read", domain, 0, None, None, sorted({*names}))
         found: dict[str, Remote] = {}
         for row in rows:
             lead = str(row[self._key])
@@ -95,9 +95,9 @@ class TrytonCrm:
         for each in batch:
             number = self._ids[each.lead]
             arguments += [[number], self._theirs(each.values)]
-            stamps[f"{_MODEL},{number}"] = each.version
+            stamps[f"{MODEL},{number}"] = each.version
         try:
-            self.rpc(f"model.{_MODEL}.write", *arguments, context={"_timestamp": stamps})
+            self.rpc(f"model.{MODEL}.write", *arguments, context={"_timestamp": stamps})
         except _MovedError as error:
             return [Answer(each.lead, "conflict", error=str(error)) for each in batch]
         return [Answer(each.lead, "written") for each in batch]

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from data.errors import InputError
-from serving.crm.columns import Columns
-from serving.crm.network import allowed
+from data.network import require_allowed
+from serving.crm.score_columns import ScoreColumns
 from serving.crm.seam import Answer, Busy, CrmError, Denied, Refused, Remote, Unsure, Update
 
 _MYSQL_BUSY: Final = (1040, 1053, 1205, 1213, 2002, 2003, 3572)  # full, locked, no connection
@@ -37,8 +37,8 @@ class AlchemyCrm:
         override: str | None = None,
     ) -> None:
         address = sa.make_url(url)
-        if address.host:
-            allowed(url, allow)
+        if address.host or address.get_backend_name() != "sqlite":
+            require_allowed(url, allow)
         self.name = address.get_backend_name()
         self._engine = sa.create_engine(address, pool_pre_ping=True, hide_parameters=True)
         schema, _, table = entity.rpartition(".")
@@ -52,7 +52,7 @@ class AlchemyCrm:
                 f"the CRM has no table {entity!r}", column="write_back.entity"
             ) from None
         there = [str(column.name) for column in self._table.columns]
-        self.columns = Columns.match(there, entity, key, fields, override)
+        self.columns = ScoreColumns.match(there, entity, key, fields, override)
         self.inserts = self.columns.inserts
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:

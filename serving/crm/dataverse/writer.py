@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 import httpx
 
-from serving.crm.columns import decode, in_text, matched
+from data.network import require_allowed
 from serving.crm.http import Http, parse
+from serving.crm.score_columns import decode, in_text, matched
 from serving.crm.seam import Answer, Remote, Unsure, Update
 
 API: Final = "/api/data/v9.2"
@@ -52,8 +53,6 @@ class DataverseCrm:
         parts = self._secret.split(":", 2)
         if len(parts) != 3:
             return {"Authorization": f"Bearer {self._secret}"}
-        from serving.crm.network import allowed
-
         where = f"https://login.microsoftonline.com/{quote(parts[0], safe='')}/oauth2/v2.0/token"
         form = {
             "grant_type": "client_credentials",
@@ -61,7 +60,9 @@ class DataverseCrm:
             "client_secret": parts[2],
             "scope": f"{http.url}/.default",
         }
-        token = parse(http.raw("POST", allowed(where, self._allow), None, {}, form))["access_token"]
+        token = parse(http.raw("POST", require_allowed(where, self._allow), None, {}, form))[
+            "access_token"
+        ]
         return {"Authorization": f"Bearer {token}"}
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:

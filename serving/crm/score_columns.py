@@ -21,7 +21,7 @@ TIMES: Final = ("as_of", "scored_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class ScoreColumns:
     """Which columns of a table take our fields, and which of them forbid or guard a write."""
 
     entity: str
@@ -42,7 +42,7 @@ class Columns:
         key: str,
         fields: Mapping[str, str] | None,
         override: str | None,
-    ) -> Columns:
+    ) -> ScoreColumns:
         """Match the project file's names with the columns that are there."""
         if not there:
             raise InputError(f"the CRM has no table {entity!r}", column="write_back.entity")

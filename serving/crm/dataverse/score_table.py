@@ -14,17 +14,15 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.columns import decode, time_of, to_iso
-from serving.crm.dataverse import API, DataverseCrm, values_of
+from serving.crm.dataverse import SCORE_TABLE
+from serving.crm.dataverse.writer import API, DataverseCrm, values_of
+from serving.crm.score_columns import decode, time_of, to_iso
 from serving.crm.seam import Answer, Remote, Update, Value
 
-ENTITY: Final = "msdyn_predictivescore"
 _GRADES: Final = ("A", "B", "C", "D")
 _TRENDS: Final = ("rising", "steady", "falling", "new")  # improving, steady, declining, too little
 _NAME_LIMIT: Final = 128
-_COLUMNS: Final = (
-    "msdyn_entityid", "msdyn_score", "msdyn_grade", "msdyn_scoretrend", "msdyn_name"
-)  # fmt: skip
+_COLUMNS: Final = ("msdyn_entityid", "msdyn_score", "msdyn_grade", "msdyn_scoretrend", "msdyn_name")
 
 
 class PredictiveScoreCrm(DataverseCrm):
@@ -57,7 +55,7 @@ class PredictiveScoreCrm(DataverseCrm):
             }
         )
         found = dict.fromkeys(there, _ours({}))
-        for row in values_of(self.http.ask("GET", f"{API}/{ENTITY}s?{query}")):
+        for row in values_of(self.http.ask("GET", f"{API}/{SCORE_TABLE}s?{query}")):
             lead = wanted.get(str(row.get("msdyn_entityid")).lower())
             if lead is not None:
                 found[lead] = _ours(row)
@@ -70,7 +68,7 @@ class PredictiveScoreCrm(DataverseCrm):
         """Upsert by the alternate key, all or none; a band that is no grade is not sent."""
         fit = [each for each in batch if each.values["band"] in _GRADES]
         if fit:
-            path = f"{API}/{ENTITY}s/Microsoft.Dynamics.CRM.UpsertMultiple"
+            path = f"{API}/{SCORE_TABLE}s/Microsoft.Dynamics.CRM.UpsertMultiple"
             self.http.post(path, {"Targets": [self._target(each) for each in fit]})
         grades = ", ".join(_GRADES)
         return [
@@ -84,8 +82,8 @@ class PredictiveScoreCrm(DataverseCrm):
         values = update.values
         key = f"msdyn_entityid='{update.lead.lower()}',msdyn_entitytype='{self._entity}'"
         return {
-            "@odata.type": f"Microsoft.Dynamics.CRM.{ENTITY}",
-            "@odata.id": f"{ENTITY}s({key})",
+            "@odata.type": f"Microsoft.Dynamics.CRM.{SCORE_TABLE}",
+            "@odata.id": f"{SCORE_TABLE}s({key})",
             "msdyn_score": values["score"],
             "msdyn_grade": _GRADES.index(str(values["band"])),
             "msdyn_scoretrend": _choice(_TRENDS, values["trend"]),

@@ -1,4 +1,4 @@
-"""The project file's [write_back] section -> a reader of that CRM, and the folder for its rows."""
+"""A project file -> what a pull needs of it: the project, a reader of its CRM, a folder."""
 
 from __future__ import annotations
 
@@ -7,40 +7,18 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from data.errors import InputError
 from data.network import scheme_of
 from data.project import load_project
-from serving.crm.connect import KINDS, connect
-from serving.crm.dataverse import DataverseCrm
-from serving.crm.hubspot import HubSpotCrm
-from serving.crm.salesforce import SalesforceCrm
-from serving.crm.seam import Crm
-from serving.crm.tryton import TrytonCrm
-from serving.reading.asking import Asker
-from serving.reading.dataverse import DataverseReader
-from serving.reading.hubspot import HubSpotReader
-from serving.reading.salesforce import SalesforceReader
-from serving.reading.source import Readable
-from serving.reading.tryton import TrytonReader
+from serving.crm.asking import Asker
+from serving.crm.capabilities import Connector
+from serving.crm.connectors import connect, connector_of
+from serving.crm.readable import Readable
 
 if TYPE_CHECKING:
     from data.schema import Project, WriteBackSection
-
-_CURES: Final = {
-    "sqlite": 'name the table in the project file: source = "sqlite:///crm.sqlite"',
-    "postgresql": 'name the table in the project file: source = "postgresql://…"',
-    "mysql": 'name the table in the project file: source = "mysql://…"',
-    "files": 'name the file in the project file: source = "leads.parquet"',
-    "rest": "let your bridge write leads.parquet and events.parquet",
-}
-_ENTITIES: Final = {
-    "hubspot": ("contacts",),
-    "salesforce": ("Lead",),
-    "dataverse": ("lead", "msdyn_predictivescore"),  # the latter holds scores of leads
-}
-
 
 _UNSAID: Final[Mapping[str, object]] = {
     "leads": {"source": "leads.parquet", "id": "lead_id", "created_at": "created_at"},
@@ -69,45 +47,30 @@ def open_reader(
 ) -> Iterator[Readable]:
     """Open the CRM that [write_back] names, to read it; InputError where it is no such CRM."""
     section = project.write_back
-    _check(section)
-    crm = connect(section, Path(project.folder), project.network.allow)
-    ask = Asker(section.requests_per_second, sleep=sleep)
-    with closing(crm):
-        yield _reader(crm, ask)
-
-
-def _reader(crm: Crm, ask: Asker) -> Readable:
-    if isinstance(crm, TrytonCrm):
-        return TrytonReader(crm, ask)
-    if isinstance(crm, SalesforceCrm):
-        return SalesforceReader(crm.http, ask, ours=crm.ours)
-    if isinstance(crm, HubSpotCrm):
-        return HubSpotReader(crm.http, ask, ours=crm.ours)
-    if isinstance(crm, DataverseCrm):
-        return DataverseReader(crm.http, ask, ours=crm.ours)
-    raise TypeError(f"no reader for {crm.name}")  # `_check` lets no other CRM through
-
-
-def _check(section: WriteBackSection) -> None:
-    """Refuse what is not pulled, or goes by other ids than pulled leads."""
-    if section.crm in _CURES:
+    connector = connector_of(section)
+    if connector.read is None:
         raise InputError(
             f"{section.crm!r} is not pulled: leads and events are read from it directly",
             column="write_back.crm",
-            cure=_CURES[section.crm],
+            cure=connector.instead_of_pull,
         )
-    if section.crm not in KINDS:
-        return  # connect says so
-    if "key" in section.model_fields_set and section.key != "id":
+    _check(section, connector)
+    with closing(connect(section, Path(project.folder), project.network.allow)) as crm:
+        yield connector.read(crm, Asker(section.requests_per_second, sleep=sleep))
+
+
+def _check(section: WriteBackSection, connector: Connector[Any]) -> None:
+    """Refuse what goes by other ids than pulled leads, and tables that are not pulled."""
+    said = section.model_fields_set
+    if "key" in said and section.key != connector.key:
         raise InputError(
             "pulled leads go by the CRM's own id",
             column="write_back.key",
             cure="leave it out",
         )
-    known = _ENTITIES.get(section.crm)
-    if known and "entity" in section.model_fields_set and section.entity not in known:
+    if connector.pulled and "entity" in said and section.entity not in connector.pulled:
         raise InputError(
-            f"only {known[0]!r} is pulled from {section.crm}, found {section.entity!r}",
+            f"only {connector.pulled[0]!r} is pulled from {section.crm}, found {section.entity!r}",
             column="write_back.entity",
             cure="leave it out, and export other tables yourself",
         )

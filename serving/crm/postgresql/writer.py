@@ -10,9 +10,9 @@ import psycopg
 from psycopg import errors
 
 from data.errors import InputError
-from serving.crm.columns import Columns
+from data.network import require_allowed
 from serving.crm.identifiers import quote
-from serving.crm.network import allowed
+from serving.crm.score_columns import ScoreColumns
 from serving.crm.seam import Answer, Busy, Denied, Refused, Remote, Unsure, Update
 
 _MARK: Final = '"'
@@ -53,11 +53,11 @@ class PostgresCrm:
         fields: Mapping[str, str] | None = None,
         override: str | None = None,
     ) -> None:
-        self._url, self._entity = allowed(url, allow), quote(entity)
+        self._url, self._entity = require_allowed(url, allow), quote(entity)
         self._connection = self._connect()
         try:
             self._casts = self._types()
-            self.columns = Columns.match(list(self._casts), entity, key, fields, override)
+            self.columns = ScoreColumns.match(list(self._casts), entity, key, fields, override)
             self.inserts = self.columns.inserts
             self._prepare()
         except BaseException:

@@ -1,0 +1,51 @@
+"""What every connector declares of its CRM, and what it is given to open it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+
+from serving.crm.seam import Crm
+
+if TYPE_CHECKING:
+    from serving.crm.asking import Asker
+    from serving.crm.readable import Readable
+
+C = TypeVar("C", bound=Crm)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to write and as whom: [write_back], with the connector's defaults filled in."""
+
+    url: str  # of a database: with user and password
+    allow: tuple[str, ...]
+    secret: str  # what the environment variable holds: `user:password` or a token
+    entity: str
+    key: str
+    fields: Mapping[str, str]  # ours -> theirs; empty: the standard names
+    override: str | None
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """Give user and password."""
+        user, _, password = self.secret.partition(":")
+        return user, password
+
+
+@dataclass(frozen=True, slots=True)
+class Connector(Generic[C]):
+    """One CRM; its client libraries are imported when it is opened, not before."""
+
+    name: str  # as [write_back] crm has it
+    address: Literal["file", "database", "service"]  # what `url` is
+    credentials: Literal["none", "login", "token"]  # what the environment variable holds
+    write: Callable[[Target], C]
+    read: Callable[[C, Asker], Readable] | None = None  # None: it is not pulled
+    instead_of_pull: str = ""  # what to do where it is not
+    entity: str = "leads"  # where [write_back] entity says nothing
+    pulled: tuple[str, ...] = ()  # the entities that may be pulled; empty: there is but one
+    key: str = "lead_id"  # where [write_back] key says nothing
+    embedded: Callable[[Path], C] | None = None  # opened in the state folder where there is no url

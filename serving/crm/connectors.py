@@ -1,0 +1,100 @@
+"""The list of CRMs that leadscore knows, and the project file's [write_back] -> one of them, open.
+
+A new CRM is a folder beside this file and a line in `CONNECTORS`; nothing else asks what a CRM is
+called. The folder's `__init__` declares the `CONNECTOR` and is imported always; `writer` and, where
+it is pulled, `reader` import the CRM's client and are imported when that CRM is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from data.errors import InputError, OutsideError
+from serving.crm import (
+    dataverse,
+    files,
+    hubspot,
+    mysql,
+    postgresql,
+    rest,
+    salesforce,
+    sqlite,
+    tryton,
+)
+from serving.crm.capabilities import Connector, Target
+from serving.crm.credentials import secret, user_and_password, with_credentials
+from serving.crm.seam import Crm, CrmError, Denied
+
+if TYPE_CHECKING:
+    from data.schema import WriteBackSection
+
+CONNECTORS: Final[Mapping[str, Connector[Any]]] = {
+    each.name: each
+    for each in (
+        sqlite.CONNECTOR,
+        postgresql.CONNECTOR,
+        mysql.CONNECTOR,
+        files.CONNECTOR,
+        tryton.CONNECTOR,
+        salesforce.CONNECTOR,
+        hubspot.CONNECTOR,
+        dataverse.CONNECTOR,
+        rest.CONNECTOR,
+    )
+}
+
+
+def connector_of(section: WriteBackSection) -> Connector[Any]:
+    """Find the connector that the section names; InputError where there is none."""
+    if section.crm not in CONNECTORS:
+        raise InputError(
+            f"is no CRM that leadscore knows: {section.crm!r}",
+            column="write_back.crm",
+            cure=f"use one of {', '.join(CONNECTORS)}",
+        )
+    return CONNECTORS[section.crm]
+
+
+def is_embedded(section: WriteBackSection) -> bool:
+    """Tell that no CRM is named: scores go to the embedded one in the state folder."""
+    return section.url is None and connector_of(section).embedded is not None
+
+
+def connect(section: WriteBackSection, state: Path, allow: tuple[str, ...] = ()) -> Crm:
+    """Open the CRM that the section names; secrets come from the environment variable it names."""
+    connector = connector_of(section)
+    try:
+        if section.url is None and connector.embedded is not None:
+            crm: Crm = connector.embedded(state)
+        else:
+            crm = connector.write(_target(connector, section, allow))
+    except Denied as error:
+        raise OutsideError(f"{section.crm} refuses us: {error}", cure="check the rights") from None
+    except CrmError as error:
+        raise OutsideError(f"{section.crm} cannot be reached: {error}", cure="run again") from None
+    return crm
+
+
+def _target(connector: Connector[Any], section: WriteBackSection, allow: tuple[str, ...]) -> Target:
+    """Fill in the connector's defaults and the credentials that its kind of address needs."""
+    url, held = section.url, ""
+    if not url:
+        raise InputError("is missing", column="write_back.url", cure=f"say where {section.crm} is")
+    if connector.address == "database":
+        url = with_credentials(url, section.credentials)
+    elif connector.credentials == "login":
+        held = ":".join(user_and_password(section.credentials))
+    elif connector.credentials == "token":
+        held = secret(section.credentials)
+    said = section.model_fields_set
+    return Target(
+        url,
+        allow,
+        held,
+        entity=section.entity if "entity" in said else connector.entity,
+        key=section.key if "key" in said else connector.key,
+        fields=section.fields,
+        override=section.override,
+    )
