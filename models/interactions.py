@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import pandas as pd
 
-from models.predictor import Floats, Forest, LeadScorer, PredictorError, sources_of
+from models.predictor import Floats, Forest, LeadScorer, PredictorError
 from models.predictor import _goes_left as goes_left
 
 
@@ -38,7 +38,7 @@ def top_interactions(
         raise PredictorError("a model without trees has no interactions")
     strength = np.abs(scorer.contributions(frame).values).mean(axis=0)
     chosen = [scorer.names[i] for i in np.argsort(-strength, kind="stable")[:among]]
-    X, owners = scorer.design(frame), [sources_of(encoder) for encoder in scorer.encoders]
+    X, owners = scorer.design(frame), [encoder.sources for encoder in scorer.encoders]
     rows = []
     for a, first in enumerate(chosen):
         for second in chosen[a + 1 :]:

@@ -7,8 +7,7 @@ from typing import Final
 import pandas as pd
 
 from data.clock import DAY, iso
-from models.change import Change
-from models.change import ChangeLine as ModelLine
+from models.change import Change, ScoreChangeLine
 from serving.changing import Moment, changes_since, line_reason, lines_to_show
 from serving.report.parts import ChangeLine
 from serving.report.view import Mover, MoversPage
@@ -48,7 +47,7 @@ def make_movers(source: Source) -> MoversPage | None:
     return MoversPage(iso(since), tuple(rises), tuple(falls), still)
 
 
-def _line(source: Source, line: ModelLine, row: int, frame: pd.DataFrame) -> ChangeLine:
+def _line(source: Source, line: ScoreChangeLine, row: int, frame: pd.DataFrame) -> ChangeLine:
     reason = line_reason(line, source.model, frame.iloc[row])
     said = None if reason is None else report_reason(reason)
     return ChangeLine(KINDS[line.kind], line.points, said)  # type: ignore[arg-type]

@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 
 from data.tables import Events
-from models.steps import Step as Act
-from models.steps import suggest
+from models.steps import SalesStep, suggest
 from serving.phrase import Phrase
 from serving.report.parts import Step
 from serving.views.source import Source
@@ -24,7 +23,7 @@ def make_steps(source: Source, rows: Sequence[int]) -> dict[int, Step]:
 
     An association in past leads, not a proven effect: the report says so beside it.
     """
-    acts = [Act(name, event=name) for name in acts_of_sales(source.tables.events)]
+    acts = [SalesStep(name, event=name) for name in acts_of_sales(source.tables.events)]
     if not acts or not rows:
         return {}
     frame = source.scored.frame.to_pandas().iloc[list(rows)]
