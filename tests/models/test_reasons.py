@@ -172,8 +172,8 @@ def test_facts_are_counted_on_rows_and_small_groups_are_none() -> None:
     )
     y = np.array([0] * 45 + [1] * 15 + [1] * 20 + [0] * 20 + [1] * 5)
     features = [
-        {"name": "n", "kind": "number", "template": "count_ever"},
-        {"name": "k", "kind": "category", "template": "attribute"},
+        FeatureColumn("n", "number", "engagement", "n", "n", "count_ever", {}),
+        FeatureColumn("k", "category", "fit", "k", "k", "attribute", {}),
     ]
     facts = ObservedRates.from_json(make_facts(frame, y, features).to_json())
     typical = 40 / 105
