@@ -119,7 +119,7 @@ def explain_change(
             str(lead_ids[r]), int(old[r]), int(new[r]), keys, led[r], exact[r], whole[r], most_lines
         )
         for r in range(n)
-    ]  # fmt: skip
+    ]
 
 
 def _features_of(scorer: LeadScorer) -> dict[str, list[int]]:
@@ -242,9 +242,12 @@ def compare_runs(
     place = stored.lead_ids.get_indexer(pd.Index([str(i) for i in lead_ids]))
     here = np.flatnonzero(place >= 0).tolist()
     changes = explain_change(
-        scorer_old, stored.frame.iloc[place[here]], scorer_new, state_new.iloc[here],
+        scorer_old,
+        stored.frame.iloc[place[here]],
+        scorer_new,
+        state_new.iloc[here],
         lead_ids=[str(lead_ids[i]) for i in here],
         aged=None if aged is None else aged.iloc[here],
         with_events=None if with_events is None else with_events.iloc[here],
-    )  # fmt: skip
+    )
     return {change.lead_id: change for change in changes}

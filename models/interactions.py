@@ -20,10 +20,24 @@ def column_interaction(forest: Forest, X: Floats, first: int, second: int) -> Fl
     """Interaction of two design columns, (n,) log-odds; for thousands of rows, not millions."""
     out = np.zeros(len(X))
     _pair_rows(
-        np.ascontiguousarray(X), first, second, forest.node_at, forest.leaf_at, forest.feature,
-        forest.threshold, forest.kind, forest.left, forest.right, forest.node_count, forest.set_at,
-        forest.set_bits, forest.words, forest.leaf_value, forest.leaf_count, out,
-    )  # fmt: skip
+        np.ascontiguousarray(X),
+        first,
+        second,
+        forest.node_at,
+        forest.leaf_at,
+        forest.feature,
+        forest.threshold,
+        forest.kind,
+        forest.left,
+        forest.right,
+        forest.node_count,
+        forest.set_at,
+        forest.set_bits,
+        forest.words,
+        forest.leaf_value,
+        forest.leaf_count,
+        out,
+    )
     return out
 
 
@@ -63,9 +77,24 @@ def _feature_pair(
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _pair_rows(  # type: ignore[no-untyped-def]
-    X, first, second, node_at, leaf_at, feature, threshold, kind, left, right, node_count, set_at,
-    set_bits, words, leaf_value, leaf_count, out,
-):  # fmt: skip
+    X,
+    first,
+    second,
+    node_at,
+    leaf_at,
+    feature,
+    threshold,
+    kind,
+    left,
+    right,
+    node_count,
+    set_at,
+    set_bits,
+    words,
+    leaf_value,
+    leaf_count,
+    out,
+):
     """Add v (o_i - z_i)(o_j - z_j) sum over S of s! (d - s - 2)! / (d - 1)! prod o prod z."""
     most = 1
     for t in range(len(node_at) - 1):
@@ -98,9 +127,13 @@ def _pair_rows(  # type: ignore[no-untyped-def]
                         d += 1
                     z[k] *= below / node_count[a + node]
                     goes = goes_left(
-                        X[r, f], kind[a + node], threshold[a + node], words, set_at[a + node],
+                        X[r, f],
+                        kind[a + node],
+                        threshold[a + node],
+                        words,
+                        set_at[a + node],
                         set_bits[a + node],
-                    )  # fmt: skip
+                    )
                     if goes != (left[a + node] == child):
                         holds[k] = 0.0
                     child, below = node, node_count[a + node]

@@ -151,14 +151,32 @@ def make_points(
     by_factor, exact = np.zeros((n, n_factors), np.int32), np.zeros((n, n_factors))
     rest, limit = np.zeros(n, np.int32), np.zeros(n, np.int32)
     _share_points(
-        values, points_per_log_odds(scorer, base, margin), factor_of, visible,
-        np.clip(exact_score, 0.0, 100.0) - typical, shown - typical_shown,
-        tops, by_factor, exact, rest, limit,
-    )  # fmt: skip
+        values,
+        points_per_log_odds(scorer, base, margin),
+        factor_of,
+        visible,
+        np.clip(exact_score, 0.0, 100.0) - typical,
+        shown - typical_shown,
+        tops,
+        by_factor,
+        exact,
+        rest,
+        limit,
+    )
     return Points(
-        tops[0], tops[1], tops[2], tops[3], tops[4], tops[5],
-        by_factor, exact, rest, limit, shown, typical_shown,
-    )  # fmt: skip
+        tops[0],
+        tops[1],
+        tops[2],
+        tops[3],
+        tops[4],
+        tops[5],
+        by_factor,
+        exact,
+        rest,
+        limit,
+        shown,
+        typical_shown,
+    )
 
 
 def whole_points(exact: Floats, total: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -939,11 +939,18 @@ def _read_tree(block: str, scale: float, columns: int, place: str) -> dict[str, 
     threshold = _numbers(field["threshold"], np.float64, nodes)
     kind, (set_at, set_bits, words) = _decisions(bits, threshold), _sets(field, bits, threshold)
     return {
-        "feature": feature, "threshold": threshold, "kind": kind, "left": left, "right": right,
+        "feature": feature,
+        "threshold": threshold,
+        "kind": kind,
+        "left": left,
+        "right": right,
         "node_count": _numbers(field["internal_count"], np.float64, nodes),
-        "set_at": set_at, "set_bits": set_bits, "words": words, "leaf_value": values,
+        "set_at": set_at,
+        "set_bits": set_bits,
+        "words": words,
+        "leaf_value": values,
         "leaf_count": _numbers(field["leaf_count"], np.float64, leaves),
-    }  # fmt: skip
+    }
 
 
 def _numbers(text: str, dtype: Any, length: int) -> NDArray[Any]:
@@ -954,9 +961,17 @@ def _numbers(text: str, dtype: Any, length: int) -> NDArray[Any]:
 
 
 def _constant_tree(values: Floats) -> dict[str, NDArray[Any]]:
-    none = {"feature": np.int32, "threshold": np.float64, "kind": np.int8, "left": np.int32,
-            "right": np.int32, "node_count": np.float64, "set_at": np.int64,
-            "set_bits": np.int64, "words": np.uint32}  # fmt: skip
+    none = {
+        "feature": np.int32,
+        "threshold": np.float64,
+        "kind": np.int8,
+        "left": np.int32,
+        "right": np.int32,
+        "node_count": np.float64,
+        "set_at": np.int64,
+        "set_bits": np.int64,
+        "words": np.uint32,
+    }
     tree: dict[str, NDArray[Any]] = {key: np.empty(0, dtype) for key, dtype in none.items()}
     return tree | {"leaf_value": values, "leaf_count": np.ones(1)}
 
@@ -1031,14 +1046,27 @@ def _join_trees(trees: list[dict[str, NDArray[Any]]], n_columns: int) -> Forest:
 
     words_at = lengths("words")
     shifted = [tree["set_at"] + words_at[i] for i, tree in enumerate(trees)]
-    keys = ("feature", "threshold", "kind", "left", "right", "node_count", "set_bits",
-            "leaf_value", "leaf_count")  # fmt: skip
+    keys = (
+        "feature",
+        "threshold",
+        "kind",
+        "left",
+        "right",
+        "node_count",
+        "set_bits",
+        "leaf_value",
+        "leaf_count",
+    )
     columns = {key: np.concatenate([tree[key] for tree in trees]) for key in keys}
     words = np.concatenate([*(tree["words"] for tree in trees), np.zeros(1, np.uint32)])
     return Forest(
-        node_at=lengths("feature"), leaf_at=lengths("leaf_value"), words=words,
-        set_at=np.concatenate(shifted), n_columns=n_columns, **columns,
-    )  # fmt: skip
+        node_at=lengths("feature"),
+        leaf_at=lengths("leaf_value"),
+        words=words,
+        set_at=np.concatenate(shifted),
+        n_columns=n_columns,
+        **columns,
+    )
 
 
 # --- look-up tables ------------------------------------------------------------------------------
@@ -1206,19 +1234,50 @@ def build_tables(
     flat = plan.flatten()
     cells = np.zeros(int(flat["cell_at"][-1]), np.float64)
     base = _fill_tables(
-        forest.node_at, forest.leaf_at, forest.feature, forest.left, forest.right,
-        forest.node_count, forest.leaf_value, forest.leaf_count, flat["group_at"], flat["row_at"],
-        flat["rows"], flat["slot_at"], flat["slots"], flat["cell_at"], flat["leaf_from"],
-        flat["leaves"], flat["joint"], targets, shares, n_targets, cells,
-    )  # fmt: skip
-    keys = ("group_at", "row_at", "rows", "slot_at", "slots", "cell_at",
-            "joint_of", "joint_at", "joint_node", "joint_left")  # fmt: skip
+        forest.node_at,
+        forest.leaf_at,
+        forest.feature,
+        forest.left,
+        forest.right,
+        forest.node_count,
+        forest.leaf_value,
+        forest.leaf_count,
+        flat["group_at"],
+        flat["row_at"],
+        flat["rows"],
+        flat["slot_at"],
+        flat["slots"],
+        flat["cell_at"],
+        flat["leaf_from"],
+        flat["leaves"],
+        flat["joint"],
+        targets,
+        shares,
+        n_targets,
+        cells,
+    )
+    keys = (
+        "group_at",
+        "row_at",
+        "rows",
+        "slot_at",
+        "slots",
+        "cell_at",
+        "joint_of",
+        "joint_at",
+        "joint_node",
+        "joint_left",
+    )
     return Tables(
-        cells=cells, by_column=_order_conditions(forest, flat),
-        by_line=_order_cells(flat, cells, n_targets), base=float(base), n_targets=n_targets,
-        most_rows=plan.most_rows, **{key: flat[key] for key in keys},
+        cells=cells,
+        by_column=_order_conditions(forest, flat),
+        by_line=_order_cells(flat, cells, n_targets),
+        base=float(base),
+        n_targets=n_targets,
+        most_rows=plan.most_rows,
+        **{key: flat[key] for key in keys},
         **_order_entries(flat, n_targets),
-    )  # fmt: skip
+    )
 
 
 def _order_entries(flat: Mapping[str, NDArray[Any]], n_targets: int) -> dict[str, NDArray[Any]]:
@@ -1288,10 +1347,18 @@ def _order_conditions(forest: Forest, flat: Mapping[str, NDArray[Any]]) -> ByCol
     word_at, n_words, words = _turn_sets(forest, nodes[1], starts[1])
     octet_at, bit_at = _bit_places(forest, flat, place, len(asking))
     return ByColumn(
-        starts[0], forest.threshold[nodes[0]],
-        (forest.kind[nodes[0]] == MISSING_LEFT).astype(np.uint8), starts[1], word_at, n_words,
-        words, nodes[2], octet_at, bit_at, place[flat["joint_node"]].astype(np.int32),
-    )  # fmt: skip
+        starts[0],
+        forest.threshold[nodes[0]],
+        (forest.kind[nodes[0]] == MISSING_LEFT).astype(np.uint8),
+        starts[1],
+        word_at,
+        n_words,
+        words,
+        nodes[2],
+        octet_at,
+        bit_at,
+        place[flat["joint_node"]].astype(np.int32),
+    )
 
 
 def _unlike_conditions(forest: Forest) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -1460,9 +1527,28 @@ def _leaf_table(d: int, z: Floats, value: float, out: Floats) -> None:
 
 @_compile
 def _fill_tables(  # type: ignore[no-untyped-def]
-    node_at, leaf_at, feature, left, right, node_count, leaf_value, leaf_count, group_at, row_at,
-    rows, slot_at, slots, cell_at, leaf_from, leaves, joint, targets, shares, n_targets, cells,
-):  # fmt: skip
+    node_at,
+    leaf_at,
+    feature,
+    left,
+    right,
+    node_count,
+    leaf_value,
+    leaf_count,
+    group_at,
+    row_at,
+    rows,
+    slot_at,
+    slots,
+    cell_at,
+    leaf_from,
+    leaves,
+    joint,
+    targets,
+    shares,
+    n_targets,
+    cells,
+):
     """Add every leaf's table into the cells of its group; return the expected margin."""
     base = 0.0
     most = 1
@@ -1621,10 +1707,17 @@ def _sum_entries(cells, start, stop, entry_cell, entry_key, keys, w, sums):  # t
     e = start
     while e + 4 <= stop:
         _add_four(
-            cells, entry_cell[e], entry_cell[e + 1], entry_cell[e + 2], entry_cell[e + 3],
-            keys[entry_key[e], :w], keys[entry_key[e + 1], :w], keys[entry_key[e + 2], :w],
-            keys[entry_key[e + 3], :w], sums,
-        )  # fmt: skip
+            cells,
+            entry_cell[e],
+            entry_cell[e + 1],
+            entry_cell[e + 2],
+            entry_cell[e + 3],
+            keys[entry_key[e], :w],
+            keys[entry_key[e + 1], :w],
+            keys[entry_key[e + 2], :w],
+            keys[entry_key[e + 3], :w],
+            sums,
+        )
         e += 4
     while e < stop:
         _add_one(cells, entry_cell[e], keys[entry_key[e], :w], sums)
@@ -1633,10 +1726,35 @@ def _sum_entries(cells, start, stop, entry_cell, entry_key, keys, w, sums):  # t
 
 @_compile
 def _explain_rows(  # type: ignore[no-untyped-def]
-    X, start, stop, block, node_at, feature, kind, threshold, words, set_at, set_bits, by_set,
-    group_at, row_at, rows, cells, joint_of, joint_at, joint_node, joint_left, chunk_at, entry_at,
-    entry_cell, entry_key, most_rows, n_targets, values, margin,
-):  # fmt: skip
+    X,
+    start,
+    stop,
+    block,
+    node_at,
+    feature,
+    kind,
+    threshold,
+    words,
+    set_at,
+    set_bits,
+    by_set,
+    group_at,
+    row_at,
+    rows,
+    cells,
+    joint_of,
+    joint_at,
+    joint_node,
+    joint_left,
+    chunk_at,
+    entry_at,
+    entry_cell,
+    entry_key,
+    most_rows,
+    n_targets,
+    values,
+    margin,
+):
     """Explain rows start..stop, a block at a time: X is (columns, rows), values (rows, targets)."""
     x = np.zeros((len(X), block))
     sums = np.zeros((n_targets + 1, block))
@@ -1662,9 +1780,15 @@ def _explain_rows(  # type: ignore[no-untyped-def]
                 for node in range(a, b):
                     c = feature[node]
                     _decide(
-                        x[c, :w], codes[max(by_set[c], 0), :w], kind[node], threshold[node], words,
-                        set_at[node], set_bits[node], left[node - a, :w],
-                    )  # fmt: skip
+                        x[c, :w],
+                        codes[max(by_set[c], 0), :w],
+                        kind[node],
+                        threshold[node],
+                        words,
+                        set_at[node],
+                        set_bits[node],
+                        left[node - a, :w],
+                    )
                 for j in range(joint_of[t], joint_of[t + 1]):
                     row = left[b - a + j - joint_of[t], :w]
                     row[:] = 1
@@ -1678,9 +1802,15 @@ def _explain_rows(  # type: ignore[no-untyped-def]
             for target in range(n_targets + 1):
                 e = chunk * (n_targets + 1) + target
                 _sum_entries(
-                    cells, entry_at[e], entry_at[e + 1], entry_cell, entry_key, keys, w,
+                    cells,
+                    entry_at[e],
+                    entry_at[e + 1],
+                    entry_cell,
+                    entry_key,
+                    keys,
+                    w,
                     sums[target, :w],
-                )  # fmt: skip
+                )
         for r in range(n):
             margin[first + r] = sums[n_targets, r]
             for target in range(n_targets):
@@ -1734,10 +1864,34 @@ def _decide_row(  # type: ignore[no-untyped-def]
 
 @_compile
 def _explain_few(  # type: ignore[no-untyped-def]
-    X, feature, kind, threshold, words, set_at, set_bits, compare_at, thresholds, nan_left,
-    sets_at, word_at, n_words, set_words, odd, octet_at, bit_at, joint_place, lines, line_at,
-    place_at, places, joint_at, joint_left, n_targets, values, margin,
-):  # fmt: skip
+    X,
+    feature,
+    kind,
+    threshold,
+    words,
+    set_at,
+    set_bits,
+    compare_at,
+    thresholds,
+    nan_left,
+    sets_at,
+    word_at,
+    n_words,
+    set_words,
+    odd,
+    octet_at,
+    bit_at,
+    joint_place,
+    lines,
+    line_at,
+    place_at,
+    places,
+    joint_at,
+    joint_left,
+    n_targets,
+    values,
+    margin,
+):
     """Explain a few rows, (n, columns), one by one; sums are added in the order of the block."""
     first_odd, n_joints = len(thresholds) + sets_at[-1], len(joint_at) - 1
     n_conditions, n_groups = first_odd + len(odd), len(line_at) - 1
@@ -1796,9 +1950,22 @@ def _add_lines(lines, found, place_at, places, first, stop, sums):  # type: igno
 
 @_compile
 def _walk_rows(  # type: ignore[no-untyped-def]
-    X, start, stop, node_at, leaf_at, feature, kind, threshold, words, set_at, set_bits, left,
-    right, leaf_value, margin,
-):  # fmt: skip
+    X,
+    start,
+    stop,
+    node_at,
+    leaf_at,
+    feature,
+    kind,
+    threshold,
+    words,
+    set_at,
+    set_bits,
+    left,
+    right,
+    leaf_value,
+    margin,
+):
     """Walk each tree for its margin: the same sums in the same order, at any depth."""
     for r in range(start, stop):
         total = 0.0
@@ -1823,10 +1990,22 @@ def margins(forest: Forest, tables: Tables | None, X: Floats, threads: int = 1) 
 
     def run(start: int, stop: int) -> None:
         _walk_rows(
-            columns, start, stop, forest.node_at, forest.leaf_at, forest.feature, forest.kind,
-            forest.threshold, forest.words, forest.set_at, forest.set_bits, forest.left,
-            forest.right, forest.leaf_value, margin,
-        )  # fmt: skip
+            columns,
+            start,
+            stop,
+            forest.node_at,
+            forest.leaf_at,
+            forest.feature,
+            forest.kind,
+            forest.threshold,
+            forest.words,
+            forest.set_at,
+            forest.set_bits,
+            forest.left,
+            forest.right,
+            forest.leaf_value,
+            margin,
+        )
 
     _in_parts(run, len(X), threads)
     return margin
@@ -1836,15 +2015,27 @@ def look_up(forest: Forest, tables: Tables, X: Floats, threads: int = 1) -> tupl
     """Contributions (n, n_targets) and margins (n,) of a design matrix (n, columns), log-odds."""
     values, margin = np.empty((len(X), tables.n_targets)), np.empty(len(X))
     nodes = (
-        forest.node_at, forest.feature, forest.kind, forest.threshold, forest.words, forest.set_at,
+        forest.node_at,
+        forest.feature,
+        forest.kind,
+        forest.threshold,
+        forest.words,
+        forest.set_at,
         forest.set_bits,
-    )  # fmt: skip
+    )
     joints = (tables.joint_of, tables.joint_at, tables.joint_node, tables.joint_left)
     if len(X) < FEW:
         _explain_few(
-            np.ascontiguousarray(X), *nodes[1:], *tables.by_column, *tables.by_line,
-            tables.joint_at, tables.joint_left, tables.n_targets, values, margin,
-        )  # fmt: skip
+            np.ascontiguousarray(X),
+            *nodes[1:],
+            *tables.by_column,
+            *tables.by_line,
+            tables.joint_at,
+            tables.joint_left,
+            tables.n_targets,
+            values,
+            margin,
+        )
         return values, margin
     columns = np.ascontiguousarray(X.T)
     by_set = np.full(max(X.shape[1], 1), -1, np.int64)
@@ -1854,10 +2045,26 @@ def look_up(forest: Forest, tables: Tables, X: Floats, threads: int = 1) -> tupl
 
     def run(start: int, stop: int) -> None:
         _explain_rows(
-            columns, start, stop, block, *nodes, by_set, tables.group_at, tables.row_at,
-            tables.rows, tables.cells, *joints, tables.chunk_at, tables.entry_at,
-            tables.entry_cell, tables.entry_key, tables.most_rows, tables.n_targets, values, margin,
-        )  # fmt: skip
+            columns,
+            start,
+            stop,
+            block,
+            *nodes,
+            by_set,
+            tables.group_at,
+            tables.row_at,
+            tables.rows,
+            tables.cells,
+            *joints,
+            tables.chunk_at,
+            tables.entry_at,
+            tables.entry_cell,
+            tables.entry_key,
+            tables.most_rows,
+            tables.n_targets,
+            values,
+            margin,
+        )
 
     _in_parts(run, len(X), threads)
     return values, margin

@@ -19,10 +19,15 @@ from models.points import ObservedRate, ScoreReason
 from models.reasons import ReasonTable
 from models.words import LENGTHS
 
-REASON_TYPE = pa.struct([
-    ("factor", pa.string()), ("family", pa.string()), ("points", pa.int32()),
-    ("text", pa.string()), ("fact", pa.string()),
-])  # fmt: skip
+REASON_TYPE = pa.struct(
+    [
+        ("factor", pa.string()),
+        ("family", pa.string()),
+        ("points", pa.int32()),
+        ("text", pa.string()),
+        ("fact", pa.string()),
+    ]
+)
 
 
 def reason_rows(

@@ -30,11 +30,24 @@ from models.predictor import (
 )
 
 FAMILIES = ("fit", "engagement", "qualification", "context")
-COUNTS = frozenset({
-    "count_window", "count_ever", "count_all_window", "count_all_ever", "active_days", "n_channels",
-    "decayed_count", "inbound_count", "first_week_count", "streak_days", "pair_after", "n_people",
-    "account_events", "value_sum",
-})  # fmt: skip
+COUNTS = frozenset(
+    {
+        "count_window",
+        "count_ever",
+        "count_all_window",
+        "count_all_ever",
+        "active_days",
+        "n_channels",
+        "decayed_count",
+        "inbound_count",
+        "first_week_count",
+        "streak_days",
+        "pair_after",
+        "n_people",
+        "account_events",
+        "value_sum",
+    }
+)
 BY_SALES = frozenset({"outbound_count", "known_since", "missing_count", "response_hours"})
 ROWS_AT_ONCE = 50_000
 
@@ -143,15 +156,28 @@ def reason_table(
     stable = stability(scorer, frame) >= 0.6 if with_stability else np.ones(len(frame), np.bool_)
     families_of = tuple(family[name] for name in factors)
     return ReasonTable(
-        points, scorer.features, factors, families_of, found.margin, found.base,
-        grid_cuts(scorer), stable, rules, facts,
-    )  # fmt: skip
+        points,
+        scorer.features,
+        factors,
+        families_of,
+        found.margin,
+        found.base,
+        grid_cuts(scorer),
+        stable,
+        rules,
+        facts,
+    )
 
 
 def reason_tables(
-    scorer: LeadScorer, frame: pd.DataFrame, *, rules: ReasonRules | None = None,
-    facts: ObservedRates = NO_FACTS, rows: int = ROWS_AT_ONCE, with_stability: bool = False,
-) -> Iterator[tuple[slice, ReasonTable]]:  # fmt: skip
+    scorer: LeadScorer,
+    frame: pd.DataFrame,
+    *,
+    rules: ReasonRules | None = None,
+    facts: ObservedRates = NO_FACTS,
+    rows: int = ROWS_AT_ONCE,
+    with_stability: bool = False,
+) -> Iterator[tuple[slice, ReasonTable]]:
     """Explain a large frame piece by piece: memory stays that of one piece."""
     for start in range(0, len(frame), rows):
         piece = slice(start, min(start + rows, len(frame)))
@@ -219,11 +245,17 @@ def _explanation(
     ]
     families = dict(zip(FAMILIES, table.families[row].tolist(), strict=True))
     return Explanation(
-        lead_id=lead_id, score=int(points.score[row]), typical=points.typical,
-        reasons_for=tuple(sides[0]), reasons_against=tuple(sides[1]),
-        rest_points=int(points.rest[row]), limit_points=int(points.limit[row]),
-        families=families, grid=str(table.grid[row]), stable=bool(table.stable[row]),
-    )  # fmt: skip
+        lead_id=lead_id,
+        score=int(points.score[row]),
+        typical=points.typical,
+        reasons_for=tuple(sides[0]),
+        reasons_against=tuple(sides[1]),
+        rest_points=int(points.rest[row]),
+        limit_points=int(points.limit[row]),
+        families=families,
+        grid=str(table.grid[row]),
+        stable=bool(table.stable[row]),
+    )
 
 
 def _reason(
@@ -239,12 +271,15 @@ def _reason(
     params = {"label": described.label, **described.params, "value": value}
     points, fact = int(table.points.by_factor[row, factor]), facts.find(described.name, value)
     return ScoreReason(
-        factor=table.factors[factor], family=table.families_of[factor], points=points,
+        factor=table.factors[factor],
+        family=table.families_of[factor],
+        points=points,
         exact=float(table.points.exact[row, factor]),
-        template=described.template, params=params,
+        template=described.template,
+        params=params,
         changeable=is_changeable(described, table.rules.changeable),
         fact=fact if fact and fact.backs(points) else None,
-    )  # fmt: skip
+    )
 
 
 def _reader(frame: Frame) -> Read:
