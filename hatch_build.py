@@ -42,9 +42,7 @@ def rewrite(source: str, *, file: str = "<source>") -> str:
     lines = source.encode().splitlines(keepends=True)
     for edit in sorted(_edits(ast.parse(source, file), lines, file), reverse=True):
         line = lines[edit.line - 1]
-        lines[edit.line - 1] = (
-            line[: edit.column] + f"{PACKAGE}.".encode() + line[edit.column :]
-        )
+        lines[edit.line - 1] = line[: edit.column] + f"{PACKAGE}.".encode() + line[edit.column :]
     return b"".join(lines).decode()
 
 
@@ -93,7 +91,12 @@ class OnePackage(BuildHookInterface[Any]):
         lay_out(Path(self.root), target)
         build_data["force_include"][str(target)] = PACKAGE
 
-    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+    def finalize(
+        self,
+        version: str,
+        build_data: dict[str, Any],  # noqa: ARG002  # hatchling's signature
+        artifact_path: str,  # noqa: ARG002
+    ) -> None:
         """Remove the temporary folder."""
         if version != "editable":
             self._folder.cleanup()

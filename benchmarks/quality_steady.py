@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
@@ -15,8 +17,8 @@ from benchmarks.quality_tasks import Task
 from models.baselines import fit_logistic
 from models.learner import LeadClassifier
 from models.metrics import log_loss
-from models.predictor import LeadScorer, Scores
-from models.scorecard import Card, route
+from models.predictor import LeadScorer, ScoreCard, Scores
+from models.scorecard import route
 
 
 def measure_seed(task: Task) -> Found:
@@ -36,7 +38,7 @@ def measure_newer(task: Task) -> Found:
 
 
 def _movement(first: LeadClassifier, then: LeadClassifier, test: pd.DataFrame) -> Found:
-    card: Card = first.parts()[0]["card"]
+    card = first.parts()[0].card
     one, two = (_scores(model, card, test) for model in (first, then))
     moved = np.abs(one.score_exact - two.score_exact)
     kept = route(card, two.score_exact, one.band)
@@ -48,9 +50,9 @@ def _movement(first: LeadClassifier, then: LeadClassifier, test: pd.DataFrame) -
     }
 
 
-def _scores(model: LeadClassifier, card: Card, test: pd.DataFrame) -> Scores:
+def _scores(model: LeadClassifier, card: ScoreCard, test: pd.DataFrame) -> Scores:
     parts, texts = model.parts()
-    return LeadScorer({**parts, "card": card}, texts).score(test)
+    return LeadScorer(replace(parts, card=card), texts).score(test)
 
 
 def measure_small(task: Task, seed: int) -> Found:

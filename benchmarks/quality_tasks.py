@@ -113,8 +113,8 @@ def measure_ours(task: Task) -> Found:
     """Fit and score: p of the test rows, time, the share that the proposed card clips."""
     model, found = fit_ours(task)
     parts, _ = model.parts()
-    log_odds = calibrated_log_odds(parts["calibration"], model.margins_)
-    clipped = clipped_share(parts["card"], log_odds)
+    log_odds = calibrated_log_odds(parts.calibration, model.margins_)
+    clipped = clipped_share(parts.card, log_odds)
     return found | {"p": model.predict_proba(task.test)[:, 1], "clipped": clipped}
 
 

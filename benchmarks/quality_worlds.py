@@ -83,7 +83,7 @@ def make_rows(kind: Any, n_leads: int, seed: int, *, months: int = 12) -> Rows:
         dataset.y[test].astype(np.float64),
         ahead.lead,
         truth,
-        sigmoid(logit(truth) + missed["shift"]),
+        sigmoid(logit(truth) + missed.shift),
         dataset.frame.catalogue,
     )
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from benchmarks.shap_measure import Claim, one_row_ms, rate, single_rows
 from models.learner import LeadClassifier
-from models.predictor import LeadScorer, Rows, build_tables, look_up, sources_of
+from models.predictor import LeadScorer, Rows, build_tables, look_up
 
 TASK = "xeducation"
 
@@ -37,7 +37,7 @@ def claims(n: int) -> list[Claim]:
 
     def theirs(**what: bool) -> np.ndarray:
         each = [np.asarray(b.predict(few, num_threads=1, **what)) for b in boosters]
-        total: np.ndarray = float(scorer.parts["forest"]["weight"]) * np.sum(each, axis=0)
+        total: np.ndarray = scorer.parts.forest.weight * np.sum(each, axis=0)
         return total
 
     off = np.abs(look_up(forest, tables, few)[0] - theirs(pred_contrib=True)[:, :-1] @ shares)
@@ -75,7 +75,7 @@ def column_shares(scorer: LeadScorer) -> np.ndarray:
     """Say which feature each design column's contribution goes to, (columns, features)."""
     shares = np.zeros((len(scorer.encoders), len(scorer.names)))
     for c, encoder in enumerate(scorer.encoders):
-        sources = sources_of(encoder)
+        sources = encoder.sources
         for source in sources:
             shares[c, scorer.names.index(source)] += 1.0 / len(sources)
     return shares

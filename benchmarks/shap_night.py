@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import lightgbm
 import numpy as np
@@ -22,9 +20,20 @@ from data.store import EventStore
 from data.tables import Snapshots
 from features.build import build
 from features.frame import Catalogue
-from models.facts import Facts, make_facts
+from models.encoders import feature_columns
+from models.facts import ObservedRates, make_facts
 from models.points import Points
-from models.predictor import LeadScorer, design_matrix
+from models.predictor import (
+    CodeEncoder,
+    Encoder,
+    ForestPart,
+    IdentityCalibration,
+    LeadScorer,
+    ModelParts,
+    NumberEncoder,
+    ScoreCard,
+    design_matrix,
+)
 from models.reason_rows import reason_rows
 from models.reasons import reason_table
 from models.words import render, render_fact
@@ -71,23 +80,24 @@ def first_frame(folder: Path, created: np.ndarray, catalogue: Catalogue) -> pd.D
     return build(tables, snapshots(first, past, created), catalogue).to_pandas()
 
 
-def champion(frame: pd.DataFrame, catalogue: Catalogue) -> tuple[dict[str, Any], list[str], Facts]:
+def champion(
+    frame: pd.DataFrame, catalogue: Catalogue
+) -> tuple[ModelParts, list[str], ObservedRates]:
     """Fit ten forests of 8-leaf trees on labels drawn from some of the features; count facts."""
-    features = [asdict(feature) for feature in catalogue.features]
-    encoders: list[dict[str, Any]] = []
-    for feature in catalogue.features:
+    features = feature_columns(catalogue.features)
+    encoders: list[Encoder] = []
+    for feature in features:
         if feature.kind == "number":
-            encoders.append({"name": feature.name, "kind": "number", "source": feature.name})
+            encoders.append(NumberEncoder(feature.name, feature.name))
         else:
-            levels = [str(level) for level in frame[feature.name].cat.categories]
-            encoders.append({"name": feature.name, "kind": "codes", "source": feature.name,
-                             "levels": levels})  # fmt: skip
+            levels = tuple(str(level) for level in frame[feature.name].cat.categories)
+            encoders.append(CodeEncoder(feature.name, feature.name, levels))
     X = design_matrix(frame, encoders)
     rng = np.random.default_rng(0)
     spread = np.nan_to_num((X - np.nanmean(X, axis=0)) / (np.nanstd(X, axis=0) + 1e-9))
     z = spread @ rng.normal(size=X.shape[1]) * 0.2
     y = (rng.random(len(X)) < 1 / (1 + np.exp(1.5 - z))).astype(int)
-    codes = [i for i, encoder in enumerate(encoders) if encoder["kind"] == "codes"]
+    codes = [i for i, encoder in enumerate(encoders) if encoder.kind == "codes"]
     texts = []
     for seed in range(FORESTS):
         settings = {"objective": "binary", "num_leaves": 8, "learning_rate": 0.03, "verbose": -1,
@@ -95,17 +105,23 @@ def champion(frame: pd.DataFrame, catalogue: Catalogue) -> tuple[dict[str, Any],
                     "min_data_in_leaf": 40}  # fmt: skip
         data = lightgbm.Dataset(X, y, categorical_feature=codes)
         texts.append(lightgbm.train(settings, data, TREES).model_to_string())
-    parts = {
-        "features": features, "encoders": encoders, "linear": None, "offset": 0.0,
-        "forest": {"count": FORESTS, "weight": 1 / FORESTS}, "calibration": {"kind": "identity"},
-        "card": {"points_to_double": 10, "anchor_score": 50, "anchor_probability": 0.2,
-                 "bands": {"A": 70, "B": 55, "C": 40}},
-    }  # fmt: skip
+    parts = ModelParts(
+        features=features,
+        encoders=tuple(encoders),
+        linear=None,
+        forest=ForestPart(FORESTS, 1 / FORESTS),
+        calibration=IdentityCalibration(),
+        card=ScoreCard(10.0, 50.0, 0.2, {"A": 70, "B": 55, "C": 40}),
+    )
     return parts, texts, make_facts(frame, y, features)
 
 
 def night(
-    folder: Path, created: np.ndarray, catalogue: Catalogue, scorer: LeadScorer, facts: Facts
+    folder: Path,
+    created: np.ndarray,
+    catalogue: Catalogue,
+    scorer: LeadScorer,
+    facts: ObservedRates,
 ) -> tuple[dict[str, float], int]:
     """Score every lead block by block: CPU seconds of each stage, leads that do not add up."""
     spent = dict.fromkeys(("read and build features", "score and explain", "words", "write"), 0.0)
@@ -149,7 +165,7 @@ def not_adding_up(points: Points) -> int:
 
 
 def bare(
-    folder: Path, frame: pd.DataFrame, parts: dict[str, Any], texts: list[str], n_leads: int
+    folder: Path, frame: pd.DataFrame, parts: ModelParts, texts: list[str], n_leads: int
 ) -> dict[str, float]:
     """What nobody can save: reading the events once, and LightGBM's own prediction."""
     start = time.process_time()
@@ -159,7 +175,7 @@ def bare(
         for column in (events.at, events.type, events.channel, events.value):
             column.sum()
     scan = time.process_time() - start
-    X = np.ascontiguousarray(design_matrix(frame, parts["encoders"])[:20_000])
+    X = np.ascontiguousarray(design_matrix(frame, parts.encoders)[:20_000])
     boosters = [lightgbm.Booster(model_str=text) for text in texts]
     start = time.process_time()
     for booster in boosters:

@@ -14,11 +14,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from data.errors import InputError
 from models import predictor
-from models.predictor import FORMAT, MANIFEST, LeadScorer, PredictorError
+from models.predictor import FORMAT, MANIFEST, LeadScorer, ModelParts, PredictorError
 
 PREDICTOR = Path(predictor.__file__)
 LOADER = Path(__file__).with_name("pyfunc_model.py")
@@ -44,7 +43,7 @@ def strip_parameters(text: str) -> str:
 
 
 def write_artifact(
-    parts: Mapping[str, Any],
+    parts: ModelParts,
     forest_text: Sequence[str],
     folder: str | Path,
     *,
@@ -59,7 +58,9 @@ def write_artifact(
     if target.exists() and not (target / MANIFEST).is_file() and any(target.iterdir()):
         raise InputError("is not empty and holds no model", file=target.name)
     contents: dict[str, bytes] = {
-        "parts.json": json.dumps(parts, sort_keys=True, allow_nan=False, indent=1).encode(),
+        "parts.json": json.dumps(
+            parts.to_json(), sort_keys=True, allow_nan=False, indent=1
+        ).encode(),
         "predictor.py": PREDICTOR.read_bytes(),
     }
     for index, text in enumerate(forest_text):

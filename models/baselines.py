@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from features.frame import Catalogue, Feature
-from models.encoders import Columns, Floats, describe, read_columns
+from models.encoders import TrainingColumns, describe, read_columns
 from models.folds import assign_folds
 from models.linear import LinearFit, fit_linear
+from models.predictor import Floats, LinearPart
 
 STRONG = ("demo", "trial", "pricing", "contact", "meeting", "call", "phone", "proposal", "quote")
 MIDDLE = ("webinar", "seminar", "form", "download", "ebook", "white", "chat", "reply", "visit")
@@ -29,7 +30,7 @@ class Baseline:
 
     name: str
     available: bool
-    columns_of: Callable[[pd.DataFrame], Columns]
+    columns_of: Callable[[pd.DataFrame], TrainingColumns]
     line: LinearFit
 
     def predict(self, frame: pd.DataFrame) -> Floats:
@@ -47,12 +48,12 @@ def fit_prior(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None
 def fit_recency(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None) -> Baseline:
     """Look only at the time since the lead's last event; the base rate where no column says."""
     features = describe(frame, catalogue)
-    found = _first(features, ("days_since_last_event", "hours_since_last_event"))
-    if found is None:
+    latest = _first(features, ("days_since_last_event", "hours_since_last_event"))
+    if latest is None:
         since = [f.name for f in features if f.template == "days_since"]
         take = _nothing if not since else lambda x: _one_column(_least(x, since))
         return _fit("recency", frame, y, take, available=bool(since))
-    name = found.name
+    name = latest.name
     return _fit("recency", frame, y, lambda x: _one_column(_numbers(x, name)), available=True)
 
 
@@ -69,7 +70,7 @@ def fit_rule(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None)
     if not counts:
         return _fit("rule", frame, y, _nothing, available=False)
 
-    def points(x: pd.DataFrame) -> Columns:
+    def points(x: pd.DataFrame) -> TrainingColumns:
         total = np.zeros(len(x))
         for feature in counts:
             seen = np.clip(np.nan_to_num(_numbers(x, feature.name)), 0, 3)
@@ -108,7 +109,7 @@ def _fit(
     name: str,
     frame: pd.DataFrame,
     y: Floats,
-    columns_of: Callable[[pd.DataFrame], Columns],
+    columns_of: Callable[[pd.DataFrame], TrainingColumns],
     *,
     available: bool,
 ) -> Baseline:
@@ -117,18 +118,18 @@ def _fit(
     rare = int(min(target.sum(), len(target) - target.sum()))
     if rare < 2 or not (columns.numbers or columns.codes):
         rate = (target.sum() + 0.5) / (len(target) + 1.0)
-        constant = LinearFit(float(np.log(rate / (1 - rate))), (), {})
+        constant = LinearFit(LinearPart(float(np.log(rate / (1 - rate))), ()), {})
         return Baseline(name, available, columns_of, constant)
     fold = assign_folds(target, None, min(5, rare), 0)
     return Baseline(name, available, columns_of, fit_linear(columns, target, fold))
 
 
-def _nothing(frame: pd.DataFrame) -> Columns:
-    return Columns((), {}, {}, {}, len(frame))
+def _nothing(frame: pd.DataFrame) -> TrainingColumns:
+    return TrainingColumns((), {}, {}, {}, len(frame))
 
 
-def _one_column(values: Floats) -> Columns:
-    return Columns((), {"points": values}, {}, {}, len(values))
+def _one_column(values: Floats) -> TrainingColumns:
+    return TrainingColumns((), {"points": values}, {}, {}, len(values))
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> Floats:

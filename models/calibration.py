@@ -1,4 +1,4 @@
-"""Out-of-fold margins and outcomes -> a strictly increasing calibration, by a ladder of evidence.
+"""Out-of-fold margins and outcomes -> a strictly increasing calibration, as rich as they allow.
 
 Under 20 positives (or negatives) only the intercept moves; up to 500 a logistic line on the
 margin; from 500 on logistic, beta (Kull, Silva Filho and Flach 2017) and, from 1,000 on, the mean
@@ -8,8 +8,8 @@ than one standard error. Nothing here reweighs classes or corrects a prior by it
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,11 +17,20 @@ from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 
 from models.candidates import error_of
-from models.encoders import Floats, Ints
+from models.encoders import Ints
 from models.folds import assign_folds, design_effect
-from models.predictor import calibrate, calibrated_log_odds
-
-Calibration = dict[str, Any]
+from models.predictor import (
+    BetaCalibration,
+    BlendCalibration,
+    Calibration,
+    CalibrationPoints,
+    Floats,
+    IdentityCalibration,
+    InterceptCalibration,
+    LogisticCalibration,
+    calibrate,
+    calibrated_log_odds,
+)
 
 FEW, MANY, ENOUGH = 20, 500, 1000
 SLOPES = (0.3, 3.0)
@@ -30,7 +39,7 @@ SPREADS = (0.25, 1.0)
 TRUSTED, CERTAIN = (0.1, 0.1), (0.02, 0.02)
 """The same for cross-fitted margins of regularised forests, and of a Bayesian line."""
 BINS = 1000
-PULL = 10.0
+BLOCK_PRIOR_ROWS = 10.0
 """Rows' worth of the logistic half in every block of the isotonic one."""
 
 
@@ -42,22 +51,22 @@ def fit_calibration(
     spreads: tuple[float, float] = SPREADS,
     groups: Ints | None = None,
 ) -> Calibration:
-    """Climb the ladder as far as the rarer outcome allows: the `calibration` part, JSON.
+    """Fit the richest kind of calibration that the rarer outcome allows; `why` says which and why.
 
     `margins` are cross-fitted log-odds, (n,); `spreads` of the prior of slope and intercept; rows
-    of one of `groups` share an outcome, and count for less. The key "why" says which rung was
-    taken.
+    of one of `groups` share an outcome, and count for less.
     """
     worth = 1 / design_effect(y, groups)
     rare = int(worth * min(y.sum(), len(y) - y.sum()))
     if rare < FEW:
-        return fit_intercept(margins, y, spreads, worth) | {
-            "why": f"evidence worth {rare} of the rarer outcome, under {FEW}: only the level was "
+        why = (
+            f"evidence worth {rare} of the rarer outcome, under {FEW}: only the level was "
             "adjusted; the probabilities cannot be verified yet"
-        }
+        )
+        return replace(fit_intercept(margins, y, spreads, worth), why=why)
     if rare < MANY:
         why = f"evidence worth {rare} of the rarer outcome: a logistic line"
-        return fit_logistic(margins, y, spreads, worth) | {"why": why}
+        return replace(fit_logistic(margins, y, spreads, worth), why=why)
     fits: list[Callable[[Floats, Floats], Calibration]] = [fit_logistic, fit_beta]
     if rare >= ENOUGH:
         fits.append(fit_blend)
@@ -86,15 +95,14 @@ def _choose(
             break
     named = ("logistic", "beta", "blend")
     figures = ", ".join(f"{n} {v:.5f}" for n, v in zip(named, losses.mean(axis=1), strict=False))
-    return fits[best](margins, y) | {"why": f"cross-fitted log loss: {figures}"}
+    return replace(fits[best](margins, y), why=f"cross-fitted log loss: {figures}")
 
 
 def fit_intercept(
     margins: Floats, y: Floats, spreads: tuple[float, float] = SPREADS, worth: float = 1.0
-) -> Calibration:
+) -> InterceptCalibration:
     """Move the level only, pulled to zero by the prior; a row is `worth` so much of an outcome."""
-    shift = _shift(margins, y, spread=spreads[1], worth=worth)
-    return {"kind": "intercept", "intercept": shift}
+    return InterceptCalibration(_shift(margins, y, spread=spreads[1], worth=worth))
 
 
 def _shift(margins: Floats, y: Floats, *, spread: float, worth: float) -> float:
@@ -111,7 +119,7 @@ def _shift(margins: Floats, y: Floats, *, spread: float, worth: float) -> float:
 
 def fit_logistic(
     margins: Floats, y: Floats, spreads: tuple[float, float] = SPREADS, worth: float = 1.0
-) -> Calibration:
+) -> LogisticCalibration:
     """Fit slope and intercept by penalised maximum likelihood on smoothed targets (Platt 1999)."""
     hits, misses = worth * float(y.sum()), worth * float(len(y) - y.sum())
     high, low = (hits + 1) / (hits + 2), 1 / (misses + 2)
@@ -131,11 +139,11 @@ def fit_logistic(
             ]
         )
 
-    found = minimize(loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[SLOPES, (-5, 5)])
-    return {"kind": "logistic", "slope": float(found.x[0]), "intercept": float(found.x[1])}
+    best = minimize(loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[SLOPES, (-5, 5)])
+    return LogisticCalibration(float(best.x[0]), float(best.x[1]))
 
 
-def fit_beta(margins: Floats, y: Floats) -> Calibration:
+def fit_beta(margins: Floats, y: Floats) -> BetaCalibration:
     """Fit beta calibration: a ln s - b ln(1 - s) + c, with a and b kept positive."""
     margins, rate, rows = _compress(margins, y)
     left, right = -np.logaddexp(0, -margins), np.logaddexp(0, margins)
@@ -147,9 +155,9 @@ def fit_beta(margins: Floats, y: Floats) -> Calibration:
         return value, np.array([gap @ left, gap @ right, gap.sum()])
 
     bounds = [(0.1, 5.0), (0.1, 5.0), (-5.0, 5.0)]
-    found = minimize(loss, [1.0, 1.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds)
-    a, b, c = (float(x) for x in found.x)
-    return {"kind": "beta", "a": a, "b": b, "c": c}
+    best = minimize(loss, [1.0, 1.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds)
+    a, b, c = (float(x) for x in best.x)
+    return BetaCalibration(a, b, c)
 
 
 def _compress(margins: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
@@ -166,11 +174,11 @@ def _compress(margins: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     return mean, np.add.reduceat(y[order], starts) / rows, rows
 
 
-def fit_blend(margins: Floats, y: Floats) -> Calibration:
+def fit_blend(margins: Floats, y: Floats) -> BlendCalibration:
     """Take the mean, in probability, of isotonic (straight lines between blocks) and logistic.
 
-    Every block of the isotonic half is pulled to the logistic one by `PULL` rows: its outermost
-    blocks are a handful of rows, and would promise 0 or 1.
+    Every block of the isotonic half is pulled to the logistic one by `BLOCK_PRIOR_ROWS` rows: its
+    outermost blocks are a handful of rows, and would promise 0 or 1.
     """
     first = fit_logistic(margins, y)
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit(margins, y).predict(margins)
@@ -178,13 +186,24 @@ def fit_blend(margins: Floats, y: Floats) -> Calibration:
     block = blocks.groupby("rate").agg(
         n=("line", "size"), line=("line", "mean"), low=("margin", "min"), high=("margin", "max")
     )
-    rate = (block["n"] * block.index + PULL * block["line"]) / (block["n"] + PULL)
-    points = {
-        "kind": "points",
-        "margins": [float(v) for v in block[["low", "high"]].to_numpy().ravel()],
-        "probabilities": [float(v) for v in np.repeat(np.maximum.accumulate(rate), 2)],
-    }
-    return {"kind": "blend", "weight": 0.5, "first": first, "second": points}
+    rate = (block["n"] * block.index + BLOCK_PRIOR_ROWS * block["line"]) / (
+        block["n"] + BLOCK_PRIOR_ROWS
+    )
+    edges = block[["low", "high"]].to_numpy(np.float64).ravel()
+    heights = np.repeat(np.maximum.accumulate(rate.to_numpy(np.float64)), 2)
+    return BlendCalibration(0.5, first, CalibrationPoints(edges, heights))
+
+
+@dataclass(frozen=True, slots=True)
+class CohortLevel:
+    """The newest rows: conversions seen and expected, z, the shift wanted and the one taken."""
+
+    rows: float
+    observed: float
+    expected: float
+    z: float
+    wanted: float
+    taken: float
 
 
 def refit_intercept(
@@ -195,12 +214,11 @@ def refit_intercept(
     worth: float = 1.0,
     bound: float = 0.7,
     gate: float = 3.0,
-) -> tuple[Calibration, dict[str, float]]:
+) -> tuple[Calibration, CohortLevel]:
     """Move the level to the newest mature cohort where it is off by more than `gate` errors.
 
     A row is `worth` so much of an outcome (models.folds.design_effect, inverse). The shift is
-    shrunk by a prior of half a unit's spread and bounded. Returns the calibration
-    and what was found: observed and expected conversions, z, the shift wanted and taken.
+    shrunk by a prior of half a unit's spread and bounded.
     """
     log_odds = calibrated_log_odds(calibration, margins)
     p = 1 / (1 + np.exp(-log_odds))
@@ -208,40 +226,44 @@ def refit_intercept(
     z = (float(y.sum()) - expected) / max(error, 1e-9)
     wanted = _shift(log_odds, y, spread=0.5, worth=worth) if len(y) else 0.0
     taken = float(np.clip(wanted, -bound, bound)) if abs(z) > gate else 0.0
-    found = {
-        "rows": float(len(y)),
-        "observed": float(y.sum()),
-        "expected": expected,
-        "z": z,
-        "wanted": wanted,
-        "taken": taken,
-    }
-    return (move(calibration, taken) if taken else calibration), found
+    cohort = CohortLevel(float(len(y)), float(y.sum()), expected, z, wanted, taken)
+    return (move(calibration, taken) if taken else calibration), cohort
 
 
 def move(calibration: Calibration, shift: float) -> Calibration:
     """Add a shift in log-odds to a calibration; a blend keeps its logistic half alone."""
-    kind = calibration["kind"]
-    if kind == "identity":
-        return {**calibration, "kind": "intercept", "intercept": shift}
-    if kind == "blend":
-        calibration = {**calibration["first"], "why": calibration.get("why", "")}
-        kind = "logistic"
-    key = "c" if kind == "beta" else "intercept"
-    return {**calibration, key: float(calibration[key]) + shift}
+    match calibration:
+        case IdentityCalibration(why=why):
+            return InterceptCalibration(shift, why)
+        case InterceptCalibration(intercept=intercept) | LogisticCalibration(intercept=intercept):
+            return replace(calibration, intercept=intercept + shift)
+        case BetaCalibration(c=c):
+            return replace(calibration, c=c + shift)
+        case BlendCalibration(first=first, why=why):
+            return replace(first, intercept=first.intercept + shift, why=why or "")
 
 
-def level_missed(margins: Floats, y: Floats, worth: float = 1.0) -> dict[str, float]:
-    """Say by how much the level was missed: log-odds to add, its standard error, z."""
+@dataclass(frozen=True, slots=True)
+class LevelMiss:
+    """By how much the level of some rows was missed: log-odds to add, its standard error, z."""
+
+    rows: float
+    shift: float
+    error: float
+    z: float
+
+
+def level_missed(margins: Floats, y: Floats, worth: float = 1.0) -> LevelMiss:
+    """Estimate by how much the level was missed; a row is `worth` so much of an outcome."""
     p = 1 / (1 + np.exp(-margins))
     error = 1 / float(np.sqrt(max(worth * float(np.sum(p * (1 - p))), 1e-9)))
     shift = _shift(margins, y, spread=10.0, worth=worth)
-    return {"rows": float(len(y)), "shift": shift, "error": error, "z": shift / error}
+    return LevelMiss(float(len(y)), shift, error, shift / error)
 
 
-def spread_between(levels: list[dict[str, float]]) -> float:
+def spread_between(levels: Sequence[LevelMiss]) -> float:
     """Estimate the standard deviation of the level between periods, its own noise taken off."""
     if len(levels) < 2:
         return 0.0
-    squares = [level["shift"] ** 2 - level["error"] ** 2 for level in levels]
+    squares = [level.shift**2 - level.error**2 for level in levels]
     return float(np.sqrt(max(0.0, float(np.mean(squares)))))

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from models.encoders import Floats, Ints
+from models.encoders import Ints
+from models.predictor import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,34 +90,46 @@ def row_losses(y: Floats, margin: Floats) -> Floats:
     return losses
 
 
+@dataclass(frozen=True, slots=True)
+class CandidateFigures:
+    """A candidate's log loss on unseen rows, and `behind`, its loss behind the default candidate.
+
+    `standard_error` is that of the paired difference, `between` the one that also counts how the
+    difference changed from period to period: what one period said is no evidence.
+    """
+
+    candidate: str
+    log_loss: float
+    behind: float
+    standard_error: float
+    between: float
+
+
 def compare_blends(
     y: Floats,
     components: Mapping[str, Floats],
     fold: Ints | None = None,
     groups: Ints | None = None,
     blends: Sequence[Blend] = BLENDS,
-) -> list[dict[str, Any]]:
-    """Tabulate the candidates' log loss on unseen rows: a row for each, paired with the default.
+) -> list[CandidateFigures]:
+    """Compare the candidates' log loss on unseen rows, each paired with the default.
 
-    `behind` is the loss behind the default candidate (below zero: better), `standard_error` that
-    of the paired difference, rows of one of `groups` counted as one, and `between` the one that
-    also counts how the difference changed from period to period (`fold`, where rows lie in
-    several): what one period said is no evidence.
+    Rows of one of `groups` count as one; `fold` says where rows lie in several periods.
     """
     usable = [b for b in blends if all(name in components for name in b.needs)]
     losses = {blend.name: row_losses(y, blend.margin(components)) for blend in usable}
     base = losses[default_of(list(losses))]
-    table: list[dict[str, Any]] = []
+    table = []
     for blend in usable:
         extra = losses[blend.name] - base
         table.append(
-            {
-                "candidate": blend.name,
-                "log_loss": float(losses[blend.name].mean()),
-                "behind": float(extra.mean()),
-                "standard_error": error_of(extra, groups=groups),
-                "between": error_of(extra, fold, groups),
-            }
+            CandidateFigures(
+                blend.name,
+                log_loss=float(losses[blend.name].mean()),
+                behind=float(extra.mean()),
+                standard_error=error_of(extra, groups=groups),
+                between=error_of(extra, fold, groups),
+            )
         )
     return table
 
@@ -141,7 +153,7 @@ def error_of(extra: Floats, fold: Ints | None = None, groups: Ints | None = None
     return max(error, spread / len(extra) * float(student.ppf(norm.cdf(1.0), k - 1)))
 
 
-def choose(tables: Sequence[Sequence[Mapping[str, Any]]]) -> Blend:
+def choose(tables: Sequence[Sequence[CandidateFigures]]) -> Blend:
     """Pick the candidate from its figures; the first table counts, the others may veto.
 
     The mean of line, forest and boosted line is the default. The candidate with the least loss
@@ -150,13 +162,12 @@ def choose(tables: Sequence[Sequence[Mapping[str, Any]]]) -> Blend:
     """
     known = {blend.name: blend for blend in BLENDS}
     first = tables[0]
-    best = min(first, key=lambda row: float(row["log_loss"]))
-    linear = [row for table in tables for row in table if row["candidate"] == "linear"]
-    if all(float(row["behind"]) <= float(row["standard_error"]) for row in linear):
+    best = min(first, key=lambda row: row.log_loss)
+    linear = [row for table in tables for row in table if row.candidate == "linear"]
+    if all(row.behind <= row.standard_error for row in linear):
         return known["linear"]
-    ahead = -float(best["behind"]) > float(best["between"])
-    default = default_of([str(row["candidate"]) for row in first])
-    return known[str(best["candidate"]) if ahead else default]
+    ahead = -best.behind > best.between
+    return known[best.candidate if ahead else default_of([row.candidate for row in first])]
 
 
 def default_of(names: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from data.errors import InputError
 from data.files import replacing
 from models.points import points_per_log_odds, typical_exact, whole_points
-from models.predictor import Floats, LeadScorer, card_exact, shown_score
+from models.predictor import Floats, LeadScorer, ScoreCard, card_exact, shown_score
 
 Kind = Literal["time", "event", "edit", "model", "card", "limit"]
 STEPS: tuple[Kind, ...] = ("time", "event", "edit")
@@ -32,7 +32,7 @@ ID_COLUMN: Final = "__lead_id"
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeLine:
+class ScoreChangeLine:
     """One part of a change, in points; `factor` is "" where it concerns the lead as a whole.
 
     `feature` is the column of the factor that did most of it, to be said in words.
@@ -55,13 +55,13 @@ class Change:
     lead_id: str
     old_score: int
     score: int
-    lines: tuple[ChangeLine, ...]
+    lines: tuple[ScoreChangeLine, ...]
     rest_points: int
     exact: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Scored:
+class _ExactPoints:
     """Exact points by feature, and the score before and after clipping."""
 
     points: Floats
@@ -101,11 +101,11 @@ def explain_change(
     columns: list[Floats] = []
     leaders: list[NDArray[np.object_]] = []
     for kind, before, after in zip(STEPS, states, states[1:], strict=False):
-        for factor, mine in _features_of(scorer_old).items():
-            moved = after.points[:, mine] - before.points[:, mine]
+        for factor, chosen in _features_of(scorer_old).items():
+            moved = after.points[:, chosen] - before.points[:, chosen]
             keys.append((kind, factor))
             columns.append(moved.sum(axis=1))
-            leaders.append(_leader(moved, np.array(scorer_old.names, object)[mine]))
+            leaders.append(_leader(moved, np.array(scorer_old.names, object)[chosen]))
     keys += [("model", ""), ("card", ""), ("limit", "")]
     columns += [by_new.exact - states[-1].exact, last.exact - by_new.exact]
     columns.append((last.clipped - last.exact) - (states[0].clipped - states[0].exact))
@@ -119,15 +119,15 @@ def explain_change(
             str(lead_ids[r]), int(old[r]), int(new[r]), keys, led[r], exact[r], whole[r], most_lines
         )
         for r in range(n)
-    ]  # fmt: skip
+    ]
 
 
 def _features_of(scorer: LeadScorer) -> dict[str, list[int]]:
     """Give the positions of the features of each factor."""
-    found: dict[str, list[int]] = {factor: [] for factor in scorer.factors}
-    for position, feature in enumerate(scorer.features):
-        found[str(feature["factor"])].append(position)
-    return found
+    return {
+        factor: [i for i, feature in enumerate(scorer.features) if feature.factor == factor]
+        for factor in scorer.factors
+    }
 
 
 def _leader(moved: Floats, names: NDArray[np.object_]) -> NDArray[np.object_]:
@@ -137,15 +137,15 @@ def _leader(moved: Floats, names: NDArray[np.object_]) -> NDArray[np.object_]:
     return named
 
 
-def _score(scorer: LeadScorer, frame: pd.DataFrame, card: Any = None) -> _Scored:
-    found = scorer.contributions(frame, by="feature")
+def _score(scorer: LeadScorer, frame: pd.DataFrame, card: ScoreCard | None = None) -> _ExactPoints:
+    parts = scorer.contributions(frame, by="feature")
     card = card or scorer.card
-    ratio = float(card["points_to_double"]) / float(scorer.card["points_to_double"])
-    scale = points_per_log_odds(scorer, found.base, found.margin) * ratio
-    points = found.values * scale[:, None]
+    ratio = card.points_to_double / scorer.card.points_to_double
+    scale = points_per_log_odds(scorer, parts.base, parts.margin) * ratio
+    points = parts.values * scale[:, None]
     if card == scorer.card:
-        return _Scored(points, typical_exact(scorer, found.base) + points.sum(axis=1))
-    return _Scored(points, card_exact(card, scorer.log_odds(found.margin)))
+        return _ExactPoints(points, typical_exact(scorer, parts.base) + points.sum(axis=1))
+    return _ExactPoints(points, card_exact(card, scorer.log_odds(parts.margin)))
 
 
 def _change(
@@ -160,7 +160,7 @@ def _change(
 ) -> Change:
     strongest = sorted(np.flatnonzero(whole).tolist(), key=lambda i: -abs(exact[i]))[:most]
     lines = tuple(
-        ChangeLine(keys[i][0], keys[i][1], float(exact[i]), int(whole[i]), str(led[i]))
+        ScoreChangeLine(keys[i][0], keys[i][1], float(exact[i]), int(whole[i]), str(led[i]))
         for i in strongest
     )
     rest = new - old - sum(line.points for line in lines)
@@ -242,9 +242,12 @@ def compare_runs(
     place = stored.lead_ids.get_indexer(pd.Index([str(i) for i in lead_ids]))
     here = np.flatnonzero(place >= 0).tolist()
     changes = explain_change(
-        scorer_old, stored.frame.iloc[place[here]], scorer_new, state_new.iloc[here],
+        scorer_old,
+        stored.frame.iloc[place[here]],
+        scorer_new,
+        state_new.iloc[here],
         lead_ids=[str(lead_ids[i]) for i in here],
         aged=None if aged is None else aged.iloc[here],
         with_events=None if with_events is None else with_events.iloc[here],
-    )  # fmt: skip
+    )
     return {change.lead_id: change for change in changes}

@@ -9,22 +9,22 @@ forward fold, for choices.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.candidates import Blend
-from models.encoders import Columns, Design, Floats, Ints
+from models.encoders import Design, Ints, TrainingColumns
 from models.folds import Split, assign_folds, forward_splits
-from models.forest import Forest, ForestTask, Recipe, fit_forest, predict_ahead
+from models.forest import FittedForest, ForestTask, Recipe, fit_forest, predict_ahead
 from models.linear import LinearFit, fit_linear, fit_without_each
+from models.predictor import Encoder, Floats, ForestPart, LinearPart
 
 LEAST_FOR_FOREST = 60
 """Of the rarer outcome; below, a forest has nothing to hold its early stopping by."""
 DEEP_LEAVES, DEEP_L2 = 31, 1.0
 """Of the `deep` forest, for many rows: larger trees, less held back."""
-HASTE = 2.0
+FORWARD_STEP = 2.0
 """Forward folds only choose: their forests take steps so much larger, and are grown sooner."""
 
 
@@ -54,6 +54,16 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class MarginParts:
+    """The parts of a model that make its margin."""
+
+    encoders: tuple[Encoder, ...]
+    linear: LinearPart | None
+    forest: ForestPart | None
+    forest_text: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Components:
     """The components fitted on all rows; margins are out of fold, (n,) each.
 
@@ -61,26 +71,29 @@ class Components:
     """
 
     linear: LinearFit
-    forests: dict[str, Forest]
+    forests: dict[str, FittedForest]
     margins: dict[str, Floats]
     starts: Floats
     design: Design | None
 
-    def to_parts(self, blend: Blend) -> tuple[dict[str, Any], list[str]]:
-        """Write encoders, linear part and forest of a blend, and the LightGBM texts."""
+    def blended(self, blend: Blend) -> MarginParts:
+        """Weigh line and forests as the blend does."""
         texts = [text for name in blend.forests for text in self.forests[name].texts]
         weight = (1 - blend.linear) / max(1, len(texts))
-        parts = {
-            "encoders": self.design.encoders() if self.design and texts else [],
-            "linear": _scaled_linear(self.linear, blend.line),
-            "forest": {"count": len(texts), "weight": weight} if texts else None,
-            "offset": 0.0,
-        }
-        return parts, texts
+        return MarginParts(
+            encoders=tuple(self.design.encoders()) if self.design and texts else (),
+            linear=self.linear.part.times(blend.line) if blend.line else None,
+            forest=ForestPart(len(texts), weight) if texts else None,
+            forest_text=tuple(texts),
+        )
 
 
 def fit_components(
-    columns: Columns, y: Floats, groups: Ints | None, setting: Setting, known: Components | None
+    columns: TrainingColumns,
+    y: Floats,
+    groups: Ints | None,
+    setting: Setting,
+    known: Components | None,
 ) -> Components:
     """Fit every component on all rows; `known` gives the line where only targets changed."""
     fold = _fold(y, groups, setting, 0)
@@ -102,9 +115,13 @@ def fit_components(
 
 
 def fill_up(
-    grown: Components, blend: Blend, columns: Columns, y: Floats, groups: Ints | None,
+    grown: Components,
+    blend: Blend,
+    columns: TrainingColumns,
+    y: Floats,
+    groups: Ints | None,
     setting: Setting,
-) -> Components:  # fmt: skip
+) -> Components:
     """Give the chosen blend's forests members on fresh folds, up to `most` members in all."""
     design = grown.design
     turns = -(-setting.most // (max(1, len(blend.forests)) * setting.members))
@@ -122,7 +139,7 @@ def fill_up(
             margins[kind] = (turn * margins[kind] + more.out_of_fold + start) / (turn + 1)
             had = forests[kind]
             mean = (turn * had.out_of_fold + more.out_of_fold) / (turn + 1)
-            forests[kind] = Forest(had.texts + more.texts, mean, had.rounds + more.rounds)
+            forests[kind] = FittedForest(had.texts + more.texts, mean, had.rounds + more.rounds)
     return replace(grown, forests=forests, margins=margins)
 
 
@@ -132,7 +149,7 @@ def _fold(y: Floats, groups: Ints | None, setting: Setting, turn: int) -> Ints:
 
 def _grow(
     design: Design, y: Floats, fold: Ints, starts: Floats, setting: Setting, kind: str, offset: int
-) -> Forest:
+) -> FittedForest:
     start = starts if kind == "boosted" else None
     task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
     seed = setting.seed * 1000 + offset
@@ -149,7 +166,7 @@ class Forward:
 
 
 def go_forward(
-    columns: Columns,
+    columns: TrainingColumns,
     y: Floats,
     groups: Ints | None,
     times: NDArray[np.generic] | None,
@@ -168,16 +185,16 @@ def go_forward(
     ]
     if not splits:
         return None
-    found = [_components_ahead(columns, y, groups, split, setting) for split in splits]
+    margins = [_components_ahead(columns, y, groups, split, setting) for split in splits]
     return Forward(
         np.concatenate([ahead for _, ahead in splits]),
         np.concatenate([np.full(len(ahead), i) for i, (_, ahead) in enumerate(splits)]),
-        {name: np.concatenate([part[name] for part in found]) for name in found[0]},
+        {name: np.concatenate([part[name] for part in margins]) for name in margins[0]},
     )
 
 
 def _components_ahead(
-    columns: Columns,
+    columns: TrainingColumns,
     y: Floats,
     groups: Ints | None,
     split: Split,
@@ -191,41 +208,23 @@ def _components_ahead(
     fold = np.full(columns.n, -1, dtype=np.int64)
     fold[past] = assign_folds(target, codes, min(3, setting.members), 2)
     linear = fit_linear(seen, target, fold[past], bends=setting.bends, worth=setting.worth)
-    found = {"linear": linear.margin(columns.take(ahead))}
+    margins = {"linear": linear.margin(columns.take(ahead))}
     starts = np.zeros((int(fold.max()) + 1, columns.n))
     starts[:, past] = fit_without_each(seen, target, fold[past], linear.ridge, bends=setting.bends)
     design = Design.make(columns, y, inner, targets=setting.targets)
     for kind in setting.kinds:
         recipe = setting.recipe_of(kind)
-        hasty = replace(recipe, rate=min(0.1, recipe.rate * HASTE))
+        hasty = replace(recipe, rate=min(0.1, recipe.rate * FORWARD_STEP))
         start = starts if kind == "boosted" else None
         task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
-        found[kind] = predict_ahead(
+        margins[kind] = predict_ahead(
             task, fold, ahead, hasty, seed=setting.seed, threads=setting.threads
         )
-    if "boosted" in found:
-        found["boosted"] = found["boosted"] + found["linear"]
-    return found
+    if "boosted" in margins:
+        margins["boosted"] = margins["boosted"] + margins["linear"]
+    return margins
 
 
 def enough(y: Floats, least: int = LEAST_FOR_FOREST) -> bool:
     """Tell whether the rarer outcome occurs at least so often."""
     return bool(min(y.sum(), len(y) - y.sum()) >= least)
-
-
-def _scaled_linear(linear: LinearFit, weight: float) -> dict[str, Any] | None:
-    """Write the linear part times its weight in the blend; nothing where it has none."""
-    if not weight:
-        return None
-    return {
-        "intercept": linear.intercept * weight,
-        "terms": [_scaled_term(term, weight) for term in linear.terms],
-    }
-
-
-def _scaled_term(term: dict[str, Any], weight: float) -> dict[str, Any]:
-    scaled = {**term, "missing": term["missing"] * weight, "mean": term["mean"] * weight}
-    if term["kind"] == "number":
-        return scaled | {"coef": term["coef"] * weight}
-    coefs = {level: c * weight for level, c in term["coefs"].items()}
-    return scaled | {"coefs": coefs, "other": term["other"] * weight}

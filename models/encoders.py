@@ -18,22 +18,26 @@ from numpy.typing import NDArray
 
 from data.errors import InputError
 from features.frame import Catalogue, Feature
+from models.predictor import (
+    CodeEncoder,
+    Encoder,
+    FeatureColumn,
+    Floats,
+    LearnedEncoder,
+    NumberEncoder,
+    category_keys,
+    design_matrix,
+)
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Encoder = dict[str, Any]
-
-PAIR = "\u001f"
-"""Joins the two values of a pair into one key."""
-MISSING, NEW = -1, -2
-"""Codes of a category that name no level; as indices they count from a table's end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class TrainingColumns:
     """Raw columns of a frame: float64 numbers, and codes with their level names.
 
-    Code -1 is missing, -2 (`NEW`) a level that was new when the row came (models.arrivals).
+    Code -1 is missing, -2 (`NEW`) a level that was new when the row came (models.arrivals). Terms
+    and encoders read them as they read a frame (models.predictor.ColumnReader).
     """
 
     features: tuple[Feature, ...]
@@ -42,9 +46,21 @@ class Columns:
     levels: dict[str, tuple[str, ...]]
     n: int
 
-    def take(self, rows: Ints) -> Columns:
+    def __len__(self) -> int:
+        """Count the rows."""
+        return self.n
+
+    def number(self, name: str) -> Floats:
+        """Give a number column, (n,); missing is NaN."""
+        return self.numbers[name]
+
+    def category(self, name: str) -> tuple[Ints, Sequence[str]]:
+        """Give a category column: codes (n,), and its levels."""
+        return self.codes[name], self.levels[name]
+
+    def take(self, rows: Ints) -> TrainingColumns:
         """Pick rows; levels stay, so that codes mean the same."""
-        return Columns(
+        return TrainingColumns(
             self.features,
             {name: values[rows] for name, values in self.numbers.items()},
             {name: values[rows] for name, values in self.codes.items()},
@@ -76,7 +92,7 @@ def _plain_feature(name: str, values: pd.Series[Any]) -> Feature:
     )
 
 
-def read_columns(frame: pd.DataFrame, features: Sequence[Feature]) -> Columns:
+def read_columns(frame: pd.DataFrame, features: Sequence[Feature]) -> TrainingColumns:
     """Read a frame into numbers and codes; infinities are refused, missing values pass.
 
     Levels are the sorted strings of the values that occur.
@@ -90,7 +106,7 @@ def read_columns(frame: pd.DataFrame, features: Sequence[Feature]) -> Columns:
             numbers[feature.name] = _read_numbers(column, feature.name)
         else:
             codes[feature.name], levels[feature.name] = _read_codes(column)
-    return Columns(tuple(features), numbers, codes, levels, len(frame))
+    return TrainingColumns(tuple(features), numbers, codes, levels, len(frame))
 
 
 def _read_numbers(column: pd.Series[Any], name: str) -> Floats:
@@ -102,70 +118,30 @@ def _read_numbers(column: pd.Series[Any], name: str) -> Floats:
 
 
 def _read_codes(column: pd.Series[Any]) -> tuple[Ints, tuple[str, ...]]:
-    raw, found = pd.factorize(column.astype(object), use_na_sentinel=True)
-    names = [str(value) for value in found]
+    raw, values = pd.factorize(column.astype(object), use_na_sentinel=True)
+    names = [str(value) for value in values]
     levels = tuple(sorted({names[code] for code in np.unique(raw[raw >= 0])}))
     place = {level: position for position, level in enumerate(levels)}
     table = np.array([place.get(name, -1) for name in names] + [-1], dtype=np.int64)
     return table[raw], levels
 
 
-def number_encoders(columns: Columns) -> list[Encoder]:
-    """List an encoder for each number column, in frame order."""
-    return [{"name": name, "kind": "number", "source": name} for name in columns.numbers]
+def plain_encoders(
+    columns: TrainingColumns, *, least: int = 3, most: int = 1000
+) -> list[NumberEncoder | CodeEncoder]:
+    """List an encoder for each number column, then for each category, in frame order.
 
-
-def code_encoders(columns: Columns, *, least: int = 3, most: int = 1000) -> list[Encoder]:
-    """List an encoder for each category: levels of at least `least` rows, the `most` commonest."""
-    encoders = []
+    A category's levels are those of at least `least` rows, the `most` commonest.
+    """
+    encoders: list[NumberEncoder | CodeEncoder] = [
+        NumberEncoder(name, name) for name in columns.numbers
+    ]
     for name, codes in columns.codes.items():
         counts = np.bincount(codes[codes >= 0], minlength=len(columns.levels[name]))
         common = np.argsort(-counts, kind="stable")[:most]
         kept = sorted(columns.levels[name][i] for i in common if counts[i] >= least)
-        encoders.append({"name": name, "kind": "codes", "source": name, "levels": kept})
+        encoders.append(CodeEncoder(name, name, tuple(kept)))
     return encoders
-
-
-def encode(columns: Columns, encoders: Sequence[Encoder]) -> Floats:
-    """Apply number and code encoders: (n, m) float64; the predictor does the same from strings."""
-    matrix = np.empty((columns.n, len(encoders)), dtype=np.float64)
-    for position, encoder in enumerate(encoders):
-        matrix[:, position] = _encode_one(columns, encoder)
-    return matrix
-
-
-def _encode_one(columns: Columns, encoder: Encoder) -> Floats:
-    if encoder["kind"] == "number":
-        return columns.numbers[encoder["source"]]
-    if encoder["kind"] == "codes":
-        source = encoder["source"]
-        place = {level: float(i) for i, level in enumerate(encoder["levels"])}
-        unseen = float(len(encoder["levels"]))
-        table = [place.get(level, unseen) for level in columns.levels[source]]
-        return np.array([*table, unseen, np.nan])[columns.codes[source]]
-    keys, names = joint_codes(columns, encoder["sources"])
-    values = encoder["values"]
-    table = [values.get(name, encoder["default"]) for name in names]
-    return np.array([*table, encoder["default"], encoder["missing"]], dtype=np.float64)[keys]
-
-
-def joint_codes(columns: Columns, sources: Sequence[str]) -> tuple[Ints, list[str]]:
-    """Join one or two categories into keys: (codes, names); new or missing where a part is."""
-    first = sources[0]
-    if len(sources) == 1:
-        return columns.codes[first], list(columns.levels[first])
-    second = sources[1]
-    left, right = columns.codes[first], columns.codes[second]
-    width = max(1, len(columns.levels[second]))
-    joint = np.where((left < 0) | (right < 0), np.minimum(left, right), left * width + right)
-    joint = np.where((left == MISSING) | (right == MISSING), MISSING, joint)
-    found, inverse = np.unique(joint, return_inverse=True)
-    names = [
-        columns.levels[first][key // width] + PAIR + columns.levels[second][key % width]
-        for key in found
-        if key >= 0
-    ]
-    return np.where(joint < 0, joint, inverse - int(np.sum(found < 0))), names
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,28 +179,28 @@ def cross_fit_target(
 
 
 def target_encoders(
-    columns: Columns, y: Floats, sources: Sequence[str], weight: float
-) -> list[Encoder]:
+    columns: TrainingColumns, y: Floats, sources: Sequence[str], weight: float
+) -> list[LearnedEncoder]:
     """Write the target and the count encoder of one or two columns, fitted on all these rows."""
-    keys, names = joint_codes(columns, sources)
-    table = fit_target(keys, y, len(names), weight)
+    codes, keys = category_keys(columns, sources)
+    table = fit_target(codes, y, len(keys), weight)
     label = " x ".join(sources)
     seen = table.counts[:-2] > 0
-    common: Encoder = {"sources": list(sources)}
-    target = {name: float(v) for name, v, s in zip(names, table.values, seen, strict=False) if s}
-    count = {name: float(v) for name, v, s in zip(names, table.counts, seen, strict=False) if s}
+    rates = {key: float(v) for key, v, s in zip(keys, table.values, seen, strict=False) if s}
+    counts = {key: float(v) for key, v, s in zip(keys, table.counts, seen, strict=False) if s}
     missing = float(table.values[-1]) if table.counts[-1] > 0 else table.default
+    read = tuple(sources)
     return [
-        {"name": f"rate of {label}", "kind": "target", **common, "values": target}
-        | {"default": table.default, "missing": missing},
-        {"name": f"count of {label}", "kind": "count", **common, "values": count}
-        | {"default": 0.0, "missing": float(table.counts[-1])},
+        LearnedEncoder(f"rate of {label}", "target", read, rates, table.default, missing),
+        LearnedEncoder(
+            f"count of {label}", "count", read, counts, 0.0, missing=float(table.counts[-1])
+        ),
     ]
 
 
-def feature_dicts(features: Sequence[Feature]) -> list[dict[str, Any]]:
-    """Write features as the artifact stores them."""
-    return [asdict(feature) for feature in features]
+def feature_columns(features: Sequence[Feature]) -> tuple[FeatureColumn, ...]:
+    """Describe features as the artifact stores them."""
+    return tuple(FeatureColumn(**asdict(feature)) for feature in features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +210,10 @@ class Design:
     `inner` deals rows into the folds of the cross-fitted target encodings, group by group.
     """
 
-    columns: Columns
+    columns: TrainingColumns
     y: Floats
     inner: Ints
-    plain: tuple[Encoder, ...]
+    plain: tuple[NumberEncoder | CodeEncoder, ...]
     matrix: Floats
     targets: tuple[tuple[str, ...], ...]
     weight: float
@@ -245,7 +221,7 @@ class Design:
     @classmethod
     def make(
         cls,
-        columns: Columns,
+        columns: TrainingColumns,
         y: Floats,
         inner: Ints,
         *,
@@ -254,38 +230,37 @@ class Design:
         dropped: frozenset[str] = frozenset(),
     ) -> Design:
         """Lay out the columns; `dropped` categories have no codes of their own."""
-        plain = number_encoders(columns) + code_encoders(columns)
-        plain = [encoder for encoder in plain if encoder["name"] not in dropped]
-        matrix = encode(columns, plain)
+        plain = [each for each in plain_encoders(columns) if each.name not in dropped]
+        matrix = np.ascontiguousarray(design_matrix(columns, plain))  # folds pick rows
         return cls(columns, y, inner, tuple(plain), matrix, tuple(targets), weight)
 
     @property
     def categorical(self) -> tuple[int, ...]:
         """Positions of the code columns."""
-        return tuple(i for i, encoder in enumerate(self.plain) if encoder["kind"] == "codes")
+        return tuple(i for i, encoder in enumerate(self.plain) if isinstance(encoder, CodeEncoder))
 
     @property
     def monotone(self) -> tuple[int, ...]:
         """Directions that the catalogue calls certain, 0 for all other columns."""
         sign = {feature.name: feature.monotone for feature in self.columns.features}
-        known = [sign[e["name"]] if e["kind"] == "number" else 0 for e in self.plain]
+        known = [sign[e.name] if isinstance(e, NumberEncoder) else 0 for e in self.plain]
         return (*known, *(0 for _ in range(2 * len(self.targets))))
 
     def matrix_of(self, rows: Ints, held: Ints) -> tuple[Floats, Floats]:
         """Encode training rows (cross-fitted) and held-out rows (fitted on the training rows)."""
         left, right = [self.matrix[rows]], [self.matrix[held]]
         for sources in self.targets:
-            keys, names = joint_codes(self.columns, sources)
+            codes, keys = category_keys(self.columns, sources)
             y = self.y[rows]
-            fitted = cross_fit_target(keys[rows], y, len(names), self.weight, self.inner[rows])
+            fitted = cross_fit_target(codes[rows], y, len(keys), self.weight, self.inner[rows])
             left += [part[:, None] for part in fitted]
-            table = fit_target(keys[rows], y, len(names), self.weight)
-            right += [table.values[keys[held]][:, None], table.counts[keys[held]][:, None]]
+            table = fit_target(codes[rows], y, len(keys), self.weight)
+            right += [table.values[codes[held]][:, None], table.counts[codes[held]][:, None]]
         return np.hstack(left), np.hstack(right)
 
     def encoders(self) -> list[Encoder]:
         """Write the encoders of the artifact, target maps fitted on all training rows."""
-        found = list(self.plain)
+        encoders: list[Encoder] = list(self.plain)
         for sources in self.targets:
-            found += target_encoders(self.columns, self.y, sources, self.weight)
-        return found
+            encoders += target_encoders(self.columns, self.y, sources, self.weight)
+        return encoders

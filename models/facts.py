@@ -14,64 +14,96 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.points import Fact
+from models.points import ObservedRate
+from models.predictor import FeatureColumn, Floats
 
 LEAST_ROWS = 30  # a smaller group is no fact
 MOST_LEVELS = 50
 
+Counted = tuple[int, float]
+"""Rows of a group, and the share of them that converted."""
+NOBODY: Counted = (0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberGroups:
+    """What became of the values of a number, in half-open bins: len(edges) + 1 of them."""
+
+    edges: tuple[float, ...]
+    bins: tuple[Counted, ...]
+    missing: Counted
+
+    def of(self, value: str | float) -> Counted:
+        """Find the group of a value."""
+        return (
+            NOBODY if isinstance(value, str) else self.bins[bisect.bisect_right(self.edges, value)]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LevelGroups:
+    """What became of the levels of a category."""
+
+    levels: Mapping[str, Counted]
+    missing: Counted
+
+    def of(self, value: str | float) -> Counted:
+        """Find the group of a value."""
+        return self.levels.get(str(value), NOBODY)
+
+
+Groups = NumberGroups | LevelGroups
+
 
 @dataclass(frozen=True)
-class Facts:
-    """Rates by feature: numbers in half-open bins of `edges`, categories by level.
+class ObservedRates:
+    """Rates of training rows, by feature and value, beside the rate of all of them."""
 
-    `table[feature]` is {"edges", "n", "rate"} with len(edges) + 1 bins, or {"levels": {level:
-    [n, rate]}}; "missing": [n, rate] beside either.
-    """
-
-    table: Mapping[str, Any]
+    table: Mapping[str, Groups]
     typical: float
 
-    def find(self, feature: str, value: str | float | None) -> Fact | None:
+    def find(self, feature: str, value: str | float | None) -> ObservedRate | None:
         """Find the group of a value; None where it is unknown or smaller than 30 rows."""
-        group = self.table.get(feature)
-        if group is None:
+        groups = self.table.get(feature)
+        if groups is None:
             return None
-        if value is None:
-            n, rate = group.get("missing", (0, 0.0))
-        elif "levels" in group:
-            n, rate = group["levels"].get(str(value), (0, 0.0))
-        elif isinstance(value, str):
-            return None
-        else:
-            place = bisect.bisect_right(group["edges"], value)
-            n, rate = group["n"][place], group["rate"][place]
-        return Fact(float(rate), int(n), self.typical) if n >= LEAST_ROWS else None
+        n, rate = groups.missing if value is None else groups.of(value)
+        return ObservedRate(rate, n, self.typical) if n >= LEAST_ROWS else None
+
+    def _direction(self, counted: Counted) -> int:
+        n, rate = counted
+        return ObservedRate(rate, n, self.typical).direction if n >= LEAST_ROWS else 0
 
     @cached_property
-    def _directions(self) -> dict[str, Any]:
-        """By feature: (edges, direction of each bin and of missing), or direction by level."""
-        found: dict[str, Any] = {}
-        for name, group in self.table.items():
-            missing = self._direction(*group.get("missing", (0, 0.0)))
-            if "levels" in group:
-                levels = {level: self._direction(*pair) for level, pair in group["levels"].items()}
-                found[name] = {key: sign for key, sign in levels.items() if sign}, missing
-            else:
-                pairs = zip(group["n"], group["rate"], strict=True)
-                signs = [self._direction(*pair) for pair in pairs]
-                found[name] = np.array(group["edges"]), np.array([*signs, missing], np.int8)
-        return found
+    def _bin_directions(self) -> Mapping[str, tuple[Floats, NDArray[np.int8]]]:
+        """By number feature: edges, and the direction of each bin, then of missing."""
+        return {
+            name: (
+                np.array(groups.edges),
+                np.array([self._direction(c) for c in (*groups.bins, groups.missing)], np.int8),
+            )
+            for name, groups in self.table.items()
+            if isinstance(groups, NumberGroups)
+        }
 
-    def _direction(self, n: int, rate: float) -> int:
-        return Fact(rate, n, self.typical).direction if n >= LEAST_ROWS else 0
+    @cached_property
+    def _level_directions(self) -> Mapping[str, Mapping[str, int]]:
+        """By category feature: the direction of each level that has one."""
+        return {
+            name: {
+                level: sign
+                for level, counted in groups.levels.items()
+                if (sign := self._direction(counted))
+            }
+            for name, groups in self.table.items()
+            if isinstance(groups, LevelGroups)
+        }
 
-    def directions(self, feature: str, values: NDArray[np.float64]) -> NDArray[np.int8]:
+    def directions(self, feature: str, values: Floats) -> NDArray[np.int8]:
         """Say of number values whether their groups did better (1) or worse (-1), 0 unknown."""
-        if feature not in self._directions:
+        if feature not in self._bin_directions:
             return np.zeros(len(values), np.int8)
-        edges, signs = self._directions[feature]
-        if isinstance(edges, dict):
-            return np.zeros(len(values), np.int8)
+        edges, signs = self._bin_directions[feature]
         place = edges.searchsorted(values, "right")
         place[np.isnan(values)] = len(signs) - 1
         taken: NDArray[np.int8] = signs[place]
@@ -79,60 +111,85 @@ class Facts:
 
     def level_directions(self, feature: str, levels: Sequence[str]) -> list[int]:
         """Say the same of category levels; one more at the end for missing values."""
-        known, missing = self._directions.get(feature, ({}, 0))
-        if not isinstance(known, dict):
+        if feature not in self._level_directions:
             return [0] * (len(levels) + 1)
-        return [*(known.get(level, 0) for level in levels), missing]
+        known = self._level_directions[feature]
+        return [
+            *(known.get(level, 0) for level in levels),
+            self._direction(self.table[feature].missing),
+        ]
 
     def to_json(self) -> str:
         """Write what `from_json` reads."""
-        return json.dumps({"typical": self.typical, "table": self.table}, sort_keys=True)
+        table = {name: _write(groups) for name, groups in self.table.items()}
+        return json.dumps({"typical": self.typical, "table": table}, sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Facts:
+    def from_json(cls, text: str | bytes) -> ObservedRates:
         """Read the facts file of an artifact; ValueError where it is something else."""
         value = json.loads(text)
         if not isinstance(value, dict) or not isinstance(value.get("table"), dict):
             raise ValueError("is no table of facts")
-        return cls(value["table"], float(value["typical"]))
+        table = {name: _read(groups) for name, groups in value["table"].items()}
+        return cls(table, float(value["typical"]))
+
+
+def _write(groups: Groups) -> Mapping[str, Any]:
+    missing = list(groups.missing)
+    if isinstance(groups, LevelGroups):
+        levels = {level: list(counted) for level, counted in groups.levels.items()}
+        return {"levels": levels, "missing": missing}
+    n, rate = [n for n, _ in groups.bins], [rate for _, rate in groups.bins]
+    return {"edges": list(groups.edges), "n": n, "rate": rate, "missing": missing}
+
+
+def _read(raw: Mapping[str, Any]) -> Groups:
+    missing = _counted(raw.get("missing", NOBODY))
+    if "levels" in raw:
+        return LevelGroups({key: _counted(pair) for key, pair in raw["levels"].items()}, missing)
+    bins = tuple(map(_counted, zip(raw["n"], raw["rate"], strict=True)))
+    return NumberGroups(tuple(raw["edges"]), bins, missing)
+
+
+def _counted(pair: Sequence[float]) -> Counted:
+    return int(pair[0]), float(pair[1])
 
 
 def make_facts(
-    frame: pd.DataFrame, y: NDArray[Any], features: Sequence[Mapping[str, Any]]
-) -> Facts:
+    frame: pd.DataFrame, y: NDArray[Any], features: Sequence[FeatureColumn]
+) -> ObservedRates:
     """Count rates on training rows: `y` (n,) in {0, 1}, one row of `frame` each."""
     labels = np.asarray(y, np.float64)
-    table: dict[str, Any] = {}
+    table: dict[str, Groups] = {}
     for feature in features:
-        column = frame[feature["name"]]
-        gone = column.isna().to_numpy()
-        if feature["kind"] == "category":
-            counted = _count_levels(column[~gone], labels[~gone])
+        column = frame[feature.name]
+        absent = column.isna().to_numpy()
+        known, outcomes = column[~absent], labels[~absent]
+        missing = (int(absent.sum()), _rate(labels[absent]))
+        if feature.kind == "category":
+            table[feature.name] = LevelGroups(_count_levels(known, outcomes), missing)
         else:
-            each = str(feature.get("template")).startswith("created_")  # each hour, weekday, month
-            counted = _count_bins(column[~gone], labels[~gone], each=each)
-        table[str(feature["name"])] = {
-            **counted,
-            "missing": [int(gone.sum()), _rate(labels[gone])],
-        }
-    return Facts(table, _rate(labels))
+            each = feature.template.startswith("created_")  # each hour, weekday, month
+            edges, bins = _count_bins(known, outcomes, each=each)
+            table[feature.name] = NumberGroups(edges, bins, missing)
+    return ObservedRates(table, _rate(labels))
 
 
-def _rate(labels: NDArray[np.float64]) -> float:
+def _rate(labels: Floats) -> float:
     return float(labels.mean()) if len(labels) else 0.0
 
 
-def _count_levels(column: pd.Series[Any], labels: NDArray[np.float64]) -> dict[str, Any]:
+def _count_levels(column: pd.Series[Any], labels: Floats) -> dict[str, Counted]:
     counted = pd.DataFrame({"level": column.astype(str).to_numpy(), "y": labels})
     grouped = counted.groupby("level", sort=True)["y"].agg(["size", "mean"])
     largest = grouped[grouped["size"] >= LEAST_ROWS].nlargest(MOST_LEVELS, "size")
     pairs = zip(largest.index, largest["size"], largest["mean"], strict=True)
-    return {"levels": {str(level): [int(n), float(rate)] for level, n, rate in pairs}}
+    return {str(level): (int(n), float(rate)) for level, n, rate in pairs}
 
 
 def _count_bins(
-    column: pd.Series[Any], labels: NDArray[np.float64], *, each: bool
-) -> dict[str, Any]:
+    column: pd.Series[Any], labels: Floats, *, each: bool
+) -> tuple[tuple[float, ...], tuple[Counted, ...]]:
     """Cut at 1, 2, 4 and so on where values are small counts, else fifths; or `each` value."""
     values = column.to_numpy(np.float64)
     if each:
@@ -146,4 +203,4 @@ def _count_bins(
     n = np.bincount(place, minlength=len(cuts) + 1)
     hits = np.bincount(place, weights=labels, minlength=len(cuts) + 1)
     rate = hits / np.maximum(n, 1)
-    return {"edges": list(cuts), "n": n.tolist(), "rate": rate.tolist()}
+    return tuple(cuts), tuple(zip(n.tolist(), rate.tolist(), strict=True))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoders import Floats, Ints
+from models.encoders import Ints
+from models.predictor import Floats
 
 Split = tuple[Ints, Ints]
 
@@ -14,12 +15,12 @@ def assign_folds(y: Floats, groups: Ints | None, k: int, seed: int) -> Ints:
     """Deal rows, or whole groups, into k folds with about the same share of positives: (n,)."""
     rng = np.random.default_rng(seed)
     ids = np.arange(len(y)) if groups is None else groups
-    found, member = np.unique(ids, return_inverse=True)
-    hits = np.bincount(member, weights=y, minlength=len(found)) > 0
-    shuffled = rng.permutation(len(found))
+    distinct, member = np.unique(ids, return_inverse=True)
+    hits = np.bincount(member, weights=y, minlength=len(distinct)) > 0
+    shuffled = rng.permutation(len(distinct))
     order = shuffled[np.argsort(hits[shuffled], kind="stable")]
-    dealt = np.empty(len(found), dtype=np.int64)
-    dealt[order] = np.arange(len(found)) % k
+    dealt = np.empty(len(distinct), dtype=np.int64)
+    dealt[order] = np.arange(len(distinct)) % k
     return dealt[member]
 
 

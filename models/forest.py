@@ -16,7 +16,8 @@ import joblib
 import lightgbm as lgb
 import numpy as np
 
-from models.encoders import Floats, Ints
+from models.encoders import Ints
+from models.predictor import Floats
 
 MatrixOf = Callable[[Ints, Ints], tuple[Floats, Floats]]
 """(training rows, held-out rows) -> their design matrices, encoders fitted on training rows."""
@@ -65,7 +66,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Forest:
+class FittedForest:
     """Texts of the members, their out-of-fold margins (without any starting margin), and sizes.
 
     The forest's margin is the mean of the members' raw scores.
@@ -100,7 +101,7 @@ def fit_forest(
     *,
     seed: int,
     threads: int = 1,
-) -> Forest:
+) -> FittedForest:
     """Grow a member for each held-out fold."""
     grown = joblib.Parallel(n_jobs=max(1, threads), prefer="threads")(
         joblib.delayed(_grow)(task, fold, k, recipe, seed + k) for k in np.unique(fold).tolist()
@@ -108,7 +109,7 @@ def fit_forest(
     out_of_fold = np.zeros(len(task.y))
     for _, held, margin, _ in grown:
         out_of_fold[held] = margin
-    return Forest(
+    return FittedForest(
         tuple(booster_text(booster) for booster, *_ in grown),
         out_of_fold,
         tuple(rounds for *_, rounds in grown),

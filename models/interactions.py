@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import pandas as pd
 
-from models.predictor import Floats, Forest, LeadScorer, PredictorError, sources_of
+from models.predictor import Floats, Forest, LeadScorer, PredictorError
 from models.predictor import _goes_left as goes_left
 
 
@@ -20,10 +20,24 @@ def column_interaction(forest: Forest, X: Floats, first: int, second: int) -> Fl
     """Interaction of two design columns, (n,) log-odds; for thousands of rows, not millions."""
     out = np.zeros(len(X))
     _pair_rows(
-        np.ascontiguousarray(X), first, second, forest.node_at, forest.leaf_at, forest.feature,
-        forest.threshold, forest.kind, forest.left, forest.right, forest.node_count, forest.set_at,
-        forest.set_bits, forest.words, forest.leaf_value, forest.leaf_count, out,
-    )  # fmt: skip
+        np.ascontiguousarray(X),
+        first,
+        second,
+        forest.node_at,
+        forest.leaf_at,
+        forest.feature,
+        forest.threshold,
+        forest.kind,
+        forest.left,
+        forest.right,
+        forest.node_count,
+        forest.set_at,
+        forest.set_bits,
+        forest.words,
+        forest.leaf_value,
+        forest.leaf_count,
+        out,
+    )
     return out
 
 
@@ -38,7 +52,7 @@ def top_interactions(
         raise PredictorError("a model without trees has no interactions")
     strength = np.abs(scorer.contributions(frame).values).mean(axis=0)
     chosen = [scorer.names[i] for i in np.argsort(-strength, kind="stable")[:among]]
-    X, owners = scorer.design(frame), [sources_of(encoder) for encoder in scorer.encoders]
+    X, owners = scorer.design(frame), [encoder.sources for encoder in scorer.encoders]
     rows = []
     for a, first in enumerate(chosen):
         for second in chosen[a + 1 :]:
@@ -63,9 +77,24 @@ def _feature_pair(
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _pair_rows(  # type: ignore[no-untyped-def]
-    X, first, second, node_at, leaf_at, feature, threshold, kind, left, right, node_count, set_at,
-    set_bits, words, leaf_value, leaf_count, out,
-):  # fmt: skip
+    X,
+    first,
+    second,
+    node_at,
+    leaf_at,
+    feature,
+    threshold,
+    kind,
+    left,
+    right,
+    node_count,
+    set_at,
+    set_bits,
+    words,
+    leaf_value,
+    leaf_count,
+    out,
+):
     """Add v (o_i - z_i)(o_j - z_j) sum over S of s! (d - s - 2)! / (d - 1)! prod o prod z."""
     most = 1
     for t in range(len(node_at) - 1):
@@ -98,9 +127,13 @@ def _pair_rows(  # type: ignore[no-untyped-def]
                         d += 1
                     z[k] *= below / node_count[a + node]
                     goes = goes_left(
-                        X[r, f], kind[a + node], threshold[a + node], words, set_at[a + node],
+                        X[r, f],
+                        kind[a + node],
+                        threshold[a + node],
+                        words,
+                        set_at[a + node],
                         set_bits[a + node],
-                    )  # fmt: skip
+                    )
                     if goes != (left[a + node] == child):
                         holds[k] = 0.0
                     child, below = node, node_count[a + node]

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.calibration import Calibration, fit_beta, fit_logistic
-from models.encoders import Floats
+from models.calibration import fit_beta, fit_logistic
 from models.metrics import bootstrap_weights
-from models.predictor import calibrated_log_odds
+from models.predictor import Calibration, Floats, IntervalOffsets, calibrated_log_odds
 
 GRID = 33
 REUSED = float(np.sqrt(2.0))
@@ -34,8 +33,8 @@ def fit_intervals(
     draws: int = 100,
     level: float = 0.9,
     seed: int = 0,
-) -> dict[str, Any]:
-    """Write the `intervals` part: log-odds to add below and above at some margins.
+) -> IntervalOffsets:
+    """Find the log-odds to add below and above at some margins.
 
     `drift` is the standard deviation, in log-odds, of the level between periods.
     """
@@ -68,11 +67,5 @@ def _level_spread(y: Floats) -> float:
     return 1.645 * float(np.sqrt(1 / hits + 1 / misses))
 
 
-def _offsets(at: Floats, low: Floats, high: Floats, level: float) -> dict[str, Any]:
-    return {
-        "kind": "offsets",
-        "level": level,
-        "at": [float(x) for x in at],
-        "low": [float(x) for x in np.minimum(low, 0.0)],
-        "high": [float(x) for x in np.maximum(high, 0.0)],
-    }
+def _offsets(at: Floats, low: Floats, high: Floats, level: float) -> IntervalOffsets:
+    return IntervalOffsets(at, np.minimum(low, 0.0), np.maximum(high, 0.0), level)

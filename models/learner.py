@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any, Self
 
 import numpy as np
@@ -24,7 +25,7 @@ from models.arrivals import mark_arrivals
 from models.calibration import (
     CERTAIN,
     TRUSTED,
-    Calibration,
+    CohortLevel,
     fit_calibration,
     refit_intercept,
     spread_between,
@@ -32,20 +33,38 @@ from models.calibration import (
 from models.candidates import choose, compare_blends
 from models.components import (
     LEAST_FOR_FOREST,
+    MarginParts,
     Setting,
     fill_up,
     fit_components,
     go_forward,
 )
-from models.encoders import Columns, Design, Floats, Ints, describe, feature_dicts, read_columns
+from models.encoders import (
+    Design,
+    Ints,
+    TrainingColumns,
+    describe,
+    feature_columns,
+    read_columns,
+)
 from models.folds import assign_folds, design_effect, forward_splits, random_splits
 from models.forest import Recipe
 from models.intervals import fit_intervals
 from models.pairs import screen_targets
-from models.predictor import LeadScorer, calibrated_log_odds
+from models.predictor import (
+    Calibration,
+    Floats,
+    IdentityCalibration,
+    IntervalOffsets,
+    LeadScorer,
+    LinearPart,
+    ModelFacts,
+    ModelParts,
+    calibrated_log_odds,
+)
 from models.scorecard import propose
-from models.trials import Trial, better
-from models.tuning import tune
+from models.trials import SettingTrial, better
+from models.tuning import TuningFigures, tune
 
 LEARNERS = ("auto", "logistic")
 LARGE = 20_000
@@ -142,16 +161,16 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Give calibrated log-odds: (n,)."""
         check_is_fitted(self)
         margin = self._scorer().margin(self._frame(X, reset=False))
-        return calibrated_log_odds(self.parts_["calibration"], margin)
+        return calibrated_log_odds(self.parts_.calibration, margin)
 
     def predict(self, X: pd.DataFrame | NDArray[Any]) -> NDArray[Any]:
         """Give the likelier class: (n,)."""
         check_is_fitted(self)
-        found: NDArray[Any] = self.classes_[(self.decision_function(X) > 0).astype(np.int64)]
-        return found
+        likelier: NDArray[Any] = self.classes_[(self.decision_function(X) > 0).astype(np.int64)]
+        return likelier
 
-    def parts(self) -> tuple[dict[str, Any], list[str]]:
-        """Hand over what the artifact holds: the JSON parts and the LightGBM texts."""
+    def parts(self) -> tuple[ModelParts, tuple[str, ...]]:
+        """Hand over what the artifact holds: the parts and the LightGBM texts."""
         check_is_fitted(self)
         return self.parts_, self.forest_text_
 
@@ -196,7 +215,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fit_columns(
         self,
-        columns: Columns,
+        columns: TrainingColumns,
         y: Floats,
         groups: Ints | None,
         times: NDArray[Any] | None,
@@ -225,21 +244,20 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         spreads = TRUSTED if setting.kinds else CERTAIN
         calibration, cohort = self._calibrate(y, margins, times, groups, spreads)
         drift = trial.level_by_fold(y, blend, setting.worth)
-        self.report_ = {
+        self.report_: dict[str, Any] = {
             "winner": blend.name,
             "chosen_on": "forward folds" if trial.forward else "random folds",
-            "forward_folds": trial.tables[0] if trial.forward else None,
-            "random_folds": trial.tables[-1],
+            "forward_folds": _rows(trial.tables[0]) if trial.forward else None,
+            "random_folds": _rows(trial.tables[-1]),
             "rounds": {name: list(f.rounds) for name, f in fitted.forests.items()},
             "penalty": {name: round(v, 3) for name, v in fitted.linear.ridge.items()},
             "targets_tried": [list(target) for target in targets],
             "targets": [list(target) for target in trial.targets],
-            "tuning": tuning,
-            "calibration": calibration.get("why", ""),
-            "newest_cohort": cohort,
-            "drift": drift,
+            "tuning": {} if tuning is None else asdict(tuning),
+            "calibration": calibration.why or "",
+            "newest_cohort": {} if cohort is None else asdict(cohort),
+            "drift": _rows(drift),
         }
-        parts, texts = fitted.to_parts(blend)
         intervals = fit_intervals(
             margins,
             y,
@@ -249,7 +267,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             draws=30 if self.fast else 100,
             seed=self.seed,
         )
-        self._keep(columns, parts, texts, margins, calibration, intervals)
+        self._keep(columns, fitted.blended(blend), margins, calibration, intervals)
 
     def _setting(self, n: int, rare: int, worth: float) -> Setting:
         members = max(2, min(3 if self.fast else self.members, rare))
@@ -270,20 +288,20 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _tune(
         self,
-        columns: Columns,
+        columns: TrainingColumns,
         y: Floats,
         groups: Ints | None,
         times: NDArray[Any] | None,
         closes: NDArray[Any] | None,
         setting: Setting,
-    ) -> tuple[Setting, dict[str, Any]]:
+    ) -> tuple[Setting, TuningFigures | None]:
         """Spend the time budget, if there is one, on the recipe of the forests."""
         if self.budget_s <= 0 or not setting.kinds:
-            return setting, {}
+            return setting, None
         splits = [] if times is None else forward_splits(times, closes, groups, 3)
         fold = assign_folds(y, groups, 3, self.seed)
         design = Design.make(columns, y, fold)
-        recipe, found = tune(
+        recipe, figures = tune(
             design,
             y,
             groups,
@@ -293,18 +311,18 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=self.seed,
             threads=self.threads,
         )
-        return replace(setting, recipe=recipe), found
+        return replace(setting, recipe=recipe), figures
 
     def _try(
         self,
-        columns: Columns,
+        columns: TrainingColumns,
         y: Floats,
         groups: Ints | None,
         times: NDArray[Any] | None,
         closes: NDArray[Any] | None,
         setting: Setting,
-        known: Trial | None,
-    ) -> Trial:
+        known: SettingTrial | None,
+    ) -> SettingTrial:
         """Fit all components ahead and on all rows, and tabulate the candidates on both."""
         folds = 2 if self.fast else 4 if len(y) <= LARGE else 3
         forward = go_forward(columns, y, groups, times, closes, setting, folds=folds)
@@ -314,7 +332,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rows = forward.rows
             codes = None if groups is None else groups[rows]
             tables.insert(0, compare_blends(y[rows], forward.margins, forward.fold, codes))
-        return Trial(forward, fitted, tables, setting.targets)
+        return SettingTrial(forward, fitted, tables, setting.targets)
 
     def _calibrate(
         self,
@@ -323,52 +341,51 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         times: NDArray[Any] | None,
         groups: Ints | None,
         spreads: tuple[float, float],
-    ) -> tuple[Calibration, dict[str, float]]:
-        """Climb the ladder, then move the level to the newest fifth where it is clearly off."""
+    ) -> tuple[Calibration, CohortLevel | None]:
+        """Fit the calibration, then move its level to the newest fifth where it is clearly off."""
         calibration = fit_calibration(margins, y, seed=self.seed, spreads=spreads, groups=groups)
         if times is None:
-            return calibration, {}
+            return calibration, None
         newest = np.argsort(times, kind="stable")[int(0.8 * len(y)) :]
         worth = 1 / design_effect(y, groups)
         return refit_intercept(calibration, margins[newest], y[newest], worth=worth)
 
-    def _keep_constant(self, columns: Columns, y: Floats, rare: int) -> None:
+    def _keep_constant(self, columns: TrainingColumns, y: Floats, rare: int) -> None:
         rate = (y.sum() + 0.5) / (len(y) + 1.0)
         level = float(np.log(rate / (1 - rate)))
         why = f"{rare} of the rarer outcome, under {self.least}: the base rate for every lead"
         self.report_ = {"winner": "constant", "chosen_on": why, "forward_folds": None}
         self.report_ |= {"random_folds": [], "calibration": why}
         margins = np.full(len(y), level)
-        calibration = {"kind": "identity", "why": why}
-        parts: dict[str, Any] = {
-            "encoders": [],
-            "linear": {"intercept": level, "terms": []},
-            "forest": None,
-            "offset": 0.0,
-        }
-        intervals = fit_intervals(margins, y, calibration)
-        self._keep(columns, parts, [], margins, calibration, intervals)
+        calibration = IdentityCalibration(why)
+        parts = MarginParts((), LinearPart(level, ()), None, ())
+        self._keep(columns, parts, margins, calibration, fit_intervals(margins, y, calibration))
 
     def _keep(
         self,
-        columns: Columns,
-        parts: dict[str, Any],
-        texts: list[str],
+        columns: TrainingColumns,
+        parts: MarginParts,
         margins: Floats,
-        calibration: dict[str, Any],
-        intervals: dict[str, Any],
+        calibration: Calibration,
+        intervals: IntervalOffsets,
     ) -> None:
         self.margins_ = margins
-        self.forest_text_ = texts
-        self.parts_: dict[str, Any] = {
-            "features": feature_dicts(columns.features),
-            **parts,
-            "calibration": calibration,
-            "card": propose(calibrated_log_odds(calibration, margins)),
-            "intervals": intervals,
-            "reference": {},
-            "meta": {"learner": self.report_["winner"], "rows": columns.n},
-        }
+        self.forest_text_ = parts.forest_text
+        self.parts_ = ModelParts(
+            features=feature_columns(columns.features),
+            encoders=parts.encoders,
+            linear=parts.linear,
+            forest=parts.forest,
+            calibration=calibration,
+            card=propose(calibrated_log_odds(calibration, margins)),
+            intervals=intervals,
+            meta=ModelFacts(learner=str(self.report_["winner"]), rows=columns.n),
+        )
+
+
+def _rows(figures: Sequence[Any]) -> list[dict[str, float | str]]:
+    """Write figures as the report holds them."""
+    return [asdict(each) for each in figures]
 
 
 def _plain_frame(frame: pd.DataFrame) -> pd.DataFrame:

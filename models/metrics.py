@@ -246,7 +246,7 @@ def _figure(value: float, samples: Sequence[float]) -> Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ModelComparison:
     """Ours minus theirs with a 95 % interval; "better", "worse" or "level" beyond one SE."""
 
     difference: float
@@ -266,7 +266,7 @@ def compare(
     draws: int = 500,
     seed: int = 0,
     lower_is_better: bool = True,
-) -> Verdict:
+) -> ModelComparison:
     """Compare two models on the same rows by a paired bootstrap over `groups`."""
     target = np.asarray(y, dtype=np.float64)
     ones = np.ones(len(target))
@@ -280,7 +280,7 @@ def compare(
     verdict = "level"
     if abs(gap) > figure.error:
         verdict = "better" if better > 0 else "worse"
-    return Verdict(gap, figure.error, figure.low, figure.high, verdict)
+    return ModelComparison(gap, figure.error, figure.low, figure.high, verdict)
 
 
 def wilson(hits: float, n: float, *, level: float = 0.95) -> tuple[float, float]:

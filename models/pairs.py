@@ -6,12 +6,14 @@ single columns together do not; it is kept only if the forest gains from it on u
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
 
-from models.encoders import Columns, Floats, Ints, cross_fit_target, joint_codes
+from models.encoders import Ints, TrainingColumns, cross_fit_target
 from models.linear import newton
+from models.predictor import Floats, category_keys
 
 MANY_LEVELS = 30
 LEAST_Z, LEAST_GAIN = 4.0, 0.0005
@@ -19,7 +21,7 @@ MOST_PAIRS, MOST_COLUMNS = 12, 25
 WEIGHT = 20.0
 
 
-def screen_targets(columns: Columns, y: Floats, fold: Ints) -> tuple[tuple[str, ...], ...]:
+def screen_targets(columns: TrainingColumns, y: Floats, fold: Ints) -> tuple[tuple[str, ...], ...]:
     """Name the single columns of many levels and the pairs whose joint rate adds to the two."""
     single = {
         name: cross_fit_target(codes, y, len(columns.levels[name]), WEIGHT, fold)[0]
@@ -37,13 +39,13 @@ def screen_targets(columns: Columns, y: Floats, fold: Ints) -> tuple[tuple[str, 
 
 
 def pair_gain(
-    columns: Columns, y: Floats, fold: Ints, single: dict[str, Floats], a: str, b: str
+    columns: TrainingColumns, y: Floats, fold: Ints, single: Mapping[str, Floats], a: str, b: str
 ) -> tuple[float, float]:
     """Measure what the joint rate of a pair adds: mean gain in log loss of a row, and its z."""
-    keys, names = joint_codes(columns, (a, b))
-    if len(names) <= max(len(columns.levels[a]), len(columns.levels[b])):
+    codes, keys = category_keys(columns, (a, b))
+    if len(keys) <= max(len(columns.levels[a]), len(columns.levels[b])):
         return 0.0, 0.0
-    joint = cross_fit_target(keys, y, len(names), WEIGHT, fold)[0]
+    joint = cross_fit_target(codes, y, len(keys), WEIGHT, fold)[0]
     without = np.column_stack([single[a], single[b], np.ones(len(y))])
     gains = _losses(without, y) - _losses(np.column_stack([joint, without]), y)
     error = float(gains.std()) / np.sqrt(len(y))

@@ -40,11 +40,13 @@ def _as_number(column: pd.Series[Any]) -> NDArray[np.float64]:
 def global_view(scorer: LeadScorer, frame: pd.DataFrame, *, by: str = "factor") -> pd.DataFrame:
     """Rank what moves scores: name, mean absolute and mean contribution in log-odds."""
     found = scorer.contributions(frame, by=by)
-    view = pd.DataFrame({
-        "name": found.names,
-        "mean_abs": np.abs(found.values).mean(axis=0),
-        "mean": found.values.mean(axis=0),
-    })  # fmt: skip
+    view = pd.DataFrame(
+        {
+            "name": found.names,
+            "mean_abs": np.abs(found.values).mean(axis=0),
+            "mean": found.values.mean(axis=0),
+        }
+    )
     return view.sort_values("mean_abs", ascending=False, kind="stable", ignore_index=True)
 
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from models.predictor import (
     Floats,
     LeadScorer,
-    bends,
     calibrated_log_odds,
     card_exact,
     shown_score,
+    straight_slope,
 )
 
 MOST_REASONS = 5
@@ -28,7 +28,7 @@ Ints = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class ObservedRate:
     """What became of training rows like this one: rate among `n`, beside the rate of all."""
 
     rate: float
@@ -52,7 +52,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class ScoreReason:
     """One factor's part of a score; template and params say it in words, value included."""
 
     factor: str
@@ -62,7 +62,7 @@ class Reason:
     template: str
     params: Mapping[str, str | int | float | None]
     changeable: bool = False
-    fact: Fact | None = None
+    fact: ObservedRate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ class Explanation:
     lead_id: str
     score: int
     typical: int
-    reasons_for: tuple[Reason, ...]
-    reasons_against: tuple[Reason, ...]
+    reasons_for: tuple[ScoreReason, ...]
+    reasons_against: tuple[ScoreReason, ...]
     rest_points: int
     limit_points: int
     families: Mapping[str, int]
@@ -110,9 +110,10 @@ def points_per_log_odds(scorer: LeadScorer, base: float, margin: Floats) -> Floa
     Constant for a straight calibration; where it bends, (g(b + S) - g(b)) / S, at S = 0 its limit
     g'(b): the Aumann-Shapley value of a link of a sum (Aumann and Shapley 1974).
     """
-    per_unit = float(scorer.card["points_to_double"]) / math.log(2.0)
-    if not bends(scorer.calibration):
-        return np.full(len(margin), per_unit * float(scorer.calibration.get("slope", 1.0)))
+    per_unit = scorer.card.points_to_double / math.log(2.0)
+    straight = straight_slope(scorer.calibration)
+    if straight is not None:
+        return np.full(len(margin), per_unit * straight)
     move = margin - base
     at_base = scorer.log_odds(np.array([base - 1e-5, base, base + 1e-5]))
     slope = (at_base[2] - at_base[0]) / 2e-5
@@ -150,14 +151,32 @@ def make_points(
     by_factor, exact = np.zeros((n, n_factors), np.int32), np.zeros((n, n_factors))
     rest, limit = np.zeros(n, np.int32), np.zeros(n, np.int32)
     _share_points(
-        values, points_per_log_odds(scorer, base, margin), factor_of, visible,
-        np.clip(exact_score, 0.0, 100.0) - typical, shown - typical_shown,
-        tops, by_factor, exact, rest, limit,
-    )  # fmt: skip
+        values,
+        points_per_log_odds(scorer, base, margin),
+        factor_of,
+        visible,
+        np.clip(exact_score, 0.0, 100.0) - typical,
+        shown - typical_shown,
+        tops,
+        by_factor,
+        exact,
+        rest,
+        limit,
+    )
     return Points(
-        tops[0], tops[1], tops[2], tops[3], tops[4], tops[5],
-        by_factor, exact, rest, limit, shown, typical_shown,
-    )  # fmt: skip
+        tops[0],
+        tops[1],
+        tops[2],
+        tops[3],
+        tops[4],
+        tops[5],
+        by_factor,
+        exact,
+        rest,
+        limit,
+        shown,
+        typical_shown,
+    )
 
 
 def whole_points(exact: Floats, total: NDArray[np.int64]) -> NDArray[np.int64]:

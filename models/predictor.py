@@ -4,9 +4,9 @@ This file imports nothing of ours. A copy of it travels in every artifact, besid
 and JSON, so that a program that knows nothing of leadscore can load several versions at once.
 The fitting side imports it too: what is learned and what is applied cannot drift apart.
 
-Parts (JSON): `features`, `encoders`, `linear`, `forest`, `offset`, `calibration`, `card`,
-`intervals`, `reference`, `meta`. Sections below: frame, encoders, linear part, calibration and
-card, LightGBM text, look-up tables, kernels, the scorer.
+Sections below: frame, encoders, linear part, calibration and card, the parts of a model and their
+JSON, LightGBM text, look-up tables, kernels, the scorer, the artifact folder. Encoders, terms and
+calibrations are closed sets of frozen classes, built when a model is loaded, never for a row.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import numba
 import numpy as np
@@ -28,7 +28,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Parts = Mapping[str, Any]
+Codes = NDArray[np.int64]
 
 LOG = logging.getLogger("leadscore.predictor")
 FORMAT = 1
@@ -67,6 +67,22 @@ class Contributions:
 
 # --- frame ---------------------------------------------------------------------------------------
 
+MISSING, NEW = -1, -2
+"""Codes of a category that name no level: no value, and a level that was not there before."""
+
+
+class ColumnReader(Protocol):
+    """What the parts of a model read: named columns of numbers and of coded categories."""
+
+    def __len__(self) -> int:
+        """Count the rows."""
+
+    def number(self, name: str) -> Floats:
+        """Read a number column, (n,) float64; missing is NaN."""
+
+    def category(self, name: str) -> tuple[Codes, Sequence[str]]:
+        """Read a category column: codes (n,), and the levels that codes from 0 on stand for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -86,11 +102,51 @@ class Rows:
         """Count the rows."""
         return len(self.numbers)
 
+    def number(self, name: str) -> Floats:
+        """Read a number column, (n,) float64; missing is NaN."""
+        return self.numbers[:, self.number_at[name]].astype(np.float64)
+
+    def category(self, name: str) -> tuple[Codes, Sequence[str]]:
+        """Code a category column in the order in which its values come."""
+        words = self.words[name]
+        levels = list(dict.fromkeys(word for word in words if word is not None))
+        place: dict[str | None, int] = {None: MISSING, **{key: i for i, key in enumerate(levels)}}
+        return np.array([place[word] for word in words], np.int64), levels
+
+
+@dataclass(frozen=True, slots=True)
+class PandasColumns:
+    """The columns of a pandas frame."""
+
+    frame: pd.DataFrame
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.frame)
+
+    def number(self, name: str) -> Floats:
+        """Read a number column, (n,) float64; missing is NaN."""
+        return self.frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+
+    def category(self, name: str) -> tuple[Codes, Sequence[str]]:
+        """Take the codes of a Categorical, or code a column of texts."""
+        column = self.frame[name]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            values = cast("pd.Categorical", column.array)
+            return values.codes.astype(np.int64), [str(level) for level in values.categories]
+        codes, levels = pd.factorize(column, use_na_sentinel=True)
+        return np.asarray(codes, np.int64), [str(level) for level in levels]
+
 
 Frame = pd.DataFrame | Rows
 
 
-def check_frame(frame: Frame, features: Sequence[Mapping[str, Any]]) -> None:
+def columns_of(frame: pd.DataFrame | ColumnReader) -> ColumnReader:
+    """Read a pandas frame by column; what is read by column already stays as it is."""
+    return PandasColumns(frame) if isinstance(frame, pd.DataFrame) else frame
+
+
+def check_frame(frame: Frame, features: Sequence[FeatureColumn]) -> None:
     """Refuse a frame that lacks a column or has one of the wrong kind; extra columns are ignored.
 
     Raises PredictorError that names every missing column, or the first one of the wrong kind.
@@ -98,29 +154,28 @@ def check_frame(frame: Frame, features: Sequence[Mapping[str, Any]]) -> None:
     if isinstance(frame, Rows):
         _check_rows(frame, features)
         return
-    duplicated = frame.columns[frame.columns.duplicated()]
-    names = [str(feature["name"]) for feature in features]
+    names = [feature.name for feature in features]
     wanted = set(names)
+    duplicated = frame.columns[frame.columns.duplicated()]
     twice = [str(name) for name in duplicated if name in wanted]
     if twice:
         raise PredictorError(f"columns given twice: {', '.join(twice)}")
     _refuse_missing([name for name in names if name not in frame.columns], len(names))
     for feature in features:
-        dtype = frame[feature["name"]].dtype
+        dtype = frame[feature.name].dtype
         numeric = pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)
-        if feature["kind"] == "number" and not numeric:
-            raise PredictorError(f"column {feature['name']}: expected numbers, found {dtype}")
-        if feature["kind"] == "category" and not _holds_words(dtype):
-            raise PredictorError(f"column {feature['name']}: expected categories, found {dtype}")
+        if feature.kind == "number" and not numeric:
+            raise PredictorError(f"column {feature.name}: expected numbers, found {dtype}")
+        if feature.kind == "category" and not _holds_words(dtype):
+            raise PredictorError(f"column {feature.name}: expected categories, found {dtype}")
 
 
-def _check_rows(rows: Rows, features: Sequence[Mapping[str, Any]]) -> None:
-    held = {"number": rows.number_at, "category": rows.words}
-    names = [str(feature["name"]) for feature in features]
-    kinds = [str(feature["kind"]) for feature in features]
-    pairs = list(zip(names, kinds, strict=True))
-    _refuse_missing([name for name, kind in pairs if name not in held[kind]], len(names))
-    if any(len(rows.words[name]) != len(rows) for name, kind in pairs if kind == "category"):
+def _check_rows(rows: Rows, features: Sequence[FeatureColumn]) -> None:
+    given = {"number": rows.number_at, "category": rows.words}
+    missing = [feature.name for feature in features if feature.name not in given[feature.kind]]
+    _refuse_missing(missing, len(features))
+    categories = [feature.name for feature in features if feature.kind == "category"]
+    if any(len(rows.words[name]) != len(rows) for name in categories):
         raise PredictorError("the category columns have another number of rows than the numbers")
 
 
@@ -137,87 +192,118 @@ def _holds_words(dtype: Any) -> bool:
     return categorical or pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype)
 
 
-def number_column(frame: Frame, name: str) -> Floats:
-    """Read a number column as float64; missing is NaN."""
-    if isinstance(frame, Rows):
-        return frame.numbers[:, frame.number_at[name]].astype(np.float64)
-    return frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+def category_keys(columns: ColumnReader, sources: Sequence[str]) -> tuple[Codes, Sequence[str]]:
+    """Code one category column, or a pair of them: (codes (n,), keys).
 
-
-def category_keys(frame: Frame, sources: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:
-    """Code one category column, or a pair of them: (codes (n,), keys); -1 is missing.
-
-    The key of a pair is `a + U+001F + b`; a pair is missing where either value is.
+    The key of a pair is `a + U+001F + b`; a pair is missing where either value is, else new where
+    either value is.
     """
-    codes, keys = _column_keys(frame, sources[0])
+    codes, keys = columns.category(sources[0])
     if len(sources) == 1:
         return codes, keys
-    second, second_keys = _column_keys(frame, sources[1])
-    gone = (codes < 0) | (second < 0)
-    joint = np.where(gone, -1, codes * max(len(second_keys), 1) + second)
-    values, inverse = np.unique(joint, return_inverse=True)
-    there = values >= 0
-    new = np.cumsum(there) - 1
+    second, second_keys = columns.category(sources[1])
     width = max(len(second_keys), 1)
-    pairs = [keys[v // width] + PAIR + second_keys[v % width] for v in values[there].tolist()]
-    return np.where(there, new, -1)[inverse].astype(np.int64), pairs
+    without = (codes == MISSING) | (second == MISSING)
+    joint = np.where((codes < 0) | (second < 0), NEW, codes * width + second)
+    joint = np.where(without, MISSING, joint)
+    values, inverse = np.unique(joint, return_inverse=True)
+    known = values >= 0
+    pairs = [keys[v // width] + PAIR + second_keys[v % width] for v in values[known].tolist()]
+    place = inverse - np.count_nonzero(~known)
+    return np.where(joint < 0, joint, place).astype(np.int64), pairs
 
 
-def _column_keys(frame: Frame, name: str) -> tuple[NDArray[np.int64], list[str]]:
-    if isinstance(frame, Rows):
-        words = frame.words[name]
-        keys = list(dict.fromkeys(word for word in words if word is not None))
-        place: dict[str | None, int] = {None: -1, **{key: i for i, key in enumerate(keys)}}
-        return np.array([place[word] for word in words], np.int64), keys
-    column = frame[name]
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        values = cast("pd.Categorical", column.array)
-        return values.codes.astype(np.int64), [str(level) for level in values.categories]
-    codes, levels = pd.factorize(column, use_na_sentinel=True)
-    return np.asarray(codes, np.int64), [str(level) for level in levels]
-
-
-def _look_up(codes: NDArray[np.int64], values: Floats, missing: float) -> Floats:
-    """Take values[codes], `missing` where the code is -1."""
-    return cast("Floats", np.append(values, missing)[codes])
+def _look_up(
+    columns: ColumnReader,
+    sources: Sequence[str],
+    values: Mapping[str, float],
+    *,
+    unseen: float,
+    missing: float,
+) -> Floats:
+    """Take the value of each row's level or pair, (n,); `unseen` where training never saw it."""
+    codes, keys = category_keys(columns, sources)
+    table = np.array([*(values.get(key, unseen) for key in keys), unseen, missing], np.float64)
+    return table[codes]
 
 
 # --- encoders ------------------------------------------------------------------------------------
 
 
-def encode(frame: Frame, encoder: Mapping[str, Any]) -> Floats:
-    """Make one design column, (n,) float64.
+@dataclass(frozen=True, slots=True)
+class NumberEncoder:
+    """A design column that is a number column as it stands."""
 
-    `number`: the column itself. `codes`: position in `levels`, len(levels) where unseen, NaN where
-    missing. `target`, `count`: the learned value of the level or pair, `default` where unseen.
+    name: str
+    source: str
+    kind: Literal["number"] = field(default="number", init=False)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Name the frame columns from which the design column is made."""
+        return (self.source,)
+
+    def encode(self, columns: ColumnReader) -> Floats:
+        """Make the design column, (n,)."""
+        return columns.number(self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeEncoder:
+    """A category as its position in `levels`, len(levels) where unseen, NaN where missing."""
+
+    name: str
+    source: str
+    levels: tuple[str, ...]
+    kind: Literal["codes"] = field(default="codes", init=False)
+    _position: dict[str, float] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        position = {level: float(i) for i, level in enumerate(self.levels)}
+        object.__setattr__(self, "_position", position)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Name the frame columns from which the design column is made."""
+        return (self.source,)
+
+    def encode(self, columns: ColumnReader) -> Floats:
+        """Make the design column, (n,)."""
+        unseen = float(len(self._position))
+        return _look_up(columns, self.sources, self._position, unseen=unseen, missing=np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedEncoder:
+    """A category, or a pair, as what training rows showed: smoothed log-odds, or their count.
+
+    `default` is the value where training never saw the level or the pair.
     """
-    kind = encoder["kind"]
-    if kind == "number":
-        return number_column(frame, encoder["source"])
-    if kind == "codes":
-        position = {level: float(i) for i, level in enumerate(encoder["levels"])}
-        codes, keys = category_keys(frame, [encoder["source"]])
-        unseen = float(len(position))
-        return _look_up(codes, np.array([position.get(key, unseen) for key in keys]), np.nan)
-    if kind in ("target", "count"):
-        codes, keys = category_keys(frame, encoder["sources"])
-        learned, default = encoder["values"], float(encoder["default"])
-        values = np.array([float(learned.get(key, default)) for key in keys])
-        return _look_up(codes, values, float(encoder["missing"]))
-    raise PredictorError(f"unknown encoder kind {kind!r} of {encoder.get('name')!r}")
+
+    name: str
+    kind: Literal["target", "count"]
+    sources: tuple[str, ...]
+    values: Mapping[str, float]
+    default: float
+    missing: float
+
+    def encode(self, columns: ColumnReader) -> Floats:
+        """Make the design column, (n,)."""
+        return _look_up(
+            columns, self.sources, self.values, unseen=self.default, missing=self.missing
+        )
 
 
-def design_matrix(frame: Frame, encoders: Sequence[Mapping[str, Any]]) -> Floats:
+Encoder = NumberEncoder | CodeEncoder | LearnedEncoder
+
+
+def design_matrix(frame: pd.DataFrame | ColumnReader, encoders: Sequence[Encoder]) -> Floats:
     """Encode every design column: (n, n_columns) float64, columns contiguous."""
-    matrix = np.empty((len(frame), len(encoders)), np.float64, order="F")
+    columns = columns_of(frame)
+    matrix = np.empty((len(columns), len(encoders)), np.float64, order="F")
     for j, encoder in enumerate(encoders):
-        matrix[:, j] = encode(frame, encoder)
+        matrix[:, j] = encoder.encode(columns)
     return matrix
-
-
-def sources_of(encoder: Mapping[str, Any]) -> tuple[str, ...]:
-    """Name the frame columns from which a design column is made."""
-    return tuple(encoder["sources"]) if "sources" in encoder else (encoder["source"],)
 
 
 def _compile(function: Any) -> Any:
@@ -236,48 +322,126 @@ def _compile(function: Any) -> Any:
 # --- linear part ---------------------------------------------------------------------------------
 
 
-class SourceTerms:
-    """All terms of the linear part that read one column, summed in one pass over it.
+def signed_log(x: Any) -> Any:
+    """Transform heavy tails: sign(x) * log(1 + |x|)."""
+    return np.sign(x) * np.log1p(np.abs(x))
 
-    number: coef * (clip(transform(x), low, high) - center) / scale, and `missing` (log-odds) where
-    x is missing; log1p is sign(x) * log(1 + |x|). levels: coefs[level], `other`, `missing`.
+
+def _scale(x: Any, low: Any, high: Any, center: Any, scale: Any) -> Any:
+    """Clip, center and scale what may have been transformed; NaN stays NaN."""
+    return (np.minimum(np.maximum(x, low), high) - center) / scale
+
+
+@dataclass(frozen=True, slots=True)
+class NumberTerm:
+    """coef * (clip(transform(x), low, high) - center) / scale, and `missing` where x is missing.
+
+    In log-odds; `mean` is that over the training rows.
     """
 
-    def __init__(self, source: str, terms: Sequence[Mapping[str, Any]]) -> None:
-        self.source = source
-        self.mean = sum(float(term["mean"]) for term in terms)
-        kinds = {str(term["kind"]) for term in terms}
-        if len(kinds) != 1 or not kinds <= {"number", "levels"}:
-            raise PredictorError(f"unknown term kind {min(kinds)!r} of {source!r}")
-        self.levels = list(terms) if "levels" in kinds else []
-        self.numbers = np.array(
-            [
-                (
-                    float(term.get("transform", "identity") == "log1p"),
-                    _or(term.get("low"), -np.inf),
-                    _or(term.get("high"), np.inf),
-                    float(term["center"]),
-                    float(term["scale"]),
-                    float(term["coef"]),
-                    float(term["missing"]),
-                )
-                for term in terms
-                if not self.levels
-            ],
-            np.float64,
-        ).reshape(-1, 7)
+    source: str
+    center: float
+    scale: float
+    coef: float
+    missing: float
+    mean: float
+    low: float = -math.inf
+    high: float = math.inf
+    transform: Literal["identity", "log1p"] = "identity"
+    kind: Literal["number"] = field(default="number", init=False)
 
-    def values(self, frame: Frame) -> Floats:
+    def scaled(self, x: Floats) -> Floats:
+        """Transform, clip, center and scale a column, (n,); NaN stays NaN."""
+        z = signed_log(x) if self.transform == "log1p" else x
+        return cast("Floats", _scale(z, self.low, self.high, self.center, self.scale))
+
+    def values(self, columns: ColumnReader) -> Floats:
+        """Evaluate the term, (n,) log-odds."""
+        x = columns.number(self.source)
+        return np.where(np.isnan(x), self.missing, self.coef * self.scaled(x))
+
+    def times(self, weight: float) -> NumberTerm:
+        """Give the term this weight in a blend."""
+        return replace(
+            self,
+            coef=self.coef * weight,
+            missing=self.missing * weight,
+            mean=self.mean * weight,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LevelsTerm:
+    """coefs[level], `other` where it has none, `missing` where there is no value; log-odds."""
+
+    source: str
+    coefs: Mapping[str, float]
+    other: float
+    missing: float
+    mean: float
+    kind: Literal["levels"] = field(default="levels", init=False)
+
+    def values(self, columns: ColumnReader) -> Floats:
+        """Evaluate the term, (n,) log-odds."""
+        return _look_up(
+            columns, (self.source,), self.coefs, unseen=self.other, missing=self.missing
+        )
+
+    def times(self, weight: float) -> LevelsTerm:
+        """Give the term this weight in a blend."""
+        return replace(
+            self,
+            coefs={level: coef * weight for level, coef in self.coefs.items()},
+            other=self.other * weight,
+            missing=self.missing * weight,
+            mean=self.mean * weight,
+        )
+
+
+Term = NumberTerm | LevelsTerm
+
+
+@dataclass(frozen=True, slots=True)
+class LinearPart:
+    """The regularised line: log-odds of the intercept and of every term."""
+
+    intercept: float
+    terms: tuple[Term, ...]
+
+    def times(self, weight: float) -> LinearPart:
+        """Give the line this weight in a blend."""
+        return LinearPart(self.intercept * weight, tuple(term.times(weight) for term in self.terms))
+
+
+class SourceTerms:
+    """All terms of the linear part that read one column, summed in one pass over it."""
+
+    def __init__(self, source: str, terms: Sequence[Term]) -> None:
+        self.source = source
+        self.mean = sum(term.mean for term in terms)
+        self.levels = [term for term in terms if isinstance(term, LevelsTerm)]
+        lines = [term for term in terms if isinstance(term, NumberTerm)]
+        if lines and self.levels:
+            raise PredictorError(f"{source!r} is read both as a number and as a category")
+        fields = [
+            (t.transform == "log1p", t.low, t.high, t.center, t.scale, t.coef, t.missing)
+            for t in lines
+        ]
+        self.numbers = np.array(fields, np.float64).reshape(-1, 7)
+
+    def values(self, columns: ColumnReader) -> Floats:
         """Sum the terms, (n,) log-odds."""
         if not self.levels:
-            return cast("Floats", _sum_numbers(number_column(frame, self.source), self.numbers))
-        codes, keys = category_keys(frame, [self.source])
-        total = np.zeros(len(frame))
+            return cast("Floats", _sum_numbers(columns.number(self.source), self.numbers))
+        total = np.zeros(len(columns))
         for term in self.levels:
-            coefs, other = term["coefs"], float(term["other"])
-            learned = np.array([float(coefs.get(key, other)) for key in keys])
-            total += _look_up(codes, learned, float(term["missing"]))
+            total += term.values(columns)
         return total
+
+
+# The same two lines for a value inside a kernel. Not the same bits: numpy and the compiler have
+# each a log1p of its own, which differ in the last place.
+_signed_log, _scale_value = _compile(signed_log), _compile(_scale)
 
 
 @_compile
@@ -286,27 +450,23 @@ def _sum_numbers(x: Any, terms: Any) -> Any:
     total = np.zeros(len(x))
     for i in range(len(x)):
         value = x[i]
-        log = np.sign(value) * np.log1p(np.abs(value))
+        log = _signed_log(value)
         for t in range(len(terms)):
             if np.isnan(value):
                 total[i] += terms[t, 6]
                 continue
             z = log if terms[t, 0] != 0.0 else value
-            z = min(max(z, terms[t, 1]), terms[t, 2])
-            total[i] += terms[t, 5] * ((z - terms[t, 3]) / terms[t, 4])
+            scaled = _scale_value(z, terms[t, 1], terms[t, 2], terms[t, 3], terms[t, 4])
+            total[i] += terms[t, 5] * scaled
     return total
 
 
-def _terms_by_source(terms: Iterable[Mapping[str, Any]]) -> list[SourceTerms]:
+def _terms_by_source(terms: Iterable[Term]) -> list[SourceTerms]:
     """Group the terms of the linear part by the column that they read, in first-seen order."""
-    by_source: dict[str, list[Mapping[str, Any]]] = {}
+    by_source: dict[str, list[Term]] = {}
     for term in terms:
-        by_source.setdefault(str(term["source"]), []).append(term)
-    return [SourceTerms(source, mine) for source, mine in by_source.items()]
-
-
-def _or(value: object, otherwise: float) -> float:
-    return otherwise if value is None else float(cast("float", value))
+        by_source.setdefault(term.source, []).append(term)
+    return [SourceTerms(source, group) for source, group in by_source.items()]
 
 
 # --- calibration and score card ------------------------------------------------------------------
@@ -324,54 +484,129 @@ def logit(p: Floats | float) -> Floats:
     return np.log(q) - np.log1p(-q)
 
 
-def calibrated_log_odds(calibration: Mapping[str, Any], margin: Floats) -> Floats:
-    """Map margins to calibrated log-odds, strictly increasing.
+@dataclass(frozen=True, slots=True)
+class IdentityCalibration:
+    """The margin is the calibrated log-odds. `why` says how a calibration was chosen."""
 
-    identity · intercept {intercept} · logistic {slope, intercept} · beta {a, b, c}: log-odds
-    a ln s - b ln(1 - s) + c with s = sigmoid(margin) (Kull, Silva Filho and Flach 2017) · blend
-    {weight, first, second}: weight * first + (1 - weight) * second in probability · points
-    {margins, probabilities}: straight lines between, flat outside, only inside a blend.
+    why: str | None = None
+    kind: Literal["identity"] = field(default="identity", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InterceptCalibration:
+    """The margin, moved."""
+
+    intercept: float
+    why: str | None = None
+    kind: Literal["intercept"] = field(default="intercept", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LogisticCalibration:
+    """A straight line of the margin."""
+
+    slope: float
+    intercept: float
+    why: str | None = None
+    kind: Literal["logistic"] = field(default="logistic", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BetaCalibration:
+    """Log-odds a ln s - b ln(1 - s) + c, s = sigmoid(margin) (Kull, Silva Filho, Flach 2017)."""
+
+    a: float
+    b: float
+    c: float
+    why: str | None = None
+    kind: Literal["beta"] = field(default="beta", init=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CalibrationPoints:
+    """Straight lines between (margin, probability), flat outside; only inside a blend."""
+
+    margins: Floats
+    probabilities: Floats
+    kind: Literal["points"] = field(default="points", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BlendCalibration:
+    """weight * first + (1 - weight) * second, in probability."""
+
+    weight: float
+    first: LogisticCalibration
+    second: CalibrationPoints
+    why: str | None = None
+    kind: Literal["blend"] = field(default="blend", init=False)
+
+
+StraightCalibration = IdentityCalibration | InterceptCalibration | LogisticCalibration
+Calibration = StraightCalibration | BetaCalibration | BlendCalibration
+
+
+def calibrated_log_odds(calibration: Calibration, margin: Floats) -> Floats:
+    """Map margins to calibrated log-odds, strictly increasing."""
+    m = np.asarray(margin, np.float64)
+    match calibration:
+        case IdentityCalibration():
+            return m
+        case InterceptCalibration(intercept=intercept):
+            return m + intercept
+        case LogisticCalibration(slope=slope, intercept=intercept):
+            return slope * m + intercept
+        case BetaCalibration(a=a, b=b, c=c):
+            return -a * np.logaddexp(0.0, -m) + b * np.logaddexp(0.0, m) + c
+        case BlendCalibration():
+            return logit(calibrate(calibration, m))
+
+
+def calibrate(calibration: Calibration, margin: Floats) -> Floats:
+    """Map margins to probabilities."""
+    if not isinstance(calibration, BlendCalibration):
+        return sigmoid(calibrated_log_odds(calibration, margin))
+    m = np.asarray(margin, np.float64)
+    points, weight = calibration.second, calibration.weight
+    line = np.asarray(np.interp(m, points.margins, points.probabilities), np.float64)
+    return weight * calibrate(calibration.first, m) + (1.0 - weight) * line
+
+
+def straight_slope(calibration: Calibration) -> float | None:
+    """Give the slope of a calibration that is a straight line, None where it bends."""
+    match calibration:
+        case IdentityCalibration() | InterceptCalibration():
+            return 1.0
+        case LogisticCalibration(slope=slope):
+            return slope
+        case BetaCalibration() | BlendCalibration():
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCard:
+    """How log-odds become points: an anchor, points that double the odds, the bands' least scores.
+
+    A score under the lowest band is in `below`, "D" where none is stated.
     """
-    m = np.asarray(margin, np.float64)
-    kind = calibration.get("kind", "identity")
-    if kind == "identity":
-        return m
-    if kind == "intercept":
-        return m + float(calibration["intercept"])
-    if kind == "logistic":
-        return float(calibration["slope"]) * m + float(calibration["intercept"])
-    if kind == "beta":
-        a, b, c = (float(calibration[key]) for key in "abc")
-        return -a * np.logaddexp(0.0, -m) + b * np.logaddexp(0.0, m) + c
-    return logit(calibrate(calibration, m))
+
+    points_to_double: float
+    anchor_score: float
+    anchor_probability: float
+    bands: Mapping[str, float]
+    below: str | None = None
+
+    @property
+    def lowest(self) -> str:
+        """Name the band under all cuts."""
+        return "D" if self.below is None else self.below
 
 
-def calibrate(calibration: Mapping[str, Any], margin: Floats) -> Floats:
-    """Map margins to probabilities; see `calibrated_log_odds` for the kinds."""
-    m = np.asarray(margin, np.float64)
-    kind = calibration.get("kind", "identity")
-    if kind == "blend":
-        weight = float(calibration["weight"])
-        first, second = (calibrate(calibration[key], m) for key in ("first", "second"))
-        return weight * first + (1.0 - weight) * second
-    if kind == "points":
-        line = np.interp(m, calibration["margins"], calibration["probabilities"])
-        return np.asarray(line, np.float64)
-    if kind not in ("identity", "intercept", "logistic", "beta"):
-        raise PredictorError(f"unknown calibration kind {kind!r}")
-    return sigmoid(calibrated_log_odds(calibration, m))
-
-
-def bends(calibration: Mapping[str, Any]) -> bool:
-    """Say whether calibrated log-odds are something else than a straight line of the margin."""
-    return calibration.get("kind", "identity") not in ("identity", "intercept", "logistic")
-
-
-def card_exact(card: Mapping[str, Any], log_odds: Floats) -> Floats:
+def card_exact(card: ScoreCard, log_odds: Floats) -> Floats:
     """Place calibrated log-odds on the score card, before clipping and rounding."""
-    anchor = float(logit(float(card["anchor_probability"])))
-    per_unit = float(card["points_to_double"]) / math.log(2.0)
-    return float(card["anchor_score"]) + per_unit * (np.asarray(log_odds, np.float64) - anchor)
+    anchor = float(logit(card.anchor_probability))
+    per_unit = card.points_to_double / math.log(2.0)
+    return card.anchor_score + per_unit * (np.asarray(log_odds, np.float64) - anchor)
 
 
 def shown_score(exact: Floats) -> NDArray[np.int64]:
@@ -379,29 +614,232 @@ def shown_score(exact: Floats) -> NDArray[np.int64]:
     return np.floor(np.clip(exact, 0.0, 100.0) + 0.5).astype(np.int64)
 
 
-def bands_of(card: Mapping[str, Any], score: NDArray[np.int64]) -> NDArray[np.object_]:
-    """Name the band of each shown score; below the lowest it is `below`, "D" where not given."""
-    band = np.full(len(score), str(card.get("below", "D")), object)
-    for name, least in sorted(card.get("bands", {}).items(), key=lambda item: float(item[1])):
+def bands_of(card: ScoreCard, score: NDArray[np.int64]) -> NDArray[np.object_]:
+    """Name the band of each shown score."""
+    band = np.full(len(score), card.lowest, object)
+    for name, least in sorted(card.bands.items(), key=lambda item: float(item[1])):
         band[score >= float(least)] = name
     return band
 
 
-def interval(
-    intervals: Mapping[str, Any], margin: Floats, log_odds: Floats
-) -> tuple[Floats, Floats]:
-    """Bound the probability of each row.
+@dataclass(frozen=True, slots=True, eq=False)
+class IntervalOffsets:
+    """Log-odds to add below and above at some margins, straight lines between; `level` covers."""
 
-    offsets {at, low, high}: log-odds to add below and above, interpolated over the margin. Without
-    intervals both bounds are the probability itself.
-    """
-    if intervals.get("kind") != "offsets":
+    at: Floats
+    low: Floats
+    high: Floats
+    level: float | None = None
+    kind: Literal["offsets"] = field(default="offsets", init=False)
+
+
+def interval(
+    offsets: IntervalOffsets | None, margin: Floats, log_odds: Floats
+) -> tuple[Floats, Floats]:
+    """Bound the probability of each row; without offsets both bounds are the probability itself."""
+    if offsets is None:
         p = sigmoid(log_odds)
         return p, p.copy()
-    at = intervals["at"]
-    low = np.minimum(np.interp(margin, at, intervals["low"]), 0.0)
-    high = np.maximum(np.interp(margin, at, intervals["high"]), 0.0)
+    low = np.minimum(np.interp(margin, offsets.at, offsets.low), 0.0)
+    high = np.maximum(np.interp(margin, offsets.at, offsets.high), 0.0)
     return sigmoid(log_odds + low), sigmoid(log_odds + high)
+
+
+# --- the parts of a model, and their JSON --------------------------------------------------------
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureColumn:
+    """One column of the feature frame: its name, its meaning, the factor that it belongs to.
+
+    `template` names the sentence that says it in words, with `params`.
+    """
+
+    name: str
+    kind: Literal["number", "category"]
+    family: str
+    factor: str
+    label: str
+    template: str
+    params: Mapping[str, str | int | float]
+    unit: str = ""
+    monotone: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ForestPart:
+    """How many LightGBM texts there are, and the weight of every leaf value."""
+
+    count: int
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What was stated about a model; None where nothing was.
+
+    `sensitive` and `identity` name what reasons never show, `changeable` what sales can bring
+    about, `fingerprint` the feature catalogue, `clipped_share` training leads outside 0..100.
+    """
+
+    learner: str | None = None
+    rows: int | None = None
+    sensitive: tuple[str, ...] | None = None
+    identity: tuple[str, ...] | None = None
+    changeable: tuple[str, ...] | None = None
+    clipped_share: float | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelParts:
+    """Everything of a model but its trees: what parts.json holds.
+
+    `grid` are the cuts of fit and engagement, in points.
+    """
+
+    features: tuple[FeatureColumn, ...]
+    encoders: tuple[Encoder, ...]
+    linear: LinearPart | None
+    forest: ForestPart | None
+    calibration: Calibration
+    card: ScoreCard
+    intervals: IntervalOffsets | None = None
+    offset: float = 0.0
+    grid: Mapping[str, Sequence[float]] | None = None
+    meta: ModelFacts = ModelFacts()
+
+    def to_json(self) -> dict[str, Any]:
+        """Write what `from_json` reads."""
+        return {
+            "features": _dump(self.features),
+            "encoders": _dump(self.encoders),
+            "linear": _dump(self.linear),
+            "forest": _dump(self.forest),
+            "offset": self.offset,
+            "calibration": _dump(self.calibration),
+            "card": _dump(self.card),
+            "intervals": {} if self.intervals is None else _dump(self.intervals),
+            "reference": {} if self.grid is None else {"grid": _dump(self.grid)},
+            "meta": _dump(self.meta),
+        }
+
+    @classmethod
+    def from_json(cls, raw: Json) -> ModelParts:
+        """Read parts.json; PredictorError, KeyError or TypeError where something is not there."""
+        linear, forest, intervals = raw.get("linear"), raw.get("forest"), raw.get("intervals")
+        return cls(
+            features=tuple(FeatureColumn(**feature) for feature in raw["features"]),
+            encoders=tuple(read_encoder(encoder) for encoder in raw["encoders"]),
+            linear=_read_linear(linear) if linear else None,
+            forest=ForestPart(**forest) if forest else None,
+            calibration=read_calibration(raw["calibration"]),
+            card=ScoreCard(**raw["card"]),
+            intervals=_read_intervals(intervals) if intervals else None,
+            offset=float(raw.get("offset", 0.0)),
+            grid=(raw.get("reference") or {}).get("grid"),
+            meta=_read_facts(raw.get("meta") or {}),
+        )
+
+
+def _dump(value: Any) -> Any:
+    """Write a value of this file as JSON: what is None or private is left out, arrays are lists."""
+    if is_dataclass(value):
+        names = [each.name for each in fields(value) if not each.name.startswith("_")]
+        given = {name: getattr(value, name) for name in names}
+        return {name: _dump(part) for name, part in given.items() if part is not None}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: _dump(part) for key, part in value.items()}
+    return [_dump(part) for part in value] if isinstance(value, tuple) else value
+
+
+def read_encoder(raw: Json) -> Encoder:
+    """Read the encoder of a design column."""
+    match raw["kind"]:
+        case "number":
+            return NumberEncoder(raw["name"], raw["source"])
+        case "codes":
+            return CodeEncoder(raw["name"], raw["source"], tuple(raw["levels"]))
+        case "target" | "count" as kind:
+            values = {key: float(value) for key, value in raw["values"].items()}
+            default, missing = float(raw["default"]), float(raw["missing"])
+            sources = tuple(raw["sources"])
+            return LearnedEncoder(raw["name"], kind, sources, values, default, missing)
+        case kind:
+            raise PredictorError(f"unknown encoder kind {kind!r} of {raw.get('name')!r}")
+
+
+def read_term(raw: Json) -> Term:
+    """Read a term of the linear part."""
+    match raw["kind"]:
+        case "number":
+            low, high = raw.get("low"), raw.get("high")
+            return NumberTerm(
+                raw["source"],
+                center=float(raw["center"]),
+                scale=float(raw["scale"]),
+                coef=float(raw["coef"]),
+                missing=float(raw["missing"]),
+                mean=float(raw["mean"]),
+                low=-math.inf if low is None else float(low),
+                high=math.inf if high is None else float(high),
+                transform="log1p" if raw.get("transform") == "log1p" else "identity",
+            )
+        case "levels":
+            coefs = {level: float(coef) for level, coef in raw["coefs"].items()}
+            other, missing, mean = (float(raw[key]) for key in ("other", "missing", "mean"))
+            return LevelsTerm(raw["source"], coefs, other, missing, mean)
+        case kind:
+            raise PredictorError(f"unknown term kind {kind!r} of {raw.get('source')!r}")
+
+
+def _read_linear(raw: Json) -> LinearPart:
+    terms = tuple(read_term(term) for term in raw.get("terms", ()))
+    return LinearPart(float(raw.get("intercept", 0.0)), terms)
+
+
+def read_calibration(raw: Json) -> Calibration:
+    """Read a calibration; without a kind it is none."""
+    why = raw.get("why")
+    match raw.get("kind", "identity"):
+        case "identity":
+            return IdentityCalibration(why)
+        case "intercept":
+            return InterceptCalibration(float(raw["intercept"]), why)
+        case "logistic":
+            return LogisticCalibration(float(raw["slope"]), float(raw["intercept"]), why)
+        case "beta":
+            return BetaCalibration(float(raw["a"]), float(raw["b"]), float(raw["c"]), why)
+        case "blend":
+            first, second = read_calibration(raw["first"]), raw["second"]
+            if not isinstance(first, LogisticCalibration) or second["kind"] != "points":
+                raise PredictorError("a blend is of a logistic line and points")
+            points = CalibrationPoints(_floats(second["margins"]), _floats(second["probabilities"]))
+            return BlendCalibration(float(raw["weight"]), first, points, why)
+        case kind:
+            raise PredictorError(f"unknown calibration kind {kind!r}")
+
+
+def _read_intervals(raw: Json) -> IntervalOffsets | None:
+    if raw.get("kind") != "offsets":
+        return None
+    at, low, high = (_floats(raw[key]) for key in ("at", "low", "high"))
+    return IntervalOffsets(at, low, high, raw.get("level"))
+
+
+def _read_facts(raw: Json) -> ModelFacts:
+    """Read what is known here; what other versions state besides is left alone."""
+    known = {each.name: raw[each.name] for each in fields(ModelFacts) if each.name in raw}
+    lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+    return ModelFacts(**(known | lists))
+
+
+def _floats(values: Sequence[float]) -> Floats:
+    return np.array(values, np.float64)
 
 
 # --- LightGBM text -------------------------------------------------------------------------------
@@ -500,11 +938,18 @@ def _read_tree(block: str, scale: float, columns: int, place: str) -> dict[str, 
     threshold = _numbers(field["threshold"], np.float64, nodes)
     kind, (set_at, set_bits, words) = _decisions(bits, threshold), _sets(field, bits, threshold)
     return {
-        "feature": feature, "threshold": threshold, "kind": kind, "left": left, "right": right,
+        "feature": feature,
+        "threshold": threshold,
+        "kind": kind,
+        "left": left,
+        "right": right,
         "node_count": _numbers(field["internal_count"], np.float64, nodes),
-        "set_at": set_at, "set_bits": set_bits, "words": words, "leaf_value": values,
+        "set_at": set_at,
+        "set_bits": set_bits,
+        "words": words,
+        "leaf_value": values,
         "leaf_count": _numbers(field["leaf_count"], np.float64, leaves),
-    }  # fmt: skip
+    }
 
 
 def _numbers(text: str, dtype: Any, length: int) -> NDArray[Any]:
@@ -515,9 +960,17 @@ def _numbers(text: str, dtype: Any, length: int) -> NDArray[Any]:
 
 
 def _constant_tree(values: Floats) -> dict[str, NDArray[Any]]:
-    none = {"feature": np.int32, "threshold": np.float64, "kind": np.int8, "left": np.int32,
-            "right": np.int32, "node_count": np.float64, "set_at": np.int64,
-            "set_bits": np.int64, "words": np.uint32}  # fmt: skip
+    none = {
+        "feature": np.int32,
+        "threshold": np.float64,
+        "kind": np.int8,
+        "left": np.int32,
+        "right": np.int32,
+        "node_count": np.float64,
+        "set_at": np.int64,
+        "set_bits": np.int64,
+        "words": np.uint32,
+    }
     tree: dict[str, NDArray[Any]] = {key: np.empty(0, dtype) for key, dtype in none.items()}
     return tree | {"leaf_value": values, "leaf_count": np.ones(1)}
 
@@ -592,14 +1045,27 @@ def _join_trees(trees: list[dict[str, NDArray[Any]]], n_columns: int) -> Forest:
 
     words_at = lengths("words")
     shifted = [tree["set_at"] + words_at[i] for i, tree in enumerate(trees)]
-    keys = ("feature", "threshold", "kind", "left", "right", "node_count", "set_bits",
-            "leaf_value", "leaf_count")  # fmt: skip
+    keys = (
+        "feature",
+        "threshold",
+        "kind",
+        "left",
+        "right",
+        "node_count",
+        "set_bits",
+        "leaf_value",
+        "leaf_count",
+    )
     columns = {key: np.concatenate([tree[key] for tree in trees]) for key in keys}
     words = np.concatenate([*(tree["words"] for tree in trees), np.zeros(1, np.uint32)])
     return Forest(
-        node_at=lengths("feature"), leaf_at=lengths("leaf_value"), words=words,
-        set_at=np.concatenate(shifted), n_columns=n_columns, **columns,
-    )  # fmt: skip
+        node_at=lengths("feature"),
+        leaf_at=lengths("leaf_value"),
+        words=words,
+        set_at=np.concatenate(shifted),
+        n_columns=n_columns,
+        **columns,
+    )
 
 
 # --- look-up tables ------------------------------------------------------------------------------
@@ -767,19 +1233,50 @@ def build_tables(
     flat = plan.flatten()
     cells = np.zeros(int(flat["cell_at"][-1]), np.float64)
     base = _fill_tables(
-        forest.node_at, forest.leaf_at, forest.feature, forest.left, forest.right,
-        forest.node_count, forest.leaf_value, forest.leaf_count, flat["group_at"], flat["row_at"],
-        flat["rows"], flat["slot_at"], flat["slots"], flat["cell_at"], flat["leaf_from"],
-        flat["leaves"], flat["joint"], targets, shares, n_targets, cells,
-    )  # fmt: skip
-    keys = ("group_at", "row_at", "rows", "slot_at", "slots", "cell_at",
-            "joint_of", "joint_at", "joint_node", "joint_left")  # fmt: skip
+        forest.node_at,
+        forest.leaf_at,
+        forest.feature,
+        forest.left,
+        forest.right,
+        forest.node_count,
+        forest.leaf_value,
+        forest.leaf_count,
+        flat["group_at"],
+        flat["row_at"],
+        flat["rows"],
+        flat["slot_at"],
+        flat["slots"],
+        flat["cell_at"],
+        flat["leaf_from"],
+        flat["leaves"],
+        flat["joint"],
+        targets,
+        shares,
+        n_targets,
+        cells,
+    )
+    keys = (
+        "group_at",
+        "row_at",
+        "rows",
+        "slot_at",
+        "slots",
+        "cell_at",
+        "joint_of",
+        "joint_at",
+        "joint_node",
+        "joint_left",
+    )
     return Tables(
-        cells=cells, by_column=_order_conditions(forest, flat),
-        by_line=_order_cells(flat, cells, n_targets), base=float(base), n_targets=n_targets,
-        most_rows=plan.most_rows, **{key: flat[key] for key in keys},
+        cells=cells,
+        by_column=_order_conditions(forest, flat),
+        by_line=_order_cells(flat, cells, n_targets),
+        base=float(base),
+        n_targets=n_targets,
+        most_rows=plan.most_rows,
+        **{key: flat[key] for key in keys},
         **_order_entries(flat, n_targets),
-    )  # fmt: skip
+    )
 
 
 def _order_entries(flat: Mapping[str, NDArray[Any]], n_targets: int) -> dict[str, NDArray[Any]]:
@@ -849,10 +1346,18 @@ def _order_conditions(forest: Forest, flat: Mapping[str, NDArray[Any]]) -> ByCol
     word_at, n_words, words = _turn_sets(forest, nodes[1], starts[1])
     octet_at, bit_at = _bit_places(forest, flat, place, len(asking))
     return ByColumn(
-        starts[0], forest.threshold[nodes[0]],
-        (forest.kind[nodes[0]] == MISSING_LEFT).astype(np.uint8), starts[1], word_at, n_words,
-        words, nodes[2], octet_at, bit_at, place[flat["joint_node"]].astype(np.int32),
-    )  # fmt: skip
+        starts[0],
+        forest.threshold[nodes[0]],
+        (forest.kind[nodes[0]] == MISSING_LEFT).astype(np.uint8),
+        starts[1],
+        word_at,
+        n_words,
+        words,
+        nodes[2],
+        octet_at,
+        bit_at,
+        place[flat["joint_node"]].astype(np.int32),
+    )
 
 
 def _unlike_conditions(forest: Forest) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -1021,9 +1526,28 @@ def _leaf_table(d: int, z: Floats, value: float, out: Floats) -> None:
 
 @_compile
 def _fill_tables(  # type: ignore[no-untyped-def]
-    node_at, leaf_at, feature, left, right, node_count, leaf_value, leaf_count, group_at, row_at,
-    rows, slot_at, slots, cell_at, leaf_from, leaves, joint, targets, shares, n_targets, cells,
-):  # fmt: skip
+    node_at,
+    leaf_at,
+    feature,
+    left,
+    right,
+    node_count,
+    leaf_value,
+    leaf_count,
+    group_at,
+    row_at,
+    rows,
+    slot_at,
+    slots,
+    cell_at,
+    leaf_from,
+    leaves,
+    joint,
+    targets,
+    shares,
+    n_targets,
+    cells,
+):
     """Add every leaf's table into the cells of its group; return the expected margin."""
     base = 0.0
     most = 1
@@ -1182,10 +1706,17 @@ def _sum_entries(cells, start, stop, entry_cell, entry_key, keys, w, sums):  # t
     e = start
     while e + 4 <= stop:
         _add_four(
-            cells, entry_cell[e], entry_cell[e + 1], entry_cell[e + 2], entry_cell[e + 3],
-            keys[entry_key[e], :w], keys[entry_key[e + 1], :w], keys[entry_key[e + 2], :w],
-            keys[entry_key[e + 3], :w], sums,
-        )  # fmt: skip
+            cells,
+            entry_cell[e],
+            entry_cell[e + 1],
+            entry_cell[e + 2],
+            entry_cell[e + 3],
+            keys[entry_key[e], :w],
+            keys[entry_key[e + 1], :w],
+            keys[entry_key[e + 2], :w],
+            keys[entry_key[e + 3], :w],
+            sums,
+        )
         e += 4
     while e < stop:
         _add_one(cells, entry_cell[e], keys[entry_key[e], :w], sums)
@@ -1194,10 +1725,35 @@ def _sum_entries(cells, start, stop, entry_cell, entry_key, keys, w, sums):  # t
 
 @_compile
 def _explain_rows(  # type: ignore[no-untyped-def]
-    X, start, stop, block, node_at, feature, kind, threshold, words, set_at, set_bits, by_set,
-    group_at, row_at, rows, cells, joint_of, joint_at, joint_node, joint_left, chunk_at, entry_at,
-    entry_cell, entry_key, most_rows, n_targets, values, margin,
-):  # fmt: skip
+    X,
+    start,
+    stop,
+    block,
+    node_at,
+    feature,
+    kind,
+    threshold,
+    words,
+    set_at,
+    set_bits,
+    by_set,
+    group_at,
+    row_at,
+    rows,
+    cells,
+    joint_of,
+    joint_at,
+    joint_node,
+    joint_left,
+    chunk_at,
+    entry_at,
+    entry_cell,
+    entry_key,
+    most_rows,
+    n_targets,
+    values,
+    margin,
+):
     """Explain rows start..stop, a block at a time: X is (columns, rows), values (rows, targets)."""
     x = np.zeros((len(X), block))
     sums = np.zeros((n_targets + 1, block))
@@ -1223,9 +1779,15 @@ def _explain_rows(  # type: ignore[no-untyped-def]
                 for node in range(a, b):
                     c = feature[node]
                     _decide(
-                        x[c, :w], codes[max(by_set[c], 0), :w], kind[node], threshold[node], words,
-                        set_at[node], set_bits[node], left[node - a, :w],
-                    )  # fmt: skip
+                        x[c, :w],
+                        codes[max(by_set[c], 0), :w],
+                        kind[node],
+                        threshold[node],
+                        words,
+                        set_at[node],
+                        set_bits[node],
+                        left[node - a, :w],
+                    )
                 for j in range(joint_of[t], joint_of[t + 1]):
                     row = left[b - a + j - joint_of[t], :w]
                     row[:] = 1
@@ -1239,9 +1801,15 @@ def _explain_rows(  # type: ignore[no-untyped-def]
             for target in range(n_targets + 1):
                 e = chunk * (n_targets + 1) + target
                 _sum_entries(
-                    cells, entry_at[e], entry_at[e + 1], entry_cell, entry_key, keys, w,
+                    cells,
+                    entry_at[e],
+                    entry_at[e + 1],
+                    entry_cell,
+                    entry_key,
+                    keys,
+                    w,
                     sums[target, :w],
-                )  # fmt: skip
+                )
         for r in range(n):
             margin[first + r] = sums[n_targets, r]
             for target in range(n_targets):
@@ -1295,10 +1863,34 @@ def _decide_row(  # type: ignore[no-untyped-def]
 
 @_compile
 def _explain_few(  # type: ignore[no-untyped-def]
-    X, feature, kind, threshold, words, set_at, set_bits, compare_at, thresholds, nan_left,
-    sets_at, word_at, n_words, set_words, odd, octet_at, bit_at, joint_place, lines, line_at,
-    place_at, places, joint_at, joint_left, n_targets, values, margin,
-):  # fmt: skip
+    X,
+    feature,
+    kind,
+    threshold,
+    words,
+    set_at,
+    set_bits,
+    compare_at,
+    thresholds,
+    nan_left,
+    sets_at,
+    word_at,
+    n_words,
+    set_words,
+    odd,
+    octet_at,
+    bit_at,
+    joint_place,
+    lines,
+    line_at,
+    place_at,
+    places,
+    joint_at,
+    joint_left,
+    n_targets,
+    values,
+    margin,
+):
     """Explain a few rows, (n, columns), one by one; sums are added in the order of the block."""
     first_odd, n_joints = len(thresholds) + sets_at[-1], len(joint_at) - 1
     n_conditions, n_groups = first_odd + len(odd), len(line_at) - 1
@@ -1357,9 +1949,22 @@ def _add_lines(lines, found, place_at, places, first, stop, sums):  # type: igno
 
 @_compile
 def _walk_rows(  # type: ignore[no-untyped-def]
-    X, start, stop, node_at, leaf_at, feature, kind, threshold, words, set_at, set_bits, left,
-    right, leaf_value, margin,
-):  # fmt: skip
+    X,
+    start,
+    stop,
+    node_at,
+    leaf_at,
+    feature,
+    kind,
+    threshold,
+    words,
+    set_at,
+    set_bits,
+    left,
+    right,
+    leaf_value,
+    margin,
+):
     """Walk each tree for its margin: the same sums in the same order, at any depth."""
     for r in range(start, stop):
         total = 0.0
@@ -1384,10 +1989,22 @@ def margins(forest: Forest, tables: Tables | None, X: Floats, threads: int = 1) 
 
     def run(start: int, stop: int) -> None:
         _walk_rows(
-            columns, start, stop, forest.node_at, forest.leaf_at, forest.feature, forest.kind,
-            forest.threshold, forest.words, forest.set_at, forest.set_bits, forest.left,
-            forest.right, forest.leaf_value, margin,
-        )  # fmt: skip
+            columns,
+            start,
+            stop,
+            forest.node_at,
+            forest.leaf_at,
+            forest.feature,
+            forest.kind,
+            forest.threshold,
+            forest.words,
+            forest.set_at,
+            forest.set_bits,
+            forest.left,
+            forest.right,
+            forest.leaf_value,
+            margin,
+        )
 
     _in_parts(run, len(X), threads)
     return margin
@@ -1397,15 +2014,27 @@ def look_up(forest: Forest, tables: Tables, X: Floats, threads: int = 1) -> tupl
     """Contributions (n, n_targets) and margins (n,) of a design matrix (n, columns), log-odds."""
     values, margin = np.empty((len(X), tables.n_targets)), np.empty(len(X))
     nodes = (
-        forest.node_at, forest.feature, forest.kind, forest.threshold, forest.words, forest.set_at,
+        forest.node_at,
+        forest.feature,
+        forest.kind,
+        forest.threshold,
+        forest.words,
+        forest.set_at,
         forest.set_bits,
-    )  # fmt: skip
+    )
     joints = (tables.joint_of, tables.joint_at, tables.joint_node, tables.joint_left)
     if len(X) < FEW:
         _explain_few(
-            np.ascontiguousarray(X), *nodes[1:], *tables.by_column, *tables.by_line,
-            tables.joint_at, tables.joint_left, tables.n_targets, values, margin,
-        )  # fmt: skip
+            np.ascontiguousarray(X),
+            *nodes[1:],
+            *tables.by_column,
+            *tables.by_line,
+            tables.joint_at,
+            tables.joint_left,
+            tables.n_targets,
+            values,
+            margin,
+        )
         return values, margin
     columns = np.ascontiguousarray(X.T)
     by_set = np.full(max(X.shape[1], 1), -1, np.int64)
@@ -1415,10 +2044,26 @@ def look_up(forest: Forest, tables: Tables, X: Floats, threads: int = 1) -> tupl
 
     def run(start: int, stop: int) -> None:
         _explain_rows(
-            columns, start, stop, block, *nodes, by_set, tables.group_at, tables.row_at,
-            tables.rows, tables.cells, *joints, tables.chunk_at, tables.entry_at,
-            tables.entry_cell, tables.entry_key, tables.most_rows, tables.n_targets, values, margin,
-        )  # fmt: skip
+            columns,
+            start,
+            stop,
+            block,
+            *nodes,
+            by_set,
+            tables.group_at,
+            tables.row_at,
+            tables.rows,
+            tables.cells,
+            *joints,
+            tables.chunk_at,
+            tables.entry_at,
+            tables.entry_cell,
+            tables.entry_key,
+            tables.most_rows,
+            tables.n_targets,
+            values,
+            margin,
+        )
 
     _in_parts(run, len(X), threads)
     return values, margin
@@ -1450,25 +2095,24 @@ class LeadScorer:
 
     def __init__(
         self,
-        parts: Parts,
+        parts: ModelParts,
         forest_text: Sequence[str] = (),
         *,
         threads: int = 1,
         trusted: bool = True,
     ) -> None:
-        self.parts = dict(parts)
+        self.parts = parts
         self.threads = max(int(threads), 1)
         self.trusted = trusted  # False: LightGBM sees the text only after a probe in a subprocess
-        self.features: list[Mapping[str, Any]] = list(parts["features"])
-        self.encoders: list[Mapping[str, Any]] = list(parts["encoders"])
-        self.names = tuple(str(feature["name"]) for feature in self.features)
-        self.factors = tuple(dict.fromkeys(str(feature["factor"]) for feature in self.features))
+        self.features, self.encoders = parts.features, parts.encoders
+        self.names = tuple(feature.name for feature in self.features)
+        self.factors = tuple(dict.fromkeys(feature.factor for feature in self.features))
         self.forest_text = tuple(forest_text)
-        self.card: Mapping[str, Any] = parts["card"]
-        self.calibration: Mapping[str, Any] = parts["calibration"]
-        self._terms = _terms_by_source((parts.get("linear") or {}).get("terms", ()))
+        self.card, self.calibration, self.meta = parts.card, parts.calibration, parts.meta
+        self._terms = _terms_by_source(parts.linear.terms if parts.linear else ())
+        self._constant = parts.offset + (parts.linear.intercept if parts.linear else 0.0)
         self.forest = self._read_forest()
-        text = "\x00".join([*forest_text, json.dumps(parts.get("forest"))])
+        text = "\x00".join([*forest_text, repr(parts.forest)])
         self._hash = hashlib.sha256(text.encode()).hexdigest()
         self._keys: dict[str | None, str] = {}  # of the tables of a grouping
 
@@ -1476,20 +2120,20 @@ class LeadScorer:
     def load(cls, folder: str | Path, *, threads: int = 1, trusted: bool = False) -> LeadScorer:
         """Read an artifact folder; every hash is checked before anything is parsed."""
         files = read_artifact(folder)
-        parts = parse_json(files["parts.json"])
+        parts = ModelParts.from_json(parse_json(files["parts.json"]))
         names = sorted(name for name in files if re.fullmatch(r"forest_\d+\.txt", name))
         texts = [files[name].decode() for name in names]
         return cls(parts, texts, threads=threads, trusted=trusted)
 
     def _read_forest(self) -> Forest | None:
-        described = self.parts.get("forest")
-        if not described:
+        part = self.parts.forest
+        if part is None:
             return None
-        if int(described["count"]) != len(self.forest_text):
+        if part.count != len(self.forest_text):
             raise PredictorError(
-                f"the model promises {described['count']} forests, found {len(self.forest_text)}"
+                f"the model promises {part.count} forests, found {len(self.forest_text)}"
             )
-        forest = read_forest(self.forest_text, float(described.get("weight", 1.0)))
+        forest = read_forest(self.forest_text, part.weight)
         if forest.n_columns != len(self.encoders):
             raise PredictorError(
                 f"the forest has {forest.n_columns} columns, the encoders {len(self.encoders)}"
@@ -1501,15 +2145,10 @@ class LeadScorer:
     def check(self, frame: Frame) -> None:
         """Refuse a frame without the model's columns, of other kinds, or of another catalogue."""
         check_frame(frame, self.features)
-        theirs = frame.fingerprint if isinstance(frame, Rows) else frame.attrs.get("fingerprint")
-        ours = self.meta.get("fingerprint")
-        if theirs and ours and theirs != ours:
+        given = frame.fingerprint if isinstance(frame, Rows) else frame.attrs.get("fingerprint")
+        wanted = self.meta.fingerprint
+        if given and wanted and given != wanted:
             raise PredictorError("the frame was built by another catalogue (fingerprints differ)")
-
-    @property
-    def meta(self) -> Mapping[str, Any]:
-        """Free facts that were stored with the model."""
-        return cast("Mapping[str, Any]", self.parts.get("meta") or {})
 
     def design(self, frame: Frame) -> Floats:
         """Encode a frame as the design matrix, (n, n_columns) float64, columns contiguous."""
@@ -1518,15 +2157,11 @@ class LeadScorer:
 
     def linear(self, frame: Frame) -> Floats:
         """Sum offset, intercept and linear terms, (n,) log-odds."""
+        columns = columns_of(frame)
         total = np.full(len(frame), self._constant)
         for term in self._terms:
-            total += term.values(frame)
+            total += term.values(columns)
         return total
-
-    @property
-    def _constant(self) -> float:
-        intercept = float((self.parts.get("linear") or {}).get("intercept", 0.0))
-        return float(self.parts.get("offset", 0.0)) + intercept
 
     def margin(self, frame: Frame) -> Floats:
         """Compute the canonical margins, (n,) log-odds before calibration."""
@@ -1548,7 +2183,7 @@ class LeadScorer:
     def score_margin(self, margin: Floats) -> Scores:
         """Turn margins into probabilities, scores and bands."""
         log_odds = self.log_odds(margin)
-        low, high = interval(self.parts.get("intervals") or {}, margin, log_odds)
+        low, high = interval(self.parts.intervals, margin, log_odds)
         exact = card_exact(self.card, log_odds)
         shown = shown_score(exact)
         probability = calibrate(self.calibration, margin)
@@ -1566,8 +2201,7 @@ class LeadScorer:
     def _target_of(self, by: str) -> dict[str, int]:
         """Map each feature name to its target."""
         position = {name: i for i, name in enumerate(self.targets(by))}
-        key = "name" if by == "feature" else "factor"
-        return {str(feature["name"]): position[str(feature[key])] for feature in self.features}
+        return {f.name: position[f.name if by == "feature" else f.factor] for f in self.features}
 
     def _shares(self, by: str | None) -> tuple[NDArray[np.int32], Floats]:
         """Say where each design column's contribution goes: half and half for a pair."""
@@ -1577,14 +2211,13 @@ class LeadScorer:
             return targets, shares
         target_of = self._target_of(by)
         for c, encoder in enumerate(self.encoders):
-            sources = sources_of(encoder)
-            for s, source in enumerate(sources):
-                targets[c, s], shares[c, s] = target_of[source], 1.0 / len(sources)
+            for s, source in enumerate(encoder.sources):
+                targets[c, s], shares[c, s] = target_of[source], 1.0 / len(encoder.sources)
         return targets, shares
 
     def _tables_key(self, by: str | None) -> str:
-        grouping = json.dumps([by, [[f["name"], f["factor"]] for f in self.features]])
-        encoders = json.dumps([sources_of(encoder) for encoder in self.encoders])
+        grouping = json.dumps([by, [[f.name, f.factor] for f in self.features]])
+        encoders = json.dumps([encoder.sources for encoder in self.encoders])
         text = f"{self._hash}{grouping}{encoders}"
         return self._keys.setdefault(by, hashlib.sha256(text.encode()).hexdigest())
 
@@ -1616,13 +2249,14 @@ class LeadScorer:
     def contributions(self, frame: Frame, by: str = "feature") -> Contributions:
         """Explain every row exactly: base + values.sum(axis=1) = margin, asserted."""
         self.check(frame)
+        columns = columns_of(frame)
         names, target_of = self.targets(by), self._target_of(by)
         values, margin = np.zeros((len(frame), len(names))), np.full(len(frame), self._constant)
         trees = np.zeros(len(frame))
         if self.forest is not None:
-            values, trees = self._explain(design_matrix(frame, self.encoders), by)
+            values, trees = self._explain(design_matrix(columns, self.encoders), by)
         for term in self._terms:
-            value = term.values(frame)
+            value = term.values(columns)
             margin += value
             values[:, target_of[term.source]] += value - term.mean
         margin += trees
@@ -1643,20 +2277,22 @@ class LeadScorer:
 
     # LightGBM's own way, for what the tables cannot hold
 
+    @property
+    def _tree_weight(self) -> float:
+        return self.parts.forest.weight if self.parts.forest else 0.0
+
     def _slow_values(self, X: Floats, by: str) -> Floats:
         each = [self._pred_contrib(text, X) for text in self.forest_text]
         contributions = np.sum(each, axis=0)
-        weight = float(self.parts["forest"].get("weight", 1.0))
         targets, shares = self._shares(by)
         spread = np.zeros((X.shape[1], len(self.targets(by))))
         for s in range(2):
             np.add.at(spread, (np.arange(X.shape[1]), targets[:, s]), shares[:, s])
-        return cast("Floats", weight * (contributions[:, :-1] @ spread))
+        return cast("Floats", self._tree_weight * (contributions[:, :-1] @ spread))
 
     def _slow_base(self) -> float:
         row = np.zeros((1, len(self.encoders)))
-        weight = float(self.parts["forest"].get("weight", 1.0))
-        return weight * sum(
+        return self._tree_weight * sum(
             float(self._pred_contrib(text, row)[0, -1]) for text in self.forest_text
         )
 

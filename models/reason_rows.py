@@ -6,7 +6,7 @@ once and looked up for all rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,24 +14,29 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from models.facts import Facts
-from models.points import Fact, Reason
+from models.facts import Groups, NumberGroups, ObservedRates
+from models.points import ObservedRate, ScoreReason
 from models.reasons import ReasonTable
 from models.words import LENGTHS
 
-REASON_TYPE = pa.struct([
-    ("factor", pa.string()), ("family", pa.string()), ("points", pa.int32()),
-    ("text", pa.string()), ("fact", pa.string()),
-])  # fmt: skip
+REASON_TYPE = pa.struct(
+    [
+        ("factor", pa.string()),
+        ("family", pa.string()),
+        ("points", pa.int32()),
+        ("text", pa.string()),
+        ("fact", pa.string()),
+    ]
+)
 
 
 def reason_rows(
     table: ReasonTable,
     frame: pd.DataFrame,
     *,
-    facts: Facts | None = None,
-    say: Callable[[Reason], str],
-    say_fact: Callable[[Fact], str] = str,
+    facts: ObservedRates | None = None,
+    say: Callable[[ScoreReason], str],
+    say_fact: Callable[[ObservedRate], str] = str,
 ) -> pa.ListArray:
     """Make one list of reasons per lead, strengths first: (n,) list<struct> of REASON_TYPE.
 
@@ -61,29 +66,31 @@ def _sentences(
     feature: NDArray[Any],
     strength: NDArray[np.bool_],
     row: NDArray[Any],
-    facts: Facts,
-    say: Callable[[Reason], str],
-    say_fact: Callable[[Fact], str],
+    facts: ObservedRates,
+    say: Callable[[ScoreReason], str],
+    say_fact: Callable[[ObservedRate], str],
 ) -> tuple[pa.Array, pa.Array]:
     """Render each distinct (feature, value, group of the fact, sign) once: (texts, facts)."""
     place = np.zeros(len(feature), np.int64)
     texts: list[str] = []
     known: list[str | None] = []
     for f in np.unique(feature).tolist():
-        described, mine = table.features[f], np.flatnonzero(feature == f)
-        name = str(described["name"])
-        values = frame[name].iloc[row[mine]]
-        length = LENGTHS.get(str(described["template"]))
-        first, inverse = _distinct(values, strength[mine], facts.table.get(name), length)
-        place[mine] = len(texts) + inverse
+        described, chosen = table.features[f], np.flatnonzero(feature == f)
+        values = frame[described.name].iloc[row[chosen]]
+        length = LENGTHS.get(described.template)
+        group = facts.table.get(described.name)
+        first, inverse = _distinct(values, strength[chosen], group, length)
+        place[chosen] = len(texts) + inverse
         for at in first.tolist():
             value = values.iloc[at]
             value = None if pd.isna(value) else value if isinstance(value, str) else float(value)
-            fact = facts.find(name, value)
-            params = {"label": described["label"], **described["params"], "value": value}
-            factor, family = str(described["factor"]), str(described["family"])
-            texts.append(say(Reason(factor, family, 0, 0.0, described["template"], params)))
-            shown = fact and fact.backs(1 if strength[mine[at]] else -1)
+            fact = facts.find(described.name, value)
+            params = {"label": described.label, **described.params, "value": value}
+            reason = ScoreReason(
+                described.factor, described.family, 0, 0.0, described.template, params
+            )
+            texts.append(say(reason))
+            shown = fact and fact.backs(1 if strength[chosen[at]] else -1)
             known.append(say_fact(fact) if fact and shown else None)
     indices = pa.array(place)
     return pa.array(texts, pa.string()).take(indices), pa.array(known, pa.string()).take(indices)
@@ -92,7 +99,7 @@ def _sentences(
 def _distinct(
     values: pd.Series[Any],
     strength: NDArray[np.bool_],
-    group: Mapping[str, Any] | None,
+    group: Groups | None,
     length: float | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Group values that read the same and share a fact: (first position of each, group of each)."""
@@ -103,8 +110,8 @@ def _distinct(
         key = np.where(np.abs(x) >= 10, np.round(x), np.round(x, 1))
         if length is not None:
             key = _length_key(x * length)
-        if group and "edges" in group:
-            key = _join(key, np.searchsorted(group["edges"], x, "right"))
+        if isinstance(group, NumberGroups):
+            key = _join(key, np.searchsorted(group.edges, x, "right"))
     else:
         key = pd.factorize(values)[0].astype(np.float64)
     _, first, inverse = np.unique(_join(key, strength), return_index=True, return_inverse=True)

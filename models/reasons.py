@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,31 +16,41 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.facts import Facts
-from models.points import Explanation, Fact, Ints, Points, Reason, make_points
-from models.predictor import Floats, Frame, LeadScorer, Rows, category_keys, number_column
-
-__all__ = [
-    "Explanation",
-    "Fact",
-    "Reason",
-    "ReasonRules",
-    "ReasonTable",
-    "explain",
-    "explanations_of",
-    "reason_table",
-    "stability",
-]
+from models.facts import ObservedRates
+from models.points import Explanation, Ints, Points, ScoreReason, make_points
+from models.predictor import (
+    ColumnReader,
+    FeatureColumn,
+    Floats,
+    ForestPart,
+    Frame,
+    LeadScorer,
+    Rows,
+    columns_of,
+)
 
 FAMILIES = ("fit", "engagement", "qualification", "context")
-COUNTS = frozenset({
-    "count_window", "count_ever", "count_all_window", "count_all_ever", "active_days", "n_channels",
-    "decayed_count", "inbound_count", "first_week_count", "streak_days", "pair_after", "n_people",
-    "account_events", "value_sum",
-})  # fmt: skip
+COUNTS = frozenset(
+    {
+        "count_window",
+        "count_ever",
+        "count_all_window",
+        "count_all_ever",
+        "active_days",
+        "n_channels",
+        "decayed_count",
+        "inbound_count",
+        "first_week_count",
+        "streak_days",
+        "pair_after",
+        "n_people",
+        "account_events",
+        "value_sum",
+    }
+)
 BY_SALES = frozenset({"outbound_count", "known_since", "missing_count", "response_hours"})
 
-NO_FACTS = Facts({}, 0.0)
+NO_FACTS = ObservedRates({}, 0.0)
 VAGUE = frozenset({"decayed_count", "trend"})  # true, but no picture: they speak last
 NOTHING = frozenset({"none", "no", "unknown", "not known", "n/a", "na", "nothing", "-"})
 
@@ -64,14 +74,14 @@ class ReasonRules:
         """Read the lists that were stored with the model."""
         meta = scorer.meta
         return cls(
-            frozenset(meta.get("sensitive", ())),
-            frozenset(meta.get("identity", ())),
-            frozenset(changeable) | frozenset(meta.get("changeable", ())),
+            frozenset(meta.sensitive or ()),
+            frozenset(meta.identity or ()),
+            frozenset(changeable) | frozenset(meta.changeable or ()),
         )
 
-    def hides(self, feature: Mapping[str, Any]) -> bool:
+    def hides(self, feature: FeatureColumn) -> bool:
         """Say whether a feature is never shown."""
-        names = (feature["name"], feature["factor"], feature["params"].get("column", ""))
+        names = (feature.name, feature.factor, feature.params.get("column", ""))
         return not (self.sensitive.isdisjoint(names) and self.identity.isdisjoint(names))
 
 
@@ -83,7 +93,7 @@ class ReasonTable:
     """
 
     points: Points
-    features: Sequence[Mapping[str, Any]]
+    features: Sequence[FeatureColumn]
     factors: tuple[str, ...]
     families_of: tuple[str, ...]
     margin: Floats
@@ -91,7 +101,7 @@ class ReasonTable:
     grid_cuts: Mapping[str, Sequence[float]]
     stable: NDArray[np.bool_]
     rules: ReasonRules = field(default_factory=ReasonRules)
-    facts: Facts = NO_FACTS
+    facts: ObservedRates = NO_FACTS
 
     def __len__(self) -> int:
         """Count the leads."""
@@ -125,7 +135,7 @@ def reason_table(
     frame: Frame,
     *,
     rules: ReasonRules | None = None,
-    facts: Facts = NO_FACTS,
+    facts: ObservedRates = NO_FACTS,
     with_stability: bool = False,
 ) -> ReasonTable:
     """Explain every row of a frame in whole points, columnar.
@@ -138,16 +148,24 @@ def reason_table(
     found = scorer.contributions(frame, by="feature")
     factors = scorer.factors
     position = {name: i for i, name in enumerate(factors)}
-    factor_of = np.array([position[str(f["factor"])] for f in scorer.features], np.int32)
+    factor_of = np.array([position[f.factor] for f in scorer.features], np.int32)
     visible = _visible(scorer.features, frame, rules, facts)
     points = make_points(scorer, found.values, found.margin, found.base, factor_of, visible)
-    family = {str(f["factor"]): str(f["family"]) for f in reversed(scorer.features)}
+    family = {f.factor: f.family for f in reversed(scorer.features)}
     stable = stability(scorer, frame) >= 0.6 if with_stability else np.ones(len(frame), np.bool_)
     families_of = tuple(family[name] for name in factors)
     return ReasonTable(
-        points, scorer.features, factors, families_of, found.margin, found.base,
-        grid_cuts(scorer), stable, rules, facts,
-    )  # fmt: skip
+        points,
+        scorer.features,
+        factors,
+        families_of,
+        found.margin,
+        found.base,
+        grid_cuts(scorer),
+        stable,
+        rules,
+        facts,
+    )
 
 
 def explain(
@@ -155,7 +173,7 @@ def explain(
     frame: Frame,
     *,
     lead_ids: Sequence[str],
-    facts: Facts | None = None,
+    facts: ObservedRates | None = None,
     rules: ReasonRules | None = None,
     with_stability: bool = True,
 ) -> list[Explanation]:
@@ -175,7 +193,7 @@ def explanations_of(
     frame: Frame,
     *,
     lead_ids: Sequence[str],
-    facts: Facts | None = None,
+    facts: ObservedRates | None = None,
 ) -> list[Explanation]:
     """Make the explanation of each row of a table that was computed on this frame.
 
@@ -191,7 +209,7 @@ def explanations_of(
 
 
 def _explanation(
-    table: ReasonTable, row: int, lead_id: str, read: Read, facts: Facts
+    table: ReasonTable, row: int, lead_id: str, read: Read, facts: ObservedRates
 ) -> Explanation:
     points = table.points
     sides = [
@@ -207,11 +225,17 @@ def _explanation(
     ]
     families = dict(zip(FAMILIES, table.families[row].tolist(), strict=True))
     return Explanation(
-        lead_id=lead_id, score=int(points.score[row]), typical=points.typical,
-        reasons_for=tuple(sides[0]), reasons_against=tuple(sides[1]),
-        rest_points=int(points.rest[row]), limit_points=int(points.limit[row]),
-        families=families, grid=str(table.grid[row]), stable=bool(table.stable[row]),
-    )  # fmt: skip
+        lead_id=lead_id,
+        score=int(points.score[row]),
+        typical=points.typical,
+        reasons_for=tuple(sides[0]),
+        reasons_against=tuple(sides[1]),
+        rest_points=int(points.rest[row]),
+        limit_points=int(points.limit[row]),
+        families=families,
+        grid=str(table.grid[row]),
+        stable=bool(table.stable[row]),
+    )
 
 
 def _reason(
@@ -220,20 +244,22 @@ def _reason(
     factor: int,
     feature: int,
     read: Read,
-    facts: Facts,
-) -> Reason:
+    facts: ObservedRates,
+) -> ScoreReason:
     described = table.features[feature]
-    name = str(described["name"])
-    value = read(name, row)
-    params = {"label": described["label"], **described["params"], "value": value}
-    points, fact = int(table.points.by_factor[row, factor]), facts.find(name, value)
-    return Reason(
-        factor=table.factors[factor], family=table.families_of[factor], points=points,
+    value = read(described.name, row)
+    params = {"label": described.label, **described.params, "value": value}
+    points, fact = int(table.points.by_factor[row, factor]), facts.find(described.name, value)
+    return ScoreReason(
+        factor=table.factors[factor],
+        family=table.families_of[factor],
+        points=points,
         exact=float(table.points.exact[row, factor]),
-        template=str(described["template"]), params=params,
+        template=described.template,
+        params=params,
         changeable=is_changeable(described, table.rules.changeable),
         fact=fact if fact and fact.backs(points) else None,
-    )  # fmt: skip
+    )
 
 
 def _reader(frame: Frame) -> Read:
@@ -263,14 +289,14 @@ def _plain(value: Any) -> str | float | None:
     return None if math.isnan(number) else number
 
 
-def is_changeable(feature: Mapping[str, Any], allowed: Collection[str] = ()) -> bool:
+def is_changeable(feature: FeatureColumn, allowed: Collection[str] = ()) -> bool:
     """Say whether sales can change it: what sales does itself, and what it can bring about."""
-    names = {str(feature["name"]), str(feature["factor"]), str(feature["params"].get("event", ""))}
-    return feature["template"] in BY_SALES or not names.isdisjoint(allowed)
+    names = {feature.name, feature.factor, str(feature.params.get("event", ""))}
+    return feature.template in BY_SALES or not names.isdisjoint(allowed)
 
 
 def _visible(
-    features: Sequence[Mapping[str, Any]], frame: Frame, rules: ReasonRules, facts: Facts
+    features: Sequence[FeatureColumn], frame: Frame, rules: ReasonRules, facts: ObservedRates
 ) -> NDArray[np.uint8]:
     """Say what may be shown, (n, n_features): bits 1 and 4 as a strength, 2 and 8 as a weakness.
 
@@ -281,12 +307,13 @@ def _visible(
     shape = (len(frame), len(features))
     absent, direction = np.zeros(shape, np.bool_), np.zeros(shape, np.int8)
     shown = np.ones(len(features), np.bool_)
+    columns = columns_of(frame)
     for f, feature in enumerate(features):
         if rules.hides(feature):
             shown[f] = False
         else:
-            absent[:, f], direction[:, f] = _look(frame, feature, facts)
-    vague = np.array([feature["template"] in VAGUE for feature in features], np.bool_)
+            absent[:, f], direction[:, f] = _look(columns, feature, facts)
+    vague = np.array([feature.template in VAGUE for feature in features], np.bool_)
     strength = np.where(vague | (direction < 0), 4, 1) * ~absent
     weakness = np.where(vague | (direction > 0), 8, 2)
     visible: NDArray[np.uint8] = ((strength | weakness) * shown).astype(np.uint8)
@@ -294,28 +321,28 @@ def _visible(
 
 
 def _look(
-    frame: Frame, feature: Mapping[str, Any], facts: Facts
+    columns: ColumnReader, feature: FeatureColumn, facts: ObservedRates
 ) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
     """Find where a feature is missing or never happened, and which way its facts point: (n,)."""
-    name = str(feature["name"])
-    if feature["kind"] == "category":
-        codes, levels = category_keys(frame, [name])
+    name = feature.name
+    if feature.kind == "category":
+        codes, levels = columns.category(name)
         nothing = [level.strip().lower() in NOTHING for level in levels]
         direction = np.array(facts.level_directions(name, levels), np.int8)
         return np.array([*nothing, True])[codes], direction[codes]
-    values = number_column(frame, name)
+    values = columns.number(name)
     absent = np.isnan(values)
-    if feature["template"] in COUNTS:
+    if feature.template in COUNTS:
         absent |= values == 0
-    elif feature["template"] == "missing_count":
+    elif feature.template == "missing_count":
         absent |= values > 0
     return absent, facts.directions(name, values)
 
 
 def grid_cuts(scorer: LeadScorer) -> Mapping[str, Sequence[float]]:
     """Where fit and engagement are cut, in points, rising: the model's own, or a half doubling."""
-    half = float(scorer.card["points_to_double"]) / 2.0
-    cuts = (scorer.parts.get("reference") or {}).get("grid") or {}
+    half = scorer.card.points_to_double / 2.0
+    cuts = scorer.parts.grid or {}
     return {name: cuts.get(name, (-half, 0.0, half)) for name in ("fit", "engagement")}
 
 
@@ -329,9 +356,9 @@ def stability(scorer: LeadScorer, frame: Frame, top: int = 3) -> Floats:
     tops = []
     for half in (0, 1):
         text = scorer.forest_text[half::2]
-        described = scorer.parts["forest"]
-        weight = float(described.get("weight", 1.0)) * len(scorer.forest_text) / len(text)
-        parts = {**scorer.parts, "forest": {"count": len(text), "weight": weight}}
+        whole = scorer.parts.forest.weight if scorer.parts.forest else 1.0
+        part = ForestPart(len(text), whole * len(scorer.forest_text) / len(text))
+        parts = replace(scorer.parts, forest=part)
         member = LeadScorer(parts, text, threads=scorer.threads, trusted=scorer.trusted)
         values = np.abs(member.contributions(frame, by="factor").values)
         tops.append(np.argsort(-values, axis=1, kind="stable")[:, :top])

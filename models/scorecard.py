@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoders import Floats
-from models.predictor import card_exact
+from models.predictor import Floats, ScoreCard, card_exact
 
-Card = dict[str, Any]
 BANDS: Mapping[str, float] = {"A": 70.0, "B": 55.0, "C": 40.0}
 
 
@@ -23,7 +21,7 @@ def propose(
     anchor_probability: float | None = None,
     bands: Mapping[str, float] = BANDS,
     clipped: float = 0.01,
-) -> Card:
+) -> ScoreCard:
     """Propose a card on which fewer than `clipped` of these leads fall outside 0..100.
 
     `log_odds` are calibrated, one per lead. Left out, the anchor is the median lead, and the
@@ -35,14 +33,14 @@ def propose(
     if anchor_probability is None:
         anchor_probability = float(1 / (1 + np.exp(-middle)))
     anchor = float(np.log(anchor_probability) - np.log1p(-anchor_probability))
-    card: Card = {
-        "points_to_double": points_to_double or 10.0,
-        "anchor_score": float(anchor_score),
-        "anchor_probability": anchor_probability,
-        "bands": {name: float(least) for name, least in bands.items()},
-    }
+    card = ScoreCard(
+        points_to_double or 10.0,
+        float(anchor_score),
+        anchor_probability,
+        {name: float(least) for name, least in bands.items()},
+    )
     if points_to_double is None and len(finite):
-        card["points_to_double"] = _points(finite - anchor, anchor_score, clipped / 2)
+        return replace(card, points_to_double=_points(finite - anchor, anchor_score, clipped / 2))
     return card
 
 
@@ -54,14 +52,14 @@ def _points(above: Floats, anchor_score: float, clipped: float) -> float:
     return 0.5
 
 
-def clipped_share(card: Mapping[str, Any], log_odds: Floats) -> float:
+def clipped_share(card: ScoreCard, log_odds: Floats) -> float:
     """Tell which share of leads the card clips at 0 or at 100."""
     exact = card_exact(card, log_odds)
     return float(np.mean((exact < 0) | (exact > 100)))
 
 
 def route(
-    card: Mapping[str, Any],
+    card: ScoreCard,
     score: Floats,
     previous: Sequence[str | None] | NDArray[np.object_] | None,
     *,
@@ -71,9 +69,8 @@ def route(
 
     `previous` are the bands at the last scoring, None for a lead that had none.
     """
-    below = str(card.get("below", "D"))
-    cuts = sorted(((float(v), str(k)) for k, v in card["bands"].items()), reverse=True)
-    names = [name for _, name in cuts] + [below]
+    cuts = sorted(((float(least), name) for name, least in card.bands.items()), reverse=True)
+    names = [name for _, name in cuts] + [card.lowest]
     levels = np.array([least for least, _ in cuts])
 
     def rank(points: Floats) -> NDArray[np.int64]:
@@ -105,8 +102,8 @@ def trend(score: Floats, earlier: Floats, *, least: float = 3.0) -> NDArray[np.o
     `least` points up or down make a move; smaller ones are within the score's own noise.
     """
     change = np.asarray(score, dtype=np.float64) - np.asarray(earlier, dtype=np.float64)
-    found = np.full(len(change), "steady", dtype=object)
-    found[change >= least] = "rising"
-    found[change <= -least] = "falling"
-    found[np.isnan(change)] = "new"
-    return found
+    state = np.full(len(change), "steady", dtype=object)
+    state[change >= least] = "rising"
+    state[change <= -least] = "falling"
+    state[np.isnan(change)] = "new"
+    return state

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from models.predictor import LeadScorer, shown_score
+from models.predictor import FeatureColumn, LeadScorer, shown_score
 
-ONE_MORE = frozenset({
-    "count_window", "count_ever", "count_all_window", "count_all_ever", "decayed_count",
-})  # fmt: skip
-JUST_NOW = frozenset({"days_since", "days_since_last_event"})
 OF_ANY_EVENT = frozenset({"count_all_window", "count_all_ever", "days_since_last_event"})
+ONE_MORE = frozenset(
+    {"count_window", "count_ever", "count_all_window", "count_all_ever", "decayed_count"}
+)
+JUST_NOW = frozenset({"days_since", "days_since_last_event"})
 KNOWN = frozenset({"known_since"})
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SalesStep:
     """Something that sales can bring about: an event, or an answer to a question (`column`)."""
 
     name: str
@@ -44,7 +43,7 @@ class Suggestion:
 
 
 def take_step(
-    frame: pd.DataFrame, features: Sequence[Mapping[str, Any]], step: Step
+    frame: pd.DataFrame, features: Sequence[FeatureColumn], step: SalesStep
 ) -> pd.DataFrame:
     """Change the feature rows as if the step had just happened: one more count, zero days ago.
 
@@ -53,12 +52,13 @@ def take_step(
     """
     changed = {}
     for feature in features:
-        name, template, params = feature["name"], feature["template"], feature["params"]
-        mine = step.event is not None and params.get("event") == step.event
-        anyway = step.event is not None and template in OF_ANY_EVENT
-        if template in ONE_MORE and (mine or anyway):
+        name, template, params = feature.name, feature.template, feature.params
+        counts = step.event is not None and (
+            params.get("event") == step.event or template in OF_ANY_EVENT
+        )
+        if template in ONE_MORE and counts:
             changed[name] = frame[name].fillna(0) + 1
-        elif template in JUST_NOW and (mine or anyway):
+        elif template in JUST_NOW and counts:
             changed[name] = pd.Series(0.0, frame.index)
         elif template in ("outbound_count", "inbound_count") and step.event is not None:
             if (template == "outbound_count") == step.by_sales:
@@ -71,7 +71,7 @@ def take_step(
 def suggest(
     scorer: LeadScorer,
     frame: pd.DataFrame,
-    steps: Sequence[Step],
+    steps: Sequence[SalesStep],
     *,
     lead_ids: Sequence[str],
     frames: Mapping[str, pd.DataFrame] | None = None,
@@ -102,7 +102,7 @@ def suggest(
 def _after(
     scorer: LeadScorer,
     frame: pd.DataFrame,
-    step: Step,
+    step: SalesStep,
     frames: Mapping[str, pd.DataFrame] | None,
 ) -> pd.DataFrame:
     given = (frames or {}).get(step.name)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from models.calibration import level_missed
-from models.candidates import Blend, choose, error_of, row_losses
+from models.calibration import LevelMiss, level_missed
+from models.candidates import Blend, CandidateFigures, choose, error_of, row_losses
 from models.components import Components, Forward
-from models.encoders import Floats, Ints
+from models.encoders import Ints
+from models.predictor import Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class SettingTrial:
     """One setting tried: margins ahead and on all rows, and the candidates' figures on both."""
 
     forward: Forward | None
     fitted: Components
-    tables: list[list[dict[str, Any]]]
+    tables: list[list[CandidateFigures]]
     targets: tuple[tuple[str, ...], ...]
 
     def unseen(self, y: Floats) -> Floats:
@@ -29,7 +29,7 @@ class Trial:
             return row_losses(y, blend.margin(self.fitted.margins))
         return row_losses(y[self.forward.rows], blend.margin(self.forward.margins))
 
-    def level_by_fold(self, y: Floats, blend: Blend, worth: float) -> list[dict[str, float]]:
+    def level_by_fold(self, y: Floats, blend: Blend, worth: float) -> list[LevelMiss]:
         """Say by how much each forward fold's level was missed: log-odds, error, z."""
         if self.forward is None:
             return []
@@ -40,7 +40,7 @@ class Trial:
         ]
 
 
-def better(plain: Trial, rich: Trial, y: Floats, groups: Ints | None) -> Trial:
+def better(plain: SettingTrial, rich: SettingTrial, y: Floats, groups: Ints | None) -> SettingTrial:
     """Keep target encodings only if they gain more than one standard error on unseen rows."""
     gain = plain.unseen(y) - rich.unseen(y)
     if plain.forward is None:

@@ -17,9 +17,10 @@ import numpy as np
 
 from data.errors import InputError
 from models.candidates import error_of, row_losses
-from models.encoders import Design, Floats, Ints
+from models.encoders import Design, Ints
 from models.folds import Split, assign_folds
 from models.forest import Recipe
+from models.predictor import Floats
 
 MOST_TRIALS = 50
 
@@ -34,6 +35,16 @@ class _Fold:
     y: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class TuningFigures:
+    """How many recipes were tried, the best one's gain in log loss, and whether it was kept."""
+
+    trials: int
+    gain: float
+    standard_error: float
+    kept: bool
+
+
 def tune(
     design: Design,
     y: Floats,
@@ -44,16 +55,16 @@ def tune(
     budget_s: float,
     seed: int,
     threads: int,
-) -> tuple[Recipe, dict[str, Any]]:
-    """Search for at most `budget_s` seconds: the recipe to use, and what was found."""
+) -> tuple[Recipe, TuningFigures]:
+    """Search for at most `budget_s` seconds: the recipe to use, and the best one's gain."""
     optuna = _optuna()
     folds = [_bin(design, y, groups, split, seed) for split in splits]
     tried: dict[int, tuple[Recipe, Floats]] = {}
 
     def objective(trial: Any) -> float:
-        mine = recipe if trial.number == 0 else _suggest(trial, recipe)
-        parts = [_losses(fold, design, mine, seed, threads) for fold in folds]
-        tried[trial.number] = mine, np.concatenate(parts)
+        asked = recipe if trial.number == 0 else _suggest(trial, recipe)
+        parts = [_losses(fold, design, asked, seed, threads) for fold in folds]
+        tried[trial.number] = asked, np.concatenate(parts)
         return float(tried[trial.number][1].mean())
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -63,13 +74,8 @@ def tune(
     gain = tried[0][1] - tried[best][1]
     error = error_of(gain, np.repeat(np.arange(len(folds)), [len(fold.y) for fold in folds]))
     kept = float(gain.mean()) > error
-    found = {
-        "trials": len(tried),
-        "gain": float(gain.mean()),
-        "standard_error": error,
-        "kept": kept,
-    }
-    return (tried[best][0] if kept else recipe), found
+    figures = TuningFigures(len(tried), float(gain.mean()), error, kept)
+    return (tried[best][0] if kept else recipe), figures
 
 
 def _suggest(trial: Any, recipe: Recipe) -> Recipe:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from models.points import Fact, Reason
+from models.points import ObservedRate, ScoreReason
 from models.templates import (
     FACT,
     FALLBACK,
@@ -127,13 +127,13 @@ def sentence(template: str, params: Mapping[str, Value | None]) -> Sentence:
     return Sentence(msgid, n, {**params, "value": shown, **times})
 
 
-def render(reason: Reason, speech: Speech = ENGLISH) -> str:
+def render(reason: ScoreReason, speech: Speech = ENGLISH) -> str:
     """Say a reason in words: "Visits to the pricing page: 3 in the last 7 days"."""
     chosen = sentence(reason.template, reason.params)
     return _fill(speech.say(chosen.msgid, chosen.n), chosen.values, speech)
 
 
-def render_fact(fact: Fact, speech: Speech = ENGLISH) -> str:
+def render_fact(fact: ObservedRate, speech: Speech = ENGLISH) -> str:
     """Say the fact behind a reason: how many such leads became opportunities, counted."""
     rate, typical = (
         f"{speech.number(round(100 * share))} %" for share in (fact.rate, fact.typical)

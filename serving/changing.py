@@ -8,7 +8,7 @@ no walk of its own: it has the columns of attributes of the first and those of e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +22,14 @@ from features.frame import Catalogue, FeatureFrame
 from features.plan import CODE_TEMPLATES, EVENT_TEMPLATES
 from models.change import (
     Change,
-    ChangeLine,
+    ScoreChangeLine,
     StoredRun,
     compare_runs,
     explain_change,
     look_at_run,
     read_run,
 )
-from models.points import Reason
+from models.points import ScoreReason
 from models.reasons import ReasonRules
 from serving.model import LoadedModel
 
@@ -112,7 +112,7 @@ def newest_run_before(runs: Path, at: int, lead_id: str | None = None) -> Stored
     return read_run(max(candidates, key=lambda run: run[0])[1]) if candidates else None
 
 
-def lines_to_show(change: Change) -> list[ChangeLine]:
+def lines_to_show(change: Change) -> list[ScoreChangeLine]:
     """Sum up what time, model, card and limit did; keep events and edits by factor, largest first.
 
     A person asks which events moved a score, and what time alone did to it as a whole.
@@ -123,25 +123,25 @@ def lines_to_show(change: Change) -> list[ChangeLine]:
         of_kind = [line for line in change.lines if line.kind == kind]
         exact, points = sum(line.exact for line in of_kind), sum(line.points for line in of_kind)
         if points:
-            whole.append(ChangeLine(kind, "", exact, points))
+            whole.append(ScoreChangeLine(kind, "", exact, points))
     return sorted([*by_factor, *whole], key=lambda line: -abs(line.exact))
 
 
-def line_reason(line: ChangeLine, model: LoadedModel, now: pd.Series) -> Reason | None:
+def line_reason(line: ScoreChangeLine, model: LoadedModel, now: pd.Series) -> ScoreReason | None:
     """Say what events or edits left behind, by the feature that did most of it.
 
     None for the other kinds, where today's model does not have that feature, and where it is
     sensitive or identity-like.
     """
-    described = {feature.name: feature for feature in model.catalogue.features}
+    described = {feature.name: feature for feature in model.scorer.features}
     feature = described.get(line.feature)
     if line.kind not in ("event", "edit") or feature is None:
         return None
-    if ReasonRules.of(model.scorer).hides(asdict(feature)):
+    if ReasonRules.of(model.scorer).hides(feature):
         return None
     value = now[feature.name]
     shown = None if pd.isna(value) else value if isinstance(value, str) else float(value)
-    return Reason(
+    return ScoreReason(
         factor=line.factor,
         family=feature.family,
         points=line.points,

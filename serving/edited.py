@@ -10,7 +10,7 @@ from serving.model import LoadedModel
 def say_edited(project: Project, model: LoadedModel) -> str | None:
     """Name the horizon and the bands that differ from those in force; None where none does."""
     asked = {"bands": _bands(dict(project.score.bands))}
-    learned = {"bands": _bands(model.scorer.card["bands"])}
+    learned = {"bands": _bands(dict(model.scorer.card.bands))}
     if project.conversion.horizon is not None and not project.static:
         asked["horizon"] = f"{project.conversion.horizon / DAY:g}d"
         learned["horizon"] = f"{model.card.horizon_days:g}d"

@@ -10,7 +10,7 @@ from data.tables import Kind
 from features.few import FewLeads
 from features.frame import Catalogue
 from models.artifact import load_artifact, read_extra
-from models.facts import Facts
+from models.facts import ObservedRates
 from models.predictor import LeadScorer
 from training import model_card
 from training.model_card import ModelCard
@@ -27,7 +27,7 @@ class LoadedModel:
     version: str
     scorer: LeadScorer
     catalogue: Catalogue
-    facts: Facts
+    facts: ObservedRates
     card: ModelCard
     kinds: Mapping[str, Kind]
     few: FewLeads
@@ -40,7 +40,7 @@ def load_model(version: ModelVersion, *, threads: int = 1) -> LoadedModel:
         version=version.version,
         scorer=load_artifact(version.folder, threads=threads),
         catalogue=catalogue,
-        facts=Facts.from_json(read_extra(version.folder, "facts.json")),
+        facts=ObservedRates.from_json(read_extra(version.folder, "facts.json")),
         kinds=json.loads(read_extra(version.folder, "kinds.json")),
         card=ModelCard.from_json(read_extra(version.folder, model_card.NAME)),
         few=FewLeads(catalogue),

@@ -27,7 +27,7 @@ from data.schema import ArtifactSection, NetworkSection, Source, WriteBackSectio
 from data.sources import read_source
 from data.world import make_world, write_world
 from models.artifact import load_artifact, write_artifact
-from models.predictor import read_artifact
+from models.predictor import ModelParts, read_artifact
 from models.signature import Trust
 from serving.batch import score_leads
 from serving.crm.connectors import connect
@@ -125,7 +125,9 @@ def wooded(company: Company, tmp_path: Path) -> Path:
     booster = lightgbm.train(settings, lightgbm.Dataset(rows, rows[:, 0] > 0), 3)
     kept = ("catalogue.json", "facts.json", "kinds.json", model_card.NAME)
     extra = {name: files[name] for name in kept}
-    write_artifact(parts, [booster.model_to_string()], tmp_path / "wooded", extra=extra)
+    write_artifact(
+        ModelParts.from_json(parts), [booster.model_to_string()], tmp_path / "wooded", extra=extra
+    )
     return tmp_path / "wooded"
 
 

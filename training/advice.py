@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.encoders import Floats
 from models.learner import LeadClassifier
-from models.predictor import calibrated_log_odds
+from models.predictor import Floats, calibrated_log_odds
 from training.small_data import (
     Need,
     assess,
@@ -67,7 +66,7 @@ def advise(
         if len(curve):
             need = conversions_needed(curve)
             drawn.append(f"learning curve: {need.sentence}")
-    margins = calibrated_log_odds(learner.parts_["calibration"], learner.margins_)
+    margins = calibrated_log_odds(learner.parts_.calibration, learner.margins_)
     pooled, told = _pool(margins, target, segments or {}, groups)
     drawn += told
     notes += drawn

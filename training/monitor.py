@@ -8,7 +8,6 @@ false-discovery control, Benjamini and Hochberg 1995).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -23,7 +22,7 @@ from data.schema import Project
 from data.tables import Outcomes, Tables
 from features.build import build
 from features.frame import Catalogue
-from models.facts import Facts
+from models.facts import Groups, LevelGroups, ObservedRates
 from models.predictor import LeadScorer
 from training.dataset import groups_of
 from training.evaluate import level_z
@@ -62,7 +61,7 @@ def watch_model(
     outcomes: Outcomes,
     scorer: LeadScorer,
     catalogue: Catalogue,
-    facts: Facts,
+    facts: ObservedRates,
     *,
     trained_until: int,
     as_of: int,
@@ -89,7 +88,7 @@ def watch_model(
     return found
 
 
-def drifting_features(frame: pd.DataFrame, facts: Facts) -> list[Signal]:
+def drifting_features(frame: pd.DataFrame, facts: ObservedRates) -> list[Signal]:
     """Compare each feature's recent distribution with the one it was trained on."""
     rows = []
     for name, group in facts.table.items():
@@ -123,20 +122,19 @@ def stability_index(then: Floats, now: Floats) -> float:
     return float(np.sum((q - p) * np.log(q / p)))
 
 
-def _counts(column: pd.Series[Any], group: Mapping[str, Any]) -> tuple[Floats, Floats]:
+def _counts(column: pd.Series[Any], group: Groups) -> tuple[Floats, Floats]:
     """Count rows by the bins or levels that training kept, and the missing: (then, now)."""
     gone = float(column.isna().sum())
-    if "levels" in group:
-        levels = list(group["levels"])
+    if isinstance(group, LevelGroups):
         present = column.dropna().astype(str).value_counts()
-        then = [group["levels"][level][0] for level in levels]
-        now = [float(present.get(level, 0)) for level in levels]
+        then = [n for n, _ in group.levels.values()]
+        now = [float(present.get(level, 0)) for level in group.levels]
     else:
         values = column.dropna().to_numpy(np.float64)
-        place = np.searchsorted(group["edges"], values, "right")
-        then = group["n"]
+        place = np.searchsorted(group.edges, values, "right")
+        then = [n for n, _ in group.bins]
         now = np.bincount(place, minlength=len(then)).astype(np.float64).tolist()
-    return np.array([*then, group["missing"][0]], float), np.array([*now, gone], float)
+    return np.array([*then, group.missing[0]], float), np.array([*now, gone], float)
 
 
 def _graded(value: float, bars: tuple[float, float]) -> State:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from data.schema import Project
 from data.tables import Outcomes, Tables
 from models.artifact import Manifest, write_artifact
 from models.baselines import fit_all
-from models.facts import Facts, make_facts
+from models.facts import ObservedRates, make_facts
 from models.learner import LeadClassifier
 from models.metrics import Floats
-from models.predictor import LeadScorer, calibrated_log_odds
+from models.predictor import LeadScorer, ModelParts, ScoreCard, calibrated_log_odds
 from models.scorecard import clipped_share, propose
 from training import model_card
 from training.advice import Advice, advise
@@ -29,8 +29,6 @@ from training.dataset import Dataset, make_dataset
 from training.evaluate import Evaluation, evaluate_model, may_be_registered
 from training.model_card import ModelCard, make_card
 from training.small_data import require_outcomes
-
-Parts = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +42,9 @@ class Trained:
     """
 
     dataset: Dataset
-    parts: Parts
-    forest_text: list[str]
-    facts: Facts
+    parts: ModelParts
+    forest_text: tuple[str, ...]
+    facts: ObservedRates
     candidates: Mapping[str, Any]
     audit: AuditReport
     evaluation: Evaluation
@@ -79,7 +77,7 @@ def train(
     *,
     seed: int,
     threads: int,
-    card: Mapping[str, Any] | None = None,
+    card: ScoreCard | None = None,
     fast: bool = False,
     learner: str | None = None,
     reviews: Sequence[ColumnReview] = (),
@@ -106,8 +104,7 @@ def train(
     found = check_fit_scope(found, tables, dataset, fitted)
     parts, forest_text = fitted.parts()
     parts = with_card(parts, fitted.margins_, project, card)
-    features = [asdict(feature) for feature in dataset.frame.catalogue.features]
-    facts = make_facts(dataset.rows(rows), dataset.y[rows], features)
+    facts = make_facts(dataset.rows(rows), dataset.y[rows], parts.features)
     told = advise(
         fitted, dataset.rows(rows), dataset.y[rows], groups=dataset.groups[rows],
         segments=_segments(project, tables, dataset.labelled.snapshots.lead[rows]), seed=seed,
@@ -186,26 +183,26 @@ def fit_learner(
 
 
 def with_card(
-    parts: Parts, margins: Floats, project: Project, frozen: Mapping[str, Any] | None
-) -> Parts:
+    parts: ModelParts, margins: Floats, project: Project, frozen: ScoreCard | None
+) -> ModelParts:
     """Put the score card in: the frozen one, else what the project file says, else a proposal."""
     section = project.score
-    log_odds = calibrated_log_odds(parts["calibration"], margins)
+    log_odds = calibrated_log_odds(parts.calibration, margins)
     anchor = section.anchor
-    card = dict(frozen) if frozen is not None else propose(
+    card = frozen or propose(
         log_odds,
         points_to_double=section.points_to_double,
         anchor_score=50.0 if anchor is None else anchor.score,
         anchor_probability=None if anchor is None else anchor.probability,
-    )  # fmt: skip
-    card["bands"] = dict(section.bands)
-    meta = {
-        **parts.get("meta", {}),
-        "sensitive": list(project.train.sensitive),
-        "identity": [project.leads.owner] if project.leads.owner else [],  # a rep's own name
-        "clipped_share": clipped_share(card, log_odds),
-    }
-    return {**parts, "card": card, "meta": meta}
+    )
+    card = replace(card, bands=dict(section.bands))
+    meta = replace(
+        parts.meta,
+        sensitive=tuple(project.train.sensitive),
+        identity=(project.leads.owner,) if project.leads.owner else (),  # a rep's own name
+        clipped_share=clipped_share(card, log_odds),
+    )
+    return replace(parts, card=card, meta=meta)
 
 
 def evaluate_on_test(

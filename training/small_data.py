@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from data.errors import GateError
 from models.candidates import error_of
 from models.components import LEAST_FOR_FOREST
-from models.encoders import Floats, describe, read_columns
+from models.encoders import describe, read_columns
 from models.folds import assign_folds
 from models.linear import fit_linear
 from models.metrics import log_losses, wilson
+from models.predictor import Floats
 
 Mode = Literal["refuse", "constant", "small", "full"]
 

@@ -56,7 +56,7 @@ first_version = registry.champion().version
 november = load_project(file)
 tables, outcomes = read_tables(november)
 second = train(
-    november, tables, outcomes, seed=0, threads=1, fast=True, card=first.parts["card"]
+    november, tables, outcomes, seed=0, threads=1, fast=True, card=first.parts.card
 )
 challenged = publish(second, registry, november, tables, **settings)
 pd.DataFrame(challenged.decision.checks)

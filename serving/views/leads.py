@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import iso
-from models.reasons import Explanation
-from models.reasons import Reason as ModelReason
+from models.points import Explanation, ScoreReason
 from serving.figures.follow_up import last_touch
 from serving.phrase import Phrase
 from serving.report.parts import (
@@ -104,7 +103,7 @@ def _lead(
     )
 
 
-def report_reason(reason: ModelReason) -> ShownReason:
+def report_reason(reason: ScoreReason) -> ShownReason:
     """Take a reason of the model over into the report's type."""
     fact = reason.fact
     return ShownReason(

@@ -7,8 +7,7 @@ from typing import Final
 import pandas as pd
 
 from data.clock import iso
-from models.change import Change
-from models.change import ChangeLine as ModelLine
+from models.change import Change, ScoreChangeLine
 from serving.changing import Moment, changes_from, line_reason, lines_to_show
 from serving.report.parts import ShownChangeLine
 from serving.report.view import Mover, MoversPage
@@ -53,7 +52,9 @@ def make_movers(source: ReportInput) -> MoversPage | None:
     return MoversPage(iso(since), tuple(rises), tuple(falls), unchanged)
 
 
-def _line(source: ReportInput, line: ModelLine, row: int, frame: pd.DataFrame) -> ShownChangeLine:
+def _line(
+    source: ReportInput, line: ScoreChangeLine, row: int, frame: pd.DataFrame
+) -> ShownChangeLine:
     reason = line_reason(line, source.model, frame.iloc[row])
     shown = None if reason is None else report_reason(reason)
     return ShownChangeLine(KINDS[line.kind], line.points, shown)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from data.tables import OUTBOUND, Events
-from models.steps import Step, suggest
+from models.steps import SalesStep, suggest
 from serving.phrase import Phrase
 from serving.report.parts import NextStep
 from serving.views.source import ReportInput
@@ -22,7 +22,7 @@ def make_steps(source: ReportInput, rows: Sequence[int]) -> dict[int, NextStep]:
 
     An association in past leads, not a proven effect: the report says so beside it.
     """
-    acts = [Step(name, event=name) for name in acts_of_sales(source.tables.events)]
+    acts = [SalesStep(name, event=name) for name in acts_of_sales(source.tables.events)]
     if not acts or not rows:
         return {}
     frame = source.scored.frame.to_pandas().iloc[list(rows)]

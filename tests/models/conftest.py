@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import lightgbm
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.predictor import LeadScorer, design_matrix
+from models.predictor import LeadScorer, ModelParts, design_matrix
 
 FEATURES: list[dict[str, Any]] = [
     {"name": "n_pricing_7d", "kind": "number", "family": "engagement", "factor": "pricing",
@@ -65,7 +66,7 @@ def fit_by_hand(
     forests: int = 2,
     leaves: int = 8,
     **changes: Any,
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[ModelParts, list[str]]:
     """Fit parts and forest texts: a linear part on top of which two forests are averaged."""
     frame, y = make_leads(n, seed)
     numbers = [f["name"] for f in FEATURES if f["kind"] == "number"]
@@ -89,13 +90,14 @@ def fit_by_hand(
         {"source": "industry", "kind": "levels", "coefs": {"i2": 0.4, "i3": -0.2}, "other": 0.0,
          "missing": -0.1, "mean": 0.05},
     ]  # fmt: skip
-    parts: dict[str, Any] = {
+    raw: dict[str, Any] = {
         "features": FEATURES, "encoders": encoders, "linear": {"intercept": -1.0, "terms": terms},
         "forest": {"count": forests, "weight": 1.0 / forests}, "offset": 0.1,
         "calibration": {"kind": "logistic", "slope": 0.9, "intercept": 0.05}, "card": CARD,
         "intervals": {}, "reference": {}, "meta": {},
-    } | changes  # fmt: skip
-    X = design_matrix(frame, encoders)
+    }  # fmt: skip
+    parts = replace(ModelParts.from_json(raw), **changes)
+    X = design_matrix(frame, parts.encoders)
     texts = []
     for number in range(forests):
         settings = {
@@ -114,15 +116,15 @@ def leads() -> Callable[[int, int], tuple[pd.DataFrame, np.ndarray]]:
 
 
 @pytest.fixture(scope="session")
-def fit() -> Callable[..., tuple[dict[str, Any], list[str]]]:
+def fit() -> Callable[..., tuple[ModelParts, list[str]]]:
     return fit_by_hand
 
 
 @pytest.fixture(scope="session")
-def handmade() -> tuple[dict[str, Any], list[str]]:
+def handmade() -> tuple[ModelParts, list[str]]:
     return fit_by_hand()
 
 
 @pytest.fixture(scope="session")
-def scorer(handmade: tuple[dict[str, Any], list[str]]) -> LeadScorer:
+def scorer(handmade: tuple[ModelParts, list[str]]) -> LeadScorer:
     return LeadScorer(*handmade)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -153,6 +154,13 @@ def _link(path: Path) -> None:
     path.symlink_to(target)
 
 
+def _write_with_its_hash(folder: Path, name: str, content: bytes) -> None:
+    (folder / name).write_bytes(content)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][name] = hashlib.sha256(content).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 def _promise(folder: Path, name: str) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"][name] = "0" * 64
@@ -163,22 +171,25 @@ def _promise(folder: Path, name: str) -> None:
 def test_a_truncated_text_with_a_right_hash_is_refused_and_nobody_dies(
     folder: Path, share: float
 ) -> None:
-    import hashlib
-
-    path = folder / "forest_000.txt"
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["files"]["forest_000.txt"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    raw = (folder / "forest_000.txt").read_bytes()
+    _write_with_its_hash(folder, "forest_000.txt", raw[: int(len(raw) * share)])
     read_extra(folder, "parts.json")
     with pytest.raises(InputError, match="forest 0"):
         load_artifact(folder)
 
 
-def test_parts_that_lack_a_section_are_refused(handmade: Any, tmp_path: Path) -> None:
+def test_parts_that_lack_a_section_are_refused(folder: Path) -> None:
+    parts = json.loads((folder / "parts.json").read_text())
+    del parts["card"]
+    _write_with_its_hash(folder, "parts.json", json.dumps(parts).encode())
+    with pytest.raises(InputError, match="the model lacks 'card'"):
+        load_artifact(folder)
+
+
+def test_a_model_that_does_not_load_is_not_written(handmade: Any, tmp_path: Path) -> None:
     parts, texts = handmade
-    with pytest.raises(InputError, match="card"):
-        write_artifact({k: v for k, v in parts.items() if k != "card"}, texts, tmp_path / "model")
+    with pytest.raises(InputError, match="promises 2 forests, found 1"):
+        write_artifact(parts, texts[:1], tmp_path / "model")
     assert not list(tmp_path.iterdir())
 
 
@@ -201,7 +212,7 @@ def test_writing_again_replaces_the_model(handmade: Any, fit: Any, tmp_path: Pat
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_threads(leads: Any, fit: Any) -> None:
     parts, _ = fit()
     frame, y = leads(500, 0)
-    X = design_matrix(frame, parts["encoders"])
+    X = design_matrix(frame, parts.encoders)
     texts = []
     for threads in (1, 2):
         settings = {"objective": "binary", "verbose": -1, "num_threads": threads, "seed": 1,

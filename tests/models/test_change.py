@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,16 @@ import pytest
 
 from data.errors import InputError, OutsideError
 from models.change import compare_runs, explain_change, look_at_run, read_run, store_run
-from models.predictor import LeadScorer
-from models.steps import Step, suggest, take_step
+from models.predictor import BetaCalibration, LeadScorer
+from models.steps import SalesStep, suggest, take_step
 
-BETA = {"kind": "beta", "a": 0.9, "b": 1.1, "c": 0.1}
+BETA = BetaCalibration(0.9, 1.1, 0.1)
 
 
 @pytest.fixture(scope="module")
 def newer(fit: Any, handmade: Any) -> LeadScorer:
     """A model of another seed, with a bending calibration and another card."""
-    card = {**handmade[0]["card"], "points_to_double": 9.0, "anchor_score": 47.0}
+    card = replace(handmade[0].card, points_to_double=9.0, anchor_score=47.0)
     return LeadScorer(*fit(1, calibration=BETA, card=card))
 
 
@@ -81,7 +82,7 @@ def test_a_new_card_alone_is_a_line_of_its_own(
     scorer: LeadScorer, handmade: Any, leads: Any
 ) -> None:
     parts, texts = handmade
-    moved = LeadScorer({**parts, "card": {**parts["card"], "anchor_score": 45.0}}, texts)
+    moved = LeadScorer(replace(parts, card=replace(parts.card, anchor_score=45.0)), texts)
     frame, _ = leads(50, 1)
     changes = explain_change(scorer, frame, moved, frame, lead_ids=[str(i) for i in range(50)])
     for change in changes:
@@ -142,7 +143,10 @@ def test_a_suggested_step_is_scored_for_real_and_only_from_the_list(
     scorer: LeadScorer, leads: Any
 ) -> None:
     frame, _ = leads(400, 7)
-    steps = [Step("Ask for the budget", column="budget"), Step("Invite", event="pricing_page")]
+    steps = [
+        SalesStep("Ask for the budget", column="budget"),
+        SalesStep("Invite", event="pricing_page"),
+    ]
     found = suggest(scorer, frame, steps, lead_ids=[str(i) for i in range(400)])
     assert any(found)
     today = scorer.score(frame).score
@@ -158,11 +162,11 @@ def test_a_suggested_step_is_scored_for_real_and_only_from_the_list(
 
 def test_a_step_changes_only_what_is_certain(scorer: LeadScorer, leads: Any) -> None:
     frame, _ = leads(10, 7)
-    after = take_step(frame, scorer.features, Step("Call", event="call"))
+    after = take_step(frame, scorer.features, SalesStep("Call", event="call"))
     assert (after["n_calls_30d"] == frame["n_calls_30d"] + 1).all()
     same = [name for name in frame.columns if name != "n_calls_30d"]
     pd.testing.assert_frame_equal(after[same], frame[same])
-    pricing = take_step(frame, scorer.features, Step("Invite", event="pricing_page"))
+    pricing = take_step(frame, scorer.features, SalesStep("Invite", event="pricing_page"))
     assert (pricing["days_since_pricing"] == 0).all()
 
 
@@ -172,7 +176,7 @@ def test_an_answer_leaves_the_count_of_missing_fields_as_building_does() -> None
         {"name": "known_since_budget", "template": "known_since", "params": {"column": "budget"}},
     ]
     frame = pd.DataFrame({"missing_count": [2.0, 0.0], "known_since_budget": [np.nan, 3.0]})
-    after = take_step(frame, features, Step("Ask for the budget", column="budget"))
+    after = take_step(frame, features, SalesStep("Ask for the budget", column="budget"))
     assert after["missing_count"].tolist() == [2, 0]  # only fields without a date are counted
     assert after["known_since_budget"].tolist() == [0, 3]
 

@@ -13,11 +13,19 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from models.calibration import fit_calibration
-from models.candidates import DEFAULT, choose, error_of
-from models.encoders import PAIR, describe, encode, read_columns, target_encoders
+from models.candidates import DEFAULT, CandidateFigures, choose, error_of
+from models.encoders import describe, read_columns, target_encoders
 from models.learner import LeadClassifier
-from models.linear import fit_linear
-from models.predictor import LeadScorer, calibrate, design_matrix
+from models.linear import LinearFit, fit_linear
+from models.predictor import (
+    PAIR,
+    CodeEncoder,
+    LeadScorer,
+    ModelParts,
+    NumberEncoder,
+    calibrate,
+    design_matrix,
+)
 
 
 @parametrize_with_checks([LeadClassifier(fast=True)])
@@ -48,43 +56,39 @@ def test_the_parts_give_the_margins_that_the_members_and_the_line_give():
     frame, y = leads(1500)
     model = LeadClassifier(fast=True).fit(frame, y)
     parts, texts = model.parts()
-    parts = json.loads(json.dumps(parts))
+    parts = ModelParts.from_json(json.loads(json.dumps(parts.to_json())))
     expected = np.zeros(len(frame))
     columns = read_columns(frame, describe(frame))
-    if parts["linear"]:
-        expected += parts["linear"]["intercept"]
-        for term in parts["linear"]["terms"]:
-            from models.linear import term_values
-
-            expected += term_values(columns, term)
-    design = design_matrix(frame, parts["encoders"]) if texts else None
+    if parts.linear:
+        expected += LinearFit(parts.linear, {}).margin(columns)
+    design = design_matrix(frame, parts.encoders) if texts else None
     for text in texts:
         booster = lgb.Booster(model_str=text)
-        expected += parts["forest"]["weight"] * booster.predict(design, raw_score=True)
+        expected += parts.forest.weight * booster.predict(design, raw_score=True)
     found = LeadScorer(parts, texts).margin(frame)
     np.testing.assert_allclose(found, expected, atol=1e-9)
     p = model.predict_proba(frame)[:, 1]
-    np.testing.assert_allclose(p, calibrate(parts["calibration"], found), atol=1e-12)
+    np.testing.assert_allclose(p, calibrate(parts.calibration, found), atol=1e-12)
 
 
 def test_the_design_matrix_is_the_same_in_fitting_and_in_the_predictor():
     frame, y = leads(400)
     columns = read_columns(frame, describe(frame))
     encoders = [
-        {"name": "visits", "kind": "number", "source": "visits"},
-        {"name": "source", "kind": "codes", "source": "source", "levels": ["call", "web"]},
+        NumberEncoder("visits", "visits"),
+        CodeEncoder("source", "source", ("call", "web")),
         *target_encoders(columns, y.astype(float), ["source"], 20.0),
         *target_encoders(columns, y.astype(float), ["source", "country"], 20.0),
     ]
-    np.testing.assert_array_equal(encode(columns, encoders), design_matrix(frame, encoders))
-    assert any(PAIR in key for key in encoders[4]["values"])
+    np.testing.assert_array_equal(design_matrix(columns, encoders), design_matrix(frame, encoders))
+    assert any(PAIR in key for key in encoders[4].values)
 
 
 def test_the_same_seed_gives_the_same_bytes_with_one_and_two_threads():
     frame, y = leads(900)
     one = LeadClassifier(fast=True, threads=1).fit(frame, y).parts()
     two = LeadClassifier(fast=True, threads=2).fit(frame, y).parts()
-    assert json.dumps(one[0]) == json.dumps(two[0])
+    assert json.dumps(one[0].to_json()) == json.dumps(two[0].to_json())
     assert one[1] == two[1]
 
 
@@ -135,8 +139,8 @@ def test_a_linear_world_keeps_the_line_alone_or_loses_nothing_by_more():
 def test_the_choice_follows_the_one_standard_error_rule(tables, winner):
     rows = [
         [
-            {"candidate": n, "log_loss": 0.5 + b, "behind": b, "standard_error": e, "between": e}
-            for n, (b, e) in table.items()
+            CandidateFigures(name, 0.5 + behind, behind, error, error)
+            for name, (behind, error) in table.items()
         ]
         for table in tables
     ]
@@ -177,7 +181,7 @@ def test_every_rung_of_the_calibration_ladder_is_strictly_increasing(n):
     margins = rng.normal(-1, 1.5, n)
     y = (rng.random(n) < 1 / (1 + np.exp(-0.7 * margins))).astype(float)
     y[:2] = [0, 1]
-    calibration = json.loads(json.dumps(fit_calibration(margins, y)))
+    calibration = fit_calibration(margins, y)
     grid = calibrate(calibration, np.linspace(-8, 8, 2001))
     assert (np.diff(grid) > 0).all()
 
@@ -194,9 +198,9 @@ def test_the_logistic_learner_is_the_line_alone_with_the_whole_artifact():
     model = LeadClassifier(learner="logistic").fit(frame, y, times=np.arange(1500))
     parts, texts = model.parts()
     assert model.report_["winner"] == "linear"
-    assert texts == []
-    assert parts["linear"]["terms"]
-    assert parts["intervals"]
+    assert texts == ()
+    assert parts.linear.terms
+    assert parts.intervals is not None
     with pytest.raises(ValueError, match="none of auto, logistic"):
         LeadClassifier(learner="oracle").fit(frame, y)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,30 +13,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.predictor import (
+    BetaCalibration,
+    BlendCalibration,
+    Calibration,
+    CalibrationPoints,
+    CodeEncoder,
+    IdentityCalibration,
+    InterceptCalibration,
+    IntervalOffsets,
     LeadScorer,
+    LearnedEncoder,
+    LevelsTerm,
+    LogisticCalibration,
+    ModelFacts,
+    ModelParts,
+    NumberTerm,
     PredictorError,
+    ScoreCard,
     SourceTerms,
+    Term,
     bands_of,
     calibrate,
     calibrated_log_odds,
     card_exact,
     category_keys,
-    encode,
+    columns_of,
     interval,
     logit,
     parse_json,
+    read_calibration,
+    read_encoder,
+    read_term,
     shown_score,
     sigmoid,
 )
 
-CALIBRATIONS: list[dict[str, Any]] = [
-    {"kind": "identity"},
-    {"kind": "intercept", "intercept": -0.4},
-    {"kind": "logistic", "slope": 0.8, "intercept": 0.2},
-    {"kind": "beta", "a": 0.7, "b": 1.2, "c": -0.1},
-    {"kind": "blend", "weight": 0.5, "first": {"kind": "logistic", "slope": 1.1, "intercept": 0.0},
-     "second": {"kind": "points", "margins": [-2.0, 0.0, 2.0], "probabilities": [0.1, 0.4, 0.8]}},
-]  # fmt: skip
+CALIBRATIONS: list[Calibration] = [
+    IdentityCalibration(),
+    InterceptCalibration(-0.4),
+    LogisticCalibration(0.8, 0.2),
+    BetaCalibration(0.7, 1.2, -0.1),
+    BlendCalibration(
+        0.5,
+        LogisticCalibration(1.1, 0.0),
+        CalibrationPoints(np.array([-2.0, 0.0, 2.0]), np.array([0.1, 0.4, 0.8])),
+    ),
+]
 
 
 @pytest.mark.parametrize("by", ["feature", "factor"])
@@ -61,12 +85,12 @@ def test_factors_are_sums_of_their_features(scorer: LeadScorer, leads: Any) -> N
 def test_a_linear_part_alone_and_a_forest_alone_are_models_too(handmade: Any, leads: Any) -> None:
     parts, texts = handmade
     frame, _ = leads(200, 1)
-    alone = LeadScorer({**parts, "forest": None})
-    forest = LeadScorer({**parts, "linear": None}, texts)
+    alone = LeadScorer(replace(parts, forest=None))
+    forest = LeadScorer(replace(parts, linear=None), texts)
     for scorer in (alone, forest):
         found = scorer.contributions(frame)
         assert np.abs(found.base + found.values.sum(axis=1) - found.margin).max() < 1e-12
-    both = alone.margin(frame) + forest.margin(frame) - parts["offset"]
+    both = alone.margin(frame) + forest.margin(frame) - parts.offset
     np.testing.assert_allclose(LeadScorer(parts, texts).margin(frame), both, rtol=0, atol=1e-12)
 
 
@@ -113,7 +137,7 @@ def test_a_frame_that_does_not_fit_is_refused_by_name(
 def test_a_frame_of_another_catalogue_is_refused(handmade: Any, leads: Any) -> None:
     parts, texts = handmade
     frame, _ = leads(10, 2)
-    scorer = LeadScorer({**parts, "meta": {"fingerprint": "abc"}}, texts)
+    scorer = LeadScorer(replace(parts, meta=ModelFacts(fingerprint="abc")), texts)
     frame.attrs["fingerprint"] = "abc"
     scorer.margin(frame)
     frame.attrs["fingerprint"] = "def"
@@ -123,39 +147,38 @@ def test_a_frame_of_another_catalogue_is_refused(handmade: Any, leads: Any) -> N
 
 def test_codes_targets_and_pairs_are_looked_up() -> None:
     frame = pd.DataFrame({"a": ["x", "y", None, "z"], "b": pd.Categorical(["p", None, "p", "q"])})
-    codes = {"kind": "codes", "source": "a", "levels": ["y", "x"]}
-    np.testing.assert_array_equal(encode(frame, codes), [1.0, 0.0, np.nan, 2.0])
-    one = {"kind": "target", "sources": ["a"], "values": {"x": 0.5}, "default": 0.2, "missing": 0.1}
-    np.testing.assert_array_equal(encode(frame, one), [0.5, 0.2, 0.1, 0.2])
-    pair = {
-        "kind": "count",
-        "sources": ["a", "b"],
-        "values": {"x\u001fp": 7},
-        "default": 0,
-        "missing": -1,
-    }
-    np.testing.assert_array_equal(encode(frame, pair), [7.0, -1.0, -1.0, 0.0])
-    found, keys = category_keys(frame, ["a", "b"])
+    columns = columns_of(frame)
+    codes = CodeEncoder("a", "a", ("y", "x"))
+    np.testing.assert_array_equal(codes.encode(columns), [1.0, 0.0, np.nan, 2.0])
+    one = LearnedEncoder("rate", "target", ("a",), {"x": 0.5}, default=0.2, missing=0.1)
+    np.testing.assert_array_equal(one.encode(columns), [0.5, 0.2, 0.1, 0.2])
+    both = {"x\u001fp": 7.0}
+    pair = LearnedEncoder("count", "count", ("a", "b"), both, default=0.0, missing=-1.0)
+    np.testing.assert_array_equal(pair.encode(columns), [7.0, -1.0, -1.0, 0.0])
+    found, keys = category_keys(columns, ["a", "b"])
     assert [keys[c] if c >= 0 else None for c in found] == ["x\u001fp", None, None, "z\u001fq"]
 
 
-def linear_term(frame: pd.DataFrame, term: dict[str, Any]) -> np.ndarray:
-    return SourceTerms(str(term.get("source")), [{"mean": 0.0, **term}]).values(frame)
+def linear_term(frame: pd.DataFrame, term: Term) -> np.ndarray:
+    columns = columns_of(frame)
+    values = SourceTerms(term.source, [term]).values(columns)
+    np.testing.assert_allclose(term.values(columns), values, rtol=1e-15)  # in fitting, in scoring
+    return values
 
 
 def test_linear_terms_clip_scale_and_say_what_missing_is_worth() -> None:
     frame = pd.DataFrame({"x": [0.0, 10.0, 99.0, np.nan], "k": ["a", "b", None, "a"]})
-    term = {"kind": "number", "source": "x", "center": 1.0, "scale": 2.0, "low": 0.0, "high": 11.0,
-            "coef": 4.0, "missing": 0.3, "mean": 0.0}  # fmt: skip
+    term = NumberTerm("x", 1.0, 2.0, coef=4.0, missing=0.3, mean=0.0, low=0.0, high=11.0)
     np.testing.assert_allclose(linear_term(frame, term), [-2.0, 18.0, 20.0, 0.3])
-    logged = {**term, "transform": "log1p", "low": None, "high": None}
+    raw = {"kind": "number", "source": "x", "center": 1, "scale": 2, "coef": 4, "missing": 0.3}
+    logged = read_term({**raw, "mean": 0, "transform": "log1p", "low": None})
     np.testing.assert_allclose(linear_term(frame, logged)[1], 2.0 * (np.log(11) - 1.0))
-    levels = {"kind": "levels", "source": "k", "coefs": {"a": 1.0}, "other": -1.0, "missing": 0.5}
+    levels = LevelsTerm("k", {"a": 1.0}, other=-1.0, missing=0.5, mean=0.0)
     np.testing.assert_array_equal(linear_term(frame, levels), [1.0, -1.0, 0.5, 1.0])
 
 
-@pytest.mark.parametrize("calibration", CALIBRATIONS, ids=lambda c: c["kind"])
-def test_probability_is_strictly_increasing_in_the_margin(calibration: dict[str, Any]) -> None:
+@pytest.mark.parametrize("calibration", CALIBRATIONS, ids=lambda c: c.kind)
+def test_probability_is_strictly_increasing_in_the_margin(calibration: Calibration) -> None:
     margins = np.linspace(-8, 8, 20_001)
     assert (np.diff(calibrate(calibration, margins)) > 0).all()
     log_odds = calibrated_log_odds(calibration, margins)
@@ -163,7 +186,7 @@ def test_probability_is_strictly_increasing_in_the_margin(calibration: dict[str,
 
 
 def test_ten_points_double_the_odds_and_the_anchor_holds() -> None:
-    card = {"points_to_double": 10, "anchor_score": 50, "anchor_probability": 0.03, "bands": {}}
+    card = ScoreCard(10, 50, 0.03, {})
     p = np.array([0.03, 2 * 0.03 / (1 + 0.03)])  # odds, and twice the odds
     np.testing.assert_allclose(card_exact(card, logit(p)), [50.0, 60.0], atol=1e-9)
 
@@ -174,13 +197,14 @@ def test_scores_are_clipped_and_rounded_half_up() -> None:
 
 
 def test_bands_are_cut_on_the_shown_score() -> None:
-    card = {"bands": {"C": 40, "A": 70, "B": 55}}
+    card = ScoreCard(10, 50, 0.03, {"C": 40, "A": 70, "B": 55})
     assert bands_of(card, np.array([39, 40, 55, 69, 70])).tolist() == ["D", "C", "B", "B", "A"]
 
 
 @given(st.floats(-20, 20), st.floats(-3, 3), st.floats(-3, 3))
 def test_an_interval_holds_its_probability(margin: float, low: float, high: float) -> None:
-    offsets = {"kind": "offsets", "at": [-1.0, 1.0], "low": [low, low], "high": [high, high]}
+    at, bottom, top = (np.array(pair) for pair in ([-1.0, 1.0], [low, low], [high, high]))
+    offsets = IntervalOffsets(at, bottom, top)
     m = np.array([margin])
     bottom, top = interval(offsets, m, m)
     assert bottom[0] <= sigmoid(m)[0] <= top[0]
@@ -201,10 +225,28 @@ def test_brackets_inside_words_are_not_nesting() -> None:
 def test_what_is_not_known_is_refused_by_name(scorer: LeadScorer, leads: Any) -> None:
     frame, _ = leads(5, 0)
     with pytest.raises(PredictorError, match="strange"):
-        encode(frame, {"kind": "strange"})
+        read_encoder({"kind": "strange"})
     with pytest.raises(PredictorError, match="strange"):
-        linear_term(frame, {"kind": "strange"})
+        read_term({"kind": "strange"})
     with pytest.raises(PredictorError, match="strange"):
-        calibrate({"kind": "strange"}, np.zeros(2))
+        read_calibration({"kind": "strange"})
+    with pytest.raises(PredictorError, match="'x' is read both"):
+        SourceTerms("x", [NumberTerm("x", 0, 1, 1, 0, 0), LevelsTerm("x", {}, 0, 0, 0)])
     with pytest.raises(PredictorError, match="strange"):
         scorer.contributions(frame, by="strange")
+
+
+@pytest.mark.parametrize("calibration", CALIBRATIONS, ids=lambda c: c.kind)
+def test_parts_that_were_read_are_written_as_they_were(
+    handmade: Any, calibration: Calibration
+) -> None:
+    offsets = IntervalOffsets(np.array([0.0, 1.0]), np.array([-1.0, -0.5]), np.array([0.5, 1.0]))
+    meta = ModelFacts(learner="linear", rows=5, sensitive=(), identity=("owner",))
+    grid = {"fit": (-1.0, 0.0, 1.0)}
+    parts = replace(
+        handmade[0], calibration=calibration, intervals=offsets, meta=meta, grid=grid, linear=None
+    )
+    raw = json.loads(json.dumps(parts.to_json()))
+    assert raw["linear"] is None
+    assert raw["meta"] == {"learner": "linear", "rows": 5, "sensitive": [], "identity": ["owner"]}
+    assert ModelParts.from_json(raw).to_json() == raw

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,22 +12,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.facts import Facts, make_facts
-from models.points import Fact, points_per_log_odds, whole_points
-from models.predictor import LeadScorer
+from models.facts import NumberGroups, ObservedRates, make_facts
+from models.points import ObservedRate, ScoreReason, points_per_log_odds, whole_points
+from models.predictor import (
+    BetaCalibration,
+    BlendCalibration,
+    CalibrationPoints,
+    FeatureColumn,
+    LeadScorer,
+    LevelsTerm,
+    LinearPart,
+    LogisticCalibration,
+    NumberTerm,
+    ScoreCard,
+)
 from models.reason_rows import reason_rows
-from models.reasons import Reason, ReasonRules, explain, reason_table, stability
+from models.reasons import ReasonRules, explain, reason_table, stability
 from models.templates import TEMPLATES
 from models.words import Speech, render, render_fact
 
-BETA = {"kind": "beta", "a": 0.7, "b": 1.3, "c": 0.2}
-BLEND = {
-    "kind": "blend",
-    "weight": 0.5,
-    "first": {"kind": "logistic", "slope": 1.0, "intercept": 0.0},
-    "second": {"kind": "points", "margins": [-3, 0, 3], "probabilities": [0.05, 0.3, 0.9]},
-}
-STEEP = {"points_to_double": 30.0, "anchor_score": 60.0, "anchor_probability": 0.2, "bands": {}}
+BETA = BetaCalibration(0.7, 1.3, 0.2)
+BLEND = BlendCalibration(
+    0.5,
+    LogisticCalibration(1.0, 0.0),
+    CalibrationPoints(np.array([-3.0, 0.0, 3.0]), np.array([0.05, 0.3, 0.9])),
+)
+STEEP = ScoreCard(30.0, 60.0, 0.2, {})
 
 
 @pytest.mark.parametrize("calibration", [None, BETA, BLEND])
@@ -35,11 +46,7 @@ def test_whole_points_add_up_to_the_shown_score_on_every_row(
     handmade: Any, leads: Any, calibration: Any, card: Any
 ) -> None:
     parts, texts = handmade
-    parts = {
-        **parts,
-        "calibration": calibration or parts["calibration"],
-        "card": card or parts["card"],
-    }
+    parts = replace(parts, calibration=calibration or parts.calibration, card=card or parts.card)
     scorer = LeadScorer(parts, texts)
     frame, _ = leads(5000, 3)
     points = reason_table(scorer, frame).points
@@ -77,7 +84,7 @@ def test_a_bending_calibration_shares_points_as_aumann_and_shapley_do(
     handmade: Any, leads: Any
 ) -> None:
     parts, texts = handmade
-    scorer = LeadScorer({**parts, "calibration": BETA}, texts)
+    scorer = LeadScorer(replace(parts, calibration=BETA), texts)
     frame, _ = leads(20, 4)
     found = scorer.contributions(frame, by="factor")
     scale = points_per_log_odds(scorer, found.base, found.margin)
@@ -147,7 +154,7 @@ def test_two_halves_of_an_ensemble_say_how_stable_reasons_are(
     overlap = stability(scorer, frame)
     assert set(np.round(overlap * 3)) <= {0.0, 1.0, 2.0, 3.0}
     assert overlap.mean() > 0.7
-    alone = LeadScorer({**handmade[0], "forest": None})
+    alone = LeadScorer(replace(handmade[0], forest=None))
     assert (stability(alone, frame) == 1).all()
 
 
@@ -157,15 +164,15 @@ def test_facts_are_counted_on_rows_and_small_groups_are_none() -> None:
     )
     y = np.array([0] * 45 + [1] * 15 + [1] * 20 + [0] * 20 + [1] * 5)
     features = [
-        {"name": "n", "kind": "number", "template": "count_ever"},
-        {"name": "k", "kind": "category", "template": "attribute"},
+        FeatureColumn("n", "number", "engagement", "n", "n", "count_ever", {}),
+        FeatureColumn("k", "category", "fit", "k", "k", "attribute", {}),
     ]
-    facts = Facts.from_json(make_facts(frame, y, features).to_json())
+    facts = ObservedRates.from_json(make_facts(frame, y, features).to_json())
     typical = 40 / 105
-    assert facts.find("n", 0.0) == Fact(0.25, 60, typical)
-    assert facts.find("n", 3.0) == Fact(0.5, 40, typical)
+    assert facts.find("n", 0.0) == ObservedRate(0.25, 60, typical)
+    assert facts.find("n", 3.0) == ObservedRate(0.5, 40, typical)
     assert facts.find("n", None) is None
-    assert facts.find("k", "a") == Fact(0.35, 100, typical)
+    assert facts.find("k", "a") == ObservedRate(0.35, 100, typical)
     assert facts.find("k", "b") is None
     assert facts.find("unknown", 1.0) is None
 
@@ -177,8 +184,8 @@ def test_directions_of_many_values_are_those_of_the_facts_of_each(
     facts = make_facts(frame, y, scorer.features)
     seen = set()
     for feature in scorer.features:
-        name = str(feature["name"])
-        if feature["kind"] == "category":
+        name = feature.name
+        if feature.kind == "category":
             levels = list(frame[name].cat.categories)
             found = facts.level_directions(name, levels)
             values: list[Any] = [*levels, None]
@@ -192,8 +199,8 @@ def test_directions_of_many_values_are_those_of_the_facts_of_each(
     assert facts.directions("unknown", np.zeros(2)).tolist() == [0, 0]
 
 
-def reason(template: str, **params: Any) -> Reason:
-    return Reason("f", "fit", 3, 3.2, template, params)
+def reason(template: str, **params: Any) -> ScoreReason:
+    return ScoreReason("f", "fit", 3, 3.2, template, params)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +265,7 @@ def test_words_are_translated_and_numbers_written_by_the_language() -> None:
 
 
 def test_a_fact_is_said_with_its_size() -> None:
-    assert render_fact(Fact(0.64, 412, 0.21)) == (
+    assert render_fact(ObservedRate(0.64, 412, 0.21)) == (
         "64 % of past scores with this came before an opportunity (typical 21 %, 412 scores)"
     )
 
@@ -270,7 +277,7 @@ def test_a_fact_is_said_with_its_size() -> None:
 def test_a_fact_points_somewhere_where_it_is_not_chance_and_reads_differently(
     rate: float, n: int, direction: int
 ) -> None:
-    assert Fact(rate, n, 0.21).direction == direction
+    assert ObservedRate(rate, n, 0.21).direction == direction
 
 
 def test_no_fact_contradicts_its_reason_and_none_is_lost_by_it(
@@ -295,16 +302,17 @@ def test_no_fact_contradicts_its_reason_and_none_is_lost_by_it(
 def test_a_feature_whose_fact_agrees_speaks_for_its_factor(handmade: Any) -> None:
     """Recency was a weakness and the count a strength; facts say the count is none."""
     parts, _ = handmade
-    linear = {"intercept": 0.0, "terms": [
-        {"source": name, "kind": "number", "center": 0.0, "scale": 1.0, "low": None, "high": None,
-         "coef": coef, "missing": 0.0, "mean": 0.0, "transform": "identity"}
-        for name, coef in (("n_pricing_7d", -0.3), ("days_since_pricing", -0.02))]}  # fmt: skip
-    scorer = LeadScorer({**parts, "forest": None, "linear": linear, "encoders": []})
-    columns = {str(f["name"]): [1.0] for f in scorer.features if f["kind"] == "number"}
+    terms = tuple(
+        NumberTerm(name, center=0.0, scale=1.0, coef=coef, missing=0.0, mean=0.0)
+        for name, coef in (("n_pricing_7d", -0.3), ("days_since_pricing", -0.02))
+    )
+    line = LinearPart(0.0, terms)
+    scorer = LeadScorer(replace(parts, forest=None, linear=line, encoders=()))
+    columns = {f.name: [1.0] for f in scorer.features if f.kind == "number"}
     frame = pd.DataFrame(columns | {"industry": ["i1"], "country": ["c1"]})
     frame["n_pricing_7d"], frame["days_since_pricing"] = 2.0, 9.0
-    better = {"edges": [1.0], "n": [500, 500], "rate": [0.1, 0.5], "missing": [0, 0.0]}
-    facts = Facts({"n_pricing_7d": better}, 0.2)
+    better = NumberGroups((1.0,), ((500, 0.1), (500, 0.5)), (0, 0.0))
+    facts = ObservedRates({"n_pricing_7d": better}, 0.2)
     alone = explain(scorer, frame, lead_ids=["a"])[0].reasons_against[0]
     told = explain(scorer, frame, lead_ids=["a"], facts=facts)[0].reasons_against[0]
     assert alone.template == "count_window"
@@ -313,7 +321,8 @@ def test_a_feature_whose_fact_agrees_speaks_for_its_factor(handmade: Any) -> Non
 
 
 def test_rules_hide_by_name_factor_and_column() -> None:
-    feature = {"name": "seniority", "factor": "rank", "params": {"column": "job_title"}}
+    params = {"column": "job_title"}
+    feature = FeatureColumn("seniority", "category", "fit", "rank", "x", "attribute", params)
     for name in ("seniority", "rank", "job_title"):
         assert ReasonRules(sensitive=frozenset({name})).hides(feature)
         assert ReasonRules(identity=frozenset({name})).hides(feature)
@@ -322,12 +331,10 @@ def test_rules_hide_by_name_factor_and_column() -> None:
 
 def test_a_word_that_means_nothing_is_never_a_strength(handmade: Any) -> None:
     parts, _ = handmade
-    term = {"source": "industry", "kind": "levels", "coefs": {"None": 2.0, "i1": 2.0}, "other": 0.0,
-            "missing": 0.0, "mean": 0.0}  # fmt: skip
-    scorer = LeadScorer(
-        {**parts, "forest": None, "encoders": [], "linear": {"intercept": 0.0, "terms": [term]}}
-    )
-    columns = {str(f["name"]): [1.0] * 2 for f in scorer.features if f["kind"] == "number"}
+    term = LevelsTerm("industry", {"None": 2.0, "i1": 2.0}, other=0.0, missing=0.0, mean=0.0)
+    line = LinearPart(0.0, (term,))
+    scorer = LeadScorer(replace(parts, forest=None, encoders=(), linear=line))
+    columns = {f.name: [1.0] * 2 for f in scorer.features if f.kind == "number"}
     frame = pd.DataFrame(columns | {"industry": ["None", "i1"], "country": ["c1"] * 2})
     nothing, something = explain(scorer, frame, lead_ids=["a", "b"])
     assert nothing.reasons_for == ()

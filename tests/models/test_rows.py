@@ -45,7 +45,7 @@ def test_rows_and_frame_give_the_same_bits_and_the_same_reasons(
 def test_a_level_that_training_never_saw_scores_as_in_a_frame(scorer: LeadScorer) -> None:
     rows = Rows(
         np.zeros((2, 6)),
-        {str(f["name"]): i for i, f in enumerate(scorer.features) if f["kind"] == "number"},
+        {f.name: i for i, f in enumerate(scorer.features) if f.kind == "number"},
         {"industry": ["never seen", None], "country": [None, "c3"]},
     )
     frame = pd.DataFrame({name: rows.numbers[:, i] for name, i in rows.number_at.items()})
@@ -60,7 +60,7 @@ def test_rows_that_lack_a_column_are_refused_by_name(scorer: LeadScorer) -> None
 
 
 def test_words_of_another_length_are_refused(scorer: LeadScorer) -> None:
-    at = {str(f["name"]): i for i, f in enumerate(scorer.features) if f["kind"] == "number"}
+    at = {f.name: i for i, f in enumerate(scorer.features) if f.kind == "number"}
     rows = Rows(np.zeros((1, 6)), at, {"industry": ["i1", "i2"], "country": [None]})
     with pytest.raises(PredictorError, match="another number of rows"):
         scorer.margin(rows)

@@ -9,24 +9,22 @@ import pytest
 from models.arrivals import mark_arrivals
 from models.calibration import level_missed, refit_intercept
 from models.candidates import error_of
-from models.encoders import (
-    MISSING,
-    NEW,
-    Columns,
-    describe,
-    encode,
-    joint_codes,
-    read_columns,
-    target_encoders,
-)
+from models.encoders import TrainingColumns, describe, read_columns, target_encoders
 from models.folds import assign_folds, design_effect
 from models.learner import LeadClassifier
 from models.linear import fit_linear, fit_without_each
 from models.metrics import slope
-from models.predictor import sigmoid
+from models.predictor import (
+    MISSING,
+    NEW,
+    IdentityCalibration,
+    category_keys,
+    design_matrix,
+    sigmoid,
+)
 
 
-def read(frame: pd.DataFrame) -> Columns:
+def read(frame: pd.DataFrame) -> TrainingColumns:
     return read_columns(frame, describe(frame))
 
 
@@ -71,13 +69,13 @@ def test_what_is_new_has_no_history_in_target_encodings_alone_or_in_pairs():
     y = np.array([1.0, 1, 0, 0, 1, 1])
     for sources in (["page"], ["page", "rep"]):
         rate, count = target_encoders(columns, y, sources, 1.0)
-        assert all(not key.startswith("c") for key in rate["values"])
-        values = encode(columns, [rate, count])
-        np.testing.assert_array_equal(values[4:, 0], rate["default"])
+        assert all(not key.startswith("c") for key in rate.values)
+        values = design_matrix(columns, [rate, count])
+        np.testing.assert_array_equal(values[4:, 0], rate.default)
         np.testing.assert_array_equal(values[4:, 1], 0.0)
-    keys, names = joint_codes(columns, ["page", "rep"])
-    assert len(names) == 4
-    assert (keys[4:] == NEW).all()
+    codes, keys = category_keys(columns, ["page", "rep"])
+    assert len(keys) == 4
+    assert (codes[4:] == NEW).all()
 
 
 def test_the_design_effect_counts_leads_where_their_rows_share_an_outcome():
@@ -95,13 +93,13 @@ def test_errors_and_levels_count_leads_not_their_rows():
     assert error_of(gap, groups=lead) == pytest.approx(2 * error_of(gap), rel=1e-9)
     margins, y = np.full(1200, -1.0), np.repeat([1.0, 0.0], [400, 800])
     rows, leads = level_missed(margins, y), level_missed(margins, y, worth=0.25)
-    assert leads["error"] == pytest.approx(2 * rows["error"])
-    start = {"kind": "identity"}
+    assert leads.error == pytest.approx(2 * rows.error)
+    start = IdentityCalibration()
     _, many = refit_intercept(start, margins, y)
     _, few = refit_intercept(start, margins, y, worth=0.25)
-    assert many["taken"] != 0.0
-    assert few["z"] == pytest.approx(many["z"] / 2)
-    assert few["taken"] == 0.0
+    assert many.taken != 0.0
+    assert few.z == pytest.approx(many.z / 2)
+    assert few.taken == 0.0
 
 
 def test_a_line_on_repeated_outcomes_is_not_too_sure_of_itself():

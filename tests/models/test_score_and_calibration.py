@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,7 +22,14 @@ from models.encoders import cross_fit_target, describe, read_columns
 from models.folds import assign_folds, forward_splits
 from models.intervals import fit_intervals
 from models.pairs import screen_targets
-from models.predictor import calibrate, calibrated_log_odds, card_exact, interval
+from models.predictor import (
+    LogisticCalibration,
+    ScoreCard,
+    calibrate,
+    calibrated_log_odds,
+    card_exact,
+    interval,
+)
 from models.scorecard import clipped_share, percentile, propose, route, trend
 
 
@@ -41,8 +46,8 @@ def outcomes(n: int, seed: int = 0, slope: float = 1.0, level: float = 0.0):
 )
 def test_the_ladder_climbs_with_the_evidence(n, kinds):
     calibration = fit_calibration(*outcomes(n))
-    assert calibration["kind"] in kinds
-    assert calibration["why"]
+    assert calibration.kind in kinds
+    assert calibration.why
 
 
 def test_an_overconfident_margin_is_put_right():
@@ -62,22 +67,22 @@ def test_every_calibration_is_strictly_increasing(n, seed, slope):
 def test_a_few_outermost_rows_do_not_promise_certainty():
     margins, y = outcomes(6000)
     margins[:3], y[:3] = 3.0, 1.0
-    bent = fit_blend(margins, y)["second"]["probabilities"]
-    assert bent == sorted(bent)
+    bent = fit_blend(margins, y).second.probabilities
+    assert (np.diff(bent) >= 0).all()
     assert bent[0] > 1e-3
     assert bent[-1] < 0.97
 
 
 def test_the_level_follows_the_newest_cohort_only_past_the_gate_and_within_bounds():
     margins, y = outcomes(4000)
-    start = {"kind": "logistic", "slope": 1.0, "intercept": 0.0}
-    same, found = refit_intercept(start, margins, y)
+    start = LogisticCalibration(1.0, 0.0)
+    same, cohort = refit_intercept(start, margins, y)
     assert same == start
-    assert found["taken"] == 0
+    assert cohort.taken == 0
     margins, y = outcomes(4000, level=2.0)
-    moved, found = refit_intercept(start, margins, y)
-    assert found["taken"] == pytest.approx(0.7)
-    assert moved["intercept"] == pytest.approx(0.7)
+    moved, cohort = refit_intercept(start, margins, y)
+    assert cohort.taken == pytest.approx(0.7)
+    assert moved.intercept == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize("n", [300, 20_000])
@@ -90,8 +95,8 @@ def test_moving_any_calibration_raises_its_log_odds(n):
 
 def test_the_level_missed_is_the_level_that_was_added():
     missed = level_missed(*outcomes(20_000, level=0.4))
-    assert missed["shift"] == pytest.approx(0.4, abs=0.07)
-    assert spread_between([missed, missed]) == pytest.approx(missed["shift"], abs=0.05)
+    assert missed.shift == pytest.approx(0.4, abs=0.07)
+    assert spread_between([missed, missed]) == pytest.approx(missed.shift, abs=0.05)
     assert spread_between([]) == 0
 
 
@@ -100,7 +105,7 @@ def test_intervals_cover_the_truth_and_narrow_with_evidence():
     for n in (300, 6000):
         margins, y = outcomes(n)
         calibration = fit_calibration(margins, y)
-        intervals = json.loads(json.dumps(fit_intervals(margins, y, calibration, draws=60)))
+        intervals = fit_intervals(margins, y, calibration, draws=60)
         at = np.linspace(-3, 0, 20)
         low, high = interval(intervals, at, calibrated_log_odds(calibration, at))
         truth = 1 / (1 + np.exp(-at))
@@ -113,7 +118,7 @@ def test_drift_between_periods_widens_the_interval():
     margins, y = outcomes(3000)
     calibration = fit_calibration(margins, y)
     calm, moved = (
-        fit_intervals(margins, y, calibration, drift=d, draws=60)["high"] for d in (0.0, 0.5)
+        fit_intervals(margins, y, calibration, drift=d, draws=60).high for d in (0.0, 0.5)
     )
     assert np.mean(moved) > np.mean(calm) + 0.2
 
@@ -124,7 +129,7 @@ def test_a_proposed_card_clips_fewer_than_one_lead_in_a_hundred(n, spread, middl
     log_odds = np.random.default_rng(seed).normal(middle, spread, n)
     card = propose(log_odds)
     assert clipped_share(card, log_odds) < 0.01
-    assert 0 < card["points_to_double"] <= 10
+    assert 0 < card.points_to_double <= 10
     assert card_exact(card, np.array([np.median(log_odds)]))[0] == pytest.approx(50)
 
 
@@ -142,7 +147,7 @@ def test_points_double_the_odds():
     ],
 )  # fmt: skip
 def test_a_band_changes_only_past_the_cut_by_the_hysteresis(score, before, after):
-    card = {"bands": {"A": 70, "B": 55, "C": 40}}
+    card = ScoreCard(10, 50, 0.2, {"A": 70, "B": 55, "C": 40})
     assert route(card, np.array([float(score)]), [before], hysteresis=2.0).tolist() == [after]
 
 

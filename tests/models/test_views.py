@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from math import factorial
 from typing import Any
@@ -85,7 +86,7 @@ def test_top_pairs_are_named_and_ranked(scorer: LeadScorer, handmade: Any, leads
     assert found["strength"].is_monotonic_decreasing
     assert found["strength"].iloc[0] > 0
     with pytest.raises(PredictorError, match="without trees"):
-        top_interactions(LeadScorer({**handmade[0], "forest": None}), frame)
+        top_interactions(LeadScorer(replace(handmade[0], forest=None)), frame)
 
 
 def test_the_global_view_is_a_mean_of_contributions(scorer: LeadScorer, leads: Any) -> None:

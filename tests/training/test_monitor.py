@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from models.facts import make_facts
+from models.predictor import FeatureColumn
 from training.monitor import drifting_features, promise, stability_index
 
 FEATURES = [
-    {"name": "x", "kind": "number"},
-    {"name": "colour", "kind": "category"},
+    FeatureColumn("x", "number", "fit", "x", "x", "attribute", {}),
+    FeatureColumn("colour", "category", "fit", "colour", "colour", "attribute", {}),
 ]
 
 

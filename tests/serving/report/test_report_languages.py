@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import InputError
-from models.points import Reason as ModelReason
+from models.points import ScoreReason
 from models.words import render as say_reason
 from serving.locale.jalali import from_gregorian
 from serving.phrase import Phrase
@@ -182,7 +182,7 @@ def test_a_year_is_not_grouped_and_a_large_amount_is() -> None:
 
 def test_plain_speech_says_what_the_report_says() -> None:
     params = {"event": "x9", "label": "x9", "value": 2, "days": 7}
-    model = ModelReason("f", "engagement", 3, 3.0, "count_window", params)
+    model = ScoreReason("f", "engagement", 3, 3.0, "count_window", params)
     labels = {"x9": {"en": "site visits", "fa": "بازدید"}}
     for language in languages():
         words = words_of(language)
