@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-BENCHES := leaks hazard features ablation quality shap faults writeback forecast experiment report http
+BENCHES := leaks hazard features quality shap faults writeback forecast experiment report http
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint format docs peers debian tryton lock clean \

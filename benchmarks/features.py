@@ -41,7 +41,7 @@ Figures = dict[str, float]
 
 
 def reference() -> Catalogue:
-    """List the 69 features of the comparison; the two channels are categories."""
+    """List the 68 features of the comparison; first and last event are categories."""
 
     def number(name: str, template: str, **params: str | int | float) -> Feature:
         return Feature(name, "number", "engagement", "f", name, template, params)
@@ -55,13 +55,13 @@ def reference() -> Catalogue:
         made.append(number(f"n_{k}_ever", "count_ever", event=f"t{k}"))
     made += [number(f"since_{k}", "days_since", event=f"t{k}") for k in range(peers.TYPES)]
     made += [
-        number("active_28", "active_days", days=28), number("channels_90", "n_channels", days=90),
+        number("active_28", "active_days", days=28),
         number("trend", "trend", short=7, long=28), number("value_sum_90", "value_sum", days=90),
         number("value_max", "value_max"), number("mean_gap", "mean_gap_days"),
         number("since_last", "days_since_last_event"),
     ]  # fmt: skip
-    made += [Feature(n, "category", "context", "f", n, n, {})
-             for n in ("first_channel", "last_channel")]  # fmt: skip
+    made += [Feature(n, "category", "engagement", "f", n, n, {})
+             for n in ("first_event", "last_event")]  # fmt: skip
     assert [f.name for f in made] == peers.NAMES
     return Catalogue(tuple(made))
 
@@ -110,7 +110,7 @@ def matrix(blocks: Iterator[tuple[int, int, Events]], created: np.ndarray, catal
            threads: int) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Fill the whole matrix (4 rows a lead) from blocks of leads."""
     numbers = np.empty((4 * len(created), len(catalogue.numbers)), np.float32)
-    codes = np.full((4 * len(created), 4), -1, np.int8)
+    codes = np.full((4 * len(created), 2), -1, np.int8)
     for first, past, events in blocks:
         rows = Snapshots(
             np.repeat(np.arange(past - first), 4), (created[first:past, None] + AGES).ravel()
@@ -151,7 +151,7 @@ def ours(name: str, folder: Path, threads: int) -> Figures:
                "columns": len(catalogue.features)}  # fmt: skip
     if name == "kernel_parquet":
         n = 4 * peers.SAMPLE
-        sample = np.column_stack([numbers[:n], codes[:n, :2].astype(np.float32)])
+        sample = np.column_stack([numbers[:n], codes[:n].astype(np.float32)])
         np.save(folder / "kernel.npy", sample)
     return figures
 

@@ -65,16 +65,12 @@ def stops(verdicts: Iterable[Verdict]) -> set[str]:
 
 
 def _same_features(case: Case, tables: Tables) -> bool:
-    """Say whether the planted records leave every training row as it was.
-
-    What siblings of the account did is left out: their records may be known later than ours.
-    """
+    """Say whether the planted records leave every training row as it was."""
     return _same_rows(case, tables, case.dataset.labelled.snapshots)
 
 
 def _same_rows(case: Case, tables: Tables, snapshots: Snapshots) -> bool:
-    own = [f for f in case.dataset.frame.catalogue.features if not f.template.startswith("account")]
-    catalogue = Catalogue(tuple(own))
+    catalogue = case.dataset.frame.catalogue
     one, other = build(case.tables, snapshots, catalogue), build(tables, snapshots, catalogue)
     return bool(np.array_equal(one.numbers, other.numbers, equal_nan=True))
 

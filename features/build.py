@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.tables import Events, Snapshots, Tables
-from features import account, profile, walk
+from features import profile, walk
 from features.frame import Catalogue, FeatureFrame
 from features.plan import CODE_TEMPLATES, compile_plan
 
@@ -46,24 +46,20 @@ def assemble(
     event_rows: Snapshots,
     created: NDArray[np.int64] | None,
     *,
-    acts: account.Timeline | None = None,
     threads: int = 1,
 ) -> FeatureFrame:
     """Build sorted rows: `event_rows` and `created` number the leads as `events` does.
 
-    `events` may be a part of all events (a lead range of a store); `acts` then holds the events
-    of all siblings.
+    `events` may be a part of all events (a lead range of a store).
     """
     numbers = np.empty((len(rows), len(catalogue.numbers)), np.float32)  # the kernel writes all
     codes = fill_events(events, event_rows, created, catalogue, numbers, threads=threads)
     profile.fill_numbers(tables, rows, catalogue, numbers)
-    account.fill_numbers(tables, rows, catalogue, numbers, acts=acts)
     categories = []
     for feature in catalogue.categories:
         if feature.template in CODE_TEMPLATES:
-            names = events.channel_names if "channel" in feature.template else events.type_names
             column = codes[:, CODE_TEMPLATES.index(feature.template)]
-            levels = pd.Index(names, dtype=object)
+            levels = pd.Index(events.type_names, dtype=object)
             categories.append(pd.Categorical.from_codes(column, categories=levels))
         else:
             categories.append(profile.category(tables, rows, feature))
@@ -81,10 +77,10 @@ def fill_events(
 ) -> Codes:
     """Fill the event columns of `out` in place, and the others with NaN.
 
-    Returns the code matrix (n, 0 or 4), -1 for none.
+    Returns the code matrix (n, 0 or 2), -1 for none.
     """
     plan = compile_plan(catalogue)
-    codes = np.empty((len(rows), 4 if plan.codes else 0), np.int32)
+    codes = np.empty((len(rows), 2 if plan.codes else 0), np.int32)
     born = np.empty(0, np.int64) if created is None else created
     program, columns = plan.program(events), plan.columns(events)
 

@@ -5,7 +5,6 @@ whatever event types the day brings. Rules that keep it sensible:
 
 - windows are `train.windows`; those not shorter than the oldest snapshot age say the same as
   "ever" and are left out, and where none is left shorter ones take their place;
-- what earned nothing on real and simulated CRMs (`benchmarks/ablation.py`) is in `extras`;
 - an event type has columns of its own where at least `max(10, 0.2 %)` of the leads show it by the
   oldest snapshot age, the most widespread first, as many as MAX_COLUMNS allows; the others are
   pooled as "other events".

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from data.asof import values_at
 from data.tables import Snapshots, Tables
-from features import account, profile, walk
+from features import profile, walk
 from features.frame import Catalogue, Feature
 from features.plan import CODE_TEMPLATES, EVENT_TEMPLATES, compile_plan
 
@@ -37,14 +37,13 @@ class FewLeads:
         self.number_at = {feature.name: i for i, feature in enumerate(catalogue.numbers)}
         self.categories = catalogue.categories
         templates = {feature.template for feature in catalogue.numbers}
-        self.wants_siblings = bool(templates & set(account.TEMPLATES))
-        self.wants_profile = bool(templates - EVENT_TEMPLATES - set(account.TEMPLATES))
+        self.wants_profile = bool(templates - EVENT_TEMPLATES)
 
     def rows(self, tables: Tables, snapshots: Snapshots) -> FewRows:
         """Build the rows of `snapshots`, which stand in order of (lead, as_of)."""
         n, events = len(snapshots), tables.events
         numbers = np.empty((n, len(self.number_at)), np.float32)  # the kernel writes all
-        codes = np.empty((n, 4 if self.plan.codes else 0), np.int32)
+        codes = np.empty((n, 2 if self.plan.codes else 0), np.int32)
         born = np.empty(0, np.int64) if tables.created_at is None else tables.created_at
         walk.fill(
             self.plan.program(events), self.plan.columns(events), events.offsets, snapshots.lead,
@@ -52,8 +51,6 @@ class FewLeads:
         )  # fmt: skip
         if self.wants_profile:
             profile.fill_numbers(tables, snapshots, self.catalogue, numbers)
-        if self.wants_siblings:
-            account.fill_numbers(tables, snapshots, self.catalogue, numbers)
         words = {f.name: _words(tables, snapshots, f, codes) for f in self.categories}
         return FewRows(numbers, words)
 
@@ -63,8 +60,7 @@ def _words(
 ) -> list[str | None]:
     """Read one category of each row: None where it is missing."""
     if feature.template in CODE_TEMPLATES:
-        events = tables.events
-        names = events.channel_names if "channel" in feature.template else events.type_names
+        names = tables.events.type_names
         column = codes[:, CODE_TEMPLATES.index(feature.template)].tolist()
         return [None if code < 0 else names[code] for code in column]
     values = values_at(profile.attribute_of(tables, feature), snapshots, tables).tolist()

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from data.clock import NEVER
 from data.store import EventStore
 from data.tables import Snapshots, Tables
-from features import account
 from features.build import assemble
 from features.frame import Catalogue, FeatureFrame
 
@@ -30,13 +29,11 @@ def build_blocks(
     """Yield (positions in `snapshots`, their frame), the rows that `build` would make.
 
     Events come from the store, everything else from `tables`, whose own events are not read.
-    Memory holds one block of about `events_each` events and its rows; account columns need two
-    int64 arrays over the events of leads that share an account.
+    Memory holds one block of about `events_each` events and its rows.
     """
     number = _numbers(store, tables)
     key = number[snapshots.lead]
     order = np.lexsort((snapshots.as_of, key)).astype(np.int64)
-    acts = _acts(store, tables, number, events_each) if _wants_acts(catalogue) else None
     sorted_key = key[order]
     for first, past in _ranges(store, int(sorted_key[-1]) + 1 if len(key) else 0, events_each):
         positions = order[np.searchsorted(sorted_key, first) : np.searchsorted(sorted_key, past)]
@@ -49,9 +46,7 @@ def build_blocks(
             created = np.full(past - first, NEVER, np.int64)
             created[local.lead] = tables.created_at[rows.lead]
         events = store.read(first, past)
-        frame = assemble(
-            tables, rows, catalogue, events, local, created, acts=acts, threads=threads
-        )
+        frame = assemble(tables, rows, catalogue, events, local, created, threads=threads)
         yield positions, frame
 
 
@@ -68,28 +63,3 @@ def _numbers(store: EventStore, tables: Tables) -> NDArray[np.int64]:
     absent = found < 0
     found[absent] = store.n_leads + np.arange(int(absent.sum()))
     return found
-
-
-def _wants_acts(catalogue: Catalogue) -> bool:
-    return any(f.template in account.TEMPLATES for f in catalogue.numbers)
-
-
-def _acts(
-    store: EventStore, tables: Tables, number: NDArray[np.int64], events_each: int
-) -> account.Timeline:
-    """Line up the events of leads that share an account, reading the store once."""
-    row_of = np.full(store.n_leads, -1, np.int64)
-    stored = np.flatnonzero(number < store.n_leads)
-    row_of[number[stored]] = stored
-    leads, known = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    shared = account.shared(tables.account)
-    for first, past in store.ranges(events_each):
-        events = store.read(first, past)
-        lead = np.repeat(row_of[first:past], np.diff(events.offsets))
-        kept = np.flatnonzero((lead >= 0) & shared[lead])
-        at = events.at[kept]
-        if events.recorded_at is not None:
-            at = np.maximum(at, events.recorded_at[kept])
-        leads.append(lead[kept])
-        known.append(at)
-    return account.Timeline.of(np.concatenate(leads), np.concatenate(known), tables.account)

@@ -13,7 +13,6 @@ import numba
 import numpy as np
 
 DAY: Final = 86_400_000_000
-HOUR: Final = 3_600_000_000
 NEVER: Final = int(np.iinfo(np.int64).max)
 
 DAYS: Final = 0  # different days
@@ -25,8 +24,7 @@ WEEK: Final = 5  # events before the lead is seven days old
 STREAK: Final = 6  # days in a row up to the last active one
 CAMPAIGNS: Final = 7
 PEOPLE: Final = 8
-RESPONSE: Final = 9  # mean hours from the first unanswered touch to the lead's next act
-FIRST_DECAY: Final = 10  # one per half-life follows: events, each worth half after that time
+FIRST_DECAY: Final = 9  # one per half-life follows: events, each worth half after that time
 
 
 @numba.njit(cache=True, nogil=True)
@@ -46,8 +44,6 @@ def lay(  # type: ignore[no-untyped-def]
     for side in range(2):
         if wanted[INBOUND + side]:
             _directed(direction, side, lo, cut, n, base, trail[INBOUND + side])
-    if wanted[RESPONSE]:
-        _responses(at, direction, lo, cut, n, base, trail[RESPONSE])
     if wanted[WEEK]:
         _week(at, lo, cut, n, born, base, trail[WEEK])
     if wanted[CAMPAIGNS]:
@@ -118,23 +114,6 @@ def _directed(direction, side, lo, cut, n, base, row):  # type: ignore[no-untype
         for k in range(cut[g]):
             events += direction[first + k] == side
             row[origin + k + 1] = events
-
-
-@numba.njit(cache=True, nogil=True)
-def _responses(at, direction, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
-    for g in range(n):
-        first, origin = lo[g], base[g]
-        asked, answers, waited = NEVER, 0, 0.0
-        row[origin] = np.nan
-        for k in range(cut[g]):
-            i = first + k
-            if direction[i] == 1 and asked == NEVER:
-                asked = at[i]
-            elif direction[i] == 0 and asked != NEVER:
-                answers += 1
-                waited += (at[i] - asked) / HOUR
-                asked = NEVER
-            row[origin + k + 1] = waited / answers if answers > 0 else np.nan
 
 
 @numba.njit(cache=True, nogil=True)

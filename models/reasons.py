@@ -35,11 +35,10 @@ __all__ = [
 
 FAMILIES = ("fit", "engagement", "qualification", "context")
 COUNTS = frozenset({
-    "count_window", "count_ever", "count_all_window", "count_all_ever", "active_days", "n_channels",
-    "decayed_count", "inbound_count", "first_week_count", "streak_days", "pair_after", "n_people",
-    "account_events", "value_sum",
+    "count_window", "count_ever", "count_all_window", "count_all_ever", "active_days",
+    "decayed_count", "inbound_count", "first_week_count", "streak_days", "n_people", "value_sum",
 })  # fmt: skip
-BY_SALES = frozenset({"outbound_count", "known_since", "missing_count", "response_hours"})
+BY_SALES = frozenset({"outbound_count", "known_since", "missing_count"})
 ROWS_AT_ONCE = 50_000
 
 NO_FACTS = Facts({}, 0.0)

@@ -27,15 +27,14 @@ from models.templates import (
 
 LENGTHS: Mapping[str, float] = {  # templates whose value is a length of time -> days of one unit
     "days_since": 1.0, "days_since_first_event": 1.0, "days_since_last_event": 1.0,
-    "account_days_since": 1.0, "age_days": 1.0, "known_since": 1.0, "mean_gap_days": 1.0,
-    "response_hours": 1.0 / 24.0,
+    "age_days": 1.0, "known_since": 1.0, "mean_gap_days": 1.0,
 }  # fmt: skip
 CALENDAR: Mapping[str, tuple[int, tuple[str, ...]]] = {  # value of the first name, names
     "created_weekday": (0, WEEKDAYS),
     "created_month": (1, MONTHS),
 }
 SHORT_FORMS = {"it": "IT", "hr": "HR", "vp": "VP", "c_level": "C level"}
-WORDED = frozenset({"label", "value", "first", "second"})  # places that words are put into
+WORDED = frozenset({"label", "value"})  # places that words are put into
 SENTINEL = "—"
 
 Value = str | int | float

@@ -82,13 +82,11 @@ class Service:
     def score_known(self, lead: str, as_of: int | None) -> ScoreResponse:
         """Score a lead whose history the service holds; UnknownLeadError else."""
         model = self.current()
-        siblings = model.few.wants_siblings
-        cut = None if self.held is None else self.held.cut(lead, siblings=siblings)
-        if cut is None:
+        tables = None if self.held is None else self.held.cut(lead)
+        if tables is None:
             raise UnknownLeadError(lead)
-        tables, row = cut
         until = tables.observed_until
-        return self._answer(model, tables, [row], until if as_of is None else min(as_of, until))
+        return self._answer(model, tables, [0], until if as_of is None else min(as_of, until))
 
     def _answer(
         self, model: LoadedModel, tables: Tables, wanted: Sequence[int], as_of: int

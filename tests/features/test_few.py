@@ -14,7 +14,6 @@ from data.tables import Snapshots
 from data.world import make_world
 from features.build import build
 from features.catalogue import make_catalogue
-from features.extras import with_extras
 from features.few import FewLeads
 
 
@@ -23,9 +22,8 @@ def test_a_lead_cut_out_with_its_account_has_the_builders_row(kind):
     project = project_of(kind)
     world = make_world(kind, 400, 5, late_share=0.2)
     tables, _ = read_tables(project, frames=frames_of(world))
-    catalogue = with_extras(make_catalogue(tables, project), tables, project)
+    catalogue = make_catalogue(tables, project)
     few = FewLeads(catalogue)
-    assert few.wants_siblings
     for lead in range(0, len(tables), 23):
         account = tables.account[lead]
         mates = np.array([lead]) if account < 0 else np.flatnonzero(tables.account == account)

@@ -238,8 +238,6 @@ def reason(template: str, **params: Any) -> Reason:
         ("attribute", {"label": "Employees", "value": 1200.0}, "Employees: 1200"),
         ("attribute", {"label": "Country", "value": "{label}"}, "Country: {label}"),
         ("attribute", {"label": "Country", "value": None}, "Country: not known"),
-        ("response_hours", {"label": "x", "value": 26.4},
-         "Answers sales after 1 day on average"),
         ("age_days", {"label": "x", "value": 12.0}, "A lead for 12 days"),
         ("no_such_template", {"label": "Thing", "value": 4.0}, "Thing: 4"),
         ("no_such_template", {"label": "Thing", "value": None}, "Thing: not known"),
