@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-import numba
 import numpy as np
 
+from data.compiled import compiled
 from features import trails
 
 DAY: Final = 86_400_000_000
@@ -85,7 +85,7 @@ class Program(NamedTuple):
 BLOCK: Final = 128  # leads walked between two calls; their trails stay in the nearest cache
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _run(  # type: ignore[no-untyped-def]
     at, kind, lo, hi, row, past, n, as_of, windows, slot_of, counted, since, blank, dated, unit,
     began, now, place, cut, base, out,
@@ -128,7 +128,7 @@ def _run(  # type: ignore[no-untyped-def]
         base[g + 1] = base[g] + cut[g] + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _write_trails(  # type: ignore[no-untyped-def]
     at, lo, row, past, n, as_of, windows, half_lives, start, col, a, b, place, base, trail, out
 ):
@@ -166,7 +166,7 @@ def _write_trails(  # type: ignore[no-untyped-def]
             k += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _write_codes(kind, lo, row, past, n, place, codes):  # type: ignore[no-untyped-def]
     """Write first and last event as type codes, -1 for none."""
     k = 0
@@ -178,7 +178,7 @@ def _write_codes(kind, lo, row, past, n, place, codes):  # type: ignore[no-untyp
             k += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def walk_block(p, e, s, n, as_of, out, codes):  # type: ignore[no-untyped-def]
     """Walk the n leads that stand in the state's block and fill their rows."""
     if n == 0:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from data.asof import exists, values_at
 from data.clock import DAY, NEVER
+from data.compiled import compiled
 from data.tables import Attribute, Snapshots, Tables
 from features.frame import Catalogue, Feature
 from features.persons import department, domain_kind, seniority
@@ -120,7 +120,7 @@ def last_change(attribute: Attribute, snapshots: Snapshots) -> NDArray[np.int64]
     return last
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _newest_before(offsets, at, lead, as_of):  # type: ignore[no-untyped-def]
     newest = np.full(len(lead), NEVER, np.int64)
     for i in range(len(lead)):

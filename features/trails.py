@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import numba
 import numpy as np
+
+from data.compiled import compiled
 
 DAY: Final = 86_400_000_000
 NEVER: Final = int(np.iinfo(np.int64).max)
@@ -27,7 +28,7 @@ PEOPLE: Final = 8
 FIRST_DECAY: Final = 9  # one per half-life follows: events, each worth half after that time
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def lay(  # type: ignore[no-untyped-def]
     at, campaign, person, direction, value, lo, cut, n, born, half_lives, wanted, campaign_seen,
     person_seen, stamp, base, trail,
@@ -54,7 +55,7 @@ def lay(  # type: ignore[no-untyped-def]
         _decays(at, lo, cut, n, half_lives[h], base, trail[FIRST_DECAY + h])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _days(at, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]
@@ -67,7 +68,7 @@ def _days(at, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
             row[origin + k + 1] = days
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _streak(at, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]
@@ -81,7 +82,7 @@ def _streak(at, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
             row[origin + k + 1] = streak
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _sum(value, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]
@@ -93,7 +94,7 @@ def _sum(value, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
             row[origin + k + 1] = total
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _largest(value, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]
@@ -105,7 +106,7 @@ def _largest(value, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
             row[origin + k + 1] = largest
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _directed(direction, side, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]
@@ -116,7 +117,7 @@ def _directed(direction, side, lo, cut, n, base, row):  # type: ignore[no-untype
             row[origin + k + 1] = events
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _week(at, lo, cut, n, born, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]
@@ -128,7 +129,7 @@ def _week(at, lo, cut, n, born, base, row):  # type: ignore[no-untyped-def]
             row[origin + k + 1] = events
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _different(code, lo, cut, n, seen, stamp, base, row):  # type: ignore[no-untyped-def]
     """Count different codes; `seen` holds for each code the stamp of the walk that met it last."""
     for g in range(n):
@@ -144,7 +145,7 @@ def _different(code, lo, cut, n, seen, stamp, base, row):  # type: ignore[no-unt
             row[origin + k + 1] = different
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _decays(at, lo, cut, n, half_life, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
+from data.compiled import compiled
 from features import trails
 from features.kernel import BLOCK, NEVER, Columns, walk_block
 
@@ -30,7 +30,7 @@ class State(NamedTuple):
     stamp: Any  # int64 (1,)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _make_state(p, rows, events):  # type: ignore[no-untyped-def]
     """Allocate the state for blocks of at most so many rows and events."""
     windows, lives = len(p.windows), len(p.half_lives)
@@ -48,7 +48,7 @@ def _make_state(p, rows, events):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _largest_block(lead, row_lo, row_hi, offsets):  # type: ignore[no-untyped-def]
     """Bound the rows and events that BLOCK leads in a row can have: (rows, events)."""
     rows, events, most_rows, most_events = 0, 0, 0, 0
@@ -67,7 +67,7 @@ def _largest_block(lead, row_lo, row_hi, offsets):  # type: ignore[no-untyped-de
     return most_rows, most_events
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _arrives_late(at, recorded, lo, hi, as_of, row_lo, row_hi):  # type: ignore[no-untyped-def]
     """Say whether a record of this lead crosses one of its snapshots."""
     for i in range(lo, hi):
@@ -78,7 +78,7 @@ def _arrives_late(at, recorded, lo, hi, as_of, row_lo, row_hi):  # type: ignore[
     return False
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _room(e, events):  # type: ignore[no-untyped-def]
     """Allocate columns for copies of so many events; what is empty in `e` stays empty."""
     return Columns(
@@ -90,7 +90,7 @@ def _room(e, events):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _copy_visible(e, lo, hi, t, known, used):  # type: ignore[no-untyped-def]
     """Copy the events of [lo, hi) that had happened and were recorded before t; return the end."""
     for i in range(lo, hi):
@@ -108,7 +108,7 @@ def _copy_visible(e, lo, hi, t, known, used):  # type: ignore[no-untyped-def]
     return used
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def fill(p, e, offsets, lead, as_of, row_lo, row_hi, created, out, codes):  # type: ignore[no-untyped-def]
     """Fill rows [row_lo, row_hi) of `out` (n, k) float32 and `codes` (n, 0 or 2) int32.
 
