@@ -238,9 +238,7 @@ def extract_ends_early(case: Case) -> set[str]:
     """The extract ends 40 days before observed_until says."""
     until = case.outcomes.observed_until - 40 * DAY
     events = case.tables.events
-    from training.audit.replay import pick_events
-
-    tables = replace(case.tables, events=pick_events(events, events.at < until))
+    tables = replace(case.tables, events=events.keep(events.at < until))
     seen = np.where(case.outcomes.converted_at < until, case.outcomes.converted_at, NEVER)
     kept = case.tables.created_at < until
     tables = replace(tables, created_at=np.where(kept, tables.created_at, tables.created_at[0]))

@@ -14,7 +14,7 @@ from typing import Any, Literal, overload
 
 import numba
 
-LOG = logging.getLogger(__name__)
+LOG = logging.getLogger("leadscore.compiled")
 
 Function = Callable[..., Any]
 ErrorModel = Literal["python", "numpy"]

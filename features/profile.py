@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.asof import exists, values_at
+from data.asof import exists, last_change, values_at
 from data.clock import DAY, NEVER
-from data.compiled import compiled
+from data.ragged import is_known
 from data.tables import Attribute, Snapshots, Tables
 from features.frame import Catalogue, Feature
 from features.persons import department, domain_kind, seniority
@@ -102,33 +102,9 @@ def _known_since(snapshots: Snapshots, attribute: Attribute) -> NDArray[np.float
         since = attribute.known_at[snapshots.lead]
     elif attribute.changes is not None:
         since = last_change(attribute, snapshots)
-    known = since < snapshots.as_of
+    known = is_known(since, None, snapshots.as_of)
     days = (snapshots.as_of - np.where(known, since, snapshots.as_of)) / DAY
     return np.where(known, days, np.nan)
-
-
-def last_change(attribute: Attribute, snapshots: Snapshots) -> NDArray[np.int64]:
-    """Find the moment of the last change strictly before each row; NEVER where there is none."""
-    changes = attribute.changes
-    assert changes is not None
-    last = np.full(len(snapshots), NEVER, np.int64)
-    touched = np.flatnonzero(np.diff(changes.offsets)[snapshots.lead])
-    newest = _newest_before(
-        changes.offsets, changes.at, snapshots.lead[touched], snapshots.as_of[touched]
-    )
-    last[touched] = newest
-    return last
-
-
-@compiled
-def _newest_before(offsets, at, lead, as_of):  # type: ignore[no-untyped-def]
-    newest = np.full(len(lead), NEVER, np.int64)
-    for i in range(len(lead)):
-        lo = offsets[lead[i]]
-        found = np.searchsorted(at[lo : offsets[lead[i] + 1]], as_of[i])
-        if found > 0:
-            newest[i] = at[lo + found - 1]
-    return newest
 
 
 def _missing(tables: Tables) -> NDArray[np.int64]:

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import DAY, HOUR, NEVER, Micros
-from data.tables import Outcomes, Snapshots, Tables
+from data.tables import OUTBOUND, Outcomes, Snapshots, Tables
 from training.funnel import Rate, rate_of
 
 SPEED_LIMITS_HOURS = (1.0, 24.0, 72.0, 168.0)
-_OUTBOUND = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +56,8 @@ class ContactShare:
 def touches_by_lead(tables: Tables, before: int) -> tuple[NDArray[np.int64], Micros]:
     """List the outbound events before a moment: (lead row, at) of each, by lead and time."""
     events = tables.events
-    lead = np.repeat(np.arange(len(tables)), np.diff(events.offsets))
-    kept = (events.direction == _OUTBOUND) & (events.at < before)
-    if events.recorded_at is not None:
-        kept &= events.recorded_at < before
-    return lead[kept], events.at[kept]
+    kept = (events.direction == OUTBOUND) & events.known_before(before)
+    return events.lead[kept], events.at[kept]
 
 
 def measure_speed(
@@ -69,7 +65,7 @@ def measure_speed(
 ) -> Speed | None:
     """Measure leads created in the last `days`, at least `settle_days` ago; None in static mode."""
     created = tables.created_at
-    if created is None or not (tables.events.direction == _OUTBOUND).any():
+    if created is None or not (tables.events.direction == OUTBOUND).any():
         return None
     recent = (created >= as_of - int(days * DAY)) & (created < as_of - int(settle_days * DAY))
     lead, at = touches_by_lead(tables, as_of)
@@ -123,7 +119,7 @@ def find_missed(
     `skip` leaves rows out (disqualified leads). Highest score first. None is missed where no event
     says that sales acted: the touches are not known then.
     """
-    if not (tables.events.direction == _OUTBOUND).any():
+    if not (tables.events.direction == OUTBOUND).any():
         return ()
     last = last_touch(tables, snapshots)
     touched = last != np.iinfo(np.int64).min
@@ -158,10 +154,8 @@ def last_touch(tables: Tables, snapshots: Snapshots) -> Micros:
     events = tables.events
     as_of = np.full(len(tables), np.iinfo(np.int64).min, dtype=np.int64)
     as_of[snapshots.lead] = snapshots.as_of
-    lead = np.repeat(np.arange(len(tables)), np.diff(events.offsets))
-    kept = (events.direction == _OUTBOUND) & (events.at < as_of[lead])
-    if events.recorded_at is not None:
-        kept &= events.recorded_at < as_of[lead]
+    lead = events.lead
+    kept = (events.direction == OUTBOUND) & events.known_before(as_of)
     last = np.full(len(tables), np.iinfo(np.int64).min, dtype=np.int64)
     np.maximum.at(last, lead[kept], events.at[kept])
     return last[snapshots.lead]
