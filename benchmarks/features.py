@@ -28,9 +28,8 @@ from data.run_files import EventFields
 from data.schema import Project
 from data.store import EventStore
 from data.tables import Events, Snapshots, Tables
-from features.build import build, fill_events
+from features.build import Builder
 from features.catalogue import make_catalogue
-from features.few import FewLeads
 from features.frame import Catalogue, Feature
 
 AGES = np.array(peers.AGES, np.int64) * DAY
@@ -109,16 +108,16 @@ def store_blocks(folder: Path) -> Iterator[tuple[int, int, Events]]:
 def matrix(blocks: Iterator[tuple[int, int, Events]], created: np.ndarray, catalogue: Catalogue,
            threads: int) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Fill the whole matrix (4 rows a lead) from blocks of leads."""
+    builder = Builder(catalogue)
     numbers = np.empty((4 * len(created), len(catalogue.numbers)), np.float32)
     codes = np.full((4 * len(created), 2), -1, np.int8)
     for first, past, events in blocks:
         rows = Snapshots(
             np.repeat(np.arange(past - first), 4), (created[first:past, None] + AGES).ravel()
         )
-        found = fill_events(
-            events, rows, created[first:past], catalogue, numbers[4 * first : 4 * past],
-            threads=threads,
-        )  # fmt: skip
+        found = builder.fill_events(
+            events, rows, created[first:past], numbers[4 * first : 4 * past], threads=threads
+        )
         codes[4 * first : 4 * past, : found.shape[1]] = found
     return numbers, codes
 
@@ -136,7 +135,7 @@ def ours(name: str, folder: Path, threads: int) -> Figures:
     warm = next(source())
     few = Snapshots(np.zeros(1, np.int64), np.zeros(1, np.int64))
     out = np.empty((1, len(catalogue.numbers)), np.float32)
-    fill_events(warm[2], few, created[: warm[1]], catalogue, out)
+    Builder(catalogue).fill_events(warm[2], few, created[: warm[1]], out)
     del warm
     best = (float("inf"), 0.0)
     numbers = codes = np.empty(0, np.float32)
@@ -214,9 +213,10 @@ def single() -> tuple[float, bool]:
     )  # fmt: skip
     tables = tables_of(events, np.zeros(1, np.int64))
     row = Snapshots(np.zeros(1, np.int64), at[-1:] + 1)
-    few, batch = FewLeads(reference()), build(tables, row, reference())
-    same = few.rows(tables, row).numbers.tobytes() == batch.numbers.tobytes()
-    times = timeit.repeat(lambda: few.rows(tables, row), number=1, repeat=5000)
+    builder, twice = Builder(reference()), Snapshots(np.zeros(2, np.int64), row.as_of.repeat(2))
+    batch = builder.build(tables, twice).numbers[1]
+    same = builder.build(tables, row).numbers[0].tobytes() == batch.tobytes()
+    times = timeit.repeat(lambda: builder.build(tables, row).words(), number=1, repeat=5000)
     return float(np.median(times)) * 1e6, same
 
 

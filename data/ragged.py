@@ -85,10 +85,14 @@ class Ragged:
     def count_before(self, lead: Ints, as_of: Micros) -> Ints:
         """Count for each pair the lead's rows with `at` strictly before `as_of`: (n,).
 
-        One binary search runs in every lead's own stretch at once; the second clock is not asked.
+        One binary search runs in every lead's own stretch at once, or where the pairs are few one
+        after the other; the second clock is not asked.
         """
-        start = self.offsets[lead]
-        low, high = start.copy(), self.offsets[lead + 1]
+        start, end = self.offsets[lead], self.offsets[lead + 1]
+        if len(lead) < 8:
+            own = zip(start.tolist(), end.tolist(), as_of.tolist(), strict=True)
+            return np.array([self.at[lo:hi].searchsorted(t) for lo, hi, t in own], np.int64)
+        low, high = start.copy(), end
         while (open_ := low < high).any():
             middle = (low + high) // 2
             earlier = open_ & (self.at[np.minimum(middle, max(len(self.at) - 1, 0))] < as_of)

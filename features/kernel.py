@@ -28,10 +28,9 @@ NOW: Final = 0  # state row of everything before as_of
 EVER: Final = 1  # the window without a beginning
 FIRST_WINDOW: Final = 2
 
-# Operations: what a column of the matrix is computed by, beside the running row. Arguments a and b
-# are named beside.
+# Operations: what a column of the matrix is computed by. Arguments a and b are named beside.
 ALL: Final = 0  # b state row of the window
-ACTIVE: Final = 1  # b
+ACTIVE: Final = 1  # a trail of days, b
 DIFFERENCE: Final = 2  # a trail, b
 LEVEL: Final = 3  # a trail
 TREND: Final = 4  # a state row of the short window, b of the long one
@@ -40,6 +39,8 @@ SINCE_FIRST: Final = 6
 SINCE_LAST: Final = 7
 MEAN_GAP: Final = 8
 N_OPERATIONS: Final = 9
+COUNTED: Final = -1  # a cell of the running row: b, of one event type
+DATED: Final = -2  # a cell of the running row: the moment of the last event of one type
 
 
 class Columns(NamedTuple):

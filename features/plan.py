@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +11,9 @@ from numpy.typing import NDArray
 from data.tables import Events
 from features import kernel, trails
 from features.frame import Catalogue, Feature
+from features.templates import TEMPLATES, Template
 
 Ints = NDArray[np.int64]
-
-CODE_TEMPLATES = ("first_event", "last_event")
-"""Category templates that the kernel answers, in the order of its code matrix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +95,14 @@ class _Rows:
         return self.found.setdefault(value, self.first + len(self.found))
 
 
+def template_of(feature: Feature) -> Template:
+    """Find what a column means; ValueError where no template has that name."""
+    row = TEMPLATES.get(feature.template)
+    if row is None:
+        raise ValueError(f"column {feature.name}: no feature is computed by {feature.template!r}")
+    return row
+
+
 def compile_plan(catalogue: Catalogue) -> Plan:
     """Compile the event columns; columns of other templates are left to profile."""
     windows, lives = _Rows(kernel.FIRST_WINDOW), _Rows(0)
@@ -109,7 +114,7 @@ def compile_plan(catalogue: Catalogue) -> Plan:
     pooled = any(feature.params.get("pooled") for feature in catalogue.numbers)
     n_slots = len(slots) + pooled
 
-    def window(feature: Feature, key: str = "days") -> int:
+    def window(feature: Feature, key: str) -> int:
         return windows.of(float(feature.params[key])) if key in feature.params else kernel.EVER
 
     def slot(feature: Feature) -> int:
@@ -121,18 +126,27 @@ def compile_plan(catalogue: Catalogue) -> Plan:
     cells: list[tuple[int, int, int]] = []  # state row or NOW for recency, slot, column
     rows: list[tuple[int, int, int, int]] = []
     for column, feature in enumerate(catalogue.numbers):
-        build = _OPERATIONS.get(feature.template)
-        if build is not None:
-            rows.append((*build(feature, window, lives), column))
-        elif feature.template in ("count_window", "count_ever"):
-            cells.append((window(feature), slot(feature), column))
-        elif feature.template == "days_since":
-            cells.append((kernel.NOW, slot(feature), column))
+        operation = template_of(feature).operation
+        if operation is None:
+            continue
+        match operation.kind:
+            case kernel.COUNTED:
+                cells.append((window(feature, "days"), slot(feature), column))
+            case kernel.DATED:
+                cells.append((kernel.NOW, slot(feature), column))
+            case kernel.TREND:
+                widths = window(feature, "short"), window(feature, "long")
+                rows.append((operation.kind, *widths, column))
+            case kernel.DECAY:
+                life = lives.of(float(feature.params["half_life"]))
+                rows.append((operation.kind, trails.FIRST_DECAY + life, life, column))
+            case _:
+                place = operation.trail, window(feature, "days")
+                rows.append((operation.kind, *place, column))
     rows.sort(key=lambda row: (row[0], row[3]))
     table = np.array(rows, np.int64).reshape(-1, 4)
     micros = np.zeros(kernel.FIRST_WINDOW + len(windows.found), np.int64)
     micros[kernel.FIRST_WINDOW :] = [round(days * kernel.DAY) for days in windows.found]
-    templates = {feature.template for feature in catalogue.features}
     wanted = _trails(table)
     return Plan(
         slots=tuple(slots),
@@ -151,7 +165,7 @@ def compile_plan(catalogue: Catalogue) -> Plan:
             bool(wanted[[trails.INBOUND, trails.OUTBOUND]].any()),
             bool(wanted[[trails.VALUE, trails.LARGEST]].any()),
         ),
-        codes=bool(templates & set(CODE_TEMPLATES)),
+        codes=any(template_of(each).code is not None for each in catalogue.categories),
     )
 
 
@@ -178,37 +192,6 @@ def _running(
 def _trails(table: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Mark the trails that the operations read."""
     wanted = np.zeros(trails.FIRST_DECAY, bool)
-    for kind in (kernel.DIFFERENCE, kernel.LEVEL):
+    for kind in (kernel.ACTIVE, kernel.DIFFERENCE, kernel.LEVEL):
         wanted[table[table[:, 0] == kind, 1]] = True
-    wanted[trails.DAYS] |= bool((table[:, 0] == kernel.ACTIVE).any())
     return wanted
-
-
-_Window = Callable[..., int]
-_Build = Callable[[Feature, _Window, _Rows], tuple[int, int, int]]
-
-_OPERATIONS: dict[str, _Build] = {
-    "count_all_window": lambda f, window, _: (kernel.ALL, 0, window(f)),
-    "count_all_ever": lambda *_: (kernel.ALL, 0, kernel.EVER),
-    "active_days": lambda f, window, _: (kernel.ACTIVE, 0, window(f)),
-    "inbound_count": lambda f, window, _: (kernel.DIFFERENCE, trails.INBOUND, window(f)),
-    "outbound_count": lambda f, window, _: (kernel.DIFFERENCE, trails.OUTBOUND, window(f)),
-    "value_sum": lambda f, window, _: (kernel.DIFFERENCE, trails.VALUE, window(f)),
-    "trend": lambda f, window, _: (kernel.TREND, window(f, "short"), window(f, "long")),
-    "decayed_count": lambda f, _, lives: _decay(f, lives),
-    "days_since_first_event": lambda *_: (kernel.SINCE_FIRST, 0, 0),
-    "days_since_last_event": lambda *_: (kernel.SINCE_LAST, 0, 0),
-    "mean_gap_days": lambda *_: (kernel.MEAN_GAP, 0, 0),
-    "value_max": lambda *_: (kernel.LEVEL, trails.LARGEST, 0),
-    "n_campaigns": lambda *_: (kernel.LEVEL, trails.CAMPAIGNS, 0),
-    "n_people": lambda *_: (kernel.LEVEL, trails.PEOPLE, 0),
-    "first_week_count": lambda *_: (kernel.LEVEL, trails.WEEK, 0),
-    "streak_days": lambda *_: (kernel.LEVEL, trails.STREAK, 0),
-}
-EVENT_TEMPLATES = frozenset(_OPERATIONS) | {"count_window", "count_ever", "days_since"}
-
-
-def _decay(feature: Feature, lives: _Rows) -> tuple[int, int, int]:
-    """Decay the count of all events, which is a trail."""
-    half_life = lives.of(float(feature.params["half_life"]))
-    return kernel.DECAY, trails.FIRST_DECAY + half_life, half_life

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -10,7 +13,7 @@ from data.asof import exists, last_change, values_at
 from data.clock import DAY, NEVER
 from data.ragged import is_known
 from data.tables import Attribute, Snapshots, Tables
-from features.frame import Catalogue, Feature
+from features.frame import Feature, Levels
 from features.persons import department, domain_kind, seniority
 
 DERIVED = {
@@ -18,14 +21,19 @@ DERIVED = {
     "department": department,
     "email_domain_kind": domain_kind,
 }
+FEW: Final = 200
+"""Up to so many values are coded in plain Python: pandas takes longer to begin than to do it."""
 
 
 def fill_numbers(
-    tables: Tables, snapshots: Snapshots, catalogue: Catalogue, out: NDArray[np.float32]
+    tables: Tables,
+    snapshots: Snapshots,
+    columns: Sequence[tuple[int, Feature]],
+    out: NDArray[np.float32],
 ) -> None:
-    """Fill the number columns of attributes, age and calendar of `out` (n, k) in place."""
+    """Fill these columns of `out` (n, k) in place: attributes, age and calendar of leads."""
     calendar: pd.DatetimeIndex | None = None
-    for column, feature in enumerate(catalogue.numbers):
+    for column, feature in columns:
         template = feature.template
         if template == "attribute":
             out[:, column] = _numbers(tables, snapshots, attribute_of(tables, feature))
@@ -47,24 +55,33 @@ def fill_numbers(
             out[:, column] = values[snapshots.lead]
 
 
-def category(tables: Tables, snapshots: Snapshots, feature: Feature) -> pd.Categorical:
-    """Make one categorical column of an attribute, or of what its text says of the person."""
+def category(tables: Tables, snapshots: Snapshots, feature: Feature) -> Levels:
+    """Read one category off an attribute, or what its text says of the person."""
     attribute = attribute_of(tables, feature)
     derive = DERIVED.get(feature.template)
     if attribute.known_at is None and attribute.changes is None:
-        codes, levels = pd.factorize(attribute.values, sort=True)
+        codes, texts = _coded(attribute.values)
         codes = _once_created(tables, snapshots, codes[snapshots.lead])
     else:
-        values = values_at(attribute, snapshots, tables)
-        codes, levels = pd.factorize(np.asarray(values, dtype=object), sort=True)
-    texts = [str(level) for level in levels]
+        codes, texts = _coded(values_at(attribute, snapshots, tables))
     if derive is None:
-        return pd.Categorical.from_codes(codes, categories=pd.Index(texts, dtype=object))
+        return Levels(feature.name, codes, texts)
     said = [derive(text) for text in texts]
     names = sorted({word for word in said if word is not None})
     place = {name: code for code, name in enumerate(names)}
     mapped = np.array([place[word] if word else -1 for word in said] + [-1], np.int64)
-    return pd.Categorical.from_codes(mapped[codes], categories=pd.Index(names, dtype=object))
+    return Levels(feature.name, mapped[codes], names)
+
+
+def _coded(values: NDArray[np.generic]) -> tuple[NDArray[np.int64], list[str]]:
+    """Code strings by their sorted levels, -1 where missing."""
+    if len(values) > FEW:
+        codes, levels = pd.factorize(values.astype(object, copy=False), sort=True)
+        return codes.astype(np.int64, copy=False), [str(level) for level in levels]
+    texts = values.tolist()
+    known = sorted({text for text in texts if not pd.isna(text)})
+    place = {text: code for code, text in enumerate(known)}
+    return np.array([place.get(text, -1) for text in texts], np.int64), [str(t) for t in known]
 
 
 def local_calendar(micros: NDArray[np.int64], timezone: str) -> pd.DatetimeIndex:

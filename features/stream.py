@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.clock import NEVER
 from data.store import EventStore
-from data.tables import Snapshots, Tables
-from features.build import assemble
+from data.tables import Events, Snapshots, Tables
+from features.build import Builder
 from features.frame import Catalogue, FeatureFrame
 
 _LEADS_WITHOUT_EVENTS = 200_000  # per block
@@ -31,6 +31,7 @@ def build_blocks(
     Events come from the store, everything else from `tables`, whose own events are not read.
     Memory holds one block of about `events_each` events and its rows.
     """
+    builder = Builder(catalogue)
     number = _numbers(store, tables)
     key = number[snapshots.lead]
     order = np.lexsort((snapshots.as_of, key)).astype(np.int64)
@@ -40,14 +41,20 @@ def build_blocks(
         if not len(positions):
             continue
         rows = snapshots.take(positions)
-        local = Snapshots(key[positions] - first, rows.as_of)
-        created = None
-        if tables.created_at is not None:
-            created = np.full(past - first, NEVER, np.int64)
-            created[local.lead] = tables.created_at[rows.lead]
-        events = store.read(first, past)
-        frame = assemble(tables, rows, catalogue, events, local, created, threads=threads)
-        yield positions, frame
+        events = _of_tables(store.read(first, past), number - first)
+        yield positions, builder.build(replace(tables, events=events), rows, threads=threads)
+
+
+def _of_tables(events: Events, number: NDArray[np.int64]) -> Events:
+    """Give the events of a block to the leads of the tables, by their number in the block.
+
+    Leads outside the block have no events.
+    """
+    leads = np.flatnonzero((number >= 0) & (number < len(events.offsets) - 1))
+    held = events.take(number[leads])
+    count = np.zeros(len(number), np.int64)
+    count[leads] = np.diff(held.offsets)
+    return replace(held, offsets=np.concatenate([[0], np.cumsum(count)]))
 
 
 def _ranges(store: EventStore, end: int, events_each: int) -> Iterator[tuple[int, int]]:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.templates import TEMPLATES
 from models.points import Fact
 
 LEAST_ROWS = 30  # a smaller group is no fact
@@ -109,7 +110,8 @@ def make_facts(
         if feature["kind"] == "category":
             counted = _count_levels(column[~gone], labels[~gone])
         else:
-            each = str(feature.get("template")).startswith("created_")  # each hour, weekday, month
+            row = TEMPLATES.get(str(feature.get("template")))
+            each = row is not None and row.each_value  # each hour, weekday, month
             counted = _count_bins(column[~gone], labels[~gone], each=each)
         table[str(feature["name"])] = {
             **counted,

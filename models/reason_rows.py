@@ -14,10 +14,10 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from features.templates import TEMPLATES
 from models.facts import Facts
 from models.points import Fact, Reason
 from models.reasons import ReasonTable
-from models.words import LENGTHS
 
 REASON_TYPE = pa.struct([
     ("factor", pa.string()), ("family", pa.string()), ("points", pa.int32()),
@@ -73,7 +73,8 @@ def _sentences(
         described, mine = table.features[f], np.flatnonzero(feature == f)
         name = str(described["name"])
         values = frame[name].iloc[row[mine]]
-        length = LENGTHS.get(str(described["template"]))
+        template = TEMPLATES.get(str(described["template"]))
+        length = None if template is None else template.length
         first, inverse = _distinct(values, strength[mine], facts.table.get(name), length)
         place[mine] = len(texts) + inverse
         for at in first.tolist():

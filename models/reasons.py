@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.templates import TEMPLATES
 from models.facts import Facts
 from models.points import Explanation, Fact, Ints, Points, Reason, make_points
 from models.predictor import Floats, Frame, LeadScorer, Rows, category_keys, number_column
@@ -34,15 +35,9 @@ __all__ = [
 ]
 
 FAMILIES = ("fit", "engagement", "qualification", "context")
-COUNTS = frozenset({
-    "count_window", "count_ever", "count_all_window", "count_all_ever", "active_days",
-    "decayed_count", "inbound_count", "first_week_count", "streak_days", "n_people", "value_sum",
-})  # fmt: skip
-BY_SALES = frozenset({"outbound_count", "known_since", "missing_count"})
 ROWS_AT_ONCE = 50_000
 
 NO_FACTS = Facts({}, 0.0)
-VAGUE = frozenset({"decayed_count", "trend"})  # true, but no picture: they speak last
 NOTHING = frozenset({"none", "no", "unknown", "not known", "n/a", "na", "nothing", "-"})
 
 Read = Callable[[str, int], str | float | None]  # feature and row -> value
@@ -281,7 +276,8 @@ def _plain(value: Any) -> str | float | None:
 def is_changeable(feature: Mapping[str, Any], allowed: Collection[str] = ()) -> bool:
     """Say whether sales can change it: what sales does itself, and what it can bring about."""
     names = {str(feature["name"]), str(feature["factor"]), str(feature["params"].get("event", ""))}
-    return feature["template"] in BY_SALES or not names.isdisjoint(allowed)
+    row = TEMPLATES.get(feature["template"])
+    return bool(row and row.by_sales) or not names.isdisjoint(allowed)
 
 
 def _visible(
@@ -301,7 +297,8 @@ def _visible(
             shown[f] = False
         else:
             absent[:, f], direction[:, f] = _look(frame, feature, facts)
-    vague = np.array([feature["template"] in VAGUE for feature in features], np.bool_)
+    rows = (TEMPLATES.get(feature["template"]) for feature in features)
+    vague = np.array([row is not None and row.vague for row in rows], np.bool_)
     strength = np.where(vague | (direction < 0), 4, 1) * ~absent
     weakness = np.where(vague | (direction > 0), 8, 2)
     visible: NDArray[np.uint8] = ((strength | weakness) * shown).astype(np.uint8)
@@ -320,7 +317,8 @@ def _look(
         return np.array([*nothing, True])[codes], direction[codes]
     values = number_column(frame, name)
     absent = np.isnan(values)
-    if feature["template"] in COUNTS:
+    row = TEMPLATES.get(feature["template"])
+    if row is not None and row.zero_is_absent:
         absent |= values == 0
     elif feature["template"] == "missing_count":
         absent |= values > 0

@@ -96,8 +96,9 @@ class Service:
         created = tables.created_at
         if created is not None and (created[rows] > as_of).any():
             raise InputError("a lead is created after as_of", column=self.project.leads.created_at)
-        built = model.few.rows(tables, Snapshots(rows, np.full(len(rows), as_of, np.int64)))
-        frame = Rows(built.numbers, model.few.number_at, built.words)
+        moment = np.full(len(rows), as_of, np.int64)
+        built = model.builder.build(tables, Snapshots(rows, moment))
+        frame = Rows(built.numbers, model.builder.number_at, built.words())
         reasons = reason_table(model.scorer, frame, facts=model.facts)
         scores = model.scorer.score_margin(reasons.margin)
         ids = [str(tables.lead_ids[row]) for row in rows]

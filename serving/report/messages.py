@@ -1,7 +1,8 @@
 """The report's sources -> every message that a catalogue must hold, for the check and the .pot.
 
 Messages stand in three places: templates and Python files (as literals given to `t`, `tn`, `attr`,
-`message` or `Phrase`), the sentences of models.templates, and the vocabulary below.
+`message` or `Phrase`), the sentences of features.templates and models.templates, and the vocabulary
+below.
 """
 
 from __future__ import annotations

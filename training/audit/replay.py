@@ -23,7 +23,7 @@ from features.frame import Catalogue, FeatureFrame
 from training.audit.verdict import WHOLE, Verdict
 
 Rows = NDArray[np.int64]
-Builder = Callable[[Tables, Snapshots, Catalogue], FeatureFrame]
+Rebuild = Callable[[Tables, Snapshots, Catalogue], FeatureFrame]
 MAX_ROWS: Final = 400
 
 
@@ -34,7 +34,7 @@ def replay(
     *,
     seed: int,
     share: float = 0.01,
-    builder: Builder = build,
+    builder: Rebuild = build,
     trained: FeatureFrame | None = None,
 ) -> list[Verdict]:
     """Replay a share of the rows (at least 100, at most MAX_ROWS): verdicts of D1, D2, D10.
@@ -49,7 +49,7 @@ def replay(
     tables, picked = narrow(tables, snapshots.take(rows))
     cuts = cuts_of(tables, picked)
     honest = builder(tables, picked, catalogue)
-    found = [] if trained is None else _unlike("training", _rows(trained, rows), honest)
+    found = [] if trained is None else _unlike("training", trained.take(rows), honest)
     for name, altered in futures(tables, cuts, rng).items():
         again = builder(altered, picked, catalogue)
         for column, count in differing(honest, again).items():
@@ -233,7 +233,7 @@ def _past(
     catalogue: Catalogue,
     cuts: Micros,
     honest: FeatureFrame,
-    builder: Builder,
+    builder: Rebuild,
 ) -> list[Verdict]:
     """Prove the dual: an event one microsecond before as_of must show in every row."""
     events = tables.events
@@ -269,7 +269,7 @@ def _alone(
     picked: Snapshots,
     catalogue: Catalogue,
     honest: FeatureFrame,
-    builder: Builder,
+    builder: Rebuild,
     n: int = 5,
 ) -> list[Verdict]:
     """Build rows one at a time: they must equal the batch to 1e-9."""
@@ -277,17 +277,8 @@ def _alone(
     for row in np.unique(np.linspace(0, len(picked) - 1, n).astype(np.int64)):
         only = np.array([row])
         single = builder(tables, picked.take(only), catalogue)
-        found += _unlike("batch", _rows(honest, only), single)
+        found += _unlike("batch", honest.take(only), single)
     return found
-
-
-def _rows(frame: FeatureFrame, rows: Rows) -> FeatureFrame:
-    """Pick rows of a frame."""
-    categories = tuple(values.take(rows) for values in frame.categories)
-    return replace(
-        frame, snapshots=frame.snapshots.take(rows), numbers=frame.numbers[rows],
-        categories=categories,
-    )  # fmt: skip
 
 
 def _unlike(where: str, one: FeatureFrame, other: FeatureFrame) -> list[Verdict]:
