@@ -42,12 +42,19 @@ def _attribute_as_of(attribute: Attribute, as_of: Micros, tables: Tables) -> Att
     return replace(attribute, values=values)
 
 
-def values_at(attribute: Attribute, snapshots: Snapshots, tables: Tables) -> NDArray[np.generic]:
+def values_at(
+    attribute: Attribute,
+    snapshots: Snapshots,
+    tables: Tables,
+    *,
+    there: NDArray[np.bool_] | None = None,
+) -> NDArray[np.generic]:
     """Read an attribute at each snapshot: (n,) as known strictly before its as_of.
 
     A fixed value is known from the lead's creation on, that instant included; a dated one after
     its `known_at`; of a replayed one the newest change before as_of counts, before the first
-    change its old value. Nothing is known before the lead exists.
+    change its old value. Nothing is known before the lead exists; `there` is what `exists` says of
+    the snapshots, where the caller knows it already.
     """
     lead, as_of = snapshots.lead, snapshots.as_of
     if attribute.changes is not None:
@@ -56,7 +63,7 @@ def values_at(attribute: Attribute, snapshots: Snapshots, tables: Tables) -> NDA
         values = attribute.values[lead]
         if attribute.known_at is not None:
             values = blank(values, ~is_known(attribute.known_at[lead], None, as_of))
-    return blank(values, ~exists(tables, lead, as_of))
+    return blank(values, ~(exists(tables, lead, as_of) if there is None else there))
 
 
 def exists(tables: Tables, lead: NDArray[np.int64], as_of: Micros) -> NDArray[np.bool_]:

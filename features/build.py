@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from data.asof import exists
 from data.tables import Events, Snapshots, Tables
 from features import profile, walk
 from features.frame import Catalogue, FeatureFrame, Levels
@@ -34,6 +35,7 @@ class Builder:
             if not template_of(feature).of_events
         ]
         self._categories = [(each, template_of(each).code) for each in catalogue.categories]
+        self._reads_leads = not all(template_of(each).of_events for each in catalogue.features)
 
     def build(self, tables: Tables, snapshots: Snapshots, *, threads: int = 1) -> FeatureFrame:
         """Build the frame: numbers (n, n_numbers) float32 and categories, rows as in `snapshots`.
@@ -45,9 +47,12 @@ class Builder:
         rows = snapshots if order is None else snapshots.take(order)
         numbers = np.empty((len(rows), len(self.number_at)), np.float32)  # the kernel writes all
         codes = self.fill_events(tables.events, rows, tables.created_at, numbers, threads=threads)
-        profile.fill_numbers(tables, rows, self._of_leads, numbers)
+        there = np.empty(0, bool)
+        if self._reads_leads:
+            there = exists(tables, rows.lead, rows.as_of)
+            profile.fill_numbers(tables, rows, self._of_leads, there, numbers)
         levels = tuple(
-            profile.category(tables, rows, feature)
+            profile.category(tables, rows, feature, there)
             if code is None
             else Levels(feature.name, codes[:, code], tables.events.type_names)
             for feature, code in self._categories

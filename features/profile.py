@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.asof import exists, last_change, values_at
+from data.asof import last_change, values_at
 from data.clock import DAY, NEVER
 from data.ragged import is_known
 from data.tables import Attribute, Snapshots, Tables
@@ -29,14 +29,19 @@ def fill_numbers(
     tables: Tables,
     snapshots: Snapshots,
     columns: Sequence[tuple[int, Feature]],
+    there: NDArray[np.bool_],
     out: NDArray[np.float32],
 ) -> None:
-    """Fill these columns of `out` (n, k) in place: attributes, age and calendar of leads."""
+    """Fill these columns of `out` (n, k) in place: attributes, age and calendar of leads.
+
+    `there` marks the rows at which their lead exists.
+    """
     calendar: pd.DatetimeIndex | None = None
     for column, feature in columns:
         template = feature.template
         if template == "attribute":
-            out[:, column] = _numbers(tables, snapshots, attribute_of(tables, feature))
+            attribute = attribute_of(tables, feature)
+            out[:, column] = values_at(attribute, snapshots, tables, there=there)
         elif template == "known_since":
             out[:, column] = _known_since(snapshots, attribute_of(tables, feature))
         elif template == "missing_count":
@@ -55,15 +60,17 @@ def fill_numbers(
             out[:, column] = values[snapshots.lead]
 
 
-def category(tables: Tables, snapshots: Snapshots, feature: Feature) -> Levels:
+def category(
+    tables: Tables, snapshots: Snapshots, feature: Feature, there: NDArray[np.bool_]
+) -> Levels:
     """Read one category off an attribute, or what its text says of the person."""
     attribute = attribute_of(tables, feature)
     derive = DERIVED.get(feature.template)
     if attribute.known_at is None and attribute.changes is None:
         codes, texts = _coded(attribute.values)
-        codes = _once_created(tables, snapshots, codes[snapshots.lead])
+        codes = np.where(there, codes[snapshots.lead], -1)
     else:
-        codes, texts = _coded(values_at(attribute, snapshots, tables))
+        codes, texts = _coded(values_at(attribute, snapshots, tables, there=there))
     if derive is None:
         return Levels(feature.name, codes, texts)
     said = [derive(text) for text in texts]
@@ -98,18 +105,6 @@ def attribute_of(tables: Tables, feature: Feature) -> Attribute:
 def _created(tables: Tables) -> NDArray[np.int64]:
     assert tables.created_at is not None  # a catalogue with a calendar is never static
     return tables.created_at
-
-
-def _once_created(
-    tables: Tables, snapshots: Snapshots, codes: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Blank the codes of rows at which their lead was not there yet."""
-    return np.where(exists(tables, snapshots.lead, snapshots.as_of), codes, -1)
-
-
-def _numbers(tables: Tables, snapshots: Snapshots, attribute: Attribute) -> NDArray[np.float64]:
-    """Read a number as of each row: NaN where missing or not yet known."""
-    return np.asarray(values_at(attribute, snapshots, tables), dtype=np.float64)
 
 
 def _known_since(snapshots: Snapshots, attribute: Attribute) -> NDArray[np.float64]:
