@@ -1,0 +1,89 @@
+"""State folder and model files of November 2026, as Python 3.11 made them, still serve.
+
+Two archives in tests/fixtures, never to be made again: later versions must read what these hold.
+state_2026_11.tar.xz is `leadscore demo --leads 700 --seed 0` run in a folder `demo` (its model is
+linear), with two answers by `leadscore feedback`. model_2026_11.tar.xz is a model with trees and
+word columns (`leadscore train trees.toml --fast`), its simulated leads, and the scores it gave.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.golden.product import leadscore
+
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
+OF_THE_RUN = {"run_id", "scored_at", "model_version"}
+WORDS = {"text", "fact"}
+
+
+def unpack(name: str, folder: Path) -> Path:
+    with tarfile.open(FIXTURES / f"{name}.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    return unpack("state_2026_11", tmp_path_factory.mktemp("november")) / "demo"
+
+
+def answer(verb, demo, *arguments):
+    project = demo / "data" / "software_trial.toml"
+    given = leadscore(verb, project, *arguments, "--state", demo / "state")
+    assert given.code == 0, given.err
+    return given.out
+
+
+def scores(path):
+    """Read scores by column: what a run shares with no other and what is said in words left out."""
+    table = pq.read_table(path)
+    columns = {name: table[name].to_pylist() for name in table.column_names}
+    columns["reasons"] = [
+        [{key: part for key, part in reason.items() if key not in WORDS} for reason in row]
+        for row in columns["reasons"]
+    ]
+    return {name: values for name, values in columns.items() if name not in OF_THE_RUN}
+
+
+def assert_same_scores(found, expected):
+    found, expected = scores(found), scores(expected)
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        if isinstance(values[0], float):
+            assert found[name] == pytest.approx(values, rel=1e-12, abs=1e-12), name
+        else:
+            assert found[name] == values, name
+
+
+def test_the_champion_of_then_scores_as_it_did(demo, tmp_path):
+    answer("score", demo, "--out", tmp_path / "scores.parquet")
+    kept = sorted((demo / "state" / "scores").glob("*/scores.parquet"))[0]
+    assert_same_scores(tmp_path / "scores.parquet", kept)
+
+
+def test_a_model_with_trees_scores_within_a_trillionth_on_every_python(tmp_path):
+    trees = unpack("model_2026_11", tmp_path) / "trees"
+    given = leadscore("score", trees / "trees.toml", "--state", tmp_path / "state",
+                      "--model", trees / "model", "--out", tmp_path / "new.parquet")  # fmt: skip
+    assert given.code == 0, given.err
+    assert_same_scores(tmp_path / "new.parquet", trees / "scores.parquet")
+
+
+def test_the_registry_of_then_says_what_its_champion_was_trained_on(demo):
+    assert json.loads(answer("retrain", demo, "--json"))["retrained"] is False
+
+
+def test_the_ledger_of_then_knows_what_the_crm_acknowledged(demo):
+    said = json.loads(answer("write-back", demo, "--dry-run", "--json"))
+    assert (said["sent"], said["unchanged"], said["waiting"]) == (0, 212, 0)
+
+
+def test_answers_of_then_are_kept_and_counted_on(demo):
+    said = answer("feedback", demo, "L0000187", "note", "--because", "called again")
+    assert said.startswith("answer 3 stored")
