@@ -18,10 +18,10 @@ from data.durations import DAY
 TYPES, CHANNELS, WINDOWS, AGES = 12, 6, (7, 30, 90), (15, 30, 60, 90)
 COUNTS = [f"n_{k}_{w}" for k in range(TYPES) for w in (*WINDOWS, "ever")]
 SINCE = [f"since_{k}" for k in range(TYPES)]
-OTHERS = ["active_28", "channels_90", "trend", "value_sum_90", "value_max", "mean_gap",
-          "since_last", "first_channel", "last_channel"]  # fmt: skip
+OTHERS = ["active_28", "trend", "value_sum_90", "value_max", "mean_gap",
+          "since_last", "first_event", "last_event"]  # fmt: skip
 NAMES = [*COUNTS, *SINCE, *OTHERS]
-ZERO = {*COUNTS, "active_28", "channels_90", "value_sum_90"}  # 0 where there are no events
+ZERO = {*COUNTS, "active_28", "value_sum_90"}  # 0 where there are no events
 REPEATS = 3  # of scans and of the kernel; the least CPU counts
 SAMPLE = 20_000  # leads whose rows are compared
 
@@ -76,14 +76,13 @@ def duckdb_filter(folder, chunks, threads):
     picks += [
         f"coalesce(bit_count(bit_or(1::bigint << least(as_of // {DAY} - happened // {DAY}, 60)) "
         f"filter ({window(28)})), 0)",
-        f"coalesce(bit_count(bit_or(1 << channel) filter ({window(90)})), 0)",
         f"4.0 * count(*) filter ({window(7)}) / nullif(count(*) filter ({window(28)}), 0)",
         f"coalesce(sum(value::double) filter ({window(90)}), 0)",
         "max(value)",
         f"(max(happened) - min(happened)) / {DAY}.0 / nullif(count(happened) - 1, 0)",
         f"(as_of - max(happened)) / {DAY}.0",
-        "arg_min(channel, happened)",
-        "arg_max(channel, happened)",
+        "arg_min(type, happened)",
+        "arg_max(type, happened)",
     ]
     text = ", ".join(f"({p})::float as {n}" for p, n in zip(picks, NAMES, strict=True))
     for lo, hi in ranges(folder, chunks):
@@ -106,10 +105,10 @@ def duckdb_two_stage(folder, chunks, threads):
         picks += [f"coalesce(sum(c{w}) filter (type = {k}), 0)" for w in (*WINDOWS, "ever")]
     picks += [f"(as_of - max(last) filter (type = {k})) / {DAY}.0" for k in range(TYPES)]
     picks += [
-        "coalesce(bit_count(bit_or(days)), 0)", "coalesce(bit_count(bit_or(channels)), 0)",
+        "coalesce(bit_count(bit_or(days)), 0)",
         "4.0 * sum(c7) / nullif(sum(c28), 0)", "coalesce(sum(amount), 0)", "max(largest)",
         f"(max(last) - min(first)) / {DAY}.0 / nullif(sum(cever) - 1, 0)",
-        f"(as_of - max(last)) / {DAY}.0", "arg_min(channel_1, first)", "arg_max(channel_n, last)",
+        f"(as_of - max(last)) / {DAY}.0", "arg_min(type, first)", "arg_max(type, last)",
     ]  # fmt: skip
     text = ", ".join(f"({p})::float as {n}" for p, n in zip(picks, NAMES, strict=True))
     filled = ", ".join(f"coalesce({n}, 0::float) as {n}" if n in ZERO else n for n in NAMES)
@@ -120,9 +119,7 @@ def duckdb_two_stage(folder, chunks, threads):
                 f"type{counts}, count(*) as cever, max(happened) as last, min(happened) as first, "
                 f"bit_or(1::bigint << least(as_of // {DAY} - happened // {DAY}, 60)) "
                 f"filter ({window(28)}) as days, "
-                f"bit_or(1 << channel) filter ({window(90)}) as channels, "
-                f"sum(value::double) filter ({window(90)}) as amount, max(value) as largest, "
-                "arg_min(channel, happened) as channel_1, arg_max(channel, happened) as channel_n "
+                f"sum(value::double) filter ({window(90)}) as amount, max(value) as largest "
                 f"from s join (select * from '{folder}/events.parquet' where lead >= {lo} "
                 f"and lead < {hi}) e on e.lead = s.lead and e.happened < s.as_of "
                 "group by s.lead, age, as_of, type), "
@@ -146,14 +143,13 @@ def polars_streaming(folder, chunks, threads):
     ]
     picks += [
         (happened // DAY).filter(happened >= as_of - 28 * DAY).n_unique(),
-        pl.col("channel").filter(happened >= as_of - 90 * DAY).n_unique(),
         4 * (happened >= as_of - 7 * DAY).sum() / (happened >= as_of - 28 * DAY).sum(),
         pl.col("value").cast(pl.Float64).filter(happened >= as_of - 90 * DAY).sum(),
         pl.col("value").max(),
         (happened.max() - happened.min()) / DAY / (pl.len() - 1),
         (as_of.first() - happened.max()) / DAY,
-        pl.col("channel").sort_by("happened").first(),
-        pl.col("channel").sort_by("happened").last(),
+        pl.col("type").sort_by("happened").first(),
+        pl.col("type").sort_by("happened").last(),
     ]
     named = [p.cast(pl.Float32).alias(n) for p, n in zip(picks, NAMES, strict=True)]
     parts = []
@@ -208,7 +204,6 @@ def pandas_idiomatic(folder, chunks, threads):
         columns |= {f"since_{k}": (as_of - last[k].to_numpy()) / DAY for k in range(TYPES)}
         month = merged[back <= 28 * DAY]
         days = (month["happened"] // DAY).groupby(month["row"]).nunique()
-        quarter = merged[back <= 90 * DAY].groupby("row")
         group = merged.sort_values(["row", "happened"]).groupby("row")
         first, final, size = group["happened"].min(), group["happened"].max(), group.size()
         n7 = (back <= 7 * DAY).groupby(merged["row"]).sum()
@@ -216,12 +211,11 @@ def pandas_idiomatic(folder, chunks, threads):
         found = pd.DataFrame({
             "trend": 4 * n7 / n28, "value_max": group["value"].max(),
             "mean_gap": (final - first) / DAY / (size - 1).where(size > 1),
-            "first_channel": group["channel"].first(), "last_channel": group["channel"].last(),
+            "first_event": group["type"].first(), "last_event": group["type"].last(),
             "since_last": final,
         }).reindex(rows)  # fmt: skip
         found["since_last"] = (as_of - found["since_last"].to_numpy()) / DAY
         found["active_28"] = days.reindex(rows, fill_value=0)
-        found["channels_90"] = quarter["channel"].nunique().reindex(rows, fill_value=0)
         amount = (
             merged["value"].astype("float64").where(back <= 90 * DAY).groupby(merged["row"]).sum()
         )

@@ -28,9 +28,8 @@ from data.run_files import EventFields
 from data.schema import Project
 from data.store import EventStore
 from data.tables import Events, Snapshots, Tables
-from features.build import build, fill_events
+from features.build import Builder
 from features.catalogue import make_catalogue
-from features.few import FewLeads
 from features.frame import Catalogue, Feature
 
 AGES = np.array(peers.AGES, np.int64) * DAY
@@ -41,7 +40,7 @@ Figures = dict[str, float]
 
 
 def reference() -> Catalogue:
-    """List the 69 features of the comparison; the two channels are categories."""
+    """List the 68 features of the comparison; first and last event are categories."""
 
     def number(name: str, template: str, **params: str | int | float) -> Feature:
         return Feature(name, "number", "engagement", "f", name, template, params)
@@ -55,13 +54,13 @@ def reference() -> Catalogue:
         made.append(number(f"n_{k}_ever", "count_ever", event=f"t{k}"))
     made += [number(f"since_{k}", "days_since", event=f"t{k}") for k in range(peers.TYPES)]
     made += [
-        number("active_28", "active_days", days=28), number("channels_90", "n_channels", days=90),
+        number("active_28", "active_days", days=28),
         number("trend", "trend", short=7, long=28), number("value_sum_90", "value_sum", days=90),
         number("value_max", "value_max"), number("mean_gap", "mean_gap_days"),
         number("since_last", "days_since_last_event"),
     ]  # fmt: skip
-    made += [Feature(n, "category", "context", "f", n, n, {})
-             for n in ("first_channel", "last_channel")]  # fmt: skip
+    made += [Feature(n, "category", "engagement", "f", n, n, {})
+             for n in ("first_event", "last_event")]  # fmt: skip
     assert [f.name for f in made] == peers.NAMES
     return Catalogue(tuple(made))
 
@@ -109,16 +108,16 @@ def store_blocks(folder: Path) -> Iterator[tuple[int, int, Events]]:
 def matrix(blocks: Iterator[tuple[int, int, Events]], created: np.ndarray, catalogue: Catalogue,
            threads: int) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Fill the whole matrix (4 rows a lead) from blocks of leads."""
+    builder = Builder(catalogue)
     numbers = np.empty((4 * len(created), len(catalogue.numbers)), np.float32)
-    codes = np.full((4 * len(created), 4), -1, np.int8)
+    codes = np.full((4 * len(created), 2), -1, np.int8)
     for first, past, events in blocks:
         rows = Snapshots(
             np.repeat(np.arange(past - first), 4), (created[first:past, None] + AGES).ravel()
         )
-        found = fill_events(
-            events, rows, created[first:past], catalogue, numbers[4 * first : 4 * past],
-            threads=threads,
-        )  # fmt: skip
+        found = builder.fill_events(
+            events, rows, created[first:past], numbers[4 * first : 4 * past], threads=threads
+        )
         codes[4 * first : 4 * past, : found.shape[1]] = found
     return numbers, codes
 
@@ -136,7 +135,7 @@ def ours(name: str, folder: Path, threads: int) -> Figures:
     warm = next(source())
     few = Snapshots(np.zeros(1, np.int64), np.zeros(1, np.int64))
     out = np.empty((1, len(catalogue.numbers)), np.float32)
-    fill_events(warm[2], few, created[: warm[1]], catalogue, out)
+    Builder(catalogue).fill_events(warm[2], few, created[: warm[1]], out)
     del warm
     best = (float("inf"), 0.0)
     numbers = codes = np.empty(0, np.float32)
@@ -151,7 +150,7 @@ def ours(name: str, folder: Path, threads: int) -> Figures:
                "columns": len(catalogue.features)}  # fmt: skip
     if name == "kernel_parquet":
         n = 4 * peers.SAMPLE
-        sample = np.column_stack([numbers[:n], codes[:n, :2].astype(np.float32)])
+        sample = np.column_stack([numbers[:n], codes[:n].astype(np.float32)])
         np.save(folder / "kernel.npy", sample)
     return figures
 
@@ -214,9 +213,10 @@ def single() -> tuple[float, bool]:
     )  # fmt: skip
     tables = tables_of(events, np.zeros(1, np.int64))
     row = Snapshots(np.zeros(1, np.int64), at[-1:] + 1)
-    few, batch = FewLeads(reference()), build(tables, row, reference())
-    same = few.rows(tables, row).numbers.tobytes() == batch.numbers.tobytes()
-    times = timeit.repeat(lambda: few.rows(tables, row), number=1, repeat=5000)
+    builder, twice = Builder(reference()), Snapshots(np.zeros(2, np.int64), row.as_of.repeat(2))
+    batch = builder.build(tables, twice).numbers[1]
+    same = builder.build(tables, row).numbers[0].tobytes() == batch.tobytes()
+    times = timeit.repeat(lambda: builder.build(tables, row).words(), number=1, repeat=5000)
     return float(np.median(times)) * 1e6, same
 
 

@@ -64,16 +64,12 @@ def stops(verdicts: Iterable[Verdict]) -> set[str]:
 
 
 def _same_features(case: Case, tables: Tables) -> bool:
-    """Say whether the planted records leave every training row as it was.
-
-    What siblings of the account did is left out: their records may be known later than ours.
-    """
+    """Say whether the planted records leave every training row as it was."""
     return _same_rows(case, tables, case.dataset.labelled.snapshots)
 
 
 def _same_rows(case: Case, tables: Tables, snapshots: Snapshots) -> bool:
-    own = [f for f in case.dataset.frame.catalogue.features if not f.template.startswith("account")]
-    catalogue = Catalogue(tuple(own))
+    catalogue = case.dataset.frame.catalogue
     one, other = build(case.tables, snapshots, catalogue), build(tables, snapshots, catalogue)
     return bool(np.array_equal(one.numbers, other.numbers, equal_nan=True))
 
@@ -241,9 +237,7 @@ def extract_ends_early(case: Case) -> set[str]:
     """The extract ends 40 days before observed_until says."""
     until = case.outcomes.observed_until - 40 * DAY
     events = case.tables.events
-    from training.audit.replay import pick_events
-
-    tables = replace(case.tables, events=pick_events(events, events.at < until))
+    tables = replace(case.tables, events=events.keep(events.at < until))
     seen = np.where(case.outcomes.converted_at < until, case.outcomes.converted_at, NEVER)
     kept = case.tables.created_at < until
     tables = replace(tables, created_at=np.where(kept, tables.created_at, tables.created_at[0]))

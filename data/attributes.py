@@ -347,11 +347,9 @@ def _spread(attribute: Attribute, row: NDArray[np.int64], join: Join) -> Attribu
 
 def _spread_changes(changes: Changes, row: NDArray[np.int64]) -> Changes:
     """Give every lead its own copy of the changes of the row it joins."""
-    counts = np.append(np.diff(changes.offsets), 0)[row]
-    starts = np.append(changes.offsets[:-1], 0)[row]
-    offsets = np.concatenate([[0], np.cumsum(counts)])
-    picks = np.repeat(starts - offsets[:-1], counts) + np.arange(offsets[-1])
-    return Changes(offsets, changes.at[picks], changes.old[picks], changes.new[picks])
+    nothing = len(changes.offsets) - 1  # one more row that has no change
+    widened = replace(changes, offsets=np.append(changes.offsets, len(changes)))
+    return widened.take(np.where(row < 0, nothing, row))
 
 
 def prefix_of(join: Join) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from data.clock import NEVER, Micros
 from data.errors import InputError
 from data.job import ReadJob
+from data.ragged import is_known
 from data.schema import EventsSection, Project
 from data.sources import RawTable
 from data.tables import Events
@@ -285,9 +286,7 @@ def assemble(
         out = (*conversion, *rows.section.outcome, *rows.section.ignore)
         good = ~_mask_of(rows.type, out) & (rows.at < ends_at[rows.lead])
         if until is not None:
-            good &= rows.at < until
-            if rows.recorded_at is not None:
-                good &= rows.recorded_at < until
+            good &= is_known(rows.at, rows.recorded_at, until)
         kept.append(rows if good.all() else rows.take(good))
     return _sorted(kept, len(ends_at))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from data.compiled import compiled
 
 Ints = NDArray[np.int64]
 
@@ -15,7 +16,7 @@ def merge_order(lead_a: Ints, at_a: Ints, lead_b: Ints, at_b: Ints) -> Ints:
     return order
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _merge(lead_a, at_a, lead_b, at_b):  # type: ignore[no-untyped-def]
     n, m = len(lead_a), len(lead_b)
     order = np.empty(n + m, np.int64)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.tables import Attribute, Changes, Events, Tables
+from data.tables import Events, Tables
 
 Rows = NDArray[np.int64]
 
@@ -25,48 +25,30 @@ def part_of(tables: Tables, rows: Rows) -> Tables:
         created_at=None if tables.created_at is None else tables.created_at[rows],
         recorded_at=None if tables.recorded_at is None else tables.recorded_at[rows],
         account=_renumbered(tables.account[rows])[0],
-        attributes=tuple(_attribute(attribute, rows) for attribute in tables.attributes),
-        events=_events(tables.events, rows),
+        attributes=tuple(attribute.take(rows) for attribute in tables.attributes),
+        events=_renamed(tables.events.take(rows)),
         display=pd.DataFrame(index=pd.RangeIndex(len(rows))),
         order=None if tables.order is None else tables.order[rows],
     )
 
 
-def _attribute(attribute: Attribute, rows: Rows) -> Attribute:
-    known, changes = attribute.known_at, attribute.changes
+def _renamed(events: Events) -> Events:
+    """Number the types, channels, campaigns and people anew, those that occur only."""
+    kinds, type_names = _recoded(events.type, events.type_names)
+    channel, channel_names = _recoded(events.channel, events.channel_names)
+    campaign, campaign_names = _recoded(events.campaign, events.campaign_names)
+    person, person_names = _recoded(events.person, events.person_names)
     return replace(
-        attribute,
-        values=attribute.values[rows],
-        known_at=None if known is None else known[rows],
-        changes=None if changes is None else _changes(changes, rows),
+        events,
+        type=kinds.astype(np.int16),
+        channel=channel.astype(np.int16),
+        campaign=campaign.astype(np.int32),
+        person=person.astype(np.int32),
+        type_names=type_names,
+        channel_names=channel_names,
+        campaign_names=campaign_names,
+        person_names=person_names,
     )
-
-
-def _changes(changes: Changes, rows: Rows) -> Changes:
-    offsets, picks = _stretches(changes.offsets, rows)
-    return Changes(offsets, changes.at[picks], changes.old[picks], changes.new[picks])
-
-
-def _events(events: Events, rows: Rows) -> Events:
-    offsets, picks = _stretches(events.offsets, rows)
-    kinds, type_names = _recoded(events.type[picks], events.type_names)
-    channel, channel_names = _recoded(events.channel[picks], events.channel_names)
-    campaign, campaign_names = _recoded(events.campaign[picks], events.campaign_names)
-    person, person_names = _recoded(events.person[picks], events.person_names)
-    return Events(
-        offsets, events.at[picks],
-        None if events.recorded_at is None else events.recorded_at[picks],
-        kinds.astype(np.int16), channel.astype(np.int16), campaign.astype(np.int32),
-        person.astype(np.int32), events.direction[picks], events.value[picks],
-        type_names, channel_names, campaign_names, person_names,
-    )  # fmt: skip
-
-
-def _stretches(offsets: Rows, rows: Rows) -> tuple[Rows, Rows]:
-    """Find what the leads own: (their offsets, positions in order)."""
-    start, count = offsets[rows], offsets[rows + 1] - offsets[rows]
-    own = np.concatenate([[0], np.cumsum(count)])
-    return own, np.repeat(start - own[:-1], count) + np.arange(own[-1])
 
 
 def _recoded(codes: NDArray[np.integer], names: tuple[str, ...]) -> tuple[Rows, tuple[str, ...]]:

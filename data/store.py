@@ -154,7 +154,7 @@ class EventStore:
         writer = RunWriter(self.folder / f"run-{number:06d}", columns)
         for first, past in self.ranges(events_each):
             events = self.read(first, past)
-            lead = np.repeat(np.arange(first, past), np.diff(events.offsets))
+            lead = first + events.lead
             writer.write(lead, {name: getattr(events, name) for name in columns})
         run = writer.close(
             {name: _texts(self.folder, self.runs, name) for name in ("lead", *NAMED)}

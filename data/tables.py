@@ -7,7 +7,7 @@ Row i of every per-lead array is lead i; leads are sorted by id.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -15,20 +15,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.clock import Micros
+from data.ragged import Ragged
 
 Kind = Literal["number", "category"]
 
+INBOUND: Final = 0
+"""The direction of what the lead does."""
+OUTBOUND: Final = 1
+"""The direction of what sales does."""
+
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """Field history of one attribute: (lead, at, value), sorted by (lead, at).
+class Changes(Ragged):
+    """Field history of one attribute: one row per change.
 
-    `offsets` is (n_leads + 1,); lead i owns rows offsets[i]:offsets[i + 1]. `old` and `new` are
-    float64 for numbers, object (str or None) for categories.
+    `old` and `new` are float64 for numbers, object (str or None) for categories.
     """
 
-    offsets: NDArray[np.int64]
-    at: Micros
     old: NDArray[np.generic]
     new: NDArray[np.generic]
 
@@ -51,22 +54,25 @@ class Attribute:
     family: Literal["fit", "engagement", "qualification", "context"] = "fit"
     in_training: bool = True
 
-
-OUTBOUND: Final = 1
-"""The direction of an event by which sales acted."""
+    def take(self, leads: NDArray[np.int64]) -> Attribute:
+        """Take leads in this order."""
+        return replace(
+            self,
+            values=self.values[leads],
+            known_at=None if self.known_at is None else self.known_at[leads],
+            changes=None if self.changes is None else self.changes.take(leads),
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Events:
-    """All event sources as one set of columns, sorted by (lead, at), ties in source order.
+class Events(Ragged):
+    """All event sources as one set of columns, one row per event, ties in source order.
 
-    `offsets` is (n_leads + 1,). Codes index the `…_names`; -1 means none. `direction` is -1
-    unknown, 0 inbound (the lead acts), 1 outbound (sales acts). `recorded_at` is None where no
-    source has a second clock, else it equals `at` for events of sources without one.
+    Codes index the `…_names`; -1 means none. `direction` is INBOUND, OUTBOUND or -1 where it is
+    not known. `recorded_at` is None where no source has a second clock, else it equals `at` for
+    events of sources without one.
     """
 
-    offsets: NDArray[np.int64]
-    at: Micros
     recorded_at: Micros | None
     type: NDArray[np.int16]
     channel: NDArray[np.int16]
@@ -79,9 +85,10 @@ class Events:
     campaign_names: tuple[str, ...]
     person_names: tuple[str, ...]
 
-    def __len__(self) -> int:
-        """Count the events."""
-        return len(self.at)
+    @property
+    def second_clock(self) -> Micros | None:
+        """When each event was recorded, where a source says so: (n_events,)."""
+        return self.recorded_at
 
 
 @dataclass(frozen=True, slots=True)

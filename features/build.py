@@ -6,101 +6,101 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from data.asof import exists
 from data.tables import Events, Snapshots, Tables
-from features import account, profile, walk
-from features.frame import Catalogue, FeatureFrame
-from features.plan import CODE_TEMPLATES, compile_plan
+from features import profile, walk
+from features.frame import Catalogue, FeatureFrame, Levels
+from features.plan import compile_plan, template_of
 
 Codes = NDArray[np.int32]
+
+
+class Builder:
+    """Builds frames of one catalogue: what depends on the catalogue alone is compiled once.
+
+    `number_at` is the column of each number by name. Many leads, one lead and a block of a store
+    are the same call.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        """Compile the catalogue; ValueError where a column is computed by nothing we know."""
+        self.catalogue = catalogue
+        self.number_at = {feature.name: i for i, feature in enumerate(catalogue.numbers)}
+        self._plan = compile_plan(catalogue)
+        self._of_leads = [
+            (column, feature)
+            for column, feature in enumerate(catalogue.numbers)
+            if not template_of(feature).of_events
+        ]
+        self._categories = [(each, template_of(each).code) for each in catalogue.categories]
+        self._reads_leads = not all(template_of(each).of_events for each in catalogue.features)
+
+    def build(self, tables: Tables, snapshots: Snapshots, *, threads: int = 1) -> FeatureFrame:
+        """Build the frame: numbers (n, n_numbers) float32 and categories, rows as in `snapshots`.
+
+        Only what was known strictly before each row's `as_of` is read; outcomes cannot be reached
+        from here. Rows are the same whatever `threads` is.
+        """
+        order = _order(snapshots)
+        rows = snapshots if order is None else snapshots.take(order)
+        numbers = np.empty((len(rows), len(self.number_at)), np.float32)  # the kernel writes all
+        codes = self.fill_events(tables.events, rows, tables.created_at, numbers, threads=threads)
+        there = np.empty(0, bool)
+        if self._reads_leads:
+            there = exists(tables, rows.lead, rows.as_of)
+            profile.fill_numbers(tables, rows, self._of_leads, there, numbers)
+        levels = tuple(
+            profile.category(tables, rows, feature, there)
+            if code is None
+            else Levels(feature.name, codes[:, code], tables.events.type_names)
+            for feature, code in self._categories
+        )
+        frame = FeatureFrame(rows, self.catalogue, numbers, levels)
+        if order is None:
+            return frame
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return frame.take(back)
+
+    def fill_events(
+        self,
+        events: Events,
+        rows: Snapshots,
+        created: NDArray[np.int64] | None,
+        out: NDArray[np.float32],
+        *,
+        threads: int = 1,
+    ) -> Codes:
+        """Fill the event columns of `out` in place, and the others with NaN; rows are sorted.
+
+        Returns the code matrix (n, 0 or 2), -1 for none.
+        """
+        codes = np.empty((len(rows), 2 if self._plan.codes else 0), np.int32)
+        born = np.empty(0, np.int64) if created is None else created
+        program, columns = self._plan.program(events), self._plan.columns(events)
+
+        def run(bounds: tuple[int, int]) -> None:
+            walk.fill(
+                program, columns, events.offsets, rows.lead, rows.as_of, bounds[0], bounds[1], born,
+                out, codes,
+            )  # fmt: skip
+
+        ranges = [(0, len(rows))] if threads <= 1 else row_ranges(rows.lead, threads)
+        if len(ranges) == 1:
+            run(ranges[0])
+        elif ranges:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(run, ranges))
+        return codes
 
 
 def build(
     tables: Tables, snapshots: Snapshots, catalogue: Catalogue, *, threads: int = 1
 ) -> FeatureFrame:
-    """Build the frame: numbers (n, n_numbers) float32 and categories, rows as in `snapshots`.
-
-    Only what was known strictly before each row's `as_of` is read; outcomes cannot be reached
-    from here. Rows are the same whatever `threads` is.
-    """
-    order = _order(snapshots)
-    rows = snapshots if order is None else snapshots.take(order)
-    frame = assemble(
-        tables, rows, catalogue, tables.events, rows, tables.created_at, threads=threads
-    )
-    if order is None:
-        return frame
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    categories = tuple(values.take(back) for values in frame.categories)
-    return FeatureFrame(snapshots, catalogue, frame.numbers[back], categories)
-
-
-def assemble(
-    tables: Tables,
-    rows: Snapshots,
-    catalogue: Catalogue,
-    events: Events,
-    event_rows: Snapshots,
-    created: NDArray[np.int64] | None,
-    *,
-    acts: account.Timeline | None = None,
-    threads: int = 1,
-) -> FeatureFrame:
-    """Build sorted rows: `event_rows` and `created` number the leads as `events` does.
-
-    `events` may be a part of all events (a lead range of a store); `acts` then holds the events
-    of all siblings.
-    """
-    numbers = np.empty((len(rows), len(catalogue.numbers)), np.float32)  # the kernel writes all
-    codes = fill_events(events, event_rows, created, catalogue, numbers, threads=threads)
-    profile.fill_numbers(tables, rows, catalogue, numbers)
-    account.fill_numbers(tables, rows, catalogue, numbers, acts=acts)
-    categories = []
-    for feature in catalogue.categories:
-        if feature.template in CODE_TEMPLATES:
-            names = events.channel_names if "channel" in feature.template else events.type_names
-            column = codes[:, CODE_TEMPLATES.index(feature.template)]
-            levels = pd.Index(names, dtype=object)
-            categories.append(pd.Categorical.from_codes(column, categories=levels))
-        else:
-            categories.append(profile.category(tables, rows, feature))
-    return FeatureFrame(rows, catalogue, numbers, tuple(categories))
-
-
-def fill_events(
-    events: Events,
-    rows: Snapshots,
-    created: NDArray[np.int64] | None,
-    catalogue: Catalogue,
-    out: NDArray[np.float32],
-    *,
-    threads: int = 1,
-) -> Codes:
-    """Fill the event columns of `out` in place, and the others with NaN.
-
-    Returns the code matrix (n, 0 or 4), -1 for none.
-    """
-    plan = compile_plan(catalogue)
-    codes = np.empty((len(rows), 4 if plan.codes else 0), np.int32)
-    born = np.empty(0, np.int64) if created is None else created
-    program, columns = plan.program(events), plan.columns(events)
-
-    def run(bounds: tuple[int, int]) -> None:
-        walk.fill(
-            program, columns, events.offsets, rows.lead, rows.as_of, bounds[0], bounds[1], born,
-            out, codes,
-        )  # fmt: skip
-
-    ranges = row_ranges(rows.lead, threads)
-    if len(ranges) == 1:
-        run(ranges[0])
-    elif ranges:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(run, ranges))
-    return codes
+    """Build one frame of a catalogue, as `Builder.build` does."""
+    return Builder(catalogue).build(tables, snapshots, threads=threads)
 
 
 def row_ranges(lead: NDArray[np.int64], threads: int) -> list[tuple[int, int]]:
@@ -119,6 +119,8 @@ def row_ranges(lead: NDArray[np.int64], threads: int) -> list[tuple[int, int]]:
 def _order(snapshots: Snapshots) -> NDArray[np.int64] | None:
     """Find the order by (lead, as_of); None where rows stand in it already."""
     lead, as_of = snapshots.lead, snapshots.as_of
+    if len(lead) < 2:
+        return None
     same = lead[1:] == lead[:-1]
     if bool((lead[1:] >= lead[:-1]).all() and (as_of[1:] >= as_of[:-1])[same].all()):
         return None

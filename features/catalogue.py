@@ -5,7 +5,6 @@ whatever event types the day brings. Rules that keep it sensible:
 
 - windows are `train.windows`; those not shorter than the oldest snapshot age say the same as
   "ever" and are left out, and where none is left shorter ones take their place;
-- what earned nothing on real and simulated CRMs (`benchmarks/ablation.py`) is in `extras`;
 - an event type has columns of its own where at least `max(10, 0.2 %)` of the leads show it by the
   oldest snapshot age, the most widespread first, as many as MAX_COLUMNS allows; the others are
   pooled as "other events".
@@ -25,11 +24,11 @@ from data.schema import Project
 from data.tables import Attribute, Tables
 from features.frame import Catalogue, Family, Feature
 from features.presence import leads_by_code
+from features.templates import BY_TYPE, OF_ALL, TEMPLATES, Scope, Template
 
 MAX_COLUMNS: Final = 240
 """Event columns at most; attributes and calendar come on top."""
 POOLED: Final = "other events"
-HALF_LIVES: Final = (3.0, 14.0)  # days
 _SHORT_WINDOWS: Final = (5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY, 3 * DAY, 7 * DAY)
 
 Params = dict[str, str | int | float]
@@ -145,12 +144,12 @@ def attribute_features(tables: Tables, project: Project) -> Iterator[Feature]:
         if attribute.known_at is not None or attribute.changes is not None:
             yield Feature(
                 f"known_since_{factor}", "number", family, factor, f"days since {label} is known",
-                "known_since", params, "days",
+                "known_since", params, TEMPLATES["known_since"].unit,
             )  # fmt: skip
     if sum(1 for attribute in tables.attributes if _may_miss(attribute)) >= 2:
         yield Feature(
             "missing_count", "number", "fit", "completeness", "fields left empty",
-            "missing_count", {"label": "fields left empty"}, "fields",
+            "missing_count", {"label": "fields left empty"}, TEMPLATES["missing_count"].unit,
         )  # fmt: skip
 
 
@@ -170,12 +169,13 @@ def calendar_features(project: Project) -> Iterator[Feature]:
     if isinstance(ages, str) or len(set(ages)) > 1:
         yield Feature(
             "age_days", "number", "context", "age", "age of the lead", "age_days",
-            {"label": "age of the lead"}, "days",
+            {"label": "age of the lead"}, TEMPLATES["age_days"].unit,
         )  # fmt: skip
-    for part, unit in (("month", "month"), ("weekday", "weekday"), ("hour", "hour")):
+    for part in ("month", "weekday", "hour"):
+        name, label = f"created_{part}", f"{part} of creation"
         yield Feature(
-            f"created_{part}", "number", "context", "calendar", f"{part} of creation",
-            f"created_{part}", {"label": f"{part} of creation"}, unit,
+            name, "number", "context", "calendar", label, name, {"label": label},
+            TEMPLATES[name].unit,
         )  # fmt: skip
 
 
@@ -183,106 +183,49 @@ def event_features(tables: Tables, project: Project) -> Iterator[Feature]:
     """Yield what each event type and all of them together say."""
     if len(tables.events) == 0:
         return
-    windows = windows_of(project)
-    types, pooled = own_types(tables, project, len(windows) + 2)
+    scope = Scope(tables.events, windows_of(project))
+    types, pooled = own_types(tables, project, len(scope.windows) + 2)
     for name in types:
-        yield from type_features(name, windows)
+        yield from _type_features(name, scope)
     if pooled:
-        yield from type_features(POOLED, windows, pooled=1)
-    yield from activity_features(tables, windows)
-    yield from side_features(tables, windows)
+        yield from _type_features(POOLED, scope, pooled=True)
+    for template in OF_ALL:
+        yield from _columns(template, scope)
 
 
-def type_features(name: str, windows: tuple[float, ...], *, pooled: int = 0) -> Iterator[Feature]:
-    """Yield counts and recency of one event type: one factor."""
-    key, label = slug(name), words(name)
-    base: Params = {"event": name, "label": label}
+def _type_features(name: str, scope: Scope, *, pooled: bool = False) -> Iterator[Feature]:
+    """Yield what is known of one event type: one factor."""
+    base: Params = {"event": name, "label": words(name)}
     if pooled:
         base["pooled"] = 1
-    for days in windows:
-        yield engaged(
-            f"n_{key}_{span(days)}", key, f"{label} in {span(days)}", "count_window",
-            {**base, "days": days}, "events",
+    for template in BY_TYPE:
+        yield from _columns(template, scope, base)
+
+
+def _columns(template: Template, scope: Scope, base: Params | None = None) -> Iterator[Feature]:
+    """Yield the columns of a template, of the event type in `base` where there is one.
+
+    Whole numbers among the parameters become int.
+    """
+    columns = template.columns
+    assert columns is not None  # the table's lists hold such rows only
+    for params in columns.over(scope):
+        days = params.get("days", params.get("half_life"))
+        places = dict(params) | ({} if days is None else {"span": span(float(days))})
+        if base is not None:
+            places |= {"key": slug(str(base["event"])), "type": base["label"]}
+        label = columns.label.format(**places)
+        whole: Params = (base or {}) | {
+            key: int(value) if isinstance(value, float) and value.is_integer() else value
+            for key, value in params.items()
+        }
+        if base is None:
+            whole["label"] = columns.about or label
+        factor = columns.factor if base is None else str(places["key"])
+        yield Feature(
+            columns.name.format(**places), template.kind, "engagement", factor, label,
+            template.name, whole, template.unit,
         )  # fmt: skip
-    yield engaged(f"n_{key}_ever", key, f"{label} ever", "count_ever", base, "events")
-    yield engaged(f"days_since_{key}", key, f"days since {label}", "days_since", base, "days")
-
-
-def activity_features(tables: Tables, windows: tuple[float, ...]) -> Iterator[Feature]:
-    """Yield what all events together say: one factor, general activity."""
-    factor = "activity"
-    for days in windows:
-        yield engaged(
-            f"n_events_{span(days)}", factor, f"events in {span(days)}", "count_all_window",
-            {"days": days, "label": "activity"}, "events",
-        )  # fmt: skip
-    yield engaged(
-        "n_events_ever", factor, "events ever", "count_all_ever", {"label": "activity"}, "events"
-    )
-    active: list[float] = [days for days in windows if days >= 7]
-    if active:
-        active = sorted({*active, 28.0} if max(active) >= 28 else {*active})
-    for days in active:
-        yield engaged(
-            f"n_active_days_{span(days)}", factor, f"active days in {span(days)}", "active_days",
-            {"days": days, "label": "active days"}, "days",
-        )  # fmt: skip
-    for name, label, template, unit in (
-        ("days_since_first_event", "days since the first event", "days_since_first_event", "days"),
-        ("days_since_last_event", "days since the last event", "days_since_last_event", "days"),
-        ("mean_gap_days", "mean days between events", "mean_gap_days", "days"),
-        ("n_first_week", "events in the first week", "first_week_count", "events"),
-        ("streak_days", "active days in a row", "streak_days", "days"),
-    ):
-        yield engaged(name, factor, label, template, {"label": label}, unit)
-    for half_life in HALF_LIVES:
-        yield engaged(
-            f"activity_decayed_{span(half_life)}", factor, "recent activity", "decayed_count",
-            {"event": "", "half_life": half_life, "label": "recent activity"}, "events",
-        )  # fmt: skip
-    if windows and max(windows) >= 28:
-        short, long = min(windows), 28.0
-        if short < long:
-            yield engaged(
-                f"trend_{short:g}_{long:g}d", factor, "activity against its usual pace", "trend",
-                {"short": short, "long": long, "label": "trend of activity"}, "ratio",
-            )  # fmt: skip
-    for name, label in (("first_event", "first event"), ("last_event", "last event")):
-        if len(tables.events.type_names) > 1:
-            yield Feature(name, "category", "engagement", factor, label, name, {"label": label})
-
-
-def side_features(tables: Tables, windows: tuple[float, ...]) -> Iterator[Feature]:
-    """Yield direction, amounts, campaigns and people, where the events have them."""
-    events = tables.events
-    longest = max(windows, default=30.0)
-    for code, side in ((0, "inbound"), (1, "outbound")):
-        if (events.direction == code).any():
-            for days in windows:
-                yield engaged(
-                    f"n_{side}_{span(days)}", side, f"{side} in {span(days)}", f"{side}_count",
-                    {"days": days, "label": side}, "events",
-                )  # fmt: skip
-    if np.isfinite(events.value).any():
-        yield engaged(
-            f"value_sum_{span(longest)}", "value", f"amounts in {span(longest)}", "value_sum",
-            {"days": longest, "label": "amounts"},
-        )  # fmt: skip
-        yield engaged("value_max", "value", "largest amount", "value_max", {"label": "amount"})
-    for names, what in ((events.campaign_names, "campaigns"), (events.person_names, "people")):
-        if len(names) > 1:
-            yield engaged(f"n_{what}", what, what, f"n_{what}", {"label": what}, what)
-
-
-def engaged(
-    name: str, factor: str, label: str, template: str, params: Params, unit: str = ""
-) -> Feature:
-    """Make a number column of the engagement family; whole numbers among `params` become int."""
-    tidy: Params = {
-        key: int(value) if isinstance(value, float) and value == int(value) else value
-        for key, value in params.items()
-    }
-    return Feature(name, "number", "engagement", factor, label, template, tidy, unit)
 
 
 def _unique(features: list[Feature]) -> Iterator[Feature]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -73,34 +74,59 @@ class Catalogue:
 
 
 @dataclass(frozen=True, slots=True)
-class FeatureFrame:
-    """What the builder returns: (n, n_numbers) float32 and one pandas Categorical per category.
+class Levels:
+    """The category `name` of n rows: `codes` (n,) index the raw strings `texts`, -1 if missing."""
 
-    Levels of a Categorical are the raw strings; a missing value has code -1.
-    """
+    name: str
+    codes: NDArray[np.integer]
+    texts: Sequence[str]
+
+    def take(self, rows: NDArray[np.generic]) -> Levels:
+        """Pick rows by position or mask."""
+        return Levels(self.name, self.codes[rows], self.texts)
+
+    def to_pandas(self) -> pd.Categorical:
+        """Make a Categorical of all texts."""
+        return pd.Categorical.from_codes(
+            self.codes, categories=pd.Index(list(self.texts), dtype=object)
+        )
+
+    def words(self) -> list[str | None]:
+        """Write the rows out: None where missing."""
+        return [None if code < 0 else self.texts[code] for code in self.codes.tolist()]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureFrame:
+    """What the builder returns: (n, n_numbers) float32, and one set of levels per category."""
 
     snapshots: Snapshots
     catalogue: Catalogue
     numbers: NDArray[np.float32]
-    categories: tuple[pd.Categorical, ...]
+    levels: tuple[Levels, ...]
 
     def __len__(self) -> int:
         """Count the rows."""
         return len(self.snapshots)
 
+    @property
+    def categories(self) -> tuple[pd.Categorical, ...]:
+        """The category columns in order, as pandas has them."""
+        return tuple(each.to_pandas() for each in self.levels)
+
     def take(self, rows: NDArray[np.int64]) -> FeatureFrame:
         """Pick rows by position."""
-        return FeatureFrame(
-            self.snapshots.take(rows),
-            self.catalogue,
-            self.numbers[rows],
-            tuple(values.take(rows) for values in self.categories),
-        )
+        levels = tuple(each.take(rows) for each in self.levels)
+        return FeatureFrame(self.snapshots.take(rows), self.catalogue, self.numbers[rows], levels)
+
+    def words(self) -> dict[str, list[str | None]]:
+        """Write the categories out by name: for a few rows that need no pandas."""
+        return {each.name: each.words() for each in self.levels}
 
     def to_pandas(self) -> pd.DataFrame:
         """Name the columns: float32 numbers (one block, not copied), then categoricals."""
         names = [feature.name for feature in self.catalogue.numbers]
         frame = pd.DataFrame(self.numbers, columns=pd.Index(names), copy=False)
-        for feature, values in zip(self.catalogue.categories, self.categories, strict=True):
-            frame[feature.name] = values
+        for each in self.levels:
+            frame[each.name] = each.to_pandas()
         return frame

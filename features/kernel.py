@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-import numba
 import numpy as np
 
+from data.compiled import compiled
 from features import trails
 
 DAY: Final = 86_400_000_000
@@ -28,21 +28,19 @@ NOW: Final = 0  # state row of everything before as_of
 EVER: Final = 1  # the window without a beginning
 FIRST_WINDOW: Final = 2
 
-# Operations: what a column of the matrix is computed by, beside the running row. Arguments a and b
-# are named beside.
-DECAY: Final = 0  # a type slot, b half-life
-PAIR: Final = 1  # a pair
-ALL: Final = 2  # b state row of the window
-ACTIVE: Final = 3  # b
-DIFFERENCE: Final = 4  # a trail, b
-LEVEL: Final = 5  # a trail
-CHANNELS: Final = 6  # b
-TREND: Final = 7  # a state row of the short window, b of the long one
-DECAY_ALL: Final = 8  # a trail, b half-life
-SINCE_FIRST: Final = 9
-SINCE_LAST: Final = 10
-MEAN_GAP: Final = 11
-N_OPERATIONS: Final = 12
+# Operations: what a column of the matrix is computed by. Arguments a and b are named beside.
+ALL: Final = 0  # b state row of the window
+ACTIVE: Final = 1  # a trail of days, b
+DIFFERENCE: Final = 2  # a trail, b
+LEVEL: Final = 3  # a trail
+TREND: Final = 4  # a state row of the short window, b of the long one
+DECAY: Final = 5  # a trail, b half-life
+SINCE_FIRST: Final = 6
+SINCE_LAST: Final = 7
+MEAN_GAP: Final = 8
+N_OPERATIONS: Final = 9
+COUNTED: Final = -1  # a cell of the running row: b, of one event type
+DATED: Final = -2  # a cell of the running row: the moment of the last event of one type
 
 
 class Columns(NamedTuple):
@@ -51,7 +49,6 @@ class Columns(NamedTuple):
     at: Any  # int64 (n_events,)
     recorded: Any  # int64, empty without a second clock
     kind: Any  # int16 type codes
-    channel: Any  # int16
     campaign: Any  # int32
     person: Any  # int32
     direction: Any  # int8
@@ -73,7 +70,7 @@ class Running(NamedTuple):
 
 
 class Program(NamedTuple):
-    """What to compute: the running row, windows, half-lives, operations by kind, pairs, trails."""
+    """What to compute: the running row, windows, half-lives, operations by kind, trails."""
 
     running: Running
     windows: Any  # int64 (state rows,), microseconds
@@ -82,16 +79,14 @@ class Program(NamedTuple):
     col: Any  # uint64 (n_operations,)
     a: Any
     b: Any
-    pair_start: Any  # int64 (n_slots + 2,)
-    pair_first: Any  # int64 (n_pairs,)
     wanted: Any  # bool (trails.FIRST_DECAY,)
-    sizes: Any  # int64: slots, channels, campaigns, people
+    sizes: Any  # int64: campaigns, people
 
 
 BLOCK: Final = 128  # leads walked between two calls; their trails stay in the nearest cache
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _run(  # type: ignore[no-untyped-def]
     at, kind, lo, hi, row, past, n, as_of, windows, slot_of, counted, since, blank, dated, unit,
     began, now, place, cut, base, out,
@@ -134,45 +129,7 @@ def _run(  # type: ignore[no-untyped-def]
         base[g + 1] = base[g] + cut[g] + 1
 
 
-@numba.njit(cache=True, nogil=True)
-def _write_by_type(  # type: ignore[no-untyped-def]
-    at, kind, lo, row, past, n, as_of, slot_of, half_lives, start, col, a, b, pair_start,
-    pair_first, place, last, first, decayed, pair_count, out,
-):  # fmt: skip
-    """Write fading counts per type and ordered pairs."""
-    slots, lives = decayed.shape
-    k = 0
-    for g in range(n):
-        last[:] = NEVER
-        first[:] = NEVER
-        decayed[:] = 0.0
-        pair_count[:] = 0
-        i = lo[g]
-        for r in range(row[g], past[g]):
-            t, end = as_of[r], lo[g] + place[k, NOW]
-            while i < end:
-                slot = slot_of[kind[i]]
-                if slot < slots:
-                    for p in range(pair_start[slot], pair_start[slot + 1]):
-                        if first[pair_first[p]] < at[i]:
-                            pair_count[p] += 1
-                    for h in range(lives):
-                        if last[slot] != NEVER:
-                            decayed[slot, h] *= 2.0 ** ((last[slot] - at[i]) / half_lives[h])
-                        decayed[slot, h] += 1.0
-                    first[slot] = min(first[slot], at[i])
-                    last[slot] = at[i]
-                i += 1
-            for q in range(start[DECAY], start[DECAY + 1]):
-                seen = last[a[q]]
-                fade = 2.0 ** ((seen - t) / half_lives[b[q]]) if seen != NEVER else 0.0
-                out[r, col[q]] = decayed[a[q], b[q]] * fade
-            for q in range(start[PAIR], start[PAIR + 1]):
-                out[r, col[q]] = pair_count[a[q]]
-            k += 1
-
-
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _write_trails(  # type: ignore[no-untyped-def]
     at, lo, row, past, n, as_of, windows, half_lives, start, col, a, b, place, base, trail, out
 ):
@@ -199,7 +156,7 @@ def _write_trails(  # type: ignore[no-untyped-def]
                 longer, shorter = m - place[k, b[i]], m - place[k, a[i]]
                 pace = windows[b[i]] / windows[a[i]]
                 out[r, col[i]] = pace * shorter / longer if longer > 0 else np.nan
-            for i in range(start[DECAY_ALL], start[DECAY_ALL + 1]):
+            for i in range(start[DECAY], start[DECAY + 1]):
                 out[r, col[i]] = trail[a[i], origin + m] * 2.0 ** ((newest - t) / half_lives[b[i]])
             for i in range(start[SINCE_FIRST], start[SINCE_FIRST + 1]):
                 out[r, col[i]] = (t - oldest) / DAY if m > 0 else np.nan
@@ -210,58 +167,19 @@ def _write_trails(  # type: ignore[no-untyped-def]
             k += 1
 
 
-@numba.njit(cache=True, nogil=True)
-def _write_channels(  # type: ignore[no-untyped-def]
-    at, channel, lo, row, past, n, as_of, windows, start, col, b, place, seen_at, out
-):
-    """Write how many different channels were used: those whose last use lies in the window.
-
-    `seen_at` has one cell more than there are channels, for events without one (code -1).
-    """
-    channels = len(seen_at) - 1
+@compiled
+def _write_codes(kind, lo, row, past, n, place, codes):  # type: ignore[no-untyped-def]
+    """Write first and last event as type codes, -1 for none."""
     k = 0
     for g in range(n):
-        i = lo[g]
-        for c in range(channels):
-            seen_at[c] = -NEVER
         for r in range(row[g], past[g]):
             end = lo[g] + place[k, NOW]
-            while i < end:
-                seen_at[channel[i]] = at[i]
-                i += 1
-            for q in range(start[CHANNELS], start[CHANNELS + 1]):
-                opens = as_of[r] - windows[b[q]] if b[q] != EVER else 1 - NEVER
-                different = 0
-                for c in range(channels):
-                    different += seen_at[c] >= opens
-                out[r, col[q]] = different
+            codes[r, 0] = kind[lo[g]] if end > lo[g] else -1
+            codes[r, 1] = kind[end - 1] if end > lo[g] else -1
             k += 1
 
 
-@numba.njit(cache=True, nogil=True)
-def _write_codes(kind, channel, lo, row, past, n, place, codes):  # type: ignore[no-untyped-def]
-    """Write first and last channel and first and last event as codes, -1 for none."""
-    k = 0
-    for g in range(n):
-        i, first, last = lo[g], -1, -1
-        for r in range(row[g], past[g]):
-            end = lo[g] + place[k, NOW]
-            if len(channel) > 0:
-                while i < end and first < 0:
-                    first = channel[i]
-                    i += 1
-                j = end - 1
-                while j >= i and channel[j] < 0:
-                    j -= 1
-                last = channel[j] if j >= i else (last if last >= 0 else first)
-                i = end
-            codes[r, 0], codes[r, 1] = first, last
-            codes[r, 2] = kind[lo[g]] if end > lo[g] else -1
-            codes[r, 3] = kind[end - 1] if end > lo[g] else -1
-            k += 1
-
-
-@numba.njit(cache=True, nogil=True)
+@compiled
 def walk_block(p, e, s, n, as_of, out, codes):  # type: ignore[no-untyped-def]
     """Walk the n leads that stand in the state's block and fill their rows."""
     if n == 0:
@@ -279,16 +197,5 @@ def walk_block(p, e, s, n, as_of, out, codes):  # type: ignore[no-untyped-def]
         e.at, s.lo, s.row, s.past, n, as_of, p.windows, p.half_lives, p.start, p.col, p.a, p.b,
         s.place, s.base, s.trail, out,
     )  # fmt: skip
-    if p.start[PAIR + 1] > p.start[DECAY]:
-        _write_by_type(
-            e.at, e.kind, s.lo, s.row, s.past, n, as_of, q.slot_of, p.half_lives, p.start, p.col,
-            p.a, p.b, p.pair_start, p.pair_first, s.place, s.last, s.first, s.decayed,
-            s.pair_count, out,
-        )  # fmt: skip
-    if p.start[CHANNELS + 1] > p.start[CHANNELS]:
-        _write_channels(
-            e.at, e.channel, s.lo, s.row, s.past, n, as_of, p.windows, p.start, p.col, p.b, s.place,
-            s.seen_at, out,
-        )  # fmt: skip
     if codes.shape[1] > 0:
-        _write_codes(e.kind, e.channel, s.lo, s.row, s.past, n, s.place, codes)
+        _write_codes(e.kind, s.lo, s.row, s.past, n, s.place, codes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +11,9 @@ from numpy.typing import NDArray
 from data.tables import Events
 from features import kernel, trails
 from features.frame import Catalogue, Feature
+from features.templates import TEMPLATES, Template
 
 Ints = NDArray[np.int64]
-
-CODE_TEMPLATES = ("first_channel", "last_channel", "first_event", "last_event")
-"""Category templates that the kernel answers, in the order of its code matrix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +34,9 @@ class Plan:
     col: NDArray[np.uint64]
     a: NDArray[np.uint64]
     b: NDArray[np.uint64]
-    pair_start: Ints
-    pair_first: Ints
     trails: NDArray[np.bool_]
-    reads: tuple[bool, ...]  # whether channel, campaign, person, direction, value are read
-    codes: bool  # whether first and last channel and event are wanted
+    reads: tuple[bool, ...]  # whether campaign, person, direction, value are read
+    codes: bool  # whether first and last event are wanted
 
     @property
     def n_slots(self) -> int:
@@ -49,25 +44,23 @@ class Plan:
         return len(self.slots) + self.pooled
 
     def program(self, events: Events) -> kernel.Program:
-        """Fit the plan to one set of tables: their codes, and how many channels and people."""
+        """Fit the plan to one set of tables: their codes, and how many campaigns and people."""
         wanted = self.trails
         sizes = (
-            self.n_slots,
-            len(events.channel_names) if self.reads[0] else 0,
             len(events.campaign_names) if wanted[trails.CAMPAIGNS] else 0,
             len(events.person_names) if wanted[trails.PEOPLE] else 0,
         )
         running = self.running._replace(slot_of=self.slot_of(events.type_names))
         return kernel.Program(
             running, self.windows, self.half_lives, self.start, self.col, self.a, self.b,
-            self.pair_start, self.pair_first, wanted, np.array(sizes, np.int64),
+            wanted, np.array(sizes, np.int64),
         )  # fmt: skip
 
     def columns(self, events: Events) -> kernel.Columns:
         """Lay out the event columns as the kernel takes them; what it does not need is empty."""
         recorded = events.at[:0] if events.recorded_at is None else events.recorded_at
         others: tuple[NDArray[Any], ...] = (
-            events.channel, events.campaign, events.person, events.direction, events.value
+            events.campaign, events.person, events.direction, events.value
         )  # fmt: skip
         read = [
             _plain(column if wanted else column[:0])
@@ -102,20 +95,26 @@ class _Rows:
         return self.found.setdefault(value, self.first + len(self.found))
 
 
+def template_of(feature: Feature) -> Template:
+    """Find what a column means; ValueError where no template has that name."""
+    row = TEMPLATES.get(feature.template)
+    if row is None:
+        raise ValueError(f"column {feature.name}: no feature is computed by {feature.template!r}")
+    return row
+
+
 def compile_plan(catalogue: Catalogue) -> Plan:
-    """Compile the event columns; columns of other templates are left to profile and account."""
+    """Compile the event columns; columns of other templates are left to profile."""
     windows, lives = _Rows(kernel.FIRST_WINDOW), _Rows(0)
     slots: dict[str, int] = {}
     for feature in catalogue.numbers:
-        for key in ("event", "first", "second"):
-            name = str(feature.params.get(key, ""))
-            if feature.template in EVENT_TEMPLATES and name and not feature.params.get("pooled"):
-                slots.setdefault(name, len(slots))
+        name = str(feature.params.get("event", ""))
+        if name and not feature.params.get("pooled"):
+            slots.setdefault(name, len(slots))
     pooled = any(feature.params.get("pooled") for feature in catalogue.numbers)
     n_slots = len(slots) + pooled
-    pairs: list[tuple[int, int, int]] = []  # second, first, column
 
-    def window(feature: Feature, key: str = "days") -> int:
+    def window(feature: Feature, key: str) -> int:
         return windows.of(float(feature.params[key])) if key in feature.params else kernel.EVER
 
     def slot(feature: Feature) -> int:
@@ -127,23 +126,27 @@ def compile_plan(catalogue: Catalogue) -> Plan:
     cells: list[tuple[int, int, int]] = []  # state row or NOW for recency, slot, column
     rows: list[tuple[int, int, int, int]] = []
     for column, feature in enumerate(catalogue.numbers):
-        build = _OPERATIONS.get(feature.template)
-        if build is not None:
-            rows.append((*build(feature, slot, window, lives), column))
-        elif feature.template in ("count_window", "count_ever"):
-            cells.append((window(feature), slot(feature), column))
-        elif feature.template == "days_since":
-            cells.append((kernel.NOW, slot(feature), column))
-        elif feature.template == "pair_after":
-            first, second = str(feature.params["first"]), str(feature.params["second"])
-            pairs.append((slots[second], slots[first], column))
-    pairs.sort()
-    rows += [(kernel.PAIR, place, 0, column) for place, (_, _, column) in enumerate(pairs)]
+        operation = template_of(feature).operation
+        if operation is None:
+            continue
+        match operation.kind:
+            case kernel.COUNTED:
+                cells.append((window(feature, "days"), slot(feature), column))
+            case kernel.DATED:
+                cells.append((kernel.NOW, slot(feature), column))
+            case kernel.TREND:
+                widths = window(feature, "short"), window(feature, "long")
+                rows.append((operation.kind, *widths, column))
+            case kernel.DECAY:
+                life = lives.of(float(feature.params["half_life"]))
+                rows.append((operation.kind, trails.FIRST_DECAY + life, life, column))
+            case _:
+                place = operation.trail, window(feature, "days")
+                rows.append((operation.kind, *place, column))
     rows.sort(key=lambda row: (row[0], row[3]))
     table = np.array(rows, np.int64).reshape(-1, 4)
     micros = np.zeros(kernel.FIRST_WINDOW + len(windows.found), np.int64)
     micros[kernel.FIRST_WINDOW :] = [round(days * kernel.DAY) for days in windows.found]
-    templates = {feature.template for feature in catalogue.features}
     wanted = _trails(table)
     return Plan(
         slots=tuple(slots),
@@ -155,17 +158,14 @@ def compile_plan(catalogue: Catalogue) -> Plan:
         col=table[:, 3].astype(np.uint64),
         a=table[:, 1].astype(np.uint64),
         b=table[:, 2].astype(np.uint64),
-        pair_start=np.searchsorted([p[0] for p in pairs], np.arange(n_slots + 1)).astype(np.int64),
-        pair_first=np.array([pair[1] for pair in pairs], np.int64),
         trails=wanted,
         reads=(
-            bool(templates & {"n_channels", "first_channel", "last_channel"}),
             bool(wanted[trails.CAMPAIGNS]),
             bool(wanted[trails.PEOPLE]),
-            bool(wanted[[trails.INBOUND, trails.OUTBOUND, trails.RESPONSE]].any()),
+            bool(wanted[[trails.INBOUND, trails.OUTBOUND]].any()),
             bool(wanted[[trails.VALUE, trails.LARGEST]].any()),
         ),
-        codes=bool(templates & set(CODE_TEMPLATES)),
+        codes=any(template_of(each).code is not None for each in catalogue.categories),
     )
 
 
@@ -192,44 +192,6 @@ def _running(
 def _trails(table: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Mark the trails that the operations read."""
     wanted = np.zeros(trails.FIRST_DECAY, bool)
-    for kind in (kernel.DIFFERENCE, kernel.LEVEL):
+    for kind in (kernel.ACTIVE, kernel.DIFFERENCE, kernel.LEVEL):
         wanted[table[table[:, 0] == kind, 1]] = True
-    wanted[trails.DAYS] |= bool((table[:, 0] == kernel.ACTIVE).any())
     return wanted
-
-
-_Slot = Callable[[Feature], int]
-_Window = Callable[..., int]
-_Build = Callable[[Feature, _Slot, _Window, _Rows], tuple[int, int, int]]
-
-_OPERATIONS: dict[str, _Build] = {
-    "count_all_window": lambda f, _, window, __: (kernel.ALL, 0, window(f)),
-    "count_all_ever": lambda *_: (kernel.ALL, 0, kernel.EVER),
-    "active_days": lambda f, _, window, __: (kernel.ACTIVE, 0, window(f)),
-    "inbound_count": lambda f, _, window, __: (kernel.DIFFERENCE, trails.INBOUND, window(f)),
-    "outbound_count": lambda f, _, window, __: (kernel.DIFFERENCE, trails.OUTBOUND, window(f)),
-    "value_sum": lambda f, _, window, __: (kernel.DIFFERENCE, trails.VALUE, window(f)),
-    "n_channels": lambda f, _, window, __: (kernel.CHANNELS, 0, window(f)),
-    "trend": lambda f, _, window, __: (kernel.TREND, window(f, "short"), window(f, "long")),
-    "decayed_count": lambda f, slot, _, lives: _decay(f, slot, lives),
-    "days_since_first_event": lambda *_: (kernel.SINCE_FIRST, 0, 0),
-    "days_since_last_event": lambda *_: (kernel.SINCE_LAST, 0, 0),
-    "mean_gap_days": lambda *_: (kernel.MEAN_GAP, 0, 0),
-    "value_max": lambda *_: (kernel.LEVEL, trails.LARGEST, 0),
-    "n_campaigns": lambda *_: (kernel.LEVEL, trails.CAMPAIGNS, 0),
-    "n_people": lambda *_: (kernel.LEVEL, trails.PEOPLE, 0),
-    "first_week_count": lambda *_: (kernel.LEVEL, trails.WEEK, 0),
-    "streak_days": lambda *_: (kernel.LEVEL, trails.STREAK, 0),
-    "response_hours": lambda *_: (kernel.LEVEL, trails.RESPONSE, 0),
-}
-EVENT_TEMPLATES = frozenset(_OPERATIONS) | {
-    "count_window", "count_ever", "days_since", "pair_after",
-}  # fmt: skip
-
-
-def _decay(feature: Feature, slot: _Slot, lives: _Rows) -> tuple[int, int, int]:
-    """Decay the count of one type, or of all events, which is a trail."""
-    half_life = lives.of(float(feature.params["half_life"]))
-    if feature.params.get("event") or feature.params.get("pooled"):
-        return kernel.DECAY, slot(feature), half_life
-    return kernel.DECAY_ALL, trails.FIRST_DECAY + half_life, half_life

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from data.compiled import compiled
 
 
 def leads_by_code(
@@ -19,7 +20,7 @@ def leads_by_code(
     return counted
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _count(offsets, at, code, n_codes, ends):  # type: ignore[no-untyped-def]
     leads = np.zeros(n_codes, np.int64)
     seen = np.full(n_codes, -1, np.int64)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import numba
+from collections.abc import Sequence
+from typing import Final
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.asof import exists, values_at
+from data.asof import last_change, values_at
 from data.clock import DAY, NEVER
+from data.ragged import is_known
 from data.tables import Attribute, Snapshots, Tables
-from features.frame import Catalogue, Feature
+from features.frame import Feature, Levels
 from features.persons import department, domain_kind, seniority
 
 DERIVED = {
@@ -18,17 +21,27 @@ DERIVED = {
     "department": department,
     "email_domain_kind": domain_kind,
 }
+FEW: Final = 200
+"""Up to so many values are coded in plain Python: pandas takes longer to begin than to do it."""
 
 
 def fill_numbers(
-    tables: Tables, snapshots: Snapshots, catalogue: Catalogue, out: NDArray[np.float32]
+    tables: Tables,
+    snapshots: Snapshots,
+    columns: Sequence[tuple[int, Feature]],
+    there: NDArray[np.bool_],
+    out: NDArray[np.float32],
 ) -> None:
-    """Fill the number columns of attributes, age and calendar of `out` (n, k) in place."""
+    """Fill these columns of `out` (n, k) in place: attributes, age and calendar of leads.
+
+    `there` marks the rows at which their lead exists.
+    """
     calendar: pd.DatetimeIndex | None = None
-    for column, feature in enumerate(catalogue.numbers):
+    for column, feature in columns:
         template = feature.template
         if template == "attribute":
-            out[:, column] = _numbers(tables, snapshots, attribute_of(tables, feature))
+            attribute = attribute_of(tables, feature)
+            out[:, column] = values_at(attribute, snapshots, tables, there=there)
         elif template == "known_since":
             out[:, column] = _known_since(snapshots, attribute_of(tables, feature))
         elif template == "missing_count":
@@ -47,24 +60,35 @@ def fill_numbers(
             out[:, column] = values[snapshots.lead]
 
 
-def category(tables: Tables, snapshots: Snapshots, feature: Feature) -> pd.Categorical:
-    """Make one categorical column of an attribute, or of what its text says of the person."""
+def category(
+    tables: Tables, snapshots: Snapshots, feature: Feature, there: NDArray[np.bool_]
+) -> Levels:
+    """Read one category off an attribute, or what its text says of the person."""
     attribute = attribute_of(tables, feature)
     derive = DERIVED.get(feature.template)
     if attribute.known_at is None and attribute.changes is None:
-        codes, levels = pd.factorize(attribute.values, sort=True)
-        codes = _once_created(tables, snapshots, codes[snapshots.lead])
+        codes, texts = _coded(attribute.values)
+        codes = np.where(there, codes[snapshots.lead], -1)
     else:
-        values = values_at(attribute, snapshots, tables)
-        codes, levels = pd.factorize(np.asarray(values, dtype=object), sort=True)
-    texts = [str(level) for level in levels]
+        codes, texts = _coded(values_at(attribute, snapshots, tables, there=there))
     if derive is None:
-        return pd.Categorical.from_codes(codes, categories=pd.Index(texts, dtype=object))
+        return Levels(feature.name, codes, texts)
     said = [derive(text) for text in texts]
     names = sorted({word for word in said if word is not None})
     place = {name: code for code, name in enumerate(names)}
     mapped = np.array([place[word] if word else -1 for word in said] + [-1], np.int64)
-    return pd.Categorical.from_codes(mapped[codes], categories=pd.Index(names, dtype=object))
+    return Levels(feature.name, mapped[codes], names)
+
+
+def _coded(values: NDArray[np.generic]) -> tuple[NDArray[np.int64], list[str]]:
+    """Code strings by their sorted levels, -1 where missing."""
+    if len(values) > FEW:
+        codes, levels = pd.factorize(values.astype(object, copy=False), sort=True)
+        return codes.astype(np.int64, copy=False), [str(level) for level in levels]
+    texts = values.tolist()
+    known = sorted({text for text in texts if not pd.isna(text)})
+    place = {text: code for code, text in enumerate(known)}
+    return np.array([place.get(text, -1) for text in texts], np.int64), [str(t) for t in known]
 
 
 def local_calendar(micros: NDArray[np.int64], timezone: str) -> pd.DatetimeIndex:
@@ -83,18 +107,6 @@ def _created(tables: Tables) -> NDArray[np.int64]:
     return tables.created_at
 
 
-def _once_created(
-    tables: Tables, snapshots: Snapshots, codes: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Blank the codes of rows at which their lead was not there yet."""
-    return np.where(exists(tables, snapshots.lead, snapshots.as_of), codes, -1)
-
-
-def _numbers(tables: Tables, snapshots: Snapshots, attribute: Attribute) -> NDArray[np.float64]:
-    """Read a number as of each row: NaN where missing or not yet known."""
-    return np.asarray(values_at(attribute, snapshots, tables), dtype=np.float64)
-
-
 def _known_since(snapshots: Snapshots, attribute: Attribute) -> NDArray[np.float64]:
     """Say for how many days the value has been known: NaN where it is not."""
     since = np.full(len(snapshots), NEVER, np.int64)
@@ -102,33 +114,9 @@ def _known_since(snapshots: Snapshots, attribute: Attribute) -> NDArray[np.float
         since = attribute.known_at[snapshots.lead]
     elif attribute.changes is not None:
         since = last_change(attribute, snapshots)
-    known = since < snapshots.as_of
+    known = is_known(since, None, snapshots.as_of)
     days = (snapshots.as_of - np.where(known, since, snapshots.as_of)) / DAY
     return np.where(known, days, np.nan)
-
-
-def last_change(attribute: Attribute, snapshots: Snapshots) -> NDArray[np.int64]:
-    """Find the moment of the last change strictly before each row; NEVER where there is none."""
-    changes = attribute.changes
-    assert changes is not None
-    last = np.full(len(snapshots), NEVER, np.int64)
-    touched = np.flatnonzero(np.diff(changes.offsets)[snapshots.lead])
-    newest = _newest_before(
-        changes.offsets, changes.at, snapshots.lead[touched], snapshots.as_of[touched]
-    )
-    last[touched] = newest
-    return last
-
-
-@numba.njit(cache=True, nogil=True)
-def _newest_before(offsets, at, lead, as_of):  # type: ignore[no-untyped-def]
-    newest = np.full(len(lead), NEVER, np.int64)
-    for i in range(len(lead)):
-        lo = offsets[lead[i]]
-        found = np.searchsorted(at[lo : offsets[lead[i] + 1]], as_of[i])
-        if found > 0:
-            newest[i] = at[lo + found - 1]
-    return newest
 
 
 def _missing(tables: Tables) -> NDArray[np.int64]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.clock import NEVER
 from data.store import EventStore
-from data.tables import Snapshots, Tables
-from features import account
-from features.build import assemble
+from data.tables import Events, Snapshots, Tables
+from features.build import Builder
 from features.frame import Catalogue, FeatureFrame
 
 _LEADS_WITHOUT_EVENTS = 200_000  # per block
@@ -30,29 +29,32 @@ def build_blocks(
     """Yield (positions in `snapshots`, their frame), the rows that `build` would make.
 
     Events come from the store, everything else from `tables`, whose own events are not read.
-    Memory holds one block of about `events_each` events and its rows; account columns need two
-    int64 arrays over the events of leads that share an account.
+    Memory holds one block of about `events_each` events and its rows.
     """
+    builder = Builder(catalogue)
     number = _numbers(store, tables)
     key = number[snapshots.lead]
     order = np.lexsort((snapshots.as_of, key)).astype(np.int64)
-    acts = _acts(store, tables, number, events_each) if _wants_acts(catalogue) else None
     sorted_key = key[order]
     for first, past in _ranges(store, int(sorted_key[-1]) + 1 if len(key) else 0, events_each):
         positions = order[np.searchsorted(sorted_key, first) : np.searchsorted(sorted_key, past)]
         if not len(positions):
             continue
         rows = snapshots.take(positions)
-        local = Snapshots(key[positions] - first, rows.as_of)
-        created = None
-        if tables.created_at is not None:
-            created = np.full(past - first, NEVER, np.int64)
-            created[local.lead] = tables.created_at[rows.lead]
-        events = store.read(first, past)
-        frame = assemble(
-            tables, rows, catalogue, events, local, created, acts=acts, threads=threads
-        )
-        yield positions, frame
+        events = _of_tables(store.read(first, past), number - first)
+        yield positions, builder.build(replace(tables, events=events), rows, threads=threads)
+
+
+def _of_tables(events: Events, number: NDArray[np.int64]) -> Events:
+    """Give the events of a block to the leads of the tables, by their number in the block.
+
+    Leads outside the block have no events.
+    """
+    leads = np.flatnonzero((number >= 0) & (number < len(events.offsets) - 1))
+    held = events.take(number[leads])
+    count = np.zeros(len(number), np.int64)
+    count[leads] = np.diff(held.offsets)
+    return replace(held, offsets=np.concatenate([[0], np.cumsum(count)]))
 
 
 def _ranges(store: EventStore, end: int, events_each: int) -> Iterator[tuple[int, int]]:
@@ -68,28 +70,3 @@ def _numbers(store: EventStore, tables: Tables) -> NDArray[np.int64]:
     absent = found < 0
     found[absent] = store.n_leads + np.arange(int(absent.sum()))
     return found
-
-
-def _wants_acts(catalogue: Catalogue) -> bool:
-    return any(f.template in account.TEMPLATES for f in catalogue.numbers)
-
-
-def _acts(
-    store: EventStore, tables: Tables, number: NDArray[np.int64], events_each: int
-) -> account.Timeline:
-    """Line up the events of leads that share an account, reading the store once."""
-    row_of = np.full(store.n_leads, -1, np.int64)
-    stored = np.flatnonzero(number < store.n_leads)
-    row_of[number[stored]] = stored
-    leads, known = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    shared = account.shared(tables.account)
-    for first, past in store.ranges(events_each):
-        events = store.read(first, past)
-        lead = np.repeat(row_of[first:past], np.diff(events.offsets))
-        kept = np.flatnonzero((lead >= 0) & shared[lead])
-        at = events.at[kept]
-        if events.recorded_at is not None:
-            at = np.maximum(at, events.recorded_at[kept])
-        leads.append(lead[kept])
-        known.append(at)
-    return account.Timeline.of(np.concatenate(leads), np.concatenate(known), tables.account)

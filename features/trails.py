@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import numba
 import numpy as np
 
+from data.compiled import compiled
+
 DAY: Final = 86_400_000_000
-HOUR: Final = 3_600_000_000
 NEVER: Final = int(np.iinfo(np.int64).max)
 
 DAYS: Final = 0  # different days
@@ -25,11 +25,10 @@ WEEK: Final = 5  # events before the lead is seven days old
 STREAK: Final = 6  # days in a row up to the last active one
 CAMPAIGNS: Final = 7
 PEOPLE: Final = 8
-RESPONSE: Final = 9  # mean hours from the first unanswered touch to the lead's next act
-FIRST_DECAY: Final = 10  # one per half-life follows: events, each worth half after that time
+FIRST_DECAY: Final = 9  # one per half-life follows: events, each worth half after that time
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def lay(  # type: ignore[no-untyped-def]
     at, campaign, person, direction, value, lo, cut, n, born, half_lives, wanted, campaign_seen,
     person_seen, stamp, base, trail,
@@ -46,8 +45,6 @@ def lay(  # type: ignore[no-untyped-def]
     for side in range(2):
         if wanted[INBOUND + side]:
             _directed(direction, side, lo, cut, n, base, trail[INBOUND + side])
-    if wanted[RESPONSE]:
-        _responses(at, direction, lo, cut, n, base, trail[RESPONSE])
     if wanted[WEEK]:
         _week(at, lo, cut, n, born, base, trail[WEEK])
     if wanted[CAMPAIGNS]:
@@ -58,7 +55,7 @@ def lay(  # type: ignore[no-untyped-def]
         _decays(at, lo, cut, n, half_lives[h], base, trail[FIRST_DECAY + h])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _days(at, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]
@@ -71,7 +68,7 @@ def _days(at, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
             row[origin + k + 1] = days
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _streak(at, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]
@@ -85,7 +82,7 @@ def _streak(at, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
             row[origin + k + 1] = streak
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _sum(value, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]
@@ -97,7 +94,7 @@ def _sum(value, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
             row[origin + k + 1] = total
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _largest(value, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]
@@ -109,7 +106,7 @@ def _largest(value, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
             row[origin + k + 1] = largest
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _directed(direction, side, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]
@@ -120,24 +117,7 @@ def _directed(direction, side, lo, cut, n, base, row):  # type: ignore[no-untype
             row[origin + k + 1] = events
 
 
-@numba.njit(cache=True, nogil=True)
-def _responses(at, direction, lo, cut, n, base, row):  # type: ignore[no-untyped-def]
-    for g in range(n):
-        first, origin = lo[g], base[g]
-        asked, answers, waited = NEVER, 0, 0.0
-        row[origin] = np.nan
-        for k in range(cut[g]):
-            i = first + k
-            if direction[i] == 1 and asked == NEVER:
-                asked = at[i]
-            elif direction[i] == 0 and asked != NEVER:
-                answers += 1
-                waited += (at[i] - asked) / HOUR
-                asked = NEVER
-            row[origin + k + 1] = waited / answers if answers > 0 else np.nan
-
-
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _week(at, lo, cut, n, born, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]
@@ -149,7 +129,7 @@ def _week(at, lo, cut, n, born, base, row):  # type: ignore[no-untyped-def]
             row[origin + k + 1] = events
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _different(code, lo, cut, n, seen, stamp, base, row):  # type: ignore[no-untyped-def]
     """Count different codes; `seen` holds for each code the stamp of the walk that met it last."""
     for g in range(n):
@@ -165,7 +145,7 @@ def _different(code, lo, cut, n, seen, stamp, base, row):  # type: ignore[no-unt
             row[origin + k + 1] = different
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _decays(at, lo, cut, n, half_life, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]

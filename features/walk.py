@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
-from features import kernel, trails
+from data.compiled import compiled
+from features import trails
 from features.kernel import BLOCK, NEVER, Columns, walk_block
 
 
@@ -25,21 +25,15 @@ class State(NamedTuple):
     trail: Any  # float64 (trails, events of a block)
     began: Any  # int64 (state rows,): the first event that has not left the window
     now: Any  # float64 (columns + 1,): the running row
-    last: Any  # int64 (slots,)
-    first: Any  # int64 (slots,)
-    decayed: Any  # float64 (slots, half-lives or 0)
-    pair_count: Any  # int64 (pairs,)
-    seen_at: Any  # int64 (channels + 1,)
     campaign_seen: Any  # int64 (campaigns,): the stamp of the walk that met it
     person_seen: Any  # int64 (people,)
     stamp: Any  # int64 (1,)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _make_state(p, rows, events):  # type: ignore[no-untyped-def]
     """Allocate the state for blocks of at most so many rows and events."""
-    windows, slots, lives = len(p.windows), p.sizes[0], len(p.half_lives)
-    typed = lives if p.start[kernel.DECAY + 1] > p.start[kernel.DECAY] else 0
+    windows, lives = len(p.windows), len(p.half_lives)
     return State(
         np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64),
         np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64),
@@ -48,17 +42,13 @@ def _make_state(p, rows, events):  # type: ignore[no-untyped-def]
         np.empty((trails.FIRST_DECAY + lives, events + BLOCK), np.float64),
         np.empty(windows, np.int64),
         np.empty(len(p.running.blank), np.float64),
-        np.empty(slots, np.int64), np.empty(slots, np.int64),
-        np.empty((slots, typed), np.float64),
-        np.empty(len(p.pair_first), np.int64),
-        np.empty(p.sizes[1] + 1, np.int64),
-        np.zeros(p.sizes[2], np.int64),
-        np.zeros(p.sizes[3], np.int64),
+        np.zeros(p.sizes[0], np.int64),
+        np.zeros(p.sizes[1], np.int64),
         np.zeros(1, np.int64),
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _largest_block(lead, row_lo, row_hi, offsets):  # type: ignore[no-untyped-def]
     """Bound the rows and events that BLOCK leads in a row can have: (rows, events)."""
     rows, events, most_rows, most_events = 0, 0, 0, 0
@@ -77,7 +67,7 @@ def _largest_block(lead, row_lo, row_hi, offsets):  # type: ignore[no-untyped-de
     return most_rows, most_events
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _arrives_late(at, recorded, lo, hi, as_of, row_lo, row_hi):  # type: ignore[no-untyped-def]
     """Say whether a record of this lead crosses one of its snapshots."""
     for i in range(lo, hi):
@@ -88,12 +78,11 @@ def _arrives_late(at, recorded, lo, hi, as_of, row_lo, row_hi):  # type: ignore[
     return False
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _room(e, events):  # type: ignore[no-untyped-def]
     """Allocate columns for copies of so many events; what is empty in `e` stays empty."""
     return Columns(
         np.empty(events, e.at.dtype), e.recorded[:0], np.empty(events, e.kind.dtype),
-        np.empty(events * (len(e.channel) > 0), e.channel.dtype),
         np.empty(events * (len(e.campaign) > 0), e.campaign.dtype),
         np.empty(events * (len(e.person) > 0), e.person.dtype),
         np.empty(events * (len(e.direction) > 0), e.direction.dtype),
@@ -101,14 +90,12 @@ def _room(e, events):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _copy_visible(e, lo, hi, t, known, used):  # type: ignore[no-untyped-def]
     """Copy the events of [lo, hi) that had happened and were recorded before t; return the end."""
     for i in range(lo, hi):
         if e.at[i] < t and e.recorded[i] < t:
             known.at[used], known.kind[used] = e.at[i], e.kind[i]
-            if len(e.channel) > 0:
-                known.channel[used] = e.channel[i]
             if len(e.campaign) > 0:
                 known.campaign[used] = e.campaign[i]
             if len(e.person) > 0:
@@ -121,9 +108,9 @@ def _copy_visible(e, lo, hi, t, known, used):  # type: ignore[no-untyped-def]
     return used
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def fill(p, e, offsets, lead, as_of, row_lo, row_hi, created, out, codes):  # type: ignore[no-untyped-def]
-    """Fill rows [row_lo, row_hi) of `out` (n, k) float32 and `codes` (n, 0 or 4) int32.
+    """Fill rows [row_lo, row_hi) of `out` (n, k) float32 and `codes` (n, 0 or 2) int32.
 
     Rows are sorted by (lead, as_of) and a lead's rows are never split over two calls. Every cell
     is written; columns that are no event columns get NaN. `created` may be empty.

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.templates import TEMPLATES
 from models.points import ObservedRate
 from models.predictor import FeatureColumn, Floats
 
@@ -169,7 +170,8 @@ def make_facts(
         if feature.kind == "category":
             table[feature.name] = LevelGroups(_count_levels(known, outcomes), missing)
         else:
-            each = feature.template.startswith("created_")  # each hour, weekday, month
+            row = TEMPLATES.get(feature.template)
+            each = row is not None and row.each_value  # each hour, weekday, month
             edges, bins = _count_bins(known, outcomes, each=each)
             table[feature.name] = NumberGroups(edges, bins, missing)
     return ObservedRates(table, _rate(labels))

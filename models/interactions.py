@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 import pandas as pd
 
+from data.compiled import compiled
 from models.predictor import Floats, Forest, LeadScorer, PredictorError
 from models.predictor import _goes_left as goes_left
 
@@ -75,7 +75,7 @@ def _feature_pair(
     return total
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _pair_rows(  # type: ignore[no-untyped-def]
     X,
     first,

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from data.compiled import compiled
 from models.predictor import (
     Floats,
     LeadScorer,
@@ -187,7 +187,7 @@ def whole_points(exact: Floats, total: NDArray[np.int64]) -> NDArray[np.int64]:
     return whole
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _largest_remainder(exact: Any, total: int, whole: Any) -> None:
     """Round `exact` to whole numbers that sum to `total`; exact zeros stay zero."""
     size = 0
@@ -213,7 +213,7 @@ def _largest_remainder(exact: Any, total: int, whole: Any) -> None:
         whole[order[j]] += each + (1 if j < left - each * size else 0)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _lead_feature(values: Any, visible: Any, factor_of: Any, factor: int, sign: int) -> int:
     """Find the feature that speaks for a factor: the strongest in its direction that may.
 
@@ -231,7 +231,7 @@ def _lead_feature(values: Any, visible: Any, factor_of: Any, factor: int, sign: 
     return best if strongest >= 0.2 * second_strength else second
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _share_points(  # type: ignore[no-untyped-def]
     values, scale, factor_of, visible, moved, total, tops, by_factor, exact, rest, limit
 ):

@@ -14,10 +14,10 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from features.templates import TEMPLATES
 from models.facts import Groups, NumberGroups, ObservedRates
 from models.points import ObservedRate, ScoreReason
 from models.reasons import ReasonTable
-from models.words import LENGTHS
 
 REASON_TYPE = pa.struct(
     [
@@ -77,7 +77,8 @@ def _sentences(
     for f in np.unique(feature).tolist():
         described, chosen = table.features[f], np.flatnonzero(feature == f)
         values = frame[described.name].iloc[row[chosen]]
-        length = LENGTHS.get(described.template)
+        template = TEMPLATES.get(described.template)
+        length = None if template is None else template.length
         group = facts.table.get(described.name)
         first, inverse = _distinct(values, strength[chosen], group, length)
         place[chosen] = len(texts) + inverse

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.templates import TEMPLATES
 from models.facts import ObservedRates
 from models.points import Explanation, Ints, Points, ScoreReason, make_points
 from models.predictor import (
@@ -30,28 +31,8 @@ from models.predictor import (
 )
 
 FAMILIES = ("fit", "engagement", "qualification", "context")
-COUNTS = frozenset(
-    {
-        "count_window",
-        "count_ever",
-        "count_all_window",
-        "count_all_ever",
-        "active_days",
-        "n_channels",
-        "decayed_count",
-        "inbound_count",
-        "first_week_count",
-        "streak_days",
-        "pair_after",
-        "n_people",
-        "account_events",
-        "value_sum",
-    }
-)
-BY_SALES = frozenset({"outbound_count", "known_since", "missing_count", "response_hours"})
 
 NO_FACTS = ObservedRates({}, 0.0)
-VAGUE = frozenset({"decayed_count", "trend"})  # true, but no picture: they speak last
 NOTHING = frozenset({"none", "no", "unknown", "not known", "n/a", "na", "nothing", "-"})
 
 Read = Callable[[str, int], str | float | None]  # feature and row -> value
@@ -292,7 +273,8 @@ def _plain(value: Any) -> str | float | None:
 def is_changeable(feature: FeatureColumn, allowed: Collection[str] = ()) -> bool:
     """Say whether sales can change it: what sales does itself, and what it can bring about."""
     names = {feature.name, feature.factor, str(feature.params.get("event", ""))}
-    return feature.template in BY_SALES or not names.isdisjoint(allowed)
+    row = TEMPLATES.get(feature.template)
+    return bool(row and row.by_sales) or not names.isdisjoint(allowed)
 
 
 def _visible(
@@ -313,7 +295,8 @@ def _visible(
             shown[f] = False
         else:
             absent[:, f], direction[:, f] = _look(columns, feature, facts)
-    vague = np.array([feature.template in VAGUE for feature in features], np.bool_)
+    rows = (TEMPLATES.get(feature.template) for feature in features)
+    vague = np.array([row is not None and row.vague for row in rows], np.bool_)
     strength = np.where(vague | (direction < 0), 4, 1) * ~absent
     weakness = np.where(vague | (direction > 0), 8, 2)
     visible: NDArray[np.uint8] = ((strength | weakness) * shown).astype(np.uint8)
@@ -332,7 +315,8 @@ def _look(
         return np.array([*nothing, True])[codes], direction[codes]
     values = columns.number(name)
     absent = np.isnan(values)
-    if feature.template in COUNTS:
+    row = TEMPLATES.get(feature.template)
+    if row is not None and row.zero_is_absent:
         absent |= values == 0
     elif feature.template == "missing_count":
         absent |= values > 0

@@ -12,14 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from features.templates import TEMPLATES, Template
 from models.predictor import FeatureColumn, LeadScorer, shown_score
-
-OF_ANY_EVENT = frozenset({"count_all_window", "count_all_ever", "days_since_last_event"})
-ONE_MORE = frozenset(
-    {"count_window", "count_ever", "count_all_window", "count_all_ever", "decayed_count"}
-)
-JUST_NOW = frozenset({"days_since", "days_since_last_event"})
-KNOWN = frozenset({"known_since"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +46,27 @@ def take_step(
     """
     changed = {}
     for feature in features:
-        name, template, params = feature.name, feature.template, feature.params
-        counts = step.event is not None and (
-            params.get("event") == step.event or template in OF_ANY_EVENT
-        )
-        if template in ONE_MORE and counts:
+        name, row = feature.name, TEMPLATES.get(feature.template)
+        if row is None or not _concerns(row, feature.params, step):
+            continue
+        if row.effect == "one more":
             changed[name] = frame[name].fillna(0) + 1
-        elif template in JUST_NOW and counts:
+        elif row.effect == "just now":
             changed[name] = pd.Series(0.0, frame.index)
-        elif template in ("outbound_count", "inbound_count") and step.event is not None:
-            if (template == "outbound_count") == step.by_sales:
-                changed[name] = frame[name].fillna(0) + 1
-        elif template in KNOWN and step.column is not None and params.get("column") == step.column:
+        elif row.effect == "known now":
             changed[name] = frame[name].fillna(0.0)
     return frame.assign(**{n: c.astype(frame[n].dtype) for n, c in changed.items()})
+
+
+def _concerns(row: Template, params: Mapping[str, object], step: SalesStep) -> bool:
+    """Say whether a step is something that the template looks at."""
+    if row.effect == "known now":
+        return step.column is not None and params.get("column") == step.column
+    if step.event is None:
+        return False
+    if row.actor == "type":
+        return bool(params.get("event") == step.event)
+    return row.actor == "anybody" or (row.actor == "sales") == step.by_sales
 
 
 def suggest(

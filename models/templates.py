@@ -1,6 +1,5 @@
-"""The sentences of reasons: template name -> English msgid, or a (singular, plural) pair.
+"""What reasons say beside the sentences of features.templates: periods, facts, parts of a change.
 
-Variants are named by a suffix: `.zero` where a count is 0, `.missing` where nothing is known.
 {period} is one of the PERIODS, translated by itself, since "in the last 7 days" is inflected.
 {span} is the value as a length of time, one of the SPANS.
 """
@@ -8,8 +7,6 @@ Variants are named by a suffix: `.zero` where a count is 0, `.missing` where not
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-Msgid = str | tuple[str, str]
 
 PERIODS: Mapping[str, tuple[str, str]] = {
     "days": ("in the last day", "in the last {n} days"),
@@ -20,95 +17,6 @@ SPANS: Mapping[str, tuple[str, str]] = {
     "days": ("{n} day", "{n} days"),
     "hours": ("{n} hour", "{n} hours"),
     "minutes": ("{n} minute", "{n} minutes"),
-}
-TEMPLATES: Mapping[str, Msgid] = {
-    "count_window": "{label}: {value} {period}",
-    "count_window.zero": "{label}: none {period}",
-    "count_ever": "{label}: {value} so far",
-    "count_ever.zero": "{label}: none so far",
-    "days_since": "{label}: the latest {span} ago",
-    "days_since.missing": "{label}: none so far",
-    "count_all_window": ("{value} activity {period}", "{value} activities {period}"),
-    "count_all_window.zero": "No activity {period}",
-    "count_all_ever": ("{value} activity so far", "{value} activities so far"),
-    "count_all_ever.zero": "No activity so far",
-    "active_days": (
-        "Active on {value} day of the last {days}",
-        "Active on {value} days of the last {days}",
-    ),
-    "active_days.zero": "Not active on any of the last {days} days",
-    "n_channels": ("{value} channel used {period}", "{value} channels used {period}"),
-    "n_channels.zero": "No channel used {period}",
-    "first_channel": "First channel: {value}",
-    "first_channel.missing": "First channel not known",
-    "last_channel": "Latest channel: {value}",
-    "last_channel.missing": "Latest channel not known",
-    "first_event": "First activity: {value}",
-    "first_event.missing": "No activity yet",
-    "last_event": "Latest activity: {value}",
-    "last_event.missing": "No activity yet",
-    "trend": "Activity of the last {short} days: {value} times the usual pace of {long} days",
-    "trend.zero": "No activity in the last {short} days, some in the last {long}",
-    "trend.missing": "Too little activity for a trend",
-    "value_sum": "{label}: {value} {period}",
-    "value_sum.zero": "{label}: none {period}",
-    "value_max": "Largest amount: {value}",
-    "value_max.missing": "No amount yet",
-    "mean_gap_days": "{span} between activities on average",
-    "mean_gap_days.missing": "Too few activities to tell how often they come",
-    "decayed_count": "{label}: {value} (the older, the less it counts)",
-    "decayed_count.zero": "{label}: none lately",
-    "inbound_count": (
-        "{value} activity by the lead {period}",
-        "{value} activities by the lead {period}",
-    ),
-    "inbound_count.zero": "No activity by the lead {period}",
-    "outbound_count": ("{value} contact by sales {period}", "{value} contacts by sales {period}"),
-    "outbound_count.zero": "No contact by sales {period}",
-    "n_campaigns": ("Reached by {value} campaign", "Reached by {value} campaigns"),
-    "n_campaigns.zero": "Reached by no campaign",
-    "n_people": ("{value} person involved", "{value} people involved"),
-    "n_people.zero": "Nobody known to be involved",
-    "days_since_first_event": "First activity {span} ago",
-    "days_since_first_event.missing": "No activity yet",
-    "days_since_last_event": "Latest activity {span} ago",
-    "days_since_last_event.missing": "No activity yet",
-    "first_week_count": (
-        "{value} activity in the first week",
-        "{value} activities in the first week",
-    ),
-    "first_week_count.zero": "No activity in the first week",
-    "streak_days": ("Active on {value} day in a row", "Active on {value} days in a row"),
-    "streak_days.zero": "Not active on consecutive days",
-    "response_hours": "Answers sales after {span} on average",
-    "response_hours.missing": "No answer to sales yet",
-    "pair_after": "{second} after {first}",
-    "pair_after.zero": "No {second} after {first}",
-    "account_leads": ("{value} lead at the same company", "{value} leads at the same company"),
-    "account_leads.zero": "No other lead at the same company",
-    "account_events": (
-        "{value} activity at the same company {period}",
-        "{value} activities at the same company {period}",
-    ),
-    "account_events.zero": "No activity at the same company {period}",
-    "account_days_since": "Latest activity at the same company {span} ago",
-    "account_days_since.missing": "No activity at the same company yet",
-    "age_days": "A lead for {span}",
-    "created_month": "Created in {value}",
-    "created_weekday": "Created on a {value}",
-    "created_hour": "Created between {value}:00 and {value}:59",
-    "seniority": "Seniority: {value}",
-    "seniority.missing": "Seniority not known",
-    "department": "Department: {value}",
-    "department.missing": "Department not known",
-    "email_domain_kind": "Kind of e-mail address: {value}",
-    "email_domain_kind.missing": "No e-mail address",
-    "missing_count": ("{value} detail not known", "{value} details not known"),
-    "missing_count.zero": "All details known",
-    "attribute": "{label}: {value}",
-    "attribute.missing": "{label}: not known",
-    "known_since": "{label}: known for {span}",
-    "known_since.missing": "{label}: not known yet",
 }
 FALLBACK = "{label}: {value}"
 FALLBACK_MISSING = "{label}: not known"
@@ -128,9 +36,3 @@ CHANGES: Mapping[str, str] = {
     "card": "new score card",
     "limit": LIMIT,
 }
-
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
-)  # fmt: skip

@@ -12,35 +12,12 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from features.templates import TEMPLATES, Msgid, Template
 from models.points import ObservedRate, ScoreReason
-from models.templates import (
-    FACT,
-    FALLBACK,
-    FALLBACK_MISSING,
-    MONTHS,
-    PERIODS,
-    SPANS,
-    TEMPLATES,
-    WEEKDAYS,
-    Msgid,
-)
+from models.templates import FACT, FALLBACK, FALLBACK_MISSING, PERIODS, SPANS
 
-LENGTHS: Mapping[str, float] = {  # templates whose value is a length of time -> days of one unit
-    "days_since": 1.0,
-    "days_since_first_event": 1.0,
-    "days_since_last_event": 1.0,
-    "account_days_since": 1.0,
-    "age_days": 1.0,
-    "known_since": 1.0,
-    "mean_gap_days": 1.0,
-    "response_hours": 1.0 / 24.0,
-}
-CALENDAR: Mapping[str, tuple[int, tuple[str, ...]]] = {  # value of the first name, names
-    "created_weekday": (0, WEEKDAYS),
-    "created_month": (1, MONTHS),
-}
 SHORT_FORMS = {"it": "IT", "hr": "HR", "vp": "VP", "c_level": "C level"}
-WORDED = frozenset({"label", "value", "first", "second"})  # places that words are put into
+WORDED = frozenset({"label", "value"})  # places that words are put into
 SENTINEL = "—"
 
 Value = str | int | float
@@ -111,15 +88,17 @@ class Speech:
 
 
 ENGLISH = Speech()
+_ANY = Template("", FALLBACK)  # what a model of another version may bring
 
 
 def sentence(template: str, params: Mapping[str, Value | None]) -> Sentence:
     """Choose what is said of a value: the variant of its template, lengths of time, names."""
+    row = TEMPLATES.get(template, _ANY)
     value = params.get("value")
-    shown = _shown(template, value)
-    msgid = _choose(template, shown)
+    shown = _shown(row, value)
+    msgid = _choose(row, shown)
     n = abs(shown) if isinstance(shown, int) else 2
-    window, length = params.get("days"), _length(template, value)
+    window, length = params.get("days"), _length(row, value)
     times = {
         "period": _time(PERIODS, window) if isinstance(window, (int, float)) else None,
         "span": None if length is None else _time(SPANS, length),
@@ -142,34 +121,31 @@ def render_fact(fact: ObservedRate, speech: Speech = ENGLISH) -> str:
     return _fill(speech.say(FACT), values, speech)
 
 
-def _choose(template: str, shown: Value) -> Msgid:
-    """Pick the variant of a template that fits the value; what cannot be said is not known."""
+def _choose(row: Template, shown: Value) -> Msgid:
+    """Pick the variant of a sentence that fits the value; what cannot be said is not known."""
     if shown == SENTINEL:
-        return TEMPLATES.get(f"{template}.missing", FALLBACK_MISSING)
-    if shown == 0 and f"{template}.zero" in TEMPLATES:
-        return TEMPLATES[f"{template}.zero"]
-    return TEMPLATES.get(template, FALLBACK)
+        return row.missing or FALLBACK_MISSING
+    return row.zero if shown == 0 and row.zero else row.sentence
 
 
-def _shown(template: str, value: object) -> Value:
+def _shown(row: Template, value: object) -> Value:
     """Write a value as a person reads it: whole from 10 up, else with one decimal."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return SENTINEL if value is None or value == "" else str(value)
     if not math.isfinite(value):
         return SENTINEL
-    if template in CALENDAR:
-        first, names = CALENDAR[template]
-        place = int(value) - first
-        return names[place] if 0 <= place < len(names) else SENTINEL
+    if row.names:
+        place = int(value) - row.first
+        return row.names[place] if 0 <= place < len(row.names) else SENTINEL
     rounded = round(float(value), 0 if abs(value) >= 10 else 1)
     return int(rounded) if rounded.is_integer() else rounded
 
 
-def _length(template: str, value: object) -> float | None:
+def _length(row: Template, value: object) -> float | None:
     """Read a value as a length of time in days, where it is one."""
-    if template not in LENGTHS or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if row.length is None or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
-    return float(value) * LENGTHS[template]
+    return float(value) * row.length
 
 
 def _time(words: Mapping[str, tuple[str, str]], days: float) -> Period:

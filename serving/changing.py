@@ -19,7 +19,7 @@ from data.asof import exists, known_before
 from data.tables import Snapshots, Tables
 from features.build import build
 from features.frame import Catalogue, FeatureFrame
-from features.plan import CODE_TEMPLATES, EVENT_TEMPLATES
+from features.templates import TEMPLATES
 from models.change import (
     Change,
     ScoreChangeLine,
@@ -34,8 +34,6 @@ from models.reasons import ReasonRules
 from serving.model import LoadedModel
 
 FEATURES = "features.parquet"
-OF_EVENTS = EVENT_TEMPLATES.union(CODE_TEMPLATES)
-"""Templates of the columns that are computed from the lead's events alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +157,7 @@ def _between(
     `today` holds the columns of `catalogue` with all that is known now.
     """
     aged = _frame(known_before(moment.tables, since), now, catalogue, moment.threads)
-    of_events = [f.name for f in catalogue.features if f.template in OF_EVENTS]
+    of_events = [f.name for f in catalogue.features if TEMPLATES[f.template].of_events]
     with_events = pd.concat(
         [today[of_events].reset_index(drop=True), aged.drop(columns=of_events)], axis=1
     )

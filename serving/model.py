@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from data.tables import Kind
-from features.few import FewLeads
+from features.build import Builder
 from features.frame import Catalogue
 from models.artifact import load_artifact, read_extra
 from models.facts import ObservedRates
@@ -21,7 +21,7 @@ from training.registry import ModelVersion, Registry
 class LoadedModel:
     """Everything that scoring and explaining need; pinned for the length of a run.
 
-    `few` builds the rows of single leads, with what the catalogue asks for compiled once.
+    `builder` builds rows for its catalogue, which is compiled once.
     """
 
     version: str
@@ -30,7 +30,7 @@ class LoadedModel:
     facts: ObservedRates
     card: ModelCard
     kinds: Mapping[str, Kind]
-    few: FewLeads
+    builder: Builder
 
 
 def load_model(version: ModelVersion, *, threads: int = 1) -> LoadedModel:
@@ -43,7 +43,7 @@ def load_model(version: ModelVersion, *, threads: int = 1) -> LoadedModel:
         facts=ObservedRates.from_json(read_extra(version.folder, "facts.json")),
         kinds=json.loads(read_extra(version.folder, "kinds.json")),
         card=ModelCard.from_json(read_extra(version.folder, model_card.NAME)),
-        few=FewLeads(catalogue),
+        builder=Builder(catalogue),
     )
 
 

@@ -80,12 +80,11 @@ def groups_of(tables: Tables, labelled: LabelledSnapshots) -> Rows:
 def drop_features(frame: FeatureFrame, names: frozenset[str]) -> FeatureFrame:
     """Leave columns out of a feature frame."""
     numbers = [feature.name not in names for feature in frame.catalogue.numbers]
-    kept = [feature.name not in names for feature in frame.catalogue.categories]
     return FeatureFrame(
         frame.snapshots,
         Catalogue(tuple(f for f in frame.catalogue.features if f.name not in names)),
         frame.numbers[:, np.array(numbers, bool)] if not all(numbers) else frame.numbers,
-        tuple(c for c, keep in zip(frame.categories, kept, strict=True) if keep),
+        tuple(each for each in frame.levels if each.name not in names),
     )
 
 

@@ -11,15 +11,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from data.compiled import compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def moves(push: float, chain: Floats, birth: float, lost: Floats) -> None:
     """Fill the daily moves, (4, 4), and the daily losses, (4,), of a lead with this push."""
     up = np.exp(0.5 * push)
@@ -43,13 +44,13 @@ def moves(push: float, chain: Floats, birth: float, lost: Floats) -> None:
         chain[state, state] = 1.0 - out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def birth_hazard(push: float) -> float:
     """Give the daily hazard of an opportunity from the hot state, key act done."""
     return min(0.35, 0.09 * math.exp(0.7 * push))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def pick(cumulative: Floats, u: float) -> int:
     """Find the first index whose cumulative share exceeds u."""
     for index in range(len(cumulative) - 1):
@@ -58,7 +59,7 @@ def pick(cumulative: Floats, u: float) -> int:
     return len(cumulative) - 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def simulate(
     rng: Any,
     push: Floats,

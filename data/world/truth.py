@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from data.clock import DAY, Micros
+from data.compiled import compiled
 from data.world.process import Floats, Ints, birth_hazard, moves
 
 
@@ -55,7 +55,7 @@ class Truth:
         seen = np.broadcast_to(np.asarray(as_of, np.int64), ids.shape)
         day, part = self._age(rows, seen)
         last, last_part = self._age(rows, np.broadcast_to(np.asarray(until, np.int64), ids.shape))
-        return _probabilities(
+        expected: Floats = _probabilities(
             rows, seen, day, part, last, last_part,
             self.leads["push"].to_numpy(np.float64),
             self.leads[["p_cold", "p_curious", "p_engaged", "p_hot"]].to_numpy(np.float64),
@@ -63,6 +63,7 @@ class Truth:
             self.bant_rates, self.offsets, self.act_at, self.act_type, self.answer,
             self.answer_at, self.answer_age,
         )  # fmt: skip
+        return expected
 
     def _age(self, rows: Ints, at: Micros) -> tuple[Ints, Floats]:
         """Split ages into full days and the share of acts that the begun day has behind it."""
@@ -75,7 +76,7 @@ class Truth:
         return age // DAY, part
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _day_weight(
     lead: int, k: int, edge: int, share: float, at: int, weight: Floats, rates: Floats,
     totals: Floats, first_shares: Floats, first_types: Ints, key: int, bant_rates: Floats,
@@ -104,7 +105,7 @@ def _day_weight(
     return at, keyed
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _leave(
     state: int, gate: int, chain: Floats, birth: float, counts: float, value: Floats
 ) -> float:
@@ -117,7 +118,7 @@ def _leave(
     return total
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _probabilities(
     rows: Ints, seen: Micros, day: Ints, part: Floats, last: Ints, last_part: Floats,
     push: Floats, first: Floats, created: Micros, rates: Floats, first_shares: Floats,

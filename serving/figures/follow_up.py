@@ -56,11 +56,8 @@ class ContactShare:
 def touches_by_lead(tables: Tables, before: int) -> tuple[NDArray[np.int64], Micros]:
     """List the outbound events before a moment: (lead row, at) of each, by lead and time."""
     events = tables.events
-    lead = np.repeat(np.arange(len(tables)), np.diff(events.offsets))
-    kept = (events.direction == OUTBOUND) & (events.at < before)
-    if events.recorded_at is not None:
-        kept &= events.recorded_at < before
-    return lead[kept], events.at[kept]
+    kept = (events.direction == OUTBOUND) & events.known_before(before)
+    return events.lead[kept], events.at[kept]
 
 
 def measure_speed(
@@ -157,10 +154,8 @@ def last_touch(tables: Tables, snapshots: Snapshots) -> Micros:
     events = tables.events
     as_of = np.full(len(tables), np.iinfo(np.int64).min, dtype=np.int64)
     as_of[snapshots.lead] = snapshots.as_of
-    lead = np.repeat(np.arange(len(tables)), np.diff(events.offsets))
-    kept = (events.direction == OUTBOUND) & (events.at < as_of[lead])
-    if events.recorded_at is not None:
-        kept &= events.recorded_at < as_of[lead]
+    lead = events.lead
+    kept = (events.direction == OUTBOUND) & events.known_before(as_of)
     last = np.full(len(tables), np.iinfo(np.int64).min, dtype=np.int64)
     np.maximum.at(last, lead[kept], events.at[kept])
     return last[snapshots.lead]

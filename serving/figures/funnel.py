@@ -149,7 +149,7 @@ def customer_values(tables: Tables, outcomes: Outcomes, project: Project) -> Flo
         own = tables.display["value"].to_numpy(dtype=np.float64, na_value=np.nan)
         worth = np.where(np.isfinite(own), own, worth)
     events = tables.events
-    lead = np.repeat(np.arange(len(tables)), np.diff(events.offsets))
+    lead = events.lead
     paid = (
         np.isfinite(events.value)
         & (events.at >= outcomes.converted_at[lead])

@@ -82,13 +82,11 @@ class Service:
     def score_known(self, lead: str, as_of: int | None) -> ScoreResponse:
         """Score a lead whose history the service holds; UnknownLeadError else."""
         model = self.current()
-        siblings = model.few.wants_siblings
-        cut = None if self.held is None else self.held.cut(lead, siblings=siblings)
-        if cut is None:
+        tables = None if self.held is None else self.held.cut(lead)
+        if tables is None:
             raise UnknownLeadError(lead)
-        tables, row = cut
         until = tables.observed_until
-        return self._answer(model, tables, [row], until if as_of is None else min(as_of, until))
+        return self._answer(model, tables, [0], until if as_of is None else min(as_of, until))
 
     def _answer(
         self, model: LoadedModel, tables: Tables, wanted: Sequence[int], as_of: int
@@ -98,8 +96,9 @@ class Service:
         created = tables.created_at
         if created is not None and (created[rows] > as_of).any():
             raise InputError("a lead is created after as_of", column=self.project.leads.created_at)
-        built = model.few.rows(tables, Snapshots(rows, np.full(len(rows), as_of, np.int64)))
-        frame = Rows(built.numbers, model.few.number_at, built.words)
+        moment = np.full(len(rows), as_of, np.int64)
+        built = model.builder.build(tables, Snapshots(rows, moment))
+        frame = Rows(built.numbers, model.builder.number_at, built.words())
         reasons = reason_table(model.scorer, frame, facts=model.facts)
         scores = model.scorer.score_margin(reasons.margin)
         ids = [str(tables.lead_ids[row]) for row in rows]

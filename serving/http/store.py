@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data.part import part_of
 from data.read import Reading
@@ -15,32 +14,18 @@ from data.tables import Tables
 
 @dataclass(frozen=True, slots=True)
 class HeldLeads:
-    """What was read of a project; `by_account` lists its leads account by account."""
+    """What was read of a project, with the row of each lead."""
 
     tables: Tables
     rows: Mapping[str, int]
-    by_account: NDArray[np.int64]
-    accounts: NDArray[np.int64]  # the account of each of these, ascending
 
     @classmethod
     def of(cls, reading: Reading) -> HeldLeads:
         """Index the leads of a reading."""
         tables = reading.tables
-        order = np.argsort(tables.account, kind="stable")
-        rows = {str(lead): row for row, lead in enumerate(tables.lead_ids)}
-        return cls(tables, rows, order, tables.account[order])
+        return cls(tables, {str(lead): row for row, lead in enumerate(tables.lead_ids)})
 
-    def cut(self, lead_id: str, *, siblings: bool) -> tuple[Tables, int] | None:
-        """Cut a lead out: (its tables, its row there); None where it is not held.
-
-        With `siblings` the other leads of its account are there as well.
-        """
+    def cut(self, lead_id: str) -> Tables | None:
+        """Cut a lead out, as the only one of its tables; None where it is not held."""
         row = self.rows.get(lead_id)
-        if row is None:
-            return None
-        account = self.tables.account[row]
-        wanted = np.array([row])
-        if siblings and account >= 0:
-            first, past = np.searchsorted(self.accounts, [account, account + 1])
-            wanted = self.by_account[first:past]  # rows ascend: the sort was stable
-        return part_of(self.tables, wanted), int(np.searchsorted(wanted, row))
+        return None if row is None else part_of(self.tables, np.array([row]))

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.asof import values_at
+from data.asof import last_change, values_at
 from data.clock import NEVER, Micros
 from data.schema import BantSection
 from data.tables import Attribute, Snapshots, Tables
-from features.profile import last_change
 
 Question = Literal["need", "budget", "authority", "timing"]
 QUESTIONS: Final[tuple[Question, ...]] = ("need", "budget", "authority", "timing")

@@ -147,16 +147,10 @@ def known_before(tables: Tables, snapshots: Snapshots, code: int) -> tuple[Micro
     `code` -2 means every type, -1 none.
     """
     events = tables.events
-    start, end = events.offsets[snapshots.lead], events.offsets[snapshots.lead + 1]
-    lengths = end - start
-    row = np.repeat(np.arange(len(snapshots)), lengths)
-    first = np.repeat(start - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths)
-    index = np.arange(len(row)) + first
-    as_of = snapshots.as_of[row]
-    kept = (events.at[index] < as_of) & ((events.type[index] == code) | (code == -2))
-    if events.recorded_at is not None:
-        kept &= events.recorded_at[index] < as_of
-    return row[kept], events.at[index][kept]
+    if code != -2:
+        events = events.keep(events.type == code)
+    known = events.take(snapshots.lead).as_of(snapshots.as_of)
+    return known.lead, known.at
 
 
 def count_events(

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.asof import cut_events
 from data.delay import delay_curve, detect_truncation
 from data.labels import label, make_snapshots, open_snapshots
 from data.project import load_project
@@ -150,7 +149,7 @@ def test_deleting_the_future_of_bpi2012_changes_nothing_of_the_past(day: str) ->
     )
     assert whole.lead_ids[first.lead].tolist() == partial.lead_ids[second.lead].tolist()
     assert len(first) > 50
-    cut = cut_events(whole.events, t)
+    cut = whole.events.as_of(t)
     for mine, theirs in zip(first.lead, second.lead, strict=True):
         a = slice(cut.offsets[mine], cut.offsets[mine + 1])
         b = slice(partial.events.offsets[theirs], partial.events.offsets[theirs + 1])

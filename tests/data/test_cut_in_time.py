@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.asof import cut_attribute, cut_events, known_before, values_at
+from data.asof import known_before, values_at
 from data.clock import DAY, NEVER, read_times
 from data.project import check_project
 from data.read import read_tables
@@ -84,7 +84,7 @@ def frames(seed: int, n_leads: int = 12, n_events: int = 90) -> dict[str, pd.Dat
 def known(tables: Tables, lead: int, t: int) -> list[object]:
     """List everything a feature could read of a lead at t."""
     at = Snapshots(np.array([lead]), np.array([t]))
-    events = cut_events(tables.events, t)
+    events = tables.events.as_of(t)
     mine = slice(events.offsets[lead], events.offsets[lead + 1])
     assert events.recorded_at is not None
     return [
@@ -176,7 +176,7 @@ def test_an_event_is_known_one_microsecond_after_it(step: int, count: int) -> No
         }
     )
     tables, _ = read_tables(project(), frames=given_frames, lenient=True)
-    assert len(cut_events(tables.events, BASE + step)) == count
+    assert len(tables.events.as_of(BASE + step)) == count
 
 
 def test_a_late_record_is_known_after_it_was_recorded() -> None:
@@ -190,8 +190,8 @@ def test_a_late_record_is_known_after_it_was_recorded() -> None:
         }
     )
     tables, _ = read_tables(project(), frames=given_frames, lenient=True)
-    assert len(cut_events(tables.events, BASE + 5 * DAY)) == 0
-    assert len(cut_events(tables.events, BASE + 5 * DAY + 1)) == 1
+    assert len(tables.events.as_of(BASE + 5 * DAY)) == 0
+    assert len(tables.events.as_of(BASE + 5 * DAY + 1)) == 1
 
 
 def test_spellings_of_one_instant_give_one_table() -> None:
@@ -231,7 +231,7 @@ def test_field_history_is_replayed(day: int, owner: str) -> None:
     at = Snapshots(np.array([0]), np.array([BASE + day * DAY]))
     attribute = tables.attribute("owner")
     assert values_at(attribute, at, tables).tolist() == [owner]
-    cut = cut_attribute(attribute, BASE + day * DAY, tables)
+    cut = known_before(tables, BASE + day * DAY).attribute("owner")
     assert values_at(cut, at, tables).tolist() == [owner]
 
 

@@ -16,7 +16,7 @@ from data.tables import Attribute, Events, Snapshots, Tables
 from features.build import build
 from features.catalogue import MAX_COLUMNS, make_catalogue, slug, windows_of, words
 from features.frame import FAMILIES, Catalogue
-from features.plan import EVENT_TEMPLATES
+from features.templates import TEMPLATES
 
 
 def make_project(snapshots=("60d",), **leads) -> Project:
@@ -82,7 +82,7 @@ def test_rare_types_are_pooled_and_unseen_ones_join_them():
 def test_any_number_of_types_stays_within_the_cap():
     tables = make_tables([f"type {i}" for i in range(400)], n=400, each=400)
     found = make_catalogue(tables, make_project())
-    columns = [f for f in found.numbers if f.template in EVENT_TEMPLATES and "event" in f.params]
+    columns = [f for f in found.numbers if TEMPLATES[f.template].of_events and "event" in f.params]
     assert len(columns) <= MAX_COLUMNS + 10
 
 

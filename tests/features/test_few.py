@@ -1,4 +1,4 @@
-"""Rows of a few leads, cut out of the tables with their account, are the builder's rows."""
+"""A lead that is cut out of the tables has the row that it has among all."""
 
 from __future__ import annotations
 
@@ -12,32 +12,27 @@ from data.part import part_of
 from data.read import read_tables
 from data.tables import Snapshots
 from data.world import make_world
-from features.build import build
+from features.build import Builder
 from features.catalogue import make_catalogue
-from features.extras import with_extras
-from features.few import FewLeads
 
 
 @pytest.mark.parametrize("kind", ["software_trial", "consulting"])
-def test_a_lead_cut_out_with_its_account_has_the_builders_row(kind):
+def test_a_lead_cut_out_alone_has_its_row(kind):
     project = project_of(kind)
     world = make_world(kind, 400, 5, late_share=0.2)
     tables, _ = read_tables(project, frames=frames_of(world))
-    catalogue = with_extras(make_catalogue(tables, project), tables, project)
-    few = FewLeads(catalogue)
-    assert few.wants_siblings
+    catalogue = make_catalogue(tables, project)
+    builder = Builder(catalogue)
     for lead in range(0, len(tables), 23):
-        account = tables.account[lead]
-        mates = np.array([lead]) if account < 0 else np.flatnonzero(tables.account == account)
-        place = int(np.searchsorted(mates, lead))
         for days in (1, 30, 400):
             as_of = np.array([tables.created_at[lead] + days * DAY])
-            whole = build(tables, Snapshots(np.array([lead]), as_of), catalogue)
-            own = few.rows(part_of(tables, mates), Snapshots(np.array([place]), as_of))
+            whole = builder.build(tables, Snapshots(np.array([lead]), as_of))
+            part = part_of(tables, np.array([lead]))
+            own = builder.build(part, Snapshots(np.array([0]), as_of))
             assert np.array_equal(own.numbers, whole.numbers, equal_nan=True)
             for feature, values in zip(catalogue.categories, whole.categories, strict=True):
                 expected = [None if code < 0 else values.categories[code] for code in values.codes]
-                assert own.words[feature.name] == expected, feature.name
+                assert own.words()[feature.name] == expected, feature.name
 
 
 def test_a_part_keeps_order_and_drops_names_that_do_not_occur():

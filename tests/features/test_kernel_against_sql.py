@@ -1,4 +1,4 @@
-"""The kernel and the sibling columns against DuckDB SQL on random worlds."""
+"""The kernel against DuckDB SQL on random worlds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ def everything() -> Catalogue:
             number(f"n_{event}_6h", "count_window", days=0.25, **params),
             number(f"n_{event}", "count_ever", **params),
             number(f"since_{event}", "days_since", **params),
-            number(f"decay_{event}", "decayed_count", half_life=2, **params),
         ]
     features += [
         number("all_2d", "count_all_window", days=2),
@@ -43,8 +42,6 @@ def everything() -> Catalogue:
         number("active_2d", "active_days", days=2),
         number("active_5d", "active_days", days=5),
         number("active", "active_days"),
-        number("channels_5d", "n_channels", days=5),
-        number("channels", "n_channels"),
         number("trend", "trend", short=2, long=5),
         number("sum_5d", "value_sum", days=5),
         number("sum", "value_sum"),
@@ -59,17 +56,10 @@ def everything() -> Catalogue:
         number("last", "days_since_last_event"),
         number("week", "first_week_count"),
         number("streak", "streak_days"),
-        number("response", "response_hours"),
-        number("call_after_page", "pair_after", first="page", second="call"),
-        number("page_after_call", "pair_after", first="call", second="page"),
-        number("page_after_page", "pair_after", first="page", second="page"),
-        number("siblings", "account_leads"),
-        number("sibling_events", "account_events", days=3),
-        number("sibling_since", "account_days_since"),
     ]
     features += [
         Feature(name, "category", "context", "f", name, name, {})
-        for name in ("first_channel", "last_channel", "first_event", "last_event")
+        for name in ("first_event", "last_event")
     ]
     return Catalogue(tuple(features))
 
@@ -91,13 +81,9 @@ def expression(feature: Feature) -> str:
         case "days_since":
             return f"(as_of - max(ts) filter ({typed})) / 86400e6"
         case "decayed_count":
-            typed = typed if p["event"] else "true"
-            age = f"(ts - as_of) / ({p['half_life']} * 86400e6)"
-            return f"coalesce(sum(pow(2, {age})) filter ({typed}), 0)"
+            return f"coalesce(sum(pow(2, (ts - as_of) / ({p['half_life']} * 86400e6))), 0)"
         case "active_days":
             return f"count(distinct floor(ts / 86400e6)) filter ({recent})"
-        case "n_channels":
-            return f"count(distinct channel) filter (channel >= 0 and {recent})"
         case "trend":
             short = f"count(*) filter ({SPAN.format(p['short'])}) / {p['short']}::double"
             long = f"count(*) filter ({SPAN.format(p['long'])}) / {p['long']}::double"
@@ -122,14 +108,10 @@ def expression(feature: Feature) -> str:
             return "(as_of - max(ts)) / 86400e6"
         case "first_week_count":
             return "count(*) filter (ts < created + 7 * 86400000000)"
-        case "pair_after":
-            return f"count(*) filter (type = '{p['second']}' and ts > first_{p['first']})"
     return "null"
 
 
 CODES = {
-    "first_channel": "arg_min(channel, (ts, i)) filter (channel >= 0)",
-    "last_channel": "arg_max(channel, (ts, i)) filter (channel >= 0)",
     "first_event": "arg_min(type, (ts, i))",
     "last_event": "arg_max(type, (ts, i))",
 }
@@ -139,27 +121,6 @@ with days as (select distinct row, floor(ts / 86400e6) as d from v),
 runs as (select row, d, d + row_number() over (partition by row order by d desc) as g,
          max(d) over (partition by row) as newest from days)
 select row, count(*) as streak from runs where g = newest + 1 group by row
-"""
-RESPONSE = """
-with turns as (select *, count(*) filter (direction = 0) over
-               (partition by row order by ts, i rows between unbounded preceding and 1 preceding)
-               as turn from v where direction >= 0),
-asked as (select row, turn, min(ts) filter (direction = 1) as asked,
-          max(ts) filter (direction = 0) as answered from turns group by row, turn)
-select row, avg(answered - asked) / 3600e6 as response from asked
-where answered is not null and asked is not null group by row
-"""
-SIBLINGS = """
-select s.row,
-  case when s.account < 0 then null else (select count(*) from lead l where l.account = s.account
-    and l.lead <> s.lead and l.created < s.as_of) end as siblings,
-  case when s.account < 0 then null else (select count(*) from e join lead l on e.lead = l.lead
-    where l.account = s.account and l.lead <> s.lead and greatest(ts, rec) < s.as_of
-    and greatest(ts, rec) >= s.as_of - 3 * 86400000000) end as sibling_events,
-  (s.as_of - (select max(greatest(ts, rec)) from e join lead l on e.lead = l.lead
-    where s.account >= 0 and l.account = s.account and l.lead <> s.lead
-    and greatest(ts, rec) < s.as_of)) / 86400e6 as sibling_since
-from s
 """
 
 
@@ -174,30 +135,23 @@ def by_sql(tables: Tables, snapshots: Snapshots) -> pd.DataFrame:
          "value": ev.value.astype(float)}
     )  # fmt: skip
     s = pd.DataFrame({"row": np.arange(len(snapshots)), "lead": snapshots.lead,
-                      "as_of": snapshots.as_of, "created": tables.created_at[snapshots.lead],
-                      "account": tables.account[snapshots.lead]})  # fmt: skip
+                      "as_of": snapshots.as_of,
+                      "created": tables.created_at[snapshots.lead]})  # fmt: skip
     con = duckdb.connect()
     con.register("e_frame", e)
     con.register("s", s)
-    con.register("lead", pd.DataFrame({"lead": range(len(tables)), "account": tables.account,
-                                       "created": tables.created_at}))  # fmt: skip
     con.execute("create table e as select * replace (nullif(value, 'nan'::double) as value) "
                 "from e_frame")  # fmt: skip
     con.execute(
-        "create table v as select s.row, s.as_of, s.created, e.*, "
-        "min(ts) filter (type = 'page') over (partition by row) as first_page, "
-        "min(ts) filter (type = 'call') over (partition by row) as first_call "
+        "create table v as select s.row, s.as_of, s.created, e.* "
         "from s join e on e.lead = s.lead and e.ts < s.as_of and e.rec < s.as_of"
     )
-    special = {"streak_days", "response_hours", "account_leads", "account_events",
-               "account_days_since"}  # fmt: skip
-    plain = [f for f in CATALOGUE.numbers if f.template not in special]
+    plain = [f for f in CATALOGUE.numbers if f.template != "streak_days"]
     columns = ", ".join(f'{expression(f)} as "{f.name}"' for f in plain)
     codes = ", ".join(f'{text} as "{name}"' for name, text in CODES.items())
     main = con.execute(f"select row, {columns}, {codes} from v group by row, as_of, created").df()
     found = s[["row"]].merge(main, on="row", how="left")
-    for query in (STREAK, RESPONSE, SIBLINGS):
-        found = found.merge(con.execute(query).df(), on="row", how="left")
+    found = found.merge(con.execute(STREAK).df(), on="row", how="left")
     zero = [f.name for f in plain if "count(" in expression(f) or "coalesce" in expression(f)]
     zero = [name for name in zero if name not in ("trend", "gap")] + ["streak"]
     found[zero] = found[zero].fillna(0)
@@ -289,12 +243,8 @@ def assert_agrees(tables: Tables, snapshots: Snapshots) -> None:
             expected[feature.name].to_numpy(dtype=float, na_value=np.nan),
             rtol=1e-6, atol=1e-6, err_msg=feature.name,
         )  # fmt: skip
-    names = tables.events.channel_names
     for name in CODES:
-        wanted = expected[name]
-        if "channel" in name:
-            wanted = wanted.map(lambda code: None if pd.isna(code) else names[int(code)])
-        got = frame[name].astype(object)
+        wanted, got = expected[name], frame[name].astype(object)
         pd.testing.assert_series_equal(
             got.where(got.notna(), None), wanted.astype(object).where(wanted.notna(), None),
             check_names=False, check_index=False,

@@ -9,7 +9,6 @@ import pytest
 from data.clock import DAY, HOUR, NEVER
 from data.tables import Attribute, Changes, Events, Snapshots, Tables
 from features.build import build
-from features.few import FewLeads
 from features.frame import Catalogue, Feature
 from features.persons import department, domain_kind, seniority
 
@@ -77,8 +76,7 @@ def test_the_calendar_is_the_one_on_the_wall(timezone, hour, weekday):
         for part in ("month", "weekday", "hour")
     ))  # fmt: skip
     row = Snapshots(np.zeros(1, np.int64), np.array([born]))
-    for built in (build(tables, row, found), FewLeads(found).rows(tables, row)):
-        assert built.numbers.tolist() == [[6, weekday, hour]]
+    assert build(tables, row, found).numbers.tolist() == [[6, weekday, hour]]
 
 
 def test_age_and_unseen_categories():

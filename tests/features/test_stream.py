@@ -32,14 +32,12 @@ CATALOGUE = Catalogue((
     number("n_page_2d", "count_window", event="page", days=2),
     number("since_call", "days_since", event="call"),
     number("rest", "count_ever", event="other", pooled=1),
-    number("channels", "n_channels"),
     number("people", "n_people"),
     number("campaigns", "n_campaigns"),
     number("sum", "value_sum", days=3),
     number("in", "inbound_count", days=3),
-    number("siblings", "account_events", days=3),
     Feature("last_event", "category", "engagement", "f", "last_event", "last_event", {}),
-    Feature("first_channel", "category", "context", "f", "c", "first_channel", {}),
+    Feature("first_event", "category", "engagement", "f", "first_event", "first_event", {}),
 ))  # fmt: skip
 
 

@@ -13,14 +13,17 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from data.asof import known_before
 from data.clock import DAY, NEVER, Micros
-from data.tables import Attribute, Changes, Events, Snapshots, Tables
+from data.part import part_of
+from data.ragged import is_known
+from data.tables import Attribute, Events, Snapshots, Tables
 from features.build import build
 from features.frame import Catalogue, FeatureFrame
 from training.audit.verdict import WHOLE, Verdict
 
 Rows = NDArray[np.int64]
-Builder = Callable[[Tables, Snapshots, Catalogue], FeatureFrame]
+Rebuild = Callable[[Tables, Snapshots, Catalogue], FeatureFrame]
 MAX_ROWS: Final = 400
 
 
@@ -31,7 +34,7 @@ def replay(
     *,
     seed: int,
     share: float = 0.01,
-    builder: Builder = build,
+    builder: Rebuild = build,
     trained: FeatureFrame | None = None,
 ) -> list[Verdict]:
     """Replay a share of the rows (at least 100, at most MAX_ROWS): verdicts of D1, D2, D10.
@@ -46,7 +49,7 @@ def replay(
     tables, picked = narrow(tables, snapshots.take(rows))
     cuts = cuts_of(tables, picked)
     honest = builder(tables, picked, catalogue)
-    found = [] if trained is None else _unlike("training", _rows(trained, rows), honest)
+    found = [] if trained is None else _unlike("training", trained.take(rows), honest)
     for name, altered in futures(tables, cuts, rng).items():
         again = builder(altered, picked, catalogue)
         for column, count in differing(honest, again).items():
@@ -66,43 +69,13 @@ def sample_rows(tables: Tables, snapshots: Snapshots, n: int, rng: np.random.Gen
 
 
 def narrow(tables: Tables, picked: Snapshots) -> tuple[Tables, Snapshots]:
-    """Keep the leads of the picked rows and of their accounts, renumbered."""
+    """Cut out the leads of the picked rows and of their accounts."""
     mine = np.zeros(len(tables), bool)
     mine[picked.lead] = True
     accounts = tables.account[mine]
     mine |= (tables.account >= 0) & np.isin(tables.account, accounts[accounts >= 0])
     leads = np.flatnonzero(mine)
-    events = pick_events(tables.events, mine[lead_of(tables.events)])
-    kept = np.concatenate([[0], np.cumsum(np.diff(events.offsets)[leads])])
-    few = replace(
-        tables,
-        lead_ids=tables.lead_ids[leads],
-        created_at=None if tables.created_at is None else tables.created_at[leads],
-        recorded_at=None if tables.recorded_at is None else tables.recorded_at[leads],
-        account=tables.account[leads],
-        attributes=tuple(_narrow_attribute(a, leads) for a in tables.attributes),
-        events=replace(events, offsets=kept.astype(np.int64)),
-        display=tables.display.iloc[leads].reset_index(drop=True),
-        order=None if tables.order is None else tables.order[leads],
-    )
-    return few, Snapshots(np.searchsorted(leads, picked.lead), picked.as_of)
-
-
-def _narrow_attribute(attribute: Attribute, leads: Rows) -> Attribute:
-    changes = attribute.changes
-    if changes is not None:
-        mine = np.zeros(len(attribute.values), bool)
-        mine[leads] = True
-        counts = np.diff(changes.offsets)
-        keep = np.repeat(mine, counts)
-        offsets = np.concatenate([[0], np.cumsum(counts[leads])]).astype(np.int64)
-        changes = Changes(offsets, changes.at[keep], changes.old[keep], changes.new[keep])
-    return replace(
-        attribute,
-        values=attribute.values[leads],
-        known_at=None if attribute.known_at is None else attribute.known_at[leads],
-        changes=changes,
-    )
+    return part_of(tables, leads), Snapshots(np.searchsorted(leads, picked.lead), picked.as_of)
 
 
 def cuts_of(tables: Tables, picked: Snapshots) -> Micros:
@@ -124,11 +97,7 @@ def futures(tables: Tables, cuts: Micros, rng: np.random.Generator) -> dict[str,
     if tables.created_at is not None:
         unborn = tables.created_at > cuts
     return {
-        "deleted": replace(
-            tables,
-            events=pick_events(tables.events, known(tables.events, cuts)),
-            attributes=tuple(_forget(a, cuts, unborn) for a in tables.attributes),
-        ),
+        "deleted": known_before(tables, cuts),
         "scrambled": replace(
             tables,
             events=_scramble(tables.events, cuts, rng),
@@ -136,31 +105,6 @@ def futures(tables: Tables, cuts: Micros, rng: np.random.Generator) -> dict[str,
         ),
         "appended": replace(tables, events=append(tables.events, cuts, (0, 1, DAY), rng)),
     }
-
-
-def known(events: Events, cuts: Micros) -> NDArray[np.bool_]:
-    """Mark the events known strictly before their lead's cut, by both clocks."""
-    cut = cuts[lead_of(events)]
-    keep = events.at < cut
-    if events.recorded_at is not None:
-        keep &= events.recorded_at < cut
-    return keep
-
-
-def lead_of(events: Events) -> Rows:
-    """Give each event's lead row: (n_events,)."""
-    return np.repeat(np.arange(len(events.offsets) - 1), np.diff(events.offsets))
-
-
-def pick_events(events: Events, keep: NDArray[np.bool_]) -> Events:
-    """Keep the marked events."""
-    before = np.concatenate([[0], np.cumsum(keep)])
-    return replace(
-        events,
-        offsets=before[events.offsets],
-        recorded_at=None if events.recorded_at is None else events.recorded_at[keep],
-        **{name: getattr(events, name)[keep] for name in _COLUMNS},
-    )
 
 
 _COLUMNS: Final = ("at", "type", "channel", "campaign", "person", "direction", "value")
@@ -176,7 +120,7 @@ def append(
     moments = [(cuts[leads] + offset, cuts[leads] + offset) for offset in offsets]
     if events.recorded_at is not None and min(offsets) >= 0:
         moments.append((cuts[leads] - DAY, cuts[leads]))
-    who = np.concatenate([lead_of(events)] + [leads] * len(moments))
+    who = np.concatenate([events.lead] + [leads] * len(moments))
     at = np.concatenate([events.at] + [at for at, _ in moments])
     donors = rng.integers(0, len(events), len(leads) * len(moments))
     extra = {name: getattr(events, name)[donors] for name in _COLUMNS if name != "at"}
@@ -204,14 +148,14 @@ def _sorted(
 
 def _scramble(events: Events, cuts: Micros, rng: np.random.Generator) -> Events:
     """Give the unknown events other types, values and later moments, at or after the cut."""
-    rows = np.flatnonzero(~known(events, cuts))
+    rows = np.flatnonzero(~events.known_before(cuts))
     if not len(rows):
         return events
     columns = {name: getattr(events, name).copy() for name in _COLUMNS}
     for name in _COLUMNS:
         if name != "at":
             columns[name][rows] = rng.permutation(columns[name][rows])
-    who = lead_of(events)
+    who = events.lead
     later = cuts[who[rows]] + rng.integers(0, 90 * DAY, len(rows))
     recorded = None if events.recorded_at is None else events.recorded_at.copy()
     if recorded is not None:
@@ -223,42 +167,19 @@ def _scramble(events: Events, cuts: Micros, rng: np.random.Generator) -> Events:
     return _sorted(events, who, columns, recorded)
 
 
-def _forget(attribute: Attribute, cuts: Micros, unborn: NDArray[np.bool_]) -> Attribute:
-    """Blank what became known at or after the cut; replayed fields fall back to the last change."""
-    values = attribute.values.copy()
-    blank: Any = np.nan if attribute.kind == "number" else None
-    if attribute.known_at is not None:
-        late = attribute.known_at >= cuts
-        values[late] = blank
-        return replace(attribute, values=values, known_at=np.where(late, NEVER, attribute.known_at))
-    if attribute.changes is None:
-        values[unborn] = blank
-        return replace(attribute, values=values)
-    changes = attribute.changes
-    who = np.repeat(np.arange(len(values)), np.diff(changes.offsets))
-    late = changes.at >= cuts[who]
-    # the value of today goes back to what it was before the first unknown change
-    first_late = np.flatnonzero(late & ~_follows(who, late))
-    values[who[first_late]] = changes.old[first_late]
-    before = np.concatenate([[0], np.cumsum(~late)])
-    kept = Changes(
-        before[changes.offsets], changes.at[~late], changes.old[~late], changes.new[~late]
-    )
-    return replace(attribute, values=values, changes=kept)
-
-
 def _disturb(
     attribute: Attribute, cuts: Micros, unborn: NDArray[np.bool_], rng: np.random.Generator
 ) -> Attribute:
     """Shuffle values that became known at or after the cut among the rows where they did."""
     values = attribute.values.copy()
     if attribute.changes is None:
-        late = unborn if attribute.known_at is None else attribute.known_at >= cuts
+        late = unborn
+        if attribute.known_at is not None:
+            late = ~is_known(attribute.known_at, None, cuts)
         values[late] = rng.permutation(values[late])
         return replace(attribute, values=values)
     changes = attribute.changes
-    who = np.repeat(np.arange(len(values)), np.diff(changes.offsets))
-    late = changes.at >= cuts[who]
+    who, late = changes.lead, ~changes.known_before(cuts)
     new = changes.new.copy()
     new[late] = rng.permutation(new[late])
     old = changes.old.copy()
@@ -312,7 +233,7 @@ def _past(
     catalogue: Catalogue,
     cuts: Micros,
     honest: FeatureFrame,
-    builder: Builder,
+    builder: Rebuild,
 ) -> list[Verdict]:
     """Prove the dual: an event one microsecond before as_of must show in every row."""
     events = tables.events
@@ -348,7 +269,7 @@ def _alone(
     picked: Snapshots,
     catalogue: Catalogue,
     honest: FeatureFrame,
-    builder: Builder,
+    builder: Rebuild,
     n: int = 5,
 ) -> list[Verdict]:
     """Build rows one at a time: they must equal the batch to 1e-9."""
@@ -356,17 +277,8 @@ def _alone(
     for row in np.unique(np.linspace(0, len(picked) - 1, n).astype(np.int64)):
         only = np.array([row])
         single = builder(tables, picked.take(only), catalogue)
-        found += _unlike("batch", _rows(honest, only), single)
+        found += _unlike("batch", honest.take(only), single)
     return found
-
-
-def _rows(frame: FeatureFrame, rows: Rows) -> FeatureFrame:
-    """Pick rows of a frame."""
-    categories = tuple(values.take(rows) for values in frame.categories)
-    return replace(
-        frame, snapshots=frame.snapshots.take(rows), numbers=frame.numbers[rows],
-        categories=categories,
-    )  # fmt: skip
 
 
 def _unlike(where: str, one: FeatureFrame, other: FeatureFrame) -> list[Verdict]:

@@ -18,7 +18,7 @@ from features.build import build
 from features.frame import Catalogue
 from training.audit import drift, quick, structure, windows
 from training.audit.cells import Floats, cells_of, deal_folds, one_feature_auc
-from training.audit.replay import Builder, replay
+from training.audit.replay import Rebuild, replay
 from training.audit.screens import fixed_attributes, screen
 from training.audit.verdict import WHOLE, AuditReport, Verdict, sign
 from training.dataset import Dataset, drop_features, make_dataset
@@ -38,7 +38,7 @@ def audit(
     dataset: Dataset | None = None,
     reviews: Iterable[ColumnReview] = (),
     scopes: Mapping[str, str] | None = None,
-    builder: Builder = build,
+    builder: Rebuild = build,
 ) -> AuditReport:
     """Run all detectors.
 

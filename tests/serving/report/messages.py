@@ -1,7 +1,8 @@
 """The report's sources -> every message that a catalogue must hold, for the check and the .pot.
 
 Messages stand in three places: templates and Python files (as literals given to `t`, `tn`, `attr`,
-`message` or `Phrase`), the sentences of models.templates, and the vocabulary below.
+`message` or `Phrase`), the sentences of features.templates and models.templates, and the vocabulary
+below.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from babel.messages.extract import extract_python
 from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
+from features.templates import sentences
 from models import templates
 from serving.report.words import FOLDER, read_catalogue
 from tests.serving.report.vocabulary import WORDS
@@ -75,7 +77,7 @@ def _sentences_in_code() -> Iterator[str | tuple[str, str]]:
             for _, called, found, _ in extract_python(file, dict.fromkeys(KEYWORDS), [], {}):
                 yield from _message(str(called), found)
     yield from (
-        *templates.TEMPLATES.values(), *templates.PERIODS.values(), *templates.SPANS.values(),
+        *sentences(), *templates.PERIODS.values(), *templates.SPANS.values(),
         templates.FALLBACK_MISSING, templates.FACT, templates.LIMIT, templates.REST,
         templates.TYPICAL, templates.UNSTABLE, templates.ASSOCIATION, templates.NOT_YET,
         *templates.CHANGES.values(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from models.templates import MONTHS, WEEKDAYS
+from features.templates import MONTHS, WEEKDAYS
 
 _LISTS: Final = """
     activity; active days; age of the lead; recent activity; fields left empty; lead; prospect;
