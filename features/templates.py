@@ -346,9 +346,3 @@ BY_TYPE: Final = tuple(row for row in _ROWS if row.columns and "{key}" in row.co
 """Templates of which every event type has columns."""
 OF_ALL: Final = tuple(row for row in _ROWS if row.columns and row not in BY_TYPE)
 """Templates that look at the events of all types together."""
-
-
-def sentences() -> Iterator[Msgid]:
-    """List every sentence of the table, variants included."""
-    for row in _ROWS:
-        yield from filter(None, (row.sentence, row.zero, row.missing))

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.frame import FAMILIES
 from features.templates import TEMPLATES
 from models.facts import ObservedRates
 from models.points import Explanation, Ints, Points, ScoreReason, make_points
@@ -29,8 +30,6 @@ from models.predictor import (
     Rows,
     columns_of,
 )
-
-FAMILIES = ("fit", "engagement", "qualification", "context")
 
 NO_FACTS = ObservedRates({}, 0.0)
 NOTHING = frozenset({"none", "no", "unknown", "not known", "n/a", "na", "nothing", "-"})

@@ -19,11 +19,11 @@ from data.labels import open_snapshots
 from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
 from features.build import build
-from features.frame import FeatureFrame
+from features.frame import FAMILIES, FeatureFrame
 from models.points import Explanation
 from models.predictor import Scores
 from models.reason_rows import reason_rows
-from models.reasons import FAMILIES, ReasonTable, explanations_of, reason_table
+from models.reasons import ReasonTable, explanations_of, reason_table
 from models.scorecard import percentile, route, trend
 from models.words import render, render_fact
 from serving.model import LoadedModel

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.templates import Msgid, sentences
+from features.templates import Msgid
 from models.facts import NumberGroups, ObservedRates, make_facts
 from models.points import ObservedRate, ScoreReason, points_per_log_odds, whole_points
 from models.predictor import (
@@ -30,6 +30,7 @@ from models.predictor import (
 from models.reason_rows import reason_rows
 from models.reasons import ReasonRules, explain, reason_table, stability
 from models.words import Speech, render, render_fact
+from tests.serving.report.messages import sentences
 
 BETA = BetaCalibration(0.7, 1.3, 0.2)
 BLEND = BlendCalibration(

@@ -16,7 +16,7 @@ from babel.messages.extract import extract_python
 from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
-from features.templates import sentences
+from features.templates import TEMPLATES, Msgid
 from models import templates
 from serving.report.words import FOLDER, read_catalogue
 from tests.serving.report.vocabulary import WORDS
@@ -82,6 +82,12 @@ def _sentences_in_code() -> Iterator[str | tuple[str, str]]:
         templates.TYPICAL, templates.UNSTABLE, templates.ASSOCIATION, templates.NOT_YET,
         *templates.CHANGES.values(),
     )  # fmt: skip
+
+
+def sentences() -> Iterator[Msgid]:
+    """List every sentence of a feature, variants included."""
+    for row in TEMPLATES.values():
+        yield from filter(None, (row.sentence, row.zero, row.missing))
 
 
 def _message(name: str | None, extracted: object) -> Iterator[str | tuple[str, str]]:
