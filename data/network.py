@@ -91,14 +91,14 @@ def hosts_of(uri: str) -> list[Host]:
     return hosts
 
 
-def require_named(uri: str, allow: Sequence[str]) -> None:
-    """Let a URI pass if [network] allow names all its hosts, as host or host:port; else InputError.
+def require_named(uri: str, allow: Sequence[str]) -> list[Host]:
+    """List the hosts of a URI if [network] allow names all, as host or host:port; InputError else.
 
     Link-local addresses (cloud metadata services) are refused even when named. Nothing is asked
     of the network.
     """
-    named = {_entry(text) for text in allow}
-    for host in hosts_of(uri):
+    named, hosts = {_entry(text) for text in allow}, hosts_of(uri)
+    for host in hosts:
         if _is_link_local(host.name):
             raise InputError(f"host {host.name} is link-local and never reached")
         if not named & {host, host._replace(port=None)}:
@@ -108,12 +108,12 @@ def require_named(uri: str, allow: Sequence[str]) -> None:
                 f"host {shown!r} is not allowed, so no connection was made",
                 cure=f'add it to the project file: [network] allow = ["{shown}"]',
             )
+    return hosts
 
 
 def require_allowed(uri: str, allow: Sequence[str]) -> str:
     """Give back a URI that `require_named` lets pass and whose names lead to no link-local host."""
-    require_named(uri, allow)
-    for host in hosts_of(uri):
+    for host in require_named(uri, allow):
         try:
             found = {str(info[4][0]) for info in socket.getaddrinfo(host.name, None)}
         except OSError:
@@ -170,7 +170,7 @@ def _written_one_way(text: str) -> str | None:
             return socket.inet_ntoa(socket.inet_aton(name))
     except (ValueError, OSError):
         return None
-    return name if name.isascii() and len(name) <= 253 and _NAME.fullmatch(name) else None
+    return name if text.isascii() and len(name) <= 253 and _NAME.fullmatch(name) else None
 
 
 def _is_link_local(name: str) -> bool:

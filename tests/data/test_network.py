@@ -61,6 +61,7 @@ REFUSED = [
     ("https://straße.example/", "straße.example"),
     ("https://ⓒrm.example.com/", "crm.example.com"),
     ("https://crm。example.com/", "crm.example.com"),
+    ("https://boo\u212a.example/", "book.example"),  # the sign of Kelvin, small: k
     ("http://[::1%25eth0]/", "::1"),
     ("http://[::1/", "::1"),
     ("http://::1/", "::1"),
