@@ -40,8 +40,8 @@ def top_interactions(
         for second in chosen[a + 1 :]:
             total = _feature_pair(scorer.forest, X, owners, first, second)
             rows.append((first, second, float(np.abs(total).mean())))
-    found = pd.DataFrame(rows, columns=["first", "second", "strength"])
-    return found.sort_values("strength", ascending=False, ignore_index=True).head(most)
+    ranked = pd.DataFrame(rows, columns=["first", "second", "strength"])
+    return ranked.sort_values("strength", ascending=False, ignore_index=True).head(most)
 
 
 def _feature_pair(

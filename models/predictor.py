@@ -1035,7 +1035,7 @@ def _sets(
     for node in chosen.tolist():
         index = int(threshold[node])
         if not 0 <= index < n_sets:
-            raise ValueError("a category set that is not there")
+            raise ValueError("an unknown category set")
         part = np.append(words[edges[index] : edges[index + 1]], np.uint32(0))
         at[node], n_bits[node] = used, 32 * (len(part) - 1)
         parts.append(part)
@@ -1392,12 +1392,12 @@ def _bit_places(
     row = groups.rows.astype(np.int64)
     nodes = np.diff(forest.node_at)[tree_of]
     joint = row >= nodes
-    there = np.empty(len(row), np.int64)
-    there[~joint] = place[forest.node_at[tree_of[~joint]] + row[~joint]]
-    there[joint] = n_conditions + groups.joint_of[tree_of[joint]] + row[joint] - nodes[joint]
+    at_place = np.empty(len(row), np.int64)
+    at_place[~joint] = place[forest.node_at[tree_of[~joint]] + row[~joint]]
+    at_place[joint] = n_conditions + groups.joint_of[tree_of[joint]] + row[joint] - nodes[joint]
     octet_at = np.concatenate([[0], np.cumsum(np.maximum(-(-bits // OCTET), 1) * OCTET)])
     bit_at = np.full(int(octet_at[-1]), n_conditions + len(groups.joint_at) - 1, np.int32)
-    bit_at[np.arange(len(row)) - np.repeat(groups.row_at[:-1] - octet_at[:-1], bits)] = there
+    bit_at[np.arange(len(row)) - np.repeat(groups.row_at[:-1] - octet_at[:-1], bits)] = at_place
     return octet_at.astype(np.int64), bit_at
 
 
@@ -1829,7 +1829,7 @@ def _explain_few(  # type: ignore[no-untyped-def]
     first_odd, n_joints = len(by_column.threshold) + by_column.set_at[-1], len(joint_at) - 1
     n_conditions, n_groups = first_odd + len(by_column.odd), len(by_line.line_at) - 1
     left = np.zeros(n_conditions + n_joints + 1, np.uint8)
-    sums, found = np.empty(n_targets + 1 + LINE), np.empty(NEAR, np.uint64)
+    sums, start_of = np.empty(n_targets + 1 + LINE), np.empty(NEAR, np.uint64)
     for r in range(len(X)):
         x = X[r]
         sums[:] = 0.0
@@ -1852,17 +1852,17 @@ def _explain_few(  # type: ignore[no-untyped-def]
         total = 0.0
         for first in range(0, n_groups, NEAR):
             stop = min(first + NEAR, n_groups)
-            _find_lines(left, by_column, by_line, first, stop, found)
+            _find_lines(left, by_column, by_line, first, stop, start_of)
             for i in range(stop - first):  # nothing else here: many lines come at once
-                total += by_line.lines[found[i]]
+                total += by_line.lines[start_of[i]]
             if n_targets > 0:
-                _add_lines(by_line, found, first, stop, sums)
+                _add_lines(by_line, start_of, first, stop, sums)
         margin[r] = total
         values[r] = sums[:n_targets]
 
 
 @_compile
-def _find_lines(left, by_column, by_line, first, stop, found):  # type: ignore[no-untyped-def]
+def _find_lines(left, by_column, by_line, first, stop, start_of):  # type: ignore[no-untyped-def]
     """Put the keys of some groups together and find where their cells begin."""
     for g in range(first, stop):
         key, bits = np.int64(0), np.uint64(by_column.octet_at[g])
@@ -1870,16 +1870,16 @@ def _find_lines(left, by_column, by_line, first, stop, found):  # type: ignore[n
             key |= np.int64(left[np.uint64(by_column.bit_at[bits + np.uint64(k)])]) << k
         for k in range(OCTET, by_column.octet_at[g + 1] - by_column.octet_at[g]):
             key |= np.int64(left[np.uint64(by_column.bit_at[bits + np.uint64(k)])]) << k
-        found[g - first] = by_line.line_at[g] + key * (
+        start_of[g - first] = by_line.line_at[g] + key * (
             by_line.place_at[g + 1] - by_line.place_at[g]
         )
 
 
 @_compile
-def _add_lines(by_line, found, first, stop, sums):  # type: ignore[no-untyped-def]
+def _add_lines(by_line, start_of, first, stop, sums):  # type: ignore[no-untyped-def]
     """Add the slots of some groups to the sums of their targets; the margin is left out."""
     for g in range(first, stop):
-        at, place = found[g - first], np.uint64(by_line.place_at[g])
+        at, place = start_of[g - first], np.uint64(by_line.place_at[g])
         for s in range(1, LINE):  # of known length, as above
             step = np.uint64(s)
             sums[np.uint64(by_line.places[place + step])] += by_line.lines[at + step]
@@ -2226,8 +2226,8 @@ def read_artifact(folder: str | Path) -> dict[str, bytes]:
     if root.is_symlink() or not root.is_dir():
         raise PredictorError(f"{root.name}: no artifact folder")
     promised = _read_manifest(root)
-    found = {path.name for path in root.iterdir()} - {MANIFEST, "__pycache__"}
-    unknown = sorted(found - set(promised))
+    present = {path.name for path in root.iterdir()} - {MANIFEST, "__pycache__"}
+    unknown = sorted(present - set(promised))
     if unknown:
         raise PredictorError(f"{unknown[0]}: unknown file in the artifact, refused")
     files: dict[str, bytes] = {}
