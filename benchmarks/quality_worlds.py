@@ -28,8 +28,9 @@ from data.world.make import make_world, write_world
 from models.baselines import fit_logistic
 from models.calibration import level_missed
 from models.learner import LeadClassifier
-from models.metrics import debiased_ece, log_loss, reliability_by, slope
+from models.metrics import debiased_ece, log_loss, slope
 from models.predictor import LeadScorer, logit, sigmoid
+from models.reliability import reliability_by
 from training.dataset import make_dataset
 
 KINDS = ("software_trial", "consulting", "digital_agency")

@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks import shap_champion, shap_faith, shap_night, shap_world
 from benchmarks.shap_measure import Bar, Claim, one_row_ms, rate, single_rows
-from models.predictor import Forest, Tables, build_tables, look_up, read_forest
+from models.predictor import Forest, LookUpTables, build_tables, look_up, read_forest
 
 PEERS_PYTHON = Path(__file__).parents[1] / ".venv-peers" / "bin" / "python"
 PEERS = ("shap", "woodelf", "fasttreeshap")
@@ -48,7 +48,7 @@ KINDS = (
 )
 
 
-def own_tables(booster: lightgbm.Booster, n: int) -> tuple[Forest, Tables, float]:
+def own_tables(booster: lightgbm.Booster, n: int) -> tuple[Forest, LookUpTables, float]:
     """Read the text and build tables for each column: (forest, tables, seconds)."""
     start = time.perf_counter()
     forest = read_forest([booster.model_to_string()])
@@ -98,7 +98,7 @@ def kernel(kind: Kind, n: int) -> list[Claim]:
     ]
 
 
-def additivity(forest: Forest, tables: Tables, X: np.ndarray) -> float:
+def additivity(forest: Forest, tables: LookUpTables, X: np.ndarray) -> float:
     """Largest difference between base + contributions and the margin, over all rows."""
     values, margin = look_up(forest, tables, X)
     parts = (slice(a, a + 50_000) for a in range(0, len(X), 50_000))

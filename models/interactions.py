@@ -19,25 +19,7 @@ from models.predictor import _goes_left as goes_left
 def column_interaction(forest: Forest, X: Floats, first: int, second: int) -> Floats:
     """Interaction of two design columns, (n,) log-odds; for thousands of rows, not millions."""
     out = np.zeros(len(X))
-    _pair_rows(
-        np.ascontiguousarray(X),
-        first,
-        second,
-        forest.node_at,
-        forest.leaf_at,
-        forest.feature,
-        forest.threshold,
-        forest.kind,
-        forest.left,
-        forest.right,
-        forest.node_count,
-        forest.set_at,
-        forest.set_bits,
-        forest.words,
-        forest.leaf_value,
-        forest.leaf_count,
-        out,
-    )
+    _pair_rows(np.ascontiguousarray(X), first, second, forest, out)
     return out
 
 
@@ -58,8 +40,8 @@ def top_interactions(
         for second in chosen[a + 1 :]:
             total = _feature_pair(scorer.forest, X, owners, first, second)
             rows.append((first, second, float(np.abs(total).mean())))
-    found = pd.DataFrame(rows, columns=["first", "second", "strength"])
-    return found.sort_values("strength", ascending=False, ignore_index=True).head(most)
+    ranked = pd.DataFrame(rows, columns=["first", "second", "strength"])
+    return ranked.sort_values("strength", ascending=False, ignore_index=True).head(most)
 
 
 def _feature_pair(
@@ -67,45 +49,27 @@ def _feature_pair(
 ) -> Floats:
     """Add the interactions of all design columns of two features; a pair column gives its share."""
     total = np.zeros(len(X))
-    for i, mine in enumerate(owners):
+    for i, own in enumerate(owners):
         for j, other in enumerate(owners):
-            if i != j and first in mine and second in other:
-                share = 1.0 / (len(mine) * len(other))
+            if i != j and first in own and second in other:
+                share = 1.0 / (len(own) * len(other))
                 total += share * column_interaction(forest, X, i, j)
     return total
 
 
 @compiled(error_model="numpy")
-def _pair_rows(  # type: ignore[no-untyped-def]
-    X,
-    first,
-    second,
-    node_at,
-    leaf_at,
-    feature,
-    threshold,
-    kind,
-    left,
-    right,
-    node_count,
-    set_at,
-    set_bits,
-    words,
-    leaf_value,
-    leaf_count,
-    out,
-):
+def _pair_rows(X, first, second, forest, out):  # type: ignore[no-untyped-def]
     """Add v (o_i - z_i)(o_j - z_j) sum over S of s! (d - s - 2)! / (d - 1)! prod o prod z."""
     most = 1
-    for t in range(len(node_at) - 1):
-        most = max(most, node_at[t + 1] - node_at[t])
+    for t in range(len(forest.node_at) - 1):
+        most = max(most, forest.node_at[t + 1] - forest.node_at[t])
     parent, leaf_parent = np.empty(most, np.int64), np.empty(most + 1, np.int64)
     column, z, holds = np.empty(most, np.int64), np.empty(most), np.empty(most)
     poly = np.empty(most + 2)
-    for t in range(len(node_at) - 1):
-        a, n = node_at[t], node_at[t + 1] - node_at[t]
+    for t in range(len(forest.node_at) - 1):
+        a, n = forest.node_at[t], forest.node_at[t + 1] - forest.node_at[t]
         for node in range(n):
-            for child in (left[a + node], right[a + node]):
+            for child in (forest.left[a + node], forest.right[a + node]):
                 if child >= 0:
                     parent[child] = node
                 else:
@@ -113,10 +77,10 @@ def _pair_rows(  # type: ignore[no-untyped-def]
         for r in range(len(X)):
             for leaf in range(n + 1):
                 d, i, j = 0, -1, -1
-                child, below = -leaf - 1, leaf_count[leaf_at[t] + leaf]
+                child, below = -leaf - 1, forest.leaf_count[forest.leaf_at[t] + leaf]
                 node = leaf_parent[leaf] if n > 0 else -1
                 while node >= 0:
-                    f = feature[a + node]
+                    f = forest.feature[a + node]
                     k = 0
                     while k < d and column[k] != f:
                         k += 1
@@ -125,18 +89,18 @@ def _pair_rows(  # type: ignore[no-untyped-def]
                         i = d if f == first else i
                         j = d if f == second else j
                         d += 1
-                    z[k] *= below / node_count[a + node]
+                    z[k] *= below / forest.node_count[a + node]
                     goes = goes_left(
                         X[r, f],
-                        kind[a + node],
-                        threshold[a + node],
-                        words,
-                        set_at[a + node],
-                        set_bits[a + node],
+                        forest.kind[a + node],
+                        forest.threshold[a + node],
+                        forest.words,
+                        forest.set_at[a + node],
+                        forest.set_bits[a + node],
                     )
-                    if goes != (left[a + node] == child):
+                    if goes != (forest.left[a + node] == child):
                         holds[k] = 0.0
-                    child, below = node, node_count[a + node]
+                    child, below = node, forest.node_count[a + node]
                     node = parent[node] if node > 0 else -1
                 if i < 0 or j < 0:
                     continue
@@ -154,5 +118,5 @@ def _pair_rows(  # type: ignore[no-untyped-def]
                     total += poly[s] * share
                     if s < size:
                         share *= (s + 1.0) / (d - s - 2.0)
-                value = leaf_value[leaf_at[t] + leaf]
+                value = forest.leaf_value[forest.leaf_at[t] + leaf]
                 out[r] += value * (holds[i] - z[i]) * (holds[j] - z[j]) * total

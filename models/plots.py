@@ -21,13 +21,13 @@ def to_shap(scorer: LeadScorer, frame: pd.DataFrame, *, by: str = "feature") -> 
     """
     import shap
 
-    found = scorer.contributions(frame, by=by)
-    data = found.values
+    explained = scorer.contributions(frame, by=by)
+    data = explained.values
     if by == "feature":
-        columns = [_as_number(frame[name]) for name in found.names]
+        columns = [_as_number(frame[name]) for name in explained.names]
         data = np.stack(columns, axis=1)
-    base = np.full(len(frame), found.base)
-    return shap.Explanation(found.values, base, data, feature_names=list(found.names))
+    base = np.full(len(frame), explained.base)
+    return shap.Explanation(explained.values, base, data, feature_names=list(explained.names))
 
 
 def _as_number(column: pd.Series[Any]) -> NDArray[np.float64]:
@@ -39,12 +39,12 @@ def _as_number(column: pd.Series[Any]) -> NDArray[np.float64]:
 
 def global_view(scorer: LeadScorer, frame: pd.DataFrame, *, by: str = "factor") -> pd.DataFrame:
     """Rank what moves scores: name, mean absolute and mean contribution in log-odds."""
-    found = scorer.contributions(frame, by=by)
+    explained = scorer.contributions(frame, by=by)
     view = pd.DataFrame(
         {
-            "name": found.names,
-            "mean_abs": np.abs(found.values).mean(axis=0),
-            "mean": found.values.mean(axis=0),
+            "name": explained.names,
+            "mean_abs": np.abs(explained.values).mean(axis=0),
+            "mean": explained.values.mean(axis=0),
         }
     )
     return view.sort_values("mean_abs", ascending=False, kind="stable", ignore_index=True)
@@ -54,8 +54,8 @@ def dependence(
     scorer: LeadScorer, frame: pd.DataFrame, feature: str, y: NDArray[Any], *, bins: int = 8
 ) -> pd.DataFrame:
     """Contribution of a feature beside what happened: group, n, contribution, observed rate."""
-    found = scorer.contributions(frame)
-    values = found.values[:, found.names.index(feature)]
+    explained = scorer.contributions(frame)
+    values = explained.values[:, explained.names.index(feature)]
     column = frame[feature]
     if pd.api.types.is_numeric_dtype(column.dtype):
         groups = pd.qcut(column, bins, duplicates="drop").astype(str)

@@ -847,8 +847,7 @@ def _floats(values: Sequence[float]) -> Floats:
 GOES_LEFT, MISSING_LEFT, ZERO_RIGHT, ZERO_LEFT, IN_SET = range(5)  # kinds of decision
 
 
-@dataclass(frozen=True, slots=True)
-class Forest:
+class Forest(NamedTuple):
     """All trees of several LightGBM texts as flat arrays, in order.
 
     Tree t owns nodes node_at[t]:node_at[t+1] and leaves leaf_at[t]:leaf_at[t+1]; `left`, `right`
@@ -878,13 +877,29 @@ class Forest:
         return len(self.node_at) - 1
 
 
+class _Tree(NamedTuple):
+    """One tree, as Forest holds all of them; `set_at` counts from its own words."""
+
+    feature: NDArray[np.int32]
+    threshold: Floats
+    kind: NDArray[np.int8]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    node_count: Floats
+    set_at: NDArray[np.int64]
+    set_bits: NDArray[np.int64]
+    words: NDArray[np.uint32]
+    leaf_value: Floats
+    leaf_count: Floats
+
+
 def read_forest(texts: Sequence[str], weight: float = 1.0) -> Forest:
     """Read LightGBM texts as one forest, every leaf value times `weight`.
 
     A text in averaged (random forest) mode counts with the mean of its trees. Raises PredictorError
     on truncated or inconsistent text, linear trees and several classes: nothing is guessed.
     """
-    trees: list[dict[str, NDArray[Any]]] = []
+    trees: list[_Tree] = []
     n_columns = 0
     for number, text in enumerate(texts):
         header, blocks = _split_text(text, number)
@@ -916,7 +931,7 @@ def _split_text(text: str, number: int) -> tuple[dict[str, str], list[str]]:
     return header, blocks
 
 
-def _read_tree(block: str, scale: float, columns: int, place: str) -> dict[str, NDArray[Any]]:
+def _read_tree(block: str, scale: float, columns: int, place: str) -> _Tree:
     """Parse one tree into local arrays; every index is checked, so that no walk can go astray."""
     field = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
     if field.get("is_linear", "0") != "0":
@@ -936,20 +951,20 @@ def _read_tree(block: str, scale: float, columns: int, place: str) -> dict[str, 
     right = _numbers(field["right_child"], np.int32, nodes)
     _check_shape(left, right, feature, columns, place)
     threshold = _numbers(field["threshold"], np.float64, nodes)
-    kind, (set_at, set_bits, words) = _decisions(bits, threshold), _sets(field, bits, threshold)
-    return {
-        "feature": feature,
-        "threshold": threshold,
-        "kind": kind,
-        "left": left,
-        "right": right,
-        "node_count": _numbers(field["internal_count"], np.float64, nodes),
-        "set_at": set_at,
-        "set_bits": set_bits,
-        "words": words,
-        "leaf_value": values,
-        "leaf_count": _numbers(field["leaf_count"], np.float64, leaves),
-    }
+    set_at, set_bits, words = _sets(field, bits, threshold)
+    return _Tree(
+        feature,
+        threshold,
+        _decisions(bits, threshold),
+        left,
+        right,
+        _numbers(field["internal_count"], np.float64, nodes),
+        set_at,
+        set_bits,
+        words,
+        values,
+        _numbers(field["leaf_count"], np.float64, leaves),
+    )
 
 
 def _numbers(text: str, dtype: Any, length: int) -> NDArray[Any]:
@@ -959,20 +974,10 @@ def _numbers(text: str, dtype: Any, length: int) -> NDArray[Any]:
     return values.astype(dtype)
 
 
-def _constant_tree(values: Floats) -> dict[str, NDArray[Any]]:
-    none = {
-        "feature": np.int32,
-        "threshold": np.float64,
-        "kind": np.int8,
-        "left": np.int32,
-        "right": np.int32,
-        "node_count": np.float64,
-        "set_at": np.int64,
-        "set_bits": np.int64,
-        "words": np.uint32,
-    }
-    tree: dict[str, NDArray[Any]] = {key: np.empty(0, dtype) for key, dtype in none.items()}
-    return tree | {"leaf_value": values, "leaf_count": np.ones(1)}
+def _constant_tree(values: Floats) -> _Tree:
+    dtypes = ["i4", "f8", "i1", "i4", "i4", "f8", "i8", "i8", "u4"]
+    nodes: list[NDArray[Any]] = [np.empty(0, dtype) for dtype in dtypes]
+    return _Tree(*[*nodes, values, np.ones(1)])
 
 
 def _check_shape(
@@ -1029,7 +1034,7 @@ def _sets(
     for node in chosen.tolist():
         index = int(threshold[node])
         if not 0 <= index < n_sets:
-            raise ValueError("a category set that is not there")
+            raise ValueError("an unknown category set")
         part = np.append(words[edges[index] : edges[index + 1]], np.uint32(0))
         at[node], n_bits[node] = used, 32 * (len(part) - 1)
         parts.append(part)
@@ -1037,34 +1042,30 @@ def _sets(
     return at, n_bits, np.concatenate(parts)
 
 
-def _join_trees(trees: list[dict[str, NDArray[Any]]], n_columns: int) -> Forest:
-    trees = trees or [_constant_tree(np.zeros(1))]
+def _join_trees(trees: list[_Tree], n_columns: int) -> Forest:
+    own = trees or [_constant_tree(np.zeros(1))]
+    joined = _Tree(*map(np.concatenate, zip(*own, strict=True)))
 
-    def lengths(key: str) -> NDArray[np.int64]:
-        return np.concatenate([[0], np.cumsum([len(tree[key]) for tree in trees])]).astype(np.int64)
+    def starts(lengths: Iterable[int]) -> NDArray[np.int64]:
+        return np.concatenate([[0], np.cumsum([*lengths])]).astype(np.int64)
 
-    words_at = lengths("words")
-    shifted = [tree["set_at"] + words_at[i] for i, tree in enumerate(trees)]
-    keys = (
-        "feature",
-        "threshold",
-        "kind",
-        "left",
-        "right",
-        "node_count",
-        "set_bits",
-        "leaf_value",
-        "leaf_count",
-    )
-    columns = {key: np.concatenate([tree[key] for tree in trees]) for key in keys}
-    words = np.concatenate([*(tree["words"] for tree in trees), np.zeros(1, np.uint32)])
+    node_at = starts(len(tree.feature) for tree in own)
+    words_at = starts(len(tree.words) for tree in own)
     return Forest(
-        node_at=lengths("feature"),
-        leaf_at=lengths("leaf_value"),
-        words=words,
-        set_at=np.concatenate(shifted),
+        node_at=node_at,
+        leaf_at=starts(len(tree.leaf_value) for tree in own),
+        feature=joined.feature,
+        threshold=joined.threshold,
+        kind=joined.kind,
+        left=joined.left,
+        right=joined.right,
+        node_count=joined.node_count,
+        set_at=joined.set_at + np.repeat(words_at[:-1], np.diff(node_at)),
+        set_bits=joined.set_bits,
+        words=np.append(joined.words, np.uint32(0)),
+        leaf_value=joined.leaf_value,
+        leaf_count=joined.leaf_count,
         n_columns=n_columns,
-        **columns,
     )
 
 
@@ -1088,18 +1089,15 @@ class PathTooLongError(PredictorError):
     """A tree is too deep for tables; LightGBM's own pred_contrib answers instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """What each leaf can ever say, summed by subtree: columns of `cells` indexed by decisions.
+class KeyGroups(NamedTuple):
+    """The groups of leaves that share a key, and what the key of each is put together from.
 
     Tree t owns groups group_at[t]:group_at[t+1]; group g reads decision rows
-    rows[row_at[g]:row_at[g+1]] (low bit first) and owns slots[slot_at[g]:slot_at[g+1]]: targets,
-    the last being the margin. From cell_at[g] on lies one column of 2^bits cells for each slot.
-    Rows beyond a tree's nodes are conjunctions: pieces joint_node (global node), joint_left (wanted
-    side), joint_at delimits one, joint_of[t] delimits those of tree t. Chunk c holds trees
-    chunk_at[c]:chunk_at[c+1]; entry_at[c, target] delimits its look-ups for a target: the column
-    entry_cell, the group entry_key counted within the chunk. `by_column` and `by_line` hold the
-    same decisions and cells as single rows read them.
+    rows[row_at[g]:row_at[g+1]] (low bit first), owns slots[slot_at[g]:slot_at[g+1]]: targets, the
+    last being the margin, and leaves[leaf_from[g]:leaf_from[g+1]]. From cell_at[g] on lies one
+    column of 2^bits cells for each slot. Where `joint`, rows beyond a tree's nodes are
+    conjunctions: pieces joint_node (global node), joint_left (wanted side), joint_at delimits one,
+    joint_of[t] delimits those of tree t.
     """
 
     group_at: NDArray[np.int64]
@@ -1108,15 +1106,39 @@ class Tables:
     slot_at: NDArray[np.int64]
     slots: NDArray[np.int32]
     cell_at: NDArray[np.int64]
-    cells: Floats
+    leaf_from: NDArray[np.int64]
+    leaves: NDArray[np.int32]
+    joint: NDArray[np.bool_]
     joint_of: NDArray[np.int64]
     joint_at: NDArray[np.int64]
     joint_node: NDArray[np.int32]
     joint_left: NDArray[np.uint8]
+
+
+class ByTarget(NamedTuple):
+    """The look-ups of a block of rows, by target within a chunk of trees.
+
+    Chunk c holds trees chunk_at[c]:chunk_at[c+1]; entry_at[c, target] delimits its look-ups for a
+    target: the column entry_cell, the group entry_key counted within the chunk.
+    """
+
     chunk_at: NDArray[np.int64]
     entry_at: NDArray[np.int64]
     entry_cell: NDArray[np.int64]
     entry_key: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpTables:
+    """What each leaf can ever say, summed by subtree: columns of `cells` indexed by decisions.
+
+    `by_target` is the order in which a block reads them; `by_column` and `by_line` hold the same
+    decisions and cells as single rows read them.
+    """
+
+    groups: KeyGroups
+    cells: Floats
+    by_target: ByTarget
     by_column: ByColumn
     by_line: ByLine
     base: float
@@ -1215,7 +1237,7 @@ def _merge_groups(groups: list[_Group], bits: int) -> list[_Group]:
 
 def build_tables(
     forest: Forest, targets: NDArray[np.int32], shares: Floats, n_targets: int, bits: int = 0
-) -> Tables:
+) -> LookUpTables:
     """Make the look-up tables of a forest for contributions to `n_targets` targets.
 
     Column c gives shares[c, s] of its contribution to targets[c, s]; a share of 0 is nothing.
@@ -1230,94 +1252,60 @@ def build_tables(
     ]
     for tree in range(forest.n_trees):
         plan.add_tree(forest, tree, reach, n_targets)
-    flat = plan.flatten()
-    cells = np.zeros(int(flat["cell_at"][-1]), np.float64)
-    base = _fill_tables(
-        forest.node_at,
-        forest.leaf_at,
-        forest.feature,
-        forest.left,
-        forest.right,
-        forest.node_count,
-        forest.leaf_value,
-        forest.leaf_count,
-        flat["group_at"],
-        flat["row_at"],
-        flat["rows"],
-        flat["slot_at"],
-        flat["slots"],
-        flat["cell_at"],
-        flat["leaf_from"],
-        flat["leaves"],
-        flat["joint"],
-        targets,
-        shares,
-        n_targets,
+    groups = plan.flatten()
+    cells = np.zeros(int(groups.cell_at[-1]), np.float64)
+    base = _fill_tables(forest, groups, targets, shares, n_targets, cells)
+    return LookUpTables(
+        groups,
         cells,
-    )
-    keys = (
-        "group_at",
-        "row_at",
-        "rows",
-        "slot_at",
-        "slots",
-        "cell_at",
-        "joint_of",
-        "joint_at",
-        "joint_node",
-        "joint_left",
-    )
-    return Tables(
-        cells=cells,
-        by_column=_order_conditions(forest, flat),
-        by_line=_order_cells(flat, cells, n_targets),
-        base=float(base),
-        n_targets=n_targets,
-        most_rows=plan.most_rows,
-        **{key: flat[key] for key in keys},
-        **_order_entries(flat, n_targets),
+        _order_entries(groups, n_targets),
+        _order_conditions(forest, groups),
+        _order_cells(groups, cells, n_targets),
+        float(base),
+        n_targets,
+        plan.most_rows,
     )
 
 
-def _order_entries(flat: Mapping[str, NDArray[Any]], n_targets: int) -> dict[str, NDArray[Any]]:
+def _order_entries(groups: KeyGroups, n_targets: int) -> ByTarget:
     """Sort the look-ups by (chunk, target, group): a target's sums stay in the nearest cache.
 
     A chunk is a run of trees whose keys, one per group and row of a block, fit the second cache.
     """
-    group_at, n_groups = flat["group_at"], len(flat["row_at"]) - 1
+    group_at, n_groups = groups.group_at, len(groups.row_at) - 1
     chunk_of_tree = group_at[:-1] // CHUNK_GROUPS
     starts = np.flatnonzero(np.diff(chunk_of_tree, prepend=-1))
     chunk_at = np.append(starts, len(group_at) - 1).astype(np.int64)
     n_chunks = len(starts)
     first_group = group_at[chunk_at]
-    width = np.diff(flat["slot_at"])
+    width = np.diff(groups.slot_at)
     group = np.repeat(np.arange(n_groups), width)
     chunk = np.searchsorted(first_group, group, "right") - 1
-    column = np.arange(len(group)) - np.repeat(flat["slot_at"][:-1], width)
-    cell = flat["cell_at"][group] + (column << np.diff(flat["row_at"])[group])
-    rank = chunk * (n_targets + 1) + flat["slots"]
+    column = np.arange(len(group)) - np.repeat(groups.slot_at[:-1], width)
+    cell = groups.cell_at[group] + (column << np.diff(groups.row_at)[group])
+    rank = chunk * (n_targets + 1) + groups.slots
     order = np.argsort(rank, kind="stable")
     count = np.bincount(rank, minlength=n_chunks * (n_targets + 1))
-    return {
-        "chunk_at": chunk_at,
-        "entry_at": np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
-        "entry_cell": cell[order].astype(np.int64),
-        "entry_key": (group - first_group[chunk])[order].astype(np.int32),
-    }
+    return ByTarget(
+        chunk_at,
+        np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
+        cell[order].astype(np.int64),
+        (group - first_group[chunk])[order].astype(np.int32),
+    )
 
 
-def _order_cells(flat: Mapping[str, NDArray[Any]], cells: Floats, n_targets: int) -> ByLine:
+def _order_cells(groups: KeyGroups, cells: Floats, n_targets: int) -> ByLine:
     """Lay the slots of each key side by side, in as few cache lines as hold them."""
-    width = np.diff(flat["slot_at"])
+    width = np.diff(groups.slot_at)
     wide = -(-width // LINE) * LINE if n_targets else width
     place_at = np.concatenate([[0], np.cumsum(wide)]).astype(np.int64)
-    line_at = np.concatenate([[0], np.cumsum(wide << np.diff(flat["row_at"]))]).astype(np.int64)
+    line_at = np.concatenate([[0], np.cumsum(wide << np.diff(groups.row_at))]).astype(np.int64)
     places = (np.arange(place_at[-1]) % LINE + n_targets + 1).astype(np.int32)
-    within = np.arange(len(flat["slots"])) - np.repeat(flat["slot_at"][:-1], width)
+    within = np.arange(len(groups.slots)) - np.repeat(groups.slot_at[:-1], width)
     turned = (within + 1) % np.repeat(width, width)  # the margin, last of the slots, comes first
-    places[np.repeat(place_at[:-1], width) + turned] = flat["slots"]
+    places[np.repeat(place_at[:-1], width) + turned] = groups.slots
     lines = _aligned_zeros(int(line_at[-1]))
-    _turn_cells(flat["row_at"], flat["slot_at"], flat["cell_at"], line_at, wide, cells, lines)
+    _turn_cells(groups.row_at, groups.slot_at, groups.cell_at, line_at, wide, cells, lines)
     return ByLine(lines, line_at, place_at, places)
 
 
@@ -1328,7 +1316,7 @@ def _aligned_zeros(n: int) -> Floats:
     return room[skip : skip + n]
 
 
-def _order_conditions(forest: Forest, flat: Mapping[str, NDArray[Any]]) -> ByColumn:
+def _order_conditions(forest: Forest, groups: KeyGroups) -> ByColumn:
     """Lay the conditions out column by column, so that one row decides them without a jump."""
     asking, condition = _unlike_conditions(forest)
     wide = forest.set_bits[asking] > 32 * MOST_WORDS
@@ -1344,7 +1332,7 @@ def _order_conditions(forest: Forest, flat: Mapping[str, NDArray[Any]]) -> ByCol
     place[np.concatenate(parts)] = np.arange(len(asking))
     place = place[condition]
     word_at, n_words, words = _turn_sets(forest, nodes[1], starts[1])
-    octet_at, bit_at = _bit_places(forest, flat, place, len(asking))
+    octet_at, bit_at = _bit_places(forest, groups, place, len(asking))
     return ByColumn(
         starts[0],
         forest.threshold[nodes[0]],
@@ -1356,7 +1344,7 @@ def _order_conditions(forest: Forest, flat: Mapping[str, NDArray[Any]]) -> ByCol
         nodes[2],
         octet_at,
         bit_at,
-        place[flat["joint_node"]].astype(np.int32),
+        place[groups.joint_node].astype(np.int32),
     )
 
 
@@ -1394,26 +1382,26 @@ def _turn_sets(
 
 
 def _bit_places(
-    forest: Forest, flat: Mapping[str, NDArray[Any]], place: NDArray[np.int64], n_conditions: int
+    forest: Forest, groups: KeyGroups, place: NDArray[np.int64], n_conditions: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Find the place of each key bit, the condition of a node or a conjunction: whole octets."""
-    bits = np.diff(flat["row_at"])
+    bits = np.diff(groups.row_at)
     group_of = np.repeat(np.arange(len(bits)), bits)
-    tree_of = np.repeat(np.arange(forest.n_trees), np.diff(flat["group_at"]))[group_of]
-    row = flat["rows"].astype(np.int64)
+    tree_of = np.repeat(np.arange(forest.n_trees), np.diff(groups.group_at))[group_of]
+    row = groups.rows.astype(np.int64)
     nodes = np.diff(forest.node_at)[tree_of]
     joint = row >= nodes
-    there = np.empty(len(row), np.int64)
-    there[~joint] = place[forest.node_at[tree_of[~joint]] + row[~joint]]
-    there[joint] = n_conditions + flat["joint_of"][tree_of[joint]] + row[joint] - nodes[joint]
+    at_place = np.empty(len(row), np.int64)
+    at_place[~joint] = place[forest.node_at[tree_of[~joint]] + row[~joint]]
+    at_place[joint] = n_conditions + groups.joint_of[tree_of[joint]] + row[joint] - nodes[joint]
     octet_at = np.concatenate([[0], np.cumsum(np.maximum(-(-bits // OCTET), 1) * OCTET)])
-    bit_at = np.full(int(octet_at[-1]), n_conditions + len(flat["joint_at"]) - 1, np.int32)
-    bit_at[np.arange(len(row)) - np.repeat(flat["row_at"][:-1] - octet_at[:-1], bits)] = there
+    bit_at = np.full(int(octet_at[-1]), n_conditions + len(groups.joint_at) - 1, np.int32)
+    bit_at[np.arange(len(row)) - np.repeat(groups.row_at[:-1] - octet_at[:-1], bits)] = at_place
     return octet_at.astype(np.int64), bit_at
 
 
 class _Plan:
-    """Lists that grow tree by tree and become the arrays of Tables."""
+    """Lists that grow tree by tree and become the arrays of LookUpTables."""
 
     def __init__(self, bits: int) -> None:
         self.bits, self.most_rows = bits, 1
@@ -1477,18 +1465,23 @@ class _Plan:
             self.joint_at.append(len(self.joint_node))
         return list(pieces), list(range(used, used + len(pieces)))
 
-    def flatten(self) -> dict[str, NDArray[Any]]:
+    def flatten(self) -> KeyGroups:
         """Turn the lists into arrays."""
-        wide = ("group_at", "row_at", "slot_at", "cell_at", "leaf_from", "joint_of", "joint_at")
-        flat: dict[str, NDArray[Any]] = {
-            key: np.array(getattr(self, key), np.int64) for key in wide
-        }
-        for key in ("rows", "slots", "leaves", "joint_node"):
-            flat[key] = np.array(getattr(self, key), np.int32)
-        return flat | {
-            "joint": np.array(self.joint, np.bool_),
-            "joint_left": np.array(self.joint_left, np.uint8),
-        }
+        return KeyGroups(
+            group_at=np.array(self.group_at, np.int64),
+            row_at=np.array(self.row_at, np.int64),
+            rows=np.array(self.rows, np.int32),
+            slot_at=np.array(self.slot_at, np.int64),
+            slots=np.array(self.slots, np.int32),
+            cell_at=np.array(self.cell_at, np.int64),
+            leaf_from=np.array(self.leaf_from, np.int64),
+            leaves=np.array(self.leaves, np.int32),
+            joint=np.array(self.joint, np.bool_),
+            joint_of=np.array(self.joint_of, np.int64),
+            joint_at=np.array(self.joint_at, np.int64),
+            joint_node=np.array(self.joint_node, np.int32),
+            joint_left=np.array(self.joint_left, np.uint8),
+        )
 
 
 # --- kernels -------------------------------------------------------------------------------------
@@ -1525,75 +1518,53 @@ def _leaf_table(d: int, z: Floats, value: float, out: Floats) -> None:
 
 
 @_compile
-def _fill_tables(  # type: ignore[no-untyped-def]
-    node_at,
-    leaf_at,
-    feature,
-    left,
-    right,
-    node_count,
-    leaf_value,
-    leaf_count,
-    group_at,
-    row_at,
-    rows,
-    slot_at,
-    slots,
-    cell_at,
-    leaf_from,
-    leaves,
-    joint,
-    targets,
-    shares,
-    n_targets,
-    cells,
-):
+def _fill_tables(forest, groups, targets, shares, n_targets, cells):  # type: ignore[no-untyped-def]
     """Add every leaf's table into the cells of its group; return the expected margin."""
     base = 0.0
     most = 1
-    for t in range(len(node_at) - 1):
-        most = max(most, node_at[t + 1] - node_at[t])
+    for t in range(len(forest.node_at) - 1):
+        most = max(most, forest.node_at[t + 1] - forest.node_at[t])
     node_parent, leaf_parent = np.empty(most, np.int64), np.empty(most + 1, np.int64)
     bit = np.empty(most, np.int64)
     column, wanted = np.empty(most, np.int64), np.empty(most, np.int64)
     mask, z = np.empty(most, np.int64), np.empty(most)
     slot_of = np.full(n_targets + 1, -1, np.int64)
-    for t in range(len(node_at) - 1):
-        a, n = node_at[t], node_at[t + 1] - node_at[t]
+    for t in range(len(forest.node_at) - 1):
+        a, n = forest.node_at[t], forest.node_at[t + 1] - forest.node_at[t]
         for node in range(n):
-            for child in (left[a + node], right[a + node]):
+            for child in (forest.left[a + node], forest.right[a + node]):
                 if child >= 0:
                     node_parent[child] = node
                 else:
                     leaf_parent[-child - 1] = node
-        for g in range(group_at[t], group_at[t + 1]):
-            n_bits = row_at[g + 1] - row_at[g]
-            n_slots = slot_at[g + 1] - slot_at[g]
+        for g in range(groups.group_at[t], groups.group_at[t + 1]):
+            n_bits = groups.row_at[g + 1] - groups.row_at[g]
+            n_slots = groups.slot_at[g + 1] - groups.slot_at[g]
             for s in range(n_slots):
-                slot_of[slots[slot_at[g] + s]] = s
-            if not joint[g]:
+                slot_of[groups.slots[groups.slot_at[g] + s]] = s
+            if not groups.joint[g]:
                 for k in range(n_bits):
-                    bit[rows[row_at[g] + k]] = k
-            for index in range(leaf_from[g], leaf_from[g + 1]):
-                leaf = leaves[index]
-                value = leaf_value[leaf_at[t] + leaf]
+                    bit[groups.rows[groups.row_at[g] + k]] = k
+            for index in range(groups.leaf_from[g], groups.leaf_from[g + 1]):
+                leaf = groups.leaves[index]
+                value = forest.leaf_value[forest.leaf_at[t] + leaf]
                 d = 0
-                child, below = -leaf - 1, leaf_count[leaf_at[t] + leaf]
+                child, below = -leaf - 1, forest.leaf_count[forest.leaf_at[t] + leaf]
                 node = leaf_parent[leaf] if n > 0 else -1
                 while node >= 0:
-                    here = node_count[a + node]
+                    here = forest.node_count[a + node]
                     i = 0
-                    while i < d and column[i] != feature[a + node]:
+                    while i < d and column[i] != forest.feature[a + node]:
                         i += 1
                     if i == d:
-                        column[d], z[d], mask[d], wanted[d] = feature[a + node], 1.0, 0, 0
-                        if joint[g]:
+                        column[d], z[d], mask[d], wanted[d] = forest.feature[a + node], 1.0, 0, 0
+                        if groups.joint[g]:
                             mask[d] = wanted[d] = 1 << d
                         d += 1
                     z[i] *= below / here
-                    if not joint[g]:
+                    if not groups.joint[g]:
                         mask[i] |= 1 << bit[node]
-                        if left[a + node] == child:
+                        if forest.left[a + node] == child:
                             wanted[i] |= 1 << bit[node]
                     child, below = node, here
                     node = node_parent[node] if node > 0 else -1
@@ -1605,7 +1576,7 @@ def _fill_tables(  # type: ignore[no-untyped-def]
                 if d > 0 and n_targets > 0:
                     _leaf_table(d, z, value, table)
                 for key in range(1 << n_bits):
-                    at = cell_at[g] + key
+                    at = groups.cell_at[g] + key
                     pattern = 0
                     for i in range(d):
                         if key & mask[i] == wanted[i]:
@@ -1729,26 +1700,11 @@ def _explain_rows(  # type: ignore[no-untyped-def]
     start,
     stop,
     block,
-    node_at,
-    feature,
-    kind,
-    threshold,
-    words,
-    set_at,
-    set_bits,
+    forest,
     by_set,
-    group_at,
-    row_at,
-    rows,
+    groups,
+    by_target,
     cells,
-    joint_of,
-    joint_at,
-    joint_node,
-    joint_left,
-    chunk_at,
-    entry_at,
-    entry_cell,
-    entry_key,
     most_rows,
     n_targets,
     values,
@@ -1760,8 +1716,11 @@ def _explain_rows(  # type: ignore[no-untyped-def]
     left = np.empty((most_rows, block), np.uint8)
     codes = np.zeros((by_set.max() + 1, block), np.uint32)
     most = 1
-    for c in range(len(chunk_at) - 1):
-        most = max(most, group_at[chunk_at[c + 1]] - group_at[chunk_at[c]])
+    for c in range(len(by_target.chunk_at) - 1):
+        most = max(
+            most,
+            groups.group_at[by_target.chunk_at[c + 1]] - groups.group_at[by_target.chunk_at[c]],
+        )
     keys = np.empty((most, block), np.uint16)
     for first in range(start, stop, block):
         n = min(block, stop - first)
@@ -1772,40 +1731,42 @@ def _explain_rows(  # type: ignore[no-untyped-def]
             if by_set[c] >= 0:
                 for r in range(n):
                     codes[by_set[c], r] = np.uint32(_code(x[c, r]) & 0xFFFFFFFF)
-        for chunk in range(len(chunk_at) - 1):
-            first_group = group_at[chunk_at[chunk]]
-            for t in range(chunk_at[chunk], chunk_at[chunk + 1]):
-                a, b = node_at[t], node_at[t + 1]
+        for chunk in range(len(by_target.chunk_at) - 1):
+            first_group = groups.group_at[by_target.chunk_at[chunk]]
+            for t in range(by_target.chunk_at[chunk], by_target.chunk_at[chunk + 1]):
+                a, b = forest.node_at[t], forest.node_at[t + 1]
                 for node in range(a, b):
-                    c = feature[node]
+                    c = forest.feature[node]
                     _decide(
                         x[c, :w],
                         codes[max(by_set[c], 0), :w],
-                        kind[node],
-                        threshold[node],
-                        words,
-                        set_at[node],
-                        set_bits[node],
+                        forest.kind[node],
+                        forest.threshold[node],
+                        forest.words,
+                        forest.set_at[node],
+                        forest.set_bits[node],
                         left[node - a, :w],
                     )
-                for j in range(joint_of[t], joint_of[t + 1]):
-                    row = left[b - a + j - joint_of[t], :w]
+                for j in range(groups.joint_of[t], groups.joint_of[t + 1]):
+                    row = left[b - a + j - groups.joint_of[t], :w]
                     row[:] = 1
-                    for piece in range(joint_at[j], joint_at[j + 1]):
-                        _join_bits(left[joint_node[piece] - a, :w], joint_left[piece], row)
-                for g in range(group_at[t], group_at[t + 1]):
+                    for piece in range(groups.joint_at[j], groups.joint_at[j + 1]):
+                        _join_bits(
+                            left[groups.joint_node[piece] - a, :w], groups.joint_left[piece], row
+                        )
+                for g in range(groups.group_at[t], groups.group_at[t + 1]):
                     key = keys[g - first_group, :w]
                     key[:] = 0
-                    for k in range(row_at[g + 1] - row_at[g]):
-                        _add_bits(left[rows[row_at[g] + k], :w], k, key)
+                    for k in range(groups.row_at[g + 1] - groups.row_at[g]):
+                        _add_bits(left[groups.rows[groups.row_at[g] + k], :w], k, key)
             for target in range(n_targets + 1):
                 e = chunk * (n_targets + 1) + target
                 _sum_entries(
                     cells,
-                    entry_at[e],
-                    entry_at[e + 1],
-                    entry_cell,
-                    entry_key,
+                    by_target.entry_at[e],
+                    by_target.entry_at[e + 1],
+                    by_target.entry_cell,
+                    by_target.entry_key,
                     keys,
                     w,
                     sums[target, :w],
@@ -1834,153 +1795,123 @@ def _goes_left(v, kind, threshold, words, set_at, set_bits):  # type: ignore[no-
 
 
 @_compile
-def _decide_row(  # type: ignore[no-untyped-def]
-    x, compare_at, thresholds, nan_left, set_at, word_at, n_words, set_words, left
-):
+def _decide_row(x, by_column, left):  # type: ignore[no-untyped-def]
     """Decide every node of one row, column by column; the loops over nodes vectorise."""
-    first_set = len(thresholds)
-    for c in range(len(compare_at) - 1):
+    first_set = len(by_column.threshold)
+    for c in range(len(by_column.compare_at) - 1):
         v = x[c]
-        a, b = compare_at[c], compare_at[c + 1]
+        a, b = by_column.compare_at[c], by_column.compare_at[c + 1]
         if np.isnan(v):
-            left[a:b] = nan_left[a:b]
+            left[a:b] = by_column.nan_left[a:b]
         else:
             for i in range(a, b):
-                left[i] = np.uint8(v <= thresholds[i])
-        n = set_at[c + 1] - set_at[c]
+                left[i] = np.uint8(v <= by_column.threshold[i])
+        n = by_column.set_at[c + 1] - by_column.set_at[c]
         if n == 0:
             continue
-        out = left[first_set + set_at[c] : first_set + set_at[c + 1]]
+        out = left[first_set + by_column.set_at[c] : first_set + by_column.set_at[c + 1]]
         code = _code(v)
-        if code < 0 or code >> 5 >= n_words[c]:
+        if code < 0 or code >> 5 >= by_column.n_words[c]:
             out[:] = 0
             continue
-        at, shift = word_at[c] + (code >> 5) * n, np.uint32(code & 31)
-        side = set_words[at : at + n]
+        at, shift = by_column.word_at[c] + (code >> 5) * n, np.uint32(code & 31)
+        side = by_column.words[at : at + n]
         for i in range(n):
             out[i] = np.uint8((side[i] >> shift) & np.uint32(1))
 
 
 @_compile
 def _explain_few(  # type: ignore[no-untyped-def]
-    X,
-    feature,
-    kind,
-    threshold,
-    words,
-    set_at,
-    set_bits,
-    compare_at,
-    thresholds,
-    nan_left,
-    sets_at,
-    word_at,
-    n_words,
-    set_words,
-    odd,
-    octet_at,
-    bit_at,
-    joint_place,
-    lines,
-    line_at,
-    place_at,
-    places,
-    joint_at,
-    joint_left,
-    n_targets,
-    values,
-    margin,
+    X, forest, by_column, by_line, joint_at, joint_left, n_targets, values, margin
 ):
     """Explain a few rows, (n, columns), one by one; sums are added in the order of the block."""
-    first_odd, n_joints = len(thresholds) + sets_at[-1], len(joint_at) - 1
-    n_conditions, n_groups = first_odd + len(odd), len(line_at) - 1
+    first_odd, n_joints = len(by_column.threshold) + by_column.set_at[-1], len(joint_at) - 1
+    n_conditions, n_groups = first_odd + len(by_column.odd), len(by_line.line_at) - 1
     left = np.zeros(n_conditions + n_joints + 1, np.uint8)
-    sums, found = np.empty(n_targets + 1 + LINE), np.empty(NEAR, np.uint64)
+    sums, start_of = np.empty(n_targets + 1 + LINE), np.empty(NEAR, np.uint64)
     for r in range(len(X)):
         x = X[r]
         sums[:] = 0.0
-        _decide_row(x, compare_at, thresholds, nan_left, sets_at, word_at, n_words, set_words, left)
-        for k in range(len(odd)):
-            i = odd[k]
+        _decide_row(x, by_column, left)
+        for k in range(len(by_column.odd)):
+            i = by_column.odd[k]
             left[first_odd + k] = _goes_left(
-                x[feature[i]], kind[i], threshold[i], words, set_at[i], set_bits[i]
+                x[forest.feature[i]],
+                forest.kind[i],
+                forest.threshold[i],
+                forest.words,
+                forest.set_at[i],
+                forest.set_bits[i],
             )
         for j in range(n_joints):
             hold = np.uint8(1)
             for piece in range(joint_at[j], joint_at[j + 1]):
-                hold &= np.uint8(left[joint_place[piece]] == joint_left[piece])
+                hold &= np.uint8(left[by_column.joint_place[piece]] == joint_left[piece])
             left[n_conditions + j] = hold
         total = 0.0
         for first in range(0, n_groups, NEAR):
             stop = min(first + NEAR, n_groups)
-            _find_lines(left, octet_at, bit_at, line_at, place_at, first, stop, found)
+            _find_lines(left, by_column, by_line, first, stop, start_of)
             for i in range(stop - first):  # nothing else here: many lines come at once
-                total += lines[found[i]]
+                total += by_line.lines[start_of[i]]
             if n_targets > 0:
-                _add_lines(lines, found, place_at, places, first, stop, sums)
+                _add_lines(by_line, start_of, first, stop, sums)
         margin[r] = total
         values[r] = sums[:n_targets]
 
 
 @_compile
-def _find_lines(left, octet_at, bit_at, line_at, place_at, first, stop, found):  # type: ignore[no-untyped-def]
+def _find_lines(left, by_column, by_line, first, stop, start_of):  # type: ignore[no-untyped-def]
     """Put the keys of some groups together and find where their cells begin."""
     for g in range(first, stop):
-        key, bits = np.int64(0), np.uint64(octet_at[g])
+        key, bits = np.int64(0), np.uint64(by_column.octet_at[g])
         for k in range(OCTET):  # a loop of known length: no jump that the processor can miss
-            key |= np.int64(left[np.uint64(bit_at[bits + np.uint64(k)])]) << k
-        for k in range(OCTET, octet_at[g + 1] - octet_at[g]):
-            key |= np.int64(left[np.uint64(bit_at[bits + np.uint64(k)])]) << k
-        found[g - first] = line_at[g] + key * (place_at[g + 1] - place_at[g])
+            key |= np.int64(left[np.uint64(by_column.bit_at[bits + np.uint64(k)])]) << k
+        for k in range(OCTET, by_column.octet_at[g + 1] - by_column.octet_at[g]):
+            key |= np.int64(left[np.uint64(by_column.bit_at[bits + np.uint64(k)])]) << k
+        start_of[g - first] = by_line.line_at[g] + key * (
+            by_line.place_at[g + 1] - by_line.place_at[g]
+        )
 
 
 @_compile
-def _add_lines(lines, found, place_at, places, first, stop, sums):  # type: ignore[no-untyped-def]
+def _add_lines(by_line, start_of, first, stop, sums):  # type: ignore[no-untyped-def]
     """Add the slots of some groups to the sums of their targets; the margin is left out."""
     for g in range(first, stop):
-        at, place = found[g - first], np.uint64(place_at[g])
+        at, place = start_of[g - first], np.uint64(by_line.place_at[g])
         for s in range(1, LINE):  # of known length, as above
             step = np.uint64(s)
-            sums[np.uint64(places[place + step])] += lines[at + step]
-        for s in range(LINE, place_at[g + 1] - place_at[g]):
+            sums[np.uint64(by_line.places[place + step])] += by_line.lines[at + step]
+        for s in range(LINE, by_line.place_at[g + 1] - by_line.place_at[g]):
             step = np.uint64(s)
-            sums[np.uint64(places[place + step])] += lines[at + step]
+            sums[np.uint64(by_line.places[place + step])] += by_line.lines[at + step]
 
 
 @_compile
-def _walk_rows(  # type: ignore[no-untyped-def]
-    X,
-    start,
-    stop,
-    node_at,
-    leaf_at,
-    feature,
-    kind,
-    threshold,
-    words,
-    set_at,
-    set_bits,
-    left,
-    right,
-    leaf_value,
-    margin,
-):
+def _walk_rows(X, start, stop, forest, margin):  # type: ignore[no-untyped-def]
     """Walk each tree for its margin: the same sums in the same order, at any depth."""
     for r in range(start, stop):
         total = 0.0
-        for t in range(len(node_at) - 1):
-            a = node_at[t]
-            node = 0 if node_at[t + 1] > a else -1
+        for t in range(len(forest.node_at) - 1):
+            a = forest.node_at[t]
+            node = 0 if forest.node_at[t + 1] > a else -1
             while node >= 0:
                 i = a + node
-                v = X[feature[i], r]
-                goes = _goes_left(v, kind[i], threshold[i], words, set_at[i], set_bits[i])
-                node = left[i] if goes else right[i]
-            total += leaf_value[leaf_at[t] - node - 1]
+                v = X[forest.feature[i], r]
+                goes = _goes_left(
+                    v,
+                    forest.kind[i],
+                    forest.threshold[i],
+                    forest.words,
+                    forest.set_at[i],
+                    forest.set_bits[i],
+                )
+                node = forest.left[i] if goes else forest.right[i]
+            total += forest.leaf_value[forest.leaf_at[t] - node - 1]
         margin[r] = total
 
 
-def margins(forest: Forest, tables: Tables | None, X: Floats, threads: int = 1) -> Floats:
+def margins(forest: Forest, tables: LookUpTables | None, X: Floats, threads: int = 1) -> Floats:
     """Sum leaf values of each row of a design matrix; without tables, walk the trees."""
     if tables is not None:
         return look_up(forest, tables, X, threads)[1]
@@ -1988,49 +1919,25 @@ def margins(forest: Forest, tables: Tables | None, X: Floats, threads: int = 1) 
     margin = np.empty(len(X))
 
     def run(start: int, stop: int) -> None:
-        _walk_rows(
-            columns,
-            start,
-            stop,
-            forest.node_at,
-            forest.leaf_at,
-            forest.feature,
-            forest.kind,
-            forest.threshold,
-            forest.words,
-            forest.set_at,
-            forest.set_bits,
-            forest.left,
-            forest.right,
-            forest.leaf_value,
-            margin,
-        )
+        _walk_rows(columns, start, stop, forest, margin)
 
     _in_parts(run, len(X), threads)
     return margin
 
 
-def look_up(forest: Forest, tables: Tables, X: Floats, threads: int = 1) -> tuple[Floats, Floats]:
+def look_up(
+    forest: Forest, tables: LookUpTables, X: Floats, threads: int = 1
+) -> tuple[Floats, Floats]:
     """Contributions (n, n_targets) and margins (n,) of a design matrix (n, columns), log-odds."""
     values, margin = np.empty((len(X), tables.n_targets)), np.empty(len(X))
-    nodes = (
-        forest.node_at,
-        forest.feature,
-        forest.kind,
-        forest.threshold,
-        forest.words,
-        forest.set_at,
-        forest.set_bits,
-    )
-    joints = (tables.joint_of, tables.joint_at, tables.joint_node, tables.joint_left)
     if len(X) < FEW:
         _explain_few(
             np.ascontiguousarray(X),
-            *nodes[1:],
-            *tables.by_column,
-            *tables.by_line,
-            tables.joint_at,
-            tables.joint_left,
+            forest,
+            tables.by_column,
+            tables.by_line,
+            tables.groups.joint_at,
+            tables.groups.joint_left,
             tables.n_targets,
             values,
             margin,
@@ -2048,17 +1955,11 @@ def look_up(forest: Forest, tables: Tables, X: Floats, threads: int = 1) -> tupl
             start,
             stop,
             block,
-            *nodes,
+            forest,
             by_set,
-            tables.group_at,
-            tables.row_at,
-            tables.rows,
+            tables.groups,
+            tables.by_target,
             tables.cells,
-            *joints,
-            tables.chunk_at,
-            tables.entry_at,
-            tables.entry_cell,
-            tables.entry_key,
             tables.most_rows,
             tables.n_targets,
             values,
@@ -2082,7 +1983,7 @@ def _in_parts(run: Any, n: int, threads: int, least: int = 4096) -> None:
 
 # --- the scorer ----------------------------------------------------------------------------------
 
-_TABLES: dict[str, Tables | None] = {}  # by hash of forest and grouping; None: too deep
+_TABLES: dict[str, LookUpTables | None] = {}  # by hash of forest and grouping; None: too deep
 _MOST_TABLES = 8
 
 
@@ -2221,7 +2122,7 @@ class LeadScorer:
         text = f"{self._hash}{grouping}{encoders}"
         return self._keys.setdefault(by, hashlib.sha256(text.encode()).hexdigest())
 
-    def tables(self, by: str | None) -> Tables | None:
+    def tables(self, by: str | None) -> LookUpTables | None:
         """Build the look-up tables of a grouping (None: margins only), or find them by hash."""
         if self.forest is None:
             return None
@@ -2324,8 +2225,8 @@ def read_artifact(folder: str | Path) -> dict[str, bytes]:
     if root.is_symlink() or not root.is_dir():
         raise PredictorError(f"{root.name}: no artifact folder")
     promised = _read_manifest(root)
-    found = {path.name for path in root.iterdir()} - {MANIFEST, "__pycache__"}
-    unknown = sorted(found - set(promised))
+    present = {path.name for path in root.iterdir()} - {MANIFEST, "__pycache__"}
+    unknown = sorted(present - set(promised))
     if unknown:
         raise PredictorError(f"{unknown[0]}: unknown file in the artifact, refused")
     files: dict[str, bytes] = {}

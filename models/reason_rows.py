@@ -47,15 +47,15 @@ def reason_rows(
     factor = np.concatenate([points.factor_for, points.factor_against], axis=1)
     feature = np.concatenate([points.feature_for, points.feature_against], axis=1)
     whole = np.concatenate([points.points_for, points.points_against], axis=1)
-    there = factor >= 0
-    offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
-    row = np.repeat(np.arange(len(table)), there.sum(axis=1))
+    named = factor >= 0
+    offsets = np.concatenate([[0], np.cumsum(named.sum(axis=1))]).astype(np.int32)
+    row = np.repeat(np.arange(len(table)), named.sum(axis=1))
     texts, known = _sentences(
-        table, frame, feature[there], whole[there] > 0, row, facts or table.facts, say, say_fact
+        table, frame, feature[named], whole[named] > 0, row, facts or table.facts, say, say_fact
     )
     names, families = pa.array(table.factors), pa.array(table.families_of)
-    chosen = pa.array(factor[there])
-    parts = [names.take(chosen), families.take(chosen), pa.array(whole[there]), texts, known]
+    chosen = pa.array(factor[named])
+    parts = [names.take(chosen), families.take(chosen), pa.array(whole[named]), texts, known]
     struct = pa.StructArray.from_arrays(parts, fields=list(REASON_TYPE))
     return pa.ListArray.from_arrays(pa.array(offsets), struct)
 

@@ -125,12 +125,14 @@ def reason_table(
     counts as stable.
     """
     rules = rules or ReasonRules.of(scorer)
-    found = scorer.contributions(frame, by="feature")
+    explained = scorer.contributions(frame, by="feature")
     factors = scorer.factors
     position = {name: i for i, name in enumerate(factors)}
     factor_of = np.array([position[f.factor] for f in scorer.features], np.int32)
     visible = _visible(scorer.features, frame, rules, facts)
-    points = make_points(scorer, found.values, found.margin, found.base, factor_of, visible)
+    points = make_points(
+        scorer, explained.values, explained.margin, explained.base, factor_of, visible
+    )
     family = {f.factor: f.family for f in reversed(scorer.features)}
     stable = stability(scorer, frame) >= 0.6 if with_stability else np.ones(len(frame), np.bool_)
     families_of = tuple(family[name] for name in factors)
@@ -139,8 +141,8 @@ def reason_table(
         scorer.features,
         factors,
         families_of,
-        found.margin,
-        found.base,
+        explained.margin,
+        explained.base,
         grid_cuts(scorer),
         stable,
         rules,

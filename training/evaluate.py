@@ -22,12 +22,11 @@ from models.metrics import (
     intercept,
     log_loss,
     observed_over_expected,
-    reliability_by,
-    reliability_curve,
     skill,
     to_frame,
     wilson,
 )
+from models.reliability import reliability_by, reliability_curve
 
 WEEK = 7 * DAY
 VERIFIABLE = 100

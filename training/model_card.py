@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.metrics import Floats, reliability_by
+from models.metrics import Floats
+from models.reliability import reliability_by
 from training.advice import Advice
 from training.dataset import Dataset
 from training.evaluate import Evaluation, gains, tenths

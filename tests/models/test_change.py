@@ -12,7 +12,7 @@ import pytest
 
 from data.errors import InputError, OutsideError
 from models.change import compare_runs, explain_change, look_at_run, read_run, store_run
-from models.predictor import BetaCalibration, LeadScorer
+from models.predictor import BetaCalibration, FeatureColumn, LeadScorer
 from models.steps import SalesStep, suggest, take_step
 
 BETA = BetaCalibration(0.9, 1.1, 0.1)
@@ -172,8 +172,10 @@ def test_a_step_changes_only_what_is_certain(scorer: LeadScorer, leads: Any) -> 
 
 def test_an_answer_leaves_the_count_of_missing_fields_as_building_does() -> None:
     features = [
-        {"name": "missing_count", "template": "missing_count", "params": {}},
-        {"name": "known_since_budget", "template": "known_since", "params": {"column": "budget"}},
+        FeatureColumn("missing_count", "number", "fit", "x", "x", "missing_count", {}),
+        FeatureColumn(
+            "known_since_budget", "number", "fit", "x", "x", "known_since", {"column": "budget"}
+        ),
     ]
     frame = pd.DataFrame({"missing_count": [2.0, 0.0], "known_since_budget": [np.nan, 3.0]})
     after = take_step(frame, features, SalesStep("Ask for the budget", column="budget"))

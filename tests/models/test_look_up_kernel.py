@@ -122,7 +122,7 @@ def test_tables_are_never_larger_than_the_key_allows() -> None:
     booster, _ = small_model(num_leaves=31)
     forest = read_forest([booster.model_to_string()])
     tables = build_tables(forest, *own_targets(6), 6)
-    assert int(np.diff(tables.row_at).max()) <= predictor.PATH_BITS
+    assert int(np.diff(tables.groups.row_at).max()) <= predictor.PATH_BITS
 
 
 def test_single_rows_look_into_sets_of_codes_beyond_two_thousand() -> None:
@@ -183,8 +183,8 @@ def test_a_single_row_adds_more_targets_than_a_cache_line_holds_in_the_order_of_
     forest = read_forest([booster.model_to_string()] * 30)  # more groups than are fetched at once
     targets = np.arange(12, dtype=np.int32).reshape(6, 2)  # every column gives to two targets
     tables = build_tables(forest, targets, np.full((6, 2), 0.5), 12)
-    assert int(np.diff(tables.slot_at).max()) > predictor.LINE
-    assert len(tables.row_at) - 1 > 2 * predictor.NEAR
+    assert int(np.diff(tables.groups.slot_at).max()) > predictor.LINE
+    assert len(tables.groups.row_at) - 1 > 2 * predictor.NEAR
     values, margin = look_up(forest, tables, X)
     for row in (0, 1, 2999):
         one, same = look_up(forest, tables, X[row : row + 1])

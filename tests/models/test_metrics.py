@@ -21,12 +21,11 @@ from models.metrics import (
     log_loss,
     observed_over_expected,
     precision_at,
-    reliability_by,
-    reliability_curve,
     skill,
     slope_and_intercept,
     wilson,
 )
+from models.reliability import reliability_by, reliability_curve
 
 
 def perfect(n: int, seed: int = 0, spread: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
