@@ -21,13 +21,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks import faults_broken
-from benchmarks.crm_server import FAULTS, running
-from benchmarks.faults_broken import BUILDS
-from benchmarks.faults_check import Verdict
 from benchmarks.faults_parts import Parts
-from benchmarks.faults_run import finish, own_counter, run, scratch, start
-from benchmarks.faults_schedules import INVALID, Stage, conclude, crowd, pause, play
+from tests.fakes import faults_broken
+from tests.fakes.crm_server import FAULTS, running
+from tests.fakes.faults_broken import BUILDS
+from tests.fakes.faults_check import Verdict
+from tests.fakes.faults_run import finish, own_counter, run, scratch, start
+from tests.fakes.faults_schedules import INVALID, Stage, conclude, crowd, pause, play
 
 WORKERS = 4  # runs wait for time-outs and leases more than they compute
 SHARES = 4  # parts of the kills

@@ -17,10 +17,10 @@ PROVED: Final = (
     "serving/crm/asking.py",
     "serving/crm/credentials.py",
     "data/network.py",
-    "benchmarks/crm_server.py",
-    "benchmarks/faults_run.py",
-    "benchmarks/faults_check.py",
-    "benchmarks/faults_schedules.py",
+    "tests/fakes/crm_server.py",
+    "tests/fakes/faults_run.py",
+    "tests/fakes/faults_check.py",
+    "tests/fakes/faults_schedules.py",
 )
 """What a finished part speaks of: when any of these changes, it is played again."""
 

@@ -24,9 +24,9 @@ import pyarrow.parquet as pq
 from benchmarks import feature_peers as peers
 from benchmarks.feature_world import write_shuffled, write_store, write_world
 from data.clock import DAY
+from data.event_store import EventStore
 from data.run_files import EventFields
 from data.schema import Project
-from data.store import EventStore
 from data.tables import Events, Snapshots, Tables
 from features.build import Builder
 from features.catalogue import make_catalogue

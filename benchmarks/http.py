@@ -32,8 +32,8 @@ from benchmarks.http_attacks import (
 )
 from data.world import make_world, project_file, write_world
 from serving.http.keys import new_key
-from serving.jobs import train_model
 from serving.session import Session, open_session
+from serving.verbs import train_model
 
 KIND = "software_trial"
 CLIENTS = 8

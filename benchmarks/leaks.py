@@ -19,28 +19,21 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.leak_columns import PLANTS, facts_of, honest_flag, honest_signal
-from benchmarks.leak_structure import STRUCTURE, Case, case_of, frames_of
 from data.clock import NEVER
 from data.project import load_project
-from data.read import read_tables
-from data.review import undeclared_columns
-from data.schema import Project
+from data.reading.read_tables import read_tables
+from data.reading.review import undeclared_columns
 from data.world import World, make_world
 from data.world.kinds import KINDS
+from tests.fakes.leak_structure import STRUCTURE, Case, case_of, frames_of, project_of
 from training.audit import audit
 from training.audit.cells import cells_of, deal_folds, one_feature_auc
-from training.audit.run import one_per_lead
+from training.audit.leak_audit import one_per_lead
 from training.audit.screens import screen
 from training.dataset import make_dataset
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 TRAPS = ("current_stage", "is_sql", "total_touches_all")
-
-
-def project_of(kind: str, fixed: tuple[str, ...] = ()) -> Project:
-    project = load_project(EXAMPLES / f"{kind}.toml")
-    leads = project.leads.model_copy(update={"fixed": (*project.leads.fixed, *fixed)})
-    return project.model_copy(update={"leads": leads})
 
 
 def column_name(plant: str) -> str:

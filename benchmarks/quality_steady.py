@@ -14,8 +14,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks.quality_state import Found
 from benchmarks.quality_tasks import Task
-from models.baselines import fit_logistic
-from models.learner import LeadClassifier
+from models.fit.baselines import fit_logistic
+from models.fit.learner import LeadClassifier
 from models.metrics import log_loss
 from models.predictor import LeadScorer, ScoreCard, Scores
 from models.scorecard import route

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.quality_state import Found
-from models.learner import LeadClassifier
+from models.fit.learner import LeadClassifier
 from models.metrics import (
     auc,
     average_precision,

@@ -23,11 +23,11 @@ import pandas as pd
 from benchmarks.quality_state import Found
 from data.labels import window_end
 from data.project import load_project
-from data.read import read_tables
+from data.reading.read_tables import read_tables
 from data.world.make import make_world, write_world
-from models.baselines import fit_logistic
-from models.calibration import level_missed
-from models.learner import LeadClassifier
+from models.fit.baselines import fit_logistic
+from models.fit.calibration import level_missed
+from models.fit.learner import LeadClassifier
 from models.metrics import debiased_ece, log_loss, slope
 from models.predictor import LeadScorer, logit, sigmoid
 from models.reliability import reliability_by

@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from serving.crm.pull.pull_rows import pull
 from serving.crm.readable import Page, Since, event
-from serving.reading.pull import pull
 
 NOW = 1_790_000_000_000_000
 PAGE = 2000

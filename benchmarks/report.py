@@ -17,8 +17,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from benchmarks.report_view import make_view
-from serving.report.html import render
+from serving.worklist.html import render
+from tests.fakes.report_view import make_view
 
 ARGS = [
     "--no-sandbox",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.shap_measure import Claim, one_row_ms, rate, single_rows
-from models.learner import LeadClassifier
+from models.fit.learner import LeadClassifier
 from models.predictor import LeadScorer, Rows, build_tables, look_up
 
 TASK = "xeducation"

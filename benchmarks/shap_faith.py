@@ -16,9 +16,9 @@ from scipy.stats import spearmanr
 
 from benchmarks import shap_world
 from benchmarks.shap_measure import Claim
-from models.learner import LeadClassifier
+from models.explain.reasons import reason_table
+from models.fit.learner import LeadClassifier
 from models.predictor import LeadScorer
-from models.reasons import reason_table
 
 Margin = Callable[[np.ndarray], np.ndarray]
 FORESTS, TREES = 5, 300

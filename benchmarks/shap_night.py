@@ -16,13 +16,16 @@ from benchmarks.feature_world import write_store, write_world
 from benchmarks.features import default_catalogue, store_blocks, tables_of
 from benchmarks.shap_measure import Claim
 from data.clock import DAY
-from data.store import EventStore
+from data.event_store import EventStore
 from data.tables import Snapshots
 from features.build import build
 from features.frame import Catalogue
-from models.encoders import feature_columns
-from models.facts import ObservedRates, make_facts
-from models.points import Points
+from models.explain.observed_rates import ObservedRates, make_facts
+from models.explain.points import Points
+from models.explain.reason_rows import reason_rows
+from models.explain.reasons import reason_table
+from models.explain.sentences import render, render_fact
+from models.fit.encoders import feature_columns
 from models.predictor import (
     CodeEncoder,
     Encoder,
@@ -34,9 +37,6 @@ from models.predictor import (
     ScoreCard,
     design_matrix,
 )
-from models.reason_rows import reason_rows
-from models.reasons import reason_table
-from models.words import render, render_fact
 
 AGE = 45 * DAY
 TREES, FORESTS = 300, 10

@@ -37,8 +37,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from benchmarks import postgres_cluster
-from benchmarks.faults_run import EPOCH
 from data.durations import DAY
 from data.schema import (
     ConversionSection,
@@ -51,7 +49,9 @@ from data.schema import (
 from serving.crm.postgresql.writer import PostgresCrm
 from serving.crm.seam import Crm, Update
 from serving.crm.sqlite.writer import SqliteCrm
-from serving.writeback.run import write_back
+from serving.writeback.write_back import write_back
+from tests.fakes import postgres_cluster
+from tests.fakes.faults_run import EPOCH
 
 ROUNDS = 3
 TABLE = """CREATE TABLE scores (lead_id text PRIMARY KEY, score integer, band text,

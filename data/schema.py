@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from data.clock import parse_duration
-from data.expressions import checked
+from data.rules.expressions import checked
 
 OneOrMany = Annotated[
     tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
@@ -26,7 +26,7 @@ OneOrMany = Annotated[
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 """A length of time in microseconds; written "90d", "12h", "30min", "45s"."""
 Rule = Annotated[str, AfterValidator(checked)]
-"""A condition in the safe expression language of data.expressions."""
+"""A condition in the safe expression language of data.rules.expressions."""
 
 
 class Section(BaseModel):

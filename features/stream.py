@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.store import EventStore
+from data.event_store import EventStore
 from data.tables import Events, Snapshots, Tables
 from features.build import Builder
 from features.frame import Catalogue, FeatureFrame

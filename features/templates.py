@@ -1,8 +1,8 @@
 """Every kind of feature in one table: how it is computed, named, said in words, and what moves it.
 
 A new feature that an operation of the kernel can compute is one row here and its sentence in the
-catalogues of words (serving/locale). A new operation is code in features/kernel.py or a trail in
-features/trails.py.
+catalogues of words (serving/worklist/locale). A new operation is code in features/kernel.py or a
+trail in features/trails.py.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ from typing import Final
 
 from data.errors import GateError
 from data.world import make_world, project_file, write_world
-from serving.jobs import champion_is_current, score_run, train_model
-from serving.reporting import write_views
 from serving.session import Session, open_session
-from serving.writeback.run import WriteBackResult, write_back
+from serving.verbs import champion_is_current, score_run, train_model
+from serving.write_reports import write_views
+from serving.writeback.write_back import WriteBackResult, write_back
 from training.model_card import ModelCard
 
 KIND: Final = "software_trial"

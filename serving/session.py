@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from data.errors import InputError
 from data.project import load_project
-from data.read import Reading, read_with_notes
+from data.reading.read_tables import Reading, read_with_notes
+from data.reading.values import moment
 from data.schema import Project
 from data.tables import Kind
-from data.values import moment
 from training.state import StatePaths
 
 if TYPE_CHECKING:
-    from serving.model import LoadedModel
+    from serving.loaded_model import LoadedModel
     from training.registry import Registry
 
 
@@ -70,7 +70,7 @@ class Session:
 
     def model(self, reference: str) -> LoadedModel:
         """Find and load a model by version, alias or folder."""
-        from serving.model import find_model
+        from serving.loaded_model import find_model
 
         return find_model(self.registry, reference, threads=self.threads)
 

@@ -25,12 +25,12 @@ FACADE = "leadscore"
 LOADED_BY_MLFLOW = "models.pyfunc_model"
 
 AWAITING = {
-    "data.store": "awaiting the issue *Any size*",
+    "data.event_store": "awaiting the issue *Any size*",
     "data.run_files": "awaiting the issue *Any size*",
     "data.merge": "awaiting the issue *Any size*",
     "features.stream": "awaiting the issue *Any size*",
     "serving.feedback.export_facts": "awaiting the worklist: dated facts of reps' answers",
-    "models.interactions": "awaiting the worklist: interactions on the model page",
+    "models.explain.interactions": "awaiting the worklist: interactions on the model page",
     **dict.fromkeys(
         [
             f"serving.figures.uplift.{name}"
@@ -46,8 +46,8 @@ AWAITING = {
         ],
         "awaiting the loops",
     ),
-    "serving.writeback.audit.entries": "awaiting the operator's doctor",
-    "models.learner.LeadClassifier.predict_proba": "scikit-learn's method; awaiting the facade",
+    "serving.writeback.audit_log.entries": "awaiting the operator's doctor",
+    "models.fit.learner.LeadClassifier.predict_proba": "scikit-learn's method; awaiting the facade",
 }
 """A module, a name in it, or a method -> the reason why it waits; nothing else may be added."""
 
@@ -321,7 +321,7 @@ def test_an_entry_leaves_the_list_when_it_is_reached_or_gone(entry: str) -> None
 def test_the_walk_finds_what_is_reached_and_what_is_not() -> None:
     walk = reached()
     assert ("serving.cli.leads", "score") in walk.names  # a verb
-    assert ("serving.report.charts", "looks") in walk.names  # asked for by a template alone
+    assert ("serving.worklist.charts", "looks") in walk.names  # asked for by a template alone
     assert ("serving.figures.uplift", "measure_uplift") not in walk.names
     code = parse("some", "def f(x, y: 'Kind'):\n    return lambda z: (x, z, a.b.c, g)\n").defined[
         "f"

@@ -19,16 +19,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.hostile_view import make_hostile_view
 from data.errors import InputError
 from data.project import check_project
-from data.read import read_with_notes
+from data.reading.read_tables import read_with_notes
+from data.reading.sources import read_source
 from data.schema import Source, WriteBackSection
-from data.sources import read_source
 from serving.crm.connectors import connect
 from serving.crm.seam import Update
 from serving.crm.sqlite.writer import SqliteCrm
-from serving.report.html import render
+from serving.worklist.html import render
+from tests.fakes.hostile_view import make_hostile_view
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,8 +38,8 @@ PROJECT = "tests/data/test_project_file.py::"
 CLOCK = "tests/data/test_reading_the_clock.py::"
 ARTIFACT = "tests/models/test_artifact.py::"
 PREDICTOR = "tests/models/test_predictor.py::"
-SHEETS = "tests/serving/report/test_sheets_and_delivery.py::"
-BROWSER = "tests/serving/report/test_report_in_chromium.py::"
+SHEETS = "tests/serving/worklist/test_sheets_and_delivery.py::"
+BROWSER = "tests/serving/worklist/test_report_in_chromium.py::"
 HTTP = "tests/serving/test_http.py::"
 CLOUD = "tests/serving/writeback/test_cloud_contracts.py::"
 CRM = "tests/serving/writeback/test_write_back.py::"

@@ -22,20 +22,20 @@ import pytest
 
 from data.errors import InputError, LeadScoreError, OutsideError
 from data.network import require_reachable
-from data.read import read_tables
+from data.reading.read_tables import read_tables
+from data.reading.sources import read_source
 from data.schema import ArtifactSection, NetworkSection, Source, WriteBackSection
-from data.sources import read_source
 from data.world import make_world, write_world
 from models.artifact import load_artifact, write_artifact
 from models.predictor import ModelParts, read_artifact
 from models.signature import Trust
-from serving.batch import score_leads
 from serving.crm.connectors import connect
 from serving.crm.seam import CrmError
-from serving.jobs import score_run, train_model
-from serving.model import load_model
+from serving.loaded_model import load_model
+from serving.score import score_leads
 from serving.session import Session, open_session
-from serving.writeback.run import write_back
+from serving.verbs import score_run, train_model
+from serving.writeback.write_back import write_back
 from training import model_card
 from training.registry import Registry
 

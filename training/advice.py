@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.learner import LeadClassifier
+from models.fit.learner import LeadClassifier
 from models.predictor import Floats, calibrated_log_odds
 from training.small_data import (
     Need,

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.clock import DAY
-from models.folds import design_effect
+from models.fit.folds import design_effect
 from models.metrics import (
     Floats,
     auc,

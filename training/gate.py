@@ -16,7 +16,7 @@ from features.build import build
 from features.frame import Catalogue
 from models.metrics import Floats, auc, compare, intercept, skill, slope
 from models.predictor import LeadScorer, Scores
-from training.run import Trained
+from training.train import Trained
 
 SKILL_MARGIN = -0.01
 AUC_MARGIN = -0.02

@@ -22,7 +22,7 @@ from data.schema import Project
 from data.tables import Outcomes, Tables
 from features.build import build
 from features.frame import Catalogue
-from models.facts import Groups, LevelGroups, ObservedRates
+from models.explain.observed_rates import Groups, LevelGroups, ObservedRates
 from models.predictor import LeadScorer
 from training.dataset import groups_of
 from training.evaluate import level_z

@@ -19,7 +19,7 @@ from features.frame import Catalogue
 from models.artifact import load_artifact, read_extra
 from training.gate import Decision, challenge, first_champion
 from training.registry import ModelVersion, Registry
-from training.run import Trained
+from training.train import Trained
 
 
 @dataclass(frozen=True, slots=True)

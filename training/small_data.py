@@ -15,11 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import GateError
-from models.candidates import error_of
-from models.components import LEAST_FOR_FOREST
-from models.encoders import describe, read_columns
-from models.folds import assign_folds
-from models.linear import fit_linear
+from models.fit.candidates import error_of
+from models.fit.components import LEAST_FOR_FOREST
+from models.fit.encoders import describe, read_columns
+from models.fit.folds import assign_folds
+from models.fit.linear import fit_linear
 from models.metrics import log_losses, wilson
 from models.predictor import Floats
 

@@ -16,14 +16,14 @@ from data.asof import known_before
 from data.delay import delay_curve
 from data.labels import open_snapshots
 from data.project import load_project
-from data.read import read_tables, undeclared_columns
+from data.reading.read_tables import read_tables, undeclared_columns
 from data.world import make_world, write_world
 from features.build import build
-from models.reasons import explain
-from models.words import render, render_fact
+from models.explain.reasons import explain
+from models.explain.sentences import render, render_fact
 from training.audit import audit
-from training.plots import plot_delay, plot_reliability
-from training.run import train
+from training.evaluation_plots import plot_delay, plot_reliability
+from training.train import train
 
 pd.set_option("display.max_colwidth", 100)
 

@@ -14,11 +14,11 @@ import pandas as pd
 import shap
 
 from data.project import load_project
-from data.read import read_tables
+from data.reading.read_tables import read_tables
 from data.world import make_world, write_world
-from models.plots import dependence, global_view, to_shap
-from training.plots import plot_gains, plot_reliability
-from training.run import train
+from models.explain.contribution_plots import dependence, global_view, to_shap
+from training.evaluation_plots import plot_gains, plot_reliability
+from training.train import train
 
 # %%
 folder = tempfile.TemporaryDirectory()

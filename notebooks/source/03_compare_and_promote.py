@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from data.project import load_project
-from data.read import read_tables
+from data.reading.read_tables import read_tables
 from data.world import make_world, write_world
 from models.artifact import load_artifact
 from training.publish import publish
 from training.registry import Registry
-from training.run import train
+from training.train import train
 from training.state import StatePaths
 
 pd.set_option("display.max_colwidth", 100)

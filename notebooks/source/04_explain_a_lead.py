@@ -12,15 +12,15 @@ import pandas as pd
 from data.clock import DAY
 from data.labels import open_snapshots
 from data.project import load_project
-from data.read import read_tables
+from data.reading.read_tables import read_tables
 from data.world import make_world, write_world
 from features.build import build
-from models.reasons import explain
-from models.words import render
-from serving.changing import Moment, changes_since, lines_to_show
-from serving.model import load_model
+from models.explain.reasons import explain
+from models.explain.sentences import render
+from serving.score_changes import Moment, changes_since, lines_to_show
+from serving.loaded_model import load_model
 from training.registry import ModelVersion
-from training.run import train
+from training.train import train
 
 # %%
 folder = tempfile.TemporaryDirectory()

@@ -11,7 +11,7 @@ from serving.cli import screen
 from serving.cli.options import AsOf, Json, ProjectFile, StateFolder
 
 if TYPE_CHECKING:
-    from serving.trials import ExperimentResult
+    from serving.experiment_arms import ExperimentResult
 
 app = typer.Typer(
     help="A/B tests of working by score: power, assign, analyse.", no_args_is_help=True
@@ -76,8 +76,8 @@ def assign(
     Example: leadscore experiment assign acme.toml --out arms.csv
     """
     from data.files import write_text
+    from serving.experiment_arms import assign_leads
     from serving.session import open_session
-    from serving.trials import assign_leads
 
     session = open_session(file, state=state)
     arms = assign_leads(session.read().tables, session.project)
@@ -105,8 +105,8 @@ def analyse(
     """
     from dataclasses import asdict, replace
 
+    from serving.experiment_arms import analyse_experiment
     from serving.session import open_session
-    from serving.trials import analyse_experiment
 
     session = open_session(file, state=state)
     reading = session.read()

@@ -53,12 +53,12 @@ def score(
 
     Example: leadscore score acme.toml --as-of 2026-11-01 --out scores.parquet
     """
-    from serving.ages import say_older
-    from serving.batch import write_scores
     from serving.cli.clock import new_run_id, now
-    from serving.edited import say_edited
-    from serving.jobs import score_run
+    from serving.edited_project import say_edited
+    from serving.lead_ages import say_older
+    from serving.score import write_scores
     from serving.session import open_session
+    from serving.verbs import score_run
 
     session = open_session(file, state=state, tracking=tracking, threads=threads)
     at = now()
@@ -104,9 +104,9 @@ def explain(
 
     Example: leadscore explain acme.toml L0000042 --since 2026-10-01
     """
-    from serving.explaining import explain_lead
-    from serving.report.words import refuse_unknown
+    from serving.explain import explain_lead
     from serving.session import open_session
+    from serving.worklist.language import refuse_unknown
 
     session = open_session(file, state=state, tracking=tracking, threads=1)
     language = language or session.project.project.language
@@ -173,9 +173,9 @@ def report(
     Example: leadscore report acme.toml --lang it --out report/ --deliver
     """
     from serving.cli.clock import new_run_id, now
-    from serving.report.words import refuse_unknown
-    from serving.reporting import write_reports
     from serving.session import open_session
+    from serving.worklist.language import refuse_unknown
+    from serving.write_reports import write_reports
 
     session = open_session(file, state=state, tracking=tracking, threads=threads)
     languages = tuple(dict.fromkeys(language or session.project.report.languages))
@@ -220,7 +220,7 @@ def write_back(
 
     from data.project import load_project
     from serving.cli.clock import new_run_id, now
-    from serving.writeback.run import write_back as send
+    from serving.writeback.write_back import write_back as send
     from training.state import StatePaths
 
     project = load_project(file)

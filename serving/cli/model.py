@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from training.advice import Advice
     from training.evaluate import Evaluation
     from training.publish import Published
-    from training.run import Trained
+    from training.train import Trained
 
 
 def add_to(app: typer.Typer) -> None:
@@ -67,8 +67,8 @@ def train(
 
     Example: leadscore train examples/software_trial.toml
     """
-    from serving.jobs import train_model
     from serving.session import open_session
+    from serving.verbs import train_model
 
     session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
     with screen.stages(7, quiet=as_json) as stage:
@@ -95,8 +95,8 @@ def retrain(
 
     Example: leadscore retrain acme.toml
     """
-    from serving.jobs import champion_is_current, train_model
     from serving.session import open_session
+    from serving.verbs import champion_is_current, train_model
 
     session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
     reading = session.read()
@@ -127,8 +127,8 @@ def evaluate(
 
     Example: leadscore evaluate acme.toml --model 3 --out figures/
     """
-    from serving.jobs import evaluate_registered
     from serving.session import open_session
+    from serving.verbs import evaluate_registered
 
     session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
     with screen.stages(3, quiet=as_json) as stage:
@@ -190,8 +190,8 @@ def monitor(
 
     Example: leadscore monitor acme.toml
     """
-    from serving.jobs import monitor_model
     from serving.session import open_session
+    from serving.verbs import monitor_model
 
     session = open_session(file, state=state, tracking=tracking, threads=threads)
     with screen.stages(3, quiet=as_json) as stage:

@@ -35,7 +35,7 @@ def demo(
     """
     from serving.cli.clock import new_run_id, now
     from serving.demo import run_demo
-    from serving.report.words import refuse_unknown
+    from serving.worklist.language import refuse_unknown
 
     refuse_unknown([language] if language else [])
     at = now()
@@ -57,7 +57,7 @@ def init(
     Example: leadscore init leads.csv touches.parquet --out acme.toml
     """
     from data.files import write_text
-    from data.sketch import sketch_project
+    from data.sketch.write import sketch_project
 
     folder = "." if out is None else out.parent
     text = sketch_project(data, folder=folder)
@@ -80,7 +80,7 @@ def check(
 
     Example: leadscore check examples/olist.toml --out audit.html
     """
-    from serving.checking import check_project
+    from serving.check import check_project
     from serving.session import open_session
 
     session = open_session(file, threads=threads)

@@ -33,10 +33,10 @@ def pull(
 
     Example: leadscore pull acme.toml --out data/
     """
-    from data.values import moment
+    from data.reading.values import moment
     from serving.cli.clock import now
-    from serving.reading.pull import pull as read_in
-    from serving.reading.pull_project import folder_of, load_for_pull, open_reader
+    from serving.crm.pull.pull_project import folder_of, load_for_pull, open_reader
+    from serving.crm.pull.pull_rows import pull as read_in
 
     at = now()  # before anything is read: what is recorded from now on belongs to the next pull
     project = load_for_pull(file)

@@ -42,12 +42,12 @@ def serve(
     Example: leadscore serve acme.toml --new-key website, then leadscore serve acme.toml
     """
     from data.errors import InputError
-    from serving.http.app import create_app
+    from serving.http.application import create_app
     from serving.http.guard import Limits
     from serving.http.keys import new_key as make_key
     from serving.http.keys import read_keys
+    from serving.http.score_requests import Service
     from serving.http.server import serve as run
-    from serving.http.service import Service
     from serving.session import open_session
 
     session = open_session(file, state=state, tracking=tracking, threads=1)
@@ -83,9 +83,9 @@ def forget(
     Example: leadscore forget acme.toml L0000042
     """
     from data.errors import InputError
-    from serving.forgetting import forget_lead, forget_pulled
-    from serving.reading.pull_project import home_of, load_for_pull
-    from serving.reading.spool import LOCK
+    from serving.crm.pull.pull_project import home_of, load_for_pull
+    from serving.crm.pull.spool import LOCK
+    from serving.forget import forget_lead, forget_pulled
     from training.state import StatePaths
 
     project = load_for_pull(file)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from data.errors import InputError
+from data.reading.sources import table_of_rows
 from data.schema import EventsSection, Project
-from data.sources import table_of_rows
-from serving.http.schema import Lead
+from serving.http.api import Lead
 
 
 def request_tables(project: Project, leads: Sequence[Lead]) -> dict[str, pa.Table]:

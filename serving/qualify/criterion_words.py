@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import Final
 
-from data.expressions import Expression
-from data.grammar import Node
-from serving.phrase import Phrase, Scalar
+from data.rules.expressions import Expression
+from data.rules.grammar import Node
+from serving.worklist.phrase import Phrase, Scalar
 
 CRITERION_TEMPLATES: Final = {
     "known": "{fact} ✓",

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import InputError
-from data.expressions import Expression, parse
+from data.rules.expressions import Expression, parse
 from data.schema import Project
 from data.tables import Snapshots, Tables
 from features.frame import FeatureFrame

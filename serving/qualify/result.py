@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.clock import NEVER, Micros
-from serving.phrase import Phrase
 from serving.qualify.bant import QUESTIONS, Bant, Question
+from serving.worklist.phrase import Phrase
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from zlib import crc32
 
 from data.errors import OutsideError
 from serving.crm.seam import Value
-from serving.writeback.audit import append
+from serving.writeback.audit_log import append
+from serving.writeback.ledger_store import PostgresStore, SqliteStore, Store, damaged
 from serving.writeback.owner import is_dead, myself
 from serving.writeback.payload import Scored, content_hash
-from serving.writeback.store import PostgresStore, SqliteStore, Store, damaged
 
 _PER_QUERY: Final = 500
 _TABLES: Final = (

@@ -12,7 +12,7 @@ import pytest
 from data.delay import delay_curve, detect_truncation
 from data.labels import label, make_snapshots, open_snapshots
 from data.project import load_project
-from data.read import Reading, read_tables, read_with_notes, undeclared_columns
+from data.reading.read_tables import Reading, read_tables, read_with_notes, undeclared_columns
 from data.schema import Project
 from data.splits import purged_cut
 

@@ -12,7 +12,7 @@ import pytest
 from data.errors import InputError
 from data.labels import label, make_snapshots
 from data.project import check_project
-from data.read import read_tables, read_with_notes
+from data.reading.read_tables import read_tables, read_with_notes
 from data.schema import Project
 
 LEADS = "id,created,won,size\nA1,2024-01-01,2024-02-01,5\nA2,2024-01-02,,6\nA3,2024-01-03,,7\n"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from data.asof import known_before, values_at
 from data.clock import DAY, NEVER, read_times
 from data.project import check_project
-from data.read import read_tables
+from data.reading.read_tables import read_tables
 from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
 

@@ -8,8 +8,8 @@ import pytest
 
 from data.clock import DAY, NEVER
 from data.delay import delay_curve, detect_truncation
-from data.event_columns import assemble
 from data.project import check_project
+from data.reading.event_columns import assemble
 from data.schema import Project
 from data.tables import Outcomes, Tables
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import InputError
-from data.expressions import parse
+from data.rules.expressions import parse
 
 FRAME = pd.DataFrame(
     {

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pytest
 
 from data.errors import InputError
-from data.guess import propose_ages
-from data.looks import ColumnLook
 from data.project import load_project
-from data.read import read_tables, undeclared_columns
-from data.review import guess_of
-from data.sketch import sketch_project
+from data.reading.read_tables import read_tables, undeclared_columns
+from data.reading.review import guess_of
+from data.sketch.guess import propose_ages
+from data.sketch.looks import ColumnLook
+from data.sketch.write import sketch_project
 
 
 def write(folder: Path) -> list[Path]:

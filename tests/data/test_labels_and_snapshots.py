@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.clock import DAY, HOUR, NEVER, SECOND, show
-from data.event_columns import assemble
 from data.labels import calendar, label, make_snapshots, open_snapshots
 from data.project import check_project
+from data.reading.event_columns import assemble
 from data.schema import Project
 from data.tables import Outcomes, Tables
 

@@ -11,12 +11,12 @@ import sqlalchemy
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks import postgres_cluster
 from data.errors import InputError, OutsideError
 from data.project import check_project
-from data.read import read_tables
+from data.reading.read_tables import read_tables
+from data.reading.sources import read_source
 from data.schema import Project, Source
-from data.sources import read_source
+from tests.fakes import postgres_cluster
 
 pytestmark = pytest.mark.postgres
 

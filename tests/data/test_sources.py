@@ -16,9 +16,9 @@ import pytest
 
 from data.errors import InputError
 from data.project import check_project
+from data.reading.sources import read_source
+from data.reading.values import attribute_values, numbers, objects, texts
 from data.schema import Project, Source
-from data.sources import read_source
-from data.values import attribute_values, numbers, objects, texts
 
 
 def project(folder: Path, **more: object) -> Project:

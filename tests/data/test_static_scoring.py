@@ -7,7 +7,7 @@ import pandas as pd
 
 from data.clock import NEVER
 from data.project import check_project
-from data.read import read_tables
+from data.reading.read_tables import read_tables
 from data.tables import Snapshots
 from features.build import build
 from features.catalogue import make_catalogue

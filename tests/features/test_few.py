@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.leak_structure import frames_of
-from benchmarks.leaks import project_of
 from data.clock import DAY
 from data.part import part_of
-from data.read import read_tables
+from data.reading.read_tables import read_tables
 from data.tables import Snapshots
 from data.world import make_world
 from features.build import Builder
 from features.catalogue import make_catalogue
+from tests.fakes.leak_structure import frames_of, project_of
 
 
 @pytest.mark.parametrize("kind", ["software_trial", "consulting"])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from data.clock import DAY, HOUR
 from data.errors import InputError
+from data.event_store import EventStore
 from data.run_files import EventFields
-from data.store import EventStore
 from data.tables import Events, Snapshots, Tables
 from features.build import build
 from features.frame import Catalogue, Feature

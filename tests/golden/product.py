@@ -14,7 +14,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
-from serving import reporting
+from serving import write_reports
 from serving.cli.app import main
 
 
@@ -48,15 +48,15 @@ def leadscore(*arguments: object) -> Run:
 def views_kept() -> Iterator[list[dict[str, Any]]]:
     """Keep the data of every report that is made in the block, page by page."""
     kept: list[dict[str, Any]] = []
-    make = reporting.make_view
+    make = write_reports.make_view
 
     def make_and_keep(*arguments: Any, **options: Any) -> Any:
         view = make(*arguments, **options)
         kept.append(view.to_dict())
         return view
 
-    reporting.make_view = make_and_keep
+    write_reports.make_view = make_and_keep
     try:
         yield kept
     finally:
-        reporting.make_view = make
+        write_reports.make_view = make

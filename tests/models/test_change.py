@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from data.errors import InputError, OutsideError
-from models.change import compare_runs, explain_change, look_at_run, read_run, store_run
+from models.explain.change import compare_runs, explain_change, look_at_run, read_run, store_run
+from models.explain.sales_steps import SalesStep, suggest, take_step
 from models.predictor import BetaCalibration, FeatureColumn, LeadScorer
-from models.steps import SalesStep, suggest, take_step
 
 BETA = BetaCalibration(0.9, 1.1, 0.1)
 

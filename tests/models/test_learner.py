@@ -12,11 +12,11 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from models.calibration import fit_calibration
-from models.candidates import DEFAULT, CandidateFigures, choose, error_of
-from models.encoders import describe, read_columns, target_encoders
-from models.learner import LeadClassifier
-from models.linear import LinearFit, fit_linear
+from models.fit.calibration import fit_calibration
+from models.fit.candidates import DEFAULT, CandidateFigures, choose, error_of
+from models.fit.encoders import describe, read_columns, target_encoders
+from models.fit.learner import LeadClassifier
+from models.fit.linear import LinearFit, fit_linear
 from models.predictor import (
     PAIR,
     CodeEncoder,

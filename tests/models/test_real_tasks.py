@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.points import Points
+from models.explain.points import Points
+from models.explain.reasons import reason_table
 from models.predictor import LeadScorer, design_matrix
-from models.reasons import reason_table
 
 TASKS = ("bank_random", "bank_roworder", "bpi2012_1h", "bpi2012_7d", "hillstrom_visit", "olist",
          "xeducation")  # fmt: skip

@@ -13,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.templates import Msgid
-from models.facts import NumberGroups, ObservedRates, make_facts
-from models.points import ObservedRate, ScoreReason, points_per_log_odds, whole_points
+from models.explain.observed_rates import NumberGroups, ObservedRates, make_facts
+from models.explain.points import ObservedRate, ScoreReason, points_per_log_odds, whole_points
+from models.explain.reason_rows import reason_rows
+from models.explain.reasons import ReasonRules, explain, reason_table, stability
+from models.explain.sentences import Speech, render, render_fact
 from models.predictor import (
     BetaCalibration,
     BlendCalibration,
@@ -27,10 +30,7 @@ from models.predictor import (
     NumberTerm,
     ScoreCard,
 )
-from models.reason_rows import reason_rows
-from models.reasons import ReasonRules, explain, reason_table, stability
-from models.words import Speech, render, render_fact
-from tests.serving.report.messages import sentences
+from tests.serving.worklist.messages import sentences
 
 BETA = BetaCalibration(0.7, 1.3, 0.2)
 BLEND = BlendCalibration(

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.explain.reasons import explanations_of, reason_table
 from models.predictor import LeadScorer, PredictorError, Rows
-from models.reasons import explanations_of, reason_table
 
 
 def as_rows(frame: pd.DataFrame) -> Rows:

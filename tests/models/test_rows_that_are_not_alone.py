@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.arrivals import mark_arrivals
-from models.calibration import level_missed, refit_intercept
-from models.candidates import error_of
-from models.encoders import TrainingColumns, describe, read_columns, target_encoders
-from models.folds import assign_folds, design_effect
-from models.learner import LeadClassifier
-from models.linear import fit_linear, fit_without_each
+from models.fit.arrivals import mark_arrivals
+from models.fit.calibration import level_missed, refit_intercept
+from models.fit.candidates import error_of
+from models.fit.encoders import TrainingColumns, describe, read_columns, target_encoders
+from models.fit.folds import assign_folds, design_effect
+from models.fit.learner import LeadClassifier
+from models.fit.linear import fit_linear, fit_without_each
 from models.metrics import slope
 from models.predictor import (
     MISSING,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.frame import Catalogue, Feature
-from models.baselines import fit_all
-from models.calibration import (
+from models.fit.baselines import fit_all
+from models.fit.calibration import (
     fit_blend,
     fit_calibration,
     level_missed,
@@ -18,10 +18,10 @@ from models.calibration import (
     refit_intercept,
     spread_between,
 )
-from models.encoders import cross_fit_target, describe, read_columns
-from models.folds import assign_folds, forward_splits
-from models.intervals import fit_intervals
-from models.pairs import screen_targets
+from models.fit.encoders import cross_fit_target, describe, read_columns
+from models.fit.folds import assign_folds, forward_splits
+from models.fit.intervals import fit_intervals
+from models.fit.pairs import screen_targets
 from models.predictor import (
     LogisticCalibration,
     ScoreCard,

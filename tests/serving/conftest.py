@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from data.read import Reading
+from data.reading.read_tables import Reading
 from data.world import make_world, write_world
-from serving.batch import score_leads
-from serving.jobs import train_model
-from serving.model import LoadedModel
+from serving.loaded_model import LoadedModel
+from serving.score import score_leads
 from serving.session import Session, open_session
-from serving.views.source import ReportInput
+from serving.verbs import train_model
+from serving.worklist.pages.report_input import ReportInput
 from training.publish import Published
-from training.run import Trained
+from training.train import Trained
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "software_trial.toml"
 

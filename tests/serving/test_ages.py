@@ -10,7 +10,7 @@ import pytest
 from data.clock import DAY
 from data.project import check_project
 from data.tables import Snapshots
-from serving.ages import say_older
+from serving.lead_ages import say_older
 
 
 def project(snapshots: Any) -> Any:

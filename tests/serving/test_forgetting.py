@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.change import read_run
+from models.explain.change import read_run
 from serving.feedback import RepAnswer, list_answers, store_answer
-from serving.forgetting import forget_lead
+from serving.forget import forget_lead
 from training.state import StatePaths
 
 WHO = "L0000003"

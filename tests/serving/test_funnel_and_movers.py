@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from data.clock import DAY, NEVER
-from serving.batch import score_leads
-from serving.changing import Moment, changes_since
-from serving.views.funnel import SINCE_DAYS, make_funnel, stages_reached
-from serving.views.movers import make_movers
+from serving.score import score_leads
+from serving.score_changes import Moment, changes_since
+from serving.worklist.pages.funnel_page import SINCE_DAYS, make_funnel, stages_reached
+from serving.worklist.pages.movers_page import make_movers
 from training.monitor import watch_model
 
 

@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 import uvicorn
 
-from serving.batch import score_leads, write_scores
-from serving.http.app import create_app
+from serving.http.application import create_app
 from serving.http.guard import Guard, Limits
 from serving.http.keys import digest, new_key, owner_of, read_keys
+from serving.http.score_requests import Service
 from serving.http.server import ImpatientProtocol
-from serving.http.service import Service
+from serving.score import score_leads, write_scores
 
 KEY = "ls_test-key"
 KEYS = {"tests": digest(KEY)}

@@ -7,10 +7,10 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from serving.http.app import create_app
+from serving.http.application import create_app
 from serving.http.guard import Limits
 from serving.http.keys import digest
-from serving.http.service import Service
+from serving.http.score_requests import Service
 
 KEY = "ls_fuzz"
 OPERATIONS = (

@@ -8,8 +8,8 @@ import pytest
 
 from data.errors import InputError
 from data.project import load_project
+from serving.http.api import Lead
 from serving.http.request import request_tables
-from serving.http.schema import Lead
 
 PROJECT = load_project(Path(__file__).resolve().parents[2] / "examples" / "software_trial.toml")
 ROW = {"lead_id": "L-1"}

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from data.clock import DAY
-from serving.batch import first_scored, write_scores
-from serving.changing import Moment, changes_since
 from serving.feedback import RepAnswer
-from serving.phrase import Phrase
-from serving.report.html import render
-from serving.reporting import write_views
-from serving.views.leads import _detail, make_leads
-from serving.views.past import score_history
-from serving.views.report import make_view
-from serving.views.steps import acts_of_sales, make_steps
-from serving.views.trust import is_shaped_by_scores
-from serving.views.week import make_week
-from serving.weeks import HISTORY_WEEKS, look_back
+from serving.past_weeks import HISTORY_WEEKS, look_back
+from serving.score import first_scored, write_scores
+from serving.score_changes import Moment, changes_since
+from serving.worklist.html import render
+from serving.worklist.pages.lead_history import score_history
+from serving.worklist.pages.lead_pages import _detail, make_leads
+from serving.worklist.pages.next_steps import acts_of_sales, make_steps
+from serving.worklist.pages.trust_page import is_shaped_by_scores
+from serving.worklist.pages.week_page import make_week
+from serving.worklist.pages.whole_report import make_view
+from serving.worklist.phrase import Phrase
+from serving.write_reports import write_views
 
 
 def test_only_acts_of_sales_are_suggested(source):

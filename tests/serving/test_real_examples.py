@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from models.artifact import load_artifact
-from models.reasons import explain
+from models.explain.reasons import explain
 from serving.session import open_session
-from training.run import Trained, train
+from training.train import Trained, train
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 AUC = {

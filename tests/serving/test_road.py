@@ -19,22 +19,22 @@ from data.clock import DAY
 from data.errors import InputError, OutsideError
 from data.tables import Snapshots
 from features.build import build
-from serving.batch import read_bands, score_leads, write_scores
-from serving.changing import Moment, changes_since
-from serving.checking import check_project
-from serving.edited import say_edited
-from serving.explaining import explain_lead
+from serving.check import check_project
+from serving.edited_project import say_edited
+from serving.explain import explain_lead
 from serving.feedback import find_score
-from serving.forgetting import forget_lead
-from serving.jobs import champion_is_current, evaluate_registered, monitor_model, score_run
-from serving.reporting import write_views
-from serving.views.report import make_about, make_view
-from serving.views.source import ReportInput
-from serving.writeback.audit import entries
-from serving.writeback.run import write_back
-from serving.writeback.store import SqliteStore
-from training.run import train
+from serving.forget import forget_lead
+from serving.score import read_bands, score_leads, write_scores
+from serving.score_changes import Moment, changes_since
+from serving.verbs import champion_is_current, evaluate_registered, monitor_model, score_run
+from serving.worklist.pages.report_input import ReportInput
+from serving.worklist.pages.whole_report import make_about, make_view
+from serving.write_reports import write_views
+from serving.writeback.audit_log import entries
+from serving.writeback.ledger_store import SqliteStore
+from serving.writeback.write_back import write_back
 from training.state import StatePaths
+from training.train import train
 
 NOW = 1_793_500_000_000_000
 

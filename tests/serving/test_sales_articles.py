@@ -18,28 +18,28 @@ from data.asof import values_at
 from data.clock import DAY
 from data.labels import open_snapshots
 from data.project import load_project
-from data.read import Reading, read_tables
+from data.reading.read_tables import Reading, read_tables
 from data.tables import Snapshots
 from data.world import make_world, write_world
 from features.catalogue import slug
-from serving.batch import ScoringRun, score_leads, write_scores
+from serving.experiment_arms import analyse_experiment, assign_leads
 from serving.feedback import export_facts, give_feedback, list_answers
 from serving.figures.capacity import plan_calls
 from serving.figures.follow_up import find_missed, measure_speed, share_contacts
 from serving.figures.forecast import forecast_project
 from serving.figures.funnel import measure_funnel
 from serving.figures.power import size_test
-from serving.jobs import train_model
-from serving.model import LoadedModel
+from serving.loaded_model import LoadedModel
 from serving.qualify.engine import qualify
-from serving.report.html import render
-from serving.report.view import ReportView
+from serving.score import ScoringRun, score_leads, write_scores
 from serving.session import Session, open_session
-from serving.trials import analyse_experiment, assign_leads
-from serving.views.experiment import make_experiment
-from serving.views.report import make_view
-from serving.views.source import ReportInput
-from serving.writeback.run import write_back
+from serving.verbs import train_model
+from serving.worklist.html import render
+from serving.worklist.pages.experiment_page import make_experiment
+from serving.worklist.pages.report_input import ReportInput
+from serving.worklist.pages.whole_report import make_view
+from serving.worklist.view import ReportView
+from serving.writeback.write_back import write_back
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WORLDS = ("software_trial", "consulting", "digital_agency")

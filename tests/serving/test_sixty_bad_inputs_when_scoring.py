@@ -17,15 +17,15 @@ import pytest
 
 from data.errors import OutsideError
 from data.files import write_text
-from data.read import read_tables
+from data.reading.read_tables import read_tables
 from features.build import build
-from serving.batch import ScoringRun, score_leads, write_scores
-from serving.http.app import create_app
+from serving.http.application import create_app
 from serving.http.guard import Guard, Limits
 from serving.http.keys import digest
-from serving.http.service import Service
-from serving.views.leads import _detail
-from serving.views.source import ReportInput
+from serving.http.score_requests import Service
+from serving.score import ScoringRun, score_leads, write_scores
+from serving.worklist.pages.lead_pages import _detail
+from serving.worklist.pages.report_input import ReportInput
 
 NOW = 1_793_500_000_000_000
 

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.report_view import make_view
 from data.errors import InputError
-from data.read import read_tables
+from data.reading.read_tables import read_tables
 from data.schema import Project
+from serving.experiment_arms import analyse_experiment, assign_leads
 from serving.figures.experiment import Difference
-from serving.report.html import render
-from serving.report.view import ExperimentPage
-from serving.trials import analyse_experiment, assign_leads
-from serving.views.experiment import make_experiment
+from serving.worklist.html import render
+from serving.worklist.pages.experiment_page import make_experiment
+from serving.worklist.view import ExperimentPage
+from tests.fakes.report_view import make_view
 
 
 def _project(**sections: object) -> Project:

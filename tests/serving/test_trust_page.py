@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from serving.views.trust import _unknowns, _verdict
+from serving.worklist.pages.trust_page import _unknowns, _verdict
 from training.model_card import ModelCard
 
 

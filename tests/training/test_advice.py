@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.learner import LeadClassifier
+from models.fit.learner import LeadClassifier
 from training.advice import advise, level_words
 from training.evaluate import may_be_registered
 

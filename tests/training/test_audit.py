@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.leak_structure import STRUCTURE, case_of, frames_of
-from benchmarks.leaks import project_of
 from data.errors import GateError
-from data.read import read_tables
+from data.reading.read_tables import read_tables
 from data.schema import Waiver
 from data.world import make_world
+from tests.fakes.leak_structure import STRUCTURE, case_of, frames_of, project_of
 from training.audit import AuditReport, Verdict, audit, html, leakage_sheet
 from training.audit.verdict import sign
 
@@ -110,7 +109,7 @@ def test_the_report_is_the_same_for_the_same_seed(case):
 
 
 def test_undeclared_columns_show_what_they_would_have_given_away(case):
-    from data.review import ColumnReview
+    from data.reading.review import ColumnReview
 
     review = ColumnReview("leads", "stage", "text", "mutable", "its name", 'exclude = ["stage"]')
     raw = case.frames["leads"].assign(stage=case.frames["leads"]["status"])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from data.project import load_project
-from data.read import read_tables
-from data.review import undeclared_columns
+from data.reading.read_tables import read_tables
+from data.reading.review import undeclared_columns
 from data.schema import Join
 from training.audit import audit
 from training.dataset import make_dataset

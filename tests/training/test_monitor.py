@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.facts import make_facts
+from models.explain.observed_rates import make_facts
 from models.predictor import FeatureColumn
 from training.monitor import drifting_features, promise, stability_index
 

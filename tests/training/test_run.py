@@ -11,12 +11,12 @@ from data.clock import DAY, NEVER
 from data.delay import delay_curve
 from data.errors import GateError, InputError
 from data.project import load_project
-from data.read import read_tables
+from data.reading.read_tables import read_tables
 from data.world import make_world, write_world
 from training.audit import AuditReport
 from training.dataset import make_dataset
-from training.plots import plot_delay
-from training.run import _new_accounts, check_fit_scope, fit_learner
+from training.evaluation_plots import plot_delay
+from training.train import _new_accounts, check_fit_scope, fit_learner
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from data.clock import DAY
 from data.errors import GateError
 from models.metrics import wilson
 from training.evaluate import evaluate_model, may_be_registered, weekly_capacity
-from training.plots import plot_gains, plot_reliability
+from training.evaluation_plots import plot_gains, plot_reliability
 from training.small_data import (
     assess,
     conversions_needed,

@@ -9,18 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.leak_structure import frames_of
-from benchmarks.leaks import project_of
 from data.asof import known_before
 from data.clock import DAY, NEVER
 from data.labels import is_open, label, make_snapshots, open_snapshots
 from data.project import load_project
-from data.read import read_tables
+from data.reading.read_tables import read_tables
 from data.tables import Snapshots
 from data.world import make_world
 from data.world.kinds import KINDS
 from features.build import build
 from features.catalogue import make_catalogue
+from tests.fakes.leak_structure import frames_of, project_of
 from training.audit.replay import append, cuts_of, differing, futures, replay, sample_rows
 
 

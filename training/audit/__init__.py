@@ -1,7 +1,7 @@
 """The leak audit: does any column know what cannot be known at as_of?"""
 
-from training.audit.page import html, leakage_sheet
-from training.audit.run import audit
+from training.audit.audit_page import html, leakage_sheet
+from training.audit.leak_audit import audit
 from training.audit.verdict import WHOLE, AuditReport, Verdict
 
 __all__ = ["WHOLE", "AuditReport", "Verdict", "audit", "html", "leakage_sheet"]

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from data.clock import HOUR, MINUTE, NEVER
-from data.review import ColumnReview, guess_of
+from data.reading.review import ColumnReview, guess_of
 from data.schema import Project
 from data.tables import Tables
 from training.audit.verdict import WHOLE, Verdict

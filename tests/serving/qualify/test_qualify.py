@@ -8,13 +8,13 @@ import pytest
 
 from data.clock import DAY, NEVER
 from data.errors import InputError
-from data.expressions import parse
+from data.rules.expressions import parse
 from data.schema import Project
 from data.tables import Attribute, Events, Snapshots, Tables
 from serving.qualify.criterion_words import word_criterion
 from serving.qualify.engine import compile_rules, qualify
 from serving.qualify.rule_facts import RuleFacts
-from serving.report.words import words_of
+from serving.worklist.language import words_of
 
 NOW = 100 * DAY
 IDS = ["competitor", "cold", "trial", "ready"]

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from benchmarks import crm_server, mariadb_server, postgres_cluster, tryton_server
+from tests.fakes import crm_server, mariadb_server, postgres_cluster, tryton_server
 
 
 @pytest.fixture(scope="session")

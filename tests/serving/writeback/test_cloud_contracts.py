@@ -19,8 +19,6 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from benchmarks.faults_run import EPOCH
-from benchmarks.postgres_cluster import free_port
 from serving.crm.asking import Asker
 from serving.crm.dataverse.writer import DataverseCrm
 from serving.crm.hubspot.reader import HubSpotReader
@@ -28,6 +26,8 @@ from serving.crm.hubspot.writer import HubSpotCrm
 from serving.crm.readable import Since
 from serving.crm.salesforce.writer import SalesforceCrm
 from serving.crm.seam import Busy, Denied, Refused, Unsure, Update
+from tests.fakes.faults_run import EPOCH
+from tests.fakes.postgres_cluster import free_port
 
 VALUES = {"score": 71, "band": "A", "probability": 0.25, "reasons": "+9 “Demo”, −3", "as_of": EPOCH}
 ROOT = Path(__file__).resolve().parents[3]

@@ -10,14 +10,14 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.faults_broken import BUILDS
-from benchmarks.faults_check import Verdict, control
-from benchmarks.faults_run import finish, run, scratch, start
-from benchmarks.faults_schedules import INVALID, LEADS, Stage, beset, conclude, crowd, pause, play
 from serving.crm.asking import Budget
 from serving.crm.http import retry_after
 from serving.crm.rest.writer import RestCrm
 from serving.crm.seam import Busy, Denied
+from tests.fakes.faults_broken import BUILDS
+from tests.fakes.faults_check import Verdict, control
+from tests.fakes.faults_run import finish, run, scratch, start
+from tests.fakes.faults_schedules import INVALID, LEADS, Stage, beset, conclude, crowd, pause, play
 
 
 @pytest.fixture(scope="module")

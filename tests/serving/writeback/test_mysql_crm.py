@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from benchmarks.faults_run import EPOCH, write_scores
 from data.durations import DAY
 from data.schema import (
     ConversionSection,
@@ -20,7 +19,8 @@ from data.schema import (
 )
 from serving.crm.mysql.writer import AlchemyCrm
 from serving.crm.seam import Busy, Refused, Update
-from serving.writeback.run import WriteBackResult, write_back
+from serving.writeback.write_back import WriteBackResult, write_back
+from tests.fakes.faults_run import EPOCH, write_scores
 
 LEADS = [f"L{i:04d}" for i in range(300)]
 SCORES = """score int check (score < 99), band varchar(8), probability double, percentile double,

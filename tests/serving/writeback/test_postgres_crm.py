@@ -13,11 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
-from benchmarks.faults_run import EPOCH, write_scores
-from benchmarks.road import score_file, train_model
 from data.durations import DAY
 from data.errors import InputError
-from data.read import read_tables
+from data.reading.read_tables import read_tables
 from data.schema import (
     ConversionSection,
     EventsSection,
@@ -32,8 +30,10 @@ from serving.crm.mysql.writer import AlchemyCrm
 from serving.crm.postgresql.writer import PostgresCrm
 from serving.crm.seam import Crm, Refused, Update
 from serving.writeback.ledger import LeaseLost, Ledger
-from serving.writeback.run import WriteBackResult, write_back
-from serving.writeback.store import PostgresStore
+from serving.writeback.ledger_store import PostgresStore
+from serving.writeback.write_back import WriteBackResult, write_back
+from tests.fakes.faults_run import EPOCH, write_scores
+from tests.fakes.road import score_file, train_model
 
 pytestmark = pytest.mark.postgres
 LEADS = [f"L{i:04d}" for i in range(500)]

@@ -12,7 +12,6 @@ from urllib.parse import unquote_plus
 import httpx
 import pytest
 
-from benchmarks.faults_run import EPOCH, write_scores
 from data.durations import DAY
 from data.schema import (
     ConversionSection,
@@ -25,7 +24,8 @@ from data.schema import (
 from serving.crm.connectors import connect
 from serving.crm.dataverse.score_table import PredictiveScoreCrm
 from serving.crm.seam import Unsure, Update
-from serving.writeback.run import WriteBackResult, write_back
+from serving.writeback.write_back import WriteBackResult, write_back
+from tests.fakes.faults_run import EPOCH, write_scores
 
 LEADS = [f"{i:08d}-2222-3333-4444-ABCDEF000000" for i in range(250)]
 TARGET = re.compile(r"msdyn_predictivescores\(msdyn_entityid='(.+)',msdyn_entitytype='lead'\)")

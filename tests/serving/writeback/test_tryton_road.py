@@ -15,11 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import tryton_server
-from benchmarks.crm_history import give_history
-from benchmarks.road import score_file, train_model
 from data.project import load_project
-from data.read import read_tables
+from data.reading.read_tables import read_tables
 from data.schema import (
     ConversionSection,
     EventsSection,
@@ -32,11 +29,14 @@ from data.schema import (
 from data.tables import Outcomes, Tables
 from data.world import make_world
 from serving.crm.asking import Asker
+from serving.crm.pull.pull_rows import Pulled, pull
 from serving.crm.seam import Update
 from serving.crm.tryton.reader import TrytonReader
 from serving.crm.tryton.writer import TrytonCrm
-from serving.reading.pull import Pulled, pull
-from serving.writeback.run import WriteBackResult, write_back
+from serving.writeback.write_back import WriteBackResult, write_back
+from tests.fakes import tryton_server
+from tests.fakes.crm_history import give_history
+from tests.fakes.road import score_file, train_model
 
 pytestmark = pytest.mark.tryton
 COUNT = 1000

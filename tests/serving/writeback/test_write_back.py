@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.faults_run import EPOCH, write_scores
 from data.durations import DAY
 from data.errors import InputError, OutsideError
 from data.schema import (
@@ -29,12 +28,13 @@ from serving.crm.credentials import with_credentials
 from serving.crm.files.writer import guarded, unguarded
 from serving.crm.seam import FIELDS, Update
 from serving.crm.sqlite.writer import SqliteCrm
-from serving.writeback.audit import entries
+from serving.writeback.audit_log import entries
 from serving.writeback.decide import SendRules, worth_sending
 from serving.writeback.ledger import Last, LeaseLost, Ledger
+from serving.writeback.ledger_store import SqliteStore
 from serving.writeback.payload import Headline, _reason_texts, clean, content_hash
-from serving.writeback.run import WriteBackResult, write_back
-from serving.writeback.store import SqliteStore
+from serving.writeback.write_back import WriteBackResult, write_back
+from tests.fakes.faults_run import EPOCH, write_scores
 
 LEADS = [f"L{i:03d}" for i in range(250)]
 
@@ -370,7 +370,8 @@ def test_a_password_in_the_project_file_is_refused() -> None:
 
 def test_the_process_imports_no_model_library() -> None:
     code = (
-        "import sys, serving.writeback.run, serving.crm.rest.writer, serving.crm.sqlite.writer;"
+        "import sys, serving.writeback.write_back;"
+        "import serving.crm.rest.writer, serving.crm.sqlite.writer;"
         "heavy = {'lightgbm', 'sklearn', 'scipy', 'numba', 'mlflow', 'pandas'};"
         "print(sorted(heavy & {*sys.modules}))"
     )

@@ -1,0 +1,1 @@
+"""Declared sources -> the tables, attributes, events and outcomes of a project, checked."""

@@ -1,0 +1,373 @@
+"""Declared columns of leads and joined tables -> attributes, each with the clock that dates it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from data.clock import NEVER, Micros
+from data.errors import InputError
+from data.network import scheme_of
+from data.reading.event_columns import count_orphans, lead_rows
+from data.reading.read_job import ReadJob
+from data.reading.sources import RawTable
+from data.reading.values import attribute_values, categories, instants, objects, texts
+from data.schema import Attributes, History, Join, Project
+from data.tables import Attribute, Changes, Kind
+
+Family = Literal["fit", "engagement", "qualification", "context"]
+
+
+def read_attributes(
+    raw: RawTable, lead_ids: pa.Array, order: NDArray[np.int64], job: ReadJob
+) -> list[Attribute]:
+    """Read the attributes of leads and joined tables; `order` sorts the rows by lead id.
+
+    Those known from training (`job.kinds`) and absent now are there, missing in every row.
+    """
+    found = lead_attributes(raw, lead_ids, order, job) + joined_attributes(raw, order, job)
+    if not job.kinds:
+        found = _telling(raw, found, job)
+    names = {attribute.name for attribute in found}
+    for name, kind in job.kinds.items():
+        if name not in names:
+            read = attribute_values(raw, name, job.project, kind) if job.lenient else None
+            values = _nothing(len(order), kind) if read is None else read[1][order]
+            found.append(Attribute(name, kind, values))
+    return [
+        replace(
+            a,
+            family=family_of(a.name, job.project, dated=a.known_at is not None),
+            in_training=not job.kinds or a.name in job.kinds,
+        )
+        for a in found
+    ]
+
+
+def _telling(raw: RawTable, found: list[Attribute], job: ReadJob) -> list[Attribute]:
+    """Leave out undated columns that are empty, or the same or different in every row; say so."""
+    kept = []
+    for attribute in found:
+        missing = pd.isna(attribute.values)
+        dated = attribute.known_at is not None or attribute.changes is not None
+        alike = not missing.any() and len(set(attribute.values[:1_000])) == 1
+        if not dated and _all_different(attribute, missing, job.project):
+            job.notes.add(
+                f"{raw.name}, column {attribute.name}: is different in every row, left out"
+            )
+        elif len(missing) < 2 or dated or not (missing.all() or alike):
+            kept.append(attribute)
+        elif missing.all():
+            job.notes.add(f"{raw.name}, column {attribute.name}: is empty and left out")
+        elif bool((attribute.values == attribute.values[0]).all()):
+            job.notes.add(
+                f"{raw.name}, column {attribute.name}: is the same in every row, left out"
+            )
+        else:
+            kept.append(attribute)
+    return kept
+
+
+def _all_different(attribute: Attribute, missing: NDArray[np.bool_], project: Project) -> bool:
+    """Tell whether a column of words names each row, as ids and free texts do."""
+    if attribute.kind != "category" or attribute.name in (project.leads.email, project.leads.title):
+        return False
+    words = attribute.values[~missing]
+    return len(words) >= 100 and len(set(words)) == len(words)
+
+
+def _nothing(n: int, kind: Kind) -> NDArray[np.generic]:
+    """Make a column without values."""
+    return np.full(n, np.nan) if kind == "number" else np.full(n, None, dtype=object)
+
+
+def lead_attributes(
+    raw: RawTable,
+    lead_ids: pa.Array,
+    order: NDArray[np.int64],
+    job: ReadJob,
+) -> list[Attribute]:
+    """Read the attributes of the leads' own table; `order` sorts its rows by lead id."""
+    section, project = job.project.leads, job.project
+    if project.static:
+        columns = static_columns(raw, job)
+        made = [_undated(raw, name, job) for name in columns]
+        kept = [a for a in made if a is not None]
+        for name in {*columns} - {a.name for a in kept}:
+            job.notes.add(
+                f"{raw.name}, column {name}: holds dates, which are no feature in static mode"
+            )
+    else:
+        kept = _declared(raw, section, job)
+        kept += _replayed(raw, section, "history", lead_ids, order, job)
+    return [a if a.changes is not None else take(a, order) for a in kept]
+
+
+def static_columns(raw: RawTable, job: ReadJob) -> list[str]:
+    """List the columns that are features in static mode: all but the declared roles and exclude."""
+    leads = job.project.leads
+    out = {
+        leads.id,
+        leads.converted,
+        leads.converted_at,
+        leads.disqualified_at,
+        leads.name,
+        leads.email,
+        leads.account,
+        job.project.project.order_by,
+        *leads.exclude,
+        *(join.on for join in leads.join),
+    }
+    names = []
+    for name in raw.table.column_names:
+        column = texts(raw.column(name), job.missing) if name not in out else None
+        if column is None:
+            continue
+        if column.null_count == len(column) and name not in job.kinds:
+            job.notes.add(f"{raw.name}, {name}: is empty and left out")
+        else:
+            names.append(name)
+    return names
+
+
+def joined_attributes(leads: RawTable, order: NDArray[np.int64], job: ReadJob) -> list[Attribute]:
+    """Read the attributes of every joined table, one row per lead, found by key."""
+    found: list[Attribute] = []
+    for i, join in enumerate(job.project.leads.join):
+        raw = job.source(join, f"join.{i}")
+        keys, key_order = unique_ids(raw, join.key or join.on, job)
+        on = texts(leads.column(join.on), job.missing)
+        row = lead_rows(on, keys)[order]
+        _note_unmatched(raw, join, row, job)
+        own = _declared_or_static(raw, join, job)
+        made = [take(attribute, key_order) for attribute in own]
+        made += _replayed(raw, join, f"join.{i}.history", keys, key_order, job)
+        found.extend(_spread(attribute, row, join) for attribute in made)
+    return found
+
+
+def _declared_or_static(raw: RawTable, join: Join, job: ReadJob) -> list[Attribute]:
+    """Take the declared columns; in static mode all but the key and the excluded ones."""
+    if not job.project.static:
+        return _declared(raw, join, job)
+    out = {join.key or join.on, *join.exclude}
+    made = [_undated(raw, n, job, prefix_of(join)) for n in raw.table.column_names if n not in out]
+    return [a for a in made if a is not None]
+
+
+def _note_unmatched(raw: RawTable, join: Join, row: NDArray[np.int64], job: ReadJob) -> None:
+    """Note leads whose key finds nothing; refuse a join that never matches."""
+    lost = int((row < 0).sum())
+    if lost == len(row) and not job.lenient:
+        raise InputError(
+            f"no lead's {join.on} is found here",
+            file=raw.name,
+            column=join.key or join.on,
+            cure="check that keys are written alike (leading zeros, case)",
+        )
+    if lost:
+        job.notes.add(f"{raw.name}: {lost:,} of {len(row):,} leads have no row here")
+
+
+def unique_ids(raw: RawTable, column: str, job: ReadJob) -> tuple[pa.Array, NDArray[np.int64]]:
+    """Read an id column: (sorted ids, their rows); InputError where one stands twice."""
+    if column == "#row":
+        width = len(str(len(raw)))
+        ids = pa.array([f"{row:0{width}d}" for row in range(1, len(raw) + 1)])
+        return ids, np.arange(len(raw))
+    ids = texts(raw.column(column), job.missing).combine_chunks()
+    if ids.null_count:
+        row = pc.index(ids.is_null(), True).as_py()
+        raise raw.mistake(f"id is missing ({ids.null_count:,} such rows)", row, column)
+    order = np.asarray(pc.sort_indices(ids).to_numpy()).astype(np.int64)
+    ranked = ids.take(pa.array(order))
+    same = pc.equal(ranked[1:], ranked[:-1]).to_numpy(zero_copy_only=False).astype(bool)
+    if same.any():
+        pair = order[int(same.argmax()) : int(same.argmax()) + 2]
+        first, second = sorted(int(row) for row in pair)
+        _, line = raw.place(first)
+        raise raw.mistake(
+            f"id {ids[second].as_py()!r:.60} already stands in row {line} "
+            f"({int(same.sum()):,} duplicates)",
+            second,
+            column,
+            "keep one row per id",
+        )
+    return ranked, order
+
+
+def _undated(raw: RawTable, name: str, job: ReadJob, prefix: str = "") -> Attribute | None:
+    """Read a column without a clock of its own; None for dates."""
+    read = attribute_values(raw, name, job.project, job.kinds.get(prefix + name))
+    return None if read is None else Attribute(name, read[0], read[1])
+
+
+def _declared(raw: RawTable, section: Attributes, job: ReadJob) -> list[Attribute]:
+    """Read `fixed` and `known_at` columns."""
+    prefix = prefix_of(section) if isinstance(section, Join) else ""
+    found = []
+    clocks = {**dict.fromkeys(section.fixed), **section.known_at}
+    for name, clock in clocks.items():
+        if name in section.exclude:
+            continue
+        raw.column(name)
+        attribute = _undated(raw, name, job, prefix)
+        if attribute is None:
+            raise InputError(
+                "holds timestamps, which are no feature",
+                file=raw.name,
+                column=name,
+                cure="take it out of fixed and known_at",
+            )
+        if clock is not None:
+            attribute = replace(attribute, known_at=instants(raw, clock, job))
+        found.append(attribute)
+    return found
+
+
+def _replayed(
+    raw: RawTable,
+    section: Attributes,
+    label: str,
+    ids: pa.Array,
+    order: NDArray[np.int64],
+    job: ReadJob,
+) -> list[Attribute]:
+    """Read the field histories: one attribute per field that is not declared otherwise."""
+    found: list[Attribute] = []
+    prefix = prefix_of(section) if isinstance(section, Join) else ""
+    taken = {*section.fixed, *section.known_at, *section.exclude}
+    for i, history in enumerate(section.history):
+        if job.project.static:
+            raise InputError("a history needs leads.created_at", column=f"leads.{label}.{i}")
+        log = job.source(history, f"{label}.{i}")
+        row = lead_rows(texts(log.column(history.lead), job.missing), ids)
+        count_orphans(log, row, history.lead, job)
+        at = instants(log, history.at, job, needed=True)
+        fields = objects(texts(log.column(history.field), job.missing))
+        for name in sorted({f for f in fields if f is not None} - taken):
+            if name in _outcome_columns(job.project):
+                continue
+            taken.add(name)
+            hit = (row >= 0) & (fields == name)
+            found.append(_history_of(log, history, name, hit, row, at, raw, order, job, prefix))
+    return found
+
+
+def _outcome_columns(project: Project) -> set[str]:
+    """List the columns of leads that say what became of a lead."""
+    leads = project.leads
+    names = (leads.id, leads.created_at, leads.converted_at, leads.disqualified_at)
+    return {name for name in names if name}
+
+
+def _history_of(
+    log: RawTable,
+    history: History,
+    name: str,
+    hit: NDArray[np.bool_],
+    row: NDArray[np.int64],
+    at: Micros,
+    raw: RawTable,
+    order: NDArray[np.int64],
+    job: ReadJob,
+    prefix: str,
+) -> Attribute:
+    """Build one attribute from its changes, sorted by (row, at), ties in the log's order."""
+    rows = np.flatnonzero(hit)
+    rows = rows[np.lexsort((at[rows], row[rows]))]
+    part = RawTable(
+        log.name,
+        log.table.take(pa.array(rows)),
+        log.parts,
+        log.date_format,
+        log.decimal,
+        pa.array(rows) if log.rows is None else log.rows.take(pa.array(rows)),
+    )
+    n = len(order)
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(row[rows], minlength=n))])
+    project, known = job.project, job.kinds.get(prefix + name)
+    sides = [attribute_values(part, side, project, known) for side in (history.old, history.new)]
+    present = name in raw.table.column_names
+    current = attribute_values(raw, name, project, known) if present else None
+    kinds = {s[0] for s in (*sides, current) if s is not None and _has_values(s[1])}
+    kind: Kind = "number" if kinds == {"number"} else "category"
+    old, new = (
+        _of_kind(part, side, kind, read, project)
+        for side, read in zip((history.old, history.new), sides, strict=True)
+    )
+    if current is not None:
+        values = _of_kind(raw, name, kind, current, project)[order]
+    else:  # the log alone knows the field: the last change says how it stands now
+        values = _nothing(n, kind)
+        changed = offsets[1:] > offsets[:-1]
+        values[changed] = new[offsets[1:][changed] - 1]
+    return Attribute(name, kind, values, changes=Changes(offsets, at[rows], old, new))
+
+
+def _has_values(values: NDArray[np.generic]) -> bool:
+    """Tell whether anything is there at all (an empty text column says nothing of its kind)."""
+    return not bool(pd.isna(values).all())
+
+
+def _of_kind(
+    raw: RawTable,
+    column: str,
+    kind: Kind,
+    read: tuple[Kind, NDArray[np.generic]] | None,
+    project: Project,
+) -> NDArray[np.generic]:
+    """Bring a column to the kind that all columns of the field share."""
+    if read is not None and read[0] == kind:
+        return read[1]
+    if kind == "number":
+        return np.full(len(raw), np.nan)
+    return categories(raw, column, project)
+
+
+def _spread(attribute: Attribute, row: NDArray[np.int64], join: Join) -> Attribute:
+    """Carry an attribute of a joined table to the leads; -1 finds nothing."""
+    none = None if attribute.kind == "category" else np.nan
+    values = np.append(attribute.values, np.array([none], dtype=attribute.values.dtype))[row]
+    known = None
+    if attribute.known_at is not None:
+        known = np.append(attribute.known_at, NEVER)[row]
+    changes = None
+    if attribute.changes is not None:
+        changes = _spread_changes(attribute.changes, row)
+    return Attribute(prefix_of(join) + attribute.name, attribute.kind, values, known, changes)
+
+
+def _spread_changes(changes: Changes, row: NDArray[np.int64]) -> Changes:
+    """Give every lead its own copy of the changes of the row it joins."""
+    nothing = len(changes.offsets) - 1  # one more row that has no change
+    widened = replace(changes, offsets=np.append(changes.offsets, len(changes)))
+    return widened.take(np.where(row < 0, nothing, row))
+
+
+def prefix_of(join: Join) -> str:
+    """Say what is put before the columns of a joined table: declared, or the file's name."""
+    if join.prefix is not None:
+        return join.prefix
+    return "joined_" if scheme_of(join.source) else Path(join.source).name.split(".")[0] + "_"
+
+
+def take(attribute: Attribute, order: NDArray[np.int64]) -> Attribute:
+    """Put the rows of an attribute in order (those with changes are born in order)."""
+    known = None if attribute.known_at is None else attribute.known_at[order]
+    return replace(attribute, values=attribute.values[order], known_at=known)
+
+
+def family_of(name: str, project: Project, *, dated: bool) -> Family:
+    """Tell to which family of reasons a column belongs."""
+    bant = project.qualification.bant
+    if name in (bant.need, bant.budget, bant.authority, bant.timing) or dated:
+        return "qualification"
+    return "context" if name in (project.leads.channel, project.leads.owner) else "fit"

@@ -1,0 +1,83 @@
+"""Read columns -> errors for clocks that cannot be right, notes for those that are merely odd."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.clock import DAY, NEVER, Micros, show
+from data.errors import InputError
+from data.reading.event_columns import EventRows
+from data.reading.read_job import ReadJob
+from data.reading.sources import RawTable
+
+MAX_EARLY_LABELS = 0.01
+MAX_EARLY_EVENTS = 0.5
+
+
+def check_clocks(
+    raw: RawTable,
+    job: ReadJob,
+    order: NDArray[np.int64],
+    created: Micros,
+    converted: Micros,
+    disqualified: Micros,
+    sources: list[EventRows],
+) -> None:
+    """Compare the clocks of leads, outcomes and events.
+
+    More than 1 % of outcomes before their lead's creation, or more than half of a source's events,
+    is an error; fewer are noted.
+    """
+    for at, word in ((converted, "converts"), (disqualified, "is disqualified")):
+        early = (at < created) & (at != NEVER)
+        count, known = int(early.sum()), int((at != NEVER).sum())
+        if not count:
+            continue
+        lead = int(early.argmax())
+        cause = f"lead {word} before it is created ({show(int(at[lead]))}; {count:,} of {known:,})"
+        if count > max(1, MAX_EARLY_LABELS * known) and not job.lenient:
+            raise raw.mistake(
+                cause,
+                int(order[lead]),
+                job.project.leads.created_at or "",
+                "correct the dates, or check time zone and date_format",
+            )
+        file, line = raw.place(int(order[lead]))
+        job.notes.add(f"{file}, row {line}: {cause}; such leads have no snapshot")
+    for i, rows in enumerate(sources):
+        early_events = int((rows.at < created[rows.lead]).sum())
+        if early_events > MAX_EARLY_EVENTS * len(rows.at) and not job.lenient:
+            raise InputError(
+                f"{early_events:,} of {len(rows.at):,} events lie before their lead's creation",
+                file=f"events.{i}",
+                column=rows.section.at,
+                cure="check time zone and date_format of both tables",
+            )
+        if early_events:
+            job.notes.add(
+                f"events.{i}: {early_events:,} events lie before their lead's creation; kept"
+            )
+
+
+def check_future(times: list[Micros], file: str) -> None:
+    """Refuse a last timestamp that stands far from all others: it would end the observation.
+
+    More than a year after the newest but one in a thousand, and more than a year away.
+    """
+    known = [at[at != NEVER] for at in times]
+    every = np.concatenate(
+        [at if len(at) <= 1_000_000 else at[:: len(at) // 1_000_000] for at in known]
+    )
+    if not len(every):
+        raise InputError("holds no timestamp", file=file)
+    last = max(int(at.max()) for at in known if len(at))
+    usual = int(np.quantile(every, 0.999, method="lower")) if len(every) >= 20 else last
+    if last - usual > 366 * DAY:
+        raise InputError(
+            f"the last timestamp {show(last)} lies more than a year after all others "
+            f"({show(usual)})",
+            file=file,
+            column="project.observed_until",
+            cure="correct it, or declare observed_until",
+        )

@@ -1,0 +1,341 @@
+"""Declared event sources -> one set of event columns, and the moments that end a lead."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from data.clock import NEVER, Micros
+from data.errors import InputError
+from data.ragged import is_known
+from data.reading.read_job import ReadJob
+from data.reading.sources import RawTable
+from data.reading.values import instants, numbers, texts
+from data.schema import EventsSection, Project
+from data.tables import Events
+
+Codes = NDArray[np.int32]
+_INBOUND = (
+    "inbound", "in", "incoming", "received", "from lead", "0",
+    "entrata", "in entrata", "ricevuto", "entrant", "reçu", "ein", "eingehend", "ورودی",
+)  # fmt: skip
+_OUTBOUND = (
+    "outbound", "out", "outgoing", "sent", "to lead", "1",
+    "uscita", "in uscita", "inviato", "sortant", "envoyé", "aus", "ausgehend", "خروجی",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A text column as codes into names; -1 where missing."""
+
+    codes: Codes
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventRows:
+    """The rows of one source that belong to a known lead and have a type and a time."""
+
+    lead: Codes
+    at: Micros
+    recorded_at: Micros | None
+    type: Coded
+    channel: Coded
+    campaign: Coded
+    person: Coded
+    direction: NDArray[np.int8]
+    value: NDArray[np.float32]
+    section: EventsSection
+
+    def take(self, rows: NDArray[np.bool_]) -> EventRows:
+        """Keep rows by mask."""
+
+        def cut(coded: Coded) -> Coded:
+            return Coded(coded.codes[rows], coded.names)
+
+        return EventRows(
+            self.lead[rows],
+            self.at[rows],
+            None if self.recorded_at is None else self.recorded_at[rows],
+            cut(self.type),
+            cut(self.channel),
+            cut(self.campaign),
+            cut(self.person),
+            self.direction[rows],
+            self.value[rows],
+            self.section,
+        )
+
+
+def read_events(
+    job: ReadJob, lead_ids: pa.Array, files: tuple[str, ...] | None = None
+) -> list[EventRows]:
+    """Read every event source; events without lead, time or type are left out and counted."""
+    declared = job.project.events
+    if files is not None and len(files) != len(declared):
+        raise InputError(
+            f"{len(files)} event files given, the project file has {len(declared)} sources"
+        )
+    found = []
+    for i, section in enumerate(declared):
+        path = files[i] if files else None
+        raw = job.source(section, f"events.{i}", path=path, columns=_columns_of(section))
+        found.append(_rows_of(raw, section, job, lead_ids))
+    return found
+
+
+def _columns_of(section: EventsSection) -> list[str]:
+    """List the columns that a source is read for."""
+    roles = (
+        section.lead,
+        section.at,
+        section.recorded_at,
+        *section.type,
+        section.channel,
+        section.value,
+        section.campaign,
+        section.person,
+        section.direction,
+    )
+    return [name for name in roles if name and not name.startswith("=")]
+
+
+def _rows_of(raw: RawTable, section: EventsSection, job: ReadJob, lead_ids: pa.Array) -> EventRows:
+    """Turn one raw table into coded columns."""
+    missing = job.missing
+    row = lead_rows(texts(raw.column(section.lead), missing), lead_ids)
+    count_orphans(raw, row, section.lead, job)
+    lead = row.astype(np.int32)
+    at = instants(raw, section.at, job)
+    recorded = section.recorded_at and instants(raw, section.recorded_at, job)
+    kinds = _types(raw, section, missing)
+    timeless, typeless = (at == NEVER) & (lead >= 0), (kinds.codes < 0) & (lead >= 0)
+    for mask, words in ((timeless, "without a time"), (typeless, "without a type")):
+        if mask.sum() > 0.5 * len(mask):
+            raise raw.mistake(f"{int(mask.sum()):,} events {words}", int(mask.argmax()), section.at)
+        if mask.any():
+            job.notes.add(f"{raw.name}: {int(mask.sum()):,} events {words} are left out")
+    rows = EventRows(
+        lead,
+        at,
+        None if recorded is None else np.where(recorded == NEVER, at, recorded),
+        kinds,
+        _coded(raw, section.channel, missing),
+        _coded(raw, section.campaign, missing),
+        _coded(raw, section.person, missing),
+        _directions(raw, section, kinds, job),
+        _values(raw, section, job.project),
+        section,
+    )
+    good = (lead >= 0) & (at != NEVER) & (kinds.codes >= 0)
+    return rows if good.all() else rows.take(good)
+
+
+def lead_rows(ids: pa.ChunkedArray, lead_ids: pa.Array) -> NDArray[np.int64]:
+    """Find the row of each id: (n,) int64, -1 for an unknown one."""
+    found = pc.index_in(ids.combine_chunks(), value_set=lead_ids)
+    return np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False)).astype(np.int64)
+
+
+def count_orphans(raw: RawTable, lead: NDArray[np.int64], column: str, job: ReadJob) -> None:
+    """Note rows whose lead is not in the leads; refuse a table where none is."""
+    orphans = int((lead < 0).sum())
+    if orphans == len(lead) and orphans and not job.lenient:
+        raise InputError(
+            f"none of {orphans:,} rows belongs to a lead",
+            file=raw.name,
+            column=column,
+            cure="check that ids are written alike (leading zeros, case)",
+        )
+    if orphans:
+        job.notes.add(
+            f"{raw.name}: {orphans:,} of {len(lead):,} rows belong to no lead and are left out"
+        )
+
+
+def _coded(raw: RawTable, column: str | None, missing: tuple[str, ...]) -> Coded:
+    """Code a text column, or a fixed word "=web", or nothing."""
+    if column is None:
+        return Coded(np.full(len(raw), -1, np.int32), ())
+    if column.startswith("="):
+        return Coded(np.zeros(len(raw), np.int32), (column[1:],))
+    coded = texts(raw.column(column), missing).combine_chunks().dictionary_encode()
+    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+    return Coded(codes, tuple(coded.dictionary.to_pylist()))
+
+
+def _types(raw: RawTable, section: EventsSection, missing: tuple[str, ...]) -> Coded:
+    """Join the type columns into one: "W_Call/START"; a missing second part is left out."""
+    whole = _coded(raw, section.type[0], missing)
+    for column in section.type[1:]:
+        part = _coded(raw, column, missing)
+        width = len(part.names) + 1
+        pairs, codes = np.unique(
+            whole.codes.astype(np.int64) * width + part.codes + 1, return_inverse=True
+        )
+        names = [
+            f"{whole.names[pair // width]}/{part.names[pair % width - 1]}"
+            if pair % width
+            else whole.names[pair // width]
+            for pair in pairs
+            if pair >= 0
+        ]
+        codes = (codes - int((pairs < 0).sum())).astype(np.int32)
+        whole = Coded(np.where(whole.codes < 0, np.int32(-1), codes), tuple(names))
+    if len(whole.names) > 5_000:
+        raise InputError(
+            f"{len(whole.names):,} event types, at most 5,000",
+            file=raw.name,
+            column=section.type[0],
+            cure="name a column of types, not of ids or texts",
+        )
+    return whole
+
+
+def _directions(
+    raw: RawTable, section: EventsSection, kinds: Coded, job: ReadJob
+) -> NDArray[np.int8]:
+    """Tell who acts: 0 the lead, 1 sales, -1 unknown; note the words that say neither."""
+    if section.direction:
+        coded = _coded(raw, section.direction, job.missing)
+        words = [name.strip().lower() for name in coded.names]
+        table = [0 if w in _INBOUND else 1 if w in _OUTBOUND else -1 for w in words]
+        odd = [repr(name) for name, side in zip(coded.names, table, strict=True) if side < 0]
+        if odd and not job.lenient:
+            job.notes.add(
+                f"{raw.name}, column {section.direction}: {', '.join(odd[:5])} says neither "
+                f'"inbound" nor "outbound": who acted is unknown there; or name the types that '
+                "sales does in `outbound`, and leave `direction` out"
+            )
+    else:
+        coded = kinds
+        unknown = 0 if section.outbound else -1
+        table = [1 if names_type(name, section.outbound) else unknown for name in kinds.names]
+    return np.array([*table, -1], dtype=np.int8)[coded.codes]
+
+
+def _values(raw: RawTable, section: EventsSection, project: Project) -> NDArray[np.float32]:
+    """Read the amounts of events, NaN where there are none."""
+    if section.value is None:
+        return np.full(len(raw), np.nan, np.float32)
+    with np.errstate(over="ignore"):
+        return numbers(raw, section.value, project).astype(np.float32)
+
+
+def names_type(name: str, declared: tuple[str, ...]) -> bool:
+    """Tell whether a type is declared, whole or by its first part ("A_DECLINED/COMPLETE")."""
+    return name in declared or name.partition("/")[0] in declared
+
+
+def first_times(sources: list[EventRows], declared: tuple[str, ...] | None, n_leads: int) -> Micros:
+    """Find the first event of the declared types per lead, NEVER where there is none.
+
+    `declared` None takes each source's own `outcome` types.
+    """
+    first = np.full(n_leads, NEVER)
+    for rows in sources:
+        wanted = rows.section.outcome if declared is None else declared
+        hit = _mask_of(rows.type, wanted)
+        np.minimum.at(first, rows.lead[hit], rows.at[hit])
+    return first
+
+
+def check_declared_types(sources: list[EventRows], job: ReadJob) -> None:
+    """Refuse a conversion event that never happens; note outcome words that match nothing."""
+    if job.lenient:
+        return
+    names = sorted({name for rows in sources for name in rows.type.names})
+    for word in job.project.conversion.event:
+        if not any(names_type(name, (word,)) for name in names):
+            near = difflib.get_close_matches(word, names, 1)
+            cure = f"did you mean {near[0]!r}?" if near else f"types: {', '.join(names[:12])}"
+            raise InputError(
+                f"no event has the type {word!r}", column="conversion.event", cure=cure
+            )
+    for i, rows in enumerate(sources):
+        for key in ("outcome", "ignore", "outbound"):
+            for word in getattr(rows.section, key):
+                if not any(names_type(name, (word,)) for name in rows.type.names):
+                    job.notes.add(f"events.{i}.{key}: no event has the type {word!r}")
+
+
+def _mask_of(kinds: Coded, declared: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Mark the rows of declared types."""
+    hit = np.array([*(names_type(name, declared) for name in kinds.names), False], dtype=bool)
+    return hit[kinds.codes]
+
+
+def assemble(
+    sources: list[EventRows], conversion: tuple[str, ...], ends_at: Micros, until: int | None
+) -> Events:
+    """Sort the feature events of all sources by (lead, at), ties in source order.
+
+    Outcome and ignored types are left out, and so is everything at or after a lead's end
+    (`ends_at`, (n_leads,)): it is outcome as well. Only the event's own clock counts there; what
+    was recorded after the end is hidden by its second clock at every snapshot. Events at or after
+    `until` are left out.
+    """
+    kept = []
+    for rows in sources:
+        out = (*conversion, *rows.section.outcome, *rows.section.ignore)
+        good = ~_mask_of(rows.type, out) & (rows.at < ends_at[rows.lead])
+        if until is not None:
+            good &= is_known(rows.at, rows.recorded_at, until)
+        kept.append(rows if good.all() else rows.take(good))
+    return _sorted(kept, len(ends_at))
+
+
+def _sorted(sources: list[EventRows], n_leads: int) -> Events:
+    """Put sources together and sort them."""
+    lead = np.concatenate([np.empty(0, np.int32), *(rows.lead for rows in sources)])
+    at = np.concatenate([np.empty(0, np.int64), *(rows.at for rows in sources)])
+    step = np.diff(lead)
+    ordered = bool(((step > 0) | ((step == 0) & (np.diff(at) >= 0))).all())
+    order = np.arange(len(lead)) if ordered else np.lexsort((at, lead))
+    recorded = None
+    if any(rows.recorded_at is not None for rows in sources):
+        parts = (rows.at if rows.recorded_at is None else rows.recorded_at for rows in sources)
+        recorded = np.concatenate(list(parts))[order]
+    kinds = _merged([rows.type for rows in sources], order)
+    channels = _merged([rows.channel for rows in sources], order)
+    campaigns = _merged([rows.campaign for rows in sources], order)
+    people = _merged([rows.person for rows in sources], order)
+    if len(channels.names) > 32_000:
+        raise InputError(f"{len(channels.names):,} channels, at most 32,000")
+    return Events(
+        offsets=np.concatenate([[0], np.cumsum(np.bincount(lead, minlength=n_leads))]),
+        at=at[order],
+        recorded_at=recorded,
+        type=kinds.codes.astype(np.int16),
+        channel=channels.codes.astype(np.int16),
+        campaign=campaigns.codes,
+        person=people.codes,
+        direction=np.concatenate([np.empty(0, np.int8), *(r.direction for r in sources)])[order],
+        value=np.concatenate([np.empty(0, np.float32), *(r.value for r in sources)])[order],
+        type_names=kinds.names,
+        channel_names=channels.names,
+        campaign_names=campaigns.names,
+        person_names=people.names,
+    )
+
+
+def _merged(parts: list[Coded], order: NDArray[np.int64]) -> Coded:
+    """Give several sources one code book: sorted names of those that still occur."""
+    used = []
+    for part in parts:
+        counts = np.bincount(part.codes[part.codes >= 0], minlength=len(part.names))
+        used.append([name for name, count in zip(part.names, counts, strict=True) if count])
+    names = sorted(set().union(*used)) if used else []
+    place = {name: i for i, name in enumerate(names)}
+    codes = [
+        np.array([*(place.get(name, -1) for name in part.names), -1], np.int32)[part.codes]
+        for part in parts
+    ]
+    joined = np.concatenate([np.empty(0, np.int32), *codes])
+    return Coded(joined[order], tuple(names))

@@ -1,0 +1,70 @@
+"""One reading of a project: where each table comes from, and how forgiving it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from data.errors import InputError
+from data.network import scheme_of
+from data.reading.sources import Declared, Given, RawTable, read_source
+from data.schema import Project
+from data.tables import Kind
+
+
+@dataclass(slots=True)
+class Notes:
+    """What was noticed while reading and is no error: said once, with counts."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, text: str) -> None:
+        """Keep a line, once."""
+        if text not in self.lines:
+            self.lines.append(text)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadJob:
+    """What one reading is asked to do.
+
+    `frames` replace sources. `kinds` are the kinds that attributes had in training: a column
+    keeps its kind, however few its values are now. A `lenient` job is a scoring: other files or a
+    few leads, where events, outcomes and columns may be absent; with leads given as a frame, a
+    table that is not given as a frame is empty.
+    """
+
+    project: Project
+    frames: Mapping[str, Given] = field(default_factory=dict)
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    lenient: bool = False
+    notes: Notes = field(default_factory=Notes)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The words that mean missing."""
+        return self.project.project.missing
+
+    def source(
+        self,
+        declared: Declared,
+        label: str,
+        *,
+        path: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> RawTable:
+        """Read the table of this label; InputError where it has no rows and should have some."""
+        frame = self.frames.get(label)
+        if frame is None and self.lenient and "leads" in self.frames:
+            frame = pa.table({})
+        if path is not None and not scheme_of(path):
+            path = str(Path(path).absolute())  # from where the caller stands, not from the project
+        raw = read_source(
+            declared, self.project, frame=frame, source=path, columns=columns, label=label
+        )
+        if not len(raw) and not self.lenient:
+            raise InputError("has a header but no rows", file=raw.name)
+        return replace(raw, lenient=True) if self.lenient else raw

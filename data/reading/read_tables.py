@@ -1,0 +1,309 @@
+"""A project file -> `Tables` (what may become a feature) and `Outcomes` (what became of leads)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from data.clock import NEVER, Micros, show
+from data.errors import InputError
+from data.reading.attributes import read_attributes, unique_ids
+from data.reading.clock_checks import check_clocks, check_future
+from data.reading.event_columns import (
+    EventRows,
+    assemble,
+    check_declared_types,
+    count_orphans,
+    first_times,
+    lead_rows,
+    read_events,
+)
+from data.reading.read_job import ReadJob
+from data.reading.review import undeclared_columns
+from data.reading.sources import Given, RawTable
+from data.reading.values import instants, moment, numbers, objects, texts
+from data.schema import Project
+from data.tables import Kind, Outcomes, Tables
+
+__all__ = ["Reading", "read_tables", "read_with_notes", "undeclared_columns"]
+
+_DISPLAY = ("name", "account", "owner", "channel", "email", "title")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read, and what was noticed: lines for a person."""
+
+    tables: Tables
+    outcomes: Outcomes
+    notes: tuple[str, ...]
+
+
+def read_tables(
+    project: Project,
+    *,
+    leads: str | None = None,
+    events: tuple[str, ...] | None = None,
+    frames: Mapping[str, Given] | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+    lenient: bool = False,
+) -> tuple[Tables, Outcomes]:
+    """Read all sources; `leads` and `events` name other files of the same shape.
+
+    `frames` replace sources: "leads", "events.0", "join.0", "history.0", "join.0.history.0",
+    "conversion". For scoring, `kinds` (attribute -> kind in training) and `lenient` let a few
+    leads be read as the many were; see `ReadJob`. InputError names file, row and column of what is
+    wrong.
+    """
+    reading = read_with_notes(
+        project, leads=leads, events=events, frames=frames, kinds=kinds, lenient=lenient
+    )
+    return reading.tables, reading.outcomes
+
+
+def read_with_notes(
+    project: Project,
+    *,
+    leads: str | None = None,
+    events: tuple[str, ...] | None = None,
+    frames: Mapping[str, Given] | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+    lenient: bool = False,
+) -> Reading:
+    """Read all sources and keep what was noticed on the way; other `leads` are read leniently."""
+    job = ReadJob(project, dict(frames or {}), dict(kinds or {}), lenient or leads is not None)
+    _refuse_unknown_frames(job.frames, project)
+    raw = job.source(project.leads, "leads", path=leads)
+    if not len(raw):
+        raise InputError("has no leads", file=raw.name)
+    ids, order = unique_ids(raw, project.leads.id, job)
+    if project.static:
+        return _read_static(job, raw, ids, order)
+    clocks = _lead_clocks(job, raw, order)
+    sources = read_events(job, ids, events)
+    check_declared_types(sources, job)
+    converted = _converted(job, raw, ids, order, sources)
+    disqualified = np.minimum(clocks["disqualified_at"], first_times(sources, None, len(ids)))
+    attributes = read_attributes(raw, ids, order, job)
+    times = [*clocks.values(), converted, *_event_times(sources)]
+    times += [a.changes.at for a in attributes if a.changes is not None]
+    times += [a.known_at for a in attributes if a.known_at is not None]
+    until, declared = _observed_until(project, times, raw.name)
+    if declared:
+        clip = partial(_clip, until=until)
+        converted, disqualified = clip(converted), clip(disqualified)
+    check_clocks(raw, job, order, clocks["created_at"], converted, disqualified, sources)
+    ends_at = np.minimum(converted, disqualified)
+    cut = until if declared else None
+    tables = Tables(
+        lead_ids=_object_ids(ids),
+        created_at=clocks["created_at"],
+        recorded_at=clocks["recorded_at"] if project.leads.recorded_at else None,
+        account=_accounts(job, raw, order),
+        attributes=tuple(attributes),
+        events=assemble(sources, project.conversion.event, ends_at, cut),
+        display=_display(job, raw, order),
+        observed_until=until,
+        timezone=project.project.timezone,
+    )
+    since = project.conversion.recorded_from
+    recorded_from = since and moment(since, project, "conversion.recorded_from")
+    if recorded_from:
+        older = int((clocks["created_at"] < recorded_from).sum())
+        job.notes.add(
+            f"conversions are recorded from {show(recorded_from)[:10]} on: {older:,} older leads "
+            "cannot be trusted as negatives and are left out of training"
+        )
+    outcomes = Outcomes(converted, disqualified, until, recorded_from or None)
+    return Reading(tables, outcomes, tuple(job.notes.lines))
+
+
+def _clip(at: Micros, until: int) -> Micros:
+    """Forget what happened at or after the end of observation."""
+    return np.where(at < until, at, NEVER)
+
+
+def _refuse_unknown_frames(given: Mapping[str, Given], project: Project) -> None:
+    """Refuse a frame that replaces nothing."""
+    known = {"leads", "conversion"}
+    known |= {f"events.{i}" for i in range(len(project.events))}
+    known |= {f"history.{i}" for i in range(len(project.leads.history))}
+    for i, join in enumerate(project.leads.join):
+        known |= {f"join.{i}", *(f"join.{i}.history.{j}" for j in range(len(join.history)))}
+    for name in given:
+        if name not in known:
+            raise InputError(f"frame {name!r} replaces nothing; known: {', '.join(sorted(known))}")
+
+
+def _lead_clocks(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> dict[str, Micros]:
+    """Read the clocks in the leads table, rows in lead order; NEVER where not declared."""
+    leads = job.project.leads
+    roles = {
+        "created_at": leads.created_at,
+        "recorded_at": leads.recorded_at,
+        "disqualified_at": leads.disqualified_at,
+    }
+    never = np.full(len(raw), NEVER)
+    clocks = {
+        role: never
+        if column is None
+        else instants(raw, column, job, needed=role == "created_at")[order]
+        for role, column in roles.items()
+    }
+    if leads.recorded_at:
+        recorded = clocks["recorded_at"]
+        clocks["recorded_at"] = np.where(recorded == NEVER, clocks["created_at"], recorded)
+    return clocks
+
+
+def _converted(
+    job: ReadJob,
+    raw: RawTable,
+    ids: pa.Array,
+    order: NDArray[np.int64],
+    sources: list[EventRows],
+) -> Micros:
+    """Find when each lead converted: by column, by event, or in a table of opportunities."""
+    conversion, leads = job.project.conversion, job.project.leads
+    if leads.converted_at:
+        return instants(raw, leads.converted_at, job)[order]
+    if conversion.event:
+        return first_times(sources, conversion.event, len(ids))
+    lead, at = conversion.lead or "", conversion.at or ""
+    deals = job.source(conversion, "conversion", columns=[lead, at])
+    row = lead_rows(texts(deals.column(lead), job.missing), ids)
+    count_orphans(deals, row, lead, job)
+    moments = instants(deals, at, job)
+    first = np.full(len(ids), NEVER)
+    np.minimum.at(first, row[row >= 0], moments[row >= 0])
+    return first
+
+
+def _event_times(sources: list[EventRows]) -> list[Micros]:
+    """List the clocks of all events."""
+    clocks = [rows.at for rows in sources]
+    return clocks + [rows.recorded_at for rows in sources if rows.recorded_at is not None]
+
+
+def _observed_until(project: Project, times: list[Micros], file: str) -> tuple[int, bool]:
+    """Find the end of observation: (microseconds, whether it was declared).
+
+    Undeclared it lies one microsecond after the last timestamp, so that all that was read was
+    seen before it.
+    """
+    declared = project.project.observed_until
+    if declared is not None:
+        return moment(declared, project, "project.observed_until"), True
+    check_future(times, file)
+    last = max(int(known.max()) for at in times if len(known := at[at != NEVER]))
+    return last + 1, False
+
+
+def _object_ids(ids: pa.Array) -> NDArray[np.object_]:
+    """Turn sorted ids into (n,) str objects."""
+    return np.array(ids.to_pylist(), dtype=object)
+
+
+def _accounts(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Code the account column: (n,) in order of the sorted names, -1 for none."""
+    column = job.project.leads.account
+    if column is None:
+        return np.full(len(order), -1, np.int64)
+    values = objects(texts(raw.column(column), job.missing))[order]
+    return pd.factorize(values, sort=True)[0].astype(np.int64)
+
+
+def _display(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFrame:
+    """Collect what a report shows: name, owner, channel, email, title, account, value."""
+    declared = {role: getattr(job.project.leads, role) for role in _DISPLAY}
+    roles = [role for role, column in declared.items() if column is not None]
+    shown = [objects(texts(raw.column(declared[role]), job.missing))[order] for role in roles]
+    cells = np.array(shown, dtype=object).reshape(len(roles), len(order)).T
+    frame = pd.DataFrame(cells, columns=roles, dtype=object)
+    if job.project.leads.value:
+        frame["value"] = numbers(raw, job.project.leads.value, job.project)[order]
+    return frame
+
+
+def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.int64]) -> Reading:
+    """Read leads without a clock: every column but the excluded ones is a feature."""
+    project = job.project
+    if project.events:
+        raise InputError(
+            "events need a clock for leads",
+            column="leads.created_at",
+            cure="declare leads.created_at, or take out [[events]]",
+        )
+    job.notes.add("static mode: leads.created_at is not declared, so no claim about time is made")
+    attributes = read_attributes(raw, ids, order, job)
+    until = project.project.observed_until
+    end = 0 if until is None else moment(until, project, "project.observed_until")
+    tables = Tables(
+        lead_ids=_object_ids(ids),
+        created_at=None,
+        recorded_at=None,
+        account=_accounts(job, raw, order),
+        attributes=tuple(attributes),
+        events=assemble([], (), np.full(len(ids), NEVER), None),
+        display=_display(job, raw, order),
+        observed_until=end,
+        timezone=project.project.timezone,
+        order=_static_order(job, raw, order),
+    )
+    outcomes = Outcomes(_static_flag(job, raw, order), np.full(len(ids), NEVER), end)
+    return Reading(tables, outcomes, tuple(job.notes.lines))
+
+
+def _static_order(
+    job: ReadJob, raw: RawTable, order: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
+    """Rank the leads by the declared order ("#row": as they stand in the file), 0 the oldest."""
+    column, project = job.project.project.order_by, job.project
+    if column is None:
+        return None
+    if column == "#row":
+        rank = np.arange(len(raw))
+    else:
+        values = raw.column(column)
+        try:
+            keys = pd.Series(numbers(raw, column, project))
+        except InputError:
+            keys = pd.Series(objects(texts(values, job.missing)), dtype="str")
+        rank = keys.rank(method="dense", na_option="top").to_numpy().astype(np.int64) - 1
+    if project.project.order == "desc":
+        rank = rank.max() - rank
+    return np.asarray(rank[order], dtype=np.int64)
+
+
+def _static_flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> Micros:
+    """Read the conversion flag: 0 for converted leads, NEVER for the others.
+
+    A table without the column has no converted lead, and where leads are to be scored, one whose
+    flag is empty has not converted.
+    """
+    project = job.project
+    column = project.leads.converted or project.leads.converted_at
+    if column is None or column not in raw.table.column_names:
+        return np.full(len(order), NEVER)
+    if project.leads.converted_at:
+        known = texts(raw.column(column), job.missing).is_valid()
+        return np.where(known.to_numpy(), 0, NEVER)[order].astype(np.int64)
+    words = texts(raw.column(column), job.missing)
+    if words.null_count and not job.lenient:
+        row = pc.index(words.is_null(), True).as_py()
+        raise raw.mistake(
+            f"flag is missing ({words.null_count:,} such rows)",
+            row,
+            column,
+            "leave out leads whose outcome is not known",
+        )
+    yes = pa.array([value.lower() for value in project.leads.converted_values])
+    hit = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(words)), value_set=yes)
+    return np.where(pc.fill_null(hit, False).to_numpy(), 0, NEVER)[order].astype(np.int64)

@@ -1,0 +1,190 @@
+"""Columns that the project file does not declare -> a guess for each and the lines to add."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.reading.sources import Given, RawTable, read_source
+from data.reading.values import texts
+from data.schema import Attributes, Project
+
+Guess = Literal["fixed", "mutable", "outcome", "identity", "lifetime total"]
+
+_HINTS: Final[tuple[tuple[Guess, str, str], ...]] = (
+    (
+        "outcome",
+        r"convert|won|lost|clos(e|ed|ing)|opportunit|deal|revenue|invoice|contract|churn|outcome"
+        r"|is_sql|is_mql|sale_?price",
+        "its name speaks of the outcome",
+    ),
+    (
+        "mutable",
+        r"status|stage|owner|assigned|rep$|modified|updated|changed|last|latest|next|current|lifecycle"
+        r"|score|rating|grade|quality|profile$|index|tag|note|comment|reason|remark|description"
+        r"|activity|probability|forecast|amount|days_(since|in|open)|age_(at|in|days)|duration",
+        "its name speaks of something that changes as the lead is worked",
+    ),
+    (
+        "lifetime total",
+        r"total|(^|_)counts?(_|$)|number_of|(^|_)num(_|$)|^n_|_n$|visits|views|clicks|opens|sessions|pages|spent|ever",
+        "its name speaks of a total over the lead's whole life, without a date",
+    ),
+    (
+        "identity",
+        r"(^|_)(id|uuid|guid|email|mail|phone|mobile|fax|first_?name|last_?name|url|website)$",
+        "its name speaks of an identity, which nothing can be learnt from",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnReview:
+    """One column, what it may be, why we think so, and the line that would declare it.
+
+    The name is only a hint: what is declared in the project file is what counts.
+    """
+
+    table: str
+    name: str
+    kind: str
+    guess: Guess
+    reason: str
+    line: str
+
+
+def undeclared_columns(
+    project: Project, frames: Mapping[str, Given] = MappingProxyType({})
+) -> list[ColumnReview]:
+    """Review the columns of leads and joined tables that are no feature yet.
+
+    `frames` replace sources, by the names that `data.read.read_tables` knows. In static mode every
+    column but the excluded ones is a feature: those whose name raises suspicion are listed instead.
+    """
+    leads = read_source(project.leads, project, frame=frames.get("leads"))
+    fields = _replayed_fields(project.leads, "history", project, frames)
+    reviews = _of_table(leads, project.leads, _lead_roles(project) | fields, project)
+    for i, join in enumerate(project.leads.join):
+        raw = read_source(join, project, frame=frames.get(f"join.{i}"))
+        fields = _replayed_fields(join, f"join.{i}.history", project, frames)
+        reviews += _of_table(raw, join, {join.key or join.on} | fields, project)
+    return reviews
+
+
+def _lead_roles(project: Project) -> set[str]:
+    """List the columns of leads that have a role; those shown in a report are no features."""
+    leads = project.leads
+    roles = (
+        leads.id,
+        leads.created_at,
+        leads.converted_at,
+        leads.converted,
+        leads.disqualified_at,
+        leads.recorded_at,
+        leads.account,
+        leads.name,
+        leads.email,
+        project.project.order_by,
+        *(join.on for join in leads.join),
+    )
+    return {role for role in roles if role}
+
+
+def _of_table(
+    raw: RawTable, section: Attributes, roles: set[str], project: Project
+) -> list[ColumnReview]:
+    """Review one table."""
+    declared = {
+        *roles,
+        *section.fixed,
+        *section.known_at,
+        *section.known_at.values(),
+        *section.exclude,
+    }
+    reviews = []
+    for name in raw.table.column_names:
+        if name in declared:
+            continue
+        review = _review(raw, name, project)
+        if project.static and _distinct(texts(raw.column(name), project.project.missing)) < 2:
+            continue  # empty or the same in every row: left out anyway
+        if not project.static or review.guess != "fixed":
+            reviews.append(review)
+    return reviews
+
+
+def _replayed_fields(
+    section: Attributes, label: str, project: Project, frames: Mapping[str, Given]
+) -> set[str]:
+    """List the fields whose history is there to replay."""
+    names: set[str] = set()
+    for i, history in enumerate(section.history):
+        frame = frames.get(f"{label}.{i}")
+        log = read_source(history, project, frame=frame, columns=[history.field])
+        names |= set(pc.unique(log.column(history.field)).to_pylist())
+    return names
+
+
+def _review(raw: RawTable, name: str, project: Project) -> ColumnReview:
+    """Guess what a column is, from its name first, then from its values."""
+    column = raw.column(name)
+    kind = _kind(column)
+    guess, reason = guess_of(name)
+    values = texts(column, project.project.missing)
+    filled = len(values) - values.null_count
+    if guess == "identity" and kind == "text" and _distinct(values) <= 20:
+        guess, reason = "fixed", "few values, and nothing in its name says that it changes"
+    if guess == "fixed" and kind == "timestamp":
+        guess, reason = "mutable", "it holds times, which are no feature"
+    elif guess == "fixed" and kind == "text" and filled and _distinct(values) > 0.9 * filled > 20:
+        guess, reason = "identity", "nearly every value is different"
+    elif guess == "fixed" and not reason:
+        reason = "nothing in its name says that it changes"
+    if project.static:
+        line = f'exclude = ["{name}"]'
+    elif guess == "fixed":
+        line = f'fixed = ["{name}"]'
+    else:
+        line = f'exclude = ["{name}"]   # or known_at, or a history, if its time is known'
+    return ColumnReview(raw.name, name, kind, guess, reason, line)
+
+
+def guess_of(name: str) -> tuple[Guess, str]:
+    """Guess from the name alone: (guess, reason).
+
+    >>> guess_of("Last Notable Activity")[0], guess_of("industry")[0]
+    ('mutable', 'fixed')
+    """
+    plain = re.sub(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).strip("_").lower()
+    for guess, pattern, reason in _HINTS:
+        if re.search(pattern, plain):
+            return guess, reason
+    return "fixed", ""
+
+
+def _kind(column: pa.ChunkedArray) -> str:
+    """Name the kind of a column for a person."""
+    kind = column.type
+    if pa.types.is_temporal(kind):
+        return "timestamp"
+    if pa.types.is_boolean(kind):
+        return "flag"
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return "number"
+    sample = column.slice(0, 1_000).drop_null()
+    words = [text for text in sample.to_pylist() if text]
+    if words and all(re.fullmatch(r"[+-]?\d+([.,]\d+)?", word) for word in words):
+        return "number"
+    stamp = r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d.*)?|\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}( .*)?"
+    return "timestamp" if words and all(re.fullmatch(stamp, w) for w in words) else "text"
+
+
+def _distinct(values: pa.ChunkedArray) -> int:
+    """Count the distinct values."""
+    return int(pc.count_distinct(values).as_py())

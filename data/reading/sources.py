@@ -1,0 +1,340 @@
+"""A declared source (CSV, Parquet, glob, SQL, pandas frame) -> one Arrow table with its places."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.errors import InputError, OutsideError
+from data.network import require_allowed, scheme_of
+from data.private import mask, without_password
+from data.reading.csv_files import read_csv
+from data.rules.expressions import parse
+from data.schema import Project
+
+Given: TypeAlias = pd.DataFrame | pa.Table
+"""What may stand in place of a source; an Arrow table is taken as it is (`table_of_rows`)."""
+
+
+class Declared(Protocol):
+    """What `Source` and a table of opportunities have in common."""
+
+    @property
+    def query(self) -> str | None: ...  # noqa: D102
+    @property
+    def where(self) -> str | None: ...  # noqa: D102
+    @property
+    def date_format(self) -> str | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class RawTable:
+    """A table as it came: Arrow columns, and where each row stood.
+
+    `parts` holds (file, first row, line of the first row): a CSV row is named by its line, all
+    else by its position from 1. `rows` are the original positions where a filter dropped some. In
+    a `lenient` table a column that is not there is missing in every row.
+    """
+
+    name: str
+    table: pa.Table
+    parts: tuple[tuple[str, int, int], ...]
+    date_format: str | None = None
+    decimal: str = "."
+    rows: pa.Array | None = None
+    lenient: bool = False
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return int(self.table.num_rows)
+
+    def place(self, row: int) -> tuple[str, int]:
+        """Name the file and the line of a row."""
+        original = row if self.rows is None else self.rows[row].as_py()
+        name, first, line = next(p for p in reversed(self.parts) if p[1] <= original)
+        return name, original - first + line
+
+    def mistake(self, cause: str, row: int, column: str, cure: str | None = None) -> InputError:
+        """Make the error of one cell."""
+        file, line = self.place(row)
+        return InputError(cause, file=file, row=line, column=column, cure=cure)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Take a column; InputError naming the nearest one where it is missing."""
+        place = self.table.schema.get_field_index(name)
+        if place >= 0:
+            return self.table.column(place)
+        if self.lenient:
+            return pa.chunked_array([pa.nulls(len(self), pa.string())])
+        near = difflib.get_close_matches(name, self.table.column_names, 1, cutoff=0.5)
+        known = ", ".join(self.table.column_names[:12])
+        cure = f"did you mean {near[0]!r}?" if near else f"columns: {known}"
+        raise InputError("column not found", file=self.name, column=name, cure=cure)
+
+
+def read_source(
+    declared: Declared,
+    project: Project,
+    *,
+    frame: Given | None = None,
+    source: str | None = None,
+    columns: Sequence[str] | None = None,
+    label: str = "frame",
+) -> RawTable:
+    """Read a source, or `frame` in its stead; `source` replaces the declared path.
+
+    `columns` limits what is read (those of the filter are read as well). InputError where there
+    is nothing; OutsideError where a database does not answer.
+    """
+    uri = source or getattr(declared, "source", None) or ""
+    if declared.where and columns is not None:
+        columns = None
+    if isinstance(frame, pa.Table):
+        raw = RawTable(label, frame, ((label, 0, 1),))
+    elif frame is not None:
+        raw = from_frame(frame, label)
+    elif scheme_of(uri):
+        raw = _read_database(uri, declared.query, project)
+    else:
+        raw = _read_files(uri, declared, project, columns)
+    raw = RawTable(
+        raw.name,
+        raw.table,
+        raw.parts,
+        declared.date_format,
+        getattr(declared, "decimal", "."),
+    )
+    if not declared.where or not len(raw):
+        return raw
+    return _filter(raw, declared.where, project.project.missing)
+
+
+def from_frame(frame: pd.DataFrame, label: str) -> RawTable:
+    """Take a pandas frame; its rows are named from 1."""
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError("column name stands twice", file=label, column=twice)
+    arrays = [_from_series(frame.iloc[:, i]) for i in range(len(names))]
+    return RawTable(label, pa.table(arrays, names=names), ((label, 0, 1),))
+
+
+def table_of_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str] = ()) -> pa.Table:
+    """Take rows as JSON gives them; `columns` are there even where no row has them.
+
+    A key that a row lacks is missing there; a column of mixed values becomes text.
+    """
+    names = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
+    columns = [_from_values([row.get(name) for row in rows]) for name in names]
+    return pa.table(columns, names=names)
+
+
+def _from_series(series: pd.Series) -> pa.ChunkedArray:
+    """Turn a pandas column into Arrow; a mixed one becomes text, value by value."""
+    if isinstance(series.dtype, pd.DatetimeTZDtype):
+        utc = series.dt.tz_convert("UTC").dt.tz_localize(None).dt.as_unit("us")
+        moments = pa.Array.from_pandas(utc.to_numpy(), type=pa.timestamp("us"))
+        return pa.chunked_array([moments.cast(pa.timestamp("us", "UTC"))])
+    try:
+        return _plain(pa.chunked_array([pa.Array.from_pandas(series)]))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        texts = series.astype(object).where(series.notna(), None)
+        return pa.chunked_array([[None if v is None else str(v) for v in texts]], pa.string())
+
+
+def _read_files(
+    uri: str, declared: Declared, project: Project, columns: Sequence[str] | None
+) -> RawTable:
+    """Read one file or all files of a glob, in the order of their names."""
+    path = Path(project.folder, uri)
+    found = [path] if path.is_file() else sorted(Path(p) for p in glob.glob(str(path)))
+    files = [file for file in found if file.is_file()]
+    if not files:
+        near = difflib.get_close_matches(path.name, _siblings(path), 1)
+        cure = f"did you mean {near[0]!r}?" if near else "correct `source` in the project file"
+        raise InputError("file not found", file=uri, cure=cure)
+    tables, parts, first = [], [], 0
+    for file in files:
+        table, line = _read_file(file, declared, columns)
+        parts.append((file.name, first, line))
+        tables.append(table)
+        first += table.num_rows
+    names = tables[0].column_names
+    for file, table in zip(files, tables, strict=True):
+        for name in set(names) ^ set(table.column_names):
+            raise InputError(
+                f"is in one of {files[0].name} and {file.name} only", file=file.name, column=name
+            )
+    try:
+        whole = pa.concat_tables([t.select(names) for t in tables], promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise InputError(f"files of the glob differ in type: {error}", file=uri) from None
+    return RawTable(files[0].name if len(files) == 1 else uri, whole, tuple(parts))
+
+
+def _siblings(path: Path) -> list[str]:
+    """List the names beside a path."""
+    return sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
+
+
+def _read_file(
+    file: Path, declared: Declared, columns: Sequence[str] | None
+) -> tuple[pa.Table, int]:
+    """Read one file: (table, line number of its first row)."""
+    if file.suffix.lower() in (".parquet", ".pq"):
+        return _read_parquet(file, columns), 1
+    delimiter = getattr(declared, "delimiter", None)
+    encoding = getattr(declared, "encoding", "utf-8")
+    return read_csv(file, delimiter=delimiter, encoding=encoding, columns=columns), 2
+
+
+def _read_parquet(file: Path, columns: Sequence[str] | None) -> pa.Table:
+    """Read a Parquet file; nested columns are left out unless asked for by name."""
+    if file.stat().st_size == 0:
+        raise InputError("is empty", file=file.name)
+    try:
+        schema = pq.read_schema(file)
+        flat = [f.name for f in schema if not pa.types.is_nested(f.type)]
+        nested = [n for n in columns or () if n in schema.names and n not in flat]
+        if nested:
+            kind = schema.field(nested[0]).type
+            raise InputError(
+                f"is nested ({kind})", file=file.name, column=nested[0], cure="flatten it"
+            )
+        some = columns is not None and set(columns) <= set(flat)
+        wanted = [name for name in flat if not some or name in (columns or ())]
+        table = pq.read_table(file, columns=wanted, partitioning=None)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise InputError(f"is no readable Parquet file: {error}", file=file.name) from None
+    return pa.table([_plain(table[name]) for name in wanted], names=wanted)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Bring dictionaries, decimals and narrow types to string, int64, float64, time or bool."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _plain(column.cast(kind.value_type))
+    if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
+        return column.cast(pa.float64())
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind):
+        return column.cast(pa.string())
+    if pa.types.is_integer(kind) and not pa.types.is_uint64(kind):
+        return column.cast(pa.int64())
+    return column
+
+
+def _read_database(uri: str, query: str | None, project: Project) -> RawTable:
+    """Run the declared query; the password never shows in a message."""
+    scheme = scheme_of(uri).partition("+")[0]
+    name = mask(uri)
+    if not query:
+        raise InputError("a database needs a query", file=name, cure='query = "select …"')
+    if scheme in ("postgresql", "mysql"):
+        require_allowed(uri, project.network.allow)
+    elif scheme not in ("sqlite", "duckdb"):
+        raise InputError(
+            f"{scheme}: is no source", file=name, cure="path, sqlite, duckdb, postgresql or mysql"
+        )
+    try:
+        ask = _query_duckdb if scheme == "duckdb" else _query_sql
+        table = ask(uri, query, project)
+    except (duckdb.Error, ImportError) as error:
+        raise InputError(f"query failed: {_safe(error, uri)}", file=name) from None
+    return RawTable(name, table, ((name, 0, 1),))
+
+
+def _query_duckdb(uri: str, query: str, project: Project) -> pa.Table:
+    """Query a DuckDB file, read only."""
+    path = Path(project.folder, uri.partition(":")[2].removeprefix("///").removeprefix("//"))
+    if not path.is_file():
+        raise InputError("file not found", file=str(path.name))
+    alone: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": "false"}
+    with duckdb.connect(str(path), read_only=True, config=alone) as connection:
+        answer = connection.sql(query)
+        if answer is None:
+            raise InputError("query returns no table", file=path.name)
+        table = answer.to_arrow_table()
+    return pa.table([_plain(c) for c in table.columns], names=table.column_names)
+
+
+def _query_sql(uri: str, query: str, project: Project) -> pa.Table:
+    """Query through SQLAlchemy, reading only; SQLite paths start at the project folder."""
+    import sqlalchemy
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    url = sqlalchemy.make_url(uri)
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    elif url.drivername == "mysql":
+        url = url.set(drivername="mysql+pymysql")
+    if url.get_backend_name() == "sqlite" and url.database:
+        path = Path(project.folder, url.database)
+        if not path.is_file():
+            raise InputError("file not found", file=path.name)
+        url = url.set(database=str(path))
+    engine = sqlalchemy.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            if url.get_backend_name() == "sqlite":
+                connection.exec_driver_sql("pragma query_only = on")
+            elif url.get_backend_name() == "postgresql":
+                connection = connection.execution_options(postgresql_readonly=True)
+            literal = query.replace(":", r"\:")  # a query has no bound values: 10:30 is a time
+            answer = connection.execute(sqlalchemy.text(literal))
+            names, rows = list(answer.keys()), answer.fetchall()
+    except DBAPIError as error:
+        text = _safe(error.orig or error, uri)
+        if error.connection_invalidated or (
+            type(error.orig).__name__ == "OperationalError" and (url.get_backend_name() != "sqlite")
+        ):
+            raise OutsideError(
+                f"{mask(uri)}: {text}", cure="run it again when it answers"
+            ) from None
+        raise InputError(f"query failed: {text}", file=mask(uri)) from None
+    except SQLAlchemyError as error:
+        raise InputError(f"query failed: {_safe(error, uri)}", file=mask(uri)) from None
+    finally:
+        engine.dispose()
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return pa.table([_from_values(list(values)) for values in columns], names=names)
+
+
+def _from_values(values: list[object]) -> pa.ChunkedArray:
+    """Turn the values of a database column into Arrow; a mixed one becomes text."""
+    try:
+        return _plain(pa.chunked_array([pa.array(values)]))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        texts = [None if value is None else str(value) for value in values]
+        return pa.chunked_array([texts], pa.string())
+
+
+def _safe(error: BaseException, uri: str) -> str:
+    """Write an error without the URI's password."""
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return without_password(text, uri)
+
+
+def _filter(raw: RawTable, where: str, missing: tuple[str, ...]) -> RawTable:
+    """Keep the rows for which the declared filter certainly holds; missing words are unknown."""
+    rule = parse(where, where=raw.name, columns=raw.table.column_names)
+    columns: dict[str, object] = {}
+    for name in rule.names:
+        series = raw.table[name].to_pandas()
+        absent = series.isin(missing) if pa.types.is_string(raw.table[name].type) else series.isna()
+        columns[name] = series.astype(object).mask(absent) if absent.any() else series
+    kept = pa.array(rule.holds(columns, len(raw)))
+    rows = pa.array(np.arange(len(raw))).filter(kept)
+    table = raw.table.filter(kept)
+    if table.num_rows == 0:
+        raise InputError(f"no row passes the filter {where!r}", file=raw.name)
+    return RawTable(raw.name, table, raw.parts, raw.date_format, raw.decimal, rows)

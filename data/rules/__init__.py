@@ -1,0 +1,1 @@
+"""A rule written by a person -> a mask over columns, with three-valued logic."""

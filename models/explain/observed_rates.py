@@ -1,0 +1,208 @@
+"""Counts what became of training rows, by feature and value: the facts behind reasons."""
+
+from __future__ import annotations
+
+import bisect
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.templates import TEMPLATES
+from models.explain.points import ObservedRate
+from models.predictor import FeatureColumn, Floats
+
+LEAST_ROWS = 30  # a smaller group is no fact
+MOST_LEVELS = 50
+
+Counted = tuple[int, float]
+"""Rows of a group, and the share of them that converted."""
+NOBODY: Counted = (0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberGroups:
+    """What became of the values of a number, in half-open bins: len(edges) + 1 of them."""
+
+    edges: tuple[float, ...]
+    bins: tuple[Counted, ...]
+    missing: Counted
+
+    def of(self, value: str | float) -> Counted:
+        """Find the group of a value."""
+        return (
+            NOBODY if isinstance(value, str) else self.bins[bisect.bisect_right(self.edges, value)]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LevelGroups:
+    """What became of the levels of a category."""
+
+    levels: Mapping[str, Counted]
+    missing: Counted
+
+    def of(self, value: str | float) -> Counted:
+        """Find the group of a value."""
+        return self.levels.get(str(value), NOBODY)
+
+
+Groups = NumberGroups | LevelGroups
+
+
+@dataclass(frozen=True)
+class ObservedRates:
+    """Rates of training rows, by feature and value, beside the rate of all of them."""
+
+    table: Mapping[str, Groups]
+    typical: float
+
+    def find(self, feature: str, value: str | float | None) -> ObservedRate | None:
+        """Find the group of a value; None where it is unknown or smaller than 30 rows."""
+        groups = self.table.get(feature)
+        if groups is None:
+            return None
+        n, rate = groups.missing if value is None else groups.of(value)
+        return ObservedRate(rate, n, self.typical) if n >= LEAST_ROWS else None
+
+    def _direction(self, counted: Counted) -> int:
+        n, rate = counted
+        return ObservedRate(rate, n, self.typical).direction if n >= LEAST_ROWS else 0
+
+    @cached_property
+    def _bin_directions(self) -> Mapping[str, tuple[Floats, NDArray[np.int8]]]:
+        """By number feature: edges, and the direction of each bin, then of missing."""
+        return {
+            name: (
+                np.array(groups.edges),
+                np.array([self._direction(c) for c in (*groups.bins, groups.missing)], np.int8),
+            )
+            for name, groups in self.table.items()
+            if isinstance(groups, NumberGroups)
+        }
+
+    @cached_property
+    def _level_directions(self) -> Mapping[str, Mapping[str, int]]:
+        """By category feature: the direction of each level that has one."""
+        return {
+            name: {
+                level: sign
+                for level, counted in groups.levels.items()
+                if (sign := self._direction(counted))
+            }
+            for name, groups in self.table.items()
+            if isinstance(groups, LevelGroups)
+        }
+
+    def directions(self, feature: str, values: Floats) -> NDArray[np.int8]:
+        """Say of number values whether their groups did better (1) or worse (-1), 0 unknown."""
+        if feature not in self._bin_directions:
+            return np.zeros(len(values), np.int8)
+        edges, signs = self._bin_directions[feature]
+        place = edges.searchsorted(values, "right")
+        place[np.isnan(values)] = len(signs) - 1
+        taken: NDArray[np.int8] = signs[place]
+        return taken
+
+    def level_directions(self, feature: str, levels: Sequence[str]) -> list[int]:
+        """Say the same of category levels; one more at the end for missing values."""
+        if feature not in self._level_directions:
+            return [0] * (len(levels) + 1)
+        known = self._level_directions[feature]
+        return [
+            *(known.get(level, 0) for level in levels),
+            self._direction(self.table[feature].missing),
+        ]
+
+    def to_json(self) -> str:
+        """Write what `from_json` reads."""
+        table = {name: _write(groups) for name, groups in self.table.items()}
+        return json.dumps({"typical": self.typical, "table": table}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> ObservedRates:
+        """Read the facts file of an artifact; ValueError where it is something else."""
+        value = json.loads(text)
+        if not isinstance(value, dict) or not isinstance(value.get("table"), dict):
+            raise ValueError("is no table of facts")
+        table = {name: _read(groups) for name, groups in value["table"].items()}
+        return cls(table, float(value["typical"]))
+
+
+def _write(groups: Groups) -> Mapping[str, Any]:
+    missing = list(groups.missing)
+    if isinstance(groups, LevelGroups):
+        levels = {level: list(counted) for level, counted in groups.levels.items()}
+        return {"levels": levels, "missing": missing}
+    n, rate = [n for n, _ in groups.bins], [rate for _, rate in groups.bins]
+    return {"edges": list(groups.edges), "n": n, "rate": rate, "missing": missing}
+
+
+def _read(raw: Mapping[str, Any]) -> Groups:
+    missing = _counted(raw.get("missing", NOBODY))
+    if "levels" in raw:
+        return LevelGroups({key: _counted(pair) for key, pair in raw["levels"].items()}, missing)
+    bins = tuple(map(_counted, zip(raw["n"], raw["rate"], strict=True)))
+    return NumberGroups(tuple(raw["edges"]), bins, missing)
+
+
+def _counted(pair: Sequence[float]) -> Counted:
+    return int(pair[0]), float(pair[1])
+
+
+def make_facts(
+    frame: pd.DataFrame, y: NDArray[Any], features: Sequence[FeatureColumn]
+) -> ObservedRates:
+    """Count rates on training rows: `y` (n,) in {0, 1}, one row of `frame` each."""
+    labels = np.asarray(y, np.float64)
+    table: dict[str, Groups] = {}
+    for feature in features:
+        column = frame[feature.name]
+        absent = column.isna().to_numpy()
+        known, outcomes = column[~absent], labels[~absent]
+        missing = (int(absent.sum()), _rate(labels[absent]))
+        if feature.kind == "category":
+            table[feature.name] = LevelGroups(_count_levels(known, outcomes), missing)
+        else:
+            row = TEMPLATES.get(feature.template)
+            each = row is not None and row.each_value  # each hour, weekday, month
+            edges, bins = _count_bins(known, outcomes, each=each)
+            table[feature.name] = NumberGroups(edges, bins, missing)
+    return ObservedRates(table, _rate(labels))
+
+
+def _rate(labels: Floats) -> float:
+    return float(labels.mean()) if len(labels) else 0.0
+
+
+def _count_levels(column: pd.Series[Any], labels: Floats) -> dict[str, Counted]:
+    counted = pd.DataFrame({"level": column.astype(str).to_numpy(), "y": labels})
+    grouped = counted.groupby("level", sort=True)["y"].agg(["size", "mean"])
+    largest = grouped[grouped["size"] >= LEAST_ROWS].nlargest(MOST_LEVELS, "size")
+    pairs = zip(largest.index, largest["size"], largest["mean"], strict=True)
+    return {str(level): (int(n), float(rate)) for level, n, rate in pairs}
+
+
+def _count_bins(
+    column: pd.Series[Any], labels: Floats, *, each: bool
+) -> tuple[tuple[float, ...], tuple[Counted, ...]]:
+    """Cut at 1, 2, 4 and so on where values are small counts, else fifths; or `each` value."""
+    values = column.to_numpy(np.float64)
+    if each:
+        cuts = sorted({float(value) for value in np.floor(values)})[1:]
+    elif len(values) and bool((values == np.floor(values)).all()) and values.max() <= 60:
+        cuts = [cut for cut in (1.0, 2.0, 4.0, 8.0, 16.0) if values.min() < cut <= values.max()]
+    else:
+        quantiles = np.quantile(values, [0.2, 0.4, 0.6, 0.8]) if len(values) else []
+        cuts = sorted({float(cut) for cut in quantiles if math.isfinite(cut)})
+    place = np.searchsorted(cuts, values, "right")
+    n = np.bincount(place, minlength=len(cuts) + 1)
+    hits = np.bincount(place, weights=labels, minlength=len(cuts) + 1)
+    rate = hits / np.maximum(n, 1)
+    return tuple(cuts), tuple(zip(n.tolist(), rate.tolist(), strict=True))

@@ -1,0 +1,352 @@
+"""Turns a scorer and a feature frame into reasons in points, for one lead or a million.
+
+`reason_table` is columnar and gives positions and whole points; `explain` makes Explanations of
+it. Both see the same contributions, so what a batch writes and what a report shows agree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.frame import FAMILIES
+from features.templates import TEMPLATES
+from models.explain.observed_rates import ObservedRates
+from models.explain.points import Explanation, Ints, Points, ScoreReason, make_points
+from models.predictor import (
+    ColumnReader,
+    FeatureColumn,
+    Floats,
+    ForestPart,
+    Frame,
+    LeadScorer,
+    Rows,
+    columns_of,
+)
+
+NO_FACTS = ObservedRates({}, 0.0)
+NOTHING = frozenset({"none", "no", "unknown", "not known", "n/a", "na", "nothing", "-"})
+
+Read = Callable[[str, int], str | float | None]  # feature and row -> value
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonRules:
+    """What may be shown, and what a rep can change.
+
+    `sensitive` and `identity` name features, columns or factors that are never shown; their points
+    count in the rest. `changeable` names events (or factors, features) that sales can bring about.
+    """
+
+    sensitive: frozenset[str] = frozenset()
+    identity: frozenset[str] = frozenset()
+    changeable: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, scorer: LeadScorer, changeable: Collection[str] = ()) -> ReasonRules:
+        """Read the lists that were stored with the model."""
+        meta = scorer.meta
+        return cls(
+            frozenset(meta.sensitive or ()),
+            frozenset(meta.identity or ()),
+            frozenset(changeable) | frozenset(meta.changeable or ()),
+        )
+
+    def hides(self, feature: FeatureColumn) -> bool:
+        """Say whether a feature is never shown."""
+        names = (feature.name, feature.factor, feature.params.get("column", ""))
+        return not (self.sensitive.isdisjoint(names) and self.identity.isdisjoint(names))
+
+
+@dataclass(frozen=True)
+class ReasonTable:
+    """Points of many leads with what is needed to name them; positions index `factors`, `features`.
+
+    `base` and `margin` in log-odds; `families` (n, 4) whole points in the order of FAMILIES.
+    """
+
+    points: Points
+    features: Sequence[FeatureColumn]
+    factors: tuple[str, ...]
+    families_of: tuple[str, ...]
+    margin: Floats
+    base: float
+    grid_cuts: Mapping[str, Sequence[float]]
+    stable: NDArray[np.bool_]
+    rules: ReasonRules = field(default_factory=ReasonRules)
+    facts: ObservedRates = NO_FACTS
+
+    def __len__(self) -> int:
+        """Count the leads."""
+        return len(self.margin)
+
+    @cached_property
+    def families(self) -> Ints:
+        """Sum whole points by family, (n, 4)."""
+        return np.stack([self._sum_of(self.points.by_factor, name) for name in FAMILIES], axis=1)
+
+    @cached_property
+    def grid(self) -> NDArray[np.object_]:
+        """Cut fit into A..D and engagement into 1..4; a view of the same sums."""
+        fit = np.searchsorted(
+            self.grid_cuts["fit"], self._sum_of(self.points.exact, "fit"), "right"
+        )
+        acts = self._sum_of(self.points.exact, "engagement")
+        engagement = np.searchsorted(self.grid_cuts["engagement"], acts, "right")
+        letters, figures = np.array(list("DCBA"), object), np.array(list("4321"), object)
+        grid: NDArray[np.object_] = letters[fit] + figures[engagement]
+        return grid
+
+    def _sum_of(self, columns: NDArray[Any], family: str) -> NDArray[Any]:
+        chosen = [k for k, name in enumerate(self.families_of) if name == family]
+        total: NDArray[Any] = columns[:, chosen].sum(axis=1)
+        return total
+
+
+def reason_table(
+    scorer: LeadScorer,
+    frame: Frame,
+    *,
+    rules: ReasonRules | None = None,
+    facts: ObservedRates = NO_FACTS,
+    with_stability: bool = False,
+) -> ReasonTable:
+    """Explain every row of a frame in whole points, columnar.
+
+    Of the features of a factor one speaks; not one whose fact says the contrary where another has
+    something to say. Without `with_stability`, which costs a second look at the forest, every row
+    counts as stable.
+    """
+    rules = rules or ReasonRules.of(scorer)
+    explained = scorer.contributions(frame, by="feature")
+    factors = scorer.factors
+    position = {name: i for i, name in enumerate(factors)}
+    factor_of = np.array([position[f.factor] for f in scorer.features], np.int32)
+    visible = _visible(scorer.features, frame, rules, facts)
+    points = make_points(
+        scorer, explained.values, explained.margin, explained.base, factor_of, visible
+    )
+    family = {f.factor: f.family for f in reversed(scorer.features)}
+    stable = stability(scorer, frame) >= 0.6 if with_stability else np.ones(len(frame), np.bool_)
+    families_of = tuple(family[name] for name in factors)
+    return ReasonTable(
+        points,
+        scorer.features,
+        factors,
+        families_of,
+        explained.margin,
+        explained.base,
+        grid_cuts(scorer),
+        stable,
+        rules,
+        facts,
+    )
+
+
+def explain(
+    scorer: LeadScorer,
+    frame: Frame,
+    *,
+    lead_ids: Sequence[str],
+    facts: ObservedRates | None = None,
+    rules: ReasonRules | None = None,
+    with_stability: bool = True,
+) -> list[Explanation]:
+    """Explain each row: up to five reasons for and five against, none under one point, the rest.
+
+    typical + reasons + rest_points + limit_points == score, in whole numbers. Free of language:
+    `models.words.render` says a reason.
+    """
+    table = reason_table(
+        scorer, frame, rules=rules, facts=facts or NO_FACTS, with_stability=with_stability
+    )
+    return explanations_of(table, frame, lead_ids=lead_ids)
+
+
+def explanations_of(
+    table: ReasonTable,
+    frame: Frame,
+    *,
+    lead_ids: Sequence[str],
+    facts: ObservedRates | None = None,
+) -> list[Explanation]:
+    """Make the explanation of each row of a table that was computed on this frame.
+
+    `facts` are by default those of the table; one that speaks against its reason is left out.
+    """
+    if not len(lead_ids) == len(frame) == len(table):
+        raise ValueError(f"{len(lead_ids)} lead ids, {len(frame)} rows, {len(table)} reasons")
+    read = _reader(frame)
+    facts = facts or table.facts
+    return [
+        _explanation(table, row, str(lead_id), read, facts) for row, lead_id in enumerate(lead_ids)
+    ]
+
+
+def _explanation(
+    table: ReasonTable, row: int, lead_id: str, read: Read, facts: ObservedRates
+) -> Explanation:
+    points = table.points
+    sides = [
+        [
+            _reason(table, row, int(factor), int(feature), read, facts)
+            for factor, feature in zip(factors[row], features[row], strict=True)
+            if factor >= 0
+        ]
+        for factors, features in (
+            (points.factor_for, points.feature_for),
+            (points.factor_against, points.feature_against),
+        )
+    ]
+    families = dict(zip(FAMILIES, table.families[row].tolist(), strict=True))
+    return Explanation(
+        lead_id=lead_id,
+        score=int(points.score[row]),
+        typical=points.typical,
+        reasons_for=tuple(sides[0]),
+        reasons_against=tuple(sides[1]),
+        rest_points=int(points.rest[row]),
+        limit_points=int(points.limit[row]),
+        families=families,
+        grid=str(table.grid[row]),
+        stable=bool(table.stable[row]),
+    )
+
+
+def _reason(
+    table: ReasonTable,
+    row: int,
+    factor: int,
+    feature: int,
+    read: Read,
+    facts: ObservedRates,
+) -> ScoreReason:
+    described = table.features[feature]
+    value = read(described.name, row)
+    params = {"label": described.label, **described.params, "value": value}
+    points, fact = int(table.points.by_factor[row, factor]), facts.find(described.name, value)
+    return ScoreReason(
+        factor=table.factors[factor],
+        family=table.families_of[factor],
+        points=points,
+        exact=float(table.points.exact[row, factor]),
+        template=described.template,
+        params=params,
+        changeable=is_changeable(described, table.rules.changeable),
+        fact=fact if fact and fact.backs(points) else None,
+    )
+
+
+def _reader(frame: Frame) -> Read:
+    """Give a function that takes one value out of a frame: text, a number, or None if missing."""
+    if isinstance(frame, Rows):
+        words, numbers, at = frame.words, frame.numbers, frame.number_at
+        return lambda name, row: (
+            words[name][row] if name in words else _plain(numbers[row, at[name]])
+        )
+    columns: dict[str, Any] = {}
+
+    def read(name: str, row: int) -> str | float | None:
+        if name not in columns:
+            columns[name] = frame[name].array
+        return _plain(columns[name][row])
+
+    return read
+
+
+def _plain(value: Any) -> str | float | None:
+    """Take a value out of pandas: text, a number, or None where it is missing."""
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, str):
+        return value
+    number = float(value)
+    return None if math.isnan(number) else number
+
+
+def is_changeable(feature: FeatureColumn, allowed: Collection[str] = ()) -> bool:
+    """Say whether sales can change it: what sales does itself, and what it can bring about."""
+    names = {feature.name, feature.factor, str(feature.params.get("event", ""))}
+    row = TEMPLATES.get(feature.template)
+    return bool(row and row.by_sales) or not names.isdisjoint(allowed)
+
+
+def _visible(
+    features: Sequence[FeatureColumn], frame: Frame, rules: ReasonRules, facts: ObservedRates
+) -> NDArray[np.uint8]:
+    """Say what may be shown, (n, n_features): bits 1 and 4 as a strength, 2 and 8 as a weakness.
+
+    Nothing missing and no absent activity is ever a strength; what is sensitive or identity-like
+    is never shown at all. Bits 4 and 8: a second choice, because it is vague or because what
+    became of such leads says the contrary.
+    """
+    shape = (len(frame), len(features))
+    absent, direction = np.zeros(shape, np.bool_), np.zeros(shape, np.int8)
+    shown = np.ones(len(features), np.bool_)
+    columns = columns_of(frame)
+    for f, feature in enumerate(features):
+        if rules.hides(feature):
+            shown[f] = False
+        else:
+            absent[:, f], direction[:, f] = _look(columns, feature, facts)
+    rows = (TEMPLATES.get(feature.template) for feature in features)
+    vague = np.array([row is not None and row.vague for row in rows], np.bool_)
+    strength = np.where(vague | (direction < 0), 4, 1) * ~absent
+    weakness = np.where(vague | (direction > 0), 8, 2)
+    visible: NDArray[np.uint8] = ((strength | weakness) * shown).astype(np.uint8)
+    return visible
+
+
+def _look(
+    columns: ColumnReader, feature: FeatureColumn, facts: ObservedRates
+) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
+    """Find where a feature is missing or never happened, and which way its facts point: (n,)."""
+    name = feature.name
+    if feature.kind == "category":
+        codes, levels = columns.category(name)
+        nothing = [level.strip().lower() in NOTHING for level in levels]
+        direction = np.array(facts.level_directions(name, levels), np.int8)
+        return np.array([*nothing, True])[codes], direction[codes]
+    values = columns.number(name)
+    absent = np.isnan(values)
+    row = TEMPLATES.get(feature.template)
+    if row is not None and row.zero_is_absent:
+        absent |= values == 0
+    elif feature.template == "missing_count":
+        absent |= values > 0
+    return absent, facts.directions(name, values)
+
+
+def grid_cuts(scorer: LeadScorer) -> Mapping[str, Sequence[float]]:
+    """Where fit and engagement are cut, in points, rising: the model's own, or a half doubling."""
+    half = scorer.card.points_to_double / 2.0
+    cuts = scorer.parts.grid or {}
+    return {name: cuts.get(name, (-half, 0.0, half)) for name in ("fit", "engagement")}
+
+
+def stability(scorer: LeadScorer, frame: Frame, top: int = 3) -> Floats:
+    """Overlap of the top factors between two halves of the ensemble, (n,) from 0 to 1.
+
+    A model without a second forest has nothing to compare and counts as 1.
+    """
+    if len(scorer.forest_text) < 2:
+        return np.ones(len(frame))
+    tops = []
+    for half in (0, 1):
+        text = scorer.forest_text[half::2]
+        whole = scorer.parts.forest.weight if scorer.parts.forest else 1.0
+        part = ForestPart(len(text), whole * len(scorer.forest_text) / len(text))
+        parts = replace(scorer.parts, forest=part)
+        member = LeadScorer(parts, text, threads=scorer.threads, trusted=scorer.trusted)
+        values = np.abs(member.contributions(frame, by="factor").values)
+        tops.append(np.argsort(-values, axis=1, kind="stable")[:, :top])
+    same = (tops[0][:, :, None] == tops[1][:, None, :]).any(axis=2)
+    overlap: Floats = same.mean(axis=1)
+    return overlap

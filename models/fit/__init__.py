@@ -1,0 +1,1 @@
+"""Feature frame and outcomes -> the parts of a model: everything that learns."""

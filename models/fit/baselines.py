@@ -1,0 +1,171 @@
+"""Feature frame -> the four baselines that every model must beat: prior, recency, rule, logistic.
+
+Each is fitted on a frame and outcomes and gives probabilities. Recency and the rule score are
+what a sales team does without a model; a one-column logistic regression only puts them on the
+scale of probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.frame import Catalogue, Feature
+from models.fit.encoders import TrainingColumns, describe, read_columns
+from models.fit.folds import assign_folds
+from models.fit.linear import LinearFit, fit_linear
+from models.predictor import Floats, LinearPart
+
+STRONG = ("demo", "trial", "pricing", "contact", "meeting", "call", "phone", "proposal", "quote")
+MIDDLE = ("webinar", "seminar", "form", "download", "ebook", "white", "chat", "reply", "visit")
+"""Words in an event's name that a marketing team gives 3 and 2 points for; others get 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A fitted baseline: what it looks at, and its line."""
+
+    name: str
+    available: bool
+    columns_of: Callable[[pd.DataFrame], TrainingColumns]
+    line: LinearFit
+
+    def predict(self, frame: pd.DataFrame) -> Floats:
+        """Give probabilities: (n,)."""
+        p: Floats = 1 / (1 + np.exp(-self.line.margin(self.columns_of(frame))))
+        return p
+
+
+def fit_prior(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None) -> Baseline:
+    """Take the base rate for every lead."""
+    del catalogue
+    return _fit("prior", frame, y, _nothing, available=True)
+
+
+def fit_recency(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None) -> Baseline:
+    """Look only at the time since the lead's last event; the base rate where no column says."""
+    features = describe(frame, catalogue)
+    latest = _first(features, ("days_since_last_event", "hours_since_last_event"))
+    if latest is None:
+        since = [f.name for f in features if f.template == "days_since"]
+        take = _nothing if not since else lambda x: _one_column(_least(x, since))
+        return _fit("recency", frame, y, take, available=bool(since))
+    name = latest.name
+    return _fit("recency", frame, y, lambda x: _one_column(_numbers(x, name)), available=True)
+
+
+def fit_rule(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None) -> Baseline:
+    """Add points for what the lead did, as a marketing team does by hand.
+
+    3, 2 or 1 points for each kind of event seen (capped at three times each), halved for every
+    30 days of silence, and 2 points for a senior title. Without events: the base rate.
+    """
+    features = describe(frame, catalogue)
+    counts = _longest_counts(features)
+    recent = _first(features, ("days_since_last_event",))
+    senior = _first(features, ("seniority",))
+    if not counts:
+        return _fit("rule", frame, y, _nothing, available=False)
+
+    def points(x: pd.DataFrame) -> TrainingColumns:
+        total = np.zeros(len(x))
+        for feature in counts:
+            seen = np.clip(np.nan_to_num(_numbers(x, feature.name)), 0, 3)
+            total += _weight(str(feature.params.get("event", feature.name))) * seen
+        if recent is not None:
+            total *= 0.5 ** (np.clip(np.nan_to_num(_numbers(x, recent.name), nan=90), 0, 365) / 30)
+        if senior is not None and senior.kind == "category":
+            total += 2.0 * x[senior.name].astype(str).isin(["c_level", "head", "vp"]).to_numpy()
+        return _one_column(total)
+
+    return _fit("rule", frame, y, points, available=True)
+
+
+def fit_logistic(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None) -> Baseline:
+    """Fit the regularised logistic regression on every column, penalty by cross-validation."""
+    features = describe(frame, catalogue)
+    return _fit("logistic", frame, y, lambda x: read_columns(x, features), available=True)
+
+
+BASELINES: Mapping[str, Callable[[pd.DataFrame, Floats, Catalogue | None], Baseline]] = {
+    "prior": fit_prior,
+    "recency": fit_recency,
+    "rule": fit_rule,
+    "logistic": fit_logistic,
+}
+
+
+def fit_all(
+    frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None
+) -> dict[str, Baseline]:
+    """Fit all four."""
+    return {name: fit(frame, y, catalogue) for name, fit in BASELINES.items()}
+
+
+def _fit(
+    name: str,
+    frame: pd.DataFrame,
+    y: Floats,
+    columns_of: Callable[[pd.DataFrame], TrainingColumns],
+    *,
+    available: bool,
+) -> Baseline:
+    columns = columns_of(frame)
+    target = np.asarray(y, dtype=np.float64)
+    rare = int(min(target.sum(), len(target) - target.sum()))
+    if rare < 2 or not (columns.numbers or columns.codes):
+        rate = (target.sum() + 0.5) / (len(target) + 1.0)
+        constant = LinearFit(LinearPart(float(np.log(rate / (1 - rate))), ()), {})
+        return Baseline(name, available, columns_of, constant)
+    fold = assign_folds(target, None, min(5, rare), 0)
+    return Baseline(name, available, columns_of, fit_linear(columns, target, fold))
+
+
+def _nothing(frame: pd.DataFrame) -> TrainingColumns:
+    return TrainingColumns((), {}, {}, {}, len(frame))
+
+
+def _one_column(values: Floats) -> TrainingColumns:
+    return TrainingColumns((), {"points": values}, {}, {}, len(values))
+
+
+def _numbers(frame: pd.DataFrame, name: str) -> Floats:
+    return frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _least(frame: pd.DataFrame, names: Sequence[str]) -> Floats:
+    values = np.column_stack([_numbers(frame, name) for name in names])
+    lost = np.isnan(values).all(axis=1)
+    least: Floats = np.where(lost, np.nan, np.min(np.where(np.isnan(values), np.inf, values), 1))
+    return least
+
+
+def _first(features: Sequence[Feature], templates: Sequence[str]) -> Feature | None:
+    for feature in features:
+        if feature.template in templates or feature.name in templates:
+            return feature
+    return None
+
+
+def _longest_counts(features: Sequence[Feature]) -> list[Feature]:
+    """Keep for each event its ever-count, else its longest window."""
+    best: dict[str, tuple[float, Feature]] = {}
+    for feature in features:
+        if feature.template not in ("count_ever", "count_window"):
+            continue
+        event = str(feature.params.get("event", feature.name))
+        ever = feature.template == "count_ever"
+        days = float("inf") if ever else float(feature.params.get("days", 0))
+        if event not in best or days > best[event][0]:
+            best[event] = (days, feature)
+    return [feature for _, feature in best.values()]
+
+
+def _weight(event: str) -> float:
+    words = event.lower()
+    if any(word in words for word in STRONG):
+        return 3.0
+    return 2.0 if any(word in words for word in MIDDLE) else 1.0

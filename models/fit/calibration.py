@@ -1,0 +1,269 @@
+"""Out-of-fold margins and outcomes -> a strictly increasing calibration, as rich as they allow.
+
+Under 20 positives (or negatives) only the intercept moves; up to 500 a logistic line on the
+margin; from 500 on logistic, beta (Kull, Silva Filho and Flach 2017) and, from 1,000 on, the mean
+of isotonic and logistic compete by cross-fitted log loss, the simpler unless it loses by more
+than one standard error. Nothing here reweighs classes or corrects a prior by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize
+from sklearn.isotonic import IsotonicRegression
+
+from models.fit.candidates import error_of
+from models.fit.encoders import Ints
+from models.fit.folds import assign_folds, design_effect
+from models.predictor import (
+    BetaCalibration,
+    BlendCalibration,
+    Calibration,
+    CalibrationPoints,
+    Floats,
+    IdentityCalibration,
+    InterceptCalibration,
+    LogisticCalibration,
+    calibrate,
+    calibrated_log_odds,
+)
+
+FEW, MANY, ENOUGH = 20, 500, 1000
+SLOPES = (0.3, 3.0)
+SPREADS = (0.25, 1.0)
+"""Prior spreads of slope and intercept: with little evidence the line stays near 1 and 0."""
+TRUSTED, CERTAIN = (0.1, 0.1), (0.02, 0.02)
+"""The same for cross-fitted margins of regularised forests, and of a Bayesian line."""
+BINS = 1000
+BLOCK_PRIOR_ROWS = 10.0
+"""Rows' worth of the logistic half in every block of the isotonic one."""
+
+
+def fit_calibration(
+    margins: Floats,
+    y: Floats,
+    *,
+    seed: int = 0,
+    spreads: tuple[float, float] = SPREADS,
+    groups: Ints | None = None,
+) -> Calibration:
+    """Fit the richest kind of calibration that the rarer outcome allows; `why` says which and why.
+
+    `margins` are cross-fitted log-odds, (n,); `spreads` of the prior of slope and intercept; rows
+    of one of `groups` share an outcome, and count for less.
+    """
+    worth = 1 / design_effect(y, groups)
+    rare = int(worth * min(y.sum(), len(y) - y.sum()))
+    if rare < FEW:
+        why = (
+            f"evidence worth {rare} of the rarer outcome, under {FEW}: only the level was "
+            "adjusted; the probabilities cannot be verified yet"
+        )
+        return replace(fit_intercept(margins, y, spreads, worth), why=why)
+    if rare < MANY:
+        why = f"evidence worth {rare} of the rarer outcome: a logistic line"
+        return replace(fit_logistic(margins, y, spreads, worth), why=why)
+    fits: list[Callable[[Floats, Floats], Calibration]] = [fit_logistic, fit_beta]
+    if rare >= ENOUGH:
+        fits.append(fit_blend)
+    return _choose(fits, margins, y, seed, groups)
+
+
+def _choose(
+    fits: list[Callable[[Floats, Floats], Calibration]],
+    margins: Floats,
+    y: Floats,
+    seed: int,
+    groups: Ints | None,
+) -> Calibration:
+    fold = assign_folds(y, groups, 5, seed)
+    losses = np.empty((len(fits), len(y)))
+    for i, fit in enumerate(fits):
+        for k in range(5):
+            rest, held = fold != k, fold == k
+            p = calibrate(fit(margins[rest], y[rest]), margins[held])
+            losses[i, held] = -np.log(np.where(y[held] > 0, p, 1 - p).clip(1e-12))
+    best = int(np.argmin(losses.mean(axis=1)))
+    for i in range(best + 1):
+        extra = losses[i] - losses[best]
+        if extra.mean() <= error_of(extra, groups=groups):
+            best = i
+            break
+    named = ("logistic", "beta", "blend")
+    figures = ", ".join(f"{n} {v:.5f}" for n, v in zip(named, losses.mean(axis=1), strict=False))
+    return replace(fits[best](margins, y), why=f"cross-fitted log loss: {figures}")
+
+
+def fit_intercept(
+    margins: Floats, y: Floats, spreads: tuple[float, float] = SPREADS, worth: float = 1.0
+) -> InterceptCalibration:
+    """Move the level only, pulled to zero by the prior; a row is `worth` so much of an outcome."""
+    return InterceptCalibration(_shift(margins, y, spread=spreads[1], worth=worth))
+
+
+def _shift(margins: Floats, y: Floats, *, spread: float, worth: float) -> float:
+    shift = 0.0
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-(margins + shift)))
+        slope = worth * float(np.sum(p * (1 - p))) + 1 / spread**2
+        step = (worth * float(np.sum(y - p)) - shift / spread**2) / slope
+        shift += float(np.clip(step, -1, 1))
+        if abs(step) < 1e-10:
+            break
+    return shift
+
+
+def fit_logistic(
+    margins: Floats, y: Floats, spreads: tuple[float, float] = SPREADS, worth: float = 1.0
+) -> LogisticCalibration:
+    """Fit slope and intercept by penalised maximum likelihood on smoothed targets (Platt 1999)."""
+    hits, misses = worth * float(y.sum()), worth * float(len(y) - y.sum())
+    high, low = (hits + 1) / (hits + 2), 1 / (misses + 2)
+    margins, rate, rows = _compress(margins, y)
+    rows = worth * rows
+    target = rate * high + (1 - rate) * low
+
+    def loss(w: Floats) -> tuple[float, Floats]:
+        z = w[0] * margins + w[1]
+        gap = rows * (1 / (1 + np.exp(-z)) - target)
+        prior = 0.5 * ((w[0] - 1) / spreads[0]) ** 2 + 0.5 * (w[1] / spreads[1]) ** 2
+        value = float(np.sum(rows * (np.logaddexp(0, z) - target * z))) + prior
+        return value, np.array(
+            [
+                gap @ margins + (w[0] - 1) / spreads[0] ** 2,
+                gap.sum() + w[1] / spreads[1] ** 2,
+            ]
+        )
+
+    best = minimize(loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[SLOPES, (-5, 5)])
+    return LogisticCalibration(float(best.x[0]), float(best.x[1]))
+
+
+def fit_beta(margins: Floats, y: Floats) -> BetaCalibration:
+    """Fit beta calibration: a ln s - b ln(1 - s) + c, with a and b kept positive."""
+    margins, rate, rows = _compress(margins, y)
+    left, right = -np.logaddexp(0, -margins), np.logaddexp(0, margins)
+
+    def loss(w: Floats) -> tuple[float, Floats]:
+        z = w[0] * left + w[1] * right + w[2]
+        gap = rows * (1 / (1 + np.exp(-z)) - rate)
+        value = float(np.sum(rows * (np.logaddexp(0, z) - rate * z)))
+        return value, np.array([gap @ left, gap @ right, gap.sum()])
+
+    bounds = [(0.1, 5.0), (0.1, 5.0), (-5.0, 5.0)]
+    best = minimize(loss, [1.0, 1.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds)
+    a, b, c = (float(x) for x in best.x)
+    return BetaCalibration(a, b, c)
+
+
+def _compress(margins: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+    """Gather many rows into bins of near margins: (mean margin, rate, rows) of each bin.
+
+    A curve of two or three parameters is the same on a thousand bins as on a million rows.
+    """
+    if len(y) <= 2 * BINS:
+        return margins, y, np.ones(len(y))
+    order = np.argsort(margins, kind="stable")
+    starts = np.linspace(0, len(y), BINS, endpoint=False).astype(np.int64)
+    rows = np.diff(np.append(starts, len(y))).astype(np.float64)
+    mean = np.add.reduceat(margins[order], starts) / rows
+    return mean, np.add.reduceat(y[order], starts) / rows, rows
+
+
+def fit_blend(margins: Floats, y: Floats) -> BlendCalibration:
+    """Take the mean, in probability, of isotonic (straight lines between blocks) and logistic.
+
+    Every block of the isotonic half is pulled to the logistic one by `BLOCK_PRIOR_ROWS` rows: its
+    outermost blocks are a handful of rows, and would promise 0 or 1.
+    """
+    first = fit_logistic(margins, y)
+    fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit(margins, y).predict(margins)
+    blocks = pd.DataFrame({"margin": margins, "line": calibrate(first, margins), "rate": fitted})
+    block = blocks.groupby("rate").agg(
+        n=("line", "size"), line=("line", "mean"), low=("margin", "min"), high=("margin", "max")
+    )
+    rate = (block["n"] * block.index + BLOCK_PRIOR_ROWS * block["line"]) / (
+        block["n"] + BLOCK_PRIOR_ROWS
+    )
+    edges = block[["low", "high"]].to_numpy(np.float64).ravel()
+    heights = np.repeat(np.maximum.accumulate(rate.to_numpy(np.float64)), 2)
+    return BlendCalibration(0.5, first, CalibrationPoints(edges, heights))
+
+
+@dataclass(frozen=True, slots=True)
+class CohortLevel:
+    """The newest rows: conversions seen and expected, z, the shift wanted and the one taken."""
+
+    rows: float
+    observed: float
+    expected: float
+    z: float
+    wanted: float
+    taken: float
+
+
+def refit_intercept(
+    calibration: Calibration,
+    margins: Floats,
+    y: Floats,
+    *,
+    worth: float = 1.0,
+    bound: float = 0.7,
+    gate: float = 3.0,
+) -> tuple[Calibration, CohortLevel]:
+    """Move the level to the newest mature cohort where it is off by more than `gate` errors.
+
+    A row is `worth` so much of an outcome (models.folds.design_effect, inverse). The shift is
+    shrunk by a prior of half a unit's spread and bounded.
+    """
+    log_odds = calibrated_log_odds(calibration, margins)
+    p = 1 / (1 + np.exp(-log_odds))
+    expected, error = float(p.sum()), float(np.sqrt(np.sum(p * (1 - p)) / worth))
+    z = (float(y.sum()) - expected) / max(error, 1e-9)
+    wanted = _shift(log_odds, y, spread=0.5, worth=worth) if len(y) else 0.0
+    taken = float(np.clip(wanted, -bound, bound)) if abs(z) > gate else 0.0
+    cohort = CohortLevel(float(len(y)), float(y.sum()), expected, z, wanted, taken)
+    return (move(calibration, taken) if taken else calibration), cohort
+
+
+def move(calibration: Calibration, shift: float) -> Calibration:
+    """Add a shift in log-odds to a calibration; a blend keeps its logistic half alone."""
+    match calibration:
+        case IdentityCalibration(why=why):
+            return InterceptCalibration(shift, why)
+        case InterceptCalibration(intercept=intercept) | LogisticCalibration(intercept=intercept):
+            return replace(calibration, intercept=intercept + shift)
+        case BetaCalibration(c=c):
+            return replace(calibration, c=c + shift)
+        case BlendCalibration(first=first, why=why):
+            return replace(first, intercept=first.intercept + shift, why=why or "")
+
+
+@dataclass(frozen=True, slots=True)
+class LevelMiss:
+    """By how much the level of some rows was missed: log-odds to add, its standard error, z."""
+
+    rows: float
+    shift: float
+    error: float
+    z: float
+
+
+def level_missed(margins: Floats, y: Floats, worth: float = 1.0) -> LevelMiss:
+    """Estimate by how much the level was missed; a row is `worth` so much of an outcome."""
+    p = 1 / (1 + np.exp(-margins))
+    error = 1 / float(np.sqrt(max(worth * float(np.sum(p * (1 - p))), 1e-9)))
+    shift = _shift(margins, y, spread=10.0, worth=worth)
+    return LevelMiss(float(len(y)), shift, error, shift / error)
+
+
+def spread_between(levels: Sequence[LevelMiss]) -> float:
+    """Estimate the standard deviation of the level between periods, its own noise taken off."""
+    if len(levels) < 2:
+        return 0.0
+    squares = [level.shift**2 - level.error**2 for level in levels]
+    return float(np.sqrt(max(0.0, float(np.mean(squares)))))

@@ -1,0 +1,230 @@
+"""Columns and outcomes -> the components of every candidate, fitted on all rows or ahead of time.
+
+The regularised line (`linear`), a forest of extremely randomised splits (`extra`), the same boosted
+on the line (`boosted`), a forest of best splits (`plain`), one of larger trees (`deep`). Members
+grow on grouped random folds; `go_forward` fits the same components on the past of each purged
+forward fold, for choices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.fit.candidates import Blend
+from models.fit.encoders import Design, Ints, TrainingColumns
+from models.fit.folds import Split, assign_folds, forward_splits
+from models.fit.forest import FittedForest, ForestTask, Recipe, fit_forest, predict_ahead
+from models.fit.linear import LinearFit, fit_linear, fit_without_each
+from models.predictor import Encoder, Floats, ForestPart, LinearPart
+
+LEAST_FOR_FOREST = 60
+"""Of the rarer outcome; below, a forest has nothing to hold its early stopping by."""
+DEEP_LEAVES, DEEP_L2 = 31, 1.0
+"""Of the `deep` forest, for many rows: larger trees, less held back."""
+FORWARD_STEP = 2.0
+"""Forward folds only choose: their forests take steps so much larger, and are grown sooner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all candidates share: `kinds` of forests, `most` members to fill a blend up to."""
+
+    recipe: Recipe
+    members: int
+    most: int
+    bends: int
+    seed: int
+    threads: int
+    worth: float = 1.0  # independent outcomes to a row
+    kinds: tuple[str, ...] = ("extra", "boosted", "plain")
+    targets: tuple[tuple[str, ...], ...] = ()
+
+    def recipe_of(self, kind: str) -> Recipe:
+        """Give the recipe of one kind of forest."""
+        if kind == "deep":
+            return replace(self.recipe, extra=False, leaves=DEEP_LEAVES, l2=DEEP_L2)
+        return replace(self.recipe, extra=self.recipe.extra and kind != "plain")
+
+    def with_targets(self, targets: tuple[tuple[str, ...], ...]) -> Setting:
+        """Give the forests target encodings of these columns and pairs."""
+        return replace(self, targets=targets)
+
+
+@dataclass(frozen=True, slots=True)
+class MarginParts:
+    """The parts of a model that make its margin."""
+
+    encoders: tuple[Encoder, ...]
+    linear: LinearPart | None
+    forest: ForestPart | None
+    forest_text: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """The components fitted on all rows; margins are out of fold, (n,) each.
+
+    `starts` (folds, n) are the line's margins without each fold: what members are boosted on.
+    """
+
+    linear: LinearFit
+    forests: dict[str, FittedForest]
+    margins: dict[str, Floats]
+    starts: Floats
+    design: Design | None
+
+    def blended(self, blend: Blend) -> MarginParts:
+        """Weigh line and forests as the blend does."""
+        texts = [text for name in blend.forests for text in self.forests[name].texts]
+        weight = (1 - blend.linear) / max(1, len(texts))
+        return MarginParts(
+            encoders=tuple(self.design.encoders()) if self.design and texts else (),
+            linear=self.linear.part.times(blend.line) if blend.line else None,
+            forest=ForestPart(len(texts), weight) if texts else None,
+            forest_text=tuple(texts),
+        )
+
+
+def fit_components(
+    columns: TrainingColumns,
+    y: Floats,
+    groups: Ints | None,
+    setting: Setting,
+    known: Components | None,
+) -> Components:
+    """Fit every component on all rows; `known` gives the line where only targets changed."""
+    fold = _fold(y, groups, setting, 0)
+    if known is None:
+        linear = fit_linear(columns, y, fold, bends=setting.bends, worth=setting.worth)
+        starts = fit_without_each(columns, y, fold, linear.ridge, bends=setting.bends)
+    else:
+        linear, starts = known.linear, known.starts
+    line = starts[fold, np.arange(len(y))]
+    if not setting.kinds:
+        return Components(linear, {}, {"linear": line}, starts, None)
+    design = Design.make(columns, y, fold, targets=setting.targets)
+    grown = Components(linear, {}, {"linear": line}, starts, design)
+    for kind in setting.kinds:
+        grown.forests[kind] = _grow(design, y, fold, starts, setting, kind, 0)
+        start = line if kind == "boosted" else 0.0
+        grown.margins[kind] = grown.forests[kind].out_of_fold + start
+    return grown
+
+
+def fill_up(
+    grown: Components,
+    blend: Blend,
+    columns: TrainingColumns,
+    y: Floats,
+    groups: Ints | None,
+    setting: Setting,
+) -> Components:
+    """Give the chosen blend's forests members on fresh folds, up to `most` members in all."""
+    design = grown.design
+    turns = -(-setting.most // (max(1, len(blend.forests)) * setting.members))
+    if design is None or turns < 2 or not blend.forests:
+        return grown
+    forests, margins = dict(grown.forests), dict(grown.margins)
+    for turn in range(1, turns):
+        fold = _fold(y, groups, setting, turn)
+        starts = grown.starts
+        if "boosted" in blend.forests:
+            starts = fit_without_each(columns, y, fold, grown.linear.ridge, bends=setting.bends)
+        for kind in blend.forests:
+            more = _grow(design, y, fold, starts, setting, kind, 100 * turn)
+            start = starts[fold, np.arange(len(y))] if kind == "boosted" else 0.0
+            margins[kind] = (turn * margins[kind] + more.out_of_fold + start) / (turn + 1)
+            had = forests[kind]
+            mean = (turn * had.out_of_fold + more.out_of_fold) / (turn + 1)
+            forests[kind] = FittedForest(had.texts + more.texts, mean, had.rounds + more.rounds)
+    return replace(grown, forests=forests, margins=margins)
+
+
+def _fold(y: Floats, groups: Ints | None, setting: Setting, turn: int) -> Ints:
+    return assign_folds(y, groups, setting.members, setting.seed * 100 + turn)
+
+
+def _grow(
+    design: Design, y: Floats, fold: Ints, starts: Floats, setting: Setting, kind: str, offset: int
+) -> FittedForest:
+    start = starts if kind == "boosted" else None
+    task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
+    seed = setting.seed * 1000 + offset
+    return fit_forest(task, fold, setting.recipe_of(kind), seed=seed, threads=setting.threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Margins of every component on rows ahead of their fit: rows (m,), which fold, margins."""
+
+    rows: Ints
+    fold: Ints
+    margins: dict[str, Floats]
+
+
+def go_forward(
+    columns: TrainingColumns,
+    y: Floats,
+    groups: Ints | None,
+    times: NDArray[np.generic] | None,
+    closes: NDArray[np.generic] | None,
+    setting: Setting,
+    *,
+    folds: int,
+) -> Forward | None:
+    """Fit on the past of each forward fold; None where there is no time or no evidence."""
+    if times is None:
+        return None
+    splits = [
+        (past, ahead)
+        for past, ahead in forward_splits(times, closes, groups, folds)
+        if enough(y[past]) and enough(y[ahead], 10)
+    ]
+    if not splits:
+        return None
+    margins = [_components_ahead(columns, y, groups, split, setting) for split in splits]
+    return Forward(
+        np.concatenate([ahead for _, ahead in splits]),
+        np.concatenate([np.full(len(ahead), i) for i, (_, ahead) in enumerate(splits)]),
+        {name: np.concatenate([part[name] for part in margins]) for name in margins[0]},
+    )
+
+
+def _components_ahead(
+    columns: TrainingColumns,
+    y: Floats,
+    groups: Ints | None,
+    split: Split,
+    setting: Setting,
+) -> dict[str, Floats]:
+    past, ahead = split
+    codes = None if groups is None else groups[past]
+    seen, target = columns.take(past), y[past]
+    inner = np.zeros(columns.n, dtype=np.int64)
+    inner[past] = assign_folds(target, codes, setting.members, 1)
+    fold = np.full(columns.n, -1, dtype=np.int64)
+    fold[past] = assign_folds(target, codes, min(3, setting.members), 2)
+    linear = fit_linear(seen, target, fold[past], bends=setting.bends, worth=setting.worth)
+    margins = {"linear": linear.margin(columns.take(ahead))}
+    starts = np.zeros((int(fold.max()) + 1, columns.n))
+    starts[:, past] = fit_without_each(seen, target, fold[past], linear.ridge, bends=setting.bends)
+    design = Design.make(columns, y, inner, targets=setting.targets)
+    for kind in setting.kinds:
+        recipe = setting.recipe_of(kind)
+        hasty = replace(recipe, rate=min(0.1, recipe.rate * FORWARD_STEP))
+        start = starts if kind == "boosted" else None
+        task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
+        margins[kind] = predict_ahead(
+            task, fold, ahead, hasty, seed=setting.seed, threads=setting.threads
+        )
+    if "boosted" in margins:
+        margins["boosted"] = margins["boosted"] + margins["linear"]
+    return margins
+
+
+def enough(y: Floats, least: int = LEAST_FOR_FOREST) -> bool:
+    """Tell whether the rarer outcome occurs at least so often."""
+    return bool(min(y.sum(), len(y) - y.sum()) >= least)

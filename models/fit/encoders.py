@@ -1,0 +1,266 @@
+"""A feature frame -> columns that a learner can fit on, and the encoders that go into the artifact.
+
+Numbers pass as they are. Category strings become stable codes; smoothed target encodings and
+counts, of single columns or of pairs, are cross-fitted for training rows: the value that a row
+trains on never saw that row's own fold. At scoring one map over all training rows is applied by
+`models.predictor`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.errors import InputError
+from features.frame import Catalogue, Feature
+from models.predictor import (
+    CodeEncoder,
+    Encoder,
+    FeatureColumn,
+    Floats,
+    LearnedEncoder,
+    NumberEncoder,
+    category_keys,
+    design_matrix,
+)
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingColumns:
+    """Raw columns of a frame: float64 numbers, and codes with their level names.
+
+    Code -1 is missing, -2 (`NEW`) a level that was new when the row came (see `arrivals`). Terms
+    and encoders read them as they read a frame (models.predictor.ColumnReader).
+    """
+
+    features: tuple[Feature, ...]
+    numbers: dict[str, Floats]
+    codes: dict[str, Ints]
+    levels: dict[str, tuple[str, ...]]
+    n: int
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return self.n
+
+    def number(self, name: str) -> Floats:
+        """Give a number column, (n,); missing is NaN."""
+        return self.numbers[name]
+
+    def category(self, name: str) -> tuple[Ints, Sequence[str]]:
+        """Give a category column: codes (n,), and its levels."""
+        return self.codes[name], self.levels[name]
+
+    def take(self, rows: Ints) -> TrainingColumns:
+        """Pick rows; levels stay, so that codes mean the same."""
+        return TrainingColumns(
+            self.features,
+            {name: values[rows] for name, values in self.numbers.items()},
+            {name: values[rows] for name, values in self.codes.items()},
+            self.levels,
+            len(rows),
+        )
+
+
+def describe(frame: pd.DataFrame, catalogue: Catalogue | None = None) -> tuple[Feature, ...]:
+    """Say what each column of the frame is: from the catalogue, else from its dtype."""
+    known = {feature.name: feature for feature in catalogue.features} if catalogue else {}
+    described = []
+    for name in frame.columns:
+        feature = known.get(str(name))
+        described.append(feature if feature else _plain_feature(str(name), frame[name]))
+    return tuple(described)
+
+
+def _plain_feature(name: str, values: pd.Series[Any]) -> Feature:
+    number = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
+    return Feature(
+        name=name,
+        kind="number" if number else "category",
+        family="fit",
+        factor=name,
+        label=name,
+        template="attribute",
+        params={"label": name, "column": name},
+    )
+
+
+def read_columns(frame: pd.DataFrame, features: Sequence[Feature]) -> TrainingColumns:
+    """Read a frame into numbers and codes; infinities are refused, missing values pass.
+
+    Levels are the sorted strings of the values that occur.
+    """
+    numbers: dict[str, Floats] = {}
+    codes: dict[str, Ints] = {}
+    levels: dict[str, tuple[str, ...]] = {}
+    for feature in features:
+        column = frame[feature.name]
+        if feature.kind == "number":
+            numbers[feature.name] = _read_numbers(column, feature.name)
+        else:
+            codes[feature.name], levels[feature.name] = _read_codes(column)
+    return TrainingColumns(tuple(features), numbers, codes, levels, len(frame))
+
+
+def _read_numbers(column: pd.Series[Any], name: str) -> Floats:
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    if np.isinf(values).any():
+        row = int(np.flatnonzero(np.isinf(values))[0])
+        raise InputError("is infinite", row=row, column=name, cure="leave it empty instead")
+    return values
+
+
+def _read_codes(column: pd.Series[Any]) -> tuple[Ints, tuple[str, ...]]:
+    raw, values = pd.factorize(column.astype(object), use_na_sentinel=True)
+    names = [str(value) for value in values]
+    levels = tuple(sorted({names[code] for code in np.unique(raw[raw >= 0])}))
+    place = {level: position for position, level in enumerate(levels)}
+    table = np.array([place.get(name, -1) for name in names] + [-1], dtype=np.int64)
+    return table[raw], levels
+
+
+def plain_encoders(
+    columns: TrainingColumns, *, least: int = 3, most: int = 1000
+) -> list[NumberEncoder | CodeEncoder]:
+    """List an encoder for each number column, then for each category, in frame order.
+
+    A category's levels are those of at least `least` rows, the `most` commonest.
+    """
+    encoders: list[NumberEncoder | CodeEncoder] = [
+        NumberEncoder(name, name) for name in columns.numbers
+    ]
+    for name, codes in columns.codes.items():
+        counts = np.bincount(codes[codes >= 0], minlength=len(columns.levels[name]))
+        common = np.argsort(-counts, kind="stable")[:most]
+        kept = sorted(columns.levels[name][i] for i in common if counts[i] >= least)
+        encoders.append(CodeEncoder(name, name, tuple(kept)))
+    return encoders
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTable:
+    """Smoothed log-odds for each key: pulled to the base rate by `weight` rows' worth of it."""
+
+    values: Floats  # (n_keys + 2,), the last two are for new and for missing
+    counts: Floats
+    default: float
+
+
+def fit_target(keys: Ints, y: Floats, n_keys: int, weight: float) -> TargetTable:
+    """Fit smoothed target log-odds on rows (Micci-Barreca 2001); unseen keys get the base rate."""
+    base = (y.sum() + 0.5) / (len(y) + 1.0)
+    slots = np.where(keys < 0, keys + n_keys + 2, keys)
+    counts = np.bincount(slots, minlength=n_keys + 2).astype(np.float64)
+    hits = np.bincount(slots, weights=y, minlength=n_keys + 2)
+    counts[n_keys] = hits[n_keys] = 0.0  # what is new has no history
+    rate = (hits + weight * base) / (counts + weight)
+    return TargetTable(np.log(rate / (1 - rate)), counts, float(np.log(base / (1 - base))))
+
+
+def cross_fit_target(
+    keys: Ints, y: Floats, n_keys: int, weight: float, fold: Ints
+) -> tuple[Floats, Floats]:
+    """Encode training rows, each by a table that did not see its fold: (log-odds, counts)."""
+    values, counts = np.empty(len(y)), np.empty(len(y))
+    for k in np.unique(fold):
+        held = fold == k
+        table = fit_target(keys[~held], y[~held], n_keys, weight)
+        share = len(y) / max(1, int((~held).sum()))
+        values[held] = table.values[keys[held]]
+        counts[held] = table.counts[keys[held]] * share
+    return values, counts
+
+
+def target_encoders(
+    columns: TrainingColumns, y: Floats, sources: Sequence[str], weight: float
+) -> list[LearnedEncoder]:
+    """Write the target and the count encoder of one or two columns, fitted on all these rows."""
+    codes, keys = category_keys(columns, sources)
+    table = fit_target(codes, y, len(keys), weight)
+    label = " x ".join(sources)
+    seen = table.counts[:-2] > 0
+    rates = {key: float(v) for key, v, s in zip(keys, table.values, seen, strict=False) if s}
+    counts = {key: float(v) for key, v, s in zip(keys, table.counts, seen, strict=False) if s}
+    missing = float(table.values[-1]) if table.counts[-1] > 0 else table.default
+    read = tuple(sources)
+    return [
+        LearnedEncoder(f"rate of {label}", "target", read, rates, table.default, missing),
+        LearnedEncoder(
+            f"count of {label}", "count", read, counts, 0.0, missing=float(table.counts[-1])
+        ),
+    ]
+
+
+def feature_columns(features: Sequence[Feature]) -> tuple[FeatureColumn, ...]:
+    """Describe features as the artifact stores them."""
+    return tuple(FeatureColumn(**asdict(feature)) for feature in features)
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """The forest's design matrix: plain encoders once, target encoders fitted for each member.
+
+    `inner` deals rows into the folds of the cross-fitted target encodings, group by group.
+    """
+
+    columns: TrainingColumns
+    y: Floats
+    inner: Ints
+    plain: tuple[NumberEncoder | CodeEncoder, ...]
+    matrix: Floats
+    targets: tuple[tuple[str, ...], ...]
+    weight: float
+
+    @classmethod
+    def make(
+        cls,
+        columns: TrainingColumns,
+        y: Floats,
+        inner: Ints,
+        *,
+        targets: Sequence[tuple[str, ...]] = (),
+        weight: float = 20.0,
+        dropped: frozenset[str] = frozenset(),
+    ) -> Design:
+        """Lay out the columns; `dropped` categories have no codes of their own."""
+        plain = [each for each in plain_encoders(columns) if each.name not in dropped]
+        matrix = np.ascontiguousarray(design_matrix(columns, plain))  # folds pick rows
+        return cls(columns, y, inner, tuple(plain), matrix, tuple(targets), weight)
+
+    @property
+    def categorical(self) -> tuple[int, ...]:
+        """Positions of the code columns."""
+        return tuple(i for i, encoder in enumerate(self.plain) if isinstance(encoder, CodeEncoder))
+
+    @property
+    def monotone(self) -> tuple[int, ...]:
+        """Directions that the catalogue calls certain, 0 for all other columns."""
+        sign = {feature.name: feature.monotone for feature in self.columns.features}
+        known = [sign[e.name] if isinstance(e, NumberEncoder) else 0 for e in self.plain]
+        return (*known, *(0 for _ in range(2 * len(self.targets))))
+
+    def matrix_of(self, rows: Ints, held: Ints) -> tuple[Floats, Floats]:
+        """Encode training rows (cross-fitted) and held-out rows (fitted on the training rows)."""
+        left, right = [self.matrix[rows]], [self.matrix[held]]
+        for sources in self.targets:
+            codes, keys = category_keys(self.columns, sources)
+            y = self.y[rows]
+            fitted = cross_fit_target(codes[rows], y, len(keys), self.weight, self.inner[rows])
+            left += [part[:, None] for part in fitted]
+            table = fit_target(codes[rows], y, len(keys), self.weight)
+            right += [table.values[codes[held]][:, None], table.counts[codes[held]][:, None]]
+        return np.hstack(left), np.hstack(right)
+
+    def encoders(self) -> list[Encoder]:
+        """Write the encoders of the artifact, target maps fitted on all training rows."""
+        encoders: list[Encoder] = list(self.plain)
+        for sources in self.targets:
+            encoders += target_encoders(self.columns, self.y, sources, self.weight)
+        return encoders

@@ -1,0 +1,229 @@
+"""Columns -> a regularised logistic regression: the linear part of an artifact.
+
+Each column has a penalty of its own, found by empirical Bayes (MacKay 1992): a column that says
+nothing is pulled to nothing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.linalg import cho_factor, cho_solve
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from models.fit.encoders import Ints, TrainingColumns
+from models.fit.terms import Draft, NumberDraft, plan_terms, term_matrix
+from models.predictor import ColumnReader, Floats, LinearPart
+
+PENALTIES: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+DENSE = 700
+"""Columns up to which penalties are found by empirical Bayes, and Newton's method is quick."""
+ALL_COLUMNS = "every column"
+START, ROUNDS, RIDGES = 10.0, 20, (0.3, 1e4)
+PRIOR_COLUMNS, PRIOR_POWER = 2.0, 0.005
+"""Hyperprior of a penalty, in columns and in power: many columns that say nothing are the rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinearFit:
+    """The linear part as the artifact stores it, and the penalty of each group of columns."""
+
+    part: LinearPart
+    ridge: Mapping[str, float]
+
+    def margin(self, columns: ColumnReader) -> Floats:
+        """Add the terms up: (n,) log-odds."""
+        total = np.full(len(columns), self.part.intercept)
+        for term in self.part.terms:
+            total += term.values(columns)
+        return total
+
+
+def fit_linear(
+    columns: TrainingColumns,
+    y: Floats,
+    fold: Ints,
+    *,
+    bends: int = 0,
+    ridge: Mapping[str, float] | None = None,
+    worth: float = 1.0,
+) -> LinearFit:
+    """Fit on all rows; penalties are found unless given.
+
+    By empirical Bayes up to `DENSE` columns, else one penalty for all by the given folds. Where
+    rows repeat an outcome (`worth` independent outcomes to a row), they are evidence for its root:
+    a row's features are new, its outcome is not. Measured on 12 worlds of five snapshots to a
+    lead, counting rows is too sure of itself (slope .86 out of fold), counting leads too shy
+    (1.18), the geometric mean of both right (1.03).
+    """
+    drafts = plan_terms(columns, bends=bends)
+    matrix, places = term_matrix(columns, drafts)
+    if matrix.shape[1] == 0:
+        return LinearFit(LinearPart(_log_odds(y), ()), {})
+    with threadpool_limits(1):
+        if matrix.shape[1] <= DENSE:
+            groups = _groups(drafts, places)
+            weight, ridge = _fit_dense(matrix.toarray(), y, groups, ridge, float(np.sqrt(worth)))
+        else:
+            c = 1 / ridge[ALL_COLUMNS] if ridge else _choose_penalty(matrix, y, fold)
+            weight, ridge = _solve_sparse(matrix, y, [c])[0], {ALL_COLUMNS: 1 / c}
+    terms = [d.finish(weight[p], columns) for d, p in zip(drafts, places, strict=True)]
+    return LinearFit(LinearPart(float(weight[-1]), tuple(terms)), ridge)
+
+
+def fit_without_each(
+    columns: TrainingColumns, y: Floats, fold: Ints, ridge: Mapping[str, float], *, bends: int = 0
+) -> Floats:
+    """Give all rows the margin of each fit that left a fold out: (folds, n) log-odds.
+
+    Folds are numbered from 0; row k holds the fit that did not see fold k.
+    """
+    margins = []
+    for k in range(int(fold.max()) + 1):
+        rest = np.flatnonzero(fold != k)
+        part = fit_linear(columns.take(rest), y[rest], fold[rest], bends=bends, ridge=ridge)
+        margins.append(part.margin(columns))
+    return np.array(margins)
+
+
+def _groups(drafts: Sequence[Draft], places: Sequence[slice]) -> list[tuple[str, list[int]]]:
+    """Name the columns that share a penalty: a number's slope, its bends, a category's levels."""
+    groups: dict[str, list[int]] = {}
+    for draft, place in zip(drafts, places, strict=True):
+        name = draft.source
+        if isinstance(draft, NumberDraft) and name in groups:
+            name += " bends"
+        groups.setdefault(name, []).extend(range(place.start, place.stop))
+    return list(groups.items())
+
+
+def _fit_dense(
+    matrix: Floats,
+    y: Floats,
+    groups: Sequence[tuple[str, list[int]]],
+    known: Mapping[str, float] | None,
+    worth: float,
+) -> tuple[Floats, dict[str, float]]:
+    """Solve by Newton; penalties by expectation-maximisation unless known: weights, penalties.
+
+    The likelihood of a row counts `worth`; penalties are those of rows that count 1.
+    """
+    design = np.column_stack([matrix, np.ones(len(y))])
+    weight = np.zeros(design.shape[1])
+    weight[-1] = _log_odds(y)
+    penalties = {name: (known or {}).get(name, START) for name, _ in groups}
+    if not known:
+        weight, penalties = _find_penalties(design, y, groups, weight, penalties, worth)
+    return newton(design, y, _spread_out(penalties, groups), weight), penalties
+
+
+def _find_penalties(
+    design: Floats,
+    y: Floats,
+    groups: Sequence[tuple[str, list[int]]],
+    weight: Floats,
+    penalties: dict[str, float],
+    worth: float,
+) -> tuple[Floats, dict[str, float]]:
+    """Alternate a Newton step and an update of the penalties: weights on their way, penalties.
+
+    One step a round is enough: weights and penalties settle together, at half the price.
+    """
+    for _ in range(ROUNDS):
+        ridge = _spread_out(penalties, groups)
+        weight = newton(design, y, ridge, weight, most=1)
+        factor = _factor(design, design @ weight, ridge)
+        variance = np.diag(cho_solve(factor, np.eye(len(ridge)))) / worth
+        before = penalties
+        penalties = {}
+        for name, place in groups:
+            power = float(np.sum(weight[place] ** 2 + variance[place]))
+            prior = float(np.clip((len(place) + PRIOR_COLUMNS) / (power + PRIOR_POWER), *RIDGES))
+            penalties[name] = prior / worth
+        if all(abs(np.log(penalties[name] / before[name])) < 0.05 for name in penalties):
+            break
+    return weight, penalties
+
+
+def _spread_out(penalties: Mapping[str, float], groups: Sequence[tuple[str, list[int]]]) -> Floats:
+    """Give each column its group's penalty, the intercept next to none: (columns + 1,)."""
+    last = max((max(place) for _, place in groups), default=-1)
+    ridge = np.full(last + 2, 1e-9)
+    for name, place in groups:
+        ridge[place] = penalties[name]
+    return ridge
+
+
+def _factor(design: Floats, margin: Floats, ridge: Floats) -> tuple[Floats, bool]:
+    """Factorise the Hessian of logistic loss + ridge / 2 @ weight^2 at a margin (Cholesky)."""
+    p = 1 / (1 + np.exp(-margin))
+    root = design * np.sqrt(np.maximum(p * (1 - p), 1e-9))[:, None]
+    hessian = root.T @ root
+    hessian[np.diag_indices_from(hessian)] += ridge
+    factor: tuple[Floats, bool] = cho_factor(hessian)
+    return factor
+
+
+def _choose_penalty(matrix: sp.csr_matrix, y: Floats, fold: Ints) -> float:
+    """Pick the penalty with the least cross-validated log loss; ties go to the stronger one."""
+    ordered = sorted(PENALTIES)
+    losses = np.zeros(len(ordered))
+    for k in np.unique(fold):
+        held, rest = fold == k, fold != k
+        if y[rest].min() == y[rest].max():
+            continue
+        for i, weight in enumerate(_solve_sparse(matrix[rest], y[rest], ordered)):
+            margin = matrix[held] @ weight[:-1] + weight[-1]
+            losses[i] += float(np.sum(np.logaddexp(0, margin) - y[held] * margin))
+    return float(ordered[int(np.argmin(losses))])
+
+
+def newton(design: Floats, y: Floats, ridge: Floats, weight: Floats, *, most: int = 50) -> Floats:
+    """Minimise logistic loss + ridge / 2 @ weight^2 from a start, halving steps: the weights."""
+
+    def cost(w: Floats, z: Floats) -> float:
+        return float(np.sum(np.logaddexp(0, z) - y * z) + 0.5 * ridge @ w**2)
+
+    margin = design @ weight
+    now = cost(weight, margin)
+    for _ in range(most):
+        p = 1 / (1 + np.exp(-margin))
+        gradient = design.T @ (p - y) + ridge * weight
+        step = cho_solve(_factor(design, margin, ridge), gradient)
+        size = 1.0
+        while size > 1e-4:
+            trial = weight - size * step
+            ahead = design @ trial
+            then = cost(trial, ahead)
+            if then <= now:
+                break
+            size /= 2
+        gained, now = now - then, min(now, then)
+        if size > 1e-4:
+            weight, margin = trial, ahead
+        if gained < 1e-6 * max(1.0, now * 1e-3):
+            break
+    return weight
+
+
+def _solve_sparse(matrix: sp.csr_matrix, y: Floats, penalties: Sequence[float]) -> list[Floats]:
+    """Solve for each penalty in turn, warm from the one before; the intercept is last."""
+    model = LogisticRegression(C=1.0, max_iter=400, tol=1e-5, warm_start=True)
+    weights = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for c in penalties:
+            model.set_params(C=c).fit(matrix, y)
+            weights.append(np.append(model.coef_[0], model.intercept_[0]))
+    return weights
+
+
+def _log_odds(y: Floats) -> float:
+    rate = (y.sum() + 0.5) / (len(y) + 1.0)
+    return float(np.log(rate / (1 - rate)))

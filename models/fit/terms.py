@@ -1,0 +1,160 @@
+"""Columns -> the terms of a linear part, without coefficients yet, and their design matrix.
+
+Numbers are clipped, where heavy-tailed taken as log(1 + x), and scaled; where `bends` is given
+they also get piecewise-linear pieces between quantiles, which are number terms with tighter
+clips. Missing values have a coefficient of their own. Every level of a category has one too, so
+that the penalty pulls rare levels to the base rate.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse as sp
+
+from models.fit.encoders import TrainingColumns
+from models.predictor import NEW, Floats, LevelsTerm, NumberTerm, Term, signed_log
+
+
+@dataclass(frozen=True, slots=True)
+class NumberDraft:
+    """A number term that waits for its coefficients; with `gaps` missing values have one too."""
+
+    term: NumberTerm
+    gaps: bool
+
+    @property
+    def source(self) -> str:
+        """The column that the term reads."""
+        return self.term.source
+
+    def block(self, columns: TrainingColumns) -> Any:
+        """Lay out one column, or two: scaled values, and where they are missing; (n, 1 or 2)."""
+        scaled = self.term.scaled(columns.number(self.source))
+        missing = np.isnan(scaled)
+        filled = np.where(missing, 0.0, scaled)
+        return sp.csr_matrix(np.column_stack([filled, missing] if self.gaps else [filled]))
+
+    def finish(self, coef: Floats, columns: TrainingColumns) -> Term:
+        """Put the coefficients in, and the term's mean over the training rows."""
+        missing = float(coef[1]) if self.gaps else 0.0
+        term = replace(self.term, coef=float(coef[0]), missing=missing)
+        return replace(term, mean=float(term.values(columns).mean()))
+
+
+@dataclass(frozen=True, slots=True)
+class LevelsDraft:
+    """A category term that waits for a coefficient of each kept level, of others, of missing."""
+
+    source: str
+    kept: tuple[str, ...]
+
+    def block(self, columns: TrainingColumns) -> Any:
+        """Lay out a column for each kept level, one for the others, one for missing; (n, k + 2)."""
+        codes, levels = columns.category(self.source)
+        place = {level: position for position, level in enumerate(self.kept)}
+        other = len(place)
+        slots = np.array([*(place.get(level, other) for level in levels), other, other + 1])
+        at = np.arange(len(columns)), slots[codes]
+        return sp.csr_matrix((np.ones(len(columns)), at), shape=(len(columns), other + 2))
+
+    def finish(self, coef: Floats, columns: TrainingColumns) -> Term:
+        """Put the coefficients in, and the term's mean over the training rows."""
+        coefs = {level: float(c) for level, c in zip(self.kept, coef, strict=False)}
+        term = LevelsTerm(self.source, coefs, float(coef[-2]), float(coef[-1]), mean=0.0)
+        return replace(term, mean=float(term.values(columns).mean()))
+
+
+Draft = NumberDraft | LevelsDraft
+
+
+def plan_terms(columns: TrainingColumns, *, bends: int = 0, least: int = 3) -> list[Draft]:
+    """Lay out terms from training rows without coefficients; constant columns give none."""
+    drafts: list[Draft] = []
+    for name, values in columns.numbers.items():
+        drafts += _plan_number(name, values, bends)
+    for name, codes in columns.codes.items():
+        counts = np.bincount(codes[codes >= 0], minlength=len(columns.levels[name]))
+        # where new levels keep arriving, those show what unseen ones do; the rare ones themselves
+        few = 1 if (codes == NEW).any() else least
+        kept = [level for level, n in zip(columns.levels[name], counts, strict=True) if n >= few]
+        if kept and (len(kept) > 1 or counts.max() < len(codes)):
+            drafts.append(LevelsDraft(name, tuple(kept)))
+    return drafts
+
+
+def _plan_number(name: str, values: Floats, bends: int) -> list[NumberDraft]:
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return []
+    bounds = np.quantile(known, [0.002, 0.998])
+    if bounds[0] == bounds[1]:
+        bounds = np.array([known.min(), known.max()])
+    if bounds[0] == bounds[1] and len(known) == len(values):
+        return []
+    transform: Literal["identity", "log1p"] = "identity"
+    if _heavy_tail(np.clip(known, *bounds)):
+        transform, known, bounds = "log1p", signed_log(known), signed_log(bounds)
+    low, high = (float(x) for x in bounds)
+    line = _number_term(name, known, low, high, transform, 1.0)
+    drafts = [NumberDraft(line, gaps=len(known) < len(values))]
+    inner = np.quantile(known, np.linspace(0, 1, bends + 2)[1:-1]) if bends else np.empty(0)
+    edges = sorted({low, *(float(x) for x in inner if low < x < high), high})
+    if len(edges) > 2:
+        pieces = [
+            _number_term(name, known, a, b, transform, 2.0) for a, b in itertools.pairwise(edges)
+        ]
+        drafts += [NumberDraft(piece, gaps=False) for piece in pieces]
+    return drafts
+
+
+def _number_term(
+    name: str,
+    known: Floats,
+    low: float,
+    high: float,
+    transform: Literal["identity", "log1p"],
+    stiffness: float,
+) -> NumberTerm:
+    clipped = np.clip(known, low, high)
+    spread = float(clipped.std())
+    return NumberTerm(
+        name,
+        center=float(clipped.mean()),
+        scale=(spread if spread > 1e-12 else 1.0) * stiffness,
+        coef=0.0,
+        missing=0.0,
+        mean=0.0,
+        low=low,
+        high=high,
+        transform=transform,
+    )
+
+
+def _heavy_tail(values: Floats) -> bool:
+    """Non-negative with skewness over two: counts, amounts, seconds."""
+    spread = values.std()
+    if values.min() < 0 or spread < 1e-12:
+        return False
+    return bool(np.mean((values - values.mean()) ** 3) > 2 * spread**3)
+
+
+def term_matrix(
+    columns: TrainingColumns, drafts: Sequence[Draft]
+) -> tuple[sp.csr_matrix, list[slice]]:
+    """Lay the terms out as (n, width) columns; a slice says where each term's columns are."""
+    blocks: list[Any] = []
+    places: list[slice] = []
+    at = 0
+    for draft in drafts:
+        block = draft.block(columns)
+        blocks.append(block)
+        places.append(slice(at, at + block.shape[1]))
+        at += block.shape[1]
+    if not blocks:
+        return sp.csr_matrix((len(columns), 0)), places
+    return sp.hstack(blocks, format="csr"), places

@@ -1,0 +1,115 @@
+"""`leadscore check`: what was read, what it says of time, and the leak audit, as values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from data.delay import DelayCurve, delay_curve
+from data.labels import open_snapshots
+from data.reading.read_tables import Reading
+from data.reading.review import ColumnReview, undeclared_columns
+from serving.lead_ages import say_older
+from serving.session import Session
+from training.audit import AuditReport, audit, html
+from training.audit.verdict import name_of
+from training.dataset import Dataset, make_dataset
+
+MANY = 0.5
+"""Share of conversions above which one asks whether it is the right event."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What was found; `stops` is True where a structural leak refuses training."""
+
+    reading: Reading
+    dataset: Dataset
+    report: AuditReport
+    reviews: tuple[ColumnReview, ...]
+    delay: DelayCurve | None
+    older: str | None
+    page: str
+
+    @property
+    def stops(self) -> bool:
+        """Say whether training would be refused."""
+        return bool(self.report.structural)
+
+    def lines(self) -> list[str]:
+        """Say it for a person: one line each."""
+        tables, labelled = self.reading.tables, self.dataset.labelled
+        lines = [
+            f"{len(tables):,} leads, {len(tables.events):,} events before their outcome, "
+            f"{len(self.dataset.frame.catalogue.features)} features",
+            f"{len(labelled):,} mature snapshots, {int(labelled.y.sum()):,} converted "
+            f"({labelled.y.mean():.1%})",
+        ]
+        if labelled.y.mean() > MANY:
+            lines.append(
+                f"note: {labelled.y.mean():.0%} convert: is [conversion] what sales would call one?"
+            )
+        lines += [f"note: {note}" for note in self.reading.notes]
+        if self.older is not None:
+            lines.append(f"note: {self.older}")
+        if self.delay is not None:
+            lines += [f"note: {words}" for words in self.delay.warnings]
+        for review in self.reviews:
+            standing = "no feature" if tables.created_at is not None else "for review"
+            lines.append(
+                f"{standing}: {review.table}.{review.name}: {review.reason}; {review.line}"
+            )
+        fixed: dict[str, list[str]] = {}
+        for review in self.reviews:
+            if review.line == f"fixed = {json.dumps([review.name], ensure_ascii=False)}":
+                fixed.setdefault(review.table, []).append(review.name)
+        lines += [
+            f"to use these of {table}, if they never change: add "
+            f"{json.dumps(names, ensure_ascii=False)} to its fixed"
+            for table, names in fixed.items()
+            if len(names) > 1
+        ]
+        for verdict in self.report.verdicts:
+            if verdict.severity == "note" and verdict.detector == "D4":
+                continue  # said above, with the line to add
+            waived = f" (waived by {verdict.waived_by})" if verdict.waived_by else ""
+            lines.append(
+                f"{verdict.severity}: {verdict.detector}: {name_of(verdict)}: {verdict.reason}; "
+                f"{verdict.cure}{waived}"
+            )
+        lines.append(
+            "refused: a structural leak stops training" if self.stops else "nothing stops training"
+        )
+        return lines
+
+    def to_dict(self) -> dict[str, object]:
+        """Say it for a machine."""
+        return {
+            "leads": len(self.reading.tables),
+            "events": len(self.reading.tables.events),
+            "snapshots": len(self.dataset.labelled),
+            "conversions": int(self.dataset.labelled.y.sum()),
+            "notes": list(self.reading.notes),
+            "undeclared": [asdict(review) for review in self.reviews],
+            "verdicts": [asdict(verdict) for verdict in self.report.verdicts],
+            "stops": self.stops,
+        }
+
+
+def check_project(
+    session: Session, reading: Reading, *, on_stage: Callable[[str], None]
+) -> CheckResult:
+    """Read nothing more; label, cut, build features, and audit."""
+    on_stage("labels and features")
+    project, tables, outcomes = session.project, reading.tables, reading.outcomes
+    dataset = make_dataset(project, tables, outcomes, threads=session.threads)
+    reviews = tuple(undeclared_columns(project))
+    on_stage("delay from creation to conversion")
+    delay = None if project.static else delay_curve(tables, outcomes, project)
+    on_stage("leak audit")
+    report = audit(tables, outcomes, project, seed=session.seed, dataset=dataset, reviews=reviews)
+    page = html(report, project=project.project.name)
+    open_now = open_snapshots(tables, outcomes, outcomes.observed_until)
+    older = say_older(project, tables.created_at, open_now)
+    return CheckResult(reading, dataset, report, reviews, delay, older, page)

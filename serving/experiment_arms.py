@@ -1,0 +1,261 @@
+"""A project's experiment: arms for leads, and what the arms say once outcomes have matured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.clock import DAY
+from data.errors import InputError
+from data.reading.values import moment
+from data.schema import Project
+from data.tables import Outcomes, Tables
+from serving.figures.experiment import RANDOM_ARM, Analysis, Look, assign, compare_arms, look
+from serving.figures.funnel import Rate, rate_of
+from serving.figures.power import power_of, size_test, smallest_lift
+
+RISE_WORTH_SEEING: Final = 0.25
+"""The relative rise of the control's rate that a test should be able to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentResult:
+    """An experiment as of now: arms, comparisons with `control`, and whether it can tell yet.
+
+    `power` is the chance to show a rise of RISE_WORTH_SEEING with the leads that matured,
+    `needed_per_arm` the leads for a chance of 80 %, `detectable` the smallest absolute rise that
+    these leads show with that chance; where accounts were assigned, all three allow for how alike
+    their leads are. `waiting` leads are too young to count.
+    """
+
+    name: str
+    unit: str
+    started_at: int | None
+    control: str
+    arms: Mapping[str, Rate]
+    comparisons: Mapping[str, Analysis]
+    looks: Mapping[str, tuple[Look, ...]]
+    power: float | None
+    needed_per_arm: int | None
+    detectable: float | None
+    waiting: int
+    warnings: tuple[str, ...]
+
+
+def assign_leads(tables: Tables, project: Project) -> pd.DataFrame:
+    """Give every lead its arm: columns lead_id, unit, arm; the same whenever it is asked."""
+    units = units_of(tables, project)
+    arms = assign(units, project.experiment, name=project.project.name)
+    return pd.DataFrame({"lead_id": tables.lead_ids, "unit": units, "arm": arms})
+
+
+def units_of(tables: Tables, project: Project) -> NDArray[np.object_]:
+    """Name the unit of each lead: itself, or its account where accounts are assigned."""
+    if project.experiment.unit == "lead":
+        return tables.lead_ids
+    if "account" not in tables.display.columns:
+        raise InputError(
+            'experiment.unit is "account", but leads.account is not declared',
+            column="experiment.unit",
+            cure="declare leads.account or assign by lead",
+        )
+    account = tables.display["account"].to_numpy(dtype=object)
+    names = [
+        f"lead {lead}" if each is None or each != each else f"account {each}"
+        for lead, each in zip(tables.lead_ids, account, strict=True)
+    ]
+    return np.array(names, dtype=object)
+
+
+def analyse_experiment(
+    tables: Tables, outcomes: Outcomes, project: Project, *, alpha: float = 0.05
+) -> ExperimentResult:
+    """Compare the arms over leads created since the start whose horizon has passed.
+
+    Arms come from the hash, or from the column `experiment.arm` of an experiment that somebody
+    else assigned; the outcome is conversion, or the 0/1 column `experiment.outcome`.
+    """
+    section = project.experiment
+    arm = arms_of(tables, project)
+    start = None if section.start is None else moment(section.start, project, "experiment.start")
+    outcome, entered, closes = _outcome(tables, outcomes, project)
+    rows = np.ones(len(tables), dtype=bool) if start is None else entered >= start
+    if outcomes.recorded_from is not None:
+        rows &= entered >= outcomes.recorded_from
+    ripe = rows & (closes <= outcomes.observed_until) if tables.created_at is not None else rows
+    if start is None and tables.created_at is not None and rows.any():
+        start = int(entered[rows].min())
+    rates = {name: _rate(outcome, ripe & (arm == name)) for name in sorted(set(arm[rows]))}
+    control = _control(project, rates)
+    if len([rate for rate in rates.values() if rate.n]) < 2:
+        raise InputError(
+            "fewer than two arms have leads whose horizon has passed",
+            column="experiment",
+            cure="wait, or set experiment.start earlier",
+        )
+    clusters = units_of(tables, project)[ripe] if section.unit == "account" else None
+    ripe_arm = arm[ripe]
+    comparisons = compare_arms(
+        outcome[ripe],
+        ripe_arm,
+        control,
+        covariates=_covariates(tables, project).loc[ripe],
+        clusters=clusters,
+        alpha=alpha,
+    )
+    n_control = rates[control].n
+    n_other = min(rate.n for name, rate in rates.items() if name != control and rate.n)
+    base = rates[control].value
+    target = min(base * (1 + RISE_WORTH_SEEING), 0.999)
+    able = 0 < base < target
+    alike = _design_effect(comparisons)
+    return ExperimentResult(
+        project.project.name,
+        section.unit,
+        start,
+        control,
+        rates,
+        comparisons,
+        _looks(outcome, ripe, arm, closes, control, list(comparisons), outcomes, tables),
+        power_of(base, target, n_control, n_other, alpha=alpha, inflate=alike) if able else None,
+        ceil(size_test(base, target, alpha=alpha).control * alike) if able else None,
+        smallest_lift(base, n_control, n_other, alpha=alpha, inflate=alike) if able else None,
+        int((rows & ~ripe).sum()),
+        tuple(_warn(project, arm[rows], comparisons, units_of(tables, project)[rows])),
+    )
+
+
+def arms_of(tables: Tables, project: Project) -> NDArray[np.object_]:
+    """Read the arms of a finished experiment, or derive them from the hash."""
+    column = project.experiment.arm
+    if column is None:
+        return assign_leads(tables, project)["arm"].to_numpy(dtype=object)
+    values = _attribute(tables, column, "experiment.arm")
+    return np.array(["" if each is None or each != each else str(each) for each in values], object)
+
+
+def _attribute(tables: Tables, column: str, key: str) -> NDArray[np.generic]:
+    try:
+        return tables.attribute(column).values
+    except KeyError:
+        raise InputError(f"there is no column {column!r}", column=key) from None
+
+
+def _outcome(
+    tables: Tables, outcomes: Outcomes, project: Project
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Give outcome, entry and end of window of each lead: (n_leads,) each."""
+    column = project.experiment.outcome
+    entered = np.zeros(len(tables), np.int64) if tables.created_at is None else tables.created_at
+    closes = entered + (project.conversion.horizon or 0)
+    if column is None:
+        ends = outcomes.converted_at < (
+            outcomes.observed_until if tables.created_at is None else closes
+        )
+        if tables.created_at is None:
+            ends = outcomes.converted_at == 0
+        return ends.astype(np.int64), entered, closes
+    values = np.asarray(_attribute(tables, column, "experiment.outcome"), dtype=object)
+    truth = np.array([str(each) in ("1", "1.0", "true", "True", "yes") for each in values])
+    return truth.astype(np.int64), entered, closes
+
+
+def _design_effect(comparisons: Mapping[str, Analysis]) -> float:
+    """Say how many times fewer independent leads there are than leads (Kish 1965): 1 by lead."""
+    effects = [1.0]
+    for each in comparisons.values():
+        alone = sum(r.value * (1 - r.value) / r.n for r in (each.control, each.treated))
+        if each.clustered and alone > 0:
+            effects.append(each.plain.standard_error**2 / alone)
+    return max(effects)
+
+
+def _rate(outcome: NDArray[np.int64], rows: NDArray[np.bool_]) -> Rate:
+    return rate_of(int(outcome[rows].sum()), int(rows.sum()))
+
+
+def _control(project: Project, rates: Mapping[str, Rate]) -> str:
+    """Choose the arm that the others are compared with: "control", else the first one declared."""
+    for name in ("control", *project.experiment.arms, *rates):
+        if name in rates and rates[name].n:
+            return name
+    raise InputError("no arm has leads whose horizon has passed", column="experiment")
+
+
+def _covariates(tables: Tables, project: Project) -> pd.DataFrame:
+    """Collect what was known at creation and never changed: safe to adjust for."""
+    left_out = {project.experiment.arm, project.experiment.outcome}
+    kept = {
+        attribute.name: attribute.values
+        for attribute in tables.attributes
+        if attribute.known_at is None
+        and attribute.changes is None
+        and attribute.name not in left_out
+    }
+    return pd.DataFrame(kept, index=pd.RangeIndex(len(tables)))
+
+
+def _looks(
+    outcome: NDArray[np.int64],
+    ripe: NDArray[np.bool_],
+    arm: NDArray[np.object_],
+    closes: NDArray[np.int64],
+    control: str,
+    others: list[str],
+    outcomes: Outcomes,
+    tables: Tables,
+) -> dict[str, tuple[Look, ...]]:
+    """Follow each comparison week by week as windows close; nothing in static mode."""
+    if tables.created_at is None or not ripe.any():
+        return {}
+    first = int(closes[ripe].min())
+    weeks = np.arange(first, outcomes.observed_until + 1, 7 * DAY, dtype=np.float64)
+    looks = {}
+    for name in others:
+        rows = ripe & ((arm == name) | (arm == control))
+        looks[name] = look(
+            outcome[rows],
+            np.asarray(arm[rows] == name),
+            closes[rows].astype(np.float64),
+            weeks[-60:],
+            planned=int(rows.sum()),
+        )
+    return looks
+
+
+def _warn(
+    project: Project,
+    arm: NDArray[np.object_],
+    comparisons: Mapping[str, Analysis],
+    units: NDArray[np.object_],
+) -> list[str]:
+    """Say what speaks against believing the figures."""
+    from scipy import stats
+
+    warnings = []
+    if not project.static and project.experiment.start is None and project.experiment.arm is None:
+        warnings.append(
+            "experiment.start is not set: leads from before the test are counted as if it had "
+            "run for them"
+        )
+    planned = project.experiment.arms
+    if planned and set(arm) - {RANDOM_ARM} == set(planned):
+        _, first = np.unique(units.astype(str), return_index=True)
+        kept = arm[first][arm[first] != RANDOM_ARM]
+        seen = np.array([(kept == name).sum() for name in planned], dtype=np.float64)
+        share = np.array(list(planned.values())) / sum(planned.values())
+        p = float(stats.chisquare(seen, share * seen.sum()).pvalue)
+        if p < 1e-3:
+            warnings.append(
+                f"the arms do not have the sizes planned (p = {p:.1g}): find out where leads "
+                "were lost before believing the difference"
+            )
+    if any(min(a.control.hits, a.treated.hits) < 20 for a in comparisons.values()):
+        warnings.append("an arm has fewer than 20 conversions: the range is only rough")
+    return warnings

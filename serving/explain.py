@@ -1,0 +1,199 @@
+"""`leadscore explain`: one lead's score in points that add up, and why it changed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from data.errors import InputError
+from data.labels import is_open
+from data.reading.read_tables import Reading
+from data.tables import Snapshots
+from features.build import build
+from models.explain.change import Change
+from models.explain.fixed_sentences import (
+    ASSOCIATION,
+    CHANGES,
+    LIMIT,
+    NOT_YET,
+    REST,
+    TYPICAL,
+    UNSTABLE,
+)
+from models.explain.points import Explanation
+from models.explain.reasons import explain
+from models.explain.sentences import Speech, capital, render, render_fact
+from models.predictor import Scores
+from models.scorecard import route
+from serving.loaded_model import LoadedModel, find_model
+from serving.score import read_bands
+from serving.score_changes import (
+    Moment,
+    changes_since,
+    changes_since_run,
+    line_reason,
+    lines_to_show,
+    newest_run_before,
+)
+from serving.session import Session
+from serving.worklist.language import words_of
+
+
+@dataclass(frozen=True, slots=True)
+class LeadExplanation:
+    """What is said of one lead; lines of points add up to the score, and to its change."""
+
+    explanation: Explanation
+    band: str
+    probability: tuple[float, float, float]
+    reasons: tuple[tuple[str, int, str | None], ...]
+    change: Change | None
+    change_lines: tuple[tuple[str, int], ...]
+    new_since: bool
+    subject: bool
+    speech: Speech
+
+    def lines(self) -> list[str]:
+        """Say it for a person."""
+        e, t = self.explanation, self.speech.message
+        if self.subject:
+            direction = {True: "+", False: "-"}
+            return [f"{direction[points > 0]} {text}" for text, points, _ in self.reasons]
+        p, low, high = self.probability
+        lines = [
+            f"{e.lead_id}: {e.score} ({self.band}), {p:.1%} ({low:.1%} – {high:.1%})",
+            f"{e.typical:>5}  {t(TYPICAL)}",
+        ]
+        for text, points, fact in self.reasons:
+            lines.append(f"{points:>+5}  {text}{'' if fact is None else f'  [{fact}]'}")
+        if e.rest_points:
+            lines.append(f"{e.rest_points:>+5}  {t(REST)}")
+        if e.limit_points:
+            lines.append(f"{e.limit_points:>+5}  {t(LIMIT)}")
+        if not e.stable:
+            lines.append(t(UNSTABLE))
+        lines.append(t(ASSOCIATION))
+        if self.new_since:
+            lines.append(t(NOT_YET))
+        if self.change is not None:
+            colon = ":" if self.change_lines else ""
+            lines.append(f"{self.change.old_score} → {self.change.score}{colon}")
+            lines += [f"{points:>+5}  {text}" for text, points in self.change_lines]
+        return lines
+
+    def to_dict(self) -> dict[str, object]:
+        """Say it for a machine."""
+        e = self.explanation
+        reasons = [
+            {"text": text, "points": points, "fact": fact} for text, points, fact in self.reasons
+        ]
+        if self.subject:
+            return {
+                "lead_id": e.lead_id,
+                "factors": [
+                    {"text": r["text"], "direction": "up" if int(str(r["points"])) > 0 else "down"}
+                    for r in reasons
+                ],
+            }
+        return {
+            "lead_id": e.lead_id,
+            "score": e.score,
+            "band": self.band,
+            "probability": self.probability[0],
+            "probability_low": self.probability[1],
+            "probability_high": self.probability[2],
+            "typical": e.typical,
+            "reasons": reasons,
+            "rest_points": e.rest_points,
+            "limit_points": e.limit_points,
+            "families": dict(e.families),
+            "grid": e.grid,
+            "stable": e.stable,
+            "change": None if self.change is None else asdict(self.change),
+        }
+
+
+def explain_lead(
+    session: Session,
+    reading: Reading,
+    lead_id: str,
+    model: LoadedModel,
+    *,
+    as_of: int,
+    since: int | None,
+    language: str,
+    subject: bool,
+) -> LeadExplanation:
+    """Explain one open lead; InputError where it is not there or not open, or no such language.
+
+    With `since`, the newest stored run up to then is compared where there is one, so that a change
+    of model shows as such; else the past is rebuilt and scored by this model.
+    """
+    speech = words_of(language).speech(session.project.report.labels)
+    tables = reading.tables
+    place = np.flatnonzero(tables.lead_ids == lead_id)
+    if len(place) == 0:
+        raise InputError(f"no such lead: {lead_id!r}", column=session.project.leads.id)
+    moment = np.full(1, as_of if tables.created_at is not None else 0, np.int64)
+    snapshots = Snapshots(place.astype(np.int64), moment)
+    if (
+        tables.created_at is not None
+        and not is_open(tables, reading.outcomes, snapshots.lead, snapshots.as_of).all()
+    ):
+        raise InputError(
+            f"lead {lead_id!r} is not open at that moment", cure="give --as-of an earlier moment"
+        )
+    frame = build(tables, snapshots, model.catalogue, threads=1).to_pandas()
+    scores = model.scorer.score(frame)
+    explanation = explain(model.scorer, frame, lead_ids=[lead_id], facts=model.facts)[0]
+    change = None
+    if since is not None:
+        change = _change(session, Moment(tables, snapshots, frame, model, 1), lead_id, since)
+    every = (*explanation.reasons_for, *explanation.reasons_against)
+    return LeadExplanation(
+        explanation=explanation,
+        band=_band(session, model, scores, lead_id, as_of),
+        probability=(float(scores.probability[0]), float(scores.low[0]), float(scores.high[0])),
+        reasons=tuple(
+            (render(r, speech), r.points, None if r.fact is None else render_fact(r.fact, speech))
+            for r in every
+        ),
+        change=change,
+        change_lines=() if change is None else _change_lines(change, model, frame, speech),
+        new_since=since is not None and change is None,
+        subject=subject,
+        speech=speech,
+    )
+
+
+def _band(session: Session, model: LoadedModel, scores: Scores, lead_id: str, as_of: int) -> str:
+    """Name the band as lists and CRM show it: a lead leaves its band some points past a cut."""
+    shown = read_bands(session.state.scores, until=as_of) or {}
+    score = scores.score.astype(np.float64)
+    hysteresis = session.project.score.hysteresis
+    return str(route(model.scorer.card, score, [shown.get(lead_id)], hysteresis=hysteresis)[0])
+
+
+def _change(session: Session, moment: Moment, lead_id: str, since: int) -> Change | None:
+    stored = newest_run_before(session.state.runs, since, lead_id)
+    if stored is not None:
+        before = find_model(session.registry, stored.model_version, threads=1)
+        return changes_since_run(moment, stored, before).get(lead_id)
+    return changes_since(moment, since).get(0)
+
+
+def _change_lines(
+    change: Change, model: LoadedModel, frame: pd.DataFrame, speech: Speech
+) -> tuple[tuple[str, int], ...]:
+    """Say the lines of a change, with what an event or edit left behind; they add up."""
+    lines = []
+    for line in lines_to_show(change):
+        cause = speech.message(CHANGES[line.kind])
+        reason = line_reason(line, model, frame.iloc[0])
+        text = f"{render(reason, speech)} ({cause})" if reason else capital(cause)
+        lines.append((text, line.points))
+    if change.rest_points:
+        lines.append((speech.message(REST), change.rest_points))
+    return tuple(lines)

@@ -1,0 +1,125 @@
+"""A lead that asked to be forgotten -> gone from the state folder and from pulled files."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from data.errors import OutsideError
+from data.files import replacing, write_text
+from models.explain.change import ID_COLUMN
+from serving.crm.pull.forgotten import Forgotten
+from serving.crm.pull.spool import LOCK, SPOOLED, Spool, alone
+from serving.crm.readable import KINDS
+from serving.feedback import forget_lead as forget_answers
+from training.state import StatePaths
+
+LEAD_COLUMNS: Final = ("lead_id", ID_COLUMN)
+"""How scores and the feature rows of a run name their lead."""
+
+
+def forget_lead(state: StatePaths, lead_id: str) -> dict[str, int]:
+    """Erase a lead from all runs, rep answers, arms, ledger and embedded CRM: rows erased.
+
+    Entries of the audit log that name its id are counted, not cut: each one seals the one before.
+    """
+    files = [state.scores, *sorted(state.runs.glob("*/*.parquet"))]
+    erased = {
+        "rows of scores": sum(_erase_rows(path, lead_id) for path in files if path.is_file()),
+        "answers": forget_answers(state.feedback, lead_id),
+    }
+    databases = {*state.folder.glob("*.db"), *state.folder.glob("*.sqlite")}
+    for path in sorted(databases - {state.registry, state.feedback}):
+        erased[path.name], sealed = _erase_from_database(path, lead_id)
+        if sealed:
+            erased["audit entries with its id, kept"] = sealed
+    arms = state.folder / "arms.csv"
+    if arms.is_file():
+        erased["arms"] = _erase_arm(arms, lead_id)
+    letters = state.folder / "dead_letter.jsonl"
+    if letters.is_file():
+        erased["dead letters"] = _erase_lines(letters, lead_id)
+    return erased
+
+
+def forget_pulled(folder: Path, lead_id: str) -> dict[str, int]:
+    """Erase a lead from the files that `leadscore pull` wrote into a folder: rows erased, by file.
+
+    Each file is replaced whole; the watermark stays, and the lead is put on the folder's list of
+    forgotten ones first, so that a kill in between leaves nothing but files to do again. Nothing
+    happens in a folder that was never pulled into. OutsideError while a pull writes into it.
+    """
+    if not (folder / LOCK).is_file():
+        return {}
+    with alone(folder), closing(Spool(folder / SPOOLED)) as spool:
+        Forgotten.of(folder).add(lead_id)
+        paths = [folder / f"{kind}.parquet" for kind in KINDS]
+        try:
+            return {path.name: spool.erase(path, lead_id) for path in paths if path.is_file()}
+        except (OSError, duckdb.Error) as error:
+            first = str(error).splitlines()[0][:200]
+            raise OutsideError(
+                f"{folder} cannot be written: {first}", cure="free space, run again"
+            ) from None
+
+
+def _erase_rows(path: Path, lead_id: str) -> int:
+    table = pq.read_table(path)
+    column = next((name for name in LEAD_COLUMNS if name in table.column_names), None)
+    if column is None:
+        return 0
+    kept = table.filter(pc.not_equal(table[column], lead_id))
+    if len(kept) < len(table):
+        with replacing(path) as part:
+            pq.write_table(kept, part)
+    return len(table) - len(kept)
+
+
+def _erase_from_database(path: Path, lead_id: str) -> tuple[int, int]:
+    """Erase rows of every table that has a column of lead ids; count what an audit log seals."""
+    count = sealed = 0
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("pragma secure_delete = on")  # freed pages keep nothing of the lead
+        names = [
+            row[0]
+            for row in connection.execute("select name from sqlite_master where type = 'table'")
+        ]
+        for name in names:
+            quoted = '"' + name.replace('"', '""') + '"'
+            columns = {row[1] for row in connection.execute(f"pragma table_info({quoted})")}
+            for column in sorted(columns & {"lead", "lead_id"}):
+                # names come from the database's own catalogue, quoted
+                sql = f"delete from {quoted} where {column} = ?"  # noqa: S608
+                count += connection.execute(sql, (lead_id,)).rowcount
+        if "audit" in names:
+            mark = json.dumps(lead_id, ensure_ascii=False)
+            sql = "select count(*) from audit where instr(body, ?)"
+            sealed = connection.execute(sql, (mark,)).fetchone()[0]
+        connection.commit()
+        connection.execute("pragma wal_checkpoint(truncate)")  # its pages are in the log as well
+    return count, sealed
+
+
+def _erase_arm(path: Path, lead_id: str) -> int:
+    """Take a lead out of the arms of an experiment; its hash gives it the same arm again."""
+    arms = pd.read_csv(path, dtype=str, keep_default_na=False)
+    kept = arms[arms["lead_id"] != lead_id]
+    if len(kept) < len(arms):
+        write_text(path, kept.to_csv(index=False))
+    return len(arms) - len(kept)
+
+
+def _erase_lines(path: Path, lead_id: str) -> int:
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if json.loads(line).get("lead_id") != lead_id]
+    if len(kept) < len(lines):
+        write_text(path, "".join(kept))
+    return len(lines) - len(kept)

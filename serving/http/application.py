@@ -1,0 +1,187 @@
+"""The HTTP application: score, explain, health, readiness, metrics; no lead data in logs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import FastAPI, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from pydantic import AwareDatetime
+from starlette.exceptions import HTTPException
+
+from data.errors import InputError
+from serving.http.api import Health, Problem, ScoreRequest, ScoreResponse
+from serving.http.guard import App, Guard, Limits
+from serving.http.score_requests import Service, UnknownLeadError
+
+REFUSALS: dict[int | str, dict[str, object]] = {
+    400: {"model": Problem, "description": "The body is no JSON."},
+    401: {"model": Problem, "description": "No key, or a wrong one."},
+    408: {"model": Problem, "description": "The body came too slowly."},
+    413: {"model": Problem, "description": "The body is too large."},
+    415: {"model": Problem, "description": "The body is compressed."},
+    422: {"model": Problem, "description": "A field is wrong; the text names it."},
+    429: {"model": Problem, "description": "Too many requests; see Retry-After."},
+    503: {"model": Problem, "description": "No model is loaded."},
+}
+
+
+class Metrics:
+    """Prometheus counters of the service, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "leadscore_requests", "Requests answered", ["status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "leadscore_request_seconds", "Time to answer", registry=self.registry
+        )
+        self.leads = Counter("leadscore_leads_scored", "Leads scored", registry=self.registry)
+        self.model_age = Gauge(
+            "leadscore_model_loaded_at", "Unix time of the last model load", registry=self.registry
+        )
+
+
+def create_app(
+    service: Service,
+    keys: Mapping[str, str],
+    limits: Limits | None = None,
+    reload_seconds: float = 0,
+) -> App:
+    """Put the application together behind its guard; `reload_seconds` > 0 follows promotions."""
+    metrics = Metrics()
+    # One thread computes: several would only wait for each other's interpreter lock, at twice the
+    # price. A body of 1 MB bounds how long one request can keep it.
+    computer = ThreadPoolExecutor(1)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(_follow(service, metrics, reload_seconds))
+        yield
+        task.cancel()
+
+    app = FastAPI(
+        title="leadscore", version="1", lifespan=lifespan, docs_url=None, redoc_url=None,
+        description="Probability, score and reasons for single leads and small batches.",
+    )  # fmt: skip
+    _add_problems(app)
+    _add_state(app, service, metrics)
+    _add_scoring(app, service, metrics, computer)
+    return Guard(_measured(app, metrics), keys, limits or Limits())
+
+
+def _add_state(app: FastAPI, service: Service, metrics: Metrics) -> None:
+    @app.get("/health", response_model=Health, tags=["state"])
+    async def health() -> Health:
+        """Answer as long as the process lives."""
+        return Health(status="ok")
+
+    @app.get("/ready", response_model=Health, responses={503: REFUSALS[503]}, tags=["state"])
+    async def ready() -> Health:
+        """Answer once a model is loaded."""
+        return Health(status="ready", model_version=service.current().version)
+
+    @app.get(
+        "/metrics",
+        response_class=PlainTextResponse,
+        responses={401: REFUSALS[401], 429: REFUSALS[429]},
+        tags=["state"],
+    )
+    async def figures() -> Response:
+        """Give Prometheus its figures."""
+        return Response(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4")
+
+
+def _add_scoring(
+    app: FastAPI, service: Service, metrics: Metrics, computer: ThreadPoolExecutor
+) -> None:
+    async def answered(compute: Callable[[], ScoreResponse]) -> Response:
+        answer = await asyncio.get_running_loop().run_in_executor(computer, compute)
+        metrics.leads.inc(len(answer.scores))
+        return Response(answer.model_dump_json(), media_type="application/json")
+
+    @app.post("/v1/score", response_model=ScoreResponse, responses=REFUSALS, tags=["leads"],
+              openapi_extra={"security": [{"key": []}]})  # fmt: skip
+    async def score(request: ScoreRequest) -> Response:
+        """Score leads as of a moment, with the reasons in words and whole points."""
+        return await answered(lambda: service.score(request))
+
+    @app.get("/v1/leads/{lead_id}/score", response_model=ScoreResponse, tags=["leads"],
+             responses={**REFUSALS, 404: {"model": Problem, "description": "No such lead."}},
+             openapi_extra={"security": [{"key": []}]})  # fmt: skip
+    async def score_known(
+        lead_id: Annotated[str, Path(max_length=200)],
+        as_of: Annotated[AwareDatetime | None, Query()] = None,
+    ) -> Response:
+        """Score a lead of the store, by default as of the end of its observation."""
+        moment = None if as_of is None else int(as_of.timestamp() * 1_000_000)
+        return await answered(lambda: service.score_known(lead_id, moment))
+
+
+def _add_problems(app: FastAPI) -> None:
+    """Turn every refusal into one short JSON line that never repeats what was sent."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"][1:]) or "body"
+        if first["type"] == "json_invalid":
+            return _problem(400, f"the body is no JSON: position {first['loc'][-1]}")
+        return _problem(422, f"{field}: {first['msg']}")
+
+    @app.exception_handler(InputError)
+    async def wrong_input(_: Request, error: InputError) -> JSONResponse:
+        return _problem(422, str(error))
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        return _problem(error.status_code, str(error.detail), error.headers)
+
+    @app.exception_handler(UnknownLeadError)
+    async def unknown(_: Request, __: UnknownLeadError) -> JSONResponse:
+        return _problem(404, "no such lead is held here")
+
+    @app.exception_handler(LookupError)
+    async def no_model(_: Request, error: LookupError) -> JSONResponse:
+        return _problem(503, str(error))
+
+
+def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"detail": detail}, status, dict(headers or {}))
+
+
+def _measured(app: App, metrics: Metrics) -> App:
+    async def measured(scope, receive, send):  # type: ignore[no-untyped-def]
+        started, status = time.perf_counter(), 500
+
+        async def noted(message):  # type: ignore[no-untyped-def]
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await app(scope, receive, noted)
+        finally:
+            if scope["type"] == "http":
+                metrics.requests.labels(str(status)).inc()
+                metrics.seconds.observe(time.perf_counter() - started)
+
+    return measured
+
+
+async def _follow(service: Service, metrics: Metrics, seconds: float) -> None:
+    """Swap the model when another version is promoted; the one that answers stays pinned."""
+    metrics.model_age.set_to_current_time()
+    while seconds > 0:
+        await asyncio.sleep(seconds)
+        if await asyncio.to_thread(service.follow_promotion):
+            metrics.model_age.set_to_current_time()

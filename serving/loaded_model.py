@@ -1,0 +1,52 @@
+"""A registered version or an artifact folder -> the model with its catalogue and facts, loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from data.tables import Kind
+from features.build import Builder
+from features.frame import Catalogue
+from models.artifact import load_artifact, read_extra
+from models.explain.observed_rates import ObservedRates
+from models.predictor import LeadScorer
+from training import model_card
+from training.model_card import ModelCard
+from training.registry import ModelVersion, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """Everything that scoring and explaining need; pinned for the length of a run.
+
+    `builder` builds rows for its catalogue, which is compiled once.
+    """
+
+    version: str
+    scorer: LeadScorer
+    catalogue: Catalogue
+    facts: ObservedRates
+    card: ModelCard
+    kinds: Mapping[str, Kind]
+    builder: Builder
+
+
+def load_model(version: ModelVersion, *, threads: int = 1) -> LoadedModel:
+    """Load an artifact after checking every hash; InputError where one differs."""
+    catalogue = Catalogue.from_json(read_extra(version.folder, "catalogue.json").decode())
+    return LoadedModel(
+        version=version.version,
+        scorer=load_artifact(version.folder, threads=threads),
+        catalogue=catalogue,
+        facts=ObservedRates.from_json(read_extra(version.folder, "facts.json")),
+        kinds=json.loads(read_extra(version.folder, "kinds.json")),
+        card=ModelCard.from_json(read_extra(version.folder, model_card.NAME)),
+        builder=Builder(catalogue),
+    )
+
+
+def find_model(registry: Registry, reference: str, *, threads: int = 1) -> LoadedModel:
+    """Look a version up by number, alias or folder, and load it."""
+    return load_model(registry.find(reference), threads=threads)

@@ -1,0 +1,211 @@
+"""Open leads as of a moment -> one scored row each, with reasons, trend, stage: scores.parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from data.errors import InputError
+from data.files import replacing
+from data.labels import open_snapshots
+from data.schema import Project
+from data.tables import Outcomes, Snapshots, Tables
+from features.build import build
+from features.frame import FAMILIES, FeatureFrame
+from models.explain.points import Explanation
+from models.explain.reason_rows import reason_rows
+from models.explain.reasons import ReasonTable, explanations_of, reason_table
+from models.explain.sentences import render, render_fact
+from models.predictor import Scores
+from models.scorecard import percentile, route, trend
+from serving.loaded_model import LoadedModel
+from serving.past_weeks import HISTORY_WEEKS, TREND_WEEKS, PastWeeks, look_back
+from serving.qualify.engine import qualify
+from serving.qualify.result import Qualification
+from serving.worklist.language import words_of
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringRun:
+    """One scoring run in memory: row i of everything but `past` is snapshot i.
+
+    `table` and `reasons` are what scores.parquet holds.
+    """
+
+    as_of: int
+    snapshots: Snapshots
+    frame: FeatureFrame
+    scores: Scores
+    qualification: Qualification
+    table: pd.DataFrame
+    reasons: pa.ListArray
+    explanations: Sequence[Explanation]
+    past: PastWeeks
+
+
+def score_leads(
+    project: Project,
+    tables: Tables,
+    outcomes: Outcomes,
+    model: LoadedModel,
+    *,
+    as_of: int,
+    scored_at: int,
+    run_id: str,
+    threads: int = 1,
+    previous_bands: Mapping[str, str] | None = None,
+    for_report: bool = False,
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> ScoringRun:
+    """Score every open lead with what was known strictly before `as_of`.
+
+    `previous_bands` (lead id -> band) gives bands their hysteresis. `for_report` also marks leads
+    whose reasons depend on chance, at the price of a second look, and looks back at all weeks that
+    a report shows. Raises InputError where no lead is open.
+    """
+    on_stage("features of open leads")
+    snapshots = open_snapshots(tables, outcomes, as_of)
+    if len(snapshots) == 0:
+        raise InputError("no lead is open at this moment: there is nothing to score")
+    frame = build(tables, snapshots, model.catalogue, threads=threads)
+    on_stage("scores and reasons")
+    features = frame.to_pandas()
+    reasons = reason_table(model.scorer, features, facts=model.facts, with_stability=for_report)
+    scores = model.scorer.score_margin(reasons.margin)
+    ids = tables.lead_ids[snapshots.lead].astype(str)
+    columns: dict[str, object] = {
+        "lead_id": ids,
+        "as_of": pd.to_datetime(snapshots.as_of, unit="us", utc=True),
+        "score": scores.score,
+        "band": _bands(model, project, scores, ids, previous_bands),
+        "probability": scores.probability,
+        "probability_low": scores.low,
+        "probability_high": scores.high,
+        "percentile": percentile(scores.margin),
+    }
+    on_stage("stages and trend")
+    qualification = qualify(
+        tables, snapshots, project, features=frame, scored=pd.DataFrame(columns)
+    )
+    weeks = range(1, HISTORY_WEEKS + 1) if for_report else (TREND_WEEKS,)
+    past = look_back(tables, snapshots, model.catalogue, weeks, threads=threads)
+    columns |= dict(zip(FAMILIES, reasons.families.T, strict=True))
+    columns |= {
+        "stage": qualification.stage_names,
+        "rule": qualification.rule_reasons,
+        "trend": trend(scores.score_exact, _earlier_scores(model, past, len(snapshots))),
+        "model_version": model.version,
+        "scored_at": pd.to_datetime(np.full(len(ids), scored_at), unit="us", utc=True),
+        "run_id": run_id,
+        "margin": scores.margin,
+        "score_exact": scores.score_exact,
+        "grid": reasons.grid,
+    }
+    speech = words_of(project.project.language).speech(project.report.labels)
+    worded_reasons = reason_rows(
+        reasons,
+        features,
+        say=lambda reason: render(reason, speech),
+        say_fact=lambda fact: render_fact(fact, speech),
+    )
+    return ScoringRun(
+        as_of,
+        snapshots,
+        frame,
+        scores,
+        qualification,
+        pd.DataFrame(columns),
+        worded_reasons,
+        LazyExplanations(reasons, features, ids.tolist()),
+        past,
+    )
+
+
+class LazyExplanations(Sequence[Explanation]):
+    """Explanations of a run, made when somebody looks: a report does, a nightly file does not."""
+
+    def __init__(self, table: ReasonTable, frame: pd.DataFrame, ids: list[str]) -> None:
+        self._made: list[Explanation] | None = None
+        self._table, self._frame, self._ids = table, frame, ids
+
+    def __len__(self) -> int:
+        """Count the leads."""
+        return len(self._ids)
+
+    def __getitem__(self, row: Any) -> Any:
+        """Give the explanation of a row."""
+        if self._made is None:
+            self._made = explanations_of(self._table, self._frame, lead_ids=self._ids)
+        return self._made[row]
+
+
+def _bands(
+    model: LoadedModel,
+    project: Project,
+    scores: Scores,
+    ids: NDArray[np.generic],
+    previous: Mapping[str, str] | None,
+) -> NDArray[np.object_]:
+    before = None if previous is None else [previous.get(str(lead)) for lead in ids]
+    shown = scores.score.astype(np.float64)
+    return route(model.scorer.card, shown, before, hysteresis=project.score.hysteresis)
+
+
+def write_scores(scored: ScoringRun, path: Path) -> Path:
+    """Write scores.parquet, whole or not at all."""
+    table = scored.table
+    arrow = pa.table({str(name): _arrow(table[name]) for name in table.columns})
+    arrow = arrow.add_column(arrow.column_names.index("model_version"), "reasons", scored.reasons)
+    with replacing(path) as part:
+        pq.write_table(arrow.replace_schema_metadata(None), part)
+    return path
+
+
+def _arrow(column: pd.Series) -> pa.Array:
+    """Turn a column into Arrow; pandas 3 warns where Arrow looks at aware moments itself."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        moments = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+        return pa.array(moments, pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))
+    return pa.array(column, from_pandas=True)
+
+
+def read_bands(path: Path, *, until: int) -> dict[str, str] | None:
+    """Read the bands of a run as of `until` or before; None where there was none.
+
+    Bands of a later moment would look ahead: they are no bands that a lead had.
+    """
+    if not path.is_file():
+        return None
+    table = pq.read_table(path, columns=["lead_id", "band", "as_of"])
+    if table.num_rows and table["as_of"][0].cast(pa.int64()).as_py() > until:
+        return None
+    return dict(zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True))
+
+
+def first_scored(runs: Path) -> int | None:
+    """Find when scores were first at hand: the moment of the first run; None where none is kept.
+
+    A run made today as of some past moment was not at hand then.
+    """
+    first = min(runs.glob("*/scores.parquet"), default=None)  # run ids begin with their moment
+    if first is None:
+        return None
+    head = next(pq.ParquetFile(first).iter_batches(1, columns=["as_of", "scored_at"]))
+    return max(int(head[name].cast(pa.int64())[0].as_py()) for name in ("as_of", "scored_at"))
+
+
+def _earlier_scores(model: LoadedModel, past: PastWeeks, n: int) -> NDArray[np.float64]:
+    """Score the same leads two weeks earlier: points, NaN for a lead that was not there."""
+    rows, frame = past.at(TREND_WEEKS)
+    points = np.full(n, np.nan)
+    if len(rows):
+        points[rows] = model.scorer.score(frame.to_pandas()).score_exact
+    return points

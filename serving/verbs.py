@@ -1,0 +1,171 @@
+"""What the verbs do, as functions that take a session and give values: no printing here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+
+from data.files import write_text
+from data.reading.read_tables import Reading
+from data.reading.review import undeclared_columns
+from models.artifact import load_artifact
+from models.explain.change import store_run
+from serving.loaded_model import LoadedModel
+from serving.score import ScoringRun, read_bands, score_leads, write_scores
+from serving.score_changes import FEATURES
+from serving.session import Session
+from training.audit import AuditReport, html, leakage_sheet
+from training.dataset import make_dataset
+from training.evaluate import Evaluation
+from training.monitor import Signal, watch_model
+from training.publish import Published, data_fingerprint, publish
+from training.train import Trained, evaluate_on_test, train
+
+Stage = Callable[[str], None]
+
+
+def train_model(
+    session: Session,
+    reading: Reading,
+    *,
+    fast: bool = False,
+    learner: str | None = None,
+    on_stage: Stage,
+) -> tuple[Trained, Published]:
+    """Train, evaluate and register; the champion's score card stays in force."""
+    champion = session.registry.champion()
+    card = None if champion is None else load_artifact(champion.folder).card
+    trained = train(
+        session.project,
+        reading.tables,
+        reading.outcomes,
+        seed=session.seed,
+        threads=session.threads,
+        card=card,
+        fast=fast,
+        learner=learner,
+        reviews=undeclared_columns(session.project),
+        on_stage=on_stage,
+    )
+    on_stage("registry and gate")
+    published = publish(
+        trained,
+        session.registry,
+        session.project,
+        reading.tables,
+        pages=audit_pages(trained.audit, session.project.project.name),
+        tags=session_tags(session, reading),
+        threads=session.threads,
+        seed=session.seed,
+    )
+    if published.version is not None:
+        write_text(session.state.audit(published.version.version), trained.audit.to_json())
+    return trained, published
+
+
+def audit_pages(report: AuditReport, name: str) -> dict[str, str]:
+    """Write the leak audit and the leakage sheet as pages of the run."""
+    sheet = [asdict(answer) for answer in leakage_sheet(report)]
+    return {
+        "audit/audit.html": html(report, project=name),
+        "audit/audit.json": report.to_json(),
+        "audit/leakage_sheet.json": json.dumps(sheet, indent=1, ensure_ascii=False),
+    }
+
+
+def session_tags(session: Session, reading: Reading) -> dict[str, str]:
+    """Say what a model was made from: hashes of data, of the project file, and the seed."""
+    return {
+        "data": data_fingerprint(reading.tables, reading.outcomes),
+        "project": session.fingerprint,
+        "seed": str(session.seed),
+    }
+
+
+def champion_is_current(session: Session, reading: Reading) -> bool:
+    """Tell whether the champion was trained on these data by this project file and seed."""
+    champion = session.registry.champion()
+    if champion is None:
+        return False
+    tags = session_tags(session, reading)
+    return all(champion.tags.get(key) == value for key, value in tags.items())
+
+
+def evaluate_registered(
+    session: Session, reading: Reading, reference: str, *, on_stage: Stage
+) -> Evaluation:
+    """Evaluate a registered model on the newest test rows of the data as they are now."""
+    model = session.model(reference)
+    on_stage("labels and features")
+    dataset = make_dataset(
+        session.project,
+        reading.tables,
+        reading.outcomes,
+        threads=session.threads,
+        catalogue=model.catalogue,
+    )
+    on_stage("figures beside the baselines")
+    _, evaluation = evaluate_on_test(
+        session.project, reading.tables, dataset, model.scorer, seed=session.seed
+    )
+    return evaluation
+
+
+def score_run(
+    session: Session,
+    reading: Reading,
+    model: LoadedModel,
+    *,
+    as_of: int,
+    scored_at: int,
+    run_id: str,
+    for_report: bool = False,
+    on_stage: Stage,
+) -> ScoringRun:
+    """Score all open leads with a pinned model and keep the run in the state folder."""
+    scored = score_leads(
+        session.project,
+        reading.tables,
+        reading.outcomes,
+        model,
+        as_of=as_of,
+        scored_at=scored_at,
+        run_id=run_id,
+        threads=session.threads,
+        previous_bands=read_bands(session.state.scores, until=as_of),
+        for_report=for_report,
+        on_stage=on_stage,
+    )
+    on_stage("scores.parquet")
+    folder = session.state.runs / run_id
+    write_scores(scored, folder / "scores.parquet")
+    store_run(
+        folder / FEATURES,
+        scored.table["lead_id"].tolist(),
+        scored.frame.to_pandas(),
+        model.scorer,
+        model_version=model.version,
+        as_of=as_of,
+    )
+    write_scores(scored, session.state.scores)
+    return scored
+
+
+def monitor_model(
+    session: Session, reading: Reading, reference: str, as_of: str | None, *, on_stage: Stage
+) -> list[Signal]:
+    """Hold a registered model against the data as they are now."""
+    model = session.model(reference)
+    on_stage("freshness, drift, promises")
+    return watch_model(
+        session.project,
+        reading.tables,
+        reading.outcomes,
+        model.scorer,
+        model.catalogue,
+        model.facts,
+        trained_until=model.card.trained_until,
+        as_of=session.moment(as_of, reading),
+        threads=session.threads,
+    )

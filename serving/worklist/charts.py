@@ -1,0 +1,265 @@
+"""The report's figures, each from plain values to one SVG: waterfall, curves, ranges, bars."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from serving.worklist import svg
+from serving.worklist.language import Words
+from serving.worklist.view import ForecastPage, GainsCurve, LeadDetail
+from serving.worklist.view_parts import PastScore, Point
+
+_FIFTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class WaterfallRow:
+    """One line of the waterfall: which part it is, its points, where it ends, its bar."""
+
+    kind: str  # typical, reason, rest, limit, score
+    points: int
+    ends_at: int
+    bar: Markup
+    reason: int | None = None  # index into reasons_for + reasons_against
+
+
+def waterfall(detail: LeadDetail, score: int, bands: Mapping[str, float]) -> list[WaterfallRow]:
+    """Lay out typical -> reasons for -> reasons against -> rest -> limit -> score."""
+    reasons = (*detail.reasons_for, *detail.reasons_against)
+    steps: list[tuple[str, int, int | None]] = [
+        ("reason", reason.points, i) for i, reason in enumerate(reasons)
+    ]
+    if detail.rest_points:
+        steps.append(("rest", detail.rest_points, None))
+    if detail.limit_points:
+        steps.append(("limit", detail.limit_points, None))
+    totals = [detail.typical]
+    for _, points, _ in steps:
+        totals.append(totals[-1] + points)
+    low, high = min(0, *totals), max(100, *totals)
+    cuts = sorted(bands.values())
+    rows = [
+        WaterfallRow(
+            "typical",
+            detail.typical,
+            detail.typical,
+            _step(low, detail.typical, low, high, "base", cuts, detail.typical),
+        )
+    ]
+    for (kind, points, index), before, after in zip(steps, totals, totals[1:], strict=False):
+        colour = "up" if points >= 0 else "down"
+        drawn = _step(before, after, low, high, colour, cuts, after)
+        rows.append(WaterfallRow(kind, points, after, drawn, index))
+    rows.append(
+        WaterfallRow("score", score, score, _step(low, score, low, high, "total", cuts, None))
+    )
+    return rows
+
+
+def _step(
+    start: float,
+    end: float,
+    low: float,
+    high: float,
+    kind: str,
+    cuts: Sequence[float],
+    carry: float | None,
+) -> Markup:
+    """Draw one bar of the waterfall over the band lines, with the thread to the next row."""
+
+    def x(value: float) -> float:
+        return round((value - low) / (high - low) * 100, 2)
+
+    a, b = sorted((x(start), x(end)))
+    lines = Markup("").join(
+        Markup('<path class="cut" d="M{} 0V10"/>').format(x(cut)) for cut in cuts
+    )
+    thread = (
+        Markup('<path class="thread" d="M{0} 5V10"/>').format(x(carry))
+        if carry is not None
+        else Markup("")
+    )
+    return Markup(
+        '<svg class="wbar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        '{}{}<rect class="{}" x="{}" y="2" width="{}" height="6"/></svg>'
+    ).format(lines, thread, kind, a, round(max(b - a, 0.5), 2))
+
+
+def reliability(points: Sequence[Point], words: Words) -> Markup:
+    """Draw promised against observed rates, on the diagonal where promises come true."""
+    if not points:
+        return Markup("")
+    top = max(max(p.x, p.y, p.high or 0.0) for p in points)
+    ticks = svg.nice_ticks(min(1.0, top))
+    frame = svg.Frame(0, ticks[-1], 0, ticks[-1], height=300, mirror=words.mirrored, top=28)
+    largest = max(p.n or 1 for p in points)
+    parts = [
+        svg.axes(
+            frame,
+            ticks,
+            ticks,
+            words.percent,
+            words.percent,
+            x_name=words.attr("promised"),
+            y_name=words.attr("observed"),
+        ),
+        svg.line(frame, [(0, 0), (ticks[-1], ticks[-1])], "ideal"),
+    ]
+    for p in points:
+        if p.low is not None and p.high is not None:
+            parts.append(svg.whisker(frame, p.x, p.low, min(p.high, ticks[-1]), "model"))
+        parts.append(svg.dot(frame, p.x, p.y, 2.5 + 4 * ((p.n or 1) / largest) ** 0.5, "model"))
+    return svg.figure(frame, words.attr("Promised and observed rates of conversion"), parts)
+
+
+def gains(curves: Sequence[GainsCurve], names: Mapping[str, str], words: Words) -> Markup:
+    """Draw conversions caught by share of leads worked, one line a way of ordering."""
+    frame = svg.Frame(0, 1, 0, 1, height=300, mirror=words.mirrored, top=28)
+    parts = [
+        svg.axes(
+            frame,
+            _FIFTHS,
+            _FIFTHS,
+            words.percent,
+            words.percent,
+            x_name=words.attr("leads worked"),
+            y_name=words.attr("conversions caught"),
+        )
+    ]
+    order = sorted(curves, key=lambda curve: curve.name == "model")
+    parts += [svg.line(frame, [(p.x, p.y) for p in c.points], f"g-{c.name}") for c in order]
+    label = words.attr("Conversions caught by share of leads worked")
+    return svg.figure(frame, f"{label}: {', '.join(names[c.name] for c in curves)}", parts)
+
+
+def learning_curve(points: Sequence[Point], words: Words) -> Markup:
+    """Draw the gain over the base rate by conversions learned from, with its range."""
+    if len(points) < 2:
+        return Markup("")
+    low = min(0.0, *(p.low if p.low is not None else p.y for p in points))
+    high = max(0.0, *(p.high if p.high is not None else p.y for p in points))
+    step = svg.nice_ticks(max(high, -low))[1]
+    heights = [step * k for k in range(math.floor(low / step), math.ceil(high / step) + 1)]
+    across = svg.nice_ticks(max(p.x for p in points))
+    frame = svg.Frame(
+        0, across[-1], heights[0], heights[-1], height=300, mirror=words.mirrored, left=52, top=28
+    )
+    ranges = [(p.x, p.low, p.high) for p in points if p.low is not None and p.high is not None]
+    parts = [
+        svg.axes(
+            frame,
+            across,
+            heights,
+            words.number,
+            lambda gain: words.number(gain, 4),
+            x_name=words.attr("conversions learned from"),
+            y_name=words.attr("gain in log loss over the base rate"),
+        ),
+        svg.ribbon(frame, ranges, "model"),
+        svg.line(frame, [(0, 0), (across[-1], 0)], "ideal"),
+        svg.line(frame, [(p.x, p.y) for p in points], "g-model"),
+        *(svg.dot(frame, p.x, p.y, 3.2, "model") for p in points),
+    ]
+    label = words.attr("Gain over the base rate, by conversions learned from")
+    return svg.figure(frame, label, parts)
+
+
+def history(scores: Sequence[PastScore], bands: Mapping[str, float], words: Words) -> Markup:
+    """Draw the score over time on the 0 to 100 scale."""
+    if len(scores) < 2:
+        return Markup("")
+    frame = svg.Frame(0, len(scores) - 1, 0, 100, height=160, mirror=words.mirrored, bottom=28)
+    middle = (len(scores) - 1) // 2
+    ticks = sorted({0, middle, len(scores) - 1}) if len(scores) > 4 else [0, len(scores) - 1]
+    parts = [
+        svg.axes(
+            frame,
+            ticks,
+            sorted({0.0, 100.0, *bands.values()}),
+            lambda i: words.date(scores[int(i)].at, "short"),
+            words.number,
+        ),
+        svg.line(frame, [(i, s.score) for i, s in enumerate(scores)], "g-model"),
+        svg.dot(frame, len(scores) - 1, scores[-1].score, 4, "model"),
+    ]
+    return svg.figure(frame, words.attr("Score over time"), parts)
+
+
+def time_to_convert(points: Sequence[Point], words: Words) -> Markup:
+    """Draw the share converted by days since creation, with its range."""
+    if not points:
+        return Markup("")
+    tops = svg.nice_ticks(max(p.high if p.high is not None else p.y for p in points))
+    days = svg.nice_ticks(max(p.x for p in points))
+    frame = svg.Frame(0, days[-1], 0, tops[-1], mirror=words.mirrored, top=28)
+    ranges = [(p.x, p.low, p.high) for p in points if p.low is not None and p.high is not None]
+    parts = [
+        svg.axes(
+            frame,
+            days,
+            tops,
+            words.number,
+            words.percent,
+            x_name=words.attr("days since creation"),
+            y_name=words.attr("became opportunities"),
+        ),
+        svg.ribbon(frame, ranges, "model"),
+        svg.steps(frame, [(p.x, p.y) for p in points], "g-model"),
+    ]
+    return svg.figure(frame, words.attr("Share of leads converted, by days since creation"), parts)
+
+
+def past_forecasts(page: ForecastPage, words: Words) -> Markup:
+    """Draw each past forecast's range and what happened, oldest first."""
+    if not page.past:
+        return Markup("")
+    top = max(max(p.forecast.high, p.observed) for p in page.past)
+    ticks = svg.nice_ticks(top)
+    last = len(page.past) - 1
+    frame = svg.Frame(-0.5, last + 0.5, 0, ticks[-1], mirror=words.mirrored, height=220)
+    shown = range(0, last + 1, max(1, -(-len(page.past) // 5)))
+    parts = [
+        svg.axes(
+            frame,
+            list(shown),
+            ticks,
+            lambda i: words.date(page.past[int(i)].made_on, "short"),
+            words.number,
+        )
+    ]
+    for i, p in enumerate(page.past):
+        held = p.forecast.low <= p.observed <= p.forecast.high
+        parts.append(svg.whisker(frame, i, p.forecast.low, p.forecast.high, "wide"))
+        parts.append(svg.dot(frame, i, p.observed, 3.6, "model" if held else "missed"))
+    return svg.figure(frame, words.attr("Past forecasts and what happened"), parts)
+
+
+def looks(points: Sequence[Point], words: Words) -> Markup:
+    """Draw the difference between arms over the days of an experiment, with its range."""
+    if len(points) < 2:
+        return Markup("")
+    reach = max(max(abs(p.low or 0), abs(p.high or 0), abs(p.y)) for p in points)
+    ticks = svg.nice_ticks(reach, 2)
+    both = sorted({-t for t in ticks} | set(ticks))
+    days = svg.nice_ticks(points[-1].x)
+    frame = svg.Frame(0, days[-1], both[0], both[-1], mirror=words.mirrored, left=52, top=28)
+    ranges = [(p.x, p.low or 0.0, p.high or 0.0) for p in points]
+    parts = [
+        svg.axes(
+            frame,
+            days,
+            both,
+            words.number,
+            lambda v: words.percent(v, 1),
+            x_name=words.attr("days"),
+            y_name=words.attr("difference"),
+        ),
+        svg.ribbon(frame, ranges, "model"),
+        svg.line(frame, [(0, 0), (days[-1], 0)], "ideal"),
+        svg.line(frame, [(p.x, p.y) for p in points], "g-model"),
+    ]
+    return svg.figure(frame, words.attr("Difference between the arms over time"), parts)

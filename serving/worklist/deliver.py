@@ -1,0 +1,121 @@
+"""A ReportView -> files to hand over: the report, one per owner, e-mails for a mailer, sheets.
+
+Everything is written into one folder; nothing is sent and nothing is reached over a network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from hashlib import sha256
+from pathlib import Path
+
+from data.files import write_bytes, write_text
+from serving.worklist.html import render
+from serving.worklist.language import words_of
+from serving.worklist.safe_text import shown
+from serving.worklist.sheet import write_csv, write_excel
+from serving.worklist.view import NOTHING, MoversPage, ReportView
+
+
+def deliver(
+    view: ReportView,
+    folder: Path,
+    *,
+    languages: Sequence[str],
+    owner_emails: Mapping[str, str] | None = None,
+    sender: str = "leadscore@localhost.invalid",
+) -> list[Path]:
+    """Write the report of all, the report, sheets and e-mail of each owner; return the paths.
+
+    `owner_emails` maps owners to addresses; an owner without one gets an .eml without `To`, for
+    a person to fill in. The first language is that of e-mails and sheets.
+    """
+    first = languages[0]
+    written = [
+        write_text(folder / f"report-{language}.html", render(view, language))
+        for language in languages
+    ]
+    written += [
+        write_csv(view, first, folder / "leads.csv"),
+        write_excel(view, first, folder / "leads.xlsx"),
+    ]
+    for owner in sorted({lead.owner for lead in view.leads}):
+        own, name = for_owner(view, owner), file_stem(owner)
+        page = render(own, first)
+        written += [
+            write_text(folder / "owners" / f"{name}.html", page),
+            write_csv(own, first, folder / "owners" / f"{name}.csv"),
+            write_bytes(
+                folder / "owners" / f"{name}.eml",
+                email(own, owner, page, first, (owner_emails or {}).get(owner), sender),
+            ),
+        ]
+    return written
+
+
+def for_owner(view: ReportView, owner: str) -> ReportView:
+    """Keep what concerns one owner: leads, calls, movers; funnel and trust stay whole."""
+    leads = tuple(lead for lead in view.leads if lead.owner == owner)
+    of_owner = {lead.lead_id for lead in leads}
+    calls = tuple(lead_id for lead_id in view.week.calls if lead_id in of_owner)
+    share = next((share for share in view.week.owners if share.owner == owner), None)
+    week = replace(
+        view.week,
+        capacity=len(calls),
+        calls=calls,
+        owners=() if share is None else (share,),
+        expected=NOTHING if share is None else share.expected,
+        left_behind=NOTHING if share is None else share.left_behind,
+        missed=tuple(miss for miss in view.week.missed if miss.lead_id in of_owner),
+        newest_first=None,
+        plan=(),
+    )
+    movers = view.movers and MoversPage(
+        view.movers.since,
+        tuple(mover for mover in view.movers.rises if mover.lead_id in of_owner),
+        tuple(mover for mover in view.movers.falls if mover.lead_id in of_owner),
+    )
+    return replace(view, leads=leads, week=week, movers=movers)
+
+
+def email(
+    view: ReportView, owner: str, page: str, language: str, to: str | None, sender: str
+) -> bytes:
+    """Write an .eml: a few lines of text, the report attached. Same view, same bytes."""
+    words = words_of(language)
+    message = EmailMessage(policy=SMTP)
+    title = shown(view.about.title or view.about.project, 80)
+    message["Subject"] = f"{title}: {words.message('This week')}"
+    message["From"] = sender
+    if to is not None and re.fullmatch(r"[^\s@<>,;]+@[^\s@<>,;]+", to):
+        message["To"] = to
+    message["Date"] = format_datetime(datetime.fromisoformat(view.about.as_of).astimezone(UTC))
+    message["X-Unsent"] = "1"  # mailers open it as a draft
+    lines = [f"{shown(owner, 80)},", ""]
+    by_id = {lead.lead_id: lead for lead in view.leads}
+    for lead_id in view.week.calls[:10]:
+        lead = by_id[lead_id]
+        lines.append(f"{lead.score:>3} {lead.band}  {shown(lead.name, 60)}")
+    message.set_content("\n".join(lines))
+    message.add_attachment(
+        page.encode(), maintype="text", subtype="html", filename=f"report-{language}.html"
+    )
+    boundary = sha256(page.encode()).hexdigest()[:32]
+    message.set_boundary(f"leadscore-{boundary}")
+    return message.as_bytes()
+
+
+def file_stem(owner: str) -> str:
+    """Name a file after an owner, whatever the name holds: letters, digits, a short hash.
+
+    >>> file_stem("Ana Petrov"), file_stem("../etc")[:4]
+    ('ana-petrov-fb412c', 'etc-')
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", owner.lower()).strip("-")[:40]
+    return f"{plain or 'owner'}-{sha256(owner.encode()).hexdigest()[:6]}"

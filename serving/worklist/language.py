@@ -1,0 +1,300 @@
+"""A language -> its sentences, numbers, dates and direction: one .po file, compiled in memory.
+
+Messages are English sentences with {placeholders}. English needs no catalogue; every other
+language is one file, serving/worklist/locale/<language>.po.
+"""
+
+from __future__ import annotations
+
+import gettext
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+from babel import Locale, UnknownLocaleError, dates, numbers
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from markupsafe import Markup, escape
+
+from data.errors import InputError
+from models.explain.sentences import (
+    SENTINEL,
+    Period,
+    Speech,
+    capital,
+    english_word,
+    own_name,
+    sentence,
+)
+from serving.worklist.locale import jalali
+from serving.worklist.phrase import Phrase, Scalar
+from serving.worklist.safe_text import in_attribute, isolated, shown
+from serving.worklist.view_parts import ShownReason
+
+FOLDER: Final = Path(__file__).parent / "locale"
+_LATIN: Final = "0123456789"
+_NATIVE: Final = {"fa": "۰۱۲۳۴۵۶۷۸۹", "ar": "٠١٢٣٤٥٦٧٨٩", "ur": "۰۱۲۳۴۵۶۷۸۹"}  # Babel makes none
+Labels = Mapping[str, str | Mapping[str, str]]
+
+
+def languages() -> tuple[str, ...]:
+    """Name the languages that a report can be written in: English and one per catalogue."""
+    return ("en", *sorted(path.stem for path in FOLDER.glob("*.po")))
+
+
+@lru_cache(maxsize=16)
+def words_of(language: str) -> Words:
+    """Load a language; InputError where there is no catalogue for it."""
+    if language not in languages():
+        raise InputError(
+            f"there is no catalogue for the language {shown(language)!r}",
+            cure=f"choose one of {', '.join(languages())}, or add locale/<language>.po",
+        )
+    try:
+        return Words(language, Locale.parse(language), _translations(language))
+    except (UnknownLocaleError, ValueError) as error:
+        raise InputError(f"is no language: {language!r}", cure="name the file it.po") from error
+
+
+def refuse_unknown(languages: Iterable[str]) -> None:
+    """Load each language before long work begins; InputError names the first unknown one."""
+    for language in languages:
+        words_of(language)
+
+
+def read_catalogue(language: str) -> Catalog:
+    """Read serving/worklist/locale/<language>.po."""
+    with (FOLDER / f"{language}.po").open("rb") as file:
+        return read_po(file, locale=language)
+
+
+def _translations(language: str) -> gettext.NullTranslations:
+    """Compile the catalogue of a language: some 40 ms, once per process."""
+    if language == "en":
+        return gettext.NullTranslations()
+    compiled = BytesIO()
+    write_mo(compiled, read_catalogue(language))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """Sentences, numbers and dates of one language; every method returns text safe to show."""
+
+    language: str
+    locale: Locale
+    translations: gettext.NullTranslations
+
+    @property
+    def direction(self) -> str:
+        """Answer "rtl" or "ltr"."""
+        return str(self.locale.text_direction)
+
+    @property
+    def mirrored(self) -> bool:
+        """True where charts read from right to left."""
+        return self.direction == "rtl"
+
+    def message(self, text: str) -> str:
+        """Translate a msgid; the English itself where the catalogue does not have it."""
+        return self.translations.gettext(text) if text else ""
+
+    def t(self, text: str, **params: object) -> Markup:
+        """Translate and fill: values that are not Markup are cleaned, escaped and isolated."""
+        return self.fill(self.message(text), params)
+
+    def fill(self, text: str, values: Mapping[str, object]) -> Markup:
+        """Fill a translated sentence: values that are not Markup are escaped and isolated."""
+        filled = {name: isolated(value) for name, value in values.items()}
+        return Markup(escape(text).format_map(_Gaps(filled)))
+
+    def attr(self, text: str, **params: object) -> str:
+        """Translate and fill for an attribute: plain text, values isolated by characters."""
+        filled = {name: in_attribute(_plain(value)) for name, value in params.items()}
+        return self.message(text).format_map(_Gaps(filled))
+
+    def tn(self, one: str, many: str, n: int, **params: object) -> Markup:
+        """Translate with the plural form of `n`; {n} is `n` in the language's digits."""
+        return self.t(self.translations.ngettext(one, many, n), n=self.number(n), **params)
+
+    def phrase(self, phrase: Phrase, labels: Labels) -> Markup:
+        """Word a phrase: a sentence of ours, or a step or line in the company's own words."""
+        text = self.message(phrase.text)
+        if not phrase.params and text == phrase.text:
+            return isolated(self.label(phrase.text, labels))
+        return self.t(phrase.text, **self._values(phrase.params, labels))
+
+    def reason(self, reason: ShownReason, labels: Labels) -> Markup:
+        """Word a reason by its template and the lead's own values."""
+        chosen = sentence(reason.template, reason.params)
+        text = self.speech(labels).say(chosen.msgid, chosen.n)
+        values = chosen.values
+        filled = {name: self._reason_value(name, values, labels) for name in values}
+        if text.startswith("{label}"):
+            filled["label"] = capital(str(filled["label"]))
+        return self.fill(text, filled)
+
+    def speech(self, labels: Labels) -> Speech:
+        """Speak plain text, for terminals and files: the same words and numbers, no markup."""
+        return Speech(
+            message=self.message,
+            plural=self.translations.ngettext,
+            word=lambda text: self.label(text, labels),
+            number=lambda value: str(self.figure(value)),
+            names=labels.keys(),
+        )
+
+    def _reason_value(
+        self, name: str, values: Mapping[str, Scalar | Period | None], labels: Labels
+    ) -> object:
+        """Word one value of a reason."""
+        value = values[name]
+        if isinstance(value, Period):
+            period = self.translations.ngettext(*value.msgid, value.n)
+            return self.fill(period, {"n": self.number(value.n)})
+        if isinstance(value, (int, float)):
+            return self.figure(value)
+        return self.label(own_name(name, values, labels) or value or SENTINEL, labels)
+
+    def label(self, text: str, labels: Labels) -> str:
+        """Word an event type, a column, a state: the project's own words, else the catalogue's."""
+        own = labels.get(text)
+        if isinstance(own, Mapping):
+            own = own.get(self.language, own.get("en"))
+        return str(own) if own is not None else self.word(text)
+
+    def word(self, text: str) -> str:
+        """Translate a word of the product's vocabulary; any other text stays as it is."""
+        plain = english_word(text)
+        for word in (text, plain):
+            translated = self.translations.pgettext("word", word)
+            if translated != word:
+                return translated
+        return plain
+
+    def _values(
+        self, params: Mapping[str, Scalar | Phrase | None], labels: Labels
+    ) -> dict[str, object]:
+        out: dict[str, object] = {}
+        for name, value in params.items():
+            if isinstance(value, Phrase):
+                out[name] = self.phrase(value, labels)
+                continue
+            short = _rounded(value)
+            key = params.get("event") or params.get("column")
+            if name in ("label", "fact") and isinstance(key, str) and key in labels:
+                short = key
+            out[name] = (
+                self.number(short, 1)
+                if isinstance(short, (int, float))
+                else self.label(short, labels)
+            )
+        return out
+
+    def digits(self, text: str) -> Markup:
+        """Write digits and percent signs as the language does; minus signs are true minus signs."""
+        return Markup(text.translate(_figures(self.locale.language, self.mirrored)))
+
+    def number(self, value: float, decimals: int = 0) -> Markup:
+        """Write a number with at most so many decimals, grouped as the language groups."""
+        pattern = "#,##0" + ("." + "#" * decimals if decimals else "")
+        return self.digits(_number(float(value), pattern, str(self.locale)))
+
+    def figure(self, value: float) -> Markup:
+        """Write a value of a lead: grouped from 10,000 on, since 2008 may be a year."""
+        if abs(value) >= 10_000:
+            return self.number(value, 1)
+        return self.digits(_number(float(value), "0.#", str(self.locale)))
+
+    def signed(self, value: int) -> Markup:
+        """Write points with their sign, zero without."""
+        plus = "\u200e+" if self.mirrored else "+"  # the sign stands left of the digits
+        return Markup("{}{}").format(plus, self.number(value)) if value > 0 else self.number(value)
+
+    def percent(self, share: float, decimals: int | None = None) -> Markup:
+        """Write a share as a percentage; by default one decimal under 10 %, none above."""
+        places = decimals if decimals is not None else (1 if 0 < abs(share) < 0.0995 else 0)
+        return self.digits(_percent(float(share), places, str(self.locale)))
+
+    def money(self, amount: float, currency: str) -> Markup:
+        """Write an amount without cents in its currency."""
+        text = numbers.format_currency(
+            round(amount),
+            currency,
+            locale=self.locale,
+            currency_digits=False,
+            format=self.locale.currency_formats["standard"].pattern.replace("0.00", "0"),
+            numbering_system="default",
+        )
+        return self.digits(str(escape(text)))
+
+    def date(self, at: str, style: str = "medium") -> Markup:
+        """Write the day of an ISO timestamp: "medium", or "short" without the year."""
+        return self._date(at, style)
+
+    @lru_cache(maxsize=16_384)  # noqa: B019  # one Words per language lives as long as the process
+    def _date(self, at: str, style: str) -> Markup:
+        moment = _moment(at)
+        if self.locale.language == "fa":
+            return self.digits(jalali.format_date(moment.date(), style))
+        if style == "short":
+            return self.digits(dates.format_skeleton("MMMd", moment, locale=self.locale))
+        return self.digits(dates.format_date(moment, style, locale=self.locale))
+
+    def time(self, at: str) -> Markup:
+        """Write day and time of an ISO timestamp, UTC."""
+        clock = dates.format_time(_moment(at), "short", locale=self.locale, tzinfo=UTC)
+        return Markup("{} {}").format(self.date(at), self.digits(clock))
+
+
+class _Gaps(dict[str, object]):
+    """A placeholder without a value is shown as an em dash: a report never fails over a gap."""
+
+    def __missing__(self, key: str) -> str:
+        return "—"
+
+
+def _rounded(value: Scalar | None) -> str | int | float:
+    """Round to what a person reads: whole from 10 up, else at most one decimal."""
+    if isinstance(value, str) or value is None:
+        return value or "—"
+    if not math.isfinite(value):
+        return "—"
+    rounded = round(float(value), 0 if abs(value) >= 10 else 1)
+    return int(rounded) if rounded.is_integer() else rounded
+
+
+def _plain(value: object) -> str:
+    return value.unescape() if isinstance(value, Markup) else str(value)
+
+
+def _moment(at: str) -> datetime:
+    moment = datetime.fromisoformat(at)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+@lru_cache(maxsize=16)
+def _figures(language: str, mirrored: bool) -> dict[int, str]:  # noqa: FBT001  # a cache key
+    native = _NATIVE.get(language, _LATIN)
+    minus = "\u200e\u2212" if mirrored else "\u2212"
+    percent = "%" if native == _LATIN else "\u066a"  # Babel makes none of these either
+    return str.maketrans({"-": minus, "%": percent, **dict(zip(_LATIN, native, strict=True))})
+
+
+@lru_cache(maxsize=65_536)
+def _number(value: float, pattern: str, locale: str) -> str:
+    return numbers.format_decimal(value, format=pattern, locale=locale, numbering_system="default")
+
+
+@lru_cache(maxsize=16_384)
+def _percent(share: float, decimals: int, locale: str) -> str:
+    pattern = Locale.parse(locale).percent_formats[None].pattern
+    pattern = pattern.replace("#,##0", "#,##0." + "0" * decimals) if decimals else pattern
+    return numbers.format_percent(share, format=pattern, locale=locale, numbering_system="default")

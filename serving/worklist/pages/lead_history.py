@@ -1,0 +1,103 @@
+"""What a lead's page says of the past: its scores, its events, and leads like it that converted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from data.clock import DAY, NEVER, iso
+from data.tables import Snapshots, Tables
+from features.build import build
+from serving.past_weeks import HISTORY_WEEKS, Rows
+from serving.worklist.pages.report_input import ReportInput
+from serving.worklist.view_parts import PastScore, Similar, TimelineEvent
+
+TIMELINE: Final = 16
+SIMILAR: Final = 3
+LOOK_BACK: Final = 14 * DAY
+MOST_CONVERTED: Final = 2_000
+DIRECTIONS: Final = ("unknown", "inbound", "outbound")
+
+
+def score_history(source: ReportInput, rows: Rows) -> dict[int, tuple[PastScore, ...]]:
+    """Score each row's lead at the last weeks, by today's model, as what was known then.
+
+    The newest point is today's score; weeks before the lead was known are left out.
+    """
+    history: dict[int, list[PastScore]] = {int(row): [] for row in rows}
+    for weeks in range(HISTORY_WEEKS, 0, -1):
+        known, frame = source.scored.past.at(weeks, rows)
+        if len(known):
+            scores = source.model.scorer.score(frame.to_pandas()).score
+            for row, at, score in zip(known, frame.snapshots.as_of, scores, strict=True):
+                history[int(row)].append(PastScore(iso(int(at)), int(score)))
+    for row in rows.tolist():
+        at = int(source.scored.snapshots.as_of[row])
+        history[row].append(PastScore(iso(at), int(source.scored.scores.score[row])))
+    return {row: tuple(points) for row, points in history.items()}
+
+
+def timeline(tables: Tables, lead: int, as_of: int) -> tuple[TimelineEvent, ...]:
+    """List the newest events of a lead that were known at `as_of`, newest first."""
+    events = tables.events
+    places = np.arange(events.offsets[lead], events.offsets[lead + 1])
+    known = events.at[places] < as_of
+    if events.recorded_at is not None:
+        known &= events.recorded_at[places] < as_of
+    newest = places[known][::-1][:TIMELINE]
+    return tuple(
+        TimelineEvent(
+            at=iso(int(events.at[i])),
+            label=events.type_names[int(events.type[i])],
+            direction=DIRECTIONS[int(events.direction[i]) + 1],
+            note=_note(tables, int(i)),
+        )
+        for i in newest.tolist()
+    )
+
+
+def _note(tables: Tables, event: int) -> str:
+    events = tables.events
+    channel, campaign = int(events.channel[event]), int(events.campaign[event])
+    words = [events.channel_names[channel]] if channel >= 0 else []
+    words += [events.campaign_names[campaign]] if campaign >= 0 else []
+    return ", ".join(words)
+
+
+def find_similar(source: ReportInput, rows: Rows) -> dict[int, tuple[Similar, ...]]:
+    """Find converted leads whose score, two weeks before, was made of much the same reasons.
+
+    Nearness is the sum of absolute differences of factor contributions (log-odds).
+    """
+    similar: dict[int, tuple[Similar, ...]] = {int(row): () for row in rows}
+    converted, tables = source.outcomes.converted_at, source.tables
+    won = np.flatnonzero((converted != NEVER) & (converted < source.scored.as_of))
+    if tables.created_at is None or len(won) == 0 or len(rows) == 0:
+        return similar
+    won = won[np.argsort(-converted[won], kind="stable")][:MOST_CONVERTED]
+    won = np.sort(won)
+    at = np.maximum(tables.created_at[won], converted[won] - LOOK_BACK)
+    frame = build(tables, Snapshots(won, at), source.model.catalogue, threads=source.threads)
+    won_points = source.model.scorer.contributions(frame.to_pandas(), by="factor").values
+    scores = source.model.scorer.score(frame.to_pandas()).score
+    today = source.scored.frame.to_pandas().iloc[rows]
+    points = source.model.scorer.contributions(today, by="factor").values
+    names = tables.display["name"] if "name" in tables.display.columns else None
+    for place, row in enumerate(rows.tolist()):
+        distance = np.abs(won_points - points[place]).sum(axis=1)
+        nearest = np.argsort(distance, kind="stable")[:SIMILAR]
+        similar[row] = tuple(
+            Similar(
+                name=_name(tables, names, int(won[i])),
+                score=int(scores[i]),
+                days=int((converted[won[i]] - tables.created_at[won[i]]) // DAY),
+            )
+            for i in nearest.tolist()
+        )
+    return similar
+
+
+def _name(tables: Tables, names: object, lead: int) -> str:
+    value = None if names is None else names.iloc[lead]  # type: ignore[attr-defined]
+    return str(tables.lead_ids[lead]) if value is None or value != value else str(value)

@@ -1,0 +1,169 @@
+"""Scored rows -> the leads of the report: a row for all, full pages for the best of each owner."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.clock import iso
+from models.explain.points import Explanation, ScoreReason
+from serving.figures.follow_up import last_touch
+from serving.worklist.pages.lead_history import find_similar, score_history, timeline
+from serving.worklist.pages.report_input import ReportInput, iso_or_none
+from serving.worklist.phrase import Phrase
+from serving.worklist.view import LeadDetail, ReportLead
+from serving.worklist.view_parts import (
+    CardAnswer,
+    CriterionMatch,
+    NextStep,
+    PastScore,
+    ShownFact,
+    ShownReason,
+    Similar,
+)
+
+SHOWN_REASONS = 3
+
+
+def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[ReportLead, ...]:
+    """Make every open lead, best first, those that a rule takes out last.
+
+    Lists show the company's own step for the stage where there is one, else the one of `steps`;
+    a lead's page shows both.
+    """
+    detailed = top_of_owners(source)
+    rows_of_pages = np.array(sorted(detailed), np.int64)
+    history = score_history(source, rows_of_pages)
+    similar = find_similar(source, rows_of_pages)
+    touched = last_touch(source.tables, source.scored.snapshots)
+    outside = np.flatnonzero(source.scored.qualification.disqualified >= 0)
+    rows = [*source.ranked.tolist(), *outside.tolist()]
+    shown = {name: source.shown(name) for name in ("name", "owner", "channel", "account")}
+
+    def page(row: int) -> LeadDetail | None:
+        if row not in detailed:
+            return None
+        return _detail(source, row, steps.get(row), history[row], similar[row])
+
+    return tuple(
+        _lead(source, row, shown, int(touched[row]), steps.get(row), page(row)) for row in rows
+    )
+
+
+def top_of_owners(source: ReportInput) -> frozenset[int]:
+    """Choose the rows that get a full page: the best N of each owner."""
+    limit, owners = source.project.report.top_per_owner, source.owners
+    taken: Counter[str] = Counter()
+    chosen = set()
+    for row in source.ranked.tolist():
+        if taken[owners[row]] < limit:
+            taken[owners[row]] += 1
+            chosen.add(row)
+    return frozenset(chosen)
+
+
+def _lead(
+    source: ReportInput,
+    row: int,
+    shown: Mapping[str, NDArray[np.object_]],
+    touched: int,
+    step: NextStep | None,
+    detail: LeadDetail | None,
+) -> ReportLead:
+    scored, explanation = source.scored, source.scored.explanations[row]
+    table = scored.table
+    percentiles, trends = table["percentile"].to_numpy(np.float64), table["trend"].to_numpy(object)
+    lead = int(scored.snapshots.lead[row])
+    created = source.tables.created_at
+    return ReportLead(
+        lead_id=str(table["lead_id"].iat[row]),
+        name=shown["name"][row] or str(table["lead_id"].iat[row]),
+        owner=shown["owner"][row],
+        score=int(scored.scores.score[row]),
+        band=str(table["band"].iat[row]),
+        probability=float(scored.scores.probability[row]),
+        probability_low=float(scored.scores.low[row]),
+        probability_high=float(scored.scores.high[row]),
+        percentile=float(percentiles[row]),
+        trend=trends[row],
+        source=shown["channel"][row] or None,
+        account=shown["account"][row] or None,
+        stage=scored.qualification.stage_names[row],
+        grid=explanation.grid,
+        families=dict(explanation.families),
+        reasons=_strongest(explanation),
+        step=_stage_step(source, row) or step,
+        last_touch_at=iso_or_none(touched),
+        created_at=None if created is None else iso(int(created[lead])),
+        rule=scored.qualification.rule_reasons[row],
+        detail=detail,
+    )
+
+
+def report_reason(reason: ScoreReason) -> ShownReason:
+    """Take a reason of the model over into the report's type."""
+    fact = reason.fact
+    return ShownReason(
+        factor=reason.factor,
+        family=reason.family,
+        template=reason.template,
+        params=dict(reason.params),
+        points=reason.points,
+        changeable=reason.changeable,
+        fact=None if fact is None else ShownFact(fact.rate, fact.typical, fact.n),
+    )
+
+
+def _strongest(explanation: Explanation) -> tuple[ShownReason, ...]:
+    every = (*explanation.reasons_for, *explanation.reasons_against)
+    best = sorted(every, key=lambda reason: -abs(reason.points))[:SHOWN_REASONS]
+    return tuple(report_reason(reason) for reason in best)
+
+
+def _stage_step(source: ReportInput, row: int) -> NextStep | None:
+    """Suggest what the company's own rules say for the stage."""
+    stage = int(source.scored.qualification.stage[row])
+    if stage < 0:
+        return None
+    words = source.scored.qualification.criteria.stages[stage].next_step
+    return None if words is None else NextStep(Phrase(words), None)
+
+
+def _detail(
+    source: ReportInput,
+    row: int,
+    step: NextStep | None,
+    history: tuple[PastScore, ...],
+    similar: tuple[Similar, ...],
+) -> LeadDetail:
+    explanation = source.scored.explanations[row]
+    card = source.scored.qualification.card(row)
+    lead = int(source.scored.snapshots.lead[row])
+    known = timeline(source.tables, lead, source.scored.as_of)
+    return LeadDetail(
+        typical=explanation.typical,
+        reasons_for=tuple(report_reason(r) for r in explanation.reasons_for),
+        reasons_against=tuple(report_reason(r) for r in explanation.reasons_against),
+        rest_points=explanation.rest_points,
+        limit_points=explanation.limit_points,
+        answers=tuple(
+            CardAnswer(a.question, a.value, None if a.known_at is None else iso(a.known_at))
+            for a in card.answers
+        ),
+        icp=tuple(CriterionMatch(label, met, weight) for label, met, weight in card.icp),
+        icp_match=card.icp_match,
+        history=history,
+        timeline=known,
+        similar=similar,
+        content=card.content,
+        missing_for_next=tuple(gap.phrase for gap in card.missing),
+        next_stage=card.next_stage,
+        rescored=step,
+        levels={name: word for name, word in card.levels.items() if word is not None},
+        feedback=source.feedback_on(card.lead_id),
+        unstable=not explanation.stable,
+        low_information=not known,
+    )

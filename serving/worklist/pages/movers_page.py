@@ -1,0 +1,60 @@
+"""Scores of today and of a week ago -> page "Movers": the largest rises and falls, with why."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+
+from data.clock import iso
+from models.explain.change import Change, ScoreChangeLine
+from serving.past_weeks import WEEK
+from serving.score_changes import Moment, changes_from, line_reason, lines_to_show
+from serving.worklist.pages.lead_pages import report_reason
+from serving.worklist.pages.report_input import ReportInput
+from serving.worklist.view import Mover, MoversPage
+from serving.worklist.view_parts import ShownChangeLine
+
+WEEKS: Final = 1
+SHOWN: Final = 10
+KINDS: Final = {
+    "event": "events",
+    "edit": "edits",
+    "time": "time",
+    "model": "model",
+    "card": "card",
+    "limit": "rest",
+}
+
+
+def make_movers(source: ReportInput) -> MoversPage | None:
+    """Explain the change since a week ago; None in static mode."""
+    if source.tables.created_at is None:
+        return None
+    frame = source.scored.frame.to_pandas()
+    moment = Moment(source.tables, source.scored.snapshots, frame, source.model, source.threads)
+    since = source.scored.as_of - WEEKS * WEEK
+    changes = changes_from(moment, since, *source.scored.past.at(WEEKS))
+    eligible = set(source.ranked.tolist())
+    considered = [(row, c) for row, c in changes.items() if row in eligible]
+    moved = [(row, c) for row, c in considered if c.score != c.old_score]
+    moved.sort(key=lambda pair: (-abs(pair[1].score - pair[1].old_score), pair[1].lead_id))
+
+    def mover(row: int, change: Change) -> Mover:
+        lines = [_line(source, line, row, frame) for line in lines_to_show(change)]
+        if change.rest_points:
+            lines.append(ShownChangeLine("rest", change.rest_points))
+        return Mover(change.lead_id, change.old_score, change.score, tuple(lines))
+
+    rises = [mover(row, c) for row, c in moved if c.score > c.old_score][:SHOWN]
+    falls = [mover(row, c) for row, c in moved if c.score < c.old_score][:SHOWN]
+    unchanged = len(considered) - len(moved)
+    return MoversPage(iso(since), tuple(rises), tuple(falls), unchanged)
+
+
+def _line(
+    source: ReportInput, line: ScoreChangeLine, row: int, frame: pd.DataFrame
+) -> ShownChangeLine:
+    reason = line_reason(line, source.model, frame.iloc[row])
+    shown = None if reason is None else report_reason(reason)
+    return ShownChangeLine(KINDS[line.kind], line.points, shown)  # type: ignore[arg-type]

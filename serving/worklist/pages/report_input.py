@@ -1,0 +1,82 @@
+"""Everything that the pages are filled from, gathered once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.clock import NEVER, iso
+from data.reading.read_tables import Reading
+from data.schema import Project
+from data.tables import Outcomes, Tables
+from serving.feedback import RepAnswer
+from serving.figures.counts import CountRange
+from serving.figures.funnel import Rate
+from serving.loaded_model import LoadedModel
+from serving.score import ScoringRun
+from serving.worklist.view_parts import Feedback, Interval
+
+
+@dataclass(frozen=True, slots=True)
+class ReportInput:
+    """One scoring run with all that belongs to it; row i of `scored` is open lead i."""
+
+    project: Project
+    reading: Reading
+    model: LoadedModel
+    scored: ScoringRun
+    file: str
+    threads: int
+    scored_from: int | None = None  # when sales first had scores at hand
+    feedback: tuple[RepAnswer, ...] = ()  # what reps answered back, oldest first
+
+    @property
+    def tables(self) -> Tables:
+        """What may be known of the leads."""
+        return self.reading.tables
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """What had become of them at as_of: a report of an earlier day does not see later ones."""
+        outcomes = self.reading.outcomes
+        return replace(outcomes, observed_until=min(outcomes.observed_until, self.scored.as_of))
+
+    @property
+    def ranked(self) -> NDArray[np.int64]:
+        """Rows that no rule takes out, most probable first; ties by id."""
+        rows = np.flatnonzero(self.scored.qualification.disqualified < 0)
+        ids = self.scored.table["lead_id"].to_numpy()[rows]
+        return rows[np.lexsort((ids, -self.scored.scores.probability[rows]))]
+
+    def feedback_on(self, lead_id: str) -> tuple[Feedback, ...]:
+        """List what reps answered to the scores of one lead, newest first."""
+        return tuple(
+            Feedback(iso(each.given_at), each.verdict, each.reason, each.author, each.score)
+            for each in reversed(self.feedback)
+            if each.lead_id == lead_id
+        )
+
+    @property
+    def owners(self) -> NDArray[np.object_]:
+        """Name the owner of each row, "" for none."""
+        return self.shown("owner")
+
+    def shown(self, column: str) -> NDArray[np.object_]:
+        """Read a display column for each row, "" where it is not declared or not known."""
+        if column not in self.tables.display.columns:
+            return np.full(len(self.scored.snapshots), "", object)
+        values = self.tables.display[column].to_numpy(object)[self.scored.snapshots.lead]
+        return np.array(["" if v is None or v != v else str(v) for v in values], object)
+
+
+def iso_or_none(at: int) -> str | None:
+    """Write a moment, None for what never was."""
+    return None if at == NEVER or at <= np.iinfo(np.int64).min + 1 else iso(at)
+
+
+def interval(figure: Rate | CountRange) -> Interval:
+    """Take a rate or a count over into the report's type; an unknown rate is 0 of 0."""
+    value = 0.0 if figure.value != figure.value else figure.value
+    return Interval(float(value), float(figure.low), float(figure.high))

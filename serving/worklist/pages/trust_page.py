@@ -1,0 +1,136 @@
+"""The model's card -> page "Can I trust it?": promised against observed, gains, what is unknown."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from data.clock import DAY, iso
+from data.labels import label, make_snapshots
+from serving.experiment_arms import arms_of
+from serving.figures.experiment import RANDOM_ARM
+from serving.figures.uplift import find_selection_bias
+from serving.lead_ages import count_older
+from serving.worklist.pages.report_input import ReportInput
+from serving.worklist.phrase import Phrase
+from serving.worklist.view import BandRow, GainsCurve, TrustPage
+from serving.worklist.view_parts import Interval, Point
+from training.model_card import ModelCard
+
+CURVES: Final = ("model", "newest", "rule", "logistic")
+ENOUGH: Final = 100
+OLD_DAYS: Final = 45
+SLOPE: Final = (0.85, 1.15)
+DRIFT: Final = 3.0
+"""Standard errors by which the level may be off on the test rows before it has moved."""
+
+
+def make_trust(source: ReportInput) -> TrustPage:
+    """Fill the page from what was measured on the test leads when the model was trained."""
+    card = source.model.card
+    age = int((source.scored.as_of - card.trained_until) // DAY)
+    older = count_older(source.project, source.tables.created_at, source.scored.snapshots)
+    return TrustPage(
+        verdict=_verdict(card),
+        model_version=source.model.version,
+        trained_at=iso(card.trained_until),
+        trained_leads=card.train_leads,
+        trained_conversions=card.train_leads_converted,
+        tested_leads=card.test_leads,
+        tested_conversions=card.test_leads_converted,
+        tested_scores=card.test_rows,
+        bands=tuple(_band(row) for row in card.bands),
+        reliability=tuple(_point(row) for row in card.tenths),
+        gains=_gains(card),
+        auc=_interval(card.figure("auc")),
+        log_loss_skill=_interval(card.figure("skill")),
+        top_captured=_captured(card, 0.1),
+        base_rate=card.test_conversions / max(card.test_rows, 1),
+        model_age_days=max(age, 0),
+        data_until=iso(source.tables.observed_until),
+        unknowns=tuple(_unknowns(card, age, older)),
+        shaped_by_scores=is_shaped_by_scores(source),
+    )
+
+
+def is_shaped_by_scores(source: ReportInput) -> bool:
+    """Tell whether the model learnt from leads that sales already worked by earlier scores."""
+    project, tables, outcomes = source.project, source.tables, source.outcomes
+    if source.scored_from is None or project.static:
+        return False
+    rows = label(make_snapshots(tables, outcomes, project), tables, outcomes, project)
+    learnt = rows.closes_at <= source.model.card.trained_until
+    lead, as_of = rows.snapshots.lead[learnt], rows.snapshots.as_of[learnt]
+    drawn = None
+    if project.experiment.random_arm > 0:
+        drawn = arms_of(tables, project)[lead] == RANDOM_ARM
+    return find_selection_bias(as_of, source.scored_from, random_arm=drawn) is not None
+
+
+def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven"]:
+    """Trust needs outcomes enough to tell, bands that keep their promise, and no drift."""
+    if min(card.tested) < ENOUGH:
+        return "unproven"
+    slope, level = card.figure("slope"), card.figure("intercept")
+    straight = slope is not None and slope["low"] <= SLOPE[1] and slope["high"] >= SLOPE[0]
+    kept = [bool(row["kept"]) for row in card.bands]
+    moved = level is not None and abs(level["value"]) > DRIFT * level["error"]
+    return "trust" if straight and not moved and sum(kept) >= 0.75 * len(kept) else "care"
+
+
+def _unknowns(card: ModelCard, age: int, older: int) -> list[Phrase]:
+    """List what the model does not know; `age` of it in days, `older` open leads than it saw."""
+    phrases = [Phrase("Who is changed by a call: it says who is likely to convert.")]
+    converted, _ = card.tested
+    if converted < ENOUGH:
+        phrases.append(
+            Phrase(
+                "Only {n} conversions were there to check the promises with; about 100 are needed.",
+                {"n": converted},
+            )
+        )
+    if older:
+        phrases.append(
+            Phrase(
+                "{n} open leads are far older than any that it learned from: if old leads convert "
+                "less, their scores are too high.",
+                {"n": older},
+            )
+        )
+    if age > OLD_DAYS:
+        phrases.append(Phrase("The model has not been retrained for {n} days.", {"n": age}))
+    return phrases
+
+
+def _band(row: dict[str, Any]) -> BandRow:
+    observed = Interval(float(row["observed"]), float(row["low"]), float(row["high"]))
+    return BandRow(str(row["band"]), int(row["n"]), float(row["promised"]), observed)
+
+
+def _point(row: dict[str, Any]) -> Point:
+    return Point(
+        x=float(row["promised"]),
+        y=float(row["observed"]),
+        low=row.get("low"),
+        high=row.get("high"),
+        n=None if row.get("n") is None else int(row["n"]),
+    )
+
+
+def _gains(card: ModelCard) -> tuple[GainsCurve, ...]:
+    diagonal = tuple(Point(x, x) for x in (0.0, 1.0))
+    drawn = [
+        GainsCurve(name, tuple(Point(x, y) for x, y in card.gains[name]))
+        for name in CURVES
+        if name in card.gains
+    ]
+    return (*drawn, GainsCurve("random", diagonal))
+
+
+def _captured(card: ModelCard, share: float) -> float | None:
+    pairs = card.gains.get("model", [])
+    near = [y for x, y in pairs if x >= share]
+    return near[0] if near else None
+
+
+def _interval(figure: dict[str, float] | None) -> Interval | None:
+    return None if figure is None else Interval(figure["value"], figure["low"], figure["high"])

@@ -1,0 +1,150 @@
+"""Scored rows -> page "This week": whom to call, what to expect, what was missed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.clock import DAY
+from data.tables import OUTBOUND
+from serving.figures.capacity import CallPlan, capacities_around, plan_calls, what_if
+from serving.figures.counts import NO_SHOCK, Shock
+from serving.figures.follow_up import find_missed, measure_speed, share_contacts
+from serving.figures.forecast import learn_open_shock, read_lives
+from serving.worklist.pages.report_input import ReportInput, interval
+from serving.worklist.view import ContactRow, Missed, OwnerWeek, PlanPoint, TouchSpeed, WeekPage
+
+CONTACT_DAYS: Final = 30
+
+
+def make_week(source: ReportInput) -> WeekPage:
+    """Plan the calls of the configured capacity."""
+    report, scored = source.project.report, source.scored
+    p = scored.scores.probability
+    eligible = scored.qualification.disqualified < 0
+    shock = _shock(source)
+    plan = plan_calls(
+        p, report.capacity_per_week, owner=source.owners, eligible=eligible, shock=shock
+    )
+    ids = scored.table["lead_id"].to_numpy()
+    return WeekPage(
+        capacity=report.capacity_per_week,
+        cut_off=int(scored.scores.score[plan.rows[-1]]) if len(plan.rows) else None,
+        calls=tuple(str(lead) for lead in ids[plan.rows]),
+        expected=interval(plan.expected),
+        left_behind=interval(plan.left_behind),
+        newest_first=_newest_first(source, eligible, len(plan.rows)),
+        owners=tuple(
+            OwnerWeek(o.owner, o.open_leads, o.calls, interval(o.expected), interval(o.left_behind))
+            for o in plan.owners
+        ),
+        missed=_missed(source, plan),
+        missed_days=report.untouched_days,
+        speed=_speed(source),
+        contacts=_contacts(source),
+        contact_days=CONTACT_DAYS,
+        touches_known=bool((source.tables.events.direction == OUTBOUND).any()),
+        plan=_plan(source, eligible, shock),
+    )
+
+
+def _shock(source: ReportInput) -> Shock:
+    """Learn what leads share from past forecasts, so that the ranges of the plan cover."""
+    horizon = source.project.conversion.horizon
+    if source.tables.created_at is None or horizon is None:
+        return NO_SHOCK
+    lives = read_lives(source.tables, source.outcomes)
+    return learn_open_shock(lives, source.scored.as_of, max(int(horizon // DAY), 1))
+
+
+def _newest_first(source: ReportInput, eligible: NDArray[np.bool_], calls: int) -> float | None:
+    """Expect opportunities from as many leads, called by age alone."""
+    created = source.tables.created_at
+    if created is None:
+        return None
+    rows = np.flatnonzero(eligible)
+    newest = rows[np.argsort(-created[source.scored.snapshots.lead[rows]], kind="stable")][:calls]
+    return float(source.scored.scores.probability[newest].sum())
+
+
+def _missed(source: ReportInput, plan: CallPlan) -> tuple[Missed, ...]:
+    """List leads that this week's list would call and that nobody touched for days."""
+    if not len(plan.rows) or source.tables.created_at is None:
+        return ()
+    scores = source.scored.scores.score.astype(np.float64)
+    missed = find_missed(
+        source.tables,
+        source.scored.snapshots,
+        scores,
+        threshold=float(scores[plan.rows].min()),
+        days=source.project.report.untouched_days,
+        skip=source.scored.qualification.disqualified >= 0,
+    )
+    return tuple(Missed(lead.lead_id, int(lead.days), lead.touched) for lead in missed)
+
+
+def _speed(source: ReportInput) -> TouchSpeed | None:
+    speed = measure_speed(source.tables, source.outcomes, source.scored.as_of)
+    if speed is None:
+        return None
+    return TouchSpeed(
+        leads=speed.leads,
+        median_hours=speed.median_hours,
+        within_day=speed.within_day.value,
+        untouched=speed.untouched,
+        by_speed=tuple((limit, rate.n, rate.value) for limit, rate in speed.by_speed if rate.n > 0),
+    )
+
+
+def _contacts(source: ReportInput) -> tuple[ContactRow, ...]:
+    """Say which bands sales spent its touches on; nothing where no touch is known."""
+    scored = source.scored
+    band = scored.table["band"].to_numpy(object)
+    shares = share_contacts(
+        source.tables, scored.snapshots, band, scored.as_of, days=float(CONTACT_DAYS)
+    )
+    if not any(share.touches for share in shares):
+        return ()
+    return tuple(
+        ContactRow(
+            band=share.group,
+            leads=share.contacted.n,
+            contacted=interval(share.contacted),
+            share_of_leads=share.share_of_leads,
+            share_of_touches=share.share_of_touches,
+        )
+        for share in shares
+    )
+
+
+def _plan(source: ReportInput, eligible: NDArray[np.bool_], shock: Shock) -> tuple[PlanPoint, ...]:
+    report, p = source.project.report, source.scored.scores.probability
+    points = what_if(
+        p,
+        capacities_around(report.capacity_per_week, int(eligible.sum())),
+        value=report.value,
+        cost=report.cost_per_contact,
+        eligible=eligible,
+        shock=shock,
+    )
+    return tuple(
+        PlanPoint(
+            calls=point.capacity,
+            cut_off=_score_of(source, point.cut_off),
+            expected=point.expected.value,
+            low=point.expected.low,
+            high=point.expected.high,
+            profit=point.profit,
+        )
+        for point in points
+    )
+
+
+def _score_of(source: ReportInput, probability: float | None) -> int:
+    """Find the shown score of the lead at a cut-off."""
+    if probability is None:
+        return 100
+    nearest = int(np.argmin(np.abs(source.scored.scores.probability - probability)))
+    return int(source.scored.scores.score[nearest])

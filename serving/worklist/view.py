@@ -1,0 +1,398 @@
+"""Everything that the report shows, as plain typed values: language-free, JSON-able, no frames.
+
+The one who fills it decides what is true; `serving.worklist.html.render` only words and draws it.
+Times are ISO 8601 text in UTC, rates are 0 to 1, points are whole. Text that came from a CRM
+may hold anything: rendering cleans, escapes and isolates it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Final, Literal
+
+from serving.worklist.phrase import Phrase
+from serving.worklist.view_parts import (
+    Band,
+    CardAnswer,
+    CriterionMatch,
+    Feedback,
+    Interval,
+    NextStep,
+    PastScore,
+    Point,
+    ShownChangeLine,
+    ShownReason,
+    Similar,
+    TimelineEvent,
+    Trend,
+)
+
+NOTHING: Final = Interval(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the whole file is about: project, moment, model, and how to answer back.
+
+    `labels` gives words for event types and columns: label -> words, or label -> language ->
+    words (the project file's [report] labels). `project_file` is written into the feedback
+    command; `contact` is the address of the mailto form (None: the reader's own choice).
+    """
+
+    project: str
+    as_of: str
+    model_version: str
+    horizon_days: int
+    title: str | None = None
+    currency: str = "EUR"
+    bands: Mapping[Band, float] = field(
+        default_factory=lambda: {"A": 70.0, "B": 55.0, "C": 40.0}
+    )  # lowest score of each band but the last
+    typical_score: int | None = None  # the typical lead's score today
+    points_to_double: float | None = None
+    top_per_owner: int = 100
+    project_file: str = "project.toml"
+    contact: str | None = None
+    labels: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
+    static: bool = False  # no creation time is known: no claim about time
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeadDetail:
+    """The full page of a lead: the waterfall and everything around it.
+
+    typical + sum of reasons + rest_points + limit_points == the lead's score, whole numbers.
+    `reasons_for` and `reasons_against` are at most five each, largest first.
+    """
+
+    typical: int
+    reasons_for: tuple[ShownReason, ...]
+    reasons_against: tuple[ShownReason, ...]
+    rest_points: int = 0
+    limit_points: int = 0
+    answers: tuple[CardAnswer, ...] = ()
+    icp: tuple[CriterionMatch, ...] = ()
+    icp_match: float | None = None  # 0 to 1
+    history: tuple[PastScore, ...] = ()  # oldest first
+    timeline: tuple[TimelineEvent, ...] = ()  # newest first
+    similar: tuple[Similar, ...] = ()
+    content: tuple[str, ...] = ()  # what to send at this stage, in the company's words
+    missing_for_next: tuple[Phrase, ...] = ()  # what the next stage still asks for
+    next_stage: str | None = None
+    rescored: NextStep | None = None  # the act of sales that scores highest, scored again for real
+    levels: Mapping[str, str] = field(default_factory=dict)  # named levels: interest -> high
+    feedback: tuple[Feedback, ...] = ()  # what reps answered back, newest first
+    unstable: bool = False  # other seeds would name other reasons
+    low_information: bool = False  # no events yet
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLead:
+    """One open lead as the lists show it; `detail` is None beyond the top N of its owner.
+
+    `reasons` are the few that the list shows, largest absolute points first; `rule` is the
+    stated reason where a rule of the company takes the lead out (it has no rank then).
+    """
+
+    lead_id: str
+    name: str
+    owner: str
+    score: int
+    band: Band
+    probability: float
+    probability_low: float
+    probability_high: float
+    percentile: float = 0.0
+    trend: Trend = "new"
+    source: str | None = None
+    account: str | None = None
+    stage: str | None = None
+    grid: str = ""  # fit x engagement, "A1" to "D4"
+    families: Mapping[str, int] = field(default_factory=dict)  # fit, engagement, … -> points
+    reasons: tuple[ShownReason, ...] = ()
+    step: NextStep | None = None
+    last_touch_at: str | None = None  # by sales
+    created_at: str | None = None
+    rule: str | None = None
+    detail: LeadDetail | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerWeek:
+    """One owner's share of the week: leads to call, opportunities expected from them and others."""
+
+    owner: str
+    open_leads: int
+    calls: int
+    expected: Interval
+    left_behind: Interval = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A high score without a sales touch: days since the last one, or since creation if none."""
+
+    lead_id: str
+    days: int
+    touched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TouchSpeed:
+    """Speed to first touch over recent leads: hours, shares 0 to 1, conversion by speed.
+
+    `by_speed`: (upper limit in hours or None for later, leads, conversion rate).
+    """
+
+    leads: int
+    median_hours: float | None
+    within_day: float
+    untouched: int
+    by_speed: tuple[tuple[float | None, int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRow:
+    """One band: its open leads, how many sales touched lately, its share of leads and touches."""
+
+    band: Band
+    leads: int
+    contacted: Interval
+    share_of_leads: float
+    share_of_touches: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPoint:
+    """One capacity and what it brings: the what-if under the call list.
+
+    `profit` is None where neither value nor cost of a contact is given.
+    """
+
+    calls: int
+    cut_off: int
+    expected: float
+    low: float
+    high: float
+    profit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WeekPage:
+    """Whom to call: `calls` are lead ids in calling order, at most `capacity`."""
+
+    capacity: int
+    cut_off: int | None
+    calls: tuple[str, ...]
+    expected: Interval
+    left_behind: Interval
+    newest_first: float | None = None  # expected opportunities from as many newest leads
+    owners: tuple[OwnerWeek, ...] = ()
+    missed: tuple[Missed, ...] = ()
+    missed_days: int = 7
+    speed: TouchSpeed | None = None
+    plan: tuple[PlanPoint, ...] = ()
+    contacts: tuple[ContactRow, ...] = ()  # who is contacted, best band first
+    contact_days: int = 30
+    touches_known: bool = True  # False: no event says that sales acted
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """A lead whose score moved; the lines add up to new - old."""
+
+    lead_id: str
+    old: int
+    new: int
+    lines: tuple[ShownChangeLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MoversPage:
+    """The largest rises and falls since `since` (ISO UTC)."""
+
+    since: str
+    rises: tuple[Mover, ...]
+    falls: tuple[Mover, ...]
+    unchanged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StageRow:
+    """One stage: how many leads reached it, the rate from the stage before, median days to it."""
+
+    name: str
+    label: str
+    leads: int
+    rate: Interval | None = None
+    median_days: float | None = None
+    definition: tuple[Phrase, ...] = ()  # its criteria, all of which must hold
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """One source: what it brought; value, cost in the report's currency, None if not given."""
+
+    source: str
+    leads: int
+    prospects: int
+    opportunities: int
+    rate: Interval
+    median_days: float | None = None
+    value: float | None = None
+    cost: float | None = None
+
+    @property
+    def return_on_cost(self) -> float | None:
+        """Divide value by cost; None where either is unknown."""
+        return self.value / self.cost if self.value is not None and self.cost else None
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelPage:
+    """Leads, prospects, opportunities, by stage and source, and the definitions behind them.
+
+    `time_to_convert`: x days, y share converted by then (Kaplan-Meier, with its range).
+    `disqualified`: (stated reason, leads). `icp`: the criteria as configured.
+    """
+
+    stages: tuple[StageRow, ...]
+    sources: tuple[SourceRow, ...] = ()
+    time_to_convert: tuple[Point, ...] = ()
+    median_days: float | None = None
+    definition: str = ""  # what an opportunity is here, in the company's words
+    disqualified: tuple[tuple[str, int], ...] = ()
+    icp: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastRow:
+    """Opportunities within `days`: all, from leads open today, from leads yet to come."""
+
+    days: int
+    total: Interval
+    from_open: Interval
+    from_new: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class PastForecast:
+    """A forecast that has come due: made_on (ISO), its range, and what happened."""
+
+    made_on: str
+    forecast: Interval
+    observed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastPage:
+    """What to expect; `coverage` is the share of past forecasts whose range held the truth."""
+
+    rows: tuple[ForecastRow, ...]
+    level: float = 0.9
+    past: tuple[PastForecast, ...] = ()
+    past_days: int = 30
+    coverage: float | None = None
+    simulated_coverage: float | None = None
+    simulated_cohorts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BandRow:
+    """A band's promise against what happened to `scores` test scores (Wilson interval)."""
+
+    band: Band
+    scores: int
+    promised: float
+    observed: Interval
+
+    @property
+    def kept(self) -> bool:
+        """Say whether the promise lies in the range of what happened."""
+        return self.observed.low <= self.promised <= self.observed.high
+
+
+@dataclass(frozen=True, slots=True)
+class GainsCurve:
+    """Share of conversions caught (y) by share of leads worked (x), both 0 to 1."""
+
+    name: Literal["model", "newest", "rule", "random", "logistic", "prior"]
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrustPage:
+    """Can I trust it? `verdict` is the one answer, decided by whoever fills the view.
+
+    `reliability`: x promised, y observed, with Wilson range and n. `unknowns`: sentences about
+    what the model does not know. Rates 0 to 1, over `tested_scores`: a lead is scored at several
+    ages, so these are more than the leads.
+    """
+
+    verdict: Literal["trust", "care", "unproven"]
+    model_version: str
+    trained_at: str | None
+    trained_leads: int
+    trained_conversions: int
+    tested_leads: int
+    tested_conversions: int
+    tested_scores: int
+    bands: tuple[BandRow, ...]
+    reliability: tuple[Point, ...]
+    gains: tuple[GainsCurve, ...]
+    auc: Interval | None = None
+    log_loss_skill: Interval | None = None  # 1 - log loss / log loss of the prior
+    top_share: float = 0.1
+    top_captured: float | None = None  # conversions caught in the top share
+    base_rate: float | None = None
+    model_age_days: int | None = None
+    data_until: str | None = None
+    unknowns: tuple[Phrase, ...] = ()
+    shaped_by_scores: bool = False  # training data were worked by earlier scores
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRow:
+    """One arm of an experiment: leads, conversions, the rate with its interval."""
+
+    arm: str
+    leads: int
+    conversions: int
+    rate: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentPage:
+    """An experiment, running or done: arms, difference, and whether it can already tell."""
+
+    name: str
+    unit: Literal["lead", "account"]
+    started_on: str
+    arms: tuple[ArmRow, ...]
+    difference: Interval
+    p_value: float | None = None
+    power: float | None = None
+    needed_per_arm: int | None = None
+    looks: tuple[Point, ...] = ()  # x day, y difference with its always-valid range
+    finished: bool = False
+    warnings: tuple[Phrase, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """The whole report. `leads` are all open leads, best first; a page that is None is left out."""
+
+    about: About
+    leads: tuple[ReportLead, ...]
+    week: WeekPage
+    movers: MoversPage | None = None
+    funnel: FunnelPage | None = None
+    forecast: ForecastPage | None = None
+    trust: TrustPage | None = None
+    experiment: ExperimentPage | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Turn into plain dicts, lists, text and numbers, ready for json.dumps."""
+        return asdict(self)

@@ -1,0 +1,144 @@
+"""The small values that report pages are made of: intervals, reasons, answers, points on curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from serving.worklist.phrase import Phrase, Scalar
+
+Band = str
+Trend = Literal["rising", "steady", "falling", "new"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure and the range that covers it; a rate is 0 to 1, a count is a count."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFact:
+    """What became of leads that share a reason, counted on training rows: rates 0 to 1."""
+
+    rate: float
+    typical: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownReason:
+    """One reason in points. `template` and `params` are those of models.explain.reasons.Reason.
+
+    `points` is whole and signed; `changeable` marks what a rep can change; `family` is fit,
+    engagement, qualification or context.
+    """
+
+    factor: str
+    family: str
+    template: str
+    params: Mapping[str, Scalar | None]
+    points: int
+    changeable: bool = False
+    fact: ShownFact | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """A suggested next step, re-scored for real: an association, not a cause.
+
+    `points` is how many points leads like this one had more after it; None where the step comes
+    from the company's own rules and was not re-scored.
+    """
+
+    phrase: Phrase
+    points: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CardAnswer:
+    """One of need, budget, authority, timing: `value` None where it is not known.
+
+    `known_at` is ISO 8601 UTC, None where the answer has no date.
+    """
+
+    question: Literal["need", "budget", "authority", "timing"]
+    value: str | None
+    known_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a rep answered back: `at` ISO UTC, `score` the one that the answer speaks of."""
+
+    at: str
+    verdict: str
+    reason: str
+    author: str = ""
+    score: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionMatch:
+    """One criterion of the ideal customer: `met` is None where the facts are not known."""
+
+    label: str
+    met: bool | None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEvent:
+    """One act of or towards the lead; `label` is the English word of its type, `at` ISO UTC."""
+
+    at: str
+    label: str
+    direction: Literal["inbound", "outbound", "unknown"] = "unknown"
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PastScore:
+    """The score of a day by the model of today, from what was known then; `at` is ISO UTC."""
+
+    at: str
+    score: int
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """A lead much like this one that became an opportunity.
+
+    `score` is the one it had two weeks before, `days` how long it took from its creation.
+    """
+
+    name: str
+    score: int
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownChangeLine:
+    """One line of "why did the score change": whole signed points.
+
+    `kind` is what moved it; `reason` says which event or field where the kind alone does not.
+    """
+
+    kind: Literal["events", "time", "edits", "model", "card", "rest"]
+    points: int
+    reason: ShownReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point of a curve, with a range in y where one is known."""
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None

@@ -1,0 +1,242 @@
+"""One write-back run: scores in, only what changed out to the CRM, everything written down."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.errors import OutsideError
+from data.files import write_text
+from data.network import require_allowed
+from serving.crm.asking import Budget, Patience
+from serving.crm.connectors import connect, is_embedded
+from serving.crm.credentials import with_credentials
+from serving.crm.seam import Answer, Crm, Remote, Update
+from serving.crm.sqlite import embedded
+from serving.writeback.decide import SendRules, worth_sending
+from serving.writeback.ledger import Ledger
+from serving.writeback.ledger_store import open_store
+from serving.writeback.payload import read_leads, read_scores
+from serving.writeback.send import Sender
+from serving.writeback.stop import Stop
+
+if TYPE_CHECKING:
+    from data.schema import Project, WriteBackSection
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBackResult:
+    """What a run did, lead by lead; every lead of the score file is in exactly one count."""
+
+    run_id: str
+    crm: str
+    leads: int
+    sent: int
+    already_there: int  # the CRM held the value: acknowledged without a write
+    unchanged: int
+    rejected: int
+    kept_overrides: int
+    stale: int
+    closed: int
+    gone: int
+    waiting: int  # left in the outbox: a stop was asked for, or a row kept moving
+    requests: int
+    dead_letter: str | None
+    dry_run: bool
+
+    @property
+    def summary(self) -> str:
+        """Say it in one line."""
+        words = {
+            "sent": self.sent,
+            "already there": self.already_there,
+            "unchanged": self.unchanged,
+            "rejected": self.rejected,
+            "kept by a person": self.kept_overrides,
+            "newer in the CRM": self.stale,
+            "closed": self.closed,
+            "not in the CRM": self.gone,
+            "waiting": self.waiting,
+        }
+        told = ", ".join(f"{n:,} {word}" for word, n in words.items() if n or word == "sent")
+        return f"{self.crm}: {told}{' (dry run: nothing was written)' if self.dry_run else ''}"
+
+
+def write_back(
+    scores_path: Path | None,
+    project: Project,
+    state: Path,
+    *,
+    now: int,
+    run_id: str,
+    dry_run: bool = False,
+    patience: Patience | None = None,
+    crm: Crm | None = None,
+) -> WriteBackResult:
+    """Send what changed in `scores_path` to the CRM of the project; `now` in microseconds UTC.
+
+    Without scores, only what waits is sent: the outbox and the dead letters (a replay by hand).
+    InputError where the score file or the project file is wrong, OutsideError where the CRM or the
+    disk fails: then everything that was not sent waits in the outbox, and the next run sends it.
+    """
+    section, patience = project.write_back, patience or Patience()
+    if scores_path is not None and is_embedded(section) and crm is None and not dry_run:
+        _seed(scores_path, state)
+    target = crm or connect(section, state, project.network.allow)
+    with ExitStack() as stack:
+        stack.callback(target.close)
+        stop = stack.enter_context(Stop())
+        store = open_store(_ledger(section, project.network.allow) or state / "ledger.sqlite")
+        stack.callback(store.close)
+        ledger = Ledger(store, _crm_name(section), lease_s=patience.lease_s)
+        if dry_run:
+            ledger = ledger.copy()
+            target = DryRun(target, inserts=target.inserts or is_embedded(section))
+        lease = ledger.acquire(patience.lease_wait_s, stop.sleep)
+        stack.callback(ledger.release, lease)
+        sender = Sender(
+            ledger,
+            lease,
+            target,
+            now=now,
+            run_id=run_id,
+            budget=Budget(section.requests_per_second if target.metered else None, stop.sleep),
+            patience=patience,
+            sleep=stop.sleep,
+            stopping=stop.asked,
+            compare=section.compare_with_crm,
+        )
+        batch = section.batch if "batch" in section.model_fields_set else target.batch_limit
+        rules = SendRules(section.min_points, section.max_age_days)
+        return _run(scores_path, sender, rules, batch, state, dry_run=dry_run)
+
+
+def _run(
+    scores_path: Path | None,
+    sender: Sender,
+    rules: SendRules,
+    batch: int,
+    state: Path,
+    *,
+    dry_run: bool,
+) -> WriteBackResult:
+    ledger = sender.ledger
+    sender.settle_doubts()
+    counts = queue_changes(scores_path, sender, rules) if scores_path else Counter[str]()
+    ledger.retry_rejected(sender.lease)
+    try:
+        sender.send_all(batch)
+    finally:
+        letters = None if dry_run else write_dead_letters(ledger, state / "dead_letter.jsonl")
+    tally, waiting = sender.tally, ledger.count_waiting()
+    result = WriteBackResult(
+        run_id=sender.run_id,
+        crm=ledger.crm,
+        leads=sum(counts.values()),
+        sent=tally.sent,
+        already_there=tally.count("already"),
+        unchanged=counts["unchanged"],
+        rejected=len(tally.rejected),
+        kept_overrides=tally.count("override"),
+        stale=counts["stale"] + tally.count("stale"),
+        closed=tally.count("closed"),
+        gone=tally.count("gone"),
+        waiting=waiting,
+        requests=tally.requests,
+        dead_letter=str(letters) if letters else None,
+        dry_run=dry_run,
+    )
+    if sender.stopping() and waiting:
+        raise OutsideError(
+            f"stopped by a signal after {result.sent} rows; {waiting} wait in the outbox",
+            cure="run again",
+        )
+    return result
+
+
+def queue_changes(scores_path: Path, sender: Sender, rules: SendRules) -> Counter[str]:
+    """Compare every score with what was acknowledged last, and queue what is worth a write."""
+    ledger, counts = sender.ledger, Counter[str]()
+    for chunk in read_scores(scores_path):
+        rows = chunk.headlines
+        last = ledger.last(rows[0].lead, rows[-1].lead)
+        verdicts = [worth_sending(row, last.get(row.lead), rules, sender.now) for row in rows]
+        same = [row for row, verdict in zip(rows, verdicts, strict=True) if verdict == "unchanged"]
+        drifted = sender.drifted([row.lead for row in same]) if sender.compare else set()
+        changed = [
+            at
+            for at, verdict in enumerate(verdicts)
+            if verdict == "send" or rows[at].lead in drifted
+        ]
+        counts["unchanged"] += len(same) - len(drifted)
+        counts["send"] += len(changed)
+        counts["stale"] += len(rows) - len(same) + len(drifted) - len(changed)
+        waiting = ledger.waiting(rows[0].lead, rows[-1].lead)
+        superseded = [
+            row.lead
+            for row in same
+            if row.lead not in drifted and waiting.get(row.lead, row.as_of + 1) <= row.as_of
+        ]
+        if changed or superseded:
+            ledger.queue(sender.lease, chunk.payloads(changed), superseded, sender.run_id)
+    return counts
+
+
+def write_dead_letters(ledger: Ledger, path: Path) -> Path | None:
+    """Write what the CRM rejects, with the cause, atomically; None where there is nothing."""
+    letters = ledger.dead_letters()
+    if not letters:
+        path.unlink(missing_ok=True)
+        return None
+    lines = [
+        json.dumps(
+            {"lead_id": lead, "cause": cause, "attempts": attempts, "payload": json.loads(payload)},
+            ensure_ascii=False,
+        )
+        for lead, cause, attempts, payload in letters
+    ]
+    return write_text(path, "\n".join(lines) + "\n")
+
+
+class DryRun:
+    """A CRM that is read for real and written only in appearance."""
+
+    def __init__(self, crm: Crm, *, inserts: bool) -> None:
+        self.name, self.batch_limit, self.metered = crm.name, crm.batch_limit, crm.metered
+        self.conditional, self.inserts, self._crm = crm.conditional, inserts, crm
+
+    def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
+        """Read the real CRM."""
+        return self._crm.read_scores(leads)
+
+    def upsert(self, batch: Sequence[Update]) -> Iterable[Answer]:
+        """Answer as a CRM would that takes everything."""
+        return [Answer(each.lead, "written", echo=each.values) for each in batch]
+
+    def close(self) -> None:
+        """Close the real CRM."""
+        self._crm.close()
+
+
+def _seed(scores_path: Path, state: Path) -> None:
+    """Put the scored leads into the embedded CRM, which has no other way to learn of them."""
+    embedded.add_leads(embedded.create(state), ((lead, "") for lead in read_leads(scores_path)))
+
+
+def _crm_name(section: WriteBackSection) -> str:
+    """Name the CRM in the ledger: the kind, where it is, which table; without credentials."""
+    where = [section.url.rpartition("@")[2]] if section.url else []
+    table = [section.entity] if "entity" in section.model_fields_set else []
+    return " ".join([section.crm, *where, *table])
+
+
+def _ledger(section: WriteBackSection, allow: Sequence[str]) -> str | None:
+    """Check a ledger's address; its password comes from libpq's own variables (PGPASSWORD)."""
+    if section.ledger is None or "://" not in section.ledger:
+        return section.ledger
+    return require_allowed(with_credentials(section.ledger, None), allow)

@@ -1,0 +1,1 @@
+"""Servers, companies and planted faults that tests and benchmarks share."""

@@ -1,0 +1,306 @@
+"""Seeded views for the report's tests and benchmarks: a believable CRM, and a hostile one.
+
+Nothing here is data of anybody: names are put together from lists, outcomes are drawn.
+"""
+
+# ruff: noqa: E501  # lists of words and figures read best as they are
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from serving.worklist import view as v
+from serving.worklist import view_parts as p
+from tests.fakes.report_pages import (
+    AS_OF,
+    SOURCES,
+    ago,
+    interval,
+    make_experiment,
+    make_forecast,
+    make_funnel,
+    make_trust,
+)
+
+_FIRST = (
+    "Northwind", "Calder", "Aldine", "Brightwater", "Meridian", "Halcyon", "Ostrava", "Lindqvist",
+    "Verde", "Kestrel", "Marlowe", "Tramontana", "Rubicon", "Solstice", "Fjord", "Quarry",
+    "Pellegrini", "Dubois", "Amsel", "Harbour", "Juniper", "Castellan", "Ferrante", "Okafor",
+    "Sakura", "Tavush", "Zagros", "Alborz", "Delacroix", "Bianchi", "Moreau", "Novak", "Whitby",
+    "Larch",
+)  # fmt: skip
+_SECOND = (
+    "Logistics", "Foods", "Instruments", "Clinics", "Textiles", "Robotics", "Analytics", "Energy",
+    "Publishing", "Outdoors", "Travel", "Insurance", "Software", "Partners", "Ceramics", "Pharma",
+    "Retail", "Motors", "Labs", "Consulting",
+)  # fmt: skip
+_OWNERS = (
+    *("Giulia Ferri", "Camille Laurent", "Tom Okonkwo", "مریم رضایی", "Ana Petrov", "Ben Hartley"),
+    *("Sofia Conti", "Luc Moreau", "Neda Karimi", "Ida Holm", "Paul Weber", "Rosa Lima"),
+)
+_STAGES = ("lead", "prospect", "opportunity-ready")
+_EVENTS = (
+    *("pricing page", "demo request", "webinar", "e-book", "newsletter", "contact form", "chat"),
+    *("free trial", "seminar", "phone call", "email sent", "meeting"),
+)
+_SALES = {"phone call", "email sent", "meeting"}
+_FOR = (
+    ("pricing page", "engagement", "count_window", {"event": 1, "days": 7}),
+    ("demo request", "engagement", "days_since", {"event": 1}),
+    ("webinar", "engagement", "count_ever", {"event": 1}),
+    ("free trial", "engagement", "days_since", {"event": 1}),
+    ("industry", "fit", "attribute", {"column": 1, "value": "manufacturing"}),
+    ("employees", "fit", "attribute", {"column": 1, "value": 240}),
+    ("budget", "qualification", "known_since", {"column": 1, "days": 12}),
+    ("active days", "engagement", "active_days", {"days": 28}),
+)
+_AGAINST = (
+    ("e-mail domain", "fit", "email_domain_kind", {"value": "free"}),
+    ("last event", "engagement", "days_since_last_event", {}),
+    ("seniority", "fit", "seniority", {"value": "junior"}),
+    ("newsletter", "engagement", "count_window", {"event": 1, "days": 28}),
+    ("country", "fit", "attribute", {"column": 1, "value": "other"}),
+)
+_STEPS = (
+    "Call and ask about the budget",
+    "Offer a demo",
+    "Invite to the next webinar",
+    "Send a case study and prices",
+    "Ask who decides",
+)
+
+
+def make_view(
+    leads: int = 300, owners: int = 6, seed: int = 7, top_per_owner: int = 100
+) -> v.ReportView:
+    """Build a whole report of so many leads; same seed, same view."""
+    rng = np.random.default_rng(seed)
+    scores = np.sort(np.clip(rng.normal(50, 15, leads).round(), 2, 99).astype(int))[::-1]
+    taken: dict[str, int] = {}
+    rows = []
+    for i, score in enumerate(scores):
+        lead = _lead(rng, i, int(score), _OWNERS[int(rng.integers(owners))])
+        taken[lead.owner] = taken.get(lead.owner, 0) + 1
+        if taken[lead.owner] > top_per_owner:
+            lead = replace(lead, detail=None)
+        rows.append(lead)
+    return v.ReportView(
+        about=v.About(
+            project="acme",
+            title="Acme Software",
+            as_of=AS_OF.isoformat(),
+            model_version="acme-14",
+            horizon_days=90,
+            typical_score=51,
+            points_to_double=10.0,
+            top_per_owner=top_per_owner,
+            project_file="examples/software_trial.toml",
+            run_id="2026-11-22-a",
+        ),
+        leads=tuple(rows),
+        week=_week(rng, rows),
+        movers=_movers(rng, rows),
+        funnel=make_funnel(rng, leads),
+        forecast=make_forecast(rng),
+        trust=make_trust(rng),
+        experiment=make_experiment(rng),
+    )
+
+
+def probability(score: float) -> float:
+    """Read the score card: 50 is 6 %, every ten points double the odds."""
+    odds = 0.06 / 0.94 * 2 ** ((score - 50) / 10)
+    return odds / (1 + odds)
+
+
+def _reason(rng: np.random.Generator, spec: tuple, points: int) -> p.ShownReason:  # type: ignore[type-arg]
+    factor, family, template, given = spec
+    params: dict[str, p.Scalar] = {"label": factor}
+    for name, value in given.items():
+        params[name] = factor if value == 1 and name in ("event", "column") else value
+    params.setdefault("value", int(rng.integers(2, 9)))
+    params.setdefault("count", params["value"])
+    rate = float(np.clip(0.2 + points / 60, 0.02, 0.8))
+    return p.ShownReason(
+        factor, family, template, params, points,
+        changeable=factor in ("budget", "demo request"),
+        fact=p.ShownFact(rate, 0.06, int(rng.integers(60, 900))) if abs(points) > 3 else None,
+    )  # fmt: skip
+
+
+def _split(rng: np.random.Generator, total: int) -> tuple[list[int], list[int], int]:
+    """Split score - typical into reasons for, reasons against and a rest that add up."""
+    ups = sorted((int(x) for x in rng.integers(1, 13, rng.integers(2, 6))), reverse=True)
+    downs = sorted(int(-x) for x in rng.integers(1, 9, rng.integers(1, 5)))
+    scale = max(0.25, 1 + (total - sum(ups) - sum(downs)) / 40)
+    ups = sorted((max(1, round(x * scale)) for x in ups), reverse=True)
+    while abs(total - sum(ups) - sum(downs)) > 6:
+        gap = total - sum(ups) - sum(downs)
+        if gap > 0:
+            ups[0] += gap - 3
+        else:
+            downs[0] += gap + 3
+    return ups, downs, total - sum(ups) - sum(downs)
+
+
+def _lead(rng: np.random.Generator, i: int, score: int, owner: str) -> v.ReportLead:
+    name = f"{_FIRST[int(rng.integers(len(_FIRST)))]} {_SECOND[int(rng.integers(len(_SECOND)))]}"
+    ups, downs, rest = _split(rng, score - 51)
+    chosen = rng.permutation(len(_FOR))[: len(ups)]
+    against = rng.permutation(len(_AGAINST))[: len(downs)]
+    pros = tuple(_reason(rng, _FOR[int(k)], x) for k, x in zip(chosen, ups, strict=True))
+    cons = tuple(_reason(rng, _AGAINST[int(k)], x) for k, x in zip(against, downs, strict=True))
+    families: dict[str, int] = {"fit": 0, "engagement": 0, "qualification": 0, "context": rest}
+    for reason in (*pros, *cons):
+        families[reason.family] += reason.points
+    chance = probability(score)
+    age = float(rng.integers(2, 80))
+    touched = float(rng.uniform(0, min(age, 30))) if rng.random() < 0.8 else None
+    band = "A" if score >= 70 else "B" if score >= 55 else "C" if score >= 40 else "D"
+    stage = _STAGES[2 if score >= 72 else 1 if score >= 52 else 0]
+    rule = None
+    if rng.random() < 0.02:
+        rule = "competitor" if rng.random() < 0.5 else "student"
+    return v.ReportLead(
+        lead_id=f"L-{i + 1:05d}",
+        name=name,
+        owner=owner,
+        score=score,
+        band=band,
+        probability=chance,
+        probability_low=chance * 0.75,
+        probability_high=min(0.97, chance * 1.3),
+        percentile=0.0,
+        trend=("rising", "steady", "steady", "falling", "new")[int(rng.integers(5))],
+        source=SOURCES[int(rng.integers(6))],
+        stage=stage,
+        grid="ABCD"[int(rng.integers(4))] + str(int(rng.integers(1, 5))),
+        families=families,
+        reasons=tuple(sorted((*pros, *cons), key=lambda r: -abs(r.points))[:3]),
+        step=p.NextStep(p.Phrase(_STEPS[int(rng.integers(5))]), int(rng.integers(2, 9))),
+        last_touch_at=None if touched is None else ago(touched),
+        created_at=ago(age),
+        rule=rule,
+        detail=_detail(rng, score, pros, cons, rest, age, stage),
+    )
+
+
+_BUDGET = p.Phrase("{fact} ✓", {"fact": "budget", "column": "budget"})
+_SAID = p.Feedback("2026-11-20T09:00:00+00:00", "too_high", "no budget before May", "Ada", 80)
+
+
+def _detail(
+    rng: np.random.Generator, score: int, pros: tuple[p.ShownReason, ...],
+    cons: tuple[p.ShownReason, ...], rest: int, age: float, stage: str,
+) -> v.LeadDetail:  # fmt: skip
+    weeks = int(min(12, age // 5 + 1))
+    path = np.clip(np.linspace(48, score, weeks) + rng.normal(0, 3, weeks), 1, 99)
+    path[-1] = score
+    kinds = rng.integers(0, len(_EVENTS), int(rng.integers(3, 14)))
+    days = np.sort(rng.uniform(0, age, len(kinds)))
+    answers = (
+        p.CardAnswer("need", "aware" if rng.random() < 0.6 else None, ago(9)),
+        p.CardAnswer("budget", "20-50k" if rng.random() < 0.4 else None, ago(12)),
+        p.CardAnswer("authority", "decides" if rng.random() < 0.3 else None, ago(4)),
+        p.CardAnswer("timing", "this quarter" if rng.random() < 0.3 else None, ago(3)),
+    )
+    return v.LeadDetail(
+        typical=51,
+        reasons_for=pros,
+        reasons_against=cons,
+        rest_points=rest,
+        answers=answers,
+        icp=(
+            p.CriterionMatch("50 to 500 employees", True, 2),
+            p.CriterionMatch("manufacturing or logistics", rng.random() < 0.5, 1),
+            p.CriterionMatch("in our countries", None, 1),
+        ),
+        icp_match=0.75,
+        history=tuple(
+            p.PastScore(ago(7.0 * (weeks - 1 - k)), int(x)) for k, x in enumerate(path)
+        ),
+        timeline=tuple(
+            p.TimelineEvent(
+                ago(float(day)), _EVENTS[kind], "outbound" if _EVENTS[kind] in _SALES else "inbound"
+            )
+            for day, kind in zip(days, kinds, strict=True)
+        ),
+        similar=(p.Similar("Larch Robotics", score - 2, 31), p.Similar("Whitby Foods", score + 1, 18)),
+        content=("case study", "price list") if stage != "lead" else ("starter guide",),
+        missing_for_next=() if stage == "opportunity-ready" else (_BUDGET,),
+        next_stage=None if stage == "opportunity-ready" else "opportunity-ready",
+        rescored=p.NextStep(p.Phrase("Next touch: {label}", {"label": "meeting"}), 4),
+        levels={"interest": ("low", "medium", "high")[weeks % 3]},
+        feedback=() if weeks % 5 else (_SAID,),
+        unstable=bool(rng.random() < 0.05),
+    )  # fmt: skip
+
+
+def _week(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.WeekPage:
+    callable_ = [lead for lead in leads if not lead.rule]
+    capacity = min(120, max(1, len(callable_) // 2))
+    called, left = callable_[:capacity], callable_[capacity:]
+    expected = sum(lead.probability for lead in called)
+    owners = sorted({lead.owner for lead in leads})
+    shares = []
+    for owner in owners:
+        mine = [lead for lead in called if lead.owner == owner]
+        total = sum(lead.probability for lead in mine)
+        opened = sum(1 for lead in leads if lead.owner == owner)
+        shares.append(
+            v.OwnerWeek(owner, opened, len(mine), interval(total, 1.6 * math.sqrt(total + 0.1)))
+        )
+    plan = []
+    for calls in range(10, len(callable_) + 1, max(10, len(callable_) // 20)):
+        total = sum(lead.probability for lead in callable_[:calls])
+        spread = 1.6 * math.sqrt(total)
+        plan.append(
+            v.PlanPoint(
+                calls, callable_[calls - 1].score, total, max(0, total - spread), total + spread,
+                total * 4000 - calls * 35,
+            )
+        )  # fmt: skip
+    missed = tuple(
+        v.Missed(lead.lead_id, int(rng.integers(7, 30)), lead.last_touch_at is not None)
+        for lead in called[3:70:5]
+    )
+    return v.WeekPage(
+        capacity=capacity,
+        cut_off=called[-1].score if called else None,
+        calls=tuple(lead.lead_id for lead in called),
+        expected=interval(expected, 1.6 * math.sqrt(expected)),
+        left_behind=interval(sum(lead.probability for lead in left), 4.0),
+        newest_first=expected * 0.42,
+        owners=tuple(shares),
+        missed=missed,
+        missed_days=7,
+        speed=v.TouchSpeed(
+            640, 19.5, 0.57, 41, ((1.0, 90, 0.142), (24.0, 275, 0.094), (72.0, 150, 0.061), (None, 84, 0.03))
+        ),
+        plan=tuple(plan),
+        contacts=(
+            v.ContactRow("A", 9, p.Interval(0.67, 0.35, 0.88), 0.15, 0.4),
+            v.ContactRow("D", 51, p.Interval(0.2, 0.11, 0.33), 0.85, 0.6),
+        ),
+    )  # fmt: skip
+
+
+def _movers(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.MoversPage:
+    def mover(lead: v.ReportLead, sign: int) -> v.Mover:
+        parts = [
+            p.ShownChangeLine("events", sign * int(rng.integers(5, 14)), _reason(rng, _FOR[0], 1)),
+            p.ShownChangeLine("time", -sign * int(rng.integers(1, 4))),
+            p.ShownChangeLine("edits", sign * int(rng.integers(1, 4)), _reason(rng, _FOR[4], 1)),
+        ]
+        moved = sum(line.points for line in parts)
+        return v.Mover(lead.lead_id, lead.score - moved, lead.score, tuple(parts))
+
+    some = leads[5:85:10]
+    return v.MoversPage(
+        since=ago(7),
+        rises=tuple(mover(lead, 1) for lead in some[::2]),
+        falls=tuple(mover(lead, -1) for lead in some[1::2]),
+        unchanged=max(0, len(leads) - len(some)),
+    )

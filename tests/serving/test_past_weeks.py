@@ -1,0 +1,67 @@
+"""The past of a report is built once, and says what a look at each week alone would say."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from types import CodeType, FrameType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.clock import DAY
+from data.tables import Snapshots
+from features.build import build
+from serving.past_weeks import HISTORY_WEEKS, WEEK, look_back
+from serving.write_reports import write_reports
+
+
+def test_a_report_builds_the_past_of_its_leads_in_one_walk(company, quiet, tmp_path):
+    """Today, the eight weeks before, the week without its events, the won and the lost leads."""
+    calls: Counter[CodeType] = Counter()
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            calls[frame.f_code] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        write_reports(
+            company.session,
+            company.reading,
+            company.model,
+            as_of=company.reading.tables.observed_until,
+            scored_at=0,
+            run_id="counted",
+            folder=tmp_path,
+            languages=("en",),
+            on_stage=quiet,
+        )
+    finally:
+        sys.setprofile(before)
+    assert calls[build.__code__] == 5
+
+
+@pytest.mark.parametrize("weeks", [1, 2, HISTORY_WEEKS])
+def test_a_week_is_what_building_it_alone_gives(source, weeks):
+    rows, frame = source.scored.past.at(weeks)
+    snapshots = source.scored.snapshots
+    then = Snapshots(snapshots.lead[rows], snapshots.as_of[rows] - weeks * WEEK)
+    alone = build(source.tables, then, source.model.catalogue)
+    pd.testing.assert_frame_equal(
+        frame.to_pandas(), alone.to_pandas(), check_exact=True, check_categorical=False
+    )
+    created = source.tables.created_at[snapshots.lead]
+    assert rows.tolist() == np.flatnonzero(created <= snapshots.as_of - weeks * 7 * DAY).tolist()
+
+
+def test_only_the_weeks_that_were_built_can_be_looked_at(source):
+    past = look_back(
+        source.tables, source.scored.snapshots, source.model.catalogue, (2,), threads=1
+    )
+    with pytest.raises(ValueError, match="1 weeks ago was not built"):
+        past.at(1)
+    some = past.at(2)[0][:3]
+    assert past.at(2, some)[0].tolist() == some.tolist()

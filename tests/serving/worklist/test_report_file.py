@@ -1,0 +1,143 @@
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from serving.worklist.charts import waterfall
+from serving.worklist.html import _Page, list_rows, render
+from serving.worklist.language import words_of
+from serving.worklist.safe_text import slug
+from serving.worklist.view import ReportView, TouchSpeed
+from tests.fakes.report_view import make_view
+
+
+def test_the_view_is_plain_json(view: ReportView) -> None:
+    assert json.loads(json.dumps(view.to_dict()))["about"]["project"] == "acme"
+
+
+def test_the_same_view_gives_the_same_bytes(view: ReportView) -> None:
+    assert render(view, "fa") == render(view, "fa")
+
+
+def test_nothing_in_the_file_points_outside(view: ReportView) -> None:
+    page = render(view, "en")
+    assert not re.findall(r"(?:src|href|action)=[\"']?(?:https?:|//)", page)
+    assert "default-src 'none'" in page
+    assert " style=" not in page
+    assert not re.search(r"\son\w+=", page.split("<script>")[0])
+
+
+def test_the_waterfall_ends_at_the_score_on_every_page(view: ReportView) -> None:
+    for lead in view.leads:
+        if lead.detail is not None:
+            rows = waterfall(lead.detail, lead.score, view.about.bands)
+            assert rows[-2].ends_at == lead.score == rows[-1].points
+            assert rows[0].points + sum(row.points for row in rows[1:-1]) == lead.score
+
+
+def test_the_top_n_of_each_owner_print_and_no_other(view: ReportView) -> None:
+    rows = list_rows(view)
+    for owner in {lead.owner for lead in view.leads}:
+        mine = [row for row in rows if row.lead.owner == owner]
+        assert [row.kind for row in mine] == ["top"] * min(10, len(mine)) + ["rest"] * (
+            len(mine) - 10
+        )
+
+
+def test_pages_that_have_nothing_to_say_are_left_out(view: ReportView) -> None:
+    bare = replace(view, movers=None, funnel=None, forecast=None, trust=None, experiment=None)
+    page = render(bare, "it")
+    assert 'id="week"' in page
+    assert 'id="forecast"' not in page
+
+
+def test_the_answer_on_trust_agrees_with_the_bands_below_it() -> None:
+    view = make_view(1)
+    assert view.trust is not None
+    kept, *_, broken = view.trust.bands
+    page = render(replace(view, trust=replace(view.trust, bands=(kept,))), "en")
+    assert "Yes: its promises came true" in page
+    page = render(replace(view, trust=replace(view.trust, bands=(kept, broken))), "en")
+    assert "Yes: most of its promises came true" in page
+    assert "no: promised too much" in page
+    assert f"count these {view.trust.tested_scores:,} scores" in page
+
+
+def test_a_company_without_definitions_gets_no_empty_panel() -> None:
+    view = make_view(1)
+    assert view.funnel is not None
+    bare = replace(view, funnel=replace(view.funnel, stages=(), icp=(), disqualified=()))
+    assert "Definitions that marketing" in render(view, "en")
+    assert "Definitions that marketing" not in render(bare, "en")
+
+
+def test_waits_for_a_first_touch_are_told_apart_and_never_is_said() -> None:
+    view = make_view(1)
+    speed = TouchSpeed(100, 20.0, 0.6, 12, ((1.0, 20, 0.3), (24.0, 40, 0.2), (None, 40, 0.1)))
+    page = plain(render(replace(view, week=replace(view.week, speed=speed)), "en"))
+    assert "within 1 hour" in page
+    assert "1 hour to 24 hours" in page
+    assert "within 24 hours" not in page
+    assert "later or never" in page
+
+
+def test_what_is_expected_says_within_how_many_days_where_there_is_a_horizon() -> None:
+    view = make_view(1)
+    days = view.about.horizon_days
+    assert f"expected from these leads within {days} days" in plain(render(view, "en"))
+    timeless = replace(view, about=replace(view.about, horizon_days=0, static=True))
+    page = _Page(timeless, words_of("en"))
+    told = plain(page.render()) + plain(
+        page._lead_page(page.environment.get_template("lead.html").render, timeless.leads[0])
+    )
+    assert "opportunities expected from these leads" in told
+    assert "become opportunities." in told
+    assert "within 0 days" not in told
+
+
+def test_a_rule_is_said_in_the_words_of_the_company_everywhere() -> None:
+    view = make_view(1)
+    labels = {"competitor": {"en": "a rival", "it": "un concorrente"}}
+    lead = replace(view.leads[0], rule="competitor")
+    ruled = replace(view, leads=(lead,), about=replace(view.about, labels=labels))
+    page = plain(render(ruled, "it"))
+    assert "un concorrente" in page
+    assert "competitor" not in page
+
+
+def test_the_range_of_a_running_experiment_says_that_it_holds_at_every_look() -> None:
+    view = make_view(1)
+    assert view.experiment is not None
+    said = "holds however often one looks"
+    running = replace(view.experiment, finished=False)
+    assert said in render(replace(view, experiment=running), "en")
+    done = replace(view.experiment, finished=True)
+    assert said not in render(replace(view, experiment=done), "en")
+
+
+def plain(page: str) -> str:
+    """Take the marks of HTML off a page."""
+    return " ".join(re.sub(r"<[^>]*>", "", page).split())
+
+
+def test_an_empty_report_is_still_a_report() -> None:
+    empty = make_view(1)
+    week = replace(empty.week, calls=(), missed=(), owners=(), plan=(), cut_off=None)
+    page = render(replace(empty, leads=(), week=week, movers=None), "en")
+    assert "<title>" in page
+
+
+IDS = [
+    ("L-1", "l-L-1"),
+    ("a b", "l--3"),
+    ("<x>", "l--3"),
+    ("", "l--3"),
+    ("ü", "l--3"),
+    ("-1", "l--3"),
+]
+
+
+@pytest.mark.parametrize(("lead_id", "anchor"), IDS)
+def test_anchors_are_plain_whatever_the_id_is(lead_id: str, anchor: str) -> None:
+    assert slug(lead_id, 3) == anchor

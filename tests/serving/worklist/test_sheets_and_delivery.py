@@ -1,0 +1,108 @@
+import csv
+import email
+import email.policy
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from serving.worklist.deliver import deliver, file_stem, for_owner
+from serving.worklist.sheet import guard, write_csv, write_excel
+from serving.worklist.view import ReportView
+from serving.worklist.view_parts import Interval
+
+FORMULAS = [
+    "=cmd|'/c calc'!A1",
+    "+SUM(1)",
+    "-2+3",
+    "@SUM",
+    "\t=1",
+    "\r=1",
+    "\x00=1",
+    "＝1",
+    " =1",
+]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_bad_input_1_and_2_formulas_are_guarded_in_raw_bytes(
+    text: str, view: ReportView, tmp_path: Path
+) -> None:
+    lead = replace(view.leads[0], name=text, lead_id=text)
+    path = write_csv(replace(view, leads=(lead,)), "en", tmp_path / "a.csv")
+    lead_id, name, *_ = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"))))[1]
+    assert name.startswith("'")
+    assert lead_id.startswith("'")
+    assert b"\x00" not in path.read_bytes()
+    sheet = openpyxl.load_workbook(
+        write_excel(replace(view, leads=(lead,)), "en", tmp_path / "a.xlsx")
+    )
+    assert sheet["leads"]["B2"].data_type == "s"
+
+
+def test_bad_input_3_numbers_and_ids_stay_as_they_are(view: ReportView, tmp_path: Path) -> None:
+    lead = replace(view.leads[0], lead_id="-17", score=3)
+    path = write_csv(replace(view, leads=(lead,)), "en", tmp_path / "a.csv")
+    row = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"))))[1]
+    assert (row[0], row[3]) == ("-17", "3")
+    book = openpyxl.load_workbook(
+        write_excel(replace(view, leads=(lead,)), "en", tmp_path / "a.xlsx")
+    )
+    assert book["leads"]["A2"].value == "-17"
+    assert book["leads"]["D2"].value == 3
+    assert guard("Acme Ltd") == "Acme Ltd"
+
+
+def test_a_report_is_delivered_to_a_folder_by_owner_and_as_mail(
+    view: ReportView, tmp_path: Path
+) -> None:
+    owners = sorted({lead.owner for lead in view.leads})
+    paths = deliver(view, tmp_path, languages=("it", "fa"), owner_emails={owners[0]: "a@b.example"})
+    assert len(paths) == 4 + 3 * len(owners)
+    raw = (tmp_path / "owners" / f"{file_stem(owners[0])}.eml").read_bytes()
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    assert message["To"] == "a@b.example"
+    [part] = message.iter_attachments()
+    assert part.get_content_type() == "text/html"
+    again = deliver(view, tmp_path / "again", languages=("it", "fa"), owner_emails={})
+    assert len(again) == len(paths)
+
+
+def test_an_address_cannot_smuggle_a_header(view: ReportView, tmp_path: Path) -> None:
+    owner = view.leads[0].owner
+    deliver(
+        view, tmp_path, languages=("en",), owner_emails={owner: "a@b.example\r\nBcc: x@y.example"}
+    )
+    assert b"Bcc" not in (tmp_path / "owners" / f"{file_stem(owner)}.eml").read_bytes()
+
+
+def test_an_owner_sees_only_own_leads(view: ReportView) -> None:
+    owner = view.leads[0].owner
+    own = for_owner(view, owner)
+    assert {lead.owner for lead in own.leads} == {owner}
+    assert set(own.week.calls) <= {lead.lead_id for lead in own.leads}
+
+
+def test_a_file_name_stays_in_its_folder() -> None:
+    assert "/" not in file_stem("../../etc/passwd")
+    assert file_stem("a/b") != file_stem("a b")
+
+
+def test_an_owner_reads_of_the_own_leads_alone(view: ReportView) -> None:
+    share = view.week.owners[0]
+    left = Interval(4.0, 1.0, 8.0)
+    owners = (replace(share, left_behind=left), *view.week.owners[1:])
+    own = for_owner(replace(view, week=replace(view.week, owners=owners)), share.owner).week
+    assert (own.expected, own.left_behind) == (share.expected, left)
+    assert own.capacity == len(own.calls) == share.calls
+
+
+def test_an_owner_whose_leads_a_rule_takes_out_is_not_promised_what_others_are(
+    view: ReportView,
+) -> None:
+    owner = view.week.owners[0].owner
+    ruled = replace(view, week=replace(view.week, owners=view.week.owners[1:], calls=()))
+    own = for_owner(ruled, owner).week
+    assert (own.expected.high, own.left_behind.high, own.capacity) == (0, 0, 0)

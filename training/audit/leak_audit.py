@@ -1,0 +1,320 @@
+"""Tables, outcomes and project -> the leak audit: every detector, one report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.clock import DAY, NEVER
+from data.labels import make_snapshots, window_end
+from data.reading.review import ColumnReview
+from data.schema import Project
+from data.tables import Outcomes, Tables
+from features.build import build
+from features.frame import Catalogue
+from training.audit import drift, quick, structure, windows
+from training.audit.cells import Floats, cells_of, deal_folds, one_feature_auc
+from training.audit.replay import Rebuild, replay
+from training.audit.screens import fixed_attributes, screen
+from training.audit.verdict import WHOLE, AuditReport, Verdict, sign
+from training.dataset import Dataset, drop_features, make_dataset
+
+Rows = NDArray[np.int64]
+MAX_ABLATED = 12
+Z_LEARNABLE = 2.58  # one in 200 data sets without any signal passes
+
+
+def audit(
+    tables: Tables,
+    outcomes: Outcomes,
+    project: Project,
+    *,
+    seed: int,
+    raw: pd.DataFrame | None = None,
+    dataset: Dataset | None = None,
+    reviews: Iterable[ColumnReview] = (),
+    scopes: Mapping[str, str] | None = None,
+    builder: Rebuild = build,
+) -> AuditReport:
+    """Run all detectors.
+
+    `dataset` is what training will use (made here if not given); `reviews` are
+    `data.review.undeclared_columns(project)`; `raw`, the leads as they were read, lets the row
+    number and today's values of undeclared columns be looked at; `scopes` are the hashes of the
+    rows that fitted transformers saw (`windows.row_hash`). Statistical detectors see training
+    rows only, except S6 and S7, whose business is the test.
+    """
+    if dataset is None:
+        dataset = make_dataset(project, tables, outcomes, threads=1)
+    labelled, cut, catalogue = dataset.labelled, dataset.cut, dataset.frame.catalogue
+    X = dataset.frame.to_pandas()
+    found: list[Verdict] = []
+    if not project.static:
+        found += replay(
+            tables, labelled.snapshots, catalogue, seed=seed, builder=builder, trained=dataset.frame
+        )
+        found += structure.shifted_clocks(tables)
+    reviews = tuple(reviews)
+    found += structure.declared(project)
+    found += structure.lineage(tables, project)
+    found += windows.maturity(labelled, tables, outcomes, project)
+    found += windows.split(labelled, tables, cut)
+    found += windows.duplicates(labelled, tables, cut, X)
+    if scopes:
+        seen = windows.row_hash(tables, labelled.snapshots.take(cut.train))
+        found += windows.fit_scope(dict(scopes), seen)
+    one = one_per_lead(labelled.snapshots.lead, _screened_rows(dataset), seed)
+    ever = (outcomes.converted_at[labelled.snapshots.lead[one]] != NEVER).astype(np.int8)
+    screened = screen(
+        X.iloc[one], labelled.y[one], seed=seed, ever=None if project.static else ever
+    )
+    found += screened.verdicts
+    if not project.static:
+        found += fixed_attributes(tables, (outcomes.converted_at != NEVER).astype(np.int8))
+    found += _undeclared(
+        reviews, project, screened.areas, catalogue, raw, tables, dataset, one, seed
+    )
+    held = finish(found, project, catalogue, {}, {}).quarantined
+    model_verdicts, figures = _models(dataset, tables, outcomes, project, X, reviews, held, seed)
+    found += model_verdicts
+    found += _later(tables, outcomes, project, dataset, X)
+    found += _order(tables, project, dataset, X, raw, one)
+    return finish(found, project, catalogue, checked_of(project, dataset), figures)
+
+
+def finish(
+    found: list[Verdict],
+    project: Project,
+    catalogue: Catalogue,
+    checked: dict[str, str],
+    figures: dict[str, float],
+) -> AuditReport:
+    """Name columns as the project file does, sign the waivers, sort."""
+    column_of = {
+        f.name: str(f.params["column"]) for f in catalogue.features if f.template == "attribute"
+    }
+    features: dict[str, tuple[str, ...]] = {}
+    for feature in catalogue.features:
+        if "column" in feature.params:
+            column = str(feature.params["column"])
+            features[column] = (*features.get(column, ()), feature.name)
+    named = [
+        replace(
+            v,
+            column=column_of[v.column],
+            cure=v.cure.replace(f'"{v.column}"', f'"{column_of[v.column]}"'),
+        )
+        if v.column in column_of
+        else v
+        for v in found
+    ]
+    return AuditReport(sign(_once(named), project.waivers), checked, figures, features)
+
+
+def _once(verdicts: list[Verdict]) -> list[Verdict]:
+    """Keep the gravest verdict per column and detector (those on the whole stay)."""
+    kept: dict[tuple[str, str, str], Verdict] = {}
+    for verdict in verdicts:
+        text = verdict.reason if verdict.column == WHOLE else ""
+        key = (verdict.column, verdict.detector, text)
+        if key not in kept or verdict.figure > kept[key].figure:
+            kept[key] = verdict
+    return list(kept.values())
+
+
+def one_per_lead(lead: Rows, rows: Rows, seed: int) -> Rows:
+    """Choose one of each lead's rows at random, so that rows are independent: positions, sorted."""
+    order = np.random.default_rng([seed, 59]).permutation(rows)
+    _, first = np.unique(lead[order], return_index=True)
+    return np.sort(order[first])
+
+
+def _screened_rows(dataset: Dataset) -> Rows:
+    """Give the training rows; all rows where a short history leaves hardly any of them."""
+    train = dataset.cut.train
+    return train if dataset.y[train].sum() >= 10 else np.arange(len(dataset.labelled))
+
+
+def _undeclared(
+    reviews: tuple[ColumnReview, ...],
+    project: Project,
+    areas: dict[str, float],
+    catalogue: Catalogue,
+    raw: pd.DataFrame | None,
+    tables: Tables,
+    dataset: Dataset,
+    one: Rows,
+    seed: int,
+) -> list[Verdict]:
+    """D4, with the AUC that the column has alone (in time mode: today's value, so it may lie)."""
+    named = {
+        str(f.params.get("column", f.name)): areas.get(f.name, 0.0) for f in catalogue.features
+    }
+    if raw is not None and project.leads.id in raw.columns:
+        ids = pd.Index(raw[project.leads.id].astype(str))
+        rows = ids.get_indexer(pd.Index(tables.lead_ids[dataset.labelled.snapshots.lead[one]]))
+        y = dataset.y[one]
+        fold = deal_folds(y, np.random.default_rng([seed, 61]))
+        for review in reviews:
+            if review.name in raw.columns and (rows >= 0).all() and review.name not in named:
+                values = raw[review.name].iloc[rows].reset_index(drop=True)
+                if pd.api.types.is_datetime64_any_dtype(values.dtype):
+                    values = values.notna().astype(float)
+                named[review.name] = one_feature_auc(cells_of(values), y, fold)
+    out = []
+    for verdict in structure.undeclared(reviews, project):
+        area = named.get(verdict.column, 0.0)
+        reason = verdict.reason
+        if area:
+            alone = "alone" if project.static else "its value of today, alone,"
+            reason += f"; {alone} it ranks the outcome with AUC {area:.2f}"
+        out.append(
+            Verdict(verdict.column, "D4", verdict.severity, round(area, 4), reason, verdict.cure)
+        )
+    return out
+
+
+def _models(
+    dataset: Dataset,
+    tables: Tables,
+    outcomes: Outcomes,
+    project: Project,
+    X: pd.DataFrame,
+    reviews: tuple[ColumnReview, ...],
+    held: frozenset[str],
+    seed: int,
+) -> tuple[list[Verdict], dict[str, float]]:
+    """S4, ablation in static mode, whether there is anything to learn, and S6, S7.
+
+    S6 and S7 judge what would be trained: without the columns `held` in quarantine.
+    """
+    train, test, y, groups = dataset.cut.train, dataset.cut.test, dataset.y, dataset.groups
+    if min(int(y[train].sum()), int((y[train] == 0).sum())) < 10 or not len(X.columns):
+        return [], {}
+    inside = X.iloc[train]
+    fitted = quick.fit_quick(inside, y[train], groups[train], seed=seed, shares=True)
+    found = quick.dominance(inside, y[train], groups[train], fitted, seed=seed)
+    if project.static:
+        suspects = {review.name for review in reviews}
+        named = {
+            f.name: str(f.params.get("column", f.name)) for f in dataset.frame.catalogue.features
+        }
+        chosen = [name for name in fitted.shares if named.get(name) in suspects]
+        chosen = sorted(chosen, key=lambda name: -fitted.shares[name])[:MAX_ABLATED]
+        found += quick.ablate(inside, y[train], groups[train], fitted, chosen, seed=seed)
+    inner = fitted
+    if held & set(X.columns):
+        X = X.drop(columns=sorted(held & set(X.columns)))
+        inner = quick.fit_quick(X.iloc[train], y[train], groups[train], seed=seed)
+    ahead = _days_ahead(dataset, tables, outcomes)
+    more, figures = quick.out_of_time(X, y, train, test, ahead, inner, seed=seed)
+    figures["quick_auc"] = fitted.area
+    figures["quick_auc_low"] = fitted.area - Z_LEARNABLE * fitted.error
+    if figures["quick_auc_low"] <= 0.5:
+        found.append(
+            Verdict(
+                WHOLE,
+                "S6",
+                "note",
+                round(fitted.area, 4),
+                f"no better than the prior: a quick model reaches AUC {fitted.area:.3f}, within "
+                "chance of .5",
+                "there may be nothing to learn here; do not ship a model",
+            )
+        )
+    return found + more, figures
+
+
+def _days_ahead(dataset: Dataset, tables: Tables, outcomes: Outcomes) -> Floats | None:
+    """Days from as_of to conversion, (n,), infinite where there is none."""
+    if tables.created_at is None:
+        return None
+    snapshots = dataset.labelled.snapshots
+    converted = outcomes.converted_at[snapshots.lead]
+    ahead = (converted - snapshots.as_of) / DAY
+    return np.where(converted == NEVER, np.inf, ahead)
+
+
+def _later(
+    tables: Tables, outcomes: Outcomes, project: Project, dataset: Dataset, X: pd.DataFrame
+) -> list[Verdict]:
+    """S5 on columns fixed at creation, at the youngest snapshot age."""
+    fixed = {a.name for a in tables.attributes if a.known_at is None and a.changes is None}
+    features = [
+        f
+        for f in dataset.frame.catalogue.features
+        if f.template == "attribute" and f.params["column"] in fixed
+    ]
+    if tables.created_at is None or not features:
+        return []
+    every = make_snapshots(tables, outcomes, project)
+    first = np.flatnonzero(np.diff(every.lead, prepend=-1) != 0)
+    every = every.take(first)
+    fresh = every.take(window_end(every, tables, project) > outcomes.observed_until)
+    if len(fresh) < 50:
+        return []
+    catalogue = Catalogue(tuple(features))
+    other = build(tables, fresh, catalogue).to_pandas()
+    lead = dataset.labelled.snapshots.lead
+    mature = np.flatnonzero(np.diff(lead, prepend=-1) != 0)
+    mine = drop_features(
+        dataset.frame, frozenset(X.columns) - {f.name for f in features}
+    ).to_pandas()
+    return list(drift.backfilled(mine.iloc[mature], other))
+
+
+def _order(
+    tables: Tables,
+    project: Project,
+    dataset: Dataset,
+    X: pd.DataFrame,
+    raw: pd.DataFrame | None,
+    one: Rows,
+) -> list[Verdict]:
+    """S8 on ids, row numbers, and numbers that tell the time."""
+    lead = dataset.labelled.snapshots.lead[one]
+    ids, y = tables.lead_ids[lead], dataset.y[one]
+    order: Floats | None = None
+    if tables.created_at is not None:
+        order = tables.created_at[lead].astype(np.float64)
+    elif tables.order is not None:
+        order = tables.order[lead].astype(np.float64)
+    position: Floats | None = None
+    if raw is not None and project.leads.id in raw.columns:
+        place = pd.Index(raw[project.leads.id].astype(str)).get_indexer(pd.Index(ids))
+        position = place.astype(np.float64)
+    found = list(drift.identities(ids, y, order, position))
+    if project.static and order is not None:
+        found += drift.hidden_clocks(X.iloc[one], order)
+    return found
+
+
+def checked_of(project: Project, dataset: Dataset) -> dict[str, str]:
+    """Say which detectors ran, and on what."""
+    rows, columns = len(dataset.labelled), len(dataset.frame.catalogue.features)
+    static = "not in static mode: no claim about time can be made"
+    replayed = static if project.static else "sampled rows rebuilt from altered tables"
+    return {
+        "D1": replayed,
+        "D2": replayed,
+        "D3": static if project.static else "declarations of all columns and both clocks",
+        "D4": "columns that are not declared",
+        "D5": "sources and columns that the conversion is read from",
+        "D6": f"{len(dataset.cut.train)} train rows against {len(dataset.cut.test)} test rows",
+        "D7": static if project.static else f"{rows} labels computed again",
+        "D8": "hashes of the rows that fitted transformers saw",
+        "D9": "e-mail addresses, histories, rows over the split",
+        "D10": replayed,
+        "S1": f"{columns} columns, one row per lead",
+        "S2": f"every value, bin, side and word of {columns} columns",
+        "S3": f"every level of {columns} columns",
+        "S4": "contributions of a quick model" + (", ablation" if project.static else ""),
+        "S5": static if project.static else "missing values of fresh against mature leads",
+        "S6": "folds against the test",
+        "S7": static if project.static else "AUC by days to conversion",
+        "S8": "ids, row numbers" + (", hidden clocks" if project.static else ""),
+    }

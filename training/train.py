@@ -1,0 +1,262 @@
+"""The whole training run on one screen: tables in, an evaluated model out, nothing registered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.clock import DAY
+from data.reading.review import ColumnReview
+from data.schema import Project
+from data.tables import Outcomes, Tables
+from models.artifact import Manifest, write_artifact
+from models.explain.observed_rates import ObservedRates, make_facts
+from models.fit.baselines import fit_all
+from models.fit.learner import LeadClassifier
+from models.metrics import Floats
+from models.predictor import LeadScorer, ModelParts, ScoreCard, calibrated_log_odds
+from models.scorecard import clipped_share, propose
+from training import model_card
+from training.advice import Advice, advise
+from training.audit import AuditReport, audit
+from training.audit.windows import fit_scope, row_hash
+from training.dataset import Dataset, make_dataset
+from training.evaluate import Evaluation, evaluate_model, may_be_registered
+from training.model_card import ModelCard, make_card
+from training.small_data import require_outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """An evaluated model, its artifact's contents, and everything that speaks for or against it.
+
+    `test` holds probabilities on the test rows: "model" and each baseline. `kinds` says how each
+    attribute was read, so that a few leads are read as the many were. `advice` says what the
+    training outcomes allow. `refusal` is None where the model may be registered, else what is
+    wrong and what to do instead.
+    """
+
+    dataset: Dataset
+    parts: ModelParts
+    forest_text: tuple[str, ...]
+    facts: ObservedRates
+    candidates: Mapping[str, Any]
+    audit: AuditReport
+    evaluation: Evaluation
+    test: Mapping[str, Floats]
+    card: ModelCard
+    kinds: Mapping[str, str]
+    advice: Advice
+    refusal: str | None
+
+    @property
+    def scorer(self) -> LeadScorer:
+        """The model as it will be applied."""
+        return LeadScorer(self.parts, self.forest_text, trusted=True)
+
+    def write(self, folder: Path) -> Manifest:
+        """Write the artifact: predictor, texts, JSON, catalogue and facts."""
+        extra = {
+            "catalogue.json": self.dataset.frame.catalogue.to_json(),
+            "facts.json": self.facts.to_json(),
+            "kinds.json": json.dumps(self.kinds, sort_keys=True),
+            model_card.NAME: self.card.to_json(),
+        }
+        return write_artifact(self.parts, self.forest_text, folder, extra=extra)
+
+
+def train(
+    project: Project,
+    tables: Tables,
+    outcomes: Outcomes,
+    *,
+    seed: int,
+    threads: int,
+    card: ScoreCard | None = None,
+    fast: bool = False,
+    learner: str | None = None,
+    reviews: Sequence[ColumnReview] = (),
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> Trained:
+    """Label, cut, build, audit, fit, calibrate, evaluate.
+
+    `card` is the frozen score card of the champion; without one the first is proposed; `learner`
+    overrides the project file's ("auto", "logistic"); `reviews` are the columns that nobody
+    declared. Raises GateError on a structural leak or under three outcomes of either kind,
+    InputError where there is nothing to learn from.
+    """
+    on_stage("labels, features and the cut in time")
+    dataset = make_dataset(project, tables, outcomes, threads=threads)
+    rows = dataset.cut.train
+    require_outcomes(dataset.y[rows])
+    on_stage("leak audit")
+    found = audit(tables, outcomes, project, seed=seed, dataset=dataset, reviews=reviews)
+    found.refuse_structural()
+    dataset = dataset.without(found.quarantined)
+    on_stage("fitting and choosing among candidates")
+    project = project if learner is None else _with_learner(project, learner)
+    fitted = fit_learner(project, dataset, seed=seed, threads=threads, fast=fast)
+    found = check_fit_scope(found, tables, dataset, fitted)
+    parts, forest_text = fitted.parts()
+    parts = with_card(parts, fitted.margins_, project, card)
+    facts = make_facts(dataset.rows(rows), dataset.y[rows], parts.features)
+    told = advise(
+        fitted, dataset.rows(rows), dataset.y[rows], groups=dataset.groups[rows],
+        segments=_segments(project, tables, dataset.labelled.snapshots.lead[rows]), seed=seed,
+    )  # fmt: skip
+    on_stage("evaluation beside the baselines")
+    scorer = LeadScorer(parts, forest_text, threads=threads, trusted=True)
+    test, evaluation = evaluate_on_test(project, tables, dataset, scorer, seed=seed)
+    refusal, words = _refusal(found, evaluation, project)
+    evaluation = replace(evaluation, notes=(*evaluation.notes, *told.notes, *words))
+    written = make_card(
+        dataset, evaluation, test, fitted.report_,
+        observed_until=tables.observed_until,
+        horizon_days=(project.conversion.horizon or 0) / DAY,
+    )  # fmt: skip
+    return Trained(
+        dataset, parts, forest_text, facts, fitted.report_, found, evaluation, test, written,
+        {attribute.name: attribute.kind for attribute in tables.attributes},
+        told,
+        refusal,
+    )  # fmt: skip
+
+
+def check_fit_scope(
+    found: AuditReport, tables: Tables, dataset: Dataset, learner: LeadClassifier
+) -> AuditReport:
+    """D8: prove that encoders, trees and calibration saw the training rows and no others.
+
+    GateError where they did not.
+    """
+    snapshots = dataset.labelled.snapshots
+    expected = row_hash(tables, snapshots.take(dataset.cut.train))
+    seen = {"learner": row_hash(tables, snapshots.take(learner.rows_seen_))}
+    verdicts = (*found.verdicts, *fit_scope(seen, expected))
+    checked = {**found.checked, "D8": f"the learner's rows, hash {expected[:12]}"}
+    report = replace(found, verdicts=verdicts, checked=checked)
+    report.refuse_structural()
+    return report
+
+
+def _with_learner(project: Project, learner: str) -> Project:
+    section = project.train.model_copy(update={"learner": learner})
+    return project.model_copy(update={"train": section})
+
+
+def _refusal(
+    found: AuditReport, evaluation: Evaluation, project: Project
+) -> tuple[str | None, tuple[str, ...]]:
+    """Say why the model may not be registered, or None and how it stands to the baselines."""
+    if found.refusals:
+        first = found.refusals[0]
+        return f"{first.detector}: {first.reason}: {first.cure}", ()
+    allowed, words = may_be_registered(evaluation.verdicts, learner=project.train.learner)
+    return (None, (words,)) if allowed else (words, ())
+
+
+def fit_learner(
+    project: Project, dataset: Dataset, *, seed: int, threads: int, fast: bool
+) -> LeadClassifier:
+    """Fit on the training rows of the cut."""
+    rows = dataset.cut.train
+    learner = LeadClassifier(
+        seed=seed,
+        threads=threads,
+        budget_s=project.train.budget / 1e6,
+        learner=project.train.learner,
+        fast=fast,
+        catalogue=dataset.frame.catalogue,
+    )
+    return learner.fit(
+        dataset.rows(rows),
+        dataset.y[rows],
+        times=dataset.labelled.order[rows],
+        closes=None if project.static else dataset.labelled.closes_at[rows],
+        groups=dataset.groups[rows],
+    )
+
+
+def with_card(
+    parts: ModelParts, margins: Floats, project: Project, frozen: ScoreCard | None
+) -> ModelParts:
+    """Put the score card in: the frozen one, else what the project file says, else a proposal."""
+    section = project.score
+    log_odds = calibrated_log_odds(parts.calibration, margins)
+    anchor = section.anchor
+    card = frozen or propose(
+        log_odds,
+        points_to_double=section.points_to_double,
+        anchor_score=50.0 if anchor is None else anchor.score,
+        anchor_probability=None if anchor is None else anchor.probability,
+    )
+    card = replace(card, bands=dict(section.bands))
+    meta = replace(
+        parts.meta,
+        sensitive=tuple(project.train.sensitive),
+        identity=(project.leads.owner,) if project.leads.owner else (),  # a rep's own name
+        clipped_share=clipped_share(card, log_odds),
+    )
+    return replace(parts, card=card, meta=meta)
+
+
+def evaluate_on_test(
+    project: Project, tables: Tables, dataset: Dataset, scorer: LeadScorer, *, seed: int
+) -> tuple[dict[str, Floats], Evaluation]:
+    """Score the test rows beside prior, recency, rule and logistic regression."""
+    train_rows, test_rows = dataset.cut.train, dataset.cut.test
+    frame = dataset.rows(test_rows)
+    scores = scorer.score(frame)
+    fitted = fit_all(
+        dataset.rows(train_rows),
+        dataset.y[train_rows].astype(np.float64),
+        dataset.frame.catalogue,
+    )
+    rivals = {name: b.predict(frame) for name, b in fitted.items() if b.available}
+    lead = dataset.labelled.snapshots.lead[test_rows]
+    evaluation = evaluate_model(
+        dataset.y[test_rows],
+        scores.probability,
+        baselines=rivals,
+        as_of=None if project.static else dataset.labelled.snapshots.as_of[test_rows],
+        groups=dataset.groups[test_rows],
+        bands=scores.band,
+        slices={**_slices(project, tables, lead), **_new_accounts(tables, dataset)},
+        capacities=tuple(sorted({10, 25, 50, 100, 200, project.report.capacity_per_week})),
+        train_rate=float(dataset.y[train_rows].mean()),
+        seed=seed,
+    )
+    return {"model": scores.probability, **rivals}, evaluation
+
+
+def _new_accounts(tables: Tables, dataset: Dataset) -> dict[str, np.ndarray]:
+    """Set test rows of accounts that training never saw beside those of accounts that it did."""
+    account = tables.account[dataset.labelled.snapshots.lead]
+    if (account < 0).all():
+        return {}
+    test = account[dataset.cut.test]
+    known = np.isin(test, account[dataset.cut.train]) & (test >= 0)
+    return {"account": np.where(known, "also in training", "new to the model")}
+
+
+def _slices(project: Project, tables: Tables, lead: np.ndarray) -> dict[str, np.ndarray]:
+    """Give the declared segments, the channel and the owner of each test row, where known."""
+    return _segments(project, tables, lead, also=("channel", "owner"))
+
+
+def _segments(
+    project: Project, tables: Tables, lead: np.ndarray, *, also: tuple[str, ...] = ()
+) -> dict[str, np.ndarray]:
+    """Give the value of each declared segment (and `also`) for each row of a lead, where known."""
+    found = {}
+    for name in dict.fromkeys((*project.train.segments, *also)):
+        if name in tables.display.columns:
+            found[name] = tables.display[name].to_numpy(object)[lead]
+        elif any(a.name == name and a.kind == "category" for a in tables.attributes):
+            found[name] = tables.attribute(name).values[lead]
+    return found
