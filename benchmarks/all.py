@@ -7,9 +7,17 @@ import sys
 import time
 
 NAMES = (
-    "leaks", "features", "quality", "shap", "faults", "writeback", "forecast", "experiment",
-    "report", "http",
-)  # fmt: skip
+    "leaks",
+    "features",
+    "quality",
+    "shap",
+    "faults",
+    "writeback",
+    "forecast",
+    "experiment",
+    "report",
+    "http",
+)
 
 
 def main() -> int:
@@ -21,8 +29,9 @@ def main() -> int:
         started = time.monotonic()
         run = subprocess.Popen(
             [sys.executable, "-m", f"benchmarks.{name}", *sys.argv[1:]],
-            stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         assert run.stdout is not None
         for line in run.stdout:
             print(line, end="", flush=True)

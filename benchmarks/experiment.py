@@ -27,11 +27,19 @@ def show_power() -> list[Verdict]:
     for base, treated, textbook in TEXTBOOK:
         found = size_test(base, treated)
         grouped = size_test(base, treated, cluster_size=3, icc=0.1)
-        print(f"{base:.0%} to {treated:.0%}: {found.control:,} leads an arm; in accounts of three "
-              f"(icc 0.1) {grouped.control:,}")  # fmt: skip
+        print(
+            f"{base:.0%} to {treated:.0%}: {found.control:,} leads an arm; in accounts of three "
+            f"(icc 0.1) {grouped.control:,}"
+        )
         gap = abs(found.control / textbook - 1)
-        verdicts.append((gap <= 0.02, f"power {base:.0%} to {treated:.0%} against the textbook",
-                         f"{gap:.2%}", "<= 2 %"))  # fmt: skip
+        verdicts.append(
+            (
+                gap <= 0.02,
+                f"power {base:.0%} to {treated:.0%} against the textbook",
+                f"{gap:.2%}",
+                "<= 2 %",
+            )
+        )
     return verdicts
 
 
@@ -49,11 +57,23 @@ def show_effects(frame: pd.DataFrame) -> list[Verdict]:
         for name, each in rows:
             print(f"  {name:9} {each.value:+.4f}  95 % {each.low:+.4f} to {each.high:+.4f}")
         gap = max(abs(result.plain.low - plain.low), abs(result.plain.high - plain.high))
-        verdicts.append((gap < 1e-5, f"{arm}: interval against a plain two-sample estimate",
-                         f"{gap:.1e}", "< 1e-5"))  # fmt: skip
+        verdicts.append(
+            (
+                gap < 1e-5,
+                f"{arm}: interval against a plain two-sample estimate",
+                f"{gap:.1e}",
+                "< 1e-5",
+            )
+        )
         inside = result.plain.low < adjusted.value < result.plain.high
-        verdicts.append((inside, f"{arm}: adjusted effect inside the plain interval",
-                         f"{adjusted.value:+.4f}", "inside"))  # fmt: skip
+        verdicts.append(
+            (
+                inside,
+                f"{arm}: adjusted effect inside the plain interval",
+                f"{adjusted.value:+.4f}",
+                "inside",
+            )
+        )
     return verdicts
 
 
@@ -75,8 +95,10 @@ def show_looks(frame: pd.DataFrame, repeats: int) -> list[Verdict]:
                 wrong["plain 95 %"] += 1
                 break
     rates = {name: count / repeats for name, count in wrong.items()}
-    print(f"ten looks at {repeats} experiments without effect, false alarms: "
-          + ", ".join(f"{name} {rate:.1%}" for name, rate in rates.items()))  # fmt: skip
+    print(
+        f"ten looks at {repeats} experiments without effect, false alarms: "
+        + ", ".join(f"{name} {rate:.1%}" for name, rate in rates.items())
+    )
     limit = 0.05 + 2 * np.sqrt(0.05 * 0.95 / repeats)
     rate = rates["always valid"]
     return [
@@ -87,15 +109,20 @@ def show_looks(frame: pd.DataFrame, repeats: int) -> list[Verdict]:
 def show_uplift(frame: pd.DataFrame) -> None:
     both = frame[frame["segment"].isin(["Womens E-Mail", CONTROL])]
     found = measure_uplift(
-        both["visit"].to_numpy(), (both["segment"] != CONTROL).to_numpy(), both[COVARIATES],
-        planned_share=0.5, seed=0,
-    )  # fmt: skip
+        both["visit"].to_numpy(),
+        (both["segment"] != CONTROL).to_numpy(),
+        both[COVARIATES],
+        planned_share=0.5,
+        seed=0,
+    )
     print("uplift of the women's mail on visits by fifths of predicted uplift (cross-fitted):")
     for number, group in enumerate(found.groups, 1):
         each = group.plain
         print(f"  {number}: {each.value:+.4f}  95 % {each.low:+.4f} to {each.high:+.4f}")
-    print(f"  the upper half is changed more than the lower: p = {found.differs_p_value:.2g}; "
-          f"balance: p = {found.balance.covariates_p_value:.2f}")  # fmt: skip
+    print(
+        f"  the upper half is changed more than the lower: p = {found.differs_p_value:.2g}; "
+        f"balance: p = {found.balance.covariates_p_value:.2f}"
+    )
 
 
 def main() -> int:

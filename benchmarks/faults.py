@@ -112,8 +112,9 @@ def concurrent_runs(seed: int, runs: int, count: int) -> Found:
     with running() as url:
         stage = Stage(url, scratch())
         for _ in range(count):
-            stage.clear(seed=draw.randrange(1 << 30), rate=0.1, faults=["429", "late commit"],
-                        stall_s=0.07)  # fmt: skip
+            stage.clear(
+                seed=draw.randrange(1 << 30), rate=0.1, faults=["429", "late commit"], stall_s=0.07
+            )
             jobs = [stage.job(int(draw.random() > 0.33)) for _ in range(runs)]
             finish([start(url, job) for job in jobs], jobs)
             total.add(conclude(stage, 1))
@@ -170,8 +171,15 @@ def _second_night(url: str, stage: Stage | None = None) -> Stage:
 
 def _what(verdict: Verdict) -> str:
     names = (
-        "lost", "duplicates", "stale", "overwritten", "second_run", "mixed", "crashes", "ledger"
-    )  # fmt: skip
+        "lost",
+        "duplicates",
+        "stale",
+        "overwritten",
+        "second_run",
+        "mixed",
+        "crashes",
+        "ledger",
+    )
     return ", ".join(f"{name} {getattr(verdict, name)}" for name in names if getattr(verdict, name))
 
 
@@ -202,8 +210,10 @@ def plan(seed: int, *, full: bool) -> Plan:
         found[f"doubles-{seed + at}-{some}"] = ("double kills", double_kills, (seed + at, some))
         pauses = -(-doubles // (5 * SHARES))
         found[f"pauses-{seed + at}-{pauses}"] = (
-            "paused past the lease", paused_runs, (seed + at, pauses)
-        )  # fmt: skip
+            "paused past the lease",
+            paused_runs,
+            (seed + at, pauses),
+        )
         found[f"disks-{share[0]}-{share[1]}"] = ("disk full at every page", full_disks, share)
     for runs in (2, 4, 8):
         called, asked = f"{seed}-{runs}-{crowds}", (seed, runs, crowds)

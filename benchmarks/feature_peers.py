@@ -18,8 +18,16 @@ from data.durations import DAY
 TYPES, CHANNELS, WINDOWS, AGES = 12, 6, (7, 30, 90), (15, 30, 60, 90)
 COUNTS = [f"n_{k}_{w}" for k in range(TYPES) for w in (*WINDOWS, "ever")]
 SINCE = [f"since_{k}" for k in range(TYPES)]
-OTHERS = ["active_28", "trend", "value_sum_90", "value_max", "mean_gap",
-          "since_last", "first_event", "last_event"]  # fmt: skip
+OTHERS = [
+    "active_28",
+    "trend",
+    "value_sum_90",
+    "value_max",
+    "mean_gap",
+    "since_last",
+    "first_event",
+    "last_event",
+]
 NAMES = [*COUNTS, *SINCE, *OTHERS]
 ZERO = {*COUNTS, "active_28", "value_sum_90"}  # 0 where there are no events
 REPEATS = 3  # of scans and of the kernel; the least CPU counts
@@ -106,10 +114,14 @@ def duckdb_two_stage(folder, chunks, threads):
     picks += [f"(as_of - max(last) filter (type = {k})) / {DAY}.0" for k in range(TYPES)]
     picks += [
         "coalesce(bit_count(bit_or(days)), 0)",
-        "4.0 * sum(c7) / nullif(sum(c28), 0)", "coalesce(sum(amount), 0)", "max(largest)",
+        "4.0 * sum(c7) / nullif(sum(c28), 0)",
+        "coalesce(sum(amount), 0)",
+        "max(largest)",
         f"(max(last) - min(first)) / {DAY}.0 / nullif(sum(cever) - 1, 0)",
-        f"(as_of - max(last)) / {DAY}.0", "arg_min(type, first)", "arg_max(type, last)",
-    ]  # fmt: skip
+        f"(as_of - max(last)) / {DAY}.0",
+        "arg_min(type, first)",
+        "arg_max(type, last)",
+    ]
     text = ", ".join(f"({p})::float as {n}" for p, n in zip(picks, NAMES, strict=True))
     filled = ", ".join(f"coalesce({n}, 0::float) as {n}" if n in ZERO else n for n in NAMES)
     for lo, hi in ranges(folder, chunks):
@@ -208,12 +220,16 @@ def pandas_idiomatic(folder, chunks, threads):
         first, final, size = group["happened"].min(), group["happened"].max(), group.size()
         n7 = (back <= 7 * DAY).groupby(merged["row"]).sum()
         n28 = (back <= 28 * DAY).groupby(merged["row"]).sum()
-        found = pd.DataFrame({
-            "trend": 4 * n7 / n28, "value_max": group["value"].max(),
-            "mean_gap": (final - first) / DAY / (size - 1).where(size > 1),
-            "first_event": group["type"].first(), "last_event": group["type"].last(),
-            "since_last": final,
-        }).reindex(rows)  # fmt: skip
+        found = pd.DataFrame(
+            {
+                "trend": 4 * n7 / n28,
+                "value_max": group["value"].max(),
+                "mean_gap": (final - first) / DAY / (size - 1).where(size > 1),
+                "first_event": group["type"].first(),
+                "last_event": group["type"].last(),
+                "since_last": final,
+            }
+        ).reindex(rows)
         found["since_last"] = (as_of - found["since_last"].to_numpy()) / DAY
         found["active_28"] = days.reindex(rows, fill_value=0)
         amount = (
@@ -249,10 +265,14 @@ def featuretools_subset(folder, chunks, threads):
     cutoffs = leads.merge(pd.DataFrame({"age": AGES}), how="cross")
     cutoffs["time"] = cutoffs["created"] + pd.to_timedelta(cutoffs["age"], unit="D")
     made, _ = ft.dfs(
-        entityset=entities, target_dataframe_name="leads",
-        cutoff_time=cutoffs[["lead", "time"]], agg_primitives=["count", "max", "time_since_last"],
-        where_primitives=["count", "time_since_last"], trans_primitives=[], n_jobs=1,
-    )  # fmt: skip
+        entityset=entities,
+        target_dataframe_name="leads",
+        cutoff_time=cutoffs[["lead", "time"]],
+        agg_primitives=["count", "max", "time_since_last"],
+        where_primitives=["count", "time_since_last"],
+        trans_primitives=[],
+        n_jobs=1,
+    )
     return [made]
 
 

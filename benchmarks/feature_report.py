@@ -41,15 +41,16 @@ def largest_difference(folder: Path, peer: str) -> float:
     return float(np.nanmax(gap))
 
 
-def report(folder: Path, run: Run, single: Callable[[], tuple[float, bool]], *,
-           full: bool) -> int:  # fmt: skip
+def report(folder: Path, run: Run, single: Callable[[], tuple[float, bool]], *, full: bool) -> int:
     threads = min(os.cpu_count() or 1, 2)
     leads, chunks = (1_000_000, 16) if full else (100_000, 1)
     events = write_world(folder, leads)
     write_store(folder / "store", leads)
     write_store(folder / "late", leads, late=0.02)
-    print(f"{leads:,} leads, {events:,} events, 4 snapshots a lead, {len(NAMES)} features, "
-          f"{threads} threads")  # fmt: skip
+    print(
+        f"{leads:,} leads, {events:,} events, 4 snapshots a lead, {len(NAMES)} features, "
+        f"{threads} threads"
+    )
     print(f"{'':34s}{'CPU s':>9s}{'wall s':>9s}{'peak GB':>9s}")
     least = in_turns(folder, run, threads)
     scan, kernel, stored = (

@@ -88,8 +88,17 @@ def write_store(folder: Path, n_leads: int, *, seed: int = 7, late: float = 0.0)
         "person": [],
     }
     run = writer.close({k: pa.table({"text": pa.array(v, pa.string())}) for k, v in texts.items()})
-    manifest = {"runs": [{"name": run.name, "events": run.events, "new_leads": run.new_leads,
-                          "columns": run.columns, "left_out": 0}]}  # fmt: skip
+    manifest = {
+        "runs": [
+            {
+                "name": run.name,
+                "events": run.events,
+                "new_leads": run.new_leads,
+                "columns": run.columns,
+                "left_out": 0,
+            }
+        ]
+    }
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -118,8 +127,12 @@ def _exported(table: pa.Table) -> pa.Table:
         digits = pc.utf8_lpad(table[name].cast(pa.string()), width, "0")
         return pc.binary_join_element_wise(before, digits, "")
 
-    return pa.table({
-        "lead": text("lead", "L", 9), "happened": table["happened"].cast(pa.timestamp("us")),
-        "type": text("type", "type ", 1), "channel": text("channel", "channel ", 1),
-        "value": table["value"],
-    })  # fmt: skip
+    return pa.table(
+        {
+            "lead": text("lead", "L", 9),
+            "happened": table["happened"].cast(pa.timestamp("us")),
+            "type": text("type", "type ", 1),
+            "channel": text("channel", "channel ", 1),
+            "value": table["value"],
+        }
+    )

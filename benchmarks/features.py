@@ -55,12 +55,15 @@ def reference() -> Catalogue:
     made += [number(f"since_{k}", "days_since", event=f"t{k}") for k in range(peers.TYPES)]
     made += [
         number("active_28", "active_days", days=28),
-        number("trend", "trend", short=7, long=28), number("value_sum_90", "value_sum", days=90),
-        number("value_max", "value_max"), number("mean_gap", "mean_gap_days"),
+        number("trend", "trend", short=7, long=28),
+        number("value_sum_90", "value_sum", days=90),
+        number("value_max", "value_max"),
+        number("mean_gap", "mean_gap_days"),
         number("since_last", "days_since_last_event"),
-    ]  # fmt: skip
-    made += [Feature(n, "category", "engagement", "f", n, n, {})
-             for n in ("first_event", "last_event")]  # fmt: skip
+    ]
+    made += [
+        Feature(n, "category", "engagement", "f", n, n, {}) for n in ("first_event", "last_event")
+    ]
     assert [f.name for f in made] == peers.NAMES
     return Catalogue(tuple(made))
 
@@ -68,10 +71,20 @@ def reference() -> Catalogue:
 def events_of(at, kind, channel, value, offsets, recorded=None) -> Events:
     none = np.empty(0, np.int32)
     return Events(
-        offsets, at, recorded, kind, channel, none, none, np.empty(0, np.int8), value,
-        tuple(f"t{k}" for k in range(peers.TYPES)), tuple(f"c{k}" for k in range(peers.CHANNELS)),
-        (), (),
-    )  # fmt: skip
+        offsets,
+        at,
+        recorded,
+        kind,
+        channel,
+        none,
+        none,
+        np.empty(0, np.int8),
+        value,
+        tuple(f"t{k}" for k in range(peers.TYPES)),
+        tuple(f"c{k}" for k in range(peers.CHANNELS)),
+        (),
+        (),
+    )
 
 
 def parquet_blocks(path: Path, rows: int) -> Iterator[tuple[int, int, Events]]:
@@ -92,10 +105,17 @@ def parquet_blocks(path: Path, rows: int) -> Iterator[tuple[int, int, Events]]:
         cut = int(np.searchsorted(lead, past))
         rest = {n: values[cut:] for n, values in columns.items()}
         offsets = np.searchsorted(lead, np.arange(first, past + 1))
-        yield first, past, events_of(
-            columns["happened"][:cut], columns["type"][:cut], columns["channel"][:cut],
-            columns["value"][:cut], offsets,
-        )  # fmt: skip
+        yield (
+            first,
+            past,
+            events_of(
+                columns["happened"][:cut],
+                columns["type"][:cut],
+                columns["channel"][:cut],
+                columns["value"][:cut],
+                offsets,
+            ),
+        )
         first, batch = past, following
 
 
@@ -105,8 +125,12 @@ def store_blocks(folder: Path) -> Iterator[tuple[int, int, Events]]:
         yield first, past, store.read(first, past)
 
 
-def matrix(blocks: Iterator[tuple[int, int, Events]], created: np.ndarray, catalogue: Catalogue,
-           threads: int) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def matrix(
+    blocks: Iterator[tuple[int, int, Events]],
+    created: np.ndarray,
+    catalogue: Catalogue,
+    threads: int,
+) -> tuple[np.ndarray, np.ndarray]:
     """Fill the whole matrix (4 rows a lead) from blocks of leads."""
     builder = Builder(catalogue)
     numbers = np.empty((4 * len(created), len(catalogue.numbers)), np.float32)
@@ -144,10 +168,13 @@ def ours(name: str, folder: Path, threads: int) -> Figures:
         used, started = peers.cpu(), time.perf_counter()
         numbers, codes = matrix(source(), created, catalogue, threads)
         best = min(best, (peers.cpu() - used, time.perf_counter() - started))
-    figures = {"cpu": best[0], "wall": best[1],
-               "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
-               "matrix": (numbers.nbytes + codes.nbytes) / 1e9,
-               "columns": len(catalogue.features)}  # fmt: skip
+    figures = {
+        "cpu": best[0],
+        "wall": best[1],
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "matrix": (numbers.nbytes + codes.nbytes) / 1e9,
+        "columns": len(catalogue.features),
+    }
     if name == "kernel_parquet":
         n = 4 * peers.SAMPLE
         sample = np.column_stack([numbers[:n], codes[:n].astype(np.float32)])
@@ -159,10 +186,13 @@ def default_catalogue(folder: Path) -> Catalogue:
     """Compile the default catalogue from the first block of the store."""
     first, past, events = next(store_blocks(folder / "store"))
     created = pq.read_table(folder / "leads.parquet")["created"].to_numpy()[first:past]
-    project = Project.model_validate({
-        "project": {"name": "bench"}, "leads": {"source": "l", "id": "i", "created_at": "c"},
-        "conversion": {"event": "won", "horizon": "30d", "snapshots": "weekly"},
-    })  # fmt: skip
+    project = Project.model_validate(
+        {
+            "project": {"name": "bench"},
+            "leads": {"source": "l", "id": "i", "created_at": "c"},
+            "conversion": {"event": "won", "horizon": "30d", "snapshots": "weekly"},
+        }
+    )
     found = make_catalogue(tables_of(events, created), project)
     kept = tuple(f for f in found.features if not f.template.startswith(("created_", "age_")))
     return Catalogue(kept)
@@ -172,8 +202,16 @@ def tables_of(events: Events, created: np.ndarray) -> Tables:
     import pandas as pd
 
     n = len(created)
-    return Tables(np.arange(n).astype(str).astype(object), created, None, np.full(n, -1), (),
-                  events, pd.DataFrame(index=range(n)), 10**18)  # fmt: skip
+    return Tables(
+        np.arange(n).astype(str).astype(object),
+        created,
+        None,
+        np.full(n, -1),
+        (),
+        events,
+        pd.DataFrame(index=range(n)),
+        10**18,
+    )
 
 
 def ingest(name: str, folder: Path, threads: int) -> Figures:
@@ -188,8 +226,10 @@ def ingest(name: str, folder: Path, threads: int) -> Figures:
         link.execute(f"set threads = {threads}")
         link.execute("set memory_limit = '1GB'")
         link.execute("set temp_directory = ?", [str(folder)])
-        link.execute(f"copy (select * from '{folder}/shuffled.{kind}' order by lead, happened) "
-                     f"to '{folder}/sorted.parquet' (format parquet)")  # fmt: skip
+        link.execute(
+            f"copy (select * from '{folder}/shuffled.{kind}' order by lead, happened) "
+            f"to '{folder}/sorted.parquet' (format parquet)"
+        )
     elif name == "append":
         EventStore.open(target).append(folder / "new.parquet", FIELDS, threads=threads)
     else:
@@ -198,8 +238,11 @@ def ingest(name: str, folder: Path, threads: int) -> Figures:
         shutil.rmtree(target, ignore_errors=True)
         path = folder / f"shuffled.{name.split('_')[1]}"
         EventStore.open(target).append(path, FIELDS, threads=threads)
-    return {"cpu": peers.cpu() - used, "wall": time.perf_counter() - started,
-            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}  # fmt: skip
+    return {
+        "cpu": peers.cpu() - used,
+        "wall": time.perf_counter() - started,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+    }
 
 
 def single() -> tuple[float, bool]:
@@ -207,10 +250,12 @@ def single() -> tuple[float, bool]:
     rng = np.random.default_rng(3)
     at = np.sort(rng.integers(0, 120 * DAY, 100))
     events = events_of(
-        at, rng.integers(0, peers.TYPES, 100).astype(np.int16),
+        at,
+        rng.integers(0, peers.TYPES, 100).astype(np.int16),
         rng.integers(0, peers.CHANNELS, 100).astype(np.int16),
-        rng.random(100).astype(np.float32), np.array([0, 100]),
-    )  # fmt: skip
+        rng.random(100).astype(np.float32),
+        np.array([0, 100]),
+    )
     tables = tables_of(events, np.zeros(1, np.int64))
     row = Snapshots(np.zeros(1, np.int64), at[-1:] + 1)
     builder, twice = Builder(reference()), Snapshots(np.zeros(2, np.int64), row.as_of.repeat(2))
@@ -233,9 +278,11 @@ def run(name: str, folder: Path, chunks: int, threads: int) -> Figures | None:
         print(f"{name}: not run: {Path(command[0]).parents[1].name} is not installed")
         return None
     ended = subprocess.run(
-        [*command, str(folder), str(chunks), str(threads)], capture_output=True, text=True,
+        [*command, str(folder), str(chunks), str(threads)],
+        capture_output=True,
+        text=True,
         env={**os.environ, "PYTHONWARNINGS": "ignore", "POLARS_MAX_THREADS": str(threads)},
-    )  # fmt: skip
+    )
     if ended.returncode:
         print(f"{name}: not run: {(ended.stderr.strip().splitlines() or ['?'])[-1][:160]}")
         return None

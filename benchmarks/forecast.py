@@ -110,9 +110,13 @@ def _row(
 ) -> dict[str, object]:
     low, high, value = count.low, count.high, count.value  # type: ignore[attr-defined]
     return {
-        "forecast": name, "days": days, "part": part, "held": low <= truth[part] <= high,
-        "width": (high - low) / max(value, 1.0), "bias": truth[part] / max(value, 1e-9),
-    }  # fmt: skip
+        "forecast": name,
+        "days": days,
+        "part": part,
+        "held": low <= truth[part] <= high,
+        "width": (high - low) / max(value, 1.0),
+        "bias": truth[part] / max(value, 1e-9),
+    }
 
 
 def run_bpi2012(folder: Path) -> pd.DataFrame:
@@ -157,8 +161,10 @@ def main() -> int:
     table = frame.groupby(["forecast", "part", "days"]).agg(
         coverage=("held", "mean"), width=("width", "mean"), bias=("bias", "mean")
     )
-    print(f"{n} simulated cohorts with common shocks; width of the range / expected; "
-          "bias: happened / expected")  # fmt: skip
+    print(
+        f"{n} simulated cohorts with common shocks; width of the range / expected; "
+        "bias: happened / expected"
+    )
     print(table.round(3).to_string())
     verdicts = []
     for days in DAYS:

@@ -79,11 +79,23 @@ def serving(file: Path, state: Path) -> Iterator[tuple[psutil.Popen, int]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = psutil.Popen(
-        [sys.executable, "-W", "ignore", "-c", "from serving.cli.app import main; main()",
-         "serve", str(file), "--state", str(state), "--port", str(port),
-         "--requests-per-second", "100000"],
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            "from serving.cli.app import main; main()",
+            "serve",
+            str(file),
+            "--state",
+            str(state),
+            "--port",
+            str(port),
+            "--requests-per-second",
+            "100000",
+        ],
         stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     try:
         wait_for(f"http://127.0.0.1:{port}")
         yield server, port

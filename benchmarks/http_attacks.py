@@ -88,11 +88,22 @@ def without_a_key(url: str, key: str) -> Bar:
 def under_schemathesis(url: str, key: str, examples: int) -> Bar:
     """Let Schemathesis send what the OpenAPI document allows and what it does not."""
     command = [
-        sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json",
-        "--header", f"Authorization: Bearer {key}", "--max-examples", str(examples), "--seed", "1",
+        sys.executable,
+        "-m",
+        "schemathesis.cli",
+        "run",
+        f"{url}/openapi.json",
+        "--header",
+        f"Authorization: Bearer {key}",
+        "--max-examples",
+        str(examples),
+        "--seed",
+        "1",
         # which columns a lead needs is the project file's business, not the document's
-        "--exclude-checks", "positive_data_acceptance", "--no-color",
-    ]  # fmt: skip
+        "--exclude-checks",
+        "positive_data_acceptance",
+        "--no-color",
+    ]
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as place:  # where it may leave its notes
         # a body that breaks the schema and the limit of 1 MB is refused with 413, as declared

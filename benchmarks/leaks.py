@@ -209,10 +209,23 @@ def leadforge_part(levels: tuple[str, ...], found: dict[str, Any]) -> None:
     for level in levels:
         with tempfile.TemporaryDirectory() as folder:
             subprocess.run(
-                [tool, "generate", "--recipe", "b2b_saas_procurement_v1", "--seed", "7", "--mode",
-                 "research_instructor", "--difficulty", level, "--out", folder],
-                check=True, capture_output=True,
-            )  # fmt: skip
+                [
+                    tool,
+                    "generate",
+                    "--recipe",
+                    "b2b_saas_procurement_v1",
+                    "--seed",
+                    "7",
+                    "--mode",
+                    "research_instructor",
+                    "--difficulty",
+                    level,
+                    "--out",
+                    folder,
+                ],
+                check=True,
+                capture_output=True,
+            )
             found["leadforge"][level] = _leadforge_in_time(Path(folder))
 
 
@@ -272,9 +285,14 @@ snapshots = ["7d", "30d"]
     tables, outcomes = read_tables(project)
     dataset = make_dataset(project, tables, outcomes, threads=1)
     report = audit(
-        tables, outcomes, project, seed=0, dataset=dataset, raw=leads,
+        tables,
+        outcomes,
+        project,
+        seed=0,
+        dataset=dataset,
+        raw=leads,
         reviews=undeclared_columns(project),
-    )  # fmt: skip
+    )
     made = {a.name for a in tables.attributes}
     refused = {v.column for v in report.verdicts if v.detector == "D4"}
     return {
@@ -296,10 +314,20 @@ def main(arguments: list[str] | None = None) -> int:
     seeds, n_leads, clean = (20, 5000, 20) if full else (3, 4000, 4)
     began = time.perf_counter()
     found: dict[str, Any] = {
-        "area": {}, "ours": {}, "corr": {}, "h2o": {}, "structure": {}, "leadforge": {},
-        "strong": [], "asked": set(), "signal": [], "alarms": [], "clean": [], "reasons": [],
+        "area": {},
+        "ours": {},
+        "corr": {},
+        "h2o": {},
+        "structure": {},
+        "leadforge": {},
+        "strong": [],
+        "asked": set(),
+        "signal": [],
+        "alarms": [],
+        "clean": [],
+        "reasons": [],
         "honest": 0,
-    }  # fmt: skip
+    }
     kinds = sorted(KINDS)
     for seed in range(seeds):
         columns_part(kinds[seed % 3], seed, n_leads, found)
@@ -361,10 +389,15 @@ def judge(found: dict[str, Any], curve: dict[float, tuple[float, float]]) -> int
         ("structural plants caught", np.mean(structure), "= 1", all(structure)),
         ("plants with AUC >= .95 caught", np.mean(strong), ">= .95", np.mean(strong) >= 0.95),
         ("power at true AUC .95 and above", worst, ">= .95", worst >= 0.95),
-        ("false alarms per 200 honest features", 200 * alarms / honest, "<= 1", 200 * alarms <= honest),  # noqa: E501
+        (
+            "false alarms per 200 honest features",
+            200 * alarms / honest,
+            "<= 1",
+            200 * alarms <= honest,
+        ),  # noqa: E501
         ("clean worlds with an alarm", clean, "<= .05", clean <= 0.05),
         ("honest signals of AUC .85 held", signal, "= 0", signal == 0),
-    ]  # fmt: skip
+    ]
     for level, result in found["leadforge"].items():
         refused, lost = sum(result["traps"].values()), len(result["lost"] + result["stops"])
         bars.append((f"leadforge {level}: traps refused", refused, "= 3", refused == 3))

@@ -91,8 +91,9 @@ def show_readme(found: pd.DataFrame, ranks: pd.Series) -> None:
     print("\n| log loss |" + "".join(f" {task} |" for task in losses) + " mean rank | fit, CPU s |")
     print("|---|" + "--:|" * (losses.shape[1] + 2))
     for peer, row in losses.iterrows():
-        cells = [f"**{v:.4f}**" if v == losses[task].min() else f"{v:.4f}"
-                 for task, v in row.items()]  # fmt: skip
+        cells = [
+            f"**{v:.4f}**" if v == losses[task].min() else f"{v:.4f}" for task, v in row.items()
+        ]
         time = "" if np.isnan(spent[peer]) else f"{spent[peer]:.0f}"
         print(f"| {peer} | {' | '.join(cells)} | {ranks[peer]:.2f} | {time} |")
 
@@ -147,8 +148,12 @@ def _against_defaults(tasks: list[Task], losses: pd.DataFrame, bars: Bars) -> No
 def show_cards(tasks: list[Task], measured: Mapping[str, Found], bars: Bars) -> None:
     shares = {task.name: measured[f"ours.{task.name}"]["clipped"] for task in tasks}
     where = max(shares, key=lambda name: shares[name])
-    bars.add("score card clips", f"at most {shares[where]:.2%} ({where})", "< 1 % on every set",
-             met=shares[where] < 0.01)  # fmt: skip
+    bars.add(
+        "score card clips",
+        f"at most {shares[where]:.2%} ({where})",
+        "< 1 % on every set",
+        met=shares[where] < 0.01,
+    )
 
 
 def show_drift(tasks: list[Task], bars: Bars) -> None:
@@ -176,8 +181,12 @@ def show_steady(measured: Mapping[str, Found], bars: Bars) -> None:
             )
         if kind != "seed":
             continue
-        bars.add(f"{task}: new seed moves scores", f"p95 {found['p95']:.1f} points", "<= 3",
-                 met=found["p95"] <= 3)  # fmt: skip
+        bars.add(
+            f"{task}: new seed moves scores",
+            f"p95 {found['p95']:.1f} points",
+            "<= 3",
+            met=found["p95"] <= 3,
+        )
         bars.add(
             f"{task}: new seed flips bands",
             f"{found['flips']:.1%} as routed (hysteresis), {found['flips_raw']:.1%} raw",
@@ -188,8 +197,10 @@ def show_steady(measured: Mapping[str, Found], bars: Bars) -> None:
 
 def show_small(measured: Mapping[str, Found], bars: Bars) -> None:
     draws = [found for name, found in measured.items() if name.startswith("small.")]
-    for name, said in (("sklearn", "scikit-learn's logistic regression"),
-                       ("own", "our own logistic baseline")):  # fmt: skip
+    for name, said in (
+        ("sklearn", "scikit-learn's logistic regression"),
+        ("own", "our own logistic baseline"),
+    ):
         gaps = np.array([found[name] for found in draws])
         mean, error = float(gaps.mean()), float(gaps.std() / np.sqrt(len(gaps)))
         bars.add(
@@ -199,8 +210,9 @@ def show_small(measured: Mapping[str, Found], bars: Bars) -> None:
             met=mean <= max(error, 1e-4),
         )
     five = measured["five"]
-    bars.add("5 positives: constant, with numbers", five["said"], "constant",
-             met=five["spread"] == 0)  # fmt: skip
+    bars.add(
+        "5 positives: constant, with numbers", five["said"], "constant", met=five["spread"] == 0
+    )
 
 
 def show_worlds(measured: Mapping[str, Found], bars: Bars) -> None:
@@ -211,11 +223,19 @@ def show_worlds(measured: Mapping[str, Found], bars: Bars) -> None:
     print("\nworlds with known truth (log loss expected under the truth)")
     print(found.round(4).to_string(index=False))
     closed = float(found["closed"].sum() / found["gap"].sum())
-    bars.add("worlds: gap from LightGBM's defaults to the oracle closed", f"{closed:.0%}",
-             ">= 25 %", met=closed >= 0.25)  # fmt: skip
+    bars.add(
+        "worlds: gap from LightGBM's defaults to the oracle closed",
+        f"{closed:.0%}",
+        ">= 25 %",
+        met=closed >= 0.25,
+    )
     slope = float(np.average(found["slope"], weights=found["test"]))
-    bars.add("worlds: calibration slope out of time, mean", f"{slope:.2f}", ".85 to 1.15",
-             met=0.85 <= slope <= 1.15)  # fmt: skip
+    bars.add(
+        "worlds: calibration slope out of time, mean",
+        f"{slope:.2f}",
+        ".85 to 1.15",
+        met=0.85 <= slope <= 1.15,
+    )
     ece = debiased_ece(seen, said, np.ones(len(said)))
     bars.add("worlds: debiased ECE out of time, pooled", f"{ece:.4f}", "<= .02", met=ece <= 0.02)
     for months, part in found.groupby("months"):
@@ -228,8 +248,12 @@ def show_worlds(measured: Mapping[str, Found], bars: Bars) -> None:
         met=covered >= 0.85,
     )
     beaten = int((found["leadscore"] <= found["logistic"] + 0.001).sum())
-    bars.add("worlds: not worse than logistic regression", f"{beaten} of {len(found)}",
-             "all, within .001", met=beaten == len(found))  # fmt: skip
+    bars.add(
+        "worlds: not worse than logistic regression",
+        f"{beaten} of {len(found)}",
+        "all, within .001",
+        met=beaten == len(found),
+    )
 
 
 def show_cells(found: pd.DataFrame, history: str, bars: Bars) -> None:

@@ -144,8 +144,16 @@ def flaml(X, y, Xt, *, seconds, seed, threads, **_):
     from flaml import AutoML
 
     model = AutoML()
-    model.fit(X, y, task="classification", metric="log_loss", time_budget=seconds, seed=seed,
-              verbose=0, n_jobs=threads)  # fmt: skip
+    model.fit(
+        X,
+        y,
+        task="classification",
+        metric="log_loss",
+        time_budget=seconds,
+        seed=seed,
+        verbose=0,
+        n_jobs=threads,
+    )
     return model.predict_proba(Xt)[:, 1]
 
 

@@ -20,9 +20,21 @@ Found = dict[str, Any]
 
 
 FITTING = (
-    "arrivals", "baselines", "calibration", "candidates", "components", "encoders", "folds",
-    "forest", "intervals", "learner", "linear", "pairs", "scorecard", "trials",
-)  # fmt: skip
+    "arrivals",
+    "baselines",
+    "calibration",
+    "candidates",
+    "components",
+    "encoders",
+    "folds",
+    "forest",
+    "intervals",
+    "learner",
+    "linear",
+    "pairs",
+    "scorecard",
+    "trials",
+)
 """The modules of models/ that a fit depends on."""
 
 
@@ -63,5 +75,7 @@ def write(file: Path, found: Mapping[str, Any]) -> None:
 def read(file: Path) -> Found:
     """Read arrays; those of one element come back as plain numbers and strings."""
     with np.load(file, allow_pickle=False) as found:
-        return {name: found[name].item() if not found[name].shape else found[name]
-                for name in found.files}  # fmt: skip
+        return {
+            name: found[name].item() if not found[name].shape else found[name]
+            for name in found.files
+        }

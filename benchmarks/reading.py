@@ -60,8 +60,11 @@ def main() -> None:
         return
     events = 1_000_000 if asked.full else 100_000
     with tempfile.TemporaryDirectory() as folder:
-        nights = (("first", 0, events), ("1 % new", events, events + events // 100),
-                  ("again", events, events + events // 100))  # fmt: skip
+        nights = (
+            ("first", 0, events),
+            ("1 % new", events, events + events // 100),
+            ("again", events, events + events // 100),
+        )
         for name, first, last in nights:
             print(f"{name:<8}", end="", flush=True)
             one = ["--one", folder, str(first), str(last)]

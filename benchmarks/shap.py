@@ -63,9 +63,12 @@ def kernel(kind: Kind, n: int) -> list[Claim]:
     X = shap_world.make_rows(n, 3)
     learn = shap_world.make_rows(20_000, 0)
     booster = shap_world.train(
-        learn, shap_world.make_labels(learn, 1),
-        trees=kind.trees, leaves=kind.leaves, depth=kind.depth,
-    )  # fmt: skip
+        learn,
+        shap_world.make_labels(learn, 1),
+        trees=kind.trees,
+        leaves=kind.leaves,
+        depth=kind.depth,
+    )
     own_tables(booster, shap_world.COLUMNS)  # compiled before it is measured
     forest, tables, built = own_tables(booster, shap_world.COLUMNS)
     look_up(forest, tables, X[:1000])
@@ -137,9 +140,13 @@ def run_peers(booster: lightgbm.Booster, rows: np.ndarray, kind: Kind) -> None:
         if "categorical" in answer.get("why", ""):
             print(f"    {peer:13} did not run: {answer['why']}")
             model = shap_world.train(
-                learn, labels, trees=kind.trees, leaves=kind.leaves, depth=kind.depth,
+                learn,
+                labels,
+                trees=kind.trees,
+                leaves=kind.leaves,
+                depth=kind.depth,
                 categories=False,
-            )  # fmt: skip
+            )
             note, answer = " (categories as numbers)", ask_peer(peer, model, rows)
         if "why" in answer:
             print(f"    {peer:13} did not run: {answer['why']}{note}")
@@ -175,8 +182,10 @@ def main() -> int:
         start = time.perf_counter()
         bars += [Bar(*claim) for claim in parts[name]()]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        print(f"  {name}: {time.perf_counter() - start:.0f} s, peak memory so far {peak:.2f} GB\n",
-              flush=True)  # fmt: skip
+        print(
+            f"  {name}: {time.perf_counter() - start:.0f} s, peak memory so far {peak:.2f} GB\n",
+            flush=True,
+        )
     for bar in bars:
         print(bar)
     return 0 if all(bar.met for bar in bars) else 1

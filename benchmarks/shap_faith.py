@@ -33,8 +33,10 @@ def claims(n: int) -> list[Claim]:
     forests = [fit_forests(chosen[0], learn, y[:n], seed) for seed in (0, 1)]
     found = [look(pair, rest, truth) for pair in (chosen, forests)]
     mixed, sided = deletion(shap_world.planted_margin, rest.to_numpy(), truth)
-    print(f"deleting the top three, signs mixed and cancelling: the planted effects themselves "
-          f"{mixed:.3f}; of one side {sided:.3f}")  # fmt: skip
+    print(
+        f"deleting the top three, signs mixed and cancelling: the planted effects themselves "
+        f"{mixed:.3f}; of one side {sided:.3f}"
+    )
     bars = {
         "planted effects: mean Spearman with the truth": (">=", 0.9),
         "deleting top reasons moves more than random ones, share": (">=", 0.95),
@@ -64,10 +66,12 @@ def look(scorers: list[LeadScorer], rest: pd.DataFrame, truth: np.ndarray) -> di
 
     mixed, sided = deletion(margin, rest.to_numpy(), values[0])
     forest = scorers[0].forest
-    print(f"{'no forest' if forest is None else f'{forest.n_trees} trees':>10}: Spearman by column "
-          + " ".join(f"{rank:.3f}" for rank in ranks)
-          + f" (a step of two values reaches .80 at most); deletion, signs mixed {mixed:.3f}, "
-          f"one side {sided:.3f}; overlap {overlap:.3f}")  # fmt: skip
+    print(
+        f"{'no forest' if forest is None else f'{forest.n_trees} trees':>10}: Spearman by column "
+        + " ".join(f"{rank:.3f}" for rank in ranks)
+        + f" (a step of two values reaches .80 at most); deletion, signs mixed {mixed:.3f}, "
+        f"one side {sided:.3f}; overlap {overlap:.3f}"
+    )
     return {
         "planted effects: mean Spearman with the truth": float(np.mean(ranks)),
         "deleting top reasons moves more than random ones, share": sided,
@@ -87,13 +91,27 @@ def fit_forests(like: LeadScorer, frame: pd.DataFrame, y: Any, seed: int) -> Lea
     rows = frame.to_numpy(np.float64)
     texts = []
     for number in range(FORESTS):
-        settings = {"objective": "binary", "num_leaves": 8, "learning_rate": 0.03, "verbose": -1,
-                    "extra_trees": True, "feature_fraction": 0.6, "num_threads": 1,
-                    "seed": FORESTS * seed + number, "min_data_in_leaf": 40}  # fmt: skip
+        settings = {
+            "objective": "binary",
+            "num_leaves": 8,
+            "learning_rate": 0.03,
+            "verbose": -1,
+            "extra_trees": True,
+            "feature_fraction": 0.6,
+            "num_threads": 1,
+            "seed": FORESTS * seed + number,
+            "min_data_in_leaf": 40,
+        }
         texts.append(lightgbm.train(settings, lightgbm.Dataset(rows, y), TREES).model_to_string())
     encoders = [{"name": name, "kind": "number", "source": name} for name in frame.columns]
-    own = {"linear": None, "offset": 0.0, "calibration": {"kind": "identity"}, "intervals": {},
-           "forest": {"count": FORESTS, "weight": 1 / FORESTS}, "encoders": encoders}  # fmt: skip
+    own = {
+        "linear": None,
+        "offset": 0.0,
+        "calibration": {"kind": "identity"},
+        "intervals": {},
+        "forest": {"count": FORESTS, "weight": 1 / FORESTS},
+        "encoders": encoders,
+    }
     return LeadScorer({**like.parts, **own}, texts)
 
 

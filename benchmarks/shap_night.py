@@ -57,8 +57,10 @@ def claims(n_leads: int) -> list[Claim]:
         spent, broken = night(folder, created, catalogue, scorer, facts)
         written = pq.read_metadata(folder / "scores.parquet").num_rows
         peers = bare(folder, frames, parts, texts, n_leads)
-    print(f"{n_leads:,} leads, {events:,} events, {len(catalogue.features)} features, "
-          f"{TREES * FORESTS} trees; CPU s by stage:")  # fmt: skip
+    print(
+        f"{n_leads:,} leads, {events:,} events, {len(catalogue.features)} features, "
+        f"{TREES * FORESTS} trees; CPU s by stage:"
+    )
     for stage, seconds in {**spent, **peers}.items():
         print(f"    {stage:34} {seconds:8.1f}")
     ratio = sum(spent.values()) / sum(peers.values())
@@ -100,9 +102,17 @@ def champion(
     codes = [i for i, encoder in enumerate(encoders) if encoder.kind == "codes"]
     texts = []
     for seed in range(FORESTS):
-        settings = {"objective": "binary", "num_leaves": 8, "learning_rate": 0.03, "verbose": -1,
-                    "extra_trees": True, "feature_fraction": 0.6, "num_threads": 1, "seed": seed,
-                    "min_data_in_leaf": 40}  # fmt: skip
+        settings = {
+            "objective": "binary",
+            "num_leaves": 8,
+            "learning_rate": 0.03,
+            "verbose": -1,
+            "extra_trees": True,
+            "feature_fraction": 0.6,
+            "num_threads": 1,
+            "seed": seed,
+            "min_data_in_leaf": 40,
+        }
         data = lightgbm.Dataset(X, y, categorical_feature=codes)
         texts.append(lightgbm.train(settings, data, TREES).model_to_string())
     parts = ModelParts(
@@ -144,11 +154,15 @@ def night(
         stop("words")
         broken += not_adding_up(table.points)
         clock = time.process_time()
-        page = pa.table({
-            "lead_id": pa.array(np.arange(first, past)), "score": scores.score,
-            "probability": scores.probability, "band": pa.array(scores.band.tolist()),
-            "reasons": reasons,
-        })  # fmt: skip
+        page = pa.table(
+            {
+                "lead_id": pa.array(np.arange(first, past)),
+                "score": scores.score,
+                "probability": scores.probability,
+                "band": pa.array(scores.band.tolist()),
+                "reasons": reasons,
+            }
+        )
         writer = writer or pq.ParquetWriter(folder / "scores.parquet", page.schema)
         writer.write_table(page)
         stop("write")

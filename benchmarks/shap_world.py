@@ -42,9 +42,15 @@ def train(
 ) -> lightgbm.Booster:
     """Fit LightGBM, with its own categorical splits unless `categories` are taken for numbers."""
     settings: dict[str, Any] = {
-        "objective": "binary", "num_leaves": leaves, "max_depth": depth, "learning_rate": 0.05,
-        "min_data_in_leaf": 20, "verbose": -1, "num_threads": 1, "seed": 0,
-    }  # fmt: skip
+        "objective": "binary",
+        "num_leaves": leaves,
+        "max_depth": depth,
+        "learning_rate": 0.05,
+        "min_data_in_leaf": 20,
+        "verbose": -1,
+        "num_threads": 1,
+        "seed": 0,
+    }
     chosen = list(range(COLUMNS - CATEGORIES, COLUMNS)) if categories else []
     return lightgbm.train(settings, lightgbm.Dataset(X, y, categorical_feature=chosen), trees)
 

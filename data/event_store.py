@@ -86,9 +86,14 @@ class EventStore:
         number = 1 + max((int(run.name[4:]) for run in self.runs), default=-1)
         known = {name: _texts(self.folder, self.runs, name) for name in ("lead", *NAMED)}
         run = ingest(
-            source, fields, self.folder / f"run-{number:06d}", known, timezone=timezone,
-            memory=memory, threads=threads,
-        )  # fmt: skip
+            source,
+            fields,
+            self.folder / f"run-{number:06d}",
+            known,
+            timezone=timezone,
+            memory=memory,
+            threads=threads,
+        )
         self._write_manifest((*self.runs, run))
         return EventStore.open(self.folder)
 

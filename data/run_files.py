@@ -18,9 +18,15 @@ from numpy.typing import NDArray
 from data.errors import InputError
 
 COLUMNS: Final = {
-    "at": "<i8", "recorded_at": "<i8", "type": "<i2", "channel": "<i2",
-    "campaign": "<i4", "person": "<i4", "direction": "<i1", "value": "<f4",
-}  # fmt: skip
+    "at": "<i8",
+    "recorded_at": "<i8",
+    "type": "<i2",
+    "channel": "<i2",
+    "campaign": "<i4",
+    "person": "<i4",
+    "direction": "<i1",
+    "value": "<f4",
+}
 _MOMENT: Final = {"at": "happened", "recorded_at": "recorded"}  # `at` is a word of SQL
 MAX_TYPES: Final = 5_000
 Texts = Mapping[str, pa.Table]  # one column, `text`, in the order of the codes
@@ -140,9 +146,10 @@ def ingest(
             fresh = {name: _code(con, name, texts) for name, texts in known.items()}
             if known["type"].num_rows + fresh["type"].num_rows > MAX_TYPES:
                 raise InputError(
-                    f"more than {MAX_TYPES:,} event types", column=fields.type,
+                    f"more than {MAX_TYPES:,} event types",
+                    column=fields.type,
                     cure="name a column of types, not of ids or texts",
-                )  # fmt: skip
+                )
             writer = RunWriter(folder, columns)
             for batch in _sorted(con, columns):
                 lead = batch.column("lead").to_numpy()
@@ -178,9 +185,11 @@ def _take(
     for name in named.values():
         if name not in kinds:
             raise InputError(
-                "column not found", file=place, column=name,
+                "column not found",
+                file=place,
+                column=name,
                 cure=f"columns: {', '.join(list(kinds)[:12])}",
-            )  # fmt: skip
+            )
     relation.select(
         *(duckdb.ColumnExpression(name).alias(f"c_{role}") for role, name in named.items())
     ).create_view("source")
@@ -220,8 +229,10 @@ def _check(con: duckdb.DuckDBPyConnection, source: str) -> int:
     if left_out * 2 > total:
         raise InputError(
             f"{left_out:,} of {total:,} events lack a lead, a readable time or a type",
-            file=source, row=int(first), cure="check the columns and the time format",
-        )  # fmt: skip
+            file=source,
+            row=int(first),
+            cure="check the columns and the time format",
+        )
     if left_out:
         con.execute("delete from raw where lead is null or happened is null or type is null")
     return int(left_out)

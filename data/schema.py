@@ -111,8 +111,17 @@ class LeadsSection(Attributes):
     converted_at: str | None = None
     converted: str | None = None  # a flag; static mode only
     converted_values: tuple[str, ...] = (
-        "1", "true", "yes", "y", "won", "sì", "si", "oui", "ja", "بله",
-    )  # fmt: skip
+        "1",
+        "true",
+        "yes",
+        "y",
+        "won",
+        "sì",
+        "si",
+        "oui",
+        "ja",
+        "بله",
+    )
     disqualified_at: str | None = None
     recorded_at: str | None = None
     account: str | None = None

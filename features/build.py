@@ -83,9 +83,17 @@ class Builder:
 
         def run(bounds: tuple[int, int]) -> None:
             walk.fill(
-                program, columns, events.offsets, rows.lead, rows.as_of, bounds[0], bounds[1], born,
-                out, codes,
-            )  # fmt: skip
+                program,
+                columns,
+                events.offsets,
+                rows.lead,
+                rows.as_of,
+                bounds[0],
+                bounds[1],
+                born,
+                out,
+                codes,
+            )
 
         ranges = [(0, len(rows))] if threads <= 1 else row_ranges(rows.lead, threads)
         if len(ranges) == 1:

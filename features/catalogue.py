@@ -130,27 +130,50 @@ def attribute_features(tables: Tables, project: Project) -> Iterator[Feature]:
         params: Params = {"column": attribute.name, "label": label}
         if attribute.name == project.leads.email:
             yield Feature(
-                "email_domain_kind", "category", "fit", "email_domain", "kind of e-mail domain",
-                "email_domain_kind", params,
-            )  # fmt: skip
+                "email_domain_kind",
+                "category",
+                "fit",
+                "email_domain",
+                "kind of e-mail domain",
+                "email_domain_kind",
+                params,
+            )
             continue
         if attribute.name == project.leads.title:
             for what in ("seniority", "department"):
                 yield Feature(what, "category", "fit", what, what, what, params)
             continue
         yield Feature(
-            factor, attribute.kind, family, factor, label, "attribute", params,
-        )  # fmt: skip
+            factor,
+            attribute.kind,
+            family,
+            factor,
+            label,
+            "attribute",
+            params,
+        )
         if attribute.known_at is not None or attribute.changes is not None:
             yield Feature(
-                f"known_since_{factor}", "number", family, factor, f"days since {label} is known",
-                "known_since", params, TEMPLATES["known_since"].unit,
-            )  # fmt: skip
+                f"known_since_{factor}",
+                "number",
+                family,
+                factor,
+                f"days since {label} is known",
+                "known_since",
+                params,
+                TEMPLATES["known_since"].unit,
+            )
     if sum(1 for attribute in tables.attributes if _may_miss(attribute)) >= 2:
         yield Feature(
-            "missing_count", "number", "fit", "completeness", "fields left empty",
-            "missing_count", {"label": "fields left empty"}, TEMPLATES["missing_count"].unit,
-        )  # fmt: skip
+            "missing_count",
+            "number",
+            "fit",
+            "completeness",
+            "fields left empty",
+            "missing_count",
+            {"label": "fields left empty"},
+            TEMPLATES["missing_count"].unit,
+        )
 
 
 def _may_miss(attribute: Attribute) -> bool:
@@ -168,15 +191,27 @@ def calendar_features(project: Project) -> Iterator[Feature]:
     ages = project.conversion.snapshots
     if isinstance(ages, str) or len(set(ages)) > 1:
         yield Feature(
-            "age_days", "number", "context", "age", "age of the lead", "age_days",
-            {"label": "age of the lead"}, TEMPLATES["age_days"].unit,
-        )  # fmt: skip
+            "age_days",
+            "number",
+            "context",
+            "age",
+            "age of the lead",
+            "age_days",
+            {"label": "age of the lead"},
+            TEMPLATES["age_days"].unit,
+        )
     for part in ("month", "weekday", "hour"):
         name, label = f"created_{part}", f"{part} of creation"
         yield Feature(
-            name, "number", "context", "calendar", label, name, {"label": label},
+            name,
+            "number",
+            "context",
+            "calendar",
+            label,
+            name,
+            {"label": label},
             TEMPLATES[name].unit,
-        )  # fmt: skip
+        )
 
 
 def event_features(tables: Tables, project: Project) -> Iterator[Feature]:
@@ -223,9 +258,15 @@ def _columns(template: Template, scope: Scope, base: Params | None = None) -> It
             whole["label"] = columns.about or label
         factor = columns.factor if base is None else str(places["key"])
         yield Feature(
-            columns.name.format(**places), template.kind, "engagement", factor, label,
-            template.name, whole, template.unit,
-        )  # fmt: skip
+            columns.name.format(**places),
+            template.kind,
+            "engagement",
+            factor,
+            label,
+            template.name,
+            whole,
+            template.unit,
+        )
 
 
 def _unique(features: list[Feature]) -> Iterator[Feature]:

@@ -88,9 +88,28 @@ BLOCK: Final = 128  # leads walked between two calls; their trails stay in the n
 
 @compiled
 def _run(  # type: ignore[no-untyped-def]
-    at, kind, lo, hi, row, past, n, as_of, windows, slot_of, counted, since, blank, dated, unit,
-    began, now, place, cut, base, out,
-):  # fmt: skip
+    at,
+    kind,
+    lo,
+    hi,
+    row,
+    past,
+    n,
+    as_of,
+    windows,
+    slot_of,
+    counted,
+    since,
+    blank,
+    dated,
+    unit,
+    began,
+    now,
+    place,
+    cut,
+    base,
+    out,
+):
     """Push events into the running row, take out those that leave a window, copy it to `out`.
 
     `place` gets, row after row, how many events of the lead lie before now and before each window;
@@ -186,16 +205,63 @@ def walk_block(p, e, s, n, as_of, out, codes):  # type: ignore[no-untyped-def]
         return
     q = p.running
     _run(
-        e.at, e.kind, s.lo, s.hi, s.row, s.past, n, as_of, p.windows, q.slot_of, q.counted, q.since,
-        q.blank, q.dated, q.unit, s.began, s.now, s.place, s.cut, s.base, out,
-    )  # fmt: skip
+        e.at,
+        e.kind,
+        s.lo,
+        s.hi,
+        s.row,
+        s.past,
+        n,
+        as_of,
+        p.windows,
+        q.slot_of,
+        q.counted,
+        q.since,
+        q.blank,
+        q.dated,
+        q.unit,
+        s.began,
+        s.now,
+        s.place,
+        s.cut,
+        s.base,
+        out,
+    )
     trails.lay(
-        e.at, e.campaign, e.person, e.direction, e.value, s.lo, s.cut, n, s.born,
-        p.half_lives, p.wanted, s.campaign_seen, s.person_seen, s.stamp, s.base, s.trail,
-    )  # fmt: skip
+        e.at,
+        e.campaign,
+        e.person,
+        e.direction,
+        e.value,
+        s.lo,
+        s.cut,
+        n,
+        s.born,
+        p.half_lives,
+        p.wanted,
+        s.campaign_seen,
+        s.person_seen,
+        s.stamp,
+        s.base,
+        s.trail,
+    )
     _write_trails(
-        e.at, s.lo, s.row, s.past, n, as_of, p.windows, p.half_lives, p.start, p.col, p.a, p.b,
-        s.place, s.base, s.trail, out,
-    )  # fmt: skip
+        e.at,
+        s.lo,
+        s.row,
+        s.past,
+        n,
+        as_of,
+        p.windows,
+        p.half_lives,
+        p.start,
+        p.col,
+        p.a,
+        p.b,
+        s.place,
+        s.base,
+        s.trail,
+        out,
+    )
     if codes.shape[1] > 0:
         _write_codes(e.kind, s.lo, s.row, s.past, n, s.place, codes)

@@ -13,14 +13,17 @@ from typing import Final
 _SENIORITY: Final = (
     ("founder", r"founder|owner|co-?founder|propriet|titolare|fondat|gérant|inhaber|gründer"),
     ("vp", r"\bs?e?vp\b|vice president|vice-président|vicepresident"),
-    ("c_level", r"\bc[efimostpr]o\b|chief|president|amministratore delegato|pdg|"
-                r"managing director|direttore generale|directeur général|geschäftsf"),
+    (
+        "c_level",
+        r"\bc[efimostpr]o\b|chief|president|amministratore delegato|pdg|"
+        r"managing director|direttore generale|directeur général|geschäftsf",
+    ),
     ("director", r"director|direttore|direct(?:eur|rice)|\bhead\b|leiter|responsab[il]+e"),
     ("manager", r"manager|\blead\b|supervisor|capo|chef|coordinat"),
     ("student", r"student|intern\b|trainee|stagiair|stagista|étudiant|praktikant|werkstudent"),
     ("senior", r"senior|\bsr\b|principal|expert|staff"),
     ("junior", r"junior|\bjr\b|assistant|assistente|associate"),
-)  # fmt: skip
+)
 _DEPARTMENT: Final = (
     ("marketing", r"marketing|brand|content|growth|seo|communicat|comunicazione|\bpr\b|\bcmo\b"),
     ("sales", r"sales|vendit|vente|vertrieb|account exec|business develop|commercial|\bcro\b"),
@@ -32,18 +35,65 @@ _DEPARTMENT: Final = (
     ("product", r"product|prodotto|produit|\bux\b|design"),
     ("support", r"support|customer|service|success|client"),
     ("education", r"teacher|professor|docente|enseign|research|lecturer"),
-)  # fmt: skip
+)
 _FREE: Final = frozenset(
-    ["gmail", "googlemail", "yahoo", "ymail", "hotmail", "outlook", "live", "msn", "aol", "icloud",
-     "me", "mac", "gmx", "web", "proton", "protonmail", "pm", "mail", "yandex", "libero",
-     "virgilio", "tiscali", "alice", "orange", "free", "laposte", "wanadoo", "sfr", "t-online",
-     "qq", "163", "126", "rediffmail", "zoho", "fastmail", "hey", "tutanota"]
-)  # fmt: skip
+    [
+        "gmail",
+        "googlemail",
+        "yahoo",
+        "ymail",
+        "hotmail",
+        "outlook",
+        "live",
+        "msn",
+        "aol",
+        "icloud",
+        "me",
+        "mac",
+        "gmx",
+        "web",
+        "proton",
+        "protonmail",
+        "pm",
+        "mail",
+        "yandex",
+        "libero",
+        "virgilio",
+        "tiscali",
+        "alice",
+        "orange",
+        "free",
+        "laposte",
+        "wanadoo",
+        "sfr",
+        "t-online",
+        "qq",
+        "163",
+        "126",
+        "rediffmail",
+        "zoho",
+        "fastmail",
+        "hey",
+        "tutanota",
+    ]
+)
 _DISPOSABLE: Final = frozenset(
-    ["mailinator", "guerrillamail", "10minutemail", "tempmail", "temp-mail", "yopmail",
-     "trashmail", "sharklasers", "getnada", "throwawaymail", "dispostable", "maildrop",
-     "fakeinbox"]
-)  # fmt: skip
+    [
+        "mailinator",
+        "guerrillamail",
+        "10minutemail",
+        "tempmail",
+        "temp-mail",
+        "yopmail",
+        "trashmail",
+        "sharklasers",
+        "getnada",
+        "throwawaymail",
+        "dispostable",
+        "maildrop",
+        "fakeinbox",
+    ]
+)
 
 
 @lru_cache(maxsize=65536)

@@ -52,16 +52,26 @@ class Plan:
         )
         running = self.running._replace(slot_of=self.slot_of(events.type_names))
         return kernel.Program(
-            running, self.windows, self.half_lives, self.start, self.col, self.a, self.b,
-            wanted, np.array(sizes, np.int64),
-        )  # fmt: skip
+            running,
+            self.windows,
+            self.half_lives,
+            self.start,
+            self.col,
+            self.a,
+            self.b,
+            wanted,
+            np.array(sizes, np.int64),
+        )
 
     def columns(self, events: Events) -> kernel.Columns:
         """Lay out the event columns as the kernel takes them; what it does not need is empty."""
         recorded = events.at[:0] if events.recorded_at is None else events.recorded_at
         others: tuple[NDArray[Any], ...] = (
-            events.campaign, events.person, events.direction, events.value
-        )  # fmt: skip
+            events.campaign,
+            events.person,
+            events.direction,
+            events.value,
+        )
         read = [
             _plain(column if wanted else column[:0])
             for column, wanted in zip(others, self.reads, strict=True)

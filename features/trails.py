@@ -30,9 +30,23 @@ FIRST_DECAY: Final = 9  # one per half-life follows: events, each worth half aft
 
 @compiled
 def lay(  # type: ignore[no-untyped-def]
-    at, campaign, person, direction, value, lo, cut, n, born, half_lives, wanted, campaign_seen,
-    person_seen, stamp, base, trail,
-):  # fmt: skip
+    at,
+    campaign,
+    person,
+    direction,
+    value,
+    lo,
+    cut,
+    n,
+    born,
+    half_lives,
+    wanted,
+    campaign_seen,
+    person_seen,
+    stamp,
+    base,
+    trail,
+):
     """Fill the wanted trails (n_trails, ·) of n leads: cut[g] events from lo[g] on, at base[g]."""
     if wanted[DAYS]:
         _days(at, lo, cut, n, base, trail[DAYS])

@@ -35,8 +35,12 @@ def _make_state(p, rows, events):  # type: ignore[no-untyped-def]
     """Allocate the state for blocks of at most so many rows and events."""
     windows, lives = len(p.windows), len(p.half_lives)
     return State(
-        np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64),
-        np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64),
+        np.empty(BLOCK, np.int64),
+        np.empty(BLOCK, np.int64),
+        np.empty(BLOCK, np.int64),
+        np.empty(BLOCK, np.int64),
+        np.empty(BLOCK, np.int64),
+        np.empty(BLOCK, np.int64),
         np.empty(BLOCK + 1, np.int64),
         np.empty((rows, windows), np.int64),
         np.empty((trails.FIRST_DECAY + lives, events + BLOCK), np.float64),
@@ -45,7 +49,7 @@ def _make_state(p, rows, events):  # type: ignore[no-untyped-def]
         np.zeros(p.sizes[0], np.int64),
         np.zeros(p.sizes[1], np.int64),
         np.zeros(1, np.int64),
-    )  # fmt: skip
+    )
 
 
 @compiled
@@ -82,12 +86,14 @@ def _arrives_late(at, recorded, lo, hi, as_of, row_lo, row_hi):  # type: ignore[
 def _room(e, events):  # type: ignore[no-untyped-def]
     """Allocate columns for copies of so many events; what is empty in `e` stays empty."""
     return Columns(
-        np.empty(events, e.at.dtype), e.recorded[:0], np.empty(events, e.kind.dtype),
+        np.empty(events, e.at.dtype),
+        e.recorded[:0],
+        np.empty(events, e.kind.dtype),
         np.empty(events * (len(e.campaign) > 0), e.campaign.dtype),
         np.empty(events * (len(e.person) > 0), e.person.dtype),
         np.empty(events * (len(e.direction) > 0), e.direction.dtype),
         np.empty(events * (len(e.value) > 0), e.value.dtype),
-    )  # fmt: skip
+    )
 
 
 @compiled

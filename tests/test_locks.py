@@ -143,9 +143,16 @@ def test_an_index_that_moved_on_stops_an_old_pip_that_looks_dependencies_up(move
     python = ".venv/bin/python"
     pip = Version(run(python, "-m", "pip", "--version", folder=moved_on).stdout.split()[1])
     asked = run(
-        python, "-m", "pip", "install", "--dry-run", "--require-hashes", "-r", "complete.lock",
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--dry-run",
+        "--require-hashes",
+        "-r",
+        "complete.lock",
         folder=moved_on,
-    )  # fmt: skip
+    )
     if pip < Version("23.3"):  # 3.11.7 and 3.12.1 bring 23.2.1, Debian 12 brings 23.0.1
         assert asked.returncode == 1
         assert "all requirements must have their versions pinned with ==" in asked.stderr

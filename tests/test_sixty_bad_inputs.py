@@ -210,8 +210,9 @@ def test_bad_input_05_a_broken_out_attribute_has_no_handler_and_nothing_may_load
 
 def test_bad_input_06_only_anchors_and_mail_are_links(hostile: tuple[str, Page]) -> None:
     assert {link[:1] if link.startswith("#") else link for link in hostile[1].links} <= {
-        "#", "mailto:"
-    }  # fmt: skip
+        "#",
+        "mailto:",
+    }
 
 
 def test_bad_input_08_templates_are_printed_as_they_are(hostile: tuple[str, Page]) -> None:
@@ -234,18 +235,21 @@ def test_bad_input_10_direction_marks_are_taken_out_or_shown(hostile: tuple[str,
 
 
 @pytest.mark.parametrize(
-    "header", [b"a\x00b", b"", b"x" * 300, b'say "so"', b"select", b"id"],
+    "header",
+    [b"a\x00b", b"", b"x" * 300, b'say "so"', b"select", b"id"],
     ids=["nul", "empty", "300", "quotes", "select", "twice"],
-)  # fmt: skip
+)
 def test_bad_input_13_odd_column_names_are_read_or_refused_by_name(
     tmp_path: Path, header: bytes
 ) -> None:
     quoted = b'"' + header.replace(b'"', b'""') + b'"'
     (tmp_path / "a.csv").write_bytes(b"id," + quoted + b"\n1,2\n")
     static = {
-        "project": {"name": "t"}, "leads": {"source": "a.csv", "id": "id", "converted": "y"},
-        "conversion": {}, "folder": str(tmp_path),
-    }  # fmt: skip
+        "project": {"name": "t"},
+        "leads": {"source": "a.csv", "id": "id", "converted": "y"},
+        "conversion": {},
+        "folder": str(tmp_path),
+    }
     project = check_project(static)
     if header in (b"a\x00b", b"x" * 300, b"id"):
         with pytest.raises(InputError, match=r"^a\.csv, row 1, column"):
@@ -293,14 +297,22 @@ def test_bad_input_44_empty_constant_and_unique_columns_do_not_reach_the_model(
     tmp_path: Path,
 ) -> None:
     n = 400
-    rows = pd.DataFrame({
-        "id": [f"i{i}" for i in range(n)], "y": np.arange(n) % 4 == 0, "size": np.arange(n) % 7,
-        "empty": [None] * n, "same": ["x"] * n, "token": [f"t{i}" for i in range(n)],
-    })  # fmt: skip
+    rows = pd.DataFrame(
+        {
+            "id": [f"i{i}" for i in range(n)],
+            "y": np.arange(n) % 4 == 0,
+            "size": np.arange(n) % 7,
+            "empty": [None] * n,
+            "same": ["x"] * n,
+            "token": [f"t{i}" for i in range(n)],
+        }
+    )
     static = {
-        "project": {"name": "t"}, "leads": {"source": "a.csv", "id": "id", "converted": "y"},
-        "conversion": {}, "folder": str(tmp_path),
-    }  # fmt: skip
+        "project": {"name": "t"},
+        "leads": {"source": "a.csv", "id": "id", "converted": "y"},
+        "conversion": {},
+        "folder": str(tmp_path),
+    }
     project = check_project(static)
     reading = read_with_notes(project, frames={"leads": rows})
     assert {attribute.name for attribute in reading.tables.attributes} == {"size"}

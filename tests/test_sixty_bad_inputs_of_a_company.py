@@ -79,12 +79,19 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
     assert published.version is not None
     model = session.model(published.version.version)
     scored = score_run(
-        session, reading, model, as_of=reading.tables.observed_until, scored_at=NOW, run_id="n1",
+        session,
+        reading,
+        model,
+        as_of=reading.tables.observed_until,
+        scored_at=NOW,
+        run_id="n1",
         on_stage=said.append,
-    )  # fmt: skip
-    said.append(write_back(
-        session.state.scores, session.project, session.state.folder, now=NOW, run_id="n1"
-    ).summary)  # fmt: skip
+    )
+    said.append(
+        write_back(
+            session.state.scores, session.project, session.state.folder, now=NOW, run_id="n1"
+        ).summary
+    )
     artifact = published.version.folder
     return Company(folder / EXAMPLE.name, session, reading, model, artifact, scored, said)
 
@@ -95,9 +102,14 @@ def rescore(company: Company, leads: pd.DataFrame) -> pd.DataFrame:
         company.session.project, frames={"leads": leads}, kinds=company.model.kinds
     )
     return score_leads(
-        company.session.project, tables, outcomes, company.model, as_of=company.scored.as_of,
-        scored_at=NOW, run_id="n2",
-    ).table  # fmt: skip
+        company.session.project,
+        tables,
+        outcomes,
+        company.model,
+        as_of=company.scored.as_of,
+        scored_at=NOW,
+        run_id="n2",
+    ).table
 
 
 def own_leads(company: Company) -> pd.DataFrame:
@@ -253,9 +265,15 @@ def test_bad_input_22_a_demand_without_a_key_stops_before_anything_is_trained(
 
 @pytest.mark.parametrize(
     "uri",
-    ["http://127.0.0.1:9", "https://mlflow.example", "postgresql://u@db.example/x", "databricks",
-     "mssql+pyodbc://db.example/x", "file://server/share"],
-)  # fmt: skip
+    [
+        "http://127.0.0.1:9",
+        "https://mlflow.example",
+        "postgresql://u@db.example/x",
+        "databricks",
+        "mssql+pyodbc://db.example/x",
+        "file://server/share",
+    ],
+)
 def test_bad_input_28_a_tracking_server_that_is_not_named_is_not_reached(
     company: Company, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

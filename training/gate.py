@@ -71,12 +71,14 @@ def challenge(
     theirs = champion.score(frame)
     ours = trained.scorer.score(trained.dataset.rows(rows))
     y, groups = trained.dataset.y[rows], trained.dataset.groups[rows]
-    return _decide([
-        _baselines(trained),
-        *_calibration(trained),
-        *_not_worse(y, ours.probability, theirs.probability, groups, seed),
-        _bands(ours, theirs),
-    ])  # fmt: skip
+    return _decide(
+        [
+            _baselines(trained),
+            *_calibration(trained),
+            *_not_worse(y, ours.probability, theirs.probability, groups, seed),
+            _bands(ours, theirs),
+        ]
+    )
 
 
 def _decide(checks: list[Check]) -> Decision:
@@ -127,5 +129,6 @@ def _not_worse(
 
 def _bands(ours: Scores, theirs: Scores) -> Check:
     moved = float(np.mean(ours.band != theirs.band)) if len(ours.band) else 0.0
-    return Check("leads that change band", f"{moved:.1%}", f"< {BANDS_MOVED:.0%}",
-                 moved < BANDS_MOVED)  # fmt: skip
+    return Check(
+        "leads that change band", f"{moved:.1%}", f"< {BANDS_MOVED:.0%}", moved < BANDS_MOVED
+    )

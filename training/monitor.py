@@ -143,8 +143,12 @@ def _graded(value: float, bars: tuple[float, float]) -> State:
 
 def _model_age(trained_until: int, as_of: int) -> Signal:
     days = max(0.0, (as_of - trained_until) / DAY)
-    return Signal("age of the model", _graded(days, OLD_MODEL_DAYS), f"{days:.0f} days",
-                  f"< {OLD_MODEL_DAYS[0]:.0f} days")  # fmt: skip
+    return Signal(
+        "age of the model",
+        _graded(days, OLD_MODEL_DAYS),
+        f"{days:.0f} days",
+        f"< {OLD_MODEL_DAYS[0]:.0f} days",
+    )
 
 
 def _freshness(tables: Tables, as_of: int) -> Signal:
@@ -153,8 +157,12 @@ def _freshness(tables: Tables, as_of: int) -> Signal:
     if len(tables.events):
         seen.append(tables.events.at[tables.events.at < as_of].max(initial=0))
     days = (as_of - max(seen)) / DAY
-    return Signal("newest record", _graded(days, STALE_DAYS), f"{days:.1f} days old",
-                  f"< {STALE_DAYS[0]:.0f} days")  # fmt: skip
+    return Signal(
+        "newest record",
+        _graded(days, STALE_DAYS),
+        f"{days:.1f} days old",
+        f"< {STALE_DAYS[0]:.0f} days",
+    )
 
 
 def _volume(tables: Tables, as_of: int) -> Signal:
@@ -166,8 +174,12 @@ def _volume(tables: Tables, as_of: int) -> Signal:
     spread = float(np.sqrt(max(usual.var(ddof=1), usual.mean(), 1.0) * (1 + 1 / len(usual))))
     z = (counts[0] - usual.mean()) / spread
     state: State = "red" if abs(z) > 2 * Z else "yellow" if abs(z) > Z else "green"
-    return Signal("new leads last week", state, f"{counts[0]:.0f}, usually {usual.mean():.0f}",
-                  f"|z| < {Z:.0f}")  # fmt: skip
+    return Signal(
+        "new leads last week",
+        state,
+        f"{counts[0]:.0f}, usually {usual.mean():.0f}",
+        f"|z| < {Z:.0f}",
+    )
 
 
 def promise(y: Floats, p: Floats, groups: NDArray[np.int64]) -> Signal:

@@ -134,8 +134,13 @@ def made_up_rows(trained: Trained) -> pd.DataFrame:
 def data_fingerprint(tables: Tables, outcomes: Outcomes) -> str:
     """Hash sizes, time range and clocks of what was read: equal data, equal hash."""
     digest = hashlib.sha256()
-    for array in (outcomes.converted_at, outcomes.disqualified_at, tables.events.at,
-                  tables.events.type, tables.account):  # fmt: skip
+    for array in (
+        outcomes.converted_at,
+        outcomes.disqualified_at,
+        tables.events.at,
+        tables.events.type,
+        tables.account,
+    ):
         digest.update(np.ascontiguousarray(array).tobytes())
     for attribute in tables.attributes:
         digest.update(attribute.name.encode())

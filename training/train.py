@@ -106,25 +106,40 @@ def train(
     parts = with_card(parts, fitted.margins_, project, card)
     facts = make_facts(dataset.rows(rows), dataset.y[rows], parts.features)
     told = advise(
-        fitted, dataset.rows(rows), dataset.y[rows], groups=dataset.groups[rows],
-        segments=_segments(project, tables, dataset.labelled.snapshots.lead[rows]), seed=seed,
-    )  # fmt: skip
+        fitted,
+        dataset.rows(rows),
+        dataset.y[rows],
+        groups=dataset.groups[rows],
+        segments=_segments(project, tables, dataset.labelled.snapshots.lead[rows]),
+        seed=seed,
+    )
     on_stage("evaluation beside the baselines")
     scorer = LeadScorer(parts, forest_text, threads=threads, trusted=True)
     test, evaluation = evaluate_on_test(project, tables, dataset, scorer, seed=seed)
     refusal, words = _refusal(found, evaluation, project)
     evaluation = replace(evaluation, notes=(*evaluation.notes, *told.notes, *words))
     written = make_card(
-        dataset, evaluation, test, fitted.report_,
+        dataset,
+        evaluation,
+        test,
+        fitted.report_,
         observed_until=tables.observed_until,
         horizon_days=(project.conversion.horizon or 0) / DAY,
-    )  # fmt: skip
+    )
     return Trained(
-        dataset, parts, forest_text, facts, fitted.report_, found, evaluation, test, written,
+        dataset,
+        parts,
+        forest_text,
+        facts,
+        fitted.report_,
+        found,
+        evaluation,
+        test,
+        written,
         {attribute.name: attribute.kind for attribute in tables.attributes},
         told,
         refusal,
-    )  # fmt: skip
+    )
 
 
 def check_fit_scope(

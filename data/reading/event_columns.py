@@ -21,13 +21,37 @@ from data.tables import Events
 
 Codes = NDArray[np.int32]
 _INBOUND = (
-    "inbound", "in", "incoming", "received", "from lead", "0",
-    "entrata", "in entrata", "ricevuto", "entrant", "reçu", "ein", "eingehend", "ورودی",
-)  # fmt: skip
+    "inbound",
+    "in",
+    "incoming",
+    "received",
+    "from lead",
+    "0",
+    "entrata",
+    "in entrata",
+    "ricevuto",
+    "entrant",
+    "reçu",
+    "ein",
+    "eingehend",
+    "ورودی",
+)
 _OUTBOUND = (
-    "outbound", "out", "outgoing", "sent", "to lead", "1",
-    "uscita", "in uscita", "inviato", "sortant", "envoyé", "aus", "ausgehend", "خروجی",
-)  # fmt: skip
+    "outbound",
+    "out",
+    "outgoing",
+    "sent",
+    "to lead",
+    "1",
+    "uscita",
+    "in uscita",
+    "inviato",
+    "sortant",
+    "envoyé",
+    "aus",
+    "ausgehend",
+    "خروجی",
+)
 
 
 @dataclass(frozen=True, slots=True)

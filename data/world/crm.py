@@ -130,7 +130,7 @@ def _after_birth(rng: np.random.Generator, life: Life, until: int) -> dict[str, 
     act = rng.choice(
         np.array([*OUTBOUND, "contract_sent", "email_reply"], object),
         len(lead),
-    )  # fmt: skip
+    )
     lead, at = np.concatenate([won, lead]), np.concatenate([life.fate_at[won], at])
     act = np.concatenate([np.full(len(won), _BORN, object), act])
     kept = at < until

@@ -77,21 +77,39 @@ def make_world(
     first_types = np.array([ACTS.index(act) for act in FIRST_ACTS])
     key = ACTS.index(constants.key_act)
     lived = simulate(
-        np.random.default_rng([seed, 2]), push, shares, (until - created) / DAY, rates, key,
-        FIRST_ACT_SHARES, first_types, BANT_RATES, len(BANT),
-    )  # fmt: skip
+        np.random.default_rng([seed, 2]),
+        push,
+        shares,
+        (until - created) / DAY,
+        rates,
+        key,
+        FIRST_ACT_SHARES,
+        first_types,
+        BANT_RATES,
+        len(BANT),
+    )
     life = _on_the_clock(lived, created, until)
     ids = np.array([f"L{row:07d}" for row in range(n_leads)], dtype=object)
     frames = write_frames(constants, ids, created, people, life, until, late_share, seed)
     leads = pd.DataFrame({"lead_id": ids, "fit": people.fit, "push": push})
     leads[["p_cold", "p_curious", "p_engaged", "p_hot"]] = shares
     truth = Truth(
-        leads=leads, effects=people.effects, created_at=created, rates=rates,
-        first_shares=FIRST_ACT_SHARES, first_types=first_types, key=key, bant_rates=BANT_RATES,
-        offsets=np.searchsorted(life.lead, np.arange(n_leads + 1)), act_at=life.at,
-        act_type=life.act, answer=life.answer, answer_at=life.answer_at,
-        answer_age=life.answer_age, clock=CLOCK,
-    )  # fmt: skip
+        leads=leads,
+        effects=people.effects,
+        created_at=created,
+        rates=rates,
+        first_shares=FIRST_ACT_SHARES,
+        first_types=first_types,
+        key=key,
+        bant_rates=BANT_RATES,
+        offsets=np.searchsorted(life.lead, np.arange(n_leads + 1)),
+        act_at=life.at,
+        act_type=life.act,
+        answer=life.answer,
+        answer_at=life.answer_at,
+        answer_age=life.answer_age,
+        clock=CLOCK,
+    )
     return World(kind, frames, truth, until, constants.horizon_days * DAY)
 
 
@@ -155,13 +173,21 @@ def _mean_probability(push: Floats, kind: Kind) -> float:
         leads=pd.DataFrame({"lead_id": np.arange(n).astype(object), "push": push}).join(
             pd.DataFrame(first_state(push), columns=["p_cold", "p_curious", "p_engaged", "p_hot"])
         ),
-        effects=pd.DataFrame(), created_at=np.zeros(n, np.int64), rates=kind.rates,
-        first_shares=FIRST_ACT_SHARES, first_types=np.array([ACTS.index(a) for a in FIRST_ACTS]),
-        key=ACTS.index(kind.key_act), bant_rates=BANT_RATES, offsets=np.zeros(n + 1, np.int64),
-        act_at=np.empty(0, np.int64), act_type=np.empty(0, np.int64),
-        answer=np.empty((n, 0), np.int8), answer_at=np.empty((n, 0), np.int64),
-        answer_age=np.empty((n, 0)), clock=CLOCK,
-    )  # fmt: skip
+        effects=pd.DataFrame(),
+        created_at=np.zeros(n, np.int64),
+        rates=kind.rates,
+        first_shares=FIRST_ACT_SHARES,
+        first_types=np.array([ACTS.index(a) for a in FIRST_ACTS]),
+        key=ACTS.index(kind.key_act),
+        bant_rates=BANT_RATES,
+        offsets=np.zeros(n + 1, np.int64),
+        act_at=np.empty(0, np.int64),
+        act_type=np.empty(0, np.int64),
+        answer=np.empty((n, 0), np.int8),
+        answer_at=np.empty((n, 0), np.int64),
+        answer_age=np.empty((n, 0)),
+        clock=CLOCK,
+    )
     ids = np.arange(n).astype(object)
     return float(nothing.probability(ids, 0, kind.horizon_days * DAY).mean())
 
@@ -176,13 +202,16 @@ def _on_the_clock(lived: tuple[np.ndarray, ...], created: np.ndarray, until: int
     answer_at = _moments(created[:, None], answer_age)
     unseen = answer_at >= until
     return Life(
-        lead=lead[kept][order], act=act[kept][order], at=at[kept][order], state=state[kept][order],
+        lead=lead[kept][order],
+        act=act[kept][order],
+        at=at[kept][order],
+        state=state[kept][order],
         fate=np.where(fate_at < until, fate, 0).astype(np.int8),
         fate_at=np.where(fate_at < until, fate_at, np.iinfo(np.int64).max),
         answer=np.where(unseen, -1, answer).astype(np.int8),
         answer_at=np.where(unseen, np.iinfo(np.int64).max, answer_at),
         answer_age=np.where(unseen, math.inf, answer_age),
-    )  # fmt: skip
+    )
 
 
 def _moments(created: np.ndarray, age: Floats) -> np.ndarray:

@@ -48,21 +48,81 @@ DEPARTMENT_WORDS: Final = {
     "hr": "HR",
 }
 OWNERS: Final = (
-    "Anna Bianchi", "Luc Moreau", "Sara Ahmadi", "Tom Baker", "Giulia Conti", "Marie Dubois",
-    "Reza Karimi", "Jane Cooper", "Paolo Ferri", "Claire Petit",
-)  # fmt: skip
+    "Anna Bianchi",
+    "Luc Moreau",
+    "Sara Ahmadi",
+    "Tom Baker",
+    "Giulia Conti",
+    "Marie Dubois",
+    "Reza Karimi",
+    "Jane Cooper",
+    "Paolo Ferri",
+    "Claire Petit",
+)
 FIRST_NAMES: Final = (
-    "Giulia", "Marco", "Francesca", "Luca", "Chloé", "Hugo", "Léa", "Nicolas", "Emma", "Oliver",
-    "Amelia", "Jack", "زهرا", "علی", "مریم", "رضا", "Anja", "Jürgen", "Sofía", "Piotr",
-)  # fmt: skip
+    "Giulia",
+    "Marco",
+    "Francesca",
+    "Luca",
+    "Chloé",
+    "Hugo",
+    "Léa",
+    "Nicolas",
+    "Emma",
+    "Oliver",
+    "Amelia",
+    "Jack",
+    "زهرا",
+    "علی",
+    "مریم",
+    "رضا",
+    "Anja",
+    "Jürgen",
+    "Sofía",
+    "Piotr",
+)
 LAST_NAMES: Final = (
-    "Rossi", "Esposito", "Ricci", "Marino", "Lefèvre", "Garnier", "Faure", "Smith", "Taylor",
-    "O'Neill", "Walker", "محمدی", "حسینی", "کریمی", "Müller", "Schäfer", "García", "Kowalski",
-)  # fmt: skip
+    "Rossi",
+    "Esposito",
+    "Ricci",
+    "Marino",
+    "Lefèvre",
+    "Garnier",
+    "Faure",
+    "Smith",
+    "Taylor",
+    "O'Neill",
+    "Walker",
+    "محمدی",
+    "حسینی",
+    "کریمی",
+    "Müller",
+    "Schäfer",
+    "García",
+    "Kowalski",
+)
 COMPANY_WORDS: Final = (
-    "Alba", "Nord", "Sole", "Lumière", "Delta", "Orion", "Pars", "Vento", "Atlas", "Riva",
-    "Cedar", "Falk", "Mira", "Quanta", "Terra", "Zeno", "Isla", "Brio", "Kite", "Loom",
-)  # fmt: skip
+    "Alba",
+    "Nord",
+    "Sole",
+    "Lumière",
+    "Delta",
+    "Orion",
+    "Pars",
+    "Vento",
+    "Atlas",
+    "Riva",
+    "Cedar",
+    "Falk",
+    "Mira",
+    "Quanta",
+    "Terra",
+    "Zeno",
+    "Isla",
+    "Brio",
+    "Kite",
+    "Loom",
+)
 COMPANY_ENDS: Final = ("Srl", "SAS", "Ltd", "GmbH", "Group", "Labs", "& Co", "Systems")
 FREE_MAIL: Final = ("gmail.com", "outlook.com", "yahoo.com")
 
@@ -96,7 +156,7 @@ def make_people(kind: Kind, n_leads: int, age: Floats, drift: float, seed: int) 
             for level, team in zip(seniority, department, strict=True)
         ],
         dtype=object,
-    )  # fmt: skip
+    )
     free = rng.random(n_leads) < np.where(seniority == "student", 0.7, 0.16)
     competitor = rng.random(n_leads) < 0.012
     first = rng.integers(0, len(FIRST_NAMES), n_leads)
@@ -134,7 +194,7 @@ def make_people(kind: Kind, n_leads: int, age: Floats, drift: float, seed: int) 
             "expected_amount": amount,
             "owner": rng.choice(np.array(OWNERS, object), n_leads),
         }
-    )  # fmt: skip
+    )
     accounts.loc[rng.random(n_accounts) < 0.10, "employees"] = np.nan
     return People(accounts, _contacts(rng, profile, accounts), profile, fit, _effects(kind))
 
@@ -177,7 +237,7 @@ def _contacts(
             "job_title": np.where(mate, None, profile["job_title"].to_numpy(object)[rows]),
             "newsletter_consent": np.where(rng.random(len(rows)) < 0.6, "yes", "no"),
         }
-    )  # fmt: skip
+    )
 
 
 def _emails(

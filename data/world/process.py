@@ -171,6 +171,14 @@ def simulate(
                         break
                 state = follow
     return (
-        who[:used], what[:used], day[:used], when[:used], state_of[:used],
-        fate, fate_at, answer, answer_at, last_state,
-    )  # fmt: skip
+        who[:used],
+        what[:used],
+        day[:used],
+        when[:used],
+        state_of[:used],
+        fate,
+        fate_at,
+        answer,
+        answer_at,
+        last_state,
+    )

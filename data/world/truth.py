@@ -56,13 +56,27 @@ class Truth:
         day, part = self._age(rows, seen)
         last, last_part = self._age(rows, np.broadcast_to(np.asarray(until, np.int64), ids.shape))
         expected: Floats = _probabilities(
-            rows, seen, day, part, last, last_part,
+            rows,
+            seen,
+            day,
+            part,
+            last,
+            last_part,
             self.leads["push"].to_numpy(np.float64),
             self.leads[["p_cold", "p_curious", "p_engaged", "p_hot"]].to_numpy(np.float64),
-            self.created_at, self.rates, self.first_shares, self.first_types, self.key,
-            self.bant_rates, self.offsets, self.act_at, self.act_type, self.answer,
-            self.answer_at, self.answer_age,
-        )  # fmt: skip
+            self.created_at,
+            self.rates,
+            self.first_shares,
+            self.first_types,
+            self.key,
+            self.bant_rates,
+            self.offsets,
+            self.act_at,
+            self.act_type,
+            self.answer,
+            self.answer_at,
+            self.answer_age,
+        )
         return expected
 
     def _age(self, rows: Ints, at: Micros) -> tuple[Ints, Floats]:
@@ -78,11 +92,26 @@ class Truth:
 
 @compiled
 def _day_weight(
-    lead: int, k: int, edge: int, share: float, at: int, weight: Floats, rates: Floats,
-    totals: Floats, first_shares: Floats, first_types: Ints, key: int, bant_rates: Floats,
-    open_rate: Floats, offsets: Ints, act_at: Micros, act_type: Ints,
-    answer: NDArray[np.int8], answer_at: Micros, answer_age: Floats,
-) -> tuple[int, bool]:  # fmt: skip
+    lead: int,
+    k: int,
+    edge: int,
+    share: float,
+    at: int,
+    weight: Floats,
+    rates: Floats,
+    totals: Floats,
+    first_shares: Floats,
+    first_types: Ints,
+    key: int,
+    bant_rates: Floats,
+    open_rate: Floats,
+    offsets: Ints,
+    act_at: Micros,
+    act_type: Ints,
+    answer: NDArray[np.int8],
+    answer_at: Micros,
+    answer_age: Floats,
+) -> tuple[int, bool]:
     """Fill the likelihood of day k's acts and answers before `edge`, (4,); give the next act."""
     keyed = False
     weight[:] = np.exp(-totals * share)
@@ -120,11 +149,27 @@ def _leave(
 
 @compiled
 def _probabilities(
-    rows: Ints, seen: Micros, day: Ints, part: Floats, last: Ints, last_part: Floats,
-    push: Floats, first: Floats, created: Micros, rates: Floats, first_shares: Floats,
-    first_types: Ints, key: int, bant_rates: Floats, offsets: Ints, act_at: Micros,
-    act_type: Ints, answer: NDArray[np.int8], answer_at: Micros, answer_age: Floats,
-) -> Floats:  # fmt: skip
+    rows: Ints,
+    seen: Micros,
+    day: Ints,
+    part: Floats,
+    last: Ints,
+    last_part: Floats,
+    push: Floats,
+    first: Floats,
+    created: Micros,
+    rates: Floats,
+    first_shares: Floats,
+    first_types: Ints,
+    key: int,
+    bant_rates: Floats,
+    offsets: Ints,
+    act_at: Micros,
+    act_type: Ints,
+    answer: NDArray[np.int8],
+    answer_at: Micros,
+    answer_age: Floats,
+) -> Floats:
     """Filter the state of each (lead, as_of) and carry it to the end of its window."""
     out = np.empty(len(rows))
     totals, open_rate = rates.sum(axis=0), bant_rates.sum(axis=0)
@@ -145,10 +190,26 @@ def _probabilities(
             begun = k == m
             edge = seen[row] if begun else created[lead] + (k + 1) * DAY
             at, keyed = _day_weight(
-                lead, k, edge, f if begun else 1.0, at, weight, rates, totals, first_shares,
-                first_types, key, bant_rates, open_rate, offsets, act_at, act_type, answer,
-                answer_at, answer_age,
-            )  # fmt: skip
+                lead,
+                k,
+                edge,
+                f if begun else 1.0,
+                at,
+                weight,
+                rates,
+                totals,
+                first_shares,
+                first_types,
+                key,
+                bant_rates,
+                open_rate,
+                offsets,
+                act_at,
+                act_type,
+                answer,
+                answer_at,
+                answer_age,
+            )
             done = done or keyed
             belief *= weight
             if begun:  # a fate of this day may still lie ahead

@@ -51,8 +51,15 @@ def power(
         raise InputError(str(error), cure="rates are shares: write 0.08 for 8 %") from None
     weeks = None if per_week is None else size.total / per_week
     if as_json:
-        screen.say_json({"control": size.control, "treated": size.treated, "total": size.total,
-                         "design_effect": size.design_effect, "weeks": weeks})  # fmt: skip
+        screen.say_json(
+            {
+                "control": size.control,
+                "treated": size.treated,
+                "total": size.total,
+                "design_effect": size.design_effect,
+                "weeks": weeks,
+            }
+        )
         return
     screen.say(f"{size.control:,} leads without the change, {size.treated:,} with it")
     if size.design_effect > 1:
@@ -123,11 +130,16 @@ def _show(trial: ExperimentResult) -> None:
         f"Experiment {trial.name}, by {trial.unit}",
         ("arm", "leads", "conversions", "rate", "95 %"),
         [
-            (name, f"{rate.n:,}", f"{rate.hits:,}", f"{rate.value:.2%}",
-             f"{rate.low:.2%} to {rate.high:.2%}")
+            (
+                name,
+                f"{rate.n:,}",
+                f"{rate.hits:,}",
+                f"{rate.value:.2%}",
+                f"{rate.low:.2%} to {rate.high:.2%}",
+            )
             for name, rate in trial.arms.items()
         ],
-    )  # fmt: skip
+    )
     for name, found in trial.comparisons.items():
         rows = [("plain", found.plain), ("valid at every look", found.always_valid)]
         if found.adjusted is not None:
@@ -136,11 +148,15 @@ def _show(trial: ExperimentResult) -> None:
             f"{name} against {trial.control}",
             ("", "difference", "range", "p"),
             [
-                (words, f"{each.value:+.2%}", f"{each.low:+.2%} to {each.high:+.2%}",
-                 f"{each.p_value:.2g}")
+                (
+                    words,
+                    f"{each.value:+.2%}",
+                    f"{each.low:+.2%} to {each.high:+.2%}",
+                    f"{each.p_value:.2g}",
+                )
                 for words, each in rows
             ],
-        )  # fmt: skip
+        )
     if trial.power is not None and trial.needed_per_arm is not None:
         screen.say(
             f"chance to show a rise by a quarter: {trial.power:.0%}; "

@@ -67,14 +67,25 @@ def score(
         loaded = session.model(model)
         reading = session.read(leads, events, loaded.kinds)
         scored = score_run(
-            session, reading, loaded, as_of=session.moment(as_of, reading), scored_at=at,
-            run_id=new_run_id(at), on_stage=stage,
-        )  # fmt: skip
+            session,
+            reading,
+            loaded,
+            as_of=session.moment(as_of, reading),
+            scored_at=at,
+            run_id=new_run_id(at),
+            on_stage=stage,
+        )
     path = session.state.scores if out is None else write_scores(scored, out)
     bands = scored.table["band"].value_counts().sort_index().to_dict()
     if as_json:
-        screen.say_json({"leads": len(scored.table), "bands": bands, "path": str(path),
-                         "model_version": loaded.version})  # fmt: skip
+        screen.say_json(
+            {
+                "leads": len(scored.table),
+                "bands": bands,
+                "path": str(path),
+                "model_version": loaded.version,
+            }
+        )
         return
     told = ", ".join(f"{name} {count:,}" for name, count in bands.items())
     screen.say(f"{len(scored.table):,} open leads scored by version {loaded.version}: {told}")
@@ -114,10 +125,15 @@ def explain(
     loaded = session.model(model)
     reading = session.read(kinds=loaded.kinds)
     told = explain_lead(
-        session, reading, lead, loaded, as_of=session.moment(as_of, reading),
+        session,
+        reading,
+        lead,
+        loaded,
+        as_of=session.moment(as_of, reading),
         since=None if since is None else session.moment(since, reading),
-        language=language, subject=subject,
-    )  # fmt: skip
+        language=language,
+        subject=subject,
+    )
     if as_json:
         screen.say_json(told.to_dict())
     else:
@@ -143,9 +159,14 @@ def feedback(
 
     session = open_session(file, state=state)
     said = give_feedback(
-        session.state.feedback, session.state.scores,
-        lead=lead, verdict=verdict, because=because, by=by, at=now(),
-    )  # fmt: skip
+        session.state.feedback,
+        session.state.scores,
+        lead=lead,
+        verdict=verdict,
+        because=because,
+        by=by,
+        at=now(),
+    )
     screen.say(said)
 
 
@@ -185,11 +206,17 @@ def report(
         loaded = session.model(model)
         reading = session.read(kinds=loaded.kinds)
         paths = write_reports(
-            session, reading, loaded, as_of=session.moment(as_of, reading), scored_at=at,
-            run_id=new_run_id(at), folder=out or session.state.reports,
+            session,
+            reading,
+            loaded,
+            as_of=session.moment(as_of, reading),
+            scored_at=at,
+            run_id=new_run_id(at),
+            folder=out or session.state.reports,
             languages=languages,
-            per_owner=deliver, on_stage=stage,
-        )  # fmt: skip
+            per_owner=deliver,
+            on_stage=stage,
+        )
     if as_json:
         screen.say_json({"files": [str(path) for path in paths]})
     else:

@@ -43,9 +43,12 @@ Fast = Annotated[
 ]
 Learner = Annotated[
     Literal["auto", "logistic"] | None,
-    typer.Option("--learner", help="logistic ships the regularised line alone, with the same "
-                 "artifact, reasons and calibration; default: the project file's, else auto."),
-]  # fmt: skip
+    typer.Option(
+        "--learner",
+        help="logistic ships the regularised line alone, with the same "
+        "artifact, reasons and calibration; default: the project file's, else auto.",
+    ),
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Train even if nothing changed since the champion.")
 ]
@@ -136,9 +139,13 @@ def evaluate(
     if out is not None:
         write_frames(evaluation, out)
     if as_json:
-        screen.say_json({"metrics": evaluation.metrics.to_dict("records"),
-                         "verdicts": evaluation.verdicts.to_dict("records"),
-                         "notes": list(evaluation.notes)})  # fmt: skip
+        screen.say_json(
+            {
+                "metrics": evaluation.metrics.to_dict("records"),
+                "verdicts": evaluation.verdicts.to_dict("records"),
+                "notes": list(evaluation.notes),
+            }
+        )
         return
     show_figures(evaluation.metrics, evaluation.verdicts)
     for note in evaluation.notes:
@@ -162,8 +169,10 @@ def promote(
     session = open_session(file, state=state, tracking=tracking)
     found = session.registry.find(version)
     session.registry.promote(found.version)
-    screen.say(f"version {found.version} is champion; its gate said: "
-               f"{found.tags.get('decision', 'nothing')}")  # fmt: skip
+    screen.say(
+        f"version {found.version} is champion; its gate said: "
+        f"{found.tags.get('decision', 'nothing')}"
+    )
 
 
 def rollback(file: ProjectFile, state: StateFolder = None, tracking: Tracking = None) -> None:
@@ -199,8 +208,11 @@ def monitor(
     if as_json:
         screen.say_json({"signals": [signal.to_dict() for signal in signals]})
     else:
-        screen.table("monitor", ["signal", "state", "figure", "bar"],
-                     [[s.name, s.state, s.figure, s.bar] for s in signals])  # fmt: skip
+        screen.table(
+            "monitor",
+            ["signal", "state", "figure", "bar"],
+            [[s.name, s.state, s.figure, s.bar] for s in signals],
+        )
     if any(signal.state == "red" for signal in signals):
         raise typer.Exit(3)
 
@@ -223,18 +235,20 @@ def show_training(trained: Trained, published: Published, *, as_json: bool) -> N
 
     evaluation, dataset = trained.evaluation, trained.dataset
     if as_json:
-        screen.say_json({
-            "version": None if published.version is None else published.version.version,
-            "promoted": published.decision.promote,
-            "decision": published.decision.words,
-            "rows": {"train": len(dataset.cut.train), "test": len(dataset.cut.test)},
-            "metrics": evaluation.metrics.to_dict("records"),
-            "verdicts": evaluation.verdicts.to_dict("records"),
-            "quarantined": sorted(trained.audit.quarantined),
-            "learning_curve": trained.advice.curve.to_dict("records"),
-            "segments": trained.advice.segments.to_dict("records"),
-            "notes": list(evaluation.notes),
-        })  # fmt: skip
+        screen.say_json(
+            {
+                "version": None if published.version is None else published.version.version,
+                "promoted": published.decision.promote,
+                "decision": published.decision.words,
+                "rows": {"train": len(dataset.cut.train), "test": len(dataset.cut.test)},
+                "metrics": evaluation.metrics.to_dict("records"),
+                "verdicts": evaluation.verdicts.to_dict("records"),
+                "quarantined": sorted(trained.audit.quarantined),
+                "learning_curve": trained.advice.curve.to_dict("records"),
+                "segments": trained.advice.segments.to_dict("records"),
+                "notes": list(evaluation.notes),
+            }
+        )
         return
     card = trained.card
     screen.say(
@@ -269,11 +283,16 @@ def show_advice(advice: Advice) -> None:
         screen.table("learning curve of the logistic line, held-out folds", headings, rows)
     if len(advice.segments):
         rows = [
-            [str(row["slice"]), str(row["segment"]), f"{row['conversions']:,} of {row['rows']:,}",
-             f"{row['raw']:+.2f}", f"{row['shift']:+.2f} ± {row['error']:.2f}",
-             f"{row['overlap']:.0%}"]
+            [
+                str(row["slice"]),
+                str(row["segment"]),
+                f"{row['conversions']:,} of {row['rows']:,}",
+                f"{row['raw']:+.2f}",
+                f"{row['shift']:+.2f} ± {row['error']:.2f}",
+                f"{row['overlap']:.0%}",
+            ]
             for row in advice.segments.to_dict("records")
-        ]  # fmt: skip
+        ]
         headings = ["slice", "segment", "snapshots converted", "raw", "pooled shift", "overlap"]
         screen.table("segments against the model, log-odds", headings, rows)
 

@@ -12,9 +12,11 @@ ProjectFile = Annotated[
 ]
 AsOf = Annotated[
     str | None,
-    typer.Option("--as-of", help="Know what was known strictly before this moment; "
-                 "default: the end of observation."),
-]  # fmt: skip
+    typer.Option(
+        "--as-of",
+        help="Know what was known strictly before this moment; default: the end of observation.",
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", help="Where to write.")]
 Model = Annotated[
     str, typer.Option("--model", help="A version, an alias, or the folder of an artifact.")
@@ -39,6 +41,9 @@ StateFolder = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output.")]
 Tracking = Annotated[
     str | None,
-    typer.Option("--tracking", envvar="MLFLOW_TRACKING_URI", help="MLflow server; default: "
-                 "SQLite in the state folder."),
-]  # fmt: skip
+    typer.Option(
+        "--tracking",
+        envvar="MLFLOW_TRACKING_URI",
+        help="MLflow server; default: SQLite in the state folder.",
+    ),
+]

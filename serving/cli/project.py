@@ -41,9 +41,15 @@ def demo(
     at = now()
     with screen.stages(15, quiet=False) as stage:
         found = run_demo(
-            out, leads=leads, seed=seed or 0, language=language, threads=threads, now=at,
-            run_id=new_run_id(at), on_stage=stage,
-        )  # fmt: skip
+            out,
+            leads=leads,
+            seed=seed or 0,
+            language=language,
+            threads=threads,
+            now=at,
+            run_id=new_run_id(at),
+            on_stage=stage,
+        )
     for line in found.lines():
         screen.say(line)
 

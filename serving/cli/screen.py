@@ -31,8 +31,10 @@ def say_json(value: Mapping[str, object]) -> None:
     """Print one JSON document on standard output, nothing else."""
     out.print(
         json.dumps(_finite(value), ensure_ascii=False, default=str, allow_nan=False),
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _finite(value: object) -> object:
@@ -63,9 +65,13 @@ def stages(total: int, *, quiet: bool) -> Iterator[Stage]:
         yield (lambda _: None) if quiet else (lambda name: err.print(f"… {escape(name)}"))
         return
     with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
-        console=err, transient=True,
-    ) as progress:  # fmt: skip
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+    ) as progress:
         task = progress.add_task("starting", total=total)
 
         def next_stage(name: str) -> None:

@@ -100,5 +100,7 @@ def forget(
     for folder in dict.fromkeys([*([home] if home else []), *(pulled or [])]):
         for name, count in forget_pulled(folder, lead).items():
             screen.say(f"{folder / name}: {count}")
-    screen.say("the CRM and other sources are yours: erase the lead there too, then retrain; "
-               "as long as the CRM has it, a pull may bring it back, and says so")  # fmt: skip
+    screen.say(
+        "the CRM and other sources are yours: erase the lead there too, then retrain; "
+        "as long as the CRM has it, a pull may bring it back, and says so"
+    )

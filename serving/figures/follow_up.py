@@ -139,11 +139,12 @@ def find_missed(
             float(score[row]),
             float(quiet[row]),
             bool(touched[row]),
-            "" if owner is None or owner[snapshots.lead[row]] is None
+            ""
+            if owner is None or owner[snapshots.lead[row]] is None
             else str(owner[snapshots.lead[row]]),
         )
         for row in order
-    )  # fmt: skip
+    )
 
 
 def last_touch(tables: Tables, snapshots: Snapshots) -> Micros:

@@ -69,9 +69,13 @@ def create_app(
         task.cancel()
 
     app = FastAPI(
-        title="leadscore", version="1", lifespan=lifespan, docs_url=None, redoc_url=None,
+        title="leadscore",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
         description="Probability, score and reasons for single leads and small batches.",
-    )  # fmt: skip
+    )
     _add_problems(app)
     _add_state(app, service, metrics)
     _add_scoring(app, service, metrics, computer)
@@ -108,15 +112,24 @@ def _add_scoring(
         metrics.leads.inc(len(answer.scores))
         return Response(answer.model_dump_json(), media_type="application/json")
 
-    @app.post("/v1/score", response_model=ScoreResponse, responses=REFUSALS, tags=["leads"],
-              openapi_extra={"security": [{"key": []}]})  # fmt: skip
+    @app.post(
+        "/v1/score",
+        response_model=ScoreResponse,
+        responses=REFUSALS,
+        tags=["leads"],
+        openapi_extra={"security": [{"key": []}]},
+    )
     async def score(request: ScoreRequest) -> Response:
         """Score leads as of a moment, with the reasons in words and whole points."""
         return await answered(lambda: service.score(request))
 
-    @app.get("/v1/leads/{lead_id}/score", response_model=ScoreResponse, tags=["leads"],
-             responses={**REFUSALS, 404: {"model": Problem, "description": "No such lead."}},
-             openapi_extra={"security": [{"key": []}]})  # fmt: skip
+    @app.get(
+        "/v1/leads/{lead_id}/score",
+        response_model=ScoreResponse,
+        tags=["leads"],
+        responses={**REFUSALS, 404: {"model": Problem, "description": "No such lead."}},
+        openapi_extra={"security": [{"key": []}]},
+    )
     async def score_known(
         lead_id: Annotated[str, Path(max_length=200)],
         as_of: Annotated[AwareDatetime | None, Query()] = None,

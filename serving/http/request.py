@@ -55,8 +55,17 @@ def _declared(field: str, given: Mapping[str, object], n: int) -> None:
 
 
 def _columns_of(section: EventsSection) -> list[str]:
-    roles = (section.lead, section.at, section.recorded_at, section.channel, section.value,
-             section.campaign, section.person, section.direction, *section.type)  # fmt: skip
+    roles = (
+        section.lead,
+        section.at,
+        section.recorded_at,
+        section.channel,
+        section.value,
+        section.campaign,
+        section.person,
+        section.direction,
+        *section.type,
+    )
     return [column for column in roles if column and not column.startswith("=")]
 
 

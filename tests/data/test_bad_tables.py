@@ -76,19 +76,31 @@ def test_directions_are_read_in_several_languages_and_other_words_are_said(tmp_p
         (LEADS.replace("2024-01-02", "9999-12-31"), EVENTS, {}, ["row 3", "outside 1970 to 2200"]),
         (LEADS.replace("2024-01-02", "1704153600000"), EVENTS, {}, ["epoch_ms"]),
         (LEADS.replace("2024-01-02", "2024-01-02T00:00:00Z"), EVENTS, {}, ["has no UTC offset"]),
-        (LEADS.replace("2024-02-01", "2023-02-01") + "A4,2024-01-03,2023-01-01,7\n", EVENTS, {},
-         ["row 2, column created", "converts before it is created", "2 of 2"]),
+        (
+            LEADS.replace("2024-02-01", "2023-02-01") + "A4,2024-01-03,2023-01-01,7\n",
+            EVENTS,
+            {},
+            ["row 2, column created", "converts before it is created", "2 of 2"],
+        ),
         (LEADS, EVENTS.replace("2024", "2023"), {}, ["events.0", "3 of 3 events lie before"]),
         (LEADS, EVENTS.replace("A", "B"), {}, ["events.csv, column lead", "none of 3 rows"]),
         (LEADS, EVENTS.replace("kind", "kinds"), {}, ["column kind: column not found", "'kinds'"]),
         (LEADS, EVENTS, {"leads": {"fixed": ["sise"]}}, ["column sise", "did you mean 'size'"]),
-        (LEADS, EVENTS, {"leads": {"converted_at": None}, "conversion": {"event": "mial"}},
-         ["no event has the type 'mial'", "did you mean 'mail'"]),
+        (
+            LEADS,
+            EVENTS,
+            {"leads": {"converted_at": None}, "conversion": {"event": "mial"}},
+            ["no event has the type 'mial'", "did you mean 'mail'"],
+        ),
         (LEADS, EVENTS, {"project": {"observed_until": "soon"}}, ["observed_until", "soon"]),
-        (LEADS, EVENTS, {"leads": {"created_at": None, "converted_at": None, "converted": "won"}},
-         ["events need a clock"]),
+        (
+            LEADS,
+            EVENTS,
+            {"leads": {"created_at": None, "converted_at": None, "converted": "won"}},
+            ["events need a clock"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_each_bad_table_is_one_line(
     tmp_path: Path, leads: str, events: str, more: dict[str, Any], expected: list[str]
 ) -> None:

@@ -18,13 +18,17 @@ PROJECT = {
     "conversion": {},
 }
 N = 200
-PAST = pd.DataFrame({
-    "id": [f"i{i}" for i in range(N)],
-    "y": ["yes" if i % 3 == 0 else "no" for i in range(N)],
-    "size": [None if i % 5 == 0 else float(i % 7) for i in range(N)],
-    "city": ["Rome", "Oslo", None, "Bari"] * (N // 4),
-    "comment": [None if i % 9 == 0 else f"said {i}" for i in range(N)],  # a text of its own each
-})  # fmt: skip
+PAST = pd.DataFrame(
+    {
+        "id": [f"i{i}" for i in range(N)],
+        "y": ["yes" if i % 3 == 0 else "no" for i in range(N)],
+        "size": [None if i % 5 == 0 else float(i % 7) for i in range(N)],
+        "city": ["Rome", "Oslo", None, "Bari"] * (N // 4),
+        "comment": [
+            None if i % 9 == 0 else f"said {i}" for i in range(N)
+        ],  # a text of its own each
+    }
+)
 
 
 def test_a_column_that_training_left_out_changes_no_feature():

@@ -72,9 +72,21 @@ def test_no_table_holds_the_truth_and_every_signal_is_there():
     assert columns.isdisjoint({"fit", "push", "state", "p_hot", "probability"})
     touches = world.frames["touches"]
     assert set(touches["touch_type"]) >= {
-        "form", "newsletter", "ebook", "webinar", "seminar", "chat", "phone", "pricing_page",
-        "demo_request", "trial", "sales_email", "sales_call", "sales_meeting", "meeting_agreed",
-    }  # fmt: skip
+        "form",
+        "newsletter",
+        "ebook",
+        "webinar",
+        "seminar",
+        "chat",
+        "phone",
+        "pricing_page",
+        "demo_request",
+        "trial",
+        "sales_email",
+        "sales_call",
+        "sales_meeting",
+        "meeting_agreed",
+    }
     assert set(touches["direction"]) == {"inbound", "outbound"}
     lag = (touches["ingested_at"] - touches["touch_at"]).dt.total_seconds()
     assert (lag > 0).all()

@@ -18,8 +18,12 @@ BASE = "/api/data/v9.2"
 _CLAUSE = re.compile(
     r"(?P<name>\w+) (?P<sign>ge|lt|eq|ne) (?P<value>null|'\w+'|-?\d+|\d{4}-\d\d-\d\dT[\d:.]+Z)"
 )
-_OF = {"leads": "leadid", "opportunities": "opportunityid", "activitypointers": "activityid",
-       "audits": "auditid"}  # fmt: skip
+_OF = {
+    "leads": "leadid",
+    "opportunities": "opportunityid",
+    "activitypointers": "activityid",
+    "audits": "auditid",
+}
 Keep = Callable[[dict[str, Any]], bool]
 
 

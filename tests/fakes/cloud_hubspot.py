@@ -77,10 +77,12 @@ class HubSpot(Cloud):
         found = []
         for row in reversed(rows):  # in no order that was promised
             history = {
-                name: [{"value": value, "timestamp": at, "sourceType": "CRM_UI"} for value, at in
-                       reversed(row.get("history", {}).get(name, []))]
+                name: [
+                    {"value": value, "timestamp": at, "sourceType": "CRM_UI"}
+                    for value, at in reversed(row.get("history", {}).get(name, []))
+                ]
                 for name in replayed
-            }  # fmt: skip
+            }
             found.append({**self._shown(row, body["properties"]), "propertiesWithHistory": history})
         return {"status": "COMPLETE", "results": found}
 

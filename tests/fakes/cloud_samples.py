@@ -21,30 +21,49 @@ def sf(day: str, clock: str = "09:00:00") -> str:
 def sf_lead(number: int, created: str, **more: Any) -> dict[str, Any]:
     made = {"CreatedDate": sf(created), "SystemModstamp": sf(created), "IsDeleted": False}
     return {
-        "Id": f"00Q{number:012d}AAA", "Company": f"Company {number}", "Status": "Working",
-        "OwnerId": "005A", "Budget__c": "known", "score__c": 12.0, "IsConverted": False,
-        **made, **more,
-    }  # fmt: skip
+        "Id": f"00Q{number:012d}AAA",
+        "Company": f"Company {number}",
+        "Status": "Working",
+        "OwnerId": "005A",
+        "Budget__c": "known",
+        "score__c": 12.0,
+        "IsConverted": False,
+        **made,
+        **more,
+    }
 
 
 def sf_task(number: int, who: str, **more: Any) -> dict[str, Any]:
     return {
-        "Id": f"00T{number:012d}AAA", "WhoId": who, "ActivityDate": "2026-02-03", "IsClosed": True,
-        "CreatedDate": sf("2026-02-03"), "CompletedDateTime": sf("2026-02-04"),
-        "SystemModstamp": sf("2026-02-04"), "TaskSubtype": "Call", "CallType": "Outbound", **more,
-    }  # fmt: skip
+        "Id": f"00T{number:012d}AAA",
+        "WhoId": who,
+        "ActivityDate": "2026-02-03",
+        "IsClosed": True,
+        "CreatedDate": sf("2026-02-03"),
+        "CompletedDateTime": sf("2026-02-04"),
+        "SystemModstamp": sf("2026-02-04"),
+        "TaskSubtype": "Call",
+        "CallType": "Outbound",
+        **more,
+    }
 
 
 def salesforce() -> Salesforce:
     leads = [sf_lead(number, f"2026-01-{number:02d}") for number in range(1, 8)]
     leads[0] |= {
-        "IsConverted": True, "ConvertedDate": "2026-03-01", "ConvertedContactId": "003A",
-        "ConvertedOpportunityId": "006A", "SystemModstamp": sf("2026-03-01"),
-    }  # fmt: skip
+        "IsConverted": True,
+        "ConvertedDate": "2026-03-01",
+        "ConvertedContactId": "003A",
+        "ConvertedOpportunityId": "006A",
+        "SystemModstamp": sf("2026-03-01"),
+    }
     leads[1] |= {
-        "IsConverted": True, "ConvertedDate": "2024-03-01", "CreatedDate": sf("2024-01-01"),
-        "ConvertedContactId": "003B", "SystemModstamp": sf("2024-03-01"),
-    }  # fmt: skip
+        "IsConverted": True,
+        "ConvertedDate": "2024-03-01",
+        "CreatedDate": sf("2024-01-01"),
+        "ConvertedContactId": "003B",
+        "SystemModstamp": sf("2024-03-01"),
+    }
     leads[2] |= {"IsDeleted": True, "SystemModstamp": sf("2026-04-01")}
     leads[3] |= {"IsDeleted": True, "SystemModstamp": sf("2026-04-02")}
     leads[3]["MasterRecordId"] = leads[4]["Id"]
@@ -67,9 +86,14 @@ def salesforce() -> Salesforce:
         sf_task(5, leads[4]["Id"], ActivityDate=None, TaskSubtype="Email", CallType=None),
     ]
     events = [
-        {"Id": "00U1", "WhoId": leads[5]["Id"], "ActivityDateTime": sf("2026-02-10", "14:00:00"),
-         "CreatedDate": sf("2026-02-01"), "SystemModstamp": sf("2026-02-01")}
-    ]  # fmt: skip
+        {
+            "Id": "00U1",
+            "WhoId": leads[5]["Id"],
+            "ActivityDateTime": sf("2026-02-10", "14:00:00"),
+            "CreatedDate": sf("2026-02-01"),
+            "SystemModstamp": sf("2026-02-01"),
+        }
+    ]
     tables = {"Lead": leads, "LeadHistory": history, "Task": tasks, "Event": events}
     return Salesforce(tables=tables, page=2, stumbles=4)
 
@@ -83,15 +107,19 @@ def hubspot(contacts: int = 5) -> HubSpot:
         {
             "id": str(number),
             "properties": {
-                "email": f"a{number}@example.com", "createdate": hs("2026-01-02"),
-                "lastmodifieddate": hs("2026-01-05"), "plan_size": "12", "score": "40",
-                "source": "fair", "hs_analytics_source": "ORGANIC_SEARCH",
+                "email": f"a{number}@example.com",
+                "createdate": hs("2026-01-02"),
+                "lastmodifieddate": hs("2026-01-05"),
+                "plan_size": "12",
+                "score": "40",
+                "source": "fair",
+                "hs_analytics_source": "ORGANIC_SEARCH",
                 "lifecyclestage": "lead",
             },
             "history": {"lifecyclestage": [("lead", hs("2026-01-02"))]},
         }
         for number in range(1, contacts + 1)
-    ]  # fmt: skip
+    ]
     people[0]["history"] = {
         "lifecyclestage": [("lead", hs("2026-01-02")), ("opportunity", hs("2026-03-01"))],
         "plan_size": [("3", hs("2026-01-02")), ("12", hs("2026-01-04"))],
@@ -100,8 +128,11 @@ def hubspot(contacts: int = 5) -> HubSpot:
     people[4]["archivedAt"] = hs("2026-05-01")
 
     def engagement(number: int, contact_ids: list[str], **more: str) -> dict[str, Any]:
-        made = {"hs_timestamp": hs("2026-02-01"), "hs_createdate": hs("2026-02-02"),
-                "hs_lastmodifieddate": hs("2026-02-03")}  # fmt: skip
+        made = {
+            "hs_timestamp": hs("2026-02-01"),
+            "hs_createdate": hs("2026-02-02"),
+            "hs_lastmodifieddate": hs("2026-02-03"),
+        }
         return {"id": str(number), "properties": {**made, **more}, "contacts": contact_ids}
 
     return HubSpot(
@@ -109,15 +140,20 @@ def hubspot(contacts: int = 5) -> HubSpot:
         stumbles=5,
         tables={
             "contacts": people,
-            "calls": [engagement(10, ["1", "2"], hs_call_direction="INBOUND"),
-                      engagement(11, ["3"]), engagement(12, [])],
+            "calls": [
+                engagement(10, ["1", "2"], hs_call_direction="INBOUND"),
+                engagement(11, ["3"]),
+                engagement(12, []),
+            ],
             "emails": [engagement(20, ["1"], hs_email_direction="EMAIL")],
             "meetings": [engagement(30, ["2"], hs_meeting_outcome="NO_SHOW")],
             "notes": [engagement(40, ["2"])],
-            "tasks": [engagement(50, ["2"], hs_task_status="COMPLETED"),
-                      engagement(51, ["2"], hs_task_status="NOT_STARTED")],
+            "tasks": [
+                engagement(50, ["2"], hs_task_status="COMPLETED"),
+                engagement(51, ["2"], hs_task_status="NOT_STARTED"),
+            ],
         },
-    )  # fmt: skip
+    )
 
 
 def guid(kind: int, number: int) -> str:
@@ -130,28 +166,45 @@ def dv(day: str, clock: str = "09:00:00") -> str:
 
 def dataverse() -> Dataverse:
     leads = [
-        {"leadid": guid(1, n), "companyname": f"Company {n}", "statecode": 0, "new_budget": "known",
-         "leadscore_score": 5, "address1_city": "Rome", "_ownerid_value": guid(9, 1),
-         "createdon": dv("2026-01-02", f"09:0{n}:00"), "modifiedon": dv("2026-01-05")}
+        {
+            "leadid": guid(1, n),
+            "companyname": f"Company {n}",
+            "statecode": 0,
+            "new_budget": "known",
+            "leadscore_score": 5,
+            "address1_city": "Rome",
+            "_ownerid_value": guid(9, 1),
+            "createdon": dv("2026-01-02", f"09:0{n}:00"),
+            "modifiedon": dv("2026-01-05"),
+        }
         for n in range(1, 6)
-    ]  # fmt: skip
+    ]
     leads[0] |= {"statecode": 1, "modifiedon": dv("2026-03-01")}
     opportunity = {"opportunityid": guid(2, 1), "_originatingleadid_value": guid(1, 1)}
 
     def activity(number: int, lead: int | None, **more: Any) -> dict[str, Any]:
         return {
-            "activityid": guid(3, number), "activitytypecode": "phonecall", "statecode": 1,
-            "createdon": dv("2026-02-02"), "modifiedon": dv("2026-02-03"),
-            "actualend": dv("2026-02-01"), "_regardingobjectid_value": guid(1, 1),
-            "regardingobjectid_lead": None if lead is None else {"leadid": guid(1, lead)}, **more,
-        }  # fmt: skip
+            "activityid": guid(3, number),
+            "activitytypecode": "phonecall",
+            "statecode": 1,
+            "createdon": dv("2026-02-02"),
+            "modifiedon": dv("2026-02-03"),
+            "actualend": dv("2026-02-01"),
+            "_regardingobjectid_value": guid(1, 1),
+            "regardingobjectid_lead": None if lead is None else {"leadid": guid(1, lead)},
+            **more,
+        }
 
     def audit(number: int, operation: int, old: Any, new: Any) -> dict[str, Any]:
         return {
-            "auditid": guid(4, number), "objecttypecode": "lead", "operation": operation,
-            "createdon": dv("2026-03-01", f"15:0{number}:00"), "_objectid_value": guid(1, 1),
-            "old": old, "new": new,
-        }  # fmt: skip
+            "auditid": guid(4, number),
+            "objecttypecode": "lead",
+            "operation": operation,
+            "createdon": dv("2026-03-01", f"15:0{number}:00"),
+            "_objectid_value": guid(1, 1),
+            "old": old,
+            "new": new,
+        }
 
     return Dataverse(
         page=2,
@@ -159,10 +212,17 @@ def dataverse() -> Dataverse:
         tables={
             "leads": leads,
             "opportunities": [
-                {**opportunity, "createdon": dv("2026-03-01", "15:02:00"),
-                 "modifiedon": dv("2026-03-02")},
-                {"opportunityid": guid(2, 2), "_originatingleadid_value": None,
-                 "createdon": dv("2026-03-01"), "modifiedon": dv("2026-03-02")},
+                {
+                    **opportunity,
+                    "createdon": dv("2026-03-01", "15:02:00"),
+                    "modifiedon": dv("2026-03-02"),
+                },
+                {
+                    "opportunityid": guid(2, 2),
+                    "_originatingleadid_value": None,
+                    "createdon": dv("2026-03-01"),
+                    "modifiedon": dv("2026-03-02"),
+                },
             ],
             "activitypointers": [
                 activity(1, 2),
@@ -177,4 +237,4 @@ def dataverse() -> Dataverse:
                 {**audit(3, 3, {}, {}), "_objectid_value": guid(1, 9)},
             ],
         },
-    )  # fmt: skip
+    )

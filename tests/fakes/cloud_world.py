@@ -45,12 +45,20 @@ def _lead(row: dict[Any, Any], converted: dict[str, pd.Timestamp]) -> dict[str, 
     end = converted.get(name)
     modified = max(filter(pd.notna, (row["last_modified_at"], row["created_at"], end)))
     made = {
-        "Id": lead_id(name), "Company": row["company"], "Title": _text(row["job_title"]),
-        "Email": _text(row["email"]), "Status": _text(row["status"]), "LeadSource": row["source"],
-        "Industry": _text(row["industry"]), "Country": row["country"], "OwnerId": row["owner"],
-        "CreatedDate": stamp(row["created_at"]), "SystemModstamp": stamp(modified),
-        "IsDeleted": False, "IsConverted": end is not None,
-    }  # fmt: skip
+        "Id": lead_id(name),
+        "Company": row["company"],
+        "Title": _text(row["job_title"]),
+        "Email": _text(row["email"]),
+        "Status": _text(row["status"]),
+        "LeadSource": row["source"],
+        "Industry": _text(row["industry"]),
+        "Country": row["country"],
+        "OwnerId": row["owner"],
+        "CreatedDate": stamp(row["created_at"]),
+        "SystemModstamp": stamp(modified),
+        "IsDeleted": False,
+        "IsConverted": end is not None,
+    }
     if end is None:
         return made
     return {
@@ -72,8 +80,13 @@ def _history(world: World, converted: dict[str, pd.Timestamp]) -> list[dict[str,
     for row in world.frames["lead_history"].to_dict("records"):
         field = _FIELDS.get(row["field"])
         if field:
-            add(row["lead_id"], row["changed_at"], field, OldValue=_text(row["old"]),
-                NewValue=_text(row["new"]))  # fmt: skip
+            add(
+                row["lead_id"],
+                row["changed_at"],
+                field,
+                OldValue=_text(row["old"]),
+                NewValue=_text(row["new"]),
+            )
     for lead, at in converted.items():
         add(lead, at, "leadConverted")
     return rows
@@ -83,11 +96,17 @@ def _task(row: dict[Any, Any], converted: dict[str, pd.Timestamp]) -> dict[str, 
     lead = row["lead_id"]
     at = stamp(row["ingested_at"])
     return {
-        "Id": f"00T{row['touch_id'][1:]:0>12}AAA", "IsDeleted": False, "IsClosed": True,
+        "Id": f"00T{row['touch_id'][1:]:0>12}AAA",
+        "IsDeleted": False,
+        "IsClosed": True,
         "WhoId": contact_id(lead) if lead in converted else lead_id(lead),
-        "CreatedDate": at, "CompletedDateTime": at, "SystemModstamp": at, "ActivityDate": None,
-        "TaskSubtype": row["touch_type"], "CallType": row["direction"],
-    }  # fmt: skip
+        "CreatedDate": at,
+        "CompletedDateTime": at,
+        "SystemModstamp": at,
+        "ActivityDate": None,
+        "TaskSubtype": row["touch_type"],
+        "CallType": row["direction"],
+    }
 
 
 def _text(value: object) -> str | None:

@@ -21,12 +21,34 @@ from multiprocessing import get_context
 from typing import Any
 
 FAULTS = (
-    "429", "429 retry-after", "500", "503", "time-out before commit", "time-out after commit",
-    "late commit", "reset mid-body", "reset after commit", "truncated JSON", "invalid JSON",
-    "slow", "207 reordered", "207 missing", "207 extra", "207 partial lock", "401", "403 field",
-    "413", "connection dropped", "502 after commit", "human edit", "human override", "delete",
-    "merge", "trimmed values", "convert",
-)  # fmt: skip
+    "429",
+    "429 retry-after",
+    "500",
+    "503",
+    "time-out before commit",
+    "time-out after commit",
+    "late commit",
+    "reset mid-body",
+    "reset after commit",
+    "truncated JSON",
+    "invalid JSON",
+    "slow",
+    "207 reordered",
+    "207 missing",
+    "207 extra",
+    "207 partial lock",
+    "401",
+    "403 field",
+    "413",
+    "connection dropped",
+    "502 after commit",
+    "human edit",
+    "human override",
+    "delete",
+    "merge",
+    "trimmed values",
+    "convert",
+)
 """Faults that the server makes by itself; kills, pauses, clocks and disks are the harness's."""
 
 

@@ -32,10 +32,18 @@ INVALID = ("L005",)
 NIGHTS = 3
 STEPS = 230  # of a run that sends everything; kills are drawn from these
 MISHAPS = {
-    "none": 10, "kill -9": 12, "SIGSTOP past the lease": 2, "SIGTERM": 2, "disk full": 2,
-    "clock back or forward": 4, "DNS failure": 1, "TLS failure": 1, "read-only folder": 1,
-    "model promoted mid-run": 1, "lead twice in the input": 1,
-}  # fmt: skip
+    "none": 10,
+    "kill -9": 12,
+    "SIGSTOP past the lease": 2,
+    "SIGTERM": 2,
+    "disk full": 2,
+    "clock back or forward": 4,
+    "DNS failure": 1,
+    "TLS failure": 1,
+    "read-only folder": 1,
+    "model promoted mid-run": 1,
+    "lead twice in the input": 1,
+}
 """What may happen to a run, and how often; what may happen to a request is `FAULTS`."""
 DAMAGE = ("truncated", "overwritten", "lost tail", "garbage")
 HARMLESS = ("429", "429 retry-after", "500", "503", "207 reordered", "207 missing", "slow", "413")
@@ -190,8 +198,10 @@ def pause(
 ) -> Verdict:
     """Stop a run with the older scores until another took its lease, wrote and ended; go on."""
     stage.clear()
-    jobs = [stage.job(0, stop_at=draw.randrange(20, STEPS), broken=broken),
-            stage.job(1, broken=broken)]  # fmt: skip
+    jobs = [
+        stage.job(0, stop_at=draw.randrange(20, STEPS), broken=broken),
+        stage.job(1, broken=broken),
+    ]
     outcomes = finish([start(stage.url, job) for job in jobs], jobs)
     crashes = _crashes(stage, outcomes, jobs)
     verdict = conclude(stage, 1, broken=broken)

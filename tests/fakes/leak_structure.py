@@ -151,10 +151,13 @@ def label_as_feature(case: Case) -> set[str]:
 def _shown_by(case: Case, builder: Callable[..., FeatureFrame]) -> set[str]:
     return stops(
         replay(
-            case.tables, case.dataset.labelled.snapshots, case.dataset.frame.catalogue,
-            seed=case.seed, builder=builder,
+            case.tables,
+            case.dataset.labelled.snapshots,
+            case.dataset.frame.catalogue,
+            seed=case.seed,
+            builder=builder,
         )
-    )  # fmt: skip
+    )
 
 
 def all_time_builder(case: Case) -> set[str]:

@@ -41,17 +41,32 @@ def running() -> Iterator[str]:
     data, port = folder / "data", free_port()
     try:
         subprocess.run(
-            [str(binary("mariadb-install-db")), "--no-defaults", f"--datadir={data}", *whose,
-             "--auth-root-authentication-method=normal", "--skip-test-db"],
-            check=True, capture_output=True,
-        )  # fmt: skip
+            [
+                str(binary("mariadb-install-db")),
+                "--no-defaults",
+                f"--datadir={data}",
+                *whose,
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+            ],
+            check=True,
+            capture_output=True,
+        )
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                [str(binary("mariadbd")), "--no-defaults", f"--datadir={data}", *whose,
-                 f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 'socket'}",
-                 f"--pid-file={folder / 'pid'}"],
-                stdout=log, stderr=log,
-            )  # fmt: skip
+                [
+                    str(binary("mariadbd")),
+                    "--no-defaults",
+                    f"--datadir={data}",
+                    *whose,
+                    f"--port={port}",
+                    "--bind-address=127.0.0.1",
+                    f"--socket={folder / 'socket'}",
+                    f"--pid-file={folder / 'pid'}",
+                ],
+                stdout=log,
+                stderr=log,
+            )
         try:
             _make_database(port, process)
             yield f"mysql+pymysql://root@127.0.0.1:{port}/{DATABASE}?charset=utf8mb4"

@@ -31,13 +31,31 @@ def make_funnel(rng: np.random.Generator, leads: int) -> v.FunnelPage:
     total = leads * 4
     stages = (
         v.StageRow("lead", "lead", total, None, None, _rule("left a contact")),
-        v.StageRow("prospect", "prospect", int(total * 0.31), p.Interval(0.31, 0.29, 0.33), 9,
-                   _rule("a need is known, and the company fits: 50 to 500 employees")),
-        v.StageRow("opportunity-ready", "opportunity-ready", int(total * 0.12),
-                   p.Interval(0.39, 0.35, 0.43), 21, _rule("budget known, and a demo asked for")),
-        v.StageRow("opportunity", "opportunity", int(total * 0.071), p.Interval(0.59, 0.5, 0.67), 34,
-                   _rule("a trial is running, the person decides and has a budget")),
-    )  # fmt: skip
+        v.StageRow(
+            "prospect",
+            "prospect",
+            int(total * 0.31),
+            p.Interval(0.31, 0.29, 0.33),
+            9,
+            _rule("a need is known, and the company fits: 50 to 500 employees"),
+        ),
+        v.StageRow(
+            "opportunity-ready",
+            "opportunity-ready",
+            int(total * 0.12),
+            p.Interval(0.39, 0.35, 0.43),
+            21,
+            _rule("budget known, and a demo asked for"),
+        ),
+        v.StageRow(
+            "opportunity",
+            "opportunity",
+            int(total * 0.071),
+            p.Interval(0.59, 0.5, 0.67),
+            34,
+            _rule("a trial is running, the person decides and has a budget"),
+        ),
+    )
     sources = []
     for i, source in enumerate(SOURCES):
         n = int(total * (0.28, 0.24, 0.18, 0.14, 0.1, 0.06)[i])
@@ -45,9 +63,17 @@ def make_funnel(rng: np.random.Generator, leads: int) -> v.FunnelPage:
         won = round(n * rate)
         cost = (9.0, 32.0, 14.0, 28.0, 0.0, 55.0)[i] * n
         sources.append(
-            v.SourceRow(source, n, int(n * 0.3), won, p.Interval(rate, rate * 0.8, rate * 1.25),
-                        float(rng.integers(18, 50)), won * 12_500.0, cost or None)
-        )  # fmt: skip
+            v.SourceRow(
+                source,
+                n,
+                int(n * 0.3),
+                won,
+                p.Interval(rate, rate * 0.8, rate * 1.25),
+                float(rng.integers(18, 50)),
+                won * 12_500.0,
+                cost or None,
+            )
+        )
     days = range(0, 181, 6)
     curve = tuple(p.Point(d, y := 0.11 * (1 - math.exp(-d / 40)), y * 0.86, y * 1.15) for d in days)
     return v.FunnelPage(
@@ -87,13 +113,24 @@ def make_trust(rng: np.random.Generator) -> v.TrustPage:
     bands = tuple(
         v.BandRow(band, n, promised, p.Interval(seen, seen * 0.8, seen * 1.22))
         for band, n, promised, seen in (
-            ("A", 212, 0.27, 0.25), ("B", 655, 0.115, 0.121), ("C", 1410, 0.047, 0.043), ("D", 1120, 0.013, 0.0105)
+            ("A", 212, 0.27, 0.25),
+            ("B", 655, 0.115, 0.121),
+            ("C", 1410, 0.047, 0.043),
+            ("D", 1120, 0.013, 0.0105),
         )
-    )  # fmt: skip
+    )
     points = tuple(
         p.Point(x, max(0.0, x + float(rng.normal(0, 0.012))), x * 0.8, x * 1.24, n)
-        for x, n in ((0.008, 500), (0.02, 700), (0.045, 800), (0.08, 600), (0.13, 400), (0.2, 250), (0.31, 147))
-    )  # fmt: skip
+        for x, n in (
+            (0.008, 500),
+            (0.02, 700),
+            (0.045, 800),
+            (0.08, 600),
+            (0.13, 400),
+            (0.2, 250),
+            (0.31, 147),
+        )
+    )
     grid = np.linspace(0, 1, 21)
     curves = tuple(
         v.GainsCurve(name, tuple(p.Point(float(x), float(x**power)) for x in grid))  # type: ignore[arg-type]

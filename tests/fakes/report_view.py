@@ -25,17 +25,63 @@ from tests.fakes.report_pages import (
 )
 
 _FIRST = (
-    "Northwind", "Calder", "Aldine", "Brightwater", "Meridian", "Halcyon", "Ostrava", "Lindqvist",
-    "Verde", "Kestrel", "Marlowe", "Tramontana", "Rubicon", "Solstice", "Fjord", "Quarry",
-    "Pellegrini", "Dubois", "Amsel", "Harbour", "Juniper", "Castellan", "Ferrante", "Okafor",
-    "Sakura", "Tavush", "Zagros", "Alborz", "Delacroix", "Bianchi", "Moreau", "Novak", "Whitby",
+    "Northwind",
+    "Calder",
+    "Aldine",
+    "Brightwater",
+    "Meridian",
+    "Halcyon",
+    "Ostrava",
+    "Lindqvist",
+    "Verde",
+    "Kestrel",
+    "Marlowe",
+    "Tramontana",
+    "Rubicon",
+    "Solstice",
+    "Fjord",
+    "Quarry",
+    "Pellegrini",
+    "Dubois",
+    "Amsel",
+    "Harbour",
+    "Juniper",
+    "Castellan",
+    "Ferrante",
+    "Okafor",
+    "Sakura",
+    "Tavush",
+    "Zagros",
+    "Alborz",
+    "Delacroix",
+    "Bianchi",
+    "Moreau",
+    "Novak",
+    "Whitby",
     "Larch",
-)  # fmt: skip
+)
 _SECOND = (
-    "Logistics", "Foods", "Instruments", "Clinics", "Textiles", "Robotics", "Analytics", "Energy",
-    "Publishing", "Outdoors", "Travel", "Insurance", "Software", "Partners", "Ceramics", "Pharma",
-    "Retail", "Motors", "Labs", "Consulting",
-)  # fmt: skip
+    "Logistics",
+    "Foods",
+    "Instruments",
+    "Clinics",
+    "Textiles",
+    "Robotics",
+    "Analytics",
+    "Energy",
+    "Publishing",
+    "Outdoors",
+    "Travel",
+    "Insurance",
+    "Software",
+    "Partners",
+    "Ceramics",
+    "Pharma",
+    "Retail",
+    "Motors",
+    "Labs",
+    "Consulting",
+)
 _OWNERS = (
     *("Giulia Ferri", "Camille Laurent", "Tom Okonkwo", "مریم رضایی", "Ana Petrov", "Ben Hartley"),
     *("Sofia Conti", "Luc Moreau", "Neda Karimi", "Ida Holm", "Paul Weber", "Rosa Lima"),
@@ -124,10 +170,14 @@ def _reason(rng: np.random.Generator, spec: tuple, points: int) -> p.ShownReason
     params.setdefault("count", params["value"])
     rate = float(np.clip(0.2 + points / 60, 0.02, 0.8))
     return p.ShownReason(
-        factor, family, template, params, points,
+        factor,
+        family,
+        template,
+        params,
+        points,
         changeable=factor in ("budget", "demo request"),
         fact=p.ShownFact(rate, 0.06, int(rng.integers(60, 900))) if abs(points) > 3 else None,
-    )  # fmt: skip
+    )
 
 
 def _split(rng: np.random.Generator, total: int) -> tuple[list[int], list[int], int]:
@@ -192,9 +242,14 @@ _SAID = p.Feedback("2026-11-20T09:00:00+00:00", "too_high", "no budget before Ma
 
 
 def _detail(
-    rng: np.random.Generator, score: int, pros: tuple[p.ShownReason, ...],
-    cons: tuple[p.ShownReason, ...], rest: int, age: float, stage: str,
-) -> v.LeadDetail:  # fmt: skip
+    rng: np.random.Generator,
+    score: int,
+    pros: tuple[p.ShownReason, ...],
+    cons: tuple[p.ShownReason, ...],
+    rest: int,
+    age: float,
+    stage: str,
+) -> v.LeadDetail:
     weeks = int(min(12, age // 5 + 1))
     path = np.clip(np.linspace(48, score, weeks) + rng.normal(0, 3, weeks), 1, 99)
     path[-1] = score
@@ -218,16 +273,17 @@ def _detail(
             p.CriterionMatch("in our countries", None, 1),
         ),
         icp_match=0.75,
-        history=tuple(
-            p.PastScore(ago(7.0 * (weeks - 1 - k)), int(x)) for k, x in enumerate(path)
-        ),
+        history=tuple(p.PastScore(ago(7.0 * (weeks - 1 - k)), int(x)) for k, x in enumerate(path)),
         timeline=tuple(
             p.TimelineEvent(
                 ago(float(day)), _EVENTS[kind], "outbound" if _EVENTS[kind] in _SALES else "inbound"
             )
             for day, kind in zip(days, kinds, strict=True)
         ),
-        similar=(p.Similar("Larch Robotics", score - 2, 31), p.Similar("Whitby Foods", score + 1, 18)),
+        similar=(
+            p.Similar("Larch Robotics", score - 2, 31),
+            p.Similar("Whitby Foods", score + 1, 18),
+        ),
         content=("case study", "price list") if stage != "lead" else ("starter guide",),
         missing_for_next=() if stage == "opportunity-ready" else (_BUDGET,),
         next_stage=None if stage == "opportunity-ready" else "opportunity-ready",
@@ -235,7 +291,7 @@ def _detail(
         levels={"interest": ("low", "medium", "high")[weeks % 3]},
         feedback=() if weeks % 5 else (_SAID,),
         unstable=bool(rng.random() < 0.05),
-    )  # fmt: skip
+    )
 
 
 def _week(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.WeekPage:
@@ -258,10 +314,14 @@ def _week(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.WeekPage:
         spread = 1.6 * math.sqrt(total)
         plan.append(
             v.PlanPoint(
-                calls, callable_[calls - 1].score, total, max(0, total - spread), total + spread,
+                calls,
+                callable_[calls - 1].score,
+                total,
+                max(0, total - spread),
+                total + spread,
                 total * 4000 - calls * 35,
             )
-        )  # fmt: skip
+        )
     missed = tuple(
         v.Missed(lead.lead_id, int(rng.integers(7, 30)), lead.last_touch_at is not None)
         for lead in called[3:70:5]
@@ -277,14 +337,18 @@ def _week(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.WeekPage:
         missed=missed,
         missed_days=7,
         speed=v.TouchSpeed(
-            640, 19.5, 0.57, 41, ((1.0, 90, 0.142), (24.0, 275, 0.094), (72.0, 150, 0.061), (None, 84, 0.03))
+            640,
+            19.5,
+            0.57,
+            41,
+            ((1.0, 90, 0.142), (24.0, 275, 0.094), (72.0, 150, 0.061), (None, 84, 0.03)),
         ),
         plan=tuple(plan),
         contacts=(
             v.ContactRow("A", 9, p.Interval(0.67, 0.35, 0.88), 0.15, 0.4),
             v.ContactRow("D", 51, p.Interval(0.2, 0.11, 0.33), 0.85, 0.6),
         ),
-    )  # fmt: skip
+    )
 
 
 def _movers(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.MoversPage:

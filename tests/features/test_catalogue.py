@@ -20,12 +20,14 @@ from features.templates import TEMPLATES
 
 
 def make_project(snapshots=("60d",), **leads) -> Project:
-    return Project.model_validate({
-        "project": {"name": "x"},
-        "leads": {"source": "l", "id": "id", "created_at": "c", **leads},
-        "conversion": {"event": "won", "horizon": "30d", "snapshots": snapshots},
-        "qualification": {"bant": {"budget": "budget"}},
-    })  # fmt: skip
+    return Project.model_validate(
+        {
+            "project": {"name": "x"},
+            "leads": {"source": "l", "id": "id", "created_at": "c", **leads},
+            "conversion": {"event": "won", "horizon": "30d", "snapshots": snapshots},
+            "qualification": {"bant": {"budget": "budget"}},
+        }
+    )
 
 
 def make_tables(type_names, n=60, each=4, attributes=()) -> Tables:
@@ -36,14 +38,30 @@ def make_tables(type_names, n=60, each=4, attributes=()) -> Tables:
     code[: len(type_names)] = np.arange(len(type_names)) % len(type_names)
     none = np.full(total, -1)
     events = Events(
-        np.arange(n + 1) * each, at, None, code.astype(np.int16), none.astype(np.int16),
-        none.astype(np.int32), none.astype(np.int32), none.astype(np.int8),
-        np.full(total, np.nan, np.float32), tuple(type_names), (), (), (),
-    )  # fmt: skip
+        np.arange(n + 1) * each,
+        at,
+        None,
+        code.astype(np.int16),
+        none.astype(np.int16),
+        none.astype(np.int32),
+        none.astype(np.int32),
+        none.astype(np.int8),
+        np.full(total, np.nan, np.float32),
+        tuple(type_names),
+        (),
+        (),
+        (),
+    )
     return Tables(
-        np.array([f"{i:03d}" for i in range(n)], object), np.zeros(n, np.int64), None,
-        np.full(n, -1), attributes, events, pd.DataFrame(index=range(n)), 100 * DAY,
-    )  # fmt: skip
+        np.array([f"{i:03d}" for i in range(n)], object),
+        np.zeros(n, np.int64),
+        None,
+        np.full(n, -1),
+        attributes,
+        events,
+        pd.DataFrame(index=range(n)),
+        100 * DAY,
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,8 +87,11 @@ def test_rare_types_are_pooled_and_unseen_ones_join_them():
     assert "n_other_events_ever" in names
     assert "n_rare_19_ever" not in names
     later = dataclasses.replace(
-        tables, events=dataclasses.replace(
-            tables.events, type_names=("never seen", *tables.events.type_names[1:])))  # fmt: skip
+        tables,
+        events=dataclasses.replace(
+            tables.events, type_names=("never seen", *tables.events.type_names[1:])
+        ),
+    )
     rows = Snapshots(np.arange(60), np.full(60, 60 * DAY))
     frame = build(later, rows, found).to_pandas()
     assert (frame["n_often_ever"] == 0).all()
@@ -106,8 +127,10 @@ def test_every_feature_says_what_it_is():
     assert by_name["source"].family == "context"
     assert by_name["n_demo_request_7d"].factor == by_name["days_since_demo_request"].factor
     assert by_name["n_demo_request_7d"].params == {
-        "event": "Demo Request!", "label": "demo request", "days": 7,
-    }  # fmt: skip
+        "event": "Demo Request!",
+        "label": "demo request",
+        "days": 7,
+    }
     for feature in found.features:
         assert feature.family in FAMILIES
         assert feature.label
@@ -139,10 +162,13 @@ def test_an_hour_after_creation_fractions_of_days_are_kept():
 
 
 def test_static_mode_has_attributes_only():
-    project = Project.model_validate({
-        "project": {"name": "x"}, "leads": {"source": "l", "id": "id", "converted": "won"},
-        "conversion": {},
-    })  # fmt: skip
+    project = Project.model_validate(
+        {
+            "project": {"name": "x"},
+            "leads": {"source": "l", "id": "id", "converted": "won"},
+            "conversion": {},
+        }
+    )
     attributes = (
         Attribute("visits", "number", np.array([1.0, np.nan])),
         Attribute("city", "category", np.array(["Rome", None], object)),

@@ -128,20 +128,33 @@ def by_sql(tables: Tables, snapshots: Snapshots) -> pd.DataFrame:
     ev = tables.events
     lead = np.repeat(np.arange(len(tables)), np.diff(ev.offsets))
     e = pd.DataFrame(
-        {"lead": lead, "i": np.arange(len(ev)), "ts": ev.at,
-         "rec": ev.at if ev.recorded_at is None else ev.recorded_at,
-         "type": np.array(TYPES)[ev.type], "channel": ev.channel, "campaign": ev.campaign,
-         "person": ev.person, "direction": ev.direction,
-         "value": ev.value.astype(float)}
-    )  # fmt: skip
-    s = pd.DataFrame({"row": np.arange(len(snapshots)), "lead": snapshots.lead,
-                      "as_of": snapshots.as_of,
-                      "created": tables.created_at[snapshots.lead]})  # fmt: skip
+        {
+            "lead": lead,
+            "i": np.arange(len(ev)),
+            "ts": ev.at,
+            "rec": ev.at if ev.recorded_at is None else ev.recorded_at,
+            "type": np.array(TYPES)[ev.type],
+            "channel": ev.channel,
+            "campaign": ev.campaign,
+            "person": ev.person,
+            "direction": ev.direction,
+            "value": ev.value.astype(float),
+        }
+    )
+    s = pd.DataFrame(
+        {
+            "row": np.arange(len(snapshots)),
+            "lead": snapshots.lead,
+            "as_of": snapshots.as_of,
+            "created": tables.created_at[snapshots.lead],
+        }
+    )
     con = duckdb.connect()
     con.register("e_frame", e)
     con.register("s", s)
-    con.execute("create table e as select * replace (nullif(value, 'nan'::double) as value) "
-                "from e_frame")  # fmt: skip
+    con.execute(
+        "create table e as select * replace (nullif(value, 'nan'::double) as value) from e_frame"
+    )
     con.execute(
         "create table v as select s.row, s.as_of, s.created, e.* "
         "from s join e on e.lead = s.lead and e.ts < s.as_of and e.rec < s.as_of"
@@ -165,20 +178,35 @@ def sort_events(rows, n_leads: int, *, two_clocks: bool) -> Events:
     offsets = np.searchsorted(table[:, 0], np.arange(n_leads + 1)).astype(np.int64)
     at = table[:, 1].copy()
     return Events(
-        offsets, at, at + table[:, 2] if two_clocks else None, table[:, 3].astype(np.int16),
-        table[:, 4].astype(np.int16), table[:, 5].astype(np.int32), table[:, 6].astype(np.int32),
-        table[:, 7].astype(np.int8), np.array([row[8] for row in rows], np.float32), TYPES,
-        ("web", "mail", "phone"), ("spring", "fair"), ("ann", "bob"),
-    )  # fmt: skip
+        offsets,
+        at,
+        at + table[:, 2] if two_clocks else None,
+        table[:, 3].astype(np.int16),
+        table[:, 4].astype(np.int16),
+        table[:, 5].astype(np.int32),
+        table[:, 6].astype(np.int32),
+        table[:, 7].astype(np.int8),
+        np.array([row[8] for row in rows], np.float32),
+        TYPES,
+        ("web", "mail", "phone"),
+        ("spring", "fair"),
+        ("ann", "bob"),
+    )
 
 
 instant = st.integers(-8, 40).map(lambda step: step * 6 * HOUR)  # a coarse grid makes ties
 nearly = st.tuples(instant, st.sampled_from([-1, 0, 0, 1])).map(sum)
 event = st.tuples(
-    st.integers(0, N_LEADS - 1), nearly, st.sampled_from([0, 0, 0, 1, 6 * HOUR, 2 * DAY, -DAY]),
-    st.integers(0, 4), st.integers(-1, 2), st.integers(-1, 1), st.integers(-1, 1),
-    st.integers(-1, 1), st.sampled_from([np.nan, 0.0, 2.5, -1.0, 10.0]),
-)  # fmt: skip
+    st.integers(0, N_LEADS - 1),
+    nearly,
+    st.sampled_from([0, 0, 0, 1, 6 * HOUR, 2 * DAY, -DAY]),
+    st.integers(0, 4),
+    st.integers(-1, 2),
+    st.integers(-1, 1),
+    st.integers(-1, 1),
+    st.integers(-1, 1),
+    st.sampled_from([np.nan, 0.0, 2.5, -1.0, 10.0]),
+)
 row = st.tuples(st.integers(0, N_LEADS - 1), nearly)
 
 
@@ -194,9 +222,15 @@ def worlds(draw):
     rows = draw(st.lists(row, max_size=12))  # unsorted on purpose
     table = np.array(rows, np.int64).reshape(-1, 2)
     tables = Tables(
-        np.array([f"L{i}" for i in range(N_LEADS)], object), created, None, account, (), events,
-        pd.DataFrame(index=range(N_LEADS)), 100 * DAY,
-    )  # fmt: skip
+        np.array([f"L{i}" for i in range(N_LEADS)], object),
+        created,
+        None,
+        account,
+        (),
+        events,
+        pd.DataFrame(index=range(N_LEADS)),
+        100 * DAY,
+    )
     return tables, Snapshots(table[:, 0].copy(), table[:, 1].copy())
 
 
@@ -215,16 +249,26 @@ def test_leads_and_late_rows_beyond_a_block_agree_with_sql():
     lead = np.concatenate([np.zeros(200, int), rng.integers(0, n, total - 200)])
     delay = np.where(on_time[lead], 0, rng.choice([0, 2 * DAY, -DAY], total))
     columns = (
-        lead, _nearly(rng, total), delay, rng.integers(0, 5, total), rng.integers(-1, 3, total),
-        rng.integers(-1, 2, total), rng.integers(-1, 2, total), rng.integers(-1, 2, total),
+        lead,
+        _nearly(rng, total),
+        delay,
+        rng.integers(0, 5, total),
+        rng.integers(-1, 3, total),
+        rng.integers(-1, 2, total),
+        rng.integers(-1, 2, total),
+        rng.integers(-1, 2, total),
         rng.choice([np.nan, 2.5, -1.0], total),
-    )  # fmt: skip
+    )
     tables = Tables(
-        np.arange(n).astype(str).astype(object), rng.integers(-8, 40, n) * 6 * HOUR, None,
-        rng.integers(-1, n // 2, n), (),
+        np.arange(n).astype(str).astype(object),
+        rng.integers(-8, 40, n) * 6 * HOUR,
+        None,
+        rng.integers(-1, n // 2, n),
+        (),
         sort_events(list(zip(*columns, strict=True)), n, two_clocks=True),
-        pd.DataFrame(index=range(n)), 100 * DAY,
-    )  # fmt: skip
+        pd.DataFrame(index=range(n)),
+        100 * DAY,
+    )
     rows = np.repeat(np.arange(n), np.where(on_time, 5, 1) + 40 * (np.arange(n) == 0))
     assert_agrees(tables, Snapshots(rows, _nearly(rng, len(rows))))
 
@@ -241,14 +285,18 @@ def assert_agrees(tables: Tables, snapshots: Snapshots) -> None:
         np.testing.assert_allclose(
             frame[feature.name].to_numpy(),
             expected[feature.name].to_numpy(dtype=float, na_value=np.nan),
-            rtol=1e-6, atol=1e-6, err_msg=feature.name,
-        )  # fmt: skip
+            rtol=1e-6,
+            atol=1e-6,
+            err_msg=feature.name,
+        )
     for name in CODES:
         wanted, got = expected[name], frame[name].astype(object)
         pd.testing.assert_series_equal(
-            got.where(got.notna(), None), wanted.astype(object).where(wanted.notna(), None),
-            check_names=False, check_index=False,
-        )  # fmt: skip
+            got.where(got.notna(), None),
+            wanted.astype(object).where(wanted.notna(), None),
+            check_names=False,
+            check_index=False,
+        )
 
 
 @settings(max_examples=25, deadline=None)
@@ -279,8 +327,14 @@ def test_what_happens_or_is_recorded_from_as_of_on_changes_no_bit(world, t):
 def test_an_event_counts_strictly_before_as_of(shift, counted):
     events = sort_events([(0, 5 * DAY + shift, 0, 0, 0, 0, 0, 0, np.nan)], 1, two_clocks=False)
     tables = Tables(
-        np.array(["L"], object), np.array([0]), None, np.array([-1]), (), events,
-        pd.DataFrame(index=range(1)), 100 * DAY,
-    )  # fmt: skip
+        np.array(["L"], object),
+        np.array([0]),
+        None,
+        np.array([-1]),
+        (),
+        events,
+        pd.DataFrame(index=range(1)),
+        100 * DAY,
+    )
     frame = build(tables, Snapshots(np.array([0]), np.array([5 * DAY])), CATALOGUE).to_pandas()
     assert frame["n_page"].tolist() == [counted]

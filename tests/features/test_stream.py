@@ -19,37 +19,52 @@ from features.frame import Catalogue, Feature
 from features.stream import build_blocks
 
 FIELDS = EventFields(
-    "who", "when", "what", recorded_at="seen", channel="via", campaign="of", person="by",
-    direction="way", value="worth",
-)  # fmt: skip
+    "who",
+    "when",
+    "what",
+    recorded_at="seen",
+    channel="via",
+    campaign="of",
+    person="by",
+    direction="way",
+    value="worth",
+)
 
 
 def number(name, template, **params):
     return Feature(name, "number", "engagement", "f", name, template, params)
 
 
-CATALOGUE = Catalogue((
-    number("n_page_2d", "count_window", event="page", days=2),
-    number("since_call", "days_since", event="call"),
-    number("rest", "count_ever", event="other", pooled=1),
-    number("people", "n_people"),
-    number("campaigns", "n_campaigns"),
-    number("sum", "value_sum", days=3),
-    number("in", "inbound_count", days=3),
-    Feature("last_event", "category", "engagement", "f", "last_event", "last_event", {}),
-    Feature("first_event", "category", "engagement", "f", "first_event", "first_event", {}),
-))  # fmt: skip
+CATALOGUE = Catalogue(
+    (
+        number("n_page_2d", "count_window", event="page", days=2),
+        number("since_call", "days_since", event="call"),
+        number("rest", "count_ever", event="other", pooled=1),
+        number("people", "n_people"),
+        number("campaigns", "n_campaigns"),
+        number("sum", "value_sum", days=3),
+        number("in", "inbound_count", days=3),
+        Feature("last_event", "category", "engagement", "f", "last_event", "last_event", {}),
+        Feature("first_event", "category", "engagement", "f", "first_event", "first_event", {}),
+    )
+)
 
 
 def make_events(rng, n):
     at = rng.integers(0, 40, n) * 6 * HOUR + rng.integers(0, 10**6, n)  # no ties
-    return pd.DataFrame({
-        "who": rng.choice(["a", "b", "c", "d", "nobody"], n), "when": at,
-        "seen": at + rng.choice([0, 0, DAY], n), "what": rng.choice(["page", "call", "fax"], n),
-        "via": rng.choice(["web", "mail", None], n), "of": rng.choice(["x", None], n),
-        "by": rng.choice(["ann", "bob"], n), "way": rng.choice(["inbound", "outbound", None], n),
-        "worth": rng.choice([1.5, np.nan], n),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "who": rng.choice(["a", "b", "c", "d", "nobody"], n),
+            "when": at,
+            "seen": at + rng.choice([0, 0, DAY], n),
+            "what": rng.choice(["page", "call", "fax"], n),
+            "via": rng.choice(["web", "mail", None], n),
+            "of": rng.choice(["x", None], n),
+            "by": rng.choice(["ann", "bob"], n),
+            "way": rng.choice(["inbound", "outbound", None], n),
+            "worth": rng.choice([1.5, np.nan], n),
+        }
+    )
 
 
 def coded(column):
@@ -68,16 +83,29 @@ def in_memory(frame) -> Tables:
     way = frame["way"].map({"inbound": 0, "outbound": 1}).fillna(-1)
     events = Events(
         np.searchsorted(frame["lead"], np.arange(6)).astype(np.int64),
-        frame["when"].to_numpy(np.int64), frame["seen"].to_numpy(np.int64),
-        frame["what"].to_numpy(np.int16), frame["via"].to_numpy(np.int16),
-        frame["of"].to_numpy(np.int32), frame["by"].to_numpy(np.int32), way.to_numpy(np.int8),
-        frame["worth"].to_numpy(np.float32), names["what"], names["via"], names["of"],
+        frame["when"].to_numpy(np.int64),
+        frame["seen"].to_numpy(np.int64),
+        frame["what"].to_numpy(np.int16),
+        frame["via"].to_numpy(np.int16),
+        frame["of"].to_numpy(np.int32),
+        frame["by"].to_numpy(np.int32),
+        way.to_numpy(np.int8),
+        frame["worth"].to_numpy(np.float32),
+        names["what"],
+        names["via"],
+        names["of"],
         names["by"],
-    )  # fmt: skip
+    )
     return Tables(
-        ids, np.arange(5) * DAY, None, np.array([0, 0, 1, 1, 0]), (), events,
-        pd.DataFrame(index=range(5)), 100 * DAY,
-    )  # fmt: skip
+        ids,
+        np.arange(5) * DAY,
+        None,
+        np.array([0, 0, 1, 1, 0]),
+        (),
+        events,
+        pd.DataFrame(index=range(5)),
+        100 * DAY,
+    )
 
 
 def streamed(store, tables, snapshots, **options):
@@ -121,16 +149,25 @@ def test_csv_parquet_and_arrow_are_one_source(tmp_path):
     frame.to_csv(tmp_path / "e.csv", index=False)
     frame.to_parquet(tmp_path / "e.parquet")
     sources = (
-        tmp_path / "e.csv", tmp_path / "e.parquet",
+        tmp_path / "e.csv",
+        tmp_path / "e.parquet",
         pa.Table.from_pandas(frame, preserve_index=False).to_reader(),
-    )  # fmt: skip
+    )
     read = []
     for i, source in enumerate(sources):
         store = EventStore.open(tmp_path / f"s{i}").append(source, FIELDS)
         events = store.read(0, store.n_leads)
-        read.append((list(store.lead_ids()), events.at.tolist(), events.type.tolist(),
-                     events.person.tolist(), events.recorded_at.tolist(),
-                     events.direction.tolist(), store.names))  # fmt: skip
+        read.append(
+            (
+                list(store.lead_ids()),
+                events.at.tolist(),
+                events.type.tolist(),
+                events.person.tolist(),
+                events.recorded_at.tolist(),
+                events.direction.tolist(),
+                store.names,
+            )
+        )
     assert read[0] == read[1] == read[2]
 
 

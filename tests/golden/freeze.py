@@ -48,8 +48,9 @@ PER_LEAD = {"leads", "calls", "missed", "rises", "falls"}
 PRODUCT_CODE = {"predictor.py"}
 MASKED_LINES = re.compile(
     r"^(\s*)(artifact_path|uri|model_code_path|model_id|model_uuid|model_size_bytes|run_id|"
-    r"utc_time_created|python_version|mlflow_version|cloudpickle_version): .*$", re.MULTILINE
-)  # fmt: skip
+    r"utc_time_created|python_version|mlflow_version|cloudpickle_version): .*$",
+    re.MULTILINE,
+)
 
 
 @dataclass(slots=True)
@@ -192,10 +193,12 @@ def add_report(frozen: Frozen, view: Mapping[str, Any], *, shown: bool) -> None:
 def lead_fields(leads: list[dict[str, Any]]) -> dict[str, str]:
     """Hash each field over all leads, those of the detail page too."""
     flat = [
-        {**{k: v for k, v in lead.items() if k != "detail"},
-         **{f"detail.{k}": v for k, v in (lead["detail"] or {}).items()}}
+        {
+            **{k: v for k, v in lead.items() if k != "detail"},
+            **{f"detail.{k}": v for k, v in (lead["detail"] or {}).items()},
+        }
         for lead in leads
-    ]  # fmt: skip
+    ]
     names = sorted({name for lead in flat for name in lead})
     return {name: digest([lead.get(name) for lead in flat]) for name in names}
 
@@ -273,8 +276,9 @@ def figures(value: Any) -> Any:
     if isinstance(value, dict):
         return {
             key: len(item) if key in PER_LEAD and isinstance(item, list) else figures(item)
-            for key, item in value.items() if not isinstance(item, str)
-        }  # fmt: skip
+            for key, item in value.items()
+            if not isinstance(item, str)
+        }
     if isinstance(value, list):
         return [figures(item) for item in value if not isinstance(item, str)]
     return value

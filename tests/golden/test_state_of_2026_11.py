@@ -69,8 +69,16 @@ def test_the_champion_of_then_scores_as_it_did(demo, tmp_path):
 
 def test_a_model_with_trees_scores_within_a_trillionth_on_every_python(tmp_path):
     trees = unpack("model_2026_11", tmp_path) / "trees"
-    given = leadscore("score", trees / "trees.toml", "--state", tmp_path / "state",
-                      "--model", trees / "model", "--out", tmp_path / "new.parquet")  # fmt: skip
+    given = leadscore(
+        "score",
+        trees / "trees.toml",
+        "--state",
+        tmp_path / "state",
+        "--model",
+        trees / "model",
+        "--out",
+        tmp_path / "new.parquet",
+    )
     assert given.code == 0, given.err
     assert_same_scores(tmp_path / "new.parquet", trees / "scores.parquet")
 

@@ -67,8 +67,14 @@ def test_what_is_written_loads_and_answers_the_same(
     assert np.array_equal(load_artifact(folders[0]).margin(frame), expected)
     assert read_extra(folders[0], "facts.json") == b"{}"
     names = {path.name for path in folders[0].iterdir()}
-    assert names == {"manifest.json", "parts.json", "predictor.py", "facts.json",
-                     "forest_000.txt", "forest_001.txt"}  # fmt: skip
+    assert names == {
+        "manifest.json",
+        "parts.json",
+        "predictor.py",
+        "facts.json",
+        "forest_000.txt",
+        "forest_001.txt",
+    }
 
 
 def test_two_versions_answer_as_themselves_beside_decoys_without_the_repository(
@@ -102,9 +108,11 @@ def test_mlflow_loads_it_from_code_and_gives_the_same_scores(
     for place in folders:
         with mlflow.start_run(experiment_id=experiment):
             logged = mlflow.pyfunc.log_model(
-                name="model", python_model=str(LOADER), artifacts={"model": str(place)},
+                name="model",
+                python_model=str(LOADER),
+                artifacts={"model": str(place)},
                 pip_requirements=["lightgbm"],
-            )  # fmt: skip
+            )
         answer = mlflow.pyfunc.load_model(logged.model_uri).predict(frame)
         expected = load_artifact(place).score(frame)
         assert np.array_equal(answer["margin"], expected.margin)
@@ -215,8 +223,14 @@ def test_the_same_seed_gives_the_same_bytes_for_any_number_of_threads(leads: Any
     X = design_matrix(frame, parts.encoders)
     texts = []
     for threads in (1, 2):
-        settings = {"objective": "binary", "verbose": -1, "num_threads": threads, "seed": 1,
-                    "deterministic": True, "force_row_wise": True}  # fmt: skip
+        settings = {
+            "objective": "binary",
+            "verbose": -1,
+            "num_threads": threads,
+            "seed": 1,
+            "deterministic": True,
+            "force_row_wise": True,
+        }
         texts.append(lightgbm.train(settings, lightgbm.Dataset(X, y), 2).model_to_string())
     assert texts[0] != texts[1]
     assert strip_parameters(texts[0]) == strip_parameters(texts[1])

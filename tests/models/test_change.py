@@ -189,5 +189,11 @@ def test_a_run_that_cannot_be_stored_is_an_outside_fault(
     (tmp_path / "file").write_text("mine")
     frame, _ = leads(3, 7)
     with pytest.raises(OutsideError, match="can't be written"):
-        store_run(tmp_path / "file" / "x.parquet", ["a", "b", "c"], frame, scorer,
-                  model_version="v", as_of=0)  # fmt: skip
+        store_run(
+            tmp_path / "file" / "x.parquet",
+            ["a", "b", "c"],
+            frame,
+            scorer,
+            model_version="v",
+            as_of=0,
+        )

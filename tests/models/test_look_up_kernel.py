@@ -41,15 +41,22 @@ def random_data(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[
 def random_settings(rng: np.random.Generator) -> dict[str, Any]:
     """Draw depth, leaves, missing types, bagging and the boosting mode."""
     settings: dict[str, Any] = {
-        "objective": "binary", "verbose": -1, "num_threads": 1, "seed": int(rng.integers(1e6)),
+        "objective": "binary",
+        "verbose": -1,
+        "num_threads": 1,
+        "seed": int(rng.integers(1e6)),
         "num_leaves": int(rng.choice([2, 4, 8, 16, 31])),
         "max_depth": int(rng.choice([-1, 3, 4, 6])),
-        "min_data_in_leaf": int(rng.choice([1, 5, 20])), "use_missing": bool(rng.random() < 0.8),
-        "zero_as_missing": bool(rng.random() < 0.3), "cat_smooth": 1.0, "min_data_per_group": 1,
-        "max_cat_to_onehot": int(rng.choice([1, 4, 50])), "extra_trees": bool(rng.random() < 0.3),
+        "min_data_in_leaf": int(rng.choice([1, 5, 20])),
+        "use_missing": bool(rng.random() < 0.8),
+        "zero_as_missing": bool(rng.random() < 0.3),
+        "cat_smooth": 1.0,
+        "min_data_per_group": 1,
+        "max_cat_to_onehot": int(rng.choice([1, 4, 50])),
+        "extra_trees": bool(rng.random() < 0.3),
         "learning_rate": float(rng.choice([0.03, 0.3])),
         "boost_from_average": bool(rng.random() < 0.8),
-    }  # fmt: skip
+    }
     if rng.random() < 0.3:
         settings |= {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}
     return settings
@@ -216,8 +223,14 @@ def test_a_path_too_long_for_tables_is_named() -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 30))
     y = rng.integers(0, 2, 400)
-    settings = {"objective": "binary", "verbose": -1, "num_leaves": 300, "min_data_in_leaf": 1,
-                "num_threads": 1, "extra_trees": True}  # fmt: skip
+    settings = {
+        "objective": "binary",
+        "verbose": -1,
+        "num_leaves": 300,
+        "min_data_in_leaf": 1,
+        "num_threads": 1,
+        "extra_trees": True,
+    }
     booster = lightgbm.train(settings, lightgbm.Dataset(X, y), 10)
     forest = read_forest([booster.model_to_string()])
     with pytest.raises(PathTooLongError, match=r"a path of \d+ columns"):

@@ -78,8 +78,10 @@ def plain_ece(y, p, bins=10):
 
 
 def test_the_debiased_error_of_a_perfect_model_is_smaller_than_the_plain_one():
-    found = [(debiased_ece(y, p, np.ones(800)), plain_ece(y, p))
-             for y, p in (perfect(800, seed) for seed in range(20))]  # fmt: skip
+    found = [
+        (debiased_ece(y, p, np.ones(800)), plain_ece(y, p))
+        for y, p in (perfect(800, seed) for seed in range(20))
+    ]
     assert np.mean(found, axis=0)[0] < np.mean(found, axis=0)[1]
 
 

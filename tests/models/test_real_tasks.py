@@ -16,8 +16,15 @@ from models.explain.points import Points
 from models.explain.reasons import reason_table
 from models.predictor import LeadScorer, design_matrix
 
-TASKS = ("bank_random", "bank_roworder", "bpi2012_1h", "bpi2012_7d", "hillstrom_visit", "olist",
-         "xeducation")  # fmt: skip
+TASKS = (
+    "bank_random",
+    "bank_roworder",
+    "bpi2012_1h",
+    "bpi2012_7d",
+    "hillstrom_visit",
+    "olist",
+    "xeducation",
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +43,18 @@ def read_task(folder: Path) -> tuple[pd.DataFrame, np.ndarray, list[dict[str, An
     for name in words:
         frame[name] = pd.Categorical(rows[name].astype("string"))
     features = [
-        {"name": name, "kind": kind, "family": "fit", "factor": name, "label": name,
-         "template": "attribute", "params": {"column": name}}
-        for names, kind in ((numeric, "number"), (words, "category")) for name in names
-    ]  # fmt: skip
+        {
+            "name": name,
+            "kind": kind,
+            "family": "fit",
+            "factor": name,
+            "label": name,
+            "template": "attribute",
+            "params": {"column": name},
+        }
+        for names, kind in ((numeric, "number"), (words, "category"))
+        for name in names
+    ]
     return frame, rows[meta["target"]].to_numpy(), features
 
 
@@ -56,21 +71,36 @@ def test_contributions_and_points_hold_on_real_data(folder: Path, name: str) -> 
     encoders: list[dict[str, Any]] = [
         {"name": f["name"], "kind": "number", "source": f["name"]}
         if f["kind"] == "number"
-        else {"name": f["name"], "kind": "codes", "source": f["name"],
-              "levels": list(frame[f["name"]].cat.categories)}
+        else {
+            "name": f["name"],
+            "kind": "codes",
+            "source": f["name"],
+            "levels": list(frame[f["name"]].cat.categories),
+        }
         for f in features
-    ]  # fmt: skip
+    ]
     X = design_matrix(frame, encoders)
     chosen = [i for i, encoder in enumerate(encoders) if encoder["kind"] == "codes"]
-    settings = {"objective": "binary", "verbose": -1, "num_leaves": 16, "num_threads": 1,
-                "max_bin": 63}  # fmt: skip
+    settings = {
+        "objective": "binary",
+        "verbose": -1,
+        "num_leaves": 16,
+        "num_threads": 1,
+        "max_bin": 63,
+    }
     booster = lightgbm.train(settings, lightgbm.Dataset(X, y, categorical_feature=chosen), 40)
     scorer = LeadScorer(
-        {"features": features, "encoders": encoders, "linear": None, "offset": 0.0,
-         "forest": {"count": 1}, "calibration": {"kind": "beta", "a": 0.9, "b": 1.2, "c": 0.1},
-         "card": {"points_to_double": 12, "anchor_score": 50, "anchor_probability": 0.2}},
+        {
+            "features": features,
+            "encoders": encoders,
+            "linear": None,
+            "offset": 0.0,
+            "forest": {"count": 1},
+            "calibration": {"kind": "beta", "a": 0.9, "b": 1.2, "c": 0.1},
+            "card": {"points_to_double": 12, "anchor_score": 50, "anchor_probability": 0.2},
+        },
         [booster.model_to_string()],
-    )  # fmt: skip
+    )
     some = np.ascontiguousarray(X[-1000:])
     expected = np.asarray(booster.predict(some, pred_contrib=True, num_threads=1))
     found = scorer.contributions(frame)

@@ -207,22 +207,36 @@ def reason(template: str, **params: Any) -> ScoreReason:
 @pytest.mark.parametrize(
     ("template", "params", "words"),
     [
-        ("count_window", {"label": "visits", "value": 3.0, "days": 7},
-         "Visits: 3 in the last 7 days"),
-        ("count_window", {"label": "visits", "value": 1.0, "days": 1},
-         "Visits: 1 in the last day"),
-        ("count_window", {"label": "visits", "value": 2.0, "days": 0.25},
-         "Visits: 2 in the last 6 hours"),
-        ("count_all_window", {"label": "x", "value": 1.0, "days": 15 / 1440},
-         "1 activity in the last 15 minutes"),
-        ("count_window", {"label": "eBay clicks", "value": 0.0, "days": 7},
-         "eBay clicks: none in the last 7 days"),
+        (
+            "count_window",
+            {"label": "visits", "value": 3.0, "days": 7},
+            "Visits: 3 in the last 7 days",
+        ),
+        ("count_window", {"label": "visits", "value": 1.0, "days": 1}, "Visits: 1 in the last day"),
+        (
+            "count_window",
+            {"label": "visits", "value": 2.0, "days": 0.25},
+            "Visits: 2 in the last 6 hours",
+        ),
+        (
+            "count_all_window",
+            {"label": "x", "value": 1.0, "days": 15 / 1440},
+            "1 activity in the last 15 minutes",
+        ),
+        (
+            "count_window",
+            {"label": "eBay clicks", "value": 0.0, "days": 7},
+            "eBay clicks: none in the last 7 days",
+        ),
         ("days_since", {"label": "demo", "value": None}, "Demo: none so far"),
         ("days_since", {"label": "demo", "value": 2.94}, "Demo: the latest 3 days ago"),
         ("days_since", {"label": "demo", "value": 0.25}, "Demo: the latest 6 hours ago"),
         ("days_since", {"label": "demo", "value": 0.0}, "Demo: the latest 1 minute ago"),
-        ("mean_gap_days", {"label": "x", "value": 1 / 1440 * 9.6},
-         "10 minutes between activities on average"),
+        (
+            "mean_gap_days",
+            {"label": "x", "value": 1 / 1440 * 9.6},
+            "10 minutes between activities on average",
+        ),
         ("known_since", {"label": "budget", "value": 1.2}, "Budget: known for 1 day"),
         ("created_weekday", {"label": "x", "value": 5.0}, "Created on a Saturday"),
         ("created_month", {"label": "x", "value": 12.0}, "Created in December"),
@@ -233,8 +247,11 @@ def reason(template: str, **params: Any) -> ScoreReason:
         ("department", {"label": "x", "value": "it"}, "Department: IT"),
         ("attribute", {"label": "founded year", "value": 2008.0}, "Founded year: 2008"),
         ("attribute", {"label": "amount", "value": 15000.0}, "Amount: 15,000"),
-        ("decayed_count", {"label": "recent activity", "value": 0.6},
-         "Recent activity: 0.6 (the older, the less it counts)"),
+        (
+            "decayed_count",
+            {"label": "recent activity", "value": 0.6},
+            "Recent activity: 0.6 (the older, the less it counts)",
+        ),
         ("attribute", {"label": "Employees", "value": 1200.0}, "Employees: 1200"),
         ("attribute", {"label": "Country", "value": "{label}"}, "Country: {label}"),
         ("attribute", {"label": "Country", "value": None}, "Country: not known"),
@@ -242,7 +259,7 @@ def reason(template: str, **params: Any) -> ScoreReason:
         ("no_such_template", {"label": "Thing", "value": 4.0}, "Thing: 4"),
         ("no_such_template", {"label": "Thing", "value": None}, "Thing: not known"),
     ],
-)  # fmt: skip
+)
 def test_a_reason_is_said_with_the_leads_own_values(
     template: str, params: dict[str, Any], words: str
 ) -> None:
@@ -250,13 +267,18 @@ def test_a_reason_is_said_with_the_leads_own_values(
 
 
 def test_words_are_translated_and_numbers_written_by_the_language() -> None:
-    french = {"{label}: {value} {period}": "{label} : {value} {period}", "pricing": "tarifs",
-              "pricing_page": "pages de tarifs"}  # fmt: skip
+    french = {
+        "{label}: {value} {period}": "{label} : {value} {period}",
+        "pricing": "tarifs",
+        "pricing_page": "pages de tarifs",
+    }
     speech = Speech(
-        message=lambda text: french.get(text, text), word=lambda text: french.get(text, text),
-        plural=lambda _one, _many, n: f"ces {{n}} jours ({n})", number=lambda n: f"<{n}>",
+        message=lambda text: french.get(text, text),
+        word=lambda text: french.get(text, text),
+        plural=lambda _one, _many, n: f"ces {{n}} jours ({n})",
+        number=lambda n: f"<{n}>",
         names={"pricing_page"},
-    )  # fmt: skip
+    )
     said = reason("count_window", label="pricing", value=3.0, days=7)
     assert render(said, speech) == "Tarifs : <3> ces <7> jours (7)"
     own = reason("count_window", label="pricing", event="pricing_page", value=3.0, days=7)
@@ -362,8 +384,13 @@ def test_reason_rows_say_what_explanations_say(scorer: LeadScorer, leads: Any) -
     found = explain(scorer, frame, lead_ids=[str(i) for i in range(600)], facts=facts)
     for row, explanation in zip(rows, found, strict=True):
         expected = [
-            {"factor": r.factor, "family": r.family, "points": r.points, "text": render(r),
-             "fact": render_fact(r.fact) if r.fact else None}
+            {
+                "factor": r.factor,
+                "family": r.family,
+                "points": r.points,
+                "text": render(r),
+                "fact": render_fact(r.fact) if r.fact else None,
+            }
             for r in explanation.reasons_for + explanation.reasons_against
-        ]  # fmt: skip
+        ]
         assert row == expected

@@ -142,10 +142,16 @@ def test_points_double_the_odds():
 @pytest.mark.parametrize(
     ("score", "before", "after"),
     [
-        (71, "B", "B"), (72.5, "B", "A"), (69, "A", "A"), (67, "A", "B"),
-        (71, None, "A"), (10, "A", "D"), (99, "D", "A"), (55, "nonsense", "B"),
+        (71, "B", "B"),
+        (72.5, "B", "A"),
+        (69, "A", "A"),
+        (67, "A", "B"),
+        (71, None, "A"),
+        (10, "A", "D"),
+        (99, "D", "A"),
+        (55, "nonsense", "B"),
     ],
-)  # fmt: skip
+)
 def test_a_band_changes_only_past_the_cut_by_the_hysteresis(score, before, after):
     card = ScoreCard(10, 50, 0.2, {"A": 70, "B": 55, "C": 40})
     assert route(card, np.array([float(score)]), [before], hysteresis=2.0).tolist() == [after]

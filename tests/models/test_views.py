@@ -64,8 +64,10 @@ def test_interactions_equal_the_definition_over_all_subsets() -> None:
                 weight = factorial(s) * factorial(m - s - 2) / factorial(m - 1)
                 for chosen in combinations(rest, s):
                     for t in range(forest.n_trees):
-                        v = [expectation(forest, t, x, frozenset(chosen) | extra)
-                             for extra in ({i, j}, {i}, {j}, set())]  # fmt: skip
+                        v = [
+                            expectation(forest, t, x, frozenset(chosen) | extra)
+                            for extra in ({i, j}, {i}, {j}, set())
+                        ]
                         expected += weight * (v[0] - v[1] - v[2] + v[3])
             assert found[r] == pytest.approx(expected, abs=1e-12)
 

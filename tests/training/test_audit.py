@@ -55,7 +55,7 @@ def signed_for(*detectors):
     return [
         Waiver(column="deal_size", detector=d, owner="Ada", reason="it is true", date="2026-01-01")
         for d in detectors
-    ]  # fmt: skip
+    ]
 
 
 def test_a_column_that_stays_in_quarantine_does_not_speak_for_the_model(lie):
@@ -114,9 +114,14 @@ def test_undeclared_columns_show_what_they_would_have_given_away(case):
     review = ColumnReview("leads", "stage", "text", "mutable", "its name", 'exclude = ["stage"]')
     raw = case.frames["leads"].assign(stage=case.frames["leads"]["status"])
     report = audit(
-        case.tables, case.outcomes, case.project, seed=0, dataset=case.dataset,
-        raw=raw, reviews=[review],
-    )  # fmt: skip
+        case.tables,
+        case.outcomes,
+        case.project,
+        seed=0,
+        dataset=case.dataset,
+        raw=raw,
+        reviews=[review],
+    )
     (verdict,) = [v for v in report.verdicts if v.column == "stage"]
     assert verdict.detector == "D4"
     assert verdict.figure > 0.9

@@ -58,11 +58,19 @@ def test_x_education_tags_are_quarantined_and_the_other_traps_listed_for_review(
     report = audited("x_education", nothing_excluded=True)
     assert report.quarantined == {"tags"}
     assert {v.column for v in report.reviews} >= {
-        "Tags", "Lead Quality", "Lead Profile", "Last Activity", "Last Notable Activity",
-        "Asymmetrique Activity Index", "Asymmetrique Profile Index", "Asymmetrique Activity Score",
-        "Asymmetrique Profile Score", "TotalVisits", "Total Time Spent on Website",
+        "Tags",
+        "Lead Quality",
+        "Lead Profile",
+        "Last Activity",
+        "Last Notable Activity",
+        "Asymmetrique Activity Index",
+        "Asymmetrique Profile Index",
+        "Asymmetrique Activity Score",
+        "Asymmetrique Profile Score",
+        "TotalVisits",
+        "Total Time Spent on Website",
         "Page Views Per Visit",
-    }  # fmt: skip
+    }
 
 
 def test_bank_duration_is_listed_and_the_hidden_clocks_are_named():

@@ -18,10 +18,12 @@ FEATURES = [
 
 def frame(n: int, seed: int, shift: float = 0.0, red: float = 0.5) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    return pd.DataFrame({
-        "x": rng.normal(shift, 1, n),
-        "colour": pd.Categorical(np.where(rng.random(n) < red, "red", "blue")),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "x": rng.normal(shift, 1, n),
+            "colour": pd.Categorical(np.where(rng.random(n) < red, "red", "blue")),
+        }
+    )
 
 
 @pytest.fixture(scope="module")

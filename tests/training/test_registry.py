@@ -26,15 +26,21 @@ def registry(tmp_path_factory) -> Registry:
 def register(registry: Registry, folder: Path, number: int) -> None:
     (folder / "manifest.json").write_text(json.dumps({"files": {}, "number": number}))
     registry.register(
-        folder, params={"seed": number}, metrics={"auc": 0.7}, tags={"data": f"d{number}"},
-        pages={"audit.html": "<p>"}, example=pd.DataFrame({"a": [1.0], "b": ["x"]}),
-    )  # fmt: skip
+        folder,
+        params={"seed": number},
+        metrics={"auc": 0.7},
+        tags={"data": f"d{number}"},
+        pages={"audit.html": "<p>"},
+        example=pd.DataFrame({"a": [1.0], "b": ["x"]}),
+    )
 
 
 def test_versions_count_up_and_keep_their_tags(registry):
     assert [(v, tags["data"]) for v, tags, _ in registry.versions()] == [
-        ("3", "d3"), ("2", "d2"), ("1", "d1"),
-    ]  # fmt: skip
+        ("3", "d3"),
+        ("2", "d2"),
+        ("1", "d1"),
+    ]
 
 
 def test_without_a_champion_there_is_none_and_its_alias_is_an_error(registry):

@@ -58,9 +58,11 @@ def test_one_class_and_no_mature_rows_are_refused_with_numbers(fitted_tables):
     soon = int(tables.created_at.min()) + DAY  # the first lead is a day old
     with pytest.raises(InputError, match="no snapshot is mature"):
         make_dataset(
-            project, replace(tables, observed_until=soon),
-            replace(outcomes, observed_until=soon), threads=1,
-        )  # fmt: skip
+            project,
+            replace(tables, observed_until=soon),
+            replace(outcomes, observed_until=soon),
+            threads=1,
+        )
 
 
 def test_new_accounts_are_shown_beside_known_ones(fitted):

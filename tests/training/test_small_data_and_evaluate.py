@@ -22,9 +22,15 @@ from training.small_data import (
 
 @pytest.mark.parametrize(
     ("hits", "misses", "mode"),
-    [(0, 50, "refuse"), (2, 50, "refuse"), (5, 50, "constant"), (40, 40, "small"),
-     (500, 900, "full"), (50, 1, "refuse")],
-)  # fmt: skip
+    [
+        (0, 50, "refuse"),
+        (2, 50, "refuse"),
+        (5, 50, "constant"),
+        (40, 40, "small"),
+        (500, 900, "full"),
+        (50, 1, "refuse"),
+    ],
+)
 def test_the_mode_follows_the_rarer_outcome_and_names_the_numbers(hits, misses, mode):
     verdict = assess(np.r_[np.ones(hits), np.zeros(misses)])
     assert verdict.mode == mode
@@ -66,9 +72,13 @@ def test_what_is_needed_counts_from_the_conversions_that_the_gain_was_judged_on(
     first, last, error, standing, more
 ):
     curve = pd.DataFrame(
-        {"conversions": [7.0, 67.0], "gain": [first, last], "error": [9.0, error],
-         "judged": [100.0, 100.0]}
-    )  # fmt: skip
+        {
+            "conversions": [7.0, 67.0],
+            "gain": [first, last],
+            "error": [9.0, error],
+            "judged": [100.0, 100.0],
+        }
+    )
     need = conversions_needed(curve)
     assert need.standing == standing
     assert need.more == pytest.approx(more, nan_ok=True)
@@ -114,9 +124,15 @@ def test_an_evaluation_gives_every_frame_and_names_the_drift():
     as_of = np.arange(3000) * DAY // 20
     p = 1 / (1 + np.exp(-(-1 + frame["a"].to_numpy())))
     found = evaluate_model(
-        y, p, baselines={"prior": np.full(3000, y.mean())}, as_of=as_of,
-        groups=np.arange(3000) // 2, slices={"b": frame["b"].to_numpy()}, draws=30, train_rate=0.1,
-    )  # fmt: skip
+        y,
+        p,
+        baselines={"prior": np.full(3000, y.mean())},
+        as_of=as_of,
+        groups=np.arange(3000) // 2,
+        slices={"b": frame["b"].to_numpy()},
+        draws=30,
+        train_rate=0.1,
+    )
     assert set(found.metrics["model"]) == {"model", "prior"}
     assert found.verdicts["verdict"].tolist() == ["better"]
     assert len(found.slices) == 3

@@ -111,9 +111,11 @@ def test_a_lead_a_microsecond_younger_than_the_horizon_is_absent_an_older_one_a_
     snapshots = Snapshots(np.array([0]), tables.created_at[:1])
     until = int(tables.created_at[0]) + horizon - younger_by
     nothing = replace(
-        outcomes, converted_at=np.full(50, NEVER), disqualified_at=np.full(50, NEVER),
+        outcomes,
+        converted_at=np.full(50, NEVER),
+        disqualified_at=np.full(50, NEVER),
         observed_until=until,
-    )  # fmt: skip
+    )
     labelled = label(snapshots, tables, nothing, project)
     assert len(labelled) == there
     assert not labelled.y.any()

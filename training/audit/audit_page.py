@@ -54,9 +54,15 @@ def html(report: AuditReport, *, project: str = "", as_of: str = "") -> str:
         for severity in SEVERITIES
     ]
     return _template("audit.html").render(
-        report=report, groups=groups, names=NAMES, whole=WHOLE, project=project, as_of=as_of,
-        sheet=leakage_sheet(report), verdict_line=summary(report),
-    )  # fmt: skip
+        report=report,
+        groups=groups,
+        names=NAMES,
+        whole=WHOLE,
+        project=project,
+        as_of=as_of,
+        sheet=leakage_sheet(report),
+        verdict_line=summary(report),
+    )
 
 
 def summary(report: AuditReport) -> str:

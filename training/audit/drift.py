@@ -34,11 +34,14 @@ def backfilled(mature: pd.DataFrame, fresh: pd.DataFrame) -> Iterator[Verdict]:
         p = 2 * norm.sf(abs(a - b) / spread) if spread else 1.0
         if abs(a - b) > NULL_GAP and p < NULL_P:
             yield Verdict(
-                str(name), "S5", "quarantine", round(b - a, 4),
+                str(name),
+                "S5",
+                "quarantine",
+                round(b - a, 4),
                 f"is missing for {b:.0%} of fresh leads but {a:.0%} of mature leads of the same "
                 "age: it is filled in later",
                 "give its known_at or a history; it is not fixed at creation",
-            )  # fmt: skip
+            )
 
 
 def identities(
@@ -61,17 +64,23 @@ def identities(
             continue
         if order is not None and _in_order(values, order):
             yield Verdict(
-                WHOLE, "S8", "note", round(area, 4),
+                WHOLE,
+                "S8",
+                "note",
+                round(area, 4),
                 f"{what} ranks the outcome with AUC {area:.3f}, and it follows time: drift",
                 "read the out-of-time figures; do not split at random",
-            )  # fmt: skip
+            )
         else:
             severity = "quarantine" if area > SORTED_AUC else "review"
             yield Verdict(
-                WHOLE, "S8", severity, round(area, 4),  # type: ignore[arg-type]
+                WHOLE,
+                "S8",
+                severity,
+                round(area, 4),  # type: ignore[arg-type]
                 f"{what} ranks the outcome with AUC {area:.3f}: rows are sorted by it",
                 "find out how rows are numbered; declare order_by where they follow time",
-            )  # fmt: skip
+            )
 
 
 def _of_id(ids: NDArray[np.object_]) -> Iterator[tuple[str, Floats]]:
@@ -114,8 +123,11 @@ def hidden_clocks(X: pd.DataFrame, order: Floats) -> Iterator[Verdict]:
         chance = 1 - float(np.sum((np.unique(values, return_counts=True)[1] / len(values)) ** 2))
         if steps < 0.05 * chance * len(values):
             yield Verdict(
-                str(name), "S8", "note", distinct,
+                str(name),
+                "S8",
+                "note",
+                distinct,
                 f"has {distinct} values and steps {steps} times over {len(values)} ordered rows: "
                 "a hidden clock",
                 "expect it to be outside its range at scoring; prefer figures out of time",
-            )  # fmt: skip
+            )

@@ -24,11 +24,20 @@ ABLATION_LOSS: Final = 0.02
 TOO_GOOD: Final = 0.95
 GAP: Final = 0.05
 _PARAMETERS: Final = {
-    "objective": "binary", "learning_rate": 0.1, "num_leaves": 15, "min_data_in_leaf": 30,
-    "lambda_l2": 5.0, "feature_fraction": 0.8, "max_cat_to_onehot": 8, "cat_smooth": 50,
-    "num_threads": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1,
+    "objective": "binary",
+    "learning_rate": 0.1,
+    "num_leaves": 15,
+    "min_data_in_leaf": 30,
+    "lambda_l2": 5.0,
+    "feature_fraction": 0.8,
+    "max_cat_to_onehot": 8,
+    "cat_smooth": 50,
+    "num_threads": 1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbosity": -1,
     "max_bin": 63,
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +143,15 @@ def dominance(
         return []
     return [
         Verdict(
-            name, "S4", "quarantine", round(quick.shares[name], 3),
+            name,
+            "S4",
+            "quarantine",
+            round(quick.shares[name], 3),
             f"carries {quick.shares[name]:.0%} of the model, and without it the AUC falls by "
             f"{loss:.2f}",
             "find out when it is filled in; exclude it, date it, or sign a waiver",
         )
-    ]  # fmt: skip
+    ]
 
 
 def ablate(
@@ -243,9 +255,12 @@ def cliff(margins: Floats, y: NDArray[np.int8], days_ahead: Floats) -> list[Verd
         return []
     return [
         Verdict(
-            WHOLE, "S7", "review", round(near - far, 4),
+            WHOLE,
+            "S7",
+            "review",
+            round(near - far, 4),
             f"AUC {near:.3f} for conversions within {DAY // DAY} day of as_of, {far:.3f} for those "
             "1 to 4 days ahead",
             "a cliff in the last day means records made after the fact: look for a second clock",
         )
-    ]  # fmt: skip
+    ]

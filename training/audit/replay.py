@@ -249,11 +249,14 @@ def _past(
         return []
     return [
         Verdict(
-            WHOLE, "D2", "structural", float(blind.mean()),
+            WHOLE,
+            "D2",
+            "structural",
+            float(blind.mean()),
             f"an event 1 µs before as_of does not show in {blind.mean():.0%} of the sampled rows",
             "the features lag behind as_of: compare with `at < as_of`",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _rows_differ(one: FeatureFrame, other: FeatureFrame) -> NDArray[np.bool_]:
@@ -284,9 +287,12 @@ def _alone(
 def _unlike(where: str, one: FeatureFrame, other: FeatureFrame) -> list[Verdict]:
     return [
         Verdict(
-            column, "D10", "structural", count / len(one),
+            column,
+            "D10",
+            "structural",
+            count / len(one),
             f"differs between {where} and building a few leads alone in {count} of {len(one)} rows",
             "use the one builder, features.build.build, everywhere",
         )
         for column, count in differing(one, other).items()
-    ]  # fmt: skip
+    ]

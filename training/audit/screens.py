@@ -77,20 +77,26 @@ def _judge(
     enough = min(positives, len(y) - positives) >= MIN_OUTCOMES
     if enough and area >= AUC_POINT and low > AUC_LOW:
         yield Verdict(
-            name, "S1", "quarantine", round(area, 4),
+            name,
+            "S1",
+            "quarantine",
+            round(area, 4),
             f"alone it ranks the outcome with AUC {area:.3f} (99 % lower bound {low:.3f})",
             DROP_IT,
-        )  # fmt: skip
+        )
     yield from _pure(name, cells, y)
     yield from _pure(name, cells, ever)
     empty = empty_level(cells, y)
     if empty is not None:
         cell, rows = empty
         yield Verdict(
-            name, "S3", "quarantine", round(rows * float(y.mean()), 1),
+            name,
+            "S3",
+            "quarantine",
+            round(rows * float(y.mean()), 1),
             f"none of {rows} rows with {cell} converted where {rows * y.mean():.0f} were expected",
             DROP_IT,
-        )  # fmt: skip
+        )
 
 
 def _pure(name: str, cells: Cells, y: NDArray[np.int8]) -> Iterator[Verdict]:
@@ -99,11 +105,14 @@ def _pure(name: str, cells: Cells, y: NDArray[np.int8]) -> Iterator[Verdict]:
         return
     cell, won, rows, bound = pure
     yield Verdict(
-        name, "S2", "quarantine", round(bound, 4),
+        name,
+        "S2",
+        "quarantine",
+        round(bound, 4),
         f"{won} of {rows} rows with {cell} converted (99 % lower bound {bound:.0%}, base "
         f"{y.mean():.1%})",
         DROP_IT,
-    )  # fmt: skip
+    )
 
 
 def fixed_attributes(tables: Tables, ever: NDArray[np.int8]) -> Iterator[Verdict]:

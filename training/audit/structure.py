@@ -24,18 +24,24 @@ def undeclared(reviews: Iterable[ColumnReview], project: Project) -> Iterator[Ve
     for review in reviews:
         if project.static:
             yield Verdict(
-                review.name, "D4", "review", 0.0,
+                review.name,
+                "D4",
+                "review",
+                0.0,
                 f"looks like {_article(review.guess)}: {review.reason}, and nothing says when it "
                 "became known",
                 f"if it is filled in after the lead was created: {review.line}",
-            )  # fmt: skip
+            )
         else:
             yield Verdict(
-                review.name, "D4", "note", 0.0,
+                review.name,
+                "D4",
+                "note",
+                0.0,
                 f"is no feature: not declared, and looks like {_article(review.guess)}"
                 + (f" ({review.reason})" if review.reason else ""),
                 f"to use it, say since when it is known: {review.line}",
-            )  # fmt: skip
+            )
 
 
 def _article(guess: str) -> str:
@@ -57,18 +63,24 @@ def declared(project: Project) -> Iterator[Verdict]:
         guess, reason = guess_of(name)
         if guess in ("mutable", "outcome", "lifetime total"):
             yield Verdict(
-                name, "D3", "review", 0.0,
+                name,
+                "D3",
+                "review",
+                0.0,
                 f"is declared fixed at creation, but {reason}",
                 "check in the CRM that it never changes; else give known_at or a history",
-            )  # fmt: skip
+            )
     for number, section in enumerate(project.events):
         if section.recorded_at is None:
             yield Verdict(
-                WHOLE, "D3", "note", 0.0,
+                WHOLE,
+                "D3",
+                "note",
+                0.0,
                 f"events.{number} has no second clock: acts entered later with an earlier date "
                 "cannot be told apart",
                 "export the creation time of each record and declare it as recorded_at",
-            )  # fmt: skip
+            )
 
 
 def lineage(tables: Tables, project: Project) -> Iterator[Verdict]:
@@ -85,18 +97,25 @@ def lineage(tables: Tables, project: Project) -> Iterator[Verdict]:
             same = _place(section.source, project) == where
             if same and _same_table(project.conversion.query, section.query):
                 yield Verdict(
-                    reader, "D5", "structural", 1.0,
+                    reader,
+                    "D5",
+                    "structural",
+                    1.0,
                     "reads the table that the conversions come from: being there is the outcome",
                     "leave it out; its columns exist only for those who converted",
-                )  # fmt: skip
+                )
     leads = project.leads
     labels = {leads.converted_at, leads.converted, leads.disqualified_at} - {None}
     for attribute in tables.attributes:
         if attribute.name in labels:
             yield Verdict(
-                attribute.name, "D5", "structural", 1.0, "is the outcome itself",
+                attribute.name,
+                "D5",
+                "structural",
+                1.0,
+                "is the outcome itself",
                 "take it out of fixed, known_at and history",
-            )  # fmt: skip
+            )
     yield from _early_outcomes(tables, project)
 
 
@@ -108,10 +127,13 @@ def _early_outcomes(tables: Tables, project: Project) -> Iterator[Verdict]:
         count = int((events.type == code).sum()) if name in ends else 0
         if count:
             yield Verdict(
-                name, "D5", "structural", float(count),
+                name,
+                "D5",
+                "structural",
+                float(count),
                 f"{count} events that define the outcome stand among the features' events",
                 "read the events with the project file that defines the conversion",
-            )  # fmt: skip
+            )
 
 
 def _place(path: str, project: Project) -> str:
@@ -142,11 +164,14 @@ def shifted_clocks(tables: Tables) -> Iterator[Verdict]:
         share = float((near & (hours == common)).sum() / len(early))
         if share > 0.3:
             yield Verdict(
-                WHOLE, "D2", "structural", -common / 2,
+                WHOLE,
+                "D2",
+                "structural",
+                -common / 2,
                 f"{len(early)} leads have their first event {-common / 2:g} h before they exist: a "
                 "clock is read in the wrong time zone, so events of the future look past",
                 "give the time zone of that source (an offset in the column, or its own timezone)",
-            )  # fmt: skip
+            )
     if events.recorded_at is not None:
         lag = events.recorded_at - events.at
         lag = lag[(lag != 0) & (events.recorded_at != NEVER)]
@@ -155,11 +180,14 @@ def shifted_clocks(tables: Tables) -> Iterator[Verdict]:
             middle = float(np.median(lag) - hours_late * HOUR)
             if abs(middle) <= 20 * MINUTE and hours_late <= MAX_SHIFT / HOUR:
                 yield Verdict(
-                    WHOLE, "D2", "structural", hours_late,
+                    WHOLE,
+                    "D2",
+                    "structural",
+                    hours_late,
                     f"nearly all events are recorded about {hours_late:g} h after they happened: "
                     "the two clocks are in different time zones",
                     "bring both clocks to one time zone",
-                )  # fmt: skip
+                )
 
 
 def _mode(values: np.ndarray) -> float:

@@ -33,15 +33,16 @@ def maturity(
     immature = closes > outcomes.observed_until
     if immature.any():
         yield _broken(
-            immature.sum(), "rows whose horizon has not passed are counted as if it had",
+            immature.sum(),
+            "rows whose horizon has not passed are counted as if it had",
             "leave immature snapshots out, even those already converted",
-        )  # fmt: skip
+        )
     if (labelled.closes_at != closes).any():
         yield _broken(
             (labelled.closes_at != closes).sum(),
             "label windows are not one horizon long: leads do not get the same time to convert",
             "give every snapshot the same horizon",
-        )  # fmt: skip
+        )
     y = (converted >= snapshots.as_of) & (converted < closes)
     wrong = (y != labelled.y.astype(bool)) & ~immature
     if wrong.any():
@@ -51,9 +52,10 @@ def maturity(
     ended = np.minimum(converted, outcomes.disqualified_at[snapshots.lead]) < snapshots.as_of
     if ended.any():
         yield _broken(
-            ended.sum(), "snapshots lie after conversion or disqualification",
+            ended.sum(),
+            "snapshots lie after conversion or disqualification",
             "stop the snapshots of a lead when it converts or is disqualified",
-        )  # fmt: skip
+        )
     yield from _end_of_observation(tables, outcomes, project)
     yield from _left_truncation(tables, outcomes)
     yield from _survivors(tables, outcomes, project)
@@ -80,11 +82,14 @@ def _end_of_observation(tables: Tables, outcomes: Outcomes, project: Project) ->
         usual = max(float(np.diff(half).max(initial=0)), float(np.diff(half).mean()) * 12)
         if silence > max(usual * 2, 0.05 * horizon, 2 * DAY):
             yield Verdict(
-                WHOLE, "D7", "structural", silence / DAY,
+                WHOLE,
+                "D7",
+                "structural",
+                silence / DAY,
                 f"the last {what} lies {silence / DAY:.0f} days before observed_until: what "
                 "happened since was not seen, so the newest negatives are not negative",
                 f'set observed_until = "{show(int(there[-1]) + 1)}"',
-            )  # fmt: skip
+            )
             return
 
 
@@ -95,12 +100,15 @@ def _left_truncation(tables: Tables, outcomes: Outcomes) -> Iterator[Verdict]:
     if found is None or outcomes.recorded_from is not None:
         return
     yield Verdict(
-        WHOLE, "D7", "structural", found.expected,
+        WHOLE,
+        "D7",
+        "structural",
+        found.expected,
         f"{found.n_older} leads are older than the first conversion, {show(found.first_at)[:10]}, "
         f"and about {found.expected:.0f} conversions were to be expected before it: they were not "
         "recorded yet",
         f'set conversion.recorded_from = "{show(found.recorded_from)[:10]}"',
-    )  # fmt: skip
+    )
 
 
 def _survivors(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator[Verdict]:
@@ -122,11 +130,14 @@ def _survivors(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator
     z = (a - b) / np.sqrt(max(pooled * (1 - pooled), 1e-9) * (1 / old.sum() + 1 / new.sum()))
     if a > 2.5 * b and z > 6 and old.sum() < 0.7 * new.sum():
         yield Verdict(
-            WHOLE, "D7", "quarantine", round(a / max(b, 1e-9), 2),
+            WHOLE,
+            "D7",
+            "quarantine",
+            round(a / max(b, 1e-9), 2),
             f"the oldest third of the leads converts at {a:.0%}, the newest at {b:.0%}, and the "
             "oldest are fewer: leads that came to nothing seem to be missing from the export",
             "export deleted and archived leads too, or start later",
-        )  # fmt: skip
+        )
 
 
 def split(labelled: LabelledSnapshots, tables: Tables, cut: Cut) -> Iterator[Verdict]:
@@ -146,10 +157,13 @@ def split(labelled: LabelledSnapshots, tables: Tables, cut: Cut) -> Iterator[Ver
     shared = float((np.isin(theirs, mine[mine >= 0]) & (theirs >= 0)).mean())
     if shared:
         yield Verdict(
-            WHOLE, "D6", "note", round(shared, 4),
+            WHOLE,
+            "D6",
+            "note",
+            round(shared, 4),
             f"{shared:.0%} of the test rows belong to accounts that are also in train",
             "read the time + account-grouped figures beside the time-only ones",
-        )  # fmt: skip
+        )
 
 
 def _split_broken(share: np.floating, reason: str) -> Verdict:
@@ -175,10 +189,13 @@ def duplicates(
             continue
         grave = share >= 0.005 and what != "the same values in every column"
         yield Verdict(
-            WHOLE, "D9", "structural" if grave else "review", round(share, 5),
+            WHOLE,
+            "D9",
+            "structural" if grave else "review",
+            round(share, 5),
             f"{int(twice.sum())} of {len(test)} test leads have {what} as a lead in train",
             "merge the duplicates, or give them one account so that they stay on one side",
-        )  # fmt: skip
+        )
 
 
 def _keys(
@@ -236,7 +253,10 @@ def fit_scope(scopes: dict[str, str], expected: str) -> Iterator[Verdict]:
     for name, seen in scopes.items():
         if seen != expected:
             yield Verdict(
-                name, "D8", "structural", 1.0,
+                name,
+                "D8",
+                "structural",
+                1.0,
                 "was fitted on other rows than the training rows",
                 "fit encoders, scalers and imputers inside train only",
-            )  # fmt: skip
+            )

@@ -58,8 +58,11 @@ def test_hubspot_207_tells_rows_by_id_in_any_order() -> None:
         assert request.headers["authorization"] == "Bearer t0ken"
         sent = json.loads(request.content)["inputs"]
         assert sent[0]["properties"]["score"] == "71"
-        written = [{"id": each["id"], "properties": each["properties"], "updatedAt": "x"}
-                   for each in reversed(sent) if each["id"] not in ("7", "8")]  # fmt: skip
+        written = [
+            {"id": each["id"], "properties": each["properties"], "updatedAt": "x"}
+            for each in reversed(sent)
+            if each["id"] not in ("7", "8")
+        ]
         errors = [
             {"category": "OBJECT_NOT_FOUND", "message": "gone", "context": {"ids": ["7"]}},
             {"category": "VALIDATION_ERROR", "message": "bad", "context": {"ids": ["8"]}},
@@ -163,9 +166,12 @@ def test_hubspots_own_contract_accepts_how_contacts_are_read(prism: str) -> None
 
 def salesforce(reply: Reply, secret: str = "t0ken") -> SalesforceCrm:
     return SalesforceCrm(
-        "https://crm.example.com", HOSTS, secret, sleep=lambda _: None,
+        "https://crm.example.com",
+        HOSTS,
+        secret,
+        sleep=lambda _: None,
         transport=httpx.MockTransport(reply),
-    )  # fmt: skip
+    )
 
 
 def test_salesforce_collections_answer_200_with_errors_by_row() -> None:

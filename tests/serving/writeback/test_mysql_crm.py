@@ -105,8 +105,10 @@ def test_people_are_respected_and_one_bad_row_costs_one_row(
     result = night(database, tmp_path, 1, scores)
     assert (result.sent, result.kept_overrides, result.gone, result.rejected) == (296, 2, 1, 1)
     assert rows(database, "SELECT lead_id, score FROM leads WHERE score <> 50 ORDER BY 1") == [
-        ("L0001", 10), ("L0002", 77), ("L0250", 10),
-    ]  # fmt: skip
+        ("L0001", 10),
+        ("L0002", 77),
+        ("L0250", 10),
+    ]
 
 
 def test_an_older_run_never_overwrites_a_newer_one(database: sa.Engine, tmp_path: Path) -> None:

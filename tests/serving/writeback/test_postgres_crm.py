@@ -107,8 +107,10 @@ def test_people_are_respected_and_one_bad_row_costs_one_row(database: str, tmp_p
     result = night(database, tmp_path, 1, scores)
     assert (result.sent, result.kept_overrides, result.gone, result.rejected) == (496, 2, 1, 1)
     assert rows(database, "SELECT lead_id, score FROM leads WHERE score <> 50 ORDER BY 1") == [
-        ("L0001", 10), ("L0002", 77), ("L0250", 10),
-    ]  # fmt: skip
+        ("L0001", 10),
+        ("L0002", 77),
+        ("L0250", 10),
+    ]
 
 
 def test_a_ledger_in_postgresql_is_shared_by_runs_at_once(database: str, tmp_path: Path) -> None:
@@ -156,8 +158,10 @@ def test_a_row_that_moved_answers_conflict_and_the_others_are_written(
     assert {a.lead: a.status for a in answers} == {"L0000": "conflict", "L0001": "written"}
     after = table.read_scores(["L0001"])["L0001"]
     assert (after.values["score"], after.values["as_of"], after.values["model_version"]) == (
-        5, EPOCH, "1' OR '1'='1",
-    )  # fmt: skip
+        5,
+        EPOCH,
+        "1' OR '1'='1",
+    )
 
 
 def new_rows(count: int) -> list[Update]:
@@ -202,7 +206,7 @@ def test_a_newer_row_among_rows_that_seem_new_is_kept(database: str, at: int) ->
         " GRANT ALL ON SCHEMA public TO clerk;"
         " CREATE POLICY all_of_them ON scores USING (true)",
     ],
-)  # fmt: skip
+)
 def test_tables_of_every_kind_take_new_rows(database: str, made_odd: str) -> None:
     rows(database, "DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN")
     rows(database, "CREATE INDEX half ON scores (score)")

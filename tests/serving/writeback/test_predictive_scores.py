@@ -158,8 +158,13 @@ def test_an_older_run_is_stale_and_one_refused_row_costs_one_row(
 
 def test_a_band_that_is_no_grade_is_a_dead_letter_of_its_own(dynamics: Dynamics) -> None:
     values: Mapping[str, str | int | None] = {
-        "score": 5, "band": "E", "trend": None, "as_of": EPOCH, "model_version": "7", "run_id": "r",
-    }  # fmt: skip
+        "score": 5,
+        "band": "E",
+        "trend": None,
+        "as_of": EPOCH,
+        "model_version": "7",
+        "run_id": "r",
+    }
     crm = PredictiveScoreCrm(
         "https://crm.example.com",
         ("crm.example.com",),

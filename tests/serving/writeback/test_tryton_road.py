@@ -50,8 +50,16 @@ def project(url: str, until: int) -> Project:
             id="lead_id",
             created_at="created_at",
             fixed=("description",),
-            exclude=("number", "reference", "company", "account_id", "owner", "amount", "state",
-                     "changed_at"),
+            exclude=(
+                "number",
+                "reference",
+                "company",
+                "account_id",
+                "owner",
+                "amount",
+                "state",
+                "changed_at",
+            ),
         ),
         events=(
             EventsSection(
@@ -75,7 +83,7 @@ def project(url: str, until: int) -> Project:
         write_back=WriteBackSection(
             crm="tryton", url=url, credentials="TRYTON_LOGIN", requests_per_second=1000.0
         ),
-    )  # fmt: skip
+    )
 
 
 def read(project: Project, folder: Path) -> tuple[Tables, Outcomes]:

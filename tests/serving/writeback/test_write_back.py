@@ -174,8 +174,11 @@ def test_what_a_crm_has_no_field_for_cannot_differ(tmp_path: Path) -> None:
 
 def test_dead_letters_can_be_replayed_without_new_scores(tmp_path: Path) -> None:
     night(tmp_path, 0, [10, 20])
-    crm(tmp_path, "CREATE TRIGGER no BEFORE UPDATE ON leads WHEN new.lead_id = 'L001'"
-                  " BEGIN SELECT raise(ABORT, 'not valid'); END")  # fmt: skip
+    crm(
+        tmp_path,
+        "CREATE TRIGGER no BEFORE UPDATE ON leads WHEN new.lead_id = 'L001'"
+        " BEGIN SELECT raise(ABORT, 'not valid'); END",
+    )
     assert night(tmp_path, 1, [30, 40]).rejected == 1
     crm(tmp_path, "DROP TRIGGER no")
     now = EPOCH + 2 * DAY
@@ -214,16 +217,25 @@ def test_a_table_of_scores_alone_takes_rows_of_two_runs_and_keeps_what_is_newer(
 
     def written(as_of: int) -> dict[str, str]:
         rows = [
-            Update(lead, {**dict.fromkeys(FIELDS), "score": at % 101, "band": "A", "as_of": as_of,
-                          "model_version": "7" if at < 120 else "8"})
+            Update(
+                lead,
+                {
+                    **dict.fromkeys(FIELDS),
+                    "score": at % 101,
+                    "band": "A",
+                    "as_of": as_of,
+                    "model_version": "7" if at < 120 else "8",
+                },
+            )
             for at, lead in enumerate(LEADS)
-        ]  # fmt: skip
+        ]
         return {each.lead: each.status for each in target.upsert(rows)}
 
     assert set(written(EPOCH).values()) == {"written"}
     assert crm(tmp_path, "SELECT model_version, count(*), min(as_of) FROM scores GROUP BY 1") == [
-        ("7", 120, "2026-09-21T14:13:20+00:00"), ("8", 130, "2026-09-21T14:13:20+00:00"),
-    ]  # fmt: skip
+        ("7", 120, "2026-09-21T14:13:20+00:00"),
+        ("8", 130, "2026-09-21T14:13:20+00:00"),
+    ]
     crm(tmp_path, "UPDATE scores SET as_of = '2099', score = 1 WHERE lead_id = 'L130'")
     second = written(EPOCH + DAY)
     assert [lead for lead, status in second.items() if status != "written"] == ["L130"]

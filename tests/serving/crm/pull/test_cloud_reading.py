@@ -75,16 +75,20 @@ def test_salesforce_leads_activities_and_history_come_in(serve: Any, tmp_path: P
     cloud = serve(salesforce())
     counts = read(cloud, tmp_path).counts
     assert {kind: count.total for kind, count in counts.items()} == {
-        "leads": 7, "events": 9, "lead_history": 3,
-    }  # fmt: skip
+        "leads": 7,
+        "events": 9,
+        "lead_history": 3,
+    }
     leads = {row["lead_id"]: row for row in rows(tmp_path, "leads")}
     first = leads["00Q000000000001AAA"]
     assert (first["company"], first["owner"], first["Budget__c"]) == ("Company 1", "005A", "known")
     assert at(first, "created_at") == "2026-01-01T09:00:00+00:00"
     assert "score__c" not in first
     assert types_of(tmp_path, "00Q000000000001AAA") == [
-        "call", "status_working_contacted", "opportunity_created",
-    ]  # fmt: skip
+        "call",
+        "status_working_contacted",
+        "opportunity_created",
+    ]
     assert types_of(tmp_path, "00Q000000000003AAA") == ["deleted"]
     assert types_of(tmp_path, "00Q000000000004AAA") == ["merged"]
     assert types_of(tmp_path, "00Q000000000005AAA") == ["call", "email"]
@@ -142,26 +146,38 @@ def test_hubspot_contacts_engagements_and_property_history_come_in(
 ) -> None:
     counts = read(serve(hubspot()), tmp_path).counts
     assert {kind: count.total for kind, count in counts.items()} == {
-        "leads": 4, "events": 14, "lead_history": 7,
-    }  # fmt: skip
+        "leads": 4,
+        "events": 14,
+        "lead_history": 7,
+    }
     lead = next(row for row in rows(tmp_path, "leads") if row["lead_id"] == "1")
     assert (lead["email"], lead["plan_size"], lead.get("score")) == ("a1@example.com", "12", None)
     assert (lead["source"], lead["own_source"]) == ("ORGANIC_SEARCH", "fair")
     assert types_of(tmp_path, "1") == [
-        "lifecyclestage_lead", "call", "email", "lifecyclestage_opportunity",
-    ]  # fmt: skip
+        "lifecyclestage_lead",
+        "call",
+        "email",
+        "lifecyclestage_opportunity",
+    ]
     assert types_of(tmp_path, "2") == [
-        "lifecyclestage_lead", "call", "meeting_no_show", "note", "task",
-    ]  # fmt: skip
+        "lifecyclestage_lead",
+        "call",
+        "meeting_no_show",
+        "note",
+        "task",
+    ]
     assert (types_of(tmp_path, "5"), types_of(tmp_path, "77")) == (["deleted"], ["merged"])
     changes = [row for row in rows(tmp_path, "lead_history") if row["lead_id"] == "1"]
     assert sorted((row["field"], row["old"], row["new"]) for row in changes if row["old"]) == [
-        ("lifecyclestage", "lead", "opportunity"), ("plan_size", "3", "12"),
-    ]  # fmt: skip
+        ("lifecyclestage", "lead", "opportunity"),
+        ("plan_size", "3", "12"),
+    ]
     call = next(row for row in rows(tmp_path, "events") if row["event_id"] == "call-10-2")
     assert (at(call), at(call, "recorded_at"), call["direction"]) == (
-        "2026-02-01T09:00:00+00:00", "2026-02-02T09:00:00+00:00", "inbound",
-    )  # fmt: skip
+        "2026-02-01T09:00:00+00:00",
+        "2026-02-02T09:00:00+00:00",
+        "inbound",
+    )
 
 
 def test_hubspot_is_read_beyond_ten_thousand_results(serve: Any, tmp_path: Path) -> None:
@@ -189,8 +205,10 @@ def test_a_scope_that_is_missing_leaves_a_gap_and_the_rest_comes_in(
 def test_dataverse_leads_activities_and_audit_history_come_in(serve: Any, tmp_path: Path) -> None:
     counts = read(serve(dataverse()), tmp_path).counts
     assert {kind: count.total for kind, count in counts.items()} == {
-        "leads": 5, "events": 6, "lead_history": 2,
-    }  # fmt: skip
+        "leads": 5,
+        "events": 6,
+        "lead_history": 2,
+    }
     lead = next(row for row in rows(tmp_path, "leads") if row["lead_id"] == guid(1, 1))
     assert (lead["company"], lead["state"], lead["new_budget"]) == (
         "Company 1",
@@ -204,8 +222,9 @@ def test_dataverse_leads_activities_and_audit_history_come_in(serve: Any, tmp_pa
     assert changes == {"state": ("open", "qualified"), "new_budget": (None, "known")}
     call = next(row for row in rows(tmp_path, "events") if row["lead_id"] == guid(1, 2))
     assert (at(call), at(call, "recorded_at")) == (
-        "2026-02-01T09:00:00+00:00", "2026-02-02T09:00:00+00:00",
-    )  # fmt: skip
+        "2026-02-01T09:00:00+00:00",
+        "2026-02-02T09:00:00+00:00",
+    )
 
 
 def test_dataverse_without_auditing_says_so(serve: Any, tmp_path: Path) -> None:

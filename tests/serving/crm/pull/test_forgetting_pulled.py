@@ -43,10 +43,12 @@ class Crm:
         """Record a lead with two events and a change, or rows of one kind only."""
         made: dict[str, list[Row]] = {
             "leads": [{"lead_id": lead, "created_at": at, "changed_at": at, "company": lead[1:]}],
-            "events": [event(f"e{lead}{at}{i}", lead, "call", at, recorded=at, changed=at)
-                       for i in range(2)],
+            "events": [
+                event(f"e{lead}{at}{i}", lead, "call", at, recorded=at, changed=at)
+                for i in range(2)
+            ],
             "lead_history": [change(f"c{lead}{at}", lead, "stage", "new", "met", at)],
-        }  # fmt: skip
+        }
         for kind in KINDS:
             self.rows[kind] += made[kind] if only in (None, kind) else []
 
@@ -69,10 +71,11 @@ class Crm:
 
 def leads_in(folder: Path) -> dict[str, set[str]]:
     return {
-        name: set(pq.read_table(folder / name)["lead_id"].to_pylist()) if (folder / name).exists()
+        name: set(pq.read_table(folder / name)["lead_id"].to_pylist())
+        if (folder / name).exists()
         else set()
         for name in FILES
-    }  # fmt: skip
+    }
 
 
 def is_there(folder: Path, lead: str = WHO) -> set[bool]:
@@ -234,11 +237,20 @@ def leadscore(*arguments: str, cwd: Path) -> str:
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", "from serving.cli.app import main; main()",
-         *arguments],
-        capture_output=True, text=True, cwd=cwd, check=False,
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            "from serving.cli.app import main; main()",
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
         env={"PATH": "/usr/bin:/bin", "ACME_CRM_TOKEN": TOKEN, "HOME": str(cwd)},
-    )  # fmt: skip
+    )
 
 
 def test_the_commands_forget_and_say_who_is_back(tmp_path: Path) -> None:

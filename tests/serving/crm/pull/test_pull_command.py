@@ -45,9 +45,12 @@ def start(*arguments: str, cwd: Path, token: str = TOKEN) -> subprocess.Popen[st
     code = "from serving.cli.app import main; main()"
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code, *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
         env={"PATH": "/usr/bin:/bin", "ACME_CRM_TOKEN": token, "HOME": str(cwd)},
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +108,10 @@ def test_a_second_pull_says_that_nothing_is_new(company: Path) -> None:
     told = json.loads(leadscore("pull", "crm.toml", "--json", cwd=company).stdout)
     assert {told[kind]["new"] for kind in ("leads", "events", "lead_history")} == {0}
     assert [Path(file).name for file in told["files"]] == [
-        "leads.parquet", "events.parquet", "lead_history.parquet",
-    ]  # fmt: skip
+        "leads.parquet",
+        "events.parquet",
+        "lead_history.parquet",
+    ]
 
 
 def test_pulls_that_are_killed_leave_what_one_pull_would_have_brought(
@@ -144,14 +149,21 @@ def test_a_past_moment_goes_into_a_folder_of_its_own(company: Path) -> None:
     [
         (START.format(crm="sqlite", url="crm.sqlite"), 2, "read from it directly"),
         (START.format(crm="postgresql", url="postgresql://127.0.0.1/crm"), 2, "read from it"),
-        (START.format(crm="tryton", url="http://127.0.0.1:9/crm") + 'key = "number"\n', 2,
-         "write_back.key"),
+        (
+            START.format(crm="tryton", url="http://127.0.0.1:9/crm") + 'key = "number"\n',
+            2,
+            "write_back.key",
+        ),
         (START.format(crm="hubspot", url="http://evil.example.com"), 2, "is not allowed"),
         (START.format(crm="sugar", url="http://127.0.0.1:9"), 2, "no CRM that leadscore knows"),
-        (START.format(crm="salesforce", url="http://127.0.0.1:9") +
-         '[leads]\nsource = "other.csv"\nid = "id"\nconverted = "won"\n[conversion]\n', 2, "--out"),
+        (
+            START.format(crm="salesforce", url="http://127.0.0.1:9")
+            + '[leads]\nsource = "other.csv"\nid = "id"\nconverted = "won"\n[conversion]\n',
+            2,
+            "--out",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_pulled_is_one_line(text: str, code: int, said: str, tmp_path: Path) -> None:
     (tmp_path / "acme.toml").write_text(text, encoding="utf-8")
     done = leadscore("pull", "acme.toml", cwd=tmp_path)
