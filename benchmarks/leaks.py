@@ -394,7 +394,7 @@ def judge(found: dict[str, Any], curve: dict[float, tuple[float, float]]) -> int
             200 * alarms / honest,
             "<= 1",
             200 * alarms <= honest,
-        ),  # noqa: E501
+        ),
         ("clean worlds with an alarm", clean, "<= .05", clean <= 0.05),
         ("honest signals of AUC .85 held", signal, "= 0", signal == 0),
     ]

@@ -1,6 +1,6 @@
 """Sixty leads that attack the report: scripts, formulas, direction marks, names of a megabyte."""
 
-# ruff: noqa: E501  # lists of words and figures read best as they are
+# lists of words and figures read best as they are
 from __future__ import annotations
 
 from dataclasses import replace

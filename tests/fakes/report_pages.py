@@ -1,6 +1,6 @@
 """Seeded pages about the whole company, for report_view: funnel, forecast, trust, experiment."""
 
-# ruff: noqa: E501  # lists of words and figures read best as they are
+# lists of words and figures read best as they are
 from __future__ import annotations
 
 import math

@@ -3,7 +3,7 @@
 Nothing here is data of anybody: names are put together from lists, outcomes are drawn.
 """
 
-# ruff: noqa: E501  # lists of words and figures read best as they are
+# lists of words and figures read best as they are
 from __future__ import annotations
 
 import math
