@@ -102,7 +102,11 @@ def test_mlflow_loads_it_from_code_and_gives_the_same_scores(
     import mlflow
 
     monkeypatch.chdir(tmp_path)
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv(
+        "MLFLOW_TRACKING_URI", store
+    )  # MLflow sets it, and later tests would read it
+    mlflow.set_tracking_uri(store)
     experiment = mlflow.create_experiment("test", artifact_location=(tmp_path / "store").as_uri())
     frame, _ = leads(20, 3)
     for place in folders:

@@ -212,7 +212,7 @@ def test_explaining_a_lead_says_typical_and_every_point(company, scored):
 
 
 def test_explaining_names_the_band_that_the_list_shows(company, scored, tmp_path):
-    cuts = company.model.scorer.card["bands"]
+    cuts = company.model.scorer.card.bands
     best = max(cuts, key=cuts.get)
     gap = cuts[best] - scored.scores.score
     row = int(np.flatnonzero((gap > 0) & (gap <= company.session.project.score.hysteresis))[0])

@@ -112,19 +112,6 @@ def test_incidence_without_competition_is_one_minus_kaplan_meier() -> None:
     assert curve.quantile(0.5) == 4.0
 
 
-def test_the_variance_without_competition_is_greenwoods() -> None:
-    rng = np.random.default_rng(1)
-    days, cause = rng.exponential(10, 200).round(1), rng.integers(0, 2, 200)
-    curve = estimate_incidence(days, cause)
-    share = float(curve.share_by(8.0))
-    seen = curve.days <= 8
-    d, n = curve.converted[seen], curve.at_risk[seen]
-    greenwood = (1 - share) ** 2 * (d / (n * (n - d))).sum()
-    low, high = curve.interval(8.0)
-    spread = 1.959963984540054 * np.sqrt(greenwood) / abs(share * np.log(share))
-    assert (low, high) == pytest.approx((share ** np.exp(spread), share ** np.exp(-spread)))
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=60))
 def test_shares_converted_lost_and_open_never_exceed_one(rows: list[tuple[int, int]]) -> None:
