@@ -105,7 +105,7 @@ def test_mlflow_loads_it_from_code_and_gives_the_same_scores(
     store = f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv(
         "MLFLOW_TRACKING_URI", store
-    )  # MLflow sets it, and later tests would read it
+    )  # restored: MLflow sets it too
     mlflow.set_tracking_uri(store)
     experiment = mlflow.create_experiment("test", artifact_location=(tmp_path / "store").as_uri())
     frame, _ = leads(20, 3)
