@@ -9,6 +9,8 @@ Your own data: ``ls.read("acme.toml")``, then `check`, `train`, `promote`, `repo
 module loads nothing; what is behind a name is loaded when the name is first asked for.
 """
 
+# ruff: noqa: F403, F405 - only type checkers and editors read the star
+
 from typing import TYPE_CHECKING
 
 __all__ = [
@@ -46,7 +48,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from leadscore.door import *  # noqa: F403 - the names of __all__, typed
+    from leadscore.door import *
 else:
 
     def __getattr__(name):

@@ -1,7 +1,7 @@
 """Every public name in one place: loaded when the first of them is asked for."""
 
-from data.errors import GateError, InputError, LeadScoreError, OutsideError
 import leadscore.experiments as experiments
+from data.errors import GateError, InputError, LeadScoreError, OutsideError
 from leadscore.crm_project import CrmProject, read
 from leadscore.explained_lead import ExplainedLead
 from leadscore.lead_model import (
