@@ -24,7 +24,7 @@ from data.review import undeclared_columns
 from data.sources import Given, plain_table
 from data.tables import Attribute, Kind
 from data.values import moment
-from leadscore.shown import Showable, Shown, table_of
+from leadscore.shown import Showable, Shown, cell, table_of
 from serving.cli.clock import now as read_clock
 from serving.session import Session, open_session
 from training.state import State
@@ -145,7 +145,8 @@ class CrmProject(Showable):
     def _shown(self) -> Shown:
         tables = self._reading.tables
         rate = self.n_conversions / max(self.n_leads, 1)
-        until = "no clock (static mode)" if tables.created_at is None else self.observed_until
+        static = tables.created_at is None
+        until = "no clock (static mode)" if static else cell(self.observed_until)
         return Shown(
             f"CRM of {self.name}",
             f"{self.n_leads:,} leads, {self.n_events:,} events, {self.n_conversions:,} conversions",
@@ -153,7 +154,7 @@ class CrmProject(Showable):
                 ("leads", f"{self.n_leads:,}"),
                 ("events", f"{self.n_events:,}"),
                 ("converted so far", f"{self.n_conversions:,} ({rate:.1%})"),
-                ("observed until", str(until)),
+                ("observed until", until),
             ),
             notes=self.notes,
             tables=(table_of(self.attributes, "What is known of a lead, and since when"),),

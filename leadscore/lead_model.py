@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from numpy.typing import ArrayLike
 
 from data.errors import GateError, InputError
@@ -32,6 +33,7 @@ from serving.model import LoadedModel, find_model, load_model
 from serving.report import charts
 from serving.report.model_page import gains_curves, reliability_points
 from serving.report.names import curve_names
+from serving.report.view import GainsCurve
 from serving.report.words import refuse_unknown, words_of
 from training import plots
 from training.evaluate import Evaluation
@@ -269,7 +271,7 @@ class LeadModel(Showable):
     def evaluate(self, crm: CrmProject) -> ModelFigures:
         """Evaluate on the newest mature leads of the data as they are now, beside the baselines."""
         return ModelFigures(
-            f"Model {self.version} of {crm.name}",
+            _title(self),
             evaluate_registered(crm._session, crm._reading, self._loaded, on_stage=no_progress),
         )
 
@@ -292,14 +294,14 @@ class LeadModel(Showable):
 
     def _shown(self) -> Shown:
         card, words = self._loaded.card, words_of("en")
-        curves = gains_curves(card)
+        curves, names = gains_curves(card), curve_names(words)
         refused = None if self._trained is None else self._trained.refusal
         kept_away = () if self._trained is None else sorted(self._trained.audit.quarantined)
         notes = [*([f"may not be registered: {refused}"] if refused else []), *card.notes]
         if kept_away:
             notes.append(f"in quarantine, kept from the model: {', '.join(kept_away)}")
         return Shown(
-            f"Model {self.version} of {self.crm.name}",
+            _title(self),
             f"{self.winner}, trained on {card.train_rows:,} snapshots of {card.train_leads:,} "
             f"leads ({card.train_leads_converted:,} converted), tested on {card.test_rows:,} of "
             f"{card.test_leads:,} ({card.test_leads_converted:,})",
@@ -307,7 +309,7 @@ class LeadModel(Showable):
             notes=tuple(notes),
             figures=(
                 ("Promised and observed", charts.reliability(reliability_points(card), words)),
-                ("Conversions caught", charts.gains(curves, curve_names(words), words)),
+                (_legend(curves, names), charts.gains(curves, names, words)),
             ),
             tables=(
                 figures_table(self.metrics, self.verdicts),
@@ -547,6 +549,16 @@ def _with_range(figures: pd.DataFrame, metric: str) -> str:
     ends = figures.loc[[metric], ["value", "low", "high"]].to_numpy(np.float64)[0]
     value, low, high = (f"{each:.3f}" for each in ends)
     return value.replace("nan", "–") if np.isnan(ends[1]) else f"{value} ({low} to {high})"
+
+
+def _title(model: LeadModel) -> str:
+    named = "Unregistered model" if model.version == UNREGISTERED else f"Model {model.version}"
+    return f"{named} of {model.crm.name}"
+
+
+def _legend(curves: Sequence[GainsCurve], names: Mapping[str, str]) -> Markup:
+    lines = [Markup('<span class="k k-{}">{}</span>').format(c.name, names[c.name]) for c in curves]
+    return Markup("").join(["Conversions caught", *lines])
 
 
 def _facts(model: LeadModel) -> list[tuple[str, str]]:

@@ -106,7 +106,8 @@ def cell(value: object) -> str:
     if value is None or pd.isna(value):  # type: ignore[call-overload]
         return "–"
     if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+        shown = f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+        return shown if "e" not in shown else f"{value:.6f}"
     if isinstance(value, pd.Timestamp):
         return value.strftime("%Y-%m-%d %H:%M").removesuffix(" 00:00")
     return f"{value:,}" if isinstance(value, int) else str(value)

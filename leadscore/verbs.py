@@ -22,6 +22,7 @@ from serving.reporting import write_reports
 from serving.writeback.run import WriteBackResult
 from serving.writeback.run import write_back as send
 from training import plots
+from training.audit import WHOLE
 from training.monitor import Signal
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class LeakCheck(Showable):
         checked = self._checked
         labelled = checked.dataset.labelled
         ending = "a structural leak stops training" if self.stops else "nothing stops training"
+        findings = self.findings.drop(columns="waived_by").replace({"column": {WHOLE: "all"}})
         notes = [*checked.reading.notes, *([checked.older] if checked.older else [])]
         notes += [] if checked.delay is None else checked.delay.warnings
         return Shown(
@@ -94,7 +96,7 @@ class LeakCheck(Showable):
             ),
             notes=tuple(notes),
             tables=(
-                table_of(self.findings.drop(columns="waived_by"), "Findings, gravest first"),
+                table_of(findings, "Findings, gravest first"),
                 table_of(self.undeclared, "Columns that nobody declared"),
             ),
         )
