@@ -1,12 +1,21 @@
 """Learns from a CRM's history which leads become opportunities, says how likely and why.
 
->>> import leadscore as ls
->>> crm = ls.simulate("software_trial", leads=300, seed=7).read()
->>> crm.n_leads
-300
+    import leadscore as ls
+    crm = ls.read("acme.toml")             # or a dict with frames of pandas, polars, Arrow
+    ls.check(crm)                          # the leak audit
+    model = ls.train(crm)                  # candidates, figures with intervals, reliability
+    scores = model.score(crm, as_of="2026-11-01")
+    model.explain(crm, "L-0042", since="2026-10-01")
+    ls.promote(model)
+    ls.report(crm, "out/")
+    ls.write_back(crm, dry_run=True)
 
-Your own data: ``ls.read("acme.toml")``, then `check`, `train`, `promote`, `report`. Importing this
-module loads nothing; what is behind a name is loaded when the name is first asked for.
+Every result shows itself in a notebook. Importing this module loads nothing; what is behind a name
+is loaded when the first name is asked for.
+
+>>> import leadscore as ls
+>>> ls.experiments.power(0.08, 0.10).total
+6426
 """
 
 # ruff: noqa: F403, F405 - only type checkers and editors read the star

@@ -23,8 +23,8 @@ from leadscore.shown import Showable, Shown, ShownTable, table_of
 from models.learner import LeadClassifier
 from models.plots import dependence, global_view
 from models.plots import to_shap as explanation_for_shap
-from models.predictor import LeadScorer
-from serving.batch import read_bands, score_leads, scores_table
+from models.predictor import LeadScorer, PredictorError
+from serving.batch import Scored, read_bands, score_leads, scores_table
 from serving.changing import Moment, changes_since
 from serving.cli.clock import new_run_id
 from serving.explaining import explain_lead
@@ -134,7 +134,7 @@ class LeadModel(Showable):
             Default: the end of observation.
         keep
             Keep the run in the state folder, as ``leadscore score`` does: write-back sends it,
-            the next run compares with it.
+            the next run compares with it. For registered models.
         now
             The moment of the run; default: the clock.
 
@@ -149,22 +149,37 @@ class LeadModel(Showable):
         InputError
             Where no lead is open, or a column that was learned from is not there.
         """
-        session, reading = crm._session, crm._reading_of(self._loaded.kinds)
-        moment, at = crm._moment(as_of), crm._now(now)
         if keep:
-            crm._require_state()
-            scored = score_run(
-                session, reading, self._loaded, as_of=moment, scored_at=at,
-                run_id=new_run_id(at), on_stage=no_progress,
-            )  # fmt: skip
+            scored = self._keep(crm, crm._moment(as_of), crm._now(now))
         else:
-            scored = score_leads(
-                session.project, reading.tables, reading.outcomes, self._loaded, as_of=moment,
-                scored_at=at, run_id=new_run_id(at), threads=session.threads,
-                previous_bands=read_bands(session.state.scores, until=moment),
-            )  # fmt: skip
+            scored = self._score(crm, crm._moment(as_of), crm._now(now))
         table: pd.DataFrame = scores_table(scored).to_pandas()
         return table
+
+    def _score(
+        self, crm: CrmProject, as_of: int, at: int, *, with_stability: bool = False
+    ) -> Scored:
+        """Score beside the bands of the run that was kept before; nothing is written."""
+        session, reading = crm._session, crm._reading_of(self._loaded.kinds)
+        return score_leads(
+            session.project, reading.tables, reading.outcomes, self._loaded, as_of=as_of,
+            scored_at=at, run_id=new_run_id(at), threads=session.threads,
+            previous_bands=read_bands(session.state.scores, until=as_of),
+            with_stability=with_stability,
+        )  # fmt: skip
+
+    def _keep(self, crm: CrmProject, as_of: int, at: int) -> Scored:
+        """Score and keep the run: later runs must find the model again by its version."""
+        crm._require_state()
+        if not self._registered:
+            raise InputError(
+                "only the runs of a registered model are kept", column="keep",
+                cure="score with publish(model).model, or promote(model)",
+            )  # fmt: skip
+        return score_run(
+            crm._session, crm._reading_of(self._loaded.kinds), self._loaded, as_of=as_of,
+            scored_at=at, run_id=new_run_id(at), on_stage=no_progress,
+        )  # fmt: skip
 
     def explain(
         self,
@@ -252,7 +267,7 @@ class LeadModel(Showable):
         self, features: pd.DataFrame, *, by: Literal["feature", "factor"] = "factor"
     ) -> pd.DataFrame:
         """Rank what moves scores: name, mean_abs and mean contribution, in log-odds."""
-        return global_view(self._loaded.scorer, features, by=by)
+        return global_view(_able(self._loaded.scorer, features), features, by=by)
 
     def dependence(
         self, features: pd.DataFrame, feature: str, converted: ArrayLike
@@ -266,7 +281,8 @@ class LeadModel(Showable):
             raise InputError(
                 f"the model has no feature {feature!r}", cure=f"it has {', '.join(known)}"
             )
-        return dependence(self._loaded.scorer, features, feature, np.asarray(converted))
+        scorer = _able(self._loaded.scorer, features)
+        return dependence(scorer, features, feature, np.asarray(converted))
 
     def evaluate(self, crm: CrmProject) -> ModelFigures:
         """Evaluate on the newest mature leads of the data as they are now, beside the baselines."""
@@ -442,12 +458,12 @@ def load(crm: CrmProject, model: str | Path = "champion") -> LeadModel:
     OutsideError
         Where the registry has no such model, or does not answer.
     """
-    reference, session = str(model), crm._session
-    if (Path(reference) / "manifest.json").is_file() or isinstance(model, Path):
-        registry = Registry("", crm.name, trust=session.trust)
-        return LeadModel(crm, load_model(registry.find(reference), threads=session.threads))
-    found = find_model(_registry(crm), reference, threads=session.threads)
-    return LeadModel(crm, found, _registered=True)
+    session = crm._session
+    if isinstance(model, Path) or (Path(model) / "manifest.json").is_file():
+        found = Registry("", crm.name, trust=session.trust).find(str(Path(model).absolute()))
+        return LeadModel(crm, load_model(found, threads=session.threads))
+    loaded = find_model(_registry(crm), model, threads=session.threads)
+    return LeadModel(crm, loaded, _registered=True)
 
 
 def publish(model: LeadModel) -> Publication:
@@ -517,7 +533,7 @@ def to_shap(
     are the contributions. The extra ``leadscore[notebook]`` installs shap.
     """
     scorer = model._loaded.scorer if isinstance(model, LeadModel) else LeadScorer(*model.parts())
-    return explanation_for_shap(scorer, features, by=by)
+    return explanation_for_shap(_able(scorer, features), features, by=by)
 
 
 def plot_reliability(model: LeadModel) -> Figure:
@@ -570,6 +586,15 @@ def _facts(model: LeadModel) -> list[tuple[str, str]]:
         if each is not None
     ]
     return [*told, ("horizon", f"{card.horizon_days:g} days")] if card.horizon_days else told
+
+
+def _able(scorer: LeadScorer, features: pd.DataFrame) -> LeadScorer:
+    """Give the scorer back where the frame has what it reads; InputError naming what is missing."""
+    try:
+        scorer.check(features)
+    except PredictorError as error:
+        raise InputError(str(error), cure="take the frame of features() or held_out()") from None
+    return scorer
 
 
 def _registry(crm: CrmProject) -> Registry:

@@ -16,9 +16,8 @@ from leadscore.shown import Showable, Shown, table_of
 from serving.checking import Checked, check_project
 from serving.cli.clock import new_run_id
 from serving.jobs import monitor_model
-from serving.model import LoadedModel
 from serving.report.words import refuse_unknown
-from serving.reporting import write_reports
+from serving.reporting import write_reports, write_views
 from serving.writeback.run import WriteBackResult
 from serving.writeback.run import write_back as send
 from training import plots
@@ -116,13 +115,13 @@ class WrittenReport(Showable):
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class SentScores(Showable):
-    """What a write-back did; every lead of the run is in exactly one of the `counts`."""
+    """What a write-back did: how many leads there were, and what became of each."""
 
     _result: WriteBackResult
 
     @property
     def counts(self) -> dict[str, int]:
-        """Leads by what became of them: sent, unchanged, rejected, kept_overrides, …"""
+        """All `leads`, and how many were sent, unchanged, rejected, kept_overrides, …"""
         found = asdict(self._result)
         return {name: n for name, n in found.items() if type(n) is int and name != "requests"}
 
@@ -180,7 +179,9 @@ def report(
     now: When | None = None,
     on_stage: Callable[[str], None] = no_progress,
 ) -> WrittenReport:
-    """Score, keep the run, and write the report for sales and the model page as HTML files.
+    """Score, and write the report for sales and the model page as HTML files.
+
+    The run of a registered model is kept in the state folder.
 
     Parameters
     ----------
@@ -209,12 +210,20 @@ def report(
     refuse_unknown(wanted)
     if folder is None:
         crm._require_state()
-    loaded, at = _loaded(crm, model), crm._now(now)
-    paths = write_reports(
-        session, crm._reading_of(loaded.kinds), loaded, as_of=crm._moment(as_of), scored_at=at,
-        run_id=new_run_id(at), folder=session.state.reports if folder is None else Path(folder),
-        languages=wanted, per_owner=per_owner, on_stage=on_stage,
-    )  # fmt: skip
+    place = session.state.reports if folder is None else Path(folder)
+    chosen, at, moment = _chosen(crm, model), crm._now(now), crm._moment(as_of)
+    reading = crm._reading_of(chosen._loaded.kinds)
+    if chosen._registered:
+        paths = write_reports(
+            session, reading, chosen._loaded, as_of=moment, scored_at=at, run_id=new_run_id(at),
+            folder=place, languages=wanted, per_owner=per_owner, on_stage=on_stage,
+        )  # fmt: skip
+    else:
+        scored = chosen._score(crm, moment, at, with_stability=True)
+        paths = write_views(
+            session, reading, chosen._loaded, scored, folder=place, languages=wanted,
+            per_owner=per_owner, on_stage=on_stage,
+        )  # fmt: skip
     return WrittenReport(crm.name, tuple(paths))
 
 
@@ -259,12 +268,12 @@ def monitor(
     What is red is told, not raised: `MonitoredModel.red`. OutsideError where the registry has no
     such model.
     """
-    loaded = _loaded(crm, model)
+    loaded = _chosen(crm, model)._loaded
     signals = monitor_model(
         crm._session, crm._reading, loaded, as_of=crm._moment(as_of), on_stage=no_progress
     )
     return MonitoredModel(f"{crm.name}, model {loaded.version}", tuple(signals))
 
 
-def _loaded(crm: CrmProject, model: LeadModel | str) -> LoadedModel:
-    return (load(crm, model) if isinstance(model, str) else model)._loaded
+def _chosen(crm: CrmProject, model: LeadModel | str) -> LeadModel:
+    return load(crm, model) if isinstance(model, str) else model

@@ -142,6 +142,12 @@ def test_what_is_not_there_is_named(trained: Trained) -> None:
         trained.model.explain(trained.crm, "L-0042")
     with pytest.raises(ls.InputError, match="as_of: lies after the end of observation"):
         trained.model.score(trained.crm, as_of="2027-01-01")
+    with pytest.raises(ls.InputError, match="only the runs of a registered model are kept"):
+        trained.model.score(trained.crm, keep=True)
+    with pytest.raises(ls.InputError, match=r"missing.*take the frame of features\(\)"):
+        trained.model.importance(pd.DataFrame({"source": ["search"]}))
+    with pytest.raises(ls.InputError, match="is no model artifact"):
+        ls.load(trained.crm, Path("nowhere"))
     with pytest.raises(ls.InputError, match="since: is no timestamp: 'monday'"):
         trained.model.changes(trained.crm, since="monday")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 
@@ -61,3 +62,17 @@ def test_the_command_is_called_leadscore_also_as_a_module() -> None:
     )
     assert "Usage: leadscore [OPTIONS]" in found.stdout
     assert "--install-completion" in found.stdout
+
+
+def test_the_shell_completes_the_verbs() -> None:
+    asked = {
+        **os.environ,
+        "_LEADSCORE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "leadscore pro",
+        "COMP_CWORD": "1",
+    }
+    found = subprocess.run(
+        [sys.executable, "-m", "leadscore"], capture_output=True, text=True, check=False,
+        env=asked,
+    )  # fmt: skip
+    assert found.stdout.split() == ["promote"]
