@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, get_args, get_origin
 from zoneinfo import ZoneInfo
@@ -23,23 +24,33 @@ DATABASES = ("postgresql", "mysql", "sqlite", "duckdb")
 """Schemes that a source may have; all but the last two reach over the network."""
 
 
-def load_project(path: str | Path, *, overrides: Mapping[str, object] = {}) -> Project:
-    """Read and check a project file; `overrides` are dotted keys, {"train.seed": 7}.
+def load_project(
+    project: str | Path | Mapping[str, object], *, overrides: Mapping[str, object] = {}
+) -> Project:
+    """Read and check a project file, or a project given as the nested dict that one holds.
 
-    `${NAME}` in a source is taken from the environment. InputError names file, line and key.
+    `overrides` are dotted keys, {"train.seed": 7}. `${NAME}` in a source is taken from the
+    environment. InputError names file, line and key. Relative paths start at the file, or where
+    the program runs.
     """
-    file = Path(path)
-    text = _read_text(file)
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"is no TOML: {error}", file=file.name, cure="correct that line") from None
-    except RecursionError:
-        raise InputError("is nested too deeply", file=file.name) from None
+    if isinstance(project, Mapping):
+        raw, name, text = deepcopy(dict(project)), "project", ""
+    else:
+        file = Path(project)
+        name, text = file.name, _read_text(file)
+        raw = {**_parse(text, name), "folder": str(file.resolve().parent)}
     for key, value in overrides.items():
         _put(raw, key.split("."), value)
-    raw["folder"] = str(file.resolve().parent)
-    return check_project(raw, file=file.name, text=text)
+    return check_project(raw, file=name, text=text)
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"is no TOML: {error}", file=name, cure="correct that line") from None
+    except RecursionError:
+        raise InputError("is nested too deeply", file=name) from None
 
 
 def check_project(raw: Mapping[str, Any], *, file: str = "project", text: str = "") -> Project:

@@ -1,4 +1,77 @@
-"""Learns from a CRM's history which leads become opportunities, says how likely and why."""
+"""Learns from a CRM's history which leads become opportunities, says how likely and why.
+
+    import leadscore as ls
+    crm = ls.read("acme.toml")             # or a dict with frames of pandas, polars, Arrow
+    ls.check(crm)                          # the leak audit
+    model = ls.train(crm)                  # candidates, figures with intervals, reliability
+    scores = model.score(crm, as_of="2026-11-01")
+    model.explain(crm, "L-0042", since="2026-10-01")
+    ls.promote(model)
+    ls.report(crm, "out/")
+    ls.write_back(crm, dry_run=True)
+
+Every result shows itself in a notebook. Importing this module loads nothing; what is behind a name
+is loaded when the first name is asked for.
+
+>>> import leadscore as ls
+>>> ls.experiments.power(0.08, 0.10).total
+6426
+"""
+
+# ruff: noqa: F403, F405 - only type checkers and editors read the star
+
+from typing import TYPE_CHECKING
+
+__all__ = [
+    "CrmProject",
+    "ExplainedLead",
+    "GateError",
+    "InputError",
+    "LeadClassifier",
+    "LeadModel",
+    "LeadScoreError",
+    "LeakCheck",
+    "ModelFigures",
+    "MonitoredModel",
+    "OutsideError",
+    "Publication",
+    "SentScores",
+    "SimulatedCompany",
+    "WrittenReport",
+    "check",
+    "experiments",
+    "load",
+    "monitor",
+    "plot_gains",
+    "plot_reliability",
+    "promote",
+    "publish",
+    "read",
+    "report",
+    "rollback",
+    "simulate",
+    "to_shap",
+    "train",
+    "versions",
+    "write_back",
+]
+
+if TYPE_CHECKING:
+    from leadscore.door import *
+else:
+
+    def __getattr__(name):
+        """Load the door when the first public name is asked for (PEP 562)."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from leadscore import door
+
+        return getattr(door, name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return [*__all__, "main"]
 
 
 def main() -> None:

@@ -104,7 +104,7 @@ def check_project(
     on_stage("labels and features")
     project, tables, outcomes = session.project, reading.tables, reading.outcomes
     dataset = make_dataset(project, tables, outcomes, threads=session.threads)
-    reviews = tuple(undeclared_columns(project))
+    reviews = tuple(undeclared_columns(project, session.frames))
     on_stage("delay from creation to conversion")
     delay = None if project.static else delay_curve(tables, outcomes, project)
     on_stage("leak audit")

@@ -161,12 +161,17 @@ def _bands(
 
 def write_scores(scored: ScoringRun, path: Path) -> Path:
     """Write scores.parquet, whole or not at all."""
+    with replacing(path) as part:
+        pq.write_table(scores_table(scored), part)
+    return path
+
+
+def scores_table(scored: ScoringRun) -> pa.Table:
+    """Lay out what scores.parquet holds: a row per open lead, its reasons as a nested column."""
     table = scored.table
     arrow = pa.table({str(name): _arrow(table[name]) for name in table.columns})
     arrow = arrow.add_column(arrow.column_names.index("model_version"), "reasons", scored.reasons)
-    with replacing(path) as part:
-        pq.write_table(arrow.replace_schema_metadata(None), part)
-    return path
+    return arrow.replace_schema_metadata(None)
 
 
 def _arrow(column: pd.Series) -> pa.Array:

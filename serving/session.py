@@ -5,33 +5,40 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from data.errors import InputError
 from data.project import load_project
 from data.reading.read_tables import Reading, read_with_notes
+from data.reading.sources import Given
 from data.reading.values import moment
 from data.schema import Project
 from data.tables import Kind
 from training.state import StatePaths
 
 if TYPE_CHECKING:
+    from models.signature import Trust
     from serving.loaded_model import LoadedModel
-    from training.registry import Registry
+    from training.registry import ModelVersion, Registry
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What every verb needs; `threads` is a number from 1."""
+    """What every verb needs; `threads` is a number from 1.
+
+    `file` is None where the project is not what a file says; `frames` stand in place of sources.
+    """
 
     project: Project
-    file: Path
+    file: Path | None
     state: StatePaths
     tracking: str | None
     seed: int
     threads: int
+    frames: Mapping[str, Given] = field(default_factory=dict)
 
     def read(
         self,
@@ -47,26 +54,38 @@ class Session:
             self.project,
             leads=leads,
             events=None if events is None else tuple(events),
+            frames=self.frames,
             kinds=kinds,
         )
 
     @property
     def registry(self) -> Registry:
         """Open the registry; the state folder is made where it is the default store."""
-        from models.signature import Trust
         from training.registry import Registry
 
-        artifact = self.project.artifact
-        trust = Trust.of(
-            os.environ.get(artifact.key, ""), demanded=artifact.signed, variable=artifact.key
-        )
         return Registry.of(
             self.state,
             self.project.project.name,
             self.tracking,
-            trust=trust,
+            trust=self.trust,
             allow=self.project.network.allow,
         )
+
+    @property
+    def trust(self) -> Trust:
+        """Say whose signature a model needs, and with which key one is signed."""
+        from models.signature import Trust
+
+        artifact = self.project.artifact
+        return Trust.of(
+            os.environ.get(artifact.key, ""), demanded=artifact.signed, variable=artifact.key
+        )
+
+    def champion(self) -> ModelVersion | None:
+        """Find the champion; None where there is none yet. No registry is made to look."""
+        if self.tracking is None and not self.state.registry.is_file():
+            return None
+        return self.registry.champion()
 
     def model(self, reference: str) -> LoadedModel:
         """Find and load a model by version, alias or folder."""
@@ -74,41 +93,50 @@ class Session:
 
         return find_model(self.registry, reference, threads=self.threads)
 
-    def moment(self, as_of: str | None, reading: Reading) -> int:
-        """Read --as-of; left out, it is the end of observation."""
+    def moment(self, as_of: str | None, reading: Reading, key: str = "--as-of") -> int:
+        """Read --as-of; left out, it is the end of observation. Errors name it by `key`."""
         until = reading.tables.observed_until
         if as_of is None:
             return until
-        given = moment(as_of, self.project, "--as-of")
+        given = moment(as_of, self.project, key)
         if given > until:
             raise InputError(
                 "lies after the end of observation: nothing is known of that time",
-                column="--as-of",
+                column=key,
                 cure="leave it out, or set observed_until in the project file",
             )
         return given
 
     @property
     def fingerprint(self) -> str:
-        """Hash the project file: a changed definition is another model."""
-        return hashlib.sha256(self.file.read_bytes()).hexdigest()[:16]
+        """Hash the project: a changed definition is another model."""
+        given = self.file
+        text = self.project.model_dump_json().encode() if given is None else given.read_bytes()
+        return hashlib.sha256(text).hexdigest()[:16]
 
 
 def open_session(
-    file: Path,
+    file: Path | Mapping[str, object],
     *,
+    frames: Mapping[str, Given] = MappingProxyType({}),
+    overrides: Mapping[str, object] = MappingProxyType({}),
     state: Path | None = None,
     tracking: str | None = None,
     seed: int | None = None,
     threads: int | None = None,
 ) -> Session:
-    """Load the project file and find its folders; nothing is created."""
-    project = load_project(file)
+    """Load the project (a file, or the dict that one holds) and find its folders.
+
+    `frames` stand in place of sources, by the names that `data.read.read_tables` knows;
+    `overrides` are dotted keys. Nothing is created.
+    """
+    project = load_project(file, overrides=overrides)
     return Session(
         project=project,
-        file=file,
+        file=None if overrides or isinstance(file, Mapping) else file,
         state=StatePaths.of(project, state),
         tracking=tracking,
         seed=project.train.seed if seed is None else seed,
         threads=threads or project.train.threads or os.cpu_count() or 1,
+        frames=frames,
     )

@@ -20,6 +20,7 @@ from training.dataset import make_dataset
 from training.evaluate import Evaluation
 from training.monitor import Signal, watch_model
 from training.publish import Published, data_fingerprint, publish
+from training.registry import ModelVersion
 from training.train import Trained, evaluate_on_test, train
 
 Stage = Callable[[str], None]
@@ -34,9 +35,24 @@ def train_model(
     on_stage: Stage,
 ) -> tuple[Trained, Published]:
     """Train, evaluate and register; the champion's score card stays in force."""
-    champion = session.registry.champion()
+    champion = session.registry.champion()  # first: a registry that does not answer stops us here
+    trained = learn(session, reading, champion, fast=fast, learner=learner, on_stage=on_stage)
+    on_stage("registry and gate")
+    return trained, register(session, reading, trained)
+
+
+def learn(
+    session: Session,
+    reading: Reading,
+    champion: ModelVersion | None,
+    *,
+    fast: bool = False,
+    learner: str | None = None,
+    on_stage: Stage,
+) -> Trained:
+    """Train and evaluate, on the champion's score card; nothing is written."""
     card = None if champion is None else load_artifact(champion.folder).card
-    trained = train(
+    return train(
         session.project,
         reading.tables,
         reading.outcomes,
@@ -45,10 +61,13 @@ def train_model(
         card=card,
         fast=fast,
         learner=learner,
-        reviews=undeclared_columns(session.project),
+        reviews=undeclared_columns(session.project, session.frames),
         on_stage=on_stage,
     )
-    on_stage("registry and gate")
+
+
+def register(session: Session, reading: Reading, trained: Trained) -> Published:
+    """Register a trained model with its leak audit; the gate says whether it is champion."""
     published = publish(
         trained,
         session.registry,
@@ -61,7 +80,7 @@ def train_model(
     )
     if published.version is not None:
         write_text(session.state.audit(published.version.version), trained.audit.to_json())
-    return trained, published
+    return published
 
 
 def audit_pages(report: AuditReport, name: str) -> dict[str, str]:
@@ -93,10 +112,9 @@ def champion_is_current(session: Session, reading: Reading) -> bool:
 
 
 def evaluate_registered(
-    session: Session, reading: Reading, reference: str, *, on_stage: Stage
+    session: Session, reading: Reading, model: LoadedModel, *, on_stage: Stage
 ) -> Evaluation:
     """Evaluate a registered model on the newest test rows of the data as they are now."""
-    model = session.model(reference)
     on_stage("labels and features")
     dataset = make_dataset(
         session.project,
@@ -153,10 +171,9 @@ def score_run(
 
 
 def monitor_model(
-    session: Session, reading: Reading, reference: str, as_of: str | None, *, on_stage: Stage
+    session: Session, reading: Reading, model: LoadedModel, *, as_of: int, on_stage: Stage
 ) -> list[Signal]:
     """Hold a registered model against the data as they are now."""
-    model = session.model(reference)
     on_stage("freshness, drift, promises")
     return watch_model(
         session.project,
@@ -166,6 +183,6 @@ def monitor_model(
         model.catalogue,
         model.facts,
         trained_until=model.card.trained_until,
-        as_of=session.moment(as_of, reading),
+        as_of=as_of,
         threads=session.threads,
     )

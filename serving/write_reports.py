@@ -76,7 +76,7 @@ def write_views(
         reading,
         model,
         scored,
-        str(session.file),
+        str(session.file or session.project.project.name),
         session.threads,
         scored_from=first_scored(session.state.runs),
         feedback=list_answers(session.state.feedback),

@@ -19,7 +19,7 @@ from pathlib import Path
 from hatch_build import FOLDERS, rewrite
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("tests", "examples", "pyproject.toml")
+COPIED = ("tests", "notebooks", "examples", "pyproject.toml")
 DECOY = 'raise ImportError("a decoy: the wheel must not import its host\'s modules")\n'
 
 
@@ -55,7 +55,7 @@ def lay_decoys(folder: Path) -> None:
 
 
 def copy_tests(folder: Path) -> None:
-    """Copy tests and examples, imports of the five folders rewritten into the package."""
+    """Copy what tests need; imports of the five folders are rewritten into the package."""
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():

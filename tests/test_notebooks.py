@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -35,6 +37,20 @@ def test_a_notebook_is_what_its_source_says(path: Path) -> None:
     source = (FOLDER / "source" / f"{path.stem}.py").read_text(encoding="utf-8")
     built = nbformat.writes(builder.build(source)).rstrip("\n") + "\n"
     assert path.read_text(encoding="utf-8") == built
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
+def test_a_notebook_imports_of_ours_the_package_alone(path: Path) -> None:
+    tree = ast.parse((FOLDER / "source" / f"{path.stem}.py").read_text(encoding="utf-8"))
+    found = {
+        alias.name
+        for each in ast.walk(tree)
+        if isinstance(each, ast.Import)
+        for alias in each.names
+    }
+    found |= {str(each.module) for each in ast.walk(tree) if isinstance(each, ast.ImportFrom)}
+    theirs = {"matplotlib.pyplot", "numpy", "pandas", "shap"}
+    assert found - theirs - set(sys.stdlib_module_names) == {"leadscore"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)

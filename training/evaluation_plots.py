@@ -1,23 +1,22 @@
-"""Frames of an evaluation -> matplotlib figures for notebooks: reliability, gains, learning."""
+"""Frames of an evaluation -> matplotlib figures for notebooks: reliability, gains, delay."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from data.delay import DelayCurve
 from data.errors import InputError
-from training.evaluate import Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def plot_reliability(evaluation: Evaluation) -> Figure:
+def plot_reliability(curve: pd.DataFrame, bands: pd.DataFrame) -> Figure:
     """Draw promised against observed, with the band of a perfect model and the score bands."""
     figure, axes = _axes("promised", "observed")
-    curve, bands = evaluation.curve, evaluation.bands
     axes.fill_between(curve["promised"], curve["low"], curve["high"], alpha=0.2, label="95 %")
     axes.plot(curve["promised"], curve["observed"], label="model")
     top = float(curve[["promised", "observed", "high"]].to_numpy().max())
@@ -28,10 +27,10 @@ def plot_reliability(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def plot_gains(evaluation: Evaluation) -> Figure:
+def plot_gains(gains: pd.DataFrame) -> Figure:
     """Draw the share of conversions captured against the share of leads worked."""
     figure, axes = _axes("share of leads worked", "share of conversions captured")
-    axes.plot(evaluation.gains["worked"], evaluation.gains["captured"], label="by score")
+    axes.plot(gains["worked"], gains["captured"], label="by score")
     axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="at random")
     axes.legend()
     return figure

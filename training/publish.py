@@ -16,7 +16,7 @@ from data.clock import DAY
 from data.schema import Project
 from data.tables import Outcomes, Tables
 from features.frame import Catalogue
-from models.artifact import load_artifact, read_extra
+from models.artifact import Manifest, load_artifact, read_extra
 from training.gate import Decision, challenge, first_champion
 from training.registry import ModelVersion, Registry
 from training.train import Trained
@@ -69,8 +69,7 @@ def publish(
         decision = challenge(trained, scorer, catalogue, tables, threads=threads, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "leadscore"
-        card = trained.card.with_advice(trained.advice)
-        manifest = replace(trained, card=card).write(artifact)
+        manifest = write_model(trained, artifact)
         version = registry.register(
             artifact,
             params=run_parameters(trained, project, seed),
@@ -94,6 +93,11 @@ def publish(
     else:
         registry.challenge(version.version)
     return Published(version, decision)
+
+
+def write_model(trained: Trained, folder: Path) -> Manifest:
+    """Write the artifact that is registered: its model card holds the advice too."""
+    return replace(trained, card=trained.card.with_advice(trained.advice)).write(folder)
 
 
 def run_parameters(trained: Trained, project: Project, seed: int) -> dict[str, object]:

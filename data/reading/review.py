@@ -67,11 +67,12 @@ def undeclared_columns(
     `frames` replace sources, by the names that `data.read.read_tables` knows. In static mode every
     column but the excluded ones is a feature: those whose name raises suspicion are listed instead.
     """
-    leads = read_source(project.leads, project, frame=frames.get("leads"))
+    leads = read_source(project.leads, project, frame=frames.get("leads"), label="leads")
     fields = _replayed_fields(project.leads, "history", project, frames)
     reviews = _of_table(leads, project.leads, _lead_roles(project) | fields, project)
     for i, join in enumerate(project.leads.join):
-        raw = read_source(join, project, frame=frames.get(f"join.{i}"))
+        label = f"join.{i}"
+        raw = read_source(join, project, frame=frames.get(label), label=label)
         fields = _replayed_fields(join, f"join.{i}.history", project, frames)
         reviews += _of_table(raw, join, {join.key or join.on} | fields, project)
     return reviews

@@ -13,6 +13,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data.errors import InputError, OutsideError
@@ -127,6 +128,18 @@ def from_frame(frame: pd.DataFrame, label: str) -> RawTable:
         raise InputError("column name stands twice", file=label, column=twice)
     arrays = [_from_series(frame.iloc[:, i]) for i in range(len(names))]
     return RawTable(label, pa.table(arrays, names=names), ((label, 0, 1),))
+
+
+def plain_table(table: pa.Table) -> pa.Table:
+    """Bring the columns of an Arrow table to the kinds that pandas or a file would give."""
+    columns = [_plain(column) for column in table.columns]
+    return pa.table(
+        [
+            pc.if_else(pc.is_nan(each), None, each) if pa.types.is_floating(each.type) else each
+            for each in columns
+        ],
+        names=table.column_names,
+    )
 
 
 def table_of_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str] = ()) -> pa.Table:

@@ -5,28 +5,15 @@
 
 # %%
 # %matplotlib inline
-import tempfile
-from pathlib import Path
-
 import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
 import shap
 
-from data.project import load_project
-from data.reading.read_tables import read_tables
-from data.world import make_world, write_world
-from models.explain.contribution_plots import dependence, global_view, to_shap
-from training.evaluation_plots import plot_gains, plot_reliability
-from training.train import train
+import leadscore as ls
 
 # %%
-folder = tempfile.TemporaryDirectory()
-world = make_world("software_trial", 1500, seed=7)
-write_world(world, folder.name, project="../examples/software_trial.toml")
-project = load_project(Path(folder.name) / "software_trial.toml")
-tables, outcomes = read_tables(project)
-trained = train(project, tables, outcomes, seed=0, threads=1, fast=True)
+company = ls.simulate("software_trial", leads=1500, seed=7)
+crm = company.read()
+model = ls.train(crm, fast=True)
 
 # %% [markdown]
 # ## The candidates
@@ -34,10 +21,10 @@ trained = train(project, tables, outcomes, seed=0, threads=1, fast=True)
 # Each was cross-fitted on training rows; `behind` is its distance to the winner in log loss.
 
 # %%
-pd.DataFrame(trained.candidates["random_folds"]).set_index("candidate").sort_values("log_loss").round(4)
+model.candidates.set_index("candidate").sort_values("log_loss").round(4)
 
 # %%
-trained.candidates["winner"]
+model.winner
 
 # %% [markdown]
 # ## What it is worth
@@ -45,17 +32,17 @@ trained.candidates["winner"]
 # On rows younger than all that was learned from; intervals by resampling accounts.
 
 # %%
-figures = trained.evaluation.metrics
+figures = model.metrics
 figures.query("model == 'model'").set_index("metric")[["value", "low", "high"]].round(3)
 
 # %%
-trained.evaluation.capacity.round(3)
+model.capacity.round(3)
 
 # %%
-plot_gains(trained.evaluation)
+ls.plot_gains(model)
 
 # %%
-plot_reliability(trained.evaluation)
+ls.plot_reliability(model)
 
 # %% [markdown]
 # ## What moves it
@@ -63,25 +50,24 @@ plot_reliability(trained.evaluation)
 # The contributions are exact and already there: `shap` only draws them.
 
 # %%
-test = trained.dataset.cut.test
-X, y = trained.dataset.rows(test), trained.dataset.y[test]
-global_view(trained.scorer, X).head(8).round(3)
+X, outcomes = model.held_out()
+model.importance(X).head(8).round(3)
 
 # %%
-shap.plots.beeswarm(to_shap(trained.scorer, X), max_display=10)
+shap.plots.beeswarm(ls.to_shap(model, X), max_display=10)
 
 # %%
-shap.plots.bar(to_shap(trained.scorer, X, by="factor"), max_display=10)
+shap.plots.bar(ls.to_shap(model, X, by="factor"), max_display=10)
 
 # %%
-best = int(np.argmax(trained.test["model"]))
-shap.plots.waterfall(to_shap(trained.scorer, X, by="factor")[best], max_display=10)
+best = int(outcomes["model"].argmax())
+shap.plots.waterfall(ls.to_shap(model, X, by="factor")[best], max_display=10)
 
 # %% [markdown]
 # One feature: its contribution beside what really happened.
 
 # %%
-dependence(trained.scorer, X, "source", y).round(3)
+model.dependence(X, "source", outcomes["converted"]).round(3)
 
 # %% [markdown]
 # ## Against the truth
@@ -89,11 +75,21 @@ dependence(trained.scorer, X, "source", y).round(3)
 # A simulation may show what no CRM can: the true probability given everything seen.
 
 # %%
-snapshots = trained.dataset.labelled.snapshots.take(test)
-true = world.truth.probability(
-    tables.lead_ids[snapshots.lead], snapshots.as_of, snapshots.as_of + world.horizon
-)
+true = company.probability(outcomes["lead_id"], outcomes["as_of"])
 figure, axes = plt.subplots(figsize=(5, 4), layout="constrained")
-axes.scatter(true, trained.test["model"], s=8, alpha=0.5)
+axes.scatter(true, outcomes["model"], s=8, alpha=0.5)
 axes.plot([0, 1], [0, 1], linestyle=":", color="grey")
 axes.set(xscale="log", yscale="log", xlabel="true probability", ylabel="promised");
+
+# %% [markdown]
+# ## The estimator by itself
+#
+# It is scikit-learn's: any frame of numbers and categories, any pipeline.
+
+# %%
+columns = ["employees", "source", "country"]
+estimator = ls.LeadClassifier(fast=True).fit(X[columns], outcomes["converted"])
+estimator.predict_proba(X[columns])[:3, 1].round(3)
+
+# %%
+shap.plots.bar(ls.to_shap(estimator, X[columns]))

@@ -5,29 +5,17 @@
 
 # %%
 import tempfile
-from pathlib import Path
 
 import pandas as pd
 
-from data.project import load_project
-from data.reading.read_tables import read_tables
-from data.world import make_world, write_world
-from models.artifact import load_artifact
-from training.publish import publish
-from training.registry import Registry
-from training.train import train
-from training.state import StatePaths
+import leadscore as ls
 
 pd.set_option("display.max_colwidth", 100)
 
 # %%
-folder = tempfile.TemporaryDirectory()
-write_world(
-    make_world("software_trial", 3000, seed=0), folder.name,
-    project="../examples/software_trial.toml",
-)
-file = Path(folder.name) / "software_trial.toml"
-registry = Registry.of(StatePaths(Path(folder.name) / "state"), "software_trial")
+state = tempfile.TemporaryDirectory()
+company = ls.simulate("software_trial", leads=3000, seed=0)
+november = company.read(state=state.name)
 
 # %% [markdown]
 # ## A first champion
@@ -35,60 +23,41 @@ registry = Registry.of(StatePaths(Path(folder.name) / "state"), "software_trial"
 # In October: nothing later is known.
 
 # %%
-october = load_project(file, overrides={"project.observed_until": "2026-10-01"})
-tables, outcomes = read_tables(october)
-first = train(october, tables, outcomes, seed=0, threads=1, fast=True)
-settings = {"pages": {}, "tags": {}, "threads": 1, "seed": 0}
-published = publish(first, registry, october, tables, **settings)
-assert published.decision.promote
-published.words
-
-# %%
-pd.DataFrame(published.decision.checks)
+october = november.until("2026-10-01")
+first = ls.publish(ls.train(october, fast=True))
+assert first.promoted
+first
 
 # %% [markdown]
 # ## A challenger
 #
-# A month later, on the same score card, so that 70 points mean what they meant.
+# A month later, on the champion's score card, so that 70 points mean what they meant.
 
 # %%
-first_version = registry.champion().version
-november = load_project(file)
-tables, outcomes = read_tables(november)
-second = train(
-    november, tables, outcomes, seed=0, threads=1, fast=True, card=first.parts.card
-)
-challenged = publish(second, registry, november, tables, **settings)
-pd.DataFrame(challenged.decision.checks)
+challenger = ls.publish(ls.train(november, fast=True))
+challenger
 
 # %%
-challenged.words
+challenger.checks
 
 # %% [markdown]
 # ## Promote by hand, and go back
 
 # %%
-def versions():
-    rows = [(version, ", ".join(aliases)) for version, _, aliases in registry.versions()]
-    return pd.DataFrame(rows, columns=["version", "aliases"]).set_index("version")
-
-
-X = first.dataset.rows(first.dataset.cut.test)
-before = registry.find(first_version)
-registry.promote(before.version)
-shown = load_artifact(before.folder).score(X)
-registry.promote(challenged.version.version)
-versions()
+ls.promote(first.model)
+shown = ls.load(november, "champion").score(november)
+ls.promote(challenger.model)
+ls.versions(november)
 
 # %%
-registry.rollback()
-versions()
+champion = ls.rollback(november)
+ls.versions(november)
 
 # %% [markdown]
 # After the rollback every score is what it was, to the last bit.
 
 # %%
-assert registry.champion().version == before.version
-again = load_artifact(registry.champion().folder).score(X)
-assert again.probability.tobytes() == shown.probability.tobytes()
-pd.Series(again.score).describe().round(1)
+again = champion.score(november)
+assert champion.version == first.model.version
+assert again["probability"].to_numpy().tobytes() == shown["probability"].to_numpy().tobytes()
+again["score"].describe().round(1)

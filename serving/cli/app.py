@@ -15,7 +15,6 @@ app = typer.Typer(
     name="leadscore",
     help="Learns from a CRM's history which leads become opportunities, says how likely and why.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -47,7 +46,7 @@ def _root(
 def main() -> None:
     """Run a verb; a LeadScoreError is one line on standard error and its exit code."""
     try:
-        app()
+        app(prog_name="leadscore")
     except LeadScoreError as error:
         print(f"leadscore: {error}", file=sys.stderr)  # noqa: T201 - the one place that prints
         sys.exit(error.exit_code)

@@ -135,7 +135,8 @@ def evaluate(
 
     session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
     with screen.stages(3, quiet=as_json) as stage:
-        evaluation = evaluate_registered(session, session.read(), model, on_stage=stage)
+        loaded = session.model(model)
+        evaluation = evaluate_registered(session, session.read(), loaded, on_stage=stage)
     if out is not None:
         write_frames(evaluation, out)
     if as_json:
@@ -204,7 +205,9 @@ def monitor(
 
     session = open_session(file, state=state, tracking=tracking, threads=threads)
     with screen.stages(3, quiet=as_json) as stage:
-        signals = monitor_model(session, session.read(), model, as_of, on_stage=stage)
+        loaded, reading = session.model(model), session.read()
+        at = session.moment(as_of, reading)
+        signals = monitor_model(session, reading, loaded, as_of=at, on_stage=stage)
     if as_json:
         screen.say_json({"signals": [signal.to_dict() for signal in signals]})
     else:

@@ -49,11 +49,7 @@ def render_model_page(
 ) -> str:
     """Render the page in a language; sections without rows are left out."""
     words, style = words_of(language), _minified("style.css")
-    curves = _curves(card)
-    points = [
-        Point(row["promised"], row["observed"], row.get("low"), row.get("high"), row.get("n"))
-        for row in card.curve
-    ]
+    curves = gains_curves(card)
     environment = _environment()
     environment.globals.update(t=words.t, attr=words.attr)
     page = environment.get_template("model.html").render(
@@ -65,7 +61,7 @@ def render_model_page(
         facts=_facts(card, words),
         notes=[isolated(note) for note in card.notes],
         sections=[section for section in _sections(card, audit, words) if section.rows],
-        reliability=charts.reliability(points, words),
+        reliability=charts.reliability(reliability_points(card), words),
         gains=charts.gains(curves, curve_names(words), words) if curves else Markup(""),
         curves=curves,
         names=curve_names(words),
@@ -262,7 +258,16 @@ def _places(value: float) -> int:
     return min(6, max(0, 3 - math.floor(math.log10(abs(value))))) if value else 0
 
 
-def _curves(card: ModelCard) -> list[GainsCurve]:
+def reliability_points(card: ModelCard) -> list[Point]:
+    """Place the observed rate, with its range, by the rate that was promised."""
+    return [
+        Point(row["promised"], row["observed"], row.get("low"), row.get("high"), row.get("n"))
+        for row in card.curve
+    ]
+
+
+def gains_curves(card: ModelCard) -> list[GainsCurve]:
+    """Give the conversions caught by share of leads worked, by the model and by other orders."""
     return [
         GainsCurve(name, tuple(Point(x, y) for x, y in card.gains[name]))  # type: ignore[arg-type]
         for name in DRAWN

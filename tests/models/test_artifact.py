@@ -103,9 +103,7 @@ def test_mlflow_loads_it_from_code_and_gives_the_same_scores(
 
     monkeypatch.chdir(tmp_path)
     store = f"sqlite:///{tmp_path}/mlflow.db"
-    monkeypatch.setenv(
-        "MLFLOW_TRACKING_URI", store
-    )  # restored: MLflow sets it too
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)  # restored: MLflow sets it too
     mlflow.set_tracking_uri(store)
     experiment = mlflow.create_experiment("test", artifact_location=(tmp_path / "store").as_uri())
     frame, _ = leads(20, 3)

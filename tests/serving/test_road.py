@@ -313,11 +313,16 @@ def test_check_says_what_is_no_feature_and_stops_nothing_here(company, quiet):
 
 
 def test_evaluating_and_monitoring_a_registered_model(company, quiet):
-    evaluation = evaluate_registered(company.session, company.reading, "champion", on_stage=quiet)
+    evaluation = evaluate_registered(
+        company.session, company.reading, company.model, on_stage=quiet
+    )
     ours = evaluation.metrics.query("model == 'model' and metric == 'auc'")["value"].item()
     trained = company.trained.evaluation.metrics
     assert ours == trained.query("model == 'model' and metric == 'auc'")["value"].item()
-    signals = monitor_model(company.session, company.reading, "champion", None, on_stage=quiet)
+    until = company.reading.tables.observed_until
+    signals = monitor_model(
+        company.session, company.reading, company.model, as_of=until, on_stage=quiet
+    )
     assert {s.name for s in signals} >= {"age of the model", "newest record"}
 
 

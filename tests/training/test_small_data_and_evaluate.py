@@ -140,7 +140,7 @@ def test_an_evaluation_gives_every_frame_and_names_the_drift():
     assert (found.capacity["captured"] >= found.capacity["by_chance"]).all()
     assert found.gains["captured"].iloc[-1] == 1
     assert not any("moved" in note for note in found.notes)
-    figures = (plot_reliability(found), plot_gains(found))
+    figures = (plot_reliability(found.curve, found.bands), plot_gains(found.gains))
     assert all(figure.axes[0].lines for figure in figures)
     drifted = evaluate_model(y, p / 3, draws=10)
     assert any("base rate moved" in note for note in drifted.notes)

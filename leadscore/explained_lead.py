@@ -1,0 +1,120 @@
+"""Why one lead has its score, and why it changed: points that add up, as frames and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from leadscore.shown import Showable, Shown, ShownTable
+from models.explain.fixed_sentences import ASSOCIATION, LIMIT, NOT_YET, REST, TYPICAL, UNSTABLE
+from serving.explain import LeadExplanation
+from serving.worklist import charts
+from serving.worklist.pages.lead_pages import report_reason
+from serving.worklist.view import LeadDetail
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class ExplainedLead(Showable):
+    """One lead's score in whole points, and its change where one was asked for."""
+
+    _told: LeadExplanation
+    _bands: Mapping[str, float]
+
+    @property
+    def lead_id(self) -> str:
+        """The id of the lead."""
+        return self._told.explanation.lead_id
+
+    @property
+    def score(self) -> int:
+        """The score, 0 to 100."""
+        return self._told.explanation.score
+
+    @property
+    def band(self) -> str:
+        """The band, as lists and the CRM show it."""
+        return self._told.band
+
+    @property
+    def probability(self) -> tuple[float, float, float]:
+        """The probability of conversion within the horizon, and the ends of its range."""
+        return self._told.probability
+
+    @property
+    def typical(self) -> int:
+        """The score of the typical lead, where the points start."""
+        return self._told.explanation.typical
+
+    @property
+    def families(self) -> dict[str, int]:
+        """Points by family: typical + families + the limit of the scale == score."""
+        return dict(self._told.explanation.families)
+
+    @property
+    def grid(self) -> str:
+        """Fit (A to D) and engagement (1 to 4), a view of the same points."""
+        return self._told.explanation.grid
+
+    @property
+    def points(self) -> pd.DataFrame:
+        """Every part of the score: reason, points, fact; the points add up to the score."""
+        e, t = self._told.explanation, self._told.speech.message
+        rows: list[tuple[str, int, str | None]] = [(t(TYPICAL), e.typical, None)]
+        rows += self._told.reasons
+        rows += [(t(REST), e.rest_points, None)] if e.rest_points else []
+        rows += [(t(LIMIT), e.limit_points, None)] if e.limit_points else []
+        return pd.DataFrame(rows, columns=["reason", "points", "fact"])
+
+    @property
+    def score_before(self) -> int | None:
+        """The score at `since`; None where no change was asked for, or the lead was not there."""
+        return None if self._told.change is None else self._told.change.old_score
+
+    @property
+    def change(self) -> pd.DataFrame | None:
+        """Why the score changed: reason, points, adding up to it; None where `score_before` is."""
+        if self._told.change is None:
+            return None
+        return pd.DataFrame(self._told.change_lines, columns=["reason", "points"])
+
+    def _shown(self) -> Shown:
+        told, t = self._told, self._told.speech.message
+        value, low, high = told.probability
+        notes = [t(ASSOCIATION)]
+        notes += [] if told.explanation.stable else [t(UNSTABLE)]
+        notes += [t(NOT_YET)] if told.new_since else []
+        tables = [self._waterfall()]
+        if told.change is not None:
+            title = f"{told.change.old_score} → {told.change.score}"
+            rows = tuple((text, f"{points:+}") for text, points in told.change_lines)
+            tables.append(ShownTable(title, ("why it changed", "points"), rows, (1,)))
+        return Shown(
+            f"Lead {self.lead_id}",
+            f"{self.score} ({self.band}), {value:.1%} ({low:.1%} – {high:.1%})",
+            facts=tuple((name, f"{points:+}") for name, points in self.families.items()),
+            notes=tuple(notes),
+            tables=tuple(tables),
+        )
+
+    def _waterfall(self) -> ShownTable:
+        """Draw the way from the typical lead to this one, a bar on each row."""
+        e, t = self._told.explanation, self._told.speech.message
+        detail = LeadDetail(
+            e.typical,
+            tuple(report_reason(reason) for reason in e.reasons_for),
+            tuple(report_reason(reason) for reason in e.reasons_against),
+            e.rest_points,
+            e.limit_points,
+        )
+        words = {"typical": t(TYPICAL), "rest": t(REST), "limit": t(LIMIT), "score": e.lead_id}
+        rows = []
+        for row in charts.waterfall(detail, e.score, self._bands):
+            text, fact = words.get(row.kind, ""), None
+            if row.reason is not None:
+                text, _, fact = self._told.reasons[row.reason]
+            whole = row.kind in ("typical", "score")
+            points = f"{row.points}" if whole else f"{row.points:+}"
+            rows.append((f"{text} [{fact}]" if fact else text, row.bar, points))
+        return ShownTable("", ("why", "", "points"), tuple(rows), (2,))
