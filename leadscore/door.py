@@ -7,17 +7,12 @@ from leadscore.explained_lead import ExplainedLead
 from leadscore.lead_model import (
     LeadModel,
     ModelFigures,
-    Publication,
-    load,
     plot_gains,
     plot_reliability,
-    promote,
-    publish,
-    rollback,
     to_shap,
     train,
-    versions,
 )
+from leadscore.registered import Publication, load, promote, publish, rollback, versions
 from leadscore.simulated_company import SimulatedCompany, simulate
 from leadscore.verbs import (
     LeakCheck,

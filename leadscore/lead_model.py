@@ -1,4 +1,4 @@
-"""A CRM that was read -> a model: trained, loaded, registered, promoted; its scores and reasons."""
+"""A CRM that was read -> a model: trained, evaluated, saved; its scores and its reasons."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 from numpy.typing import ArrayLike
 
-from data.errors import GateError, InputError
+from data.errors import InputError
 from data.labels import open_snapshots
 from features.build import build
 from leadscore.crm_project import CrmProject, When
@@ -26,10 +26,10 @@ from models.fit.learner import LeadClassifier
 from models.predictor import LeadScorer, PredictorError
 from serving.cli.clock import new_run_id
 from serving.explain import explain_lead
-from serving.loaded_model import LoadedModel, find_model, load_model
+from serving.loaded_model import LoadedModel, load_model
 from serving.score import ScoringRun, read_bands, score_leads, scores_table
 from serving.score_changes import Moment, changes_since
-from serving.verbs import evaluate_registered, learn, register, score_run
+from serving.verbs import evaluate_registered, learn, score_run
 from serving.worklist import charts
 from serving.worklist.language import refuse_unknown, words_of
 from serving.worklist.model_page import gains_curves, reliability_points
@@ -37,7 +37,7 @@ from serving.worklist.page_names import curve_names
 from serving.worklist.view import GainsCurve
 from training import evaluation_plots
 from training.evaluate import Evaluation
-from training.publish import Published, write_model
+from training.publish import write_model
 from training.registry import ModelVersion, Registry
 from training.train import Trained
 
@@ -309,7 +309,7 @@ class LeadModel(Showable):
     def evaluate(self, crm: CrmProject) -> ModelFigures:
         """Evaluate on the newest mature leads of the data as they are now, beside the baselines."""
         return ModelFigures(
-            _title(self),
+            title_of(self),
             evaluate_registered(crm._session, crm._reading, self._loaded, on_stage=no_progress),
         )
 
@@ -317,7 +317,7 @@ class LeadModel(Showable):
         """Write the model's artifact, a folder that stands alone; `leadscore.load` reads it."""
         place = Path(folder)
         if self._registered:
-            shutil.copytree(_registry(self.crm).find(self.version).folder, place)
+            shutil.copytree(registry_of(self.crm).find(self.version).folder, place)
         else:
             write_model(self._need_training(), place)
         return place
@@ -339,7 +339,7 @@ class LeadModel(Showable):
         if kept_away:
             notes.append(f"in quarantine, kept from the model: {', '.join(kept_away)}")
         return Shown(
-            _title(self),
+            title_of(self),
             f"{self.winner}, trained on {card.train_rows:,} snapshots of {card.train_leads:,} "
             f"leads ({card.train_leads_converted:,} converted), tested on {card.test_rows:,} of "
             f"{card.test_leads:,} ({card.test_leads_converted:,})",
@@ -382,44 +382,6 @@ class ModelFigures(Showable):
         table = figures_table(self.metrics, self.verdicts)
         summary = f"log loss {table.rows[0][1]}, AUC {table.rows[0][2]}"
         return Shown(self.title, summary, notes=self.notes, tables=(table,))
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Publication(Showable):
-    """What became of a trained model at the registry's gate.
-
-    `model` is the registered one; it is the model as it came where it was refused.
-    """
-
-    model: LeadModel
-    _published: Published
-
-    @property
-    def registered(self) -> bool:
-        """Whether it was registered at all."""
-        return self._published.version is not None
-
-    @property
-    def promoted(self) -> bool:
-        """Whether it is the champion now."""
-        return self.registered and self._published.decision.promote
-
-    @property
-    def words(self) -> str:
-        """The decision in one line."""
-        return self._published.words
-
-    @property
-    def checks(self) -> pd.DataFrame:
-        """Every check of the gate: name, figure, bar, held."""
-        return pd.DataFrame(self._published.decision.checks)
-
-    def _shown(self) -> Shown:
-        return Shown(
-            f"Model {self.model.version} of {self.model.crm.name}",
-            self.words,
-            tables=(table_of(self.checks, "Checks of the gate"),),
-        )
 
 
 def train(
@@ -471,79 +433,6 @@ def train(
     return LeadModel(crm, loaded, trained, content)
 
 
-def load(crm: CrmProject, model: str | Path = "champion") -> LeadModel:
-    """Load a model: a version of the registry, an alias, or the folder of an artifact.
-
-    Raises
-    ------
-    InputError
-        Where the folder holds no artifact, or a file of it was changed.
-    OutsideError
-        Where the registry has no such model, or does not answer.
-    """
-    session = crm._session
-    if isinstance(model, Path) or (Path(model) / "manifest.json").is_file():
-        found = Registry("", crm.name, trust=session.trust).find(str(Path(model).absolute()))
-        return LeadModel(crm, load_model(found, threads=session.threads))
-    loaded = find_model(_registry(crm), model, threads=session.threads)
-    return LeadModel(crm, loaded, _registered=True)
-
-
-def publish(model: LeadModel) -> Publication:
-    """Register a trained model; the gate says whether it is champion, as ``leadscore train`` does.
-
-    A model that does not beat its baselines is not registered, and the answer says why.
-
-    Raises
-    ------
-    InputError
-        Where the project has no state folder, or the model was not trained here.
-    OutsideError
-        Where the registry does not answer.
-    """
-    crm, trained = model.crm, model._need_training()
-    crm._require_state()
-    published = register(crm._session, crm._reading, trained)
-    if published.version is None:
-        return Publication(model, published)
-    loaded = replace(model._loaded, version=published.version.version)
-    return Publication(replace(model, _loaded=loaded, _registered=True), published)
-
-
-def promote(model: LeadModel) -> LeadModel:
-    """Make a model the champion by hand, whatever its gate said; registers it where it is not yet.
-
-    The champion before stays ready for `rollback`.
-
-    Raises
-    ------
-    GateError
-        Where the model may not be registered: it does not beat its baselines, or it may leak.
-    """
-    if not model._registered:
-        published = _find_registered(model) or publish(model).model
-        if not published._registered:
-            raise GateError(f"not registered: {model._need_training().refusal}")
-        model = published
-    _registry(model.crm).promote(model.version)
-    return model
-
-
-def rollback(crm: CrmProject) -> LeadModel:
-    """Go back to the champion before; scores are byte for byte what they were.
-
-    OutsideError where there is none.
-    """
-    return load(crm, _registry(crm).rollback())
-
-
-def versions(crm: CrmProject) -> pd.DataFrame:
-    """List the registered versions, newest first: aliases and what the gate said, by version."""
-    found = _registry(crm).versions()
-    rows = [(v, ", ".join(aliases), tags.get("decision", "")) for v, tags, aliases in found]
-    return pd.DataFrame(rows, columns=["version", "aliases", "decision"]).set_index("version")
-
-
 def to_shap(
     model: LeadModel | LeadClassifier,
     features: pd.DataFrame,
@@ -590,7 +479,8 @@ def _with_range(figures: pd.DataFrame, metric: str) -> str:
     return value.replace("nan", "–") if np.isnan(ends[1]) else f"{value} ({low} to {high})"
 
 
-def _title(model: LeadModel) -> str:
+def title_of(model: LeadModel) -> str:
+    """Name a model by its version and its project."""
     named = "Unregistered model" if model.version == UNREGISTERED else f"Model {model.version}"
     return f"{named} of {model.crm.name}"
 
@@ -620,16 +510,7 @@ def _able(scorer: LeadScorer, features: pd.DataFrame) -> LeadScorer:
     return scorer
 
 
-def _registry(crm: CrmProject) -> Registry:
+def registry_of(crm: CrmProject) -> Registry:
+    """Open the registry of a project; InputError where it has no state folder."""
     crm._require_state()
     return crm._session.registry
-
-
-def _find_registered(model: LeadModel) -> LeadModel | None:
-    """Find the version of the registry that is this very model; None where there is none."""
-    model.crm._require_state()
-    for version, tags, _ in _registry(model.crm).versions():
-        if model._content and tags.get("content") == model._content:
-            loaded = replace(model._loaded, version=version)
-            return replace(model, _loaded=loaded, _registered=True)
-    return None

@@ -11,7 +11,8 @@ import pandas as pd
 
 from data.errors import InputError
 from leadscore.crm_project import CrmProject, When
-from leadscore.lead_model import LeadModel, load, no_progress
+from leadscore.lead_model import LeadModel, no_progress
+from leadscore.registered import load
 from leadscore.shown import Showable, Shown, table_of
 from serving.check import CheckResult, check_project
 from serving.cli.clock import new_run_id

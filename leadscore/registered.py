@@ -1,0 +1,138 @@
+"""The registry of a project: models loaded, published at the gate, promoted, rolled back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from data.errors import GateError
+from leadscore.crm_project import CrmProject
+from leadscore.lead_model import LeadModel, registry_of
+from leadscore.shown import Showable, Shown, table_of
+from serving.loaded_model import find_model, load_model
+from serving.verbs import register
+from training.publish import Published
+from training.registry import Registry
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Publication(Showable):
+    """What became of a trained model at the registry's gate.
+
+    `model` is the registered one; it is the model as it came where it was refused.
+    """
+
+    model: LeadModel
+    _published: Published
+
+    @property
+    def registered(self) -> bool:
+        """Whether it was registered at all."""
+        return self._published.version is not None
+
+    @property
+    def promoted(self) -> bool:
+        """Whether it is the champion now."""
+        return self.registered and self._published.decision.promote
+
+    @property
+    def words(self) -> str:
+        """The decision in one line."""
+        return self._published.words
+
+    @property
+    def checks(self) -> pd.DataFrame:
+        """Every check of the gate: name, figure, bar, held."""
+        return pd.DataFrame(self._published.decision.checks)
+
+    def _shown(self) -> Shown:
+        return Shown(
+            f"Model {self.model.version} of {self.model.crm.name}",
+            self.words,
+            tables=(table_of(self.checks, "Checks of the gate"),),
+        )
+
+
+def load(crm: CrmProject, model: str | Path = "champion") -> LeadModel:
+    """Load a model: a version of the registry, an alias, or the folder of an artifact.
+
+    Raises
+    ------
+    InputError
+        Where the folder holds no artifact, or a file of it was changed.
+    OutsideError
+        Where the registry has no such model, or does not answer.
+    """
+    session = crm._session
+    if isinstance(model, Path) or (Path(model) / "manifest.json").is_file():
+        found = Registry("", crm.name, trust=session.trust).find(str(Path(model).absolute()))
+        return LeadModel(crm, load_model(found, threads=session.threads))
+    loaded = find_model(registry_of(crm), model, threads=session.threads)
+    return LeadModel(crm, loaded, _registered=True)
+
+
+def publish(model: LeadModel) -> Publication:
+    """Register a trained model; the gate says whether it is champion, as ``leadscore train`` does.
+
+    A model that does not beat its baselines is not registered, and the answer says why.
+
+    Raises
+    ------
+    InputError
+        Where the project has no state folder, or the model was not trained here.
+    OutsideError
+        Where the registry does not answer.
+    """
+    crm, trained = model.crm, model._need_training()
+    crm._require_state()
+    published = register(crm._session, crm._reading, trained)
+    if published.version is None:
+        return Publication(model, published)
+    loaded = replace(model._loaded, version=published.version.version)
+    return Publication(replace(model, _loaded=loaded, _registered=True), published)
+
+
+def promote(model: LeadModel) -> LeadModel:
+    """Make a model the champion by hand, whatever its gate said; registers it where it is not yet.
+
+    The champion before stays ready for `rollback`.
+
+    Raises
+    ------
+    GateError
+        Where the model may not be registered: it does not beat its baselines, or it may leak.
+    """
+    if not model._registered:
+        published = _find_registered(model) or publish(model).model
+        if not published._registered:
+            raise GateError(f"not registered: {model._need_training().refusal}")
+        model = published
+    registry_of(model.crm).promote(model.version)
+    return model
+
+
+def rollback(crm: CrmProject) -> LeadModel:
+    """Go back to the champion before; scores are byte for byte what they were.
+
+    OutsideError where there is none.
+    """
+    return load(crm, registry_of(crm).rollback())
+
+
+def versions(crm: CrmProject) -> pd.DataFrame:
+    """List the registered versions, newest first: aliases and what the gate said, by version."""
+    found = registry_of(crm).versions()
+    rows = [(v, ", ".join(aliases), tags.get("decision", "")) for v, tags, aliases in found]
+    return pd.DataFrame(rows, columns=["version", "aliases", "decision"]).set_index("version")
+
+
+def _find_registered(model: LeadModel) -> LeadModel | None:
+    """Find the version of the registry that is this very model; None where there is none."""
+    model.crm._require_state()
+    for version, tags, _ in registry_of(model.crm).versions():
+        if model._content and tags.get("content") == model._content:
+            loaded = replace(model._loaded, version=version)
+            return replace(model, _loaded=loaded, _registered=True)
+    return None
