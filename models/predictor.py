@@ -363,10 +363,7 @@ class NumberTerm:
     def times(self, weight: float) -> NumberTerm:
         """Give the term this weight in a blend."""
         return replace(
-            self,
-            coef=self.coef * weight,
-            missing=self.missing * weight,
-            mean=self.mean * weight,
+            self, coef=self.coef * weight, missing=self.missing * weight, mean=self.mean * weight
         )
 
 

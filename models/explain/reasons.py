@@ -171,11 +171,7 @@ def explain(
 
 
 def explanations_of(
-    table: ReasonTable,
-    frame: Frame,
-    *,
-    lead_ids: Sequence[str],
-    facts: ObservedRates | None = None,
+    table: ReasonTable, frame: Frame, *, lead_ids: Sequence[str], facts: ObservedRates | None = None
 ) -> list[Explanation]:
     """Make the explanation of each row of a table that was computed on this frame.
 
@@ -221,12 +217,7 @@ def _explanation(
 
 
 def _reason(
-    table: ReasonTable,
-    row: int,
-    factor: int,
-    feature: int,
-    read: Read,
-    facts: ObservedRates,
+    table: ReasonTable, row: int, factor: int, feature: int, read: Read, facts: ObservedRates
 ) -> ScoreReason:
     described = table.features[feature]
     value = read(described.name, row)

@@ -194,11 +194,7 @@ def go_forward(
 
 
 def _components_ahead(
-    columns: TrainingColumns,
-    y: Floats,
-    groups: Ints | None,
-    split: Split,
-    setting: Setting,
+    columns: TrainingColumns, y: Floats, groups: Ints | None, split: Split, setting: Setting
 ) -> dict[str, Floats]:
     past, ahead = split
     codes = None if groups is None else groups[past]
