@@ -81,9 +81,9 @@ def reason_table(
 ) -> ReasonTable:
     """Explain every row of a frame in whole points, columnar.
 
-    Of the features of a factor one speaks; not one whose fact says the contrary where another has
-    something to say. Without `with_stability`, which costs a second look at the forest, every row
-    counts as stable.
+    One feature of each factor is named; where its observed rate points the other way, another one
+    that may be shown is preferred. Without `with_stability`, which costs a second pass over the
+    forest, every row counts as stable.
     """
     rules = rules or ReasonRules.of(scorer)
     explained = scorer.contributions(frame, by="feature")
