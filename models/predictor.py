@@ -279,7 +279,7 @@ class CodeEncoder:
 
 @dataclass(frozen=True, slots=True)
 class LearnedEncoder:
-    """A category, or a pair, as what training rows showed: smoothed log-odds, or their count.
+    """A category, or a pair, as its smoothed log-odds among the training rows, or their count.
 
     `default` is the value where training never saw the level or the pair.
     """
@@ -922,7 +922,7 @@ def _split_text(text: str, number: int) -> tuple[dict[str, str], list[str]]:
 
 
 def _read_tree(block: str, scale: float, columns: int, place: str) -> _Tree:
-    """Parse one tree into local arrays; every index is checked, so that no walk can go astray."""
+    """Parse one tree into local arrays; indices are checked, so that every walk ends at a leaf."""
     field = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
     if field.get("is_linear", "0") != "0":
         raise PredictorError(f"{place}: linear_tree models have no exact contributions")
@@ -1037,7 +1037,7 @@ WHOLE_BITS = 8  # decisions in the key of a subtree's table
 PATH_BITS = 12  # distinct columns on the path of a leaf that gets a table of its own
 MOST_CELLS = 1 << 26  # 512 MB of tables
 BLOCK = 2048  # rows that are explained together, measured: 512 is a third slower
-FEW = 40  # rows under which the block is not worth its setting up
+FEW = 40  # rows under which setting up a block costs more than it saves
 CHUNK_GROUPS = 256  # keys of a chunk and block: 1 MB
 LINE = 8  # doubles in a cache line; a single row reads whole lines
 NEAR = 256  # lines that a single row fetches before it adds them up: they fit the first cache
@@ -1089,7 +1089,7 @@ class ByTarget(NamedTuple):
 
 
 class LookUpTables(NamedTuple):
-    """What each leaf can ever say, summed by subtree: columns of `cells` indexed by decisions.
+    """What each leaf can contribute, summed by subtree: columns of `cells` indexed by decisions.
 
     `by_target` is the order in which a block reads them; `by_column` and `by_line` hold the same
     decisions and cells as single rows read them.
@@ -1108,8 +1108,8 @@ class LookUpTables(NamedTuple):
 class ByColumn(NamedTuple):
     """The conditions of a forest in the order in which one row decides them: column after column.
 
-    Nodes that ask the same share a condition: an ensemble asks most of its questions many times.
-    Places 0..n_conditions-1 hold those that compare, those that look into a set, the odd ones;
+    Nodes with the same test share a condition: an ensemble repeats most of its tests many times.
+    Places 0..n_conditions-1 hold those that compare, those that look into a set, the others;
     conjunctions follow, then one that never holds. Column c compares at places
     compare_at[c]:compare_at[c+1] and looks into sets at set_at[c]:set_at[c+1] (counted from the
     first set place): word w of those sets lies from word_at[c] + w * (their number) on, n_words[c]
@@ -1131,7 +1131,7 @@ class ByColumn(NamedTuple):
 
 
 class ByLine(NamedTuple):
-    """The cells of a forest as one row reads them: what a key says lies in whole cache lines.
+    """The cells of a forest as one row reads them: the cells of a key fill whole cache lines.
 
     Key k of group g owns doubles from line_at[g] + k * (place_at[g+1] - place_at[g]) on: the margin
     first, then the other slots, zeros up to the end of a line. places[place_at[g]:place_at[g+1]]
@@ -1275,8 +1275,8 @@ def _aligned_zeros(n: int) -> Floats:
 
 
 def _order_conditions(forest: Forest, groups: KeyGroups) -> ByColumn:
-    """Lay the conditions out column by column, so that one row decides them without a jump."""
-    asking, condition = _unlike_conditions(forest)
+    """Lay the conditions out column by column, so that one row decides them without branches."""
+    asking, condition = _distinct_conditions(forest)
     wide = forest.set_bits[asking] > 32 * MOST_WORDS
     by_value = forest.kind[asking] < ZERO_RIGHT
     by_set = (forest.kind[asking] == IN_SET) & ~wide
@@ -1297,7 +1297,7 @@ def _order_conditions(forest: Forest, groups: KeyGroups) -> ByColumn:
     return ByColumn(*compares, starts[1], *sets, nodes[2], *bits, joint_place)
 
 
-def _unlike_conditions(forest: Forest) -> tuple[Ints, Ints]:
+def _distinct_conditions(forest: Forest) -> tuple[Ints, Ints]:
     """Find one node for each condition, by column, and the condition of each node."""
     value, sets = forest.threshold.copy(), dict[bytes, int]()
     for node in np.flatnonzero(forest.kind == IN_SET).tolist():
@@ -2039,7 +2039,7 @@ class LeadScorer:
         return Contributions(names, values, self.base(by), margin)
 
     def _explain(self, X: Floats, by: str) -> tuple[Floats, Floats]:
-        """Contributions and margins of the forest; a broken sum raises an alarm and a fallback."""
+        """Give contributions and margins of the forest; by pred_contrib where sums do not agree."""
         forest = cast("Forest", self.forest)
         tables = self.tables(by)
         if tables is None:
