@@ -1,7 +1,7 @@
 """Writes a model as a folder that stands alone: predictor source, LightGBM texts, JSON, manifest.
 
 No pickle, no joblib: text and JSON, each file with its sha256 in `manifest.json`. Reading is the
-predictor's own business (`models.predictor.read_artifact`); here its errors become ours.
+predictor's own business (`models.predictor.read_artifact`); its errors become InputErrors here.
 """
 
 from __future__ import annotations

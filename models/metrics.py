@@ -138,12 +138,12 @@ def slope(y: Floats, p: Floats, w: Floats) -> float:
 
 
 def intercept(y: Floats, p: Floats, w: Floats) -> float:
-    """Calibration in the large, log-odds at slope one: above 0 promises too little."""
+    """Calibration in the large, log-odds at slope one: above 0 where predictions are too low."""
     return slope_and_intercept(y, p, w)[1]
 
 
 def observed_over_expected(y: Floats, p: Floats, w: Floats) -> float:
-    """Conversions seen for each conversion promised."""
+    """Conversions observed for each conversion predicted."""
     return float(np.sum(w * y) / max(float(np.sum(w * p)), EPS))
 
 
@@ -159,9 +159,9 @@ def debiased_ece(y: Floats, p: Floats, w: Floats, *, bins: int = 15) -> float:
     rows = np.bincount(cell, weights=w[order], minlength=bins)
     rows_safe = np.maximum(rows, EPS)
     seen = np.bincount(cell, weights=(w * y)[order], minlength=bins) / rows_safe
-    said = np.bincount(cell, weights=(w * p)[order], minlength=bins) / rows_safe
+    predicted = np.bincount(cell, weights=(w * p)[order], minlength=bins) / rows_safe
     noise = seen * (1 - seen) / np.maximum(rows - 1, 1)
-    total = float(np.sum(rows * ((seen - said) ** 2 - noise)) / max(rows.sum(), EPS))
+    total = float(np.sum(rows * ((seen - predicted) ** 2 - noise)) / max(rows.sum(), EPS))
     return float(np.sqrt(max(total, 0.0)))
 
 
@@ -222,7 +222,7 @@ def evaluate(
 
     `draws` = 0 gives figures without intervals.
     """
-    target, said = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
+    target, predicted = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
     ones = np.ones(len(target))
     samples: dict[str, list[float]] = {name: [] for name in metrics}
     for weight in bootstrap_weights(groups, len(target), draws, seed):
@@ -230,9 +230,10 @@ def evaluate(
         if len(np.unique(target[kept])) < 2:
             continue
         for name, metric in metrics.items():
-            samples[name].append(metric(target[kept], said[kept], weight[kept]))
+            samples[name].append(metric(target[kept], predicted[kept], weight[kept]))
     return {
-        name: _figure(metric(target, said, ones), samples[name]) for name, metric in metrics.items()
+        name: _figure(metric(target, predicted, ones), samples[name])
+        for name, metric in metrics.items()
     }
 
 
@@ -246,7 +247,10 @@ def _figure(value: float, samples: Sequence[float]) -> Figure:
 
 @dataclass(frozen=True, slots=True)
 class ModelComparison:
-    """Ours minus theirs with a 95 % interval; "better", "worse" or "level" beyond one SE."""
+    """The first model's figure minus the second's, with a 95 % interval.
+
+    `verdict` is "level" within one standard error, else "better" or "worse".
+    """
 
     difference: float
     error: float

@@ -16,11 +16,12 @@ import json
 import logging
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast
 
 import numba
 import numpy as np
@@ -28,7 +29,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
+Ints = NDArray[np.int64]
+Int32s = NDArray[np.int32]
+Bytes = NDArray[np.uint8]
+Words = NDArray[np.uint32]
 
 LOG = logging.getLogger("leadscore.predictor")
 FORMAT = 1
@@ -51,7 +55,7 @@ class Scores:
     low: Floats
     high: Floats
     score_exact: Floats  # before clipping and rounding
-    score: NDArray[np.int64]  # what is shown
+    score: Ints  # what is shown
     band: NDArray[np.object_]
 
 
@@ -80,7 +84,7 @@ class ColumnReader(Protocol):
     def number(self, name: str) -> Floats:
         """Read a number column, (n,) float64; missing is NaN."""
 
-    def category(self, name: str) -> tuple[Codes, Sequence[str]]:
+    def category(self, name: str) -> tuple[Ints, Sequence[str]]:
         """Read a category column: codes (n,), and the levels that codes from 0 on stand for."""
 
 
@@ -106,7 +110,7 @@ class Rows:
         """Read a number column, (n,) float64; missing is NaN."""
         return self.numbers[:, self.number_at[name]].astype(np.float64)
 
-    def category(self, name: str) -> tuple[Codes, Sequence[str]]:
+    def category(self, name: str) -> tuple[Ints, Sequence[str]]:
         """Code a category column in the order in which its values come."""
         words = self.words[name]
         levels = list(dict.fromkeys(word for word in words if word is not None))
@@ -128,7 +132,7 @@ class PandasColumns:
         """Read a number column, (n,) float64; missing is NaN."""
         return self.frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
 
-    def category(self, name: str) -> tuple[Codes, Sequence[str]]:
+    def category(self, name: str) -> tuple[Ints, Sequence[str]]:
         """Take the codes of a Categorical, or code a column of texts."""
         column = self.frame[name]
         if isinstance(column.dtype, pd.CategoricalDtype):
@@ -192,7 +196,7 @@ def _holds_words(dtype: Any) -> bool:
     return categorical or pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype)
 
 
-def category_keys(columns: ColumnReader, sources: Sequence[str]) -> tuple[Codes, Sequence[str]]:
+def category_keys(columns: ColumnReader, sources: Sequence[str]) -> tuple[Ints, Sequence[str]]:
     """Code one category column, or a pair of them: (codes (n,), keys).
 
     The key of a pair is `a + U+001F + b`; a pair is missing where either value is, else new where
@@ -275,7 +279,7 @@ class CodeEncoder:
 
 @dataclass(frozen=True, slots=True)
 class LearnedEncoder:
-    """A category, or a pair, as what training rows showed: smoothed log-odds, or their count.
+    """A category, or a pair, as its smoothed log-odds among the training rows, or their count.
 
     `default` is the value where training never saw the level or the pair.
     """
@@ -363,10 +367,7 @@ class NumberTerm:
     def times(self, weight: float) -> NumberTerm:
         """Give the term this weight in a blend."""
         return replace(
-            self,
-            coef=self.coef * weight,
-            missing=self.missing * weight,
-            mean=self.mean * weight,
+            self, coef=self.coef * weight, missing=self.missing * weight, mean=self.mean * weight
         )
 
 
@@ -609,12 +610,12 @@ def card_exact(card: ScoreCard, log_odds: Floats) -> Floats:
     return card.anchor_score + per_unit * (np.asarray(log_odds, np.float64) - anchor)
 
 
-def shown_score(exact: Floats) -> NDArray[np.int64]:
+def shown_score(exact: Floats) -> Ints:
     """Clip to 0..100 and round half up."""
     return np.floor(np.clip(exact, 0.0, 100.0) + 0.5).astype(np.int64)
 
 
-def bands_of(card: ScoreCard, score: NDArray[np.int64]) -> NDArray[np.object_]:
+def bands_of(card: ScoreCard, score: Ints) -> NDArray[np.object_]:
     """Name the band of each shown score."""
     band = np.full(len(score), card.lowest, object)
     for name, least in sorted(card.bands.items(), key=lambda item: float(item[1])):
@@ -648,6 +649,7 @@ def interval(
 # --- the parts of a model, and their JSON --------------------------------------------------------
 
 Json = Mapping[str, Any]
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -729,18 +731,24 @@ class ModelParts:
     @classmethod
     def from_json(cls, raw: Json) -> ModelParts:
         """Read parts.json; PredictorError, KeyError or TypeError where something is not there."""
-        linear, forest, intervals = raw.get("linear"), raw.get("forest"), raw.get("intervals")
+        linear, forest, intervals = raw.get("linear"), raw.get("forest"), raw.get("intervals") or {}
+        has_intervals = intervals.get("kind") == "offsets"
         return cls(
             features=tuple(FeatureColumn(**feature) for feature in raw["features"]),
             encoders=tuple(read_encoder(encoder) for encoder in raw["encoders"]),
-            linear=_read_linear(linear) if linear else None,
+            linear=LinearPart(
+                float(linear.get("intercept", 0.0)),
+                tuple(read_term(term) for term in linear.get("terms", ())),
+            )
+            if linear
+            else None,
             forest=ForestPart(**forest) if forest else None,
             calibration=read_calibration(raw["calibration"]),
             card=ScoreCard(**raw["card"]),
-            intervals=_read_intervals(intervals) if intervals else None,
+            intervals=_read(IntervalOffsets, intervals) if has_intervals else None,
             offset=float(raw.get("offset", 0.0)),
             grid=(raw.get("reference") or {}).get("grid"),
-            meta=_read_facts(raw.get("meta") or {}),
+            meta=_read(ModelFacts, raw.get("meta") or {}),
         )
 
 
@@ -757,89 +765,71 @@ def _dump(value: Any) -> Any:
     return [_dump(part) for part in value] if isinstance(value, tuple) else value
 
 
+_ENCODERS: Mapping[str, type[Encoder]] = {
+    "number": NumberEncoder,
+    "codes": CodeEncoder,
+    "target": LearnedEncoder,
+    "count": LearnedEncoder,
+}
+_TERMS: Mapping[str, type[Term]] = {"number": NumberTerm, "levels": LevelsTerm}
+_CALIBRATIONS: Mapping[str, type[Calibration]] = {
+    "identity": IdentityCalibration,
+    "intercept": InterceptCalibration,
+    "logistic": LogisticCalibration,
+    "beta": BetaCalibration,
+}
+
+
 def read_encoder(raw: Json) -> Encoder:
     """Read the encoder of a design column."""
-    match raw["kind"]:
-        case "number":
-            return NumberEncoder(raw["name"], raw["source"])
-        case "codes":
-            return CodeEncoder(raw["name"], raw["source"], tuple(raw["levels"]))
-        case "target" | "count" as kind:
-            values = {key: float(value) for key, value in raw["values"].items()}
-            default, missing = float(raw["default"]), float(raw["missing"])
-            sources = tuple(raw["sources"])
-            return LearnedEncoder(raw["name"], kind, sources, values, default, missing)
-        case kind:
-            raise PredictorError(f"unknown encoder kind {kind!r} of {raw.get('name')!r}")
+    if raw["kind"] not in _ENCODERS:
+        raise PredictorError(f"unknown encoder kind {raw['kind']!r} of {raw.get('name')!r}")
+    return _read(_ENCODERS[raw["kind"]], raw)
 
 
 def read_term(raw: Json) -> Term:
     """Read a term of the linear part."""
-    match raw["kind"]:
-        case "number":
-            low, high = raw.get("low"), raw.get("high")
-            return NumberTerm(
-                raw["source"],
-                center=float(raw["center"]),
-                scale=float(raw["scale"]),
-                coef=float(raw["coef"]),
-                missing=float(raw["missing"]),
-                mean=float(raw["mean"]),
-                low=-math.inf if low is None else float(low),
-                high=math.inf if high is None else float(high),
-                transform="log1p" if raw.get("transform") == "log1p" else "identity",
-            )
-        case "levels":
-            coefs = {level: float(coef) for level, coef in raw["coefs"].items()}
-            other, missing, mean = (float(raw[key]) for key in ("other", "missing", "mean"))
-            return LevelsTerm(raw["source"], coefs, other, missing, mean)
-        case kind:
-            raise PredictorError(f"unknown term kind {kind!r} of {raw.get('source')!r}")
-
-
-def _read_linear(raw: Json) -> LinearPart:
-    terms = tuple(read_term(term) for term in raw.get("terms", ()))
-    return LinearPart(float(raw.get("intercept", 0.0)), terms)
+    if raw["kind"] not in _TERMS:
+        raise PredictorError(f"unknown term kind {raw['kind']!r} of {raw.get('source')!r}")
+    return _read(_TERMS[raw["kind"]], raw)
 
 
 def read_calibration(raw: Json) -> Calibration:
     """Read a calibration; without a kind it is none."""
-    why = raw.get("why")
-    match raw.get("kind", "identity"):
-        case "identity":
-            return IdentityCalibration(why)
-        case "intercept":
-            return InterceptCalibration(float(raw["intercept"]), why)
-        case "logistic":
-            return LogisticCalibration(float(raw["slope"]), float(raw["intercept"]), why)
-        case "beta":
-            return BetaCalibration(float(raw["a"]), float(raw["b"]), float(raw["c"]), why)
-        case "blend":
-            first, second = read_calibration(raw["first"]), raw["second"]
-            if not isinstance(first, LogisticCalibration) or second["kind"] != "points":
-                raise PredictorError("a blend is of a logistic line and points")
-            points = CalibrationPoints(_floats(second["margins"]), _floats(second["probabilities"]))
-            return BlendCalibration(float(raw["weight"]), first, points, why)
-        case kind:
-            raise PredictorError(f"unknown calibration kind {kind!r}")
+    kind = raw.get("kind", "identity")
+    if kind == "blend":
+        first, second = read_calibration(raw["first"]), raw["second"]
+        if not isinstance(first, LogisticCalibration) or second["kind"] != "points":
+            raise PredictorError("a blend is of a logistic line and points")
+        points = _read(CalibrationPoints, second)
+        return BlendCalibration(float(raw["weight"]), first, points, raw.get("why"))
+    if kind not in _CALIBRATIONS:
+        raise PredictorError(f"unknown calibration kind {kind!r}")
+    return _read(_CALIBRATIONS[kind], raw)
 
 
-def _read_intervals(raw: Json) -> IntervalOffsets | None:
-    if raw.get("kind") != "offsets":
-        return None
-    at, low, high = (_floats(raw[key]) for key in ("at", "low", "high"))
-    return IntervalOffsets(at, low, high, raw.get("level"))
+_FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
+    "float": float,
+    "Floats": lambda values: np.array(values, np.float64),
+    "Mapping[str, float]": lambda values: {key: float(value) for key, value in values.items()},
+    "tuple[str, ...]": tuple,
+    "tuple[str, ...] | None": tuple,
+}
+"""How the value of a field is read, by the declared type; others are taken as they are."""
 
 
-def _read_facts(raw: Json) -> ModelFacts:
-    """Read what is known here; what other versions state besides is left alone."""
-    known = {each.name: raw[each.name] for each in fields(ModelFacts) if each.name in raw}
-    lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
-    return ModelFacts(**(known | lists))
+def _read(made: type[Value], raw: Json) -> Value:
+    """Read what `_dump` wrote of an instance; KeyError where a field is missing.
 
-
-def _floats(values: Sequence[float]) -> Floats:
-    return np.array(values, np.float64)
+    What is absent or null takes the default of its field; keys that are no field are ignored.
+    """
+    given = {}
+    for each in fields(cast("Any", made)):
+        if each.init and (each.default is NO_DEFAULT or raw.get(each.name) is not None):
+            value = raw[each.name]
+            convert = _FROM_JSON.get(str(each.type))
+            given[each.name] = convert(value) if convert else value
+    return made(**given)
 
 
 # --- LightGBM text -------------------------------------------------------------------------------
@@ -856,17 +846,17 @@ class Forest(NamedTuple):
     Leaf values carry weight and averaging. Counts are training rows, the cover of TreeSHAP.
     """
 
-    node_at: NDArray[np.int64]
-    leaf_at: NDArray[np.int64]
-    feature: NDArray[np.int32]
+    node_at: Ints
+    leaf_at: Ints
+    feature: Int32s
     threshold: Floats
     kind: NDArray[np.int8]
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
+    left: Int32s
+    right: Int32s
     node_count: Floats
-    set_at: NDArray[np.int64]
-    set_bits: NDArray[np.int64]
-    words: NDArray[np.uint32]
+    set_at: Ints
+    set_bits: Ints
+    words: Words
     leaf_value: Floats
     leaf_count: Floats
     n_columns: int
@@ -880,15 +870,15 @@ class Forest(NamedTuple):
 class _Tree(NamedTuple):
     """One tree, as Forest holds all of them; `set_at` counts from its own words."""
 
-    feature: NDArray[np.int32]
+    feature: Int32s
     threshold: Floats
     kind: NDArray[np.int8]
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
+    left: Int32s
+    right: Int32s
     node_count: Floats
-    set_at: NDArray[np.int64]
-    set_bits: NDArray[np.int64]
-    words: NDArray[np.uint32]
+    set_at: Ints
+    set_bits: Ints
+    words: Words
     leaf_value: Floats
     leaf_count: Floats
 
@@ -932,7 +922,7 @@ def _split_text(text: str, number: int) -> tuple[dict[str, str], list[str]]:
 
 
 def _read_tree(block: str, scale: float, columns: int, place: str) -> _Tree:
-    """Parse one tree into local arrays; every index is checked, so that no walk can go astray."""
+    """Parse one tree into local arrays; indices are checked, so that every walk ends at a leaf."""
     field = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
     if field.get("is_linear", "0") != "0":
         raise PredictorError(f"{place}: linear_tree models have no exact contributions")
@@ -951,20 +941,11 @@ def _read_tree(block: str, scale: float, columns: int, place: str) -> _Tree:
     right = _numbers(field["right_child"], np.int32, nodes)
     _check_shape(left, right, feature, columns, place)
     threshold = _numbers(field["threshold"], np.float64, nodes)
-    set_at, set_bits, words = _sets(field, bits, threshold)
-    return _Tree(
-        feature,
-        threshold,
-        _decisions(bits, threshold),
-        left,
-        right,
-        _numbers(field["internal_count"], np.float64, nodes),
-        set_at,
-        set_bits,
-        words,
-        values,
-        _numbers(field["leaf_count"], np.float64, leaves),
-    )
+    sets = _sets(field, bits, threshold)
+    node_count = _numbers(field["internal_count"], np.float64, nodes)
+    leaf_count = _numbers(field["leaf_count"], np.float64, leaves)
+    splits = (feature, threshold, _decisions(bits, threshold), left, right)
+    return _Tree(*splits, node_count, *sets, values, leaf_count)
 
 
 def _numbers(text: str, dtype: Any, length: int) -> NDArray[Any]:
@@ -980,13 +961,7 @@ def _constant_tree(values: Floats) -> _Tree:
     return _Tree(*[*nodes, values, np.ones(1)])
 
 
-def _check_shape(
-    left: NDArray[np.int32],
-    right: NDArray[np.int32],
-    feature: NDArray[np.int32],
-    columns: int,
-    place: str,
-) -> None:
+def _check_shape(left: Int32s, right: Int32s, feature: Int32s, columns: int, place: str) -> None:
     """Every node but the root has one parent before it, every leaf has one: a tree, no cycles."""
     nodes = len(left)
     children = np.concatenate([left, right]).astype(np.int64)
@@ -1001,7 +976,7 @@ def _check_shape(
         raise PredictorError(f"{place}: a split on a column that the model does not have")
 
 
-def _decisions(bits: NDArray[np.int32], threshold: Floats) -> NDArray[np.int8]:
+def _decisions(bits: Int32s, threshold: Floats) -> NDArray[np.int8]:
     """Turn decision_type bits (categorical 1, default left 2, missing type << 2) into kinds.
 
     Missing type None reads NaN as 0, so NaN goes where 0 goes; type NaN sends it to the default
@@ -1015,9 +990,7 @@ def _decisions(bits: NDArray[np.int32], threshold: Floats) -> NDArray[np.int8]:
     return np.where((bits & 1) != 0, IN_SET, kind).astype(np.int8)
 
 
-def _sets(
-    field: Mapping[str, str], bits: NDArray[np.int32], threshold: Floats
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
+def _sets(field: Mapping[str, str], bits: Int32s, threshold: Floats) -> tuple[Ints, Ints, Words]:
     """Lay out the bit sets of categorical nodes, each followed by one word of zeros."""
     nodes = len(bits)
     at, n_bits = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
@@ -1029,7 +1002,7 @@ def _sets(
     words = _numbers(field["cat_threshold"], np.int64, int(edges[-1])).astype(np.uint32)
     if edges[0] != 0 or bool((np.diff(edges) < 0).any()):
         raise ValueError("cat_boundaries do not rise")
-    parts: list[NDArray[np.uint32]] = []
+    parts: list[Words] = []
     used = 0
     for node in chosen.tolist():
         index = int(threshold[node])
@@ -1045,28 +1018,17 @@ def _sets(
 def _join_trees(trees: list[_Tree], n_columns: int) -> Forest:
     own = trees or [_constant_tree(np.zeros(1))]
     joined = _Tree(*map(np.concatenate, zip(*own, strict=True)))
+    node_at = _starts([len(tree.feature) for tree in own])
+    leaf_at = _starts([len(tree.leaf_value) for tree in own])
+    words_at = _starts([len(tree.words) for tree in own])
+    set_at = joined.set_at + np.repeat(words_at[:-1], np.diff(node_at))
+    words = np.append(joined.words, np.uint32(0))
+    return Forest(node_at, leaf_at, *joined._replace(set_at=set_at, words=words), n_columns)
 
-    def starts(lengths: Iterable[int]) -> NDArray[np.int64]:
-        return np.concatenate([[0], np.cumsum([*lengths])]).astype(np.int64)
 
-    node_at = starts(len(tree.feature) for tree in own)
-    words_at = starts(len(tree.words) for tree in own)
-    return Forest(
-        node_at=node_at,
-        leaf_at=starts(len(tree.leaf_value) for tree in own),
-        feature=joined.feature,
-        threshold=joined.threshold,
-        kind=joined.kind,
-        left=joined.left,
-        right=joined.right,
-        node_count=joined.node_count,
-        set_at=joined.set_at + np.repeat(words_at[:-1], np.diff(node_at)),
-        set_bits=joined.set_bits,
-        words=np.append(joined.words, np.uint32(0)),
-        leaf_value=joined.leaf_value,
-        leaf_count=joined.leaf_count,
-        n_columns=n_columns,
-    )
+def _starts(lengths: Any) -> Ints:
+    """Find where each of n runs of these lengths begins, and the last one ends: (n + 1,)."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 # --- look-up tables ------------------------------------------------------------------------------
@@ -1075,13 +1037,11 @@ WHOLE_BITS = 8  # decisions in the key of a subtree's table
 PATH_BITS = 12  # distinct columns on the path of a leaf that gets a table of its own
 MOST_CELLS = 1 << 26  # 512 MB of tables
 BLOCK = 2048  # rows that are explained together, measured: 512 is a third slower
-FEW = 40  # rows under which the block is not worth its setting up
+FEW = 40  # rows under which setting up a block costs more than it saves
 CHUNK_GROUPS = 256  # keys of a chunk and block: 1 MB
 LINE = 8  # doubles in a cache line; a single row reads whole lines
 NEAR = 256  # lines that a single row fetches before it adds them up: they fit the first cache
 OCTET = 8  # key bits that a single row puts together without asking how many there are
-
-
 MOST_WORDS = 64  # a category set of more than 2,048 codes is looked into by itself
 
 
@@ -1100,19 +1060,19 @@ class KeyGroups(NamedTuple):
     joint_of[t] delimits those of tree t.
     """
 
-    group_at: NDArray[np.int64]
-    row_at: NDArray[np.int64]
-    rows: NDArray[np.int32]
-    slot_at: NDArray[np.int64]
-    slots: NDArray[np.int32]
-    cell_at: NDArray[np.int64]
-    leaf_from: NDArray[np.int64]
-    leaves: NDArray[np.int32]
+    group_at: Ints
+    row_at: Ints
+    rows: Int32s
+    slot_at: Ints
+    slots: Int32s
+    cell_at: Ints
+    leaf_from: Ints
+    leaves: Int32s
     joint: NDArray[np.bool_]
-    joint_of: NDArray[np.int64]
-    joint_at: NDArray[np.int64]
-    joint_node: NDArray[np.int32]
-    joint_left: NDArray[np.uint8]
+    joint_of: Ints
+    joint_at: Ints
+    joint_node: Int32s
+    joint_left: Bytes
 
 
 class ByTarget(NamedTuple):
@@ -1122,15 +1082,14 @@ class ByTarget(NamedTuple):
     target: the column entry_cell, the group entry_key counted within the chunk.
     """
 
-    chunk_at: NDArray[np.int64]
-    entry_at: NDArray[np.int64]
-    entry_cell: NDArray[np.int64]
-    entry_key: NDArray[np.int32]
+    chunk_at: Ints
+    entry_at: Ints
+    entry_cell: Ints
+    entry_key: Int32s
 
 
-@dataclass(frozen=True, slots=True)
-class LookUpTables:
-    """What each leaf can ever say, summed by subtree: columns of `cells` indexed by decisions.
+class LookUpTables(NamedTuple):
+    """What each leaf can contribute, summed by subtree: columns of `cells` indexed by decisions.
 
     `by_target` is the order in which a block reads them; `by_column` and `by_line` hold the same
     decisions and cells as single rows read them.
@@ -1149,8 +1108,8 @@ class LookUpTables:
 class ByColumn(NamedTuple):
     """The conditions of a forest in the order in which one row decides them: column after column.
 
-    Nodes that ask the same share a condition: an ensemble asks most of its questions many times.
-    Places 0..n_conditions-1 hold those that compare, those that look into a set, the odd ones;
+    Nodes with the same test share a condition: an ensemble repeats most of its tests many times.
+    Places 0..n_conditions-1 hold those that compare, those that look into a set, the others;
     conjunctions follow, then one that never holds. Column c compares at places
     compare_at[c]:compare_at[c+1] and looks into sets at set_at[c]:set_at[c+1] (counted from the
     first set place): word w of those sets lies from word_at[c] + w * (their number) on, n_words[c]
@@ -1158,21 +1117,21 @@ class ByColumn(NamedTuple):
     up to whole octets with the last place; `joint_place` is that of each piece of joint_node.
     """
 
-    compare_at: NDArray[np.int64]
+    compare_at: Ints
     threshold: Floats
-    nan_left: NDArray[np.uint8]
-    set_at: NDArray[np.int64]
-    word_at: NDArray[np.int64]
-    n_words: NDArray[np.int64]
-    words: NDArray[np.uint32]
-    odd: NDArray[np.int64]  # global nodes
-    octet_at: NDArray[np.int64]
-    bit_at: NDArray[np.int32]
-    joint_place: NDArray[np.int32]
+    nan_left: Bytes
+    set_at: Ints
+    word_at: Ints
+    n_words: Ints
+    words: Words
+    odd: Ints  # global nodes
+    octet_at: Ints
+    bit_at: Int32s
+    joint_place: Int32s
 
 
 class ByLine(NamedTuple):
-    """The cells of a forest as one row reads them: what a key says lies in whole cache lines.
+    """The cells of a forest as one row reads them: the cells of a key fill whole cache lines.
 
     Key k of group g owns doubles from line_at[g] + k * (place_at[g+1] - place_at[g]) on: the margin
     first, then the other slots, zeros up to the end of a line. places[place_at[g]:place_at[g+1]]
@@ -1181,9 +1140,9 @@ class ByLine(NamedTuple):
     """
 
     lines: Floats
-    line_at: NDArray[np.int64]
-    place_at: NDArray[np.int64]
-    places: NDArray[np.int32]
+    line_at: Ints
+    place_at: Ints
+    places: Int32s
 
 
 @dataclass(slots=True)
@@ -1236,7 +1195,7 @@ def _merge_groups(groups: list[_Group], bits: int) -> list[_Group]:
 
 
 def build_tables(
-    forest: Forest, targets: NDArray[np.int32], shares: Floats, n_targets: int, bits: int = 0
+    forest: Forest, targets: Int32s, shares: Floats, n_targets: int, bits: int = 0
 ) -> LookUpTables:
     """Make the look-up tables of a forest for contributions to `n_targets` targets.
 
@@ -1288,7 +1247,7 @@ def _order_entries(groups: KeyGroups, n_targets: int) -> ByTarget:
     count = np.bincount(rank, minlength=n_chunks * (n_targets + 1))
     return ByTarget(
         chunk_at,
-        np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
+        _starts(count),
         cell[order].astype(np.int64),
         (group - first_group[chunk])[order].astype(np.int32),
     )
@@ -1298,8 +1257,7 @@ def _order_cells(groups: KeyGroups, cells: Floats, n_targets: int) -> ByLine:
     """Lay the slots of each key side by side, in as few cache lines as hold them."""
     width = np.diff(groups.slot_at)
     wide = -(-width // LINE) * LINE if n_targets else width
-    place_at = np.concatenate([[0], np.cumsum(wide)]).astype(np.int64)
-    line_at = np.concatenate([[0], np.cumsum(wide << np.diff(groups.row_at))]).astype(np.int64)
+    place_at, line_at = _starts(wide), _starts(wide << np.diff(groups.row_at))
     places = (np.arange(place_at[-1]) % LINE + n_targets + 1).astype(np.int32)
     within = np.arange(len(groups.slots)) - np.repeat(groups.slot_at[:-1], width)
     turned = (within + 1) % np.repeat(width, width)  # the margin, last of the slots, comes first
@@ -1317,12 +1275,12 @@ def _aligned_zeros(n: int) -> Floats:
 
 
 def _order_conditions(forest: Forest, groups: KeyGroups) -> ByColumn:
-    """Lay the conditions out column by column, so that one row decides them without a jump."""
-    asking, condition = _unlike_conditions(forest)
+    """Lay the conditions out column by column, so that one row decides them without branches."""
+    asking, condition = _distinct_conditions(forest)
     wide = forest.set_bits[asking] > 32 * MOST_WORDS
-    compares = forest.kind[asking] < ZERO_RIGHT
-    sets = (forest.kind[asking] == IN_SET) & ~wide
-    parts = [np.flatnonzero(chosen) for chosen in (compares, sets, ~compares & ~sets)]
+    by_value = forest.kind[asking] < ZERO_RIGHT
+    by_set = (forest.kind[asking] == IN_SET) & ~wide
+    parts = [np.flatnonzero(chosen) for chosen in (by_value, by_set, ~by_value & ~by_set)]
     nodes = [asking[part] for part in parts]
     starts = [
         np.searchsorted(forest.feature[part], np.arange(forest.n_columns + 1)).astype(np.int64)
@@ -1331,24 +1289,15 @@ def _order_conditions(forest: Forest, groups: KeyGroups) -> ByColumn:
     place = np.empty(len(asking), np.int64)
     place[np.concatenate(parts)] = np.arange(len(asking))
     place = place[condition]
-    word_at, n_words, words = _turn_sets(forest, nodes[1], starts[1])
-    octet_at, bit_at = _bit_places(forest, groups, place, len(asking))
-    return ByColumn(
-        starts[0],
-        forest.threshold[nodes[0]],
-        (forest.kind[nodes[0]] == MISSING_LEFT).astype(np.uint8),
-        starts[1],
-        word_at,
-        n_words,
-        words,
-        nodes[2],
-        octet_at,
-        bit_at,
-        place[groups.joint_node].astype(np.int32),
-    )
+    sets = _turn_sets(forest, nodes[1], starts[1])
+    bits = _bit_places(forest, groups, place, len(asking))
+    nan_left = (forest.kind[nodes[0]] == MISSING_LEFT).astype(np.uint8)
+    compares = (starts[0], forest.threshold[nodes[0]], nan_left)
+    joint_place = place[groups.joint_node].astype(np.int32)
+    return ByColumn(*compares, starts[1], *sets, nodes[2], *bits, joint_place)
 
 
-def _unlike_conditions(forest: Forest) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _distinct_conditions(forest: Forest) -> tuple[Ints, Ints]:
     """Find one node for each condition, by column, and the condition of each node."""
     value, sets = forest.threshold.copy(), dict[bytes, int]()
     for node in np.flatnonzero(forest.kind == IN_SET).tolist():
@@ -1363,16 +1312,14 @@ def _unlike_conditions(forest: Forest) -> tuple[NDArray[np.int64], NDArray[np.in
     return order[fresh], condition
 
 
-def _turn_sets(
-    forest: Forest, nodes: NDArray[np.int64], starts: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
+def _turn_sets(forest: Forest, nodes: Ints, starts: Ints) -> tuple[Ints, Ints, Words]:
     """Put the same word of all sets of a column side by side, short sets filled with zeros."""
     own = forest.set_bits[nodes] // 32
     column = forest.feature[nodes]
     n_words = np.zeros(forest.n_columns, np.int64)
     np.maximum.at(n_words, column, own)
     count = np.diff(starts)
-    word_at = np.concatenate([[0], np.cumsum(n_words * count)]).astype(np.int64)
+    word_at = _starts(n_words * count)
     words = np.zeros(int(word_at[-1]), np.uint32)
     word = np.arange(int(own.sum())) - np.repeat(np.cumsum(own) - own, own)
     within = np.arange(len(nodes)) - starts[column]
@@ -1382,8 +1329,8 @@ def _turn_sets(
 
 
 def _bit_places(
-    forest: Forest, groups: KeyGroups, place: NDArray[np.int64], n_conditions: int
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    forest: Forest, groups: KeyGroups, place: Ints, n_conditions: int
+) -> tuple[Ints, Int32s]:
     """Find the place of each key bit, the condition of a node or a conjunction: whole octets."""
     bits = np.diff(groups.row_at)
     group_of = np.repeat(np.arange(len(bits)), bits)
@@ -1394,10 +1341,10 @@ def _bit_places(
     at_place = np.empty(len(row), np.int64)
     at_place[~joint] = place[forest.node_at[tree_of[~joint]] + row[~joint]]
     at_place[joint] = n_conditions + groups.joint_of[tree_of[joint]] + row[joint] - nodes[joint]
-    octet_at = np.concatenate([[0], np.cumsum(np.maximum(-(-bits // OCTET), 1) * OCTET)])
+    octet_at = _starts(np.maximum(-(-bits // OCTET), 1) * OCTET)
     bit_at = np.full(int(octet_at[-1]), n_conditions + len(groups.joint_at) - 1, np.int32)
     bit_at[np.arange(len(row)) - np.repeat(groups.row_at[:-1] - octet_at[:-1], bits)] = at_place
-    return octet_at.astype(np.int64), bit_at
+    return octet_at, bit_at
 
 
 class _Plan:
@@ -1467,20 +1414,13 @@ class _Plan:
 
     def flatten(self) -> KeyGroups:
         """Turn the lists into arrays."""
+        other = {"joint": np.bool_, "joint_left": np.uint8}
+        other |= dict.fromkeys(("rows", "slots", "leaves", "joint_node"), np.int32)
         return KeyGroups(
-            group_at=np.array(self.group_at, np.int64),
-            row_at=np.array(self.row_at, np.int64),
-            rows=np.array(self.rows, np.int32),
-            slot_at=np.array(self.slot_at, np.int64),
-            slots=np.array(self.slots, np.int32),
-            cell_at=np.array(self.cell_at, np.int64),
-            leaf_from=np.array(self.leaf_from, np.int64),
-            leaves=np.array(self.leaves, np.int32),
-            joint=np.array(self.joint, np.bool_),
-            joint_of=np.array(self.joint_of, np.int64),
-            joint_at=np.array(self.joint_at, np.int64),
-            joint_node=np.array(self.joint_node, np.int32),
-            joint_left=np.array(self.joint_left, np.uint8),
+            *(
+                np.array(getattr(self, name), other.get(name, np.int64))
+                for name in KeyGroups._fields
+            )
         )
 
 
@@ -1627,11 +1567,11 @@ def _decide(x, code, kind, threshold, words, set_at, set_bits, out):  # type: ig
             c = code[r] if code[r] < last else last
             out[r] = np.uint8((own[c >> np.uint32(5)] >> (c & np.uint32(31))) & np.uint32(1))
     else:
-        stray = kind == 3
+        zero_left = kind == 3
         for r in range(len(out)):
             v = x[r]
-            gone = not (abs(v) > 1.0000000180025095e-35)  # NaN too
-            out[r] = np.uint8((gone & stray) | ((not gone) & (v <= threshold)))
+            zero = not (abs(v) > 1.0000000180025095e-35)  # NaN too
+            out[r] = np.uint8((zero & zero_left) | ((not zero) & (v <= threshold)))
 
 
 @_compile
@@ -1672,8 +1612,9 @@ def _add_one(cells, column, key, sums):  # type: ignore[no-untyped-def]
 
 
 @_compile
-def _sum_entries(cells, start, stop, entry_cell, entry_key, keys, w, sums):  # type: ignore[no-untyped-def]
-    """Add all look-ups of one target."""
+def _sum_entries(cells, by_target, start, stop, keys, w, sums):  # type: ignore[no-untyped-def]
+    """Add the look-ups from start to stop, all of one target, to the sums of a block."""
+    entry_cell, entry_key = by_target.entry_cell, by_target.entry_key
     e = start
     while e + 4 <= stop:
         _add_four(
@@ -1695,32 +1636,17 @@ def _sum_entries(cells, start, stop, entry_cell, entry_key, keys, w, sums):  # t
 
 
 @_compile
-def _explain_rows(  # type: ignore[no-untyped-def]
-    X,
-    start,
-    stop,
-    block,
-    forest,
-    by_set,
-    groups,
-    by_target,
-    cells,
-    most_rows,
-    n_targets,
-    values,
-    margin,
-):
+def _explain_rows(X, start, stop, block, forest, by_set, tables, values, margin):  # type: ignore[no-untyped-def]
     """Explain rows start..stop, a block at a time: X is (columns, rows), values (rows, targets)."""
+    groups, by_target, n_targets = tables.groups, tables.by_target, tables.n_targets
     x = np.zeros((len(X), block))
     sums = np.zeros((n_targets + 1, block))
-    left = np.empty((most_rows, block), np.uint8)
+    left = np.empty((tables.most_rows, block), np.uint8)
     codes = np.zeros((by_set.max() + 1, block), np.uint32)
     most = 1
     for c in range(len(by_target.chunk_at) - 1):
-        most = max(
-            most,
-            groups.group_at[by_target.chunk_at[c + 1]] - groups.group_at[by_target.chunk_at[c]],
-        )
+        first_tree, next_tree = by_target.chunk_at[c], by_target.chunk_at[c + 1]
+        most = max(most, groups.group_at[next_tree] - groups.group_at[first_tree])
     keys = np.empty((most, block), np.uint16)
     for first in range(start, stop, block):
         n = min(block, stop - first)
@@ -1737,16 +1663,10 @@ def _explain_rows(  # type: ignore[no-untyped-def]
                 a, b = forest.node_at[t], forest.node_at[t + 1]
                 for node in range(a, b):
                     c = forest.feature[node]
-                    _decide(
-                        x[c, :w],
-                        codes[max(by_set[c], 0), :w],
-                        forest.kind[node],
-                        forest.threshold[node],
-                        forest.words,
-                        forest.set_at[node],
-                        forest.set_bits[node],
-                        left[node - a, :w],
-                    )
+                    code, out = codes[max(by_set[c], 0), :w], left[node - a, :w]
+                    kind, threshold = forest.kind[node], forest.threshold[node]
+                    set_at, bits = forest.set_at[node], forest.set_bits[node]
+                    _decide(x[c, :w], code, kind, threshold, forest.words, set_at, bits, out)
                 for j in range(groups.joint_of[t], groups.joint_of[t + 1]):
                     row = left[b - a + j - groups.joint_of[t], :w]
                     row[:] = 1
@@ -1761,16 +1681,8 @@ def _explain_rows(  # type: ignore[no-untyped-def]
                         _add_bits(left[groups.rows[groups.row_at[g] + k], :w], k, key)
             for target in range(n_targets + 1):
                 e = chunk * (n_targets + 1) + target
-                _sum_entries(
-                    cells,
-                    by_target.entry_at[e],
-                    by_target.entry_at[e + 1],
-                    by_target.entry_cell,
-                    by_target.entry_key,
-                    keys,
-                    w,
-                    sums[target, :w],
-                )
+                a, b = by_target.entry_at[e], by_target.entry_at[e + 1]
+                _sum_entries(tables.cells, by_target, a, b, keys, w, sums[target, :w])
         for r in range(n):
             margin[first + r] = sums[n_targets, r]
             for target in range(n_targets):
@@ -1835,14 +1747,9 @@ def _explain_few(  # type: ignore[no-untyped-def]
         _decide_row(x, by_column, left)
         for k in range(len(by_column.odd)):
             i = by_column.odd[k]
-            left[first_odd + k] = _goes_left(
-                x[forest.feature[i]],
-                forest.kind[i],
-                forest.threshold[i],
-                forest.words,
-                forest.set_at[i],
-                forest.set_bits[i],
-            )
+            kind, threshold, v = forest.kind[i], forest.threshold[i], x[forest.feature[i]]
+            set_at, bits = forest.set_at[i], forest.set_bits[i]
+            left[first_odd + k] = _goes_left(v, kind, threshold, forest.words, set_at, bits)
         for j in range(n_joints):
             hold = np.uint8(1)
             for piece in range(joint_at[j], joint_at[j + 1]):
@@ -1897,15 +1804,9 @@ def _walk_rows(X, start, stop, forest, margin):  # type: ignore[no-untyped-def]
             node = 0 if forest.node_at[t + 1] > a else -1
             while node >= 0:
                 i = a + node
-                v = X[forest.feature[i], r]
-                goes = _goes_left(
-                    v,
-                    forest.kind[i],
-                    forest.threshold[i],
-                    forest.words,
-                    forest.set_at[i],
-                    forest.set_bits[i],
-                )
+                kind, threshold, v = forest.kind[i], forest.threshold[i], X[forest.feature[i], r]
+                set_at, bits = forest.set_at[i], forest.set_bits[i]
+                goes = _goes_left(v, kind, threshold, forest.words, set_at, bits)
                 node = forest.left[i] if goes else forest.right[i]
             total += forest.leaf_value[forest.leaf_at[t] - node - 1]
         margin[r] = total
@@ -1917,11 +1818,7 @@ def margins(forest: Forest, tables: LookUpTables | None, X: Floats, threads: int
         return look_up(forest, tables, X, threads)[1]
     columns = np.ascontiguousarray(X.T)
     margin = np.empty(len(X))
-
-    def run(start: int, stop: int) -> None:
-        _walk_rows(columns, start, stop, forest, margin)
-
-    _in_parts(run, len(X), threads)
+    _in_parts(lambda a, b: _walk_rows(columns, a, b, forest, margin), len(X), threads)
     return margin
 
 
@@ -1931,17 +1828,9 @@ def look_up(
     """Contributions (n, n_targets) and margins (n,) of a design matrix (n, columns), log-odds."""
     values, margin = np.empty((len(X), tables.n_targets)), np.empty(len(X))
     if len(X) < FEW:
-        _explain_few(
-            np.ascontiguousarray(X),
-            forest,
-            tables.by_column,
-            tables.by_line,
-            tables.groups.joint_at,
-            tables.groups.joint_left,
-            tables.n_targets,
-            values,
-            margin,
-        )
+        rows, joint = np.ascontiguousarray(X), (tables.groups.joint_at, tables.groups.joint_left)
+        by_column, by_line = tables.by_column, tables.by_line
+        _explain_few(rows, forest, by_column, by_line, *joint, tables.n_targets, values, margin)
         return values, margin
     columns = np.ascontiguousarray(X.T)
     by_set = np.full(max(X.shape[1], 1), -1, np.int64)
@@ -1950,21 +1839,7 @@ def look_up(
     block = min(BLOCK, (len(X) + 63) // 64 * 64)
 
     def run(start: int, stop: int) -> None:
-        _explain_rows(
-            columns,
-            start,
-            stop,
-            block,
-            forest,
-            by_set,
-            tables.groups,
-            tables.by_target,
-            tables.cells,
-            tables.most_rows,
-            tables.n_targets,
-            values,
-            margin,
-        )
+        _explain_rows(columns, start, stop, block, forest, by_set, tables, values, margin)
 
     _in_parts(run, len(X), threads)
     return values, margin
@@ -2104,7 +1979,7 @@ class LeadScorer:
         position = {name: i for i, name in enumerate(self.targets(by))}
         return {f.name: position[f.name if by == "feature" else f.factor] for f in self.features}
 
-    def _shares(self, by: str | None) -> tuple[NDArray[np.int32], Floats]:
+    def _shares(self, by: str | None) -> tuple[Int32s, Floats]:
         """Say where each design column's contribution goes: half and half for a pair."""
         targets = np.zeros((len(self.encoders), 2), np.int32)
         shares = np.zeros((len(self.encoders), 2))
@@ -2164,7 +2039,7 @@ class LeadScorer:
         return Contributions(names, values, self.base(by), margin)
 
     def _explain(self, X: Floats, by: str) -> tuple[Floats, Floats]:
-        """Contributions and margins of the forest; a broken sum raises an alarm and a fallback."""
+        """Give contributions and margins of the forest; by pred_contrib where sums do not agree."""
         forest = cast("Forest", self.forest)
         tables = self.tables(by)
         if tables is None:

@@ -56,22 +56,23 @@ def reliability_curve(
 ) -> pd.DataFrame:
     """Draw the CORP reliability diagram (Dimitriadis, Gneiting and Jordan 2021).
 
-    Isotonic recalibration `observed` at quantiles of the promised probability, with the 95 % band
+    Isotonic recalibration `observed` at quantiles of the predicted probability, with the 95 % band
     `low`..`high` in which a perfectly calibrated model would lie (consistency band). Where rows
     are clustered the band comes from a bootstrap of the curve around itself instead.
     """
-    target, said = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
-    at = np.unique(np.quantile(said, np.linspace(0, 1, points)))
-    observed = _pav(target, said, np.ones(len(said)), at)
+    target, predicted = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
+    at = np.unique(np.quantile(predicted, np.linspace(0, 1, points)))
+    ones = np.ones(len(predicted))
+    observed = _pav(target, predicted, ones, at)
     rng = np.random.default_rng(seed)
     if groups is None:
         curves = [
-            _pav((rng.random(len(said)) < said).astype(np.float64), said, np.ones(len(said)), at)
+            _pav((rng.random(len(ones)) < predicted).astype(np.float64), predicted, ones, at)
             for _ in range(draws)
         ]
     else:
-        weights = bootstrap_weights(groups, len(said), draws, seed)
-        curves = [_pav(target, said, w, at) - observed + at for w in weights]
+        weights = bootstrap_weights(groups, len(predicted), draws, seed)
+        curves = [_pav(target, predicted, w, at) - observed + at for w in weights]
     low, high = np.quantile(np.array(curves), [0.025, 0.975], axis=0)
     return pd.DataFrame(
         {"promised": at, "observed": observed, "low": low.clip(0, 1), "high": high.clip(0, 1)}

@@ -1,4 +1,4 @@
-"""A manifest's signature: who holds the key vouches for every hash in it, and so for every file.
+"""Signs and checks the manifest of an artifact, and with its hashes every file of it.
 
 HMAC-SHA256 (RFC 2104) over format and hashes, kept in the manifest itself. Whoever can check can
 also sign: the key belongs to the jobs that train and score, not to readers.
@@ -23,10 +23,10 @@ LEAST_LENGTH: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whose artifacts are taken: the first key signs, all of them vouch (so that keys rotate).
+    """Keys of trusted artifacts: the first one signs, all are accepted, so that keys can rotate.
 
-    Where signatures are `demanded` an unsigned artifact is refused; where they are not, one that
-    is there must still be by a key at hand. Without keys and demand nothing is looked at.
+    Where signatures are `demanded` an unsigned artifact is refused; where they are not, a signature
+    that is present must still be by one of the keys. With neither, nothing is checked.
     """
 
     keys: tuple[bytes, ...] = field(default=(), repr=False)
@@ -59,7 +59,7 @@ class Trust:
             write_text(folder / MANIFEST, json.dumps(manifest, sort_keys=True, indent=1))
 
     def check(self, folder: Path) -> None:
-        """Refuse an artifact by nobody, by an unknown key, or changed since; InputError says."""
+        """Raise InputError where an artifact is unsigned, changed, or signed by an unknown key."""
         if not self.keys:
             return
         manifest = _manifest(folder)
@@ -81,13 +81,13 @@ ANYONE: Final = Trust()
 
 
 def name_of(key: bytes) -> str:
-    """Name a key without telling it: the start of a hash of its own."""
+    """Name a key without revealing it: the first 16 digits of its hash."""
     return hashlib.sha256(b"leadscore key name:" + key).hexdigest()[:16]
 
 
 def _digest(key: bytes, manifest: Mapping[str, Any]) -> str:
-    said = {name: manifest.get(name) for name in ("format", "files")}
-    return hmac.new(key, json.dumps(said, sort_keys=True).encode(), hashlib.sha256).hexdigest()
+    signed = {name: manifest.get(name) for name in ("format", "files")}
+    return hmac.new(key, json.dumps(signed, sort_keys=True).encode(), hashlib.sha256).hexdigest()
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from models.explain.change import (
     read_run,
 )
 from models.explain.points import ScoreReason
-from models.explain.reasons import ReasonRules
+from models.explain.reason_rules import ReasonRules
 from serving.loaded_model import LoadedModel
 
 FEATURES = "features.parquet"

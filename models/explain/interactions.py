@@ -1,4 +1,4 @@
-"""Turns a forest and rows into exact pairwise interactions: which two columns speak together.
+"""Turns a forest and rows into exact pairwise interactions: which two columns act together.
 
 The Shapley interaction index of the path-dependent game (Grabisch and Roubens 1999; Lundberg et
 al. 2020), leaf by leaf in closed form. shap shows half of it in each of two mirrored cells.

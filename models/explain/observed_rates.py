@@ -23,7 +23,7 @@ MOST_LEVELS = 50
 
 Counted = tuple[int, float]
 """Rows of a group, and the share of them that converted."""
-NOBODY: Counted = (0, 0.0)
+NO_ROWS: Counted = (0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class NumberGroups:
     def of(self, value: str | float) -> Counted:
         """Find the group of a value."""
         return (
-            NOBODY if isinstance(value, str) else self.bins[bisect.bisect_right(self.edges, value)]
+            NO_ROWS if isinstance(value, str) else self.bins[bisect.bisect_right(self.edges, value)]
         )
 
 
@@ -50,7 +50,7 @@ class LevelGroups:
 
     def of(self, value: str | float) -> Counted:
         """Find the group of a value."""
-        return self.levels.get(str(value), NOBODY)
+        return self.levels.get(str(value), NO_ROWS)
 
 
 Groups = NumberGroups | LevelGroups
@@ -145,7 +145,7 @@ def _write(groups: Groups) -> Mapping[str, Any]:
 
 
 def _read(raw: Mapping[str, Any]) -> Groups:
-    missing = _counted(raw.get("missing", NOBODY))
+    missing = _counted(raw.get("missing", NO_ROWS))
     if "levels" in raw:
         return LevelGroups({key: _counted(pair) for key, pair in raw["levels"].items()}, missing)
     bins = tuple(map(_counted, zip(raw["n"], raw["rate"], strict=True)))

@@ -47,7 +47,7 @@ class ObservedRate:
         return 0 if same or abs(apart) < error else 1 if apart > 0 else -1
 
     def backs(self, points: float) -> bool:
-        """Say whether it speaks for points of this sign; one that does not is not shown."""
+        """Say whether it agrees with points of this sign; one that does not is not shown."""
         return self.direction * points > 0
 
 

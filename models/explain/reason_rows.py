@@ -98,10 +98,7 @@ def _sentences(
 
 
 def _distinct(
-    values: pd.Series[Any],
-    strength: NDArray[np.bool_],
-    group: Groups | None,
-    length: float | None,
+    values: pd.Series[Any], strength: NDArray[np.bool_], group: Groups | None, length: float | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Group values that read the same and share a fact: (first position of each, group of each)."""
     if isinstance(values.dtype, pd.CategoricalDtype):

@@ -7,7 +7,7 @@ it. Both see the same contributions, so what a batch writes and what a report sh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -17,52 +17,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.frame import FAMILIES
-from features.templates import TEMPLATES
 from models.explain.observed_rates import ObservedRates
 from models.explain.points import Explanation, Ints, Points, ScoreReason, make_points
-from models.predictor import (
-    ColumnReader,
-    FeatureColumn,
-    Floats,
-    ForestPart,
-    Frame,
-    LeadScorer,
-    Rows,
-    columns_of,
-)
+from models.explain.reason_rules import ReasonRules, is_changeable, visible_sides
+from models.predictor import FeatureColumn, Floats, ForestPart, Frame, LeadScorer, Rows
 
 NO_FACTS = ObservedRates({}, 0.0)
-NOTHING = frozenset({"none", "no", "unknown", "not known", "n/a", "na", "nothing", "-"})
-
 Read = Callable[[str, int], str | float | None]  # feature and row -> value
-
-
-@dataclass(frozen=True, slots=True)
-class ReasonRules:
-    """What may be shown, and what a rep can change.
-
-    `sensitive` and `identity` name features, columns or factors that are never shown; their points
-    count in the rest. `changeable` names events (or factors, features) that sales can bring about.
-    """
-
-    sensitive: frozenset[str] = frozenset()
-    identity: frozenset[str] = frozenset()
-    changeable: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, scorer: LeadScorer, changeable: Collection[str] = ()) -> ReasonRules:
-        """Read the lists that were stored with the model."""
-        meta = scorer.meta
-        return cls(
-            frozenset(meta.sensitive or ()),
-            frozenset(meta.identity or ()),
-            frozenset(changeable) | frozenset(meta.changeable or ()),
-        )
-
-    def hides(self, feature: FeatureColumn) -> bool:
-        """Say whether a feature is never shown."""
-        names = (feature.name, feature.factor, feature.params.get("column", ""))
-        return not (self.sensitive.isdisjoint(names) and self.identity.isdisjoint(names))
 
 
 @dataclass(frozen=True)
@@ -120,16 +81,16 @@ def reason_table(
 ) -> ReasonTable:
     """Explain every row of a frame in whole points, columnar.
 
-    Of the features of a factor one speaks; not one whose fact says the contrary where another has
-    something to say. Without `with_stability`, which costs a second look at the forest, every row
-    counts as stable.
+    One feature of each factor is named; where its observed rate points the other way, another one
+    that may be shown is preferred. Without `with_stability`, which costs a second pass over the
+    forest, every row counts as stable.
     """
     rules = rules or ReasonRules.of(scorer)
     explained = scorer.contributions(frame, by="feature")
     factors = scorer.factors
     position = {name: i for i, name in enumerate(factors)}
     factor_of = np.array([position[f.factor] for f in scorer.features], np.int32)
-    visible = _visible(scorer.features, frame, rules, facts)
+    visible = visible_sides(scorer.features, frame, rules, facts)
     points = make_points(
         scorer, explained.values, explained.margin, explained.base, factor_of, visible
     )
@@ -162,7 +123,7 @@ def explain(
     """Explain each row: up to five reasons for and five against, none under one point, the rest.
 
     typical + reasons + rest_points + limit_points == score, in whole numbers. Free of language:
-    `models.words.render` says a reason.
+    `models.explain.sentences.render` writes a reason in words.
     """
     table = reason_table(
         scorer, frame, rules=rules, facts=facts or NO_FACTS, with_stability=with_stability
@@ -171,11 +132,7 @@ def explain(
 
 
 def explanations_of(
-    table: ReasonTable,
-    frame: Frame,
-    *,
-    lead_ids: Sequence[str],
-    facts: ObservedRates | None = None,
+    table: ReasonTable, frame: Frame, *, lead_ids: Sequence[str], facts: ObservedRates | None = None
 ) -> list[Explanation]:
     """Make the explanation of each row of a table that was computed on this frame.
 
@@ -221,12 +178,7 @@ def _explanation(
 
 
 def _reason(
-    table: ReasonTable,
-    row: int,
-    factor: int,
-    feature: int,
-    read: Read,
-    facts: ObservedRates,
+    table: ReasonTable, row: int, factor: int, feature: int, read: Read, facts: ObservedRates
 ) -> ScoreReason:
     described = table.features[feature]
     value = read(described.name, row)
@@ -269,59 +221,6 @@ def _plain(value: Any) -> str | float | None:
         return value
     number = float(value)
     return None if math.isnan(number) else number
-
-
-def is_changeable(feature: FeatureColumn, allowed: Collection[str] = ()) -> bool:
-    """Say whether sales can change it: what sales does itself, and what it can bring about."""
-    names = {feature.name, feature.factor, str(feature.params.get("event", ""))}
-    row = TEMPLATES.get(feature.template)
-    return bool(row and row.by_sales) or not names.isdisjoint(allowed)
-
-
-def _visible(
-    features: Sequence[FeatureColumn], frame: Frame, rules: ReasonRules, facts: ObservedRates
-) -> NDArray[np.uint8]:
-    """Say what may be shown, (n, n_features): bits 1 and 4 as a strength, 2 and 8 as a weakness.
-
-    Nothing missing and no absent activity is ever a strength; what is sensitive or identity-like
-    is never shown at all. Bits 4 and 8: a second choice, because it is vague or because what
-    became of such leads says the contrary.
-    """
-    shape = (len(frame), len(features))
-    absent, direction = np.zeros(shape, np.bool_), np.zeros(shape, np.int8)
-    shown = np.ones(len(features), np.bool_)
-    columns = columns_of(frame)
-    for f, feature in enumerate(features):
-        if rules.hides(feature):
-            shown[f] = False
-        else:
-            absent[:, f], direction[:, f] = _look(columns, feature, facts)
-    rows = (TEMPLATES.get(feature.template) for feature in features)
-    vague = np.array([row is not None and row.vague for row in rows], np.bool_)
-    strength = np.where(vague | (direction < 0), 4, 1) * ~absent
-    weakness = np.where(vague | (direction > 0), 8, 2)
-    visible: NDArray[np.uint8] = ((strength | weakness) * shown).astype(np.uint8)
-    return visible
-
-
-def _look(
-    columns: ColumnReader, feature: FeatureColumn, facts: ObservedRates
-) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
-    """Find where a feature is missing or never happened, and which way its facts point: (n,)."""
-    name = feature.name
-    if feature.kind == "category":
-        codes, levels = columns.category(name)
-        nothing = [level.strip().lower() in NOTHING for level in levels]
-        direction = np.array(facts.level_directions(name, levels), np.int8)
-        return np.array([*nothing, True])[codes], direction[codes]
-    values = columns.number(name)
-    absent = np.isnan(values)
-    row = TEMPLATES.get(feature.template)
-    if row is not None and row.zero_is_absent:
-        absent |= values == 0
-    elif feature.template == "missing_count":
-        absent |= values > 0
-    return absent, facts.directions(name, values)
 
 
 def grid_cuts(scorer: LeadScorer) -> Mapping[str, Sequence[float]]:

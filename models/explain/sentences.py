@@ -70,7 +70,7 @@ def plain_number(value: int | float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """How a language speaks: msgids, plurals, words and numbers; English by default.
+    """A language of the reasons: msgids, plurals, words and numbers; English by default.
 
     `word` translates labels and levels. `names` are the event types and columns that the company
     has words of its own for: `word` is asked for these by name, not by our label.

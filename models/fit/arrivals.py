@@ -44,8 +44,8 @@ def mark_arrivals(
 
 
 def _of_first_lead(codes: Ints, leads: Ints) -> NDArray[np.bool_]:
-    """Tell which rows, in time order, belong to the first lead that had their level: (n,)."""
+    """Mark the rows, in time order, that belong to the first lead that had their level: (n,)."""
     table = pd.DataFrame({"level": codes, "lead": leads})
-    pioneer = table.groupby("level")["lead"].transform("first")
-    first: NDArray[np.bool_] = (table["lead"].eq(pioneer) & table["level"].ge(0)).to_numpy()
+    first_lead = table.groupby("level")["lead"].transform("first")
+    first: NDArray[np.bool_] = (table["lead"].eq(first_lead) & table["level"].ge(0)).to_numpy()
     return first

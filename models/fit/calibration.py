@@ -133,10 +133,7 @@ def fit_logistic(
         prior = 0.5 * ((w[0] - 1) / spreads[0]) ** 2 + 0.5 * (w[1] / spreads[1]) ** 2
         value = float(np.sum(rows * (np.logaddexp(0, z) - target * z))) + prior
         return value, np.array(
-            [
-                gap @ margins + (w[0] - 1) / spreads[0] ** 2,
-                gap.sum() + w[1] / spreads[1] ** 2,
-            ]
+            [gap @ margins + (w[0] - 1) / spreads[0] ** 2, gap.sum() + w[1] / spreads[1] ** 2]
         )
 
     best = minimize(loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[SLOPES, (-5, 5)])

@@ -95,7 +95,7 @@ class CandidateFigures:
     """A candidate's log loss on unseen rows, and `behind`, its loss behind the default candidate.
 
     `standard_error` is that of the paired difference, `between` the one that also counts how the
-    difference changed from period to period: what one period said is no evidence.
+    difference changed from period to period, since one period alone is no evidence.
     """
 
     candidate: str

@@ -137,9 +137,11 @@ def fill_up(
             more = _grow(design, y, fold, starts, setting, kind, 100 * turn)
             start = starts[fold, np.arange(len(y))] if kind == "boosted" else 0.0
             margins[kind] = (turn * margins[kind] + more.out_of_fold + start) / (turn + 1)
-            had = forests[kind]
-            mean = (turn * had.out_of_fold + more.out_of_fold) / (turn + 1)
-            forests[kind] = FittedForest(had.texts + more.texts, mean, had.rounds + more.rounds)
+            before = forests[kind]
+            mean = (turn * before.out_of_fold + more.out_of_fold) / (turn + 1)
+            forests[kind] = FittedForest(
+                before.texts + more.texts, mean, before.rounds + more.rounds
+            )
     return replace(grown, forests=forests, margins=margins)
 
 
@@ -194,11 +196,7 @@ def go_forward(
 
 
 def _components_ahead(
-    columns: TrainingColumns,
-    y: Floats,
-    groups: Ints | None,
-    split: Split,
-    setting: Setting,
+    columns: TrainingColumns, y: Floats, groups: Ints | None, split: Split, setting: Setting
 ) -> dict[str, Floats]:
     past, ahead = split
     codes = None if groups is None else groups[past]
@@ -214,11 +212,11 @@ def _components_ahead(
     design = Design.make(columns, y, inner, targets=setting.targets)
     for kind in setting.kinds:
         recipe = setting.recipe_of(kind)
-        hasty = replace(recipe, rate=min(0.1, recipe.rate * FORWARD_STEP))
+        faster = replace(recipe, rate=min(0.1, recipe.rate * FORWARD_STEP))
         start = starts if kind == "boosted" else None
         task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
         margins[kind] = predict_ahead(
-            task, fold, ahead, hasty, seed=setting.seed, threads=setting.threads
+            task, fold, ahead, faster, seed=setting.seed, threads=setting.threads
         )
     if "boosted" in margins:
         margins["boosted"] = margins["boosted"] + margins["linear"]

@@ -95,12 +95,7 @@ class ForestTask:
 
 
 def fit_forest(
-    task: ForestTask,
-    fold: Ints,
-    recipe: Recipe,
-    *,
-    seed: int,
-    threads: int = 1,
+    task: ForestTask, fold: Ints, recipe: Recipe, *, seed: int, threads: int = 1
 ) -> FittedForest:
     """Grow a member for each held-out fold."""
     grown = joblib.Parallel(n_jobs=max(1, threads), prefer="threads")(
@@ -147,10 +142,7 @@ def _grow(
         categorical_feature=list(task.categorical),
     )
     watch = lgb.Dataset(
-        held_matrix,
-        task.y[held],
-        reference=data,
-        init_score=None if start is None else start[held],
+        held_matrix, task.y[held], reference=data, init_score=None if start is None else start[held]
     )
     booster = lgb.train(
         recipe.params(seed, task.monotone),

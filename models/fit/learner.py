@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
 from typing import Any, Self
 
 import numpy as np
@@ -22,55 +20,11 @@ from sklearn.utils.validation import (
 
 from features.frame import Catalogue
 from models.fit.arrivals import mark_arrivals
-from models.fit.calibration import (
-    CERTAIN,
-    TRUSTED,
-    CohortLevel,
-    fit_calibration,
-    refit_intercept,
-    spread_between,
-)
-from models.fit.candidates import choose, compare_blends
-from models.fit.components import (
-    LEAST_FOR_FOREST,
-    MarginParts,
-    Setting,
-    fill_up,
-    fit_components,
-    go_forward,
-)
-from models.fit.encoders import (
-    Design,
-    Ints,
-    TrainingColumns,
-    describe,
-    feature_columns,
-    read_columns,
-)
-from models.fit.folds import assign_folds, design_effect, forward_splits, random_splits
-from models.fit.forest import Recipe
-from models.fit.intervals import fit_intervals
-from models.fit.pairs import screen_targets
-from models.fit.setting_trials import SettingTrial, better
-from models.fit.tuning import TuningFigures, tune
-from models.predictor import (
-    Calibration,
-    Floats,
-    IdentityCalibration,
-    IntervalOffsets,
-    LeadScorer,
-    LinearPart,
-    ModelFacts,
-    ModelParts,
-    calibrated_log_odds,
-)
-from models.scorecard import propose
+from models.fit.encoders import describe, read_columns
+from models.fit.model_choice import FitOptions, TrainingRows, fit_model
+from models.predictor import Floats, LeadScorer, ModelParts, calibrated_log_odds
 
 LEARNERS = ("auto", "logistic")
-LARGE = 20_000
-"""Rows from which on steps are larger and forward folds fewer."""
-BENDS, LEAST_FOR_BENDS = 6, 150
-"""Pieces of a number's line, and the rarer outcomes from which on it may bend."""
 
 
 class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -147,7 +101,19 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         until = None if closes is None else np.asarray(closes)
         if when is not None:
             columns = mark_arrivals(columns, when, codes)
-        self._fit_columns(columns, target, codes, when, until)
+        options = FitOptions(
+            seed=self.seed,
+            threads=self.threads,
+            budget_s=self.budget_s,
+            members=self.members,
+            repeats=self.repeats,
+            forests=self.learner == "auto",
+            fast=self.fast,
+            least=self.least,
+        )
+        fitted = fit_model(TrainingRows(columns, target, codes, when, until), options)
+        self.parts_, self.forest_text_ = fitted.parts, fitted.forest_text
+        self.margins_, self.report_ = fitted.margins, fitted.report
         self._scorer_made = LeadScorer(self.parts_, self.forest_text_)
         return self
 
@@ -213,180 +179,6 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("only one class is in y; both outcomes are needed to learn")
         return codes.astype(np.float64)
 
-    def _fit_columns(
-        self,
-        columns: TrainingColumns,
-        y: Floats,
-        groups: Ints | None,
-        times: NDArray[Any] | None,
-        closes: NDArray[Any] | None,
-    ) -> None:
-        rare = int(min(y.sum(), len(y) - y.sum()))
-        if rare < self.least:
-            self._keep_constant(columns, y, rare)
-            return
-        setting = self._setting(len(y), rare, 1 / design_effect(y, groups))
-        setting, tuning = self._tune(columns, y, groups, times, closes, setting)
-        trial = self._try(columns, y, groups, times, closes, setting, None)
-        targets = (
-            ()
-            if self.fast or not setting.kinds
-            else screen_targets(columns, y, assign_folds(y, groups, 5, 3))
-        )
-        if targets:
-            rich = setting.with_targets(targets)
-            other = self._try(columns, y, groups, times, closes, rich, trial)
-            trial = better(trial, other, y, groups)
-        blend = choose(trial.tables)
-        chosen = setting.with_targets(trial.targets)
-        fitted = fill_up(trial.fitted, blend, columns, y, groups, chosen)
-        margins = blend.margin(fitted.margins)
-        spreads = TRUSTED if setting.kinds else CERTAIN
-        calibration, cohort = self._calibrate(y, margins, times, groups, spreads)
-        drift = trial.level_by_fold(y, blend, setting.worth)
-        self.report_: dict[str, Any] = {
-            "winner": blend.name,
-            "chosen_on": "forward folds" if trial.forward else "random folds",
-            "forward_folds": _rows(trial.tables[0]) if trial.forward else None,
-            "random_folds": _rows(trial.tables[-1]),
-            "rounds": {name: list(f.rounds) for name, f in fitted.forests.items()},
-            "penalty": {name: round(v, 3) for name, v in fitted.linear.ridge.items()},
-            "targets_tried": [list(target) for target in targets],
-            "targets": [list(target) for target in trial.targets],
-            "tuning": {} if tuning is None else asdict(tuning),
-            "calibration": calibration.why or "",
-            "newest_cohort": {} if cohort is None else asdict(cohort),
-            "drift": _rows(drift),
-        }
-        intervals = fit_intervals(
-            margins,
-            y,
-            calibration,
-            groups=groups,
-            drift=spread_between(drift),
-            draws=30 if self.fast else 100,
-            seed=self.seed,
-        )
-        self._keep(columns, fitted.blended(blend), margins, calibration, intervals)
-
-    def _setting(self, n: int, rare: int, worth: float) -> Setting:
-        members = max(2, min(3 if self.fast else self.members, rare))
-        trees = self.learner == "auto" and rare >= LEAST_FOR_FOREST
-        kinds: tuple[str, ...] = ("extra", "boosted")
-        kinds += () if self.fast else ("plain",) if n <= LARGE else ("plain", "deep")
-        repeats = 1 if self.fast else self.repeats if n <= LARGE else min(2, self.repeats)
-        return Setting(
-            recipe=Recipe(rate=0.1, patience=30) if self.fast else Recipe(rate=_rate(n)),
-            members=members,
-            most=members * repeats,
-            bends=BENDS if self.learner == "auto" and rare >= LEAST_FOR_BENDS else 0,
-            seed=self.seed,
-            threads=self.threads,
-            worth=worth,
-            kinds=kinds if trees else (),
-        )
-
-    def _tune(
-        self,
-        columns: TrainingColumns,
-        y: Floats,
-        groups: Ints | None,
-        times: NDArray[Any] | None,
-        closes: NDArray[Any] | None,
-        setting: Setting,
-    ) -> tuple[Setting, TuningFigures | None]:
-        """Spend the time budget, if there is one, on the recipe of the forests."""
-        if self.budget_s <= 0 or not setting.kinds:
-            return setting, None
-        splits = [] if times is None else forward_splits(times, closes, groups, 3)
-        fold = assign_folds(y, groups, 3, self.seed)
-        design = Design.make(columns, y, fold)
-        recipe, figures = tune(
-            design,
-            y,
-            groups,
-            splits or random_splits(fold),
-            setting.recipe,
-            budget_s=self.budget_s,
-            seed=self.seed,
-            threads=self.threads,
-        )
-        return replace(setting, recipe=recipe), figures
-
-    def _try(
-        self,
-        columns: TrainingColumns,
-        y: Floats,
-        groups: Ints | None,
-        times: NDArray[Any] | None,
-        closes: NDArray[Any] | None,
-        setting: Setting,
-        known: SettingTrial | None,
-    ) -> SettingTrial:
-        """Fit all components ahead and on all rows, and tabulate the candidates on both."""
-        folds = 2 if self.fast else 4 if len(y) <= LARGE else 3
-        forward = go_forward(columns, y, groups, times, closes, setting, folds=folds)
-        fitted = fit_components(columns, y, groups, setting, known.fitted if known else None)
-        tables = [compare_blends(y, fitted.margins, groups=groups)]
-        if forward is not None:
-            rows = forward.rows
-            codes = None if groups is None else groups[rows]
-            tables.insert(0, compare_blends(y[rows], forward.margins, forward.fold, codes))
-        return SettingTrial(forward, fitted, tables, setting.targets)
-
-    def _calibrate(
-        self,
-        y: Floats,
-        margins: Floats,
-        times: NDArray[Any] | None,
-        groups: Ints | None,
-        spreads: tuple[float, float],
-    ) -> tuple[Calibration, CohortLevel | None]:
-        """Fit the calibration, then move its level to the newest fifth where it is clearly off."""
-        calibration = fit_calibration(margins, y, seed=self.seed, spreads=spreads, groups=groups)
-        if times is None:
-            return calibration, None
-        newest = np.argsort(times, kind="stable")[int(0.8 * len(y)) :]
-        worth = 1 / design_effect(y, groups)
-        return refit_intercept(calibration, margins[newest], y[newest], worth=worth)
-
-    def _keep_constant(self, columns: TrainingColumns, y: Floats, rare: int) -> None:
-        rate = (y.sum() + 0.5) / (len(y) + 1.0)
-        level = float(np.log(rate / (1 - rate)))
-        why = f"{rare} of the rarer outcome, under {self.least}: the base rate for every lead"
-        self.report_ = {"winner": "constant", "chosen_on": why, "forward_folds": None}
-        self.report_ |= {"random_folds": [], "calibration": why}
-        margins = np.full(len(y), level)
-        calibration = IdentityCalibration(why)
-        parts = MarginParts((), LinearPart(level, ()), None, ())
-        self._keep(columns, parts, margins, calibration, fit_intervals(margins, y, calibration))
-
-    def _keep(
-        self,
-        columns: TrainingColumns,
-        parts: MarginParts,
-        margins: Floats,
-        calibration: Calibration,
-        intervals: IntervalOffsets,
-    ) -> None:
-        self.margins_ = margins
-        self.forest_text_ = parts.forest_text
-        self.parts_ = ModelParts(
-            features=feature_columns(columns.features),
-            encoders=parts.encoders,
-            linear=parts.linear,
-            forest=parts.forest,
-            calibration=calibration,
-            card=propose(calibrated_log_odds(calibration, margins)),
-            intervals=intervals,
-            meta=ModelFacts(learner=str(self.report_["winner"]), rows=columns.n),
-        )
-
-
-def _rows(figures: Sequence[Any]) -> list[dict[str, float | str]]:
-    """Write figures as the report holds them."""
-    return [asdict(each) for each in figures]
-
 
 def _plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
     """Give every column a name and a dtype that the predictor reads: numbers, or words."""
@@ -396,8 +188,3 @@ def _plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
     plain = frame.set_axis(names, axis=1)
     dated = [n for n in names if pd.api.types.is_datetime64_any_dtype(plain[n].dtype)]
     return plain.assign(**{name: plain[name].astype(str) for name in dated}) if dated else plain
-
-
-def _rate(n: int) -> float:
-    """Take larger steps on more rows: the time of a fit grows slower than the rows."""
-    return 0.03 if n <= LARGE else 0.06

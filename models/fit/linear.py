@@ -1,7 +1,7 @@
 """Columns -> a regularised logistic regression: the linear part of an artifact.
 
-Each column has a penalty of its own, found by empirical Bayes (MacKay 1992): a column that says
-nothing is pulled to nothing.
+Each column has a penalty of its own, found by empirical Bayes (MacKay 1992): the weights
+of a column without information are pulled to zero.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DENSE = 700
 ALL_COLUMNS = "every column"
 START, ROUNDS, RIDGES = 10.0, 20, (0.3, 1e4)
 PRIOR_COLUMNS, PRIOR_POWER = 2.0, 0.005
-"""Hyperprior of a penalty, in columns and in power: many columns that say nothing are the rule."""
+"""Hyperprior of a penalty, in columns and in power: most columns carry no information."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Columns and a time budget -> a recipe for the forests, kept only if it is clearly better.
 
 Trials (Optuna, tree-structured Parzen estimator) grow a member on purged forward folds, or
-on random ones where no time is known; the binned data are built once for all trials. The recipe
-of the house is the first trial, and stays unless the best beats it by more than one standard
+on random ones where no time is known; the binned data are built once for all trials. The default
+recipe is the first trial, and stays unless the best beats it by more than one standard
 error. With a time budget the number of trials depends on the machine: the report says how many.
 """
 
@@ -62,9 +62,9 @@ def tune(
     tried: dict[int, tuple[Recipe, Floats]] = {}
 
     def objective(trial: Any) -> float:
-        asked = recipe if trial.number == 0 else _suggest(trial, recipe)
-        parts = [_losses(fold, design, asked, seed, threads) for fold in folds]
-        tried[trial.number] = asked, np.concatenate(parts)
+        proposed = recipe if trial.number == 0 else _suggest(trial, recipe)
+        parts = [_losses(fold, design, proposed, seed, threads) for fold in folds]
+        tried[trial.number] = proposed, np.concatenate(parts)
         return float(tried[trial.number][1].mean())
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -16,7 +16,8 @@ from features.templates import Msgid
 from models.explain.observed_rates import NumberGroups, ObservedRates, make_facts
 from models.explain.points import ObservedRate, ScoreReason, points_per_log_odds, whole_points
 from models.explain.reason_rows import reason_rows
-from models.explain.reasons import ReasonRules, explain, reason_table, stability
+from models.explain.reason_rules import ReasonRules
+from models.explain.reasons import explain, reason_table, stability
 from models.explain.sentences import Speech, render, render_fact
 from models.predictor import (
     BetaCalibration,

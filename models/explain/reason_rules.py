@@ -1,0 +1,96 @@
+"""Says which features may be given as a reason, for or against, and which sales can change."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.templates import TEMPLATES
+from models.explain.observed_rates import ObservedRates
+from models.predictor import ColumnReader, FeatureColumn, Frame, LeadScorer, columns_of
+
+NOTHING = frozenset({"none", "no", "unknown", "not known", "n/a", "na", "nothing", "-"})
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonRules:
+    """What may be shown, and what a rep can change.
+
+    `sensitive` and `identity` name features, columns or factors that are never shown; their points
+    count in the rest. `changeable` names events (or factors, features) that sales can bring about.
+    """
+
+    sensitive: frozenset[str] = frozenset()
+    identity: frozenset[str] = frozenset()
+    changeable: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, scorer: LeadScorer, changeable: Collection[str] = ()) -> ReasonRules:
+        """Read the lists that were stored with the model."""
+        meta = scorer.meta
+        return cls(
+            frozenset(meta.sensitive or ()),
+            frozenset(meta.identity or ()),
+            frozenset(changeable) | frozenset(meta.changeable or ()),
+        )
+
+    def hides(self, feature: FeatureColumn) -> bool:
+        """Say whether a feature is never shown."""
+        names = (feature.name, feature.factor, feature.params.get("column", ""))
+        return not (self.sensitive.isdisjoint(names) and self.identity.isdisjoint(names))
+
+
+def is_changeable(feature: FeatureColumn, allowed: Collection[str] = ()) -> bool:
+    """Say whether sales can change it: what sales does itself, and what it can bring about."""
+    names = {feature.name, feature.factor, str(feature.params.get("event", ""))}
+    row = TEMPLATES.get(feature.template)
+    return bool(row and row.by_sales) or not names.isdisjoint(allowed)
+
+
+def visible_sides(
+    features: Sequence[FeatureColumn], frame: Frame, rules: ReasonRules, facts: ObservedRates
+) -> NDArray[np.uint8]:
+    """Say what may be shown, (n, n_features): bits 1 and 4 as a strength, 2 and 8 as a weakness.
+
+    Nothing missing and no absent activity is ever a strength; what is sensitive or identity-like
+    is never shown at all. Bits 4 and 8: a second choice, because it is vague or because what
+    became of such leads says the contrary.
+    """
+    shape = (len(frame), len(features))
+    absent, direction = np.zeros(shape, np.bool_), np.zeros(shape, np.int8)
+    allowed = np.ones(len(features), np.bool_)
+    columns = columns_of(frame)
+    for f, feature in enumerate(features):
+        if rules.hides(feature):
+            allowed[f] = False
+        else:
+            absent[:, f], direction[:, f] = _absent_and_direction(columns, feature, facts)
+    rows = (TEMPLATES.get(feature.template) for feature in features)
+    vague = np.array([row is not None and row.vague for row in rows], np.bool_)
+    strength = np.where(vague | (direction < 0), 4, 1) * ~absent
+    weakness = np.where(vague | (direction > 0), 8, 2)
+    visible: NDArray[np.uint8] = ((strength | weakness) * allowed).astype(np.uint8)
+    return visible
+
+
+def _absent_and_direction(
+    columns: ColumnReader, feature: FeatureColumn, facts: ObservedRates
+) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
+    """Find where a feature is missing or never happened, and which way its facts point: (n,)."""
+    name = feature.name
+    if feature.kind == "category":
+        codes, levels = columns.category(name)
+        nothing = [level.strip().lower() in NOTHING for level in levels]
+        direction = np.array(facts.level_directions(name, levels), np.int8)
+        return np.array([*nothing, True])[codes], direction[codes]
+    values = columns.number(name)
+    absent = np.isnan(values)
+    row = TEMPLATES.get(feature.template)
+    if row is not None and row.zero_is_absent:
+        absent |= values == 0
+    elif feature.template == "missing_count":
+        absent |= values > 0
+    return absent, facts.directions(name, values)
