@@ -20,8 +20,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (project, reading, model, leads, service):
-    room.add_to(app)
+for verbs in (project, reading, model, leads, service):
+    verbs.add_to(app)
 app.add_typer(experiment.app, name="experiment")
 
 

@@ -140,10 +140,10 @@ def _show(trial: ExperimentResult) -> None:
             for name, rate in trial.arms.items()
         ],
     )
-    for name, found in trial.comparisons.items():
-        rows = [("plain", found.plain), ("valid at every look", found.always_valid)]
-        if found.adjusted is not None:
-            rows.insert(1, ("adjusted", found.adjusted))
+    for name, comparison in trial.comparisons.items():
+        rows = [("plain", comparison.plain), ("valid at every look", comparison.always_valid)]
+        if comparison.adjusted is not None:
+            rows.insert(1, ("adjusted", comparison.adjusted))
         screen.table(
             f"{name} against {trial.control}",
             ("", "difference", "range", "p"),

@@ -13,9 +13,9 @@ from serving.http.api import Lead
 
 
 def request_tables(project: Project, leads: Sequence[Lead]) -> dict[str, pa.Table]:
-    """Lay rows out by source; those of sources that a request does not bring stay empty.
+    """Lay rows out by source; sources that the request leaves out stay empty.
 
-    InputError where a lead has no id, one stands twice, or rows are of no source of the project.
+    InputError where a lead has no id or occurs twice, or rows belong to no source of the project.
     """
     for lead in leads:
         _declared("events", lead.events, len(project.events))
@@ -38,7 +38,7 @@ def request_tables(project: Project, leads: Sequence[Lead]) -> dict[str, pa.Tabl
 
 
 def lead_id(project: Project, lead: Lead) -> str:
-    """Give the id of a lead; InputError where it is missing or no text."""
+    """Return the id of a lead; InputError where it is missing or no text."""
     value = lead.attributes.get(project.leads.id)
     if not isinstance(value, str):
         raise InputError("is no id: send it as text", column=project.leads.id)
@@ -46,12 +46,12 @@ def lead_id(project: Project, lead: Lead) -> str:
 
 
 def _declared(field: str, given: Mapping[str, object], n: int) -> None:
-    """Refuse rows that would be read by nobody: a score without them would be a wrong one."""
+    """Refuse rows that would be ignored: a score without them would be wrong."""
     known = [str(i) for i in range(n)]
     for place in given:
         if place not in known:
-            there = f"{field} 0 to {n - 1}" if n else f"no {field}"
-            raise InputError(f"the project file has {there}, not {place}", column=field)
+            expected = f"{field} 0 to {n - 1}" if n else f"no {field}"
+            raise InputError(f"the project file has {expected}, not {place}", column=field)
 
 
 def _columns_of(section: EventsSection) -> list[str]:
@@ -70,6 +70,6 @@ def _columns_of(section: EventsSection) -> list[str]:
 
 
 def _different(rows: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
-    """Keep one of equal rows: leads of one account all bring the account's."""
-    told = [{key: value for key, value in row.items() if value is not None} for row in rows]
-    return [row for i, row in enumerate(told) if row not in told[:i]]
+    """Keep one of equal rows: all leads of one account bring the same account row."""
+    known = [{key: value for key, value in row.items() if value is not None} for row in rows]
+    return [row for i, row in enumerate(known) if row not in known[:i]]
