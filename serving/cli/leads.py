@@ -1,4 +1,4 @@
-"""The verbs about leads: score, explain, feedback, report, write-back, forget."""
+"""The verbs about leads: score, explain, feedback, report, write-back."""
 
 from __future__ import annotations
 

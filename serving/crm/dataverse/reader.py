@@ -49,7 +49,7 @@ _DELETE: Final = 3
 
 
 class DataverseReader:
-    """Reads leads and what belongs to them; changes of `score_fields` are left out."""
+    """Reads leads and what belongs to them; `score_fields` are left out."""
 
     def __init__(
         self, http: Http, ask: RetryingCall, *, score_fields: Collection[str] = ()

@@ -58,7 +58,7 @@ _NOT_HELD: Final = ("CANCELED", "NO_SHOW", "RESCHEDULED")
 
 
 class HubSpotReader:
-    """Reads contacts and what belongs to them; changes of `score_fields` are left out."""
+    """Reads contacts and what belongs to them; `score_fields` are left out."""
 
     def __init__(
         self, http: Http, ask: RetryingCall, *, score_fields: Collection[str] = ()

@@ -72,7 +72,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9]{15,18}")
 
 
 class SalesforceReader:
-    """Reads leads and what belongs to them; changes of `score_fields` are left out."""
+    """Reads leads and what belongs to them; `score_fields` are left out."""
 
     def __init__(
         self, http: Http, ask: RetryingCall, *, score_fields: Collection[str] = ()
