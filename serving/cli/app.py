@@ -61,7 +61,7 @@ def main() -> None:
             raise
         kind = type(error).__name__
         print(  # noqa: T201
-            f"leadscore: a fault of ours: {kind}: {' '.join(str(error).split())[:300]}; "
+            f"leadscore: internal error: {kind}: {' '.join(str(error).split())[:300]}; "
             "LEADSCORE_DEBUG=1 shows where",
             file=sys.stderr,
         )

@@ -63,7 +63,9 @@ def power(
         return
     screen.say(f"{size.control:,} leads without the change, {size.treated:,} with it")
     if size.design_effect > 1:
-        screen.say(f"leads of an account are alike: {size.design_effect:.2f} times as many")
+        screen.say(
+            f"leads of an account are alike, which takes {size.design_effect:.2f} times as many"
+        )
     if weeks is not None:
         screen.say(f"{weeks:.0f} weeks at {per_week:g} leads a week, and one horizon to mature")
 

@@ -226,7 +226,7 @@ def report(
             screen.say(str(path))
         if deliver and not session.project.report.recipients:
             screen.say(
-                "the drafts name nobody: [report] recipients maps an owner to an e-mail address"
+                "the drafts have no recipient: [report] recipients maps owners to e-mail addresses"
             )
 
 

@@ -45,7 +45,7 @@ Learner = Annotated[
     Literal["auto", "logistic"] | None,
     typer.Option(
         "--learner",
-        help="logistic ships the regularised line alone, with the same "
+        help="logistic trains the regularised logistic regression alone, with the same "
         "artifact, reasons and calibration; default: the project file's, else auto.",
     ),
 ]

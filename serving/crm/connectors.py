@@ -71,7 +71,9 @@ def connect(section: WriteBackSection, state: Path, allow: tuple[str, ...] = ())
         else:
             crm = connector.write(_target(connector, section, allow))
     except Denied as error:
-        raise OutsideError(f"{section.crm} refuses us: {error}", cure="check the rights") from None
+        raise OutsideError(
+            f"{section.crm} refuses access: {error}", cure="check the rights"
+        ) from None
     except CrmError as error:
         raise OutsideError(f"{section.crm} cannot be reached: {error}", cure="run again") from None
     return crm

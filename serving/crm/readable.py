@@ -139,7 +139,7 @@ def word(value: object) -> str:
 def moment(value: Value) -> int:
     """Return a time; Unsure where the value is none, since such a row cannot be trusted."""
     if not isinstance(value, int):
-        raise Unsure(f"a time that is none: {value!r}"[:80])
+        raise Unsure(f"a value that is no time: {value!r}"[:80])
     return value
 
 

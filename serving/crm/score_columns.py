@@ -110,7 +110,7 @@ def checked_fields(fields: Mapping[str, str] | None) -> dict[str, str]:
     unknown = [name for name in fields if name not in FIELDS]
     if unknown:
         raise InputError(
-            f"is no field of ours: {unknown[0]!r}",
+            f"is no field that leadscore writes: {unknown[0]!r}",
             column="write_back.fields",
             cure=f"use {', '.join(FIELDS)}",
         )

@@ -238,7 +238,7 @@ class Sender:
             )(request)
         except Denied as error:
             raise OutsideError(
-                f"{self.crm.name} refuses us: {error}", cure="check the credentials and rights"
+                f"{self.crm.name} refuses access: {error}", cure="check the credentials and rights"
             ) from None
         except (Busy, Unsure) as error:
             raise OutsideError(
