@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from data.errors import InputError
+from data.reading.event_columns import columns_of
 from data.reading.sources import table_of_rows
-from data.schema import EventsSection, Project
+from data.schema import Project
 from serving.http.api import Lead
 
 
@@ -30,7 +31,7 @@ def request_tables(project: Project, leads: Sequence[Lead]) -> dict[str, pa.Tabl
             for own, lead in zip(ids, leads, strict=True)
             for event in lead.events.get(str(i), ())
         ]
-        tables[f"events.{i}"] = table_of_rows(rows, _columns_of(section))
+        tables[f"events.{i}"] = table_of_rows(rows, columns_of(section))
     for i, join in enumerate(project.leads.join):
         given = [lead.joined[str(i)] for lead in leads if str(i) in lead.joined]
         tables[f"join.{i}"] = table_of_rows(_different(given), [join.key or join.on])
@@ -52,21 +53,6 @@ def _declared(field: str, given: Mapping[str, object], n: int) -> None:
         if place not in known:
             expected = f"{field} 0 to {n - 1}" if n else f"no {field}"
             raise InputError(f"the project file has {expected}, not {place}", column=field)
-
-
-def _columns_of(section: EventsSection) -> list[str]:
-    roles = (
-        section.lead,
-        section.at,
-        section.recorded_at,
-        section.channel,
-        section.value,
-        section.campaign,
-        section.person,
-        section.direction,
-        *section.type,
-    )
-    return [column for column in roles if column and not column.startswith("=")]
 
 
 def _different(rows: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
