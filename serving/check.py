@@ -1,4 +1,4 @@
-"""`leadscore check`: what was read, what it says of time, and the leak audit, as values."""
+"""`leadscore check`: the data read, their dates and the leak audit, as values."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from training.audit import AuditReport, audit, html
 from training.audit.verdict import name_of
 from training.dataset import Dataset, make_dataset
 
-MANY = 0.5
-"""Share of conversions above which one asks whether it is the right event."""
+SUSPECT_CONVERSION_RATE = 0.5
+"""Share of conversions above which the conversion event is probably the wrong one."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What was found; `stops` is True where a structural leak refuses training."""
+    """What the check found; `stops` is True where a structural leak forbids training."""
 
     reading: Reading
     dataset: Dataset
@@ -34,11 +34,11 @@ class CheckResult:
 
     @property
     def stops(self) -> bool:
-        """Say whether training would be refused."""
+        """Tell whether training would be refused."""
         return bool(self.report.structural)
 
     def lines(self) -> list[str]:
-        """Say it for a person: one line each."""
+        """Write the result for a person, line by line."""
         tables, labelled = self.reading.tables, self.dataset.labelled
         lines = [
             f"{len(tables):,} leads, {len(tables.events):,} events before their outcome, "
@@ -46,7 +46,7 @@ class CheckResult:
             f"{len(labelled):,} mature snapshots, {int(labelled.y.sum()):,} converted "
             f"({labelled.y.mean():.1%})",
         ]
-        if labelled.y.mean() > MANY:
+        if labelled.y.mean() > SUSPECT_CONVERSION_RATE:
             lines.append(
                 f"note: {labelled.y.mean():.0%} convert: is [conversion] what sales would call one?"
             )
@@ -72,7 +72,7 @@ class CheckResult:
         ]
         for verdict in self.report.verdicts:
             if verdict.severity == "note" and verdict.detector == "D4":
-                continue  # said above, with the line to add
+                continue  # listed above, with the line to add
             waived = f" (waived by {verdict.waived_by})" if verdict.waived_by else ""
             lines.append(
                 f"{verdict.severity}: {verdict.detector}: {name_of(verdict)}: {verdict.reason}; "
@@ -84,7 +84,7 @@ class CheckResult:
         return lines
 
     def to_dict(self) -> dict[str, object]:
-        """Say it for a machine."""
+        """Write the result for a machine."""
         return {
             "leads": len(self.reading.tables),
             "events": len(self.reading.tables.events),
@@ -100,7 +100,7 @@ class CheckResult:
 def check_project(
     session: Session, reading: Reading, *, on_stage: Callable[[str], None]
 ) -> CheckResult:
-    """Read nothing more; label, cut, build features, and audit."""
+    """Label, split and build features from what was read, and audit it."""
     on_stage("labels and features")
     project, tables, outcomes = session.project, reading.tables, reading.outcomes
     dataset = make_dataset(project, tables, outcomes, threads=session.threads)

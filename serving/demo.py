@@ -20,7 +20,7 @@ KIND: Final = "software_trial"
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the demo made, and what it says at the end."""
+    """What the demo made, and what it prints at the end."""
 
     folder: Path
     trained: str
@@ -30,7 +30,7 @@ class Demo:
     reports: tuple[Path, ...]
 
     def lines(self) -> list[str]:
-        """Say it for a person."""
+        """Write the result for a person."""
         lines = [self.trained, "on the newest leads, which no model had seen:"]
         for name in ("model", "logistic", "rule", "recency", "prior"):
             loss, area = self.card.figure("log_loss", name), self.card.figure("auc", name)
@@ -61,7 +61,7 @@ def run_demo(
 ) -> Demo:
     """Simulate once, train unless the champion is current, score, write back, report.
 
-    Run again on the same folder it changes nothing: the same scores are there already.
+    A second run on the same folder changes nothing: the scores are the same.
     """
     on_stage("simulated CRM")
     project = make_company(folder, leads=leads, seed=seed)
@@ -106,9 +106,9 @@ def make_company(folder: Path, *, leads: int, seed: int) -> Path:
 
 
 def train_once(session: Session, on_stage: Callable[[str], None]) -> str:
-    """Train unless the champion was trained on these very data; say which.
+    """Train unless the champion was trained on the same data; say which.
 
-    GateError where there is no champion after all, with what the gate said.
+    GateError, with the gate's reason, where there is still no champion.
     """
     reading = session.read()
     if champion_is_current(session, reading):

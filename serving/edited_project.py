@@ -1,14 +1,14 @@
-"""A project file edited since training -> one line that says what is still as the model learned."""
+"""A project file edited since training -> one line on what takes effect with the next training."""
 
 from __future__ import annotations
 
-from data.clock import DAY
+from data.durations import DAY
 from data.schema import Project
 from serving.loaded_model import LoadedModel
 
 
 def say_edited(project: Project, model: LoadedModel) -> str | None:
-    """Name the horizon and the bands that differ from those in force; None where none does."""
+    """Name the horizon and bands that differ from the model's; None where none does."""
     asked = {"bands": _bands(dict(project.score.bands))}
     learned = {"bands": _bands(dict(model.scorer.card.bands))}
     if project.conversion.horizon is not None and not project.static:

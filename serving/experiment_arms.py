@@ -26,12 +26,12 @@ RISE_WORTH_SEEING: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class ExperimentResult:
-    """An experiment as of now: arms, comparisons with `control`, and whether it can tell yet.
+    """An experiment as of now: arms, comparisons with `control`, and the test's power.
 
     `power` is the chance to show a rise of RISE_WORTH_SEEING with the leads that matured,
     `needed_per_arm` the leads for a chance of 80 %, `detectable` the smallest absolute rise that
-    these leads show with that chance; where accounts were assigned, all three allow for how alike
-    their leads are. `waiting` leads are too young to count.
+    these leads show with that chance; where accounts were assigned, all three allow for the
+    correlation of their leads. `waiting` leads are too young to count.
     """
 
     name: str
@@ -49,7 +49,7 @@ class ExperimentResult:
 
 
 def assign_leads(tables: Tables, project: Project) -> pd.DataFrame:
-    """Give every lead its arm: columns lead_id, unit, arm; the same whenever it is asked."""
+    """Give every lead its arm: columns lead_id, unit, arm; the same on every call."""
     units = units_of(tables, project)
     arms = assign(units, project.experiment, name=project.project.name)
     return pd.DataFrame({"lead_id": tables.lead_ids, "unit": units, "arm": arms})
@@ -78,8 +78,8 @@ def analyse_experiment(
 ) -> ExperimentResult:
     """Compare the arms over leads created since the start whose horizon has passed.
 
-    Arms come from the hash, or from the column `experiment.arm` of an experiment that somebody
-    else assigned; the outcome is conversion, or the 0/1 column `experiment.outcome`.
+    Arms come from the hash, or from the column `experiment.arm` of an experiment that was
+    assigned elsewhere; the outcome is conversion, or the 0/1 column `experiment.outcome`.
     """
     section = project.experiment
     arm = arms_of(tables, project)
@@ -88,10 +88,10 @@ def analyse_experiment(
     rows = np.ones(len(tables), dtype=bool) if start is None else entered >= start
     if outcomes.recorded_from is not None:
         rows &= entered >= outcomes.recorded_from
-    ripe = rows & (closes <= outcomes.observed_until) if tables.created_at is not None else rows
+    mature = rows & (closes <= outcomes.observed_until) if tables.created_at is not None else rows
     if start is None and tables.created_at is not None and rows.any():
         start = int(entered[rows].min())
-    rates = {name: _rate(outcome, ripe & (arm == name)) for name in sorted(set(arm[rows]))}
+    rates = {name: _rate(outcome, mature & (arm == name)) for name in sorted(set(arm[rows]))}
     control = _control(project, rates)
     if len([rate for rate in rates.values() if rate.n]) < 2:
         raise InputError(
@@ -99,13 +99,13 @@ def analyse_experiment(
             column="experiment",
             cure="wait, or set experiment.start earlier",
         )
-    clusters = units_of(tables, project)[ripe] if section.unit == "account" else None
-    ripe_arm = arm[ripe]
+    clusters = units_of(tables, project)[mature] if section.unit == "account" else None
+    mature_arm = arm[mature]
     comparisons = compare_arms(
-        outcome[ripe],
-        ripe_arm,
+        outcome[mature],
+        mature_arm,
         control,
-        covariates=_covariates(tables, project).loc[ripe],
+        covariates=_covariates(tables, project).loc[mature],
         clusters=clusters,
         alpha=alpha,
     )
@@ -113,8 +113,8 @@ def analyse_experiment(
     n_other = min(rate.n for name, rate in rates.items() if name != control and rate.n)
     base = rates[control].value
     target = min(base * (1 + RISE_WORTH_SEEING), 0.999)
-    able = 0 < base < target
-    alike = _design_effect(comparisons)
+    varies = 0 < base < target
+    effect = _design_effect(comparisons)
     return ExperimentResult(
         project.project.name,
         section.unit,
@@ -122,11 +122,11 @@ def analyse_experiment(
         control,
         rates,
         comparisons,
-        _looks(outcome, ripe, arm, closes, control, list(comparisons), outcomes, tables),
-        power_of(base, target, n_control, n_other, alpha=alpha, inflate=alike) if able else None,
-        ceil(size_test(base, target, alpha=alpha).control * alike) if able else None,
-        smallest_lift(base, n_control, n_other, alpha=alpha, inflate=alike) if able else None,
-        int((rows & ~ripe).sum()),
+        _looks(outcome, mature, arm, closes, control, list(comparisons), outcomes, tables),
+        power_of(base, target, n_control, n_other, alpha=alpha, inflate=effect) if varies else None,
+        ceil(size_test(base, target, alpha=alpha).control * effect) if varies else None,
+        smallest_lift(base, n_control, n_other, alpha=alpha, inflate=effect) if varies else None,
+        int((rows & ~mature).sum()),
         tuple(_warn(project, arm[rows], comparisons, units_of(tables, project)[rows])),
     )
 
@@ -167,7 +167,7 @@ def _outcome(
 
 
 def _design_effect(comparisons: Mapping[str, Analysis]) -> float:
-    """Say how many times fewer independent leads there are than leads (Kish 1965): 1 by lead."""
+    """Estimate the design effect, leads per independent lead (Kish 1965); 1 by lead."""
     effects = [1.0]
     for each in comparisons.values():
         alone = sum(r.value * (1 - r.value) / r.n for r in (each.control, each.treated))
@@ -203,7 +203,7 @@ def _covariates(tables: Tables, project: Project) -> pd.DataFrame:
 
 def _looks(
     outcome: NDArray[np.int64],
-    ripe: NDArray[np.bool_],
+    mature: NDArray[np.bool_],
     arm: NDArray[np.object_],
     closes: NDArray[np.int64],
     control: str,
@@ -212,13 +212,13 @@ def _looks(
     tables: Tables,
 ) -> dict[str, tuple[Look, ...]]:
     """Follow each comparison week by week as windows close; nothing in static mode."""
-    if tables.created_at is None or not ripe.any():
+    if tables.created_at is None or not mature.any():
         return {}
-    first = int(closes[ripe].min())
+    first = int(closes[mature].min())
     weeks = np.arange(first, outcomes.observed_until + 1, 7 * DAY, dtype=np.float64)
     looks = {}
     for name in others:
-        rows = ripe & ((arm == name) | (arm == control))
+        rows = mature & ((arm == name) | (arm == control))
         looks[name] = look(
             outcome[rows],
             np.asarray(arm[rows] == name),
@@ -235,7 +235,7 @@ def _warn(
     comparisons: Mapping[str, Analysis],
     units: NDArray[np.object_],
 ) -> list[str]:
-    """Say what speaks against believing the figures."""
+    """List reasons to doubt the figures."""
     from scipy import stats
 
     warnings = []

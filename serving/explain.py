@@ -43,7 +43,7 @@ from serving.worklist.language import words_of
 
 @dataclass(frozen=True, slots=True)
 class LeadExplanation:
-    """What is said of one lead; lines of points add up to the score, and to its change."""
+    """The explanation of one lead; points add up to the score, and to its change."""
 
     explanation: Explanation
     band: str
@@ -56,7 +56,7 @@ class LeadExplanation:
     speech: Speech
 
     def lines(self) -> list[str]:
-        """Say it for a person."""
+        """Write the explanation for a person."""
         e, t = self.explanation, self.speech.message
         if self.subject:
             direction = {True: "+", False: "-"}
@@ -84,7 +84,7 @@ class LeadExplanation:
         return lines
 
     def to_dict(self) -> dict[str, object]:
-        """Say it for a machine."""
+        """Write the explanation for a machine."""
         e = self.explanation
         reasons = [
             {"text": text, "points": points, "fact": fact} for text, points, fact in self.reasons
@@ -126,7 +126,7 @@ def explain_lead(
     language: str,
     subject: bool,
 ) -> LeadExplanation:
-    """Explain one open lead; InputError where it is not there or not open, or no such language.
+    """Explain one open lead; InputError where it is unknown or not open, or for no such language.
 
     With `since`, the newest stored run up to then is compared where there is one, so that a change
     of model shows as such; else the past is rebuilt and scored by this model.
@@ -169,7 +169,7 @@ def explain_lead(
 
 
 def _band(session: Session, model: LoadedModel, scores: Scores, lead_id: str, as_of: int) -> str:
-    """Name the band as lists and CRM show it: a lead leaves its band some points past a cut."""
+    """Name the band as lists and CRM show it: a lead changes band some points past a cut."""
     shown = read_bands(session.state.scores, until=as_of) or {}
     score = scores.score.astype(np.float64)
     hysteresis = session.project.score.hysteresis
@@ -187,7 +187,7 @@ def _change(session: Session, moment: Moment, lead_id: str, since: int) -> Chang
 def _change_lines(
     change: Change, model: LoadedModel, frame: pd.DataFrame, speech: Speech
 ) -> tuple[tuple[str, int], ...]:
-    """Say the lines of a change, with what an event or edit left behind; they add up."""
+    """Word the lines of a change, events and edits with their reason; points add up."""
     lines = []
     for line in lines_to_show(change):
         cause = speech.message(CHANGES[line.kind])

@@ -1,8 +1,7 @@
-"""What a rep answers to a score ("wrong, because…") -> dated facts, kept for good.
+"""A rep's answers to scores ("wrong, because…") -> dated facts, kept for good.
 
-An append-only SQLite file: an answer is never changed, a later one stands
-beside it. Each answer has the moment at which it was given, so that a retraining may use it as a
-fact known from then on, and never before.
+An append-only SQLite file: an answer is never changed, a later one is added beside it. Each answer
+has the moment at which it was given, so that a retraining may use it as a fact known from then on.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ create index if not exists feedback_by_lead on feedback (lead_id, given_at);
 
 @dataclass(frozen=True, slots=True)
 class RepAnswer:
-    """One answer: `given_at` in microseconds UTC; score and version are those it speaks of."""
+    """One answer: `given_at` in microseconds UTC; score and version are those it is about."""
 
     lead_id: str
     verdict: RepVerdict
@@ -62,7 +61,7 @@ class RepAnswer:
 
 
 def store_answer(file: Path, answer: RepAnswer) -> int:
-    """Store an answer; returns its number. InputError where it says nothing."""
+    """Store an answer; returns its number. InputError where verdict, lead or reason is missing."""
     if answer.verdict not in VERDICTS:
         raise InputError(
             f"no such verdict: {answer.verdict!r}", cure=f"one of {', '.join(VERDICTS)}"
@@ -100,7 +99,7 @@ def give_feedback(
     """Store a rep's answer to the newest score of a lead; returns it in words.
 
     `scores` is the newest run's scores.parquet: the score and model version that the answer
-    speaks of are kept with it. InputError where that run has no such lead.
+    is about are kept with it. InputError where that run has no such lead.
     """
     shown = find_score(scores, lead)
     answer = RepAnswer(lead, cast(RepVerdict, verdict), because, by, at, *shown)
@@ -110,7 +109,7 @@ def give_feedback(
 
 
 def find_score(scores: Path, lead: str) -> tuple[int, str]:
-    """Find the score and model version that a lead was last shown; InputError where none was."""
+    """Find a lead's newest score and its model version; InputError where it has none."""
     if not scores.is_file():
         raise InputError(
             "no scores yet to answer to", file=str(scores), cure="run leadscore score first"
@@ -144,7 +143,7 @@ def export_facts(file: Path, *, before: int | None = None) -> pd.DataFrame:
 
     One row per answer in the shape of a field history (lead_id, field, old, new, changed_at), so
     that a project file takes it as a [[leads.history]] source: its value at as_of is replayed.
-    Reasons are free text and stay out: they are for people.
+    Reasons are free text for people and are left out.
     """
     rows: list[dict[str, object]] = []
     last: dict[str, str] = {}

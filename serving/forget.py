@@ -1,4 +1,4 @@
-"""A lead that asked to be forgotten -> gone from the state folder and from pulled files."""
+"""A lead that asked to be forgotten -> erased from the state folder and from pulled files."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from data.errors import OutsideError
 from data.files import replacing, write_text
 from models.explain.change import ID_COLUMN
 from serving.crm.pull.forgotten import Forgotten
-from serving.crm.pull.spool import LOCK, SPOOLED, Spool, alone
+from serving.crm.pull.spool import LOCK, SPOOLED, Spool, lock_folder
 from serving.crm.readable import KINDS
 from serving.feedback import forget_lead as forget_answers
 from training.state import StatePaths
 
 LEAD_COLUMNS: Final = ("lead_id", ID_COLUMN)
-"""How scores and the feature rows of a run name their lead."""
+"""The column of lead ids in scores and in the feature rows of a run."""
 
 
 def forget_lead(state: StatePaths, lead_id: str) -> dict[str, int]:
     """Erase a lead from all runs, rep answers, arms, ledger and embedded CRM: rows erased.
 
-    Entries of the audit log that name its id are counted, not cut: each one seals the one before.
+    Entries of the audit log that name its id are counted, not erased: each holds the hash of the
+    one before.
     """
     files = [state.scores, *sorted(state.runs.glob("*/*.parquet"))]
     erased = {
@@ -59,7 +60,7 @@ def forget_pulled(folder: Path, lead_id: str) -> dict[str, int]:
     """
     if not (folder / LOCK).is_file():
         return {}
-    with alone(folder), closing(Spool(folder / SPOOLED)) as spool:
+    with lock_folder(folder), closing(Spool(folder / SPOOLED)) as spool:
         Forgotten.of(folder).add(lead_id)
         paths = [folder / f"{kind}.parquet" for kind in KINDS]
         try:
@@ -84,7 +85,7 @@ def _erase_rows(path: Path, lead_id: str) -> int:
 
 
 def _erase_from_database(path: Path, lead_id: str) -> tuple[int, int]:
-    """Erase rows of every table that has a column of lead ids; count what an audit log seals."""
+    """Erase rows of every table with lead ids; also count audit log entries that name the lead."""
     count = sealed = 0
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("pragma secure_delete = on")  # freed pages keep nothing of the lead
@@ -104,12 +105,12 @@ def _erase_from_database(path: Path, lead_id: str) -> tuple[int, int]:
             sql = "select count(*) from audit where instr(body, ?)"
             sealed = connection.execute(sql, (mark,)).fetchone()[0]
         connection.commit()
-        connection.execute("pragma wal_checkpoint(truncate)")  # its pages are in the log as well
+        connection.execute("pragma wal_checkpoint(truncate)")  # the log holds pages too
     return count, sealed
 
 
 def _erase_arm(path: Path, lead_id: str) -> int:
-    """Take a lead out of the arms of an experiment; its hash gives it the same arm again."""
+    """Take a lead out of the arms of an experiment; assigning again gives it the same arm."""
     arms = pd.read_csv(path, dtype=str, keep_default_na=False)
     kept = arms[arms["lead_id"] != lead_id]
     if len(kept) < len(arms):

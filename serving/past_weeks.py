@@ -1,4 +1,4 @@
-"""The leads of a run some weeks earlier -> their feature rows, built in one walk over the events.
+"""The leads of a run some weeks earlier -> their feature rows, built in one pass over the events.
 
 The trend, the movers and the score history of a report all read these rows.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.asof import exists
-from data.clock import DAY
+from data.durations import DAY
 from data.tables import Snapshots, Tables
 from features.build import build
 from features.frame import Catalogue, FeatureFrame
@@ -29,7 +29,7 @@ HISTORY_WEEKS: Final = 8
 class PastWeeks:
     """Row i of `frame` is lead `row[i]` of the run, `ago[i]` weeks before the run.
 
-    A lead has no row for a week in which it was not there yet.
+    A lead has no row for a week before it was created.
     """
 
     weeks: tuple[int, ...]
@@ -38,7 +38,7 @@ class PastWeeks:
     frame: FeatureFrame
 
     def at(self, weeks: int, among: Rows | None = None) -> tuple[Rows, FeatureFrame]:
-        """Give the leads that were there so many weeks ago, as rows of the run, and their frame.
+        """Return the leads that existed so many weeks ago, as rows of the run, and their features.
 
         `among` keeps these rows of the run only. ValueError for a week that was not built.
         """
@@ -63,7 +63,7 @@ def look_back(
     row = np.repeat(np.arange(len(snapshots)), len(ago))
     ago = np.tile(ago, len(snapshots))
     past = Snapshots(snapshots.lead[row], snapshots.as_of[row] - ago * WEEK)
-    if tables.created_at is None:  # where no time is known, nothing was earlier
+    if tables.created_at is None:  # without creation times there is no past
         existed = np.zeros(len(past), bool)
     else:
         existed = exists(tables, past.lead, past.as_of)

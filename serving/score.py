@@ -68,8 +68,8 @@ def score_leads(
     """Score every open lead with what was known strictly before `as_of`.
 
     `previous_bands` (lead id -> band) gives bands their hysteresis. `for_report` also marks leads
-    whose reasons depend on chance, at the price of a second look, and looks back at all weeks that
-    a report shows. Raises InputError where no lead is open.
+    whose reasons depend on chance, at the price of a second scoring, and builds all past weeks
+    that a report shows. Raises InputError where no lead is open.
     """
     on_stage("features of open leads")
     snapshots = open_snapshots(tables, outcomes, as_of)
@@ -130,10 +130,10 @@ def score_leads(
 
 
 class LazyExplanations(Sequence[Explanation]):
-    """Explanations of a run, made when somebody looks: a report does, a nightly file does not."""
+    """Explanations of a run, computed on first access: only a report needs them."""
 
     def __init__(self, table: ReasonTable, frame: pd.DataFrame, ids: list[str]) -> None:
-        self._made: list[Explanation] | None = None
+        self._explanations: list[Explanation] | None = None
         self._table, self._frame, self._ids = table, frame, ids
 
     def __len__(self) -> int:
@@ -141,10 +141,10 @@ class LazyExplanations(Sequence[Explanation]):
         return len(self._ids)
 
     def __getitem__(self, row: Any) -> Any:
-        """Give the explanation of a row."""
-        if self._made is None:
-            self._made = explanations_of(self._table, self._frame, lead_ids=self._ids)
-        return self._made[row]
+        """Return the explanation of a row."""
+        if self._explanations is None:
+            self._explanations = explanations_of(self._table, self._frame, lead_ids=self._ids)
+        return self._explanations[row]
 
 
 def _bands(
@@ -175,7 +175,7 @@ def scores_table(scored: ScoringRun) -> pa.Table:
 
 
 def _arrow(column: pd.Series) -> pa.Array:
-    """Turn a column into Arrow; pandas 3 warns where Arrow looks at aware moments itself."""
+    """Turn a column into Arrow; pandas 3 warns where Arrow converts aware datetimes itself."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         moments = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
         return pa.array(moments, pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))
@@ -185,7 +185,7 @@ def _arrow(column: pd.Series) -> pa.Array:
 def read_bands(path: Path, *, until: int) -> dict[str, str] | None:
     """Read the bands of a run as of `until` or before; None where there was none.
 
-    Bands of a later moment would look ahead: they are no bands that a lead had.
+    Bands of a later moment would look ahead: no lead had them at `until`.
     """
     if not path.is_file():
         return None
@@ -196,9 +196,9 @@ def read_bands(path: Path, *, until: int) -> dict[str, str] | None:
 
 
 def first_scored(runs: Path) -> int | None:
-    """Find when scores were first at hand: the moment of the first run; None where none is kept.
+    """Find when scores were first available: the time of the first run; None where none is kept.
 
-    A run made today as of some past moment was not at hand then.
+    A run made today as of a past moment was not available then.
     """
     first = min(runs.glob("*/scores.parquet"), default=None)  # run ids begin with their moment
     if first is None:
@@ -208,7 +208,7 @@ def first_scored(runs: Path) -> int | None:
 
 
 def _earlier_scores(model: LoadedModel, past: PastWeeks, n: int) -> NDArray[np.float64]:
-    """Score the same leads two weeks earlier: points, NaN for a lead that was not there."""
+    """Score the same leads two weeks earlier: points, NaN for a lead that did not exist then."""
     rows, frame = past.at(TREND_WEEKS)
     points = np.full(n, np.nan)
     if len(rows):

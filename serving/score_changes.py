@@ -1,8 +1,8 @@
 """Two moments of the same leads -> why each score changed: events, time, edits, model, card.
 
-The states between the two moments are built by the one builder: what was known then, looked at
-today (time passing); then with the events since; then with the edits since. The middle one needs
-no walk of its own: it has the columns of attributes of the first and those of events of today.
+The states between the two moments are built like any features: what was known then, as of today
+(time passing); then with the events since; then with the edits since. The middle one is not built
+separately: it takes attribute columns from the first state and event columns from today.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Moment:
 
 
 def changes_since(moment: Moment, since: int) -> dict[int, Change]:
-    """Explain by today's model what changed since a moment, for the leads that were there.
+    """Explain by today's model what changed since a moment, for the leads that existed then.
 
     Returns row -> change. The past is rebuilt as it was known then.
     """

@@ -1,4 +1,4 @@
-"""What the verbs do, as functions that take a session and give values: no printing here."""
+"""The commands as functions that take a session and return values; nothing is printed here."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def audit_pages(report: AuditReport, name: str) -> dict[str, str]:
 
 
 def session_tags(session: Session, reading: Reading) -> dict[str, str]:
-    """Say what a model was made from: hashes of data, of the project file, and the seed."""
+    """Identify what a model was trained from: hashes of data and project file, and the seed."""
     return {
         "data": data_fingerprint(reading.tables, reading.outcomes),
         "project": session.fingerprint,
@@ -173,7 +173,7 @@ def score_run(
 def monitor_model(
     session: Session, reading: Reading, model: LoadedModel, *, as_of: int, on_stage: Stage
 ) -> list[Signal]:
-    """Hold a registered model against the data as they are now."""
+    """Check a registered model against the data as they are now."""
     on_stage("freshness, drift, promises")
     return watch_model(
         session.project,

@@ -109,12 +109,12 @@ def read_events(
     found = []
     for i, section in enumerate(declared):
         path = files[i] if files else None
-        raw = job.source(section, f"events.{i}", path=path, columns=_columns_of(section))
+        raw = job.source(section, f"events.{i}", path=path, columns=columns_of(section))
         found.append(_rows_of(raw, section, job, lead_ids))
     return found
 
 
-def _columns_of(section: EventsSection) -> list[str]:
+def columns_of(section: EventsSection) -> list[str]:
     """List the columns that a source is read for."""
     roles = (
         section.lead,

@@ -19,8 +19,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (project, reading, model, leads, service):
-    room.add_to(app)
+for verbs in (project, reading, model, leads, service):
+    verbs.add_to(app)
 app.add_typer(experiment.app, name="experiment")
 
 
@@ -60,7 +60,7 @@ def main() -> None:
             raise
         kind = type(error).__name__
         print(  # noqa: T201
-            f"leadscore: a fault of ours: {kind}: {' '.join(str(error).split())[:300]}; "
+            f"leadscore: internal error: {kind}: {' '.join(str(error).split())[:300]}; "
             "LEADSCORE_DEBUG=1 shows where",
             file=sys.stderr,
         )

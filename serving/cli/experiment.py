@@ -63,7 +63,9 @@ def power(
         return
     screen.say(f"{size.control:,} leads without the change, {size.treated:,} with it")
     if size.design_effect > 1:
-        screen.say(f"leads of an account are alike: {size.design_effect:.2f} times as many")
+        screen.say(
+            f"leads of an account are alike, which takes {size.design_effect:.2f} times as many"
+        )
     if weeks is not None:
         screen.say(f"{weeks:.0f} weeks at {per_week:g} leads a week, and one horizon to mature")
 
@@ -140,10 +142,10 @@ def _show(trial: ExperimentResult) -> None:
             for name, rate in trial.arms.items()
         ],
     )
-    for name, found in trial.comparisons.items():
-        rows = [("plain", found.plain), ("valid at every look", found.always_valid)]
-        if found.adjusted is not None:
-            rows.insert(1, ("adjusted", found.adjusted))
+    for name, comparison in trial.comparisons.items():
+        rows = [("plain", comparison.plain), ("valid at every look", comparison.always_valid)]
+        if comparison.adjusted is not None:
+            rows.insert(1, ("adjusted", comparison.adjusted))
         screen.table(
             f"{name} against {trial.control}",
             ("", "difference", "range", "p"),

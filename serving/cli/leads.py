@@ -1,4 +1,4 @@
-"""The verbs about leads: score, explain, feedback, report, write-back, forget."""
+"""The verbs about leads: score, explain, feedback, report, write-back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from serving.cli.options import (
 
 
 def add_to(app: typer.Typer) -> None:
-    """Hang the verbs on the console command, in the order of the help."""
+    """Add the verbs to the console command, in the order of the help."""
     app.command()(score)
     app.command()(explain)
     app.command()(feedback)
@@ -33,7 +33,9 @@ def add_to(app: typer.Typer) -> None:
     app.command("write-back")(write_back)
 
 
-Verdict = Literal["right", "wrong", "too_high", "too_low", "wrong_stage", "disqualify", "note"]
+FeedbackVerdict = Literal[
+    "right", "wrong", "too_high", "too_low", "wrong_stage", "disqualify", "note"
+]
 Lead = Annotated[str, typer.Argument(metavar="LEAD", help="The id of a lead.")]
 
 
@@ -87,8 +89,8 @@ def score(
             }
         )
         return
-    told = ", ".join(f"{name} {count:,}" for name, count in bands.items())
-    screen.say(f"{len(scored.table):,} open leads scored by version {loaded.version}: {told}")
+    bands_text = ", ".join(f"{name} {count:,}" for name, count in bands.items())
+    screen.say(f"{len(scored.table):,} open leads scored by version {loaded.version}: {bands_text}")
     older = say_older(session.project, reading.tables.created_at, scored.snapshots)
     for note in filter(None, (say_edited(session.project, loaded), older)):
         screen.say(f"note: {note}")
@@ -124,7 +126,7 @@ def explain(
     refuse_unknown([language])
     loaded = session.model(model)
     reading = session.read(kinds=loaded.kinds)
-    told = explain_lead(
+    explanation = explain_lead(
         session,
         reading,
         lead,
@@ -135,16 +137,16 @@ def explain(
         subject=subject,
     )
     if as_json:
-        screen.say_json(told.to_dict())
+        screen.say_json(explanation.to_dict())
     else:
-        for line in told.lines():
+        for line in explanation.lines():
             screen.say(line)
 
 
 def feedback(
     file: ProjectFile,
     lead: Lead,
-    verdict: Annotated[Verdict, typer.Argument(help="Is the score right?")],
+    verdict: Annotated[FeedbackVerdict, typer.Argument(help="Is the score right?")],
     because: Annotated[str, typer.Option("--because", help="In the rep's own words.")] = "",
     by: Annotated[str, typer.Option("--by", help="Who answers.")] = "",
     state: StateFolder = None,
@@ -158,7 +160,7 @@ def feedback(
     from serving.session import open_session
 
     session = open_session(file, state=state)
-    said = give_feedback(
+    confirmation = give_feedback(
         session.state.feedback,
         session.state.scores,
         lead=lead,
@@ -167,7 +169,7 @@ def feedback(
         by=by,
         at=now(),
     )
-    screen.say(said)
+    screen.say(confirmation)
 
 
 def report(
@@ -224,7 +226,7 @@ def report(
             screen.say(str(path))
         if deliver and not session.project.report.recipients:
             screen.say(
-                "the drafts name nobody: [report] recipients maps an owner to an e-mail address"
+                "the drafts have no recipient: [report] recipients maps owners to e-mail addresses"
             )
 
 

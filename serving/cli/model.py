@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def add_to(app: typer.Typer) -> None:
-    """Hang the verbs on the console command, in the order of the help."""
+    """Add the verbs to the console command, in the order of the help."""
     for verb in (train, retrain, evaluate, promote, rollback, monitor):
         app.command()(verb)
 
@@ -45,7 +45,7 @@ Learner = Annotated[
     Literal["auto", "logistic"] | None,
     typer.Option(
         "--learner",
-        help="logistic ships the regularised line alone, with the same "
+        help="logistic trains the regularised logistic regression alone, with the same "
         "artifact, reasons and calibration; default: the project file's, else auto.",
     ),
 ]
@@ -168,11 +168,11 @@ def promote(
     from serving.session import open_session
 
     session = open_session(file, state=state, tracking=tracking)
-    found = session.registry.find(version)
-    session.registry.promote(found.version)
+    promoted = session.registry.find(version)
+    session.registry.promote(promoted.version)
     screen.say(
-        f"version {found.version} is champion; its gate said: "
-        f"{found.tags.get('decision', 'nothing')}"
+        f"version {promoted.version} is champion; its gate said: "
+        f"{promoted.tags.get('decision', 'nothing')}"
     )
 
 
@@ -303,12 +303,12 @@ def show_advice(advice: Advice) -> None:
 def show_figures(metrics: pd.DataFrame, verdicts: pd.DataFrame) -> None:
     """Print log loss, AUC and lift of the model beside its baselines, with 95 % intervals."""
     shown = (("log_loss", 4), ("auc", 3), ("average_precision", 3), ("lift_10", 2), ("slope", 2))
-    told = {row["against"]: row["verdict"] for row in verdicts.to_dict("records")}
+    comparison = {row["against"]: row["verdict"] for row in verdicts.to_dict("records")}
     rows = []
     for name in metrics["model"].unique():
-        mine = metrics[metrics["model"] == name].set_index("metric")
-        cells = [_cell(mine.loc[metric], digits) for metric, digits in shown]
-        rows.append([name, *cells, told.get(name, "")])
+        figures = metrics[metrics["model"] == name].set_index("metric")
+        cells = [_cell(figures.loc[metric], digits) for metric, digits in shown]
+        rows.append([name, *cells, comparison.get(name, "")])
     headings = ["log loss", "AUC", "avg. precision", "lift in top 10 %", "slope"]
     screen.table("test snapshots, 95 % intervals", ["model", *headings, "model is"], rows)
 

@@ -12,7 +12,7 @@ from serving.cli.options import EventFiles, Json, Language, Leads, Out, ProjectF
 
 
 def add_to(app: typer.Typer) -> None:
-    """Hang the verbs on the console command, in the order of the help."""
+    """Add the verbs to the console command, in the order of the help."""
     app.command()(demo)
     app.command()(init)
     app.command()(check)
@@ -40,7 +40,7 @@ def demo(
     refuse_unknown([language] if language else [])
     at = now()
     with screen.stages(15, quiet=False) as stage:
-        found = run_demo(
+        result = run_demo(
             out,
             leads=leads,
             seed=seed or 0,
@@ -50,7 +50,7 @@ def demo(
             run_id=new_run_id(at),
             on_stage=stage,
         )
-    for line in found.lines():
+    for line in result.lines():
         screen.say(line)
 
 
@@ -91,15 +91,15 @@ def check(
 
     session = open_session(file, threads=threads)
     with screen.stages(4, quiet=as_json) as stage:
-        found = check_project(session, session.read(leads, events), on_stage=stage)
+        result = check_project(session, session.read(leads, events), on_stage=stage)
     if out is not None:
         from data.files import write_text
 
-        write_text(out, found.page)
+        write_text(out, result.page)
     if as_json:
-        screen.say_json(found.to_dict())
+        screen.say_json(result.to_dict())
     else:
-        for line in found.lines():
+        for line in result.lines():
             screen.say(line)
-    if found.stops:
+    if result.stops:
         raise typer.Exit(3)

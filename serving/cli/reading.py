@@ -13,7 +13,7 @@ from serving.cli.options import Json, ProjectFile
 
 
 def add_to(app: typer.Typer) -> None:
-    """Hang the verb on the console command."""
+    """Add the verb to the console command."""
     app.command()(pull)
 
 
@@ -44,12 +44,12 @@ def pull(
     past = None if as_of is None else moment(as_of, project, "--as-of")
     with screen.stages(1, quiet=as_json) as stage, open_reader(project) as crm:
         stage(f"reading {crm.origin}")
-        pulled = read_in(crm, folder, now=at, as_of=past, on_rows=_now_and_then(stage))
+        pulled = read_in(crm, folder, now=at, as_of=past, on_rows=_every_ten_thousand(stage))
     if as_json:
-        told: dict[str, object] = {kind: each._asdict() for kind, each in pulled.counts.items()}
+        counts: dict[str, object] = {kind: each._asdict() for kind, each in pulled.counts.items()}
         files = [str(path) for path in pulled.paths.values()]
         gaps, back = list(pulled.gaps), list(pulled.back)
-        screen.say_json({**told, "files": files, "gaps": gaps, "back": back})
+        screen.say_json({**counts, "files": files, "gaps": gaps, "back": back})
         return
     for kind, count in pulled.counts.items():
         where = f"  {pulled.paths[kind]}" if kind in pulled.paths else ""
@@ -63,14 +63,14 @@ def pull(
         )
 
 
-def _now_and_then(stage: screen.Stage) -> Callable[[int], None]:
-    """Tell every ten thousand rows, not every page: a log is read by people."""
-    told = 0
+def _every_ten_thousand(stage: screen.Stage) -> Callable[[int], None]:
+    """Report every ten thousand rows, not every page: people read the log."""
+    reported = 0
 
-    def tell(rows: int) -> None:
-        nonlocal told
-        if rows >= told + 10_000:
-            told = rows
+    def report(rows: int) -> None:
+        nonlocal reported
+        if rows >= reported + 10_000:
+            reported = rows
             stage(f"{rows:,} rows read")
 
-    return tell
+    return report

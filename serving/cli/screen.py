@@ -16,7 +16,7 @@ Stage = Callable[[str], None]
 """Called with a few words when the next stage of a long job begins."""
 
 WIDTH = 120
-"""Of what is piped into a file, where no terminal says how wide it is."""
+"""Columns of output that is piped into a file, where no terminal gives a width."""
 
 out = Console() if Console().is_terminal else Console(width=WIDTH)
 err = Console(stderr=True)

@@ -1,4 +1,4 @@
-"""The verbs about running it for others: serve, forget."""
+"""The verbs of whoever operates leadscore: serve, forget."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serving.cli.options import Model, ProjectFile, StateFolder, Tracking
 
 
 def add_to(app: typer.Typer) -> None:
-    """Hang the verbs on the console command, in the order of the help."""
+    """Add the verbs to the console command, in the order of the help."""
     app.command()(serve)
     app.command()(forget)
 
@@ -95,8 +95,8 @@ def forget(
             raise InputError(
                 "was never pulled into", file=str(given), cure="give a folder of a `pull --out`"
             )
-    found = forget_lead(StatePaths.of(project, state), lead)
-    screen.say(", ".join(f"{name}: {count}" for name, count in found.items()))
+    erased = forget_lead(StatePaths.of(project, state), lead)
+    screen.say(", ".join(f"{name}: {count}" for name, count in erased.items()))
     for folder in dict.fromkeys([*([home] if home else []), *(pulled or [])]):
         for name, count in forget_pulled(folder, lead).items():
             screen.say(f"{folder / name}: {count}")

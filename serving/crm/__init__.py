@@ -1,1 +1,1 @@
-"""CRMs behind one small seam: leads, events and scores in; scores out."""
+"""One folder per CRM: scores are written to all of them, leads and events read from some."""

@@ -1,4 +1,4 @@
-"""One request to a CRM -> its answer, within the rate budget and with patience."""
+"""A request to a CRM -> its answer: within the rate limit, tried again where the CRM is busy."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to try, and when to stop: attempts per batch, seconds, share of rejected rows."""
+class RetryPolicy:
+    """How often to try, how long to wait, how many rejected rows end a run.
+
+    `tries` are per batch; names in `_s` are seconds; `breaker_share` is a share of the rows sent.
+    """
 
     tries: int = 6
     first_wait_s: float = 0.5
@@ -36,8 +39,8 @@ class Patience:
         return (wait_exponential(multiplier=first, max=longest) + wait_random(0.0, first))(state)
 
 
-class Budget:
-    """One rate budget for all requests to a CRM: evenly spaced, never above the limit."""
+class RateLimit:
+    """The rate limit for all requests to a CRM: they are spaced evenly."""
 
     def __init__(self, per_second: float | None, sleep: Callable[[float], None]) -> None:
         self._gap = 1.0 / per_second if per_second else 0.0
@@ -51,33 +54,34 @@ class Budget:
         self._next = max(now, self._next) + self._gap
 
 
-class Asker:
-    """Asks a CRM to read: evenly spaced, again after a growing wait, or as long as it says.
+class RetryingCall:
+    """Makes read requests within the rate limit and repeats those that got no answer.
 
-    Reading twice changes nothing, so an answer that never came is simply asked for again.
+    It waits as long as the CRM says, else longer each time. Reading twice changes nothing, so a
+    request without an answer is simply made again.
     """
 
     def __init__(
         self,
         per_second: float | None,
         *,
-        patience: Patience | None = None,
+        policy: RetryPolicy | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._budget = Budget(per_second, sleep)
-        self._patience, self._sleep = patience or Patience(), sleep
+        self._rate_limit = RateLimit(per_second, sleep)
+        self._policy, self._sleep = policy or RetryPolicy(), sleep
 
-    def __call__(self, ask: Callable[[], _T]) -> _T:
-        """Ask until there is an answer; the last `CrmError` where patience ends."""
+    def __call__(self, request: Callable[[], _T]) -> _T:
+        """Make the request until it is answered; raise the last `CrmError` after the last try."""
 
         def once() -> _T:
-            self._budget.wait()
-            return ask()
+            self._rate_limit.wait()
+            return request()
 
         return Retrying(
             retry=retry_if_exception_type((Busy, Unsure)),
-            stop=stop_after_attempt(self._patience.tries),
-            wait=self._patience.wait,
+            stop=stop_after_attempt(self._policy.tries),
+            wait=self._policy.wait,
             sleep=self._sleep,
             reraise=True,
         )(once)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 from serving.crm.seam import Crm
 
 if TYPE_CHECKING:
-    from serving.crm.asking import Asker
+    from serving.crm.asking import RetryingCall
     from serving.crm.readable import Readable
 
 C = TypeVar("C", bound=Crm)
@@ -18,14 +18,14 @@ C = TypeVar("C", bound=Crm)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to write and as whom: [write_back], with the connector's defaults filled in."""
+    """Where to write and under which account: [write_back] with the connector's defaults."""
 
     url: str  # of a database: with user and password
     allow: tuple[str, ...]
     secret: str  # what the environment variable holds: `user:password` or a token
     entity: str
     key: str
-    fields: Mapping[str, str]  # ours -> theirs; empty: the standard names
+    fields: Mapping[str, str]  # our field -> the CRM's name; empty: the standard names
     override: str | None
 
     @property
@@ -43,9 +43,9 @@ class Connector(Generic[C]):
     address: Literal["file", "database", "service"]  # what `url` is
     credentials: Literal["none", "login", "token"]  # what the environment variable holds
     write: Callable[[Target], C]
-    read: Callable[[C, Asker], Readable] | None = None  # None: it is not pulled
+    read: Callable[[C, RetryingCall], Readable] | None = None  # None: it is not pulled
     instead_of_pull: str = ""  # what to do where it is not
     entity: str = "leads"  # where [write_back] entity says nothing
-    pulled: tuple[str, ...] = ()  # the entities that may be pulled; empty: there is but one
+    pulled: tuple[str, ...] = ()  # the entities that may be pulled; empty: any
     key: str = "lead_id"  # where [write_back] key says nothing
-    embedded: Callable[[Path], C] | None = None  # opened in the state folder where there is no url
+    embedded: Callable[[Path], C] | None = None  # used where [write_back] has no url

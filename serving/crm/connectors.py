@@ -1,7 +1,7 @@
 """The list of CRMs that leadscore knows, and the project file's [write_back] -> one of them, open.
 
-A new CRM is a folder beside this file and a line in `CONNECTORS`; nothing else asks what a CRM is
-called. The folder's `__init__` declares the `CONNECTOR` and is imported always; `writer` and, where
+A new CRM is a folder beside this file and a line in `CONNECTORS`; no other code compares names of
+CRMs. The folder's `__init__` declares the `CONNECTOR` and is imported always; `writer` and, where
 it is pulled, `reader` import the CRM's client and are imported when that CRM is opened.
 """
 
@@ -58,7 +58,7 @@ def connector_of(section: WriteBackSection) -> Connector[Any]:
 
 
 def is_embedded(section: WriteBackSection) -> bool:
-    """Tell that no CRM is named: scores go to the embedded one in the state folder."""
+    """Tell whether no CRM is named: scores then go to the embedded one in the state folder."""
     return section.url is None and connector_of(section).embedded is not None
 
 
@@ -71,7 +71,9 @@ def connect(section: WriteBackSection, state: Path, allow: tuple[str, ...] = ())
         else:
             crm = connector.write(_target(connector, section, allow))
     except Denied as error:
-        raise OutsideError(f"{section.crm} refuses us: {error}", cure="check the rights") from None
+        raise OutsideError(
+            f"{section.crm} refuses access: {error}", cure="check the rights"
+        ) from None
     except CrmError as error:
         raise OutsideError(f"{section.crm} cannot be reached: {error}", cure="run again") from None
     return crm
@@ -79,22 +81,22 @@ def connect(section: WriteBackSection, state: Path, allow: tuple[str, ...] = ())
 
 def _target(connector: Connector[Any], section: WriteBackSection, allow: tuple[str, ...]) -> Target:
     """Fill in the connector's defaults and the credentials that its kind of address needs."""
-    url, held = section.url, ""
+    url, credential = section.url, ""
     if not url:
         raise InputError("is missing", column="write_back.url", cure=f"say where {section.crm} is")
     if connector.address == "database":
         url = with_credentials(url, section.credentials)
     elif connector.credentials == "login":
-        held = ":".join(user_and_password(section.credentials))
+        credential = ":".join(user_and_password(section.credentials))
     elif connector.credentials == "token":
-        held = secret(section.credentials)
-    said = section.model_fields_set
+        credential = secret(section.credentials)
+    declared = section.model_fields_set
     return Target(
         url,
         allow,
-        held,
-        entity=section.entity if "entity" in said else connector.entity,
-        key=section.key if "key" in said else connector.key,
+        credential,
+        entity=section.entity if "entity" in declared else connector.entity,
+        key=section.key if "key" in declared else connector.key,
         fields=section.fields,
         override=section.override,
     )

@@ -1,4 +1,4 @@
-"""One HTTP client for all CRMs: JSON, or a `CrmError` that says what may have happened."""
+"""One HTTP client for all CRMs: gives JSON, or a `CrmError` that says what was applied."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REFUSED: Final = (400, 409, 413, 422)
 
 
 class Http:
-    """Asks one CRM: allow-listed host, time-outs, no redirects, a login renewed once on 401."""
+    """Client of one CRM: allow-listed host, time-outs, no redirects, login renewed once on 401."""
 
     def __init__(
         self,
@@ -45,11 +45,11 @@ class Http:
         self._login, self._headers = login, dict[str, str]()
 
     def post(self, path: str, body: object) -> Any:
-        """Post JSON, answer JSON; the login is made, and renewed, on the way."""
+        """Post JSON and return the JSON answered; logs in where needed."""
         return self.ask("POST", path, body)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        """Ask with the login's headers; a token that expired is renewed once."""
+        """Send a request with the login's headers; an expired token is renewed once."""
         answer = self.raw(method, path, body, self.headers())
         if answer.status_code == 401:
             self._headers = dict(self._login(self))
@@ -57,7 +57,7 @@ class Http:
         return parse(answer)
 
     def headers(self) -> Mapping[str, str]:
-        """Give the login's headers, logging in first where that was not done."""
+        """Return the login's headers, logging in first where that was not done."""
         if not self._headers:
             self._headers = dict(self._login(self))
         return self._headers
@@ -100,11 +100,11 @@ def parse(answer: httpx.Response) -> Any:
             return answer.json() if answer.content else None
         except ValueError:
             raise Unsure(f"an answer ({status}) that is no JSON") from None
-    raise failure(status, said(answer), retry_after(answer.headers))
+    raise failure(status, failure_text(answer), retry_after(answer.headers))
 
 
 def failure(status: int, text: str, wait: float | None = None) -> CrmError:
-    """Tell what a status means for what was sent.
+    """Tell what a status means for the request.
 
     >>> type(failure(503, "")).__name__, type(failure(500, "")).__name__
     ('Busy', 'Unsure')
@@ -134,8 +134,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return min(max(wait, 0.0), 600.0)
 
 
-def said(answer: httpx.Response) -> str:
-    """Cut what a CRM says about a failure to one short line."""
+def failure_text(answer: httpx.Response) -> str:
+    """Cut the text of a failure to one short line."""
     return " ".join(answer.text.split())[:200]
 
 
@@ -148,5 +148,5 @@ def rows_of(body: Any) -> list[dict[str, Any]]:
 
 
 def results(body: Any) -> list[dict[str, Any]]:
-    """Find the results of an answer that are about something: those with an id."""
+    """Find the results of an answer that have an id."""
     return [each for each in rows_of(body) if each.get("id") is not None]

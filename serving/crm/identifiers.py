@@ -10,7 +10,7 @@ from data.errors import InputError
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$ ]{0,62}")
 
 
-def quote(name: str, mark: str = '"') -> str:
+def quote(name: str) -> str:
     """Quote one identifier, `schema.table` included; anything odd is refused, never escaped.
 
     >>> quote("crm.leads")
@@ -24,4 +24,4 @@ def quote(name: str, mark: str = '"') -> str:
             column="write_back",
             cure="use letters, digits and underscores",
         )
-    return ".".join(f"{mark}{part}{mark}" for part in parts)
+    return ".".join(f'"{part}"' for part in parts)

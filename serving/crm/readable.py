@@ -1,9 +1,9 @@
-"""What a CRM gives us to read: pages of rows of three kinds, and the columns they have.
+"""What is read from a CRM: pages of rows of three kinds, and the columns they have.
 
 A row is a flat mapping. Times are int64 microseconds UTC and their names are in `TIMES`; numbers
 are in `NUMBERS`; everything else is text, whatever the CRM calls it, so that a column has one type
 in every page of every pull. `changed_at` is the CRM's own stamp of the row: when it was recorded or
-last changed there.
+last changed in the CRM.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COLUMNS: Final[Mapping[Kind, tuple[str, ...]]] = {
 }
 """The columns that are always there, in the order of the file; others follow by name."""
 ENDS: Final = ("deleted", "merged")
-"""Types of the event that says that the CRM has a lead no more."""
+"""Types of the event that says that the CRM no longer has a lead."""
 TODAYS: Final = "values of leads are today's; those that lead_history.parquet holds are replayed"
 TIMES: Final = ("at", "recorded_at", "created_at", "changed_at")
 NUMBERS: Final = ("amount", "employees", "revenue")
@@ -137,9 +137,9 @@ def word(value: object) -> str:
 
 
 def moment(value: Value) -> int:
-    """Insist on a time: a row without one cannot be trusted."""
+    """Return a time; Unsure where the value is none, since such a row cannot be trusted."""
     if not isinstance(value, int):
-        raise Unsure(f"a time that is none: {value!r}"[:80])
+        raise Unsure(f"a value that is no time: {value!r}"[:80])
     return value
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from data.errors import InputError
 from serving.crm.identifiers import quote
-from serving.crm.seam import FIELDS, Answer, Remote, Update, Value
+from serving.crm.seam import FIELDS, Remote, Update, Value, WriteAnswer
 
 _lead, _values = attrgetter("lead"), attrgetter("values")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,54 +26,55 @@ class ScoreColumns:
 
     entity: str
     key: str
-    theirs: Mapping[str, str]  # ours -> theirs
+    column_of: Mapping[str, str]  # our field -> the table's column
     override: str | None
     version: str | None
     closed: tuple[str, ...]
-    inserts: bool  # the table holds nothing but our fields: rows may be made
-    names: tuple[str, ...]  # ours, in the order of `theirs`
-    times: tuple[int, ...]  # where among them the times are
+    inserts: bool  # the table holds nothing but our fields: rows may be inserted
+    names: tuple[str, ...]  # our fields, in the order of `column_of`
+    times: tuple[int, ...]  # positions in `names` of the times
 
     @classmethod
     def match(
         cls,
-        there: Sequence[str],
+        table_columns: Sequence[str],
         entity: str,
         key: str,
         fields: Mapping[str, str] | None,
         override: str | None,
     ) -> ScoreColumns:
-        """Match the project file's names with the columns that are there."""
-        if not there:
+        """Match the project file's names with the columns of the table."""
+        if not table_columns:
             raise InputError(f"the CRM has no table {entity!r}", column="write_back.entity")
-        wanted = matched(fields)
+        wanted = checked_fields(fields)
         asked = [key, *wanted.values(), *((override,) if override else ())]
         for name in asked:
-            if name not in there:
+            if name not in table_columns:
                 raise InputError(
                     f"the table {entity!r} has no column {name!r}",
                     column="write_back.fields",
                     cure="add the column to the CRM, or name another one",
                 )
-        version = "version" if "version" in there else None
-        closed = tuple(name for name in _CLOSED if name in there)
-        rest = set(there) - {*asked, "version"}
+        version = "version" if "version" in table_columns else None
+        closed = tuple(name for name in _CLOSED if name in table_columns)
+        rest = set(table_columns) - {*asked, "version"}
         names = tuple(wanted)
         times = tuple(at for at, name in enumerate(names) if name in TIMES)
         return cls(entity, key, wanted, override, version, closed, not rest, names, times)
 
-    def listed(self, mark: str) -> str:
+    def listed(self) -> str:
         """List key, our fields, override, version and closing columns, as `remote` reads them."""
         extra = [name for name in (self.override, self.version) if name]
-        names = [self.key, *self.theirs.values(), *extra, *self.closed]
-        return ", ".join(quote(name, mark) for name in names)
+        names = [self.key, *self.column_of.values(), *extra, *self.closed]
+        return ", ".join(quote(name) for name in names)
 
     def remote(self, row: Sequence[Any]) -> Remote:
         """Turn a row in the order of `listed` into what the CRM holds."""
         values = {
-            mine: decode(mine, value) for mine, value in zip(self.theirs, row[1:], strict=False)
+            field: decode(field, value)
+            for field, value in zip(self.column_of, row[1:], strict=False)
         }
-        rest = list(row[1 + len(self.theirs) :])
+        rest = list(row[1 + len(self.column_of) :])
         override = bool(self.override) and rest.pop(0) not in (None, "")
         version = str(rest.pop(0)) if self.version else None
         return Remote(values, version, override, closed=any(value is not None for value in rest))
@@ -87,29 +88,29 @@ class ScoreColumns:
                 row[at] = to_iso(value) if text_times else from_micros(value)
         return row
 
-    def written(self, batch: Sequence[Update]) -> Iterator[Answer]:
-        """Answer that all of a batch was written, and how a database holds it now."""
-        whole = len(self.theirs) == len(FIELDS)
+    def written(self, batch: Sequence[Update]) -> Iterator[WriteAnswer]:
+        """Answer that all of a batch was written, and how the database holds it now."""
+        whole = len(self.column_of) == len(FIELDS)
         echoes = map(_values, batch) if whole else map(self.echo, batch)
         answers = zip(map(_lead, batch), repeat("written"), repeat(None), repeat(""), echoes)
-        # A night may bring a million: made without a call of Python for each.
-        return map(tuple.__new__, repeat(Answer), answers)
+        # A run may bring a million: built without a call of Python for each.
+        return map(tuple.__new__, repeat(WriteAnswer), answers)
 
     def echo(self, update: Update) -> Mapping[str, Value]:
-        """Give back what a database that keeps all it takes holds now."""
-        if len(self.theirs) == len(FIELDS):
+        """Return our fields as a database keeps them: unchanged."""
+        if len(self.column_of) == len(FIELDS):
             return update.values
-        return {mine: update.values.get(mine) for mine in self.theirs}
+        return {field: update.values.get(field) for field in self.column_of}
 
 
-def matched(fields: Mapping[str, str] | None) -> dict[str, str]:
-    """Check a mapping of ours -> theirs; empty means our standard names."""
+def checked_fields(fields: Mapping[str, str] | None) -> dict[str, str]:
+    """Check a mapping of our fields to the CRM's names; empty means our standard names."""
     if not fields:
         return {name: name for name in FIELDS}
     unknown = [name for name in fields if name not in FIELDS]
     if unknown:
         raise InputError(
-            f"is no field of ours: {unknown[0]!r}",
+            f"is no field that leadscore writes: {unknown[0]!r}",
             column="write_back.fields",
             cure=f"use {', '.join(FIELDS)}",
         )
@@ -121,28 +122,33 @@ def matched(fields: Mapping[str, str] | None) -> dict[str, str]:
     return dict(fields)
 
 
-def in_text(values: Mapping[str, Value], fields: Mapping[str, str]) -> dict[str, Value]:
-    """Put our values under their names (`fields`: ours -> theirs), moments as ISO 8601."""
-    return {theirs: _moment_as_text(mine, values.get(mine)) for mine, theirs in fields.items()}
+def outgoing(values: Mapping[str, Value], fields: Mapping[str, str]) -> dict[str, Value]:
+    """Put our values under the CRM's names (`fields`: our field -> its name), times as ISO 8601."""
+    return {name: _moment_as_text(field, values.get(field)) for field, name in fields.items()}
 
 
-def _moment_as_text(mine: str, value: Value) -> Value:
-    return to_iso(value) if mine in TIMES and isinstance(value, int) else value
+def incoming(row: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Value]:
+    """Read our fields out of a CRM's row (`fields`: our field -> the CRM's name)."""
+    return {field: decode(field, row.get(name)) for field, name in fields.items()}
 
 
-def decode(mine: str, value: Any) -> Value:
+def _moment_as_text(field: str, value: Value) -> Value:
+    return to_iso(value) if field in TIMES and isinstance(value, int) else value
+
+
+def decode(field: str, value: Any) -> Value:
     """Normalise a value of the CRM: times to microseconds, whole scores to int."""
     if value is None:
         return None
-    if mine in TIMES:
+    if field in TIMES:
         return time_of(value)
-    if mine == "score":
+    if field == "score":
         try:
             number = float(value)
         except (TypeError, ValueError):
             return str(value)
         return int(number) if number.is_integer() else number
-    if mine in ("probability", "percentile"):
+    if field in ("probability", "percentile"):
         try:
             return round(float(value), 6)
         except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The seam between leadscore and every CRM: what is sent, what is answered, what may go wrong."""
+"""The interface between leadscore and every CRM: updates, answers, errors."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ FIELDS: Final = (
     "scored_at",
     "run_id",
 )
-"""What a lead in a CRM gets. `as_of` and `scored_at` are int64 microseconds UTC on this side."""
+"""Our fields of a lead in a CRM. Here `as_of` and `scored_at` are int64 microseconds UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Absolute values for one lead, and the version of the lead that they were decided on."""
+    """Absolute values for one lead, and the version of the lead that was read before."""
 
     lead: str
     values: Mapping[str, Value]  # every name of FIELDS
-    version: str | None = None  # None: the CRM has none, or the lead is not there yet
+    version: str | None = None  # None: the CRM keeps none, or has no such lead yet
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """One lead as the CRM holds it now: our fields, its version, what forbids a write."""
+    """One lead as the CRM holds it now: our fields, its version, and what forbids a write."""
 
     values: Mapping[str, Value]
     version: str | None = None
     override: bool = False  # a person set the override field
     closed: bool = False  # converted or disqualified: nothing is written any more
-    id: str | None = None  # where the lead goes by another id now (merged)
+    id: str | None = None  # another id than the one asked for: the lead was merged
 
 
-class Answer(NamedTuple):
-    """What became of one update; a tuple, since a night may bring a million of them.
+class WriteAnswer(NamedTuple):
+    """The CRM's answer to one update; a tuple, since a run may bring a million of them.
 
-    `conflict` means that the lead moved between read and write: read again and decide again.
+    `conflict` means that the lead changed between read and write: read and decide again.
     `echo` holds our fields as the CRM keeps them, where the answer says so.
     """
 
@@ -57,7 +57,7 @@ class Answer(NamedTuple):
 
 
 class CrmError(Exception):
-    """Base of what a CRM may do to a request; never leaves serving.writeback as it is."""
+    """Base of the ways in which a request to a CRM fails; callers of write-back never see it."""
 
     applied: ClassVar[bool] = False
 
@@ -77,7 +77,7 @@ class Unsure(CrmError):  # noqa: N818
 
 
 class Refused(CrmError):  # noqa: N818
-    """The whole batch was rejected, nothing applied: one row is poisoned, or it is too big."""
+    """The whole batch was rejected, nothing applied: one row is invalid, or it is too big."""
 
 
 class Denied(CrmError):  # noqa: N818
@@ -85,22 +85,22 @@ class Denied(CrmError):  # noqa: N818
 
 
 class Crm(Protocol):
-    """What write-back needs of a CRM; readers of leads and events are a seam of their own."""
+    """What write-back needs of a CRM; what a pull reads is in `serving.crm.readable`."""
 
     name: str
     batch_limit: int
     conditional: bool  # a write can be bound to the version that was read
     metered: bool  # the CRM counts requests: one rate budget for all of them
-    inserts: bool  # a lead that is not there is made; else it counts as deleted
+    inserts: bool  # a missing lead is created; else it counts as deleted
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read our fields of these leads; a deleted lead is left out."""
         ...
 
-    def upsert(self, batch: Sequence[Update]) -> Iterable[Answer]:
+    def upsert(self, batch: Sequence[Update]) -> Iterable[WriteAnswer]:
         """Write absolute values; answer per lead, or raise a `CrmError` for the whole batch."""
         ...
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         ...

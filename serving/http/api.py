@@ -16,7 +16,7 @@ MAX_ATTRIBUTES = 500
 Row = Annotated[
     dict[Annotated[str, Field(max_length=200)], Value], Field(max_length=MAX_ATTRIBUTES)
 ]
-Place = Annotated[str, Field(pattern="^[0-9]{1,2}$")]
+SectionNumber = Annotated[str, Field(pattern="^[0-9]{1,2}$")]
 
 
 class Strict(BaseModel):
@@ -31,11 +31,11 @@ class Lead(Strict):
     attributes: Row = Field(
         description="The row of the leads table; id and creation time under their column names.",
     )
-    events: dict[Place, Annotated[list[Row], Field(max_length=MAX_EVENTS)]] = Field(
+    events: dict[SectionNumber, Annotated[list[Row], Field(max_length=MAX_EVENTS)]] = Field(
         default={},
         description="Rows of each [[events]] section, by its number from 0.",
     )
-    joined: dict[Place, Row] = Field(
+    joined: dict[SectionNumber, Row] = Field(
         default={}, description="The row of each [[leads.join]] table, by its number from 0."
     )
 

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from pydantic import AwareDatetime
 from starlette.exceptions import HTTPException
 
+from data.durations import SECOND
 from data.errors import InputError
 from serving.http.api import Health, Problem, ScoreRequest, ScoreResponse
 from serving.http.guard import App, Guard, Limits
@@ -58,8 +59,8 @@ def create_app(
 ) -> App:
     """Put the application together behind its guard; `reload_seconds` > 0 follows promotions."""
     metrics = Metrics()
-    # One thread computes: several would only wait for each other's interpreter lock, at twice the
-    # price. A body of 1 MB bounds how long one request can keep it.
+    # One thread computes: several would only wait for each other's interpreter lock and take twice
+    # as long. A body of 1 MB bounds how long one request can keep it.
     computer = ThreadPoolExecutor(1)
 
     @asynccontextmanager
@@ -135,7 +136,7 @@ def _add_scoring(
         as_of: Annotated[AwareDatetime | None, Query()] = None,
     ) -> Response:
         """Score a lead of the store, by default as of the end of its observation."""
-        moment = None if as_of is None else int(as_of.timestamp() * 1_000_000)
+        moment = None if as_of is None else int(as_of.timestamp() * SECOND)
         return await answered(lambda: service.score_known(lead_id, moment))
 
 
@@ -175,14 +176,14 @@ def _measured(app: App, metrics: Metrics) -> App:
     async def measured(scope, receive, send):  # type: ignore[no-untyped-def]
         started, status = time.perf_counter(), 500
 
-        async def noted(message):  # type: ignore[no-untyped-def]
+        async def send_noting_status(message):  # type: ignore[no-untyped-def]
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await app(scope, receive, noted)
+            await app(scope, receive, send_noting_status)
         finally:
             if scope["type"] == "http":
                 metrics.requests.labels(str(status)).inc()

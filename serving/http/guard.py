@@ -1,4 +1,4 @@
-"""The door of the service: who may enter, how much they may bring, how long they may take.
+"""Checks before the application: API key, request rate, size and time-out of the body.
 
 One ASGI middleware in front of everything: key, rate per key, body size (also for bodies without
 a length), body time-out, no content encodings. What it refuses never reaches the application.
@@ -22,8 +22,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PATIENCE: Final = 4
-"""Bodies up to so many times the limit are heard out, so that their sender reads the refusal."""
+DRAINED_BODIES: Final = 4
+"""Bodies up to so many times the limit are read to the end, so that the sender gets the refusal."""
 OPEN_PATHS: Final = frozenset({"/health", "/ready"})
 
 
@@ -45,7 +45,7 @@ class Bucket:
     at: float
 
     def take(self, now: float, limits: Limits) -> float:
-        """Take one token; give 0, or the seconds until there is one."""
+        """Take one token; return 0, or the seconds until there is one."""
         refill = (now - self.at) * limits.requests_per_second
         self.tokens, self.at = min(limits.burst, self.tokens + refill), now
         if self.tokens >= 1:
@@ -55,7 +55,7 @@ class Bucket:
 
 
 class RefusedError(Exception):
-    """A request that goes no further."""
+    """A request that is refused here."""
 
     def __init__(self, status: int, cause: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(cause)
@@ -64,7 +64,7 @@ class RefusedError(Exception):
 
 @dataclass(slots=True)
 class Guard:
-    """Wrap an ASGI application."""
+    """An ASGI application behind the checks."""
 
     app: App
     keys: Mapping[str, str]
@@ -92,7 +92,7 @@ class Guard:
             raise RefusedError(415, "a compressed body is not read")
         if headers.get("content-length", b"0").isdigit():
             length = int(headers.get("content-length", b"0"))
-            if length > PATIENCE * self.limits.body_bytes:
+            if length > DRAINED_BODIES * self.limits.body_bytes:
                 raise self._too_large()
         try:
             async with asyncio.timeout(self.limits.body_seconds):
@@ -126,7 +126,7 @@ class Guard:
             )
 
     async def _read(self, receive: Receive) -> bytes:
-        """Read the body; of one that is too large nothing is kept."""
+        """Read the body; too large a one is read but not kept."""
         chunks, size, more = [], 0, True
         while more:
             message = await receive()
@@ -136,7 +136,7 @@ class Guard:
             size += len(chunk)
             if size <= self.limits.body_bytes:
                 chunks.append(chunk)
-            elif size > PATIENCE * self.limits.body_bytes:
+            elif size > DRAINED_BODIES * self.limits.body_bytes:
                 raise self._too_large()
             more = bool(message.get("more_body"))
         if size > self.limits.body_bytes:

@@ -1,4 +1,4 @@
-"""The leads of a project, held in memory: one of them is found and cut out at its own price."""
+"""The leads of a project in memory: one is found and cut out without going over the others."""
 
 from __future__ import annotations
 

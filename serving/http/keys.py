@@ -49,9 +49,9 @@ def new_key(path: Path, name: str) -> str:
 
 
 def owner_of(key: str, keys: Mapping[str, str]) -> str | None:
-    """Name the key's owner, or None; looks at every hash so that time tells nothing."""
-    given, found = digest(key), None
+    """Name the key's owner, or None; compares every hash, so that timing reveals nothing."""
+    digest_given, owner = digest(key), None
     for name, kept in keys.items():
-        if hmac.compare_digest(given, kept):
-            found = name
-    return found
+        if hmac.compare_digest(digest_given, kept):
+            owner = name
+    return owner

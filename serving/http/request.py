@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from data.errors import InputError
+from data.reading.event_columns import columns_of
 from data.reading.sources import table_of_rows
-from data.schema import EventsSection, Project
+from data.schema import Project
 from serving.http.api import Lead
 
 
 def request_tables(project: Project, leads: Sequence[Lead]) -> dict[str, pa.Table]:
-    """Lay rows out by source; those of sources that a request does not bring stay empty.
+    """Lay rows out by source; sources that the request leaves out stay empty.
 
-    InputError where a lead has no id, one stands twice, or rows are of no source of the project.
+    InputError where a lead has no id or occurs twice, or rows belong to no source of the project.
     """
     for lead in leads:
         _declared("events", lead.events, len(project.events))
@@ -30,7 +31,7 @@ def request_tables(project: Project, leads: Sequence[Lead]) -> dict[str, pa.Tabl
             for own, lead in zip(ids, leads, strict=True)
             for event in lead.events.get(str(i), ())
         ]
-        tables[f"events.{i}"] = table_of_rows(rows, _columns_of(section))
+        tables[f"events.{i}"] = table_of_rows(rows, columns_of(section))
     for i, join in enumerate(project.leads.join):
         given = [lead.joined[str(i)] for lead in leads if str(i) in lead.joined]
         tables[f"join.{i}"] = table_of_rows(_different(given), [join.key or join.on])
@@ -38,7 +39,7 @@ def request_tables(project: Project, leads: Sequence[Lead]) -> dict[str, pa.Tabl
 
 
 def lead_id(project: Project, lead: Lead) -> str:
-    """Give the id of a lead; InputError where it is missing or no text."""
+    """Return the id of a lead; InputError where it is missing or no text."""
     value = lead.attributes.get(project.leads.id)
     if not isinstance(value, str):
         raise InputError("is no id: send it as text", column=project.leads.id)
@@ -46,30 +47,15 @@ def lead_id(project: Project, lead: Lead) -> str:
 
 
 def _declared(field: str, given: Mapping[str, object], n: int) -> None:
-    """Refuse rows that would be read by nobody: a score without them would be a wrong one."""
+    """Refuse rows that would be ignored: a score without them would be wrong."""
     known = [str(i) for i in range(n)]
     for place in given:
         if place not in known:
-            there = f"{field} 0 to {n - 1}" if n else f"no {field}"
-            raise InputError(f"the project file has {there}, not {place}", column=field)
-
-
-def _columns_of(section: EventsSection) -> list[str]:
-    roles = (
-        section.lead,
-        section.at,
-        section.recorded_at,
-        section.channel,
-        section.value,
-        section.campaign,
-        section.person,
-        section.direction,
-        *section.type,
-    )
-    return [column for column in roles if column and not column.startswith("=")]
+            expected = f"{field} 0 to {n - 1}" if n else f"no {field}"
+            raise InputError(f"the project file has {expected}, not {place}", column=field)
 
 
 def _different(rows: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
-    """Keep one of equal rows: leads of one account all bring the account's."""
-    told = [{key: value for key, value in row.items() if value is not None} for row in rows]
-    return [row for i, row in enumerate(told) if row not in told[:i]]
+    """Keep one of equal rows: all leads of one account bring the same account row."""
+    known = [{key: value for key, value in row.items() if value is not None} for row in rows]
+    return [row for i, row in enumerate(known) if row not in known[:i]]

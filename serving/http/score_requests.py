@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from data.durations import SECOND
 from data.errors import InputError, LeadScoreError
 from data.reading.read_tables import Reading, read_tables
 from data.schema import Project
@@ -51,7 +52,7 @@ class Service:
         self.held = HeldLeads.of(reading)
 
     def current(self) -> LoadedModel:
-        """Give the pinned model; LookupError before one is loaded."""
+        """Return the pinned model; LookupError before one is loaded."""
         if self._model is None:
             raise LookupError("no model is loaded")
         return self._model
@@ -59,10 +60,10 @@ class Service:
     def follow_promotion(self) -> bool:
         """Load another version if the reference names one now; tell whether it did."""
         with self._lock:
-            found = self.registry.find(self.reference)
-            if self._model is not None and found.version == self._model.version:
+            promoted = self.registry.find(self.reference)
+            if self._model is not None and promoted.version == self._model.version:
                 return False
-            self._model = load_model(found)
+            self._model = load_model(promoted)
             return True
 
     def score(self, request: ScoreRequest) -> ScoreResponse:
@@ -76,7 +77,7 @@ class Service:
         )
         ids = [lead_id(self.project, lead) for lead in request.leads]
         place = {str(held): row for row, held in enumerate(tables.lead_ids)}
-        as_of = int(request.as_of.timestamp() * 1_000_000)
+        as_of = int(request.as_of.timestamp() * SECOND)
         return self._answer(model, tables, [place[asked] for asked in ids], as_of)
 
     def score_known(self, lead: str, as_of: int | None) -> ScoreResponse:
@@ -102,26 +103,26 @@ class Service:
         reasons = reason_table(model.scorer, frame, facts=model.facts)
         scores = model.scorer.score_margin(reasons.margin)
         ids = [str(tables.lead_ids[row]) for row in rows]
-        told = explanations_of(reasons, frame, lead_ids=ids)
+        explanations = explanations_of(reasons, frame, lead_ids=ids)
         place = np.searchsorted(rows, wanted).tolist()
         speech = words_of(self.project.project.language).speech(self.project.report.labels)
-        answers = [_score_out(told[i], scores, i, speech) for i in place]
+        answers = [_score_out(explanations[i], scores, i, speech) for i in place]
         return ScoreResponse(model_version=model.version, scores=answers)
 
 
-def _score_out(told: Explanation, scores: Scores, row: int, speech: Speech) -> ScoreOut:
+def _score_out(explanation: Explanation, scores: Scores, row: int, speech: Speech) -> ScoreOut:
     return ScoreOut(
-        lead_id=told.lead_id,
+        lead_id=explanation.lead_id,
         score=int(scores.score[row]),
         band=str(scores.band[row]),
         probability=float(scores.probability[row]),
         probability_low=float(scores.low[row]),
         probability_high=float(scores.high[row]),
-        typical=told.typical,
+        typical=explanation.typical,
         reasons=[
             ReasonOut(factor=r.factor, family=r.family, points=r.points, text=render(r, speech))
-            for r in (*told.reasons_for, *told.reasons_against)
+            for r in (*explanation.reasons_for, *explanation.reasons_against)
         ],
-        rest_points=told.rest_points,
-        limit_points=told.limit_points,
+        rest_points=explanation.rest_points,
+        limit_points=explanation.limit_points,
     )

@@ -10,8 +10,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
-class ImpatientProtocol(H11Protocol):
-    """Close a connection whose headers are not there in time: slow sockets cost nothing."""
+class HeaderTimeoutProtocol(H11Protocol):
+    """Closes a connection whose headers do not come in time: slow clients hold no connections."""
 
     header_seconds: ClassVar[float] = 10.0
 
@@ -42,12 +42,12 @@ class ImpatientProtocol(H11Protocol):
 
 def serve(app: Any, *, host: str, port: int) -> None:
     """Serve until SIGTERM; open requests are finished first."""
-    gc.freeze()  # what is loaded by now stays: no collection looks at it again
+    gc.freeze()  # what is loaded by now stays: garbage collection skips it
     uvicorn.run(
         app,
         host=host,
         port=port,
-        http=ImpatientProtocol,
+        http=HeaderTimeoutProtocol,
         access_log=False,  # addresses hold lead ids
         log_level="warning",
         timeout_keep_alive=5,

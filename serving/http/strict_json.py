@@ -1,4 +1,4 @@
-"""Request bodies as RFC 8259 wants them: UTF-8 without a mark, no NaN, no key twice, no abyss."""
+"""Request bodies as RFC 8259 wants them: UTF-8 without a byte order mark, no NaN, no key twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class NotJsonError(ValueError):
 def check_json(body: bytes) -> None:
     """Raise NotJsonError, with a position where there is one, unless the body is strict JSON."""
     if not body:
-        return  # what is missing is the application's business
+        return  # the application reports a missing body
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -29,12 +29,12 @@ def check_json(body: bytes) -> None:
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    keys_and_values = dict(pairs)
+    if len(keys_and_values) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise NotJsonError(f"the body has a key twice: {twice[:100]!r}")
-    return found
+    return keys_and_values
 
 
 def _no_constant(name: str) -> NoReturn:

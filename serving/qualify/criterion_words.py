@@ -1,4 +1,4 @@
-"""Rules -> phrases: a line of signs with {placeholders}, and its values."""
+"""Rules -> phrases: a template of signs with {placeholders}, and its values."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _word_simple(node: Node, labels: Mapping[str, str], otherwise: str) -> Phras
 def _phrase(
     kind: str, fact: str, params: Mapping[str, Scalar], labels: Mapping[str, str]
 ) -> Phrase:
-    """Word a criterion; the fact's own name goes along, for a label in another language."""
+    """Word a criterion; the fact's own name is kept, for a label in another language."""
     named: dict[str, Scalar]
     text, count, ever = CRITERION_TEMPLATES[kind], _COUNT.fullmatch(fact), _EVER.fullmatch(fact)
     if fact in labels or not (count or ever):

@@ -1,8 +1,8 @@
 """The [qualification] section and facts as of a moment -> stage, ICP, BANT, rule and next step.
 
-Disqualification rules come first and see no score: they are the company's, not the model's. Then
-the ideal-customer profile, the named levels, and the stages, lowest first: a lead stands at the
-highest stage whose criteria all certainly hold. What is unknown never counts as met.
+Disqualification rules come first and may not use the score: they are the company's. Then come the
+ideal-customer profile, the named levels, and the stages, lowest first: a lead is at the highest
+stage whose criteria all certainly hold. What is unknown never counts as met.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What qualification says of n leads: columns for lists and files, one card for a lead's page."""
+"""The qualification of n leads: columns for lists and files, one card for a lead's page."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Qualification:
         return np.array([*reasons, None], dtype=object)[self.disqualified]
 
     def frame(self) -> pd.DataFrame:
-        """Lay out one row per lead: what lists, files and the CRM take."""
+        """Return one row per lead, for lists, files and the CRM."""
         columns: dict[str, object] = {
             "lead_id": self.lead_ids,
             "as_of": pd.to_datetime(self.as_of, unit="us", utc=True),
@@ -130,7 +130,7 @@ class Qualification:
         return pd.DataFrame(columns)
 
     def counts(self) -> tuple[tuple[str, int], ...]:
-        """Count the leads that stand at each stage, lowest first."""
+        """Count the leads at each stage, lowest first."""
         return tuple(
             (stage.name, int((self.stage == i).sum()))
             for i, stage in enumerate(self.criteria.stages)
@@ -144,15 +144,15 @@ class Qualification:
         )
 
     def card(self, row: int) -> LeadCard:
-        """Say everything of one lead."""
+        """Return the qualification card of one lead."""
         rule = int(self.disqualified[row])
-        stage, coming = int(self.stage[row]), self._next(row)
+        stage, next_stage = int(self.stage[row]), self._next(row)
         stages = self.criteria.stages
         match = float(self.icp[row])
         return LeadCard(
             lead_id=str(self.lead_ids[row]),
             stage=stages[stage].name if stage >= 0 else None,
-            next_stage=coming.name if coming is not None else None,
+            next_stage=next_stage.name if next_stage is not None else None,
             rule=self.criteria.disqualify[rule][0] if rule >= 0 else None,
             rule_text=self.criteria.disqualify[rule][1] if rule >= 0 else None,
             answers=self._bant_answers(row),
@@ -194,13 +194,13 @@ class Qualification:
 
     def _missing(self, row: int) -> tuple[Missing, ...]:
         """List the criteria of the next stage that do not certainly hold."""
-        coming = self._next(row)
-        if coming is None:
+        next_stage = self._next(row)
+        if next_stage is None:
             return ()
         answers = self.stage_answers[int(self.stage[row]) + 1][row]
         return tuple(
             Missing(phrase, bool(answer == -1))
-            for phrase, answer in zip(coming.criteria, answers, strict=True)
+            for phrase, answer in zip(next_stage.criteria, answers, strict=True)
             if answer != 1
         )
 

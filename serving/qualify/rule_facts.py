@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from data.asof import values_at
-from data.clock import DAY, Micros
+from data.clock import Micros
+from data.durations import DAY
 from data.schema import Project
 from data.tables import Snapshots, Tables
 from features.catalogue import slug
@@ -32,7 +33,7 @@ _SINCE: Final = re.compile(r"days_since_(\w+)")
 class RuleFacts(Mapping[str, object]):
     """The facts of n snapshots; `facts[name]` is (n,), kept once computed.
 
-    A count of any window is there; iteration names those of 30 days as examples.
+    Counts exist for any window; iteration names those of 30 days as examples.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class RuleFacts(Mapping[str, object]):
         return self._bant
 
     def add(self, name: str, values: object) -> None:
-        """Give a fact that was computed elsewhere: the ICP match, a level."""
+        """Add a fact that was computed elsewhere: the ICP match, a level."""
         self._kept[name] = values
 
     def __iter__(self) -> Iterator[str]:
@@ -77,7 +78,7 @@ class RuleFacts(Mapping[str, object]):
         )
 
     def __getitem__(self, name: str) -> object:
-        """Compute or recall one fact; KeyError where there is none."""
+        """Compute one fact, once; KeyError where there is none."""
         if name not in self._kept:
             self._kept[name] = self._compute(name)
         return self._kept[name]
@@ -131,7 +132,7 @@ class RuleFacts(Mapping[str, object]):
 def event_slugs(tables: Tables, project: Project) -> dict[str, int]:
     """Map the name part of every event type to its code; -1 for types declared but not yet seen.
 
-    Declared are the types that the project file speaks of: outbound types and labelled ones.
+    Declared are the types that the project file names: outbound types and labelled ones.
     """
     codes = {slug(label): -1 for label in project.report.labels}
     for source in project.events:

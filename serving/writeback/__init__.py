@@ -1,1 +1,1 @@
-"""Scores into the CRM, once in effect, whatever fails: ledger, outbox, sending."""
+"""Scores into the CRM: each takes effect once, whatever fails. Ledger, outbox, sending."""

@@ -1,4 +1,4 @@
-"""What is known of a lead here and there -> send it, or why not."""
+"""A score, what the CRM acknowledged and what it holds now -> send it, or why not."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final, Literal
 
 from data.durations import DAY, SECOND
 from serving.crm.seam import Remote, Value
-from serving.writeback.ledger import Known, Last
-from serving.writeback.payload import Headline, Scored, content_hash
+from serving.writeback.ledger import AcknowledgedValues, LastAcknowledged
+from serving.writeback.payload import LeadPayload, ScoreSummary, content_hash
 
-Verdict = Literal["send", "unchanged", "stale"]
+SendVerdict = Literal["send", "unchanged", "stale"]
 Action = Literal["send", "already", "override", "stale", "closed", "gone"]
 _EXACT: Final = ("score", "band")
 _LOOSE: Final = ("probability", "percentile", "trend", "reasons", "model_version", "run_id")
@@ -25,7 +25,9 @@ class SendRules:
     max_age_days: int = 30
 
 
-def worth_sending(row: Headline, last: Last | None, rules: SendRules, now: int) -> Verdict:
+def worth_sending(
+    row: ScoreSummary, last: LastAcknowledged | None, rules: SendRules, now: int
+) -> SendVerdict:
     """Compare with the last acknowledged value: hysteresis keeps nightly noise out of the CRM."""
     if last is None:
         return "send"
@@ -41,84 +43,91 @@ def worth_sending(row: Headline, last: Last | None, rules: SendRules, now: int) 
 
 
 def decide(
-    row: Scored,
+    row: LeadPayload,
     remote: Remote | None,
-    known: Known | None,
-    doubts: Sequence[Scored],
+    acknowledged: AcknowledgedValues | None,
+    unconfirmed: Sequence[LeadPayload],
     *,
     inserts: bool,
     compare: bool = False,
 ) -> Action:
-    """Look at the lead in the CRM before writing: a person's word counts more than ours.
+    """Compare with the lead in the CRM before writing: what a person set there is kept.
 
-    With `compare`, a lead whose reader would notice no difference is left alone even where its
-    dates are old, so that no automation of the CRM fires for nothing.
+    With `compare`, a lead that would look the same is not written even where its dates are old, so
+    that no automation of the CRM is triggered needlessly.
     """
     if remote is None:
-        return "send" if inserts and known is None else "gone"
+        return "send" if inserts and acknowledged is None else "gone"
     if remote.id is not None and remote.id != row.lead:
-        return "gone"  # merged: the lead that is left has a score of its own
+        return "gone"  # merged: the remaining lead has a score of its own
     if remote.closed:
         return "closed"
-    if remote.override or _edited(remote, known, doubts, row):
+    if remote.override or _edited(remote, acknowledged, unconfirmed, row):
         return "override"
-    there = remote.values.get("as_of")
-    if isinstance(there, int) and there - row.as_of >= SECOND:  # CRMs keep whole seconds
+    in_crm = remote.values.get("as_of")
+    if isinstance(in_crm, int) and in_crm - row.as_of >= SECOND:  # CRMs keep whole seconds
         return "stale"
     same = same_content(remote.values, row) if compare else holds(remote.values, row.values)
     return "already" if same else "send"
 
 
-def holds(there: Mapping[str, Value], sent: Mapping[str, Value]) -> bool:
+def holds(in_crm: Mapping[str, Value], sent: Mapping[str, Value]) -> bool:
     """Tell whether the CRM holds this payload, allowing for text and digits that it trims."""
     return (
-        all(there.get(name) == sent.get(name) for name in _EXACT)
-        and _same_time(there.get("as_of"), sent.get("as_of"))
-        and all(_like(there.get(name), sent.get(name)) for name in _LOOSE if name in there)
+        all(in_crm.get(name) == sent.get(name) for name in _EXACT)
+        and _same_time(in_crm.get("as_of"), sent.get("as_of"))
+        and all(
+            _nearly_equal(in_crm.get(name), sent.get(name)) for name in _LOOSE if name in in_crm
+        )
     )
 
 
-def dropped_field(there: Mapping[str, Value], sent: Mapping[str, Value]) -> str | None:
-    """Name a field that was sent and reads back empty: the CRM does not know it."""
+def dropped_field(in_crm: Mapping[str, Value], sent: Mapping[str, Value]) -> str | None:
+    """Name a field that was sent and reads back empty: the CRM has no such field."""
     for name, value in sent.items():
-        if value not in (None, "") and name in there and there[name] is None:
+        if value not in (None, "") and name in in_crm and in_crm[name] is None:
             return name
     return None
 
 
-def same_content(there: Mapping[str, Value], row: Scored) -> bool:
-    """Tell whether the CRM's reader would notice no difference; dates may differ.
+def same_content(in_crm: Mapping[str, Value], row: LeadPayload) -> bool:
+    """Tell whether the lead would look the same in the CRM; dates may differ.
 
-    What the CRM has no field for cannot differ.
+    Fields that the CRM does not have are not compared.
     """
     names = ("score", "band", "reasons", "model_version")
-    return content_hash(*(there.get(name, row.values.get(name)) for name in names)) == row.hash
+    return content_hash(*(in_crm.get(name, row.values.get(name)) for name in names)) == row.hash
 
 
-def _edited(remote: Remote, known: Known | None, doubts: Sequence[Scored], row: Scored) -> bool:
-    """Tell whether a person changed what we wrote: it is neither that nor anything in doubt.
+def _edited(
+    remote: Remote,
+    acknowledged: AcknowledgedValues | None,
+    unconfirmed: Sequence[LeadPayload],
+    row: LeadPayload,
+) -> bool:
+    """Tell whether a person changed what we wrote: it differs from that and from all unconfirmed.
 
-    A person changes the score and leaves its date alone, or empties both. Another date of knowledge
-    means that a job wrote it of which this ledger, lost or restored, knows nothing.
+    A person changes the score and leaves its as_of, or empties both. Another as_of means that
+    another run wrote it which this ledger, lost or restored, has no record of.
     """
-    if known is None or remote.values == known.values:
+    if acknowledged is None or remote.values == acknowledged.values:
         return False
-    if any(holds(remote.values, each.values) for each in (*doubts, row)):
+    if any(holds(remote.values, each.values) for each in (*unconfirmed, row)):
         return False
-    there = remote.values.get("as_of")
-    return not isinstance(there, int) or _same_time(there, known.as_of)
+    in_crm = remote.values.get("as_of")
+    return not isinstance(in_crm, int) or _same_time(in_crm, acknowledged.as_of)
 
 
-def _same_time(there: Value, sent: Value) -> bool:
-    if isinstance(there, int) and isinstance(sent, int):
-        return abs(there - sent) < SECOND
-    return there == sent
+def _same_time(in_crm: Value, sent: Value) -> bool:
+    if isinstance(in_crm, int) and isinstance(sent, int):
+        return abs(in_crm - sent) < SECOND
+    return in_crm == sent
 
 
-def _like(there: Value, sent: Value) -> bool:
-    if isinstance(there, int | float) and isinstance(sent, int | float):
-        return abs(there - sent) <= 0.005 * max(1.0, abs(sent))
-    if isinstance(there, str) and isinstance(sent, str):
-        head = there.rstrip("… ")
-        return there == sent or (len(head) > 0 and sent.startswith(head))
-    return (there or None) == (sent or None)
+def _nearly_equal(in_crm: Value, sent: Value) -> bool:
+    if isinstance(in_crm, int | float) and isinstance(sent, int | float):
+        return abs(in_crm - sent) <= 0.005 * max(1.0, abs(sent))
+    if isinstance(in_crm, str) and isinstance(sent, str):
+        head = in_crm.rstrip("… ")
+        return in_crm == sent or (len(head) > 0 and sent.startswith(head))
+    return (in_crm or None) == (sent or None)

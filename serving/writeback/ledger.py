@@ -1,8 +1,8 @@
-"""The ledger: what each CRM acknowledged, what it shall get, what is in doubt, and who may write.
+"""The ledger: what each CRM acknowledged, what is queued or unconfirmed, and who may write.
 
 One row per (CRM, lead) in `acknowledged` (the last value that the CRM confirmed) and at most one
-in `outbox` (the value that it shall get). `inflight` holds what was sent without a trusted answer.
-Every write is fenced: a run that lost its lease to another one cannot record anything.
+in `outbox` (the value to be sent). `inflight` holds what is unconfirmed, sent without a trusted
+answer. Every write is fenced: a run that lost its lease to another one cannot record anything.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from data.errors import OutsideError
 from serving.crm.seam import Value
 from serving.writeback.audit_log import append
 from serving.writeback.ledger_store import PostgresStore, SqliteStore, Store, damaged
-from serving.writeback.owner import is_dead, myself
-from serving.writeback.payload import Scored, content_hash
+from serving.writeback.owner import is_dead, this_process
+from serving.writeback.payload import LeadPayload, content_hash
 
 _PER_QUERY: Final = 500
 _TABLES: Final = (
@@ -51,8 +51,8 @@ class Lease:
     owner: str
 
 
-class Last(NamedTuple):
-    """What the CRM acknowledged last for one lead: enough to tell whether it changed since."""
+class LastAcknowledged(NamedTuple):
+    """What the CRM acknowledged last for one lead: enough to tell whether the score changed."""
 
     hash: str
     score: int
@@ -62,11 +62,11 @@ class Last(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """The moment of what the CRM acknowledged last for one lead, and how it keeps it."""
+class AcknowledgedValues:
+    """What the CRM acknowledged last for one lead: its as_of, and our fields as read back."""
 
     as_of: int
-    remote: str  # JSON of our fields as they read back
+    remote: str  # JSON of our fields
 
     @property
     def values(self) -> dict[str, Value]:
@@ -75,10 +75,10 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """One acknowledged update: the payload, and the lead as the CRM keeps it."""
+class AcknowledgedUpdate:
+    """One acknowledged update: the payload, and our fields as the CRM keeps them."""
 
-    row: Scored
+    row: LeadPayload
     version: str | None
     remote: Mapping[str, Value]
 
@@ -88,17 +88,17 @@ class LeaseLost(OutsideError):  # noqa: N818
 
 
 class Ledger:
-    """All that write-back remembers of one CRM, in one store."""
+    """What write-back records about one CRM, in one store."""
 
     def __init__(self, store: Store, crm: str, *, lease_s: float = 30.0) -> None:
         self.store, self.crm, self.lease_s = store, crm, lease_s
         text = 'TEXT COLLATE "C"' if isinstance(store, PostgresStore) else "TEXT"
-        if not self._stands():
+        if not self._has_tables():
             with store.transaction():
                 for table in _TABLES:
                     store.execute(table.format(text=text))
 
-    def _stands(self) -> bool:
+    def _has_tables(self) -> bool:
         catalogue = (
             "SELECT to_regclass('audit')::text"
             if isinstance(self.store, PostgresStore)
@@ -123,12 +123,12 @@ class Ledger:
         deadline = self.store.seconds() + wait_s
         while True:
             with self.store.transaction():
-                found = self.store.execute(
+                leases = self.store.execute(
                     "SELECT token, owner, until FROM lease WHERE crm = ?", (self.crm,)
                 )
-                token, owner, until = found[0] if found else (0, "", 0.0)
+                token, owner, until = leases[0] if leases else (0, "", 0.0)
                 now = self.store.seconds()
-                # A deadline further off than a lease lasts was written before a restart.
+                # An `until` later than any lease can last was written before the machine restarted.
                 if not now < until <= now + self.lease_s or is_dead(owner):
                     return self._take(token + 1, now)
             if now >= deadline:
@@ -139,7 +139,7 @@ class Ledger:
             sleep(0.05)
 
     def _take(self, token: int, now: float) -> Lease:
-        owner = myself()
+        owner = this_process()
         self.store.execute(
             "INSERT INTO lease VALUES (?, ?, ?, ?) ON CONFLICT (crm) DO UPDATE SET"
             " token = excluded.token, owner = excluded.owner, until = excluded.until",
@@ -148,7 +148,7 @@ class Ledger:
         return Lease(self.crm, token, owner)
 
     def release(self, lease: Lease) -> None:
-        """Give the lease back; the token stays, so that it never comes again."""
+        """Give the lease back; the token stays, so that it is never used again."""
         with self.store.transaction():
             self.store.execute(
                 "UPDATE lease SET until = 0, owner = '' WHERE crm = ? AND token = ?",
@@ -159,8 +159,8 @@ class Ledger:
     def fenced(self, lease: Lease) -> Iterator[None]:
         """Write only while the lease is ours, and renew it; LeaseLost otherwise."""
         with self.store.transaction():
-            found = self.store.execute("SELECT token FROM lease WHERE crm = ?", (self.crm,))
-            if found[0][0] != lease.token:
+            leases = self.store.execute("SELECT token FROM lease WHERE crm = ?", (self.crm,))
+            if leases[0][0] != lease.token:
                 raise LeaseLost(
                     "the lease was taken over by another write-back while this one was paused",
                     cure="nothing is lost: the other run sends what was left",
@@ -171,9 +171,9 @@ class Ledger:
             )
             yield
 
-    # -- what is known, and what shall be sent ---------------------------------------------
+    # -- what was acknowledged, and what is to be sent --------------------------------------
 
-    def last(self, low: str, high: str) -> dict[str, Last]:
+    def last_acknowledged(self, low: str, high: str) -> dict[str, LastAcknowledged]:
         """Read what was acknowledged for the leads from `low` to `high` (bytes of the id)."""
         rows = self.store.execute(
             "SELECT lead, hash, score, band, as_of, written_at, digest FROM acknowledged"
@@ -182,11 +182,11 @@ class Ledger:
         )
         if any(_digest(*row[:-1]) != row[-1] >> 32 for row in rows):
             raise _changed()
-        return {row[0]: Last(*row[1:-1]) for row in rows}
+        return {row[0]: LastAcknowledged(*row[1:-1]) for row in rows}
 
-    def known(self, leads: Sequence[str]) -> dict[str, Known]:
-        """Read how the CRM keeps what it acknowledged for these leads."""
-        found: dict[str, Known] = {}
+    def acknowledged_values(self, leads: Sequence[str]) -> dict[str, AcknowledgedValues]:
+        """Read our fields as the CRM keeps them, for these leads."""
+        acknowledged: dict[str, AcknowledgedValues] = {}
         for start in range(0, len(leads), _PER_QUERY):
             some = leads[start : start + _PER_QUERY]
             marks = ", ".join("?" * len(some))
@@ -197,11 +197,11 @@ class Ledger:
             )
             if any(_digests(*row[:-1]) != row[-1] for row in rows):
                 raise _changed()
-            found.update((row[0], Known(row[4], row[6])) for row in rows)
-        return found
+            acknowledged.update((row[0], AcknowledgedValues(row[4], row[6])) for row in rows)
+        return acknowledged
 
     def waiting(self, low: str, high: str) -> dict[str, int]:
-        """Read lead -> as_of of what stands in the outbox between two ids."""
+        """Read lead -> as_of of what is in the outbox between two ids."""
         rows = self.store.execute(
             "SELECT lead, as_of FROM outbox WHERE crm = ? AND lead BETWEEN ? AND ?",
             (self.crm, low, high),
@@ -209,9 +209,9 @@ class Ledger:
         return {row[0]: row[1] for row in rows}
 
     def queue(
-        self, lease: Lease, rows: Sequence[Scored], dropped: Sequence[str], run_id: str
+        self, lease: Lease, rows: Sequence[LeadPayload], dropped: Sequence[str], run_id: str
     ) -> None:
-        """Write down what shall be sent before anything is; `dropped` leads need nothing now."""
+        """Record what is to be sent before any of it is; `dropped` leads leave the outbox."""
         with self.fenced(lease):
             self.store.many(
                 "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, 'pending', 0, '', ?)"
@@ -226,14 +226,14 @@ class Ledger:
             self.drop(dropped)
 
     def retry_rejected(self, lease: Lease) -> None:
-        """Put dead letters back into the queue: every run tries them again."""
+        """Put rejected rows back into the queue: every run tries them again."""
         with self.fenced(lease):
             self.store.execute(
                 "UPDATE outbox SET state = 'pending' WHERE crm = ? AND state = 'rejected'",
                 (self.crm,),
             )
 
-    def next_batch(self, size: int, after: str) -> list[Scored]:
+    def next_batch(self, size: int, after: str) -> list[LeadPayload]:
         """Read up to `size` pending rows with ids above `after`, in order."""
         rows = self.store.execute(
             "SELECT lead, hash, payload FROM outbox WHERE crm = ? AND state = 'pending'"
@@ -242,20 +242,20 @@ class Ledger:
         )
         return [_payload(*row) for row in rows]
 
-    def doubts(self, leads: Sequence[str] | None = None) -> dict[str, list[Scored]]:
+    def unconfirmed(self, leads: Sequence[str] | None = None) -> dict[str, list[LeadPayload]]:
         """Read what was sent without a trusted answer, for these leads or for all."""
         rows = self.store.execute(
             "SELECT lead, hash, payload FROM inflight WHERE crm = ?", (self.crm,)
         )
         wanted = None if leads is None else set(leads)
-        found: dict[str, list[Scored]] = {}
+        by_lead: dict[str, list[LeadPayload]] = {}
         for lead, digest, payload in rows:
             if wanted is None or lead in wanted:
-                found.setdefault(lead, []).append(_payload(lead, digest, payload))
-        return found
+                by_lead.setdefault(lead, []).append(_payload(lead, digest, payload))
+        return by_lead
 
     def count_waiting(self) -> int:
-        """Count what is still to be sent, dead letters left out."""
+        """Count what is still to be sent, without rejected rows."""
         return int(
             self.store.execute(
                 "SELECT count(*) FROM outbox WHERE crm = ? AND state = 'pending'", (self.crm,)
@@ -273,25 +273,25 @@ class Ledger:
 
     # -- sending ---------------------------------------------------------------------------
 
-    def mark_sending(self, lease: Lease, rows: Sequence[Scored]) -> None:
-        """Write down, before the request leaves, that the CRM may hold these payloads."""
+    def mark_sending(self, lease: Lease, rows: Sequence[LeadPayload]) -> None:
+        """Record, before the request leaves, that the CRM may hold these payloads."""
         with self.fenced(lease):
             self.store.many(
                 "INSERT INTO inflight VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 [(self.crm, row.lead, row.hash, row.as_of, _json(row.values)) for row in rows],
             )
 
-    def settle(
+    def record_answers(
         self,
         lease: Lease,
-        done: Sequence[Settled],
+        done: Sequence[AcknowledgedUpdate],
         *,
         rejected: Mapping[str, str],
         dropped: Mapping[str, str],
         now: int,
         run_id: str,
     ) -> None:
-        """Record answers, dead letters and what shall not be sent, with one link of the audit."""
+        """Record answers, rejected rows and what is not sent, with one entry of the audit log."""
         if not (done or rejected or dropped):
             return
         with self.fenced(lease):
@@ -314,7 +314,7 @@ class Ledger:
             }
             append(self.store, entry)
 
-    def _acknowledge(self, done: Sequence[Settled], now: int) -> None:
+    def _acknowledge(self, done: Sequence[AcknowledgedUpdate], now: int) -> None:
         self.store.many(
             "INSERT INTO acknowledged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (crm, lead)"
@@ -331,7 +331,7 @@ class Ledger:
         )
         self._forget_inflight([each.row.lead for each in done])
 
-    def _acknowledged(self, each: Settled, now: int) -> tuple[object, ...]:
+    def _acknowledged(self, each: AcknowledgedUpdate, now: int) -> tuple[object, ...]:
         row, remote = each.row, _json(each.remote)
         band, version = str(row.values["band"]), str(row.values["model_version"])
         digest = _digests(row.lead, row.hash, row.score, band, row.as_of, now, remote)
@@ -355,8 +355,8 @@ def _json(values: Mapping[str, Value]) -> str:
 
 
 def _digest(lead: str, content: str, score: int, band: str, as_of: int, written_at: int) -> int:
-    """Sum up, in 31 bits, what tells whether a lead changed: a database notices a damaged page,
-    not a damaged value in it."""
+    """Checksum, in 31 bits, of what tells whether a lead changed: a database notices a damaged
+    page, but not a damaged value in it."""
     text = f"{lead}\x1f{content}\x1f{score}\x1f{band}\x1f{as_of}\x1f{written_at}"
     return crc32(text.encode()) & 0x7FFFFFFF
 
@@ -364,7 +364,7 @@ def _digest(lead: str, content: str, score: int, band: str, as_of: int, written_
 def _digests(
     lead: str, content: str, score: int, band: str, as_of: int, written_at: int, remote: str
 ) -> int:
-    """Sum up a whole row: `_digest` above, and below it 32 bits over how the CRM keeps it."""
+    """Checksum of a whole row: `_digest` in the upper bits, 32 bits over the CRM's values below."""
     upper = _digest(lead, content, score, band, as_of, written_at)
     return upper << 32 | crc32(remote.encode())
 
@@ -373,7 +373,7 @@ def _changed() -> OutsideError:
     return damaged(None, "a row was changed behind its back")
 
 
-def _payload(lead: str, digest: str, text: str) -> Scored:
+def _payload(lead: str, digest: str, text: str) -> LeadPayload:
     """Read a payload back; one that does not match its hash is never sent."""
     try:
         values = json.loads(text)
@@ -384,4 +384,4 @@ def _payload(lead: str, digest: str, text: str) -> Scored:
         whole = False
     if not whole:
         raise damaged(None, f"the payload of lead {lead!r} does not match its hash")
-    return Scored(lead, digest, values)
+    return LeadPayload(lead, digest, values)

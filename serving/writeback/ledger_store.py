@@ -1,4 +1,4 @@
-"""Where the ledger lives: a SQLite file, or PostgreSQL where jobs share it; one small seam."""
+"""Where the ledger lives: a SQLite file, or PostgreSQL where jobs share it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _DAMAGE = (
     "decode to UTF-8",
     "codec can't decode",
 )
-# The driver cannot even say what is wrong where the damage is in the name of a table.
+# Where the name of a table is damaged, the driver raises a UnicodeDecodeError.
 _ERRORS = (sqlite3.DatabaseError, UnicodeDecodeError)
 
 
 class Store(Protocol):
-    """A transactional database that speaks `?` placeholders and ON CONFLICT."""
+    """A transactional database that takes `?` placeholders and ON CONFLICT."""
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """Run one statement and fetch what it returns."""
@@ -42,16 +42,16 @@ class Store(Protocol):
         ...
 
     def seconds(self) -> float:
-        """Tell a time that all jobs sharing this store agree on and that nobody can set back."""
+        """Return a time that all jobs sharing this store agree on and that cannot be set back."""
         ...
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         ...
 
 
 class SqliteStore:
-    """A ledger in one file; `seconds` is the machine's monotonic clock, which nobody can set."""
+    """A ledger in one file; `seconds` is the machine's monotonic clock, which cannot be set."""
 
     def __init__(self, path: Path | None, *, timeout_s: float = 30.0) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""A process -> a name that no later process of its number bears, and whether it still runs."""
+"""A process -> a name that no later process with the same pid gets, and whether it still runs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import socket
 
 
-def myself() -> str:
-    """Name this process: machine, number, and when it started."""
+def this_process() -> str:
+    """Name this process: machine, pid, and when it started."""
     pid = os.getpid()
     return f"{socket.gethostname()}:{pid}:{_started(pid)}"
 
 
 def is_dead(owner: str) -> bool:
-    """Tell that the owner was a process of this machine and is gone."""
+    """Tell whether the owner was a process of this machine that has ended."""
     host, _, rest = owner.rpartition(":")[0].rpartition(":")
     if not owner:
         return True

@@ -1,4 +1,4 @@
-"""scores.parquet -> what each lead gets in the CRM, with the hash that says whether it moved."""
+"""scores.parquet -> the payload of each lead, with the hash that tells whether it changed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NEEDED: Final = ("lead_id", "as_of", "score", "band", "model_version")
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class LeadPayload:
     """One lead's payload: `values` by our field names, `hash` over what makes it worth sending."""
 
     lead: str
@@ -40,12 +40,12 @@ class Scored:
 
     @property
     def as_of(self) -> int:
-        """What the score knows, in microseconds UTC."""
+        """The moment up to which the score knows the lead, in microseconds UTC."""
         return int(self.values["as_of"] or 0)
 
 
-class Headline(NamedTuple):
-    """What decides whether a lead's score is worth a write, before its payload is made."""
+class ScoreSummary(NamedTuple):
+    """The part of a payload that decides whether it is worth a write."""
 
     lead: str
     hash: str
@@ -56,14 +56,14 @@ class Headline(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows of a score file by lead id: nearly all of them are compared, few of them are sent."""
+    """Rows of a score file by lead id: nearly all are only compared, few are sent."""
 
-    headlines: list[Headline]
+    summaries: list[ScoreSummary]
     _table: pa.Table
 
-    def payloads(self, at: Sequence[int]) -> list[Scored]:
+    def payloads(self, at: Sequence[int]) -> list[LeadPayload]:
         """Make the payloads of the rows at these places."""
-        return _payloads(self._table.take(at), [self.headlines[i] for i in at]) if at else []
+        return _payloads(self._table.take(at), [self.summaries[i] for i in at]) if at else []
 
 
 def read_scores(path: Path) -> Iterator[Chunk]:
@@ -80,7 +80,7 @@ def read_leads(path: Path) -> list[str]:
 
 
 def content_hash(score: Value, band: Value, reasons: Value, model_version: Value) -> str:
-    """Hash what a reader of the CRM would notice; dates and run ids change nightly and stay out."""
+    """Hash what a user of the CRM would notice; dates and run ids change nightly and stay out."""
     text = f"{score}\x1f{band}\x1f{reasons}\x1f{model_version}"
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -128,10 +128,10 @@ def _sorted(table: pa.Table, path: Path) -> pa.Table:
     ).sort_by("lead_id")
     ids = table["lead_id"]
     if len(ids) > 1:
-        twins = pc.equal(ids.slice(1), ids.slice(0, len(ids) - 1))
-        if pc.any(twins).as_py():
-            twin = ids[pc.index(twins, pa.scalar(value=True)).as_py()].as_py()
-            raise InputError(f"the lead {twin!r} is there twice", file=path.name, column="lead_id")
+        repeated = pc.equal(ids.slice(1), ids.slice(0, len(ids) - 1))
+        if pc.any(repeated).as_py():
+            lead = ids[pc.index(repeated, pa.scalar(value=True)).as_py()].as_py()
+            raise InputError(f"the lead {lead!r} is there twice", file=path.name, column="lead_id")
     return table.combine_chunks()
 
 
@@ -140,19 +140,19 @@ def _chunk(table: pa.Table) -> Chunk:
     reasons = _reason_texts(table)
     leads, as_of, scores, bands, versions = columns.values()
     hashes = map(content_hash, scores, bands, reasons.to_pylist(), versions)
-    headlines = [*map(Headline, leads, hashes, scores, bands, as_of)]
+    summaries = [*map(ScoreSummary, leads, hashes, scores, bands, as_of)]
     rest = [name for name in table.column_names if name != "reasons"]
-    return Chunk(headlines, table.select(rest).append_column("reasons", reasons))
+    return Chunk(summaries, table.select(rest).append_column("reasons", reasons))
 
 
-def _payloads(table: pa.Table, headlines: Sequence[Headline]) -> list[Scored]:
+def _payloads(table: pa.Table, summaries: Sequence[ScoreSummary]) -> list[LeadPayload]:
     none: list[Any] = [None] * len(table)
     columns = {
         name: _column(table, name) if name in table.column_names else none for name in FIELDS
     }
     return [
-        Scored(each.lead, each.hash, dict(zip(columns, values, strict=True)))
-        for each, values in zip(headlines, zip(*columns.values(), strict=True), strict=True)
+        LeadPayload(each.lead, each.hash, dict(zip(columns, values, strict=True)))
+        for each, values in zip(summaries, zip(*columns.values(), strict=True), strict=True)
     ]
 
 
@@ -189,8 +189,8 @@ def _reason_texts(table: pa.Table) -> pa.Array:
     signs = pc.if_else(pc.less(points, 0), "−", "+")
     digits = pc.abs(points).cast(pa.string())
     words = pc.struct_field(flat, "text").cast(pa.string())
-    said = pc.binary_join_element_wise(" ", pc.fill_null(words, ""), "")
-    each = pc.binary_join_element_wise(signs, digits, said, "", null_handling="replace")
+    phrases = pc.binary_join_element_wise(" ", pc.fill_null(words, ""), "")
+    each = pc.binary_join_element_wise(signs, digits, phrases, "", null_handling="replace")
     ends = pc.cumulative_sum(pc.fill_null(pc.list_value_length(column), 0).cast(pa.int32()))
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
     return _cleaned(pc.binary_join(pa.ListArray.from_arrays(offsets, each), "; "))

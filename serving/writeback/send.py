@@ -1,4 +1,7 @@
-"""Outbox -> CRM: read, decide, write down, send, record; in batches that survive anything."""
+"""Outbox -> CRM in batches: read, decide, record the intent, send, record the answer.
+
+A crash at any point loses nothing: the next run reads back what may have been applied.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from typing import Final, TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from data.errors import OutsideError
-from serving.crm.asking import Budget, Patience
-from serving.crm.seam import Answer, Busy, Crm, Denied, Refused, Remote, Unsure, Update, Value
+from serving.crm.asking import RateLimit, RetryPolicy
+from serving.crm.seam import Busy, Crm, Denied, Refused, Remote, Unsure, Update, Value, WriteAnswer
 from serving.writeback.decide import Action, decide, dropped_field, holds
-from serving.writeback.ledger import Lease, Ledger, Settled
-from serving.writeback.payload import Scored
+from serving.writeback.ledger import AcknowledgedUpdate, Lease, Ledger
+from serving.writeback.payload import LeadPayload
 
 _T = TypeVar("_T")
-_CONFLICTS: Final = 4  # reads of a lead that keeps moving, before it is left for the next run
+_CONFLICTS: Final = 4  # reads of a lead that keeps changing, before it is left for the next run
 
 
 @dataclass(slots=True)
@@ -34,7 +37,7 @@ class Tally:
 
     @property
     def seen(self) -> int:
-        """Count the leads that were answered one way or another."""
+        """Count the leads that were written or rejected."""
         return self.sent + len(self.rejected)
 
 
@@ -49,43 +52,45 @@ class Sender:
         *,
         now: int,
         run_id: str,
-        budget: Budget,
-        patience: Patience,
+        rate_limit: RateLimit,
+        retry_policy: RetryPolicy,
         sleep: Callable[[float], None],
         stopping: Callable[[], bool],
         compare: bool = False,
     ) -> None:
         self.ledger, self.lease, self.crm = ledger, lease, crm
         self.now, self.run_id = now, run_id
-        self.budget, self.patience = budget, patience
+        self.rate_limit, self.retry_policy = rate_limit, retry_policy
         self.sleep, self.stopping, self.compare = sleep, stopping, compare
         self.tally = Tally()
 
-    def settle_doubts(self) -> None:
-        """Ask the CRM what became of requests without an answer: nothing is sent twice blindly."""
-        doubts = self.ledger.doubts()
-        leads = sorted(doubts)
+    def resolve_unconfirmed(self) -> None:
+        """Read back what was sent without an answer, so that nothing is sent twice unseen."""
+        unconfirmed = self.ledger.unconfirmed()
+        leads = sorted(unconfirmed)
         for start in range(0, len(leads), self.crm.batch_limit):
             some = leads[start : start + self.crm.batch_limit]
-            remote = self._patiently(lambda some=some: self._read(some))  # type: ignore[misc]
+            remote = self._with_retries(lambda some=some: self._read(some))  # type: ignore[misc]
             done = [
-                Settled(each, remote[lead].version, remote[lead].values)
+                AcknowledgedUpdate(each, remote[lead].version, remote[lead].values)
                 for lead in some
                 if lead in remote
-                for each in doubts[lead]
+                for each in unconfirmed[lead]
                 if holds(remote[lead].values, each.values)
             ]
             self._record(done)
 
     def drifted(self, leads: Sequence[str]) -> set[str]:
         """Find unchanged leads that the CRM does not hold as confirmed: a restored backup."""
-        found: set[str] = set()
+        leads_drifted: set[str] = set()
         for start in range(0, len(leads), self.crm.batch_limit):
             some = leads[start : start + self.crm.batch_limit]
-            remote = self._patiently(lambda some=some: self._read(some))  # type: ignore[misc]
-            known = self.ledger.known(some)
-            found |= {lead for lead, each in remote.items() if each.values != known[lead].values}
-        return found
+            remote = self._with_retries(lambda some=some: self._read(some))  # type: ignore[misc]
+            acknowledged = self.ledger.acknowledged_values(some)
+            leads_drifted |= {
+                lead for lead, each in remote.items() if each.values != acknowledged[lead].values
+            }
+        return leads_drifted
 
     def send_all(self, batch: int) -> None:
         """Send what waits, in order of lead ids; stops between batches when asked to."""
@@ -101,12 +106,12 @@ class Sender:
 
     # -- one batch -------------------------------------------------------------------------
 
-    def _send(self, rows: Sequence[Scored]) -> None:
-        """Send rows; halve the batch where the CRM refuses all of it for the sake of one."""
+    def _send(self, rows: Sequence[LeadPayload]) -> None:
+        """Send rows; halve a batch that the CRM refuses whole, until the invalid row is found."""
         left = list(rows)
         for _ in range(_CONFLICTS):
             try:
-                left = self._patiently(lambda left=left: self._round(left))  # type: ignore[misc]
+                left = self._with_retries(lambda left=left: self._round(left))  # type: ignore[misc]
             except Refused as refusal:
                 if len(left) == 1:
                     self._record([], rejected={left[0].lead: str(refusal)})
@@ -118,36 +123,38 @@ class Sender:
             if not left:
                 return
 
-    def _round(self, rows: Sequence[Scored]) -> list[Scored]:
-        """Read, decide, write down, send, record; give back the rows that moved in between."""
+    def _round(self, rows: Sequence[LeadPayload]) -> list[LeadPayload]:
+        """Read, decide, record, send, record; return the rows that changed in between."""
         remote = self._read([row.lead for row in rows])
-        known = self.ledger.known([row.lead for row in rows])
-        doubts = self.ledger.doubts([row.lead for row in rows])
-        going: list[Scored] = []
-        already: list[Settled] = []
+        acknowledged = self.ledger.acknowledged_values([row.lead for row in rows])
+        unconfirmed = self.ledger.unconfirmed([row.lead for row in rows])
+        to_send: list[LeadPayload] = []
+        already: list[AcknowledgedUpdate] = []
         kept: dict[str, str] = {}
         for row in rows:
-            there = remote.get(row.lead)
+            in_crm = remote.get(row.lead)
             action = decide(
                 row,
-                there,
-                known.get(row.lead),
-                doubts.get(row.lead, ()),
+                in_crm,
+                acknowledged.get(row.lead),
+                unconfirmed.get(row.lead, ()),
                 inserts=self.crm.inserts,
                 compare=self.compare,
             )
             if action == "send":
-                going.append(row)
-            elif action == "already" and there is not None:
-                already.append(Settled(row, there.version, there.values))
+                to_send.append(row)
+            elif action == "already" and in_crm is not None:
+                already.append(AcknowledgedUpdate(row, in_crm.version, in_crm.values))
                 self.tally.kept[row.lead] = action
             else:
                 kept[row.lead] = action
                 self.tally.kept[row.lead] = action
         self._record(already, dropped=kept)
-        return self._write(going, remote) if going else []
+        return self._write(to_send, remote) if to_send else []
 
-    def _write(self, rows: Sequence[Scored], remote: Mapping[str, Remote]) -> list[Scored]:
+    def _write(
+        self, rows: Sequence[LeadPayload], remote: Mapping[str, Remote]
+    ) -> list[LeadPayload]:
         self.ledger.mark_sending(self.lease, rows)
         updates = [
             Update(row.lead, row.values, remote[row.lead].version if row.lead in remote else None)
@@ -156,50 +163,50 @@ class Sender:
         self._count_request()
         answers = {answer.lead: answer for answer in self.crm.upsert(updates)}
         echoes = self._echoes(answers)
-        done: list[Settled] = []
+        done: list[AcknowledgedUpdate] = []
         rejected: dict[str, str] = {}
-        moved: list[Scored] = []
-        gone: dict[str, str] = {}
+        moved: list[LeadPayload] = []
+        deleted: dict[str, str] = {}
         for row in rows:
             answer = answers.get(row.lead)
             if answer is None or answer.status == "conflict":
-                moved.append(row)  # unanswered rows are read again like those that moved
+                moved.append(row)  # unanswered rows are read again like those that changed
             elif answer.status == "gone":
-                gone[row.lead] = "gone"
+                deleted[row.lead] = "gone"
             elif answer.status == "rejected":
                 rejected[row.lead] = answer.error or "rejected without a reason"
             else:
-                there = echoes.get(row.lead, row.values)
-                lost = dropped_field(there, row.values)
+                stored = echoes.get(row.lead, row.values)
+                lost = dropped_field(stored, row.values)
                 if lost:
                     rejected[row.lead] = f"the CRM did not keep the field {lost}"
                 else:
-                    ours = there if holds(there, row.values) else row.values
-                    done.append(Settled(row, answer.version, ours))
-        self._record(done, rejected=rejected, dropped=gone)
+                    kept_values = stored if holds(stored, row.values) else row.values
+                    done.append(AcknowledgedUpdate(row, answer.version, kept_values))
+        self._record(done, rejected=rejected, dropped=deleted)
         self.tally.sent += len(done)
-        self.tally.kept.update(dict.fromkeys(gone, "gone"))
+        self.tally.kept.update(dict.fromkeys(deleted, "gone"))
         return moved
 
-    def _echoes(self, answers: Mapping[str, Answer]) -> dict[str, Mapping[str, Value]]:
+    def _echoes(self, answers: Mapping[str, WriteAnswer]) -> dict[str, Mapping[str, Value]]:
         """Find how the CRM keeps what was written: from its answers, else by reading back."""
-        told = {lead: each.echo for lead, each in answers.items() if each.echo is not None}
+        echoes = {lead: each.echo for lead, each in answers.items() if each.echo is not None}
         silent = [
             lead for lead, each in answers.items() if each.status == "written" and each.echo is None
         ]
         if silent:
-            back = self._patiently(lambda: self._read(silent))
-            told.update({lead: each.values for lead, each in back.items()})
-        return dict(told)
+            back = self._with_retries(lambda: self._read(silent))
+            echoes.update({lead: each.values for lead, each in back.items()})
+        return dict(echoes)
 
     def _record(
         self,
-        done: Sequence[Settled],
+        done: Sequence[AcknowledgedUpdate],
         *,
         rejected: Mapping[str, str] | None = None,
         dropped: Mapping[str, str] | None = None,
     ) -> None:
-        self.ledger.settle(
+        self.ledger.record_answers(
             self.lease,
             done,
             rejected=rejected or {},
@@ -216,36 +223,38 @@ class Sender:
         return self.crm.read_scores(leads)
 
     def _count_request(self) -> None:
-        self.budget.wait()
+        self.rate_limit.wait()
         self.tally.requests += 1
 
-    def _patiently(self, ask: Callable[[], _T]) -> _T:
-        """Ask again after an exponential, jittered wait, or as long as the CRM says."""
+    def _with_retries(self, request: Callable[[], _T]) -> _T:
+        """Repeat a request after an exponential, jittered wait, or as long as the CRM says."""
         try:
             return Retrying(
                 retry=retry_if_exception_type((Busy, Unsure)),
                 stop=self._enough,
-                wait=self.patience.wait,
+                wait=self.retry_policy.wait,
                 sleep=self.sleep,
                 reraise=True,
-            )(ask)
+            )(request)
         except Denied as error:
             raise OutsideError(
-                f"{self.crm.name} refuses us: {error}", cure="check the credentials and rights"
+                f"{self.crm.name} refuses access: {error}", cure="check the credentials and rights"
             ) from None
         except (Busy, Unsure) as error:
             raise OutsideError(
-                f"{self.crm.name} does not answer after {self.patience.tries} tries: {error}",
+                f"{self.crm.name} does not answer after {self.retry_policy.tries} tries: {error}",
                 cure="run again: what was not sent waits in the outbox",
             ) from None
 
     def _enough(self, state: RetryCallState) -> bool:
-        return state.attempt_number >= self.patience.tries or self.stopping()
+        return state.attempt_number >= self.retry_policy.tries or self.stopping()
 
     def _check_breaker(self) -> None:
-        """Stop when the CRM rejects so much that the cause must be on our side."""
+        """Stop when the CRM rejects so many rows that the cause must be on our side."""
         rejected = len(self.tally.rejected)
-        limit = max(self.patience.breaker_share * self.tally.seen, self.patience.breaker_least)
+        limit = max(
+            self.retry_policy.breaker_share * self.tally.seen, self.retry_policy.breaker_least
+        )
         if rejected > limit:
             cause = next(iter(self.tally.rejected.values()))
             raise OutsideError(

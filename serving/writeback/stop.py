@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT -> a wish to stop, granted between batches."""
+"""SIGTERM and SIGINT -> a request to stop, followed between batches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 class Stop:
-    """Listens for SIGTERM and SIGINT while it is open; sleeps end early once one came."""
+    """Listens for SIGTERM and SIGINT while it is open; a signal ends a sleep early."""
 
     def __init__(self) -> None:
         self._event = threading.Event()

@@ -1,4 +1,4 @@
-"""One write-back run: scores in, only what changed out to the CRM, everything written down."""
+"""One write-back run: reads scores, sends only what changed to the CRM, records everything."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from data.errors import OutsideError
 from data.files import write_text
 from data.network import require_allowed
-from serving.crm.asking import Budget, Patience
+from serving.crm.asking import RateLimit, RetryPolicy
 from serving.crm.connectors import connect, is_embedded
 from serving.crm.credentials import with_credentials
-from serving.crm.seam import Answer, Crm, Remote, Update
+from serving.crm.seam import Crm, Remote, Update, WriteAnswer
 from serving.crm.sqlite import embedded
 from serving.writeback.decide import SendRules, worth_sending
 from serving.writeback.ledger import Ledger
@@ -44,14 +44,14 @@ class WriteBackResult:
     stale: int
     closed: int
     gone: int
-    waiting: int  # left in the outbox: a stop was asked for, or a row kept moving
+    waiting: int  # left in the outbox: a signal came, or a lead kept changing
     requests: int
     dead_letter: str | None
     dry_run: bool
 
     @property
     def summary(self) -> str:
-        """Say it in one line."""
+        """Sum up the run in one line."""
         words = {
             "sent": self.sent,
             "already there": self.already_there,
@@ -63,8 +63,8 @@ class WriteBackResult:
             "not in the CRM": self.gone,
             "waiting": self.waiting,
         }
-        told = ", ".join(f"{n:,} {word}" for word, n in words.items() if n or word == "sent")
-        return f"{self.crm}: {told}{' (dry run: nothing was written)' if self.dry_run else ''}"
+        counts = ", ".join(f"{n:,} {word}" for word, n in words.items() if n or word == "sent")
+        return f"{self.crm}: {counts}{' (dry run: nothing was written)' if self.dry_run else ''}"
 
 
 def write_back(
@@ -75,16 +75,16 @@ def write_back(
     now: int,
     run_id: str,
     dry_run: bool = False,
-    patience: Patience | None = None,
+    retry_policy: RetryPolicy | None = None,
     crm: Crm | None = None,
 ) -> WriteBackResult:
     """Send what changed in `scores_path` to the CRM of the project; `now` in microseconds UTC.
 
-    Without scores, only what waits is sent: the outbox and the dead letters (a replay by hand).
+    Without scores, only the outbox and the rejected rows are sent (a replay by hand).
     InputError where the score file or the project file is wrong, OutsideError where the CRM or the
     disk fails: then everything that was not sent waits in the outbox, and the next run sends it.
     """
-    section, patience = project.write_back, patience or Patience()
+    section, retry_policy = project.write_back, retry_policy or RetryPolicy()
     if scores_path is not None and is_embedded(section) and crm is None and not dry_run:
         _seed(scores_path, state)
     target = crm or connect(section, state, project.network.allow)
@@ -93,11 +93,11 @@ def write_back(
         stop = stack.enter_context(Stop())
         store = open_store(_ledger(section, project.network.allow) or state / "ledger.sqlite")
         stack.callback(store.close)
-        ledger = Ledger(store, _crm_name(section), lease_s=patience.lease_s)
+        ledger = Ledger(store, _crm_name(section), lease_s=retry_policy.lease_s)
         if dry_run:
             ledger = ledger.copy()
             target = DryRun(target, inserts=target.inserts or is_embedded(section))
-        lease = ledger.acquire(patience.lease_wait_s, stop.sleep)
+        lease = ledger.acquire(retry_policy.lease_wait_s, stop.sleep)
         stack.callback(ledger.release, lease)
         sender = Sender(
             ledger,
@@ -105,8 +105,10 @@ def write_back(
             target,
             now=now,
             run_id=run_id,
-            budget=Budget(section.requests_per_second if target.metered else None, stop.sleep),
-            patience=patience,
+            rate_limit=RateLimit(
+                section.requests_per_second if target.metered else None, stop.sleep
+            ),
+            retry_policy=retry_policy,
             sleep=stop.sleep,
             stopping=stop.asked,
             compare=section.compare_with_crm,
@@ -126,7 +128,7 @@ def _run(
     dry_run: bool,
 ) -> WriteBackResult:
     ledger = sender.ledger
-    sender.settle_doubts()
+    sender.resolve_unconfirmed()
     counts = queue_changes(scores_path, sender, rules) if scores_path else Counter[str]()
     ledger.retry_rejected(sender.lease)
     try:
@@ -163,8 +165,8 @@ def queue_changes(scores_path: Path, sender: Sender, rules: SendRules) -> Counte
     """Compare every score with what was acknowledged last, and queue what is worth a write."""
     ledger, counts = sender.ledger, Counter[str]()
     for chunk in read_scores(scores_path):
-        rows = chunk.headlines
-        last = ledger.last(rows[0].lead, rows[-1].lead)
+        rows = chunk.summaries
+        last = ledger.last_acknowledged(rows[0].lead, rows[-1].lead)
         verdicts = [worth_sending(row, last.get(row.lead), rules, sender.now) for row in rows]
         same = [row for row, verdict in zip(rows, verdicts, strict=True) if verdict == "unchanged"]
         drifted = sender.drifted([row.lead for row in same]) if sender.compare else set()
@@ -204,7 +206,7 @@ def write_dead_letters(ledger: Ledger, path: Path) -> Path | None:
 
 
 class DryRun:
-    """A CRM that is read for real and written only in appearance."""
+    """A CRM that is read, but not written: every write is answered as done."""
 
     def __init__(self, crm: Crm, *, inserts: bool) -> None:
         self.name, self.batch_limit, self.metered = crm.name, crm.batch_limit, crm.metered
@@ -214,9 +216,9 @@ class DryRun:
         """Read the real CRM."""
         return self._crm.read_scores(leads)
 
-    def upsert(self, batch: Sequence[Update]) -> Iterable[Answer]:
-        """Answer as a CRM would that takes everything."""
-        return [Answer(each.lead, "written", echo=each.values) for each in batch]
+    def upsert(self, batch: Sequence[Update]) -> Iterable[WriteAnswer]:
+        """Answer as a CRM that accepts everything."""
+        return [WriteAnswer(each.lead, "written", echo=each.values) for each in batch]
 
     def close(self) -> None:
         """Close the real CRM."""
@@ -224,7 +226,7 @@ class DryRun:
 
 
 def _seed(scores_path: Path, state: Path) -> None:
-    """Put the scored leads into the embedded CRM, which has no other way to learn of them."""
+    """Put the scored leads into the embedded CRM, which gets its leads from nowhere else."""
     embedded.add_leads(embedded.create(state), ((lead, "") for lead in read_leads(scores_path)))
 
 

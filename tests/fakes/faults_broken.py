@@ -14,8 +14,8 @@ import serving.writeback.send as send
 import serving.writeback.write_back as product
 from serving.crm.http import results
 from serving.crm.rest.writer import RestCrm
-from serving.crm.seam import Answer, CrmError, Refused, Remote, Unsure, Update
-from serving.writeback.ledger import Ledger, Settled
+from serving.crm.seam import CrmError, Refused, Remote, Unsure, Update, WriteAnswer
+from serving.writeback.ledger import AcknowledgedUpdate, Ledger
 
 
 def acknowledge_before_send() -> None:
@@ -23,7 +23,7 @@ def acknowledge_before_send() -> None:
     write = send.Sender._write
 
     def early(self: send.Sender, rows: Any, remote: Any) -> Any:
-        self._record([Settled(row, None, row.values) for row in rows])
+        self._record([AcknowledgedUpdate(row, None, row.values) for row in rows])
         return write(self, rows, remote)
 
     send.Sender._write = early  # type: ignore[method-assign]
@@ -33,11 +33,11 @@ def trust_a_timeout() -> None:
     """Take a request without an answer for done."""
     upsert = RestCrm.upsert
 
-    def hopeful(self: RestCrm, batch: Sequence[Update]) -> list[Answer]:
+    def hopeful(self: RestCrm, batch: Sequence[Update]) -> list[WriteAnswer]:
         try:
             return upsert(self, batch)
         except Unsure:
-            return [Answer(each.lead, "written", echo=each.values) for each in batch]
+            return [WriteAnswer(each.lead, "written", echo=each.values) for each in batch]
 
     RestCrm.upsert = hopeful  # type: ignore[method-assign]
 
@@ -46,7 +46,7 @@ def believe_in_order() -> None:
     """Read results by position, not by id."""
     upsert = RestCrm.upsert
 
-    def by_position(self: RestCrm, batch: Sequence[Update]) -> list[Answer]:
+    def by_position(self: RestCrm, batch: Sequence[Update]) -> list[WriteAnswer]:
         answers = upsert(self, batch)
         return [a._replace(lead=u.lead) for a, u in zip(answers, batch, strict=False)]
 
@@ -57,10 +57,10 @@ def missing_means_done() -> None:
     """Take rows that a 207 does not mention for written."""
     upsert = RestCrm.upsert
 
-    def filled(self: RestCrm, batch: Sequence[Update]) -> list[Answer]:
+    def filled(self: RestCrm, batch: Sequence[Update]) -> list[WriteAnswer]:
         answers = {answer.lead: answer for answer in upsert(self, batch)}
         return [
-            answers.get(each.lead) or Answer(each.lead, "written", echo=each.values)
+            answers.get(each.lead) or WriteAnswer(each.lead, "written", echo=each.values)
             for each in batch
         ]
 
@@ -71,7 +71,7 @@ def ignore_row_errors() -> None:
     """Take every row of a 200 for written, whatever its status says."""
     upsert = RestCrm.upsert
 
-    def blind(self: RestCrm, batch: Sequence[Update]) -> list[Answer]:
+    def blind(self: RestCrm, batch: Sequence[Update]) -> list[WriteAnswer]:
         written = {each.lead: each.values for each in batch}
         return [
             answer._replace(status="written", echo=written[answer.lead])
@@ -103,7 +103,7 @@ def blind_retry() -> None:
     """Send again after a time-out, without looking and without the version."""
     upsert = RestCrm.upsert
 
-    def stubborn(self: RestCrm, batch: Sequence[Update]) -> list[Answer]:
+    def stubborn(self: RestCrm, batch: Sequence[Update]) -> list[WriteAnswer]:
         loose = [replace(each, version=None) for each in batch]
         for _ in range(3):
             try:
@@ -118,10 +118,10 @@ def blind_retry() -> None:
 def no_key() -> None:
     """Make a record instead of writing the one that is there."""
 
-    def create(self: RestCrm, batch: Sequence[Update]) -> list[Answer]:
-        leads = [{"id": each.lead, "values": self._theirs(each.values)} for each in batch]
+    def create(self: RestCrm, batch: Sequence[Update]) -> list[WriteAnswer]:
+        leads = [{"id": each.lead, "values": self._renamed(each.values)} for each in batch]
         made = results(self._http.post("/leads/create", {"leads": leads}))
-        return [Answer(str(each["id"]), "written", echo=batch[0].values) for each in made]
+        return [WriteAnswer(str(each["id"]), "written", echo=batch[0].values) for each in made]
 
     RestCrm.upsert = create  # type: ignore[method-assign]
 
@@ -158,7 +158,7 @@ def no_bisect() -> None:
 
     def give_up(self: send.Sender, rows: Any) -> None:
         try:
-            self._patiently(lambda: self._round(rows))
+            self._with_retries(lambda: self._round(rows))
         except Refused as error:
             self._record([], rejected={row.lead: str(error) for row in rows})
 

@@ -36,12 +36,12 @@ from data.schema import (
     ProjectSection,
     WriteBackSection,
 )
-from serving.crm.asking import Patience
+from serving.crm.asking import RetryPolicy
 from serving.crm.rest.writer import RestCrm
 from serving.writeback.payload import Chunk
 
 EPOCH = 1_790_000_000_000_000
-PATIENCE = Patience(tries=7, first_wait_s=0.001, longest_wait_s=0.01, lease_wait_s=20.0)
+RETRY_POLICY = RetryPolicy(tries=7, first_wait_s=0.001, longest_wait_s=0.01, lease_wait_s=20.0)
 NOBODY = 65_534  # a user who may read the state folder and not write it
 LOST = 3  # requests that fail in a row: a run can outlast them
 _count = mmap.mmap(-1, 8)
@@ -224,7 +224,7 @@ def _child(url: str, job: Job, crm: type[RestCrm]) -> int:
             job.state,
             now=job.now,
             run_id=f"run-{os.getpid()}",
-            patience=replace(PATIENCE, lease_s=job.lease_s),
+            retry_policy=replace(RETRY_POLICY, lease_s=job.lease_s),
             crm=target,
         )
         (job.state / "result.json").write_text(json.dumps({"sent": result.sent}))

@@ -21,7 +21,7 @@ from serving.http.application import create_app
 from serving.http.guard import Guard, Limits
 from serving.http.keys import digest, new_key, owner_of, read_keys
 from serving.http.score_requests import Service
-from serving.http.server import ImpatientProtocol
+from serving.http.server import HeaderTimeoutProtocol
 from serving.score import score_leads, write_scores
 
 KEY = "ls_test-key"
@@ -232,8 +232,8 @@ def listening(app, **settings) -> Iterator[int]:
 
 
 def test_two_hundred_slow_sockets_do_not_stop_a_healthy_request(app, monkeypatch):
-    monkeypatch.setattr(ImpatientProtocol, "header_seconds", 1.0)
-    with listening(app, http=ImpatientProtocol) as port:
+    monkeypatch.setattr(HeaderTimeoutProtocol, "header_seconds", 1.0)
+    with listening(app, http=HeaderTimeoutProtocol) as port:
         slow = []
         for _ in range(200):
             client = socket.create_connection(("127.0.0.1", port))
@@ -247,7 +247,7 @@ def test_two_hundred_slow_sockets_do_not_stop_a_healthy_request(app, monkeypatch
 
 
 def test_length_and_chunks_together_are_no_request(app):
-    with listening(app, http=ImpatientProtocol) as port:
+    with listening(app, http=HeaderTimeoutProtocol) as port:
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(
                 b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"

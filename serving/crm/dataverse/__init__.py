@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from serving.crm.capabilities import Connector, Target
 
 if TYPE_CHECKING:
-    from serving.crm.asking import Asker
+    from serving.crm.asking import RetryingCall
     from serving.crm.dataverse.reader import DataverseReader
     from serving.crm.dataverse.writer import DataverseCrm
 
@@ -34,10 +34,10 @@ def _write(target: Target) -> DataverseCrm:
     )
 
 
-def _read(crm: DataverseCrm, ask: Asker) -> DataverseReader:
+def _read(crm: DataverseCrm, ask: RetryingCall) -> DataverseReader:
     from serving.crm.dataverse.reader import DataverseReader
 
-    return DataverseReader(crm.http, ask, ours=crm.ours)
+    return DataverseReader(crm.http, ask, score_fields=crm.score_fields)
 
 
 CONNECTOR = Connector(
@@ -47,6 +47,6 @@ CONNECTOR = Connector(
     write=_write,
     read=_read,
     entity="lead",
-    pulled=("lead", SCORE_TABLE),  # the latter holds scores of leads
+    pulled=("lead", SCORE_TABLE),  # scores may go there; leads are pulled
     key="id",
 )

@@ -2,7 +2,7 @@
 
 Rows are read in order of creation, which no later change can shift. Qualifying a lead makes an
 opportunity with `originatingleadid`: that is the conversion, with its moment. Activities that were
-moved to the opportunity are led back to the lead it came from. Changes of columns come from the
+moved to the opportunity count for the lead that it came from. Changes of columns come from the
 audit log, where auditing is on and readable: one request for each change.
 """
 
@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.asking import Asker
+from data.durations import SECOND
+from serving.crm.asking import RetryingCall
 from serving.crm.dataverse.writer import API, values_of
 from serving.crm.http import Http
 from serving.crm.readable import TODAYS, Page, Since, change, event, moment, word
@@ -39,7 +40,7 @@ _NAMES: Final = {
     "purchasetimeframe": "timing",
     "decisionmaker": "decision_maker",
 }
-"""Dataverse's columns of a lead -> ours; a publisher's own columns keep their names."""
+"""Dataverse's columns of a lead -> our names; a publisher's own columns keep theirs."""
 _OWN: Final = re.compile(r"(?!address\d_|msdyn_|adx_|yomi)[a-z][a-z0-9]{1,7}_[a-z0-9_]+")
 _STATES: Final = {0: "open", 1: "qualified", 2: "disqualified"}
 _COMPLETED: Final = 1  # of activities; 0 open, 2 canceled, 3 scheduled
@@ -48,10 +49,12 @@ _DELETE: Final = 3
 
 
 class DataverseReader:
-    """Reads leads and what belongs to them; `ours` are the score columns, which are no news."""
+    """Reads leads and what belongs to them; `score_fields` are left out."""
 
-    def __init__(self, http: Http, ask: Asker, *, ours: Collection[str] = ()) -> None:
-        self._http, self._ask, self._ours = http, ask, set(ours)
+    def __init__(
+        self, http: Http, ask: RetryingCall, *, score_fields: Collection[str] = ()
+    ) -> None:
+        self._http, self._ask, self._score_fields = http, ask, set(score_fields)
         self.origin = f"dataverse {http.url}"
         self.gaps: dict[str, str] = {}
 
@@ -66,17 +69,17 @@ class DataverseReader:
 
     def _lead(self, row: Mapping[str, Any]) -> dict[str, Value]:
         own = {name: value for name, value in row.items() if self._is_own(name)}
-        told = {mine: _told(theirs, row.get(theirs)) for theirs, mine in _NAMES.items()}
+        standard = {field: _plain_value(name, row.get(name)) for name, field in _NAMES.items()}
         return {
             **own,
-            **told,
+            **standard,
             "lead_id": row["leadid"],
             "created_at": time_of(row["createdon"]),
             "changed_at": time_of(row["modifiedon"]),
         }
 
     def _is_own(self, name: str) -> bool:
-        return bool(_OWN.fullmatch(name)) and name not in self._ours and name not in _NAMES
+        return bool(_OWN.fullmatch(name)) and name not in self._score_fields and name not in _NAMES
 
     def _opportunities(self, since: int | None, as_of: int | None) -> Iterator[Page]:
         bounds = ["_originatingleadid_value ne null", *_bounds(since, as_of)]
@@ -93,25 +96,25 @@ class DataverseReader:
         }
         path = "activitypointers"
         for rows in self._pages(path, [*bounds, *_bounds(since, as_of)], "activityid", more):
-            made = (_activity(row) for row in rows)
-            known = (each for each in made if each and _before(each["recorded_at"], as_of))
+            events = (_activity(row) for row in rows)
+            known = (each for each in events if each and _before(each["recorded_at"], as_of))
             yield Page("events", tuple(known))
 
     # -- the audit log ---------------------------------------------------------------------
 
     def _audited(self, since: int | None, as_of: int | None) -> Iterator[Page]:
-        """Read what the audit log tells of leads: changes, stages, deletions."""
+        """Read the audit log of leads: changes, stages, deletions."""
         bounds = ["objecttypecode eq 'lead'", f"({_UPDATED})", *_bounds(since, as_of, "createdon")]
         select = {"$select": "auditid,createdon,operation,_objectid_value"}
         try:
             if not self._is_audited():
                 raise Denied("auditing is off for this environment or for the table lead")
             for rows in self._pages("audits", bounds, None, select):
-                gone = [_deleted(row) for row in rows if row["operation"] == _DELETE]
+                deletions = [_deleted(row) for row in rows if row["operation"] == _DELETE]
                 changes = [each for row in rows for each in self._changes(row)]
                 yield Page("lead_history", tuple(changes))
                 stages = [_stage(each) for each in changes if each["field"] == "state"]
-                yield Page("events", (*gone, *stages))
+                yield Page("events", (*deletions, *stages))
         except (Denied, Refused) as error:
             self.gaps["audit"] = (
                 f"no history of columns and stages: {error}; turn on auditing of the table lead and"
@@ -122,9 +125,9 @@ class DataverseReader:
         where = f"{API}/organizations?$select=isauditenabled"
         rows = values_of(self._ask(lambda: self._http.ask("GET", where)))
         table = f"{API}/EntityDefinitions(LogicalName='lead')?$select=IsAuditEnabled"
-        told = self._ask(lambda: self._http.ask("GET", table))
+        definition = self._ask(lambda: self._http.ask("GET", table))
         return bool(rows and rows[0].get("isauditenabled")) and bool(
-            told["IsAuditEnabled"]["Value"]
+            definition["IsAuditEnabled"]["Value"]
         )
 
     def _changes(self, row: Mapping[str, Any]) -> list[dict[str, Value]]:
@@ -140,8 +143,8 @@ class DataverseReader:
                 f"{row['auditid']}-{name}",
                 lead,
                 _NAMES.get(name, name),
-                _told(name, old.get(name)),
-                _told(name, new.get(name)),
+                _plain_value(name, old.get(name)),
+                _plain_value(name, new.get(name)),
                 at,
             )
             for name in sorted({*old, *new})
@@ -172,7 +175,7 @@ class DataverseReader:
 
 
 def _bounds(since: int | None, as_of: int | None, stamp: str = "modifiedon") -> list[str]:
-    clauses = [f"{stamp} ge {_odata(since // 1_000_000 * 1_000_000)}"] if since is not None else []
+    clauses = [f"{stamp} ge {_odata(since // SECOND * SECOND)}"] if since is not None else []
     return clauses + ([f"createdon lt {_odata(as_of)}"] if as_of is not None else [])
 
 
@@ -180,8 +183,8 @@ def _odata(micros: int) -> str:
     return to_iso(micros).replace("+00:00", "Z")
 
 
-def _told(name: str, value: Any) -> Value:
-    """Give a column's value; states by name."""
+def _plain_value(name: str, value: Any) -> Value:
+    """Return a column's value; states by name."""
     return _STATES.get(value, str(value)) if name == "statecode" and value is not None else value
 
 

@@ -1,10 +1,11 @@
 """Dynamics' own table of scores, `msdyn_predictivescore`. Contract-tested, not tested live.
 
 Its alternate key (msdyn_entityid, msdyn_entitytype) makes an upsert idempotent without a column of
-ours. It has room for a score, a grade A to D and a trend; what the scores know goes into the row's
-name. Fields, choices and requests are those of Microsoft's "Populate predictive scores using custom
-scoring model" and the reference of UpsertMultiple. Microsoft's own model must be off: it writes to
-the same rows, and once we wrote one, a row of another name is left alone like a person's word.
+our own. It has room for a score, a grade A to D and a trend; as_of, model version and run id go
+into the row's name. Fields, choices and requests are those of Microsoft's "Populate predictive
+scores using custom scoring model" and the reference of UpsertMultiple. Microsoft's own model must
+be off: it writes to the same rows, and once we wrote one, a row of another name counts as changed
+by a person.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import httpx
 from serving.crm.dataverse import SCORE_TABLE
 from serving.crm.dataverse.writer import API, DataverseCrm, values_of
 from serving.crm.score_columns import decode, time_of, to_iso
-from serving.crm.seam import Answer, Remote, Update, Value
+from serving.crm.seam import Remote, Update, Value, WriteAnswer
 
 _GRADES: Final = ("A", "B", "C", "D")
 _TRENDS: Final = ("rising", "steady", "falling", "new")  # improving, steady, declining, too little
@@ -42,10 +43,10 @@ class PredictiveScoreCrm(DataverseCrm):
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read the state of leads, and the rows with their scores where there are any."""
-        there = super().read_scores(leads)
-        if not there:
+        leads_read = super().read_scores(leads)
+        if not leads_read:
             return {}
-        wanted = {lead.lower(): lead for lead in there}
+        wanted = {lead.lower(): lead for lead in leads_read}
         listed = ",".join(f"'{lead}'" for lead in wanted)
         keys = f"Microsoft.Dynamics.CRM.In(PropertyName='msdyn_entityid',PropertyValues=[{listed}])"
         query = httpx.QueryParams(
@@ -54,17 +55,17 @@ class PredictiveScoreCrm(DataverseCrm):
                 "$filter": f"msdyn_entitytype eq '{self._entity}' and {keys}",
             }
         )
-        found = dict.fromkeys(there, _ours({}))
+        values_of_lead = dict.fromkeys(leads_read, _fields_of({}))
         for row in values_of(self.http.ask("GET", f"{API}/{SCORE_TABLE}s?{query}")):
             lead = wanted.get(str(row.get("msdyn_entityid")).lower())
             if lead is not None:
-                found[lead] = _ours(row)
+                values_of_lead[lead] = _fields_of(row)
         return {
-            lead: Remote(found[lead], each.version, each.override, each.closed)
-            for lead, each in there.items()
+            lead: Remote(values_of_lead[lead], each.version, each.override, each.closed)
+            for lead, each in leads_read.items()
         }
 
-    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
+    def upsert(self, batch: Sequence[Update]) -> list[WriteAnswer]:
         """Upsert by the alternate key, all or none; a band that is no grade is not sent."""
         fit = [each for each in batch if each.values["band"] in _GRADES]
         if fit:
@@ -72,9 +73,11 @@ class PredictiveScoreCrm(DataverseCrm):
             self.http.post(path, {"Targets": [self._target(each) for each in fit]})
         grades = ", ".join(_GRADES)
         return [
-            Answer(each.lead, "written")
+            WriteAnswer(each.lead, "written")
             if each.values["band"] in _GRADES
-            else Answer(each.lead, "rejected", error=f"band {each.values['band']!r}, not {grades}")
+            else WriteAnswer(
+                each.lead, "rejected", error=f"band {each.values['band']!r}, not {grades}"
+            )
             for each in batch
         ]
 
@@ -92,14 +95,14 @@ class PredictiveScoreCrm(DataverseCrm):
 
 
 def _name(values: Mapping[str, Value]) -> str:
-    """Name a row by what its score knows: "2026-09-21T00:00:00+00:00|7|run-1"."""
+    """Name a row by as_of, model version and run: "2026-09-21T00:00:00+00:00|7|run-1"."""
     as_of = values["as_of"]
     moment = to_iso(as_of) if isinstance(as_of, int) else ""
     return "|".join([moment, str(values["model_version"]), str(values["run_id"])])[:_NAME_LIMIT]
 
 
-def _ours(row: Mapping[str, Any]) -> dict[str, Value]:
-    """Read a row as our fields; a row that bears no name of ours knows no date."""
+def _fields_of(row: Mapping[str, Any]) -> dict[str, Value]:
+    """Read a row as our fields; without a date where the row's name is not one we wrote."""
     parts = str(row.get("msdyn_name") or "").split("|", 2)
     moment, version, run = parts if len(parts) == 3 else (None, None, None)
     return {

@@ -11,8 +11,8 @@ import httpx
 
 from data.network import require_allowed
 from serving.crm.http import Http, parse
-from serving.crm.score_columns import decode, in_text, matched
-from serving.crm.seam import Answer, Remote, Unsure, Update
+from serving.crm.score_columns import checked_fields, incoming, outgoing
+from serving.crm.seam import Remote, Unsure, Update, WriteAnswer
 
 API: Final = "/api/data/v9.2"
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -41,8 +41,8 @@ class DataverseCrm:
     ) -> None:
         self._secret, self._entity, self._override = secret, entity, override
         self._fields = {
-            mine: theirs if fields else f"{prefix}{theirs}"
-            for mine, theirs in matched(fields).items()
+            field: name if fields else f"{prefix}{name}"
+            for field, name in checked_fields(fields).items()
         }
         self._id = f"{entity}id"
         self._allow = allow
@@ -66,7 +66,7 @@ class DataverseCrm:
         return {"Authorization": f"Bearer {token}"}
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
-        """Read our columns and the state of leads; an id that is no GUID is nobody's."""
+        """Read our columns and the state of leads; an id that is no GUID is left out."""
         wanted = {lead.lower(): lead for lead in leads if _GUID.fullmatch(lead)}
         if not wanted:
             return {}
@@ -87,22 +87,22 @@ class DataverseCrm:
             if str(row.get(self._id)).lower() in wanted
         }
 
-    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
+    def upsert(self, batch: Sequence[Update]) -> list[WriteAnswer]:
         """Update all in one transaction, or none: a bad row is found by halving."""
         targets = [
             {
                 "@odata.type": f"Microsoft.Dynamics.CRM.{self._entity}",
                 self._id: each.lead,
-                **in_text(each.values, self._fields),
+                **outgoing(each.values, self._fields),
             }
             for each in batch
         ]
         path = f"{API}/{self._entity}s/Microsoft.Dynamics.CRM.UpdateMultiple"
         self.http.post(path, {"Targets": targets})
-        return [Answer(each.lead, "written") for each in batch]
+        return [WriteAnswer(each.lead, "written") for each in batch]
 
     @property
-    def ours(self) -> frozenset[str]:
+    def score_fields(self) -> frozenset[str]:
         """Name the fields that hold scores, as the CRM calls them."""
         return frozenset([*self._fields.values(), *([self._override] if self._override else [])])
 
@@ -111,7 +111,7 @@ class DataverseCrm:
         self.http.close()
 
     def _remote(self, row: Mapping[str, Any]) -> Remote:
-        values = {mine: decode(mine, row.get(theirs)) for mine, theirs in self._fields.items()}
+        values = incoming(row, self._fields)
         override = bool(self._override and row.get(self._override) not in (None, ""))
         closed = row.get("statecode") not in (0, None)  # 1 qualified, 2 disqualified
         return Remote(values, row.get("@odata.etag"), override, closed=closed)

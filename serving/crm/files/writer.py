@@ -9,14 +9,14 @@ from typing import Final
 
 from data.errors import InputError, OutsideError
 from data.files import whole_file
-from serving.crm.score_columns import TIMES, decode, matched, to_iso
-from serving.crm.seam import Answer, Remote, Update, Value
+from serving.crm.score_columns import TIMES, checked_fields, incoming, to_iso
+from serving.crm.seam import Remote, Update, Value, WriteAnswer
 
 _RISKY: Final = tuple("=+-@\t\r\n\x00＝＋－＠|%")
 
 
 class FileCrm:
-    """A file that another program picks up; it always holds all leads, whole."""
+    """A file that another program picks up; it always holds all leads."""
 
     name = "files"
     batch_limit = 1_000_000
@@ -29,23 +29,23 @@ class FileCrm:
     ) -> None:
         if path.suffix not in (".csv", ".parquet"):
             raise InputError(f"is neither .csv nor .parquet: {path.name}", column="write_back.url")
-        self._path, self._key, self._fields = path, key, matched(fields)
+        self._path, self._key, self._fields = path, key, checked_fields(fields)
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read the rows of these leads."""
-        there = self._load()
-        return {lead: Remote(there[lead], "") for lead in leads if lead in there}
+        rows_by_lead = self._load()
+        return {lead: Remote(rows_by_lead[lead], "") for lead in leads if lead in rows_by_lead}
 
-    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
+    def upsert(self, batch: Sequence[Update]) -> list[WriteAnswer]:
         """Merge the batch into the file and put the new one in its place."""
-        there = self._load() | {each.lead: dict(each.values) for each in batch}
+        rows_by_lead = self._load() | {each.lead: dict(each.values) for each in batch}
         write = self._write_csv if self._path.suffix == ".csv" else self._write_parquet
         try:
             with whole_file(self._path) as part:
-                write(part, there)
+                write(part, rows_by_lead)
         except OSError as error:
             raise OutsideError(f"{self._path.name} cannot be written: {error}") from None
-        return [Answer(each.lead, "written", echo=each.values) for each in batch]
+        return [WriteAnswer(each.lead, "written", echo=each.values) for each in batch]
 
     def close(self) -> None:
         """Hold nothing open."""
@@ -63,31 +63,26 @@ class FileCrm:
                     {name: unguarded(text) or None for name, text in row.items()}
                     for row in csv.DictReader(file)
                 ]
-        return {
-            str(row[self._key]): {
-                mine: decode(mine, row.get(theirs)) for mine, theirs in self._fields.items()
-            }
-            for row in rows
-        }
+        return {str(row[self._key]): incoming(row, self._fields) for row in rows}
 
-    def _write_csv(self, part: Path, there: Mapping[str, Mapping[str, Value]]) -> None:
+    def _write_csv(self, part: Path, rows_by_lead: Mapping[str, Mapping[str, Value]]) -> None:
         with part.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow([self._key, *self._fields.values()])
-            for lead, values in sorted(there.items()):
-                cells = [_cell(mine, values.get(mine)) for mine in self._fields]
+            for lead, values in sorted(rows_by_lead.items()):
+                cells = [_cell(field, values.get(field)) for field in self._fields]
                 writer.writerow([lead, *cells])
 
-    def _write_parquet(self, part: Path, there: Mapping[str, Mapping[str, Value]]) -> None:
+    def _write_parquet(self, part: Path, rows_by_lead: Mapping[str, Mapping[str, Value]]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        leads = sorted(there)
+        leads = sorted(rows_by_lead)
         columns: dict[str, object] = {self._key: pa.array(leads, pa.string())}
-        for mine, theirs in self._fields.items():
-            values = [there[lead].get(mine) for lead in leads]
-            columns[theirs] = (
-                pa.array(values, pa.timestamp("us", "UTC")) if mine in TIMES else values
+        for field, column in self._fields.items():
+            values = [rows_by_lead[lead].get(field) for lead in leads]
+            columns[column] = (
+                pa.array(values, pa.timestamp("us", "UTC")) if field in TIMES else values
             )
         pq.write_table(pa.table(columns), part)
 
@@ -106,8 +101,8 @@ def unguarded(text: str | None) -> str | None:
     return text[1:] if text and text[0] == "'" and text[1:].startswith(_RISKY) else text
 
 
-def _cell(mine: str, value: Value) -> object:
+def _cell(field: str, value: Value) -> object:
     """Write numbers as they are, times as ISO text, text guarded; ids are never touched."""
-    if mine in TIMES and isinstance(value, int):
+    if field in TIMES and isinstance(value, int):
         return to_iso(value)
     return guarded(value.replace("\x00", "")) if isinstance(value, str) else value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from serving.crm.capabilities import Connector, Target
 
 if TYPE_CHECKING:
-    from serving.crm.asking import Asker
+    from serving.crm.asking import RetryingCall
     from serving.crm.hubspot.reader import HubSpotReader
     from serving.crm.hubspot.writer import HubSpotCrm
 
@@ -26,10 +26,10 @@ def _write(target: Target) -> HubSpotCrm:
     )
 
 
-def _read(crm: HubSpotCrm, ask: Asker) -> HubSpotReader:
+def _read(crm: HubSpotCrm, ask: RetryingCall) -> HubSpotReader:
     from serving.crm.hubspot.reader import HubSpotReader
 
-    return HubSpotReader(crm.http, ask, ours=crm.ours)
+    return HubSpotReader(crm.http, ask, score_fields=crm.score_fields)
 
 
 CONNECTOR = Connector(

@@ -1,8 +1,8 @@
 """HubSpot's object API -> contacts, engagements, property history. Contract-tested, not live.
 
 Search gives at most 10,000 results per query and no history or associations. So it only finds ids,
-in order of the id, each query beginning after the last one found; what is modified meanwhile keeps
-its place, so that nothing is skipped. The rows come by batch read.
+in order of the id, each query beginning after the last id; what is modified meanwhile keeps its
+place, so that nothing is skipped. The rows come by batch read.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.asking import Asker
+from serving.crm.asking import RetryingCall
 from serving.crm.http import Http, results, rows_of
 from serving.crm.readable import COLUMNS, TODAYS, Page, Since, change, chunks, event, moment, word
 from serving.crm.score_columns import time_of
@@ -32,7 +32,7 @@ _NAMES: Final = {
     "lifecyclestage": "lifecyclestage",
     "hs_lead_status": "lead_status",
 }
-"""HubSpot's names of a contact's properties -> ours; a company's own properties keep theirs."""
+"""HubSpot's names of a contact's properties -> our names; a company's own ones keep theirs."""
 _STAGES: Final = ("lifecyclestage", "hs_lead_status")
 _REPLAYED: Final = (*_STAGES, "hubspot_owner_id")
 _MERGED: Final = "hs_calculated_merged_vids"  # "id:milliseconds;…" of contacts merged into this one
@@ -44,8 +44,8 @@ _ENGAGEMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "notes": (),
     "tasks": ("hs_task_status", "hs_task_completion_date"),
 }
-_FOUND: Final = 200  # ids a search gives
-_WITH_HISTORY: Final = 50  # contacts a batch read gives with their history
+_SEARCH_LIMIT: Final = 200  # ids per search
+_WITH_HISTORY: Final = 50  # contacts per batch read with history
 _SCHEMAS: Final = "crm.schemas.contacts.read"
 _SIDES: Final = {
     "INCOMING_EMAIL": "inbound",
@@ -54,14 +54,16 @@ _SIDES: Final = {
     "FORWARDED_EMAIL": "outbound",
     "OUTBOUND": "outbound",
 }
-_FELL_THROUGH: Final = ("CANCELED", "NO_SHOW", "RESCHEDULED")
+_NOT_HELD: Final = ("CANCELED", "NO_SHOW", "RESCHEDULED")
 
 
 class HubSpotReader:
-    """Reads contacts and what belongs to them; `ours` are the score properties, no news."""
+    """Reads contacts and what belongs to them; `score_fields` are left out."""
 
-    def __init__(self, http: Http, ask: Asker, *, ours: Collection[str] = ()) -> None:
-        self._http, self._ask, self._ours = http, ask, set(ours)
+    def __init__(
+        self, http: Http, ask: RetryingCall, *, score_fields: Collection[str] = ()
+    ) -> None:
+        self._http, self._ask, self._score_fields = http, ask, set(score_fields)
         self.origin = f"hubspot {http.url}"
         self.gaps: dict[str, str] = {}
 
@@ -82,8 +84,8 @@ class HubSpotReader:
         own = self._own()
         replayed = [*_REPLAYED, *own]
         wanted = [*_NAMES, *own, "createdate", "lastmodifieddate", _MERGED]
-        for found in self._search(_CONTACTS, since, as_of, ("lastmodifieddate", "createdate"), []):
-            for some in chunks(found, _WITH_HISTORY):
+        for page in self._search(_CONTACTS, since, as_of, ("lastmodifieddate", "createdate"), []):
+            for some in chunks(page, _WITH_HISTORY):
                 body = {
                     "inputs": [{"id": str(row["id"])} for row in some],
                     "properties": wanted,
@@ -104,9 +106,9 @@ class HubSpotReader:
         except Denied as error:
             self.gaps["contacts"] = f"no properties of your own: {error}; grant {_SCHEMAS}"
             return []
-        told = rows_of(answer)
-        own = (str(each["name"]) for each in told if not each.get("hubspotDefined", True))
-        return sorted(name for name in own if name not in self._ours)
+        properties = rows_of(answer)
+        own = (str(each["name"]) for each in properties if not each.get("hubspotDefined", True))
+        return sorted(name for name in own if name not in self._score_fields)
 
     def _deleted(self, since: int | None, as_of: int | None) -> Iterator[Page]:
         """Read contacts in the recycle bin, where they stay for 90 days."""
@@ -115,15 +117,15 @@ class HubSpotReader:
             query = {"archived": "true", "limit": "100", **({"after": after} if after else {})}
             path = f"{_CONTACTS}?{httpx.QueryParams(query)}"
             answer = self._ask(lambda path=path: self._http.ask("GET", path))  # type: ignore[misc]
-            gone = []
+            deletions = []
             for row in results(answer):
                 at = time_of(row.get("archivedAt"))
                 if isinstance(at, int) and (since or 0) <= at and (as_of is None or at < as_of):
                     lead = str(row["id"])
-                    gone.append(
+                    deletions.append(
                         event(f"deleted-{lead}", lead, "deleted", at, recorded=at, changed=at)
                     )
-            yield Page("events", tuple(gone))
+            yield Page("events", tuple(deletions))
             after = ((answer.get("paging") or {}).get("next") or {}).get("after")
 
     # -- engagements -----------------------------------------------------------------------
@@ -131,13 +133,13 @@ class HubSpotReader:
     def _engagements(self, name: str, since: int | None, as_of: int | None) -> Iterator[Page]:
         path = f"/crm/v3/objects/{name}"
         wanted = ["hs_timestamp", "hs_createdate", _STAMP, *_ENGAGEMENTS[name]]
-        for found in self._search(path, since, as_of, (_STAMP, "hs_createdate"), wanted):
-            contacts = self._associated(name, [str(row["id"]) for row in found])
+        for page in self._search(path, since, as_of, (_STAMP, "hs_createdate"), wanted):
+            contacts = self._associated(name, [str(row["id"]) for row in page])
             yield Page(
                 "events",
                 tuple(
                     each
-                    for row in found
+                    for row in page
                     for contact in contacts.get(str(row["id"]), ())
                     for each in _engagement(name.removesuffix("s"), row, contact, as_of)
                 ),
@@ -147,16 +149,16 @@ class HubSpotReader:
         """Find the contacts of engagements; one engagement may have many."""
         path = f"/crm/v4/associations/{name}/contacts/batch/read"
         asked: list[dict[str, str]] = [{"id": each} for each in ids]
-        found: dict[str, list[str]] = {}
+        contacts: dict[str, list[str]] = {}
         while asked:
             answer = self._post(path, {"inputs": asked})
             asked = []
             for each in rows_of(answer):
                 one = str(each["from"]["id"])
-                found.setdefault(one, []).extend(str(to["toObjectId"]) for to in each["to"])
+                contacts.setdefault(one, []).extend(str(to["toObjectId"]) for to in each["to"])
                 after = ((each.get("paging") or {}).get("next") or {}).get("after")
                 asked += [{"id": one, "after": after}] if after else []
-        return found
+        return contacts
 
     # -- requests --------------------------------------------------------------------------
 
@@ -168,26 +170,26 @@ class HubSpotReader:
         clocks: tuple[str, str],
         properties: Sequence[str],
     ) -> Iterator[list[dict[str, Any]]]:
-        """Search by modification, page by id: each query begins after the last id found."""
-        changed, made = clocks
+        """Search by modification, page by id: each query begins after the last id."""
+        changed, created = clocks
         last: str | None = None
         while True:
             filters = [_filter(changed, "GTE", since // 1000)] if since is not None else []
-            filters += [_filter(made, "LT", -(-as_of // 1000))] if as_of is not None else []
+            filters += [_filter(created, "LT", -(-as_of // 1000))] if as_of is not None else []
             filters += [_filter("hs_object_id", "GT", last)] if last is not None else []
             body = {
                 "filterGroups": [{"filters": filters}] if filters else [],
                 "properties": list(properties),
                 "sorts": ["hs_object_id"],
-                "limit": _FOUND,
+                "limit": _SEARCH_LIMIT,
                 "after": "0",
             }
             answer = self._post(f"{path}/search", body)
-            found = results(answer)
-            if not found:
+            page = results(answer)
+            if not page:
                 return
-            yield found
-            newest = max((str(row["id"]) for row in found), key=int)
+            yield page
+            newest = max((str(row["id"]) for row in page), key=int)
             if last is not None and int(newest) <= int(last):
                 raise Unsure("a search that does not move on")
             last = newest
@@ -206,21 +208,21 @@ def _stage_names() -> set[str]:
     return {_NAMES[name] for name in _STAGES}
 
 
-def _mine(theirs: str) -> str:
-    """Name a property as the column it becomes; one of the company's own never covers ours."""
+def _column_of(name: str) -> str:
+    """Name a property's column; one of the company's own never takes a standard name."""
     taken = {*_NAMES.values(), *COLUMNS["leads"]}
-    return _NAMES.get(theirs) or (f"own_{theirs}" if theirs in taken else theirs)
+    return _NAMES.get(name) or (f"own_{name}" if name in taken else name)
 
 
 def _lead(row: Mapping[str, Any], own: Sequence[str]) -> dict[str, Value]:
-    there = row.get("properties") or {}
-    told = {mine: there.get(theirs) or None for theirs, mine in _NAMES.items()}
-    changed = there.get("lastmodifieddate") or row.get("updatedAt")
+    properties = row.get("properties") or {}
+    standard = {column: properties.get(name) or None for name, column in _NAMES.items()}
+    changed = properties.get("lastmodifieddate") or row.get("updatedAt")
     return {
-        **{_mine(name): there.get(name) or None for name in own},
-        **told,
+        **{_column_of(name): properties.get(name) or None for name in own},
+        **standard,
         "lead_id": str(row["id"]),
-        "created_at": time_of(there.get("createdate") or row.get("createdAt")),
+        "created_at": time_of(properties.get("createdate") or row.get("createdAt")),
         "changed_at": time_of(changed),
     }
 
@@ -228,14 +230,14 @@ def _lead(row: Mapping[str, Any], own: Sequence[str]) -> dict[str, Value]:
 def _changes(row: Mapping[str, Any], as_of: int | None) -> Iterator[dict[str, Value]]:
     """Turn the versions of each property, oldest first, into changes."""
     lead = str(row["id"])
-    for theirs, versions in (row.get("propertiesWithHistory") or {}).items():
-        name, before = _mine(theirs), None
+    for property_name, versions in (row.get("propertiesWithHistory") or {}).items():
+        column, before = _column_of(property_name), None
         dated = [
             (moment(time_of(each.get("timestamp"))), each.get("value") or None) for each in versions
         ]
         for at, value in sorted(dated, key=lambda each: each[0]):
             if value != before and (as_of is None or at < as_of):
-                yield change(f"{lead}-{theirs}-{at}", lead, name, before, value, at)
+                yield change(f"{lead}-{property_name}-{at}", lead, column, before, value, at)
             before = value
 
 
@@ -247,7 +249,7 @@ def _stage(row: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def _merged(row: Mapping[str, Any], as_of: int | None) -> Iterator[dict[str, Value]]:
-    """Say of the contacts that were merged into this one when that was."""
+    """Make an event of each contact that was merged into this one."""
     for pair in str((row.get("properties") or {}).get(_MERGED) or "").split(";"):
         lead, _, millis = pair.partition(":")
         at = int(millis) * 1000 if millis.isdigit() else None
@@ -260,26 +262,26 @@ def _engagement(
 ) -> Iterator[dict[str, Value]]:
     """Make an event of an engagement; a task or an outcome counts from when it was known.
 
-    An open task is a plan, no event.
+    An open task is only planned, so it is no event.
     """
-    there = row.get("properties") or {}
-    changed = moment(time_of(there.get(_STAMP) or row.get("updatedAt")))
-    recorded = moment(time_of(there.get("hs_createdate") or row.get("createdAt")))
-    outcome = str(there.get("hs_meeting_outcome") or "")
+    properties = row.get("properties") or {}
+    changed = moment(time_of(properties.get(_STAMP) or row.get("updatedAt")))
+    recorded = moment(time_of(properties.get("hs_createdate") or row.get("createdAt")))
+    outcome = str(properties.get("hs_meeting_outcome") or "")
     if kind == "task":
-        if there.get("hs_task_status") != "COMPLETED":
+        if properties.get("hs_task_status") != "COMPLETED":
             return
-        done = time_of(there.get("hs_task_completion_date"))
+        done = time_of(properties.get("hs_task_completion_date"))
         recorded = done if isinstance(done, int) else changed
-    elif outcome in _FELL_THROUGH:
+    elif outcome in _NOT_HELD:
         kind, recorded = f"meeting_{word(outcome)}", changed
-    at = moment(time_of(there.get("hs_timestamp") or row.get("createdAt")))
+    at = moment(time_of(properties.get("hs_timestamp") or row.get("createdAt")))
     at = min(at, recorded) if kind == "task" else at
     if as_of is None or recorded < as_of:
-        side = there.get("hs_call_direction") or there.get("hs_email_direction")
-        name = f"{kind.partition('_')[0]}-{row['id']}-{contact}"
+        side = properties.get("hs_call_direction") or properties.get("hs_email_direction")
+        event_id = f"{kind.partition('_')[0]}-{row['id']}-{contact}"
         yield event(
-            name,
+            event_id,
             contact,
             kind,
             at,

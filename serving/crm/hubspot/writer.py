@@ -8,8 +8,8 @@ from typing import Any, Final
 import httpx
 
 from serving.crm.http import Http, results
-from serving.crm.score_columns import decode, in_text, matched
-from serving.crm.seam import Answer, Remote, Update, Value
+from serving.crm.score_columns import checked_fields, decode, outgoing
+from serving.crm.seam import Remote, Update, Value, WriteAnswer
 
 _GONE: Final = ("OBJECT_NOT_FOUND", "NOT_FOUND")
 
@@ -37,7 +37,7 @@ class HubSpotCrm:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._path = f"/crm/v3/objects/{entity}"
-        self._key, self._fields, self._override = key, matched(fields), override
+        self._key, self._fields, self._override = key, checked_fields(fields), override
         self._closed = closed or {"lifecyclestage": ("opportunity", "customer")}
         headers = {"Authorization": f"Bearer {token}"}
         self.http = Http(url, allow, login=lambda _: headers, transport=transport)
@@ -50,32 +50,32 @@ class HubSpotCrm:
         body["propertiesWithHistory"] = []
         if self._key != "id":
             body["idProperty"], body["properties"] = self._key, [*names, self._key]
-        wanted, found = set(leads), {}
+        wanted, remotes = set(leads), {}
         for each in results(self.http.post(f"{self._path}/batch/read", body)):
             lead = self._lead(each)
             if lead in wanted and not each.get("archived"):
-                found[lead] = self._remote(each)
-        return found
+                remotes[lead] = self._remote(each)
+        return remotes
 
-    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
-        """Update properties; rows with errors are told by id, the others by their new values."""
+    def upsert(self, batch: Sequence[Update]) -> list[WriteAnswer]:
+        """Update properties; failed rows are answered by id, the others by their new values."""
         inputs = [self._input(each) for each in batch]
         body = self.http.post(f"{self._path}/batch/update", {"inputs": inputs})
         answers = [
-            Answer(
+            WriteAnswer(
                 self._lead(each), "written", each.get("updatedAt"), echo=self._remote(each).values
             )
             for each in results(body)
         ]
         for error in body.get("errors") or []:
             status = "gone" if error.get("category") in _GONE else "rejected"
-            told = f"{error.get('category', '')}: {error.get('message', '')}"[:200]
+            cause = f"{error.get('category', '')}: {error.get('message', '')}"[:200]
             leads = (error.get("context") or {}).get("ids") or []
-            answers += [Answer(str(lead), status, error=told) for lead in leads]  # type: ignore[arg-type]
+            answers += [WriteAnswer(str(lead), status, error=cause) for lead in leads]  # type: ignore[arg-type]
         return answers
 
     @property
-    def ours(self) -> frozenset[str]:
+    def score_fields(self) -> frozenset[str]:
         """Name the fields that hold scores, as the CRM calls them."""
         return frozenset([*self._fields.values(), *([self._override] if self._override else [])])
 
@@ -84,19 +84,20 @@ class HubSpotCrm:
         self.http.close()
 
     def _input(self, update: Update) -> dict[str, Any]:
-        texts = in_text(update.values, self._fields)
+        texts = outgoing(update.values, self._fields)
         properties = {name: "" if text is None else str(text) for name, text in texts.items()}
-        found: dict[str, Any] = {"id": update.lead, "properties": properties}
-        return found if self._key == "id" else {**found, "idProperty": self._key}
+        entry: dict[str, Any] = {"id": update.lead, "properties": properties}
+        return entry if self._key == "id" else {**entry, "idProperty": self._key}
 
     def _lead(self, row: Mapping[str, Any]) -> str:
         return str(row["id"] if self._key == "id" else (row.get("properties") or {}).get(self._key))
 
     def _remote(self, row: Mapping[str, Any]) -> Remote:
-        there = row.get("properties") or {}
+        properties = row.get("properties") or {}
         values: dict[str, Value] = {
-            mine: decode(mine, there.get(theirs) or None) for mine, theirs in self._fields.items()
+            field: decode(field, properties.get(name) or None)
+            for field, name in self._fields.items()
         }
-        closed = any(there.get(name) in words for name, words in self._closed.items())
-        override = bool(self._override and there.get(self._override))
+        closed = any(properties.get(name) in words for name, words in self._closed.items())
+        override = bool(self._override and properties.get(self._override))
         return Remote(values, row.get("updatedAt"), override=override, closed=closed)

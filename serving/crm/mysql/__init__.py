@@ -1,4 +1,4 @@
-"""MySQL and MariaDB, through SQLAlchemy. A real MariaDB in tests."""
+"""MySQL and MariaDB, through SQLAlchemy. Tested with a real MariaDB."""
 
 from __future__ import annotations
 

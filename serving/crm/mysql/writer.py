@@ -1,4 +1,4 @@
-"""Scores into any database that SQLAlchemy speaks to: MySQL, MariaDB and the rest."""
+"""Scores into any database that SQLAlchemy supports: MySQL, MariaDB and others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import exc
 from data.errors import InputError
 from data.network import require_allowed
 from serving.crm.score_columns import ScoreColumns
-from serving.crm.seam import Answer, Busy, CrmError, Denied, Refused, Remote, Unsure, Update
+from serving.crm.seam import Busy, CrmError, Denied, Refused, Remote, Unsure, Update, WriteAnswer
 
 _MYSQL_BUSY: Final = (1040, 1053, 1205, 1213, 2002, 2003, 3572)  # full, locked, no connection
 _MYSQL_DENIED: Final = (1044, 1045, 1142, 1143, 1227)
@@ -43,7 +43,7 @@ class AlchemyCrm:
         self._engine = sa.create_engine(address, pool_pre_ping=True, hide_parameters=True)
         schema, _, table = entity.rpartition(".")
         try:
-            with self._told():
+            with self._translated_errors():
                 self._table = sa.Table(
                     table, sa.MetaData(), schema=schema or None, autoload_with=self._engine
                 )
@@ -51,57 +51,57 @@ class AlchemyCrm:
             raise InputError(
                 f"the CRM has no table {entity!r}", column="write_back.entity"
             ) from None
-        there = [str(column.name) for column in self._table.columns]
-        self.columns = ScoreColumns.match(there, entity, key, fields, override)
+        table_columns = [str(column.name) for column in self._table.columns]
+        self.columns = ScoreColumns.match(table_columns, entity, key, fields, override)
         self.inserts = self.columns.inserts
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read our fields of these leads."""
         columns = self.columns
         extra = [name for name in (columns.override, columns.version) if name]
-        names = [columns.key, *columns.theirs.values(), *extra, *columns.closed]
+        names = [columns.key, *columns.column_of.values(), *extra, *columns.closed]
         key = self._table.c[columns.key]
         query = sa.select(*(self._table.c[name] for name in names)).where(key.in_(list(leads)))
-        with self._told(), self._engine.connect() as connection:
+        with self._translated_errors(), self._engine.connect() as connection:
             return {str(row[0]): columns.remote(row) for row in connection.execute(query)}
 
-    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
-        """Write in one transaction; a row that moved meanwhile answers `conflict`."""
-        with self._told(), self._engine.begin() as connection:
+    def upsert(self, batch: Sequence[Update]) -> list[WriteAnswer]:
+        """Write in one transaction; a row that changed meanwhile answers `conflict`."""
+        with self._translated_errors(), self._engine.begin() as connection:
             return [self._write(connection, update) for update in batch]
 
-    def _write(self, connection: sa.Connection, update: Update) -> Answer:
+    def _write(self, connection: sa.Connection, update: Update) -> WriteAnswer:
         columns, table = self.columns, self._table
         values: dict[str, Any] = dict(
-            zip(columns.theirs.values(), columns.values(update, text_times=False), strict=True)
+            zip(columns.column_of.values(), columns.values(update, text_times=False), strict=True)
         )
-        echo = {mine: update.values.get(mine) for mine in columns.theirs}
+        echo = {field: update.values.get(field) for field in columns.column_of}
         key = table.c[columns.key] == update.lead
         guards: list[sa.ColumnElement[bool]] = [key]
-        as_of = table.c[columns.theirs["as_of"]]
+        as_of = table.c[columns.column_of["as_of"]]
         if columns.version:
             version = table.c[columns.version]
             guards.append(version == _number(update.version))
             values[columns.version] = version + 1
         else:
-            guards.append(sa.or_(as_of.is_(None), as_of <= values[columns.theirs["as_of"]]))
+            guards.append(sa.or_(as_of.is_(None), as_of <= values[columns.column_of["as_of"]]))
             if columns.override:
                 guards.append(table.c[columns.override].is_(None))
         changed = connection.execute(sa.update(table).where(*guards).values(values)).rowcount
         if changed:
-            return Answer(update.lead, "written", echo=echo)
+            return WriteAnswer(update.lead, "written", echo=echo)
         absent = connection.execute(sa.select(table.c[columns.key]).where(key)).first() is None
         if absent and self.inserts and update.version is None:
             connection.execute(sa.insert(table).values({**values, columns.key: update.lead}))
-            return Answer(update.lead, "written", echo=echo)
-        return Answer(update.lead, "gone" if absent else "conflict")
+            return WriteAnswer(update.lead, "written", echo=echo)
+        return WriteAnswer(update.lead, "gone" if absent else "conflict")
 
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except (exc.IntegrityError, exc.DataError) as error:
@@ -115,9 +115,9 @@ class AlchemyCrm:
 
 
 def _operational(error: exc.OperationalError) -> CrmError:
-    """Tell what MySQL's error number means; its driver calls all it has no name for operational.
+    """Tell what MySQL's error number means; its driver calls all others operational too.
 
-    A CHECK or a trigger that says no is among them, and must not be taken for a busy server.
+    A CHECK or a trigger that refuses a row is among them, and must not be taken for a busy server.
     """
     arguments = getattr(error.orig, "args", ())
     number = arguments[0] if arguments else None

@@ -1,4 +1,4 @@
-"""PostgreSQL by binary COPY. The real thing in tests."""
+"""PostgreSQL by binary COPY. Tested with a real server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores into a table of PostgreSQL by binary COPY: new rows straight, others in one statement."""
+"""Scores into a table of PostgreSQL by binary COPY: new rows directly, others in one statement."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from data.errors import InputError
 from data.network import require_allowed
 from serving.crm.identifiers import quote
 from serving.crm.score_columns import ScoreColumns
-from serving.crm.seam import Answer, Busy, Denied, Refused, Remote, Unsure, Update
+from serving.crm.seam import Busy, Denied, Refused, Remote, Unsure, Update, WriteAnswer
 
-_MARK: Final = '"'
 _TYPES: Final = {
     "score": "integer",
     "probability": "double precision",
@@ -23,7 +22,7 @@ _TYPES: Final = {
     "as_of": "timestamp with time zone",
     "scored_at": "timestamp with time zone",
 }
-"""How our fields travel; the others are text."""
+"""The types in which our fields are sent; the others are text."""
 _TEXTS: Final = ("text", "character varying")
 _WIRE_EPOCH: Final = 946_684_800_000_000  # us from 1970 to 2000, where PostgreSQL's times begin
 _ASKED: Final = 100  # leads of a batch that are looked for before all of it is taken for new
@@ -74,7 +73,7 @@ class PostgresCrm:
 
     def _types(self) -> dict[str, str]:
         """Ask for the table's columns and their types; the types are used in casts."""
-        with self._told():
+        with self._translated_errors():
             rows = self._connection.execute(
                 "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
                 " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
@@ -86,9 +85,9 @@ class PostgresCrm:
     def _prepare(self) -> None:
         """Make the temporary table of this session and the statements that write."""
         columns = self.columns
-        types = ["text", *(_TYPES.get(mine, "text") for mine in columns.names), "text"]
+        types = ["text", *(_TYPES.get(field, "text") for field in columns.names), "text"]
         names = [f"c{i}" for i in range(len(types))]
-        with self._told():
+        with self._translated_errors():
             made = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
             self._connection.execute(
                 f"CREATE TEMP TABLE IF NOT EXISTS leadscore_incoming ({made})"
@@ -96,13 +95,15 @@ class PostgresCrm:
             )
             self._straight = columns.inserts and self._alike() and self._plain()
         self._wire_types = ["int8" if kind == _TYPES["as_of"] else kind for kind in types]
-        fields = ", ".join(quote(name) for name in (columns.key, *columns.theirs.values()))
+        fields = ", ".join(quote(name) for name in (columns.key, *columns.column_of.values()))
         self._copy_straight = f"COPY {quote(columns.entity)} ({fields}) FROM STDIN (FORMAT BINARY)"
         self._update, self._insert = self._statements(names)
 
     def _alike(self) -> bool:
-        """Tell whether the table's columns have the very types in which our fields travel."""
-        wanted = {theirs: _TYPES.get(mine, "text") for mine, theirs in self.columns.theirs.items()}
+        """Tell whether the table's columns have exactly the types in which our fields are sent."""
+        wanted = {
+            column: _TYPES.get(field, "text") for field, column in self.columns.column_of.items()
+        }
         wanted[self.columns.key] = "text"
         return all(
             self._casts[name] == kind or (kind == "text" and self._casts[name] in _TEXTS)
@@ -110,7 +111,7 @@ class PostgresCrm:
         )
 
     def _plain(self) -> bool:
-        """Tell whether COPY does to the table what INSERT would, and no lead can be there twice."""
+        """Tell whether COPY does to the table what INSERT would, and no lead can have two rows."""
         row = self._connection.execute(
             "SELECT relkind IN ('r', 'p') AND NOT relhasrules AND NOT row_security_active(c.oid)"
             " FROM pg_class c JOIN pg_index i ON indrelid = c.oid"
@@ -125,20 +126,20 @@ class PostgresCrm:
         columns = self.columns
         key = quote(columns.key)
         values = {
-            theirs: f"i.{name}::{self._casts[theirs]}"
-            for theirs, name in zip(columns.theirs.values(), names[1:], strict=False)
+            column: f"i.{name}::{self._casts[column]}"
+            for column, name in zip(columns.column_of.values(), names[1:], strict=False)
         }
-        places = ", ".join(f"{quote(theirs)} = {value}" for theirs, value in values.items())
+        places = ", ".join(f"{quote(column)} = {value}" for column, value in values.items())
         if columns.version:
             places += f", {quote(columns.version)} = t.{quote(columns.version)} + 1"
         matched = f"i.c0::{self._casts[columns.key]}"
-        guard = self._guard(names[-1], values[columns.theirs["as_of"]])
+        guard = self._guard(names[-1], values[columns.column_of["as_of"]])
         table = quote(columns.entity)
         update = (
             f"UPDATE {table} t SET {places} FROM leadscore_incoming i"  # noqa: S608  # quoted names
             f" WHERE t.{key} = {matched} AND {guard}"
         )
-        fields = ", ".join(quote(theirs) for theirs in values)
+        fields = ", ".join(quote(column) for column in values)
         insert = (
             f"INSERT INTO {table} AS t ({key}, {fields})"  # noqa: S608
             f" SELECT {matched}, {', '.join(values.values())} FROM leadscore_incoming i"
@@ -147,28 +148,28 @@ class PostgresCrm:
         return update, insert
 
     def _guard(self, bound: str, as_of: str) -> str:
-        """Bind a write to the version that was read, or to nothing newer being there."""
+        """Bind a write to the version that was read, or to no newer score being there."""
         columns = self.columns
         if columns.version:
             return f"t.{quote(columns.version)}::text = i.{bound}"
-        there = f"t.{quote(columns.theirs['as_of'])}"
-        guard = f"({there} IS NULL OR {there} <= {as_of})"
+        stored = f"t.{quote(columns.column_of['as_of'])}"
+        guard = f"({stored} IS NULL OR {stored} <= {as_of})"
         return f"{guard} AND t.{quote(columns.override)} IS NULL" if columns.override else guard
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read our fields of these leads in one query."""
         columns = self.columns
         query = (
-            f"SELECT {columns.listed(_MARK)} FROM {quote(columns.entity)}"  # noqa: S608
+            f"SELECT {columns.listed()} FROM {quote(columns.entity)}"  # noqa: S608
             f" WHERE {self._among()}"
         )
-        with self._told():
+        with self._translated_errors():
             rows = self._ask(query, list(leads)).fetchall()
         return {str(row[0]): columns.remote(row) for row in rows}
 
-    def upsert(self, batch: Sequence[Update]) -> Iterable[Answer]:
-        """Write a batch in one transaction; a row that moved meanwhile answers `conflict`."""
-        with self._told():
+    def upsert(self, batch: Sequence[Update]) -> Iterable[WriteAnswer]:
+        """Write a batch in one transaction; a row that changed meanwhile answers `conflict`."""
+        with self._translated_errors():
             if self._straight and self._seem_new(batch) and self._put(batch):
                 return self.columns.written(batch)
             with self._connection.transaction(), self._connection.cursor() as cursor:
@@ -184,18 +185,18 @@ class PostgresCrm:
         return self._ask(query, some).fetchone() is None
 
     def _put(self, batch: Sequence[Update]) -> bool:
-        """Copy rows into the table itself; False, and nothing done, where one is there already."""
+        """Copy rows into the table itself; False, and nothing done, where one exists already."""
         try:
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 if self._copy_in(cursor, self._copy_straight, batch, bound=False) == len(batch):
                     return True
-                raise psycopg.Rollback  # a trigger kept rows out: which, the merge tells
+                raise psycopg.Rollback  # a trigger kept rows out: the merge tells which
         except errors.UniqueViolation:
             pass
         return False
 
     def _merge(self, cursor: psycopg.Cursor[Any], batch: Sequence[Update]) -> int:
-        """Copy a batch in beside the table, change what is there and make what is not; count."""
+        """Copy a batch beside the table, update rows that exist, insert the others; count both."""
         self._copy_in(cursor, "COPY leadscore_incoming FROM STDIN (FORMAT BINARY)", batch)
         cursor.execute(self._update.encode())
         written = cursor.rowcount
@@ -205,7 +206,7 @@ class PostgresCrm:
         return written
 
     def _written(self, cursor: psycopg.Cursor[Any]) -> set[str]:
-        """Ask which rows this transaction wrote: they bear its number."""
+        """Ask which rows this transaction wrote: they carry its number."""
         columns = self.columns
         matched = f"t.{quote(columns.key)} = i.c0::{self._casts[columns.key]}"
         cursor.execute(
@@ -215,7 +216,7 @@ class PostgresCrm:
         return {str(row[0]) for row in cursor.fetchall()}
 
     def _among(self) -> str:
-        """Write the condition that a row's key is in a list; binary, which is made faster."""
+        """Write the condition that a row's key is in a list; sent in binary, which is faster."""
         key = self.columns.key
         return f"{quote(key)} = ANY(%b::text[]::{self._casts[key]}[])"
 
@@ -249,18 +250,18 @@ class PostgresCrm:
                 copy.write_row(row)
         return cursor.rowcount
 
-    def _answer(self, update: Update, done: set[str]) -> Answer:
+    def _answer(self, update: Update, done: set[str]) -> WriteAnswer:
         if update.lead in done:
-            return Answer(update.lead, "written", echo=self.columns.echo(update))
-        return Answer(update.lead, "conflict")
+            return WriteAnswer(update.lead, "written", echo=self.columns.echo(update))
+        return WriteAnswer(update.lead, "conflict")
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn the driver's errors into what they mean; connect again where the line broke."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Turn the driver's errors into what they mean; reconnect where the connection broke."""
         try:
             if self._connection.closed:
                 self._connection = self._connect()

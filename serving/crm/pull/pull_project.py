@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from data.errors import InputError
 from data.network import scheme_of
 from data.project import load_project
-from serving.crm.asking import Asker
+from serving.crm.asking import RetryingCall
 from serving.crm.capabilities import Connector
 from serving.crm.connectors import connect, connector_of
 from serving.crm.readable import Readable
@@ -20,24 +20,24 @@ from serving.crm.readable import Readable
 if TYPE_CHECKING:
     from data.schema import Project, WriteBackSection
 
-_UNSAID: Final[Mapping[str, object]] = {
+_DEFAULTS: Final[Mapping[str, object]] = {
     "leads": {"source": "leads.parquet", "id": "lead_id", "created_at": "created_at"},
     "conversion": {"event": "conversion", "horizon": "90d"},
 }
-"""What a project file need not say before there is any data to look at."""
+"""What a project file may leave out before there is any data."""
 
 
 def load_for_pull(file: Path) -> Project:
-    """Load a project file that may yet say nothing but who we are and where the CRM is.
+    """Load a project file that may hold no more than the project's name and the CRM.
 
-    Without [leads] and [conversion] rows go beside the file; `leadscore init` proposes both then.
+    Without [leads] rows go beside the file; afterwards `leadscore init` proposes what is missing.
     """
     try:
-        there = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        sections = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
-        there = dict(_UNSAID)  # load_project says what is wrong with the file
+        sections = dict(_DEFAULTS)  # load_project says what is wrong with the file
     return load_project(
-        file, overrides={key: value for key, value in _UNSAID.items() if key not in there}
+        file, overrides={key: value for key, value in _DEFAULTS.items() if key not in sections}
     )
 
 
@@ -45,7 +45,7 @@ def load_for_pull(file: Path) -> Project:
 def open_reader(
     project: Project, *, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[Readable]:
-    """Open the CRM that [write_back] names, to read it; InputError where it is no such CRM."""
+    """Open the CRM that [write_back] names, to read it; InputError where it is not pulled."""
     section = project.write_back
     connector = connector_of(section)
     if connector.read is None:
@@ -56,19 +56,19 @@ def open_reader(
         )
     _check(section, connector)
     with closing(connect(section, Path(project.folder), project.network.allow)) as crm:
-        yield connector.read(crm, Asker(section.requests_per_second, sleep=sleep))
+        yield connector.read(crm, RetryingCall(section.requests_per_second, sleep=sleep))
 
 
 def _check(section: WriteBackSection, connector: Connector[Any]) -> None:
-    """Refuse what goes by other ids than pulled leads, and tables that are not pulled."""
-    said = section.model_fields_set
-    if "key" in said and section.key != connector.key:
+    """Refuse a key other than the CRM's own id, and tables that are not pulled."""
+    declared = section.model_fields_set
+    if "key" in declared and section.key != connector.key:
         raise InputError(
             "pulled leads go by the CRM's own id",
             column="write_back.key",
             cure="leave it out",
         )
-    if connector.pulled and "entity" in said and section.entity not in connector.pulled:
+    if connector.pulled and "entity" in declared and section.entity not in connector.pulled:
         raise InputError(
             f"only {connector.pulled[0]!r} is pulled from {section.crm}, found {section.entity!r}",
             column="write_back.entity",

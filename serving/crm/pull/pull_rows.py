@@ -1,6 +1,6 @@
-"""A CRM -> leads.parquet, events.parquet and lead_history.parquet, only what is new.
+"""Read from a CRM what is new -> leads.parquet, events.parquet, lead_history.parquet.
 
-The invariant, which tests/serving/crm/pull/test_pull_law.py tries to break: **after a pull, every
+The invariant, which tests/serving/crm/pull/test_pull_law.py tests: **after a pull, every
 row that was recorded in the CRM at `until` or earlier is on disk, once, in a state no older than
 that, where `until` is the watermark on disk.** It holds because
 
@@ -24,21 +24,22 @@ from typing import Final
 
 import duckdb
 
+from data.durations import MINUTE
 from data.errors import InputError, OutsideError
 from data.files import whole_file
 from serving.crm.pull.forgotten import Forgotten
-from serving.crm.pull.spool import SPOOLED, Count, Spool, alone
+from serving.crm.pull.spool import SPOOLED, Count, Spool, lock_folder
 from serving.crm.readable import KINDS, Kind, Readable, Since
 from serving.crm.seam import CrmError
 
-OVERLAP: Final = 600_000_000
+OVERLAP: Final = 10 * MINUTE
 """Microseconds by which clocks may differ, or a CRM may be late in showing what it recorded."""
 _WATERMARK: Final = "watermark.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """How many rows are new and how many there are, per kind; where they are; what is missing.
+    """Per kind, how many rows are new and in all, and their file; `gaps` say what was not read.
 
     `back` are the ids of leads that were forgotten here and that the CRM still has.
     """
@@ -60,13 +61,13 @@ def pull(
     """Read what was recorded since the last pull into `folder`, late records included.
 
     `now` is the moment at which the pull begins, `as_of` a past one: then everything is read as it
-    was, into a folder without a pull in it (both microseconds UTC). `on_rows` is told how many rows
-    came so far. OutsideError where the CRM or the disk fails: what is on disk then is whole, and
-    the next run reads on. InputError where the folder belongs to another CRM.
+    was, into a folder without a pull in it (both microseconds UTC). `on_rows` is called with the
+    number of rows read so far. OutsideError where the CRM or the disk fails: what is on disk then
+    is whole, and the next run reads on. InputError where the folder belongs to another CRM.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with alone(folder):
+        with lock_folder(folder):
             return _pull(crm, folder, now, as_of, on_rows)
     except CrmError as error:
         raise OutsideError(f"reading from {crm.origin} failed: {error}", cure="run again") from None
@@ -103,13 +104,13 @@ def _pull(
         for kind, row in (each for rows in back.values() for each in rows):
             spool.add(kind, [row])
         counts = {kind: spool.merge(kind, path) for kind, path in paths.items()}
-    forgotten.drop(back)  # before the watermark: a pull that is killed here meets them again
+    forgotten.drop(back)  # before the watermark: after a kill here they are read again
     if as_of is None and newest:
         # Where this machine's clock runs ahead, the newest stamp says what the CRM's clock says.
         until = max(since.until or 0, min(now, newest) - OVERLAP)
-        _move(folder, {"crm": crm.origin, "until": until, "gaps": sorted(crm.gaps)})
-    there = {kind: path for kind, path in paths.items() if path.exists()}
-    return Pulled(counts, there, tuple(crm.gaps.values()), tuple(back))
+        _write_watermark(folder, {"crm": crm.origin, "until": until, "gaps": sorted(crm.gaps)})
+    written = {kind: path for kind, path in paths.items() if path.exists()}
+    return Pulled(counts, written, tuple(crm.gaps.values()), tuple(back))
 
 
 def _since(folder: Path, origin: str) -> Since:
@@ -118,21 +119,22 @@ def _since(folder: Path, origin: str) -> Since:
     if not path.exists():
         return Since()
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        since, whence = Since(int(told["until"]), frozenset(told["gaps"])), str(told["crm"])
+        watermark = json.loads(path.read_text(encoding="utf-8"))
+        since = Since(int(watermark["until"]), frozenset(watermark["gaps"]))
+        pulled_from = str(watermark["crm"])
     except (ValueError, TypeError, KeyError):
         raise InputError(
             "is no watermark", file=path.name, cure="remove it: all is read again"
         ) from None
-    if whence != origin:
+    if pulled_from != origin:
         raise InputError(
-            f"says that the folder was pulled from {whence}, not from {origin}",
+            f"says that the folder was pulled from {pulled_from}, not from {origin}",
             file=path.name,
             cure="give another folder with --out",
         )
     return since
 
 
-def _move(folder: Path, told: Mapping[str, object]) -> None:
+def _write_watermark(folder: Path, watermark: Mapping[str, object]) -> None:
     with whole_file(folder / _WATERMARK) as part:
-        part.write_text(json.dumps(told), encoding="utf-8")
+        part.write_text(json.dumps(watermark), encoding="utf-8")

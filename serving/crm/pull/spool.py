@@ -22,7 +22,7 @@ from serving.crm.readable import COLUMNS, KEYS, KINDS, NUMBERS, TIMES, Kind, Row
 from serving.crm.seam import Value
 
 LOCK: Final = ".pull.lock"
-"""In every folder that was ever pulled into."""
+"""A file in every folder that was ever pulled into."""
 SPOOLED: Final = ".pull"
 """The folder of a pull's own rows, below the one it pulls into."""
 PART_ROWS: Final = 50_000
@@ -31,14 +31,14 @@ _ORDER: Final = "_order"  # when a row was read, among all rows of a pull
 
 
 class Count(NamedTuple):
-    """How many rows have an id that was not there before, and how many there are."""
+    """How many rows have an id that was not there before, and how many rows there are in all."""
 
     new: int
     total: int
 
 
 class Spool:
-    """Rows of one pull, in a folder of their own that a later pull clears away."""
+    """Rows of one pull, in a folder of their own; a later pull removes what is left of it."""
 
     def __init__(self, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)  # what a killed pull left behind
@@ -50,7 +50,7 @@ class Spool:
         self._base: duckdb.DuckDBPyConnection | None = None
 
     def add(self, kind: Kind, rows: Iterable[Row]) -> None:
-        """Take rows in; those read later count as newer."""
+        """Add rows; those read later count as newer."""
         waiting = self._rows[kind]
         for row in rows:
             self._read += 1
@@ -59,7 +59,7 @@ class Spool:
             self._write(kind)
 
     def merge(self, kind: Kind, path: Path) -> Count:
-        """Put the rows over those in `path`, whole or not at all; the newest by id stays.
+        """Merge the rows into `path`, whole or not at all; of each id the newest row stays.
 
         Newest is the greater `changed_at`; of equal ones, what was read last. Columns are the union
         of both. A file that would not change is not written.
@@ -78,20 +78,20 @@ class Spool:
         base = self._connected()
         base.execute("SET preserve_insertion_order = true")
         _open(base, path, ["lead_id"])
-        mine = f"lead_id = {_literal(lead)}"
-        (count,) = _one(base, f"SELECT count(*) FROM file WHERE {mine}")  # noqa: S608
+        of_lead = f"lead_id = {_literal(lead)}"
+        (count,) = _one(base, f"SELECT count(*) FROM file WHERE {of_lead}")  # noqa: S608
         if count:
-            _replace(base, f"SELECT * FROM file WHERE {mine} IS NOT TRUE", path)  # noqa: S608
+            _replace(base, f"SELECT * FROM file WHERE {of_lead} IS NOT TRUE", path)  # noqa: S608
         return count
 
     def close(self) -> None:
-        """Clear the folder away."""
+        """Remove the folder."""
         if self._base is not None:
             self._base.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
-        """Give the one database of this pull, which may spill onto the disk."""
+        """Return the one database of this pull, which may spill onto the disk."""
         if self._base is None:
             self._base = duckdb.connect()
             self._base.execute(f"SET memory_limit = '{_MEMORY}'")
@@ -125,33 +125,33 @@ def _merge(base: duckdb.DuckDBPyConnection, kind: Kind, parts: list[Path], path:
     names = _ordered(kind, {*fresh, *before})
     listed = {
         table: ", ".join(
-            _quoted(name) if name in there else f"NULL AS {_quoted(name)}" for name in names
+            _quoted(name) if name in columns else f"NULL AS {_quoted(name)}" for name in names
         )
-        for table, there in (("fresh", fresh), ("there", before))
+        for table, columns in (("fresh", fresh), ("on_disk", before))
     }
     # A row on disk stays where the CRM's stamp says that it is newer than what was read now.
     base.execute(
-        f"DELETE FROM fresh USING there WHERE there.{key} = fresh.{key}"  # noqa: S608
-        " AND there.changed_at > fresh.changed_at"
+        f"DELETE FROM fresh USING on_disk WHERE on_disk.{key} = fresh.{key}"  # noqa: S608
+        " AND on_disk.changed_at > fresh.changed_at"
     )
-    (total,) = _one(base, "SELECT count(*) FROM there")
-    (new,) = _one(base, f"SELECT count(*) FROM fresh ANTI JOIN there USING ({key})")  # noqa: S608
-    differ = f"SELECT {listed['fresh']} FROM fresh EXCEPT SELECT {listed['there']} FROM there"  # noqa: S608
+    (total,) = _one(base, "SELECT count(*) FROM on_disk")
+    (new,) = _one(base, f"SELECT count(*) FROM fresh ANTI JOIN on_disk USING ({key})")  # noqa: S608
+    differ = f"SELECT {listed['fresh']} FROM fresh EXCEPT SELECT {listed['on_disk']} FROM on_disk"  # noqa: S608
     if path.exists() and not _one(base, f"SELECT count(*) FROM ({differ})")[0]:  # noqa: S608
         return Count(0, total)
     merged = (
-        f"SELECT {listed['fresh']} FROM fresh UNION ALL SELECT {listed['there']}"  # noqa: S608
-        f" FROM there ANTI JOIN fresh USING ({key}) ORDER BY {key}"
+        f"SELECT {listed['fresh']} FROM fresh UNION ALL SELECT {listed['on_disk']}"  # noqa: S608
+        f" FROM on_disk ANTI JOIN fresh USING ({key}) ORDER BY {key}"
     )
     _replace(base, merged, path)
     return Count(new, total + new)
 
 
 def _open(base: duckdb.DuckDBPyConnection, path: Path, fresh: list[str]) -> list[str]:
-    """Make the file on disk a view `there` of our types; list its columns."""
+    """Make the file on disk a view `on_disk` of our types; list its columns."""
     if not path.exists():
         nothing = ", ".join(f"NULL::{_type(name)} AS {_quoted(name)}" for name in fresh)
-        base.execute(f"CREATE OR REPLACE VIEW there AS SELECT {nothing} WHERE false")
+        base.execute(f"CREATE OR REPLACE VIEW on_disk AS SELECT {nothing} WHERE false")
         return fresh
     try:
         base.execute(f"CREATE OR REPLACE VIEW file AS SELECT * FROM read_parquet({_literal(path)})")  # noqa: S608
@@ -169,7 +169,7 @@ def _open(base: duckdb.DuckDBPyConnection, path: Path, fresh: list[str]) -> list
                 cure="give another folder with --out",
             )
     listed = ", ".join(f"{_quoted(name)}::{_type(name)} AS {_quoted(name)}" for name in names)
-    base.execute(f"CREATE OR REPLACE VIEW there AS SELECT {listed} FROM file")  # noqa: S608
+    base.execute(f"CREATE OR REPLACE VIEW on_disk AS SELECT {listed} FROM file")  # noqa: S608
     return names
 
 
@@ -180,10 +180,10 @@ def _replace(base: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep two writers of one folder apart, and clear away what a killed one left half-written.
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Let one writer into a folder, and remove what a killed one left half-written.
 
-    Two pulls must not share a folder: the later watermark would vouch for both.
+    Two pulls must not share a folder: the later watermark would count for the rows of both.
     """
     with ExitStack() as held:
         try:
@@ -209,7 +209,7 @@ def _one(base: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
 
 
 def _ordered(kind: Kind, names: set[str]) -> list[str]:
-    """Order columns: those that are always there first, the others by name."""
+    """Order columns: those of every file first, the others by name."""
     return [*COLUMNS[kind], *sorted(names - set(COLUMNS[kind]))]
 
 

@@ -12,13 +12,13 @@ A write whose `version` is not the lead's answers "conflict" and changes nothing
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
 from serving.crm.http import Http, parse, results
-from serving.crm.score_columns import decode, matched
-from serving.crm.seam import Answer, Remote, Update, Value
+from serving.crm.score_columns import checked_fields, incoming
+from serving.crm.seam import Remote, Update, Value, WriteAnswer
 
 _STATUS: Final = ("written", "rejected", "conflict", "gone")
 
@@ -42,7 +42,7 @@ class RestCrm:
         timeout_s: float = 10.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._credentials, self._fields = credentials, matched(fields)
+        self._credentials, self._fields = credentials, checked_fields(fields)
         self._http = Http(url, allow, login=self._login, timeout_s=timeout_s, transport=transport)
 
     def _login(self, http: Http) -> Mapping[str, str]:
@@ -52,32 +52,34 @@ class RestCrm:
         return {"Authorization": f"Bearer {token}"}
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
-        """Read our fields of these leads; what nobody asked for is left alone."""
-        wanted, found = set(leads), {}
+        """Read our fields of these leads; rows that were not asked for are ignored."""
+        wanted, remotes = set(leads), {}
         for each in results(self._http.post("/leads/read", {"ids": list(leads)})):
             if each.get("id") in wanted:
-                found[str(each["id"])] = Remote(
-                    self._ours(each.get("values") or {}),
+                remotes[str(each["id"])] = Remote(
+                    incoming(each.get("values") or {}, self._fields),
                     None if each.get("version") is None else str(each["version"]),
                     override=bool(each.get("override")),
                     closed=bool(each.get("closed")),
                     id=each.get("merged_into"),
                 )
-        return found
+        return remotes
 
-    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
+    def upsert(self, batch: Sequence[Update]) -> list[WriteAnswer]:
         """Write absolute values, each bound to the version that was read."""
         leads = [
-            {"id": each.lead, "version": each.version, "values": self._theirs(each.values)}
+            {"id": each.lead, "version": each.version, "values": self._renamed(each.values)}
             for each in batch
         ]
         return [
-            Answer(
+            WriteAnswer(
                 str(each["id"]),
                 each["status"],
                 version=None if each.get("version") is None else str(each["version"]),
                 error=str(each.get("error") or ""),
-                echo=self._ours(each["values"]) if isinstance(each.get("values"), dict) else None,
+                echo=incoming(each["values"], self._fields)
+                if isinstance(each.get("values"), dict)
+                else None,
             )
             for each in results(self._http.post("/leads/write", {"leads": leads}))
             if each.get("status") in _STATUS
@@ -87,8 +89,5 @@ class RestCrm:
         """Close the connections."""
         self._http.close()
 
-    def _theirs(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        return {theirs: values.get(mine) for mine, theirs in self._fields.items()}
-
-    def _ours(self, row: Mapping[str, Any]) -> dict[str, Value]:
-        return {mine: decode(mine, row.get(theirs)) for mine, theirs in self._fields.items()}
+    def _renamed(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        return {name: values.get(field) for field, name in self._fields.items()}

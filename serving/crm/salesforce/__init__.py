@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from serving.crm.capabilities import Connector, Target
 
 if TYPE_CHECKING:
-    from serving.crm.asking import Asker
+    from serving.crm.asking import RetryingCall
     from serving.crm.salesforce.reader import SalesforceReader
     from serving.crm.salesforce.writer import SalesforceCrm
 
@@ -25,10 +25,10 @@ def _write(target: Target) -> SalesforceCrm:
     )
 
 
-def _read(crm: SalesforceCrm, ask: Asker) -> SalesforceReader:
+def _read(crm: SalesforceCrm, ask: RetryingCall) -> SalesforceReader:
     from serving.crm.salesforce.reader import SalesforceReader
 
-    return SalesforceReader(crm.http, ask, ours=crm.ours)
+    return SalesforceReader(crm.http, ask, score_fields=crm.score_fields)
 
 
 CONNECTOR = Connector(

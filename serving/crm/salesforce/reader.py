@@ -2,12 +2,12 @@
 
 - `queryAll` is asked, not `query`: Salesforce archives activities after a year, and deleted and
   merged leads are part of the past.
-- Converting a lead moves its activities to the contact: they are led back by `ConvertedContactId`,
-  else just the leads that converted would have no past.
+- Converting a lead moves its activities to the contact: `ConvertedContactId` gives them back to the
+  lead, else exactly the leads that converted would have no past.
 - `Lead.ConvertedDate` is a day without a time. The moment comes from the lead's history where it
   is kept (24 months); else the earliest moment at which that day began anywhere counts, so that
   nothing that came with the conversion looks as if it had come before.
-- Only closed tasks are events: an open one is a plan. One that was deleted was known until then.
+- Only closed tasks are events: an open one is only planned. A deleted one was known until then.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.asking import Asker
+from data.durations import HOUR, SECOND
+from serving.crm.asking import RetryingCall
 from serving.crm.http import Http
 from serving.crm.readable import TODAYS, Page, Since, change, chunks, event, moment, word
 from serving.crm.salesforce.writer import VERSION
@@ -38,7 +39,7 @@ _NAMES: Final = {
     "NumberOfEmployees": "employees",
     "AnnualRevenue": "revenue",
 }
-"""Salesforce's names of a lead's fields -> ours; custom fields keep their own. No personal name."""
+"""Salesforce's fields of a lead -> our names; custom fields keep theirs. No names of persons."""
 _NEEDED: Final = (
     "Id",
     "CreatedDate",
@@ -66,15 +67,17 @@ _TASK: Final = (
 )
 _EVENT: Final = "WhoId, ActivityDate, ActivityDateTime, CreatedDate, SystemModstamp, EventSubtype"
 _PER_QUERY: Final = 200  # ids in one IN: the whole request must stay below 16 kB
-_DAY_BEGINS: Final = 14 * 3_600_000_000  # before midnight UTC, on the first islands
+_EARLIEST_MIDNIGHT: Final = 14 * HOUR  # before midnight UTC: where a day begins first (UTC+14)
 _ID: Final = re.compile(r"[A-Za-z0-9]{15,18}")
 
 
 class SalesforceReader:
-    """Reads leads and what belongs to them; `ours` are the score fields, which are no news."""
+    """Reads leads and what belongs to them; `score_fields` are left out."""
 
-    def __init__(self, http: Http, ask: Asker, *, ours: Collection[str] = ()) -> None:
-        self._http, self._ask, self._ours = http, ask, set(ours)
+    def __init__(
+        self, http: Http, ask: RetryingCall, *, score_fields: Collection[str] = ()
+    ) -> None:
+        self._http, self._ask, self._score_fields = http, ask, set(score_fields)
         self.origin = f"salesforce {http.url}"
         self.gaps: dict[str, str] = {}
 
@@ -82,11 +85,11 @@ class SalesforceReader:
         """Read history first (whether it is kept says how conversions are dated), then the rest."""
         self.gaps = {} if as_of is None else {"values": TODAYS}
         kept = yield from self._history(since.of("history"), as_of)
-        # Where history is new to us, conversions that were dated by day get their moment.
+        # Where the history is read for the first time, conversions dated by day get their moment.
         yield from self._leads(since.of("history" if kept else "leads"), as_of, history=kept)
         contacts = self._contacts()
         where = "Who.Type IN ('Lead', 'Contact')"
-        for name, fields, closed, made in (
+        for name, fields, closed, to_event in (
             ("Task", _TASK, " AND IsClosed = true", _task),
             ("Event", _EVENT, "", _meeting),
         ):
@@ -95,7 +98,7 @@ class SalesforceReader:
                 f"{_bounds(since.of('activities'), as_of)} ORDER BY Id"
             )
             for page in rows:
-                yield Page("events", tuple(_led_back(page, contacts, made, as_of)))
+                yield Page("events", tuple(_events_of(page, contacts, to_event, as_of)))
 
     def _history(self, since: int | None, as_of: int | None) -> Generator[Page, None, bool]:
         """Read changes of fields, and stages as events; tell whether there is a history."""
@@ -151,26 +154,26 @@ class SalesforceReader:
     def _fields(self) -> list[str]:
         """List the fields of leads that we may read: those we know, and the company's own."""
         path = f"{VERSION}/sobjects/Lead/describe"
-        told = self._ask(lambda: self._http.ask("GET", path))
-        there = {
+        description = self._ask(lambda: self._http.ask("GET", path))
+        readable = {
             each["name"]
-            for each in told["fields"]
+            for each in description["fields"]
             if each.get("type") not in ("address", "base64", "location")
         }
         for name in ("Id", "CreatedDate", "SystemModstamp"):
-            if name not in there:
+            if name not in readable:
                 raise Denied(f"the field {name} of Lead may not be read")
-        own = sorted(name for name in there - self._ours if name.endswith("__c"))
-        return [name for name in (*_NEEDED, *_NAMES) if name in there] + own
+        own = sorted(name for name in readable - self._score_fields if name.endswith("__c"))
+        return [name for name in (*_NEEDED, *_NAMES) if name in readable] + own
 
     def _lead(self, row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Value]:
-        told = {_NAMES.get(name, name): row.get(name) for name in names if name not in _NEEDED}
+        values = {_NAMES.get(name, name): row.get(name) for name in names if name not in _NEEDED}
         created, changed = time_of(row["CreatedDate"]), time_of(row["SystemModstamp"])
-        return {**told, "lead_id": row["Id"], "created_at": created, "changed_at": changed}
+        return {**values, "lead_id": row["Id"], "created_at": created, "changed_at": changed}
 
     def _moments(self, leads: list[str]) -> dict[str, int]:
         """Find when leads converted, from their history, as far back as it is kept."""
-        found: dict[str, int] = {}
+        moments: dict[str, int] = {}
         for some in chunks(leads, _PER_QUERY):
             listed = ", ".join(f"'{lead}'" for lead in some if _ID.fullmatch(lead))
             query = (
@@ -178,8 +181,8 @@ class SalesforceReader:
                 f" WHERE Field = 'leadConverted' AND LeadId IN ({listed})"
             )
             for page in self._pages(query):
-                found |= {row["LeadId"]: _at(row) for row in page}
-        return found
+                moments |= {row["LeadId"]: _at(row) for row in page}
+        return moments
 
     def _contacts(self) -> dict[str, str]:
         """Map the contacts that leads became to those leads; of several the newest."""
@@ -212,21 +215,21 @@ def _bounds(
 
 
 def _soql(micros: int) -> str:
-    return to_iso(micros // 1_000_000 * 1_000_000).replace("+00:00", "Z")
+    return to_iso(micros // SECOND * SECOND).replace("+00:00", "Z")
 
 
-def _led_back(
+def _events_of(
     rows: Sequence[Mapping[str, Any]],
     contacts: Mapping[str, str],
-    made: Callable[[Mapping[str, Any], str], dict[str, Value]],
+    to_event: Callable[[Mapping[str, Any], str], dict[str, Value]],
     as_of: int | None,
 ) -> Iterator[dict[str, Value]]:
-    """Make events of activities; those of a contact belong to the lead that it was."""
+    """Make events of activities; those of a contact belong to the lead that it was before."""
     for row in rows:
         who = str(row.get("WhoId") or "")
         lead = who if who.startswith("00Q") else contacts.get(who)
         if lead is not None:
-            one = made(row, lead)
+            one = to_event(row, lead)
             if as_of is None or moment(one["recorded_at"]) < as_of:
                 yield one
 
@@ -262,17 +265,17 @@ def _meeting(row: Mapping[str, Any], lead: str) -> dict[str, Value]:
 
 
 def _converted(row: Mapping[str, Any], exact: int | None) -> dict[str, Value]:
-    """Say that a lead converted: at the moment its history tells, else on that day's first."""
+    """Make the event of a conversion: at the moment in its history, else at the day's first one."""
     created, changed = (moment(time_of(row[name])) for name in ("CreatedDate", "SystemModstamp"))
     day = time_of(row.get("ConvertedDate"))
-    first = max(created, day - _DAY_BEGINS) if isinstance(day, int) else changed
+    first = max(created, day - _EARLIEST_MIDNIGHT) if isinstance(day, int) else changed
     at = first if exact is None else exact
     kind = "opportunity_created" if row.get("ConvertedOpportunityId") else "converted"
     return event(f"converted-{row['Id']}", row["Id"], kind, at, recorded=at, changed=changed)
 
 
 def _deleted(row: Mapping[str, Any]) -> dict[str, Value]:
-    """Say that a lead was deleted, or merged into another: the stamp is of that moment."""
+    """Make the event of a lead deleted or merged into another: its stamp is of that moment."""
     at = moment(time_of(row["SystemModstamp"]))
     kind = "merged" if row.get("MasterRecordId") else "deleted"
     return event(f"{kind}-{row['Id']}", row["Id"], kind, at, recorded=at, changed=at)

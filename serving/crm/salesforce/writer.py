@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.http import Http, failure, parse, retry_after, said
-from serving.crm.score_columns import decode, in_text, matched
-from serving.crm.seam import Answer, Refused, Remote, Unsure, Update
+from serving.crm.http import Http, failure, failure_text, parse, retry_after
+from serving.crm.score_columns import checked_fields, incoming, outgoing
+from serving.crm.seam import Refused, Remote, Unsure, Update, WriteAnswer
 
 VERSION: Final = "/services/data/v62.0"
 _COLLECTION: Final = 200
@@ -21,7 +21,7 @@ _MOVED: Final = ("UNABLE_TO_LOCK_ROW", "REQUEST_LIMIT_EXCEEDED", "SERVER_UNAVAIL
 
 
 class SalesforceCrm:
-    """Scores are custom fields of Lead; rows are sorted by id, so that locks meet in order."""
+    """Scores are custom fields of Lead; rows are sorted by id, which orders the locks."""
 
     name = "salesforce"
     batch_limit = 10_000
@@ -43,7 +43,8 @@ class SalesforceCrm:
     ) -> None:
         self._secret, self._entity, self._override = secret, entity, override
         self._fields = {
-            mine: theirs if fields else f"{theirs}__c" for mine, theirs in matched(fields).items()
+            field: name if fields else f"{name}__c"
+            for field, name in checked_fields(fields).items()
         }
         self._sleep = sleep
         self.http = Http(url, allow, login=self._login, timeout_s=60.0, transport=transport)
@@ -65,7 +66,7 @@ class SalesforceCrm:
         """Read our fields by id, 200 a request; null stands for a deleted lead."""
         names = ["Id", "IsConverted", "SystemModstamp", *self._fields.values()]
         names += [self._override] if self._override else []
-        found: dict[str, Remote] = {}
+        remotes: dict[str, Remote] = {}
         for start in range(0, len(leads), _COLLECTION):
             some = list(leads[start : start + _COLLECTION])
             path = f"{VERSION}/composite/sobjects/{self._entity}"
@@ -74,19 +75,19 @@ class SalesforceCrm:
                 raise Unsure("an answer that is no list")
             for lead, row in zip(some, rows, strict=False):
                 if row is not None and str(row.get("Id", ""))[:15] == lead[:15]:
-                    found[lead] = self._remote(row)
-        return found
+                    remotes[lead] = self._remote(row)
+        return remotes
 
-    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
+    def upsert(self, batch: Sequence[Update]) -> list[WriteAnswer]:
         """Update by id: one collection, or one bulk job with its three lists of results."""
         return self._collection(batch) if len(batch) <= _COLLECTION else self._bulk(batch)
 
-    def _collection(self, batch: Sequence[Update]) -> list[Answer]:
+    def _collection(self, batch: Sequence[Update]) -> list[WriteAnswer]:
         records = [
             {
                 "attributes": {"type": self._entity},
                 "id": each.lead,
-                **in_text(each.values, self._fields),
+                **outgoing(each.values, self._fields),
             }
             for each in batch
         ]
@@ -96,7 +97,7 @@ class SalesforceCrm:
             raise Unsure("results that do not match the rows sent")
         return [_answer(each.lead, row) for each, row in zip(batch, rows, strict=True)]
 
-    def _bulk(self, batch: Sequence[Update]) -> list[Answer]:
+    def _bulk(self, batch: Sequence[Update]) -> list[WriteAnswer]:
         job = {
             "object": self._entity,
             "operation": "update",
@@ -115,7 +116,7 @@ class SalesforceCrm:
             raise Refused(f"the bulk job ended as {state}")
         done = self._rows(f"{path}/successfulResults")
         failed = self._rows(f"{path}/failedResults")
-        answers = [Answer(row["sf__Id"], "written") for row in done]
+        answers = [WriteAnswer(row["sf__Id"], "written") for row in done]
         # What was not processed has no answer, and is read again like everything unanswered.
         return answers + [_failed(row["Id"], row.get("sf__Error", "")) for row in failed]
 
@@ -123,7 +124,7 @@ class SalesforceCrm:
         headers = {**self.http.headers(), "Content-Type": "text/csv; charset=UTF-8"}
         answer = self.http.raw(method, path, body, headers)
         if not 200 <= answer.status_code < 300:
-            raise failure(answer.status_code, said(answer), retry_after(answer.headers))
+            raise failure(answer.status_code, failure_text(answer), retry_after(answer.headers))
         return answer.text
 
     def _rows(self, path: str) -> list[dict[str, str]]:
@@ -134,12 +135,12 @@ class SalesforceCrm:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["Id", *self._fields.values()])
         for each in batch:
-            values = in_text(each.values, self._fields)
+            values = outgoing(each.values, self._fields)
             writer.writerow([each.lead, *("#N/A" if v is None else v for v in values.values())])
         return out.getvalue()
 
     @property
-    def ours(self) -> frozenset[str]:
+    def score_fields(self) -> frozenset[str]:
         """Name the fields that hold scores, as the CRM calls them."""
         return frozenset([*self._fields.values(), *([self._override] if self._override else [])])
 
@@ -148,22 +149,22 @@ class SalesforceCrm:
         self.http.close()
 
     def _remote(self, row: Mapping[str, Any]) -> Remote:
-        values = {mine: decode(mine, row.get(theirs)) for mine, theirs in self._fields.items()}
+        values = incoming(row, self._fields)
         override = bool(self._override and row.get(self._override) not in (None, ""))
         return Remote(
             values, row.get("SystemModstamp"), override, closed=bool(row.get("IsConverted"))
         )
 
 
-def _answer(lead: str, row: Mapping[str, Any]) -> Answer:
+def _answer(lead: str, row: Mapping[str, Any]) -> WriteAnswer:
     if row.get("success"):
-        return Answer(lead, "written")
+        return WriteAnswer(lead, "written")
     errors = row.get("errors") or [{}]
     return _failed(lead, f"{errors[0].get('statusCode', '')}:{errors[0].get('message', '')}")
 
 
-def _failed(lead: str, told: str) -> Answer:
-    code = told.partition(":")[0]
+def _failed(lead: str, cause: str) -> WriteAnswer:
+    code = cause.partition(":")[0]
     if code in _GONE:
-        return Answer(lead, "gone", error=told[:200])
-    return Answer(lead, "conflict" if code in _MOVED else "rejected", error=told[:200])
+        return WriteAnswer(lead, "gone", error=cause[:200])
+    return WriteAnswer(lead, "conflict" if code in _MOVED else "rejected", error=cause[:200])

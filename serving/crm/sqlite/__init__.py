@@ -1,4 +1,4 @@
-"""SQLite: the embedded CRM of the state folder, or any other file. The real thing in tests."""
+"""SQLite: the embedded CRM of the state folder, or any other file. Tested with a real SQLite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded CRM: a little SQLite database with a leads table, for the demo and for trials."""
+"""The embedded CRM: a small SQLite database with a leads table, for the demo and for trials."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ OVERRIDE = "score_override"
 
 
 def create(state: Path) -> Path:
-    """Make the database in the state folder where it is not there yet; say where it is.
+    """Create the database in the state folder where there is none yet; return its path.
 
     OutsideError where it cannot be written.
     """
@@ -55,7 +55,7 @@ def create(state: Path) -> Path:
 
 
 def add_leads(path: Path, leads: Iterable[tuple[str, str]]) -> int:
-    """Add (lead id, name) rows that are not there; count them. OutsideError as `create`."""
+    """Add (lead id, name) rows of leads not there yet; count them. OutsideError as `create`."""
     with _open(path) as connection:
         before = connection.total_changes
         with connection:

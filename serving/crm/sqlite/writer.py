@@ -12,13 +12,12 @@ from typing import Final
 from data.errors import InputError
 from serving.crm.identifiers import quote
 from serving.crm.score_columns import TIMES, ScoreColumns, to_iso
-from serving.crm.seam import Answer, Busy, Refused, Remote, Update, Value
+from serving.crm.seam import Busy, Refused, Remote, Update, Value, WriteAnswer
 
-_MARK: Final = '"'
 _PER_QUERY: Final = 500
 _PER_INSERT: Final = 250  # rows of one statement: 1,754 bound values; SQLite 3.32 takes 32,766
 _ALIKE: Final = ("model_version", "as_of", "scored_at", "run_id")
-"""What one run writes alike into all rows: bound once per statement, not once per row."""
+"""What is the same in all rows of a run: bound once per statement, not once per row."""
 _CACHE: Final = "PRAGMA cache_size = -65536"  # KiB: a batch's pages stay in memory until it ends
 
 
@@ -45,51 +44,51 @@ class SqliteCrm:
             )
         self._connection = sqlite3.connect(path, timeout=10.0, isolation_level=None)
         try:
-            with _told():
+            with _translated_errors():
                 self._connection.execute(_CACHE)
                 query = "SELECT name FROM pragma_table_info(?)"
-                there = [row[0] for row in self._connection.execute(query, (entity,))]
-            self.columns = ScoreColumns.match(there, entity, key, fields, override)
+                table_columns = [row[0] for row in self._connection.execute(query, (entity,))]
+            self.columns = ScoreColumns.match(table_columns, entity, key, fields, override)
             self.inserts = self.columns.inserts
             self._as_of = self.columns.names.index("as_of")
             self._alike = [name for name in self.columns.names if name in _ALIKE]
             self._own = [name for name in self.columns.names if name not in _ALIKE]
             self._own_then_alike = itemgetter(*self._own, *self._alike)
-            self._update, self._insert, self._insert_many = self._statements(there)
+            self._update, self._insert, self._insert_many = self._statements(table_columns)
         except BaseException:
             self.close()
             raise
 
-    def _statements(self, there: Sequence[str]) -> tuple[str, str, str]:
+    def _statements(self, table_columns: Sequence[str]) -> tuple[str, str, str]:
         """Write the UPDATE, bound to the version read (or to nothing newer), and the INSERTs."""
         columns = self.columns
-        theirs = [quote(name) for name in columns.theirs.values()]
+        names = [quote(name) for name in columns.column_of.values()]
         table, key = quote(columns.entity), quote(columns.key)
-        places = ", ".join(f"{name} = ?" for name in theirs)
-        as_of = quote(columns.theirs["as_of"])
+        places = ", ".join(f"{name} = ?" for name in names)
+        as_of = quote(columns.column_of["as_of"])
         guard = f"({as_of} IS NULL OR {as_of} <= ?)"
         if columns.version:
             version = quote(columns.version)
             places, guard = f"{places}, {version} = {version} + 1", f"CAST({version} AS TEXT) = ?"
         elif columns.override:
             guard += f" AND {quote(columns.override)} IS NULL"
-        taken = ", ".join(f"{name} = excluded.{name}" for name in theirs)
+        taken = ", ".join(f"{name} = excluded.{name}" for name in names)
         newer = f"t.{as_of} IS NULL OR t.{as_of} <= excluded.{as_of}"
-        # With a version column, a row that is there after all was made by somebody else just now.
+        # With a version column, a row that now exists was inserted by another program just now.
         otherwise = "NOTHING" if columns.version else f"UPDATE SET {taken} WHERE {newer}"
         update = f"UPDATE {table} SET {places} WHERE {key} = ? AND {guard}"  # noqa: S608  # quoted
-        one, many = (self._inserting(rows, there, otherwise) for rows in (1, _PER_INSERT))
+        one, many = (self._inserting(rows, table_columns, otherwise) for rows in (1, _PER_INSERT))
         return update, one, many
 
-    def _inserting(self, rows: int, there: Sequence[str], otherwise: str) -> str:
-        """Write an INSERT of so many rows; bound are values alike in all of them, then each row's.
+    def _inserting(self, rows: int, table_columns: Sequence[str], otherwise: str) -> str:
+        """Write an INSERT of so many rows; the values they share are bound first, then each row's.
 
         Columns stand in the table's order, which saves SQLite a copy of every value.
         """
         columns = self.columns
-        alike = [columns.theirs[name] for name in self._alike]
-        own = [*(columns.theirs[name] for name in self._own), columns.key]
-        names = sorted((*alike, *own), key=there.index)
+        alike = [columns.column_of[name] for name in self._alike]
+        own = [*(columns.column_of[name] for name in self._own), columns.key]
+        names = sorted((*alike, *own), key=table_columns.index)
         marks = []
         for row in range(rows):
             first = len(alike) + row * len(own)
@@ -104,20 +103,20 @@ class SqliteCrm:
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read our fields of these leads, 500 per query."""
-        columns, found = self.columns, {}
-        listed, table, key = columns.listed(_MARK), quote(columns.entity), quote(columns.key)
-        with _told():
+        columns, remotes = self.columns, {}
+        listed, table, key = columns.listed(), quote(columns.entity), quote(columns.key)
+        with _translated_errors():
             for start in range(0, len(leads), _PER_QUERY):
                 some = leads[start : start + _PER_QUERY]
                 marks = ", ".join("?" * len(some))
                 query = f"SELECT {listed} FROM {table} WHERE {key} IN ({marks})"  # noqa: S608
                 for row in self._connection.execute(query, some):
-                    found[str(row[0])] = columns.remote(row)
-        return found
+                    remotes[str(row[0])] = columns.remote(row)
+        return remotes
 
-    def upsert(self, batch: Sequence[Update]) -> Iterable[Answer]:
-        """Write a batch in one transaction; a row that moved meanwhile answers `conflict`."""
-        with _told():
+    def upsert(self, batch: Sequence[Update]) -> Iterable[WriteAnswer]:
+        """Write a batch in one transaction; a row that changed meanwhile answers `conflict`."""
+        with _translated_errors():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 answers = self._write_all(batch) or [self._write(update) for update in batch]
@@ -128,8 +127,8 @@ class SqliteCrm:
                 raise
         return answers
 
-    def _write_all(self, batch: Sequence[Update]) -> Iterable[Answer] | None:
-        """Write all rows with few statements; None, and nothing done, where one moved."""
+    def _write_all(self, batch: Sequence[Update]) -> Iterable[WriteAnswer] | None:
+        """Write all rows with few statements; None, and nothing done, where one changed."""
         self._connection.execute("SAVEPOINT attempt")
         fresh, known = self._split(batch)
         changed = self._many(self._update, map(self._bound, known))
@@ -139,7 +138,7 @@ class SqliteCrm:
         return None
 
     def _split(self, batch: Sequence[Update]) -> tuple[Sequence[Update], Sequence[Update]]:
-        """Tell rows that may have to be made from rows that are there."""
+        """Split rows that may have to be inserted from rows that exist."""
         if not self.inserts:
             return (), batch
         if not self.columns.version:
@@ -148,17 +147,17 @@ class SqliteCrm:
         return fresh, [each for each in batch if each.version is not None]
 
     def _insert_all(self, rows: Sequence[Update]) -> int:
-        """Insert rows, many to a statement where they are of one run; count those that went in."""
+        """Insert rows, many to a statement where they are of one run; count those inserted."""
         rest: list[Update] = []
-        made = self._many(self._insert_many, self._groups(rows, rest))
-        return made + self._many(self._insert, map(self._row, rest))
+        inserted = self._many(self._insert_many, self._groups(rows, rest))
+        return inserted + self._many(self._insert, map(self._row, rest))
 
     def _many(self, statement: str, bound: Iterable[Sequence[object]]) -> int:
         """Run a statement for all that is bound; count the rows that it wrote."""
         return max(self._connection.executemany(statement, bound).rowcount, 0)
 
     def _groups(self, rows: Sequence[Update], rest: list[Update]) -> Iterator[list[Value]]:
-        """Give what is bound per statement of many rows; what goes into none is put to `rest`."""
+        """Yield the values bound per statement of many rows; rows that fit none go into `rest`."""
         for at in range(0, len(rows), _PER_INSERT):
             some = rows[at : at + _PER_INSERT]
             bound = self._group(some) if len(some) == _PER_INSERT else None
@@ -168,9 +167,9 @@ class SqliteCrm:
                 yield bound
 
     def _group(self, rows: Sequence[Update]) -> list[Value] | None:
-        """Give what is alike, then each row's own and its lead; None where it is not alike.
+        """Return what rows share, then each row's own values and its lead; None where they differ.
 
-        One walk over rows that lie all over the memory, then steps through a list.
+        Goes over the rows once, as they lie apart in memory; the rest works on one list.
         """
         bound: list[Value] = []
         try:
@@ -191,22 +190,22 @@ class SqliteCrm:
         return head + bound
 
     def _row(self, update: Update) -> list[Value]:
-        """Give what is bound for one row alone."""
+        """Return the values bound for one row by itself."""
         names = (*self._alike, *self._own)
         return [*(_text_time(name, update.values.get(name)) for name in names), update.lead]
 
-    def _write(self, update: Update) -> Answer:
+    def _write(self, update: Update) -> WriteAnswer:
         if self.inserts and update.version is None and self._insert_all([update]):
             return self._done(update)
         if self._connection.execute(self._update, self._bound(update)).rowcount:
             return self._done(update)
-        return Answer(update.lead, "conflict")
+        return WriteAnswer(update.lead, "conflict")
 
-    def _done(self, update: Update) -> Answer:
-        return Answer(update.lead, "written", echo=self.columns.echo(update))
+    def _done(self, update: Update) -> WriteAnswer:
+        return WriteAnswer(update.lead, "written", echo=self.columns.echo(update))
 
     def _bound(self, update: Update) -> tuple[object, ...]:
-        """Give an UPDATE's values: ours, the lead, and what binds it to what was read."""
+        """Return an UPDATE's values: our fields, the lead, and the version or date to compare."""
         values = self.columns.values(update, text_times=True)
         bound = update.version if self.columns.version else values[self._as_of]
         return (*values, update.lead, bound)
@@ -221,7 +220,7 @@ def _text_time(name: str, value: Value) -> Value:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError as error:

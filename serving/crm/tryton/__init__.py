@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from serving.crm.capabilities import Connector, Target
 
 if TYPE_CHECKING:
-    from serving.crm.asking import Asker
+    from serving.crm.asking import RetryingCall
     from serving.crm.tryton.reader import TrytonReader
     from serving.crm.tryton.writer import TrytonCrm
 
@@ -25,7 +25,7 @@ def _write(target: Target) -> TrytonCrm:
     )
 
 
-def _read(crm: TrytonCrm, ask: Asker) -> TrytonReader:
+def _read(crm: TrytonCrm, ask: RetryingCall) -> TrytonReader:
     from serving.crm.tryton.reader import TrytonReader
 
     return TrytonReader(crm, ask)

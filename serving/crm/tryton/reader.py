@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from serving.crm.asking import Asker
+from serving.crm.asking import RetryingCall
 from serving.crm.readable import Page, Since, change, event, moment, text
 from serving.crm.score_columns import time_of
 from serving.crm.seam import Value
@@ -36,13 +36,13 @@ _REPLAYED: Final = {
     "description": "description",
     "reference": "reference",
 }
-"""Fields whose history is read -> our names of them, as in `leads`."""
+"""Fields whose history is read -> our names, as in `leads`."""
 
 
 class TrytonReader:
     """Reads all opportunities, whatever their state: a lead that was won or lost is history."""
 
-    def __init__(self, crm: TrytonCrm, ask: Asker) -> None:
+    def __init__(self, crm: TrytonCrm, ask: RetryingCall) -> None:
         self._crm, self._ask = crm, ask
         self.origin = f"tryton {crm.url}"
         self.gaps: dict[str, str] = {}
@@ -67,8 +67,8 @@ class TrytonReader:
         revisions = self._rpc(f"model.{MODEL}.history_revisions", leads)
         moments: dict[int, list[int]] = {}
         earlier: set[int] = set()
-        for told, number, _user in revisions:
-            at = moment(time_of(told))
+        for revised_at, number, _user in revisions:
+            at = moment(time_of(revised_at))
             if at < edge:
                 earlier.add(number)
             elif as_of is None or at < as_of:
@@ -81,7 +81,7 @@ class TrytonReader:
                 was = before.get(number)
                 if was is None or was["state"] != row["state"]:
                     events.append(_state(number, row["state"], at))
-                # What a lead had when it was made is its value from the beginning: no change.
+                # What a lead had when it was created is its value from the beginning, not a change.
                 changes += _changes(number, was, row, at) if was is not None else []
                 before[number] = row
         yield Page("events", tuple(events))
@@ -92,8 +92,8 @@ class TrytonReader:
     ) -> Iterator[tuple[int, dict[int, dict[str, Value]]]]:
         """Read the leads at each moment in turn, in as few requests as intervals allow.
 
-        A revision holds until the next one of its lead, so one look at a moment serves all
-        revisions that hold then; always looking where the next one ends needs the fewest looks.
+        A revision holds until the next one of its lead, so one request for a moment serves
+        all revisions that hold then; asking always where the next one ends needs the fewest.
         """
         revisions: dict[int, list[int]] = {}
         for at in sorted(moments):
@@ -111,21 +111,21 @@ class TrytonReader:
         for end, start, number in spans:
             look = look if start <= look else end
             looks.setdefault(look, []).append((start, number))
-        found: dict[int, dict[int, dict[str, Value]]] = {at: {} for at in sorted(moments)}
+        lead_rows: dict[int, dict[int, dict[str, Value]]] = {at: {} for at in sorted(moments)}
         for look, some in looks.items():
             rows = self._values(sorted({number for _, number in some}), look)
             for start, number in some:
                 if number in rows:
-                    found[start][number] = rows[number]
-        yield from found.items()
+                    lead_rows[start][number] = rows[number]
+        yield from lead_rows.items()
 
     def _values(self, numbers: list[int], at: int) -> dict[int, dict[str, Value]]:
-        """Read leads as they were at a moment; those that were not there are left out."""
+        """Read leads as they were at a moment; those that did not exist are left out."""
         context = {"_datetime": as_datetime(at)}
         domain, names = [["id", "in", numbers]], list(_REPLAYED)
         method = f"model.{MODEL}.search_read"
         rows = self._rpc(method, domain, 0, None, None, names, context=context)
-        return {row["id"]: {name: _told(row.get(name)) for name in names} for row in rows}
+        return {row["id"]: {name: _plain_value(row.get(name)) for name in names} for row in rows}
 
     def _pages(
         self, model: str, domain: list[Any], names: list[str], context: Mapping[str, Any]
@@ -157,8 +157,8 @@ def _changed(since: Since) -> list[Any]:
     return [["OR", ["write_date", ">=", edge], ["create_date", ">=", edge]]]
 
 
-def _told(value: Any) -> Value:
-    """Give a value of Tryton's; a decimal number as a number."""
+def _plain_value(value: Any) -> Value:
+    """Return a value of Tryton's; a decimal number as a float."""
     if isinstance(value, Mapping):
         return float(value["decimal"])
     return value  # type: ignore[no-any-return]
@@ -174,7 +174,7 @@ def _lead(row: Mapping[str, Any]) -> dict[str, Value]:
         "owner": text(row.get("employee")),
         "state": row["state"],
         "description": row.get("description"),
-        "amount": _told(row.get("amount")),
+        "amount": _plain_value(row.get("amount")),
         "created_at": time_of(row["create_date"]),
         "changed_at": time_of(row.get("write_date") or row["create_date"]),
     }
@@ -203,7 +203,7 @@ def _changes(
     number: int, was: Mapping[str, Value], row: Mapping[str, Value], at: int
 ) -> list[dict[str, Value]]:
     return [
-        change(f"{number}-{theirs}-{at}", str(number), mine, was[theirs], row[theirs], at)
-        for theirs, mine in _REPLAYED.items()
-        if was[theirs] != row[theirs]
+        change(f"{number}-{name}-{at}", str(number), field, was[name], row[name], at)
+        for name, field in _REPLAYED.items()
+        if was[name] != row[name]
     ]

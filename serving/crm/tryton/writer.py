@@ -16,7 +16,6 @@ from serving.crm.http import Http, parse
 from serving.crm.score_columns import TIMES, decode, from_micros
 from serving.crm.seam import (
     FIELDS,
-    Answer,
     Busy,
     Denied,
     Refused,
@@ -24,6 +23,7 @@ from serving.crm.seam import (
     Unsure,
     Update,
     Value,
+    WriteAnswer,
 )
 
 MODEL: Final = "sale.opportunity"
@@ -31,7 +31,7 @@ _OPEN: Final = "lead"
 
 
 class TrytonCrm:
-    """Leads are `sale.opportunity` rows in state "lead"; other states are closed for us."""
+    """Leads are `sale.opportunity` rows in state "lead"; in other states they count as closed."""
 
     name = "tryton"
     batch_limit = 200
@@ -75,40 +75,40 @@ class TrytonCrm:
         )
         domain = [[self._key, "in", wanted]]
         rows = self.rpc(f"model.{MODEL}.search_read", domain, 0, None, None, sorted({*names}))
-        found: dict[str, Remote] = {}
+        remotes: dict[str, Remote] = {}
         for row in rows:
             lead = str(row[self._key])
             self._ids[lead] = row["id"]
-            values = {mine: decode(mine, row[theirs]) for mine, theirs in self._fields.items()}
-            found[lead] = Remote(
+            values = {field: decode(field, row[name]) for field, name in self._fields.items()}
+            remotes[lead] = Remote(
                 values,
                 str(row["_timestamp"]),
                 override=row[self._override] not in (None, ""),
                 closed=row["state"] != _OPEN,
             )
-        return found
+        return remotes
 
-    def upsert(self, batch: Sequence[Update]) -> list[Answer]:
-        """Write all in one transaction; where one moved, none is written and all are read again."""
+    def upsert(self, batch: Sequence[Update]) -> list[WriteAnswer]:
+        """Write all in one transaction; where one changed meanwhile, none is written."""
         arguments: list[Any] = []
         stamps: dict[str, str | None] = {}
         for each in batch:
             number = self._ids[each.lead]
-            arguments += [[number], self._theirs(each.values)]
+            arguments += [[number], self._outgoing(each.values)]
             stamps[f"{MODEL},{number}"] = each.version
         try:
             self.rpc(f"model.{MODEL}.write", *arguments, context={"_timestamp": stamps})
         except _MovedError as error:
-            return [Answer(each.lead, "conflict", error=str(error)) for each in batch]
-        return [Answer(each.lead, "written") for each in batch]
+            return [WriteAnswer(each.lead, "conflict", error=str(error)) for each in batch]
+        return [WriteAnswer(each.lead, "written") for each in batch]
 
-    def _theirs(self, values: Mapping[str, Value]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for mine, theirs in self._fields.items():
-            value = values.get(mine)
-            is_time = mine in TIMES and isinstance(value, int)
-            found[theirs] = as_datetime(value) if is_time else value  # type: ignore[arg-type]
-        return found
+    def _outgoing(self, values: Mapping[str, Value]) -> dict[str, Any]:
+        outgoing: dict[str, Any] = {}
+        for field, name in self._fields.items():
+            value = values.get(field)
+            is_time = field in TIMES and isinstance(value, int)
+            outgoing[name] = as_datetime(value) if is_time else value  # type: ignore[arg-type]
+        return outgoing
 
     # -- requests --------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ class _MovedError(Exception):
 
 
 def _failure(error: Sequence[Any]) -> Exception:
-    """Tell what Tryton's error means: moved, a lock, a login, or a row that is not valid."""
+    """Tell what Tryton's error means: changed meanwhile, a lock, a login, or an invalid row."""
     kind = str(error[0]) if error else "unknown"
     text = " ".join(str(part) for part in (error[1] if len(error) > 1 else []) or [])[:200]
     if kind == "ConcurrencyException":

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from serving.crm.asking import Asker
+from serving.crm.asking import RetryingCall
 from serving.crm.dataverse.writer import DataverseCrm
 from serving.crm.hubspot.reader import HubSpotReader
 from serving.crm.hubspot.writer import HubSpotCrm
@@ -153,7 +153,7 @@ def test_hubspots_own_contract_accepts_our_requests(prism: str) -> None:
 @pytest.mark.real_data
 def test_hubspots_own_contract_accepts_how_contacts_are_read(prism: str) -> None:
     with closing(HubSpotCrm(prism, ("127.0.0.1",), "t0ken")) as crm:
-        reader = HubSpotReader(crm.http, Asker(None), ours=crm.ours)
+        reader = HubSpotReader(crm.http, RetryingCall(None), score_fields=crm.score_fields)
         since = Since(EPOCH)
         pages = list(islice(reader.read(since, as_of=EPOCH + 10**12), 3))
     assert [page.kind for page in pages] == ["leads", "lead_history", "events"]

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from serving.crm.asking import Budget
+from serving.crm.asking import RateLimit
 from serving.crm.http import retry_after
 from serving.crm.rest.writer import RestCrm
 from serving.crm.seam import Busy, Denied
@@ -168,7 +168,7 @@ def test_retry_after_is_read(text: str, seconds: float | None) -> None:
 
 def test_requests_keep_to_the_rate_budget() -> None:
     waits: list[float] = []
-    budget = Budget(10.0, waits.append)
+    rate_limit = RateLimit(10.0, waits.append)
     for _ in range(5):
-        budget.wait()
+        rate_limit.wait()
     assert sum(waits) >= 0.1 * (1 + 2 + 3 + 4) - 0.1

@@ -28,7 +28,7 @@ from data.schema import (
 )
 from data.tables import Outcomes, Tables
 from data.world import make_world
-from serving.crm.asking import Asker
+from serving.crm.asking import RetryingCall
 from serving.crm.pull.pull_rows import Pulled, pull
 from serving.crm.seam import Update
 from serving.crm.tryton.reader import TrytonReader
@@ -123,7 +123,9 @@ def connect(url: str) -> TrytonCrm:
 
 def read_in(crm: TrytonCrm, folder: Path, *, as_of: int | None = None) -> Pulled:
     """Pull from Tryton, now or as of a past moment."""
-    return pull(TrytonReader(crm, Asker(None)), folder, now=time.time_ns() // 1000, as_of=as_of)
+    return pull(
+        TrytonReader(crm, RetryingCall(None)), folder, now=time.time_ns() // 1000, as_of=as_of
+    )
 
 
 def send(url: str, state: Path, scores: Path, now: int) -> WriteBackResult:

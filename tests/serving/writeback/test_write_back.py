@@ -30,9 +30,9 @@ from serving.crm.seam import FIELDS, Update
 from serving.crm.sqlite.writer import SqliteCrm
 from serving.writeback.audit_log import entries
 from serving.writeback.decide import SendRules, worth_sending
-from serving.writeback.ledger import Last, LeaseLost, Ledger
+from serving.writeback.ledger import LastAcknowledged, LeaseLost, Ledger
 from serving.writeback.ledger_store import SqliteStore
-from serving.writeback.payload import Headline, _reason_texts, clean, content_hash
+from serving.writeback.payload import ScoreSummary, _reason_texts, clean, content_hash
 from serving.writeback.write_back import WriteBackResult, write_back
 from tests.fakes.faults_run import EPOCH, write_scores
 
@@ -351,8 +351,8 @@ def test_reasons_are_joined_strongest_first_and_fit(
     score=st.integers(0, 100), before=st.integers(0, 100), points=st.sampled_from([1.0, 2.5, 10.0])
 )
 def test_hysteresis_looks_at_points_and_band(score: int, before: int, points: float) -> None:
-    row = Headline("L", content_hash(score, "A", "", "1"), score, "A", 2)
-    last = Last(content_hash(before, "A", "", "1"), before, "A", 1, 0)
+    row = ScoreSummary("L", content_hash(score, "A", "", "1"), score, "A", 2)
+    last = LastAcknowledged(content_hash(before, "A", "", "1"), before, "A", 1, 0)
     verdict = worth_sending(row, last, SendRules(points, 30), now=DAY)
     assert verdict == ("send" if abs(score - before) >= points else "unchanged")
 

@@ -17,7 +17,7 @@ from data.errors import InputError, OutsideError
 from data.world import make_world
 from serving.crm.pull.forgotten import NAME, Forgotten
 from serving.crm.pull.pull_rows import OVERLAP, pull
-from serving.crm.pull.spool import alone
+from serving.crm.pull.spool import lock_folder
 from serving.crm.readable import KINDS, Page, Row, Since, change, event
 from serving.forget import forget_pulled
 from tests.fakes.cloud_server import TOKEN, running
@@ -205,7 +205,7 @@ def test_a_folder_that_no_pull_wrote_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("crm")
 def test_a_pull_at_work_is_not_disturbed(tmp_path: Path) -> None:
-    with alone(tmp_path), pytest.raises(OutsideError, match="another pull"):
+    with lock_folder(tmp_path), pytest.raises(OutsideError, match="another pull"):
         forget_pulled(tmp_path, WHO)
     assert is_there(tmp_path) == {True}
 

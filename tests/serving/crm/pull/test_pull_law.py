@@ -18,13 +18,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.durations import MINUTE
 from data.errors import InputError, OutsideError
 from serving.crm.pull import pull_rows as pulling
 from serving.crm.pull.pull_rows import OVERLAP, pull
 from serving.crm.readable import KEYS, Kind, Page, Since
 
 LAG, SKEW = OVERLAP // 2, OVERLAP // 2
-MINUTE = 60_000_000
 START = 1_790_000_000_000_000
 STREAMS: tuple[Kind, ...] = ("leads", "events", "lead_history")
 Recorded = tuple[Kind, int, int, int]  # kind, id, value, how late it is seen
