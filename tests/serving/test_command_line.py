@@ -37,7 +37,7 @@ VERBS = {
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    code = "from serving.cli.app import main; main()"
+    code = "from leadscore import main; main()"
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, *arguments],
         capture_output=True,
