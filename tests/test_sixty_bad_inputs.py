@@ -32,8 +32,8 @@ from tests.fakes.hostile_view import make_hostile_view
 
 ROOT = Path(__file__).resolve().parents[1]
 
-TABLES = "tests/data/test_bad_tables.py::"
-SOURCES = "tests/data/test_sources.py::"
+TABLES = "tests/data/reading/test_bad_tables.py::"
+SOURCES = "tests/data/reading/test_sources.py::"
 PROJECT = "tests/data/test_project_file.py::"
 CLOCK = "tests/data/test_reading_the_clock.py::"
 ARTIFACT = "tests/models/test_artifact.py::"
@@ -41,7 +41,7 @@ PREDICTOR = "tests/models/test_predictor.py::"
 SHEETS = "tests/serving/worklist/test_sheets_and_delivery.py::"
 BROWSER = "tests/serving/worklist/test_report_in_chromium.py::"
 HTTP = "tests/serving/test_http.py::"
-CLOUD = "tests/serving/writeback/test_cloud_contracts.py::"
+CLOUD = "tests/serving/crm/test_cloud_contracts.py::"
 CRM = "tests/serving/writeback/test_write_back.py::"
 REGISTRY = "tests/training/test_registry.py::"
 HOSTILE = BROWSER + "test_a_hostile_world_executes_nothing_and_breaks_no_layout"
@@ -64,7 +64,7 @@ ELSEWHERE: dict[int, tuple[str, ...]] = {
     11: (SOURCES + "test_a_broken_csv_names_the_line",),
     12: (
         SOURCES + "test_awkward_column_names_are_taken_as_they_are",
-        "tests/data/test_expressions.py::test_a_hostile_column_name_and_a_hostile_value_are_only_a_name_and_a_value",
+        "tests/data/rules/test_expressions.py::test_a_hostile_column_name_and_a_hostile_value_are_only_a_name_and_a_value",
     ),
     17: (ARTIFACT + "test_what_was_touched_is_refused_by_name",),
     20: (ARTIFACT + "test_what_was_touched_is_refused_by_name",),
@@ -110,7 +110,7 @@ ELSEWHERE: dict[int, tuple[str, ...]] = {
     42: (TABLES + "test_each_bad_table_is_one_line",),
     43: (
         "tests/training/test_run.py::test_one_class_and_no_mature_rows_are_refused_with_numbers",
-        "tests/models/test_learner.py::"
+        "tests/models/fit/test_learner.py::"
         "test_with_hardly_any_outcome_every_lead_gets_the_base_rate_or_a_refusal",
     ),
     45: (TABLES + "test_each_bad_table_is_one_line",),

@@ -69,7 +69,7 @@ def _step(
     cuts: Sequence[float],
     carry: float | None,
 ) -> Markup:
-    """Draw one bar of the waterfall over the band lines, with the thread to the next row."""
+    """Draw one bar of the waterfall, the limits of the bands, and the line to the next row."""
 
     def x(value: float) -> float:
         return round((value - low) / (high - low) * 100, 2)
@@ -90,7 +90,7 @@ def _step(
 
 
 def reliability(points: Sequence[Point], words: Words) -> Markup:
-    """Draw promised against observed rates, on the diagonal where promises come true."""
+    """Draw promised against observed rates, beside the diagonal where the two are equal."""
     if not points:
         return Markup("")
     top = max(max(p.x, p.y, p.high or 0.0) for p in points)
@@ -117,7 +117,7 @@ def reliability(points: Sequence[Point], words: Words) -> Markup:
 
 
 def gains(curves: Sequence[GainsCurve], names: Mapping[str, str], words: Words) -> Markup:
-    """Draw conversions caught by share of leads worked, one line a way of ordering."""
+    """Draw conversions caught by share of leads worked, one line per way of ordering the leads."""
     frame = svg.Frame(0, 1, 0, 1, height=300, mirror=words.mirrored, top=28)
     parts = [
         svg.axes(
@@ -221,25 +221,25 @@ def past_forecasts(page: ForecastPage, words: Words) -> Markup:
     ticks = svg.nice_ticks(top)
     last = len(page.past) - 1
     frame = svg.Frame(-0.5, last + 0.5, 0, ticks[-1], mirror=words.mirrored, height=220)
-    shown = range(0, last + 1, max(1, -(-len(page.past) // 5)))
+    labelled = range(0, last + 1, max(1, -(-len(page.past) // 5)))
     parts = [
         svg.axes(
             frame,
-            list(shown),
+            list(labelled),
             ticks,
             lambda i: words.date(page.past[int(i)].made_on, "short"),
             words.number,
         )
     ]
     for i, p in enumerate(page.past):
-        held = p.forecast.low <= p.observed <= p.forecast.high
+        covered = p.forecast.low <= p.observed <= p.forecast.high
         parts.append(svg.whisker(frame, i, p.forecast.low, p.forecast.high, "wide"))
-        parts.append(svg.dot(frame, i, p.observed, 3.6, "model" if held else "missed"))
+        parts.append(svg.dot(frame, i, p.observed, 3.6, "model" if covered else "missed"))
     return svg.figure(frame, words.attr("Past forecasts and what happened"), parts)
 
 
 def looks(points: Sequence[Point], words: Words) -> Markup:
-    """Draw the difference between arms over the days of an experiment, with its range."""
+    """Draw the difference between arms at each interim look of an experiment, with its range."""
     if len(points) < 2:
         return Markup("")
     reach = max(max(abs(p.low or 0), abs(p.high or 0), abs(p.y)) for p in points)

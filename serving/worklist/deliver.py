@@ -33,8 +33,8 @@ def deliver(
 ) -> list[Path]:
     """Write the report of all, the report, sheets and e-mail of each owner; return the paths.
 
-    `owner_emails` maps owners to addresses; an owner without one gets an .eml without `To`, for
-    a person to fill in. The first language is that of e-mails and sheets.
+    `owner_emails` maps owners to addresses; the e-mail of an owner without one has no `To`:
+    a person fills it in. The first language is that of e-mails and sheets.
     """
     first = languages[0]
     written = [

@@ -18,26 +18,26 @@ from markupsafe import Markup
 
 from serving.worklist import charts, svg
 from serving.worklist.language import Words, words_of
-from serving.worklist.page_names import Names
+from serving.worklist.page_names import PageNames
 from serving.worklist.safe_text import for_script, isolated, shown, slug
 from serving.worklist.view import ForecastRow, ReportLead, ReportView
 from serving.worklist.view_parts import ShownReason
 
 HERE: Final = Path(__file__).parent
 CHUNK: Final = 40
-"""Full lead pages travel deflated in chunks of so many, and are opened when asked for."""
+"""Full lead pages are stored compressed, this many to a chunk, and opened when first visited."""
 
 
 def render(view: ReportView, language: str) -> str:
     """Render the report in a language; InputError where the language has no catalogue."""
     words = words_of(language)
     page = _Page(view, words)
-    return page.render().encode("utf-8", "replace").decode()  # a lone surrogate is no text
+    return page.render().encode("utf-8", "replace").decode()  # a lone surrogate cannot be encoded
 
 
 @dataclass(frozen=True, slots=True)
 class LeadRow:
-    """A row of the list of all leads: its rank, how many reasons it shows, whether it prints."""
+    """A row of the list of all leads: rank, number of reasons shown, whether it is printed."""
 
     lead: ReportLead
     rank: int
@@ -50,7 +50,7 @@ class _Page:
 
     def __init__(self, view: ReportView, words: Words) -> None:
         self.view, self.words = view, words
-        self.names = Names(view, words)
+        self.names = PageNames(view, words)
         self.leads = {lead.lead_id: lead for lead in view.leads}
         self.anchors = {
             lead.lead_id: slug(lead.lead_id, i)
@@ -59,17 +59,17 @@ class _Page:
         }
         self.owners = sorted({lead.owner for lead in view.leads}, key=str.casefold)
         self.rows = list_rows(view)
-        self.environment = _environment()
+        self.environment = make_environment()
         self.environment.filters["band"] = self._band_place
         self.environment.globals.update(self._globals())
 
     def render(self) -> str:
-        """Fill the templates; the full lead pages go in as deflated chunks."""
-        style, script = _minified("style.css"), _minified("app.js")
+        """Fill the templates; the full lead pages go in as compressed chunks."""
+        style, script = read_minified("style.css"), read_minified("app.js")
         return self.environment.get_template("base.html").render(
             css=Markup(style),  # our own file
             js=Markup(script),  # our own file
-            csp=Markup(policy(style, script)),  # our own words and hashes
+            csp=Markup(security_policy(style, script)),  # fixed text and hashes
             pages=self.names.pages(),
             chunks=self._chunks(),
             data=for_script(json.dumps(self._data(), ensure_ascii=False, separators=(",", ":"))),
@@ -136,19 +136,19 @@ class _Page:
         return [*named, *others]
 
     def _band_place(self, band: str) -> int:
-        """Number a band from 0, the best, to 3: that is its colour."""
+        """Number a band from 0, the best, to 3: the style sheet has a colour for each."""
         bands = self._bands()
         return min(bands.index(band), 3) if band in bands else 3
 
     def _chunks(self) -> list[str]:
-        """Render the full lead pages and deflate them, CHUNK to a piece, as base64."""
+        """Render the full lead pages and compress them, CHUNK to a piece."""
         template = self.environment.get_template("lead.html")
         detailed = [lead for lead in self.view.leads if lead.detail is not None]
         pages = [self._lead_page(template.render, lead) for lead in detailed]
         return [deflated("".join(pages[i : i + CHUNK])) for i in range(0, len(pages), CHUNK)]
 
     def _rest(self) -> str:
-        """Render the rows beyond the top N of each owner: deflated, opened with the list."""
+        """Render the rows beyond the top N of each owner, compressed; the list opens them."""
         rest = [row for row in self.rows if row.kind == "rest"]
         if not rest:
             return ""
@@ -272,12 +272,12 @@ def list_rows(view: ReportView) -> list[LeadRow]:
 
 
 def deflated(html: str) -> str:
-    """Deflate a piece of the page, as base64: the browser inflates it when it is asked for."""
+    """Compress a piece of the page (zlib, base64); the browser inflates it when it is needed."""
     return base64.b64encode(zlib.compress(html.encode("utf-8", "replace"), 9)).decode()
 
 
 def sort_keys(leads: Sequence[ReportLead]) -> list[list[int] | None]:
-    """Rank every sortable column: the script compares whole numbers, never words."""
+    """Rank every sortable column, so that the script compares whole numbers and never text."""
 
     def ranks(values: Sequence[tuple[object, ...] | str | float]) -> list[int]:
         order = {value: i for i, value in enumerate(sorted(set(values)))}
@@ -294,8 +294,8 @@ def sort_keys(leads: Sequence[ReportLead]) -> list[list[int] | None]:
     ]
 
 
-def policy(style: str, script: str) -> str:
-    """Write the content security policy: nothing loads, and only our own style and script run."""
+def security_policy(style: str, script: str) -> str:
+    """Write the content security policy: nothing is loaded, only this style and script run."""
 
     def digest(text: str) -> str:
         return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -306,7 +306,8 @@ def policy(style: str, script: str) -> str:
     )
 
 
-def _environment() -> Environment:
+def make_environment() -> Environment:
+    """Make the environment of the templates: values are escaped, unknown names are errors."""
     return Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -314,8 +315,8 @@ def _environment() -> Environment:
     )
 
 
-def _minified(name: str) -> str:
-    """Read one of our own files without comments and indentation."""
+def read_minified(name: str) -> str:
+    """Read a file of this folder without its comments and indentation."""
     text = (HERE / name).read_text(encoding="utf-8")
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     return "\n".join(line.strip() for line in text.splitlines() if line.strip())

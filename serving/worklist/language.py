@@ -39,7 +39,12 @@ from serving.worklist.view_parts import ShownReason
 
 FOLDER: Final = Path(__file__).parent / "locale"
 _LATIN: Final = "0123456789"
-_NATIVE: Final = {"fa": "۰۱۲۳۴۵۶۷۸۹", "ar": "٠١٢٣٤٥٦٧٨٩", "ur": "۰۱۲۳۴۵۶۷۸۹"}  # Babel makes none
+# Babel's number patterns write Latin digits only.
+_NATIVE: Final = {
+    "fa": "۰۱۲۳۴۵۶۷۸۹",
+    "ar": "٠١٢٣٤٥٦٧٨٩",
+    "ur": "۰۱۲۳۴۵۶۷۸۹",
+}
 Labels = Mapping[str, str | Mapping[str, str]]
 
 
@@ -94,7 +99,7 @@ class Words:
 
     @property
     def direction(self) -> str:
-        """Answer "rtl" or "ltr"."""
+        """Give "rtl" or "ltr"."""
         return str(self.locale.text_direction)
 
     @property
@@ -113,26 +118,26 @@ class Words:
     def fill(self, text: str, values: Mapping[str, object]) -> Markup:
         """Fill a translated sentence: values that are not Markup are escaped and isolated."""
         filled = {name: isolated(value) for name, value in values.items()}
-        return Markup(escape(text).format_map(_Gaps(filled)))
+        return Markup(escape(text).format_map(_DashWhereMissing(filled)))
 
     def attr(self, text: str, **params: object) -> str:
         """Translate and fill for an attribute: plain text, values isolated by characters."""
         filled = {name: in_attribute(_plain(value)) for name, value in params.items()}
-        return self.message(text).format_map(_Gaps(filled))
+        return self.message(text).format_map(_DashWhereMissing(filled))
 
     def tn(self, one: str, many: str, n: int, **params: object) -> Markup:
         """Translate with the plural form of `n`; {n} is `n` in the language's digits."""
         return self.t(self.translations.ngettext(one, many, n), n=self.number(n), **params)
 
     def phrase(self, phrase: Phrase, labels: Labels) -> Markup:
-        """Word a phrase: a sentence of ours, or a step or line in the company's own words."""
+        """Translate a phrase: a sentence of the product, or a text in the company's own words."""
         text = self.message(phrase.text)
         if not phrase.params and text == phrase.text:
             return isolated(self.label(phrase.text, labels))
         return self.t(phrase.text, **self._values(phrase.params, labels))
 
     def reason(self, reason: ShownReason, labels: Labels) -> Markup:
-        """Word a reason by its template and the lead's own values."""
+        """Write a reason by its template and the lead's own values."""
         chosen = sentence(reason.template, reason.params)
         text = self.speech(labels).say(chosen.msgid, chosen.n)
         values = chosen.values
@@ -142,7 +147,7 @@ class Words:
         return self.fill(text, filled)
 
     def speech(self, labels: Labels) -> Speech:
-        """Speak plain text, for terminals and files: the same words and numbers, no markup."""
+        """Give the same words and numbers without markup, for terminals and files."""
         return Speech(
             message=self.message,
             plural=self.translations.ngettext,
@@ -154,7 +159,7 @@ class Words:
     def _reason_value(
         self, name: str, values: Mapping[str, Scalar | Period | None], labels: Labels
     ) -> object:
-        """Word one value of a reason."""
+        """Write one value of a reason."""
         value = values[name]
         if isinstance(value, Period):
             period = self.translations.ngettext(*value.msgid, value.n)
@@ -164,7 +169,7 @@ class Words:
         return self.label(own_name(name, values, labels) or value or SENTINEL, labels)
 
     def label(self, text: str, labels: Labels) -> str:
-        """Word an event type, a column, a state: the project's own words, else the catalogue's."""
+        """Name an event type, column or state by the project's own words, else the catalogue's."""
         own = labels.get(text)
         if isinstance(own, Mapping):
             own = own.get(self.language, own.get("en"))
@@ -199,7 +204,7 @@ class Words:
         return out
 
     def digits(self, text: str) -> Markup:
-        """Write digits and percent signs as the language does; minus signs are true minus signs."""
+        """Write digits and percent signs as the language does, and minus signs as U+2212."""
         return Markup(text.translate(_figures(self.locale.language, self.mirrored)))
 
     def number(self, value: float, decimals: int = 0) -> Markup:
@@ -254,8 +259,8 @@ class Words:
         return Markup("{} {}").format(self.date(at), self.digits(clock))
 
 
-class _Gaps(dict[str, object]):
-    """A placeholder without a value is shown as an em dash: a report never fails over a gap."""
+class _DashWhereMissing(dict[str, object]):
+    """Values of placeholders; a missing one is an em dash, so that a report never fails over it."""
 
     def __missing__(self, key: str) -> str:
         return "—"
@@ -284,7 +289,7 @@ def _moment(at: str) -> datetime:
 def _figures(language: str, mirrored: bool) -> dict[int, str]:  # noqa: FBT001  # a cache key
     native = _NATIVE.get(language, _LATIN)
     minus = "\u200e\u2212" if mirrored else "\u2212"
-    percent = "%" if native == _LATIN else "\u066a"  # Babel makes none of these either
+    percent = "%" if native == _LATIN else "\u066a"  # nor does Babel write this sign
     return str.maketrans({"-": minus, "%": percent, **dict(zip(_LATIN, native, strict=True))})
 
 

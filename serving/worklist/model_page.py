@@ -16,7 +16,7 @@ from typing import Any
 from markupsafe import Markup
 
 from serving.worklist import charts
-from serving.worklist.html import _environment, _minified, policy
+from serving.worklist.html import make_environment, read_minified, security_policy
 from serving.worklist.language import Words, words_of
 from serving.worklist.page_names import curve_names
 from serving.worklist.safe_text import isolated
@@ -25,7 +25,7 @@ from serving.worklist.view_parts import Point
 from training.audit import AuditReport
 from training.model_card import ModelCard
 
-DRAWN = ("model", "newest", "rule", "logistic", "prior")
+DRAWN_CURVES = ("model", "newest", "rule", "logistic", "prior")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,16 @@ def render_model_page(
     language: str = "en",
 ) -> str:
     """Render the page in a language; sections without rows are left out."""
-    words, style = words_of(language), _minified("style.css")
+    words, style = words_of(language), read_minified("style.css")
     curves = gains_curves(card)
-    environment = _environment()
+    environment = make_environment()
     environment.globals.update(t=words.t, attr=words.attr)
     page = environment.get_template("model.html").render(
         words=words,
         project=isolated(project),
         version=isolated(version),
         css=Markup(style),  # our own file
-        csp=Markup(policy(style, "")),  # our own words and hashes
+        csp=Markup(security_policy(style, "")),  # fixed text and hashes
         facts=_facts(card, words),
         notes=[isolated(note) for note in card.notes],
         sections=[section for section in _sections(card, audit, words) if section.rows],
@@ -68,7 +68,7 @@ def render_model_page(
         learning=charts.learning_curve(_learning(card), words),
         need=_need(card, words),
     )
-    return page.encode("utf-8", "replace").decode()  # a lone surrogate is no text
+    return page.encode("utf-8", "replace").decode()  # a lone surrogate cannot be encoded
 
 
 def _facts(card: ModelCard, words: Words) -> list[tuple[Markup, Markup]]:
@@ -89,7 +89,7 @@ def _facts(card: ModelCard, words: Words) -> list[tuple[Markup, Markup]]:
 
 
 def _learning(card: ModelCard) -> list[Point]:
-    """Place the gain over the base rate, two errors up and down, by conversions learned from."""
+    """Give the gain over the base rate, plus and minus two errors, by conversions learned from."""
     return [
         Point(
             row["conversions"],
@@ -102,7 +102,7 @@ def _learning(card: ModelCard) -> list[Point]:
 
 
 def _need(card: ModelCard, words: Words) -> Markup:
-    """Say what the learning curve says of more conversions; nothing without a curve."""
+    """Say whether more conversions would help, by the learning curve; "" without a curve."""
     if card.need is None:
         return Markup("")
     t, now = words.t, words.number(card.need["conversions"])
@@ -138,7 +138,7 @@ def _sections(card: ModelCard, audit: AuditReport | None, words: Words) -> Itera
     yield table("metrics", t("Figures"), figures, card.metrics)
     paired = t("Paired differences.")
     yield table("verdicts", t("Against the baselines"), paired, card.verdicts)
-    tried, chosen = _tried(card.candidates), _chosen(card.candidates)
+    tried, chosen = _candidate_rows(card.candidates), _choice_rows(card.candidates)
     yield table("candidates", t("Candidates"), t("Each was judged out of fold."), tried)
     yield table("choices", t("Choices"), Markup(""), chosen)
     wilson = t("Promised against observed, Wilson intervals.")
@@ -153,14 +153,14 @@ def _sections(card: ModelCard, audit: AuditReport | None, words: Words) -> Itera
     yield table("drift", t("Drift"), months, card.drift)
 
 
-def _tried(candidates: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Gather the tables among what the learner reports: the candidates on each kind of folds."""
+def _candidate_rows(candidates: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Gather the tables of the learner's report: the candidates on each kind of folds."""
     tables = {name: value for name, value in candidates.items() if _is_table(value)}
     return [{"judged_on": name, **row} for name, rows in tables.items() for row in rows]
 
 
-def _chosen(candidates: Mapping[str, Any]) -> list[dict[str, object]]:
-    """Write all else that the learner reports as a name and a line; what is empty is left out."""
+def _choice_rows(candidates: Mapping[str, Any]) -> list[dict[str, object]]:
+    """Write the rest of the learner's report as names and lines, without empty values."""
     choices: list[dict[str, object]] = []
     for name, value in candidates.items():
         if isinstance(value, Mapping):
@@ -183,7 +183,7 @@ def _brief(value: object) -> str:
 
 
 def _segments(card: ModelCard, words: Words) -> PageSection:
-    """Tell how segments differ from what the model promises them, once chance is taken off."""
+    """Show how far the conversions of each segment differ from those that the model promises."""
     t = words.t
     return PageSection(
         "segments",
@@ -237,7 +237,7 @@ def _segment(row: Mapping[str, Any], words: Words) -> tuple[Markup, ...]:
 
 
 def _log_odds(value: float, words: Words) -> Markup:
-    return words.number(round(value, 2) + 0.0, 2)  # never -0
+    return words.number(round(value, 2) + 0.0, 2)  # + 0.0 turns -0.0 into 0.0
 
 
 def _cell(value: object, words: Words) -> Markup:
@@ -270,6 +270,6 @@ def gains_curves(card: ModelCard) -> list[GainsCurve]:
     """Give the conversions caught by share of leads worked, by the model and by other orders."""
     return [
         GainsCurve(name, tuple(Point(x, y) for x, y in card.gains[name]))  # type: ignore[arg-type]
-        for name in DRAWN
+        for name in DRAWN_CURVES
         if name in card.gains
     ]

@@ -8,14 +8,14 @@ from serving.worklist.language import Words
 from serving.worklist.view import ReportView
 
 
-class Names:
-    """The report's own vocabulary in the language of `words`."""
+class PageNames:
+    """The fixed words of one report, in the language of `words`."""
 
     def __init__(self, view: ReportView, words: Words) -> None:
         self.view, self.words = view, words
 
     def pages(self) -> list[tuple[str, Markup]]:
-        """List the pages there are, as (anchor, title)."""
+        """List the pages that this report has, as (anchor, title)."""
         t, view = self.words.t, self.view
         pages: list[tuple[str, Markup, object]] = [
             ("week", t("This week"), view.week),
@@ -42,13 +42,13 @@ class Names:
         ]
 
     def hours(self, hours: float) -> Markup:
-        """Say a length of time in hours, or in days from two on."""
+        """Write a length of time in hours, in days from two days on."""
         if hours < 48:
             return self.words.tn("{n} hour", "{n} hours", round(hours))
         return self.words.tn("{n} day", "{n} days", round(hours / 24))
 
     def tables(self) -> dict[str, object]:
-        """Word every closed list of states that the templates look up."""
+        """Translate every fixed list of states that the templates look up."""
         t, attr = self.words.t, self.words.attr
         return {
             "trends": {

@@ -1,4 +1,4 @@
-"""A sentence that waits for its language: an English msgid, and what goes into it."""
+"""A sentence before translation: an English msgid and the values of its placeholders."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 LONGEST: Final = 160
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-# Marks that reorder or hide what stands around them. The joiners (U+200C, U+200D) stay: Persian
+# Marks that reorder or hide the text around them. The joiners (U+200C, U+200D) stay: Persian
 # and emoji need them, and they reorder nothing.
 _MARKS: Final = re.compile(r"[\u200b\u200e\u200f\u061c\u2060\u202a-\u202e\u2066-\u2069\ufeff]")
 
@@ -28,7 +28,7 @@ def shown(value: str, longest: int = LONGEST) -> str:
 
 
 def isolated(value: object) -> Markup:
-    """Escape a value that is not ours and isolate its direction: `<bdi>…</bdi>`."""
+    """Escape an untrusted value and isolate its text direction: `<bdi>…</bdi>`."""
     return value if isinstance(value, Markup) else Markup("<bdi>{}</bdi>").format(shown(str(value)))
 
 

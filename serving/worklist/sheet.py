@@ -1,4 +1,4 @@
-"""The list of leads -> CSV and Excel that no spreadsheet will run: formulas are guarded.
+"""The list of leads -> CSV and Excel in which no text runs as a formula.
 
 Text from a CRM that begins like a formula (`=`, `+`, `-`, `@`, their full-width forms, after any
 control characters or blanks) is prefixed with an apostrophe. Numbers are never prefixed, nor ids
@@ -26,7 +26,7 @@ from serving.worklist.safe_text import shown
 from serving.worklist.view import ReportLead, ReportView
 
 Cell = str | int | float | None
-LONGEST: Final = 2000
+MAX_LENGTH: Final = 2000
 _FORMULA: Final = re.compile(
     r"^[\s\x00-\x1f\x7f\ufeff\u200b-\u200f]*[=+\-@\uff1d\uff0b\uff0d\uff20|%]"
 )
@@ -46,7 +46,7 @@ def guard(text: str) -> str:
     """
     risky = _FORMULA.match(text) is not None or text[:1] in "\t\r\x00"
     kept = _CONTROL.sub("", text)
-    kept = kept if len(kept) <= LONGEST else kept[: LONGEST - 1] + "…"
+    kept = kept if len(kept) <= MAX_LENGTH else kept[: MAX_LENGTH - 1] + "…"
     return f"'{kept}" if risky else kept
 
 
@@ -57,7 +57,7 @@ def rows_of(view: ReportView, language: str) -> list[list[Cell]]:
 
 
 def write_csv(view: ReportView, language: str, path: Path) -> Path:
-    """Write the list as CSV in UTF-8 with a mark that Excel understands."""
+    """Write the list as CSV in UTF-8 with the byte order mark by which Excel knows it."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\r\n").writerows(rows_of(view, language))
     return write_bytes(path, text.getvalue().encode("utf-8-sig"))
@@ -88,8 +88,10 @@ def write_excel(view: ReportView, language: str, path: Path) -> Path:
 
 def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
     labels = view.about.labels
-    reasons = "; ".join(f"{_bare(words.reason(r, labels))} ({r.points:+d})" for r in lead.reasons)
-    step = _bare(words.phrase(lead.step.phrase, labels)) if lead.step else ""
+    reasons = "; ".join(
+        f"{_without_tags(words.reason(r, labels))} ({r.points:+d})" for r in lead.reasons
+    )
+    step = _without_tags(words.phrase(lead.step.phrase, labels)) if lead.step else ""
     texts: Sequence[str] = (
         lead.trend,
         lead.stage or "",
@@ -101,8 +103,8 @@ def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
     )
     return [
         lead.lead_id if _NUMBER.fullmatch(lead.lead_id) else guard(lead.lead_id),
-        guard(shown(lead.name, LONGEST)),
-        guard(shown(lead.owner, LONGEST)),
+        guard(shown(lead.name, MAX_LENGTH)),
+        guard(shown(lead.owner, MAX_LENGTH)),
         lead.score,
         guard(lead.band),
         round(lead.probability, 6),
@@ -112,6 +114,6 @@ def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
     ]
 
 
-def _bare(markup: object) -> str:
-    """Take the marks of HTML off a sentence of ours."""
-    return Markup(str(markup)).striptags()  # only to strip it again
+def _without_tags(markup: object) -> str:
+    """Strip the HTML tags of a sentence."""
+    return Markup(str(markup)).striptags()  # trusted because the tags are stripped at once

@@ -43,7 +43,7 @@ class Frame:
 
 
 def figure(frame: Frame, label: str, parts: Iterable[Markup]) -> Markup:
-    """Wrap the parts of a chart; `label` is what a screen reader says."""
+    """Wrap the parts of a chart; `label` is what a screen reader reads out."""
     return Markup(
         '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
     ).format(f"{WIDTH:g}", f"{frame.height:g}", label, Markup("").join(parts))

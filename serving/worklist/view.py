@@ -1,8 +1,8 @@
 """Everything that the report shows, as plain typed values: language-free, JSON-able, no frames.
 
-The one who fills it decides what is true; `serving.worklist.html.render` only words and draws it.
+Whoever fills it computes the values; `serving.worklist.html.render` only translates and draws them.
 Times are ISO 8601 text in UTC, rates are 0 to 1, points are whole. Text that came from a CRM
-may hold anything: rendering cleans, escapes and isolates it.
+may contain anything: rendering cleans, escapes and isolates it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from serving.worklist.view_parts import (
     Point,
     ShownChangeLine,
     ShownReason,
-    Similar,
+    SimilarLead,
     TimelineEvent,
     Trend,
 )
@@ -77,7 +77,7 @@ class LeadDetail:
     icp_match: float | None = None  # 0 to 1
     history: tuple[PastScore, ...] = ()  # oldest first
     timeline: tuple[TimelineEvent, ...] = ()  # newest first
-    similar: tuple[Similar, ...] = ()
+    similar: tuple[SimilarLead, ...] = ()
     content: tuple[str, ...] = ()  # what to send at this stage, in the company's words
     missing_for_next: tuple[Phrase, ...] = ()  # what the next stage still asks for
     next_stage: str | None = None
@@ -131,7 +131,7 @@ class OwnerWeek:
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
+class MissedFollowUp:
     """A high score without a sales touch: days since the last one, or since creation if none."""
 
     lead_id: str
@@ -190,7 +190,7 @@ class WeekPage:
     left_behind: Interval
     newest_first: float | None = None  # expected opportunities from as many newest leads
     owners: tuple[OwnerWeek, ...] = ()
-    missed: tuple[Missed, ...] = ()
+    missed: tuple[MissedFollowUp, ...] = ()
     missed_days: int = 7
     speed: TouchSpeed | None = None
     plan: tuple[PlanPoint, ...] = ()

@@ -23,7 +23,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class ShownFact:
-    """What became of leads that share a reason, counted on training rows: rates 0 to 1."""
+    """How often leads with this reason converted, counted on training rows: rates 0 to 1."""
 
     rate: float
     typical: float
@@ -110,8 +110,8 @@ class PastScore:
 
 
 @dataclass(frozen=True, slots=True)
-class Similar:
-    """A lead much like this one that became an opportunity.
+class SimilarLead:
+    """A converted lead whose score had much the same reasons as this lead's.
 
     `score` is the one it had two weeks before, `days` how long it took from its creation.
     """

@@ -110,7 +110,7 @@ def _attack(lead: ReportLead, text: str, i: int) -> ReportLead:
         answers=(p.CardAnswer("need", text, None), p.CardAnswer("budget", text, lead.created_at)),
         icp=(p.CriterionMatch(text, True),),
         timeline=(p.TimelineEvent(lead.created_at or "2026-01-01", text, "inbound", text),),
-        similar=(p.Similar(text, 3, 1),),
+        similar=(p.SimilarLead(text, 3, 1),),
         content=(text,),
     )
     return replace(

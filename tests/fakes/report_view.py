@@ -281,8 +281,8 @@ def _detail(
             for day, kind in zip(days, kinds, strict=True)
         ),
         similar=(
-            p.Similar("Larch Robotics", score - 2, 31),
-            p.Similar("Whitby Foods", score + 1, 18),
+            p.SimilarLead("Larch Robotics", score - 2, 31),
+            p.SimilarLead("Whitby Foods", score + 1, 18),
         ),
         content=("case study", "price list") if stage != "lead" else ("starter guide",),
         missing_for_next=() if stage == "opportunity-ready" else (_BUDGET,),
@@ -323,7 +323,7 @@ def _week(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.WeekPage:
             )
         )
     missed = tuple(
-        v.Missed(lead.lead_id, int(rng.integers(7, 30)), lead.last_touch_at is not None)
+        v.MissedFollowUp(lead.lead_id, int(rng.integers(7, 30)), lead.last_touch_at is not None)
         for lead in called[3:70:5]
     )
     return v.WeekPage(

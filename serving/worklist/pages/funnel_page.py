@@ -47,8 +47,9 @@ def make_funnel(source: ReportInput) -> FunnelPage:
 def stages_reached(source: ReportInput, since: int) -> NDArray[np.int64]:
     """Give each lead the stage at which it stands, or stood when it was lost: (n_leads,), -1 none.
 
-    Without the lost ones every step of the funnel would look wider than it is. Rules see what was
-    known then; a score that they ask for is today's model's. Leads from before `since` have none.
+    If lost leads were left out, every rate of the funnel would look higher than it is. Rules see
+    what was known then; scores in rules are those of today's model. Leads from before `since` have
+    none.
     """
     scored, tables, model = source.scored, source.tables, source.model
     stage = np.full(len(tables), -1, np.int64)
@@ -56,19 +57,19 @@ def stages_reached(source: ReportInput, since: int) -> NDArray[np.int64]:
     if tables.created_at is None:
         return stage
     lost_at = source.outcomes.disqualified_at
-    gone = (lost_at < source.outcomes.converted_at) & (lost_at < scored.as_of)
-    lost = np.flatnonzero(gone & (tables.created_at >= since))
+    was_lost = (lost_at < source.outcomes.converted_at) & (lost_at < scored.as_of)
+    lost = np.flatnonzero(was_lost & (tables.created_at >= since))
     if not len(lost):
         return stage
     then = Snapshots(lost, np.maximum(lost_at[lost], tables.created_at[lost]))
     frame = build(tables, then, model.catalogue, threads=source.threads)
     scores = model.scorer.score(frame.to_pandas())
-    among = percentile(np.concatenate([scored.scores.margin, scores.margin]))
+    percentiles = percentile(np.concatenate([scored.scores.margin, scores.margin]))
     columns = {
         "score": scores.score,
         "band": scores.band,
         "probability": scores.probability,
-        "percentile": among[len(scored.scores.margin) :],
+        "percentile": percentiles[len(scored.scores.margin) :],
     }
     stage[lost] = qualify(tables, then, source.project, features=frame, scored=columns).stage
     return stage

@@ -1,4 +1,4 @@
-"""What a lead's page says of the past: its scores, its events, and leads like it that converted."""
+"""The past on a lead's page: its scores, its events, and similar leads that converted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from data.tables import Snapshots, Tables
 from features.build import build
 from serving.past_weeks import HISTORY_WEEKS, Rows
 from serving.worklist.pages.report_input import ReportInput
-from serving.worklist.view_parts import PastScore, Similar, TimelineEvent
+from serving.worklist.view_parts import PastScore, SimilarLead, TimelineEvent
 
 TIMELINE: Final = 16
 SIMILAR: Final = 3
@@ -21,7 +21,7 @@ DIRECTIONS: Final = ("unknown", "inbound", "outbound")
 
 
 def score_history(source: ReportInput, rows: Rows) -> dict[int, tuple[PastScore, ...]]:
-    """Score each row's lead at the last weeks, by today's model, as what was known then.
+    """Score each row's lead at the last weeks, by today's model, from what was known then.
 
     The newest point is today's score; weeks before the lead was known are left out.
     """
@@ -65,12 +65,12 @@ def _note(tables: Tables, event: int) -> str:
     return ", ".join(words)
 
 
-def find_similar(source: ReportInput, rows: Rows) -> dict[int, tuple[Similar, ...]]:
+def find_similar(source: ReportInput, rows: Rows) -> dict[int, tuple[SimilarLead, ...]]:
     """Find converted leads whose score, two weeks before, was made of much the same reasons.
 
-    Nearness is the sum of absolute differences of factor contributions (log-odds).
+    The distance is the sum of absolute differences of factor contributions (log-odds).
     """
-    similar: dict[int, tuple[Similar, ...]] = {int(row): () for row in rows}
+    similar: dict[int, tuple[SimilarLead, ...]] = {int(row): () for row in rows}
     converted, tables = source.outcomes.converted_at, source.tables
     won = np.flatnonzero((converted != NEVER) & (converted < source.scored.as_of))
     if tables.created_at is None or len(won) == 0 or len(rows) == 0:
@@ -88,7 +88,7 @@ def find_similar(source: ReportInput, rows: Rows) -> dict[int, tuple[Similar, ..
         distance = np.abs(won_points - points[place]).sum(axis=1)
         nearest = np.argsort(distance, kind="stable")[:SIMILAR]
         similar[row] = tuple(
-            Similar(
+            SimilarLead(
                 name=_name(tables, names, int(won[i])),
                 score=int(scores[i]),
                 days=int((converted[won[i]] - tables.created_at[won[i]]) // DAY),

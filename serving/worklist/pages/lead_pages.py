@@ -22,14 +22,14 @@ from serving.worklist.view_parts import (
     PastScore,
     ShownFact,
     ShownReason,
-    Similar,
+    SimilarLead,
 )
 
-SHOWN_REASONS = 3
+LISTED_REASONS = 3
 
 
 def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[ReportLead, ...]:
-    """Make every open lead, best first, those that a rule takes out last.
+    """List every open lead, best first; leads that a rule takes out come last.
 
     Lists show the company's own step for the stage where there is one, else the one of `steps`;
     a lead's page shows both.
@@ -41,7 +41,7 @@ def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[Repo
     touched = last_touch(source.tables, source.scored.snapshots)
     outside = np.flatnonzero(source.scored.qualification.disqualified >= 0)
     rows = [*source.ranked.tolist(), *outside.tolist()]
-    shown = {name: source.shown(name) for name in ("name", "owner", "channel", "account")}
+    display = {name: source.display(name) for name in ("name", "owner", "channel", "account")}
 
     def page(row: int) -> LeadDetail | None:
         if row not in detailed:
@@ -49,7 +49,7 @@ def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[Repo
         return _detail(source, row, steps.get(row), history[row], similar[row])
 
     return tuple(
-        _lead(source, row, shown, int(touched[row]), steps.get(row), page(row)) for row in rows
+        _lead(source, row, display, int(touched[row]), steps.get(row), page(row)) for row in rows
     )
 
 
@@ -68,7 +68,7 @@ def top_of_owners(source: ReportInput) -> frozenset[int]:
 def _lead(
     source: ReportInput,
     row: int,
-    shown: Mapping[str, NDArray[np.object_]],
+    display: Mapping[str, NDArray[np.object_]],
     touched: int,
     step: NextStep | None,
     detail: LeadDetail | None,
@@ -80,8 +80,8 @@ def _lead(
     created = source.tables.created_at
     return ReportLead(
         lead_id=str(table["lead_id"].iat[row]),
-        name=shown["name"][row] or str(table["lead_id"].iat[row]),
-        owner=shown["owner"][row],
+        name=display["name"][row] or str(table["lead_id"].iat[row]),
+        owner=display["owner"][row],
         score=int(scored.scores.score[row]),
         band=str(table["band"].iat[row]),
         probability=float(scored.scores.probability[row]),
@@ -89,8 +89,8 @@ def _lead(
         probability_high=float(scored.scores.high[row]),
         percentile=float(percentiles[row]),
         trend=trends[row],
-        source=shown["channel"][row] or None,
-        account=shown["account"][row] or None,
+        source=display["channel"][row] or None,
+        account=display["account"][row] or None,
         stage=scored.qualification.stage_names[row],
         grid=explanation.grid,
         families=dict(explanation.families),
@@ -104,7 +104,7 @@ def _lead(
 
 
 def report_reason(reason: ScoreReason) -> ShownReason:
-    """Take a reason of the model over into the report's type."""
+    """Turn a reason of the model into the report's type."""
     fact = reason.fact
     return ShownReason(
         factor=reason.factor,
@@ -119,7 +119,7 @@ def report_reason(reason: ScoreReason) -> ShownReason:
 
 def _strongest(explanation: Explanation) -> tuple[ShownReason, ...]:
     every = (*explanation.reasons_for, *explanation.reasons_against)
-    best = sorted(every, key=lambda reason: -abs(reason.points))[:SHOWN_REASONS]
+    best = sorted(every, key=lambda reason: -abs(reason.points))[:LISTED_REASONS]
     return tuple(report_reason(reason) for reason in best)
 
 
@@ -137,7 +137,7 @@ def _detail(
     row: int,
     step: NextStep | None,
     history: tuple[PastScore, ...],
-    similar: tuple[Similar, ...],
+    similar: tuple[SimilarLead, ...],
 ) -> LeadDetail:
     explanation = source.scored.explanations[row]
     card = source.scored.qualification.card(row)

@@ -56,5 +56,5 @@ def _line(
     source: ReportInput, line: ScoreChangeLine, row: int, frame: pd.DataFrame
 ) -> ShownChangeLine:
     reason = line_reason(line, source.model, frame.iloc[row])
-    shown = None if reason is None else report_reason(reason)
-    return ShownChangeLine(KINDS[line.kind], line.points, shown)  # type: ignore[arg-type]
+    in_report = None if reason is None else report_reason(reason)
+    return ShownChangeLine(KINDS[line.kind], line.points, in_report)  # type: ignore[arg-type]

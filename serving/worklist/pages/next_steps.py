@@ -1,4 +1,4 @@
-"""Leads and what sales can do -> the act after which leads like these scored highest, re-scored."""
+"""Leads and event types of sales -> the event after which a lead scores highest, scored again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serving.worklist.phrase import Phrase
 from serving.worklist.view_parts import NextStep
 
 LEAST_POINTS: Final = 2
-"""A point less is within the noise of a score that is shown in whole points."""
+"""Less is within the rounding of a score that is shown in whole points."""
 
 
 def make_steps(source: ReportInput, rows: Sequence[int]) -> dict[int, NextStep]:

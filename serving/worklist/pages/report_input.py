@@ -1,4 +1,4 @@
-"""Everything that the pages are filled from, gathered once."""
+"""Everything that the report's pages are filled from, gathered once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from serving.worklist.view_parts import Feedback, Interval
 
 @dataclass(frozen=True, slots=True)
 class ReportInput:
-    """One scoring run with all that belongs to it; row i of `scored` is open lead i."""
+    """One scoring run, its model and its data; row i of `scored` is open lead i."""
 
     project: Project
     reading: Reading
@@ -34,12 +34,12 @@ class ReportInput:
 
     @property
     def tables(self) -> Tables:
-        """What may be known of the leads."""
+        """What is known of the leads."""
         return self.reading.tables
 
     @property
     def outcomes(self) -> Outcomes:
-        """What had become of them at as_of: a report of an earlier day does not see later ones."""
+        """Outcomes known at as_of: a report of an earlier day does not see later ones."""
         outcomes = self.reading.outcomes
         return replace(outcomes, observed_until=min(outcomes.observed_until, self.scored.as_of))
 
@@ -61,9 +61,9 @@ class ReportInput:
     @property
     def owners(self) -> NDArray[np.object_]:
         """Name the owner of each row, "" for none."""
-        return self.shown("owner")
+        return self.display("owner")
 
-    def shown(self, column: str) -> NDArray[np.object_]:
+    def display(self, column: str) -> NDArray[np.object_]:
         """Read a display column for each row, "" where it is not declared or not known."""
         if column not in self.tables.display.columns:
             return np.full(len(self.scored.snapshots), "", object)
@@ -72,11 +72,11 @@ class ReportInput:
 
 
 def iso_or_none(at: int) -> str | None:
-    """Write a moment, None for what never was."""
+    """Write a moment as ISO 8601; None where it never happened."""
     return None if at == NEVER or at <= np.iinfo(np.int64).min + 1 else iso(at)
 
 
 def interval(figure: Rate | CountRange) -> Interval:
-    """Take a rate or a count over into the report's type; an unknown rate is 0 of 0."""
+    """Turn a rate or a count into the report's type; an unknown rate has the value 0."""
     value = 0.0 if figure.value != figure.value else figure.value
     return Interval(float(value), float(figure.low), float(figure.high))

@@ -17,11 +17,14 @@ from serving.worklist.view_parts import Interval, Point
 from training.model_card import ModelCard
 
 CURVES: Final = ("model", "newest", "rule", "logistic")
-ENOUGH: Final = 100
-OLD_DAYS: Final = 45
-SLOPE: Final = (0.85, 1.15)
-DRIFT: Final = 3.0
-"""Standard errors by which the level may be off on the test rows before it has moved."""
+ENOUGH_OUTCOMES: Final = 100
+"""Conversions, and other outcomes, that the test rows need before the model can be judged."""
+MAX_MODEL_AGE_DAYS: Final = 45
+"""An older model is said to need retraining."""
+SLOPE_RANGE: Final = (0.85, 1.15)
+"""Calibration slopes that count as near 1."""
+MAX_LEVEL_ERRORS: Final = 3.0
+"""Standard errors by which the calibration intercept may differ from 0 on the test rows."""
 
 
 def make_trust(source: ReportInput) -> TrustPage:
@@ -67,21 +70,22 @@ def is_shaped_by_scores(source: ReportInput) -> bool:
 
 
 def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven"]:
-    """Trust needs outcomes enough to tell, bands that keep their promise, and no drift."""
-    if min(card.tested) < ENOUGH:
+    """Answer "trust" where outcomes are enough, and bands, slope and level hold on the test."""
+    if min(card.tested) < ENOUGH_OUTCOMES:
         return "unproven"
     slope, level = card.figure("slope"), card.figure("intercept")
-    straight = slope is not None and slope["low"] <= SLOPE[1] and slope["high"] >= SLOPE[0]
-    kept = [bool(row["kept"]) for row in card.bands]
-    moved = level is not None and abs(level["value"]) > DRIFT * level["error"]
-    return "trust" if straight and not moved and sum(kept) >= 0.75 * len(kept) else "care"
+    least, most = SLOPE_RANGE
+    slope_holds = slope is not None and slope["low"] <= most and slope["high"] >= least
+    level_is_off = level is not None and abs(level["value"]) > MAX_LEVEL_ERRORS * level["error"]
+    bands_hold = sum(bool(row["kept"]) for row in card.bands) >= 0.75 * len(card.bands)
+    return "trust" if slope_holds and not level_is_off and bands_hold else "care"
 
 
 def _unknowns(card: ModelCard, age: int, older: int) -> list[Phrase]:
-    """List what the model does not know; `age` of it in days, `older` open leads than it saw."""
+    """List what the model does not know: its `age` is in days, `older` counts open leads."""
     phrases = [Phrase("Who is changed by a call: it says who is likely to convert.")]
     converted, _ = card.tested
-    if converted < ENOUGH:
+    if converted < ENOUGH_OUTCOMES:
         phrases.append(
             Phrase(
                 "Only {n} conversions were there to check the promises with; about 100 are needed.",
@@ -96,7 +100,7 @@ def _unknowns(card: ModelCard, age: int, older: int) -> list[Phrase]:
                 {"n": older},
             )
         )
-    if age > OLD_DAYS:
+    if age > MAX_MODEL_AGE_DAYS:
         phrases.append(Phrase("The model has not been retrained for {n} days.", {"n": age}))
     return phrases
 

@@ -14,7 +14,14 @@ from serving.figures.counts import NO_SHOCK, Shock
 from serving.figures.follow_up import find_missed, measure_speed, share_contacts
 from serving.figures.forecast import learn_open_shock, read_lives
 from serving.worklist.pages.report_input import ReportInput, interval
-from serving.worklist.view import ContactRow, Missed, OwnerWeek, PlanPoint, TouchSpeed, WeekPage
+from serving.worklist.view import (
+    ContactRow,
+    MissedFollowUp,
+    OwnerWeek,
+    PlanPoint,
+    TouchSpeed,
+    WeekPage,
+)
 
 CONTACT_DAYS: Final = 30
 
@@ -51,7 +58,7 @@ def make_week(source: ReportInput) -> WeekPage:
 
 
 def _shock(source: ReportInput) -> Shock:
-    """Learn what leads share from past forecasts, so that the ranges of the plan cover."""
+    """Learn from past forecasts how far leads move together: the plan's ranges allow for it."""
     horizon = source.project.conversion.horizon
     if source.tables.created_at is None or horizon is None:
         return NO_SHOCK
@@ -60,7 +67,7 @@ def _shock(source: ReportInput) -> Shock:
 
 
 def _newest_first(source: ReportInput, eligible: NDArray[np.bool_], calls: int) -> float | None:
-    """Expect opportunities from as many leads, called by age alone."""
+    """Expect opportunities from the same number of calls, made to the newest leads."""
     created = source.tables.created_at
     if created is None:
         return None
@@ -69,8 +76,8 @@ def _newest_first(source: ReportInput, eligible: NDArray[np.bool_], calls: int) 
     return float(source.scored.scores.probability[newest].sum())
 
 
-def _missed(source: ReportInput, plan: CallPlan) -> tuple[Missed, ...]:
-    """List leads that this week's list would call and that nobody touched for days."""
+def _missed(source: ReportInput, plan: CallPlan) -> tuple[MissedFollowUp, ...]:
+    """List leads that score high enough for this week's calls and were not touched for days."""
     if not len(plan.rows) or source.tables.created_at is None:
         return ()
     scores = source.scored.scores.score.astype(np.float64)
@@ -82,7 +89,7 @@ def _missed(source: ReportInput, plan: CallPlan) -> tuple[Missed, ...]:
         days=source.project.report.untouched_days,
         skip=source.scored.qualification.disqualified >= 0,
     )
-    return tuple(Missed(lead.lead_id, int(lead.days), lead.touched) for lead in missed)
+    return tuple(MissedFollowUp(lead.lead_id, int(lead.days), lead.touched) for lead in missed)
 
 
 def _speed(source: ReportInput) -> TouchSpeed | None:
@@ -99,7 +106,7 @@ def _speed(source: ReportInput) -> TouchSpeed | None:
 
 
 def _contacts(source: ReportInput) -> tuple[ContactRow, ...]:
-    """Say which bands sales spent its touches on; nothing where no touch is known."""
+    """Show which bands sales spent its touches on; empty where no touch is known."""
     scored = source.scored
     band = scored.table["band"].to_numpy(object)
     shares = share_contacts(
@@ -143,7 +150,7 @@ def _plan(source: ReportInput, eligible: NDArray[np.bool_], shock: Shock) -> tup
 
 
 def _score_of(source: ReportInput, probability: float | None) -> int:
-    """Find the shown score of the lead at a cut-off."""
+    """Find the score of the lead whose probability is at the cut-off, 100 for none."""
     if probability is None:
         return 100
     nearest = int(np.argmin(np.abs(source.scored.scores.probability - probability)))

@@ -1,48 +1,12 @@
-"""Real servers for the write-back tests: three databases and CRMs, one that fails on purpose."""
+"""A CRM that fails on purpose, for the write-back tests."""
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-
-from tests.fakes import crm_server, mariadb_server, postgres_cluster, tryton_server
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The address of a temporary PostgreSQL cluster."""
-    absent = postgres_cluster.missing()
-    if absent:
-        pytest.skip(absent)
-    with postgres_cluster.cluster() as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def mariadb() -> Iterator[str]:
-    """The address of a temporary MariaDB."""
-    absent = mariadb_server.missing()
-    if absent:
-        pytest.skip(absent)
-    with mariadb_server.running() as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def tryton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real Tryton with an empty CRM."""
-    absent = tryton_server.missing()
-    if absent:
-        pytest.skip(absent)
-    os.environ["TRYTON_LOGIN"] = f"{tryton_server.USER}:{tryton_server.PASSWORD}"
-    with tryton_server.running(tmp_path_factory.mktemp("tryton")) as url:
-        yield url
+from tests.fakes import crm_server
 
 
 @pytest.fixture(scope="session")

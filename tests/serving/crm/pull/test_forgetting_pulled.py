@@ -242,7 +242,7 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
             "-W",
             "ignore",
             "-c",
-            "from serving.cli.app import main; main()",
+            "from leadscore import main; main()",
             *arguments,
         ],
         capture_output=True,

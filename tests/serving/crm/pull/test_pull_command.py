@@ -42,7 +42,7 @@ def leadscore(*arguments: str, cwd: Path, token: str = TOKEN) -> subprocess.Comp
 
 
 def start(*arguments: str, cwd: Path, token: str = TOKEN) -> subprocess.Popen[str]:
-    code = "from serving.cli.app import main; main()"
+    code = "from leadscore import main; main()"
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code, *arguments],
         stdout=subprocess.PIPE,

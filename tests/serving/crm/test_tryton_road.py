@@ -244,6 +244,6 @@ def test_the_command_brings_tryton_in_and_init_reads_what_came(tryton: str, tmp_
 
 def leadscore(*arguments: str, cwd: Path) -> str:
     """Run a command as a person would; give its standard output."""
-    code = "from serving.cli.app import main; main()"
+    code = "from leadscore import main; main()"
     command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=True).stdout

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from data.errors import InputError, OutsideError
 from data.project import check_project
