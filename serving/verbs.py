@@ -20,7 +20,7 @@ from training.dataset import make_dataset
 from training.evaluate import Evaluation
 from training.monitor import Signal, watch_model
 from training.publish import Published, data_fingerprint, publish
-from training.train import Trained, evaluate_on_test, train
+from training.train import TrainedModel, evaluate_on_test, train
 
 Stage = Callable[[str], None]
 
@@ -32,7 +32,7 @@ def train_model(
     fast: bool = False,
     learner: str | None = None,
     on_stage: Stage,
-) -> tuple[Trained, Published]:
+) -> tuple[TrainedModel, Published]:
     """Train, evaluate and register; the champion's score card stays in force."""
     champion = session.registry.champion()
     card = None if champion is None else load_artifact(champion.folder).card

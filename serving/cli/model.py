@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from training.advice import Advice
     from training.evaluate import Evaluation
     from training.publish import Published
-    from training.train import Trained
+    from training.train import TrainedModel
 
 
 def add_to(app: typer.Typer) -> None:
@@ -229,7 +229,7 @@ def write_frames(evaluation: Evaluation, folder: Path) -> None:
             write_text(folder / f"{field.name}.csv", frame.to_csv(index=False))
 
 
-def show_training(trained: Trained, published: Published, *, as_json: bool) -> None:
+def show_training(trained: TrainedModel, published: Published, *, as_json: bool) -> None:
     """Print what a training run found, for a person or a machine."""
     from training.audit.verdict import name_of
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm, spearmanr
 
 from training.audit.cells import Floats, auc, auc_error
-from training.audit.verdict import WHOLE, Verdict
+from training.audit.verdict import WHOLE, Severity, Verdict
 
 NULL_GAP: Final = 0.10
 NULL_P: Final = 1e-3
@@ -72,12 +72,12 @@ def identities(
                 "read the out-of-time figures; do not split at random",
             )
         else:
-            severity = "quarantine" if area > SORTED_AUC else "review"
+            severity: Severity = "quarantine" if area > SORTED_AUC else "review"
             yield Verdict(
                 WHOLE,
                 "S8",
                 severity,
-                round(area, 4),  # type: ignore[arg-type]
+                round(area, 4),
                 f"{what} ranks the outcome with AUC {area:.3f}: rows are sorted by it",
                 "find out how rows are numbered; declare order_by where they follow time",
             )
