@@ -70,9 +70,9 @@ def _first_passage(
 
 def _micros(days: np.ndarray) -> np.ndarray:
     known = np.isfinite(days)
-    found = np.full(len(days), NEVER, dtype=np.int64)
-    found[known] = (days[known] * DAY).astype(np.int64)
-    return found
+    micros = np.full(len(days), NEVER, dtype=np.int64)
+    micros[known] = (days[known] * DAY).astype(np.int64)
+    return micros
 
 
 def run_cohorts(n: int, seed: int) -> pd.DataFrame:
@@ -84,7 +84,7 @@ def run_cohorts(n: int, seed: int) -> pd.DataFrame:
         known = times.known(now)
         ages = (now - known.created_at[known.open]) / DAY
         scored = ScoredLeads(ages, p, HORIZON)
-        made = {
+        forecasts = {
             "leadscore, scored": forecast(times, now, scored=scored, days=DAYS),
             "leadscore, by age": forecast(times, now, days=DAYS),
         }
@@ -96,7 +96,7 @@ def run_cohorts(n: int, seed: int) -> pd.DataFrame:
                 "open": int((hit & (times.created_at < now)).sum()),
             }
             truth["new"] = truth["total"] - truth["open"]
-            for name, result in made.items():
+            for name, result in forecasts.items():
                 row = next(each for each in result.rows if each.days == days)
                 parts = {"total": row.total, "open": row.from_open, "new": row.from_new}
                 rows += [_row(name, days, part, each, truth) for part, each in parts.items()]
@@ -130,8 +130,8 @@ def run_bpi2012(folder: Path) -> pd.DataFrame:
     created = pd.to_datetime(cases["reg_date"], utc=True, format="ISO8601").dt.as_unit("us")
 
     def first(names: list[str]) -> np.ndarray:
-        found = events[events["event"].isin(names)].groupby("case")["at"].min()
-        return cases["case"].map(found).fillna(-1).astype("int64").replace(-1, NEVER).to_numpy()
+        first_at = events[events["event"].isin(names)].groupby("case")["at"].min()
+        return cases["case"].map(first_at).fillna(-1).astype("int64").replace(-1, NEVER).to_numpy()
 
     times = LeadTimes(
         created.astype("int64").to_numpy(),
