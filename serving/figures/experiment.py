@@ -182,7 +182,7 @@ def look(
 
 
 def encode_covariates(covariates: pd.DataFrame) -> Floats:
-    """Encode covariates as numbers: (n, k); one column per level of a category, rare ones none."""
+    """Encode covariates as numbers: (n, k); one column per common level of a category."""
     columns: list[Floats] = []
     for name in covariates.columns:
         values = covariates[name]
