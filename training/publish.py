@@ -38,8 +38,8 @@ class Published:
         if self.decision.promote:
             return f"version {number} is champion: {self.decision.words}"
         return (
-            f"version {number} is challenger: {self.decision.words}; `leadscore promote` puts it "
-            "in charge by hand"
+            f"version {number} is challenger: {self.decision.words}; `leadscore promote` "
+            "makes it champion by hand"
         )
 
 

@@ -62,10 +62,16 @@ def assess(y: NDArray[Any], groups: NDArray[Any] | None = None) -> OutcomeAssess
         )
     elif n_rarer < LEAST_FOR_LINE:
         mode = "constant"
-        allowed = f": every lead gets the base rate; from {LEAST_FOR_LINE} on a line is tried"
+        allowed = (
+            ": every lead gets the base rate; "
+            f"from {LEAST_FOR_LINE} on logistic regression is fitted"
+        )
     elif n_rarer < LEAST_FOR_FOREST:
         mode = "small"
-        allowed = f": a strongly regularised line, wide intervals; trees from {LEAST_FOR_FOREST} on"
+        allowed = (
+            ": a strongly regularised logistic regression, wide intervals; "
+            f"trees from {LEAST_FOR_FOREST} on"
+        )
     else:
         mode, allowed = "full", ""
     return OutcomeAssessment(mode, hits, n - hits, rate, low, high, counts + allowed)

@@ -87,8 +87,8 @@ def measure_uplift(
     """
     if planned_share is None:
         raise GateError(
-            "uplift is measured from randomised data only: here who was treated was not left to "
-            "chance",
+            "uplift is measured from randomised data only: here treatment was not assigned at "
+            "random",
             cure="run an experiment (leadscore experiment assign), then measure",
         )
     y, t = np.asarray(outcome, dtype=np.int64), np.asarray(treated, dtype=bool)

@@ -26,7 +26,7 @@ def test_few_conversions_come_with_a_curve_and_the_number_still_needed():
     columns = ["conversions", "log_loss", "prior", "gain", "error", "judged"]
     assert list(told.curve.columns) == columns
     assert told.curve["judged"].iloc[-1] == y.sum()
-    assert any("strongly regularised line" in note for note in told.notes)
+    assert any("strongly regularised logistic regression" in note for note in told.notes)
     assert any(note.startswith("learning curve:") for note in told.notes)
 
 
