@@ -44,7 +44,7 @@ class GateDecision:
     checks: tuple[GateCheck, ...]
 
     @property
-    def words(self) -> str:
+    def sentence(self) -> str:
         """Describe the decision in one line."""
         failed = [f"{c.name} {c.figure} (asked: {c.bar})" for c in self.checks if not c.passed]
         return "promoted" if self.promote else f"not proven: {'; '.join(failed)}"

@@ -30,15 +30,15 @@ class Published:
     decision: GateDecision
 
     @property
-    def words(self) -> str:
+    def sentence(self) -> str:
         """Describe the result in one line."""
         if self.version is None:
-            return f"not registered: {self.decision.words}"
+            return f"not registered: {self.decision.sentence}"
         number = self.version.version
         if self.decision.promote:
-            return f"version {number} is champion: {self.decision.words}"
+            return f"version {number} is champion: {self.decision.sentence}"
         return (
-            f"version {number} is challenger: {self.decision.words}; `leadscore promote` "
+            f"version {number} is challenger: {self.decision.sentence}; `leadscore promote` "
             "makes it champion by hand"
         )
 
@@ -78,7 +78,7 @@ def publish(
             tags={
                 **tags,
                 "content": manifest.version,
-                "decision": decision.words,
+                "decision": decision.sentence,
                 "features": trained.dataset.frame.catalogue.fingerprint,
             },
             pages={

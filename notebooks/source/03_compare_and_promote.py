@@ -41,7 +41,7 @@ first = train(october, tables, outcomes, seed=0, threads=1, fast=True)
 settings = {"pages": {}, "tags": {}, "threads": 1, "seed": 0}
 published = publish(first, registry, october, tables, **settings)
 assert published.decision.promote
-published.words
+published.sentence
 
 # %%
 pd.DataFrame(published.decision.checks)

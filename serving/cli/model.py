@@ -239,7 +239,7 @@ def show_training(trained: TrainedModel, published: Published, *, as_json: bool)
             {
                 "version": None if published.version is None else published.version.version,
                 "promoted": published.decision.promote,
-                "decision": published.decision.words,
+                "decision": published.decision.sentence,
                 "rows": {"train": len(dataset.cut.train), "test": len(dataset.cut.test)},
                 "metrics": evaluation.metrics.to_dict("records"),
                 "verdicts": evaluation.verdicts.to_dict("records"),
@@ -265,7 +265,7 @@ def show_training(trained: TrainedModel, published: Published, *, as_json: bool)
     show_advice(trained.advice)
     for note in evaluation.notes:
         screen.say(f"note: {note}")
-    screen.say(published.words)
+    screen.say(published.sentence)
 
 
 def show_advice(advice: Advice) -> None:
