@@ -25,13 +25,13 @@ Verdict = tuple[bool, str, str, str]
 def show_power() -> list[Verdict]:
     verdicts: list[Verdict] = []
     for base, treated, textbook in TEXTBOOK:
-        found = size_test(base, treated)
+        size = size_test(base, treated)
         grouped = size_test(base, treated, cluster_size=3, icc=0.1)
         print(
-            f"{base:.0%} to {treated:.0%}: {found.control:,} leads an arm; in accounts of three "
+            f"{base:.0%} to {treated:.0%}: {size.control:,} leads an arm; in accounts of three "
             f"(icc 0.1) {grouped.control:,}"
         )
-        gap = abs(found.control / textbook - 1)
+        gap = abs(size.control / textbook - 1)
         verdicts.append(
             (
                 gap <= 0.02,
@@ -46,8 +46,8 @@ def show_power() -> list[Verdict]:
 def show_effects(frame: pd.DataFrame) -> list[Verdict]:
     verdicts: list[Verdict] = []
     visits, arms = frame["visit"].to_numpy(), frame["segment"].to_numpy(dtype=object)
-    found = compare_arms(visits, arms, CONTROL, covariates=frame[COVARIATES], alpha=0.10)
-    for arm, result in found.items():  # alpha is shared by two arms: 95 % each
+    comparisons = compare_arms(visits, arms, CONTROL, covariates=frame[COVARIATES], alpha=0.10)
+    for arm, result in comparisons.items():  # alpha is shared by two arms: 95 % each
         a, b = visits[arms == arm], visits[arms == CONTROL]
         plain = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
         adjusted = result.adjusted
@@ -108,7 +108,7 @@ def show_looks(frame: pd.DataFrame, repeats: int) -> list[Verdict]:
 
 def show_uplift(frame: pd.DataFrame) -> None:
     both = frame[frame["segment"].isin(["Womens E-Mail", CONTROL])]
-    found = measure_uplift(
+    uplift = measure_uplift(
         both["visit"].to_numpy(),
         (both["segment"] != CONTROL).to_numpy(),
         both[COVARIATES],
@@ -116,12 +116,12 @@ def show_uplift(frame: pd.DataFrame) -> None:
         seed=0,
     )
     print("uplift of the women's mail on visits by fifths of predicted uplift (cross-fitted):")
-    for number, group in enumerate(found.groups, 1):
+    for number, group in enumerate(uplift.groups, 1):
         each = group.plain
         print(f"  {number}: {each.value:+.4f}  95 % {each.low:+.4f} to {each.high:+.4f}")
     print(
-        f"  the upper half is changed more than the lower: p = {found.differs_p_value:.2g}; "
-        f"balance: p = {found.balance.covariates_p_value:.2f}"
+        f"  the upper half is changed more than the lower: p = {uplift.differs_p_value:.2g}; "
+        f"balance: p = {uplift.balance.covariates_p_value:.2f}"
     )
 
 

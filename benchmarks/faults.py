@@ -202,30 +202,30 @@ def show(name: str, verdict: Verdict) -> None:
 def plan(seed: int, *, full: bool) -> Plan:
     """List the parts: name -> (proof, function, arguments)."""
     doubles, plays, crowds, stride = (500, 2000, 20, 1) if full else (30, 60, 2, 4)
-    found: Plan = {}
+    parts: Plan = {}
     for at in range(SHARES):
         share = (at * stride, SHARES * stride)
-        found[f"kills-{share[0]}-{share[1]}"] = ("kill -9 at every step", single_kills, share)
+        parts[f"kills-{share[0]}-{share[1]}"] = ("kill -9 at every step", single_kills, share)
         some = -(-doubles // SHARES)
-        found[f"doubles-{seed + at}-{some}"] = ("double kills", double_kills, (seed + at, some))
+        parts[f"doubles-{seed + at}-{some}"] = ("double kills", double_kills, (seed + at, some))
         pauses = -(-doubles // (5 * SHARES))
-        found[f"pauses-{seed + at}-{pauses}"] = (
+        parts[f"pauses-{seed + at}-{pauses}"] = (
             "paused past the lease",
             paused_runs,
             (seed + at, pauses),
         )
-        found[f"disks-{share[0]}-{share[1]}"] = ("disk full at every page", full_disks, share)
+        parts[f"disks-{share[0]}-{share[1]}"] = ("disk full at every page", full_disks, share)
     for runs in (2, 4, 8):
         called, asked = f"{seed}-{runs}-{crowds}", (seed, runs, crowds)
-        found[f"crowd-{called}"] = (f"{runs} runs at once", concurrent_runs, asked)
+        parts[f"crowd-{called}"] = (f"{runs} runs at once", concurrent_runs, asked)
         bare = f"{runs} at once, no versions"
-        found[f"bare-{called}"] = (bare, unversioned_crowds, asked)
+        parts[f"bare-{called}"] = (bare, unversioned_crowds, asked)
     for first in range(seed, seed + plays, CHUNK):
         chunk = (first, CHUNK)
-        found[f"schedules-{first}-{CHUNK}"] = ("random schedules", schedules, chunk)
+        parts[f"schedules-{first}-{CHUNK}"] = ("random schedules", schedules, chunk)
     for name in list(BUILDS) if full else list(BUILDS)[:5]:
-        found[f"broken-{name}-{_digest()}"] = (f"{BROKEN}{name}", caught, (name,))
-    return found
+        parts[f"broken-{name}-{_digest()}"] = (f"{BROKEN}{name}", caught, (name,))
+    return parts
 
 
 def play_parts(
@@ -250,9 +250,9 @@ def play_parts(
             for name in left
         }
         for done in as_completed(waiting):
-            found = done.result()
-            if found is not None:
-                yield waiting[done], found
+            result = done.result()
+            if result is not None:
+                yield waiting[done], result
 
 
 def _in_time(
@@ -286,13 +286,13 @@ def main() -> int:
     fired: dict[str, int] = {}
     builds: dict[str, Found] = {}
     until = time.monotonic() + 60 * asked.minutes
-    for proof, found in play_parts(Parts(asked.parts), chosen, until, asked.workers):
+    for proof, result in play_parts(Parts(asked.parts), chosen, until, asked.workers):
         if proof.startswith(BROKEN):
-            builds[proof.removeprefix(BROKEN)] = found
+            builds[proof.removeprefix(BROKEN)] = result
             continue
-        for what, n in found.pop("fired", {}).items():
+        for what, n in result.pop("fired", {}).items():
             fired[what] = fired.get(what, 0) + n
-        totals[proof].add(Verdict(**found))
+        totals[proof].add(Verdict(**result))
         if totals[proof].tried % 100 == 0:
             show(proof, totals[proof])
     print("in all:")

@@ -40,12 +40,12 @@ class Parts:
 
     def play(self, name: str, part: Callable[..., Any], *arguments: Any) -> Any:
         """Play a part and keep what it found; runs in the worker, so that a stop loses little."""
-        found = part(*arguments)
+        result = part(*arguments)
         if self._folder:
             draft = self._folder / f".{name}.part"
-            draft.write_text(json.dumps(found))
+            draft.write_text(json.dumps(result))
             draft.replace(self._folder / f"{name}.json")
-        return found
+        return result
 
 
 def _fingerprint() -> str:

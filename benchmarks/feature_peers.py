@@ -220,7 +220,7 @@ def pandas_idiomatic(folder, chunks, threads):
         first, final, size = group["happened"].min(), group["happened"].max(), group.size()
         n7 = (back <= 7 * DAY).groupby(merged["row"]).sum()
         n28 = (back <= 28 * DAY).groupby(merged["row"]).sum()
-        found = pd.DataFrame(
+        others = pd.DataFrame(
             {
                 "trend": 4 * n7 / n28,
                 "value_max": group["value"].max(),
@@ -230,13 +230,13 @@ def pandas_idiomatic(folder, chunks, threads):
                 "since_last": final,
             }
         ).reindex(rows)
-        found["since_last"] = (as_of - found["since_last"].to_numpy()) / DAY
-        found["active_28"] = days.reindex(rows, fill_value=0)
+        others["since_last"] = (as_of - others["since_last"].to_numpy()) / DAY
+        others["active_28"] = days.reindex(rows, fill_value=0)
         amount = (
             merged["value"].astype("float64").where(back <= 90 * DAY).groupby(merged["row"]).sum()
         )
-        found["value_sum_90"] = amount.reindex(rows, fill_value=0)
-        columns |= {name: found[name].to_numpy() for name in OTHERS}
+        others["value_sum_90"] = amount.reindex(rows, fill_value=0)
+        columns |= {name: others[name].to_numpy() for name in OTHERS}
         frame = pd.DataFrame({name: columns[name].astype("float32") for name in NAMES})
         frame.insert(0, "lead", snaps["lead"])
         frame.insert(1, "age", snaps["age"])

@@ -33,11 +33,11 @@ def bar(name: str, figure: float, limit: float, *, least: bool = False) -> bool:
 
 def largest_difference(folder: Path, peer: str) -> float:
     """Compare the rows of the sample: largest |a - b| / max(1, |a|); infinite where NaNs differ."""
-    mine, theirs = np.load(folder / "kernel.npy"), np.load(folder / f"{peer}.npy")
-    mine[:, -2:] = np.where(mine[:, -2:] < 0, np.nan, mine[:, -2:])
-    if mine.shape != theirs.shape or (np.isnan(mine) != np.isnan(theirs)).any():
+    kernel_rows, peer_rows = np.load(folder / "kernel.npy"), np.load(folder / f"{peer}.npy")
+    kernel_rows[:, -2:] = np.where(kernel_rows[:, -2:] < 0, np.nan, kernel_rows[:, -2:])
+    if kernel_rows.shape != peer_rows.shape or (np.isnan(kernel_rows) != np.isnan(peer_rows)).any():
         return float("inf")
-    gap = np.abs(mine.astype(float) - theirs) / np.maximum(1.0, np.abs(mine))
+    gap = np.abs(kernel_rows.astype(float) - peer_rows) / np.maximum(1.0, np.abs(kernel_rows))
     return float(np.nanmax(gap))
 
 
@@ -66,11 +66,11 @@ def report(folder: Path, run: Run, single: Callable[[], tuple[float, bool]], *, 
         large = memory(folder, run, threads, stored["peak"] - stored["matrix"])
     whole = run("kernel_default", folder, 1, threads)
     show("kernel, default catalogue", whole, f"{whole['columns'] if whole else 0} columns")
-    found = {}
+    measured = {}
     for name in PEERS:
-        found[name] = run(name, folder, chunks, threads)
+        measured[name] = run(name, folder, chunks, threads)
         note = f"in {chunks} lead ranges" if chunks > 1 else ""
-        show(name.replace("_", ", "), found[name], note)
+        show(name.replace("_", ", "), measured[name], note)
     tools = run("featuretools_subset", folder, 1, 1)
     if tools is not None:
         speed = tools["rows"] / tools["cpu"]
@@ -87,11 +87,11 @@ def report(folder: Path, run: Run, single: Callable[[], tuple[float, bool]], *, 
     print(f"        (from the very same Parquet file: {kernel['cpu'] / scan['cpu']:.2f})")
     if (arrow := least["scan_pyarrow"]) is not None:
         print(f"        (from the store, over pyarrow's scan: {stored['cpu'] / arrow['cpu']:.2f})")
-    there = {n: f for n, f in found.items() if f is not None}
-    good.append(bar("peers that ran", len(there), len(PEERS), least=True))
-    best = min(f["cpu"] for f in there.values())
+    ran = {n: f for n, f in measured.items() if f is not None}
+    good.append(bar("peers that ran", len(ran), len(PEERS), least=True))
+    best = min(f["cpu"] for f in ran.values())
     good.append(bar("best peer CPU / kernel CPU (aim 10)", best / kernel["cpu"], 5, least=True))
-    worst = max(largest_difference(folder, n) for n in there)
+    worst = max(largest_difference(folder, n) for n in ran)
     good.append(bar("largest difference to any peer", worst, 1e-6))
     good.append(bar("peak GB beside the matrix", stored["peak"] - stored["matrix"], 1.0))
     # at 2 M events the fixed 0.1 s of opening DuckDB and the dictionaries is most of an append
@@ -111,9 +111,9 @@ def in_turns(folder: Path, run: Run, threads: int) -> dict[str, Figures | None]:
     least: dict[str, Figures | None] = dict.fromkeys(CONTENDERS)
     for _ in range(TURNS):
         for name in CONTENDERS:
-            found, best = run(name, folder, 1, threads), least[name]
-            if found is not None and (best is None or found["cpu"] < best["cpu"]):
-                least[name] = found
+            measured, best = run(name, folder, 1, threads), least[name]
+            if measured is not None and (best is None or measured["cpu"] < best["cpu"]):
+                least[name] = measured
     return least
 
 

@@ -139,10 +139,10 @@ def matrix(
         rows = Snapshots(
             np.repeat(np.arange(past - first), 4), (created[first:past, None] + AGES).ravel()
         )
-        found = builder.fill_events(
+        filled = builder.fill_events(
             events, rows, created[first:past], numbers[4 * first : 4 * past], threads=threads
         )
-        codes[4 * first : 4 * past, : found.shape[1]] = found
+        codes[4 * first : 4 * past, : filled.shape[1]] = filled
     return numbers, codes
 
 
@@ -193,8 +193,8 @@ def default_catalogue(folder: Path) -> Catalogue:
             "conversion": {"event": "won", "horizon": "30d", "snapshots": "weekly"},
         }
     )
-    found = make_catalogue(tables_of(events, created), project)
-    kept = tuple(f for f in found.features if not f.template.startswith(("created_", "age_")))
+    catalogue = make_catalogue(tables_of(events, created), project)
+    kept = tuple(f for f in catalogue.features if not f.template.startswith(("created_", "age_")))
     return Catalogue(kept)
 
 

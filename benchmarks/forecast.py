@@ -17,8 +17,8 @@ import pandas as pd
 from scipy import stats
 
 from data.clock import DAY, NEVER
-from serving.figures.counts import cover
-from serving.figures.forecast import Lives, ScoredLeads, expect, forecast
+from serving.figures.counts import cover_count
+from serving.figures.forecast import LeadTimes, ScoredLeads, expect, forecast
 
 DAYS = (30, 60, 90)
 HORIZON = 90.0
@@ -27,7 +27,7 @@ AFTER = 90  # days that follow it
 LIFE = 240  # a lead's days at risk
 
 
-def simulate(rng: np.random.Generator) -> tuple[Lives, np.ndarray]:
+def simulate(rng: np.random.Generator) -> tuple[LeadTimes, np.ndarray]:
     """Make leads with hidden propensities; hazards share a shock by calendar month."""
     total = WATCHED + AFTER
     months = total // 30 + 2
@@ -51,13 +51,13 @@ def simulate(rng: np.random.Generator) -> tuple[Lives, np.ndarray]:
     end = np.minimum(converts, drops)
     converted = np.where((converts <= drops) & np.isfinite(end), created + end, np.inf)
     lost = np.where((drops < converts) & np.isfinite(end), created + end, np.inf)
-    lives = Lives(*(_micros(moment) for moment in (created, converted, lost)))
+    times = LeadTimes(*(_micros(moment) for moment in (created, converted, lost)))
     now = WATCHED * DAY
-    known = lives.known(now)
+    known = times.known(now)
     ages = (now - known.created_at[known.open]) / DAY
-    rate = ratio[lives.created_at < now][known.open] * scale
+    rate = ratio[times.created_at < now][known.open] * scale
     left = np.exp(-ages / pace) - np.exp(-np.minimum(ages + HORIZON, LIFE) / pace)
-    return lives, np.where(ages < LIFE, -np.expm1(-rate * left), 0.0) * 0.86  # some drop out
+    return times, np.where(ages < LIFE, -np.expm1(-rate * left), 0.0) * 0.86  # some drop out
 
 
 def _first_passage(
@@ -70,9 +70,9 @@ def _first_passage(
 
 def _micros(days: np.ndarray) -> np.ndarray:
     known = np.isfinite(days)
-    found = np.full(len(days), NEVER, dtype=np.int64)
-    found[known] = (days[known] * DAY).astype(np.int64)
-    return found
+    micros = np.full(len(days), NEVER, dtype=np.int64)
+    micros[known] = (days[known] * DAY).astype(np.int64)
+    return micros
 
 
 def run_cohorts(n: int, seed: int) -> pd.DataFrame:
@@ -80,27 +80,27 @@ def run_cohorts(n: int, seed: int) -> pd.DataFrame:
     rows = []
     now = WATCHED * DAY
     for world in range(n):
-        lives, p = simulate(np.random.default_rng([seed, world]))
-        known = lives.known(now)
+        times, p = simulate(np.random.default_rng([seed, world]))
+        known = times.known(now)
         ages = (now - known.created_at[known.open]) / DAY
         scored = ScoredLeads(ages, p, HORIZON)
-        made = {
-            "leadscore, scored": forecast(lives, now, scored=scored, days=DAYS),
-            "leadscore, by age": forecast(lives, now, days=DAYS),
+        forecasts = {
+            "leadscore, scored": forecast(times, now, scored=scored, days=DAYS),
+            "leadscore, by age": forecast(times, now, days=DAYS),
         }
         plain = expect(known, now, DAYS, scored)
         for days in DAYS:
-            hit = (lives.converted_at >= now) & (lives.converted_at < now + days * DAY)
+            hit = (times.converted_at >= now) & (times.converted_at < now + days * DAY)
             truth = {
                 "total": int(hit.sum()),
-                "open": int((hit & (lives.created_at < now)).sum()),
+                "open": int((hit & (times.created_at < now)).sum()),
             }
             truth["new"] = truth["total"] - truth["open"]
-            for name, result in made.items():
+            for name, result in forecasts.items():
                 row = next(each for each in result.rows if each.days == days)
                 parts = {"total": row.total, "open": row.from_open, "new": row.from_new}
                 rows += [_row(name, days, part, each, truth) for part, each in parts.items()]
-            bare = cover(plain[days].total, plain[days].total_variance)
+            bare = cover_count(plain[days].total, plain[days].total_variance)
             rows.append(_row("Poisson-binomial", days, "total", bare, truth))
     return pd.DataFrame(rows)
 
@@ -130,16 +130,16 @@ def run_bpi2012(folder: Path) -> pd.DataFrame:
     created = pd.to_datetime(cases["reg_date"], utc=True, format="ISO8601").dt.as_unit("us")
 
     def first(names: list[str]) -> np.ndarray:
-        found = events[events["event"].isin(names)].groupby("case")["at"].min()
-        return cases["case"].map(found).fillna(-1).astype("int64").replace(-1, NEVER).to_numpy()
+        first_at = events[events["event"].isin(names)].groupby("case")["at"].min()
+        return cases["case"].map(first_at).fillna(-1).astype("int64").replace(-1, NEVER).to_numpy()
 
-    lives = Lives(
+    times = LeadTimes(
         created.astype("int64").to_numpy(),
         first(["A_ACCEPTED"]),
         first(["A_DECLINED", "A_CANCELLED"]),
     )
-    until = int(lives.created_at.max())  # the extract holds no registration after this one
-    result = forecast(lives, until, days=(7, 14), step_days=7.0)
+    until = int(times.created_at.max())  # the extract holds no registration after this one
+    result = forecast(times, until, days=(7, 14), step_days=7.0)
     return pd.DataFrame(
         {
             "made on": [pd.Timestamp(each.made_at, unit="us").date() for each in result.past],

@@ -78,7 +78,7 @@ def one_feature_rule(values: pd.Series, y: np.ndarray, fold: np.ndarray) -> bool
 # --- the parts --------------------------------------------------------------------------------
 
 
-def columns_part(kind: str, seed: int, n_leads: int, found: dict[str, Any]) -> None:
+def columns_part(kind: str, seed: int, n_leads: int, results: dict[str, Any]) -> None:
     """Audit a world with every planted column declared fixed; note who saw what."""
     world, names = planted(make_world(kind, n_leads, seed, base_rate=0.08), seed)
     project = project_of(kind, (*names, "honest_signal", "honest_flag"))
@@ -103,39 +103,39 @@ def columns_part(kind: str, seed: int, n_leads: int, found: dict[str, Any]) -> N
     for column, plant in names.items():
         values = _feature(frame, column) if column in read else raw[column].astype("category")
         area = one_feature_auc(cells_of(values), y, fold)
-        found["area"].setdefault(plant, []).append(area)
-        found["ours"].setdefault(plant, []).append(sorted(held.get(column, ())))
+        results["area"].setdefault(plant, []).append(area)
+        results["ours"].setdefault(plant, []).append(sorted(held.get(column, ())))
         # the other rules get both labels as well: within the horizon, and ever
-        found["corr"].setdefault(plant, []).append(
+        results["corr"].setdefault(plant, []).append(
             correlation_rule(values, y) or correlation_rule(values, ever)
         )
-        found["h2o"].setdefault(plant, []).append(
+        results["h2o"].setdefault(plant, []).append(
             one_feature_rule(values, y, fold) or one_feature_rule(values, ever, fold)
         )
         if area >= 0.95:
-            found["strong"].append(bool(held.get(column)))
-    found["signal"].append([bool(held.get(c)) for c in ("honest_signal", "honest_flag")])
+            results["strong"].append(bool(held.get(column)))
+    results["signal"].append([bool(held.get(c)) for c in ("honest_signal", "honest_flag")])
     for verdict in report.verdicts:
         if verdict.detector == "D3" and verdict.severity == "review":
-            found["asked"].add(names.get(verdict.column, ""))
+            results["asked"].add(names.get(verdict.column, ""))
     # missing_count counts the planted columns too
     planted_too = {*names, "honest_signal", "honest_flag", "missing_count", "*"}
     honest = [c for c in held if c not in planted_too]
-    found["alarms"] += honest
-    found["reasons"] += [f"{sorted(held[c])} {c}" for c in honest]
-    found["honest"] += len(frame.columns) - len(names)
+    results["alarms"] += honest
+    results["reasons"] += [f"{sorted(held[c])} {c}" for c in honest]
+    results["honest"] += len(frame.columns) - len(names)
 
 
 def _feature(frame: pd.DataFrame, column: str) -> pd.Series:
     return frame[column] if column in frame else frame[column.strip("_")]
 
 
-def structure_part(kind: str, seed: int, n_leads: int, found: dict[str, Any]) -> None:
+def structure_part(kind: str, seed: int, n_leads: int, results: dict[str, Any]) -> None:
     """Try every structural plant on one world; and prove that undeclared columns are refused."""
     case = case_of(make_world(kind, n_leads, seed, base_rate=0.08), project_of(kind), seed)
     for plant, attempt in STRUCTURE.items():
-        found["structure"].setdefault(plant, []).append(sorted(attempt(case)))
-    found["structure"].setdefault("the same columns, not declared", []).append(
+        results["structure"].setdefault(plant, []).append(sorted(attempt(case)))
+    results["structure"].setdefault("the same columns, not declared", []).append(
         _undeclared_refused(case, kind, seed)
     )
 
@@ -153,17 +153,17 @@ def _undeclared_refused(case: Case, kind: str, seed: int) -> list[str]:
     return ["D4"] if set(names) <= reviewed and not set(names) & made else []
 
 
-def clean_part(kind: str, seed: int, n_leads: int, found: dict[str, Any]) -> None:
+def clean_part(kind: str, seed: int, n_leads: int, results: dict[str, Any]) -> None:
     """Audit a world without any leak."""
     world = make_world(kind, n_leads, seed, drift=0.5 * (seed % 3))
     project = project_of(kind)
     tables, outcomes = read_tables(project, frames=frames_of(world))
     report = audit(tables, outcomes, project, seed=seed)
     bad = [v for v in report.verdicts if v.severity in ("structural", "quarantine")]
-    found["clean"].append(bool(bad))
-    found["alarms"] += [v.column for v in bad]
-    found["honest"] += int(report.checked["S1"].split()[0])
-    found["reasons"] += [f"{v.detector} {v.column}: {v.reason}" for v in bad]
+    results["clean"].append(bool(bad))
+    results["alarms"] += [v.column for v in bad]
+    results["honest"] += int(report.checked["S1"].split()[0])
+    results["reasons"] += [f"{v.detector} {v.column}: {v.reason}" for v in bad]
 
 
 def power_curve(repeats: int) -> dict[float, tuple[float, float]]:
@@ -199,12 +199,12 @@ def power_curve(repeats: int) -> dict[float, tuple[float, float]]:
     return curve
 
 
-def leadforge_part(levels: tuple[str, ...], found: dict[str, Any]) -> None:
+def leadforge_part(levels: tuple[str, ...], results: dict[str, Any]) -> None:
     """Give leadforge's task tables (static: no moment per row) to the screens and the reviews."""
     tool = Path(f"{sys.prefix}-peers") / "bin" / "leadforge"
     if not tool.exists():
         print("leadforge is not installed (make peers): its part is missing")
-        found["leadforge"]["not installed"] = {"traps": {}, "lost": [], "stops": []}
+        results["leadforge"]["not installed"] = {"traps": {}, "lost": [], "stops": []}
         return
     for level in levels:
         with tempfile.TemporaryDirectory() as folder:
@@ -226,7 +226,7 @@ def leadforge_part(levels: tuple[str, ...], found: dict[str, Any]) -> None:
                 check=True,
                 capture_output=True,
             )
-            found["leadforge"][level] = _leadforge_in_time(Path(folder))
+            results["leadforge"][level] = _leadforge_in_time(Path(folder))
 
 
 def _leadforge_in_time(folder: Path) -> dict[str, Any]:
@@ -313,7 +313,7 @@ def main(arguments: list[str] | None = None) -> int:
     full = parser.parse_args(arguments).full
     seeds, n_leads, clean = (20, 5000, 20) if full else (3, 4000, 4)
     began = time.perf_counter()
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "area": {},
         "ours": {},
         "corr": {},
@@ -330,60 +330,60 @@ def main(arguments: list[str] | None = None) -> int:
     }
     kinds = sorted(KINDS)
     for seed in range(seeds):
-        columns_part(kinds[seed % 3], seed, n_leads, found)
-        structure_part(kinds[seed % 3], seed, n_leads, found)
+        columns_part(kinds[seed % 3], seed, n_leads, results)
+        structure_part(kinds[seed % 3], seed, n_leads, results)
     for kind in kinds:
         for seed in range(100, 100 + clean):
-            clean_part(kind, seed, n_leads, found)
+            clean_part(kind, seed, n_leads, results)
     curve = power_curve(300 if full else 60)
-    leadforge_part(("intro", "intermediate", "advanced") if full else ("advanced",), found)
-    show(found, curve)
+    leadforge_part(("intro", "intermediate", "advanced") if full else ("advanced",), results)
+    show(results, curve)
     print(f"\n{time.perf_counter() - began:.0f} s")
-    return judge(found, curve)
+    return judge(results, curve)
 
 
-def show(found: dict[str, Any], curve: dict[float, tuple[float, float]]) -> None:
+def show(results: dict[str, Any], curve: dict[float, tuple[float, float]]) -> None:
     print(
         f"{'planted column, wrongly declared fixed':44} AUC   leadscore        |corr|>.95  AUC>=.95"
     )
-    for plant, areas in found["area"].items():
-        ours = found["ours"][plant]
+    for plant, areas in results["area"].items():
+        ours = results["ours"][plant]
         by = Counter(d for detectors in ours for d in detectors)
         names = " ".join(f"{d}" for d, _ in by.most_common(3))
         rate = np.mean([bool(d) for d in ours])
         print(
             f"{plant:44} {np.mean(areas):.3f} {rate:5.0%} {names:10} "
-            f"{np.mean(found['corr'][plant]):9.0%} {np.mean(found['h2o'][plant]):9.0%}"
+            f"{np.mean(results['corr'][plant]):9.0%} {np.mean(results['h2o'][plant]):9.0%}"
         )
     print(f"\n{'planted structure':44}       leadscore        the others see no columns: 0 %")
-    for plant, hits in found["structure"].items():
+    for plant, hits in results["structure"].items():
         by = Counter(d for detectors in hits for d in detectors)
         rate = np.mean([bool(d) for d in hits])
         print(f"{plant:44}       {rate:5.0%} {' '.join(d for d, _ in by.most_common(3))}")
     print("\ntrue AUC of one column   leadscore   AUC >= .95   (2,000 rows, 100 positives)")
     for area, (ours, other) in curve.items():
         print(f"{area:20.3f} {ours:12.0%} {other:12.0%}")
-    for level, result in found["leadforge"].items():
+    for level, result in results["leadforge"].items():
         print(f"\nleadforge {level}: {result}")
-    for reason in found["reasons"][:10]:
+    for reason in results["reasons"][:10]:
         print(f"false alarm: {reason}")
-    missed = [plant for plant, hits in found["ours"].items() if not any(hits)]
+    missed = [plant for plant, hits in results["ours"].items() if not any(hits)]
     print(
         "\nNever caught by a figure where somebody declares them fixed (undeclared: refused by D4):"
     )
     for plant in missed:
-        asked = "D3 asks about its name" if plant in found["asked"] else "nothing says so"
-        print(f"  {plant} (AUC {np.mean(found['area'][plant]):.2f}): {asked}")
+        asked = "D3 asks about its name" if plant in results["asked"] else "nothing says so"
+        print(f"  {plant} (AUC {np.mean(results['area'][plant]):.2f}): {asked}")
 
 
-def judge(found: dict[str, Any], curve: dict[float, tuple[float, float]]) -> int:
-    structure = [bool(d) for hits in found["structure"].values() for d in hits]
-    strong = found["strong"]
+def judge(results: dict[str, Any], curve: dict[float, tuple[float, float]]) -> int:
+    structure = [bool(d) for hits in results["structure"].values() for d in hits]
+    strong = results["strong"]
     worst = min(ours for area, (ours, _) in curve.items() if area >= 0.95)
-    alarms, honest = len(found["alarms"]), found["honest"]
-    plants = len(found["area"]) + len(found["structure"])
-    clean = float(np.mean(found["clean"]))
-    signal = np.mean(found["signal"]) if found["signal"] else 0.0
+    alarms, honest = len(results["alarms"]), results["honest"]
+    plants = len(results["area"]) + len(results["structure"])
+    clean = float(np.mean(results["clean"]))
+    signal = np.mean(results["signal"]) if results["signal"] else 0.0
     bars = [
         ("number of plants", plants, ">= 24", plants >= 24),
         ("structural plants caught", np.mean(structure), "= 1", all(structure)),
@@ -398,7 +398,7 @@ def judge(found: dict[str, Any], curve: dict[float, tuple[float, float]]) -> int
         ("clean worlds with an alarm", clean, "<= .05", clean <= 0.05),
         ("honest signals of AUC .85 held", signal, "= 0", signal == 0),
     ]
-    for level, result in found["leadforge"].items():
+    for level, result in results["leadforge"].items():
         refused, lost = sum(result["traps"].values()), len(result["lost"] + result["stops"])
         bars.append((f"leadforge {level}: traps refused", refused, "= 3", refused == 3))
         bars.append((f"leadforge {level}: honest columns lost", lost, "= 0", lost == 0))

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.quality_state import Found, State, read
+from benchmarks.quality_state import Measurement, State, read
 from benchmarks.quality_steady import measure_five, measure_newer, measure_seed, measure_small
 from benchmarks.quality_tasks import (
     FIGURES,
@@ -28,7 +28,7 @@ from benchmarks.quality_tasks import (
     SHORT,
     TASKS,
     Task,
-    add_found,
+    add_predictions,
     add_prior,
     data_folder,
     load,
@@ -45,7 +45,7 @@ PEERS_PYTHON = Path(__file__).parent.parent / ".venv-peers" / "bin" / "python"
 DIFFICULTIES = ("intro", "intermediate", "advanced")
 WORLDS = {6_000: 12, 12_000: 24}
 """Leads of a simulated company, and the months in which they came: as many a month."""
-Jobs = Mapping[str, Callable[[], Found]]
+Jobs = Mapping[str, Callable[[], Measurement]]
 
 
 class Bars:
@@ -63,13 +63,13 @@ class Bars:
 
 
 def show_tasks(tasks: list[Task], recorded: pd.DataFrame, bars: Bars) -> pd.DataFrame:
-    found = table(tasks, recorded)
+    results = table(tasks, recorded)
     for figure in FIGURES:
         print(f"\n{figure}")
-        print(pivot(found, figure).round(1 if figure.startswith("fit") else 4).to_string())
-    losses = pivot(found, "log_loss")
+        print(pivot(results, figure).round(1 if figure.startswith("fit") else 4).to_string())
+    losses = pivot(results, "log_loss")
     ranks = losses.rank().mean(axis=1).sort_values()
-    show_readme(found, ranks)
+    show_readme(results, ranks)
     ours = float(ranks["leadscore"])
     next_best = ranks.drop("leadscore")
     bars.add(
@@ -81,13 +81,13 @@ def show_tasks(tasks: list[Task], recorded: pd.DataFrame, bars: Bars) -> pd.Data
     for task in tasks:
         _task_bars(task, losses[task.name].dropna(), bars)
     _against_defaults(tasks, losses, bars)
-    return found
+    return results
 
 
-def show_readme(found: pd.DataFrame, ranks: pd.Series) -> None:
+def show_readme(results: pd.DataFrame, ranks: pd.Series) -> None:
     """Print log losses as a table in markdown, the best of each set in bold, by mean rank."""
-    losses = pivot(found, "log_loss").loc[ranks.index]
-    spent = pivot(found, "fit_cpu_s").median(axis=1)
+    losses = pivot(results, "log_loss").loc[ranks.index]
+    spent = pivot(results, "fit_cpu_s").median(axis=1)
     print("\n| log loss |" + "".join(f" {task} |" for task in losses) + " mean rank | fit, CPU s |")
     print("|---|" + "--:|" * (losses.shape[1] + 2))
     for peer, row in losses.iterrows():
@@ -104,9 +104,9 @@ def _error(task: Task, peer: str) -> float:
     A recorded peer has no rows to pair with; half our own standard error is what the paired one
     amounts to at a correlation of .87 between row losses, which live peers exceed.
     """
-    if peer in task.found:
-        return compare(task.test_y, task.found["leadscore"], task.found[peer]).error
-    own = log_losses(task.test_y, task.found["leadscore"])
+    if peer in task.predictions:
+        return compare(task.test_y, task.predictions["leadscore"], task.predictions[peer]).error
+    own = log_losses(task.test_y, task.predictions["leadscore"])
     return float(own.std() / np.sqrt(len(own))) / 2
 
 
@@ -145,7 +145,7 @@ def _against_defaults(tasks: list[Task], losses: pd.DataFrame, bars: Bars) -> No
     )
 
 
-def show_cards(tasks: list[Task], measured: Mapping[str, Found], bars: Bars) -> None:
+def show_cards(tasks: list[Task], measured: Mapping[str, Measurement], bars: Bars) -> None:
     shares = {task.name: measured[f"ours.{task.name}"]["clipped"] for task in tasks}
     where = max(shares, key=lambda name: shares[name])
     bars.add(
@@ -160,7 +160,7 @@ def show_drift(tasks: list[Task], bars: Bars) -> None:
     for task in tasks:
         if task.name != "bank_roworder":
             continue
-        p = task.found["leadscore"]
+        p = task.predictions["leadscore"]
         notes = evaluate_model(task.test_y, p, train_rate=task.y.mean(), draws=10).notes
         print("\ndrift named:", *notes, sep="\n  ")
         bars.add(
@@ -171,40 +171,40 @@ def show_drift(tasks: list[Task], bars: Bars) -> None:
         )
 
 
-def show_steady(measured: Mapping[str, Found], bars: Bars) -> None:
-    for name, found in measured.items():
+def show_steady(measured: Mapping[str, Measurement], bars: Bars) -> None:
+    for name, results in measured.items():
         kind, _, task = name.partition(".")
         if kind == "newer":
             print(
-                f"{task}: 10 % newer rows move scores by {found['median']:.1f} points (median), "
-                f"{found['p95']:.1f} (p95); {found['flips']:.1%} of bands flip as routed"
+                f"{task}: 10 % newer rows move scores by {results['median']:.1f} points (median), "
+                f"{results['p95']:.1f} (p95); {results['flips']:.1%} of bands flip as routed"
             )
         if kind != "seed":
             continue
         bars.add(
             f"{task}: new seed moves scores",
-            f"p95 {found['p95']:.1f} points",
+            f"p95 {results['p95']:.1f} points",
             "<= 3",
-            met=found["p95"] <= 3,
+            met=results["p95"] <= 3,
         )
         bars.add(
             f"{task}: new seed flips bands",
-            f"{found['flips']:.1%} as routed (hysteresis), {found['flips_raw']:.1%} raw",
+            f"{results['flips']:.1%} as routed (hysteresis), {results['flips_raw']:.1%} raw",
             "<= 3 % as routed",
-            met=found["flips"] <= 0.03,
+            met=results["flips"] <= 0.03,
         )
 
 
-def show_small(measured: Mapping[str, Found], bars: Bars) -> None:
-    draws = [found for name, found in measured.items() if name.startswith("small.")]
-    for name, said in (
+def show_small(measured: Mapping[str, Measurement], bars: Bars) -> None:
+    draws = [results for name, results in measured.items() if name.startswith("small.")]
+    for name, peer in (
         ("sklearn", "scikit-learn's logistic regression"),
         ("own", "our own logistic baseline"),
     ):
-        gaps = np.array([found[name] for found in draws])
+        gaps = np.array([results[name] for results in draws])
         mean, error = float(gaps.mean()), float(gaps.std() / np.sqrt(len(gaps)))
         bars.add(
-            f"40 + 40 outcomes: log loss against {said}",
+            f"40 + 40 outcomes: log loss against {peer}",
             f"{mean:+.5f} (SE {error:.5f}, {len(gaps)} draws)",
             "not worse: within one SE, and equal up to .0001",
             met=mean <= max(error, 1e-4),
@@ -215,52 +215,52 @@ def show_small(measured: Mapping[str, Found], bars: Bars) -> None:
     )
 
 
-def show_worlds(measured: Mapping[str, Found], bars: Bars) -> None:
-    rows = [dict(found) for name, found in measured.items() if name.startswith("world.")]
-    said = np.concatenate([row.pop("p") for row in rows])
+def show_worlds(measured: Mapping[str, Measurement], bars: Bars) -> None:
+    rows = [dict(results) for name, results in measured.items() if name.startswith("world.")]
+    promised = np.concatenate([row.pop("p") for row in rows])
     seen = np.concatenate([row.pop("y") for row in rows])
-    found = pd.DataFrame(rows)
+    results = pd.DataFrame(rows)
     print("\nworlds with known truth (log loss expected under the truth)")
-    print(found.round(4).to_string(index=False))
-    closed = float(found["closed"].sum() / found["gap"].sum())
+    print(results.round(4).to_string(index=False))
+    closed = float(results["closed"].sum() / results["gap"].sum())
     bars.add(
         "worlds: gap from LightGBM's defaults to the oracle closed",
         f"{closed:.0%}",
         ">= 25 %",
         met=closed >= 0.25,
     )
-    slope = float(np.average(found["slope"], weights=found["test"]))
+    slope = float(np.average(results["slope"], weights=results["test"]))
     bars.add(
         "worlds: calibration slope out of time, mean",
         f"{slope:.2f}",
         ".85 to 1.15",
         met=0.85 <= slope <= 1.15,
     )
-    ece = debiased_ece(seen, said, np.ones(len(said)))
+    ece = debiased_ece(seen, promised, np.ones(len(promised)))
     bars.add("worlds: debiased ECE out of time, pooled", f"{ece:.4f}", "<= .02", met=ece <= 0.02)
-    for months, part in found.groupby("months"):
+    for months, part in results.groupby("months"):
         show_cells(part, f"{months} months", bars)
-    covered = float(found["covered"].mean())
+    covered = float(results["covered"].mean())
     bars.add(
         "worlds: 90 % intervals cover the mean truth of score bins",
-        f"{covered:.0%}, mean width {found['width'].mean():.3f}",
+        f"{covered:.0%}, mean width {results['width'].mean():.3f}",
         ">= 85 %",
         met=covered >= 0.85,
     )
-    beaten = int((found["leadscore"] <= found["logistic"] + 0.001).sum())
+    beaten = int((results["leadscore"] <= results["logistic"] + 0.001).sum())
     bars.add(
         "worlds: not worse than logistic regression",
-        f"{beaten} of {len(found)}",
+        f"{beaten} of {len(results)}",
         "all, within .001",
-        met=beaten == len(found),
+        met=beaten == len(results),
     )
 
 
-def show_cells(found: pd.DataFrame, history: str, bars: Bars) -> None:
+def show_cells(results: pd.DataFrame, history: str, bars: Bars) -> None:
     """Hold each score band's promise against what was observed; more history, a surer level."""
-    cells = int(found["cells"].sum())
+    cells = int(results["cells"].sum())
     kept, truth, level = (
-        float(found[name].sum() / cells) for name in ("kept", "truth_kept", "level_kept")
+        float(results[name].sum() / cells) for name in ("kept", "truth_kept", "level_kept")
     )
     bars.add(
         f"worlds, {history}: promised rate inside the observed 95 % Wilson interval",
@@ -274,7 +274,7 @@ def show_cells(found: pd.DataFrame, history: str, bars: Bars) -> None:
 def plan(tasks: list[Task], simulated: list[Task], options: argparse.Namespace) -> Jobs:
     """Name every measurement of our own, in the order in which they are worth having."""
     full = options.full
-    jobs: dict[str, Callable[[], Found]] = {}
+    jobs: dict[str, Callable[[], Measurement]] = {}
     worlds = [(n, kind, seed) for n in WORLDS for seed in range(4) for kind in KINDS]
     worlds = worlds if full else [(3000, kind, 1) for kind in KINDS]
     if "tasks" in options.parts:
@@ -295,7 +295,7 @@ def plan(tasks: list[Task], simulated: list[Task], options: argparse.Namespace) 
     return jobs
 
 
-def measure_world(kind: str, n_leads: int, seed: int) -> Found:
+def measure_world(kind: str, n_leads: int, seed: int) -> Measurement:
     """Simulate and measure one world, and say how long its history is."""
     months = WORLDS.get(n_leads, 12)
     return measure(make_rows(kind, n_leads, seed, months=months)) | {"months": months}
@@ -315,7 +315,7 @@ def read_peers(tasks: list[Task], state: State) -> None:
         for peer in LIVE:
             file = state.folder / "peers" / f"{task.name}.{peer}.npz"
             if file.exists():
-                add_found(task, peer, read(file))
+                add_predictions(task, peer, read(file))
         add_prior(task)
 
 
@@ -333,7 +333,7 @@ def run(options: argparse.Namespace, state: State, share: tuple[int, int]) -> in
         simulated = [load(folder) for folder in made if folder]
         run_peers([*tasks, *simulated], state, options.flaml_seconds, share)
     jobs = plan(tasks, simulated, options)
-    measured: dict[str, Found] = {}
+    measured: dict[str, Measurement] = {}
     for name in list(jobs)[share[0] :: share[1]]:
         measured[name] = state.keep(name, jobs[name])
         if name.startswith(("ours", "world")):
@@ -343,7 +343,7 @@ def run(options: argparse.Namespace, state: State, share: tuple[int, int]) -> in
         return 0
     if "tasks" in options.parts:
         for task in (*tasks, *simulated):
-            add_found(task, "leadscore", measured[f"ours.{task.name}"])
+            add_predictions(task, "leadscore", measured[f"ours.{task.name}"])
         if live:
             read_peers([*tasks, *simulated], state)
         show_tasks(tasks, pd.read_csv(place / "peers.csv"), bars)
@@ -365,11 +365,11 @@ def show_leadforge(tasks: list[Task], bars: Bars) -> None:
     if not tasks:
         return
     print("\npublic simulated CRM, log loss")
-    found = table(tasks, pd.DataFrame(columns=["task", "peer"]))
-    print(pivot(found, "log_loss").round(4).to_string())
-    print(pivot(found, "auc").round(4).to_string())
+    results = table(tasks, pd.DataFrame(columns=["task", "peer"]))
+    print(pivot(results, "log_loss").round(4).to_string())
+    print(pivot(results, "auc").round(4).to_string())
     for task in tasks:
-        _task_bars(task, pivot(found, "log_loss")[task.name].dropna(), bars)
+        _task_bars(task, pivot(results, "log_loss")[task.name].dropna(), bars)
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).parent.parent
-Found = dict[str, Any]
+Measurement = dict[str, Any]
 """Arrays, numbers and strings of one measurement."""
 
 
@@ -56,7 +56,7 @@ class State:
     def ours(self) -> Path:
         return self.folder / f"ours-{code_hash()}"
 
-    def keep(self, name: str, measure: Callable[[], Found]) -> Found:
+    def keep(self, name: str, measure: Callable[[], Measurement]) -> Measurement:
         """Read a measurement of our own, or make and keep it."""
         file = self.ours / f"{name}.npz"
         if not file.exists():
@@ -64,18 +64,18 @@ class State:
         return read(file)
 
 
-def write(file: Path, found: Mapping[str, Any]) -> None:
+def write(file: Path, arrays: Mapping[str, Any]) -> None:
     """Write at once: a file is there whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.stem}.partial.npz")
-    np.savez(partial, **found)  # type: ignore[arg-type]
+    np.savez(partial, **arrays)  # type: ignore[arg-type]
     partial.replace(file)
 
 
-def read(file: Path) -> Found:
+def read(file: Path) -> Measurement:
     """Read arrays; those of one element come back as plain numbers and strings."""
-    with np.load(file, allow_pickle=False) as found:
+    with np.load(file, allow_pickle=False) as arrays:
         return {
-            name: found[name].item() if not found[name].shape else found[name]
-            for name in found.files
+            name: arrays[name].item() if not arrays[name].shape else arrays[name]
+            for name in arrays.files
         }

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from benchmarks.quality_state import Found
+from benchmarks.quality_state import Measurement
 from benchmarks.quality_tasks import Task
 from models.fit.baselines import fit_logistic
 from models.fit.learner import LeadClassifier
@@ -21,13 +21,13 @@ from models.predictor import LeadScorer, ScoreCard, Scores
 from models.scorecard import route
 
 
-def measure_seed(task: Task) -> Found:
+def measure_seed(task: Task) -> Measurement:
     """Fit with two seeds, folds reseeded; compare scores on the first one's frozen card."""
     models = [LeadClassifier(seed=s).fit(task.X, task.y, times=task.times) for s in (0, 1)]
     return _movement(*models, task.test)
 
 
-def measure_newer(task: Task) -> Found:
+def measure_newer(task: Task) -> Measurement:
     """Fit on the oldest nine tenths and on all rows: what retraining with 10 % newer rows moves."""
     times = np.arange(len(task.y)) if task.times is None else task.times
     older = np.argsort(times, kind="stable")[: int(0.9 * len(times))]
@@ -37,7 +37,7 @@ def measure_newer(task: Task) -> Found:
     return _movement(first, then, task.test)
 
 
-def _movement(first: LeadClassifier, then: LeadClassifier, test: pd.DataFrame) -> Found:
+def _movement(first: LeadClassifier, then: LeadClassifier, test: pd.DataFrame) -> Measurement:
     card = first.parts()[0].card
     one, two = (_scores(model, card, test) for model in (first, then))
     moved = np.abs(one.score_exact - two.score_exact)
@@ -55,7 +55,7 @@ def _scores(model: LeadClassifier, card: ScoreCard, test: pd.DataFrame) -> Score
     return LeadScorer(replace(parts, card=card), texts).score(test)
 
 
-def measure_small(task: Task, seed: int) -> Found:
+def measure_small(task: Task, seed: int) -> Measurement:
     """Learn from 40 + 40 outcomes: log loss less that of logistic regression on the same rows."""
     rng = np.random.default_rng(seed)
     hits, misses = np.flatnonzero(task.y > 0), np.flatnonzero(task.y == 0)
@@ -71,7 +71,7 @@ def measure_small(task: Task, seed: int) -> Found:
     return {name: loss - log_loss(task.test_y, p, ones) for name, p in rivals.items()}
 
 
-def measure_five(task: Task) -> Found:
+def measure_five(task: Task) -> Measurement:
     """Learn from five positives: how far probabilities differ, and what is said."""
     rows = np.r_[np.flatnonzero(task.y > 0)[:5], np.flatnonzero(task.y == 0)[:200]]
     model = LeadClassifier().fit(task.X.iloc[rows], task.y[rows])

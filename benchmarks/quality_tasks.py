@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.quality_state import Found
+from benchmarks.quality_state import Measurement
 from models.fit.learner import LeadClassifier
 from models.metrics import (
     auc,
@@ -63,7 +63,7 @@ class Task:
     test: pd.DataFrame
     test_y: np.ndarray
     times: np.ndarray | None
-    found: dict[str, np.ndarray] = field(default_factory=dict)
+    predictions: dict[str, np.ndarray] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)
 
@@ -101,7 +101,7 @@ def load(folder: Path) -> Task:
     )
 
 
-def fit_ours(task: Task, **options: Any) -> tuple[LeadClassifier, Found]:
+def fit_ours(task: Task, **options: Any) -> tuple[LeadClassifier, Measurement]:
     """Fit with one thread, as every peer: the model, seconds by the wall and of the processor."""
     wall, cpu = time.monotonic(), time.process_time()
     model = LeadClassifier(**options).fit(task.X, task.y, times=task.times)
@@ -109,13 +109,13 @@ def fit_ours(task: Task, **options: Any) -> tuple[LeadClassifier, Found]:
     return model, spent | {"winner": model.report_["winner"]}
 
 
-def measure_ours(task: Task) -> Found:
+def measure_ours(task: Task) -> Measurement:
     """Fit and score: p of the test rows, time, the share that the proposed card clips."""
-    model, found = fit_ours(task)
+    model, results = fit_ours(task)
     parts, _ = model.parts()
     log_odds = calibrated_log_odds(parts.calibration, model.margins_)
     clipped = clipped_share(parts.card, log_odds)
-    return found | {"p": model.predict_proba(task.test)[:, 1], "clipped": clipped}
+    return results | {"p": model.predict_proba(task.test)[:, 1], "clipped": clipped}
 
 
 def measure_peer(task: Task, python: Path, peer: str, out: Path, *, seconds: float) -> None:
@@ -133,16 +133,16 @@ def measure_peer(task: Task, python: Path, peer: str, out: Path, *, seconds: flo
     partial.replace(out)
 
 
-def add_found(task: Task, peer: str, found: Found) -> None:
+def add_predictions(task: Task, peer: str, results: Measurement) -> None:
     """Put a measurement into the task's table."""
-    task.found[peer] = found["p"]
-    task.seconds[peer], task.cpu[peer] = found["seconds"], found.get("cpu", float("nan"))
+    task.predictions[peer] = results["p"]
+    task.seconds[peer], task.cpu[peer] = results["seconds"], results.get("cpu", float("nan"))
 
 
 def add_prior(task: Task) -> None:
     """Put the base rate of the training rows in."""
     p = np.full(len(task.test_y), task.y.mean())
-    add_found(task, "prior", {"p": p, "seconds": 0.0, "cpu": 0.0})
+    add_predictions(task, "prior", {"p": p, "seconds": 0.0, "cpu": 0.0})
 
 
 def plain_ece(y: np.ndarray, p: np.ndarray, bins: int = 10) -> float:
@@ -152,7 +152,7 @@ def plain_ece(y: np.ndarray, p: np.ndarray, bins: int = 10) -> float:
 
 
 def figures(task: Task, peer: str) -> dict[str, float]:
-    p = task.found[peer]
+    p = task.predictions[peer]
     y, ones = task.test_y, np.ones(len(task.test_y))
     return {
         "log_loss": log_loss(y, p, ones),
@@ -173,13 +173,13 @@ def table(tasks: Sequence[Task], recorded: pd.DataFrame) -> pd.DataFrame:
     """Figures of every peer on every task: live where it ran, else as recorded in peers.csv."""
     rows = []
     for task in tasks:
-        for name in task.found:
+        for name in task.predictions:
             source = {"task": task.name, "peer": name, "source": "live"}
             rows.append(source | figures(task, name))
-        known = recorded[(recorded.task == task.name) & ~recorded.peer.isin(list(task.found))]
+        known = recorded[(recorded.task == task.name) & ~recorded.peer.isin(list(task.predictions))]
         rows += [{**row, "source": "peers.csv"} for row in known.to_dict("records")]
     return pd.DataFrame(rows)
 
 
-def pivot(found: pd.DataFrame, figure: str) -> pd.DataFrame:
-    return found.pivot(index="peer", columns="task", values=figure)
+def pivot(results: pd.DataFrame, figure: str) -> pd.DataFrame:
+    return results.pivot(index="peer", columns="task", values=figure)

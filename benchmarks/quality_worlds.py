@@ -20,7 +20,7 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-from benchmarks.quality_state import Found
+from benchmarks.quality_state import Measurement
 from data.labels import window_end
 from data.project import load_project
 from data.reading.read_tables import read_tables
@@ -89,7 +89,7 @@ def make_rows(kind: Any, n_leads: int, seed: int, *, months: int = 12) -> Rows:
     )
 
 
-def measure(rows: Rows, *, threads: int = 1) -> Found:
+def measure(rows: Rows, *, threads: int = 1) -> Measurement:
     """Fit ours, LightGBM's defaults and the logistic line; compare all with the truth."""
     started = time.monotonic()
     model = LeadClassifier(threads=threads, catalogue=rows.catalogue)

@@ -66,7 +66,7 @@ def parts_of(page: str) -> dict[str, int]:
     """Count the bytes of each part of the file."""
 
     def between(pattern: str) -> int:
-        return sum(len(found.encode()) for found in re.findall(pattern, page, flags=re.DOTALL))
+        return sum(len(part.encode()) for part in re.findall(pattern, page, flags=re.DOTALL))
 
     parts = {
         "style": between(r"<style>.*?</style>"),
@@ -82,13 +82,13 @@ def parts_of(page: str) -> dict[str, int]:
 
 def open_times(file: Path, runs: int) -> list[float]:
     """Open the file in a fresh page so many times; seconds until the first frame after load."""
-    found = []
+    times = []
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
         for _ in range(runs + 1):
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.goto(file.as_uri())
-            found.append(
+            times.append(
                 page.evaluate(
                     "() => new Promise(done => requestAnimationFrame(() => setTimeout(() => "
                     "done(performance.now()), 0)))"
@@ -97,7 +97,7 @@ def open_times(file: Path, runs: int) -> list[float]:
             )
             page.close()
         browser.close()
-    return found[1:]  # the first one starts the browser's own machinery
+    return times[1:]  # the first one starts the browser's own machinery
 
 
 def bar(name: str, figure: float, limit: float) -> int:

@@ -76,7 +76,7 @@ def kernel(kind: Kind, n: int) -> list[Claim]:
     expected = np.asarray(booster.predict(few, pred_contrib=True, num_threads=1))
     theirs = rate(lambda: booster.predict(few, pred_contrib=True, num_threads=1), len(few), 1)
     predict = rate(lambda: booster.predict(some, raw_score=True, num_threads=1), len(some))
-    mine = rate(lambda: look_up(forest, tables, X), n)
+    own_rate = rate(lambda: look_up(forest, tables, X), n)
     gap, off = additivity(forest, tables, X), look_up(forest, tables, few)[0] - expected[:, :-1]
     rows = single_rows(X, 300)
     one = one_row_ms(lambda row: look_up(forest, tables, row), rows)
@@ -84,7 +84,7 @@ def kernel(kind: Kind, n: int) -> list[Claim]:
         lambda row: booster.predict(row, pred_contrib=True, num_threads=1), rows[:100]
     )
     print(
-        f"{kind.name}, {kind.trees} trees  ours {mine:,.0f}/s ({n:,} rows)  pred_contrib "
+        f"{kind.name}, {kind.trees} trees  ours {own_rate:,.0f}/s ({n:,} rows)  pred_contrib "
         f"{theirs:,.0f}/s ({len(few):,})  predict {predict:,.0f}/s ({len(some):,})  tables "
         f"{tables.cells.nbytes / 1e6:.1f} MB in {built:.2f} s  one row {one:.3f} ms "
         f"(LightGBM {one_theirs:.2f})"
@@ -92,8 +92,8 @@ def kernel(kind: Kind, n: int) -> list[Claim]:
     run_peers(booster, few, kind)
     name = kind.name
     return [
-        (f"{name}: times LightGBM's pred_contrib per CPU second", mine / theirs, ">=", 50),
-        (f"{name}: with all contributions, times LightGBM's predict", mine / predict, ">=", 1),
+        (f"{name}: times LightGBM's pred_contrib per CPU second", own_rate / theirs, ">=", 50),
+        (f"{name}: with all contributions, times LightGBM's predict", own_rate / predict, ">=", 1),
         (f"{name}: largest difference from pred_contrib", float(np.abs(off).max()), "<=", 1e-12),
         (f"{name}: additivity on every row", gap, "<=", 1e-9),
         (f"{name}: one row, ms at p50", one, "<=", 0.2),
@@ -153,10 +153,10 @@ def run_peers(booster: lightgbm.Booster, rows: np.ndarray, kind: Kind) -> None:
             continue
         forest, tables, _ = own_tables(model, shap_world.COLUMNS)
         values = look_up(forest, tables, rows)[0]
-        mine = rate(lambda f=forest, t=tables: look_up(f, t, rows), len(rows))  # type: ignore[misc]
+        own_rate = rate(lambda f=forest, t=tables: look_up(f, t, rows), len(rows))  # type: ignore[misc]
         off = np.abs(answer["values"][:, : shap_world.COLUMNS] - values).max()
         speed = len(rows) / answer["cpu_s"]
-        times = f"{mine / speed:,.0f} times it"
+        times = f"{own_rate / speed:,.0f} times it"
         print(f"    {peer:13} {speed:9,.0f}/s, ours {times}, off by {off:.1e}{note}")
 
 

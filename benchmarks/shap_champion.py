@@ -43,18 +43,18 @@ def claims(n: int) -> list[Claim]:
     off = np.abs(look_up(forest, tables, few)[0] - theirs(pred_contrib=True)[:, :-1] @ shares)
     slow = rate(lambda: theirs(pred_contrib=True), len(few), 1)
     predict = rate(lambda: theirs(raw_score=True), len(few))
-    mine = rate(lambda: look_up(forest, tables, many), n)
+    own = rate(lambda: look_up(forest, tables, many), n)
     kernel = one_row_ms(lambda row: look_up(forest, tables, row), single_rows(few, 300))
     whole = one_row_ms(scorer.contributions, [rows_of(frame.iloc[[r]]) for r in range(300)])
     print(
         f"champion of {TASK}: {forest.n_trees} trees, {len(forest.leaf_value)} leaves  "
-        f"ours {mine:,.0f}/s  pred_contrib {slow:,.0f}/s  predict {predict:,.0f}/s (of {len(few):,}"
+        f"ours {own:,.0f}/s  pred_contrib {slow:,.0f}/s  predict {predict:,.0f}/s (of {len(few):,}"
         f" rows)  tables {tables.cells.nbytes / 1e6:.1f} MB in {built:.2f} s  one row "
         f"{kernel:.3f} ms, encoders and linear part included {whole:.3f} ms"
     )
     return [
-        ("champion: times LightGBM's pred_contrib per CPU second", mine / slow, ">=", 50.0),
-        ("champion: with all contributions, times LightGBM's predict", mine / predict, ">=", 1.0),
+        ("champion: times LightGBM's pred_contrib per CPU second", own / slow, ">=", 50.0),
+        ("champion: with all contributions, times LightGBM's predict", own / predict, ">=", 1.0),
         ("champion: largest difference from pred_contrib", float(off.max()), "<=", 1e-12),
         ("champion: one row, ms at p50", kernel, "<=", 0.2),
         ("champion: tables built, s", built, "<=", 5.0),

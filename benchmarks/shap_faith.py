@@ -31,7 +31,7 @@ def claims(n: int) -> list[Claim]:
     learn, rest, truth = frame.iloc[:n], frame.iloc[n:], effects[n:]
     chosen = [fit(learn, y[:n], seed) for seed in (0, 1)]
     forests = [fit_forests(chosen[0], learn, y[:n], seed) for seed in (0, 1)]
-    found = [look(pair, rest, truth) for pair in (chosen, forests)]
+    measured = [look(pair, rest, truth) for pair in (chosen, forests)]
     mixed, sided = deletion(shap_world.planted_margin, rest.to_numpy(), truth)
     print(
         f"deleting the top three, signs mixed and cancelling: the planted effects themselves "
@@ -46,7 +46,7 @@ def claims(n: int) -> list[Claim]:
     }
     worse = {">=": min, "<=": max}
     return [
-        (name, worse[sign](one[name] for one in found), sign, bar)
+        (name, worse[sign](one[name] for one in measured), sign, bar)
         for name, (sign, bar) in bars.items()
     ]
 
@@ -129,10 +129,10 @@ def deletion(
     n = len(X)
     margin = margin_of(X)
 
-    def moved(gone: np.ndarray) -> np.ndarray:
+    def moved(removed: np.ndarray) -> np.ndarray:
         after = np.zeros(n)
         for _ in range(donors):
-            after += margin_of(np.where(gone, X[rng.permutation(n)], X)) / donors
+            after += margin_of(np.where(removed, X[rng.permutation(n)], X)) / donors
         return np.abs(after - margin)
 
     side = np.where(values.clip(min=0).sum(axis=1) >= -values.clip(max=0).sum(axis=1), 1, -1)

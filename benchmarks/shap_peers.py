@@ -32,10 +32,10 @@ def explain(peer: str, model: str, rows: np.ndarray) -> tuple[np.ndarray, float]
         rows = pd.DataFrame(rows, columns=booster.feature_name())
         explainer = woodelf.WoodelfExplainer(booster, None)
     start = time.process_time()
-    found = explainer.shap_values(rows)
+    values = explainer.shap_values(rows)
     spent = time.process_time() - start
-    found = np.asarray(found[-1] if isinstance(found, list) else found, dtype=np.float64)
-    return found, spent
+    values = np.asarray(values[-1] if isinstance(values, list) else values, dtype=np.float64)
+    return values, spent
 
 
 def main() -> None:

@@ -315,8 +315,8 @@ def main() -> int:
     finally:
         shutil.rmtree(folder)
     for each in bars:
-        told = f"{'<=' if each.at_most else '>='} {each.bar:,.0f}"
-        print(f"{'met' if each.met else 'missed'}  {each.name}  {each.figure:,.1f}  {told}")
+        required = f"{'<=' if each.at_most else '>='} {each.bar:,.0f}"
+        print(f"{'met' if each.met else 'missed'}  {each.name}  {each.figure:,.1f}  {required}")
     return int(not all(each.met for each in bars))
 
 

@@ -17,7 +17,7 @@ from leadscore.crm_project import CrmProject, When
 from leadscore.shown import Showable, Shown, table_of
 from serving.experiment_arms import ExperimentResult, analyse_experiment, assign_leads
 from serving.figures import experiment
-from serving.figures.experiment import Analysis
+from serving.figures.experiment import ArmComparison
 from serving.figures.power import SampleSize, size_test, smallest_lift
 
 __all__ = [
@@ -224,7 +224,7 @@ def follow(
     return pd.DataFrame(rows, columns=["at", "n", "rise", "low", "high"])
 
 
-def _differences(comparisons: Mapping[str, Analysis]) -> pd.DataFrame:
+def _differences(comparisons: Mapping[str, ArmComparison]) -> pd.DataFrame:
     rows = []
     for arm, found in comparisons.items():
         ways = {"plain": found.plain, "adjusted": found.adjusted}

@@ -39,7 +39,7 @@ from training import evaluation_plots
 from training.evaluate import Evaluation
 from training.publish import write_model
 from training.registry import ModelVersion, Registry
-from training.train import Trained
+from training.train import TrainedModel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +68,7 @@ class LeadModel(Showable):
 
     crm: CrmProject
     _loaded: LoadedModel
-    _trained: Trained | None = None
+    _trained: TrainedModel | None = None
     _content: str = ""
     _registered: bool = False
 
@@ -322,7 +322,7 @@ class LeadModel(Showable):
             write_model(self._need_training(), place)
         return place
 
-    def _need_training(self) -> Trained:
+    def _need_training(self) -> TrainedModel:
         if self._trained is None:
             raise InputError(
                 "a loaded model does not hold the data that it was trained on",

@@ -40,7 +40,7 @@ class Publication(Showable):
     @property
     def words(self) -> str:
         """The decision in one line."""
-        return self._published.words
+        return self._published.sentence
 
     @property
     def checks(self) -> pd.DataFrame:

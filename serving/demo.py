@@ -116,10 +116,11 @@ def train_once(session: Session, on_stage: Callable[[str], None]) -> str:
     trained, published = train_model(session, reading, on_stage=on_stage)
     if session.registry.champion() is None:
         raise GateError(
-            published.words, cure="simulate more leads in another folder: --leads 3000 --out FOLDER"
+            published.sentence,
+            cure="simulate more leads in another folder: --leads 3000 --out FOLDER",
         )
     card = trained.card
     return (
         f"trained on {card.train_rows:,} snapshots of {card.train_leads:,} past leads "
-        f"({card.train_leads_converted:,} became opportunities); {published.words}"
+        f"({card.train_leads_converted:,} became opportunities); {published.sentence}"
     )

@@ -16,7 +16,14 @@ from data.errors import InputError
 from data.reading.values import moment
 from data.schema import Project
 from data.tables import Outcomes, Tables
-from serving.figures.experiment import RANDOM_ARM, Analysis, Look, assign, compare_arms, look
+from serving.figures.experiment import (
+    RANDOM_ARM,
+    ArmComparison,
+    InterimLook,
+    assign,
+    compare_arms,
+    look,
+)
 from serving.figures.funnel import Rate, rate_of
 from serving.figures.power import power_of, size_test, smallest_lift
 
@@ -39,8 +46,8 @@ class ExperimentResult:
     started_at: int | None
     control: str
     arms: Mapping[str, Rate]
-    comparisons: Mapping[str, Analysis]
-    looks: Mapping[str, tuple[Look, ...]]
+    comparisons: Mapping[str, ArmComparison]
+    looks: Mapping[str, tuple[InterimLook, ...]]
     power: float | None
     needed_per_arm: int | None
     detectable: float | None
@@ -166,7 +173,7 @@ def _outcome(
     return truth.astype(np.int64), entered, closes
 
 
-def _design_effect(comparisons: Mapping[str, Analysis]) -> float:
+def _design_effect(comparisons: Mapping[str, ArmComparison]) -> float:
     """Estimate the design effect, leads per independent lead (Kish 1965); 1 by lead."""
     effects = [1.0]
     for each in comparisons.values():
@@ -210,7 +217,7 @@ def _looks(
     others: list[str],
     outcomes: Outcomes,
     tables: Tables,
-) -> dict[str, tuple[Look, ...]]:
+) -> dict[str, tuple[InterimLook, ...]]:
     """Follow each comparison week by week as windows close; nothing in static mode."""
     if tables.created_at is None or not mature.any():
         return {}
@@ -232,7 +239,7 @@ def _looks(
 def _warn(
     project: Project,
     arm: NDArray[np.object_],
-    comparisons: Mapping[str, Analysis],
+    comparisons: Mapping[str, ArmComparison],
     units: NDArray[np.object_],
 ) -> list[str]:
     """List reasons to doubt the figures."""

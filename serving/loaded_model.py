@@ -12,8 +12,7 @@ from features.frame import Catalogue
 from models.artifact import load_artifact, read_extra
 from models.explain.observed_rates import ObservedRates
 from models.predictor import LeadScorer
-from training import model_card
-from training.model_card import ModelCard
+from training.model_card import CARD_FILE, ModelCard
 from training.registry import ModelVersion, Registry
 
 
@@ -42,7 +41,7 @@ def load_model(version: ModelVersion, *, threads: int = 1) -> LoadedModel:
         catalogue=catalogue,
         facts=ObservedRates.from_json(read_extra(version.folder, "facts.json")),
         kinds=json.loads(read_extra(version.folder, "kinds.json")),
-        card=ModelCard.from_json(read_extra(version.folder, model_card.NAME)),
+        card=ModelCard.from_json(read_extra(version.folder, CARD_FILE)),
         builder=Builder(catalogue),
     )
 

@@ -21,7 +21,7 @@ from training.evaluate import Evaluation
 from training.monitor import Signal, watch_model
 from training.publish import Published, data_fingerprint, publish
 from training.registry import ModelVersion
-from training.train import Trained, evaluate_on_test, train
+from training.train import TrainedModel, evaluate_on_test, train
 
 Stage = Callable[[str], None]
 
@@ -33,7 +33,7 @@ def train_model(
     fast: bool = False,
     learner: str | None = None,
     on_stage: Stage,
-) -> tuple[Trained, Published]:
+) -> tuple[TrainedModel, Published]:
     """Train, evaluate and register; the champion's score card stays in force."""
     champion = session.registry.champion()  # first: a registry that does not answer stops us here
     trained = learn(session, reading, champion, fast=fast, learner=learner, on_stage=on_stage)
@@ -49,7 +49,7 @@ def learn(
     fast: bool = False,
     learner: str | None = None,
     on_stage: Stage,
-) -> Trained:
+) -> TrainedModel:
     """Train and evaluate, on the champion's score card; nothing is written."""
     card = None if champion is None else load_artifact(champion.folder).card
     return train(
@@ -66,7 +66,7 @@ def learn(
     )
 
 
-def register(session: Session, reading: Reading, trained: Trained) -> Published:
+def register(session: Session, reading: Reading, trained: TrainedModel) -> Published:
     """Register a trained model with its leak audit; the gate says whether it is champion."""
     published = publish(
         trained,

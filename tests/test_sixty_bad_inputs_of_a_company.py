@@ -36,7 +36,7 @@ from serving.score import score_leads
 from serving.session import Session, open_session
 from serving.verbs import score_run, train_model
 from serving.writeback.write_back import write_back
-from training import model_card
+from training.model_card import CARD_FILE
 from training.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,7 +135,7 @@ def wooded(company: Company, tmp_path: Path) -> Path:
     rows = np.random.default_rng(0).normal(size=(400, len(names)))
     settings = {"objective": "binary", "num_leaves": 8, "verbosity": -1, "num_threads": 1}
     booster = lightgbm.train(settings, lightgbm.Dataset(rows, rows[:, 0] > 0), 3)
-    kept = ("catalogue.json", "facts.json", "kinds.json", model_card.NAME)
+    kept = ("catalogue.json", "facts.json", "kinds.json", CARD_FILE)
     extra = {name: files[name] for name in kept}
     write_artifact(
         ModelParts.from_json(parts), [booster.model_to_string()], tmp_path / "wooded", extra=extra

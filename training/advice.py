@@ -1,7 +1,7 @@
 """Training outcomes and a fitted learner -> what they allow, in sentences and two small tables.
 
-How sure the base rate is, how the model learns from more conversions and about how many more it
-needs, how segments differ once chance is taken off, and what was done about a level that moved.
+How certain the base rate is, how the model gains from more conversions and about how many more it
+needs, how segments differ beyond chance, and what was done about a base rate that moved.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from training.small_data import (
 )
 
 CURVE_BELOW = 500
-"""Of the rarer outcome: from here on the number of conversions is no question any more."""
-QUICK = 4000
-"""Rows from which on the curve is drawn once, not three times."""
+"""Outcomes of the rarer kind from which on the learning curve is not needed any more."""
+ONE_REPEAT_FROM = 4000
+"""Rows from which on the learning curve is measured once, not three times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to tell beside the figures; `drawn` are the notes that curve and segments say too.
+    """Notes beside the figures; `shown` are those that `curve` and `segments` show too.
 
     `curve`: conversions, log_loss, prior, gain, error, judged; `need`: what it says.
     `segments`: slice, segment, rows, conversions, raw, shift (log-odds), error, overlap, verdict,
@@ -40,7 +40,7 @@ class Advice:
     """
 
     notes: tuple[str, ...] = ()
-    drawn: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
     curve: pd.DataFrame = field(default_factory=pd.DataFrame)
     need: Need | None = None
     segments: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -57,55 +57,58 @@ def advise(
 ) -> Advice:
     """Advise on a learner fitted to these training rows: (n,) outcomes, groups, segment values."""
     target = np.asarray(y, dtype=np.float64)
-    verdict = assess(target, groups)
-    notes = [] if verdict.mode == "full" else [verdict.sentence]
-    curve, need, drawn = pd.DataFrame(), None, []
-    if min(verdict.positives, verdict.negatives) < CURVE_BELOW and verdict.mode != "constant":
-        repeats = 3 if len(target) < QUICK else 1
+    assessment = assess(target, groups)
+    notes = [] if assessment.mode == "full" else [assessment.sentence]
+    curve, need, shown = pd.DataFrame(), None, []
+    if (
+        min(assessment.positives, assessment.negatives) < CURVE_BELOW
+        and assessment.mode != "constant"
+    ):
+        repeats = 3 if len(target) < ONE_REPEAT_FROM else 1
         curve = learning_curve(frame, target, groups=groups, repeats=repeats, seed=seed)
         if len(curve):
             need = conversions_needed(curve)
-            drawn.append(f"learning curve: {need.sentence}")
+            shown.append(f"learning curve: {need.sentence}")
     margins = calibrated_log_odds(learner.parts_.calibration, learner.margins_)
-    pooled, told = _pool(margins, target, segments or {}, groups)
-    drawn += told
-    notes += drawn
-    notes += level_words(learner.report_.get("newest_cohort") or {})
-    return Advice(tuple(notes), tuple(drawn), curve, need, pooled)
+    pooled, segment_notes = _pool_each_slice(margins, target, segments or {}, groups)
+    shown += segment_notes
+    notes += shown
+    notes += level_notes(learner.report_.get("newest_cohort") or {})
+    return Advice(tuple(notes), tuple(shown), curve, need, pooled)
 
 
-def _pool(
+def _pool_each_slice(
     margins: Floats,
     y: Floats,
     segments: Mapping[str, NDArray[Any]],
     groups: NDArray[Any] | None,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Pool each slice's segments by themselves: a table of all, and what to warn of."""
-    tables, told = [], []
+    """Pool the segments of each slice separately: a table of all, and notes."""
+    tables, notes = [], []
     for name, values in segments.items():
         if len({str(value) for value in values}) < 2:
             continue
-        found = pool_segments(margins, y, values, groups=groups)
-        tables.append(found.table.assign(slice=name))
-        told += [f"{name}: {warning}" for warning in found.warnings]
-        clear = found.table[found.table["verdict"] != "unproven"]
-        told += [
+        pooled = pool_segments(margins, y, values, groups=groups)
+        tables.append(pooled.table.assign(slice=name))
+        notes += [f"{name}: {warning}" for warning in pooled.warnings]
+        clear = pooled.table[pooled.table["verdict"] != "unproven"]
+        notes += [
             f"{name} {row['segment']}: converts {row['verdict']} often "
             f"than the model says, by {row['shift']:+.2f} in log-odds after pooling "
             f"({row['conversions']} conversions): a column that says why is missing"
             for row in clear.to_dict("records")
         ]
-    return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), told
+    return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), notes
 
 
-def level_words(cohort: Mapping[str, float]) -> list[str]:
-    """Say what the newest fifth of training showed about the level, and what was done."""
+def level_notes(cohort: Mapping[str, float]) -> list[str]:
+    """Say whether the newest fifth of training shows another base rate, and what was done."""
     if not cohort or not cohort["rows"]:
         return []
-    seen = (
+    counts = (
         f"the newest fifth of training: {cohort['observed']:.0f} converting snapshots where "
         f"{cohort['expected']:.0f} were expected (z {cohort['z']:+.1f})"
     )
     if cohort["taken"]:
-        return [f"{seen}: all probabilities were moved by {cohort['taken']:+.2f} in log-odds"]
-    return [f"{seen}: the level was left as it is"]
+        return [f"{counts}: all probabilities were moved by {cohort['taken']:+.2f} in log-odds"]
+    return [f"{counts}: the level was left as it is"]

@@ -24,7 +24,7 @@ Rows = NDArray[np.int64]
 class Dataset:
     """Row i of labels, frame and groups is one mature snapshot; `cut` holds row positions.
 
-    `groups` are account codes where accounts are declared, else lead rows: what must stay
+    `groups` are account codes where accounts are declared, else lead rows: rows of one group stay
     together in folds and in bootstraps.
     """
 
@@ -39,7 +39,7 @@ class Dataset:
         return self.labelled.y
 
     def rows(self, which: Rows) -> pd.DataFrame:
-        """Give the feature frame of some rows."""
+        """Return the feature frame of some rows."""
         return self.frame.to_pandas().iloc[which]
 
     def without(self, names: frozenset[str]) -> Dataset:
@@ -57,10 +57,10 @@ def make_dataset(
 ) -> Dataset:
     """Label, cut and build features for the training rows; a model brings its own `catalogue`.
 
-    Raises InputError where no snapshot is mature or only one outcome is there, with the numbers.
+    Raises InputError, with the numbers, where no snapshot is mature or all have the same outcome.
     """
     labelled = label(make_snapshots(tables, outcomes, project), tables, outcomes, project)
-    _both_outcomes(labelled, project)
+    _require_both_outcomes(labelled, project)
     if project.static and (project.train.split == "random" or tables.order is None):
         cut = random_cut(labelled, project.train.test_share, project.train.seed)
     else:
@@ -88,7 +88,7 @@ def drop_features(frame: FeatureFrame, names: frozenset[str]) -> FeatureFrame:
     )
 
 
-def _both_outcomes(labelled: LabelledSnapshots, project: Project) -> None:
+def _require_both_outcomes(labelled: LabelledSnapshots, project: Project) -> None:
     won, n = int(labelled.y.sum()), len(labelled)
     if n == 0:
         raise InputError(

@@ -29,8 +29,8 @@ from models.metrics import (
 from models.reliability import reliability_by, reliability_curve
 
 WEEK = 7 * DAY
-VERIFIABLE = 100
-"""Leads (or accounts) of the rarer outcome under which calibration "cannot be verified yet"."""
+LEAST_TO_VERIFY = 100
+"""Leads (or accounts) of the rarer outcome needed before calibration can be verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def evaluate_model(
     """Evaluate one model beside its baselines on rows that none of them has seen.
 
     `as_of` (n,) microseconds gives weeks and months; without it the rows are one period.
-    `train_rate` is the base rate of the training rows, for the words on drift.
+    `train_rate` is the base rate of the training rows, for the note on drift.
     """
     target = np.asarray(y, dtype=np.float64)
     rivals = dict(baselines or {})
@@ -108,34 +108,34 @@ def verdicts(
     """Compare log loss with each baseline: difference, interval, better / level / worse."""
     rows = []
     for name, q in baselines.items():
-        found = compare(y, p, q, groups, draws=draws, seed=seed)
+        gap = compare(y, p, q, groups, draws=draws, seed=seed)
         rows.append(
             {
                 "against": name,
-                "difference": found.difference,
-                "error": found.error,
-                "low": found.low,
-                "high": found.high,
-                "verdict": found.verdict,
+                "difference": gap.difference,
+                "error": gap.error,
+                "low": gap.low,
+                "high": gap.high,
+                "verdict": gap.verdict,
             }
         )
     columns = ["against", "difference", "error", "low", "high", "verdict"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def may_be_registered(found: pd.DataFrame, *, learner: str = "auto") -> tuple[bool, str]:
+def may_be_registered(comparisons: pd.DataFrame, *, learner: str = "auto") -> tuple[bool, str]:
     """Decide from the verdicts: beats prior, recency and rule, and does not lose to logistic.
 
-    To lose is to be worse by more than one standard error of the paired, clustered bootstrap;
-    the learner "logistic" is that regression, calibrated, and is not asked. Returns the decision
-    and, where it is no, what to do instead; where it is yes but the figure stands behind logistic
-    regression's, the words say so.
+    To lose is to be worse by more than one standard error of the paired, clustered bootstrap. The
+    learner "logistic" is that regression, calibrated, and is not compared with itself. Returns the
+    decision and a sentence: what to do instead where it is no; where it is yes but the log loss is
+    higher than logistic regression's, the sentence says so.
     """
-    line = learner == "logistic"
-    said = "beats prior, recency and rule, and "
-    said += "is logistic regression" if line else "does not lose to logistic regression"
-    asked = found[found["against"] != "logistic"] if line else found
-    for row in asked.to_dict("records"):
+    is_logistic = learner == "logistic"
+    sentence = "beats prior, recency and rule, and "
+    sentence += "is logistic regression" if is_logistic else "does not lose to logistic regression"
+    required = comparisons[comparisons["against"] != "logistic"] if is_logistic else comparisons
+    for row in required.to_dict("records"):
         gap, low, high = float(row["difference"]), float(row["low"]), float(row["high"])
         against = str(row["against"])
         if against == "logistic" and row["verdict"] == "worse":
@@ -151,11 +151,11 @@ def may_be_registered(found: pd.DataFrame, *, learner: str = "auto") -> tuple[bo
                 f"by the {against}, collect more outcomes, or declare more columns and events"
             )
         if against == "logistic" and gap > 0:
-            said = (
+            sentence = (
                 f"beats prior, recency and rule; stands {gap:.4f} log loss behind logistic "
                 f"regression (standard error {row['error']:.4f}): not shown to be worse"
             )
-    return True, said
+    return True, sentence
 
 
 def by_slice(
@@ -173,16 +173,16 @@ def by_slice(
     """
     rows = []
     for name, values in slices.items():
-        words = np.asarray([str(value) for value in values])
-        for value in sorted(set(words.tolist())):
-            mine = words == value
-            n, hits = int(mine.sum()), float(y[mine].sum())
+        labels = np.asarray([str(value) for value in values])
+        for value in sorted(set(labels.tolist())):
+            inside = labels == value
+            n, hits = int(inside.sum()), float(y[inside].sum())
             if n < least:
                 continue
-            many = n if groups is None else len(np.unique(groups[mine]))
-            low, high = wilson(hits * many / n, many)
+            n_groups = n if groups is None else len(np.unique(groups[inside]))
+            low, high = wilson(hits * n_groups / n, n_groups)
             ones = np.ones(n)
-            both = 0 < hits < n
+            both_outcomes = 0 < hits < n
             rows.append(
                 {
                     "slice": name,
@@ -192,10 +192,10 @@ def by_slice(
                     "observed": hits / n,
                     "low": low,
                     "high": high,
-                    "promised": float(p[mine].mean()),
-                    "log_loss": log_loss(y[mine], p[mine], ones),
-                    "skill": skill(y[mine], p[mine], ones) if both else float("nan"),
-                    "auc": auc(y[mine], p[mine], ones),
+                    "promised": float(p[inside].mean()),
+                    "log_loss": log_loss(y[inside], p[inside], ones),
+                    "skill": skill(y[inside], p[inside], ones) if both_outcomes else float("nan"),
+                    "auc": auc(y[inside], p[inside], ones),
                 }
             )
     columns = ["slice", "value", "rows", "conversions", "observed", "low", "high", "promised"]
@@ -205,7 +205,7 @@ def by_slice(
 def weekly_capacity(
     y: Floats, p: Floats, as_of: NDArray[np.int64] | None, capacities: tuple[int, ...]
 ) -> pd.DataFrame:
-    """Rank within each week, as the team works: what a capacity of n leads a week captures.
+    """Rank within each week, as the team works, and tabulate what n leads a week capture.
 
     Columns: capacity, weeks, worked, conversions, precision, captured (share of all
     conversions), by_chance (captured by as many leads drawn at random).
@@ -236,7 +236,7 @@ def weekly_capacity(
 
 
 def gains(y: Floats, p: Floats, *, points: int = 51) -> pd.DataFrame:
-    """Draw the gains curve: share of leads worked from the top, share of conversions captured."""
+    """Compute the gains curve: share of leads worked from the top, of conversions captured."""
     order = np.argsort(-p, kind="stable")
     captured = np.r_[0.0, np.cumsum(y[order]) / max(float(y.sum()), 1e-12)]
     worked = np.linspace(0, 1, points)
@@ -256,26 +256,26 @@ def drift_by_month(
         months = pd.to_datetime(np.asarray(as_of), unit="us").strftime("%Y-%m").to_numpy()
     rows = []
     for month in sorted(set(months.tolist())):
-        mine = months == month
-        seen, said = float(y[mine].sum()), float(p[mine].sum())
+        inside = months == month
+        observed, expected = float(y[inside].sum()), float(p[inside].sum())
         rows.append(
             {
                 "month": month,
-                "rows": int(mine.sum()),
-                "observed": seen,
-                "expected": said,
-                "ratio": seen / max(said, 1e-12),
-                "z": level_z(y[mine], p[mine], None if groups is None else groups[mine]),
+                "rows": int(inside.sum()),
+                "observed": observed,
+                "expected": expected,
+                "ratio": observed / max(expected, 1e-12),
+                "z": level_z(y[inside], p[inside], None if groups is None else groups[inside]),
             }
         )
     return pd.DataFrame(rows)
 
 
 def level_z(y: Floats, p: Floats, groups: NDArray[np.generic] | None = None) -> float:
-    """Say by how many standard errors the conversions differ from those promised.
+    """Compute by how many standard errors the conversions differ from those promised.
 
     Rows of one group (a lead seen at several ages) share an outcome: the variance of independent
-    rows is multiplied by how far they are from it.
+    rows is multiplied by the design effect.
     """
     codes = None if groups is None else pd.factorize(np.asarray(groups))[0].astype(np.int64)
     variance = float(np.sum(p * (1 - p))) * design_effect(y - p, codes)
@@ -295,14 +295,14 @@ def _notes(
     drift: pd.DataFrame,
     train_rate: float | None,
 ) -> list[str]:
-    """Say in words what the figures mean: what cannot be verified, and what drifted by how much."""
+    """Write notes on the figures: what cannot be verified, and what drifted by how much."""
     notes = []
-    alike = np.arange(len(y)) if groups is None else groups
-    rare = min(len(np.unique(alike[y == 1])), len(np.unique(alike[y == 0])))
-    if rare < VERIFIABLE:
+    units = np.arange(len(y)) if groups is None else groups
+    n_rarer = min(len(np.unique(units[y == 1])), len(np.unique(units[y == 0])))
+    if n_rarer < LEAST_TO_VERIFY:
         notes.append(
-            f"calibration cannot be verified yet: {rare} of the rarer outcome "
-            f"(rows of one lead or account counted once), {VERIFIABLE} needed"
+            f"calibration cannot be verified yet: {n_rarer} of the rarer outcome "
+            f"(rows of one lead or account counted once), {LEAST_TO_VERIFY} needed"
         )
     ones = np.ones(len(y))
     ratio, level = observed_over_expected(y, p, ones), intercept(y, p, ones)
@@ -312,7 +312,7 @@ def _notes(
             f"the base rate moved: {y.mean():.1%} converted where {p.mean():.1%} was promised "
             f"(observed / expected {ratio:.2f}, {level:+.2f} in log-odds, z {z:.1f})"
         )
-    if train_rate is not None and rare:
+    if train_rate is not None and n_rarer:
         notes.append(f"conversion was {train_rate:.1%} in training and is {y.mean():.1%} in test")
     worst = drift.iloc[int(np.argmax(np.abs(drift["z"].to_numpy())))] if len(drift) > 1 else None
     if worst is not None and abs(float(worst["z"])) > 3:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plot_reliability(curve: pd.DataFrame, bands: pd.DataFrame) -> Figure:
-    """Draw promised against observed, with the band of a perfect model and the score bands."""
+    """Draw promised against observed rates, with 95 % intervals and the score bands."""
     figure, axes = _axes("promised", "observed")
     axes.fill_between(curve["promised"], curve["low"], curve["high"], alpha=0.2, label="95 %")
     axes.plot(curve["promised"], curve["observed"], label="model")
@@ -53,12 +53,12 @@ def plot_delay(curve: DelayCurve) -> Figure:
 
 def _axes(x: str, y: str) -> tuple[Figure, Any]:
     try:
-        from matplotlib.figure import Figure as Made
+        from matplotlib.figure import Figure as MatplotlibFigure
     except ImportError as error:
         raise InputError(
             "plots need the package matplotlib", cure="pip install 'leadscore[notebook]'"
         ) from error
-    figure = Made(figsize=(5, 4), layout="constrained")
+    figure = MatplotlibFigure(figsize=(5, 4), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xlabel(x)
     axes.set_ylabel(y)

@@ -1,7 +1,7 @@
 """The promotion gate: a challenger becomes champion only where it is shown not to be worse.
 
-Both models score the same time-frozen test rows. The champion may have seen some of them in its
-own training; that makes the gate stricter, never laxer.
+Both models score the challenger's test rows, the newest ones. The champion may have seen some of
+them in its own training; that makes the gate stricter, never laxer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from features.build import build
 from features.frame import Catalogue
 from models.metrics import Floats, auc, compare, intercept, skill, slope
 from models.predictor import LeadScorer, Scores
-from training.train import Trained
+from training.train import TrainedModel
 
 SKILL_MARGIN = -0.01
 AUC_MARGIN = -0.02
@@ -27,66 +27,68 @@ DRAWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One condition: what was measured, what is asked, and whether it holds."""
+class GateCheck:
+    """One condition: the figure measured, the bar required, and whether it was passed."""
 
     name: str
     figure: str
     bar: str
-    held: bool
+    passed: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """Promote or not, and every check behind it."""
+class GateDecision:
+    """Whether to promote, and every check behind that decision."""
 
     promote: bool
-    checks: tuple[Check, ...]
+    checks: tuple[GateCheck, ...]
 
     @property
-    def words(self) -> str:
-        """Say the decision in one line."""
-        failed = [f"{c.name} {c.figure} (asked: {c.bar})" for c in self.checks if not c.held]
+    def sentence(self) -> str:
+        """Describe the decision in one line."""
+        failed = [f"{c.name} {c.figure} (asked: {c.bar})" for c in self.checks if not c.passed]
         return "promoted" if self.promote else f"not proven: {'; '.join(failed)}"
 
 
-def first_champion(trained: Trained) -> Decision:
+def judge_first_model(trained: TrainedModel) -> GateDecision:
     """Decide on the first model of a project: it must beat the baselines."""
     return _decide([_baselines(trained), *_calibration(trained)])
 
 
-def challenge(
-    trained: Trained,
+def judge_challenger(
+    trained: TrainedModel,
     champion: LeadScorer,
     catalogue: Catalogue,
     tables: Tables,
     *,
     threads: int,
     seed: int,
-) -> Decision:
+) -> GateDecision:
     """Compare a challenger with the champion on the challenger's test rows."""
     rows = trained.dataset.cut.test
     snapshots = trained.dataset.labelled.snapshots.take(rows)
     frame = build(tables, snapshots, catalogue, threads=threads).to_pandas()
-    theirs = champion.score(frame)
-    ours = trained.scorer.score(trained.dataset.rows(rows))
+    champion_scores = champion.score(frame)
+    challenger_scores = trained.scorer.score(trained.dataset.rows(rows))
     y, groups = trained.dataset.y[rows], trained.dataset.groups[rows]
     return _decide(
         [
             _baselines(trained),
             *_calibration(trained),
-            *_not_worse(y, ours.probability, theirs.probability, groups, seed),
-            _bands(ours, theirs),
+            *_not_worse(
+                y, challenger_scores.probability, champion_scores.probability, groups, seed
+            ),
+            _bands(challenger_scores, champion_scores),
         ]
     )
 
 
-def _decide(checks: list[Check]) -> Decision:
-    return Decision(all(check.held for check in checks), tuple(checks))
+def _decide(checks: list[GateCheck]) -> GateDecision:
+    return GateDecision(all(check.passed for check in checks), tuple(checks))
 
 
-def _baselines(trained: Trained) -> Check:
-    return Check(
+def _baselines(trained: TrainedModel) -> GateCheck:
+    return GateCheck(
         "against the baselines",
         trained.refusal or "beats prior, recency and rule, does not lose to logistic regression",
         "beats prior, recency and rule; not worse than logistic regression",
@@ -94,41 +96,54 @@ def _baselines(trained: Trained) -> Check:
     )
 
 
-def _calibration(trained: Trained) -> list[Check]:
-    """Ask for a sane slope and level, where there are enough outcomes to tell."""
+def _calibration(trained: TrainedModel) -> list[GateCheck]:
+    """Check calibration slope and level, where there are enough outcomes to measure them."""
     y = trained.dataset.y[trained.dataset.cut.test].astype(np.float64)
     p = trained.test["model"]
     if min(y.sum(), len(y) - y.sum()) < 100:
         return []
     ones = np.ones(len(y))
-    bent, level = slope(y, p, ones), intercept(y, p, ones)
+    steepness, shift = slope(y, p, ones), intercept(y, p, ones)
     low, high = SLOPE
     return [
-        Check("calibration slope", f"{bent:.2f}", f"{low} to {high}", low <= bent <= high),
-        Check(
-            "calibration level", f"{level:+.2f}", f"within ±{INTERCEPT}", abs(level) <= INTERCEPT
+        GateCheck(
+            "calibration slope", f"{steepness:.2f}", f"{low} to {high}", low <= steepness <= high
+        ),
+        GateCheck(
+            "calibration level", f"{shift:+.2f}", f"within ±{INTERCEPT}", abs(shift) <= INTERCEPT
         ),
     ]
 
 
 def _not_worse(
-    y: NDArray[np.generic], ours: Floats, theirs: Floats, groups: NDArray[np.generic], seed: int
-) -> list[Check]:
+    y: NDArray[np.generic],
+    challenger: Floats,
+    champion: Floats,
+    groups: NDArray[np.generic],
+    seed: int,
+) -> list[GateCheck]:
     checks = []
     for name, metric, margin in (
         ("log-loss skill against the champion", skill, SKILL_MARGIN),
         ("AUC against the champion", auc, AUC_MARGIN),
     ):
-        found = compare(
-            y, ours, theirs, groups, metric=metric, draws=DRAWS, seed=seed, lower_is_better=False
+        gap = compare(
+            y,
+            challenger,
+            champion,
+            groups,
+            metric=metric,
+            draws=DRAWS,
+            seed=seed,
+            lower_is_better=False,
         )
-        figure = f"{found.difference:+.4f} (95 % {found.low:+.4f} to {found.high:+.4f})"
-        checks.append(Check(name, figure, f"lower end above {margin}", found.low > margin))
+        figure = f"{gap.difference:+.4f} (95 % {gap.low:+.4f} to {gap.high:+.4f})"
+        checks.append(GateCheck(name, figure, f"lower end above {margin}", gap.low > margin))
     return checks
 
 
-def _bands(ours: Scores, theirs: Scores) -> Check:
-    moved = float(np.mean(ours.band != theirs.band)) if len(ours.band) else 0.0
-    return Check(
+def _bands(challenger: Scores, champion: Scores) -> GateCheck:
+    moved = float(np.mean(challenger.band != champion.band)) if len(challenger.band) else 0.0
+    return GateCheck(
         "leads that change band", f"{moved:.1%}", f"< {BANDS_MOVED:.0%}", moved < BANDS_MOVED
     )

@@ -1,4 +1,4 @@
-"""An evaluated model -> the card that travels with it: what it was made from, how it did."""
+"""An evaluated model -> the card in its artifact: training data, figures on the test rows."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from training.advice import Advice
 from training.dataset import Dataset
 from training.evaluate import Evaluation, gains, tenths
 
-NAME = "model_card.json"
+CARD_FILE = "model_card.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """Figures of one model on its test rows, as lists of plain rows; no lead is in it.
+    """Figures of one model on its test rows, as lists of plain rows, without data of any lead.
 
-    Rows are snapshots: a lead may be there at several ages; `…_leads` count each lead once.
+    Rows are snapshots: a lead may appear at several ages; `…_leads` count each lead once.
     `gains` maps a ranking ("model", "newest", "rule", "logistic", …) to [worked, captured] pairs.
     `learning`, `need` and `segments` are those of `training.advice`, on training rows.
     """
@@ -56,7 +56,7 @@ class ModelCard:
     segments: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> str:
-        """Write what `from_json` reads, columns in their order; what is no number becomes null."""
+        """Write what `from_json` reads, columns in their order; NaN and infinity become null."""
         return json.dumps(_finite(asdict(self)))
 
     @classmethod
@@ -65,18 +65,18 @@ class ModelCard:
         return cls(**json.loads(text))
 
     def with_advice(self, advice: Advice) -> ModelCard:
-        """Take in what the training outcomes allow; notes that it draws are said once."""
+        """Add learning curve, need and segments; leave out the notes that repeat them."""
         return replace(
             self,
             learning=_rows(advice.curve),
             need=None if advice.need is None else asdict(advice.need),
             segments=_rows(advice.segments),
-            notes=[note for note in self.notes if note not in advice.drawn],
+            notes=[note for note in self.notes if note not in advice.shown],
         )
 
     @property
     def tested(self) -> tuple[int, int]:
-        """Count the test leads that converted and the others; rows on cards without leads."""
+        """Count the test leads that converted and those that did not; rows on older cards."""
         n, won = (
             (self.test_leads, self.test_leads_converted)
             if self.test_leads
@@ -85,7 +85,7 @@ class ModelCard:
         return won, n - won
 
     def figure(self, metric: str, model: str = "model") -> dict[str, float] | None:
-        """Find one figure with its interval; None where it could not be had."""
+        """Find one figure with its interval; None where it could not be measured."""
         for row in self.metrics:
             if row["metric"] == metric and row["model"] == model and row["low"] is not None:
                 return row

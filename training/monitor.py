@@ -1,4 +1,4 @@
-"""A model and the data of today -> signals: stale data, drifting features, broken promises.
+"""A model and today's data -> signals: stale data, drifting features, wrong probabilities.
 
 Drift is measured on recent snapshots made at the same ages as training's, so that a change in how
 old open leads are is not taken for a change in the leads. A feature alarms only where its
@@ -36,14 +36,14 @@ OLD_MODEL_DAYS = (30.0, 90.0)
 PSI = (0.10, 0.25)
 FALSE_DISCOVERY = 0.001
 LEAST_ROWS = 100
-Z = 3.0
-CALENDAR = ("created_month",)  # a month of leads never looks like a year of them
-RATIO = 0.25  # observed / expected may be off by this much before it matters
+Z_LIMIT = 3.0
+CALENDAR = ("created_month",)  # four weeks never hold the months that a year of training holds
+RATIO_TOLERANCE = 0.25  # observed / expected may be off by this much before it matters
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One thing looked at: its state, the figure, and the bar it was held against."""
+    """One check: its state, the figure measured, and the bar it was compared with."""
 
     name: str
     state: State
@@ -51,7 +51,7 @@ class Signal:
     bar: str
 
     def to_dict(self) -> dict[str, str]:
-        """Give it to a machine."""
+        """Return the fields as a dict, for JSON."""
         return asdict(self)
 
 
@@ -67,40 +67,42 @@ def watch_model(
     as_of: int,
     threads: int,
 ) -> list[Signal]:
-    """Look at what is known at `as_of`; signals of features that did not move are one line."""
+    """Check the model as of `as_of`; features that did not move share one signal."""
     outcomes = replace(outcomes, observed_until=min(outcomes.observed_until, as_of))
-    found = [_model_age(trained_until, as_of)]
+    signals = [_model_age(trained_until, as_of)]
     if tables.created_at is None:
-        return found
-    found += [_freshness(tables, as_of), _volume(tables, as_of)]
+        return signals
+    signals += [_freshness(tables, as_of), _volume(tables, as_of)]
     snapshots = make_snapshots(tables, outcomes, project)
     recent = (snapshots.as_of >= as_of - RECENT_DAYS * DAY) & (snapshots.as_of < as_of)
     if recent.sum() >= LEAST_ROWS:
-        frame = build(tables, snapshots.take(recent), catalogue, threads=threads).to_pandas()
+        features = build(tables, snapshots.take(recent), catalogue, threads=threads).to_pandas()
         calendar = [f.name for f in catalogue.features if f.template in CALENDAR]
-        found += drifting_features(frame.drop(columns=calendar), facts)
+        signals += drifting_features(features.drop(columns=calendar), facts)
     labelled = label(snapshots, tables, outcomes, project)
     unseen = labelled.take(labelled.snapshots.as_of >= trained_until)
     if len(unseen) >= LEAST_ROWS:
-        frame = build(tables, unseen.snapshots, catalogue, threads=threads).to_pandas()
-        promised = scorer.score(frame).probability
-        found.append(promise(unseen.y.astype(np.float64), promised, groups_of(tables, unseen)))
-    return found
+        features = build(tables, unseen.snapshots, catalogue, threads=threads).to_pandas()
+        promised = scorer.score(features).probability
+        signals.append(
+            compare_with_outcomes(unseen.y.astype(np.float64), promised, groups_of(tables, unseen))
+        )
+    return signals
 
 
 def drifting_features(frame: pd.DataFrame, facts: ObservedRates) -> list[Signal]:
     """Compare each feature's recent distribution with the one it was trained on."""
-    rows = []
+    compared = []
     for name, group in facts.table.items():
-        then, now = _counts(frame[name], group) if name in frame else (np.zeros(0), np.zeros(0))
+        then, now = _histograms(frame[name], group) if name in frame else (np.zeros(0), np.zeros(0))
         if then.sum() < LEAST_ROWS or len(then) < 2:
             continue
         index = stability_index(then, now)
         scale = 1 / then.sum() + 1 / now.sum()
-        rows.append((name, index, float(stats.chi2.sf(index / scale, len(then) - 1))))
-    if not rows:
+        compared.append((name, index, float(stats.chi2.sf(index / scale, len(then) - 1))))
+    if not compared:
         return []
-    real = stats.false_discovery_control([p for _, _, p in rows]) < FALSE_DISCOVERY
+    significant = stats.false_discovery_control([p for _, _, p in compared]) < FALSE_DISCOVERY
     moved = [
         Signal(
             f"feature {name}",
@@ -108,11 +110,14 @@ def drifting_features(frame: pd.DataFrame, facts: ObservedRates) -> list[Signal]
             f"stability index {index:.2f}",
             f"< {PSI[0]:.2f}",
         )
-        for (name, index, _), sure in zip(rows, real, strict=True)
-        if sure and index >= PSI[0]
+        for (name, index, _), moves in zip(compared, significant, strict=True)
+        if moves and index >= PSI[0]
     ]
-    still = len(rows) - len(moved)
-    return [*moved, Signal("features that did not move", "green", str(still), f"of {len(rows)}")]
+    n_still = len(compared) - len(moved)
+    return [
+        *moved,
+        Signal("features that did not move", "green", str(n_still), f"of {len(compared)}"),
+    ]
 
 
 def stability_index(then: Floats, now: Floats) -> float:
@@ -122,22 +127,22 @@ def stability_index(then: Floats, now: Floats) -> float:
     return float(np.sum((q - p) * np.log(q / p)))
 
 
-def _counts(column: pd.Series[Any], group: Groups) -> tuple[Floats, Floats]:
+def _histograms(column: pd.Series[Any], group: Groups) -> tuple[Floats, Floats]:
     """Count rows by the bins or levels that training kept, and the missing: (then, now)."""
-    gone = float(column.isna().sum())
+    missing = float(column.isna().sum())
     if isinstance(group, LevelGroups):
         present = column.dropna().astype(str).value_counts()
         then = [n for n, _ in group.levels.values()]
         now = [float(present.get(level, 0)) for level in group.levels]
     else:
         values = column.dropna().to_numpy(np.float64)
-        place = np.searchsorted(group.edges, values, "right")
+        bin_of = np.searchsorted(group.edges, values, "right")
         then = [n for n, _ in group.bins]
-        now = np.bincount(place, minlength=len(then)).astype(np.float64).tolist()
-    return np.array([*then, group.missing[0]], float), np.array([*now, gone], float)
+        now = np.bincount(bin_of, minlength=len(then)).astype(np.float64).tolist()
+    return np.array([*then, group.missing[0]], float), np.array([*now, missing], float)
 
 
-def _graded(value: float, bars: tuple[float, float]) -> State:
+def _state_of(value: float, bars: tuple[float, float]) -> State:
     return "red" if value >= bars[1] else "yellow" if value >= bars[0] else "green"
 
 
@@ -145,7 +150,7 @@ def _model_age(trained_until: int, as_of: int) -> Signal:
     days = max(0.0, (as_of - trained_until) / DAY)
     return Signal(
         "age of the model",
-        _graded(days, OLD_MODEL_DAYS),
+        _state_of(days, OLD_MODEL_DAYS),
         f"{days:.0f} days",
         f"< {OLD_MODEL_DAYS[0]:.0f} days",
     )
@@ -159,42 +164,42 @@ def _freshness(tables: Tables, as_of: int) -> Signal:
     days = (as_of - max(seen)) / DAY
     return Signal(
         "newest record",
-        _graded(days, STALE_DAYS),
+        _state_of(days, STALE_DAYS),
         f"{days:.1f} days old",
         f"< {STALE_DAYS[0]:.0f} days",
     )
 
 
 def _volume(tables: Tables, as_of: int) -> Signal:
-    """Compare last week's new leads with the eight weeks before: beyond weekly variation?"""
+    """Compare last week's new leads with the eight weeks before and their weekly variation."""
     assert tables.created_at is not None
     weeks = (as_of - 1 - tables.created_at) // (7 * DAY)
     counts = np.bincount(weeks[(weeks >= 0) & (weeks <= 8)], minlength=9).astype(np.float64)
     usual = counts[1:]
     spread = float(np.sqrt(max(usual.var(ddof=1), usual.mean(), 1.0) * (1 + 1 / len(usual))))
     z = (counts[0] - usual.mean()) / spread
-    state: State = "red" if abs(z) > 2 * Z else "yellow" if abs(z) > Z else "green"
+    state: State = "red" if abs(z) > 2 * Z_LIMIT else "yellow" if abs(z) > Z_LIMIT else "green"
     return Signal(
         "new leads last week",
         state,
         f"{counts[0]:.0f}, usually {usual.mean():.0f}",
-        f"|z| < {Z:.0f}",
+        f"|z| < {Z_LIMIT:.0f}",
     )
 
 
-def promise(y: Floats, p: Floats, groups: NDArray[np.int64]) -> Signal:
-    """Hold what was promised to unseen snapshots against what happened to them, (n,) each.
+def compare_with_outcomes(y: Floats, p: Floats, groups: NDArray[np.int64]) -> Signal:
+    """Compare the probabilities of unseen snapshots with their outcomes, (n,) each.
 
-    Snapshots of one group (a lead, an account) share an outcome and count as what they are worth.
+    Snapshots of one group (a lead, an account) share an outcome: z allows for that.
     """
     observed, expected = float(y.sum()), float(p.sum())
     z = level_z(y, p, groups)
     ratio = observed / max(expected, 1e-9)
-    far = abs(np.log(max(ratio, 1e-9))) > np.log(1 + RATIO)
-    state: State = "red" if abs(z) > Z and far else "yellow" if abs(z) > Z else "green"
+    far = abs(np.log(max(ratio, 1e-9))) > np.log(1 + RATIO_TOLERANCE)
+    state: State = "red" if abs(z) > Z_LIMIT and far else "yellow" if abs(z) > Z_LIMIT else "green"
     return Signal(
         "converting snapshots since training, observed / expected",
         state,
         f"{observed:.0f} / {expected:.0f} = {ratio:.2f} (z {z:+.1f})",
-        f"|z| < {Z:.0f}",
+        f"|z| < {Z_LIMIT:.0f}",
     )

@@ -17,34 +17,34 @@ from data.schema import Project
 from data.tables import Outcomes, Tables
 from features.frame import Catalogue
 from models.artifact import Manifest, load_artifact, read_extra
-from training.gate import Decision, challenge, first_champion
+from training.gate import GateDecision, judge_challenger, judge_first_model
 from training.registry import ModelVersion, Registry
-from training.train import Trained
+from training.train import TrainedModel
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What became of a trained model; `version` is None where it was not registered."""
+    """The result of publishing a trained model; `version` is None where it was not registered."""
 
     version: ModelVersion | None
-    decision: Decision
+    decision: GateDecision
 
     @property
-    def words(self) -> str:
-        """Say it in one line."""
+    def sentence(self) -> str:
+        """Describe the result in one line."""
         if self.version is None:
-            return f"not registered: {self.decision.words}"
+            return f"not registered: {self.decision.sentence}"
         number = self.version.version
         if self.decision.promote:
-            return f"version {number} is champion: {self.decision.words}"
+            return f"version {number} is champion: {self.decision.sentence}"
         return (
-            f"version {number} is challenger: {self.decision.words}; `leadscore promote` puts it "
-            "in charge by hand"
+            f"version {number} is challenger: {self.decision.sentence}; `leadscore promote` "
+            "makes it champion by hand"
         )
 
 
 def publish(
-    trained: Trained,
+    trained: TrainedModel,
     registry: Registry,
     project: Project,
     tables: Tables,
@@ -56,17 +56,17 @@ def publish(
 ) -> Published:
     """Register a model that beats its baselines; promote it where the gate is open.
 
-    A model with a refusal is not registered at all. `pages` are further texts of the run.
+    A model with a refusal is not registered at all. `pages` are further texts to log with the run.
     """
     if trained.refusal is not None:
-        return Published(None, first_champion(trained))
+        return Published(None, judge_first_model(trained))
     champion = registry.champion()
     if champion is None:
-        decision = first_champion(trained)
+        decision = judge_first_model(trained)
     else:
         scorer = load_artifact(champion.folder, threads=threads)
         catalogue = Catalogue.from_json(read_extra(champion.folder, "catalogue.json").decode())
-        decision = challenge(trained, scorer, catalogue, tables, threads=threads, seed=seed)
+        decision = judge_challenger(trained, scorer, catalogue, tables, threads=threads, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "leadscore"
         manifest = write_model(trained, artifact)
@@ -77,7 +77,7 @@ def publish(
             tags={
                 **tags,
                 "content": manifest.version,
-                "decision": decision.words,
+                "decision": decision.sentence,
                 "features": trained.dataset.frame.catalogue.fingerprint,
             },
             pages={
@@ -86,7 +86,7 @@ def publish(
                 "evaluation/verdicts.csv": trained.evaluation.verdicts.to_csv(index=False),
                 "candidates.json": json.dumps(trained.candidates, indent=1, default=float),
             },
-            example=made_up_rows(trained),
+            example=example_row(trained),
         )
     if decision.promote:
         registry.promote(version.version)
@@ -95,13 +95,13 @@ def publish(
     return Published(version, decision)
 
 
-def write_model(trained: Trained, folder: Path) -> Manifest:
+def write_model(trained: TrainedModel, folder: Path) -> Manifest:
     """Write the artifact that is registered: its model card holds the advice too."""
     return replace(trained, card=trained.card.with_advice(trained.advice)).write(folder)
 
 
-def run_parameters(trained: Trained, project: Project, seed: int) -> dict[str, object]:
-    """Name what the run was made from: sizes, seed, conversion; never lead data."""
+def run_parameters(trained: TrainedModel, project: Project, seed: int) -> dict[str, object]:
+    """List the run's parameters: sizes, seed, conversions; never lead data."""
     dataset = trained.dataset
     return {
         "seed": seed,
@@ -116,19 +116,19 @@ def run_parameters(trained: Trained, project: Project, seed: int) -> dict[str, o
     }
 
 
-def run_metrics(trained: Trained) -> dict[str, float]:
-    """Name every figure of model and baselines, with the ends of its interval."""
-    found: dict[str, float] = {}
+def run_metrics(trained: TrainedModel) -> dict[str, float]:
+    """List every figure of model and baselines, with the ends of its interval."""
+    metrics: dict[str, float] = {}
     for row in trained.evaluation.metrics.to_dict("records"):
         prefix = "" if row["model"] == "model" else f"{row['model']}_"
         for end, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
             if np.isfinite(row[end]):
-                found[f"{prefix}{row['metric']}{suffix}"] = float(row[end])
-    return found
+                metrics[f"{prefix}{row['metric']}{suffix}"] = float(row[end])
+    return metrics
 
 
-def made_up_rows(trained: Trained) -> pd.DataFrame:
-    """Make a frame of one row that no lead ever had: it only carries names and kinds."""
+def example_row(trained: TrainedModel) -> pd.DataFrame:
+    """Make a frame of one made-up row: it gives the signature its column names and kinds."""
     catalogue = trained.dataset.frame.catalogue
     row: dict[str, object] = {f.name: np.zeros(1, np.float32) for f in catalogue.numbers}
     row |= {feature.name: ["example"] for feature in catalogue.categories}

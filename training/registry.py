@@ -1,8 +1,8 @@
 """Trained models -> MLflow runs, registered versions and the aliases champion and challenger.
 
 The store is SQLite in the state folder by default; any tracking server works by its URI. A version
-is looked up by number, by alias, or by the folder of its artifact; when it can't be found the
-answer is an error, never another version.
+is looked up by number, by alias, or by the folder of its artifact; one that cannot be found is an
+error, and no other version is given instead.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from models.artifact import LOADER
 from models.signature import ANYONE, Trust
 from training.state import StatePaths
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # the product talks to no one unasked
-os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")  # a named host stays that host
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # only hosts that the user named
+os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")  # and none that those point to
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
@@ -38,13 +38,13 @@ CHALLENGER: Final = "challenger"
 PREVIOUS: Final = "previous"
 URI_VARIABLES: Final = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 ABSENT: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-"""What MLflow answers for a name, a version or an alias that is not there."""
+"""MLflow's error codes for a name, a version or an alias that does not exist."""
 REQUIREMENTS: Final = ("lightgbm", "numba", "numpy", "pandas")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """One registered model: its number (or the folder's name), where it lies, what is known."""
+    """One registered model: its number (or its folder's name), its folder and its tags."""
 
     version: str
     folder: Path
@@ -53,10 +53,10 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """MLflow behind five verbs: register, find, promote, roll back, list.
+    """The MLflow operations that leadscore uses: register, find, promote, roll back, list.
 
-    What is registered is signed, what is found is checked, as `trust` has it. Hosts and buckets
-    that `allow` does not name are not reached; the store of a state folder is no host.
+    `trust` says how artifacts are signed when registered and checked when found. Hosts and buckets
+    that `allow` does not name are refused; the store of a state folder needs no such permission.
     """
 
     uri: str
@@ -108,7 +108,7 @@ class Registry:
                 for page, text in pages.items():
                     mlflow.log_text(text, page)
                 signature: ModelSignature = infer_signature(example)
-                with redirect_stderr(io.StringIO()):  # MLflow greets each new version there
+                with redirect_stderr(io.StringIO()):  # MLflow prints a line per version
                     info = mlflow.pyfunc.log_model(
                         name="model",
                         python_model=str(LOADER),
@@ -127,9 +127,9 @@ class Registry:
 
         InputError where the artifact is not signed as `trust` demands.
         """
-        found = self._find(reference)
-        self.trust.check(found.folder)
-        return found
+        version = self._find(reference)
+        self.trust.check(version.folder)
+        return version
 
     def _find(self, reference: str) -> ModelVersion:
         as_folder = Path(reference)
@@ -141,7 +141,7 @@ class Registry:
 
         with self._tracking() as client:
             try:
-                found = (
+                registered = (
                     client.get_model_version(self.name, reference)
                     if reference.isdigit()
                     else client.get_model_version_by_alias(self.name, reference)
@@ -150,17 +150,17 @@ class Registry:
                 if error.error_code not in ABSENT:
                     raise
                 known = sorted((int(v.version) for v in _versions(client, self.name)), reverse=True)
-                there = ", ".join(map(str, known[:10]))
+                numbers = ", ".join(map(str, known[:10]))
                 raise OutsideError(
                     f"the registry has no model {self.name}@{reference}",
-                    cure=f"it has version {there}"
-                    if there
+                    cure=f"it has version {numbers}"
+                    if numbers
                     else "train one: leadscore train PROJECT.toml; a refused model is not kept",
                 ) from error
-            return self._located(client, found)
+            return self._download(client, registered)
 
     def champion(self) -> ModelVersion | None:
-        """Give the champion, or None where there is none yet."""
+        """Find the champion, or None where there is none yet."""
         with self._tracking() as client:
             aliases = self._aliases(client)
         return self.find(aliases[CHAMPION]) if CHAMPION in aliases else None
@@ -174,12 +174,12 @@ class Registry:
             client.set_registered_model_alias(self.name, CHAMPION, version)
 
     def challenge(self, version: str) -> None:
-        """Let `version` stand as challenger."""
+        """Give `version` the alias challenger."""
         with self._tracking() as client:
             client.set_registered_model_alias(self.name, CHALLENGER, version)
 
     def rollback(self) -> str:
-        """Swap champion and previous champion; give the version that now scores."""
+        """Swap champion and previous champion; return the version that is champion now."""
         with self._tracking() as client:
             aliases = self._aliases(client)
             if PREVIOUS not in aliases or CHAMPION not in aliases:
@@ -192,33 +192,33 @@ class Registry:
         """List (version, tags, aliases), newest first."""
         with self._tracking() as client:
             aliases = self._aliases(client)
-            found = _versions(client, self.name)
+            registered = _versions(client, self.name)
         rows = [
             (
                 str(item.version),
                 dict(item.tags),
                 tuple(alias for alias, version in aliases.items() if version == str(item.version)),
             )
-            for item in found
+            for item in registered
         ]
         return sorted(rows, key=lambda row: -int(row[0]))
 
     def _experiment(self, client: MlflowClient) -> str:
-        """Find the experiment of this name or make it: its id.
+        """Find or create the experiment of this name, and return its id.
 
-        MLflow writes where an experiment's runs go as an absolute path, for ever. In a folder that
-        was moved the earlier experiment keeps its runs under another name.
+        MLflow stores the path of an experiment's runs as an absolute one and never changes it. In
+        a folder that was moved the earlier experiment keeps its runs under another name.
         """
-        found = client.get_experiment_by_name(self.name)
-        if found is not None and self.artifact_location in (None, found.artifact_location):
-            return str(found.experiment_id)
-        if found is not None:
-            number = found.experiment_id
+        experiment = client.get_experiment_by_name(self.name)
+        if experiment is not None:
+            if self.artifact_location in (None, experiment.artifact_location):
+                return str(experiment.experiment_id)
+            number = experiment.experiment_id
             client.rename_experiment(number, f"{self.name}, moved from experiment {number}")
         return str(client.create_experiment(self.name, artifact_location=self.artifact_location))
 
-    def _here(self, uri: str) -> str:
-        """Find in the state folder what its store has under the folder's earlier place."""
+    def _current_uri(self, uri: str) -> str:
+        """Translate a path that the store holds from before the state folder was moved."""
         if self.artifact_location is None:
             return uri
         _, own, rest = uri.rpartition(f"/{PurePosixPath(self.artifact_location).name}/")
@@ -231,20 +231,22 @@ class Registry:
             model = client.get_registered_model(self.name)
         except MlflowException as error:
             if error.error_code not in ABSENT:
-                raise  # a registry that does not answer is not an empty one
+                raise  # a registry that does not answer must not be taken for an empty one
             return {}
         return {alias: str(version) for alias, version in model.aliases.items()}
 
-    def _located(self, client: MlflowClient, found: Any) -> ModelVersion:
+    def _download(self, client: MlflowClient, registered: Any) -> ModelVersion:
         from mlflow.artifacts import download_artifacts
 
-        uri = self._here(client.get_model_version_download_uri(self.name, found.version))
+        uri = self._current_uri(
+            client.get_model_version_download_uri(self.name, registered.version)
+        )
         require_reachable(uri, self.allow)
         root = Path(download_artifacts(artifact_uri=uri, tracking_uri=self.uri))
         folders = sorted((root / "artifacts").glob("*/manifest.json"))
         if len(folders) != 1:
-            raise OutsideError(f"model {self.name} version {found.version} has no artifact")
-        return ModelVersion(str(found.version), folders[0].parent, dict(found.tags))
+            raise OutsideError(f"model {self.name} version {registered.version} has no artifact")
+        return ModelVersion(str(registered.version), folders[0].parent, dict(registered.tags))
 
     @contextmanager
     def _tracking(self) -> Iterator[MlflowClient]:
@@ -255,27 +257,27 @@ class Registry:
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
-        for chatty in ("mlflow", "alembic"):
-            logging.getLogger(chatty).setLevel(logging.CRITICAL)  # what is raised is told
+        for logger in ("mlflow", "alembic"):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)  # errors are raised below
         before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
         environment = {name: os.environ.get(name) for name in URI_VARIABLES}
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         try:
-            with warnings.catch_warnings():  # MLflow advises on type hints that we give otherwise
+            with warnings.catch_warnings():  # MLflow asks for type hints; we pass a signature
                 warnings.simplefilter("ignore")
                 yield MlflowClient(self.uri, self.uri)
         except (SQLAlchemyError, MlflowException, OSError) as error:
             # without the statement, its parameters and the link that SQLAlchemy adds
-            said = without_password(str(error).partition("[SQL:")[0].strip(), self.uri)
+            message = without_password(str(error).partition("[SQL:")[0].strip(), self.uri)
             raise OutsideError(
-                f"the model registry does not answer: {type(error).__name__}: {said}",
+                f"the model registry does not answer: {type(error).__name__}: {message}",
                 cure="look at the tracking URI and the state folder",
             ) from error
         finally:
             mlflow.set_tracking_uri(before[0])
             mlflow.set_registry_uri(before[1])
-            for name, value in environment.items():  # MLflow writes them, children would inherit
+            for name, value in environment.items():  # MLflow sets them for child processes
                 if value is None:
                     os.environ.pop(name, None)
                 else:

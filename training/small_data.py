@@ -1,7 +1,7 @@
-"""Few outcomes -> what can be honestly said: refuse, constant, line; how many more it takes.
+"""Few outcomes -> which model they allow (none, base rate, logistic), and how many more it takes.
 
 Also partial pooling: segments (team, region, product) share one model and differ by as much as
-their own outcomes prove, instead of being cut off at a hard minimum.
+their own outcomes prove, instead of needing a minimum of outcomes each.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from models.predictor import Floats
 
 Mode = Literal["refuse", "constant", "small", "full"]
 
-REFUSED, CONSTANT, SMALL = 3, 6, LEAST_FOR_FOREST
-"""Of the rarer outcome: under 3 nothing, under 6 the base rate, under SMALL the line alone."""
+LEAST_FOR_RATE, LEAST_FOR_LINE = 3, 6
+"""Of the rarer outcome: under 3 nothing, under 6 the base rate, under LEAST_FOR_FOREST no trees."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the outcomes allow, in a sentence for the person who asks."""
+class OutcomeAssessment:
+    """Which model the outcomes allow, with a sentence for the user."""
 
     mode: Mode
     positives: int
@@ -42,43 +42,53 @@ class Verdict:
     sentence: str
 
 
-def assess(y: NDArray[Any], groups: NDArray[Any] | None = None) -> Verdict:
-    """Say what this many outcomes allow, with the interval of the base rate.
+def assess(y: NDArray[Any], groups: NDArray[Any] | None = None) -> OutcomeAssessment:
+    """Decide which model this many outcomes allow, with the interval of the base rate.
 
     Rows of one group (a lead at several ages, an account) share an outcome: the interval counts
     groups.
     """
     target = np.asarray(y, dtype=np.float64)
     hits, n = int(target.sum()), len(target)
-    rare = min(hits, n - hits)
-    many = n if groups is None else len(np.unique(groups))
-    low, high = wilson(hits * many / max(n, 1), many)
+    n_rarer = min(hits, n - hits)
+    n_groups = n if groups is None else len(np.unique(groups))
+    low, high = wilson(hits * n_groups / max(n, 1), n_groups)
     rate = hits / n if n else float("nan")
-    told = f"{hits} conversions among {n} mature rows ({low:.1%} to {high:.1%} convert)"
-    if rare < REFUSED:
+    counts = f"{hits} conversions among {n} mature rows ({low:.1%} to {high:.1%} convert)"
+    if n_rarer < LEAST_FOR_RATE:
         mode: Mode = "refuse"
-        said = f"{told}: nothing can be learned yet; at least {REFUSED} of each outcome are needed"
-    elif rare < CONSTANT:
+        allowed = (
+            f": nothing can be learned yet; at least {LEAST_FOR_RATE} of each outcome are needed"
+        )
+    elif n_rarer < LEAST_FOR_LINE:
         mode = "constant"
-        said = f"{told}: every lead gets the base rate; from {CONSTANT} on a line is tried"
-    elif rare < SMALL:
+        allowed = (
+            ": every lead gets the base rate; "
+            f"from {LEAST_FOR_LINE} on logistic regression is fitted"
+        )
+    elif n_rarer < LEAST_FOR_FOREST:
         mode = "small"
-        said = f"{told}: a strongly regularised line, wide intervals; trees from {SMALL} on"
+        allowed = (
+            ": a strongly regularised logistic regression, wide intervals; "
+            f"trees from {LEAST_FOR_FOREST} on"
+        )
     else:
-        mode, said = "full", told
-    return Verdict(mode, hits, n - hits, rate, low, high, said)
+        mode, allowed = "full", ""
+    return OutcomeAssessment(mode, hits, n - hits, rate, low, high, counts + allowed)
 
 
-def require_outcomes(y: NDArray[Any]) -> Verdict:
-    """Refuse (GateError) where not even a base rate can be promised, with the numbers."""
-    verdict = assess(y)
-    if verdict.mode == "refuse":
-        raise GateError(verdict.sentence, cure="wait for more outcomes, or work by the rule score")
-    return verdict
+def require_outcomes(y: NDArray[Any]) -> OutcomeAssessment:
+    """Raise GateError, with the numbers, where not even a base rate can be estimated."""
+    assessment = assess(y)
+    if assessment.mode == "refuse":
+        raise GateError(
+            assessment.sentence, cure="wait for more outcomes, or work by the rule score"
+        )
+    return assessment
 
 
 FitPredict = Callable[[pd.DataFrame, Floats, pd.DataFrame], Floats]
-"""(training frame, outcomes, frame ahead) -> probabilities."""
+"""(training frame, outcomes, held-out frame) -> probabilities."""
 
 
 def learning_curve(
@@ -95,84 +105,86 @@ def learning_curve(
 
     One row for each share: `conversions`, `log_loss`, `prior`, `gain` (prior minus log loss),
     `error` of the gain over groups, and `judged`, the conversions held out that it was measured
-    on. A group that converts is one conversion, at however many ages it was seen. The logistic
-    line is fitted unless `fit_predict` is given.
+    on. A group that converts is one conversion, at however many ages it was seen. Logistic
+    regression is fitted unless `fit_predict` is given.
     """
     target = np.asarray(y, dtype=np.float64)
     codes = None if groups is None else pd.factorize(np.asarray(groups))[0].astype(np.int64)
-    alike = np.arange(len(target)) if codes is None else codes
+    units = np.arange(len(target)) if codes is None else codes
     fit = fit_predict or _fit_line
-    found: dict[float, list[_Held]] = {share: [] for share in shares}
+    by_share: dict[float, list[_FoldLosses]] = {share: [] for share in shares}
     for repeat in range(repeats):
         fold = assign_folds(target, codes, 3, seed + repeat)
-        shuffled = np.random.default_rng(seed + repeat).permutation(int(alike.max()) + 1)
-        order = np.argsort(shuffled[alike], kind="stable")  # whole groups, one after the other
+        shuffled = np.random.default_rng(seed + repeat).permutation(int(units.max()) + 1)
+        order = np.argsort(shuffled[units], kind="stable")  # whole groups, one after the other
         for k in range(3):
-            rest, held = order[fold[order] != k], np.flatnonzero(fold == k)
+            learned_from, held_out = order[fold[order] != k], np.flatnonzero(fold == k)
             for share in shares:
-                rows = rest[: max(2, int(share * len(rest)))]
-                judged = _judge(frame, target, rows, held, fit)
-                if judged is not None:
-                    found[share].append(judged)
+                rows = learned_from[: max(2, int(share * len(learned_from)))]
+                losses = _losses_on_fold(frame, target, rows, held_out, fit)
+                if losses is not None:
+                    by_share[share].append(losses)
     return pd.DataFrame(
-        [_curve_row(found[share], target, alike) for share in shares if found[share]]
+        [_curve_row(by_share[share], target, units) for share in shares if by_share[share]]
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """A fit on `learned` rows judged on one fold: its rows, both losses on each of them."""
+class _FoldLosses:
+    """A fit on the rows `learned`, and both log losses of each of the held-out `rows`."""
 
     learned: NDArray[np.int64]
     rows: NDArray[np.int64]
-    ours: Floats
+    model: Floats
     prior: Floats
 
 
-def _judge(
+def _losses_on_fold(
     frame: pd.DataFrame,
     y: Floats,
     rows: NDArray[np.int64],
-    held: NDArray[np.int64],
+    held_out: NDArray[np.int64],
     fit: FitPredict,
-) -> _Held | None:
+) -> _FoldLosses | None:
     hits = float(y[rows].sum())
     if min(hits, len(rows) - hits) < 2:
         return None
     rate = (hits + 0.5) / (len(rows) + 1)
-    ours = log_losses(y[held], fit(frame.iloc[rows], y[rows], frame.iloc[held]))
-    return _Held(rows, held, ours, log_losses(y[held], np.full(len(held), rate)))
-
-
-def _curve_row(found: list[_Held], y: Floats, groups: NDArray[np.int64]) -> dict[str, float]:
-    """Average what was judged, each row once however often it was held out."""
-    rows = np.concatenate([held.rows for held in found])
-    times = np.bincount(rows, minlength=len(y))
-    seen = times > 0
-    ours, prior = (
-        np.bincount(rows, np.concatenate(losses), len(y))[seen] / times[seen]
-        for losses in ([held.ours for held in found], [held.prior for held in found])
+    losses = log_losses(y[held_out], fit(frame.iloc[rows], y[rows], frame.iloc[held_out]))
+    return _FoldLosses(
+        rows, held_out, losses, log_losses(y[held_out], np.full(len(held_out), rate))
     )
-    gains = prior - ours
+
+
+def _curve_row(fits: list[_FoldLosses], y: Floats, groups: NDArray[np.int64]) -> dict[str, float]:
+    """Average over held-out rows, each counted once however often it was held out."""
+    rows = np.concatenate([fit.rows for fit in fits])
+    times = np.bincount(rows, minlength=len(y))
+    judged = times > 0
+    model, prior = (
+        np.bincount(rows, np.concatenate(losses), len(y))[judged] / times[judged]
+        for losses in ([fit.model for fit in fits], [fit.prior for fit in fits])
+    )
+    gains = prior - model
 
     def conversions(of: NDArray[np.int64]) -> int:
         return len(np.unique(groups[of[y[of] == 1]]))
 
     return {
-        "conversions": float(np.mean([conversions(held.learned) for held in found])),
-        "log_loss": float(ours.mean()),
+        "conversions": float(np.mean([conversions(fit.learned) for fit in fits])),
+        "log_loss": float(model.mean()),
         "prior": float(prior.mean()),
         "gain": float(gains.mean()),
-        "error": error_of(gains, groups=groups[seen]),
-        "judged": float(conversions(np.flatnonzero(seen))),
+        "error": error_of(gains, groups=groups[judged]),
+        "judged": float(conversions(np.flatnonzero(judged))),
     }
 
 
 def _fit_line(frame: pd.DataFrame, y: Floats, ahead: pd.DataFrame) -> Floats:
     features = describe(frame)
     columns = read_columns(frame, features)
-    rare = int(min(y.sum(), len(y) - y.sum()))
-    line = fit_linear(columns, y, assign_folds(y, None, max(2, min(5, rare)), 0))
+    n_rarer = int(min(y.sum(), len(y) - y.sum()))
+    line = fit_linear(columns, y, assign_folds(y, None, max(2, min(5, n_rarer)), 0))
     p: Floats = 1 / (1 + np.exp(-line.margin(read_columns(ahead, features))))
     return p
 
@@ -194,15 +206,15 @@ class Need:
 
     @property
     def sentence(self) -> str:
-        """Say it to a person at a terminal."""
+        """Describe it in a sentence."""
         if self.standing == "more":
             return (
                 f"about {self.more:,.0f} more conversions needed to prove a gain over the base rate"
             )
         if self.standing == "proven":
             return f"the gain over the base rate is proven at {self.conversions:,.0f} conversions"
-        hope = "the curve rises" if self.standing == "rising" else "the curve does not rise"
-        return f"no gain over the base rate at {self.conversions:,.0f} conversions; {hope}"
+        trend = "the curve rises" if self.standing == "rising" else "the curve does not rise"
+        return f"no gain over the base rate at {self.conversions:,.0f} conversions; {trend}"
 
 
 def conversions_needed(curve: pd.DataFrame) -> Need:
@@ -222,12 +234,12 @@ def conversions_needed(curve: pd.DataFrame) -> Need:
 
 
 LEAST_OVERLAP = 0.5
-"""Of a segment's leads: under this share score like leads elsewhere, and nobody can tell why."""
+"""Share of a segment's leads that must score like leads elsewhere to compare it with them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Segments:
-    """Shifts of segments in log-odds, shrunk to zero by what their outcomes do not prove."""
+class PooledSegments:
+    """Shifts of segments in log-odds, shrunk towards zero where outcomes are few."""
 
     table: pd.DataFrame  # segment, rows, conversions, raw, shift, error, overlap, verdict, overlaps
     spread: float  # standard deviation between segments, estimated
@@ -241,7 +253,7 @@ def pool_segments(
     *,
     groups: NDArray[Any] | None = None,
     least_overlap: float = LEAST_OVERLAP,
-) -> Segments:
+) -> PooledSegments:
     """Fit a shift for each segment on out-of-fold margins, partially pooled.
 
     Empirical Bayes: the spread between segments is DerSimonian and Laird's moment estimate (1986);
@@ -250,24 +262,24 @@ def pool_segments(
     like the others', so that its shift and its difference in mix cannot be told apart (a warning).
     """
     target = np.asarray(y, dtype=np.float64)
-    names = np.asarray([str(s) for s in segment])
+    segment_of = np.asarray([str(s) for s in segment])
     codes = (
-        np.arange(len(names))
+        np.arange(len(segment_of))
         if groups is None
         else pd.factorize(np.asarray(groups), use_na_sentinel=False)[0]
     )
     rows = []
-    for name in sorted(set(names.tolist())):
-        mine = names == name
-        raw, error = _segment_shift(margins[mine], target[mine], codes[mine])
+    for name in sorted(set(segment_of.tolist())):
+        inside = segment_of == name
+        raw, error = _segment_shift(margins[inside], target[inside], codes[inside])
         rows.append(
             {
                 "segment": name,
-                "rows": int(mine.sum()),
-                "conversions": int(target[mine].sum()),
+                "rows": int(inside.sum()),
+                "conversions": int(target[inside].sum()),
                 "raw": raw,
                 "error": error,
-                "overlap": _overlap(margins[mine], margins[~mine]),
+                "overlap": _overlap(margins[inside], margins[~inside]),
             }
         )
     table = pd.DataFrame(rows)
@@ -277,16 +289,16 @@ def pool_segments(
     sides = np.where(table["shift"] > 0, "more", "less")
     table["verdict"] = np.where(table["shift"].abs() > 2 * table["error"], sides, "unproven")
     table["overlaps"] = table["overlap"] >= least_overlap
-    told = tuple(
+    warnings = tuple(
         f"segment {row.segment}: only {row.overlap:.0%} of its leads score like leads elsewhere; "
         "its shift and its mix of leads cannot be told apart"
         for row in table[~table["overlaps"]].itertuples()
     )
-    return Segments(table, spread, told)
+    return PooledSegments(table, spread, warnings)
 
 
 def _segment_shift(margins: Floats, y: Floats, groups: NDArray[np.int64]) -> tuple[float, float]:
-    """Fit one shift with a ridge; its error is that of groups where rows of a group are alike."""
+    """Fit one shift with a ridge penalty; its error counts groups where rows are correlated."""
     shift = 0.0
     for _ in range(40):
         p = 1 / (1 + np.exp(-(margins + shift)))
@@ -295,8 +307,8 @@ def _segment_shift(margins: Floats, y: Floats, groups: NDArray[np.int64]) -> tup
         shift += float(np.clip(step, -1, 1))
         if abs(step) < 1e-9:
             break
-    alike = float(np.sum(np.bincount(groups, y - p) ** 2)) / information**2
-    return shift, float(np.sqrt(max(1 / information, alike)))
+    clustered = float(np.sum(np.bincount(groups, y - p) ** 2)) / information**2
+    return shift, float(np.sqrt(max(1 / information, clustered)))
 
 
 def _spread(raw: Floats, error: Floats) -> float:
@@ -309,8 +321,8 @@ def _spread(raw: Floats, error: Floats) -> float:
     return float(np.sqrt(max(0.0, (q - (len(raw) - 1)) / max(scale, 1e-12))))
 
 
-def _overlap(mine: Floats, others: Floats) -> float:
-    if not len(others) or not len(mine):
+def _overlap(inside: Floats, others: Floats) -> float:
+    if not len(others) or not len(inside):
         return 1.0
     low, high = np.quantile(others, [0.01, 0.99])
-    return float(np.mean((mine >= low) & (mine <= high)))
+    return float(np.mean((inside >= low) & (inside <= high)))

@@ -1,4 +1,4 @@
-"""The state folder of a project: where registry, scores, ledger, CRM and reports lie."""
+"""The state folder of a project: the paths of registry, scores, audits, reports and feedback."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StatePaths:
 
     @property
     def artifacts(self) -> Path:
-        """Where MLflow keeps what runs log."""
+        """The folder of the artifacts that MLflow's runs log."""
         return self.folder / "mlartifacts"
 
     @property
@@ -49,10 +49,10 @@ class StatePaths:
 
     @property
     def reports(self) -> Path:
-        """Reports for people."""
+        """The folder of the reports."""
         return self.folder / "report"
 
     @property
     def feedback(self) -> Path:
-        """What reps answered back."""
+        """The SQLite file of the feedback that sales reps gave."""
         return self.folder / "feedback.db"

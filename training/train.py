@@ -1,4 +1,4 @@
-"""The whole training run on one screen: tables in, an evaluated model out, nothing registered."""
+"""The whole training run: tables in, an evaluated model out, nothing registered."""
 
 from __future__ import annotations
 
@@ -21,22 +21,21 @@ from models.fit.learner import LeadClassifier
 from models.metrics import Floats
 from models.predictor import LeadScorer, ModelParts, ScoreCard, calibrated_log_odds
 from models.scorecard import clipped_share, propose
-from training import model_card
 from training.advice import Advice, advise
 from training.audit import AuditReport, audit
 from training.audit.windows import fit_scope, row_hash
 from training.dataset import Dataset, make_dataset
 from training.evaluate import Evaluation, evaluate_model, may_be_registered
-from training.model_card import ModelCard, make_card
+from training.model_card import CARD_FILE, ModelCard, make_card
 from training.small_data import require_outcomes
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
-    """An evaluated model, its artifact's contents, and everything that speaks for or against it.
+class TrainedModel:
+    """An evaluated model, its artifact's contents, its audit and its evaluation.
 
     `test` holds probabilities on the test rows: "model" and each baseline. `kinds` says how each
-    attribute was read, so that a few leads are read as the many were. `advice` says what the
+    attribute was read, so that single leads are later read the same way. `advice` says what the
     training outcomes allow. `refusal` is None where the model may be registered, else what is
     wrong and what to do instead.
     """
@@ -65,7 +64,7 @@ class Trained:
             "catalogue.json": self.dataset.frame.catalogue.to_json(),
             "facts.json": self.facts.to_json(),
             "kinds.json": json.dumps(self.kinds, sort_keys=True),
-            model_card.NAME: self.card.to_json(),
+            CARD_FILE: self.card.to_json(),
         }
         return write_artifact(self.parts, self.forest_text, folder, extra=extra)
 
@@ -82,30 +81,30 @@ def train(
     learner: str | None = None,
     reviews: Sequence[ColumnReview] = (),
     on_stage: Callable[[str], None] = lambda _: None,
-) -> Trained:
+) -> TrainedModel:
     """Label, cut, build, audit, fit, calibrate, evaluate.
 
     `card` is the frozen score card of the champion; without one the first is proposed; `learner`
-    overrides the project file's ("auto", "logistic"); `reviews` are the columns that nobody
-    declared. Raises GateError on a structural leak or under three outcomes of either kind,
-    InputError where there is nothing to learn from.
+    overrides the project file's ("auto", "logistic"); `reviews` are the columns that the project
+    file does not declare. Raises GateError on a structural leak or under three outcomes of either
+    kind, InputError where there is nothing to learn from.
     """
     on_stage("labels, features and the cut in time")
     dataset = make_dataset(project, tables, outcomes, threads=threads)
     rows = dataset.cut.train
     require_outcomes(dataset.y[rows])
     on_stage("leak audit")
-    found = audit(tables, outcomes, project, seed=seed, dataset=dataset, reviews=reviews)
-    found.refuse_structural()
-    dataset = dataset.without(found.quarantined)
+    report = audit(tables, outcomes, project, seed=seed, dataset=dataset, reviews=reviews)
+    report.refuse_structural()
+    dataset = dataset.without(report.quarantined)
     on_stage("fitting and choosing among candidates")
     project = project if learner is None else _with_learner(project, learner)
     fitted = fit_learner(project, dataset, seed=seed, threads=threads, fast=fast)
-    found = check_fit_scope(found, tables, dataset, fitted)
+    report = check_fit_scope(report, tables, dataset, fitted)
     parts, forest_text = fitted.parts()
     parts = with_card(parts, fitted.margins_, project, card)
     facts = make_facts(dataset.rows(rows), dataset.y[rows], parts.features)
-    told = advise(
+    advice = advise(
         fitted,
         dataset.rows(rows),
         dataset.y[rows],
@@ -116,9 +115,9 @@ def train(
     on_stage("evaluation beside the baselines")
     scorer = LeadScorer(parts, forest_text, threads=threads, trusted=True)
     test, evaluation = evaluate_on_test(project, tables, dataset, scorer, seed=seed)
-    refusal, words = _refusal(found, evaluation, project)
-    evaluation = replace(evaluation, notes=(*evaluation.notes, *told.notes, *words))
-    written = make_card(
+    refusal, words = _refusal(report, evaluation, project)
+    evaluation = replace(evaluation, notes=(*evaluation.notes, *advice.notes, *words))
+    model_card = make_card(
         dataset,
         evaluation,
         test,
@@ -126,24 +125,24 @@ def train(
         observed_until=tables.observed_until,
         horizon_days=(project.conversion.horizon or 0) / DAY,
     )
-    return Trained(
+    return TrainedModel(
         dataset,
         parts,
         forest_text,
         facts,
         fitted.report_,
-        found,
+        report,
         evaluation,
         test,
-        written,
+        model_card,
         {attribute.name: attribute.kind for attribute in tables.attributes},
-        told,
+        advice,
         refusal,
     )
 
 
 def check_fit_scope(
-    found: AuditReport, tables: Tables, dataset: Dataset, learner: LeadClassifier
+    report: AuditReport, tables: Tables, dataset: Dataset, learner: LeadClassifier
 ) -> AuditReport:
     """D8: prove that encoders, trees and calibration saw the training rows and no others.
 
@@ -152,11 +151,11 @@ def check_fit_scope(
     snapshots = dataset.labelled.snapshots
     expected = row_hash(tables, snapshots.take(dataset.cut.train))
     seen = {"learner": row_hash(tables, snapshots.take(learner.rows_seen_))}
-    verdicts = (*found.verdicts, *fit_scope(seen, expected))
-    checked = {**found.checked, "D8": f"the learner's rows, hash {expected[:12]}"}
-    report = replace(found, verdicts=verdicts, checked=checked)
-    report.refuse_structural()
-    return report
+    verdicts = (*report.verdicts, *fit_scope(seen, expected))
+    checked = {**report.checked, "D8": f"the learner's rows, hash {expected[:12]}"}
+    checked_report = replace(report, verdicts=verdicts, checked=checked)
+    checked_report.refuse_structural()
+    return checked_report
 
 
 def _with_learner(project: Project, learner: str) -> Project:
@@ -165,11 +164,11 @@ def _with_learner(project: Project, learner: str) -> Project:
 
 
 def _refusal(
-    found: AuditReport, evaluation: Evaluation, project: Project
+    report: AuditReport, evaluation: Evaluation, project: Project
 ) -> tuple[str | None, tuple[str, ...]]:
-    """Say why the model may not be registered, or None and how it stands to the baselines."""
-    if found.refusals:
-        first = found.refusals[0]
+    """Say why the model may not be registered; else None and how it compares to the baselines."""
+    if report.refusals:
+        first = report.refusals[0]
         return f"{first.detector}: {first.reason}: {first.cure}", ()
     allowed, words = may_be_registered(evaluation.verdicts, learner=project.train.learner)
     return (None, (words,)) if allowed else (words, ())
@@ -200,7 +199,7 @@ def fit_learner(
 def with_card(
     parts: ModelParts, margins: Floats, project: Project, frozen: ScoreCard | None
 ) -> ModelParts:
-    """Put the score card in: the frozen one, else what the project file says, else a proposal."""
+    """Add the score card: the frozen one, else what the project file says, else a proposal."""
     section = project.score
     log_odds = calibrated_log_odds(parts.calibration, margins)
     anchor = section.anchor
@@ -214,7 +213,7 @@ def with_card(
     meta = replace(
         parts.meta,
         sensitive=tuple(project.train.sensitive),
-        identity=(project.leads.owner,) if project.leads.owner else (),  # a rep's own name
+        identity=(project.leads.owner,) if project.leads.owner else (),  # a sales rep's name
         clipped_share=clipped_share(card, log_odds),
     )
     return replace(parts, card=card, meta=meta)
@@ -250,7 +249,7 @@ def evaluate_on_test(
 
 
 def _new_accounts(tables: Tables, dataset: Dataset) -> dict[str, np.ndarray]:
-    """Set test rows of accounts that training never saw beside those of accounts that it did."""
+    """Name for each test row whether its account is in training too; empty without accounts."""
     account = tables.account[dataset.labelled.snapshots.lead]
     if (account < 0).all():
         return {}
@@ -260,18 +259,18 @@ def _new_accounts(tables: Tables, dataset: Dataset) -> dict[str, np.ndarray]:
 
 
 def _slices(project: Project, tables: Tables, lead: np.ndarray) -> dict[str, np.ndarray]:
-    """Give the declared segments, the channel and the owner of each test row, where known."""
+    """Look up the declared segments, the channel and the owner of each test row, where known."""
     return _segments(project, tables, lead, also=("channel", "owner"))
 
 
 def _segments(
     project: Project, tables: Tables, lead: np.ndarray, *, also: tuple[str, ...] = ()
 ) -> dict[str, np.ndarray]:
-    """Give the value of each declared segment (and `also`) for each row of a lead, where known."""
-    found = {}
+    """Look up each declared segment (and `also`) for each row of a lead, where known."""
+    values = {}
     for name in dict.fromkeys((*project.train.segments, *also)):
         if name in tables.display.columns:
-            found[name] = tables.display[name].to_numpy(object)[lead]
+            values[name] = tables.display[name].to_numpy(object)[lead]
         elif any(a.name == name and a.kind == "category" for a in tables.attributes):
-            found[name] = tables.attribute(name).values[lead]
-    return found
+            values[name] = tables.attribute(name).values[lead]
+    return values

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from training.advice import Advice
     from training.evaluate import Evaluation
     from training.publish import Published
-    from training.train import Trained
+    from training.train import TrainedModel
 
 
 def add_to(app: typer.Typer) -> None:
@@ -232,7 +232,7 @@ def write_frames(evaluation: Evaluation, folder: Path) -> None:
             write_text(folder / f"{field.name}.csv", frame.to_csv(index=False))
 
 
-def show_training(trained: Trained, published: Published, *, as_json: bool) -> None:
+def show_training(trained: TrainedModel, published: Published, *, as_json: bool) -> None:
     """Print what a training run found, for a person or a machine."""
     from training.audit.verdict import name_of
 
@@ -242,7 +242,7 @@ def show_training(trained: Trained, published: Published, *, as_json: bool) -> N
             {
                 "version": None if published.version is None else published.version.version,
                 "promoted": published.decision.promote,
-                "decision": published.decision.words,
+                "decision": published.decision.sentence,
                 "rows": {"train": len(dataset.cut.train), "test": len(dataset.cut.test)},
                 "metrics": evaluation.metrics.to_dict("records"),
                 "verdicts": evaluation.verdicts.to_dict("records"),
@@ -268,7 +268,7 @@ def show_training(trained: Trained, published: Published, *, as_json: bool) -> N
     show_advice(trained.advice)
     for note in evaluation.notes:
         screen.say(f"note: {note}")
-    screen.say(published.words)
+    screen.say(published.sentence)
 
 
 def show_advice(advice: Advice) -> None:

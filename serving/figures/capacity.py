@@ -1,7 +1,8 @@
-"""Calibrated probabilities and a team's capacity -> cut-off, what to expect, what is left behind.
+"""Calibrated probabilities and a team's capacity -> whom to call, and conversions to expect.
 
-The list is ranked by probability. A range counts chance (coin tosses of unlike odds) and, where
-past forecasts told how large it is, the shock that all leads share (serving.figures.counts).
+The list is ranked by probability. A range covers chance (each lead converts or not, with its own
+probability) and the shock that all leads share, as far as past forecasts show how large it is
+(serving.figures.counts).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.figures.counts import NO_SHOCK, CountRange, Shock, cover
+from serving.figures.counts import NO_SHOCK, CountRange, Shock, cover_count
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +31,7 @@ class OwnerShare:
 
 @dataclass(frozen=True, slots=True)
 class CallPlan:
-    """Whom to call: `rows` in calling order, at most `capacity`.
+    """The leads to call: `rows` in calling order, at most `capacity`.
 
     `cut_off` is the lowest probability called, None where nobody is called. `left_behind` is
     what to expect from eligible leads not called, `n_left` how many those are.
@@ -47,7 +48,7 @@ class CallPlan:
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """One capacity and what it brings; `profit` None where neither value nor cost is known."""
+    """What one capacity is expected to bring; `profit` None where value or cost is unknown."""
 
     capacity: int
     cut_off: float | None
@@ -66,9 +67,9 @@ def plan_calls(
 ) -> CallPlan:
     """Take the best `capacity` eligible leads; `probability` is (n,), ties in row order."""
     p = _checked(probability)
-    able = np.ones(len(p), dtype=bool) if eligible is None else eligible
+    allowed = np.ones(len(p), dtype=bool) if eligible is None else eligible
     order = np.argsort(-p, kind="stable")
-    ranked = order[able[order]]
+    ranked = order[allowed[order]]
     rows, left = ranked[: max(capacity, 0)], ranked[max(capacity, 0) :]
     return CallPlan(
         capacity,
@@ -82,8 +83,8 @@ def plan_calls(
 
 
 def expect_count(p: Floats, shock: Shock = NO_SHOCK, level: float = 0.9) -> CountRange:
-    """Expect conversions among leads with these probabilities, with a range."""
-    return cover(float(p.sum()), float((p * (1 - p)).sum()), shock, level)
+    """Compute the expected conversions among leads with these probabilities, with a range."""
+    return cover_count(float(p.sum()), float((p * (1 - p)).sum()), shock, level)
 
 
 def what_if(
@@ -145,7 +146,7 @@ def _share_by_owner(
 
 
 def _checked(probability: Floats) -> Floats:
-    """Refuse what is no probability."""
+    """Raise ValueError for a probability outside 0 to 1."""
     p = np.asarray(probability, dtype=np.float64)
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError("probabilities are between 0 and 1")

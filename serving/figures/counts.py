@@ -1,9 +1,9 @@
-"""An expected count, its chance and its common shock -> the range that covers what will happen.
+"""An expected count, its variance by chance and the common shock -> a range for the count.
 
 Counts of conversions vary more than their probabilities say, because leads share months,
 campaigns and markets: O ~ mean E * G, with a shock G common to all of them, E[G] = 1, and
-standard deviation tau. Past forecasts say how large tau is; how well they say it is part of the
-range (a posterior over tau, not a point).
+standard deviation tau. Past forecasts show how large tau is; the range includes the uncertainty
+about it (a posterior over tau, not a point estimate).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Floats = NDArray[np.float64]
 
 _TAUS: Final = np.concatenate(([0.0], np.geomspace(0.02, 1.5, 24)))
 PRIOR_SCALE: Final = 0.25
-"""How far a month may usually be off before anything is known of past forecasts."""
+"""Scale of the prior of tau: how far a month may be off where there are no past forecasts."""
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(11)
 
 
 @dataclass(frozen=True, slots=True)
 class CountRange:
-    """An expected number and the range meant to cover what happens."""
+    """An expected number and the range that should cover what happens."""
 
     value: float
     low: float
@@ -60,7 +60,7 @@ def learn_shock(
     """Learn tau from past forecasts, all (k,): expected, chance variance, what happened.
 
     `weight` is under 1 where the windows of past forecasts overlap. The prior is half-Cauchy
-    (Gelman 2006): with no past at all the range is wide.
+    (Gelman 2006): without any past forecast the range is wide.
     """
     tau = _TAUS[:, None]
     weights = np.broadcast_to(np.asarray(weight, dtype=np.float64), np.shape(expected))
@@ -72,7 +72,7 @@ def learn_shock(
     return Shock(_TAUS, posterior / posterior.sum(), len(expected))
 
 
-def cover(
+def cover_count(
     expected: float, variance: float, shock: Shock = NO_SHOCK, level: float = 0.9
 ) -> CountRange:
     """Find the whole numbers between which the count falls with probability `level`.
@@ -115,10 +115,10 @@ def _mixture(grid: Floats, expected: float, variance: float, shock: Shock) -> Fl
 
 
 def _count_cdf(grid: Floats, mean: Floats, variance: Floats) -> Floats:
-    """Approximate a sum of unlike coin tosses: normal with continuity and skewness corrections.
+    """Approximate a Poisson binomial (k, g): normal with continuity and skewness corrections.
 
-    (k, g). Skewness of a Poisson binomial is at most that of the Poisson; taken between the two
-    by variance / mean (Volkova 1996).
+    Its skewness is at most that of the Poisson; interpolated between the two by variance / mean
+    (Volkova 1996).
     """
     sd = np.sqrt(np.maximum(variance, 1e-9))[:, None]
     x = (grid[None, :] + 0.5 - mean[:, None]) / sd

@@ -1,7 +1,7 @@
-"""Does working by score bring more opportunities? Assignment by hash, and an honest analysis.
+"""Does working by score bring more opportunities? Assignment by hash, and comparison of arms.
 
 The random arm is permanent: its leads are worked in random order whatever the score says, in
-every experiment, so that there is always data that no score has shaped.
+every experiment, so that there is always data without bias from a score.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """The experiment as of a moment: its range holds at all looks together, however many."""
+class InterimLook:
+    """The experiment as of a moment; the ranges of all looks hold together, however many."""
 
     at: float
     n: int
@@ -48,11 +48,11 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Analysis:
+class ArmComparison:
     """Two arms compared. `adjusted` uses what was known before assignment to narrow the range.
 
-    `always_valid` holds even if one stops at the first look that pleases; `share_p_value` tests
-    whether the arms have the sizes that were planned (a small one: assignment is broken).
+    `always_valid` holds even if the experiment is stopped at a favourable look; `share_p_value`
+    tests whether the arms have the planned sizes (a small one: assignment went wrong).
     """
 
     control: Rate
@@ -77,7 +77,7 @@ def _fraction(text: str) -> float:
 def assign(
     units: Sequence[object] | NDArray[np.generic], section: ExperimentSection, *, name: str
 ) -> NDArray[np.object_]:
-    """Give every unit its arm: (n,) names; "random" for the permanent random arm.
+    """Assign every unit its arm: (n,) names; "random" for the permanent random arm.
 
     `units` are lead ids, or account ids where section.unit is "account": leads of one account
     share an arm. The random arm depends on the salt alone, the other arms on the experiment's
@@ -108,7 +108,7 @@ def analyse(
     alpha: float = 0.05,
     planned: int | None = None,
     planned_share: float | None = None,
-) -> Analysis:
+) -> ArmComparison:
     """Compare two randomised arms: outcome (n,) 0 or 1, treated (n,).
 
     `covariates` hold only what was known before assignment. `clusters` are accounts where those
@@ -126,7 +126,7 @@ def analyse(
         adjusted = _difference(*adjusted_difference(y, t, design, clusters), alpha)
     best = plain if adjusted is None else adjusted
     radius = valid_radius(best.standard_error, units, planned or units, alpha)
-    return Analysis(
+    return ArmComparison(
         rate_of(int(y[~t].sum()), int((~t).sum())),
         rate_of(int(y[t].sum()), int(t.sum())),
         plain,
@@ -162,8 +162,8 @@ def look(
     planned: int,
     clusters: NDArray[np.generic] | None = None,
     alpha: float = 0.05,
-) -> tuple[Look, ...]:
-    """Follow an experiment as its leads mature: `at` (n,) is when each outcome became known."""
+) -> tuple[InterimLook, ...]:
+    """Compare the arms at several moments: `at` (n,) is when each outcome became known."""
     looks = []
     for moment in moments:
         seen = at <= moment
@@ -175,12 +175,14 @@ def look(
             np.asarray(outcome)[seen], arm, clusters=groups, alpha=alpha, planned=planned
         )
         valid = result.always_valid
-        looks.append(Look(float(moment), int(seen.sum()), valid.value, valid.low, valid.high))
+        looks.append(
+            InterimLook(float(moment), int(seen.sum()), valid.value, valid.low, valid.high)
+        )
     return tuple(looks)
 
 
 def encode_covariates(covariates: pd.DataFrame) -> Floats:
-    """Make numbers of covariates: (n, k); categories one column each (rare ones together)."""
+    """Encode covariates as numbers: (n, k); one column per common level of a category."""
     columns: list[Floats] = []
     for name in covariates.columns:
         values = covariates[name]
@@ -212,11 +214,11 @@ def _share_test(
     treated: NDArray[np.bool_], clusters: NDArray[np.generic] | None, planned_share: float
 ) -> float:
     """Test the arms' sizes against plan (sample ratio mismatch): two-sided binomial p-value."""
-    arm = treated
+    units = treated
     if clusters is not None:
         _, first = np.unique(clusters, return_index=True)
-        arm = treated[first]
-    return float(stats.binomtest(int(arm.sum()), len(arm), planned_share).pvalue)
+        units = treated[first]
+    return float(stats.binomtest(int(units.sum()), len(units), planned_share).pvalue)
 
 
 def compare_arms(
@@ -227,8 +229,8 @@ def compare_arms(
     covariates: pd.DataFrame | None = None,
     clusters: NDArray[np.generic] | None = None,
     alpha: float = 0.05,
-) -> Mapping[str, Analysis]:
-    """Compare every arm with the control; with several, alpha is shared out (Bonferroni)."""
+) -> Mapping[str, ArmComparison]:
+    """Compare every arm with the control; with several, alpha is divided (Bonferroni)."""
     others = [str(name) for name in pd.unique(pd.Series(arm)) if name != control]
     analyses = {}
     for name in sorted(others):

@@ -1,4 +1,4 @@
-"""Touches by sales -> speed to first touch, missed follow-up, and who is contacted."""
+"""Touches by sales -> speed to first touch, missed follow-up, and contacts by group."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SPEED_LIMITS_HOURS = (1.0, 24.0, 72.0, 168.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
+class SpeedToTouch:
     """Speed to first touch of leads old enough to judge: hours; None where half are untouched.
 
     `by_speed` holds (upper limit in hours, None for later or never; conversion rate): an
-    association only, because sales touch the promising first.
+    association only, because sales touch promising leads first.
     """
 
     leads: int
@@ -32,7 +32,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class MissedLead:
-    """A high score that sales left alone: days since the last touch, or since creation if none."""
+    """A lead with a high score and no recent touch: days since the last, or since creation."""
 
     lead_id: str
     row: int
@@ -44,7 +44,7 @@ class MissedLead:
 
 @dataclass(frozen=True, slots=True)
 class ContactShare:
-    """One group of open leads: how many were touched lately, and its share of all touches."""
+    """One group of open leads: how many were touched recently, and its share of all touches."""
 
     group: str
     contacted: Rate
@@ -62,7 +62,7 @@ def touches_by_lead(tables: Tables, before: int) -> tuple[NDArray[np.int64], Mic
 
 def measure_speed(
     tables: Tables, outcomes: Outcomes, as_of: int, *, days: float = 90.0, settle_days: float = 7.0
-) -> Speed | None:
+) -> SpeedToTouch | None:
     """Measure leads created in the last `days`, at least `settle_days` ago; None in static mode."""
     created = tables.created_at
     if created is None or not (tables.events.direction == OUTBOUND).any():
@@ -76,7 +76,7 @@ def measure_speed(
         return None
     converted = (outcomes.converted_at < as_of)[recent]
     low, middle, high = (_quantile(wait, share) for share in (0.25, 0.5, 0.75))
-    return Speed(
+    return SpeedToTouch(
         leads=len(wait),
         median_hours=middle,
         quartile_hours=(low, high),
@@ -95,14 +95,14 @@ def _quantile(wait: NDArray[np.float64], share: float) -> float | None:
 def _by_speed(
     wait: NDArray[np.float64], converted: NDArray[np.bool_]
 ) -> tuple[tuple[float | None, Rate], ...]:
-    found: list[tuple[float | None, Rate]] = []
-    above = -np.inf
+    rates: list[tuple[float | None, Rate]] = []
+    lower = -np.inf
     for limit in (*SPEED_LIMITS_HOURS, np.inf):
-        rows = (wait > above) & (wait <= limit)
+        rows = (wait > lower) & (wait <= limit)
         rate = rate_of(int(converted[rows].sum()), int(rows.sum()))
-        found.append((None if np.isinf(limit) else limit, rate))
-        above = limit
-    return tuple(found)
+        rates.append((None if np.isinf(limit) else limit, rate))
+        lower = limit
+    return tuple(rates)
 
 
 def find_missed(
@@ -116,8 +116,8 @@ def find_missed(
 ) -> tuple[MissedLead, ...]:
     """Find open leads that score at least `threshold` and had no sales touch for `days`.
 
-    `skip` leaves rows out (disqualified leads). Highest score first. None is missed where no event
-    says that sales acted: the touches are not known then.
+    `skip` leaves rows out (disqualified leads). Highest score first. Empty where no event is
+    outbound: then touches are not recorded.
     """
     if not (tables.events.direction == OUTBOUND).any():
         return ()
@@ -126,10 +126,10 @@ def find_missed(
     created = tables.created_at
     start = snapshots.as_of if created is None else created[snapshots.lead]
     quiet = (snapshots.as_of - np.where(touched, last, start)) / DAY
-    hit = (score >= threshold) & (quiet >= days)
+    missed = (score >= threshold) & (quiet >= days)
     if skip is not None:
-        hit &= ~skip
-    rows = np.flatnonzero(hit)
+        missed &= ~skip
+    rows = np.flatnonzero(missed)
     order = rows[np.lexsort((rows, -np.asarray(score, dtype=np.float64)[rows]))]
     owner = tables.display["owner"].to_numpy() if "owner" in tables.display.columns else None
     return tuple(
@@ -170,19 +170,19 @@ def share_contacts(
     *,
     days: float = 30.0,
 ) -> tuple[ContactShare, ...]:
-    """Say who is contacted: touches of the last `days` by group (band, stage, source).
+    """Count the touches of the last `days` by group (band, stage, source).
 
-    A group with a far larger share of touches than of leads is where sales spend their time:
-    if that is the lowest band, the targeting is wrong.
+    Sales spend their time on a group with a far larger share of touches than of leads: if that
+    is the lowest band, the targeting is wrong.
     """
     lead, at = touches_by_lead(tables, as_of)
     recent = lead[at >= as_of - int(days * DAY)]
     touches = np.bincount(recent, minlength=len(tables))[snapshots.lead]
     total = max(int(touches.sum()), 1)
-    found = []
+    shares = []
     for name in dict.fromkeys(sorted(str(each) for each in group if each is not None)):
         rows = np.array([str(each) == name for each in group], dtype=bool)
-        found.append(
+        shares.append(
             ContactShare(
                 name,
                 rate_of(int((touches[rows] > 0).sum()), int(rows.sum())),
@@ -191,4 +191,4 @@ def share_contacts(
                 float(rows.mean()),
             )
         )
-    return tuple(found)
+    return tuple(shares)

@@ -1,9 +1,9 @@
-"""Open leads and the pace of new ones -> opportunities in 30, 60, 90 days, with ranges that cover.
+"""Open leads and the pace of new ones -> opportunities in 30, 60, 90 days, with ranges.
 
 Each open lead converts within h days with the probability that the delay curve gives its age,
 scaled by a proportional hazard to the calibrated probability where a model gives one. Leads yet
 to come arrive at the pace of the last weeks. The range adds the shock that whole months share,
-learned from forecasts remade in the past with what was known then (serving.figures.counts).
+learned from forecasts remade as of past dates with what was known then (serving.figures.counts).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from data.clock import DAY, NEVER, Micros
 from data.incidence import CENSORED, CONVERTED, DISQUALIFIED, Incidence, estimate_incidence
 from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
-from serving.figures.counts import PRIOR_SCALE, CountRange, Shock, cover, learn_shock
+from serving.figures.counts import PRIOR_SCALE, CountRange, Shock, cover_count, learn_shock
 from serving.figures.funnel import Rate, rate_of
 
 Floats = NDArray[np.float64]
@@ -29,18 +29,18 @@ MIN_HISTORY_DAYS: Final = 28.0
 
 
 @dataclass(frozen=True, slots=True)
-class Lives:
-    """Each lead's life: (n,) microseconds, NEVER for what has not happened."""
+class LeadTimes:
+    """When each lead was created, converted, disqualified: (n,) microseconds, else NEVER."""
 
     created_at: Micros
     converted_at: Micros
     disqualified_at: Micros
 
-    def known(self, t: int) -> Lives:
-        """See only what had happened before `t`."""
+    def known(self, t: int) -> LeadTimes:
+        """Keep only what had happened before `t`."""
         rows = self.created_at < t
         converted, lost = self.converted_at[rows], self.disqualified_at[rows]
-        return Lives(
+        return LeadTimes(
             self.created_at[rows],
             np.where(converted < t, converted, NEVER),
             np.where(lost < t, lost, NEVER),
@@ -48,12 +48,12 @@ class Lives:
 
     @property
     def open(self) -> NDArray[np.bool_]:
-        """Say which leads neither converted nor were disqualified."""
+        """Mask the leads that neither converted nor were disqualified: (n,)."""
         return np.asarray(np.minimum(self.converted_at, self.disqualified_at) == NEVER)
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedConversions:
     """Expected conversions within a number of days, and the variance that chance alone gives."""
 
     open: float
@@ -62,12 +62,12 @@ class Expected:
 
     @property
     def total(self) -> float:
-        """From open leads and leads yet to come."""
+        """Expected conversions of open leads and of leads yet to come."""
         return self.open + self.new
 
     @property
     def total_variance(self) -> float:
-        """Coin tosses of open leads, Poisson arrivals of new ones."""
+        """Variance of the total: Bernoulli for open leads, Poisson for new ones."""
         return self.open_variance + self.new
 
 
@@ -83,7 +83,7 @@ class ForecastFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastForecast:
     """A forecast remade as of `made_at` from what was known then, and what happened."""
 
     made_at: int
@@ -93,7 +93,7 @@ class Past:
 
     @property
     def held(self) -> bool:
-        """Say whether the range held what happened."""
+        """Whether the range held the observed count."""
         return self.forecast.low <= self.observed <= self.forecast.high
 
 
@@ -104,7 +104,7 @@ class Forecast:
     as_of: int
     level: float
     rows: tuple[ForecastFigures, ...]
-    past: tuple[Past, ...]
+    past: tuple[PastForecast, ...]
 
     def coverage(self, days: int) -> Rate:
         """Count the past forecasts for `days` whose range held, with a Wilson interval."""
@@ -123,7 +123,7 @@ def forecast_project(
     level: float = 0.9,
 ) -> Forecast:
     """Forecast from scored open leads: `probability` is (n,), row for row with `snapshots`."""
-    lives = read_lives(tables, outcomes)
+    times = read_lead_times(tables, outcomes)
     if tables.created_at is None or project.conversion.horizon is None:
         raise ValueError("a forecast needs conversion.horizon")
     as_of = int(snapshots.as_of.max()) if len(snapshots) else outcomes.observed_until
@@ -134,28 +134,28 @@ def forecast_project(
         project.conversion.horizon / DAY,
         project.conversion.horizon_from,
     )
-    return forecast(lives, as_of, scored=scored, days=days, level=level)
+    return forecast(times, as_of, scored=scored, days=days, level=level)
 
 
-def read_lives(tables: Tables, outcomes: Outcomes) -> Lives:
+def read_lead_times(tables: Tables, outcomes: Outcomes) -> LeadTimes:
     """Take leads created since conversions are recorded; ValueError in static mode."""
     if tables.created_at is None:
         raise ValueError("a forecast needs leads.created_at")
     kept = np.ones(len(tables), dtype=bool)
     if outcomes.recorded_from is not None:
         kept = tables.created_at >= outcomes.recorded_from
-    return Lives(
+    return LeadTimes(
         tables.created_at[kept], outcomes.converted_at[kept], outcomes.disqualified_at[kept]
     )
 
 
-def learn_open_shock(lives: Lives, as_of: int, days: int) -> Shock:
-    """Learn the shock that open leads share over `days`: it widens what a call list may bring."""
-    known = lives.known(as_of)
+def learn_open_shock(times: LeadTimes, as_of: int, days: int) -> Shock:
+    """Learn the shock that open leads share over `days`; it widens the range of a call list."""
+    known = times.known(as_of)
     step = _choose_step(known, as_of)
     origins = [t for t in _origins(known, as_of, step) if t + days * DAY <= as_of]
     remade = {t: expect(known.known(t), t, (days,)) for t in origins}
-    observed = {t: {days: _happened(known, t, days)} for t in origins}
+    observed = {t: {days: _count_conversions(known, t, days)} for t in origins}
     return _shock(origins, remade, observed, days, step, "open")
 
 
@@ -170,7 +170,7 @@ class ScoredLeads:
 
 
 def forecast(
-    lives: Lives,
+    times: LeadTimes,
     as_of: int,
     *,
     scored: ScoredLeads | None = None,
@@ -182,30 +182,30 @@ def forecast(
 
     `step_days` is the distance between past forecasts: default 30, or 7 on short histories.
     """
-    known = lives.known(as_of)
+    known = times.known(as_of)
     step = step_days if step_days is not None else _choose_step(known, as_of)
     origins = _origins(known, as_of, step)
     remade = {t: expect(known.known(t), t, days) for t in origins}
-    observed = {t: {d: _happened(known, t, d) for d in days} for t in origins}
+    observed = {t: {d: _count_conversions(known, t, d) for d in days} for t in origins}
     now = expect(known, as_of, days, scored)
     rows, past = [], []
     for d in days:
-        done = [t for t in origins if t + d * DAY <= as_of]
-        for position, t in enumerate(done):
-            before = [u for u in done[:position] if u + d * DAY <= t]
+        matured = [t for t in origins if t + d * DAY <= as_of]
+        for position, t in enumerate(matured):
+            before = [u for u in matured[:position] if u + d * DAY <= t]
             shock = _shock(before, remade, observed, d, step, "total")
-            range_ = cover(remade[t][d].total, remade[t][d].total_variance, shock, level)
-            past.append(Past(t, d, range_, sum(observed[t][d])))
-        rows.append(_row(d, now[d], done, remade, observed, step, level))
+            count_range = cover_count(remade[t][d].total, remade[t][d].total_variance, shock, level)
+            past.append(PastForecast(t, d, count_range, sum(observed[t][d])))
+        rows.append(_figures_of(d, now[d], matured, remade, observed, step, level))
     return Forecast(as_of, level, tuple(rows), tuple(past))
 
 
 def expect(
-    known: Lives, t: int, days: tuple[int, ...], scored: ScoredLeads | None = None
-) -> dict[int, Expected]:
-    """Expect conversions within each number of days from `t` on, from what is known before `t`."""
+    known: LeadTimes, t: int, days: tuple[int, ...], scored: ScoredLeads | None = None
+) -> dict[int, ExpectedConversions]:
+    """Compute expected conversions in each number of days from `t`, from what is known before."""
     curve = _curve(known, t)
-    pace = _pace(known, t)
+    pace = _arrivals_per_day(known, t)
     ages = (t - known.created_at[known.open]) / DAY if scored is None else scored.age_days
     expected = {}
     for d in days:
@@ -214,12 +214,12 @@ def expect(
             p = _scale(p, curve, scored, float(d))
         wait = np.linspace(0, d, 4 * d + 1)
         new = pace * float(np.trapezoid(curve.share_by(wait), wait))
-        expected[d] = Expected(float(p.sum()), float((p * (1 - p)).sum()), new)
+        expected[d] = ExpectedConversions(float(p.sum()), float((p * (1 - p)).sum()), new)
     return expected
 
 
 def chance_by_age(curve: Incidence, ages: Floats, days: float) -> Floats:
-    """Give the chance of converting in the next `days` of a lead still open at its age: (n,)."""
+    """Compute the chance that leads still open at these ages convert in the next `days`: (n,)."""
     still_open = np.maximum(curve.open_at(ages), 1e-9)
     gained = curve.share_by(ages + days) - curve.share_by(ages)
     return np.asarray(np.clip(gained / still_open, 0, 1))
@@ -242,16 +242,16 @@ def _scale(p: Floats, curve: Incidence, scored: ScoredLeads, days: float) -> Flo
     else:
         window = np.full(len(p), scored.horizon_days)
         base = chance_by_age(curve, scored.age_days, scored.horizon_days)
-    q, model = np.clip(base, 0, 1 - 1e-9), np.clip(scored.probability, 0, 1 - 1e-9)
+    q, promised = np.clip(base, 0, 1 - 1e-9), np.clip(scored.probability, 0, 1 - 1e-9)
     has_base = q > 0
-    ratio = np.where(has_base, np.log1p(-model) / np.log1p(-np.where(has_base, q, 0.5)), 1.0)
+    ratio = np.where(has_base, np.log1p(-promised) / np.log1p(-np.where(has_base, q, 0.5)), 1.0)
     scaled = -np.expm1(np.clip(ratio, 1e-4, 1e4) * np.log1p(-np.clip(p, 0, 1 - 1e-9)))
-    # beyond the ages that the curve has seen, the model's word is spread evenly over its horizon
-    even = model * np.minimum(days, window) / np.maximum(scored.horizon_days, 1e-9)
+    # beyond the ages that the curve covers, the model's probability is spread over its horizon
+    even = promised * np.minimum(days, window) / np.maximum(scored.horizon_days, 1e-9)
     return np.where(has_base, scaled, np.where(window > 0, even, p))
 
 
-def _curve(known: Lives, t: int) -> Incidence:
+def _curve(known: LeadTimes, t: int) -> Incidence:
     """Estimate the delay curve from leads created in the last year, as seen at `t`."""
     rows = known.created_at >= t - int(CURVE_DAYS * DAY)
     created = known.created_at[rows]
@@ -263,8 +263,8 @@ def _curve(known: Lives, t: int) -> Incidence:
     return estimate_incidence(np.maximum((end - created) / DAY, 0.0), cause)
 
 
-def _pace(known: Lives, t: int) -> float:
-    """Count the leads that came per day in the last eight weeks, or since the first one."""
+def _arrivals_per_day(known: LeadTimes, t: int) -> float:
+    """Compute new leads per day over the last eight weeks, or since the first lead."""
     if len(known.created_at) == 0:
         return 0.0
     watched = min(PACE_DAYS, (t - int(known.created_at.min())) / DAY)
@@ -272,26 +272,26 @@ def _pace(known: Lives, t: int) -> float:
     return float(recent.sum()) / max(watched, 1.0)
 
 
-def _choose_step(known: Lives, as_of: int) -> float:
-    """Take monthly past forecasts where there are eight months of history, else weekly ones."""
-    span = (as_of - int(known.created_at.min())) / DAY if len(known.created_at) else 0.0
-    return 30.0 if span >= 240 else 7.0
+def _choose_step(known: LeadTimes, as_of: int) -> float:
+    """Choose monthly past forecasts where there are eight months of history, else weekly ones."""
+    history_days = (as_of - int(known.created_at.min())) / DAY if len(known.created_at) else 0.0
+    return 30.0 if history_days >= 240 else 7.0
 
 
-def _origins(known: Lives, as_of: int, step: float) -> list[int]:
+def _origins(known: LeadTimes, as_of: int, step: float) -> list[int]:
     """List past moments at which there was enough to forecast from, oldest first."""
-    happened = np.sort(known.converted_at[known.converted_at < as_of])
-    if len(happened) < MIN_CONVERSIONS:
+    conversions = np.sort(known.converted_at[known.converted_at < as_of])
+    if len(conversions) < MIN_CONVERSIONS:
         return []
     first = max(
-        int(happened[MIN_CONVERSIONS - 1]),
+        int(conversions[MIN_CONVERSIONS - 1]),
         int(known.created_at.min()) + int(MIN_HISTORY_DAYS * DAY),
     )
     count = int((as_of - first) / (step * DAY))
     return [as_of - int(step * DAY) * back for back in range(min(count, 60), 0, -1)]
 
 
-def _happened(known: Lives, t: int, days: int) -> tuple[int, int]:
+def _count_conversions(known: LeadTimes, t: int, days: int) -> tuple[int, int]:
     """Count conversions in [t, t + days): of leads open at `t`, and of leads created since."""
     hit = (known.converted_at >= t) & (known.converted_at < t + days * DAY)
     old = known.created_at < t
@@ -300,7 +300,7 @@ def _happened(known: Lives, t: int, days: int) -> tuple[int, int]:
 
 def _shock(
     origins: list[int],
-    remade: dict[int, dict[int, Expected]],
+    remade: dict[int, dict[int, ExpectedConversions]],
     observed: dict[int, dict[int, tuple[int, int]]],
     days: int,
     step: float,
@@ -331,23 +331,23 @@ def _overlap_weight(step: float, days: int) -> float:
     return float(1 / (1 + 2 * (shared**2).sum()))
 
 
-def _row(
+def _figures_of(
     days: int,
-    now: Expected,
-    done: list[int],
-    remade: dict[int, dict[int, Expected]],
+    now: ExpectedConversions,
+    matured: list[int],
+    remade: dict[int, dict[int, ExpectedConversions]],
     observed: dict[int, dict[int, tuple[int, int]]],
     step: float,
     level: float,
 ) -> ForecastFigures:
     """Put a range around each part of the forecast for one number of days."""
-    total = _shock(done, remade, observed, days, step, "total")
-    from_open = _shock(done, remade, observed, days, step, "open")
-    from_new = _shock(done, remade, observed, days, step, "new")
+    total = _shock(matured, remade, observed, days, step, "total")
+    from_open = _shock(matured, remade, observed, days, step, "open")
+    from_new = _shock(matured, remade, observed, days, step, "new")
     return ForecastFigures(
         days,
-        cover(now.total, now.total_variance, total, level),
-        cover(now.open, now.open_variance, from_open, level),
-        cover(now.new, now.new, from_new, level),
+        cover_count(now.total, now.total_variance, total, level),
+        cover_count(now.open, now.open_variance, from_open, level),
+        cover_count(now.new, now.new, from_new, level),
         total.typical,
     )

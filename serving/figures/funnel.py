@@ -1,4 +1,4 @@
-"""Leads and what became of them -> figures by source and stage: counts, rates, time, money."""
+"""Leads and their outcomes -> figures by source and stage: counts, rates, time, money."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Rate:
 
 
 def rate_of(hits: int, n: int) -> Rate:
-    """Measure a share with its interval; of nothing it is NaN, between 0 and 1.
+    """Compute a share with its interval; NaN, between 0 and 1, where n is 0.
 
     >>> rate = rate_of(10, 100)
     >>> round(rate.low, 4), round(rate.high, 4)
@@ -41,7 +41,7 @@ def rate_of(hits: int, n: int) -> Rate:
 class SourceFigures:
     """One source. `rate` is conversion within the horizon of creation, of the leads old enough.
 
-    Days are of leads that convert, open ones accounted for; None where nobody converted.
+    Days are the time to convert, open leads counted as censored; None where no lead converted.
     Money is in the project's currency, None where no amount or cost is given;
     `customer_value` is the mean value of an opportunity, `profit` value minus cost.
     """
@@ -70,7 +70,7 @@ class SourceFigures:
 
 @dataclass(frozen=True, slots=True)
 class StageFigures:
-    """One stage: leads that stand at it or beyond, and their share of the stage before."""
+    """One stage: leads that reached it, and their share of those that reached the one before."""
 
     name: str
     leads: int
@@ -110,7 +110,7 @@ def measure_funnel(
     converted = outcomes.converted_at < outcomes.observed_until
     prospect = converted.copy() if stage is None else converted | (np.asarray(stage) >= 1)
     value = customer_values(tables, outcomes, project)
-    figures = _Figures(tables, outcomes, project, converted, prospect, value)
+    figures = _GroupFigures(tables, outcomes, project, converted, prospect, value)
     names = [str(name) for name in np.unique(source[rows])]
     sources = [figures.of(name, rows & (source == name)) for name in names]
     total = figures.of("", rows, costs=[each.cost for each in sources])
@@ -137,7 +137,7 @@ def lead_source(tables: Tables) -> NDArray[np.object_]:
 
 
 def customer_values(tables: Tables, outcomes: Outcomes, project: Project) -> Floats:
-    """Find what each converted lead is worth: (n_leads,), NaN where not converted or not known.
+    """Compute the value of each converted lead: (n_leads,), NaN where not converted or not known.
 
     Amounts of events from the conversion on (orders, invoices) are added up where there are any:
     the customer's lifetime value so far; else the lead's own amount, else `report.value`.
@@ -162,8 +162,8 @@ def customer_values(tables: Tables, outcomes: Outcomes, project: Project) -> Flo
 
 
 @dataclass(frozen=True, slots=True)
-class _Figures:
-    """Measures one group of leads."""
+class _GroupFigures:
+    """The leads' outcomes and values, from which the figures of a group are computed."""
 
     tables: Tables
     outcomes: Outcomes
@@ -197,16 +197,16 @@ class _Figures:
         )
 
     def _rate(self, rows: NDArray[np.bool_]) -> Rate:
-        """Count conversions within the horizon of creation among leads old enough to tell."""
+        """Measure conversion within the horizon of creation among leads old enough."""
         created, horizon = self.tables.created_at, self.project.conversion.horizon
         if created is None or horizon is None:
             return rate_of(int((self.converted & rows).sum()), int(rows.sum()))
         closes = created + horizon
-        old = rows & (closes <= self.outcomes.observed_until)
+        judged = rows & (closes <= self.outcomes.observed_until)
         if self.outcomes.recorded_from is not None:
-            old &= created >= self.outcomes.recorded_from
-        hits = old & (self.outcomes.converted_at < closes)
-        return rate_of(int(hits.sum()), int(old.sum()))
+            judged &= created >= self.outcomes.recorded_from
+        hits = judged & (self.outcomes.converted_at < closes)
+        return rate_of(int(hits.sum()), int(judged.sum()))
 
     def _days(self, rows: NDArray[np.bool_]) -> tuple[float | None, float | None, float | None]:
         """Find the quartiles of the time to convert."""
@@ -220,7 +220,7 @@ class _Figures:
 def count_stages(
     stage: NDArray[np.integer], names: tuple[str, ...], converted: NDArray[np.bool_]
 ) -> tuple[StageFigures, ...]:
-    """Count leads that stand at each stage or beyond; who converted has passed them all."""
+    """Count leads that reached each stage; converted ones count as having reached them all."""
     figures: list[StageFigures] = []
     before: int | None = None
     for position, name in enumerate((*names, "opportunity")):

@@ -1,4 +1,4 @@
-"""Before a test: how many leads it takes, what a number of leads can show, when one may look."""
+"""Before a test: how many leads it needs, and which difference a number of leads can show."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SampleSize:
 
 
 def design_effect(cluster_size: float = 1.0, icc: float = 0.0, size_cv: float = 0.0) -> float:
-    """Inflate for leads that come in accounts: 1 + ((1 + cv^2) m - 1) icc (Eldridge 2006)."""
+    """Compute the design effect of accounts: 1 + ((1 + cv^2) m - 1) icc (Eldridge 2006)."""
     if cluster_size < 1 or not 0 <= icc <= 1:
         raise ValueError("cluster_size is at least 1 and icc between 0 and 1")
     return 1 + ((1 + size_cv**2) * cluster_size - 1) * icc
@@ -70,15 +70,16 @@ def power_of(
     alpha: float = 0.05,
     inflate: float = 1.0,
 ) -> float:
-    """Give the chance that the test shows this difference with so many leads; two-sided."""
+    """Compute the probability that a two-sided test with so many leads shows this difference."""
     n0, n1 = n_control / inflate, n_treated / inflate
     pooled = (n0 * base + n1 * treated) / (n0 + n1)
-    none = sqrt(pooled * (1 - pooled) * (1 / n0 + 1 / n1))
-    effect = sqrt(base * (1 - base) / n0 + treated * (1 - treated) / n1)
+    null_error = sqrt(pooled * (1 - pooled) * (1 / n0 + 1 / n1))
+    error = sqrt(base * (1 - base) / n0 + treated * (1 - treated) / n1)
     z = stats.norm.isf(alpha / 2)
     gap = abs(treated - base)
     return float(
-        stats.norm.sf((z * none - gap) / effect) + stats.norm.cdf((-z * none - gap) / effect)
+        stats.norm.sf((z * null_error - gap) / error)
+        + stats.norm.cdf((-z * null_error - gap) / error)
     )
 
 
@@ -93,10 +94,10 @@ def smallest_lift(
 ) -> float | None:
     """Find the smallest rise above `base` that so many leads can show; None if there is none."""
 
-    def short_of(rate: float) -> float:
+    def excess_power(rate: float) -> float:
         return power_of(base, rate, n_control, n_treated, alpha=alpha, inflate=inflate) - power
 
     top = 1 - 1e-9
-    if short_of(top) < 0:
+    if excess_power(top) < 0:
         return None
-    return float(optimize.brentq(short_of, base + 1e-12, top, xtol=1e-9)) - base
+    return float(optimize.brentq(excess_power, base + 1e-12, top, xtol=1e-9)) - base

@@ -1,7 +1,7 @@
-"""Who is changed by a call? Uplift from randomised data only; a warning where scores shaped data.
+"""Uplift: whom does a call change? From randomised data only; a warning where scores bias data.
 
 A score says who is likely to convert. Whether a call makes the difference can be learned only
-where who was called was left to chance.
+where calls were assigned at random.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from data.clock import Micros
 from data.errors import GateError
-from serving.figures.experiment import Analysis, analyse, encode_covariates
+from serving.figures.experiment import ArmComparison, analyse, encode_covariates
 
 Floats = NDArray[np.float64]
 MIN_BALANCE_P = 1e-3
@@ -34,7 +34,7 @@ class Balance:
 
     @property
     def holds(self) -> bool:
-        """Say whether neither test speaks against randomisation."""
+        """Whether neither test rejects randomisation."""
         return min(self.share_p_value, self.covariates_p_value) >= MIN_BALANCE_P
 
 
@@ -42,13 +42,13 @@ class Balance:
 class Uplift:
     """Effects by group of predicted uplift, lowest first; `predicted` is (n,), cross-fitted.
 
-    `differs_p_value` tests whether the upper half is changed more than the lower half: where it
-    is large, calling everyone alike is as good as any ranking by uplift.
+    `differs_p_value` tests whether the effect on the upper half exceeds that on the lower half:
+    where it is large, a ranking by uplift has not been shown to help.
     """
 
     predicted: Floats
-    groups: tuple[Analysis, ...]
-    overall: Analysis
+    groups: tuple[ArmComparison, ...]
+    overall: ArmComparison
     differs_p_value: float
     balance: Balance
 
@@ -56,7 +56,7 @@ class Uplift:
 def check_balance(
     treated: NDArray[np.bool_], covariates: pd.DataFrame, planned_share: float
 ) -> Balance:
-    """Test that sizes are as planned and that no covariate tells the arms apart (Wald test)."""
+    """Test that sizes are as planned and that covariates do not differ by arm (Wald test)."""
     share = float(stats.binomtest(int(treated.sum()), len(treated), planned_share).pvalue)
     design = encode_covariates(covariates)
     if design.shape[1] == 0:
@@ -80,15 +80,15 @@ def measure_uplift(
     n_groups: int = 5,
     folds: int = 5,
 ) -> Uplift:
-    """Measure who is changed, from a randomised experiment; GateError where it is not one.
+    """Measure uplift from a randomised experiment; GateError where the data is not from one.
 
-    `planned_share` is the share of units that chance was to treat; None says that nobody
-    randomised, and is refused. Two logistic regressions, one an arm, cross-fitted.
+    `planned_share` is the share of units to be treated at random; None means that nothing was
+    randomised, and is refused. Two logistic regressions, one per arm, cross-fitted.
     """
     if planned_share is None:
         raise GateError(
-            "uplift is measured from randomised data only: here who was treated was not left to "
-            "chance",
+            "uplift is measured from randomised data only: here treatment was not assigned at "
+            "random",
             cure="run an experiment (leadscore experiment assign), then measure",
         )
     y, t = np.asarray(outcome, dtype=np.int64), np.asarray(treated, dtype=bool)
@@ -117,24 +117,24 @@ def measure_uplift(
 def _cross_fit(
     y: NDArray[np.integer], treated: NDArray[np.bool_], design: Floats, seed: int, folds: int
 ) -> Floats:
-    """Predict treated minus control for each row by models that never saw it: (n,)."""
-    found = np.zeros(len(y))
+    """Predict treated minus control for each row by models fitted on other rows: (n,)."""
+    predicted = np.zeros(len(y))
     cuts = StratifiedKFold(folds, shuffle=True, random_state=seed)
     for train, test in cuts.split(design, 2 * y + treated):
         for arm, sign in ((True, 1.0), (False, -1.0)):
             rows = train[treated[train] == arm]
             if y[rows].min() == y[rows].max():
-                found[test] += sign * float(y[rows].mean())
+                predicted[test] += sign * float(y[rows].mean())
                 continue
             model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
             model.fit(design[rows], y[rows])
-            found[test] += sign * model.predict_proba(design[test])[:, 1]
-    return found
+            predicted[test] += sign * model.predict_proba(design[test])[:, 1]
+    return predicted
 
 
 @dataclass(frozen=True, slots=True)
-class Shaped:
-    """How far earlier scores shaped the training data: shares 0 to 1.
+class SelectionBias:
+    """How much of the training data comes from work by earlier scores: shares 0 to 1.
 
     `contact_gap` is how much more often high scores were contacted than low ones, NaN where
     contacts are not known.
@@ -153,30 +153,30 @@ def find_selection_bias(
     high_score: NDArray[np.bool_] | None = None,
     contacted: NDArray[np.bool_] | None = None,
     random_arm: NDArray[np.bool_] | None = None,
-) -> Shaped | None:
+) -> SelectionBias | None:
     """Warn where training rows, (n,), come from a time when sales already worked by score.
 
     None where no score was in use, or where under 5 % of the rows are from after it, or where
-    the random arm is large enough (5 %) to keep the score honest.
+    the random arm is large enough (5 %) to learn from.
     """
     if scored_from is None or len(as_of) == 0:
         return None
     after = as_of >= scored_from
-    share = float(after.mean())
-    if share < 0.05:
+    share_after = float(after.mean())
+    if share_after < 0.05:
         return None
-    chance = 0.0 if random_arm is None else float(random_arm[after].mean())
+    random_share = 0.0 if random_arm is None else float(random_arm[after].mean())
     gap = float("nan")
     if high_score is not None and contacted is not None:
         high, low = contacted[after & high_score], contacted[after & ~high_score]
         if len(high) and len(low):
             gap = float(high.mean() - low.mean())
-    if chance >= 0.05:
+    if random_share >= 0.05:
         return None
-    words = f"{share:.0%} of the training rows come from after scores were in use"
-    words += "" if np.isnan(gap) else f", and high scores were contacted {gap:+.0%} more often"
-    words += (
+    warning = f"{share_after:.0%} of the training rows come from after scores were in use"
+    warning += "" if np.isnan(gap) else f", and high scores were contacted {gap:+.0%} more often"
+    warning += (
         ": the model learns partly what sales did with its own scores; keep a random arm of 5 to "
         "10 % (experiment.random_arm)"
     )
-    return Shaped(share, chance, gap, words)
+    return SelectionBias(share_after, random_share, gap, warning)

@@ -19,7 +19,7 @@ from data.world.make import project_file
 from features.build import build
 from features.frame import Catalogue, FeatureFrame
 from training.audit import structure, windows
-from training.audit.replay import append, replay
+from training.audit.replay import append_events, replay
 from training.audit.verdict import Verdict
 from training.dataset import Dataset, make_dataset
 
@@ -108,7 +108,7 @@ def event_at_as_of(case: Case) -> set[str]:
     cuts[snapshots.lead[::-1]] = snapshots.as_of[::-1]
     first = Snapshots(np.flatnonzero(cuts != NEVER), cuts[cuts != NEVER])
     rng = np.random.default_rng(case.seed)
-    altered = replace(case.tables, events=append(case.tables.events, cuts, (0,), rng))
+    altered = replace(case.tables, events=append_events(case.tables.events, cuts, (0,), rng))
     return {"D2"} if _same_rows(case, altered, first) else set()
 
 

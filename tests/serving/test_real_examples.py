@@ -10,7 +10,7 @@ import pytest
 from models.artifact import load_artifact
 from models.explain.reasons import explain
 from serving.session import open_session
-from training.train import Trained, train
+from training.train import TrainedModel, train
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 AUC = {
@@ -23,7 +23,7 @@ AUC = {
 """Honest on these sets; with the leaks left in they are .95 and more."""
 
 
-def trained_on(name: str, threads: int = 1) -> Trained:
+def trained_on(name: str, threads: int = 1) -> TrainedModel:
     session = open_session(EXAMPLES / f"{name}.toml", threads=threads)
     reading = session.read()
     return train(

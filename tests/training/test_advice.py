@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from models.fit.learner import LeadClassifier
-from training.advice import advise, level_words
+from training.advice import advise, level_notes
 from training.evaluate import may_be_registered
 
 
@@ -26,7 +26,7 @@ def test_few_conversions_come_with_a_curve_and_the_number_still_needed():
     columns = ["conversions", "log_loss", "prior", "gain", "error", "judged"]
     assert list(told.curve.columns) == columns
     assert told.curve["judged"].iloc[-1] == y.sum()
-    assert any("strongly regularised line" in note for note in told.notes)
+    assert any("strongly regularised logistic regression" in note for note in told.notes)
     assert any(note.startswith("learning curve:") for note in told.notes)
 
 
@@ -45,7 +45,7 @@ def test_segments_that_the_columns_do_not_explain_are_named_after_pooling():
     assert abs(shift.loc["new", "shift"]) < abs(shift.loc["new", "raw"])
     assert any("team south: converts more often" in note for note in told.notes)
     assert shift.loc["south", "verdict"] == "more"
-    assert set(told.drawn) <= set(told.notes)
+    assert set(told.shown) <= set(told.notes)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_segments_that_the_columns_do_not_explain_are_named_after_pooling():
 )
 def test_what_was_done_about_the_level_is_said(cohort, words):
     figures = {"rows": 100.0, "observed": 40.0, "expected": 20.0, "z": 5.0, "wanted": 0.9}
-    said = level_words(figures | cohort if cohort else {})
+    said = level_notes(figures | cohort if cohort else {})
     assert said == [] if words is None else words in said[0] and "z +5.0" in said[0]
 
 

@@ -11,7 +11,7 @@ from data.schema import Waiver
 from data.world import make_world
 from tests.fakes.leak_structure import STRUCTURE, case_of, frames_of, project_of
 from training.audit import AuditReport, Verdict, audit, html, leakage_sheet
-from training.audit.verdict import sign
+from training.audit.verdict import apply_waivers
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_a_lie_in_the_project_file_is_quarantined_until_somebody_signs(lie):
     report = lie[-1]
     assert "deal_size" in report.quarantined
     signed = signed_for("S1", "S2", "S3", "S4")
-    waived = replace(report, verdicts=sign(report.verdicts, signed))
+    waived = replace(report, verdicts=apply_waivers(report.verdicts, signed))
     assert "deal_size" not in waived.quarantined
     assert any(v.waived_by and "Ada" in v.waived_by for v in waived.verdicts)
 
@@ -83,7 +83,7 @@ def test_structural_verdicts_cannot_be_waived_and_stop_training():
     waiver = Waiver(
         column="x", detector="D1", owner="Ada", reason="I like it so", date="2026-01-01"
     )
-    report = AuditReport(sign([hit], [waiver]), {}, {})
+    report = AuditReport(apply_waivers([hit], [waiver]), {}, {})
     with pytest.raises(GateError, match="leak found by D1 in column x: reads the future; drop it"):
         report.refuse_structural()
 

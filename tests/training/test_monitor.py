@@ -8,7 +8,7 @@ import pytest
 
 from models.explain.observed_rates import make_facts
 from models.predictor import FeatureColumn
-from training.monitor import drifting_features, promise, stability_index
+from training.monitor import compare_with_outcomes, drifting_features, stability_index
 
 FEATURES = [
     FeatureColumn("x", "number", "fit", "x", "x", "attribute", {}),
@@ -60,7 +60,7 @@ def test_snapshots_of_one_lead_are_no_independent_witnesses():
         rng = np.random.default_rng(seed)
         p = np.repeat(rng.uniform(0.05, 0.3, 300), 5)  # each lead is seen at five ages
         y = np.repeat(rng.random(300) < p[::5], 5).astype(np.float64)
-        states.append(promise(y, p, np.repeat(np.arange(300), 5)).state)
+        states.append(compare_with_outcomes(y, p, np.repeat(np.arange(300), 5)).state)
     assert states.count("red") <= 1
     assert 200 - states.count("green") <= 4
 
@@ -69,4 +69,4 @@ def test_a_promise_twice_too_high_is_red():
     rng = np.random.default_rng(1)
     p = np.full(3000, 0.3)
     y = np.repeat(rng.random(600) < 0.15, 5).astype(np.float64)
-    assert promise(y, p, np.repeat(np.arange(600), 5)).state == "red"
+    assert compare_with_outcomes(y, p, np.repeat(np.arange(600), 5)).state == "red"

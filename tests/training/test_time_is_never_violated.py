@@ -20,7 +20,14 @@ from data.world.kinds import KINDS
 from features.build import build
 from features.catalogue import make_catalogue
 from tests.fakes.leak_structure import frames_of, project_of
-from training.audit.replay import append, cuts_of, differing, futures, replay, sample_rows
+from training.audit.replay import (
+    alter_future,
+    append_events,
+    cuts_of,
+    differing,
+    replay,
+    sample_rows,
+)
 
 
 def read_world(kind: str, n_leads: int, seed: int):
@@ -48,7 +55,7 @@ def random_pairs(tables, outcomes, n: int, seed: int) -> Snapshots:
 
 def check_future_is_unseen(tables, catalogue, pairs: Snapshots, seed: int) -> None:
     honest = build(tables, pairs, catalogue)
-    for name, altered in futures(
+    for name, altered in alter_future(
         tables, cuts_of(tables, pairs), np.random.default_rng(seed)
     ).items():
         assert differing(honest, build(altered, pairs, catalogue)) == {}, name
@@ -77,7 +84,7 @@ def test_an_event_counts_one_microsecond_before_as_of_and_not_at_it(offset, seen
     catalogue = make_catalogue(tables, project)
     own = np.full(len(tables), NEVER)
     own[pairs.lead] = pairs.as_of
-    events = append(tables.events, own, (offset,), np.random.default_rng(0))
+    events = append_events(tables.events, own, (offset,), np.random.default_rng(0))
     honest = build(tables, pairs, catalogue)
     again = build(replace(tables, events=events), pairs, catalogue)
     changed = (honest.numbers != again.numbers) & ~(

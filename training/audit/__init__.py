@@ -1,4 +1,4 @@
-"""The leak audit: does any column know what cannot be known at as_of?"""
+"""The leak audit: does any column hold what could not be known at as_of?"""
 
 from training.audit.audit_page import html, leakage_sheet
 from training.audit.leak_audit import audit

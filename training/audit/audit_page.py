@@ -1,4 +1,4 @@
-"""An audit report -> the HTML page of the data scientist, and the leakage sheet of the model."""
+"""An audit report -> an HTML page for data scientists, and the leakage sheet of the model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from training.audit.verdict import SEVERITIES, WHOLE, AuditReport
 
-_WORDS: Final = {
+_HEADINGS: Final = {
     "structural": "Stops training",
     "quarantine": "Quarantined until waived",
     "review": "Please look",
@@ -50,7 +50,7 @@ class SheetAnswer:
 def html(report: AuditReport, *, project: str = "", as_of: str = "") -> str:
     """Render the audit as one self-contained HTML page."""
     groups = [
-        (severity, _WORDS[severity], [v for v in report.verdicts if v.severity == severity])
+        (severity, _HEADINGS[severity], [v for v in report.verdicts if v.severity == severity])
         for severity in SEVERITIES
     ]
     return _template("audit.html").render(
@@ -66,7 +66,7 @@ def html(report: AuditReport, *, project: str = "", as_of: str = "") -> str:
 
 
 def summary(report: AuditReport) -> str:
-    """Say in one line what the audit found."""
+    """Summarise the audit in one line."""
     counts = {s: sum(v.severity == s for v in report.verdicts) for s in SEVERITIES}
     if counts["structural"]:
         return f"Leaks by structure: {counts['structural']}; training stops here."
@@ -82,7 +82,7 @@ def summary(report: AuditReport) -> str:
 def leakage_sheet(report: AuditReport) -> tuple[SheetAnswer, ...]:
     """Answer the eight types of leakage of Kapoor and Narayanan (Patterns 4, 2023)."""
 
-    def said(*detectors: str) -> str:
+    def findings(*detectors: str) -> str:
         hits = [v for v in report.verdicts if v.detector in detectors and v.severity != "note"]
         ran = ", ".join(d for d in detectors if d in report.checked)
         skipped = [d for d in detectors if report.checked.get(d, "").startswith("not in static")]
@@ -103,12 +103,12 @@ def leakage_sheet(report: AuditReport) -> tuple[SheetAnswer, ...]:
         SheetAnswer(
             "1.1 No test set",
             "Is the model judged on rows that it was not fitted on?",
-            f"Yes: {report.checked.get('D6', 'a purged cut')}. {said('D6')}",
+            f"Yes: {report.checked.get('D6', 'a purged cut')}. {findings('D6')}",
         ),
         SheetAnswer(
             "1.2 Pre-processing on train and test",
             "Did encoders, scalers or imputers see test rows?",
-            f"They keep the hash of the rows they saw. {said('D8')}",
+            f"They keep the hash of the rows they saw. {findings('D8')}",
         ),
         SheetAnswer(
             "1.3 Feature selection on train and test",
@@ -117,28 +117,29 @@ def leakage_sheet(report: AuditReport) -> tuple[SheetAnswer, ...]:
             "choose nothing.",
         ),
         SheetAnswer(
-            "1.4 Duplicates", "Do the same people stand in train and test?", said("D9", "D6")
+            "1.4 Duplicates", "Do the same people stand in train and test?", findings("D9", "D6")
         ),
         SheetAnswer(
             "2 Illegitimate features",
             "Does a column know what cannot be known at as_of?",
-            said("D1", "D2", "D3", "D4", "D5", "S1", "S2", "S3", "S4", "S5", "S8"),
+            findings("D1", "D2", "D3", "D4", "D5", "S1", "S2", "S3", "S4", "S5", "S8"),
         ),
         SheetAnswer(
             "3.1 Temporal leakage",
             "Is anything in train younger than the test?",
-            f"The cut is purged: train windows close before the first test row. {said('D7', 'S7')}",
+            "The cut is purged: train windows close before the first test row. "
+            f"{findings('D7', 'S7')}",
         ),
         SheetAnswer(
             "3.2 Dependence between train and test",
             "Do rows of one lead or account stand on both sides?",
-            f"{said('D6')} Quick model: AUC {figure('quick_auc_folds')} in grouped folds, "
+            f"{findings('D6')} Quick model: AUC {figure('quick_auc_folds')} in grouped folds, "
             f"{figure('quick_auc_test')} out of time.",
         ),
         SheetAnswer(
             "3.3 Sampling bias in the test",
             "Are the test rows like the leads that will be scored?",
-            f"{said('D7', 'S6')} Leads that were never exported cannot be seen from here.",
+            f"{findings('D7', 'S6')} Leads that were never exported cannot be seen from here.",
         ),
     )
 

@@ -1,4 +1,4 @@
-"""A column -> cells (levels, bins, the null side) and, per cell, rows and positives."""
+"""A column -> cells (levels, bins, missing values), and the rates and AUC that they give."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ def cells_of(values: pd.Series) -> Cells:
 
 
 def _bins(values: Floats) -> Cells:
-    there = ~np.isnan(values)
-    distinct = np.unique(values[there])
+    present = ~np.isnan(values)
+    distinct = np.unique(values[present])
     if len(distinct) <= 30:
         codes = np.searchsorted(distinct, values)
         names = [f"{value:g}" for value in distinct]
     else:
-        edges = np.unique(np.quantile(values[there], np.arange(1, BINS) / BINS))
+        edges = np.unique(np.quantile(values[present], np.arange(1, BINS) / BINS))
         codes = np.searchsorted(edges, values, side="right")
         bounds = ["", *(f"{edge:g}" for edge in edges), ""]
         names = [_span(low, high) for low, high in pairwise(bounds)]
-    return Cells(np.where(there, codes, len(names)).astype(np.int64), (*names, "missing"), values)
+    return Cells(np.where(present, codes, len(names)).astype(np.int64), (*names, "missing"), values)
 
 
 def _span(low: str, high: str) -> str:
@@ -94,22 +94,22 @@ def one_feature_auc(cells: Cells, y: NDArray[np.int8], fold: Ints) -> float:
     k = len(cells.names)
     flat = fold * k + cells.codes
     rows = np.bincount(flat, minlength=FOLDS * k).reshape(FOLDS, k).astype(np.float64)
-    won = np.bincount(flat, weights=y, minlength=FOLDS * k).reshape(FOLDS, k)
+    positives = np.bincount(flat, weights=y, minlength=FOLDS * k).reshape(FOLDS, k)
     prior = y.mean()
-    n, p = rows.sum(axis=0) - rows, won.sum(axis=0) - won
+    n, p = rows.sum(axis=0) - rows, positives.sum(axis=0) - positives
     rates = (p + SMOOTHING * prior) / (n + SMOOTHING)
     by_cell, by_order, weight = 0.0, 0.0, 0.0
     for f in range(FOLDS):
-        mine = fold == f
-        size = float(y[mine].sum())
+        held_out = fold == f
+        size = float(y[held_out].sum())
         if not size:
             continue
-        by_cell += size * auc(rates[f, cells.codes[mine]], y[mine])
+        by_cell += size * auc(rates[f, cells.codes[held_out]], y[held_out])
         if cells.numeric is not None:
             order = np.where(np.isnan(cells.numeric), -np.inf, cells.numeric)
-            rest = auc(order[~mine], y[~mine]) >= 0.5
-            area = auc(order[mine], y[mine])
-            by_order += size * (area if rest else 1 - area)
+            ascending = auc(order[~held_out], y[~held_out]) >= 0.5
+            area = auc(order[held_out], y[held_out])
+            by_order += size * (area if ascending else 1 - area)
         weight += size
     return max(by_cell, by_order) / weight if weight else 0.5
 

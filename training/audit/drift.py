@@ -1,4 +1,4 @@
-"""S5 and S8: columns filled in later, and row numbers or ids that know too much."""
+"""S5 and S8: columns filled in later, and row numbers or ids that rank the outcome."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def identities(
     columns: list[tuple[str, Floats]] = []
     if position is not None:
         columns.append(("the row number", position))
-    columns += list(_of_id(ids))
+    columns += list(_columns_of_id(ids))
     for what, values in columns:
         area = auc(values, y)
         area = max(area, 1 - area)
@@ -83,13 +83,13 @@ def identities(
             )
 
 
-def _of_id(ids: NDArray[np.object_]) -> Iterator[tuple[str, Floats]]:
-    """Yield the number at the end of the ids, and the frequency-free rank of their prefix."""
-    found = [re.fullmatch(r"(.*?)(\d+)", str(value)) for value in ids]
-    if all(match is not None for match in found):
-        numbers = [float(match[2][-15:]) for match in found if match is not None]
+def _columns_of_id(ids: NDArray[np.object_]) -> Iterator[tuple[str, Floats]]:
+    """Yield the number at the end of the ids, and an indicator of each common prefix."""
+    matches = [re.fullmatch(r"(.*?)(\d+)", str(value)) for value in ids]
+    if all(match is not None for match in matches):
+        numbers = [float(match[2][-15:]) for match in matches if match is not None]
         yield "the number in the id", np.array(numbers)
-        prefixes = pd.Series([match[1] for match in found if match is not None])
+        prefixes = pd.Series([match[1] for match in matches if match is not None])
     else:
         prefixes = pd.Series([str(value)[:2] for value in ids])
     if 2 <= prefixes.nunique() <= 50:
@@ -106,7 +106,7 @@ def _in_order(values: Floats, order: Floats) -> bool:
 
 
 def hidden_clocks(X: pd.DataFrame, order: Floats) -> Iterator[Verdict]:
-    """S8: a number that stands still and steps as rows go by tells the time, not the lead."""
+    """S8: a number that changes only now and then over the ordered rows stands for time."""
     ranked = np.argsort(order, kind="stable")
     if len(np.unique(order)) < 0.5 * len(order):
         return
@@ -119,7 +119,7 @@ def hidden_clocks(X: pd.DataFrame, order: Floats) -> Iterator[Verdict]:
         if distinct < 5 or len(values) < 200:
             continue
         steps = int((np.diff(values) != 0).sum())
-        # by chance a column with these values would step nearly every time
+        # in random order a column with these values would change at this share of the rows
         chance = 1 - float(np.sum((np.unique(values, return_counts=True)[1] / len(values)) ** 2))
         if steps < 0.05 * chance * len(values):
             yield Verdict(

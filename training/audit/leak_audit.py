@@ -18,14 +18,14 @@ from features.build import build
 from features.frame import Catalogue
 from training.audit import drift, quick, structure, windows
 from training.audit.cells import Floats, cells_of, deal_folds, one_feature_auc
-from training.audit.replay import Rebuild, replay
+from training.audit.replay import FeatureBuilder, replay
 from training.audit.screens import fixed_attributes, screen
-from training.audit.verdict import WHOLE, AuditReport, Verdict, sign
+from training.audit.verdict import WHOLE, AuditReport, Verdict, apply_waivers
 from training.dataset import Dataset, drop_features, make_dataset
 
 Rows = NDArray[np.int64]
 MAX_ABLATED = 12
-Z_LEARNABLE = 2.58  # one in 200 data sets without any signal passes
+Z_LEARNABLE = 2.58  # one in 200 data sets without any signal passes by chance
 
 
 def audit(
@@ -38,56 +38,58 @@ def audit(
     dataset: Dataset | None = None,
     reviews: Iterable[ColumnReview] = (),
     scopes: Mapping[str, str] | None = None,
-    builder: Rebuild = build,
+    builder: FeatureBuilder = build,
 ) -> AuditReport:
     """Run all detectors.
 
     `dataset` is what training will use (made here if not given); `reviews` are
-    `data.review.undeclared_columns(project)`; `raw`, the leads as they were read, lets the row
+    `undeclared_columns(project)` of `data.reading.review`; `raw`, the leads as read, lets the row
     number and today's values of undeclared columns be looked at; `scopes` are the hashes of the
     rows that fitted transformers saw (`windows.row_hash`). Statistical detectors see training
-    rows only, except S6 and S7, whose business is the test.
+    rows only, except S6 and S7, which examine the test rows.
     """
     if dataset is None:
         dataset = make_dataset(project, tables, outcomes, threads=1)
     labelled, cut, catalogue = dataset.labelled, dataset.cut, dataset.frame.catalogue
     X = dataset.frame.to_pandas()
-    found: list[Verdict] = []
+    verdicts: list[Verdict] = []
     if not project.static:
-        found += replay(
+        verdicts += replay(
             tables, labelled.snapshots, catalogue, seed=seed, builder=builder, trained=dataset.frame
         )
-        found += structure.shifted_clocks(tables)
+        verdicts += structure.shifted_clocks(tables)
     reviews = tuple(reviews)
-    found += structure.declared(project)
-    found += structure.lineage(tables, project)
-    found += windows.maturity(labelled, tables, outcomes, project)
-    found += windows.split(labelled, tables, cut)
-    found += windows.duplicates(labelled, tables, cut, X)
+    verdicts += structure.declared(project)
+    verdicts += structure.lineage(tables, project)
+    verdicts += windows.maturity(labelled, tables, outcomes, project)
+    verdicts += windows.split(labelled, tables, cut)
+    verdicts += windows.duplicates(labelled, tables, cut, X)
     if scopes:
         seen = windows.row_hash(tables, labelled.snapshots.take(cut.train))
-        found += windows.fit_scope(dict(scopes), seen)
-    one = one_per_lead(labelled.snapshots.lead, _screened_rows(dataset), seed)
-    ever = (outcomes.converted_at[labelled.snapshots.lead[one]] != NEVER).astype(np.int8)
+        verdicts += windows.fit_scope(dict(scopes), seen)
+    sampled = one_per_lead(labelled.snapshots.lead, _screened_rows(dataset), seed)
+    ever = (outcomes.converted_at[labelled.snapshots.lead[sampled]] != NEVER).astype(np.int8)
     screened = screen(
-        X.iloc[one], labelled.y[one], seed=seed, ever=None if project.static else ever
+        X.iloc[sampled], labelled.y[sampled], seed=seed, ever=None if project.static else ever
     )
-    found += screened.verdicts
+    verdicts += screened.verdicts
     if not project.static:
-        found += fixed_attributes(tables, (outcomes.converted_at != NEVER).astype(np.int8))
-    found += _undeclared(
-        reviews, project, screened.areas, catalogue, raw, tables, dataset, one, seed
+        verdicts += fixed_attributes(tables, (outcomes.converted_at != NEVER).astype(np.int8))
+    verdicts += _undeclared(
+        reviews, project, screened.areas, catalogue, raw, tables, dataset, sampled, seed
     )
-    held = finish(found, project, catalogue, {}, {}).quarantined
-    model_verdicts, figures = _models(dataset, tables, outcomes, project, X, reviews, held, seed)
-    found += model_verdicts
-    found += _later(tables, outcomes, project, dataset, X)
-    found += _order(tables, project, dataset, X, raw, one)
-    return finish(found, project, catalogue, checked_of(project, dataset), figures)
+    held_back = finish_report(verdicts, project, catalogue, {}, {}).quarantined
+    model_verdicts, figures = _quick_models(
+        dataset, tables, outcomes, project, X, reviews, held_back, seed
+    )
+    verdicts += model_verdicts
+    verdicts += _backfilled(tables, outcomes, project, dataset, X)
+    verdicts += _row_order(tables, project, dataset, X, raw, sampled)
+    return finish_report(verdicts, project, catalogue, checked_of(project, dataset), figures)
 
 
-def finish(
-    found: list[Verdict],
+def finish_report(
+    verdicts: list[Verdict],
     project: Project,
     catalogue: Catalogue,
     checked: dict[str, str],
@@ -110,13 +112,15 @@ def finish(
         )
         if v.column in column_of
         else v
-        for v in found
+        for v in verdicts
     ]
-    return AuditReport(sign(_once(named), project.waivers), checked, figures, features)
+    return AuditReport(
+        apply_waivers(_gravest_only(named), project.waivers), checked, figures, features
+    )
 
 
-def _once(verdicts: list[Verdict]) -> list[Verdict]:
-    """Keep the gravest verdict per column and detector (those on the whole stay)."""
+def _gravest_only(verdicts: list[Verdict]) -> list[Verdict]:
+    """Keep the gravest verdict per column and detector; keep all on the data as a whole."""
     kept: dict[tuple[str, str, str], Verdict] = {}
     for verdict in verdicts:
         text = verdict.reason if verdict.column == WHOLE else ""
@@ -134,7 +138,7 @@ def one_per_lead(lead: Rows, rows: Rows, seed: int) -> Rows:
 
 
 def _screened_rows(dataset: Dataset) -> Rows:
-    """Give the training rows; all rows where a short history leaves hardly any of them."""
+    """Choose the training rows; all rows where those hold under ten conversions."""
     train = dataset.cut.train
     return train if dataset.y[train].sum() >= 10 else np.arange(len(dataset.labelled))
 
@@ -147,17 +151,17 @@ def _undeclared(
     raw: pd.DataFrame | None,
     tables: Tables,
     dataset: Dataset,
-    one: Rows,
+    sampled: Rows,
     seed: int,
 ) -> list[Verdict]:
-    """D4, with the AUC that the column has alone (in time mode: today's value, so it may lie)."""
+    """D4, with the AUC of the column alone (in time mode that of its value today)."""
     named = {
         str(f.params.get("column", f.name)): areas.get(f.name, 0.0) for f in catalogue.features
     }
     if raw is not None and project.leads.id in raw.columns:
         ids = pd.Index(raw[project.leads.id].astype(str))
-        rows = ids.get_indexer(pd.Index(tables.lead_ids[dataset.labelled.snapshots.lead[one]]))
-        y = dataset.y[one]
+        rows = ids.get_indexer(pd.Index(tables.lead_ids[dataset.labelled.snapshots.lead[sampled]]))
+        y = dataset.y[sampled]
         fold = deal_folds(y, np.random.default_rng([seed, 61]))
         for review in reviews:
             if review.name in raw.columns and (rows >= 0).all() and review.name not in named:
@@ -165,39 +169,39 @@ def _undeclared(
                 if pd.api.types.is_datetime64_any_dtype(values.dtype):
                     values = values.notna().astype(float)
                 named[review.name] = one_feature_auc(cells_of(values), y, fold)
-    out = []
+    verdicts = []
     for verdict in structure.undeclared(reviews, project):
         area = named.get(verdict.column, 0.0)
         reason = verdict.reason
         if area:
             alone = "alone" if project.static else "its value of today, alone,"
             reason += f"; {alone} it ranks the outcome with AUC {area:.2f}"
-        out.append(
+        verdicts.append(
             Verdict(verdict.column, "D4", verdict.severity, round(area, 4), reason, verdict.cure)
         )
-    return out
+    return verdicts
 
 
-def _models(
+def _quick_models(
     dataset: Dataset,
     tables: Tables,
     outcomes: Outcomes,
     project: Project,
     X: pd.DataFrame,
     reviews: tuple[ColumnReview, ...],
-    held: frozenset[str],
+    held_back: frozenset[str],
     seed: int,
 ) -> tuple[list[Verdict], dict[str, float]]:
     """S4, ablation in static mode, whether there is anything to learn, and S6, S7.
 
-    S6 and S7 judge what would be trained: without the columns `held` in quarantine.
+    S6 and S7 judge what would be trained: without the columns `held_back` in quarantine.
     """
     train, test, y, groups = dataset.cut.train, dataset.cut.test, dataset.y, dataset.groups
     if min(int(y[train].sum()), int((y[train] == 0).sum())) < 10 or not len(X.columns):
         return [], {}
     inside = X.iloc[train]
     fitted = quick.fit_quick(inside, y[train], groups[train], seed=seed, shares=True)
-    found = quick.dominance(inside, y[train], groups[train], fitted, seed=seed)
+    verdicts = quick.dominance(inside, y[train], groups[train], fitted, seed=seed)
     if project.static:
         suspects = {review.name for review in reviews}
         named = {
@@ -205,17 +209,17 @@ def _models(
         }
         chosen = [name for name in fitted.shares if named.get(name) in suspects]
         chosen = sorted(chosen, key=lambda name: -fitted.shares[name])[:MAX_ABLATED]
-        found += quick.ablate(inside, y[train], groups[train], fitted, chosen, seed=seed)
+        verdicts += quick.ablate(inside, y[train], groups[train], fitted, chosen, seed=seed)
     inner = fitted
-    if held & set(X.columns):
-        X = X.drop(columns=sorted(held & set(X.columns)))
+    if held_back & set(X.columns):
+        X = X.drop(columns=sorted(held_back & set(X.columns)))
         inner = quick.fit_quick(X.iloc[train], y[train], groups[train], seed=seed)
     ahead = _days_ahead(dataset, tables, outcomes)
-    more, figures = quick.out_of_time(X, y, train, test, ahead, inner, seed=seed)
+    test_verdicts, figures = quick.out_of_time(X, y, train, test, ahead, inner, seed=seed)
     figures["quick_auc"] = fitted.area
     figures["quick_auc_low"] = fitted.area - Z_LEARNABLE * fitted.error
     if figures["quick_auc_low"] <= 0.5:
-        found.append(
+        verdicts.append(
             Verdict(
                 WHOLE,
                 "S6",
@@ -226,11 +230,11 @@ def _models(
                 "there may be nothing to learn here; do not ship a model",
             )
         )
-    return found + more, figures
+    return verdicts + test_verdicts, figures
 
 
 def _days_ahead(dataset: Dataset, tables: Tables, outcomes: Outcomes) -> Floats | None:
-    """Days from as_of to conversion, (n,), infinite where there is none."""
+    """Compute the days from as_of to conversion: (n,), infinite where there is none."""
     if tables.created_at is None:
         return None
     snapshots = dataset.labelled.snapshots
@@ -239,7 +243,7 @@ def _days_ahead(dataset: Dataset, tables: Tables, outcomes: Outcomes) -> Floats 
     return np.where(converted == NEVER, np.inf, ahead)
 
 
-def _later(
+def _backfilled(
     tables: Tables, outcomes: Outcomes, project: Project, dataset: Dataset, X: pd.DataFrame
 ) -> list[Verdict]:
     """S5 on columns fixed at creation, at the youngest snapshot age."""
@@ -258,26 +262,26 @@ def _later(
     if len(fresh) < 50:
         return []
     catalogue = Catalogue(tuple(features))
-    other = build(tables, fresh, catalogue).to_pandas()
+    fresh_features = build(tables, fresh, catalogue).to_pandas()
     lead = dataset.labelled.snapshots.lead
     mature = np.flatnonzero(np.diff(lead, prepend=-1) != 0)
-    mine = drop_features(
+    mature_features = drop_features(
         dataset.frame, frozenset(X.columns) - {f.name for f in features}
     ).to_pandas()
-    return list(drift.backfilled(mine.iloc[mature], other))
+    return list(drift.backfilled(mature_features.iloc[mature], fresh_features))
 
 
-def _order(
+def _row_order(
     tables: Tables,
     project: Project,
     dataset: Dataset,
     X: pd.DataFrame,
     raw: pd.DataFrame | None,
-    one: Rows,
+    sampled: Rows,
 ) -> list[Verdict]:
-    """S8 on ids, row numbers, and numbers that tell the time."""
-    lead = dataset.labelled.snapshots.lead[one]
-    ids, y = tables.lead_ids[lead], dataset.y[one]
+    """S8 on ids, row numbers, and numbers that stand for time."""
+    lead = dataset.labelled.snapshots.lead[sampled]
+    ids, y = tables.lead_ids[lead], dataset.y[sampled]
     order: Floats | None = None
     if tables.created_at is not None:
         order = tables.created_at[lead].astype(np.float64)
@@ -285,12 +289,12 @@ def _order(
         order = tables.order[lead].astype(np.float64)
     position: Floats | None = None
     if raw is not None and project.leads.id in raw.columns:
-        place = pd.Index(raw[project.leads.id].astype(str)).get_indexer(pd.Index(ids))
-        position = place.astype(np.float64)
-    found = list(drift.identities(ids, y, order, position))
+        position_of = pd.Index(raw[project.leads.id].astype(str)).get_indexer(pd.Index(ids))
+        position = position_of.astype(np.float64)
+    verdicts = list(drift.identities(ids, y, order, position))
     if project.static and order is not None:
-        found += drift.hidden_clocks(X.iloc[one], order)
-    return found
+        verdicts += drift.hidden_clocks(X.iloc[sampled], order)
+    return verdicts
 
 
 def checked_of(project: Project, dataset: Dataset) -> dict[str, str]:

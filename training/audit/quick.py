@@ -1,4 +1,4 @@
-"""S4, S6, S7 and ablation: what a quick tree model says about the columns and the split."""
+"""S4, S6, S7 and ablation: what a quick tree model shows about the columns and the split."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.clock import DAY
 from training.audit.cells import Floats, Ints, auc, auc_error
 from training.audit.verdict import WHOLE, Verdict
 
 MAX_ROWS: Final = 20_000
 ROUNDS: Final = 60
-EXPLAINED: Final = 1_000  # rows per fold whose contributions are summed
+EXPLAINED_ROWS: Final = 1_000  # rows per fold whose contributions are summed
 FOLDS: Final = 3
 SHAP_SHARE: Final = 0.60
 SHAP_LOSS: Final = 0.10
 ABLATION_LOSS: Final = 0.02
 TOO_GOOD: Final = 0.95
-GAP: Final = 0.05
+MAX_GAP: Final = 0.05
 _PARAMETERS: Final = {
     "objective": "binary",
     "learning_rate": 0.1,
@@ -41,7 +40,7 @@ _PARAMETERS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Quick:
+class QuickModel:
     """Out-of-fold margins of the sampled rows, mean |contribution| per column, and the AUC."""
 
     rows: Ints
@@ -54,23 +53,23 @@ class Quick:
 def encode(X: pd.DataFrame) -> tuple[Floats, list[int]]:
     """Turn a frame into a float matrix and the positions of its categories."""
     columns, categories = [], []
-    for place, name in enumerate(X.columns):
+    for position, name in enumerate(X.columns):
         values = X[name]
         if pd.api.types.is_numeric_dtype(values.dtype):
             columns.append(values.to_numpy(np.float64, na_value=np.nan))
             continue
         codes, levels = pd.factorize(values, sort=False)
-        common = np.argsort(np.argsort(-np.bincount(codes[codes >= 0], minlength=len(levels))))
+        rank = np.argsort(np.argsort(-np.bincount(codes[codes >= 0], minlength=len(levels))))
         coded = np.full(len(codes), np.nan)
-        coded[codes >= 0] = np.minimum(common[codes[codes >= 0]], 200)
+        coded[codes >= 0] = np.minimum(rank[codes[codes >= 0]], 200)
         columns.append(coded)
-        categories.append(place)
+        categories.append(position)
     return np.column_stack(columns) if columns else np.empty((len(X), 0)), categories
 
 
 def fit_quick(
     X: pd.DataFrame, y: NDArray[np.int8], groups: Ints, *, seed: int, shares: bool = False
-) -> Quick:
+) -> QuickModel:
     """Cross-fit the quick model on at most MAX_ROWS rows, groups kept whole."""
     rng = np.random.default_rng([seed, 47])
     rows = np.arange(len(y))
@@ -92,7 +91,7 @@ def _cross_fit(
     seed: int,
     *,
     shares: bool,
-) -> Quick:
+) -> QuickModel:
     fold = fold_of(groups, seed)
     margins = np.zeros(len(y))
     weights = np.zeros(matrix.shape[1])
@@ -101,7 +100,7 @@ def _cross_fit(
         model = fit_trees(matrix[train], y[train], categories, seed)
         margins[valid] = np.asarray(model.predict(matrix[valid], raw_score=True))
         if shares:
-            sample = matrix[valid][:EXPLAINED]
+            sample = matrix[valid][:EXPLAINED_ROWS]
             parts = np.asarray(model.predict(sample, pred_contrib=True))
             weights += np.abs(parts[:, :-1]).sum(axis=0)
     total = weights.sum() or 1.0
@@ -111,7 +110,7 @@ def _cross_fit(
     clusters = len(np.unique(groups[y == 1]))
     error = auc_error(area, clusters, max(len(np.unique(groups)) - clusters, 2))
     carried = {str(name): float(w / total) for name, w in zip(names, weights, strict=True)}
-    return Quick(rows, margins, carried if shares else {}, area, error)
+    return QuickModel(rows, margins, carried if shares else {}, area, error)
 
 
 def fit_trees(
@@ -125,14 +124,14 @@ def fit_trees(
 def fold_of(groups: Ints, seed: int) -> Ints:
     """Deal groups into folds at random: (n,) fold numbers."""
     _, code = np.unique(groups, return_inverse=True)
-    deal = np.random.default_rng([seed, 53]).permutation(int(code.max(initial=-1)) + 1)
-    return np.asarray(deal[code] % FOLDS)
+    fold_of_group = np.random.default_rng([seed, 53]).permutation(int(code.max(initial=-1)) + 1)
+    return np.asarray(fold_of_group[code] % FOLDS)
 
 
 def dominance(
-    X: pd.DataFrame, y: NDArray[np.int8], groups: Ints, quick: Quick, *, seed: int
+    X: pd.DataFrame, y: NDArray[np.int8], groups: Ints, quick: QuickModel, *, seed: int
 ) -> list[Verdict]:
-    """S4: one column carries most of the model, and the model falls without it."""
+    """S4: one column carries most of the model, and the AUC falls without it."""
     if not quick.shares:
         return []
     name = max(quick.shares, key=quick.shares.__getitem__)
@@ -158,18 +157,18 @@ def ablate(
     X: pd.DataFrame,
     y: NDArray[np.int8],
     groups: Ints,
-    quick: Quick,
+    quick: QuickModel,
     names: list[str],
     *,
     seed: int,
 ) -> list[Verdict]:
-    """Drop each named column in turn: those whose absence costs AUC are for review."""
-    found = []
+    """Leave out each named column in turn: those whose absence costs AUC are for review."""
+    verdicts = []
     for name in names:
         rest = fit_quick(X.drop(columns=name), y, groups, seed=seed)
         loss = quick.area - rest.area
         if loss > ABLATION_LOSS:
-            found.append(
+            verdicts.append(
                 Verdict(
                     name,
                     "S4",
@@ -179,7 +178,7 @@ def ablate(
                     f'if it is filled in after the fact: exclude = ["{name}"]',
                 )
             )
-    return found
+    return verdicts
 
 
 def out_of_time(
@@ -188,11 +187,11 @@ def out_of_time(
     train: Ints,
     test: Ints,
     days_ahead: Floats | None,
-    inner: Quick,
+    inner: QuickModel,
     *,
     seed: int,
 ) -> tuple[list[Verdict], dict[str, float]]:
-    """S6 and S7: too good, better in folds than out of time, or a cliff before the conversion.
+    """S6 and S7: too good, better in folds than out of time, or best on the day of conversion.
 
     `inner` is the quick model cross-fitted on the training rows of these very columns;
     `days_ahead` is (n,): days from as_of to conversion, infinite for negatives; None where
@@ -207,9 +206,9 @@ def out_of_time(
     area = auc(margins, y[test])
     error = auc_error(area, int(y[test].sum()), int((y[test] == 0).sum()))
     figures = {"quick_auc_folds": inner.area, "quick_auc_test": area, "quick_auc_error": error}
-    found = []
+    verdicts = []
     if area > TOO_GOOD:
-        found.append(
+        verdicts.append(
             Verdict(
                 WHOLE,
                 "S6",
@@ -221,8 +220,8 @@ def out_of_time(
             )
         )
     gap, spread = inner.area - area, 2 * float(np.hypot(error, inner.error))
-    if gap > max(GAP, spread):
-        found.append(
+    if gap > max(MAX_GAP, spread):
+        verdicts.append(
             Verdict(
                 WHOLE,
                 "S6",
@@ -233,12 +232,12 @@ def out_of_time(
             )
         )
     if days_ahead is not None:
-        found += cliff(margins, y[test], days_ahead[test])
-    return found, figures
+        verdicts += cliff(margins, y[test], days_ahead[test])
+    return verdicts, figures
 
 
 def cliff(margins: Floats, y: NDArray[np.int8], days_ahead: Floats) -> list[Verdict]:
-    """S7: positives of the last day are told apart far better than those of the days before."""
+    """S7: conversions within a day are ranked far better than those one to four days ahead."""
     negatives = margins[y == 0]
     last = margins[(y == 1) & (days_ahead <= 1)]
     before = margins[(y == 1) & (days_ahead > 1) & (days_ahead <= 4)]
@@ -259,7 +258,7 @@ def cliff(margins: Floats, y: NDArray[np.int8], days_ahead: Floats) -> list[Verd
             "S7",
             "review",
             round(near - far, 4),
-            f"AUC {near:.3f} for conversions within {DAY // DAY} day of as_of, {far:.3f} for those "
+            f"AUC {near:.3f} for conversions within 1 day of as_of, {far:.3f} for those "
             "1 to 4 days ahead",
             "a cliff in the last day means records made after the fact: look for a second clock",
         )

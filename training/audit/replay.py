@@ -1,7 +1,7 @@
 """D1, D2 and D10: rebuild sampled rows from altered tables and compare them bit by bit.
 
-Whatever is done to records at or after `as_of`, by either clock, must leave a row as it was;
-what is done to the past must show.
+Changing records at or after `as_of`, by either clock, must leave a row as it was; changing earlier
+ones must change it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from features.frame import Catalogue, FeatureFrame
 from training.audit.verdict import WHOLE, Verdict
 
 Rows = NDArray[np.int64]
-Rebuild = Callable[[Tables, Snapshots, Catalogue], FeatureFrame]
+FeatureBuilder = Callable[[Tables, Snapshots, Catalogue], FeatureFrame]
 MAX_ROWS: Final = 400
 
 
@@ -34,7 +34,7 @@ def replay(
     *,
     seed: int,
     share: float = 0.01,
-    builder: Rebuild = build,
+    builder: FeatureBuilder = build,
     trained: FeatureFrame | None = None,
 ) -> list[Verdict]:
     """Replay a share of the rows (at least 100, at most MAX_ROWS): verdicts of D1, D2, D10.
@@ -46,17 +46,17 @@ def replay(
     rows = sample_rows(tables, snapshots, max(100, int(share * len(snapshots))), rng)
     if not len(rows):
         return []
-    tables, picked = narrow(tables, snapshots.take(rows))
+    tables, picked = cut_out(tables, snapshots.take(rows))
     cuts = cuts_of(tables, picked)
-    honest = builder(tables, picked, catalogue)
-    found = [] if trained is None else _unlike("training", trained.take(rows), honest)
-    for name, altered in futures(tables, cuts, rng).items():
+    original = builder(tables, picked, catalogue)
+    verdicts = [] if trained is None else _differences("training", trained.take(rows), original)
+    for name, altered in alter_future(tables, cuts, rng).items():
         again = builder(altered, picked, catalogue)
-        for column, count in differing(honest, again).items():
-            found.append(_future_verdict(column, count / len(rows), name))
-    found += _past(tables, picked, catalogue, cuts, honest, builder)
-    found += _alone(tables, picked, catalogue, honest, builder)
-    return found
+        for column, count in differing(original, again).items():
+            verdicts.append(_future_verdict(column, count / len(rows), name))
+    verdicts += _newest_event_shows(tables, picked, catalogue, cuts, original, builder)
+    verdicts += _single_rows(tables, picked, catalogue, original, builder)
+    return verdicts
 
 
 def sample_rows(tables: Tables, snapshots: Snapshots, n: int, rng: np.random.Generator) -> Rows:
@@ -68,13 +68,13 @@ def sample_rows(tables: Tables, snapshots: Snapshots, n: int, rng: np.random.Gen
     return np.sort(order[np.sort(first)[: min(n, MAX_ROWS)]])
 
 
-def narrow(tables: Tables, picked: Snapshots) -> tuple[Tables, Snapshots]:
-    """Cut out the leads of the picked rows and of their accounts."""
-    mine = np.zeros(len(tables), bool)
-    mine[picked.lead] = True
-    accounts = tables.account[mine]
-    mine |= (tables.account >= 0) & np.isin(tables.account, accounts[accounts >= 0])
-    leads = np.flatnonzero(mine)
+def cut_out(tables: Tables, picked: Snapshots) -> tuple[Tables, Snapshots]:
+    """Keep only the leads of the picked rows and those that share an account with them."""
+    needed = np.zeros(len(tables), bool)
+    needed[picked.lead] = True
+    accounts = tables.account[needed]
+    needed |= (tables.account >= 0) & np.isin(tables.account, accounts[accounts >= 0])
+    leads = np.flatnonzero(needed)
     return part_of(tables, leads), Snapshots(np.searchsorted(leads, picked.lead), picked.as_of)
 
 
@@ -91,29 +91,32 @@ def cuts_of(tables: Tables, picked: Snapshots) -> Micros:
     return cuts
 
 
-def futures(tables: Tables, cuts: Micros, rng: np.random.Generator) -> dict[str, Tables]:
-    """Alter everything at or after each lead's cut in three ways; the past stays."""
-    unborn = np.zeros(len(tables), bool)
+def alter_future(tables: Tables, cuts: Micros, rng: np.random.Generator) -> dict[str, Tables]:
+    """Alter the records at or after each lead's cut in three ways, and none before it."""
+    not_yet_created = np.zeros(len(tables), bool)
     if tables.created_at is not None:
-        unborn = tables.created_at > cuts
+        not_yet_created = tables.created_at > cuts
     return {
         "deleted": known_before(tables, cuts),
         "scrambled": replace(
             tables,
             events=_scramble(tables.events, cuts, rng),
-            attributes=tuple(_disturb(a, cuts, unborn, rng) for a in tables.attributes),
+            attributes=tuple(_disturb(a, cuts, not_yet_created, rng) for a in tables.attributes),
         ),
-        "appended": replace(tables, events=append(tables.events, cuts, (0, 1, DAY), rng)),
+        "appended": replace(tables, events=append_events(tables.events, cuts, (0, 1, DAY), rng)),
     }
 
 
 _COLUMNS: Final = ("at", "type", "channel", "campaign", "person", "direction", "value")
 
 
-def append(
+def append_events(
     events: Events, cuts: Micros, offsets: tuple[int, ...], rng: np.random.Generator
 ) -> Events:
-    """Add, for each lead with a cut, events that far from it; and one old but recorded at it."""
+    """Add, for each lead with a cut, events at these offsets from it.
+
+    Where no offset is negative, also one that happened a day before the cut and was recorded at it.
+    """
     leads = np.flatnonzero(cuts != NEVER)
     if not len(leads) or not len(events):
         return events
@@ -134,7 +137,7 @@ def append(
 def _sorted(
     events: Events, who: Rows, columns: dict[str, NDArray[Any]], recorded: Micros | None
 ) -> Events:
-    """Bring altered columns back into the order of leads and time."""
+    """Sort altered columns by lead and time again."""
     order = np.lexsort((columns["at"], who))
     ranked: dict[str, Any] = {name: values[order] for name, values in columns.items()}
     counts = np.bincount(who, minlength=len(events.offsets) - 1)
@@ -168,12 +171,12 @@ def _scramble(events: Events, cuts: Micros, rng: np.random.Generator) -> Events:
 
 
 def _disturb(
-    attribute: Attribute, cuts: Micros, unborn: NDArray[np.bool_], rng: np.random.Generator
+    attribute: Attribute, cuts: Micros, not_yet_created: NDArray[np.bool_], rng: np.random.Generator
 ) -> Attribute:
     """Shuffle values that became known at or after the cut among the rows where they did."""
     values = attribute.values.copy()
     if attribute.changes is None:
-        late = unborn
+        late = not_yet_created
         if attribute.known_at is not None:
             late = ~is_known(attribute.known_at, None, cuts)
         values[late] = rng.permutation(values[late])
@@ -202,10 +205,10 @@ def differing(one: FeatureFrame, other: FeatureFrame) -> dict[str, int]:
     for feature, wrong in zip(one.catalogue.numbers, (~same).sum(axis=0), strict=True):
         if wrong:
             counts[feature.name] = int(wrong)
-    for feature, mine, theirs in zip(
+    for feature, values, others in zip(
         one.catalogue.categories, one.categories, other.categories, strict=True
     ):
-        wrong = int((_strings(mine) != _strings(theirs)).sum())
+        wrong = int((_strings(values) != _strings(others)).sum())
         if wrong:
             counts[feature.name] = wrong
     return counts
@@ -227,33 +230,33 @@ def _future_verdict(column: str, share: float, how: str) -> Verdict:
     )
 
 
-def _past(
+def _newest_event_shows(
     tables: Tables,
     picked: Snapshots,
     catalogue: Catalogue,
     cuts: Micros,
-    honest: FeatureFrame,
-    builder: Rebuild,
+    original: FeatureFrame,
+    builder: FeatureBuilder,
 ) -> list[Verdict]:
-    """Prove the dual: an event one microsecond before as_of must show in every row."""
+    """Check the opposite too: an event one microsecond before as_of must change every row."""
     events = tables.events
     templates = {feature.template for feature in catalogue.features}
     if not len(events) or not templates & {"count_all_ever", "days_since_last_event"}:
         return []
     own = np.full(len(tables), NEVER)
     own[picked.lead] = cuts[picked.lead]
-    altered = append(events, own, (-1,), np.random.default_rng(0))
+    altered = append_events(events, own, (-1,), np.random.default_rng(0))
     again = builder(replace(tables, events=altered), picked, catalogue)
-    blind = ~_rows_differ(honest, again)
-    if not blind.any():
+    unmoved = ~_rows_differ(original, again)
+    if not unmoved.any():
         return []
     return [
         Verdict(
             WHOLE,
             "D2",
             "structural",
-            float(blind.mean()),
-            f"an event 1 µs before as_of does not show in {blind.mean():.0%} of the sampled rows",
+            float(unmoved.mean()),
+            f"an event 1 µs before as_of does not show in {unmoved.mean():.0%} of the sampled rows",
             "the features lag behind as_of: compare with `at < as_of`",
         )
     ]
@@ -262,29 +265,29 @@ def _past(
 def _rows_differ(one: FeatureFrame, other: FeatureFrame) -> NDArray[np.bool_]:
     same = (one.numbers == other.numbers) | (np.isnan(one.numbers) & np.isnan(other.numbers))
     differ = ~same.all(axis=1)
-    for mine, theirs in zip(one.categories, other.categories, strict=True):
-        differ |= _strings(mine) != _strings(theirs)
+    for values, others in zip(one.categories, other.categories, strict=True):
+        differ |= _strings(values) != _strings(others)
     return np.asarray(differ)
 
 
-def _alone(
+def _single_rows(
     tables: Tables,
     picked: Snapshots,
     catalogue: Catalogue,
-    honest: FeatureFrame,
-    builder: Rebuild,
+    original: FeatureFrame,
+    builder: FeatureBuilder,
     n: int = 5,
 ) -> list[Verdict]:
     """Build rows one at a time: they must equal the batch to 1e-9."""
-    found: list[Verdict] = []
+    verdicts: list[Verdict] = []
     for row in np.unique(np.linspace(0, len(picked) - 1, n).astype(np.int64)):
         only = np.array([row])
         single = builder(tables, picked.take(only), catalogue)
-        found += _unlike("batch", honest.take(only), single)
-    return found
+        verdicts += _differences("batch", original.take(only), single)
+    return verdicts
 
 
-def _unlike(where: str, one: FeatureFrame, other: FeatureFrame) -> list[Verdict]:
+def _differences(where: str, one: FeatureFrame, other: FeatureFrame) -> list[Verdict]:
     return [
         Verdict(
             column,

@@ -1,4 +1,4 @@
-"""S1, S2, S3: does one column alone know the outcome, as a whole or in one of its cells?"""
+"""S1, S2, S3: does one column alone give the outcome away, as a whole or in one of its cells?"""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ AUC_POINT: Final = 0.88
 AUC_LOW: Final = 0.85
 Z99: Final = 2.326
 MIN_ROWS: Final = 30
-MIN_OUTCOMES: Final = 15  # of either kind; under it no AUC says anything
+MIN_OUTCOMES: Final = 15  # of either kind; with fewer an AUC says nothing
 MIN_SHARE: Final = 0.05  # of positives that a pure cell must cover
-STEEP: Final = 5.0  # a cell must convert so many times the base, capped at 95 %
+TIMES_BASE: Final = 5.0  # a cell must convert at this multiple of the base rate, capped at 95 %
 MIN_LEVEL: Final = 0.05  # of rows that an empty level must cover
-EXPECTED: Final = 20.0
+MIN_EXPECTED: Final = 20.0
 MAX_ROWS: Final = 60_000
-DROP_IT: Final = "exclude it, date it (known_at, history), or sign a waiver"
+CURE: Final = "exclude it, date it (known_at, history), or sign a waiver"
 
 
 @dataclass(frozen=True, slots=True)
-class Screened:
+class ScreenResult:
     """The verdicts and the cross-fitted AUC of every column."""
 
     verdicts: tuple[Verdict, ...]
@@ -46,15 +46,15 @@ class Screened:
 
 def screen(
     X: pd.DataFrame, y: NDArray[np.int8], *, seed: int, ever: NDArray[np.int8] | None = None
-) -> Screened:
+) -> ScreenResult:
     """Screen every column of X (n rows, independent units) against y: S1, S2, S3.
 
-    `ever` is conversion at any time, also after the horizon: what was filled in after it knows it
-    better than y, so S2 asks for both.
+    `ever` is conversion at any time, also after the horizon. A column filled in after conversion
+    follows `ever` more closely than y, so S2 looks at both.
     """
     rng = np.random.default_rng([seed, 43])
     if not 0 < int(y.sum()) < len(y):
-        return Screened((), {})
+        return ScreenResult((), {})
     if len(y) > MAX_ROWS:
         rows = np.sort(rng.permutation(len(y))[:MAX_ROWS])
         X, y, ever = X.iloc[rows], y[rows], None if ever is None else ever[rows]
@@ -65,7 +65,7 @@ def screen(
         cells = cells_of(X[name])
         areas[str(name)] = area = one_feature_auc(cells, y, fold)
         verdicts += _judge(str(name), cells, area, y, y if ever is None else ever)
-    return Screened(tuple(verdicts), areas)
+    return ScreenResult(tuple(verdicts), areas)
 
 
 def _judge(
@@ -82,7 +82,7 @@ def _judge(
             "quarantine",
             round(area, 4),
             f"alone it ranks the outcome with AUC {area:.3f} (99 % lower bound {low:.3f})",
-            DROP_IT,
+            CURE,
         )
     yield from _pure(name, cells, y)
     yield from _pure(name, cells, ever)
@@ -95,7 +95,7 @@ def _judge(
             "quarantine",
             round(rows * float(y.mean()), 1),
             f"none of {rows} rows with {cell} converted where {rows * y.mean():.0f} were expected",
-            DROP_IT,
+            CURE,
         )
 
 
@@ -111,14 +111,14 @@ def _pure(name: str, cells: Cells, y: NDArray[np.int8]) -> Iterator[Verdict]:
         round(bound, 4),
         f"{won} of {rows} rows with {cell} converted (99 % lower bound {bound:.0%}, base "
         f"{y.mean():.1%})",
-        DROP_IT,
+        CURE,
     )
 
 
 def fixed_attributes(tables: Tables, ever: NDArray[np.int8]) -> Iterator[Verdict]:
-    """S2 over all leads, young ones too: does a column called fixed know who ever converted?
+    """S2 over all leads, young ones too: does a column declared fixed give away who converted?
 
-    `ever` is (n_leads,). A rare value filled in after the win may stand on too few training rows.
+    `ever` is (n_leads,). A rare value filled in after conversion may be in too few training rows.
     """
     if not 0 < int(ever.sum()) < len(ever):
         return
@@ -132,7 +132,7 @@ def fixed_attributes(tables: Tables, ever: NDArray[np.int8]) -> Iterator[Verdict
 
 def pure_cell(cells: Cells, y: NDArray[np.int8]) -> tuple[str, int, int, float] | None:
     """Find the purest value, bin, side or word: (name, positives, rows, lower bound) or None."""
-    bar = max(0.80, min(0.95, STEEP * float(y.mean())))
+    bar = max(0.80, min(0.95, TIMES_BASE * float(y.mean())))
     total = int(y.sum())
     best: tuple[str, int, int, float] | None = None
     for name, rows, won in _candidates(cells, y):
@@ -145,7 +145,7 @@ def pure_cell(cells: Cells, y: NDArray[np.int8]) -> tuple[str, int, int, float] 
 
 
 def _candidates(cells: Cells, y: NDArray[np.int8]) -> Iterator[tuple[str, float, float]]:
-    """Yield (name, rows, positives) of all cells, of both null sides, of zero sides, of words."""
+    """Yield (name, rows, positives) of cells, of non-missing rows, of each sign, of words."""
     k = len(cells.names)
     rows = np.bincount(cells.codes, minlength=k).astype(np.float64)
     won = np.bincount(cells.codes, weights=y, minlength=k)
@@ -176,14 +176,14 @@ def _word_cells(cells: Cells, y: NDArray[np.int8]) -> Iterator[tuple[str, float,
 def empty_level(cells: Cells, y: NDArray[np.int8]) -> tuple[str, int] | None:
     """Find the largest level without a positive where at least 20 were expected.
 
-    Only levels of categories and the missing side: the low end of an honest strong number has no
-    positives either.
+    Only levels of categories and missing values: the low end of a strong number that does not leak
+    has no positives either.
     """
     k = len(cells.names)
     rows: Floats = np.bincount(cells.codes, minlength=k).astype(np.float64)
     won = np.bincount(cells.codes, weights=y, minlength=k)
     enough: Ints = np.flatnonzero(
-        (won == 0) & (rows >= MIN_LEVEL * len(y)) & (rows * y.mean() >= EXPECTED)
+        (won == 0) & (rows >= MIN_LEVEL * len(y)) & (rows * y.mean() >= MIN_EXPECTED)
     )
     if cells.numeric is not None:
         enough = enough[enough == k - 1]

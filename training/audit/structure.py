@@ -1,4 +1,4 @@
-"""D2 (clocks), D3, D4, D5: what the project file and the tables say about when things are known."""
+"""D2 (clocks), D3, D4, D5: do project file and tables say when each value became known?"""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from data.tables import Tables
 from training.audit.verdict import WHOLE, Verdict
 
 MAX_SHIFT: Final = 15 * HOUR
-_ABOUT_A_WHOLE_HOUR: Final = 2 * MINUTE
+_HOUR_TOLERANCE: Final = 2 * MINUTE
 
 
 def undeclared(reviews: Iterable[ColumnReview], project: Project) -> Iterator[Verdict]:
-    """D4: columns that nobody declared; refused in time, to be looked at in static mode."""
+    """D4: undeclared columns; no features in time mode, for review in static mode."""
     for review in reviews:
         if project.static:
             yield Verdict(
@@ -55,7 +55,7 @@ def _article(guess: str) -> str:
 
 
 def declared(project: Project) -> Iterator[Verdict]:
-    """D3: columns declared fixed whose names speak of change, and events without a second clock."""
+    """D3: columns declared fixed whose names suggest change, and events without recorded_at."""
     if project.static:
         return
     sections = [project.leads, *project.leads.join]
@@ -87,14 +87,14 @@ def lineage(tables: Tables, project: Project) -> Iterator[Verdict]:
     """D5: nothing may read the table or the column that the label comes from."""
     source = project.conversion.source
     if source is not None:
-        where = _place(source, project)
+        where = _full_path(source, project)
         readers = [
             *((f"leads.join {j.source}", j) for j in project.leads.join),
             *((f"events {e.source}", e) for e in project.events),
             *((f"leads.history {h.source}", h) for h in project.leads.history),
         ]
         for reader, section in readers:
-            same = _place(section.source, project) == where
+            same = _full_path(section.source, project) == where
             if same and _same_table(project.conversion.query, section.query):
                 yield Verdict(
                     reader,
@@ -120,7 +120,7 @@ def lineage(tables: Tables, project: Project) -> Iterator[Verdict]:
 
 
 def _early_outcomes(tables: Tables, project: Project) -> Iterator[Verdict]:
-    """Find acts of the conversion's own type among the features' events."""
+    """Find events of the types that define the outcome among the features' events."""
     events = tables.events
     ends = {*project.conversion.event, *(t for e in project.events for t in e.outcome)}
     for code, name in enumerate(events.type_names):
@@ -136,7 +136,7 @@ def _early_outcomes(tables: Tables, project: Project) -> Iterator[Verdict]:
             )
 
 
-def _place(path: str, project: Project) -> str:
+def _full_path(path: str, project: Project) -> str:
     return os.path.normpath(os.path.join(project.folder, path)) if "://" not in path else path
 
 
@@ -159,7 +159,7 @@ def shifted_clocks(tables: Tables) -> Iterator[Verdict]:
     early = gap[(gap < -20 * MINUTE) & (gap > -MAX_SHIFT)]
     if len(early) >= max(20, 0.03 * len(has)):
         hours = np.round(early / (HOUR / 2))
-        near = np.abs(early - hours * HOUR / 2) <= _ABOUT_A_WHOLE_HOUR
+        near = np.abs(early - hours * HOUR / 2) <= _HOUR_TOLERANCE
         common = _mode(hours[near]) if near.any() else 0.0
         share = float((near & (hours == common)).sum() / len(early))
         if share > 0.3:

@@ -1,4 +1,4 @@
-"""One judgement per column and detector, and the report that collects them."""
+"""A verdict per column and detector, and the report that collects them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ WHOLE: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one detector (D1 … D10, S1 … S8) says of one column, why, and what to do.
+    """What one detector (D1 … D10, S1 … S8) found in one column, why, and what to do.
 
-    `figure` is the number behind it (an AUC, a rate, a count). `waived_by` names who signed for
-    it in the project file.
+    `figure` is the number behind it (an AUC, a rate, a count). `waived_by` names who signed the
+    waiver in the project file.
     """
 
     column: str
@@ -35,9 +35,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """All verdicts, gravest first; `checked` names each detector that ran and what it looked at.
+    """All verdicts, gravest first; `checked` names each detector that ran and what it examined.
 
-    `features` leads from a column as the project file names it to the feature columns made of it.
+    `features` maps a column, as the project file names it, to the feature columns made of it.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -52,7 +52,7 @@ class AuditReport:
 
     @property
     def quarantined(self) -> frozenset[str]:
-        """Feature columns that no model may see until somebody signs for them."""
+        """Feature columns that no model may use until somebody signs a waiver for them."""
         return frozenset(
             feature
             for v in self.verdicts
@@ -106,7 +106,7 @@ def name_of(verdict: Verdict) -> str:
     return "the data as a whole" if verdict.column == WHOLE else f"column {verdict.column}"
 
 
-def sign(verdicts: Iterable[Verdict], waivers: Iterable[Waiver]) -> tuple[Verdict, ...]:
+def apply_waivers(verdicts: Iterable[Verdict], waivers: Iterable[Waiver]) -> tuple[Verdict, ...]:
     """Mark waived verdicts (never structural ones) and sort, gravest first."""
     signed = {(w.column, w.detector): w for w in waivers}
     marked = []

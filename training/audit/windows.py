@@ -1,7 +1,8 @@
-"""D6, D7, D9: are labels mature and their windows alike, and is the test free of train?"""
+"""D6, D7, D9: are labels mature, their windows equally long, and train and test kept apart?"""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -18,7 +19,7 @@ from data.splits import Cut
 from data.tables import LabelledSnapshots, Outcomes, Snapshots, Tables
 from training.audit.verdict import WHOLE, Verdict
 
-_NO_CURE: Final = "use data.labels and data.splits as they are"
+_USE_AS_IS: Final = "use data.labels and data.splits as they are"
 
 
 def maturity(
@@ -32,13 +33,13 @@ def maturity(
     converted = outcomes.converted_at[snapshots.lead]
     immature = closes > outcomes.observed_until
     if immature.any():
-        yield _broken(
+        yield _label_verdict(
             immature.sum(),
             "rows whose horizon has not passed are counted as if it had",
             "leave immature snapshots out, even those already converted",
         )
     if (labelled.closes_at != closes).any():
-        yield _broken(
+        yield _label_verdict(
             (labelled.closes_at != closes).sum(),
             "label windows are not one horizon long: leads do not get the same time to convert",
             "give every snapshot the same horizon",
@@ -46,12 +47,12 @@ def maturity(
     y = (converted >= snapshots.as_of) & (converted < closes)
     wrong = (y != labelled.y.astype(bool)) & ~immature
     if wrong.any():
-        yield _broken(
-            wrong.sum(), "labels are not conversion within [as_of, as_of + horizon)", _NO_CURE
+        yield _label_verdict(
+            wrong.sum(), "labels are not conversion within [as_of, as_of + horizon)", _USE_AS_IS
         )
     ended = np.minimum(converted, outcomes.disqualified_at[snapshots.lead]) < snapshots.as_of
     if ended.any():
-        yield _broken(
+        yield _label_verdict(
             ended.sum(),
             "snapshots lie after conversion or disqualification",
             "stop the snapshots of a lead when it converts or is disqualified",
@@ -61,7 +62,7 @@ def maturity(
     yield from _survivors(tables, outcomes, project)
 
 
-def _broken(count: np.integer, reason: str, cure: str) -> Verdict:
+def _label_verdict(count: np.integer, reason: str, cure: str) -> Verdict:
     return Verdict(WHOLE, "D7", "structural", float(count), f"{int(count)} {reason}", cure)
 
 
@@ -74,11 +75,11 @@ def _end_of_observation(tables: Tables, outcomes: Outcomes, project: Project) ->
         ("record", np.concatenate([tables.created_at, tables.events.at, outcomes.converted_at])),
         ("conversion", outcomes.converted_at),
     ):
-        there = np.sort(at[at < until])
-        if len(there) < 100:
+        observed = np.sort(at[at < until])
+        if len(observed) < 100:
             continue
-        silence = until - int(there[-1])
-        half = there[len(there) // 2 :]
+        silence = until - int(observed[-1])
+        half = observed[len(observed) // 2 :]
         usual = max(float(np.diff(half).max(initial=0)), float(np.diff(half).mean()) * 12)
         if silence > max(usual * 2, 0.05 * horizon, 2 * DAY):
             yield Verdict(
@@ -88,73 +89,73 @@ def _end_of_observation(tables: Tables, outcomes: Outcomes, project: Project) ->
                 silence / DAY,
                 f"the last {what} lies {silence / DAY:.0f} days before observed_until: what "
                 "happened since was not seen, so the newest negatives are not negative",
-                f'set observed_until = "{show(int(there[-1]) + 1)}"',
+                f'set observed_until = "{show(int(observed[-1]) + 1)}"',
             )
             return
 
 
 def _left_truncation(tables: Tables, outcomes: Outcomes) -> Iterator[Verdict]:
-    """Find leads that were there before conversions were recorded: false negatives."""
+    """Find leads older than the recording of conversions: they are false negatives."""
     assert tables.created_at is not None
-    found = detect_truncation(tables.created_at, outcomes)
-    if found is None or outcomes.recorded_from is not None:
+    lost = detect_truncation(tables.created_at, outcomes)
+    if lost is None or outcomes.recorded_from is not None:
         return
     yield Verdict(
         WHOLE,
         "D7",
         "structural",
-        found.expected,
-        f"{found.n_older} leads are older than the first conversion, {show(found.first_at)[:10]}, "
-        f"and about {found.expected:.0f} conversions were to be expected before it: they were not "
+        lost.expected,
+        f"{lost.n_older} leads are older than the first conversion, {show(lost.first_at)[:10]}, "
+        f"and about {lost.expected:.0f} conversions were to be expected before it: they were not "
         "recorded yet",
-        f'set conversion.recorded_from = "{show(found.recorded_from)[:10]}"',
+        f'set conversion.recorded_from = "{show(lost.recorded_from)[:10]}"',
     )
 
 
 def _survivors(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator[Verdict]:
-    """Find an export in which old leads are few and have mostly converted."""
+    """Find an export from which old leads that did not convert seem to be missing."""
     assert tables.created_at is not None
     ends = tables.created_at + (project.conversion.horizon or 0)
     mature = np.flatnonzero(ends <= outcomes.observed_until)
     mature = mature[np.argsort(tables.created_at[mature], kind="stable")]
     if len(mature) < 300:
         return
-    born = tables.created_at[mature]
-    span = (born[-1] - born[0]) / 3
+    created = tables.created_at[mature]
+    span = (created[-1] - created[0]) / 3
     won = outcomes.converted_at[mature] < ends[mature]
-    old, new = born < born[0] + span, born > born[-1] - span
+    old, new = created < created[0] + span, created > created[-1] - span
     if min(old.sum(), new.sum()) < 30:
         return
-    a, b = float(won[old].mean()), float(won[new].mean())
+    early, late = float(won[old].mean()), float(won[new].mean())
     pooled = float(won[old | new].mean())
-    z = (a - b) / np.sqrt(max(pooled * (1 - pooled), 1e-9) * (1 / old.sum() + 1 / new.sum()))
-    if a > 2.5 * b and z > 6 and old.sum() < 0.7 * new.sum():
+    z = (early - late) / np.sqrt(max(pooled * (1 - pooled), 1e-9) * (1 / old.sum() + 1 / new.sum()))
+    if early > 2.5 * late and z > 6 and old.sum() < 0.7 * new.sum():
         yield Verdict(
             WHOLE,
             "D7",
             "quarantine",
-            round(a / max(b, 1e-9), 2),
-            f"the oldest third of the leads converts at {a:.0%}, the newest at {b:.0%}, and the "
-            "oldest are fewer: leads that came to nothing seem to be missing from the export",
+            round(early / max(late, 1e-9), 2),
+            f"the oldest third of the leads converts at {early:.0%}, the newest at {late:.0%}, and "
+            "the oldest are fewer: leads that came to nothing seem to be missing from the export",
             "export deleted and archived leads too, or start later",
         )
 
 
 def split(labelled: LabelledSnapshots, tables: Tables, cut: Cut) -> Iterator[Verdict]:
-    """D6: the purge, leads and accounts over the split."""
+    """D6: label windows, leads and accounts that cross the split between train and test."""
     train, test = labelled.take(cut.train), labelled.take(cut.test)
     if not len(train) or not len(test):
         return
     both = np.isin(test.snapshots.lead, train.snapshots.lead)
     if both.any():
-        yield _split_broken(both.mean(), "test rows belong to leads that are in train")
+        yield _split_verdict(both.mean(), "test rows belong to leads that are in train")
     if tables.created_at is not None:
         late = train.closes_at > test.snapshots.as_of.min()
         if late.any():
-            yield _split_broken(late.mean(), "train rows have label windows open in the test")
+            yield _split_verdict(late.mean(), "train rows have label windows open in the test")
     account = tables.account
-    mine, theirs = account[train.snapshots.lead], account[test.snapshots.lead]
-    shared = float((np.isin(theirs, mine[mine >= 0]) & (theirs >= 0)).mean())
+    in_train, in_test = account[train.snapshots.lead], account[test.snapshots.lead]
+    shared = float((np.isin(in_test, in_train[in_train >= 0]) & (in_test >= 0)).mean())
     if shared:
         yield Verdict(
             WHOLE,
@@ -166,9 +167,9 @@ def split(labelled: LabelledSnapshots, tables: Tables, cut: Cut) -> Iterator[Ver
         )
 
 
-def _split_broken(share: np.floating, reason: str) -> Verdict:
+def _split_verdict(share: np.floating, reason: str) -> Verdict:
     return Verdict(
-        WHOLE, "D6", "structural", float(share), f"{float(share):.1%} of the {reason}", _NO_CURE
+        WHOLE, "D6", "structural", float(share), f"{float(share):.1%} of the {reason}", _USE_AS_IS
     )
 
 
@@ -181,17 +182,17 @@ def duplicates(
     if not len(train) or not len(test):
         return
     for what, keys in _keys(tables, labelled, frame):
-        mine = keys[train]
-        known = pd.Index(mine[mine != ""]).unique()
+        train_keys = keys[train]
+        known = pd.Index(train_keys[train_keys != ""]).unique()
         twice = pd.Index(keys[test]).isin(known) & (keys[test] != "")
         share = float(twice.mean())
         if not twice.any():
             continue
-        grave = share >= 0.005 and what != "the same values in every column"
+        structural = share >= 0.005 and what != "the same values in every column"
         yield Verdict(
             WHOLE,
             "D9",
-            "structural" if grave else "review",
+            "structural" if structural else "review",
             round(share, 5),
             f"{int(twice.sum())} of {len(test)} test leads have {what} as a lead in train",
             "merge the duplicates, or give them one account so that they stay on one side",
@@ -201,7 +202,7 @@ def duplicates(
 def _keys(
     tables: Tables, labelled: LabelledSnapshots, frame: pd.DataFrame
 ) -> Iterator[tuple[str, NDArray[np.object_]]]:
-    """Yield keys per lead ("" for none): e-mail address; history of events; in static mode all."""
+    """Yield keys per lead ("" for none): e-mail, history of events; in static mode all columns."""
     if "email" in tables.display.columns:
         emails = tables.display["email"].to_numpy(object)
         yield "the same e-mail address", np.array([plain_email(e) for e in emails], object)
@@ -228,19 +229,17 @@ def _histories(tables: Tables) -> NDArray[np.object_]:
 
 
 def plain_email(email: object) -> str:
-    """Fold case, drop a +tag; "" for what is no address.
+    """Lower the case and drop a +tag; "" for what is no address.
 
     >>> plain_email("Ada+news@Example.org")
     'ada@example.org'
     """
-    found = re.fullmatch(r"\s*([^@\s+]+)(?:\+[^@\s]*)?@([^@\s]+)\s*", str(email or ""))
-    return f"{found[1]}@{found[2]}".lower() if found else ""
+    match = re.fullmatch(r"\s*([^@\s+]+)(?:\+[^@\s]*)?@([^@\s]+)\s*", str(email or ""))
+    return f"{match[1]}@{match[2]}".lower() if match else ""
 
 
 def row_hash(tables: Tables, snapshots: Snapshots) -> str:
-    """Hash the identity of rows, in any order: what a fitted transformer keeps of what it saw."""
-    import hashlib
-
+    """Hash lead and as_of of rows, in any order, to compare the rows that fitted parts saw."""
     rows = sorted(
         f"{tables.lead_ids[lead]}\0{as_of}"
         for lead, as_of in zip(snapshots.lead, snapshots.as_of, strict=True)

@@ -12,7 +12,7 @@ from data.tables import OUTBOUND
 from serving.figures.capacity import CallPlan, capacities_around, plan_calls, what_if
 from serving.figures.counts import NO_SHOCK, Shock
 from serving.figures.follow_up import find_missed, measure_speed, share_contacts
-from serving.figures.forecast import learn_open_shock, read_lives
+from serving.figures.forecast import learn_open_shock, read_lead_times
 from serving.worklist.pages.report_input import ReportInput, interval
 from serving.worklist.view import (
     ContactRow,
@@ -62,8 +62,8 @@ def _shock(source: ReportInput) -> Shock:
     horizon = source.project.conversion.horizon
     if source.tables.created_at is None or horizon is None:
         return NO_SHOCK
-    lives = read_lives(source.tables, source.outcomes)
-    return learn_open_shock(lives, source.scored.as_of, max(int(horizon // DAY), 1))
+    times = read_lead_times(source.tables, source.outcomes)
+    return learn_open_shock(times, source.scored.as_of, max(int(horizon // DAY), 1))
 
 
 def _newest_first(source: ReportInput, eligible: NDArray[np.bool_], calls: int) -> float | None:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from serving.figures.capacity import capacities_around, expect_count, plan_calls, what_if
-from serving.figures.counts import NO_SHOCK, cover, learn_shock
+from serving.figures.counts import NO_SHOCK, cover_count, learn_shock
 
 P = np.array([0.1, 0.5, 0.3, 0.8, 0.3])
 OWNER = np.array(["Ann", "Bob", "Ann", "Bob", None], dtype=object)
@@ -55,11 +55,11 @@ def test_a_shock_widens_the_range_as_past_forecasts_say() -> None:
     wild = learn_shock(expected, expected, rng.poisson(100 * rng.lognormal(-0.045, 0.3, 200)))
     assert calm.typical < 0.05
     assert wild.typical == pytest.approx(0.3, abs=0.05)
-    narrow, wide = cover(100, 100, calm), cover(100, 100, wild)
+    narrow, wide = cover_count(100, 100, calm), cover_count(100, 100, wild)
     assert wide.high - wide.low > 2.5 * (narrow.high - narrow.low)
-    blind = cover(100, 100, learn_shock(np.zeros(0), np.zeros(0), np.zeros(0)))
+    blind = cover_count(100, 100, learn_shock(np.zeros(0), np.zeros(0), np.zeros(0)))
     assert blind.high - blind.low > wide.high - wide.low  # no past: the prior alone
-    assert cover(0.0, 0.0, NO_SHOCK).high == 0
+    assert cover_count(0.0, 0.0, NO_SHOCK).high == 0
 
 
 def test_profit_is_the_value_of_the_opportunities_less_the_cost_of_the_calls() -> None:

@@ -8,7 +8,7 @@ import pytest
 from data.clock import DAY, NEVER
 from data.incidence import estimate_incidence
 from serving.figures.forecast import (
-    Lives,
+    LeadTimes,
     ScoredLeads,
     chance_by_age,
     expect,
@@ -19,7 +19,7 @@ from serving.figures.forecast import (
 NOW = 400 * DAY
 
 
-def _lives(seed: int, *, shock: float = 0.0, days: int = 500) -> Lives:
+def _lives(seed: int, *, shock: float = 0.0, days: int = 500) -> LeadTimes:
     """Make ten leads a day, each converting with hazard 0.02 * exp(-age / 20) a day."""
     rng = np.random.default_rng(seed)
     created = np.repeat(np.arange(days), rng.poisson(10, days)) + 0.5
@@ -36,49 +36,51 @@ def _lives(seed: int, *, shock: float = 0.0, days: int = 500) -> Lives:
         at[first] = ((created + np.where(first, wait, 0))[first] * DAY).astype(np.int64)
         return at
 
-    return Lives((created * DAY).astype(np.int64), moments(converts, lost), moments(lost, converts))
+    return LeadTimes(
+        (created * DAY).astype(np.int64), moments(converts, lost), moments(lost, converts)
+    )
 
 
-def _happened(lives: Lives, days: int) -> int:
-    return int(((lives.converted_at >= NOW) & (lives.converted_at < NOW + days * DAY)).sum())
+def _happened(times: LeadTimes, days: int) -> int:
+    return int(((times.converted_at >= NOW) & (times.converted_at < NOW + days * DAY)).sum())
 
 
 def test_what_is_expected_is_near_what_happens() -> None:
-    lives = _lives(0)
-    found = forecast(lives, NOW)
+    times = _lives(0)
+    found = forecast(times, NOW)
     for row in found.rows:
         assert row.total.value == pytest.approx(row.from_open.value + row.from_new.value)
-        assert row.total.value == pytest.approx(_happened(lives, row.days), rel=0.2)
-        assert row.total.low <= _happened(lives, row.days) <= row.total.high
+        assert row.total.value == pytest.approx(_happened(times, row.days), rel=0.2)
+        assert row.total.low <= _happened(times, row.days) <= row.total.high
     values = [row.total.value for row in found.rows]
     assert values == sorted(values)
 
 
 def test_the_future_changes_nothing() -> None:
-    lives = _lives(1)
-    cut = Lives(
-        lives.created_at[lives.created_at < NOW],
-        np.where(lives.converted_at < NOW, lives.converted_at, NEVER)[lives.created_at < NOW],
-        np.where(lives.disqualified_at < NOW, lives.disqualified_at, NEVER)[lives.created_at < NOW],
+    times = _lives(1)
+    cut = LeadTimes(
+        times.created_at[times.created_at < NOW],
+        np.where(times.converted_at < NOW, times.converted_at, NEVER)[times.created_at < NOW],
+        np.where(times.disqualified_at < NOW, times.disqualified_at, NEVER)[times.created_at < NOW],
     )
-    assert forecast(lives, NOW) == forecast(cut, NOW)
+    assert forecast(times, NOW) == forecast(cut, NOW)
 
 
 def test_past_forecasts_knew_nothing_later_and_say_what_happened() -> None:
-    lives = _lives(2)
-    found = forecast(lives, NOW)
+    times = _lives(2)
+    found = forecast(times, NOW)
     past = next(each for each in found.past if each.days == 30)
-    again = forecast(lives, past.made_at).rows[0]
+    again = forecast(times, past.made_at).rows[0]
     assert again.total.value == pytest.approx(past.forecast.value)
-    window = (lives.converted_at >= past.made_at) & (lives.converted_at < past.made_at + 30 * DAY)
+    window = (times.converted_at >= past.made_at) & (times.converted_at < past.made_at + 30 * DAY)
     assert past.observed == int(window.sum())
     assert found.coverage(30).n == len([each for each in found.past if each.days == 30])
 
 
 @pytest.mark.parametrize("horizon_from", ["as_of", "created"])
 def test_at_its_own_horizon_the_forecast_is_the_models_word(horizon_from: str) -> None:
-    lives = _lives(3).known(NOW)
-    ages = (NOW - lives.created_at[lives.open]) / DAY
+    times = _lives(3).known(NOW)
+    ages = (NOW - times.created_at[times.open]) / DAY
     rng = np.random.default_rng(0)
     p = rng.uniform(0.01, 0.6, len(ages))
     if horizon_from == "created":
@@ -86,7 +88,7 @@ def test_at_its_own_horizon_the_forecast_is_the_models_word(horizon_from: str) -
     else:
         horizon = 60.0
     scored = ScoredLeads(ages, p, horizon, horizon_from)  # type: ignore[arg-type]
-    found = expect(lives, NOW, (30, 60, 90), scored)
+    found = expect(times, NOW, (30, 60, 90), scored)
     young = ages < 100  # the curve has seen conversions at these ages
     assert found[60].open == pytest.approx(p.sum(), rel=0.02 if not young.all() else 1e-6)
     assert found[30].open < found[60].open <= found[90].open
@@ -111,11 +113,11 @@ def test_shocks_of_the_past_widen_the_range() -> None:
 
 
 def test_little_or_no_history_is_a_wide_range_not_an_error() -> None:
-    lives = _lives(5)
-    first = forecast(lives, 10 * DAY)
+    times = _lives(5)
+    first = forecast(times, 10 * DAY)
     assert first.past == ()
     assert first.rows[0].total.low <= first.rows[0].total.value <= first.rows[0].total.high
-    empty = forecast(lives, 0)
+    empty = forecast(times, 0)
     assert empty.rows[0].total.high == 0
     assert np.isnan(empty.coverage(30).value)
 
@@ -124,7 +126,7 @@ def test_little_or_no_history_is_a_wide_range_not_an_error() -> None:
 def test_the_range_covers_nine_times_in_ten_under_common_shocks() -> None:
     held = []
     for seed in range(200):
-        lives = _lives(seed, shock=0.25)
-        row = forecast(lives, NOW, days=(30,)).rows[0]
-        held.append(row.total.low <= _happened(lives, 30) <= row.total.high)
+        times = _lives(seed, shock=0.25)
+        row = forecast(times, NOW, days=(30,)).rows[0]
+        held.append(row.total.low <= _happened(times, 30) <= row.total.high)
     assert 0.85 <= np.mean(held) <= 0.95

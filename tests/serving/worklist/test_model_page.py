@@ -100,7 +100,7 @@ SEGMENT = {
 }
 ADVICE = Advice(
     notes=("learning curve: about 70 more", "the level was left as it is"),
-    drawn=("learning curve: about 70 more",),
+    shown=("learning curve: about 70 more",),
     curve=CURVE,
     need=Need("more", 60.0, 69.2),
     segments=pd.DataFrame(
