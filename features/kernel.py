@@ -1,13 +1,13 @@
 """Events sorted by (lead, at) -> a float32 matrix, in one pass per lead over ascending snapshots.
 
-What is known per event type (counts, time of the last one) lives in a *running row*: an event adds
-one to the cells that count it when it happens, takes one from a window's cell when it leaves that
-window, and a snapshot copies the row. Every event is pushed at most 1 + n_windows times whatever
-the number of snapshots. What runs along with all events (days, amounts, directions, campaigns)
-becomes a *trail*: trail[k] is the value after the first k events, so that a snapshot reads it at
-its place and a window is the difference of two places. A record that arrives late (`recorded_at`
-after a snapshot that lies after `at`) breaks "push once": such leads are walked again per snapshot
-over what was visible.
+What is known per event type (counts, time of the last one) is kept in a *running row*: an event
+adds one to the cells that count it when it happens and takes one from a window's cell when it
+leaves that window; a snapshot copies the row. Every event changes the row at most 1 + n_windows
+times whatever the number of snapshots. What is computed over events of all types (days, amounts,
+directions, campaigns) becomes a *trail*: trail[k] is the value after the first k events, so that a
+snapshot reads one entry and a window is the difference of two. A record that arrives late
+(`recorded_at` after a snapshot that lies after `at`) cannot be added only once: such leads are
+computed anew for each snapshot, over the events recorded by then.
 
 Inner functions take plain arrays and a block of leads each: an array taken out of a tuple inside
 a loop costs an atomic reference count each time, and a call per lead costs as much as its events.
@@ -19,13 +19,12 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from data.clock import DAY
 from data.compiled import compiled
 from features import trails
 
-DAY: Final = 86_400_000_000
-NEVER: Final = int(np.iinfo(np.int64).max)
-NOW: Final = 0  # state row of everything before as_of
-EVER: Final = 1  # the window without a beginning
+NOW: Final = 0  # state row of all events before as_of
+EVER: Final = 1  # state row of the window that holds them all
 FIRST_WINDOW: Final = 2
 
 # Operations: what a column of the matrix is computed by. Arguments a and b are named beside.
@@ -43,7 +42,7 @@ COUNTED: Final = -1  # a cell of the running row: b, of one event type
 DATED: Final = -2  # a cell of the running row: the moment of the last event of one type
 
 
-class Columns(NamedTuple):
+class EventColumns(NamedTuple):
     """Event columns of one range of leads; what no feature needs may be empty."""
 
     at: Any  # int64 (n_events,)
@@ -56,7 +55,7 @@ class Columns(NamedTuple):
 
 
 class Running(NamedTuple):
-    """The running row: one cell per matrix column, and a last one for what has no column.
+    """Layout of the running row: one cell per matrix column, and a last one for what has no column.
 
     A snapshot writes (cell - dated * as_of) * unit: counts as they are, moments as days since.
     """
@@ -83,7 +82,7 @@ class Program(NamedTuple):
     sizes: Any  # int64: campaigns, people
 
 
-BLOCK: Final = 128  # leads walked between two calls; their trails stay in the nearest cache
+BLOCK: Final = 128  # leads computed together: so few that their trails stay in the cache
 
 
 @compiled
@@ -110,7 +109,7 @@ def _run(  # type: ignore[no-untyped-def]
     base,
     out,
 ):
-    """Push events into the running row, take out those that leave a window, copy it to `out`.
+    """Add events to the running row, take out those that leave a window, copy it to `out`.
 
     `place` gets, row after row, how many events of the lead lie before now and before each window;
     `cut` and `base` each lead's events before its last row and where its trails begin.
@@ -152,7 +151,7 @@ def _run(  # type: ignore[no-untyped-def]
 def _write_trails(  # type: ignore[no-untyped-def]
     at, lo, row, past, n, as_of, windows, half_lives, start, col, a, b, place, base, trail, out
 ):
-    """Write what is read off the trails and the event times."""
+    """Write the columns that are computed from the trails and the event times."""
     k = 0
     for g in range(n):
         first, origin = lo[g], base[g]
@@ -200,7 +199,7 @@ def _write_codes(kind, lo, row, past, n, place, codes):  # type: ignore[no-untyp
 
 @compiled
 def walk_block(p, e, s, n, as_of, out, codes):  # type: ignore[no-untyped-def]
-    """Walk the n leads that stand in the state's block and fill their rows."""
+    """Compute the rows of the n leads in the block of state `s`: program `p`, events `e`."""
     if n == 0:
         return
     q = p.running
@@ -227,7 +226,7 @@ def walk_block(p, e, s, n, as_of, out, codes):  # type: ignore[no-untyped-def]
         s.base,
         out,
     )
-    trails.lay(
+    trails.fill_trails(
         e.at,
         e.campaign,
         e.person,
@@ -236,7 +235,7 @@ def walk_block(p, e, s, n, as_of, out, codes):  # type: ignore[no-untyped-def]
         s.lo,
         s.cut,
         n,
-        s.born,
+        s.created_at,
         p.half_lives,
         p.wanted,
         s.campaign_seen,
