@@ -84,9 +84,9 @@ class Template:
     the kernel computes it; without either, features/profile.py reads it from the lead. `effect`
     says what one more event of `actor` does to the value, where that is certain. `length` is the
     days in one unit, where the value is a length of time; `names` are what values from `first` on
-    are called. `zero_is_absent`: 0 says that nothing happened, which is never a strength. `by_sales`:
-    sales can change it. `vague`: true but abstract, so other reasons are shown first. `each_value`:
-    past outcomes are counted by value, not by range.
+    are called. `zero_is_absent`: 0 says that nothing happened, which is never a strength.
+    `by_sales`: sales can change it. `vague`: true but abstract, so other reasons are shown first.
+    `each_value`: past outcomes are counted by value, not by range.
     """
 
     name: str
