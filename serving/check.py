@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from data.delay import DelayCurve, delay_curve
 from data.labels import open_snapshots
-from data.reading.read_tables import Reading
+from data.reading.read_tables import CrmData
 from data.reading.review import ColumnReview, undeclared_columns
 from serving.lead_ages import say_older
 from serving.session import Session
@@ -24,7 +24,7 @@ MANY = 0.5
 class CheckResult:
     """What was found; `stops` is True where a structural leak refuses training."""
 
-    reading: Reading
+    reading: CrmData
     dataset: Dataset
     report: AuditReport
     reviews: tuple[ColumnReview, ...]
@@ -98,7 +98,7 @@ class CheckResult:
 
 
 def check_project(
-    session: Session, reading: Reading, *, on_stage: Callable[[str], None]
+    session: Session, reading: CrmData, *, on_stage: Callable[[str], None]
 ) -> CheckResult:
     """Read nothing more; label, cut, build features, and audit."""
     on_stage("labels and features")

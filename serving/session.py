@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import InputError
 from data.project import load_project
-from data.reading.read_tables import Reading, read_with_notes
+from data.reading.read_tables import CrmData, read_with_notes
 from data.reading.values import moment
 from data.schema import Project
 from data.tables import Kind
@@ -38,7 +38,7 @@ class Session:
         leads: str | None = None,
         events: list[str] | None = None,
         kinds: Mapping[str, Kind] | None = None,
-    ) -> Reading:
+    ) -> CrmData:
         """Read the sources of the project, or other files of the same shape.
 
         `kinds` are a model's: columns are then read as they were in training.
@@ -74,7 +74,7 @@ class Session:
 
         return find_model(self.registry, reference, threads=self.threads)
 
-    def moment(self, as_of: str | None, reading: Reading) -> int:
+    def moment(self, as_of: str | None, reading: CrmData) -> int:
         """Read --as-of; left out, it is the end of observation."""
         until = reading.tables.observed_until
         if as_of is None:

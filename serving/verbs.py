@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from data.files import write_text
-from data.reading.read_tables import Reading
+from data.reading.read_tables import CrmData
 from data.reading.review import undeclared_columns
 from models.artifact import load_artifact
 from models.explain.change import store_run
@@ -27,7 +27,7 @@ Stage = Callable[[str], None]
 
 def train_model(
     session: Session,
-    reading: Reading,
+    reading: CrmData,
     *,
     fast: bool = False,
     learner: str | None = None,
@@ -74,7 +74,7 @@ def audit_pages(report: AuditReport, name: str) -> dict[str, str]:
     }
 
 
-def session_tags(session: Session, reading: Reading) -> dict[str, str]:
+def session_tags(session: Session, reading: CrmData) -> dict[str, str]:
     """Say what a model was made from: hashes of data, of the project file, and the seed."""
     return {
         "data": data_fingerprint(reading.tables, reading.outcomes),
@@ -83,7 +83,7 @@ def session_tags(session: Session, reading: Reading) -> dict[str, str]:
     }
 
 
-def champion_is_current(session: Session, reading: Reading) -> bool:
+def champion_is_current(session: Session, reading: CrmData) -> bool:
     """Tell whether the champion was trained on these data by this project file and seed."""
     champion = session.registry.champion()
     if champion is None:
@@ -93,7 +93,7 @@ def champion_is_current(session: Session, reading: Reading) -> bool:
 
 
 def evaluate_registered(
-    session: Session, reading: Reading, reference: str, *, on_stage: Stage
+    session: Session, reading: CrmData, reference: str, *, on_stage: Stage
 ) -> Evaluation:
     """Evaluate a registered model on the newest test rows of the data as they are now."""
     model = session.model(reference)
@@ -114,7 +114,7 @@ def evaluate_registered(
 
 def score_run(
     session: Session,
-    reading: Reading,
+    reading: CrmData,
     model: LoadedModel,
     *,
     as_of: int,
@@ -153,7 +153,7 @@ def score_run(
 
 
 def monitor_model(
-    session: Session, reading: Reading, reference: str, as_of: str | None, *, on_stage: Stage
+    session: Session, reading: CrmData, reference: str, as_of: str | None, *, on_stage: Stage
 ) -> list[Signal]:
     """Hold a registered model against the data as they are now."""
     model = session.model(reference)

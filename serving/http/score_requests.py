@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from data.errors import InputError, LeadScoreError
-from data.reading.read_tables import Reading, read_tables
+from data.reading.read_tables import CrmData, read_tables
 from data.schema import Project
 from data.tables import Snapshots, Tables
 from models.explain.points import Explanation
@@ -46,7 +46,7 @@ class Service:
         """Load the model that the reference names now."""
         self._model = load_model(self.registry.find(self.reference))
 
-    def hold(self, reading: Reading) -> None:
+    def hold(self, reading: CrmData) -> None:
         """Hold the tables of a project, so that its leads can be scored by id."""
         self.held = HeldLeads.of(reading)
 
