@@ -2,8 +2,8 @@
 
 The language is the harmless part of SQL's: columns, numbers, 'texts', true, false, null,
 `+ - * /`, `= <> < <= > >=`, `in (…)`, `between … and …`, `like '%x%'`, `ilike`, `is null`,
-`is known`, `and`, `or`, `not`. There are no calls and no subqueries. A missing
-value is unknown, and a rule holds only where it is certainly true (Kleene's three values, as in SQL).
+`is known`, `and`, `or`, `not`. There are no calls and no subqueries. A missing value is
+unknown, and a rule holds only where it is certainly true (Kleene's three values, as in SQL).
 A column whose name is no plain word is written in double quotes: "Lead Source" = 'Web'.
 """
 
@@ -144,7 +144,7 @@ class _Evaluation:
             return reduce(partial(call, f"{node.kind}_kleene"), parts)
         if node.kind == "not":
             return call("invert", self.truth(node.parts[0]))
-        return self._at_position(node, to_truth, self.value(node))
+        return self._located(node, to_truth, self.value(node))
 
     def value(self, node: Node) -> pa.Array:
         if node.kind in ("and", "or", "not"):
@@ -152,12 +152,10 @@ class _Evaluation:
         if node.kind == "value":
             return constant(node.value)
         if node.kind == "name":
-            return self._at_position(node, read_column, self.columns[str(node.value)])
-        return self._at_position(node, _operate, node, [self.value(part) for part in node.parts])
+            return self._located(node, read_column, self.columns[str(node.value)])
+        return self._located(node, _operate, node, [self.value(part) for part in node.parts])
 
-    def _at_position(
-        self, node: Node, step: Callable[..., pa.Array], *operands: object
-    ) -> pa.Array:
+    def _located(self, node: Node, step: Callable[..., pa.Array], *operands: object) -> pa.Array:
         """Apply a step; a TypeError or ValueError becomes an InputError with the position."""
         try:
             return step(*operands)

@@ -153,7 +153,7 @@ def compare(left: pa.Array, right: pa.Array, operator: str) -> pa.Array:
 
 
 def matches(column: pa.Array, pattern: str, *, fold: bool) -> pa.Array:
-    """Match whole texts against SQL's pattern: % is any text, _ one character, nothing else is special.
+    """Match whole texts against SQL's pattern: % is any text, _ one character, all else literal.
 
     `fold` compares both in lower case. RE2 never backtracks, however hostile the pattern.
     """
