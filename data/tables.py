@@ -18,6 +18,8 @@ from data.clock import Micros
 from data.ragged import Ragged
 
 Kind = Literal["number", "category"]
+Family = Literal["fit", "engagement", "qualification", "context"]
+"""The family of reasons to which an attribute or a feature belongs."""
 
 INBOUND: Final = 0
 """The direction of what the lead does."""
@@ -51,7 +53,7 @@ class Attribute:
     values: NDArray[np.generic]
     known_at: Micros | None = None
     changes: Changes | None = None
-    family: Literal["fit", "engagement", "qualification", "context"] = "fit"
+    family: Family = "fit"
     in_training: bool = True
 
     def take(self, leads: NDArray[np.int64]) -> Attribute:

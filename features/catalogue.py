@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from data.clock import DAY, HOUR, MINUTE
 from data.schema import Project
-from data.tables import Attribute, Tables
-from features.frame import Catalogue, Family, Feature
+from data.tables import Attribute, Family, Tables
+from features.frame import Catalogue, Feature
 from features.presence import leads_by_code
 from features.templates import BY_TYPE, OF_ALL, TEMPLATES, Scope, Template
 

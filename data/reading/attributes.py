@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -20,9 +19,7 @@ from data.reading.read_job import ReadJob
 from data.reading.sources import RawTable
 from data.reading.values import attribute_values, categories, instants, objects, texts
 from data.schema import Attributes, History, Join, Project
-from data.tables import Attribute, Changes, Kind
-
-Family = Literal["fit", "engagement", "qualification", "context"]
+from data.tables import Attribute, Changes, Family, Kind
 
 
 def read_attributes(
