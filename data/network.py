@@ -84,7 +84,7 @@ def hosts_of(uri: str) -> list[Host]:
         host = _host(text, usual_port)
         if host is None:
             raise InputError(
-                f"names a host that is none: {mask(uri)!r}",
+                f"names an invalid host: {mask(uri)!r}",
                 cure="write a name in ASCII (xn--…) or an address, [::1] for IPv6, and its port",
             )
         hosts.append(host)

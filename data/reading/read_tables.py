@@ -237,7 +237,7 @@ def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.i
     project = job.project
     if project.events:
         raise InputError(
-            "events need a clock for leads",
+            "is needed where events are declared",
             column="leads.created_at",
             cure="declare leads.created_at, or take out [[events]]",
         )

@@ -62,7 +62,9 @@ def make_world(
     within the horizon of the kind (default: the kind's, between 5 and 11 %).
     """
     if kind not in KINDS:
-        raise InputError(f"is no world: {kind!r}", cure=f"choose one of {', '.join(KINDS)}")
+        raise InputError(
+            f"unknown kind of company: {kind!r}", cure=f"choose one of {', '.join(KINDS)}"
+        )
     if n_leads < 1 or months < 1:
         raise InputError("a world needs at least one lead and one month")
     constants = KINDS[kind]
