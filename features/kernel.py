@@ -102,17 +102,17 @@ def _run(  # type: ignore[no-untyped-def]
     blank,
     dated,
     unit,
-    began,
-    now,
-    place,
+    window_start,
+    cells,
+    before,
     cut,
     base,
     out,
 ):
     """Add events to the running row, take out those that leave a window, copy it to `out`.
 
-    `place` gets, row after row, how many events of the lead lie before now and before each window;
-    `cut` and `base` each lead's events before its last row and where its trails begin.
+    `before` gets, row after row, how many of the lead's events lie before the snapshot and before
+    each window; `cut` and `base` each lead's events before its last row and where its trails begin.
     """
     width, state_rows = len(dated), len(windows)
     base[0] = k = 0
@@ -120,28 +120,28 @@ def _run(  # type: ignore[no-untyped-def]
         first, end = lo[g], hi[g]
         i = first
         for w in range(state_rows):
-            began[w] = first
+            window_start[w] = first
         for c in range(width):
-            now[c] = blank[c]
+            cells[c] = blank[c]
         for r in range(row[g], past[g]):
             t = as_of[r]
             while i < end and at[i] < t:
                 slot = slot_of[kind[i]]
                 for w in range(EVER, state_rows):
-                    now[counted[w, slot]] += 1.0
-                now[since[slot]] = at[i]
+                    cells[counted[w, slot]] += 1.0
+                cells[since[slot]] = at[i]
                 i += 1
-            place[k, NOW], place[k, EVER] = i - first, 0
+            before[k, NOW], before[k, EVER] = i - first, 0
             for w in range(FIRST_WINDOW, state_rows):
-                opens, j = t - windows[w], began[w]
+                opens, j = t - windows[w], window_start[w]
                 while j < i and at[j] < opens:
-                    now[counted[w, slot_of[kind[j]]]] -= 1.0
+                    cells[counted[w, slot_of[kind[j]]]] -= 1.0
                     j += 1
-                began[w] = j
-                place[k, w] = j - first
+                window_start[w] = j
+                before[k, w] = j - first
             moment = np.float64(t)
             for c in range(width):
-                out[r, c] = (now[c] - dated[c] * moment) * unit[c]
+                out[r, c] = (cells[c] - dated[c] * moment) * unit[c]
             k += 1
         cut[g] = i - first
         base[g + 1] = base[g] + cut[g] + 1
@@ -149,29 +149,29 @@ def _run(  # type: ignore[no-untyped-def]
 
 @compiled
 def _write_trails(  # type: ignore[no-untyped-def]
-    at, lo, row, past, n, as_of, windows, half_lives, start, col, a, b, place, base, trail, out
+    at, lo, row, past, n, as_of, windows, half_lives, start, col, a, b, before, base, trail, out
 ):
     """Write the columns that are computed from the trails and the event times."""
     k = 0
     for g in range(n):
         first, origin = lo[g], base[g]
         for r in range(row[g], past[g]):
-            t, m = as_of[r], place[k, NOW]
+            t, m = as_of[r], before[k, NOW]
             newest = at[first + m - 1] if m > 0 else t
             oldest = at[first] if m > 0 else t
             for i in range(start[ALL], start[ALL + 1]):
-                out[r, col[i]] = m - place[k, b[i]]
+                out[r, col[i]] = m - before[k, b[i]]
             for i in range(start[ACTIVE], start[ACTIVE + 1]):
-                j = place[k, b[i]]
+                j = before[k, b[i]]
                 days = trail[trails.DAYS, origin + m] - trail[trails.DAYS, origin + min(j + 1, m)]
                 out[r, col[i]] = days + 1 if m > j else 0
             for i in range(start[DIFFERENCE], start[DIFFERENCE + 1]):
-                j = place[k, b[i]]
+                j = before[k, b[i]]
                 out[r, col[i]] = trail[a[i], origin + m] - trail[a[i], origin + j]
             for i in range(start[LEVEL], start[LEVEL + 1]):
                 out[r, col[i]] = trail[a[i], origin + m]
             for i in range(start[TREND], start[TREND + 1]):
-                longer, shorter = m - place[k, b[i]], m - place[k, a[i]]
+                longer, shorter = m - before[k, b[i]], m - before[k, a[i]]
                 pace = windows[b[i]] / windows[a[i]]
                 out[r, col[i]] = pace * shorter / longer if longer > 0 else np.nan
             for i in range(start[DECAY], start[DECAY + 1]):
@@ -186,12 +186,12 @@ def _write_trails(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _write_codes(kind, lo, row, past, n, place, codes):  # type: ignore[no-untyped-def]
+def _write_codes(kind, lo, row, past, n, before, codes):  # type: ignore[no-untyped-def]
     """Write first and last event as type codes, -1 for none."""
     k = 0
     for g in range(n):
         for r in range(row[g], past[g]):
-            end = lo[g] + place[k, NOW]
+            end = lo[g] + before[k, NOW]
             codes[r, 0] = kind[lo[g]] if end > lo[g] else -1
             codes[r, 1] = kind[end - 1] if end > lo[g] else -1
             k += 1
@@ -219,9 +219,9 @@ def walk_block(p, e, s, n, as_of, out, codes):  # type: ignore[no-untyped-def]
         q.blank,
         q.dated,
         q.unit,
-        s.began,
-        s.now,
-        s.place,
+        s.window_start,
+        s.cells,
+        s.before,
         s.cut,
         s.base,
         out,
@@ -257,10 +257,10 @@ def walk_block(p, e, s, n, as_of, out, codes):  # type: ignore[no-untyped-def]
         p.col,
         p.a,
         p.b,
-        s.place,
+        s.before,
         s.base,
         s.trail,
         out,
     )
     if codes.shape[1] > 0:
-        _write_codes(e.kind, s.lo, s.row, s.past, n, s.place, codes)
+        _write_codes(e.kind, s.lo, s.row, s.past, n, s.before, codes)

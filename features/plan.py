@@ -153,8 +153,8 @@ def compile_plan(catalogue: Catalogue) -> Plan:
                 life = lives.number_of(float(feature.params["half_life"]))
                 rows.append((operation.kind, trails.FIRST_DECAY + life, life, column))
             case _:
-                place = operation.trail, window(feature, "days")
-                rows.append((operation.kind, *place, column))
+                read = operation.trail, window(feature, "days")
+                rows.append((operation.kind, *read, column))
     rows.sort(key=lambda row: (row[0], row[3]))
     table = np.array(rows, np.int64).reshape(-1, 4)
     micros = np.zeros(kernel.FIRST_WINDOW + len(windows.numbers), np.int64)
@@ -188,14 +188,14 @@ def _running(
 
     ValueError where two columns mean the same: a cell belongs to one column.
     """
-    column = np.full(shape, width, np.uint64)  # the cell past the last column takes the rest
+    column = np.full(shape, width, np.uint64)  # the last cell is for what has no column
     blank, dated = np.full(width + 1, np.nan), np.zeros(width)
-    for row, slot, place in cells:
+    for row, slot, cell in cells:
         if column[row, slot] < width:
-            raise ValueError(f"columns {column[row, slot]} and {place} of the catalogue are one")
-        column[row, slot] = place
-        dated[place] = row == kernel.NOW
-        blank[place] = np.nan if row == kernel.NOW else 0.0
+            raise ValueError(f"columns {column[row, slot]} and {cell} of the catalogue are one")
+        column[row, slot] = cell
+        dated[cell] = row == kernel.NOW
+        blank[cell] = np.nan if row == kernel.NOW else 0.0
     unit = np.where(dated > 0, -1.0 / DAY, 1.0)
     none = np.empty(0, np.int32)
     return kernel.Running(none, column, column[kernel.NOW].copy(), blank, dated, unit)

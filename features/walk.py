@@ -22,10 +22,10 @@ class BlockState(NamedTuple):
     created_at: Any  # int64 (BLOCK,)
     cut: Any  # int64 (BLOCK,): its events before its last row
     base: Any  # int64 (BLOCK + 1,): where its trails begin
-    place: Any  # int64 (rows of a block, state rows)
+    before: Any  # int64 (rows of a block, state rows): events before each window
     trail: Any  # float64 (trails, events of a block)
-    began: Any  # int64 (state rows,): the first event that has not left the window
-    now: Any  # float64 (columns + 1,): the running row
+    window_start: Any  # int64 (state rows,): the first event that has not left the window
+    cells: Any  # float64 (columns + 1,): the running row
     campaign_seen: Any  # int64 (campaigns,): the number of the last lead that had it
     person_seen: Any  # int64 (people,)
     stamp: Any  # int64 (1,): a number that grows with each lead
