@@ -156,11 +156,11 @@ def where(condition: Callable[[Events], bool], over: Over) -> Over:
     return lambda scope: over(scope) if condition(scope.events) else iter(())
 
 
-def _acts(direction: int) -> Callable[[Events], bool]:
+def _has_direction(direction: int) -> Callable[[Events], bool]:
     return lambda events: bool((events.direction == direction).any())
 
 
-def _amounts(events: Events) -> bool:
+def _has_amounts(events: Events) -> bool:
     return bool(np.isfinite(events.value).any())
 
 
@@ -342,7 +342,7 @@ _ROWS: Final = (
         columns=TemplateColumns(
             "n_inbound_{span}",
             "inbound in {span}",
-            where(_acts(INBOUND), each_window),
+            where(_has_direction(INBOUND), each_window),
             "inbound",
             "inbound",
         ),
@@ -359,7 +359,7 @@ _ROWS: Final = (
         columns=TemplateColumns(
             "n_outbound_{span}",
             "outbound in {span}",
-            where(_acts(OUTBOUND), each_window),
+            where(_has_direction(OUTBOUND), each_window),
             "outbound",
             "outbound",
         ),
@@ -373,7 +373,7 @@ _ROWS: Final = (
         columns=TemplateColumns(
             "value_sum_{span}",
             "amounts in {span}",
-            where(_amounts, longest_window),
+            where(_has_amounts, longest_window),
             "value",
             "amounts",
         ),
@@ -384,7 +384,7 @@ _ROWS: Final = (
         missing="No amount yet",
         operation=Operation(kernel.LEVEL, trails.LARGEST),
         columns=TemplateColumns(
-            "value_max", "largest amount", where(_amounts, once), "value", "amount"
+            "value_max", "largest amount", where(_has_amounts, once), "value", "amount"
         ),
     ),
     Template(

@@ -124,10 +124,10 @@ def fill(p, e, offsets, lead, as_of, row_lo, row_hi, created, out, codes):  # ty
     """
     most_rows, most_events = _largest_block(lead, row_lo, row_hi, offsets)
     # a block that leaves late leads out has at most the leads of two such blocks
-    s, clocked = _make_state(p, 2 * most_rows, 2 * most_events), len(e.recorded) > 0
+    s, has_clock = _make_state(p, 2 * most_rows, 2 * most_events), len(e.recorded) > 0
     # a lead with late records is one lead for each of its rows, over what was visible then
     v, known = s, e
-    if clocked:
+    if has_clock:
         v, known = _make_state(p, BLOCK, most_events), _empty_copies(e, most_events)
     n, late, used, r = 0, 0, 0, row_lo
     while r < row_hi:
@@ -136,7 +136,7 @@ def fill(p, e, offsets, lead, as_of, row_lo, row_hi, created, out, codes):  # ty
             end += 1
         begin, stop = offsets[current], offsets[current + 1]
         created_at = created[current] if len(created) > 0 else NEVER
-        if clocked and _arrives_late(e.at, e.recorded, begin, stop, as_of, r, end):
+        if has_clock and _arrives_late(e.at, e.recorded, begin, stop, as_of, r, end):
             for row in range(r, end):
                 if late == BLOCK or used + stop - begin > most_events:
                     walk_block(p, known, v, late, as_of, out, codes)

@@ -201,7 +201,7 @@ def unique_ids(raw: RawTable, column: str, job: ReadJob) -> tuple[pa.Array, NDAr
 
 
 def _undated(raw: RawTable, name: str, job: ReadJob, prefix: str = "") -> Attribute | None:
-    """Read a column without a clock of its own; None for dates."""
+    """Read a column by itself, undated; None where it holds dates."""
     read = attribute_values(raw, name, job.project, job.kinds.get(prefix + name))
     return None if read is None else Attribute(name, read[0], read[1])
 

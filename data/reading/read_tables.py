@@ -233,7 +233,7 @@ def _display(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFr
 
 
 def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.int64]) -> CrmData:
-    """Read leads without a clock: every column but the excluded ones is a feature."""
+    """Read leads without creation times: every column but the excluded ones is a feature."""
     project = job.project
     if project.events:
         raise InputError(
