@@ -1,4 +1,4 @@
-"""The cut in time: what was known strictly before a moment, of events and of attributes."""
+"""Tables and a moment -> what was known strictly before it, of events and of attributes."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def values_at(
     snapshots: Snapshots,
     tables: Tables,
     *,
-    there: NDArray[np.bool_] | None = None,
+    existing: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.generic]:
     """Read an attribute at each snapshot: (n,) as known strictly before its as_of.
 
     A fixed value is known from the lead's creation on, that instant included; a dated one after
     its `known_at`; of a replayed one the newest change before as_of counts, before the first
-    change its old value. Nothing is known before the lead exists; `there` is what `exists` says of
-    the snapshots, where the caller knows it already.
+    change its old value. Nothing is known before the lead exists; `existing` is what `exists` says
+    of the snapshots, where the caller knows it already.
     """
     lead, as_of = snapshots.lead, snapshots.as_of
     if attribute.changes is not None:
@@ -63,17 +63,17 @@ def values_at(
         values = attribute.values[lead]
         if attribute.known_at is not None:
             values = blank(values, ~is_known(attribute.known_at[lead], None, as_of))
-    return blank(values, ~(exists(tables, lead, as_of) if there is None else there))
+    return blank(values, ~(exists(tables, lead, as_of) if existing is None else existing))
 
 
 def exists(tables: Tables, lead: NDArray[np.int64], as_of: Micros) -> NDArray[np.bool_]:
-    """Tell whether a lead was there at as_of: created, and recorded, at that instant or before."""
-    there = np.ones(len(lead), bool)
+    """Tell whether a lead existed at as_of: created, and recorded, at that instant or before."""
+    known = np.ones(len(lead), bool)
     if tables.created_at is not None:
-        there &= tables.created_at[lead] <= as_of
+        known &= tables.created_at[lead] <= as_of
     if tables.recorded_at is not None:
-        there &= tables.recorded_at[lead] <= as_of
-    return there
+        known &= tables.recorded_at[lead] <= as_of
+    return known
 
 
 def _replayed(
@@ -96,8 +96,8 @@ def last_change(attribute: Attribute, snapshots: Snapshots) -> Micros:
     assert changes is not None
     earlier = changes.count_before(snapshots.lead, snapshots.as_of)
     last = np.full(len(snapshots), NEVER, np.int64)
-    found = earlier > 0
-    last[found] = changes.at[(changes.offsets[snapshots.lead] + earlier)[found] - 1]
+    changed = earlier > 0
+    last[changed] = changes.at[(changes.offsets[snapshots.lead] + earlier)[changed] - 1]
     return last
 
 

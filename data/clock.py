@@ -21,7 +21,7 @@ from data.durations import SECOND as SECOND
 Micros = NDArray[np.int64]
 
 NEVER: Final = int(np.iinfo(np.int64).max)
-"""The moment of what has not happened."""
+"""Stands for the moment of what has not happened."""
 
 _NAT: Final = int(np.iinfo(np.int64).min)
 """Numpy's mark of a missing moment."""
@@ -38,15 +38,15 @@ def parse_duration(text: object) -> int:
     """
     if isinstance(text, int) and not isinstance(text, bool):
         return text
-    found = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
-    if found is None:
+    match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None:
         raise ValueError(f"is no duration: {text!r}; write 90d, 12h, 30min, 45s or 2w")
-    return round(float(found[1]) * _UNITS[found[2]])
+    return round(float(match[1]) * _UNITS[match[2]])
 
 
 @dataclass(frozen=True, slots=True)
 class Instants:
-    """A column of timestamps read: what it says, and what could not be read.
+    """The moments read from a column of timestamps, and what could not be read.
 
     `at` is (n,) microseconds UTC, NEVER where missing or unreadable; `bad` marks the unreadable.
     `naive` and `aware` are the first rows without and with a UTC offset, -1 for none. `gap` and
@@ -98,7 +98,7 @@ def _uniform(column: pa.ChunkedArray, timezone: str) -> Instants | None:
 
 
 def _spread(read: Instants, indices: pa.Array) -> Instants:
-    """Carry what was read of the distinct texts to the rows they stand in."""
+    """Carry what was read from the distinct texts to their rows."""
     missing = indices.is_null().to_numpy(zero_copy_only=False)
     codes = indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
     if len(read.at) == 0:
@@ -180,7 +180,7 @@ def _dated(texts: pd.Series[str], timezone: str, date_format: str) -> Instants:
 
 
 def _else_iso(read: Instants, texts: pd.Series[str], timezone: str, date_format: str) -> Instants:
-    """Read as ISO 8601 what did not fit: a year that comes first means nothing else."""
+    """Read as ISO 8601 what did not fit and begins with a year, which is never ambiguous."""
     left = read.bad & texts.str.match(r"\s*\d{4}-\d\d-\d\d").to_numpy(bool)
     if not left.any() or date_format.startswith("%Y"):
         return read
@@ -188,8 +188,8 @@ def _else_iso(read: Instants, texts: pd.Series[str], timezone: str, date_format:
     at, bad = read.at.copy(), read.bad.copy()
     at[left], bad[left] = other.at, other.bad
     naive, aware = (
-        mine if mine >= 0 or theirs < 0 else int(rows[theirs])
-        for mine, theirs in ((read.naive, other.naive), (read.aware, other.aware))
+        first if first >= 0 or other_first < 0 else int(rows[other_first])
+        for first, other_first in ((read.naive, other.naive), (read.aware, other.aware))
     )
     return Instants(at, bad, naive, aware, read.gap + other.gap, read.fold + other.fold)
 

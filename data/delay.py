@@ -1,6 +1,6 @@
-"""How long conversions take -> the delay curve, the horizon's share, since when they are recorded.
+"""How long conversions take -> the delay curve, what the horizon covers, where recording began.
 
-The curve is data.incidence's; here it is held against the horizon of the project file.
+The curve is estimated in data.incidence and compared here with the horizon of the project file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import DAY, NEVER, Micros, show
-from data.incidence import Incidence, estimate_incidence, watch
+from data.incidence import Incidence, estimate_incidence, observe
 from data.schema import Project
 from data.tables import Outcomes, Tables
 
@@ -51,29 +51,32 @@ def delay_curve(tables: Tables, outcomes: Outcomes, project: Project) -> DelayCu
     """Estimate the curve from creation on, over leads whose conversions were recorded."""
     if tables.created_at is None:
         raise ValueError("time to convert needs leads.created_at")
-    found = None
+    truncation = None
     if outcomes.recorded_from is None:
-        found = detect_truncation(tables.created_at, outcomes)
-    if found is not None:
-        outcomes = replace(outcomes, recorded_from=found.recorded_from)
-    days, cause, included = watch(tables, outcomes)
+        truncation = detect_truncation(tables.created_at, outcomes)
+    if truncation is not None:
+        outcomes = replace(outcomes, recorded_from=truncation.recorded_from)
+    days, cause, included = observe(tables, outcomes)
     ended = np.minimum(outcomes.converted_at, outcomes.disqualified_at)
     use = included & (ended >= tables.created_at)
     horizon, ages = (project.conversion.horizon or 0) / DAY, project.conversion.snapshots
     oldest = 0 if isinstance(ages, str) else max(ages)
     reach = horizon + (oldest / DAY if project.conversion.horizon_from == "as_of" else 0)
-    return _judged(estimate_incidence(days[use], cause[use]), horizon, reach, found)
+    curve = estimate_incidence(days[use], cause[use])
+    return _compare_with_horizon(curve, horizon, reach, truncation)
 
 
-def _judged(curve: Incidence, horizon: float, reach: float, found: Truncation | None) -> DelayCurve:
+def _compare_with_horizon(
+    curve: Incidence, horizon: float, reach: float, truncation: Truncation | None
+) -> DelayCurve:
     """Say what the horizon covers and which one would cover 80 %."""
-    lines = [found.line] if found else []
+    lines = [truncation.line] if truncation else []
     eventual = curve.plateau
     covered, advice = np.nan, None
     if eventual > 0:
         covered = float(curve.share_by(reach)) / eventual
-        late = [d for d in _HORIZONS if float(curve.share_by(d)) >= ENOUGH * eventual]
-        advice = float(late[0]) if late else None
+        enough = [d for d in _HORIZONS if float(curve.share_by(d)) >= ENOUGH * eventual]
+        advice = float(enough[0]) if enough else None
         if covered < ENOUGH:
             cure = f'; horizon = "{advice:.0f}d" would' if advice else ""
             lines.append(
@@ -86,11 +89,10 @@ def _judged(curve: Incidence, horizon: float, reach: float, found: Truncation | 
 def detect_truncation(created: Micros, outcomes: Outcomes) -> Truncation | None:
     """Find whether conversions only start to be recorded at some date; None where nothing says so.
 
-    Leads that were there before the first conversion should have converted at the pace of the
-    leads created after it. From the later leads the hazard by age is learnt, and with it how
-    many conversions the older leads should have shown *before* that date. Where at least ten
-    were expected, none by construction seen (Poisson p < 5e-5), recording is taken to begin with
-    that calendar month.
+    Leads created before the first conversion should have converted as fast as those created after
+    it. The hazard by age, estimated on the later leads, gives how many conversions the older
+    leads should have had *before* that date. None was seen, by construction; where at least ten
+    were expected (Poisson p < 5e-5), recording is taken to begin with that calendar month.
     """
     ok = (outcomes.converted_at != NEVER) & (outcomes.converted_at >= created)
     if ok.sum() < 20:

@@ -69,7 +69,7 @@ class OutsideError(LeadScoreError):
 
 
 def _one_line(text: str) -> str:
-    """Fold white space, cut at 600 characters, name nobody: errors end in logs.
+    """Write one line of at most 600 characters, without contact data, since errors end in logs.
 
     >>> _one_line("is no number: 'ann@x.example'")
     "is no number: '(address)'"

@@ -3,8 +3,8 @@
 DuckDB reads, dictionary-codes and sorts the events by (lead, at), ties in source order, within a
 memory limit. A store is a folder of *runs*: the first ingestion is one run, every append adds one
 that holds only what is new, so that it costs in proportion to the new events, late ones included.
-A reader merges the runs of a lead range; `compact` makes them one again. Nothing counts that the
-manifest does not name, and the manifest is replaced last: a killed append leaves the old store.
+A reader merges the runs of a lead range; `compact` makes them one again. What the manifest
+does not name is ignored, and the manifest is replaced last: a killed append leaves the old store.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class EventStore:
         if not manifest.exists():
             return cls(path, (), dict.fromkeys(NAMED, ()), 0)
         try:
-            found = json.loads(manifest.read_text())
-            runs = tuple(Run(**{**run, "columns": tuple(run["columns"])}) for run in found["runs"])
+            listed = json.loads(manifest.read_text())["runs"]
+            runs = tuple(Run(**{**run, "columns": tuple(run["columns"])}) for run in listed)
             names = {name: tuple(_texts(path, runs, name)["text"].to_pylist()) for name in NAMED}
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise InputError(
@@ -115,14 +115,14 @@ class EventStore:
     def read(self, first: int, past: int) -> Events:
         """Read the events of leads first..past-1, merged over runs; offsets count from `first`."""
         parts = [self._part(run, first, past) for run in self.runs]
-        parts = [part for part in parts if len(part["at"])] or [_nothing()]
-        each = np.sum([_spread(part, first, past) for part in parts], axis=0)
+        parts = [part for part in parts if len(part["at"])] or [_empty_part()]
+        each = np.sum([_events_per_lead(part, first, past) for part in parts], axis=0)
         merged = parts[0] if len(parts) == 1 else _merge(parts)
-        clocked = any("recorded_at" in run.columns for run in self.runs)
+        has_clock = any("recorded_at" in run.columns for run in self.runs)
         return Events(
             offsets=np.concatenate([[0], np.cumsum(each)]).astype(np.int64),
             at=merged["at"],
-            recorded_at=merged["recorded_at"] if clocked else None,
+            recorded_at=merged["recorded_at"] if has_clock else None,
             type=merged["type"],
             channel=merged["channel"],
             campaign=merged["campaign"],
@@ -145,13 +145,13 @@ class EventStore:
         for name, kind in COLUMNS.items():
             if name in run.columns:
                 part[name] = read_slice(folder, name, begin, end)
-            elif name != "recorded_at":  # a view without memory: most features never read it
+            elif name != "recorded_at":  # a view that takes no memory: few features read it
                 part[name] = np.broadcast_to(np.array(_ABSENT[name], kind), end - begin)
         part.setdefault("recorded_at", part["at"])
         return part
 
     def compact(self, events_each: int = 2_000_000) -> EventStore:
-        """Merge all runs into one, range by range; the old runs go when the new one stands."""
+        """Merge all runs into one, range by range, and remove the old runs afterwards."""
         if len(self.runs) < 2:
             return self
         columns = tuple(c for c in COLUMNS if any(c in run.columns for run in self.runs))
@@ -182,7 +182,7 @@ def _texts(folder: Path, runs: tuple[Run, ...], name: str) -> pa.Table:
     return pa.concat_tables([empty, *parts])
 
 
-def _spread(part: _Part, first: int, past: int) -> NDArray[np.int64]:
+def _events_per_lead(part: _Part, first: int, past: int) -> NDArray[np.int64]:
     """Count a part's events of each lead of the range."""
     each = np.zeros(past - first, np.int64)
     each[part["lead"] - first] = part["each"]
@@ -200,6 +200,6 @@ def _merge(parts: list[_Part]) -> _Part:
     return merged
 
 
-def _nothing() -> _Part:
+def _empty_part() -> _Part:
     columns: _Part = {name: np.empty(0, kind) for name, kind in COLUMNS.items()}
     return {"lead": np.empty(0, np.int64), "each": np.empty(0, np.int64), **columns}

@@ -76,13 +76,13 @@ def estimate_incidence(days: Floats, cause: NDArray[np.integer]) -> Incidence:
     return Incidence(steps[kept], incidence[kept], still_open[kept], last)
 
 
-def watch(
+def observe(
     tables: Tables, outcomes: Outcomes, *, until: int | None = None
 ) -> tuple[Floats, NDArray[np.int8], NDArray[np.bool_]]:
-    """Say for each lead how many days it was watched until `until` and why that ended.
+    """Measure for how many days each lead was observed up to `until`, and why that ended.
 
     Returns (days, cause, included), all (n_leads,): leads created at or after `until`, or before
-    conversions were recorded, are not included. What happened at or after `until` is not seen.
+    conversions were recorded, are not included. What happened at or after `until` is not used.
     """
     if tables.created_at is None:
         raise ValueError("time to convert needs leads.created_at")

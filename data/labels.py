@@ -38,10 +38,8 @@ def is_open(
     tables: Tables, outcomes: Outcomes, lead: NDArray[np.int64], as_of: Micros
 ) -> NDArray[np.bool_]:
     """Tell whether a lead exists at as_of and no conversion or disqualification came before."""
-    there = exists(tables, lead, as_of)
-    return (
-        there & (outcomes.converted_at[lead] >= as_of) & (outcomes.disqualified_at[lead] >= as_of)
-    )
+    ended_at = np.minimum(outcomes.converted_at[lead], outcomes.disqualified_at[lead])
+    return exists(tables, lead, as_of) & (ended_at >= as_of)
 
 
 def label(

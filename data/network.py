@@ -2,7 +2,7 @@
 
 Drivers read addresses more freely than RFC 3986 does: libpq takes several hosts, and `host=`,
 `hostaddr=` and `service=` behind the question mark; SQLAlchemy lets a password hold a slash. So
-what two readers could take for two hosts is refused, and all hosts that are left are looked up.
+an address that two drivers could read differently is refused, and every host in it is checked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from data.errors import InputError
 from data.private import mask
 
 LOCAL: Final = ("file", "mlflow-artifacts")
-"""Schemes that reach nobody new as long as they name no host."""
+"""Schemes that open no connection of their own as long as they name no host."""
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _URI: Final = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+._-]*)://(?:[^@/?#\\\s]*@)?(?P<hosts>[^@/?#\\\s]+)"
@@ -44,11 +44,11 @@ _HARMLESS: Final = re.compile(
     r"|ssl_verify_(cert|identity)|ssl(cert|crl|key|mode|negotiation|password|rootcert)"
     r"|target_session_attrs|tcp_user_timeout|timeout|trustservercertificate|use_unicode|user"
 )
-"""Parameters of a database's address that no driver takes for a place to connect to."""
+"""Parameters of a database's address that never change where a driver connects to."""
 
 
 class Host(NamedTuple):
-    """A host as written in one way only, and its port; None where any port will do."""
+    """A host in normal form, and its port; None where any port will do."""
 
     name: str
     port: int | None
@@ -60,8 +60,8 @@ class Host(NamedTuple):
 
 def scheme_of(uri: str) -> str:
     """Name the scheme of a URI in lower case, "" for a plain path (a drive letter is no scheme)."""
-    found = _SCHEME.match(uri)
-    return found[1].lower() if found and len(found[1]) > 1 else ""
+    match = _SCHEME.match(uri)
+    return match[1].lower() if match and len(match[1]) > 1 else ""
 
 
 def hosts_of(uri: str) -> list[Host]:
@@ -70,21 +70,21 @@ def hosts_of(uri: str) -> list[Host]:
     >>> [str(host) for host in hosts_of("postgresql://DB-1:5433,[::1]/crm?sslmode=require")]
     ['db-1:5433', '[::1]:5432']
     """
-    found = _URI.fullmatch(uri)
-    if found is None:
+    match = _URI.fullmatch(uri)
+    if match is None:
         raise InputError(
             f"names no host: {mask(uri)!r}",
             cure="write scheme://host:port/path, @ in a name as %40",
         )
-    scheme = found["scheme"].lower()
+    scheme = match["scheme"].lower()
     if scheme not in _WEB:
-        _refuse_detours(found["rest"] or "")
+        _refuse_other_hosts(match["rest"] or "")
     usual_port, hosts = _PORTS.get(scheme.partition("+")[0]), []
-    for text in found["hosts"].split(","):
+    for text in match["hosts"].split(","):
         host = _host(text, usual_port)
         if host is None:
             raise InputError(
-                f"names a host that is none: {mask(uri)!r}",
+                f"names an invalid host: {mask(uri)!r}",
                 cure="write a name in ASCII (xn--…) or an address, [::1] for IPv6, and its port",
             )
         hosts.append(host)
@@ -115,10 +115,10 @@ def require_allowed(uri: str, allow: Sequence[str]) -> str:
     """Give back a URI that `require_named` lets pass and whose names lead to no link-local host."""
     for host in require_named(uri, allow):
         try:
-            found = {str(info[4][0]) for info in socket.getaddrinfo(host.name, None)}
+            addresses = {str(info[4][0]) for info in socket.getaddrinfo(host.name, None)}
         except OSError:
             continue  # it does not resolve: the connection will say so
-        if any(_is_link_local(address.partition("%")[0]) for address in found):
+        if any(_is_link_local(address.partition("%")[0]) for address in addresses):
             raise InputError(f"host {host.name} is link-local and never reached")
     return uri
 
@@ -141,11 +141,11 @@ def require_reachable(uri: str, allow: Sequence[str]) -> None:
 
 def _host(text: str, usual_port: int | None) -> Host | None:
     """Read `host`, `host:port` or `[address]:port`; None where it is neither."""
-    found = _PLACE.fullmatch(text)
-    name = _written_one_way(found["host"]) if found else None
-    if found is None or name is None:
+    match = _PLACE.fullmatch(text)
+    name = _normal_form(match["host"]) if match else None
+    if match is None or name is None:
         return None
-    port = int(found["port"]) if found["port"] else usual_port
+    port = int(match["port"]) if match["port"] else usual_port
     return None if port is not None and port > 65_535 else Host(name, port)
 
 
@@ -155,10 +155,10 @@ def _entry(text: str) -> Host | None:
     return _host(f"[{text}]" if text.count(":") > 1 and "[" not in text else text, None)
 
 
-def _written_one_way(text: str) -> str | None:
+def _normal_form(text: str) -> str | None:
     """Bring a host to small letters and an address to its usual form; None where it is no host.
 
-    >>> [_written_one_way(text) for text in ("CRM.example.com.", "0x7f.1", "[0:0::1]", "a..b")]
+    >>> [_normal_form(text) for text in ("CRM.example.com.", "0x7f.1", "[0:0::1]", "a..b")]
     ['crm.example.com', '127.0.0.1', '::1', None]
     """
     name = text.lower().removesuffix(".")
@@ -181,8 +181,8 @@ def _is_link_local(name: str) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_link_local
 
 
-def _refuse_detours(rest: str) -> None:
-    """Refuse what may lead a driver to another host than the one before the path."""
+def _refuse_other_hosts(rest: str) -> None:
+    """Refuse what may lead a driver to another host than those before the path."""
     if "@" in rest or "#" in rest:
         raise InputError(
             "holds @ or # behind the host, so no connection was made",

@@ -1,4 +1,4 @@
-"""Tables of many leads -> tables of a few of them, so that one lead costs what one lead holds."""
+"""Tables of many leads -> tables of a few of them, so that scoring one lead is quick."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Rows = NDArray[np.int64]
 def part_of(tables: Tables, rows: Rows) -> Tables:
     """Cut out the leads `rows` (ascending): lead i of the part is lead rows[i].
 
-    Accounts and the names of events are numbered anew, those that occur only. What no feature
-    reads (`display`) is left out.
+    Accounts and the names of events are renumbered, keeping only those that occur. What no
+    feature reads (`display`) is left out.
     """
     return replace(
         tables,
@@ -33,7 +33,7 @@ def part_of(tables: Tables, rows: Rows) -> Tables:
 
 
 def _renamed(events: Events) -> Events:
-    """Number the types, channels, campaigns and people anew, those that occur only."""
+    """Renumber types, channels, campaigns and people, keeping only those that occur."""
     kinds, type_names = _recoded(events.type, events.type_names)
     channel, channel_names = _recoded(events.channel, events.channel_names)
     campaign, campaign_names = _recoded(events.campaign, events.campaign_names)
@@ -52,13 +52,13 @@ def _renamed(events: Events) -> Events:
 
 
 def _recoded(codes: NDArray[np.integer], names: tuple[str, ...]) -> tuple[Rows, tuple[str, ...]]:
-    """Number the names that occur: (codes, names)."""
+    """Renumber the names that occur: (codes, names)."""
     new, kept = _renumbered(codes)
     return new, tuple(names[code] for code in kept.tolist())
 
 
 def _renumbered(codes: NDArray[np.integer]) -> tuple[Rows, NDArray[np.integer]]:
-    """Number codes from 0 in their order, -1 stays: (new codes, old code of each)."""
+    """Renumber codes from 0 in ascending order, -1 stays: (new codes, old code of each)."""
     kept, new = np.unique(codes, return_inverse=True)
     none = int(len(kept) > 0 and kept[0] < 0)
     return (new - none).astype(np.int64), kept[none:]

@@ -1,8 +1,7 @@
-"""Whom one could write to or call, and what opens a door -> hidden: in columns, messages and URIs.
+"""Hides e-mail addresses, telephone numbers and passwords in columns, messages and URIs.
 
-In a column the same value is the same level in training and in scoring, so that nothing is lost to
-the model; but neither its text, nor its reasons, nor the registry hold whom one could write to or
-call.
+In a column each address or number becomes a hash, the same in training and in scoring: the model
+loses nothing, and neither its files, nor its reasons, nor the registry hold contact data.
 """
 
 from __future__ import annotations
@@ -11,17 +10,17 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:  # every message comes this way, and few of them are about columns
+if TYPE_CHECKING:  # every error message needs this module, and few need pyarrow
     import pyarrow as pa
 
 _MAIL: Final = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 _PHONE: Final = r"(\+|\(\+?\d{1,5}\))[\d ().\-/]{6,24}"
-"""What a value is as a whole; with its + or bracket, since bare digits are as often a code."""
+"""A whole value. A + or a bracket is required, since digits alone are as often a code."""
 _MAIL_IN_TEXT: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _PHONE_IN_TEXT: Final = re.compile(r"\+\d[\d ().\-/]{6,24}\d")
-"""What is found within a sentence, without the marks around it."""
+"""The same within a sentence, without the punctuation around it."""
 _MARKS: Final = frozenset("@+(")
-"""What is no address and no number without one of these; a look that is quick on few words."""
+"""Every address or number has one of these: a quick check where there are few texts."""
 _SECRET: Final = re.compile(r"(?i)((?:password|passwd|pwd|token|key|secret)=)(?:'[^']*'|[^&#\s]*)")
 
 
@@ -37,7 +36,7 @@ def mask(uri: str) -> str:
 
 
 def password_of(uri: str) -> str | None:
-    """Find the password before the host of a URI, up to the last @, whatever marks it holds."""
+    """Find the password before the host of a URI, up to the last @; it may hold any character."""
     login, at, _ = uri.partition("://")[2].rpartition("@")
     _, colon, password = login.partition(":")
     return password if at and colon else None

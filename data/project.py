@@ -40,7 +40,7 @@ def load_project(
         name, text = file.name, _read_text(file)
         raw = {**_parse(text, name), "folder": str(file.resolve().parent)}
     for key, value in overrides.items():
-        _put(raw, key.split("."), value)
+        _set_dotted_key(raw, key.split("."), value)
     return check_project(raw, file=name, text=text)
 
 
@@ -92,15 +92,15 @@ def _names_beside(file: Path) -> list[str]:
     )
 
 
-def _put(raw: dict[str, Any], keys: Sequence[str], value: object) -> None:
+def _set_dotted_key(raw: dict[str, Any], keys: Sequence[str], value: object) -> None:
     """Set a dotted key; list positions are numbers ("events.0.source")."""
-    here: Any = raw
+    section: Any = raw
     for key in keys[:-1]:
-        here = here[int(key)] if isinstance(here, list) else here.setdefault(key, {})
-    if isinstance(here, list):
-        here[int(keys[-1])] = value
+        section = section[int(key)] if isinstance(section, list) else section.setdefault(key, {})
+    if isinstance(section, list):
+        section[int(keys[-1])] = value
     else:
-        here[keys[-1]] = value
+        section[keys[-1]] = value
 
 
 def _expand(value: Any, keys: tuple[str | int, ...], file: str, text: str) -> Any:
@@ -112,8 +112,8 @@ def _expand(value: Any, keys: tuple[str | int, ...], file: str, text: str) -> An
     if not isinstance(value, str) or not keys or keys[-1] not in ("source", "url"):
         return value
 
-    def from_environment(found: re.Match[str]) -> str:
-        name = found[1]
+    def from_environment(match: re.Match[str]) -> str:
+        name = match[1]
         if not os.environ.get(name):
             raise InputError(
                 f"the environment variable {name} is not set",
@@ -129,24 +129,24 @@ def _expand(value: Any, keys: tuple[str | int, ...], file: str, text: str) -> An
 
 def _first_mistake(error: ValidationError, file: str, text: str) -> InputError:
     """Turn the first mistake that pydantic found into one line."""
-    found = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
-    keys = tuple(key for key in found["loc"] if not _names_a_type(key))
+    mistake = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
+    keys = tuple(key for key in mistake["loc"] if not _names_a_type(key))
     name = ".".join(str(key) for key in keys) or None
     row = line_of(text, keys)
-    if found["type"] == "extra_forbidden":
+    if mistake["type"] == "extra_forbidden":
         known = known_keys(keys[:-1])
         near = difflib.get_close_matches(str(keys[-1]), known, 1, cutoff=0.5)
         cure = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return InputError("unknown key", file=file, row=row, column=name, cure=cure)
-    if found["type"] == "missing":
+    if mistake["type"] == "missing":
         return InputError("is needed and not given", file=file, row=row, column=name)
-    message = found["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    message = mistake["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
     message = message.replace("a valid tuple", "a list")
-    given = found.get("input")
-    shown = f", found {given!r}" if isinstance(given, str | int | float | bool) else ""
-    if found["type"] == "value_error":
-        shown = ""
-    return InputError(f"{message}{mask(shown)}", file=file, row=row, column=name)
+    given = mistake.get("input")
+    value = f", found {given!r}" if isinstance(given, str | int | float | bool) else ""
+    if mistake["type"] == "value_error":
+        value = ""
+    return InputError(f"{message}{mask(value)}", file=file, row=row, column=name)
 
 
 def _names_a_type(key: str | int) -> bool:
@@ -174,7 +174,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def line_of(text: str, keys: Sequence[str | int]) -> int | None:
-    """Find the line of a key, or of the section that should hold it; None where it is not seen."""
+    """Find the line of a key, or of the section that should hold it; None for neither."""
     names = [str(key) for key in keys if isinstance(key, str)]
     numbers = [key for key in keys if isinstance(key, int)]
     best: int | None = None

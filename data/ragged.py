@@ -1,6 +1,6 @@
-"""Dated rows of many leads as flat columns, and the law of time: known is what came before as_of.
+"""Dated rows of many leads as flat columns, and the rule of time: known is what came before as_of.
 
-The law is written here, once for a mask over rows (`is_known`) and once for a search in sorted
+The rule is written here, once for a mask over rows (`is_known`) and once for a search in sorted
 rows (`Ragged.count_before`). The event kernel alone repeats the comparison, inside its loop over
 events: `_run` in features/kernel.py, and for records that arrive late `_copy_visible` in
 features/walk.py.
@@ -65,7 +65,7 @@ class Ragged:
         return self.keep(self.known_before(as_of))
 
     def keep(self, rows: Mask) -> Self:
-        """Keep the marked rows; no lead goes."""
+        """Keep the marked rows; a lead may be left without rows."""
         if rows.all():
             return self
         before = np.concatenate([[0], np.cumsum(rows)])
@@ -76,22 +76,22 @@ class Ragged:
         return self._pick(*self.rows_of(leads))
 
     def rows_of(self, leads: Ints) -> tuple[Ints, Ints]:
-        """Find what leads own, one after the other: (their own offsets, rows)."""
+        """List the rows of these leads, one lead after the other: (new offsets, rows)."""
         start = self.offsets[leads]
         count = self.offsets[leads + 1] - start
-        own = np.concatenate([[0], np.cumsum(count)])
-        return own, np.repeat(start - own[:-1], count) + np.arange(own[-1])
+        offsets = np.concatenate([[0], np.cumsum(count)])
+        return offsets, np.repeat(start - offsets[:-1], count) + np.arange(offsets[-1])
 
     def count_before(self, lead: Ints, as_of: Micros) -> Ints:
         """Count for each pair the lead's rows with `at` strictly before `as_of`: (n,).
 
-        One binary search runs in every lead's own stretch at once, or where the pairs are few one
-        after the other; the second clock is not asked.
+        One binary search runs over all leads at once or, where the pairs are few, one after the
+        other; `recorded_at` is not considered.
         """
         start, end = self.offsets[lead], self.offsets[lead + 1]
         if len(lead) < 8:
-            own = zip(start.tolist(), end.tolist(), as_of.tolist(), strict=True)
-            return np.array([self.at[lo:hi].searchsorted(t) for lo, hi, t in own], np.int64)
+            pairs = zip(start.tolist(), end.tolist(), as_of.tolist(), strict=True)
+            return np.array([self.at[lo:hi].searchsorted(t) for lo, hi, t in pairs], np.int64)
         low, high = start.copy(), end
         while (open_ := low < high).any():
             middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""One run of the event store: sorted columns as raw little-endian arrays, and the way into it."""
+"""One run of the event store: sorted columns as raw little-endian arrays, and the index into it."""
 
 from __future__ import annotations
 
@@ -92,15 +92,15 @@ class RunWriter:
         start = np.concatenate([np.empty(0, np.int64), *self.starts, [self.events]])
         lead.astype("<i8").tofile(self.draft / "lead.idx")
         start.astype("<i8").tofile(self.draft / "start.idx")
-        for name, found in texts.items():
-            pq.write_table(found, self.draft / f"{name}.parquet")
+        for name, table in texts.items():
+            pq.write_table(table, self.draft / f"{name}.parquet")
         shutil.rmtree(self.folder, ignore_errors=True)
         os.replace(self.draft, self.folder)
         return Run(self.folder.name, self.events, texts["lead"].num_rows, self.columns, left_out)
 
 
 def read_index(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Read which leads a run has, ascending, and where each one's events start (one more)."""
+    """Read which leads a run has, ascending, and where each one's events start (one entry more)."""
     lead, start = folder / "lead.idx", folder / "start.idx"
     if lead.stat().st_size == 0:
         return np.empty(0, np.int64), np.zeros(1, np.int64)
@@ -112,7 +112,7 @@ def read_slice(folder: Path, name: str, begin: int, end: int) -> NDArray[np.gene
     kind = np.dtype(COLUMNS[name])
     if end == begin:
         return np.empty(0, kind)
-    # mapped copy-on-write: nothing is copied, and readers that insist on writable arrays get one
+    # copy-on-write: nothing is copied, and the array is writable, as some readers require
     return np.asarray(
         np.memmap(
             folder / f"{name}.bin", kind, mode="c", offset=begin * kind.itemsize, shape=end - begin
@@ -141,7 +141,7 @@ def ingest(
             con.execute("set threads = ?", [threads])
             con.execute("set temp_directory = ?", [str(work)])
             con.execute("set TimeZone = ?", [timezone])
-            columns = _take(con, source, fields)
+            columns = _load(con, source, fields)
             left_out = _check(con, place)
             fresh = {name: _code(con, name, texts) for name, texts in known.items()}
             if known["type"].num_rows + fresh["type"].num_rows > MAX_TYPES:
@@ -163,12 +163,12 @@ def ingest(
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _take(
+def _load(
     con: duckdb.DuckDBPyConnection,
     source: str | Path | pa.Table | pa.RecordBatchReader,
     fields: EventFields,
 ) -> tuple[str, ...]:
-    """Read the source once into a table of typed columns; say which optional ones there are."""
+    """Read the source once into a table of typed columns; return the roles that it has."""
     place = "events"
     if isinstance(source, str | Path):
         place = path = str(source)
@@ -193,13 +193,13 @@ def _take(
     relation.select(
         *(duckdb.ColumnExpression(name).alias(f"c_{role}") for role, name in named.items())
     ).create_view("source")
-    picked = ", ".join(_reading(role, kinds[name]) for role, name in named.items())
+    picked = ", ".join(_select_role(role, kinds[name]) for role, name in named.items())
     con.execute(f"create table raw as select {picked}, row_number() over () as seq from source")  # noqa: S608
     return tuple(role for role in COLUMNS if role in named)
 
 
-def _reading(role: str, kind: str) -> str:
-    """Write how a role is read from a column of a type: constants of this module only."""
+def _select_role(role: str, kind: str) -> str:
+    """Write the SQL that reads a role from a column of a type, out of constants only."""
     if role in ("at", "recorded_at"):
         return (
             f"c_{role} as {_MOMENT[role]}"
@@ -219,11 +219,11 @@ def _reading(role: str, kind: str) -> str:
 
 def _check(con: duckdb.DuckDBPyConnection, source: str) -> int:
     """Drop the events without lead, time or type; count them; InputError where they are most."""
-    found = con.execute(
+    counts = con.execute(
         "select count(*) filter (bad), min(seq) filter (bad), count(*) from (select seq, "
         "lead is null or happened is null or type is null as bad from raw)"
     ).fetchall()
-    left_out, first, total = found[0]
+    left_out, first, total = counts[0]
     if total == 0:
         raise InputError("has no events", file=source)
     if left_out * 2 > total:

@@ -30,7 +30,7 @@ Rule = Annotated[str, AfterValidator(checked)]
 
 
 class Section(BaseModel):
-    """A section of the project file: frozen, and no key passes that is not declared here."""
+    """A section of the project file: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", str_strip_whitespace=True, validate_default=True
@@ -70,9 +70,9 @@ class NetworkSection(Section):
 
 
 class ArtifactSection(Section):
-    """Who vouches for a model; keys are in the environment, the one that signs first."""
+    """Signatures of models; the keys come from the environment, the first one signs."""
 
-    signed: bool = False  # refuse models that no key at hand has signed
+    signed: bool = False  # refuse models that none of the keys has signed
     key: str = "LEADSCORE_SIGNING_KEY"  # the environment variable that holds the keys
 
 
@@ -87,7 +87,7 @@ class History(Source):
 
 
 class Attributes(Source):
-    """What is known of a row, and since when: the three ways in which a column may be a feature."""
+    """Columns that may be features: fixed at creation, dated, or with a history."""
 
     fixed: tuple[str, ...] = ()  # known at creation and never changed
     known_at: dict[str, str] = {}  # column -> the column that says when it became known
@@ -256,7 +256,7 @@ class TrainSection(Section):
     seed: int = 0
     threads: int = Field(default=0, ge=0)  # 0: all cores
     budget: Duration = "0s"  # type: ignore[assignment]  # time for tuning; 0 takes the recipe as it is
-    learner: Literal["auto", "logistic"] = "auto"  # logistic: the regularised line alone
+    learner: Literal["auto", "logistic"] = "auto"  # logistic: regularised logistic regression alone
     test_share: float = Field(default=0.2, gt=0, lt=0.9)
     split: Literal["time", "random"] = "time"  # random only in static mode
     windows: tuple[int, ...] = (7, 30, 90)  # days, look-back of features
@@ -274,11 +274,11 @@ class WriteBackSection(Section):
     credentials: str | None = None  # the environment variable that holds user:password or a token
     entity: str = "leads"
     key: str = "lead_id"
-    fields: dict[str, str] = {}  # ours -> theirs; empty: the standard names
+    fields: dict[str, str] = {}  # our name -> the field of the CRM; empty: the standard names
     min_points: float = Field(default=1.0, ge=0)
     max_age_days: int = Field(default=30, ge=1)
     compare_with_crm: bool = False
-    override: str | None = None  # a field of the CRM: where a person set it, we never write
+    override: str | None = None  # a field of the CRM: a lead where a person set it is not written
     batch: int = Field(default=100, ge=1, le=10_000)
     requests_per_second: float = Field(default=10.0, gt=0)
     ledger: str | None = None  # default: SQLite in the state folder; or postgresql://…
@@ -301,7 +301,7 @@ class ReportSection(Section):
 
 
 class ExperimentSection(Section):
-    """The random arm that keeps the score honest."""
+    """The random arm against which the score is measured."""
 
     unit: Literal["lead", "account"] = "lead"
     random_arm: float = Field(default=0.0, ge=0, le=0.5)
@@ -344,7 +344,7 @@ class Project(Section):
             "leads.converted_at": leads.converted_at is not None,
             "leads.converted": leads.converted is not None,
         }
-        named = [name for name, there in given.items() if there]
+        named = [name for name, is_given in given.items() if is_given]
         if len(named) != 1:
             raise ValueError(
                 "conversion is defined by exactly one of "

@@ -65,13 +65,13 @@ def random_cut(labelled: LabelledSnapshots, test_share: float, seed: int) -> Cut
     """Cut off a random share of leads, stratified by label: static mode only."""
     n = max(2, round(1 / test_share))
     blocks = max(20, n)
-    parts = _dealt(labelled.snapshots.lead, labelled.y, blocks, seed)
+    parts = _parts_of_leads(labelled.snapshots.lead, labelled.y, blocks, seed)
     late = parts < max(1, round(blocks * test_share))
     return Cut(np.flatnonzero(~late), np.flatnonzero(late), 0, {})
 
 
-def _dealt(lead: NDArray[np.int64], y: NDArray[np.generic], n: int, seed: int) -> Rows:
-    """Deal whole leads out like cards, those with most positives first: (rows,) part numbers."""
+def _parts_of_leads(lead: NDArray[np.int64], y: NDArray[np.generic], n: int, seed: int) -> Rows:
+    """Assign whole leads to n parts in turn, those with most positives first: (rows,) parts."""
     _, code = np.unique(lead, return_inverse=True)
     positives = np.bincount(code, weights=np.asarray(y, float))
     sizes = np.bincount(code)

@@ -1,4 +1,4 @@
-"""What leadscore knows of a CRM, as columns: leads, attributes with their clocks, events.
+"""What is read from a CRM, as columns: leads, attributes and when they were known, events.
 
 `Tables` holds what may become a feature; `Outcomes` holds what became of the leads. They are read
 together and kept apart, so that nothing which builds features can reach a label.
@@ -18,6 +18,8 @@ from data.clock import Micros
 from data.ragged import Ragged
 
 Kind = Literal["number", "category"]
+Family = Literal["fit", "engagement", "qualification", "context"]
+"""The family of reasons to which an attribute or a feature belongs."""
 
 INBOUND: Final = 0
 """The direction of what the lead does."""
@@ -43,7 +45,7 @@ class Attribute:
     Exactly one of three holds: fixed at creation (`known_at` and `changes` are None), dated
     (`known_at`: int64 microseconds, NEVER where unknown), or replayed from `changes`.
     `values` is float64 (NaN missing) for numbers, object (str or None) for categories. One that
-    training left out (`in_training` False) is there for rules alone; no feature may look at it.
+    training left out (`in_training` False) is read for rules alone; no feature may use it.
     """
 
     name: str
@@ -51,7 +53,7 @@ class Attribute:
     values: NDArray[np.generic]
     known_at: Micros | None = None
     changes: Changes | None = None
-    family: Literal["fit", "engagement", "qualification", "context"] = "fit"
+    family: Family = "fit"
     in_training: bool = True
 
     def take(self, leads: NDArray[np.int64]) -> Attribute:
@@ -93,7 +95,7 @@ class Events(Ragged):
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Everything that may be known of the leads; no label in it.
+    """Everything that may be known of the leads, without any label.
 
     `created_at` is None in static mode. `account` holds codes, -1 for none. `display` holds what
     a report shows and no feature reads: name, owner, channel, email, title, value, where declared

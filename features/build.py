@@ -25,7 +25,7 @@ class Builder:
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
-        """Compile the catalogue; ValueError where a column is computed by nothing we know."""
+        """Compile the catalogue; ValueError where no template computes a column."""
         self.catalogue = catalogue
         self.number_at = {feature.name: i for i, feature in enumerate(catalogue.numbers)}
         self._plan = compile_plan(catalogue)
@@ -47,12 +47,12 @@ class Builder:
         rows = snapshots if order is None else snapshots.take(order)
         numbers = np.empty((len(rows), len(self.number_at)), np.float32)  # the kernel writes all
         codes = self.fill_events(tables.events, rows, tables.created_at, numbers, threads=threads)
-        there = np.empty(0, bool)
+        existing = np.empty(0, bool)
         if self._reads_leads:
-            there = exists(tables, rows.lead, rows.as_of)
-            profile.fill_numbers(tables, rows, self._of_leads, there, numbers)
+            existing = exists(tables, rows.lead, rows.as_of)
+            profile.fill_numbers(tables, rows, self._of_leads, existing, numbers)
         levels = tuple(
-            profile.category(tables, rows, feature, there)
+            profile.category(tables, rows, feature, existing)
             if code is None
             else Levels(feature.name, codes[:, code], tables.events.type_names)
             for feature, code in self._categories
@@ -78,7 +78,7 @@ class Builder:
         Returns the code matrix (n, 0 or 2), -1 for none.
         """
         codes = np.empty((len(rows), 2 if self._plan.codes else 0), np.int32)
-        born = np.empty(0, np.int64) if created is None else created
+        created_at = np.empty(0, np.int64) if created is None else created
         program, columns = self._plan.program(events), self._plan.columns(events)
 
         def run(bounds: tuple[int, int]) -> None:
@@ -90,7 +90,7 @@ class Builder:
                 rows.as_of,
                 bounds[0],
                 bounds[1],
-                born,
+                created_at,
                 out,
                 codes,
             )

@@ -1,10 +1,10 @@
 """Project file and tables -> the catalogue: every column of the frame, named, labelled, grouped.
 
-The catalogue is compiled once, at training, and travels with the model: scoring builds from it
-whatever event types the day brings. Rules that keep it sensible:
+The catalogue is compiled once, at training, and travels with the model: scoring builds
+its columns whatever event types occur then. Its rules:
 
-- windows are `train.windows`; those not shorter than the oldest snapshot age say the same as
-  "ever" and are left out, and where none is left shorter ones take their place;
+- windows are `train.windows`; those not shorter than the oldest snapshot age would equal
+  "ever" and are left out; where none is left, shorter ones are used;
 - an event type has columns of its own where at least `max(10, 0.2 %)` of the leads show it by the
   oldest snapshot age, the most widespread first, as many as MAX_COLUMNS allows; the others are
   pooled as "other events".
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -21,8 +22,8 @@ from numpy.typing import NDArray
 
 from data.clock import DAY, HOUR, MINUTE
 from data.schema import Project
-from data.tables import Attribute, Tables
-from features.frame import Catalogue, Family, Feature
+from data.tables import Attribute, Family, Tables
+from features.frame import Catalogue, Feature
 from features.presence import leads_by_code
 from features.templates import BY_TYPE, OF_ALL, TEMPLATES, Scope, Template
 
@@ -56,7 +57,7 @@ def slug(text: str) -> str:
 
 
 def words(text: str) -> str:
-    """Make plain words of an event type or a column name; what no machine wrote stays.
+    """Make plain words of an event type or a column name; text that is not ASCII stays as it is.
 
     >>> words("A_SUBMITTED-COMPLETE"), words("E-Mail geöffnet"), words("Prämie (geschätzt)")
     ('a submitted complete', 'E-Mail geöffnet', 'Prämie (geschätzt)')
@@ -79,7 +80,7 @@ def span(days: float) -> str:
 
 
 def windows_of(project: Project) -> tuple[float, ...]:
-    """Choose the look-back windows in days, ascending (rule in the module's first lines)."""
+    """Choose the look-back windows in days, ascending, by the rule above."""
     oldest = oldest_age(project)
     declared = tuple(sorted(float(days) for days in set(project.train.windows) if days > 0))
     if oldest is None:
@@ -129,51 +130,22 @@ def attribute_features(tables: Tables, project: Project) -> Iterator[Feature]:
         factor, label = slug(attribute.name), words(attribute.name)
         params: Params = {"column": attribute.name, "label": label}
         if attribute.name == project.leads.email:
-            yield Feature(
-                "email_domain_kind",
-                "category",
-                "fit",
-                "email_domain",
-                "kind of e-mail domain",
-                "email_domain_kind",
-                params,
-            )
+            name, label = "email_domain_kind", "kind of e-mail domain"
+            yield _feature(name, name, "fit", "email_domain", label, params)
             continue
         if attribute.name == project.leads.title:
             for what in ("seniority", "department"):
-                yield Feature(what, "category", "fit", what, what, what, params)
+                yield _feature(what, what, "fit", what, what, params)
             continue
-        yield Feature(
-            factor,
-            attribute.kind,
-            family,
-            factor,
-            label,
-            "attribute",
-            params,
-        )
+        value = _feature("attribute", factor, family, factor, label, params)
+        yield replace(value, kind=attribute.kind)
         if attribute.known_at is not None or attribute.changes is not None:
-            yield Feature(
-                f"known_since_{factor}",
-                "number",
-                family,
-                factor,
-                f"days since {label} is known",
-                "known_since",
-                params,
-                TEMPLATES["known_since"].unit,
-            )
+            name, since = f"known_since_{factor}", f"days since {label} is known"
+            yield _feature("known_since", name, family, factor, since, params)
     if sum(1 for attribute in tables.attributes if _may_miss(attribute)) >= 2:
-        yield Feature(
-            "missing_count",
-            "number",
-            "fit",
-            "completeness",
-            "fields left empty",
-            "missing_count",
-            {"label": "fields left empty"},
-            TEMPLATES["missing_count"].unit,
-        )
+        label = "fields left empty"
+        params = {"label": label}
+        yield _feature("missing_count", "missing_count", "fit", "completeness", label, params)
 
 
 def _may_miss(attribute: Attribute) -> bool:
@@ -190,32 +162,15 @@ def calendar_features(project: Project) -> Iterator[Feature]:
     """Yield age and the calendar of creation, in the project's time zone."""
     ages = project.conversion.snapshots
     if isinstance(ages, str) or len(set(ages)) > 1:
-        yield Feature(
-            "age_days",
-            "number",
-            "context",
-            "age",
-            "age of the lead",
-            "age_days",
-            {"label": "age of the lead"},
-            TEMPLATES["age_days"].unit,
-        )
+        label = "age of the lead"
+        yield _feature("age_days", "age_days", "context", "age", label, {"label": label})
     for part in ("month", "weekday", "hour"):
         name, label = f"created_{part}", f"{part} of creation"
-        yield Feature(
-            name,
-            "number",
-            "context",
-            "calendar",
-            label,
-            name,
-            {"label": label},
-            TEMPLATES[name].unit,
-        )
+        yield _feature(name, name, "context", "calendar", label, {"label": label})
 
 
 def event_features(tables: Tables, project: Project) -> Iterator[Feature]:
-    """Yield what each event type and all of them together say."""
+    """Yield the columns of each event type, then those of all types together."""
     if len(tables.events) == 0:
         return
     scope = Scope(tables.events, windows_of(project))
@@ -229,7 +184,7 @@ def event_features(tables: Tables, project: Project) -> Iterator[Feature]:
 
 
 def _type_features(name: str, scope: Scope, *, pooled: bool = False) -> Iterator[Feature]:
-    """Yield what is known of one event type: one factor."""
+    """Yield the columns of one event type; together they are one factor."""
     base: Params = {"event": name, "label": words(name)}
     if pooled:
         base["pooled"] = 1
@@ -243,7 +198,7 @@ def _columns(template: Template, scope: Scope, base: Params | None = None) -> It
     Whole numbers among the parameters become int.
     """
     columns = template.columns
-    assert columns is not None  # the table's lists hold such rows only
+    assert columns is not None  # BY_TYPE and OF_ALL hold only such templates
     for params in columns.over(scope):
         days = params.get("days", params.get("half_life"))
         places = dict(params) | ({} if days is None else {"span": span(float(days))})
@@ -257,22 +212,20 @@ def _columns(template: Template, scope: Scope, base: Params | None = None) -> It
         if base is None:
             whole["label"] = columns.about or label
         factor = columns.factor if base is None else str(places["key"])
-        yield Feature(
-            columns.name.format(**places),
-            template.kind,
-            "engagement",
-            factor,
-            label,
-            template.name,
-            whole,
-            template.unit,
-        )
+        name = columns.name.format(**places)
+        yield _feature(template.name, name, "engagement", factor, label, whole)
+
+
+def _feature(
+    template: str, name: str, family: Family, factor: str, label: str, params: Params
+) -> Feature:
+    """Make a column whose kind and unit are those of its template."""
+    row = TEMPLATES[template]
+    return Feature(name, row.kind, family, factor, label, template, params, row.unit)
 
 
 def _unique(features: list[Feature]) -> Iterator[Feature]:
     """Number the names that two texts share, so that a column has one meaning."""
-    from dataclasses import replace
-
     seen: dict[str, int] = {}
     for feature in features:
         times = seen[feature.name] = seen.get(feature.name, 0) + 1

@@ -6,15 +6,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.tables import Snapshots
+from data.tables import Family, Kind, Snapshots
 
-Family = Literal["fit", "engagement", "qualification", "context"]
 FAMILIES: tuple[Family, ...] = ("fit", "engagement", "qualification", "context")
 
 
@@ -28,7 +26,7 @@ class Feature:
     """
 
     name: str
-    kind: Literal["number", "category"]
+    kind: Kind
     family: Family
     factor: str
     label: str

@@ -1,13 +1,13 @@
 """Events sorted by (lead, at) -> a float32 matrix, in one pass per lead over ascending snapshots.
 
-What is known per event type (counts, time of the last one) lives in a *running row*: an event adds
-one to the cells that count it when it happens, takes one from a window's cell when it leaves that
-window, and a snapshot copies the row. Every event is pushed at most 1 + n_windows times whatever
-the number of snapshots. What runs along with all events (days, amounts, directions, campaigns)
-becomes a *trail*: trail[k] is the value after the first k events, so that a snapshot reads it at
-its place and a window is the difference of two places. A record that arrives late (`recorded_at`
-after a snapshot that lies after `at`) breaks "push once": such leads are walked again per snapshot
-over what was visible.
+What is known per event type (counts, time of the last one) is kept in a *running row*: an event
+adds one to the cells that count it when it happens and takes one from a window's cell when it
+leaves that window; a snapshot copies the row. Every event changes the row at most 1 + n_windows
+times whatever the number of snapshots. What is computed over events of all types (days, amounts,
+directions, campaigns) becomes a *trail*: trail[k] is the value after the first k events, so that a
+snapshot reads one entry and a window is the difference of two. A record that arrives late
+(`recorded_at` after a snapshot that lies after `at`) cannot be added only once: such leads are
+computed anew for each snapshot, over the events recorded by then.
 
 Inner functions take plain arrays and a block of leads each: an array taken out of a tuple inside
 a loop costs an atomic reference count each time, and a call per lead costs as much as its events.
@@ -19,13 +19,12 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from data.clock import DAY
 from data.compiled import compiled
 from features import trails
 
-DAY: Final = 86_400_000_000
-NEVER: Final = int(np.iinfo(np.int64).max)
-NOW: Final = 0  # state row of everything before as_of
-EVER: Final = 1  # the window without a beginning
+NOW: Final = 0  # state row of all events before as_of
+EVER: Final = 1  # state row of the window that holds them all
 FIRST_WINDOW: Final = 2
 
 # Operations: what a column of the matrix is computed by. Arguments a and b are named beside.
@@ -43,7 +42,7 @@ COUNTED: Final = -1  # a cell of the running row: b, of one event type
 DATED: Final = -2  # a cell of the running row: the moment of the last event of one type
 
 
-class Columns(NamedTuple):
+class EventColumns(NamedTuple):
     """Event columns of one range of leads; what no feature needs may be empty."""
 
     at: Any  # int64 (n_events,)
@@ -56,7 +55,7 @@ class Columns(NamedTuple):
 
 
 class Running(NamedTuple):
-    """The running row: one cell per matrix column, and a last one for what has no column.
+    """Layout of the running row: one cell per matrix column, and a last one for what has no column.
 
     A snapshot writes (cell - dated * as_of) * unit: counts as they are, moments as days since.
     """
@@ -83,7 +82,7 @@ class Program(NamedTuple):
     sizes: Any  # int64: campaigns, people
 
 
-BLOCK: Final = 128  # leads walked between two calls; their trails stay in the nearest cache
+BLOCK: Final = 128  # leads computed together: so few that their trails stay in the cache
 
 
 @compiled
@@ -103,17 +102,17 @@ def _run(  # type: ignore[no-untyped-def]
     blank,
     dated,
     unit,
-    began,
-    now,
-    place,
+    window_start,
+    cells,
+    before,
     cut,
     base,
     out,
 ):
-    """Push events into the running row, take out those that leave a window, copy it to `out`.
+    """Add events to the running row, take out those that leave a window, copy it to `out`.
 
-    `place` gets, row after row, how many events of the lead lie before now and before each window;
-    `cut` and `base` each lead's events before its last row and where its trails begin.
+    `before` gets, row after row, how many of the lead's events lie before the snapshot and before
+    each window; `cut` and `base` each lead's events before its last row and where its trails begin.
     """
     width, state_rows = len(dated), len(windows)
     base[0] = k = 0
@@ -121,28 +120,28 @@ def _run(  # type: ignore[no-untyped-def]
         first, end = lo[g], hi[g]
         i = first
         for w in range(state_rows):
-            began[w] = first
+            window_start[w] = first
         for c in range(width):
-            now[c] = blank[c]
+            cells[c] = blank[c]
         for r in range(row[g], past[g]):
             t = as_of[r]
             while i < end and at[i] < t:
                 slot = slot_of[kind[i]]
                 for w in range(EVER, state_rows):
-                    now[counted[w, slot]] += 1.0
-                now[since[slot]] = at[i]
+                    cells[counted[w, slot]] += 1.0
+                cells[since[slot]] = at[i]
                 i += 1
-            place[k, NOW], place[k, EVER] = i - first, 0
+            before[k, NOW], before[k, EVER] = i - first, 0
             for w in range(FIRST_WINDOW, state_rows):
-                opens, j = t - windows[w], began[w]
+                opens, j = t - windows[w], window_start[w]
                 while j < i and at[j] < opens:
-                    now[counted[w, slot_of[kind[j]]]] -= 1.0
+                    cells[counted[w, slot_of[kind[j]]]] -= 1.0
                     j += 1
-                began[w] = j
-                place[k, w] = j - first
+                window_start[w] = j
+                before[k, w] = j - first
             moment = np.float64(t)
             for c in range(width):
-                out[r, c] = (now[c] - dated[c] * moment) * unit[c]
+                out[r, c] = (cells[c] - dated[c] * moment) * unit[c]
             k += 1
         cut[g] = i - first
         base[g + 1] = base[g] + cut[g] + 1
@@ -150,29 +149,29 @@ def _run(  # type: ignore[no-untyped-def]
 
 @compiled
 def _write_trails(  # type: ignore[no-untyped-def]
-    at, lo, row, past, n, as_of, windows, half_lives, start, col, a, b, place, base, trail, out
+    at, lo, row, past, n, as_of, windows, half_lives, start, col, a, b, before, base, trail, out
 ):
-    """Write what is read off the trails and the event times."""
+    """Write the columns that are computed from the trails and the event times."""
     k = 0
     for g in range(n):
         first, origin = lo[g], base[g]
         for r in range(row[g], past[g]):
-            t, m = as_of[r], place[k, NOW]
+            t, m = as_of[r], before[k, NOW]
             newest = at[first + m - 1] if m > 0 else t
             oldest = at[first] if m > 0 else t
             for i in range(start[ALL], start[ALL + 1]):
-                out[r, col[i]] = m - place[k, b[i]]
+                out[r, col[i]] = m - before[k, b[i]]
             for i in range(start[ACTIVE], start[ACTIVE + 1]):
-                j = place[k, b[i]]
+                j = before[k, b[i]]
                 days = trail[trails.DAYS, origin + m] - trail[trails.DAYS, origin + min(j + 1, m)]
                 out[r, col[i]] = days + 1 if m > j else 0
             for i in range(start[DIFFERENCE], start[DIFFERENCE + 1]):
-                j = place[k, b[i]]
+                j = before[k, b[i]]
                 out[r, col[i]] = trail[a[i], origin + m] - trail[a[i], origin + j]
             for i in range(start[LEVEL], start[LEVEL + 1]):
                 out[r, col[i]] = trail[a[i], origin + m]
             for i in range(start[TREND], start[TREND + 1]):
-                longer, shorter = m - place[k, b[i]], m - place[k, a[i]]
+                longer, shorter = m - before[k, b[i]], m - before[k, a[i]]
                 pace = windows[b[i]] / windows[a[i]]
                 out[r, col[i]] = pace * shorter / longer if longer > 0 else np.nan
             for i in range(start[DECAY], start[DECAY + 1]):
@@ -187,12 +186,12 @@ def _write_trails(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _write_codes(kind, lo, row, past, n, place, codes):  # type: ignore[no-untyped-def]
+def _write_codes(kind, lo, row, past, n, before, codes):  # type: ignore[no-untyped-def]
     """Write first and last event as type codes, -1 for none."""
     k = 0
     for g in range(n):
         for r in range(row[g], past[g]):
-            end = lo[g] + place[k, NOW]
+            end = lo[g] + before[k, NOW]
             codes[r, 0] = kind[lo[g]] if end > lo[g] else -1
             codes[r, 1] = kind[end - 1] if end > lo[g] else -1
             k += 1
@@ -200,7 +199,7 @@ def _write_codes(kind, lo, row, past, n, place, codes):  # type: ignore[no-untyp
 
 @compiled
 def walk_block(p, e, s, n, as_of, out, codes):  # type: ignore[no-untyped-def]
-    """Walk the n leads that stand in the state's block and fill their rows."""
+    """Compute the rows of the n leads in the block of state `s`: program `p`, events `e`."""
     if n == 0:
         return
     q = p.running
@@ -220,14 +219,14 @@ def walk_block(p, e, s, n, as_of, out, codes):  # type: ignore[no-untyped-def]
         q.blank,
         q.dated,
         q.unit,
-        s.began,
-        s.now,
-        s.place,
+        s.window_start,
+        s.cells,
+        s.before,
         s.cut,
         s.base,
         out,
     )
-    trails.lay(
+    trails.fill_trails(
         e.at,
         e.campaign,
         e.person,
@@ -236,7 +235,7 @@ def walk_block(p, e, s, n, as_of, out, codes):  # type: ignore[no-untyped-def]
         s.lo,
         s.cut,
         n,
-        s.born,
+        s.created_at,
         p.half_lives,
         p.wanted,
         s.campaign_seen,
@@ -258,10 +257,10 @@ def walk_block(p, e, s, n, as_of, out, codes):  # type: ignore[no-untyped-def]
         p.col,
         p.a,
         p.b,
-        s.place,
+        s.before,
         s.base,
         s.trail,
         out,
     )
     if codes.shape[1] > 0:
-        _write_codes(e.kind, s.lo, s.row, s.past, n, s.place, codes)
+        _write_codes(e.kind, s.lo, s.row, s.past, n, s.before, codes)

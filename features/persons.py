@@ -1,7 +1,7 @@
 """Job titles and e-mail addresses -> seniority, department, kind of domain.
 
 Keyword tables in English, Italian, French and German; the first that matches wins. A title that
-says nothing is "other"; no title is missing (None).
+matches none is "other"; no title is missing (None).
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def domain_kind(email: str) -> str | None:
 
 
 def _first(table: tuple[tuple[str, str], ...], text: str) -> str | None:
-    """Name the first row whose pattern is found in the first 200 characters."""
+    """Name the first row whose pattern matches within the first 200 characters."""
     plain = text.strip().lower()[:200]
     if not plain:
         return None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.clock import DAY
 from data.tables import Events
 from features import kernel, trails
 from features.frame import Catalogue, Feature
@@ -63,7 +64,7 @@ class Plan:
             np.array(sizes, np.int64),
         )
 
-    def columns(self, events: Events) -> kernel.Columns:
+    def columns(self, events: Events) -> kernel.EventColumns:
         """Lay out the event columns as the kernel takes them; what it does not need is empty."""
         recorded = events.at[:0] if events.recorded_at is None else events.recorded_at
         others: tuple[NDArray[Any], ...] = (
@@ -76,16 +77,16 @@ class Plan:
             _plain(column if wanted else column[:0])
             for column, wanted in zip(others, self.reads, strict=True)
         ]
-        return kernel.Columns(_plain(events.at), _plain(recorded), _plain(events.type), *read)
+        return kernel.EventColumns(_plain(events.at), _plain(recorded), _plain(events.type), *read)
 
     def slot_of(self, type_names: tuple[str, ...]) -> NDArray[np.int32]:
         """Map type codes to slots: (n_types + 1,), the last entry is for code -1.
 
-        A type without a slot gets the pool's, or where there is none the number past the last.
+        A type without a slot gets the pool's; without a pool, the number after the last slot.
         """
         own = {name: slot for slot, name in enumerate(self.slots)}
-        found = (own.get(name, len(self.slots)) for name in type_names)
-        return np.array([*found, self.n_slots], np.int32)
+        slots = (own.get(name, len(self.slots)) for name in type_names)
+        return np.array([*slots, self.n_slots], np.int32)
 
 
 def _plain(column: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -95,18 +96,18 @@ def _plain(column: NDArray[np.generic]) -> NDArray[np.generic]:
     return np.require(column, requirements=["C", "W"])
 
 
-class _Rows:
-    """Numbers given to values in the order in which they are first asked for."""
+class _Numbering:
+    """Numbers values in the order in which they are first asked for."""
 
     def __init__(self, first: int) -> None:
-        self.first, self.found = first, dict[float, int]()
+        self.first, self.numbers = first, dict[float, int]()
 
-    def of(self, value: float) -> int:
-        return self.found.setdefault(value, self.first + len(self.found))
+    def number_of(self, value: float) -> int:
+        return self.numbers.setdefault(value, self.first + len(self.numbers))
 
 
 def template_of(feature: Feature) -> Template:
-    """Find what a column means; ValueError where no template has that name."""
+    """Find the template of a column; ValueError where no template has that name."""
     row = TEMPLATES.get(feature.template)
     if row is None:
         raise ValueError(f"column {feature.name}: no feature is computed by {feature.template!r}")
@@ -115,7 +116,7 @@ def template_of(feature: Feature) -> Template:
 
 def compile_plan(catalogue: Catalogue) -> Plan:
     """Compile the event columns; columns of other templates are left to profile."""
-    windows, lives = _Rows(kernel.FIRST_WINDOW), _Rows(0)
+    windows, lives = _Numbering(kernel.FIRST_WINDOW), _Numbering(0)
     slots: dict[str, int] = {}
     for feature in catalogue.numbers:
         name = str(feature.params.get("event", ""))
@@ -125,7 +126,8 @@ def compile_plan(catalogue: Catalogue) -> Plan:
     n_slots = len(slots) + pooled
 
     def window(feature: Feature, key: str) -> int:
-        return windows.of(float(feature.params[key])) if key in feature.params else kernel.EVER
+        days = feature.params.get(key)
+        return kernel.EVER if days is None else windows.number_of(float(days))
 
     def slot(feature: Feature) -> int:
         if feature.params.get("pooled"):
@@ -148,22 +150,22 @@ def compile_plan(catalogue: Catalogue) -> Plan:
                 widths = window(feature, "short"), window(feature, "long")
                 rows.append((operation.kind, *widths, column))
             case kernel.DECAY:
-                life = lives.of(float(feature.params["half_life"]))
+                life = lives.number_of(float(feature.params["half_life"]))
                 rows.append((operation.kind, trails.FIRST_DECAY + life, life, column))
             case _:
-                place = operation.trail, window(feature, "days")
-                rows.append((operation.kind, *place, column))
+                read = operation.trail, window(feature, "days")
+                rows.append((operation.kind, *read, column))
     rows.sort(key=lambda row: (row[0], row[3]))
     table = np.array(rows, np.int64).reshape(-1, 4)
-    micros = np.zeros(kernel.FIRST_WINDOW + len(windows.found), np.int64)
-    micros[kernel.FIRST_WINDOW :] = [round(days * kernel.DAY) for days in windows.found]
+    micros = np.zeros(kernel.FIRST_WINDOW + len(windows.numbers), np.int64)
+    micros[kernel.FIRST_WINDOW :] = [round(days * DAY) for days in windows.numbers]
     wanted = _trails(table)
     return Plan(
         slots=tuple(slots),
         pooled=pooled,
         running=_running(cells, len(catalogue.numbers), (len(micros), n_slots + 1)),
         windows=micros,
-        half_lives=np.array([days * kernel.DAY for days in lives.found], np.float64),
+        half_lives=np.array([days * DAY for days in lives.numbers], np.float64),
         start=np.searchsorted(table[:, 0], np.arange(kernel.N_OPERATIONS + 1)).astype(np.int64),
         col=table[:, 3].astype(np.uint64),
         a=table[:, 1].astype(np.uint64),
@@ -186,15 +188,15 @@ def _running(
 
     ValueError where two columns mean the same: a cell belongs to one column.
     """
-    column = np.full(shape, width, np.uint64)  # the cell past the last column takes the rest
+    column = np.full(shape, width, np.uint64)  # the last cell is for what has no column
     blank, dated = np.full(width + 1, np.nan), np.zeros(width)
-    for row, slot, place in cells:
+    for row, slot, cell in cells:
         if column[row, slot] < width:
-            raise ValueError(f"columns {column[row, slot]} and {place} of the catalogue are one")
-        column[row, slot] = place
-        dated[place] = row == kernel.NOW
-        blank[place] = np.nan if row == kernel.NOW else 0.0
-    unit = np.where(dated > 0, -1.0 / kernel.DAY, 1.0)
+            raise ValueError(f"columns {column[row, slot]} and {cell} of the catalogue are one")
+        column[row, slot] = cell
+        dated[cell] = row == kernel.NOW
+        blank[cell] = np.nan if row == kernel.NOW else 0.0
+    unit = np.where(dated > 0, -1.0 / DAY, 1.0)
     none = np.empty(0, np.int32)
     return kernel.Running(none, column, column[kernel.NOW].copy(), blank, dated, unit)
 

@@ -22,26 +22,26 @@ DERIVED = {
     "email_domain_kind": domain_kind,
 }
 FEW: Final = 200
-"""Up to so many values are coded in plain Python: pandas takes longer to begin than to do it."""
+"""Up to so many values are coded in plain Python, where a call of pandas takes longer."""
 
 
 def fill_numbers(
     tables: Tables,
     snapshots: Snapshots,
     columns: Sequence[tuple[int, Feature]],
-    there: NDArray[np.bool_],
+    existing: NDArray[np.bool_],
     out: NDArray[np.float32],
 ) -> None:
     """Fill these columns of `out` (n, k) in place: attributes, age and calendar of leads.
 
-    `there` marks the rows at which their lead exists.
+    `existing` marks the rows at which their lead exists.
     """
     calendar: pd.DatetimeIndex | None = None
     for column, feature in columns:
         template = feature.template
         if template == "attribute":
             attribute = attribute_of(tables, feature)
-            out[:, column] = values_at(attribute, snapshots, tables, there=there)
+            out[:, column] = values_at(attribute, snapshots, tables, existing=existing)
         elif template == "known_since":
             out[:, column] = _known_since(snapshots, attribute_of(tables, feature))
         elif template == "missing_count":
@@ -61,22 +61,22 @@ def fill_numbers(
 
 
 def category(
-    tables: Tables, snapshots: Snapshots, feature: Feature, there: NDArray[np.bool_]
+    tables: Tables, snapshots: Snapshots, feature: Feature, existing: NDArray[np.bool_]
 ) -> Levels:
-    """Read one category off an attribute, or what its text says of the person."""
+    """Read one category from an attribute, or derive it from the text (seniority, department)."""
     attribute = attribute_of(tables, feature)
     derive = DERIVED.get(feature.template)
     if attribute.known_at is None and attribute.changes is None:
         codes, texts = _coded(attribute.values)
-        codes = np.where(there, codes[snapshots.lead], -1)
+        codes = np.where(existing, codes[snapshots.lead], -1)
     else:
-        codes, texts = _coded(values_at(attribute, snapshots, tables, there=there))
+        codes, texts = _coded(values_at(attribute, snapshots, tables, existing=existing))
     if derive is None:
         return Levels(feature.name, codes, texts)
-    said = [derive(text) for text in texts]
-    names = sorted({word for word in said if word is not None})
-    place = {name: code for code, name in enumerate(names)}
-    mapped = np.array([place[word] if word else -1 for word in said] + [-1], np.int64)
+    derived = [derive(text) for text in texts]
+    names = sorted({name for name in derived if name is not None})
+    code_of = {name: code for code, name in enumerate(names)}
+    mapped = np.array([code_of[name] if name else -1 for name in derived] + [-1], np.int64)
     return Levels(feature.name, mapped[codes], names)
 
 
@@ -87,8 +87,8 @@ def _coded(values: NDArray[np.generic]) -> tuple[NDArray[np.int64], list[str]]:
         return codes.astype(np.int64, copy=False), [str(level) for level in levels]
     texts = values.tolist()
     known = sorted({text for text in texts if not pd.isna(text)})
-    place = {text: code for code, text in enumerate(known)}
-    return np.array([place.get(text, -1) for text in texts], np.int64), [str(t) for t in known]
+    code_of = {text: code for code, text in enumerate(known)}
+    return np.array([code_of.get(text, -1) for text in texts], np.int64), [str(t) for t in known]
 
 
 def local_calendar(micros: NDArray[np.int64], timezone: str) -> pd.DatetimeIndex:

@@ -66,7 +66,7 @@ def _ranges(store: EventStore, end: int, events_each: int) -> Iterator[tuple[int
 
 def _numbers(store: EventStore, tables: Tables) -> NDArray[np.int64]:
     """Find each lead's number in the store; leads without events get numbers past the last."""
-    found = pd.Index(store.lead_ids()).get_indexer(pd.Index(tables.lead_ids)).astype(np.int64)
-    absent = found < 0
-    found[absent] = store.n_leads + np.arange(int(absent.sum()))
-    return found
+    numbers = pd.Index(store.lead_ids()).get_indexer(pd.Index(tables.lead_ids)).astype(np.int64)
+    absent = numbers < 0
+    numbers[absent] = store.n_leads + np.arange(int(absent.sum()))
+    return numbers

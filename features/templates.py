@@ -1,4 +1,4 @@
-"""Every kind of feature in one table: how it is computed, named, said in words, and what moves it.
+"""Every kind of feature in one table: how it is computed, named, described, and what changes it.
 
 A new feature that an operation of the kernel can compute is one row here and its sentence in the
 catalogues of words (serving/worklist/locale). A new operation is code in features/kernel.py or a
@@ -42,7 +42,7 @@ MONTHS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the default catalogue is made for: the events at hand and the windows in days."""
+    """What the default catalogue is made for: the events and the windows in days."""
 
     events: Events
     windows: tuple[float, ...]
@@ -53,12 +53,12 @@ Over = Callable[[Scope], Iterator[Params]]
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class TemplateColumns:
     """How the default catalogue names the columns of a template.
 
     `name` and `label` are patterns with the places {type} and {key} (an event type in words and as
     part of a name), {span} (a window or half-life), {short} and {long}. `about` is the {label} of
-    the sentence. Where `over` and these are of an event type, `factor` and `about` are the type's.
+    the sentence. For columns of an event type, `factor` and `about` are taken from the type.
     """
 
     name: str
@@ -81,12 +81,12 @@ class Template:
     """One kind of feature. The sentence has variants for a count of 0 and for a missing value.
 
     `operation` (numbers) or `code` (categories: the column of the kernel's code matrix) says how
-    the kernel computes it; without either, features/profile.py reads it off the lead. `effect` says
-    what one more event of `actor` does to the value, where that is certain. `length` is the days
-    in one unit, where the value is a length of time; `names` are what values from `first` on are
-    called. `zero_is_absent`: 0 says that nothing happened, which is never a strength. `by_sales`:
-    sales can change it. `vague`: true, but no picture, so other reasons speak first. `each_value`:
-    past outcomes are counted by value, not by range.
+    the kernel computes it; without either, features/profile.py reads it from the lead. `effect`
+    says what one more event of `actor` does to the value, where that is certain. `length` is the
+    days in one unit, where the value is a length of time; `names` are what values from `first` on
+    are called. `zero_is_absent`: 0 says that nothing happened, which is never a strength.
+    `by_sales`: sales can change it. `vague`: true but abstract, so other reasons are shown first.
+    `each_value`: past outcomes are counted by value, not by range.
     """
 
     name: str
@@ -97,7 +97,7 @@ class Template:
     unit: str = ""
     operation: Operation | None = None
     code: int | None = None
-    columns: Columns | None = None
+    columns: TemplateColumns | None = None
     effect: Effect | None = None
     actor: Actor = "type"
     length: float | None = None
@@ -156,11 +156,11 @@ def where(condition: Callable[[Events], bool], over: Over) -> Over:
     return lambda scope: over(scope) if condition(scope.events) else iter(())
 
 
-def _acts(direction: int) -> Callable[[Events], bool]:
+def _has_direction(direction: int) -> Callable[[Events], bool]:
     return lambda events: bool((events.direction == direction).any())
 
 
-def _amounts(events: Events) -> bool:
+def _has_amounts(events: Events) -> bool:
     return bool(np.isfinite(events.value).any())
 
 
@@ -174,7 +174,7 @@ _ROWS: Final = (
         operation=Operation(kernel.COUNTED),
         zero_is_absent=True,
         effect="one more",
-        columns=Columns("n_{key}_{span}", "{type} in {span}", each_window),
+        columns=TemplateColumns("n_{key}_{span}", "{type} in {span}", each_window),
     ),
     Template(
         "count_ever",
@@ -184,7 +184,7 @@ _ROWS: Final = (
         operation=Operation(kernel.COUNTED),
         zero_is_absent=True,
         effect="one more",
-        columns=Columns("n_{key}_ever", "{type} ever", once),
+        columns=TemplateColumns("n_{key}_ever", "{type} ever", once),
     ),
     Template(
         "days_since",
@@ -194,7 +194,7 @@ _ROWS: Final = (
         operation=Operation(kernel.DATED),
         length=1.0,
         effect="just now",
-        columns=Columns("days_since_{key}", "days since {type}", once),
+        columns=TemplateColumns("days_since_{key}", "days since {type}", once),
     ),
     # all events together
     Template(
@@ -206,7 +206,9 @@ _ROWS: Final = (
         zero_is_absent=True,
         effect="one more",
         actor="anybody",
-        columns=Columns("n_events_{span}", "events in {span}", each_window, about="activity"),
+        columns=TemplateColumns(
+            "n_events_{span}", "events in {span}", each_window, about="activity"
+        ),
     ),
     Template(
         "count_all_ever",
@@ -217,7 +219,7 @@ _ROWS: Final = (
         zero_is_absent=True,
         effect="one more",
         actor="anybody",
-        columns=Columns("n_events_ever", "events ever", once, about="activity"),
+        columns=TemplateColumns("n_events_ever", "events ever", once, about="activity"),
     ),
     Template(
         "active_days",
@@ -229,7 +231,7 @@ _ROWS: Final = (
         unit="days",
         operation=Operation(kernel.ACTIVE, trails.DAYS),
         zero_is_absent=True,
-        columns=Columns(
+        columns=TemplateColumns(
             "n_active_days_{span}", "active days in {span}", windows_of_a_week, about="active days"
         ),
     ),
@@ -240,7 +242,7 @@ _ROWS: Final = (
         unit="days",
         operation=Operation(kernel.SINCE_FIRST),
         length=1.0,
-        columns=Columns("days_since_first_event", "days since the first event", once),
+        columns=TemplateColumns("days_since_first_event", "days since the first event", once),
     ),
     Template(
         "days_since_last_event",
@@ -251,7 +253,7 @@ _ROWS: Final = (
         length=1.0,
         effect="just now",
         actor="anybody",
-        columns=Columns("days_since_last_event", "days since the last event", once),
+        columns=TemplateColumns("days_since_last_event", "days since the last event", once),
     ),
     Template(
         "mean_gap_days",
@@ -260,7 +262,7 @@ _ROWS: Final = (
         unit="days",
         operation=Operation(kernel.MEAN_GAP),
         length=1.0,
-        columns=Columns("mean_gap_days", "mean days between events", once),
+        columns=TemplateColumns("mean_gap_days", "mean days between events", once),
     ),
     Template(
         "first_week_count",
@@ -269,7 +271,7 @@ _ROWS: Final = (
         unit="events",
         operation=Operation(kernel.LEVEL, trails.WEEK),
         zero_is_absent=True,
-        columns=Columns("n_first_week", "events in the first week", once),
+        columns=TemplateColumns("n_first_week", "events in the first week", once),
     ),
     Template(
         "streak_days",
@@ -278,7 +280,7 @@ _ROWS: Final = (
         unit="days",
         operation=Operation(kernel.LEVEL, trails.STREAK),
         zero_is_absent=True,
-        columns=Columns("streak_days", "active days in a row", once),
+        columns=TemplateColumns("streak_days", "active days in a row", once),
     ),
     Template(
         "decayed_count",
@@ -288,7 +290,7 @@ _ROWS: Final = (
         operation=Operation(kernel.DECAY),
         zero_is_absent=True,
         vague=True,
-        columns=Columns(
+        columns=TemplateColumns(
             "activity_decayed_{span}", "recent activity", each_half_life, about="recent activity"
         ),
     ),
@@ -300,7 +302,7 @@ _ROWS: Final = (
         unit="ratio",
         operation=Operation(kernel.TREND),
         vague=True,
-        columns=Columns(
+        columns=TemplateColumns(
             "trend_{short:g}_{long:g}d",
             "activity against its usual pace",
             short_and_long,
@@ -313,7 +315,9 @@ _ROWS: Final = (
         missing="No activity yet",
         kind="category",
         code=0,
-        columns=Columns("first_event", "first event", where(lambda e: len(e.type_names) > 1, once)),
+        columns=TemplateColumns(
+            "first_event", "first event", where(lambda e: len(e.type_names) > 1, once)
+        ),
     ),
     Template(
         "last_event",
@@ -321,7 +325,9 @@ _ROWS: Final = (
         missing="No activity yet",
         kind="category",
         code=1,
-        columns=Columns("last_event", "last event", where(lambda e: len(e.type_names) > 1, once)),
+        columns=TemplateColumns(
+            "last_event", "last event", where(lambda e: len(e.type_names) > 1, once)
+        ),
     ),
     # who acts, amounts, campaigns, people
     Template(
@@ -333,10 +339,10 @@ _ROWS: Final = (
         zero_is_absent=True,
         effect="one more",
         actor="lead",
-        columns=Columns(
+        columns=TemplateColumns(
             "n_inbound_{span}",
             "inbound in {span}",
-            where(_acts(INBOUND), each_window),
+            where(_has_direction(INBOUND), each_window),
             "inbound",
             "inbound",
         ),
@@ -350,10 +356,10 @@ _ROWS: Final = (
         by_sales=True,
         effect="one more",
         actor="sales",
-        columns=Columns(
+        columns=TemplateColumns(
             "n_outbound_{span}",
             "outbound in {span}",
-            where(_acts(OUTBOUND), each_window),
+            where(_has_direction(OUTBOUND), each_window),
             "outbound",
             "outbound",
         ),
@@ -364,10 +370,10 @@ _ROWS: Final = (
         zero="{label}: none {period}",
         operation=Operation(kernel.DIFFERENCE, trails.VALUE),
         zero_is_absent=True,
-        columns=Columns(
+        columns=TemplateColumns(
             "value_sum_{span}",
             "amounts in {span}",
-            where(_amounts, longest_window),
+            where(_has_amounts, longest_window),
             "value",
             "amounts",
         ),
@@ -377,7 +383,9 @@ _ROWS: Final = (
         "Largest amount: {value}",
         missing="No amount yet",
         operation=Operation(kernel.LEVEL, trails.LARGEST),
-        columns=Columns("value_max", "largest amount", where(_amounts, once), "value", "amount"),
+        columns=TemplateColumns(
+            "value_max", "largest amount", where(_has_amounts, once), "value", "amount"
+        ),
     ),
     Template(
         "n_campaigns",
@@ -385,7 +393,7 @@ _ROWS: Final = (
         zero="Reached by no campaign",
         unit="campaigns",
         operation=Operation(kernel.LEVEL, trails.CAMPAIGNS),
-        columns=Columns(
+        columns=TemplateColumns(
             "n_campaigns",
             "campaigns",
             where(lambda e: len(e.campaign_names) > 1, once),
@@ -399,7 +407,7 @@ _ROWS: Final = (
         unit="people",
         operation=Operation(kernel.LEVEL, trails.PEOPLE),
         zero_is_absent=True,
-        columns=Columns(
+        columns=TemplateColumns(
             "n_people", "people", where(lambda e: len(e.person_names) > 1, once), "people"
         ),
     ),

@@ -1,7 +1,7 @@
 """Events of a block of leads -> trails: for each quantity, its value after the first k events.
 
-Every aggregation over all events is one short loop here, without branches where that can be: a
-branch that cannot be foretold costs as much as three events. Row k = 0 is the value before any
+Every aggregation over all events is one short loop here, without branches where possible: one that
+the processor predicts wrongly costs as much as three events. Entry k = 0 is the value before any
 event.
 """
 
@@ -11,12 +11,10 @@ from typing import Final
 
 import numpy as np
 
+from data.clock import DAY, NEVER
 from data.compiled import compiled
 
-DAY: Final = 86_400_000_000
-NEVER: Final = int(np.iinfo(np.int64).max)
-
-DAYS: Final = 0  # different days
+DAYS: Final = 0  # distinct days
 VALUE: Final = 1  # sum of amounts
 LARGEST: Final = 2  # largest amount
 INBOUND: Final = 3
@@ -29,7 +27,7 @@ FIRST_DECAY: Final = 9  # one per half-life follows: events, each worth half aft
 
 
 @compiled
-def lay(  # type: ignore[no-untyped-def]
+def fill_trails(  # type: ignore[no-untyped-def]
     at,
     campaign,
     person,
@@ -38,7 +36,7 @@ def lay(  # type: ignore[no-untyped-def]
     lo,
     cut,
     n,
-    born,
+    created_at,
     half_lives,
     wanted,
     campaign_seen,
@@ -60,11 +58,11 @@ def lay(  # type: ignore[no-untyped-def]
         if wanted[INBOUND + side]:
             _directed(direction, side, lo, cut, n, base, trail[INBOUND + side])
     if wanted[WEEK]:
-        _week(at, lo, cut, n, born, base, trail[WEEK])
+        _week(at, lo, cut, n, created_at, base, trail[WEEK])
     if wanted[CAMPAIGNS]:
-        _different(campaign, lo, cut, n, campaign_seen, stamp, base, trail[CAMPAIGNS])
+        _distinct(campaign, lo, cut, n, campaign_seen, stamp, base, trail[CAMPAIGNS])
     if wanted[PEOPLE]:
-        _different(person, lo, cut, n, person_seen, stamp, base, trail[PEOPLE])
+        _distinct(person, lo, cut, n, person_seen, stamp, base, trail[PEOPLE])
     for h in range(len(half_lives)):
         _decays(at, lo, cut, n, half_lives[h], base, trail[FIRST_DECAY + h])
 
@@ -132,10 +130,10 @@ def _directed(direction, side, lo, cut, n, base, row):  # type: ignore[no-untype
 
 
 @compiled
-def _week(at, lo, cut, n, born, base, row):  # type: ignore[no-untyped-def]
+def _week(at, lo, cut, n, created_at, base, row):  # type: ignore[no-untyped-def]
     for g in range(n):
         first, origin = lo[g], base[g]
-        ends = born[g] + 7 * DAY if born[g] < NEVER - 7 * DAY else NEVER
+        ends = created_at[g] + 7 * DAY if created_at[g] < NEVER - 7 * DAY else NEVER
         events = 0
         row[origin] = 0
         for k in range(cut[g]):
@@ -144,19 +142,19 @@ def _week(at, lo, cut, n, born, base, row):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _different(code, lo, cut, n, seen, stamp, base, row):  # type: ignore[no-untyped-def]
-    """Count different codes; `seen` holds for each code the stamp of the walk that met it last."""
+def _distinct(code, lo, cut, n, seen, stamp, base, row):  # type: ignore[no-untyped-def]
+    """Count distinct codes; `seen` holds for each code the number of the last lead that had it."""
     for g in range(n):
         first, origin = lo[g], base[g]
         stamp[0] += 1
-        different = 0
+        n_distinct = 0
         row[origin] = 0
         for k in range(cut[g]):
             c = code[first + k]
             if c >= 0 and seen[c] != stamp[0]:
                 seen[c] = stamp[0]
-                different += 1
-            row[origin + k + 1] = different
+                n_distinct += 1
+            row[origin + k + 1] = n_distinct
 
 
 @compiled

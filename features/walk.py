@@ -6,35 +6,36 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from data.clock import NEVER
 from data.compiled import compiled
 from features import trails
-from features.kernel import BLOCK, NEVER, Columns, walk_block
+from features.kernel import BLOCK, EventColumns, walk_block
 
 
-class State(NamedTuple):
-    """A block of leads and the running state of the one that is walked."""
+class BlockState(NamedTuple):
+    """A block of leads, and the working memory to compute their rows in."""
 
     lo: Any  # int64 (BLOCK,): a lead's first event
     hi: Any  # int64 (BLOCK,): past its last
     row: Any  # int64 (BLOCK,): its first row
     past: Any  # int64 (BLOCK,): past its last
-    born: Any  # int64 (BLOCK,)
+    created_at: Any  # int64 (BLOCK,)
     cut: Any  # int64 (BLOCK,): its events before its last row
     base: Any  # int64 (BLOCK + 1,): where its trails begin
-    place: Any  # int64 (rows of a block, state rows)
+    before: Any  # int64 (rows of a block, state rows): events before each window
     trail: Any  # float64 (trails, events of a block)
-    began: Any  # int64 (state rows,): the first event that has not left the window
-    now: Any  # float64 (columns + 1,): the running row
-    campaign_seen: Any  # int64 (campaigns,): the stamp of the walk that met it
+    window_start: Any  # int64 (state rows,): the first event that has not left the window
+    cells: Any  # float64 (columns + 1,): the running row
+    campaign_seen: Any  # int64 (campaigns,): the number of the last lead that had it
     person_seen: Any  # int64 (people,)
-    stamp: Any  # int64 (1,)
+    stamp: Any  # int64 (1,): a number that grows with each lead
 
 
 @compiled
 def _make_state(p, rows, events):  # type: ignore[no-untyped-def]
     """Allocate the state for blocks of at most so many rows and events."""
     windows, lives = len(p.windows), len(p.half_lives)
-    return State(
+    return BlockState(
         np.empty(BLOCK, np.int64),
         np.empty(BLOCK, np.int64),
         np.empty(BLOCK, np.int64),
@@ -58,11 +59,11 @@ def _largest_block(lead, row_lo, row_hi, offsets):  # type: ignore[no-untyped-de
     rows, events, most_rows, most_events = 0, 0, 0, 0
     leads, r = 0, row_lo
     while r < row_hi:
-        who, end = lead[r], r + 1
-        while end < row_hi and lead[end] == who:
+        current, end = lead[r], r + 1
+        while end < row_hi and lead[end] == current:
             end += 1
         rows += end - r
-        events += offsets[who + 1] - offsets[who]
+        events += offsets[current + 1] - offsets[current]
         leads += 1
         most_rows, most_events = max(most_rows, rows), max(most_events, events)
         if leads == BLOCK:
@@ -73,7 +74,7 @@ def _largest_block(lead, row_lo, row_hi, offsets):  # type: ignore[no-untyped-de
 
 @compiled
 def _arrives_late(at, recorded, lo, hi, as_of, row_lo, row_hi):  # type: ignore[no-untyped-def]
-    """Say whether a record of this lead crosses one of its snapshots."""
+    """Tell whether an event before one of the lead's snapshots was not yet recorded then."""
     for i in range(lo, hi):
         if recorded[i] > at[i]:
             for r in range(row_lo, row_hi):
@@ -83,9 +84,9 @@ def _arrives_late(at, recorded, lo, hi, as_of, row_lo, row_hi):  # type: ignore[
 
 
 @compiled
-def _room(e, events):  # type: ignore[no-untyped-def]
+def _empty_copies(e, events):  # type: ignore[no-untyped-def]
     """Allocate columns for copies of so many events; what is empty in `e` stays empty."""
-    return Columns(
+    return EventColumns(
         np.empty(events, e.at.dtype),
         e.recorded[:0],
         np.empty(events, e.kind.dtype),
@@ -123,29 +124,30 @@ def fill(p, e, offsets, lead, as_of, row_lo, row_hi, created, out, codes):  # ty
     """
     most_rows, most_events = _largest_block(lead, row_lo, row_hi, offsets)
     # a block that leaves late leads out has at most the leads of two such blocks
-    s, clocked = _make_state(p, 2 * most_rows, 2 * most_events), len(e.recorded) > 0
+    s, has_clock = _make_state(p, 2 * most_rows, 2 * most_events), len(e.recorded) > 0
     # a lead with late records is one lead for each of its rows, over what was visible then
     v, known = s, e
-    if clocked:
-        v, known = _make_state(p, BLOCK, most_events), _room(e, most_events)
+    if has_clock:
+        v, known = _make_state(p, BLOCK, most_events), _empty_copies(e, most_events)
     n, late, used, r = 0, 0, 0, row_lo
     while r < row_hi:
-        who, end = lead[r], r + 1
-        while end < row_hi and lead[end] == who:
+        current, end = lead[r], r + 1
+        while end < row_hi and lead[end] == current:
             end += 1
-        begin, stop = offsets[who], offsets[who + 1]
-        birth = created[who] if len(created) > 0 else NEVER
-        if clocked and _arrives_late(e.at, e.recorded, begin, stop, as_of, r, end):
+        begin, stop = offsets[current], offsets[current + 1]
+        created_at = created[current] if len(created) > 0 else NEVER
+        if has_clock and _arrives_late(e.at, e.recorded, begin, stop, as_of, r, end):
             for row in range(r, end):
                 if late == BLOCK or used + stop - begin > most_events:
                     walk_block(p, known, v, late, as_of, out, codes)
                     late = used = 0
-                v.lo[late], v.row[late], v.past[late], v.born[late] = used, row, row + 1, birth
+                v.lo[late], v.row[late], v.past[late] = used, row, row + 1
+                v.created_at[late] = created_at
                 used = _copy_visible(e, begin, stop, as_of[row], known, used)
                 v.hi[late] = used
                 late += 1
         else:
-            s.lo[n], s.hi[n], s.row[n], s.past[n], s.born[n] = begin, stop, r, end, birth
+            s.lo[n], s.hi[n], s.row[n], s.past[n], s.created_at[n] = begin, stop, r, end, created_at
             n += 1
             if n == BLOCK:
                 walk_block(p, e, s, n, as_of, out, codes)

@@ -19,7 +19,7 @@ from narwhals.typing import IntoDataFrame
 
 from data.clock import NEVER
 from data.errors import InputError
-from data.reading.read_tables import Reading
+from data.reading.read_tables import CrmData
 from data.reading.review import undeclared_columns
 from data.reading.sources import Given, plain_table
 from data.reading.values import moment
@@ -53,7 +53,7 @@ class CrmProject(Showable):
     """
 
     _session: Session
-    _reading: Reading
+    _reading: CrmData
     _scratch: ScratchFolder | None = None
 
     @property
@@ -128,7 +128,7 @@ class CrmProject(Showable):
             return read_clock()
         return moment(_text_of(now), self._session.project, "now")
 
-    def _reading_of(self, kinds: Mapping[str, Kind]) -> Reading:
+    def _reading_of(self, kinds: Mapping[str, Kind]) -> CrmData:
         """Give the tables with every column read as it was when a model was trained."""
         found = {each.name: each.kind for each in self._reading.tables.attributes}
         return self._reading if found == dict(kinds) else self._session.read(kinds=kinds)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from data.delay import DelayCurve, delay_curve
 from data.labels import open_snapshots
-from data.reading.read_tables import Reading
+from data.reading.read_tables import CrmData
 from data.reading.review import ColumnReview, undeclared_columns
 from serving.lead_ages import say_older
 from serving.session import Session
@@ -24,7 +24,7 @@ SUSPECT_CONVERSION_RATE = 0.5
 class CheckResult:
     """What the check found; `stops` is True where a structural leak forbids training."""
 
-    reading: Reading
+    reading: CrmData
     dataset: Dataset
     report: AuditReport
     reviews: tuple[ColumnReview, ...]
@@ -98,7 +98,7 @@ class CheckResult:
 
 
 def check_project(
-    session: Session, reading: Reading, *, on_stage: Callable[[str], None]
+    session: Session, reading: CrmData, *, on_stage: Callable[[str], None]
 ) -> CheckResult:
     """Label, split and build features from what was read, and audit it."""
     on_stage("labels and features")

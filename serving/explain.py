@@ -9,7 +9,7 @@ import pandas as pd
 
 from data.errors import InputError
 from data.labels import is_open
-from data.reading.read_tables import Reading
+from data.reading.read_tables import CrmData
 from data.tables import Snapshots
 from features.build import build
 from models.explain.change import Change
@@ -117,7 +117,7 @@ class LeadExplanation:
 
 def explain_lead(
     session: Session,
-    reading: Reading,
+    reading: CrmData,
     lead_id: str,
     model: LoadedModel,
     *,

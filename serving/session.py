@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import InputError
 from data.project import load_project
-from data.reading.read_tables import Reading, read_with_notes
+from data.reading.read_tables import CrmData, read_with_notes
 from data.reading.sources import Given
 from data.reading.values import moment
 from data.schema import Project
@@ -45,7 +45,7 @@ class Session:
         leads: str | None = None,
         events: list[str] | None = None,
         kinds: Mapping[str, Kind] | None = None,
-    ) -> Reading:
+    ) -> CrmData:
         """Read the sources of the project, or other files of the same shape.
 
         `kinds` are a model's: columns are then read as they were in training.
@@ -93,7 +93,7 @@ class Session:
 
         return find_model(self.registry, reference, threads=self.threads)
 
-    def moment(self, as_of: str | None, reading: Reading, key: str = "--as-of") -> int:
+    def moment(self, as_of: str | None, reading: CrmData, key: str = "--as-of") -> int:
         """Read --as-of; left out, it is the end of observation. Errors name it by `key`."""
         until = reading.tables.observed_until
         if as_of is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from data.files import write_text
-from data.reading.read_tables import Reading
+from data.reading.read_tables import CrmData
 from data.reading.review import undeclared_columns
 from models.artifact import load_artifact
 from models.explain.change import store_run
@@ -28,7 +28,7 @@ Stage = Callable[[str], None]
 
 def train_model(
     session: Session,
-    reading: Reading,
+    reading: CrmData,
     *,
     fast: bool = False,
     learner: str | None = None,
@@ -43,7 +43,7 @@ def train_model(
 
 def learn(
     session: Session,
-    reading: Reading,
+    reading: CrmData,
     champion: ModelVersion | None,
     *,
     fast: bool = False,
@@ -66,7 +66,7 @@ def learn(
     )
 
 
-def register(session: Session, reading: Reading, trained: TrainedModel) -> Published:
+def register(session: Session, reading: CrmData, trained: TrainedModel) -> Published:
     """Register a trained model with its leak audit; the gate says whether it is champion."""
     published = publish(
         trained,
@@ -93,7 +93,7 @@ def audit_pages(report: AuditReport, name: str) -> dict[str, str]:
     }
 
 
-def session_tags(session: Session, reading: Reading) -> dict[str, str]:
+def session_tags(session: Session, reading: CrmData) -> dict[str, str]:
     """Identify what a model was trained from: hashes of data and project file, and the seed."""
     return {
         "data": data_fingerprint(reading.tables, reading.outcomes),
@@ -102,7 +102,7 @@ def session_tags(session: Session, reading: Reading) -> dict[str, str]:
     }
 
 
-def champion_is_current(session: Session, reading: Reading) -> bool:
+def champion_is_current(session: Session, reading: CrmData) -> bool:
     """Tell whether the champion was trained on these data by this project file and seed."""
     champion = session.registry.champion()
     if champion is None:
@@ -112,7 +112,7 @@ def champion_is_current(session: Session, reading: Reading) -> bool:
 
 
 def evaluate_registered(
-    session: Session, reading: Reading, model: LoadedModel, *, on_stage: Stage
+    session: Session, reading: CrmData, model: LoadedModel, *, on_stage: Stage
 ) -> Evaluation:
     """Evaluate a registered model on the newest test rows of the data as they are now."""
     on_stage("labels and features")
@@ -132,7 +132,7 @@ def evaluate_registered(
 
 def score_run(
     session: Session,
-    reading: Reading,
+    reading: CrmData,
     model: LoadedModel,
     *,
     as_of: int,
@@ -171,7 +171,7 @@ def score_run(
 
 
 def monitor_model(
-    session: Session, reading: Reading, model: LoadedModel, *, as_of: int, on_stage: Stage
+    session: Session, reading: CrmData, model: LoadedModel, *, as_of: int, on_stage: Stage
 ) -> list[Signal]:
     """Check a registered model against the data as they are now."""
     on_stage("freshness, drift, promises")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data.files import write_text
-from data.reading.read_tables import Reading
+from data.reading.read_tables import CrmData
 from serving.feedback import list_answers
 from serving.loaded_model import LoadedModel
 from serving.score import ScoringRun, first_scored
@@ -22,7 +22,7 @@ from training.audit import AuditReport
 
 def write_reports(
     session: Session,
-    reading: Reading,
+    reading: CrmData,
     model: LoadedModel,
     *,
     as_of: int,
@@ -58,7 +58,7 @@ def write_reports(
 
 def write_views(
     session: Session,
-    reading: Reading,
+    reading: CrmData,
     model: LoadedModel,
     scored: ScoringRun,
     *,

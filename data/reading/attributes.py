@@ -1,10 +1,9 @@
-"""Declared columns of leads and joined tables -> attributes, each with the clock that dates it."""
+"""Declared columns of leads and joined tables -> attributes, each with the time it became known."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -20,9 +19,7 @@ from data.reading.read_job import ReadJob
 from data.reading.sources import RawTable
 from data.reading.values import attribute_values, categories, instants, objects, texts
 from data.schema import Attributes, History, Join, Project
-from data.tables import Attribute, Changes, Kind
-
-Family = Literal["fit", "engagement", "qualification", "context"]
+from data.tables import Attribute, Changes, Family, Kind
 
 
 def read_attributes(
@@ -30,31 +27,31 @@ def read_attributes(
 ) -> list[Attribute]:
     """Read the attributes of leads and joined tables; `order` sorts the rows by lead id.
 
-    Those known from training (`job.kinds`) and absent now are there, missing in every row.
+    Those known from training (`job.kinds`) and absent now are added, missing in every row.
     """
-    found = lead_attributes(raw, lead_ids, order, job) + joined_attributes(raw, order, job)
+    attributes = lead_attributes(raw, lead_ids, order, job) + joined_attributes(raw, order, job)
     if not job.kinds:
-        found = _telling(raw, found, job)
-    names = {attribute.name for attribute in found}
+        attributes = _informative(raw, attributes, job)
+    names = {attribute.name for attribute in attributes}
     for name, kind in job.kinds.items():
         if name not in names:
             read = attribute_values(raw, name, job.project, kind) if job.lenient else None
-            values = _nothing(len(order), kind) if read is None else read[1][order]
-            found.append(Attribute(name, kind, values))
+            values = _all_missing(len(order), kind) if read is None else read[1][order]
+            attributes.append(Attribute(name, kind, values))
     return [
         replace(
             a,
             family=family_of(a.name, job.project, dated=a.known_at is not None),
             in_training=not job.kinds or a.name in job.kinds,
         )
-        for a in found
+        for a in attributes
     ]
 
 
-def _telling(raw: RawTable, found: list[Attribute], job: ReadJob) -> list[Attribute]:
+def _informative(raw: RawTable, attributes: list[Attribute], job: ReadJob) -> list[Attribute]:
     """Leave out undated columns that are empty, or the same or different in every row; say so."""
     kept = []
-    for attribute in found:
+    for attribute in attributes:
         missing = pd.isna(attribute.values)
         dated = attribute.known_at is not None or attribute.changes is not None
         alike = not missing.any() and len(set(attribute.values[:1_000])) == 1
@@ -83,7 +80,7 @@ def _all_different(attribute: Attribute, missing: NDArray[np.bool_], project: Pr
     return len(words) >= 100 and len(set(words)) == len(words)
 
 
-def _nothing(n: int, kind: Kind) -> NDArray[np.generic]:
+def _all_missing(n: int, kind: Kind) -> NDArray[np.generic]:
     """Make a column without values."""
     return np.full(n, np.nan) if kind == "number" else np.full(n, None, dtype=object)
 
@@ -98,8 +95,8 @@ def lead_attributes(
     section, project = job.project.leads, job.project
     if project.static:
         columns = static_columns(raw, job)
-        made = [_undated(raw, name, job) for name in columns]
-        kept = [a for a in made if a is not None]
+        read = [_undated(raw, name, job) for name in columns]
+        kept = [a for a in read if a is not None]
         for name in {*columns} - {a.name for a in kept}:
             job.notes.add(
                 f"{raw.name}, column {name}: holds dates, which are no feature in static mode"
@@ -138,19 +135,19 @@ def static_columns(raw: RawTable, job: ReadJob) -> list[str]:
 
 
 def joined_attributes(leads: RawTable, order: NDArray[np.int64], job: ReadJob) -> list[Attribute]:
-    """Read the attributes of every joined table, one row per lead, found by key."""
-    found: list[Attribute] = []
+    """Read the attributes of every joined table, one row per lead, joined by key."""
+    attributes: list[Attribute] = []
     for i, join in enumerate(job.project.leads.join):
         raw = job.source(join, f"join.{i}")
         keys, key_order = unique_ids(raw, join.key or join.on, job)
         on = texts(leads.column(join.on), job.missing)
         row = lead_rows(on, keys)[order]
         _note_unmatched(raw, join, row, job)
-        own = _declared_or_static(raw, join, job)
-        made = [take(attribute, key_order) for attribute in own]
-        made += _replayed(raw, join, f"join.{i}.history", keys, key_order, job)
-        found.extend(_spread(attribute, row, join) for attribute in made)
-    return found
+        declared = _declared_or_static(raw, join, job)
+        joined = [take(attribute, key_order) for attribute in declared]
+        joined += _replayed(raw, join, f"join.{i}.history", keys, key_order, job)
+        attributes.extend(_of_leads(attribute, row, join) for attribute in joined)
+    return attributes
 
 
 def _declared_or_static(raw: RawTable, join: Join, job: ReadJob) -> list[Attribute]:
@@ -158,12 +155,12 @@ def _declared_or_static(raw: RawTable, join: Join, job: ReadJob) -> list[Attribu
     if not job.project.static:
         return _declared(raw, join, job)
     out = {join.key or join.on, *join.exclude}
-    made = [_undated(raw, n, job, prefix_of(join)) for n in raw.table.column_names if n not in out]
-    return [a for a in made if a is not None]
+    read = [_undated(raw, n, job, prefix_of(join)) for n in raw.table.column_names if n not in out]
+    return [a for a in read if a is not None]
 
 
 def _note_unmatched(raw: RawTable, join: Join, row: NDArray[np.int64], job: ReadJob) -> None:
-    """Note leads whose key finds nothing; refuse a join that never matches."""
+    """Note leads whose key has no row; refuse a join that never matches."""
     lost = int((row < 0).sum())
     if lost == len(row) and not job.lenient:
         raise InputError(
@@ -204,7 +201,7 @@ def unique_ids(raw: RawTable, column: str, job: ReadJob) -> tuple[pa.Array, NDAr
 
 
 def _undated(raw: RawTable, name: str, job: ReadJob, prefix: str = "") -> Attribute | None:
-    """Read a column without a clock of its own; None for dates."""
+    """Read a column by itself, undated; None where it holds dates."""
     read = attribute_values(raw, name, job.project, job.kinds.get(prefix + name))
     return None if read is None else Attribute(name, read[0], read[1])
 
@@ -212,7 +209,7 @@ def _undated(raw: RawTable, name: str, job: ReadJob, prefix: str = "") -> Attrib
 def _declared(raw: RawTable, section: Attributes, job: ReadJob) -> list[Attribute]:
     """Read `fixed` and `known_at` columns."""
     prefix = prefix_of(section) if isinstance(section, Join) else ""
-    found = []
+    attributes = []
     clocks = {**dict.fromkeys(section.fixed), **section.known_at}
     for name, clock in clocks.items():
         if name in section.exclude:
@@ -228,8 +225,8 @@ def _declared(raw: RawTable, section: Attributes, job: ReadJob) -> list[Attribut
             )
         if clock is not None:
             attribute = replace(attribute, known_at=instants(raw, clock, job))
-        found.append(attribute)
-    return found
+        attributes.append(attribute)
+    return attributes
 
 
 def _replayed(
@@ -241,7 +238,7 @@ def _replayed(
     job: ReadJob,
 ) -> list[Attribute]:
     """Read the field histories: one attribute per field that is not declared otherwise."""
-    found: list[Attribute] = []
+    attributes: list[Attribute] = []
     prefix = prefix_of(section) if isinstance(section, Join) else ""
     taken = {*section.fixed, *section.known_at, *section.exclude}
     for i, history in enumerate(section.history):
@@ -257,8 +254,10 @@ def _replayed(
                 continue
             taken.add(name)
             hit = (row >= 0) & (fields == name)
-            found.append(_history_of(log, history, name, hit, row, at, raw, order, job, prefix))
-    return found
+            attributes.append(
+                _history_of(log, history, name, hit, row, at, raw, order, job, prefix)
+            )
+    return attributes
 
 
 def _outcome_columns(project: Project) -> set[str]:
@@ -305,15 +304,15 @@ def _history_of(
     )
     if current is not None:
         values = _of_kind(raw, name, kind, current, project)[order]
-    else:  # the log alone knows the field: the last change says how it stands now
-        values = _nothing(n, kind)
+    else:  # only the log has the field: its value now is that of the last change
+        values = _all_missing(n, kind)
         changed = offsets[1:] > offsets[:-1]
         values[changed] = new[offsets[1:][changed] - 1]
     return Attribute(name, kind, values, changes=Changes(offsets, at[rows], old, new))
 
 
 def _has_values(values: NDArray[np.generic]) -> bool:
-    """Tell whether anything is there at all (an empty text column says nothing of its kind)."""
+    """Tell whether any value is known (an empty text column says nothing of its kind)."""
     return not bool(pd.isna(values).all())
 
 
@@ -332,8 +331,8 @@ def _of_kind(
     return categories(raw, column, project)
 
 
-def _spread(attribute: Attribute, row: NDArray[np.int64], join: Join) -> Attribute:
-    """Carry an attribute of a joined table to the leads; -1 finds nothing."""
+def _of_leads(attribute: Attribute, row: NDArray[np.int64], join: Join) -> Attribute:
+    """Carry an attribute of a joined table to the leads; row -1 is missing."""
     none = None if attribute.kind == "category" else np.nan
     values = np.append(attribute.values, np.array([none], dtype=attribute.values.dtype))[row]
     known = None
@@ -341,26 +340,26 @@ def _spread(attribute: Attribute, row: NDArray[np.int64], join: Join) -> Attribu
         known = np.append(attribute.known_at, NEVER)[row]
     changes = None
     if attribute.changes is not None:
-        changes = _spread_changes(attribute.changes, row)
+        changes = _changes_of_leads(attribute.changes, row)
     return Attribute(prefix_of(join) + attribute.name, attribute.kind, values, known, changes)
 
 
-def _spread_changes(changes: Changes, row: NDArray[np.int64]) -> Changes:
+def _changes_of_leads(changes: Changes, row: NDArray[np.int64]) -> Changes:
     """Give every lead its own copy of the changes of the row it joins."""
-    nothing = len(changes.offsets) - 1  # one more row that has no change
+    empty = len(changes.offsets) - 1  # one more row, without changes
     widened = replace(changes, offsets=np.append(changes.offsets, len(changes)))
-    return widened.take(np.where(row < 0, nothing, row))
+    return widened.take(np.where(row < 0, empty, row))
 
 
 def prefix_of(join: Join) -> str:
-    """Say what is put before the columns of a joined table: declared, or the file's name."""
+    """Choose the prefix of a joined table's columns: declared, or the file's name."""
     if join.prefix is not None:
         return join.prefix
     return "joined_" if scheme_of(join.source) else Path(join.source).name.split(".")[0] + "_"
 
 
 def take(attribute: Attribute, order: NDArray[np.int64]) -> Attribute:
-    """Put the rows of an attribute in order (those with changes are born in order)."""
+    """Put the rows of an attribute in order (those with changes are built in order)."""
     known = None if attribute.known_at is None else attribute.known_at[order]
     return replace(attribute, values=attribute.values[order], known_at=known)
 

@@ -1,4 +1,4 @@
-"""Read columns -> errors for clocks that cannot be right, notes for those that are merely odd."""
+"""Read columns -> errors for dates that cannot be right, notes where only a few are odd."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def check_clocks(
 
 
 def check_future(times: list[Micros], file: str) -> None:
-    """Refuse a last timestamp that stands far from all others: it would end the observation.
+    """Refuse a last timestamp far from all others, as it would set the end of observation.
 
     More than a year after the newest but one in a thousand, and more than a year away.
     """

@@ -26,7 +26,7 @@ _NO_CSV: Final = {
     b"PAR1": ("Parquet", "let its name end in .parquet"),
     b"%PDF": ("PDF", "export the table as CSV"),
 }
-"""First bytes of what people hand over as CSV: what it is, and the cure."""
+"""First bytes of other formats that are named .csv: what it is, and the cure."""
 
 
 def read_csv(
@@ -173,11 +173,11 @@ def _check_fields(table: pa.Table, path: Path) -> None:
         for chunk in table[name].chunks:
             data = chunk.buffers()[2]
             has_nul = data is not None and bool((np.frombuffer(data, np.uint8) == 0).any())
-            if has_nul and (row := _where(pc.match_substring(chunk, "\0"))) is not None:
+            if has_nul and (row := _first_true(pc.match_substring(chunk, "\0"))) is not None:
                 raise InputError("holds a NUL byte", file=path.name, row=start + row, column=name)
             longest = pc.max(pc.binary_length(chunk)).as_py() or 0
             if longest > MAX_FIELD:
-                row = _where(pc.greater(pc.binary_length(chunk), MAX_FIELD))
+                row = _first_true(pc.greater(pc.binary_length(chunk), MAX_FIELD))
                 raise InputError(
                     f"field of {longest:,} bytes, at most {MAX_FIELD:,}",
                     file=path.name,
@@ -187,7 +187,7 @@ def _check_fields(table: pa.Table, path: Path) -> None:
             start += len(chunk)
 
 
-def _where(mask: pa.Array) -> int | None:
+def _first_true(mask: pa.Array) -> int | None:
     """Find the first true row."""
-    found = pc.index(mask, True).as_py()
-    return None if found < 0 else int(found)
+    row = pc.index(mask, True).as_py()
+    return None if row < 0 else int(row)

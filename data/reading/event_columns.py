@@ -106,12 +106,12 @@ def read_events(
         raise InputError(
             f"{len(files)} event files given, the project file has {len(declared)} sources"
         )
-    found = []
+    sources = []
     for i, section in enumerate(declared):
         path = files[i] if files else None
         raw = job.source(section, f"events.{i}", path=path, columns=columns_of(section))
-        found.append(_rows_of(raw, section, job, lead_ids))
-    return found
+        sources.append(_rows_of(raw, section, job, lead_ids))
+    return sources
 
 
 def columns_of(section: EventsSection) -> list[str]:
@@ -163,8 +163,8 @@ def _rows_of(raw: RawTable, section: EventsSection, job: ReadJob, lead_ids: pa.A
 
 def lead_rows(ids: pa.ChunkedArray, lead_ids: pa.Array) -> NDArray[np.int64]:
     """Find the row of each id: (n,) int64, -1 for an unknown one."""
-    found = pc.index_in(ids.combine_chunks(), value_set=lead_ids)
-    return np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False)).astype(np.int64)
+    rows = pc.index_in(ids.combine_chunks(), value_set=lead_ids)
+    return np.asarray(rows.fill_null(-1).to_numpy(zero_copy_only=False)).astype(np.int64)
 
 
 def count_orphans(raw: RawTable, lead: NDArray[np.int64], column: str, job: ReadJob) -> None:
@@ -225,7 +225,7 @@ def _types(raw: RawTable, section: EventsSection, missing: tuple[str, ...]) -> C
 def _directions(
     raw: RawTable, section: EventsSection, kinds: Coded, job: ReadJob
 ) -> NDArray[np.int8]:
-    """Tell who acts: 0 the lead, 1 sales, -1 unknown; note the words that say neither."""
+    """Tell who acts: 0 the lead, 1 sales, -1 unknown; note the words that mean neither."""
     if section.direction:
         coded = _coded(raw, section.direction, job.missing)
         words = [name.strip().lower() for name in coded.names]
@@ -301,8 +301,8 @@ def assemble(
     """Sort the feature events of all sources by (lead, at), ties in source order.
 
     Outcome and ignored types are left out, and so is everything at or after a lead's end
-    (`ends_at`, (n_leads,)): it is outcome as well. Only the event's own clock counts there; what
-    was recorded after the end is hidden by its second clock at every snapshot. Events at or after
+    (`ends_at`, (n_leads,)): it is outcome as well. Only the event's own clock decides; one
+    that was recorded after the end is known at no snapshot. Events at or after
     `until` are left out.
     """
     kept = []

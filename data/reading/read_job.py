@@ -1,4 +1,4 @@
-"""One reading of a project: where each table comes from, and how forgiving it is."""
+"""How a project's tables are read: where each one comes from, and how strictly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from data.tables import Kind
 
 @dataclass(slots=True)
 class Notes:
-    """What was noticed while reading and is no error: said once, with counts."""
+    """Remarks on the data that are no errors, each kept once, with counts."""
 
     lines: list[str] = field(default_factory=list)
 
@@ -29,12 +29,12 @@ class Notes:
 
 @dataclass(frozen=True, slots=True)
 class ReadJob:
-    """What one reading is asked to do.
+    """What to read, and how strictly.
 
     `frames` replace sources. `kinds` are the kinds that attributes had in training: a column
-    keeps its kind, however few its values are now. A `lenient` job is a scoring: other files or a
-    few leads, where events, outcomes and columns may be absent; with leads given as a frame, a
-    table that is not given as a frame is empty.
+    keeps its kind, however few its values are now. A `lenient` job reads for scoring: other
+    files or a few leads, where events, outcomes and columns may be absent; with leads given as a
+    frame, a table that is not given as a frame is empty.
     """
 
     project: Project
@@ -61,7 +61,7 @@ class ReadJob:
         if frame is None and self.lenient and "leads" in self.frames:
             frame = pa.table({})
         if path is not None and not scheme_of(path):
-            path = str(Path(path).absolute())  # from where the caller stands, not from the project
+            path = str(Path(path).absolute())  # not relative to the project
         raw = read_source(
             declared, self.project, frame=frame, source=path, columns=columns, label=label
         )

@@ -32,14 +32,14 @@ from data.reading.values import instants, moment, numbers, objects, texts
 from data.schema import Project
 from data.tables import Kind, Outcomes, Tables
 
-__all__ = ["Reading", "read_tables", "read_with_notes", "undeclared_columns"]
+__all__ = ["CrmData", "read_tables", "read_with_notes", "undeclared_columns"]
 
 _DISPLAY = ("name", "account", "owner", "channel", "email", "title")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What was read, and what was noticed: lines for a person."""
+class CrmData:
+    """The tables and outcomes of a project, and remarks on them for a person."""
 
     tables: Tables
     outcomes: Outcomes
@@ -59,13 +59,13 @@ def read_tables(
 
     `frames` replace sources: "leads", "events.0", "join.0", "history.0", "join.0.history.0",
     "conversion". For scoring, `kinds` (attribute -> kind in training) and `lenient` let a few
-    leads be read as the many were; see `ReadJob`. InputError names file, row and column of what is
+    leads be read in the same way; see `ReadJob`. InputError names file, row and column of what is
     wrong.
     """
-    reading = read_with_notes(
+    crm = read_with_notes(
         project, leads=leads, events=events, frames=frames, kinds=kinds, lenient=lenient
     )
-    return reading.tables, reading.outcomes
+    return crm.tables, crm.outcomes
 
 
 def read_with_notes(
@@ -76,8 +76,8 @@ def read_with_notes(
     frames: Mapping[str, Given] | None = None,
     kinds: Mapping[str, Kind] | None = None,
     lenient: bool = False,
-) -> Reading:
-    """Read all sources and keep what was noticed on the way; other `leads` are read leniently."""
+) -> CrmData:
+    """Read all sources and keep the remarks on them; other `leads` are read leniently."""
     job = ReadJob(project, dict(frames or {}), dict(kinds or {}), lenient or leads is not None)
     _refuse_unknown_frames(job.frames, project)
     raw = job.source(project.leads, "leads", path=leads)
@@ -122,11 +122,11 @@ def read_with_notes(
             "cannot be trusted as negatives and are left out of training"
         )
     outcomes = Outcomes(converted, disqualified, until, recorded_from or None)
-    return Reading(tables, outcomes, tuple(job.notes.lines))
+    return CrmData(tables, outcomes, tuple(job.notes.lines))
 
 
 def _clip(at: Micros, until: int) -> Micros:
-    """Forget what happened at or after the end of observation."""
+    """Replace moments at or after the end of observation by NEVER."""
     return np.where(at < until, at, NEVER)
 
 
@@ -195,8 +195,8 @@ def _event_times(sources: list[EventRows]) -> list[Micros]:
 def _observed_until(project: Project, times: list[Micros], file: str) -> tuple[int, bool]:
     """Find the end of observation: (microseconds, whether it was declared).
 
-    Undeclared it lies one microsecond after the last timestamp, so that all that was read was
-    seen before it.
+    Undeclared it lies one microsecond after the last timestamp, so that all that was read lies
+    before it.
     """
     declared = project.project.observed_until
     if declared is not None:
@@ -224,20 +224,20 @@ def _display(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFr
     """Collect what a report shows: name, owner, channel, email, title, account, value."""
     declared = {role: getattr(job.project.leads, role) for role in _DISPLAY}
     roles = [role for role, column in declared.items() if column is not None]
-    shown = [objects(texts(raw.column(declared[role]), job.missing))[order] for role in roles]
-    cells = np.array(shown, dtype=object).reshape(len(roles), len(order)).T
+    columns = [objects(texts(raw.column(declared[role]), job.missing))[order] for role in roles]
+    cells = np.array(columns, dtype=object).reshape(len(roles), len(order)).T
     frame = pd.DataFrame(cells, columns=roles, dtype=object)
     if job.project.leads.value:
         frame["value"] = numbers(raw, job.project.leads.value, job.project)[order]
     return frame
 
 
-def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.int64]) -> Reading:
-    """Read leads without a clock: every column but the excluded ones is a feature."""
+def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.int64]) -> CrmData:
+    """Read leads without creation times: every column but the excluded ones is a feature."""
     project = job.project
     if project.events:
         raise InputError(
-            "events need a clock for leads",
+            "is needed where events are declared",
             column="leads.created_at",
             cure="declare leads.created_at, or take out [[events]]",
         )
@@ -258,7 +258,7 @@ def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.i
         order=_static_order(job, raw, order),
     )
     outcomes = Outcomes(_static_flag(job, raw, order), np.full(len(ids), NEVER), end)
-    return Reading(tables, outcomes, tuple(job.notes.lines))
+    return CrmData(tables, outcomes, tuple(job.notes.lines))
 
 
 def _static_order(

@@ -46,7 +46,7 @@ _HINTS: Final[tuple[tuple[Guess, str, str], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class ColumnReview:
-    """One column, what it may be, why we think so, and the line that would declare it.
+    """One column, what it may be and why, and the line that would declare it.
 
     The name is only a hint: what is declared in the project file is what counts.
     """
@@ -64,8 +64,8 @@ def undeclared_columns(
 ) -> list[ColumnReview]:
     """Review the columns of leads and joined tables that are no feature yet.
 
-    `frames` replace sources, by the names that `data.read.read_tables` knows. In static mode every
-    column but the excluded ones is a feature: those whose name raises suspicion are listed instead.
+    `frames` replace sources, as in `data.reading.read_tables`. In static mode every column but the
+    excluded ones is a feature: those whose name is suspicious are listed instead.
     """
     leads = read_source(project.leads, project, frame=frames.get("leads"), label="leads")
     fields = _replayed_fields(project.leads, "history", project, frames)
@@ -123,7 +123,7 @@ def _of_table(
 def _replayed_fields(
     section: Attributes, label: str, project: Project, frames: Mapping[str, Given]
 ) -> set[str]:
-    """List the fields whose history is there to replay."""
+    """List the fields that have a history."""
     names: set[str] = set()
     for i, history in enumerate(section.history):
         frame = frames.get(f"{label}.{i}")

@@ -1,4 +1,4 @@
-"""A declared source (CSV, Parquet, glob, SQL, pandas frame) -> one Arrow table with its places."""
+"""A declared source (CSV, Parquet, glob, SQL, pandas frame) -> one Arrow table, rows traceable."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Declared(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RawTable:
-    """A table as it came: Arrow columns, and where each row stood.
+    """A table as it was read: Arrow columns, and where each row came from.
 
     `parts` holds (file, first row, line of the first row): a CSV row is named by its line, all
     else by its position from 1. `rows` are the original positions where a filter dropped some. In
-    a `lenient` table a column that is not there is missing in every row.
+    a `lenient` table an absent column reads as missing in every row.
     """
 
     name: str
@@ -143,9 +143,9 @@ def plain_table(table: pa.Table) -> pa.Table:
 
 
 def table_of_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str] = ()) -> pa.Table:
-    """Take rows as JSON gives them; `columns` are there even where no row has them.
+    """Take rows as JSON gives them, with these `columns` even where no row has them.
 
-    A key that a row lacks is missing there; a column of mixed values becomes text.
+    A key that a row lacks is missing; a column of mixed values becomes text.
     """
     names = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
     columns = [_from_values([row.get(name) for row in rows]) for name in names]
@@ -170,8 +170,8 @@ def _read_files(
 ) -> RawTable:
     """Read one file or all files of a glob, in the order of their names."""
     path = Path(project.folder, uri)
-    found = [path] if path.is_file() else sorted(Path(p) for p in glob.glob(str(path)))
-    files = [file for file in found if file.is_file()]
+    matches = [path] if path.is_file() else sorted(Path(p) for p in glob.glob(str(path)))
+    files = [file for file in matches if file.is_file()]
     if not files:
         near = difflib.get_close_matches(path.name, _siblings(path), 1)
         cure = f"did you mean {near[0]!r}?" if near else "correct `source` in the project file"
@@ -259,8 +259,8 @@ def _read_database(uri: str, query: str | None, project: Project) -> RawTable:
             f"{scheme}: is no source", file=name, cure="path, sqlite, duckdb, postgresql or mysql"
         )
     try:
-        ask = _query_duckdb if scheme == "duckdb" else _query_sql
-        table = ask(uri, query, project)
+        run_query = _query_duckdb if scheme == "duckdb" else _query_sql
+        table = run_query(uri, query, project)
     except (duckdb.Error, ImportError) as error:
         raise InputError(f"query failed: {_safe(error, uri)}", file=name) from None
     return RawTable(name, table, ((name, 0, 1),))
@@ -271,8 +271,8 @@ def _query_duckdb(uri: str, query: str, project: Project) -> pa.Table:
     path = Path(project.folder, uri.partition(":")[2].removeprefix("///").removeprefix("//"))
     if not path.is_file():
         raise InputError("file not found", file=str(path.name))
-    alone: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": "false"}
-    with duckdb.connect(str(path), read_only=True, config=alone) as connection:
+    offline: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": "false"}
+    with duckdb.connect(str(path), read_only=True, config=offline) as connection:
         answer = connection.sql(query)
         if answer is None:
             raise InputError("query returns no table", file=path.name)
@@ -302,7 +302,7 @@ def _query_sql(uri: str, query: str, project: Project) -> pa.Table:
                 connection.exec_driver_sql("pragma query_only = on")
             elif url.get_backend_name() == "postgresql":
                 connection = connection.execution_options(postgresql_readonly=True)
-            literal = query.replace(":", r"\:")  # a query has no bound values: 10:30 is a time
+            literal = query.replace(":", r"\:")  # a query has no bound parameters: 10:30 is a time
             answer = connection.execute(sqlalchemy.text(literal))
             names, rows = list(answer.keys()), answer.fetchall()
     except DBAPIError as error:

@@ -21,10 +21,10 @@ _NUMBER: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$|^\s*[+-]?([nN]a
 _CODE: Final = r"^\s*[+-]?0\d"  # 007 and 00139 are codes, not numbers
 _OTHER_SPELLING: Final = r"^\s*[€$£¥]?\s*[+-]?\d[\d.,'\s]*\s*(%|€|\$|£|¥|[A-Z]{3})?\s*$"
 _MONEY: Final = r"^[€$£¥][\s\x{A0}]*|[\s\x{A0}]*[€$£¥]$|[\x{A0}\x{202F}]"
-"""What may stand about a number with a decimal comma: a sign of money, narrow and firm blanks."""
+"""What may surround a number with a decimal comma: a currency sign, non-breaking spaces."""
 _FEW: Final = 64
 """Rows, as a request brings them, below which plain Python is quicker than Arrow's calls."""
-_EARLIEST: Final = 0  # 1970: what lies before it is a placeholder, not a moment of sales
+_EARLIEST: Final = 0  # 1970: earlier dates are placeholders
 _LATEST: Final = 7_258_118_400_000_000  # 2200
 
 
@@ -44,13 +44,13 @@ def texts(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
         column = pc.if_else(column, "true", "false")
     if not pa.types.is_string(column.type):
         column = column.cast(pa.string())
-    # A word stands for missing also with blanks around it.
+    # a word means missing also with blanks around it
     absent = pc.is_in(pc.utf8_trim_whitespace(column), value_set=pa.array(missing, pa.string()))
     return pc.if_else(absent, pa.scalar(None, pa.string()), column)
 
 
 def _few_texts(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
-    """Do the same for a few texts, where Python is quicker than Arrow's calls."""
+    """Do what `texts` does, for a few texts."""
     words = column.to_pylist()
     kept = [None if word is None or word.strip() in missing else word for word in words]
     return column if kept == words else pa.chunked_array([kept], pa.string())
@@ -98,7 +98,7 @@ def instants(raw: RawTable, column: str, job: ReadJob, *, needed: bool = False) 
             column,
             "export the column in one form",
         )
-    _say_clock(raw, column, job.project, job.notes, read.naive, read.gap, read.fold)
+    _note_time_zone(raw, column, job.project, job.notes, read.naive, read.gap, read.fold)
     at = read.at
     known = at != NEVER
     odd = known & ((at < _EARLIEST) | (at >= _LATEST))
@@ -117,7 +117,7 @@ def instants(raw: RawTable, column: str, job: ReadJob, *, needed: bool = False) 
     return at
 
 
-def _say_clock(
+def _note_time_zone(
     raw: RawTable, column: str, project: Project, notes: Notes, naive: int, gap: int, fold: int
 ) -> None:
     """Note how times without an offset were read."""
@@ -148,15 +148,15 @@ def numbers(raw: RawTable, column: str, project: Project) -> NDArray[np.float64]
             raise InputError(f"holds {values.type}, no numbers", file=raw.name, column=column)
         return _finite(values.cast(pa.float64()).to_numpy())
     values = texts(values, project.project.missing)
-    found, bad = _as_numbers(values, raw.decimal)
+    result, bad = _as_numbers(values, raw.decimal)
     if bad >= 0:
         cure = "add the word to `missing`, or declare decimal"
         raise raw.mistake(f"is no number: {_cell(values, bad)!r}", bad, column, cure)
-    return found
+    return result
 
 
 def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Take infinities for missing."""
+    """Replace infinities by NaN."""
     out = np.array(values, dtype=np.float64)
     out[~np.isfinite(out)] = np.nan
     return out
@@ -172,10 +172,10 @@ def _as_numbers(values: pa.ChunkedArray, decimal: str) -> tuple[NDArray[np.float
     coded = values.combine_chunks().dictionary_encode()
     read, good = _word_numbers(coded.dictionary, decimal)
     codes = coded.indices.fill_null(len(read)).to_numpy(zero_copy_only=False)
-    found = np.append(read, np.nan)[codes]
+    result = np.append(read, np.nan)[codes]
     wrong = ~np.append(good, True)[codes]
     first = int(wrong.argmax()) if wrong.any() else -1
-    return _finite(found), first
+    return _finite(result), first
 
 
 def _word_numbers(words: pa.Array, decimal: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -201,7 +201,7 @@ def attribute_values(
 ) -> tuple[Kind, NDArray[np.generic]] | None:
     """Read a column as a feature: ("number", float64) or ("category", str or None objects).
 
-    `known` is its kind where training settled it. None where it is a timestamp column, which is no
+    `known` is its kind in training. None where it is a timestamp column, which is no
     feature. A text column counts as numbers when all its values are; InputError where nearly all
     are, or where they are spelt for another locale ("1.234,50 €").
     """
@@ -230,9 +230,9 @@ def attribute_values(
 
 
 def categories(raw: RawTable, column: str, project: Project) -> NDArray[np.object_]:
-    """Read a column as levels: (n,) str or None; whom one could write to or call is hashed.
+    """Read a column as levels: (n,) str or None; contact data is hashed.
 
-    E-mail and title stay: features are made of their kinds, never of themselves.
+    E-mail and title stay: features are derived from them, and hold no address.
     """
     values = texts(raw.column(column), project.project.missing)
     kept = column in (project.leads.email, project.leads.title)

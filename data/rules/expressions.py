@@ -2,8 +2,8 @@
 
 The language is the harmless part of SQL's: columns, numbers, 'texts', true, false, null,
 `+ - * /`, `= <> < <= > >=`, `in (…)`, `between … and …`, `like '%x%'`, `ilike`, `is null`,
-`is known`, `and`, `or`, `not`. There are no calls, no subqueries, nothing to escape to. What is
-missing is unknown, and only what is certainly true holds (Kleene's three values, as in SQL).
+`is known`, `and`, `or`, `not`. There are no calls and no subqueries. A missing value is
+unknown, and a rule holds only where it is certainly true (Kleene's three values, as in SQL).
 A column whose name is no plain word is written in double quotes: "Lead Source" = 'Web'.
 """
 
@@ -75,9 +75,8 @@ class Expression:
         """
         self.check_names(columns if isinstance(columns, Mapping) else tuple(columns.columns))
         truth = _Evaluation(self, columns).truth(self.tree)
-        return _mask(pc.coalesce(truth, pa.scalar(value=False)), n_rows), _mask(
-            truth.is_valid(), n_rows
-        )
+        holds = pc.coalesce(truth, pa.scalar(value=False))
+        return _mask(holds, n_rows), _mask(truth.is_valid(), n_rows)
 
     def holds(self, columns: Mapping[str, object] | pd.DataFrame, n_rows: int) -> NDArray[np.bool_]:
         """Say for each row whether the rule certainly holds."""
@@ -145,7 +144,7 @@ class _Evaluation:
             return reduce(partial(call, f"{node.kind}_kleene"), parts)
         if node.kind == "not":
             return call("invert", self.truth(node.parts[0]))
-        return self._placed(node, to_truth, self.value(node))
+        return self._located(node, to_truth, self.value(node))
 
     def value(self, node: Node) -> pa.Array:
         if node.kind in ("and", "or", "not"):
@@ -153,11 +152,11 @@ class _Evaluation:
         if node.kind == "value":
             return constant(node.value)
         if node.kind == "name":
-            return self._placed(node, read_column, self.columns[str(node.value)])
-        return self._placed(node, _operate, node, [self.value(part) for part in node.parts])
+            return self._located(node, read_column, self.columns[str(node.value)])
+        return self._located(node, _operate, node, [self.value(part) for part in node.parts])
 
-    def _placed(self, node: Node, step: Callable[..., pa.Array], *operands: object) -> pa.Array:
-        """Take a step; what does not fit becomes an error that names the place."""
+    def _located(self, node: Node, step: Callable[..., pa.Array], *operands: object) -> pa.Array:
+        """Apply a step; a TypeError or ValueError becomes an InputError with the position."""
         try:
             return step(*operands)
         except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The text of a rule -> a tree of operations, each with its place; no calls, no names resolved."""
+"""The text of a rule -> a tree of operations with their positions; names are not resolved."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _KEYWORDS: Final = frozenset(
     | {"null", "true", "false", "known", "missing"}
 )
 _CONSTANTS: Final = {"true": True, "false": False, "null": None}
-_SAME: Final = {"==": "=", "!=": "<>"}
+_SYNONYMS: Final = {"==": "=", "!=": "<>"}
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operation with its operands and its place in the text (characters, from 0)."""
+    """One operation with its operands and its position in the text (characters, from 0)."""
 
     kind: Literal[
         "value", "name", "and", "or", "not", "compare", "sum", "minus", "in", "like", "known"
@@ -60,7 +60,7 @@ def walk(node: Node) -> list[Node]:
 
 
 def refuse(cause: str, text: str, position: int, where: str, cure: str | None = None) -> NoReturn:
-    """Raise InputError with the place: position from 1, and the text from there on."""
+    """Raise InputError with the position, counted from 1, and the text from that position on."""
     near = text[position : position + 30]
     at = f"at position {position + 1} (`{near}`)" if near.strip() else "at the end"
     raise InputError(f"{cause} {at} of `{text[:120]}`", file=where, cure=cure)
@@ -75,7 +75,7 @@ class _Token:
 
 
 def _tokens(text: str, where: str) -> list[_Token]:
-    """Cut the text into tokens; InputError where a character has no place."""
+    """Cut the text into tokens; InputError where a character is not allowed."""
     tokens: list[_Token] = []
     position, last = 0, len(text.rstrip())
     while position < last:
@@ -93,7 +93,7 @@ def _tokens(text: str, where: str) -> list[_Token]:
         elif kind == "word" and raw.lower() in _KEYWORDS:
             kind, raw = "keyword", raw.lower()
         elif kind == "mark":
-            raw = _SAME.get(raw, raw)
+            raw = _SYNONYMS.get(raw, raw)
         tokens.append(_Token(kind, raw, start, match.end()))
         if len(tokens) > MAX_TOKENS:
             refuse(f"the rule is longer than {MAX_TOKENS} words", text, start, where)
@@ -109,7 +109,7 @@ class _Parser:
         self.tokens, self.at, self.depth = _tokens(text, where), 0, 0
 
     def parse(self) -> Node:
-        tree = self._either()
+        tree = self._or_condition()
         if self.now.kind != "end":
             self._refuse("this does not belong here", cure="join conditions with `and` or `or`")
         return tree
@@ -135,10 +135,10 @@ class _Parser:
             self._refuse(f"`{text}` is missing")
         return token
 
-    def _either(self) -> Node:
-        return self._chain("or", self._both)
+    def _or_condition(self) -> Node:
+        return self._chain("or", self._and_condition)
 
-    def _both(self) -> Node:
+    def _and_condition(self) -> Node:
         return self._chain("and", self._negation)
 
     def _chain(self, word: Literal["and", "or"], operand: Callable[[], Node]) -> Node:
@@ -249,7 +249,7 @@ class _Parser:
         token = self.now
         if opening := self._take("("):
             self._deeper()
-            inside = self._either()
+            inside = self._or_condition()
             closing = self._need(")")
             self.depth -= 1
             return replace(inside, start=opening.start, end=closing.end)

@@ -1,4 +1,4 @@
-"""Columns of any origin -> Arrow arrays whose nulls are unknown, compared kind by kind.
+"""Columns of any origin -> Arrow arrays in which null means unknown, and their comparison.
 
 Numbers are float64, texts large strings, truths booleans, moments UTC microseconds. A column of
 one row broadcasts against any other.
@@ -153,7 +153,7 @@ def compare(left: pa.Array, right: pa.Array, operator: str) -> pa.Array:
 
 
 def matches(column: pa.Array, pattern: str, *, fold: bool) -> pa.Array:
-    """Match whole texts against SQL's pattern: % is any text, _ one character, no other sign.
+    """Match whole texts against SQL's pattern: % is any text, _ one character, all else literal.
 
     `fold` compares both in lower case. RE2 never backtracks, however hostile the pattern.
     """

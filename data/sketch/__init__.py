@@ -1,1 +1,1 @@
-"""Files that nobody has described -> a commented project file for a person to correct."""
+"""Files without a project file -> a commented project file for a person to correct."""

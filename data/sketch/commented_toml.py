@@ -1,4 +1,4 @@
-"""Keys, proposals and remarks -> TOML tables whose comments stand below each other."""
+"""Keys, proposals and remarks -> TOML tables whose comments are aligned."""
 
 from __future__ import annotations
 

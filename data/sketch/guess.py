@@ -1,4 +1,4 @@
-"""Files nobody has described -> which one holds leads, and which column is what, by guess."""
+"""Files without a project file -> a guess which one holds leads, and what each column means."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _CREATED: Final = (
 _LABEL: Final = r"^y$|conver[ts]|won|target|label|success|outcome|subscribed|is_customer"
 LABEL_TIME: Final = r"conver[ts]|won|opportunit|deal_?(date|at)|vint[ao]|gagn|abschluss|gewonnen"
 LOST_TIME: Final = r"disqualif|lost|reject|closed|squalific|(^|[ _])pers[ao]$|perdu|storno|verloren"
-LIKELY: Final = (
+CONVERSION_TYPES: Final = (
     r"opportun",
     r"(^|[ _])(convert|accept|approv|won|deal)",
     r"agreed|(^|[ _])(contract|signed|purchase|order)",
 )
-"""What events are called that end a lead well, the surest first."""
-ENDED: Final = r"declin|cancel|disqual|unqualif|reject|lost|^(deleted|merged)$"
+"""Names of event types that mean a conversion, the surest first."""
+OUTCOME_TYPES: Final = r"declin|cancel|disqual|unqualif|reject|lost|^(deleted|merged)$"
 _TYPE: Final = r"type|event|action|activity|kind|name|tipo|genre|^(art|typ)$"
 RECORDED: Final = r"record|ingest|load|insert|logged"
 EVENT_ROLES: Final = {
@@ -54,7 +54,7 @@ ROLES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class HistoryLook:
-    """A file that tells how fields of leads changed, and its columns."""
+    """A file of changes to the fields of leads, and its columns."""
 
     file: FileLook
     lead: ColumnLook
@@ -71,7 +71,7 @@ class HistoryLook:
 
 @dataclass(frozen=True, slots=True)
 class ExportGuess:
-    """What the files seem to hold; without a time of creation the project is static."""
+    """What each file seems to hold; without a time of creation the project is static."""
 
     folder: Path
     leads: FileLook
@@ -86,7 +86,7 @@ class ExportGuess:
 
 
 def guess_export(looks: list[FileLook], folder: Path) -> ExportGuess:
-    """Say which file holds what."""
+    """Guess what each file holds."""
     leads, ids = find_leads(looks)
     created = find_created(leads)
     others = [look for look in looks if look is not leads]
@@ -154,13 +154,13 @@ def _best_ids(looks: list[FileLook], *, repeated: bool) -> tuple[FileLook, Colum
 
 
 def _nearly_ids(column: ColumnLook, look: FileLook, others: list[FileLook]) -> bool:
-    """Tell whether a full column repeats few of its values, and another file speaks of them."""
+    """Tell whether a full column repeats few of its values, and another file refers to them."""
     few = column.filled == 1.0 and column.distinct >= max(20, 0.95 * look.rows)
     return few and any(lead_column(other, column) is not None for other in others)
 
 
 def _refers(look: FileLook, ids: ColumnLook) -> float:
-    """Say how much a file speaks of these ids; more if it repeats them."""
+    """Score how a file refers to these ids: 0 not at all, 1 once each, 2 repeatedly."""
     column = lead_column(look, ids)
     return 0.0 if column is None else 1.0 if column.unique else 2.0
 
@@ -206,7 +206,7 @@ def guess_column(column: ColumnLook, look: FileLook) -> str:
 
 
 def propose_ages(created: ColumnLook) -> list[str]:
-    """Propose ages that double as long as leads that old had a horizon of 90 days to convert."""
+    """Propose snapshot ages, older ones only where the data cover them and a horizon of 90 days."""
     at = read_times(pa.chunked_array([created.values]), date_format=created.date_format).at
     known = at[at != NEVER]
     span = (int(known.max()) - int(known.min())) / DAY if len(known) else 0.0
@@ -232,7 +232,7 @@ def event_type(look: FileLook, ids: ColumnLook) -> ColumnLook | None:
 
 
 def find_dated(leads: FileLook, taken: set[str]) -> dict[str, str]:
-    """Find columns with a clock of their own: budget and budget_known_at."""
+    """Find columns that another column dates: budget and budget_known_at."""
     times = {c.name.lower(): c.name for c in leads.of_kind("time") if c.name not in taken}
     pairs = {}
     for column in leads.of_kind("text", "number", "flag"):

@@ -1,4 +1,4 @@
-"""A file nobody has described -> what each column looks like, from a sample of its rows."""
+"""A file without a project file -> what each column looks like, from a sample of its rows."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def _zero_one(values: pa.Array) -> bool:
 
 
 def _date_format(sample: pa.Array) -> tuple[str | None, bool] | None:
-    """Find how texts are dates: (None for ISO or a format, ambiguous), None where they are not."""
+    """Find in which format texts are dates: (None for ISO, ambiguous); None where they are not."""
     first = str(sample[0].as_py())
     if not re.match(r"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}", first):
         return None

@@ -1,4 +1,4 @@
-"""Files nobody has described -> a commented project file that loads, for a person to correct."""
+"""Files without a project file -> a commented project file that loads, for a person to correct."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from data.errors import InputError
 from data.reading.review import guess_of
 from data.sketch.commented_toml import list_tables, propose_key, put_beside, remark, set_key
 from data.sketch.guess import (
-    ENDED,
+    CONVERSION_TYPES,
     EVENT_ROLES,
     LABEL_TIME,
-    LIKELY,
     LOST_TIME,
+    OUTCOME_TYPES,
     RECORDED,
     ROLES,
     ExportGuess,
@@ -115,10 +115,9 @@ def _leads_table(export: ExportGuess) -> Table:
     """Write [leads] with its roles, dates, histories and joins."""
     leads, ids = export.leads, export.ids
     table = _source_table(leads, export.folder, *leads.of_kind("time"))
-    again = leads.rows - ids.distinct if ids.name in leads.columns else 0
-    set_key(
-        table, "id", ids.name, f"{again:,} rows repeat an id: keep one row per lead" * bool(again)
-    )
+    repeated = leads.rows - ids.distinct if ids.name in leads.columns else 0
+    warning = f"{repeated:,} rows repeat an id: keep one row per lead" if repeated else ""
+    set_key(table, "id", ids.name, warning)
     taken = {ids.name}
     if export.created is not None:
         taken |= _write_dates(table, export, export.created)
@@ -218,11 +217,8 @@ def _join_table(look: FileLook, on: ColumnLook, key: ColumnLook, export: ExportG
 
 def _event_table(look: FileLook, export: ExportGuess) -> Table:
     """Write [[events]]."""
-    lead, kind, times = (
-        lead_column(look, export.ids),
-        event_type(look, export.ids),
-        look.of_kind("time"),
-    )
+    lead, kind = lead_column(look, export.ids), event_type(look, export.ids)
+    times = look.of_kind("time")
     assert lead is not None
     recorded = named(times, RECORDED)
     at = next((c for c in times if c is not recorded), times[0])
@@ -237,7 +233,7 @@ def _event_table(look: FileLook, export: ExportGuess) -> Table:
         if column := named(rest, pattern):
             set_key(table, role, column.name)
     if kind:
-        ends = [w for w in kind.values.to_pylist() if re.search(ENDED, str(w).lower())]
+        ends = [w for w in kind.values.to_pylist() if re.search(OUTCOME_TYPES, str(w).lower())]
         propose_key(table, "outcome", ends[:8], "types that end a lead: check")
     return table
 
@@ -288,7 +284,7 @@ def _converting_event_table(export: ExportGuess) -> Table:
             file=export.leads.path.name,
             cure="a date of conversion, a table of deals, or events are needed",
         )
-    likely = [w for pattern in LIKELY for w in words if re.search(pattern, w.lower())]
+    likely = [w for pattern in CONVERSION_TYPES for w in words if re.search(pattern, w.lower())]
     listed = sorted(set(words))
     more = f" and {len(listed) - 40} more" if len(listed) > 40 else ""
     table = tomlkit.table()

@@ -1,4 +1,4 @@
-"""Lives of leads -> a CRM's tables as it exports them, mutable columns and late records too."""
+"""Simulated leads -> the tables a CRM exports, with mutable columns and late records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.clock import DAY, HOUR, MINUTE, NEVER, Micros
-from data.world.kinds import ACTS, BANT, CHANNELS, CONVERTED, DISQUALIFIED, OUTBOUND, REASONS, Kind
+from data.world.kinds import (
+    ACTS,
+    BANT,
+    CHANNELS,
+    CONVERTED,
+    DISQUALIFIED,
+    OUTBOUND,
+    REASONS,
+    WorldConstants,
+)
 from data.world.people import OWNERS, People
 from data.world.process import Floats, Ints
 
@@ -23,21 +32,21 @@ Change = tuple[Ints, str, object, object, Micros]
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What happened, sorted by (lead, at): acts, fates, answers; NEVER is what did not happen."""
+    """What happened: acts sorted by (lead, at), outcomes, answers; NEVER where it did not."""
 
     lead: Ints
     act: Ints
     at: Micros
     state: NDArray[np.int8]
-    fate: NDArray[np.int8]
-    fate_at: Micros
+    outcome: NDArray[np.int8]
+    outcome_at: Micros
     answer: NDArray[np.int8]
     answer_at: Micros
     answer_age: Floats
 
 
 def write_frames(
-    kind: Kind,
+    kind: WorldConstants,
     ids: NDArray[np.object_],
     created: Micros,
     people: People,
@@ -80,7 +89,7 @@ def _touches(
     late_share: float,
 ) -> pd.DataFrame:
     """Write one row per act, the acts after an opportunity included (they are outcome)."""
-    after = _after_birth(rng, life, until)
+    after = _after_conversion(rng, life, until)
     lead = np.concatenate([life.lead, after["lead"]])
     act = np.concatenate([np.array(ACTS, object)[life.act], after["act"]])
     at = np.concatenate([life.at, after["at"]])
@@ -113,26 +122,26 @@ def _touches(
                 "minutes": amount,
             }
         )
-        .loc[lambda frame: (at + lag < until) | (frame["touch_type"] == _BORN)]
+        .loc[lambda frame: (at + lag < until) | (frame["touch_type"] == _CONVERSION_ACT)]
         .reset_index(drop=True)
     )
 
 
-_BORN: Final = "meeting_agreed"
+_CONVERSION_ACT: Final = "meeting_agreed"
 
 
-def _after_birth(rng: np.random.Generator, life: Life, until: int) -> dict[str, np.ndarray]:
-    """Draw what only converted leads get: an agreed meeting, contracts, calls for a month."""
-    won = np.flatnonzero(life.fate == CONVERTED)
+def _after_conversion(rng: np.random.Generator, life: Life, until: int) -> dict[str, np.ndarray]:
+    """Draw the acts of converted leads: an agreed meeting, then contracts and calls for a month."""
+    won = np.flatnonzero(life.outcome == CONVERTED)
     counts = rng.poisson(8, len(won))
     lead = np.repeat(won, counts)
-    at = life.fate_at[lead] + (rng.random(len(lead)) * 30 * DAY).astype(np.int64) + HOUR
+    at = life.outcome_at[lead] + (rng.random(len(lead)) * 30 * DAY).astype(np.int64) + HOUR
     act = rng.choice(
         np.array([*OUTBOUND, "contract_sent", "email_reply"], object),
         len(lead),
     )
-    lead, at = np.concatenate([won, lead]), np.concatenate([life.fate_at[won], at])
-    act = np.concatenate([np.full(len(won), _BORN, object), act])
+    lead, at = np.concatenate([won, lead]), np.concatenate([life.outcome_at[won], at])
+    act = np.concatenate([np.full(len(won), _CONVERSION_ACT, object), act])
     kept = at < until
     return {"lead": lead[kept], "at": at[kept], "act": act[kept]}
 
@@ -141,10 +150,10 @@ def _persons(rng: np.random.Generator, people: People, lead: Ints) -> NDArray[np
     """Name who acted: the lead's own contact, at times a colleague."""
     contact = people.contacts["contact_id"].to_numpy(object)
     n = len(people.profile)
-    mate = np.arange(n)
-    mates = people.contacts["lead"].to_numpy()[n:]
-    mate[mates] = n + np.arange(len(mates))
-    return contact[np.where(rng.random(len(lead)) < 0.15, mate[lead], lead)]
+    colleague = np.arange(n)
+    colleagues = people.contacts["lead"].to_numpy()[n:]
+    colleague[colleagues] = n + np.arange(len(colleagues))
+    return contact[np.where(rng.random(len(lead)) < 0.15, colleague[lead], lead)]
 
 
 def _history(
@@ -188,25 +197,25 @@ def _history(
 
 
 def _status_changes(life: Life, n: int) -> list[Change]:
-    """Derive status from what happened: contacted at the first sales act, then the fate."""
+    """Derive status from what happened: contacted at the first sales act, then the outcome."""
     outbound = np.isin(life.act, [ACTS.index(act) for act in OUTBOUND])
     rows, first = np.unique(life.lead[outbound], return_index=True)
     contacted = np.full(n, NEVER)
     contacted[rows] = life.at[outbound][first]
-    # a fate within the second of the first contact would leave the order open
-    early = contacted < life.fate_at - 1_000_000
+    # an outcome within the second of the first contact would have no clear order
+    early = contacted < life.outcome_at - 1_000_000
     was = np.where(early & (contacted != NEVER), "contacted", "new").astype(object)
     touched = np.flatnonzero(early & (contacted != NEVER))
     out: list[Change] = [(touched, "status", "new", "contacted", contacted[touched])]
-    for fate, word in ((CONVERTED, "opportunity"), (DISQUALIFIED, "disqualified")):
-        ended = np.flatnonzero(life.fate == fate)
-        out.append((ended, "status", was[ended], word, life.fate_at[ended]))
+    for outcome, word in ((CONVERTED, "opportunity"), (DISQUALIFIED, "disqualified")):
+        ended = np.flatnonzero(life.outcome == outcome)
+        out.append((ended, "status", was[ended], word, life.outcome_at[ended]))
     return out
 
 
 def _leads(
     rng: np.random.Generator,
-    kind: Kind,
+    kind: WorldConstants,
     ids: NDArray[np.object_],
     created: Micros,
     people: People,
@@ -214,7 +223,7 @@ def _leads(
     touches: pd.DataFrame,
     history: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Write the lead table as it stands today: current values, what a naive reader would take."""
+    """Write the lead table as it stands today: current values, as a naive reader would use it."""
     profile = people.profile
     frame = pd.DataFrame(
         {
@@ -240,18 +249,20 @@ def _leads(
     _apply(frame, history)
     for field, (name, values) in enumerate(BANT.items()):
         answer, at = life.answer[:, field].copy(), life.answer_at[:, field].copy()
-        # at the birth of an opportunity the rep fills in what is still open
-        filled = (life.fate == CONVERTED) & (answer < 0)
-        answer[filled], at[filled] = 2, life.fate_at[filled]
+        # when an opportunity is opened, the rep fills in what is still open
+        filled = (life.outcome == CONVERTED) & (answer < 0)
+        answer[filled], at[filled] = 2, life.outcome_at[filled]
         words = np.array([*values, None], dtype=object)
         frame[name] = words[answer]
         frame[f"{name}_known_at"] = as_time(at)
-    closed = life.fate == DISQUALIFIED
-    frame["closed_at"] = as_time(np.where(closed, life.fate_at, NEVER))
+    closed = life.outcome == DISQUALIFIED
+    frame["closed_at"] = as_time(np.where(closed, life.outcome_at, NEVER))
     reasons = np.array(REASONS, object)[rng.integers(0, len(REASONS), len(ids))]
     frame["disqualification_reason"] = pd.Series(reasons, dtype=object).where(closed, None)
     if kind.name == "digital_agency":
-        frame["opportunity_at"] = as_time(np.where(life.fate == CONVERTED, life.fate_at, NEVER))
+        frame["opportunity_at"] = as_time(
+            np.where(life.outcome == CONVERTED, life.outcome_at, NEVER)
+        )
     last = touches.groupby("lead_id")["ingested_at"].max().reindex(ids)
     frame["last_modified_at"] = last.to_numpy()
     frame["n_touches_total"] = (
@@ -271,16 +282,16 @@ def _apply(frame: pd.DataFrame, history: pd.DataFrame) -> None:
 
 def _opportunities(
     rng: np.random.Generator,
-    kind: Kind,
+    kind: WorldConstants,
     ids: NDArray[np.object_],
     people: People,
     life: Life,
 ) -> pd.DataFrame:
     """Write one row per opportunity, and a few duplicates that were merged away."""
-    won = np.flatnonzero(life.fate == CONVERTED)
+    won = np.flatnonzero(life.outcome == CONVERTED)
     double = won[rng.random(len(won)) < 0.03]
     rows = np.concatenate([won, double])
-    at = life.fate_at[rows].copy()
+    at = life.outcome_at[rows].copy()
     at[len(won) :] += 2 * HOUR
     stage = rng.choice(np.array(["proposal", "negotiation", "won", "lost"], object), len(rows))
     stage[len(won) :] = "duplicate"

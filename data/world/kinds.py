@@ -1,8 +1,9 @@
-"""Three worlds as constants: what leads do in each state of mind, and who fits.
+"""Three synthetic companies as constants: what leads do in each state, and who fits.
 
 A lead is in one of four hidden states (cold, curious, engaged, hot). The state moves by a Markov
-chain at every full day of age; acts are Poisson by state. An opportunity is born only from the hot
-state, and only after the key act of the world (a trial, a seminar, a download).
+chain at every full day of age; acts are Poisson by state. A lead converts only from the hot state,
+and only after the key act of the world (a trial, a seminar, a download). Its *push* is a latent
+score, like log-odds, that speeds up the moves towards hot and conversion.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ WorldKind = Literal["software_trial", "consulting", "digital_agency"]
 CONVERTED: Final = 4
 DISQUALIFIED: Final = 5
 
-# acts per day in each state; outbound acts are what sales does, and reps feel who is warm
+# acts per day in each state; outbound acts are those of sales, who contact engaged leads more often
 _ACTS: Final[dict[str, tuple[float, float, float, float]]] = {
     "web_visit": (0.040, 0.120, 0.230, 0.340),
     "newsletter": (0.085, 0.095, 0.090, 0.080),
@@ -55,7 +56,7 @@ CHANNELS: Final[dict[str, str]] = {
     "sales_meeting": "meeting",
 }
 FIRST_ACTS: Final = ("form", "newsletter", "ebook", "webinar", "chat", "demo_request")
-# how a lead in each state first leaves a contact: rows are states
+# the act by which a lead is created: rows are states
 FIRST_ACT_SHARES: Final = np.array(
     [
         [0.25, 0.38, 0.26, 0.08, 0.02, 0.01],
@@ -71,7 +72,7 @@ BANT: Final[dict[str, tuple[str, ...]]] = {
     "authority": ("user", "influencer", "decider"),
     "timing": ("later", "this_year", "this_quarter"),
 }
-# answers per day in each state while the question is open: [value, state], the best value last
+# answers per day in each state while the question is open: [answer, state], the best answer last
 BANT_RATES: Final = np.array(
     [
         [0.0020, 0.0030, 0.0020, 0.0010],
@@ -91,8 +92,8 @@ REASONS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """The constants of one world; effects are in log-odds-like units of the push."""
+class WorldConstants:
+    """The constants of one world; effects are in units of the push."""
 
     name: WorldKind
     key_act: str
@@ -125,8 +126,8 @@ _NEUTRAL: Final = {
     "professional services": 0.1,
 }
 
-KINDS: Final[dict[str, Kind]] = {
-    "software_trial": Kind(
+KINDS: Final[dict[str, WorldConstants]] = {
+    "software_trial": WorldConstants(
         name="software_trial",
         key_act="trial",
         key_boost=2.5,
@@ -137,7 +138,7 @@ KINDS: Final[dict[str, Kind]] = {
         best_log10_employees=2.0,
         amount_median=9_000.0,
     ),
-    "consulting": Kind(
+    "consulting": WorldConstants(
         name="consulting",
         key_act="seminar",
         key_boost=4.0,
@@ -148,7 +149,7 @@ KINDS: Final[dict[str, Kind]] = {
         best_log10_employees=2.7,
         amount_median=40_000.0,
     ),
-    "digital_agency": Kind(
+    "digital_agency": WorldConstants(
         name="digital_agency",
         key_act="ebook",
         key_boost=1.5,

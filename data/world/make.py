@@ -1,4 +1,4 @@
-"""Kind, size and seed -> the tables of a CRM, and apart from them the truth."""
+"""A kind of company, size and seed -> the tables of a CRM, and the truth apart from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data.clock import DAY, HOUR
+from data.clock import DAY, HOUR, NEVER
 from data.errors import InputError
 from data.world.crm import Life, write_frames
 from data.world.kinds import (
@@ -21,7 +21,7 @@ from data.world.kinds import (
     FIRST_ACT_SHARES,
     FIRST_ACTS,
     KINDS,
-    Kind,
+    WorldConstants,
     WorldKind,
 )
 from data.world.people import make_people
@@ -35,7 +35,7 @@ CLOCK: Floats = np.concatenate([[0.0], np.cumsum(_HOURS) / _HOURS.sum()])
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The tables as a CRM would export them, by name, and the truth that stands in none of them."""
+    """The tables as a CRM would export them, by name, and the truth that none of them holds."""
 
     kind: WorldKind
     frames: Mapping[str, pd.DataFrame]
@@ -62,7 +62,9 @@ def make_world(
     within the horizon of the kind (default: the kind's, between 5 and 11 %).
     """
     if kind not in KINDS:
-        raise InputError(f"is no world: {kind!r}", cure=f"choose one of {', '.join(KINDS)}")
+        raise InputError(
+            f"unknown kind of company: {kind!r}", cure=f"choose one of {', '.join(KINDS)}"
+        )
     if n_leads < 1 or months < 1:
         raise InputError("a world needs at least one lead and one month")
     constants = KINDS[kind]
@@ -76,7 +78,7 @@ def make_world(
     rates = constants.rates
     first_types = np.array([ACTS.index(act) for act in FIRST_ACTS])
     key = ACTS.index(constants.key_act)
-    lived = simulate(
+    simulated = simulate(
         np.random.default_rng([seed, 2]),
         push,
         shares,
@@ -88,7 +90,7 @@ def make_world(
         BANT_RATES,
         len(BANT),
     )
-    life = _on_the_clock(lived, created, until)
+    life = _on_the_clock(simulated, created, until)
     ids = np.array([f"L{row:07d}" for row in range(n_leads)], dtype=object)
     frames = write_frames(constants, ids, created, people, life, until, late_share, seed)
     leads = pd.DataFrame({"lead_id": ids, "fit": people.fit, "push": push})
@@ -145,7 +147,7 @@ def _creation(rng: np.random.Generator, n: int, first: int, until: int) -> np.nd
     return np.sort(day * DAY + (hour * HOUR).astype(np.int64))
 
 
-def _calibrate(fit: Floats, kind: Kind, base_rate: float) -> tuple[Floats, Floats]:
+def _calibrate(fit: Floats, kind: WorldConstants, base_rate: float) -> tuple[Floats, Floats]:
     """Shift the push until the mean true probability at creation is the base rate (bisection)."""
     sample = fit[:: max(1, len(fit) // 1500)]
     low, high = -8.0, 8.0
@@ -166,10 +168,10 @@ def first_state(push: Floats) -> Floats:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
-def _mean_probability(push: Floats, kind: Kind) -> float:
+def _mean_probability(push: Floats, kind: WorldConstants) -> float:
     """Average the true probability of conversion within the horizon at the moment of creation."""
     n = len(push)
-    nothing = Truth(
+    truth = Truth(
         leads=pd.DataFrame({"lead_id": np.arange(n).astype(object), "push": push}).join(
             pd.DataFrame(first_state(push), columns=["p_cold", "p_curious", "p_engaged", "p_hot"])
         ),
@@ -189,16 +191,16 @@ def _mean_probability(push: Floats, kind: Kind) -> float:
         clock=CLOCK,
     )
     ids = np.arange(n).astype(object)
-    return float(nothing.probability(ids, 0, kind.horizon_days * DAY).mean())
+    return float(truth.probability(ids, 0, kind.horizon_days * DAY).mean())
 
 
-def _on_the_clock(lived: tuple[np.ndarray, ...], created: np.ndarray, until: int) -> Life:
+def _on_the_clock(simulated: tuple[np.ndarray, ...], created: np.ndarray, until: int) -> Life:
     """Turn days of age into microseconds UTC, by the hours at which people act, and sort."""
-    lead, act, day, moment, state, fate, fate_age, answer, answer_age, _ = lived
+    lead, act, day, moment, state, outcome, outcome_age, answer, answer_age, _ = simulated
     at = created[lead] + day * DAY + _within_day(created[lead], moment)
     kept = at < until
     order = np.lexsort((at[kept], lead[kept]))
-    fate_at = _moments(created, fate_age)
+    outcome_at = _moments(created, outcome_age)
     answer_at = _moments(created[:, None], answer_age)
     unseen = answer_at >= until
     return Life(
@@ -206,10 +208,10 @@ def _on_the_clock(lived: tuple[np.ndarray, ...], created: np.ndarray, until: int
         act=act[kept][order],
         at=at[kept][order],
         state=state[kept][order],
-        fate=np.where(fate_at < until, fate, 0).astype(np.int8),
-        fate_at=np.where(fate_at < until, fate_at, np.iinfo(np.int64).max),
+        outcome=np.where(outcome_at < until, outcome, 0).astype(np.int8),
+        outcome_at=np.where(outcome_at < until, outcome_at, NEVER),
         answer=np.where(unseen, -1, answer).astype(np.int8),
-        answer_at=np.where(unseen, np.iinfo(np.int64).max, answer_at),
+        answer_at=np.where(unseen, NEVER, answer_at),
         answer_age=np.where(unseen, math.inf, answer_age),
     )
 
@@ -219,13 +221,13 @@ def _moments(created: np.ndarray, age: Floats) -> np.ndarray:
     whole = np.floor(np.where(known, age, 0.0))
     at = created + whole.astype(np.int64) * DAY
     at = at + _within_day(np.broadcast_to(created, age.shape), np.where(known, age, 0.0) - whole)
-    return np.where(known, at, np.iinfo(np.int64).max)
+    return np.where(known, at, NEVER)
 
 
 def _within_day(created: np.ndarray, moment: Floats) -> np.ndarray:
     """Place the share `moment` of a day's acts: microseconds after the day of age began."""
     hours = np.linspace(0.0, 1.0, len(CLOCK))
-    born = created % DAY / DAY
-    reached = np.interp(born, hours, CLOCK) + moment
-    there = np.floor(reached) + np.interp(np.mod(reached, 1.0), CLOCK, hours)
-    return np.clip(np.round((there - born) * DAY), 0, DAY - 1).astype(np.int64)
+    starts = created % DAY / DAY
+    reached = np.interp(starts, hours, CLOCK) + moment
+    ends = np.floor(reached) + np.interp(np.mod(reached, 1.0), CLOCK, hours)
+    return np.clip(np.round((ends - starts) * DAY), 0, DAY - 1).astype(np.int64)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.world.kinds import Kind
+from data.world.kinds import WorldConstants
 from data.world.process import Floats, Ints
 
 SOURCES: Final = {
@@ -138,7 +138,7 @@ class People:
     effects: pd.DataFrame
 
 
-def make_people(kind: Kind, n_leads: int, age: Floats, drift: float, seed: int) -> People:
+def make_people(kind: WorldConstants, n_leads: int, age: Floats, drift: float, seed: int) -> People:
     """Draw who the leads are; `age` is creation as a share of the period, which drift acts on."""
     rng = np.random.default_rng([seed, 1])
     n_accounts = max(1, round(n_leads / 1.9))
@@ -199,7 +199,7 @@ def make_people(kind: Kind, n_leads: int, age: Floats, drift: float, seed: int) 
     return People(accounts, _contacts(rng, profile, accounts), profile, fit, _effects(kind))
 
 
-def _accounts(rng: np.random.Generator, kind: Kind, n: int) -> pd.DataFrame:
+def _accounts(rng: np.random.Generator, kind: WorldConstants, n: int) -> pd.DataFrame:
     industry = rng.choice(np.array(list(kind.industries), object), n)
     words, ends = rng.integers(0, len(COMPANY_WORDS), (n, 2)), rng.integers(0, len(COMPANY_ENDS), n)
     company = [
@@ -223,18 +223,18 @@ def _contacts(
     rng: np.random.Generator, profile: pd.DataFrame, accounts: pd.DataFrame
 ) -> pd.DataFrame:
     """One contact per lead and, for a quarter of the leads, a colleague of the same account."""
-    mates = np.flatnonzero(rng.random(len(profile)) < 0.25)
-    rows = np.concatenate([np.arange(len(profile)), mates])
-    mate = np.arange(len(rows)) >= len(profile)
+    colleagues = np.flatnonzero(rng.random(len(profile)) < 0.25)
+    rows = np.concatenate([np.arange(len(profile)), colleagues])
+    colleague = np.arange(len(rows)) >= len(profile)
     names = accounts["account_id"].to_numpy(object)
     return pd.DataFrame(
         {
             "contact_id": [f"C{i:07d}" for i in range(len(rows))],
             "account_id": names[profile["account"].to_numpy()[rows]],
             "lead": rows,
-            "person": np.where(mate, "Colleague", profile["person"].to_numpy(object)[rows]),
-            "email": np.where(mate, None, profile["email"].to_numpy(object)[rows]),
-            "job_title": np.where(mate, None, profile["job_title"].to_numpy(object)[rows]),
+            "person": np.where(colleague, "Colleague", profile["person"].to_numpy(object)[rows]),
+            "email": np.where(colleague, None, profile["email"].to_numpy(object)[rows]),
+            "job_title": np.where(colleague, None, profile["job_title"].to_numpy(object)[rows]),
             "newsletter_consent": np.where(rng.random(len(rows)) < 0.6, "yes", "no"),
         }
     )
@@ -263,7 +263,7 @@ def _emails(
     return out
 
 
-def _effects(kind: Kind) -> pd.DataFrame:
+def _effects(kind: WorldConstants) -> pd.DataFrame:
     tables = {
         "industry": kind.industries,
         "country": {k: v[1] for k, v in COUNTRIES.items()},

@@ -1,9 +1,9 @@
-"""Push and first-state shares of each lead -> its days, acts, answers and fate.
+"""Push and first-state shares of each lead -> its acts, answers and outcome, day by day.
 
 Age is cut into days from creation. During day k the lead is in state s_k: acts are Poisson with
-`rates[:, s_k]`, open questions are answered with `BANT_RATES`. Between days the state moves with
-`moves(push)`. A lead that moves to converted (or disqualified) stays hot (cold) on that last day
-until a uniform moment of it, which is when the fate is recorded.
+`rates[:, s_k]`, open questions are answered with `BANT_RATES`. Between days the state changes as
+`fill_transitions` says. A lead that converts (or is disqualified) stays hot (cold) on its last day
+until a uniform moment of that day, at which the outcome is recorded.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Ints = NDArray[np.int64]
 
 
 @compiled
-def moves(push: float, chain: Floats, birth: float, lost: Floats) -> None:
-    """Fill the daily moves, (4, 4), and the daily losses, (4,), of a lead with this push."""
+def fill_transitions(push: float, chain: Floats, conversion: float, lost: Floats) -> None:
+    """Fill the daily transitions, (4, 4), and disqualifications, (4,), of a lead with this push."""
     up = np.exp(0.5 * push)
     chain[:] = 0.0
     chain[0, 1] = min(0.35, 0.003 * up)
@@ -37,7 +37,7 @@ def moves(push: float, chain: Floats, birth: float, lost: Floats) -> None:
     lost[2] = min(0.2, 0.0040 * down)
     lost[3] = min(0.2, 0.0020 * down)
     for state in range(4):
-        out = lost[state] + (birth if state == 3 else 0.0)
+        out = lost[state] + (conversion if state == 3 else 0.0)
         for other in range(4):
             if other != state:
                 out += chain[state, other]
@@ -45,8 +45,8 @@ def moves(push: float, chain: Floats, birth: float, lost: Floats) -> None:
 
 
 @compiled
-def birth_hazard(push: float) -> float:
-    """Give the daily hazard of an opportunity from the hot state, key act done."""
+def conversion_hazard(push: float) -> float:
+    """Give the daily hazard of conversion from the hot state, after the key act."""
     return min(0.35, 0.09 * math.exp(0.7 * push))
 
 
@@ -72,22 +72,22 @@ def simulate(
     bant_rates: Floats,
     n_bant: int,
 ) -> Any:
-    """Live every lead day by day.
+    """Simulate every lead day by day.
 
     `first` is (n, 4) shares of the first state; `days` the length of observation of each lead.
-    Returns act columns (lead, type, day, moment in the day), states at the first day, fate
+    Returns act columns (lead, type, day, moment in the day), states at the first day, outcome
     (0 open, 4, 5) with its moment in days of age, and answers (n, n_bant) with their moments.
     """
     n = len(push)
     capacity = 1024 + 16 * n
-    who = np.empty(capacity, np.int64)
-    what = np.empty(capacity, np.int64)
+    act_lead = np.empty(capacity, np.int64)
+    act_type = np.empty(capacity, np.int64)
     day = np.empty(capacity, np.int64)
-    when = np.empty(capacity, np.float64)
+    act_at = np.empty(capacity, np.float64)
     state_of = np.empty(capacity, np.int8)
     used = 0
-    fate = np.zeros(n, np.int8)
-    fate_at = np.full(n, np.inf)
+    outcome = np.zeros(n, np.int8)
+    outcome_at = np.full(n, np.inf)
     answer = np.full((n, n_bant), -1, np.int8)
     answer_at = np.full((n, n_bant), np.inf)
     last_state = np.zeros(n, np.int8)
@@ -105,8 +105,8 @@ def simulate(
     chain = np.empty((4, 4))
     lost = np.empty(4)
     for lead in range(n):
-        birth = birth_hazard(push[lead])
-        moves(push[lead], chain, birth, lost)
+        conversion = conversion_hazard(push[lead])
+        fill_transitions(push[lead], chain, conversion, lost)
         state = pick(np.cumsum(first[lead]), rng.random())
         opening = first_types[pick(first_cum[state], rng.random())]
         done = opening == key
@@ -117,13 +117,13 @@ def simulate(
                 stop = rng.random()
             if used + 64 > capacity:
                 capacity *= 2
-                who = np.concatenate((who, np.empty(capacity - len(who), np.int64)))
-                what = np.concatenate((what, np.empty(capacity - len(what), np.int64)))
+                act_lead = np.concatenate((act_lead, np.empty(capacity - len(act_lead), np.int64)))
+                act_type = np.concatenate((act_type, np.empty(capacity - len(act_type), np.int64)))
                 day = np.concatenate((day, np.empty(capacity - len(day), np.int64)))
-                when = np.concatenate((when, np.empty(capacity - len(when), np.float64)))
+                act_at = np.concatenate((act_at, np.empty(capacity - len(act_at), np.float64)))
                 state_of = np.concatenate((state_of, np.empty(capacity - len(state_of), np.int8)))
             if k == 0:
-                who[used], what[used], day[used], when[used] = lead, opening, 0, 0.0
+                act_lead[used], act_type[used], day[used], act_at[used] = lead, opening, 0, 0.0
                 state_of[used] = state
                 used += 1
             keyed = False
@@ -131,7 +131,7 @@ def simulate(
                 moment = rng.random()
                 act = pick(shares[state], rng.random())
                 if moment < stop:
-                    who[used], what[used], day[used], when[used] = lead, act, k, moment
+                    act_lead[used], act_type[used], day[used], act_at[used] = lead, act, k, moment
                     state_of[used] = state
                     used += 1
                     keyed = keyed or act == key
@@ -142,13 +142,13 @@ def simulate(
                         answer[lead, field] = pick(bant_cum[state], rng.random())
                         answer_at[lead, field] = k + moment
             if ending:
-                fate[lead] = ending
-                fate_at[lead] = k + stop
+                outcome[lead] = ending
+                outcome_at[lead] = k + stop
                 break
             done = done or keyed
             last_state[lead] = state
             u = rng.random()
-            hazard = birth if state == 3 and done else 0.0
+            hazard = conversion if state == 3 and done else 0.0
             if u < hazard:
                 ending = 4
             elif u < hazard + lost[state]:
@@ -159,8 +159,8 @@ def simulate(
                 total = 0.0
                 for other in range(4):
                     total += chain[state, other]
-                # without the key act the birth hazard stays with the hot state itself
-                spare = birth if state == 3 and not done else 0.0
+                # without the key act the conversion hazard stays with the hot state itself
+                spare = conversion if state == 3 and not done else 0.0
                 total += spare
                 run = 0.0
                 follow = state
@@ -171,13 +171,13 @@ def simulate(
                         break
                 state = follow
     return (
-        who[:used],
-        what[:used],
+        act_lead[:used],
+        act_type[:used],
         day[:used],
-        when[:used],
+        act_at[:used],
         state_of[:used],
-        fate,
-        fate_at,
+        outcome,
+        outcome_at,
         answer,
         answer_at,
         last_state,

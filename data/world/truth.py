@@ -1,9 +1,9 @@
 """What a perfect model could know: the exact probability given everything seen before as_of.
 
-The hidden state is filtered by Bayes' rule over full days and the begun one (forward algorithm of
+The hidden state is filtered by Bayes' rule over full days and the current one (forward algorithm of
 a hidden Markov model, Rabiner 1989), then carried to the end of the window with the key act as a
 second, visible state. Late records count from the moment they happened, so a model that has to
-wait for them can at best come near.
+wait for them can only come close.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from data.clock import DAY, Micros
 from data.compiled import compiled
-from data.world.process import Floats, Ints, birth_hazard, moves
+from data.world.process import Floats, Ints, conversion_hazard, fill_transitions
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The hidden side of a world; no CRM table holds any of it.
+    """The hidden quantities of a world, which no CRM table holds.
 
     `leads` has lead_id, fit, push and p_cold … p_hot, the shares of the first state; `effects` the
     true effect of every level (factor, level, effect on the push).
@@ -80,13 +80,13 @@ class Truth:
         return expected
 
     def _age(self, rows: Ints, at: Micros) -> tuple[Ints, Floats]:
-        """Split ages into full days and the share of acts that the begun day has behind it."""
-        born = self.created_at[rows]
-        age = np.maximum(at - born, 0)
+        """Split ages into full days and the share of the current day's acts that is over."""
+        created = self.created_at[rows]
+        age = np.maximum(at - created, 0)
         edges = np.linspace(0.0, 1.0, len(self.clock))
-        start = np.interp(born % DAY / DAY, edges, self.clock)
-        there = np.interp((born + age) % DAY / DAY, edges, self.clock)
-        part = np.where(age % DAY == 0, 0.0, np.mod(there - start, 1.0))
+        start = np.interp(created % DAY / DAY, edges, self.clock)
+        reached = np.interp((created + age) % DAY / DAY, edges, self.clock)
+        part = np.where(age % DAY == 0, 0.0, np.mod(reached - start, 1.0))
         return age // DAY, part
 
 
@@ -129,21 +129,21 @@ def _day_weight(
         if answer_at[lead, field] >= edge:
             weight *= np.exp(-open_rate * share)
         elif answer_age[lead, field] >= k:
-            gone = answer_age[lead, field] - k
-            weight *= np.exp(-open_rate * gone) * bant_rates[answer[lead, field]]
+            elapsed = answer_age[lead, field] - k
+            weight *= np.exp(-open_rate * elapsed) * bant_rates[answer[lead, field]]
     return at, keyed
 
 
 @compiled
-def _leave(
-    state: int, gate: int, chain: Floats, birth: float, counts: float, value: Floats
+def _after_day(
+    state: int, gate: int, chain: Floats, conversion: float, counts: float, value: Floats
 ) -> float:
-    """Give P(conversion in the window) on leaving a day; `counts` is the next day's share of it."""
+    """Give P(conversion in the window) at a day's end; `counts` is the next day's share of it."""
     total = 0.0
     for other in range(4):
         total += chain[state, other] * value[gate, other]
     if state == 3:
-        total += birth * (counts if gate else value[0, 3])
+        total += conversion * (counts if gate else value[0, 3])
     return total
 
 
@@ -181,10 +181,10 @@ def _probabilities(
     fresh, value, older = np.empty(4), np.empty((2, 4)), np.empty((2, 4))
     for row in range(len(rows)):
         lead, m, f, end = rows[row], day[row], part[row], last[row]
-        birth = birth_hazard(push[lead])
-        moves(push[lead], chain, birth, lost)
+        conversion = conversion_hazard(push[lead])
+        fill_transitions(push[lead], chain, conversion, lost)
         belief = first[lead].copy()
-        born, gone = 0.0, 0.0  # pending conversion and disqualification of the begun day
+        converting, disqualifying = 0.0, 0.0  # probability of an outcome on the current day
         at, done = offsets[lead], False
         for k in range(m + 1):
             begun = k == m
@@ -212,20 +212,20 @@ def _probabilities(
             )
             done = done or keyed
             belief *= weight
-            if begun:  # a fate of this day may still lie ahead
-                born *= weight[3] * (1.0 - f)
-                gone *= weight[0] * (1.0 - f)
-                total = belief.sum() + born + gone
+            if begun:  # the outcome of this day may still lie ahead
+                converting *= weight[3] * (1.0 - f)
+                disqualifying *= weight[0] * (1.0 - f)
+                total = belief.sum() + converting + disqualifying
                 belief /= total
-                born /= total
+                converting /= total
                 break
             belief /= belief.sum()
-            born = belief[3] * birth if done else 0.0
-            gone = (belief * lost).sum()
+            converting = belief[3] * conversion if done else 0.0
+            disqualifying = (belief * lost).sum()
             for other in range(4):
                 fresh[other] = (belief * chain[:, other]).sum()
             if not done:
-                fresh[3] += belief[3] * birth
+                fresh[3] += belief[3] * conversion
             belief[:] = fresh
         value[:] = 0.0
         for j in range(end - 1, m, -1):
@@ -233,24 +233,24 @@ def _probabilities(
             older[:] = value
             for state in range(4):
                 act = 1.0 - np.exp(-rates[key, state])
-                with_key = _leave(state, 1, chain, birth, counts, older)
-                without = _leave(state, 0, chain, birth, counts, older)
+                with_key = _after_day(state, 1, chain, conversion, counts, older)
+                without = _after_day(state, 0, chain, conversion, counts, older)
                 value[0, state] = act * with_key + (1.0 - act) * without
                 value[1, state] = with_key
         if end == m:
-            out[row] = born * max(0.0, last_part[row] - f) / (1.0 - f)
+            out[row] = converting * max(0.0, last_part[row] - f) / (1.0 - f)
             continue
-        p = born
+        p = converting
         counts = last_part[row] if m + 1 == end else 1.0
         for state in range(4):
-            with_key = _leave(state, 1, chain, birth, counts, value)
+            with_key = _after_day(state, 1, chain, conversion, counts, value)
             if done:
                 p += belief[state] * with_key
             else:
                 act = 1.0 - np.exp(-rates[key, state] * (1.0 - f))
                 if at == offsets[lead]:  # as_of is the creation: its own act is not known yet
                     act = 1.0 - (1.0 - act) * (1.0 - opening[state])
-                without = _leave(state, 0, chain, birth, counts, value)
+                without = _after_day(state, 0, chain, conversion, counts, value)
                 p += belief[state] * (act * with_key + (1.0 - act) * without)
         out[row] = min(max(p, 0.0), 1.0)
     return out

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import DAY
-from data.incidence import Incidence, estimate_incidence, watch
+from data.incidence import Incidence, estimate_incidence, observe
 from data.schema import Project
 from data.tables import Outcomes, Tables
 from models.metrics import wilson
@@ -116,7 +116,7 @@ def measure_funnel(
     total = figures.of("", rows, costs=[each.cost for each in sources])
     curve = None
     if tables.created_at is not None:
-        days, cause, included = watch(tables, outcomes)
+        days, cause, included = observe(tables, outcomes)
         curve = estimate_incidence(days[included & rows], cause[included & rows])
     horizon = project.conversion.horizon
     return Funnel(
@@ -212,7 +212,7 @@ class _GroupFigures:
         """Find the quartiles of the time to convert."""
         if self.tables.created_at is None:
             return None, None, None
-        days, cause, included = watch(self.tables, self.outcomes)
+        days, cause, included = observe(self.tables, self.outcomes)
         curve = estimate_incidence(days[included & rows], cause[included & rows])
         return curve.quantile(0.25), curve.quantile(0.5), curve.quantile(0.75)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.part import part_of
-from data.reading.read_tables import Reading
+from data.reading.read_tables import CrmData
 from data.tables import Tables
 
 
@@ -20,7 +20,7 @@ class HeldLeads:
     rows: Mapping[str, int]
 
     @classmethod
-    def of(cls, reading: Reading) -> HeldLeads:
+    def of(cls, reading: CrmData) -> HeldLeads:
         """Index the leads of a reading."""
         tables = reading.tables
         return cls(tables, {str(lead): row for row, lead in enumerate(tables.lead_ids)})

@@ -10,7 +10,7 @@ import numpy as np
 
 from data.durations import SECOND
 from data.errors import InputError, LeadScoreError
-from data.reading.read_tables import Reading, read_tables
+from data.reading.read_tables import CrmData, read_tables
 from data.schema import Project
 from data.tables import Snapshots, Tables
 from models.explain.points import Explanation
@@ -47,7 +47,7 @@ class Service:
         """Load the model that the reference names now."""
         self._model = load_model(self.registry.find(self.reference))
 
-    def hold(self, reading: Reading) -> None:
+    def hold(self, reading: CrmData) -> None:
         """Hold the tables of a project, so that its leads can be scored by id."""
         self.held = HeldLeads.of(reading)
 

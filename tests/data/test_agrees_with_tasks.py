@@ -12,7 +12,7 @@ import pytest
 from data.delay import delay_curve, detect_truncation
 from data.labels import label, make_snapshots, open_snapshots
 from data.project import load_project
-from data.reading.read_tables import Reading, read_tables, read_with_notes, undeclared_columns
+from data.reading.read_tables import CrmData, read_tables, read_with_notes, undeclared_columns
 from data.schema import Project
 from data.splits import purged_cut
 
@@ -23,7 +23,7 @@ pytestmark = [
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def read(name: str) -> tuple[Project, Reading]:
+def read(name: str) -> tuple[Project, CrmData]:
     project = load_project(EXAMPLES / f"{name}.toml")
     return project, read_with_notes(project)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data.reading.read_tables import Reading
+from data.reading.read_tables import CrmData
 from data.world import make_world, write_world
 from serving.loaded_model import LoadedModel
 from serving.score import score_leads
@@ -27,7 +27,7 @@ class Company:
 
     file: Path
     session: Session
-    reading: Reading
+    reading: CrmData
     trained: TrainedModel
     published: Published
     model: LoadedModel

@@ -18,7 +18,7 @@ from data.asof import values_at
 from data.clock import DAY
 from data.labels import open_snapshots
 from data.project import load_project
-from data.reading.read_tables import Reading, read_tables
+from data.reading.read_tables import CrmData, read_tables
 from data.tables import Snapshots
 from data.world import make_world, write_world
 from features.catalogue import slug
@@ -51,7 +51,7 @@ class Road:
 
     folder: Path
     session: Session
-    reading: Reading
+    reading: CrmData
     model: LoadedModel
     scored: ScoringRun
     view: ReportView

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import NEVER, iso
-from data.reading.read_tables import Reading
+from data.reading.read_tables import CrmData
 from data.schema import Project
 from data.tables import Outcomes, Tables
 from serving.feedback import RepAnswer
@@ -24,7 +24,7 @@ class ReportInput:
     """One scoring run, its model and its data; row i of `scored` is open lead i."""
 
     project: Project
-    reading: Reading
+    reading: CrmData
     model: LoadedModel
     scored: ScoringRun
     file: str

@@ -97,7 +97,7 @@ def test_directions_are_read_in_several_languages_and_other_words_are_said(tmp_p
             LEADS,
             EVENTS,
             {"leads": {"created_at": None, "converted_at": None, "converted": "won"}},
-            ["events need a clock"],
+            ["leads.created_at: is needed where events are declared"],
         ),
     ],
 )
