@@ -83,7 +83,7 @@ class ForecastFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class PastForecast:
+class RemadeForecast:
     """A forecast remade as of `made_at` from what was known then, and what happened."""
 
     made_at: int
@@ -104,7 +104,7 @@ class Forecast:
     as_of: int
     level: float
     rows: tuple[ForecastFigures, ...]
-    past: tuple[PastForecast, ...]
+    past: tuple[RemadeForecast, ...]
 
     def coverage(self, days: int) -> Rate:
         """Count the past forecasts for `days` whose range held, with a Wilson interval."""
@@ -195,7 +195,7 @@ def forecast(
             before = [u for u in matured[:position] if u + d * DAY <= t]
             shock = _shock(before, remade, observed, d, step, "total")
             count_range = cover_count(remade[t][d].total, remade[t][d].total_variance, shock, level)
-            past.append(PastForecast(t, d, count_range, sum(observed[t][d])))
+            past.append(RemadeForecast(t, d, count_range, sum(observed[t][d])))
         rows.append(_figures_of(d, now[d], matured, remade, observed, step, level))
     return Forecast(as_of, level, tuple(rows), tuple(past))
 
