@@ -2,6 +2,16 @@
 
 import leadscore.experiments as experiments
 from data.errors import GateError, InputError, LeadScoreError, OutsideError
+from leadscore.actions import (
+    LeakCheck,
+    MonitoredModel,
+    SentScores,
+    WrittenReport,
+    check,
+    monitor,
+    report,
+    write_back,
+)
 from leadscore.crm_project import CrmProject, read
 from leadscore.explained_lead import ExplainedLead
 from leadscore.lead_model import (
@@ -14,16 +24,6 @@ from leadscore.lead_model import (
 )
 from leadscore.registered import Publication, load, promote, publish, rollback, versions
 from leadscore.simulated_company import SimulatedCompany, simulate
-from leadscore.verbs import (
-    LeakCheck,
-    MonitoredModel,
-    SentScores,
-    WrittenReport,
-    check,
-    monitor,
-    report,
-    write_back,
-)
 from models.fit.learner import LeadClassifier
 
 __all__ = [
