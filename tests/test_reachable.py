@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.checkout
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("data", "features", "models", "training", "serving")
 FACADE = "leadscore"

@@ -26,6 +26,7 @@ def test_only_the_predictor_has_a_compiler_of_its_own() -> None:
     assert own == {"data/compiled.py", "models/predictor.py"}
 
 
+@pytest.mark.checkout
 @pytest.mark.parametrize("given", [{"NUMBA_CACHE_LOCATOR_CLASSES": "ZipCacheLocator"}, {}])
 def test_a_kernel_runs_where_machine_code_can_and_cannot_be_kept(
     given: dict[str, str], tmp_path: Path

@@ -80,6 +80,7 @@ def test_help_imports_no_heavy_library():
     assert found.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.checkout
 def test_the_reference_in_the_readme_is_current():
     readme = Path(__file__).resolve().parents[2] / "README.md"
     text = readme.read_text(encoding="utf-8")

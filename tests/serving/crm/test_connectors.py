@@ -16,6 +16,7 @@ from serving.crm.connectors import CONNECTORS, connect, connector_of
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.checkout
 def test_every_folder_of_a_crm_is_on_the_list_by_its_own_name() -> None:
     folders = {path.parent.name for path in (ROOT / "serving" / "crm").glob("*/__init__.py")}
     assert folders == {*CONNECTORS, "pull"}  # pull copies the tables of any of them
@@ -26,6 +27,7 @@ def test_a_crm_is_pulled_or_says_what_to_do_instead() -> None:
         assert (each.read is None) == bool(each.instead_of_pull), each.name
 
 
+@pytest.mark.checkout
 def test_the_table_of_the_documentation_has_every_crm_and_its_credentials() -> None:
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)`[^|,]*\|[^|]*\|([^|]*)\|", text, re.MULTILINE))
@@ -47,6 +49,7 @@ def test_an_address_that_is_missing_is_asked_for(name: str, tmp_path: Path) -> N
         connect(WriteBackSection(crm=name), tmp_path)
 
 
+@pytest.mark.checkout
 def test_the_embedded_crm_needs_no_client_of_another_one(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from data.schema import WriteBackSection;"

@@ -380,6 +380,7 @@ def test_a_password_in_the_project_file_is_refused() -> None:
         with_credentials("postgresql://me:secret@127.0.0.1/crm", None)
 
 
+@pytest.mark.checkout
 def test_the_process_imports_no_model_library() -> None:
     code = (
         "import sys, serving.writeback.write_back;"

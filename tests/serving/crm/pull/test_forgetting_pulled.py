@@ -179,6 +179,7 @@ forget_pulled(Path(sys.argv[2]), sys.argv[3])
 """
 
 
+@pytest.mark.checkout
 def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     codes = []
     for step in range(9):
