@@ -18,7 +18,7 @@ from models.fit.baselines import fit_logistic
 from models.fit.learner import LeadClassifier
 from models.metrics import log_loss
 from models.predictor import LeadScorer, ScoreCard, Scores
-from models.scorecard import route
+from models.scorecard import bands_with_hysteresis
 
 
 def measure_seed(task: Task) -> Measurement:
@@ -41,7 +41,7 @@ def _movement(first: LeadClassifier, then: LeadClassifier, test: pd.DataFrame) -
     card = first.parts()[0].card
     one, two = (_scores(model, card, test) for model in (first, then))
     moved = np.abs(one.score_exact - two.score_exact)
-    kept = route(card, two.score_exact, one.band)
+    kept = bands_with_hysteresis(card, two.score_exact, one.band)
     return {
         "median": float(np.median(moved)),
         "p95": float(np.quantile(moved, 0.95)),

@@ -1,5 +1,8 @@
 """Every error that leadscore raises on purpose, and the exit code that each one means.
 
+The commands train, retrain, check and monitor also end with 3 by themselves (serving/cli/model.py
+and project.py) where their answer, which is no error, is a refusal.
+
 LeadScoreError
 ├── InputError      exit 2   the input or the project file is wrong
 ├── GateError       exit 3   refused by a gate: leaks, promotion

@@ -1,4 +1,6 @@
-"""Project file and tables -> the catalogue: every column of the frame, named, labelled, grouped.
+"""Project file and tables -> the catalogue: which columns the frame of this project has.
+
+What kinds of columns there are, how each is computed and said, is the table in templates.py.
 
 The catalogue is compiled once, at training, and travels with the model: scoring builds
 its columns whatever event types occur then. Its rules:

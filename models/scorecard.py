@@ -1,4 +1,8 @@
-"""Calibrated log-odds -> the frozen score card: points, bands, hysteresis, percentile, trend."""
+"""Training margins -> the score card; scores -> bands with hysteresis, percentiles and trend.
+
+The card itself, and the map from log-odds to points (`ScoreCard`, `card_exact`, `shown_score`),
+are in models/predictor.py, which travels with the model.
+"""
 
 from __future__ import annotations
 
@@ -58,14 +62,14 @@ def clipped_share(card: ScoreCard, log_odds: Floats) -> float:
     return float(np.mean((exact < 0) | (exact > 100)))
 
 
-def route(
+def bands_with_hysteresis(
     card: ScoreCard,
     score: Floats,
     previous: Sequence[str | None] | NDArray[np.object_] | None,
     *,
     hysteresis: float = 2.0,
 ) -> NDArray[np.object_]:
-    """Name the band for routing: a lead changes band only past a cut by `hysteresis` points.
+    """Name the band that lists show: a lead changes band only past a cut by `hysteresis` points.
 
     `previous` are the bands at the last scoring, None for a lead that had none.
     """

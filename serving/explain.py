@@ -26,7 +26,7 @@ from models.explain.points import Explanation
 from models.explain.reasons import explain
 from models.explain.sentences import Speech, capital, render, render_fact
 from models.predictor import Scores
-from models.scorecard import route
+from models.scorecard import bands_with_hysteresis
 from serving.loaded_model import LoadedModel, find_model
 from serving.score import read_bands
 from serving.score_changes import (
@@ -173,7 +173,11 @@ def _band(session: Session, model: LoadedModel, scores: Scores, lead_id: str, as
     shown = read_bands(session.state.scores, until=as_of) or {}
     score = scores.score.astype(np.float64)
     hysteresis = session.project.score.hysteresis
-    return str(route(model.scorer.card, score, [shown.get(lead_id)], hysteresis=hysteresis)[0])
+    return str(
+        bands_with_hysteresis(
+            model.scorer.card, score, [shown.get(lead_id)], hysteresis=hysteresis
+        )[0]
+    )
 
 
 def _change(session: Session, moment: Moment, lead_id: str, since: int) -> Change | None:

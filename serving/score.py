@@ -25,7 +25,7 @@ from models.explain.reason_rows import reason_rows
 from models.explain.reasons import ReasonTable, explanations_of, reason_table
 from models.explain.sentences import render, render_fact
 from models.predictor import Scores
-from models.scorecard import percentile, route, trend
+from models.scorecard import bands_with_hysteresis, percentile, trend
 from serving.loaded_model import LoadedModel
 from serving.past_weeks import HISTORY_WEEKS, TREND_WEEKS, PastWeeks, look_back
 from serving.qualify.engine import qualify
@@ -156,7 +156,9 @@ def _bands(
 ) -> NDArray[np.object_]:
     before = None if previous is None else [previous.get(str(lead)) for lead in ids]
     shown = scores.score.astype(np.float64)
-    return route(model.scorer.card, shown, before, hysteresis=project.score.hysteresis)
+    return bands_with_hysteresis(
+        model.scorer.card, shown, before, hysteresis=project.score.hysteresis
+    )
 
 
 def write_scores(scored: ScoringRun, path: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from data.errors import LeadScoreError
+from data.private import without_contacts
 from serving.cli import experiment, leads, model, project, reading, service
 
 app = typer.Typer(
@@ -58,10 +59,9 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("LEADSCORE_DEBUG"):
             raise
-        kind = type(error).__name__
+        kind, text = type(error).__name__, without_contacts(" ".join(str(error).split()))
         print(  # noqa: T201
-            f"leadscore: internal error: {kind}: {' '.join(str(error).split())[:300]}; "
-            "LEADSCORE_DEBUG=1 shows where",
+            f"leadscore: internal error: {kind}: {text[:300]}; LEADSCORE_DEBUG=1 shows where",
             file=sys.stderr,
         )
         sys.exit(1)

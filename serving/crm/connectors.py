@@ -1,8 +1,9 @@
 """The list of CRMs that leadscore knows, and the project file's [write_back] -> one of them, open.
 
-A new CRM is a folder beside this file and a line in `CONNECTORS`; no other code compares names of
-CRMs. The folder's `__init__` declares the `CONNECTOR` and is imported always; `writer` and, where
-it is pulled, `reader` import the CRM's client and are imported when that CRM is opened.
+A new CRM is a folder beside this file, its import here and a line in `CONNECTORS`; no other code
+compares names of CRMs. The folder's `__init__` declares the `CONNECTOR` and is imported always;
+`writer` and, where it is pulled, `reader` import the CRM's client and are imported when that CRM
+is opened.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The interface between leadscore and every CRM: updates, answers, errors."""
+"""The interface between leadscore and every CRM: updates, answers, errors.
+
+A CRM gets the values of FIELDS on its leads and nothing else; no note is written.
+"""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class SendRules:
 def worth_sending(
     row: ScoreSummary, last: LastAcknowledged | None, rules: SendRules, now: int
 ) -> SendVerdict:
-    """Compare with the last acknowledged value: hysteresis keeps nightly noise out of the CRM."""
+    """Compare with the last acknowledged value: changes below `min_points` are noise and wait."""
     if last is None:
         return "send"
     if last.as_of > row.as_of:

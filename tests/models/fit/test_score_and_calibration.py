@@ -30,7 +30,7 @@ from models.predictor import (
     card_exact,
     interval,
 )
-from models.scorecard import clipped_share, percentile, propose, route, trend
+from models.scorecard import bands_with_hysteresis, clipped_share, percentile, propose, trend
 
 
 def outcomes(n: int, seed: int = 0, slope: float = 1.0, level: float = 0.0):
@@ -154,7 +154,9 @@ def test_points_double_the_odds():
 )
 def test_a_band_changes_only_past_the_cut_by_the_hysteresis(score, before, after):
     card = ScoreCard(10, 50, 0.2, {"A": 70, "B": 55, "C": 40})
-    assert route(card, np.array([float(score)]), [before], hysteresis=2.0).tolist() == [after]
+    assert bands_with_hysteresis(
+        card, np.array([float(score)]), [before], hysteresis=2.0
+    ).tolist() == [after]
 
 
 def test_trend_has_four_states_and_percentiles_share_ties():
