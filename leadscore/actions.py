@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from data.errors import InputError
-from leadscore.crm_project import CrmProject, When
+from leadscore.crm_project import CrmProject, When, need_crm
 from leadscore.lead_model import LeadModel, no_progress
 from leadscore.registered import load
 from leadscore.shown import Showable, Shown, table_of
@@ -166,7 +166,9 @@ def check(crm: CrmProject, *, on_stage: Callable[[str], None] = no_progress) -> 
     A leak is told, not raised: `LeakCheck.stops` says whether training would be refused.
     InputError where there is nothing to learn from.
     """
-    return LeakCheck(crm.name, check_project(crm._session, crm._reading, on_stage=on_stage))
+    return LeakCheck(
+        need_crm(crm).name, check_project(crm._session, crm._reading, on_stage=on_stage)
+    )
 
 
 def report(
@@ -175,7 +177,7 @@ def report(
     *,
     model: LeadModel | str = "champion",
     as_of: When | None = None,
-    languages: Sequence[str] | None = None,
+    languages: str | Sequence[str] | None = None,
     per_owner: bool = False,
     now: When | None = None,
     on_stage: Callable[[str], None] = no_progress,
@@ -206,8 +208,9 @@ def report(
     OutsideError
         Where the folder can't be written, or the registry has no such model.
     """
-    session = crm._session
-    wanted = tuple(dict.fromkeys(languages or session.project.report.languages))
+    session = need_crm(crm)._session
+    chosen_languages = [languages] if isinstance(languages, str) else languages
+    wanted = tuple(dict.fromkeys(chosen_languages or session.project.report.languages))
     refuse_unknown(wanted)
     if folder is None:
         crm._require_state()
@@ -251,6 +254,8 @@ def write_back(
 ) -> SentScores:
     """Send to the CRM what changed, once in effect; a second run sends nothing.
 
+    A project without ``write_back`` has an embedded CRM: ``crm.sqlite`` in the state folder.
+
     Parameters
     ----------
     scores
@@ -263,11 +268,17 @@ def write_back(
     Raises
     ------
     InputError
-        Where there is no state folder, no run was kept, or the project names no CRM.
+        Where there is no state folder, or no run was kept.
     OutsideError
         Where the CRM fails; what was not sent waits for the next run.
     """
-    state, at = crm._require_state(), crm._now(now)
+    state, at = need_crm(crm)._require_state(), crm._now(now)
+    if isinstance(scores, pd.DataFrame):
+        raise InputError(
+            "a table in memory has no run that could be resumed",
+            column="scores",
+            cure="model.score(crm, keep=True), then write_back(crm)",
+        )
     result = send(
         state.scores if scores is None else Path(scores),
         crm._session.project,
@@ -287,9 +298,13 @@ def monitor(
     What is red is told, not raised: `MonitoredModel.red`. OutsideError where the registry has no
     such model.
     """
-    loaded = _chosen(crm, model)._loaded
+    loaded = _chosen(need_crm(crm), model)._loaded
     signals = monitor_model(
-        crm._session, crm._reading, loaded, as_of=crm._moment(as_of), on_stage=no_progress
+        crm._session,
+        crm._reading_of(loaded.kinds),
+        loaded,
+        as_of=crm._moment(as_of),
+        on_stage=no_progress,
     )
     return MonitoredModel(f"{crm.name}, model {loaded.version}", tuple(signals))
 

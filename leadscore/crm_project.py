@@ -129,9 +129,19 @@ class CrmProject(Showable):
         return moment(_text_of(now), self._session.project, "now")
 
     def _reading_of(self, kinds: Mapping[str, Kind]) -> CrmData:
-        """Give the tables with every column read as it was when a model was trained."""
-        found = {each.name: each.kind for each in self._reading.tables.attributes}
-        return self._reading if found == dict(kinds) else self._session.read(kinds=kinds)
+        """Give the tables with every column read as it was when a model was trained.
+
+        InputError where the project lacks a column that the model was trained on.
+        """
+        own = {each.name: each.kind for each in self._reading.tables.attributes}
+        lacking = sorted(set(kinds) - set(own))
+        if lacking:
+            raise InputError(
+                f"the model was trained on columns that this project does not have: "
+                f"{', '.join(lacking)}",
+                cure="give it the project that it was trained on, or train again",
+            )
+        return self._reading if own == dict(kinds) else self._session.read(kinds=kinds)
 
     def _require_state(self) -> StatePaths:
         """Give the state folder; InputError where nothing said which."""
@@ -160,6 +170,16 @@ class CrmProject(Showable):
             notes=self.notes,
             tables=(table_of(self.attributes, "What is known of a lead, and since when"),),
         )
+
+
+def need_crm(crm: object) -> CrmProject:
+    """Give the project that was read; InputError where it is something else."""
+    if isinstance(crm, CrmProject):
+        return crm
+    raise InputError(
+        f"a project that was read is needed first, found {type(crm).__name__}",
+        cure="crm = leadscore.read(…), then pass crm",
+    )
 
 
 def read(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from data.errors import InputError
 from data.labels import open_snapshots
 from features.build import build
-from leadscore.crm_project import CrmProject, When
+from leadscore.crm_project import CrmProject, When, need_crm
 from leadscore.explained_lead import ExplainedLead
 from leadscore.shown import Showable, Shown, ShownTable, table_of
 from models.explain.contribution_plots import dependence, global_view
@@ -52,6 +52,9 @@ FIGURES = {
     "lift_10": "lift in top 10 %",
     "slope": "slope",
 }
+
+
+LEARNERS: Final = ("auto", "logistic")
 
 
 def no_progress(_: str) -> None:
@@ -152,6 +155,7 @@ class LeadModel(Showable):
         InputError
             Where no lead is open, or a column that was learned from is not there.
         """
+        need_crm(crm)
         if keep:
             scored = self._keep(crm, crm._moment(as_of), crm._now(now))
         else:
@@ -222,7 +226,7 @@ class LeadModel(Showable):
         InputError
             Where there is no such lead, it is not open, or there is no such language.
         """
-        session = crm._session
+        session = need_crm(crm)._session
         language = language or session.project.project.language
         refuse_unknown([language])
         found = explain_lead(
@@ -231,7 +235,7 @@ class LeadModel(Showable):
             str(lead),
             self._loaded,
             as_of=crm._moment(as_of),
-            since=None if since is None else crm._moment(since, "since"),
+            since=None if since is None else _earlier(crm, since, as_of),
             language=language,
             subject=False,
         )
@@ -243,12 +247,12 @@ class LeadModel(Showable):
         Largest rise first; both moments are scored by this model; leads that were not there at
         `since` are left out.
         """
-        reading, at = crm._reading_of(self._loaded.kinds), crm._moment(as_of)
+        reading, at = need_crm(crm)._reading_of(self._loaded.kinds), crm._moment(as_of)
         tables, threads = reading.tables, crm._session.threads
         snapshots = open_snapshots(tables, reading.outcomes, at)
         frame = build(tables, snapshots, self._loaded.catalogue, threads=threads).to_pandas()
         moment = Moment(tables, snapshots, frame, self._loaded, threads)
-        found = changes_since(moment, crm._moment(since, "since")).values()
+        found = changes_since(moment, _earlier(crm, since, as_of)).values()
         rows = [(c.lead_id, c.old_score, c.score, c.score - c.old_score) for c in found]
         table = pd.DataFrame(rows, columns=["lead_id", "before", "after", "change"])
         return table.sort_values("change", ascending=False, kind="stable", ignore_index=True)
@@ -258,7 +262,7 @@ class LeadModel(Showable):
 
         Indexed by lead_id; the columns are those that the model reads.
         """
-        reading = crm._reading_of(self._loaded.kinds)
+        reading = need_crm(crm)._reading_of(self._loaded.kinds)
         snapshots = open_snapshots(reading.tables, reading.outcomes, crm._moment(as_of))
         built = build(
             reading.tables, snapshots, self._loaded.catalogue, threads=crm._session.threads
@@ -310,7 +314,12 @@ class LeadModel(Showable):
         """Evaluate on the newest mature leads of the data as they are now, beside the baselines."""
         return ModelFigures(
             title_of(self),
-            evaluate_registered(crm._session, crm._reading, self._loaded, on_stage=no_progress),
+            evaluate_registered(
+                need_crm(crm)._session,
+                crm._reading_of(self._loaded.kinds),
+                self._loaded,
+                on_stage=no_progress,
+            ),
         )
 
     def save(self, folder: str | Path) -> Path:
@@ -420,6 +429,13 @@ def train(
     InputError
         Where there is nothing to learn from.
     """
+    need_crm(crm)
+    if learner not in (None, *LEARNERS):
+        raise InputError(
+            f"unknown learner {learner!r}", column="learner", cure=f"use {' or '.join(LEARNERS)}"
+        )
+    if seed is not None and seed < 0:
+        raise InputError("is negative", column="seed", cure="use 0 or more")
     if seed is not None:
         crm = replace(crm, _session=replace(crm._session, seed=seed))
     session = crm._session
@@ -431,6 +447,14 @@ def train(
         content = write_model(trained, artifact).version
         loaded = load_model(ModelVersion(UNREGISTERED, artifact, {}), threads=session.threads)
     return LeadModel(crm, loaded, trained, content)
+
+
+def _earlier(crm: CrmProject, since: When, as_of: When | None) -> int:
+    """Read `since`; InputError where it is not before `as_of`."""
+    start = crm._moment(since, "since")
+    if start >= crm._moment(as_of):
+        raise InputError("is not before as_of", column="since", cure="give an earlier moment")
+    return start
 
 
 def to_shap(

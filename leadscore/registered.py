@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from data.errors import GateError
-from leadscore.crm_project import CrmProject
+from data.errors import GateError, InputError
+from leadscore.crm_project import CrmProject, need_crm
 from leadscore.lead_model import LeadModel, registry_of
 from leadscore.shown import Showable, Shown, table_of
 from serving.loaded_model import find_model, load_model
@@ -55,7 +55,7 @@ class Publication(Showable):
         )
 
 
-def load(crm: CrmProject, model: str | Path = "champion") -> LeadModel:
+def load(crm: CrmProject, model: str | int | Path = "champion") -> LeadModel:
     """Load a model: a version of the registry, an alias, or the folder of an artifact.
 
     Raises
@@ -65,7 +65,8 @@ def load(crm: CrmProject, model: str | Path = "champion") -> LeadModel:
     OutsideError
         Where the registry has no such model, or does not answer.
     """
-    session = crm._session
+    session = need_crm(crm)._session
+    model = str(model) if isinstance(model, int) else model
     if isinstance(model, Path) or (Path(model) / "manifest.json").is_file():
         found = Registry("", crm.name, trust=session.trust).find(str(Path(model).absolute()))
         return LeadModel(crm, load_model(found, threads=session.threads))
@@ -85,7 +86,7 @@ def publish(model: LeadModel) -> Publication:
     OutsideError
         Where the registry does not answer.
     """
-    crm, trained = model.crm, model._need_training()
+    crm, trained = need_model(model).crm, model._need_training()
     crm._require_state()
     published = register(crm._session, crm._reading, trained)
     if published.version is None:
@@ -94,16 +95,17 @@ def publish(model: LeadModel) -> Publication:
     return Publication(replace(model, _loaded=loaded, _registered=True), published)
 
 
-def promote(model: LeadModel) -> LeadModel:
-    """Make a model the champion by hand, whatever its gate said; registers it where it is not yet.
+def promote(model: LeadModel | Publication) -> LeadModel:
+    """Make a model the champion by hand, also where the gate preferred the present champion.
 
-    The champion before stays ready for `rollback`.
+    It is registered where it is not yet. The champion before stays ready for `rollback`.
 
     Raises
     ------
     GateError
         Where the model may not be registered: it does not beat its baselines, or it may leak.
     """
+    model = model.model if isinstance(model, Publication) else need_model(model)
     if not model._registered:
         published = _find_registered(model) or publish(model).model
         if not published._registered:
@@ -118,14 +120,25 @@ def rollback(crm: CrmProject) -> LeadModel:
 
     OutsideError where there is none.
     """
-    return load(crm, registry_of(crm).rollback())
+    return load(crm, registry_of(need_crm(crm)).rollback())
 
 
 def versions(crm: CrmProject) -> pd.DataFrame:
     """List the registered versions, newest first: aliases and what the gate said, by version."""
-    found = registry_of(crm).versions()
+    found = registry_of(need_crm(crm)).versions()
     rows = [(v, ", ".join(aliases), tags.get("decision", "")) for v, tags, aliases in found]
     return pd.DataFrame(rows, columns=["version", "aliases", "decision"]).set_index("version")
+
+
+def need_model(model: object) -> LeadModel:
+    """Give the model; InputError where it is something else."""
+    if isinstance(model, LeadModel):
+        return model
+    raise InputError(
+        f"a model is needed, found {type(model).__name__}",
+        column="model",
+        cure="pass what train or load gave",
+    )
 
 
 def _find_registered(model: LeadModel) -> LeadModel | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import lightgbm
 import numpy as np
@@ -14,7 +14,17 @@ import pytest
 
 from models.explain.points import Points
 from models.explain.reasons import reason_table
-from models.predictor import LeadScorer, design_matrix
+from models.predictor import (
+    BetaCalibration,
+    CodeEncoder,
+    FeatureColumn,
+    ForestPart,
+    LeadScorer,
+    ModelParts,
+    NumberEncoder,
+    ScoreCard,
+    design_matrix,
+)
 
 TASKS = (
     "bank_random",
@@ -34,7 +44,7 @@ def folder() -> Path:
     return Path(os.environ["LEADSCORE_DATA"]) / "tasks"
 
 
-def read_task(folder: Path) -> tuple[pd.DataFrame, np.ndarray, list[dict[str, Any]]]:
+def read_task(folder: Path) -> tuple[pd.DataFrame, np.ndarray, tuple[FeatureColumn, ...]]:
     """Read the newest 20,000 training rows: (frame, y, features)."""
     meta = json.loads((folder / "meta.json").read_text())
     rows = pd.read_csv(folder / "train.csv.gz", low_memory=False).tail(20_000)
@@ -42,19 +52,15 @@ def read_task(folder: Path) -> tuple[pd.DataFrame, np.ndarray, list[dict[str, An
     frame = rows[numeric].astype(np.float32).reset_index(drop=True)
     for name in words:
         frame[name] = pd.Categorical(rows[name].astype("string"))
-    features = [
-        {
-            "name": name,
-            "kind": kind,
-            "family": "fit",
-            "factor": name,
-            "label": name,
-            "template": "attribute",
-            "params": {"column": name},
-        }
-        for names, kind in ((numeric, "number"), (words, "category"))
+    kinds: tuple[tuple[list[str], Literal["number", "category"]], ...] = (
+        (numeric, "number"),
+        (words, "category"),
+    )
+    features = tuple(
+        FeatureColumn(name, kind, "fit", name, name, "attribute", {"column": name})
+        for names, kind in kinds
         for name in names
-    ]
+    )
     return frame, rows[meta["target"]].to_numpy(), features
 
 
@@ -68,19 +74,14 @@ def add_up(points: Points) -> bool:
 @pytest.mark.parametrize("name", TASKS)
 def test_contributions_and_points_hold_on_real_data(folder: Path, name: str) -> None:
     frame, y, features = read_task(folder / name)
-    encoders: list[dict[str, Any]] = [
-        {"name": f["name"], "kind": "number", "source": f["name"]}
-        if f["kind"] == "number"
-        else {
-            "name": f["name"],
-            "kind": "codes",
-            "source": f["name"],
-            "levels": list(frame[f["name"]].cat.categories),
-        }
+    encoders = tuple(
+        NumberEncoder(f.name, f.name)
+        if f.kind == "number"
+        else CodeEncoder(f.name, f.name, tuple(frame[f.name].cat.categories))
         for f in features
-    ]
+    )
     X = design_matrix(frame, encoders)
-    chosen = [i for i, encoder in enumerate(encoders) if encoder["kind"] == "codes"]
+    chosen = [i for i, encoder in enumerate(encoders) if encoder.kind == "codes"]
     settings = {
         "objective": "binary",
         "verbose": -1,
@@ -90,15 +91,14 @@ def test_contributions_and_points_hold_on_real_data(folder: Path, name: str) -> 
     }
     booster = lightgbm.train(settings, lightgbm.Dataset(X, y, categorical_feature=chosen), 40)
     scorer = LeadScorer(
-        {
-            "features": features,
-            "encoders": encoders,
-            "linear": None,
-            "offset": 0.0,
-            "forest": {"count": 1},
-            "calibration": {"kind": "beta", "a": 0.9, "b": 1.2, "c": 0.1},
-            "card": {"points_to_double": 12, "anchor_score": 50, "anchor_probability": 0.2},
-        },
+        ModelParts(
+            features=features,
+            encoders=encoders,
+            linear=None,
+            forest=ForestPart(1),
+            calibration=BetaCalibration(0.9, 1.2, 0.1),
+            card=ScoreCard(12, 50, 0.2, {}),
+        ),
         [booster.model_to_string()],
     )
     some = np.ascontiguousarray(X[-1000:])
