@@ -2175,3 +2175,11 @@ def probe(text: str) -> None:
     if done.returncode != 0:
         raise PredictorError(f"LightGBM cannot read this model (exit {done.returncode})")
     _PROBED.add(digest)
+
+
+# Numba tells named tuples apart by the names of their classes. Copies of this file in one process,
+# two versions of a model, would share them, and calls of the second would take numba's slow way.
+# The installed package keeps the plain names: its compiled code is kept on disk under them.
+if not __name__.endswith("models.predictor"):
+    for _class in (Forest, _Tree, KeyGroups, ByTarget, LookUpTables, ByColumn, ByLine):
+        _class.__name__ = f"{_class.__name__}_{id(_class)}"
