@@ -36,7 +36,7 @@ spec = importlib.util.spec_from_file_location("any_name", sys.argv[2])
 loader = importlib.util.module_from_spec(spec); spec.loader.exec_module(loader)
 scorers = [loader.load_scorer(folder) for folder in sys.argv[3:]]
 names = {type(s).contributions.__globals__["Forest"].__name__ for s in scorers}
-assert len(names) == len(scorers), "numba would take the slow way for the second"
+assert "Forest" not in names, "numba would take the slow way for a second version"
 for scorer in scorers:
     found = scorer.contributions(frame)
     answers.append([scorer.margin(frame).tolist(), found.values.sum(axis=1).tolist()])
