@@ -89,7 +89,8 @@ $(BENCHES:%=bench-%): bench-%: $(VENV)/.ready-dev peers ## one claim
 	$(BIN)/python -m benchmarks.$* --full
 
 # Pins stay as they are unless something asks for others; `make lock UPGRADE=--upgrade` takes the newest.
-COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
+          --generate-hashes \
           --annotation-style line --custom-compile-command "make lock" $(UPGRADE)
 
 lock: ## renew the locks (needs uv)
