@@ -7,6 +7,7 @@ it may choose none. The figure of a bar is the worse of the two.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import lightgbm
@@ -18,7 +19,7 @@ from benchmarks import shap_world
 from benchmarks.shap_measure import Claim
 from models.explain.reasons import reason_table
 from models.fit.learner import LeadClassifier
-from models.predictor import LeadScorer
+from models.predictor import ForestPart, IdentityCalibration, LeadScorer, NumberEncoder
 
 Margin = Callable[[np.ndarray], np.ndarray]
 FORESTS, TREES = 5, 300
@@ -103,16 +104,16 @@ def fit_forests(like: LeadScorer, frame: pd.DataFrame, y: Any, seed: int) -> Lea
             "min_data_in_leaf": 40,
         }
         texts.append(lightgbm.train(settings, lightgbm.Dataset(rows, y), TREES).model_to_string())
-    encoders = [{"name": name, "kind": "number", "source": name} for name in frame.columns]
-    own = {
-        "linear": None,
-        "offset": 0.0,
-        "calibration": {"kind": "identity"},
-        "intervals": {},
-        "forest": {"count": FORESTS, "weight": 1 / FORESTS},
-        "encoders": encoders,
-    }
-    return LeadScorer({**like.parts, **own}, texts)
+    parts = replace(
+        like.parts,
+        linear=None,
+        offset=0.0,
+        calibration=IdentityCalibration(),
+        intervals=None,
+        forest=ForestPart(FORESTS, 1 / FORESTS),
+        encoders=tuple(NumberEncoder(str(name), str(name)) for name in frame.columns),
+    )
+    return LeadScorer(parts, texts)
 
 
 def deletion(
