@@ -8,7 +8,7 @@ BENCHES := leaks features quality shap faults writeback forecast experiment repo
 EXTRAS := tune serve notebook postgres mysql
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format docs peers debian tryton lock clean \
+.PHONY: help demo test test-wheel test-all lint format docs peers debian tryton lock clean \
         bench bench-full $(BENCHES:%=bench-%)
 
 help: ## what can be made

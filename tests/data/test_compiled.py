@@ -21,6 +21,7 @@ def _sources() -> list[Path]:
     return [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
+@pytest.mark.checkout
 def test_only_the_predictor_has_a_compiler_of_its_own() -> None:
     own = {str(p.relative_to(ROOT)) for p in _sources() if re.search(r"\bn?jit\(", p.read_text())}
     assert own == {"data/compiled.py", "models/predictor.py"}
