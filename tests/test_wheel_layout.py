@@ -60,6 +60,17 @@ def test_no_code_names_a_module_of_ours_in_a_string() -> None:
                 assert not (named.fullmatch(text) and text in modules - {"models.predictor"}), path
 
 
+def test_no_file_that_is_shipped_tells_people_to_run_a_module_of_the_checkout(
+    wheel: zipfile.ZipFile,
+) -> None:
+    for name in wheel.namelist():
+        if not name.startswith("leadscore/"):
+            continue
+        assert not re.search(rf"python -m ({'|'.join(FOLDERS)})\\b", wheel.read(name).decode()), (
+            name
+        )
+
+
 @pytest.mark.parametrize(
     ("source", "written"),
     [
