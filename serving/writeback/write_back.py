@@ -96,6 +96,7 @@ def write_back(
         ledger = Ledger(store, _crm_name(section), lease_s=retry_policy.lease_s)
         if dry_run:
             ledger = ledger.copy()
+            stack.callback(ledger.store.close)
             target = DryRun(target, inserts=target.inserts or is_embedded(section))
         lease = ledger.acquire(retry_policy.lease_wait_s, stop.sleep)
         stack.callback(ledger.release, lease)
