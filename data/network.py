@@ -1,13 +1,15 @@
 """A URI -> permission to talk to its hosts, asked before any connection is made.
 
 Drivers read addresses more freely than RFC 3986 does: libpq takes several hosts, and `host=`,
-`hostaddr=` and `service=` behind the question mark; SQLAlchemy lets a password hold a slash. So
-an address that two drivers could read differently is refused, and every host in it is checked.
+`hostaddr=` and `service=` behind the question mark, and fills in what an address leaves out from
+the environment; SQLAlchemy lets a password hold a slash. So an address that two drivers could read
+differently is refused, and every host in it is checked.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
 from collections.abc import Sequence
@@ -29,6 +31,7 @@ _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _NUMERIC: Final = re.compile(r"(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+)){0,3}")
 _WEB: Final = ("http", "https")
+_LIBPQ: Final = ("cockroachdb", "postgres", "postgresql", "redshift")  # whose drivers use libpq
 _PORTS: Final = {
     "http": 80,
     "https": 443,
@@ -48,7 +51,7 @@ _HARMLESS: Final = re.compile(
 
 
 class Host(NamedTuple):
-    """A host in normal form, and its port; None where any port will do."""
+    """A host in normal form, and its port; None where any port will do or the port is not known."""
 
     name: str
     port: int | None
@@ -77,9 +80,13 @@ def hosts_of(uri: str) -> list[Host]:
             cure="write scheme://host:port/path, @ in a name as %40",
         )
     scheme = match["scheme"].lower()
+    database = scheme.partition("+")[0]
     if scheme not in _WEB:
         _refuse_other_hosts(match["rest"] or "")
-    usual_port, hosts = _PORTS.get(scheme.partition("+")[0]), []
+    usual_port, hosts = _PORTS.get(database), []
+    if database in _LIBPQ:
+        _refuse_other_hosts_of_libpq()
+        usual_port = None if os.environ.get("PGPORT") else usual_port
     for text in match["hosts"].split(","):
         host = _host(text, usual_port)
         if host is None:
@@ -193,4 +200,14 @@ def _refuse_other_hosts(rest: str) -> None:
             raise InputError(
                 f"the parameter {name[:40]!r} may lead to another host, so no connection was made",
                 cure="leave it out, and name every host before the path: scheme://host:port/database",
+            )
+
+
+def _refuse_other_hosts_of_libpq() -> None:
+    """Refuse an environment that may lead libpq to another host than its address names."""
+    for name in ("PGHOSTADDR", "PGSERVICE"):
+        if os.environ.get(name):
+            raise InputError(
+                f"{name} in the environment may lead to another host, so no connection was made",
+                cure="unset it, and name every host before the path: scheme://host:port/database",
             )

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from psycopg import ProgrammingError, conninfo
+from psycopg import ProgrammingError, conninfo, pq
 
 from data.errors import InputError
 from data.network import hosts_of, require_allowed, require_named, require_reachable
@@ -184,6 +184,39 @@ def test_no_connector_walks_around_the_list(
     section = WriteBackSection(crm=crm, url=url, credentials="LOGIN_OF_A_TEST")
     with pytest.raises(InputError):
         connect(section, tmp_path, ("db",))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("PGHOSTADDR", "127.0.0.1"), ("PGSERVICE", "elsewhere")]
+)
+def test_the_environment_of_libpq_leads_to_no_other_host(
+    variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = tmp_path / "services.conf"
+    services.write_text("[elsewhere]\nhostaddr=127.0.0.1\n", encoding="utf-8")
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    monkeypatch.setenv("PGHOST", "evil.org")  # does nothing where the address names a host
+    address = "postgresql://db:9/crm"
+    require_named(address, ("db",))
+    monkeypatch.setenv(variable, value)
+    assert pq.PGconn.connect(address.encode()).hostaddr == b"127.0.0.1"  # what must not happen
+    for uri in (address, "postgres://db/crm", "postgresql+psycopg2://db/crm"):
+        with pytest.raises(InputError, match=f"{variable} in the env.* may lead to .*unset it"):
+            require_named(uri, ("db", "127.0.0.1"))
+    require_named("mysql+pymysql://db/crm", ("db",))
+    for crm in ("postgresql", "mysql"):
+        with pytest.raises(InputError, match=variable):
+            connect(WriteBackSection(crm=crm, url="postgresql+psycopg://db/crm"), tmp_path, ("db",))
+
+
+def test_a_port_that_the_environment_may_change_is_no_named_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGPORT", "5433")
+    require_named("postgresql://db/crm", ("db",))
+    require_named("postgresql://db:5432/crm", ("db:5432",))
+    with pytest.raises(InputError, match=r'allow = \["db"\]'):
+        require_named("postgresql://db/crm", ("db:5432",))
 
 
 @pytest.mark.parametrize(
