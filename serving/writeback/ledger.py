@@ -17,7 +17,7 @@ from zlib import crc32
 from data.errors import OutsideError
 from serving.crm.seam import Value
 from serving.writeback.audit_log import append
-from serving.writeback.ledger_store import PostgresStore, SqliteStore, Store, damaged
+from serving.writeback.ledger_store import PostgresStore, Store, damaged
 from serving.writeback.owner import is_dead, this_process
 from serving.writeback.payload import LeadPayload, content_hash
 
@@ -106,14 +106,14 @@ class Ledger:
         )
         return any(row[0] for row in self.store.execute(catalogue))
 
-    def copy(self) -> Ledger:
-        """Copy this CRM's rows into memory, for a dry run on the same path."""
-        other = Ledger(SqliteStore(None), self.crm, lease_s=self.lease_s)
+    def copy(self, store: Store) -> Ledger:
+        """Copy this CRM's rows into another store, for a dry run on the same path."""
+        other = Ledger(store, self.crm, lease_s=self.lease_s)
         for table in ("acknowledged", "outbox", "inflight"):
             rows = self.store.execute(f"SELECT * FROM {table} WHERE crm = ?", (self.crm,))  # noqa: S608
             if rows:
                 marks = ", ".join("?" * len(rows[0]))
-                other.store.many(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
+                store.many(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
         return other
 
     # -- who may write ---------------------------------------------------------------------

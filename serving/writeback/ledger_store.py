@@ -62,14 +62,15 @@ class SqliteStore:
                 ":memory:" if path is None else path, timeout=timeout_s, isolation_level=None
             )
         try:
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            broken = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        except _ERRORS as error:
-            self._connection.close()
-            raise _failed(path, error) from None
-        if broken != "ok":
-            raise damaged(path, broken)
+            with _named_failures(path):
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                self._connection.execute("PRAGMA synchronous=FULL")
+                broken = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if broken != "ok":
+                raise damaged(path, broken)
+        except BaseException:
+            self.close()
+            raise
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """Run one statement and fetch what it returns."""

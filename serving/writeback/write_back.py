@@ -95,8 +95,9 @@ def write_back(
         stack.callback(store.close)
         ledger = Ledger(store, _crm_name(section), lease_s=retry_policy.lease_s)
         if dry_run:
-            ledger = ledger.copy()
-            stack.callback(ledger.store.close)
+            memory = open_store(None)
+            stack.callback(memory.close)
+            ledger = ledger.copy(memory)
             target = DryRun(target, inserts=target.inserts or is_embedded(section))
         lease = ledger.acquire(retry_policy.lease_wait_s, stop.sleep)
         stack.callback(ledger.release, lease)

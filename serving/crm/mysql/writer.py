@@ -41,19 +41,27 @@ class AlchemyCrm:
             require_allowed(url, allow)
         self.name = address.get_backend_name()
         self._engine = sa.create_engine(address, pool_pre_ping=True, hide_parameters=True)
+        try:
+            self._table = self._reflected(entity)
+            table_columns = [str(column.name) for column in self._table.columns]
+            self.columns = ScoreColumns.match(table_columns, entity, key, fields, override)
+        except BaseException:
+            self.close()
+            raise
+        self.inserts = self.columns.inserts
+
+    def _reflected(self, entity: str) -> sa.Table:
+        """Ask the database for the columns of a table."""
         schema, _, table = entity.rpartition(".")
         try:
             with self._translated_errors():
-                self._table = sa.Table(
+                return sa.Table(
                     table, sa.MetaData(), schema=schema or None, autoload_with=self._engine
                 )
         except exc.NoSuchTableError:
             raise InputError(
                 f"the CRM has no table {entity!r}", column="write_back.entity"
             ) from None
-        table_columns = [str(column.name) for column in self._table.columns]
-        self.columns = ScoreColumns.match(table_columns, entity, key, fields, override)
-        self.inserts = self.columns.inserts
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read our fields of these leads."""
