@@ -66,6 +66,9 @@ tryton: $(VENV)-tryton/.ready ## a real CRM in an environment of its own
 test: lint debian tryton ## everything but the slow proofs
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
+test-wheel: $(VENV)/.ready-dev ## the same tests on the wheel alone, as it is shipped, without those that need the checkout
+	$(BIN)/python -m tests.on_the_wheel -n 2 --dist loadfile
+
 test-all: lint debian tryton ## the slow proofs too; needs LEADSCORE_DATA
 	@test -n "$$LEADSCORE_DATA" || { echo "make test-all needs LEADSCORE_DATA, the folder of real data sets"; exit 2; }
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -63,12 +63,11 @@ def test_no_code_names_a_module_of_ours_in_a_string() -> None:
 def test_no_file_that_is_shipped_tells_people_to_run_a_module_of_the_checkout(
     wheel: zipfile.ZipFile,
 ) -> None:
+    own_module = rf"python -m ({'|'.join(FOLDERS)})\b"
     for name in wheel.namelist():
         if not name.startswith("leadscore/"):
             continue
-        assert not re.search(rf"python -m ({'|'.join(FOLDERS)})\\b", wheel.read(name).decode()), (
-            name
-        )
+        assert not re.search(own_module, wheel.read(name).decode()), name
 
 
 @pytest.mark.parametrize(
