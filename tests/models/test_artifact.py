@@ -35,8 +35,10 @@ answers = []
 spec = importlib.util.spec_from_file_location("any_name", sys.argv[2])
 loader = importlib.util.module_from_spec(spec); spec.loader.exec_module(loader)
 scorers = [loader.load_scorer(folder) for folder in sys.argv[3:]]
-names = {type(s).contributions.__globals__["Forest"].__name__ for s in scorers}
-assert "Forest" not in names, "numba would take the slow way for a second version"
+own = [type(scorer).load.__globals__ for scorer in scorers]
+assert [each.get("EDITED", False) for each in own] == [False, True]
+tuples = [{v.__name__ for v in each.values() if hasattr(v, "_fields")} for each in own]
+assert tuples[0] and not tuples[0] & tuples[1], "numba would take the slow way for a second version"
 for scorer in scorers:
     found = scorer.contributions(frame)
     answers.append([scorer.margin(frame).tolist(), found.values.sum(axis=1).tolist()])
@@ -52,6 +54,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory, fit: Any) -> list[Path]:
     root = tmp_path_factory.mktemp("versions")
     for name, seed in (("one", 0), ("two", 1)):
         write_artifact(*fit(seed), root / name, extra={"facts.json": "{}"})
+    edited = (root / "two" / "predictor.py").read_bytes() + b"\nEDITED = True\n"
+    _write_with_its_hash(root / "two", "predictor.py", edited)
     return [root / "one", root / "two"]
 
 
