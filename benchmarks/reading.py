@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data.durations import MINUTE
+from serving.crm.crm_rows import Page, Since, event
 from serving.crm.pull.pull_rows import pull
-from serving.crm.readable import Page, Since, event
 
 NOW = 1_790_000_000_000_000
 PAGE = 2000

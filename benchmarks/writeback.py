@@ -46,8 +46,8 @@ from data.schema import (
     ProjectSection,
     WriteBackSection,
 )
+from serving.crm.interface import Crm, Update
 from serving.crm.postgresql.writer import PostgresCrm
-from serving.crm.seam import Crm, Update
 from serving.crm.sqlite.writer import SqliteCrm
 from serving.writeback.write_back import write_back
 from tests.fakes import postgres_cluster

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from data.errors import OutsideError
 from data.files import replacing, write_text
 from models.explain.change import ID_COLUMN
+from serving.crm.crm_rows import KINDS
 from serving.crm.pull.forgotten import Forgotten
 from serving.crm.pull.spool import LOCK, SPOOLED, Spool, lock_folder
-from serving.crm.readable import KINDS
 from serving.feedback import forget_lead as forget_answers
 from training.state import StatePaths
 

@@ -25,7 +25,7 @@ from data.reading.read_tables import read_with_notes
 from data.reading.sources import read_source
 from data.schema import Source, WriteBackSection
 from serving.crm.connectors import connect
-from serving.crm.seam import Update
+from serving.crm.interface import Update
 from serving.crm.sqlite.writer import SqliteCrm
 from serving.worklist.html import render
 from tests.fakes.hostile_view import make_hostile_view

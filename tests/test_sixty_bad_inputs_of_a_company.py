@@ -30,7 +30,7 @@ from models.artifact import load_artifact, write_artifact
 from models.predictor import ModelParts, read_artifact
 from models.signature import Trust
 from serving.crm.connectors import connect
-from serving.crm.seam import CrmError
+from serving.crm.interface import CrmError
 from serving.loaded_model import load_model
 from serving.score import score_leads
 from serving.session import Session, open_session

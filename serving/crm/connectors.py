@@ -24,9 +24,9 @@ from serving.crm import (
     sqlite,
     tryton,
 )
-from serving.crm.capabilities import Connector, Target
+from serving.crm.connector import Connector, Target
 from serving.crm.credentials import secret, user_and_password, with_credentials
-from serving.crm.seam import Crm, CrmError, Denied
+from serving.crm.interface import Crm, CrmError, Denied
 
 if TYPE_CHECKING:
     from data.schema import WriteBackSection

@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx
 
 from data.network import require_allowed
-from serving.crm.seam import Busy, CrmError, Denied, Refused, Unsure
+from serving.crm.interface import Busy, CrmError, Denied, Refused, Unsure
 
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _BUSY: Final = (423, 429, 503)

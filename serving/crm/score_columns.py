@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from data.errors import InputError
 from serving.crm.identifiers import quote
-from serving.crm.seam import FIELDS, Remote, Update, Value, WriteAnswer
+from serving.crm.interface import FIELDS, Remote, Update, Value, WriteAnswer
 
 _lead, _values = attrgetter("lead"), attrgetter("values")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

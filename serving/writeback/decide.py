@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from data.durations import DAY, SECOND
-from serving.crm.seam import Remote, Value
+from serving.crm.interface import Remote, Value
 from serving.writeback.ledger import AcknowledgedValues, LastAcknowledged
 from serving.writeback.payload import LeadPayload, ScoreSummary, content_hash
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from data.errors import OutsideError
-from serving.crm.seam import Value
+from serving.crm.interface import Value
 from serving.writeback.audit_log import append
 from serving.writeback.ledger_store import PostgresStore, Store, damaged
 from serving.writeback.owner import is_dead, this_process

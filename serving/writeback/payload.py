@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data.errors import InputError
-from serving.crm.seam import FIELDS, Value
+from serving.crm.interface import FIELDS, Value
 
 REASON_LIMIT: Final = 255
 _CHUNK: Final = 50_000

@@ -12,8 +12,18 @@ from typing import Final, TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from data.errors import OutsideError
-from serving.crm.asking import RateLimit, RetryPolicy
-from serving.crm.seam import Busy, Crm, Denied, Refused, Remote, Unsure, Update, Value, WriteAnswer
+from serving.crm.interface import (
+    Busy,
+    Crm,
+    Denied,
+    Refused,
+    Remote,
+    Unsure,
+    Update,
+    Value,
+    WriteAnswer,
+)
+from serving.crm.retries import RateLimit, RetryPolicy
 from serving.writeback.decide import Action, decide, dropped_field, holds
 from serving.writeback.ledger import AcknowledgedUpdate, Lease, Ledger
 from serving.writeback.payload import LeadPayload

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from data.errors import OutsideError
 from data.files import write_text
 from data.network import require_allowed
-from serving.crm.asking import RateLimit, RetryPolicy
 from serving.crm.connectors import connect, is_embedded
 from serving.crm.credentials import with_credentials
-from serving.crm.seam import Crm, Remote, Update, WriteAnswer
+from serving.crm.interface import Crm, Remote, Update, WriteAnswer
+from serving.crm.retries import RateLimit, RetryPolicy
 from serving.crm.sqlite import embedded
 from serving.writeback.decide import SendRules, worth_sending
 from serving.writeback.ledger import Ledger

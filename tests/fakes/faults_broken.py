@@ -1,6 +1,6 @@
 """Deliberately broken builds: each takes one safeguard away, and the proofs must notice.
 
-They are patches of the product's seams inside a forked process; the product has no such switches.
+They are patches of the product inside a forked process; the product has no such switches.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import serving.writeback.send as send
 import serving.writeback.write_back as product
 from serving.crm.http import results
+from serving.crm.interface import CrmError, Refused, Remote, Unsure, Update, WriteAnswer
 from serving.crm.rest.writer import RestCrm
-from serving.crm.seam import CrmError, Refused, Remote, Unsure, Update, WriteAnswer
 from serving.writeback.ledger import AcknowledgedUpdate, Ledger
 
 

@@ -36,8 +36,8 @@ from data.schema import (
     ProjectSection,
     WriteBackSection,
 )
-from serving.crm.asking import RetryPolicy
 from serving.crm.rest.writer import RestCrm
+from serving.crm.retries import RetryPolicy
 from serving.writeback.payload import Chunk
 
 EPOCH = 1_790_000_000_000_000

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from serving.crm.capabilities import Connector, Target
+from serving.crm.connector import Connector, Target
 
 if TYPE_CHECKING:
-    from serving.crm.asking import RetryingCall
     from serving.crm.dataverse.reader import DataverseReader
     from serving.crm.dataverse.writer import DataverseCrm
+    from serving.crm.retries import RetryingCall
 
 SCORE_TABLE: Final = "msdyn_predictivescore"
 

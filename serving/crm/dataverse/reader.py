@@ -15,12 +15,12 @@ from typing import Any, Final
 import httpx
 
 from data.durations import SECOND
-from serving.crm.asking import RetryingCall
+from serving.crm.crm_rows import TODAYS, Page, Since, change, event, moment, word
 from serving.crm.dataverse.writer import API, values_of
 from serving.crm.http import Http
-from serving.crm.readable import TODAYS, Page, Since, change, event, moment, word
+from serving.crm.interface import Denied, Refused, Unsure, Value
+from serving.crm.retries import RetryingCall
 from serving.crm.score_columns import time_of, to_iso
-from serving.crm.seam import Denied, Refused, Unsure, Value
 
 _NAMES: Final = {
     "companyname": "company",

@@ -17,8 +17,8 @@ import httpx
 
 from serving.crm.dataverse import SCORE_TABLE
 from serving.crm.dataverse.writer import API, DataverseCrm, values_of
+from serving.crm.interface import Remote, Update, Value, WriteAnswer
 from serving.crm.score_columns import decode, time_of, to_iso
-from serving.crm.seam import Remote, Update, Value, WriteAnswer
 
 _GRADES: Final = ("A", "B", "C", "D")
 _TRENDS: Final = ("rising", "steady", "falling", "new")  # improving, steady, declining, too little

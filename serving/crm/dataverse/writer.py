@@ -11,8 +11,8 @@ import httpx
 
 from data.network import require_allowed
 from serving.crm.http import Http, parse
+from serving.crm.interface import Remote, Unsure, Update, WriteAnswer
 from serving.crm.score_columns import checked_fields, incoming, outgoing
-from serving.crm.seam import Remote, Unsure, Update, WriteAnswer
 
 API: Final = "/api/data/v9.2"
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

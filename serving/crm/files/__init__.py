@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving.crm.capabilities import Connector, Target
+from serving.crm.connector import Connector, Target
 
 if TYPE_CHECKING:
     from serving.crm.files.writer import FileCrm

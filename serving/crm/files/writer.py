@@ -9,8 +9,8 @@ from typing import Final
 
 from data.errors import InputError, OutsideError
 from data.files import whole_file
+from serving.crm.interface import Remote, Update, Value, WriteAnswer
 from serving.crm.score_columns import TIMES, checked_fields, incoming, to_iso
-from serving.crm.seam import Remote, Update, Value, WriteAnswer
 
 _RISKY: Final = tuple("=+-@\t\r\n\x00＝＋－＠|%")
 

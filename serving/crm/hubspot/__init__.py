@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serving.crm.capabilities import Connector, Target
+from serving.crm.connector import Connector, Target
 
 if TYPE_CHECKING:
-    from serving.crm.asking import RetryingCall
     from serving.crm.hubspot.reader import HubSpotReader
     from serving.crm.hubspot.writer import HubSpotCrm
+    from serving.crm.retries import RetryingCall
 
 
 def _write(target: Target) -> HubSpotCrm:

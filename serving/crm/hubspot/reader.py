@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import httpx
 
-from serving.crm.asking import RetryingCall
+from serving.crm.crm_rows import COLUMNS, TODAYS, Page, Since, change, chunks, event, moment, word
 from serving.crm.http import Http, results, rows_of
-from serving.crm.readable import COLUMNS, TODAYS, Page, Since, change, chunks, event, moment, word
+from serving.crm.interface import Denied, Unsure, Value
+from serving.crm.retries import RetryingCall
 from serving.crm.score_columns import time_of
-from serving.crm.seam import Denied, Unsure, Value
 
 _CONTACTS: Final = "/crm/v3/objects/contacts"
 _NAMES: Final = {

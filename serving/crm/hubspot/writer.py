@@ -8,8 +8,8 @@ from typing import Any, Final
 import httpx
 
 from serving.crm.http import Http, results
+from serving.crm.interface import Remote, Update, Value, WriteAnswer
 from serving.crm.score_columns import checked_fields, decode, outgoing
-from serving.crm.seam import Remote, Update, Value, WriteAnswer
 
 _GONE: Final = ("OBJECT_NOT_FOUND", "NOT_FOUND")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serving.crm.capabilities import Connector, Target
+from serving.crm.connector import Connector, Target
 
 if TYPE_CHECKING:
     from serving.crm.mysql.writer import AlchemyCrm

@@ -11,8 +11,17 @@ from sqlalchemy import exc
 
 from data.errors import InputError
 from data.network import require_allowed
+from serving.crm.interface import (
+    Busy,
+    CrmError,
+    Denied,
+    Refused,
+    Remote,
+    Unsure,
+    Update,
+    WriteAnswer,
+)
 from serving.crm.score_columns import ScoreColumns
-from serving.crm.seam import Busy, CrmError, Denied, Refused, Remote, Unsure, Update, WriteAnswer
 
 _MYSQL_BUSY: Final = (1040, 1053, 1205, 1213, 2002, 2003, 3572)  # full, locked, no connection
 _MYSQL_DENIED: Final = (1044, 1045, 1142, 1143, 1227)

@@ -12,8 +12,8 @@ from psycopg import errors
 from data.errors import InputError
 from data.network import require_allowed
 from serving.crm.identifiers import quote
+from serving.crm.interface import Busy, Denied, Refused, Remote, Unsure, Update, WriteAnswer
 from serving.crm.score_columns import ScoreColumns
-from serving.crm.seam import Busy, Denied, Refused, Remote, Unsure, Update, WriteAnswer
 
 _TYPES: Final = {
     "score": "integer",

@@ -17,7 +17,7 @@ from typing import Final
 
 from data.errors import InputError
 from data.files import write_text
-from serving.crm.readable import ENDS, Kind, Page, Row
+from serving.crm.crm_rows import ENDS, Kind, Page, Row
 
 NAME: Final = "forgotten.json"
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from data.errors import InputError
 from data.network import scheme_of
 from data.project import load_project
-from serving.crm.asking import RetryingCall
-from serving.crm.capabilities import Connector
+from serving.crm.connector import Connector
 from serving.crm.connectors import connect, connector_of
-from serving.crm.readable import Readable
+from serving.crm.crm_rows import Readable
+from serving.crm.retries import RetryingCall
 
 if TYPE_CHECKING:
     from data.schema import Project, WriteBackSection

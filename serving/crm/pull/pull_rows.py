@@ -27,10 +27,10 @@ import duckdb
 from data.durations import MINUTE
 from data.errors import InputError, OutsideError
 from data.files import whole_file
+from serving.crm.crm_rows import KINDS, Kind, Readable, Since
+from serving.crm.interface import CrmError
 from serving.crm.pull.forgotten import Forgotten
 from serving.crm.pull.spool import SPOOLED, Count, Spool, lock_folder
-from serving.crm.readable import KINDS, Kind, Readable, Since
-from serving.crm.seam import CrmError
 
 OVERLAP: Final = 10 * MINUTE
 """Microseconds by which clocks may differ, or a CRM may be late in showing what it recorded."""

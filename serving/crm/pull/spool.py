@@ -18,8 +18,8 @@ from filelock import FileLock, Timeout
 
 from data.errors import InputError, OutsideError
 from data.files import whole_file
-from serving.crm.readable import COLUMNS, KEYS, KINDS, NUMBERS, TIMES, Kind, Row, text
-from serving.crm.seam import Value
+from serving.crm.crm_rows import COLUMNS, KEYS, KINDS, NUMBERS, TIMES, Kind, Row, text
+from serving.crm.interface import Value
 
 LOCK: Final = ".pull.lock"
 """A file in every folder that was ever pulled into."""

@@ -17,8 +17,8 @@ from typing import Final
 import httpx
 
 from serving.crm.http import Http, parse, results
+from serving.crm.interface import Remote, Update, Value, WriteAnswer
 from serving.crm.score_columns import checked_fields, incoming
-from serving.crm.seam import Remote, Update, Value, WriteAnswer
 
 _STATUS: Final = ("written", "rejected", "conflict", "gone")
 

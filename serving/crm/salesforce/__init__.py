@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serving.crm.capabilities import Connector, Target
+from serving.crm.connector import Connector, Target
 
 if TYPE_CHECKING:
-    from serving.crm.asking import RetryingCall
+    from serving.crm.retries import RetryingCall
     from serving.crm.salesforce.reader import SalesforceReader
     from serving.crm.salesforce.writer import SalesforceCrm
 

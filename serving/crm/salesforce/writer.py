@@ -11,8 +11,8 @@ from typing import Any, Final
 import httpx
 
 from serving.crm.http import Http, failure, failure_text, parse, retry_after
+from serving.crm.interface import Refused, Remote, Unsure, Update, WriteAnswer
 from serving.crm.score_columns import checked_fields, incoming, outgoing
-from serving.crm.seam import Refused, Remote, Unsure, Update, WriteAnswer
 
 VERSION: Final = "/services/data/v62.0"
 _COLLECTION: Final = 200

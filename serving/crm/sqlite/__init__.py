@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from serving.crm.capabilities import Connector, Target
+from serving.crm.connector import Connector, Target
 from serving.crm.sqlite import embedded
 from serving.crm.sqlite.writer import SqliteCrm
 

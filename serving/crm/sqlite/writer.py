@@ -11,8 +11,8 @@ from typing import Final
 
 from data.errors import InputError
 from serving.crm.identifiers import quote
+from serving.crm.interface import Busy, Refused, Remote, Update, Value, WriteAnswer
 from serving.crm.score_columns import TIMES, ScoreColumns, to_iso
-from serving.crm.seam import Busy, Refused, Remote, Update, Value, WriteAnswer
 
 _PER_QUERY: Final = 500
 _PER_INSERT: Final = 250  # rows of one statement: 1,754 bound values; SQLite 3.32 takes 32,766

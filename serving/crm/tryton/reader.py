@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from serving.crm.asking import RetryingCall
-from serving.crm.readable import Page, Since, change, event, moment, text
+from serving.crm.crm_rows import Page, Since, change, event, moment, text
+from serving.crm.interface import Value
+from serving.crm.retries import RetryingCall
 from serving.crm.score_columns import time_of
-from serving.crm.seam import Value
 from serving.crm.tryton.writer import MODEL, TrytonCrm, as_datetime
 
 _PAGE: Final = 1000

@@ -13,8 +13,7 @@ from typing import Any, Final
 import httpx
 
 from serving.crm.http import Http, parse
-from serving.crm.score_columns import TIMES, decode, from_micros
-from serving.crm.seam import (
+from serving.crm.interface import (
     FIELDS,
     Busy,
     Denied,
@@ -25,6 +24,7 @@ from serving.crm.seam import (
     Value,
     WriteAnswer,
 )
+from serving.crm.score_columns import TIMES, decode, from_micros
 
 MODEL: Final = "sale.opportunity"
 _OPEN: Final = "lead"

@@ -19,13 +19,13 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from serving.crm.asking import RetryingCall
+from serving.crm.crm_rows import Since
 from serving.crm.dataverse.writer import DataverseCrm
 from serving.crm.hubspot.reader import HubSpotReader
 from serving.crm.hubspot.writer import HubSpotCrm
-from serving.crm.readable import Since
+from serving.crm.interface import Busy, Denied, Refused, Unsure, Update
+from serving.crm.retries import RetryingCall
 from serving.crm.salesforce.writer import SalesforceCrm
-from serving.crm.seam import Busy, Denied, Refused, Unsure, Update
 from tests.fakes.faults_run import EPOCH
 from tests.fakes.postgres_cluster import free_port
 

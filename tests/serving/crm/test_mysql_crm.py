@@ -17,8 +17,8 @@ from data.schema import (
     ProjectSection,
     WriteBackSection,
 )
+from serving.crm.interface import Busy, Refused, Update
 from serving.crm.mysql.writer import AlchemyCrm
-from serving.crm.seam import Busy, Refused, Update
 from serving.writeback.write_back import WriteBackResult, write_back
 from tests.fakes.faults_run import EPOCH, write_scores
 

@@ -26,9 +26,9 @@ from data.schema import (
     WriteBackSection,
 )
 from data.world import World, make_world
+from serving.crm.interface import Crm, Refused, Update
 from serving.crm.mysql.writer import AlchemyCrm
 from serving.crm.postgresql.writer import PostgresCrm
-from serving.crm.seam import Crm, Refused, Update
 from serving.writeback.ledger import LeaseLost, Ledger
 from serving.writeback.ledger_store import PostgresStore
 from serving.writeback.write_back import WriteBackResult, write_back

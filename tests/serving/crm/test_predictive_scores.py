@@ -23,7 +23,7 @@ from data.schema import (
 )
 from serving.crm.connectors import connect
 from serving.crm.dataverse.score_table import PredictiveScoreCrm
-from serving.crm.seam import Unsure, Update
+from serving.crm.interface import Unsure, Update
 from serving.writeback.write_back import WriteBackResult, write_back
 from tests.fakes.faults_run import EPOCH, write_scores
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from data.clock import DAY
-from serving.crm.seam import FIELDS, Update, Value
+from serving.crm.interface import FIELDS, Update, Value
 from serving.crm.sqlite.writer import SqliteCrm
 
 

@@ -28,9 +28,9 @@ from data.schema import (
 )
 from data.tables import Outcomes, Tables
 from data.world import make_world
-from serving.crm.asking import RetryingCall
+from serving.crm.interface import Update
 from serving.crm.pull.pull_rows import Pulled, pull
-from serving.crm.seam import Update
+from serving.crm.retries import RetryingCall
 from serving.crm.tryton.reader import TrytonReader
 from serving.crm.tryton.writer import TrytonCrm
 from serving.writeback.write_back import WriteBackResult, write_back

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from serving.crm.asking import RateLimit
 from serving.crm.http import retry_after
+from serving.crm.interface import Busy, Denied
 from serving.crm.rest.writer import RestCrm
-from serving.crm.seam import Busy, Denied
+from serving.crm.retries import RateLimit
 from tests.fakes.faults_broken import BUILDS
 from tests.fakes.faults_check import Verdict, control
 from tests.fakes.faults_run import finish, run, scratch, start

@@ -26,7 +26,7 @@ from data.schema import (
 )
 from serving.crm.credentials import with_credentials
 from serving.crm.files.writer import guarded, unguarded
-from serving.crm.seam import FIELDS, Update
+from serving.crm.interface import FIELDS, Update
 from serving.crm.sqlite.writer import SqliteCrm
 from serving.writeback.audit_log import entries
 from serving.writeback.decide import SendRules, worth_sending

@@ -15,10 +15,10 @@ import pytest
 
 from data.errors import InputError, OutsideError
 from data.world import make_world
+from serving.crm.crm_rows import KINDS, Page, Row, Since, change, event
 from serving.crm.pull.forgotten import NAME, Forgotten
 from serving.crm.pull.pull_rows import OVERLAP, pull
 from serving.crm.pull.spool import lock_folder
-from serving.crm.readable import KINDS, Page, Row, Since, change, event
 from serving.forget import forget_pulled
 from tests.fakes.cloud_server import TOKEN, running
 from tests.fakes.cloud_world import lead_id, salesforce_of

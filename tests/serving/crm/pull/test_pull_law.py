@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from data.durations import MINUTE
 from data.errors import InputError, OutsideError
+from serving.crm.crm_rows import KEYS, Kind, Page, Since
 from serving.crm.pull import pull_rows as pulling
 from serving.crm.pull.pull_rows import OVERLAP, pull
-from serving.crm.readable import KEYS, Kind, Page, Since
 
 LAG, SKEW = OVERLAP // 2, OVERLAP // 2
 START = 1_790_000_000_000_000

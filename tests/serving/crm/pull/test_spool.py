@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.errors import InputError
+from serving.crm.crm_rows import Row
 from serving.crm.pull import spool as spooling
 from serving.crm.pull.spool import Count, Spool
-from serving.crm.readable import Row
 
 
 def merge(folder: Path, *rows: Row) -> Count:

@@ -88,7 +88,7 @@ class Denied(CrmError):  # noqa: N818
 
 
 class Crm(Protocol):
-    """What write-back needs of a CRM; what a pull reads is in `serving.crm.readable`."""
+    """What write-back needs of a CRM; what a pull reads is in `serving.crm.crm_rows`."""
 
     name: str
     batch_limit: int

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
-from serving.crm.seam import Crm
+from serving.crm.interface import Crm
 
 if TYPE_CHECKING:
-    from serving.crm.asking import RetryingCall
-    from serving.crm.readable import Readable
+    from serving.crm.crm_rows import Readable
+    from serving.crm.retries import RetryingCall
 
 C = TypeVar("C", bound=Crm)
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_exponential, wait_random
 
-from serving.crm.seam import Busy, Unsure
+from serving.crm.interface import Busy, Unsure
 
 _T = TypeVar("_T")
 

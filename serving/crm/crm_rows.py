@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeVar, get_args
 
-from serving.crm.seam import Unsure, Value
+from serving.crm.interface import Unsure, Value
 
 Kind = Literal["leads", "events", "lead_history"]
 Row = Mapping[str, Value]
