@@ -182,7 +182,8 @@ def event_features(tables: Tables, project: Project) -> Iterator[Feature]:
     if pooled:
         yield from _type_features(POOLED, scope, pooled=True)
     for template in OF_ALL:
-        yield from _columns(template, scope)
+        if template.needs is None or template.needs(tables.events):
+            yield from _columns(template, scope)
 
 
 def _type_features(name: str, scope: Scope, *, pooled: bool = False) -> Iterator[Feature]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 import numpy as np
@@ -25,18 +26,8 @@ Actor = Literal["type", "anybody", "lead", "sales"]
 HALF_LIVES: Final = (3.0, 14.0)  # days
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS: Final = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
 )
 
 
@@ -50,68 +41,6 @@ class Scope:
 
 Over = Callable[[Scope], Iterator[Params]]
 """The parameters of each column that the default catalogue has of a template."""
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateColumns:
-    """How the default catalogue names the columns of a template.
-
-    `name` and `label` are patterns with the places {type} and {key} (an event type in words and as
-    part of a name), {span} (a window or half-life), {short} and {long}. `about` is the {label} of
-    the sentence. For columns of an event type, `factor` and `about` are taken from the type.
-    """
-
-    name: str
-    label: str
-    over: Over
-    factor: str = "activity"
-    about: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """How the event kernel computes a column: its operation, and the trail that this reads."""
-
-    kind: int
-    trail: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """One kind of feature. The sentence has variants for a count of 0 and for a missing value.
-
-    `operation` (numbers) or `code` (categories: the column of the kernel's code matrix) says how
-    the kernel computes it; without either, features/profile.py reads it from the lead. `effect`
-    says what one more event of `actor` does to the value, where that is certain. `length` is the
-    days in one unit, where the value is a length of time; `names` are what values from `first` on
-    are called. `zero_is_absent`: 0 says that nothing happened, which is never a strength.
-    `by_sales`: sales can change it. `vague`: true but abstract, so other reasons are shown first.
-    `each_value`: past outcomes are counted by value, not by range.
-    """
-
-    name: str
-    sentence: Msgid
-    zero: Msgid = ""
-    missing: Msgid = ""
-    kind: Kind = "number"
-    unit: str = ""
-    operation: Operation | None = None
-    code: int | None = None
-    columns: TemplateColumns | None = None
-    effect: Effect | None = None
-    actor: Actor = "type"
-    length: float | None = None
-    first: int = 0
-    names: tuple[str, ...] = ()
-    zero_is_absent: bool = False
-    by_sales: bool = False
-    vague: bool = False
-    each_value: bool = False
-
-    @property
-    def of_events(self) -> bool:
-        """Whether it is computed from events alone."""
-        return self.operation is not None or self.code is not None
 
 
 def once(_: Scope) -> Iterator[Params]:
@@ -151,9 +80,71 @@ def each_half_life(_: Scope) -> Iterator[Params]:
         yield {"event": "", "half_life": days}
 
 
-def where(condition: Callable[[Events], bool], over: Over) -> Over:
-    """The same columns, where the events have what they need."""
-    return lambda scope: over(scope) if condition(scope.events) else iter(())
+@dataclass(frozen=True, slots=True)
+class TemplateColumns:
+    """How the default catalogue names the columns of a template.
+
+    `name` and `label` are patterns with the places {type} and {key} (an event type in words and as
+    part of a name), {span} (a window or half-life), {short} and {long}. `about` is the {label} of
+    the sentence. For columns of an event type, `factor` and `about` are taken from the type.
+    """
+
+    name: str
+    label: str
+    over: Over = once
+    about: str = ""
+    factor: str = "activity"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """How the event kernel computes a column: its operation, and the trail that this reads."""
+
+    kind: int
+    trail: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One kind of feature. The sentence has variants for a count of 0 and for a missing value.
+
+    `operation` (numbers) or `code` (categories: the column of the kernel's code matrix) says how
+    the kernel computes it; without either, features/profile.py reads it from the lead. Where
+    `needs` is not met by the events, the default catalogue leaves it out. `effect` says what one
+    more event of `actor` does to the value, where that is certain. `names` are what values from
+    `first` on are called. `zero_is_absent`: 0 says that nothing happened, which is never a
+    strength. `by_sales`: sales can change it. `vague`: true but abstract, so other reasons are
+    shown first. `each_value`: past outcomes are counted by value, not by range.
+    """
+
+    name: str
+    sentence: Msgid
+    columns: TemplateColumns | None = None
+    operation: Operation | None = None
+    zero: Msgid = ""
+    missing: Msgid = ""
+    kind: Kind = "number"
+    unit: str = ""
+    code: int | None = None
+    needs: Callable[[Events], bool] | None = None
+    effect: Effect | None = None
+    actor: Actor = "type"
+    first: int = 0
+    names: tuple[str, ...] = ()
+    zero_is_absent: bool = False
+    by_sales: bool = False
+    vague: bool = False
+    each_value: bool = False
+
+    @property
+    def of_events(self) -> bool:
+        """Whether it is computed from events alone."""
+        return self.operation is not None or self.code is not None
+
+    @property
+    def is_duration(self) -> bool:
+        """Whether the value is a length of time, in days, and said as one."""
+        return "{span}" in self.sentence
 
 
 def _has_direction(direction: int) -> Callable[[Events], bool]:
@@ -164,263 +155,220 @@ def _has_amounts(events: Events) -> bool:
     return bool(np.isfinite(events.value).any())
 
 
+def _has_types(events: Events) -> bool:
+    return len(events.type_names) > 1
+
+
+# What the rows of a family have in common.
+_events = partial(Template, unit="events", zero_is_absent=True)
+_days = partial(Template, unit="days")
+_active_days = partial(_days, zero_is_absent=True)
+_categories = partial(Template, kind="category")
+_created = partial(Template, each_value=True)
+
 _ROWS: Final = (
     # by event type
-    Template(
+    _events(
         "count_window",
         "{label}: {value} {period}",
+        TemplateColumns("n_{key}_{span}", "{type} in {span}", each_window),
+        Operation(kernel.COUNTED),
         zero="{label}: none {period}",
-        unit="events",
-        operation=Operation(kernel.COUNTED),
-        zero_is_absent=True,
         effect="one more",
-        columns=TemplateColumns("n_{key}_{span}", "{type} in {span}", each_window),
     ),
-    Template(
+    _events(
         "count_ever",
         "{label}: {value} so far",
+        TemplateColumns("n_{key}_ever", "{type} ever"),
+        Operation(kernel.COUNTED),
         zero="{label}: none so far",
-        unit="events",
-        operation=Operation(kernel.COUNTED),
-        zero_is_absent=True,
         effect="one more",
-        columns=TemplateColumns("n_{key}_ever", "{type} ever", once),
     ),
-    Template(
+    _days(
         "days_since",
         "{label}: the latest {span} ago",
+        TemplateColumns("days_since_{key}", "days since {type}"),
+        Operation(kernel.DATED),
         missing="{label}: none so far",
-        unit="days",
-        operation=Operation(kernel.DATED),
-        length=1.0,
         effect="just now",
-        columns=TemplateColumns("days_since_{key}", "days since {type}", once),
     ),
     # all events together
-    Template(
+    _events(
         "count_all_window",
         ("{value} activity {period}", "{value} activities {period}"),
+        TemplateColumns("n_events_{span}", "events in {span}", each_window, "activity"),
+        Operation(kernel.ALL),
         zero="No activity {period}",
-        unit="events",
-        operation=Operation(kernel.ALL),
-        zero_is_absent=True,
         effect="one more",
         actor="anybody",
-        columns=TemplateColumns(
-            "n_events_{span}", "events in {span}", each_window, about="activity"
-        ),
     ),
-    Template(
+    _events(
         "count_all_ever",
         ("{value} activity so far", "{value} activities so far"),
+        TemplateColumns("n_events_ever", "events ever", about="activity"),
+        Operation(kernel.ALL),
         zero="No activity so far",
-        unit="events",
-        operation=Operation(kernel.ALL),
-        zero_is_absent=True,
         effect="one more",
         actor="anybody",
-        columns=TemplateColumns("n_events_ever", "events ever", once, about="activity"),
     ),
-    Template(
+    _active_days(
         "active_days",
-        (
-            "Active on {value} day of the last {days}",
-            "Active on {value} days of the last {days}",
+        ("Active on {value} day of the last {days}", "Active on {value} days of the last {days}"),
+        TemplateColumns(
+            "n_active_days_{span}", "active days in {span}", windows_of_a_week, "active days"
         ),
+        Operation(kernel.ACTIVE, trails.DAYS),
         zero="Not active on any of the last {days} days",
-        unit="days",
-        operation=Operation(kernel.ACTIVE, trails.DAYS),
-        zero_is_absent=True,
-        columns=TemplateColumns(
-            "n_active_days_{span}", "active days in {span}", windows_of_a_week, about="active days"
-        ),
     ),
-    Template(
+    _days(
         "days_since_first_event",
         "First activity {span} ago",
+        TemplateColumns("days_since_first_event", "days since the first event"),
+        Operation(kernel.SINCE_FIRST),
         missing="No activity yet",
-        unit="days",
-        operation=Operation(kernel.SINCE_FIRST),
-        length=1.0,
-        columns=TemplateColumns("days_since_first_event", "days since the first event", once),
     ),
-    Template(
+    _days(
         "days_since_last_event",
         "Latest activity {span} ago",
+        TemplateColumns("days_since_last_event", "days since the last event"),
+        Operation(kernel.SINCE_LAST),
         missing="No activity yet",
-        unit="days",
-        operation=Operation(kernel.SINCE_LAST),
-        length=1.0,
         effect="just now",
         actor="anybody",
-        columns=TemplateColumns("days_since_last_event", "days since the last event", once),
     ),
-    Template(
+    _days(
         "mean_gap_days",
         "{span} between activities on average",
+        TemplateColumns("mean_gap_days", "mean days between events"),
+        Operation(kernel.MEAN_GAP),
         missing="Too few activities to tell how often they come",
-        unit="days",
-        operation=Operation(kernel.MEAN_GAP),
-        length=1.0,
-        columns=TemplateColumns("mean_gap_days", "mean days between events", once),
     ),
-    Template(
+    _events(
         "first_week_count",
         ("{value} activity in the first week", "{value} activities in the first week"),
+        TemplateColumns("n_first_week", "events in the first week"),
+        Operation(kernel.LEVEL, trails.WEEK),
         zero="No activity in the first week",
-        unit="events",
-        operation=Operation(kernel.LEVEL, trails.WEEK),
-        zero_is_absent=True,
-        columns=TemplateColumns("n_first_week", "events in the first week", once),
     ),
-    Template(
+    _active_days(
         "streak_days",
         ("Active on {value} day in a row", "Active on {value} days in a row"),
+        TemplateColumns("streak_days", "active days in a row"),
+        Operation(kernel.LEVEL, trails.STREAK),
         zero="Not active on consecutive days",
-        unit="days",
-        operation=Operation(kernel.LEVEL, trails.STREAK),
-        zero_is_absent=True,
-        columns=TemplateColumns("streak_days", "active days in a row", once),
     ),
-    Template(
+    _events(
         "decayed_count",
         "{label}: {value} (the older, the less it counts)",
-        zero="{label}: none lately",
-        unit="events",
-        operation=Operation(kernel.DECAY),
-        zero_is_absent=True,
-        vague=True,
-        columns=TemplateColumns(
-            "activity_decayed_{span}", "recent activity", each_half_life, about="recent activity"
+        TemplateColumns(
+            "activity_decayed_{span}", "recent activity", each_half_life, "recent activity"
         ),
+        Operation(kernel.DECAY),
+        zero="{label}: none lately",
+        vague=True,
     ),
     Template(
         "trend",
         "Activity of the last {short} days: {value} times the usual pace of {long} days",
-        zero="No activity in the last {short} days, some in the last {long}",
-        missing="Too little activity for a trend",
-        unit="ratio",
-        operation=Operation(kernel.TREND),
-        vague=True,
-        columns=TemplateColumns(
+        TemplateColumns(
             "trend_{short:g}_{long:g}d",
             "activity against its usual pace",
             short_and_long,
-            about="trend of activity",
+            "trend of activity",
         ),
+        Operation(kernel.TREND),
+        zero="No activity in the last {short} days, some in the last {long}",
+        missing="Too little activity for a trend",
+        unit="ratio",
+        vague=True,
     ),
-    Template(
+    _categories(
         "first_event",
         "First activity: {value}",
-        missing="No activity yet",
-        kind="category",
+        TemplateColumns("first_event", "first event"),
         code=0,
-        columns=TemplateColumns(
-            "first_event", "first event", where(lambda e: len(e.type_names) > 1, once)
-        ),
+        missing="No activity yet",
+        needs=_has_types,
     ),
-    Template(
+    _categories(
         "last_event",
         "Latest activity: {value}",
-        missing="No activity yet",
-        kind="category",
+        TemplateColumns("last_event", "last event"),
         code=1,
-        columns=TemplateColumns(
-            "last_event", "last event", where(lambda e: len(e.type_names) > 1, once)
-        ),
+        missing="No activity yet",
+        needs=_has_types,
     ),
     # who acts, amounts, campaigns, people
-    Template(
+    _events(
         "inbound_count",
         ("{value} activity by the lead {period}", "{value} activities by the lead {period}"),
+        TemplateColumns("n_inbound_{span}", "inbound in {span}", each_window, "inbound", "inbound"),
+        Operation(kernel.DIFFERENCE, trails.INBOUND),
         zero="No activity by the lead {period}",
-        unit="events",
-        operation=Operation(kernel.DIFFERENCE, trails.INBOUND),
-        zero_is_absent=True,
+        needs=_has_direction(INBOUND),
         effect="one more",
         actor="lead",
-        columns=TemplateColumns(
-            "n_inbound_{span}",
-            "inbound in {span}",
-            where(_has_direction(INBOUND), each_window),
-            "inbound",
-            "inbound",
-        ),
     ),
     Template(
         "outbound_count",
         ("{value} contact by sales {period}", "{value} contacts by sales {period}"),
+        TemplateColumns(
+            "n_outbound_{span}", "outbound in {span}", each_window, "outbound", "outbound"
+        ),
+        Operation(kernel.DIFFERENCE, trails.OUTBOUND),
         zero="No contact by sales {period}",
         unit="events",
-        operation=Operation(kernel.DIFFERENCE, trails.OUTBOUND),
-        by_sales=True,
+        needs=_has_direction(OUTBOUND),
         effect="one more",
         actor="sales",
-        columns=TemplateColumns(
-            "n_outbound_{span}",
-            "outbound in {span}",
-            where(_has_direction(OUTBOUND), each_window),
-            "outbound",
-            "outbound",
-        ),
+        by_sales=True,
     ),
     Template(
         "value_sum",
         "{label}: {value} {period}",
-        zero="{label}: none {period}",
-        operation=Operation(kernel.DIFFERENCE, trails.VALUE),
-        zero_is_absent=True,
-        columns=TemplateColumns(
-            "value_sum_{span}",
-            "amounts in {span}",
-            where(_has_amounts, longest_window),
-            "value",
-            "amounts",
+        TemplateColumns(
+            "value_sum_{span}", "amounts in {span}", longest_window, "amounts", "value"
         ),
+        Operation(kernel.DIFFERENCE, trails.VALUE),
+        zero="{label}: none {period}",
+        zero_is_absent=True,
+        needs=_has_amounts,
     ),
     Template(
         "value_max",
         "Largest amount: {value}",
+        TemplateColumns("value_max", "largest amount", about="amount", factor="value"),
+        Operation(kernel.LEVEL, trails.LARGEST),
         missing="No amount yet",
-        operation=Operation(kernel.LEVEL, trails.LARGEST),
-        columns=TemplateColumns(
-            "value_max", "largest amount", where(_has_amounts, once), "value", "amount"
-        ),
+        needs=_has_amounts,
     ),
     Template(
         "n_campaigns",
         ("Reached by {value} campaign", "Reached by {value} campaigns"),
+        TemplateColumns("n_campaigns", "campaigns", factor="campaigns"),
+        Operation(kernel.LEVEL, trails.CAMPAIGNS),
         zero="Reached by no campaign",
         unit="campaigns",
-        operation=Operation(kernel.LEVEL, trails.CAMPAIGNS),
-        columns=TemplateColumns(
-            "n_campaigns",
-            "campaigns",
-            where(lambda e: len(e.campaign_names) > 1, once),
-            "campaigns",
-        ),
+        needs=lambda events: len(events.campaign_names) > 1,
     ),
     Template(
         "n_people",
         ("{value} person involved", "{value} people involved"),
+        TemplateColumns("n_people", "people", factor="people"),
+        Operation(kernel.LEVEL, trails.PEOPLE),
         zero="Nobody known to be involved",
         unit="people",
-        operation=Operation(kernel.LEVEL, trails.PEOPLE),
         zero_is_absent=True,
-        columns=TemplateColumns(
-            "n_people", "people", where(lambda e: len(e.person_names) > 1, once), "people"
-        ),
+        needs=lambda events: len(events.person_names) > 1,
     ),
     # the lead itself
     Template("attribute", "{label}: {value}", missing="{label}: not known"),
-    Template(
+    _days(
         "known_since",
         "{label}: known for {span}",
         missing="{label}: not known yet",
-        unit="days",
-        length=1.0,
-        by_sales=True,
         effect="known now",
+        by_sales=True,
     ),
     Template(
         "missing_count",
@@ -429,23 +377,14 @@ _ROWS: Final = (
         unit="fields",
         by_sales=True,
     ),
-    Template("age_days", "A lead for {span}", unit="days", length=1.0),
-    Template(
-        "created_month", "Created in {value}", unit="month", first=1, names=MONTHS, each_value=True
-    ),
-    Template(
-        "created_weekday", "Created on a {value}", unit="weekday", names=WEEKDAYS, each_value=True
-    ),
-    Template(
-        "created_hour", "Created between {value}:00 and {value}:59", unit="hour", each_value=True
-    ),
-    Template("seniority", "Seniority: {value}", missing="Seniority not known", kind="category"),
-    Template("department", "Department: {value}", missing="Department not known", kind="category"),
-    Template(
-        "email_domain_kind",
-        "Kind of e-mail address: {value}",
-        missing="No e-mail address",
-        kind="category",
+    _days("age_days", "A lead for {span}"),
+    _created("created_month", "Created in {value}", unit="month", first=1, names=MONTHS),
+    _created("created_weekday", "Created on a {value}", unit="weekday", names=WEEKDAYS),
+    _created("created_hour", "Created between {value}:00 and {value}:59", unit="hour"),
+    _categories("seniority", "Seniority: {value}", missing="Seniority not known"),
+    _categories("department", "Department: {value}", missing="Department not known"),
+    _categories(
+        "email_domain_kind", "Kind of e-mail address: {value}", missing="No e-mail address"
     ),
 )
 

@@ -78,9 +78,9 @@ def _sentences(
         described, chosen = table.features[f], np.flatnonzero(feature == f)
         values = frame[described.name].iloc[row[chosen]]
         template = TEMPLATES.get(described.template)
-        length = None if template is None else template.length
+        is_duration = template is not None and template.is_duration
         group = facts.table.get(described.name)
-        first, inverse = _distinct(values, strength[chosen], group, length)
+        first, inverse = _distinct(values, strength[chosen], group, is_duration=is_duration)
         place[chosen] = len(texts) + inverse
         for at in first.tolist():
             value = values.iloc[at]
@@ -98,7 +98,7 @@ def _sentences(
 
 
 def _distinct(
-    values: pd.Series[Any], strength: NDArray[np.bool_], group: Groups | None, length: float | None
+    values: pd.Series[Any], strength: NDArray[np.bool_], group: Groups | None, *, is_duration: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Group values that read the same and share a fact: (first position of each, group of each)."""
     if isinstance(values.dtype, pd.CategoricalDtype):
@@ -106,8 +106,8 @@ def _distinct(
     elif pd.api.types.is_numeric_dtype(values.dtype):
         x = values.to_numpy(np.float64, na_value=np.nan)
         key = np.where(np.abs(x) >= 10, np.round(x), np.round(x, 1))
-        if length is not None:
-            key = _length_key(x * length)
+        if is_duration:
+            key = _length_key(x)
         if isinstance(group, NumberGroups):
             key = _join(key, np.searchsorted(group.edges, x, "right"))
     else:

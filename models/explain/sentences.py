@@ -143,9 +143,9 @@ def _shown(row: Template, value: object) -> Value:
 
 def _length(row: Template, value: object) -> float | None:
     """Read a value as a length of time in days, where it is one."""
-    if row.length is None or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if not row.is_duration or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
-    return float(value) * row.length
+    return float(value)
 
 
 def _time(words: Mapping[str, tuple[str, str]], days: float) -> Period:
