@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, cast
 
 import numba
 import numpy as np
@@ -37,6 +37,7 @@ Words = NDArray[np.uint32]
 LOG = logging.getLogger("leadscore.predictor")
 FORMAT = 1
 PAIR = "\u001f"  # joins the two values of a pair encoding
+INSTALLED = __name__.endswith("models.predictor")  # else a copy, inside an artifact
 
 
 class PredictorError(ValueError):
@@ -240,7 +241,7 @@ class NumberEncoder:
 
     name: str
     source: str
-    kind: Literal["number"] = field(default="number", init=False)
+    kind: ClassVar = "number"
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -259,7 +260,7 @@ class CodeEncoder:
     name: str
     source: str
     levels: tuple[str, ...]
-    kind: Literal["codes"] = field(default="codes", init=False)
+    kind: ClassVar = "codes"
     _position: dict[str, float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -315,7 +316,7 @@ def _compile(function: Any) -> Any:
 
     Only the installed package caches: a copy inside an artifact must not write beside itself.
     """
-    if __name__.endswith("models.predictor"):
+    if INSTALLED:
         try:
             return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
         except RuntimeError:  # no place for a cache
@@ -352,7 +353,7 @@ class NumberTerm:
     low: float = -math.inf
     high: float = math.inf
     transform: Literal["identity", "log1p"] = "identity"
-    kind: Literal["number"] = field(default="number", init=False)
+    kind: ClassVar = "number"
 
     def scaled(self, x: Floats) -> Floats:
         """Transform, clip, center and scale a column, (n,); NaN stays NaN."""
@@ -380,7 +381,7 @@ class LevelsTerm:
     other: float
     missing: float
     mean: float
-    kind: Literal["levels"] = field(default="levels", init=False)
+    kind: ClassVar = "levels"
 
     def values(self, columns: ColumnReader) -> Floats:
         """Evaluate the term, (n,) log-odds."""
@@ -406,8 +407,8 @@ Term = NumberTerm | LevelsTerm
 class LinearPart:
     """The regularised line: log-odds of the intercept and of every term."""
 
-    intercept: float
-    terms: tuple[Term, ...]
+    intercept: float = 0.0
+    terms: tuple[Term, ...] = ()
 
     def times(self, weight: float) -> LinearPart:
         """Give the line this weight in a blend."""
@@ -490,7 +491,7 @@ class IdentityCalibration:
     """The margin is the calibrated log-odds. `why` says how a calibration was chosen."""
 
     why: str | None = None
-    kind: Literal["identity"] = field(default="identity", init=False)
+    kind: ClassVar = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -499,7 +500,7 @@ class InterceptCalibration:
 
     intercept: float
     why: str | None = None
-    kind: Literal["intercept"] = field(default="intercept", init=False)
+    kind: ClassVar = "intercept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -509,7 +510,7 @@ class LogisticCalibration:
     slope: float
     intercept: float
     why: str | None = None
-    kind: Literal["logistic"] = field(default="logistic", init=False)
+    kind: ClassVar = "logistic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,7 +521,7 @@ class BetaCalibration:
     b: float
     c: float
     why: str | None = None
-    kind: Literal["beta"] = field(default="beta", init=False)
+    kind: ClassVar = "beta"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -529,7 +530,7 @@ class CalibrationPoints:
 
     margins: Floats
     probabilities: Floats
-    kind: Literal["points"] = field(default="points", init=False)
+    kind: ClassVar = "points"
 
 
 @dataclass(frozen=True, slots=True)
@@ -540,7 +541,7 @@ class BlendCalibration:
     first: LogisticCalibration
     second: CalibrationPoints
     why: str | None = None
-    kind: Literal["blend"] = field(default="blend", init=False)
+    kind: ClassVar = "blend"
 
 
 StraightCalibration = IdentityCalibration | InterceptCalibration | LogisticCalibration
@@ -631,7 +632,7 @@ class IntervalOffsets:
     low: Floats
     high: Floats
     level: float | None = None
-    kind: Literal["offsets"] = field(default="offsets", init=False)
+    kind: ClassVar = "offsets"
 
 
 def interval(
@@ -732,16 +733,11 @@ class ModelParts:
     def from_json(cls, raw: Json) -> ModelParts:
         """Read parts.json; PredictorError, KeyError or TypeError where something is not there."""
         linear, forest, intervals = raw.get("linear"), raw.get("forest"), raw.get("intervals") or {}
-        has_intervals = intervals.get("kind") == "offsets"
+        has_intervals = intervals.get("kind") == IntervalOffsets.kind
         return cls(
             features=tuple(FeatureColumn(**feature) for feature in raw["features"]),
             encoders=tuple(read_encoder(encoder) for encoder in raw["encoders"]),
-            linear=LinearPart(
-                float(linear.get("intercept", 0.0)),
-                tuple(read_term(term) for term in linear.get("terms", ())),
-            )
-            if linear
-            else None,
+            linear=_read(LinearPart, linear) if linear else None,
             forest=ForestPart(**forest) if forest else None,
             calibration=read_calibration(raw["calibration"]),
             card=ScoreCard(**raw["card"]),
@@ -756,7 +752,7 @@ def _dump(value: Any) -> Any:
     """Write a value of this file as JSON: what is None or private is left out, arrays are lists."""
     if is_dataclass(value):
         names = [each.name for each in fields(value) if not each.name.startswith("_")]
-        given = {name: getattr(value, name) for name in names}
+        given = {name: getattr(value, name, None) for name in ("kind", *names)}
         return {name: _dump(part) for name, part in given.items() if part is not None}
     if isinstance(value, np.ndarray):
         return value.tolist()
@@ -766,17 +762,13 @@ def _dump(value: Any) -> Any:
 
 
 _ENCODERS: Mapping[str, type[Encoder]] = {
-    "number": NumberEncoder,
-    "codes": CodeEncoder,
-    "target": LearnedEncoder,
-    "count": LearnedEncoder,
+    **{made.kind: made for made in (NumberEncoder, CodeEncoder)},
+    **dict.fromkeys(("target", "count"), LearnedEncoder),
 }
-_TERMS: Mapping[str, type[Term]] = {"number": NumberTerm, "levels": LevelsTerm}
+_TERMS: Mapping[str, type[Term]] = {made.kind: made for made in (NumberTerm, LevelsTerm)}
 _CALIBRATIONS: Mapping[str, type[Calibration]] = {
-    "identity": IdentityCalibration,
-    "intercept": InterceptCalibration,
-    "logistic": LogisticCalibration,
-    "beta": BetaCalibration,
+    made.kind: made
+    for made in (IdentityCalibration, InterceptCalibration, LogisticCalibration, BetaCalibration)
 }
 
 
@@ -814,6 +806,7 @@ _FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
     "Mapping[str, float]": lambda values: {key: float(value) for key, value in values.items()},
     "tuple[str, ...]": tuple,
     "tuple[str, ...] | None": tuple,
+    "tuple[Term, ...]": lambda terms: tuple(read_term(term) for term in terms),
 }
 """How the value of a field is read, by the declared type; others are taken as they are."""
 
@@ -1425,6 +1418,14 @@ class _Plan:
 
 
 # --- kernels -------------------------------------------------------------------------------------
+
+# Numba recognises a named tuple by the name of its class. Copies of this file in one process, two
+# versions of a model, would share the names, and every call of the second would look the type up
+# anew (2 ms). The installed package keeps the plain names, under which its machine code is cached.
+if not INSTALLED:
+    for _value in list(globals().values()):
+        if hasattr(_value, "_fields"):
+            _value.__name__ += f"_{id(_value)}"
 
 
 @_compile
@@ -2175,11 +2176,3 @@ def probe(text: str) -> None:
     if done.returncode != 0:
         raise PredictorError(f"LightGBM cannot read this model (exit {done.returncode})")
     _PROBED.add(digest)
-
-
-# Numba tells named tuples apart by the names of their classes. Copies of this file in one process,
-# two versions of a model, would share them, and calls of the second would take numba's slow way.
-# The installed package keeps the plain names: its compiled code is kept on disk under them.
-if not __name__.endswith("models.predictor"):
-    for _class in (Forest, _Tree, KeyGroups, ByTarget, LookUpTables, ByColumn, ByLine):
-        _class.__name__ = f"{_class.__name__}_{id(_class)}"
