@@ -120,7 +120,7 @@ def compare_bands(
             int(new.score[row]),
             str(old.band[row]),
             str(new.band[row]),
-            bool(routed[row] != new.band[row]),
+            bool(routed[row] == old.band[row]),
             _largest({name: float(values[i]) for name, values in points.items()}),
         )
         for i, row in enumerate(moved.tolist())

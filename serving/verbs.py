@@ -22,6 +22,7 @@ from training.evaluate import Evaluation
 from training.monitor import Signal, watch_model
 from training.publish import Published, data_fingerprint, publish
 from training.registry import ModelVersion
+from training.stand_in import is_stand_in
 from training.train import TrainedModel, evaluate_on_test, train
 
 Stage = Callable[[str], None]
@@ -51,8 +52,9 @@ def learn(
     learner: str | None = None,
     on_stage: Stage,
 ) -> TrainedModel:
-    """Train and evaluate, on the champion's score card; nothing is written."""
-    card = None if champion is None else load_artifact(champion.folder).card
+    """Train and evaluate, on the score card of a proven champion; nothing is written."""
+    scorer = None if champion is None else load_artifact(champion.folder)
+    card = None if scorer is None or is_stand_in(scorer.meta) else scorer.card
     return train(
         session.project,
         reading.tables,
