@@ -23,7 +23,6 @@ from models.artifact import Manifest, load_artifact, read_extra
 from models.fit.model_choice import CONSTANT
 from models.predictor import LeadScorer
 from models.scorecard import band_rank
-from training.dataset import Dataset
 from training.gate import FIRST, NOTHING_NEW, REFUSED, GateDecision, judge
 from training.model_card import CARD_FILE, ModelCard
 from training.registry import ModelVersion, Registry
@@ -103,7 +102,7 @@ def publish(
     else:
         catalogue = Catalogue.from_json(read_extra(champion.folder, "catalogue.json").decode())
         since = ModelCard.from_json(read_extra(champion.folder, CARD_FILE)).cut_at
-        rows = unseen_rows(trained.dataset, since)
+        rows = unseen_rows(trained.dataset.cut.test, trained.dataset.labelled.order, since)
         decision = judge_models(trained, rows, loaded, catalogue, tables, threads=threads)
     version = _register(trained, registry, project, decision, pages=pages, tags=tags, seed=seed)
     if decision.promote:
@@ -114,16 +113,15 @@ def publish(
     return Published(version, decision, unproven, stands_in)
 
 
-def unseen_rows(dataset: Dataset, learned_before: int | None) -> NDArray[np.int64]:
-    """Give the test rows that a champion, which learned from rows before that, has not seen.
+def unseen_rows(
+    rows: NDArray[np.int64], order: NDArray[np.int64], learned_before: int | None
+) -> NDArray[np.int64]:
+    """Keep those of the test `rows` that a champion, which learned from rows before, has not seen.
 
     None is a champion without a cut in time. Where it learned from later rows than the test begins
     with, fewer are left, perhaps none.
     """
-    rows = dataset.cut.test
-    if learned_before is None:
-        return rows
-    return rows[dataset.labelled.order[rows] >= learned_before]
+    return rows if learned_before is None else rows[order[rows] >= learned_before]
 
 
 def judge_models(

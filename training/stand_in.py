@@ -5,12 +5,15 @@ A company with a handful of outcomes has no model that is proven, and still has 
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+from numpy.typing import NDArray
 
 from data.schema import Project
 from data.tables import Tables
 from models.fit.model_choice import CONSTANT
-from models.predictor import ModelFacts
+from models.predictor import Floats, ModelFacts
 from training.gate import compare_losses
 from training.train import LINE, FitTask, TrainedModel, fit_and_evaluate
 
@@ -28,13 +31,14 @@ def train_stand_in(
     trained: TrainedModel, project: Project, tables: Tables, *, seed: int, threads: int
 ) -> TrainedModel:
     """Fit the best of logistic regression, rule and base rate on the rows of a refused model."""
-    kind = choose_stand_in(trained)
+    dataset, rows = trained.dataset, trained.dataset.cut.test
+    kind = choose_stand_in(dataset.y[rows], trained.test, dataset.groups[rows])
     if {"logistic": LINE, "prior": CONSTANT}.get(kind, kind) == trained.candidates["winner"]:
         return trained
     task = FitTask(
         project,
         tables,
-        trained.dataset,
+        dataset,
         trained.audit,
         seed,
         threads,
@@ -44,14 +48,12 @@ def train_stand_in(
     return fit_and_evaluate(task, kind)
 
 
-def choose_stand_in(trained: TrainedModel) -> str:
-    """Choose on the test rows; the base rate unless line or rule is clearly better than it."""
-    rows = trained.dataset.cut.test
-    y, groups = trained.dataset.y[rows], trained.dataset.groups[rows]
+def choose_stand_in(y: NDArray[Any], test: Mapping[str, Floats], groups: NDArray[Any]) -> str:
+    """Choose by the probabilities on test rows: the base rate unless another is clearly better."""
     best, least = "prior", 0.0
     for name in ("rule", "logistic"):
-        if name in trained.test:
-            losses = compare_losses(y, trained.test["prior"], trained.test[name], groups)
+        if name in test:
+            losses = compare_losses(y, test["prior"], test[name], groups)
             if losses.change < min(least, -CLEARLY * losses.error):
                 best, least = name, losses.change
     return best
