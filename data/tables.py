@@ -44,8 +44,8 @@ class Attribute:
 
     Exactly one of three holds: fixed at creation (`known_at` and `changes` are None), dated
     (`known_at`: int64 microseconds, NEVER where unknown), or replayed from `changes`.
-    `values` is float64 (NaN missing) for numbers, object (str or None) for categories. One that
-    training left out (`in_training` False) is read for rules alone; no feature may use it.
+    `values` is float64 (NaN missing) for numbers, object (str or None) for categories. Those that
+    no feature reads are there for rules.
     """
 
     name: str
@@ -54,7 +54,6 @@ class Attribute:
     known_at: Micros | None = None
     changes: Changes | None = None
     family: Family = "fit"
-    in_training: bool = True
 
     def take(self, leads: NDArray[np.int64]) -> Attribute:
         """Take leads in this order."""

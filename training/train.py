@@ -96,7 +96,7 @@ def train(
     on_stage("leak audit")
     report = audit(tables, outcomes, project, seed=seed, dataset=dataset, reviews=reviews)
     report.refuse_structural()
-    dataset = dataset.without(report.quarantined)
+    dataset = dataset.without(report.quarantined, tables)
     on_stage("fitting and choosing among candidates")
     project = project if learner is None else _with_learner(project, learner)
     fitted = fit_learner(project, dataset, seed=seed, threads=threads, fast=fast)

@@ -39,11 +39,7 @@ def read_attributes(
             values = _all_missing(len(order), kind) if read is None else read[1][order]
             attributes.append(Attribute(name, kind, values))
     return [
-        replace(
-            a,
-            family=family_of(a.name, job.project, dated=a.known_at is not None),
-            in_training=not job.kinds or a.name in job.kinds,
-        )
+        replace(a, family=family_of(a.name, job.project, dated=a.known_at is not None))
         for a in attributes
     ]
 
