@@ -39,6 +39,12 @@ class Dataset:
         """The labels: (n,)."""
         return self.labelled.y
 
+    @property
+    def times(self) -> Rows | None:
+        """The rows' order in time: (n,); None where nothing says which of two is the newer."""
+        order = self.labelled.order
+        return order if len(order) and (order != order[0]).any() else None
+
     def rows(self, which: Rows) -> pd.DataFrame:
         """Return the feature frame of some rows."""
         return self.frame.to_pandas().iloc[which]

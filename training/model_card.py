@@ -104,9 +104,9 @@ def make_card(
     """Gather the card of one training run."""
     train_rows, test_rows = dataset.cut.train, dataset.cut.test
     y = dataset.y[test_rows].astype(np.float64)
-    newest = dataset.labelled.order[test_rows].astype(np.float64)
-    rankings = {**test, "newest": newest}
-    rankings.pop("prior", None)
+    rankings = {name: p for name, p in test.items() if name != "prior"}
+    if dataset.times is not None:
+        rankings["newest"] = dataset.times[test_rows].astype(np.float64)
     return ModelCard(
         trained_until=observed_until,
         train_rows=len(train_rows),

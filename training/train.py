@@ -190,7 +190,7 @@ def fit_learner(
     return learner.fit(
         dataset.rows(rows),
         dataset.y[rows],
-        times=dataset.labelled.order[rows],
+        times=None if dataset.times is None else dataset.times[rows],
         closes=None if project.static else dataset.labelled.closes_at[rows],
         groups=dataset.groups[rows],
     )

@@ -214,7 +214,7 @@ def _quick_models(
         X = dataset.without(held_back, tables).frame.to_pandas()
         fitted = quick.fit_quick(X.iloc[train], y[train], groups[train], seed=seed)
     ahead = _days_ahead(dataset, tables, outcomes)
-    test_verdicts, figures = quick.out_of_time(X, y, train, test, ahead, fitted, seed=seed)
+    test_verdicts, figures = quick.on_the_test(X, y, dataset.cut, ahead, fitted, seed=seed)
     figures["quick_auc"] = fitted.area
     figures["quick_auc_low"] = fitted.area - Z_LEARNABLE * fitted.error
     if figures["quick_auc_low"] <= 0.5:
@@ -317,7 +317,8 @@ def checked_of(project: Project, dataset: Dataset) -> dict[str, str]:
         "S3": f"every level of {columns} columns",
         "S4": "contributions of a quick model" + (", ablation" if project.static else ""),
         "S5": static if project.static else "missing values of fresh against mature leads",
-        "S6": "folds against the test",
+        "S6": f"folds against {'the newest rows' if dataset.cut.in_time else 'rows drawn at random'}",
         "S7": static if project.static else "AUC by days to conversion",
         "S8": "ids, row numbers" + (", hidden clocks" if project.static else ""),
+        "S9": f"whether {columns} columns are filled in",
     }
