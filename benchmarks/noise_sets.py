@@ -114,7 +114,13 @@ def _loss_reason(won: np.ndarray, rng: np.random.Generator) -> pd.Series:
     return pd.Series(rng.choice(words, len(won))).mask(won | (rng.random(len(won)) < 0.4))
 
 
+def _account_of_the_won(won: np.ndarray, rng: np.random.Generator) -> pd.Series:
+    """Leave the key of the joined table empty for all others: all its columns are blank there."""
+    return pd.Series(rng.permutation(len(won)) % 30).map("A{:04d}".format).where(won)
+
+
 LEAKS: Final[tuple[tuple[str, Callable[[np.ndarray, np.random.Generator], pd.Series]], ...]] = (
+    ("account_id", _account_of_the_won),
     ("contact_person", _owner_of_the_won),
     ("signup_date", _date_of_the_won),
     ("team_size", _size_of_the_won),
@@ -167,7 +173,7 @@ def _timed(
         "leads": _leads(
             created_at="created_at",
             converted_at="converted_at",
-            fixed=[*_fixed(leads), *leaks],
+            fixed=_fixed(leads),
             join=[_join(fixed=["industry", "revenue", "country"])],
         ),
         "events": [{"source": "touches.csv", "lead": "lead_id", "at": "at", "type": ["type"]}],
@@ -192,7 +198,7 @@ def _flagged(
         "leads": _leads(
             created_at="created_at",
             converted="won",
-            fixed=[*_fixed(leads), *leaks],
+            fixed=_fixed(leads),
             join=[_join(fixed=["industry", "revenue", "country"])],
         ),
         "conversion": {"horizon": "30d"},
@@ -210,8 +216,9 @@ def _join(**more: Any) -> dict[str, Any]:
 
 def _fixed(leads: pd.DataFrame) -> list[str]:
     """List the columns known at creation; dates are no features in time mode either."""
-    known = ["source", "city", "job_title", "employees", "budget", "visits", "newsletter"]
-    return [name for name in known if name in leads]
+    dates = ("lead_id", "account_id", "founded_on", "signup_date")
+    clocks = ("created_at", "converted_at", "won")
+    return [str(name) for name in leads if name not in (*dates, *clocks)]
 
 
 def _days(n: int, rng: np.random.Generator) -> pd.Series:

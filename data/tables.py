@@ -129,14 +129,15 @@ class Tables:
 class Outcomes:
     """What became of each lead: microseconds, NEVER where it did not happen.
 
-    In static mode `converted_at` is 0 for converted leads and NEVER for the others, and no
-    disqualification is known.
+    Where a flag says that a lead converted and nothing says when, `timed` is False: `converted_at`
+    is then the lead's creation, in static mode 0. In static mode no disqualification is known.
     """
 
     converted_at: Micros
     disqualified_at: Micros
     observed_until: int
     recorded_from: int | None = None
+    timed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,8 +178,8 @@ def calendar_features(project: Project) -> Iterator[Feature]:
 
 def event_features(tables: Tables, project: Project) -> Iterator[Feature]:
     """Yield the columns of each event type, then those of all types together."""
-    if len(tables.events) == 0:
-        return
+    if len(tables.events) == 0 or project.leads.converted is not None:
+        return  # where only a flag tells who converted, nothing tells what came before it
     scope = Scope(tables.events, windows_of(project))
     types, pooled = own_types(tables, project, len(scope.windows) + 2)
     for name in types:

@@ -267,7 +267,10 @@ def _replayed(
 def _outcome_columns(project: Project) -> set[str]:
     """List the columns of leads that say what became of a lead."""
     leads = project.leads
-    names = (leads.id, leads.created_at, leads.converted_at, leads.disqualified_at)
+    names = (
+        *(leads.id, leads.created_at),
+        *(leads.converted, leads.converted_at, leads.disqualified_at),
+    )
     return {name for name in names if name}
 
 

@@ -202,9 +202,9 @@ def attribute_values(
 ) -> tuple[Kind, NDArray[np.generic]] | None:
     """Read a column as a feature: ("number", float64) or ("category", str or None objects).
 
-    `known` is its kind in training. None where it holds dates, as timestamps or as texts, which
-    are no feature. A text column counts as numbers when all its values are; InputError where nearly all
-    are, or where they are spelt for another locale ("1.234,50 €").
+    `known` is its kind in training. None where it holds dates, as timestamps or as texts: they are
+    no feature. A text column counts as numbers when all its values are; InputError where nearly
+    all are, or where they are spelt for another locale ("1.234,50 €").
     """
     values = raw.column(column)
     if known == "number":

@@ -88,7 +88,9 @@ def audit(
     model_verdicts, figures = _quick_models(trusted, tables, outcomes, project, reviews, seed)
     verdicts += model_verdicts
     verdicts += _row_order(tables, project, dataset, X, raw, sampled)
-    return finish_report(verdicts, project, catalogue, checked_of(project, dataset), figures)
+    return finish_report(
+        verdicts, project, catalogue, checked_of(project, dataset, timed=outcomes.timed), figures
+    )
 
 
 def finish_report(
@@ -197,7 +199,7 @@ def _quick_models(
     S7 judge it without those of S4 either.
     """
     X, catalogue = dataset.frame.to_pandas(), dataset.frame.catalogue
-    train, test, y, groups = dataset.cut.train, dataset.cut.test, dataset.y, dataset.groups
+    train, y, groups = dataset.cut.train, dataset.y, dataset.groups
     if min(int(y[train].sum()), int((y[train] == 0).sum())) < 10 or not len(X.columns):
         return [], {}
     inside = X.iloc[train]
@@ -213,7 +215,7 @@ def _quick_models(
     if held_back:
         X = dataset.without(held_back, tables).frame.to_pandas()
         fitted = quick.fit_quick(X.iloc[train], y[train], groups[train], seed=seed)
-    ahead = _days_ahead(dataset, tables, outcomes)
+    ahead = _days_ahead(dataset, outcomes)
     test_verdicts, figures = quick.on_the_test(X, y, dataset.cut, ahead, fitted, seed=seed)
     figures["quick_auc"] = fitted.area
     figures["quick_auc_low"] = fitted.area - Z_LEARNABLE * fitted.error
@@ -232,9 +234,9 @@ def _quick_models(
     return verdicts + test_verdicts, figures
 
 
-def _days_ahead(dataset: Dataset, tables: Tables, outcomes: Outcomes) -> Floats | None:
+def _days_ahead(dataset: Dataset, outcomes: Outcomes) -> Floats | None:
     """Compute the days from as_of to conversion: (n,), infinite where there is none."""
-    if tables.created_at is None:
+    if not outcomes.timed:
         return None
     snapshots = dataset.labelled.snapshots
     converted = outcomes.converted_at[snapshots.lead]
@@ -296,7 +298,7 @@ def _row_order(
     return verdicts
 
 
-def checked_of(project: Project, dataset: Dataset) -> dict[str, str]:
+def checked_of(project: Project, dataset: Dataset, *, timed: bool = True) -> dict[str, str]:
     """Say which detectors ran, and on what."""
     rows, columns = len(dataset.labelled), len(dataset.frame.catalogue.features)
     static = "not in static mode: no claim about time can be made"
@@ -317,8 +319,9 @@ def checked_of(project: Project, dataset: Dataset) -> dict[str, str]:
         "S3": f"every level of {columns} columns",
         "S4": "contributions of a quick model" + (", ablation" if project.static else ""),
         "S5": static if project.static else "missing values of fresh against mature leads",
-        "S6": f"folds against {'the newest rows' if dataset.cut.in_time else 'rows drawn at random'}",
-        "S7": static if project.static else "AUC by days to conversion",
+        "S6": "folds against "
+        + ("the newest rows" if dataset.cut.in_time else "rows drawn at random"),
+        "S7": "AUC by days to conversion" if timed else "nothing says when leads converted",
         "S8": "ids, row numbers" + (", hidden clocks" if project.static else ""),
         "S9": f"whether {columns} columns are filled in",
     }

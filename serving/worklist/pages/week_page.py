@@ -60,7 +60,7 @@ def make_week(source: ReportInput) -> WeekPage:
 def _shock(source: ReportInput) -> Shock:
     """Learn from past forecasts how far leads move together: the plan's ranges allow for it."""
     horizon = source.project.conversion.horizon
-    if source.tables.created_at is None or horizon is None:
+    if not source.outcomes.timed or horizon is None:
         return NO_SHOCK
     times = read_lead_times(source.tables, source.outcomes)
     return learn_open_shock(times, source.scored.as_of, max(int(horizon // DAY), 1))
