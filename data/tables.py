@@ -130,7 +130,8 @@ class Outcomes:
     """What became of each lead: microseconds, NEVER where it did not happen.
 
     Where a flag says that a lead converted and nothing says when, `timed` is False: `converted_at`
-    is then the lead's creation, in static mode 0. In static mode no disqualification is known.
+    is then the lead's creation, in static mode 0. In static mode no disqualification is known;
+    `settled` says that the flag is known of every lead, so that the others did not convert.
     """
 
     converted_at: Micros
@@ -138,6 +139,7 @@ class Outcomes:
     observed_until: int
     recorded_from: int | None = None
     timed: bool = True
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,11 @@ class ModelCard:
         )
         return won, n - won
 
+    @property
+    def has_clock(self) -> bool:
+        """Whether the training data say until when they reach; in static mode they may not."""
+        return self.trained_until >= DAY
+
     def figure(self, metric: str, model: str = "model") -> dict[str, float] | None:
         """Find one figure with its interval; None where it could not be measured."""
         for row in self.metrics:

@@ -242,7 +242,8 @@ def evaluate_on_test(
         bands=scores.band,
         slices={**_slices(project, tables, lead), **_new_accounts(tables, dataset)},
         capacities=tuple(sorted({10, 25, 50, 100, 200, project.report.capacity_per_week})),
-        train_rate=float(dataset.y[train_rows].mean()),
+        train_y=dataset.y[train_rows],
+        train_groups=dataset.groups[train_rows],
         seed=seed,
     )
     return {"model": scores.probability, **rivals}, evaluation

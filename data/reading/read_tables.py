@@ -254,7 +254,7 @@ def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.i
     job.notes.add("static mode: leads.created_at is not declared, so no claim about time is made")
     attributes = read_attributes(raw, ids, order, job)
     until = project.project.observed_until
-    end = 0 if until is None else moment(until, project, "project.observed_until")
+    end = 1 if until is None else moment(until, project, "project.observed_until")
     tables = Tables(
         lead_ids=_object_ids(ids),
         created_at=None,
@@ -268,29 +268,66 @@ def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.i
         order=_static_order(job, raw, order),
     )
     converted = np.where(_flag(job, raw, order), 0, NEVER).astype(np.int64)
-    outcomes = Outcomes(converted, np.full(len(ids), NEVER), end, timed=False)
+    never, known = np.full(len(ids), NEVER), _flag_is_known(job, raw)
+    outcomes = Outcomes(converted, never, end, timed=False, settled=known)
     return CrmData(tables, outcomes, tuple(job.notes.lines))
 
 
 def _static_order(
     job: ReadJob, raw: RawTable, order: NDArray[np.int64]
 ) -> NDArray[np.int64] | None:
-    """Rank the leads by the declared order ("#row": as they stand in the file), 0 the oldest."""
+    """Rank the leads by the declared order ("#row": as they stand in the file), 0 the oldest.
+
+    InputError where the column holds neither numbers nor dates, or a gap: text has no order in
+    time.
+    """
     column, project = job.project.project.order_by, job.project
     if column is None:
         return None
     if column == "#row":
         rank = np.arange(len(raw))
     else:
-        values = raw.column(column)
-        try:
-            keys = pd.Series(numbers(raw, column, project))
-        except InputError:
-            keys = pd.Series(objects(texts(values, job.missing)), dtype="str")
+        keys = _order_keys(job, raw, column)
+        absent = pd.isna(keys).to_numpy()
+        if absent.any() and not job.lenient:
+            raise raw.mistake(
+                f"is missing ({int(absent.sum()):,} such rows), so that nothing says whether they "
+                "come before or after the others",
+                int(absent.argmax()),
+                column,
+                f"leave such rows out (where = '\"{column}\" is known'), or leave out order_by",
+            )
         rank = keys.rank(method="dense", na_option="top").to_numpy().astype(np.int64) - 1
     if project.project.order == "desc":
         rank = rank.max() - rank
     return np.asarray(rank[order], dtype=np.int64)
+
+
+def _flag_is_known(job: ReadJob, raw: RawTable) -> bool:
+    """Tell whether every lead's flag says what became of it, as those of training do."""
+    column = job.project.leads.converted
+    if column is None or column not in raw.table.column_names:
+        return False
+    return texts(raw.column(column), job.missing).null_count == 0
+
+
+def _order_keys(job: ReadJob, raw: RawTable, column: str) -> pd.Series[float]:
+    """Read the column that orders rows as numbers, else as dates: NaN where missing."""
+    try:
+        return pd.Series(numbers(raw, column, job.project))
+    except InputError:
+        pass
+    try:
+        at = instants(raw, column, job)
+    except InputError as error:
+        raise InputError(
+            f"orders the rows in time, but holds neither numbers nor dates: {error.cause}",
+            file=raw.name,
+            column=column,
+            cure="name a column of dates (with their date_format) or of rising numbers in "
+            "order_by, or leave it out: then the test rows are drawn at random",
+        ) from None
+    return pd.Series(at.astype(np.float64)).mask(at == NEVER)
 
 
 def _flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -53,7 +53,7 @@ def make_week(source: ReportInput) -> WeekPage:
         contacts=_contacts(source),
         contact_days=CONTACT_DAYS,
         touches_known=bool((source.tables.events.direction == OUTBOUND).any()),
-        plan=_plan(source, eligible, shock),
+        plan=_plan(source, eligible, shock) if source.promises else (),
     )
 
 
