@@ -14,13 +14,16 @@ from models.explain.observed_rates import ObservedRates
 from models.predictor import LeadScorer
 from training.model_card import CARD_FILE, ModelCard
 from training.registry import ModelVersion, Registry
+from training.watch.model_watch import WatchedModel
+from training.watch.watch_reference import WATCH_FILE, WatchReference
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """Everything that scoring and explaining need; pinned for the length of a run.
 
-    `builder` builds rows for its catalogue, which is compiled once.
+    `builder` builds rows for its catalogue, which is compiled once. `watch` is what monitor and
+    guard compare with; None in a model from before it was kept.
     """
 
     version: str
@@ -30,6 +33,12 @@ class LoadedModel:
     card: ModelCard
     kinds: Mapping[str, Kind]
     builder: Builder
+    watch: WatchReference | None = None
+
+    @property
+    def watched(self) -> WatchedModel:
+        """What the monitor needs of it."""
+        return WatchedModel(self.scorer, self.catalogue, self.facts, self.card, self.watch)
 
 
 def load_model(version: ModelVersion, *, threads: int = 1) -> LoadedModel:
@@ -43,7 +52,15 @@ def load_model(version: ModelVersion, *, threads: int = 1) -> LoadedModel:
         kinds=json.loads(read_extra(version.folder, "kinds.json")),
         card=ModelCard.from_json(read_extra(version.folder, CARD_FILE)),
         builder=Builder(catalogue),
+        watch=_reference(version),
     )
+
+
+def _reference(version: ModelVersion) -> WatchReference | None:
+    """Read what the monitor compares with, where the artifact has it."""
+    if not (version.folder / WATCH_FILE).is_file():
+        return None
+    return WatchReference.from_json(read_extra(version.folder, WATCH_FILE))
 
 
 def find_model(registry: Registry, reference: str, *, threads: int = 1) -> LoadedModel:

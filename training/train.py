@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from data.clock import DAY
+from data.feeds import Feed
 from data.reading.review import ColumnReview
 from data.schema import Project
 from data.tables import Outcomes, Tables
@@ -28,6 +29,7 @@ from training.dataset import Dataset, make_dataset
 from training.evaluate import Evaluation, evaluate_model, may_be_registered
 from training.model_card import CARD_FILE, ModelCard, make_card
 from training.small_data import require_outcomes
+from training.watch.watch_reference import WATCH_FILE, WatchReference, make_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,8 @@ class TrainedModel:
 
     `test` holds probabilities on the test rows: "model" and each baseline. `kinds` says how each
     attribute was read, so that single leads are later read the same way. `advice` says what the
-    training outcomes allow. `refusal` is None where the model may be registered, else what is
-    wrong and what to do instead.
+    training outcomes allow, `reference` is what monitor and guard compare with. `refusal` is None
+    where the model may be registered, else what is wrong and what to do instead.
     """
 
     dataset: Dataset
@@ -51,6 +53,7 @@ class TrainedModel:
     card: ModelCard
     kinds: Mapping[str, str]
     advice: Advice
+    reference: WatchReference
     refusal: str | None
 
     @property
@@ -65,6 +68,7 @@ class TrainedModel:
             "facts.json": self.facts.to_json(),
             "kinds.json": json.dumps(self.kinds, sort_keys=True),
             CARD_FILE: self.card.to_json(),
+            WATCH_FILE: self.reference.to_json(),
         }
         return write_artifact(self.parts, self.forest_text, folder, extra=extra)
 
@@ -80,14 +84,16 @@ def train(
     fast: bool = False,
     learner: str | None = None,
     reviews: Sequence[ColumnReview] = (),
+    feeds: Sequence[Feed] = (),
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> TrainedModel:
     """Label, cut, build, audit, fit, calibrate, evaluate.
 
     `card` is the frozen score card of the champion; without one the first is proposed; `learner`
     overrides the project file's ("auto", "logistic"); `reviews` are the columns that the project
-    file does not declare. Raises GateError on a structural leak or under three outcomes of either
-    kind, InputError where there is nothing to learn from.
+    file does not declare, `feeds` the rows of each source by the hour. Raises GateError on a
+    structural leak or under three outcomes of either kind, InputError where there is nothing to
+    learn from.
     """
     on_stage("labels, features and the cut in time")
     dataset = make_dataset(project, tables, outcomes, threads=threads)
@@ -117,6 +123,7 @@ def train(
     test, evaluation = evaluate_on_test(project, tables, dataset, scorer, seed=seed)
     refusal, words = _refusal(report, evaluation, project)
     evaluation = replace(evaluation, notes=(*evaluation.notes, *advice.notes, *words))
+    reference = make_reference(dataset, tables, outcomes, feeds, scorer, facts, threads=threads)
     model_card = make_card(
         dataset,
         evaluation,
@@ -137,6 +144,7 @@ def train(
         model_card,
         {attribute.name: attribute.kind for attribute in tables.attributes},
         advice,
+        reference,
         refusal,
     )
 

@@ -9,6 +9,7 @@ import typer
 
 from serving.cli import screen
 from serving.cli.options import (
+    Accept,
     AsOf,
     EventFiles,
     Json,
@@ -49,9 +50,13 @@ def score(
     tracking: Tracking = None,
     leads: Leads = None,
     events: EventFiles = None,
+    accept: Accept = False,
     as_json: Json = False,
 ) -> None:
     """Score every open lead: probability, score, band, reasons, stage and trend, as Parquet.
+
+    Tonight's data are compared with the last good night first: a cut or old extract, a silent
+    source, renamed levels, an emptied column stop it (exit 3) before anything is written.
 
     Example: leadscore score acme.toml --as-of 2026-11-01 --out scores.parquet
     """
@@ -75,6 +80,9 @@ def score(
             as_of=session.moment(as_of, reading),
             scored_at=at,
             run_id=new_run_id(at),
+            as_of_given=as_of is not None,
+            own_sources=leads is None and events is None,
+            accept=accept,
             on_stage=stage,
         )
     path = session.state.scores if out is None else write_scores(scored, out)
