@@ -45,11 +45,6 @@ class Feed:
         """Count all rows."""
         return int(self.counts.sum())
 
-    @property
-    def past_end(self) -> int:
-        """The moment at which the last hour counted ends."""
-        return (self.first_hour + len(self.counts)) * HOUR
-
     def between(self, start: int, end: int) -> int:
         """Count the rows of the whole hours from `start` to `end` (microseconds)."""
         low = max(start // HOUR - self.first_hour, 0)

@@ -142,12 +142,36 @@ def score_run(
     scored_at: int,
     run_id: str,
     for_report: bool = False,
+    on_stage: Stage,
+) -> ScoringRun:
+    """Score all open leads with a pinned model and keep the run, as `guarded_run` does."""
+    return guarded_run(
+        session,
+        reading,
+        model,
+        as_of=as_of,
+        scored_at=scored_at,
+        run_id=run_id,
+        for_report=for_report,
+        on_stage=on_stage,
+    )[0]
+
+
+def guarded_run(
+    session: Session,
+    reading: CrmData,
+    model: LoadedModel,
+    *,
+    as_of: int,
+    scored_at: int,
+    run_id: str,
+    for_report: bool = False,
     as_of_given: bool = True,
     own_sources: bool = True,
     accept: bool = False,
     on_stage: Stage,
-) -> ScoringRun:
-    """Score all open leads with a pinned model and keep the run in the state folder.
+) -> tuple[ScoringRun, list[str]]:
+    """Score all open leads, guard the night, and keep the run: (the run, what was accepted).
 
     GateError, with nothing written, where the guard finds something wrong with tonight's data;
     `accept` goes on all the same.
@@ -165,7 +189,7 @@ def score_run(
         for_report=for_report,
         on_stage=on_stage,
     )
-    guard_night(
+    accepted = guard_night(
         session,
         reading,
         model,
@@ -187,7 +211,7 @@ def score_run(
         as_of=as_of,
     )
     write_scores(scored, session.state.scores)
-    return scored
+    return scored, accepted
 
 
 def monitor_model(

@@ -65,7 +65,7 @@ def score(
     from serving.lead_ages import say_older
     from serving.score import write_scores
     from serving.session import open_session
-    from serving.verbs import score_run
+    from serving.verbs import guarded_run
 
     session = open_session(file, state=state, tracking=tracking, threads=threads)
     at = now()
@@ -73,7 +73,7 @@ def score(
         stage("model and sources")
         loaded = session.model(model)
         reading = session.read(leads, events, loaded.kinds)
-        scored = score_run(
+        scored, accepted = guarded_run(
             session,
             reading,
             loaded,
@@ -94,12 +94,15 @@ def score(
                 "bands": bands,
                 "path": str(path),
                 "model_version": loaded.version,
+                "accepted": accepted,
             }
         )
         return
     bands_text = ", ".join(f"{name} {count:,}" for name, count in bands.items())
     screen.say(f"{len(scored.table):,} open leads scored by version {loaded.version}: {bands_text}")
     older = say_older(session.project, reading.tables.created_at, scored.snapshots)
+    for breach in accepted:
+        screen.say(f"accepted: {breach}")
     for note in filter(None, (say_edited(session.project, loaded), older)):
         screen.say(f"note: {note}")
     screen.say(str(path))

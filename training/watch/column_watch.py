@@ -29,7 +29,8 @@ BACK: Final = (1, 2, 3, 4, 6, 8, 13, 26)
 BASELINE_WEEKS: Final = 26
 PLACEBO_WEEKS: Final = (14, 28)
 KEPT_WEEKS: Final = 26 + 26 + 28
-MOST_LEVELS: Final = 40
+MOST_LEVELS: Final = 150
+"""So many frequent levels are looked at, and as many that are frequent of late; others are one."""
 CHANCE: Final = 1e-6
 LEAST: Final = 8
 NEW_LEVEL: Final = 0.03
@@ -119,7 +120,20 @@ def lead_columns(tables: Tables, as_of: int) -> Iterator[ColumnHistory]:
 
 def _coded(name: str, at: Micros, values: NDArray[np.generic]) -> ColumnHistory:
     codes, levels = pd.factorize(values.astype(object), use_na_sentinel=True)
-    return ColumnHistory(name, at, codes.astype(np.int64), [str(level) for level in levels])
+    names = [str(level) for level in levels]
+    if len(names) <= 2 * MOST_LEVELS:
+        return ColumnHistory(name, at, codes.astype(np.int64), names)
+    known = codes[codes >= 0]
+    late = codes[(codes >= 0) & (at >= at.max() - 28 * DAY)]
+    kept = {
+        int(code)
+        for counted in (known, late)
+        for code in np.argsort(np.bincount(counted, minlength=len(names)))[-MOST_LEVELS:]
+    }
+    order = sorted(kept)
+    table = np.full(len(names) + 1, len(order), np.int64)
+    table[order], table[-1] = np.arange(len(order)), -1
+    return ColumnHistory(name, at, table[codes], [*(names[c] for c in order), "other"])
 
 
 def _event_types(tables: Tables, as_of: int, silent: frozenset[str]) -> ColumnHistory | None:

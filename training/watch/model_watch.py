@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from data.clock import DAY
 from data.delay import delay_curve
@@ -38,8 +37,6 @@ from training.watch.promise_watch import (
 from training.watch.signal import Signal, State, in_order
 from training.watch.source_watch import watch_sources
 from training.watch.watch_reference import WatchReference
-
-Floats = NDArray[np.float64]
 
 RECENT_DAYS: Final = 28
 MOST_ROWS: Final = 20_000
@@ -152,7 +149,9 @@ def _from_breach(breach: Breach) -> Signal:
     return Signal(
         f"{name} changed in all leads",
         "red",
-        figure.replace("last run", "when the model was trained"),
+        figure.replace("the last run did not know", "the model did not learn").replace(
+            "last run", "at training"
+        ),
         breach.check,
         "cause",
         what_to_do=breach.cure,

@@ -18,8 +18,6 @@ from data.clock import DAY, HOUR, NEVER, show
 from data.feeds import CONVERSIONS, Feed
 from training.watch.night_profile import ColumnCounts, NightProfile
 
-Floats = NDArray[np.float64]
-
 CHANCE: Final = 1e-6
 """How unlikely a quiet night must make what is called a breach."""
 CUTS: Final = ((None, 0.01), (28, 0.10), (7, 0.20), (2, 0.50))
