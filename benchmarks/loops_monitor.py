@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks.monitor_faults import FAULTS, Fault, spoil
 from benchmarks.monitor_run import (
     Looker,
+    bare,
     by_command,
     lights,
     moment_of,
@@ -51,7 +52,7 @@ class Sizes:
     trained_on: tuple[int, ...]
 
 
-SHORT = Sizes({100: 52, 500: 26, 5_000: 0}, 12, 1, 1, 200, (100,))
+SHORT = Sizes({100: 26, 500: 13, 5_000: 0}, 12, 1, 1, 250, (100,))
 FULL = Sizes({100: 1_040, 500: 1_040, 5_000: 1_040}, 200, 20, 30, 500, (100, 500))
 
 
@@ -167,11 +168,11 @@ def _first_red(seed: int, leads: int, delay: float, whom: str) -> int:
     day = moment_of(quiet, TRAINED)
     wish = Wish(day, 0.5, whom)
     company = make_company(seed, leads, TRAINED + 14, median_delay=delay, wish=wish, events=False)
-    crm = read(company.until(moment_of(company, TRAINED + 14)), moment_of(company, TRAINED + 14))
+    tables, every = bare(company, moment_of(company, TRAINED + 14))
     for weeks in range(1, 14):
         as_of = day + weeks * WEEK
-        outcomes = replace(crm.outcomes, observed_until=as_of)
-        found = watch_conversions(crm.tables, outcomes, as_of=as_of, horizon=90 * DAY)
+        outcomes = replace(every, observed_until=as_of)
+        found = watch_conversions(tables, outcomes, as_of=as_of, horizon=90 * DAY)
         if any(signal.state == "red" for signal in found):
             return 7 * weeks
     return 999

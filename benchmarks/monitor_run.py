@@ -15,8 +15,10 @@ import pandas as pd
 from benchmarks.monitor_world import WEEK, Company
 from data.clock import NEVER
 from data.project import load_project
+from data.reading.event_columns import assemble
 from data.reading.read_tables import CrmData, read_with_notes
 from data.schema import Project
+from data.tables import Outcomes, Tables
 from serving.loaded_model import LoadedModel
 from serving.session import open_session
 from serving.verbs import train_model
@@ -91,6 +93,23 @@ def read(company: Company, as_of: int) -> CrmData:
     names = ["leads", "web", "mail", "conversions"]
     feeds = [replace(feed, name=name) for feed, name in zip(crm.feeds, names, strict=True)]
     return CrmData(crm.tables, crm.outcomes, crm.notes, tuple(feeds))
+
+
+def bare(company: Company, as_of: int) -> tuple[Tables, Outcomes]:
+    """Give when leads came and what became of them, without events and columns."""
+    leads, n = company.leads, len(company.leads)
+    tables = Tables(
+        lead_ids=leads.index.to_numpy(object),
+        created_at=leads["created"].to_numpy(np.int64),
+        recorded_at=None,
+        account=np.full(n, -1),
+        attributes=(),
+        events=assemble([], (), np.full(n, NEVER), None),
+        display=pd.DataFrame(index=pd.RangeIndex(n)),
+        observed_until=as_of,
+    )
+    converted, closed = (leads[name].to_numpy(np.int64) for name in ("converted", "closed"))
+    return tables, Outcomes(converted, closed, as_of)
 
 
 def write_files(company: Company, folder: Path, as_of: int) -> Path:

@@ -102,7 +102,9 @@ def make_company(
     fit = sign * (np.array(SOURCE_EFFECTS)[source] + 0.4 * (np.log(size) - 4.0) + 0.8 * interest)
     rate = np.log(2) / median_delay
     ceiling = BASE / (1 - np.exp(-rate * 90))
-    chance = ceiling * np.exp(fit) / np.exp(fit).mean()
+    later = created >= wish.day  # a change of effects leaves the level as it is
+    means = [np.exp(fit[part]).mean() if part.any() else 1.0 for part in (~later, later)]
+    chance = ceiling * np.exp(fit) / np.where(later, means[1], means[0])
     cohort = np.minimum((created - start) // WEEK, weeks - 1)
     chance = chance * luck[1, cohort]
     if wish.whom == "new":

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sqlite3
-import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from data.world import make_world, project_file, write_world
+from serving.cli import app as entry
 
 UNTIL = pd.Timestamp("2026-11-01", tz="UTC")
 TRAINED = pd.Timestamp("2026-09-20", tz="UTC")
 TABLES = {"leads": "created_at", "touches": "ingested_at", "lead_history": "changed_at"}
 
 
-def run(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    code = "from leadscore import main; main()"
-    found = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert found.returncode == expect, found.stderr + found.stdout
-    return found
+@dataclass(frozen=True)
+class Ran:
+    """What a command wrote."""
+
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: str, expect: int = 0) -> Ran:
+    """Run a command in this process, as the console script does."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["leadscore", *arguments])
+        try:
+            entry.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    assert code == expect, err.getvalue() + out.getvalue()
+    return Ran(out.getvalue(), err.getvalue())
 
 
 def export(world_folder: Path, folder: Path, as_of: pd.Timestamp) -> None:
@@ -40,11 +51,20 @@ def export(world_folder: Path, folder: Path, as_of: pd.Timestamp) -> None:
         frame = frame[frame[clock] < as_of]
         if name == "leads":
             frame["closed_at"] = frame["closed_at"].where(frame["closed_at"] < as_of)
+            undo(frame, pd.read_parquet(world_folder / "lead_history.parquet"), as_of)
         frame.to_parquet(folder / f"{name}.parquet", index=False)
     shutil.copyfile(world_folder / "accounts.parquet", folder / "accounts.parquet")
     text = (world_folder / "software_trial.toml").read_text(encoding="utf-8")
     text = text.replace('"2026-11-01"', f'"{as_of.isoformat()}"')
     (folder / "software_trial.toml").write_text(text, encoding="utf-8")
+
+
+def undo(leads: pd.DataFrame, history: pd.DataFrame, as_of: pd.Timestamp) -> None:
+    """Give owner, industry and status the values that they had at a moment."""
+    later = history[history["changed_at"] >= as_of].drop_duplicates(["lead_id", "field"])
+    for field, changes in later.groupby("field"):
+        old = leads["lead_id"].map(changes.set_index("lead_id")["old"])
+        leads[field] = leads[field].where(old.isna(), old)
 
 
 def truncate(path: Path, share: float) -> None:
@@ -68,7 +88,7 @@ class Nights:
     def at(self, as_of: pd.Timestamp) -> None:
         export(self.world, self.folder, as_of)
 
-    def go(self, verb: str, *options: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    def go(self, verb: str, *options: str, expect: int = 0) -> Ran:
         return run(verb, str(self.file), "--state", str(self.state), *options, expect=expect)
 
     def signals(self, expect: int) -> list[dict[str, str]]:
@@ -81,7 +101,7 @@ class Nights:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     write_world(
-        make_world("software_trial", 5000, 11), folder, project=project_file("software_trial")
+        make_world("software_trial", 3000, 11), folder, project=project_file("software_trial")
     )
     return folder
 

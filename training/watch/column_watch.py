@@ -29,6 +29,7 @@ BACK: Final = (1, 2, 3, 4, 6, 8, 13, 26)
 BASELINE_WEEKS: Final = 26
 PLACEBO_WEEKS: Final = (14, 28)
 KEPT_WEEKS: Final = 26 + 26 + 28
+OTHERS: Final = "(all others)"
 MOST_LEVELS: Final = 150
 """So many frequent levels are looked at, and as many that are frequent of late; others are one."""
 CHANCE: Final = 1e-6
@@ -133,7 +134,7 @@ def _coded(name: str, at: Micros, values: NDArray[np.generic]) -> ColumnHistory:
     order = sorted(kept)
     table = np.full(len(names) + 1, len(order), np.int64)
     table[order], table[-1] = np.arange(len(order)), -1
-    return ColumnHistory(name, at, table[codes], [*(names[c] for c in order), "other"])
+    return ColumnHistory(name, at, table[codes], [*(names[c] for c in order), OTHERS])
 
 
 def _event_types(tables: Tables, as_of: int, silent: frozenset[str]) -> ColumnHistory | None:
@@ -158,15 +159,15 @@ def compare_levels(history: ColumnHistory, as_of: int) -> LevelChange | None:
     total = np.cumsum(np.vstack([np.zeros((1, k)), table]), axis=0) / history.repeats
     best: LevelChange | None = None
     for back in BACK:
-        change = _change(
-            total[back], total[min(back + BASELINE_WEEKS, n_weeks)] - total[back], back
-        )
+        then = total[min(back + BASELINE_WEEKS, n_weeks)] - total[back]
+        change = _change(total[back], then, back, k - 2 if OTHERS in history.levels[-1:] else k - 1)
         if change is not None and (best is None or change.size > best.size + 0.02):
             best = change
     return best
 
 
-def _change(now: Floats, then: Floats, weeks: int) -> LevelChange | None:
+def _change(now: Floats, then: Floats, weeks: int, end: int) -> LevelChange | None:
+    """Compare counts of levels, (k,); those from code `end` on are no single level."""
     n, m = float(now.sum()), float(then.sum())
     if n < 15 or m < 60:
         return None
@@ -181,7 +182,7 @@ def _change(now: Floats, then: Floats, weeks: int) -> LevelChange | None:
     share = (float(before[-1]), float(after[-1]))
     emptied = share[1] - share[0] >= MISSING[0] and float(more[-1]) < CHANCE
     for marks in (appeared, gone, fell):
-        marks[-1] = False
+        marks[end:] = False
     if not (appeared.any() or gone.any() or emptied):
         return None
     codes = [tuple(np.flatnonzero(marks).tolist()) for marks in (appeared, gone, fell)]

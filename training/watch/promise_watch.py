@@ -32,9 +32,11 @@ FAR: Final = 0.25
 SLOPE: Final = (0.5, 0.7)
 """The share of the test slope that is left, below which the order is red and yellow."""
 LEAST_CONVERSIONS: Final = 20.0
+SINCE: Final = (5, 8, 12, 18)
+"""Weeks of new leads that are looked at, the newest first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Slope:
     """How strongly outcomes follow log-odds, 1 where promises are right, and its standard error."""
 
@@ -141,8 +143,14 @@ def watch_order(
     whole = curve.share_by(start + card.horizon_days) - curve.share_by(start)
     e = p * np.clip(due / np.maximum(whole, 1e-9), 0, 1)
     x = np.log(np.clip(p, 1e-6, 1 - 1e-6) / np.clip(1 - p, 1e-6, 1))
-    slope = slope_of(y, e, x, (as_of - 1 - seen) // (7 * DAY)) if len(y) else None
-    if slope is None or figure is None:
+    weeks = (as_of - 1 - seen) // (7 * DAY)
+    slopes = []
+    for back in SINCE:
+        new = weeks < back
+        slope = slope_of(y[new], e[new], x[new], weeks[new])
+        if slope is not None:
+            slopes.append((back, slope))
+    if not slopes or figure is None:
         return Signal(
             name,
             "green",
@@ -151,8 +159,8 @@ def watch_order(
             f"{LEAST_CONVERSIONS:.0f} conversions",
         )
     test = Slope(figure["value"], (figure["high"] - figure["low"]) / (2 * 1.96))
-    z = (slope.value - test.value) / float(np.hypot(1.3 * slope.error, test.error))
-    chance = float(stats.norm.cdf(z))
+    chance, back, slope = min((_steeper(slope, test), w, slope) for w, slope in slopes)
+    came = float(y[weeks < back].sum())
     left = slope.value / max(test.value, 1e-9)
     state: State = "green"
     for colour, limit, share in (("yellow", CHANCE[1], SLOPE[1]), ("red", CHANCE[0], SLOPE[0])):
@@ -161,14 +169,20 @@ def watch_order(
     return Signal(
         name if state == "green" else "the scores no longer tell who converts",
         state,
-        f"slope {slope.value:.2f} ± {slope.error:.2f} among {y.sum():.0f} conversions so far, on "
+        f"slope {slope.value:.2f} ± {slope.error:.2f} among {came:.0f} conversions so far, on "
         f"the test rows {test.value:.2f}",
         f"over {SLOPE[1]:.0%} of the test slope",
         "check" if state == "green" else "cause",
-        "" if state == "green" else day_of(int(seen.min())),
+        "" if state == "green" else day_of(max(int(seen.min()), as_of - back * 7 * DAY)),
         "" if state == "green" else "what makes a good lead has changed: retrain",
         35.0,
     )
+
+
+def _steeper(slope: Slope, test: Slope) -> float:
+    """Give the chance of a slope so small where the one on the test rows still holds."""
+    error = float(np.hypot(1.3 * slope.error, test.error))
+    return float(stats.norm.cdf((slope.value - test.value) / error))
 
 
 def estimate_ranking(p: Floats, card: ModelCard) -> Signal:
