@@ -92,6 +92,7 @@ def score(
             {
                 "leads": len(scored.table),
                 "bands": bands,
+                "bands_cut_at": dict(scored.cuts),
                 "path": str(path),
                 "model_version": loaded.version,
                 "accepted": accepted,
@@ -103,7 +104,7 @@ def score(
     older = say_older(session.project, reading.tables.created_at, scored.snapshots)
     for breach in accepted:
         screen.say(f"accepted: {breach}")
-    for note in filter(None, (say_edited(session.project, loaded), older)):
+    for note in filter(None, (*say_edited(session.project, loaded), older)):
         screen.say(f"note: {note}")
     screen.say(str(path))
 

@@ -11,6 +11,7 @@ from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -226,10 +227,11 @@ def test_a_week_without_leads_is_not_part_of_its_own_baseline(nights):
 
 
 def test_static_mode_looks_at_columns_too(tmp_path):
-    frame = pd.DataFrame({"id": [f"a{i}" for i in range(900)]})
-    frame["source"] = ["search", "mail", "event"] * 300
-    frame["size"] = [i % 50 + 1 for i in range(900)]
-    frame["won"] = [int(i % 3 == 0 or i % 11 == 0) if i % 7 else 0 for i in range(900)]
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"id": [f"a{i}" for i in range(1200)]})
+    frame["source"] = rng.choice(["search", "mail", "event"], 1200)
+    frame["size"] = rng.integers(1, 60, 1200)
+    frame["won"] = (rng.random(1200) < 0.02 + frame["size"] / 150).astype(int)
     frame.to_csv(tmp_path / "leads.csv", index=False)
     (tmp_path / "p.toml").write_text(
         '[project]\nname = "p"\n[leads]\nsource = "leads.csv"\nid = "id"\nconverted = "won"\n'

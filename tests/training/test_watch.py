@@ -194,7 +194,7 @@ def column(n: int, missing: int, **levels: int) -> ColumnCounts:
 
 def night(day: int, rows: Feed, source: ColumnCounts, score: tuple[int, ...] = ()) -> NightProfile:
     as_of = START + day * DAY
-    return NightProfile(as_of, as_of, "1", (rows,), {"source": source}, {}, score, 0)
+    return NightProfile(as_of, as_of, "1", (rows,), {"source": source}, {}, score, 0, 100.0)
 
 
 def test_a_night_like_the_last_one_is_let_through():

@@ -299,7 +299,7 @@ def _scores(now: NightProfile, then: NightProfile) -> Iterator[Breach]:
     near = 0 <= now.as_of - then.as_of <= 14 * DAY
     if now.model_version != then.model_version or min(n, m) < 100 or not near:
         return
-    if then.top_band >= 15 and now.top_band < then.top_band / 3:
+    if now.top == then.top and then.top_band >= 15 and now.top_band < then.top_band / 3:
         yield Breach(
             "scores",
             f"best band: {now.top_band} leads, last run {then.top_band}",

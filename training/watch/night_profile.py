@@ -78,7 +78,7 @@ class NightProfile:
     """What one night looked like.
 
     `everyone` and `newcomers` hold the columns of all open leads and of those created within the
-    last 14 days; `scores` counts open leads by score, `top_band` those in the best band.
+    last 14 days; `scores` counts open leads by score, `top_band` those with a score from `top` on.
     """
 
     as_of: int
@@ -89,6 +89,7 @@ class NightProfile:
     newcomers: Mapping[str, ColumnCounts]
     scores: tuple[int, ...]
     top_band: int
+    top: float
 
     def feed(self, name: str) -> Feed | None:
         """Find a feed by name."""
@@ -105,6 +106,7 @@ class NightProfile:
             "newcomers": {name: c.to_dict() for name, c in self.newcomers.items()},
             "scores": list(self.scores),
             "top_band": self.top_band,
+            "top": self.top,
         }
 
     @classmethod
@@ -123,6 +125,7 @@ class NightProfile:
             columns("newcomers"),
             tuple(int(n) for n in raw["scores"]),
             int(raw["top_band"]),
+            float(raw["top"]),
         )
 
 
@@ -155,6 +158,7 @@ def profile_of_night(
         dict(count_columns(tables, young)),
         tuple(np.bincount(np.searchsorted(SCORE_EDGES, points, "right"), minlength=20).tolist()),
         int((points >= top).sum()),
+        top,
     )
 
 

@@ -10,11 +10,8 @@ import numpy as np
 
 from data.clock import DAY
 from data.feeds import Feed
-from data.labels import open_snapshots
 from data.tables import Outcomes, Tables
-from features.build import build
 from models.explain.observed_rates import ObservedRates
-from models.predictor import LeadScorer
 from training.dataset import Dataset
 from training.watch.feature_profile import FeatureProfile, make_feature_profile
 from training.watch.night_profile import NightProfile, profile_of_night
@@ -42,16 +39,9 @@ class WatchReference:
 
 
 def make_reference(
-    dataset: Dataset,
-    tables: Tables,
-    outcomes: Outcomes,
-    feeds: Sequence[Feed],
-    scorer: LeadScorer,
-    facts: ObservedRates,
-    *,
-    threads: int,
+    dataset: Dataset, tables: Tables, facts: ObservedRates, night: NightProfile
 ) -> WatchReference:
-    """Count the training rows of a model and the leads that were open when it was trained."""
+    """Count the training rows of a model, beside the night on which it was trained."""
     rows = dataset.cut.train
     snapshots = dataset.labelled.snapshots.take(rows)
     created = tables.created_at
@@ -67,20 +57,19 @@ def make_reference(
         order=dataset.labelled.order[rows],
         leads=snapshots.lead,
     )
+    return WatchReference(features, night)
+
+
+def training_night(tables: Tables, outcomes: Outcomes, feeds: Sequence[Feed]) -> NightProfile:
+    """Count sources and open leads at the end of the training data; nobody is scored yet."""
     as_of = tables.observed_until
-    open_now = open_snapshots(tables, outcomes, as_of)
-    score = np.empty(0)
-    if len(open_now):
-        frame = build(tables, open_now, dataset.frame.catalogue, threads=threads)
-        score = scorer.score(frame.to_pandas()).score.astype(np.float64)
-    night = profile_of_night(
+    return profile_of_night(
         tables,
         outcomes,
         feeds,
-        score=score,
-        top=max(scorer.card.bands.values(), default=100.0),
+        score=np.empty(0),
+        top=100.0,
         as_of=as_of,
         scored_at=as_of,
         model_version="",
     )
-    return WatchReference(features, night)
