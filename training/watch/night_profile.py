@@ -125,7 +125,7 @@ class NightProfile:
             columns("newcomers"),
             tuple(int(n) for n in raw["scores"]),
             int(raw["top_band"]),
-            float(raw["top"]),
+            float(raw.get("top", 100.0)),
         )
 
 
