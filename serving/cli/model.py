@@ -207,7 +207,7 @@ def monitor(
     tracking: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """Look for stale data, drifting features and scores, and broken promises; exit 3 on red.
+    """Say what is wrong with data and model, causes first, and what to do; exit 3 on red.
 
     Example: leadscore monitor acme.toml
     """
@@ -222,6 +222,9 @@ def monitor(
     if as_json:
         screen.say_json({"signals": [signal.to_dict() for signal in signals]})
     else:
+        for signal in signals:
+            if signal.state != "green":
+                screen.say(f"{signal.state}: {signal.line}")
         screen.table(
             "monitor",
             ["signal", "state", "figure", "bar"],
