@@ -225,6 +225,8 @@ class LeadModel(Showable):
         ------
         InputError
             Where there is no such lead, it is not open, or there is no such language.
+        GateError
+            Where an experiment holds the lead's score back.
         """
         session = need_crm(crm)._session
         language = language or session.project.project.language
@@ -235,6 +237,7 @@ class LeadModel(Showable):
             str(lead),
             self._loaded,
             as_of=crm._moment(as_of),
+            at=crm._now(None),
             since=None if since is None else _earlier(crm, since, as_of),
             language=language,
             subject=False,

@@ -11,6 +11,7 @@ from data.reading.read_tables import CrmData
 from data.reading.review import undeclared_columns
 from models.artifact import load_artifact
 from models.explain.change import store_run
+from serving.exposure import Exposures
 from serving.loaded_model import LoadedModel
 from serving.score import ScoringRun, read_bands, score_leads, write_scores
 from serving.score_changes import FEATURES
@@ -167,6 +168,8 @@ def score_run(
         as_of=as_of,
     )
     write_scores(scored, session.state.scores)
+    shown = scored.table["lead_id"][scored.shown]
+    Exposures.of(session.state, session.project).note("scores", shown, at=scored_at)
     return scored
 
 

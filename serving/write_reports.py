@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data.files import write_text
 from data.reading.read_tables import CrmData
+from serving.exposure import Exposures
 from serving.feedback import list_answers
 from serving.loaded_model import LoadedModel
 from serving.score import ScoringRun, first_scored
@@ -82,6 +83,8 @@ def write_views(
         feedback=list_answers(session.state.feedback),
     )
     view = make_view(source, on_stage=on_stage)
+    listed = [lead.lead_id for lead in view.leads if lead.withheld is None]
+    Exposures.of(session.state, session.project).note("report", listed, at=scored.scored_at)
     on_stage("pages")
     if per_owner:
         recipients = session.project.report.recipients

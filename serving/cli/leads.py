@@ -79,11 +79,13 @@ def score(
         )
     path = session.state.scores if out is None else write_scores(scored, out)
     bands = scored.table["band"].value_counts().sort_index().to_dict()
+    held = int((~scored.shown).sum())
     if as_json:
         screen.say_json(
             {
                 "leads": len(scored.table),
                 "bands": bands,
+                "held_back": held,
                 "path": str(path),
                 "model_version": loaded.version,
             }
@@ -92,6 +94,8 @@ def score(
     bands_text = ", ".join(f"{name} {count:,}" for name, count in bands.items())
     screen.say(f"{len(scored.table):,} open leads scored by version {loaded.version}: {bands_text}")
     older = say_older(session.project, reading.tables.created_at, scored.snapshots)
+    if held:
+        screen.say(f"{held:,} of them are held back by the experiment: no score is shown of them")
     for note in filter(None, (say_edited(session.project, loaded), older)):
         screen.say(f"note: {note}")
     screen.say(str(path))
@@ -117,6 +121,7 @@ def explain(
 
     Example: leadscore explain acme.toml L0000042 --since 2026-10-01
     """
+    from serving.cli.clock import now
     from serving.explain import explain_lead
     from serving.session import open_session
     from serving.worklist.language import refuse_unknown
@@ -132,6 +137,7 @@ def explain(
         lead,
         loaded,
         as_of=session.moment(as_of, reading),
+        at=now(),
         since=None if since is None else session.moment(since, reading),
         language=language,
         subject=subject,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.labels import is_open
 from data.part import part_of
 from data.reading.read_tables import CrmData
 from data.tables import Tables
@@ -16,16 +17,22 @@ from data.tables import Tables
 class HeldLeads:
     """What was read of a project, with the row of each lead."""
 
-    tables: Tables
+    reading: CrmData
     rows: Mapping[str, int]
 
     @classmethod
     def of(cls, reading: CrmData) -> HeldLeads:
         """Index the leads of a reading."""
-        tables = reading.tables
-        return cls(tables, {str(lead): row for row, lead in enumerate(tables.lead_ids)})
+        ids = enumerate(reading.tables.lead_ids)
+        return cls(reading, {str(lead): row for row, lead in ids})
 
     def cut(self, lead_id: str) -> Tables | None:
         """Cut a lead out, as the only one of its tables; None where it is not held."""
         row = self.rows.get(lead_id)
-        return None if row is None else part_of(self.tables, np.array([row]))
+        return None if row is None else part_of(self.reading.tables, np.array([row]))
+
+    def is_open(self, lead_id: str, as_of: int) -> bool:
+        """Tell whether a lead that is held was open at a moment; True in static mode."""
+        tables, outcomes = self.reading.tables, self.reading.outcomes
+        row, moment = np.array([self.rows[lead_id]]), np.array([as_of])
+        return tables.created_at is None or bool(is_open(tables, outcomes, row, moment)[0])

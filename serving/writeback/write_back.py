@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,15 @@ from serving.crm.credentials import with_credentials
 from serving.crm.interface import Crm, Remote, Update, WriteAnswer
 from serving.crm.retries import RateLimit, RetryPolicy
 from serving.crm.sqlite import embedded
+from serving.exposure import Exposures
+from serving.worklist.language import words_of
 from serving.writeback.decide import SendRules, worth_sending
 from serving.writeback.ledger import Ledger
 from serving.writeback.ledger_store import open_store
-from serving.writeback.payload import read_leads, read_scores
+from serving.writeback.payload import RULE, read_leads, read_scores
 from serving.writeback.send import Sender
 from serving.writeback.stop import Stop
+from training.state import StatePaths
 
 if TYPE_CHECKING:
     from data.schema import Project, WriteBackSection
@@ -37,6 +40,7 @@ class WriteBackResult:
     crm: str
     leads: int
     sent: int
+    cleared: int  # scores taken out of the CRM, because an experiment holds them back
     already_there: int  # the CRM held the value: acknowledged without a write
     unchanged: int
     rejected: int
@@ -54,6 +58,7 @@ class WriteBackResult:
         """Sum up the run in one line."""
         words = {
             "sent": self.sent,
+            "cleared": self.cleared,
             "already there": self.already_there,
             "unchanged": self.unchanged,
             "rejected": self.rejected,
@@ -117,7 +122,12 @@ def write_back(
         )
         batch = section.batch if "batch" in section.model_fields_set else target.batch_limit
         rules = SendRules(section.min_points, section.max_age_days)
-        return _run(scores_path, sender, rules, batch, state, dry_run=dry_run)
+        try:
+            return _run(scores_path, sender, rules, batch, state, project, dry_run=dry_run)
+        finally:
+            if not dry_run:
+                seen = Exposures.of(StatePaths(state), project)
+                seen.note("crm", sender.tally.shown, at=now)
 
 
 def _run(
@@ -126,12 +136,20 @@ def _run(
     rules: SendRules,
     batch: int,
     state: Path,
+    project: Project,
     *,
     dry_run: bool,
 ) -> WriteBackResult:
     ledger = sender.ledger
     sender.resolve_unconfirmed()
-    counts = queue_changes(scores_path, sender, rules) if scores_path else Counter[str]()
+    words, labels = words_of(project.project.language), project.report.labels
+
+    def say_rule(reason: str) -> str:
+        return words.message(RULE).replace("{reason}", words.label(reason, labels))
+
+    counts = Counter[str]()
+    if scores_path:
+        counts = queue_changes(scores_path, sender, rules, say_rule)
     ledger.retry_rejected(sender.lease)
     try:
         sender.send_all(batch)
@@ -142,7 +160,8 @@ def _run(
         run_id=sender.run_id,
         crm=ledger.crm,
         leads=sum(counts.values()),
-        sent=tally.sent,
+        sent=tally.sent - tally.cleared,
+        cleared=tally.cleared,
         already_there=tally.count("already"),
         unchanged=counts["unchanged"],
         rejected=len(tally.rejected),
@@ -163,10 +182,15 @@ def _run(
     return result
 
 
-def queue_changes(scores_path: Path, sender: Sender, rules: SendRules) -> Counter[str]:
+def queue_changes(
+    scores_path: Path,
+    sender: Sender,
+    rules: SendRules,
+    say_rule: Callable[[str], str] | None = None,
+) -> Counter[str]:
     """Compare every score with what was acknowledged last, and queue what is worth a write."""
     ledger, counts = sender.ledger, Counter[str]()
-    for chunk in read_scores(scores_path):
+    for chunk in read_scores(scores_path, say_rule):
         rows = chunk.summaries
         last = ledger.last_acknowledged(rows[0].lead, rows[-1].lead)
         verdicts = [worth_sending(row, last.get(row.lead), rules, sender.now) for row in rows]

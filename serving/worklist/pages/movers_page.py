@@ -35,7 +35,7 @@ def make_movers(source: ReportInput) -> MoversPage | None:
     moment = Moment(source.tables, source.scored.snapshots, frame, source.model, source.threads)
     since = source.scored.as_of - WEEKS * WEEK
     changes = changes_from(moment, since, *source.scored.past.at(WEEKS))
-    eligible = set(source.ranked.tolist())
+    eligible = {row for row in source.ranked.tolist() if source.scored.shown[row]}
     considered = [(row, c) for row, c in changes.items() if row in eligible]
     moved = [(row, c) for row, c in considered if c.score != c.old_score]
     moved.sort(key=lambda pair: (-abs(pair[1].score - pair[1].old_score), pair[1].lead_id))

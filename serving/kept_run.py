@@ -1,0 +1,55 @@
+"""The newest run that was kept, for whoever asks about one lead: answers, bands, margins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from serving.lead_score import LeadScore, lead_scores
+
+COLUMNS = [field.name for field in fields(LeadScore) if field.name != "assumed"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRun:
+    """A run as scores.parquet holds it; `margins` are those of the leads that show their score."""
+
+    as_of: int
+    model_version: str
+    margins: NDArray[np.float64]
+    _table: pa.Table
+
+    @classmethod
+    def read(cls, path: Path) -> KeptRun | None:
+        """Read the newest run; None where none was kept, or by a version with other columns."""
+        if not path.is_file():
+            return None
+        table = pq.read_table(path)
+        if table.column_names != COLUMNS or not table.num_rows:
+            return None
+        return cls(
+            table["as_of"][0].cast(pa.int64()).as_py(),
+            table["model_version"][0].as_py(),
+            table["margin"].drop_null().to_numpy(),
+            table,
+        )
+
+    def __len__(self) -> int:
+        """Count the leads that show their score."""
+        return len(self.margins)
+
+    def answer(self, lead_id: str) -> LeadScore | None:
+        """Give the answer of that night about a lead; None where it was not scored."""
+        row = pc.index(self._table["lead_id"], pa.scalar(lead_id)).as_py()
+        return None if row < 0 else lead_scores(self._table.slice(row, 1))[0]
+
+    def band(self, lead_id: str) -> str | None:
+        """Name the band that a lead had; None where it had none."""
+        row = pc.index(self._table["lead_id"], pa.scalar(lead_id)).as_py()
+        return None if row < 0 else self._table["band"][row].as_py()
