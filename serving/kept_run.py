@@ -49,6 +49,11 @@ class KeptRun:
         row = pc.index(self._table["lead_id"], pa.scalar(lead_id)).as_py()
         return None if row < 0 else lead_scores(self._table.slice(row, 1))[0]
 
+    def open_by_band(self) -> dict[str, int]:
+        """Count the leads of each band."""
+        counts = pc.value_counts(self._table["band"].drop_null().combine_chunks()).to_pylist()
+        return {each["values"]: each["counts"] for each in counts}
+
     def band(self, lead_id: str) -> str | None:
         """Name the band that a lead had; None where it had none."""
         row = pc.index(self._table["lead_id"], pa.scalar(lead_id)).as_py()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data.labels import is_open
 from data.part import part_of
 from data.reading.read_tables import CrmData
-from data.tables import Tables
+from data.tables import Outcomes, Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +25,14 @@ class HeldLeads:
         ids = enumerate(reading.tables.lead_ids)
         return cls(reading, {str(lead): row for row, lead in ids})
 
-    def cut(self, lead_id: str) -> Tables | None:
+    def cut(self, lead_id: str) -> tuple[Tables, Outcomes] | None:
         """Cut a lead out, as the only one of its tables; None where it is not held."""
-        row = self.rows.get(lead_id)
-        return None if row is None else part_of(self.reading.tables, np.array([row]))
-
-    def is_open(self, lead_id: str, as_of: int) -> bool:
-        """Tell whether a lead that is held was open at a moment; True in static mode."""
-        tables, outcomes = self.reading.tables, self.reading.outcomes
-        row, moment = np.array([self.rows[lead_id]]), np.array([as_of])
-        return tables.created_at is None or bool(is_open(tables, outcomes, row, moment)[0])
+        if lead_id not in self.rows:
+            return None
+        row, outcomes = np.array([self.rows[lead_id]]), self.reading.outcomes
+        own = replace(
+            outcomes,
+            converted_at=outcomes.converted_at[row],
+            disqualified_at=outcomes.disqualified_at[row],
+        )
+        return part_of(self.reading.tables, row), own

@@ -61,31 +61,11 @@ def lead_id(project: Project, lead: Lead) -> str:
     return value
 
 
-def left_out(project: Project, lead: Lead) -> list[str]:
-    """Say what of a lead was not sent, and how it counts then: a sentence each."""
-    assumed = []
-    columns = [*project.leads.fixed, *project.leads.known_at]
-    absent = [name for name in columns if name not in lead.attributes]
-    if absent:
-        assumed.append(f"not sent, so missing: {', '.join(absent)}")
-    assumed += [
-        f"events {number} were not sent: as if there were none"
-        for number in _numbers(project.events)
-        if number not in lead.events
-    ]
-    for i, join in enumerate(project.leads.join):
-        if str(i) not in lead.joined:
-            assumed.append(f"joined {i} was not sent: what it says counts as missing")
-        assumed += [
-            f"joined_history {i}.{j} was not sent: as if nothing had changed"
-            for j in _numbers(join.history)
-            if f"{i}.{j}" not in lead.joined_history
-        ]
-    return assumed + [
-        f"history {number} was not sent: as if no field had changed"
-        for number in _numbers(project.leads.history)
-        if number not in lead.history
-    ]
+def sent_tables(lead: Lead) -> set[str]:
+    """Name the tables of a lead that a request holds, as `read_tables` calls them."""
+    changes = [f"join.{each.replace('.', '.history.')}" for each in lead.joined_history]
+    whole = [*(f"events.{i}" for i in lead.events), *(f"history.{i}" for i in lead.history)]
+    return {*whole, *changes, *(f"join.{i}" for i in lead.joined)}
 
 
 def _numbers(sections: Sequence[object]) -> list[str]:

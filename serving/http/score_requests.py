@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from data.clock import show
 from data.durations import SECOND
-from data.errors import InputError, LeadScoreError
-from data.labels import is_open
+from data.errors import LeadScoreError
 from data.reading.read_tables import CrmData, read_tables
 from data.schema import Project
-from data.tables import Snapshots, Tables
+from serving.asked_leads import RankedLeads, answer_leads, refuse_without_account, say_left_out
 from serving.exposure import Exposures
 from serving.held_back import held_arms
-from serving.http.api import Lead, ScoreRequest, ScoreResponse
+from serving.http.api import ScoreRequest, ScoreResponse
 from serving.http.held_leads import HeldLeads
-from serving.http.request import lead_id, left_out, request_tables
+from serving.http.request import lead_id, request_tables, sent_tables
 from serving.kept_run import KeptRun
 from serving.lead_score import LeadScore
 from serving.loaded_model import LoadedModel, load_model
 from serving.qualify.engine import QualificationRules, compile_rules
-from serving.qualify.rule_facts import with_types_counted
-from serving.score import score_snapshots
 from training.registry import Registry
 from training.state import StatePaths
-
-CLOSED = "the lead is closed at that moment: a night does not score it"
-NO_BAND = "no earlier band is known: the band is cut at the score itself"
-NO_RANK = "no run of this model is kept: no percentile"
-ACCOUNT_NEEDED = "is needed: the experiment gives whole accounts an arm"
 
 
 class UnknownLeadError(LeadScoreError):
@@ -97,31 +87,34 @@ class Service:
         """Score raw leads: their rows, events and history come with the request."""
         model, kept = self.current(), self.kept()
         as_of = int(request.as_of.timestamp() * SECOND)
+        for lead in request.leads:
+            refuse_without_account(self.project, lead.attributes)
         tables, outcomes = read_tables(
             self.project,
             frames=request_tables(self.project, request.leads),
             kinds=model.kinds,
             lenient=True,
         )
-        by_id = {lead_id(self.project, lead): lead for lead in request.leads}
-        self._refuse_without_account(request.leads)
-        bands = {name: self._band(lead, name, as_of) for name, lead in by_id.items()}
-        answers = self._answers(model, tables, np.arange(len(tables)), as_of, bands, kept)
-        rows = np.arange(len(tables))
-        live = tables.created_at is None or is_open(
-            tables, outcomes, rows, np.full(len(rows), as_of)
+        leads = {lead_id(self.project, lead): lead for lead in request.leads}
+        answers = answer_leads(
+            self.project,
+            model,
+            self._compiled(),
+            tables,
+            outcomes,
+            as_of=as_of,
+            at=self.clock(),
+            bands={
+                name: _band_before(kept, name, as_of) if lead.band is None else lead.band
+                for name, lead in leads.items()
+            },
+            ranked=RankedLeads.of(kept, model),
+            left_out={
+                name: say_left_out(self.project, lead.attributes, sent_tables(lead))
+                for name, lead in leads.items()
+            },
         )
-        told = {
-            each.lead_id: replace(
-                each,
-                assumed=(
-                    *left_out(self.project, by_id[each.lead_id]),
-                    *self._assumed(each, bands[each.lead_id], as_of, is_live=bool(alive)),
-                ),
-            )
-            for each, alive in zip(answers, np.broadcast_to(live, len(rows)), strict=True)
-        }
-        return self._told(model, [told[name] for name in by_id])
+        return self._told(model, [answers[name] for name in leads])
 
     def score_known(self, lead: str, as_of: int | None) -> ScoreResponse:
         """Score a lead whose history the service holds; UnknownLeadError else.
@@ -129,9 +122,10 @@ class Service:
         Without a moment, or at that of the newest run, it is the answer of that run.
         """
         model, kept = self.current(), self.kept()
-        tables = None if self.held is None else self.held.cut(lead)
-        if tables is None or self.held is None:
+        part = None if self.held is None else self.held.cut(lead)
+        if part is None:
             raise UnknownLeadError(lead)
+        tables, outcomes = part
         if kept is not None and kept.model_version == model.version and as_of in (None, kept.as_of):
             found = kept.answer(lead)
             arm = held_arms(tables, np.array([0]), self.project, self.clock())[0]
@@ -139,39 +133,19 @@ class Service:
                 return self._told(model, [found])
         until = tables.observed_until
         moment = until if as_of is None else min(as_of, until)
-        band = None if kept is None or kept.as_of > moment else kept.band(lead)
-        answer = self._answers(model, tables, np.array([0]), moment, {lead: band}, kept)[0]
-        live = self.held.is_open(lead, moment)
-        notes = self._assumed(answer, band, moment, is_live=live)
-        return self._told(model, [replace(answer, assumed=notes)])
-
-    def _answers(
-        self,
-        model: LoadedModel,
-        tables: Tables,
-        rows: NDArray[np.int64],
-        as_of: int,
-        bands: Mapping[str, str | None],
-        kept: KeptRun | None,
-    ) -> list[LeadScore]:
-        """Score the leads in these rows, as a night does."""
-        created = tables.created_at
-        if created is not None and (created[rows] > as_of).any():
-            raise InputError("a lead is created after as_of", column=self.project.leads.created_at)
-        same_model = kept is not None and kept.model_version == model.version
-        scored = score_snapshots(
+        answers = answer_leads(
             self.project,
-            with_types_counted(tables, self.project, self._compiled().names()),
-            Snapshots(rows, np.full(len(rows), as_of, np.int64)),
             model,
-            as_of=as_of,
-            scored_at=self.clock(),
-            run_id="",
-            rules=self._compiled(),
-            previous_bands={name: band for name, band in bands.items() if band is not None},
-            ranked_among=kept.margins if kept is not None and same_model else np.empty(0),
+            self._compiled(),
+            tables,
+            outcomes,
+            as_of=moment,
+            at=self.clock(),
+            bands={lead: _band_before(kept, lead, moment)},
+            ranked=RankedLeads.of(kept, model),
+            left_out={},
         )
-        return scored.answers()
+        return self._told(model, [answers[lead]])
 
     def _compiled(self) -> QualificationRules:
         if self._rules is None:
@@ -185,32 +159,7 @@ class Service:
             Exposures.of(self.state, self.project).note("http", seen, at=self.clock())
         return ScoreResponse(model_version=model.version, scores=answers)
 
-    def _band(self, lead: Lead, name: str, as_of: int) -> str | None:
-        kept = self.kept()
-        if lead.band is not None or kept is None or kept.as_of > as_of:
-            return lead.band
-        return kept.band(name)
 
-    def _assumed(
-        self, answer: LeadScore, band: str | None, as_of: int, *, is_live: bool
-    ) -> tuple[str, ...]:
-        """Say what a night would have known of a lead that is asked about by itself."""
-        kept, notes = self.kept(), [] if is_live else [CLOSED]
-        if answer.band is not None and band is None and self.project.score.hysteresis > 0:
-            notes.append(NO_BAND)
-        if answer.withheld is not None:
-            return tuple(notes)
-        if kept is None or kept.model_version != self.current().version:
-            notes.append(NO_RANK)
-        elif kept.as_of != as_of:
-            among = f"{len(kept):,} leads scored as of {show(kept.as_of)}"
-            notes.append(f"percentile among the {among}")
-        return tuple(notes)
-
-    def _refuse_without_account(self, leads: Sequence[Lead]) -> None:
-        """Refuse a lead whose arm, and so whether its score is held back, can't be known."""
-        column, section = self.project.leads.account, self.project.experiment
-        if column is None or section.unit != "account" or not (section.arms or section.random_arm):
-            return
-        if any(column not in lead.attributes for lead in leads):
-            raise InputError(ACCOUNT_NEEDED, column=column)
+def _band_before(kept: KeptRun | None, lead: str, as_of: int) -> str | None:
+    """Name the band that a lead had in a run up to `as_of`; None where it had none."""
+    return None if kept is None or kept.as_of > as_of else kept.band(lead)

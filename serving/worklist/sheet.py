@@ -44,7 +44,7 @@ def guard(text: str) -> str:
     >>> guard("=1+1"), guard("\\tCR=1"), guard("Acme"), guard("\\uff1d1")
     ("'=1+1", "'CR=1", 'Acme', "'＝1")
     """
-    risky = _FORMULA.match(text) is not None or text[:1] in "\t\r\x00"
+    risky = _FORMULA.match(text) is not None or text.startswith(("\t", "\r", "\x00"))
     kept = _CONTROL.sub("", text)
     kept = kept if len(kept) <= MAX_LENGTH else kept[: MAX_LENGTH - 1] + "…"
     return f"'{kept}" if risky else kept

@@ -92,7 +92,9 @@ def read_scores(path: Path, say_rule: Callable[[str], str] | None = None) -> Ite
 
 def read_leads(path: Path) -> list[str]:
     """Read the lead ids alone, after the same checks."""
-    leads: list[str] = _sorted(_load(path, {*_NEEDED}), path)["lead_id"].to_pylist()
+    leads: list[str] = _sorted(_load(path, {*_NEEDED, "rule", "withheld"}), path)[
+        "lead_id"
+    ].to_pylist()
     return leads
 
 

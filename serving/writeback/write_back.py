@@ -19,11 +19,10 @@ from serving.crm.interface import Crm, Remote, Update, WriteAnswer
 from serving.crm.retries import RateLimit, RetryPolicy
 from serving.crm.sqlite import embedded
 from serving.exposure import Exposures
-from serving.worklist.language import words_of
 from serving.writeback.decide import SendRules, worth_sending
 from serving.writeback.ledger import Ledger
 from serving.writeback.ledger_store import open_store
-from serving.writeback.payload import RULE, read_leads, read_scores
+from serving.writeback.payload import RULE, in_english, read_leads, read_scores
 from serving.writeback.send import Sender
 from serving.writeback.stop import Stop
 from training.state import StatePaths
@@ -96,9 +95,11 @@ def write_back(
     with ExitStack() as stack:
         stack.callback(target.close)
         stop = stack.enter_context(Stop())
-        store = open_store(_ledger(section, project.network.allow) or state / "ledger.sqlite")
+        store = open_store(
+            ledger_address(section, project.network.allow) or state / "ledger.sqlite"
+        )
         stack.callback(store.close)
-        ledger = Ledger(store, _crm_name(section), lease_s=retry_policy.lease_s)
+        ledger = Ledger(store, crm_name(section), lease_s=retry_policy.lease_s)
         if dry_run:
             memory = open_store(None)
             stack.callback(memory.close)
@@ -142,14 +143,9 @@ def _run(
 ) -> WriteBackResult:
     ledger = sender.ledger
     sender.resolve_unconfirmed()
-    words, labels = words_of(project.project.language), project.report.labels
-
-    def say_rule(reason: str) -> str:
-        return words.message(RULE).replace("{reason}", words.label(reason, labels))
-
     counts = Counter[str]()
     if scores_path:
-        counts = queue_changes(scores_path, sender, rules, say_rule)
+        counts = queue_changes(scores_path, sender, rules, _say_rule(project))
     ledger.retry_rejected(sender.lease)
     try:
         sender.send_all(batch)
@@ -180,6 +176,21 @@ def _run(
             cure="run again",
         )
     return result
+
+
+def _say_rule(project: Project) -> Callable[[str], str]:
+    """Give the words for a rule in the project's language; English needs no catalogue."""
+    if project.project.language == "en" and not project.report.labels:
+        return in_english
+
+    def say(reason: str) -> str:
+        # only where a rule is said: catalogues bring the model's libraries along
+        from serving.worklist.language import words_of
+
+        words = words_of(project.project.language)
+        return words.message(RULE).replace("{reason}", words.label(reason, project.report.labels))
+
+    return say
 
 
 def queue_changes(
@@ -256,14 +267,14 @@ def _seed(scores_path: Path, state: Path) -> None:
     embedded.add_leads(embedded.create(state), ((lead, "") for lead in read_leads(scores_path)))
 
 
-def _crm_name(section: WriteBackSection) -> str:
+def crm_name(section: WriteBackSection) -> str:
     """Name the CRM in the ledger: the kind, where it is, which table; without credentials."""
     where = [section.url.rpartition("@")[2]] if section.url else []
     table = [section.entity] if "entity" in section.model_fields_set else []
     return " ".join([section.crm, *where, *table])
 
 
-def _ledger(section: WriteBackSection, allow: Sequence[str]) -> str | None:
+def ledger_address(section: WriteBackSection, allow: Sequence[str]) -> str | None:
     """Check a ledger's address; its password comes from libpq's own variables (PGPASSWORD)."""
     if section.ledger is None or "://" not in section.ledger:
         return section.ledger
