@@ -27,7 +27,7 @@ from models.explain.sentences import Speech, capital, render, render_fact
 from serving.exposure import Exposures
 from serving.kept_run import COLUMNS, KeptRun
 from serving.lead_score import LeadScore
-from serving.loaded_model import LoadedModel, find_model
+from serving.loaded_model import LoadedModel
 from serving.score import read_bands, score_snapshots
 from serving.score_changes import (
     Moment,
@@ -165,7 +165,7 @@ def explain_lead(
         as_of=as_of,
         scored_at=at,
         run_id="",
-        previous_bands=read_bands(session.state.scores, until=as_of),
+        previous_bands=read_bands(session.state.scores, until=as_of, cuts=model.scorer.card.bands),
         ranked_among=kept.margins if kept is not None and same else np.empty(0),
         for_report=True,
     )
@@ -201,7 +201,7 @@ def explain_lead(
 def _change(session: Session, moment: Moment, lead_id: str, since: int) -> Change | None:
     stored = newest_run_before(session.state.runs, since, lead_id)
     if stored is not None:
-        before = find_model(session.registry, stored.model_version, threads=1)
+        before = session.model(stored.model_version)
         return changes_since_run(moment, stored, before).get(lead_id)
     return changes_since(moment, since).get(0)
 

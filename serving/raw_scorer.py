@@ -61,7 +61,9 @@ class RawScorer:
         if held["ranked"] is not None:
             margins = np.array(held["ranked"]["margins"], np.float64)
             ranked = RankedLeads(held["ranked"]["as_of"], margins)
-        model = load_model(ModelVersion(held["version"], root / "model", {}))
+        model = load_model(
+            ModelVersion(held["version"], root / "model", {}), bands=project.score.bands
+        )
         return cls(project, model, compile_rules(project), ranked)
 
     def score(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ from serving.qualify.result import Qualification
 from serving.worklist.language import words_of
 
 FEW: Final = 20
+CUTS: Final = b"leadscore.bands"
+"""The entry of the metadata of scores.parquet that holds the least score of each band."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,9 @@ class ScoringRun:
     """One scoring run in memory: row i of everything but `past` is snapshot i.
 
     `table`, `reasons`, `scores` and `explanations` hold every lead's score, for figures over many
-    leads. `held` (n,) names the arm for which a lead's score is held back, None for the others:
-    whatever shows single leads reads `scores_table`, where theirs is empty.
+    leads; `cuts` are the least scores of the bands. `held` (n,) names the arm for which a lead's
+    score is held back, None for the others: whatever shows single leads reads `scores_table`,
+    where theirs is empty.
     """
 
     as_of: int
@@ -55,6 +59,7 @@ class ScoringRun:
     reasons: pa.ListArray
     explanations: Sequence[Explanation]
     past: PastWeeks
+    cuts: Mapping[str, float]
     held: NDArray[np.object_]
     scored_at: int
 
@@ -202,6 +207,7 @@ def score_snapshots(
         worded_reasons,
         LazyExplanations(reasons, features, ids.tolist()),
         past,
+        dict(model.scorer.card.bands),
         held,
         scored_at,
     )
@@ -250,6 +256,7 @@ def scores_table(scored: ScoringRun) -> pa.Table:
     """Lay out what scores.parquet holds: a row per lead, its reasons as a nested column.
 
     The columns are the fields of `LeadScore`; those of a score are empty where it is held back.
+    Its metadata records where the bands were cut.
     """
     table = scored.table
     columns = {str(name): _arrow(table[name]) for name in table.columns}
@@ -260,7 +267,7 @@ def scores_table(scored: ScoringRun) -> pa.Table:
         place = arrow.column_names.index(name)
         arrow = arrow.set_column(place, name, arrow[name].combine_chunks().take(rows))
     arrow = arrow.append_column("withheld", pa.array(scored.held, pa.string()))
-    return arrow.replace_schema_metadata(None)
+    return arrow.replace_schema_metadata({CUTS: json.dumps(scored.cuts, sort_keys=True)})
 
 
 def _arrow(column: pd.Series) -> pa.Array:
@@ -271,14 +278,20 @@ def _arrow(column: pd.Series) -> pa.Array:
     return pa.array(column, from_pandas=True)
 
 
-def read_bands(path: Path, *, until: int) -> dict[str, str] | None:
+def read_bands(
+    path: Path, *, until: int, cuts: Mapping[str, float] | None = None
+) -> dict[str, str] | None:
     """Read the bands of a run as of `until` or before; None where there was none.
 
-    Bands of a later moment would look ahead: no lead had them at `until`.
+    Bands of a later moment would look ahead: no lead had them at `until`. Bands that were cut
+    elsewhere than at `cuts` are none either: an edit of the project file takes effect at once.
     """
     if not path.is_file():
         return None
     table = pq.read_table(path, columns=["lead_id", "band", "as_of"])
+    recorded = (table.schema.metadata or {}).get(CUTS)
+    if cuts is not None and recorded is not None and json.loads(recorded) != dict(cuts):
+        return None
     if table.num_rows and table["as_of"][0].cast(pa.int64()).as_py() > until:
         return None
     pairs = zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True)

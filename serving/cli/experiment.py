@@ -169,7 +169,7 @@ def analyse(
         outcomes,
         session.project,
         state=session.state,
-        model=None if champion is None else load_model(champion),
+        model=None if champion is None else load_model(champion, bands=session.project.score.bands),
     )
     if as_json:
         screen.say_json(asdict(trial))

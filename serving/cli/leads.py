@@ -86,6 +86,7 @@ def score(
                 "leads": len(scored.table),
                 "bands": bands,
                 "held_back": held,
+                "bands_cut_at": dict(scored.cuts),
                 "path": str(path),
                 "model_version": loaded.version,
             }
@@ -96,7 +97,7 @@ def score(
     older = say_older(session.project, reading.tables.created_at, scored.snapshots)
     if held:
         screen.say(f"{held:,} of them are held back by the experiment: no score is shown of them")
-    for note in filter(None, (say_edited(session.project, loaded), older)):
+    for note in filter(None, (*say_edited(session.project, loaded), older)):
         screen.say(f"note: {note}")
     screen.say(str(path))
 

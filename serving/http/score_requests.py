@@ -22,7 +22,7 @@ from serving.kept_run import KeptRun
 from serving.lead_score import LeadScore
 from serving.loaded_model import LoadedModel, load_model
 from serving.qualify.engine import QualificationRules, compile_rules
-from training.registry import Registry
+from training.registry import ModelVersion, Registry
 from training.state import StatePaths
 
 
@@ -51,7 +51,7 @@ class Service:
 
     def load(self) -> None:
         """Load the model that the reference names now."""
-        self._model = load_model(self.registry.find(self.reference))
+        self._model = self._load(self.registry.find(self.reference))
 
     def hold(self, reading: CrmData) -> None:
         """Hold the tables of a project, so that its leads can be scored by id."""
@@ -69,8 +69,11 @@ class Service:
             promoted = self.registry.find(self.reference)
             if self._model is not None and promoted.version == self._model.version:
                 return False
-            self._model = load_model(promoted)
+            self._model = self._load(promoted)
             return True
+
+    def _load(self, version: ModelVersion) -> LoadedModel:
+        return load_model(version, bands=self.project.score.bands)
 
     def kept(self) -> KeptRun | None:
         """Read the newest run again where it has changed: a night may have passed."""
@@ -105,7 +108,7 @@ class Service:
             as_of=as_of,
             at=self.clock(),
             bands={
-                name: _band_before(kept, name, as_of) if lead.band is None else lead.band
+                name: _band_before(kept, model, name, as_of) if lead.band is None else lead.band
                 for name, lead in leads.items()
             },
             ranked=RankedLeads.of(kept, model),
@@ -126,7 +129,7 @@ class Service:
         if part is None:
             raise UnknownLeadError(lead)
         tables, outcomes = part
-        if kept is not None and kept.model_version == model.version and as_of in (None, kept.as_of):
+        if kept is not None and kept.is_of(model) and as_of in (None, kept.as_of):
             found = kept.answer(lead)
             arm = held_arms(tables, np.array([0]), self.project, self.clock())[0]
             if found is not None and found.withheld == arm:
@@ -141,7 +144,7 @@ class Service:
             outcomes,
             as_of=moment,
             at=self.clock(),
-            bands={lead: _band_before(kept, lead, moment)},
+            bands={lead: _band_before(kept, model, lead, moment)},
             ranked=RankedLeads.of(kept, model),
             left_out={},
         )
@@ -160,6 +163,8 @@ class Service:
         return ScoreResponse(model_version=model.version, scores=answers)
 
 
-def _band_before(kept: KeptRun | None, lead: str, as_of: int) -> str | None:
+def _band_before(kept: KeptRun | None, model: LoadedModel, lead: str, as_of: int) -> str | None:
     """Name the band that a lead had in a run up to `as_of`; None where it had none."""
-    return None if kept is None or kept.as_of > as_of else kept.band(lead)
+    if kept is None or kept.as_of > as_of:
+        return None
+    return kept.band(lead, model.scorer.card.bands)
