@@ -33,6 +33,7 @@ from serving.loaded_model import LoadedModel
 from serving.past_weeks import HISTORY_WEEKS, TREND_WEEKS, PastWeeks, look_back
 from serving.qualify.engine import QualificationRules, qualify
 from serving.qualify.result import Qualification
+from serving.qualify.rule_facts import SCORED
 from serving.worklist.language import words_of
 
 FEW: Final = 20
@@ -163,11 +164,7 @@ def score_snapshots(
         "percentile": percentile(scores.margin, among),
     }
     on_stage("stages and trend")
-    known = pd.DataFrame(columns)
-    if not shown.all():  # a stage that asks for a score must not tell it either
-        known[["score", "probability", "percentile", "band"]] = known[
-            ["score", "probability", "percentile", "band"]
-        ].where(pd.Series(shown))
+    known = _known_to_rules(pd.DataFrame(columns), shown)
     qualification = qualify(
         tables, snapshots, project, features=features, scored=known, rules=rules
     )
@@ -190,13 +187,6 @@ def score_snapshots(
         "score_exact": scores.score_exact,
         "grid": reasons.grid,
     }
-    speech = words_of(project.project.language).speech(project.report.labels)
-    worded_reasons = reason_rows(
-        reasons,
-        features,
-        say=lambda reason: render(reason, speech),
-        say_fact=lambda fact: render_fact(fact, speech),
-    )
     return ScoringRun(
         as_of,
         snapshots,
@@ -204,12 +194,30 @@ def score_snapshots(
         scores,
         qualification,
         pd.DataFrame(columns),
-        worded_reasons,
+        _worded(project, reasons, features),
         LazyExplanations(reasons, features, ids.tolist()),
         past,
         dict(model.scorer.card.bands),
         held,
         scored_at,
+    )
+
+
+def _known_to_rules(scored: pd.DataFrame, shown: NDArray[np.bool_]) -> pd.DataFrame:
+    """Empty what rules may ask of a score that is held back: a stage must not tell it either."""
+    if not shown.all():
+        scored[list(SCORED)] = scored[list(SCORED)].where(pd.Series(shown), axis=0)
+    return scored
+
+
+def _worded(project: Project, reasons: ReasonTable, features: pd.DataFrame) -> pa.ListArray:
+    """Say the reasons in the project's language."""
+    speech = words_of(project.project.language).speech(project.report.labels)
+    return reason_rows(
+        reasons,
+        features,
+        say=lambda reason: render(reason, speech),
+        say_fact=lambda fact: render_fact(fact, speech),
     )
 
 

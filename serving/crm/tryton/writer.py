@@ -129,20 +129,17 @@ class TrytonCrm:
                 surplus.append(row["id"])
             else:
                 old[resource] = (row["id"], row["message"])
-        changed: list[Any] = []
         new: list[dict[str, str]] = []
         for resource, each in lead_of.items():
             message = note_of(each.values)
-            if message is None:
+            number, present = old.get(resource, (None, None))
+            if message is None or message == present:
                 continue
-            if resource not in old:
-                new.append({"resource": resource, "message": message})
-            elif old[resource][1] != message:
-                changed += [[old[resource][0]], {"message": message}]
+            if number is not None:
+                surplus.append(number)  # Tryton forbids to change a note: another takes its place
+            new.append({"resource": resource, "message": message})
         if surplus:
             self.rpc("model.ir.note.delete", surplus)
-        if changed:
-            self.rpc("model.ir.note.write", *changed)
         if new:
             self.rpc("model.ir.note.create", new)
 
