@@ -12,6 +12,7 @@ from data.reading.review import undeclared_columns
 from models.artifact import load_artifact
 from models.explain.change import store_run
 from serving.band_churn import BandChurn, compare_bands
+from serving.exposure import Exposures
 from serving.loaded_model import LoadedModel, load_model
 from serving.night_guard import guard_night
 from serving.score import ScoringRun, read_bands, score_leads, write_scores
@@ -195,9 +196,12 @@ def guarded_run(
 ) -> tuple[ScoringRun, list[str]]:
     """Score all open leads, guard the night, and keep the run: (the run, what was accepted).
 
-    GateError, with nothing written, where the guard finds something wrong with tonight's data;
-    `accept` goes on all the same.
+    Rows without any clock are scored as they stand at `scored_at`. GateError, with nothing
+    written, where the guard finds something wrong with tonight's data; `accept` goes on all the
+    same.
     """
+    if session.project.static and session.project.project.observed_until is None:
+        as_of = scored_at
     scored = score_leads(
         session.project,
         reading.tables,
@@ -233,6 +237,8 @@ def guarded_run(
         as_of=as_of,
     )
     write_scores(scored, session.state.scores)
+    shown = scored.table["lead_id"][scored.shown]
+    Exposures.of(session.state, session.project).note("scores", shown, at=scored_at)
     return scored, accepted
 
 
