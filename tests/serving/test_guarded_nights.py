@@ -228,12 +228,12 @@ def test_a_week_without_leads_is_not_part_of_its_own_baseline(nights):
 
 def test_static_mode_looks_at_columns_too(tmp_path):
     rng = np.random.default_rng(1)
-    n = 2000
+    n = 3000
     frame = pd.DataFrame({"id": [f"a{i}" for i in range(n)]})
     frame["source"] = rng.choice(["search", "mail", "event"], n)
     for name in ("size", "visits", "calls", "years"):
         frame[name] = np.round(rng.normal(50, 10, n), 1)
-    push = (frame[["size", "visits", "calls", "years"]].sum(axis=1) - 200) / 20
+    push = (frame[["size", "visits", "calls", "years"]].sum(axis=1) - 200) / 12
     frame["won"] = (rng.random(n) < 1 / (1 + np.exp(1.5 - push))).astype(int)
     frame.to_csv(tmp_path / "leads.csv", index=False)
     (tmp_path / "p.toml").write_text(

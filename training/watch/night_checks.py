@@ -1,7 +1,7 @@
 """Tonight's counts and those of the last good night -> what is wrong with tonight's data.
 
 What was already so on the last good night is not wrong tonight. The limits are wide on purpose: a
-night is stopped for what no quiet night does (docs/how-to/monitor.md gives the measured rates).
+night is stopped for what no quiet night does (benchmarks/loops_monitor.py measures how often).
 """
 
 from __future__ import annotations
