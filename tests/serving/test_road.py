@@ -24,6 +24,7 @@ from serving.edited_project import say_edited
 from serving.explain import explain_lead
 from serving.feedback import find_score
 from serving.forget import forget_lead
+from serving.http.score_requests import Service
 from serving.score import read_bands, score_leads, write_scores
 from serving.score_changes import Moment, changes_since
 from serving.verbs import champion_is_current, evaluate_registered, monitor_model, score_run
@@ -138,6 +139,8 @@ def test_the_score_file_holds_what_the_contract_says(scored, tmp_path):
     assert wanted <= set(table.column_names)
     reason = table["reasons"][0].as_py()[0]
     assert set(reason) == {"factor", "family", "points", "text", "fact"}
+    elsewhere = {**scored.cuts, "A": 71.0}
+    assert read_bands(tmp_path / "scores.parquet", until=scored.as_of, cuts=elsewhere) is None
     assert read_bands(tmp_path / "scores.parquet", until=scored.as_of - 1) is None
     assert read_bands(tmp_path / "scores.parquet", until=scored.as_of)[
         scored.table["lead_id"].iat[0]
@@ -293,6 +296,9 @@ def test_edited_bands_count_at_once_and_an_edited_horizon_waits_for_the_next_tra
     assert "horizon 30d for 90d" in horizon
     about = make_about(ReportInput(edited, company.reading, now, scored, "p.toml", 1))
     assert (about.horizon_days, about.bands["A"]) == (90, 90)
+    service = Service(edited, session.registry)
+    service.load()
+    assert service.current().scorer.card.bands == now.scorer.card.bands == score.bands
 
 
 def test_reports_are_written_whole(company, scored, quiet, tmp_path):
