@@ -34,6 +34,7 @@ from serving.write_reports import write_views
 from serving.writeback.audit_log import entries
 from serving.writeback.ledger_store import SqliteStore
 from serving.writeback.write_back import write_back
+from training.publish import lost_columns
 from training.state import StatePaths
 from training.train import train
 
@@ -381,3 +382,10 @@ def test_one_seed_gives_one_model_with_one_thread_and_with_two(company, tmp_path
     )
     first = company.trained.write(tmp_path / "one")
     assert again.write(tmp_path / "two").version == first.version
+
+
+def test_a_champion_whose_column_is_gone_gives_way_to_a_proven_model(company):
+    catalogue, tables = company.model.catalogue, company.reading.tables
+    assert lost_columns(catalogue, tables) == []
+    left = tuple(each for each in tables.attributes if each.name != "country")
+    assert lost_columns(catalogue, replace(tables, attributes=left)) == ["country"]
