@@ -21,7 +21,7 @@ from serving.session import Session
 from training.audit import AuditReport, html, leakage_sheet
 from training.dataset import make_dataset
 from training.evaluate import Evaluation
-from training.publish import Published, data_fingerprint, publish
+from training.publish import Published, data_fingerprint, lost_columns, publish
 from training.registry import ModelVersion
 from training.stand_in import is_stand_in
 from training.train import TrainedModel, evaluate_on_test, train
@@ -95,7 +95,7 @@ def band_churn(
 ) -> BandChurn | None:
     """Show what the registered model would change, or changes, for the leads that are open now.
 
-    None where there was no champion to compare it with, or nothing was registered.
+    None where nothing was registered, and where there was no champion or it cannot score any more.
     """
     if champion is None or published.version is None:
         return None
@@ -104,6 +104,8 @@ def band_churn(
         load_model(version, threads=session.threads, bands=bands)
         for version in (champion, published.version)
     )
+    if lost_columns(before.catalogue, reading.tables):
+        return None
     until = reading.tables.observed_until
     shown = read_bands(session.state.scores, until=until, cuts=bands)
     return compare_bands(session, reading, before, after, shown=shown)

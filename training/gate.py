@@ -41,12 +41,14 @@ class GateDecision:
     @property
     def sentence(self) -> str:
         """Describe the decision in one line."""
+        if self == FIRST:
+            return "there was no champion before"
         shown = self.checks if self.promote else [c for c in self.checks if not c.passed]
         return "; ".join(f"{c.name}: {c.figure} (asked: {c.bar})" for c in shown)
 
 
 FIRST: Final = GateDecision(
-    True, (GateCheck("champion", "there was none yet", "a proven model or a stand-in", True),)
+    True, (GateCheck("champion before", "there was none", "a model or a stand-in", True),)
 )
 NOTHING_NEW: Final = GateDecision(
     False,

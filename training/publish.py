@@ -23,7 +23,7 @@ from models.artifact import Manifest, load_artifact, read_extra
 from models.fit.model_choice import CONSTANT
 from models.predictor import LeadScorer
 from models.scorecard import band_rank
-from training.gate import FIRST, NOTHING_NEW, REFUSED, GateDecision, judge
+from training.gate import FIRST, NOTHING_NEW, REFUSED, GateCheck, GateDecision, judge
 from training.model_card import CARD_FILE, ModelCard
 from training.registry import ModelVersion, Registry
 from training.stand_in import is_stand_in, train_stand_in
@@ -49,10 +49,10 @@ class Published:
         if self.version is None:
             return f"not registered: {self.refused}"
         number = self.version.version
-        if self.stands_in is not None:
+        if self.stands_in is not None and self.decision.promote:
             return (
                 f"the model is refused: {self.refused}; version {number}, {self.stands_in}, "
-                f"is champion until a model is proven"
+                "is champion until a model is proven"
             )
         if self.decision.promote:
             return f"version {number} is champion: {self.decision.sentence}"
@@ -103,7 +103,12 @@ def publish(
         catalogue = Catalogue.from_json(read_extra(champion.folder, "catalogue.json").decode())
         since = ModelCard.from_json(read_extra(champion.folder, CARD_FILE)).cut_at
         rows = unseen_rows(trained.dataset.cut.test, trained.dataset.labelled.order, since)
-        decision = judge_models(trained, rows, loaded, catalogue, tables, threads=threads)
+        lost = lost_columns(catalogue, tables)
+        decision = (
+            _replace_what_cannot_score(lost, trained)
+            if lost
+            else judge_models(trained, rows, loaded, catalogue, tables, threads=threads)
+        )
     version = _register(trained, registry, project, decision, pages=pages, tags=tags, seed=seed)
     if decision.promote:
         registry.promote(version.version)
@@ -122,6 +127,20 @@ def unseen_rows(
     with, fewer are left, perhaps none.
     """
     return rows if learned_before is None else rows[order[rows] >= learned_before]
+
+
+def lost_columns(catalogue: Catalogue, tables: Tables) -> list[str]:
+    """Name the columns that a model reads and that are not read any more."""
+    needed = {str(f.params["column"]) for f in catalogue.features if "column" in f.params}
+    return sorted(needed - {attribute.name for attribute in tables.attributes})
+
+
+def _replace_what_cannot_score(lost: list[str], trained: TrainedModel) -> GateDecision:
+    """Decide where the champion cannot be applied to today's tables: a proven model replaces it."""
+    figure = f"are not read any more: {', '.join(lost)}"
+    proven = trained.shortfall is None
+    bar = "the challenger beats its baselines"
+    return GateDecision(proven, (GateCheck("columns of the champion", figure, bar, proven),))
 
 
 def judge_models(

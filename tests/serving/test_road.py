@@ -24,6 +24,7 @@ from serving.edited_project import say_edited
 from serving.explain import explain_lead
 from serving.feedback import find_score
 from serving.forget import forget_lead
+from serving.http.score_requests import Service
 from serving.score import read_bands, score_leads, write_scores
 from serving.score_changes import Moment, changes_since
 from serving.verbs import champion_is_current, evaluate_registered, monitor_model, score_run
@@ -33,6 +34,7 @@ from serving.write_reports import write_views
 from serving.writeback.audit_log import entries
 from serving.writeback.ledger_store import SqliteStore
 from serving.writeback.write_back import write_back
+from training.publish import lost_columns
 from training.state import StatePaths
 from training.train import train
 
@@ -138,6 +140,8 @@ def test_the_score_file_holds_what_the_contract_says(scored, tmp_path):
     assert wanted <= set(table.column_names)
     reason = table["reasons"][0].as_py()[0]
     assert set(reason) == {"factor", "family", "points", "text", "fact"}
+    elsewhere = {**scored.cuts, "A": 71.0}
+    assert read_bands(tmp_path / "scores.parquet", until=scored.as_of, cuts=elsewhere) is None
     assert read_bands(tmp_path / "scores.parquet", until=scored.as_of - 1) is None
     assert read_bands(tmp_path / "scores.parquet", until=scored.as_of)[
         scored.table["lead_id"].iat[0]
@@ -297,6 +301,9 @@ def test_edited_bands_count_at_once_and_an_edited_horizon_waits_for_the_next_tra
     assert "horizon 30d for 90d" in horizon
     about = make_about(ReportInput(edited, company.reading, now, scored, "p.toml", 1))
     assert (about.horizon_days, about.bands["A"]) == (90, 90)
+    service = Service(edited, session.registry)
+    service.load()
+    assert service.current().scorer.card.bands == now.scorer.card.bands == score.bands
 
 
 def test_reports_are_written_whole(company, scored, quiet, tmp_path):
@@ -380,3 +387,10 @@ def test_one_seed_gives_one_model_with_one_thread_and_with_two(company, tmp_path
     )
     first = company.trained.write(tmp_path / "one")
     assert again.write(tmp_path / "two").version == first.version
+
+
+def test_a_champion_whose_column_is_gone_gives_way_to_a_proven_model(company):
+    catalogue, tables = company.model.catalogue, company.reading.tables
+    assert lost_columns(catalogue, tables) == []
+    left = tuple(each for each in tables.attributes if each.name != "country")
+    assert lost_columns(catalogue, replace(tables, attributes=left)) == ["country"]
