@@ -22,12 +22,12 @@ from models.metrics import Floats
 from models.predictor import LeadScorer, ModelParts, ScoreCard, calibrated_log_odds
 from models.scorecard import clipped_share, propose
 from training.advice import Advice, advise
-from training.audit import AuditReport, audit
+from training.audit import AuditReport
 from training.audit.windows import fit_scope, row_hash
-from training.dataset import Dataset, make_dataset
+from training.dataset import Dataset
 from training.evaluate import Evaluation, evaluate_model, may_be_registered
+from training.judgement import judge
 from training.model_card import CARD_FILE, ModelCard, make_card
-from training.small_data import require_outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +86,16 @@ def train(
 
     `card` is the frozen score card of the champion; without one the first is proposed; `learner`
     overrides the project file's ("auto", "logistic"); `reviews` are the columns that the project
-    file does not declare. Raises GateError on a structural leak or under three outcomes of either
-    kind, InputError where there is nothing to learn from.
+    file does not declare. GateError or InputError where `training.judgement` finds a reason to
+    stop.
     """
-    on_stage("labels, features and the cut in time")
-    dataset = make_dataset(project, tables, outcomes, threads=threads)
+    judgement = judge(
+        project, tables, outcomes, threads=threads, reviews=reviews, on_stage=on_stage
+    )
+    judgement.refuse()
+    report = judgement.report
+    dataset = judgement.dataset.without(report.quarantined)
     rows = dataset.cut.train
-    require_outcomes(dataset.y[rows])
-    on_stage("leak audit")
-    report = audit(tables, outcomes, project, seed=seed, dataset=dataset, reviews=reviews)
-    report.refuse_structural()
-    dataset = dataset.without(report.quarantined)
     on_stage("fitting and choosing among candidates")
     project = project if learner is None else _with_learner(project, learner)
     fitted = fit_learner(project, dataset, seed=seed, threads=threads, fast=fast)
@@ -115,8 +114,10 @@ def train(
     on_stage("evaluation beside the baselines")
     scorer = LeadScorer(parts, forest_text, threads=threads, trusted=True)
     test, evaluation = evaluate_on_test(project, tables, dataset, scorer, seed=seed)
-    refusal, words = _refusal(report, evaluation, project)
-    evaluation = replace(evaluation, notes=(*evaluation.notes, *advice.notes, *words))
+    allowed, words = may_be_registered(evaluation.verdicts, learner=project.train.learner)
+    refusal, said = (None, (words,)) if allowed else (words, ())
+    notes = (*judgement.notes, *evaluation.notes, *advice.notes, *said)
+    evaluation = replace(evaluation, notes=notes)
     model_card = make_card(
         dataset,
         evaluation,
@@ -161,17 +162,6 @@ def check_fit_scope(
 def _with_learner(project: Project, learner: str) -> Project:
     section = project.train.model_copy(update={"learner": learner})
     return project.model_copy(update={"train": section})
-
-
-def _refusal(
-    report: AuditReport, evaluation: Evaluation, project: Project
-) -> tuple[str | None, tuple[str, ...]]:
-    """Say why the model may not be registered; else None and how it compares to the baselines."""
-    if report.refusals:
-        first = report.refusals[0]
-        return f"{first.detector}: {first.reason}: {first.cure}", ()
-    allowed, words = may_be_registered(evaluation.verdicts, learner=project.train.learner)
-    return (None, (words,)) if allowed else (words, ())
 
 
 def fit_learner(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -20,11 +20,11 @@ from data.reading.event_columns import (
     EventRows,
     assemble,
     check_declared_types,
-    count_orphans,
     first_times,
-    lead_rows,
     read_events,
 )
+from data.reading.flag_words import yes_words
+from data.reading.match_ids import match_leads
 from data.reading.read_job import ReadJob
 from data.reading.review import undeclared_columns
 from data.reading.sources import Given, RawTable
@@ -39,11 +39,15 @@ _DISPLAY = ("name", "account", "owner", "channel", "email", "title")
 
 @dataclass(frozen=True, slots=True)
 class CrmData:
-    """The tables and outcomes of a project, and remarks on them for a person."""
+    """The tables and outcomes of a project, and remarks on them for a person.
+
+    `left_out` says of a declared column why it is no feature all the same.
+    """
 
     tables: Tables
     outcomes: Outcomes
     notes: tuple[str, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_tables(
@@ -122,7 +126,14 @@ def read_with_notes(
             "cannot be trusted as negatives and are left out of training"
         )
     outcomes = Outcomes(converted, disqualified, until, recorded_from or None)
-    return CrmData(tables, outcomes, tuple(job.notes.lines))
+    return CrmData(tables, outcomes, tuple(job.notes.lines), job.notes.left_out)
+
+
+def read_lead_ids(project: Project, frames: Mapping[str, Given]) -> pa.Array:
+    """Read the ids of all leads and nothing else, sorted; InputError as in `read_tables`."""
+    job, column = ReadJob(project, frames), project.leads.id
+    raw = job.source(project.leads, "leads", columns=None if column == "#row" else [column])
+    return unique_ids(raw, column, job)[0]
 
 
 def _clip(at: Micros, until: int) -> Micros:
@@ -178,8 +189,7 @@ def _converted(
         return first_times(sources, conversion.event, len(ids))
     lead, at = conversion.lead or "", conversion.at or ""
     deals = job.source(conversion, "conversion", columns=[lead, at])
-    row = lead_rows(texts(deals.column(lead), job.missing), ids)
-    count_orphans(deals, row, lead, job)
+    row = match_leads(deals, lead, ids, job)
     moments = instants(deals, at, job)
     first = np.full(len(ids), NEVER)
     np.minimum.at(first, row[row >= 0], moments[row >= 0])
@@ -258,7 +268,7 @@ def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.i
         order=_static_order(job, raw, order),
     )
     outcomes = Outcomes(_static_flag(job, raw, order), np.full(len(ids), NEVER), end)
-    return CrmData(tables, outcomes, tuple(job.notes.lines))
+    return CrmData(tables, outcomes, tuple(job.notes.lines), job.notes.left_out)
 
 
 def _static_order(
@@ -304,6 +314,5 @@ def _static_flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> Micro
             column,
             "leave out leads whose outcome is not known",
         )
-    yes = pa.array([value.lower() for value in project.leads.converted_values])
-    hit = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(words)), value_set=yes)
+    hit = yes_words(raw, column, words, job)
     return np.where(pc.fill_null(hit, False).to_numpy(), 0, NEVER)[order].astype(np.int64)

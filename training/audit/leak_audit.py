@@ -211,6 +211,8 @@ def _quick_models(
         chosen = sorted(chosen, key=lambda name: -fitted.shares[name])[:MAX_ABLATED]
         verdicts += quick.ablate(inside, y[train], groups[train], fitted, chosen, seed=seed)
     inner = fitted
+    if held_back >= set(X.columns):
+        return verdicts, {}  # nothing is left that could be trained
     if held_back & set(X.columns):
         X = X.drop(columns=sorted(held_back & set(X.columns)))
         inner = quick.fit_quick(X.iloc[train], y[train], groups[train], seed=seed)
