@@ -24,6 +24,7 @@ class IdleKey:
 
 def idle_keys(project: Project) -> Iterator[IdleKey]:
     """Yield every key that is given and read by nothing, in the order of the sections."""
+    yield from _without_time(project)
     yield from _of_order(project)
     yield from _of_leads(project)
     yield from _of_conversion(project)
@@ -37,6 +38,16 @@ def idle_keys(project: Project) -> Iterator[IdleKey]:
         )
     if project.static and "windows" in project.train.model_fields_set:
         yield IdleKey(("train", "windows"), _STATIC, _DATED)
+
+
+def _without_time(project: Project) -> Iterator[IdleKey]:
+    """Yield leads.created_at where it is left out and dated tables are declared."""
+    leads = project.leads
+    logs = leads.history or any(join.history for join in leads.join)
+    for tables, words in ((project.events, "events are"), (logs, "a history is")):
+        if project.static and tables:
+            cure = "declare leads.created_at, or take these tables out"
+            yield IdleKey(("leads", "created_at"), f"is needed where {words} declared", cure)
 
 
 def _given(section: Section, *keys: str) -> list[str]:

@@ -78,8 +78,9 @@ def judge(
         tables, outcomes, project, seed=project.train.seed, dataset=dataset, reviews=reviews
     )
     refusals = (*too_little, *report.stops(), *_nothing_left(dataset, report))
-    notes = tuple(_idle_waivers(project, report, dataset, tables, reviews))
-    return Judgement(dataset, report, refusals, notes)
+    notes = _unknown_names(project, dataset, tables)
+    notes += _idle_waivers(project, report, dataset, tables, reviews)
+    return Judgement(dataset, report, refusals, tuple(notes))
 
 
 def _too_little(dataset: Dataset, project: Project) -> list[LeadScoreError]:
@@ -147,6 +148,26 @@ def _nothing_left(dataset: Dataset, report: AuditReport) -> list[LeadScoreError]
             cure=f"declare more columns; {first.cure}",
         )
     ]
+
+
+def _unknown_names(project: Project, dataset: Dataset, tables: Tables) -> list[str]:
+    """Note segments and sensitive columns that name nothing; InputError for a near miss."""
+    columns = {attribute.name for attribute in tables.attributes}
+    segments = columns | {str(name) for name in tables.display.columns}
+    features = dataset.frame.catalogue.features
+    sensitive = segments | {f.name for f in features} | {f.factor for f in features}
+    notes = []
+    for key, given, known in (
+        ("segments", project.train.segments, segments),
+        ("sensitive", project.train.sensitive, sensitive),
+    ):
+        for name in sorted(set(given) - known):
+            near = difflib.get_close_matches(name, known - set(given), 1, cutoff=0.75)
+            if near:
+                cure = f"did you mean {near[0]!r}?"
+                raise InputError(f"there is no {name!r}", column=f"train.{key}", cure=cure)
+            notes.append(f"train.{key} names {name!r}, of which no feature is made")
+    return notes
 
 
 def _idle_waivers(

@@ -111,6 +111,7 @@ def lead_attributes(
 ) -> list[Attribute]:
     """Read the attributes of the leads' own table; `order` sorts its rows by lead id."""
     section, project = job.project.leads, job.project
+    _check_excluded(raw, section, job)
     if project.static:
         columns = static_columns(raw, job)
         read = [_undated(raw, name, job) for name in columns]
@@ -122,6 +123,19 @@ def lead_attributes(
         kept = _declared(raw, section, job)
         kept += _replayed(raw, section, "history", lead_ids, order, job)
     return [a if a.changes is not None else take(a, order) for a in kept]
+
+
+def _check_excluded(raw: RawTable, section: Attributes, job: ReadJob) -> None:
+    """Refuse an excluded column that does not exist where one is spelt alike; note the others."""
+    names = raw.table.column_names
+    for name in () if job.lenient or section.history else section.exclude:
+        if name in names:
+            continue
+        near = difflib.get_close_matches(name, set(names) - set(section.exclude), 1, cutoff=0.75)
+        if near:
+            cure = f"did you mean {near[0]!r}? As it stands nothing is left out"
+            raise InputError("column not found", file=raw.name, column=name, cure=cure)
+        job.notes.add(f"{raw.name}: exclude names the column {name}, which is not there")
 
 
 def static_columns(raw: RawTable, job: ReadJob) -> list[str]:
@@ -156,6 +170,7 @@ def joined_attributes(leads: RawTable, order: NDArray[np.int64], job: ReadJob) -
     attributes: list[Attribute] = []
     for i, join in enumerate(job.project.leads.join):
         raw = job.source(join, f"join.{i}")
+        _check_excluded(raw, join, job)
         keys, key_order = unique_ids(raw, join.key or join.on, job)
         row = match_keys(leads, join.on, keys, job)[order]
         _note_unmatched(raw, join, row, job)
@@ -265,8 +280,6 @@ def _replayed(
     prefix = prefix_of(section) if isinstance(section, Join) else ""
     taken = {*section.fixed, *section.known_at, *section.exclude}
     for i, history in enumerate(section.history):
-        if job.project.static:
-            raise InputError("a history needs leads.created_at", column=f"leads.{label}.{i}")
         log = job.source(history, f"{label}.{i}")
         row = match_leads(log, history.lead, ids, job)
         at = instants(log, history.at, job, needed=True)

@@ -70,8 +70,9 @@ def _cure_of_early(
     out = np.zeros(len(raw), bool)
     out[order[early]] = True
     rules = []
+    is_iso = raw.date_format is None and job.project.project.date_format is None
     for ended in (leads.converted_at, leads.disqualified_at):
-        if ended and leads.created_at:
+        if ended and leads.created_at and is_iso:  # other spellings do not sort as the dates do
             at, created = quoted(ended), quoted(leads.created_at)
             rules.append(f"({at} >= {created} or {at} is missing)")
     line = where_line(raw, out, rules, id_column=leads.id, missing=job.missing)

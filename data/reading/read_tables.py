@@ -245,12 +245,6 @@ def _display(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFr
 def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.int64]) -> CrmData:
     """Read leads without creation times: every column but the excluded ones is a feature."""
     project = job.project
-    if project.events:
-        raise InputError(
-            "is needed where events are declared",
-            column="leads.created_at",
-            cure="declare leads.created_at, or take out [[events]]",
-        )
     job.notes.add("static mode: leads.created_at is not declared, so no claim about time is made")
     attributes = read_attributes(raw, ids, order, job)
     until = project.project.observed_until

@@ -38,7 +38,7 @@ SCORE: Final = (
 REPORT: Final = (*SCORE, "pages", "lead pages", "week, movers, funnel, forecast")
 MONITOR: Final = ("model", *READ, "freshness, drift, promises")
 EXPLAIN: Final = ("model", *READ, "reasons")
-DEMO: Final = ("simulated CRM", *TRAIN, *REPORT[2:6], "CRM", *REPORT[6:])
+DEMO: Final = ("simulated CRM", *TRAIN, "model", *SCORE[2:], "CRM", *REPORT[len(SCORE) :])
 
 SECONDS: Final = {
     "simulated CRM": 2.0,
