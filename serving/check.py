@@ -143,7 +143,7 @@ def check_project(
         project, tables, outcomes, threads=session.threads, reviews=reviews, on_stage=on_stage
     )
     on_stage("delay from creation to conversion")
-    delay = None if project.static else delay_curve(tables, outcomes, project)
+    delay = delay_curve(tables, outcomes, project) if outcomes.timed else None
     table = column_table(
         column_roles(project, session.frames),
         judgement.report,

@@ -135,7 +135,7 @@ def _made_of(place: Path, made_of: Path) -> dict[str, int]:
 def train_once(session: Session, on_stage: Callable[[str], None]) -> str:
     """Train unless the champion was trained on the same data; say which.
 
-    GateError, with the gate's reason, where there is still no champion.
+    GateError, with the reason, where there is still no champion.
     """
     on_stage("reading the sources")
     reading = session.read()
@@ -143,10 +143,7 @@ def train_once(session: Session, on_stage: Callable[[str], None]) -> str:
         return "the model is current: trained on these data before"
     trained, published = train_model(session, reading, on_stage=on_stage)
     if session.registry.champion() is None:
-        raise GateError(
-            published.sentence,
-            cure="simulate more leads in another folder: --leads 3000 --out FOLDER",
-        )
+        raise GateError(published.sentence, cure="look at the leak report: leadscore check")
     card = trained.card
     return (
         f"trained on {card.train_rows:,} snapshots of {card.train_leads:,} past leads "

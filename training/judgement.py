@@ -46,7 +46,7 @@ class Judgement:
         if self.refusals:
             return f"refused: {self.refusals[0]}"
         test = self.dataset.y[self.dataset.cut.test]
-        which = "the newest" if self.dataset.cut.cut_at else "other"
+        which = "the newest" if self.dataset.cut.in_time else "other"
         ending = (
             f"nothing stops training; the model is then judged on {which} {len(test):,} "
             f"snapshots ({int(test.sum()):,} converted)"
