@@ -67,6 +67,8 @@ SECONDS: Final = {
 listed shows its name, and counts with the one before it."""
 
 
+SHORT: Final = 2.0
+"""Seconds within which a log is told nothing: an answer as quick as that needs no progress."""
 EXPECTED: Final = 5.0
 """Seconds of the table that count as if they had been measured."""
 
@@ -148,7 +150,7 @@ def stages(plan: Sequence[str], *, console: Console, quiet: bool) -> Iterator[St
         def line(name: str) -> None:
             at = ticks()
             pace.begin(name, at)
-            if not quiet:
+            if not quiet and at - pace.started >= SHORT:
                 console.print(escape(f"… {name} ({pace.words(at)})"), soft_wrap=True)
 
         yield line
