@@ -15,11 +15,13 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ValidationError
 
 from data.errors import InputError
+from data.idle_keys import idle_keys
 from data.network import require_named, scheme_of
 from data.private import mask
 from data.schema import Project
 
 MAX_BYTES = 1_000_000
+ENTITY = r"[\w$-]{1,128}([. ][\w$-]{1,128}){0,3}"
 DATABASES = ("postgresql", "mysql", "sqlite", "duckdb")
 """Schemes that a source may have; all but the last two reach over the network."""
 
@@ -62,6 +64,11 @@ def check_project(raw: Mapping[str, Any], *, file: str = "project", text: str = 
         raise _first_mistake(error, file, text) from None
     _check_zone(project, file, text)
     _check_sources(project, file)
+    _check_entity(project, file, text)
+    idle = next(idle_keys(project), None)
+    if idle is not None:
+        row, column = line_of(text, idle.path), ".".join(map(str, idle.path))
+        raise InputError(idle.cause, file=file, row=row, column=column, cure=idle.cure)
     return project
 
 
@@ -219,6 +226,18 @@ def _check_zone(project: Project, file: str, text: str) -> None:
             column="project.timezone",
             cure='write "UTC" or a name such as "Europe/Rome"',
         ) from None
+
+
+def _check_entity(project: Project, file: str, text: str) -> None:
+    """Refuse the name of a CRM's table that is none, such as a statement."""
+    if not re.fullmatch(ENTITY, project.write_back.entity):
+        raise InputError(
+            f"is no name of a table: {project.write_back.entity!r:.60}",
+            file=file,
+            row=line_of(text, ("write_back", "entity")),
+            column="write_back.entity",
+            cure="letters, digits, _, - and $, parts joined by a dot: sales.leads",
+        )
 
 
 def _check_sources(project: Project, file: str) -> None:

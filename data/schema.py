@@ -6,6 +6,7 @@ it from TOML; frames given from Python use the same types.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -14,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    field_validator,
     model_validator,
 )
 
@@ -191,6 +193,17 @@ class ScoreSection(Section):
     anchor: Anchor | None = None
     bands: dict[str, float] = {"A": 70, "B": 55, "C": 40}
     hysteresis: float = Field(default=2.0, ge=0, le=20)
+
+    @field_validator("bands")
+    @classmethod
+    def _bands_fall(cls, bands: dict[str, float]) -> dict[str, float]:
+        cuts = [bands.get(name, math.nan) for name in ("A", "B", "C")]
+        if len(bands) != 3 or not 100 >= cuts[0] > cuts[1] > cuts[2] > 0:
+            raise ValueError(
+                "bands are the least scores of A, B and C, falling from at most 100 to above 0; "
+                "what lies under C is D: bands = { A = 70, B = 55, C = 40 }"
+            )
+        return bands
 
 
 class Criterion(Section):

@@ -38,7 +38,7 @@ class LeakCheck(Showable):
 
     @property
     def stops(self) -> bool:
-        """Whether a structural leak refuses training."""
+        """Whether training would be refused."""
         return self._checked.stops
 
     @property
@@ -85,13 +85,12 @@ class LeakCheck(Showable):
     def _shown(self) -> Shown:
         checked = self._checked
         labelled = checked.dataset.labelled
-        ending = "a structural leak stops training" if self.stops else "nothing stops training"
         findings = self.findings.drop(columns="waived_by").replace({"column": {WHOLE: "all"}})
         notes = [*checked.reading.notes, *([checked.older] if checked.older else [])]
         notes += [] if checked.delay is None else checked.delay.warnings
         return Shown(
             f"Leak check of {self.name}",
-            ending,
+            checked.judgement.ending,
             facts=(
                 ("features", f"{len(checked.dataset.frame.catalogue.features):,}"),
                 ("mature snapshots", f"{len(labelled):,}"),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 from data.delay import DelayCurve, delay_curve
 from data.labels import open_snapshots
+from data.reading.column_roles import column_roles
 from data.reading.read_tables import CrmData
 from data.reading.review import ColumnReview, undeclared_columns
 from serving.lead_ages import say_older
 from serving.session import Session
-from training.audit import AuditReport, audit, html
+from training.audit import AuditReport, html
+from training.audit.column_table import ColumnTable, column_table
 from training.audit.verdict import name_of
-from training.dataset import Dataset, make_dataset
+from training.dataset import Dataset
+from training.judgement import Judgement, judge
 
 SUSPECT_CONVERSION_RATE = 0.5
 """Share of conversions above which the conversion event is probably the wrong one."""
@@ -22,66 +25,93 @@ SUSPECT_CONVERSION_RATE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What the check found; `stops` is True where a structural leak forbids training."""
+    """What the check found; `judgement` is what `train` stops by."""
 
     reading: CrmData
-    dataset: Dataset
-    report: AuditReport
+    judgement: Judgement
+    table: ColumnTable
     reviews: tuple[ColumnReview, ...]
     delay: DelayCurve | None
     older: str | None
     page: str
 
     @property
+    def dataset(self) -> Dataset:
+        """The snapshots and features that training would use."""
+        return self.judgement.dataset
+
+    @property
+    def report(self) -> AuditReport:
+        """The leak audit."""
+        return self.judgement.report
+
+    @property
     def stops(self) -> bool:
         """Tell whether training would be refused."""
-        return bool(self.report.structural)
+        return bool(self.judgement.refusals)
 
-    def lines(self) -> list[str]:
-        """Write the result for a person, line by line."""
+    @property
+    def exit_code(self) -> int:
+        """Give the code that `train` would end with for the same reason; 0 where none stops it."""
+        return self.judgement.refusals[0].exit_code if self.stops else 0
+
+    def counts(self) -> list[str]:
+        """Count what was read."""
         tables, labelled = self.reading.tables, self.dataset.labelled
-        lines = [
+        return [
             f"{len(tables):,} leads, {len(tables.events):,} events before their outcome, "
             f"{len(self.dataset.frame.catalogue.features)} features",
             f"{len(labelled):,} mature snapshots, {int(labelled.y.sum()):,} converted "
             f"({labelled.y.mean():.1%})",
         ]
-        if labelled.y.mean() > SUSPECT_CONVERSION_RATE:
-            lines.append(
-                f"note: {labelled.y.mean():.0%} convert: is [conversion] what sales would call one?"
-            )
-        lines += [f"note: {note}" for note in self.reading.notes]
+
+    def remarks(self) -> Iterator[str]:
+        """Say what concerns no single column; the last line is whether training goes on."""
+        share = self.dataset.labelled.y.mean()
+        if share > SUSPECT_CONVERSION_RATE:
+            yield f"note: {share:.0%} convert: is [conversion] what sales would call one?"
+        left_out = self.reading.left_out
+        told = [f"column {name}: {reason}" for name, reason in left_out.items()]
+        notes = [n for n in self.reading.notes if not any(n.endswith(each) for each in told)]
+        yield from (f"note: {note}" for note in (*notes, *self.judgement.notes))
         if self.older is not None:
-            lines.append(f"note: {self.older}")
+            yield f"note: {self.older}"
         if self.delay is not None:
-            lines += [f"note: {words}" for words in self.delay.warnings]
-        for review in self.reviews:
-            standing = "no feature" if tables.created_at is not None else "for review"
-            lines.append(
-                f"{standing}: {review.table}.{review.name}: {review.reason}; {review.line}"
-            )
+            yield from (f"note: {words}" for words in self.delay.warnings)
         fixed: dict[str, list[str]] = {}
         for review in self.reviews:
             if review.line == f"fixed = {json.dumps([review.name], ensure_ascii=False)}":
                 fixed.setdefault(review.table, []).append(review.name)
-        lines += [
-            f"to use these of {table}, if they never change: add "
-            f"{json.dumps(names, ensure_ascii=False)} to its fixed"
-            for table, names in fixed.items()
-            if len(names) > 1
-        ]
-        for verdict in self.report.verdicts:
-            if verdict.severity == "note" and verdict.detector == "D4":
-                continue  # listed above, with the line to add
+        for table, names in fixed.items():
+            if len(names) > 1:
+                yield (
+                    f"to use these of {table}, if they never change: add "
+                    f"{json.dumps(names, ensure_ascii=False)} to its fixed"
+                )
+        for verdict in self.table.others:
             waived = f" (waived by {verdict.waived_by})" if verdict.waived_by else ""
-            lines.append(
+            yield (
                 f"{verdict.severity}: {verdict.detector}: {name_of(verdict)}: {verdict.reason}; "
                 f"{verdict.cure}{waived}"
             )
-        lines.append(
-            "refused: a structural leak stops training" if self.stops else "nothing stops training"
-        )
-        return lines
+        yield from (f"also: {error}" for error in self.judgement.refusals[1:])
+        yield self.judgement.ending
+
+    def lines(self) -> list[str]:
+        """Write the result for a person, line by line, every column and feature once."""
+        columns = [
+            f"{row.table}: {row.column}: {row.role}"
+            + (f", known since {row.since}" if row.since else "")
+            + f": {row.verdict}"
+            + (f"; {row.to_do}" if row.to_do else "")
+            for row in self.table.columns
+        ]
+        features = [
+            f"features of {row.made_of}: {', '.join(row.features)}"
+            + (f": {row.verdict}" if row.verdict else "")
+            for row in self.table.features
+        ]
+        return [*self.counts(), *columns, *features, *self.remarks()]
 
     def to_dict(self) -> dict[str, object]:
         """Write the result for a machine."""
@@ -90,26 +120,37 @@ class CheckResult:
             "events": len(self.reading.tables.events),
             "snapshots": len(self.dataset.labelled),
             "conversions": int(self.dataset.labelled.y.sum()),
-            "notes": list(self.reading.notes),
+            "notes": [*self.reading.notes, *self.judgement.notes],
+            "columns": [asdict(row) for row in self.table.columns],
+            "features": [
+                {"name": f.name, "kind": f.kind, "family": f.family, "label": f.label}
+                for f in self.dataset.frame.catalogue.features
+            ],
             "undeclared": [asdict(review) for review in self.reviews],
             "verdicts": [asdict(verdict) for verdict in self.report.verdicts],
             "stops": self.stops,
+            "refusals": [str(error) for error in self.judgement.refusals],
         }
 
 
 def check_project(
     session: Session, reading: CrmData, *, on_stage: Callable[[str], None]
 ) -> CheckResult:
-    """Label, split and build features from what was read, and audit it."""
-    on_stage("labels and features")
+    """Judge what was read as `train` does, and look at the dates."""
     project, tables, outcomes = session.project, reading.tables, reading.outcomes
-    dataset = make_dataset(project, tables, outcomes, threads=session.threads)
     reviews = tuple(undeclared_columns(project, session.frames))
+    judgement = judge(
+        project, tables, outcomes, threads=session.threads, reviews=reviews, on_stage=on_stage
+    )
     on_stage("delay from creation to conversion")
     delay = delay_curve(tables, outcomes, project) if outcomes.timed else None
-    on_stage("leak audit")
-    report = audit(tables, outcomes, project, seed=session.seed, dataset=dataset, reviews=reviews)
-    page = html(report, project=project.project.name)
+    table = column_table(
+        column_roles(project, session.frames),
+        judgement.report,
+        judgement.dataset.frame.catalogue,
+        reading.left_out,
+    )
+    page = html(judgement.report, project=project.project.name, table=table)
     open_now = open_snapshots(tables, outcomes, outcomes.observed_until)
     older = say_older(project, tables.created_at, open_now)
-    return CheckResult(reading, dataset, report, reviews, delay, older, page)
+    return CheckResult(reading, judgement, table, reviews, delay, older, page)

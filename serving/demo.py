@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from data.errors import GateError
+import pyarrow.parquet as pq
+
+from data.errors import GateError, InputError
+from data.files import write_text
 from data.world import make_world, project_file, write_world
 from serving.session import Session, open_session
 from serving.verbs import champion_is_current, score_run, train_model
@@ -67,6 +71,7 @@ def run_demo(
     project = make_company(folder, leads=leads, seed=seed)
     session = open_session(project, state=folder / "state", seed=seed, threads=threads)
     trained = train_once(session, on_stage)
+    on_stage("model")
     model = session.model("champion")
     reading = session.read(kinds=model.kinds)
     scored = score_run(
@@ -97,12 +102,34 @@ def run_demo(
 
 
 def make_company(folder: Path, *, leads: int, seed: int) -> Path:
-    """Write the simulated tables and their project file, once."""
+    """Write the simulated tables and their project file, once.
+
+    InputError where the folder holds a company of another size or seed.
+    """
     place = folder / "data"
-    project = place / f"{KIND}.toml"
+    project, made_of = place / f"{KIND}.toml", place / "demo.json"
+    asked = {"leads": leads, "seed": seed}
     if not project.is_file():
         write_world(make_world(KIND, leads, seed), place, project=project_file(KIND))
+        write_text(made_of, json.dumps(asked))
+        return project
+    found = _made_of(place, made_of)
+    if any(found.get(key, value) != value for key, value in asked.items()):
+        told = " and ".join(f"{key} {value:,}" for key, value in found.items())
+        raise InputError(
+            f"holds a demo of {told} already",
+            file=str(folder),
+            cure=f"give another folder (--out), or ask for that one: "
+            f"{' '.join(f'--{key} {value}' for key, value in found.items())}",
+        )
     return project
+
+
+def _made_of(place: Path, made_of: Path) -> dict[str, int]:
+    """Read size and seed of the company in a folder; of an older one the size is counted."""
+    if made_of.is_file():
+        return {key: int(value) for key, value in json.loads(made_of.read_text("utf-8")).items()}
+    return {"leads": pq.read_metadata(place / "leads.parquet").num_rows}
 
 
 def train_once(session: Session, on_stage: Callable[[str], None]) -> str:
@@ -110,6 +137,7 @@ def train_once(session: Session, on_stage: Callable[[str], None]) -> str:
 
     GateError, with the reason, where there is still no champion.
     """
+    on_stage("reading the sources")
     reading = session.read()
     if champion_is_current(session, reading):
         return "the model is current: trained on these data before"

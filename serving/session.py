@@ -10,13 +10,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
+
 from data.errors import InputError
 from data.project import load_project
-from data.reading.read_tables import CrmData, read_with_notes
+from data.reading.read_tables import CrmData, read_lead_ids, read_with_notes
 from data.reading.sources import Given
 from data.reading.values import moment
 from data.schema import Project
 from data.tables import Kind
+from serving.crm.connectors import refuse_idle_keys
 from training.state import StatePaths
 
 if TYPE_CHECKING:
@@ -57,6 +60,16 @@ class Session:
             frames=self.frames,
             kinds=kinds,
         )
+
+    def require_lead(self, lead: str) -> None:
+        """Refuse an id that the leads' table lacks, before a model or another table is read."""
+        ids = read_lead_ids(self.project, self.frames)
+        if not pc.any(pc.equal(ids, lead)).as_py():
+            raise InputError(
+                f"no such lead: {lead!r}",
+                column=self.project.leads.id,
+                cure=f"ids are written as {ids[0].as_py()!r}",
+            )
 
     @property
     def registry(self) -> Registry:
@@ -132,6 +145,7 @@ def open_session(
     `overrides` are dotted keys. Nothing is created.
     """
     project = load_project(file, overrides=overrides)
+    refuse_idle_keys(project.write_back)
     return Session(
         project=project,
         file=None if overrides or isinstance(file, Mapping) else file,

@@ -151,6 +151,12 @@ class Registry:
                     raise
                 known = sorted((int(v.version) for v in _versions(client, self.name)), reverse=True)
                 numbers = ", ".join(map(str, known[:10]))
+                if reference == CHAMPION and numbers:
+                    raise OutsideError(
+                        f"no version of {self.name} is champion: none has passed the gate",
+                        cure=f"look at version {known[0]} and make it champion by hand "
+                        f"(leadscore promote PROJECT.toml {known[0]}), or give --model {known[0]}",
+                    ) from error
                 raise OutsideError(
                     f"the registry has no model {self.name}@{reference}",
                     cure=f"it has version {numbers}"

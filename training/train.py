@@ -24,17 +24,17 @@ from models.metrics import Floats
 from models.predictor import LeadScorer, ModelParts, ScoreCard, calibrated_log_odds
 from models.scorecard import clipped_share, propose
 from training.advice import Advice, advise
-from training.audit import AuditReport, audit
+from training.audit import AuditReport
 from training.audit.windows import fit_scope, row_hash
-from training.dataset import Dataset, make_dataset
+from training.dataset import Dataset
 from training.evaluate import (
     Evaluation,
     beats_baselines,
     evaluate_model,
     level_with_logistic,
 )
+from training.judgement import judge
 from training.model_card import CARD_FILE, ModelCard, make_card
-from training.small_data import require_outcomes
 from training.watch.night_profile import NightProfile
 from training.watch.watch_reference import (
     WATCH_FILE,
@@ -82,6 +82,12 @@ class TrainedModel:
     def scorer(self) -> LeadScorer:
         """The model as it will be applied."""
         return LeadScorer(self.parts, self.forest_text, trusted=True)
+
+    def noting(self, notes: Sequence[str]) -> TrainedModel:
+        """Put notes before those of the evaluation and of the card."""
+        said = (*notes, *self.evaluation.notes)
+        evaluation = replace(self.evaluation, notes=said)
+        return replace(self, evaluation=evaluation, card=replace(self.card, notes=list(said)))
 
     def write(self, folder: Path) -> Manifest:
         """Write the artifact: predictor, texts, JSON, catalogue and facts."""
@@ -132,33 +138,27 @@ def train(
     `card` is the frozen score card of the champion; without one the first is proposed; `learner`
     overrides the project file's ("auto", "logistic"); `reviews` are the columns that the project
     file does not declare, `feeds` the rows of each source by the hour. A model that is not better
-    than logistic regression by more than one standard error gives way to it. Raises GateError on a
-    structural leak or under three outcomes of either kind, InputError where there is nothing to
-    learn from.
+    than logistic regression by more than one standard error gives way to it. GateError on a
+    judgement that finds a reason to stop (`training.judgement`), or InputError where nothing can
+    be learned from.
     """
-    on_stage("labels, features and the cut in time")
-    dataset = make_dataset(project, tables, outcomes, threads=threads)
-    require_outcomes(dataset.y[dataset.cut.train])
-    on_stage("leak audit")
-    report = audit(tables, outcomes, project, seed=seed, dataset=dataset, reviews=reviews)
-    report.refuse_structural()
-    dataset = dataset.without(report.quarantined, tables)
+    judgement = judge(
+        project, tables, outcomes, threads=threads, reviews=reviews, on_stage=on_stage
+    )
+    judgement.refuse()
+    report = judgement.report
+    dataset = judgement.dataset.without(report.quarantined, tables)
     night = training_night(tables, outcomes, feeds)
     task = FitTask(project, tables, dataset, report, seed, threads, fast, card, night)
     learner = learner or project.train.learner
-    trained = fit_and_evaluate(task, learner, on_stage=on_stage)
+    trained = fit_and_evaluate(task, learner, on_stage=on_stage).noting(judgement.notes)
     level = level_with_logistic(trained.evaluation.verdicts)
     if level is None or trained.candidates["winner"] in (LINE, CONSTANT):
         return trained
     simpler = fit_and_evaluate(task, "logistic")
     if simpler.shortfall and not trained.shortfall:
         return trained
-    notes = (level, *simpler.evaluation.notes)
-    return replace(
-        simpler,
-        evaluation=replace(simpler.evaluation, notes=notes),
-        card=replace(simpler.card, notes=list(notes)),
-    )
+    return simpler.noting((*judgement.notes, level))
 
 
 def fit_and_evaluate(

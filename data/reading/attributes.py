@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from data.clock import NEVER, Micros
 from data.errors import InputError
 from data.network import scheme_of
-from data.reading.event_columns import count_orphans, lead_rows
+from data.reading.cures import quoted, where_line
+from data.reading.match_ids import match_keys, match_leads
 from data.reading.read_job import ReadJob
 from data.reading.sources import RawTable
 from data.reading.values import attribute_values, categories, instants, objects, texts
@@ -33,6 +35,7 @@ def read_attributes(
     if not job.kinds:
         attributes = _informative(raw, attributes, job)
     names = {attribute.name for attribute in attributes}
+    _require_trained(raw, names, job)
     for name, kind in job.kinds.items():
         if name not in names:
             read = attribute_values(raw, name, job.project, kind) if job.lenient else None
@@ -44,6 +47,25 @@ def read_attributes(
     ]
 
 
+def _require_trained(raw: RawTable, names: set[str], job: ReadJob) -> None:
+    """Refuse a project that lacks a column which the model was trained on.
+
+    A few leads, given one by one, may lack columns: those are then missing.
+    """
+    lost = [name for name in job.kinds if name not in names]
+    if not lost or "leads" in job.frames:
+        return
+    near = difflib.get_close_matches(lost[0], sorted(names | {*raw.table.column_names}), 1)
+    more = f" ({len(lost) - 1} more: {', '.join(lost[1:4])})" if len(lost) > 1 else ""
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise InputError(
+        f"the model was trained on this column, and the project has it no more{more}",
+        file=raw.name,
+        column=lost[0],
+        cure=f"{hint}bring it back, or train again without it",
+    )
+
+
 def _informative(raw: RawTable, attributes: list[Attribute], job: ReadJob) -> list[Attribute]:
     """Leave out undated columns that are empty, or the same or different in every row; say so."""
     kept = []
@@ -52,17 +74,13 @@ def _informative(raw: RawTable, attributes: list[Attribute], job: ReadJob) -> li
         dated = attribute.known_at is not None or attribute.changes is not None
         alike = not missing.any() and len(set(attribute.values[:1_000])) == 1
         if not dated and _all_different(attribute, missing, job.project):
-            job.notes.add(
-                f"{raw.name}, column {attribute.name}: is different in every row, left out"
-            )
+            job.notes.leave_out(raw.name, attribute.name, "is different in every row, left out")
         elif len(missing) < 2 or dated or not (missing.all() or alike):
             kept.append(attribute)
         elif missing.all():
-            job.notes.add(f"{raw.name}, column {attribute.name}: is empty and left out")
+            job.notes.leave_out(raw.name, attribute.name, "is empty and left out")
         elif bool((attribute.values == attribute.values[0]).all()):
-            job.notes.add(
-                f"{raw.name}, column {attribute.name}: is the same in every row, left out"
-            )
+            job.notes.leave_out(raw.name, attribute.name, "is the same in every row, left out")
         else:
             kept.append(attribute)
     return kept
@@ -89,12 +107,26 @@ def lead_attributes(
 ) -> list[Attribute]:
     """Read the attributes of the leads' own table; `order` sorts its rows by lead id."""
     section, project = job.project.leads, job.project
+    _check_excluded(raw, section, job)
     if project.static:
         kept = _all_undated(raw, static_columns(raw, job), job)
     else:
         kept = _declared(raw, section, job)
         kept += _replayed(raw, section, "history", lead_ids, order, job)
     return [a if a.changes is not None else take(a, order) for a in kept]
+
+
+def _check_excluded(raw: RawTable, section: Attributes, job: ReadJob) -> None:
+    """Refuse an excluded column that does not exist where one is spelt alike; note the others."""
+    names = raw.table.column_names
+    for name in () if job.lenient or section.history else section.exclude:
+        if name in names:
+            continue
+        near = difflib.get_close_matches(name, set(names) - set(section.exclude), 1, cutoff=0.75)
+        if near:
+            cure = f"did you mean {near[0]!r}? As it stands nothing is left out"
+            raise InputError("column not found", file=raw.name, column=name, cure=cure)
+        job.notes.add(f"{raw.name}: exclude names the column {name}, which is not there")
 
 
 def static_columns(raw: RawTable, job: ReadJob) -> list[str]:
@@ -118,7 +150,7 @@ def static_columns(raw: RawTable, job: ReadJob) -> list[str]:
         if column is None:
             continue
         if column.null_count == len(column) and name not in job.kinds:
-            job.notes.add(f"{raw.name}, {name}: is empty and left out")
+            job.notes.leave_out(raw.name, name, "is empty and left out")
         else:
             names.append(name)
     return names
@@ -129,9 +161,9 @@ def joined_attributes(leads: RawTable, order: NDArray[np.int64], job: ReadJob) -
     attributes: list[Attribute] = []
     for i, join in enumerate(job.project.leads.join):
         raw = job.source(join, f"join.{i}")
+        _check_excluded(raw, join, job)
         keys, key_order = unique_ids(raw, join.key or join.on, job)
-        on = texts(leads.column(join.on), job.missing)
-        row = lead_rows(on, keys)[order]
+        row = match_keys(leads, join.on, keys, job)[order]
         _note_unmatched(raw, join, row, job)
         declared = _declared_or_static(raw, join, job)
         joined = [take(attribute, key_order) for attribute in declared]
@@ -155,9 +187,8 @@ def _all_undated(
     """Read columns of static mode by themselves; those that hold dates are noted and left out."""
     read = {name: _undated(raw, name, job, prefix) for name in columns}
     for name in (name for name, attribute in read.items() if attribute is None):
-        job.notes.add(
-            f"{raw.name}, column {name}: holds dates, which are no feature in static mode"
-        )
+        reason = "holds dates, which are no feature in static mode"
+        job.notes.leave_out(raw.name, prefix + name, reason)
     return [attribute for attribute in read.values() if attribute is not None]
 
 
@@ -184,7 +215,11 @@ def unique_ids(raw: RawTable, column: str, job: ReadJob) -> tuple[pa.Array, NDAr
     ids = texts(raw.column(column), job.missing).combine_chunks()
     if ids.null_count:
         row = pc.index(ids.is_null(), True).as_py()
-        raise raw.mistake(f"id is missing ({ids.null_count:,} such rows)", row, column)
+        out = ids.is_null().to_numpy(zero_copy_only=False)
+        known = [f"{quoted(column)} is known"]
+        rule = where_line(raw, out, known, id_column=column, missing=job.missing)
+        cure = f"leave such rows out: {rule}" if rule else "give every row one"
+        raise raw.mistake(f"id is missing ({ids.null_count:,} such rows)", row, column, cure)
     order = np.asarray(pc.sort_indices(ids).to_numpy()).astype(np.int64)
     ranked = ids.take(pa.array(order))
     same = pc.equal(ranked[1:], ranked[:-1]).to_numpy(zero_copy_only=False).astype(bool)
@@ -192,12 +227,15 @@ def unique_ids(raw: RawTable, column: str, job: ReadJob) -> tuple[pa.Array, NDAr
         pair = order[int(same.argmax()) : int(same.argmax()) + 2]
         first, second = sorted(int(row) for row in pair)
         _, line = raw.place(first)
+        twice = pc.is_in(ids, value_set=ranked[1:].filter(pa.array(same)))
+        out = twice.to_numpy(zero_copy_only=False).astype(bool)
+        rule = where_line(raw, out, (), id_column=column, missing=job.missing)
         raise raw.mistake(
             f"id {ids[second].as_py()!r:.60} already stands in row {line} "
             f"({int(same.sum()):,} duplicates)",
             second,
             column,
-            "keep one row per id",
+            "keep one row per id" + (f", or leave these leads out: {rule}" if rule else ""),
         )
     return ranked, order
 
@@ -244,11 +282,8 @@ def _replayed(
     prefix = prefix_of(section) if isinstance(section, Join) else ""
     taken = {*section.fixed, *section.known_at, *section.exclude}
     for i, history in enumerate(section.history):
-        if job.project.static:
-            raise InputError("a history needs leads.created_at", column=f"leads.{label}.{i}")
         log = job.source(history, f"{label}.{i}")
-        row = lead_rows(texts(log.column(history.lead), job.missing), ids)
-        count_orphans(log, row, history.lead, job)
+        row = match_leads(log, history.lead, ids, job)
         at = instants(log, history.at, job, needed=True)
         fields = objects(texts(log.column(history.field), job.missing))
         for name in sorted({f for f in fields if f is not None} - taken):
@@ -258,7 +293,7 @@ def _replayed(
             hit = (row >= 0) & (fields == name)
             replayed = _history_of(log, history, name, hit, row, at, raw, order, job, prefix)
             if replayed is None:
-                job.notes.add(f"{log.name}, field {name}: holds dates, which are no feature")
+                job.notes.leave_out(log.name, prefix + name, "holds dates, which are no feature")
             else:
                 attributes.append(replayed)
     return attributes

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from data.clock import DAY, NEVER, Micros, show
 from data.errors import InputError
+from data.reading.cures import quoted, where_line
 from data.reading.event_columns import EventRows
 from data.reading.read_job import ReadJob
 from data.reading.sources import RawTable
@@ -41,7 +42,7 @@ def check_clocks(
                 cause,
                 int(order[lead]),
                 job.project.leads.created_at or "",
-                "correct the dates, or check time zone and date_format",
+                _cure_of_early(raw, job, order, early),
             )
         file, line = raw.place(int(order[lead]))
         job.notes.add(f"{file}, row {line}: {cause}; such leads have no snapshot")
@@ -58,6 +59,24 @@ def check_clocks(
             job.notes.add(
                 f"events.{i}: {early_events:,} events lie before their lead's creation; kept"
             )
+
+
+def _cure_of_early(
+    raw: RawTable, job: ReadJob, order: NDArray[np.int64], early: NDArray[np.bool_]
+) -> str:
+    """Name the filter that leaves such leads out, after what is to be looked at first."""
+    leads = job.project.leads
+    cure = "correct the dates, or check time zone and date_format"
+    out = np.zeros(len(raw), bool)
+    out[order[early]] = True
+    rules = []
+    is_iso = raw.date_format is None and job.project.project.date_format is None
+    for ended in (leads.converted_at, leads.disqualified_at):
+        if ended and leads.created_at and is_iso:  # other spellings do not sort as the dates do
+            at, created = quoted(ended), quoted(leads.created_at)
+            rules.append(f"({at} >= {created} or {at} is missing)")
+    line = where_line(raw, out, rules, id_column=leads.id, missing=job.missing)
+    return f"{cure}; or leave such leads out: {line}" if line else cure
 
 
 def check_future(times: list[Micros], file: str) -> None:

@@ -67,6 +67,12 @@ def read_csv(
     return table
 
 
+def csv_header(path: Path, *, delimiter: str | None, encoding: str) -> list[str]:
+    """Read the column names alone."""
+    encoding = _encoding(path, encoding)
+    return header(path, encoding, delimiter or _sniff(path, encoding))
+
+
 def header(path: Path, encoding: str, delimiter: str) -> list[str]:
     """Read the column names; refuse none, duplicates and NUL; name empty ones "column 37"."""
     with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
@@ -98,7 +104,7 @@ def _open(path: Path) -> IO[bytes]:
 def _encoding(path: Path, declared: str) -> str:
     """Look at the first bytes: a byte-order mark wins over UTF-8; another format is named."""
     try:
-        codecs.lookup(declared)
+        codec = codecs.lookup(declared).name
         with _open(path) as raw:
             start = raw.read(4)
     except LookupError:
@@ -114,7 +120,8 @@ def _encoding(path: Path, declared: str) -> str:
         return "utf-16"
     if start.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
-    return "utf-8" if declared.lower().replace("_", "-") in ("utf-8", "utf8") else declared
+    # as browsers do: what calls itself Latin-1 is Windows-1252, in which € and curly quotes exist
+    return {"utf-8": "utf-8", "iso8859-1": "cp1252"}.get(codec, declared)
 
 
 def _sniff(path: Path, encoding: str) -> str:
@@ -161,7 +168,7 @@ def _bad_encoding(path: Path, line: int, encoding: str, error: UnicodeDecodeErro
     return InputError(
         f"byte 0x{byte:02x} after line {line} is not {encoding}",
         file=path.name,
-        cure='declare the encoding of this source, for instance encoding = "latin-1"',
+        cure='declare the encoding of this source, for instance encoding = "cp1252"',
     )
 
 

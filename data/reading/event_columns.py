@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data.clock import NEVER, Micros
 from data.errors import InputError
 from data.ragged import is_known
+from data.reading.match_ids import match_leads
 from data.reading.read_job import ReadJob
 from data.reading.sources import RawTable
 from data.reading.values import instants, numbers, texts
@@ -135,9 +135,7 @@ def columns_of(section: EventsSection) -> list[str]:
 def _rows_of(raw: RawTable, section: EventsSection, job: ReadJob, lead_ids: pa.Array) -> EventRows:
     """Turn one raw table into coded columns."""
     missing = job.missing
-    row = lead_rows(texts(raw.column(section.lead), missing), lead_ids)
-    count_orphans(raw, row, section.lead, job)
-    lead = row.astype(np.int32)
+    lead = match_leads(raw, section.lead, lead_ids, job).astype(np.int32)
     at = instants(raw, section.at, job)
     recorded = section.recorded_at and instants(raw, section.recorded_at, job)
     kinds = _types(raw, section, missing)
@@ -162,28 +160,6 @@ def _rows_of(raw: RawTable, section: EventsSection, job: ReadJob, lead_ids: pa.A
     )
     good = (lead >= 0) & (at != NEVER) & (kinds.codes >= 0)
     return rows if good.all() else rows.take(good)
-
-
-def lead_rows(ids: pa.ChunkedArray, lead_ids: pa.Array) -> NDArray[np.int64]:
-    """Find the row of each id: (n,) int64, -1 for an unknown one."""
-    rows = pc.index_in(ids.combine_chunks(), value_set=lead_ids)
-    return np.asarray(rows.fill_null(-1).to_numpy(zero_copy_only=False)).astype(np.int64)
-
-
-def count_orphans(raw: RawTable, lead: NDArray[np.int64], column: str, job: ReadJob) -> None:
-    """Note rows whose lead is not in the leads; refuse a table where none is."""
-    orphans = int((lead < 0).sum())
-    if orphans == len(lead) and orphans and not job.lenient:
-        raise InputError(
-            f"none of {orphans:,} rows belongs to a lead",
-            file=raw.name,
-            column=column,
-            cure="check that ids are written alike (leading zeros, case)",
-        )
-    if orphans:
-        job.notes.add(
-            f"{raw.name}: {orphans:,} of {len(lead):,} rows belong to no lead and are left out"
-        )
 
 
 def _coded(raw: RawTable, column: str | None, missing: tuple[str, ...]) -> Coded:

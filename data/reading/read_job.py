@@ -20,11 +20,17 @@ class Notes:
     """Remarks on the data that are no errors, each kept once, with counts."""
 
     lines: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)  # attribute -> why it is no feature
 
     def add(self, text: str) -> None:
         """Keep a line, once."""
         if text not in self.lines:
             self.lines.append(text)
+
+    def leave_out(self, file: str, attribute: str, reason: str) -> None:
+        """Keep why a column is no feature."""
+        self.left_out[attribute] = reason
+        self.add(f"{file}, column {attribute}: {reason}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -21,11 +21,11 @@ from data.reading.event_columns import (
     EventRows,
     assemble,
     check_declared_types,
-    count_orphans,
     first_times,
-    lead_rows,
     read_events,
 )
+from data.reading.flag_words import yes_words
+from data.reading.match_ids import match_leads
 from data.reading.read_job import ReadJob
 from data.reading.review import undeclared_columns
 from data.reading.sources import Given, RawTable
@@ -42,13 +42,15 @@ _DISPLAY = ("name", "account", "owner", "channel", "email", "title")
 class CrmData:
     """The tables and outcomes of a project, and remarks on them for a person.
 
-    `feeds` count the rows of each source by the hour: leads, event sources, conversions.
+    `feeds` count the rows of each source by the hour: leads, event sources, conversions;
+    `left_out` says of a declared column why it is no feature all the same.
     """
 
     tables: Tables
     outcomes: Outcomes
     notes: tuple[str, ...]
     feeds: tuple[Feed, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_tables(
@@ -138,7 +140,14 @@ def read_with_notes(
         )
     outcomes = Outcomes(converted, disqualified, until, recorded_from or None, timed)
     feeds = _feeds(raw.name, tables, outcomes, sources)
-    return CrmData(tables, outcomes, tuple(job.notes.lines), feeds)
+    return CrmData(tables, outcomes, tuple(job.notes.lines), feeds, job.notes.left_out)
+
+
+def read_lead_ids(project: Project, frames: Mapping[str, Given]) -> pa.Array:
+    """Read the ids of all leads and nothing else, sorted; InputError as in `read_tables`."""
+    job, column = ReadJob(project, frames), project.leads.id
+    raw = job.source(project.leads, "leads", columns=None if column == "#row" else [column])
+    return unique_ids(raw, column, job)[0]
 
 
 def _feeds(
@@ -210,8 +219,7 @@ def _converted(
         return first_times(sources, conversion.event, len(ids))
     lead, at = conversion.lead or "", conversion.at or ""
     deals = job.source(conversion, "conversion", columns=[lead, at])
-    row = lead_rows(texts(deals.column(lead), job.missing), ids)
-    count_orphans(deals, row, lead, job)
+    row = match_leads(deals, lead, ids, job)
     moments = instants(deals, at, job)
     first = np.full(len(ids), NEVER)
     np.minimum.at(first, row[row >= 0], moments[row >= 0])
@@ -267,12 +275,6 @@ def _display(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFr
 def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.int64]) -> CrmData:
     """Read leads without creation times: every column but the excluded ones is a feature."""
     project = job.project
-    if project.events:
-        raise InputError(
-            "is needed where events are declared",
-            column="leads.created_at",
-            cure="declare leads.created_at, or take out [[events]]",
-        )
     job.notes.add("static mode: leads.created_at is not declared, so no claim about time is made")
     attributes = read_attributes(raw, ids, order, job)
     until = project.project.observed_until
@@ -292,7 +294,8 @@ def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.i
     converted = np.where(_flag(job, raw, order), 0, NEVER).astype(np.int64)
     never, known = np.full(len(ids), NEVER), _flag_is_known(job, raw)
     outcomes = Outcomes(converted, never, end, timed=False, settled=known)
-    return CrmData(tables, outcomes, tuple(job.notes.lines), _feeds(raw.name, tables, outcomes, []))
+    feeds = _feeds(raw.name, tables, outcomes, [])
+    return CrmData(tables, outcomes, tuple(job.notes.lines), feeds, job.notes.left_out)
 
 
 def _static_order(
@@ -374,6 +377,5 @@ def _flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.b
             column,
             "leave out leads whose outcome is not known",
         )
-    yes = pa.array([value.lower() for value in project.leads.converted_values])
-    hit = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(words)), value_set=yes)
+    hit = yes_words(raw, column, words, job)
     return np.asarray(pc.fill_null(hit, False).to_numpy()[order], bool)

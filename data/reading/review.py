@@ -69,12 +69,12 @@ def undeclared_columns(
     excluded ones is a feature: those whose name is suspicious are listed instead.
     """
     leads = read_source(project.leads, project, frame=frames.get("leads"), label="leads")
-    fields = _replayed_fields(project.leads, "history", project, frames)
+    fields = set(replayed_fields(project.leads, "history", project, frames))
     reviews = _of_table(leads, project.leads, _lead_roles(project) | fields, project)
     for i, join in enumerate(project.leads.join):
         label = f"join.{i}"
         raw = read_source(join, project, frame=frames.get(label), label=label)
-        fields = _replayed_fields(join, f"join.{i}.history", project, frames)
+        fields = set(replayed_fields(join, f"join.{i}.history", project, frames))
         reviews += _of_table(raw, join, {join.key or join.on} | fields, project)
     return reviews
 
@@ -123,15 +123,16 @@ def _of_table(
     return reviews
 
 
-def _replayed_fields(
+def replayed_fields(
     section: Attributes, label: str, project: Project, frames: Mapping[str, Given]
-) -> set[str]:
-    """List the fields that have a history."""
-    names: set[str] = set()
+) -> dict[str, str]:
+    """List the fields that have a history: field -> the table that holds it."""
+    names: dict[str, str] = {}
     for i, history in enumerate(section.history):
         frame = frames.get(f"{label}.{i}")
         log = read_source(history, project, frame=frame, columns=[history.field])
-        names |= set(pc.unique(log.column(history.field)).to_pylist())
+        found = pc.unique(log.column(history.field)).to_pylist()
+        names |= {name: log.name for name in found if name not in names}
     return names
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import glob
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -15,11 +16,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from data.errors import InputError, OutsideError
 from data.network import require_allowed, scheme_of
 from data.private import mask, without_password
-from data.reading.csv_files import read_csv
+from data.reading.csv_files import csv_header, read_csv
 from data.rules.expressions import parse
 from data.schema import Project
 
@@ -54,6 +56,7 @@ class RawTable:
     decimal: str = "."
     rows: pa.Array | None = None
     lenient: bool = False
+    where: str | None = None  # the filter that it has passed
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -114,10 +117,25 @@ def read_source(
         raw.parts,
         declared.date_format,
         getattr(declared, "decimal", "."),
+        where=declared.where,
     )
     if not declared.where or not len(raw):
         return raw
     return _filter(raw, declared.where, project.project.missing)
+
+
+def column_names(
+    declared: Declared, project: Project, *, frame: Given | None = None, label: str = "frame"
+) -> list[str]:
+    """List the columns of a source; of a file only the header is read."""
+    uri = getattr(declared, "source", None) or ""
+    file = None if frame is not None or scheme_of(uri) else _files_of(uri, project)[0]
+    if file is None:
+        return list(read_source(declared, project, frame=frame, label=label).table.column_names)
+    if file.suffix.lower() in (".parquet", ".pq"):
+        return [f.name for f in _parquet_schema(file) if not pa.types.is_nested(f.type)]
+    delimiter = getattr(declared, "delimiter", None)
+    return csv_header(file, delimiter=delimiter, encoding=getattr(declared, "encoding", "utf-8"))
 
 
 def from_frame(frame: pd.DataFrame, label: str) -> RawTable:
@@ -169,13 +187,7 @@ def _read_files(
     uri: str, declared: Declared, project: Project, columns: Sequence[str] | None
 ) -> RawTable:
     """Read one file or all files of a glob, in the order of their names."""
-    path = Path(project.folder, uri)
-    matches = [path] if path.is_file() else sorted(Path(p) for p in glob.glob(str(path)))
-    files = [file for file in matches if file.is_file()]
-    if not files:
-        near = difflib.get_close_matches(path.name, _siblings(path), 1)
-        cure = f"did you mean {near[0]!r}?" if near else "correct `source` in the project file"
-        raise InputError("file not found", file=uri, cure=cure)
+    files = _files_of(uri, project)
     tables, parts, first = [], [], 0
     for file in files:
         table, line = _read_file(file, declared, columns)
@@ -193,6 +205,18 @@ def _read_files(
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise InputError(f"files of the glob differ in type: {error}", file=uri) from None
     return RawTable(files[0].name if len(files) == 1 else uri, whole, tuple(parts))
+
+
+def _files_of(uri: str, project: Project) -> list[Path]:
+    """Find the file, or the files of a glob in the order of their names; InputError for none."""
+    path = Path(project.folder, uri)
+    matches = [path] if path.is_file() else sorted(Path(p) for p in glob.glob(str(path)))
+    files = [file for file in matches if file.is_file()]
+    if not files:
+        near = difflib.get_close_matches(path.name, _siblings(path), 1)
+        cure = f"did you mean {near[0]!r}?" if near else "correct `source` in the project file"
+        raise InputError("file not found", file=uri, cure=cure)
+    return files
 
 
 def _siblings(path: Path) -> list[str]:
@@ -213,23 +237,34 @@ def _read_file(
 
 def _read_parquet(file: Path, columns: Sequence[str] | None) -> pa.Table:
     """Read a Parquet file; nested columns are left out unless asked for by name."""
+    schema = _parquet_schema(file)
+    flat = [f.name for f in schema if not pa.types.is_nested(f.type)]
+    nested = [n for n in columns or () if n in schema.names and n not in flat]
+    if nested:
+        kind = schema.field(nested[0]).type
+        raise InputError(f"is nested ({kind})", file=file.name, column=nested[0], cure="flatten it")
+    some = columns is not None and set(columns) <= set(flat)
+    wanted = [name for name in flat if not some or name in (columns or ())]
+    with _readable(file):
+        table = pq.read_table(file, columns=wanted, partitioning=None)
+    return pa.table([_plain(table[name]) for name in wanted], names=wanted)
+
+
+def _parquet_schema(file: Path) -> pa.Schema:
+    """Read the names and types of a Parquet file's columns."""
     if file.stat().st_size == 0:
         raise InputError("is empty", file=file.name)
+    with _readable(file):
+        return pq.read_schema(file)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Turn Arrow's errors into one that names the file."""
     try:
-        schema = pq.read_schema(file)
-        flat = [f.name for f in schema if not pa.types.is_nested(f.type)]
-        nested = [n for n in columns or () if n in schema.names and n not in flat]
-        if nested:
-            kind = schema.field(nested[0]).type
-            raise InputError(
-                f"is nested ({kind})", file=file.name, column=nested[0], cure="flatten it"
-            )
-        some = columns is not None and set(columns) <= set(flat)
-        wanted = [name for name in flat if not some or name in (columns or ())]
-        table = pq.read_table(file, columns=wanted, partitioning=None)
+        yield
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise InputError(f"is no readable Parquet file: {error}", file=file.name) from None
-    return pa.table([_plain(table[name]) for name in wanted], names=wanted)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -338,16 +373,21 @@ def _safe(error: BaseException, uri: str) -> str:
 
 
 def _filter(raw: RawTable, where: str, missing: tuple[str, ...]) -> RawTable:
-    """Keep the rows for which the declared filter certainly holds; missing words are unknown."""
+    """Keep the rows for which the declared filter certainly holds."""
+    kept = pa.array(rows_that_hold(raw, where, missing))
+    rows = pa.array(np.arange(len(raw))).filter(kept)
+    table = raw.table.filter(kept)
+    if table.num_rows == 0:
+        raise InputError(f"no row passes the filter {where!r}", file=raw.name)
+    return replace(raw, table=table, rows=rows)
+
+
+def rows_that_hold(raw: RawTable, where: str, missing: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Say of each row whether a rule certainly holds: (n,); missing words are unknown."""
     rule = parse(where, where=raw.name, columns=raw.table.column_names)
     columns: dict[str, object] = {}
     for name in rule.names:
         series = raw.table[name].to_pandas()
         absent = series.isin(missing) if pa.types.is_string(raw.table[name].type) else series.isna()
         columns[name] = series.astype(object).mask(absent) if absent.any() else series
-    kept = pa.array(rule.holds(columns, len(raw)))
-    rows = pa.array(np.arange(len(raw))).filter(kept)
-    table = raw.table.filter(kept)
-    if table.num_rows == 0:
-        raise InputError(f"no row passes the filter {where!r}", file=raw.name)
-    return RawTable(raw.name, table, raw.parts, raw.date_format, raw.decimal, rows)
+    return rule.holds(columns, len(raw))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from data.clock import NEVER, Micros, read_times
 from data.errors import InputError
 from data.private import hide_contacts
+from data.reading.cures import date_cure, date_formats, quoted, where_line
 from data.reading.date_texts import holds_dates
 from data.reading.read_job import Notes, ReadJob
 from data.reading.sources import RawTable
@@ -88,9 +89,11 @@ def instants(raw: RawTable, column: str, job: ReadJob, *, needed: bool = False) 
     if read.bad.any():
         row = int(read.bad.argmax())
         more = f" ({int(read.bad.sum()):,} such rows)" if read.bad.sum() > 1 else ""
-        cure = 'ISO 8601 is read; declare date_format = "%d-%m-%Y %H:%M", "epoch_s" or "epoch_ms"'
-        if date_format is not None:
-            cure = f"neither date_format = {date_format!r} nor ISO 8601 fits: correct the cell"
+        cure = date_cure(values)
+        if formats[0] is not None:
+            cure = f"neither date_format = {formats[0]!r} nor ISO 8601 fits: correct the cell"
+            if others := date_formats(values):
+                cure = f"date_format = {formats[0]!r} does not fit, {others[0]!r} does"
         raise raw.mistake(f"is no timestamp: {_cell(values, row)!r}{more}", row, column, cure)
     if read.naive >= 0 and read.aware >= 0:
         raise raw.mistake(
@@ -114,7 +117,10 @@ def instants(raw: RawTable, column: str, job: ReadJob, *, needed: bool = False) 
     if needed and not known.all():
         row = int((~known).argmax())
         count = int((~known).sum())
-        raise raw.mistake(f"is missing ({count:,} such rows)", row, column, "give every row one")
+        rules, ids = [f"{quoted(column)} is known"], job.project.leads.id
+        line = where_line(raw, ~known, rules, id_column=ids, missing=job.missing)
+        cure = f"give every row one, or leave these out: {line}" if line else "give every row one"
+        raise raw.mistake(f"is missing ({count:,} such rows)", row, column, cure)
     return at
 
 

@@ -13,6 +13,11 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
+def ticks() -> float:
+    """Return seconds on a clock that only runs forward: for lengths of time."""
+    return time.monotonic()
+
+
 def new_run_id(at: int) -> str:
     """Name a run: its time to the second, and four random bytes."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at // SECOND))

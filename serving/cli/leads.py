@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from serving.cli import screen
+from serving.cli import progress, screen
 from serving.cli.options import (
     Accept,
     AsOf,
@@ -69,9 +69,10 @@ def score(
 
     session = open_session(file, state=state, tracking=tracking, threads=threads)
     at = now()
-    with screen.stages(6, quiet=as_json) as stage:
-        stage("model and sources")
+    with screen.stages(progress.SCORE, quiet=as_json) as stage:
+        stage("model")
         loaded = session.model(model)
+        stage("reading the sources")
         reading = session.read(leads, events, loaded.kinds)
         scored, accepted = guarded_run(
             session,
@@ -133,27 +134,32 @@ def explain(
 
     Example: leadscore explain acme.toml L0000042 --since 2026-10-01
     """
-    from serving.cli.clock import now
-    from serving.explain import explain_lead
     from serving.session import open_session
     from serving.worklist.language import refuse_unknown
 
     session = open_session(file, state=state, tracking=tracking, threads=1)
     language = language or session.project.project.language
     refuse_unknown([language])
-    loaded = session.model(model)
-    reading = session.read(kinds=loaded.kinds)
-    explanation = explain_lead(
-        session,
-        reading,
-        lead,
-        loaded,
-        as_of=session.moment(as_of, reading),
-        at=now(),
-        since=None if since is None else session.moment(since, reading),
-        language=language,
-        subject=subject,
-    )
+    session.require_lead(lead)
+    from serving.explain import explain_lead
+
+    with screen.stages(progress.EXPLAIN, quiet=as_json) as stage:
+        stage("model")
+        loaded = session.model(model)
+        stage("reading the sources")
+        reading = session.read(kinds=loaded.kinds)
+        stage("reasons")
+        explanation = explain_lead(
+            session,
+            reading,
+            lead,
+            loaded,
+            as_of=session.moment(as_of, reading),
+            at=now(),
+            since=None if since is None else session.moment(since, reading),
+            language=language,
+            subject=subject,
+        )
     if as_json:
         screen.say_json(explanation.to_dict())
     else:
@@ -222,8 +228,10 @@ def report(
     languages = tuple(dict.fromkeys(language or session.project.report.languages))
     refuse_unknown(languages)
     at = now()
-    with screen.stages(8, quiet=as_json) as stage:
+    with screen.stages(progress.REPORT, quiet=as_json) as stage:
+        stage("model")
         loaded = session.model(model)
+        stage("reading the sources")
         reading = session.read(kinds=loaded.kinds)
         paths = write_reports(
             session,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from serving.cli import screen
+from serving.cli import progress, screen
 from serving.cli.options import (
     AsOf,
     EventFiles,
@@ -79,13 +79,16 @@ def train(
 
     session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
     champion = session.champion()
-    with screen.stages(7, quiet=as_json) as stage:
+    with screen.stages(progress.TRAIN, quiet=as_json) as stage:
+        stage("reading the sources")
         reading = session.read(leads, events)
         trained, published = train_model(
             session, reading, fast=fast, learner=learner, on_stage=stage
         )
         churn = band_churn(session, reading, champion, published)
     show_training(trained, published, churn, as_json=as_json)
+    if not as_json:
+        say_what_next(file, published)
     if published.refused is not None:
         raise typer.Exit(3)
 
@@ -111,18 +114,22 @@ def retrain(
     from serving.verbs import band_churn, champion_is_current, train_model
 
     session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
-    reading = session.read()
     champion = session.champion()
+    with screen.stages(progress.READ, quiet=as_json) as stage:
+        stage("reading the sources")
+        reading = session.read()
     if not force and champion_is_current(session, reading):
         answer = "nothing changed since the champion was trained"
         screen.say_json({"retrained": False, "reason": answer}) if as_json else screen.say(answer)
         return
-    with screen.stages(7, quiet=as_json) as stage:
+    with screen.stages(progress.TRAIN[1:], quiet=as_json) as stage:
         trained, published = train_model(
             session, reading, fast=fast, learner=learner, on_stage=stage
         )
         churn = band_churn(session, reading, champion, published)
     show_training(trained, published, churn, as_json=as_json)
+    if not as_json:
+        say_what_next(file, published)
     if published.refused is not None or not published.decision.promote:
         raise typer.Exit(3)
 
@@ -145,8 +152,10 @@ def evaluate(
     from serving.verbs import evaluate_registered
 
     session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
-    with screen.stages(3, quiet=as_json) as stage:
+    with screen.stages(progress.EVALUATE, quiet=as_json) as stage:
+        stage("model")
         loaded = session.model(model)
+        stage("reading the sources")
         evaluation = evaluate_registered(session, session.read(), loaded, on_stage=stage)
     if out is not None:
         write_frames(evaluation, out)
@@ -237,8 +246,11 @@ def monitor(
     from serving.verbs import monitor_model
 
     session = open_session(file, state=state, tracking=tracking, threads=threads)
-    with screen.stages(3, quiet=as_json) as stage:
-        loaded, reading = session.model(model), session.read()
+    with screen.stages(progress.MONITOR, quiet=as_json) as stage:
+        stage("model")
+        loaded = session.model(model)
+        stage("reading the sources")
+        reading = session.read()
         at = session.moment(as_of, reading)
         signals = monitor_model(session, reading, loaded, as_of=at, on_stage=stage)
     if as_json:
@@ -254,6 +266,23 @@ def monitor(
         )
     if any(signal.state == "red" for signal in signals):
         raise typer.Exit(3)
+
+
+def say_what_next(file: Path, published: Published) -> None:
+    """Print the commands that come after a training run."""
+    if published.version is None:
+        screen.say_next(f"leadscore check {file}")
+    elif published.decision.promote:
+        screen.say_next(
+            f"leadscore score {file}",
+            f"leadscore report {file}",
+            f"leadscore write-back {file} --dry-run",
+        )
+    else:
+        screen.say_next(
+            f"leadscore evaluate {file} --model {published.version.version}",
+            f"leadscore promote {file} {published.version.version}",
+        )
 
 
 def write_frames(evaluation: Evaluation, folder: Path) -> None:
@@ -350,12 +379,10 @@ def show_figures(metrics: pd.DataFrame, verdicts: pd.DataFrame) -> None:
     rows = []
     for name in metrics["model"].unique():
         figures = metrics[metrics["model"] == name].set_index("metric")
-        cells = [_cell(figures.loc[metric], digits) for metric, digits in shown]
+        cells = [
+            screen.figure(each["value"], each["low"], each["high"], digits)
+            for each, digits in ((figures.loc[metric], digits) for metric, digits in shown)
+        ]
         rows.append([name, *cells, comparison.get(name, "")])
     headings = ["log loss", "AUC", "avg. precision", "lift in top 10 %", "slope"]
     screen.table("test snapshots, 95 % intervals", ["model", *headings, "model is"], rows)
-
-
-def _cell(figure: pd.Series[float], digits: int) -> str:
-    value, low, high = (f"{figure[end]:.{digits}f}" for end in ("value", "low", "high"))
-    return value if low == "nan" else f"{value} ({low} to {high})"

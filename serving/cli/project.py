@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from serving.cli import screen
+from serving.cli import progress, screen
 from serving.cli.options import EventFiles, Json, Language, Leads, Out, ProjectFile, Seed, Threads
 
 
@@ -39,7 +39,7 @@ def demo(
 
     refuse_unknown([language] if language else [])
     at = now()
-    with screen.stages(15, quiet=False) as stage:
+    with screen.stages(progress.DEMO, quiet=False) as stage:
         result = run_demo(
             out,
             leads=leads,
@@ -90,7 +90,8 @@ def check(
     from serving.session import open_session
 
     session = open_session(file, threads=threads)
-    with screen.stages(4, quiet=as_json) as stage:
+    with screen.stages(progress.CHECK, quiet=as_json) as stage:
+        stage("reading the sources")
         result = check_project(session, session.read(leads, events), on_stage=stage)
     if out is not None:
         from data.files import write_text
@@ -99,7 +100,12 @@ def check(
     if as_json:
         screen.say_json(result.to_dict())
     else:
-        for line in result.lines():
+        for line in result.counts():
             screen.say(line)
+        screen.column_table(result.table)
+        for line in result.remarks():
+            screen.say(line)
+        if not result.stops:
+            screen.say_next(f"leadscore train {file}")
     if result.stops:
-        raise typer.Exit(3)
+        raise typer.Exit(result.exit_code)

@@ -42,7 +42,7 @@ def pull(
     project = load_for_pull(file)
     folder = folder_of(project, out)
     past = None if as_of is None else moment(as_of, project, "--as-of")
-    with screen.stages(1, quiet=as_json) as stage, open_reader(project) as crm:
+    with screen.stages((), quiet=as_json) as stage, open_reader(project) as crm:
         stage(f"reading {crm.origin}")
         pulled = read_in(crm, folder, now=at, as_of=past, on_rows=_every_ten_thousand(stage))
     if as_json:

@@ -4,27 +4,46 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-Stage = Callable[[str], None]
-"""Called with a few words when the next stage of a long job begins."""
+from serving.cli import progress
+from serving.cli.progress import Stage as Stage
+
+if TYPE_CHECKING:
+    from training.audit.column_table import ColumnTable
 
 WIDTH = 120
 """Columns of output that is piped into a file, where no terminal gives a width."""
+ABSENT = "–"
+"""What stands in a table for a figure that could not be measured."""
 
-out = Console() if Console().is_terminal else Console(width=WIDTH)
+
+def _console() -> Console:
+    plain = Console()
+    sized = plain.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    return plain if sized else Console(width=WIDTH)
+
+
+out = _console()
 err = Console(stderr=True)
 
 
 def say(text: str) -> None:
     """Print one line for a person; text from the data is never read as markup."""
     out.print(escape(text), highlight=False, soft_wrap=True)
+
+
+def say_next(*commands: str) -> None:
+    """Print the commands that come next."""
+    for command in commands:
+        say(f"next: {command}")
 
 
 def say_json(value: Mapping[str, object]) -> None:
@@ -49,33 +68,81 @@ def _finite(value: object) -> object:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; first column left, the others right."""
-    drawn = Table(title=escape(title), title_justify="left", header_style="bold", box=None)
-    for number, column in enumerate(columns):
-        drawn.add_column(escape(column), justify="left" if number == 0 else "right")
-    for row in rows:
-        drawn.add_row(*(escape(str(cell)) for cell in row))
-    out.print(drawn)
+    """Print a table whose cells stay on one line; first column left, the others right.
+
+    Where the terminal is too narrow, the columns that do not fit follow in a table below, the
+    first column repeated.
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    for number, part in enumerate(_that_fit(columns, cells)):
+        drawn = Table(
+            title=escape(title) if number == 0 else None,
+            title_justify="left",
+            header_style="bold",
+            box=None,
+        )
+        for place in part:
+            drawn.add_column(
+                escape(columns[place]), justify="left" if place == 0 else "right", no_wrap=True
+            )
+        for row in cells:
+            drawn.add_row(*(escape(row[place]) for place in part))
+        out.print(drawn)
 
 
-@contextmanager
-def stages(total: int, *, quiet: bool) -> Iterator[Stage]:
-    """Show a progress bar over `total` stages on standard error; silent where `quiet`."""
-    if quiet or not err.is_terminal:
-        yield (lambda _: None) if quiet else (lambda name: err.print(f"… {escape(name)}"))
+def _that_fit(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[list[int]]:
+    """Deal the columns out to tables as wide as the terminal: their positions."""
+    widths = [
+        max(len(name), *(len(row[place]) for row in rows), 1) + 2
+        for place, name in enumerate(columns)
+    ]
+    part = [0]
+    for place in range(1, len(columns)):
+        if len(part) > 1 and sum(widths[p] for p in part) + widths[place] > out.width:
+            yield part
+            part = [0]
+        part.append(place)
+    yield part
+
+
+def figure(value: float, low: float, high: float, digits: int) -> str:
+    """Write a figure with its interval, on one line.
+
+    >>> figure(0.5, 0.4, 0.6, 2), figure(0.5, math.nan, math.nan, 2), figure(math.nan, 0, 0, 2)
+    ('0.50 (0.40 to 0.60)', '0.50', '–')
+    """
+    if not math.isfinite(value):
+        return ABSENT
+    shown = f"{value:.{digits}f}"
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return shown
+    return f"{shown} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def column_table(found: ColumnTable) -> None:
+    """Print every column once, table by table, then the features made of more than one column."""
+    drawn = Table(header_style="bold", box=None, pad_edge=False)
+    headings = ("column", "role", "known since", "verdict", "what to do")
+    for heading, ratio in zip(headings, (5, 4, 4, 8, 8), strict=True):
+        drawn.add_column(heading, overflow="fold", ratio=ratio)
+    for name in dict.fromkeys(row.table for row in found.columns):
+        drawn.add_row(f"[bold]{escape(name)}[/bold]")
+        for row in found.columns:
+            if row.table == name:
+                cells = (f"  {row.column}", row.role, row.since, row.verdict, row.to_do)
+                drawn.add_row(*map(escape, cells))
+    out.print(drawn, highlight=False)
+    if not found.features:
         return
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=err,
-        transient=True,
-    ) as progress:
-        task = progress.add_task("starting", total=total)
+    features = Table(header_style="bold", box=None, pad_edge=False)
+    for heading, ratio in (("features of", 4), ("", 15), ("verdict", 8)):
+        features.add_column(heading, overflow="fold", ratio=ratio)
+    for group in found.features:
+        made = (f"  {group.made_of}", ", ".join(group.features), group.verdict)
+        features.add_row(*map(escape, made))
+    out.print(features, highlight=False)
 
-        def next_stage(name: str) -> None:
-            progress.update(task, description=escape(name))
-            progress.advance(task)
 
-        yield next_stage
+def stages(plan: Sequence[str], *, quiet: bool) -> AbstractContextManager[Stage]:
+    """Show progress through the stages of a plan on standard error; silent where `quiet`."""
+    return progress.stages(plan, console=err, quiet=quiet)

@@ -49,3 +49,4 @@ class Connector(Generic[C]):
     pulled: tuple[str, ...] = ()  # the entities that may be pulled; empty: any
     key: str = "lead_id"  # where [write_back] key says nothing
     embedded: Callable[[Path], C] | None = None  # used where [write_back] has no url
+    takes: tuple[str, ...] = ("entity", "key", "fields", "override", "credentials")  # of its keys

@@ -58,6 +58,29 @@ def connector_of(section: WriteBackSection) -> Connector[Any]:
     return CONNECTORS[section.crm]
 
 
+def refuse_idle_keys(section: WriteBackSection) -> None:
+    """Refuse keys of [write_back] that the CRM named there does not read, unless at its default."""
+    connector = connector_of(section)
+    embedded = section.url is None and connector.embedded is not None
+    for key in ("entity", "key", "fields", "override", "credentials"):
+        given = getattr(section, key)
+        usual = (getattr(connector, key), *connector.pulled) if key in ("entity", "key") else ()
+        if key not in section.model_fields_set or not given or given in usual:
+            continue
+        if embedded:
+            raise InputError(
+                "has no effect without url: scores go to the embedded CRM of the state folder",
+                column=f"write_back.{key}",
+                cure="say where the CRM is in url, or take it out",
+            )
+        if key not in connector.takes:
+            raise InputError(
+                f"has no effect with crm = {section.crm!r}",
+                column=f"write_back.{key}",
+                cure="take it out",
+            )
+
+
 def is_embedded(section: WriteBackSection) -> bool:
     """Tell whether no CRM is named: scores then go to the embedded one in the state folder."""
     return section.url is None and connector_of(section).embedded is not None

@@ -244,6 +244,7 @@ def masked(text: str, folder: Path) -> str:
     text = text.replace(str(folder), "FOLDER").replace(str(EXAMPLES), "EXAMPLES")
     if data := os.environ.get("LEADSCORE_DATA"):
         text = text.replace(data, "DATA")
+    text = re.sub(r"… .* elapsed.*\n?", "", text)  # progress is as quick as the machine
     return re.sub(r"\b\d{8}T\d{6}Z-[0-9a-f]{8}\b", "RUN", text)
 
 

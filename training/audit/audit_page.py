@@ -8,6 +8,7 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from training.audit.column_table import ColumnTable
 from training.audit.verdict import SEVERITIES, WHOLE, AuditReport
 
 _HEADINGS: Final = {
@@ -48,15 +49,19 @@ class SheetAnswer:
     answer: str
 
 
-def html(report: AuditReport, *, project: str = "", as_of: str = "") -> str:
-    """Render the audit as one self-contained HTML page."""
+def html(
+    report: AuditReport, *, project: str = "", as_of: str = "", table: ColumnTable | None = None
+) -> str:
+    """Render the audit as one self-contained HTML page; with a `table`, every column once."""
+    verdicts = report.verdicts if table is None else table.others
     groups = [
-        (severity, _HEADINGS[severity], [v for v in report.verdicts if v.severity == severity])
+        (severity, _HEADINGS[severity], [v for v in verdicts if v.severity == severity])
         for severity in SEVERITIES
     ]
     return _template("audit.html").render(
         report=report,
         groups=groups,
+        table=table,
         names=NAMES,
         whole=WHOLE,
         project=project,

@@ -76,6 +76,8 @@ def fit_quick(
     rows = np.arange(len(y))
     if len(y) > MAX_ROWS:
         rows = np.sort(rng.permutation(len(y))[:MAX_ROWS])
+    if not len(X.columns):
+        return QuickModel(rows, np.zeros(len(rows)), {}, 0.5, 0.0)
     matrix, categories = encode(X.iloc[rows])
     return _cross_fit(
         matrix, categories, y[rows], groups[rows], rows, list(X.columns), seed, shares=shares

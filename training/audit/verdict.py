@@ -74,15 +74,25 @@ class AuditReport:
         """Verdicts that ask a person to look."""
         return tuple(v for v in self.verdicts if v.severity == "review")
 
+    def stops(self) -> tuple[GateError, ...]:
+        """Say why nothing may be trained or registered: a leak by structure, or of the whole."""
+        errors = []
+        for found in (self.structural, self.refusals):
+            if found:
+                first, more = found[0], len(found) - 1
+                tail = f" (and {more} more)" if more else ""
+                errors.append(
+                    GateError(
+                        f"leak found by {first.detector} in {name_of(first)}: {first.reason}{tail}",
+                        cure=first.cure,
+                    )
+                )
+        return tuple(errors)
+
     def refuse_structural(self) -> None:
         """Raise GateError with the first structural verdict; return where there is none."""
         if self.structural:
-            first, more = self.structural[0], len(self.structural) - 1
-            tail = f" (and {more} more)" if more else ""
-            raise GateError(
-                f"leak found by {first.detector} in {name_of(first)}: {first.reason}{tail}",
-                cure=first.cure,
-            )
+            raise self.stops()[0]
 
     def to_json(self) -> str:
         """Write the report as JSON text."""

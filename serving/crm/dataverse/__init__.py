@@ -49,4 +49,5 @@ CONNECTOR = Connector(
     entity="lead",
     pulled=("lead", SCORE_TABLE),  # scores may go there; leads are pulled
     key="id",
+    takes=("entity", "fields", "override", "credentials"),
 )

@@ -23,4 +23,5 @@ CONNECTOR = Connector(
     credentials="none",
     write=_write,
     instead_of_pull='name the file in the project file: source = "leads.parquet"',
+    takes=("key", "fields"),
 )

@@ -22,4 +22,5 @@ CONNECTOR = Connector(
     credentials="login",
     write=_write,
     instead_of_pull="let your bridge write leads.parquet and events.parquet",
+    takes=("fields", "credentials"),
 )

@@ -40,4 +40,5 @@ CONNECTOR = Connector(
     entity="Lead",
     pulled=("Lead",),
     key="id",
+    takes=("entity", "fields", "override", "credentials"),
 )

@@ -30,4 +30,5 @@ CONNECTOR = Connector(
     write=_write,
     instead_of_pull='name the table in the project file: source = "sqlite:///crm.sqlite"',
     embedded=_embedded,
+    takes=("entity", "key", "fields", "override"),
 )

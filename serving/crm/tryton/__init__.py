@@ -32,5 +32,11 @@ def _read(crm: TrytonCrm, ask: RetryingCall) -> TrytonReader:
 
 
 CONNECTOR = Connector(
-    name="tryton", address="service", credentials="login", write=_write, read=_read, key="id"
+    name="tryton",
+    address="service",
+    credentials="login",
+    write=_write,
+    read=_read,
+    key="id",
+    takes=("key", "fields", "override", "credentials"),
 )
