@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data.clock import DAY
 from models.metrics import Floats
 from models.reliability import reliability_by
 from training.advice import Advice

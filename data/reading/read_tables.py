@@ -308,7 +308,7 @@ def _flag_is_known(job: ReadJob, raw: RawTable) -> bool:
     column = job.project.leads.converted
     if column is None or column not in raw.table.column_names:
         return False
-    return texts(raw.column(column), job.missing).null_count == 0
+    return not texts(raw.column(column), job.missing).null_count
 
 
 def _order_keys(job: ReadJob, raw: RawTable, column: str) -> pd.Series[float]:

@@ -211,7 +211,7 @@ def _count_bins(
     elif len(values) and bool((values == np.floor(values)).all()) and values.max() <= 60:
         cuts = [cut for cut in (1.0, 2.0, 4.0, 8.0, 16.0) if values.min() < cut <= values.max()]
     else:
-        quantiles = np.quantile(values, [0.2, 0.4, 0.6, 0.8]) if len(values) else []
+        quantiles = np.quantile(values, [0.2, 0.4, 0.6, 0.8]).tolist() if len(values) else []
         cuts = sorted({float(cut) for cut in quantiles if math.isfinite(cut)})
     place = np.searchsorted(cuts, values, "right")
     n = np.bincount(place, minlength=len(cuts) + 1)
