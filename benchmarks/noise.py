@@ -13,15 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import beta
 
-from benchmarks.noise_sets import NoiseSet, make_noise
 from data.errors import LeadScoreError
 from data.reading.read_tables import read_tables
 from models.fit.baselines import fit_all
 from models.predictor import LeadScorer
+from tests.fakes.noise_sets import NoiseSet, make_noise
 from training.audit import audit
 from training.dataset import make_dataset
-from training.evaluate import may_be_registered, verdicts
-from training.train import fit_learner, with_card
+from training.evaluate import may_be_registered, unproven_in_training, verdicts
+from training.train import cross_fitted, fit_learner, with_card
 
 SETS, SECONDS, MOST = 200, 60.0, 0.01
 """Sets of the full run, seconds of the short one, and the share that may get a champion."""
@@ -63,6 +63,11 @@ def judge_noise(noise: NoiseSet, seed: int) -> NoiseResult:
     p = scorer.score(ahead).probability
     comparisons = verdicts(y[test], p, rivals, dataset.groups[test], seed=seed)
     allowed, words = may_be_registered(comparisons, learner=project.train.learner)
+    if allowed:
+        chance = unproven_in_training(
+            y[train], cross_fitted(fitted), dataset.groups[train], seed=seed
+        )
+        allowed, words = chance is None, chance or words
     champion = allowed and not report.refusals and fitted.report_["winner"] != "constant"
     return NoiseResult(noise.shape, champion, used, words)
 

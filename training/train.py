@@ -25,7 +25,12 @@ from training.advice import Advice, advise
 from training.audit import AuditReport, audit
 from training.audit.windows import fit_scope, row_hash
 from training.dataset import Dataset, make_dataset
-from training.evaluate import Evaluation, evaluate_model, may_be_registered
+from training.evaluate import (
+    Evaluation,
+    evaluate_model,
+    may_be_registered,
+    unproven_in_training,
+)
 from training.model_card import CARD_FILE, ModelCard, make_card
 from training.small_data import require_outcomes
 
@@ -116,6 +121,9 @@ def train(
     scorer = LeadScorer(parts, forest_text, threads=threads, trusted=True)
     test, evaluation = evaluate_on_test(project, tables, dataset, scorer, seed=seed)
     refusal, words = _refusal(report, evaluation, project)
+    if refusal is None:
+        fitted_p = cross_fitted(fitted)
+        refusal = unproven_in_training(dataset.y[rows], fitted_p, dataset.groups[rows], seed=seed)
     evaluation = replace(evaluation, notes=(*evaluation.notes, *advice.notes, *words))
     model_card = make_card(
         dataset,
@@ -194,6 +202,13 @@ def fit_learner(
         closes=None if project.static else dataset.labelled.closes_at[rows],
         groups=dataset.groups[rows],
     )
+
+
+def cross_fitted(learner: LeadClassifier) -> Floats:
+    """Give the probabilities of the training rows, each from folds without its own row."""
+    log_odds = calibrated_log_odds(learner.parts_.calibration, learner.margins_)
+    p: Floats = 1 / (1 + np.exp(-log_odds))
+    return p
 
 
 def with_card(
