@@ -179,8 +179,8 @@ def unproven_in_training(
         return None
     return (
         "does not beat the prior on the rows it was trained on, each predicted without itself "
-        f"({gap.difference:+.4f} log loss, 95 % {gap.low:+.4f} to {gap.high:+.4f}), so that what it "
-        "gains on the test may be chance: work by the prior, collect more outcomes, or declare "
+        f"({gap.difference:+.4f} log loss, 95 % {gap.low:+.4f} to {gap.high:+.4f}), so that what "
+        "it gains on the test may be chance: work by the prior, collect more outcomes, or declare "
         "more columns and events"
     )
 
