@@ -18,6 +18,7 @@ NAMES = (
     "experiment",
     "report",
     "http",
+    "loops",
 )
 
 

@@ -212,7 +212,7 @@ def _count_bins(
         cuts = [cut for cut in (1.0, 2.0, 4.0, 8.0, 16.0) if values.min() < cut <= values.max()]
     else:
         quantiles = np.quantile(values, [0.2, 0.4, 0.6, 0.8]).tolist() if len(values) else []
-        cuts = sorted({float(cut) for cut in quantiles if math.isfinite(cut)})
+        cuts = sorted({cut for cut in quantiles if math.isfinite(cut)})
     place = np.searchsorted(cuts, values, "right")
     n = np.bincount(place, minlength=len(cuts) + 1)
     hits = np.bincount(place, weights=labels, minlength=len(cuts) + 1)
