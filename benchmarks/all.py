@@ -8,6 +8,7 @@ import time
 
 NAMES = (
     "leaks",
+    "noise",
     "features",
     "quality",
     "shap",

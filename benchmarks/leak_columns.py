@@ -146,6 +146,20 @@ def never_level(f: Facts, rng: np.random.Generator) -> Column:
     return pd.Series(np.where(given_up, "parking", "active"), dtype=object)
 
 
+def loss_reason(f: Facts, rng: np.random.Generator) -> Column:
+    """Why a lead was lost, in one of sixty ways: each is rare, and none converts."""
+    reasons = np.array([f"reason {i}" for i in range(60)], object)[rng.integers(0, 60, len(f.ever))]
+    told = ~f.ever & (rng.random(len(f.ever)) < 0.5)
+    return pd.Series(np.where(told, reasons, None), dtype=object)
+
+
+def blank_for_the_lost(f: Facts, rng: np.random.Generator) -> Column:
+    """Any value, left empty for 95 % of those who did not convert and for 2 % of the others."""
+    shoe = rng.integers(36, 47, len(f.ever)).astype(float)
+    share = np.where(f.ever, 0.02, 0.95)
+    return pd.Series(np.where(rng.random(len(f.ever)) < share, np.nan, shoe))
+
+
 PLANTS: dict[str, Callable[[Facts, np.random.Generator], Column]] = {
     "copy of the label": label_copy,
     "label with 2 % flips": label_flipped,
@@ -166,6 +180,8 @@ PLANTS: dict[str, Callable[[Facts, np.random.Generator], Column]] = {
     "amount converted at close date": amount_at_close,
     "last model's score": last_models_score,
     "a level only the lost are put in": never_level,
+    "reason of the loss, in sixty ways": loss_reason,
+    "anything, blank for those who did not convert": blank_for_the_lost,
 }
 
 

@@ -26,6 +26,7 @@ from data.reading.review import undeclared_columns
 from data.world import World, make_world
 from data.world.kinds import KINDS
 from tests.fakes.leak_structure import STRUCTURE, Case, case_of, frames_of, project_of
+from tests.fakes.leak_truth import TRUTH
 from training.audit import audit
 from training.audit.cells import cells_of, deal_folds, one_feature_auc
 from training.audit.leak_audit import one_per_lead
@@ -118,8 +119,7 @@ def columns_part(kind: str, seed: int, n_leads: int, results: dict[str, Any]) ->
     for verdict in report.verdicts:
         if verdict.detector == "D3" and verdict.severity == "review":
             results["asked"].add(names.get(verdict.column, ""))
-    # missing_count counts the planted columns too
-    planted_too = {*names, "honest_signal", "honest_flag", "missing_count", "*"}
+    planted_too = {*names, "honest_signal", "honest_flag", "*"}
     honest = [c for c in held if c not in planted_too]
     results["alarms"] += honest
     results["reasons"] += [f"{sorted(held[c])} {c}" for c in honest]
@@ -135,6 +135,8 @@ def structure_part(kind: str, seed: int, n_leads: int, results: dict[str, Any]) 
     case = case_of(make_world(kind, n_leads, seed, base_rate=0.08), project_of(kind), seed)
     for plant, attempt in STRUCTURE.items():
         results["structure"].setdefault(plant, []).append(sorted(attempt(case)))
+    for plant, seeded in TRUTH.items():
+        results["structure"].setdefault(plant, []).append(sorted(seeded(seed)))
     results["structure"].setdefault("the same columns, not declared", []).append(
         _undeclared_refused(case, kind, seed)
     )

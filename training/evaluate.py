@@ -161,6 +161,28 @@ def level_with_logistic(comparisons: pd.DataFrame) -> str | None:
     )
 
 
+def unproven_in_training(
+    y: NDArray[np.generic], p: Floats, groups: NDArray[np.generic] | None = None, *, seed: int = 0
+) -> str | None:
+    """Say why the training rows do not bear the model out; None where they do.
+
+    `p` are cross-fitted: each row's probability comes from folds without it. One test alone lets
+    one in forty sets without any signal pass; that the training rows agree by chance as well is
+    far rarer.
+    """
+    target = np.asarray(y, np.float64)
+    prior = np.full(len(target), (target.sum() + 0.5) / (len(target) + 1))
+    gap = compare(target, p, prior, groups, seed=seed)
+    if gap.high < 0:
+        return None
+    return (
+        "does not beat the prior on the rows it was trained on, each predicted without itself "
+        f"({gap.difference:+.4f} log loss, 95 % {gap.low:+.4f} to {gap.high:+.4f}), so that what "
+        "it gains on the test may be chance: work by the prior, collect more outcomes, or declare "
+        "more columns and events"
+    )
+
+
 def by_slice(
     y: Floats,
     p: Floats,

@@ -32,6 +32,7 @@ from training.evaluate import (
     beats_baselines,
     evaluate_model,
     level_with_logistic,
+    unproven_in_training,
 )
 from training.judgement import judge
 from training.model_card import CARD_FILE, ModelCard, make_card
@@ -187,6 +188,10 @@ def fit_and_evaluate(
     scorer = LeadScorer(parts, forest_text, threads=task.threads, trusted=True)
     test, evaluation = evaluate_on_test(project, tables, dataset, scorer, seed=seed)
     beats, words = beats_baselines(evaluation.verdicts)
+    if beats:
+        y, p = dataset.y[rows], cross_fitted(fitted)
+        chance = unproven_in_training(y, p, dataset.groups[rows], seed=seed)
+        beats, words = chance is None, chance or words
     said = (words,) if beats else ()
     evaluation = replace(evaluation, notes=(*evaluation.notes, *advice.notes, *said))
     model_card = make_card(
@@ -266,6 +271,13 @@ def fit_learner(
         closes=None if project.static else dataset.labelled.closes_at[rows],
         groups=dataset.groups[rows],
     )
+
+
+def cross_fitted(learner: LeadClassifier) -> Floats:
+    """Give the probabilities of the training rows, each from folds without its own row."""
+    log_odds = calibrated_log_odds(learner.parts_.calibration, learner.margins_)
+    p: Floats = 1 / (1 + np.exp(-log_odds))
+    return p
 
 
 def with_card(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -34,11 +34,15 @@ class NoiseSet:
     leaks: tuple[str, ...]
 
 
-def make_noise(seed: int, *, shape: str | None = None, leaky: bool | None = None) -> NoiseSet:
-    """Make set number `seed`: its shape, size and base rate follow from the seed."""
+def make_noise(
+    seed: int, *, shape: str | None = None, leak: int | Literal["by seed"] | None = "by seed"
+) -> NoiseSet:
+    """Make set number `seed`; shape, size, base rate and leak (of LEAKS) follow from the seed."""
     rng = np.random.default_rng([seed, 211])
     shape = SHAPES[seed % len(SHAPES)] if shape is None else shape
-    leaky = bool(seed // len(SHAPES) % 2) if leaky is None else leaky
+    if leak == "by seed":
+        turn, leaky = divmod(seed // len(SHAPES), 2)
+        leak = turn % len(LEAKS) if leaky else None
     n = int(rng.integers(400, 2001))
     won = rng.random(n) < rng.uniform(0.08, 0.5)
     leads = _columns(n, rng)
@@ -46,8 +50,8 @@ def make_noise(seed: int, *, shape: str | None = None, leaky: bool | None = None
     leads["account_id"] = rng.choice(accounts["account_id"].to_numpy(object), n)
     leads["account_id"] = leads["account_id"].mask(rng.random(n) < rng.uniform(0, 0.2))
     leaks: tuple[str, ...] = ()
-    if leaky:
-        name, make = LEAKS[seed // (2 * len(SHAPES)) % len(LEAKS)]
+    if leak is not None:
+        name, make = LEAKS[leak]
         leads[name] = make(won, rng)
         leaks = (name,)
     build = _timed if shape == "timed" else _flagged if shape == "flagged" else _static
