@@ -141,6 +141,7 @@ def explain(
     language = language or session.project.project.language
     refuse_unknown([language])
     session.require_lead(lead)
+    from serving.cli.clock import now
     from serving.explain import explain_lead
 
     with screen.stages(progress.EXPLAIN, quiet=as_json) as stage:
