@@ -109,7 +109,7 @@ class LeadsSection(Attributes):
     id: str
     created_at: str | None = None  # left out: static mode, no claim about time
     converted_at: str | None = None
-    converted: str | None = None  # a flag; static mode only
+    converted: str | None = None  # a flag that says who converted, not when
     converted_values: tuple[str, ...] = (
         "1",
         "true",
@@ -125,12 +125,13 @@ class LeadsSection(Attributes):
     disqualified_at: str | None = None
     recorded_at: str | None = None
     account: str | None = None
-    name: str | None = None
+    name: OneOrMany = ()  # what a report shows; several columns are joined: first and last name
     owner: str | None = None
     channel: str | None = None
     email: str | None = None
     title: str | None = None
     value: str | None = None
+    repeated: Literal["first", "last"] | None = None  # which row of a repeated id counts
     join: tuple[Join, ...] = ()
 
 
@@ -161,6 +162,8 @@ class ConversionSection(Section):
     at: str | None = None
     where: Rule | None = None
     date_format: str | None = None
+    delimiter: str | None = None
+    encoding: str = "utf-8"
     horizon: Duration | None = None
     horizon_from: Literal["as_of", "created"] = "as_of"
     snapshots: tuple[Duration, ...] | Literal["weekly", "monthly"] = ("0s",)  # type: ignore[assignment]
@@ -350,10 +353,10 @@ class Project(Section):
                 "conversion is defined by exactly one of "
                 f"{', '.join(given)}; found {', '.join(named) or 'none'}"
             )
-        if not self.static and leads.converted is not None:
+        if not self.static and leads.converted is not None and conversion.snapshots != (0,):
             raise ValueError(
-                "leads.converted is a flag without a time: use leads.converted_at, or leave out "
-                "leads.created_at (static mode)"
+                "leads.converted is a flag without a time, so leads can be learnt from at their "
+                "creation only: leave out conversion.snapshots, or use leads.converted_at"
             )
         if not self.static and conversion.horizon is None:
             raise ValueError('conversion.horizon is needed, for instance horizon = "90d"')

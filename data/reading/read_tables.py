@@ -26,6 +26,7 @@ from data.reading.event_columns import (
     read_events,
 )
 from data.reading.read_job import ReadJob
+from data.reading.repeated_rows import one_row_per_id
 from data.reading.review import undeclared_columns
 from data.reading.sources import Given, RawTable
 from data.reading.values import instants, moment, numbers, objects, texts
@@ -80,7 +81,7 @@ def read_with_notes(
     """Read all sources and keep the remarks on them; other `leads` are read leniently."""
     job = ReadJob(project, dict(frames or {}), dict(kinds or {}), lenient or leads is not None)
     _refuse_unknown_frames(job.frames, project)
-    raw = job.source(project.leads, "leads", path=leads)
+    raw = one_row_per_id(job.source(project.leads, "leads", path=leads), job)
     if not len(raw):
         raise InputError("has no leads", file=raw.name)
     ids, order = unique_ids(raw, project.leads.id, job)
@@ -89,7 +90,7 @@ def read_with_notes(
     clocks = _lead_clocks(job, raw, order)
     sources = read_events(job, ids, events)
     check_declared_types(sources, job)
-    converted = _converted(job, raw, ids, order, sources)
+    converted = _converted(job, raw, ids, order, sources, clocks["created_at"])
     disqualified = np.minimum(clocks["disqualified_at"], first_times(sources, None, len(ids)))
     attributes = read_attributes(raw, ids, order, job)
     times = [*clocks.values(), converted, *_event_times(sources)]
@@ -169,11 +170,19 @@ def _converted(
     ids: pa.Array,
     order: NDArray[np.int64],
     sources: list[EventRows],
+    created: Micros,
 ) -> Micros:
-    """Find when each lead converted: by column, by event, or in a table of opportunities."""
+    """Find when each lead converted: by column, by event, or in a table of opportunities.
+
+    Where a flag says only that it did, it is taken to have converted when it was created: such
+    leads are learnt from at their creation, and are old enough once the horizon has passed.
+    """
     conversion, leads = job.project.conversion, job.project.leads
+    if leads.converted:
+        return np.where(_flags(job, raw, order), created, NEVER)
     if leads.converted_at:
-        return instants(raw, leads.converted_at, job)[order]
+        at = instants(raw, leads.converted_at, job)[order]
+        return _day_of_creation(at, created, raw, job)
     if conversion.event:
         return first_times(sources, conversion.event, len(ids))
     lead, at = conversion.lead or "", conversion.at or ""
@@ -184,6 +193,19 @@ def _converted(
     first = np.full(len(ids), NEVER)
     np.minimum.at(first, row[row >= 0], moments[row >= 0])
     return first
+
+
+def _day_of_creation(at: Micros, created: Micros, raw: RawTable, job: ReadJob) -> Micros:
+    """Take a conversion dated by its day alone, the day of creation, to follow the creation."""
+    zone = job.project.project.timezone
+    days = pd.DatetimeIndex(created.view("M8[us]"), tz="UTC").tz_convert(zone).normalize()
+    same = (at == days.tz_convert("UTC").tz_localize(None).as_unit("us").asi8) & (at < created)
+    if same.any():
+        job.notes.add(
+            f"{raw.name}, column {job.project.leads.converted_at}: {int(same.sum()):,} leads "
+            "convert on the day of their creation, without a time of day: taken to convert at once"
+        )
+    return np.where(same, created, at)
 
 
 def _event_times(sources: list[EventRows]) -> list[Micros]:
@@ -222,14 +244,28 @@ def _accounts(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[
 
 def _display(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFrame:
     """Collect what a report shows: name, owner, channel, email, title, account, value."""
-    declared = {role: getattr(job.project.leads, role) for role in _DISPLAY}
+    leads = job.project.leads
+    declared = {role: getattr(leads, role) for role in _DISPLAY}
+    declared["name"] = leads.name or None
     roles = [role for role, column in declared.items() if column is not None]
-    columns = [objects(texts(raw.column(declared[role]), job.missing))[order] for role in roles]
+    columns = [
+        _shown(raw, leads.name if role == "name" else (declared[role],), job)[order]
+        for role in roles
+    ]
     cells = np.array(columns, dtype=object).reshape(len(roles), len(order)).T
     frame = pd.DataFrame(cells, columns=roles, dtype=object)
     if job.project.leads.value:
         frame["value"] = numbers(raw, job.project.leads.value, job.project)[order]
     return frame
+
+
+def _shown(raw: RawTable, names: tuple[str, ...], job: ReadJob) -> NDArray[np.object_]:
+    """Read what is shown of each row, several columns joined: first name and last name."""
+    parts = [objects(texts(raw.column(name), job.missing)) for name in names]
+    if len(parts) == 1:
+        return parts[0]
+    joined = [" ".join(word for word in row if word) or None for row in zip(*parts, strict=True)]
+    return np.array(joined, dtype=object)
 
 
 def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.int64]) -> CrmData:
@@ -257,7 +293,8 @@ def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.i
         timezone=project.project.timezone,
         order=_static_order(job, raw, order),
     )
-    outcomes = Outcomes(_static_flag(job, raw, order), np.full(len(ids), NEVER), end)
+    converted = np.where(_flags(job, raw, order), 0, NEVER)
+    outcomes = Outcomes(converted, np.full(len(ids), NEVER), end)
     return CrmData(tables, outcomes, tuple(job.notes.lines))
 
 
@@ -282,8 +319,8 @@ def _static_order(
     return np.asarray(rank[order], dtype=np.int64)
 
 
-def _static_flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> Micros:
-    """Read the conversion flag: 0 for converted leads, NEVER for the others.
+def _flags(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Read the conversion flag, rows in lead order.
 
     A table without the column has no converted lead, and where leads are to be scored, one whose
     flag is empty has not converted.
@@ -291,10 +328,10 @@ def _static_flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> Micro
     project = job.project
     column = project.leads.converted or project.leads.converted_at
     if column is None or column not in raw.table.column_names:
-        return np.full(len(order), NEVER)
+        return np.zeros(len(order), bool)
     if project.leads.converted_at:
         known = texts(raw.column(column), job.missing).is_valid()
-        return np.where(known.to_numpy(), 0, NEVER)[order].astype(np.int64)
+        return np.asarray(known.to_numpy(), bool)[order]
     words = texts(raw.column(column), job.missing)
     if words.null_count and not job.lenient:
         row = pc.index(words.is_null(), True).as_py()
@@ -302,8 +339,8 @@ def _static_flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> Micro
             f"flag is missing ({words.null_count:,} such rows)",
             row,
             column,
-            "leave out leads whose outcome is not known",
+            f'leave out leads whose outcome is not known: where = "\\"{column}\\" is known"',
         )
     yes = pa.array([value.lower() for value in project.leads.converted_values])
     hit = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(words)), value_set=yes)
-    return np.where(pc.fill_null(hit, False).to_numpy(), 0, NEVER)[order].astype(np.int64)
+    return np.asarray(pc.fill_null(hit, False).to_numpy(), bool)[order]

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from data.errors import InputError, OutsideError
 from data.network import require_allowed, scheme_of
 from data.private import mask, without_password
-from data.reading.csv_files import read_csv
+from data.reading.csv_files import line_of_first_row, read_csv
 from data.rules.expressions import parse
 from data.schema import Project
 
@@ -208,7 +208,8 @@ def _read_file(
         return _read_parquet(file, columns), 1
     delimiter = getattr(declared, "delimiter", None)
     encoding = getattr(declared, "encoding", "utf-8")
-    return read_csv(file, delimiter=delimiter, encoding=encoding, columns=columns), 2
+    table = read_csv(file, delimiter=delimiter, encoding=encoding, columns=columns)
+    return table, line_of_first_row(file, encoding)
 
 
 def _read_parquet(file: Path, columns: Sequence[str] | None) -> pa.Table:
