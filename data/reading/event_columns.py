@@ -162,9 +162,25 @@ def _rows_of(raw: RawTable, section: EventsSection, job: ReadJob, lead_ids: pa.A
 
 
 def lead_rows(ids: pa.ChunkedArray, lead_ids: pa.Array) -> NDArray[np.int64]:
-    """Find the row of each id: (n,) int64, -1 for an unknown one."""
-    rows = pc.index_in(ids.combine_chunks(), value_set=lead_ids)
-    return np.asarray(rows.fill_null(-1).to_numpy(zero_copy_only=False)).astype(np.int64)
+    """Find the row of each id: (n,) int64, -1 for an unknown one.
+
+    Where all ids are digits, and stay different without leading zeros, 42 is found as 00042:
+    spreadsheets take the zeros off.
+    """
+    whole = ids.combine_chunks()
+    rows = _places(whole, lead_ids)
+    lost = (rows < 0) & whole.is_valid().to_numpy(zero_copy_only=False)
+    if lost.any() and pc.all(pc.match_substring_regex(lead_ids, r"^\d+$")).as_py():
+        bare = pc.utf8_ltrim(lead_ids, "0")
+        if pc.count_distinct(bare).as_py() == len(bare):
+            rows[lost] = _places(pc.utf8_ltrim(whole.filter(pa.array(lost)), "0"), bare)
+    return rows
+
+
+def _places(ids: pa.Array, among: pa.Array) -> NDArray[np.int64]:
+    """Find the place of each id among others, -1 for none."""
+    rows = pc.index_in(ids, value_set=among).fill_null(-1)
+    return np.asarray(rows.to_numpy(zero_copy_only=False)).astype(np.int64)
 
 
 def count_orphans(raw: RawTable, lead: NDArray[np.int64], column: str, job: ReadJob) -> None:

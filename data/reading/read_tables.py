@@ -90,8 +90,10 @@ def read_with_notes(
     clocks = _lead_clocks(job, raw, order)
     sources = read_events(job, ids, events)
     check_declared_types(sources, job)
-    converted = _converted(job, raw, ids, order, sources, clocks["created_at"])
+    created = clocks["created_at"]
+    converted = _on_first_day(_converted(job, raw, ids, order, sources, created), created, job)
     disqualified = np.minimum(clocks["disqualified_at"], first_times(sources, None, len(ids)))
+    disqualified = _on_first_day(disqualified, created, job)
     attributes = read_attributes(raw, ids, order, job)
     times = [*clocks.values(), converted, *_event_times(sources)]
     times += [a.changes.at for a in attributes if a.changes is not None]
@@ -181,8 +183,7 @@ def _converted(
     if leads.converted:
         return np.where(_flags(job, raw, order), created, NEVER)
     if leads.converted_at:
-        at = instants(raw, leads.converted_at, job)[order]
-        return _day_of_creation(at, created, raw, job)
+        return instants(raw, leads.converted_at, job)[order]
     if conversion.event:
         return first_times(sources, conversion.event, len(ids))
     lead, at = conversion.lead or "", conversion.at or ""
@@ -195,15 +196,16 @@ def _converted(
     return first
 
 
-def _day_of_creation(at: Micros, created: Micros, raw: RawTable, job: ReadJob) -> Micros:
-    """Take a conversion dated by its day alone, the day of creation, to follow the creation."""
+def _on_first_day(at: Micros, created: Micros, job: ReadJob) -> Micros:
+    """Let an end that is dated by its day alone, the day of creation, follow the creation."""
     zone = job.project.project.timezone
     days = pd.DatetimeIndex(created.view("M8[us]"), tz="UTC").tz_convert(zone).normalize()
-    same = (at == days.tz_convert("UTC").tz_localize(None).as_unit("us").asi8) & (at < created)
+    midnight = days.tz_convert("UTC").tz_localize(None).as_unit("us").asi8
+    same = (at == midnight) & (at < created)
     if same.any():
         job.notes.add(
-            f"{raw.name}, column {job.project.leads.converted_at}: {int(same.sum()):,} leads "
-            "convert on the day of their creation, without a time of day: taken to convert at once"
+            f"{int(same.sum()):,} leads end on the day of their creation, without a time of day: "
+            "they are taken to end at once"
         )
     return np.where(same, created, at)
 

@@ -119,8 +119,7 @@ def roles(project: Project, case: ShapeCase) -> dict[str, str]:
     ):
         for section in sections:
             found[section.source] = role
-    known = found.get(project.leads.source)
-    found[project.leads.source] = "leads+events" if known == "events" else "leads"
+    found[project.leads.source] = "leads"
     return found
 
 

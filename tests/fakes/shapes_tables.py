@@ -28,7 +28,7 @@ def events_alone(f: Funnel) -> ShapeCase:
             "user_id",
             "timestamp",
             f.winners(ids),
-            {"events.csv": "leads+events"},
+            {"events.csv": "leads"},
             answers={"conversion.event": "opportunity_created"},
         ),
     )
