@@ -324,12 +324,12 @@ def _static_order(
 def _flags(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Read the conversion flag, rows in lead order.
 
-    A table without the column has no converted lead, and where leads are to be scored, one whose
+    Where leads are to be scored, a table without the column has no converted lead, and one whose
     flag is empty has not converted.
     """
     project = job.project
     column = project.leads.converted or project.leads.converted_at
-    if column is None or column not in raw.table.column_names:
+    if column is None or (job.lenient and column not in raw.table.column_names):
         return np.zeros(len(order), bool)
     if project.leads.converted_at:
         known = texts(raw.column(column), job.missing).is_valid()

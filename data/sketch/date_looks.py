@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -36,18 +37,21 @@ def date_format_of(sample: pa.Array) -> tuple[str | None, bool] | None:
     column = pa.chunked_array([sample])
     if not read_times(column).bad.any():
         return None, False
-    some = pa.chunked_array([sample[:20]])
+    some = sample[:20].to_pandas()
     fitting = []
     for day in _DAYS:
-        for time in _TIMES:
-            written = day + time
-            if not read_times(some, date_format=written).bad.any():
-                if not read_times(column, date_format=written).bad.any():
-                    fitting.append(written)
-                break
+        exact = [day + time for time in _TIMES if _fits_one(some, day + time)]
+        fitting += [
+            form for form in exact[:1] if not read_times(column, date_format=form).bad.any()
+        ]
     if not fitting:
         return None
     return fitting[0], month_first(fitting[0]) in fitting
+
+
+def _fits_one(texts: pd.Series[str], written: str) -> bool:
+    """Tell whether a format is that of any of some texts, to the letter."""
+    return bool(pd.to_datetime(texts, format=written, errors="coerce").notna().any())
 
 
 def month_first(written: str) -> str | None:

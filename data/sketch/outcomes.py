@@ -21,8 +21,10 @@ from data.sketch.vocabulary import (
     CLOSED_NAME,
     CONVERTED_NAME,
     CUSTOMER_NAME,
+    EARLIER_NAME,
     LOST_NAME,
     STAGE_NAME,
+    TARGET_NAME,
     meaning_of,
     speaks_of,
 )
@@ -110,6 +112,7 @@ def _stages(look: FileLook) -> Iterator[StageOutcome]:
         if not 0.0 < share < 0.98:
             continue
         points = 3.0 + surest + 0.8 * bool(lost) + 1.0 * named
+        points -= 3.0 * speaks_of(column.name, EARLIER_NAME)
         reason = f"{share:.0%} of the rows have it"
         yield StageOutcome(column, points, reason, won, lost)
 
@@ -124,7 +127,7 @@ def _flags(look: FileLook) -> Iterator[StageOutcome]:
         if not yes or speaks_of(column.name, LOST_NAME):
             continue
         points = 1.0 + 0.1 * (place == len(flags) - 1) + 0.5 * (column.filled == 1.0)
-        if speaks_of(column.name, CONVERTED_NAME):
+        if speaks_of(column.name, TARGET_NAME) or speaks_of(column.name, CONVERTED_NAME):
             points = 7.0
         elif speaks_of(column.name, CUSTOMER_NAME):
             points = 5.5
@@ -148,7 +151,7 @@ def _dates(look: FileLook, stages: list[StageOutcome]) -> Iterator[DateOutcome]:
         reason = f"{column.filled:.0%} of the rows have one"
         for stage in stages:
             if stage.points > 3.5 and _same_rows(known, stage.rows()):
-                points += 2.5
+                points = max(points + 2.5, stage.points + 1.6)
                 reason += f", those with {stage.label}"
                 break
         if speaks_of(column.name, CLOSED_NAME) and points < 6.0:

@@ -32,7 +32,7 @@ def add_source(table: Table, look: FileLook, folder: Path, *times: ColumnLook | 
     if written:
         doubtful = any(c.ambiguous for c in written)
         comment = "CHOOSE: day and month may be exchanged" if doubtful else ""
-        forms = sorted({str(c.date_format) for c in written}, key=lambda form: (len(form), form))
+        forms = sorted({str(c.date_format) for c in written}, key=lambda form: (-len(form), form))
         set_key(table, "date_format", forms[0], comment)
 
 

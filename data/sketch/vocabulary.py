@@ -12,8 +12,8 @@ from typing import Final, Literal
 Meaning = Literal["won", "lost", "open"]
 
 LOST: Final = (
-    r"\blost\b|\bdead\b|junk|disqualif|unqualif|reject|declin|cancel|abandon|bad fit|no sale|churn"
-    r"|unsuccess|not interested|pers[aeoi]\b|squalific|rifiutat|annullat|perdu|abandonn|refus"
+    r"\blost\b|\bdead\b|fail|junk|disqualif|unqualif|reject|declin|cancel|abandon|bad fit|no sale"
+    r"|churn|unsuccess|not interested|pers[aeoi]\b|squalific|rifiutat|annullat|perdu|abandonn|refus"
     r"|annul|verloren|abgelehnt|abgesagt|storniert|perdid|descartad|rechazad|anulad|cancelad"
     r"|\bverlor|afgewezen|ناموفق|از دست|باخت|رد شد|لغو"
 )
@@ -62,6 +62,10 @@ CUSTOMER_NAME: Final = (
     r"|accett|acept|contrat|vertrag|deal|target|label|outcome|subscribed|enrol|is_customer|^y$|churn"
     r"|abschluss|acquist|acheté|compra|gekauft|خرید|قرارداد"
 )
+TARGET_NAME: Final = r"^(y|target|label|class|response|outcome|conversion|converted)$"
+"""What the outcome is called in tables made for learning."""
+
+EARLIER_NAME: Final = r"^p(rev|ast|rior|outcome)|previous|former|\bold\b|vorig|precedent|précéd"
 LOST_NAME: Final = (
     r"disqualif|lost|reject|squalific|(^|[ _])pers[ao]$|perdu|storno|verloren|perdid|از دست"
 )

@@ -6,11 +6,16 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from data.sketch.questions import Question
 
 Stage = Callable[[str], None]
 """Called with a few words when the next stage of a long job begins."""
@@ -56,6 +61,18 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     for row in rows:
         drawn.add_row(*(escape(str(cell)) for cell in row))
     out.print(drawn)
+
+
+def choose(question: Question) -> int:
+    """Ask a person to choose an option by its number; Enter takes the first."""
+    err.print(escape(question.text), highlight=False, soft_wrap=True)
+    for number, option in enumerate(question.options, 1):
+        err.print(f"  {number}  {escape(option)}", highlight=False, soft_wrap=True)
+    while True:
+        number = int(typer.prompt("number", default=1, type=int, err=True))
+        if 1 <= number <= len(question.options):
+            return number - 1
+        err.print(f"a number from 1 to {len(question.options)}")
 
 
 @contextmanager
