@@ -12,19 +12,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.fakes.shapes_score import SHAPES, ShapeScore, score_shape
+from tests.fakes.shapes_score import FURTHER, SHAPES, ShapeScore, score_shape
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--full", action="store_true", help="train on every shape")
+    parser.add_argument("--further", action="store_true", help="the shapes written afterwards")
     parser.add_argument("--only", default="", help="a part of a shape's name")
     asked = parser.parse_args()
     began = time.perf_counter()
     scores = []
     print(f"{'shape':<42} file id  made tabl outc train  words")
     with tempfile.TemporaryDirectory() as folder:
-        for make in SHAPES:
+        for make in FURTHER if asked.further else SHAPES:
             if asked.only in make.__name__:
                 where = Path(folder, make.__name__)
                 scores.append(score_shape(make, where, with_training=asked.full))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from data.reading.sources import read_source
 from data.schema import Project
 from data.sketch.write import sketch_project
 from tests.fakes import (
+    shapes_further,
     shapes_languages,
     shapes_other_crms,
     shapes_salesforce_hubspot_dynamics,
@@ -34,6 +36,9 @@ SHAPES: tuple[MakeShape, ...] = (
     *shapes_tables.SHAPES,
 )
 """The forty shapes; the first 22 have the column names of a vendor's export."""
+
+FURTHER: tuple[MakeShape, ...] = shapes_further.SHAPES
+"""Shapes written after init was rebuilt."""
 
 ALWAYS_UNTRUE = (
     "no column could be the outcome",
@@ -120,6 +125,9 @@ def roles(project: Project, case: ShapeCase) -> dict[str, str]:
         for section in sections:
             found[section.source] = role
     found[project.leads.source] = "leads"
+    if "*" in project.leads.source:
+        found.update(dict.fromkeys(fnmatch.filter(found, project.leads.source), "leads"))
+        del found[project.leads.source]
     return found
 
 
