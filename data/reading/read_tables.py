@@ -325,7 +325,7 @@ def _flags(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.
     """Read the conversion flag, rows in lead order.
 
     Where leads are to be scored, a table without the column has no converted lead, and one whose
-    flag is empty has not converted.
+    flag is empty has not converted. Neither has one whose flag is empty where all others say yes.
     """
     project = job.project
     column = project.leads.converted or project.leads.converted_at
@@ -335,7 +335,10 @@ def _flags(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.
         known = texts(raw.column(column), job.missing).is_valid()
         return np.asarray(known.to_numpy(), bool)[order]
     words = texts(raw.column(column), job.missing)
-    if words.null_count and not job.lenient:
+    yes = pa.array([value.lower() for value in project.leads.converted_values])
+    hit = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(words)), value_set=yes)
+    only_yes = pc.all(hit.filter(words.is_valid())).as_py()  # crosses: the others have nothing
+    if words.null_count and not (job.lenient or only_yes):
         row = pc.index(words.is_null(), True).as_py()
         raise raw.mistake(
             f"flag is missing ({words.null_count:,} such rows)",
@@ -343,6 +346,4 @@ def _flags(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.
             column,
             f'leave out leads whose outcome is not known: where = "\\"{column}\\" is known"',
         )
-    yes = pa.array([value.lower() for value in project.leads.converted_values])
-    hit = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(words)), value_set=yes)
     return np.asarray(pc.fill_null(hit, False).to_numpy(), bool)[order]

@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data.clock import DAY, NEVER, Micros
+from data.clock import DAY, NEVER, Micros, show
+from data.delay import detect_truncation
 from data.reading.clock_checks import MAX_EARLY_LABELS
 from data.sketch.guess import (
     EventOutcome,
@@ -19,6 +20,7 @@ from data.sketch.guess import (
 from data.sketch.looks import ColumnLook
 from data.sketch.outcomes import DateOutcome, StageOutcome
 from data.sketch.tables import child_time, event_type, lead_column
+from data.tables import Outcomes
 
 _HORIZONS: Final = (7, 14, 30, 60, 90, 180, 365)
 _USUAL: Final = 90
@@ -77,6 +79,22 @@ def propose_horizon(outcome: Outcome | None, export: ExportGuess) -> tuple[int, 
     enough = [days for days in fitting if cover[days] >= _ENOUGH]
     days = _USUAL if _USUAL in enough else (enough or fitting[-1:])[0]
     return days, f"CHOOSE: {cover[days]:.0%} of the conversions seen came within {days} days"
+
+
+def propose_recorded_from(outcome: Outcome | None, export: ExportGuess) -> tuple[str, str] | None:
+    """Propose since when conversions are recorded: (day, reason), if older leads lack them."""
+    at = converted_at(outcome, export)
+    began = export.created[0].times()
+    if at is None or len(at) != len(began):
+        return None
+    known = began != NEVER
+    last = max(int(each[each != NEVER].max(initial=0)) for each in (at, began))
+    ends = Outcomes(at[known], np.full(int(known.sum()), NEVER), last + 1)
+    found = detect_truncation(began[known], ends)
+    if found is None:
+        return None
+    day = show(found.recorded_from)[:10]
+    return day, f"check: {found.n_older:,} leads are older, and none of them converted before it"
 
 
 def early_rows(outcome: Outcome | None, export: ExportGuess) -> NDArray[np.bool_] | None:

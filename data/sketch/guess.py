@@ -33,6 +33,7 @@ from data.sketch.vocabulary import (
     KNOWN_ENDINGS,
     NEW_NAME,
     OLD_NAME,
+    OTHERS_NAME,
     meaning_of,
     speaks_of,
 )
@@ -170,6 +171,7 @@ def find_created(leads: FileLook, taken: set[str]) -> tuple[ColumnLook, ...]:
         total += 2.0 * speaks_of(column.name, CREATED_NAME)
         total -= 3.0 * speaks_of(column.name, CHANGED_NAME)
         total -= 2.0 * speaks_of(column.name, CLOSED_NAME)
+        total -= 1.5 * speaks_of(column.name, OTHERS_NAME)
         return total + 1.0 * all(_not_after(mine, other) for other in at.values())
 
     ranked = sorted(times, key=lambda column: -points(column))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -28,6 +29,7 @@ YES: Final = frozenset(
 NO: Final = frozenset(
     "no n false f 0 lost falso non faux nein falsch não خیر".split()  # noqa: SIM905
 )
+MARKS: Final = frozenset("x ✓ ✔ ✅ ok".split())  # noqa: SIM905
 _NUMBER: Final = (
     r"^\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*$"
     r"|^\s*[€$£]?\s*[+-]?\d{1,3}(\.\d{3})*,\d+\s*[€$£]?\s*$"
@@ -93,11 +95,51 @@ class FileLook:
         return [column for column in self.columns.values() if column.kind in kinds]
 
 
+def look_at_all(paths: Sequence[Path]) -> list[FileLook]:
+    """Look at files; several of the same columns, as exports of months are, are one source."""
+    read = [(path, *_read(path)) for path in paths]
+    alike: dict[tuple[str, ...], list[tuple[Path, pa.Table, str]]] = {}
+    for path, table, encoding in read:
+        alike.setdefault((encoding, *table.column_names), []).append((path, table, encoding))
+    looks = []
+    for group in alike.values():
+        pattern = _pattern_of([path for path, _, _ in group])
+        if pattern is None:
+            looks += [_look_at_table(path, table, encoding) for path, table, encoding in group]
+            continue
+        whole = pa.concat_tables([table for _, table, _ in group], promote_options="permissive")
+        looks.append(_look_at_table(pattern, whole, group[0][2]))
+    return looks
+
+
+def _pattern_of(paths: list[Path]) -> Path | None:
+    """Find a pattern that fits these files and no other of their folder; None for one file."""
+    if len(paths) < 2 or len({path.parent for path in paths}) > 1:
+        return None
+    names = [path.name for path in paths]
+    start = re.sub(r"\d+$", "", _common_start(names))
+    end = _common_start([name[len(start) :][::-1] for name in names])[::-1]
+    if len(start) < 3 or any(letter in "*?[" for letter in start + end):
+        return None
+    folder = paths[0].parent
+    same = sorted(folder.glob(f"{start}*{end}")) == sorted(paths)
+    return folder / f"{start}*{end}" if same else None
+
+
+def _common_start(names: list[str]) -> str:
+    """Find the letters with which all names begin."""
+    first, last = min(names), max(names)
+    same = (i for i, letter in enumerate(first) if last[i : i + 1] != letter)
+    return first[: next(same, len(first))]
+
+
 def look_at(path: Path) -> FileLook:
     """Look at a CSV or Parquet file; InputError where it cannot be read or has no rows."""
-    if not path.is_file():
-        raise InputError("file not found", file=str(path))
-    table, encoding = _read(path)
+    return _look_at_table(path, *_read(path))
+
+
+def _look_at_table(path: Path, table: pa.Table, encoding: str) -> FileLook:
+    """Look at a table that was read."""
     if not table.num_rows:
         raise InputError("has a header but no rows", file=path.name)
     flat = [f.name for f in table.schema if not pa.types.is_nested(f.type)]
@@ -125,6 +167,8 @@ def _read(path: Path) -> tuple[pa.Table, str]:
     Latin-1 would read the same letters, but its € and its quotes are control characters: it is
     left for the few files that Windows' code page cannot read.
     """
+    if not path.is_file():
+        raise InputError("file not found", file=str(path))
     if path.suffix.lower() in (".parquet", ".pq"):
         try:
             return pq.read_table(path), "utf-8"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import NEVER
-from data.sketch.looks import NO, YES, ColumnLook, FileLook, share_of
+from data.sketch.looks import MARKS, NO, YES, ColumnLook, FileLook, share_of
 from data.sketch.vocabulary import (
     CHANGED_NAME,
     CLOSED_NAME,
@@ -78,6 +78,11 @@ class StageOutcome:
         """Name the columns that it uses up."""
         return {self.column.name, *([] if self.closed is None else [self.closed.name])}
 
+    @property
+    def blank_is_no(self) -> bool:
+        """Tell whether rows without a value are those that did not convert."""
+        return self.column.distinct == len(self.won)
+
     def rows(self) -> Rows:
         """Mark the rows that converted."""
         return np.isin(self.column.texts().astype(str), self.won)
@@ -88,7 +93,7 @@ LeadOutcome = DateOutcome | StageOutcome
 
 def lead_outcomes(look: FileLook) -> list[LeadOutcome]:
     """List what may be the outcome in a table of leads, the surest first."""
-    stages = [*_stages(look), *_flags(look)]
+    stages = [*_stages(look), *_ends(look), *_flags(look)]
     dates = list(_dates(look, stages))
     dated = [_with_closing_date(stage, look) for stage in stages]
     found: list[LeadOutcome] = [*dates, *dated]
@@ -117,12 +122,38 @@ def _stages(look: FileLook) -> Iterator[StageOutcome]:
         yield StageOutcome(column, points, reason, won, lost)
 
 
+def _ends(look: FileLook) -> Iterator[StageOutcome]:
+    """Find stages in no known language: a date stands beside some of their values, and no other.
+
+    Those values end a lead. Which of them is won nobody can tell: the rarer comes first.
+    """
+    dates = [c for c in look.of_kind("time") if 0.02 < c.filled < 1.0]
+    for column in look.of_kind("text"):
+        words = column.words()
+        if not 3 <= len(words) <= 12 or any(meaning_of(word)[0] != "open" for word in words):
+            continue
+        texts = column.texts().astype(str)
+        for date in dates:
+            known = date.known()
+            shares = {word: share_of(known, texts == word) for word in words}
+            ends = [word for word in words if shares[word] >= _SAME]
+            mixed = any(1 - _SAME < share < _SAME for share in shares.values())
+            if mixed or not 2 <= len(ends) < len(words):
+                continue
+            for place, won in enumerate(sorted(ends, key=lambda word: (texts == word).sum())):
+                lost = tuple(word for word in ends if word != won)
+                reason = f"rows with {' or '.join(ends)} have {date.name}: which of them is won?"
+                points = 5.0 - 0.1 * place + 1.0 * speaks_of(column.name, STAGE_NAME)
+                yield StageOutcome(column, points, reason, (won,), lost)
+            break
+
+
 def _flags(look: FileLook) -> Iterator[StageOutcome]:
     """Find columns of yes and no; without a telling name they come last."""
-    flags = look.of_kind("flag")
+    flags = [*look.of_kind("flag"), *(c for c in look.of_kind("text", "number") if _marks(c))]
     for place, column in enumerate(flags):
         words = column.words()
-        yes = tuple(w for w in words if w.strip().lower() in YES or w in ("1.0", "True"))
+        yes = tuple(w for w in words if w.strip().lower() in YES | MARKS or w == "1.0")
         no = tuple(w for w in words if w.strip().lower() in NO or w in ("0.0", "False"))
         if not yes or speaks_of(column.name, LOST_NAME):
             continue
@@ -131,9 +162,16 @@ def _flags(look: FileLook) -> Iterator[StageOutcome]:
             points = 7.0
         elif speaks_of(column.name, CUSTOMER_NAME):
             points = 5.5
-        share = share_of(np.isin(column.texts().astype(str), yes), column.known())
+        asked = np.ones(look.rows, bool) if _marks(column) else column.known()
+        share = share_of(np.isin(column.texts().astype(str), yes), asked)
         reason = f"{share:.0%} of the rows say {yes[0]!r}"
         yield StageOutcome(column, points, reason, yes, no if points > 6 else ())
+
+
+def _marks(column: ColumnLook) -> bool:
+    """Tell whether some rows have a cross or a yes, and the others nothing."""
+    words = [word.strip().lower() for word in column.words()[:2]]
+    return len(words) == 1 and words[0] in YES | MARKS and 0.002 < column.filled < 0.98
 
 
 def _dates(look: FileLook, stages: list[StageOutcome]) -> Iterator[DateOutcome]:

@@ -15,11 +15,11 @@ LOST: Final = (
     r"\blost\b|\bdead\b|fail|junk|disqualif|unqualif|reject|declin|cancel|abandon|bad fit|no sale"
     r"|churn|unsuccess|not interested|pers[aeoi]\b|squalific|rifiutat|annullat|perdu|abandonn|refus"
     r"|annul|verloren|abgelehnt|abgesagt|storniert|perdid|descartad|rechazad|anulad|cancelad"
-    r"|\bverlor|afgewezen|ناموفق|از دست|باخت|رد شد|لغو"
+    r"|przegran|utracon|förlorad|tabt|kaybed|проигр|\bverlor|afgewezen|ناموفق|از دست|باخت|رد شد|لغو"
 )
 WON: Final = (
     r"\bwon\b|vint[aeoi]\b|acquisit|gagn|remport|gewonnen|ganad|ganh|gewonnen"
-    r"|موفق|برنده|برد\b"
+    r"|wygran|vunn|vundet|kazan|выигр|موفق|برنده|برد\b"
 )
 CONVERTED: Final = (
     r"convert|customer|client|\bsigned|accepted|purchas|\bsold\b|success|good lead|approved"

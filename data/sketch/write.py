@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import tomlkit
@@ -21,21 +22,17 @@ from data.sketch.guess import (
     find_dated,
     guess_export,
 )
-from data.sketch.looks import ColumnLook, FileLook, look_at
+from data.sketch.looks import ColumnLook, FileLook, look_at_all
 from data.sketch.outcomes import DateOutcome, StageOutcome
 from data.sketch.questions import Answers
 from data.sketch.source_table import rule_name, rule_values, source_table
 from data.sketch.tables import child_time, event_type, lead_column, named
 from data.sketch.vocabulary import (
     EVENT_ROLES,
-    FIRST_NAME,
-    LAST_NAME,
     OUTCOME_TYPES,
     RECORDED,
-    ROLES,
-    VALUE_NAME,
 )
-from data.sketch.write_columns import currency_of, other_stages, write_columns
+from data.sketch.write_columns import currency_of, other_stages, write_columns, write_roles
 from data.sketch.write_outcome import (
     alternatives,
     closing_events,
@@ -69,7 +66,7 @@ def sketch_project(
     if not files:
         raise InputError("no file given", cure="leadscore init leads.csv touches.csv")
     answers = answers or Answers()
-    looks = [look_at(Path(file)) for file in files]
+    looks = look_at_all([Path(file) for file in files])
     export = guess_export(looks, Path(folder))
     outcome, why = _choose_outcome(export, answers)
     export = _choose_created(export, answers)
@@ -112,10 +109,7 @@ def _choose_created(export: ExportGuess, answers: Answers) -> ExportGuess:
     if not chosen:
         return export
     ordered = (found[chosen], *(c for place, c in enumerate(found) if place != chosen))
-    return ExportGuess(
-        **{name: getattr(export, name) for name in export.__slots__ if name != "created"},
-        created=ordered,
-    )
+    return replace(export, created=ordered)
 
 
 def _project_table(export: ExportGuess, looks: list[FileLook], name: str) -> Table:
@@ -162,7 +156,7 @@ def _leads_table(export: ExportGuess, outcome: Outcome | None, answers: Answers,
     write_lead_outcome(table, outcome, export, why)
     _other_dates(table, export, taken)
     if not export.alone:
-        taken |= _write_roles(table, export, taken)
+        taken |= write_roles(table, export, taken)
     replayed = {name for history in export.histories for name in history.fields}
     taken |= {*dated, *replayed}
     at = converted_at(outcome, export) if export.created else None
@@ -190,10 +184,12 @@ def _write_filter(table: Table, export: ExportGuess, outcome: Outcome | None) ->
         rules.append(f"{rule_name(created.name)} is known")
         blank = export.leads.rows - int(created.known().sum())
         reasons.append(f"{blank:,} rows ({1 - created.filled:.0%}) have no {created.name}")
-    flag = outcome.column if isinstance(outcome, StageOutcome) and not outcome.closed else None
-    if flag is not None and flag.filled < 1.0:
-        rules.append(f"{rule_name(flag.name)} is known")
-        reasons.append(f"{1 - flag.filled:.0%} of the rows have no {flag.name}")
+    stage = outcome if isinstance(outcome, StageOutcome) else None
+    if stage and not (stage.closed and export.created) and not stage.blank_is_no:
+        flag = stage.column
+        if flag.filled < 1.0:
+            rules.append(f"{rule_name(flag.name)} is known")
+            reasons.append(f"{1 - flag.filled:.0%} of the rows have no {flag.name}")
     early = early_rows(outcome, export)
     if early is not None and 0 < early.sum() <= MAX_NAMED:
         odd = [str(word) for word in export.ids.texts()[early]]
@@ -213,26 +209,6 @@ def _other_dates(table: Table, export: ExportGuess, taken: set[str]) -> None:
         table.add(remark("Dates of some leads only: converted_at or disqualified_at among them?"))
         for column in dates:
             table.add(remark(f"  {column.name}: in {column.filled:.0%} of the rows"))
-
-
-def _write_roles(table: Table, export: ExportGuess, taken: set[str]) -> set[str]:
-    """Write what a report shows: name, owner, channel and the like; returns the columns used up."""
-    leads, used = export.leads, set[str]()
-    columns = [c for c in leads.of_kind("text", "number") if c.name not in taken]
-    first, last = named(columns, FIRST_NAME), named(columns, LAST_NAME)
-    for role, pattern in ROLES.items():
-        column = named([c for c in columns if c.name not in used], pattern)
-        if role == "name" and first and last:
-            set_key(table, "name", [first.name, last.name], "check")
-            used |= {first.name, last.name}
-        elif column and not (not export.created and role in ("account", "name")):
-            set_key(table, role, column.name, "check")
-            if role not in ("channel", "title"):
-                used.add(column.name)
-    amounts = [c for c in leads.of_kind("number") if c.name not in {*taken, *used}]
-    if value := named(amounts, VALUE_NAME):
-        propose_key(table, "value", value.name, "what a lead is worth, for value and return")
-    return used
 
 
 def _add_dated(table: Table, dated: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The columns of a table without a role -> `fixed` and `exclude` as proposals, with the reasons."""
+"""The columns of a table -> their roles; those without one as `fixed` or `exclude`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ from data.sketch.guess import ExportGuess, guess_column
 from data.sketch.looks import ColumnLook, FileLook, share_of
 from data.sketch.outcomes import lead_outcomes
 from data.sketch.questions import Answers
-from data.sketch.vocabulary import CHANGED_NAME, LOST_NAME, STAGE_NAME, VALUE_NAME, speaks_of
+from data.sketch.tables import named
+from data.sketch.vocabulary import (
+    CHANGED_NAME,
+    FIRST_NAME,
+    LAST_NAME,
+    LOST_NAME,
+    ROLES,
+    STAGE_NAME,
+    VALUE_NAME,
+    speaks_of,
+)
 
 
 def write_columns(
@@ -110,6 +120,26 @@ def other_stages(export: ExportGuess, used: set[str]) -> set[str]:
         for outcome in lead_outcomes(export.leads)
         if outcome.points > 3.5 and outcome.column.name not in used
     }
+
+
+def write_roles(table: Table, export: ExportGuess, taken: set[str]) -> set[str]:
+    """Write what a report shows: name, owner, channel and the like; returns the columns used up."""
+    leads, used = export.leads, set[str]()
+    columns = [c for c in leads.of_kind("text", "number") if c.name not in taken]
+    first, last = named(columns, FIRST_NAME), named(columns, LAST_NAME)
+    for role, pattern in ROLES.items():
+        column = named([c for c in columns if c.name not in used], pattern)
+        if role == "name" and first and last:
+            set_key(table, "name", [first.name, last.name], "check")
+            used |= {first.name, last.name}
+        elif column and not (not export.created and role in ("account", "name")):
+            set_key(table, role, column.name, "check")
+            if role not in ("channel", "title"):
+                used.add(column.name)
+    amounts = [c for c in leads.of_kind("number") if c.name not in {*taken, *used}]
+    if value := named(amounts, VALUE_NAME):
+        propose_key(table, "value", value.name, "what a lead is worth, for value and return")
+    return used
 
 
 def currency_of(look: FileLook) -> str | None:

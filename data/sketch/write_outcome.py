@@ -9,7 +9,7 @@ from tomlkit.items import Table
 
 from data.schema import LeadsSection
 from data.sketch.commented_toml import propose_key, remark, set_key
-from data.sketch.delays import propose_horizon
+from data.sketch.delays import propose_horizon, propose_recorded_from
 from data.sketch.guess import (
     EventOutcome,
     ExportGuess,
@@ -123,6 +123,8 @@ def _horizon(table: Table, outcome: Outcome | None, export: ExportGuess, answers
     if undated:
         table.add(remark("It is not known when leads converted: they are learnt from at creation."))
         return
+    if since := propose_recorded_from(outcome, export):
+        set_key(table, "recorded_from", *since)
     ages = "ages of leads to learn from: as old as open leads get"
     set_key(table, "snapshots", propose_ages(export.created[0]), ages)
     propose_key(table, "snapshots", "weekly", "or all open leads on Mondays, or monthly")
