@@ -14,6 +14,7 @@ from data.clock import NEVER
 from data.errors import InputError
 from data.sketch.commented_toml import list_tables, propose_key, put_beside, remark, set_key
 from data.sketch.delays import MAX_NAMED, converted_at, early_rows
+from data.sketch.endings import ending_types
 from data.sketch.guess import (
     ExportGuess,
     HistoryLook,
@@ -29,7 +30,6 @@ from data.sketch.source_table import rule_name, rule_values, source_table
 from data.sketch.tables import child_time, event_type, lead_column, named
 from data.sketch.vocabulary import (
     EVENT_ROLES,
-    OUTCOME_TYPES,
     RECORDED,
 )
 from data.sketch.write_columns import currency_of, other_stages, write_columns, write_roles
@@ -277,8 +277,11 @@ def _event_table(look: FileLook, export: ExportGuess) -> Table:
         if column := named(rest, pattern):
             set_key(table, role, column.name)
     if kind:
-        ends = [w for w in kind.values.to_pylist() if re.search(OUTCOME_TYPES, str(w).lower())]
-        propose_key(table, "outcome", ends[:8], "types that end a lead: check")
+        sure, doubtful = ending_types(lead, kind, at)
+        if sure:
+            set_key(table, "outcome", sure, "check: these end a lead, nothing follows them")
+        else:
+            propose_key(table, "outcome", doubtful[:8], "types that end a lead: check")
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -186,3 +187,29 @@ def test_accepting_everything_declares_the_columns_that_look_fixed(tmp_path: Pat
 )
 def test_words_of_stages_are_known_in_several_languages(value: str, meaning: str) -> None:
     assert meaning_of(value)[0] == meaning
+
+
+def test_a_type_ends_a_lead_if_nothing_follows_it_and_a_cancelled_meeting_does_not(
+    tmp_path: Path,
+) -> None:
+    columns = leads(converted_at=third(LATER.dt.strftime("%Y-%m-%d").tolist()))
+    ids, day = columns["lead_id"], pd.Timedelta(days=1)
+    parts = [(ids, DAYS + 3 * day, "meeting cancelled"), (ids, DAYS + 5 * day, "call")]
+    parts.append((ids[1::3], (DAYS + 9 * day)[1::3], "rejected"))
+    log = pd.concat([pd.DataFrame({"lead_id": a, "at": b, "type": c}) for a, b, c in parts])
+    log.to_csv(tmp_path / "touches.csv", index=False)
+    pd.DataFrame(columns).to_csv(tmp_path / "leads.csv", index=False)
+    text = sketch_project([tmp_path / "leads.csv", tmp_path / "touches.csv"], folder=tmp_path)
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    assert load_project(tmp_path / "p.toml").events[0].outcome == ("rejected",)
+
+
+def test_since_when_conversions_are_recorded_is_proposed(tmp_path: Path) -> None:
+    n = 600
+    days = pd.date_range("2023-01-01", periods=n)
+    won = pd.Series(days + pd.Timedelta(days=5)).dt.strftime("%Y-%m-%d")
+    known = (np.arange(n) % 3 == 0) & (days >= "2023-09-01")
+    table = {"id": np.arange(n) + 5000, "created": days.strftime("%Y-%m-%d")}
+    project, text = propose(tmp_path, {**table, "won_on": won.where(known, "")})
+    assert project.conversion.recorded_from == "2023-09-01"
+    assert "leads are older, and none of them converted before it" in text
