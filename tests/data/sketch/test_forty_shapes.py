@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.shapes_funnel import MakeShape, make_funnel
 from tests.fakes.shapes_score import FURTHER, SHAPES, ShapeScore, score_shape
 
-QUICK = ("salesforce_opportunities", "flag_and_date", "events_alone")
+QUICK = ("flag_and_date",)
 
 
 def named(make: Callable[..., object]) -> str:

@@ -75,7 +75,7 @@ def test_a_small_crm_is_understood(tmp_path: Path) -> None:
     assert project.leads.history[0].source == "history.csv"
     assert project.leads.join[0].source == "accounts.csv"
     assert project.events[0].type == ("touch_type",)
-    assert '# outcome = ["A_DECLINED"]' in text
+    assert project.events[0].outcome == ("A_DECLINED",)
     assert project.conversion.source == "deals.csv"
     assert project.conversion.date_format == "%d-%m-%Y %H:%M"
     assert "Select" in project.project.missing

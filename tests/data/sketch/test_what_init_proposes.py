@@ -157,7 +157,7 @@ def test_a_person_chooses_and_nothing_says_choose_any_more(tmp_path: Path) -> No
     columns = leads(won_at=won, is_customer=third(["yes"] * N, "no"))
     project, text = propose(tmp_path, columns, Answers(ask=last))
     assert [question.text[:9] for question in asked] == ["What says", "Were thes", "Within ho"]
-    assert project.leads.converted == "is_customer"
+    assert project.conversion.where == "\"is_customer\" = 'yes'"
     assert count_choices(text) == 0
     assert project.leads.fixed == ()
 
