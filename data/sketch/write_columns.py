@@ -136,7 +136,11 @@ def write_roles(table: Table, export: ExportGuess, taken: set[str]) -> set[str]:
             set_key(table, role, column.name, "check")
             if role not in ("channel", "title"):
                 used.add(column.name)
-    amounts = [c for c in leads.of_kind("number") if c.name not in {*taken, *used}]
+    amounts = [
+        c
+        for c in leads.of_kind("number")
+        if c.name not in {*taken, *used} and guess_of(c.name)[0] != "outcome"
+    ]
     if value := named(amounts, VALUE_NAME):
         propose_key(table, "value", value.name, "what a lead is worth, for value and return")
     return used

@@ -34,7 +34,7 @@ def test_in_a_script_nothing_is_asked_and_the_file_passes_the_check(leads: Path)
     made = run("init", "leads.csv", "--yes", "--out", "acme.toml", cwd=leads)
     assert made.returncode == 0, made.stderr
     first, second, third = made.stdout.splitlines()
-    assert first.startswith("with it are read: 27")
+    assert first.startswith("with it are read: 269 leads")
     assert "lines say CHOOSE" in second
     assert "leadscore check acme.toml" in third
     assert "fixed = [" in (leads / "acme.toml").read_text(encoding="utf-8")
