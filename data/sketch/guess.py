@@ -146,6 +146,10 @@ def guess_export(looks: list[FileLook], folder: Path) -> ExportGuess:
     first = outcomes[0] if outcomes else None
     taken = first.columns if isinstance(first, DateOutcome | StageOutcome) else set()
     created = find_created(leads, taken)
+    entered = created[0] if created else None
+    outcomes = tuple(
+        o for o in outcomes if not (isinstance(o, DateOutcome) and o.column is entered)
+    )
     return ExportGuess(
         folder=folder,
         leads=leads,

@@ -69,7 +69,7 @@ def sketch_project(
     looks = look_at_all([Path(file) for file in files])
     export = guess_export(looks, Path(folder))
     outcome, why = _choose_outcome(export, answers)
-    export = _choose_created(export, answers)
+    export = _choose_created(export, outcome, answers)
     document = tomlkit.document()
     document.add(
         tomlkit.comment(
@@ -102,12 +102,13 @@ def _choose_outcome(export: ExportGuess, answers: Answers) -> tuple[Outcome | No
     return outcome, f"check: {words}" if sure else answers.mark(words)
 
 
-def _choose_created(export: ExportGuess, answers: Answers) -> ExportGuess:
-    """Choose when leads were created, and put it first."""
-    found = export.created
+def _choose_created(export: ExportGuess, outcome: Outcome | None, answers: Answers) -> ExportGuess:
+    """Choose when leads were created, and put it first; a date of the outcome it is not."""
+    used = outcome.columns if isinstance(outcome, DateOutcome | StageOutcome) else set()
+    found = tuple(column for column in export.created if column.name not in used)
     chosen = answers.choose("When was a lead entered?", [column.name for column in found])
     if not chosen:
-        return export
+        return replace(export, created=found)
     ordered = (found[chosen], *(c for place, c in enumerate(found) if place != chosen))
     return replace(export, created=ordered)
 

@@ -72,7 +72,7 @@ def choose(question: Question) -> int:
         number = int(typer.prompt("number", default=1, type=int, err=True))
         if 1 <= number <= len(question.options):
             return number - 1
-        err.print(f"a number from 1 to {len(question.options)}")
+        err.print(f"a number from 1 to {len(question.options)}", highlight=False)
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def test_on_a_terminal_it_asks_and_takes_the_answers(leads: Path) -> None:
         cwd=leads,
     )
     os.close(theirs)
-    os.write(ours, b"2\n9\n2\n")  # the fixed columns: no; the horizon: 9 is no choice, then 2
+    os.write(ours, b"2\n9\n2\n")  # fixed columns: no; the horizon: 9 is no choice, then 2
     out, _ = process.communicate(timeout=300)
     asked = os.read(ours, 100_000).decode()
     os.close(ours)
