@@ -19,7 +19,7 @@ from data.sketch.guess import (
 )
 from data.sketch.looks import ColumnLook
 from data.sketch.outcomes import DateOutcome, StageOutcome
-from data.sketch.tables import child_time, event_type, lead_column
+from data.sketch.table_links import child_time, event_type, lead_column
 from data.tables import Outcomes
 
 _HORIZONS: Final = (7, 14, 30, 60, 90, 180, 365)

@@ -13,7 +13,7 @@ from data.clock import DAY, NEVER, Micros, read_times
 from data.reading.review import guess_of
 from data.sketch.looks import ColumnLook, FileLook
 from data.sketch.outcomes import DateOutcome, LeadOutcome, StageOutcome, lead_outcomes
-from data.sketch.tables import (
+from data.sketch.table_links import (
     child_time,
     event_type,
     find_events_alone,

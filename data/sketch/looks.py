@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from data.clock import NEVER, Micros, read_times
+from data.clock import Micros, read_times
 from data.errors import InputError
 from data.reading.csv_files import read_csv
 from data.sketch.date_looks import date_format_of, month_first, number_format_of
@@ -131,11 +130,6 @@ def _common_start(names: list[str]) -> str:
     first, last = min(names), max(names)
     same = (i for i, letter in enumerate(first) if last[i : i + 1] != letter)
     return first[: next(same, len(first))]
-
-
-def look_at(path: Path) -> FileLook:
-    """Look at a CSV or Parquet file; InputError where it cannot be read or has no rows."""
-    return _look_at_table(path, *_read(path))
 
 
 def _look_at_table(path: Path, table: pa.Table, encoding: str) -> FileLook:
@@ -287,16 +281,6 @@ def _bare_ids(values: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(texts, r"^0*(\d+)(\.0)?$", r"\1")
 
 
-def earliest(columns: list[ColumnLook]) -> Micros:
-    """Find the earliest moment of each row over several columns, NEVER where none is filled."""
-    return reduce(np.minimum, (column.times() for column in columns))
-
-
 def share_of(mask: NDArray[np.bool_], within: NDArray[np.bool_]) -> float:
     """Measure the share of the rows `within` that are marked; 0 where there are none."""
     return float(mask[within].mean()) if within.any() else 0.0
-
-
-def moments_known(at: Micros) -> NDArray[np.bool_]:
-    """Mark the moments that are known."""
-    return np.asarray(at != NEVER)

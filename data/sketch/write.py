@@ -27,7 +27,7 @@ from data.sketch.looks import ColumnLook, FileLook, look_at_all
 from data.sketch.outcomes import DateOutcome, StageOutcome
 from data.sketch.questions import Answers
 from data.sketch.source_table import rule_name, rule_values, source_table
-from data.sketch.tables import child_time, event_type, lead_column, named
+from data.sketch.table_links import child_time, event_type, lead_column, named
 from data.sketch.vocabulary import (
     EVENT_ROLES,
     RECORDED,

@@ -15,7 +15,7 @@ from data.sketch.guess import ExportGuess, guess_column
 from data.sketch.looks import ColumnLook, FileLook, share_of
 from data.sketch.outcomes import lead_outcomes
 from data.sketch.questions import Answers
-from data.sketch.tables import named
+from data.sketch.table_links import named
 from data.sketch.vocabulary import (
     CHANGED_NAME,
     FIRST_NAME,

@@ -20,7 +20,7 @@ from data.sketch.guess import (
 from data.sketch.outcomes import DateOutcome, StageOutcome
 from data.sketch.questions import Answers
 from data.sketch.source_table import add_source, rule_name, rule_values, source_table
-from data.sketch.tables import event_type
+from data.sketch.table_links import event_type
 
 _SHOWN: Final = 5
 _USUAL_YES: Final = frozenset(LeadsSection.model_fields["converted_values"].default)

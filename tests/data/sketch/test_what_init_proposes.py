@@ -12,7 +12,7 @@ import pytest
 from data.project import load_project
 from data.reading.read_tables import read_tables
 from data.schema import Project
-from data.sketch.looks import look_at
+from data.sketch.looks import look_at_all
 from data.sketch.questions import Answers, Question
 from data.sketch.vocabulary import meaning_of
 from data.sketch.write import count_choices, sketch_project
@@ -135,7 +135,7 @@ def test_days_and_months_that_could_be_exchanged_follow_a_column_that_is_certain
     columns = leads(seen=early.strftime("%m/%d/%Y"), converted=third(["1"] * N, "0"))
     columns["created"] = DAYS.strftime("%m/%d/%Y")
     pd.DataFrame(columns).to_csv(tmp_path / "a.csv", index=False)
-    look = look_at(tmp_path / "a.csv").columns["seen"]
+    look = look_at_all([tmp_path / "a.csv"])[0].columns["seen"]
     assert (look.date_format, look.ambiguous) == ("%m/%d/%Y", False)
 
 
