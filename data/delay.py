@@ -63,11 +63,7 @@ def delay_curve(tables: Tables, outcomes: Outcomes, project: Project) -> DelayCu
     oldest = 0 if isinstance(ages, str) else max(ages)
     reach = horizon + (oldest / DAY if project.conversion.horizon_from == "as_of" else 0)
     curve = estimate_incidence(days[use], cause[use])
-    compared = _compare_with_horizon(curve, horizon, reach, truncation)
-    if project.leads.converted is not None:
-        unknown = "a flag says who converted, not when: how long it takes is not known"
-        return replace(compared, covered=np.nan, advice_days=None, warnings=(unknown,))
-    return compared
+    return _compare_with_horizon(curve, horizon, reach, truncation)
 
 
 def _compare_with_horizon(

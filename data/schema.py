@@ -109,7 +109,7 @@ class LeadsSection(Attributes):
     id: str
     created_at: str | None = None  # left out: static mode, no claim about time
     converted_at: str | None = None
-    converted: str | None = None  # a flag that says who converted, not when
+    converted: str | None = None  # a flag: that a lead converted, not when
     converted_values: tuple[str, ...] = (
         "1",
         "true",
@@ -355,8 +355,9 @@ class Project(Section):
             )
         if not self.static and leads.converted is not None and conversion.snapshots != (0,):
             raise ValueError(
-                "leads.converted is a flag without a time, so leads can be learnt from at their "
-                "creation only: leave out conversion.snapshots, or use leads.converted_at"
+                "leads.converted says that a lead converted, not when, so that leads can only be "
+                'seen as they were created: leave out conversion.snapshots (["0s"]), or use '
+                "leads.converted_at"
             )
         if not self.static and conversion.horizon is None:
             raise ValueError('conversion.horizon is needed, for instance horizon = "90d"')

@@ -49,12 +49,25 @@ def write_columns(
         )
         for name, guess in doubtful.items():
             table.add(remark(f"  {name}: {guess}"))
-        propose_key(table, "exclude", list(doubtful))
+        _write_excluded(table, list(doubtful), answers)
         return
     fixed = [name for name in guesses if name not in doubtful]
     _write_fixed(table, look, fixed, answers)
     for name, guess in doubtful.items():
         table.add(remark(f"  {name}: {guess}? then it needs known_at or a history"))
+
+
+def _write_excluded(table: Table, doubtful: list[str], answers: Answers) -> None:
+    """Leave out the suspicious columns where a person says so; else propose it in a comment."""
+    asked = f"Leave out what may have been filled in later: {', '.join(doubtful)}?"
+    yes = answers.accept
+    if doubtful and answers.ask is not None:
+        yes = answers.choose(asked, ["yes, leave them out", "no, they were known before"]) == 0
+    if yes and doubtful:
+        words = answers.mark("take out of it what was known before the outcome")
+        set_key(table, "exclude", doubtful, words)
+        return
+    propose_key(table, "exclude", doubtful)
 
 
 def _write_fixed(table: Table, look: FileLook, fixed: list[str], answers: Answers) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from serving.cli import screen
 from serving.cli.options import (
+    Accept,
     AsOf,
     EventFiles,
     Json,
@@ -49,9 +50,13 @@ def score(
     tracking: Tracking = None,
     leads: Leads = None,
     events: EventFiles = None,
+    accept: Accept = False,
     as_json: Json = False,
 ) -> None:
     """Score every open lead: probability, score, band, reasons, stage and trend, as Parquet.
+
+    Tonight's data are compared with the last good night first: a cut or old extract, a silent
+    source, renamed levels, an emptied column stop it (exit 3) before anything is written.
 
     Example: leadscore score acme.toml --as-of 2026-11-01 --out scores.parquet
     """
@@ -60,7 +65,7 @@ def score(
     from serving.lead_ages import say_older
     from serving.score import write_scores
     from serving.session import open_session
-    from serving.verbs import score_run
+    from serving.verbs import guarded_run
 
     session = open_session(file, state=state, tracking=tracking, threads=threads)
     at = now()
@@ -68,13 +73,16 @@ def score(
         stage("model and sources")
         loaded = session.model(model)
         reading = session.read(leads, events, loaded.kinds)
-        scored = score_run(
+        scored, accepted = guarded_run(
             session,
             reading,
             loaded,
             as_of=session.moment(as_of, reading),
             scored_at=at,
             run_id=new_run_id(at),
+            as_of_given=as_of is not None,
+            own_sources=leads is None and events is None,
+            accept=accept,
             on_stage=stage,
         )
     path = session.state.scores if out is None else write_scores(scored, out)
@@ -87,12 +95,15 @@ def score(
                 "bands_cut_at": dict(scored.cuts),
                 "path": str(path),
                 "model_version": loaded.version,
+                "accepted": accepted,
             }
         )
         return
     bands_text = ", ".join(f"{name} {count:,}" for name, count in bands.items())
     screen.say(f"{len(scored.table):,} open leads scored by version {loaded.version}: {bands_text}")
     older = say_older(session.project, reading.tables.created_at, scored.snapshots)
+    for breach in accepted:
+        screen.say(f"accepted: {breach}")
     for note in filter(None, (*say_edited(session.project, loaded), older)):
         screen.say(f"note: {note}")
     screen.say(str(path))

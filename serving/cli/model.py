@@ -207,7 +207,7 @@ def monitor(
     tracking: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """Look for stale data, drifting features and scores, and broken promises; exit 3 on red.
+    """Say what is wrong with data and model, causes first, and what to do; exit 3 on red.
 
     Example: leadscore monitor acme.toml
     """
@@ -222,6 +222,9 @@ def monitor(
     if as_json:
         screen.say_json({"signals": [signal.to_dict() for signal in signals]})
     else:
+        for signal in signals:
+            if signal.state != "green":
+                screen.say(f"{signal.state}: {signal.line}")
         screen.table(
             "monitor",
             ["signal", "state", "figure", "bar"],
@@ -273,7 +276,7 @@ def show_training(
     screen.say(
         f"trained on {card.train_rows:,} snapshots of {card.train_leads:,} leads "
         f"({card.train_leads_converted:,} converted), tested on "
-        f"{'the newest' if dataset.cut.cut_at else 'other leads:'} {card.test_rows:,} of "
+        f"{'the newest' if dataset.cut.in_time else 'other leads:'} {card.test_rows:,} of "
         f"{card.test_leads:,} ({card.test_leads_converted:,}); "
         f"learner: {trained.candidates.get('winner', 'constant')}"
     )

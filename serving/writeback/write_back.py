@@ -18,12 +18,14 @@ from serving.crm.credentials import with_credentials
 from serving.crm.interface import Crm, Remote, Update, WriteAnswer
 from serving.crm.retries import RateLimit, RetryPolicy
 from serving.crm.sqlite import embedded
+from serving.guard_record import refuse_stopped
 from serving.writeback.decide import SendRules, worth_sending
 from serving.writeback.ledger import Ledger
 from serving.writeback.ledger_store import open_store
 from serving.writeback.payload import read_leads, read_scores
 from serving.writeback.send import Sender
 from serving.writeback.stop import Stop
+from training.state import StatePaths
 
 if TYPE_CHECKING:
     from data.schema import Project, WriteBackSection
@@ -83,7 +85,10 @@ def write_back(
     Without scores, only the outbox and the rejected rows are sent (a replay by hand).
     InputError where the score file or the project file is wrong, OutsideError where the CRM or the
     disk fails: then everything that was not sent waits in the outbox, and the next run sends it.
+    GateError where the guard stopped the newest night (serving/guard_record.py).
     """
+    if scores_path is not None and scores_path == StatePaths(state).scores:
+        refuse_stopped(state)
     section, retry_policy = project.write_back, retry_policy or RetryPolicy()
     if scores_path is not None and is_embedded(section) and crm is None and not dry_run:
         _seed(scores_path, state)

@@ -326,7 +326,8 @@ def test_evaluating_and_monitoring_a_registered_model(company, quiet):
     signals = monitor_model(
         company.session, company.reading, company.model, as_of=until, on_stage=quiet
     )
-    assert {s.name for s in signals} >= {"age of the model", "newest record"}
+    assert {s.name for s in signals} >= {"age of the model", "conversions so far"}
+    assert [s.name for s in signals if s.state == "red"] == []
 
 
 def test_forgetting_a_lead_leaves_none_of_it_in_the_state_folder(company, scored, tmp_path):

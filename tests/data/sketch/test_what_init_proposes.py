@@ -213,3 +213,11 @@ def test_since_when_conversions_are_recorded_is_proposed(tmp_path: Path) -> None
     project, text = propose(tmp_path, {**table, "won_on": won.where(known, "")})
     assert project.conversion.recorded_from == "2023-09-01"
     assert "leads are older, and none of them converted before it" in text
+
+
+def test_accepting_everything_leaves_out_what_may_have_been_filled_in_later(tmp_path: Path) -> None:
+    columns = {"age": [30, 40] * 60, "duration": list(range(N)), "y": third(["yes"] * N, "no")}
+    project, text = propose(tmp_path, columns, Answers(accept=True))
+    assert project.static
+    assert project.leads.exclude == ("duration",)
+    assert "CHOOSE: take out of it" in text
