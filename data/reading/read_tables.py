@@ -386,12 +386,14 @@ def _order_keys(job: ReadJob, raw: RawTable, column: str) -> pd.Series[float]:
 def _flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Read the conversion flag: (n,), True for converted leads.
 
-    Where leads are to be scored, a table without the column has no converted lead, and one whose
-    flag is empty has not converted. Neither has one whose flag is empty where all others say yes.
+    Where leads are given or to be scored, a table without the column has no converted lead; where
+    they are to be scored, one whose flag is empty has not converted. Neither has one whose flag is
+    empty where all others say yes.
     """
     project = job.project
     column = project.leads.converted or project.leads.converted_at
-    if column is None or (job.lenient and column not in raw.table.column_names):
+    given = job.lenient or "leads" in job.frames
+    if column is None or (given and column not in raw.table.column_names):
         return np.zeros(len(order), bool)
     if project.leads.converted_at:
         known = texts(raw.column(column), job.missing).is_valid()

@@ -36,6 +36,9 @@ def find_leads(looks: list[FileLook]) -> tuple[FileLook, ColumnLook] | None:
             named_id = bool(re.search(ID_NAME, column.name.lower()))
             nearly = column.filled == 1.0 and column.distinct >= max(20, _NEARLY * look.rows)
             referring = [other for other in others if lead_column(other, column) is not None]
+            counted = column.kind == "number" and not named_id and _small(column, look)
+            if counted and not referring:
+                continue
             if not (column.unique or (nearly and (named_id or referring))):
                 continue
             points = table + 1.5 * named_id - 0.5 * (not column.unique)
@@ -44,6 +47,13 @@ def find_leads(looks: list[FileLook]) -> tuple[FileLook, ColumnLook] | None:
             if best is None or points > best[0]:
                 best = (points, look, column)
     return best[1:] if best else None
+
+
+def _small(column: ColumnLook, look: FileLook) -> bool:
+    """Tell whether numbers are broken or no larger than a few times the rows, as quantities are."""
+    words = column.words()[:200]
+    broken = any(not word.strip().isdigit() for word in words)
+    return broken or max(int(word) for word in words) < 10 * look.rows
 
 
 def _points_of_table(look: FileLook) -> float:
