@@ -313,6 +313,8 @@ class ExperimentSection(Section):
     start: str | None = None
     outcome: str | None = None
     arm: str | None = None  # the column that holds the arm of a finished experiment
+    # The order of leads whose score is held back; "as before" is newest first.
+    control: Literal["as before", "random order"] = "as before"
 
 
 class Project(Section):

@@ -12,6 +12,7 @@ from data.reading.review import undeclared_columns
 from models.artifact import load_artifact
 from models.explain.change import store_run
 from serving.band_churn import BandChurn, compare_bands
+from serving.exposure import Exposures
 from serving.loaded_model import LoadedModel, load_model
 from serving.night_guard import guard_night
 from serving.score import ScoringRun, read_bands, score_leads, write_scores
@@ -236,6 +237,8 @@ def guarded_run(
         as_of=as_of,
     )
     write_scores(scored, session.state.scores)
+    shown = scored.table["lead_id"][scored.shown]
+    Exposures.of(session.state, session.project).note("scores", shown, at=scored_at)
     return scored, accepted
 
 

@@ -87,11 +87,13 @@ def score(
         )
     path = session.state.scores if out is None else write_scores(scored, out)
     bands = scored.table["band"].value_counts().sort_index().to_dict()
+    held = int((~scored.shown).sum())
     if as_json:
         screen.say_json(
             {
                 "leads": len(scored.table),
                 "bands": bands,
+                "held_back": held,
                 "bands_cut_at": dict(scored.cuts),
                 "path": str(path),
                 "model_version": loaded.version,
@@ -104,6 +106,8 @@ def score(
     older = say_older(session.project, reading.tables.created_at, scored.snapshots)
     for breach in accepted:
         screen.say(f"accepted: {breach}")
+    if held:
+        screen.say(f"{held:,} of them are held back by the experiment: no score is shown of them")
     for note in filter(None, (*say_edited(session.project, loaded), older)):
         screen.say(f"note: {note}")
     screen.say(str(path))
@@ -129,6 +133,7 @@ def explain(
 
     Example: leadscore explain acme.toml L0000042 --since 2026-10-01
     """
+    from serving.cli.clock import now
     from serving.explain import explain_lead
     from serving.session import open_session
     from serving.worklist.language import refuse_unknown
@@ -144,6 +149,7 @@ def explain(
         lead,
         loaded,
         as_of=session.moment(as_of, reading),
+        at=now(),
         since=None if since is None else session.moment(since, reading),
         language=language,
         subject=subject,

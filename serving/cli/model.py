@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the console command, in the order of the help."""
-    for verb in (train, retrain, evaluate, promote, rollback, monitor):
+    for verb in (train, retrain, evaluate, promote, rollback, export, monitor):
         app.command()(verb)
 
 
@@ -196,6 +196,28 @@ def rollback(file: ProjectFile, state: StateFolder = None, tracking: Tracking = 
 
     version = open_session(file, state=state, tracking=tracking).registry.rollback()
     screen.say(f"version {version} is champion again")
+
+
+def export(
+    file: ProjectFile,
+    out: Annotated[Path, typer.Option("--out", help="A new folder for the MLflow model.")],
+    model: Model = "champion",
+    state: StateFolder = None,
+    tracking: Tracking = None,
+) -> None:
+    """Write an MLflow model that scores raw leads and events, for another program to load.
+
+    Example: leadscore export acme.toml --out acme-model
+    """
+    from serving.kept_run import KeptRun
+    from serving.raw_scorer import export_raw
+    from serving.session import open_session
+
+    session = open_session(file, state=state, tracking=tracking, threads=1)
+    version = session.registry.find(model)
+    path = export_raw(session.project, version, KeptRun.read(session.state.scores), out)
+    screen.say(str(path))
+    screen.say(f"version {version.version}; where it is loaded, leadscore must be installed")
 
 
 def monitor(
