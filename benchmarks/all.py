@@ -19,6 +19,7 @@ NAMES = (
     "report",
     "http",
     "loops",
+    "init_shapes",
 )
 
 

@@ -26,6 +26,9 @@ NEVER: Final = int(np.iinfo(np.int64).max)
 _NAT: Final = int(np.iinfo(np.int64).min)
 """Numpy's mark of a missing moment."""
 
+_TIMES_OF_DAY: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+"""How a time may follow a date whose order of day and month is declared."""
+
 _UNITS: Final = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w)")
 
@@ -67,8 +70,9 @@ def read_times(
 ) -> Instants:
     """Read texts, timestamps or dates into microseconds UTC.
 
-    Text is ISO 8601, or `date_format` ("%d-%m-%Y %H:%M", "epoch_s", "epoch_ms", "epoch_us"); where
-    a declared format does not fit, a text that begins with the year is read as ISO all the same.
+    Text is ISO 8601, or `date_format` ("%d-%m-%Y %H:%M", "epoch_s", "epoch_ms", "epoch_us", or
+    "excel" for a spreadsheet's count of days); where a declared format does not fit, a text that
+    begins with the year is read as ISO all the same, and a date may stand with or without its time.
     Times without an offset are read in `timezone`.
     """
     kind = column.type
@@ -153,6 +157,8 @@ def _cast(texts: pa.Array, kind: pa.DataType) -> Micros:
 
 def _formatted(words: pa.Array, timezone: str, date_format: str) -> Instants:
     """Read distinct texts or numbers in a declared format."""
+    if date_format == "excel":
+        return _counted_days(words, timezone)
     if date_format.startswith("epoch_"):
         unit = {"epoch_s": SECOND, "epoch_ms": 1_000, "epoch_us": 1}.get(date_format)
         if unit is None:
@@ -163,7 +169,23 @@ def _formatted(words: pa.Array, timezone: str, date_format: str) -> Instants:
         at[~sane] = NEVER
         return Instants(at, ~sane, aware=_first(sane))
     texts = pc.cast(words, pa.string()).to_pandas()
-    return _else_iso(_dated(texts, timezone, date_format), texts, timezone, date_format)
+    read = _dated(texts, timezone, date_format)
+    day = re.split(r"[ T]%[HI]", date_format)[0]
+    for time in () if "%z" in date_format else _TIMES_OF_DAY:
+        left = read.bad & texts.notna().to_numpy(bool)
+        if not left.any():
+            break
+        read = _merged(read, _dated(texts[left], timezone, day + time), left)
+    return _else_iso(read, texts, timezone, date_format)
+
+
+def _counted_days(words: pa.Array, timezone: str) -> Instants:
+    """Read a spreadsheet's days since 30 December 1899, local time, to the second."""
+    days = pd.to_numeric(words.to_pandas(), errors="coerce").to_numpy(float)
+    good = (days >= 1) & (days < 110_000)  # year 2201
+    seconds = np.round((np.where(good, days, 1) - 25_569) * 86_400).astype(np.int64)
+    at, gap, fold = localise(np.where(good, seconds * SECOND, NEVER), timezone)
+    return Instants(at, ~good, naive=_first(good), gap=gap, fold=fold)
 
 
 def _dated(texts: pd.Series[str], timezone: str, date_format: str) -> Instants:
@@ -184,7 +206,12 @@ def _else_iso(read: Instants, texts: pd.Series[str], timezone: str, date_format:
     left = read.bad & texts.str.match(r"\s*\d{4}-\d\d-\d\d").to_numpy(bool)
     if not left.any() or date_format.startswith("%Y"):
         return read
-    other, rows = _iso(pa.array(texts[left], pa.string()), timezone), np.flatnonzero(left)
+    return _merged(read, _iso(pa.array(texts[left], pa.string()), timezone), left)
+
+
+def _merged(read: Instants, other: Instants, left: NDArray[np.bool_]) -> Instants:
+    """Put what was read another way in the rows that were `left`."""
+    rows = np.flatnonzero(left)
     at, bad = read.at.copy(), read.bad.copy()
     at[left], bad[left] = other.at, other.bad
     naive, aware = (

@@ -127,12 +127,13 @@ class LeadsSection(Attributes):
     disqualified_at: str | None = None
     recorded_at: str | None = None
     account: str | None = None
-    name: str | None = None
+    name: OneOrMany = ()  # what a report shows; several columns are joined: first and last name
     owner: str | None = None
     channel: str | None = None
     email: str | None = None
     title: str | None = None
     value: str | None = None
+    repeated: Literal["first", "last"] | None = None  # which row of a repeated id counts
     join: tuple[Join, ...] = ()
 
 
@@ -163,6 +164,8 @@ class ConversionSection(Section):
     at: str | None = None
     where: Rule | None = None
     date_format: str | None = None
+    delimiter: str | None = None
+    encoding: str = "utf-8"
     horizon: Duration | None = None
     horizon_from: Literal["as_of", "created"] = "as_of"
     snapshots: tuple[Duration, ...] | Literal["weekly", "monthly"] = ("0s",)  # type: ignore[assignment]

@@ -137,7 +137,7 @@ def static_columns(raw: RawTable, job: ReadJob) -> list[str]:
         leads.converted,
         leads.converted_at,
         leads.disqualified_at,
-        leads.name,
+        *leads.name,
         leads.email,
         leads.account,
         job.project.project.order_by,

@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Final, cast
@@ -38,7 +39,8 @@ def read_csv(
     encoding, a ragged row, a NUL byte or a field of more than a megabyte.
     """
     encoding = _encoding(path, encoding)
-    delimiter = delimiter or _sniff(path, encoding)
+    told = _told_separator(path, encoding)
+    delimiter = delimiter or told or _sniff(path, encoding)
     names = header(path, encoding, delimiter)
     some = columns is not None and set(columns) <= set(names)  # else all, to name the nearest
     wanted = [n for n in names if not some or n in (columns or ())]
@@ -47,7 +49,7 @@ def read_csv(
             str(path),
             read_options=arrow_csv.ReadOptions(
                 column_names=names,
-                skip_rows=0,
+                skip_rows=1 if told else 0,
                 skip_rows_after_names=1,
                 encoding=encoding,
                 block_size=_BLOCK,
@@ -63,21 +65,43 @@ def read_csv(
         )
     except (pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError) as error:
         raise _explain(path, encoding, delimiter, len(names), error) from None
-    _check_fields(table, path)
+    _check_fields(table, path, 3 if told else 2)
     return table
 
 
 def csv_header(path: Path, *, delimiter: str | None, encoding: str) -> list[str]:
     """Read the column names alone."""
     encoding = _encoding(path, encoding)
-    return header(path, encoding, delimiter or _sniff(path, encoding))
+    told = _told_separator(path, encoding)
+    return header(path, encoding, delimiter or told or _sniff(path, encoding))
+
+
+def line_of_first_row(path: Path, encoding: str) -> int:
+    """Tell on which line the first row stands: below the header, which `sep=;` may precede."""
+    return 3 if _told_separator(path, _encoding(path, encoding)) else 2
+
+
+def _told_separator(path: Path, encoding: str) -> str | None:
+    """Read the line `sep=;` with which Excel tells itself the delimiter; None where there is none.
+
+    That line is no header; the next one is.
+    """
+    with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
+        try:
+            told = re.fullmatch(r'"?sep=(.)"?[\r\n]*', text.readline(16), re.IGNORECASE)
+        except UnicodeDecodeError:
+            return None  # `_sniff` names the byte
+    return told[1] if told else None
 
 
 def header(path: Path, encoding: str, delimiter: str) -> list[str]:
     """Read the column names; refuse none, duplicates and NUL; name empty ones "column 37"."""
     with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
         try:
-            names = next(csv.reader(text, delimiter=delimiter), [])
+            rows = csv.reader(text, delimiter=delimiter)
+            if _told_separator(path, encoding):
+                next(rows)
+            names = next(rows, [])
         except (csv.Error, UnicodeDecodeError) as error:
             raise InputError(f"header cannot be read: {error}", file=path.name, row=1) from None
     if not any(names):
@@ -144,6 +168,9 @@ def _explain(
         with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
             csv.field_size_limit(MAX_FIELD)
             reader = csv.reader(text, delimiter=delimiter)
+            if _told_separator(path, encoding):
+                next(reader)
+                line = 2
             for row in reader:
                 if row and len(row) != n_columns:
                     return InputError(
@@ -172,11 +199,10 @@ def _bad_encoding(path: Path, line: int, encoding: str, error: UnicodeDecodeErro
     )
 
 
-def _check_fields(table: pa.Table, path: Path) -> None:
+def _check_fields(table: pa.Table, path: Path, first: int) -> None:
     """Refuse NUL bytes and fields of more than a megabyte, naming row and column."""
-    start = 2
     for name in table.column_names:
-        start = 2
+        start = first
         for chunk in table[name].chunks:
             data = chunk.buffers()[2]
             has_nul = data is not None and bool((np.frombuffer(data, np.uint8) == 0).any())

@@ -27,6 +27,7 @@ from data.reading.event_columns import (
 from data.reading.flag_words import yes_words
 from data.reading.match_ids import match_leads
 from data.reading.read_job import ReadJob
+from data.reading.repeated_rows import one_row_per_id
 from data.reading.review import undeclared_columns
 from data.reading.sources import Given, RawTable
 from data.reading.values import instants, moment, numbers, objects, texts
@@ -87,7 +88,7 @@ def read_with_notes(
     """Read all sources and keep the remarks on them; other `leads` are read leniently."""
     job = ReadJob(project, dict(frames or {}), dict(kinds or {}), lenient or leads is not None)
     _refuse_unknown_frames(job.frames, project)
-    raw = job.source(project.leads, "leads", path=leads)
+    raw = one_row_per_id(job.source(project.leads, "leads", path=leads), job)
     if not len(raw):
         raise InputError("has no leads", file=raw.name)
     ids, order = unique_ids(raw, project.leads.id, job)
@@ -96,12 +97,14 @@ def read_with_notes(
     clocks = _lead_clocks(job, raw, order)
     sources = read_events(job, ids, events)
     check_declared_types(sources, job)
+    created = clocks["created_at"]
     timed = project.leads.converted is None
     if timed:
-        converted = _converted(job, raw, ids, order, sources)
+        converted = _on_first_day(_converted(job, raw, ids, order, sources), created, job)
     else:
-        converted = np.where(_flag(job, raw, order), clocks["created_at"], NEVER)
+        converted = np.where(_flag(job, raw, order), created, NEVER)
     disqualified = np.minimum(clocks["disqualified_at"], first_times(sources, None, len(ids)))
+    disqualified = _on_first_day(disqualified, created, job)
     attributes = read_attributes(raw, ids, order, job)
     times = [*clocks.values(), converted, *_event_times(sources)]
     times += [a.changes.at for a in attributes if a.changes is not None]
@@ -226,6 +229,20 @@ def _converted(
     return first
 
 
+def _on_first_day(at: Micros, created: Micros, job: ReadJob) -> Micros:
+    """Let an end that is dated by its day alone, the day of creation, follow the creation."""
+    zone = job.project.project.timezone
+    days = pd.DatetimeIndex(created.view("M8[us]"), tz="UTC").tz_convert(zone).normalize()
+    midnight = days.tz_convert("UTC").tz_localize(None).as_unit("us").asi8
+    same = (at == midnight) & (at < created)
+    if same.any():
+        job.notes.add(
+            f"{int(same.sum()):,} leads end on the day of their creation, without a time of day: "
+            "they are taken to end at once"
+        )
+    return np.where(same, created, at)
+
+
 def _event_times(sources: list[EventRows]) -> list[Micros]:
     """List the clocks of all events."""
     clocks = [rows.at for rows in sources]
@@ -262,14 +279,28 @@ def _accounts(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[
 
 def _display(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFrame:
     """Collect what a report shows: name, owner, channel, email, title, account, value."""
-    declared = {role: getattr(job.project.leads, role) for role in _DISPLAY}
+    leads = job.project.leads
+    declared = {role: getattr(leads, role) for role in _DISPLAY}
+    declared["name"] = leads.name or None
     roles = [role for role, column in declared.items() if column is not None]
-    columns = [objects(texts(raw.column(declared[role]), job.missing))[order] for role in roles]
+    columns = [
+        _shown(raw, leads.name if role == "name" else (declared[role],), job)[order]
+        for role in roles
+    ]
     cells = np.array(columns, dtype=object).reshape(len(roles), len(order)).T
     frame = pd.DataFrame(cells, columns=roles, dtype=object)
     if job.project.leads.value:
         frame["value"] = numbers(raw, job.project.leads.value, job.project)[order]
     return frame
+
+
+def _shown(raw: RawTable, names: tuple[str, ...], job: ReadJob) -> NDArray[np.object_]:
+    """Read what is shown of each row, several columns joined: first name and last name."""
+    parts = [objects(texts(raw.column(name), job.missing)) for name in names]
+    if len(parts) == 1:
+        return parts[0]
+    joined = [" ".join(word for word in row if word) or None for row in zip(*parts, strict=True)]
+    return np.array(joined, dtype=object)
 
 
 def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.int64]) -> CrmData:
@@ -358,24 +389,27 @@ def _order_keys(job: ReadJob, raw: RawTable, column: str) -> pd.Series[float]:
 def _flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Read the conversion flag: (n,), True for converted leads.
 
-    A table without the column has no converted lead, and where leads are to be scored, one whose
-    flag is empty has not converted.
+    Where leads are given or to be scored, a table without the column has no converted lead; where
+    they are to be scored, one whose flag is empty has not converted. Neither has one whose flag is
+    empty where all others say yes.
     """
     project = job.project
     column = project.leads.converted or project.leads.converted_at
-    if column is None or column not in raw.table.column_names:
+    given = job.lenient or "leads" in job.frames
+    if column is None or (given and column not in raw.table.column_names):
         return np.zeros(len(order), bool)
     if project.leads.converted_at:
         known = texts(raw.column(column), job.missing).is_valid()
         return np.asarray(known.to_numpy()[order], bool)
     words = texts(raw.column(column), job.missing)
-    if words.null_count and not job.lenient:
+    hit = yes_words(raw, column, words, job)
+    only_yes = pc.all(hit.filter(words.is_valid())).as_py()  # crosses: the others have nothing
+    if words.null_count and not (job.lenient or only_yes):
         row = pc.index(words.is_null(), True).as_py()
         raise raw.mistake(
             f"flag is missing ({words.null_count:,} such rows)",
             row,
             column,
-            "leave out leads whose outcome is not known",
+            f'leave out leads whose outcome is not known: where = "\\"{column}\\" is known"',
         )
-    hit = yes_words(raw, column, words, job)
     return np.asarray(pc.fill_null(hit, False).to_numpy()[order], bool)

@@ -90,7 +90,7 @@ def _lead_roles(project: Project) -> set[str]:
         leads.disqualified_at,
         leads.recorded_at,
         leads.account,
-        leads.name,
+        *leads.name,
         leads.email,
         project.project.order_by,
         *(join.on for join in leads.join),

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from data.errors import InputError, OutsideError
 from data.network import require_allowed, scheme_of
 from data.private import mask, without_password
-from data.reading.csv_files import csv_header, read_csv
+from data.reading.csv_files import csv_header, line_of_first_row, read_csv
 from data.rules.expressions import parse
 from data.schema import Project
 
@@ -232,7 +232,8 @@ def _read_file(
         return _read_parquet(file, columns), 1
     delimiter = getattr(declared, "delimiter", None)
     encoding = getattr(declared, "encoding", "utf-8")
-    return read_csv(file, delimiter=delimiter, encoding=encoding, columns=columns), 2
+    table = read_csv(file, delimiter=delimiter, encoding=encoding, columns=columns)
+    return table, line_of_first_row(file, encoding)
 
 
 def _read_parquet(file: Path, columns: Sequence[str] | None) -> pa.Table:

@@ -1,9 +1,10 @@
-"""A file without a project file -> what each column looks like, from a sample of its rows."""
+"""A file without a project file -> what each column looks like, and its cells row by row."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -11,25 +12,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from data.clock import read_times
+from data.clock import Micros, read_times
 from data.errors import InputError
 from data.reading.csv_files import read_csv
+from data.sketch.date_looks import date_format_of, month_first, number_format_of
 
 Look = Literal["time", "number", "flag", "text", "empty"]
 
 MISSING_WORDS: Final = ("Select", "N/A", "n/a", "NA", "NULL", "null", "None", "#N/A", "-")
-_YES: Final = frozenset(("yes", "y", "true", "won", "sì", "si", "oui", "ja", "بله"))
-_NO: Final = frozenset(("no", "n", "false", "lost", "non", "nein", "خیر"))
+YES: Final = frozenset(
+    "yes y true t 1 won sì si sí vero oui vrai ja wahr sim بله".split()  # noqa: SIM905
+)
+NO: Final = frozenset(
+    "no n false f 0 lost falso non faux nein falsch não خیر".split()  # noqa: SIM905
+)
+MARKS: Final = frozenset("x ✓ ✔ ✅ ok".split())  # noqa: SIM905
 _NUMBER: Final = (
     r"^\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*$"
     r"|^\s*[€$£]?\s*[+-]?\d{1,3}(\.\d{3})*,\d+\s*[€$£]?\s*$"
-)
-_FORMATS: Final = (
-    *("%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M", "%d-%m-%Y"),
-    *("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y"),
-    *("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%m/%d/%Y %I:%M %p"),
-    *("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y"),
 )
 
 
@@ -38,6 +40,7 @@ class ColumnLook:
     """What a column looks like: kind, share filled, distinct values, date format if needed.
 
     `odd_words` stand among numbers ("k. A."): they most likely mean missing, and count as such.
+    `cells` holds the column row by row, null where missing.
     """
 
     name: str
@@ -49,6 +52,26 @@ class ColumnLook:
     date_format: str | None = None
     ambiguous: bool = False
     odd_words: tuple[str, ...] = ()
+    cells: pa.ChunkedArray | None = None
+
+    def times(self) -> Micros:
+        """Read the cells as moments: (rows,) microseconds, NEVER where missing or unreadable."""
+        cells = pa.chunked_array([self.values]) if self.cells is None else self.cells
+        return read_times(cells, date_format=self.date_format).at
+
+    def known(self) -> NDArray[np.bool_]:
+        """Mark the rows that are filled."""
+        assert self.cells is not None
+        return np.asarray(self.cells.is_valid().to_numpy(), bool)
+
+    def texts(self) -> NDArray[np.object_]:
+        """Write the cells as texts: (rows,) str, None where missing."""
+        assert self.cells is not None
+        return np.array(self.cells.cast(pa.string()).to_pylist(), dtype=object)
+
+    def words(self) -> list[str]:
+        """List the distinct values as texts."""
+        return [str(value) for value in self.values.cast(pa.string()).to_pylist()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +94,89 @@ class FileLook:
         return [column for column in self.columns.values() if column.kind in kinds]
 
 
-def look_at(path: Path) -> FileLook:
-    """Look at a CSV or Parquet file; InputError where it cannot be read."""
-    if not path.is_file():
-        raise InputError("file not found", file=str(path))
-    encoding = "utf-8"
-    if path.suffix.lower() in (".parquet", ".pq"):
-        try:
-            table = pq.read_table(path)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"is no readable Parquet file: {error}", file=path.name) from None
-    else:
-        try:
-            table = read_csv(path, delimiter=None, encoding=encoding, columns=None)
-        except InputError as error:
-            if "is not utf-8" not in error.cause:
-                raise
-            encoding = "latin-1"
-            table = read_csv(path, delimiter=None, encoding=encoding, columns=None)
+def look_at_all(paths: Sequence[Path]) -> list[FileLook]:
+    """Look at files; several of the same columns, as exports of months are, are one source."""
+    read = [(path, *_read(path)) for path in paths]
+    alike: dict[tuple[str, ...], list[tuple[Path, pa.Table, str]]] = {}
+    for path, table, encoding in read:
+        alike.setdefault((encoding, *table.column_names), []).append((path, table, encoding))
+    looks = []
+    for group in alike.values():
+        pattern = _pattern_of([path for path, _, _ in group])
+        if pattern is None:
+            looks += [_look_at_table(path, table, encoding) for path, table, encoding in group]
+            continue
+        whole = pa.concat_tables([table for _, table, _ in group], promote_options="permissive")
+        looks.append(_look_at_table(pattern, whole, group[0][2]))
+    return looks
+
+
+def _pattern_of(paths: list[Path]) -> Path | None:
+    """Find a pattern that fits these files and no other of their folder; None for one file."""
+    if len(paths) < 2 or len({path.parent for path in paths}) > 1:
+        return None
+    names = [path.name for path in paths]
+    start = re.sub(r"\d+$", "", _common_start(names))
+    end = _common_start([name[len(start) :][::-1] for name in names])[::-1]
+    if len(start) < 3 or any(letter in "*?[" for letter in start + end):
+        return None
+    folder = paths[0].parent
+    same = sorted(folder.glob(f"{start}*{end}")) == sorted(paths)
+    return folder / f"{start}*{end}" if same else None
+
+
+def _common_start(names: list[str]) -> str:
+    """Find the letters with which all names begin."""
+    first, last = min(names), max(names)
+    same = (i for i, letter in enumerate(first) if last[i : i + 1] != letter)
+    return first[: next(same, len(first))]
+
+
+def _look_at_table(path: Path, table: pa.Table, encoding: str) -> FileLook:
+    """Look at a table that was read."""
     if not table.num_rows:
         raise InputError("has a header but no rows", file=path.name)
     flat = [f.name for f in table.schema if not pa.types.is_nested(f.type)]
     words = _missing_words(table.select(flat))
-    columns = {name: _look(table[name], name, words) for name in flat}
+    columns = _in_one_order({name: _look(table[name], name, words) for name in flat})
     odd = dict.fromkeys(word for column in columns.values() for word in column.odd_words)
     return FileLook(path, table.num_rows, encoding, (*words, *odd), columns)
+
+
+def _in_one_order(columns: dict[str, ColumnLook]) -> dict[str, ColumnLook]:
+    """Let a column whose days and months could be exchanged follow those that are certain."""
+    certain = {c.date_format[:5] for c in columns.values() if c.date_format and not c.ambiguous}
+    for name, column in columns.items():
+        swapped = month_first(column.date_format or "") if column.ambiguous else None
+        if swapped is not None and swapped[:5] in certain:
+            columns[name] = replace(column, date_format=swapped, ambiguous=False)
+        elif column.ambiguous and column.date_format and column.date_format[:5] in certain:
+            columns[name] = replace(column, ambiguous=False)
+    return columns
+
+
+def _read(path: Path) -> tuple[pa.Table, str]:
+    """Read a file: (table, encoding). What is no UTF-8 is read as Windows writes it.
+
+    Latin-1 would read the same letters, but its € and its quotes are control characters: it is
+    left for the few files that Windows' code page cannot read.
+    """
+    if not path.is_file():
+        raise InputError("file not found", file=str(path))
+    if path.suffix.lower() in (".parquet", ".pq"):
+        try:
+            return pq.read_table(path), "utf-8"
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"is no readable Parquet file: {error}", file=path.name) from None
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            return read_csv(path, delimiter=None, encoding=encoding, columns=None), encoding
+        except InputError as error:
+            if not re.search(
+                rf"is not {encoding}|can't decode|cannot be read: .*codec", error.cause
+            ):
+                raise
+    return read_csv(path, delimiter=None, encoding="latin-1", columns=None), "latin-1"
 
 
 def _missing_words(table: pa.Table) -> tuple[str, ...]:
@@ -117,18 +198,25 @@ def _look(column: pa.ChunkedArray, name: str, missing: tuple[str, ...]) -> Colum
         column = column.cast(kind.value_type)
         kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        column = column.cast(pa.string())
-        column = column.filter(pc.invert(pc.is_in(column, value_set=pa.array(["", *missing]))))
-    filled_rows = column.drop_null()
-    values = pc.unique(filled_rows)
+        column = _without(column.cast(pa.string()), ("", *missing))
+    values = pc.unique(column.drop_null())
     odd = _odd_words(values)
     if odd:
-        filled_rows = filled_rows.filter(pc.invert(pc.is_in(filled_rows, value_set=pa.array(odd))))
-        values = pc.unique(filled_rows)
-    filled = len(filled_rows) / max(1, rows)
-    look, date_format, ambiguous = _kind_of(values)
-    unique = len(values) == len(filled_rows) == rows and len(values) > 1
-    return ColumnLook(name, look, filled, len(values), unique, values, date_format, ambiguous, odd)
+        column = _without(column, odd)
+        values = pc.unique(column.drop_null())
+    n_filled = rows - column.null_count
+    look, date_format, ambiguous = _kind_of(values, name)
+    unique = len(values) == n_filled == rows and len(values) > 1
+    filled = n_filled / max(1, rows)
+    return ColumnLook(
+        name, look, filled, len(values), unique, values, date_format, ambiguous, odd, column
+    )
+
+
+def _without(column: pa.ChunkedArray, words: tuple[str, ...]) -> pa.ChunkedArray:
+    """Replace words by null."""
+    absent = pc.is_in(pc.utf8_trim_whitespace(column), value_set=pa.array(words, pa.string()))
+    return pc.if_else(absent, pa.scalar(None, pa.string()), column)
 
 
 def _odd_words(values: pa.Array) -> tuple[str, ...]:
@@ -137,11 +225,11 @@ def _odd_words(values: pa.Array) -> tuple[str, ...]:
         return ()
     good = pc.match_substring_regex(values, _NUMBER)
     words = values.filter(pc.invert(good)).to_pylist()
-    plain = all(not re.search(r"\d", word) for word in words)
-    return tuple(words) if len(words) <= 3 and plain else ()
+    bare = all(not re.search(r"\d", word) for word in words)
+    return tuple(words) if len(words) <= 3 and bare else ()
 
 
-def _kind_of(values: pa.Array) -> tuple[Look, str | None, bool]:
+def _kind_of(values: pa.Array, name: str) -> tuple[Look, str | None, bool]:
     """Tell the kind of distinct values: (kind, date format, whether another fits as well)."""
     kind = values.type
     if not len(values) or pa.types.is_null(kind):
@@ -151,18 +239,22 @@ def _kind_of(values: pa.Array) -> tuple[Look, str | None, bool]:
     if pa.types.is_boolean(kind):
         return "flag", None, False
     if not pa.types.is_string(kind):
+        if written := number_format_of(values, name):
+            return "time", written, False
         return "flag" if len(values) == 2 and _zero_one(values) else "number", None, False
     sample = values[:2_000]
-    if written := _date_format(sample):
-        return "time", *written
+    if found := date_format_of(sample):
+        return "time", *found
     good = pc.match_substring_regex(sample, _NUMBER)
     code = pc.match_substring_regex(sample, r"^0\d")
     if pc.all(good).as_py() and not pc.any(code).as_py():
+        if written := number_format_of(sample, name):
+            return "time", written, False
         return "flag" if len(values) == 2 and _zero_one(values) else "number", None, False
     words = (
         {str(text).strip().lower() for text in values.to_pylist()} if len(values) <= 2 else set()
     )
-    return "flag" if words & _YES and words & _NO else "text", None, False
+    return "flag" if words & YES and words & NO else "text", None, False
 
 
 def _zero_one(values: pa.Array) -> bool:
@@ -170,23 +262,25 @@ def _zero_one(values: pa.Array) -> bool:
     return {str(value) for value in values.to_pylist()} <= {"0", "1", "0.0", "1.0"}
 
 
-def _date_format(sample: pa.Array) -> tuple[str | None, bool] | None:
-    """Find in which format texts are dates: (None for ISO, ambiguous); None where they are not."""
-    first = str(sample[0].as_py())
-    if not re.match(r"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}", first):
-        return None
-    column = pa.chunked_array([sample])
-    if not read_times(column).bad.any():
-        return None, False
-    fitting = [f for f in _FORMATS if not read_times(column, date_format=f).bad.any()]
-    return (fitting[0], len(fitting) > 1) if fitting else None
-
-
 def overlap(column: ColumnLook, ids: ColumnLook) -> float:
-    """Measure which share of a column's distinct values are ids: 0 to 1, on at most 5,000."""
+    """Measure which share of a column's distinct values are ids: 0 to 1, on at most 5,000.
+
+    Ids of digits are the same with and without leading zeros, which spreadsheets take off.
+    """
     if not len(column.values) or not len(ids.values):
         return 0.0
     step = max(1, len(column.values) // 5_000)
     some = column.values.take(pa.array(np.arange(0, len(column.values), step)))
-    inside = pc.is_in(some.cast(pa.string()), value_set=ids.values.cast(pa.string()))
+    inside = pc.is_in(_bare_ids(some), value_set=_bare_ids(ids.values))
     return float(pc.mean(inside.cast(pa.float64())).as_py())
+
+
+def _bare_ids(values: pa.Array) -> pa.Array:
+    """Write ids without leading zeros and without the ".0" that a gap gives a number."""
+    texts = values.cast(pa.string())
+    return pc.replace_substring_regex(texts, r"^0*(\d+)(\.0)?$", r"\1")
+
+
+def share_of(mask: NDArray[np.bool_], within: NDArray[np.bool_]) -> float:
+    """Measure the share of the rows `within` that are marked; 0 where there are none."""
+    return float(mask[within].mean()) if within.any() else 0.0

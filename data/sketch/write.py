@@ -2,63 +2,115 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import tomlkit
 from tomlkit.items import Table
 
+from data.clock import NEVER
 from data.errors import InputError
-from data.reading.review import guess_of
 from data.sketch.commented_toml import list_tables, propose_key, put_beside, remark, set_key
+from data.sketch.delays import MAX_NAMED, converted_at, early_rows
+from data.sketch.endings import ending_types
 from data.sketch.guess import (
-    CONVERSION_TYPES,
-    EVENT_ROLES,
-    LABEL_TIME,
-    LOST_TIME,
-    OUTCOME_TYPES,
-    RECORDED,
-    ROLES,
     ExportGuess,
     HistoryLook,
-    event_type,
+    Outcome,
+    TableOutcome,
     find_dated,
-    guess_column,
     guess_export,
-    lead_column,
-    named,
-    propose_ages,
 )
-from data.sketch.looks import ColumnLook, FileLook, look_at
+from data.sketch.looks import ColumnLook, FileLook, look_at_all
+from data.sketch.outcomes import DateOutcome, StageOutcome
+from data.sketch.questions import Answers
+from data.sketch.source_table import rule_name, rule_values, source_table
+from data.sketch.table_links import child_time, event_type, lead_column, named
+from data.sketch.vocabulary import (
+    EVENT_ROLES,
+    RECORDED,
+)
+from data.sketch.write_columns import currency_of, other_stages, write_columns, write_roles
+from data.sketch.write_outcome import (
+    alternatives,
+    closing_events,
+    conversion_table,
+    write_lead_outcome,
+)
+
+_EXAMPLES = """
+# A column that the leak audit holds back is let through by a person who signs for it:
+# [[waivers]]
+# column = "…"
+# detector = "S1"                            # as `leadscore check` prints it
+# owner = "your name"
+# reason = "why it was known before the conversion"
+# date = "2026-01-31"
+"""
 
 
-def sketch_project(files: Sequence[str | Path], *, folder: str | Path = ".", name: str = "") -> str:
-    """Write a project file for these files: TOML text with comments where a person must look.
+def sketch_project(
+    files: Sequence[str | Path],
+    *,
+    folder: str | Path = ".",
+    name: str = "",
+    answers: Answers | None = None,
+) -> str:
+    """Write a project file for these files: TOML text with CHOOSE where it had to guess.
 
-    Paths are written relative to `folder` (where the file will stand). InputError where no leads
-    or nothing that could be a conversion is found.
+    Paths are written relative to `folder` (where the file will stand). `answers` says who chooses;
+    left out, the likeliest guess is taken. InputError only where a file cannot be read.
     """
     if not files:
         raise InputError("no file given", cure="leadscore init leads.csv touches.csv")
-    looks = [look_at(Path(file)) for file in files]
+    answers = answers or Answers()
+    looks = look_at_all([Path(file) for file in files])
     export = guess_export(looks, Path(folder))
+    outcome, why = _choose_outcome(export, answers)
+    export = _choose_created(export, outcome, answers)
     document = tomlkit.document()
     document.add(
         tomlkit.comment(
-            "Written by `leadscore init` from the columns. Every guess is marked: check them."
+            "Written by `leadscore init` from the columns. Every guess is marked: check them, "
+            "CHOOSE first."
         )
     )
     document.add("project", _project_table(export, looks, name or export.leads.stem))
-    document.add("leads", _leads_table(export))
-    events = [] if export.created is None else [_event_table(e, export) for e in export.events]
-    if events:
-        document.add("events", list_tables(events))
-    document.add("conversion", _conversion_table(export))
+    document.add("leads", _leads_table(export, outcome, answers, why))
+    _add_events(document, export, outcome)
+    document.add("conversion", conversion_table(outcome, export, answers, why))
     for look in export.unknown:
-        document.add(remark(f"{look.path.name} was not understood: no column refers to a lead."))
-    return tomlkit.dumps(document)
+        document.add(remark(f"{look.path.name} is not used: no column was found that names leads."))
+    currency = currency_of(export.leads)
+    if currency:
+        document.add(remark(f'[report]: currency = "{currency}", as the amounts are written'))
+    return tomlkit.dumps(document) + _EXAMPLES
+
+
+def _choose_outcome(export: ExportGuess, answers: Answers) -> tuple[Outcome | None, str]:
+    """Choose what a conversion is: (outcome, the comment beside it)."""
+    found = export.outcomes
+    if not found:
+        return None, ""
+    options = [f"{each.label} ({each.reason})" for each in found[:8]]
+    chosen = answers.choose("What says that a lead converted?", options)
+    outcome = found[chosen]
+    sure = len(found) == 1 or outcome.points - found[1].points >= 4.0
+    words = f"{outcome.reason}{alternatives(found, chosen)}"
+    return outcome, f"check: {words}" if sure else answers.mark(words)
+
+
+def _choose_created(export: ExportGuess, outcome: Outcome | None, answers: Answers) -> ExportGuess:
+    """Choose when leads were created, and put it first; a date of the outcome it is not."""
+    used = outcome.columns if isinstance(outcome, DateOutcome | StageOutcome) else set()
+    found = tuple(column for column in export.created if column.name not in used)
+    chosen = answers.choose("When was a lead entered?", [column.name for column in found])
+    if not chosen:
+        return replace(export, created=found)
+    ordered = (found[chosen], *(c for place, c in enumerate(found) if place != chosen))
+    return replace(export, created=ordered)
 
 
 def _project_table(export: ExportGuess, looks: list[FileLook], name: str) -> Table:
@@ -69,163 +121,156 @@ def _project_table(export: ExportGuess, looks: list[FileLook], name: str) -> Tab
     missing = sorted({word for look in looks for word in look.missing})
     if missing:
         set_key(table, "missing", ["", *missing], "words that mean missing: check")
-    if export.created is None and export.ids.name == "#row":
+    if not export.created and export.ids.name == "#row":
         propose_key(table, "order_by", "#row", "if rows stand in time order")
-    elif export.created is None:
+    elif not export.created:
         propose_key(table, "order_by", "…", "a column that grows with time, if there is one")
     return table
 
 
-def _source_table(look: FileLook, folder: Path, *times: ColumnLook | None) -> Table:
-    """Begin a table with the keys that every source has."""
-    table = tomlkit.table()
-    set_key(table, "source", _path(look, folder))
-    if look.encoding != "utf-8":
+def _leads_table(export: ExportGuess, outcome: Outcome | None, answers: Answers, why: str) -> Table:
+    """Write [leads] with its filter, roles, dates, histories and joins."""
+    leads, ids = export.leads, export.ids
+    mine = outcome.columns if isinstance(outcome, DateOutcome | StageOutcome) else set()
+    times = [leads.columns[name] for name in mine if leads.columns[name].kind == "time"]
+    dated = {} if not export.created else find_dated(leads, {ids.name})
+    clocks = [leads.columns[clock] for clock in dated.values()]
+    table = source_table(leads, export.folder, *export.created[:1], *times, *clocks)
+    _write_filter(table, export, outcome)
+    set_key(table, "id", ids.name)
+    if export.alone:
+        set_key(table, "repeated", "first", "the first event of each is its creation")
+    elif export.repeated:
+        words = f"{export.repeated:,} rows repeat an id: check which row of an id counts, or last"
+        set_key(table, "repeated", "first", words)
+    taken = {ids.name, *mine, *dated.values()}
+    if export.created:
+        created = export.created[0]
+        others = "".join(f", or {c.name}" for c in export.created[1:4])
+        words = f"the moment when the lead was entered{others}"
         set_key(
-            table, "encoding", look.encoding, "the file is not UTF-8: check letters with accents"
+            table, "created_at", created.name, answers.mark(words) if others else f"check: {words}"
         )
-    formats = {c.date_format for c in times if c is not None and c.date_format}
-    if formats:
-        doubtful = any(c.ambiguous for c in times if c is not None)
-        comment = "day and month may be exchanged: check" if doubtful else ""
-        set_key(table, "date_format", min(formats), comment)
-    decimals = [c for c in look.of_kind("number") if _has_comma(c)]
-    if decimals:
-        set_key(table, "decimal", ",", f"as in {decimals[0].name}")
+        taken.add(created.name)
+    else:
+        table.add(remark("No creation time was found: static mode, no claim about time is made."))
+    write_lead_outcome(table, outcome, export, why)
+    _other_dates(table, export, taken)
+    if not export.alone:
+        taken |= write_roles(table, export, taken)
+    replayed = {name for history in export.histories for name in history.fields}
+    taken |= {*dated, *replayed}
+    at = converted_at(outcome, export) if export.created else None
+    won = outcome.rows() if isinstance(outcome, StageOutcome) else None
+    if won is None and at is not None and len(at) == leads.rows:
+        won = at != NEVER
+    if export.created:
+        taken |= other_stages(export, taken)
+    if not export.alone:
+        write_columns(table, leads, taken, static=not export.created, answers=answers, won=won)
+    _add_dated(table, dated)
+    if export.histories:
+        table.add("history", list_tables([_history_table(h, export) for h in export.histories]))
+    if export.joins:
+        joins = [_join_table(*join, export, answers) for join in export.joins]
+        table.add("join", list_tables(joins))
     return table
 
 
-def _path(look: FileLook, folder: Path) -> str:
-    """Write the path of a file: below LEADSCORE_DATA, below the folder, or absolute."""
-    path = look.path.resolve()
-    root = os.environ.get("LEADSCORE_DATA")
-    if root and path.is_relative_to(Path(root).resolve()):
-        return "${LEADSCORE_DATA}/" + path.relative_to(Path(root).resolve()).as_posix()
-    if path.is_relative_to(folder.resolve()):
-        return path.relative_to(folder.resolve()).as_posix()
-    return path.as_posix()
+def _write_filter(table: Table, export: ExportGuess, outcome: Outcome | None) -> None:
+    """Write `where` for rows that cannot be read: without a creation, or converted before it."""
+    rules, reasons = [], []
+    created = export.created[0] if export.created else None
+    if created is not None and created.filled < 1.0:
+        rules.append(f"{rule_name(created.name)} is known")
+        blank = export.leads.rows - int(created.known().sum())
+        reasons.append(f"{blank:,} rows ({1 - created.filled:.0%}) have no {created.name}")
+    stage = outcome if isinstance(outcome, StageOutcome) else None
+    if stage and not (stage.closed and export.created) and not stage.blank_is_no:
+        flag = stage.column
+        if flag.filled < 1.0:
+            rules.append(f"{rule_name(flag.name)} is known")
+            reasons.append(f"{1 - flag.filled:.0%} of the rows have no {flag.name}")
+    early = early_rows(outcome, export)
+    if early is not None and 0 < early.sum() <= MAX_NAMED:
+        odd = [str(word) for word in export.ids.texts()[early]]
+        rules.append(f"not ({rule_name(export.ids.name)} {rule_values(odd)})")
+        reasons.append(f"{len(odd):,} convert before they are created")
+    elif early is not None:
+        table.add(remark(f"{int(early.sum()):,} rows convert before they are created: see dates"))
+    if rules:
+        words = f"check: left out, as {' and '.join(reasons)}"
+        set_key(table, "where", " and ".join(rules), words)
 
 
-def _has_comma(column: ColumnLook) -> bool:
-    """Tell whether numbers are written with a decimal comma."""
-    return any("," in str(value) for value in column.values[:50].to_pylist())
+def _other_dates(table: Table, export: ExportGuess, taken: set[str]) -> None:
+    """List the dates of some leads only, among which another outcome may be."""
+    dates = [c for c in export.leads.of_kind("time") if c.filled < 1 and c.name not in taken]
+    if dates and export.created:
+        table.add(remark("Dates of some leads only: converted_at or disqualified_at among them?"))
+        for column in dates:
+            table.add(remark(f"  {column.name}: in {column.filled:.0%} of the rows"))
 
 
-def _leads_table(export: ExportGuess) -> Table:
-    """Write [leads] with its roles, dates, histories and joins."""
-    leads, ids = export.leads, export.ids
-    table = _source_table(leads, export.folder, *leads.of_kind("time"))
-    repeated = leads.rows - ids.distinct if ids.name in leads.columns else 0
-    warning = f"{repeated:,} rows repeat an id: keep one row per lead" if repeated else ""
-    set_key(table, "id", ids.name, warning)
-    taken = {ids.name}
-    if export.created is not None:
-        taken |= _write_dates(table, export, export.created)
-    elif export.flag is not None:
-        table.add(
-            remark("No creation time was found: static mode, no claim about time can be made.")
-        )
-        flags = ", ".join(column.name for column in leads.of_kind("flag"))
-        set_key(table, "converted", export.flag.name, f"CHOOSE the outcome: of {flags}")
-        taken.add(export.flag.name)
-    for role, pattern in ROLES.items():
-        column = named([c for c in leads.of_kind("text", "number") if c.name not in taken], pattern)
-        if column and not (export.created is None and role in ("account", "name")):
-            set_key(table, role, column.name, "check")
-            if role not in ("channel", "title"):
-                taken.add(column.name)
-    dated = {} if export.created is None else find_dated(leads, taken)
-    replayed = {name for history in export.histories for name in history.fields}
-    _write_columns(table, leads, {*taken, *dated, *replayed}, static=export.created is None)
+def _add_dated(table: Table, dated: dict[str, str]) -> None:
+    """Add [leads.known_at]."""
     if dated:
         clocks = tomlkit.table()
         put_beside(clocks, "[leads.known_at]", "column = the column that says when it became known")
         for name, clock in dated.items():
             set_key(clocks, name, clock)
         table.add("known_at", clocks)
-    if export.histories:
-        table.add("history", list_tables([_history_table(h, export) for h in export.histories]))
-    if export.joins:
-        table.add("join", list_tables([_join_table(*join, export) for join in export.joins]))
-    return table
-
-
-def _write_dates(table: Table, export: ExportGuess, created: ColumnLook) -> set[str]:
-    """Write the time of creation and what may have become of a lead; returns the columns used."""
-    set_key(table, "created_at", created.name, "check: the moment when the lead was entered")
-    dates = [c for c in export.leads.of_kind("time") if c.filled < 1]
-    used = {created.name}
-    for role, pattern in (("converted_at", LABEL_TIME), ("disqualified_at", LOST_TIME)):
-        column = named(dates, pattern)
-        if column:
-            sure = role == "converted_at" and export.deals is None  # else no conversion is known
-            write = set_key if sure else propose_key
-            write(table, role, column.name, "a guess by its name")
-            dates = [date for date in dates if date is not column]
-            used.add(column.name)
-    if dates:
-        table.add(remark("Dates of some leads only: converted_at or disqualified_at among them?"))
-    for column in dates:
-        table.add(remark(f"  {column.name}: in {column.filled:.0%} of the rows"))
-    return used
-
-
-def _write_columns(table: Table, look: FileLook, taken: set[str], *, static: bool) -> None:
-    """Propose `fixed` and `exclude` for the columns without a role."""
-    rest = [
-        c for c in look.columns.values() if c.name not in taken and c.kind not in ("time", "empty")
-    ]
-    guesses = {c.name: guess_of(c.name)[0] if static else guess_column(c, look) for c in rest}
-    doubtful = {name: guess for name, guess in guesses.items() if guess != "fixed"}
-    if static:
-        table.add(
-            remark("Every column but the excluded ones is a feature. By their names suspicious:")
-        )
-        for name, guess in doubtful.items():
-            table.add(remark(f"  {name}: {guess}"))
-        propose_key(table, "exclude", list(doubtful))
-        return
-    for line in (
-        "A column is a feature only if it is declared: fixed at creation, or dated.",
-        "Uncomment what was known when the lead was created and never changed since:",
-    ):
-        table.add(remark(line))
-    propose_key(table, "fixed", [name for name in guesses if name not in doubtful])
-    for name, guess in doubtful.items():
-        table.add(remark(f"  {name}: {guess}? then it needs known_at or a history"))
 
 
 def _history_table(history: HistoryLook, export: ExportGuess) -> Table:
     """Write [[leads.history]]."""
-    table = _source_table(history.file, export.folder, history.at)
+    table = source_table(history.file, export.folder, history.at)
     put_beside(table, "[[leads.history]]", "value at any moment is replayed from it")
     for role in ("lead", "field", "old", "new", "at"):
         set_key(table, role, getattr(history, role).name)
     return table
 
 
-def _join_table(look: FileLook, on: ColumnLook, key: ColumnLook, export: ExportGuess) -> Table:
+def _join_table(
+    look: FileLook, on: ColumnLook, key: ColumnLook, export: ExportGuess, answers: Answers
+) -> Table:
     """Write [[leads.join]]."""
-    table = _source_table(look, export.folder)
+    table = source_table(look, export.folder)
     put_beside(table, "[[leads.join]]", "attributes by key")
     set_key(table, "on", on.name)
     if key.name != on.name:
         set_key(table, "key", key.name)
-    _write_columns(table, look, {key.name}, static=export.created is None)
+    write_columns(table, look, {key.name}, static=not export.created, answers=answers)
     return table
+
+
+def _add_events(
+    document: tomlkit.TOMLDocument, export: ExportGuess, outcome: Outcome | None
+) -> None:
+    """Add [[events]]: files of events, and tables of opportunities that are not the outcome."""
+    used = outcome.file if isinstance(outcome, TableOutcome) else None
+    files = [look for look in (*export.events, *export.deals) if look is not used]
+    if not export.created:
+        for look in files:
+            document.add(remark(f"{look.path.name} is not used: leads have no creation time."))
+        return
+    events = [_event_table(look, export) for look in files]
+    closing = closing_events(outcome, export)
+    tables = [*events, *([] if closing is None else [closing])]
+    if tables:
+        document.add("events", list_tables(tables))
 
 
 def _event_table(look: FileLook, export: ExportGuess) -> Table:
     """Write [[events]]."""
     lead, kind = lead_column(look, export.ids), event_type(look, export.ids)
-    times = look.of_kind("time")
-    assert lead is not None
-    recorded = named(times, RECORDED)
-    at = next((c for c in times if c is not recorded), times[0])
-    table = _source_table(look, export.folder, at, recorded)
+    lead = export.ids if lead is None else lead
+    at = child_time(look)
+    recorded = named([c for c in look.of_kind("time") if c is not at], RECORDED)
+    table = source_table(look, export.folder, at, recorded)
     set_key(table, "lead", lead.name)
     set_key(table, "at", at.name)
-    if recorded and recorded is not at:
+    if recorded:
         set_key(table, "recorded_at", recorded.name, "second clock: when it was entered")
     set_key(table, "type", [kind.name] if kind else [f"={look.stem}"], "check")
     rest = [c for c in look.of_kind("text", "number") if c is not lead and c is not kind]
@@ -233,61 +278,14 @@ def _event_table(look: FileLook, export: ExportGuess) -> Table:
         if column := named(rest, pattern):
             set_key(table, role, column.name)
     if kind:
-        ends = [w for w in kind.values.to_pylist() if re.search(OUTCOME_TYPES, str(w).lower())]
-        propose_key(table, "outcome", ends[:8], "types that end a lead: check")
+        sure, doubtful = ending_types(lead, kind, at)
+        if sure:
+            set_key(table, "outcome", sure, "check: these end a lead, nothing follows them")
+        else:
+            propose_key(table, "outcome", doubtful[:8], "types that end a lead: check")
     return table
 
 
-def _conversion_table(export: ExportGuess) -> Table:
-    """Write [conversion]: a table of deals, a column of leads, or an event; InputError else."""
-    if export.created is None:
-        if export.flag is None:
-            raise InputError(
-                "no column could be the outcome",
-                file=export.leads.path.name,
-                cure="a yes/no column such as `converted` is needed",
-            )
-        table = tomlkit.table()
-        table.add(
-            remark("The flag leads.converted is the outcome; without dates there is no horizon.")
-        )
-        return table
-    if export.deals is not None:
-        table = _deals_table(export.deals, export)
-    elif named([c for c in export.leads.of_kind("time") if c.filled < 1], LABEL_TIME):
-        table = tomlkit.table()  # leads.converted_at is the conversion
-    else:
-        table = _converting_event_table(export)
-    covers = "`leadscore check` prints which share of conversions it covers"
-    set_key(table, "horizon", "90d", covers)
-    ages = "ages of leads to learn from: as old as open leads get"
-    set_key(table, "snapshots", propose_ages(export.created), ages)
-    return table
-
-
-def _deals_table(deals: FileLook, export: ExportGuess) -> Table:
-    """Begin [conversion] with a file of deals."""
-    lead, at = lead_column(deals, export.ids), deals.of_kind("time")[0]
-    table = _source_table(deals, export.folder, at)
-    set_key(table, "lead", lead.name if lead else export.ids.name)
-    set_key(table, "at", at.name, "check: when the opportunity was made")
-    return table
-
-
-def _converting_event_table(export: ExportGuess) -> Table:
-    """Begin [conversion] with the likeliest type of event."""
-    kinds = [kind for look in export.events if (kind := event_type(look, export.ids))]
-    words = [str(word) for kind in kinds for word in kind.values.to_pylist()]
-    if not words:
-        raise InputError(
-            "nothing could be the conversion",
-            file=export.leads.path.name,
-            cure="a date of conversion, a table of deals, or events are needed",
-        )
-    likely = [w for pattern in CONVERSION_TYPES for w in words if re.search(pattern, w.lower())]
-    listed = sorted(set(words))
-    more = f" and {len(listed) - 40} more" if len(listed) > 40 else ""
-    table = tomlkit.table()
-    choose = f"CHOOSE: of {', '.join(listed[:40])}{more}"
-    set_key(table, "event", (likely or words)[0], choose)
-    return table
+def count_choices(text: str) -> int:
+    """Count the lines that ask to CHOOSE, but for the one that explains them."""
+    return sum("CHOOSE:" in line for line in text.splitlines())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -57,20 +58,34 @@ def demo(
 def init(
     data: Annotated[list[Path], typer.Argument(help="The files of leads and events.")],
     out: Out = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Ask nothing: take the first guess everywhere.")
+    ] = False,
 ) -> None:
     """Write a commented project file by looking at the columns of your files.
+
+    On a terminal it asks where it must guess; else, and with --yes, it takes its first guess and
+    marks the line CHOOSE. --yes also declares as fixed the columns that look so.
 
     Example: leadscore init leads.csv touches.parquet --out acme.toml
     """
     from data.files import write_text
-    from data.sketch.write import sketch_project
+    from data.sketch.questions import Answers
+    from data.sketch.read_back import read_back
+    from data.sketch.write import count_choices, sketch_project
 
     folder = "." if out is None else out.parent
-    text = sketch_project(data, folder=folder)
+    asks = not yes and sys.stdin.isatty() and screen.err.is_terminal
+    answers = Answers(ask=screen.choose if asks else None, accept=yes)
+    text = sketch_project(data, folder=folder, answers=answers)
     if out is None:
         screen.say(text)
         return
     write_text(out, text)
+    screen.say(read_back(text, folder))
+    if count := count_choices(text):
+        lines = "1 line says CHOOSE" if count == 1 else f"{count} lines say CHOOSE"
+        screen.say(f"{lines}: what the files do not tell; the first guess stands there")
     screen.say(f"{out}: read it, then run `leadscore check {out}`")
 
 

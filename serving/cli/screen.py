@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,6 +18,7 @@ from serving.cli import progress
 from serving.cli.progress import Stage as Stage
 
 if TYPE_CHECKING:
+    from data.sketch.questions import Question
     from training.audit.column_table import ColumnTable
 
 WIDTH = 120
@@ -141,6 +143,18 @@ def column_table(found: ColumnTable) -> None:
         made = (f"  {group.made_of}", ", ".join(group.features), group.verdict)
         features.add_row(*map(escape, made))
     out.print(features, highlight=False)
+
+
+def choose(question: Question) -> int:
+    """Ask a person to choose an option by its number; Enter takes the first."""
+    err.print(escape(question.text), highlight=False, soft_wrap=True)
+    for number, option in enumerate(question.options, 1):
+        err.print(f"  {number}  {escape(option)}", highlight=False, soft_wrap=True)
+    while True:
+        number = int(typer.prompt("number", default=1, type=int, err=True))
+        if 1 <= number <= len(question.options):
+            return number - 1
+        err.print(f"a number from 1 to {len(question.options)}", highlight=False)
 
 
 def stages(plan: Sequence[str], *, quiet: bool) -> AbstractContextManager[Stage]:

@@ -71,8 +71,9 @@ def _end_of_observation(tables: Tables, outcomes: Outcomes, project: Project) ->
     assert tables.created_at is not None
     horizon = project.conversion.horizon or 0
     until = outcomes.observed_until
+    ends = (outcomes.converted_at, outcomes.disqualified_at)
     for what, at in (
-        ("record", np.concatenate([tables.created_at, tables.events.at, outcomes.converted_at])),
+        ("record", np.concatenate([tables.created_at, tables.events.at, *ends])),
         ("conversion", outcomes.converted_at),
     ):
         observed = np.sort(at[at < until])

@@ -15,6 +15,7 @@ from data.reading.read_tables import read_tables, undeclared_columns
 from data.reading.review import guess_of
 from data.sketch.guess import propose_ages
 from data.sketch.looks import ColumnLook
+from data.sketch.read_back import read_back
 from data.sketch.write import sketch_project
 
 
@@ -74,7 +75,7 @@ def test_a_small_crm_is_understood(tmp_path: Path) -> None:
     assert project.leads.history[0].source == "history.csv"
     assert project.leads.join[0].source == "accounts.csv"
     assert project.events[0].type == ("touch_type",)
-    assert '# outcome = ["A_DECLINED"]' in text
+    assert project.events[0].outcome == ("A_DECLINED",)
     assert project.conversion.source == "deals.csv"
     assert project.conversion.date_format == "%d-%m-%Y %H:%M"
     assert "Select" in project.project.missing
@@ -152,7 +153,6 @@ def broker(folder: Path) -> list[Path]:
 def test_a_european_export_with_repeated_rows_is_understood(tmp_path: Path) -> None:
     text = sketch_project(broker(tmp_path), folder=tmp_path)
     assert "1 rows repeat an id" in text
-    assert "#   Unterschrift: in 18% of the rows" in text
     assert "#   Police: filled later, as only 18% of the rows have it?" in text
     assert '# fixed = ["Sparte", "Prämie", "Alter"]' in text
     (tmp_path / "p.toml").write_text(text, encoding="utf-8")
@@ -160,10 +160,13 @@ def test_a_european_export_with_repeated_rows_is_understood(tmp_path: Path) -> N
     assert (project.leads.id, project.leads.created_at) == ("Anfrage-Nr.", "Eingang am")
     assert (project.leads.decimal, project.project.missing) == (",", ("", "k. A."))
     assert project.events[0].type == ("Art",)
+    assert (project.leads.converted_at, project.leads.repeated) == ("Unterschrift", "first")
+    assert len(read_tables(project)[0]) == 100
+    (tmp_path / "p.toml").write_text(text.replace("repeated", "# repeated"), encoding="utf-8")
     with pytest.raises(
         InputError, match=r"row 10\d, column Anfrage-Nr.: id '00007' already stands"
     ):
-        read_tables(project)
+        read_tables(load_project(tmp_path / "p.toml"))
 
 
 @pytest.mark.parametrize(
@@ -207,26 +210,30 @@ def test_yes_and_no_are_known_in_several_languages_and_one_flag_is_proposed(tmp_
     )
     frame.to_csv(tmp_path / "domande.csv", index=False)
     text = sketch_project([tmp_path / "domande.csv"], folder=tmp_path)
-    assert "CHOOSE the outcome: of borsa, iscritto" in text
+    assert "CHOOSE: 33% of the rows say 'sì'; or borsa = 'oui'" in text
     (tmp_path / "p.toml").write_text(text, encoding="utf-8")
     project = load_project(tmp_path / "p.toml")
     assert project.leads.converted == "iscritto"
     assert read_tables(project)[1].converted_at.tolist().count(0) == 20
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ("a,b\n", "no rows"),
-        ("", "is empty"),
-        ("id,x\n1,a\n2,b\n", "outcome"),
-        ("x\na\na\n", "holds leads"),
-    ],
-)
-def test_files_without_leads_are_refused(tmp_path: Path, content: str, expected: str) -> None:
+@pytest.mark.parametrize(("content", "expected"), [("a,b\n", "no rows"), ("", "is empty")])
+def test_files_without_rows_are_refused(tmp_path: Path, content: str, expected: str) -> None:
     (tmp_path / "a.csv").write_text(content)
     with pytest.raises(InputError, match=expected):
         sketch_project([tmp_path / "a.csv"], folder=tmp_path)
+
+
+@pytest.mark.parametrize("content", ["id,x\n1,a\n2,b\n", "x\na\na\n"])
+def test_where_nothing_could_be_the_outcome_the_file_asks_for_it(
+    tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    text = sketch_project([tmp_path / "a.csv"], folder=tmp_path)
+    assert 'converted = "CHOOSE"' in text
+    (tmp_path / "p.toml").write_text(text)
+    assert load_project(tmp_path / "p.toml").static
+    assert "column not found" in read_back(text, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""`leadscore init` from a shell: in a script it takes its first guess, on a terminal it asks."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.shapes_funnel import make_funnel
+from tests.fakes.shapes_languages import pipeline_in_italian
+from tests.fakes.shapes_tables import a_third_of_creation_dates_blank
+
+COMMAND = [sys.executable, "-W", "ignore", "-c", "from leadscore import main; main()"]
+
+
+@pytest.fixture
+def leads(tmp_path: Path) -> Path:
+    case = a_third_of_creation_dates_blank(make_funnel(7))
+    (tmp_path / "leads.csv").write_bytes(case.files["leads.csv"])
+    return tmp_path
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, cwd=cwd, check=False
+    )
+
+
+def test_in_a_script_nothing_is_asked_and_the_file_passes_the_check(leads: Path) -> None:
+    made = run("init", "leads.csv", "--yes", "--out", "acme.toml", cwd=leads)
+    assert made.returncode == 0, made.stderr
+    first, second, third = made.stdout.splitlines()
+    assert first.startswith("with it are read: 269 leads")
+    assert "lines say CHOOSE" in second
+    assert "leadscore check acme.toml" in third
+    assert "fixed = [" in (leads / "acme.toml").read_text(encoding="utf-8")
+    checked = run("check", "acme.toml", cwd=leads)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "nothing stops training" in checked.stdout
+
+
+def test_on_a_terminal_it_asks_and_takes_the_answers(leads: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "init", "leads.csv", "--out", "acme.toml"],
+        stdin=theirs,
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=leads,
+    )
+    os.close(theirs)
+    os.write(ours, b"2\n9\n2\n")  # fixed columns: no; the horizon: 9 is no choice, then 2
+    out, _ = process.communicate(timeout=300)
+    asked = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert process.returncode == 0, asked
+    assert "Were these of leads.csv known at creation" in asked
+    assert "a number from 1 to" in asked
+    assert "CHOOSE" not in out
+    text = (leads / "acme.toml").read_text(encoding="utf-8")
+    assert 'horizon = "30d"' in text
+    assert "# chosen" in text
+    assert "CHOOSE:" not in text
+    assert "\nfixed = [" not in text
+
+
+@pytest.mark.slow
+def test_a_pipeline_of_deals_goes_from_init_to_the_report_by_commands_alone(tmp_path: Path) -> None:
+    case = pipeline_in_italian(make_funnel(7))
+    (tmp_path / "Trattative.csv").write_bytes(case.files["Trattative.csv"])
+    for command in (
+        ["init", "Trattative.csv", "--yes", "--out", "t.toml"],
+        ["check", "t.toml"],
+        ["train", "t.toml", "--fast"],
+    ):
+        done = run(*command, cwd=tmp_path)
+        assert done.returncode in (0, 3 if command[0] == "train" else 0), done.stdout + done.stderr
