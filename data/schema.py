@@ -110,8 +110,8 @@ class ProjectSection(Section):
     language: str = "en"
     """The language of reasons in scores, in the CRM and in `explain`: `en`, `it`, `fr`, `fa`."""
     state: str | None = Field(default=None, examples=["/var/lib/leadscore/acme"])
-    """The folder of registry, ledger and scores. Left out: `.leadscore/` and the name, beside the
-    project file."""
+    """The folder of registry, ledger and scores. Left out: `.leadscore/` and the name, where
+    leadscore runs."""
 
 
 class NetworkSection(Section):
@@ -180,17 +180,9 @@ class LeadsSection(Attributes):
     """When the lead converted; blank where it has not."""
     converted: Column | None = Field(default=None, examples=["Converted"])
     """Static mode: a flag that says whether the lead converted."""
-    converted_values: tuple[str, ...] = (
-        "1",
-        "true",
-        "yes",
-        "y",
-        "won",
-        "sì",
-        "si",
-        "oui",
-        "ja",
-        "بله",
+    converted_values: tuple[str, ...] = Field(
+        default=("1", "true", "yes", "y", "won", "sì", "si", "oui", "ja", "بله"),
+        examples=[["Closed Won", "Won"]],
     )
     """The words of `converted` that mean yes; capitals make no difference."""
     disqualified_at: Column | None = Field(default=None, examples=["closed_at"])
