@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 import typer.main
 
 from tests.reference.tables import code, table
+
+KINDS: Final = {"int": "NUMBER", "float": "NUMBER", "Path": "PATH", "path": "PATH"}
 
 
 def commands() -> dict[str, Any]:
@@ -47,9 +49,9 @@ def _row(parameter: Any) -> tuple[str, str, str]:
     if _is_argument(parameter):
         name = code(_metavar(parameter))
     else:
-        kind = "" if parameter.is_flag else f" {parameter.metavar or parameter.bare_type().upper()}"
+        kind = "" if parameter.is_flag else f" {_metavar(parameter)}"
         name = code(max(parameter.opts, key=len) + kind)
-    words = [parameter.help or ""]
+    words = [(parameter.help or "").replace("<", "&lt;")]
     if getattr(parameter, "multiple", False):
         words.append("May be given several times.")
     if parameter.envvar:
@@ -71,4 +73,9 @@ def _is_argument(parameter: Any) -> bool:
 
 
 def _metavar(parameter: Any) -> str:
-    return str(parameter.metavar or parameter.name.upper())
+    """Name what is to be given: as declared, one of some words, or a kind of value."""
+    if parameter.metavar or _is_argument(parameter):
+        return str(parameter.metavar or parameter.name.upper())
+    kind = str(parameter.bare_type())
+    choices = re.findall(r"'([^']*)'", kind)
+    return "|".join(choices) or KINDS.get(kind.removeprefix("list[").removesuffix("]"), "TEXT")
