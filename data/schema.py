@@ -8,7 +8,8 @@ example of its own is shown with its default.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +23,9 @@ from pydantic import (
 
 from data.clock import parse_duration
 from data.rules.expressions import checked
+
+JSON_SCHEMA: Final = Path(__file__).with_name("project.schema.json")
+"""The same as JSON Schema, with which editors complete and check a project file."""
 
 Column = Annotated[str, Field(json_schema_extra={"format": "column"})]
 """The name of a column of the table at hand."""

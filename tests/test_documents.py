@@ -31,7 +31,12 @@ pytestmark = pytest.mark.checkout
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = ["../README.md", *sorted(p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md"))]
-QUICK = {"../README.md", "tutorials/own-csv.md", "reference/python.md"}
+QUICK = {
+    "../README.md",
+    "reference/project-file.md",
+    "reference/python.md",
+    "tutorials/own-csv.md",
+}
 """Pages that `make test` runs; the others that run commands wait for `make test-all`."""
 
 BLOCK = re.compile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -13,10 +14,10 @@ import jsonschema
 import pytest
 from pydantic import TypeAdapter
 
-import data.schema
 import leadscore as ls
+from data import schema as types
 from data.project import known_keys, load_project
-from data.schema import Section
+from data.schema import JSON_SCHEMA, Section
 from data.world import project_file
 from tests.reference import project_keys
 from tests.reference.__main__ import ROOT, generated
@@ -31,8 +32,8 @@ EXAMPLES = [
 ]
 SECTIONS = [
     each
-    for each in vars(data.schema).values()
-    if inspect.isclass(each) and issubclass(each, Section) and each is not data.schema.Project
+    for each in vars(types).values()
+    if inspect.isclass(each) and issubclass(each, Section) and each is not types.Project
 ]
 
 
@@ -54,6 +55,10 @@ def schema_keys() -> Iterator[str]:
 def test_generated_files_are_current() -> None:
     stale = [p.name for p, text in generated().items() if p.read_text("utf-8") != text]
     assert stale == [], "run `make reference`"
+
+
+def test_the_json_schema_is_shipped_beside_the_types() -> None:
+    jsonschema.Draft202012Validator.check_schema(json.loads(JSON_SCHEMA.read_text("utf-8")))
 
 
 def test_loader_json_schema_and_page_have_the_same_keys() -> None:

@@ -16,6 +16,7 @@ VERBS = {
     "demo",
     "init",
     "check",
+    "schema",
     "pull",
     "train",
     "evaluate",
