@@ -190,7 +190,7 @@ def spoken_commands(page: str) -> Iterator[list[str]]:
     ]
     for line in lines:
         for part in re.split(r"&&|\|\||;|\$\(", line.partition("  #")[0]):
-            if found := re.search(r"(?:^|\s)leadscore (.+)", part):
+            if found := re.search(r"(?:^|\s)leadscore ([a-z].+)", part):
                 yield shlex.split(found[1].replace("…", "X").rstrip(")"))
     prose = BLOCK.sub("", text_of(page))
     for spoken in re.findall(r"`leadscore ([a-z][^`]*)`", prose):
@@ -208,3 +208,14 @@ def test_each_command_of_a_page_is_a_verb_with_options_that_it_has(page: str) ->
         options = {option for each in known[verb].params for option in each.opts}
         given = [word.partition("=")[0] for word in words if word.startswith("--")]
         assert [each for each in given if each not in {*options, "--help"}] == [], words
+
+
+def test_each_figure_names_a_verb_and_the_command_that_shows_it() -> None:
+    rows = [line.split(" | ") for line in text_of("benchmarks.md").splitlines() if "| `" in line]
+    assert len(rows) > 25
+    for row in rows:
+        verbs, shows = re.findall(r"`([\w -]+)`", row[0]), row[-1].strip(" |`")
+        assert verbs, row
+        assert set(verbs) <= set(commands()), row
+        name = shows.removeprefix("make bench-").removeprefix("python -m benchmarks.")
+        assert shows.startswith("leadscore ") or (ROOT / "benchmarks" / f"{name}.py").is_file(), row
