@@ -4,7 +4,7 @@ A page begins in an empty folder, or, with `<!-- continues: tutorials/own-csv.md
 page ended. Blocks of `sh` and `python` are run. A block of `toml` is read as a project file, or as
 part of one; `<!-- saved as: acme.toml -->` and `<!-- added to: acme.toml -->` before it write it.
 What can't be run here says why: `<!-- not run: needs an account -->`; its verbs and options are
-looked up all the same.
+looked up all the same. `<!-- not run: as in PAGE -->` stands before lines that PAGE runs.
 """
 
 from __future__ import annotations
@@ -168,6 +168,25 @@ def test_each_toml_block_is_a_project_file_or_part_of_one(page: str) -> None:
         if not given.keys() >= {"project", "leads", "conversion"}:
             given = around(given)
         check_project(given)
+
+
+def lines_of(block: Block) -> list[str]:
+    """Give the command lines of a block, without their comments."""
+    return [" ".join(shlex.split(line, comments=True)) for line in block.code.splitlines()]
+
+
+def test_a_block_that_another_page_runs_has_the_lines_of_that_page() -> None:
+    for page in PAGES:
+        for block in blocks(page):
+            other = re.fullmatch(r"as in (\S+)", block.notes.get("not run", ""))
+            if other:
+                run = [
+                    line
+                    for b in blocks(other[1])
+                    if "not run" not in b.notes
+                    for line in lines_of(b)
+                ]
+                assert [line for line in lines_of(block) if line not in run] == []
 
 
 def around(part: Mapping[str, Any]) -> dict[str, Any]:
