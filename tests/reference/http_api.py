@@ -94,8 +94,9 @@ def _kind(value: Json) -> str:
         return " or ".join(kinds)
     if value.get("type") == "array":
         return f"list of {_kind(value['items'])}"
-    if value.get("type") == "object" and isinstance(value.get("additionalProperties"), dict):
-        return f"table of {_kind(value['additionalProperties'])}"
+    inner = [*value.get("patternProperties", {}).values(), value.get("additionalProperties")]
+    if value.get("type") == "object" and isinstance(inner[0], dict):
+        return f"table of {_kind(inner[0])}"
     return str(value.get("format") or value.get("type", ""))
 
 
