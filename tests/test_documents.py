@@ -1,8 +1,9 @@
 """Every command and snippet of README and documentation runs, page by page, in its order.
 
 A page begins in an empty folder, or, with `<!-- continues: tutorials/own-csv.md -->`, where another
-page ended. Blocks of `sh` and `python` are run. A block of `toml` is read as a project file, or as
-part of one; `<!-- saved as: acme.toml -->` and `<!-- added to: acme.toml -->` before it write it.
+page ended. Blocks of `sh` and `python` are run, and the lines of a `console` that begin with `$`,
+where 3, the answer of a gate, is no error. A block of `toml` is read as a project file, or as part
+of one; `<!-- saved as: acme.toml -->` and `<!-- added to: acme.toml -->` before it write it.
 What can't be run here says why: `<!-- not run: needs an account -->`; its verbs and options are
 looked up all the same. `<!-- not run: as in PAGE -->` stands before lines that PAGE runs.
 """
@@ -72,7 +73,9 @@ def blocks(page: str) -> list[Block]:
 
 
 def runs(page: str) -> bool:
-    return any(b.language in ("sh", "python") and "not run" not in b.notes for b in blocks(page))
+    return any(
+        b.language in ("sh", "console", "python") and "not run" not in b.notes for b in blocks(page)
+    )
 
 
 class Reader:
@@ -105,10 +108,10 @@ def do(block: Block, here: Path, names: dict[str, Any]) -> None:
             f.write("\n" + block.code)
     if "not run" in block.notes:
         return
-    if block.language == "sh":
+    if block.language in ("sh", "console"):
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block.code],
+            ["bash", "-euo", "pipefail", "-c", script_of(block)],
             cwd=here,
             env={**os.environ, "PATH": path},
             capture_output=True,
@@ -123,6 +126,14 @@ def do(block: Block, here: Path, names: dict[str, Any]) -> None:
             exec(compile(block.code, "<documentation>", "exec"), names)
         finally:
             os.chdir(before)
+
+
+def script_of(block: Block) -> str:
+    """Give what a shell runs of a block."""
+    if block.language == "sh":
+        return block.code
+    typed = re.findall(r"^\$ (.*(?:\\\n.*)*)", block.code, re.MULTILINE)
+    return "\n".join(f"( {line.partition('  #')[0]} ) || test $? -eq 3" for line in typed)
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +215,7 @@ def spoken_commands(page: str) -> Iterator[list[str]]:
     lines = [
         line
         for block in blocks(page)
-        if block.language in ("sh", "text")
+        if block.language in ("sh", "console", "text")
         for line in block.code.replace("\\\n", " ").splitlines()
     ]
     for line in lines:

@@ -123,39 +123,37 @@ def verdicts(
     return pd.DataFrame(rows, columns=columns)
 
 
-def may_be_registered(comparisons: pd.DataFrame, *, learner: str = "auto") -> tuple[bool, str]:
-    """Decide from the verdicts: beats prior, recency and rule, and does not lose to logistic.
+def beats_baselines(comparisons: pd.DataFrame) -> tuple[bool, str]:
+    """Tell from the verdicts whether a model beats prior, recency and rule, where they are known.
 
-    To lose is to be worse by more than one standard error of the paired, clustered bootstrap. The
-    learner "logistic" is that regression, calibrated, and is not compared with itself. Returns the
-    decision and a sentence: what to do instead where it is no; where it is yes but the log loss is
-    higher than logistic regression's, the sentence says so.
+    Returns the answer and a sentence: what to do instead where it is no.
     """
-    is_logistic = learner == "logistic"
-    sentence = "beats prior, recency and rule, and "
-    sentence += "is logistic regression" if is_logistic else "does not lose to logistic regression"
-    required = comparisons[comparisons["against"] != "logistic"] if is_logistic else comparisons
-    for row in required.to_dict("records"):
+    for row in comparisons[comparisons["against"] != "logistic"].to_dict("records"):
         gap, low, high = float(row["difference"]), float(row["low"]), float(row["high"])
-        against = str(row["against"])
-        if against == "logistic" and row["verdict"] == "worse":
-            return False, (
-                f"loses to logistic regression by {gap:.4f} log loss (standard error "
-                f"{row['error']:.4f}): add --learner logistic to the command, which ships the "
-                "regularised logistic regression with the same artifact, reasons and calibration"
-            )
-        if against in ("prior", "recency", "rule") and not (gap < 0 and high < 0):
+        if not (gap < 0 and high < 0):
+            against = str(row["against"])
             return False, (
                 f"does not beat the {against} baseline "
                 f"({gap:+.4f} log loss, 95 % {low:+.4f} to {high:+.4f}): work "
                 f"by the {against}, collect more outcomes, or declare more columns and events"
             )
-        if against == "logistic" and gap > 0:
-            sentence = (
-                f"beats prior, recency and rule; stands {gap:.4f} log loss behind logistic "
-                f"regression (standard error {row['error']:.4f}): not shown to be worse"
-            )
-    return True, sentence
+    return True, "beats prior, recency and rule"
+
+
+def level_with_logistic(comparisons: pd.DataFrame) -> str | None:
+    """Say that logistic regression is shipped instead; None where the model is clearly better.
+
+    Clearly is by more than one standard error of the paired, clustered bootstrap: the simpler of
+    two models within one standard error is the one to keep.
+    """
+    found = comparisons[comparisons["against"] == "logistic"].to_dict("records")
+    if not found or found[0]["verdict"] == "better":
+        return None
+    return (
+        f"logistic regression is shipped: the best other model stands "
+        f"{found[0]['difference']:+.4f} log loss from it (standard error {found[0]['error']:.4f}), "
+        "which is not clearly better"
+    )
 
 
 def by_slice(

@@ -26,7 +26,8 @@ class ModelCard:
 
     Rows are snapshots: a lead may appear at several ages; `…_leads` count each lead once.
     `gains` maps a ranking ("model", "newest", "rule", "logistic", …) to [worked, captured] pairs.
-    `learning`, `need` and `segments` are those of `training.advice`, on training rows.
+    `learning`, `need` and `segments` are those of `training.advice`, on training rows. `cut_at` is
+    the place in the order of time before which it learned, None without a cut in time.
     """
 
     trained_until: int
@@ -54,6 +55,7 @@ class ModelCard:
     learning: list[dict[str, Any]] = field(default_factory=list)
     need: dict[str, Any] | None = None
     segments: list[dict[str, Any]] = field(default_factory=list)
+    cut_at: int | None = None
 
     def to_json(self) -> str:
         """Write what `from_json` reads, columns in their order; NaN and infinity become null."""
@@ -132,6 +134,7 @@ def make_card(
         train_leads_converted=_leads(dataset, train_rows[dataset.y[train_rows] == 1]),
         test_leads=_leads(dataset, test_rows),
         test_leads_converted=_leads(dataset, test_rows[dataset.y[test_rows] == 1]),
+        cut_at=dataset.cut.cut_at,
     )
 
 

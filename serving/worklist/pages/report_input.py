@@ -11,6 +11,7 @@ from data.clock import NEVER, iso
 from data.reading.read_tables import CrmData
 from data.schema import Project
 from data.tables import Outcomes, Tables
+from models.explain.change import StoredRun
 from serving.feedback import RepAnswer
 from serving.figures.counts import CountRange
 from serving.figures.funnel import Rate
@@ -31,6 +32,7 @@ class ReportInput:
     threads: int
     scored_from: int | None = None  # when sales first had scores at hand
     feedback: tuple[RepAnswer, ...] = ()  # what reps answered back, oldest first
+    other_run: tuple[StoredRun, LoadedModel] | None = None  # an earlier run, if by another model
 
     @property
     def tables(self) -> Tables:
