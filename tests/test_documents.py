@@ -1,9 +1,11 @@
 """Every command and snippet of README and documentation runs, page by page, in its order.
 
 A page begins in an empty folder, or, with `<!-- continues: tutorials/own-csv.md -->`, where another
-page ended. Blocks of `sh` and `python` are run, and the lines of a `console` that begin with `$`,
-where 3, the answer of a gate, is no error. A block of `toml` is read as a project file, or as part
-of one; `<!-- saved as: acme.toml -->` and `<!-- added to: acme.toml -->` before it write it.
+page ended. Blocks of `sh` and `python` are run. A `console` shows a session: on a page that
+continues another one the lines after `$` are run, where 3, the answer of a gate, is no error; on
+other pages, which have no files, verbs and options are looked up. A block of `toml` is read as a
+project file, or as part of one; `<!-- saved as: acme.toml -->` and `<!-- added to: acme.toml -->`
+before it write it.
 What can't be run here says why: `<!-- not run: needs an account -->`; its verbs and options are
 looked up all the same. `<!-- not run: as in PAGE -->` stands before lines that PAGE runs.
 """
@@ -45,6 +47,7 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 NOTE = re.compile(r"<!-- (not run|saved as|added to): (.+?) -->")
+RUN = ("sh", "console", "python")
 CONTINUES = re.compile(r"<!-- continues: (\S+) -->")
 PART: Mapping[str, Any] = {
     "project": {"name": "acme"},
@@ -68,14 +71,17 @@ def text_of(page: str) -> str:
 
 
 def blocks(page: str) -> list[Block]:
-    found = BLOCK.finditer(text_of(page))
-    return [Block(m["language"], m["code"], dict(NOTE.findall(m["notes"]))) for m in found]
+    text, found = text_of(page), []
+    for m in BLOCK.finditer(text):
+        notes = dict(NOTE.findall(m["notes"]))
+        if m["language"] == "console" and not CONTINUES.search(text):
+            notes["not run"] = "the page has no files"
+        found.append(Block(m["language"], m["code"], notes))
+    return found
 
 
 def runs(page: str) -> bool:
-    return any(
-        b.language in ("sh", "console", "python") and "not run" not in b.notes for b in blocks(page)
-    )
+    return any(b.language in RUN and "not run" not in b.notes for b in blocks(page))
 
 
 class Reader:
