@@ -183,7 +183,7 @@ class LeadsSection(Attributes):
     converted_at: Column | None = Field(default=None, examples=["opportunity_at"])
     """When the lead converted; blank where it has not."""
     converted: Column | None = Field(default=None, examples=["Converted"])
-    """Static mode: a flag that says whether the lead converted."""
+    """A flag that says that the lead converted, not when: it is looked at as it was created."""
     converted_values: tuple[str, ...] = Field(
         default=("1", "true", "yes", "y", "won", "sì", "si", "oui", "ja", "بله"),
         examples=[["Closed Won", "Won"]],
@@ -528,10 +528,11 @@ class Project(Section):
                 "conversion is defined by exactly one of "
                 f"{', '.join(given)}; found {', '.join(named) or 'none'}"
             )
-        if not self.static and leads.converted is not None:
+        if not self.static and leads.converted is not None and conversion.snapshots != (0,):
             raise ValueError(
-                "leads.converted is a flag without a time: use leads.converted_at, or leave out "
-                "leads.created_at (static mode)"
+                "leads.converted says that a lead converted, not when, so that leads can only be "
+                'seen as they were created: leave out conversion.snapshots (["0s"]), or use '
+                "leads.converted_at"
             )
         if not self.static and conversion.horizon is None:
             raise ValueError('conversion.horizon is needed, for instance horizon = "90d"')

@@ -17,13 +17,18 @@ Rows = NDArray[np.int64]
 class Cut:
     """Positions of train and test, where the test begins (in `order`), and what was dropped.
 
-    `cut_at` is None where the cut does not follow time.
+    `cut_at` is None where the test rows were drawn at random.
     """
 
     train: Rows
     test: Rows
     cut_at: int | None
     dropped: dict[str, int]
+
+    @property
+    def in_time(self) -> bool:
+        """Whether the test rows are the newest ones."""
+        return self.cut_at is not None
 
 
 def purged_cut(labelled: LabelledSnapshots, test_share: float) -> Cut:

@@ -163,7 +163,12 @@ def score_run(
     for_report: bool = False,
     on_stage: Stage,
 ) -> ScoringRun:
-    """Score all open leads with a pinned model and keep the run in the state folder."""
+    """Score all open leads with a pinned model and keep the run in the state folder.
+
+    Rows without any clock are scored as they stand at `scored_at`.
+    """
+    if session.project.static and session.project.project.observed_until is None:
+        as_of = scored_at
     scored = score_leads(
         session.project,
         reading.tables,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from data.clock import DAY
 from models.fit.folds import design_effect
@@ -64,14 +65,15 @@ def evaluate_model(
     bands: NDArray[np.object_] | None = None,
     slices: Mapping[str, NDArray[np.generic]] | None = None,
     capacities: tuple[int, ...] = (10, 25, 50, 100, 200),
-    train_rate: float | None = None,
+    train_y: NDArray[np.generic] | None = None,
+    train_groups: NDArray[np.generic] | None = None,
     draws: int = 200,
     seed: int = 0,
 ) -> Evaluation:
     """Evaluate one model beside its baselines on rows that none of them has seen.
 
     `as_of` (n,) microseconds gives weeks and months; without it the rows are one period.
-    `train_rate` is the base rate of the training rows, for the note on drift.
+    `train_y` and `train_groups` are the training rows, to tell whether the base rate moved.
     """
     target = np.asarray(y, dtype=np.float64)
     rivals = dict(baselines or {})
@@ -92,7 +94,10 @@ def evaluate_model(
         curve=reliability_curve(target, p, groups, draws=min(draws, 100), seed=seed),
         drift=drift,
         gains=gains(target, p),
-        notes=tuple(_notes(target, p, groups, drift, train_rate)),
+        notes=(
+            *_notes(target, p, groups, drift),
+            *([] if train_y is None else [base_rates(train_y, train_groups, target, groups)]),
+        ),
     )
 
 
@@ -280,6 +285,32 @@ def level_z(y: Floats, p: Floats, groups: NDArray[np.generic] | None = None) -> 
     return (float(y.sum()) - float(p.sum())) / max(float(np.sqrt(variance)), 1e-9)
 
 
+def base_rates(
+    train_y: NDArray[np.generic],
+    train_groups: NDArray[np.generic] | None,
+    y: Floats,
+    groups: NDArray[np.generic] | None,
+) -> str:
+    """Say whether the base rate moved from training to test: only where 99 % intervals say so."""
+    (then, error_then), (now, error_now) = _rate(train_y, train_groups), _rate(y, groups)
+    apart, half = now - then, float(norm.ppf(0.995)) * float(np.hypot(error_then, error_now))
+    rates = f"{then:.1%} converted in training, {now:.1%} in test"
+    points = f"{100 * apart:+.1f} points, 99 % {100 * (apart - half):+.1f} to "
+    points += f"{100 * (apart + half):+.1f}"
+    if abs(apart) > half:
+        return f"the base rate moved: {rates} ({points})"
+    return f"{rates}: no move of the base rate is shown ({points})"
+
+
+def _rate(y: NDArray[np.generic], groups: NDArray[np.generic] | None) -> tuple[float, float]:
+    """Estimate a base rate and its error; half a case of each outcome keeps the error above 0."""
+    target = np.asarray(y, np.float64)
+    codes = None if groups is None else pd.factorize(np.asarray(groups))[0].astype(np.int64)
+    shrunk = (target.sum() + 0.5) / (len(target) + 1)
+    variance = shrunk * (1 - shrunk) * design_effect(target, codes) / max(len(target), 1)
+    return float(target.mean()), float(np.sqrt(variance))
+
+
 def tenths(p: Floats) -> NDArray[np.int64]:
     """Cut rows into ten groups of equal size by promised probability; ties stay together."""
     edges = np.unique(np.quantile(p, np.linspace(0, 1, 11)[1:-1]))
@@ -291,7 +322,6 @@ def _notes(
     p: Floats,
     groups: NDArray[np.generic] | None,
     drift: pd.DataFrame,
-    train_rate: float | None,
 ) -> list[str]:
     """Write notes on the figures: what cannot be verified, and what drifted by how much."""
     notes = []
@@ -307,11 +337,9 @@ def _notes(
     z = level_z(y, p, groups)
     if abs(z) > 3:
         notes.append(
-            f"the base rate moved: {y.mean():.1%} converted where {p.mean():.1%} was promised "
+            f"the level is off: {y.mean():.1%} converted where {p.mean():.1%} was promised "
             f"(observed / expected {ratio:.2f}, {level:+.2f} in log-odds, z {z:.1f})"
         )
-    if train_rate is not None and n_rarer:
-        notes.append(f"conversion was {train_rate:.1%} in training and is {y.mean():.1%} in test")
     worst = drift.iloc[int(np.argmax(np.abs(drift["z"].to_numpy())))] if len(drift) > 1 else None
     if worst is not None and abs(float(worst["z"])) > 3:
         notes.append(

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data.clock import DAY
 from models.metrics import Floats
 from models.reliability import reliability_by
 from training.advice import Advice
@@ -86,6 +87,11 @@ class ModelCard:
         )
         return won, n - won
 
+    @property
+    def has_clock(self) -> bool:
+        """Whether the training data say until when they reach; in static mode they may not."""
+        return self.trained_until >= DAY
+
     def figure(self, metric: str, model: str = "model") -> dict[str, float] | None:
         """Find one figure with its interval; None where it could not be measured."""
         for row in self.metrics:
@@ -106,9 +112,9 @@ def make_card(
     """Gather the card of one training run."""
     train_rows, test_rows = dataset.cut.train, dataset.cut.test
     y = dataset.y[test_rows].astype(np.float64)
-    newest = dataset.labelled.order[test_rows].astype(np.float64)
-    rankings = {**test, "newest": newest}
-    rankings.pop("prior", None)
+    rankings = {name: p for name, p in test.items() if name != "prior"}
+    if dataset.times is not None:
+        rankings["newest"] = dataset.times[test_rows].astype(np.float64)
     return ModelCard(
         trained_until=observed_until,
         train_rows=len(train_rows),

@@ -125,7 +125,7 @@ def train(
     on_stage("leak audit")
     report = audit(tables, outcomes, project, seed=seed, dataset=dataset, reviews=reviews)
     report.refuse_structural()
-    dataset = dataset.without(report.quarantined)
+    dataset = dataset.without(report.quarantined, tables)
     task = FitTask(project, tables, dataset, report, seed, threads, fast, card)
     learner = learner or project.train.learner
     trained = fit_and_evaluate(task, learner, on_stage=on_stage)
@@ -243,7 +243,7 @@ def fit_learner(
     return classifier.fit(
         dataset.rows(rows),
         dataset.y[rows],
-        times=dataset.labelled.order[rows],
+        times=None if dataset.times is None else dataset.times[rows],
         closes=None if project.static else dataset.labelled.closes_at[rows],
         groups=dataset.groups[rows],
     )
@@ -295,7 +295,8 @@ def evaluate_on_test(
         bands=scores.band,
         slices={**_slices(project, tables, lead), **_new_accounts(tables, dataset)},
         capacities=tuple(sorted({10, 25, 50, 100, 200, project.report.capacity_per_week})),
-        train_rate=float(dataset.y[train_rows].mean()),
+        train_y=dataset.y[train_rows],
+        train_groups=dataset.groups[train_rows],
         seed=seed,
     )
     return {"model": scores.probability, **rivals}, evaluation

@@ -273,7 +273,7 @@ def show_training(
     screen.say(
         f"trained on {card.train_rows:,} snapshots of {card.train_leads:,} leads "
         f"({card.train_leads_converted:,} converted), tested on "
-        f"{'the newest' if dataset.cut.cut_at else 'other leads:'} {card.test_rows:,} of "
+        f"{'the newest' if dataset.cut.in_time else 'other leads:'} {card.test_rows:,} of "
         f"{card.test_leads:,} ({card.test_leads_converted:,}); "
         f"learner: {trained.candidates.get('winner', 'constant')}"
     )

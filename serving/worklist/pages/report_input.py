@@ -46,6 +46,20 @@ class ReportInput:
         return replace(outcomes, observed_until=min(outcomes.observed_until, self.scored.as_of))
 
     @property
+    def promises(self) -> bool:
+        """Tell whether any number of opportunities may be promised of these leads.
+
+        Not where the model learned from them as leads that did not convert: in static mode rows
+        whose flag says so, and with a date of creation those whose horizon is over.
+        """
+        outcomes, tables = self.outcomes, self.tables
+        if outcomes.timed or tables.created_at is None:
+            return not outcomes.settled
+        snapshots = self.scored.snapshots
+        closes = tables.created_at[snapshots.lead] + (self.project.conversion.horizon or 0)
+        return bool((closes > snapshots.as_of).all())
+
+    @property
     def ranked(self) -> NDArray[np.int64]:
         """Rows that no rule takes out, most probable first; ties by id."""
         rows = np.flatnonzero(self.scored.qualification.disqualified < 0)

@@ -30,12 +30,12 @@ MAX_LEVEL_ERRORS: Final = 3.0
 def make_trust(source: ReportInput) -> TrustPage:
     """Fill the page from what was measured on the test leads when the model was trained."""
     card = source.model.card
-    age = int((source.scored.as_of - card.trained_until) // DAY)
+    age = int((source.scored.as_of - card.trained_until) // DAY) if card.has_clock else 0
     older = count_older(source.project, source.tables.created_at, source.scored.snapshots)
     return TrustPage(
         verdict=_verdict(card),
         model_version=source.model.version,
-        trained_at=iso(card.trained_until),
+        trained_at=iso(card.trained_until) if card.has_clock else None,
         trained_leads=card.train_leads,
         trained_conversions=card.train_leads_converted,
         tested_leads=card.test_leads,
@@ -48,8 +48,8 @@ def make_trust(source: ReportInput) -> TrustPage:
         log_loss_skill=_interval(card.figure("skill")),
         top_captured=_captured(card, 0.1),
         base_rate=card.test_conversions / max(card.test_rows, 1),
-        model_age_days=max(age, 0),
-        data_until=iso(source.tables.observed_until),
+        model_age_days=max(age, 0) if card.has_clock else None,
+        data_until=iso(source.tables.observed_until) if card.has_clock else None,
         unknowns=tuple(_unknowns(card, age, older, edited=source.model.bands_edited)),
         shaped_by_scores=is_shaped_by_scores(source),
     )
