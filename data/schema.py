@@ -488,6 +488,8 @@ class ExperimentSection(Section):
     """The 0/1 column with the outcome of a finished experiment. Left out: conversion."""
     arm: Column | None = Field(default=None, examples=["segment"])
     """The column that holds the arm of a finished experiment. Left out: the assignment."""
+    control: Literal["as before", "random order"] = "as before"
+    """The order of leads whose score is held back; `"as before"` is newest first."""
 
 
 class Project(Section):

@@ -23,7 +23,7 @@ from serving.writeback.write_back import WriteBackResult
 from serving.writeback.write_back import write_back as send
 from training import evaluation_plots
 from training.audit import WHOLE
-from training.monitor import Signal
+from training.watch.signal import Signal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -148,8 +148,11 @@ class MonitoredModel(Showable):
 
     @property
     def signals(self) -> pd.DataFrame:
-        """One row a thing looked at: name, state (green, yellow, red), figure, bar."""
-        columns = ["name", "state", "figure", "bar"]
+        """One row a thing looked at, causes first: its state (green, yellow, red) and what to do.
+
+        Columns name, state, since, figure, bar, topic (cause, check, feature) and what_to_do.
+        """
+        columns = ["name", "state", "since", "figure", "bar", "topic", "what_to_do"]
         return pd.DataFrame([signal.to_dict() for signal in self._signals], columns=columns)
 
     @property

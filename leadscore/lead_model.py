@@ -26,6 +26,7 @@ from models.fit.learner import LeadClassifier
 from models.predictor import LeadScorer, PredictorError
 from serving.cli.clock import new_run_id
 from serving.explain import explain_lead
+from serving.held_back import held_arms
 from serving.loaded_model import LoadedModel, load_model
 from serving.score import ScoringRun, read_bands, score_leads, scores_table
 from serving.score_changes import Moment, changes_since
@@ -227,6 +228,8 @@ class LeadModel(Showable):
         ------
         InputError
             Where there is no such lead, it is not open, or there is no such language.
+        GateError
+            Where an experiment holds the lead's score back.
         """
         session = need_crm(crm)._session
         language = language or session.project.project.language
@@ -237,6 +240,7 @@ class LeadModel(Showable):
             str(lead),
             self._loaded,
             as_of=crm._moment(as_of),
+            at=crm._now(None),
             since=None if since is None else _earlier(crm, since, as_of),
             language=language,
             subject=False,
@@ -247,11 +251,13 @@ class LeadModel(Showable):
         """List how the score of every open lead changed: lead_id, before, after, change.
 
         Largest rise first; both moments are scored by this model; leads that were not there at
-        `since` are left out.
+        `since`, and those whose score an experiment holds back, are left out.
         """
         reading, at = need_crm(crm)._reading_of(self._loaded.kinds), crm._moment(as_of)
         tables, threads = reading.tables, crm._session.threads
         snapshots = open_snapshots(tables, reading.outcomes, at)
+        held = held_arms(tables, snapshots.lead, crm._session.project, at)
+        snapshots = snapshots.take(np.array([arm is None for arm in held], bool))
         frame = build(tables, snapshots, self._loaded.catalogue, threads=threads).to_pandas()
         moment = Moment(tables, snapshots, frame, self._loaded, threads)
         found = changes_since(moment, _earlier(crm, since, as_of)).values()

@@ -97,12 +97,17 @@ def bands_with_hysteresis(
     return np.array(names, dtype=object)[now]
 
 
-def percentile(margin: Floats) -> Floats:
-    """Rank leads against one another: the share, 0..100, of leads at or below; ties share."""
-    ordered = np.sort(margin)
+def percentile(margin: Floats, among: Floats | None = None) -> Floats:
+    """Rank leads: the share, 0..100, of the leads `among` at or below each; ties share.
+
+    By default leads are ranked against one another. NaN where there is none to rank among.
+    """
+    ordered = np.sort(margin if among is None else among)
     low = np.searchsorted(ordered, margin, side="left")
     high = np.searchsorted(ordered, margin, side="right")
-    ranks: Floats = 100.0 * (low + high) / 2 / max(1, len(margin))
+    ranks: Floats = (
+        100.0 * (low + high) / 2 / len(ordered) if len(ordered) else np.full(len(margin), np.nan)
+    )
     return ranks
 
 

@@ -20,6 +20,7 @@ from models.explain.points import points_per_log_odds, typical_exact
 from models.explain.reason_rules import ReasonRules
 from models.predictor import Floats, LeadScorer
 from models.scorecard import bands_with_hysteresis
+from serving.held_back import held_arms
 from serving.loaded_model import LoadedModel
 from serving.session import Session
 
@@ -89,10 +90,14 @@ def compare_bands(
 ) -> BandChurn:
     """Score the leads that are open at the end of observation with both models.
 
+    Leads whose score an experiment holds back are left out.
+
     `shown` are the bands of the last scoring, lead by lead: from them hysteresis starts.
     """
     tables = reading.tables
     snapshots = open_snapshots(tables, reading.outcomes, tables.observed_until)
+    held = held_arms(tables, snapshots.lead, session.project, tables.observed_until)
+    snapshots = snapshots.take(np.array([arm is None for arm in held], bool))
     if not len(snapshots):
         return BandChurn(0, ())
     frames = [

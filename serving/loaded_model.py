@@ -14,6 +14,8 @@ from models.explain.observed_rates import ObservedRates
 from models.predictor import LeadScorer
 from training.model_card import CARD_FILE, ModelCard
 from training.registry import ModelVersion, Registry
+from training.watch.model_watch import WatchedModel
+from training.watch.watch_reference import WATCH_FILE, WatchReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class LoadedModel:
     """Everything that scoring and explaining need; pinned for the length of a run.
 
     `builder` builds rows for its catalogue, which is compiled once. The scorer cuts bands as the
-    project file says now; `learned_bands` are the cuts with which the model was trained.
+    project file says now; `learned_bands` are the cuts with which the model was trained. `watch` is
+    what monitor and guard compare with; None in a model from before it was kept.
     """
 
     version: str
@@ -32,11 +35,17 @@ class LoadedModel:
     kinds: Mapping[str, Kind]
     builder: Builder
     learned_bands: Mapping[str, float]
+    watch: WatchReference | None = None
 
     @property
     def bands_edited(self) -> bool:
         """Whether bands are cut elsewhere than when the model was trained."""
         return dict(self.scorer.card.bands) != dict(self.learned_bands)
+
+    @property
+    def watched(self) -> WatchedModel:
+        """What the monitor needs of it."""
+        return WatchedModel(self.scorer, self.catalogue, self.facts, self.card, self.watch)
 
 
 def load_model(
@@ -60,7 +69,15 @@ def load_model(
         card=ModelCard.from_json(read_extra(version.folder, CARD_FILE)),
         builder=Builder(catalogue),
         learned_bands=learned,
+        watch=_reference(version),
     )
+
+
+def _reference(version: ModelVersion) -> WatchReference | None:
+    """Read what the monitor compares with, where the artifact has it."""
+    if not (version.folder / WATCH_FILE).is_file():
+        return None
+    return WatchReference.from_json(read_extra(version.folder, WATCH_FILE))
 
 
 def find_model(

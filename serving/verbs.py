@@ -12,18 +12,21 @@ from data.reading.review import undeclared_columns
 from models.artifact import load_artifact
 from models.explain.change import store_run
 from serving.band_churn import BandChurn, compare_bands
+from serving.exposure import Exposures
 from serving.loaded_model import LoadedModel, load_model
+from serving.night_guard import guard_night
 from serving.score import ScoringRun, read_bands, score_leads, write_scores
 from serving.score_changes import FEATURES
 from serving.session import Session
 from training.audit import AuditReport, html, leakage_sheet
 from training.dataset import make_dataset
 from training.evaluate import Evaluation
-from training.monitor import Signal, watch_model
 from training.publish import Published, data_fingerprint, publish
 from training.registry import ModelVersion
 from training.stand_in import is_stand_in
 from training.train import TrainedModel, evaluate_on_test, train
+from training.watch.model_watch import watch_model
+from training.watch.signal import Signal
 
 Stage = Callable[[str], None]
 
@@ -65,6 +68,7 @@ def learn(
         fast=fast,
         learner=learner,
         reviews=undeclared_columns(session.project, session.frames),
+        feeds=reading.feeds,
         on_stage=on_stage,
     )
 
@@ -163,9 +167,38 @@ def score_run(
     for_report: bool = False,
     on_stage: Stage,
 ) -> ScoringRun:
-    """Score all open leads with a pinned model and keep the run in the state folder.
+    """Score all open leads with a pinned model and keep the run, as `guarded_run` does."""
+    return guarded_run(
+        session,
+        reading,
+        model,
+        as_of=as_of,
+        scored_at=scored_at,
+        run_id=run_id,
+        for_report=for_report,
+        on_stage=on_stage,
+    )[0]
 
-    Rows without any clock are scored as they stand at `scored_at`.
+
+def guarded_run(
+    session: Session,
+    reading: CrmData,
+    model: LoadedModel,
+    *,
+    as_of: int,
+    scored_at: int,
+    run_id: str,
+    for_report: bool = False,
+    as_of_given: bool = True,
+    own_sources: bool = True,
+    accept: bool = False,
+    on_stage: Stage,
+) -> tuple[ScoringRun, list[str]]:
+    """Score all open leads, guard the night, and keep the run: (the run, what was accepted).
+
+    Rows without any clock are scored as they stand at `scored_at`. GateError, with nothing
+    written, where the guard finds something wrong with tonight's data; `accept` goes on all the
+    same.
     """
     if session.project.static and session.project.project.observed_until is None:
         as_of = scored_at
@@ -182,6 +215,16 @@ def score_run(
         for_report=for_report,
         on_stage=on_stage,
     )
+    accepted = guard_night(
+        session,
+        reading,
+        model,
+        scored,
+        scored_at=scored_at,
+        as_of_given=as_of_given,
+        own_sources=own_sources,
+        accept=accept,
+    )
     on_stage("scores.parquet")
     folder = session.state.runs / run_id
     write_scores(scored, folder / "scores.parquet")
@@ -194,22 +237,22 @@ def score_run(
         as_of=as_of,
     )
     write_scores(scored, session.state.scores)
-    return scored
+    shown = scored.table["lead_id"][scored.shown]
+    Exposures.of(session.state, session.project).note("scores", shown, at=scored_at)
+    return scored, accepted
 
 
 def monitor_model(
     session: Session, reading: CrmData, model: LoadedModel, *, as_of: int, on_stage: Stage
 ) -> list[Signal]:
     """Check a registered model against the data as they are now."""
-    on_stage("freshness, drift, promises")
+    on_stage("sources, columns, conversions, features")
     return watch_model(
         session.project,
         reading.tables,
         reading.outcomes,
-        model.scorer,
-        model.catalogue,
-        model.facts,
-        trained_until=model.card.trained_until,
+        reading.feeds,
+        model.watched,
         as_of=as_of,
         threads=session.threads,
     )

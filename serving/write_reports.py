@@ -9,6 +9,7 @@ from data.errors import OutsideError
 from data.files import write_text
 from data.reading.read_tables import CrmData
 from models.explain.change import StoredRun
+from serving.exposure import Exposures
 from serving.feedback import list_answers
 from serving.loaded_model import LoadedModel
 from serving.past_weeks import WEEK
@@ -104,6 +105,8 @@ def write_views(
         other_run=_run_by_another_model(session, model, scored.as_of),
     )
     view = make_view(source, on_stage=on_stage)
+    listed = [lead.lead_id for lead in view.leads if lead.withheld is None]
+    Exposures.of(session.state, session.project).note("report", listed, at=scored.scored_at)
     on_stage("pages")
     if per_owner:
         recipients = session.project.report.recipients

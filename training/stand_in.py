@@ -44,6 +44,7 @@ def train_stand_in(
         threads,
         fast=False,
         card=None,  # it is frozen by the first model that is proven
+        night=trained.reference.night,
     )
     return fit_and_evaluate(task, kind)
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from data.clock import DAY
+from data.feeds import Feed
 from data.reading.review import ColumnReview
 from data.schema import Project
 from data.tables import Outcomes, Tables
@@ -34,6 +35,13 @@ from training.evaluate import (
 )
 from training.model_card import CARD_FILE, ModelCard, make_card
 from training.small_data import require_outcomes
+from training.watch.night_profile import NightProfile
+from training.watch.watch_reference import (
+    WATCH_FILE,
+    WatchReference,
+    make_reference,
+    training_night,
+)
 
 LINE: Final = "linear"
 """The winner's name where the regularised line stands alone."""
@@ -45,8 +53,9 @@ class TrainedModel:
 
     `test` holds probabilities on the test rows: "model" and each baseline. `kinds` says how each
     attribute was read, so that single leads are later read the same way. `advice` says what the
-    training outcomes allow. `leak` says which open leak finding forbids to register the model, and
-    `shortfall` which baseline it does not beat and what to do instead; None where all is well.
+    training outcomes allow, `reference` is what monitor and guard compare with. `leak` says which
+    open leak finding forbids to register the model, and `shortfall` which baseline it does not beat
+    and what to do instead; None where all is well.
     """
 
     dataset: Dataset
@@ -60,6 +69,7 @@ class TrainedModel:
     card: ModelCard
     kinds: Mapping[str, str]
     advice: Advice
+    reference: WatchReference
     leak: str | None
     shortfall: str | None
 
@@ -80,13 +90,17 @@ class TrainedModel:
             "facts.json": self.facts.to_json(),
             "kinds.json": json.dumps(self.kinds, sort_keys=True),
             CARD_FILE: self.card.to_json(),
+            WATCH_FILE: self.reference.to_json(),
         }
         return write_artifact(self.parts, self.forest_text, folder, extra=extra)
 
 
 @dataclass(frozen=True, slots=True)
 class FitTask:
-    """What every fit of one training run shares; `card` is the frozen score card, if any."""
+    """What every fit of one training run shares; `card` is the frozen score card, if any.
+
+    `night` counts the leads that are open now, for the guard of the first night.
+    """
 
     project: Project
     tables: Tables
@@ -96,6 +110,7 @@ class FitTask:
     threads: int
     fast: bool
     card: ScoreCard | None
+    night: NightProfile
 
 
 def train(
@@ -109,15 +124,17 @@ def train(
     fast: bool = False,
     learner: str | None = None,
     reviews: Sequence[ColumnReview] = (),
+    feeds: Sequence[Feed] = (),
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> TrainedModel:
     """Label, cut, build, audit, fit, calibrate, evaluate.
 
     `card` is the frozen score card of the champion; without one the first is proposed; `learner`
     overrides the project file's ("auto", "logistic"); `reviews` are the columns that the project
-    file does not declare. A model that is not better than logistic regression by more than one
-    standard error gives way to it. Raises GateError on a structural leak or under three outcomes
-    of either kind, InputError where there is nothing to learn from.
+    file does not declare, `feeds` the rows of each source by the hour. A model that is not better
+    than logistic regression by more than one standard error gives way to it. Raises GateError on a
+    structural leak or under three outcomes of either kind, InputError where there is nothing to
+    learn from.
     """
     on_stage("labels, features and the cut in time")
     dataset = make_dataset(project, tables, outcomes, threads=threads)
@@ -126,7 +143,8 @@ def train(
     report = audit(tables, outcomes, project, seed=seed, dataset=dataset, reviews=reviews)
     report.refuse_structural()
     dataset = dataset.without(report.quarantined, tables)
-    task = FitTask(project, tables, dataset, report, seed, threads, fast, card)
+    night = training_night(tables, outcomes, feeds)
+    task = FitTask(project, tables, dataset, report, seed, threads, fast, card, night)
     learner = learner or project.train.learner
     trained = fit_and_evaluate(task, learner, on_stage=on_stage)
     level = level_with_logistic(trained.evaluation.verdicts)
@@ -191,6 +209,7 @@ def fit_and_evaluate(
         model_card,
         {attribute.name: attribute.kind for attribute in tables.attributes},
         advice,
+        make_reference(dataset, tables, facts, task.night),
         leak=_open_leak(report),
         shortfall=None if beats else words,
     )

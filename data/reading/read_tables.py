@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from data.clock import NEVER, Micros, show
 from data.errors import InputError
+from data.feeds import CONVERSIONS, Feed, feed_of
 from data.reading.attributes import read_attributes, unique_ids
 from data.reading.clock_checks import check_clocks, check_future
 from data.reading.event_columns import (
@@ -39,11 +40,15 @@ _DISPLAY = ("name", "account", "owner", "channel", "email", "title")
 
 @dataclass(frozen=True, slots=True)
 class CrmData:
-    """The tables and outcomes of a project, and remarks on them for a person."""
+    """The tables and outcomes of a project, and remarks on them for a person.
+
+    `feeds` count the rows of each source by the hour: leads, event sources, conversions.
+    """
 
     tables: Tables
     outcomes: Outcomes
     notes: tuple[str, ...]
+    feeds: tuple[Feed, ...] = ()
 
 
 def read_tables(
@@ -132,7 +137,24 @@ def read_with_notes(
             + (", so events after creation are no features" if project.events else "")
         )
     outcomes = Outcomes(converted, disqualified, until, recorded_from or None, timed)
-    return CrmData(tables, outcomes, tuple(job.notes.lines))
+    feeds = _feeds(raw.name, tables, outcomes, sources)
+    return CrmData(tables, outcomes, tuple(job.notes.lines), feeds)
+
+
+def _feeds(
+    leads: str, tables: Tables, outcomes: Outcomes, sources: list[EventRows]
+) -> tuple[Feed, ...]:
+    """Count the rows of leads, of each event source and of conversions by the hour."""
+    created = np.full(len(tables), 0) if tables.created_at is None else tables.created_at
+    names = [rows.name for rows in sources]
+    feeds = [feed_of(leads, created)]
+    for i, rows in enumerate(sources):
+        alone = names.count(rows.name) == 1 and rows.name != leads
+        name = rows.name if alone else f"{rows.name} (events.{i})"
+        feeds.append(feed_of(name, rows.at, rows.recorded_at, rows.type.names))
+    if tables.created_at is not None:
+        feeds.append(feed_of(CONVERSIONS, outcomes.converted_at))
+    return tuple(feeds)
 
 
 def _clip(at: Micros, until: int) -> Micros:
@@ -270,7 +292,7 @@ def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.i
     converted = np.where(_flag(job, raw, order), 0, NEVER).astype(np.int64)
     never, known = np.full(len(ids), NEVER), _flag_is_known(job, raw)
     outcomes = Outcomes(converted, never, end, timed=False, settled=known)
-    return CrmData(tables, outcomes, tuple(job.notes.lines))
+    return CrmData(tables, outcomes, tuple(job.notes.lines), _feeds(raw.name, tables, outcomes, []))
 
 
 def _static_order(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the console command, in the order of the help."""
-    for verb in (train, retrain, evaluate, promote, rollback, monitor):
+    for verb in (train, retrain, evaluate, promote, rollback, export, monitor):
         app.command()(verb)
 
 
@@ -198,6 +198,28 @@ def rollback(file: ProjectFile, state: StateFolder = None, tracking: Tracking = 
     screen.say(f"version {version} is champion again")
 
 
+def export(
+    file: ProjectFile,
+    out: Annotated[Path, typer.Option("--out", help="A new folder for the MLflow model.")],
+    model: Model = "champion",
+    state: StateFolder = None,
+    tracking: Tracking = None,
+) -> None:
+    """Write an MLflow model that scores raw leads and events, for another program to load.
+
+    Example: leadscore export acme.toml --out acme-model
+    """
+    from serving.kept_run import KeptRun
+    from serving.raw_scorer import export_raw
+    from serving.session import open_session
+
+    session = open_session(file, state=state, tracking=tracking, threads=1)
+    version = session.registry.find(model)
+    path = export_raw(session.project, version, KeptRun.read(session.state.scores), out)
+    screen.say(str(path))
+    screen.say(f"version {version.version}; where it is loaded, leadscore must be installed")
+
+
 def monitor(
     file: ProjectFile,
     as_of: AsOf = None,
@@ -207,7 +229,7 @@ def monitor(
     tracking: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """Look for stale data, drifting features and scores, and broken promises; exit 3 on red.
+    """Say what is wrong with data and model, causes first, and what to do; exit 3 on red.
 
     Example: leadscore monitor acme.toml
     """
@@ -222,6 +244,9 @@ def monitor(
     if as_json:
         screen.say_json({"signals": [signal.to_dict() for signal in signals]})
     else:
+        for signal in signals:
+            if signal.state != "green":
+                screen.say(f"{signal.state}: {signal.line}")
         screen.table(
             "monitor",
             ["signal", "state", "figure", "bar"],

@@ -23,6 +23,7 @@ VERBS = {
     "promote",
     "rollback",
     "retrain",
+    "export",
     "score",
     "explain",
     "feedback",

@@ -191,6 +191,7 @@ def test_explaining_a_lead_says_typical_and_every_point(company, scored):
         lead,
         company.model,
         as_of=scored.as_of,
+        at=0,
         since=scored.as_of - 14 * DAY,
         language="en",
         subject=False,
@@ -203,6 +204,7 @@ def test_explaining_a_lead_says_typical_and_every_point(company, scored):
         lead,
         company.model,
         as_of=scored.as_of,
+        at=0,
         since=None,
         language="en",
         subject=True,
@@ -226,6 +228,7 @@ def test_explaining_names_the_band_that_the_list_shows(company, scored, tmp_path
             lead,
             company.model,
             as_of=as_of,
+            at=0,
             since=None,
             language="en",
             subject=False,
@@ -245,6 +248,7 @@ def test_an_unknown_lead_is_named(company, scored):
             "L-x",
             company.model,
             as_of=scored.as_of,
+            at=0,
             since=None,
             language="en",
             subject=False,
@@ -326,7 +330,8 @@ def test_evaluating_and_monitoring_a_registered_model(company, quiet):
     signals = monitor_model(
         company.session, company.reading, company.model, as_of=until, on_stage=quiet
     )
-    assert {s.name for s in signals} >= {"age of the model", "newest record"}
+    assert {s.name for s in signals} >= {"age of the model", "conversions so far"}
+    assert [s.name for s in signals if s.state == "red"] == []
 
 
 def test_forgetting_a_lead_leaves_none_of_it_in_the_state_folder(company, scored, tmp_path):

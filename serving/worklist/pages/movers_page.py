@@ -52,7 +52,7 @@ def make_movers(source: ReportInput) -> MoversPage | None:
         row_of = {str(lead): row for row, lead in enumerate(source.scored.table["lead_id"])}
         by_lead = changes_since_run(moment, run, model)
         changes = {row_of[lead]: change for lead, change in by_lead.items()}
-    eligible = set(source.ranked.tolist())
+    eligible = {row for row in source.ranked.tolist() if source.scored.shown[row]}
     considered = [(row, c) for row, c in changes.items() if row in eligible]
     moved = [(row, c) for row, c in considered if c.score != c.old_score]
     moved.sort(key=lambda pair: (-abs(pair[1].score - pair[1].old_score), pair[1].lead_id))

@@ -15,6 +15,7 @@ from models.explain.change import StoredRun
 from serving.feedback import RepAnswer
 from serving.figures.counts import CountRange
 from serving.figures.funnel import Rate
+from serving.held_back import order_of_list
 from serving.loaded_model import LoadedModel
 from serving.score import ScoringRun
 from serving.worklist.view_parts import Feedback, Interval
@@ -61,10 +62,26 @@ class ReportInput:
 
     @property
     def ranked(self) -> NDArray[np.int64]:
-        """Rows that no rule takes out, most probable first; ties by id."""
-        rows = np.flatnonzero(self.scored.qualification.disqualified < 0)
-        ids = self.scored.table["lead_id"].to_numpy()[rows]
-        return rows[np.lexsort((ids, -self.scored.scores.probability[rows]))]
+        """Rows that no rule takes out, most probable first; ties by id.
+
+        Leads whose score is held back stand as they would without one.
+        """
+        scored = self.scored
+        rows = np.flatnonzero(scored.qualification.disqualified < 0)
+        order = order_of_list(
+            self.tables,
+            scored.snapshots.lead[rows],
+            self.project,
+            held=scored.held[rows],
+            rank=-scored.scores.probability[rows],
+        )
+        return rows[order]
+
+    @property
+    def chances(self) -> NDArray[np.float64]:
+        """Probabilities to count with: where a score is held back, that of the average lead."""
+        p, shown = self.scored.scores.probability, self.scored.shown
+        return np.where(shown, p, p.mean())
 
     def feedback_on(self, lead_id: str) -> tuple[Feedback, ...]:
         """List what reps answered to the scores of one lead, newest first."""
