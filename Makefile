@@ -8,7 +8,7 @@ BENCHES := leaks noise features quality shap faults writeback forecast experimen
 EXTRAS := tune serve notebook postgres mysql
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-wheel test-all lint format docs peers debian tryton lock clean \
+.PHONY: help demo test test-wheel test-all lint format docs reference peers debian tryton lock clean \
         bench bench-full $(BENCHES:%=bench-%)
 
 help: ## what can be made
@@ -43,14 +43,18 @@ lint: $(VENV)/.ready-dev ## ruff, mypy strict, one-way arrows, generated docs ar
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m tests.command_reference --check README.md
+	$(BIN)/python -m tests.reference --check
 
 format: $(VENV)/.ready-dev ## let ruff write the layout
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.ready ## write the generated parts of the README
-	$(BIN)/python -m tests.command_reference --write README.md
+reference: $(VENV)/.ready ## write what is generated: commands, keys of the project file, its JSON Schema, HTTP
+	$(BIN)/python -m tests.reference --write
+
+docs: reference $(VENV)/.ready-dev ## build the site in build/docs, offline, notebooks executed; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
+	@echo "build/docs/index.html"
 
 debian: ## Debian packages of the optional tests: Chromium, PostgreSQL, MariaDB, Noto fonts (skipped where they can't be installed)
 	@sh .ci/debian

@@ -1,1 +1,1 @@
-"""Every claim of the README as a command that shows it, beside the peers."""
+"""Every claim of docs/benchmarks.md as a command that shows it, beside the peers."""

@@ -1,13 +1,16 @@
 """The project file as types: every section, every key, its default and its meaning.
 
 One project file describes one data source and one conversion. `data.project.load_project` reads
-it from TOML; frames given from Python use the same types.
+it from TOML; frames given from Python use the same types. The text below a key, its unit and its
+example are what the JSON Schema and the page that lists every key say of it. A key without an
+example of its own is shown with its default.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -22,12 +26,41 @@ from pydantic import (
 from data.clock import parse_duration
 from data.rules.expressions import checked
 
+JSON_SCHEMA: Final = Path(__file__).with_name("project.schema.json")
+"""The same as JSON Schema, with which editors complete and check a project file."""
+
+Column = Annotated[str, Field(json_schema_extra={"format": "column"})]
+"""The name of a column of the table at hand."""
+Place = Annotated[str, Field(json_schema_extra={"format": "source"})]
+"""A CSV or Parquet path, a glob, or a database URI."""
+Moment = Annotated[str, Field(json_schema_extra={"format": "moment"})]
+"""A date or a time, ISO or as `date_format` says."""
+Variable = Annotated[str, Field(json_schema_extra={"format": "environment-variable"})]
+"""The name of an environment variable."""
+Points = Annotated[float, Field(json_schema_extra={"x-unit": "points"})]
+Days = Annotated[int, Field(json_schema_extra={"x-unit": "days"})]
+LeadCount = Annotated[int, Field(json_schema_extra={"x-unit": "leads"})]
+Money = Annotated[float, Field(json_schema_extra={"x-unit": "currency"})]
+Share = Annotated[float, Field(json_schema_extra={"x-unit": "share"})]
+
 OneOrMany = Annotated[
-    tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+    tuple[str, ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
-Duration = Annotated[int, BeforeValidator(parse_duration)]
+Duration = Annotated[
+    int,
+    BeforeValidator(parse_duration),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "duration",
+            "pattern": r"^\s*\d+(\.\d+)?\s*(s|min|h|d|w)\s*$",
+        }
+    ),
+]
 """A length of time in microseconds; written "90d", "12h", "30min", "45s"."""
-Rule = Annotated[str, AfterValidator(checked)]
+Rule = Annotated[str, AfterValidator(checked), Field(json_schema_extra={"format": "rule"})]
 """A condition in the safe expression language of data.rules.expressions."""
 
 
@@ -35,143 +68,217 @@ class Section(BaseModel):
     """A section of the project file: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", str_strip_whitespace=True, validate_default=True
+        frozen=True,
+        extra="forbid",
+        str_strip_whitespace=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
     )
 
 
 class Source(Section):
     """Where a table is: a CSV or Parquet path, a glob, or a database URI with a query."""
 
-    source: str
-    query: str | None = None
-    where: Rule | None = None  # a filter in the safe expression language
-    date_format: str | None = None
-    delimiter: str | None = None
+    source: Place = Field(examples=["leads.csv"])
+    """A CSV or Parquet file, a glob (`"touches-*.csv"`), or the URI of a database: `sqlite:///`,
+    `duckdb:///`, `postgresql://`, `mysql://`. `${NAME}` is taken from the environment."""
+    query: str | None = Field(default=None, examples=["select * from leads"])
+    """What to select, where `source` is a database. It is run read only."""
+    where: Rule | None = Field(default=None, examples=["stage <> 'duplicate'"])
+    """Keep the rows for which this rule holds."""
+    date_format: str | None = Field(default=None, examples=["%d/%m/%Y %H:%M"])
+    """How times are written in this table, where they are not ISO."""
+    delimiter: str | None = Field(default=None, examples=[";"])
+    """What parts the columns of a CSV file. Left out: found by looking."""
     encoding: str = "utf-8"
+    """How the letters of a CSV file are stored."""
     decimal: Literal[".", ","] = "."
+    """What stands before the decimals of a number."""
 
 
 class ProjectSection(Section):
     """Name, time zone, end of observation and the words that mean missing."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", examples=["acme"])
+    """Names the state folder and the registered model: letters, digits, `_`, `.` and `-`."""
     timezone: str = "UTC"
-    observed_until: str | None = None
-    missing: tuple[str, ...] = ("",)
-    date_format: str | None = None
-    order_by: str | None = None
+    """How times without an offset are read."""
+    observed_until: Moment | None = Field(default=None, examples=["2026-11-01"])
+    """The end of what the sources hold. Left out: the last time in them, which is printed."""
+    missing: tuple[str, ...] = Field(default=("",), examples=[["", "Select"]])
+    """The words that mean missing."""
+    date_format: str | None = Field(default=None, examples=["%d/%m/%Y"])
+    """How times are written in all tables that do not say it themselves, where they are not ISO."""
+    order_by: str | None = Field(default=None, examples=["Lead Number"])
+    """Static mode: a column that grows with time, or `"#row"` where rows stand in time order."""
     order: Literal["asc", "desc"] = "asc"
+    """Whether `order_by` grows (`"asc"`) or falls (`"desc"`) with time."""
     language: str = "en"
-    state: str | None = None  # folder of registry, ledger and scores; default .leadscore/<name>
+    """The language of reasons in scores, in the CRM and in `explain`: `en`, `it`, `fr`, `fa`."""
+    state: str | None = Field(default=None, examples=["/var/lib/leadscore/acme"])
+    """The folder of registry, ledger and scores. Left out: `.leadscore/` and the name, where
+    leadscore runs."""
 
 
 class NetworkSection(Section):
     """The hosts that the product may talk to; nothing else is reached."""
 
-    allow: tuple[str, ...] = ()
+    allow: tuple[str, ...] = Field(default=(), examples=[["crm.example.com", "db:5433"]])
+    """Hosts, or host and port. A host alone allows each of its ports."""
 
 
 class ArtifactSection(Section):
     """Signatures of models; the keys come from the environment, the first one signs."""
 
-    signed: bool = False  # refuse models that none of the keys has signed
-    key: str = "LEADSCORE_SIGNING_KEY"  # the environment variable that holds the keys
+    signed: bool = False
+    """Refuse models that none of the keys has signed."""
+    key: Variable = "LEADSCORE_SIGNING_KEY"
+    """The environment variable that holds the keys, parted by blanks."""
 
 
 class History(Source):
     """Field history as CRMs export it: one row per change; the value at as_of is replayed."""
 
-    lead: str = "lead_id"  # or the key of the joined table
-    field: str = "field"
-    old: str = "old"
-    new: str = "new"
-    at: str = "changed_at"
+    lead: Column = "lead_id"
+    """The column with the lead, or with the key of the joined table."""
+    field: Column = "field"
+    """The column that names what changed."""
+    old: Column = "old"
+    """The column with the value before."""
+    new: Column = "new"
+    """The column with the value after."""
+    at: Column = "changed_at"
+    """The column that says when."""
 
 
 class Attributes(Source):
     """Columns that may be features: fixed at creation, dated, or with a history."""
 
-    fixed: tuple[str, ...] = ()  # known at creation and never changed
-    known_at: dict[str, str] = {}  # column -> the column that says when it became known
+    fixed: tuple[Column, ...] = Field(default=(), examples=[["industry", "country"]])
+    """Columns that are known when the lead is created and never change."""
+    known_at: dict[str, Column] = Field(default={}, examples=[{"budget": "budget_known_at"}])
+    """Columns that are filled in later, each with the column that says since when."""
     history: tuple[History, ...] = ()
-    exclude: tuple[str, ...] = ()
+    """Tables of changes, from which the value at any moment is replayed."""
+    exclude: tuple[Column, ...] = Field(default=(), examples=[["owner_comment"]])
+    """Columns that shall never be features."""
 
 
 class Join(Attributes):
     """Accounts, contacts: attributes found by key."""
 
-    on: str  # the column in leads
-    key: str | None = None  # the column in this table; default: the same name
-    prefix: str | None = None  # put before column names; default: the file's stem and "_"
+    on: Column = Field(examples=["account_id"])
+    """The column of the leads that holds the key."""
+    key: Column | None = Field(default=None, examples=["id"])
+    """The column of this table that holds the key. Left out: the same name."""
+    prefix: str | None = Field(default=None, examples=["account_"])
+    """Put before the names of its columns. Left out: the name of the file and `_`."""
 
 
 class LeadsSection(Attributes):
     """One row per lead."""
 
-    id: str
-    created_at: str | None = None  # left out: static mode, no claim about time
-    converted_at: str | None = None
-    converted: str | None = None  # a flag: that a lead converted, not when
-    converted_values: tuple[str, ...] = (
-        "1",
-        "true",
-        "yes",
-        "y",
-        "won",
-        "sì",
-        "si",
-        "oui",
-        "ja",
-        "بله",
+    id: Column = Field(examples=["lead_id"])
+    """The column that names a lead; no value occurs twice."""
+    created_at: Column | None = Field(default=None, examples=["created_at"])
+    """When the lead came. Left out: static mode, in which nothing is claimed about time."""
+    converted_at: Column | None = Field(default=None, examples=["opportunity_at"])
+    """When the lead converted; blank where it has not."""
+    converted: Column | None = Field(default=None, examples=["Converted"])
+    """A flag that says that the lead converted, not when: it is looked at as it was created."""
+    converted_values: tuple[str, ...] = Field(
+        default=("1", "true", "yes", "y", "won", "sì", "si", "oui", "ja", "بله"),
+        examples=[["Closed Won", "Won"]],
     )
-    disqualified_at: str | None = None
-    recorded_at: str | None = None
-    account: str | None = None
-    name: OneOrMany = ()  # what a report shows; several columns are joined: first and last name
-    owner: str | None = None
-    channel: str | None = None
-    email: str | None = None
-    title: str | None = None
-    value: str | None = None
-    repeated: Literal["first", "last"] | None = None  # which row of a repeated id counts
+    """The words of `converted` that mean yes; capitals make no difference."""
+    disqualified_at: Column | None = Field(default=None, examples=["closed_at"])
+    """When the lead was closed without a conversion."""
+    recorded_at: Column | None = Field(default=None, examples=["imported_at"])
+    """When the row of the lead came into the CRM, where that is later than `created_at`."""
+    account: Column | None = Field(default=None, examples=["account_id"])
+    """The company of the lead: leads of one company stay in one fold."""
+    name: OneOrMany = Field(default=(), examples=["company"])
+    """What the report calls the lead; several columns are joined, such as first and last name."""
+    owner: Column | None = Field(default=None, examples=["rep"])
+    """Who works on the lead."""
+    channel: Column | None = Field(default=None, examples=["source"])
+    """Where the lead came from; figures per source use it."""
+    email: Column | None = Field(default=None, examples=["email"])
+    """The e-mail address: its domain can be a feature, the address cannot."""
+    title: Column | None = Field(default=None, examples=["job_title"])
+    """The job title: level and department are read from it."""
+    value: Column | None = Field(default=None, examples=["expected_amount"])
+    """What the lead is worth if it converts, in the currency of the report."""
+    repeated: Literal["first", "last"] | None = Field(default=None, examples=["last"])
+    """Which row of a repeated id counts. Left out: a repeated id is an error."""
     join: tuple[Join, ...] = ()
+    """Tables with more about a lead, found by key."""
 
 
 class EventsSection(Source):
     """One source of events: timestamped acts of or towards a lead."""
 
-    lead: str
-    at: str
-    recorded_at: str | None = None
-    type: OneOrMany  # column(s); or a fixed word, written "=webinar"
-    channel: str | None = None
-    value: str | None = None
-    campaign: str | None = None
-    person: str | None = None
-    direction: str | None = None  # a column, or "=inbound" / "=outbound"
-    outbound: tuple[str, ...] = ()  # types that sales does towards the lead
-    outcome: tuple[str, ...] = ()  # types that end a lead: disqualified, never features
-    ignore: tuple[str, ...] = ()  # types that are neither features nor outcome
+    lead: Column = Field(examples=["lead_id"])
+    """The column with the lead."""
+    at: Column = Field(examples=["touch_at"])
+    """The column that says when it happened."""
+    recorded_at: Column | None = Field(default=None, examples=["ingested_at"])
+    """When the event came into the system: it counts from then on, not before."""
+    type: OneOrMany = Field(examples=[["touch_type"]])
+    """The column, or columns, that say what happened; or one fixed word, written `"=webinar"`."""
+    channel: Column | None = Field(default=None, examples=["channel"])
+    """The column with the channel."""
+    value: Column | None = Field(default=None, examples=["minutes"])
+    """A column with a number whose sums become features."""
+    campaign: Column | None = Field(default=None, examples=["campaign"])
+    """The column with the campaign."""
+    person: Column | None = Field(default=None, examples=["contact_id"])
+    """The column with the person of the lead who acted."""
+    direction: str | None = Field(default=None, examples=["direction"])
+    """The column that says inbound or outbound; or `"=inbound"` for all."""
+    outbound: tuple[str, ...] = Field(default=(), examples=[["sales_call", "sales_email"]])
+    """Types that sales does towards the lead."""
+    outcome: tuple[str, ...] = Field(default=(), examples=[["declined", "cancelled"]])
+    """Types that end a lead: it is disqualified, and they are never features."""
+    ignore: tuple[str, ...] = Field(default=(), examples=[["contract_sent"]])
+    """Types that are neither features nor outcome."""
 
 
 class ConversionSection(Section):
     """What counts as a conversion: an event, a table of opportunities, or a column of leads."""
 
-    event: OneOrMany = ()
-    source: str | None = None
-    query: str | None = None
-    lead: str | None = None
-    at: str | None = None
-    where: Rule | None = None
-    date_format: str | None = None
-    delimiter: str | None = None
-    encoding: str = "utf-8"
-    horizon: Duration | None = None
-    horizon_from: Literal["as_of", "created"] = "as_of"
-    snapshots: tuple[Duration, ...] | Literal["weekly", "monthly"] = ("0s",)  # type: ignore[assignment]
-    recorded_from: str | None = (
-        None  # conversions were recorded from here on; older leads are left out
+    event: OneOrMany = Field(default=(), examples=["opportunity_created"])
+    """The type of event that is a conversion: it and all after it are outcome, not features."""
+    source: Place | None = Field(default=None, examples=["opportunities.csv"])
+    """A table of opportunities: the first one of a lead is its conversion."""
+    query: str | None = Field(
+        default=None, examples=["select lead_id, created_at from opportunities"]
     )
+    """What to select, where `source` is a database."""
+    lead: Column | None = Field(default=None, examples=["lead_id"])
+    """The column of the table of opportunities with the lead."""
+    at: Column | None = Field(default=None, examples=["created_at"])
+    """The column of the table of opportunities that says when."""
+    where: Rule | None = Field(default=None, examples=["stage <> 'duplicate'"])
+    """Keep the opportunities for which this rule holds."""
+    date_format: str | None = Field(default=None, examples=["%d/%m/%Y"])
+    """How times are written in the table of opportunities, where they are not ISO."""
+    delimiter: str | None = Field(default=None, examples=[";"])
+    """What separates its columns. Left out: found in the file."""
+    encoding: str = "utf-8"
+    """How its text is encoded; a byte-order mark wins."""
+    horizon: Duration | None = Field(default=None, examples=["90d"])
+    """How far ahead a conversion counts. Needed, but in static mode."""
+    horizon_from: Literal["as_of", "created"] = "as_of"
+    """Count the horizon from the moment of scoring, or from the creation of the lead."""
+    snapshots: tuple[Duration, ...] | Literal["weekly", "monthly"] = Field(
+        default=("0s",),  # type: ignore[arg-type]
+        examples=[["1d", "7d", "30d"]],
+    )
+    """The ages at which past leads are looked at for training; or each `"weekly"`, `"monthly"`
+    date on which they were open."""
+    recorded_from: Moment | None = Field(default=None, examples=["2025-12-01"])
+    """Conversions were recorded from here on: older leads are left out."""
 
     @model_validator(mode="after")
     def _one_definition(self) -> ConversionSection:
@@ -185,17 +292,24 @@ class ConversionSection(Section):
 class Anchor(Section):
     """One point of the score card: this score means this probability."""
 
-    score: float = Field(default=50.0, ge=0, le=100)
-    probability: float = Field(gt=0, lt=1)
+    score: Points = Field(default=50.0, ge=0, le=100)
+    """The score."""
+    probability: Share = Field(gt=0, lt=1, examples=[0.03])
+    """The probability of conversion that it means."""
 
 
 class ScoreSection(Section):
     """The frozen score card: every `points_to_double` points double the odds."""
 
-    points_to_double: float | None = Field(default=None, gt=0, le=50)
-    anchor: Anchor | None = None
-    bands: dict[str, float] = {"A": 70, "B": 55, "C": 40}
-    hysteresis: float = Field(default=2.0, ge=0, le=20)
+    points_to_double: Points | None = Field(default=None, gt=0, le=50, examples=[10.0])
+    """How many points double the odds. Left out: proposed by the first training, then kept."""
+    anchor: Anchor | None = Field(default=None, examples=[{"score": 50, "probability": 0.03}])
+    """Which score means which probability. Left out: 50 is the typical lead of the first
+    champion's training."""
+    bands: dict[str, Points] = {"A": 70, "B": 55, "C": 40}
+    """The bands, each with its lowest score; what is below all of them is D."""
+    hysteresis: Points = Field(default=2.0, ge=0, le=20)
+    """How far a score must pass a border before the lead changes its band."""
 
     @field_validator("bands")
     @classmethod
@@ -212,122 +326,189 @@ class ScoreSection(Section):
 class Criterion(Section):
     """One weighted criterion of the ideal customer profile."""
 
-    when: Rule
+    when: Rule = Field(examples=["employees between 20 and 500"])
+    """The condition."""
     weight: float = 1.0
-    label: str | None = None
+    """What it counts beside the other criteria."""
+    label: str | None = Field(default=None, examples=["20 to 500 employees"])
+    """Its words in the report. Left out: the condition itself, in words."""
 
 
 class Stage(Section):
     """A stage of the funnel with criteria that marketing and sales share."""
 
-    name: str
-    when: Rule = "true"
-    label: str | None = None
-    content: tuple[str, ...] = ()  # what to send or do at this stage
-    next_step: str | None = None
+    name: str = Field(examples=["prospect"])
+    """The name of the stage."""
+    when: Rule = Field(default="true", examples=["n_trial >= 1 or n_demo_request >= 1"])
+    """The condition. A lead is at the highest stage whose condition holds."""
+    label: str | None = Field(default=None, examples=["Prospect (MQL)"])
+    """Its words in the report. Left out: the name."""
+    content: tuple[str, ...] = Field(default=(), examples=[["Case study", "Price list"]])
+    """What to send at this stage."""
+    next_step: str | None = Field(default=None, examples=["Offer a guided trial"])
+    """What to do next at this stage."""
 
 
 class DisqualifyRule(Section):
     """A rule that takes a lead out, with its stated reason; shown as a rule, never as a reason."""
 
-    reason: str
-    when: Rule
+    reason: str = Field(examples=["student"])
+    """What is shown as the reason."""
+    when: Rule = Field(examples=["job_title ilike '%student%'"])
+    """The condition."""
 
 
 class BantSection(Section):
     """The columns that answer need, budget, authority and timing."""
 
-    need: str | None = None
-    budget: str | None = None
-    authority: str | None = None
-    timing: str | None = None
+    need: Column | None = Field(default=None, examples=["need"])
+    """The column that says what the lead needs."""
+    budget: Column | None = Field(default=None, examples=["budget"])
+    """The column that says whether there is a budget."""
+    authority: Column | None = Field(default=None, examples=["authority"])
+    """The column that says whether the person decides."""
+    timing: Column | None = Field(default=None, examples=["timing"])
+    """The column that says by when."""
 
 
 class QualificationSection(Section):
     """Stages, ideal customer, BANT, disqualification and content, as the company defines them."""
 
-    stages: tuple[Stage, ...] = ()  # lowest first; the highest whose criteria hold is the stage
+    stages: tuple[Stage, ...] = ()
+    """The stages of the funnel, the lowest first."""
     icp: tuple[Criterion, ...] = ()
+    """The ideal customer profile, criterion by criterion."""
     bant: BantSection = BantSection()
+    """Need, budget, authority, timing."""
     disqualify: tuple[DisqualifyRule, ...] = ()
-    levels: dict[
-        str, dict[str, Rule]
-    ] = {}  # interest = {high = "…", low = "true"}: first that holds
-    definition: str | None = None  # what an opportunity is here, in words, printed in the report
+    """Rules that take leads out."""
+    levels: dict[str, dict[str, Rule]] = Field(
+        default={}, examples=[{"interest": {"high": "n_trial >= 1", "low": "true"}}]
+    )
+    """Levels shown beside the stage: for each, words with a condition; the first that holds."""
+    definition: str | None = Field(default=None, examples=["A person who decides, and a budget."])
+    """What an opportunity is here, in words, printed in the report."""
 
 
 class Waiver(Section):
     """A quarantined column let through by a person who signs for it."""
 
-    column: str
-    detector: str
-    owner: str = Field(min_length=2)
-    reason: str = Field(min_length=8)
-    date: str
+    column: Column = Field(examples=["expected_amount"])
+    """The column."""
+    detector: str = Field(examples=["S1"])
+    """The detector that quarantined it, as `check` names it."""
+    owner: str = Field(min_length=2, examples=["Ada Rossi"])
+    """Who signs."""
+    reason: str = Field(min_length=8, examples=["filled in by the form at creation"])
+    """Why the column may be used all the same."""
+    date: Moment = Field(examples=["2026-11-01"])
+    """When it was signed."""
 
 
 class TrainSection(Section):
     """Seed, threads, budget, segments and what must not be used or shown."""
 
     seed: int = 0
-    threads: int = Field(default=0, ge=0)  # 0: all cores
-    budget: Duration = "0s"  # type: ignore[assignment]  # time for tuning; 0 takes the recipe as it is
-    learner: Literal["auto", "logistic"] = "auto"  # logistic: regularised logistic regression alone
-    test_share: float = Field(default=0.2, gt=0, lt=0.9)
-    split: Literal["time", "random"] = "time"  # random only in static mode
-    windows: tuple[int, ...] = (7, 30, 90)  # days, look-back of features
-    segments: tuple[str, ...] = ()
-    sensitive: tuple[str, ...] = ()
+    """The same seed gives the same model, byte for byte."""
+    threads: int = Field(default=0, ge=0)
+    """How many threads train; 0 is all cores."""
+    budget: Duration = Field(default="0s", examples=["10min"])  # type: ignore[assignment]
+    """Time for tuning; `"0s"` takes the recipe as it is."""
+    learner: Literal["auto", "logistic"] = "auto"
+    """`"logistic"` trains regularised logistic regression alone."""
+    test_share: Share = Field(default=0.2, gt=0, lt=0.9)
+    """How much of the snapshots, the newest ones, is kept for the evaluation."""
+    split: Literal["time", "random"] = "time"
+    """Static mode: `"random"` where rows stand in no order."""
+    windows: tuple[Days, ...] = (7, 30, 90)
+    """How far back features look."""
+    segments: tuple[Column, ...] = Field(default=(), examples=[["source"]])
+    """Columns whose levels get figures of their own in the evaluation."""
+    sensitive: tuple[Column, ...] = Field(default=(), examples=[["gender"]])
+    """Columns that no reason may show."""
 
 
 class WriteBackSection(Section):
     """The CRM, its fields, and when a changed score is worth sending."""
 
-    crm: str = "sqlite"  # sqlite, postgresql, mysql, tryton, salesforce, hubspot, dataverse, files
-    url: str | None = (
-        None  # database, host or folder; default: the embedded CRM in the state folder
-    )
-    credentials: str | None = None  # the environment variable that holds user:password or a token
+    crm: str = "sqlite"
+    """`sqlite`, `postgresql`, `mysql`, `tryton`, `salesforce`, `hubspot`, `dataverse`, `files` or
+    `rest`."""
+    url: str | None = Field(default=None, examples=["https://acme.my.salesforce.com"])
+    """The database, host or file. Left out: the embedded CRM in the state folder."""
+    credentials: Variable | None = Field(default=None, examples=["ACME_CRM_TOKEN"])
+    """The environment variable that holds `user:password` or a token."""
     entity: str = "leads"
+    """The table or the kind of record that is written."""
     key: str = "lead_id"
-    fields: dict[str, str] = {}  # our name -> the field of the CRM; empty: the standard names
-    min_points: float = Field(default=1.0, ge=0)
-    max_age_days: int = Field(default=30, ge=1)
+    """The field of the CRM that holds our id of the lead."""
+    fields: dict[str, str] = Field(default={}, examples=[{"score": "Lead_Score__c"}])
+    """Our names, each with the field of the CRM. Left out: the standard names."""
+    min_points: Points = Field(default=1.0, ge=0)
+    """Send a score that moved by at least so much; a new band is always sent."""
+    max_age_days: Days = Field(default=30, ge=1)
+    """Send a score again when what the CRM holds is older."""
     compare_with_crm: bool = False
-    override: str | None = None  # a field of the CRM: a lead where a person set it is not written
-    batch: int = Field(default=100, ge=1, le=10_000)
+    """Read what the CRM holds also for scores that did not change, and mend what differs."""
+    override: str | None = Field(default=None, examples=["manual_score"])
+    """A field of the CRM: a lead where a person filled it is not written."""
+    batch: LeadCount = Field(default=100, ge=1, le=10_000)
+    """How many leads go into one request. Left out: what suits the CRM."""
     requests_per_second: float = Field(default=10.0, gt=0)
-    ledger: str | None = None  # default: SQLite in the state folder; or postgresql://…
+    """How fast a cloud CRM is asked."""
+    ledger: str | None = Field(default=None, examples=["postgresql://db.example.com/ledger"])
+    """Where it is noted what was sent. Left out: SQLite in the state folder."""
 
 
 class ReportSection(Section):
     """Languages, capacity, and what leads are worth and cost."""
 
     languages: tuple[str, ...] = ("en",)
-    capacity_per_week: int = Field(default=100, ge=1)
-    top_per_owner: int = Field(default=100, ge=1)
-    recipients: dict[str, str] = {}  # owner -> e-mail address, for the drafts of --deliver
-    untouched_days: int = Field(default=7, ge=1)  # a high score without a sales touch for so long
-    value: float | None = None  # of an opportunity, where no column says
+    """One report is written for each: `en`, `it`, `fr`, `fa`."""
+    capacity_per_week: LeadCount = Field(default=100, ge=1)
+    """How many leads the team can work in a week."""
+    top_per_owner: LeadCount = Field(default=100, ge=1)
+    """How many leads of each owner get a page."""
+    recipients: dict[str, str] = Field(default={}, examples=[{"Ada Rossi": "ada@example.com"}])
+    """Owners, each with the address of the draft that `report --deliver` writes."""
+    untouched_days: Days = Field(default=7, ge=1)
+    """A high score without a sales touch for so long is listed as missed."""
+    value: Money | None = Field(default=None, examples=[9000])
+    """What an opportunity is worth, where no column says it."""
     currency: str = "EUR"
-    cost_per_contact: float | None = None
-    cost_per_lead: dict[str, float] = {}  # by source
-    title: str | None = None
-    labels: dict[str, str | dict[str, str]] = {}  # event type or column -> words, or by language
+    """The currency of all amounts."""
+    cost_per_contact: Money | None = Field(default=None, examples=[12])
+    """What it costs to work a lead."""
+    cost_per_lead: dict[str, Money] = Field(default={}, examples=[{"search": 45, "referral": 10}])
+    """What a lead of each source costs."""
+    title: str | None = Field(default=None, examples=["Leads of Acme"])
+    """The title of the report."""
+    labels: dict[str, str | dict[str, str]] = Field(
+        default={},
+        examples=[{"ebook": "e-book downloads", "trial": {"en": "trials", "it": "prove"}}],
+    )
+    """Words for event types and columns; one text, or one per language."""
 
 
 class ExperimentSection(Section):
     """The random arm against which the score is measured."""
 
     unit: Literal["lead", "account"] = "lead"
-    random_arm: float = Field(default=0.0, ge=0, le=0.5)
-    arms: dict[str, float] = {}
+    """What is assigned to an arm."""
+    random_arm: Share = Field(default=0.0, ge=0, le=0.5)
+    """The share of leads that are worked in random order, whatever the score says."""
+    arms: dict[str, Share] = Field(default={}, examples=[{"control": 0.5, "score": 0.5}])
+    """The arms with their shares. Left out: half `control`, half `score`."""
     salt: str = "leadscore"
-    start: str | None = None
-    outcome: str | None = None
-    arm: str | None = None  # the column that holds the arm of a finished experiment
-    # The order of leads whose score is held back; "as before" is newest first.
+    """Another salt makes another assignment."""
+    start: Moment | None = Field(default=None, examples=["2026-11-01"])
+    """Leads from here on count."""
+    outcome: Column | None = Field(default=None, examples=["visit"])
+    """The 0/1 column with the outcome of a finished experiment. Left out: conversion."""
+    arm: Column | None = Field(default=None, examples=["segment"])
+    """The column that holds the arm of a finished experiment. Left out: the assignment."""
     control: Literal["as before", "random order"] = "as before"
+    """The order of leads whose score is held back; `"as before"` is newest first."""
 
 
 class Project(Section):

@@ -1,4 +1,4 @@
-"""The verbs about a project file and its data: demo, init, check."""
+"""The verbs about a project file and its data: demo, init, check, schema."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(demo)
     app.command()(init)
     app.command()(check)
+    app.command()(schema)
 
 
 def demo(
@@ -124,3 +125,18 @@ def check(
             screen.say_next(f"leadscore train {file}")
     if result.stops:
         raise typer.Exit(result.exit_code)
+
+
+def schema(out: Out = None) -> None:
+    """Print the JSON Schema of the project file, with which editors complete and check it.
+
+    Example: leadscore schema --out project.schema.json
+    """
+    from data.files import write_text
+    from data.schema import JSON_SCHEMA
+
+    text = JSON_SCHEMA.read_text(encoding="utf-8")
+    if out is None:
+        screen.say(text.rstrip())
+    else:
+        write_text(out, text)

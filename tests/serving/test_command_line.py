@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import typer.main
 
-from serving.cli import app as entry
-from tests.command_reference import BEGIN, END, reference, replace_between
+from tests.reference.commands import commands
 
 VERBS = {
     "demo",
     "init",
     "check",
+    "schema",
     "pull",
     "train",
     "evaluate",
@@ -48,20 +47,6 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
     )
 
 
-def commands():
-    root = typer.main.get_command(entry.app)
-
-    def walk(command, path):
-        children = getattr(command, "commands", None)
-        if children is None:
-            yield path, command
-            return
-        for name, child in children.items():
-            yield from walk(child, f"{path} {name}".strip())
-
-    return dict(walk(root, ""))
-
-
 def test_every_verb_of_the_product_is_there():
     assert {path.split()[0] for path in commands()} == VERBS
 
@@ -79,13 +64,6 @@ def test_help_imports_no_heavy_library():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "[]"
-
-
-@pytest.mark.checkout
-def test_the_reference_in_the_readme_is_current():
-    readme = Path(__file__).resolve().parents[2] / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    assert replace_between(text, BEGIN, END, reference()) == text
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_a_crm_is_pulled_or_says_what_to_do_instead() -> None:
 
 @pytest.mark.checkout
 def test_the_table_of_the_documentation_has_every_crm_and_its_credentials() -> None:
-    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "how-to" / "connect-a-crm.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)`[^|,]*\|[^|]*\|([^|]*)\|", text, re.MULTILINE))
     for each in CONNECTORS.values():
         said = rows[each.name]
