@@ -143,7 +143,7 @@ def explain_lead(
         and not is_open(tables, reading.outcomes, snapshots.lead, snapshots.as_of).all()
     ):
         raise InputError(
-            f"lead {lead_id!r} is not open at that moment", cure="give --as-of an earlier moment"
+            f"lead {lead_id!r} is not open at that moment", cure="ask for an earlier moment (as_of)"
         )
     frame = build(tables, snapshots, model.catalogue, threads=1).to_pandas()
     scores = model.scorer.score(frame)

@@ -141,7 +141,7 @@ def may_be_registered(comparisons: pd.DataFrame, *, learner: str = "auto") -> tu
         if against == "logistic" and row["verdict"] == "worse":
             return False, (
                 f"loses to logistic regression by {gap:.4f} log loss (standard error "
-                f"{row['error']:.4f}): add --learner logistic to the command, which ships the "
+                f"{row['error']:.4f}): take the learner logistic, which ships the "
                 "regularised logistic regression with the same artifact, reasons and calibration"
             )
         if against in ("prior", "recency", "rule") and not (gap < 0 and high < 0):

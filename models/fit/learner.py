@@ -84,12 +84,28 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Self:
         """Choose among the candidates, fit the winner on all rows, calibrate it.
 
-        `times` (n,) orders the rows for forward folds, `closes` (n,) is when each label window
-        closed (purges them), `groups` (n,) holds leads or accounts that must stay together.
+        Parameters
+        ----------
+        X : pandas, polars or Arrow table, or array of shape (n, n_features)
+            Numbers and categories; both may be missing.
+        y : array of shape (n,)
+            Two classes; the second in sorted order is the conversion.
+        times : array of shape (n,), optional
+            Orders the rows: choices are then made on forward folds.
+        closes : array of shape (n,), optional
+            When each label window closed, in the unit of `times`: rows whose outcome was not known
+            yet are purged from the past of a forward fold.
+        groups : array of shape (n,), optional
+            Leads or accounts whose rows must stay together.
+
+        Returns
+        -------
+        LeadClassifier
+            This estimator.
         """
         if self.learner not in LEARNERS:
             raise ValueError(f"learner {self.learner!r} is none of {', '.join(LEARNERS)}")
-        frame = self._frame(X, reset=True)
+        frame = self.frame_of(X, reset=True)
         self.rows_seen_ = (
             X.index.to_numpy() if isinstance(X, pd.DataFrame) else np.arange(len(frame))
         )
@@ -118,25 +134,66 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: pd.DataFrame | NDArray[Any]) -> Floats:
-        """Give the calibrated probabilities: (n, 2), the second column is conversion."""
+        """Give the calibrated probabilities.
+
+        Parameters
+        ----------
+        X : pandas, polars or Arrow table, or array of shape (n, n_features)
+            Rows with the columns that were fitted on.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n, 2), in the order of `classes_`.
+        """
         check_is_fitted(self)
-        p = self._scorer().score(self._frame(X, reset=False)).probability
+        p = self.scorer().score(self.frame_of(X, reset=False)).probability
         return np.column_stack([1 - p, p])
 
     def decision_function(self, X: pd.DataFrame | NDArray[Any]) -> Floats:
-        """Give calibrated log-odds: (n,)."""
+        """Give the calibrated log-odds of the second class.
+
+        Parameters
+        ----------
+        X : pandas, polars or Arrow table, or array of shape (n, n_features)
+            Rows with the columns that were fitted on.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,), 0 where both classes are as likely.
+        """
         check_is_fitted(self)
-        margin = self._scorer().margin(self._frame(X, reset=False))
+        margin = self.scorer().margin(self.frame_of(X, reset=False))
         return calibrated_log_odds(self.parts_.calibration, margin)
 
     def predict(self, X: pd.DataFrame | NDArray[Any]) -> NDArray[Any]:
-        """Give the likelier class: (n,)."""
+        """Give the likelier class.
+
+        Parameters
+        ----------
+        X : pandas, polars or Arrow table, or array of shape (n, n_features)
+            Rows with the columns that were fitted on.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,), of `classes_`.
+        """
         check_is_fitted(self)
         likelier: NDArray[Any] = self.classes_[(self.decision_function(X) > 0).astype(np.int64)]
         return likelier
 
     def parts(self) -> tuple[ModelParts, tuple[str, ...]]:
-        """Hand over what the artifact holds: the parts and the LightGBM texts."""
+        """Hand over what an artifact holds.
+
+        Returns
+        -------
+        parts : ModelParts
+            Encoders, line, calibration, score card.
+        forest_text : tuple of str
+            The trees, as LightGBM writes them.
+        """
         check_is_fitted(self)
         return self.parts_, self.forest_text_
 
@@ -146,13 +203,34 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         state.pop("_scorer_made", None)
         return state
 
-    def _scorer(self) -> LeadScorer:
-        """Make the scorer again where this is a copy; `fit` made it otherwise."""
+    def scorer(self) -> LeadScorer:
+        """Give what applies the model; it is made again where this is a copy.
+
+        Returns
+        -------
+        LeadScorer
+            Margins and exact contributions of frames.
+        """
+        check_is_fitted(self)
         if not hasattr(self, "_scorer_made"):
             self._scorer_made = LeadScorer(self.parts_, self.forest_text_)
         return self._scorer_made
 
-    def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
+    def frame_of(self, X: Any, *, reset: bool = False) -> pd.DataFrame:
+        """Lay rows out as the model reads them.
+
+        Parameters
+        ----------
+        X : pandas, polars or Arrow table, or array
+            Rows.
+        reset : bool, default False
+            Take the columns for those to be fitted on, instead of comparing them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Numbers and words, a column for each feature.
+        """
         if isinstance(X, pd.DataFrame) and len(X) and X.shape[1]:
             _check_n_features(self, X, reset=reset)
             _check_feature_names(self, X, reset=reset)

@@ -67,7 +67,7 @@ def test_who_loses_to_logistic_is_told_to_ship_it():
     found = pd.DataFrame([row | {"verdict": "worse"}])
     allowed, said = may_be_registered(found)
     assert not allowed
-    assert "--learner logistic" in said
+    assert "take the learner logistic" in said
     assert may_be_registered(found, learner="logistic")[0]  # it is that very regression
 
 
