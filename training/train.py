@@ -180,8 +180,8 @@ def fit_learner(
     """Fit on the training rows of the cut."""
     rows = dataset.cut.train
     learner = LeadClassifier(
-        seed=seed,
-        threads=threads,
+        random_state=seed,
+        n_jobs=threads,
         budget_s=project.train.budget / 1e6,
         learner=project.train.learner,
         fast=fast,

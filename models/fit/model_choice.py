@@ -31,6 +31,7 @@ from models.fit.folds import assign_folds, design_effect, forward_splits, random
 from models.fit.forest import Recipe
 from models.fit.intervals import fit_intervals
 from models.fit.pairs import screen_targets
+from models.fit.row_weights import rarer, spread_evenly
 from models.fit.setting_trials import SettingTrial, better
 from models.fit.tuning import TuningFigures, tune
 from models.predictor import (
@@ -66,9 +67,19 @@ class TrainingRows:
     closes: NDArray[Any] | None = None
 
     @property
-    def rare(self) -> int:
+    def row_weights(self) -> Floats:
+        """Say how often each row counts: (n,)."""
+        return self.columns.weights
+
+    @property
+    def rare(self) -> float:
         """Count the rarer outcome."""
-        return int(min(self.y.sum(), len(self.y) - self.y.sum()))
+        return rarer(self.y, self.row_weights)
+
+    @property
+    def rare_rows(self) -> int:
+        """Count the rows of the rarer outcome, whatever they weigh: what folds are dealt from."""
+        return int(rarer(self.y, np.ones(len(self.y))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +111,9 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
 
     With fewer than `options.least` of the rarer outcome the model is the base rate.
     """
-    if rows.rare < options.least:
+    if rows.rare < options.least or rows.rare_rows < 2:
         return _constant_model(rows, options.least)
-    columns, y, groups = rows.columns, rows.y, rows.groups
+    columns, y, groups, row_weights = rows.columns, rows.y, rows.groups, rows.row_weights
     setting, tuning = _tune(rows, options, _setting(rows, options))
     trial = _try(rows, options, setting, None)
     targets = (
@@ -112,14 +123,14 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
     )
     if targets:
         other = _try(rows, options, setting.with_targets(targets), trial)
-        trial = better(trial, other, y, groups)
+        trial = better(trial, other, y, groups, row_weights)
     blend = choose(trial.tables)
     chosen = setting.with_targets(trial.targets)
     fitted = fill_up(trial.fitted, blend, columns, y, groups, chosen)
     margins = blend.margin(fitted.margins)
     spreads = TRUSTED if setting.kinds else CERTAIN
     calibration, cohort = _calibrate(rows, margins, options.seed, spreads)
-    drift = trial.level_by_fold(y, blend, setting.worth)
+    drift = trial.level_by_fold(y, row_weights, blend, setting.worth)
     report: dict[str, Any] = {
         "winner": blend.name,
         "chosen_on": "forward folds" if trial.forward else "random folds",
@@ -139,6 +150,7 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
         y,
         calibration,
         groups=groups,
+        row_weights=row_weights,
         drift=spread_between(drift),
         draws=30 if options.fast else 100,
         seed=options.seed,
@@ -149,7 +161,7 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
 def _setting(rows: TrainingRows, options: FitOptions) -> Setting:
     """Choose the setting of the candidates by the number of rows and of the rarer outcome."""
     n, rare, fast = len(rows.y), rows.rare, options.fast
-    members = max(2, min(3 if fast else options.members, rare))
+    members = max(2, min(3 if fast else options.members, rows.rare_rows))
     kinds: tuple[str, ...] = ("extra", "boosted")
     kinds += () if fast else ("plain",) if n <= LARGE else ("plain", "deep")
     repeats = 1 if fast else options.repeats if n <= LARGE else min(2, options.repeats)
@@ -160,7 +172,7 @@ def _setting(rows: TrainingRows, options: FitOptions) -> Setting:
         bends=BENDS if options.forests and rare >= LEAST_FOR_BENDS else 0,
         seed=options.seed,
         threads=options.threads,
-        worth=1 / design_effect(rows.y, rows.groups),
+        worth=1 / design_effect(rows.y, rows.groups, rows.row_weights),
         kinds=kinds if options.forests and rare >= LEAST_FOR_FOREST else (),
     )
 
@@ -196,15 +208,18 @@ def _try(
     rows: TrainingRows, options: FitOptions, setting: Setting, known: SettingTrial | None
 ) -> SettingTrial:
     """Fit all components ahead and on all rows, and tabulate the candidates on both."""
-    columns, y, groups = rows.columns, rows.y, rows.groups
+    columns, y, groups, row_weights = rows.columns, rows.y, rows.groups, rows.row_weights
     folds = 2 if options.fast else 4 if len(y) <= LARGE else 3
     forward = go_forward(columns, y, groups, rows.times, rows.closes, setting, folds=folds)
     fitted = fit_components(columns, y, groups, setting, known.fitted if known else None)
-    tables = [compare_blends(y, fitted.margins, groups=groups)]
+    tables = [compare_blends(y, fitted.margins, groups=groups, row_weights=row_weights)]
     if forward is not None:
         ahead = forward.rows
         codes = None if groups is None else groups[ahead]
-        tables.insert(0, compare_blends(y[ahead], forward.margins, forward.fold, codes))
+        first = compare_blends(
+            y[ahead], forward.margins, forward.fold, codes, row_weights=row_weights[ahead]
+        )
+        tables.insert(0, first)
     return SettingTrial(forward, fitted, tables, setting.targets)
 
 
@@ -212,27 +227,32 @@ def _calibrate(
     rows: TrainingRows, margins: Floats, seed: int, spreads: tuple[float, float]
 ) -> tuple[Calibration, CohortLevel | None]:
     """Fit the calibration, then move its level to the newest fifth where it is clearly off."""
-    y, groups = rows.y, rows.groups
-    calibration = fit_calibration(margins, y, seed=seed, spreads=spreads, groups=groups)
+    y, groups, row_weights = rows.y, rows.groups, rows.row_weights
+    calibration = fit_calibration(
+        margins, y, seed=seed, spreads=spreads, groups=groups, row_weights=row_weights
+    )
     if rows.times is None:
         return calibration, None
-    newest = np.argsort(rows.times, kind="stable")[int(0.8 * len(y)) :]
-    worth = 1 / design_effect(y, groups)
-    return refit_intercept(calibration, margins[newest], y[newest], worth=worth)
+    order = np.argsort(rows.times, kind="stable")
+    newest = order[np.cumsum(row_weights[order]) > 0.8 * row_weights.sum()]
+    worth = 1 / design_effect(y, groups, row_weights)
+    return refit_intercept(
+        calibration, margins[newest], y[newest], worth=worth, row_weights=row_weights[newest]
+    )
 
 
 def _constant_model(rows: TrainingRows, least: int) -> FittedModel:
     """Predict the base rate, with half a case of each outcome added."""
-    y = rows.y
-    rate = (y.sum() + 0.5) / (len(y) + 1.0)
+    y, row_weights = rows.y, rows.row_weights
+    rate = (np.sum(row_weights * y) + 0.5) / (row_weights.sum() + 1.0)
     level = float(np.log(rate / (1 - rate)))
-    why = f"{rows.rare} of the rarer outcome, under {least}: the base rate for every lead"
+    why = f"{rows.rare:g} of the rarer outcome, under {least}: the base rate for every lead"
     report: dict[str, Any] = {"winner": "constant", "chosen_on": why, "forward_folds": None}
     report |= {"random_folds": [], "calibration": why}
     margins = np.full(len(y), level)
     calibration = IdentityCalibration(why)
     parts = MarginParts((), LinearPart(level, ()), None, ())
-    intervals = fit_intervals(margins, y, calibration)
+    intervals = fit_intervals(margins, y, calibration, row_weights=row_weights)
     return _model(rows.columns, parts, margins, calibration, intervals, report)
 
 
@@ -250,7 +270,7 @@ def _model(
         linear=parts.linear,
         forest=parts.forest,
         calibration=calibration,
-        card=propose(calibrated_log_odds(calibration, margins)),
+        card=propose(spread_evenly(calibrated_log_odds(calibration, margins), columns.weights)),
         intervals=intervals,
         meta=ModelFacts(learner=str(report["winner"]), rows=columns.n),
     )
