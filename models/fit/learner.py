@@ -94,10 +94,11 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     -----
     `sample_weight` counts rows: 2 is a row seen twice, 0 a row that is not there, in every step
     that estimates something: terms and penalties of the line, trees and their early stopping,
-    target encodings, the figures that candidates are chosen by, calibration, ranges. Exactly so in
-    the line, the encodings and the calibration of given margins. Three things go by rows whatever
-    they weigh: the folds, since a row is in one fold, however often it counts; the least rows of a
-    leaf; and the draws of the bootstrap behind the ranges.
+    target encodings, the figures that candidates are chosen by, calibration, ranges. With
+    `learner="logistic"` the model is that of the rows laid down so often, their copies in one group
+    of `groups`. Four things go by rows whatever they weigh: the folds, since a row is in one
+    however often it counts; where levels count as new; the least rows of a leaf; and the draws of
+    the bootstrap behind the ranges.
 
     Weights that sum to 1 leave the evidence of one row, too little to learn from: scale them to a
     mean of 1.
@@ -276,6 +277,8 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             (n_features_in_,) names.
         """
         check_is_fitted(self)
+        if input_features is None:
+            return np.array([feature.name for feature in self.parts_.features], dtype=object)
         names: NDArray[np.object_] = _check_feature_names_in(self, input_features)
         return names
 
@@ -324,10 +327,16 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if frame is not None and len(frame) and frame.shape[1]:
             _check_n_features(self, frame, reset=reset)
             _check_feature_names(self, frame, reset=reset)
-            return _plain_frame(frame)
-        array = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
-        names = [f"x{i}" for i in range(array.shape[1])]
-        return pd.DataFrame(array, columns=pd.Index(names))
+            frame = _plain_frame(frame)
+        else:
+            array = validate_data(
+                self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
+            )
+            frame = pd.DataFrame(array).add_prefix("x")
+        if reset:
+            return frame
+        names = self.get_feature_names_out()  # by position where either has no names of its own
+        return frame if set(names) == set(frame.columns) else frame.set_axis(names, axis=1)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the compiled scorer out of copies; it is made again when needed."""
