@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from data.tables import Events, Tables
@@ -16,8 +15,7 @@ Rows = NDArray[np.int64]
 def part_of(tables: Tables, rows: Rows) -> Tables:
     """Cut out the leads `rows` (ascending): lead i of the part is lead rows[i].
 
-    Accounts and the names of events are renumbered, keeping only those that occur. What no
-    feature reads (`display`) is left out.
+    Accounts and the names of events are renumbered, keeping only those that occur.
     """
     return replace(
         tables,
@@ -27,7 +25,7 @@ def part_of(tables: Tables, rows: Rows) -> Tables:
         account=_renumbered(tables.account[rows])[0],
         attributes=tuple(attribute.take(rows) for attribute in tables.attributes),
         events=_renamed(tables.events.take(rows)),
-        display=pd.DataFrame(index=pd.RangeIndex(len(rows))),
+        display=tables.display.take(rows).reset_index(drop=True),
         order=None if tables.order is None else tables.order[rows],
     )
 

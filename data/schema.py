@@ -109,7 +109,7 @@ class LeadsSection(Attributes):
     id: str
     created_at: str | None = None  # left out: static mode, no claim about time
     converted_at: str | None = None
-    converted: str | None = None  # a flag; static mode only
+    converted: str | None = None  # a flag: that a lead converted, not when
     converted_values: tuple[str, ...] = (
         "1",
         "true",
@@ -310,6 +310,8 @@ class ExperimentSection(Section):
     start: str | None = None
     outcome: str | None = None
     arm: str | None = None  # the column that holds the arm of a finished experiment
+    # The order of leads whose score is held back; "as before" is newest first.
+    control: Literal["as before", "random order"] = "as before"
 
 
 class Project(Section):
@@ -350,10 +352,11 @@ class Project(Section):
                 "conversion is defined by exactly one of "
                 f"{', '.join(given)}; found {', '.join(named) or 'none'}"
             )
-        if not self.static and leads.converted is not None:
+        if not self.static and leads.converted is not None and conversion.snapshots != (0,):
             raise ValueError(
-                "leads.converted is a flag without a time: use leads.converted_at, or leave out "
-                "leads.created_at (static mode)"
+                "leads.converted says that a lead converted, not when, so that leads can only be "
+                'seen as they were created: leave out conversion.snapshots (["0s"]), or use '
+                "leads.converted_at"
             )
         if not self.static and conversion.horizon is None:
             raise ValueError('conversion.horizon is needed, for instance horizon = "90d"')

@@ -21,6 +21,7 @@ from models.explain.contribution_plots import dependence, global_view
 from models.predictor import LeadScorer, PredictorError
 from serving.cli.clock import new_run_id
 from serving.explain import explain_lead
+from serving.held_back import held_arms
 from serving.score import ScoringRun, read_bands, score_leads, scores_table
 from serving.score_changes import Moment, changes_since
 from serving.verbs import evaluate_registered, score_run
@@ -96,7 +97,9 @@ class LeadModel(ModelRecord):
             scored_at=at,
             run_id=new_run_id(at),
             threads=session.threads,
-            previous_bands=read_bands(session.state.scores, until=as_of),
+            previous_bands=read_bands(
+                session.state.scores, until=as_of, cuts=self._loaded.scorer.card.bands
+            ),
             for_report=for_report,
         )
 
@@ -153,6 +156,8 @@ class LeadModel(ModelRecord):
         ------
         InputError
             Where there is no such lead, it is not open, or there is no such language.
+        GateError
+            Where an experiment holds the lead's score back.
         """
         session = need_crm(crm)._session
         language = language or session.project.project.language
@@ -163,6 +168,7 @@ class LeadModel(ModelRecord):
             str(lead),
             self._loaded,
             as_of=crm._moment(as_of),
+            at=crm._now(None),
             since=None if since is None else crm._earlier(since, as_of),
             language=language,
             subject=False,
@@ -177,7 +183,8 @@ class LeadModel(ModelRecord):
         crm : CrmProject
             The project, with the tables as they are now.
         since : str, date or datetime
-            The earlier moment; leads that were not there yet are left out.
+            The earlier moment; leads that were not there yet are left out, and those whose score
+            an experiment holds back.
         as_of : str, date or datetime, optional
             Default: the end of observation.
 
@@ -189,6 +196,8 @@ class LeadModel(ModelRecord):
         reading, at = need_crm(crm)._reading_of(self._loaded.kinds), crm._moment(as_of)
         tables, threads = reading.tables, crm._session.threads
         snapshots = open_snapshots(tables, reading.outcomes, at)
+        held = held_arms(tables, snapshots.lead, crm._session.project, at)
+        snapshots = snapshots.take(np.array([arm is None for arm in held], bool))
         frame = build(tables, snapshots, self._loaded.catalogue, threads=threads).to_pandas()
         moment = Moment(tables, snapshots, frame, self._loaded, threads)
         found = changes_since(moment, crm._earlier(since, as_of)).values()

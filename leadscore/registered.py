@@ -12,7 +12,7 @@ from leadscore.crm_project import CrmProject, need_crm
 from leadscore.lead_model import LeadModel, need_model
 from leadscore.model_record import registry_of, title_of
 from leadscore.shown import Showable, Shown, table_of
-from serving.loaded_model import find_model, load_model
+from serving.loaded_model import load_model
 from serving.verbs import register
 from training.registry import CHAMPION, Registry
 
@@ -24,19 +24,22 @@ class Publication(Showable):
     Attributes
     ----------
     model : LeadModel
-        The registered one; the model as it came where it was refused.
+        The registered one, or what stands in for it; the model as it came where none is.
     promoted : bool
         Whether the gate made it champion.
     words : str
         The decision in one line.
     checks : pandas.DataFrame
         Every check of the gate: name, figure, bar, held; empty where it was registered before.
+    refused : str or None
+        Why the model that was trained may not be registered; another may stand in for it.
     """
 
     model: LeadModel
     promoted: bool
     words: str
     checks: pd.DataFrame
+    refused: str | None = None
 
     @property
     def registered(self) -> bool:
@@ -75,16 +78,19 @@ def load(crm: CrmProject, model: str | int | Path = "champion") -> LeadModel:
     model = model if isinstance(model, str | Path) else str(model)
     if isinstance(model, Path) or (Path(model) / "manifest.json").is_file():
         found = Registry("", crm.name, trust=session.trust).find(str(Path(model).absolute()))
-        return LeadModel(crm, load_model(found, threads=session.threads))
-    loaded = find_model(registry_of(crm), model, threads=session.threads)
-    return LeadModel(crm, loaded, _registered=True)
+        bands = session.project.score.bands
+        return LeadModel(crm, load_model(found, threads=session.threads, bands=bands))
+    crm._require_state()
+    return LeadModel(crm, session.model(model), _registered=True)
 
 
 def publish(model: LeadModel) -> Publication:
     """Register a trained model; the gate says whether it is champion, as ``leadscore train`` does.
 
-    A model that does not beat its baselines is not registered, and the answer says why. A model
-    that was registered before is registered no second time, and its aliases stay as they are.
+    A model with an open leak finding is not registered, and the answer says why. Nor is a first
+    model that does not beat its baselines: the best of logistic regression, rule and base rate is
+    champion in its place, and is the model of the answer. A model that was registered before is
+    registered no second time, and its aliases stay as they are.
 
     Parameters
     ----------
@@ -94,7 +100,7 @@ def publish(model: LeadModel) -> Publication:
     Returns
     -------
     Publication
-        `Publication.model` is the registered model.
+        `Publication.model` is the registered model; `Publication.refused` says why it is not yours.
 
     Raises
     ------
@@ -112,7 +118,10 @@ def publish(model: LeadModel) -> Publication:
     decision, version = published.decision, published.version
     checks = pd.DataFrame(decision.checks)
     if version is None:
-        return Publication(model, False, f"not registered: {decision.sentence}", checks)
+        return Publication(model, False, published.sentence, checks, published.refused)
+    if published.stands_in is not None:
+        stand_in = load(crm, version.version)
+        return Publication(stand_in, True, published.sentence, checks, published.refused)
     words = f"version {version.version} is champion: {decision.sentence}"
     if not decision.promote:
         words = (
@@ -144,9 +153,10 @@ def promote(model: LeadModel | Publication) -> LeadModel:
     """
     model = model.model if isinstance(model, Publication) else need_model(model)
     if not model._registered:
-        model = publish(model).model
-    if not model._registered:
-        raise GateError(f"not registered: {model.refusal}")
+        published = publish(model)
+        if published.refused is not None:
+            raise GateError(published.words)
+        model = published.model
     registry_of(model.crm).promote(model.version)
     return model
 

@@ -16,7 +16,7 @@ from serving.cli.clock import new_run_id
 from serving.verbs import monitor_model
 from serving.worklist.language import refuse_unknown
 from serving.write_reports import write_reports, write_views
-from training.monitor import Signal
+from training.watch.signal import Signal
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -56,8 +56,11 @@ class MonitoredModel(Showable):
 
     @property
     def signals(self) -> pd.DataFrame:
-        """One row a thing looked at: name, state (green, yellow, red), figure, bar."""
-        columns = ["name", "state", "figure", "bar"]
+        """One row a thing looked at, causes first: its state (green, yellow, red) and what to do.
+
+        Columns name, state, since, figure, bar, topic (cause, check, feature) and what_to_do.
+        """
+        columns = ["name", "state", "since", "figure", "bar", "topic", "what_to_do"]
         return pd.DataFrame([signal.to_dict() for signal in self._signals], columns=columns)
 
     @property

@@ -74,5 +74,9 @@ def train(
     with TemporaryDirectory() as folder:
         artifact = Path(folder) / UNREGISTERED
         content = write_model(trained, artifact).version
-        loaded = load_model(ModelVersion(UNREGISTERED, artifact, {}), threads=session.threads)
+        loaded = load_model(
+            ModelVersion(UNREGISTERED, artifact, {}),
+            threads=session.threads,
+            bands=session.project.score.bands,
+        )
     return LeadModel(crm, loaded, trained, content)

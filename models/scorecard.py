@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,11 @@ def clipped_share(card: ScoreCard, log_odds: Floats) -> float:
     return float(np.mean((exact < 0) | (exact > 100)))
 
 
+def band_rank(card: ScoreCard, score: NDArray[Any]) -> NDArray[np.int64]:
+    """Rank the band of each score: 0 is the lowest."""
+    return np.searchsorted(sorted(map(float, card.bands.values())), score, side="right")
+
+
 def bands_with_hysteresis(
     card: ScoreCard,
     score: Floats,
@@ -91,12 +97,17 @@ def bands_with_hysteresis(
     return np.array(names, dtype=object)[now]
 
 
-def percentile(margin: Floats) -> Floats:
-    """Rank leads against one another: the share, 0..100, of leads at or below; ties share."""
-    ordered = np.sort(margin)
+def percentile(margin: Floats, among: Floats | None = None) -> Floats:
+    """Rank leads: the share, 0..100, of the leads `among` at or below each; ties share.
+
+    By default leads are ranked against one another. NaN where there is none to rank among.
+    """
+    ordered = np.sort(margin if among is None else among)
     low = np.searchsorted(ordered, margin, side="left")
     high = np.searchsorted(ordered, margin, side="right")
-    ranks: Floats = 100.0 * (low + high) / 2 / max(1, len(margin))
+    ranks: Floats = (
+        100.0 * (low + high) / 2 / len(ordered) if len(ordered) else np.full(len(margin), np.nan)
+    )
     return ranks
 
 

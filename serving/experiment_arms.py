@@ -16,6 +16,8 @@ from data.errors import InputError
 from data.reading.values import moment
 from data.schema import Project
 from data.tables import Outcomes, Tables
+from serving.band_sizes import BandSize, size_bands
+from serving.contamination import Contamination, count_contamination
 from serving.figures.experiment import (
     RANDOM_ARM,
     ArmComparison,
@@ -26,6 +28,9 @@ from serving.figures.experiment import (
 )
 from serving.figures.funnel import Rate, rate_of
 from serving.figures.power import power_of, size_test, smallest_lift
+from serving.held_back import CONTROL, RANDOM
+from serving.loaded_model import LoadedModel
+from training.state import StatePaths
 
 RISE_WORTH_SEEING: Final = 0.25
 """The relative rise of the control's rate that a test should be able to show."""
@@ -38,7 +43,8 @@ class ExperimentResult:
     `power` is the chance to show a rise of RISE_WORTH_SEEING with the leads that matured,
     `needed_per_arm` the leads for a chance of 80 %, `detectable` the smallest absolute rise that
     these leads show with that chance; where accounts were assigned, all three allow for the
-    correlation of their leads. `waiting` leads are too young to count.
+    correlation of their leads. `waiting` leads are too young to count. `contamination` is counted
+    where the state folder is known, `bands` are sized where there is a model.
     """
 
     name: str
@@ -53,6 +59,8 @@ class ExperimentResult:
     detectable: float | None
     waiting: int
     warnings: tuple[str, ...]
+    contamination: Contamination | None = None
+    bands: tuple[BandSize, ...] = ()
 
 
 def assign_leads(tables: Tables, project: Project) -> pd.DataFrame:
@@ -81,7 +89,13 @@ def units_of(tables: Tables, project: Project) -> NDArray[np.object_]:
 
 
 def analyse_experiment(
-    tables: Tables, outcomes: Outcomes, project: Project, *, alpha: float = 0.05
+    tables: Tables,
+    outcomes: Outcomes,
+    project: Project,
+    *,
+    alpha: float = 0.05,
+    state: StatePaths | None = None,
+    model: LoadedModel | None = None,
 ) -> ExperimentResult:
     """Compare the arms over leads created since the start whose horizon has passed.
 
@@ -122,6 +136,10 @@ def analyse_experiment(
     target = min(base * (1 + RISE_WORTH_SEEING), 0.999)
     varies = 0 < base < target
     effect = _design_effect(comparisons)
+    kept = _contamination(tables, project, state, arm, rows)
+    warnings = _warn(project, arm[rows], comparisons, units_of(tables, project)[rows])
+    if kept is not None and kept.sentence is not None:
+        warnings.append(kept.sentence)
     return ExperimentResult(
         project.project.name,
         section.unit,
@@ -134,8 +152,46 @@ def analyse_experiment(
         ceil(size_test(base, target, alpha=alpha).control * effect) if varies else None,
         smallest_lift(base, n_control, n_other, alpha=alpha, inflate=effect) if varies else None,
         int((rows & ~mature).sum()),
-        tuple(_warn(project, arm[rows], comparisons, units_of(tables, project)[rows])),
+        tuple(warnings),
+        kept,
+        _bands(tables, model, np.flatnonzero(mature), arm, outcome, entered, control, start),
     )
+
+
+def _contamination(
+    tables: Tables,
+    project: Project,
+    state: StatePaths | None,
+    arm: NDArray[np.object_],
+    rows: NDArray[np.bool_],
+) -> Contamination | None:
+    """Count whose score was seen; None where nobody held one back here."""
+    if state is None or project.experiment.arm is not None:
+        return None
+    held = rows & np.isin(arm, [CONTROL, RANDOM])
+    ids = tables.lead_ids.astype(str)
+    return count_contamination(
+        state, project, frozenset(ids[held].tolist()), frozenset(ids[rows & ~held].tolist())
+    )
+
+
+def _bands(
+    tables: Tables,
+    model: LoadedModel | None,
+    mature: NDArray[np.int64],
+    arm: NDArray[np.object_],
+    outcome: NDArray[np.int64],
+    entered: NDArray[np.int64],
+    control: str,
+    start: int | None,
+) -> tuple[BandSize, ...]:
+    """Size each band for the first comparison, by the bands that leads had when they entered."""
+    others = sorted(set(arm[mature]) - {control, RANDOM_ARM}, key=lambda name: name != "score")
+    if model is None or tables.created_at is None or not others:
+        return ()
+    lead = mature[(arm[mature] == control) | (arm[mature] == others[0])]
+    moment_of = np.maximum(entered[lead], start or 0)
+    return size_bands(tables, model, lead, moment_of, outcome[lead], arm[lead] == others[0])
 
 
 def arms_of(tables: Tables, project: Project) -> NDArray[np.object_]:
@@ -252,6 +308,8 @@ def _warn(
             "run for them"
         )
     planned = project.experiment.arms
+    if planned and CONTROL not in planned and project.experiment.arm is None:
+        warnings.append('no arm is called "control": no score is held back from anybody')
     if planned and set(arm) - {RANDOM_ARM} == set(planned):
         _, first = np.unique(units.astype(str), return_index=True)
         kept = arm[first][arm[first] != RANDOM_ARM]

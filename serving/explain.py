@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
-from data.errors import InputError
+from data.errors import GateError, InputError
 from data.labels import is_open
 from data.reading.read_tables import CrmData
 from data.tables import Snapshots
-from features.build import build
 from models.explain.change import Change
 from models.explain.fixed_sentences import (
     ASSOCIATION,
@@ -23,12 +23,12 @@ from models.explain.fixed_sentences import (
     UNSTABLE,
 )
 from models.explain.points import Explanation
-from models.explain.reasons import explain
 from models.explain.sentences import Speech, capital, render, render_fact
-from models.predictor import Scores
-from models.scorecard import bands_with_hysteresis
-from serving.loaded_model import LoadedModel, find_model
-from serving.score import read_bands
+from serving.exposure import Exposures
+from serving.kept_run import COLUMNS, KeptRun
+from serving.lead_score import LeadScore
+from serving.loaded_model import LoadedModel
+from serving.score import read_bands, score_snapshots
 from serving.score_changes import (
     Moment,
     changes_since,
@@ -45,15 +45,25 @@ from serving.worklist.language import words_of
 class LeadExplanation:
     """The explanation of one lead; points add up to the score, and to its change."""
 
+    answer: LeadScore
     explanation: Explanation
-    band: str
-    probability: tuple[float, float, float]
     reasons: tuple[tuple[str, int, str | None], ...]
     change: Change | None
     change_lines: tuple[tuple[str, int], ...]
     new_since: bool
     subject: bool
     speech: Speech
+
+    @property
+    def band(self) -> str:
+        """The band, as lists and the CRM show it; "" where a rule takes the lead out."""
+        return self.answer.band or ""
+
+    @property
+    def probability(self) -> tuple[float, float, float]:
+        """The probability of conversion within the horizon, and the ends of its range."""
+        told = self.answer
+        return told.probability or 0.0, told.probability_low or 0.0, told.probability_high or 0.0
 
     def lines(self) -> list[str]:
         """Write the explanation for a person."""
@@ -62,8 +72,9 @@ class LeadExplanation:
             direction = {True: "+", False: "-"}
             return [f"{direction[points > 0]} {text}" for text, points, _ in self.reasons]
         p, low, high = self.probability
+        place = self.band or self.answer.rule
         lines = [
-            f"{e.lead_id}: {e.score} ({self.band}), {p:.1%} ({low:.1%} – {high:.1%})",
+            f"{e.lead_id}: {e.score} ({place}), {p:.1%} ({low:.1%} – {high:.1%})",
             f"{e.typical:>5}  {t(TYPICAL)}",
         ]
         for text, points, fact in self.reasons:
@@ -98,21 +109,18 @@ class LeadExplanation:
                 ],
             }
         return {
-            "lead_id": e.lead_id,
-            "score": e.score,
-            "band": self.band,
-            "probability": self.probability[0],
-            "probability_low": self.probability[1],
-            "probability_high": self.probability[2],
-            "typical": e.typical,
+            **_plain(self.answer),
             "reasons": reasons,
-            "rest_points": e.rest_points,
-            "limit_points": e.limit_points,
             "families": dict(e.families),
-            "grid": e.grid,
             "stable": e.stable,
             "change": None if self.change is None else asdict(self.change),
         }
+
+
+def _plain(answer: LeadScore) -> dict[str, object]:
+    """Write the answer for a machine; its language and its assumptions are told elsewhere."""
+    values = {name: getattr(answer, name) for name in COLUMNS if name != "reasons"}
+    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in values.items()}
 
 
 def explain_lead(
@@ -122,11 +130,14 @@ def explain_lead(
     model: LoadedModel,
     *,
     as_of: int,
+    at: int,
     since: int | None,
     language: str,
     subject: bool,
 ) -> LeadExplanation:
     """Explain one open lead; InputError where it is unknown or not open, or for no such language.
+
+    `at` is the time of asking. GateError where an experiment holds the lead's score back.
 
     With `since`, the newest stored run up to then is compared where there is one, so that a change
     of model shows as such; else the past is rebuilt and scored by this model.
@@ -136,8 +147,7 @@ def explain_lead(
     place = np.flatnonzero(tables.lead_ids == lead_id)
     if len(place) == 0:
         raise InputError(f"no such lead: {lead_id!r}", column=session.project.leads.id)
-    moment = np.full(1, as_of if tables.created_at is not None else 0, np.int64)
-    snapshots = Snapshots(place.astype(np.int64), moment)
+    snapshots = Snapshots(place.astype(np.int64), np.full(1, as_of, np.int64))
     if (
         tables.created_at is not None
         and not is_open(tables, reading.outcomes, snapshots.lead, snapshots.as_of).all()
@@ -145,17 +155,37 @@ def explain_lead(
         raise InputError(
             f"lead {lead_id!r} is not open at that moment", cure="ask for an earlier moment (as_of)"
         )
-    frame = build(tables, snapshots, model.catalogue, threads=1).to_pandas()
-    scores = model.scorer.score(frame)
-    explanation = explain(model.scorer, frame, lead_ids=[lead_id], facts=model.facts)[0]
+    kept = KeptRun.read(session.state.scores)
+    same = kept is not None and kept.model_version == model.version
+    scored = score_snapshots(
+        session.project,
+        tables,
+        snapshots,
+        model,
+        as_of=as_of,
+        scored_at=at,
+        run_id="",
+        previous_bands=read_bands(session.state.scores, until=as_of, cuts=model.scorer.card.bands),
+        ranked_among=kept.margins if kept is not None and same else np.empty(0),
+        for_report=True,
+    )
+    answer = scored.answers()[0]
+    if answer.withheld is not None:
+        name = session.project.project.name
+        raise GateError(
+            f"the score of lead {lead_id!r} is held back: it is in the arm {answer.withheld!r} of "
+            f"the experiment {name!r}, which works without scores",
+            cure="wait until the experiment is over, then take [experiment] out",
+        )
+    explanation, frame = scored.explanations[0], scored.frame.to_pandas()
+    Exposures.of(session.state, session.project).note("explain", [lead_id], at=at)
     change = None
     if since is not None:
         change = _change(session, Moment(tables, snapshots, frame, model, 1), lead_id, since)
     every = (*explanation.reasons_for, *explanation.reasons_against)
     return LeadExplanation(
+        answer=answer,
         explanation=explanation,
-        band=_band(session, model, scores, lead_id, as_of),
-        probability=(float(scores.probability[0]), float(scores.low[0]), float(scores.high[0])),
         reasons=tuple(
             (render(r, speech), r.points, None if r.fact is None else render_fact(r.fact, speech))
             for r in every
@@ -168,22 +198,10 @@ def explain_lead(
     )
 
 
-def _band(session: Session, model: LoadedModel, scores: Scores, lead_id: str, as_of: int) -> str:
-    """Name the band as lists and CRM show it: a lead changes band some points past a cut."""
-    shown = read_bands(session.state.scores, until=as_of) or {}
-    score = scores.score.astype(np.float64)
-    hysteresis = session.project.score.hysteresis
-    return str(
-        bands_with_hysteresis(
-            model.scorer.card, score, [shown.get(lead_id)], hysteresis=hysteresis
-        )[0]
-    )
-
-
 def _change(session: Session, moment: Moment, lead_id: str, since: int) -> Change | None:
     stored = newest_run_before(session.state.runs, since, lead_id)
     if stored is not None:
-        before = find_model(session.registry, stored.model_version, threads=1)
+        before = session.model(stored.model_version)
         return changes_since_run(moment, stored, before).get(lead_id)
     return changes_since(moment, since).get(0)
 

@@ -104,12 +104,16 @@ def give_feedback(
     shown = find_score(scores, lead)
     answer = RepAnswer(lead, cast(RepVerdict, verdict), because, by, at, *shown)
     number = store_answer(file, answer)
-    words = f"answer {number} stored: {lead} (score {shown[0]}) is {verdict}"
+    score = "its score is held back" if shown[0] is None else f"score {shown[0]}"
+    words = f"answer {number} stored: {lead} ({score}) is {verdict}"
     return f"{words}, because {because.strip()}" if because.strip() else words
 
 
-def find_score(scores: Path, lead: str) -> tuple[int, str]:
-    """Find a lead's newest score and its model version; InputError where it has none."""
+def find_score(scores: Path, lead: str) -> tuple[int | None, str]:
+    """Find a lead's newest score and its model version; InputError where it has none.
+
+    The score is None where an experiment holds it back.
+    """
     if not scores.is_file():
         raise InputError(
             "no scores yet to answer to", file=str(scores), cure="run leadscore score first"
@@ -119,7 +123,7 @@ def find_score(scores: Path, lead: str) -> tuple[int, str]:
     if table.num_rows == 0:
         raise InputError(f"the newest scores have no open lead {lead!r}", file=str(scores))
     row = table.to_pylist()[0]
-    return int(row["score"]), str(row["model_version"])
+    return None if row["score"] is None else int(row["score"]), str(row["model_version"])
 
 
 def list_answers(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -24,20 +25,29 @@ from models.explain.points import Explanation
 from models.explain.reason_rows import reason_rows
 from models.explain.reasons import ReasonTable, explanations_of, reason_table
 from models.explain.sentences import render, render_fact
-from models.predictor import Scores
+from models.predictor import Frame, Rows, Scores
 from models.scorecard import bands_with_hysteresis, percentile, trend
+from serving.held_back import held_arms
+from serving.lead_score import SCORE_COLUMNS, LeadScore, lead_scores
 from serving.loaded_model import LoadedModel
 from serving.past_weeks import HISTORY_WEEKS, TREND_WEEKS, PastWeeks, look_back
-from serving.qualify.engine import qualify
+from serving.qualify.engine import QualificationRules, qualify
 from serving.qualify.result import Qualification
 from serving.worklist.language import words_of
+
+FEW: Final = 20
+CUTS: Final = b"leadscore.bands"
+"""The entry of the metadata of scores.parquet that holds the least score of each band."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoringRun:
     """One scoring run in memory: row i of everything but `past` is snapshot i.
 
-    `table` and `reasons` are what scores.parquet holds.
+    `table`, `reasons`, `scores` and `explanations` hold every lead's score, for figures over many
+    leads; `cuts` are the least scores of the bands. `held` (n,) names the arm for which a lead's
+    score is held back, None for the others: whatever shows single leads reads `scores_table`,
+    where theirs is empty.
     """
 
     as_of: int
@@ -49,6 +59,19 @@ class ScoringRun:
     reasons: pa.ListArray
     explanations: Sequence[Explanation]
     past: PastWeeks
+    cuts: Mapping[str, float]
+    held: NDArray[np.object_]
+    scored_at: int
+
+    @property
+    def shown(self) -> NDArray[np.bool_]:
+        """Tell which leads' scores may be shown: (n,)."""
+        return np.array([arm is None for arm in self.held], bool)
+
+    def answers(self, rows: Sequence[int] | NDArray[np.int64] | None = None) -> list[LeadScore]:
+        """Give the whole answer about these leads, or about all."""
+        table = scores_table(self)
+        return lead_scores(table if rows is None else table.take(pa.array(rows, pa.int64())))
 
 
 def score_leads(
@@ -75,13 +98,61 @@ def score_leads(
     snapshots = open_snapshots(tables, outcomes, as_of)
     if len(snapshots) == 0:
         raise InputError("no lead is open at this moment: there is nothing to score")
-    frame = build(tables, snapshots, model.catalogue, threads=threads)
+    return score_snapshots(
+        project,
+        tables,
+        snapshots,
+        model,
+        as_of=as_of,
+        scored_at=scored_at,
+        run_id=run_id,
+        threads=threads,
+        previous_bands=previous_bands,
+        for_report=for_report,
+        on_stage=on_stage,
+    )
+
+
+def score_snapshots(
+    project: Project,
+    tables: Tables,
+    snapshots: Snapshots,
+    model: LoadedModel,
+    *,
+    as_of: int,
+    scored_at: int,
+    run_id: str,
+    threads: int = 1,
+    previous_bands: Mapping[str, str] | None = None,
+    ranked_among: NDArray[np.float64] | None = None,
+    rules: QualificationRules | None = None,
+    for_report: bool = False,
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> ScoringRun:
+    """Score leads as of a moment: the one place where every field of a score is filled.
+
+    A night scores all open leads; one lead asked for by itself is scored by the same lines, given
+    the margins of the leads that it is `ranked_among`.
+    """
+    frame = (
+        model.builder.build(tables, snapshots)
+        if threads == 1
+        else build(tables, snapshots, model.catalogue, threads=threads)
+    )
     on_stage("scores and reasons")
     features = frame.to_pandas()
-    reasons = reason_table(model.scorer, features, facts=model.facts, with_stability=for_report)
+    reasons = reason_table(
+        model.scorer,
+        _quick(model, frame, features),
+        facts=model.facts,
+        with_stability=for_report,
+    )
     scores = model.scorer.score_margin(reasons.margin)
     ids = tables.lead_ids[snapshots.lead].astype(str)
-    columns: dict[str, object] = {
+    held = held_arms(tables, snapshots.lead, project, max(as_of, scored_at))
+    shown = np.array([arm is None for arm in held], bool)
+    among = scores.margin[shown] if ranked_among is None else ranked_among
+    columns: dict[str, Any] = {
         "lead_id": ids,
         "as_of": pd.to_datetime(snapshots.as_of, unit="us", utc=True),
         "score": scores.score,
@@ -89,12 +160,19 @@ def score_leads(
         "probability": scores.probability,
         "probability_low": scores.low,
         "probability_high": scores.high,
-        "percentile": percentile(scores.margin),
+        "percentile": percentile(scores.margin, among),
     }
     on_stage("stages and trend")
+    known = pd.DataFrame(columns)
+    if not shown.all():  # a stage that asks for a score must not tell it either
+        known[["score", "probability", "percentile", "band"]] = known[
+            ["score", "probability", "percentile", "band"]
+        ].where(pd.Series(shown))
     qualification = qualify(
-        tables, snapshots, project, features=frame, scored=pd.DataFrame(columns)
+        tables, snapshots, project, features=features, scored=known, rules=rules
     )
+    ruled = qualification.disqualified >= 0
+    columns["band"] = np.where(ruled, None, columns["band"])  # the rule comes before the model
     weeks = range(1, HISTORY_WEEKS + 1) if for_report else (TREND_WEEKS,)
     past = look_back(tables, snapshots, model.catalogue, weeks, threads=threads)
     columns |= dict(zip(FAMILIES, reasons.families.T, strict=True))
@@ -102,6 +180,9 @@ def score_leads(
         "stage": qualification.stage_names,
         "rule": qualification.rule_reasons,
         "trend": trend(scores.score_exact, _earlier_scores(model, past, len(snapshots))),
+        "typical": np.full(len(ids), reasons.points.typical, np.int32),
+        "rest_points": reasons.points.rest,
+        "limit_points": reasons.points.limit,
         "model_version": model.version,
         "scored_at": pd.to_datetime(np.full(len(ids), scored_at), unit="us", utc=True),
         "run_id": run_id,
@@ -126,6 +207,9 @@ def score_leads(
         worded_reasons,
         LazyExplanations(reasons, features, ids.tolist()),
         past,
+        dict(model.scorer.card.bands),
+        held,
+        scored_at,
     )
 
 
@@ -169,11 +253,21 @@ def write_scores(scored: ScoringRun, path: Path) -> Path:
 
 
 def scores_table(scored: ScoringRun) -> pa.Table:
-    """Lay out what scores.parquet holds: a row per open lead, its reasons as a nested column."""
+    """Lay out what scores.parquet holds: a row per lead, its reasons as a nested column.
+
+    The columns are the fields of `LeadScore`; those of a score are empty where it is held back.
+    Its metadata records where the bands were cut.
+    """
     table = scored.table
-    arrow = pa.table({str(name): _arrow(table[name]) for name in table.columns})
-    arrow = arrow.add_column(arrow.column_names.index("model_version"), "reasons", scored.reasons)
-    return arrow.replace_schema_metadata(None)
+    columns = {str(name): _arrow(table[name]) for name in table.columns}
+    rows = pa.array(np.arange(len(table)), mask=~scored.shown)
+    arrow = pa.table(columns)
+    arrow = arrow.add_column(arrow.column_names.index("typical"), "reasons", scored.reasons)
+    for name in SCORE_COLUMNS if not scored.shown.all() else ():
+        place = arrow.column_names.index(name)
+        arrow = arrow.set_column(place, name, arrow[name].combine_chunks().take(rows))
+    arrow = arrow.append_column("withheld", pa.array(scored.held, pa.string()))
+    return arrow.replace_schema_metadata({CUTS: json.dumps(scored.cuts, sort_keys=True)})
 
 
 def _arrow(column: pd.Series) -> pa.Array:
@@ -184,17 +278,24 @@ def _arrow(column: pd.Series) -> pa.Array:
     return pa.array(column, from_pandas=True)
 
 
-def read_bands(path: Path, *, until: int) -> dict[str, str] | None:
+def read_bands(
+    path: Path, *, until: int, cuts: Mapping[str, float] | None = None
+) -> dict[str, str] | None:
     """Read the bands of a run as of `until` or before; None where there was none.
 
-    Bands of a later moment would look ahead: no lead had them at `until`.
+    Bands of a later moment would look ahead: no lead had them at `until`. Bands that were cut
+    elsewhere than at `cuts` are none either: an edit of the project file takes effect at once.
     """
     if not path.is_file():
         return None
     table = pq.read_table(path, columns=["lead_id", "band", "as_of"])
+    recorded = (table.schema.metadata or {}).get(CUTS)
+    if cuts is not None and recorded is not None and json.loads(recorded) != dict(cuts):
+        return None
     if table.num_rows and table["as_of"][0].cast(pa.int64()).as_py() > until:
         return None
-    return dict(zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True))
+    pairs = zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True)
+    return {lead: band for lead, band in pairs if band is not None}
 
 
 def first_scored(runs: Path) -> int | None:
@@ -214,5 +315,12 @@ def _earlier_scores(model: LoadedModel, past: PastWeeks, n: int) -> NDArray[np.f
     rows, frame = past.at(TREND_WEEKS)
     points = np.full(n, np.nan)
     if len(rows):
-        points[rows] = model.scorer.score(frame.to_pandas()).score_exact
+        points[rows] = model.scorer.score(_quick(model, frame)).score_exact
     return points
+
+
+def _quick(model: LoadedModel, frame: FeatureFrame, features: pd.DataFrame | None = None) -> Frame:
+    """Give a few rows without pandas, whose columns cost more than scoring them; same scores."""
+    if len(frame) <= FEW:
+        return Rows(frame.numbers, model.builder.number_at, frame.words())
+    return frame.to_pandas() if features is None else features

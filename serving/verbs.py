@@ -11,17 +11,22 @@ from data.reading.read_tables import CrmData
 from data.reading.review import undeclared_columns
 from models.artifact import load_artifact
 from models.explain.change import store_run
-from serving.loaded_model import LoadedModel
+from serving.band_churn import BandChurn, compare_bands
+from serving.exposure import Exposures
+from serving.loaded_model import LoadedModel, load_model
+from serving.night_guard import guard_night
 from serving.score import ScoringRun, read_bands, score_leads, write_scores
 from serving.score_changes import FEATURES
 from serving.session import Session
 from training.audit import AuditReport, html, leakage_sheet
 from training.dataset import make_dataset
 from training.evaluate import Evaluation
-from training.monitor import Signal, watch_model
 from training.publish import Published, data_fingerprint, publish
 from training.registry import ModelVersion
+from training.stand_in import is_stand_in
 from training.train import TrainedModel, evaluate_on_test, train
+from training.watch.model_watch import watch_model
+from training.watch.signal import Signal
 
 Stage = Callable[[str], None]
 
@@ -50,8 +55,9 @@ def learn(
     learner: str | None = None,
     on_stage: Stage,
 ) -> TrainedModel:
-    """Train and evaluate, on the champion's score card; nothing is written."""
-    card = None if champion is None else load_artifact(champion.folder).card
+    """Train and evaluate, on the score card of a proven champion; nothing is written."""
+    scorer = None if champion is None else load_artifact(champion.folder)
+    card = None if scorer is None or is_stand_in(scorer.meta) else scorer.card
     return train(
         session.project,
         reading.tables,
@@ -62,6 +68,7 @@ def learn(
         fast=fast,
         learner=learner,
         reviews=undeclared_columns(session.project, session.frames),
+        feeds=reading.feeds,
         on_stage=on_stage,
     )
 
@@ -81,6 +88,25 @@ def register(session: Session, reading: CrmData, trained: TrainedModel) -> Publi
     if published.version is not None:
         write_text(session.state.audit(published.version.version), trained.audit.to_json())
     return published
+
+
+def band_churn(
+    session: Session, reading: CrmData, champion: ModelVersion | None, published: Published
+) -> BandChurn | None:
+    """Show what the registered model would change, or changes, for the leads that are open now.
+
+    None where there was no champion to compare it with, or nothing was registered.
+    """
+    if champion is None or published.version is None:
+        return None
+    bands = session.project.score.bands
+    before, after = (
+        load_model(version, threads=session.threads, bands=bands)
+        for version in (champion, published.version)
+    )
+    until = reading.tables.observed_until
+    shown = read_bands(session.state.scores, until=until, cuts=bands)
+    return compare_bands(session, reading, before, after, shown=shown)
 
 
 def audit_pages(report: AuditReport, name: str) -> dict[str, str]:
@@ -141,7 +167,41 @@ def score_run(
     for_report: bool = False,
     on_stage: Stage,
 ) -> ScoringRun:
-    """Score all open leads with a pinned model and keep the run in the state folder."""
+    """Score all open leads with a pinned model and keep the run, as `guarded_run` does."""
+    return guarded_run(
+        session,
+        reading,
+        model,
+        as_of=as_of,
+        scored_at=scored_at,
+        run_id=run_id,
+        for_report=for_report,
+        on_stage=on_stage,
+    )[0]
+
+
+def guarded_run(
+    session: Session,
+    reading: CrmData,
+    model: LoadedModel,
+    *,
+    as_of: int,
+    scored_at: int,
+    run_id: str,
+    for_report: bool = False,
+    as_of_given: bool = True,
+    own_sources: bool = True,
+    accept: bool = False,
+    on_stage: Stage,
+) -> tuple[ScoringRun, list[str]]:
+    """Score all open leads, guard the night, and keep the run: (the run, what was accepted).
+
+    Rows without any clock are scored as they stand at `scored_at`. GateError, with nothing
+    written, where the guard finds something wrong with tonight's data; `accept` goes on all the
+    same.
+    """
+    if session.project.static and session.project.project.observed_until is None:
+        as_of = scored_at
     scored = score_leads(
         session.project,
         reading.tables,
@@ -151,9 +211,19 @@ def score_run(
         scored_at=scored_at,
         run_id=run_id,
         threads=session.threads,
-        previous_bands=read_bands(session.state.scores, until=as_of),
+        previous_bands=read_bands(session.state.scores, until=as_of, cuts=model.scorer.card.bands),
         for_report=for_report,
         on_stage=on_stage,
+    )
+    accepted = guard_night(
+        session,
+        reading,
+        model,
+        scored,
+        scored_at=scored_at,
+        as_of_given=as_of_given,
+        own_sources=own_sources,
+        accept=accept,
     )
     on_stage("scores.parquet")
     folder = session.state.runs / run_id
@@ -167,22 +237,22 @@ def score_run(
         as_of=as_of,
     )
     write_scores(scored, session.state.scores)
-    return scored
+    shown = scored.table["lead_id"][scored.shown]
+    Exposures.of(session.state, session.project).note("scores", shown, at=scored_at)
+    return scored, accepted
 
 
 def monitor_model(
     session: Session, reading: CrmData, model: LoadedModel, *, as_of: int, on_stage: Stage
 ) -> list[Signal]:
     """Check a registered model against the data as they are now."""
-    on_stage("freshness, drift, promises")
+    on_stage("sources, columns, conversions, features")
     return watch_model(
         session.project,
         reading.tables,
         reading.outcomes,
-        model.scorer,
-        model.catalogue,
-        model.facts,
-        trained_until=model.card.trained_until,
+        reading.feeds,
+        model.watched,
         as_of=as_of,
         threads=session.threads,
     )

@@ -76,6 +76,7 @@ class EventRows:
     direction: NDArray[np.int8]
     value: NDArray[np.float32]
     section: EventsSection
+    name: str
 
     def take(self, rows: NDArray[np.bool_]) -> EventRows:
         """Keep rows by mask."""
@@ -94,6 +95,7 @@ class EventRows:
             self.direction[rows],
             self.value[rows],
             self.section,
+            self.name,
         )
 
 
@@ -156,6 +158,7 @@ def _rows_of(raw: RawTable, section: EventsSection, job: ReadJob, lead_ids: pa.A
         _directions(raw, section, kinds, job),
         _values(raw, section, job.project),
         section,
+        raw.name,
     )
     good = (lead >= 0) & (at != NEVER) & (kinds.codes >= 0)
     return rows if good.all() else rows.take(good)

@@ -1,7 +1,7 @@
 """Turns a scorer and a feature frame into reasons in points, for one lead or a million.
 
-`reason_table` is columnar and gives positions and whole points; `explain` makes Explanations of
-it. Both see the same contributions, so what a batch writes and what a report shows agree.
+`reason_table` is columnar and gives positions and whole points; `explanations_of` makes an
+Explanation of each row. Both see the same contributions, so batch and report agree.
 """
 
 from __future__ import annotations
@@ -109,26 +109,6 @@ def reason_table(
         rules,
         facts,
     )
-
-
-def explain(
-    scorer: LeadScorer,
-    frame: Frame,
-    *,
-    lead_ids: Sequence[str],
-    facts: ObservedRates | None = None,
-    rules: ReasonRules | None = None,
-    with_stability: bool = True,
-) -> list[Explanation]:
-    """Explain each row: up to five reasons for and five against, none under one point, the rest.
-
-    typical + reasons + rest_points + limit_points == score, in whole numbers. Free of language:
-    `models.explain.sentences.render` writes a reason in words.
-    """
-    table = reason_table(
-        scorer, frame, rules=rules, facts=facts or NO_FACTS, with_stability=with_stability
-    )
-    return explanations_of(table, frame, lead_ids=lead_ids)
 
 
 def explanations_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Number
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast, get_args
 
 import joblib
 import numpy as np
@@ -26,10 +26,10 @@ from data.reading.any_table import as_pandas
 from features.frame import Catalogue
 from models.fit.arrivals import mark_arrivals
 from models.fit.encoders import TrainingColumns, describe, read_columns
-from models.fit.model_choice import FitOptions, TrainingRows, fit_model
+from models.fit.model_choice import FitOptions, Learner, TrainingRows, fit_model
 from models.predictor import Floats, LeadScorer, ModelParts, calibrated_log_odds
 
-LEARNERS: Final = ("auto", "logistic")
+LEARNERS: Final = get_args(Learner)
 SEEDS: Final = 1_000_000
 """Seeds from here on begin again at 0: what is made of them must fit into LightGBM's 32 bits."""
 
@@ -48,8 +48,9 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     n_jobs : int or None, default=None
         Members of a forest that grow side by side; None is 1, -1 all cores. The model does not
         depend on it.
-    learner : {"auto", "logistic"}, default="auto"
-        "logistic" fits the regularised line alone, "auto" chooses among all candidates.
+    learner : {"auto", "logistic", "rule", "prior"}, default="auto"
+        "auto" chooses among all candidates, "logistic" fits the regularised line alone; "rule" and
+        "prior" choose nothing: points for events and title, and the base rate.
     fast : bool, default=False
         A fit of seconds at a little less quality.
     members : int, default=5
@@ -359,7 +360,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             budget_s=self.budget_s,
             members=self.members,
             repeats=self.repeats,
-            forests=self.learner == "auto",
+            learner=cast("Learner", self.learner),
             fast=self.fast,
             least=self.least,
         )

@@ -66,7 +66,7 @@ def fit_linear(
     drafts = plan_terms(columns, bends=bends)
     matrix, places = term_matrix(columns, drafts)
     if matrix.shape[1] == 0:
-        return LinearFit(LinearPart(_log_odds(y, columns.weights), ()), {})
+        return LinearFit(LinearPart(base_log_odds(y, columns.weights), ()), {})
     with threadpool_limits(1):
         if matrix.shape[1] <= DENSE:
             groups = _groups(drafts, places)
@@ -122,7 +122,7 @@ def _fit_dense(
     """
     design = np.column_stack([matrix, np.ones(len(y))])
     weight = np.zeros(design.shape[1])
-    weight[-1] = _log_odds(y, row_weights)
+    weight[-1] = base_log_odds(y, row_weights)
     penalties = {name: (known or {}).get(name, START) for name, _ in groups}
     if not known:
         weight, penalties = _find_penalties(
@@ -250,6 +250,7 @@ def _solve_sparse(
     return weights
 
 
-def _log_odds(y: Floats, row_weights: Floats) -> float:
+def base_log_odds(y: Floats, row_weights: Floats) -> float:
+    """Give the log-odds of the base rate, half a case of each outcome added."""
     rate = (np.sum(row_weights * y) + 0.5) / (row_weights.sum() + 1.0)
     return float(np.log(rate / (1 - rate)))

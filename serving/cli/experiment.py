@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serving.cli import screen
-from serving.cli.options import AsOf, Json, ProjectFile, StateFolder
+from serving.cli.options import AsOf, Json, Model, ProjectFile, StateFolder
 
 if TYPE_CHECKING:
     from serving.experiment_arms import ExperimentResult
@@ -71,6 +71,48 @@ def power(
 
 
 @app.command()
+def bands(
+    file: ProjectFile,
+    rise: Annotated[
+        float,
+        typer.Option("--rise", min=0.01, help="Rise of each band's rate: 0.25 for a quarter."),
+    ] = 0.25,
+    model: Model = "champion",
+    state: StateFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Count the leads that a test needs in each band of the score.
+
+    Example: leadscore experiment bands acme.toml --rise 0.5
+    """
+    from dataclasses import asdict
+
+    from serving.band_sizes import plan_bands
+    from serving.kept_run import KeptRun
+    from serving.session import open_session
+
+    session = open_session(file, state=state, threads=1)
+    kept = KeptRun.read(session.state.scores)
+    planned = plan_bands(session.model(model), rise, None if kept is None else kept.open_by_band())
+    if as_json:
+        screen.say_json({"bands": [asdict(each) for each in planned]})
+        return
+    screen.table(
+        f"Leads that show a rise by {rise:.0%}",
+        ("band", "rate", "leads in each arm", "open now"),
+        [
+            (
+                each.band,
+                f"{each.rate:.1%}",
+                "no number can" if each.per_arm is None else f"{each.per_arm:,}",
+                "" if each.open_leads is None else f"{each.open_leads:,}",
+            )
+            for each in planned
+        ],
+    )
+
+
+@app.command()
 def assign(
     file: ProjectFile,
     out: Annotated[
@@ -115,12 +157,20 @@ def analyse(
     from dataclasses import asdict, replace
 
     from serving.experiment_arms import analyse_experiment
+    from serving.loaded_model import load_model
     from serving.session import open_session
 
     session = open_session(file, state=state)
     reading = session.read()
     outcomes = replace(reading.outcomes, observed_until=session.moment(as_of, reading))
-    trial = analyse_experiment(reading.tables, outcomes, session.project)
+    champion = session.champion()
+    trial = analyse_experiment(
+        reading.tables,
+        outcomes,
+        session.project,
+        state=session.state,
+        model=None if champion is None else load_model(champion, bands=session.project.score.bands),
+    )
     if as_json:
         screen.say_json(asdict(trial))
     else:
@@ -164,7 +214,15 @@ def _show(trial: ExperimentResult) -> None:
             f"chance to show a rise by a quarter: {trial.power:.0%}; "
             f"{trial.needed_per_arm:,} leads an arm would give 80 %"
         )
+    for band in trial.bands:
+        screen.say(band.sentence)
     if trial.waiting:
         screen.say(f"{trial.waiting:,} leads are too young to count")
+    kept = trial.contamination
+    if kept is not None:
+        screen.say(
+            f"contaminated: {kept.contaminated:,} of {kept.held_back:,} leads worked without a "
+            f"score; {kept.unseen:,} of {kept.scored:,} scores of the others were never shown"
+        )
     for warning in trial.warnings:
         screen.say(f"warning: {warning}")

@@ -9,6 +9,7 @@ import typer
 
 from serving.cli import screen
 from serving.cli.options import (
+    Accept,
     AsOf,
     EventFiles,
     Json,
@@ -49,9 +50,13 @@ def score(
     tracking: Tracking = None,
     leads: Leads = None,
     events: EventFiles = None,
+    accept: Accept = False,
     as_json: Json = False,
 ) -> None:
     """Score every open lead: probability, score, band, reasons, stage and trend, as Parquet.
+
+    Tonight's data are compared with the last good night first: a cut or old extract, a silent
+    source, renamed levels, an emptied column stop it (exit 3) before anything is written.
 
     Example: leadscore score acme.toml --as-of 2026-11-01 --out scores.parquet
     """
@@ -60,7 +65,7 @@ def score(
     from serving.lead_ages import say_older
     from serving.score import write_scores
     from serving.session import open_session
-    from serving.verbs import score_run
+    from serving.verbs import guarded_run
 
     session = open_session(file, state=state, tracking=tracking, threads=threads)
     at = now()
@@ -68,31 +73,42 @@ def score(
         stage("model and sources")
         loaded = session.model(model)
         reading = session.read(leads, events, loaded.kinds)
-        scored = score_run(
+        scored, accepted = guarded_run(
             session,
             reading,
             loaded,
             as_of=session.moment(as_of, reading),
             scored_at=at,
             run_id=new_run_id(at),
+            as_of_given=as_of is not None,
+            own_sources=leads is None and events is None,
+            accept=accept,
             on_stage=stage,
         )
     path = session.state.scores if out is None else write_scores(scored, out)
     bands = scored.table["band"].value_counts().sort_index().to_dict()
+    held = int((~scored.shown).sum())
     if as_json:
         screen.say_json(
             {
                 "leads": len(scored.table),
                 "bands": bands,
+                "held_back": held,
+                "bands_cut_at": dict(scored.cuts),
                 "path": str(path),
                 "model_version": loaded.version,
+                "accepted": accepted,
             }
         )
         return
     bands_text = ", ".join(f"{name} {count:,}" for name, count in bands.items())
     screen.say(f"{len(scored.table):,} open leads scored by version {loaded.version}: {bands_text}")
     older = say_older(session.project, reading.tables.created_at, scored.snapshots)
-    for note in filter(None, (say_edited(session.project, loaded), older)):
+    for breach in accepted:
+        screen.say(f"accepted: {breach}")
+    if held:
+        screen.say(f"{held:,} of them are held back by the experiment: no score is shown of them")
+    for note in filter(None, (*say_edited(session.project, loaded), older)):
         screen.say(f"note: {note}")
     screen.say(str(path))
 
@@ -117,6 +133,7 @@ def explain(
 
     Example: leadscore explain acme.toml L0000042 --since 2026-10-01
     """
+    from serving.cli.clock import now
     from serving.explain import explain_lead
     from serving.session import open_session
     from serving.worklist.language import refuse_unknown
@@ -132,6 +149,7 @@ def explain(
         lead,
         loaded,
         as_of=session.moment(as_of, reading),
+        at=now(),
         since=None if since is None else session.moment(since, reading),
         language=language,
         subject=subject,

@@ -17,6 +17,12 @@ AsOf = Annotated[
         help="Know what was known strictly before this moment; default: the end of observation.",
     ),
 ]
+Accept = Annotated[
+    bool,
+    typer.Option(
+        "--accept", help="Go on although the guard found something wrong; it is recorded."
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", help="Where to write.")]
 Model = Annotated[
     str, typer.Option("--model", help="A version, an alias, or the folder of an artifact.")

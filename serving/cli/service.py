@@ -42,6 +42,7 @@ def serve(
     Example: leadscore serve acme.toml --new-key website, then leadscore serve acme.toml
     """
     from data.errors import InputError
+    from serving.cli.clock import now
     from serving.http.application import create_app
     from serving.http.guard import Limits
     from serving.http.keys import new_key as make_key
@@ -60,7 +61,7 @@ def serve(
         raise InputError(
             "there is no API key yet", file=str(keys), cure=f"leadscore serve {file} --new-key NAME"
         )
-    service = Service(session.project, session.registry, model)
+    service = Service(session.project, session.registry, model, state=session.state, clock=now)
     service.load()
     if store:
         service.hold(session.read(kinds=service.current().kinds))

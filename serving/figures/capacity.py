@@ -62,19 +62,25 @@ def plan_calls(
     *,
     owner: NDArray[np.object_] | None = None,
     eligible: NDArray[np.bool_] | None = None,
+    order: NDArray[np.int64] | None = None,
+    hidden: NDArray[np.bool_] | None = None,
     shock: Shock = NO_SHOCK,
     level: float = 0.9,
 ) -> CallPlan:
-    """Take the best `capacity` eligible leads; `probability` is (n,), ties in row order."""
+    """Take the best `capacity` eligible leads; `probability` is (n,), ties in row order.
+
+    `order` lists the eligible rows in another order; `hidden` rows tell nothing of the cut-off.
+    """
     p = _checked(probability)
     allowed = np.ones(len(p), dtype=bool) if eligible is None else eligible
-    order = np.argsort(-p, kind="stable")
+    order = np.argsort(-p, kind="stable") if order is None else order
     ranked = order[allowed[order]]
     rows, left = ranked[: max(capacity, 0)], ranked[max(capacity, 0) :]
+    telling = rows if hidden is None else rows[~hidden[rows]]
     return CallPlan(
         capacity,
         rows,
-        float(p[rows[-1]]) if len(rows) else None,
+        float(p[telling[-1]]) if len(telling) else None,
         expect_count(p[rows], shock, level),
         expect_count(p[left], shock, level),
         len(left),
@@ -94,14 +100,18 @@ def what_if(
     value: float | Floats | None = None,
     cost: float | None = None,
     eligible: NDArray[np.bool_] | None = None,
+    order: NDArray[np.int64] | None = None,
+    hidden: NDArray[np.bool_] | None = None,
     shock: Shock = NO_SHOCK,
     level: float = 0.9,
 ) -> tuple[WhatIf, ...]:
-    """Compare capacities: the table under the call list."""
+    """Compare capacities: the table under the call list; see `plan_calls`."""
     p = _checked(probability)
     points = []
     for capacity in capacities:
-        plan = plan_calls(p, capacity, eligible=eligible, shock=shock, level=level)
+        plan = plan_calls(
+            p, capacity, eligible=eligible, order=order, hidden=hidden, shock=shock, level=level
+        )
         profit = None
         if value is not None and cost is not None:
             worth = np.broadcast_to(np.asarray(value, dtype=np.float64), len(p))

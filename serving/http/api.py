@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from serving.lead_score import LeadScore
+
 Text = Annotated[str, Field(max_length=2_000)]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e300, le=1e300)]
 Value = Number | Text | bool | None
@@ -16,7 +18,9 @@ MAX_ATTRIBUTES = 500
 Row = Annotated[
     dict[Annotated[str, Field(max_length=200)], Value], Field(max_length=MAX_ATTRIBUTES)
 ]
+Rows = Annotated[list[Row], Field(max_length=MAX_EVENTS)]
 SectionNumber = Annotated[str, Field(pattern="^[0-9]{1,2}$")]
+JoinedHistoryNumber = Annotated[str, Field(pattern=r"^[0-9]{1,2}\.[0-9]{1,2}$")]
 
 
 class Strict(BaseModel):
@@ -31,12 +35,25 @@ class Lead(Strict):
     attributes: Row = Field(
         description="The row of the leads table; id and creation time under their column names.",
     )
-    events: dict[SectionNumber, Annotated[list[Row], Field(max_length=MAX_EVENTS)]] = Field(
+    events: dict[SectionNumber, Rows] = Field(
         default={},
         description="Rows of each [[events]] section, by its number from 0.",
     )
     joined: dict[SectionNumber, Row] = Field(
         default={}, description="The row of each [[leads.join]] table, by its number from 0."
+    )
+    history: dict[SectionNumber, Rows] = Field(
+        default={}, description="Changes of each [[leads.history]], by its number from 0."
+    )
+    joined_history: dict[JoinedHistoryNumber, Rows] = Field(
+        default={},
+        description='Changes of the row of a joined table: "0.1" is the second history of the '
+        "first [[leads.join]].",
+    )
+    band: Annotated[str, Field(max_length=50)] | None = Field(
+        default=None,
+        description="The band that the lead had; left out, that of the newest run. A lead changes "
+        "band only some points past a cut.",
     )
 
 
@@ -49,35 +66,11 @@ class ScoreRequest(Strict):
     )
 
 
-class ReasonOut(BaseModel):
-    """One reason: words and whole points."""
-
-    factor: str
-    family: str
-    points: int
-    text: str
-
-
-class ScoreOut(BaseModel):
-    """One scored lead; typical + points of all reasons + rest + limit = score."""
-
-    lead_id: str
-    score: int
-    band: str
-    probability: float
-    probability_low: float
-    probability_high: float
-    typical: int
-    reasons: list[ReasonOut]
-    rest_points: int
-    limit_points: int
-
-
 class ScoreResponse(BaseModel):
     """The scores, in the order of the request, and the model that gave them."""
 
     model_version: str
-    scores: list[ScoreOut]
+    scores: list[LeadScore]
 
 
 class Problem(BaseModel):

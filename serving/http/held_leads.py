@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from data.part import part_of
 from data.reading.read_tables import CrmData
-from data.tables import Tables
+from data.tables import Outcomes, Tables
 
 
 @dataclass(frozen=True, slots=True)
 class HeldLeads:
     """What was read of a project, with the row of each lead."""
 
-    tables: Tables
+    reading: CrmData
     rows: Mapping[str, int]
 
     @classmethod
     def of(cls, reading: CrmData) -> HeldLeads:
         """Index the leads of a reading."""
-        tables = reading.tables
-        return cls(tables, {str(lead): row for row, lead in enumerate(tables.lead_ids)})
+        ids = enumerate(reading.tables.lead_ids)
+        return cls(reading, {str(lead): row for row, lead in ids})
 
-    def cut(self, lead_id: str) -> Tables | None:
+    def cut(self, lead_id: str) -> tuple[Tables, Outcomes] | None:
         """Cut a lead out, as the only one of its tables; None where it is not held."""
-        row = self.rows.get(lead_id)
-        return None if row is None else part_of(self.tables, np.array([row]))
+        if lead_id not in self.rows:
+            return None
+        row, outcomes = np.array([self.rows[lead_id]]), self.reading.outcomes
+        own = replace(
+            outcomes,
+            converted_at=outcomes.converted_at[row],
+            disqualified_at=outcomes.disqualified_at[row],
+        )
+        return part_of(self.reading.tables, row), own

@@ -9,7 +9,7 @@ import pyarrow as pa
 from data.errors import InputError
 from data.reading.event_columns import columns_of
 from data.reading.sources import table_of_rows
-from data.schema import Project
+from data.schema import History, Project
 from serving.http.api import Lead
 
 
@@ -18,9 +18,13 @@ def request_tables(project: Project, leads: Sequence[Lead]) -> dict[str, pa.Tabl
 
     InputError where a lead has no id or occurs twice, or rows belong to no source of the project.
     """
+    joins = project.leads.join
+    changes = [f"{i}.{j}" for i, join in enumerate(joins) for j in range(len(join.history))]
     for lead in leads:
-        _declared("events", lead.events, len(project.events))
-        _declared("joined", lead.joined, len(project.leads.join))
+        _declared("events", lead.events, _numbers(project.events))
+        _declared("joined", lead.joined, _numbers(joins))
+        _declared("history", lead.history, _numbers(project.leads.history))
+        _declared("joined_history", lead.joined_history, changes)
     ids = [lead_id(project, lead) for lead in leads]
     if len(set(ids)) < len(ids):
         raise InputError("a lead is there twice", column=project.leads.id)
@@ -32,9 +36,20 @@ def request_tables(project: Project, leads: Sequence[Lead]) -> dict[str, pa.Tabl
             for event in lead.events.get(str(i), ())
         ]
         tables[f"events.{i}"] = table_of_rows(rows, columns_of(section))
-    for i, join in enumerate(project.leads.join):
+    for i, history in enumerate(project.leads.history):
+        rows = [
+            {**change, history.lead: own}
+            for own, lead in zip(ids, leads, strict=True)
+            for change in lead.history.get(str(i), ())
+        ]
+        tables[f"history.{i}"] = table_of_rows(rows, _history_columns(history))
+    for i, join in enumerate(joins):
         given = [lead.joined[str(i)] for lead in leads if str(i) in lead.joined]
         tables[f"join.{i}"] = table_of_rows(_different(given), [join.key or join.on])
+        for j, history in enumerate(join.history):
+            sent = [row for lead in leads for row in lead.joined_history.get(f"{i}.{j}", ())]
+            columns = _history_columns(history)
+            tables[f"join.{i}.history.{j}"] = table_of_rows(_different(sent), columns)
     return tables
 
 
@@ -46,12 +61,26 @@ def lead_id(project: Project, lead: Lead) -> str:
     return value
 
 
-def _declared(field: str, given: Mapping[str, object], n: int) -> None:
+def sent_tables(lead: Lead) -> set[str]:
+    """Name the tables of a lead that a request holds, as `read_tables` calls them."""
+    changes = [f"join.{each.replace('.', '.history.')}" for each in lead.joined_history]
+    whole = [*(f"events.{i}" for i in lead.events), *(f"history.{i}" for i in lead.history)]
+    return {*whole, *changes, *(f"join.{i}" for i in lead.joined)}
+
+
+def _numbers(sections: Sequence[object]) -> list[str]:
+    return [str(i) for i in range(len(sections))]
+
+
+def _history_columns(history: History) -> list[str]:
+    return [history.lead, history.field, history.old, history.new, history.at]
+
+
+def _declared(field: str, given: Mapping[str, object], known: Sequence[str]) -> None:
     """Refuse rows that would be ignored: a score without them would be wrong."""
-    known = [str(i) for i in range(n)]
     for place in given:
         if place not in known:
-            expected = f"{field} 0 to {n - 1}" if n else f"no {field}"
+            expected = f"{field} {known[0]} to {known[-1]}" if known else f"no {field}"
             raise InputError(f"the project file has {expected}, not {place}", column=field)
 
 

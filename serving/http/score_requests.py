@@ -1,28 +1,29 @@
-"""A request -> the same reader, builder and model as the nightly batch -> scores with reasons."""
+"""A request -> the reader, builder, model and scoring of the nightly batch -> whole answers."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from data.durations import SECOND
-from data.errors import InputError, LeadScoreError
+from data.errors import LeadScoreError
 from data.reading.read_tables import CrmData, read_tables
 from data.schema import Project
-from data.tables import Snapshots, Tables
-from models.explain.points import Explanation
-from models.explain.reasons import explanations_of, reason_table
-from models.explain.sentences import Speech, render
-from models.predictor import Rows, Scores
-from serving.http.api import ReasonOut, ScoreOut, ScoreRequest, ScoreResponse
+from serving.asked_leads import RankedLeads, answer_leads, refuse_without_account, say_left_out
+from serving.exposure import Exposures
+from serving.held_back import held_arms
+from serving.http.api import ScoreRequest, ScoreResponse
 from serving.http.held_leads import HeldLeads
-from serving.http.request import lead_id, request_tables
+from serving.http.request import lead_id, request_tables, sent_tables
+from serving.kept_run import KeptRun
+from serving.lead_score import LeadScore
 from serving.loaded_model import LoadedModel, load_model
-from serving.worklist.language import words_of
-from training.registry import Registry
+from serving.qualify.engine import QualificationRules, compile_rules
+from training.registry import ModelVersion, Registry
+from training.state import StatePaths
 
 
 class UnknownLeadError(LeadScoreError):
@@ -33,19 +34,24 @@ class UnknownLeadError(LeadScoreError):
 class Service:
     """A project, a registry reference and the model that answers; `held` are known leads.
 
-    A promotion swaps the model between requests, never within one.
+    A promotion swaps the model between requests, never within one. `state` holds the newest run:
+    the bands that leads had, the leads to rank among, and its answers. `clock` gives microseconds.
     """
 
     project: Project
     registry: Registry
     reference: str = "champion"
     held: HeldLeads | None = None
+    state: StatePaths | None = None
+    clock: Callable[[], int] = lambda: 0
     _model: LoadedModel | None = None
+    _rules: QualificationRules | None = None
+    _kept: tuple[object, KeptRun | None] = (None, None)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def load(self) -> None:
         """Load the model that the reference names now."""
-        self._model = load_model(self.registry.find(self.reference))
+        self._model = self._load(self.registry.find(self.reference))
 
     def hold(self, reading: CrmData) -> None:
         """Hold the tables of a project, so that its leads can be scored by id."""
@@ -63,66 +69,102 @@ class Service:
             promoted = self.registry.find(self.reference)
             if self._model is not None and promoted.version == self._model.version:
                 return False
-            self._model = load_model(promoted)
+            self._model = self._load(promoted)
             return True
 
+    def _load(self, version: ModelVersion) -> LoadedModel:
+        return load_model(version, bands=self.project.score.bands)
+
+    def kept(self) -> KeptRun | None:
+        """Read the newest run again where it has changed: a night may have passed."""
+        path = None if self.state is None else self.state.scores
+        try:
+            mark = None if path is None else (path.stat().st_mtime_ns, path.stat().st_size)
+        except FileNotFoundError:
+            mark = None
+        if mark != self._kept[0]:
+            self._kept = (mark, KeptRun.read(path) if path is not None and mark else None)
+        return self._kept[1]
+
     def score(self, request: ScoreRequest) -> ScoreResponse:
-        """Score raw leads: their rows and events come with the request."""
-        model = self.current()
-        tables, _ = read_tables(
+        """Score raw leads: their rows, events and history come with the request."""
+        model, kept = self.current(), self.kept()
+        as_of = int(request.as_of.timestamp() * SECOND)
+        for lead in request.leads:
+            refuse_without_account(self.project, lead.attributes)
+        tables, outcomes = read_tables(
             self.project,
             frames=request_tables(self.project, request.leads),
             kinds=model.kinds,
             lenient=True,
         )
-        ids = [lead_id(self.project, lead) for lead in request.leads]
-        place = {str(held): row for row, held in enumerate(tables.lead_ids)}
-        as_of = int(request.as_of.timestamp() * SECOND)
-        return self._answer(model, tables, [place[asked] for asked in ids], as_of)
+        leads = {lead_id(self.project, lead): lead for lead in request.leads}
+        answers = answer_leads(
+            self.project,
+            model,
+            self._compiled(),
+            tables,
+            outcomes,
+            as_of=as_of,
+            at=self.clock(),
+            bands={
+                name: _band_before(kept, model, name, as_of) if lead.band is None else lead.band
+                for name, lead in leads.items()
+            },
+            ranked=RankedLeads.of(kept, model),
+            left_out={
+                name: say_left_out(self.project, lead.attributes, sent_tables(lead))
+                for name, lead in leads.items()
+            },
+        )
+        return self._told(model, [answers[name] for name in leads])
 
     def score_known(self, lead: str, as_of: int | None) -> ScoreResponse:
-        """Score a lead whose history the service holds; UnknownLeadError else."""
-        model = self.current()
-        tables = None if self.held is None else self.held.cut(lead)
-        if tables is None:
-            raise UnknownLeadError(lead)
-        until = tables.observed_until
-        return self._answer(model, tables, [0], until if as_of is None else min(as_of, until))
+        """Score a lead whose history the service holds; UnknownLeadError else.
 
-    def _answer(
-        self, model: LoadedModel, tables: Tables, wanted: Sequence[int], as_of: int
-    ) -> ScoreResponse:
-        """Score the leads in rows `wanted`, each once, in that order."""
-        rows = np.sort(np.array(wanted, np.int64))
-        created = tables.created_at
-        if created is not None and (created[rows] > as_of).any():
-            raise InputError("a lead is created after as_of", column=self.project.leads.created_at)
-        moment = np.full(len(rows), as_of, np.int64)
-        built = model.builder.build(tables, Snapshots(rows, moment))
-        frame = Rows(built.numbers, model.builder.number_at, built.words())
-        reasons = reason_table(model.scorer, frame, facts=model.facts)
-        scores = model.scorer.score_margin(reasons.margin)
-        ids = [str(tables.lead_ids[row]) for row in rows]
-        explanations = explanations_of(reasons, frame, lead_ids=ids)
-        place = np.searchsorted(rows, wanted).tolist()
-        speech = words_of(self.project.project.language).speech(self.project.report.labels)
-        answers = [_score_out(explanations[i], scores, i, speech) for i in place]
+        Without a moment, or at that of the newest run, it is the answer of that run.
+        """
+        model, kept = self.current(), self.kept()
+        part = None if self.held is None else self.held.cut(lead)
+        if part is None:
+            raise UnknownLeadError(lead)
+        tables, outcomes = part
+        if kept is not None and kept.is_of(model) and as_of in (None, kept.as_of):
+            found = kept.answer(lead)
+            arm = held_arms(tables, np.array([0]), self.project, self.clock())[0]
+            if found is not None and found.withheld == arm:
+                return self._told(model, [found])
+        until = tables.observed_until
+        moment = until if as_of is None else min(as_of, until)
+        answers = answer_leads(
+            self.project,
+            model,
+            self._compiled(),
+            tables,
+            outcomes,
+            as_of=moment,
+            at=self.clock(),
+            bands={lead: _band_before(kept, model, lead, moment)},
+            ranked=RankedLeads.of(kept, model),
+            left_out={},
+        )
+        return self._told(model, [answers[lead]])
+
+    def _compiled(self) -> QualificationRules:
+        if self._rules is None:
+            self._rules = compile_rules(self.project)
+        return self._rules
+
+    def _told(self, model: LoadedModel, answers: list[LeadScore]) -> ScoreResponse:
+        """Give the answers; while an experiment runs, note whose score was seen."""
+        if self.state is not None:
+            seen = [each.lead_id for each in answers if each.withheld is None]
+            Exposures.of(self.state, self.project).note("http", seen, at=self.clock())
         return ScoreResponse(model_version=model.version, scores=answers)
 
 
-def _score_out(explanation: Explanation, scores: Scores, row: int, speech: Speech) -> ScoreOut:
-    return ScoreOut(
-        lead_id=explanation.lead_id,
-        score=int(scores.score[row]),
-        band=str(scores.band[row]),
-        probability=float(scores.probability[row]),
-        probability_low=float(scores.low[row]),
-        probability_high=float(scores.high[row]),
-        typical=explanation.typical,
-        reasons=[
-            ReasonOut(factor=r.factor, family=r.family, points=r.points, text=render(r, speech))
-            for r in (*explanation.reasons_for, *explanation.reasons_against)
-        ],
-        rest_points=explanation.rest_points,
-        limit_points=explanation.limit_points,
-    )
+def _band_before(kept: KeptRun | None, model: LoadedModel, lead: str, as_of: int) -> str | None:
+    """Name the band that a lead had in a run up to `as_of`; None where it had none."""
+    if kept is None or kept.as_of > as_of:
+        return None
+    return kept.band(lead, model.scorer.card.bands)

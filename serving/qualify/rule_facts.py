@@ -9,7 +9,8 @@ counts of any event type, `n_<event>_<days>d`, `n_<event>` (ever), `days_since_<
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -140,6 +141,21 @@ def event_slugs(tables: Tables, project: Project) -> dict[str, int]:
         codes |= {slug(name[1:]): -1 for name in source.type if name.startswith("=")}
     codes |= {slug(name): code for code, name in enumerate(tables.events.type_names)}
     return codes
+
+
+def with_types_counted(tables: Tables, project: Project, names: Iterable[str]) -> Tables:
+    """Add the event types that facts `names` count to those of a few leads, who may have none.
+
+    Among all leads of a company a type that nobody has is a mistake in the rule; among one it
+    counts as 0.
+    """
+    found = [each for name in names for each in (_COUNT.fullmatch(name), _SINCE.fullmatch(name))]
+    known = event_slugs(tables, project)
+    types = sorted({each[1] for each in found if each is not None} - set(known))
+    if not types:
+        return tables
+    events = replace(tables.events, type_names=(*tables.events.type_names, *types))
+    return replace(tables, events=events)
 
 
 def known_before(tables: Tables, snapshots: Snapshots, code: int) -> tuple[Micros, Micros]:

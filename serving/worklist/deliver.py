@@ -101,7 +101,8 @@ def email(
     by_id = {lead.lead_id: lead for lead in view.leads}
     for lead_id in view.week.calls[:10]:
         lead = by_id[lead_id]
-        lines.append(f"{lead.score:>3} {lead.band}  {shown(lead.name, 60)}")
+        score = "" if lead.score is None else str(lead.score)
+        lines.append(f"{score:>3} {lead.band or ' '}  {shown(lead.name, 60)}")
     message.set_content("\n".join(lines))
     message.add_attachment(
         page.encode(), maintype="text", subtype="html", filename=f"report-{language}.html"

@@ -132,10 +132,11 @@ class _Page:
     def _bands(self) -> list[str]:
         cuts = self.view.about.bands
         named = sorted(cuts, key=lambda band: -cuts[band])
-        others = sorted({lead.band for lead in self.view.leads} - set(named))
+        seen = {lead.band for lead in self.view.leads if lead.band is not None}
+        others = sorted(seen - set(named))
         return [*named, *others]
 
-    def _band_place(self, band: str) -> int:
+    def _band_place(self, band: str | None) -> int:
         """Number a band from 0, the best, to 3: the style sheet has a colour for each."""
         bands = self._bands()
         return min(bands.index(band), 3) if band in bands else 3
@@ -158,7 +159,8 @@ class _Page:
     def _lead_page(self, render_template: Callable[..., str], lead: ReportLead) -> str:
         detail = lead.detail
         assert detail is not None
-        rows = charts.waterfall(detail, lead.score, self.view.about.bands)
+        told = lead.score is not None
+        rows = charts.waterfall(detail, lead.score or 0, self.view.about.bands) if told else ()
         reasons = (*detail.reasons_for, *detail.reasons_against)
         return render_template(lead=lead, waterfall=rows, reasons=reasons, scale=self._scale)
 
@@ -184,7 +186,7 @@ class _Page:
             "anchors": list(self.anchors.values()),
             "chunk": CHUNK,
             "own": [place[row.lead.owner] for row in self.rows],
-            "band": [bands.index(row.lead.band) for row in self.rows],
+            "band": [place_of(row.lead.band, bands) for row in self.rows],
             "rest": [i for i, row in enumerate(self.rows) if row.kind == "rest"],
             "keys": sort_keys([row.lead for row in self.rows]),
             "count": self.words.message("{shown} of {all} leads"),
@@ -287,11 +289,21 @@ def sort_keys(leads: Sequence[ReportLead]) -> list[list[int] | None]:
         list(range(len(leads))),
         ranks([lead.name[:200].casefold() for lead in leads]),
         ranks([lead.owner[:200].casefold() for lead in leads]),
-        ranks([-lead.score for lead in leads]),
-        ranks([-lead.probability for lead in leads]),
+        ranks([_falling(lead.score) for lead in leads]),
+        ranks([_falling(lead.probability) for lead in leads]),
         None,
         ranks([lead.last_touch_at or "" for lead in leads]),
     ]
+
+
+def place_of(band: str | None, bands: Sequence[str]) -> int:
+    """Number a band by its place in a list; -1 for a lead without one."""
+    return -1 if band is None else bands.index(band)
+
+
+def _falling(value: float | None) -> float:
+    """Sort the largest first, and what is held back last."""
+    return 1.0 if value is None else -value
 
 
 def security_policy(style: str, script: str) -> str:

@@ -44,7 +44,7 @@ def guard(text: str) -> str:
     >>> guard("=1+1"), guard("\\tCR=1"), guard("Acme"), guard("\\uff1d1")
     ("'=1+1", "'CR=1", 'Acme', "'＝1")
     """
-    risky = _FORMULA.match(text) is not None or text[:1] in "\t\r\x00"
+    risky = _FORMULA.match(text) is not None or text.startswith(("\t", "\r", "\x00"))
     kept = _CONTROL.sub("", text)
     kept = kept if len(kept) <= MAX_LENGTH else kept[: MAX_LENGTH - 1] + "…"
     return f"'{kept}" if risky else kept
@@ -93,7 +93,7 @@ def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
     )
     step = _without_tags(words.phrase(lead.step.phrase, labels)) if lead.step else ""
     texts: Sequence[str] = (
-        lead.trend,
+        lead.trend or "",
         lead.stage or "",
         lead.source or "",
         reasons,
@@ -106,10 +106,11 @@ def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
         guard(shown(lead.name, MAX_LENGTH)),
         guard(shown(lead.owner, MAX_LENGTH)),
         lead.score,
-        guard(lead.band),
-        round(lead.probability, 6),
-        round(lead.probability_low, 6),
-        round(lead.probability_high, 6),
+        guard(lead.band or ""),
+        *(
+            None if p is None else round(p, 6)
+            for p in (lead.probability, lead.probability_low, lead.probability_high)
+        ),
         *(guard(text) for text in texts),
     ]
 

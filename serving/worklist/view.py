@@ -56,6 +56,7 @@ class About:
     contact: str | None = None
     labels: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
     static: bool = False  # no creation time is known: no claim about time
+    promises: bool = True  # False: the model learned from these leads as ones that did not convert
     run_id: str = ""
 
 
@@ -93,19 +94,20 @@ class ReportLead:
     """One open lead as the lists show it; `detail` is None beyond the top N of its owner.
 
     `reasons` are the few that the list shows, largest absolute points first; `rule` is the
-    stated reason where a rule of the company takes the lead out (it has no rank then).
+    stated reason where a rule of the company takes the lead out (it has neither rank nor band
+    then). Where a score is `withheld` it is None, with everything that would tell of it.
     """
 
     lead_id: str
     name: str
     owner: str
-    score: int
-    band: Band
-    probability: float
-    probability_low: float
-    probability_high: float
-    percentile: float = 0.0
-    trend: Trend = "new"
+    score: int | None
+    band: Band | None
+    probability: float | None
+    probability_low: float | None
+    probability_high: float | None
+    percentile: float | None = 0.0
+    trend: Trend | None = "new"
     source: str | None = None
     account: str | None = None
     stage: str | None = None
@@ -117,6 +119,7 @@ class ReportLead:
     created_at: str | None = None
     rule: str | None = None
     detail: LeadDetail | None = None
+    withheld: str | None = None  # the arm of an experiment that works without scores
 
 
 @dataclass(frozen=True, slots=True)

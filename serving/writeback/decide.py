@@ -9,11 +9,12 @@ from typing import Final, Literal
 from data.durations import DAY, SECOND
 from serving.crm.interface import Remote, Value
 from serving.writeback.ledger import AcknowledgedValues, LastAcknowledged
-from serving.writeback.payload import LeadPayload, ScoreSummary, content_hash
+from serving.writeback.payload import CLEARED, LeadPayload, ScoreSummary, content_hash
 
 SendVerdict = Literal["send", "unchanged", "stale"]
 Action = Literal["send", "already", "override", "stale", "closed", "gone"]
 _EXACT: Final = ("score", "band")
+_OF_SCORE: Final = ("score", "band", "probability", "percentile", "trend", "reasons")
 _LOOSE: Final = ("probability", "percentile", "trend", "reasons", "model_version", "run_id")
 
 
@@ -33,11 +34,14 @@ def worth_sending(
         return "send"
     if last.as_of > row.as_of:
         return "stale"
+    if CLEARED in (row.hash, last.hash):  # an arm that works without scores, or did
+        return "unchanged" if row.hash == last.hash else "send"
     if now - last.written_at > rules.max_age_days * DAY:
         return "send"
     if last.hash == row.hash:
         return "unchanged"
-    if last.band != row.band or abs(row.score - last.score) >= rules.min_points:
+    moved = abs((row.score or 0) - last.score) >= rules.min_points
+    if last.band != (row.band or "") or moved:
         return "send"
     return "unchanged"
 
@@ -57,7 +61,7 @@ def decide(
     that no automation of the CRM is triggered needlessly.
     """
     if remote is None:
-        return "send" if inserts and acknowledged is None else "gone"
+        return "send" if inserts and acknowledged is None and not row.clears else "gone"
     if remote.id is not None and remote.id != row.lead:
         return "gone"  # merged: the remaining lead has a score of its own
     if remote.closed:
@@ -67,12 +71,18 @@ def decide(
     in_crm = remote.values.get("as_of")
     if isinstance(in_crm, int) and in_crm - row.as_of >= SECOND:  # CRMs keep whole seconds
         return "stale"
-    same = same_content(remote.values, row) if compare else holds(remote.values, row.values)
+    by_content = compare and not row.clears
+    same = same_content(remote.values, row) if by_content else holds(remote.values, row.values)
     return "already" if same else "send"
 
 
 def holds(in_crm: Mapping[str, Value], sent: Mapping[str, Value]) -> bool:
-    """Tell whether the CRM holds this payload, allowing for text and digits that it trims."""
+    """Tell whether the CRM holds this payload, allowing for text and digits that it trims.
+
+    A score that is held back is held where the CRM has nothing of one.
+    """
+    if sent.get("score") is None:
+        return all(in_crm.get(name) in (None, "") for name in _OF_SCORE)
     return (
         all(in_crm.get(name) == sent.get(name) for name in _EXACT)
         and _same_time(in_crm.get("as_of"), sent.get("as_of"))

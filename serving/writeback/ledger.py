@@ -236,7 +236,7 @@ class Ledger:
     def next_batch(self, size: int, after: str) -> list[LeadPayload]:
         """Read up to `size` pending rows with ids above `after`, in order."""
         rows = self.store.execute(
-            "SELECT lead, hash, payload FROM outbox WHERE crm = ? AND state = 'pending'"
+            "SELECT lead, hash, payload, as_of FROM outbox WHERE crm = ? AND state = 'pending'"
             " AND lead > ? ORDER BY lead LIMIT ?",
             (self.crm, after, size),
         )
@@ -245,13 +245,13 @@ class Ledger:
     def unconfirmed(self, leads: Sequence[str] | None = None) -> dict[str, list[LeadPayload]]:
         """Read what was sent without a trusted answer, for these leads or for all."""
         rows = self.store.execute(
-            "SELECT lead, hash, payload FROM inflight WHERE crm = ?", (self.crm,)
+            "SELECT lead, hash, payload, as_of FROM inflight WHERE crm = ?", (self.crm,)
         )
         wanted = None if leads is None else set(leads)
         by_lead: dict[str, list[LeadPayload]] = {}
-        for lead, digest, payload in rows:
+        for lead, digest, payload, as_of in rows:
             if wanted is None or lead in wanted:
-                by_lead.setdefault(lead, []).append(_payload(lead, digest, payload))
+                by_lead.setdefault(lead, []).append(_payload(lead, digest, payload, as_of))
         return by_lead
 
     def count_waiting(self) -> int:
@@ -333,9 +333,9 @@ class Ledger:
 
     def _acknowledged(self, each: AcknowledgedUpdate, now: int) -> tuple[object, ...]:
         row, remote = each.row, _json(each.remote)
-        band, version = str(row.values["band"]), str(row.values["model_version"])
-        digest = _digests(row.lead, row.hash, row.score, band, row.as_of, now, remote)
-        columns = (row.lead, row.hash, row.score, band, row.as_of, version, now)
+        version = str(row.values["model_version"])
+        digest = _digests(row.lead, row.hash, row.score, row.band, row.as_of, now, remote)
+        columns = (row.lead, row.hash, row.score, row.band, row.as_of, version, now)
         return (self.crm, *columns, each.version, remote, digest)
 
     def drop(self, leads: Sequence[str]) -> None:
@@ -373,7 +373,7 @@ def _changed() -> OutsideError:
     return damaged(None, "a row was changed behind its back")
 
 
-def _payload(lead: str, digest: str, text: str) -> LeadPayload:
+def _payload(lead: str, digest: str, text: str, as_of: int) -> LeadPayload:
     """Read a payload back; one that does not match its hash is never sent."""
     try:
         values = json.loads(text)
@@ -384,4 +384,4 @@ def _payload(lead: str, digest: str, text: str) -> LeadPayload:
         whole = False
     if not whole:
         raise damaged(None, f"the payload of lead {lead!r} does not match its hash")
-    return LeadPayload(lead, digest, values)
+    return LeadPayload(lead, digest, values, as_of)

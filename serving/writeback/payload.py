@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -23,15 +23,23 @@ _CONTROL_RE2: Final = r"[\x00-\x1f\x7f\x{2028}\x{2029}]"  # the same for Arrow
 _NUMBERS: Final = ("probability", "percentile")
 _TEXTS: Final = ("band", "trend", "model_version", "run_id")
 _NEEDED: Final = ("lead_id", "as_of", "score", "band", "model_version")
+_WHY_EMPTY: Final = {"score": ("withheld",), "band": ("withheld", "rule")}
+"""Fields that may be empty, and the columns that say why."""
+RULE: Final = "rule: {reason}"
 
 
 @dataclass(frozen=True, slots=True)
 class LeadPayload:
-    """One lead's payload: `values` by our field names, `hash` over what makes it worth sending."""
+    """One lead's payload: `values` by our field names, `hash` over what makes it worth sending.
+
+    `as_of` is the moment up to which the score knows the lead, in microseconds UTC. Where a score
+    is held back every value is None: what the CRM has of an earlier score is cleared.
+    """
 
     lead: str
     hash: str
     values: dict[str, Value]
+    as_of: int
 
     @property
     def score(self) -> int:
@@ -39,9 +47,14 @@ class LeadPayload:
         return int(self.values["score"] or 0)
 
     @property
-    def as_of(self) -> int:
-        """The moment up to which the score knows the lead, in microseconds UTC."""
-        return int(self.values["as_of"] or 0)
+    def band(self) -> str:
+        """The band; "" where there is none."""
+        return str(self.values["band"] or "")
+
+    @property
+    def clears(self) -> bool:
+        """Whether the score is held back, so that the CRM must have none."""
+        return self.values["score"] is None
 
 
 class ScoreSummary(NamedTuple):
@@ -49,8 +62,8 @@ class ScoreSummary(NamedTuple):
 
     lead: str
     hash: str
-    score: int
-    band: str
+    score: int | None
+    band: str | None
     as_of: int
 
 
@@ -66,16 +79,22 @@ class Chunk:
         return _payloads(self._table.take(at), [self.summaries[i] for i in at]) if at else []
 
 
-def read_scores(path: Path) -> Iterator[Chunk]:
-    """Yield chunks, sorted by lead id (bytes); duplicates and gaps are refused."""
-    table = _sorted(_load(path, {*_NEEDED, *_NUMBERS, *_TEXTS, "reasons", "scored_at"}), path)
+def read_scores(path: Path, say_rule: Callable[[str], str] | None = None) -> Iterator[Chunk]:
+    """Yield chunks, sorted by lead id (bytes); duplicates and gaps are refused.
+
+    A lead that a rule takes out has the rule, worded by `say_rule`, in place of reasons.
+    """
+    wanted = {*_NEEDED, *_NUMBERS, *_TEXTS, "reasons", "scored_at", "rule", "withheld"}
+    table = _sorted(_load(path, wanted), path)
     for start in range(0, len(table), _CHUNK):
-        yield _chunk(table.slice(start, _CHUNK))
+        yield _chunk(table.slice(start, _CHUNK), say_rule or in_english)
 
 
 def read_leads(path: Path) -> list[str]:
     """Read the lead ids alone, after the same checks."""
-    leads: list[str] = _sorted(_load(path, {*_NEEDED}), path)["lead_id"].to_pylist()
+    leads: list[str] = _sorted(_load(path, {*_NEEDED, "rule", "withheld"}), path)[
+        "lead_id"
+    ].to_pylist()
     return leads
 
 
@@ -83,6 +102,15 @@ def content_hash(score: Value, band: Value, reasons: Value, model_version: Value
     """Hash what a user of the CRM would notice; dates and run ids change nightly and stay out."""
     text = f"{score}\x1f{band}\x1f{reasons}\x1f{model_version}"
     return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def in_english(reason: str) -> str:
+    """Word the reason of a rule: "rule: student"."""
+    return RULE.replace("{reason}", reason)
+
+
+CLEARED: Final = content_hash(None, None, None, None)
+"""The hash of a payload that clears a score."""
 
 
 def clean(text: str, limit: int = REASON_LIMIT) -> str:
@@ -117,6 +145,9 @@ def _load(path: Path, wanted: set[str]) -> pa.Table:
 def _sorted(table: pa.Table, path: Path) -> pa.Table:
     for name in _NEEDED:
         gaps = pc.is_null(table[name], nan_is_null=True)
+        for reason in _WHY_EMPTY.get(name, ()):
+            if reason in table.column_names:
+                gaps = pc.and_(gaps, pc.is_null(table[reason]))
         if pc.any(gaps).as_py():
             row = pc.index(gaps, pa.scalar(value=True)).as_py() + 1
             raise InputError("is missing", file=path.name, row=row, column=name)
@@ -135,12 +166,15 @@ def _sorted(table: pa.Table, path: Path) -> pa.Table:
     return table.combine_chunks()
 
 
-def _chunk(table: pa.Table) -> Chunk:
+def _chunk(table: pa.Table, say_rule: Callable[[str], str]) -> Chunk:
     columns = {name: _column(table, name) for name in _NEEDED}
-    reasons = _reason_texts(table)
+    reasons = _with_rules(_reason_texts(table), table, say_rule)
     leads, as_of, scores, bands, versions = columns.values()
     hashes = map(content_hash, scores, bands, reasons.to_pylist(), versions)
-    summaries = [*map(ScoreSummary, leads, hashes, scores, bands, as_of)]
+    summaries = [
+        ScoreSummary(lead, CLEARED if score is None else each, score, band, at)
+        for lead, each, score, band, at in zip(leads, hashes, scores, bands, as_of, strict=True)
+    ]
     rest = [name for name in table.column_names if name != "reasons"]
     return Chunk(summaries, table.select(rest).append_column("reasons", reasons))
 
@@ -151,7 +185,14 @@ def _payloads(table: pa.Table, summaries: Sequence[ScoreSummary]) -> list[LeadPa
         name: _column(table, name) if name in table.column_names else none for name in FIELDS
     }
     return [
-        LeadPayload(each.lead, each.hash, dict(zip(columns, values, strict=True)))
+        LeadPayload(
+            each.lead,
+            each.hash,
+            dict.fromkeys(columns)
+            if each.hash == CLEARED
+            else dict(zip(columns, values, strict=True)),
+            each.as_of,
+        )
         for each, values in zip(summaries, zip(*columns.values(), strict=True), strict=True)
     ]
 
@@ -194,6 +235,16 @@ def _reason_texts(table: pa.Table) -> pa.Array:
     ends = pc.cumulative_sum(pc.fill_null(pc.list_value_length(column), 0).cast(pa.int32()))
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
     return _cleaned(pc.binary_join(pa.ListArray.from_arrays(offsets, each), "; "))
+
+
+def _with_rules(reasons: pa.Array, table: pa.Table, say_rule: Callable[[str], str]) -> pa.Array:
+    """Put the rule that takes a lead out where its reasons would stand."""
+    if "rule" not in table.column_names or table["rule"].null_count == len(table):
+        return reasons
+    rules = table["rule"].combine_chunks().cast(pa.string())
+    ruled = rules.is_valid()
+    said = [clean(say_rule(rule)) for rule in rules.filter(ruled).to_pylist()]
+    return pc.replace_with_mask(reasons, ruled, pa.array(said, pa.string()))
 
 
 def _cleaned(texts: pa.Array) -> pa.Array:

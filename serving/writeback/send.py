@@ -37,6 +37,8 @@ class Tally:
     """What a run did, counted once per lead."""
 
     sent: int = 0
+    cleared: int = 0  # of those sent: scores that an experiment holds back
+    shown: list[str] = field(default_factory=list)  # leads whose score the CRM took
     requests: int = 0
     kept: dict[str, Action] = field(default_factory=dict)
     rejected: dict[str, str] = field(default_factory=dict)
@@ -160,6 +162,7 @@ class Sender:
                 kept[row.lead] = action
                 self.tally.kept[row.lead] = action
         self._record(already, dropped=kept)
+        self.tally.shown += [each.row.lead for each in already if not each.row.clears]
         return self._write(to_send, remote) if to_send else []
 
     def _write(
@@ -195,6 +198,8 @@ class Sender:
                     done.append(AcknowledgedUpdate(row, answer.version, kept_values))
         self._record(done, rejected=rejected, dropped=deleted)
         self.tally.sent += len(done)
+        self.tally.cleared += sum(each.row.clears for each in done)
+        self.tally.shown += [each.row.lead for each in done if not each.row.clears]
         self.tally.kept.update(dict.fromkeys(deleted, "gone"))
         return moved
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,15 @@ from serving.crm.credentials import with_credentials
 from serving.crm.interface import Crm, Remote, Update, WriteAnswer
 from serving.crm.retries import RateLimit, RetryPolicy
 from serving.crm.sqlite import embedded
+from serving.exposure import Exposures
+from serving.guard_record import refuse_stopped
 from serving.writeback.decide import SendRules, worth_sending
 from serving.writeback.ledger import Ledger
 from serving.writeback.ledger_store import open_store
-from serving.writeback.payload import read_leads, read_scores
+from serving.writeback.payload import RULE, in_english, read_leads, read_scores
 from serving.writeback.send import Sender
 from serving.writeback.stop import Stop
+from training.state import StatePaths
 
 if TYPE_CHECKING:
     from data.schema import Project, WriteBackSection
@@ -37,6 +40,7 @@ class WriteBackResult:
     crm: str
     leads: int
     sent: int
+    cleared: int  # scores taken out of the CRM, because an experiment holds them back
     already_there: int  # the CRM held the value: acknowledged without a write
     unchanged: int
     rejected: int
@@ -55,6 +59,7 @@ class WriteBackResult:
         sent = "would be sent" if self.dry_run else "sent"
         words = {
             sent: self.sent,
+            "cleared": self.cleared,
             "already there": self.already_there,
             "unchanged": self.unchanged,
             "rejected": self.rejected,
@@ -84,7 +89,10 @@ def write_back(
     Without scores, only the outbox and the rejected rows are sent (a replay by hand).
     InputError where the score file or the project file is wrong, OutsideError where the CRM or the
     disk fails: then everything that was not sent waits in the outbox, and the next run sends it.
+    GateError where the guard stopped the newest night (serving/guard_record.py).
     """
+    if scores_path is not None and scores_path == StatePaths(state).scores:
+        refuse_stopped(state)
     section, retry_policy = project.write_back, retry_policy or RetryPolicy()
     if scores_path is not None and is_embedded(section) and crm is None and not dry_run:
         _seed(scores_path, state)
@@ -92,9 +100,11 @@ def write_back(
     with ExitStack() as stack:
         stack.callback(target.close)
         stop = stack.enter_context(Stop())
-        store = open_store(_ledger(section, project.network.allow) or state / "ledger.sqlite")
+        store = open_store(
+            ledger_address(section, project.network.allow) or state / "ledger.sqlite"
+        )
         stack.callback(store.close)
-        ledger = Ledger(store, _crm_name(section), lease_s=retry_policy.lease_s)
+        ledger = Ledger(store, crm_name(section), lease_s=retry_policy.lease_s)
         if dry_run:
             memory = open_store(None)
             stack.callback(memory.close)
@@ -118,7 +128,12 @@ def write_back(
         )
         batch = section.batch if "batch" in section.model_fields_set else target.batch_limit
         rules = SendRules(section.min_points, section.max_age_days)
-        return _run(scores_path, sender, rules, batch, state, dry_run=dry_run)
+        try:
+            return _run(scores_path, sender, rules, batch, state, project, dry_run=dry_run)
+        finally:
+            if not dry_run:
+                seen = Exposures.of(StatePaths(state), project)
+                seen.note("crm", sender.tally.shown, at=now)
 
 
 def _run(
@@ -127,12 +142,15 @@ def _run(
     rules: SendRules,
     batch: int,
     state: Path,
+    project: Project,
     *,
     dry_run: bool,
 ) -> WriteBackResult:
     ledger = sender.ledger
     sender.resolve_unconfirmed()
-    counts = queue_changes(scores_path, sender, rules) if scores_path else Counter[str]()
+    counts = Counter[str]()
+    if scores_path:
+        counts = queue_changes(scores_path, sender, rules, _say_rule(project))
     ledger.retry_rejected(sender.lease)
     try:
         sender.send_all(batch)
@@ -143,7 +161,8 @@ def _run(
         run_id=sender.run_id,
         crm=ledger.crm,
         leads=sum(counts.values()),
-        sent=tally.sent,
+        sent=tally.sent - tally.cleared,
+        cleared=tally.cleared,
         already_there=tally.count("already"),
         unchanged=counts["unchanged"],
         rejected=len(tally.rejected),
@@ -164,10 +183,30 @@ def _run(
     return result
 
 
-def queue_changes(scores_path: Path, sender: Sender, rules: SendRules) -> Counter[str]:
+def _say_rule(project: Project) -> Callable[[str], str]:
+    """Give the words for a rule in the project's language; English needs no catalogue."""
+    if project.project.language == "en" and not project.report.labels:
+        return in_english
+
+    def say(reason: str) -> str:
+        # only where a rule is said: catalogues bring the model's libraries along
+        from serving.worklist.language import words_of
+
+        words = words_of(project.project.language)
+        return words.message(RULE).replace("{reason}", words.label(reason, project.report.labels))
+
+    return say
+
+
+def queue_changes(
+    scores_path: Path,
+    sender: Sender,
+    rules: SendRules,
+    say_rule: Callable[[str], str] | None = None,
+) -> Counter[str]:
     """Compare every score with what was acknowledged last, and queue what is worth a write."""
     ledger, counts = sender.ledger, Counter[str]()
-    for chunk in read_scores(scores_path):
+    for chunk in read_scores(scores_path, say_rule):
         rows = chunk.summaries
         last = ledger.last_acknowledged(rows[0].lead, rows[-1].lead)
         verdicts = [worth_sending(row, last.get(row.lead), rules, sender.now) for row in rows]
@@ -233,14 +272,14 @@ def _seed(scores_path: Path, state: Path) -> None:
     embedded.add_leads(embedded.create(state), ((lead, "") for lead in read_leads(scores_path)))
 
 
-def _crm_name(section: WriteBackSection) -> str:
+def crm_name(section: WriteBackSection) -> str:
     """Name the CRM in the ledger: the kind, where it is, which table; without credentials."""
     where = [section.url.rpartition("@")[2]] if section.url else []
     table = [section.entity] if "entity" in section.model_fields_set else []
     return " ".join([section.crm, *where, *table])
 
 
-def _ledger(section: WriteBackSection, allow: Sequence[str]) -> str | None:
+def ledger_address(section: WriteBackSection, allow: Sequence[str]) -> str | None:
     """Check a ledger's address; its password comes from libpq's own variables (PGPASSWORD)."""
     if section.ledger is None or "://" not in section.ledger:
         return section.ledger

@@ -24,6 +24,7 @@ VERBS = {
     "promote",
     "rollback",
     "retrain",
+    "export",
     "score",
     "explain",
     "feedback",

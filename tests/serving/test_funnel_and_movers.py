@@ -12,7 +12,7 @@ from serving.score import score_leads
 from serving.score_changes import Moment, changes_since
 from serving.worklist.pages.funnel_page import SINCE_DAYS, make_funnel, stages_reached
 from serving.worklist.pages.movers_page import make_movers
-from training.monitor import watch_model
+from training.watch.model_watch import watch_model
 
 
 def test_leads_that_were_lost_stand_in_the_funnel_where_they_stood_then(source):
@@ -66,10 +66,8 @@ def test_a_model_is_watched_with_what_is_known_at_that_moment(source, company):
             source.project,
             source.tables,
             known,
-            model.scorer,
-            model.catalogue,
-            model.facts,
-            trained_until=began,
+            (),
+            replace(model.watched, card=replace(model.card, trained_until=began)),
             as_of=as_of,
             threads=1,
         )

@@ -137,7 +137,7 @@ def test_a_lead_of_the_store_scores_as_in_the_nightly_file(app, company, quiet, 
         told = answer.json()["scores"][0]
         names = ("score", "band", "probability", "probability_low", "probability_high")
         assert {name: told[name] for name in names} == {name: row[name] for name in names}
-        keys = ("factor", "family", "points", "text")
+        keys = ("factor", "family", "points", "text", "fact")
         assert told["reasons"] == [{key: r[key] for key in keys} for r in row["reasons"]]
 
 

@@ -17,7 +17,7 @@ ROW = {"lead_id": "L-1"}
 
 def test_every_source_of_the_project_gets_a_table() -> None:
     tables = request_tables(PROJECT, [Lead(attributes=ROW, events={"0": [{"touch_type": "call"}]})])
-    assert set(tables) == {"leads", "events.0", "join.0"}
+    assert set(tables) == {"leads", "events.0", "join.0", "history.0"}
     assert tables["events.0"].num_rows == 1
 
 

@@ -123,6 +123,7 @@ def test_a_lead_that_nobody_had_recorded_yet_has_no_past(source, company):
 
 def test_a_lead_without_an_event_yet_is_said_to_be_little_known(source):
     row = int(source.ranked[0])
-    assert not _detail(source, row, None, (), ()).low_information
+    answer = source.scored.answers([row])[0]
+    assert not _detail(source, answer, row, None, (), ()).low_information
     then = replace(source, scored=replace(source.scored, as_of=0))
-    assert _detail(then, row, None, (), ()).low_information
+    assert _detail(then, answer, row, None, (), ()).low_information

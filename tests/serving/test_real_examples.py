@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from models.artifact import load_artifact
-from models.explain.reasons import explain
 from serving.session import open_session
+from tests.fakes.explained import explain
 from training.train import TrainedModel, train
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

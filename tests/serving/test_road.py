@@ -191,6 +191,7 @@ def test_explaining_a_lead_says_typical_and_every_point(company, scored):
         lead,
         company.model,
         as_of=scored.as_of,
+        at=0,
         since=scored.as_of - 14 * DAY,
         language="en",
         subject=False,
@@ -203,6 +204,7 @@ def test_explaining_a_lead_says_typical_and_every_point(company, scored):
         lead,
         company.model,
         as_of=scored.as_of,
+        at=0,
         since=None,
         language="en",
         subject=True,
@@ -226,6 +228,7 @@ def test_explaining_names_the_band_that_the_list_shows(company, scored, tmp_path
             lead,
             company.model,
             as_of=as_of,
+            at=0,
             since=None,
             language="en",
             subject=False,
@@ -245,6 +248,7 @@ def test_an_unknown_lead_is_named(company, scored):
             "L-x",
             company.model,
             as_of=scored.as_of,
+            at=0,
             since=None,
             language="en",
             subject=False,
@@ -277,19 +281,22 @@ def test_the_report_view_counts_what_was_scored(company, scored):
             assert lead.detail.typical + whole + rest == lead.score
 
 
-def test_a_project_file_edited_since_training_is_told_and_the_report_says_what_the_model_does(
+def test_edited_bands_count_at_once_and_an_edited_horizon_waits_for_the_next_training(
     company, scored
 ):
     project, model = company.session.project, company.model
-    assert say_edited(project, model) is None
+    assert say_edited(project, model) == []
     score = project.score.model_copy(update={"bands": {"A": 90.0, "B": 60.0, "C": 30.0}})
     conversion = project.conversion.model_copy(update={"horizon": 30 * DAY})
     edited = project.model_copy(update={"score": score, "conversion": conversion})
-    said = say_edited(edited, model)
-    assert said is not None
-    assert "bands A 90 B 60 C 30 for A 70 B 55 C 40; horizon 30d for 90d" in said
-    about = make_about(ReportInput(edited, company.reading, model, scored, "p.toml", 1))
-    assert (about.horizon_days, about.bands["A"]) == (90, 70)
+    session = replace(company.session, project=edited)
+    now = session.model("champion")
+    cut, horizon = say_edited(edited, now)
+    assert "bands are cut at A 90 B 60 C 30" in cut
+    assert "A 70 B 55 C 40 when version 1 was trained" in cut
+    assert "horizon 30d for 90d" in horizon
+    about = make_about(ReportInput(edited, company.reading, now, scored, "p.toml", 1))
+    assert (about.horizon_days, about.bands["A"]) == (90, 90)
 
 
 def test_reports_are_written_whole(company, scored, quiet, tmp_path):
@@ -323,7 +330,8 @@ def test_evaluating_and_monitoring_a_registered_model(company, quiet):
     signals = monitor_model(
         company.session, company.reading, company.model, as_of=until, on_stage=quiet
     )
-    assert {s.name for s in signals} >= {"age of the model", "newest record"}
+    assert {s.name for s in signals} >= {"age of the model", "conversions so far"}
+    assert [s.name for s in signals if s.state == "red"] == []
 
 
 def test_forgetting_a_lead_leaves_none_of_it_in_the_state_folder(company, scored, tmp_path):

@@ -66,15 +66,19 @@ class PredictiveScoreCrm(DataverseCrm):
         }
 
     def upsert(self, batch: Sequence[Update]) -> list[WriteAnswer]:
-        """Upsert by the alternate key, all or none; a band that is no grade is not sent."""
-        fit = [each for each in batch if each.values["band"] in _GRADES]
+        """Upsert by the alternate key, all or none; a band that is no grade is not sent.
+
+        No band is no grade: the score is held back, or a rule takes the lead out.
+        """
+        grades_or_none = (*_GRADES, None)
+        fit = [each for each in batch if each.values["band"] in grades_or_none]
         if fit:
             path = f"{API}/{SCORE_TABLE}s/Microsoft.Dynamics.CRM.UpsertMultiple"
             self.http.post(path, {"Targets": [self._target(each) for each in fit]})
         grades = ", ".join(_GRADES)
         return [
             WriteAnswer(each.lead, "written")
-            if each.values["band"] in _GRADES
+            if each.values["band"] in grades_or_none
             else WriteAnswer(
                 each.lead, "rejected", error=f"band {each.values['band']!r}, not {grades}"
             )
@@ -88,7 +92,7 @@ class PredictiveScoreCrm(DataverseCrm):
             "@odata.type": f"Microsoft.Dynamics.CRM.{SCORE_TABLE}",
             "@odata.id": f"{SCORE_TABLE}s({key})",
             "msdyn_score": values["score"],
-            "msdyn_grade": _GRADES.index(str(values["band"])),
+            "msdyn_grade": _choice(_GRADES, values["band"]),
             "msdyn_scoretrend": _choice(_TRENDS, values["trend"]),
             "msdyn_name": _name(values),
         }
@@ -97,6 +101,8 @@ class PredictiveScoreCrm(DataverseCrm):
 def _name(values: Mapping[str, Value]) -> str:
     """Name a row by as_of, model version and run: "2026-09-21T00:00:00+00:00|7|run-1"."""
     as_of = values["as_of"]
+    if as_of is None:
+        return ""
     moment = to_iso(as_of) if isinstance(as_of, int) else ""
     return "|".join([moment, str(values["model_version"]), str(values["run_id"])])[:_NAME_LIMIT]
 

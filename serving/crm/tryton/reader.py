@@ -13,7 +13,7 @@ from serving.crm.crm_rows import Page, Since, change, event, moment, text
 from serving.crm.interface import Value
 from serving.crm.retries import RetryingCall
 from serving.crm.score_columns import time_of
-from serving.crm.tryton.writer import MODEL, TrytonCrm, as_datetime
+from serving.crm.tryton.writer import MODEL, NOTE, TrytonCrm, as_datetime
 
 _PAGE: Final = 1000
 _LEAD_FIELDS: Final = (
@@ -53,6 +53,7 @@ class TrytonReader:
         for rows in self._pages(MODEL, _changed(since), list(_LEAD_FIELDS), context):
             yield Page("leads", tuple(_lead(row) for row in rows))
         notes: list[Any] = [["resource", "like", f"{MODEL},%"], *_changed(since)]
+        notes.append(["message", "not like", f"{NOTE}%"])  # our own is no act of anybody
         if as_of is not None:
             notes.append(["create_date", "<", as_datetime(as_of)])
         names = ["resource", "message", "create_date", "write_date"]

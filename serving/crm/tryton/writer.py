@@ -27,6 +27,8 @@ from serving.crm.interface import (
 from serving.crm.score_columns import TIMES, decode, from_micros
 
 MODEL: Final = "sale.opportunity"
+NOTE: Final = "leadscore: "
+"""How the note begins that leadscore keeps on a lead; it is none of the notes of people."""
 _OPEN: Final = "lead"
 
 
@@ -89,7 +91,11 @@ class TrytonCrm:
         return remotes
 
     def upsert(self, batch: Sequence[Update]) -> list[WriteAnswer]:
-        """Write all in one transaction; where one changed meanwhile, none is written."""
+        """Write all in one transaction; where one changed meanwhile, none is written.
+
+        The note goes first: whoever finds the score in its field finds its note.
+        """
+        self._keep_notes(batch)
         arguments: list[Any] = []
         stamps: dict[str, str | None] = {}
         for each in batch:
@@ -110,6 +116,36 @@ class TrytonCrm:
             outgoing[name] = as_datetime(value) if is_time else value  # type: ignore[arg-type]
         return outgoing
 
+    def _keep_notes(self, batch: Sequence[Update]) -> None:
+        """Keep one note a lead with its score and reasons; none where there is no score."""
+        lead_of = {f"{MODEL},{self._ids[each.lead]}": each for each in batch}
+        domain = [["resource", "in", list(lead_of)], ["message", "like", f"{NOTE}%"]]
+        names = ["id", "resource", "message"]
+        old: dict[str, tuple[int, str]] = {}
+        surplus: list[int] = []
+        for row in self.rpc("model.ir.note.search_read", domain, 0, None, None, names):
+            resource = str(row["resource"])
+            if resource in old or note_of(lead_of[resource].values) is None:
+                surplus.append(row["id"])
+            else:
+                old[resource] = (row["id"], row["message"])
+        changed: list[Any] = []
+        new: list[dict[str, str]] = []
+        for resource, each in lead_of.items():
+            message = note_of(each.values)
+            if message is None:
+                continue
+            if resource not in old:
+                new.append({"resource": resource, "message": message})
+            elif old[resource][1] != message:
+                changed += [[old[resource][0]], {"message": message}]
+        if surplus:
+            self.rpc("model.ir.note.delete", surplus)
+        if changed:
+            self.rpc("model.ir.note.write", *changed)
+        if new:
+            self.rpc("model.ir.note.create", new)
+
     # -- requests --------------------------------------------------------------------------
 
     def rpc(self, method: str, *params: Any, context: Mapping[str, Any] | None = None) -> Any:
@@ -125,6 +161,19 @@ class TrytonCrm:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+
+def note_of(values: Mapping[str, Value]) -> str | None:
+    r"""Write the note of a lead: its score on the first line, a reason on each of the others.
+
+    >>> note_of({"score": 73, "band": "A", "reasons": "+12 Asked for a demo; −3 No budget yet"})
+    'leadscore: 73 (A)\n+12 Asked for a demo\n−3 No budget yet'
+    """
+    if values.get("score") is None:
+        return None
+    band = f" ({values['band']})" if values.get("band") else ""
+    reasons = str(values.get("reasons") or "").replace("; ", "\n")
+    return f"{NOTE}{values['score']}{band}\n{reasons}".rstrip()
 
 
 class _MovedError(Exception):

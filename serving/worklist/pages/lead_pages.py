@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from data.clock import iso
 from models.explain.points import Explanation, ScoreReason
 from serving.figures.follow_up import last_touch
+from serving.lead_score import LeadScore
 from serving.worklist.pages.lead_history import find_similar, score_history, timeline
 from serving.worklist.pages.report_input import ReportInput, iso_or_none
 from serving.worklist.phrase import Phrase
@@ -18,11 +21,13 @@ from serving.worklist.view import LeadDetail, ReportLead
 from serving.worklist.view_parts import (
     CardAnswer,
     CriterionMatch,
+    Feedback,
     NextStep,
     PastScore,
     ShownFact,
     ShownReason,
     SimilarLead,
+    Trend,
 )
 
 LISTED_REASONS = 3
@@ -35,7 +40,8 @@ def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[Repo
     a lead's page shows both.
     """
     detailed = top_of_owners(source)
-    rows_of_pages = np.array(sorted(detailed), np.int64)
+    shown, answers = source.scored.shown, source.scored.answers()
+    rows_of_pages = np.array([row for row in sorted(detailed) if shown[row]], np.int64)
     history = score_history(source, rows_of_pages)
     similar = find_similar(source, rows_of_pages)
     touched = last_touch(source.tables, source.scored.snapshots)
@@ -46,10 +52,12 @@ def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[Repo
     def page(row: int) -> LeadDetail | None:
         if row not in detailed:
             return None
-        return _detail(source, row, steps.get(row), history[row], similar[row])
+        past, alike = history.get(row, ()), similar.get(row, ())
+        return _detail(source, answers[row], row, steps.get(row), past, alike)
 
     return tuple(
-        _lead(source, row, display, int(touched[row]), steps.get(row), page(row)) for row in rows
+        _lead(source, answers[row], row, display, int(touched[row]), steps.get(row), page(row))
+        for row in rows
     )
 
 
@@ -67,39 +75,39 @@ def top_of_owners(source: ReportInput) -> frozenset[int]:
 
 def _lead(
     source: ReportInput,
+    answer: LeadScore,
     row: int,
     display: Mapping[str, NDArray[np.object_]],
     touched: int,
     step: NextStep | None,
     detail: LeadDetail | None,
 ) -> ReportLead:
-    scored, explanation = source.scored, source.scored.explanations[row]
-    table = scored.table
-    percentiles, trends = table["percentile"].to_numpy(np.float64), table["trend"].to_numpy(object)
-    lead = int(scored.snapshots.lead[row])
+    explanation = source.scored.explanations[row] if answer.withheld is None else None
+    lead = int(source.scored.snapshots.lead[row])
     created = source.tables.created_at
     return ReportLead(
-        lead_id=str(table["lead_id"].iat[row]),
-        name=display["name"][row] or str(table["lead_id"].iat[row]),
+        lead_id=answer.lead_id,
+        name=display["name"][row] or answer.lead_id,
         owner=display["owner"][row],
-        score=int(scored.scores.score[row]),
-        band=str(table["band"].iat[row]),
-        probability=float(scored.scores.probability[row]),
-        probability_low=float(scored.scores.low[row]),
-        probability_high=float(scored.scores.high[row]),
-        percentile=float(percentiles[row]),
-        trend=trends[row],
+        score=answer.score,
+        band=answer.band,
+        probability=answer.probability,
+        probability_low=answer.probability_low,
+        probability_high=answer.probability_high,
+        percentile=answer.percentile,
+        trend=cast("Trend | None", answer.trend),
         source=display["channel"][row] or None,
         account=display["account"][row] or None,
-        stage=scored.qualification.stage_names[row],
-        grid=explanation.grid,
-        families=dict(explanation.families),
-        reasons=_strongest(explanation),
+        stage=answer.stage,
+        grid=answer.grid or "",
+        families={} if explanation is None else dict(explanation.families),
+        reasons=() if explanation is None else _strongest(explanation),
         step=_stage_step(source, row) or step,
         last_touch_at=iso_or_none(touched),
         created_at=None if created is None else iso(int(created[lead])),
-        rule=scored.qualification.rule_reasons[row],
+        rule=answer.rule,
         detail=detail,
+        withheld=answer.withheld,
     )
 
 
@@ -123,6 +131,17 @@ def _strongest(explanation: Explanation) -> tuple[ShownReason, ...]:
     return tuple(report_reason(reason) for reason in best)
 
 
+def _worded(reasons: Sequence[ScoreReason]) -> tuple[ShownReason, ...]:
+    return tuple(report_reason(reason) for reason in reasons)
+
+
+def _told(answers: tuple[Feedback, ...], answer: LeadScore) -> tuple[Feedback, ...]:
+    """Leave out the scores that reps answered to, where the lead's score is held back."""
+    if answer.withheld is None:
+        return answers
+    return tuple(replace(each, score=None) for each in answers)
+
+
 def _stage_step(source: ReportInput, row: int) -> NextStep | None:
     """Suggest what the company's own rules say for the stage."""
     stage = int(source.scored.qualification.stage[row])
@@ -134,21 +153,22 @@ def _stage_step(source: ReportInput, row: int) -> NextStep | None:
 
 def _detail(
     source: ReportInput,
+    answer: LeadScore,
     row: int,
     step: NextStep | None,
     history: tuple[PastScore, ...],
     similar: tuple[SimilarLead, ...],
 ) -> LeadDetail:
-    explanation = source.scored.explanations[row]
+    explanation = source.scored.explanations[row] if answer.withheld is None else None
     card = source.scored.qualification.card(row)
     lead = int(source.scored.snapshots.lead[row])
     known = timeline(source.tables, lead, source.scored.as_of)
     return LeadDetail(
-        typical=explanation.typical,
-        reasons_for=tuple(report_reason(r) for r in explanation.reasons_for),
-        reasons_against=tuple(report_reason(r) for r in explanation.reasons_against),
-        rest_points=explanation.rest_points,
-        limit_points=explanation.limit_points,
+        typical=answer.typical or 0,
+        reasons_for=_worded(() if explanation is None else explanation.reasons_for),
+        reasons_against=_worded(() if explanation is None else explanation.reasons_against),
+        rest_points=answer.rest_points or 0,
+        limit_points=answer.limit_points or 0,
         answers=tuple(
             CardAnswer(a.question, a.value, None if a.known_at is None else iso(a.known_at))
             for a in card.answers
@@ -163,7 +183,7 @@ def _detail(
         next_stage=card.next_stage,
         rescored=step,
         levels={name: word for name, word in card.levels.items() if word is not None},
-        feedback=source.feedback_on(card.lead_id),
-        unstable=not explanation.stable,
+        feedback=_told(source.feedback_on(card.lead_id), answer),
+        unstable=explanation is not None and not explanation.stable,
         low_information=not known,
     )

@@ -11,9 +11,11 @@ from data.clock import NEVER, iso
 from data.reading.read_tables import CrmData
 from data.schema import Project
 from data.tables import Outcomes, Tables
+from models.explain.change import StoredRun
 from serving.feedback import RepAnswer
 from serving.figures.counts import CountRange
 from serving.figures.funnel import Rate
+from serving.held_back import order_of_list
 from serving.loaded_model import LoadedModel
 from serving.score import ScoringRun
 from serving.worklist.view_parts import Feedback, Interval
@@ -31,6 +33,7 @@ class ReportInput:
     threads: int
     scored_from: int | None = None  # when sales first had scores at hand
     feedback: tuple[RepAnswer, ...] = ()  # what reps answered back, oldest first
+    other_run: tuple[StoredRun, LoadedModel] | None = None  # an earlier run, if by another model
 
     @property
     def tables(self) -> Tables:
@@ -44,11 +47,41 @@ class ReportInput:
         return replace(outcomes, observed_until=min(outcomes.observed_until, self.scored.as_of))
 
     @property
+    def promises(self) -> bool:
+        """Tell whether any number of opportunities may be promised of these leads.
+
+        Not where the model learned from them as leads that did not convert: in static mode rows
+        whose flag says so, and with a date of creation those whose horizon is over.
+        """
+        outcomes, tables = self.outcomes, self.tables
+        if outcomes.timed or tables.created_at is None:
+            return not outcomes.settled
+        snapshots = self.scored.snapshots
+        closes = tables.created_at[snapshots.lead] + (self.project.conversion.horizon or 0)
+        return bool((closes > snapshots.as_of).all())
+
+    @property
     def ranked(self) -> NDArray[np.int64]:
-        """Rows that no rule takes out, most probable first; ties by id."""
-        rows = np.flatnonzero(self.scored.qualification.disqualified < 0)
-        ids = self.scored.table["lead_id"].to_numpy()[rows]
-        return rows[np.lexsort((ids, -self.scored.scores.probability[rows]))]
+        """Rows that no rule takes out, most probable first; ties by id.
+
+        Leads whose score is held back stand as they would without one.
+        """
+        scored = self.scored
+        rows = np.flatnonzero(scored.qualification.disqualified < 0)
+        order = order_of_list(
+            self.tables,
+            scored.snapshots.lead[rows],
+            self.project,
+            held=scored.held[rows],
+            rank=-scored.scores.probability[rows],
+        )
+        return rows[order]
+
+    @property
+    def chances(self) -> NDArray[np.float64]:
+        """Probabilities to count with: where a score is held back, that of the average lead."""
+        p, shown = self.scored.scores.probability, self.scored.shown
+        return np.where(shown, p, p.mean())
 
     def feedback_on(self, lead_id: str) -> tuple[Feedback, ...]:
         """List what reps answered to the scores of one lead, newest first."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from data.clock import DAY
 from data.tables import OUTBOUND
-from serving.figures.capacity import CallPlan, capacities_around, plan_calls, what_if
+from serving.figures.capacity import capacities_around, plan_calls, what_if
 from serving.figures.counts import NO_SHOCK, Shock
 from serving.figures.follow_up import find_missed, measure_speed, share_contacts
 from serving.figures.forecast import learn_open_shock, read_lead_times
@@ -29,16 +29,21 @@ CONTACT_DAYS: Final = 30
 def make_week(source: ReportInput) -> WeekPage:
     """Plan the calls of the configured capacity."""
     report, scored = source.project.report, source.scored
-    p = scored.scores.probability
     eligible = scored.qualification.disqualified < 0
-    shock = _shock(source)
+    shock, order = _shock(source), source.ranked
     plan = plan_calls(
-        p, report.capacity_per_week, owner=source.owners, eligible=eligible, shock=shock
+        source.chances,
+        report.capacity_per_week,
+        owner=source.owners,
+        order=order,
+        hidden=~scored.shown,
+        shock=shock,
     )
+    told = plan.rows[scored.shown[plan.rows]]
     ids = scored.table["lead_id"].to_numpy()
     return WeekPage(
         capacity=report.capacity_per_week,
-        cut_off=int(scored.scores.score[plan.rows[-1]]) if len(plan.rows) else None,
+        cut_off=int(scored.scores.score[told[-1]]) if len(told) else None,
         calls=tuple(str(lead) for lead in ids[plan.rows]),
         expected=interval(plan.expected),
         left_behind=interval(plan.left_behind),
@@ -47,20 +52,20 @@ def make_week(source: ReportInput) -> WeekPage:
             OwnerWeek(o.owner, o.open_leads, o.calls, interval(o.expected), interval(o.left_behind))
             for o in plan.owners
         ),
-        missed=_missed(source, plan),
+        missed=_missed(source, told),
         missed_days=report.untouched_days,
         speed=_speed(source),
         contacts=_contacts(source),
         contact_days=CONTACT_DAYS,
         touches_known=bool((source.tables.events.direction == OUTBOUND).any()),
-        plan=_plan(source, eligible, shock),
+        plan=_plan(source, order, shock) if source.promises else (),
     )
 
 
 def _shock(source: ReportInput) -> Shock:
     """Learn from past forecasts how far leads move together: the plan's ranges allow for it."""
     horizon = source.project.conversion.horizon
-    if source.tables.created_at is None or horizon is None:
+    if not source.outcomes.timed or horizon is None:
         return NO_SHOCK
     times = read_lead_times(source.tables, source.outcomes)
     return learn_open_shock(times, source.scored.as_of, max(int(horizon // DAY), 1))
@@ -73,21 +78,21 @@ def _newest_first(source: ReportInput, eligible: NDArray[np.bool_], calls: int) 
         return None
     rows = np.flatnonzero(eligible)
     newest = rows[np.argsort(-created[source.scored.snapshots.lead[rows]], kind="stable")][:calls]
-    return float(source.scored.scores.probability[newest].sum())
+    return float(source.chances[newest].sum())
 
 
-def _missed(source: ReportInput, plan: CallPlan) -> tuple[MissedFollowUp, ...]:
+def _missed(source: ReportInput, called: NDArray[np.int64]) -> tuple[MissedFollowUp, ...]:
     """List leads that score high enough for this week's calls and were not touched for days."""
-    if not len(plan.rows) or source.tables.created_at is None:
+    if not len(called) or source.tables.created_at is None:
         return ()
     scores = source.scored.scores.score.astype(np.float64)
     missed = find_missed(
         source.tables,
         source.scored.snapshots,
         scores,
-        threshold=float(scores[plan.rows].min()),
+        threshold=float(scores[called].min()),
         days=source.project.report.untouched_days,
-        skip=source.scored.qualification.disqualified >= 0,
+        skip=(source.scored.qualification.disqualified >= 0) | ~source.scored.shown,
     )
     return tuple(MissedFollowUp(lead.lead_id, int(lead.days), lead.touched) for lead in missed)
 
@@ -108,7 +113,7 @@ def _speed(source: ReportInput) -> TouchSpeed | None:
 def _contacts(source: ReportInput) -> tuple[ContactRow, ...]:
     """Show which bands sales spent its touches on; empty where no touch is known."""
     scored = source.scored
-    band = scored.table["band"].to_numpy(object)
+    band = np.where(scored.shown, scored.table["band"], np.array(None, object))
     shares = share_contacts(
         source.tables, scored.snapshots, band, scored.as_of, days=float(CONTACT_DAYS)
     )
@@ -126,14 +131,15 @@ def _contacts(source: ReportInput) -> tuple[ContactRow, ...]:
     )
 
 
-def _plan(source: ReportInput, eligible: NDArray[np.bool_], shock: Shock) -> tuple[PlanPoint, ...]:
-    report, p = source.project.report, source.scored.scores.probability
+def _plan(source: ReportInput, order: NDArray[np.int64], shock: Shock) -> tuple[PlanPoint, ...]:
+    report = source.project.report
     points = what_if(
-        p,
-        capacities_around(report.capacity_per_week, int(eligible.sum())),
+        source.chances,
+        capacities_around(report.capacity_per_week, len(order)),
         value=report.value,
         cost=report.cost_per_contact,
-        eligible=eligible,
+        order=order,
+        hidden=~source.scored.shown,
         shock=shock,
     )
     return tuple(
@@ -153,5 +159,6 @@ def _score_of(source: ReportInput, probability: float | None) -> int:
     """Find the score of the lead whose probability is at the cut-off, 100 for none."""
     if probability is None:
         return 100
-    nearest = int(np.argmin(np.abs(source.scored.scores.probability - probability)))
-    return int(source.scored.scores.score[nearest])
+    rows = np.flatnonzero(source.scored.shown)
+    apart = np.abs(source.scored.scores.probability[rows] - probability)
+    return int(source.scored.scores.score[rows[np.argmin(apart)]])

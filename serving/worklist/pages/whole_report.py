@@ -24,7 +24,8 @@ def make_view(
 ) -> ReportView:
     """Fill every page that the data can fill."""
     on_stage("lead pages")
-    leads = make_leads(source, make_steps(source, sorted(top_of_owners(source))))
+    paged = [row for row in sorted(top_of_owners(source)) if source.scored.shown[row]]
+    leads = make_leads(source, make_steps(source, paged))
     on_stage("week, movers, funnel, forecast")
     return ReportView(
         about=make_about(source),
@@ -67,5 +68,6 @@ def make_about(source: ReportInput) -> About:
         project_file=source.file,
         labels=project.report.labels,
         static=project.static,
+        promises=source.promises,
         run_id=str(source.scored.table["run_id"].iat[0]),
     )

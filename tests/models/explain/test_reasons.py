@@ -17,7 +17,7 @@ from models.explain.observed_rates import NumberGroups, ObservedRates, make_fact
 from models.explain.points import ObservedRate, ScoreReason, points_per_log_odds, whole_points
 from models.explain.reason_rows import reason_rows
 from models.explain.reason_rules import ReasonRules
-from models.explain.reasons import explain, reason_table, stability
+from models.explain.reasons import reason_table, stability
 from models.explain.sentences import Speech, render, render_fact
 from models.predictor import (
     BetaCalibration,
@@ -31,6 +31,7 @@ from models.predictor import (
     NumberTerm,
     ScoreCard,
 )
+from tests.fakes.explained import explain
 from tests.serving.worklist.messages import sentences
 
 BETA = BetaCalibration(0.7, 1.3, 0.2)

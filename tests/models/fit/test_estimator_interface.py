@@ -115,7 +115,7 @@ def test_a_random_state_is_a_number_or_a_generator():
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"learner": "oracle"}, "learner 'oracle' is none of auto, logistic"),
+        ({"learner": "oracle"}, "learner 'oracle' is none of auto, logistic, rule, prior"),
         ({"members": 1}, "members is 1; it is 2 or more"),
         ({"repeats": 0}, "repeats is 0"),
         ({"budget_s": -1.0}, "budget_s is -1.0"),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -177,6 +178,7 @@ def test_a_thousand_leads_travel_the_whole_road(tryton: str, tmp_path: Path) -> 
     assert (sent.sent, sent.closed, sent.rejected) == (len(scores) - 1, 1, 0)
     assert send(tryton, state, first, past).sent == 0
     some = next(lead for lead in scores if lead != lost)
+    assert_noted(crm, first, scores)
     there = crm.read_scores([some])[some]
     assert (there.values["score"], there.values["as_of"]) == (scores[some], past)
 
@@ -199,7 +201,47 @@ def test_a_thousand_leads_travel_the_whole_road(tryton: str, tmp_path: Path) -> 
     assert kept[edited].values["score"] == 3
     assert kept[overruled].values["score"] == scores[overruled]
     assert send(tryton, state, second, today).sent == 0
+    assert events_of(now)["note"] == 0
+    read_in(crm, now)
+    assert events_of(now)["note"] == events_of(now)["leadscore"] == 0  # our notes are no events
+    clearing = score_file(
+        held_back(later), read(later, now), model, tmp_path / "2.parquet", as_of=today
+    )
+    held = pq.read_table(clearing).filter(pc.field("withheld").is_valid())["lead_id"].to_pylist()
+    cleared = send(tryton, state, clearing, today)
+    assert cleared.cleared == len(set(held) - {edited, overruled, invalid, lost})
+    gone = [lead for lead in held if lead not in (edited, overruled, invalid)]
+    assert {each.values["score"] for each in crm.read_scores(gone).values()} == {None}
+    assert not set(notes_of(crm)) & set(gone)
     crm.close()
+
+
+def held_back(project: Project) -> Project:
+    """Begin an experiment: half of the leads are worked without a score."""
+    arms = {"arms": {"control": 1, "score": 1}}
+    return Project.model_validate({**project.model_dump(), "experiment": arms})
+
+
+def notes_of(crm: TrytonCrm) -> dict[str, str]:
+    """Read the notes that leadscore keeps: lead -> message; one a lead at most."""
+    domain = [["message", "like", "leadscore: %"]]
+    rows = crm.rpc("model.ir.note.search_read", domain, 0, None, None, ["resource", "message"])
+    notes = {row["resource"].partition(",")[2]: row["message"] for row in rows}
+    assert len(notes) == len(rows)
+    return notes
+
+
+def assert_noted(crm: TrytonCrm, path: Path, scores: dict[str, int]) -> None:
+    """Compare Tryton's notes with the scores and reasons of the night."""
+    notes = notes_of(crm)
+    rows = {row["lead_id"]: row for row in pq.read_table(path).to_pylist()}
+    assert set(notes) <= set(scores)
+    assert len(notes) >= len(scores) - 1
+    for lead, message in notes.items():
+        head, *reasons = message.split("\n")
+        assert head == f"leadscore: {scores[lead]} ({rows[lead]['band']})"
+        texts = [f"{abs(r['points'])} {r['text']}" for r in rows[lead]["reasons"]]
+        assert reasons[0][1:] == texts[0]
 
 
 def test_a_lead_that_moved_between_read_and_write_is_not_overwritten(tryton: str) -> None:

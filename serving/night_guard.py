@@ -1,0 +1,91 @@
+"""Tonight's scores, before they are written -> let through, or stopped with the cause."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+from data.clock import iso
+from data.errors import GateError
+from data.reading.read_tables import CrmData
+from serving.guard_record import GuardRecord
+from serving.loaded_model import LoadedModel
+from serving.score import ScoringRun
+from serving.session import Session
+from training.watch.night_checks import Breach, check_night
+from training.watch.night_profile import NightProfile, profile_of_night
+
+
+def guard_night(
+    session: Session,
+    reading: CrmData,
+    model: LoadedModel,
+    scored: ScoringRun,
+    *,
+    scored_at: int,
+    as_of_given: bool = True,
+    own_sources: bool = True,
+    accept: bool = False,
+) -> list[str]:
+    """Compare tonight with the last good night and record it: what was accepted, in words.
+
+    GateError, with nothing but the breach recorded, where something is wrong that nobody accepted;
+    `accept` goes on all the same. What was accepted once stays accepted for the same data.
+    """
+    folder = session.state.folder
+    record = GuardRecord.read(folder)
+    tonight = profile_of_night(
+        reading.tables,
+        reading.outcomes,
+        reading.feeds,
+        score=scored.scores.score,
+        top=max(model.scorer.card.bands.values(), default=100.0),
+        as_of=scored.as_of,
+        scored_at=scored_at,
+        model_version=model.version,
+    )
+    declared = as_of_given or session.project.project.observed_until is not None
+    before = last_night(record, model)
+    breaches: list[Breach] = []
+    if before is not None:
+        breaches = check_night(tonight, before, declared_end=declared, own_sources=own_sources)
+    mark = fingerprint(tonight)
+    known = any(entry.get("data") == mark for entry in record.accepted)
+    words = [breach.cause for breach in breaches]
+    entry = {"at": iso(scored_at), "data": mark, "breaches": words}
+    if breaches and not (accept or known):
+        replace(record, stopped=entry).write(folder)
+        raise _refusal(breaches)
+    if breaches and not known:
+        record = replace(record, accepted=(*record.accepted, entry))
+    keep = own_sources and (record.night is None or tonight.as_of >= record.night["as_of"])
+    night = tonight.to_dict() if keep else record.night
+    replace(record, night=night, stopped=None).write(folder)
+    return words
+
+
+def last_night(record: GuardRecord, model: LoadedModel) -> NightProfile | None:
+    """Find what tonight is compared with: the last good night, else the training data."""
+    if record.night is not None:
+        try:
+            return NightProfile.from_dict(record.night)
+        except (KeyError, TypeError, ValueError):
+            return None
+    return None if model.watch is None else model.watch.night
+
+
+def _refusal(breaches: list[Breach]) -> GateError:
+    first, more = breaches[0], len(breaches) - 1
+    others = f" (and {more} more: {breaches[1].cause})" if more else ""
+    return GateError(
+        f"nothing was written: {first.cause}{others}",
+        cure=f"{first.cure}; or look at it and run leadscore score --accept",
+    )
+
+
+def fingerprint(night: NightProfile) -> str:
+    """Name the data of a night: sources and moment, so that an acceptance holds for these alone."""
+    sources = [(feed.name, feed.total, feed.newest) for feed in night.feeds]
+    text = json.dumps([night.as_of, sources])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,316 @@
+"""Tonight's counts and those of the last good night -> what is wrong with tonight's data.
+
+What was already so on the last good night is not wrong tonight. The limits are wide on purpose: a
+night is stopped for what no quiet night does (docs/how-to/monitor.md gives the measured rates).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from data.clock import DAY, HOUR, NEVER, show
+from data.feeds import CONVERSIONS, Feed
+from training.watch.night_profile import ColumnCounts, NightProfile
+
+CHANCE: Final = 1e-6
+"""How unlikely a quiet night must make what is called a breach."""
+CUTS: Final = ((None, 0.01), (28, 0.10), (7, 0.20), (2, 0.50))
+"""Days of the past, and the share of their rows that may be gone since the last night."""
+STATIC: Final = 0.5
+"""The share that may be gone where rows have no dates, and each file may hold other leads."""
+GROWN: Final = 0.25
+WEEKS: Final = 12
+UNKNOWN: Final = (0.10, 0.20)
+MISSING: Final = (0.20, 0.30)
+"""By how much a share may rise among all open leads, and among new ones."""
+LEAST: Final = 30
+UNIT: Final = 4.0
+SHIFT: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """One thing that stops a night: what was seen, and what to do."""
+
+    check: str
+    cause: str
+    cure: str
+
+
+def check_night(
+    now: NightProfile, then: NightProfile, *, declared_end: bool, own_sources: bool = True
+) -> list[Breach]:
+    """Compare tonight with the last good night, gravest first.
+
+    `declared_end` says that somebody named the moment, so that it may well lie in the past.
+    `own_sources` False leaves out the checks of files, which are other ones.
+    """
+    breaches: list[Breach] = []
+    if own_sources:
+        shared = [(feed, old) for feed in now.feeds if (old := then.feed(feed.name)) is not None]
+        breaches += [b for feed, old in shared for b in _cut(feed, old, now, then)]
+        if not breaches:
+            breaches += _yesterdays(now, then, declared_end=declared_end)
+        if now.as_of > then.as_of and not breaches:
+            breaches += [b for feed, old in shared for b in _silent(feed, old, now, then)]
+            silent = {b.cause.partition(" is silent")[0] for b in breaches}
+            breaches += [
+                b
+                for feed, _ in shared
+                if feed.name not in silent and feed.name != CONVERSIONS
+                for b in _volume(feed, now.as_of)
+            ]
+    breaches += check_columns(now.everyone, then, 0, "open leads")
+    named = {(b.check, b.cause.partition(":")[0]) for b in breaches}
+    young = check_columns(now.newcomers, then, 1, "leads of the last 14 days")
+    breaches += [b for b in young if (b.check, b.cause.partition(":")[0]) not in named]
+    breaches += _scores(now, then)
+    return breaches
+
+
+def _cut(feed: Feed, old: Feed, now: NightProfile, then: NightProfile) -> Iterator[Breach]:
+    """Find fewer rows (or many more) than last time for the same past."""
+    if old.newest == NEVER:
+        return
+    until = min(old.newest // HOUR + 1, then.as_of // HOUR) * HOUR if old.newest else HOUR
+    # an export of the last N months starts later each night, by as much as time went on
+    moved = feed.first_hour - old.first_hour
+    rolled = 0 < moved * HOUR <= max(now.as_of - then.as_of, 0) + DAY
+    start = feed.first_hour * HOUR if rolled else 0
+    for days, allowed in CUTS:
+        low = start if days is None else max(start, until - days * DAY)
+        had, has = old.between(low, until), feed.between(low, until)
+        lost = had - has
+        if lost >= 10 and lost > (allowed if old.newest else STATIC) * had:
+            span = "" if days is None else f" of the {days} days"
+            yield Breach(
+                "extract",
+                f"{feed.name}: {has:,} rows{span} up to {show(until)[:10]}, where the last run "
+                f"had {had:,}: the extract is cut",
+                "export it again",
+            )
+            return
+        grown = has - had
+        leads = feed.name == now.feeds[0].name and old.newest != 0 and days is None
+        if leads and now.as_of >= then.as_of and grown >= max(LEAST, GROWN * had):
+            yield Breach(
+                "extract",
+                f"{feed.name}: {has:,} rows up to {show(until)[:10]}, where the last run had "
+                f"{had:,}: older leads were added, or are there twice",
+                "look for leads with two ids",
+            )
+            return
+
+
+def _yesterdays(now: NightProfile, then: NightProfile, *, declared_end: bool) -> Iterator[Breach]:
+    """Find the files of the last run where time has gone on and rows should have come."""
+    since = then.as_of
+    gone = now.as_of - since
+    if not declared_end and then.scored_at - then.as_of < 3 * DAY:  # live data, end = last row
+        gone = max(gone, now.scored_at - then.scored_at)
+    if gone < 20 * HOUR:
+        return
+    same = [feed for feed in now.feeds if _same(feed, then.feed(feed.name))]
+    usual = sum(_per_day(feed, since) for feed in now.feeds if feed.name != CONVERSIONS)
+    if len(same) == len(now.feeds) and stats.poisson.pmf(0, 0.5 * usual * gone / DAY) < CHANCE:
+        newest = max((f.newest for f in now.feeds if f.newest != NEVER), default=since)
+        yield Breach(
+            "yesterday's file",
+            f"{now.feeds[0].name}: not one new row since the last run in any source (newest "
+            f"{show(newest)[:16]}, usually {usual:,.0f} rows a day): yesterday's file",
+            "export again",
+        )
+
+
+def _same(feed: Feed, old: Feed | None) -> bool:
+    return old is not None and (feed.total, feed.newest) == (old.total, old.newest)
+
+
+def _per_day(feed: Feed, as_of: int) -> float:
+    days = feed.by_day(as_of)[-28:]
+    return float(days.mean()) if len(days) else 0.0
+
+
+def _silent(feed: Feed, old: Feed, now: NightProfile, then: NightProfile) -> Iterator[Breach]:
+    """Find a source from which nothing came for longer than ever before."""
+    known = feed.before(now.as_of)
+    if known.newest == NEVER or known.total < LEAST:
+        return
+    if old.newest == known.newest and gap_chance(old.before(then.as_of), then.as_of) < CHANCE:
+        return  # it was silent on the last good night, too
+    if gap_chance(known, now.as_of) < CHANCE:
+        yield Breach(
+            "freshness",
+            f"{feed.name} is silent since {show(known.newest)[:16]}, usually "
+            f"{_per_day(feed, known.newest):,.0f} rows a day",
+            "look at the export or the tracking behind it",
+        )
+
+
+def gap_chance(feed: Feed, as_of: int) -> float:
+    """Give the chance that nothing came since the newest row, by the weeks before it.
+
+    1 where as long a silence happened before in the last half year.
+    """
+    hours = int((as_of - feed.newest) // HOUR)
+    end = feed.newest // HOUR + 1 - feed.first_hour
+    past = feed.counts[max(0, end - 24 * 182) : end]
+    if hours < 12 or len(past) < 24 * 14:
+        return 1.0
+    busy = np.flatnonzero(past)
+    longest = int(np.diff(busy).max(initial=1)) if len(busy) > 1 else len(past)
+    if hours < 1.25 * longest:
+        return 1.0
+    missed, spread = _expected(past, hours), _daily_spread(past)
+    return float((1 + spread * missed) ** (-1 / spread))  # no row of a negative binomial count
+
+
+def _daily_spread(past: NDArray[np.int64]) -> float:
+    """Estimate the squared variation of days beyond chance, each against its weekday."""
+    weeks = past[len(past) % 168 :].reshape(-1, 7, 24).sum(axis=2)[-WEEKS:]
+    usual = weeks.mean(axis=0)
+    used = usual > 1
+    if not used.any() or len(weeks) < 3:
+        return 0.25
+    ratio = weeks[:, used] / usual[used]
+    own = float(np.mean((ratio - 1) ** 2) - np.mean(1 / usual[used]))
+    return min(max(own, 0.1), 2.0)
+
+
+def _expected(past: NDArray[np.int64], hours: int) -> float:
+    """Say how many rows the coming hours should bring, by the same hours of the last 12 weeks."""
+    week = 24 * 7
+    used = past[-week * min(WEEKS, len(past) // week) :]
+    of_week = used.reshape(-1, week).mean(axis=0)
+    return float(hours // week * of_week.sum() + of_week[: hours % week].sum())
+
+
+def _volume(feed: Feed, as_of: int) -> Iterator[Breach]:
+    """Compare the last whole day with the same weekday of the twelve weeks before."""
+    known = feed.before(as_of)
+    if known.newest == NEVER:
+        return
+    days = known.by_day(as_of)
+    if len(days) < 7 * 6 + 1:
+        return
+    last, same = days[-1], days[-8::-7][:WEEKS]
+    middle = float(np.median(same))
+    if middle < 15:
+        return
+    spread = max(0.15, float(np.std(same, ddof=1)) / max(float(same.mean()), 1.0)) ** 2
+    size = 1 / spread
+    low = float(stats.nbinom.cdf(last, size, size / (size + middle)))
+    high = float(stats.nbinom.sf(last - 1, size, size / (size + middle)))
+    day = f"{feed.name}: {last:,.0f} rows in the last 24 hours, the same weekday usually has "
+    usual = f"{same.min():,.0f} to {same.max():,.0f}"
+    if last < 0.35 * same.min() and low < CHANCE:
+        yield Breach("volume", f"{day}{usual}", "look for a part of the export that is missing")
+    elif last > 3 * same.max() and high < CHANCE:
+        yield Breach("volume", f"{day}{usual}", "look for rows that are there twice")
+
+
+def check_columns(
+    now: Mapping[str, ColumnCounts], then: NightProfile, group: int, whom: str
+) -> list[Breach]:
+    """Compare each column with that of the last good night."""
+    found: list[tuple[float, Breach]] = []
+    for name, tonight in now.items():
+        before = (then.everyone if group == 0 else then.newcomers).get(name)
+        if before is None or tonight.n < LEAST or before.n < LEAST:
+            continue
+        rise = tonight.missing_share - before.missing_share
+        if rise > MISSING[group] and _beyond(tonight.missing, tonight.n, before.missing_share):
+            found.append((rise, _missing(name, tonight, before, whom)))
+            continue
+        breach = _unit(name, tonight, before, whom) if tonight.typical else None
+        breach = breach or _unknown(name, tonight, then, group, whom)
+        if breach is not None:
+            found.append(breach)
+    return [breach for _, breach in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _beyond(count: int, n: int, share: float) -> bool:
+    base = (share * n + 1) / (n + 2)
+    return float(stats.binom.sf(count - 1, n, base)) < CHANCE
+
+
+def _missing(name: str, tonight: ColumnCounts, before: ColumnCounts, whom: str) -> Breach:
+    return Breach(
+        "missing",
+        f"column {name}: missing for {tonight.missing_share:.0%} of {whom}, last run "
+        f"{before.missing_share:.0%}",
+        "look whether the export still fills it",
+    )
+
+
+def _unit(
+    name: str, tonight: ColumnCounts, before: ColumnCounts, whom: str
+) -> tuple[float, Breach] | None:
+    if not (tonight.typical and before.typical):
+        return None
+    ratio = tonight.typical / before.typical
+    if 1 / UNIT < ratio < UNIT:
+        return None
+    return (
+        abs(float(np.log(ratio))),
+        Breach(
+            "unit",
+            f"column {name}: a typical value of {whom} is {tonight.typical:,.6g}, last run "
+            f"{before.typical:,.6g}",
+            "look whether its unit changed",
+        ),
+    )
+
+
+def _unknown(
+    name: str, tonight: ColumnCounts, then: NightProfile, group: int, whom: str
+) -> tuple[float, Breach] | None:
+    """Find values that the last good night did not have."""
+    befores = [c for c in (then.everyone.get(name), then.newcomers.get(name)) if c is not None]
+    known = {level for before in befores for level in before.levels}
+    n = tonight.n - tonight.missing
+    covered = sum(count for level, count in tonight.levels.items() if level in known)
+    base = max((before.uncovered for before in befores), default=0.0)
+    rise = (1 - covered / n if n else 0.0) - base
+    if n < LEAST or rise <= UNKNOWN[group] or not _beyond(n - covered, n, base):
+        return None
+    fresh = [level for level in tonight.levels if level not in known]
+    words = ", ".join(repr(tonight.texts.get(level, "")) for level in fresh[:3])
+    return (
+        rise,
+        Breach(
+            "unknown levels",
+            f"column {name}: {1 - covered / n:.0%} of {whom} have a value that the last run did "
+            f"not know{f' ({words})' if fresh else ''}",
+            "look for a renamed level",
+        ),
+    )
+
+
+def _scores(now: NightProfile, then: NightProfile) -> Iterator[Breach]:
+    """Compare how scores are spread with the last good night of the same model."""
+    n, m = sum(now.scores), sum(then.scores)
+    near = 0 <= now.as_of - then.as_of <= 14 * DAY
+    if now.model_version != then.model_version or min(n, m) < 100 or not near:
+        return
+    if now.top == then.top and then.top_band >= 15 and now.top_band < then.top_band / 3:
+        yield Breach(
+            "scores",
+            f"best band: {now.top_band} leads, last run {then.top_band}",
+            "look at what is missing from the data",
+        )
+        return
+    p, q = np.maximum(then.scores, 0.5) / m, np.maximum(now.scores, 0.5) / n
+    index = float(np.sum((q - p) * np.log(q / p)))
+    if index > SHIFT and stats.chi2.sf(index / (1 / n + 1 / m), len(p) - 1) < CHANCE:
+        yield Breach(
+            "scores",
+            f"scores: spread otherwise than in the last run (stability index {index:.2f})",
+            "look at what is missing from the data",
+        )
