@@ -23,7 +23,7 @@ from models.scorecard import bands_with_hysteresis
 
 def measure_seed(task: Task) -> Measurement:
     """Fit with two seeds, folds reseeded; compare scores on the first one's frozen card."""
-    models = [LeadClassifier(seed=s).fit(task.X, task.y, times=task.times) for s in (0, 1)]
+    models = [LeadClassifier(random_state=s).fit(task.X, task.y, times=task.times) for s in (0, 1)]
     return _movement(*models, task.test)
 
 
@@ -61,7 +61,7 @@ def measure_small(task: Task, seed: int) -> Measurement:
     hits, misses = np.flatnonzero(task.y > 0), np.flatnonzero(task.y == 0)
     rows = np.r_[rng.choice(hits, 40, replace=False), rng.choice(misses, 40, replace=False)]
     X, y = task.X.iloc[rows], task.y[rows]
-    ours = LeadClassifier(seed=seed).fit(X, y).predict_proba(task.test)[:, 1]
+    ours = LeadClassifier(random_state=seed).fit(X, y).predict_proba(task.test)[:, 1]
     ones = np.ones(len(task.test_y))
     rivals = {
         "sklearn": logistic_peer(X, y, task.test),

@@ -92,7 +92,7 @@ def make_rows(kind: Any, n_leads: int, seed: int, *, months: int = 12) -> Rows:
 def measure(rows: Rows, *, threads: int = 1) -> Measurement:
     """Fit ours, LightGBM's defaults and the logistic line; compare all with the truth."""
     started = time.monotonic()
-    model = LeadClassifier(threads=threads, catalogue=rows.catalogue)
+    model = LeadClassifier(n_jobs=threads, catalogue=rows.catalogue)
     model.fit(rows.X, rows.y, times=rows.times, closes=rows.closes, groups=rows.groups)
     seconds = time.monotonic() - started
     scores = LeadScorer(*model.parts()).score(rows.test)

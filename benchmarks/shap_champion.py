@@ -24,7 +24,7 @@ def claims(n: int) -> list[Claim]:
         print("champion  did not run: LEADSCORE_DATA is not set")
         return []
     frame, y = read_task(Path(os.environ["LEADSCORE_DATA"]) / "tasks" / TASK)
-    scorer = LeadScorer(*LeadClassifier(seed=0).fit(frame, y).parts())
+    scorer = LeadScorer(*LeadClassifier(random_state=0).fit(frame, y).parts())
     forest, tables = scorer.forest, scorer.tables("feature")
     if forest is None or tables is None:
         print(f"champion  did not run: the learner chose a model without a forest on {TASK}")

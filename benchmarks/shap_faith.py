@@ -84,7 +84,7 @@ def look(scorers: list[LeadScorer], rest: pd.DataFrame, truth: np.ndarray) -> di
 
 def fit(frame: pd.DataFrame, y: Any, seed: int) -> LeadScorer:
     """Fit the product's own learner and take its parts."""
-    return LeadScorer(*LeadClassifier(seed=seed).fit(frame, y).parts())
+    return LeadScorer(*LeadClassifier(random_state=seed).fit(frame, y).parts())
 
 
 def fit_forests(like: LeadScorer, frame: pd.DataFrame, y: Any, seed: int) -> LeadScorer:

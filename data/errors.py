@@ -25,10 +25,14 @@ class LeadScoreError(Exception):
 class InputError(LeadScoreError):
     """The input or the project file is wrong: file, row, column, cause and cure in one line.
 
+    In place of them `argument` names what a Python call was given.
+
     >>> print(InputError("is empty", file="leads.csv", cure="export it again"))
     leads.csv: is empty; export it again
     >>> print(InputError("is no number: 'x'", file="leads.csv", row=7, column="amount"))
     leads.csv, row 7, column amount: is no number: 'x'
+    >>> print(InputError("is negative", argument="seed", cure="use 0 or more"))
+    seed: is negative; use 0 or more
     """
 
     exit_code = 2
@@ -40,10 +44,12 @@ class InputError(LeadScoreError):
         file: str | None = None,
         row: int | None = None,
         column: str | None = None,
+        argument: str | None = None,
         cure: str | None = None,
     ) -> None:
         self.cause, self.file, self.row, self.column, self.cure = cause, file, row, column, cure
         places = (
+            argument,
             file,
             None if row is None else f"row {row}",
             None if column is None else f"column {column}",

@@ -46,10 +46,10 @@ def replacing(path: Path) -> Iterator[Path]:
         if begun:
             raise OutsideError(
                 f"{path} can't be written: {error.strerror}; the old file is as it was",
-                cure="free space or choose another --out",
+                cure="free space or choose another place",
             ) from error
         raise OutsideError(
-            f"{path.parent} can't be written: {error.strerror}", cure="choose another --out"
+            f"{path.parent} can't be written: {error.strerror}", cure="choose another place"
         ) from error
 
 

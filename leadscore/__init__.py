@@ -10,8 +10,32 @@
     ls.report(crm, "out/")
     ls.write_back(crm, dry_run=True)
 
-Every result shows itself in a notebook. Importing this module loads nothing; what is behind a name
-is loaded when the first name is asked for.
+Every result shows itself in a notebook. `help(ls.read)` has an example of a project as a dict.
+
+From data to a model:
+
+    read              tables of a project (files, databases, frames) -> CrmProject
+    simulate          a company whose true probabilities are known -> SimulatedCompany
+    check             what is read, what is no feature, what leaks -> LeakCheck
+    train             fit and evaluate; nothing is registered -> LeadModel
+    LeadModel         score, explain, changes, features, importance, evaluate, save
+    LeadClassifier    the scikit-learn estimator, by itself
+
+The registry and what is done every day:
+
+    publish           register; the gate says whether it is champion -> Publication
+    promote, rollback make a model champion by hand; go back to the one before
+    load, versions    a registered model, or an artifact's folder; the list of them
+    report            the report for sales as files -> WrittenReport
+    write_back        scores to the CRM -> SentScores
+    monitor           what went stale, drifted, broke its promise -> MonitoredModel
+    experiments       does working by score bring more? power, arms, analysis -> ComparedArms
+
+What results are: ExplainedLead (from LeadModel.explain), ModelFigures (from LeadModel.evaluate);
+figures: plot_reliability, plot_gains (matplotlib), to_shap (shap). Errors are one tree:
+LeadScoreError with InputError (your input), GateError (refused), OutsideError (CRM, registry).
+
+Importing this module loads nothing; what is behind a name is loaded when the first is asked for.
 
 >>> import leadscore as ls
 >>> ls.experiments.power(0.08, 0.10).total

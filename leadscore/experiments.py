@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from data.errors import InputError
 from data.schema import ExperimentSection
-from leadscore.crm_project import CrmProject, When
+from leadscore.crm_project import CrmProject, When, need_crm
 from leadscore.shown import Showable, Shown, table_of
 from serving.experiment_arms import ExperimentResult, analyse_experiment, assign_leads
 from serving.figures import experiment
@@ -34,7 +34,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class ComparedArms(Showable):
-    """A project's experiment as of a moment: the arms, and each against the control."""
+    """A project's experiment as of a moment: the arms, and each against the control.
+
+    Made by `analyse`.
+    """
 
     _trial: ExperimentResult
 
@@ -86,18 +89,28 @@ def power(
     account_size: float = 1.0,
     icc: float = 0.0,
 ) -> SampleSize:
-    """Count the leads that a test needs: `control`, `treated`, `total`.
+    """Count the leads that a test needs.
 
     Parameters
     ----------
-    base, hoped
+    base, hoped : float
         Conversion rates without the change and with it, as shares: 0.08 for 8 %.
-    power, alpha
+    power, alpha : float
         The chance to show the rise, and that of a false alarm.
-    ratio
+    ratio : float
         Treated leads for each other.
-    account_size, icc
+    account_size, icc : float
         Leads an account where accounts are assigned, and how alike they are (0 to 1).
+
+    Returns
+    -------
+    SampleSize
+        `control`, `treated`, `total`.
+
+    Raises
+    ------
+    InputError
+        Where a rate is no share, or the two are the same.
 
     Examples
     --------
@@ -109,19 +122,48 @@ def power(
             base, hoped, power=power, alpha=alpha, ratio=ratio, cluster_size=account_size, icc=icc
         )
     except ValueError as error:
-        raise InputError(str(error), cure="rates are shares: write 0.08 for 8 %") from None
+        shares = 0 < base < 1 and 0 < hoped < 1
+        raise InputError(
+            str(error), cure=None if shares else "rates are shares: write 0.08 for 8 %"
+        ) from None
 
 
 def smallest_rise(
     base: float, control: float, treated: float, *, power: float = 0.8, alpha: float = 0.05
 ) -> float | None:
-    """Find the smallest rise above the rate `base` that so many leads can show; None if none."""
+    """Find the smallest rise above a rate that so many leads can show.
+
+    Parameters
+    ----------
+    base : float
+        The conversion rate without the change, as a share.
+    control, treated : float
+        Leads of each arm.
+    power, alpha : float
+        The chance to show the rise, and that of a false alarm.
+
+    Returns
+    -------
+    float or None
+        The rise as a share; None where no rise can be shown.
+    """
     return smallest_lift(base, control, treated, power=power, alpha=alpha)
 
 
 def assign(crm: CrmProject) -> pd.DataFrame:
-    """Give every lead its arm by salted hash: lead_id, unit, arm; the same whenever it is asked."""
-    return assign_leads(crm._reading.tables, crm._session.project)
+    """Give every lead its arm by salted hash, the same whenever it is asked.
+
+    Parameters
+    ----------
+    crm : CrmProject
+        Its section ``experiment`` names the arms.
+
+    Returns
+    -------
+    pandas.DataFrame
+        lead_id, unit (the lead or its account), arm.
+    """
+    return assign_leads(need_crm(crm)._reading.tables, crm._session.project)
 
 
 def assign_units(
@@ -132,10 +174,25 @@ def assign_units(
     random_arm: float = 0.0,
     salt: str = "leadscore",
 ) -> NDArray[np.object_]:
-    """Give every unit (a lead, an account) its arm: (n,) names, "random" for the random arm.
+    """Give every unit (a lead, an account) its arm by salted hash.
 
-    `arms` maps names to shares. The random arm, a share of all units, depends on the salt alone;
-    the others on the experiment's `name` too.
+    Parameters
+    ----------
+    units : sequence
+        Ids, (n,).
+    name : str
+        Of the experiment: arms of two experiments are independent.
+    arms : dict
+        Shares by name; they are taken relative to their sum.
+    random_arm : float
+        Share of all units in the random arm, which depends on the salt alone.
+    salt : str
+        Another salt, other arms.
+
+    Returns
+    -------
+    numpy.ndarray
+        Names of arms, (n,); "random" for the random arm.
     """
     section = ExperimentSection(arms=dict(arms), random_arm=random_arm, salt=salt)
     return experiment.assign(np.asarray(units, dtype=object), section, name=name)
@@ -144,9 +201,24 @@ def assign_units(
 def analyse(crm: CrmProject, *, as_of: When | None = None) -> ComparedArms:
     """Compare the arms of the project's experiment over leads whose horizon has passed.
 
-    InputError where fewer than two arms have any.
+    Parameters
+    ----------
+    crm : CrmProject
+        Its section ``experiment`` names the arms.
+    as_of : str, date or datetime, optional
+        Default: the end of observation.
+
+    Returns
+    -------
+    ComparedArms
+        It shows rates and differences with their ranges, and what speaks against believing them.
+
+    Raises
+    ------
+    InputError
+        Where fewer than two arms have such leads.
     """
-    outcomes = replace(crm._reading.outcomes, observed_until=crm._moment(as_of))
+    outcomes = replace(need_crm(crm)._reading.outcomes, observed_until=crm._moment(as_of))
     return ComparedArms(analyse_experiment(crm._reading.tables, outcomes, crm._session.project))
 
 
@@ -163,15 +235,17 @@ def compare(
 
     Parameters
     ----------
-    outcome
-        0 or 1 for each unit.
-    arm
+    outcome : array of 0 and 1, (n,)
+        What became of each unit.
+    arm : array of str, (n,)
         Name of the arm of each unit; units of other experiments are to be left out before.
-    covariates
+    control : str, default "control"
+        The arm that the others are compared with.
+    covariates : pandas.DataFrame, optional
         What was known before assignment; narrows the range ("adjusted").
-    clusters
+    clusters : array, optional
         The account of each unit, where accounts were assigned.
-    alpha
+    alpha : float, default 0.05
         One minus the level of the ranges; shared out where there are several arms.
 
     Returns
@@ -179,12 +253,21 @@ def compare(
     pandas.DataFrame
         arm, method ("plain", "adjusted", "valid at every look"), control and treated (rates),
         rise, low, high, p_value.
+
+    Raises
+    ------
+    InputError
+        Where the lengths differ, or no unit is in the control.
     """
     names = np.asarray(arm, dtype=object)
+    if len(names) != np.size(outcome):
+        raise InputError(
+            f"has {len(names):,} rows, outcome has {np.size(outcome):,}", argument="arm"
+        )
     if control not in set(names):
         raise InputError(
             f"no unit is in the arm {control!r}",
-            column="arm",
+            argument="arm",
             cure=f"the arms are {', '.join(map(str, pd.unique(names)))}",
         )
     return _differences(
@@ -207,10 +290,25 @@ def follow(
     *,
     planned: int | None = None,
 ) -> pd.DataFrame:
-    """Follow an experiment as its leads mature: at, n, rise, low, high.
+    """Follow an experiment as its leads mature; the range holds at all looks together.
 
-    `at` says when each outcome became known, in the unit of `moments`. The range holds at all
-    looks together, however many; it is tightest at `planned` units (default: those given).
+    Parameters
+    ----------
+    outcome : array of 0 and 1, (n,)
+        What became of each unit.
+    treated : array of bool, (n,)
+        Whether the unit is in the arm on trial.
+    at : array of float, (n,)
+        When each outcome became known, in the unit of `moments`.
+    moments : array of float
+        When to look.
+    planned : int, optional
+        The number of units where the range is to be tightest; default: those given.
+
+    Returns
+    -------
+    pandas.DataFrame
+        at, n, rise, low, high: a row a look.
     """
     known = np.asarray(outcome, dtype=np.float64)
     looks = experiment.look(

@@ -17,7 +17,10 @@ from serving.worklist.view import LeadDetail
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class ExplainedLead(Showable):
-    """One lead's score in whole points, and its change where one was asked for."""
+    """One lead's score in whole points, and its change where one was asked for.
+
+    Made by `LeadModel.explain`. In a notebook it shows the way from the typical lead to this one.
+    """
 
     _told: LeadExplanation
     _bands: Mapping[str, float]

@@ -7,56 +7,65 @@ from pathlib import Path
 
 import pandas as pd
 
-from data.errors import GateError, InputError
+from data.errors import GateError
 from leadscore.crm_project import CrmProject, need_crm
-from leadscore.lead_model import LeadModel, registry_of
+from leadscore.lead_model import LeadModel, need_model
+from leadscore.model_record import registry_of, title_of
 from leadscore.shown import Showable, Shown, table_of
 from serving.loaded_model import load_model
 from serving.verbs import register
-from training.publish import Published
-from training.registry import Registry
+from training.registry import CHAMPION, Registry
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Publication(Showable):
-    """What became of a trained model at the registry's gate.
+    """What became of a trained model at the registry's gate; made by `publish`.
 
-    `model` is the registered one; it is the model as it came where it was refused.
+    Attributes
+    ----------
+    model : LeadModel
+        The registered one, or what stands in for it; the model as it came where none is.
+    promoted : bool
+        Whether the gate made it champion.
+    words : str
+        The decision in one line.
+    checks : pandas.DataFrame
+        Every check of the gate: name, figure, bar, held; empty where it was registered before.
+    refused : str or None
+        Why the model that was trained may not be registered; another may stand in for it.
     """
 
     model: LeadModel
-    _published: Published
+    promoted: bool
+    words: str
+    checks: pd.DataFrame
+    refused: str | None = None
 
     @property
     def registered(self) -> bool:
-        """Whether it was registered at all."""
-        return self._published.version is not None
-
-    @property
-    def promoted(self) -> bool:
-        """Whether it is the champion now."""
-        return self.registered and self._published.decision.promote
-
-    @property
-    def words(self) -> str:
-        """The decision in one line."""
-        return self._published.sentence
-
-    @property
-    def checks(self) -> pd.DataFrame:
-        """Every check of the gate: name, figure, bar, held."""
-        return pd.DataFrame(self._published.decision.checks)
+        """Whether it stands in the registry."""
+        return self.model._registered
 
     def _shown(self) -> Shown:
         return Shown(
-            f"Model {self.model.version} of {self.model.crm.name}",
-            self.words,
-            tables=(table_of(self.checks, "Checks of the gate"),),
+            title_of(self.model), self.words, tables=(table_of(self.checks, "Checks of the gate"),)
         )
 
 
 def load(crm: CrmProject, model: str | int | Path = "champion") -> LeadModel:
-    """Load a model: a version of the registry, an alias, or the folder of an artifact.
+    """Load a model of a project.
+
+    Parameters
+    ----------
+    crm : CrmProject
+        What `read` gave.
+    model : str, int or path, default "champion"
+        A version of the registry, an alias, or the folder of an artifact (`LeadModel.save`).
+
+    Returns
+    -------
+    LeadModel
+        It scores and explains; it does not hold the data that it was trained on.
 
     Raises
     ------
@@ -66,13 +75,13 @@ def load(crm: CrmProject, model: str | int | Path = "champion") -> LeadModel:
         Where the registry has no such model, or does not answer.
     """
     session = need_crm(crm)._session
-    model = str(model) if isinstance(model, int) else model
+    model = model if isinstance(model, str | Path) else str(model)
     if isinstance(model, Path) or (Path(model) / "manifest.json").is_file():
         found = Registry("", crm.name, trust=session.trust).find(str(Path(model).absolute()))
         bands = session.project.score.bands
         return LeadModel(crm, load_model(found, threads=session.threads, bands=bands))
-    loaded = session.model(model)
-    return LeadModel(crm, loaded, _registered=True)
+    crm._require_state()
+    return LeadModel(crm, session.model(model), _registered=True)
 
 
 def publish(model: LeadModel) -> Publication:
@@ -80,7 +89,18 @@ def publish(model: LeadModel) -> Publication:
 
     A model with an open leak finding is not registered, and the answer says why. Nor is a first
     model that does not beat its baselines: the best of logistic regression, rule and base rate is
-    champion in its place, and is the model of the answer.
+    champion in its place, and is the model of the answer. A model that was registered before is
+    registered no second time, and its aliases stay as they are.
+
+    Parameters
+    ----------
+    model : LeadModel
+        From `train`.
+
+    Returns
+    -------
+    Publication
+        `Publication.model` is the registered model; `Publication.refused` says why it is not yours.
 
     Raises
     ------
@@ -89,21 +109,42 @@ def publish(model: LeadModel) -> Publication:
     OutsideError
         Where the registry does not answer.
     """
-    crm, trained = need_model(model).crm, model._need_training()
+    crm = need_model(model).crm
     crm._require_state()
-    published = register(crm._session, crm._reading, trained)
-    if published.version is None:
-        return Publication(model, published)
+    known = _find_registered(model)
+    if known is not None:
+        return known
+    published = register(crm._session, crm._reading, model._need_training())
+    decision, version = published.decision, published.version
+    checks = pd.DataFrame(decision.checks)
+    if version is None:
+        return Publication(model, False, published.sentence, checks, published.refused)
     if published.stands_in is not None:
-        return Publication(load(crm, published.version.version), published)
-    loaded = replace(model._loaded, version=published.version.version)
-    return Publication(replace(model, _loaded=loaded, _registered=True), published)
+        stand_in = load(crm, version.version)
+        return Publication(stand_in, True, published.sentence, checks, published.refused)
+    words = f"version {version.version} is champion: {decision.sentence}"
+    if not decision.promote:
+        words = (
+            f"version {version.version} is challenger: {decision.sentence}; promote(model) makes "
+            "it champion by hand"
+        )
+    return Publication(_registered_as(model, version.version), decision.promote, words, checks)
 
 
 def promote(model: LeadModel | Publication) -> LeadModel:
     """Make a model the champion by hand, also where the gate preferred the present champion.
 
     It is registered where it is not yet. The champion before stays ready for `rollback`.
+
+    Parameters
+    ----------
+    model : LeadModel or Publication
+        From `train`, `load` or `publish`.
+
+    Returns
+    -------
+    LeadModel
+        The champion, as it is registered.
 
     Raises
     ------
@@ -112,13 +153,10 @@ def promote(model: LeadModel | Publication) -> LeadModel:
     """
     model = model.model if isinstance(model, Publication) else need_model(model)
     if not model._registered:
-        found = _find_registered(model)
-        if found is None:
-            publication = publish(model)
-            if publication._published.refused is not None:
-                raise GateError(publication.words)
-            found = publication.model
-        model = found
+        published = publish(model)
+        if published.refused is not None:
+            raise GateError(published.words)
+        model = published.model
     registry_of(model.crm).promote(model.version)
     return model
 
@@ -126,34 +164,51 @@ def promote(model: LeadModel | Publication) -> LeadModel:
 def rollback(crm: CrmProject) -> LeadModel:
     """Go back to the champion before; scores are byte for byte what they were.
 
-    OutsideError where there is none.
+    Parameters
+    ----------
+    crm : CrmProject
+        What `read` gave.
+
+    Returns
+    -------
+    LeadModel
+        The champion now.
+
+    Raises
+    ------
+    OutsideError
+        Where there is no champion before.
     """
     return load(crm, registry_of(need_crm(crm)).rollback())
 
 
 def versions(crm: CrmProject) -> pd.DataFrame:
-    """List the registered versions, newest first: aliases and what the gate said, by version."""
+    """List the registered versions, newest first.
+
+    Parameters
+    ----------
+    crm : CrmProject
+        What `read` gave.
+
+    Returns
+    -------
+    pandas.DataFrame
+        aliases and decision (what the gate said), by version.
+    """
     found = registry_of(need_crm(crm)).versions()
     rows = [(v, ", ".join(aliases), tags.get("decision", "")) for v, tags, aliases in found]
     return pd.DataFrame(rows, columns=["version", "aliases", "decision"]).set_index("version")
 
 
-def need_model(model: object) -> LeadModel:
-    """Give the model; InputError where it is something else."""
-    if isinstance(model, LeadModel):
-        return model
-    raise InputError(
-        f"a model is needed, found {type(model).__name__}",
-        column="model",
-        cure="pass what train or load gave",
-    )
-
-
-def _find_registered(model: LeadModel) -> LeadModel | None:
+def _find_registered(model: LeadModel) -> Publication | None:
     """Find the version of the registry that is this very model; None where there is none."""
-    model.crm._require_state()
-    for version, tags, _ in registry_of(model.crm).versions():
-        if model._content and tags.get("content") == model._content:
-            loaded = replace(model._loaded, version=version)
-            return replace(model, _loaded=loaded, _registered=True)
+    for version, tags, aliases in registry_of(model.crm).versions():
+        if version == model.version or (model._content and tags.get("content") == model._content):
+            words = f"version {version} was registered before: {tags.get('decision', '')}"
+            checks = pd.DataFrame(columns=["name", "figure", "bar", "passed"])
+            return Publication(_registered_as(model, version), CHAMPION in aliases, words, checks)
     return None
+
+
+def _registered_as(model: LeadModel, version: str) -> LeadModel:
+    return replace(model, _loaded=replace(model._loaded, version=version), _registered=True)

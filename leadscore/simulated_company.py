@@ -14,7 +14,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from data.world import World, make_world, project_file, write_world
-from leadscore.crm_project import CrmProject, read
+from leadscore.crm_project import CrmProject, whole_number
+from leadscore.read_crm import read
 from leadscore.shown import Showable, Shown, table_of
 
 Company = Literal["software_trial", "digital_agency", "consulting"]
@@ -22,9 +23,14 @@ Company = Literal["software_trial", "digital_agency", "consulting"]
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class SimulatedCompany(Showable):
-    """A company whose true probabilities are known: for notebooks and trials.
+    """A company whose true probabilities are known: for notebooks and trials; made by `simulate`.
 
-    `project` is its project as a dict; `tables` are those of its CRM by name.
+    Attributes
+    ----------
+    kind : str
+        What it sells.
+    project : dict
+        Its project, as `read` takes it.
     """
 
     kind: Company
@@ -56,19 +62,51 @@ class SimulatedCompany(Showable):
         state: str | Path | None = None,
         threads: int | None = None,
     ) -> CrmProject:
-        """Read the company's CRM; see `leadscore.read`."""
+        """Read the company's CRM.
+
+        Parameters
+        ----------
+        overrides, state, threads
+            As `leadscore.read` takes them.
+
+        Returns
+        -------
+        CrmProject
+            What every function of `leadscore` takes first.
+        """
         return read(self.project, **self.frames, overrides=overrides, state=state, threads=threads)
 
     def write(self, folder: str | Path) -> Path:
-        """Write tables and project file into a folder; gives the path of the project file."""
+        """Write tables and project file into a folder.
+
+        Parameters
+        ----------
+        folder : path
+            It is made where it is not there.
+
+        Returns
+        -------
+        pathlib.Path
+            The project file.
+        """
         file = project_file(self.kind)
         write_world(self._world, folder, project=file)
         return Path(folder) / file.name
 
     def probability(self, lead_ids: ArrayLike, as_of: Any) -> NDArray[np.float64]:
-        """Give the true probability of conversion within the horizon, of leads still open: (n,).
+        """Give the true probability of conversion within the horizon, of leads still open.
 
-        Given all that happened strictly before `as_of`: moments, one a lead or one for all.
+        Parameters
+        ----------
+        lead_ids : array of str, (n,)
+            Leads of the company.
+        as_of : moment or array of moments
+            All that happened strictly before is given; one moment a lead, or one for all.
+
+        Returns
+        -------
+        numpy.ndarray
+            Probabilities, (n,).
         """
         moments = pd.DatetimeIndex(np.atleast_1d(pd.to_datetime(as_of, utc=True)))
         at = moments.as_unit("us").asi8
@@ -93,18 +131,24 @@ def simulate(
 
     Parameters
     ----------
-    kind
-        ``software_trial``, ``digital_agency`` or ``consulting``.
-    leads
+    kind : {"software_trial", "digital_agency", "consulting"}
+        What it sells.
+    leads : int
         How many are created; 2,000 or more give figures worth reading.
-    seed
+    seed : int
         The same seed, the same company.
+
+    Returns
+    -------
+    SimulatedCompany
+        Tables, project, and the truth behind them.
 
     Raises
     ------
     InputError
         For a kind that there is not, or fewer than one lead.
     """
+    leads = whole_number(leads, "leads", least=1, cure="use 1 or more")
     world = make_world(kind, leads, seed)
     project = tomllib.loads(project_file(kind).read_text(encoding="utf-8"))
     return SimulatedCompany(kind, project, world)

@@ -153,7 +153,7 @@ def explain_lead(
         and not is_open(tables, reading.outcomes, snapshots.lead, snapshots.as_of).all()
     ):
         raise InputError(
-            f"lead {lead_id!r} is not open at that moment", cure="give --as-of an earlier moment"
+            f"lead {lead_id!r} is not open at that moment", cure="ask for an earlier moment (as_of)"
         )
     kept = KeptRun.read(session.state.scores)
     same = kept is not None and kept.model_version == model.version

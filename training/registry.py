@@ -161,7 +161,7 @@ class Registry:
                     f"the registry has no model {self.name}@{reference}",
                     cure=f"it has version {numbers}"
                     if numbers
-                    else "train one: leadscore train PROJECT.toml; a refused model is not kept",
+                    else "train one first; a refused model is not kept",
                 ) from error
             return self._download(client, registered)
 

@@ -257,8 +257,8 @@ def fit_learner(
     """Fit on the training rows of the cut; by default with the project file's learner."""
     rows = dataset.cut.train
     classifier = LeadClassifier(
-        seed=seed,
-        threads=threads,
+        random_state=seed,
+        n_jobs=threads,
         budget_s=project.train.budget / 1e6,
         learner=learner or project.train.learner,
         fast=fast,

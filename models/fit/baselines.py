@@ -17,6 +17,7 @@ from features.frame import Catalogue, Feature
 from models.fit.encoders import TrainingColumns, describe, read_columns
 from models.fit.folds import assign_folds
 from models.fit.linear import LinearFit, base_log_odds, fit_linear, newton
+from models.fit.row_weights import weighted_mean
 from models.predictor import (
     ColumnReader,
     Floats,
@@ -83,15 +84,18 @@ def fit_rule_line(columns: TrainingColumns, y: Floats) -> LinearPart:
     The points themselves are not learned, only what one of them is worth.
     """
     terms = _rule_terms(columns)
+    counted = columns.weights
     points = np.sum([term.values(columns) for term in terms], axis=0) if terms else np.zeros(len(y))
-    design = np.column_stack([points - points.mean(), np.ones(len(y))])
-    level = base_log_odds(y)
-    if points.std() > 0 and 2 <= y.sum() <= len(y) - 2:
-        worth, level = newton(design, y, np.array([RULE_RIDGE, 0.0]), np.array([0.0, level]))
+    middle, won = weighted_mean(points, counted), float(np.sum(counted * y))
+    design = np.column_stack([points - middle, np.ones(len(y))])
+    level = base_log_odds(y, counted)
+    if points.std() > 0 and 2 <= won <= float(counted.sum()) - 2:
+        ridge, start = np.array([RULE_RIDGE, 0.0]), np.array([0.0, level])
+        worth, level = newton(design, y, counted, ridge, start)
         if worth > 0:
-            part = LinearPart(float(level - worth * points.mean()), ())
+            part = LinearPart(float(level - worth * middle), ())
             return replace(part, terms=tuple(term.times(float(worth)) for term in terms))
-    return LinearPart(base_log_odds(y), ())
+    return LinearPart(base_log_odds(y, counted), ())
 
 
 def _rule_terms(columns: TrainingColumns) -> list[Term]:
@@ -122,7 +126,8 @@ def _rule_terms(columns: TrainingColumns) -> list[Term]:
     if terms and senior is not None and senior.kind == "category":
         points = dict.fromkeys(SENIOR, SENIOR_POINTS)
         terms.append(LevelsTerm(senior.name, points, other=0.0, missing=0.0, mean=0.0))
-    return [replace(term, mean=float(term.values(columns).mean())) for term in terms]
+    counted = columns.weights
+    return [replace(term, mean=weighted_mean(term.values(columns), counted)) for term in terms]
 
 
 def fit_logistic(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None) -> Baseline:
@@ -158,7 +163,7 @@ def _fit(
     target = np.asarray(y, dtype=np.float64)
     rare = int(min(target.sum(), len(target) - target.sum()))
     if rare < 2 or not (columns.numbers or columns.codes):
-        constant = LinearFit(LinearPart(base_log_odds(target), ()), {})
+        constant = LinearFit(LinearPart(base_log_odds(target, columns.weights), ()), {})
         return Baseline(name, available, read, constant)
     fold = assign_folds(target, None, min(5, rare), 0)
     return Baseline(name, available, read, fit_linear(columns, target, fold))

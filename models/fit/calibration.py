@@ -19,6 +19,7 @@ from sklearn.isotonic import IsotonicRegression
 from models.fit.candidates import error_of
 from models.fit.encoders import Ints
 from models.fit.folds import assign_folds, design_effect
+from models.fit.row_weights import rarer, weighted_mean, weights_or_ones
 from models.predictor import (
     BetaCalibration,
     BlendCalibration,
@@ -42,6 +43,9 @@ BINS = 1000
 BLOCK_PRIOR_ROWS = 10.0
 """Rows' worth of the logistic half in every block of the isotonic one."""
 
+FitCurve = Callable[[Floats, Floats, Floats], Calibration]
+"""(margins, outcomes, row weights) -> a calibration."""
+
 
 def fit_calibration(
     margins: Floats,
@@ -50,80 +54,103 @@ def fit_calibration(
     seed: int = 0,
     spreads: tuple[float, float] = SPREADS,
     groups: Ints | None = None,
+    row_weights: Floats | None = None,
 ) -> Calibration:
     """Fit the richest kind of calibration that the rarer outcome allows; `why` says which and why.
 
     `margins` are cross-fitted log-odds, (n,); `spreads` of the prior of slope and intercept; rows
-    of one of `groups` share an outcome, and count for less.
+    of one of `groups` share an outcome, and count for less; `row_weights` (n,) say how often each
+    row counts.
     """
-    worth = 1 / design_effect(y, groups)
-    rare = int(worth * min(y.sum(), len(y) - y.sum()))
+    counted = weights_or_ones(row_weights, len(y))
+    worth = 1 / design_effect(y, groups, counted)
+    rare = int(worth * rarer(y, counted))
     if rare < FEW:
         why = (
             f"evidence worth {rare} of the rarer outcome, under {FEW}: only the level was "
             "adjusted; the probabilities cannot be verified yet"
         )
-        return replace(fit_intercept(margins, y, spreads, worth), why=why)
+        return replace(fit_intercept(margins, y, spreads, worth, counted), why=why)
     if rare < MANY:
         why = f"evidence worth {rare} of the rarer outcome: a logistic line"
-        return replace(fit_logistic(margins, y, spreads, worth), why=why)
-    fits: list[Callable[[Floats, Floats], Calibration]] = [fit_logistic, fit_beta]
+        return replace(fit_logistic(margins, y, spreads, worth, counted), why=why)
+    fits: list[FitCurve] = [_fit_line, fit_beta]
     if rare >= ENOUGH:
         fits.append(fit_blend)
-    return _choose(fits, margins, y, seed, groups)
+    return _choose(fits, margins, y, seed, groups, counted)
 
 
 def _choose(
-    fits: list[Callable[[Floats, Floats], Calibration]],
+    fits: list[FitCurve],
     margins: Floats,
     y: Floats,
     seed: int,
     groups: Ints | None,
+    row_weights: Floats,
 ) -> Calibration:
     fold = assign_folds(y, groups, 5, seed)
     losses = np.empty((len(fits), len(y)))
     for i, fit in enumerate(fits):
         for k in range(5):
             rest, held = fold != k, fold == k
-            p = calibrate(fit(margins[rest], y[rest]), margins[held])
+            p = calibrate(fit(margins[rest], y[rest], row_weights[rest]), margins[held])
             losses[i, held] = -np.log(np.where(y[held] > 0, p, 1 - p).clip(1e-12))
-    best = int(np.argmin(losses.mean(axis=1)))
+    means = np.array([weighted_mean(each, row_weights) for each in losses])
+    best = int(np.argmin(means))
     for i in range(best + 1):
         extra = losses[i] - losses[best]
-        if extra.mean() <= error_of(extra, groups=groups):
+        error = error_of(extra, groups=groups, row_weights=row_weights)
+        if weighted_mean(extra, row_weights) <= error:
             best = i
             break
     named = ("logistic", "beta", "blend")
-    figures = ", ".join(f"{n} {v:.5f}" for n, v in zip(named, losses.mean(axis=1), strict=False))
-    return replace(fits[best](margins, y), why=f"cross-fitted log loss: {figures}")
+    figures = ", ".join(f"{n} {v:.5f}" for n, v in zip(named, means, strict=False))
+    return replace(fits[best](margins, y, row_weights), why=f"cross-fitted log loss: {figures}")
 
 
 def fit_intercept(
-    margins: Floats, y: Floats, spreads: tuple[float, float] = SPREADS, worth: float = 1.0
+    margins: Floats,
+    y: Floats,
+    spreads: tuple[float, float] = SPREADS,
+    worth: float = 1.0,
+    row_weights: Floats | None = None,
 ) -> InterceptCalibration:
     """Move the level only, pulled to zero by the prior; a row is `worth` so much of an outcome."""
-    return InterceptCalibration(_shift(margins, y, spread=spreads[1], worth=worth))
+    counted = weights_or_ones(row_weights, len(y))
+    return InterceptCalibration(_shift(margins, y, counted, spread=spreads[1], worth=worth))
 
 
-def _shift(margins: Floats, y: Floats, *, spread: float, worth: float) -> float:
+def _shift(
+    margins: Floats, y: Floats, row_weights: Floats, *, spread: float, worth: float
+) -> float:
     shift = 0.0
     for _ in range(50):
         p = 1 / (1 + np.exp(-(margins + shift)))
-        slope = worth * float(np.sum(p * (1 - p))) + 1 / spread**2
-        step = (worth * float(np.sum(y - p)) - shift / spread**2) / slope
+        slope = worth * float(np.sum(row_weights * (p * (1 - p)))) + 1 / spread**2
+        step = (worth * float(np.sum(row_weights * (y - p))) - shift / spread**2) / slope
         shift += float(np.clip(step, -1, 1))
         if abs(step) < 1e-10:
             break
     return shift
 
 
+def _fit_line(margins: Floats, y: Floats, row_weights: Floats) -> LogisticCalibration:
+    return fit_logistic(margins, y, row_weights=row_weights)
+
+
 def fit_logistic(
-    margins: Floats, y: Floats, spreads: tuple[float, float] = SPREADS, worth: float = 1.0
+    margins: Floats,
+    y: Floats,
+    spreads: tuple[float, float] = SPREADS,
+    worth: float = 1.0,
+    row_weights: Floats | None = None,
 ) -> LogisticCalibration:
     """Fit slope and intercept by penalised maximum likelihood on smoothed targets (Platt 1999)."""
-    hits, misses = worth * float(y.sum()), worth * float(len(y) - y.sum())
+    counted = weights_or_ones(row_weights, len(y))
+    won = float(np.sum(counted * y))
+    hits, misses = worth * won, worth * (float(counted.sum()) - won)
     high, low = (hits + 1) / (hits + 2), 1 / (misses + 2)
-    margins, rate, rows = _compress(margins, y)
+    margins, rate, rows = _compress(margins, y, counted)
     rows = worth * rows
     target = rate * high + (1 - rate) * low
 
@@ -140,9 +167,9 @@ def fit_logistic(
     return LogisticCalibration(float(best.x[0]), float(best.x[1]))
 
 
-def fit_beta(margins: Floats, y: Floats) -> BetaCalibration:
+def fit_beta(margins: Floats, y: Floats, row_weights: Floats | None = None) -> BetaCalibration:
     """Fit beta calibration: a ln s - b ln(1 - s) + c, with a and b kept positive."""
-    margins, rate, rows = _compress(margins, y)
+    margins, rate, rows = _compress(margins, y, weights_or_ones(row_weights, len(y)))
     left, right = -np.logaddexp(0, -margins), np.logaddexp(0, margins)
 
     def loss(w: Floats) -> tuple[float, Floats]:
@@ -157,33 +184,38 @@ def fit_beta(margins: Floats, y: Floats) -> BetaCalibration:
     return BetaCalibration(a, b, c)
 
 
-def _compress(margins: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+def _compress(margins: Floats, y: Floats, row_weights: Floats) -> tuple[Floats, Floats, Floats]:
     """Gather many rows into bins of near margins: (mean margin, rate, rows) of each bin.
 
     A curve of two or three parameters is the same on a thousand bins as on a million rows.
     """
     if len(y) <= 2 * BINS:
-        return margins, y, np.ones(len(y))
+        return margins, y, row_weights
     order = np.argsort(margins, kind="stable")
     starts = np.linspace(0, len(y), BINS, endpoint=False).astype(np.int64)
-    rows = np.diff(np.append(starts, len(y))).astype(np.float64)
-    mean = np.add.reduceat(margins[order], starts) / rows
-    return mean, np.add.reduceat(y[order], starts) / rows, rows
+    counted = row_weights[order]
+    rows = np.add.reduceat(counted, starts)
+    mean = np.add.reduceat(counted * margins[order], starts) / rows
+    return mean, np.add.reduceat(counted * y[order], starts) / rows, rows
 
 
-def fit_blend(margins: Floats, y: Floats) -> BlendCalibration:
+def fit_blend(margins: Floats, y: Floats, row_weights: Floats | None = None) -> BlendCalibration:
     """Take the mean, in probability, of isotonic (straight lines between blocks) and logistic.
 
     Every block of the isotonic half is pulled to the logistic one by `BLOCK_PRIOR_ROWS` rows: its
     outermost blocks are a handful of rows, and would promise 0 or 1.
     """
-    first = fit_logistic(margins, y)
-    fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit(margins, y).predict(margins)
-    blocks = pd.DataFrame({"margin": margins, "line": calibrate(first, margins), "rate": fitted})
-    block = blocks.groupby("rate").agg(
-        n=("line", "size"), line=("line", "mean"), low=("margin", "min"), high=("margin", "max")
+    counted = weights_or_ones(row_weights, len(y))
+    first = fit_logistic(margins, y, row_weights=counted)
+    isotonic = IsotonicRegression(y_min=0.0, y_max=1.0).fit(margins, y, counted)
+    line = calibrate(first, margins)
+    blocks = pd.DataFrame({"margin": margins, "rate": isotonic.predict(margins)})
+    block = (
+        blocks.assign(n=counted, line=counted * line)
+        .groupby("rate")
+        .agg(n=("n", "sum"), line=("line", "sum"), low=("margin", "min"), high=("margin", "max"))
     )
-    rate = (block["n"] * block.index + BLOCK_PRIOR_ROWS * block["line"]) / (
+    rate = (block["n"] * block.index + BLOCK_PRIOR_ROWS * (block["line"] / block["n"])) / (
         block["n"] + BLOCK_PRIOR_ROWS
     )
     edges = block[["low", "high"]].to_numpy(np.float64).ravel()
@@ -209,6 +241,7 @@ def refit_intercept(
     y: Floats,
     *,
     worth: float = 1.0,
+    row_weights: Floats | None = None,
     bound: float = 0.7,
     gate: float = 3.0,
 ) -> tuple[Calibration, CohortLevel]:
@@ -219,11 +252,14 @@ def refit_intercept(
     """
     log_odds = calibrated_log_odds(calibration, margins)
     p = 1 / (1 + np.exp(-log_odds))
-    expected, error = float(p.sum()), float(np.sqrt(np.sum(p * (1 - p)) / worth))
-    z = (float(y.sum()) - expected) / max(error, 1e-9)
-    wanted = _shift(log_odds, y, spread=0.5, worth=worth) if len(y) else 0.0
+    counted = weights_or_ones(row_weights, len(y))
+    expected = float(np.sum(counted * p))
+    error = float(np.sqrt(np.sum(counted * (p * (1 - p))) / worth))
+    observed = float(np.sum(counted * y))
+    z = (observed - expected) / max(error, 1e-9)
+    wanted = _shift(log_odds, y, counted, spread=0.5, worth=worth) if len(y) else 0.0
     taken = float(np.clip(wanted, -bound, bound)) if abs(z) > gate else 0.0
-    cohort = CohortLevel(float(len(y)), float(y.sum()), expected, z, wanted, taken)
+    cohort = CohortLevel(float(counted.sum()), observed, expected, z, wanted, taken)
     return (move(calibration, taken) if taken else calibration), cohort
 
 
@@ -250,12 +286,15 @@ class LevelMiss:
     z: float
 
 
-def level_missed(margins: Floats, y: Floats, worth: float = 1.0) -> LevelMiss:
+def level_missed(
+    margins: Floats, y: Floats, worth: float = 1.0, row_weights: Floats | None = None
+) -> LevelMiss:
     """Estimate by how much the level was missed; a row is `worth` so much of an outcome."""
+    counted = weights_or_ones(row_weights, len(y))
     p = 1 / (1 + np.exp(-margins))
-    error = 1 / float(np.sqrt(max(worth * float(np.sum(p * (1 - p))), 1e-9)))
-    shift = _shift(margins, y, spread=10.0, worth=worth)
-    return LevelMiss(float(len(y)), shift, error, shift / error)
+    error = 1 / float(np.sqrt(max(worth * float(np.sum(counted * (p * (1 - p)))), 1e-9)))
+    shift = _shift(margins, y, counted, spread=10.0, worth=worth)
+    return LevelMiss(float(counted.sum()), shift, error, shift / error)
 
 
 def spread_between(levels: Sequence[LevelMiss]) -> float:

@@ -20,6 +20,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from models.fit.encoders import Ints
+from models.fit.row_weights import weighted_mean, weights_or_ones
 from models.predictor import Floats
 
 
@@ -111,6 +112,8 @@ def compare_blends(
     fold: Ints | None = None,
     groups: Ints | None = None,
     blends: Sequence[Blend] = BLENDS,
+    *,
+    row_weights: Floats | None = None,
 ) -> list[CandidateFigures]:
     """Compare the candidates' log loss on unseen rows, each paired with the default.
 
@@ -119,38 +122,48 @@ def compare_blends(
     usable = [b for b in blends if all(name in components for name in b.needs)]
     losses = {blend.name: row_losses(y, blend.margin(components)) for blend in usable}
     base = losses[default_of(list(losses))]
+    counted = weights_or_ones(row_weights, len(y))
     table = []
     for blend in usable:
         extra = losses[blend.name] - base
         table.append(
             CandidateFigures(
                 blend.name,
-                log_loss=float(losses[blend.name].mean()),
-                behind=float(extra.mean()),
-                standard_error=error_of(extra, groups=groups),
-                between=error_of(extra, fold, groups),
+                log_loss=weighted_mean(losses[blend.name], counted),
+                behind=weighted_mean(extra, counted),
+                standard_error=error_of(extra, groups=groups, row_weights=counted),
+                between=error_of(extra, fold, groups, row_weights=counted),
             )
         )
     return table
 
 
-def error_of(extra: Floats, fold: Ints | None = None, groups: Ints | None = None) -> float:
+def error_of(
+    extra: Floats,
+    fold: Ints | None = None,
+    groups: Ints | None = None,
+    *,
+    row_weights: Floats | None = None,
+) -> float:
     """Give the standard error of a mean; with periods, the larger one of rows and whole periods.
 
     With `groups`, (n,), rows of one group count as one draw: snapshots of a lead err together.
     Few periods say little even about their own spread: Student's t widens the error to what one
     standard error would promise.
     """
-    gaps = extra - extra.mean()
+    counted = weights_or_ones(row_weights, len(extra))
+    gaps, total = extra - weighted_mean(extra, counted), float(counted.sum())
+    squares = counted * gaps**2
     if groups is not None:
-        gaps = np.bincount(np.unique(groups, return_inverse=True)[1], weights=gaps)
-    error = float(np.sqrt(np.sum(gaps**2)) / len(extra))
+        member = np.unique(groups, return_inverse=True)[1]
+        squares = np.bincount(member, weights=counted * gaps).astype(np.float64) ** 2
+    error = float(np.sqrt(np.sum(squares)) / total)
     if fold is None or fold.max() < 1:
         return error
-    sums = np.bincount(fold, weights=extra)
+    sums = np.bincount(fold, weights=counted * extra)
     k = len(sums)
     spread = float(np.sqrt(k / (k - 1) * np.sum((sums - sums.mean()) ** 2)))
-    return max(error, spread / len(extra) * float(student.ppf(norm.cdf(1.0), k - 1)))
+    return max(error, spread / total * float(student.ppf(norm.cdf(1.0), k - 1)))
 
 
 def choose(tables: Sequence[Sequence[CandidateFigures]]) -> Blend:

@@ -18,6 +18,7 @@ from models.fit.encoders import Design, Ints, TrainingColumns
 from models.fit.folds import Split, assign_folds, forward_splits
 from models.fit.forest import FittedForest, ForestTask, Recipe, fit_forest, predict_ahead
 from models.fit.linear import LinearFit, fit_linear, fit_without_each
+from models.fit.row_weights import rarer, unless_ones
 from models.predictor import Encoder, Floats, ForestPart, LinearPart
 
 LEAST_FOR_FOREST = 60
@@ -153,9 +154,20 @@ def _grow(
     design: Design, y: Floats, fold: Ints, starts: Floats, setting: Setting, kind: str, offset: int
 ) -> FittedForest:
     start = starts if kind == "boosted" else None
-    task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
+    task = _task(design, y, start)
     seed = setting.seed * 1000 + offset
     return fit_forest(task, fold, setting.recipe_of(kind), seed=seed, threads=setting.threads)
+
+
+def _task(design: Design, y: Floats, start: Floats | None) -> ForestTask:
+    return ForestTask(
+        design.matrix_of,
+        y,
+        design.categorical,
+        design.monotone,
+        start,
+        unless_ones(design.columns.weights),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +195,7 @@ def go_forward(
     splits = [
         (past, ahead)
         for past, ahead in forward_splits(times, closes, groups, folds)
-        if enough(y[past]) and enough(y[ahead], 10)
+        if enough(y[past], columns.weights[past]) and enough(y[ahead], columns.weights[ahead], 10)
     ]
     if not splits:
         return None
@@ -214,7 +226,7 @@ def _components_ahead(
         recipe = setting.recipe_of(kind)
         faster = replace(recipe, rate=min(0.1, recipe.rate * FORWARD_STEP))
         start = starts if kind == "boosted" else None
-        task = ForestTask(design.matrix_of, y, design.categorical, design.monotone, start)
+        task = _task(design, y, start)
         margins[kind] = predict_ahead(
             task, fold, ahead, faster, seed=setting.seed, threads=setting.threads
         )
@@ -223,6 +235,6 @@ def _components_ahead(
     return margins
 
 
-def enough(y: Floats, least: int = LEAST_FOR_FOREST) -> bool:
+def enough(y: Floats, row_weights: Floats, least: int = LEAST_FOR_FOREST) -> bool:
     """Tell whether the rarer outcome occurs at least so often."""
-    return bool(min(y.sum(), len(y) - y.sum()) >= least)
+    return rarer(y, row_weights) >= least

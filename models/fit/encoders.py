@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from data.errors import InputError
 from features.frame import Catalogue, Feature
+from models.fit.row_weights import weights_or_ones
 from models.predictor import (
     CodeEncoder,
     Encoder,
@@ -37,7 +38,8 @@ class TrainingColumns:
     """Raw columns of a frame: float64 numbers, and codes with their level names.
 
     Code -1 is missing, -2 (`NEW`) a level that was new when the row came (see `arrivals`). Terms
-    and encoders read them as they read a frame (models.predictor.ColumnReader).
+    and encoders read them as they read a frame (models.predictor.ColumnReader). `row_weights` (n,)
+    say how often each row counts; None: once.
     """
 
     features: tuple[Feature, ...]
@@ -45,6 +47,12 @@ class TrainingColumns:
     codes: dict[str, Ints]
     levels: dict[str, tuple[str, ...]]
     n: int
+    row_weights: Floats | None = None
+
+    @property
+    def weights(self) -> Floats:
+        """Say how often each row counts: (n,)."""
+        return weights_or_ones(self.row_weights, self.n)
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -66,6 +74,7 @@ class TrainingColumns:
             {name: values[rows] for name, values in self.codes.items()},
             self.levels,
             len(rows),
+            None if self.row_weights is None else self.row_weights[rows],
         )
 
 
@@ -92,7 +101,9 @@ def _plain_feature(name: str, values: pd.Series[Any]) -> Feature:
     )
 
 
-def read_columns(frame: pd.DataFrame, features: Sequence[Feature]) -> TrainingColumns:
+def read_columns(
+    frame: pd.DataFrame, features: Sequence[Feature], row_weights: Floats | None = None
+) -> TrainingColumns:
     """Read a frame into numbers and codes; infinities are refused, missing values pass.
 
     Levels are the sorted strings of the values that occur.
@@ -106,7 +117,7 @@ def read_columns(frame: pd.DataFrame, features: Sequence[Feature]) -> TrainingCo
             numbers[feature.name] = _read_numbers(column, feature.name)
         else:
             codes[feature.name], levels[feature.name] = _read_codes(column)
-    return TrainingColumns(tuple(features), numbers, codes, levels, len(frame))
+    return TrainingColumns(tuple(features), numbers, codes, levels, len(frame), row_weights)
 
 
 def _read_numbers(column: pd.Series[Any], name: str) -> Floats:
@@ -137,7 +148,10 @@ def plain_encoders(
         NumberEncoder(name, name) for name in columns.numbers
     ]
     for name, codes in columns.codes.items():
-        counts = np.bincount(codes[codes >= 0], minlength=len(columns.levels[name]))
+        known = codes >= 0
+        counts = np.bincount(
+            codes[known], weights=columns.weights[known], minlength=len(columns.levels[name])
+        )
         common = np.argsort(-counts, kind="stable")[:most]
         kept = sorted(columns.levels[name][i] for i in common if counts[i] >= least)
         encoders.append(CodeEncoder(name, name, tuple(kept)))
@@ -153,26 +167,35 @@ class TargetTable:
     default: float
 
 
-def fit_target(keys: Ints, y: Floats, n_keys: int, weight: float) -> TargetTable:
+def fit_target(
+    keys: Ints, y: Floats, n_keys: int, weight: float, row_weights: Floats
+) -> TargetTable:
     """Fit smoothed target log-odds on rows (Micci-Barreca 2001); unseen keys get the base rate."""
-    base = (y.sum() + 0.5) / (len(y) + 1.0)
+    base = (np.sum(row_weights * y) + 0.5) / (row_weights.sum() + 1.0)
     slots = np.where(keys < 0, keys + n_keys + 2, keys)
-    counts = np.bincount(slots, minlength=n_keys + 2).astype(np.float64)
-    hits = np.bincount(slots, weights=y, minlength=n_keys + 2)
+    counts = np.bincount(slots, weights=row_weights, minlength=n_keys + 2).astype(np.float64)
+    hits = np.bincount(slots, weights=row_weights * y, minlength=n_keys + 2)
     counts[n_keys] = hits[n_keys] = 0.0  # what is new has no history
     rate = (hits + weight * base) / (counts + weight)
     return TargetTable(np.log(rate / (1 - rate)), counts, float(np.log(base / (1 - base))))
 
 
 def cross_fit_target(
-    keys: Ints, y: Floats, n_keys: int, weight: float, fold: Ints
+    keys: Ints,
+    y: Floats,
+    n_keys: int,
+    weight: float,
+    fold: Ints,
+    row_weights: Floats | None = None,
 ) -> tuple[Floats, Floats]:
     """Encode training rows, each by a table that did not see its fold: (log-odds, counts)."""
+    counted = weights_or_ones(row_weights, len(y))
     values, counts = np.empty(len(y)), np.empty(len(y))
     for k in np.unique(fold):
         held = fold == k
-        table = fit_target(keys[~held], y[~held], n_keys, weight)
-        share = len(y) / max(1, int((~held).sum()))
+        rest = counted[~held]
+        table = fit_target(keys[~held], y[~held], n_keys, weight, rest)
+        share = counted.sum() / (rest.sum() or 1.0)
         values[held] = table.values[keys[held]]
         counts[held] = table.counts[keys[held]] * share
     return values, counts
@@ -183,7 +206,7 @@ def target_encoders(
 ) -> list[LearnedEncoder]:
     """Write the target and the count encoder of one or two columns, fitted on all these rows."""
     codes, keys = category_keys(columns, sources)
-    table = fit_target(codes, y, len(keys), weight)
+    table = fit_target(codes, y, len(keys), weight, columns.weights)
     label = " x ".join(sources)
     seen = table.counts[:-2] > 0
     rates = {key: float(v) for key, v, s in zip(keys, table.values, seen, strict=False) if s}
@@ -249,12 +272,14 @@ class Design:
     def matrix_of(self, rows: Ints, held: Ints) -> tuple[Floats, Floats]:
         """Encode training rows (cross-fitted) and held-out rows (fitted on the training rows)."""
         left, right = [self.matrix[rows]], [self.matrix[held]]
+        y, counted = self.y[rows], self.columns.weights[rows]
         for sources in self.targets:
             codes, keys = category_keys(self.columns, sources)
-            y = self.y[rows]
-            fitted = cross_fit_target(codes[rows], y, len(keys), self.weight, self.inner[rows])
+            fitted = cross_fit_target(
+                codes[rows], y, len(keys), self.weight, self.inner[rows], counted
+            )
             left += [part[:, None] for part in fitted]
-            table = fit_target(codes[rows], y, len(keys), self.weight)
+            table = fit_target(codes[rows], y, len(keys), self.weight, counted)
             right += [table.values[codes[held]][:, None], table.counts[codes[held]][:, None]]
         return np.hstack(left), np.hstack(right)
 

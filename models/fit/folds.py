@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.fit.encoders import Ints
+from models.fit.row_weights import weighted_mean, weights_or_ones
 from models.predictor import Floats
 
 Split = tuple[Ints, Ints]
@@ -54,16 +55,17 @@ def forward_splits(
     return splits
 
 
-def design_effect(y: Floats, groups: Ints | None) -> float:
+def design_effect(y: Floats, groups: Ints | None, row_weights: Floats | None = None) -> float:
     """Say how many times fewer independent outcomes there are than rows (Kish 1965), at least 1.
 
     Snapshots of one lead share its outcome: five of them say little more than one.
     """
     if groups is None:
         return 1.0
-    gaps = y - y.mean()
-    together = np.bincount(np.unique(groups, return_inverse=True)[1], weights=gaps)
-    return max(1.0, float(np.sum(together**2) / max(float(np.sum(gaps**2)), 1e-12)))
+    counted = weights_or_ones(row_weights, len(y))
+    gaps = y - weighted_mean(y, counted)
+    together = np.bincount(np.unique(groups, return_inverse=True)[1], weights=counted * gaps)
+    return max(1.0, float(np.sum(together**2) / max(float(np.sum(counted * gaps**2)), 1e-12)))
 
 
 def random_splits(fold: Ints) -> list[Split]:

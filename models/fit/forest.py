@@ -92,6 +92,8 @@ class ForestTask:
     the held-out one, its errors there lean against the held-out outcomes, and early stopping ends
     the member at its first tree.
     """
+    row_weights: Floats | None = None
+    """How often each row counts, (n,); None: once. A leaf's least rows are rows all the same."""
 
 
 def fit_forest(
@@ -135,14 +137,20 @@ def _grow(
     rows, held = np.flatnonzero((fold >= 0) & (fold != k)), np.flatnonzero(fold == k)
     matrix, held_matrix = task.matrix_of(rows, held)
     start = None if task.starts is None else task.starts[k]
+    counted = task.row_weights
     data = lgb.Dataset(
         matrix,
         task.y[rows],
+        weight=None if counted is None else counted[rows],
         init_score=None if start is None else start[rows],
         categorical_feature=list(task.categorical),
     )
     watch = lgb.Dataset(
-        held_matrix, task.y[held], reference=data, init_score=None if start is None else start[held]
+        held_matrix,
+        task.y[held],
+        weight=None if counted is None else counted[held],
+        reference=data,
+        init_score=None if start is None else start[held],
     )
     booster = lgb.train(
         recipe.params(seed, task.monotone),

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.fit.calibration import fit_beta, fit_logistic
+from models.fit.row_weights import rarer, weighted_quantile, weights_or_ones
 from models.metrics import bootstrap_weights
 from models.predictor import Calibration, Floats, IntervalOffsets, calibrated_log_odds
 
@@ -29,6 +30,7 @@ def fit_intervals(
     calibration: Calibration,
     *,
     groups: NDArray[Any] | None = None,
+    row_weights: Floats | None = None,
     drift: float = 0.0,
     draws: int = 100,
     level: float = 0.9,
@@ -38,20 +40,25 @@ def fit_intervals(
 
     `drift` is the standard deviation, in log-odds, of the level between periods.
     """
-    rare = min(float(y.sum()), float(len(y) - y.sum()))
-    at = np.unique(np.quantile(margins, np.linspace(0.002, 0.998, GRID)))
+    counted = weights_or_ones(row_weights, len(y))
+    rare = rarer(y, counted)
+    at = np.unique(weighted_quantile(margins, np.linspace(0.002, 0.998, GRID), counted))
     if rare < 1 or len(at) < 2:
-        wide = _level_spread(y)
+        wide = _level_spread(y, counted)
         at = np.array([float(margins.min()) - 1, float(margins.max()) + 1])
         return _offsets(at, np.full(2, -wide), np.full(2, wide), level)
-    fit = fit_beta if rare >= BENDING else fit_logistic
-    central = calibrated_log_odds(fit(margins, y), at)
+
+    def fit(rows: slice | NDArray[np.int64]) -> Calibration:
+        curve = fit_beta if rare >= BENDING else fit_logistic
+        return curve(margins[rows], y[rows], row_weights=counted[rows])
+
+    central = calibrated_log_odds(fit(slice(None)), at)
     drawn = []
     for weight in bootstrap_weights(groups, len(y), draws, seed):
         rows = np.repeat(np.arange(len(y)), weight.astype(np.int64))
         if len(np.unique(y[rows])) < 2:
             continue
-        drawn.append(calibrated_log_odds(fit(margins[rows], y[rows]), at) - central)
+        drawn.append(calibrated_log_odds(fit(rows), at) - central)
     spread = np.array(drawn) * REUSED
     if drift > 0:
         noise = np.random.default_rng(seed).normal(0.0, drift, len(spread))
@@ -61,9 +68,10 @@ def fit_intervals(
     return _offsets(at, np.minimum(low + gap, low), np.maximum(high + gap, high), level)
 
 
-def _level_spread(y: Floats) -> float:
+def _level_spread(y: Floats, row_weights: Floats) -> float:
     """Give the 90 % half-width of the log-odds of a rate with a Jeffreys prior."""
-    hits, misses = float(y.sum()) + 0.5, float(len(y) - y.sum()) + 0.5
+    won = float(np.sum(row_weights * y))
+    hits, misses = won + 0.5, float(row_weights.sum()) - won + 0.5
     return 1.645 * float(np.sqrt(1 / hits + 1 / misses))
 
 

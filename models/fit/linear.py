@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.fit.encoders import Ints, TrainingColumns
+from models.fit.row_weights import unless_ones
 from models.fit.terms import Draft, NumberDraft, plan_terms, term_matrix
 from models.predictor import ColumnReader, Floats, LinearPart
 
@@ -65,14 +66,18 @@ def fit_linear(
     drafts = plan_terms(columns, bends=bends)
     matrix, places = term_matrix(columns, drafts)
     if matrix.shape[1] == 0:
-        return LinearFit(LinearPart(base_log_odds(y), ()), {})
+        return LinearFit(LinearPart(base_log_odds(y, columns.weights), ()), {})
     with threadpool_limits(1):
         if matrix.shape[1] <= DENSE:
             groups = _groups(drafts, places)
-            weight, ridge = _fit_dense(matrix.toarray(), y, groups, ridge, float(np.sqrt(worth)))
+            evidence = float(np.sqrt(worth))
+            weight, ridge = _fit_dense(
+                matrix.toarray(), y, columns.weights, groups, ridge, evidence
+            )
         else:
-            c = 1 / ridge[ALL_COLUMNS] if ridge else _choose_penalty(matrix, y, fold)
-            weight, ridge = _solve_sparse(matrix, y, [c])[0], {ALL_COLUMNS: 1 / c}
+            counted = columns.weights
+            c = 1 / ridge[ALL_COLUMNS] if ridge else _choose_penalty(matrix, y, counted, fold)
+            weight, ridge = _solve_sparse(matrix, y, counted, [c])[0], {ALL_COLUMNS: 1 / c}
     terms = [d.finish(weight[p], columns) for d, p in zip(drafts, places, strict=True)]
     return LinearFit(LinearPart(float(weight[-1]), tuple(terms)), ridge)
 
@@ -106,6 +111,7 @@ def _groups(drafts: Sequence[Draft], places: Sequence[slice]) -> list[tuple[str,
 def _fit_dense(
     matrix: Floats,
     y: Floats,
+    row_weights: Floats,
     groups: Sequence[tuple[str, list[int]]],
     known: Mapping[str, float] | None,
     worth: float,
@@ -116,16 +122,19 @@ def _fit_dense(
     """
     design = np.column_stack([matrix, np.ones(len(y))])
     weight = np.zeros(design.shape[1])
-    weight[-1] = base_log_odds(y)
+    weight[-1] = base_log_odds(y, row_weights)
     penalties = {name: (known or {}).get(name, START) for name, _ in groups}
     if not known:
-        weight, penalties = _find_penalties(design, y, groups, weight, penalties, worth)
-    return newton(design, y, _spread_out(penalties, groups), weight), penalties
+        weight, penalties = _find_penalties(
+            design, y, row_weights, groups, weight, penalties, worth
+        )
+    return newton(design, y, row_weights, _spread_out(penalties, groups), weight), penalties
 
 
 def _find_penalties(
     design: Floats,
     y: Floats,
+    row_weights: Floats,
     groups: Sequence[tuple[str, list[int]]],
     weight: Floats,
     penalties: dict[str, float],
@@ -137,8 +146,8 @@ def _find_penalties(
     """
     for _ in range(ROUNDS):
         ridge = _spread_out(penalties, groups)
-        weight = newton(design, y, ridge, weight, most=1)
-        factor = _factor(design, design @ weight, ridge)
+        weight = newton(design, y, row_weights, ridge, weight, most=1)
+        factor = _factor(design, design @ weight, row_weights, ridge)
         variance = np.diag(cho_solve(factor, np.eye(len(ridge)))) / worth
         before = penalties
         penalties = {}
@@ -160,17 +169,19 @@ def _spread_out(penalties: Mapping[str, float], groups: Sequence[tuple[str, list
     return ridge
 
 
-def _factor(design: Floats, margin: Floats, ridge: Floats) -> tuple[Floats, bool]:
+def _factor(
+    design: Floats, margin: Floats, row_weights: Floats, ridge: Floats
+) -> tuple[Floats, bool]:
     """Factorise the Hessian of logistic loss + ridge / 2 @ weight^2 at a margin (Cholesky)."""
     p = 1 / (1 + np.exp(-margin))
-    root = design * np.sqrt(np.maximum(p * (1 - p), 1e-9))[:, None]
+    root = design * np.sqrt(row_weights * np.maximum(p * (1 - p), 1e-9))[:, None]
     hessian = root.T @ root
     hessian[np.diag_indices_from(hessian)] += ridge
     factor: tuple[Floats, bool] = cho_factor(hessian)
     return factor
 
 
-def _choose_penalty(matrix: sp.csr_matrix, y: Floats, fold: Ints) -> float:
+def _choose_penalty(matrix: sp.csr_matrix, y: Floats, row_weights: Floats, fold: Ints) -> float:
     """Pick the penalty with the least cross-validated log loss; ties go to the stronger one."""
     ordered = sorted(PENALTIES)
     losses = np.zeros(len(ordered))
@@ -178,24 +189,37 @@ def _choose_penalty(matrix: sp.csr_matrix, y: Floats, fold: Ints) -> float:
         held, rest = fold == k, fold != k
         if y[rest].min() == y[rest].max():
             continue
-        for i, weight in enumerate(_solve_sparse(matrix[rest], y[rest], ordered)):
+        solved = _solve_sparse(matrix[rest], y[rest], row_weights[rest], ordered)
+        for i, weight in enumerate(solved):
             margin = matrix[held] @ weight[:-1] + weight[-1]
-            losses[i] += float(np.sum(np.logaddexp(0, margin) - y[held] * margin))
+            lost = np.logaddexp(0, margin) - y[held] * margin
+            losses[i] += float(np.sum(row_weights[held] * lost))
     return float(ordered[int(np.argmin(losses))])
 
 
-def newton(design: Floats, y: Floats, ridge: Floats, weight: Floats, *, most: int = 50) -> Floats:
-    """Minimise logistic loss + ridge / 2 @ weight^2 from a start, halving steps: the weights."""
+def newton(
+    design: Floats,
+    y: Floats,
+    row_weights: Floats,
+    ridge: Floats,
+    weight: Floats,
+    *,
+    most: int = 50,
+) -> Floats:
+    """Minimise logistic loss + ridge / 2 @ weight^2 from a start, halving steps: the weights.
+
+    `row_weights` (n,) say how often the loss of each row counts.
+    """
 
     def cost(w: Floats, z: Floats) -> float:
-        return float(np.sum(np.logaddexp(0, z) - y * z) + 0.5 * ridge @ w**2)
+        return float(np.sum(row_weights * (np.logaddexp(0, z) - y * z)) + 0.5 * ridge @ w**2)
 
     margin = design @ weight
     now = cost(weight, margin)
     for _ in range(most):
         p = 1 / (1 + np.exp(-margin))
-        gradient = design.T @ (p - y) + ridge * weight
-        step = cho_solve(_factor(design, margin, ridge), gradient)
+        gradient = design.T @ (row_weights * (p - y)) + ridge * weight
+        step = cho_solve(_factor(design, margin, row_weights, ridge), gradient)
         size = 1.0
         while size > 1e-4:
             trial = weight - size * step
@@ -212,19 +236,21 @@ def newton(design: Floats, y: Floats, ridge: Floats, weight: Floats, *, most: in
     return weight
 
 
-def _solve_sparse(matrix: sp.csr_matrix, y: Floats, penalties: Sequence[float]) -> list[Floats]:
+def _solve_sparse(
+    matrix: sp.csr_matrix, y: Floats, row_weights: Floats, penalties: Sequence[float]
+) -> list[Floats]:
     """Solve for each penalty in turn, warm from the one before; the intercept is last."""
     model = LogisticRegression(C=1.0, max_iter=400, tol=1e-5, warm_start=True)
     weights = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for c in penalties:
-            model.set_params(C=c).fit(matrix, y)
+            model.set_params(C=c).fit(matrix, y, unless_ones(row_weights))
             weights.append(np.append(model.coef_[0], model.intercept_[0]))
     return weights
 
 
-def base_log_odds(y: Floats) -> float:
+def base_log_odds(y: Floats, row_weights: Floats) -> float:
     """Give the log-odds of the base rate, half a case of each outcome added."""
-    rate = (y.sum() + 0.5) / (len(y) + 1.0)
+    rate = (np.sum(row_weights * y) + 0.5) / (row_weights.sum() + 1.0)
     return float(np.log(rate / (1 - rate)))

@@ -33,6 +33,7 @@ from models.fit.forest import Recipe
 from models.fit.intervals import fit_intervals
 from models.fit.linear import LinearFit, base_log_odds
 from models.fit.pairs import screen_targets
+from models.fit.row_weights import rarer, spread_evenly
 from models.fit.setting_trials import SettingTrial, better
 from models.fit.tuning import TuningFigures, tune
 from models.predictor import (
@@ -72,9 +73,19 @@ class TrainingRows:
     closes: NDArray[Any] | None = None
 
     @property
-    def rare(self) -> int:
+    def row_weights(self) -> Floats:
+        """Say how often each row counts: (n,)."""
+        return self.columns.weights
+
+    @property
+    def rare(self) -> float:
         """Count the rarer outcome."""
-        return int(min(self.y.sum(), len(self.y) - self.y.sum()))
+        return rarer(self.y, self.row_weights)
+
+    @property
+    def rare_rows(self) -> int:
+        """Count the rows of the rarer outcome, whatever they weigh: what folds are dealt from."""
+        return int(rarer(self.y, np.ones(len(self.y))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +121,10 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
         return _plain_line(rows, CONSTANT, "the base rate for every lead")
     if options.learner == "rule":
         return _plain_line(rows, "rule", "points by rule, on the scale of log-odds")
-    if rows.rare < options.least:
-        few = f"{rows.rare} of the rarer outcome, under {options.least}"
+    if rows.rare < options.least or rows.rare_rows < 2:
+        few = f"{rows.rare:g} of the rarer outcome, under {options.least}"
         return _plain_line(rows, CONSTANT, f"{few}: the base rate for every lead")
-    columns, y, groups = rows.columns, rows.y, rows.groups
+    columns, y, groups, row_weights = rows.columns, rows.y, rows.groups, rows.row_weights
     setting, tuning = _tune(rows, options, _setting(rows, options))
     trial = _try(rows, options, setting, None)
     targets = (
@@ -123,14 +134,14 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
     )
     if targets:
         other = _try(rows, options, setting.with_targets(targets), trial)
-        trial = better(trial, other, y, groups)
+        trial = better(trial, other, y, groups, row_weights)
     blend = choose(trial.tables)
     chosen = setting.with_targets(trial.targets)
     fitted = fill_up(trial.fitted, blend, columns, y, groups, chosen)
     margins = blend.margin(fitted.margins)
     spreads = TRUSTED if setting.kinds else CERTAIN
     calibration, cohort = _calibrate(rows, margins, options.seed, spreads)
-    drift = trial.level_by_fold(y, blend, setting.worth)
+    drift = trial.level_by_fold(y, row_weights, blend, setting.worth)
     report: dict[str, Any] = {
         "winner": blend.name,
         "chosen_on": "forward folds" if trial.forward else "random folds",
@@ -150,6 +161,7 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
         y,
         calibration,
         groups=groups,
+        row_weights=row_weights,
         drift=spread_between(drift),
         draws=30 if options.fast else 100,
         seed=options.seed,
@@ -160,7 +172,7 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
 def _setting(rows: TrainingRows, options: FitOptions) -> Setting:
     """Choose the setting of the candidates by the number of rows and of the rarer outcome."""
     n, rare, fast = len(rows.y), rows.rare, options.fast
-    members = max(2, min(3 if fast else options.members, rare))
+    members = max(2, min(3 if fast else options.members, rows.rare_rows))
     kinds: tuple[str, ...] = ("extra", "boosted")
     kinds += () if fast else ("plain",) if n <= LARGE else ("plain", "deep")
     repeats = 1 if fast else options.repeats if n <= LARGE else min(2, options.repeats)
@@ -171,7 +183,7 @@ def _setting(rows: TrainingRows, options: FitOptions) -> Setting:
         bends=BENDS if (options.learner == "auto") and rare >= LEAST_FOR_BENDS else 0,
         seed=options.seed,
         threads=options.threads,
-        worth=1 / design_effect(rows.y, rows.groups),
+        worth=1 / design_effect(rows.y, rows.groups, rows.row_weights),
         kinds=kinds if (options.learner == "auto") and rare >= LEAST_FOR_FOREST else (),
     )
 
@@ -207,15 +219,18 @@ def _try(
     rows: TrainingRows, options: FitOptions, setting: Setting, known: SettingTrial | None
 ) -> SettingTrial:
     """Fit all components ahead and on all rows, and tabulate the candidates on both."""
-    columns, y, groups = rows.columns, rows.y, rows.groups
+    columns, y, groups, row_weights = rows.columns, rows.y, rows.groups, rows.row_weights
     folds = 2 if options.fast else 4 if len(y) <= LARGE else 3
     forward = go_forward(columns, y, groups, rows.times, rows.closes, setting, folds=folds)
     fitted = fit_components(columns, y, groups, setting, known.fitted if known else None)
-    tables = [compare_blends(y, fitted.margins, groups=groups)]
+    tables = [compare_blends(y, fitted.margins, groups=groups, row_weights=row_weights)]
     if forward is not None:
         ahead = forward.rows
         codes = None if groups is None else groups[ahead]
-        tables.insert(0, compare_blends(y[ahead], forward.margins, forward.fold, codes))
+        first = compare_blends(
+            y[ahead], forward.margins, forward.fold, codes, row_weights=row_weights[ahead]
+        )
+        tables.insert(0, first)
     return SettingTrial(forward, fitted, tables, setting.targets)
 
 
@@ -223,25 +238,30 @@ def _calibrate(
     rows: TrainingRows, margins: Floats, seed: int, spreads: tuple[float, float]
 ) -> tuple[Calibration, CohortLevel | None]:
     """Fit the calibration, then move its level to the newest fifth where it is clearly off."""
-    y, groups = rows.y, rows.groups
-    calibration = fit_calibration(margins, y, seed=seed, spreads=spreads, groups=groups)
+    y, groups, row_weights = rows.y, rows.groups, rows.row_weights
+    calibration = fit_calibration(
+        margins, y, seed=seed, spreads=spreads, groups=groups, row_weights=row_weights
+    )
     if rows.times is None:
         return calibration, None
-    newest = np.argsort(rows.times, kind="stable")[int(0.8 * len(y)) :]
-    worth = 1 / design_effect(y, groups)
-    return refit_intercept(calibration, margins[newest], y[newest], worth=worth)
+    order = np.argsort(rows.times, kind="stable")
+    newest = order[np.cumsum(row_weights[order]) > 0.8 * row_weights.sum()]
+    worth = 1 / design_effect(y, groups, row_weights)
+    return refit_intercept(
+        calibration, margins[newest], y[newest], worth=worth, row_weights=row_weights[newest]
+    )
 
 
 def _plain_line(rows: TrainingRows, name: str, why: str) -> FittedModel:
     """Take the base rate, or the points of the rule, as they are: nothing is chosen."""
-    y = rows.y
-    rate = LinearPart(base_log_odds(y), ())
+    y, row_weights = rows.y, rows.row_weights
+    rate = LinearPart(base_log_odds(y, row_weights), ())
     line = fit_rule_line(rows.columns, y) if name == "rule" else rate
     report: dict[str, Any] = {"winner": name, "chosen_on": why, "forward_folds": None}
     report |= {"random_folds": [], "calibration": why}
     margins = LinearFit(line, {}).margin(rows.columns)
     calibration = IdentityCalibration(why)
-    intervals = fit_intervals(margins, y, calibration, groups=rows.groups)
+    intervals = fit_intervals(margins, y, calibration, groups=rows.groups, row_weights=row_weights)
     parts = MarginParts((), line, None, ())
     return _model(rows.columns, parts, margins, calibration, intervals, report)
 
@@ -260,7 +280,7 @@ def _model(
         linear=parts.linear,
         forest=parts.forest,
         calibration=calibration,
-        card=propose(calibrated_log_odds(calibration, margins)),
+        card=propose(spread_evenly(calibrated_log_odds(calibration, margins), columns.weights)),
         intervals=intervals,
         meta=ModelFacts(learner=str(report["winner"]), rows=columns.n),
     )

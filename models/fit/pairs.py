@@ -13,6 +13,7 @@ import numpy as np
 
 from models.fit.encoders import Ints, TrainingColumns, cross_fit_target
 from models.fit.linear import newton
+from models.fit.row_weights import weighted_mean, weighted_spread
 from models.predictor import Floats, category_keys
 
 MANY_LEVELS = 30
@@ -24,7 +25,9 @@ WEIGHT = 20.0
 def screen_targets(columns: TrainingColumns, y: Floats, fold: Ints) -> tuple[tuple[str, ...], ...]:
     """Name the single columns of many levels and the pairs whose joint rate adds to the two."""
     single = {
-        name: cross_fit_target(codes, y, len(columns.levels[name]), WEIGHT, fold)[0]
+        name: cross_fit_target(codes, y, len(columns.levels[name]), WEIGHT, fold, columns.weights)[
+            0
+        ]
         for name, codes in columns.codes.items()
         if len(columns.levels[name]) > 1
     }
@@ -45,15 +48,18 @@ def pair_gain(
     codes, keys = category_keys(columns, (a, b))
     if len(keys) <= max(len(columns.levels[a]), len(columns.levels[b])):
         return 0.0, 0.0
-    joint = cross_fit_target(codes, y, len(keys), WEIGHT, fold)[0]
+    counted = columns.weights
+    joint = cross_fit_target(codes, y, len(keys), WEIGHT, fold, counted)[0]
     without = np.column_stack([single[a], single[b], np.ones(len(y))])
-    gains = _losses(without, y) - _losses(np.column_stack([joint, without]), y)
-    error = float(gains.std()) / np.sqrt(len(y))
-    return float(gains.mean()), float(gains.mean()) / max(error, 1e-12)
+    with_joint = np.column_stack([joint, without])
+    gains = _losses(without, y, counted) - _losses(with_joint, y, counted)
+    gain = weighted_mean(gains, counted)
+    error = weighted_spread(gains, counted) / np.sqrt(counted.sum())
+    return gain, gain / max(error, 1e-12)
 
 
-def _losses(design: Floats, y: Floats) -> Floats:
+def _losses(design: Floats, y: Floats, row_weights: Floats) -> Floats:
     ridge = np.full(design.shape[1], 1e-3)
-    margin = design @ newton(design, y, ridge, np.zeros(design.shape[1]))
+    margin = design @ newton(design, y, row_weights, ridge, np.zeros(design.shape[1]))
     losses: Floats = np.logaddexp(0, margin) - y * margin
     return losses

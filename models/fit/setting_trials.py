@@ -10,6 +10,7 @@ from models.fit.calibration import LevelMiss, level_missed
 from models.fit.candidates import Blend, CandidateFigures, choose, error_of, row_losses
 from models.fit.components import Components, Forward
 from models.fit.encoders import Ints
+from models.fit.row_weights import weighted_mean
 from models.predictor import Floats
 
 
@@ -29,21 +30,33 @@ class SettingTrial:
             return row_losses(y, blend.margin(self.fitted.margins))
         return row_losses(y[self.forward.rows], blend.margin(self.forward.margins))
 
-    def level_by_fold(self, y: Floats, blend: Blend, worth: float) -> list[LevelMiss]:
+    def level_by_fold(
+        self, y: Floats, row_weights: Floats, blend: Blend, worth: float
+    ) -> list[LevelMiss]:
         """Say by how much each forward fold's level was missed: log-odds, error, z."""
         if self.forward is None:
             return []
         margins, outcome = blend.margin(self.forward.margins), y[self.forward.rows]
+        counted, fold = row_weights[self.forward.rows], self.forward.fold
         return [
-            level_missed(margins[self.forward.fold == k], outcome[self.forward.fold == k], worth)
-            for k in np.unique(self.forward.fold)
+            level_missed(margins[fold == k], outcome[fold == k], worth, counted[fold == k])
+            for k in np.unique(fold)
         ]
 
 
-def better(plain: SettingTrial, rich: SettingTrial, y: Floats, groups: Ints | None) -> SettingTrial:
+def better(
+    plain: SettingTrial,
+    rich: SettingTrial,
+    y: Floats,
+    groups: Ints | None,
+    row_weights: Floats,
+) -> SettingTrial:
     """Keep target encodings only if they gain more than one standard error on unseen rows."""
     gain = plain.unseen(y) - rich.unseen(y)
-    if plain.forward is None:
-        return rich if gain.mean() > error_of(gain, groups=groups) else plain
-    seen = None if groups is None else groups[plain.forward.rows]
-    return rich if gain.mean() > error_of(gain, plain.forward.fold, seen) else plain
+    fold = None
+    if plain.forward is not None:
+        seen, fold = plain.forward.rows, plain.forward.fold
+        groups = None if groups is None else groups[seen]
+        row_weights = row_weights[seen]
+    error = error_of(gain, fold, groups, row_weights=row_weights)
+    return rich if weighted_mean(gain, row_weights) > error else plain

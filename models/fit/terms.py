@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from models.fit.encoders import TrainingColumns
+from models.fit.row_weights import weighted_mean, weighted_quantile, weighted_spread
 from models.predictor import NEW, Floats, LevelsTerm, NumberTerm, Term, signed_log
 
 
@@ -43,7 +44,7 @@ class NumberDraft:
         """Put the coefficients in, and the term's mean over the training rows."""
         missing = float(coef[1]) if self.gaps else 0.0
         term = replace(self.term, coef=float(coef[0]), missing=missing)
-        return replace(term, mean=float(term.values(columns).mean()))
+        return replace(term, mean=weighted_mean(term.values(columns), columns.weights))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class LevelsDraft:
         """Put the coefficients in, and the term's mean over the training rows."""
         coefs = {level: float(c) for level, c in zip(self.kept, coef, strict=False)}
         term = LevelsTerm(self.source, coefs, float(coef[-2]), float(coef[-1]), mean=0.0)
-        return replace(term, mean=float(term.values(columns).mean()))
+        return replace(term, mean=weighted_mean(term.values(columns), columns.weights))
 
 
 Draft = NumberDraft | LevelsDraft
@@ -76,37 +77,43 @@ def plan_terms(columns: TrainingColumns, *, bends: int = 0, least: int = 3) -> l
     """Lay out terms from training rows without coefficients; constant columns give none."""
     drafts: list[Draft] = []
     for name, values in columns.numbers.items():
-        drafts += _plan_number(name, values, bends)
+        drafts += _plan_number(name, values, columns.weights, bends)
     for name, codes in columns.codes.items():
-        counts = np.bincount(codes[codes >= 0], minlength=len(columns.levels[name]))
+        known = codes >= 0
+        counts = np.bincount(
+            codes[known], weights=columns.weights[known], minlength=len(columns.levels[name])
+        )
         # where new levels keep arriving, those show what unseen ones do; the rare ones themselves
         few = 1 if (codes == NEW).any() else least
         kept = [level for level, n in zip(columns.levels[name], counts, strict=True) if n >= few]
-        if kept and (len(kept) > 1 or counts.max() < len(codes)):
+        if kept and (len(kept) > 1 or counts.max() < columns.weights.sum()):
             drafts.append(LevelsDraft(name, tuple(kept)))
     return drafts
 
 
-def _plan_number(name: str, values: Floats, bends: int) -> list[NumberDraft]:
-    known = values[~np.isnan(values)]
+def _plan_number(name: str, values: Floats, row_weights: Floats, bends: int) -> list[NumberDraft]:
+    known, counted = values[~np.isnan(values)], row_weights[~np.isnan(values)]
     if not len(known):
         return []
-    bounds = np.quantile(known, [0.002, 0.998])
+    bounds = weighted_quantile(known, [0.002, 0.998], counted)
     if bounds[0] == bounds[1]:
         bounds = np.array([known.min(), known.max()])
     if bounds[0] == bounds[1] and len(known) == len(values):
         return []
     transform: Literal["identity", "log1p"] = "identity"
-    if _heavy_tail(np.clip(known, *bounds)):
+    if _heavy_tail(np.clip(known, *bounds), counted):
         transform, known, bounds = "log1p", signed_log(known), signed_log(bounds)
     low, high = (float(x) for x in bounds)
-    line = _number_term(name, known, low, high, transform, 1.0)
+    line = _number_term(name, known, counted, low, high, transform, 1.0)
     drafts = [NumberDraft(line, gaps=len(known) < len(values))]
-    inner = np.quantile(known, np.linspace(0, 1, bends + 2)[1:-1]) if bends else np.empty(0)
+    inner = np.empty(0)
+    if bends:
+        inner = weighted_quantile(known, np.linspace(0, 1, bends + 2)[1:-1], counted)
     edges = sorted({low, *(float(x) for x in inner if low < x < high), high})
     if len(edges) > 2:
         pieces = [
-            _number_term(name, known, a, b, transform, 2.0) for a, b in itertools.pairwise(edges)
+            _number_term(name, known, counted, a, b, transform, 2.0)
+            for a, b in itertools.pairwise(edges)
         ]
         drafts += [NumberDraft(piece, gaps=False) for piece in pieces]
     return drafts
@@ -115,16 +122,17 @@ def _plan_number(name: str, values: Floats, bends: int) -> list[NumberDraft]:
 def _number_term(
     name: str,
     known: Floats,
+    row_weights: Floats,
     low: float,
     high: float,
     transform: Literal["identity", "log1p"],
     stiffness: float,
 ) -> NumberTerm:
     clipped = np.clip(known, low, high)
-    spread = float(clipped.std())
+    spread = weighted_spread(clipped, row_weights)
     return NumberTerm(
         name,
-        center=float(clipped.mean()),
+        center=weighted_mean(clipped, row_weights),
         scale=(spread if spread > 1e-12 else 1.0) * stiffness,
         coef=0.0,
         missing=0.0,
@@ -135,12 +143,13 @@ def _number_term(
     )
 
 
-def _heavy_tail(values: Floats) -> bool:
+def _heavy_tail(values: Floats, row_weights: Floats) -> bool:
     """Non-negative with skewness over two: counts, amounts, seconds."""
-    spread = values.std()
+    spread = weighted_spread(values, row_weights)
     if values.min() < 0 or spread < 1e-12:
         return False
-    return bool(np.mean((values - values.mean()) ** 3) > 2 * spread**3)
+    cubes = (values - weighted_mean(values, row_weights)) ** 3
+    return weighted_mean(cubes, row_weights) > 2 * spread**3
 
 
 def term_matrix(

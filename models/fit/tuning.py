@@ -20,6 +20,7 @@ from models.fit.candidates import error_of, row_losses
 from models.fit.encoders import Design, Ints
 from models.fit.folds import Split, assign_folds
 from models.fit.forest import Recipe
+from models.fit.row_weights import unless_ones, weighted_mean
 from models.predictor import Floats
 
 MOST_TRIALS = 50
@@ -33,6 +34,7 @@ class _Fold:
     watch: lgb.Dataset
     ahead: Floats
     y: Floats
+    row_weights: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +61,24 @@ def tune(
     """Search for at most `budget_s` seconds: the recipe to use, and the best one's gain."""
     optuna = _optuna()
     folds = [_bin(design, y, groups, split, seed) for split in splits]
+    counted = np.concatenate([fold.row_weights for fold in folds])
     tried: dict[int, tuple[Recipe, Floats]] = {}
 
     def objective(trial: Any) -> float:
         proposed = recipe if trial.number == 0 else _suggest(trial, recipe)
         parts = [_losses(fold, design, proposed, seed, threads) for fold in folds]
         tried[trial.number] = proposed, np.concatenate(parts)
-        return float(tried[trial.number][1].mean())
+        return weighted_mean(tried[trial.number][1], counted)
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
     study.optimize(objective, n_trials=MOST_TRIALS, timeout=budget_s)
-    best = min(tried, key=lambda number: (float(tried[number][1].mean()), number))
+    best = min(tried, key=lambda number: (weighted_mean(tried[number][1], counted), number))
     gain = tried[0][1] - tried[best][1]
-    error = error_of(gain, np.repeat(np.arange(len(folds)), [len(fold.y) for fold in folds]))
-    kept = float(gain.mean()) > error
-    figures = TuningFigures(len(tried), float(gain.mean()), error, kept)
+    period = np.repeat(np.arange(len(folds)), [len(fold.y) for fold in folds])
+    mean, error = weighted_mean(gain, counted), error_of(gain, period, row_weights=counted)
+    kept = mean > error
+    figures = TuningFigures(len(tried), mean, error, kept)
     return (tried[best][0] if kept else recipe), figures
 
 
@@ -96,9 +100,12 @@ def _bin(design: Design, y: Floats, groups: Ints | None, split: Split, seed: int
     rows, held = past[inner > 0], past[inner == 0]
     matrix, watched = design.matrix_of(rows, held)
     params = {"feature_pre_filter": False, "verbose": -1}
+    every = design.columns.weights
+    counted = unless_ones(every)
     data = lgb.Dataset(
         matrix,
         y[rows],
+        weight=None if counted is None else counted[rows],
         categorical_feature=list(design.categorical),
         free_raw_data=False,
         params=params,
@@ -106,12 +113,13 @@ def _bin(design: Design, y: Floats, groups: Ints | None, split: Split, seed: int
     watch = lgb.Dataset(
         watched,
         y[held],
+        weight=None if counted is None else counted[held],
         reference=data,
         categorical_feature=list(design.categorical),
         free_raw_data=False,
         params=params,
     ).construct()
-    return _Fold(data, watch, design.matrix_of(rows, ahead)[1], y[ahead])
+    return _Fold(data, watch, design.matrix_of(rows, ahead)[1], y[ahead], every[ahead])
 
 
 def _losses(fold: _Fold, design: Design, recipe: Recipe, seed: int, threads: int) -> Floats:

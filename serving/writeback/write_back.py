@@ -56,8 +56,9 @@ class WriteBackResult:
     @property
     def summary(self) -> str:
         """Sum up the run in one line."""
+        sent = "would be sent" if self.dry_run else "sent"
         words = {
-            "sent": self.sent,
+            sent: self.sent,
             "cleared": self.cleared,
             "already there": self.already_there,
             "unchanged": self.unchanged,
@@ -68,7 +69,7 @@ class WriteBackResult:
             "not in the CRM": self.gone,
             "waiting": self.waiting,
         }
-        counts = ", ".join(f"{n:,} {word}" for word, n in words.items() if n or word == "sent")
+        counts = ", ".join(f"{n:,} {word}" for word, n in words.items() if n or word == sent)
         return f"{self.crm}: {counts}{' (dry run: nothing was written)' if self.dry_run else ''}"
 
 

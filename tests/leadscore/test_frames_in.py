@@ -104,3 +104,25 @@ def test_a_dict_is_checked_as_a_file_is() -> None:
         ls.read({"project": {"name": "x"}, "leeds": {"id": "id"}})
     with pytest.raises(ls.InputError, match="project file not found"):
         ls.read("nowhere.toml")
+
+
+def test_a_section_without_a_table_is_named() -> None:
+    leads = pd.DataFrame({"id": ["a"], "born": ["2026-01-01"], "won": [None]})
+    project = {
+        "project": {"name": "small"},
+        "leads": {"id": "id", "created_at": "born", "converted_at": "won"},
+        "events": [{"lead": "id", "at": "at", "type": "visit"}],
+        "conversion": {"horizon": "30d"},
+    }
+    with pytest.raises(ls.InputError, match=r"^events\.0: has no table; give read\(…, events="):
+        ls.read(project, leads=leads)
+    with pytest.raises(ls.InputError, match=r"^leads: has no table"):
+        ls.read(project)
+    with pytest.raises(ls.InputError, match=r"^project: a path or a dict is needed, found DataF"):
+        ls.read(leads)  # type: ignore[arg-type]
+
+
+def test_an_index_that_has_a_name_is_a_column(trained: Trained) -> None:
+    leads = trained.company.tables["leads"].set_index("lead_id")
+    crm = ls.read(trained.company.project, **trained.company.frames | {"leads": leads}, threads=1)
+    assert crm._reading.tables.lead_ids.tolist() == trained.crm._reading.tables.lead_ids.tolist()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import leadscore as ls
 from tests.leadscore.conftest import Trained
 
 SINCE = "2026-10-15"
+LAST = np.iinfo(np.int64).max  # of a lead that never converts
 
 
 def test_the_door_scores_as_the_command_line_does(trained: Trained, tmp_path: Path) -> None:
@@ -53,9 +57,15 @@ def test_train_registers_nothing_and_publish_does(trained: Trained) -> None:
     assert "1" in ls.versions(trained.crm).index
 
 
-def test_promoting_a_registered_model_registers_it_no_second_time(trained: Trained) -> None:
+def test_a_registered_model_is_registered_no_second_time(trained: Trained) -> None:
     before = len(ls.versions(trained.crm))
     assert ls.promote(trained.model).version == "1"
+    assert ls.promote(trained.published).version == "1"
+    for again in (trained.model, trained.published.model, ls.load(trained.crm)):
+        told = ls.publish(again)
+        assert told.registered
+        assert told.model.version == "1"
+        assert "version 1 was registered before" in repr(told)
     assert len(ls.versions(trained.crm)) == before
 
 
@@ -78,6 +88,17 @@ def test_a_saved_artifact_scores_the_same(trained: Trained, tmp_path: Path) -> N
     )
     with pytest.raises(ls.InputError, match="does not hold the data"):
         loaded.held_out()
+
+
+def test_an_artifact_is_written_over_nothing(trained: Trained, tmp_path: Path) -> None:
+    for model in (trained.model, trained.published.model):
+        folder = model.save(tmp_path / model.version)
+        assert (folder / "manifest.json").is_file()
+        for place in (folder, folder / "manifest.json"):
+            with pytest.raises(ls.InputError, match=r"folder: there is something at .*new folder"):
+                model.save(place)
+        with pytest.raises(ls.OutsideError, match="can't be written"):
+            model.save(folder / "manifest.json" / "below")
 
 
 def test_points_add_up_to_the_score_and_to_its_change(trained: Trained) -> None:
@@ -130,7 +151,9 @@ def test_a_run_that_is_kept_is_sent_and_reported(trained: Trained, tmp_path: Pat
     champion = ls.load(trained.crm)
     scores = champion.score(trained.crm, keep=True)
     dry = ls.write_back(trained.crm, dry_run=True)
-    assert dry.counts["leads"] == dry.counts["sent"] == len(scores)
+    assert dry.counts["leads"] == dry.counts["would_be_sent"] == len(scores)
+    assert "would be sent" in repr(dry)
+    assert dry.dry_run
     assert dry.complete
     written = ls.report(trained.crm, tmp_path, languages=["it"])
     assert [path.name for path in written.paths] == ["report-it.html", "model-it.html"]
@@ -160,8 +183,58 @@ def test_what_is_not_there_is_named(trained: Trained) -> None:
         trained.model.importance(pd.DataFrame({"source": ["search"]}))
     with pytest.raises(ls.InputError, match="is no model artifact"):
         ls.load(trained.crm, Path("nowhere"))
-    with pytest.raises(ls.InputError, match="since: is no timestamp: 'monday'"):
+    with pytest.raises(ls.InputError, match=r"^since: is no timestamp: 'monday'"):
         trained.model.changes(trained.crm, since="monday")
+    with pytest.raises(ls.InputError, match=r"^as_of: is no moment but int"):
+        trained.model.score(trained.crm, as_of=20261101)  # type: ignore[arg-type]
+    with pytest.raises(ls.InputError, match=r"^seed: is 'a'; use a whole number"):
+        ls.train(trained.crm, seed="a")  # type: ignore[arg-type]
+    with pytest.raises(ls.InputError, match=r"^threads: is 0; use 1 or more"):
+        ls.read(trained.file, threads=0)
+    with pytest.raises(ls.InputError, match=r"^scores: no_run.parquet is not there; model.score"):
+        ls.write_back(trained.crm, scores="no_run.parquet")
+    with pytest.raises(ls.InputError, match=r"^model: a model is needed, found NoneType"):
+        ls.report(trained.crm, model=None)  # type: ignore[arg-type]
+    for refused in (ls.check, ls.train, ls.experiments.assign):
+        with pytest.raises(ls.InputError, match=r"^crm: a project that was read is needed"):
+            refused(trained.company.tables["leads"])  # type: ignore[operator]
+
+
+def test_errors_speak_of_arguments_and_not_of_options(trained: Trained, tmp_path: Path) -> None:
+    crm = trained.company.read(state=tmp_path / "empty", threads=1)
+    won = crm._reading.tables.lead_ids[crm._reading.outcomes.converted_at < LAST][0]
+    said = []
+    for call in (
+        lambda: ls.load(crm),
+        lambda: ls.report(crm),
+        lambda: ls.rollback(crm),
+        lambda: ls.write_back(crm),
+        lambda: trained.model.explain(trained.crm, won),
+        lambda: trained.model.score(trained.crm, as_of="1999-01-01"),
+    ):
+        with pytest.raises(ls.LeadScoreError) as refused:
+            call()
+        said.append(str(refused.value))
+    assert not [text for text in said if " --" in text or "leadscore " in text]
+
+
+def test_notes_begin_with_the_reason_why_a_model_may_not_be_registered(trained: Trained) -> None:
+    kept = trained.model._need_training()
+    refused = replace(trained.model, _trained=replace(kept, leak="a column leaks"))
+    assert refused.notes[0] == "may not be registered: a column leaks"
+    with pytest.raises(ls.GateError, match="not registered: a column leaks"):
+        ls.promote(replace(refused, _content=""))
+
+
+def test_features_of_any_library_are_read(trained: Trained) -> None:
+    features, _ = trained.model.held_out()
+    expected = trained.model.importance(features)
+    for frame in (pl.from_pandas(features), pa.Table.from_pandas(features)):
+        pd.testing.assert_frame_equal(trained.model.importance(frame), expected, check_exact=True)
+    with pytest.raises(ls.InputError, match="features: is no table but list"):
+        trained.model.importance([1, 2])  # type: ignore[arg-type]
+    with pytest.raises(ls.InputError, match="converted: has 2 rows, features have"):
+        trained.model.dependence(features, "source", [0, 1])
 
 
 def test_experiments_are_sized_assigned_and_compared(trained: Trained) -> None:

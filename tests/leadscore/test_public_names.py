@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -14,8 +17,45 @@ from leadscore import door
 
 
 def test_the_public_names_are_sorted_and_those_of_the_door() -> None:
-    assert sorted(ls.__all__) == ls.__all__ == door.__all__
+    assert sorted(ls.__all__) == ls.__all__
+    assert {name for name in vars(door) if not name.startswith("__")} == set(ls.__all__)
     assert set(ls.__all__) <= set(dir(ls))
+
+
+def test_the_help_of_the_package_begins_with_every_public_name() -> None:
+    words = set(re.findall(r"\w+", inspect.getdoc(ls) or ""))
+    assert set(ls.__all__) - words == set()
+
+
+def public_callables() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """List the public functions, and the public methods of the public classes that are ours."""
+    for name in ls.__all__:
+        found = getattr(ls, name)
+        if inspect.ismodule(found):
+            functions = [each for each in found.__all__ if each.islower()]
+            yield from ((f"{name}.{each}", getattr(found, each)) for each in functions)
+        elif inspect.isclass(found):
+            for each, member in inspect.getmembers(found, inspect.isfunction):
+                if not each.startswith("_") and "sklearn" not in member.__module__:
+                    yield f"{name}.{each}", member
+        else:
+            yield name, found
+
+
+@pytest.mark.parametrize("member", [pytest.param(f, id=name) for name, f in public_callables()])
+def test_a_docstring_lists_every_parameter_and_what_comes_back(member: Callable[..., Any]) -> None:
+    sections = sections_of(inspect.getdoc(member) or "")
+    signature = inspect.signature(member)
+    asked = [each for each in signature.parameters if each != "self"]
+    listed = re.findall(r"^(\w[\w, ]*?)(?: : .*)?$", sections.get("Parameters", ""), re.MULTILINE)
+    assert sorted(each for line in listed for each in line.split(", ")) == sorted(asked)
+    assert signature.return_annotation in (None, "None") or "Returns" in sections
+
+
+def sections_of(text: str) -> dict[str, str]:
+    """Cut a numpydoc docstring into its sections by their underlined titles."""
+    parts = re.split(r"^(\w+)\n-+\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 @pytest.mark.parametrize("name", ls.__all__)

@@ -86,8 +86,8 @@ def test_the_design_matrix_is_the_same_in_fitting_and_in_the_predictor():
 
 def test_the_same_seed_gives_the_same_bytes_with_one_and_two_threads():
     frame, y = leads(900)
-    one = LeadClassifier(fast=True, threads=1).fit(frame, y).parts()
-    two = LeadClassifier(fast=True, threads=2).fit(frame, y).parts()
+    one = LeadClassifier(fast=True, n_jobs=1).fit(frame, y).parts()
+    two = LeadClassifier(fast=True, n_jobs=2).fit(frame, y).parts()
     assert json.dumps(one[0].to_json()) == json.dumps(two[0].to_json())
     assert one[1] == two[1]
 

@@ -1,0 +1,85 @@
+"""A model -> what matplotlib and shap draw of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from leadscore.lead_model import LeadModel, need_model, readable
+from models.explain.contribution_plots import to_shap as explanation_for_shap
+from models.fit.learner import LeadClassifier
+from training import evaluation_plots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def to_shap(
+    model: LeadModel | LeadClassifier,
+    features: Any,
+    *,
+    by: Literal["feature", "factor"] = "feature",
+) -> Any:
+    """Make a `shap.Explanation` of the exact contributions, for the plots of `shap`.
+
+    Nothing is computed again. The extra ``leadscore[notebook]`` installs shap.
+
+    Parameters
+    ----------
+    model : LeadModel or LeadClassifier
+        A model, or a fitted estimator.
+    features : pandas, polars or Arrow table; also an array for an estimator
+        What the model reads: `LeadModel.features`, `LeadModel.held_out`, or the `X` of the
+        estimator.
+    by : {"feature", "factor"}, default "feature"
+        By factor no single value stands behind a contribution, so the data are the contributions.
+
+    Returns
+    -------
+    shap.Explanation
+        Values in log-odds, (n_rows, n_features); with the base they add up to the margin.
+
+    Raises
+    ------
+    InputError
+        Where a column that the model reads is missing.
+    """
+    if isinstance(model, LeadClassifier):
+        return explanation_for_shap(model.scorer(), model.frame_of(features), by=by)
+    scorer, frame = readable(need_model(model)._loaded.scorer, features)
+    return explanation_for_shap(scorer, frame, by=by)
+
+
+def plot_reliability(model: LeadModel) -> Figure:
+    """Draw promised against observed rates on the test rows.
+
+    Parameters
+    ----------
+    model : LeadModel
+        From `train` or `load`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The extra ``leadscore[notebook]`` installs matplotlib.
+    """
+    card = need_model(model)._loaded.card
+    return evaluation_plots.plot_reliability(pd.DataFrame(card.curve), pd.DataFrame(card.bands))
+
+
+def plot_gains(model: LeadModel) -> Figure:
+    """Draw the conversions caught by the share of leads worked, on the test rows.
+
+    Parameters
+    ----------
+    model : LeadModel
+        From `train` or `load`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The extra ``leadscore[notebook]`` installs matplotlib.
+    """
+    pairs = need_model(model)._loaded.card.gains["model"]
+    return evaluation_plots.plot_gains(pd.DataFrame(pairs, columns=["worked", "captured"]))
