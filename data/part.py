@@ -29,6 +29,7 @@ def part_of(tables: Tables, rows: Rows) -> Tables:
         events=_renamed(tables.events.take(rows)),
         display=pd.DataFrame(index=pd.RangeIndex(len(rows))),
         order=None if tables.order is None else tables.order[rows],
+        episodes=None if tables.episodes is None else tables.episodes.take(rows),
     )
 
 

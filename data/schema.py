@@ -167,6 +167,23 @@ class ConversionSection(Section):
     recorded_from: str | None = (
         None  # conversions were recorded from here on; older leads are left out
     )
+    reopen: OneOrMany = ()  # event types that bring a closed lead back; "any inbound"; "never"
+    quiet: Duration = "0s"  # type: ignore[assignment]  # how long after its close an event counts
+    repeat: bool = False  # a converted lead comes back as well: repeat purchase
+
+    @property
+    def reopens(self) -> bool:
+        """Whether a closed lead can come back."""
+        return self.reopen not in ((), ("never",))
+
+    @model_validator(mode="after")
+    def _reopens_by_events(self) -> ConversionSection:
+        if len(self.reopen) > 1 and (word := {"never", "any inbound"} & set(self.reopen)):
+            raise ValueError(f'reopen = "{min(word)}" stands alone, without event types')
+        for key, given in (("quiet", self.quiet), ("repeat", self.repeat)):
+            if given and not self.reopens:
+                raise ValueError(f'{key} needs reopen, for instance reopen = "any inbound"')
+        return self
 
     @model_validator(mode="after")
     def _one_definition(self) -> ConversionSection:
@@ -354,6 +371,10 @@ class Project(Section):
             raise ValueError(
                 "leads.converted is a flag without a time: use leads.converted_at, or leave out "
                 "leads.created_at (static mode)"
+            )
+        if self.static and conversion.reopens:
+            raise ValueError(
+                "conversion.reopen needs leads.created_at: without it nothing comes back"
             )
         if not self.static and conversion.horizon is None:
             raise ValueError('conversion.horizon is needed, for instance horizon = "90d"')

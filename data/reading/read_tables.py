@@ -16,6 +16,7 @@ from data.clock import NEVER, Micros, show
 from data.errors import InputError
 from data.reading.attributes import read_attributes, unique_ids
 from data.reading.clock_checks import check_clocks, check_future
+from data.reading.episodes import read_lives, say_returns, split_episodes
 from data.reading.event_columns import (
     EventRows,
     assemble,
@@ -24,6 +25,7 @@ from data.reading.event_columns import (
     first_times,
     lead_rows,
     read_events,
+    times_of,
 )
 from data.reading.read_job import ReadJob
 from data.reading.review import undeclared_columns
@@ -89,8 +91,10 @@ def read_with_notes(
     clocks = _lead_clocks(job, raw, order)
     sources = read_events(job, ids, events)
     check_declared_types(sources, job)
-    converted = _converted(job, raw, ids, order, sources)
-    disqualified = np.minimum(clocks["disqualified_at"], first_times(sources, None, len(ids)))
+    conversions = _conversions(job, raw, ids, order, sources)
+    converted = first_times(conversions, len(ids))
+    closed = first_times(times_of(sources, None), len(ids))
+    disqualified = np.minimum(clocks["disqualified_at"], closed)
     attributes = read_attributes(raw, ids, order, job)
     times = [*clocks.values(), converted, *_event_times(sources)]
     times += [a.changes.at for a in attributes if a.changes is not None]
@@ -100,7 +104,8 @@ def read_with_notes(
         clip = partial(_clip, until=until)
         converted, disqualified = clip(converted), clip(disqualified)
     check_clocks(raw, job, order, clocks["created_at"], converted, disqualified, sources)
-    ends_at = np.minimum(converted, disqualified)
+    reopens = project.conversion.reopens
+    ends_at = np.full(len(ids), NEVER) if reopens else np.minimum(converted, disqualified)
     cut = until if declared else None
     tables = Tables(
         lead_ids=_object_ids(ids),
@@ -122,6 +127,13 @@ def read_with_notes(
             "cannot be trusted as negatives and are left out of training"
         )
     outcomes = Outcomes(converted, disqualified, until, recorded_from or None)
+    if reopens:
+        lives = read_lives(
+            project.conversion, sources, clocks["disqualified_at"], conversions, until
+        )
+        tables, outcomes = split_episodes(tables, outcomes, lives, project.conversion)
+        for line in say_returns(tables, outcomes, lives):
+            job.notes.add(line)
     return CrmData(tables, outcomes, tuple(job.notes.lines))
 
 
@@ -163,27 +175,27 @@ def _lead_clocks(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> dict[
     return clocks
 
 
-def _converted(
+def _conversions(
     job: ReadJob,
     raw: RawTable,
     ids: pa.Array,
     order: NDArray[np.int64],
     sources: list[EventRows],
-) -> Micros:
-    """Find when each lead converted: by column, by event, or in a table of opportunities."""
+) -> tuple[NDArray[np.int64], Micros]:
+    """List all conversions, (lead, at): by column, by event, or in a table of opportunities."""
     conversion, leads = job.project.conversion, job.project.leads
     if leads.converted_at:
-        return instants(raw, leads.converted_at, job)[order]
+        column = instants(raw, leads.converted_at, job)[order]
+        known = np.flatnonzero(column != NEVER)
+        return known, column[known]
     if conversion.event:
-        return first_times(sources, conversion.event, len(ids))
+        return times_of(sources, conversion.event)
     lead, at = conversion.lead or "", conversion.at or ""
     deals = job.source(conversion, "conversion", columns=[lead, at])
     row = lead_rows(texts(deals.column(lead), job.missing), ids)
     count_orphans(deals, row, lead, job)
     moments = instants(deals, at, job)
-    first = np.full(len(ids), NEVER)
-    np.minimum.at(first, row[row >= 0], moments[row >= 0])
-    return first
+    return row[row >= 0], moments[row >= 0]
 
 
 def _event_times(sources: list[EventRows]) -> list[Micros]:
