@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
-BENCHES := leaks features quality shap faults writeback forecast experiment report http
+BENCHES := leaks features quality shap faults writeback forecast experiment report http loops
 
 EXTRAS := tune serve notebook postgres mysql
 

@@ -17,6 +17,7 @@ NAMES = (
     "experiment",
     "report",
     "http",
+    "loops",
 )
 
 

@@ -161,7 +161,7 @@ def show_drift(tasks: list[Task], bars: Bars) -> None:
         if task.name != "bank_roworder":
             continue
         p = task.predictions["leadscore"]
-        notes = evaluate_model(task.test_y, p, train_rate=task.y.mean(), draws=10).notes
+        notes = evaluate_model(task.test_y, p, train_y=task.y, draws=10).notes
         print("\ndrift named:", *notes, sep="\n  ")
         bars.add(
             "drift named where a set drifts (bank in time order)",

@@ -109,7 +109,7 @@ class LeadsSection(Attributes):
     id: str
     created_at: str | None = None  # left out: static mode, no claim about time
     converted_at: str | None = None
-    converted: str | None = None  # a flag; static mode only
+    converted: str | None = None  # a flag: that a lead converted, not when
     converted_values: tuple[str, ...] = (
         "1",
         "true",
@@ -367,14 +367,16 @@ class Project(Section):
                 "conversion is defined by exactly one of "
                 f"{', '.join(given)}; found {', '.join(named) or 'none'}"
             )
-        if not self.static and leads.converted is not None:
+        if not self.static and leads.converted is not None and conversion.snapshots != (0,):
             raise ValueError(
-                "leads.converted is a flag without a time: use leads.converted_at, or leave out "
-                "leads.created_at (static mode)"
+                "leads.converted says that a lead converted, not when, so that leads can only be "
+                'seen as they were created: leave out conversion.snapshots (["0s"]), or use '
+                "leads.converted_at"
             )
-        if self.static and conversion.reopens:
+        if conversion.reopens and (self.static or leads.converted is not None):
             raise ValueError(
-                "conversion.reopen needs leads.created_at: without it nothing comes back"
+                "conversion.reopen needs leads.created_at, and a time of conversion: without "
+                "them nothing comes back"
             )
         if not self.static and conversion.horizon is None:
             raise ValueError('conversion.horizon is needed, for instance horizon = "90d"')

@@ -15,12 +15,20 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Positions of train and test, where the test begins (in `order`), and what was dropped."""
+    """Positions of train and test, where the test begins (in `order`), and what was dropped.
+
+    `cut_at` is None where the test rows were drawn at random.
+    """
 
     train: Rows
     test: Rows
-    cut_at: int
+    cut_at: int | None
     dropped: dict[str, int]
+
+    @property
+    def in_time(self) -> bool:
+        """Whether the test rows are the newest ones."""
+        return self.cut_at is not None
 
 
 def purged_cut(labelled: LabelledSnapshots, test_share: float, lead: Rows | None = None) -> Cut:
@@ -68,7 +76,7 @@ def random_cut(labelled: LabelledSnapshots, test_share: float, seed: int) -> Cut
     blocks = max(20, n)
     parts = _parts_of_leads(labelled.snapshots.lead, labelled.y, blocks, seed)
     late = parts < max(1, round(blocks * test_share))
-    return Cut(np.flatnonzero(~late), np.flatnonzero(late), 0, {})
+    return Cut(np.flatnonzero(~late), np.flatnonzero(late), None, {})
 
 
 def _parts_of_leads(lead: NDArray[np.int64], y: NDArray[np.generic], n: int, seed: int) -> Rows:

@@ -44,8 +44,8 @@ class Attribute:
 
     Exactly one of three holds: fixed at creation (`known_at` and `changes` are None), dated
     (`known_at`: int64 microseconds, NEVER where unknown), or replayed from `changes`.
-    `values` is float64 (NaN missing) for numbers, object (str or None) for categories. One that
-    training left out (`in_training` False) is read for rules alone; no feature may use it.
+    `values` is float64 (NaN missing) for numbers, object (str or None) for categories. Those that
+    no feature reads are there for rules.
     """
 
     name: str
@@ -54,7 +54,6 @@ class Attribute:
     known_at: Micros | None = None
     changes: Changes | None = None
     family: Family = "fit"
-    in_training: bool = True
 
     def take(self, leads: NDArray[np.int64]) -> Attribute:
         """Take leads in this order."""
@@ -172,14 +171,17 @@ class Tables:
 class Outcomes:
     """What became of each lead: microseconds, NEVER where it did not happen.
 
-    In static mode `converted_at` is 0 for converted leads and NEVER for the others, and no
-    disqualification is known.
+    Where a flag says that a lead converted and nothing says when, `timed` is False: `converted_at`
+    is then the lead's creation, in static mode 0. In static mode no disqualification is known;
+    `settled` says that the flag is known of every lead, so that the others did not convert.
     """
 
     converted_at: Micros
     disqualified_at: Micros
     observed_until: int
     recorded_from: int | None = None
+    timed: bool = True
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

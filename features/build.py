@@ -34,6 +34,7 @@ class Builder:
             for column, feature in enumerate(catalogue.numbers)
             if not template_of(feature).of_events
         ]
+        self._read = catalogue.read_columns
         self._categories = [(each, template_of(each).code) for each in catalogue.categories]
         self._reads_leads = not all(template_of(each).of_events for each in catalogue.features)
 
@@ -50,7 +51,7 @@ class Builder:
         existing = np.empty(0, bool)
         if self._reads_leads:
             existing = exists(tables, rows.lead, rows.as_of)
-            profile.fill_numbers(tables, rows, self._of_leads, existing, numbers)
+            profile.fill_numbers(tables, rows, self._of_leads, self._read, existing, numbers)
         levels = tuple(
             profile.category(tables, rows, feature, existing)
             if code is None

@@ -15,7 +15,7 @@ its columns whatever event types occur then. Its rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -145,10 +145,15 @@ def attribute_features(tables: Tables, project: Project) -> Iterator[Feature]:
         if attribute.known_at is not None or attribute.changes is not None:
             name, since = f"known_since_{factor}", f"days since {label} is known"
             yield _feature("known_since", name, family, factor, since, params)
-    if sum(1 for attribute in tables.attributes if _may_miss(attribute)) >= 2:
+    if counts_missing(tables, [attribute.name for attribute in tables.attributes]):
         label = "fields left empty"
         params = {"label": label}
         yield _feature("missing_count", "missing_count", "fit", "completeness", label, params)
+
+
+def counts_missing(tables: Tables, read: Sequence[str]) -> bool:
+    """Say whether missing values are worth a count: two of the columns read have some."""
+    return sum(1 for name in read if _may_miss(tables.attribute(name))) >= 2
 
 
 def _may_miss(attribute: Attribute) -> bool:
@@ -186,8 +191,8 @@ def episode_features(tables: Tables) -> Iterator[Feature]:
 
 def event_features(tables: Tables, project: Project) -> Iterator[Feature]:
     """Yield the columns of each event type, then those of all types together."""
-    if len(tables.events) == 0:
-        return
+    if len(tables.events) == 0 or project.leads.converted is not None:
+        return  # where only a flag tells who converted, nothing tells what came before it
     scope = Scope(tables.events, windows_of(project))
     types, pooled = own_types(tables, project, len(scope.windows) + 2)
     for name in types:

@@ -52,6 +52,16 @@ class Catalogue:
         """The category columns in order."""
         return tuple(feature for feature in self.features if feature.kind == "category")
 
+    @property
+    def read_columns(self) -> tuple[str, ...]:
+        """The columns of the project file that features read themselves, each once."""
+        read = (
+            f.params["column"]
+            for f in self.features
+            if f.template != "known_since" and "column" in f.params
+        )
+        return tuple(dict.fromkeys(str(column) for column in read))
+
     def to_json(self) -> str:
         """Write the columns in order; `from_json` reads the same catalogue back."""
         return json.dumps([asdict(feature) for feature in self.features], indent=1)

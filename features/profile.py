@@ -30,12 +30,14 @@ def fill_numbers(
     tables: Tables,
     snapshots: Snapshots,
     columns: Sequence[tuple[int, Feature]],
+    read: Sequence[str],
     existing: NDArray[np.bool_],
     out: NDArray[np.float32],
 ) -> None:
     """Fill these columns of `out` (n, k) in place: attributes, age and calendar of leads.
 
-    `existing` marks the rows at which their lead exists.
+    `read` are the columns whose missing values are counted; `existing` marks the rows at which
+    their lead exists.
     """
     calendar: pd.DatetimeIndex | None = None
     for column, feature in columns:
@@ -46,7 +48,7 @@ def fill_numbers(
         elif template == "known_since":
             out[:, column] = _known_since(snapshots, attribute_of(tables, feature))
         elif template == "missing_count":
-            out[:, column] = _missing(tables)[snapshots.lead]
+            out[:, column] = count_missing(tables, read)[snapshots.lead]
         elif template == "times_closed":
             out[:, column] = episodes_of(tables).number[snapshots.lead] - 1
         elif template == "days_since_closed":
@@ -143,10 +145,15 @@ def _days_since(since: NDArray[np.int64], snapshots: Snapshots) -> NDArray[np.fl
     return np.where(known, days, np.nan)
 
 
-def _missing(tables: Tables) -> NDArray[np.int64]:
-    """Count per lead the missing values of the attributes fixed at creation: (n_leads,)."""
+def count_missing(tables: Tables, read: Sequence[str]) -> NDArray[np.int64]:
+    """Count per lead the missing values of these columns, where fixed at creation: (n_leads,).
+
+    A column that no feature reads, in quarantine for instance, is not counted: the count would
+    let it in again.
+    """
     missing = np.zeros(len(tables), np.int64)
-    for attribute in tables.attributes:
-        if attribute.in_training and attribute.known_at is None and attribute.changes is None:
+    for name in read:
+        attribute = tables.attribute(name)
+        if attribute.known_at is None and attribute.changes is None:
             missing += pd.isna(attribute.values)
     return missing

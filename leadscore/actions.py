@@ -73,10 +73,13 @@ class LeakCheck(Showable):
     def plot_delay(self) -> Figure:
         """Draw the share of leads converted and disqualified by age, and the horizon.
 
-        InputError in static mode, where no time is known.
+        InputError where nothing says when leads converted.
         """
         if self._checked.delay is None:
-            raise InputError("time to convert needs leads.created_at", column="leads.created_at")
+            raise InputError(
+                "time to convert needs leads.created_at and a time of conversion",
+                column="leads.converted_at",
+            )
         return evaluation_plots.plot_delay(self._checked.delay)
 
     def _shown(self) -> Shown:

@@ -177,7 +177,9 @@ class LeadModel(Showable):
             scored_at=at,
             run_id=new_run_id(at),
             threads=session.threads,
-            previous_bands=read_bands(session.state.scores, until=as_of),
+            previous_bands=read_bands(
+                session.state.scores, until=as_of, cuts=self._loaded.scorer.card.bands
+            ),
             for_report=for_report,
         )
 
@@ -445,7 +447,11 @@ def train(
     with TemporaryDirectory() as folder:
         artifact = Path(folder) / UNREGISTERED
         content = write_model(trained, artifact).version
-        loaded = load_model(ModelVersion(UNREGISTERED, artifact, {}), threads=session.threads)
+        loaded = load_model(
+            ModelVersion(UNREGISTERED, artifact, {}),
+            threads=session.threads,
+            bands=session.project.score.bands,
+        )
     return LeadModel(crm, loaded, trained, content)
 
 

@@ -11,7 +11,7 @@ from data.errors import GateError, InputError
 from leadscore.crm_project import CrmProject, need_crm
 from leadscore.lead_model import LeadModel, registry_of
 from leadscore.shown import Showable, Shown, table_of
-from serving.loaded_model import find_model, load_model
+from serving.loaded_model import load_model
 from serving.verbs import register
 from training.publish import Published
 from training.registry import Registry
@@ -69,15 +69,18 @@ def load(crm: CrmProject, model: str | int | Path = "champion") -> LeadModel:
     model = str(model) if isinstance(model, int) else model
     if isinstance(model, Path) or (Path(model) / "manifest.json").is_file():
         found = Registry("", crm.name, trust=session.trust).find(str(Path(model).absolute()))
-        return LeadModel(crm, load_model(found, threads=session.threads))
-    loaded = find_model(registry_of(crm), model, threads=session.threads)
+        bands = session.project.score.bands
+        return LeadModel(crm, load_model(found, threads=session.threads, bands=bands))
+    loaded = session.model(model)
     return LeadModel(crm, loaded, _registered=True)
 
 
 def publish(model: LeadModel) -> Publication:
     """Register a trained model; the gate says whether it is champion, as ``leadscore train`` does.
 
-    A model that does not beat its baselines is not registered, and the answer says why.
+    A model with an open leak finding is not registered, and the answer says why. Nor is a first
+    model that does not beat its baselines: the best of logistic regression, rule and base rate is
+    champion in its place, and is the model of the answer.
 
     Raises
     ------
@@ -91,6 +94,8 @@ def publish(model: LeadModel) -> Publication:
     published = register(crm._session, crm._reading, trained)
     if published.version is None:
         return Publication(model, published)
+    if published.stands_in is not None:
+        return Publication(load(crm, published.version.version), published)
     loaded = replace(model._loaded, version=published.version.version)
     return Publication(replace(model, _loaded=loaded, _registered=True), published)
 
@@ -107,10 +112,13 @@ def promote(model: LeadModel | Publication) -> LeadModel:
     """
     model = model.model if isinstance(model, Publication) else need_model(model)
     if not model._registered:
-        published = _find_registered(model) or publish(model).model
-        if not published._registered:
-            raise GateError(f"not registered: {model._need_training().refusal}")
-        model = published
+        found = _find_registered(model)
+        if found is None:
+            publication = publish(model)
+            if publication._published.refused is not None:
+                raise GateError(publication.words)
+            found = publication.model
+        model = found
     registry_of(model.crm).promote(model.version)
     return model
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,11 @@ def clipped_share(card: ScoreCard, log_odds: Floats) -> float:
     """Tell which share of leads the card clips at 0 or at 100."""
     exact = card_exact(card, log_odds)
     return float(np.mean((exact < 0) | (exact > 100)))
+
+
+def band_rank(card: ScoreCard, score: NDArray[Any]) -> NDArray[np.int64]:
+    """Rank the band of each score: 0 is the lowest."""
+    return np.searchsorted(sorted(map(float, card.bands.values())), score, side="right")
 
 
 def bands_with_hysteresis(

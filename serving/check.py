@@ -106,7 +106,7 @@ def check_project(
     dataset = make_dataset(project, tables, outcomes, threads=session.threads)
     reviews = tuple(undeclared_columns(project, session.frames))
     on_stage("delay from creation to conversion")
-    delay = None if project.static else delay_curve(tables, outcomes, project)
+    delay = delay_curve(tables, outcomes, project) if outcomes.timed else None
     on_stage("leak audit")
     report = audit(tables, outcomes, project, seed=session.seed, dataset=dataset, reviews=reviews)
     page = html(report, project=project.project.name)

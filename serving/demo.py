@@ -108,17 +108,14 @@ def make_company(folder: Path, *, leads: int, seed: int) -> Path:
 def train_once(session: Session, on_stage: Callable[[str], None]) -> str:
     """Train unless the champion was trained on the same data; say which.
 
-    GateError, with the gate's reason, where there is still no champion.
+    GateError, with the reason, where there is still no champion.
     """
     reading = session.read()
     if champion_is_current(session, reading):
         return "the model is current: trained on these data before"
     trained, published = train_model(session, reading, on_stage=on_stage)
     if session.registry.champion() is None:
-        raise GateError(
-            published.sentence,
-            cure="simulate more leads in another folder: --leads 3000 --out FOLDER",
-        )
+        raise GateError(published.sentence, cure="look at the leak report: leadscore check")
     card = trained.card
     return (
         f"trained on {card.train_rows:,} snapshots of {card.train_leads:,} past leads "

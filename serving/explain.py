@@ -27,7 +27,7 @@ from models.explain.reasons import explain
 from models.explain.sentences import Speech, capital, render, render_fact
 from models.predictor import Scores
 from models.scorecard import bands_with_hysteresis
-from serving.loaded_model import LoadedModel, find_model
+from serving.loaded_model import LoadedModel
 from serving.score import read_bands
 from serving.score_changes import (
     Moment,
@@ -170,7 +170,8 @@ def explain_lead(
 
 def _band(session: Session, model: LoadedModel, scores: Scores, lead_id: str, as_of: int) -> str:
     """Name the band as lists and CRM show it: a lead changes band some points past a cut."""
-    shown = read_bands(session.state.scores, until=as_of) or {}
+    cuts = model.scorer.card.bands
+    shown = read_bands(session.state.scores, until=as_of, cuts=cuts) or {}
     score = scores.score.astype(np.float64)
     hysteresis = session.project.score.hysteresis
     return str(
@@ -183,7 +184,7 @@ def _band(session: Session, model: LoadedModel, scores: Scores, lead_id: str, as
 def _change(session: Session, moment: Moment, lead_id: str, since: int) -> Change | None:
     stored = newest_run_before(session.state.runs, since, lead_id)
     if stored is not None:
-        before = find_model(session.registry, stored.model_version, threads=1)
+        before = session.model(stored.model_version)
         return changes_since_run(moment, stored, before).get(lead_id)
     return changes_since(moment, since).get(0)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -32,12 +33,15 @@ from serving.qualify.engine import qualify
 from serving.qualify.result import Qualification
 from serving.worklist.language import words_of
 
+CUTS: Final = b"leadscore.bands"
+"""The entry of the metadata of scores.parquet that holds the least score of each band."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScoringRun:
     """One scoring run in memory: row i of everything but `past` is snapshot i.
 
-    `table` and `reasons` are what scores.parquet holds.
+    `table` and `reasons` are what scores.parquet holds; `cuts` are the least scores of the bands.
     """
 
     as_of: int
@@ -49,6 +53,7 @@ class ScoringRun:
     reasons: pa.ListArray
     explanations: Sequence[Explanation]
     past: PastWeeks
+    cuts: Mapping[str, float]
 
 
 def score_leads(
@@ -126,6 +131,7 @@ def score_leads(
         worded_reasons,
         LazyExplanations(reasons, features, ids.tolist()),
         past,
+        dict(model.scorer.card.bands),
     )
 
 
@@ -169,11 +175,14 @@ def write_scores(scored: ScoringRun, path: Path) -> Path:
 
 
 def scores_table(scored: ScoringRun) -> pa.Table:
-    """Lay out what scores.parquet holds: a row per open lead, its reasons as a nested column."""
+    """Lay out what scores.parquet holds: a row per open lead, its reasons as a nested column.
+
+    Its metadata records where the bands were cut.
+    """
     table = scored.table
     arrow = pa.table({str(name): _arrow(table[name]) for name in table.columns})
     arrow = arrow.add_column(arrow.column_names.index("model_version"), "reasons", scored.reasons)
-    return arrow.replace_schema_metadata(None)
+    return arrow.replace_schema_metadata({CUTS: json.dumps(scored.cuts, sort_keys=True)})
 
 
 def _arrow(column: pd.Series) -> pa.Array:
@@ -184,14 +193,20 @@ def _arrow(column: pd.Series) -> pa.Array:
     return pa.array(column, from_pandas=True)
 
 
-def read_bands(path: Path, *, until: int) -> dict[str, str] | None:
+def read_bands(
+    path: Path, *, until: int, cuts: Mapping[str, float] | None = None
+) -> dict[str, str] | None:
     """Read the bands of a run as of `until` or before; None where there was none.
 
-    Bands of a later moment would look ahead: no lead had them at `until`.
+    Bands of a later moment would look ahead: no lead had them at `until`. Bands that were cut
+    elsewhere than at `cuts` are none either: an edit of the project file takes effect at once.
     """
     if not path.is_file():
         return None
     table = pq.read_table(path, columns=["lead_id", "band", "as_of"])
+    recorded = (table.schema.metadata or {}).get(CUTS)
+    if cuts is not None and recorded is not None and json.loads(recorded) != dict(cuts):
+        return None
     if table.num_rows and table["as_of"][0].cast(pa.int64()).as_py() > until:
         return None
     return dict(zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True))

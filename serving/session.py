@@ -91,7 +91,8 @@ class Session:
         """Find and load a model by version, alias or folder."""
         from serving.loaded_model import find_model
 
-        return find_model(self.registry, reference, threads=self.threads)
+        bands = self.project.score.bands
+        return find_model(self.registry, reference, threads=self.threads, bands=bands)
 
     def moment(self, as_of: str | None, reading: CrmData, key: str = "--as-of") -> int:
         """Read --as-of; left out, it is the end of observation. Errors name it by `key`."""

@@ -11,7 +11,8 @@ from data.reading.read_tables import CrmData
 from data.reading.review import undeclared_columns
 from models.artifact import load_artifact
 from models.explain.change import store_run
-from serving.loaded_model import LoadedModel
+from serving.band_churn import BandChurn, compare_bands
+from serving.loaded_model import LoadedModel, load_model
 from serving.score import ScoringRun, read_bands, score_leads, write_scores
 from serving.score_changes import FEATURES
 from serving.session import Session
@@ -21,6 +22,7 @@ from training.evaluate import Evaluation
 from training.monitor import Signal, watch_model
 from training.publish import Published, data_fingerprint, publish
 from training.registry import ModelVersion
+from training.stand_in import is_stand_in
 from training.train import TrainedModel, evaluate_on_test, train
 
 Stage = Callable[[str], None]
@@ -50,8 +52,9 @@ def learn(
     learner: str | None = None,
     on_stage: Stage,
 ) -> TrainedModel:
-    """Train and evaluate, on the champion's score card; nothing is written."""
-    card = None if champion is None else load_artifact(champion.folder).card
+    """Train and evaluate, on the score card of a proven champion; nothing is written."""
+    scorer = None if champion is None else load_artifact(champion.folder)
+    card = None if scorer is None or is_stand_in(scorer.meta) else scorer.card
     return train(
         session.project,
         reading.tables,
@@ -81,6 +84,25 @@ def register(session: Session, reading: CrmData, trained: TrainedModel) -> Publi
     if published.version is not None:
         write_text(session.state.audit(published.version.version), trained.audit.to_json())
     return published
+
+
+def band_churn(
+    session: Session, reading: CrmData, champion: ModelVersion | None, published: Published
+) -> BandChurn | None:
+    """Show what the registered model would change, or changes, for the leads that are open now.
+
+    None where there was no champion to compare it with, or nothing was registered.
+    """
+    if champion is None or published.version is None:
+        return None
+    bands = session.project.score.bands
+    before, after = (
+        load_model(version, threads=session.threads, bands=bands)
+        for version in (champion, published.version)
+    )
+    until = reading.tables.observed_until
+    shown = read_bands(session.state.scores, until=until, cuts=bands)
+    return compare_bands(session, reading, before, after, shown=shown)
 
 
 def audit_pages(report: AuditReport, name: str) -> dict[str, str]:
@@ -141,7 +163,12 @@ def score_run(
     for_report: bool = False,
     on_stage: Stage,
 ) -> ScoringRun:
-    """Score all open leads with a pinned model and keep the run in the state folder."""
+    """Score all open leads with a pinned model and keep the run in the state folder.
+
+    Rows without any clock are scored as they stand at `scored_at`.
+    """
+    if session.project.static and session.project.project.observed_until is None:
+        as_of = scored_at
     scored = score_leads(
         session.project,
         reading.tables,
@@ -151,7 +178,7 @@ def score_run(
         scored_at=scored_at,
         run_id=run_id,
         threads=session.threads,
-        previous_bands=read_bands(session.state.scores, until=as_of),
+        previous_bands=read_bands(session.state.scores, until=as_of, cuts=model.scorer.card.bands),
         for_report=for_report,
         on_stage=on_stage,
     )

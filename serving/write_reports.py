@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from data.errors import OutsideError
 from data.files import write_text
 from data.reading.read_tables import CrmData
+from models.explain.change import StoredRun
 from serving.feedback import list_answers
 from serving.loaded_model import LoadedModel
+from serving.past_weeks import WEEK
 from serving.score import ScoringRun, first_scored
+from serving.score_changes import newest_run_before
 from serving.session import Session
 from serving.verbs import score_run
 from serving.worklist.deliver import deliver
@@ -56,6 +60,23 @@ def write_reports(
     )
 
 
+def _run_by_another_model(
+    session: Session, model: LoadedModel, as_of: int
+) -> tuple[StoredRun, LoadedModel] | None:
+    """Find the run that scores are compared with, a week ago or before, where its model differs.
+
+    Where none is that old, the newest run before. None where its model is gone from the registry.
+    """
+    runs = session.state.runs
+    stored = newest_run_before(runs, as_of - WEEK) or newest_run_before(runs, as_of - 1)
+    if stored is None or stored.model_version == model.version:
+        return None
+    try:
+        return stored, session.model(stored.model_version)
+    except OutsideError:
+        return None
+
+
 def write_views(
     session: Session,
     reading: CrmData,
@@ -80,6 +101,7 @@ def write_views(
         session.threads,
         scored_from=first_scored(session.state.runs),
         feedback=list_answers(session.state.feedback),
+        other_run=_run_by_another_model(session, model, scored.as_of),
     )
     view = make_view(source, on_stage=on_stage)
     on_stage("pages")

@@ -14,8 +14,9 @@ from data.schema import Project
 from data.splits import Cut, purged_cut, random_cut
 from data.tables import LabelledSnapshots, Outcomes, Tables
 from features.build import build
-from features.catalogue import make_catalogue
+from features.catalogue import counts_missing, make_catalogue
 from features.frame import Catalogue, FeatureFrame
+from features.profile import count_missing
 
 Rows = NDArray[np.int64]
 
@@ -38,13 +39,21 @@ class Dataset:
         """The labels: (n,)."""
         return self.labelled.y
 
+    @property
+    def times(self) -> Rows | None:
+        """The rows' order in time: (n,); None where nothing says which of two is the newer."""
+        order = self.labelled.order
+        return order if len(order) and (order != order[0]).any() else None
+
     def rows(self, which: Rows) -> pd.DataFrame:
         """Return the feature frame of some rows."""
         return self.frame.to_pandas().iloc[which]
 
-    def without(self, names: frozenset[str]) -> Dataset:
-        """Drop feature columns by name."""
-        return replace(self, frame=drop_features(self.frame, names)) if names else self
+    def without(self, names: frozenset[str], tables: Tables) -> Dataset:
+        """Drop feature columns by name, and what they added to the count of missing details."""
+        if not names:
+            return self
+        return replace(self, frame=_recount(drop_features(self.frame, names), tables))
 
 
 def make_dataset(
@@ -84,6 +93,20 @@ def drop_features(frame: FeatureFrame, names: frozenset[str]) -> FeatureFrame:
         frame.numbers[:, np.array(numbers, bool)] if not all(numbers) else frame.numbers,
         tuple(each for each in frame.levels if each.name not in names),
     )
+
+
+def _recount(frame: FeatureFrame, tables: Tables) -> FeatureFrame:
+    """Count the missing details again, over the columns that are left."""
+    numbers = frame.catalogue.numbers
+    place = next((i for i, f in enumerate(numbers) if f.template == "missing_count"), None)
+    if place is None:
+        return frame
+    left = frame.catalogue.read_columns
+    if not counts_missing(tables, left):
+        return drop_features(frame, frozenset({numbers[place].name}))
+    counted = frame.numbers.copy()
+    counted[:, place] = count_missing(tables, left)[frame.snapshots.lead]
+    return replace(frame, numbers=counted)
 
 
 def _require_both_outcomes(labelled: LabelledSnapshots, project: Project) -> None:

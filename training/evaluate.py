@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from data.clock import DAY
 from models.fit.folds import design_effect
@@ -64,14 +65,15 @@ def evaluate_model(
     bands: NDArray[np.object_] | None = None,
     slices: Mapping[str, NDArray[np.generic]] | None = None,
     capacities: tuple[int, ...] = (10, 25, 50, 100, 200),
-    train_rate: float | None = None,
+    train_y: NDArray[np.generic] | None = None,
+    train_groups: NDArray[np.generic] | None = None,
     draws: int = 200,
     seed: int = 0,
 ) -> Evaluation:
     """Evaluate one model beside its baselines on rows that none of them has seen.
 
     `as_of` (n,) microseconds gives weeks and months; without it the rows are one period.
-    `train_rate` is the base rate of the training rows, for the note on drift.
+    `train_y` and `train_groups` are the training rows, to tell whether the base rate moved.
     """
     target = np.asarray(y, dtype=np.float64)
     rivals = dict(baselines or {})
@@ -92,7 +94,10 @@ def evaluate_model(
         curve=reliability_curve(target, p, groups, draws=min(draws, 100), seed=seed),
         drift=drift,
         gains=gains(target, p),
-        notes=tuple(_notes(target, p, groups, drift, train_rate)),
+        notes=(
+            *_notes(target, p, groups, drift),
+            *([] if train_y is None else [base_rates(train_y, train_groups, target, groups)]),
+        ),
     )
 
 
@@ -123,39 +128,37 @@ def verdicts(
     return pd.DataFrame(rows, columns=columns)
 
 
-def may_be_registered(comparisons: pd.DataFrame, *, learner: str = "auto") -> tuple[bool, str]:
-    """Decide from the verdicts: beats prior, recency and rule, and does not lose to logistic.
+def beats_baselines(comparisons: pd.DataFrame) -> tuple[bool, str]:
+    """Tell from the verdicts whether a model beats prior, recency and rule, where they are known.
 
-    To lose is to be worse by more than one standard error of the paired, clustered bootstrap. The
-    learner "logistic" is that regression, calibrated, and is not compared with itself. Returns the
-    decision and a sentence: what to do instead where it is no; where it is yes but the log loss is
-    higher than logistic regression's, the sentence says so.
+    Returns the answer and a sentence: what to do instead where it is no.
     """
-    is_logistic = learner == "logistic"
-    sentence = "beats prior, recency and rule, and "
-    sentence += "is logistic regression" if is_logistic else "does not lose to logistic regression"
-    required = comparisons[comparisons["against"] != "logistic"] if is_logistic else comparisons
-    for row in required.to_dict("records"):
+    for row in comparisons[comparisons["against"] != "logistic"].to_dict("records"):
         gap, low, high = float(row["difference"]), float(row["low"]), float(row["high"])
-        against = str(row["against"])
-        if against == "logistic" and row["verdict"] == "worse":
-            return False, (
-                f"loses to logistic regression by {gap:.4f} log loss (standard error "
-                f"{row['error']:.4f}): add --learner logistic to the command, which ships the "
-                "regularised logistic regression with the same artifact, reasons and calibration"
-            )
-        if against in ("prior", "recency", "rule") and not (gap < 0 and high < 0):
+        if not (gap < 0 and high < 0):
+            against = str(row["against"])
             return False, (
                 f"does not beat the {against} baseline "
                 f"({gap:+.4f} log loss, 95 % {low:+.4f} to {high:+.4f}): work "
                 f"by the {against}, collect more outcomes, or declare more columns and events"
             )
-        if against == "logistic" and gap > 0:
-            sentence = (
-                f"beats prior, recency and rule; stands {gap:.4f} log loss behind logistic "
-                f"regression (standard error {row['error']:.4f}): not shown to be worse"
-            )
-    return True, sentence
+    return True, "beats prior, recency and rule"
+
+
+def level_with_logistic(comparisons: pd.DataFrame) -> str | None:
+    """Say that logistic regression is shipped instead; None where the model is clearly better.
+
+    Clearly is by more than one standard error of the paired, clustered bootstrap: the simpler of
+    two models within one standard error is the one to keep.
+    """
+    found = comparisons[comparisons["against"] == "logistic"].to_dict("records")
+    if not found or found[0]["verdict"] == "better":
+        return None
+    return (
+        f"logistic regression is shipped: the best other model stands "
+        f"{found[0]['difference']:+.4f} log loss from it (standard error {found[0]['error']:.4f}), "
+        "which is not clearly better"
+    )
 
 
 def by_slice(
@@ -282,6 +285,32 @@ def level_z(y: Floats, p: Floats, groups: NDArray[np.generic] | None = None) -> 
     return (float(y.sum()) - float(p.sum())) / max(float(np.sqrt(variance)), 1e-9)
 
 
+def base_rates(
+    train_y: NDArray[np.generic],
+    train_groups: NDArray[np.generic] | None,
+    y: Floats,
+    groups: NDArray[np.generic] | None,
+) -> str:
+    """Say whether the base rate moved from training to test: only where 99 % intervals say so."""
+    (then, error_then), (now, error_now) = _rate(train_y, train_groups), _rate(y, groups)
+    apart, half = now - then, float(norm.ppf(0.995)) * float(np.hypot(error_then, error_now))
+    rates = f"{then:.1%} converted in training, {now:.1%} in test"
+    points = f"{100 * apart:+.1f} points, 99 % {100 * (apart - half):+.1f} to "
+    points += f"{100 * (apart + half):+.1f}"
+    if abs(apart) > half:
+        return f"the base rate moved: {rates} ({points})"
+    return f"{rates}: no move of the base rate is shown ({points})"
+
+
+def _rate(y: NDArray[np.generic], groups: NDArray[np.generic] | None) -> tuple[float, float]:
+    """Estimate a base rate and its error; half a case of each outcome keeps the error above 0."""
+    target = np.asarray(y, np.float64)
+    codes = None if groups is None else pd.factorize(np.asarray(groups))[0].astype(np.int64)
+    shrunk = (target.sum() + 0.5) / (len(target) + 1)
+    variance = shrunk * (1 - shrunk) * design_effect(target, codes) / max(len(target), 1)
+    return float(target.mean()), float(np.sqrt(variance))
+
+
 def tenths(p: Floats) -> NDArray[np.int64]:
     """Cut rows into ten groups of equal size by promised probability; ties stay together."""
     edges = np.unique(np.quantile(p, np.linspace(0, 1, 11)[1:-1]))
@@ -293,7 +322,6 @@ def _notes(
     p: Floats,
     groups: NDArray[np.generic] | None,
     drift: pd.DataFrame,
-    train_rate: float | None,
 ) -> list[str]:
     """Write notes on the figures: what cannot be verified, and what drifted by how much."""
     notes = []
@@ -309,11 +337,9 @@ def _notes(
     z = level_z(y, p, groups)
     if abs(z) > 3:
         notes.append(
-            f"the base rate moved: {y.mean():.1%} converted where {p.mean():.1%} was promised "
+            f"the level is off: {y.mean():.1%} converted where {p.mean():.1%} was promised "
             f"(observed / expected {ratio:.2f}, {level:+.2f} in log-odds, z {z:.1f})"
         )
-    if train_rate is not None and n_rarer:
-        notes.append(f"conversion was {train_rate:.1%} in training and is {y.mean():.1%} in test")
     worst = drift.iloc[int(np.argmax(np.abs(drift["z"].to_numpy())))] if len(drift) > 1 else None
     if worst is not None and abs(float(worst["z"])) > 3:
         notes.append(

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data.clock import DAY
 from models.metrics import Floats
 from models.reliability import reliability_by
 from training.advice import Advice
@@ -26,7 +27,8 @@ class ModelCard:
 
     Rows are snapshots: a lead may appear at several ages; `…_leads` count each lead once.
     `gains` maps a ranking ("model", "newest", "rule", "logistic", …) to [worked, captured] pairs.
-    `learning`, `need` and `segments` are those of `training.advice`, on training rows.
+    `learning`, `need` and `segments` are those of `training.advice`, on training rows. `cut_at` is
+    the place in the order of time before which it learned, None without a cut in time.
     """
 
     trained_until: int
@@ -54,6 +56,7 @@ class ModelCard:
     learning: list[dict[str, Any]] = field(default_factory=list)
     need: dict[str, Any] | None = None
     segments: list[dict[str, Any]] = field(default_factory=list)
+    cut_at: int | None = None
 
     def to_json(self) -> str:
         """Write what `from_json` reads, columns in their order; NaN and infinity become null."""
@@ -84,6 +87,11 @@ class ModelCard:
         )
         return won, n - won
 
+    @property
+    def has_clock(self) -> bool:
+        """Whether the training data say until when they reach; in static mode they may not."""
+        return self.trained_until >= DAY
+
     def figure(self, metric: str, model: str = "model") -> dict[str, float] | None:
         """Find one figure with its interval; None where it could not be measured."""
         for row in self.metrics:
@@ -104,9 +112,9 @@ def make_card(
     """Gather the card of one training run."""
     train_rows, test_rows = dataset.cut.train, dataset.cut.test
     y = dataset.y[test_rows].astype(np.float64)
-    newest = dataset.labelled.order[test_rows].astype(np.float64)
-    rankings = {**test, "newest": newest}
-    rankings.pop("prior", None)
+    rankings = {name: p for name, p in test.items() if name != "prior"}
+    if dataset.times is not None:
+        rankings["newest"] = dataset.times[test_rows].astype(np.float64)
     return ModelCard(
         trained_until=observed_until,
         train_rows=len(train_rows),
@@ -132,6 +140,7 @@ def make_card(
         train_leads_converted=_leads(dataset, train_rows[dataset.y[train_rows] == 1]),
         test_leads=_leads(dataset, test_rows),
         test_leads_converted=_leads(dataset, test_rows[dataset.y[test_rows] == 1]),
+        cut_at=dataset.cut.cut_at,
     )
 
 

@@ -8,39 +8,65 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from data.clock import DAY
 from data.schema import Project
 from data.tables import Outcomes, Tables
+from features.build import build
 from features.frame import Catalogue
 from models.artifact import Manifest, load_artifact, read_extra
-from training.gate import GateDecision, judge_challenger, judge_first_model
+from models.fit.model_choice import CONSTANT
+from models.predictor import LeadScorer
+from models.scorecard import band_rank
+from training.gate import FIRST, NOTHING_NEW, REFUSED, GateDecision, judge
+from training.model_card import CARD_FILE, ModelCard
 from training.registry import ModelVersion, Registry
-from training.train import TrainedModel
+from training.stand_in import is_stand_in, train_stand_in
+from training.train import LINE, TrainedModel
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The result of publishing a trained model; `version` is None where it was not registered."""
+    """The result of publishing a trained model.
+
+    `version` is None where nothing was registered. `refused` says why the model that was trained
+    may not be shipped; `stands_in` names what was registered in its place, where anything was.
+    """
 
     version: ModelVersion | None
     decision: GateDecision
+    refused: str | None = None
+    stands_in: str | None = None
 
     @property
     def sentence(self) -> str:
         """Describe the result in one line."""
         if self.version is None:
-            return f"not registered: {self.decision.sentence}"
+            return f"not registered: {self.refused}"
         number = self.version.version
+        if self.stands_in is not None:
+            return (
+                f"the model is refused: {self.refused}; version {number}, {self.stands_in}, "
+                f"is champion until a model is proven"
+            )
         if self.decision.promote:
             return f"version {number} is champion: {self.decision.sentence}"
         return (
-            f"version {number} is challenger: {self.decision.sentence}; `leadscore promote` "
-            "makes it champion by hand"
+            f"version {number} is challenger, not promoted: {self.decision.sentence}; "
+            "`leadscore promote` makes it champion by hand"
         )
+
+
+STAND_IN_WORDS: Final = {
+    LINE: "logistic regression",
+    "rule": "points by rule",
+    CONSTANT: "the base rate for every lead",
+}
 
 
 def publish(
@@ -54,23 +80,92 @@ def publish(
     threads: int,
     seed: int,
 ) -> Published:
-    """Register a model that beats its baselines; promote it where the gate is open.
+    """Register a model and let the gate say whether it is champion.
 
-    A model with a refusal is not registered at all. `pages` are further texts to log with the run.
+    An open leak finding registers nothing. Where there is no champion, or one that stands in for a
+    model, a model that does not beat its baselines is refused: the first time, the best of
+    logistic regression, rule and base rate becomes champion in its place. `pages` are further
+    texts to log with the run.
     """
-    if trained.refusal is not None:
-        return Published(None, judge_first_model(trained))
+    if trained.leak is not None:
+        return Published(None, REFUSED, trained.leak)
     champion = registry.champion()
-    if champion is None:
-        decision = judge_first_model(trained)
+    loaded = None if champion is None else load_artifact(champion.folder, threads=threads)
+    unproven = trained.shortfall if loaded is None or is_stand_in(loaded.meta) else None
+    if unproven is not None:
+        candidate = train_stand_in(trained, project, tables, seed=seed, threads=threads)
+        if loaded is not None and is_stand_in(candidate.parts.meta):
+            return Published(None, REFUSED, unproven)
+        trained = candidate
+    if champion is None or loaded is None:
+        decision = FIRST
     else:
-        scorer = load_artifact(champion.folder, threads=threads)
         catalogue = Catalogue.from_json(read_extra(champion.folder, "catalogue.json").decode())
-        decision = judge_challenger(trained, scorer, catalogue, tables, threads=threads, seed=seed)
+        since = ModelCard.from_json(read_extra(champion.folder, CARD_FILE)).cut_at
+        rows = unseen_rows(trained.dataset.cut.test, trained.dataset.labelled.order, since)
+        decision = judge_models(trained, rows, loaded, catalogue, tables, threads=threads)
+    version = _register(trained, registry, project, decision, pages=pages, tags=tags, seed=seed)
+    if decision.promote:
+        registry.promote(version.version)
+    else:
+        registry.challenge(version.version)
+    stands_in = None if unproven is None else STAND_IN_WORDS[trained.candidates["winner"]]
+    return Published(version, decision, unproven, stands_in)
+
+
+def unseen_rows(
+    rows: NDArray[np.int64], order: NDArray[np.int64], learned_before: int | None
+) -> NDArray[np.int64]:
+    """Keep those of the test `rows` that a champion, which learned from rows before, has not seen.
+
+    None is a champion without a cut in time. Where it learned from later rows than the test begins
+    with, fewer are left, perhaps none.
+    """
+    return rows if learned_before is None else rows[order[rows] >= learned_before]
+
+
+def judge_models(
+    trained: TrainedModel,
+    rows: NDArray[np.int64],
+    champion: LeadScorer,
+    catalogue: Catalogue,
+    tables: Tables,
+    *,
+    threads: int,
+) -> GateDecision:
+    """Score these rows with both models and let the gate decide."""
+    if not len(rows):
+        return NOTHING_NEW
+    dataset = trained.dataset
+    snapshots = dataset.labelled.snapshots.take(rows)
+    frame = build(tables, snapshots, catalogue, threads=threads).to_pandas()
+    before, after = champion.score(frame), trained.scorer.score(dataset.rows(rows))
+    card = trained.parts.card
+    moved = band_rank(card, after.score) - band_rank(card, before.score)
+    return judge(
+        dataset.y[rows],
+        before.probability,
+        after.probability,
+        moved=moved,
+        groups=dataset.groups[rows],
+    )
+
+
+def _register(
+    trained: TrainedModel,
+    registry: Registry,
+    project: Project,
+    decision: GateDecision,
+    *,
+    pages: Mapping[str, str],
+    tags: Mapping[str, str],
+    seed: int,
+) -> ModelVersion:
+    """Write the artifact and register it with its figures."""
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "leadscore"
         manifest = write_model(trained, artifact)
-        version = registry.register(
+        return registry.register(
             artifact,
             params=run_parameters(trained, project, seed),
             metrics=run_metrics(trained),
@@ -88,11 +183,6 @@ def publish(
             },
             example=example_row(trained),
         )
-    if decision.promote:
-        registry.promote(version.version)
-    else:
-        registry.challenge(version.version)
-    return Published(version, decision)
 
 
 def write_model(trained: TrainedModel, folder: Path) -> Manifest:

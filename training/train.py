@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from models.artifact import Manifest, write_artifact
 from models.explain.observed_rates import ObservedRates, make_facts
 from models.fit.baselines import fit_all
 from models.fit.learner import LeadClassifier
+from models.fit.model_choice import CONSTANT
 from models.metrics import Floats
 from models.predictor import LeadScorer, ModelParts, ScoreCard, calibrated_log_odds
 from models.scorecard import clipped_share, propose
@@ -25,9 +26,17 @@ from training.advice import Advice, advise
 from training.audit import AuditReport, audit
 from training.audit.windows import fit_scope, row_hash
 from training.dataset import Dataset, make_dataset
-from training.evaluate import Evaluation, evaluate_model, may_be_registered
+from training.evaluate import (
+    Evaluation,
+    beats_baselines,
+    evaluate_model,
+    level_with_logistic,
+)
 from training.model_card import CARD_FILE, ModelCard, make_card
 from training.small_data import require_outcomes
+
+LINE: Final = "linear"
+"""The winner's name where the regularised line stands alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +45,8 @@ class TrainedModel:
 
     `test` holds probabilities on the test rows: "model" and each baseline. `kinds` says how each
     attribute was read, so that single leads are later read the same way. `advice` says what the
-    training outcomes allow. `refusal` is None where the model may be registered, else what is
-    wrong and what to do instead.
+    training outcomes allow. `leak` says which open leak finding forbids to register the model, and
+    `shortfall` which baseline it does not beat and what to do instead; None where all is well.
     """
 
     dataset: Dataset
@@ -51,7 +60,13 @@ class TrainedModel:
     card: ModelCard
     kinds: Mapping[str, str]
     advice: Advice
-    refusal: str | None
+    leak: str | None
+    shortfall: str | None
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the model may not be registered; None where it may."""
+        return self.leak or self.shortfall
 
     @property
     def scorer(self) -> LeadScorer:
@@ -67,6 +82,20 @@ class TrainedModel:
             CARD_FILE: self.card.to_json(),
         }
         return write_artifact(self.parts, self.forest_text, folder, extra=extra)
+
+
+@dataclass(frozen=True, slots=True)
+class FitTask:
+    """What every fit of one training run shares; `card` is the frozen score card, if any."""
+
+    project: Project
+    tables: Tables
+    dataset: Dataset
+    audit: AuditReport
+    seed: int
+    threads: int
+    fast: bool
+    card: ScoreCard | None
 
 
 def train(
@@ -86,23 +115,47 @@ def train(
 
     `card` is the frozen score card of the champion; without one the first is proposed; `learner`
     overrides the project file's ("auto", "logistic"); `reviews` are the columns that the project
-    file does not declare. Raises GateError on a structural leak or under three outcomes of either
-    kind, InputError where there is nothing to learn from.
+    file does not declare. A model that is not better than logistic regression by more than one
+    standard error gives way to it. Raises GateError on a structural leak or under three outcomes
+    of either kind, InputError where there is nothing to learn from.
     """
     on_stage("labels, features and the cut in time")
     dataset = make_dataset(project, tables, outcomes, threads=threads)
-    rows = dataset.cut.train
-    require_outcomes(dataset.y[rows])
+    require_outcomes(dataset.y[dataset.cut.train])
     on_stage("leak audit")
     report = audit(tables, outcomes, project, seed=seed, dataset=dataset, reviews=reviews)
     report.refuse_structural()
-    dataset = dataset.without(report.quarantined)
+    dataset = dataset.without(report.quarantined, tables)
+    task = FitTask(project, tables, dataset, report, seed, threads, fast, card)
+    learner = learner or project.train.learner
+    trained = fit_and_evaluate(task, learner, on_stage=on_stage)
+    level = level_with_logistic(trained.evaluation.verdicts)
+    if level is None or trained.candidates["winner"] in (LINE, CONSTANT):
+        return trained
+    simpler = fit_and_evaluate(task, "logistic")
+    if simpler.shortfall and not trained.shortfall:
+        return trained
+    notes = (level, *simpler.evaluation.notes)
+    return replace(
+        simpler,
+        evaluation=replace(simpler.evaluation, notes=notes),
+        card=replace(simpler.card, notes=list(notes)),
+    )
+
+
+def fit_and_evaluate(
+    task: FitTask, learner: str, *, on_stage: Callable[[str], None] = lambda _: None
+) -> TrainedModel:
+    """Fit one learner on the training rows and evaluate it on the test rows."""
     on_stage("fitting and choosing among candidates")
-    project = project if learner is None else _with_learner(project, learner)
-    fitted = fit_learner(project, dataset, seed=seed, threads=threads, fast=fast)
-    report = check_fit_scope(report, tables, dataset, fitted)
+    project, tables, dataset, seed = task.project, task.tables, task.dataset, task.seed
+    rows = dataset.cut.train
+    fitted = fit_learner(
+        project, dataset, seed=seed, threads=task.threads, fast=task.fast, learner=learner
+    )
+    report = check_fit_scope(task.audit, tables, dataset, fitted)
     parts, forest_text = fitted.parts()
-    parts = with_card(parts, fitted.margins_, project, card)
+    parts = with_card(parts, fitted.margins_, project, task.card)
     facts = make_facts(dataset.rows(rows), dataset.y[rows], parts.features)
     advice = advise(
         fitted,
@@ -113,10 +166,11 @@ def train(
         seed=seed,
     )
     on_stage("evaluation beside the baselines")
-    scorer = LeadScorer(parts, forest_text, threads=threads, trusted=True)
+    scorer = LeadScorer(parts, forest_text, threads=task.threads, trusted=True)
     test, evaluation = evaluate_on_test(project, tables, dataset, scorer, seed=seed)
-    refusal, words = _refusal(report, evaluation, project)
-    evaluation = replace(evaluation, notes=(*evaluation.notes, *advice.notes, *words))
+    beats, words = beats_baselines(evaluation.verdicts)
+    said = (words,) if beats else ()
+    evaluation = replace(evaluation, notes=(*evaluation.notes, *advice.notes, *said))
     model_card = make_card(
         dataset,
         evaluation,
@@ -137,7 +191,8 @@ def train(
         model_card,
         {attribute.name: attribute.kind for attribute in tables.attributes},
         advice,
-        refusal,
+        leak=_open_leak(report),
+        shortfall=None if beats else words,
     )
 
 
@@ -158,39 +213,37 @@ def check_fit_scope(
     return checked_report
 
 
-def _with_learner(project: Project, learner: str) -> Project:
-    section = project.train.model_copy(update={"learner": learner})
-    return project.model_copy(update={"train": section})
-
-
-def _refusal(
-    report: AuditReport, evaluation: Evaluation, project: Project
-) -> tuple[str | None, tuple[str, ...]]:
-    """Say why the model may not be registered; else None and how it compares to the baselines."""
-    if report.refusals:
-        first = report.refusals[0]
-        return f"{first.detector}: {first.reason}: {first.cure}", ()
-    allowed, words = may_be_registered(evaluation.verdicts, learner=project.train.learner)
-    return (None, (words,)) if allowed else (words, ())
+def _open_leak(report: AuditReport) -> str | None:
+    """Say which finding of the audit forbids to register the model."""
+    if not report.refusals:
+        return None
+    first = report.refusals[0]
+    return f"{first.detector}: {first.reason}: {first.cure}"
 
 
 def fit_learner(
-    project: Project, dataset: Dataset, *, seed: int, threads: int, fast: bool
+    project: Project,
+    dataset: Dataset,
+    *,
+    seed: int,
+    threads: int,
+    fast: bool,
+    learner: str | None = None,
 ) -> LeadClassifier:
-    """Fit on the training rows of the cut."""
+    """Fit on the training rows of the cut; by default with the project file's learner."""
     rows = dataset.cut.train
-    learner = LeadClassifier(
+    classifier = LeadClassifier(
         seed=seed,
         threads=threads,
         budget_s=project.train.budget / 1e6,
-        learner=project.train.learner,
+        learner=learner or project.train.learner,
         fast=fast,
         catalogue=dataset.frame.catalogue,
     )
-    return learner.fit(
+    return classifier.fit(
         dataset.rows(rows),
         dataset.y[rows],
-        times=dataset.labelled.order[rows],
+        times=None if dataset.times is None else dataset.times[rows],
         closes=None if project.static else dataset.labelled.closes_at[rows],
         groups=dataset.groups[rows],
     )
@@ -242,7 +295,8 @@ def evaluate_on_test(
         bands=scores.band,
         slices={**_slices(project, tables, lead), **_new_accounts(tables, dataset)},
         capacities=tuple(sorted({10, 25, 50, 100, 200, project.report.capacity_per_week})),
-        train_rate=float(dataset.y[train_rows].mean()),
+        train_y=dataset.y[train_rows],
+        train_groups=dataset.groups[train_rows],
         seed=seed,
     )
     return {"model": scores.probability, **rivals}, evaluation

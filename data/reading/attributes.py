@@ -39,11 +39,7 @@ def read_attributes(
             values = _all_missing(len(order), kind) if read is None else read[1][order]
             attributes.append(Attribute(name, kind, values))
     return [
-        replace(
-            a,
-            family=family_of(a.name, job.project, dated=a.known_at is not None),
-            in_training=not job.kinds or a.name in job.kinds,
-        )
+        replace(a, family=family_of(a.name, job.project, dated=a.known_at is not None))
         for a in attributes
     ]
 
@@ -94,13 +90,7 @@ def lead_attributes(
     """Read the attributes of the leads' own table; `order` sorts its rows by lead id."""
     section, project = job.project.leads, job.project
     if project.static:
-        columns = static_columns(raw, job)
-        read = [_undated(raw, name, job) for name in columns]
-        kept = [a for a in read if a is not None]
-        for name in {*columns} - {a.name for a in kept}:
-            job.notes.add(
-                f"{raw.name}, column {name}: holds dates, which are no feature in static mode"
-            )
+        kept = _all_undated(raw, static_columns(raw, job), job)
     else:
         kept = _declared(raw, section, job)
         kept += _replayed(raw, section, "history", lead_ids, order, job)
@@ -155,8 +145,20 @@ def _declared_or_static(raw: RawTable, join: Join, job: ReadJob) -> list[Attribu
     if not job.project.static:
         return _declared(raw, join, job)
     out = {join.key or join.on, *join.exclude}
-    read = [_undated(raw, n, job, prefix_of(join)) for n in raw.table.column_names if n not in out]
-    return [a for a in read if a is not None]
+    columns = [name for name in raw.table.column_names if name not in out]
+    return _all_undated(raw, columns, job, prefix_of(join))
+
+
+def _all_undated(
+    raw: RawTable, columns: list[str], job: ReadJob, prefix: str = ""
+) -> list[Attribute]:
+    """Read columns of static mode by themselves; those that hold dates are noted and left out."""
+    read = {name: _undated(raw, name, job, prefix) for name in columns}
+    for name in (name for name, attribute in read.items() if attribute is None):
+        job.notes.add(
+            f"{raw.name}, column {name}: holds dates, which are no feature in static mode"
+        )
+    return [attribute for attribute in read.values() if attribute is not None]
 
 
 def _note_unmatched(raw: RawTable, join: Join, row: NDArray[np.int64], job: ReadJob) -> None:
@@ -254,16 +256,21 @@ def _replayed(
                 continue
             taken.add(name)
             hit = (row >= 0) & (fields == name)
-            attributes.append(
-                _history_of(log, history, name, hit, row, at, raw, order, job, prefix)
-            )
+            replayed = _history_of(log, history, name, hit, row, at, raw, order, job, prefix)
+            if replayed is None:
+                job.notes.add(f"{log.name}, field {name}: holds dates, which are no feature")
+            else:
+                attributes.append(replayed)
     return attributes
 
 
 def _outcome_columns(project: Project) -> set[str]:
     """List the columns of leads that say what became of a lead."""
     leads = project.leads
-    names = (leads.id, leads.created_at, leads.converted_at, leads.disqualified_at)
+    names = (
+        *(leads.id, leads.created_at),
+        *(leads.converted, leads.converted_at, leads.disqualified_at),
+    )
     return {name for name in names if name}
 
 
@@ -278,8 +285,11 @@ def _history_of(
     order: NDArray[np.int64],
     job: ReadJob,
     prefix: str,
-) -> Attribute:
-    """Build one attribute from its changes, sorted by (row, at), ties in the log's order."""
+) -> Attribute | None:
+    """Build one attribute from its changes, sorted by (row, at), ties in the log's order.
+
+    None where the field holds dates.
+    """
     rows = np.flatnonzero(hit)
     rows = rows[np.lexsort((at[rows], row[rows]))]
     part = RawTable(
@@ -296,6 +306,8 @@ def _history_of(
     sides = [attribute_values(part, side, project, known) for side in (history.old, history.new)]
     present = name in raw.table.column_names
     current = attribute_values(raw, name, project, known) if present else None
+    if any(side is None for side in (*sides, current if present else sides[0])):
+        return None
     kinds = {s[0] for s in (*sides, current) if s is not None and _has_values(s[1])}
     kind: Kind = "number" if kinds == {"number"} else "category"
     old, new = (

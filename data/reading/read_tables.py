@@ -91,7 +91,12 @@ def read_with_notes(
     clocks = _lead_clocks(job, raw, order)
     sources = read_events(job, ids, events)
     check_declared_types(sources, job)
-    conversions = _conversions(job, raw, ids, order, sources)
+    timed = project.leads.converted is None
+    if timed:
+        conversions = _conversions(job, raw, ids, order, sources)
+    else:
+        won = np.flatnonzero(_flag(job, raw, order))
+        conversions = won, clocks["created_at"][won]
     converted = first_times(conversions, len(ids))
     closed = first_times(times_of(sources, None), len(ids))
     disqualified = np.minimum(clocks["disqualified_at"], closed)
@@ -105,7 +110,9 @@ def read_with_notes(
         converted, disqualified = clip(converted), clip(disqualified)
     check_clocks(raw, job, order, clocks["created_at"], converted, disqualified, sources)
     reopens = project.conversion.reopens
-    ends_at = np.full(len(ids), NEVER) if reopens else np.minimum(converted, disqualified)
+    ends_at = np.minimum(converted, disqualified) if timed else disqualified
+    if reopens:
+        ends_at = np.full(len(ids), NEVER)
     cut = until if declared else None
     tables = Tables(
         lead_ids=_object_ids(ids),
@@ -126,7 +133,13 @@ def read_with_notes(
             f"conversions are recorded from {show(recorded_from)[:10]} on: {older:,} older leads "
             "cannot be trusted as negatives and are left out of training"
         )
-    outcomes = Outcomes(converted, disqualified, until, recorded_from or None)
+    outcomes = Outcomes(converted, disqualified, until, recorded_from or None, timed)
+    if not timed:
+        job.notes.add(
+            "leads.converted says that a lead converted, not when: leads are seen as they were "
+            "created, and one that converted counts as converted within the horizon"
+            + (", so events after creation are no features" if project.events else "")
+        )
     if reopens:
         lives = read_lives(
             project.conversion, sources, clocks["disqualified_at"], conversions, until
@@ -256,7 +269,7 @@ def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.i
     job.notes.add("static mode: leads.created_at is not declared, so no claim about time is made")
     attributes = read_attributes(raw, ids, order, job)
     until = project.project.observed_until
-    end = 0 if until is None else moment(until, project, "project.observed_until")
+    end = 1 if until is None else moment(until, project, "project.observed_until")
     tables = Tables(
         lead_ids=_object_ids(ids),
         created_at=None,
@@ -269,33 +282,71 @@ def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.i
         timezone=project.project.timezone,
         order=_static_order(job, raw, order),
     )
-    outcomes = Outcomes(_static_flag(job, raw, order), np.full(len(ids), NEVER), end)
+    converted = np.where(_flag(job, raw, order), 0, NEVER).astype(np.int64)
+    never, known = np.full(len(ids), NEVER), _flag_is_known(job, raw)
+    outcomes = Outcomes(converted, never, end, timed=False, settled=known)
     return CrmData(tables, outcomes, tuple(job.notes.lines))
 
 
 def _static_order(
     job: ReadJob, raw: RawTable, order: NDArray[np.int64]
 ) -> NDArray[np.int64] | None:
-    """Rank the leads by the declared order ("#row": as they stand in the file), 0 the oldest."""
+    """Rank the leads by the declared order ("#row": as they stand in the file), 0 the oldest.
+
+    InputError where the column holds neither numbers nor dates, or a gap: text has no order in
+    time.
+    """
     column, project = job.project.project.order_by, job.project
     if column is None:
         return None
     if column == "#row":
         rank = np.arange(len(raw))
     else:
-        values = raw.column(column)
-        try:
-            keys = pd.Series(numbers(raw, column, project))
-        except InputError:
-            keys = pd.Series(objects(texts(values, job.missing)), dtype="str")
+        keys = _order_keys(job, raw, column)
+        absent = pd.isna(keys).to_numpy()
+        if absent.any() and not job.lenient:
+            raise raw.mistake(
+                f"is missing ({int(absent.sum()):,} such rows), so that nothing says whether they "
+                "come before or after the others",
+                int(absent.argmax()),
+                column,
+                f"leave such rows out (where = '\"{column}\" is known'), or leave out order_by",
+            )
         rank = keys.rank(method="dense", na_option="top").to_numpy().astype(np.int64) - 1
     if project.project.order == "desc":
         rank = rank.max() - rank
     return np.asarray(rank[order], dtype=np.int64)
 
 
-def _static_flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> Micros:
-    """Read the conversion flag: 0 for converted leads, NEVER for the others.
+def _flag_is_known(job: ReadJob, raw: RawTable) -> bool:
+    """Tell whether every lead's flag says what became of it, as those of training do."""
+    column = job.project.leads.converted
+    if column is None or column not in raw.table.column_names:
+        return False
+    return not texts(raw.column(column), job.missing).null_count
+
+
+def _order_keys(job: ReadJob, raw: RawTable, column: str) -> pd.Series[float]:
+    """Read the column that orders rows as numbers, else as dates: NaN where missing."""
+    try:
+        return pd.Series(numbers(raw, column, job.project))
+    except InputError:
+        pass
+    try:
+        at = instants(raw, column, job)
+    except InputError as error:
+        raise InputError(
+            f"orders the rows in time, but holds neither numbers nor dates: {error.cause}",
+            file=raw.name,
+            column=column,
+            cure="name a column of dates (with their date_format) or of rising numbers in "
+            "order_by, or leave it out: then the test rows are drawn at random",
+        ) from None
+    return pd.Series(at.astype(np.float64)).mask(at == NEVER)
+
+
+def _flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Read the conversion flag: (n,), True for converted leads.
 
     A table without the column has no converted lead, and where leads are to be scored, one whose
     flag is empty has not converted.
@@ -303,10 +354,10 @@ def _static_flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> Micro
     project = job.project
     column = project.leads.converted or project.leads.converted_at
     if column is None or column not in raw.table.column_names:
-        return np.full(len(order), NEVER)
+        return np.zeros(len(order), bool)
     if project.leads.converted_at:
         known = texts(raw.column(column), job.missing).is_valid()
-        return np.where(known.to_numpy(), 0, NEVER)[order].astype(np.int64)
+        return np.asarray(known.to_numpy()[order], bool)
     words = texts(raw.column(column), job.missing)
     if words.null_count and not job.lenient:
         row = pc.index(words.is_null(), True).as_py()
@@ -318,4 +369,4 @@ def _static_flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> Micro
         )
     yes = pa.array([value.lower() for value in project.leads.converted_values])
     hit = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(words)), value_set=yes)
-    return np.where(pc.fill_null(hit, False).to_numpy(), 0, NEVER)[order].astype(np.int64)
+    return np.asarray(pc.fill_null(hit, False).to_numpy()[order], bool)

@@ -11,6 +11,7 @@ from typing import Final, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.reading.date_texts import holds_dates
 from data.reading.sources import Given, RawTable, read_source
 from data.reading.values import texts
 from data.schema import Attributes, Project
@@ -115,6 +116,8 @@ def _of_table(
         review = _review(raw, name, project)
         if project.static and _distinct(texts(raw.column(name), project.project.missing)) < 2:
             continue  # empty or the same in every row: left out anyway
+        if project.static and review.kind == "timestamp":
+            continue  # no feature, which the reading of the table notes
         if not project.static or review.guess != "fixed":
             reviews.append(review)
     return reviews
@@ -135,9 +138,9 @@ def _replayed_fields(
 def _review(raw: RawTable, name: str, project: Project) -> ColumnReview:
     """Guess what a column is, from its name first, then from its values."""
     column = raw.column(name)
-    kind = _kind(column)
-    guess, reason = guess_of(name)
     values = texts(column, project.project.missing)
+    kind = "timestamp" if holds_dates(column) or holds_dates(values) else _kind(column)
+    guess, reason = guess_of(name)
     filled = len(values) - values.null_count
     if guess == "identity" and kind == "text" and _distinct(values) <= 20:
         guess, reason = "fixed", "few values, and nothing in its name says that it changes"
@@ -172,18 +175,14 @@ def guess_of(name: str) -> tuple[Guess, str]:
 def _kind(column: pa.ChunkedArray) -> str:
     """Name the kind of a column for a person."""
     kind = column.type
-    if pa.types.is_temporal(kind):
-        return "timestamp"
     if pa.types.is_boolean(kind):
         return "flag"
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return "number"
     sample = column.slice(0, 1_000).drop_null()
     words = [text for text in sample.to_pylist() if text]
-    if words and all(re.fullmatch(r"[+-]?\d+([.,]\d+)?", word) for word in words):
-        return "number"
-    stamp = r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d.*)?|\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}( .*)?"
-    return "timestamp" if words and all(re.fullmatch(stamp, w) for w in words) else "text"
+    numbers = words and all(re.fullmatch(r"[+-]?\d+([.,]\d+)?", word) for word in words)
+    return "number" if numbers else "text"
 
 
 def _distinct(values: pa.ChunkedArray) -> int:

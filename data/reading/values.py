@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from data.clock import NEVER, Micros, read_times
 from data.errors import InputError
 from data.private import hide_contacts
+from data.reading.date_texts import holds_dates
 from data.reading.read_job import Notes, ReadJob
 from data.reading.sources import RawTable
 from data.schema import Project
@@ -201,9 +202,9 @@ def attribute_values(
 ) -> tuple[Kind, NDArray[np.generic]] | None:
     """Read a column as a feature: ("number", float64) or ("category", str or None objects).
 
-    `known` is its kind in training. None where it is a timestamp column, which is no
-    feature. A text column counts as numbers when all its values are; InputError where nearly all
-    are, or where they are spelt for another locale ("1.234,50 €").
+    `known` is its kind in training. None where it holds dates, as timestamps or as texts: they are
+    no feature. A text column counts as numbers when all its values are; InputError where nearly
+    all are, or where they are spelt for another locale ("1.234,50 €").
     """
     values = raw.column(column)
     if known == "number":
@@ -213,9 +214,12 @@ def attribute_values(
     kind = values.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return "number", numbers(raw, column, project)
-    if pa.types.is_temporal(kind) or pa.types.is_nested(kind) or pa.types.is_binary(kind):
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind):
         return None
-    values = texts(values, project.project.missing)
+    if not pa.types.is_temporal(kind):
+        values = texts(values, project.project.missing)
+    if holds_dates(values):
+        return None
     coded = values.combine_chunks().dictionary_encode()
     words = coded.dictionary
     _, good = _word_numbers(words, raw.decimal)

@@ -28,17 +28,22 @@ NO_ROWS: Counted = (0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class NumberGroups:
-    """What became of the values of a number, in half-open bins: len(edges) + 1 of them."""
+    """What became of the values of a number, in half-open bins: len(edges) + 1 of them.
+
+    `least` and `most` are the ends of what training saw: beyond them nothing was counted.
+    """
 
     edges: tuple[float, ...]
     bins: tuple[Counted, ...]
     missing: Counted
+    least: float = -math.inf
+    most: float = math.inf
 
     def of(self, value: str | float) -> Counted:
         """Find the group of a value."""
-        return (
-            NO_ROWS if isinstance(value, str) else self.bins[bisect.bisect_right(self.edges, value)]
-        )
+        if isinstance(value, str) or not self.least <= value <= self.most:
+            return NO_ROWS
+        return self.bins[bisect.bisect_right(self.edges, value)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +110,12 @@ class ObservedRates:
         if feature not in self._bin_directions:
             return np.zeros(len(values), np.int8)
         edges, signs = self._bin_directions[feature]
+        groups = self.table[feature]
+        assert isinstance(groups, NumberGroups)
         place = edges.searchsorted(values, "right")
         place[np.isnan(values)] = len(signs) - 1
-        taken: NDArray[np.int8] = signs[place]
-        return taken
+        beyond = (values < groups.least) | (values > groups.most)
+        return np.where(beyond, 0, signs[place]).astype(np.int8)
 
     def level_directions(self, feature: str, levels: Sequence[str]) -> list[int]:
         """Say the same of category levels; one more at the end for missing values."""
@@ -141,7 +148,8 @@ def _write(groups: Groups) -> Mapping[str, Any]:
         levels = {level: list(counted) for level, counted in groups.levels.items()}
         return {"levels": levels, "missing": missing}
     n, rate = [n for n, _ in groups.bins], [rate for _, rate in groups.bins]
-    return {"edges": list(groups.edges), "n": n, "rate": rate, "missing": missing}
+    ends = [groups.least, groups.most] if math.isfinite(groups.most) else None
+    return {"edges": list(groups.edges), "n": n, "rate": rate, "missing": missing, "ends": ends}
 
 
 def _read(raw: Mapping[str, Any]) -> Groups:
@@ -149,7 +157,8 @@ def _read(raw: Mapping[str, Any]) -> Groups:
     if "levels" in raw:
         return LevelGroups({key: _counted(pair) for key, pair in raw["levels"].items()}, missing)
     bins = tuple(map(_counted, zip(raw["n"], raw["rate"], strict=True)))
-    return NumberGroups(tuple(raw["edges"]), bins, missing)
+    ends = raw.get("ends") or (-math.inf, math.inf)  # models of earlier versions have none
+    return NumberGroups(tuple(raw["edges"]), bins, missing, float(ends[0]), float(ends[1]))
 
 
 def _counted(pair: Sequence[float]) -> Counted:
@@ -172,8 +181,10 @@ def make_facts(
         else:
             row = TEMPLATES.get(feature.template)
             each = row is not None and row.each_value  # each hour, weekday, month
-            edges, bins = _count_bins(known, outcomes, each=each)
-            table[feature.name] = NumberGroups(edges, bins, missing)
+            values = known.to_numpy(np.float64)
+            edges, bins = _count_bins(values, outcomes, each=each)
+            ends = (float(values.min()), float(values.max())) if len(values) else ()
+            table[feature.name] = NumberGroups(edges, bins, missing, *ends)
     return ObservedRates(table, _rate(labels))
 
 
@@ -190,17 +201,18 @@ def _count_levels(column: pd.Series[Any], labels: Floats) -> dict[str, Counted]:
 
 
 def _count_bins(
-    column: pd.Series[Any], labels: Floats, *, each: bool
+    values: Floats, labels: Floats, *, each: bool
 ) -> tuple[tuple[float, ...], tuple[Counted, ...]]:
     """Cut at 1, 2, 4 and so on where values are small counts, else fifths; or `each` value."""
-    values = column.to_numpy(np.float64)
-    if each:
-        cuts = sorted({float(value) for value in np.floor(values)})[1:]
+    cuts: list[float]
+    if each and len(values):
+        least, most = math.floor(values.min()), math.floor(values.max())
+        cuts = [float(value) for value in range(least + 1, most + 1)]
     elif len(values) and bool((values == np.floor(values)).all()) and values.max() <= 60:
         cuts = [cut for cut in (1.0, 2.0, 4.0, 8.0, 16.0) if values.min() < cut <= values.max()]
     else:
-        quantiles = np.quantile(values, [0.2, 0.4, 0.6, 0.8]) if len(values) else []
-        cuts = sorted({float(cut) for cut in quantiles if math.isfinite(cut)})
+        quantiles = np.quantile(values, [0.2, 0.4, 0.6, 0.8]).tolist() if len(values) else []
+        cuts = sorted({cut for cut in quantiles if math.isfinite(cut)})
     place = np.searchsorted(cuts, values, "right")
     n = np.bincount(place, minlength=len(cuts) + 1)
     hits = np.bincount(place, weights=labels, minlength=len(cuts) + 1)

@@ -8,7 +8,7 @@ scale of probabilities.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,24 @@ import pandas as pd
 from features.frame import Catalogue, Feature
 from models.fit.encoders import TrainingColumns, describe, read_columns
 from models.fit.folds import assign_folds
-from models.fit.linear import LinearFit, fit_linear
-from models.predictor import Floats, LinearPart
+from models.fit.linear import LinearFit, base_log_odds, fit_linear, newton
+from models.predictor import (
+    ColumnReader,
+    Floats,
+    LevelsTerm,
+    LinearPart,
+    NumberTerm,
+    Term,
+    columns_of,
+)
 
 STRONG = ("demo", "trial", "pricing", "contact", "meeting", "call", "phone", "proposal", "quote")
 MIDDLE = ("webinar", "seminar", "form", "download", "ebook", "white", "chat", "reply", "visit")
 """Words in an event's name that a marketing team gives 3 and 2 points for; others get 1."""
+SENIOR, SENIOR_POINTS = ("c_level", "founder", "vp", "director"), 2.0
+MOST_TIMES = 3.0
+SILENCE_POINTS, SILENCE_DAYS, LONGEST_SILENCE = -2.0, 30.0, 180.0
+RULE_RIDGE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +42,7 @@ class Baseline:
 
     name: str
     available: bool
-    columns_of: Callable[[pd.DataFrame], TrainingColumns]
+    columns_of: Callable[[pd.DataFrame], ColumnReader]
     line: LinearFit
 
     def predict(self, frame: pd.DataFrame) -> Floats:
@@ -58,30 +70,59 @@ def fit_recency(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = No
 
 
 def fit_rule(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None) -> Baseline:
-    """Add points for what the lead did, as a marketing team does by hand.
-
-    3, 2 or 1 points for each kind of event seen (capped at three times each), halved for every
-    30 days of silence, and 2 points for a senior title. Without events: the base rate.
-    """
+    """Add points for what the lead did and who it is, as a marketing team does by hand."""
     features = describe(frame, catalogue)
-    counts = _longest_counts(features)
-    recent = _first(features, ("days_since_last_event",))
-    senior = _first(features, ("seniority",))
-    if not counts:
-        return _fit("rule", frame, y, _nothing, available=False)
+    columns = read_columns(frame, features)
+    line = LinearFit(fit_rule_line(columns, np.asarray(y, dtype=np.float64)), {})
+    return Baseline("rule", bool(_longest_counts(features)), columns_of, line)
 
-    def points(x: pd.DataFrame) -> TrainingColumns:
-        total = np.zeros(len(x))
-        for feature in counts:
-            seen = np.clip(np.nan_to_num(_numbers(x, feature.name)), 0, 3)
-            total += _weight(str(feature.params.get("event", feature.name))) * seen
-        if recent is not None:
-            total *= 0.5 ** (np.clip(np.nan_to_num(_numbers(x, recent.name), nan=90), 0, 365) / 30)
-        if senior is not None and senior.kind == "category":
-            total += 2.0 * x[senior.name].astype(str).isin(["c_level", "head", "vp"]).to_numpy()
-        return _one_column(total)
 
-    return _fit("rule", frame, y, points, available=True)
+def fit_rule_line(columns: TrainingColumns, y: Floats) -> LinearPart:
+    """Put the points of the rule on the scale of log-odds; the base rate where they do not help.
+
+    The points themselves are not learned, only what one of them is worth.
+    """
+    terms = _rule_terms(columns)
+    points = np.sum([term.values(columns) for term in terms], axis=0) if terms else np.zeros(len(y))
+    design = np.column_stack([points - points.mean(), np.ones(len(y))])
+    level = base_log_odds(y)
+    if points.std() > 0 and 2 <= y.sum() <= len(y) - 2:
+        worth, level = newton(design, y, np.array([RULE_RIDGE, 0.0]), np.array([0.0, level]))
+        if worth > 0:
+            part = LinearPart(float(level - worth * points.mean()), ())
+            return replace(part, terms=tuple(term.times(float(worth)) for term in terms))
+    return LinearPart(base_log_odds(y), ())
+
+
+def _rule_terms(columns: TrainingColumns) -> list[Term]:
+    """List the terms of the rule, in points; none where no event is counted.
+
+    3, 2 or 1 points for each kind of event seen (three times at most), 2 points less for every 30
+    days of silence, 2 points for a senior title.
+    """
+    features = columns.features
+    terms: list[Term] = [
+        NumberTerm(
+            feature.name,
+            center=0.0,
+            scale=1.0,
+            coef=_weight(str(feature.params.get("event", feature.name))),
+            missing=0.0,
+            mean=0.0,
+            low=0.0,
+            high=MOST_TIMES,
+        )
+        for feature in _longest_counts(features)
+    ]
+    recent, senior = _first(features, ("days_since_last_event",)), _first(features, ("seniority",))
+    if terms and recent is not None:
+        never = SILENCE_POINTS * LONGEST_SILENCE / SILENCE_DAYS
+        silence = NumberTerm(recent.name, 0.0, SILENCE_DAYS, SILENCE_POINTS, never, 0.0)
+        terms.append(replace(silence, low=0.0, high=LONGEST_SILENCE))
+    if terms and senior is not None and senior.kind == "category":
+        points = dict.fromkeys(SENIOR, SENIOR_POINTS)
+        terms.append(LevelsTerm(senior.name, points, other=0.0, missing=0.0, mean=0.0))
+    return [replace(term, mean=float(term.values(columns).mean())) for term in terms]
 
 
 def fit_logistic(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None) -> Baseline:
@@ -109,19 +150,18 @@ def _fit(
     name: str,
     frame: pd.DataFrame,
     y: Floats,
-    columns_of: Callable[[pd.DataFrame], TrainingColumns],
+    read: Callable[[pd.DataFrame], TrainingColumns],
     *,
     available: bool,
 ) -> Baseline:
-    columns = columns_of(frame)
+    columns = read(frame)
     target = np.asarray(y, dtype=np.float64)
     rare = int(min(target.sum(), len(target) - target.sum()))
     if rare < 2 or not (columns.numbers or columns.codes):
-        rate = (target.sum() + 0.5) / (len(target) + 1.0)
-        constant = LinearFit(LinearPart(float(np.log(rate / (1 - rate))), ()), {})
-        return Baseline(name, available, columns_of, constant)
+        constant = LinearFit(LinearPart(base_log_odds(target), ()), {})
+        return Baseline(name, available, read, constant)
     fold = assign_folds(target, None, min(5, rare), 0)
-    return Baseline(name, available, columns_of, fit_linear(columns, target, fold))
+    return Baseline(name, available, read, fit_linear(columns, target, fold))
 
 
 def _nothing(frame: pd.DataFrame) -> TrainingColumns:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,10 @@ from sklearn.utils.validation import (
 from features.frame import Catalogue
 from models.fit.arrivals import mark_arrivals
 from models.fit.encoders import describe, read_columns
-from models.fit.model_choice import FitOptions, TrainingRows, fit_model
+from models.fit.model_choice import FitOptions, Learner, TrainingRows, fit_model
 from models.predictor import Floats, LeadScorer, ModelParts, calibrated_log_odds
 
-LEARNERS = ("auto", "logistic")
+LEARNERS = get_args(Learner)
 
 
 class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -33,7 +33,8 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters: `seed`; `threads` (the result does not depend on it); `budget_s` seconds for
     tuning, 0 takes the recipe as it is; `members` folds of a forest; `repeats`: the model is
     filled up to so many times as many members, at most twice where the rows are many;
-    `learner` "logistic" fits the regularised line alone, "auto" chooses among all candidates;
+    `learner` "auto" chooses among all candidates, "logistic" fits the regularised line alone,
+    "rule" and "prior" choose nothing: points for events and title, and the base rate;
     `fast` trades a little quality for a fit of seconds; `least` rows of the rarer outcome under
     which only the base rate is predicted; `catalogue` describes the columns, else their dtypes do.
 
@@ -107,7 +108,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             budget_s=self.budget_s,
             members=self.members,
             repeats=self.repeats,
-            forests=self.learner == "auto",
+            learner=cast("Learner", self.learner),
             fast=self.fast,
             least=self.least,
         )

@@ -65,7 +65,7 @@ def fit_linear(
     drafts = plan_terms(columns, bends=bends)
     matrix, places = term_matrix(columns, drafts)
     if matrix.shape[1] == 0:
-        return LinearFit(LinearPart(_log_odds(y), ()), {})
+        return LinearFit(LinearPart(base_log_odds(y), ()), {})
     with threadpool_limits(1):
         if matrix.shape[1] <= DENSE:
             groups = _groups(drafts, places)
@@ -116,7 +116,7 @@ def _fit_dense(
     """
     design = np.column_stack([matrix, np.ones(len(y))])
     weight = np.zeros(design.shape[1])
-    weight[-1] = _log_odds(y)
+    weight[-1] = base_log_odds(y)
     penalties = {name: (known or {}).get(name, START) for name, _ in groups}
     if not known:
         weight, penalties = _find_penalties(design, y, groups, weight, penalties, worth)
@@ -224,6 +224,7 @@ def _solve_sparse(matrix: sp.csr_matrix, y: Floats, penalties: Sequence[float]) 
     return weights
 
 
-def _log_odds(y: Floats) -> float:
+def base_log_odds(y: Floats) -> float:
+    """Give the log-odds of the base rate, half a case of each outcome added."""
     rate = (y.sum() + 0.5) / (len(y) + 1.0)
     return float(np.log(rate / (1 - rate)))

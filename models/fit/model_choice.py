@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.fit.baselines import fit_rule_line
 from models.fit.calibration import (
     CERTAIN,
     TRUSTED,
@@ -30,6 +31,7 @@ from models.fit.encoders import Design, Ints, TrainingColumns, feature_columns
 from models.fit.folds import assign_folds, design_effect, forward_splits, random_splits
 from models.fit.forest import Recipe
 from models.fit.intervals import fit_intervals
+from models.fit.linear import LinearFit, base_log_odds
 from models.fit.pairs import screen_targets
 from models.fit.setting_trials import SettingTrial, better
 from models.fit.tuning import TuningFigures, tune
@@ -47,6 +49,10 @@ from models.scorecard import propose
 
 LARGE = 20_000
 """Rows from which on steps are larger and forward folds fewer."""
+Learner = Literal["auto", "logistic", "rule", "prior"]
+"""What is fitted: the winner of all candidates, the regularised line alone, or no choice at all."""
+CONSTANT: Final = "constant"
+"""The winner's name where every lead gets the base rate."""
 BENDS, LEAST_FOR_BENDS = 6, 150
 """Pieces of a number's line, and the rarer outcomes from which on it may bend."""
 
@@ -73,14 +79,14 @@ class TrainingRows:
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
-    """The parameters of `LeadClassifier`; without `forests` the regularised line stands alone."""
+    """The parameters of `LeadClassifier`."""
 
     seed: int
     threads: int
     budget_s: float
     members: int
     repeats: int
-    forests: bool
+    learner: Learner
     fast: bool
     least: int
 
@@ -100,8 +106,13 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
 
     With fewer than `options.least` of the rarer outcome the model is the base rate.
     """
+    if options.learner == "prior":
+        return _plain_line(rows, CONSTANT, "the base rate for every lead")
+    if options.learner == "rule":
+        return _plain_line(rows, "rule", "points by rule, on the scale of log-odds")
     if rows.rare < options.least:
-        return _constant_model(rows, options.least)
+        few = f"{rows.rare} of the rarer outcome, under {options.least}"
+        return _plain_line(rows, CONSTANT, f"{few}: the base rate for every lead")
     columns, y, groups = rows.columns, rows.y, rows.groups
     setting, tuning = _tune(rows, options, _setting(rows, options))
     trial = _try(rows, options, setting, None)
@@ -157,11 +168,11 @@ def _setting(rows: TrainingRows, options: FitOptions) -> Setting:
         recipe=Recipe(rate=0.1, patience=30) if fast else Recipe(rate=_rate(n)),
         members=members,
         most=members * repeats,
-        bends=BENDS if options.forests and rare >= LEAST_FOR_BENDS else 0,
+        bends=BENDS if (options.learner == "auto") and rare >= LEAST_FOR_BENDS else 0,
         seed=options.seed,
         threads=options.threads,
         worth=1 / design_effect(rows.y, rows.groups),
-        kinds=kinds if options.forests and rare >= LEAST_FOR_FOREST else (),
+        kinds=kinds if (options.learner == "auto") and rare >= LEAST_FOR_FOREST else (),
     )
 
 
@@ -221,18 +232,17 @@ def _calibrate(
     return refit_intercept(calibration, margins[newest], y[newest], worth=worth)
 
 
-def _constant_model(rows: TrainingRows, least: int) -> FittedModel:
-    """Predict the base rate, with half a case of each outcome added."""
+def _plain_line(rows: TrainingRows, name: str, why: str) -> FittedModel:
+    """Take the base rate, or the points of the rule, as they are: nothing is chosen."""
     y = rows.y
-    rate = (y.sum() + 0.5) / (len(y) + 1.0)
-    level = float(np.log(rate / (1 - rate)))
-    why = f"{rows.rare} of the rarer outcome, under {least}: the base rate for every lead"
-    report: dict[str, Any] = {"winner": "constant", "chosen_on": why, "forward_folds": None}
+    rate = LinearPart(base_log_odds(y), ())
+    line = fit_rule_line(rows.columns, y) if name == "rule" else rate
+    report: dict[str, Any] = {"winner": name, "chosen_on": why, "forward_folds": None}
     report |= {"random_folds": [], "calibration": why}
-    margins = np.full(len(y), level)
+    margins = LinearFit(line, {}).margin(rows.columns)
     calibration = IdentityCalibration(why)
-    parts = MarginParts((), LinearPart(level, ()), None, ())
-    intervals = fit_intervals(margins, y, calibration)
+    intervals = fit_intervals(margins, y, calibration, groups=rows.groups)
+    parts = MarginParts((), line, None, ())
     return _model(rows.columns, parts, margins, calibration, intervals, report)
 
 

@@ -84,6 +84,7 @@ def score(
             {
                 "leads": len(scored.table),
                 "bands": bands,
+                "bands_cut_at": dict(scored.cuts),
                 "path": str(path),
                 "model_version": loaded.version,
             }
@@ -92,7 +93,7 @@ def score(
     bands_text = ", ".join(f"{name} {count:,}" for name, count in bands.items())
     screen.say(f"{len(scored.table):,} open leads scored by version {loaded.version}: {bands_text}")
     older = say_older(session.project, reading.tables.created_at, scored.snapshots)
-    for note in filter(None, (say_edited(session.project, loaded), older)):
+    for note in filter(None, (*say_edited(session.project, loaded), older)):
         screen.say(f"note: {note}")
     screen.say(str(path))
 

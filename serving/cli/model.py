@@ -25,6 +25,7 @@ from serving.cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from serving.band_churn import BandChurn
     from training.advice import Advice
     from training.evaluate import Evaluation
     from training.publish import Published
@@ -66,20 +67,26 @@ def train(
     events: EventFiles = None,
     as_json: Json = False,
 ) -> None:
-    """Train, audit, evaluate beside the baselines, register; the first good model is champion.
+    """Train, audit, evaluate beside the baselines, register; the gate says whether it is champion.
+
+    A first model that does not beat its baselines is refused (exit code 3), and the best of
+    logistic regression, rule and base rate scores in its place.
 
     Example: leadscore train examples/software_trial.toml
     """
     from serving.session import open_session
-    from serving.verbs import train_model
+    from serving.verbs import band_churn, train_model
 
     session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
+    champion = session.champion()
     with screen.stages(7, quiet=as_json) as stage:
+        reading = session.read(leads, events)
         trained, published = train_model(
-            session, session.read(leads, events), fast=fast, learner=learner, on_stage=stage
+            session, reading, fast=fast, learner=learner, on_stage=stage
         )
-    show_training(trained, published, as_json=as_json)
-    if published.version is None:
+        churn = band_churn(session, reading, champion, published)
+    show_training(trained, published, churn, as_json=as_json)
+    if published.refused is not None:
         raise typer.Exit(3)
 
 
@@ -94,15 +101,18 @@ def retrain(
     tracking: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """Train on what is known now and promote only what is shown not to be worse.
+    """Train on what is known now and promote where that lowers the expected log loss.
+
+    Says which open leads change band, by how many points and why. Exit code 3: not promoted.
 
     Example: leadscore retrain acme.toml
     """
     from serving.session import open_session
-    from serving.verbs import champion_is_current, train_model
+    from serving.verbs import band_churn, champion_is_current, train_model
 
     session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
     reading = session.read()
+    champion = session.champion()
     if not force and champion_is_current(session, reading):
         answer = "nothing changed since the champion was trained"
         screen.say_json({"retrained": False, "reason": answer}) if as_json else screen.say(answer)
@@ -111,8 +121,9 @@ def retrain(
         trained, published = train_model(
             session, reading, fast=fast, learner=learner, on_stage=stage
         )
-    show_training(trained, published, as_json=as_json)
-    if not published.decision.promote:
+        churn = band_churn(session, reading, champion, published)
+    show_training(trained, published, churn, as_json=as_json)
+    if published.refused is not None or not published.decision.promote:
         raise typer.Exit(3)
 
 
@@ -232,7 +243,9 @@ def write_frames(evaluation: Evaluation, folder: Path) -> None:
             write_text(folder / f"{field.name}.csv", frame.to_csv(index=False))
 
 
-def show_training(trained: TrainedModel, published: Published, *, as_json: bool) -> None:
+def show_training(
+    trained: TrainedModel, published: Published, churn: BandChurn | None, *, as_json: bool
+) -> None:
     """Print what a training run found, for a person or a machine."""
     from training.audit.verdict import name_of
 
@@ -242,7 +255,10 @@ def show_training(trained: TrainedModel, published: Published, *, as_json: bool)
             {
                 "version": None if published.version is None else published.version.version,
                 "promoted": published.decision.promote,
-                "decision": published.decision.sentence,
+                "decision": published.sentence,
+                "refused": published.refused,
+                "stands_in": published.stands_in,
+                "churn": None if churn is None else churn.to_dict(),
                 "rows": {"train": len(dataset.cut.train), "test": len(dataset.cut.test)},
                 "metrics": evaluation.metrics.to_dict("records"),
                 "verdicts": evaluation.verdicts.to_dict("records"),
@@ -257,7 +273,7 @@ def show_training(trained: TrainedModel, published: Published, *, as_json: bool)
     screen.say(
         f"trained on {card.train_rows:,} snapshots of {card.train_leads:,} leads "
         f"({card.train_leads_converted:,} converted), tested on "
-        f"{'the newest' if dataset.cut.cut_at else 'other leads:'} {card.test_rows:,} of "
+        f"{'the newest' if dataset.cut.in_time else 'other leads:'} {card.test_rows:,} of "
         f"{card.test_leads:,} ({card.test_leads_converted:,}); "
         f"learner: {trained.candidates.get('winner', 'constant')}"
     )
@@ -269,6 +285,8 @@ def show_training(trained: TrainedModel, published: Published, *, as_json: bool)
     for note in evaluation.notes:
         screen.say(f"note: {note}")
     screen.say(published.sentence)
+    for line in [] if churn is None else churn.lines():
+        screen.say(line)
 
 
 def show_advice(advice: Advice) -> None:

@@ -79,7 +79,10 @@ class StageFigures:
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """The funnel page's figures; `total` is over all sources, `curve` None in static mode."""
+    """The funnel page's figures; `total` is over all sources.
+
+    `curve` is None where nothing says when leads converted.
+    """
 
     total: SourceFigures
     sources: tuple[SourceFigures, ...]
@@ -115,7 +118,7 @@ def measure_funnel(
     sources = [figures.of(name, rows & (source == name)) for name in names]
     total = figures.of("", rows, costs=[each.cost for each in sources])
     curve = None
-    if tables.created_at is not None:
+    if outcomes.timed:
         days, cause, included = observe(tables, outcomes)
         curve = estimate_incidence(days[included & rows], cause[included & rows])
     horizon = project.conversion.horizon
@@ -210,7 +213,7 @@ class _GroupFigures:
 
     def _days(self, rows: NDArray[np.bool_]) -> tuple[float | None, float | None, float | None]:
         """Find the quartiles of the time to convert."""
-        if self.tables.created_at is None:
+        if not self.outcomes.timed:
             return None, None, None
         days, cause, included = observe(self.tables, self.outcomes)
         curve = estimate_incidence(days[included & rows], cause[included & rows])

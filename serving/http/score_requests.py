@@ -22,7 +22,7 @@ from serving.http.held_leads import HeldLeads
 from serving.http.request import lead_id, request_tables
 from serving.loaded_model import LoadedModel, load_model
 from serving.worklist.language import words_of
-from training.registry import Registry
+from training.registry import ModelVersion, Registry
 
 
 class UnknownLeadError(LeadScoreError):
@@ -45,7 +45,7 @@ class Service:
 
     def load(self) -> None:
         """Load the model that the reference names now."""
-        self._model = load_model(self.registry.find(self.reference))
+        self._model = self._load(self.registry.find(self.reference))
 
     def hold(self, reading: CrmData) -> None:
         """Hold the tables of a project, so that its leads can be scored by id."""
@@ -63,8 +63,11 @@ class Service:
             promoted = self.registry.find(self.reference)
             if self._model is not None and promoted.version == self._model.version:
                 return False
-            self._model = load_model(promoted)
+            self._model = self._load(promoted)
             return True
+
+    def _load(self, version: ModelVersion) -> LoadedModel:
+        return load_model(version, bands=self.project.score.bands)
 
     def score(self, request: ScoreRequest) -> ScoreResponse:
         """Score raw leads: their rows and events come with the request."""

@@ -78,8 +78,9 @@ def _facts(card: ModelCard, words: Words) -> list[tuple[Markup, Markup]]:
     def counted(leads: int, converted: int) -> Markup:
         return t("{n} leads, {k} conversions", n=number(leads), k=number(converted))
 
+    since = [(t("Trained on data until"), words.time(until))] if card.has_clock else []
     return [
-        (t("Trained on data until"), words.time(until)),
+        *since,
         (t("Training rows"), number(card.train_rows)),
         (t("Learned from"), counted(card.train_leads, card.train_leads_converted)),
         (t("Test rows"), number(card.test_rows)),

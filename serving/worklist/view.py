@@ -56,6 +56,7 @@ class About:
     contact: str | None = None
     labels: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
     static: bool = False  # no creation time is known: no claim about time
+    promises: bool = True  # False: the model learned from these leads as ones that did not convert
     run_id: str = ""
 
 

@@ -277,19 +277,22 @@ def test_the_report_view_counts_what_was_scored(company, scored):
             assert lead.detail.typical + whole + rest == lead.score
 
 
-def test_a_project_file_edited_since_training_is_told_and_the_report_says_what_the_model_does(
+def test_edited_bands_count_at_once_and_an_edited_horizon_waits_for_the_next_training(
     company, scored
 ):
     project, model = company.session.project, company.model
-    assert say_edited(project, model) is None
+    assert say_edited(project, model) == []
     score = project.score.model_copy(update={"bands": {"A": 90.0, "B": 60.0, "C": 30.0}})
     conversion = project.conversion.model_copy(update={"horizon": 30 * DAY})
     edited = project.model_copy(update={"score": score, "conversion": conversion})
-    said = say_edited(edited, model)
-    assert said is not None
-    assert "bands A 90 B 60 C 30 for A 70 B 55 C 40; horizon 30d for 90d" in said
-    about = make_about(ReportInput(edited, company.reading, model, scored, "p.toml", 1))
-    assert (about.horizon_days, about.bands["A"]) == (90, 70)
+    session = replace(company.session, project=edited)
+    now = session.model("champion")
+    cut, horizon = say_edited(edited, now)
+    assert "bands are cut at A 90 B 60 C 30" in cut
+    assert "A 70 B 55 C 40 when version 1 was trained" in cut
+    assert "horizon 30d for 90d" in horizon
+    about = make_about(ReportInput(edited, company.reading, now, scored, "p.toml", 1))
+    assert (about.horizon_days, about.bands["A"]) == (90, 90)
 
 
 def test_reports_are_written_whole(company, scored, quiet, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from models.fit.learner import LeadClassifier
 from training.advice import advise, level_notes
-from training.evaluate import may_be_registered
+from training.evaluate import level_with_logistic
 
 
 def leads(n: int, seed: int = 0):
@@ -62,17 +62,14 @@ def test_what_was_done_about_the_level_is_said(cohort, words):
     assert said == [] if words is None else words in said[0] and "z +5.0" in said[0]
 
 
-def test_who_loses_to_logistic_is_told_to_ship_it():
-    row = {"against": "logistic", "difference": 0.02, "low": 0.01, "high": 0.03, "error": 0.005}
-    found = pd.DataFrame([row | {"verdict": "worse"}])
-    allowed, said = may_be_registered(found)
-    assert not allowed
-    assert "--learner logistic" in said
-    assert may_be_registered(found, learner="logistic")[0]  # it is that very regression
-
-
-def test_a_figure_behind_logistic_within_the_noise_is_said_openly():
-    row = {"against": "logistic", "difference": 0.002, "low": -0.01, "high": 0.01, "error": 0.005}
-    allowed, said = may_be_registered(pd.DataFrame([row | {"verdict": "level"}]))
-    assert allowed
-    assert "0.0020 log loss behind logistic regression" in said
+@pytest.mark.parametrize(
+    ("difference", "verdict", "shipped"),
+    [(0.02, "worse", True), (-0.002, "level", True), (-0.02, "better", False)],
+)
+def test_logistic_regression_is_shipped_unless_another_model_is_clearly_better(
+    difference, verdict, shipped
+):
+    row = {"against": "logistic", "difference": difference, "verdict": verdict, "error": 0.005}
+    said = level_with_logistic(pd.DataFrame([row]))
+    assert (said is not None) is shipped
+    assert said is None or "logistic regression is shipped" in said

@@ -35,6 +35,7 @@ NAMES: Final = {
     "S6": "too good, or better in folds than out of time",
     "S7": "a cliff in the last day before conversion",
     "S8": "row numbers, ids and hidden clocks",
+    "S9": "filled in or left empty as the outcome is",
 }
 
 
@@ -96,6 +97,8 @@ def leakage_sheet(report: AuditReport) -> tuple[SheetAnswer, ...]:
             return f"Not answered: without a creation time {ran} cannot run."
         return f"Nothing found by {ran}."
 
+    ahead = report.checked.get("S6", "").rpartition(" against ")[2] or "on the test"
+
     def figure(name: str) -> str:
         return f"{report.figures[name]:.3f}" if name in report.figures else "not available"
 
@@ -122,7 +125,7 @@ def leakage_sheet(report: AuditReport) -> tuple[SheetAnswer, ...]:
         SheetAnswer(
             "2 Illegitimate features",
             "Does a column know what cannot be known at as_of?",
-            findings("D1", "D2", "D3", "D4", "D5", "S1", "S2", "S3", "S4", "S5", "S8"),
+            findings("D1", "D2", "D3", "D4", "D5", "S1", "S2", "S3", "S4", "S5", "S8", "S9"),
         ),
         SheetAnswer(
             "3.1 Temporal leakage",
@@ -134,7 +137,7 @@ def leakage_sheet(report: AuditReport) -> tuple[SheetAnswer, ...]:
             "3.2 Dependence between train and test",
             "Do rows of one lead or account stand on both sides?",
             f"{findings('D6')} Quick model: AUC {figure('quick_auc_folds')} in grouped folds, "
-            f"{figure('quick_auc_test')} out of time.",
+            f"{figure('quick_auc_test')} {ahead}.",
         ),
         SheetAnswer(
             "3.3 Sampling bias in the test",

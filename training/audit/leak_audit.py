@@ -69,8 +69,10 @@ def audit(
         verdicts += windows.fit_scope(dict(scopes), seen)
     sampled = one_per_lead(tables.lead[labelled.snapshots.lead], _screened_rows(dataset), seed)
     ever = (outcomes.converted_at[labelled.snapshots.lead[sampled]] != NEVER).astype(np.int8)
+    ever_too = None if project.static else ever
+    counts = [f.name for f in catalogue.features if f.template == "missing_count"]
     screened = screen(
-        X.iloc[sampled], labelled.y[sampled], seed=seed, ever=None if project.static else ever
+        X.drop(columns=counts).iloc[sampled], labelled.y[sampled], seed=seed, ever=ever_too
     )
     verdicts += screened.verdicts
     if not project.static:
@@ -78,14 +80,17 @@ def audit(
     verdicts += _undeclared(
         reviews, project, screened.areas, catalogue, raw, tables, dataset, sampled, seed
     )
-    held_back = finish_report(verdicts, project, catalogue, {}, {}).quarantined
-    model_verdicts, figures = _quick_models(
-        dataset, tables, outcomes, project, X, reviews, held_back, seed
-    )
-    verdicts += model_verdicts
     verdicts += _backfilled(tables, outcomes, project, dataset, X)
+    held_back = finish_report(verdicts, project, catalogue, {}, {}).quarantined
+    trusted = dataset.without(held_back, tables)
+    counted = trusted.frame.to_pandas().filter(counts).iloc[sampled]
+    verdicts += screen(counted, labelled.y[sampled], seed=seed, ever=ever_too).verdicts
+    model_verdicts, figures = _quick_models(trusted, tables, outcomes, project, reviews, seed)
+    verdicts += model_verdicts
     verdicts += _row_order(tables, project, dataset, X, raw, sampled)
-    return finish_report(verdicts, project, catalogue, checked_of(project, dataset), figures)
+    return finish_report(
+        verdicts, project, catalogue, checked_of(project, dataset, timed=outcomes.timed), figures
+    )
 
 
 def finish_report(
@@ -97,13 +102,11 @@ def finish_report(
 ) -> AuditReport:
     """Name columns as the project file does, sign the waivers, sort."""
     column_of = {
-        f.name: str(f.params["column"]) for f in catalogue.features if f.template == "attribute"
+        f.name: str(f.params["column"]) for f in catalogue.features if "column" in f.params
     }
     features: dict[str, tuple[str, ...]] = {}
-    for feature in catalogue.features:
-        if "column" in feature.params:
-            column = str(feature.params["column"])
-            features[column] = (*features.get(column, ()), feature.name)
+    for name, column in column_of.items():
+        features[column] = (*features.get(column, ()), name)
     named = [
         replace(
             v,
@@ -187,16 +190,16 @@ def _quick_models(
     tables: Tables,
     outcomes: Outcomes,
     project: Project,
-    X: pd.DataFrame,
     reviews: tuple[ColumnReview, ...],
-    held_back: frozenset[str],
     seed: int,
 ) -> tuple[list[Verdict], dict[str, float]]:
     """S4, ablation in static mode, whether there is anything to learn, and S6, S7.
 
-    S6 and S7 judge what would be trained: without the columns `held_back` in quarantine.
+    `dataset` is what would be trained: without the columns that are in quarantine already. S6 and
+    S7 judge it without those of S4 either.
     """
-    train, test, y, groups = dataset.cut.train, dataset.cut.test, dataset.y, dataset.groups
+    X, catalogue = dataset.frame.to_pandas(), dataset.frame.catalogue
+    train, y, groups = dataset.cut.train, dataset.y, dataset.groups
     if min(int(y[train].sum()), int((y[train] == 0).sum())) < 10 or not len(X.columns):
         return [], {}
     inside = X.iloc[train]
@@ -204,18 +207,16 @@ def _quick_models(
     verdicts = quick.dominance(inside, y[train], groups[train], fitted, seed=seed)
     if project.static:
         suspects = {review.name for review in reviews}
-        named = {
-            f.name: str(f.params.get("column", f.name)) for f in dataset.frame.catalogue.features
-        }
+        named = {f.name: str(f.params.get("column", f.name)) for f in catalogue.features}
         chosen = [name for name in fitted.shares if named.get(name) in suspects]
         chosen = sorted(chosen, key=lambda name: -fitted.shares[name])[:MAX_ABLATED]
         verdicts += quick.ablate(inside, y[train], groups[train], fitted, chosen, seed=seed)
-    inner = fitted
-    if held_back & set(X.columns):
-        X = X.drop(columns=sorted(held_back & set(X.columns)))
-        inner = quick.fit_quick(X.iloc[train], y[train], groups[train], seed=seed)
-    ahead = _days_ahead(dataset, tables, outcomes)
-    test_verdicts, figures = quick.out_of_time(X, y, train, test, ahead, inner, seed=seed)
+    held_back = finish_report(verdicts, project, catalogue, {}, {}).quarantined
+    if held_back:
+        X = dataset.without(held_back, tables).frame.to_pandas()
+        fitted = quick.fit_quick(X.iloc[train], y[train], groups[train], seed=seed)
+    ahead = _days_ahead(dataset, outcomes)
+    test_verdicts, figures = quick.on_the_test(X, y, dataset.cut, ahead, fitted, seed=seed)
     figures["quick_auc"] = fitted.area
     figures["quick_auc_low"] = fitted.area - Z_LEARNABLE * fitted.error
     if figures["quick_auc_low"] <= 0.5:
@@ -233,9 +234,9 @@ def _quick_models(
     return verdicts + test_verdicts, figures
 
 
-def _days_ahead(dataset: Dataset, tables: Tables, outcomes: Outcomes) -> Floats | None:
+def _days_ahead(dataset: Dataset, outcomes: Outcomes) -> Floats | None:
     """Compute the days from as_of to conversion: (n,), infinite where there is none."""
-    if tables.created_at is None:
+    if not outcomes.timed:
         return None
     snapshots = dataset.labelled.snapshots
     converted = outcomes.converted_at[snapshots.lead]
@@ -297,7 +298,7 @@ def _row_order(
     return verdicts
 
 
-def checked_of(project: Project, dataset: Dataset) -> dict[str, str]:
+def checked_of(project: Project, dataset: Dataset, *, timed: bool = True) -> dict[str, str]:
     """Say which detectors ran, and on what."""
     rows, columns = len(dataset.labelled), len(dataset.frame.catalogue.features)
     static = "not in static mode: no claim about time can be made"
@@ -318,7 +319,9 @@ def checked_of(project: Project, dataset: Dataset) -> dict[str, str]:
         "S3": f"every level of {columns} columns",
         "S4": "contributions of a quick model" + (", ablation" if project.static else ""),
         "S5": static if project.static else "missing values of fresh against mature leads",
-        "S6": "folds against the test",
-        "S7": static if project.static else "AUC by days to conversion",
+        "S6": "folds against "
+        + ("the newest rows" if dataset.cut.in_time else "rows drawn at random"),
+        "S7": "AUC by days to conversion" if timed else "nothing says when leads converted",
         "S8": "ids, row numbers" + (", hidden clocks" if project.static else ""),
+        "S9": f"whether {columns} columns are filled in",
     }

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data.splits import Cut
 from training.audit.cells import Floats, Ints, auc, auc_error
 from training.audit.verdict import WHOLE, Verdict
 
@@ -181,22 +182,23 @@ def ablate(
     return verdicts
 
 
-def out_of_time(
+def on_the_test(
     X: pd.DataFrame,
     y: NDArray[np.int8],
-    train: Ints,
-    test: Ints,
+    cut: Cut,
     days_ahead: Floats | None,
     inner: QuickModel,
     *,
     seed: int,
 ) -> tuple[list[Verdict], dict[str, float]]:
-    """S6 and S7: too good, better in folds than out of time, or best on the day of conversion.
+    """S6 and S7: too good, better in folds than on the test, or best on the day of conversion.
 
     `inner` is the quick model cross-fitted on the training rows of these very columns;
     `days_ahead` is (n,): days from as_of to conversion, infinite for negatives; None where
     unknown.
     """
+    train, test = cut.train, cut.test
+    where = "out of time" if cut.in_time else "on test rows drawn at random"
     if len(test) < 50 or not 10 <= y[test].sum() <= len(test) - 10:
         return [], {}
     matrix, categories = encode(X)
@@ -214,7 +216,7 @@ def out_of_time(
                 "S6",
                 "quarantine",
                 round(area, 4),
-                f"a quick model reaches AUC {area:.3f} out of time: too good to be true",
+                f"a quick model reaches AUC {area:.3f} {where}: too good to be true",
                 "look at the strongest columns; a process that decides the outcome by rule "
                 "may be signed for in [[waivers]]",
             )
@@ -227,8 +229,9 @@ def out_of_time(
                 "S6",
                 "review",
                 round(gap, 4),
-                f"AUC {inner.area:.3f} in folds but {area:.3f} out of time",
-                "rows of the same lead or account may be on both sides, or the world changed",
+                f"AUC {inner.area:.3f} in folds but {area:.3f} {where}",
+                "rows of the same lead or account may be on both sides"
+                + (", or the world changed" if cut.in_time else ""),
             )
         )
     if days_ahead is not None:

@@ -1,4 +1,7 @@
-"""S1, S2, S3: does one column alone give the outcome away, as a whole or in one of its cells?"""
+"""S1, S2, S3, S9: does one column alone give the outcome away?
+
+As a whole (S1), in one of its cells (S2, S3), or by being filled in or left empty (S9).
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,8 @@ MIN_SHARE: Final = 0.05  # of positives that a pure cell must cover
 TIMES_BASE: Final = 5.0  # a cell must convert at this multiple of the base rate, capped at 95 %
 MIN_LEVEL: Final = 0.05  # of rows that an empty level must cover
 MIN_EXPECTED: Final = 20.0
+ODDS: Final = 25.0  # filled (or empty) so many times as often, in odds, for those who convert
+SHARE: Final = 0.2  # of the base rate under which the side of a column hardly ever converts
 MAX_ROWS: Final = 60_000
 CURE: Final = "exclude it, date it (known_at, history), or sign a waiver"
 
@@ -47,10 +52,10 @@ class ScreenResult:
 def screen(
     X: pd.DataFrame, y: NDArray[np.int8], *, seed: int, ever: NDArray[np.int8] | None = None
 ) -> ScreenResult:
-    """Screen every column of X (n rows, independent units) against y: S1, S2, S3.
+    """Screen every column of X (n rows, independent units) against y: S1, S2, S3, S9.
 
     `ever` is conversion at any time, also after the horizon. A column filled in after conversion
-    follows `ever` more closely than y, so S2 looks at both.
+    follows `ever` more closely than y, so S2 and S9 look at both.
     """
     rng = np.random.default_rng([seed, 43])
     if not 0 < int(y.sum()) < len(y):
@@ -64,7 +69,10 @@ def screen(
     for name in X.columns:
         cells = cells_of(X[name])
         areas[str(name)] = area = one_feature_auc(cells, y, fold)
-        verdicts += _judge(str(name), cells, area, y, y if ever is None else ever)
+        late = y if ever is None else ever
+        found = list(_judge(str(name), cells, area, y, late))
+        # what is held by its values already needs no second waiver for its blanks
+        verdicts += found or [*_blank(str(name), cells, y), *_blank(str(name), cells, late)]
     return ScreenResult(tuple(verdicts), areas)
 
 
@@ -113,6 +121,36 @@ def _pure(name: str, cells: Cells, y: NDArray[np.int8]) -> Iterator[Verdict]:
         f"{y.mean():.1%})",
         CURE,
     )
+
+
+def _blank(name: str, cells: Cells, y: NDArray[np.int8]) -> Iterator[Verdict]:
+    """S9: whether the column is filled in follows the outcome, whatever stands in it.
+
+    Honest blanks differ too: who asks for a demo fills in more. The bars lie beyond what a demo
+    request does (15 times the odds), and hold with 99 % certainty.
+    """
+    total, base = int(y.sum()), float(y.mean())
+    high = ODDS * base / (1 - base + ODDS * base) if 0 < base < 1 else 1.0
+    for side, inside in (("left empty", cells.missing), ("filled in", ~cells.missing)):
+        rows, won = int(inside.sum()), int(y[inside].sum())
+        if not MIN_ROWS <= rows < len(y):
+            continue
+        always = won >= MIN_SHARE * total and lower_rate(won, rows) > high
+        never = (
+            rows >= MIN_LEVEL * len(y)
+            and rows * base >= MIN_EXPECTED
+            and 1 - lower_rate(rows - won, rows) < SHARE * base
+        )
+        if always or never:
+            yield Verdict(
+                name,
+                "S9",
+                "quarantine",
+                round(won / rows / base, 3),
+                f"{won} of {rows} rows where it is {side} converted ({won / rows:.1%}, base "
+                f"{base:.1%}): it is filled in after the outcome",
+                CURE,
+            )
 
 
 def fixed_attributes(tables: Tables, ever: NDArray[np.int8]) -> Iterator[Verdict]:

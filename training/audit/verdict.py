@@ -18,7 +18,7 @@ WHOLE: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one detector (D1 … D10, S1 … S8) found in one column, why, and what to do.
+    """What one detector (D1 … D10, S1 … S9) found in one column, why, and what to do.
 
     `figure` is the number behind it (an AUC, a rate, a count). `waived_by` names who signed the
     waiver in the project file.

@@ -12,8 +12,8 @@ PAST_DAYS = 30
 
 
 def make_forecast(source: ReportInput) -> ForecastPage | None:
-    """Forecast 30, 60 and 90 days; None in static mode, where no time is known."""
-    if source.tables.created_at is None:
+    """Forecast 30, 60 and 90 days; None where nothing says when leads converted."""
+    if not source.outcomes.timed:
         return None
     rows = source.ranked
     forecast = forecast_project(

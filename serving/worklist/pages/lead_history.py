@@ -73,7 +73,7 @@ def find_similar(source: ReportInput, rows: Rows) -> dict[int, tuple[SimilarLead
     similar: dict[int, tuple[SimilarLead, ...]] = {int(row): () for row in rows}
     converted, tables = source.outcomes.converted_at, source.tables
     won = np.flatnonzero((converted != NEVER) & (converted < source.scored.as_of))
-    if tables.created_at is None or len(won) == 0 or len(rows) == 0:
+    if tables.created_at is None or not source.outcomes.timed or len(won) == 0 or len(rows) == 0:
         return similar
     won = won[np.argsort(-converted[won], kind="stable")][:MOST_CONVERTED]
     won = np.sort(won)

@@ -9,7 +9,13 @@ import pandas as pd
 from data.clock import iso
 from models.explain.change import Change, ScoreChangeLine
 from serving.past_weeks import WEEK
-from serving.score_changes import Moment, changes_from, line_reason, lines_to_show
+from serving.score_changes import (
+    Moment,
+    changes_from,
+    changes_since_run,
+    line_reason,
+    lines_to_show,
+)
 from serving.worklist.pages.lead_pages import report_reason
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.view import Mover, MoversPage
@@ -28,13 +34,24 @@ KINDS: Final = {
 
 
 def make_movers(source: ReportInput) -> MoversPage | None:
-    """Explain the change since a week ago; None in static mode."""
+    """Explain the change since a week ago; None in static mode.
+
+    Where another model scored the leads then, that run is compared, so that the change of model
+    shows as such; else the past is rebuilt and scored by today's model.
+    """
     if source.tables.created_at is None:
         return None
     frame = source.scored.frame.to_pandas()
     moment = Moment(source.tables, source.scored.snapshots, frame, source.model, source.threads)
-    since = source.scored.as_of - WEEKS * WEEK
-    changes = changes_from(moment, since, *source.scored.past.at(WEEKS))
+    if source.other_run is None:
+        since = source.scored.as_of - WEEKS * WEEK
+        changes = changes_from(moment, since, *source.scored.past.at(WEEKS))
+    else:
+        run, model = source.other_run
+        since = run.as_of
+        row_of = {str(lead): row for row, lead in enumerate(source.scored.table["lead_id"])}
+        by_lead = changes_since_run(moment, run, model)
+        changes = {row_of[lead]: change for lead, change in by_lead.items()}
     eligible = set(source.ranked.tolist())
     considered = [(row, c) for row, c in changes.items() if row in eligible]
     moved = [(row, c) for row, c in considered if c.score != c.old_score]

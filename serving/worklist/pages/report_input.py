@@ -11,6 +11,7 @@ from data.clock import NEVER, iso
 from data.reading.read_tables import CrmData
 from data.schema import Project
 from data.tables import Outcomes, Tables
+from models.explain.change import StoredRun
 from serving.feedback import RepAnswer
 from serving.figures.counts import CountRange
 from serving.figures.funnel import Rate
@@ -31,6 +32,7 @@ class ReportInput:
     threads: int
     scored_from: int | None = None  # when sales first had scores at hand
     feedback: tuple[RepAnswer, ...] = ()  # what reps answered back, oldest first
+    other_run: tuple[StoredRun, LoadedModel] | None = None  # an earlier run, if by another model
 
     @property
     def tables(self) -> Tables:
@@ -42,6 +44,20 @@ class ReportInput:
         """Outcomes known at as_of: a report of an earlier day does not see later ones."""
         outcomes = self.reading.outcomes
         return replace(outcomes, observed_until=min(outcomes.observed_until, self.scored.as_of))
+
+    @property
+    def promises(self) -> bool:
+        """Tell whether any number of opportunities may be promised of these leads.
+
+        Not where the model learned from them as leads that did not convert: in static mode rows
+        whose flag says so, and with a date of creation those whose horizon is over.
+        """
+        outcomes, tables = self.outcomes, self.tables
+        if outcomes.timed or tables.created_at is None:
+            return not outcomes.settled
+        snapshots = self.scored.snapshots
+        closes = tables.created_at[snapshots.lead] + (self.project.conversion.horizon or 0)
+        return bool((closes > snapshots.as_of).all())
 
     @property
     def ranked(self) -> NDArray[np.int64]:

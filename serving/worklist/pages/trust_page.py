@@ -30,27 +30,27 @@ MAX_LEVEL_ERRORS: Final = 3.0
 def make_trust(source: ReportInput) -> TrustPage:
     """Fill the page from what was measured on the test leads when the model was trained."""
     card = source.model.card
-    age = int((source.scored.as_of - card.trained_until) // DAY)
+    age = int((source.scored.as_of - card.trained_until) // DAY) if card.has_clock else 0
     older = count_older(source.project, source.tables.created_at, source.scored.snapshots)
     return TrustPage(
         verdict=_verdict(card),
         model_version=source.model.version,
-        trained_at=iso(card.trained_until),
+        trained_at=iso(card.trained_until) if card.has_clock else None,
         trained_leads=card.train_leads,
         trained_conversions=card.train_leads_converted,
         tested_leads=card.test_leads,
         tested_conversions=card.test_leads_converted,
         tested_scores=card.test_rows,
-        bands=tuple(_band(row) for row in card.bands),
+        bands=() if source.model.bands_edited else tuple(_band(row) for row in card.bands),
         reliability=tuple(_point(row) for row in card.tenths),
         gains=_gains(card),
         auc=_interval(card.figure("auc")),
         log_loss_skill=_interval(card.figure("skill")),
         top_captured=_captured(card, 0.1),
         base_rate=card.test_conversions / max(card.test_rows, 1),
-        model_age_days=max(age, 0),
-        data_until=iso(source.tables.observed_until),
-        unknowns=tuple(_unknowns(card, age, older)),
+        model_age_days=max(age, 0) if card.has_clock else None,
+        data_until=iso(source.tables.observed_until) if card.has_clock else None,
+        unknowns=tuple(_unknowns(card, age, older, edited=source.model.bands_edited)),
         shaped_by_scores=is_shaped_by_scores(source),
     )
 
@@ -81,7 +81,7 @@ def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven"]:
     return "trust" if slope_holds and not level_is_off and bands_hold else "care"
 
 
-def _unknowns(card: ModelCard, age: int, older: int) -> list[Phrase]:
+def _unknowns(card: ModelCard, age: int, older: int, *, edited: bool = False) -> list[Phrase]:
     """List what the model does not know: its `age` is in days, `older` counts open leads."""
     phrases = [Phrase("Who is changed by a call: it says who is likely to convert.")]
     converted, _ = card.tested
@@ -98,6 +98,13 @@ def _unknowns(card: ModelCard, age: int, older: int) -> list[Phrase]:
                 "{n} open leads are far older than any that it learned from: if old leads convert "
                 "less, their scores are too high.",
                 {"n": older},
+            )
+        )
+    if edited:
+        phrases.append(
+            Phrase(
+                "The bands were edited after training: what each one promises is checked at the "
+                "next training."
             )
         )
     if age > MAX_MODEL_AGE_DAYS:

@@ -53,14 +53,14 @@ def make_week(source: ReportInput) -> WeekPage:
         contacts=_contacts(source),
         contact_days=CONTACT_DAYS,
         touches_known=bool((source.tables.events.direction == OUTBOUND).any()),
-        plan=_plan(source, eligible, shock),
+        plan=_plan(source, eligible, shock) if source.promises else (),
     )
 
 
 def _shock(source: ReportInput) -> Shock:
     """Learn from past forecasts how far leads move together: the plan's ranges allow for it."""
     horizon = source.project.conversion.horizon
-    if source.tables.created_at is None or horizon is None:
+    if not source.outcomes.timed or horizon is None:
         return NO_SHOCK
     times = read_lead_times(source.tables, source.outcomes)
     return learn_open_shock(times, source.scored.as_of, max(int(horizon // DAY), 1))

@@ -67,5 +67,6 @@ def make_about(source: ReportInput) -> About:
         project_file=source.file,
         labels=project.report.labels,
         static=project.static,
+        promises=source.promises,
         run_id=str(source.scored.table["run_id"].iat[0]),
     )
