@@ -27,6 +27,7 @@ def part_of(tables: Tables, rows: Rows) -> Tables:
         events=_renamed(tables.events.take(rows)),
         display=tables.display.take(rows).reset_index(drop=True),
         order=None if tables.order is None else tables.order[rows],
+        episodes=None if tables.episodes is None else tables.episodes.take(rows),
     )
 
 

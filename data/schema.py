@@ -279,6 +279,27 @@ class ConversionSection(Section):
     date on which they were open."""
     recorded_from: Moment | None = Field(default=None, examples=["2025-12-01"])
     """Conversions were recorded from here on: older leads are left out."""
+    reopen: OneOrMany = Field(default=(), examples=["any inbound", ["demo_request"]])
+    """The types of event that bring a closed lead back, in an episode of its own; or
+    `"any inbound"`: whatever the lead does. Left out, or `"never"`: closed leads stay closed."""
+    quiet: Duration = Field(default="0s", examples=["30d"])  # type: ignore[assignment]
+    """How long after its close such an event must come to bring a lead back."""
+    repeat: bool = False
+    """A lead that converted can come back as well: repeat purchase."""
+
+    @property
+    def reopens(self) -> bool:
+        """Whether a closed lead can come back."""
+        return self.reopen not in ((), ("never",))
+
+    @model_validator(mode="after")
+    def _reopens_by_events(self) -> ConversionSection:
+        if len(self.reopen) > 1 and (word := {"never", "any inbound"} & set(self.reopen)):
+            raise ValueError(f'reopen = "{min(word)}" stands alone, without event types')
+        for key, given in (("quiet", self.quiet), ("repeat", self.repeat)):
+            if given and not self.reopens:
+                raise ValueError(f'{key} needs reopen, for instance reopen = "any inbound"')
+        return self
 
     @model_validator(mode="after")
     def _one_definition(self) -> ConversionSection:
@@ -554,6 +575,11 @@ class Project(Section):
                 "leads.converted says that a lead converted, not when, so that leads can only be "
                 'seen as they were created: leave out conversion.snapshots (["0s"]), or use '
                 "leads.converted_at"
+            )
+        if conversion.reopens and (self.static or leads.converted is not None):
+            raise ValueError(
+                "conversion.reopen needs leads.created_at, and a time of conversion: without "
+                "them nothing comes back"
             )
         if not self.static and conversion.horizon is None:
             raise ValueError('conversion.horizon is needed, for instance horizon = "90d"')

@@ -31,11 +31,12 @@ class Cut:
         return self.cut_at is not None
 
 
-def purged_cut(labelled: LabelledSnapshots, test_share: float) -> Cut:
+def purged_cut(labelled: LabelledSnapshots, test_share: float, lead: Rows | None = None) -> Cut:
     """Cut off the newest share of snapshots as a test, free of any overlap with train.
 
     Train keeps the snapshots whose label window closed at or before the first test as_of; later
-    snapshots of leads that are in train are dropped from the test.
+    snapshots of leads that are in train are dropped from the test. `lead` says which lead each
+    snapshot belongs to, (n,), where a lead has several rows in the tables.
     """
     order, n = labelled.order, len(labelled)
     if n < 2:
@@ -49,17 +50,17 @@ def purged_cut(labelled: LabelledSnapshots, test_share: float) -> Cut:
             column="project.order_by",
             cure='declare order_by, or split = "random" in [train]',
         )
-    train, test, dropped = _purge(labelled, ~late, late)
+    lead = labelled.snapshots.lead if lead is None else lead
+    train, test, dropped = _purge(labelled, lead, ~late, late)
     return Cut(train, test, cut_at, dropped)
 
 
 def _purge(
-    labelled: LabelledSnapshots, early: NDArray[np.bool_], late: NDArray[np.bool_]
+    labelled: LabelledSnapshots, lead: Rows, early: NDArray[np.bool_], late: NDArray[np.bool_]
 ) -> tuple[Rows, Rows, dict[str, int]]:
     """Drop from train what closes inside the test, and from test the leads of train."""
     begins = labelled.snapshots.as_of[late].min()
     closed = early & (labelled.closes_at <= begins)
-    lead = labelled.snapshots.lead
     known = np.isin(lead, lead[closed])
     fresh = late & ~known
     dropped = {

@@ -7,7 +7,7 @@ Row i of every per-lead array is lead i; leads are sorted by id.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -93,13 +93,34 @@ class Events(Ragged):
 
 
 @dataclass(frozen=True, slots=True)
+class Episodes:
+    """Which episode of which lead each row of the tables is, where closed leads come back.
+
+    An episode opens with the lead or with an event after its close; rows of one lead stand
+    together, oldest first. Every array is (n_rows,).
+    """
+
+    lead: NDArray[np.int64]  # the same code for all episodes of a lead
+    number: NDArray[np.int64]  # 1 for the first
+    conversions: NDArray[np.int64]  # of the episodes before
+    closed_at: Micros  # when the episode before ended; NEVER in the first
+    reason: NDArray[np.object_]  # the event that closed it, None where that is not known
+
+    def take(self, rows: NDArray[np.generic]) -> Episodes:
+        """Take rows in this order."""
+        return Episodes(*(getattr(self, each.name)[rows] for each in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """Everything that may be known of the leads, without any label.
 
     `created_at` is None in static mode. `account` holds codes, -1 for none. `display` holds what
     a report shows and no feature reads: name, owner, channel, email, title, value, where declared
     (object columns, `value` float64), one row per lead. `order` ranks the leads in time where
-    static mode declares an order, 0 the oldest.
+    static mode declares an order, 0 the oldest. Where closed leads can come back (`episodes`), a
+    row is one episode of a lead: it is created when the episode opens, has the events of the whole
+    life up to its own end, and shares its id with the lead's other rows.
     """
 
     lead_ids: NDArray[np.object_]
@@ -112,10 +133,31 @@ class Tables:
     observed_until: int
     timezone: str = "UTC"
     order: NDArray[np.int64] | None = None
+    episodes: Episodes | None = None
 
     def __len__(self) -> int:
-        """Count the leads."""
+        """Count the leads; with episodes, the episodes."""
         return len(self.lead_ids)
+
+    @property
+    def lead(self) -> NDArray[np.int64]:
+        """The lead of each row: (n_rows,) codes."""
+        return np.arange(len(self)) if self.episodes is None else self.episodes.lead
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """What belongs together: the account of each row or, without one, its lead: (n_rows,)."""
+        return np.where(self.account >= 0, self.account + len(self), self.lead)
+
+    def row_of(self, lead_id: str, as_of: int) -> int | None:
+        """Find the row of a lead, its newest episode open at as_of or before; None: no such lead.
+
+        A lead whose first episode opens later has that one.
+        """
+        rows = np.flatnonzero(self.lead_ids == lead_id)
+        if len(rows) < 2 or self.created_at is None:
+            return int(rows[0]) if len(rows) else None
+        return int(rows[max(int((self.created_at[rows] <= as_of).sum()) - 1, 0)])
 
     def attribute(self, name: str) -> Attribute:
         """Find an attribute by name; KeyError where there is none."""

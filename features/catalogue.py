@@ -42,6 +42,7 @@ def make_catalogue(tables: Tables, project: Project) -> Catalogue:
     features = list(attribute_features(tables, project))
     if not project.static:
         features += list(calendar_features(project))
+        features += list(episode_features(tables))
         features += list(event_features(tables, project))
     numbers = [feature for feature in features if feature.kind == "number"]
     categories = [feature for feature in features if feature.kind == "category"]
@@ -174,6 +175,18 @@ def calendar_features(project: Project) -> Iterator[Feature]:
     for part in ("month", "weekday", "hour"):
         name, label = f"created_{part}", f"{part} of creation"
         yield _feature(name, name, "context", "calendar", label, {"label": label})
+
+
+def episode_features(tables: Tables) -> Iterator[Feature]:
+    """Yield how often a lead was closed before, how long ago and why, where leads come back."""
+    if tables.episodes is None or not (tables.episodes.number > 1).any():
+        return
+    for name, label in (
+        ("times_closed", "times closed before"),
+        ("days_since_closed", "days since it was closed"),
+        ("closed_because", "why it was closed before"),
+    ):
+        yield _feature(name, name, "engagement", "closed_before", label, {"label": label})
 
 
 def event_features(tables: Tables, project: Project) -> Iterator[Feature]:

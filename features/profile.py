@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from data.asof import last_change, values_at
 from data.clock import DAY, NEVER
+from data.errors import InputError
 from data.ragged import is_known
-from data.tables import Attribute, Snapshots, Tables
+from data.tables import Attribute, Episodes, Snapshots, Tables
 from features.frame import Feature, Levels
 from features.persons import department, domain_kind, seniority
 
@@ -48,6 +49,10 @@ def fill_numbers(
             out[:, column] = _known_since(snapshots, attribute_of(tables, feature))
         elif template == "missing_count":
             out[:, column] = count_missing(tables, read)[snapshots.lead]
+        elif template == "times_closed":
+            out[:, column] = episodes_of(tables).number[snapshots.lead] - 1
+        elif template == "days_since_closed":
+            out[:, column] = _days_since(episodes_of(tables).closed_at[snapshots.lead], snapshots)
         elif template == "age_days":
             out[:, column] = (snapshots.as_of - _created(tables)[snapshots.lead]) / DAY
         elif template.startswith("created_"):
@@ -66,6 +71,9 @@ def category(
     tables: Tables, snapshots: Snapshots, feature: Feature, existing: NDArray[np.bool_]
 ) -> Levels:
     """Read one category from an attribute, or derive it from the text (seniority, department)."""
+    if feature.template == "closed_because":
+        codes, texts = _coded(episodes_of(tables).reason)
+        return Levels(feature.name, np.where(existing, codes[snapshots.lead], -1), texts)
     attribute = attribute_of(tables, feature)
     derive = DERIVED.get(feature.template)
     if attribute.known_at is None and attribute.changes is None:
@@ -104,6 +112,17 @@ def attribute_of(tables: Tables, feature: Feature) -> Attribute:
     return tables.attribute(str(feature.params["column"]))
 
 
+def episodes_of(tables: Tables) -> Episodes:
+    """Return the episodes; InputError where the project no longer lets leads come back."""
+    if tables.episodes is None:
+        raise InputError(
+            "the model learned from leads that came back, and this project has none",
+            column="conversion.reopen",
+            cure="declare it as it was in training, or train again",
+        )
+    return tables.episodes
+
+
 def _created(tables: Tables) -> NDArray[np.int64]:
     assert tables.created_at is not None  # a catalogue with a calendar is never static
     return tables.created_at
@@ -116,6 +135,11 @@ def _known_since(snapshots: Snapshots, attribute: Attribute) -> NDArray[np.float
         since = attribute.known_at[snapshots.lead]
     elif attribute.changes is not None:
         since = last_change(attribute, snapshots)
+    return _days_since(since, snapshots)
+
+
+def _days_since(since: NDArray[np.int64], snapshots: Snapshots) -> NDArray[np.float64]:
+    """Count the days from a moment to each as_of: NaN where it does not lie before."""
     known = is_known(since, None, snapshots.as_of)
     days = (snapshots.as_of - np.where(known, since, snapshots.as_of)) / DAY
     return np.where(known, days, np.nan)

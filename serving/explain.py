@@ -144,10 +144,10 @@ def explain_lead(
     """
     speech = words_of(language).speech(session.project.report.labels)
     tables = reading.tables
-    place = np.flatnonzero(tables.lead_ids == lead_id)
-    if len(place) == 0:
+    row = tables.row_of(lead_id, as_of)
+    if row is None:
         raise InputError(f"no such lead: {lead_id!r}", column=session.project.leads.id)
-    snapshots = Snapshots(place.astype(np.int64), np.full(1, as_of, np.int64))
+    snapshots = Snapshots(np.array([row]), np.full(1, as_of, np.int64))
     if (
         tables.created_at is not None
         and not is_open(tables, reading.outcomes, snapshots.lead, snapshots.as_of).all()

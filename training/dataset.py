@@ -73,7 +73,7 @@ def make_dataset(
     if project.static and (project.train.split == "random" or tables.order is None):
         cut = random_cut(labelled, project.train.test_share, project.train.seed)
     else:
-        cut = purged_cut(labelled, project.train.test_share)
+        cut = purged_cut(labelled, project.train.test_share, tables.lead[labelled.snapshots.lead])
     columns = make_catalogue(tables, project) if catalogue is None else catalogue
     frame = build(tables, labelled.snapshots, columns, threads=threads)
     return Dataset(labelled, frame, groups_of(tables, labelled), cut)
@@ -81,9 +81,7 @@ def make_dataset(
 
 def groups_of(tables: Tables, labelled: LabelledSnapshots) -> Rows:
     """Give each snapshot its account, or its lead where it has none: (n,) codes."""
-    lead = labelled.snapshots.lead
-    account = tables.account[lead]
-    return np.where(account >= 0, account + len(tables), lead)
+    return tables.groups[labelled.snapshots.lead]
 
 
 def drop_features(frame: FeatureFrame, names: frozenset[str]) -> FeatureFrame:

@@ -236,30 +236,43 @@ def names_type(name: str, declared: tuple[str, ...]) -> bool:
     return name in declared or name.partition("/")[0] in declared
 
 
-def first_times(sources: list[EventRows], declared: tuple[str, ...] | None, n_leads: int) -> Micros:
-    """Find the first event of the declared types per lead, NEVER where there is none.
+def times_of(
+    sources: list[EventRows], declared: tuple[str, ...] | None
+) -> tuple[NDArray[np.int64], Micros]:
+    """List the events of the declared types: (lead, at), (n,) each.
 
     `declared` None takes each source's own `outcome` types.
     """
-    first = np.full(n_leads, NEVER)
+    leads, moments = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for rows in sources:
-        wanted = rows.section.outcome if declared is None else declared
-        hit = _mask_of(rows.type, wanted)
-        np.minimum.at(first, rows.lead[hit], rows.at[hit])
+        hit = rows_of_types(rows, rows.section.outcome if declared is None else declared)
+        leads.append(rows.lead[hit].astype(np.int64))
+        moments.append(rows.at[hit])
+    return np.concatenate(leads), np.concatenate(moments)
+
+
+def first_times(times: tuple[NDArray[np.int64], Micros], n_leads: int) -> Micros:
+    """Find the first moment of each lead: (n_leads,), NEVER where there is none."""
+    first = np.full(n_leads, NEVER)
+    np.minimum.at(first, *times)
     return first
 
 
 def check_declared_types(sources: list[EventRows], job: ReadJob) -> None:
-    """Refuse a conversion event that never happens; note outcome words that match nothing."""
+    """Refuse conversion and reopening events that never happen; note other words without any."""
     if job.lenient:
         return
     names = sorted({name for rows in sources for name in rows.type.names})
-    for word in job.project.conversion.event:
+    conversion = job.project.conversion
+    declared = [("event", word) for word in conversion.event]
+    if conversion.reopens and conversion.reopen != ("any inbound",):
+        declared += [("reopen", word) for word in conversion.reopen]
+    for key, word in declared:
         if not any(names_type(name, (word,)) for name in names):
             near = difflib.get_close_matches(word, names, 1)
             cure = f"did you mean {near[0]!r}?" if near else f"types: {', '.join(names[:12])}"
             raise InputError(
-                f"no event has the type {word!r}", column="conversion.event", cure=cure
+                f"no event has the type {word!r}", column=f"conversion.{key}", cure=cure
             )
     for i, rows in enumerate(sources):
         for key in ("outcome", "ignore", "outbound"):
@@ -268,10 +281,10 @@ def check_declared_types(sources: list[EventRows], job: ReadJob) -> None:
                     job.notes.add(f"events.{i}.{key}: no event has the type {word!r}")
 
 
-def _mask_of(kinds: Coded, declared: tuple[str, ...]) -> NDArray[np.bool_]:
+def rows_of_types(rows: EventRows, declared: tuple[str, ...]) -> NDArray[np.bool_]:
     """Mark the rows of declared types."""
-    hit = np.array([*(names_type(name, declared) for name in kinds.names), False], dtype=bool)
-    return hit[kinds.codes]
+    hit = np.array([*(names_type(name, declared) for name in rows.type.names), False], dtype=bool)
+    return hit[rows.type.codes]
 
 
 def assemble(
@@ -287,7 +300,7 @@ def assemble(
     kept = []
     for rows in sources:
         out = (*conversion, *rows.section.outcome, *rows.section.ignore)
-        good = ~_mask_of(rows.type, out) & (rows.at < ends_at[rows.lead])
+        good = ~rows_of_types(rows, out) & (rows.at < ends_at[rows.lead])
         if until is not None:
             good &= is_known(rows.at, rows.recorded_at, until)
         kept.append(rows if good.all() else rows.take(good))

@@ -17,12 +17,14 @@ from data.errors import InputError
 from data.feeds import CONVERSIONS, Feed, feed_of
 from data.reading.attributes import read_attributes, unique_ids
 from data.reading.clock_checks import check_clocks, check_future
+from data.reading.episodes import read_lives, say_returns, split_episodes
 from data.reading.event_columns import (
     EventRows,
     assemble,
     check_declared_types,
     first_times,
     read_events,
+    times_of,
 )
 from data.reading.flag_words import yes_words
 from data.reading.match_ids import match_leads
@@ -100,10 +102,15 @@ def read_with_notes(
     created = clocks["created_at"]
     timed = project.leads.converted is None
     if timed:
-        converted = _on_first_day(_converted(job, raw, ids, order, sources), created, job)
+        lead, at = _conversions(job, raw, ids, order, sources)
+        conversions = lead, _on_first_day(at, created[lead], job)
     else:
-        converted = np.where(_flag(job, raw, order), created, NEVER)
-    disqualified = np.minimum(clocks["disqualified_at"], first_times(sources, None, len(ids)))
+        won = np.flatnonzero(_flag(job, raw, order))
+        conversions = won, created[won]
+    converted = first_times(conversions, len(ids))
+    disqualified = np.minimum(
+        clocks["disqualified_at"], first_times(times_of(sources, None), len(ids))
+    )
     disqualified = _on_first_day(disqualified, created, job)
     attributes = read_attributes(raw, ids, order, job)
     times = [*clocks.values(), converted, *_event_times(sources)]
@@ -114,7 +121,10 @@ def read_with_notes(
         clip = partial(_clip, until=until)
         converted, disqualified = clip(converted), clip(disqualified)
     check_clocks(raw, job, order, clocks["created_at"], converted, disqualified, sources)
+    reopens = project.conversion.reopens
     ends_at = np.minimum(converted, disqualified) if timed else disqualified
+    if reopens:
+        ends_at = np.full(len(ids), NEVER)
     cut = until if declared else None
     tables = Tables(
         lead_ids=_object_ids(ids),
@@ -135,6 +145,7 @@ def read_with_notes(
             f"conversions are recorded from {show(recorded_from)[:10]} on: {older:,} older leads "
             "cannot be trusted as negatives and are left out of training"
         )
+    outcomes = Outcomes(converted, disqualified, until, recorded_from or None, timed)
     if not timed:
         job.notes.add(
             "leads.converted says that a lead converted, not when: leads are seen as they were "
@@ -142,6 +153,13 @@ def read_with_notes(
             + (", so events after creation are no features" if project.events else "")
         )
     outcomes = Outcomes(converted, disqualified, until, recorded_from or None, timed)
+    if reopens:
+        lives = read_lives(
+            project.conversion, sources, clocks["disqualified_at"], conversions, until
+        )
+        tables, outcomes = split_episodes(tables, outcomes, lives, project.conversion)
+        for line in say_returns(tables, outcomes, lives):
+            job.notes.add(line)
     feeds = _feeds(raw.name, tables, outcomes, sources)
     return CrmData(tables, outcomes, tuple(job.notes.lines), feeds, job.notes.left_out)
 
@@ -207,26 +225,26 @@ def _lead_clocks(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> dict[
     return clocks
 
 
-def _converted(
+def _conversions(
     job: ReadJob,
     raw: RawTable,
     ids: pa.Array,
     order: NDArray[np.int64],
     sources: list[EventRows],
-) -> Micros:
-    """Find when each lead converted: by column, by event, or in a table of opportunities."""
+) -> tuple[NDArray[np.int64], Micros]:
+    """List all conversions, (lead, at): by column, by event, or in a table of opportunities."""
     conversion, leads = job.project.conversion, job.project.leads
     if leads.converted_at:
-        return instants(raw, leads.converted_at, job)[order]
+        column = instants(raw, leads.converted_at, job)[order]
+        known = np.flatnonzero(column != NEVER)
+        return known, column[known]
     if conversion.event:
-        return first_times(sources, conversion.event, len(ids))
+        return times_of(sources, conversion.event)
     lead, at = conversion.lead or "", conversion.at or ""
     deals = job.source(conversion, "conversion", columns=[lead, at])
     row = match_leads(deals, lead, ids, job)
     moments = instants(deals, at, job)
-    first = np.full(len(ids), NEVER)
-    np.minimum.at(first, row[row >= 0], moments[row >= 0])
-    return first
+    return row[row >= 0], moments[row >= 0]
 
 
 def _on_first_day(at: Micros, created: Micros, job: ReadJob) -> Micros:

@@ -67,7 +67,7 @@ def audit(
     if scopes:
         seen = windows.row_hash(tables, labelled.snapshots.take(cut.train))
         verdicts += windows.fit_scope(dict(scopes), seen)
-    sampled = one_per_lead(labelled.snapshots.lead, _screened_rows(dataset), seed)
+    sampled = one_per_lead(tables.lead[labelled.snapshots.lead], _screened_rows(dataset), seed)
     ever = (outcomes.converted_at[labelled.snapshots.lead[sampled]] != NEVER).astype(np.int8)
     ever_too = None if project.static else ever
     counts = [f.name for f in catalogue.features if f.template == "missing_count"]

@@ -62,9 +62,7 @@ def replay(
 def sample_rows(tables: Tables, snapshots: Snapshots, n: int, rng: np.random.Generator) -> Rows:
     """Choose rows of which no two share a lead or an account: each account gets one cut."""
     order = rng.permutation(len(snapshots))
-    account = tables.account[snapshots.lead[order]]
-    group = np.where(account >= 0, account + len(tables), snapshots.lead[order])
-    _, first = np.unique(group, return_index=True)
+    _, first = np.unique(tables.groups[snapshots.lead[order]], return_index=True)
     return np.sort(order[np.sort(first)[: min(n, MAX_ROWS)]])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.clock import DAY, show
+from data.clock import DAY, NEVER, show
 from data.delay import detect_truncation
 from data.labels import window_end
 from data.schema import Project
@@ -57,6 +57,7 @@ def maturity(
             "snapshots lie after conversion or disqualification",
             "stop the snapshots of a lead when it converts or is disqualified",
         )
+    yield from _after_conversion(tables, outcomes, project)
     yield from _end_of_observation(tables, outcomes, project)
     yield from _left_truncation(tables, outcomes)
     yield from _survivors(tables, outcomes, project)
@@ -64,6 +65,22 @@ def maturity(
 
 def _label_verdict(count: np.integer, reason: str, cure: str) -> Verdict:
     return Verdict(WHOLE, "D7", "structural", float(count), f"{int(count)} {reason}", cure)
+
+
+def _after_conversion(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator[Verdict]:
+    """D7: episodes that open after their lead converted; what a customer does is outcome."""
+    if tables.episodes is None or tables.created_at is None or project.conversion.repeat:
+        return
+    lead = tables.episodes.lead
+    first = np.full(int(lead.max(initial=-1)) + 1, NEVER)
+    np.minimum.at(first, lead, outcomes.converted_at)
+    late = tables.created_at > first[lead]
+    if late.any():
+        yield _label_verdict(
+            late.sum(),
+            "episodes open after their lead converted: what customers do is no sign of a lead",
+            "leave them out, or declare repeat = true in [conversion]",
+        )
 
 
 def _end_of_observation(tables: Tables, outcomes: Outcomes, project: Project) -> Iterator[Verdict]:
@@ -147,7 +164,7 @@ def split(labelled: LabelledSnapshots, tables: Tables, cut: Cut) -> Iterator[Ver
     train, test = labelled.take(cut.train), labelled.take(cut.test)
     if not len(train) or not len(test):
         return
-    both = np.isin(test.snapshots.lead, train.snapshots.lead)
+    both = np.isin(tables.lead[test.snapshots.lead], tables.lead[train.snapshots.lead])
     if both.any():
         yield _split_verdict(both.mean(), "test rows belong to leads that are in train")
     if tables.created_at is not None:

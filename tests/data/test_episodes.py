@@ -1,0 +1,252 @@
+"""A closed lead that comes back is a new episode, labelled, grouped and cut in time as one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.asof import known_before
+from data.clock import DAY, NEVER
+from data.errors import InputError
+from data.labels import label, make_snapshots, open_snapshots
+from data.project import check_project
+from data.reading.read_tables import CrmData, read_with_notes
+from data.schema import Project
+from features.build import build
+from features.catalogue import make_catalogue
+from training.audit.windows import maturity
+from training.dataset import groups_of, make_dataset
+
+START = pd.Timestamp("2026-01-01")
+Happened = tuple[str, float, str]
+"""A lead, a day after the start, and a type of event."""
+
+
+def project(**conversion: Any) -> Project:
+    return check_project(
+        {
+            "project": {"name": "back", "observed_until": "2026-12-01"},
+            "leads": {"source": "-", "id": "id", "created_at": "created", "fixed": ["country"]},
+            "events": [
+                {
+                    "source": "-",
+                    "lead": "id",
+                    "at": "at",
+                    "recorded_at": "recorded",
+                    "type": ["type"],
+                    "outbound": ["call"],
+                    "outcome": ["lost", "unqualified"],
+                }
+            ],
+            "conversion": {
+                "event": "won",
+                "horizon": "30d",
+                "snapshots": ["0d", "7d"],
+                "reopen": ["demo"],
+                **conversion,
+            },
+        }
+    )
+
+
+def read(
+    happened: list[Happened], given: Project, late: dict[Happened, float] | None = None
+) -> CrmData:
+    happened = [*happened, ("Z", 1, "won"), ("Z", 1, "demo"), ("Z", 1, "lost")]
+    ids = sorted({lead for lead, _, _ in happened})
+    leads = pd.DataFrame({"id": ids, "created": START, "country": "IT"})
+    events = pd.DataFrame(happened, columns=["id", "day", "type"])
+    recorded = [(late or {}).get(each, each[1]) for each in happened]
+    events["at"] = START + pd.to_timedelta(events.pop("day"), "D")
+    events["recorded"] = START + pd.to_timedelta(recorded, "D")
+    return read_with_notes(given, frames={"leads": leads, "events.0": events})
+
+
+def days(at: np.ndarray) -> list[float | None]:
+    start = START.value // 1000
+    return [None if each == NEVER else (int(each) - start) / DAY for each in at]
+
+
+def episodes(crm: CrmData) -> list[tuple[str, float | None, float | None, float | None]]:
+    """List (lead, opened, converted, disqualified), in days; Z is there so that all types occur."""
+    opened, won = days(crm.tables.created_at), days(crm.outcomes.converted_at)
+    lost = days(crm.outcomes.disqualified_at)
+    rows = zip(crm.tables.lead_ids, opened, won, lost, strict=True)
+    return [row for row in rows if row[0] != "Z"]
+
+
+def test_a_closed_lead_that_asks_for_a_demo_is_open_again() -> None:
+    crm = read([("A", 5, "lost"), ("A", 60, "demo"), ("A", 70, "call")], project())
+    assert episodes(crm) == [("A", 0, None, 5), ("A", 60, None, None)]
+    open_now = open_snapshots(crm.tables, crm.outcomes, crm.outcomes.observed_until)
+    assert open_now.lead.tolist() == [1]
+    assert any("1 of 2 leads came back" in note for note in crm.notes)
+
+
+def test_without_reopen_a_closed_lead_stays_closed() -> None:
+    crm = read([("A", 5, "lost"), ("A", 60, "demo")], project(reopen="never"))
+    assert crm.tables.episodes is None
+    assert episodes(crm) == [("A", 0, None, 5)]
+
+
+def test_a_conversion_labels_only_the_episode_it_falls_in() -> None:
+    given = project(snapshots=["0d"])
+    crm = read([("A", 5, "lost"), ("A", 10, "demo"), ("A", 20, "won")], given)
+    snapshots = make_snapshots(crm.tables, crm.outcomes, given)
+    labelled = label(snapshots, crm.tables, crm.outcomes, given)
+    assert labelled.y.tolist() == [0, 1, 1]
+    assert days(labelled.closes_at) == [30, 40, 30]  # closed early, yet mature at its horizon
+
+
+def test_a_conversion_between_two_episodes_belongs_to_none_and_that_is_said() -> None:
+    crm = read([("A", 5, "lost"), ("A", 20, "won"), ("A", 40, "demo")], project())
+    assert episodes(crm) == [("A", 0, None, 5)]  # a customer does not come back as a lead
+    assert any("belong to no episode" in note for note in crm.notes)
+
+
+def test_with_repeat_a_customer_comes_back() -> None:
+    crm = read([("A", 5, "won"), ("A", 40, "demo"), ("A", 45, "won")], project(repeat=True))
+    assert episodes(crm) == [("A", 0, 5, None), ("A", 40, 45, None)]
+    past = crm.tables.episodes
+    assert past is not None
+    assert past.conversions.tolist() == [0, 1, 0]
+    assert past.reason.tolist() == [None, "converted", None]
+
+
+@pytest.mark.parametrize(
+    ("happened", "conversion"),
+    [
+        ([("A", 5, "lost"), ("A", 5, "demo")], {}),  # not after the close
+        ([("A", 5, "lost"), ("A", 15, "demo")], {"quiet": "30d"}),  # too soon
+        ([("A", 5, "lost"), ("A", 15, "call")], {"reopen": "any inbound"}),  # sales calls
+        ([("A", 5, "lost"), ("A", 15, "won"), ("A", 15, "demo")], {}),  # with a conversion
+        ([("A", 5, "lost"), ("A", 15, "unqualified")], {"reopen": "any inbound"}),
+        ([("A", 5, "won"), ("A", 15, "demo")], {}),  # reopened after conversion
+    ],
+)
+def test_what_does_not_open_an_episode(
+    happened: list[Happened], conversion: dict[str, Any]
+) -> None:
+    assert len(episodes(read(happened, project(**conversion)))) == 1
+
+
+def test_any_inbound_event_opens_one_where_the_project_says_so() -> None:
+    crm = read([("A", 5, "lost"), ("A", 15, "webinar")], project(reopen="any inbound"))
+    assert len(episodes(crm)) == 2
+
+
+def test_a_close_counts_from_when_it_was_recorded() -> None:
+    lost = ("A", 5, "lost")
+    crm = read([lost, ("A", 8, "demo"), ("A", 20, "demo")], project(), late={lost: 10.0})
+    assert episodes(crm) == [("A", 0, None, 10), ("A", 20, None, None)]
+
+
+def test_features_know_the_past_and_stay_cut_in_time() -> None:
+    many = [(f"L{i:02}", day, word) for i in range(20) for day, word in ((5, "lost"), (60, "demo"))]
+    given = project()
+    crm = read(many, given)
+    catalogue = make_catalogue(crm.tables, given)
+    snapshots = make_snapshots(crm.tables, crm.outcomes, given).take(np.arange(4))
+    frame = build(crm.tables, snapshots, catalogue).to_pandas()
+    assert frame["times_closed"].tolist() == [0, 1, 1, 0]
+    assert frame["days_since_closed"].round().tolist()[1:3] == [55, 62]
+    assert frame["closed_because"].tolist()[1:3] == ["lost", "lost"]
+    assert frame["n_demo_ever"].tolist() == [0, 0, 1, 0]  # it opens the episode, and is history
+    cut = known_before(crm.tables, int(snapshots.as_of[2]))
+    again = build(cut, snapshots.take(np.array([2])), catalogue).to_pandas()
+    pd.testing.assert_frame_equal(frame.iloc[[2]].reset_index(drop=True), again)
+
+
+def test_a_lead_stays_on_one_side_of_the_cut_with_all_its_episodes() -> None:
+    happened: list[Happened] = []
+    for i in range(60):
+        happened += [(f"L{i:02}", 1 + i, "lost"), (f"L{i:02}", 150 + i, "demo")]
+        happened += [(f"L{i:02}", 155 + i, "won")] if i % 2 else []
+    given = project()
+    crm = read(happened, given)
+    dataset = make_dataset(given, crm.tables, crm.outcomes, threads=1)
+    groups = groups_of(crm.tables, dataset.labelled)
+    assert not set(groups[dataset.cut.train]) & set(groups[dataset.cut.test])
+    assert len(np.unique(groups)) == 61
+    verdicts = maturity(dataset.labelled, crm.tables, crm.outcomes, given)
+    assert not [v for v in verdicts if v.severity == "structural" and "record" not in v.reason]
+
+
+def test_a_planted_episode_after_a_conversion_stops_training() -> None:
+    happened = [(f"L{i:02}", 40 * (i % 2) + 5, "won") for i in range(20)]
+    happened += [(lead, 100, "demo") for lead, _, _ in happened]
+    planted, given = read(happened, project(repeat=True)), project()
+    labelled = label(
+        make_snapshots(planted.tables, planted.outcomes, given),
+        planted.tables,
+        planted.outcomes,
+        given,
+    )
+    verdicts = list(maturity(labelled, planted.tables, planted.outcomes, given))
+    assert [v.severity for v in verdicts if "after their lead converted" in v.reason] == [
+        "structural"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("conversion", "words"),
+    [
+        ({"reopen": "never", "quiet": "3d"}, "quiet needs reopen"),
+        ({"reopen": [], "repeat": True}, "repeat needs reopen"),
+        ({"reopen": ["never", "demo"]}, "stands alone"),
+        ({"reopen": ["dmeo"]}, "did you mean 'demo'"),
+    ],
+)
+def test_rules_that_mean_nothing_are_refused(conversion: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        read([("A", 5, "lost"), ("A", 60, "demo"), ("A", 60, "won")], project(**conversion))
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["A", "B"]),
+        st.integers(1, 40).map(float),
+        st.sampled_from(["lost", "unqualified", "won", "demo", "call", "visit"]),
+    ),
+    min_size=1,
+    max_size=14,
+    unique_by=lambda each: (each[0], each[1], each[2]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(EVENTS, st.sampled_from([0, 3]), st.booleans())
+def test_episodes_are_what_a_diary_kept_day_by_day_says(
+    happened: list[Happened], quiet: int, repeat: bool
+) -> None:
+    given = project(quiet=f"{quiet}d", repeat=repeat)
+    assert episodes(read(happened, given)) == diary(happened, quiet, repeat=repeat)
+
+
+def diary(
+    happened: list[Happened], quiet: int, *, repeat: bool
+) -> list[tuple[str, float | None, float | None, float | None]]:
+    """Go through each lead's days in order, as a person would."""
+    out = []
+    for lead in sorted({lead for lead, _, _ in happened}):
+        opened: float | None = 0
+        closed, customer = None, False
+        for day in sorted({at for name, at, _ in happened if name == lead}):
+            words = {word for name, at, word in happened if (name, at) == (lead, day)}
+            if opened is None and "demo" in words and "won" not in words:
+                assert closed is not None
+                if day >= closed + quiet and (repeat or not customer):
+                    opened = day
+            if opened is not None and words & {"won", "lost", "unqualified"}:
+                won = "won" in words
+                out.append((lead, opened, day if won else None, None if won else day))
+                opened, closed = None, day
+            customer |= "won" in words
+        if opened is not None:
+            out.append((lead, opened, None, None))
+    return out
