@@ -71,6 +71,7 @@ def init(
     Example: leadscore init leads.csv touches.parquet --out acme.toml
     """
     from data.files import write_text
+    from data.schema import JSON_SCHEMA
     from data.sketch.questions import Answers
     from data.sketch.read_back import read_back
     from data.sketch.write import count_choices, sketch_project
@@ -82,7 +83,9 @@ def init(
     if out is None:
         screen.say(text)
         return
-    write_text(out, text)
+    beside = ".leadscore/project.schema.json"  # editors complete and check the file with it
+    write_text(out.parent / beside, JSON_SCHEMA.read_text(encoding="utf-8"))
+    write_text(out, f"#:schema {beside}\n{text}")
     screen.say(read_back(text, folder))
     if count := count_choices(text):
         lines = "1 line says CHOOSE" if count == 1 else f"{count} lines say CHOOSE"
