@@ -1,4 +1,7 @@
-"""Tables and a moment -> what was known strictly before it, of events and of attributes."""
+"""Tables and a moment -> what was known strictly before it, of events and of attributes.
+
+The rule itself is data.ragged.is_known; features/walk.py cuts events by it for each row.
+"""
 
 from __future__ import annotations
 

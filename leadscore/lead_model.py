@@ -17,7 +17,7 @@ from leadscore.crm_project import CrmProject, When, need_crm
 from leadscore.explained_lead import ExplainedLead
 from leadscore.model_figures import ModelFigures
 from leadscore.model_record import ModelRecord, title_of
-from models.explain.contribution_plots import dependence, global_view
+from models.explain.shap_values import dependence, global_view
 from models.predictor import LeadScorer, PredictorError
 from serving.cli.clock import new_run_id
 from serving.explain import explain_lead

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from leadscore.lead_model import LeadModel, need_model, readable
-from models.explain.contribution_plots import to_shap as explanation_for_shap
+from models.explain.shap_values import to_shap as explanation_for_shap
 from models.fit.learner import LeadClassifier
 from training import evaluation_plots
 

@@ -1,7 +1,7 @@
 """The interface between leadscore and every CRM: updates, answers, errors.
 
 A CRM gets the values of FIELDS on its leads and nothing else; in Tryton also one note a lead, which
-says them in words.
+says them in words (crm/tryton/writer.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""scores.parquet -> the payload of each lead, with the hash that tells whether it changed."""
+"""scores.parquet -> the payload of each lead, with the hash that tells whether it changed.
+
+Fields only: the note that says them in words is written in serving/crm/tryton/writer.py.
+"""
 
 from __future__ import annotations
 

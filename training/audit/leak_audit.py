@@ -1,4 +1,7 @@
-"""Tables, outcomes and project -> the leak audit: every detector, one report."""
+"""Tables, outcomes and project -> the leak audit: runs every detector, makes one report.
+
+Which file holds which detector says training/audit/__init__.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""D6, D7, D9: are labels mature, their windows equally long, and train and test kept apart?"""
+"""D6 to D9: are labels mature, windows equally long, train and test apart, fits on train alone?"""
 
 from __future__ import annotations
 

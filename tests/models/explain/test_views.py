@@ -11,8 +11,8 @@ import lightgbm
 import numpy as np
 import pytest
 
-from models.explain.contribution_plots import dependence, global_view
 from models.explain.interactions import column_interaction, top_interactions
+from models.explain.shap_values import dependence, global_view
 from models.predictor import Forest, LeadScorer, PredictorError, read_forest
 
 
@@ -105,7 +105,7 @@ def test_the_global_view_is_a_mean_of_contributions(scorer: LeadScorer, leads: A
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_shap_takes_our_contributions(scorer: LeadScorer, leads: Any) -> None:
-    from models.explain.contribution_plots import to_shap
+    from models.explain.shap_values import to_shap
 
     frame, _ = leads(50, 1)
     explanation = to_shap(scorer, frame)

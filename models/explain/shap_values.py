@@ -1,5 +1,7 @@
 """Turns our contributions into what `shap` plots, and into tables for global and segment views.
 
+The picture of one lead's points (the waterfall) is drawn in serving/worklist/charts.py.
+
 Nothing is computed again: `shap.plots.beeswarm(to_shap(scorer, frame))` is instant.
 """
 
