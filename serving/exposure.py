@@ -11,11 +11,13 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from data.errors import OutsideError
-from data.schema import Project
-from training.state import StatePaths
+
+if TYPE_CHECKING:  # write-back starts without pandas
+    from data.schema import Project
+    from training.state import StatePaths
 
 Door = Literal["scores", "report", "explain", "http", "crm"]
 FILE: Final = "exposure.db"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from data.schema import Project
+if TYPE_CHECKING:  # write-back finds its files without pandas
+    from data.schema import Project
 
 
 @dataclass(frozen=True, slots=True)

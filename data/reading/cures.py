@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -40,13 +41,23 @@ def date_formats(column: pa.ChunkedArray) -> list[str]:
     for day in (*_DAYS, *_SHORT_DAYS):
         for time in _TIMES:
             date_format = day + time
-            # a single text tells most formats apart, and is read at once
-            if not any(
+            # a single text tells most formats apart, and is read at once; reading is lenient about
+            # the time of day, a declared format should not be
+            if _is_written_so(words[0].as_py(), date_format) and not any(
                 read_times(pa.chunked_array([part]), date_format=date_format).bad.any()
                 for part in (first, words)
             ):
                 fitting.append(date_format)
     return fitting
+
+
+def _is_written_so(text: str, date_format: str) -> bool:
+    """Tell whether a text has exactly the parts of a format."""
+    try:
+        datetime.strptime(text.strip(), date_format)  # noqa: DTZ007
+    except ValueError:
+        return False
+    return True
 
 
 def _epochs(words: pa.Array) -> list[str]:

@@ -244,8 +244,8 @@ def _interpose(job: Job, step: Callable[[], int], began: list[Path]) -> None:
     """Count every SQL statement of the ledger and every file operation in the state folder."""
     read_scores = product.read_scores
 
-    def read(path: Path) -> Iterator[Chunk]:
-        for chunk in read_scores(path):
+    def read(path: Path, say_rule: Callable[[str], str] | None = None) -> Iterator[Chunk]:
+        for chunk in read_scores(path, say_rule):
             began.append(path)
             yield chunk
 

@@ -135,7 +135,7 @@ def test_a_rep_answers_back_and_it_is_kept(company):
 def test_a_missing_model_is_exit_4_and_names_the_cure(company, tmp_path):
     found = run("score", str(company.file), "--state", str(tmp_path / "empty"))
     assert found.returncode == 4
-    assert "leadscore train" in found.stderr
+    assert "train one first" in found.stderr
 
 
 @pytest.mark.parametrize("verb", [("explain", "L1"), ("report",)])

@@ -384,6 +384,7 @@ def test_one_seed_gives_one_model_with_one_thread_and_with_two(company, tmp_path
         threads=2,
         fast=True,
         reviews=(),
+        feeds=company.reading.feeds,
     )
     first = company.trained.write(tmp_path / "one")
     assert again.write(tmp_path / "two").version == first.version

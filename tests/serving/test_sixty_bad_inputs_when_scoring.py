@@ -151,7 +151,7 @@ def test_bad_input_56_a_lead_without_events_is_scored_and_said_to_be_little_know
     assert 0 < again.table["probability"].iat[0] < 1
     reading = replace(company.reading, tables=tables, outcomes=outcomes)
     pages = ReportInput(company.session.project, reading, company.model, again, "p.toml", 1)
-    assert _detail(pages, 0, None, (), ()).low_information
+    assert _detail(pages, again.answers()[0], 0, None, (), ()).low_information
 
 
 def test_bad_input_57_a_million_events_of_one_lead_take_seconds(

@@ -55,7 +55,7 @@ def check_night(
     if own_sources:
         shared = [(feed, old) for feed in now.feeds if (old := then.feed(feed.name)) is not None]
         breaches += [b for feed, old in shared for b in _cut(feed, old, now, then)]
-        if not breaches:
+        if not breaches and then.model_version:  # the data of training are scored first of all
             breaches += _yesterdays(now, then, declared_end=declared_end)
         if now.as_of > then.as_of and not breaches:
             breaches += [b for feed, old in shared for b in _silent(feed, old, now, then)]
