@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 3. Compare with the champion, promote, roll back
 #
-# A challenger becomes champion only where it is shown not to be worse.
+# A challenger becomes champion where that is expected to lower the log loss.
 
 # %%
 import tempfile

@@ -82,7 +82,7 @@ def _row(
     made: Mapping[str, tuple[str, ...]],
     left_out: Mapping[str, str],
 ) -> ColumnRow:
-    features = made.get(role.attribute or "", ())
+    features = made.get(role.attribute, ()) if role.attribute else ()
     about = {role.name if role.attribute is None else role.attribute, *features}
     findings = tuple(v for v in report.verdicts if v.column in about)
     verdict, to_do = _verdict(role, findings, features, left_out)

@@ -113,7 +113,8 @@ def _speed(source: ReportInput) -> TouchSpeed | None:
 def _contacts(source: ReportInput) -> tuple[ContactRow, ...]:
     """Show which bands sales spent its touches on; empty where no touch is known."""
     scored = source.scored
-    band = np.where(scored.shown, scored.table["band"], np.array(None, object))
+    banded = scored.shown & scored.table["band"].notna().to_numpy()  # a rule takes some leads out
+    band = np.where(banded, scored.table["band"], np.array(None, object))
     shares = share_contacts(
         source.tables, scored.snapshots, band, scored.as_of, days=float(CONTACT_DAYS)
     )
