@@ -73,7 +73,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         The two classes in sorted order; probabilities are of the second.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns seen in `fit`; only where all are texts.
     report_ : dict
         The candidates with their figures on forward and on random folds, and who won.
@@ -275,7 +275,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         numpy.ndarray
-            (n_features_in_,) names.
+            One name for each column, (n_features,).
         """
         check_is_fitted(self)
         if input_features is None:

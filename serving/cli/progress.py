@@ -118,7 +118,7 @@ def span(seconds: float) -> str:
     """Write a length of time for a person.
 
     >>> span(7.4), span(200), span(4000)
-    ('7 s', '3 min 20 s', '1 h 7 min')
+    ('7 s', '3 min 20 s', '1 h 6 min')
     """
     whole = round(seconds)
     if whole < 60:

@@ -33,7 +33,7 @@ def test_the_loop_from_scores_in_the_crm_to_the_analysis(
     """Scores are out; an experiment begins; its control leads lose theirs; analysis says so."""
     state = company.session.state.folder
     shop = SecondCompany.make(company.file, state, tmp_path / "shop", leads=1200, seed=5)
-    assert shop.run("score").code == 0
+    assert shop.run("score", "--accept").code == 0  # a model trained on other leads
     assert json.loads(shop.run("write-back", "--json").out)["cleared"] == 0
     before = crm_scores(shop.state)
     assert all(score is not None for score in before.values())
@@ -94,7 +94,7 @@ def test_a_lead_whose_score_was_never_out_is_not_contaminated(company: Any, tmp_
     state = company.session.state.folder
     shop = SecondCompany.make(company.file, state, tmp_path / "shop", leads=1200, seed=6)
     shop.append('\n[experiment]\narms = { control = 1, score = 1 }\nstart = "2026-01-01"\n')
-    assert shop.run("score").code == 0
+    assert shop.run("score", "--accept").code == 0  # a model trained on other leads
     sent = json.loads(shop.run("write-back", "--json").out)
     assert sent["cleared"] == 0  # the CRM never had one: nothing is written there
     kept = json.loads(shop.run("experiment", "analyse", "--json").out)["contamination"]

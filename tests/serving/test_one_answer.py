@@ -42,7 +42,7 @@ def shop(company: Any, tmp_path_factory: pytest.TempPathFactory) -> SecondCompan
     state = company.session.state.folder
     made = SecondCompany.make(company.file, state, folder, leads=3400, seed=11)
     made.append(EXPERIMENT)
-    night = made.run("score", "--json")
+    night = made.run("score", "--accept", "--json")
     assert night.code == 0, night.err
     assert json.loads(night.out)["leads"] >= 1000
     return made

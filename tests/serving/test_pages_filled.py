@@ -55,9 +55,12 @@ def test_the_page_of_a_lead_holds_its_levels_its_stage_and_what_reps_answered(so
 
 def test_shares_of_touches_by_band_add_up(source):
     contacts = make_week(source).contacts
-    assert sum(row.leads for row in contacts) == len(source.scored.table)
-    assert sum(row.share_of_touches for row in contacts) == pytest.approx(1)
-    assert sum(row.share_of_leads for row in contacts) == pytest.approx(1)
+    banded = int(source.scored.table["band"].notna().sum())  # a rule takes the others out
+    assert sum(row.leads for row in contacts) == banded
+    assert sum(row.share_of_touches for row in contacts) <= 1
+    assert sum(row.share_of_leads for row in contacts) == pytest.approx(
+        banded / len(source.scored.table)
+    )
 
 
 def test_earlier_scores_shape_the_model_only_where_it_learnt_after_them(source):

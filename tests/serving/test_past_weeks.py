@@ -41,7 +41,7 @@ def test_a_report_builds_the_past_of_its_leads_in_one_walk(company, quiet, tmp_p
         )
     finally:
         sys.setprofile(before)
-    assert calls[build.__code__] == 5
+    assert calls[build.__code__] == 4
 
 
 @pytest.mark.parametrize("weeks", [1, 2, HISTORY_WEEKS])

@@ -45,7 +45,7 @@ def test_versions_count_up_and_keep_their_tags(registry):
 
 def test_without_a_champion_there_is_none_and_its_alias_is_an_error(registry):
     assert registry.champion() is None
-    with pytest.raises(OutsideError, match="has no model acme@champion"):
+    with pytest.raises(OutsideError, match="no version of acme is champion"):
         registry.find("champion")
 
 

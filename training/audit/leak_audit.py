@@ -74,8 +74,14 @@ def audit(
     ever = (outcomes.converted_at[labelled.snapshots.lead[sampled]] != NEVER).astype(np.int8)
     ever_too = None if project.static else ever
     counts = [f.name for f in catalogue.features if f.template == "missing_count"]
+    fixed = {a.name for a in tables.attributes if a.known_at is None and a.changes is None}
+    dated = {f.name for f in catalogue.features if f.params.get("column") not in fixed}
     screened = screen(
-        X.drop(columns=counts).iloc[sampled], labelled.y[sampled], seed=seed, ever=ever_too
+        X.drop(columns=counts).iloc[sampled],
+        labelled.y[sampled],
+        seed=seed,
+        ever=ever_too,
+        dated=frozenset(dated),
     )
     verdicts += screened.verdicts
     if not project.static:

@@ -50,12 +50,18 @@ class ScreenResult:
 
 
 def screen(
-    X: pd.DataFrame, y: NDArray[np.int8], *, seed: int, ever: NDArray[np.int8] | None = None
+    X: pd.DataFrame,
+    y: NDArray[np.int8],
+    *,
+    seed: int,
+    ever: NDArray[np.int8] | None = None,
+    dated: frozenset[str] = frozenset(),
 ) -> ScreenResult:
     """Screen every column of X (n rows, independent units) against y: S1, S2, S3, S9.
 
     `ever` is conversion at any time, also after the horizon. A column filled in after conversion
     follows `ever` more closely than y, so S2 and S9 look at both.
+    Of `dated` columns, whose blanks say that nothing was known before as_of, S9 asks nothing.
     """
     rng = np.random.default_rng([seed, 43])
     if not 0 < int(y.sum()) < len(y):
@@ -72,7 +78,9 @@ def screen(
         late = y if ever is None else ever
         found = list(_judge(str(name), cells, area, y, late))
         # what is held by its values already needs no second waiver for its blanks
-        verdicts += found or [*_blank(str(name), cells, y), *_blank(str(name), cells, late)]
+        if not found and name not in dated:
+            found = [*_blank(str(name), cells, y), *_blank(str(name), cells, late)]
+        verdicts += found
     return ScreenResult(tuple(verdicts), areas)
 
 

@@ -75,7 +75,7 @@ def company(tmp_path_factory: pytest.TempPathFactory, crm: Salesforce) -> Path:
 
 def test_the_first_pull_needs_nothing_but_the_crm(company: Path, world: World) -> None:
     done = leadscore("pull", "crm.toml", cwd=company)
-    assert (done.returncode, done.stderr.replace("… ", "")[:7]) == (0, "reading")
+    assert done.returncode == 0, done.stderr
     assert "leads: 400 new, 400 in all" in done.stdout
     touches = pd.read_parquet(company / "events.parquet")
     assert (touches["type"].isin(set(world.frames["touches"]["touch_type"]))).sum() == len(
@@ -97,7 +97,7 @@ def test_init_proposes_a_project_that_check_accepts(company: Path) -> None:
     [events] = project.events
     assert (events.at, events.recorded_at, events.type) == ("at", "recorded_at", ("type",))
     text = (company / "acme.toml").read_text(encoding="utf-8")
-    assert '# outcome = ["status_disqualified"]' in text
+    assert 'outcome = ["status_disqualified"]' in text
     assert project.conversion.event == ("opportunity_created",)
     done = leadscore("check", "acme.toml", "--json", cwd=company)
     assert done.returncode == 0, done.stdout[:2000] + done.stderr
