@@ -32,9 +32,15 @@ class SecondCompany:
     def make(
         cls, first: Path, state: Path, folder: Path, *, leads: int, seed: int
     ) -> SecondCompany:
-        """Simulate other leads for the project file `first`, beside a copy of its state."""
+        """Simulate other leads for the project file `first`, beside a copy of its registry.
+
+        What else the first company's state holds (scores, ledger, who saw what) is left behind.
+        """
         write_world(make_world("software_trial", leads, seed), folder, project=first)
-        shutil.copytree(state, folder / "state")
+        (folder / "state").mkdir()
+        shutil.copy(state / "mlflow.db", folder / "state")
+        for name in ("mlartifacts", "audits"):
+            shutil.copytree(state / name, folder / "state" / name)
         return cls(folder / first.name, folder / "state")
 
     def run(self, *arguments: object) -> Run:
