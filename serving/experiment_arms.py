@@ -64,10 +64,11 @@ class ExperimentResult:
 
 
 def assign_leads(tables: Tables, project: Project) -> pd.DataFrame:
-    """Give every lead its arm: columns lead_id, unit, arm; the same on every call."""
+    """Give every lead its arm: columns lead_id, unit, arm; the same on every call and return."""
     units = units_of(tables, project)
     arms = assign(units, project.experiment, name=project.project.name)
-    return pd.DataFrame({"lead_id": tables.lead_ids, "unit": units, "arm": arms})
+    given = pd.DataFrame({"lead_id": tables.lead_ids, "unit": units, "arm": arms})
+    return given.drop_duplicates("lead_id", ignore_index=True)
 
 
 def units_of(tables: Tables, project: Project) -> NDArray[np.object_]:
@@ -120,7 +121,8 @@ def analyse_experiment(
             column="experiment",
             cure="wait, or set experiment.start earlier",
         )
-    clusters = units_of(tables, project)[mature] if section.unit == "account" else None
+    together = section.unit == "account" or tables.episodes is not None  # returns of one lead
+    clusters = units_of(tables, project)[mature] if together else None
     mature_arm = arm[mature]
     comparisons = compare_arms(
         outcome[mature],
@@ -198,7 +200,8 @@ def arms_of(tables: Tables, project: Project) -> NDArray[np.object_]:
     """Read the arms of a finished experiment, or derive them from the hash."""
     column = project.experiment.arm
     if column is None:
-        return assign_leads(tables, project)["arm"].to_numpy(dtype=object)
+        units = units_of(tables, project)
+        return assign(units, project.experiment, name=project.project.name)
     values = _attribute(tables, column, "experiment.arm")
     return np.array(["" if each is None or each != each else str(each) for each in values], object)
 

@@ -19,6 +19,7 @@ from data.reading.read_tables import CrmData, read_with_notes
 from data.schema import Project
 from features.build import build
 from features.catalogue import make_catalogue
+from serving.experiment_arms import assign_leads
 from training.audit.windows import maturity
 from training.dataset import groups_of, make_dataset
 
@@ -250,3 +251,10 @@ def diary(
         if opened is not None:
             out.append((lead, opened, None, None))
     return out
+
+
+def test_a_lead_that_comes_back_keeps_its_arm() -> None:
+    crm = read([("A", 5, "lost"), ("A", 60, "demo"), ("B", 7, "call")], project())
+    assert len(crm.tables) == 4
+    arms = assign_leads(crm.tables, project())
+    assert arms["lead_id"].tolist() == ["A", "B", "Z"]

@@ -18,13 +18,18 @@ BACK: Final = (1, 2, 4, 8)
 BASELINE_WEEKS: Final = 26
 RISE: Final = (0.05, 0.15)
 CHANCE: Final = 1e-6
+ALIKE: Final = 0.20
+"""A share of repeats from which on the columns cannot tell leads apart: nothing is said then."""
 
 
 def watch_duplicates(tables: Tables, *, as_of: int) -> Iterator[Signal]:
     """Compare the share of new leads that repeat an earlier one with the weeks before."""
     assert tables.created_at is not None
     created = tables.created_at
-    rows = np.flatnonzero((created < as_of) & (created >= as_of - 7 * (BASELINE_WEEKS + 26) * DAY))
+    recent = (created < as_of) & (created >= as_of - 7 * (BASELINE_WEEKS + 26) * DAY)
+    if tables.episodes is not None:
+        recent &= tables.episodes.number == 1  # a lead that comes back is no duplicate
+    rows = np.flatnonzero(recent)
     rows = rows[np.argsort(created[rows], kind="stable")]
     if len(rows) < 100:
         return
@@ -37,6 +42,8 @@ def watch_duplicates(tables: Tables, *, as_of: int) -> Iterator[Signal]:
         if n < 20 or m < 60:
             continue
         share, was = float(repeats[now].mean()), float(repeats[then].mean())
+        if was > ALIKE:
+            continue
         base = (was * m + 1) / (m + 2)
         chance = float(stats.binom.sf(int(repeats[now].sum()) - 1, n, base))
         if share - was > RISE[0] and chance < CHANCE and (best is None or share > best[2] + 0.02):
