@@ -38,8 +38,8 @@ def say_older(project: Project, created: Micros | None, snapshots: Snapshots) ->
     if project.leads.converted is not None:  # no age can be chosen: a row is a lead when created
         return (
             f"{older:,} of {len(snapshots):,} open leads are scored as on the day of their "
-            "creation, as a flag does not say when leads convert: their scores are too high if old leads "
-            "convert less; set disqualified_at for leads that are over, or give "
+            "creation, as a flag does not say when leads convert: their scores are too high if "
+            "old leads convert less; set disqualified_at for leads that are over, or give "
             "leads.converted_at instead of the flag"
         )
     return (
