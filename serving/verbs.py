@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from data.files import write_text
+from data.reading.column_roles import column_roles
 from data.reading.read_tables import CrmData
 from data.reading.review import undeclared_columns
+from features.catalogue import make_catalogue
 from models.artifact import load_artifact
 from models.explain.change import store_run
 from serving.band_churn import BandChurn, compare_bands
@@ -18,7 +20,8 @@ from serving.night_guard import guard_night
 from serving.score import ScoringRun, read_bands, score_leads, write_scores
 from serving.score_changes import FEATURES
 from serving.session import Session
-from training.audit import AuditReport, html, leakage_sheet
+from training.audit import html, leakage_sheet
+from training.audit.column_table import column_table
 from training.dataset import make_dataset
 from training.evaluate import Evaluation
 from training.publish import Published, data_fingerprint, lost_columns, publish
@@ -80,7 +83,7 @@ def register(session: Session, reading: CrmData, trained: TrainedModel) -> Publi
         session.registry,
         session.project,
         reading.tables,
-        pages=audit_pages(trained.audit, session.project.project.name),
+        pages=audit_pages(session, reading, trained),
         tags=session_tags(session, reading),
         threads=session.threads,
         seed=session.seed,
@@ -111,11 +114,14 @@ def band_churn(
     return compare_bands(session, reading, before, after, shown=shown)
 
 
-def audit_pages(report: AuditReport, name: str) -> dict[str, str]:
-    """Write the leak audit and the leakage sheet as pages of the run."""
+def audit_pages(session: Session, reading: CrmData, trained: TrainedModel) -> dict[str, str]:
+    """Write the leak audit, with the table that `check` prints, and the leakage sheet as pages."""
+    report, project = trained.audit, session.project
     sheet = [asdict(answer) for answer in leakage_sheet(report)]
+    roles = column_roles(project, session.frames)
+    table = column_table(roles, report, make_catalogue(reading.tables, project), reading.left_out)
     return {
-        "audit/audit.html": html(report, project=name),
+        "audit/audit.html": html(report, project=project.project.name, table=table),
         "audit/audit.json": report.to_json(),
         "audit/leakage_sheet.json": json.dumps(sheet, indent=1, ensure_ascii=False),
     }
