@@ -34,7 +34,7 @@ LEADS = 600
 """Of them some 200 are open."""
 BEFORE, TONIGHT = "2026-10-30", "2026-10-31"
 CHANGES = ("INSERT", "UPDATE", "DELETE", "CREATE", "BEGIN", "COMMIT", "REPLACE", "ALTER", "DROP")
-ENDS = {".html": "</html>\n", ".prom": "\n"}
+ENDS = {".html": "</html>", ".prom": "\n"}
 FILES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate")
 OF_THE_RUN = ("run_id", "scored_at")
 EVERY = 16
@@ -326,4 +326,4 @@ def _read(path: Path) -> None:
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("pragma quick_check").fetchone()[0] == "ok"
     elif path.suffix in ENDS:
-        assert path.read_text("utf-8").rstrip(" ").endswith(ENDS[path.suffix]), "has no end"
+        assert path.read_text("utf-8").endswith(ENDS[path.suffix]), "has no end"
