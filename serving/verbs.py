@@ -145,6 +145,15 @@ def champion_is_current(session: Session, reading: CrmData) -> bool:
     return all(champion.tags.get(key) == value for key, value in tags.items())
 
 
+def judged_already(session: Session, reading: CrmData) -> bool:
+    """Tell whether the gate has judged a model of these data, this project file and seed."""
+    tags = session_tags(session, reading)
+    return any(
+        aliases and all(of_version.get(key) == value for key, value in tags.items())
+        for _, of_version, aliases in session.registry.versions()
+    )
+
+
 def evaluate_registered(
     session: Session, reading: CrmData, model: LoadedModel, *, on_stage: Stage
 ) -> Evaluation:
@@ -200,26 +209,21 @@ def guarded_run(
     as_of_given: bool = True,
     own_sources: bool = True,
     accept: bool = False,
+    keep: bool = True,
     on_stage: Stage,
 ) -> tuple[ScoringRun, list[str]]:
     """Score all open leads, guard the night, and keep the run: (the run, what was accepted).
 
-    Rows without any clock are scored as they stand at `scored_at`. GateError, with nothing
-    written, where the guard finds something wrong with tonight's data; `accept` goes on all the
-    same.
+    GateError, with nothing written, where the guard finds something wrong with tonight's data;
+    `accept` goes on all the same. Without `keep` nothing is written whatever is found.
     """
-    if session.project.static and session.project.project.observed_until is None:
-        as_of = scored_at
-    scored = score_leads(
-        session.project,
-        reading.tables,
-        reading.outcomes,
+    scored = score_now(
+        session,
+        reading,
         model,
         as_of=as_of,
         scored_at=scored_at,
         run_id=run_id,
-        threads=session.threads,
-        previous_bands=read_bands(session.state.scores, until=as_of, cuts=model.scorer.card.bands),
         for_report=for_report,
         on_stage=on_stage,
     )
@@ -232,7 +236,10 @@ def guarded_run(
         as_of_given=as_of_given,
         own_sources=own_sources,
         accept=accept,
+        record_it=keep,
     )
+    if not keep:
+        return scored, accepted
     on_stage("scores.parquet")
     folder = session.state.runs / run_id
     write_scores(scored, folder / "scores.parquet")
@@ -242,12 +249,44 @@ def guarded_run(
         scored.frame.to_pandas(),
         model.scorer,
         model_version=model.version,
-        as_of=as_of,
+        as_of=scored.as_of,
     )
     write_scores(scored, session.state.scores)
     shown = scored.table["lead_id"][scored.shown]
     Exposures.of(session.state, session.project).note("scores", shown, at=scored_at)
     return scored, accepted
+
+
+def score_now(
+    session: Session,
+    reading: CrmData,
+    model: LoadedModel,
+    *,
+    as_of: int,
+    scored_at: int,
+    run_id: str,
+    for_report: bool = False,
+    on_stage: Stage,
+) -> ScoringRun:
+    """Score all open leads and write nothing; bands keep their hysteresis from the newest run.
+
+    Rows without any clock are scored as they stand at `scored_at`.
+    """
+    if session.project.static and session.project.project.observed_until is None:
+        as_of = scored_at
+    return score_leads(
+        session.project,
+        reading.tables,
+        reading.outcomes,
+        model,
+        as_of=as_of,
+        scored_at=scored_at,
+        run_id=run_id,
+        threads=session.threads,
+        previous_bands=read_bands(session.state.scores, until=as_of, cuts=model.scorer.card.bands),
+        for_report=for_report,
+        on_stage=on_stage,
+    )
 
 
 def monitor_model(
