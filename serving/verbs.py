@@ -110,7 +110,7 @@ def band_churn(
     if lost_columns(before.catalogue, reading.tables):
         return None
     until = reading.tables.observed_until
-    shown = read_bands(session.state.scores, until=until, cuts=bands)
+    shown = read_bands(session.state.scores, until=until, cuts=bands, tables=reading.tables)
     return compare_bands(session, reading, before, after, shown=shown)
 
 
@@ -283,7 +283,12 @@ def score_now(
         scored_at=scored_at,
         run_id=run_id,
         threads=session.threads,
-        previous_bands=read_bands(session.state.scores, until=as_of, cuts=model.scorer.card.bands),
+        previous_bands=read_bands(
+            session.state.scores,
+            until=as_of,
+            cuts=model.scorer.card.bands,
+            tables=reading.tables,
+        ),
         for_report=for_report,
         on_stage=on_stage,
     )
