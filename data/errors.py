@@ -77,6 +77,16 @@ class OutsideError(LeadScoreError):
         super().__init__(_one_line(f"{cause}; {cure}" if cure else cause))
 
 
+def internal_error(error: Exception) -> str:
+    """Write one line about an error that nobody foresaw, without contact data.
+
+    >>> internal_error(KeyError("ann@x.example"))
+    "internal error: KeyError: '(address)'"
+    """
+    text = without_contacts(" ".join(str(error).split()))
+    return f"internal error: {type(error).__name__}: {text[:300]}"
+
+
 def _one_line(text: str) -> str:
     """Write one line of at most 600 characters, without contact data, since errors end in logs.
 

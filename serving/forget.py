@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -14,24 +15,37 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data.errors import OutsideError
-from data.files import replacing, write_text
+from data.files import remove_leftovers, replacing, write_text
 from models.explain.change import ID_COLUMN
 from serving.crm.crm_rows import KINDS
 from serving.crm.pull.forgotten import Forgotten
 from serving.crm.pull.spool import LOCK, SPOOLED, Spool, lock_folder
 from serving.feedback import forget_lead as forget_answers
+from serving.night_lock import only_night
+from serving.worklist.deliver import REPORTS
 from training.state import StatePaths
 
 LEAD_COLUMNS: Final = ("lead_id", ID_COLUMN)
 """The column of lead ids in scores and in the feature rows of a run."""
 
 
-def forget_lead(state: StatePaths, lead_id: str) -> dict[str, int]:
+def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()) -> dict[str, int]:
     """Erase a lead from all runs, rep answers, arms, ledger and embedded CRM: rows erased.
 
+    Reports in the state folder, and in the folders `reports`, are removed whole: any may name it.
     Entries of the audit log that name its id are counted, not erased: each holds the hash of the
-    one before.
+    one before. OutsideError while a night runs.
     """
+    if not state.folder.is_dir():
+        return _erase(state, lead_id)
+    with only_night(state):
+        remove_leftovers(state.folder)  # what a killed run left half-written
+        erased = _erase(state, lead_id)
+        removed = sum(map(_remove_reports, dict.fromkeys([state.reports, *reports])))
+    return {**erased, "reports removed": removed} if removed else erased
+
+
+def _erase(state: StatePaths, lead_id: str) -> dict[str, int]:
     files = [state.scores, *sorted(state.runs.glob("*/*.parquet"))]
     erased = {
         "rows of scores": sum(_erase_rows(path, lead_id) for path in files if path.is_file()),
@@ -70,6 +84,17 @@ def forget_pulled(folder: Path, lead_id: str) -> dict[str, int]:
             raise OutsideError(
                 f"{folder} cannot be written: {first}", cure="free space, run again"
             ) from None
+
+
+def _remove_reports(folder: Path) -> int:
+    """Remove pages, sheets and e-mails that list leads, by the names that reports are given."""
+    paths = [path for pattern in REPORTS for path in sorted(folder.glob(pattern))]
+    try:
+        for path in paths:
+            path.unlink()
+    except OSError as error:
+        raise OutsideError(f"{folder} cannot be changed: {error.strerror}") from error
+    return len(paths) + remove_leftovers(folder)
 
 
 def _erase_rows(path: Path, lead_id: str) -> int:

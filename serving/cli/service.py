@@ -79,7 +79,7 @@ def forget(
     ] = None,
     state: StateFolder = None,
 ) -> None:
-    """Erase a lead from scores, answers, ledger and pulled files; say what was there.
+    """Erase a lead from scores, answers, ledger, reports and pulled files; say what was there.
 
     Example: leadscore forget acme.toml L0000042
     """
@@ -96,7 +96,9 @@ def forget(
             raise InputError(
                 "was never pulled into", file=str(given), cure="give a folder of a `pull --out`"
             )
-    erased = forget_lead(StatePaths.of(project, state), lead)
+    out = project.night.out
+    reports = [] if out is None else [Path(project.folder) / out]
+    erased = forget_lead(StatePaths.of(project, state), lead, reports=reports)
     screen.say(", ".join(f"{name}: {count}" for name, count in erased.items()))
     for folder in dict.fromkeys([*([home] if home else []), *(pulled or [])]):
         for name, count in forget_pulled(folder, lead).items():
