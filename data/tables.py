@@ -107,6 +107,7 @@ class Episodes:
     closed_at: Micros  # when the episode before ended; NEVER in the first
     reason: NDArray[np.object_]  # the event that closed it, None where that is not known
     began_at: Micros  # when the lead's first episode opened
+    opened_by: NDArray[np.object_]  # the event that opened it, None in the first
     closes_from: int
 
     def take(self, rows: NDArray[np.generic]) -> Episodes:

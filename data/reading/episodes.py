@@ -143,6 +143,7 @@ def split_episodes(
         np.full(n, NEVER),
         _unnamed(n),
         created,
+        _unnamed(n),
         _closes_from(tables, outcomes, lives, closes_from),
     )
     rounds = [_ended(first, created, np.full(n, BEGINNING), lives)]
@@ -208,7 +209,9 @@ def _reopened(ended: _Round, lives: LeadLives, rule: ConversionSection) -> _Roun
     """Open the next episode of the leads that come back."""
     lead = ended.episodes.lead
     end = np.minimum(ended.converted_at, ended.disqualified_at)
-    opens, _ = lives.openers.first(lead, np.where(end == NEVER, NEVER, end + max(rule.quiet, 1)))
+    opens, opener = lives.openers.first(
+        lead, np.where(end == NEVER, NEVER, end + max(rule.quiet, 1))
+    )
     back = opens != NEVER
     if not rule.repeat:
         back &= opens < lives.conversions.first(lead, np.full(len(lead), BEGINNING))[0]
@@ -220,6 +223,7 @@ def _reopened(ended: _Round, lives: LeadLives, rule: ConversionSection) -> _Roun
         end,
         np.where(converted, np.array(CONVERTED, object), ended.closed_by),
         ended.episodes.began_at,
+        opener,
         ended.episodes.closes_from,
     ).take(back)
     return _ended(past, opens[back], opens[back], lives)
