@@ -165,9 +165,7 @@ def score_snapshots(
     }
     on_stage("stages and trend")
     known = _known_to_rules(pd.DataFrame(columns), shown)
-    qualification = qualify(
-        tables, snapshots, project, features=features, scored=known, rules=rules
-    )
+    qualification = qualify(tables, snapshots, project, features=frame, scored=known, rules=rules)
     ruled = qualification.disqualified >= 0
     columns["band"] = np.where(ruled, None, columns["band"])  # the rule comes before the model
     weeks = range(1, HISTORY_WEEKS + 1) if for_report else (TREND_WEEKS,)

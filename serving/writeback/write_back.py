@@ -131,6 +131,7 @@ def write_back(
             sleep=stop.sleep,
             stopping=stop.asked,
             compare=section.compare_with_crm,
+            permanent=section.permanent_overrides,
         )
         batch = section.batch if "batch" in section.model_fields_set else target.batch_limit
         rules = SendRules(section.min_points, section.max_age_days)
