@@ -10,11 +10,12 @@ from typing import Final
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data.errors import OutsideError
-from data.files import replacing, write_text
+from data.files import remove_leftovers, replacing, write_text
 from models.explain.change import ID_COLUMN
 from serving.crm.crm_rows import KINDS
 from serving.crm.pull.forgotten import Forgotten
@@ -30,7 +31,7 @@ def forget_lead(state: StatePaths, lead_id: str) -> dict[str, int]:
     """Erase a lead from all runs, rep answers, arms, ledger and embedded CRM: rows erased.
 
     Entries of the audit log that name its id are counted, not erased: each holds the hash of the
-    one before.
+    one before. What a killed run left half-written is removed whole.
     """
     files = [state.scores, *sorted(state.runs.glob("*/*.parquet"))]
     erased = {
@@ -48,6 +49,8 @@ def forget_lead(state: StatePaths, lead_id: str) -> dict[str, int]:
     letters = state.folder / "dead_letter.jsonl"
     if letters.is_file():
         erased["dead letters"] = _erase_lines(letters, lead_id)
+    if parts := remove_leftovers(state.folder):
+        erased["unfinished files, removed"] = parts
     return erased
 
 
@@ -73,7 +76,12 @@ def forget_pulled(folder: Path, lead_id: str) -> dict[str, int]:
 
 
 def _erase_rows(path: Path, lead_id: str) -> int:
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException):
+        raise OutsideError(
+            f"{path} cannot be read, and may hold the lead", cure="delete that file, run again"
+        ) from None
     column = next((name for name in LEAD_COLUMNS if name in table.column_names), None)
     if column is None:
         return 0

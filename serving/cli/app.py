@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from data.errors import LeadScoreError
+from data.printable import printable
 from data.private import without_contacts
 from serving.cli import experiment, leads, model, nightly, project, reading, service
 
@@ -59,7 +60,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("LEADSCORE_DEBUG"):
             raise
-        kind, text = type(error).__name__, without_contacts(" ".join(str(error).split()))
+        kind, text = type(error).__name__, printable(without_contacts(" ".join(str(error).split())))
         print(  # noqa: T201
             f"leadscore: internal error: {kind}: {text[:300]}; LEADSCORE_DEBUG=1 shows where",
             file=sys.stderr,
