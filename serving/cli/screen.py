@@ -16,7 +16,7 @@ from rich.table import Table
 
 from data.printable import printable
 from serving.cli import progress
-from serving.cli.progress import Stage as Stage
+from serving.cli.progress import StageCounter
 
 if TYPE_CHECKING:
     from data.sketch.questions import Question
@@ -87,13 +87,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     first column repeated.
     """
     cells = [[str(cell) for cell in row] for row in rows]
-    for number, part in enumerate(_that_fit(columns, cells)):
-        drawn = Table(
-            title=shown(title) if number == 0 else None,
-            title_justify="left",
-            header_style="bold",
-            box=None,
-        )
+    out.print(shown(title), style="italic", highlight=False, soft_wrap=True)
+    for part in _that_fit(columns, cells):
+        drawn = Table(header_style="bold", box=None)
         for place in part:
             drawn.add_column(
                 shown(columns[place]), justify="left" if place == 0 else "right", no_wrap=True
@@ -132,12 +128,27 @@ def figure(value: float, low: float, high: float, digits: int) -> str:
     return f"{shown} ({low:.{digits}f} to {high:.{digits}f})"
 
 
+def wrapped_table(columns: Mapping[str, int], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of words, which go on in the next line where a column is too narrow.
+
+    `columns` gives each one its share of the width.
+    """
+    drawn = _wrapping(columns)
+    for row in rows:
+        drawn.add_row(*map(shown, row))
+    out.print(drawn, highlight=False)
+
+
+def _wrapping(columns: Mapping[str, int]) -> Table:
+    drawn = Table(header_style="bold", box=None, pad_edge=False)
+    for heading, ratio in columns.items():
+        drawn.add_column(heading, overflow="fold", ratio=ratio)
+    return drawn
+
+
 def column_table(found: ColumnTable) -> None:
     """Print every column once, table by table, then the features made of more than one column."""
-    drawn = Table(header_style="bold", box=None, pad_edge=False)
-    headings = ("column", "role", "known since", "verdict", "what to do")
-    for heading, ratio in zip(headings, (5, 4, 4, 8, 8), strict=True):
-        drawn.add_column(heading, overflow="fold", ratio=ratio)
+    drawn = _wrapping({"column": 5, "role": 4, "known since": 4, "verdict": 8, "what to do": 8})
     for name in dict.fromkeys(row.table for row in found.columns):
         drawn.add_row(f"[bold]{shown(name)}[/bold]")
         for row in found.columns:
@@ -147,13 +158,10 @@ def column_table(found: ColumnTable) -> None:
     out.print(drawn, highlight=False)
     if not found.features:
         return
-    features = Table(header_style="bold", box=None, pad_edge=False)
-    for heading, ratio in (("features of", 4), ("", 15), ("verdict", 8)):
-        features.add_column(heading, overflow="fold", ratio=ratio)
-    for group in found.features:
-        made = (f"  {group.made_of}", ", ".join(group.features), group.verdict)
-        features.add_row(*map(shown, made))
-    out.print(features, highlight=False)
+    wrapped_table(
+        {"features of": 4, "": 15, "verdict": 8},
+        [(f"  {each.made_of}", ", ".join(each.features), each.verdict) for each in found.features],
+    )
 
 
 def choose(question: Question) -> int:
@@ -168,6 +176,6 @@ def choose(question: Question) -> int:
         err.print(f"a number from 1 to {len(question.options)}", highlight=False)
 
 
-def stages(plan: Sequence[str], *, quiet: bool) -> AbstractContextManager[Stage]:
+def stages(plan: Sequence[str], *, quiet: bool) -> AbstractContextManager[StageCounter]:
     """Show progress through the stages of a plan on standard error; silent where `quiet`."""
     return progress.stages(plan, console=err, quiet=quiet)
