@@ -39,7 +39,7 @@ from serving.verbs import (
 from serving.worklist.language import refuse_unknown
 from serving.write_reports import write_views
 from serving.writeback.stop import Stop
-from serving.writeback.write_back import WriteBackResult, write_back
+from serving.writeback.write_back import StoppedBySignal, WriteBackResult, write_back
 from training.registry import CHAMPION
 
 Say = Callable[[str], None]
@@ -212,6 +212,8 @@ class Night:
                     dry_run=self.dry_run,
                     stop=stop,
                 )
+            except StoppedBySignal as stopped:
+                return stopped.result
             finally:
                 if stop.asked():
                     self.stopped = STOPPED_BY_SIGNAL

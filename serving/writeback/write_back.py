@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.errors import OutsideError
 from data.files import write_text
 from data.network import require_allowed
 from serving.crm.connectors import connect, is_embedded
@@ -77,6 +78,17 @@ class WriteBackResult:
         return f"{self.crm}: {counts}{' (dry run: nothing was written)' if self.dry_run else ''}"
 
 
+class StoppedBySignal(OutsideError):  # noqa: N818
+    """A signal asked the run to stop: what was not sent waits in the outbox."""
+
+    def __init__(self, result: WriteBackResult) -> None:
+        self.result = result
+        super().__init__(
+            f"stopped by a signal after {result.sent} rows; {result.waiting} wait in the outbox",
+            cure="run again",
+        )
+
+
 def write_back(
     scores_path: Path | None,
     project: Project,
@@ -97,7 +109,7 @@ def write_back(
     Without scores, only the outbox and the rejected rows are sent (a replay by hand).
     InputError where the score file or the project file is wrong, OutsideError where the CRM or the
     disk fails: then everything that was not sent waits in the outbox, and the next run sends it.
-    So it does after a signal; `stop` is a caller's own ear for signals.
+    StoppedBySignal after a signal where something waits; `stop` is a caller's own ear for signals.
     GateError where the guard stopped the newest night (serving/guard_record.py).
     """
     if scores_path is not None and scores_path == StatePaths(state).scores:
@@ -176,7 +188,7 @@ def _send(
     finally:
         letters = None if dry_run else write_dead_letters(ledger, state / "dead_letter.jsonl")
     tally, waiting = sender.tally, ledger.count_waiting()
-    return WriteBackResult(
+    result = WriteBackResult(
         run_id=sender.run_id,
         crm=ledger.crm,
         leads=sum(counts.values()),
@@ -194,6 +206,9 @@ def _send(
         dead_letter=str(letters) if letters else None,
         dry_run=dry_run,
     )
+    if sender.stopping() and waiting:
+        raise StoppedBySignal(result)
+    return result
 
 
 def _say_rule(project: Project) -> Callable[[str], str]:

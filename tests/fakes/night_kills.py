@@ -300,10 +300,14 @@ class NightVerdict:
     left: int = 0  # temporary files
     notes: list[str] = field(default_factory=list)
 
+    def counts(self) -> dict[str, int]:
+        """Count what must not be, kind by kind, where there is any."""
+        counts = asdict(self).items()
+        return {name: n for name, n in counts if n and name not in ("tried", "notes")}
+
     @property
     def violations(self) -> int:
-        counts = asdict(self)
-        return sum(count for name, count in counts.items() if name not in ("tried", "notes"))
+        return sum(self.counts().values())
 
     def add(self, other: NightVerdict) -> None:
         for name, value in asdict(other).items():
@@ -392,7 +396,7 @@ def judge(
         verdict.second += answer["sent"] + (not kept) + (outcomes["retrain"] == "done")
         verdict.twice += stage.crm() != crm
     if verdict.violations:
-        verdict.notes.append(f"{at}: {verdict}; {sorted(missing)} {half_written(stage)}")
+        verdict.notes.append(f"{at}: {verdict.counts()}; {sorted(missing)} {half_written(stage)}")
     return verdict
 
 

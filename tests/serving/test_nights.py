@@ -35,11 +35,11 @@ class Company:
         self.file.write_text(f"{text}\n{more}", "utf-8")
 
     def go(self, verb: str, *options: object) -> Run:
-        return leadscore(verb, self.file, *options, "--state", self.state, "--threads", 1)
+        return leadscore(verb, self.file, *options, "--state", self.state)
 
     def night(self, *options: object, code: int = 0) -> dict[str, object]:
         """Do the night; its one line of JSON."""
-        run = self.go("night", *options)
+        run = self.go("night", *options, "--threads", 1)
         assert run.code == code, run.out + run.err
         assert len(run.out.splitlines()) == 1
         answer: dict[str, object] = json.loads(run.out)
@@ -79,7 +79,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
     write_world(world, whole, project=project_file("software_trial"))
     made = Company(whole, tmp_path_factory.mktemp("nights"))
     made.evening("2026-10-23")
-    run = made.go("night")
+    run = made.go("night", "--threads", 1)
     answer = json.loads(run.out)
     assert outcomes(answer)["retrain"] == "done", run.err
     assert outcomes(answer)["write_back"] == "done"
@@ -176,3 +176,45 @@ def test_a_second_night_at_once_is_told_so(company):
         answer = company.night(code=4)
     assert "another night is running" in str(answer["error"])
     assert answer["steps"] == {}
+
+
+def test_a_forgotten_lead_is_nowhere_in_the_state_folder_any_more(company, tmp_path):
+    """After nights with lists for owners, an experiment, an answer, and a run killed half-way."""
+    out = tmp_path / "lists"
+    more = f'deliver = true\nout = "{out}"\n[experiment]\nrandom_arm = 0.1\n'
+    company.evening("2026-10-30", f"{NIGHT}{more}")
+    assert company.night()["sent"]
+    lead = max(company.scores())
+    assert company.go("feedback", lead, "wrong", "--because", "knows her").code == 0
+    part = company.state / f".scores.parquet.{lead}.part"
+    part.write_text(lead)
+    names = {path.name for path in company.state.iterdir()}
+    assert {"guard.json", "night.json", "night.prom", "exposure.db", "feedback.db"} <= names
+    assert places_of(lead, company.state)
+    assert (out / "leads.csv").is_file()
+    with FileLock(company.state / "night.lock", blocking=False):
+        assert company.go("forget", lead).code == 4
+    run = company.go("forget", lead)
+    assert run.code == 0, run.err
+    assert "reports removed" in run.out
+    assert places_of(lead, company.state) == ["ledger.sqlite: audit"]
+    assert not [path for path in out.rglob("*") if path.is_file() and "model" not in path.name]
+
+
+def places_of(lead: str, folder: Path) -> list[str]:
+    """Name the files of a folder, and tables of its databases, that hold a lead's id."""
+    places = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if path.suffix == ".parquet":
+            rows = str(pq.read_table(path).to_pylist())
+            places += [name] * (lead in rows)
+        elif path.suffix in (".db", ".sqlite"):
+            with closing(sqlite3.connect(path)) as base:
+                tables = base.execute("select name from sqlite_master where type = 'table'")
+                for (table,) in tables.fetchall():
+                    rows = str(base.execute(f'select * from "{table}"').fetchall())
+                    places += [f"{name}: {table}"] * (lead in rows)
+        else:
+            places += [name] * (lead.encode() in path.read_bytes() or lead in name)
+    return places
