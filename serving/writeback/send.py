@@ -118,9 +118,11 @@ class Sender:
             }
         return leads_drifted
 
-    def send_all(self, batch: int) -> None:
+    def send_all(
+        self, batch: int, *, on_sent: Callable[[int, int], None] = lambda _, __: None
+    ) -> None:
         """Send what waits, in order of lead ids; stops between batches when asked to."""
-        after = ""
+        after, done, total = "", 0, self.ledger.count_waiting()
         size = min(batch, self.crm.batch_limit)
         while not self.stopping():
             rows = self.ledger.next_batch(size, after)
@@ -129,6 +131,8 @@ class Sender:
             after = rows[-1].lead
             self._send(rows)
             self._check_breaker()
+            done += len(rows)
+            on_sent(min(done, total), total)
 
     # -- one batch -------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import pytest
 from data.durations import DAY
 from data.errors import OutsideError
 from serving.forget import forget_lead
+from serving.writeback import ledger_tables
 from serving.writeback.ledger import Ledger
 from serving.writeback.ledger_store import SqliteStore
 from serving.writeback.write_back import WriteBackResult, write_back
@@ -85,7 +86,7 @@ def test_a_migration_that_fails_changes_nothing(
     path = ledger_of_then(tmp_path)
     before = acknowledged(path)
     with monkeypatch.context() as patched:
-        patched.setattr("serving.writeback.ledger_tables.VERSION", None)  # refused: not null
+        patched.setattr(ledger_tables, "VERSION", None)  # refused: not null
         store = SqliteStore(path)
         with pytest.raises(OutsideError):
             Ledger(store, "any")
