@@ -50,7 +50,10 @@ class RuleFacts(Mapping[str, object]):
         scored: Mapping[str, object] | pd.DataFrame | None = None,
     ) -> None:
         self.tables, self.snapshots, self.project = tables, snapshots, project
-        self._features = None if features is None else features.to_pandas()
+        self._features = features
+        columns = () if features is None else features.catalogue.features
+        self._columns = frozenset(column.name for column in columns)
+        self._cells: pd.DataFrame | None = None  # the columns, once a rule reads one
         self._scored = scored
         self._types = event_slugs(tables, project)
         self._bant: Bant | None = None
@@ -93,8 +96,7 @@ class RuleFacts(Mapping[str, object]):
         names |= set(PAST) if self.tables.episodes is not None else set()
         names |= {column for column in _SHOWN if column in self.tables.display.columns}
         names |= {*QUESTIONS, "n_bant_known"} | {f"{question}_known" for question in QUESTIONS}
-        if self._features is not None:
-            names |= set(map(str, self._features.columns))
+        names |= self._columns
         if self._scored is not None:
             names |= {name for name in SCORED if name in self._scored}
         return names
@@ -111,8 +113,10 @@ class RuleFacts(Mapping[str, object]):
                 return self.bant.values[:, position]
             if name == f"{question}_known":
                 return self.bant.known[:, position]
-        if self._features is not None and name in self._features.columns:
-            return self._features[name].reset_index(drop=True)
+        if self._features is not None and name in self._columns:
+            if self._cells is None:
+                self._cells = self._features.to_pandas()
+            return self._cells[name]
         if name in PAST and self.tables.episodes is not None:
             return self._of_past(self.tables.episodes.take(self.snapshots.lead), name)
         event_fact = self._event_fact(name)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from data.asof import known_before
 from data.clock import DAY, NEVER
 from data.errors import InputError
+from data.incidence import CENSORED, CONVERTED, DISQUALIFIED, observe
 from data.labels import label, make_snapshots, open_snapshots
 from data.project import check_project
 from data.reading.read_tables import CrmData, read_with_notes
@@ -371,6 +372,21 @@ def test_a_horizon_from_creation_counts_from_the_opening_of_the_episode() -> Non
     )
     assert labelled.y.tolist() == [0, 1, 1]
     assert days(labelled.closes_at) == [30, 90, 30]
+
+
+def test_the_delay_curve_counts_each_episode_from_its_opening_and_closes_it_at_its_end() -> None:
+    happened = [("A", 5, "lost"), ("A", 60, "demo"), ("A", 70, "won"), ("B", 4, "lost")]
+    crm = read([*happened, ("B", 90, "demo")], project())
+    lived, cause, included = observe(crm.tables, crm.outcomes)
+    until = (crm.outcomes.observed_until - START.value // 1000) / DAY
+    assert included.all()
+    assert list(zip(lived.tolist(), cause.tolist(), strict=True)) == [
+        (5, DISQUALIFIED),
+        (10, CONVERTED),
+        (4, DISQUALIFIED),
+        (until - 90, CENSORED),  # B, which is open again
+        (1, CONVERTED),  # Z
+    ]
 
 
 def test_a_lead_that_is_back_has_no_week_before_its_episode_opened() -> None:

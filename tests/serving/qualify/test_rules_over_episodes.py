@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from data.schema import Project
 from data.tables import Snapshots
 from features.build import build
 from features.catalogue import make_catalogue
+from serving.http.held_leads import HeldLeads
 from serving.qualify.engine import compile_rules, qualify
 
 START = pd.Timestamp("2026-01-01", tz="UTC")
@@ -170,6 +172,22 @@ def test_a_field_that_changed_in_an_earlier_episode_is_unknown_to_a_rule_until_i
 ) -> None:
     given = project({"reason": "south", "when": "territory = 'south'"})
     assert rule_of(given, read(given, BACK, territory=changes), 65) == rule
+
+
+def test_a_lead_cut_out_of_the_others_is_judged_the_same() -> None:
+    given = project(
+        {"reason": "opted out", "when": "closed_because = 'opted_out'", "permanent": True},
+        COMPLAINED,
+    )
+    happened: list[Happened] = [("A", 5, "opted_out"), ("A", 60, "demo"), ("A", 65, "complaint")]
+    happened += [("A", 70, "lost"), ("A", 90, "demo")]
+    for told, rule in ((happened, "opted out"), (happened[1:], None)):
+        crm = read(given, told)
+        part = HeldLeads.of(crm).cut("A")
+        assert part is not None
+        alone = replace(crm, tables=part[0], outcomes=part[1])
+        assert len(alone.tables) == int((crm.tables.lead_ids == "A").sum())
+        assert rule_of(given, crm, 91) == rule_of(given, alone, 91) == rule
 
 
 def test_what_is_fixed_since_creation_belongs_to_every_episode() -> None:
