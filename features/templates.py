@@ -381,11 +381,18 @@ _ROWS: Final = (
         "times_closed",
         ("Closed {value} time before", "Closed {value} times before"),
         zero="Never closed before",
+        missing="Not known to have been closed before",
         unit="times",
         zero_is_absent=True,
     ),
-    _days("days_since_closed", "Closed before, {span} ago", missing="Never closed before"),
-    _categories("closed_because", "Closed before: {value}", missing="Never closed before"),
+    _days(
+        "days_since_closed",
+        "Closed before, {span} ago",
+        missing="Not known to have been closed before",
+    ),
+    _categories(
+        "closed_because", "Closed before: {value}", missing="Not known to have been closed before"
+    ),
     _days("age_days", "A lead for {span}"),
     Template("created_month", "Created in {value}", unit="month", first=1, names=MONTHS, cycle=12),
     Template("created_weekday", "Created on a {value}", unit="weekday", names=WEEKDAYS, cycle=7),

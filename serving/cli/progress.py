@@ -20,6 +20,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from data.printable import printable
 from serving.cli.clock import ticks
 
 
@@ -201,7 +202,9 @@ class _Log:
         at = ticks()
         if self.console is not None and at - self.pace.started >= SHORT:
             self.told = at
-            self.console.print(escape(f"… {words} ({self.pace.words(at)})"), soft_wrap=True)
+            self.console.print(
+                escape(printable(f"… {words} ({self.pace.words(at)})")), soft_wrap=True
+            )
 
 
 @dataclass(slots=True)
@@ -216,7 +219,7 @@ class _Bar:
     def __call__(self, name: str) -> None:
         self.name = name
         self.pace.begin(name, ticks())
-        self.bar.update(self.task, description=escape(name))
+        self.bar.update(self.task, description=escape(printable(name)))
 
     def count(self, done: int, total: int) -> None:
         self.pace.done = done / max(total, 1)

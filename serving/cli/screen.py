@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from data.printable import printable
 from serving.cli import progress
 from serving.cli.progress import StageCounter
 
@@ -37,14 +38,19 @@ out = _console()
 err = Console(stderr=True)
 
 
+def shown(text: str) -> str:
+    """Write text from the data so that it is neither markup nor obeyed by the terminal."""
+    return escape(printable(text))
+
+
 def say(text: str) -> None:
     """Print one line for a person; text from the data is never read as markup."""
-    out.print(escape(text), highlight=False, soft_wrap=True)
+    out.print(shown(text), highlight=False, soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Print one line on standard error, beside an answer for a machine."""
-    err.print(escape(text), highlight=False, soft_wrap=True)
+    err.print(shown(text), highlight=False, soft_wrap=True)
 
 
 def say_next(*commands: str) -> None:
@@ -56,7 +62,7 @@ def say_next(*commands: str) -> None:
 def say_json(value: Mapping[str, object]) -> None:
     """Print one JSON document on standard output, nothing else."""
     out.print(
-        json.dumps(_finite(value), ensure_ascii=False, default=str, allow_nan=False),
+        printable(json.dumps(_finite(value), ensure_ascii=False, default=str, allow_nan=False)),
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -81,15 +87,15 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     first column repeated.
     """
     cells = [[str(cell) for cell in row] for row in rows]
-    out.print(escape(title), style="italic", highlight=False, soft_wrap=True)
+    out.print(shown(title), style="italic", highlight=False, soft_wrap=True)
     for part in _that_fit(columns, cells):
         drawn = Table(header_style="bold", box=None)
         for place in part:
             drawn.add_column(
-                escape(columns[place]), justify="left" if place == 0 else "right", no_wrap=True
+                shown(columns[place]), justify="left" if place == 0 else "right", no_wrap=True
             )
         for row in cells:
-            drawn.add_row(*(escape(row[place]) for place in part))
+            drawn.add_row(*(shown(row[place]) for place in part))
         out.print(drawn)
 
 
@@ -129,7 +135,7 @@ def wrapped_table(columns: Mapping[str, int], rows: Sequence[Sequence[str]]) -> 
     """
     drawn = _wrapping(columns)
     for row in rows:
-        drawn.add_row(*map(escape, row))
+        drawn.add_row(*map(shown, row))
     out.print(drawn, highlight=False)
 
 
@@ -144,11 +150,11 @@ def column_table(found: ColumnTable) -> None:
     """Print every column once, table by table, then the features made of more than one column."""
     drawn = _wrapping({"column": 5, "role": 4, "known since": 4, "verdict": 8, "what to do": 8})
     for name in dict.fromkeys(row.table for row in found.columns):
-        drawn.add_row(f"[bold]{escape(name)}[/bold]")
+        drawn.add_row(f"[bold]{shown(name)}[/bold]")
         for row in found.columns:
             if row.table == name:
                 cells = (f"  {row.column}", row.role, row.since, row.verdict, row.to_do)
-                drawn.add_row(*map(escape, cells))
+                drawn.add_row(*map(shown, cells))
     out.print(drawn, highlight=False)
     if not found.features:
         return
@@ -160,9 +166,9 @@ def column_table(found: ColumnTable) -> None:
 
 def choose(question: Question) -> int:
     """Ask a person to choose an option by its number; Enter takes the first."""
-    err.print(escape(question.text), highlight=False, soft_wrap=True)
+    err.print(shown(question.text), highlight=False, soft_wrap=True)
     for number, option in enumerate(question.options, 1):
-        err.print(f"  {number}  {escape(option)}", highlight=False, soft_wrap=True)
+        err.print(f"  {number}  {shown(option)}", highlight=False, soft_wrap=True)
     while True:
         number = int(typer.prompt("number", default=1, type=int, err=True))
         if 1 <= number <= len(question.options):

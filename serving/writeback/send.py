@@ -80,11 +80,13 @@ class Sender:
         sleep: Callable[[float], None],
         stopping: Callable[[], bool],
         compare: bool = False,
+        permanent: bool = False,
     ) -> None:
         self.ledger, self.lease, self.crm = ledger, lease, crm
         self.now, self.run_id = now, run_id
         self.rate_limit, self.retry_policy = rate_limit, retry_policy
         self.sleep, self.stopping, self.compare = sleep, stopping, compare
+        self.permanent = permanent
         self.tally = Tally()
 
     def resolve_unconfirmed(self) -> None:
@@ -168,6 +170,7 @@ class Sender:
                 unconfirmed.get(row.lead, ()),
                 inserts=self.crm.inserts,
                 compare=self.compare,
+                permanent=self.permanent,
             )
             if action == "send":
                 to_send.append(row)
