@@ -88,6 +88,7 @@ class LeadDetail:
     feedback: tuple[Feedback, ...] = ()  # what reps answered back, newest first
     unstable: bool = False  # other seeds would name other reasons
     low_information: bool = False  # no events yet
+    rule_text: str | None = None  # the condition of the rule that took the lead out
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +303,6 @@ class ForecastPage:
     rows: tuple[ForecastRow, ...]
     level: float = 0.9
     past: tuple[PastForecast, ...] = ()
-    past_days: int = 30
     coverage: float | None = None
     simulated_coverage: float | None = None
     simulated_cohorts: int = 0

@@ -109,7 +109,7 @@ def make_forecast(rng: np.random.Generator) -> v.ForecastPage:
         v.ForecastRow(d, interval(a + b, s), interval(a, s * 0.7), interval(b, s * 0.6))
         for d, a, b, s in ((30, 29, 8, 11), (60, 46, 25, 19), (90, 55, 51, 27))
     )
-    return v.ForecastPage(rows, 0.9, tuple(past), 30, held, 0.905, 400)
+    return v.ForecastPage(rows, 0.9, tuple(past), held, 0.905, 400)
 
 
 def make_trust(rng: np.random.Generator) -> v.TrustPage:

@@ -203,4 +203,5 @@ def _detail(
         feedback=_told(source.feedback_on(card.lead_id, answer.back_at), answer),
         unstable=explanation is not None and not explanation.stable,
         low_information=not known,
+        rule_text=card.rule_text,
     )
