@@ -1,0 +1,131 @@
+"""What a conversion brings in money: the model of amounts as the artifact stores and applies it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from models.predictor import ColumnReader, Floats, Frame, LinearPart, columns_of, read_term
+
+AMOUNTS_FILE: Final = "amounts.json"
+PROVEN: Final = 200
+"""Customers who paid from which a range of a sum keeps its promise; below it may be too narrow."""
+
+
+@dataclass(frozen=True, slots=True)
+class AmountLaw:
+    """The law of an amount beside its expectation of 1; (draws,) each, `paid` (n,) from n amounts.
+
+    A draw is exp(centre + spread * normal + tail * exponential); where `paid` is not empty,
+    amounts are drawn from it instead.
+    """
+
+    centre: tuple[float, ...]
+    spread: tuple[float, ...]
+    tail: tuple[float, ...]
+    paid: tuple[float, ...]
+    n: int
+
+    def sums(self, group: NDArray[np.int64], worth: Floats, n: int, seed: int) -> Floats:
+        """Draw an amount for each of these customers, times its worth, and add up by group: (n,).
+
+        Each group has one draw of the law, so that its uncertainty does not average out.
+        """
+        rng = np.random.default_rng(seed)
+        if not len(group):
+            return np.zeros(n)
+        if self.paid:
+            amounts = self._again(rng, group, n)
+        else:
+            law = rng.integers(len(self.centre), size=n)[group]
+            centre, spread, tail = (np.array(x)[law] for x in (self.centre, self.spread, self.tail))
+            noise = spread * rng.standard_normal(len(group))
+            amounts = np.exp(centre + noise + tail * rng.standard_exponential(len(group)))
+        return np.asarray(np.bincount(group, worth * amounts, minlength=n), np.float64)
+
+    def _again(self, rng: np.random.Generator, group: NDArray[np.int64], n: int) -> Floats:
+        """Draw from what was paid, with other weights for each group."""
+        paid, amounts = np.array(self.paid), np.empty(len(group))
+        order = np.argsort(group, kind="stable")
+        ends = np.searchsorted(group[order], np.arange(n + 1))
+        for start, end in itertools.pairwise(ends.tolist()):
+            if end > start:
+                weight = np.cumsum(rng.standard_exponential(len(paid)))
+                place = np.searchsorted(weight, rng.random(end - start) * weight[-1])
+                amounts[order[start:end]] = paid[place]
+        return amounts
+
+
+@dataclass(frozen=True, slots=True)
+class AmountModel:
+    """What a lead would pay within `within_days` of its conversion, from who it is.
+
+    `pays` is in log-odds, `line` in logarithms of the amount; `law` is that of what a customer who
+    pays pays, beside its expectation. `own_ratio` is what was paid for each unit of the leads' own
+    amounts, None where too few have one.
+    """
+
+    pays: LinearPart
+    line: LinearPart
+    law: AmountLaw
+    within_days: float
+    customers: int
+    currency: str
+    own_ratio: float | None = None
+
+    def chance_to_pay(self, frame: Frame) -> Floats:
+        """Give the chance that a customer pays anything: (n,)."""
+        return np.asarray(expit(line_of(self.pays, columns_of(frame))), np.float64)
+
+    def amount_if_paid(self, frame: Frame) -> Floats:
+        """Give what a customer pays who pays: (n,), in the project's currency."""
+        return np.exp(line_of(self.line, columns_of(frame)))
+
+    def expected(self, frame: Frame) -> Floats:
+        """Give what a customer is expected to pay: (n,), in the project's currency."""
+        return self.chance_to_pay(frame) * self.amount_if_paid(frame)
+
+    @property
+    def proven(self) -> bool:
+        """Whether enough customers paid for ranges of sums to keep their promise."""
+        return self.law.n >= PROVEN
+
+    def to_json(self) -> str:
+        """Write what `from_json` reads; it holds no lead."""
+        lines = {"pays": _dump_line(self.pays), "line": _dump_line(self.line)}
+        return json.dumps({**asdict(self), **lines}, sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> AmountModel:
+        """Read what `to_json` wrote; KeyError or TypeError where it is something else."""
+        raw = json.loads(text)
+        law: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in raw.pop("law").items()
+        }
+        pays, line = _read_line(raw.pop("pays")), _read_line(raw.pop("line"))
+        return cls(pays, line, AmountLaw(**law), **raw)
+
+
+def line_of(part: LinearPart, columns: ColumnReader) -> Floats:
+    """Add the terms of a line up: (n,)."""
+    total = np.full(len(columns), part.intercept)
+    for term in part.terms:
+        total += term.values(columns)
+    return total
+
+
+def _dump_line(part: LinearPart) -> dict[str, Any]:
+    terms = [{"kind": term.kind, **asdict(term)} for term in part.terms]
+    return {"intercept": part.intercept, "terms": terms}
+
+
+def _read_line(raw: Mapping[str, Any]) -> LinearPart:
+    return LinearPart(float(raw["intercept"]), tuple(read_term(term) for term in raw["terms"]))
