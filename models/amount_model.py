@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from models.predictor import ColumnReader, Floats, Frame, LinearPart, columns_of, read_term
@@ -17,6 +15,10 @@ from models.predictor import ColumnReader, Floats, Frame, LinearPart, columns_of
 AMOUNTS_FILE: Final = "amounts.json"
 PROVEN: Final = 200
 """Customers who paid from which a range of a sum keeps its promise; below it may be too narrow."""
+LEVEL: Final = 0.9
+"""The chance that a range of a sum holds it."""
+SUMS: Final = 1_000
+"""Draws from which a range is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +35,25 @@ class AmountLaw:
     paid: tuple[float, ...]
     n: int
 
-    def sums(self, group: NDArray[np.int64], worth: Floats, n: int, seed: int) -> Floats:
-        """Draw an amount for each of these customers, times its worth, and add up by group: (n,).
+    def sums(self, worth: Floats, seed: int) -> Floats:
+        """Draw an amount beside each worth, (draws, customers), and add up each draw: (draws,).
 
-        Each group has one draw of the law, so that its uncertainty does not average out.
+        A draw has one law for all its customers, so that its uncertainty does not average out.
         """
         rng = np.random.default_rng(seed)
-        if not len(group):
-            return np.zeros(n)
+        draws, customers = worth.shape
         if self.paid:
-            amounts = self._again(rng, group, n)
-        else:
-            law = rng.integers(len(self.centre), size=n)[group]
-            centre, spread, tail = (np.array(x)[law] for x in (self.centre, self.spread, self.tail))
-            noise = spread * rng.standard_normal(len(group))
-            amounts = np.exp(centre + noise + tail * rng.standard_exponential(len(group)))
-        return np.asarray(np.bincount(group, worth * amounts, minlength=n), np.float64)
-
-    def _again(self, rng: np.random.Generator, group: NDArray[np.int64], n: int) -> Floats:
-        """Draw from what was paid, with other weights for each group."""
-        paid, amounts = np.array(self.paid), np.empty(len(group))
-        order = np.argsort(group, kind="stable")
-        ends = np.searchsorted(group[order], np.arange(n + 1))
-        for start, end in itertools.pairwise(ends.tolist()):
-            if end > start:
+            paid, totals = np.array(self.paid), np.empty(draws)
+            for draw in range(draws):  # other weights for each
                 weight = np.cumsum(rng.standard_exponential(len(paid)))
-                place = np.searchsorted(weight, rng.random(end - start) * weight[-1])
-                amounts[order[start:end]] = paid[place]
-        return amounts
+                place = np.searchsorted(weight, rng.random(customers) * weight[-1])
+                totals[draw] = worth[draw] @ paid[place]
+            return totals
+        law = rng.integers(len(self.centre), size=(draws, 1))
+        centre, spread, tail = (np.array(x)[law] for x in (self.centre, self.spread, self.tail))
+        noise = spread * rng.standard_normal(worth.shape)
+        amounts = np.exp(centre + noise + tail * rng.standard_exponential(worth.shape))
+        return np.asarray((worth * amounts).sum(axis=1), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +61,7 @@ class AmountModel:
     """What a lead would pay within `within_days` of its conversion, from who it is.
 
     `pays` is in log-odds, `line` in logarithms of the amount; `law` is that of what a customer who
-    pays pays, beside its expectation. `own_ratio` is what was paid for each unit of the leads' own
-    amounts, None where too few have one.
+    pays pays, beside its expectation.
     """
 
     pays: LinearPart
@@ -78,7 +70,6 @@ class AmountModel:
     within_days: float
     customers: int
     currency: str
-    own_ratio: float | None = None
 
     def chance_to_pay(self, frame: Frame) -> Floats:
         """Give the chance that a customer pays anything: (n,)."""
@@ -91,6 +82,15 @@ class AmountModel:
     def expected(self, frame: Frame) -> Floats:
         """Give what a customer is expected to pay: (n,), in the project's currency."""
         return self.chance_to_pay(frame) * self.amount_if_paid(frame)
+
+    def draw_sums(self, chance: Floats, amount: Floats, *, seed: int = 0) -> Floats:
+        """Draw what customers pay together: each with its chance to pay and amount, (n,) each.
+
+        `amount` may also be (SUMS, n), another for each draw.
+        """
+        shape = (SUMS, len(chance))
+        paying = np.random.default_rng(seed).random(shape) < chance
+        return self.law.sums(paying * amount, seed + 1)
 
     @property
     def proven(self) -> bool:
@@ -112,6 +112,12 @@ class AmountModel:
         }
         pays, line = _read_line(raw.pop("pays")), _read_line(raw.pop("line"))
         return cls(pays, line, AmountLaw(**law), **raw)
+
+
+def middle(draws: Floats) -> tuple[float, float]:
+    """Give the range that holds LEVEL of the draws, the same share left out on each side."""
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 def line_of(part: LinearPart, columns: ColumnReader) -> Floats:

@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from serving.lead_score import LeadScore, lead_scores
+from serving.lead_score import MONEY_COLUMNS, LeadScore, lead_scores
 from serving.loaded_model import LoadedModel
 from serving.score import CUTS
 
-COLUMNS = [field.name for field in fields(LeadScore) if field.name != "assumed"]
+_SOMETIMES = ("assumed", *MONEY_COLUMNS)
+COLUMNS = [field.name for field in fields(LeadScore) if field.name not in _SOMETIMES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class KeptRun:
         if not path.is_file():
             return None
         table = pq.read_table(path)
-        if table.column_names != COLUMNS or not table.num_rows:
+        names = [name for name in table.column_names if name not in MONEY_COLUMNS]
+        if names != COLUMNS or not table.num_rows:
             return None
         return cls(
             table["as_of"][0].cast(pa.int64()).as_py(),

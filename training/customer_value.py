@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.clock import DAY
 from data.customers import UNITS, choose_window, observed_for, paid_within
@@ -12,6 +13,7 @@ from data.schema import Project
 from data.tables import Outcomes, Tables
 from models.amount_model import PROVEN, AmountModel
 from models.fit.amounts import LEAST, fit_amounts
+from models.predictor import Floats
 from training.dataset import Dataset
 
 
@@ -37,20 +39,31 @@ def learn_amounts(
     rows = rows[last]
     lead = snapshots.lead[rows]
     paid = paid_within(outcomes, window)[lead] / UNITS
-    own = np.full(len(rows), np.nan)
-    if "value" in tables.display.columns:
-        own = tables.display["value"].to_numpy(np.float64, na_value=np.nan)[lead]
     model = fit_amounts(
         dataset.rows(rows),
         paid,
         dataset.groups[rows],
         dataset.frame.catalogue,
-        own=own,
         within_days=window / DAY,
         currency=project.report.currency,
         seed=seed,
     )
-    return LearnedAmounts(model, tuple(_say(model, len(rows), int((paid > 0).sum()), window)))
+    said = _say(model, len(rows), int((paid > 0).sum()), window)
+    return LearnedAmounts(model, (*said, *_compare(tables, lead, paid)))
+
+
+def _compare(tables: Tables, lead: NDArray[np.int64], paid: Floats) -> list[str]:
+    """Say how far what customers paid is from the amounts that they had as leads."""
+    if "value" not in tables.display.columns:
+        return []
+    own = tables.display["value"].to_numpy(np.float64, na_value=np.nan)[lead]
+    both = np.isfinite(own) & (own > 0)
+    if both.sum() < LEAST:
+        return []
+    ratio = float(paid[both].sum() / own[both].sum())
+    if 0.8 <= ratio <= 1.25:
+        return []
+    return [f"customers paid {ratio:.0%} of the amounts that they had as leads"]
 
 
 def _say(model: AmountModel | None, customers: int, paying: int, window: int) -> list[str]:
@@ -63,9 +76,5 @@ def _say(model: AmountModel | None, customers: int, paying: int, window: int) ->
         said.append(
             f"ranges of amounts rest on fewer than {PROVEN} customers who paid: where 90 % is "
             "promised, expect at least 80 %"
-        )
-    if model.own_ratio is not None and not 0.8 <= model.own_ratio <= 1.25:
-        said.append(
-            f"customers paid {model.own_ratio:.0%} of the amounts that leads had themselves"
         )
     return said

@@ -148,7 +148,8 @@ def _of_payments(project: Project, frames: Mapping[str, Given]) -> Iterator[Colu
     section = project.value
     if section.source is None:
         return
-    roles = {section.lead: "id of the lead", section.at: "payment", section.amount: "payment"}
+    told = (section.at, section.amount, section.recorded_at, section.type, section.currency)
+    roles = {section.lead: "id of the lead", **dict.fromkeys(told, "payment")}
     for name in column_names(section, project, frame=frames.get("value")):
         yield ColumnRole(
             _name(section.source, "value", frames), name, roles.get(name, "not read"), ""

@@ -40,15 +40,13 @@ def fit_amounts(
     groups: Ints,
     catalogue: Catalogue,
     *,
-    own: Floats,
     within_days: float,
     currency: str,
     seed: int,
 ) -> AmountModel | None:
-    """Fit on customers, a row each: their features, what they paid, and their own amounts.
+    """Fit on customers, a row each: their features, and what they paid net of what was paid back.
 
-    `paid` is net of what was paid back; `own` is NaN where a lead had none. None where too few
-    paid.
+    None where too few paid.
     """
     payer = paid > 0
     if payer.sum() < LEAST:
@@ -66,9 +64,7 @@ def fit_amounts(
     scale = max(float(paid.sum()), float(paid[rows].sum()) * 0.01) / float(chance @ expected)
     line = replace(line, intercept=line.intercept + float(np.log(scale)))
     law = fit_law(paid[rows] / (expected[rows] * scale), seed=seed)
-    both = np.isfinite(own) & (own > 0)
-    ratio = float(paid[both].sum() / own[both].sum()) if both.sum() >= LEAST else None
-    return AmountModel(pays, line, law, within_days, len(paid), currency, ratio)
+    return AmountModel(pays, line, law, within_days, len(paid), currency)
 
 
 def _fit_pays(columns: TrainingColumns, payer: np.ndarray, fold: Ints) -> LinearPart:
