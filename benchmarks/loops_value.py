@@ -22,8 +22,8 @@ from models.fit.amounts import fit_amounts
 from models.predictor import Floats
 
 LAWS: Final = ("lognormal 1", "lognormal 1.8", "Pareto 1.5")
-SHORT: Final = dict.fromkeys((50, 200), 80)
-FULL: Final = dict.fromkeys((20, 50, 200, 800), 1_000)
+SHORT: Final = dict.fromkeys((50, 200), 60)
+FULL: Final = dict.fromkeys((20, 50, 200, 800), 250)
 """Companies of each law, by how many of their customers paid."""
 COHORTS: Final = (30, 100, 300)
 PAYS: Final = 6 / 7

@@ -11,7 +11,7 @@ UNTIL = pd.Timestamp("2026-11-01")
 SOURCES = ("referral", "search", "event")
 SIZES = ("small", "medium", "large")
 PRICE = {"small": 400.0, "medium": 1500.0, "large": 6000.0}
-CONVERTS = {"referral": 0.32, "search": 0.16, "event": 0.08}
+CONVERTS = {"referral": 0.4, "search": 0.15, "event": 0.03}
 
 
 def export_paying(folder: Path, *, leads: int = 1500, seed: int = 0, sigma: float = 1.0) -> Path:
@@ -27,7 +27,7 @@ def export_paying(folder: Path, *, leads: int = 1500, seed: int = 0, sigma: floa
     source = rng.choice(SOURCES, leads, p=(0.3, 0.5, 0.2))
     size = rng.choice(SIZES, leads, p=(0.5, 0.35, 0.15))
     warm = rng.random(leads) < 0.4
-    chance = np.array([CONVERTS[name] for name in source]) * np.where(warm, 1.8, 0.5)
+    chance = np.array([CONVERTS[name] for name in source]) * np.where(warm, 2.0, 0.25)
     won = rng.random(leads) < chance
     after = pd.to_timedelta(rng.gamma(2, 12, leads) + 1.5, unit="D").floor("s")
     converted = pd.Series(created + after).where(won)

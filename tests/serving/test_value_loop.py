@@ -72,7 +72,7 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> PayingCompany:
     acme.edit(
         "[leads]", 'observed_until = "2026-11-01"\n\n[train]\nlearner = "logistic"\n\n[leads]'
     )
-    checked = acme.go("check")
+    checked = leadscore("check", acme.file)
     assert re.search(r"amount +payment +outcome", checked.out)
     trained = acme.go("train", "--fast")
     assert "amounts: learned from what" in trained.out
@@ -179,6 +179,7 @@ def test_a_report_of_a_past_day_sees_no_later_payment(acme: PayingCompany) -> No
 
 def test_money_changes_no_feature_and_no_score(copy: PayingCompany) -> None:
     """A plant: payments that tell who converts, some of them dated before the conversion."""
+    copy.go("score", "--accept")
     before = copy.scores()
     leads = pd.read_csv(copy.folder / "leads.csv")
     payments = pd.read_csv(copy.folder / "payments.csv")
@@ -203,7 +204,7 @@ def test_money_changes_no_feature_and_no_score(copy: PayingCompany) -> None:
 
 def test_a_forgotten_lead_leaves_no_amount_behind(copy: PayingCompany) -> None:
     who = copy.scores().index[0]
-    copy.go("forget", who)
+    assert leadscore("forget", copy.file, who, "--state", copy.state).code == 0
     assert who not in copy.scores().index
     for path in (copy.state / "scores").glob("*/*.parquet"):
         table = pq.read_table(path).to_pylist()
