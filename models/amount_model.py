@@ -19,6 +19,8 @@ LEVEL: Final = 0.9
 """The chance that a range of a sum holds it."""
 SUMS: Final = 1_000
 """Draws from which a range is read."""
+_AT_ONCE: Final = 2_000_000
+"""Amounts that are drawn at once, so that memory stays small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,11 @@ class AmountLaw:
     paid: tuple[float, ...]
     n: int
 
-    def sums(self, worth: Floats, seed: int) -> Floats:
+    def sums(self, worth: Floats, rng: np.random.Generator) -> Floats:
         """Draw an amount beside each worth, (draws, customers), and add up each draw: (draws,).
 
         A draw has one law for all its customers, so that its uncertainty does not average out.
         """
-        rng = np.random.default_rng(seed)
         draws, customers = worth.shape
         if self.paid:
             paid, totals = np.array(self.paid), np.empty(draws)
@@ -88,9 +89,13 @@ class AmountModel:
 
         `amount` may also be (SUMS, n), another for each draw.
         """
-        shape = (SUMS, len(chance))
-        paying = np.random.default_rng(seed).random(shape) < chance
-        return self.law.sums(paying * amount, seed + 1)
+        rng, n = np.random.default_rng(seed), len(chance)
+        worth = np.broadcast_to(amount, (SUMS, n))
+        totals = []
+        for rows in np.array_split(np.arange(SUMS), min(-(-SUMS * n // _AT_ONCE) or 1, SUMS)):
+            paying = rng.random((len(rows), n)) < chance
+            totals.append(self.law.sums(paying * worth[rows], rng))
+        return np.concatenate(totals)
 
     @property
     def proven(self) -> bool:

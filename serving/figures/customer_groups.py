@@ -141,10 +141,17 @@ class _Remaining:
 
     def __init__(self, customers: Customers, outcomes: Outcomes, model: AmountModel) -> None:
         self._of, self._model = customers, model
+        self._known: dict[tuple[int, bool], tuple[Floats, float]] = {}
         donors = np.flatnonzero(customers.mature & (customers.inside > 0))
         payments = known_payments(outcomes)
         assert payments is not None
         self._bills = _Bills.of(payments, outcomes.converted_at, customers, donors)
+
+    def _left(self, days: int, *, paid: bool) -> tuple[Floats, float]:
+        key = days, paid
+        if key not in self._known:
+            self._known[key] = self._bills.left(days * DAY, paid=paid)
+        return self._known[key]
 
     def total(self, here: NDArray[np.bool_]) -> CountRange:
         """Estimate what a group pays within the window, with its range."""
@@ -155,7 +162,7 @@ class _Remaining:
             return CountRange(known, known, known)
         shares, chance = [], np.empty(len(young))
         for i, row in enumerate(young.tolist()):
-            share, some = self._bills.left(int(of.age[row]), paid=bool(of.inside[row] > 0))
+            share, some = self._left(int(of.age[row]) // DAY, paid=bool(of.inside[row] > 0))
             shares.append(share)
             chance[i] = 1.0 if of.inside[row] > 0 else _yet(float(of.chance[row]), some)
         rng = np.random.default_rng(0)
