@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from data.printable import printable
 from data.private import without_contacts
 
 
@@ -77,11 +78,21 @@ class OutsideError(LeadScoreError):
         super().__init__(_one_line(f"{cause}; {cure}" if cure else cause))
 
 
+def internal_error(error: Exception) -> str:
+    """Write one line about an error that nobody foresaw, without contact data.
+
+    >>> internal_error(KeyError("ann@x.example"))
+    "internal error: KeyError: '(address)'"
+    """
+    text = printable(without_contacts(" ".join(str(error).split())))
+    return f"internal error: {type(error).__name__}: {text[:300]}"
+
+
 def _one_line(text: str) -> str:
     """Write one line of at most 600 characters, without contact data, since errors end in logs.
 
     >>> _one_line("is no number: 'ann@x.example'")
     "is no number: '(address)'"
     """
-    folded = without_contacts(" ".join(text.split()))
+    folded = printable(without_contacts(" ".join(text.split())))
     return folded if len(folded) <= 600 else folded[:599] + "…"

@@ -2,7 +2,7 @@
 
 In a column each address or number becomes a hash, the same in training and in scoring: the model
 loses nothing, and neither its files, nor its reasons, nor the registry hold contact data.
-data/reading/values.py masks columns, data/errors.py and serving/cli/app.py messages and logs.
+data/reading/values.py masks columns, data/errors.py messages and logs.
 """
 
 from __future__ import annotations

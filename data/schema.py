@@ -304,6 +304,9 @@ class ConversionSection(Section):
     """How long after its close such an event must come to bring a lead back."""
     repeat: bool = False
     """A lead that converted can come back as well: repeat purchase."""
+    closes_from: Moment | None = Field(default=None, examples=["2025-12-01"])
+    """Closes were recorded from here on: how often an older lead was closed is not known, so it is
+    missing and not 0. Left out: found in the data."""
 
     @property
     def reopens(self) -> bool:
@@ -314,7 +317,8 @@ class ConversionSection(Section):
     def _reopens_by_events(self) -> ConversionSection:
         if len(self.reopen) > 1 and (word := {"never", "any inbound"} & set(self.reopen)):
             raise ValueError(f'reopen = "{min(word)}" stands alone, without event types')
-        for key, given in (("quiet", self.quiet), ("repeat", self.repeat)):
+        keys = {"quiet": self.quiet, "repeat": self.repeat, "closes_from": self.closes_from}
+        for key, given in keys.items():
             if given and not self.reopens:
                 raise ValueError(f'{key} needs reopen, for instance reopen = "any inbound"')
         return self
@@ -455,6 +459,9 @@ class DisqualifyRule(Section):
     """What is shown as the reason."""
     when: Rule = Field(examples=["job_title ilike '%student%'"])
     """The condition."""
+    permanent: bool = False
+    """It holds for good (opted out, competitor). Else a lead that comes back after a close is
+    judged by what became known since."""
 
 
 class BantSection(Section):
@@ -551,6 +558,9 @@ class WriteBackSection(Section):
     """Read what the CRM holds also for scores that did not change, and mend what differs."""
     override: str | None = Field(default=None, examples=["manual_score"])
     """A field of the CRM: a lead where a person filled it is not written."""
+    permanent_overrides: bool = False
+    """It holds for good. Else what stands there is disregarded once the lead, closed, comes back,
+    until a person sets it anew."""
     batch: LeadCount = Field(default=100, ge=1, le=10_000)
     """How many leads go into one request. Left out: what suits the CRM."""
     requests_per_second: float = Field(default=10.0, gt=0)

@@ -119,7 +119,8 @@ class Episodes:
     """Which episode of which lead each row of the tables is, where closed leads come back.
 
     An episode opens with the lead or with an event after its close; rows of one lead stand
-    together, oldest first. Every array is (n_rows,).
+    together, oldest first. Every array is (n_rows,). `closes_from` is since when closes
+    are known: how often a lead from before it was closed, nobody can say.
     """
 
     lead: NDArray[np.int64]  # the same code for all episodes of a lead
@@ -127,10 +128,18 @@ class Episodes:
     conversions: NDArray[np.int64]  # of the episodes before
     closed_at: Micros  # when the episode before ended; NEVER in the first
     reason: NDArray[np.object_]  # the event that closed it, None where that is not known
+    began_at: Micros  # when the lead's first episode opened
+    opened_by: NDArray[np.object_]  # the event that opened it, None in the first
+    closes_from: int
 
     def take(self, rows: NDArray[np.generic]) -> Episodes:
         """Take rows in this order."""
-        return Episodes(*(getattr(self, each.name)[rows] for each in fields(self)))
+        return replace(self, **{name: getattr(self, name)[rows] for name in self.columns()})
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """Name the fields that are arrays."""
+        return tuple(each.name for each in fields(cls) if each.name != "closes_from")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,34 +4,51 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data.errors import OutsideError
-from data.files import replacing, write_text
+from data.files import remove_leftovers, replacing, write_text
 from models.explain.change import ID_COLUMN
 from serving.crm.crm_rows import KINDS
 from serving.crm.pull.forgotten import Forgotten
 from serving.crm.pull.spool import LOCK, SPOOLED, Spool, lock_folder
 from serving.feedback import forget_lead as forget_answers
+from serving.night_lock import only_night
+from serving.worklist.deliver import REPORTS
 from training.state import StatePaths
 
 LEAD_COLUMNS: Final = ("lead_id", ID_COLUMN)
 """The column of lead ids in scores and in the feature rows of a run."""
 
 
-def forget_lead(state: StatePaths, lead_id: str) -> dict[str, int]:
+def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()) -> dict[str, int]:
     """Erase a lead from all runs, rep answers, arms, ledger and embedded CRM: rows erased.
 
+    Reports in the state folder, and in the folders `reports`, are removed whole: any may name it.
     Entries of the audit log that name its id are counted, not erased: each holds the hash of the
-    one before.
+    one before. What a killed run left half-written is removed whole. OutsideError while a night
+    runs.
     """
+    if not state.folder.is_dir():
+        return _erase(state, lead_id)
+    with only_night(state):
+        parts = remove_leftovers(state.folder)
+        erased = _erase(state, lead_id)
+        removed = sum(map(_remove_reports, dict.fromkeys([state.reports, *reports])))
+    found = {"reports removed": removed, "unfinished files removed": parts}
+    return erased | {name: count for name, count in found.items() if count}
+
+
+def _erase(state: StatePaths, lead_id: str) -> dict[str, int]:
     files = [state.scores, *sorted(state.runs.glob("*/*.parquet"))]
     erased = {
         "rows of scores": sum(_erase_rows(path, lead_id) for path in files if path.is_file()),
@@ -72,8 +89,24 @@ def forget_pulled(folder: Path, lead_id: str) -> dict[str, int]:
             ) from None
 
 
+def _remove_reports(folder: Path) -> int:
+    """Remove pages, sheets and e-mails that list leads, by the names that reports are given."""
+    paths = [path for pattern in REPORTS for path in sorted(folder.glob(pattern))]
+    try:
+        for path in paths:
+            path.unlink()
+    except OSError as error:
+        raise OutsideError(f"{folder} cannot be changed: {error.strerror}") from error
+    return len(paths) + remove_leftovers(folder)
+
+
 def _erase_rows(path: Path, lead_id: str) -> int:
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException):
+        raise OutsideError(
+            f"{path} cannot be read, and may hold the lead", cure="delete that file, run again"
+        ) from None
     column = next((name for name in LEAD_COLUMNS if name in table.column_names), None)
     if column is None:
         return 0

@@ -44,7 +44,8 @@ class NightJournal:
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             known = {field.name: raw[field.name] for field in fields(cls)}
-            return cls(**{**known, "done": tuple(known["done"])})
+            journal = cls(**{**known, "done": tuple(known["done"])})
+            return journal if journal.retrained_on or not journal.retrained else cls()
         except (OSError, ValueError, KeyError, TypeError):
             return cls()
 
@@ -74,8 +75,11 @@ class NightJournal:
         return date.fromisoformat(self.retrained) if self.retrained else None
 
 
-def name_night(session: Session, reading: CrmData, as_of: int) -> str:
-    """Name a night by what makes it: moment, data and project file. The same again: the same."""
+def name_night(session: Session, reading: CrmData, as_of: int, day: date) -> str:
+    """Name a night by what makes it: moment, data, project file, and the day it falls on.
+
+    The same data on another day are another night: the guard asks why nothing is new.
+    """
     data = data_fingerprint(reading.tables, reading.outcomes)
-    text = json.dumps([as_of, data, session.fingerprint])
+    text = json.dumps([as_of, data, session.fingerprint, day.isoformat()])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

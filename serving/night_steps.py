@@ -1,6 +1,7 @@
 """The steps of a night, each by itself: one that fails hinders only what needs it.
 
-A breach of the guard stops write-back, reports and retraining; a signal stops all that follows.
+A breach of the guard stops write-back, reports and retraining; SIGTERM or SIGINT stops all that
+follows but the metrics.
 """
 
 from __future__ import annotations
@@ -18,9 +19,8 @@ import pyarrow.parquet as pq
 
 from data.clock import SECOND
 from data.days import due
-from data.errors import GateError, LeadScoreError
+from data.errors import GateError, LeadScoreError, internal_error
 from data.files import remove_leftovers, write_text
-from data.private import without_contacts
 from data.reading.read_tables import CrmData
 from serving.crm.pull.pull_project import pull_project, pulls_from
 from serving.loaded_model import LoadedModel
@@ -38,11 +38,13 @@ from serving.verbs import (
 )
 from serving.worklist.language import refuse_unknown
 from serving.write_reports import write_views
-from serving.writeback.write_back import StoppedBySignal, WriteBackResult, write_back
+from serving.writeback.stop import Stop
+from serving.writeback.write_back import WriteBackResult, write_back
 from training.registry import CHAMPION
 
 Say = Callable[[str], None]
-_STOPPED: Final = "the guard stopped this night"
+_BREACH: Final = "the guard stopped this night"
+STOPPED_BY_SIGNAL: Final = "stopped by a signal; run again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Night:
         return replace(result, steps=tuple(self.steps))
 
     def _step(self, name: str, work: Callable[[], tuple[str, int]]) -> None:
-        """Do one step and note how it ended; nothing but a signal gets past it."""
+        """Do one step and note how it ended."""
         if any(step.name == name for step in self.steps):
             return  # the first model is trained within the step that needs it
         started = self.clock.ticks()
@@ -113,20 +115,23 @@ class Night:
             self.steps.append(NightStep(name, outcome, code, seconds, says))
             self.say(f"{name.replace('_', ' ')}: {outcome}{f': {says}' if says else ''}")
 
+        if self.stopped == STOPPED_BY_SIGNAL and name != "metrics":
+            end("skipped", STOPPED_BY_SIGNAL, 4)
+            return
         try:
             says, code = work()
             end("done", says, code)
+        except KeyboardInterrupt:
+            self.stopped = STOPPED_BY_SIGNAL
+            end("failed", STOPPED_BY_SIGNAL, 4)
         except Skipped as nothing:
             end("kept" if isinstance(nothing, Kept) else "skipped", str(nothing))
         except LeadScoreError as error:
-            if isinstance(error, StoppedBySignal):
-                self.stopped = "stopped by a signal"
             end("failed", str(error), error.exit_code)
         except Exception as error:
             if os.environ.get("LEADSCORE_DEBUG"):
                 raise
-            text = without_contacts(" ".join(str(error).split()))[:300]
-            end("failed", f"internal error: {type(error).__name__}: {text}", 1)
+            end("failed", internal_error(error), 1)
 
     # -- the steps: each returns a line about it and its exit code --------------------------
 
@@ -169,7 +174,7 @@ class Night:
                 on_stage=self.on_stage,
             )
         except GateError:
-            self.stopped = _STOPPED
+            self.stopped = _BREACH
             raise
         for breach in accepted:
             self.say(f"accepted: {breach}")
@@ -196,14 +201,20 @@ class Night:
 
     def _send(self, scores: Path) -> WriteBackResult:
         session = self.session
-        return write_back(
-            scores,
-            session.project,
-            session.state.folder,
-            now=self.clock.now(),
-            run_id=self.run_id,
-            dry_run=self.dry_run,
-        )
+        with Stop() as stop:
+            try:
+                return write_back(
+                    scores,
+                    session.project,
+                    session.state.folder,
+                    now=self.clock.now(),
+                    run_id=self.run_id,
+                    dry_run=self.dry_run,
+                    stop=stop,
+                )
+            finally:
+                if stop.asked():
+                    self.stopped = STOPPED_BY_SIGNAL
 
     def _report(self) -> tuple[str, int]:
         session, night = self.session, self.session.project.night
@@ -243,8 +254,6 @@ class Night:
     def _monitor(self) -> tuple[str, int]:
         if not self.session.project.night.monitor:
             raise Skipped("not asked for")
-        if self.stopped not in ("", _STOPPED):
-            raise Skipped(self.stopped)
         model, reading, at = self._opened()
         signals = monitor_model(self.session, reading, model, as_of=at, on_stage=self.on_stage)
         for signal in signals:
@@ -282,6 +291,8 @@ class Night:
         if self.dry_run:
             raise Skipped("there is no champion: a first model would be trained")
         self._step("retrain", lambda: self._train(self.session.read()))
+        if self.stopped:
+            raise Skipped(self.stopped)
         if self.session.champion() is None:
             raise Skipped("there is no champion, and training gave none")
 
@@ -311,7 +322,7 @@ class Night:
         self.on_stage("reading the sources")
         reading = self.session.read(kinds=model.kinds)
         at = self.session.moment(self.as_of_asked, reading)
-        night = name_night(self.session, reading, at)
+        night = name_night(self.session, reading, at, self._day(at))
         if self.journal.is_of(night, model.version):
             self.resumed, self.run_id = True, self.journal.run_id
             if model.version != self.journal.model:  # this night has trained a new champion

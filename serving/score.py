@@ -31,6 +31,7 @@ from serving.figures.lead_worth import knows_amounts, lead_worth
 from serving.held_back import held_arms
 from serving.lead_score import SCORE_COLUMNS, LeadScore, lead_scores
 from serving.loaded_model import LoadedModel
+from serving.newest_scores import read_newest
 from serving.past_weeks import HISTORY_WEEKS, TREND_WEEKS, PastWeeks, look_back
 from serving.qualify.engine import QualificationRules, qualify
 from serving.qualify.result import Qualification
@@ -166,9 +167,7 @@ def score_snapshots(
     }
     on_stage("stages and trend")
     known = _known_to_rules(pd.DataFrame(columns), shown)
-    qualification = qualify(
-        tables, snapshots, project, features=features, scored=known, rules=rules
-    )
+    qualification = qualify(tables, snapshots, project, features=frame, scored=known, rules=rules)
     ruled = qualification.disqualified >= 0
     columns["band"] = np.where(ruled, None, columns["band"])  # the rule comes before the model
     weeks = range(1, HISTORY_WEEKS + 1) if for_report else (TREND_WEEKS,)
@@ -314,9 +313,9 @@ def read_bands(
     elsewhere than at `cuts` are none either: an edit of the project file takes effect at once. Nor
     are those of leads that came back since, as `tables` say: an episode starts without a band.
     """
-    if not path.is_file():
+    table = read_newest(path, ["lead_id", "band", "as_of"])
+    if table is None:
         return None
-    table = pq.read_table(path, columns=["lead_id", "band", "as_of"])
     recorded = (table.schema.metadata or {}).get(CUTS)
     if cuts is not None and recorded is not None and json.loads(recorded) != dict(cuts):
         return None

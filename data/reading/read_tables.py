@@ -161,7 +161,9 @@ def read_with_notes(
         lives = read_lives(
             project.conversion, happened, clocks["disqualified_at"], conversions, until
         )
-        tables, outcomes = split_episodes(tables, outcomes, lives, project.conversion)
+        given = project.conversion.closes_from
+        closes_from = None if given is None else moment(given, project, "conversion.closes_from")
+        tables, outcomes = split_episodes(tables, outcomes, lives, project.conversion, closes_from)
         for line in say_returns(tables, outcomes, lives):
             job.notes.add(line)
     if project.value.declared:

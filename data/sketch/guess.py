@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pandas as pd
 import pyarrow as pa
 
 from data.clock import DAY, NEVER, Micros, read_times
@@ -48,6 +49,7 @@ _FEW: Final = 0.4
 """Share of rows that must have a date for it to be a time of creation."""
 _TOLD: Final = 4.0
 """Points from which something but a payment says who converted."""
+_NEARLY_EVERY: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,14 +231,30 @@ def event_outcomes(look: FileLook, ids: ColumnLook) -> list[Outcome]:
         return []
     found: list[Outcome] = []
     ends = [w for w in kind.words() if meaning_of(w)[0] == "lost"]
+    begins = _first_event(look, ids, kind)
     for place, word in enumerate(w for w in kind.words() if w not in ends):
         text, points, reason = word.lower(), 1.0 - 0.001 * place, "no name tells a conversion"
+        if word == begins:
+            found.append(EventOutcome(look, word, 0.5, "nearly every lead begins with it"))
+            continue
         for sure, pattern in zip((8.6, 8.1, 6.1), CONVERSION_TYPES, strict=True):
             if re.search(pattern, text):
                 points, reason = sure - 0.001 * place, "its name speaks of a conversion"
                 break
         found.append(EventOutcome(look, word, points, reason))
     return found
+
+
+def _first_event(look: FileLook, ids: ColumnLook, kind: ColumnLook) -> str | None:
+    """Find the type of event with which nearly every lead of the file begins, if there is one."""
+    lead = lead_column(look, ids)
+    if lead is None:
+        return None
+    at = child_time(look).times()
+    rows = pd.DataFrame({"lead": lead.texts(), "at": at, "type": kind.texts()})
+    first = rows.sort_values("at", kind="stable").groupby("lead")["type"].first()
+    shares = first.value_counts(normalize=True)
+    return str(shares.index[0]) if len(shares) and shares.iloc[0] >= _NEARLY_EVERY else None
 
 
 def guess_column(column: ColumnLook, look: FileLook) -> str:

@@ -67,7 +67,8 @@ TARGET_NAME: Final = r"^(y|target|label|class|response|outcome|conversion|conver
 
 EARLIER_NAME: Final = r"^p(rev|ast|rior|outcome)|previous|former|\bold\b|vorig|precedent|précéd"
 LOST_NAME: Final = (
-    r"disqualif|lost|reject|squalific|(^|[ _])pers[ao]$|perdu|storno|verloren|perdid|از دست"
+    r"disqualif|lost|reject|squalific|(^|[ _])pers[ao]$|perdu|storno|verloren|perdid|\bperda\b"
+    r"|\bperdita\b|\bperte\b|verlust|از دست"
 )
 
 LEADS_NAME: Final = (
@@ -89,7 +90,8 @@ EVENTS_NAME: Final = (
 CONVERSION_TYPES: Final = (
     r"opportun",
     r"(^|[ _])(convert|accept|approv|won|deal)",
-    r"agreed|(^|[ _])(contract|signed|purchase|order)|gewonnen|gagn|vint[ao]|ganad|برنده|خرید",
+    r"agreed|(^|[ _])(contract|signed(?!.?up)|purchase|order)|gewonnen|gagn|vint[ao]|ganad|ganho"
+    r"|subscription.?(start|creat|activ|paid)|برنده|خرید",
 )
 """Names of event types that mean a conversion, the surest first."""
 
@@ -117,8 +119,8 @@ ROLES: Final = {
         r"|betreuer|responsable|responsible|کارشناس"
     ),
     "channel": (
-        r"channel|origin|source|medium|canal|fonte|provenien|kanal|quelle|herkunft|fuente|منبع"
-        r"|acquisition"
+        r"channel|origi?[ne]m?\b|origin|source|medium|canal|fonte|provenien|kanal|quelle|herkunft"
+        r"|fuente|منبع|acquisition"
     ),
     "email": r"e[-_ ]?mail(_from)?$|courriel",
     "title": r"job_?\s?title|^title$|position|ruolo|fonction|funktion|cargo",

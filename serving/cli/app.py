@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from data.errors import LeadScoreError
-from data.private import without_contacts
+from data.errors import LeadScoreError, internal_error
 from serving.cli import experiment, leads, model, nightly, project, reading, service
 
 app = typer.Typer(
@@ -59,9 +58,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("LEADSCORE_DEBUG"):
             raise
-        kind, text = type(error).__name__, without_contacts(" ".join(str(error).split()))
         print(  # noqa: T201
-            f"leadscore: internal error: {kind}: {text[:300]}; LEADSCORE_DEBUG=1 shows where",
-            file=sys.stderr,
+            f"leadscore: {internal_error(error)}; LEADSCORE_DEBUG=1 shows where", file=sys.stderr
         )
         sys.exit(1)

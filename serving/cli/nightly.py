@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,8 @@ from serving.cli import progress, screen
 from serving.cli.options import Accept, AsOf, ProjectFile, StateFolder, Threads, Tracking
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from serving.night_result import NightResult
 
 
@@ -40,11 +43,32 @@ def night(
 
     Example: leadscore night acme.toml
     """
-    from data.errors import LeadScoreError
+    from serving.writeback.stop import Interrupt
+
+    with Interrupt() as interrupt:
+        result = _do_night(file, as_of, state, tracking, threads, dry_run=dry_run, accept=accept)
+        interrupt.over = True  # the answer is printed whole
+        screen.say_json(result.to_dict())
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
+
+
+def _do_night(
+    file: Path,
+    as_of: str | None,
+    state: Path | None,
+    tracking: str | None,
+    threads: int | None,
+    *,
+    dry_run: bool,
+    accept: bool,
+) -> NightResult:
+    """Do the night; what hindered it altogether is its `error`."""
+    from data.errors import LeadScoreError, internal_error
     from serving.cli.clock import new_run_id, now, ticks
     from serving.night import run_night
     from serving.night_result import NightResult
-    from serving.night_steps import NightClock
+    from serving.night_steps import STOPPED_BY_SIGNAL, NightClock
     from serving.session import open_session
 
     at, started = now(), ticks()
@@ -53,7 +77,7 @@ def night(
         with redirect_stdout(sys.stderr), screen.stages(progress.NIGHT, quiet=False) as stage:
             session = open_session(file, state=state, tracking=tracking, threads=threads)
             name = session.project.project.name
-            result = run_night(
+            return run_night(
                 session,
                 as_of=as_of,
                 accept=accept,
@@ -62,21 +86,14 @@ def night(
                 on_stage=stage,
                 say=screen.note,
             )
-    except LeadScoreError as error:
-        screen.note(f"leadscore: {error}")
-        result = NightResult(
-            name,
-            at,
-            ticks() - started,
-            "",
-            dry_run=dry_run,
-            error=str(error),
-            refused_with=error.exit_code,
-        )
-    _end(result)
-
-
-def _end(result: NightResult) -> None:
-    screen.say_json(result.to_dict())
-    if result.exit_code:
-        raise typer.Exit(result.exit_code)
+    except LeadScoreError as refusal:
+        error, code = str(refusal), refusal.exit_code
+    except KeyboardInterrupt:
+        error, code = STOPPED_BY_SIGNAL, 4
+    except Exception as fault:
+        if os.environ.get("LEADSCORE_DEBUG"):
+            raise
+        error, code = internal_error(fault), 1
+    screen.note(f"leadscore: {error}")
+    seconds = ticks() - started
+    return NightResult(name, at, seconds, "", dry_run=dry_run, error=error, refused_with=code)

@@ -42,6 +42,8 @@ def rate_of(hits: int, n: int) -> Rate:
 class SourceFigures:
     """One source. `rate` is conversion within the horizon of creation, of the leads old enough.
 
+    Where closed leads come back, `leads` counts each once and `episodes` each return; the rate,
+    the days and the opportunities are of episodes, each from its opening.
     Days are the time to convert, open leads counted as censored; None where no lead converted.
     Money is in the project's currency, None where no amount or cost is given;
     `customer_value` is the mean value of an opportunity, `profit` value minus cost.
@@ -57,6 +59,7 @@ class SourceFigures:
     value: float | None = None
     cost: float | None = None
     customer_value: float | None = None
+    episodes: int = 0
 
     @property
     def profit(self) -> float | None:
@@ -71,11 +74,15 @@ class SourceFigures:
 
 @dataclass(frozen=True, slots=True)
 class StageFigures:
-    """One stage: leads that reached it, and their share of those that reached the one before."""
+    """One stage: leads that reached it, and their share of those that reached the one before.
+
+    `episodes` counts each time that a lead reached it, where leads come back.
+    """
 
     name: str
     leads: int
     rate: Rate | None
+    episodes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,9 @@ def measure_funnel(
     return Funnel(
         total,
         tuple(sorted(sources, key=lambda each: (-each.leads, each.source))),
-        count_stages(stage[rows], stage_names, converted[rows]) if stage is not None else (),
+        ()
+        if stage is None
+        else count_stages(stage[rows], stage_names, converted[rows], tables.lead[rows]),
         curve,
         None if horizon is None else horizon / DAY,
     )
@@ -176,14 +185,15 @@ class _GroupFigures:
         worth = self.value[rows]
         known = worth[np.isfinite(worth)]
         per_lead = self.project.report.cost_per_lead.get(name)
-        cost = None if per_lead is None else per_lead * int(rows.sum())
+        leads = self._leads(rows)
+        cost = None if per_lead is None else per_lead * leads
         if costs is not None:
             given = [each for each in costs if each is not None]
             cost = sum(given) if given and len(given) == len(costs) else None
         return SourceFigures(
             source=name,
-            leads=int(rows.sum()),
-            prospects=int((self.prospect & rows).sum()),
+            leads=leads,
+            prospects=self._leads(self.prospect & rows),
             opportunities=int((self.converted & rows).sum()),
             rate=self._rate(rows),
             median_days=median,
@@ -191,7 +201,12 @@ class _GroupFigures:
             value=float(known.sum()) if len(known) else None,
             cost=cost,
             customer_value=float(known.mean()) if len(known) else None,
+            episodes=int(rows.sum()),
         )
+
+    def _leads(self, rows: NDArray[np.bool_]) -> int:
+        """Count the leads of these rows, each once."""
+        return len(np.unique(self.tables.lead[rows]))
 
     def _rate(self, rows: NDArray[np.bool_]) -> Rate:
         """Measure conversion within the horizon of creation among leads old enough."""
@@ -215,14 +230,21 @@ class _GroupFigures:
 
 
 def count_stages(
-    stage: NDArray[np.integer], names: tuple[str, ...], converted: NDArray[np.bool_]
+    stage: NDArray[np.integer],
+    names: tuple[str, ...],
+    converted: NDArray[np.bool_],
+    lead: NDArray[np.int64],
 ) -> tuple[StageFigures, ...]:
-    """Count leads that reached each stage; converted ones count as having reached them all."""
+    """Count leads that reached each stage; converted ones count as having reached them all.
+
+    `lead` is the lead of each row: one that came back counts once.
+    """
     figures: list[StageFigures] = []
     before: int | None = None
     for position, name in enumerate((*names, "opportunity")):
         reached = converted if position == len(names) else converted | (stage >= position)
-        hits = int(reached.sum())
-        figures.append(StageFigures(name, hits, None if before is None else rate_of(hits, before)))
+        hits = len(np.unique(lead[reached]))
+        rate = None if before is None else rate_of(hits, before)
+        figures.append(StageFigures(name, hits, rate, int(reached.sum())))
         before = hits
     return tuple(figures)

@@ -14,6 +14,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from data.files import write_bytes, write_text
 from serving.worklist.html import render
@@ -21,6 +22,9 @@ from serving.worklist.language import words_of
 from serving.worklist.safe_text import shown
 from serving.worklist.sheet import write_csv, write_excel
 from serving.worklist.view import NOTHING, MoversPage, ReportView
+
+REPORTS: Final = ("report-*.html", "leads.csv", "leads.xlsx", "owners/*.*")
+"""The files of a folder of reports that list leads."""
 
 
 def deliver(

@@ -15,6 +15,7 @@ from serving.worklist.phrase import Phrase
 from serving.worklist.view_parts import (
     Band,
     CardAnswer,
+    Comeback,
     CriterionMatch,
     Feedback,
     Interval,
@@ -120,6 +121,7 @@ class ReportLead:
     rule: str | None = None
     detail: LeadDetail | None = None
     withheld: str | None = None  # the arm of an experiment that works without scores
+    back: Comeback | None = None  # where it was closed before
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +234,7 @@ class StageRow:
     rate: Interval | None = None
     median_days: float | None = None
     definition: tuple[Phrase, ...] = ()  # its criteria, all of which must hold
+    episodes: int | None = None  # each return of a lead counted; None where none came back
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +249,7 @@ class SourceRow:
     median_days: float | None = None
     value: float | None = None
     cost: float | None = None
+    episodes: int | None = None  # each return of a lead counted; None where none came back
 
     @property
     def return_on_cost(self) -> float | None:
@@ -268,6 +272,8 @@ class FunnelPage:
     definition: str = ""  # what an opportunity is here, in the company's words
     disqualified: tuple[tuple[str, int], ...] = ()
     icp: tuple[tuple[str, float], ...] = ()
+    leads: int = 0
+    episodes: int | None = None  # each return of a lead counted; None where none came back
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT -> a request to stop, followed between batches."""
+"""SIGTERM and SIGINT -> a request to stop, followed between batches, or an interruption."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Stop:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
-                self._before[number] = signal.signal(number, lambda *_: self._event.set())
+                self._before[number] = signal.signal(number, self._come)
         return self
 
     def __exit__(
@@ -30,6 +30,9 @@ class Stop:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def _come(self, *_: object) -> None:
+        self._event.set()
+
     def asked(self) -> bool:
         """Tell whether a signal came."""
         return self._event.is_set()
@@ -37,3 +40,14 @@ class Stop:
     def sleep(self, seconds: float) -> None:
         """Sleep, or wake up when asked to stop."""
         self._event.wait(seconds)
+
+
+class Interrupt(Stop):
+    """Turns the first signal into KeyboardInterrupt; once it is `over`, signals change nothing."""
+
+    over = False
+
+    def _come(self, *_: object) -> None:
+        if not self.over:
+            self.over = True
+            raise KeyboardInterrupt

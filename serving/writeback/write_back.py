@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.errors import OutsideError
 from data.files import write_text
 from data.network import require_allowed
 from serving.crm.connectors import connect, is_embedded
@@ -78,10 +77,6 @@ class WriteBackResult:
         return f"{self.crm}: {counts}{' (dry run: nothing was written)' if self.dry_run else ''}"
 
 
-class StoppedBySignal(OutsideError):  # noqa: N818
-    """A signal asked the run to stop: what was not sent waits in the outbox."""
-
-
 def write_back(
     scores_path: Path | None,
     project: Project,
@@ -92,12 +87,17 @@ def write_back(
     dry_run: bool = False,
     retry_policy: RetryPolicy | None = None,
     crm: Crm | None = None,
+    stop: Stop | None = None,
+    on_stage: Callable[[str], None] = lambda _: None,
+    on_sent: Callable[[int, int], None] = lambda _, __: None,
 ) -> WriteBackResult:
     """Send what changed in `scores_path` to the CRM of the project; `now` in microseconds UTC.
 
+    `on_sent` is told after each batch how many leads are done, and of how many.
     Without scores, only the outbox and the rejected rows are sent (a replay by hand).
     InputError where the score file or the project file is wrong, OutsideError where the CRM or the
     disk fails: then everything that was not sent waits in the outbox, and the next run sends it.
+    So it does after a signal; `stop` is a caller's own ear for signals.
     GateError where the guard stopped the newest night (serving/guard_record.py).
     """
     if scores_path is not None and scores_path == StatePaths(state).scores:
@@ -108,7 +108,7 @@ def write_back(
     target = crm or connect(section, state, project.network.allow)
     with ExitStack() as stack:
         stack.callback(target.close)
-        stop = stack.enter_context(Stop())
+        stop = stop or stack.enter_context(Stop())
         store = open_store(
             ledger_address(section, project.network.allow) or state / "ledger.sqlite"
         )
@@ -134,39 +134,49 @@ def write_back(
             sleep=stop.sleep,
             stopping=stop.asked,
             compare=section.compare_with_crm,
+            permanent=section.permanent_overrides,
         )
         batch = section.batch if "batch" in section.model_fields_set else target.batch_limit
         rules = SendRules(section.min_points, section.max_age_days)
         try:
-            return _run(scores_path, sender, rules, batch, state, project, dry_run=dry_run)
+            on_stage("comparing with what was sent")
+            counts = _queue(scores_path, sender, rules, project)
+            on_stage("sending to the CRM")
+            return _send(counts, sender, batch, state, dry_run=dry_run, on_sent=on_sent)
         finally:
             if not dry_run:
                 seen = Exposures.of(StatePaths(state), project)
                 seen.note("crm", sender.tally.shown, at=now)
 
 
-def _run(
-    scores_path: Path | None,
-    sender: Sender,
-    rules: SendRules,
-    batch: int,
-    state: Path,
-    project: Project,
-    *,
-    dry_run: bool,
-) -> WriteBackResult:
-    ledger = sender.ledger
+def _queue(
+    scores_path: Path | None, sender: Sender, rules: SendRules, project: Project
+) -> Counter[str]:
+    """Fill the outbox; counts what becomes of each score."""
     sender.resolve_unconfirmed()
     counts = Counter[str]()
     if scores_path:
         counts = queue_changes(scores_path, sender, rules, _say_rule(project))
-    ledger.retry_rejected(sender.lease)
+    sender.ledger.retry_rejected(sender.lease)
+    return counts
+
+
+def _send(
+    counts: Counter[str],
+    sender: Sender,
+    batch: int,
+    state: Path,
+    *,
+    dry_run: bool,
+    on_sent: Callable[[int, int], None],
+) -> WriteBackResult:
+    ledger = sender.ledger
     try:
-        sender.send_all(batch)
+        sender.send_all(batch, on_sent=on_sent)
     finally:
         letters = None if dry_run else write_dead_letters(ledger, state / "dead_letter.jsonl")
     tally, waiting = sender.tally, ledger.count_waiting()
-    result = WriteBackResult(
+    return WriteBackResult(
         run_id=sender.run_id,
         crm=ledger.crm,
         leads=sum(counts.values()),
@@ -184,12 +194,6 @@ def _run(
         dead_letter=str(letters) if letters else None,
         dry_run=dry_run,
     )
-    if sender.stopping() and waiting:
-        raise StoppedBySignal(
-            f"stopped by a signal after {result.sent} rows; {waiting} wait in the outbox",
-            cure="run again",
-        )
-    return result
 
 
 def _say_rule(project: Project) -> Callable[[str], str]:

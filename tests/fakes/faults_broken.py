@@ -22,9 +22,9 @@ def acknowledge_before_send() -> None:
     """Record the answer before there is one."""
     write = send.Sender._write
 
-    def early(self: send.Sender, rows: Any, remote: Any) -> Any:
+    def early(self: send.Sender, rows: Any, *rest: Any) -> Any:
         self._record([AcknowledgedUpdate(row, None, row.values) for row in rows])
-        return write(self, rows, remote)
+        return write(self, rows, *rest)
 
     send.Sender._write = early  # type: ignore[method-assign]
 

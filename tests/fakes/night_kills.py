@@ -1,8 +1,8 @@
 """`leadscore night` of a small company, killed at a file operation in a forked, warm process.
 
 Counted are: opening for writing, renaming, removing, making folders, below the company's folder,
-and every statement with which SQLite changes something. What C++ libraries write is killed before
-and after, not in between.
+and every statement with which SQLite changes something. A kill at opening leaves a file without a
+byte. What C++ libraries write is killed before and after, not in between.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import json
 import mmap
 import os
 import re
+import resource
 import shutil
 import signal
 import sqlite3
-import struct
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,9 @@ CHANGES = ("INSERT", "UPDATE", "DELETE", "CREATE", "BEGIN", "COMMIT", "REPLACE",
 ENDS = {".html": "</html>", ".prom": "\n"}
 FILES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate")
 OF_THE_RUN = ("run_id", "scored_at")
+DATABASES = (".sqlite", ".db")
 EVERY = 16
 """Of rows that are written one after the other, every so many counts as an operation."""
-_count = mmap.mmap(-1, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ class Stage:
     def command(self) -> tuple[object, ...]:
         return ("night", self.file, "--state", self.state, "--threads", 1)
 
-    def night(self) -> Run:
+    def night(self, *options: object) -> Run:
         """Do the night in this process."""
-        return leadscore(*self.command)
+        return leadscore(*self.command, *options)
 
     def copy(self, home: Path) -> Stage:
         """Copy the company to another folder."""
@@ -123,40 +123,107 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Killed:
-    """How a forked night ended: its code (-9: killed), operations counted, what it answered."""
+class Mishap:
+    """What befalls a night: a signal at an operation (0: none), or no room beyond `most` bytes."""
+
+    at: int = 0
+    by: int = signal.SIGKILL
+    most: int | None = None
+
+
+CALM = Mishap()
+Build = Callable[[], None]
+"""Takes a safeguard away before the night begins (tests/fakes/night_broken.py)."""
+
+
+def sound() -> None:
+    """Leave the product as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a forked night ended: its code (-9: killed), its operations, what it answered.
+
+    A letter per operation: o for opening to write, f for another file operation, s for SQL.
+    """
 
     code: int
-    operations: int
+    operations: str
     run: Run | None
 
+    def as_meant(self, mishap: Mishap) -> bool:
+        """Tell whether the signal came; after SIGTERM one line of JSON says so, with code 4."""
+        if mishap.by == signal.SIGKILL:
+            return self.code == -signal.SIGKILL
+        return self.run is not None and one_answer(self.run)["exit_code"] == self.run.code == 4
 
-def forked_night(stage: Stage, kill_at: int = 0) -> Killed:
-    """Do a night in a fork of this process; it is killed at the operation of this number."""
-    _count[:] = struct.pack("q", 0)
-    answer = stage.home.parent / f"{stage.home.name}.answer.json"
-    answer.unlink(missing_ok=True)
+
+def one_answer(run: Run) -> dict[str, Any]:
+    """Read the one line of JSON that every night answers with; exit code -1 where it did not."""
+    try:
+        (line,) = run.out.splitlines()
+        return dict(json.loads(line))
+    except ValueError:
+        return {"exit_code": -1, "no answer": run.out}
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A night in a process of its own: the file it will answer in, and its operations so far."""
+
+    pid: int
+    answer: Path
+    operations: mmap.mmap
+
+    def wait(self) -> Ended:
+        """Wait until it has ended."""
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        operations = self.operations[:].rstrip(b"\0").decode()
+        if not self.answer.is_file():
+            return Ended(status, operations, None)
+        run = Run(*json.loads(self.answer.read_text()))
+        self.answer.unlink()
+        return Ended(status, operations, run)
+
+
+def forked_night(stage: Stage, mishap: Mishap = CALM, build: Build = sound) -> Ended:
+    """Do a night in a fork of this process, with a mishap."""
+    return start_night(stage, mishap, build).wait()
+
+
+def start_night(stage: Stage, mishap: Mishap = CALM, build: Build = sound) -> Started:
+    """Fork a night and go on."""
+    operations = mmap.mmap(-1, 1 << 16)
     sys.stdout.flush()
+    answers = stage.home.parent / f"{stage.home.name}-answers"
+    answers.mkdir(exist_ok=True)
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
             signal.alarm(240)  # a night that hangs is one that failed
             gc.disable()
-            _count_operations(str(stage.home), kill_at)
-            run = stage.night()
+            build()
+            _count_operations(str(stage.home) + os.sep, mishap, operations)
+            with _small_files(mishap.most):
+                run = stage.night()
             _stop_counting()
-            answer.write_text(json.dumps([run.code, run.out, run.err]), "utf-8")
+            (answers / str(os.getpid())).write_text(json.dumps([run.code, run.out, run.err]))
             code = 0
         finally:
             os._exit(code)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    operations = struct.unpack("q", _count[:])[0]
-    if not answer.is_file():
-        return Killed(status, operations, None)
-    run = Run(*json.loads(answer.read_text("utf-8")))
-    answer.unlink()
-    return Killed(status, operations, run)
+    return Started(pid, answers / str(pid), operations)
+
+
+@contextmanager
+def _small_files(most: int | None) -> Iterator[None]:
+    """Let no file grow beyond `most` bytes, as if the disk were full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft if most is None else most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 _counting = True
@@ -167,32 +234,42 @@ def _stop_counting() -> None:
     _counting = False
 
 
-def _count_operations(root: str, kill_at: int) -> None:
+def _count_operations(root: str, mishap: Mishap, operations: mmap.mmap) -> None:
     steps = alike = 0
-    before = ""
+    before, late = "", False
 
-    def step() -> None:
+    def is_the_one(kind: bytes) -> bool:
         nonlocal steps
         if not _counting:
-            return
+            return False
+        operations[steps : steps + 1] = kind
         steps += 1
-        _count[:] = struct.pack("q", steps)
-        if steps == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        return steps == mishap.at
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         written = (
             event == "open" and len(args) > 2 and int(args[2] or 0) & (os.O_WRONLY | os.O_RDWR)
         )
-        if (written or event in FILES) and str(args[0]).startswith(root):
-            step()
+        nonlocal late
+        if late:
+            late = False
+            os.kill(os.getpid(), mishap.by)
+        if not (written or event in FILES) or not str(args[0]).startswith(root):
+            return
+        if is_the_one(b"o" if written else b"f"):
+            if written and mishap.by == signal.SIGKILL:  # the file is there, without a byte
+                _stop_counting()
+                os.open(args[0], int(args[2]), 0o666)
+            os.kill(os.getpid(), mishap.by)
 
     def statement(text: str) -> None:
-        nonlocal alike, before
+        nonlocal alike, before, late
         head = text.lstrip()[:24].upper()
         alike, before = (alike + 1 if head == before else 0), head
-        if head.startswith(CHANGES) and alike % EVERY == 0:
-            step()
+        if head.startswith(CHANGES) and alike % EVERY == 0 and is_the_one(b"s"):
+            if mishap.by == signal.SIGKILL:
+                os.kill(os.getpid(), mishap.by)
+            late = True  # SQLite lets no exception out of here
 
     def counted(connect: Callable[..., sqlite3.Connection]) -> Callable[..., sqlite3.Connection]:
         def opened(*args: Any, **options: Any) -> sqlite3.Connection:
@@ -208,13 +285,15 @@ def _count_operations(root: str, kill_at: int) -> None:
 
 
 @dataclass(slots=True)
-class KillVerdict:
+class NightVerdict:
     """Counts of what must not be, over any number of kills."""
 
     tried: int = 0
-    not_killed: int = 0
+    not_killed: int = 0  # the signal did not come; or SIGTERM was not answered by JSON and code 4
     not_completed: int = 0  # the next run has another exit code than 0, or is no single JSON line
-    wrong: int = 0  # leads whose score, band or reasons in the CRM are not what they should be
+    wrong: int = (
+        0  # leads whose fields in the CRM are not as they should be; file, report, champion
+    )
     twice: int = 0  # leads that were written to more often than once tonight
     second: int = 0  # rows sent, or steps done again, by a run after the completed one
     broken: int = 0  # files that are half written
@@ -226,20 +305,21 @@ class KillVerdict:
         counts = asdict(self)
         return sum(count for name, count in counts.items() if name not in ("tried", "notes"))
 
-    def add(self, other: KillVerdict) -> None:
+    def add(self, other: NightVerdict) -> None:
         for name, value in asdict(other).items():
             setattr(self, name, getattr(self, name) + value)
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What an undisturbed night leaves: the CRM, the files, the scores; and its operations."""
+    """What an undisturbed night leaves in CRM and files, and how many operations it has."""
 
     crm: dict[str, dict[str, Any]]
     files: frozenset[str]
     scores: list[dict[str, Any]]
+    page: str
     champion: str
-    operations: int
+    operations: str
 
     @classmethod
     def of(cls, stage: Stage, home: Path) -> Reference:
@@ -248,7 +328,8 @@ class Reference:
         done = forked_night(calm)
         assert done.run is not None, "the night hangs when forked"
         assert done.run.code == 0, done.run.err
-        return cls(calm.crm(), files_of(calm), scores_of(calm), calm.champion(), done.operations)
+        files, scores, page = files_of(calm), scores_of(calm), page_of(calm)
+        return cls(calm.crm(), files, scores, page, calm.champion(), done.operations)
 
 
 def files_of(stage: Stage) -> frozenset[str]:
@@ -268,14 +349,24 @@ def scores_of(stage: Stage) -> list[dict[str, Any]]:
     return list(table.to_pylist())
 
 
-def judge_kill(stage: Stage, reference: Reference, kills: tuple[int, ...]) -> KillVerdict:
-    """Kill a night at these operations, one run after the other; then let it be done."""
-    verdict = KillVerdict(tried=1)
-    at = f"killed at {', '.join(map(str, kills))}"
-    for kill in kills:
-        verdict.not_killed += forked_night(stage, kill).code != -signal.SIGKILL
-    done = forked_night(stage).run
-    if done is None or done.code != 0 or len(done.out.splitlines()) != 1:
+def page_of(stage: Stage) -> str:
+    """Read the report, without the name of the run and of the company's folder."""
+    page = (stage.state / "report" / "report-en.html").read_text("utf-8")
+    page = page.replace(str(stage.home), "")
+    return re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{8}", "", page)
+
+
+def judge(
+    stage: Stage, reference: Reference, mishaps: Sequence[Mishap], build: Build = sound
+) -> NightVerdict:
+    """Let these befall a night, one run after the other; then let it be done."""
+    verdict = NightVerdict(tried=1)
+    at = ", ".join(f"{signal.Signals(each.by).name} at {each.at}" for each in mishaps)
+    for each in mishaps:
+        verdict.not_killed += not forked_night(stage, each, build).as_meant(each)
+        verdict.broken += len(half_written(stage, passing=DATABASES))
+    done = forked_night(stage, build=build).run
+    if done is None or one_answer(done)["exit_code"] != 0:
         verdict.not_completed += 1
         verdict.notes.append(f"{at}: {done and (done.code, done.out, done.err[-600:])}")
         return verdict
@@ -285,12 +376,13 @@ def judge_kill(stage: Stage, reference: Reference, kills: tuple[int, ...]) -> Ki
         verdict.twice += found.pop("version", 0) != wanted.pop("version", 0)
         verdict.wrong += found != wanted
     verdict.wrong += scores_of(stage) != reference.scores
+    verdict.wrong += page_of(stage) != reference.page
     verdict.wrong += stage.champion() != reference.champion
     verdict.broken += len(half_written(stage))
     missing = reference.files ^ files_of(stage)
     verdict.broken += len(missing)
     verdict.left += sum(path.suffix == ".part" for path in stage.home.rglob(".*"))
-    again = forked_night(stage).run
+    again = forked_night(stage, build=build).run
     if again is None or again.code != 0:
         verdict.not_completed += 1
     else:
@@ -304,11 +396,14 @@ def judge_kill(stage: Stage, reference: Reference, kills: tuple[int, ...]) -> Ki
     return verdict
 
 
-def half_written(stage: Stage) -> list[str]:
-    """Read every file of the state folder that a night writes; name those that are not whole."""
+def half_written(stage: Stage, passing: tuple[str, ...] = ()) -> list[str]:
+    """Read every file of the state folder that a night writes; name those that are not whole.
+
+    Files with an ending in `passing` are left alone: reading a database mends it.
+    """
     broken = []
     for path in sorted(stage.state.rglob("*")):
-        if not path.is_file() or "mlartifacts" in path.parts:
+        if not path.is_file() or "mlartifacts" in path.parts or path.suffix in passing:
             continue
         try:
             _read(path)
@@ -322,7 +417,7 @@ def _read(path: Path) -> None:
         pq.read_table(path)
     elif path.suffix == ".json":
         json.loads(path.read_text("utf-8"))
-    elif path.suffix in (".sqlite", ".db"):
+    elif path.suffix in DATABASES:
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("pragma quick_check").fetchone()[0] == "ok"
     elif path.suffix in ENDS:

@@ -30,7 +30,7 @@ def _rule(text: str) -> tuple[p.Phrase, ...]:
 def make_funnel(rng: np.random.Generator, leads: int) -> v.FunnelPage:
     total = leads * 4
     stages = (
-        v.StageRow("lead", "lead", total, None, None, _rule("left a contact")),
+        v.StageRow("lead", "lead", total, None, None, _rule("left a contact"), round(total * 1.08)),
         v.StageRow(
             "prospect",
             "prospect",
@@ -72,6 +72,7 @@ def make_funnel(rng: np.random.Generator, leads: int) -> v.FunnelPage:
                 float(rng.integers(18, 50)),
                 won * 12_500.0,
                 cost or None,
+                episodes=round(n * 1.08),
             )
         )
     days = range(0, 181, 6)
@@ -88,6 +89,8 @@ def make_funnel(rng: np.random.Generator, leads: int) -> v.FunnelPage:
             ("manufacturing or logistics", 1),
             ("in our countries", 1),
         ),
+        leads=total,
+        episodes=round(total * 1.08),
     )
 
 

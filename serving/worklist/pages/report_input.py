@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,10 +92,21 @@ class ReportInput:
         worth = self.scored.table["amount"].to_numpy(np.float64)
         return worth if np.isfinite(worth).all() else None
 
-    def feedback_on(self, lead_id: str) -> tuple[Feedback, ...]:
-        """List what reps answered to the scores of one lead, newest first."""
+    def feedback_on(self, lead_id: str, back_at: datetime | None) -> tuple[Feedback, ...]:
+        """List what reps answered to the scores of one lead, newest first.
+
+        What they said before it came back was of an episode that ended.
+        """
+        since = 0 if back_at is None else round(back_at.timestamp() * 1e6)
         return tuple(
-            Feedback(iso(each.given_at), each.verdict, each.reason, each.author, each.score)
+            Feedback(
+                iso(each.given_at),
+                each.verdict,
+                each.reason,
+                each.author,
+                each.score,
+                each.given_at < since,
+            )
             for each in reversed(self.feedback)
             if each.lead_id == lead_id
         )

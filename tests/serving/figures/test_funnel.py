@@ -183,6 +183,24 @@ def test_touches_are_shared_out_by_band() -> None:
 
 def test_stages_count_who_passed_them() -> None:
     stages = count_stages(
-        np.array([-1, 0, 1, 1]), ("lead", "prospect"), np.array([True, False, False, False])
+        np.array([-1, 0, 1, 1]),
+        ("lead", "prospect"),
+        np.array([True, False, False, False]),
+        np.arange(4),
     )
     assert [(s.name, s.leads) for s in stages] == [("lead", 4), ("prospect", 3), ("opportunity", 1)]
+
+
+def test_a_lead_that_came_back_counts_once_and_its_episodes_apart() -> None:
+    stages = count_stages(
+        np.array([0, 1, -1, 1]),
+        ("lead", "prospect"),
+        np.array([False, False, True, False]),
+        np.array([0, 0, 0, 1]),
+    )
+    assert [(s.leads, s.episodes) for s in stages] == [(2, 4), (2, 3), (1, 1)]
+    assert [None if s.rate is None else (s.rate.hits, s.rate.n) for s in stages] == [
+        None,
+        (2, 2),
+        (1, 2),
+    ]
