@@ -332,6 +332,66 @@ class ConversionSection(Section):
         return self
 
 
+class ValueSection(Section):
+    """What customers paid from their conversion on: outcome, never a feature."""
+
+    event: OneOrMany = Field(default=(), examples=[["payment", "refund"]])
+    """The types of event whose amounts are money: what a lead paid, and when."""
+    source: Place | None = Field(default=None, examples=["payments.csv"])
+    """A table of payments, one row each, where they are no events."""
+    query: str | None = Field(default=None, examples=["select lead_id, paid_at, amount from paid"])
+    """What to select, where `source` is a database."""
+    lead: Column | None = Field(default=None, examples=["lead_id"])
+    """The column of the table of payments with the lead."""
+    at: Column | None = Field(default=None, examples=["paid_at"])
+    """The column of the table of payments that says when it was paid."""
+    recorded_at: Column | None = Field(default=None, examples=["booked_at"])
+    """When the payment came into the system: it counts from then on, not before."""
+    where: Rule | None = Field(default=None, examples=["status <> 'draft'"])
+    """Keep the payments for which this rule holds."""
+    date_format: str | None = Field(default=None, examples=["%d/%m/%Y"])
+    """How times are written in the table of payments, where they are not ISO."""
+    delimiter: str | None = Field(default=None, examples=[";"])
+    """What separates its columns. Left out: found in the file."""
+    encoding: str = "utf-8"
+    """How its text is encoded; a byte-order mark wins."""
+    decimal: Literal[".", ","] = "."
+    """What stands before the decimals of its amounts."""
+    amount: Column | None = Field(default=None, examples=["amount"])
+    """The column with the amount, of payments or of events; what is paid back is negative. Left
+    out: the `value` of the events."""
+    type: Column | None = Field(default=None, examples=["kind"])
+    """The column of the table of payments with the words of `refund`."""
+    refund: OneOrMany = Field(default=(), examples=[["refund"]])
+    """The types of event, or the words of `type`, whose amounts are paid back, whatever their
+    sign."""
+    currency: Column | None = Field(default=None, examples=["currency"])
+    """The column with the currency; only that of `report.currency` is read, another is refused."""
+    within: Duration | None = Field(default=None, examples=["365d"])
+    """How long after its conversion what a customer pays counts as its value. Left out: as long as
+    half of the customers have been observed, a year at most; shorter where money comes earlier."""
+
+    @property
+    def declared(self) -> bool:
+        """Whether anything says what customers paid."""
+        return bool(self.event) or self.source is not None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ValueSection:
+        if self.event and self.source:
+            raise ValueError("what customers paid is one of: event, source; both are given")
+        if self.source and not (self.lead and self.at and self.amount):
+            raise ValueError("a table of payments needs the columns `lead`, `at` and `amount`")
+        given = self.model_dump(exclude_defaults=True)
+        if given and not self.declared:
+            raise ValueError("needs `event` (types of events) or `source` (a table of payments)")
+        if self.source and self.refund and not self.type:
+            raise ValueError("refund needs `type`, the column that holds these words")
+        if stray := set(self.refund) - set(self.event) if self.event else set():
+            raise ValueError(f"refund names {min(stray)!r}, which `event` does not")
+        return self
+
+
 class Anchor(Section):
     """One point of the score card: this score means this probability."""
 
@@ -523,9 +583,9 @@ class ReportSection(Section):
     untouched_days: Days = Field(default=7, ge=1)
     """A high score without a sales touch for so long is listed as missed."""
     value: Money | None = Field(default=None, examples=[9000])
-    """What an opportunity is worth, where no column says it."""
+    """What an opportunity is worth, where neither a column nor [value] says it."""
     currency: str = "EUR"
-    """The currency of all amounts."""
+    """The currency of all amounts; a project has one."""
     cost_per_contact: Money | None = Field(default=None, examples=[12])
     """What it costs to work a lead."""
     cost_per_lead: dict[str, Money] = Field(default={}, examples=[{"search": 45, "referral": 10}])
@@ -594,6 +654,7 @@ class Project(Section):
     network: NetworkSection = NetworkSection()
     artifact: ArtifactSection = ArtifactSection()
     events: tuple[EventsSection, ...] = ()
+    value: ValueSection = ValueSection()
     score: ScoreSection = ScoreSection()
     qualification: QualificationSection = QualificationSection()
     waivers: tuple[Waiver, ...] = ()
@@ -635,6 +696,8 @@ class Project(Section):
                 "conversion.reopen needs leads.created_at, and a time of conversion: without "
                 "them nothing comes back"
             )
+        if self.value.declared and self.static:
+            raise ValueError("value needs leads.created_at: without it nothing is before or after")
         if not self.static and conversion.horizon is None:
             raise ValueError('conversion.horizon is needed, for instance horizon = "90d"')
         return self

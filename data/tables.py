@@ -93,6 +93,28 @@ class Events(Ragged):
 
 
 @dataclass(frozen=True, slots=True)
+class Payments(Ragged):
+    """What customers paid from their conversion on, one row per payment.
+
+    `amount` counts ten-thousandths of the currency, so that sums are exact; what was paid back is
+    negative.
+    """
+
+    recorded_at: Micros | None
+    amount: NDArray[np.int64]
+
+    @property
+    def second_clock(self) -> Micros | None:
+        """When each payment was recorded, where the source says so: (n_payments,)."""
+        return self.recorded_at
+
+    def totals(self) -> NDArray[np.int64]:
+        """Add up the amounts of each lead: (n_leads,)."""
+        before = np.concatenate([[0], np.cumsum(self.amount)])
+        return np.asarray(np.diff(before[self.offsets]), np.int64)
+
+
+@dataclass(frozen=True, slots=True)
 class Episodes:
     """Which episode of which lead each row of the tables is, where closed leads come back.
 
@@ -195,6 +217,7 @@ class Outcomes:
     Where a flag says that a lead converted and nothing says when, `timed` is False: `converted_at`
     is then the lead's creation, in static mode 0. In static mode no disqualification is known;
     `settled` says that the flag is known of every lead, so that the others did not convert.
+    `payments` holds what each lead paid from its conversion on; None where [value] does not say it.
     """
 
     converted_at: Micros
@@ -203,6 +226,7 @@ class Outcomes:
     recorded_from: int | None = None
     timed: bool = True
     settled: bool = False
+    payments: Payments | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from serving.lead_score import LeadScore, lead_scores
+from serving.lead_score import MONEY_COLUMNS, LeadScore, lead_scores
 from serving.loaded_model import LoadedModel
 from serving.newest_scores import read_newest
 from serving.score import CUTS
 
-COLUMNS = [field.name for field in fields(LeadScore) if field.name != "assumed"]
+_SOMETIMES = ("assumed", *MONEY_COLUMNS)
+COLUMNS = [field.name for field in fields(LeadScore) if field.name not in _SOMETIMES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,9 @@ class KeptRun:
     def read(cls, path: Path) -> KeptRun | None:
         """Read the newest run; None where none was kept, or by a version with other columns."""
         table = read_newest(path)
-        if table is None or table.column_names != COLUMNS or not table.num_rows:
+        if table is None or not table.num_rows:
+            return None
+        if [name for name in table.column_names if name not in MONEY_COLUMNS] != COLUMNS:
             return None
         return cls(
             table["as_of"][0].cast(pa.int64()).as_py(),

@@ -27,6 +27,7 @@ from models.explain.reasons import ReasonTable, explanations_of, reason_table
 from models.explain.sentences import render, render_fact
 from models.predictor import Frame, Rows, Scores
 from models.scorecard import bands_with_hysteresis, percentile, trend
+from serving.figures.lead_worth import knows_amounts, lead_worth
 from serving.held_back import held_arms
 from serving.lead_score import SCORE_COLUMNS, LeadScore, lead_scores
 from serving.loaded_model import LoadedModel
@@ -188,6 +189,9 @@ def score_snapshots(
         "episode": tables.episode[snapshots.lead],
         "back_at": pd.to_datetime(_back_at(tables, snapshots), unit="us", utc=True),
     }
+    if knows_amounts(project):
+        worth = lead_worth(project, tables, snapshots.lead, model.amounts, features)
+        columns |= {"amount": worth, "expected_value": scores.probability * worth}
     return ScoringRun(
         as_of,
         snapshots,
@@ -280,7 +284,8 @@ def scores_table(scored: ScoringRun) -> pa.Table:
     rows = pa.array(np.arange(len(table)), mask=~scored.shown)
     arrow = pa.table(columns)
     arrow = arrow.add_column(arrow.column_names.index("typical"), "reasons", scored.reasons)
-    for name in SCORE_COLUMNS if not scored.shown.all() else ():
+    telling = [name for name in SCORE_COLUMNS if name in arrow.column_names]
+    for name in telling if not scored.shown.all() else ():
         place = arrow.column_names.index(name)
         arrow = arrow.set_column(place, name, arrow[name].combine_chunks().take(rows))
     arrow = arrow.append_column("withheld", pa.array(scored.held, pa.string()))

@@ -77,6 +77,7 @@ def column_roles(
         found += _of_table(project, join, f"join.{i}", key, frames)
     found += _of_events(project, frames)
     found += _of_conversions(project, frames)
+    found += _of_payments(project, frames)
     return _once(found)
 
 
@@ -141,6 +142,8 @@ def _of_events(project: Project, frames: Mapping[str, Given]) -> Iterator[Column
         roles = {
             column: words for key, words in _EVENT_ROLES.items() for column in _named(section, key)
         }
+        if project.value.event and project.value.amount:
+            roles.setdefault(project.value.amount, "payment")
         names = column_names(section, project, frame=frames.get(label)) or columns_of(section)
         for name in names:
             role = roles.get(name, "not read")
@@ -157,6 +160,19 @@ def _of_conversions(project: Project, frames: Mapping[str, Given]) -> Iterator[C
     for name in column_names(section, project, frame=frames.get("conversion")):
         yield ColumnRole(
             _name(section.source, "conversion", frames), name, roles.get(name, "not read"), ""
+        )
+
+
+def _of_payments(project: Project, frames: Mapping[str, Given]) -> Iterator[ColumnRole]:
+    """Yield the columns of the table of payments: all of it is outcome."""
+    section = project.value
+    if section.source is None:
+        return
+    told = (section.at, section.amount, section.recorded_at, section.type, section.currency)
+    roles = {section.lead: "id of the lead", **dict.fromkeys(told, "payment")}
+    for name in column_names(section, project, frame=frames.get("value")):
+        yield ColumnRole(
+            _name(section.source, "value", frames), name, roles.get(name, "not read"), ""
         )
 
 

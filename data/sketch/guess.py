@@ -14,6 +14,12 @@ from data.clock import DAY, NEVER, Micros, read_times
 from data.reading.review import guess_of
 from data.sketch.looks import ColumnLook, FileLook
 from data.sketch.outcomes import DateOutcome, LeadOutcome, StageOutcome, lead_outcomes
+from data.sketch.payment_looks import (
+    PaidEvents,
+    PaymentTable,
+    find_paid_events,
+    find_payments,
+)
 from data.sketch.table_links import (
     child_time,
     event_type,
@@ -41,6 +47,8 @@ from data.sketch.vocabulary import (
 
 _FEW: Final = 0.4
 """Share of rows that must have a date for it to be a time of creation."""
+_TOLD: Final = 4.0
+"""Points from which something but a payment says who converted."""
 _NEARLY_EVERY: Final = 0.9
 
 
@@ -103,7 +111,8 @@ class ExportGuess:
     """What each file seems to hold; without a time of creation the project is static.
 
     `outcomes` holds what may be the conversion, the surest first; `alone` tells that the leads are
-    the first events of a log.
+    the first events of a log. `payments` are tables, and `paid` types of events, of what customers
+    paid.
     """
 
     folder: Path
@@ -117,6 +126,8 @@ class ExportGuess:
     deals: tuple[FileLook, ...]
     unknown: tuple[FileLook, ...]
     alone: bool = False
+    payments: tuple[PaymentTable, ...] = ()
+    paid: tuple[PaidEvents, ...] = ()
 
     @property
     def repeated(self) -> int:
@@ -138,12 +149,18 @@ def guess_export(looks: list[FileLook], folder: Path) -> ExportGuess:
         keys = find_key(look, leads, ids)
         joins.append((look, *keys)) if keys else unknown.append(look)
     found: list[Outcome] = [] if alone else list(lead_outcomes(leads))
-    deals = [look for look in dated if is_deals(look, ids)]
+    payments = [table for look in dated if (table := find_payments(look, ids))]
+    bills = [table.file for table in payments]
+    others = [look for look in dated if look not in bills]
+    deals = [look for look in others if is_deals(look, ids)]
+    events = [leads] if alone else [look for look in others if look not in deals]
     for look in deals:
         found += table_outcomes(look, ids)
-    events = [leads] if alone else [look for look in dated if look not in deals]
     for look in events:
         found += event_outcomes(look, ids)
+    if not any(outcome.points >= _TOLD for outcome in found):  # then the first payment is it
+        for look in bills:
+            found += table_outcomes(look, ids)
     outcomes = tuple(sorted(found, key=lambda outcome: -outcome.points))
     first = outcomes[0] if outcomes else None
     taken = first.columns if isinstance(first, DateOutcome | StageOutcome) else set()
@@ -164,6 +181,8 @@ def guess_export(looks: list[FileLook], folder: Path) -> ExportGuess:
         deals=tuple(deals),
         unknown=tuple(unknown),
         alone=alone is not None,
+        payments=tuple(payments),
+        paid=tuple(paid for look in events if (paid := find_paid_events(look, ids))),
     )
 
 

@@ -130,6 +130,14 @@ LAST_NAME: Final = r"^(last|family|sur)[-_ ]?name$|^cognome$|^nom$|^nachname$|^a
 VALUE_NAME: Final = (
     r"amount|value|revenue|price|importo|ricavo|valore|montant|umsatz|betrag|wert$|importe|مبلغ"
 )
+PAID_NAME: Final = (
+    r"payment|\bpaid\b|invoice|receipt|billing|refund|charge|pagament|pagat[oaie]|fattur|incass"
+    r"|rimbors|paiement|payé|facture|rembours|zahlung|bezahlt|rechnung|erstatt|\bpagos?\b|pagado"
+    r"|factura|reembols|betaling|پرداخت|فاکتور"
+)
+"""What customers pay, as names of tables, of dates and of events."""
+
+REFUND_NAME: Final = r"refund|charge.?back|credit.?note|rimbors|rembours|erstatt|reembols|بازپرداخت"
 ID_NAME: Final = (
     r"(^|[_\s.-])(id|ids|no|nr|number|key|ref|code|guid|uuid)\.?$|^id|id$|^case$|number|nummer"
     r"|numero|numéro|identi|codice|código|matricola|^n\.º|شناسه|-nr\.?$|do not modify\) \w+$"

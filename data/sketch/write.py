@@ -26,6 +26,7 @@ from data.sketch.guess import (
 )
 from data.sketch.looks import ColumnLook, FileLook, look_at_all
 from data.sketch.outcomes import DateOutcome, StageOutcome
+from data.sketch.payment_looks import value_table
 from data.sketch.questions import Answers
 from data.sketch.source_table import rule_name, rule_values, source_table
 from data.sketch.table_links import child_time, event_type, lead_column, named
@@ -89,10 +90,25 @@ def sketch_project(
     document.add("conversion", conversion_table(outcome, export, answers, why))
     for look in export.unknown:
         document.add(remark(f"{look.path.name} is not used: {_why_unused(look, export)}."))
+    money = value_table(export.payments, export.paid, export.folder) if export.created else None
+    if money is not None:
+        document.add("value", money)
+        _add_currency(document, export)
+        return tomlkit.dumps(document) + _EXAMPLES
     currency = currency_of(export.leads)
     if currency:
         document.add(remark(f'[report]: currency = "{currency}", as the amounts are written'))
     return tomlkit.dumps(document) + _EXAMPLES
+
+
+def _add_currency(document: tomlkit.TOMLDocument, export: ExportGuess) -> None:
+    """Add [report] with the currency in which customers pay, where the file says it."""
+    files = [*(each.file for each in export.payments), *(each.file for each in export.paid)]
+    currency = currency_of(files[0]) or currency_of(export.leads)
+    if currency:
+        table = tomlkit.table()
+        set_key(table, "currency", currency, "check: as the amounts are written")
+        document.add("report", table)
 
 
 def _choose_outcome(export: ExportGuess, answers: Answers) -> tuple[Outcome | None, str]:

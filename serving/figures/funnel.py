@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import DAY
+from data.customers import UNITS, paid_within
 from data.incidence import Incidence, estimate_incidence, observe
 from data.schema import Project
 from data.tables import Outcomes, Tables
@@ -151,26 +152,19 @@ def lead_source(tables: Tables) -> NDArray[np.object_]:
 def customer_values(tables: Tables, outcomes: Outcomes, project: Project) -> Floats:
     """Compute the value of each converted lead: (n_leads,), NaN where not converted or not known.
 
-    Amounts of events from the conversion on (orders, invoices) are added up where there are any:
-    the customer's lifetime value so far; else the lead's own amount, else `report.value`.
+    Where [value] says what customers paid, that is it: lifetime value so far. Else the lead's own
+    amount, else `report.value`.
     """
+    won = outcomes.converted_at < outcomes.observed_until
+    if outcomes.payments is not None:
+        return np.where(won, paid_within(outcomes, None) / UNITS, np.nan)
     worth = np.full(len(tables), np.nan)
     if project.report.value is not None:
         worth[:] = project.report.value
     if "value" in tables.display.columns:
         own = tables.display["value"].to_numpy(dtype=np.float64, na_value=np.nan)
         worth = np.where(np.isfinite(own), own, worth)
-    events = tables.events
-    lead = events.lead
-    paid = (
-        np.isfinite(events.value)
-        & (events.at >= outcomes.converted_at[lead])
-        & (events.at < outcomes.observed_until)
-    )
-    spent = np.bincount(lead[paid], weights=events.value[paid], minlength=len(tables))
-    spent_any = np.bincount(lead[paid], minlength=len(tables)) > 0
-    worth = np.where(spent_any, spent, worth)
-    return np.where(outcomes.converted_at < outcomes.observed_until, worth, np.nan)
+    return np.where(won, worth, np.nan)
 
 
 @dataclass(frozen=True, slots=True)

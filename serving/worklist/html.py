@@ -104,6 +104,7 @@ class _Page:
             "date": w.date,
             "time": w.time,
             "money": lambda amount: w.money(amount, about.currency),
+            "cents": lambda amount: w.cents(amount, about.currency),
             "hours": self.names.hours,
             "phrase": lambda phrase: w.phrase(phrase, about.labels),
             "say": self._say,

@@ -390,6 +390,38 @@ class ExperimentPage:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerRow:
+    """Customers of a source, or new ones of a month (the ISO day it begins, "" for those before).
+
+    `paid` is exact; `value` is what one of a source pays on average, those of a month together.
+    """
+
+    name: str
+    customers: int
+    paid: float
+    value: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class ValuePage:
+    """What customers paid, and what open leads are expected to bring, in the report's currency.
+
+    `value` of a row is what is paid within `within_days` of the conversion, None where nothing is
+    predicted. `proven` tells that enough customers paid for its ranges. `expected` holds the leads
+    whose score is shown.
+    """
+
+    customers: int
+    paid: float
+    sources: tuple[CustomerRow, ...]
+    months: tuple[CustomerRow, ...]
+    within_days: int | None
+    proven: bool
+    expected: Mapping[str, float] = field(default_factory=dict)
+    expected_total: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReportView:
     """The whole report. `leads` are all open leads, best first; a page that is None is left out."""
 
@@ -401,7 +433,11 @@ class ReportView:
     forecast: ForecastPage | None = None
     trust: TrustPage | None = None
     experiment: ExperimentPage | None = None
+    value: ValuePage | None = None  # where amounts are known
 
     def to_dict(self) -> dict[str, object]:
-        """Turn into plain dicts, lists, text and numbers, ready for json.dumps."""
-        return asdict(self)
+        """Turn into plain dicts, lists, text and numbers, ready for json.dumps.
+
+        `value` is there only where amounts are known.
+        """
+        return {k: v for k, v in asdict(self).items() if k != "value" or v is not None}

@@ -15,7 +15,7 @@ _WORDS: Final = {
     "quarantine": "in quarantine",
     "review": "feature, please look",
 }
-_OUTCOMES: Final = frozenset({"conversion", "disqualification"})
+_OUTCOMES: Final = frozenset({"conversion", "disqualification", "payment"})
 _PREFACE: Final = "to use it, say since when it is known: "
 """What D4 says before the line to add, which stands under "what to do" here."""
 

@@ -84,6 +84,14 @@ class ReportInput:
         p, shown = self.scored.scores.probability, self.scored.shown
         return np.where(shown, p, p.mean())
 
+    @property
+    def worth(self) -> float | NDArray[np.float64] | None:
+        """Say what a conversion of each row brings; None where that is not known of all."""
+        if "amount" not in self.scored.table.columns:
+            return self.project.report.value
+        worth = self.scored.table["amount"].to_numpy(np.float64)
+        return worth if np.isfinite(worth).all() else None
+
     def feedback_on(self, lead_id: str, back_at: datetime | None) -> tuple[Feedback, ...]:
         """List what reps answered to the scores of one lead, newest first.
 
