@@ -16,7 +16,15 @@ from data.reading.sources import Given, RawTable, read_source
 from data.reading.values import texts
 from data.rules.expressions import parse
 from data.schema import Attributes, Project
-from data.sketch.vocabulary import CHANGED_NAME, LOST_NAME, STAGE_NAME, meaning_of, speaks_of
+from data.sketch.vocabulary import (
+    CHANGED_NAME,
+    CONVERTED_NAME,
+    CUSTOMER_NAME,
+    LOST_NAME,
+    STAGE_NAME,
+    meaning_of,
+    speaks_of,
+)
 
 Guess = Literal["fixed", "mutable", "outcome", "identity", "lifetime total"]
 
@@ -45,6 +53,8 @@ _HINTS: Final[tuple[tuple[Guess, str, str], ...]] = (
         "its name speaks of an identity, which nothing can be learnt from",
     ),
 )
+_OFTEN: Final = 0.5
+"""Share of rows that have what was known at creation, mostly."""
 _STAGES: Final = 40
 """A pipeline has no more stages."""
 _HEADCOUNT: Final = (
@@ -172,9 +182,7 @@ def _review(raw: RawTable, name: str, project: Project) -> ColumnReview:
     elif guess == "fixed" and kind == "text" and filled and _distinct(values) > 0.9 * filled > 20:
         guess, reason = "identity", "nearly every value is different"
     if guess == "fixed" and not project.static:
-        ends = ends_among(pc.unique(values).drop_null())
-        if ends:
-            guess, reason = "outcome", f"it says {' and '.join(ends)}"
+        guess, reason = _guess_from(values, name, project)
     if guess == "fixed" and not reason:
         reason = "nothing in its name says that it changes"
     if project.static:
@@ -184,6 +192,21 @@ def _review(raw: RawTable, name: str, project: Project) -> ColumnReview:
     else:
         line = f'exclude = ["{name}"]   # or known_at, or a history, if its time is known'
     return ColumnReview(raw.name, name, kind, guess, reason, line)
+
+
+def _guess_from(values: pa.ChunkedArray, name: str, project: Project) -> tuple[Guess, str]:
+    """Guess from role, values and blanks what the name alone does not tell, where time counts."""
+    words = pc.unique(values).drop_null()
+    share = 1 - values.null_count / max(1, len(values))
+    if name == project.leads.owner:
+        return "mutable", "a lead may be given to somebody else"
+    if ends := ends_among(words):
+        return "outcome", f"it says {' and '.join(ends)}"
+    if len(words) <= 2 and any(speaks_of(name, p) for p in (CONVERTED_NAME, CUSTOMER_NAME)):
+        return "outcome", "it says yes or no to what its name speaks of, the outcome"
+    if share < _OFTEN:
+        return "mutable", f"filled in later, as only {share:.0%} of the rows have it"
+    return "fixed", ""
 
 
 def guess_of(name: str) -> tuple[Guess, str]:

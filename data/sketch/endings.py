@@ -10,7 +10,7 @@ import pandas as pd
 
 from data.clock import DAY, NEVER
 from data.sketch.looks import ColumnLook
-from data.sketch.vocabulary import OUTCOME_TYPES
+from data.sketch.vocabulary import OUTCOME_TYPES, meaning_of
 
 _ONCE: Final = 0.98
 _LAST: Final = 0.9
@@ -22,7 +22,11 @@ def ending_types(lead: ColumnLook, kind: ColumnLook, at: ColumnLook) -> tuple[li
     A cancelled meeting is no end: sure is what happens to a lead once and is nearly always its
     last event, to the day.
     """
-    named = [word for word in kind.words() if re.search(OUTCOME_TYPES, word.lower())]
+    named = [
+        word
+        for word in kind.words()
+        if re.search(OUTCOME_TYPES, word.lower()) or meaning_of(word)[0] == "lost"
+    ]
     if not named:
         return [], []
     log = pd.DataFrame({"lead": lead.texts(), "kind": kind.texts(), "at": at.times()})

@@ -44,6 +44,9 @@ def leads(stage: str, words: tuple[str, ...]) -> pd.DataFrame:
     )
     for name in LATER:
         frame[name] = ["a" if i % 2 else "b" for i in range(n)]
+    frame["Signé"] = ["Oui" if i % 3 == 0 else "Non" for i in range(n)]
+    frame["Montant payé"] = ["900" if i % 3 == 0 else None for i in range(n)]
+    frame["Commercial"] = ["Luc" if i % 2 else "Zoé" for i in range(n)]
     return frame
 
 
@@ -58,7 +61,12 @@ def project_of(stage: str, won: str, *, apart: bool = False):
     return check_project(
         {
             "project": {"name": "t"},
-            "leads": {"source": "leads.csv", "id": "id", "created_at": "created"},
+            "leads": {
+                "source": "leads.csv",
+                "id": "id",
+                "created_at": "created",
+                "owner": "Commercial",
+            },
             "conversion": conversion,
         }
     )
@@ -66,7 +74,7 @@ def project_of(stage: str, won: str, *, apart: bool = False):
 
 @pytest.mark.parametrize("language", STAGES)
 @pytest.mark.parametrize("apart", [False, True])
-def test_nothing_that_says_won_or_lost_is_advised_as_fixed(language, apart):
+def test_nothing_that_tells_the_outcome_or_comes_later_is_advised_as_fixed(language, apart):
     stage, *words = STAGES[language]
     frame = leads(stage, tuple(words))
     project = project_of(stage, words[0], apart=apart)
