@@ -29,6 +29,7 @@ from data.schema import Project
 from data.tables import Outcomes, Tables
 from data.world import World, make_world
 from data.world.kinds import KINDS
+from tests.fakes.leak_returns import RETURNS
 from tests.fakes.leak_structure import STRUCTURE, Case, case_of, frames_of, project_of
 from tests.fakes.leak_truth import TRUTH
 from training.audit import audit
@@ -151,7 +152,7 @@ def _feature(frame: pd.DataFrame, column: str) -> pd.Series:
 def structure_part(kind: str, seed: int, n_leads: int, results: dict[str, Any]) -> None:
     """Try every structural plant on one world; and prove that undeclared columns are refused."""
     case = case_of(make_world(kind, n_leads, seed, base_rate=0.08), project_of(kind), seed)
-    for plant, attempt in STRUCTURE.items():
+    for plant, attempt in (STRUCTURE | RETURNS).items():
         results["structure"].setdefault(plant, []).append(sorted(attempt(case)))
     for plant, seeded in TRUTH.items():
         results["structure"].setdefault(plant, []).append(sorted(seeded(seed)))

@@ -1,6 +1,7 @@
 """Take the documentation's pictures of the terminal: `python -m benchmarks.terminal_pictures OUT`.
 
-The commands are run for real, on a simulated company made for it, and what they print becomes SVG.
+The commands are run for real, on one CSV of a simulated company, the one of the tutorial, and what
+they print becomes SVG.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,16 +17,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from data.world import make_world, project_file, write_world
+import leadscore as ls
 
-WIDTH = 118
-LEADS = 1500
+WIDTH = 110
+LEADS = 3000
 RUNS = (  # name of the picture, command
+    ("init", ("init", "leads.csv", "--out", "acme.toml", "--yes")),
     ("check", ("check", "acme.toml")),
     ("train", ("train", "acme.toml", "--fast")),
     ("score", ("score", "acme.toml")),
     ("explain", ("explain", "acme.toml", "LEAD")),
-    ("refusal", ("explain", "acme.toml", "L-0042")),
+    ("monitor", ("monitor", "acme.toml")),
 )
 
 
@@ -39,8 +40,7 @@ def main(arguments: list[str]) -> int:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        write_world(make_world("software_trial", LEADS, 0), folder)
-        shutil.copyfile(project_file("software_trial"), folder / "acme.toml")
+        write_leads(folder / "leads.csv")
         for name, command in RUNS:
             words = [best_lead(folder) if word == "LEAD" else word for word in command]
             printed = run(words, folder)
@@ -48,6 +48,17 @@ def main(arguments: list[str]) -> int:
             target.write_text(draw(name, words, printed), encoding="utf-8")
             print(f"{target}  {target.stat().st_size / 1000:.0f} kB")
     return 0
+
+
+def write_leads(path: Path) -> None:
+    """Write one table of leads: who they are, when they came, when they became an opportunity."""
+    tables = ls.simulate("software_trial", leads=LEADS).tables
+    won = tables["opportunities"].groupby("lead_id")["created_at"].min()
+    companies = tables["accounts"].set_index("account_id")[["employees", "sector"]]
+    leads = tables["leads"].join(won.rename("opportunity_at"), on="lead_id")
+    leads = leads.join(companies, on="account_id")
+    who = ["source", "country", "job_title", "email", "employees", "sector"]
+    leads[["lead_id", "created_at", *who, "opportunity_at"]].to_csv(path, index=False)
 
 
 def best_lead(folder: Path) -> str:

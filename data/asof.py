@@ -32,6 +32,47 @@ def known_before(tables: Tables, as_of: int | Micros) -> Tables:
     )
 
 
+def known_since_back(tables: Tables) -> Tables:
+    """Cut the past of leads that came back: keep what became known since their episode opened.
+
+    What holds since a lead's creation stays; dated answers and changes of an earlier episode are
+    missing until they are given anew.
+    """
+    created = tables.created_at
+    if created is None or not (tables.episode > 1).any():
+        return tables
+    since = np.where(tables.episode > 1, created, np.iinfo(np.int64).min)
+    return replace(
+        tables,
+        attributes=tuple(_attribute_since(each, since) for each in tables.attributes),
+        events=tables.events.keep(~tables.events.known_before(since)),
+    )
+
+
+def _attribute_since(attribute: Attribute, since: Micros) -> Attribute:
+    """Keep what became known of an attribute at each lead's moment or later."""
+    if attribute.known_at is not None:
+        past = is_known(attribute.known_at, None, since)
+        return replace(
+            attribute,
+            values=blank(attribute.values, past),
+            known_at=np.where(past, NEVER, attribute.known_at),
+        )
+    if attribute.changes is None:
+        return attribute
+    changes = attribute.changes
+    ended = np.flatnonzero(changes.count_before(np.arange(len(since)), since))
+    kept = changes.keep(~changes.known_before(since))
+    start, end = kept.offsets[ended], kept.offsets[ended + 1]
+    over = np.isin(np.arange(len(since)), ended[start == end])
+    first = np.isin(np.arange(len(kept)), start[start < end])
+    return replace(
+        attribute,
+        values=blank(attribute.values, over),
+        changes=replace(kept, old=blank(kept.old, first)),
+    )
+
+
 def _attribute_as_of(attribute: Attribute, as_of: Micros, tables: Tables) -> Attribute:
     """Keep what was known of an attribute before each lead's moment; later values are missing."""
     values = values_at(attribute, Snapshots(np.arange(len(as_of)), as_of), tables)

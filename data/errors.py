@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from data.printable import printable
 from data.private import without_contacts
 
 
@@ -83,7 +84,7 @@ def internal_error(error: Exception) -> str:
     >>> internal_error(KeyError("ann@x.example"))
     "internal error: KeyError: '(address)'"
     """
-    text = without_contacts(" ".join(str(error).split()))
+    text = printable(without_contacts(" ".join(str(error).split())))
     return f"internal error: {type(error).__name__}: {text[:300]}"
 
 
@@ -93,5 +94,5 @@ def _one_line(text: str) -> str:
     >>> _one_line("is no number: 'ann@x.example'")
     "is no number: '(address)'"
     """
-    folded = without_contacts(" ".join(text.split()))
+    folded = printable(without_contacts(" ".join(text.split())))
     return folded if len(folded) <= 600 else folded[:599] + "…"

@@ -28,6 +28,7 @@ def idle_keys(project: Project) -> Iterator[IdleKey]:
     yield from _of_order(project)
     yield from _of_leads(project)
     yield from _of_conversion(project)
+    yield from _of_value(project)
     for path, section in _sources(project):
         yield from _of_source(path, section)
     if not project.static and project.train.split == "random":
@@ -105,6 +106,18 @@ def _of_conversion(project: Project) -> Iterator[IdleKey]:
             )
 
 
+def _of_value(project: Project) -> Iterator[IdleKey]:
+    section = project.value
+    if section.event:
+        told = ("query", "lead", "at", "recorded_at", "where", "date_format", "delimiter")
+        for key in _given(section, *told, "encoding", "decimal", "type"):
+            yield IdleKey(
+                ("value", key),
+                "has no effect: it belongs to a table of payments",
+                "say it of the source of these events, or declare value.source",
+            )
+
+
 def _sources(project: Project) -> Iterator[tuple[tuple[str | int, ...], Section]]:
     """Yield every section that names a table."""
     yield ("leads",), project.leads
@@ -118,6 +131,8 @@ def _sources(project: Project) -> Iterator[tuple[tuple[str | int, ...], Section]
         yield ("events", i), events
     if project.conversion.source:
         yield ("conversion",), project.conversion
+    if project.value.source:
+        yield ("value",), project.value
 
 
 def _of_source(path: tuple[str | int, ...], section: Section) -> Iterator[IdleKey]:

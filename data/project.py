@@ -275,3 +275,5 @@ def sources_of(project: Project) -> Iterator[tuple[str, str]]:
         yield f"events.{i}.source", events.source
     if project.conversion.source:
         yield "conversion.source", project.conversion.source
+    if project.value.source:
+        yield "value.source", project.value.source

@@ -304,6 +304,9 @@ class ConversionSection(Section):
     """How long after its close such an event must come to bring a lead back."""
     repeat: bool = False
     """A lead that converted can come back as well: repeat purchase."""
+    closes_from: Moment | None = Field(default=None, examples=["2025-12-01"])
+    """Closes were recorded from here on: how often an older lead was closed is not known, so it is
+    missing and not 0. Left out: found in the data."""
 
     @property
     def reopens(self) -> bool:
@@ -314,7 +317,8 @@ class ConversionSection(Section):
     def _reopens_by_events(self) -> ConversionSection:
         if len(self.reopen) > 1 and (word := {"never", "any inbound"} & set(self.reopen)):
             raise ValueError(f'reopen = "{min(word)}" stands alone, without event types')
-        for key, given in (("quiet", self.quiet), ("repeat", self.repeat)):
+        keys = {"quiet": self.quiet, "repeat": self.repeat, "closes_from": self.closes_from}
+        for key, given in keys.items():
             if given and not self.reopens:
                 raise ValueError(f'{key} needs reopen, for instance reopen = "any inbound"')
         return self
@@ -325,6 +329,66 @@ class ConversionSection(Section):
             raise ValueError("conversion is one of: event, source; both are given")
         if self.source and not (self.lead and self.at):
             raise ValueError("a table of opportunities needs the columns `lead` and `at`")
+        return self
+
+
+class ValueSection(Section):
+    """What customers paid from their conversion on: outcome, never a feature."""
+
+    event: OneOrMany = Field(default=(), examples=[["payment", "refund"]])
+    """The types of event whose amounts are money: what a lead paid, and when."""
+    source: Place | None = Field(default=None, examples=["payments.csv"])
+    """A table of payments, one row each, where they are no events."""
+    query: str | None = Field(default=None, examples=["select lead_id, paid_at, amount from paid"])
+    """What to select, where `source` is a database."""
+    lead: Column | None = Field(default=None, examples=["lead_id"])
+    """The column of the table of payments with the lead."""
+    at: Column | None = Field(default=None, examples=["paid_at"])
+    """The column of the table of payments that says when it was paid."""
+    recorded_at: Column | None = Field(default=None, examples=["booked_at"])
+    """When the payment came into the system: it counts from then on, not before."""
+    where: Rule | None = Field(default=None, examples=["status <> 'draft'"])
+    """Keep the payments for which this rule holds."""
+    date_format: str | None = Field(default=None, examples=["%d/%m/%Y"])
+    """How times are written in the table of payments, where they are not ISO."""
+    delimiter: str | None = Field(default=None, examples=[";"])
+    """What separates its columns. Left out: found in the file."""
+    encoding: str = "utf-8"
+    """How its text is encoded; a byte-order mark wins."""
+    decimal: Literal[".", ","] = "."
+    """What stands before the decimals of its amounts."""
+    amount: Column | None = Field(default=None, examples=["amount"])
+    """The column with the amount, of payments or of events; what is paid back is negative. Left
+    out: the `value` of the events."""
+    type: Column | None = Field(default=None, examples=["kind"])
+    """The column of the table of payments with the words of `refund`."""
+    refund: OneOrMany = Field(default=(), examples=[["refund"]])
+    """The types of event, or the words of `type`, whose amounts are paid back, whatever their
+    sign."""
+    currency: Column | None = Field(default=None, examples=["currency"])
+    """The column with the currency; only that of `report.currency` is read, another is refused."""
+    within: Duration | None = Field(default=None, examples=["365d"])
+    """How long after its conversion what a customer pays counts as its value. Left out: as long as
+    half of the customers have been observed, a year at most; shorter where money comes earlier."""
+
+    @property
+    def declared(self) -> bool:
+        """Whether anything says what customers paid."""
+        return bool(self.event) or self.source is not None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ValueSection:
+        if self.event and self.source:
+            raise ValueError("what customers paid is one of: event, source; both are given")
+        if self.source and not (self.lead and self.at and self.amount):
+            raise ValueError("a table of payments needs the columns `lead`, `at` and `amount`")
+        given = self.model_dump(exclude_defaults=True)
+        if given and not self.declared:
+            raise ValueError("needs `event` (types of events) or `source` (a table of payments)")
+        if self.source and self.refund and not self.type:
+            raise ValueError("refund needs `type`, the column that holds these words")
+        if stray := set(self.refund) - set(self.event) if self.event else set():
+            raise ValueError(f"refund names {min(stray)!r}, which `event` does not")
         return self
 
 
@@ -395,6 +459,9 @@ class DisqualifyRule(Section):
     """What is shown as the reason."""
     when: Rule = Field(examples=["job_title ilike '%student%'"])
     """The condition."""
+    permanent: bool = False
+    """It holds for good (opted out, competitor). Else a lead that comes back after a close is
+    judged by what became known since."""
 
 
 class BantSection(Section):
@@ -491,6 +558,9 @@ class WriteBackSection(Section):
     """Read what the CRM holds also for scores that did not change, and mend what differs."""
     override: str | None = Field(default=None, examples=["manual_score"])
     """A field of the CRM: a lead where a person filled it is not written."""
+    permanent_overrides: bool = False
+    """It holds for good. Else what stands there is disregarded once the lead, closed, comes back,
+    until a person sets it anew."""
     batch: LeadCount = Field(default=100, ge=1, le=10_000)
     """How many leads go into one request. Left out: what suits the CRM."""
     requests_per_second: float = Field(default=10.0, gt=0)
@@ -513,9 +583,9 @@ class ReportSection(Section):
     untouched_days: Days = Field(default=7, ge=1)
     """A high score without a sales touch for so long is listed as missed."""
     value: Money | None = Field(default=None, examples=[9000])
-    """What an opportunity is worth, where no column says it."""
+    """What an opportunity is worth, where neither a column nor [value] says it."""
     currency: str = "EUR"
-    """The currency of all amounts."""
+    """The currency of all amounts; a project has one."""
     cost_per_contact: Money | None = Field(default=None, examples=[12])
     """What it costs to work a lead."""
     cost_per_lead: dict[str, Money] = Field(default={}, examples=[{"search": 45, "referral": 10}])
@@ -584,6 +654,7 @@ class Project(Section):
     network: NetworkSection = NetworkSection()
     artifact: ArtifactSection = ArtifactSection()
     events: tuple[EventsSection, ...] = ()
+    value: ValueSection = ValueSection()
     score: ScoreSection = ScoreSection()
     qualification: QualificationSection = QualificationSection()
     waivers: tuple[Waiver, ...] = ()
@@ -625,6 +696,8 @@ class Project(Section):
                 "conversion.reopen needs leads.created_at, and a time of conversion: without "
                 "them nothing comes back"
             )
+        if self.value.declared and self.static:
+            raise ValueError("value needs leads.created_at: without it nothing is before or after")
         if not self.static and conversion.horizon is None:
             raise ValueError('conversion.horizon is needed, for instance horizon = "90d"')
         return self

@@ -93,11 +93,34 @@ class Events(Ragged):
 
 
 @dataclass(frozen=True, slots=True)
+class Payments(Ragged):
+    """What customers paid from their conversion on, one row per payment.
+
+    `amount` counts ten-thousandths of the currency, so that sums are exact; what was paid back is
+    negative.
+    """
+
+    recorded_at: Micros | None
+    amount: NDArray[np.int64]
+
+    @property
+    def second_clock(self) -> Micros | None:
+        """When each payment was recorded, where the source says so: (n_payments,)."""
+        return self.recorded_at
+
+    def totals(self) -> NDArray[np.int64]:
+        """Add up the amounts of each lead: (n_leads,)."""
+        before = np.concatenate([[0], np.cumsum(self.amount)])
+        return np.asarray(np.diff(before[self.offsets]), np.int64)
+
+
+@dataclass(frozen=True, slots=True)
 class Episodes:
     """Which episode of which lead each row of the tables is, where closed leads come back.
 
     An episode opens with the lead or with an event after its close; rows of one lead stand
-    together, oldest first. Every array is (n_rows,).
+    together, oldest first. Every array is (n_rows,). `closes_from` is since when closes
+    are known: how often a lead from before it was closed, nobody can say.
     """
 
     lead: NDArray[np.int64]  # the same code for all episodes of a lead
@@ -105,10 +128,18 @@ class Episodes:
     conversions: NDArray[np.int64]  # of the episodes before
     closed_at: Micros  # when the episode before ended; NEVER in the first
     reason: NDArray[np.object_]  # the event that closed it, None where that is not known
+    began_at: Micros  # when the lead's first episode opened
+    opened_by: NDArray[np.object_]  # the event that opened it, None in the first
+    closes_from: int
 
     def take(self, rows: NDArray[np.generic]) -> Episodes:
         """Take rows in this order."""
-        return Episodes(*(getattr(self, each.name)[rows] for each in fields(self)))
+        return replace(self, **{name: getattr(self, name)[rows] for name in self.columns()})
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """Name the fields that are arrays."""
+        return tuple(each.name for each in fields(cls) if each.name != "closes_from")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +217,7 @@ class Outcomes:
     Where a flag says that a lead converted and nothing says when, `timed` is False: `converted_at`
     is then the lead's creation, in static mode 0. In static mode no disqualification is known;
     `settled` says that the flag is known of every lead, so that the others did not convert.
+    `payments` holds what each lead paid from its conversion on; None where [value] does not say it.
     """
 
     converted_at: Micros
@@ -194,6 +226,7 @@ class Outcomes:
     recorded_from: int | None = None
     timed: bool = True
     settled: bool = False
+    payments: Payments | None = None
 
 
 @dataclass(frozen=True, slots=True)

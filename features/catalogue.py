@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data.clock import DAY, HOUR, MINUTE
+from data.clock import DAY, HOUR, MINUTE, show
 from data.schema import Project
 from data.tables import Attribute, Family, Tables
 from features.frame import Catalogue, Feature
@@ -178,15 +178,23 @@ def calendar_features(project: Project) -> Iterator[Feature]:
 
 
 def episode_features(tables: Tables) -> Iterator[Feature]:
-    """Yield how often a lead was closed before, how long ago and why, where leads come back."""
+    """Yield how often a lead was closed before, how long ago and why, where leads come back.
+
+    `since` (microseconds) is from when on closes are known: before, how often is missing, not 0.
+    """
     if tables.episodes is None or not (tables.episodes.number > 1).any():
         return
+    since = tables.episodes.closes_from
+    reach = f"known since {show(since)[:10]}"
     for name, label in (
         ("times_closed", "times closed before"),
         ("days_since_closed", "days since it was closed"),
         ("closed_because", "why it was closed before"),
     ):
-        yield _feature(name, name, "engagement", "closed_before", label, {"label": label})
+        whole = f"{label}, {reach}"
+        yield _feature(
+            name, name, "engagement", "closed_before", whole, {"label": whole, "since": since}
+        )
 
 
 def event_features(tables: Tables, project: Project) -> Iterator[Feature]:

@@ -50,7 +50,7 @@ def fill_numbers(
         elif template == "missing_count":
             out[:, column] = count_missing(tables, read)[snapshots.lead]
         elif template == "times_closed":
-            out[:, column] = episodes_of(tables).number[snapshots.lead] - 1
+            out[:, column] = _times_closed(tables, snapshots, feature)
         elif template == "days_since_closed":
             out[:, column] = _days_since(episodes_of(tables).closed_at[snapshots.lead], snapshots)
         elif template == "age_days":
@@ -110,6 +110,17 @@ def local_calendar(micros: NDArray[np.int64], timezone: str) -> pd.DatetimeIndex
 def attribute_of(tables: Tables, feature: Feature) -> Attribute:
     """Find the attribute that a feature reads."""
     return tables.attribute(str(feature.params["column"]))
+
+
+def _times_closed(tables: Tables, snapshots: Snapshots, feature: Feature) -> NDArray[np.float64]:
+    """Count the closes before each row's episode; NaN for leads from before closes are known.
+
+    They are known since when they were in training: a lead asked for alone has the same answer.
+    """
+    past = episodes_of(tables)
+    times = past.number[snapshots.lead] - 1.0
+    known = past.began_at[snapshots.lead] >= int(feature.params.get("since", 0))
+    return np.where(known, times, np.nan)
 
 
 def episodes_of(tables: Tables) -> Episodes:

@@ -114,7 +114,8 @@ class Template:
     more event of `actor` does to the value, where that is certain. `names` are what values from
     `first` on are called. `zero_is_absent`: 0 says that nothing happened, which is never a
     strength. `by_sales`: sales can change it. `vague`: true but abstract, so other reasons are
-    shown first. `each_value`: past outcomes are counted by value, not by range.
+    shown first. `cycle`: the values come round again, so many of them, as the hours of the day do;
+    past outcomes are counted by value, not by range.
     """
 
     name: str
@@ -134,7 +135,7 @@ class Template:
     zero_is_absent: bool = False
     by_sales: bool = False
     vague: bool = False
-    each_value: bool = False
+    cycle: int = 0
 
     @property
     def of_events(self) -> bool:
@@ -164,7 +165,6 @@ _events = partial(Template, unit="events", zero_is_absent=True)
 _days = partial(Template, unit="days")
 _active_days = partial(_days, zero_is_absent=True)
 _categories = partial(Template, kind="category")
-_created = partial(Template, each_value=True)
 
 _ROWS: Final = (
     # by event type
@@ -381,15 +381,22 @@ _ROWS: Final = (
         "times_closed",
         ("Closed {value} time before", "Closed {value} times before"),
         zero="Never closed before",
+        missing="Not known to have been closed before",
         unit="times",
         zero_is_absent=True,
     ),
-    _days("days_since_closed", "Closed before, {span} ago", missing="Never closed before"),
-    _categories("closed_because", "Closed before: {value}", missing="Never closed before"),
+    _days(
+        "days_since_closed",
+        "Closed before, {span} ago",
+        missing="Not known to have been closed before",
+    ),
+    _categories(
+        "closed_because", "Closed before: {value}", missing="Not known to have been closed before"
+    ),
     _days("age_days", "A lead for {span}"),
-    _created("created_month", "Created in {value}", unit="month", first=1, names=MONTHS),
-    _created("created_weekday", "Created on a {value}", unit="weekday", names=WEEKDAYS),
-    _created("created_hour", "Created between {value}:00 and {value}:59", unit="hour"),
+    Template("created_month", "Created in {value}", unit="month", first=1, names=MONTHS, cycle=12),
+    Template("created_weekday", "Created on a {value}", unit="weekday", names=WEEKDAYS, cycle=7),
+    Template("created_hour", "Created between {value}:00 and {value}:59", unit="hour", cycle=24),
     _categories("seniority", "Seniority: {value}", missing="Seniority not known"),
     _categories("department", "Department: {value}", missing="Department not known"),
     _categories(

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, cast
 
@@ -237,10 +238,14 @@ def _look_up(
 
 @dataclass(frozen=True, slots=True)
 class NumberEncoder:
-    """A design column that is a number column as it stands."""
+    """A design column that is a number column as it stands.
+
+    `missing` stands for a missing value where training had none: a tree would read it as 0.
+    """
 
     name: str
     source: str
+    missing: float | None = None
     kind: ClassVar = "number"
 
     @property
@@ -250,7 +255,8 @@ class NumberEncoder:
 
     def encode(self, columns: ColumnReader) -> Floats:
         """Make the design column, (n,)."""
-        return columns.number(self.source)
+        values = columns.number(self.source)
+        return values if self.missing is None else np.where(np.isnan(values), self.missing, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -802,6 +808,7 @@ def read_calibration(raw: Json) -> Calibration:
 
 _FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
     "float": float,
+    "float | None": float,
     "Floats": lambda values: np.array(values, np.float64),
     "Mapping[str, float]": lambda values: {key: float(value) for key, value in values.items()},
     "tuple[str, ...]": tuple,
@@ -1916,6 +1923,18 @@ class LeadScorer:
                 f"the forest has {forest.n_columns} columns, the encoders {len(self.encoders)}"
             )
         return forest
+
+    @cached_property
+    def known_levels(self) -> Mapping[str, frozenset[str]]:
+        """The levels of each category that have an effect of their own; others share one."""
+        known: dict[str, set[str]] = {}
+        for encoder in self.encoders:
+            if isinstance(encoder, CodeEncoder):
+                known.setdefault(encoder.source, set()).update(encoder.levels)
+        for term in self.parts.linear.terms if self.parts.linear else ():
+            if isinstance(term, LevelsTerm):
+                known.setdefault(term.source, set()).update(term.coefs)
+        return {source: frozenset(levels) for source, levels in known.items()}
 
     # frame -> numbers
 

@@ -6,6 +6,7 @@ of that, so what is not known is named in the answer (`LeadScore.assumed`).
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -122,6 +123,14 @@ def say_left_out(project: Project, columns: Collection[str], sent: Collection[st
     """
     absent = [n for n in (*project.leads.fixed, *project.leads.known_at) if n not in columns]
     notes = [f"not sent, so missing: {', '.join(absent)}"] if absent else []
+    strange = [
+        name for name in columns if isinstance(name, str) and name not in project.leads.fixed
+    ]
+    notes += [
+        f"{near!r} was sent and is not used: is {name} meant?"
+        for name in absent
+        for near in difflib.get_close_matches(name, strange, 1, cutoff=0.8)
+    ]
     words = {f"events.{i}": "as if there were none" for i in range(len(project.events))}
     for i, join in enumerate(project.leads.join):
         words[f"join.{i}"] = "what it says counts as missing"

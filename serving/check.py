@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from math import isnan
 
 from data.delay import DelayCurve, delay_curve
 from data.labels import open_snapshots
@@ -63,7 +64,13 @@ class CheckResult:
             f"{len(self.dataset.frame.catalogue.features)} features",
             f"{len(labelled):,} mature snapshots, {int(labelled.y.sum()):,} converted "
             f"({labelled.y.mean():.1%})",
+            *([] if self.horizon_covers is None else [_say_cover(self.horizon_covers)]),
         ]
+
+    @property
+    def horizon_covers(self) -> float | None:
+        """The share of the conversions seen in the end that come within the horizon."""
+        return None if self.delay is None or isnan(self.delay.covered) else self.delay.covered
 
     def remarks(self) -> Iterator[str]:
         """Say what concerns no single column; the last line is whether training goes on."""
@@ -120,6 +127,7 @@ class CheckResult:
             "events": len(self.reading.tables.events),
             "snapshots": len(self.dataset.labelled),
             "conversions": int(self.dataset.labelled.y.sum()),
+            **({} if self.horizon_covers is None else {"horizon_covers": self.horizon_covers}),
             "notes": [*self.reading.notes, *self.judgement.notes],
             "columns": [asdict(row) for row in self.table.columns],
             "features": [
@@ -131,6 +139,10 @@ class CheckResult:
             "stops": self.stops,
             "refusals": [str(error) for error in self.judgement.refusals],
         }
+
+
+def _say_cover(share: float) -> str:
+    return f"the horizon covers {share:.0%} of the conversions that come in the end"
 
 
 def check_project(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from data.errors import OutsideError
 from data.schema import Project
 from serving.exposure import Exposures
+from serving.newest_scores import read_newest
 from serving.writeback.ledger import Ledger
 from serving.writeback.ledger_store import open_store
 from serving.writeback.payload import CLEARED
@@ -76,7 +76,9 @@ def _seen(state: StatePaths, project: Project) -> Iterator[tuple[str, str]]:
     for each in Exposures.of(state, project).read():
         yield each.lead, each.door
     for path in sorted(state.runs.glob("*/scores.parquet")):
-        table = pq.read_table(path, columns=["lead_id", "score"])
+        table = read_newest(path, ["lead_id", "score"])
+        if table is None:
+            continue
         for lead in table.filter(pc.is_valid(table["score"]))["lead_id"].cast(pa.string()):
             yield lead.as_py(), "scores"
 

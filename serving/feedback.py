@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 import pandas as pd
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from data.errors import InputError, OutsideError
+from serving.newest_scores import read_newest
 
 RepVerdict = Literal["right", "wrong", "too_high", "too_low", "wrong_stage", "disqualify", "note"]
 VERDICTS: Final[tuple[RepVerdict, ...]] = (
@@ -114,12 +115,13 @@ def find_score(scores: Path, lead: str) -> tuple[int | None, str]:
 
     The score is None where an experiment holds it back.
     """
-    if not scores.is_file():
+    columns = ["lead_id", "score", "model_version"]
+    table = read_newest(scores, columns)
+    if table is None:
         raise InputError(
             "no scores yet to answer to", file=str(scores), cure="run leadscore score first"
         )
-    columns = ["lead_id", "score", "model_version"]
-    table = pq.read_table(scores, columns=columns, filters=[("lead_id", "=", lead)])
+    table = table.filter(pc.equal(table["lead_id"], lead))
     if table.num_rows == 0:
         raise InputError(f"the newest scores have no open lead {lead!r}", file=str(scores))
     row = table.to_pylist()[0]

@@ -11,6 +11,7 @@ from typing import Final
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -34,15 +35,17 @@ def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()
 
     Reports in the state folder, and in the folders `reports`, are removed whole: any may name it.
     Entries of the audit log that name its id are counted, not erased: each holds the hash of the
-    one before. OutsideError while a night runs.
+    one before. What a killed run left half-written is removed whole. OutsideError while a night
+    runs.
     """
     if not state.folder.is_dir():
         return _erase(state, lead_id)
     with only_night(state):
-        remove_leftovers(state.folder)  # what a killed run left half-written
+        parts = remove_leftovers(state.folder)
         erased = _erase(state, lead_id)
         removed = sum(map(_remove_reports, dict.fromkeys([state.reports, *reports])))
-    return {**erased, "reports removed": removed} if removed else erased
+    found = {"reports removed": removed, "unfinished files removed": parts}
+    return erased | {name: count for name, count in found.items() if count}
 
 
 def _erase(state: StatePaths, lead_id: str) -> dict[str, int]:
@@ -98,7 +101,12 @@ def _remove_reports(folder: Path) -> int:
 
 
 def _erase_rows(path: Path, lead_id: str) -> int:
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException):
+        raise OutsideError(
+            f"{path} cannot be read, and may hold the lead", cure="delete that file, run again"
+        ) from None
     column = next((name for name in LEAD_COLUMNS if name in table.column_names), None)
     if column is None:
         return 0

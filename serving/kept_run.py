@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from serving.lead_score import LeadScore, lead_scores
+from serving.lead_score import MONEY_COLUMNS, LeadScore, lead_scores
 from serving.loaded_model import LoadedModel
+from serving.newest_scores import read_newest
 from serving.score import CUTS
 
-COLUMNS = [field.name for field in fields(LeadScore) if field.name != "assumed"]
+_SOMETIMES = ("assumed", *MONEY_COLUMNS)
+COLUMNS = [field.name for field in fields(LeadScore) if field.name not in _SOMETIMES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,10 @@ class KeptRun:
     @classmethod
     def read(cls, path: Path) -> KeptRun | None:
         """Read the newest run; None where none was kept, or by a version with other columns."""
-        if not path.is_file():
+        table = read_newest(path)
+        if table is None or not table.num_rows:
             return None
-        table = pq.read_table(path)
-        if table.column_names != COLUMNS or not table.num_rows:
+        if [name for name in table.column_names if name not in MONEY_COLUMNS] != COLUMNS:
             return None
         return cls(
             table["as_of"][0].cast(pa.int64()).as_py(),

@@ -32,8 +32,13 @@ SCORE_COLUMNS: Final = (
     "margin",
     "score_exact",
     "grid",
+    "expected_value",
 )
 """What tells something of a score: empty for a lead whose score is held back."""
+
+
+MONEY_COLUMNS: Final = ("amount", "expected_value")
+"""What a conversion is worth: columns that are there where the project knows amounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,8 @@ class LeadScore:
     rule of the company takes the lead out (`rule` is its stated reason). `withheld` names the arm
     of an experiment that works without scores: everything in SCORE_COLUMNS is then empty.
     `episode` counts the lead's lives: 1 until it comes back after a close, at `back_at`.
-    `assumed` says what the one who asked left out and a night would have known.
+    `amount` is what its conversion would bring, where that is known; `expected_value` is that times
+    the probability. `assumed` says what the one who asked left out and a night would have known.
     """
 
     lead_id: str
@@ -86,6 +92,8 @@ class LeadScore:
     episode: int
     back_at: datetime | None
     withheld: str | None
+    amount: float | None = None
+    expected_value: float | None = None
     assumed: tuple[str, ...] = ()
 
 

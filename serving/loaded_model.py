@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from data.tables import Kind
 from features.build import Builder
 from features.frame import Catalogue
+from models.amount_model import AMOUNTS_FILE, AmountModel
 from models.artifact import load_artifact, read_extra
 from models.explain.observed_rates import ObservedRates
 from models.predictor import LeadScorer
@@ -24,7 +25,8 @@ class LoadedModel:
 
     `builder` builds rows for its catalogue, which is compiled once. The scorer cuts bands as the
     project file says now; `learned_bands` are the cuts with which the model was trained. `watch` is
-    what monitor and guard compare with; None in a model from before it was kept.
+    what monitor and guard compare with; None in a model from before it was kept. `amounts` says
+    what a conversion brings; None where it was not learned.
     """
 
     version: str
@@ -36,6 +38,7 @@ class LoadedModel:
     builder: Builder
     learned_bands: Mapping[str, float]
     watch: WatchReference | None = None
+    amounts: AmountModel | None = None
 
     @property
     def bands_edited(self) -> bool:
@@ -70,6 +73,7 @@ def load_model(
         builder=Builder(catalogue),
         learned_bands=learned,
         watch=_reference(version),
+        amounts=_amounts(version),
     )
 
 
@@ -78,6 +82,13 @@ def _reference(version: ModelVersion) -> WatchReference | None:
     if not (version.folder / WATCH_FILE).is_file():
         return None
     return WatchReference.from_json(read_extra(version.folder, WATCH_FILE))
+
+
+def _amounts(version: ModelVersion) -> AmountModel | None:
+    """Read what a conversion brings, where the artifact has it."""
+    if not (version.folder / AMOUNTS_FILE).is_file():
+        return None
+    return AmountModel.from_json(read_extra(version.folder, AMOUNTS_FILE))
 
 
 def find_model(

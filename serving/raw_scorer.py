@@ -150,7 +150,7 @@ def _without_places(project: Project) -> dict[str, Any]:
             elif isinstance(value, (dict, list)):
                 hide(value)
 
-    for part in ("leads", "conversion"):
+    for part in ("leads", "conversion", "value"):
         hide(given[part])
     hide(given["events"])
     for join, declared in zip(given["leads"]["join"], project.leads.join, strict=True):
@@ -175,6 +175,7 @@ def _unfolded(leads: pd.DataFrame, project: Project) -> dict[str, pd.DataFrame]:
     for i, join in enumerate(project.leads.join):
         keys |= {f"join.{i}": ""} | {f"join.{i}.history.{j}": "" for j in range(len(join.history))}
     keys |= {"conversion": project.conversion.lead or ""} if project.conversion.source else {}
+    keys |= {"value": project.value.lead or ""} if project.value.source else {}
     frames = {"leads": leads.drop(columns=[name for name in keys if name in leads.columns])}
     for name, key in keys.items():
         if name not in leads.columns:

@@ -27,9 +27,11 @@ from models.explain.reasons import ReasonTable, explanations_of, reason_table
 from models.explain.sentences import render, render_fact
 from models.predictor import Frame, Rows, Scores
 from models.scorecard import bands_with_hysteresis, percentile, trend
+from serving.figures.lead_worth import knows_amounts, lead_worth
 from serving.held_back import held_arms
 from serving.lead_score import SCORE_COLUMNS, LeadScore, lead_scores
 from serving.loaded_model import LoadedModel
+from serving.newest_scores import read_newest
 from serving.past_weeks import HISTORY_WEEKS, TREND_WEEKS, PastWeeks, look_back
 from serving.qualify.engine import QualificationRules, qualify
 from serving.qualify.result import Qualification
@@ -165,9 +167,7 @@ def score_snapshots(
     }
     on_stage("stages and trend")
     known = _known_to_rules(pd.DataFrame(columns), shown)
-    qualification = qualify(
-        tables, snapshots, project, features=features, scored=known, rules=rules
-    )
+    qualification = qualify(tables, snapshots, project, features=frame, scored=known, rules=rules)
     ruled = qualification.disqualified >= 0
     columns["band"] = np.where(ruled, None, columns["band"])  # the rule comes before the model
     weeks = range(1, HISTORY_WEEKS + 1) if for_report else (TREND_WEEKS,)
@@ -189,6 +189,9 @@ def score_snapshots(
         "episode": tables.episode[snapshots.lead],
         "back_at": pd.to_datetime(_back_at(tables, snapshots), unit="us", utc=True),
     }
+    if knows_amounts(project):
+        worth = lead_worth(project, tables, snapshots.lead, model.amounts, features)
+        columns |= {"amount": worth, "expected_value": scores.probability * worth}
     return ScoringRun(
         as_of,
         snapshots,
@@ -281,7 +284,8 @@ def scores_table(scored: ScoringRun) -> pa.Table:
     rows = pa.array(np.arange(len(table)), mask=~scored.shown)
     arrow = pa.table(columns)
     arrow = arrow.add_column(arrow.column_names.index("typical"), "reasons", scored.reasons)
-    for name in SCORE_COLUMNS if not scored.shown.all() else ():
+    telling = [name for name in SCORE_COLUMNS if name in arrow.column_names]
+    for name in telling if not scored.shown.all() else ():
         place = arrow.column_names.index(name)
         arrow = arrow.set_column(place, name, arrow[name].combine_chunks().take(rows))
     arrow = arrow.append_column("withheld", pa.array(scored.held, pa.string()))
@@ -309,9 +313,9 @@ def read_bands(
     elsewhere than at `cuts` are none either: an edit of the project file takes effect at once. Nor
     are those of leads that came back since, as `tables` say: an episode starts without a band.
     """
-    if not path.is_file():
+    table = read_newest(path, ["lead_id", "band", "as_of"])
+    if table is None:
         return None
-    table = pq.read_table(path, columns=["lead_id", "band", "as_of"])
     recorded = (table.schema.metadata or {}).get(CUTS)
     if cuts is not None and recorded is not None and json.loads(recorded) != dict(cuts):
         return None

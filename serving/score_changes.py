@@ -30,7 +30,7 @@ from models.explain.change import (
     read_run,
 )
 from models.explain.points import ScoreReason
-from models.explain.reason_rules import ReasonRules
+from models.explain.reason_rules import ReasonRules, seen_in_training
 from serving.loaded_model import LoadedModel
 
 FEATURES = "features.parquet"
@@ -138,8 +138,8 @@ def lines_to_show(change: Change) -> list[ScoreChangeLine]:
 def line_reason(line: ScoreChangeLine, model: LoadedModel, now: pd.Series) -> ScoreReason | None:
     """Say what events or edits left behind, by the feature that did most of it.
 
-    None for the other kinds, where today's model does not have that feature, and where it is
-    sensitive or identity-like.
+    None for the other kinds, where today's model does not have that feature or has not seen its
+    value, and where it is sensitive or identity-like.
     """
     described = {feature.name: feature for feature in model.scorer.features}
     feature = described.get(line.feature)
@@ -149,6 +149,8 @@ def line_reason(line: ScoreChangeLine, model: LoadedModel, now: pd.Series) -> Sc
         return None
     value = now[feature.name]
     shown = None if pd.isna(value) else value if isinstance(value, str) else float(value)
+    if not seen_in_training(model.scorer, model.facts, feature, shown):
+        return None
     return ScoreReason(
         factor=line.factor,
         family=feature.family,

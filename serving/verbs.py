@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 
+from filelock import FileLock
+
 from data.files import write_text
 from data.reading.column_roles import column_roles
 from data.reading.read_tables import CrmData
@@ -77,17 +79,21 @@ def learn(
 
 
 def register(session: Session, reading: CrmData, trained: TrainedModel) -> Published:
-    """Register a trained model with its leak audit; the gate says whether it is champion."""
-    published = publish(
-        trained,
-        session.registry,
-        session.project,
-        reading.tables,
-        pages=audit_pages(session, reading, trained),
-        tags=session_tags(session, reading),
-        threads=session.threads,
-        seed=session.seed,
-    )
+    """Register a trained model with its leak audit; the gate says whether it is champion.
+
+    One run at a time: a second one is judged against the champion that the first one made.
+    """
+    with FileLock(session.state.publish_lock):
+        published = publish(
+            trained,
+            session.registry,
+            session.project,
+            reading.tables,
+            pages=audit_pages(session, reading, trained),
+            tags=session_tags(session, reading),
+            threads=session.threads,
+            seed=session.seed,
+        )
     if published.version is not None:
         write_text(session.state.audit(published.version.version), trained.audit.to_json())
     return published

@@ -17,6 +17,7 @@ from features.build import build
 from features.catalogue import counts_missing, make_catalogue
 from features.frame import Catalogue, FeatureFrame
 from features.profile import count_missing
+from features.templates import TEMPLATES
 
 Rows = NDArray[np.int64]
 
@@ -66,6 +67,7 @@ def make_dataset(
 ) -> Dataset:
     """Label, cut and build features for the training rows; a model brings its own `catalogue`.
 
+    Without one, the calendar columns are left out of which training has not seen every value.
     Raises InputError, with the numbers, where no snapshot is mature or all have the same outcome.
     """
     labelled = label(make_snapshots(tables, outcomes, project), tables, outcomes, project)
@@ -76,6 +78,8 @@ def make_dataset(
         cut = purged_cut(labelled, project.train.test_share, tables.lead[labelled.snapshots.lead])
     columns = make_catalogue(tables, project) if catalogue is None else catalogue
     frame = build(tables, labelled.snapshots, columns, threads=threads)
+    if catalogue is None:
+        frame = drop_features(frame, incomplete_cycles(frame, cut.train))
     return Dataset(labelled, frame, groups_of(tables, labelled), cut)
 
 
@@ -92,6 +96,19 @@ def drop_features(frame: FeatureFrame, names: frozenset[str]) -> FeatureFrame:
         Catalogue(tuple(f for f in frame.catalogue.features if f.name not in names)),
         frame.numbers[:, np.array(numbers, bool)] if not all(numbers) else frame.numbers,
         tuple(each for each in frame.levels if each.name not in names),
+    )
+
+
+def incomplete_cycles(frame: FeatureFrame, rows: Rows) -> frozenset[str]:
+    """Name the calendar columns that do not hold every value in these rows: months of half a year.
+
+    What the others are worth is unknown, and they come: the next leads are created in them.
+    """
+    cycles = [TEMPLATES[feature.template].cycle for feature in frame.catalogue.numbers]
+    return frozenset(
+        feature.name
+        for i, feature in enumerate(frame.catalogue.numbers)
+        if cycles[i] and len(np.unique(frame.numbers[rows, i])) < cycles[i]
     )
 
 

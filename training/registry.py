@@ -78,7 +78,7 @@ class Registry:
         """Open the SQLite store of a state folder, or the tracking server at `uri`."""
         if uri is not None:
             return cls(uri, name, trust=trust, allow=allow)
-        state.folder.mkdir(parents=True, exist_ok=True)
+        state.folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds people's data
         store = f"sqlite:///{state.registry.resolve()}"
         return cls(store, name, state.artifacts.resolve().as_uri(), trust, allow)
 
@@ -172,8 +172,16 @@ class Registry:
         return self.find(aliases[CHAMPION]) if CHAMPION in aliases else None
 
     def promote(self, version: str) -> None:
-        """Make `version` the champion; the one before it is remembered for `rollback`."""
+        """Make `version` the champion; the one before it is remembered for `rollback`.
+
+        InputError for a version that a training run left behind when it was killed.
+        """
         with self._tracking() as client:
+            if not client.get_model_version(self.name, version).tags:
+                raise InputError(
+                    f"version {version} was never finished: its training run was stopped",
+                    cure="promote another version, or train again",
+                )
             before = self._aliases(client).get(CHAMPION)
             if before is not None and before != version:
                 client.set_registered_model_alias(self.name, PREVIOUS, before)

@@ -45,6 +45,7 @@ def train_stand_in(
         fast=False,
         card=None,  # it is frozen by the first model that is proven
         night=trained.reference.night,
+        amounts=trained.amounts,
     )
     return fit_and_evaluate(task, kind)
 

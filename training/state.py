@@ -70,6 +70,11 @@ class StatePaths:
         return self.folder / "night.lock"
 
     @property
+    def publish_lock(self) -> Path:
+        """The lock of the moment in which a model is judged and registered."""
+        return self.folder / "publish.lock"
+
+    @property
     def night_metrics(self) -> Path:
         """The figures of the newest night for Prometheus."""
         return self.folder / "night.prom"

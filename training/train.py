@@ -15,6 +15,7 @@ from data.feeds import Feed
 from data.reading.review import ColumnReview
 from data.schema import Project
 from data.tables import Outcomes, Tables
+from models.amount_model import AMOUNTS_FILE, AmountModel
 from models.artifact import Manifest, write_artifact
 from models.explain.observed_rates import ObservedRates, make_facts
 from models.fit.baselines import fit_all
@@ -26,6 +27,7 @@ from models.scorecard import clipped_share, propose
 from training.advice import Advice, advise
 from training.audit import AuditReport
 from training.audit.windows import fit_scope, row_hash
+from training.customer_value import learn_amounts
 from training.dataset import Dataset
 from training.evaluate import (
     Evaluation,
@@ -54,7 +56,8 @@ class TrainedModel:
 
     `test` holds probabilities on the test rows: "model" and each baseline. `kinds` says how each
     attribute was read, so that single leads are later read the same way. `advice` says what the
-    training outcomes allow, `reference` is what monitor and guard compare with. `leak` says which
+    training outcomes allow, `reference` is what monitor and guard compare with, `amounts` what a
+    conversion brings where payments say it. `leak` says which
     open leak finding forbids to register the model, and `shortfall` which baseline it does not beat
     and what to do instead; None where all is well.
     """
@@ -71,6 +74,7 @@ class TrainedModel:
     kinds: Mapping[str, str]
     advice: Advice
     reference: WatchReference
+    amounts: AmountModel | None
     leak: str | None
     shortfall: str | None
 
@@ -99,6 +103,8 @@ class TrainedModel:
             CARD_FILE: self.card.to_json(),
             WATCH_FILE: self.reference.to_json(),
         }
+        if self.amounts is not None:
+            extra[AMOUNTS_FILE] = self.amounts.to_json()
         return write_artifact(self.parts, self.forest_text, folder, extra=extra)
 
 
@@ -118,6 +124,7 @@ class FitTask:
     fast: bool
     card: ScoreCard | None
     night: NightProfile
+    amounts: AmountModel | None = None
 
 
 def train(
@@ -150,16 +157,19 @@ def train(
     report = judgement.report
     dataset = judgement.dataset.without(report.quarantined, tables)
     night = training_night(tables, outcomes, feeds)
-    task = FitTask(project, tables, dataset, report, seed, threads, fast, card, night)
-    learner = learner or project.train.learner
-    trained = fit_and_evaluate(task, learner, on_stage=on_stage).noting(judgement.notes)
+    amounts = learn_amounts(project, tables, outcomes, dataset, seed=seed)
+    task = FitTask(
+        project, tables, dataset, report, seed, threads, fast, card, night, amounts.model
+    )
+    learner, notes = learner or project.train.learner, (*judgement.notes, *amounts.notes)
+    trained = fit_and_evaluate(task, learner, on_stage=on_stage).noting(notes)
     level = level_with_logistic(trained.evaluation.verdicts)
     if level is None or trained.candidates["winner"] in (LINE, CONSTANT):
         return trained
     simpler = fit_and_evaluate(task, "logistic")
     if simpler.shortfall and not trained.shortfall:
         return trained
-    return simpler.noting((*judgement.notes, level))
+    return simpler.noting((*notes, level))
 
 
 def fit_and_evaluate(
@@ -215,6 +225,7 @@ def fit_and_evaluate(
         {attribute.name: attribute.kind for attribute in tables.attributes},
         advice,
         make_reference(dataset, tables, facts, task.night),
+        task.amounts,
         leak=_open_leak(report),
         shortfall=None if beats else words,
     )

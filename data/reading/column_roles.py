@@ -11,7 +11,7 @@ from typing import Final
 from data.network import scheme_of
 from data.reading.attributes import prefix_of
 from data.reading.event_columns import columns_of
-from data.reading.review import replayed_fields
+from data.reading.review import read_by_conversion, replayed_fields
 from data.reading.sources import Given, column_names
 from data.schema import Attributes, Join, Project, Section
 
@@ -42,6 +42,7 @@ _EVENT_ROLES: Final = {
     "person": "person of the event",
     "direction": "who acts",
 }
+_UNUSED: Final = ("not declared", "not read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,33 @@ def column_roles(
         roles.setdefault(project.project.order_by, "order in time")
     for join in leads.join:
         roles.setdefault(join.on, f"key of {_name(join.source)}")
+    for name in read_by_conversion(project):
+        roles.setdefault(name, "conversion")
     found = list(_of_table(project, leads, "leads", roles, frames))
     for i, join in enumerate(leads.join):
         key = {join.key or join.on: "key"}
         found += _of_table(project, join, f"join.{i}", key, frames)
     found += _of_events(project, frames)
     found += _of_conversions(project, frames)
-    return found
+    found += _of_payments(project, frames)
+    return _once(found)
+
+
+def _once(found: list[ColumnRole]) -> list[ColumnRole]:
+    """Join the roles of a column whose table is read more than once, as leads and as outcome."""
+    by_column: dict[tuple[str, str], list[ColumnRole]] = {}
+    for each in found:
+        by_column.setdefault((each.table, each.name), []).append(each)
+    return [
+        ColumnRole(
+            table,
+            name,
+            ", ".join(dict.fromkeys(r.role for r in same if r.role not in _UNUSED)) or same[0].role,
+            next((r.since for r in same if r.since), ""),
+            next((r.attribute for r in same if r.attribute is not None), None),
+        )
+        for (table, name), same in by_column.items()
+    ]
 
 
 def _of_table(
@@ -121,6 +142,8 @@ def _of_events(project: Project, frames: Mapping[str, Given]) -> Iterator[Column
         roles = {
             column: words for key, words in _EVENT_ROLES.items() for column in _named(section, key)
         }
+        if project.value.event and project.value.amount:
+            roles.setdefault(project.value.amount, "payment")
         names = column_names(section, project, frame=frames.get(label)) or columns_of(section)
         for name in names:
             role = roles.get(name, "not read")
@@ -137,6 +160,19 @@ def _of_conversions(project: Project, frames: Mapping[str, Given]) -> Iterator[C
     for name in column_names(section, project, frame=frames.get("conversion")):
         yield ColumnRole(
             _name(section.source, "conversion", frames), name, roles.get(name, "not read"), ""
+        )
+
+
+def _of_payments(project: Project, frames: Mapping[str, Given]) -> Iterator[ColumnRole]:
+    """Yield the columns of the table of payments: all of it is outcome."""
+    section = project.value
+    if section.source is None:
+        return
+    told = (section.at, section.amount, section.recorded_at, section.type, section.currency)
+    roles = {section.lead: "id of the lead", **dict.fromkeys(told, "payment")}
+    for name in column_names(section, project, frame=frames.get("value")):
+        yield ColumnRole(
+            _name(section.source, "value", frames), name, roles.get(name, "not read"), ""
         )
 
 

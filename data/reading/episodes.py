@@ -10,13 +10,14 @@ at the very moment of a conversion opens nothing, and after a conversion nothing
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.clock import NEVER, Micros
+from data.clock import NEVER, Micros, show
+from data.delay import detect_truncation
 from data.ragged import Ragged
 from data.reading.event_columns import EventRows, rows_of_types
 from data.schema import ConversionSection
@@ -122,15 +123,30 @@ class _Round:
 
 
 def split_episodes(
-    tables: Tables, outcomes: Outcomes, lives: LeadLives, rule: ConversionSection
+    tables: Tables,
+    outcomes: Outcomes,
+    lives: LeadLives,
+    rule: ConversionSection,
+    closes_from: int | None,
 ) -> tuple[Tables, Outcomes]:
-    """Make one row of each episode; `tables` hold all events of every lead, whatever ended it."""
+    """Make one row of each episode; `tables` hold all events of every lead, whatever ended it.
+
+    `closes_from` is since when closes are recorded, where the project file says so.
+    """
     assert tables.created_at is not None  # the schema refuses reopen in static mode
-    n = len(tables)
+    n, created = len(tables), tables.created_at
+    nothing = np.zeros(n, np.int64)
     first = Episodes(
-        np.arange(n), np.ones(n, np.int64), np.zeros(n, np.int64), np.full(n, NEVER), _unnamed(n)
+        np.arange(n),
+        np.ones(n, np.int64),
+        nothing,
+        np.full(n, NEVER),
+        _unnamed(n),
+        created,
+        _unnamed(n),
+        _closes_from(tables, outcomes, lives, closes_from),
     )
-    rounds = [_ended(first, tables.created_at, np.full(n, BEGINNING), lives)]
+    rounds = [_ended(first, created, np.full(n, BEGINNING), lives)]
     while len((last := _reopened(rounds[-1], lives, rule)).opened_at):
         rounds.append(last)
     lead, number, opened, won, lost = (
@@ -163,6 +179,19 @@ def split_episodes(
     return split, replace(outcomes, converted_at=won[order], disqualified_at=lost[order])
 
 
+def _closes_from(tables: Tables, outcomes: Outcomes, lives: LeadLives, declared: int | None) -> int:
+    """Find since when closes are known: as declared, or as the older leads without any show."""
+    created = tables.created_at
+    assert created is not None
+    if declared is not None:
+        return declared
+    first, _ = lives.closes.first(np.arange(len(tables)), np.full(len(tables), BEGINNING))
+    late = detect_truncation(
+        created, replace(outcomes, converted_at=first, disqualified_at=outcomes.converted_at)
+    )
+    return int(created.min()) if late is None else late.recorded_from
+
+
 def _ended(episodes: Episodes, opened_at: Micros, since: Micros, lives: LeadLives) -> _Round:
     """End episodes by what comes first from `since` on, a conversion before a close."""
     won, _ = lives.conversions.first(episodes.lead, since)
@@ -180,7 +209,9 @@ def _reopened(ended: _Round, lives: LeadLives, rule: ConversionSection) -> _Roun
     """Open the next episode of the leads that come back."""
     lead = ended.episodes.lead
     end = np.minimum(ended.converted_at, ended.disqualified_at)
-    opens, _ = lives.openers.first(lead, np.where(end == NEVER, NEVER, end + max(rule.quiet, 1)))
+    opens, opener = lives.openers.first(
+        lead, np.where(end == NEVER, NEVER, end + max(rule.quiet, 1))
+    )
     back = opens != NEVER
     if not rule.repeat:
         back &= opens < lives.conversions.first(lead, np.full(len(lead), BEGINNING))[0]
@@ -191,14 +222,18 @@ def _reopened(ended: _Round, lives: LeadLives, rule: ConversionSection) -> _Roun
         lives.conversions.count_before(lead, opens),
         end,
         np.where(converted, np.array(CONVERTED, object), ended.closed_by),
+        ended.episodes.began_at,
+        opener,
+        ended.episodes.closes_from,
     ).take(back)
     return _ended(past, opens[back], opens[back], lives)
 
 
 def _joined(parts: list[Episodes]) -> Episodes:
-    return Episodes(
-        *(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Episodes))
-    )
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in Episodes.columns()
+    }
+    return replace(parts[0], **columns)
 
 
 def say_returns(tables: Tables, outcomes: Outcomes, lives: LeadLives) -> Iterator[str]:
@@ -209,6 +244,13 @@ def say_returns(tables: Tables, outcomes: Outcomes, lives: LeadLives) -> Iterato
         f"{len(np.unique(lead[again])):,} of {lead.max(initial=-1) + 1:,} leads came back after "
         f"they were closed, {int(again.sum()):,} times in all: each time is an episode of its own"
     )
+    since = tables.episodes.closes_from
+    old = np.unique(lead[tables.episodes.began_at < since])
+    if len(old):
+        yield (
+            f"closes are known from {show(since)[:10]} on: whether {len(old):,} leads from before "
+            "were closed earlier is missing in their features, not 0"
+        )
     counted = np.isin(lives.conversions.lead, lead[outcomes.converted_at != NEVER])
     if lost := len(np.unique(lives.conversions.lead[~counted])):
         yield (

@@ -13,6 +13,7 @@ from data.clock import NEVER, Micros
 from data.errors import InputError
 from data.ragged import is_known
 from data.reading.match_ids import match_leads
+from data.reading.payments import PaidRows, event_amounts
 from data.reading.read_job import ReadJob
 from data.reading.sources import RawTable
 from data.reading.values import instants, numbers, texts
@@ -77,6 +78,7 @@ class EventRows:
     value: NDArray[np.float32]
     section: EventsSection
     name: str
+    amount: NDArray[np.int64] | None = None  # of payments, where events are such
 
     def take(self, rows: NDArray[np.bool_]) -> EventRows:
         """Keep rows by mask."""
@@ -96,6 +98,7 @@ class EventRows:
             self.value[rows],
             self.section,
             self.name,
+            None if self.amount is None else self.amount[rows],
         )
 
 
@@ -111,7 +114,10 @@ def read_events(
     sources = []
     for i, section in enumerate(declared):
         path = files[i] if files else None
-        raw = job.source(section, f"events.{i}", path=path, columns=columns_of(section))
+        money = job.project.value
+        everything = bool(money.event) and bool(money.amount or money.currency)
+        columns = None if everything else columns_of(section)
+        raw = job.source(section, f"events.{i}", path=path, columns=columns)
         sources.append(_rows_of(raw, section, job, lead_ids))
     return sources
 
@@ -157,6 +163,7 @@ def _rows_of(raw: RawTable, section: EventsSection, job: ReadJob, lead_ids: pa.A
         _values(raw, section, job.project),
         section,
         raw.name,
+        _amounts(raw, section, kinds, job),
     )
     good = (lead >= 0) & (at != NEVER) & (kinds.codes >= 0)
     return rows if good.all() else rows.take(good)
@@ -231,6 +238,18 @@ def _values(raw: RawTable, section: EventsSection, project: Project) -> NDArray[
         return numbers(raw, section.value, project).astype(np.float32)
 
 
+def _amounts(
+    raw: RawTable, section: EventsSection, kinds: Coded, job: ReadJob
+) -> NDArray[np.int64] | None:
+    """Read what was paid with the events of `value.event`; None where there are none."""
+    money = job.project.value
+    paid = _of_types(kinds, money.event)
+    if not paid.any():
+        return None
+    units = event_amounts(raw, section, paid, job)
+    return np.where(_of_types(kinds, money.refund), -np.abs(units), units)
+
+
 def names_type(name: str, declared: tuple[str, ...]) -> bool:
     """Tell whether a type is declared, whole or by its first part ("A_DECLINED/COMPLETE")."""
     return name in declared or name.partition("/")[0] in declared
@@ -274,6 +293,9 @@ def check_declared_types(sources: list[EventRows], job: ReadJob) -> None:
             raise InputError(
                 f"no event has the type {word!r}", column=f"conversion.{key}", cure=cure
             )
+    for word in job.project.value.event:
+        if not any(names_type(name, (word,)) for name in names):
+            job.notes.add(f"value.event: no event has the type {word!r}")
     for i, rows in enumerate(sources):
         for key in ("outcome", "ignore", "outbound"):
             for word in getattr(rows.section, key):
@@ -283,8 +305,31 @@ def check_declared_types(sources: list[EventRows], job: ReadJob) -> None:
 
 def rows_of_types(rows: EventRows, declared: tuple[str, ...]) -> NDArray[np.bool_]:
     """Mark the rows of declared types."""
-    hit = np.array([*(names_type(name, declared) for name in rows.type.names), False], dtype=bool)
-    return hit[rows.type.codes]
+    return _of_types(rows.type, declared)
+
+
+def _of_types(kinds: Coded, declared: tuple[str, ...]) -> NDArray[np.bool_]:
+    hit = np.array([*(names_type(name, declared) for name in kinds.names), False], dtype=bool)
+    return hit[kinds.codes]
+
+
+def part_payments(sources: list[EventRows], job: ReadJob) -> tuple[list[EventRows], list[PaidRows]]:
+    """Take payments out of the events: (what else happened, what was paid).
+
+    A conversion that has an amount stays among the events as well.
+    """
+    kept, paid = [], []
+    for rows in sources:
+        hit = rows_of_types(rows, job.project.value.event)
+        if rows.amount is None or not hit.any():
+            kept.append(rows)
+            continue
+        money = rows.take(hit)
+        assert money.amount is not None
+        lead = money.lead.astype(np.int64)
+        paid.append(PaidRows(lead, money.at, money.recorded_at, money.amount))
+        kept.append(rows.take(~hit | rows_of_types(rows, job.project.conversion.event)))
+    return kept, paid
 
 
 def assemble(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -23,11 +23,13 @@ from data.reading.event_columns import (
     assemble,
     check_declared_types,
     first_times,
+    part_payments,
     read_events,
     times_of,
 )
 from data.reading.flag_words import yes_words
 from data.reading.match_ids import match_leads
+from data.reading.payments import keep_payments, read_payment_table
 from data.reading.read_job import ReadJob
 from data.reading.repeated_rows import one_row_per_id
 from data.reading.review import undeclared_columns
@@ -68,9 +70,9 @@ def read_tables(
     """Read all sources; `leads` and `events` name other files of the same shape.
 
     `frames` replace sources: "leads", "events.0", "join.0", "history.0", "join.0.history.0",
-    "conversion". For scoring, `kinds` (attribute -> kind in training) and `lenient` let a few
-    leads be read in the same way; see `ReadJob`. InputError names file, row and column of what is
-    wrong.
+    "conversion", "value". For scoring, `kinds` (attribute -> kind in training) and `lenient` let a
+    few leads be read in the same way; see `ReadJob`. InputError names file, row and column of
+    what is wrong.
     """
     crm = read_with_notes(
         project, leads=leads, events=events, frames=frames, kinds=kinds, lenient=lenient
@@ -99,10 +101,13 @@ def read_with_notes(
     clocks = _lead_clocks(job, raw, order)
     sources = read_events(job, ids, events)
     check_declared_types(sources, job)
+    happened, paid = part_payments(sources, job)
+    if project.value.source:
+        paid = [read_payment_table(job, ids)]
     created = clocks["created_at"]
     timed = project.leads.converted is None
     if timed:
-        lead, at = _conversions(job, raw, ids, order, sources)
+        lead, at = _conversions(job, raw, ids, order, happened)
         conversions = lead, _on_first_day(at, created[lead], job)
     else:
         won = np.flatnonzero(_flag(job, raw, order))
@@ -113,7 +118,7 @@ def read_with_notes(
     )
     disqualified = _on_first_day(disqualified, created, job)
     attributes = read_attributes(raw, ids, order, job)
-    times = [*clocks.values(), converted, *_event_times(sources)]
+    times = [*clocks.values(), converted, *_event_times(sources), *(part.at for part in paid)]
     times += [a.changes.at for a in attributes if a.changes is not None]
     times += [a.known_at for a in attributes if a.known_at is not None]
     until, declared = _observed_until(project, times, raw.name)
@@ -132,7 +137,7 @@ def read_with_notes(
         recorded_at=clocks["recorded_at"] if project.leads.recorded_at else None,
         account=_accounts(job, raw, order),
         attributes=tuple(attributes),
-        events=assemble(sources, project.conversion.event, ends_at, cut),
+        events=assemble(happened, project.conversion.event, ends_at, cut),
         display=_display(job, raw, order),
         observed_until=until,
         timezone=project.project.timezone,
@@ -145,7 +150,6 @@ def read_with_notes(
             f"conversions are recorded from {show(recorded_from)[:10]} on: {older:,} older leads "
             "cannot be trusted as negatives and are left out of training"
         )
-    outcomes = Outcomes(converted, disqualified, until, recorded_from or None, timed)
     if not timed:
         job.notes.add(
             "leads.converted says that a lead converted, not when: leads are seen as they were "
@@ -155,11 +159,16 @@ def read_with_notes(
     outcomes = Outcomes(converted, disqualified, until, recorded_from or None, timed)
     if reopens:
         lives = read_lives(
-            project.conversion, sources, clocks["disqualified_at"], conversions, until
+            project.conversion, happened, clocks["disqualified_at"], conversions, until
         )
-        tables, outcomes = split_episodes(tables, outcomes, lives, project.conversion)
+        given = project.conversion.closes_from
+        closes_from = None if given is None else moment(given, project, "conversion.closes_from")
+        tables, outcomes = split_episodes(tables, outcomes, lives, project.conversion, closes_from)
         for line in say_returns(tables, outcomes, lives):
             job.notes.add(line)
+    if project.value.declared:
+        payments = keep_payments(paid, tables, outcomes.converted_at, job, until)
+        outcomes = replace(outcomes, payments=payments)
     feeds = _feeds(raw.name, tables, outcomes, sources)
     return CrmData(tables, outcomes, tuple(job.notes.lines), feeds, job.notes.left_out)
 
@@ -194,7 +203,7 @@ def _clip(at: Micros, until: int) -> Micros:
 
 def _refuse_unknown_frames(given: Mapping[str, Given], project: Project) -> None:
     """Refuse a frame that replaces nothing."""
-    known = {"leads", "conversion"}
+    known = {"leads", "conversion", "value"}
     known |= {f"events.{i}" for i in range(len(project.events))}
     known |= {f"history.{i}" for i in range(len(project.leads.history))}
     for i, join in enumerate(project.leads.join):

@@ -14,7 +14,9 @@ import pyarrow.compute as pc
 from data.reading.date_texts import holds_dates
 from data.reading.sources import Given, RawTable, read_source
 from data.reading.values import texts
+from data.rules.expressions import parse
 from data.schema import Attributes, Project
+from data.sketch.vocabulary import CHANGED_NAME, LOST_NAME, STAGE_NAME, meaning_of, speaks_of
 
 Guess = Literal["fixed", "mutable", "outcome", "identity", "lifetime total"]
 
@@ -43,6 +45,12 @@ _HINTS: Final[tuple[tuple[Guess, str, str], ...]] = (
         "its name speaks of an identity, which nothing can be learnt from",
     ),
 )
+_STAGES: Final = 40
+"""A pipeline has no more stages."""
+_HEADCOUNT: Final = (
+    r"employ|staff|headcount|dipendent|salari|effecti|mitarbeit|beschaeft|funcion|emplead|medewerk"
+)
+"""What a company has a number of, as no total over the life of a lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,21 @@ def _lead_roles(project: Project) -> set[str]:
         project.project.order_by,
         *(join.on for join in leads.join),
     )
-    return {role for role in roles if role}
+    return {role for role in roles if role} | read_by_conversion(project)
+
+
+def read_by_conversion(project: Project) -> set[str]:
+    """Name the columns of leads from which conversions are read once more, as from a table."""
+    leads, conversion = project.leads, project.conversion
+    names: set[str] = set()
+    if conversion.source == leads.source:
+        names = {str(conversion.at)}
+        if conversion.where:
+            names |= parse(conversion.where, where="conversion.where").names
+    for section in project.events:
+        if section.source == leads.source:
+            names |= {section.at, *section.type}
+    return names - {leads.id, leads.created_at}
 
 
 def _of_table(
@@ -141,7 +163,7 @@ def _review(raw: RawTable, name: str, project: Project) -> ColumnReview:
     column = raw.column(name)
     values = texts(column, project.project.missing)
     kind = "timestamp" if holds_dates(column) or holds_dates(values) else _kind(column)
-    guess, reason = guess_of(name)
+    guess, reason = guess_of(name) if project.static else guess_in_time(name)
     filled = len(values) - values.null_count
     if guess == "identity" and kind == "text" and _distinct(values) <= 20:
         guess, reason = "fixed", "few values, and nothing in its name says that it changes"
@@ -149,7 +171,11 @@ def _review(raw: RawTable, name: str, project: Project) -> ColumnReview:
         guess, reason = "mutable", "it holds times, which are no feature"
     elif guess == "fixed" and kind == "text" and filled and _distinct(values) > 0.9 * filled > 20:
         guess, reason = "identity", "nearly every value is different"
-    elif guess == "fixed" and not reason:
+    if guess == "fixed" and not project.static:
+        ends = ends_among(pc.unique(values).drop_null())
+        if ends:
+            guess, reason = "outcome", f"it says {' and '.join(ends)}"
+    if guess == "fixed" and not reason:
         reason = "nothing in its name says that it changes"
     if project.static:
         line = f'exclude = ["{name}"]'
@@ -169,8 +195,32 @@ def guess_of(name: str) -> tuple[Guess, str]:
     plain = re.sub(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).strip("_").lower()
     for guess, pattern, reason in _HINTS:
         if re.search(pattern, plain):
+            if guess == "lifetime total" and re.search(_HEADCOUNT, plain):
+                continue
             return guess, reason
     return "fixed", ""
+
+
+def guess_in_time(name: str) -> tuple[Guess, str]:
+    """Guess from a name in any language, where leads have a creation: (guess, reason).
+
+    >>> guess_in_time("Motivo da perda")[0], guess_in_time("Letzte Änderung")[0]
+    ('outcome', 'mutable')
+    """
+    guess, reason = guess_of(name)
+    if guess != "fixed":
+        return guess, reason
+    if speaks_of(name, LOST_NAME):
+        return "outcome", "its name speaks of the outcome"
+    if speaks_of(name, STAGE_NAME) or speaks_of(name, CHANGED_NAME):
+        return "mutable", "its name speaks of something that changes as the lead is worked"
+    return "fixed", ""
+
+
+def ends_among(words: pa.Array) -> list[str]:
+    """Find the words that say by name that a lead was won or lost, among a stage's few words."""
+    few = words.to_pylist() if len(words) <= _STAGES else []
+    return [str(word) for word in few if meaning_of(str(word))[1] == 3]
 
 
 def _kind(column: pa.ChunkedArray) -> str:

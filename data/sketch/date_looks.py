@@ -17,7 +17,10 @@ _DAYS: Final = (
     *("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y"),
     *("%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"),
 )
-_TIMES: Final = ("", " %H:%M:%S", " %H:%M", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", " %H:%M:%S.%f")
+_TIMES: Final = (
+    *("", " %H:%M:%S", " %H:%M", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", " %H:%M:%S.%f"),
+    *(" %Hh%M", " à %H:%M", " à %Hh%M"),
+)
 _DATE: Final = (
     r"\s*(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2,4}"
     r"|[A-Za-z]{3,9} \d{1,2}, \d{4})"
@@ -47,6 +50,18 @@ def date_format_of(sample: pa.Array) -> tuple[str | None, bool] | None:
     if not fitting:
         return None
     return fitting[0], month_first(fitting[0]) in fitting
+
+
+def same_form(first: str | None, second: str | None) -> bool:
+    """Tell whether one date_format reads both: with or without a time, and ISO beside any.
+
+    >>> same_form("%d/%m/%Y", "%d/%m/%Y %H:%M"), same_form("%d/%m/%Y", "%m/%d/%Y")
+    (True, False)
+    """
+    if first is None or second is None:
+        return True
+    days = [next((d for d in _DAYS if form.startswith(d)), form) for form in (first, second)]
+    return days[0] == days[1]
 
 
 def _fits_one(texts: pd.Series[str], written: str) -> bool:

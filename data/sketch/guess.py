@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pandas as pd
 import pyarrow as pa
 
 from data.clock import DAY, NEVER, Micros, read_times
 from data.reading.review import guess_of
 from data.sketch.looks import ColumnLook, FileLook
 from data.sketch.outcomes import DateOutcome, LeadOutcome, StageOutcome, lead_outcomes
+from data.sketch.payment_looks import (
+    PaidEvents,
+    PaymentTable,
+    find_paid_events,
+    find_payments,
+)
 from data.sketch.table_links import (
     child_time,
     event_type,
@@ -40,6 +47,9 @@ from data.sketch.vocabulary import (
 
 _FEW: Final = 0.4
 """Share of rows that must have a date for it to be a time of creation."""
+_TOLD: Final = 4.0
+"""Points from which something but a payment says who converted."""
+_NEARLY_EVERY: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +111,8 @@ class ExportGuess:
     """What each file seems to hold; without a time of creation the project is static.
 
     `outcomes` holds what may be the conversion, the surest first; `alone` tells that the leads are
-    the first events of a log.
+    the first events of a log. `payments` are tables, and `paid` types of events, of what customers
+    paid.
     """
 
     folder: Path
@@ -115,6 +126,8 @@ class ExportGuess:
     deals: tuple[FileLook, ...]
     unknown: tuple[FileLook, ...]
     alone: bool = False
+    payments: tuple[PaymentTable, ...] = ()
+    paid: tuple[PaidEvents, ...] = ()
 
     @property
     def repeated(self) -> int:
@@ -136,12 +149,18 @@ def guess_export(looks: list[FileLook], folder: Path) -> ExportGuess:
         keys = find_key(look, leads, ids)
         joins.append((look, *keys)) if keys else unknown.append(look)
     found: list[Outcome] = [] if alone else list(lead_outcomes(leads))
-    deals = [look for look in dated if is_deals(look, ids)]
+    payments = [table for look in dated if (table := find_payments(look, ids))]
+    bills = [table.file for table in payments]
+    others = [look for look in dated if look not in bills]
+    deals = [look for look in others if is_deals(look, ids)]
+    events = [leads] if alone else [look for look in others if look not in deals]
     for look in deals:
         found += table_outcomes(look, ids)
-    events = [leads] if alone else [look for look in dated if look not in deals]
     for look in events:
         found += event_outcomes(look, ids)
+    if not any(outcome.points >= _TOLD for outcome in found):  # then the first payment is it
+        for look in bills:
+            found += table_outcomes(look, ids)
     outcomes = tuple(sorted(found, key=lambda outcome: -outcome.points))
     first = outcomes[0] if outcomes else None
     taken = first.columns if isinstance(first, DateOutcome | StageOutcome) else set()
@@ -162,6 +181,8 @@ def guess_export(looks: list[FileLook], folder: Path) -> ExportGuess:
         deals=tuple(deals),
         unknown=tuple(unknown),
         alone=alone is not None,
+        payments=tuple(payments),
+        paid=tuple(paid for look in events if (paid := find_paid_events(look, ids))),
     )
 
 
@@ -210,14 +231,30 @@ def event_outcomes(look: FileLook, ids: ColumnLook) -> list[Outcome]:
         return []
     found: list[Outcome] = []
     ends = [w for w in kind.words() if meaning_of(w)[0] == "lost"]
+    begins = _first_event(look, ids, kind)
     for place, word in enumerate(w for w in kind.words() if w not in ends):
         text, points, reason = word.lower(), 1.0 - 0.001 * place, "no name tells a conversion"
+        if word == begins:
+            found.append(EventOutcome(look, word, 0.5, "nearly every lead begins with it"))
+            continue
         for sure, pattern in zip((8.6, 8.1, 6.1), CONVERSION_TYPES, strict=True):
             if re.search(pattern, text):
                 points, reason = sure - 0.001 * place, "its name speaks of a conversion"
                 break
         found.append(EventOutcome(look, word, points, reason))
     return found
+
+
+def _first_event(look: FileLook, ids: ColumnLook, kind: ColumnLook) -> str | None:
+    """Find the type of event with which nearly every lead of the file begins, if there is one."""
+    lead = lead_column(look, ids)
+    if lead is None:
+        return None
+    at = child_time(look).times()
+    rows = pd.DataFrame({"lead": lead.texts(), "at": at, "type": kind.texts()})
+    first = rows.sort_values("at", kind="stable").groupby("lead")["type"].first()
+    shares = first.value_counts(normalize=True)
+    return str(shares.index[0]) if len(shares) and shares.iloc[0] >= _NEARLY_EVERY else None
 
 
 def guess_column(column: ColumnLook, look: FileLook) -> str:

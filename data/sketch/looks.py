@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -69,6 +69,12 @@ class ColumnLook:
         assert self.cells is not None
         return np.array(self.cells.cast(pa.string()).to_pylist(), dtype=object)
 
+    def among(self, words: Sequence[str]) -> NDArray[np.bool_]:
+        """Mark the rows that hold one of these words."""
+        assert self.cells is not None
+        marks = pc.is_in(self.cells.cast(pa.string()), value_set=pa.array(words, pa.string()))
+        return np.asarray(marks.to_numpy(), bool)
+
     def words(self) -> list[str]:
         """List the distinct values as texts."""
         return [str(value) for value in self.values.cast(pa.string()).to_pylist()]
@@ -94,9 +100,13 @@ class FileLook:
         return [column for column in self.columns.values() if column.kind in kinds]
 
 
-def look_at_all(paths: Sequence[Path]) -> list[FileLook]:
+def look_at_all(
+    paths: Sequence[Path], *, on_stage: Callable[[str], None] = lambda _: None
+) -> list[FileLook]:
     """Look at files; several of the same columns, as exports of months are, are one source."""
+    on_stage("reading the files")
     read = [(path, *_read(path)) for path in paths]
+    on_stage("looking at the columns")
     alike: dict[tuple[str, ...], list[tuple[Path, pa.Table, str]]] = {}
     for path, table, encoding in read:
         alike.setdefault((encoding, *table.column_names), []).append((path, table, encoding))

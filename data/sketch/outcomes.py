@@ -85,7 +85,7 @@ class StageOutcome:
 
     def rows(self) -> Rows:
         """Mark the rows that converted."""
-        return np.isin(self.column.texts().astype(str), self.won)
+        return self.column.among(self.won)
 
 
 LeadOutcome = DateOutcome | StageOutcome
@@ -129,18 +129,20 @@ def _ends(look: FileLook) -> Iterator[StageOutcome]:
     """
     dates = [c for c in look.of_kind("time") if 0.02 < c.filled < 1.0]
     for column in look.of_kind("text"):
-        words = column.words()
-        if not 3 <= len(words) <= 12 or any(meaning_of(word)[0] != "open" for word in words):
+        if not 3 <= column.distinct <= 12:
             continue
-        texts = column.texts().astype(str)
+        words = column.words()
+        if any(meaning_of(word)[0] != "open" for word in words):
+            continue
+        rows_with = {word: column.among((word,)) for word in words}
         for date in dates:
             known = date.known()
-            shares = {word: share_of(known, texts == word) for word in words}
+            shares = {word: share_of(known, rows) for word, rows in rows_with.items()}
             ends = [word for word in words if shares[word] >= _SAME]
             mixed = any(1 - _SAME < share < _SAME for share in shares.values())
             if mixed or not 2 <= len(ends) < len(words):
                 continue
-            for place, won in enumerate(sorted(ends, key=lambda word: (texts == word).sum())):
+            for place, won in enumerate(sorted(ends, key=lambda word: rows_with[word].sum())):
                 lost = tuple(word for word in ends if word != won)
                 reason = f"rows with {' or '.join(ends)} have {date.name}: which of them is won?"
                 points = 5.0 - 0.1 * place + 1.0 * speaks_of(column.name, STAGE_NAME)
@@ -163,15 +165,16 @@ def _flags(look: FileLook) -> Iterator[StageOutcome]:
         elif speaks_of(column.name, CUSTOMER_NAME):
             points = 5.5
         asked = np.ones(look.rows, bool) if _marks(column) else column.known()
-        share = share_of(np.isin(column.texts().astype(str), yes), asked)
+        share = share_of(column.among(yes), asked)
         reason = f"{share:.0%} of the rows say {yes[0]!r}"
         yield StageOutcome(column, points, reason, yes, no if points > 6 else ())
 
 
 def _marks(column: ColumnLook) -> bool:
     """Tell whether some rows have a cross or a yes, and the others nothing."""
-    words = [word.strip().lower() for word in column.words()[:2]]
-    return len(words) == 1 and words[0] in YES | MARKS and 0.002 < column.filled < 0.98
+    if column.distinct != 1:
+        return False
+    return column.words()[0].strip().lower() in YES | MARKS and 0.002 < column.filled < 0.98
 
 
 def _dates(look: FileLook, stages: list[StageOutcome]) -> Iterator[DateOutcome]:
@@ -243,7 +246,7 @@ def _with_closing_date(stage: StageOutcome, look: FileLook) -> StageOutcome:
 
 
 def _lost_rows(stage: StageOutcome) -> Rows:
-    return np.isin(stage.column.texts().astype(str), stage.lost)
+    return stage.column.among(stage.lost)
 
 
 def _never_first(column: ColumnLook, look: FileLook, within: Rows) -> bool:

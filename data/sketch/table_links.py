@@ -92,9 +92,11 @@ def find_events_alone(looks: list[FileLook]) -> tuple[FileLook, ColumnLook] | No
         full = any(c.filled == 1.0 for c in times)
         if not full or re.search(DEALS_NAME, look.stem) or (len(times) > 1 and not log):
             continue
-        for column in look.of_kind("text", "number"):
+        columns = look.of_kind("text", "number")
+        key = PERSON_KEY if any(speaks_of(c.name, PERSON_KEY) for c in columns) else ID_NAME
+        for column in columns:
             repeats = 20 <= column.distinct < 0.6 * look.rows and column.filled == 1.0
-            person = speaks_of(column.name, PERSON_KEY) and "name" not in column.name.lower()
+            person = speaks_of(column.name, key) and "name" not in column.name.lower()
             kind = event_type(look, column) if repeats and person else None
             if kind is None or not (log or speaks_of(kind.name, TYPE_NAME)):
                 continue
@@ -144,7 +146,14 @@ def event_type(look: FileLook, ids: ColumnLook) -> ColumnLook | None:
         for c in look.of_kind("text")
         if c is not lead and c is not ids and 1 < c.distinct <= min(500, max(2, look.rows // 3))
     ]
+    words = [c for c in words if not any(_comes_before(c, other) for other in words)]
     return named(words, TYPE_NAME) or min(words, key=lambda c: c.distinct, default=None)
+
+
+def _comes_before(old: ColumnLook, new: ColumnLook) -> bool:
+    """Tell whether a column holds what another held before: its words, but not those of the end."""
+    words = set(old.words())
+    return old.filled <= new.filled and old.distinct < new.distinct and words < set(new.words())
 
 
 def is_deals(look: FileLook, ids: ColumnLook) -> bool:

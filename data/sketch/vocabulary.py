@@ -67,7 +67,8 @@ TARGET_NAME: Final = r"^(y|target|label|class|response|outcome|conversion|conver
 
 EARLIER_NAME: Final = r"^p(rev|ast|rior|outcome)|previous|former|\bold\b|vorig|precedent|précéd"
 LOST_NAME: Final = (
-    r"disqualif|lost|reject|squalific|(^|[ _])pers[ao]$|perdu|storno|verloren|perdid|از دست"
+    r"disqualif|lost|reject|squalific|(^|[ _])pers[ao]$|perdu|storno|verloren|perdid|\bperda\b"
+    r"|\bperdita\b|\bperte\b|verlust|از دست"
 )
 
 LEADS_NAME: Final = (
@@ -89,7 +90,8 @@ EVENTS_NAME: Final = (
 CONVERSION_TYPES: Final = (
     r"opportun",
     r"(^|[ _])(convert|accept|approv|won|deal)",
-    r"agreed|(^|[ _])(contract|signed|purchase|order)|gewonnen|gagn|vint[ao]|ganad|برنده|خرید",
+    r"agreed|(^|[ _])(contract|signed(?!.?up)|purchase|order)|gewonnen|gagn|vint[ao]|ganad|ganho"
+    r"|subscription.?(start|creat|activ|paid)|برنده|خرید",
 )
 """Names of event types that mean a conversion, the surest first."""
 
@@ -117,8 +119,8 @@ ROLES: Final = {
         r"|betreuer|responsable|responsible|کارشناس"
     ),
     "channel": (
-        r"channel|origin|source|medium|canal|fonte|provenien|kanal|quelle|herkunft|fuente|منبع"
-        r"|acquisition"
+        r"channel|origi?[ne]m?\b|origin|source|medium|canal|fonte|provenien|kanal|quelle|herkunft"
+        r"|fuente|منبع|acquisition"
     ),
     "email": r"e[-_ ]?mail(_from)?$|courriel",
     "title": r"job_?\s?title|^title$|position|ruolo|fonction|funktion|cargo",
@@ -128,6 +130,14 @@ LAST_NAME: Final = r"^(last|family|sur)[-_ ]?name$|^cognome$|^nom$|^nachname$|^a
 VALUE_NAME: Final = (
     r"amount|value|revenue|price|importo|ricavo|valore|montant|umsatz|betrag|wert$|importe|مبلغ"
 )
+PAID_NAME: Final = (
+    r"payment|\bpaid\b|invoice|receipt|billing|refund|charge|pagament|pagat[oaie]|fattur|incass"
+    r"|rimbors|paiement|payé|facture|rembours|zahlung|bezahlt|rechnung|erstatt|\bpagos?\b|pagado"
+    r"|factura|reembols|betaling|پرداخت|فاکتور"
+)
+"""What customers pay, as names of tables, of dates and of events."""
+
+REFUND_NAME: Final = r"refund|charge.?back|credit.?note|rimbors|rembours|erstatt|reembols|بازپرداخت"
 ID_NAME: Final = (
     r"(^|[_\s.-])(id|ids|no|nr|number|key|ref|code|guid|uuid)\.?$|^id|id$|^case$|number|nummer"
     r"|numero|numéro|identi|codice|código|matricola|^n\.º|شناسه|-nr\.?$|do not modify\) \w+$"

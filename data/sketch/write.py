@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from data.sketch.guess import (
 )
 from data.sketch.looks import ColumnLook, FileLook, look_at_all
 from data.sketch.outcomes import DateOutcome, StageOutcome
+from data.sketch.payment_looks import value_table
 from data.sketch.questions import Answers
 from data.sketch.source_table import rule_name, rule_values, source_table
 from data.sketch.table_links import child_time, event_type, lead_column, named
@@ -37,6 +39,7 @@ from data.sketch.write_outcome import (
     alternatives,
     closing_events,
     conversion_table,
+    reads_with_leads,
     write_lead_outcome,
 )
 
@@ -57,17 +60,21 @@ def sketch_project(
     folder: str | Path = ".",
     name: str = "",
     answers: Answers | None = None,
+    looking: AbstractContextManager[Callable[[str], None]] | None = None,
 ) -> str:
     """Write a project file for these files: TOML text with CHOOSE where it had to guess.
 
     Paths are written relative to `folder` (where the file will stand). `answers` says who chooses;
-    left out, the likeliest guess is taken. InputError only where a file cannot be read.
+    left out, the likeliest guess is taken; `looking` shows progress, and ends before a question is
+    asked. InputError only where a file cannot be read.
     """
     if not files:
         raise InputError("no file given", cure="leadscore init leads.csv touches.csv")
     answers = answers or Answers()
-    looks = look_at_all([Path(file) for file in files])
-    export = guess_export(looks, Path(folder))
+    with looking or nullcontext(lambda _: None) as stage:
+        looks = look_at_all([Path(file) for file in files], on_stage=stage)
+        stage("guessing what each column is")
+        export = guess_export(looks, Path(folder))
     outcome, why = _choose_outcome(export, answers)
     export = _choose_created(export, outcome, answers)
     document = tomlkit.document()
@@ -82,11 +89,26 @@ def sketch_project(
     _add_events(document, export, outcome)
     document.add("conversion", conversion_table(outcome, export, answers, why))
     for look in export.unknown:
-        document.add(remark(f"{look.path.name} is not used: no column was found that names leads."))
+        document.add(remark(f"{look.path.name} is not used: {_why_unused(look, export)}."))
+    money = value_table(export.payments, export.paid, export.folder) if export.created else None
+    if money is not None:
+        document.add("value", money)
+        _add_currency(document, export)
+        return tomlkit.dumps(document) + _EXAMPLES
     currency = currency_of(export.leads)
     if currency:
         document.add(remark(f'[report]: currency = "{currency}", as the amounts are written'))
     return tomlkit.dumps(document) + _EXAMPLES
+
+
+def _add_currency(document: tomlkit.TOMLDocument, export: ExportGuess) -> None:
+    """Add [report] with the currency in which customers pay, where the file says it."""
+    files = [*(each.file for each in export.payments), *(each.file for each in export.paid)]
+    currency = currency_of(files[0]) or currency_of(export.leads)
+    if currency:
+        table = tomlkit.table()
+        set_key(table, "currency", currency, "check: as the amounts are written")
+        document.add("report", table)
 
 
 def _choose_outcome(export: ExportGuess, answers: Answers) -> tuple[Outcome | None, str]:
@@ -133,6 +155,7 @@ def _leads_table(export: ExportGuess, outcome: Outcome | None, answers: Answers,
     leads, ids = export.leads, export.ids
     mine = outcome.columns if isinstance(outcome, DateOutcome | StageOutcome) else set()
     times = [leads.columns[name] for name in mine if leads.columns[name].kind == "time"]
+    times = [column for column in times if reads_with_leads(column, export)]
     dated = {} if not export.created else find_dated(leads, {ids.name})
     clocks = [leads.columns[clock] for clock in dated.values()]
     table = source_table(leads, export.folder, *export.created[:1], *times, *clocks)
@@ -175,6 +198,14 @@ def _leads_table(export: ExportGuess, outcome: Outcome | None, answers: Answers,
         joins = [_join_table(*join, export, answers) for join in export.joins]
         table.add("join", list_tables(joins))
     return table
+
+
+def _why_unused(look: FileLook, export: ExportGuess) -> str:
+    """Say what a file lacks."""
+    lead = lead_column(look, export.ids)
+    if lead is None:
+        return "no column was found that names leads"
+    return f"{lead.name} names leads, but no column was read as a date"
 
 
 def _write_filter(table: Table, export: ExportGuess, outcome: Outcome | None) -> None:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from tomlkit.items import Table
 
-from data.reading.review import guess_of
+from data.reading.review import ends_among, guess_in_time, guess_of
 from data.sketch.commented_toml import propose_key, remark, set_key
 from data.sketch.guess import ExportGuess, guess_column
 from data.sketch.looks import ColumnLook, FileLook, share_of
@@ -17,12 +17,9 @@ from data.sketch.outcomes import lead_outcomes
 from data.sketch.questions import Answers
 from data.sketch.table_links import named
 from data.sketch.vocabulary import (
-    CHANGED_NAME,
     FIRST_NAME,
     LAST_NAME,
-    LOST_NAME,
     ROLES,
-    STAGE_NAME,
     VALUE_NAME,
     speaks_of,
 )
@@ -99,10 +96,11 @@ def guess_now(
         return guess
     if won is not None and won.any() and _gives_away(column, won):
         return "outcome, as the rows that converted have it and few others"
-    if speaks_of(column.name, LOST_NAME):
+    named = guess_in_time(column.name)[0]
+    if named != "fixed":
+        return named
+    if column.kind == "text" and ends_among(column.values):
         return "outcome"
-    if speaks_of(column.name, STAGE_NAME) or speaks_of(column.name, CHANGED_NAME):
-        return "mutable"
     if speaks_of(column.name, VALUE_NAME):
         return "mutable, as amounts are filled in while a deal is worked"
     if _other_spelling(column):

@@ -9,6 +9,7 @@ from tomlkit.items import Table
 
 from data.schema import LeadsSection
 from data.sketch.commented_toml import propose_key, remark, set_key
+from data.sketch.date_looks import same_form
 from data.sketch.delays import propose_horizon, propose_recorded_from
 from data.sketch.guess import (
     EventOutcome,
@@ -17,12 +18,14 @@ from data.sketch.guess import (
     TableOutcome,
     propose_ages,
 )
+from data.sketch.looks import ColumnLook, share_of
 from data.sketch.outcomes import DateOutcome, StageOutcome
 from data.sketch.questions import Answers
 from data.sketch.source_table import add_source, rule_name, rule_values, source_table
 from data.sketch.table_links import event_type
 
 _SHOWN: Final = 5
+_NEARLY_ALL: Final = 0.98
 _USUAL_YES: Final = frozenset(LeadsSection.model_fields["converted_values"].default)
 
 
@@ -31,15 +34,19 @@ def write_lead_outcome(
 ) -> None:
     """Add to [leads] what it says of the outcome: a date, a flag, or when a lead was closed."""
     match outcome:
-        case DateOutcome():
+        case DateOutcome() if reads_with_leads(outcome.column, export):
             set_key(table, "converted_at", outcome.column.name, why)
-            if outcome.lost is not None and export.created:
+            if (
+                outcome.lost is not None
+                and export.created
+                and reads_with_leads(outcome.lost, export)
+            ):
                 set_key(table, "disqualified_at", outcome.lost.name, "check: when it was lost")
         case StageOutcome() if not export.created or outcome.closed is None:
             set_key(table, "converted", outcome.column.name, why)
             if not {word.strip().lower() for word in outcome.won} <= _USUAL_YES:
                 set_key(table, "converted_values", list(outcome.won), "check: what says converted")
-        case StageOutcome() if outcome.closed is not None and outcome.closed_alone:
+        case StageOutcome() if outcome.closed is not None and _closes_leads(outcome, export):
             words = "check: when it was closed, won or lost; open ones have none"
             set_key(table, "disqualified_at", outcome.closed.name, words)
         case None:
@@ -53,11 +60,25 @@ def write_lead_outcome(
             )
 
 
+def reads_with_leads(column: ColumnLook, export: ExportGuess) -> bool:
+    """Tell whether a date of the leads is written as their creation is: they share a format."""
+    created = export.created[0] if export.created else column
+    return same_form(column.date_format, created.date_format)
+
+
+def _closes_leads(outcome: StageOutcome, export: ExportGuess) -> bool:
+    """Tell whether a date says of each lead when it was closed: of lost ones as well."""
+    closed = outcome.closed
+    if closed is None or not outcome.closed_alone or not reads_with_leads(closed, export):
+        return False
+    return share_of(outcome.rows(), closed.known()) < _NEARLY_ALL
+
+
 def closing_events(outcome: Outcome | None, export: ExportGuess) -> Table | None:
     """Make the [[events]] of being won or lost, where open leads have a closing date as well."""
     if not (isinstance(outcome, StageOutcome) and outcome.closed is not None and export.created):
         return None
-    if outcome.closed_alone or not outcome.lost:
+    if not outcome.lost or (outcome.closed_alone and reads_with_leads(outcome.closed, export)):
         return None
     table = source_table(export.leads, export.folder, outcome.closed)
     ends = rule_values([*outcome.won, *outcome.lost])
@@ -88,6 +109,10 @@ def conversion_table(
             more = f" and {len(listed) - 40} more" if len(listed) > 40 else ""
             words = answers.mark(f"of {', '.join(listed[:40])}{more}")
             set_key(table, "event", outcome.word, words)
+        case DateOutcome() if not reads_with_leads(outcome.column, export):
+            add_source(table, export.leads, export.folder, outcome.column)
+            set_key(table, "lead", export.ids.name)
+            set_key(table, "at", outcome.column.name, why)
         case StageOutcome() if outcome.closed is not None and export.created:
             _won_rows(table, outcome, export, why)
     if not export.created:

@@ -76,6 +76,11 @@ class ObservedRates:
         n, rate = groups.missing if value is None else groups.of(value)
         return ObservedRate(rate, n, self.typical) if n >= LEAST_ROWS else None
 
+    def saw_missing(self, feature: str) -> bool:
+        """Say whether the value was missing in any row; True where nothing was counted."""
+        groups = self.table.get(feature)
+        return groups is None or groups.missing[0] > 0
+
     def _direction(self, counted: Counted) -> int:
         n, rate = counted
         return ObservedRate(rate, n, self.typical).direction if n >= LEAST_ROWS else 0
@@ -180,7 +185,7 @@ def make_facts(
             table[feature.name] = LevelGroups(_count_levels(known, outcomes), missing)
         else:
             row = TEMPLATES.get(feature.template)
-            each = row is not None and row.each_value  # each hour, weekday, month
+            each = row is not None and row.cycle > 0  # each hour, weekday, month
             values = known.to_numpy(np.float64)
             edges, bins = _count_bins(values, outcomes, each=each)
             ends = (float(values.min()), float(values.max())) if len(values) else ()

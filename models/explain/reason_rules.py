@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,29 +51,53 @@ def is_changeable(feature: FeatureColumn, allowed: Collection[str] = ()) -> bool
 
 
 def visible_sides(
-    features: Sequence[FeatureColumn], frame: Frame, rules: ReasonRules, facts: ObservedRates
+    scorer: LeadScorer, frame: Frame, rules: ReasonRules, facts: ObservedRates
 ) -> NDArray[np.uint8]:
     """Say what may be shown, (n, n_features): bits 1 and 4 as a strength, 2 and 8 as a weakness.
 
     Nothing missing and no absent activity is ever a strength; what is sensitive or identity-like
-    is never shown at all. Bits 4 and 8: a second choice, because it is vague or because what
-    became of such leads says the contrary.
+    is never shown at all, nor a value that training has not seen. Bits 4 and 8: a second choice,
+    because it is vague or because what became of such leads says the contrary.
     """
+    features = scorer.features
     shape = (len(frame), len(features))
     absent, direction = np.zeros(shape, np.bool_), np.zeros(shape, np.int8)
-    allowed = np.ones(len(features), np.bool_)
+    allowed = np.zeros(shape, np.bool_)
     columns = columns_of(frame)
     for f, feature in enumerate(features):
-        if rules.hides(feature):
-            allowed[f] = False
-        else:
+        if not rules.hides(feature):
             absent[:, f], direction[:, f] = _absent_and_direction(columns, feature, facts)
+            allowed[:, f] = _seen_rows(scorer, facts, feature, columns)
     rows = (TEMPLATES.get(feature.template) for feature in features)
     vague = np.array([row is not None and row.vague for row in rows], np.bool_)
     strength = np.where(vague | (direction < 0), 4, 1) * ~absent
     weakness = np.where(vague | (direction > 0), 8, 2)
     visible: NDArray[np.uint8] = ((strength | weakness) * allowed).astype(np.uint8)
     return visible
+
+
+def seen_in_training(
+    scorer: LeadScorer, facts: ObservedRates, feature: FeatureColumn, value: str | float | None
+) -> bool:
+    """Say whether the model has seen the value, or that there is none; any number counts as seen.
+
+    All levels that it has not seen share one effect: it is not that of the level at hand.
+    """
+    if value is None:
+        return facts.saw_missing(feature.name)
+    return feature.kind == "number" or value in scorer.known_levels.get(feature.name, ())
+
+
+def _seen_rows(
+    scorer: LeadScorer, facts: ObservedRates, feature: FeatureColumn, columns: ColumnReader
+) -> NDArray[np.bool_]:
+    """Say it of every row: (n,)."""
+    missing = seen_in_training(scorer, facts, feature, None)
+    if feature.kind == "number":
+        return np.isfinite(columns.number(feature.name)) | missing
+    codes, levels = columns.category(feature.name)
+    seen = [seen_in_training(scorer, facts, feature, level) for level in levels]
+    return np.array([*seen, False, missing], np.bool_)[codes]
 
 
 def _absent_and_direction(

@@ -90,7 +90,7 @@ def reason_table(
     factors = scorer.factors
     position = {name: i for i, name in enumerate(factors)}
     factor_of = np.array([position[f.factor] for f in scorer.features], np.int32)
-    visible = visible_sides(scorer.features, frame, rules, facts)
+    visible = visible_sides(scorer, frame, rules, facts)
     points = make_points(
         scorer, explained.values, explained.margin, explained.base, factor_of, visible
     )

@@ -28,12 +28,11 @@ class SalesStep:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """The best step of a lead: the score it would have, re-scored, and the gain in points."""
+    """The best step of a lead, and the points that its score would gain, re-scored."""
 
     lead_id: str
     step: str
     points: int
-    score_after: int
 
 
 def take_step(
@@ -93,7 +92,7 @@ def suggest(
     )
     best = after.argmax(axis=0)
     return [
-        Suggestion(str(lead_id), steps[b].name, int(after[b, r] - today[r]), int(after[b, r]))
+        Suggestion(str(lead_id), steps[b].name, int(after[b, r] - today[r]))
         if after[b, r] - today[r] >= least
         else None
         for r, (lead_id, b) in enumerate(zip(lead_ids, best.tolist(), strict=True))

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from data.errors import InputError
 from features.frame import Catalogue, Feature
-from models.fit.row_weights import weights_or_ones
+from features.templates import TEMPLATES
+from models.fit.row_weights import weighted_quantile, weights_or_ones
 from models.predictor import (
     CodeEncoder,
     Encoder,
@@ -142,10 +143,13 @@ def plain_encoders(
 ) -> list[NumberEncoder | CodeEncoder]:
     """List an encoder for each number column, then for each category, in frame order.
 
-    A category's levels are those of at least `least` rows, the `most` commonest.
+    A category's levels are those of at least `least` rows, the `most` commonest. Where a number is
+    never missing in these rows but may be later, its median will stand for it.
     """
+    may_miss = {f.name for f in columns.features if TEMPLATES[f.template].missing}
     encoders: list[NumberEncoder | CodeEncoder] = [
-        NumberEncoder(name, name) for name in columns.numbers
+        NumberEncoder(name, name, _median(columns, name) if name in may_miss else None)
+        for name in columns.numbers
     ]
     for name, codes in columns.codes.items():
         known = codes >= 0
@@ -156,6 +160,14 @@ def plain_encoders(
         kept = sorted(columns.levels[name][i] for i in common if counts[i] >= least)
         encoders.append(CodeEncoder(name, name, tuple(kept)))
     return encoders
+
+
+def _median(columns: TrainingColumns, name: str) -> float | None:
+    """Find what stands for a missing value; None where the rows show what missing values mean."""
+    values = columns.numbers[name]
+    if not len(values) or np.isnan(values).any():
+        return None
+    return float(weighted_quantile(values, [0.5], columns.weights)[0])
 
 
 @dataclass(frozen=True, slots=True)

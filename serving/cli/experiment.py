@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serving.cli import screen
+from serving.cli import progress, screen
 from serving.cli.options import AsOf, Json, Model, ProjectFile, StateFolder
 
 if TYPE_CHECKING:
@@ -131,7 +131,11 @@ def assign(
     from serving.session import open_session
 
     session = open_session(file, state=state)
-    arms = assign_leads(session.read().tables, session.project)
+    with screen.stages(progress.ASSIGN, quiet=as_json) as stage:
+        stage("reading the sources")
+        reading = session.read()
+        stage("arms")
+        arms = assign_leads(reading.tables, session.project)
     counts = arms["arm"].value_counts().sort_index().to_dict()
     path = write_text(
         out or session.state.folder / "arms.csv", arms[["lead_id", "arm"]].to_csv(index=False)
@@ -161,16 +165,18 @@ def analyse(
     from serving.session import open_session
 
     session = open_session(file, state=state)
-    reading = session.read()
-    outcomes = replace(reading.outcomes, observed_until=session.moment(as_of, reading))
-    champion = session.champion()
-    trial = analyse_experiment(
-        reading.tables,
-        outcomes,
-        session.project,
-        state=session.state,
-        model=None if champion is None else load_model(champion, bands=session.project.score.bands),
-    )
+    bands = session.project.score.bands
+    with screen.stages(progress.ANALYSE, quiet=as_json) as stage:
+        stage("reading the sources")
+        reading = session.read()
+        outcomes = replace(reading.outcomes, observed_until=session.moment(as_of, reading))
+        stage("model")
+        champion = session.champion()
+        model = None if champion is None else load_model(champion, bands=bands)
+        stage("comparing the arms")
+        trial = analyse_experiment(
+            reading.tables, outcomes, session.project, state=session.state, model=model
+        )
     if as_json:
         screen.say_json(asdict(trial))
     else:

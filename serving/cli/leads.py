@@ -282,14 +282,17 @@ def write_back(
     project = load_project(file)
     place = StatePaths.of(project, state)
     at = now()
-    result = send(
-        scores or place.scores,
-        project,
-        place.folder,
-        now=at,
-        run_id=new_run_id(at),
-        dry_run=dry_run,
-    )
+    with screen.stages(progress.WRITE_BACK, quiet=as_json) as stage:
+        result = send(
+            scores or place.scores,
+            project,
+            place.folder,
+            now=at,
+            run_id=new_run_id(at),
+            dry_run=dry_run,
+            on_stage=stage,
+            on_sent=stage.count,
+        )
     if as_json:
         screen.say_json(asdict(result))
     else:

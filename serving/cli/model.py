@@ -259,10 +259,9 @@ def monitor(
         for signal in signals:
             if signal.state != "green":
                 screen.say(f"{signal.state}: {signal.line}")
-        screen.table(
-            "monitor",
-            ["signal", "state", "figure", "bar"],
-            [[s.name, s.state, s.figure, s.bar] for s in signals],
+        screen.wrapped_table(
+            {"signal": 5, "state": 2, "figure": 5, "bar": 4},
+            [(s.name, s.state, s.figure, s.bar) for s in signals],
         )
     if any(signal.state == "red" for signal in signals):
         raise typer.Exit(3)

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+)
 from rich.text import Text
 
+from data.printable import printable
 from serving.cli.clock import ticks
 
-Stage = Callable[[str], None]
-"""Called with a few words when the next stage of a long job begins."""
 
+class StageCounter(Protocol):
+    """Called with a few words when the next stage of a long job begins."""
+
+    def __call__(self, name: str) -> None:
+        """Begin the stage."""
+
+    def count(self, done: int, total: int) -> None:
+        """Say how many of the things of this stage are done."""
+
+
+INIT: Final = ("reading the files", "looking at the columns", "guessing what each column is")
 READ: Final = ("reading the sources",)
 JUDGE: Final = ("labels, features and the cut in time", "leak audit")
 CHECK: Final = (*READ, *JUDGE, "delay from creation to conversion")
@@ -38,6 +56,9 @@ SCORE: Final = (
 REPORT: Final = (*SCORE, "pages", "lead pages", "week, movers, funnel, forecast")
 MONITOR: Final = ("model", *READ, "freshness, drift, promises")
 EXPLAIN: Final = ("model", *READ, "reasons")
+WRITE_BACK: Final = ("comparing with what was sent", "sending to the CRM")
+ASSIGN: Final = (*READ, "arms")
+ANALYSE: Final = (*READ, "model", "comparing the arms")
 NIGHT: Final = (*SCORE, *SCORE[2:-1], *REPORT[len(SCORE) :], MONITOR[-1])
 DEMO: Final = ("simulated CRM", *TRAIN, "model", *SCORE[2:], "CRM", *REPORT[len(SCORE) :])
 
@@ -63,6 +84,13 @@ SECONDS: Final = {
     "week, movers, funnel, forecast": 3.0,
     "freshness, drift, promises": 3.0,
     "reasons": 1.0,
+    "reading the files": 1.0,
+    "looking at the columns": 0.5,
+    "guessing what each column is": 1.0,
+    "comparing with what was sent": 1.0,
+    "sending to the CRM": 10.0,
+    "arms": 0.5,
+    "comparing the arms": 3.0,
 }
 """What each stage takes on a company of 3,000 leads; only the shares are used. A stage that is not
 listed shows its name, and counts with the one before it."""
@@ -72,6 +100,8 @@ SHORT: Final = 2.0
 """Seconds within which a log is told nothing: an answer as quick as that needs no progress."""
 EXPECTED: Final = 5.0
 """Seconds of the table that count as if they had been measured."""
+COUNTED: Final = 30.0
+"""Seconds after which a log is told again how much of a counted stage is done."""
 
 
 @dataclass(slots=True)
@@ -82,15 +112,22 @@ class Pace:
     started: float
     place: int = -1
     since: float = field(default=0.0)
+    done: float = 0.0  # share of this stage that is done, where it is counted
 
     def begin(self, name: str, at: float) -> None:
         """Note that a stage begins; one that is not in the plan changes nothing."""
         if name in self.plan[self.place + 1 :]:
             self.place, self.since = self.plan.index(name, self.place + 1), at
+            self.done = 0.0
 
     def remaining(self, at: float) -> float | None:
         """Estimate the seconds left; None before anything is done to measure the pace by."""
         done = self._weigh(self.plan[: max(self.place, 0)])
+        if self.done:
+            pace = (at - self.since) / self.done
+            after = self._weigh(self.plan[self.place + 1 :])
+            here = SECONDS.get(self.plan[self.place], 0.0) or 1.0
+            return pace * (1 - self.done + after / here)
         if done == 0:
             return None
         # one in the table's seconds, until enough is done to know better
@@ -142,26 +179,60 @@ class _Times(ProgressColumn):
         return Text(self._pace.words(at), style="progress.remaining")
 
 
+@dataclass(slots=True)
+class _Log:
+    """Progress as lines; none without a console."""
+
+    pace: Pace
+    console: Console | None
+    name: str = ""
+    told: float = 0.0
+
+    def __call__(self, name: str) -> None:
+        self.name = name
+        self.pace.begin(name, ticks())
+        self._print(name)
+
+    def count(self, done: int, total: int) -> None:
+        self.pace.done = done / max(total, 1)
+        if ticks() - max(self.told, self.pace.since) >= COUNTED:
+            self._print(f"{self.name}: {done:,} of {total:,}")
+
+    def _print(self, words: str) -> None:
+        at = ticks()
+        if self.console is not None and at - self.pace.started >= SHORT:
+            self.told = at
+            self.console.print(
+                escape(printable(f"… {words} ({self.pace.words(at)})")), soft_wrap=True
+            )
+
+
+@dataclass(slots=True)
+class _Bar:
+    """Progress as a bar on a terminal."""
+
+    pace: Pace
+    bar: Progress
+    task: TaskID
+    name: str = ""
+
+    def __call__(self, name: str) -> None:
+        self.name = name
+        self.pace.begin(name, ticks())
+        self.bar.update(self.task, description=escape(printable(name)))
+
+    def count(self, done: int, total: int) -> None:
+        self.pace.done = done / max(total, 1)
+        self.bar.update(self.task, description=escape(f"{self.name}: {done:,} of {total:,}"))
+
+
 @contextmanager
-def stages(plan: Sequence[str], *, console: Console, quiet: bool) -> Iterator[Stage]:
+def stages(plan: Sequence[str], *, console: Console, quiet: bool) -> Iterator[StageCounter]:
     """Show the stages of `plan` on a console: a bar, lines where it is no terminal, or nothing."""
     pace = Pace(plan, ticks())
     if quiet or not console.is_terminal:
-
-        def line(name: str) -> None:
-            at = ticks()
-            pace.begin(name, at)
-            if not quiet and at - pace.started >= SHORT:
-                console.print(escape(f"… {name} ({pace.words(at)})"), soft_wrap=True)
-
-        yield line
+        yield _Log(pace, None if quiet else console)
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), _Times(pace))
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("starting", total=1.0)
-
-        def next_stage(name: str) -> None:
-            pace.begin(name, ticks())
-            progress.update(task, description=escape(name))
-
-        yield next_stage
+        yield _Bar(pace, progress, progress.add_task("starting", total=1.0))

@@ -79,7 +79,8 @@ def init(
     folder = "." if out is None else out.parent
     asks = not yes and sys.stdin.isatty() and screen.err.is_terminal
     answers = Answers(ask=screen.choose if asks else None, accept=yes)
-    text = sketch_project(data, folder=folder, answers=answers)
+    looking = screen.stages(progress.INIT, quiet=False)
+    text = sketch_project(data, folder=folder, answers=answers, looking=looking)
     if out is None:
         screen.say(text)
         return

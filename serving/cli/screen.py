@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from data.printable import printable
 from serving.cli import progress
-from serving.cli.progress import Stage as Stage
+from serving.cli.progress import StageCounter
 
 if TYPE_CHECKING:
     from data.sketch.questions import Question
@@ -37,14 +38,19 @@ out = _console()
 err = Console(stderr=True)
 
 
+def shown(text: str) -> str:
+    """Write text from the data so that it is neither markup nor obeyed by the terminal."""
+    return escape(printable(text))
+
+
 def say(text: str) -> None:
     """Print one line for a person; text from the data is never read as markup."""
-    out.print(escape(text), highlight=False, soft_wrap=True)
+    out.print(shown(text), highlight=False, soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Print one line on standard error, beside an answer for a machine."""
-    err.print(escape(text), highlight=False, soft_wrap=True)
+    err.print(shown(text), highlight=False, soft_wrap=True)
 
 
 def say_next(*commands: str) -> None:
@@ -56,7 +62,7 @@ def say_next(*commands: str) -> None:
 def say_json(value: Mapping[str, object]) -> None:
     """Print one JSON document on standard output, nothing else."""
     out.print(
-        json.dumps(_finite(value), ensure_ascii=False, default=str, allow_nan=False),
+        printable(json.dumps(_finite(value), ensure_ascii=False, default=str, allow_nan=False)),
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -81,19 +87,15 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     first column repeated.
     """
     cells = [[str(cell) for cell in row] for row in rows]
-    for number, part in enumerate(_that_fit(columns, cells)):
-        drawn = Table(
-            title=escape(title) if number == 0 else None,
-            title_justify="left",
-            header_style="bold",
-            box=None,
-        )
+    out.print(shown(title), style="italic", highlight=False, soft_wrap=True)
+    for part in _that_fit(columns, cells):
+        drawn = Table(header_style="bold", box=None)
         for place in part:
             drawn.add_column(
-                escape(columns[place]), justify="left" if place == 0 else "right", no_wrap=True
+                shown(columns[place]), justify="left" if place == 0 else "right", no_wrap=True
             )
         for row in cells:
-            drawn.add_row(*(escape(row[place]) for place in part))
+            drawn.add_row(*(shown(row[place]) for place in part))
         out.print(drawn)
 
 
@@ -126,35 +128,47 @@ def figure(value: float, low: float, high: float, digits: int) -> str:
     return f"{shown} ({low:.{digits}f} to {high:.{digits}f})"
 
 
+def wrapped_table(columns: Mapping[str, int], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of words, which go on in the next line where a column is too narrow.
+
+    `columns` gives each one its share of the width.
+    """
+    drawn = _wrapping(columns)
+    for row in rows:
+        drawn.add_row(*map(shown, row))
+    out.print(drawn, highlight=False)
+
+
+def _wrapping(columns: Mapping[str, int]) -> Table:
+    drawn = Table(header_style="bold", box=None, pad_edge=False)
+    for heading, ratio in columns.items():
+        drawn.add_column(heading, overflow="fold", ratio=ratio)
+    return drawn
+
+
 def column_table(found: ColumnTable) -> None:
     """Print every column once, table by table, then the features made of more than one column."""
-    drawn = Table(header_style="bold", box=None, pad_edge=False)
-    headings = ("column", "role", "known since", "verdict", "what to do")
-    for heading, ratio in zip(headings, (5, 4, 4, 8, 8), strict=True):
-        drawn.add_column(heading, overflow="fold", ratio=ratio)
+    drawn = _wrapping({"column": 5, "role": 4, "known since": 4, "verdict": 8, "what to do": 8})
     for name in dict.fromkeys(row.table for row in found.columns):
-        drawn.add_row(f"[bold]{escape(name)}[/bold]")
+        drawn.add_row(f"[bold]{shown(name)}[/bold]")
         for row in found.columns:
             if row.table == name:
                 cells = (f"  {row.column}", row.role, row.since, row.verdict, row.to_do)
-                drawn.add_row(*map(escape, cells))
+                drawn.add_row(*map(shown, cells))
     out.print(drawn, highlight=False)
     if not found.features:
         return
-    features = Table(header_style="bold", box=None, pad_edge=False)
-    for heading, ratio in (("features of", 4), ("", 15), ("verdict", 8)):
-        features.add_column(heading, overflow="fold", ratio=ratio)
-    for group in found.features:
-        made = (f"  {group.made_of}", ", ".join(group.features), group.verdict)
-        features.add_row(*map(escape, made))
-    out.print(features, highlight=False)
+    wrapped_table(
+        {"features of": 4, "": 15, "verdict": 8},
+        [(f"  {each.made_of}", ", ".join(each.features), each.verdict) for each in found.features],
+    )
 
 
 def choose(question: Question) -> int:
     """Ask a person to choose an option by its number; Enter takes the first."""
-    err.print(escape(question.text), highlight=False, soft_wrap=True)
+    err.print(shown(question.text), highlight=False, soft_wrap=True)
     for number, option in enumerate(question.options, 1):
-        err.print(f"  {number}  {escape(option)}", highlight=False, soft_wrap=True)
+        err.print(f"  {number}  {shown(option)}", highlight=False, soft_wrap=True)
     while True:
         number = int(typer.prompt("number", default=1, type=int, err=True))
         if 1 <= number <= len(question.options):
@@ -162,6 +176,6 @@ def choose(question: Question) -> int:
         err.print(f"a number from 1 to {len(question.options)}", highlight=False)
 
 
-def stages(plan: Sequence[str], *, quiet: bool) -> AbstractContextManager[Stage]:
+def stages(plan: Sequence[str], *, quiet: bool) -> AbstractContextManager[StageCounter]:
     """Show progress through the stages of a plan on standard error; silent where `quiet`."""
     return progress.stages(plan, console=err, quiet=quiet)

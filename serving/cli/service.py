@@ -24,6 +24,10 @@ def serve(
     new_key: Annotated[
         str | None, typer.Option("--new-key", help="Make an API key of this name, show it, stop.")
     ] = None,
+    revoke_key: Annotated[
+        str | None,
+        typer.Option("--revoke-key", help="Take the API key of this name away, at once, stop."),
+    ] = None,
     store: Annotated[
         bool, typer.Option("--store/--no-store", help="Hold the project's leads, to score by id.")
     ] = True,
@@ -45,8 +49,9 @@ def serve(
     from serving.cli.clock import now
     from serving.http.application import create_app
     from serving.http.guard import Limits
+    from serving.http.keys import KeyFile, read_keys
     from serving.http.keys import new_key as make_key
-    from serving.http.keys import read_keys
+    from serving.http.keys import revoke_key as revoke
     from serving.http.score_requests import Service
     from serving.http.server import serve as run
     from serving.session import open_session
@@ -56,8 +61,11 @@ def serve(
     if new_key is not None:
         screen.say(f"{make_key(keys, new_key)}")
         return
-    known = read_keys(keys)
-    if not known:
+    if revoke_key is not None:
+        revoke(keys, revoke_key)
+        screen.say(f"the key {revoke_key} opens nothing any more")
+        return
+    if not read_keys(keys):
         raise InputError(
             "there is no API key yet", file=str(keys), cure=f"leadscore serve {file} --new-key NAME"
         )
@@ -67,7 +75,7 @@ def serve(
         service.hold(session.read(kinds=service.current().kinds))
     screen.say(f"listening on http://{host}:{port}, model version {service.current().version}")
     limits = Limits(requests_per_second=requests_per_second, burst=int(2 * requests_per_second) + 1)
-    run(create_app(service, known, limits, reload_seconds=follow), host=host, port=port)
+    run(create_app(service, KeyFile(keys), limits, reload_seconds=follow), host=host, port=port)
 
 
 def forget(

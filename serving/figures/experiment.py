@@ -51,8 +51,7 @@ class InterimLook:
 class ArmComparison:
     """Two arms compared. `adjusted` uses what was known before assignment to narrow the range.
 
-    `always_valid` holds even if the experiment is stopped at a favourable look; `share_p_value`
-    tests whether the arms have the planned sizes (a small one: assignment went wrong).
+    `always_valid` holds even if the experiment is stopped at a favourable look.
     """
 
     control: Rate
@@ -60,7 +59,6 @@ class ArmComparison:
     plain: Difference
     adjusted: Difference | None
     always_valid: Difference
-    share_p_value: float | None
     clustered: bool
 
 
@@ -107,13 +105,12 @@ def analyse(
     clusters: NDArray[np.generic] | None = None,
     alpha: float = 0.05,
     planned: int | None = None,
-    planned_share: float | None = None,
 ) -> ArmComparison:
     """Compare two randomised arms: outcome (n,) 0 or 1, treated (n,).
 
     `covariates` hold only what was known before assignment. `clusters` are accounts where those
     were assigned. `planned` is the number of units planned (default: those given), where the
-    always-valid range is tightest; `planned_share` the share of units meant for treatment.
+    always-valid range is tightest.
     """
     y, t = np.asarray(outcome, dtype=np.float64), np.asarray(treated, dtype=bool)
     if not (t.any() and (~t).any()):
@@ -134,7 +131,6 @@ def analyse(
         Difference(
             best.value, best.value - radius, best.value + radius, best.standard_error, best.p_value
         ),
-        None if planned_share is None else _share_test(t, clusters, planned_share),
         clusters is not None,
     )
 
@@ -208,17 +204,6 @@ def _difference(value: float, standard_error: float, alpha: float) -> Difference
     p = 2 * stats.norm.sf(abs(value) / standard_error) if standard_error > 0 else 1.0
     half = z * standard_error
     return Difference(value, value - half, value + half, standard_error, float(p))
-
-
-def _share_test(
-    treated: NDArray[np.bool_], clusters: NDArray[np.generic] | None, planned_share: float
-) -> float:
-    """Test the arms' sizes against plan (sample ratio mismatch): two-sided binomial p-value."""
-    units = treated
-    if clusters is not None:
-        _, first = np.unique(clusters, return_index=True)
-        units = treated[first]
-    return float(stats.binomtest(int(units.sum()), len(units), planned_share).pvalue)
 
 
 def compare_arms(

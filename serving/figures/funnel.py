@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import DAY
+from data.customers import UNITS, paid_within
 from data.incidence import Incidence, estimate_incidence, observe
 from data.schema import Project
 from data.tables import Outcomes, Tables
@@ -41,6 +42,8 @@ def rate_of(hits: int, n: int) -> Rate:
 class SourceFigures:
     """One source. `rate` is conversion within the horizon of creation, of the leads old enough.
 
+    Where closed leads come back, `leads` counts each once and `episodes` each return; the rate,
+    the days and the opportunities are of episodes, each from its opening.
     Days are the time to convert, open leads counted as censored; None where no lead converted.
     Money is in the project's currency, None where no amount or cost is given;
     `customer_value` is the mean value of an opportunity, `profit` value minus cost.
@@ -56,6 +59,7 @@ class SourceFigures:
     value: float | None = None
     cost: float | None = None
     customer_value: float | None = None
+    episodes: int = 0
 
     @property
     def profit(self) -> float | None:
@@ -70,11 +74,15 @@ class SourceFigures:
 
 @dataclass(frozen=True, slots=True)
 class StageFigures:
-    """One stage: leads that reached it, and their share of those that reached the one before."""
+    """One stage: leads that reached it, and their share of those that reached the one before.
+
+    `episodes` counts each time that a lead reached it, where leads come back.
+    """
 
     name: str
     leads: int
     rate: Rate | None
+    episodes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +133,9 @@ def measure_funnel(
     return Funnel(
         total,
         tuple(sorted(sources, key=lambda each: (-each.leads, each.source))),
-        count_stages(stage[rows], stage_names, converted[rows]) if stage is not None else (),
+        ()
+        if stage is None
+        else count_stages(stage[rows], stage_names, converted[rows], tables.lead[rows]),
         curve,
         None if horizon is None else horizon / DAY,
     )
@@ -142,26 +152,19 @@ def lead_source(tables: Tables) -> NDArray[np.object_]:
 def customer_values(tables: Tables, outcomes: Outcomes, project: Project) -> Floats:
     """Compute the value of each converted lead: (n_leads,), NaN where not converted or not known.
 
-    Amounts of events from the conversion on (orders, invoices) are added up where there are any:
-    the customer's lifetime value so far; else the lead's own amount, else `report.value`.
+    Where [value] says what customers paid, that is it: lifetime value so far. Else the lead's own
+    amount, else `report.value`.
     """
+    won = outcomes.converted_at < outcomes.observed_until
+    if outcomes.payments is not None:
+        return np.where(won, paid_within(outcomes, None) / UNITS, np.nan)
     worth = np.full(len(tables), np.nan)
     if project.report.value is not None:
         worth[:] = project.report.value
     if "value" in tables.display.columns:
         own = tables.display["value"].to_numpy(dtype=np.float64, na_value=np.nan)
         worth = np.where(np.isfinite(own), own, worth)
-    events = tables.events
-    lead = events.lead
-    paid = (
-        np.isfinite(events.value)
-        & (events.at >= outcomes.converted_at[lead])
-        & (events.at < outcomes.observed_until)
-    )
-    spent = np.bincount(lead[paid], weights=events.value[paid], minlength=len(tables))
-    spent_any = np.bincount(lead[paid], minlength=len(tables)) > 0
-    worth = np.where(spent_any, spent, worth)
-    return np.where(outcomes.converted_at < outcomes.observed_until, worth, np.nan)
+    return np.where(won, worth, np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +185,15 @@ class _GroupFigures:
         worth = self.value[rows]
         known = worth[np.isfinite(worth)]
         per_lead = self.project.report.cost_per_lead.get(name)
-        cost = None if per_lead is None else per_lead * int(rows.sum())
+        leads = self._leads(rows)
+        cost = None if per_lead is None else per_lead * leads
         if costs is not None:
             given = [each for each in costs if each is not None]
             cost = sum(given) if given and len(given) == len(costs) else None
         return SourceFigures(
             source=name,
-            leads=int(rows.sum()),
-            prospects=int((self.prospect & rows).sum()),
+            leads=leads,
+            prospects=self._leads(self.prospect & rows),
             opportunities=int((self.converted & rows).sum()),
             rate=self._rate(rows),
             median_days=median,
@@ -197,7 +201,12 @@ class _GroupFigures:
             value=float(known.sum()) if len(known) else None,
             cost=cost,
             customer_value=float(known.mean()) if len(known) else None,
+            episodes=int(rows.sum()),
         )
+
+    def _leads(self, rows: NDArray[np.bool_]) -> int:
+        """Count the leads of these rows, each once."""
+        return len(np.unique(self.tables.lead[rows]))
 
     def _rate(self, rows: NDArray[np.bool_]) -> Rate:
         """Measure conversion within the horizon of creation among leads old enough."""
@@ -221,14 +230,21 @@ class _GroupFigures:
 
 
 def count_stages(
-    stage: NDArray[np.integer], names: tuple[str, ...], converted: NDArray[np.bool_]
+    stage: NDArray[np.integer],
+    names: tuple[str, ...],
+    converted: NDArray[np.bool_],
+    lead: NDArray[np.int64],
 ) -> tuple[StageFigures, ...]:
-    """Count leads that reached each stage; converted ones count as having reached them all."""
+    """Count leads that reached each stage; converted ones count as having reached them all.
+
+    `lead` is the lead of each row: one that came back counts once.
+    """
     figures: list[StageFigures] = []
     before: int | None = None
     for position, name in enumerate((*names, "opportunity")):
         reached = converted if position == len(names) else converted | (stage >= position)
-        hits = int(reached.sum())
-        figures.append(StageFigures(name, hits, None if before is None else rate_of(hits, before)))
+        hits = len(np.unique(lead[reached]))
+        rate = None if before is None else rate_of(hits, before)
+        figures.append(StageFigures(name, hits, rate, int(reached.sum())))
         before = hits
     return tuple(figures)

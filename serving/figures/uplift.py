@@ -108,7 +108,7 @@ def measure_uplift(
     return Uplift(
         predicted,
         tuple(analyse(y[group == g], t[group == g]) for g in range(n_groups)),
-        analyse(y, t, covariates=covariates, planned_share=planned_share),
+        analyse(y, t, covariates=covariates),
         float(2 * stats.norm.sf(abs(z))),
         balance,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -84,3 +85,9 @@ class Health(BaseModel):
 
     status: str
     model_version: str | None = None
+    loaded_at: datetime | None = Field(default=None, description="When this model was loaded.")
+    follower: Literal["off", "ok", "failing"] | None = Field(
+        default=None,
+        description="Whether the last look for a promotion succeeded; the model answers either "
+        "way.",
+    )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import FastAPI, Path, Query, Request
@@ -19,9 +22,10 @@ from starlette.exceptions import HTTPException
 from data.durations import SECOND
 from data.errors import InputError
 from serving.http.api import Health, Problem, ScoreRequest, ScoreResponse
-from serving.http.guard import App, Guard, Limits
+from serving.http.guard import App, Guard, Limits, Message, Receive, Scope, Send
 from serving.http.score_requests import Service, UnknownLeadError
 
+_LOG = logging.getLogger(__name__)
 REFUSALS: dict[int | str, dict[str, object]] = {
     400: {"model": Problem, "description": "The body is no JSON."},
     401: {"model": Problem, "description": "No key, or a wrong one."},
@@ -49,6 +53,11 @@ class Metrics:
         self.model_age = Gauge(
             "leadscore_model_loaded_at", "Unix time of the last model load", registry=self.registry
         )
+        self.following = Gauge(
+            "leadscore_follower_ok",
+            "1 where the last look for a promotion succeeded, 0 where it failed",
+            registry=self.registry,
+        )
 
 
 def create_app(
@@ -59,6 +68,7 @@ def create_app(
 ) -> App:
     """Put the application together behind its guard; `reload_seconds` > 0 follows promotions."""
     metrics = Metrics()
+    metrics.following.set_function(lambda: float(service.follower != "failing"))
     # One thread computes: several would only wait for each other's interpreter lock and take twice
     # as long. A body of 1 MB bounds how long one request can keep it.
     computer = ThreadPoolExecutor(1)
@@ -80,7 +90,7 @@ def create_app(
     _add_problems(app)
     _add_state(app, service, metrics)
     _add_scoring(app, service, metrics, computer)
-    return Guard(_measured(app, metrics), keys, limits or Limits())
+    return _measured(Guard(app, keys, limits or Limits()), metrics)
 
 
 def _add_state(app: FastAPI, service: Service, metrics: Metrics) -> None:
@@ -91,8 +101,13 @@ def _add_state(app: FastAPI, service: Service, metrics: Metrics) -> None:
 
     @app.get("/ready", response_model=Health, responses={503: REFUSALS[503]}, tags=["state"])
     async def ready() -> Health:
-        """Answer once a model is loaded."""
-        return Health(status="ready", model_version=service.current().version)
+        """Answer once a model is loaded; say whether the looks for a promotion succeed."""
+        return Health(
+            status="ready",
+            model_version=service.current().version,
+            loaded_at=datetime.fromtimestamp(service.loaded_at / SECOND, UTC),
+            follower=service.follower,
+        )
 
     @app.get(
         "/metrics",
@@ -163,6 +178,10 @@ def _add_problems(app: FastAPI) -> None:
     async def unknown(_: Request, __: UnknownLeadError) -> JSONResponse:
         return _problem(404, "no such lead is held here")
 
+    @app.exception_handler(Exception)
+    async def fault(_: Request, __: Exception) -> JSONResponse:
+        return _problem(500, "a fault of ours")
+
     @app.exception_handler(LookupError)
     async def no_model(_: Request, error: LookupError) -> JSONResponse:
         return _problem(503, str(error))
@@ -173,10 +192,12 @@ def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None)
 
 
 def _measured(app: App, metrics: Metrics) -> App:
-    async def measured(scope, receive, send):  # type: ignore[no-untyped-def]
+    """Count every answer, refusals too; a fault of ours is a 500 and a log line without data."""
+
+    async def measured(scope: Scope, receive: Receive, send: Send) -> None:
         started, status = time.perf_counter(), 500
 
-        async def send_noting_status(message):  # type: ignore[no-untyped-def]
+        async def send_noting_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -184,6 +205,11 @@ def _measured(app: App, metrics: Metrics) -> App:
 
         try:
             await app(scope, receive, send_noting_status)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            _LOG.error("%s at %s:%s", type(error).__name__, at.filename, at.lineno)
         finally:
             if scope["type"] == "http":
                 metrics.requests.labels(str(status)).inc()
@@ -195,7 +221,13 @@ def _measured(app: App, metrics: Metrics) -> App:
 async def _follow(service: Service, metrics: Metrics, seconds: float) -> None:
     """Swap the model when another version is promoted; the one that answers stays pinned."""
     metrics.model_age.set_to_current_time()
+    service.follower = "ok" if seconds > 0 else "off"
     while seconds > 0:
         await asyncio.sleep(seconds)
-        if await asyncio.to_thread(service.follow_promotion):
-            metrics.model_age.set_to_current_time()
+        try:
+            if await asyncio.to_thread(service.follow_promotion):
+                metrics.model_age.set_to_current_time()
+            service.follower = "ok"
+        except Exception as error:  # the next look may succeed; until then the old model answers
+            service.follower = "failing"
+            _LOG.warning("the look for a promotion failed: %s", type(error).__name__)

@@ -14,10 +14,10 @@ from data.tables import Outcomes, Tables
 
 @dataclass(frozen=True, slots=True)
 class HeldLeads:
-    """What was read of a project, with the row of each lead."""
+    """What was read of a project, with the last row of each lead: those of one stand together."""
 
     reading: CrmData
-    rows: Mapping[str, int]
+    last: Mapping[str, int]
 
     @classmethod
     def of(cls, reading: CrmData) -> HeldLeads:
@@ -26,13 +26,15 @@ class HeldLeads:
         return cls(reading, {str(lead): row for row, lead in ids})
 
     def cut(self, lead_id: str) -> tuple[Tables, Outcomes] | None:
-        """Cut a lead out, as the only one of its tables; None where it is not held."""
-        if lead_id not in self.rows:
+        """Cut a lead out, with all its episodes; None where it is not held."""
+        if lead_id not in self.last:
             return None
-        row, outcomes = np.array([self.rows[lead_id]]), self.reading.outcomes
+        tables, outcomes, last = self.reading.tables, self.reading.outcomes, self.last[lead_id]
+        past = tables.episodes
+        rows = np.arange(last if past is None else last + 1 - past.number[last], last + 1)
         own = replace(
             outcomes,
-            converted_at=outcomes.converted_at[row],
-            disqualified_at=outcomes.disqualified_at[row],
+            converted_at=outcomes.converted_at[rows],
+            disqualified_at=outcomes.disqualified_at[rows],
         )
-        return part_of(self.reading.tables, row), own
+        return part_of(tables, rows), own

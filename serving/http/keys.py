@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from data.errors import InputError
@@ -43,9 +43,53 @@ def new_key(path: Path, name: str) -> str:
     if name in keys:
         raise InputError(f"there is a key named {name!r} already", file=str(path))
     key = PREFIX + secrets.token_urlsafe(32)
-    write_text(path, json.dumps({**keys, name: digest(key)}, indent=1) + "\n")
-    path.chmod(0o600)
+    _write(path, {**keys, name: digest(key)})
     return key
+
+
+def revoke_key(path: Path, name: str) -> None:
+    """Take a key away, also from a service that runs; InputError where none has the name."""
+    keys = read_keys(path)
+    if name not in keys:
+        known = f"there are {', '.join(sorted(keys))}" if keys else "there is none at all"
+        raise InputError(f"there is no key named {name!r}: {known}", file=str(path))
+    _write(path, {kept: value for kept, value in keys.items() if kept != name})
+
+
+def _write(path: Path, keys: Mapping[str, str]) -> None:
+    write_text(path, json.dumps(keys, indent=1) + "\n")
+    path.chmod(0o600)
+
+
+class KeyFile(Mapping[str, str]):
+    """The keys of a file, read again when it changes: a key that is revoked opens nothing more.
+
+    While the file cannot be read there are no keys.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._mark: tuple[int, int, int] | None = None
+        self._keys: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        return self._current()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._current())
+
+    def __len__(self) -> int:
+        return len(self._current())
+
+    def _current(self) -> dict[str, str]:
+        try:
+            found = self.path.stat()
+            mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+            if mark != self._mark:
+                self._keys, self._mark = read_keys(self.path), mark
+        except (OSError, InputError):
+            self._keys, self._mark = {}, None
+        return self._keys
 
 
 def owner_of(key: str, keys: Mapping[str, str]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -36,6 +37,7 @@ class Service:
 
     A promotion swaps the model between requests, never within one. `state` holds the newest run:
     the bands that leads had, the leads to rank among, and its answers. `clock` gives microseconds.
+    `follower` says how the last look for a promotion went.
     """
 
     project: Project
@@ -44,6 +46,8 @@ class Service:
     held: HeldLeads | None = None
     state: StatePaths | None = None
     clock: Callable[[], int] = lambda: 0
+    loaded_at: int = 0
+    follower: Literal["off", "ok", "failing"] = "off"
     _model: LoadedModel | None = None
     _rules: QualificationRules | None = None
     _kept: tuple[object, KeptRun | None] = (None, None)
@@ -73,7 +77,9 @@ class Service:
             return True
 
     def _load(self, version: ModelVersion) -> LoadedModel:
-        return load_model(version, bands=self.project.score.bands)
+        model = load_model(version, bands=self.project.score.bands)
+        self.loaded_at = self.clock()
+        return model
 
     def kept(self) -> KeptRun | None:
         """Read the newest run again where it has changed: a night may have passed."""

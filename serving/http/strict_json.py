@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any, NoReturn
 
 
@@ -24,6 +25,10 @@ def check_json(body: bytes) -> None:
         json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         raise NotJsonError(f"the body is no JSON: {error.msg}: position {error.pos}") from None
+    except NotJsonError:
+        raise
+    except ValueError:  # Python refuses to read integers of over 4,300 digits
+        raise NotJsonError("the body has a number of too many digits") from None
     except RecursionError:
         raise NotJsonError("the body is nested too deeply") from None
 
@@ -31,8 +36,8 @@ def check_json(body: bytes) -> None:
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys_and_values = dict(pairs)
     if len(keys_and_values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counts.items() if count > 1)
         raise NotJsonError(f"the body has a key twice: {twice[:100]!r}")
     return keys_and_values
 

@@ -1,8 +1,8 @@
 """The [qualification] section and facts as of a moment -> stage, ICP, BANT, rule and next step.
 
-Disqualification rules come first and may not use the score: they are the company's. Then come the
-ideal-customer profile, the named levels, and the stages, lowest first: a lead is at the highest
-stage whose criteria all certainly hold. What is unknown never counts as met.
+Disqualification rules come first (taken_out.py) and may not use the score: they are the company's.
+Then come the ideal-customer profile, the named levels, and the stages, lowest first: a lead is at
+the highest stage whose criteria all certainly hold. What is unknown never counts as met.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from data.tables import Snapshots, Tables
 from features.frame import FeatureFrame
 from serving.qualify.criterion_words import word_criterion
 from serving.qualify.result import Criteria, Qualification, StageWords
-from serving.qualify.rule_facts import SCORED, RuleFacts
+from serving.qualify.rule_facts import PAST, SCORED, RuleFacts
+from serving.qualify.taken_out import take_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,20 @@ def compile_rules(project: Project) -> QualificationRules:
         },
         labels,
     )
-    for rule in rules.disqualify:
+    for rule, permanent in zip(rules.disqualify, section.disqualify, strict=True):
         used = rule.names & set(SCORED)
         if used:
             raise InputError(
                 f"a disqualification rule may not use {min(used)!r}: rules come before the model",
                 file=rule.where,
                 cure="use attributes, events and answers",
+            )
+        past = rule.names & set(PAST)
+        if past and project.conversion.reopens and not permanent.permanent:
+            raise InputError(
+                f"the rule reads {min(past)!r}, of an earlier episode, and ends with that episode",
+                file=rule.where,
+                cure="add permanent = true: it then holds for good",
             )
     return rules
 
@@ -94,7 +102,7 @@ def qualify(
     snapshots: Snapshots,
     project: Project,
     *,
-    features: FeatureFrame | pd.DataFrame | None = None,
+    features: FeatureFrame | None = None,
     scored: Mapping[str, object] | pd.DataFrame | None = None,
     rules: QualificationRules | None = None,
 ) -> Qualification:
@@ -106,7 +114,8 @@ def qualify(
     rules = compile_rules(project) if rules is None else rules
     facts = RuleFacts(tables, snapshots, project, features=features, scored=scored)
     n = len(snapshots)
-    disqualified = _first_holding(rules.disqualify, facts, n)
+    catalogue = None if features is None else features.catalogue
+    disqualified = take_out(rules.disqualify, facts, catalogue)
     icp_answers = _answers(rules.icp, facts, n)
     weights = np.array([criterion.weight for criterion in project.qualification.icp])
     icp = match_profile(icp_answers, weights)

@@ -73,7 +73,6 @@ class LeadCard:
     missing: tuple[Missing, ...]
     content: tuple[str, ...]
     next_step: str | None
-    to_ask: tuple[Question, ...]
     levels: Mapping[str, str | None]
 
 
@@ -166,11 +165,6 @@ class Qualification:
             missing=self._missing(row),
             content=stages[stage].content if stage >= 0 else (),
             next_step=self._next_step(row),
-            to_ask=tuple(
-                question
-                for i, question in enumerate(QUESTIONS)
-                if rule < 0 and question in self.bant.asked and not self.bant.known[row, i]
-            ),
             levels={name: words[row] for name, words in self.levels.items()},
         )
 

@@ -3,7 +3,8 @@
 In order of precedence: score, band, probability, percentile; declared attributes; the answers
 need, budget, authority, timing with `<answer>_known` and `n_bant_known`; feature columns;
 counts of any event type, `n_<event>_<days>d`, `n_<event>` (ever), `days_since_<event>`;
-`age_days`; what the report shows of a lead (channel, email, title, owner, value).
+`age_days`; `times_closed`, `days_since_closed`, `closed_because` where closed leads can come back;
+what the report shows of a lead (channel, email, title, owner, value).
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from data.asof import values_at
 from data.clock import Micros
 from data.durations import DAY
 from data.schema import Project
-from data.tables import Snapshots, Tables
+from data.tables import Episodes, Snapshots, Tables
 from features.catalogue import slug
 from features.frame import FeatureFrame
 from serving.qualify.bant import QUESTIONS, Bant, read_bant
 
+PAST: Final = ("times_closed", "days_since_closed", "closed_because")
+"""What is known of a lead that came back: its earlier episodes."""
 SCORED: Final = ("score", "band", "probability", "percentile")
 _SHOWN: Final = ("name", "owner", "channel", "email", "title", "value")
 _COUNT: Final = re.compile(r"n_(\w+?)(?:_(\d+)d|_ever)?")
@@ -43,11 +46,14 @@ class RuleFacts(Mapping[str, object]):
         snapshots: Snapshots,
         project: Project,
         *,
-        features: FeatureFrame | pd.DataFrame | None = None,
+        features: FeatureFrame | None = None,
         scored: Mapping[str, object] | pd.DataFrame | None = None,
     ) -> None:
         self.tables, self.snapshots, self.project = tables, snapshots, project
-        self._features = features.to_pandas() if isinstance(features, FeatureFrame) else features
+        self._features = features
+        columns = () if features is None else features.catalogue.features
+        self._columns = frozenset(column.name for column in columns)
+        self._cells: pd.DataFrame | None = None  # the columns, once a rule reads one
         self._scored = scored
         self._types = event_slugs(tables, project)
         self._bant: Bant | None = None
@@ -87,10 +93,10 @@ class RuleFacts(Mapping[str, object]):
     def _plain(self) -> set[str]:
         names = {attribute.name for attribute in self.tables.attributes}
         names |= {"age_days"} if self.tables.created_at is not None else set()
+        names |= set(PAST) if self.tables.episodes is not None else set()
         names |= {column for column in _SHOWN if column in self.tables.display.columns}
         names |= {*QUESTIONS, "n_bant_known"} | {f"{question}_known" for question in QUESTIONS}
-        if self._features is not None:
-            names |= set(map(str, self._features.columns))
+        names |= self._columns
         if self._scored is not None:
             names |= {name for name in SCORED if name in self._scored}
         return names
@@ -107,8 +113,12 @@ class RuleFacts(Mapping[str, object]):
                 return self.bant.values[:, position]
             if name == f"{question}_known":
                 return self.bant.known[:, position]
-        if self._features is not None and name in self._features.columns:
-            return self._features[name].reset_index(drop=True)
+        if self._features is not None and name in self._columns:
+            if self._cells is None:
+                self._cells = self._features.to_pandas()
+            return self._cells[name]
+        if name in PAST and self.tables.episodes is not None:
+            return self._of_past(self.tables.episodes.take(self.snapshots.lead), name)
         event_fact = self._event_fact(name)
         if event_fact is not None:
             return event_fact()
@@ -116,6 +126,16 @@ class RuleFacts(Mapping[str, object]):
             age = self.snapshots.as_of - self.tables.created_at[self.snapshots.lead]
             return age / DAY
         return self.tables.display[name].to_numpy()[self.snapshots.lead]
+
+    def _of_past(self, past: Episodes, name: str) -> object:
+        """Read what is known of the episodes before: (n,), missing in a first one."""
+        if name == "times_closed":
+            return past.number - 1
+        if name == "closed_because":
+            return past.reason
+        first = past.number == 1
+        days = (self.snapshots.as_of - np.where(first, 0, past.closed_at)) / DAY
+        return np.where(first, np.nan, days)
 
     def _event_fact(self, name: str) -> Callable[[], object] | None:
         """Find the computation of a count or a recency of one event type, None if it is neither."""
@@ -149,6 +169,7 @@ def with_types_counted(tables: Tables, project: Project, names: Iterable[str]) -
     Among all leads of a company a type that nobody has is a mistake in the rule; among one it
     counts as 0.
     """
+    names = set(names) - set(PAST)
     found = [each for name in names for each in (_COUNT.fullmatch(name), _SINCE.fullmatch(name))]
     known = event_slugs(tables, project)
     types = sorted({each[1] for each in found if each is not None} - set(known))

@@ -93,27 +93,43 @@ def reliability(points: Sequence[Point], words: Words) -> Markup:
     """Draw promised against observed rates, beside the diagonal where the two are equal."""
     if not points:
         return Markup("")
+    frame, parts = _promised_and_observed(points, words)
+    largest = max(p.n or 1 for p in points)
+    for p in points:
+        if p.low is not None and p.high is not None:
+            parts.append(svg.whisker(frame, p.x, p.low, p.high, "model"))
+        parts.append(svg.dot(frame, p.x, p.y, 2.5 + 4 * ((p.n or 1) / largest) ** 0.5, "model"))
+    return svg.figure(frame, words.attr("Promised and observed rates of conversion"), parts)
+
+
+def reliability_curve(points: Sequence[Point], words: Words) -> Markup:
+    """Draw the observed rate as a curve, and the band in which a model that is right would lie."""
+    if not points:
+        return Markup("")
+    frame, parts = _promised_and_observed(points, words)
+    band = [(p.x, p.low, p.high) for p in points if p.low is not None and p.high is not None]
+    parts += [
+        svg.ribbon(frame, band, "model"),
+        svg.line(frame, [(p.x, p.y) for p in points], "g-model"),
+    ]
+    return svg.figure(frame, words.attr("Promised and observed rates of conversion"), parts)
+
+
+def _promised_and_observed(points: Sequence[Point], words: Words) -> tuple[svg.Frame, list[Markup]]:
+    """Lay out the axes that hold these points and their ranges, and the diagonal."""
     top = max(max(p.x, p.y, p.high or 0.0) for p in points)
     ticks = svg.nice_ticks(min(1.0, top))
     frame = svg.Frame(0, ticks[-1], 0, ticks[-1], height=300, mirror=words.mirrored, top=28)
-    largest = max(p.n or 1 for p in points)
-    parts = [
-        svg.axes(
-            frame,
-            ticks,
-            ticks,
-            words.percent,
-            words.percent,
-            x_name=words.attr("promised"),
-            y_name=words.attr("observed"),
-        ),
-        svg.line(frame, [(0, 0), (ticks[-1], ticks[-1])], "ideal"),
-    ]
-    for p in points:
-        if p.low is not None and p.high is not None:
-            parts.append(svg.whisker(frame, p.x, p.low, min(p.high, ticks[-1]), "model"))
-        parts.append(svg.dot(frame, p.x, p.y, 2.5 + 4 * ((p.n or 1) / largest) ** 0.5, "model"))
-    return svg.figure(frame, words.attr("Promised and observed rates of conversion"), parts)
+    axes = svg.axes(
+        frame,
+        ticks,
+        ticks,
+        words.percent,
+        words.percent,
+        x_name=words.attr("promised"),
+        y_name=words.attr("observed"),
+    )
+    return frame, [axes, svg.line(frame, [(0, 0), (ticks[-1], ticks[-1])], "ideal")]
 
 
 def gains(curves: Sequence[GainsCurve], names: Mapping[str, str], words: Words) -> Markup:

@@ -21,7 +21,7 @@ from serving.worklist.language import Words, words_of
 from serving.worklist.page_names import PageNames
 from serving.worklist.safe_text import for_script, isolated, shown, slug
 from serving.worklist.view import ForecastRow, ReportLead, ReportView
-from serving.worklist.view_parts import ShownReason
+from serving.worklist.view_parts import Comeback, ShownReason
 
 HERE: Final = Path(__file__).parent
 CHUNK: Final = 40
@@ -77,6 +77,7 @@ class _Page:
             rest=self._rest(),
             calls=[self.leads[lead_id] for lead_id in self.view.week.calls],
             ruled=[lead for lead in self.view.leads if lead.rule],
+            returned=returned(self.view.leads),
             columns=self.names.columns(),
             bands=self._bands(),
             owners=self.owners,
@@ -103,6 +104,7 @@ class _Page:
             "date": w.date,
             "time": w.time,
             "money": lambda amount: w.money(amount, about.currency),
+            "cents": lambda amount: w.cents(amount, about.currency),
             "hours": self.names.hours,
             "phrase": lambda phrase: w.phrase(phrase, about.labels),
             "say": self._say,
@@ -259,6 +261,12 @@ class _Page:
         return Markup(
             '<svg class="grid" viewBox="0 0 122 84" role="img" aria-label="{}">{}</svg>'
         ).format(label, Markup("").join(squares))
+
+
+def returned(leads: Sequence[ReportLead]) -> list[tuple[ReportLead, Comeback]]:
+    """List the leads that came back and that no rule takes out, the latest first."""
+    back = [(lead, lead.back) for lead in leads if lead.back is not None and not lead.rule]
+    return sorted(back, key=lambda pair: (pair[1].back_at, pair[0].lead_id), reverse=True)
 
 
 def list_rows(view: ReportView) -> list[LeadRow]:

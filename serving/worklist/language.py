@@ -240,6 +240,17 @@ class Words:
         )
         return self.digits(str(escape(text)))
 
+    def cents(self, amount: float, currency: str) -> Markup:
+        """Write an amount to the cent in its currency."""
+        text = numbers.format_currency(
+            round(amount, 2),
+            currency,
+            locale=self.locale,
+            currency_digits=False,
+            numbering_system="default",
+        )
+        return self.digits(str(escape(text)))
+
     def date(self, at: str, style: str = "medium") -> Markup:
         """Write the day of an ISO timestamp: "medium", or "short" without the year."""
         return self._date(at, style)

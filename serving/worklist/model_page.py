@@ -61,7 +61,7 @@ def render_model_page(
         facts=_facts(card, words),
         notes=[isolated(note) for note in card.notes],
         sections=[section for section in _sections(card, audit, words) if section.rows],
-        reliability=charts.reliability(reliability_points(card), words),
+        reliability=charts.reliability_curve(reliability_points(card), words),
         gains=charts.gains(curves, curve_names(words), words) if curves else Markup(""),
         curves=curves,
         names=curve_names(words),
@@ -260,9 +260,9 @@ def _places(value: float) -> int:
 
 
 def reliability_points(card: ModelCard) -> list[Point]:
-    """Place the observed rate, with its range, by the rate that was promised."""
+    """Place the observed rate, with the band of a model that is right, by the rate promised."""
     return [
-        Point(row["promised"], row["observed"], row.get("low"), row.get("high"), row.get("n"))
+        Point(row["promised"], row["observed"], row.get("low"), row.get("high"))
         for row in card.curve
     ]
 

@@ -35,6 +35,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _COLUMNS: Final = (
     *("lead_id", "name", "owner", "score", "band", "probability", "probability_low"),
     *("probability_high", "trend", "stage", "source", "reasons", "step", "rule", "last_touch_at"),
+    *("back_at", "back_by", "closed_at", "closed_because"),
 )
 
 
@@ -79,7 +80,9 @@ def write_excel(view: ReportView, language: str, path: Path) -> Path:
             if i == 1:
                 cell.font = Font(bold=True)
     sheet.freeze_panes = "C2"
-    for j, width in enumerate((16, 28, 20, 8, 7, 12, 12, 12, 10, 18, 14, 70, 30, 16, 22), start=1):
+    for j, width in enumerate(
+        (16, 28, 20, 8, 7, 12, 12, 12, 10, 18, 14, 70, 30, 16, *(22,) * 5), start=1
+    ):
         sheet.column_dimensions[get_column_letter(j)].width = width
     out = io.BytesIO()
     book.save(out)
@@ -100,6 +103,7 @@ def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
         step,
         lead.rule or "",
         lead.last_touch_at or "",
+        *_comeback(lead),
     )
     return [
         lead.lead_id if _NUMBER.fullmatch(lead.lead_id) else guard(lead.lead_id),
@@ -113,6 +117,14 @@ def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
         ),
         *(guard(text) for text in texts),
     ]
+
+
+def _comeback(lead: ReportLead) -> tuple[str, str, str, str]:
+    """Say since when and by what a lead is back, when it was closed and why."""
+    back = lead.back
+    if back is None:
+        return "", "", "", ""
+    return back.back_at, back.back_by or "", back.closed_at, back.closed_because or ""
 
 
 def _without_tags(markup: object) -> str:

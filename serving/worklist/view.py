@@ -15,6 +15,7 @@ from serving.worklist.phrase import Phrase
 from serving.worklist.view_parts import (
     Band,
     CardAnswer,
+    Comeback,
     CriterionMatch,
     Feedback,
     Interval,
@@ -87,6 +88,7 @@ class LeadDetail:
     feedback: tuple[Feedback, ...] = ()  # what reps answered back, newest first
     unstable: bool = False  # other seeds would name other reasons
     low_information: bool = False  # no events yet
+    rule_text: str | None = None  # the condition of the rule that took the lead out
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class ReportLead:
     rule: str | None = None
     detail: LeadDetail | None = None
     withheld: str | None = None  # the arm of an experiment that works without scores
+    back: Comeback | None = None  # where it was closed before
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +235,7 @@ class StageRow:
     rate: Interval | None = None
     median_days: float | None = None
     definition: tuple[Phrase, ...] = ()  # its criteria, all of which must hold
+    episodes: int | None = None  # each return of a lead counted; None where none came back
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +250,7 @@ class SourceRow:
     median_days: float | None = None
     value: float | None = None
     cost: float | None = None
+    episodes: int | None = None  # each return of a lead counted; None where none came back
 
     @property
     def return_on_cost(self) -> float | None:
@@ -268,6 +273,8 @@ class FunnelPage:
     definition: str = ""  # what an opportunity is here, in the company's words
     disqualified: tuple[tuple[str, int], ...] = ()
     icp: tuple[tuple[str, float], ...] = ()
+    leads: int = 0
+    episodes: int | None = None  # each return of a lead counted; None where none came back
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +303,6 @@ class ForecastPage:
     rows: tuple[ForecastRow, ...]
     level: float = 0.9
     past: tuple[PastForecast, ...] = ()
-    past_days: int = 30
     coverage: float | None = None
     simulated_coverage: float | None = None
     simulated_cohorts: int = 0
@@ -384,6 +390,38 @@ class ExperimentPage:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerRow:
+    """Customers of a source, or new ones of a month (the ISO day it begins, "" for those before).
+
+    `paid` is exact; `value` is what one of a source pays on average, those of a month together.
+    """
+
+    name: str
+    customers: int
+    paid: float
+    value: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class ValuePage:
+    """What customers paid, and what open leads are expected to bring, in the report's currency.
+
+    `value` of a row is what is paid within `within_days` of the conversion, None where nothing is
+    predicted. `proven` tells that enough customers paid for its ranges. `expected` holds the leads
+    whose score is shown.
+    """
+
+    customers: int
+    paid: float
+    sources: tuple[CustomerRow, ...]
+    months: tuple[CustomerRow, ...]
+    within_days: int | None
+    proven: bool
+    expected: Mapping[str, float] = field(default_factory=dict)
+    expected_total: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReportView:
     """The whole report. `leads` are all open leads, best first; a page that is None is left out."""
 
@@ -395,7 +433,11 @@ class ReportView:
     forecast: ForecastPage | None = None
     trust: TrustPage | None = None
     experiment: ExperimentPage | None = None
+    value: ValuePage | None = None  # where amounts are known
 
     def to_dict(self) -> dict[str, object]:
-        """Turn into plain dicts, lists, text and numbers, ready for json.dumps."""
-        return asdict(self)
+        """Turn into plain dicts, lists, text and numbers, ready for json.dumps.
+
+        `value` is there only where amounts are known.
+        """
+        return {k: v for k, v in asdict(self).items() if k != "value" or v is not None}

@@ -80,6 +80,21 @@ class Feedback:
     reason: str
     author: str = ""
     score: int | None = None
+    earlier: bool = False  # of an episode that ended since
+
+
+@dataclass(frozen=True, slots=True)
+class Comeback:
+    """A lead that came back: closed when and by which event, back since when and by which event.
+
+    Times are ISO UTC; `times` counts the closes. An event is None where it is not known.
+    """
+
+    closed_at: str
+    closed_because: str | None
+    back_at: str
+    back_by: str | None
+    times: int
 
 
 @dataclass(frozen=True, slots=True)

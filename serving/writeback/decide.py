@@ -56,11 +56,13 @@ def decide(
     *,
     inserts: bool,
     compare: bool = False,
+    permanent: bool = False,
 ) -> Action:
     """Compare with the lead in the CRM before writing: what a person set there is kept.
 
     With `compare`, a lead that would look the same is not written even where its dates are old, so
-    that no automation of the CRM is triggered needlessly.
+    that no automation of the CRM is triggered needlessly. A `permanent` override holds in every
+    episode of the lead.
     """
     if remote is None:
         return "send" if inserts and acknowledged is None and not row.clears else "gone"
@@ -70,7 +72,8 @@ def decide(
         return "closed"
     if acknowledged is not None and row.episode < acknowledged.episode:
         return "stale"
-    if _overridden(remote, acknowledged, row) or _edited(remote, acknowledged, unconfirmed, row):
+    overridden = remote.override and (permanent or not is_old_override(acknowledged, row))
+    if overridden or _edited(remote, acknowledged, unconfirmed, row):
         return "override"
     in_crm = remote.values.get("as_of")
     if isinstance(in_crm, int) and in_crm - row.as_of >= SECOND:  # CRMs keep whole seconds
@@ -111,11 +114,6 @@ def same_content(in_crm: Mapping[str, Value], row: LeadPayload) -> bool:
     """
     names = ("score", "band", "reasons", "model_version")
     return content_hash(*(in_crm.get(name, row.values.get(name)) for name in names)) == row.hash
-
-
-def _overridden(remote: Remote, acknowledged: AcknowledgedValues | None, row: LeadPayload) -> bool:
-    """Tell whether the override field holds; one from an earlier episode ended with it."""
-    return remote.override and not is_old_override(acknowledged, row)
 
 
 def is_old_override(acknowledged: AcknowledgedValues | None, row: LeadPayload) -> bool:

@@ -80,11 +80,13 @@ class Sender:
         sleep: Callable[[float], None],
         stopping: Callable[[], bool],
         compare: bool = False,
+        permanent: bool = False,
     ) -> None:
         self.ledger, self.lease, self.crm = ledger, lease, crm
         self.now, self.run_id = now, run_id
         self.rate_limit, self.retry_policy = rate_limit, retry_policy
         self.sleep, self.stopping, self.compare = sleep, stopping, compare
+        self.permanent = permanent
         self.tally = Tally()
 
     def resolve_unconfirmed(self) -> None:
@@ -116,9 +118,11 @@ class Sender:
             }
         return leads_drifted
 
-    def send_all(self, batch: int) -> None:
+    def send_all(
+        self, batch: int, *, on_sent: Callable[[int, int], None] = lambda _, __: None
+    ) -> None:
         """Send what waits, in order of lead ids; stops between batches when asked to."""
-        after = ""
+        after, done, total = "", 0, self.ledger.count_waiting()
         size = min(batch, self.crm.batch_limit)
         while not self.stopping():
             rows = self.ledger.next_batch(size, after)
@@ -127,6 +131,8 @@ class Sender:
             after = rows[-1].lead
             self._send(rows)
             self._check_breaker()
+            done += len(rows)
+            on_sent(min(done, total), total)
 
     # -- one batch -------------------------------------------------------------------------
 
@@ -164,6 +170,7 @@ class Sender:
                 unconfirmed.get(row.lead, ()),
                 inserts=self.crm.inserts,
                 compare=self.compare,
+                permanent=self.permanent,
             )
             if action == "send":
                 to_send.append(row)

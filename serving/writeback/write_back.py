@@ -100,9 +100,12 @@ def write_back(
     retry_policy: RetryPolicy | None = None,
     crm: Crm | None = None,
     stop: Stop | None = None,
+    on_stage: Callable[[str], None] = lambda _: None,
+    on_sent: Callable[[int, int], None] = lambda _, __: None,
 ) -> WriteBackResult:
     """Send what changed in `scores_path` to the CRM of the project; `now` in microseconds UTC.
 
+    `on_sent` is told after each batch how many leads are done, and of how many.
     Without scores, only the outbox and the rejected rows are sent (a replay by hand).
     InputError where the score file or the project file is wrong, OutsideError where the CRM or the
     disk fails: then everything that was not sent waits in the outbox, and the next run sends it.
@@ -143,35 +146,45 @@ def write_back(
             sleep=stop.sleep,
             stopping=stop.asked,
             compare=section.compare_with_crm,
+            permanent=section.permanent_overrides,
         )
         batch = section.batch if "batch" in section.model_fields_set else target.batch_limit
         rules = SendRules(section.min_points, section.max_age_days)
         try:
-            return _run(scores_path, sender, rules, batch, state, project, dry_run=dry_run)
+            on_stage("comparing with what was sent")
+            counts = _queue(scores_path, sender, rules, project)
+            on_stage("sending to the CRM")
+            return _send(counts, sender, batch, state, dry_run=dry_run, on_sent=on_sent)
         finally:
             if not dry_run:
                 seen = Exposures.of(StatePaths(state), project)
                 seen.note("crm", sender.tally.shown, at=now)
 
 
-def _run(
-    scores_path: Path | None,
-    sender: Sender,
-    rules: SendRules,
-    batch: int,
-    state: Path,
-    project: Project,
-    *,
-    dry_run: bool,
-) -> WriteBackResult:
-    ledger = sender.ledger
+def _queue(
+    scores_path: Path | None, sender: Sender, rules: SendRules, project: Project
+) -> Counter[str]:
+    """Fill the outbox; counts what becomes of each score."""
     sender.resolve_unconfirmed()
     counts = Counter[str]()
     if scores_path:
         counts = queue_changes(scores_path, sender, rules, _say_rule(project))
-    ledger.retry_rejected(sender.lease)
+    sender.ledger.retry_rejected(sender.lease)
+    return counts
+
+
+def _send(
+    counts: Counter[str],
+    sender: Sender,
+    batch: int,
+    state: Path,
+    *,
+    dry_run: bool,
+    on_sent: Callable[[int, int], None],
+) -> WriteBackResult:
+    ledger = sender.ledger
     try:
-        sender.send_all(batch)
+        sender.send_all(batch, on_sent=on_sent)
     finally:
         letters = None if dry_run else write_dead_letters(ledger, state / "dead_letter.jsonl")
     tally, waiting = sender.tally, ledger.count_waiting()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from data.asof import known_before
 from data.clock import DAY, NEVER
 from data.errors import InputError
+from data.incidence import CENSORED, CONVERTED, DISQUALIFIED, observe
 from data.labels import label, make_snapshots, open_snapshots
 from data.project import check_project
 from data.reading.read_tables import CrmData, read_with_notes
@@ -153,6 +155,44 @@ def test_a_close_counts_from_when_it_was_recorded() -> None:
     assert episodes(crm) == [("A", 0, None, 10), ("A", 20, None, None)]
 
 
+def test_the_reason_of_a_close_is_that_of_the_close_recorded_first() -> None:
+    lost = ("A", 5, "lost")
+    given = project()
+    crm = read([lost, ("A", 6, "unqualified"), ("A", 20, "demo")], given, late={lost: 8.0})
+    past = crm.tables.episodes
+    assert past is not None
+    assert (days(past.closed_at)[1], past.reason[1]) == (6, "unqualified")
+    waiting = read([lost, ("A", 20, "demo")], given, late={lost: 30.0})
+    assert episodes(waiting) == [("A", 0, None, 30)]  # nobody knew that it was closed
+
+
+def test_the_conversion_event_itself_never_opens_an_episode() -> None:
+    given = project(reopen=["won", "demo"])
+    crm = read([("A", 5, "lost"), ("A", 20, "won")], given)
+    assert episodes(crm) == [("A", 0, None, 5)]
+    inbound = project(reopen="any inbound")
+    crm = read([("A", 5, "lost"), ("A", 20, "won"), ("A", 20, "visit")], inbound)
+    assert episodes(crm) == [("A", 0, None, 5)]
+
+
+def test_every_snapshot_of_every_episode_weighs_the_same() -> None:
+    happened: list[Happened] = []
+    for i in range(60):
+        happened += [(f"L{i:02}", 1 + i, "lost"), (f"L{i:02}", 150 + i, "demo")]
+        happened += [(f"L{i:02}", 155 + i, "won")] if i % 2 else []
+    given = project()
+    crm = read(happened, given)
+    snapshots = make_snapshots(crm.tables, crm.outcomes, given)
+    pairs = list(zip(snapshots.lead.tolist(), snapshots.as_of.tolist(), strict=True))
+    assert len(pairs) == len(set(pairs))  # each once: weight 1
+    ages = Counter(
+        (int(crm.tables.episode[lead]), (at - int(crm.tables.created_at[lead])) // DAY)
+        for lead, at in pairs
+    )
+    assert ages[1, 0] == 61
+    assert ages[2, 0] == 60
+
+
 def test_features_know_the_past_and_stay_cut_in_time() -> None:
     many = [(f"L{i:02}", day, word) for i in range(20) for day, word in ((5, "lost"), (60, "demo"))]
     given = project()
@@ -167,6 +207,71 @@ def test_features_know_the_past_and_stay_cut_in_time() -> None:
     cut = known_before(crm.tables, int(snapshots.as_of[2]))
     again = build(cut, snapshots.take(np.array([2])), catalogue).to_pandas()
     pd.testing.assert_frame_equal(frame.iloc[[2]].reset_index(drop=True), again)
+
+
+def log_since(day: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Write 400 leads, one a day, lost after 10 days and back after 20; the log begins late."""
+    ids = [f"L{i:03}" for i in range(400)]
+    leads = pd.DataFrame({"id": ids, "created": START + pd.to_timedelta(range(400), "D")})
+    rows = [
+        (lead, i + after, word)
+        for i, lead in enumerate(ids)
+        for after, word in ((10, "lost"), (20, "demo"), (25, "won" if i % 3 else "lost"))
+        if i + after >= day
+    ]
+    events = pd.DataFrame(rows, columns=["id", "day", "type"])
+    events["at"] = events["recorded"] = START + pd.to_timedelta(events.pop("day"), "D")
+    return leads.assign(country="IT"), events.assign(extra="")
+
+
+@pytest.mark.parametrize(
+    ("begins", "declared", "since"),
+    [(0, None, 0), (200, None, 181), (0, "2026-04-11", 100)],  # found by month, or as declared
+)
+def test_before_closes_are_known_how_often_a_lead_was_closed_is_missing_and_not_zero(
+    begins: int, declared: str | None, since: int
+) -> None:
+    given = project(**({} if declared is None else {"closes_from": declared}))
+    given = given.model_copy(
+        update={"project": given.project.model_copy(update={"observed_until": "2027-06-01"})}
+    )
+    leads, events = log_since(begins)
+    crm = read_with_notes(given, frames={"leads": leads, "events.0": events})
+    catalogue = make_catalogue(crm.tables, given)
+    feature = next(f for f in catalogue.features if f.name == "times_closed")
+    assert feature.label == f"times closed before, known since {_day(since)}"
+    snapshots = make_snapshots(crm.tables, crm.outcomes, given)
+    frame = build(crm.tables, snapshots, catalogue).to_pandas()
+    past = crm.tables.episodes
+    assert past is not None
+    old = past.began_at[snapshots.lead] < START.value // 1000 + since * DAY
+    assert old.any() == (since > 0)
+    assert frame["times_closed"].isna().tolist() == old.tolist()
+    first = past.number[snapshots.lead] == 1
+    assert (frame.loc[first & ~old, "times_closed"] == 0).all()
+    assert (frame.loc[~first & ~old, "times_closed"] >= 1).all()
+    said = [note for note in crm.notes if "closes are known from" in note]
+    assert [f"from {_day(since)} on" in note for note in said] == [True] * (since > 0)
+
+
+def _day(number: int) -> str:
+    return str(START + pd.Timedelta(days=number))[:10]
+
+
+def test_one_lead_asked_for_by_itself_has_the_history_that_the_model_knows() -> None:
+    given = project(closes_from="2026-04-11")
+    leads, events = log_since(0)
+    crm = read_with_notes(given, frames={"leads": leads, "events.0": events})
+    catalogue = make_catalogue(crm.tables, given)
+    for lead, times in (("L050", None), ("L150", 0)):
+        mine, its = leads["id"] == lead, (events["id"] == lead) & (events["type"] != "lost")
+        plain = project()
+        one = read_with_notes(
+            plain, frames={"leads": leads[mine], "events.0": events[its]}, lenient=True
+        )
+        row = make_snapshots(one.tables, one.outcomes, plain).take(np.array([0]))
+        alone = build(one.tables, row, catalogue).to_pandas()["times_closed"].iloc[0]
+        assert (None if np.isnan(alone) else alone) == times
 
 
 def test_a_lead_stays_on_one_side_of_the_cut_with_all_its_episodes() -> None:
@@ -267,6 +372,21 @@ def test_a_horizon_from_creation_counts_from_the_opening_of_the_episode() -> Non
     )
     assert labelled.y.tolist() == [0, 1, 1]
     assert days(labelled.closes_at) == [30, 90, 30]
+
+
+def test_the_delay_curve_counts_each_episode_from_its_opening_and_closes_it_at_its_end() -> None:
+    happened = [("A", 5, "lost"), ("A", 60, "demo"), ("A", 70, "won"), ("B", 4, "lost")]
+    crm = read([*happened, ("B", 90, "demo")], project())
+    lived, cause, included = observe(crm.tables, crm.outcomes)
+    until = (crm.outcomes.observed_until - START.value // 1000) / DAY
+    assert included.all()
+    assert list(zip(lived.tolist(), cause.tolist(), strict=True)) == [
+        (5, DISQUALIFIED),
+        (10, CONVERTED),
+        (4, DISQUALIFIED),
+        (until - 90, CENSORED),  # B, which is open again
+        (1, CONVERTED),  # Z
+    ]
 
 
 def test_a_lead_that_is_back_has_no_week_before_its_episode_opened() -> None:

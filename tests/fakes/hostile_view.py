@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from serving.worklist import view_parts as p
 from serving.worklist.view import ReportLead, ReportView
+from tests.fakes.report_pages import AS_OF
 from tests.fakes.report_view import make_view
 
 ATTACKS = (
@@ -122,6 +123,7 @@ def _attack(lead: ReportLead, text: str, i: int) -> ReportLead:
         stage=text,
         account=text,
         rule=text if i % 7 == 3 else None,
+        back=p.Comeback(AS_OF.isoformat(), text, AS_OF.isoformat(), text, 1),
         reasons=reasons,
         step=p.NextStep(p.Phrase(short)),
         detail=detail,

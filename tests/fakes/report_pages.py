@@ -30,7 +30,7 @@ def _rule(text: str) -> tuple[p.Phrase, ...]:
 def make_funnel(rng: np.random.Generator, leads: int) -> v.FunnelPage:
     total = leads * 4
     stages = (
-        v.StageRow("lead", "lead", total, None, None, _rule("left a contact")),
+        v.StageRow("lead", "lead", total, None, None, _rule("left a contact"), round(total * 1.08)),
         v.StageRow(
             "prospect",
             "prospect",
@@ -72,6 +72,7 @@ def make_funnel(rng: np.random.Generator, leads: int) -> v.FunnelPage:
                 float(rng.integers(18, 50)),
                 won * 12_500.0,
                 cost or None,
+                episodes=round(n * 1.08),
             )
         )
     days = range(0, 181, 6)
@@ -88,6 +89,8 @@ def make_funnel(rng: np.random.Generator, leads: int) -> v.FunnelPage:
             ("manufacturing or logistics", 1),
             ("in our countries", 1),
         ),
+        leads=total,
+        episodes=round(total * 1.08),
     )
 
 
@@ -106,7 +109,7 @@ def make_forecast(rng: np.random.Generator) -> v.ForecastPage:
         v.ForecastRow(d, interval(a + b, s), interval(a, s * 0.7), interval(b, s * 0.6))
         for d, a, b, s in ((30, 29, 8, 11), (60, 46, 25, 19), (90, 55, 51, 27))
     )
-    return v.ForecastPage(rows, 0.9, tuple(past), 30, held, 0.905, 400)
+    return v.ForecastPage(rows, 0.9, tuple(past), held, 0.905, 400)
 
 
 def make_trust(rng: np.random.Generator) -> v.TrustPage:

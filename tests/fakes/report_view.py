@@ -234,11 +234,15 @@ def _lead(rng: np.random.Generator, i: int, score: int, owner: str) -> v.ReportL
         created_at=ago(age),
         rule=rule,
         detail=_detail(rng, score, pros, cons, rest, age, stage),
+        back=_BACK if i % 12 == 5 else None,
     )
 
 
+_BACK = p.Comeback(ago(240), "too small", ago(3), "demo request", 2)
 _BUDGET = p.Phrase("{fact} ✓", {"fact": "budget", "column": "budget"})
-_SAID = p.Feedback("2026-11-20T09:00:00+00:00", "too_high", "no budget before May", "Ada", 80)
+_SAID = p.Feedback(
+    "2026-11-20T09:00:00+00:00", "too_high", "no budget before May", "Ada", 80, earlier=True
+)
 
 
 def _detail(

@@ -22,6 +22,7 @@ from data.sketch.write import sketch_project
 from tests.fakes import (
     shapes_further,
     shapes_languages,
+    shapes_mixed_dates,
     shapes_other_crms,
     shapes_salesforce_hubspot_dynamics,
     shapes_tables,
@@ -37,7 +38,7 @@ SHAPES: tuple[MakeShape, ...] = (
 )
 """The forty shapes; the first 22 have the column names of a vendor's export."""
 
-FURTHER: tuple[MakeShape, ...] = shapes_further.SHAPES
+FURTHER: tuple[MakeShape, ...] = (*shapes_further.SHAPES, *shapes_mixed_dates.SHAPES)
 """Shapes written after init was rebuilt."""
 
 ALWAYS_UNTRUE = (

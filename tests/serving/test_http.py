@@ -17,11 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 import uvicorn
 
+from data.errors import InputError
 from serving.http.application import create_app
-from serving.http.guard import Guard, Limits
-from serving.http.keys import digest, new_key, owner_of, read_keys
+from serving.http.guard import App, Limits
+from serving.http.keys import KeyFile, digest, new_key, owner_of, read_keys, revoke_key
 from serving.http.score_requests import Service
 from serving.http.server import HeaderTimeoutProtocol
+from serving.http.strict_json import NotJsonError, check_json
 from serving.score import score_leads, write_scores
 
 KEY = "ls_test-key"
@@ -39,7 +41,7 @@ def service(company) -> Service:
 
 
 @pytest.fixture(scope="module")
-def app(service) -> Guard:
+def app(service) -> App:
     return create_app(service, KEYS, Limits(requests_per_second=10_000, burst=10_000))
 
 
@@ -204,6 +206,96 @@ def test_unknown_ways_in_are_refused_without_a_trace(app, method, path, status):
     answer = call(app, method, path, headers=AUTH)
     assert answer.status_code == status
     assert "Traceback" not in answer.text
+
+
+def test_a_body_of_distinct_keys_and_one_key_twice_is_read_in_one_pass():
+    """Counting each key among all others took seconds for 200 KB."""
+    body = json.dumps({f"k{i}": 0 for i in range(60_000)})[:-1] + ', "k0": 1}'
+    began = time.thread_time()
+    with pytest.raises(NotJsonError, match="twice: 'k0'"):
+        check_json(body.encode())
+    assert time.thread_time() - began < 5  # it was minutes
+
+
+def test_nobody_reads_a_body_without_a_key(app):
+    for path in ("/health", "/ready"):
+        assert call(app, "POST", path, content=b"{" * 200_000).status_code == 405
+        assert call(app, "GET", path, content=b"{" * 2_000_000).status_code == 200
+
+
+def test_a_number_of_five_thousand_digits_is_refused_as_any_wrong_body(app):
+    body = b'{"leads": ' + b"9" * 5_000 + b"}"
+    answer = call(app, "POST", "/v1/score", headers=AUTH, content=body)
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"detail": "the body has a number of too many digits"},
+    )
+
+
+def test_refusals_are_counted_as_answers_are(service):
+    app = create_app(service, KEYS, Limits(requests_per_second=0.1, burst=3, body_bytes=10))
+    call(app, "GET", "/metrics")
+    call(app, "POST", "/v1/score", headers=AUTH, content=b"{")
+    call(app, "POST", "/v1/score", headers=AUTH, content=b" " * 11)
+    text = call(app, "GET", "/metrics", headers=AUTH).text
+    call(app, "GET", "/metrics", headers=AUTH)
+    for status in ("400", "401", "413"):
+        assert f'leadscore_requests_total{{status="{status}"}} 1.0' in text
+
+
+def test_a_fault_of_ours_is_a_short_answer_and_a_log_line_without_data(service, caplog):
+    class Broken(Service):
+        def score_known(self, lead: str, as_of: int | None):
+            raise TypeError(lead, as_of)
+
+    app = create_app(Broken(service.project, service.registry), KEYS)
+    answer = call(app, "GET", "/v1/leads/secret-name/score", headers=AUTH)
+    assert (answer.status_code, answer.json()) == (500, {"detail": "a fault of ours"})
+    assert "TypeError at" in caplog.text
+    assert "secret-name" not in caplog.text
+
+
+def test_the_look_for_promotions_goes_on_after_one_that_failed(company):
+    looks = []
+
+    class Follower(Service):
+        def follow_promotion(self) -> bool:
+            looks.append(self.follower)
+            if len(looks) < 3:
+                raise OSError("the registry is away")
+            return super().follow_promotion()
+
+    service = Follower(company.session.project, company.session.registry)
+    service.load()
+    app = create_app(service, KEYS, Limits(), reload_seconds=0.05)
+    states = []
+    with listening(app) as port:
+        for _ in range(200):
+            states.append(httpx.get(f"http://127.0.0.1:{port}/ready").json()["follower"])
+            if len(looks) > 3 and states[-1] == "ok":
+                break
+            time.sleep(0.02)
+    assert "failing" in states
+    assert states[-1] == "ok"
+
+
+def test_a_key_that_is_revoked_opens_nothing_more_and_no_restart_is_needed(service, tmp_path):
+    path = tmp_path / "keys.json"
+    key, other = new_key(path, "website"), new_key(path, "crm")
+    app = create_app(service, KeyFile(path))
+
+    def status(of: str) -> int:
+        return call(app, "GET", "/metrics", headers={"Authorization": f"Bearer {of}"}).status_code
+
+    assert (status(key), status(other)) == (200, 200)
+    revoke_key(path, "website")
+    assert (status(key), status(other)) == (401, 200)
+    with pytest.raises(InputError, match="no key named 'website': there are crm"):
+        revoke_key(path, "website")
+    path.write_text("{")
+    assert status(other) == 401
+    path.unlink()
+    assert status(other) == 401
 
 
 def test_keys_are_kept_as_hashes_and_found_by_name(tmp_path):

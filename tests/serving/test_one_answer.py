@@ -116,11 +116,12 @@ def test_what_a_request_leaves_out_is_named(shop: SecondCompany, service: Servic
     body = shop.requests([lead.lead_id])[0]
     for name in ("history", "joined"):
         del body[name]
-    del body["attributes"]["country"]
+    body["attributes"]["cuontry"] = body["attributes"].pop("country")
     alone = replace_state(service)
     told = asked(alone, [("POST", "/v1/score", {"leads": [body], "as_of": AS_OF})])[0]
     assert told.assumed == (
         "not sent, so missing: country",
+        "'cuontry' was sent and is not used: is country meant?",
         "join.0 was not sent: what it says counts as missing",
         "history.0 was not sent: as if no field had changed",
         "no earlier band is known: the band is cut at the score itself",

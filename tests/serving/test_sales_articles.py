@@ -117,8 +117,8 @@ def test_03_need_budget_authority_timing_known_and_missing_with_their_dates(road
     assert 0 < known.mean() < 1
     assert (qualification.bant.since[known] < as_of).all()
     row = int(np.flatnonzero(known.any(axis=1) & ~known.all(axis=1))[0])
-    card = qualification.card(row)
-    assert {answer.question for answer in card.answers if answer.value is None} == set(card.to_ask)
+    answers = qualification.card(row).answers
+    assert {answer.value is None for answer in answers} == {True, False}
     # an answer is a feature only from the moment it was given
     budget = road.reading.tables.attribute("budget")
     assert budget.known_at is not None

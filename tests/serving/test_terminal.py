@@ -61,5 +61,46 @@ def test_a_log_is_told_of_a_long_job_and_not_of_a_short_one(monkeypatch):
 
 
 def test_every_stage_of_every_plan_has_its_seconds():
-    plans = (progress.CHECK, progress.TRAIN, progress.REPORT, progress.DEMO, progress.MONITOR)
+    plans = [plan for plan in vars(progress).values() if isinstance(plan, tuple)]
     assert {name for plan in plans for name in plan} <= set(progress.SECONDS)
+
+
+def test_a_counted_stage_says_how_much_is_done_and_how_long_the_rest_takes(monkeypatch):
+    page, at = io.StringIO(), [0.0]
+    monkeypatch.setattr(progress, "ticks", lambda: at[0])
+    console = Console(file=page, width=80)
+    with progress.stages(progress.WRITE_BACK, console=console, quiet=False) as stage:
+        stage("sending to the CRM")
+        for done in (50, 100, 150, 200):
+            at[0] += 20.0
+            stage.count(done, 400)
+    lines = page.getvalue().splitlines()
+    assert lines == [
+        "… sending to the CRM: 100 of 400 (40 s elapsed, about 2 min 0 s left)",
+        "… sending to the CRM: 200 of 400 (1 min 20 s elapsed, about 1 min 20 s left)",
+    ]
+
+
+def test_a_terminal_shows_the_count_in_the_bar():
+    page = io.StringIO()
+    console = Console(file=page, width=100, force_terminal=True, legacy_windows=False)
+    with progress.stages(progress.WRITE_BACK, console=console, quiet=False) as stage:
+        stage("sending to the CRM")
+        stage.count(300, 1200)
+    assert "sending to the CRM: 300 of 1,200" in page.getvalue()
+
+
+def test_words_wrap_in_their_column_and_none_is_cut_off(monkeypatch):
+    rows = [
+        ("share of opens among the events of web_form", "yellow", "12 % of 1,203 events", "5 %"),
+        ("features that did not move", "green", "37 of 40", "all"),
+    ]
+    for width in (80, 120):
+        page = io.StringIO()
+        monkeypatch.setattr(screen, "out", Console(file=page, width=width))
+        screen.wrapped_table({"signal": 5, "state": 2, "figure": 5, "bar": 4}, rows)
+        text = page.getvalue()
+        assert "…" not in text
+        assert {word for row in rows for cell in row for word in cell.split()} <= set(text.split())
+        assert all(len(line.rstrip()) <= width for line in text.splitlines())
+        assert text.count("signal") == 1

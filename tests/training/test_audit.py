@@ -9,6 +9,7 @@ from data.errors import GateError
 from data.reading.read_tables import read_tables
 from data.schema import Waiver
 from data.world import make_world
+from tests.fakes.leak_returns import RETURNS
 from tests.fakes.leak_structure import STRUCTURE, case_of, frames_of, project_of
 from training.audit import AuditReport, Verdict, audit, html, leakage_sheet
 from training.audit.verdict import apply_waivers
@@ -26,9 +27,9 @@ def test_a_clean_world_has_nothing_to_stop_or_hold(case):
     report.refuse_structural()
 
 
-@pytest.mark.parametrize("plant", sorted(STRUCTURE))
+@pytest.mark.parametrize("plant", sorted(STRUCTURE | RETURNS))
 def test_every_structural_plant_is_caught(case, plant):
-    assert STRUCTURE[plant](case), plant
+    assert (STRUCTURE | RETURNS)[plant](case), plant
 
 
 def test_shuffled_labels_are_no_better_than_the_prior(case):

@@ -15,7 +15,7 @@ _WORDS: Final = {
     "quarantine": "in quarantine",
     "review": "feature, please look",
 }
-_PLAIN: Final = {"conversion": "outcome", "disqualification": "outcome"}
+_OUTCOMES: Final = frozenset({"conversion", "disqualification", "payment"})
 _PREFACE: Final = "to use it, say since when it is known: "
 """What D4 says before the line to add, which stands under "what to do" here."""
 
@@ -106,7 +106,9 @@ def _verdict(
         note = next((v for v in open_ones if v.detector == "D4"), None)
         if note is not None:
             return note.reason.removeprefix("is "), note.cure.removeprefix(_PREFACE)
-        return _PLAIN.get(role.role, "features of events" if role.since else "no feature"), ""
+        if not _OUTCOMES.isdisjoint(role.role.split(", ")):
+            return "outcome", ""
+        return "features of events" if role.since else "no feature", ""
     if not features:
         return f"no feature: {left_out.get(role.attribute, 'another declaration holds')}", ""
     waived = next((v for v in findings if v.waived_by is not None), None)

@@ -30,7 +30,6 @@ def make_forecast(source: ReportInput) -> ForecastPage | None:
         ),
         level=forecast.level,
         past=_past(forecast),
-        past_days=PAST_DAYS,
         coverage=_coverage(forecast),
     )
 

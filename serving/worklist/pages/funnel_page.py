@@ -35,13 +35,20 @@ def make_funnel(source: ReportInput) -> FunnelPage:
     )
     return FunnelPage(
         stages=_stages(source, funnel),
-        sources=tuple(_source_row(figures) for figures in funnel.sources),
+        sources=tuple(_source_row(source, figures) for figures in funnel.sources),
         time_to_convert=() if funnel.curve is None else _curve(funnel.curve),
         median_days=funnel.total.median_days,
         definition=qualification.criteria.definition,
         disqualified=qualification.counts_by_rule(),
         icp=qualification.criteria.icp,
+        leads=funnel.total.leads,
+        episodes=_apart(source, funnel.total.episodes),
     )
+
+
+def _apart(source: ReportInput, episodes: int) -> int | None:
+    """Count episodes apart from leads only where leads came back."""
+    return episodes if (source.tables.episode > 1).any() else None
 
 
 def stages_reached(source: ReportInput, since: int) -> NDArray[np.int64]:
@@ -84,12 +91,13 @@ def _stages(source: ReportInput, funnel: Funnel) -> tuple[StageRow, ...]:
             leads=stage.leads,
             rate=None if stage.rate is None else interval(stage.rate),
             definition=words[stage.name].criteria if stage.name in words else (),
+            episodes=_apart(source, stage.episodes),
         )
         for stage in funnel.stages
     )
 
 
-def _source_row(figures: SourceFigures) -> SourceRow:
+def _source_row(source: ReportInput, figures: SourceFigures) -> SourceRow:
     return SourceRow(
         source=figures.source,
         leads=figures.leads,
@@ -99,6 +107,7 @@ def _source_row(figures: SourceFigures) -> SourceRow:
         median_days=figures.median_days,
         value=figures.value,
         cost=figures.cost,
+        episodes=_apart(source, figures.episodes),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import iso
+from data.tables import Tables
 from models.explain.points import Explanation, ScoreReason
 from serving.figures.follow_up import last_touch
 from serving.lead_score import LeadScore
@@ -20,6 +21,7 @@ from serving.worklist.phrase import Phrase
 from serving.worklist.view import LeadDetail, ReportLead
 from serving.worklist.view_parts import (
     CardAnswer,
+    Comeback,
     CriterionMatch,
     Feedback,
     NextStep,
@@ -108,6 +110,21 @@ def _lead(
         rule=answer.rule,
         detail=detail,
         withheld=answer.withheld,
+        back=comeback(source.tables, lead),
+    )
+
+
+def comeback(tables: Tables, row: int) -> Comeback | None:
+    """Say when and why a lead was closed before this episode, and what brought it back."""
+    past, opened = tables.episodes, tables.created_at
+    if past is None or opened is None or past.number[row] == 1:
+        return None
+    return Comeback(
+        closed_at=iso(int(past.closed_at[row])),
+        closed_because=past.reason[row],
+        back_at=iso(int(opened[row])),
+        back_by=past.opened_by[row],
+        times=int(past.number[row]) - 1,
     )
 
 
@@ -183,7 +200,8 @@ def _detail(
         next_stage=card.next_stage,
         rescored=step,
         levels={name: word for name, word in card.levels.items() if word is not None},
-        feedback=_told(source.feedback_on(card.lead_id), answer),
+        feedback=_told(source.feedback_on(card.lead_id, answer.back_at), answer),
         unstable=explanation is not None and not explanation.stable,
         low_information=not known,
+        rule_text=card.rule_text,
     )

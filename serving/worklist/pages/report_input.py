@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,10 +84,29 @@ class ReportInput:
         p, shown = self.scored.scores.probability, self.scored.shown
         return np.where(shown, p, p.mean())
 
-    def feedback_on(self, lead_id: str) -> tuple[Feedback, ...]:
-        """List what reps answered to the scores of one lead, newest first."""
+    @property
+    def worth(self) -> float | NDArray[np.float64] | None:
+        """Say what a conversion of each row brings; None where that is not known of all."""
+        if "amount" not in self.scored.table.columns:
+            return self.project.report.value
+        worth = self.scored.table["amount"].to_numpy(np.float64)
+        return worth if np.isfinite(worth).all() else None
+
+    def feedback_on(self, lead_id: str, back_at: datetime | None) -> tuple[Feedback, ...]:
+        """List what reps answered to the scores of one lead, newest first.
+
+        What they said before it came back was of an episode that ended.
+        """
+        since = 0 if back_at is None else round(back_at.timestamp() * 1e6)
         return tuple(
-            Feedback(iso(each.given_at), each.verdict, each.reason, each.author, each.score)
+            Feedback(
+                iso(each.given_at),
+                each.verdict,
+                each.reason,
+                each.author,
+                each.score,
+                each.given_at < since,
+            )
             for each in reversed(self.feedback)
             if each.lead_id == lead_id
         )

@@ -137,7 +137,7 @@ def _plan(source: ReportInput, order: NDArray[np.int64], shock: Shock) -> tuple[
     points = what_if(
         source.chances,
         capacities_around(report.capacity_per_week, len(order)),
-        value=report.value,
+        value=source.worth,
         cost=report.cost_per_contact,
         order=order,
         hidden=~source.scored.shown,

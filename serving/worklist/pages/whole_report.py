@@ -15,6 +15,7 @@ from serving.worklist.pages.movers_page import make_movers
 from serving.worklist.pages.next_steps import make_steps
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.trust_page import make_trust
+from serving.worklist.pages.value_page import make_value
 from serving.worklist.pages.week_page import make_week
 from serving.worklist.view import About, ExperimentPage, ReportView
 
@@ -36,6 +37,7 @@ def make_view(
         forecast=make_forecast(source),
         trust=make_trust(source),
         experiment=_experiment(source),
+        value=make_value(source),
     )
 
 

@@ -155,7 +155,6 @@ def test_a_suggested_step_is_scored_for_real_and_only_from_the_list(
             continue
         step = next(step for step in steps if step.name == suggestion.step)
         after = scorer.score(take_step(frame.iloc[row : row + 1], scorer.features, step)).score[0]
-        assert suggestion.score_after == after
         assert suggestion.points == after - today[row] >= 1
     assert suggest(scorer, frame, [], lead_ids=[str(i) for i in range(400)]) == [None] * 400
 

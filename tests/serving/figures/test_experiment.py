@@ -152,10 +152,7 @@ def test_clusters_widen_the_range() -> None:
 
 
 def test_broken_assignment_is_seen() -> None:
-    frame, treated, y = _world(1)
-    result = analyse(y, treated, planned_share=0.4)
-    assert result.share_p_value is not None
-    assert result.share_p_value < 1e-6
+    frame, treated, _ = _world(1)
     chosen = frame["x"].to_numpy() > 0.3
     assert not check_balance(chosen, frame, float(chosen.mean())).holds
     assert check_balance(treated, frame, 0.5).holds

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from data.clock import DAY, NEVER
 from data.incidence import estimate_incidence
 from data.schema import Project
-from data.tables import Events, Outcomes, Snapshots, Tables
+from data.tables import Events, Outcomes, Payments, Snapshots, Tables
 from serving.figures.follow_up import find_missed, measure_speed, share_contacts
 from serving.figures.funnel import count_stages, measure_funnel, rate_of
 
@@ -86,9 +88,8 @@ def test_sources_are_counted_timed_and_valued() -> None:
     assert (web.source, web.leads, web.prospects, web.opportunities) == ("web", 4, 3, 2)
     # three of the four are 30 days old; one converted within 30 days of creation
     assert (web.rate.hits, web.rate.n) == (1, 3)
-    # lead 0 paid 200 after it converted, lead 1 is worth the default
-    assert (web.value, web.cost, web.customer_value) == (1200.0, 20.0, 600.0)
-    assert (web.profit, web.return_on_cost) == (1180.0, 60.0)
+    assert (web.value, web.cost, web.customer_value) == (2000.0, 20.0, 1000.0)
+    assert (web.profit, web.return_on_cost) == (1980.0, 100.0)
     assert (fair.median_days, fair.cost, fair.value) == (5.0, 40.0, 1000.0)
     assert (funnel.total.leads, funnel.total.cost) == (5, 60.0)
     assert [(s.name, s.leads) for s in funnel.stages] == [
@@ -96,6 +97,20 @@ def test_sources_are_counted_timed_and_valued() -> None:
         ("prospect", 4),
         ("opportunity", 3),
     ]
+
+
+def test_what_customers_paid_comes_before_what_an_opportunity_is_said_to_be_worth() -> None:
+    tables = _tables([0, 10, 20, 80, 30], ["web", "web", "web", "web", "fair"], [])
+    paid = Payments(
+        offsets=np.array([0, 2, 2, 2, 2, 2]),
+        at=np.array([50 * DAY, NOW + 1]),
+        recorded_at=None,
+        amount=np.array([2_001_000, 5_000_000]),
+    )
+    outcomes = replace(_outcomes([20, 90, None, None, 35], [None] * 5), payments=paid)
+    web, fair = measure_funnel(tables, outcomes, _project(value=1000.0)).sources
+    assert (web.value, web.customer_value) == (200.1, 100.05)
+    assert fair.value == 0.0
 
 
 def test_wilson_is_the_textbook_interval() -> None:
@@ -168,6 +183,24 @@ def test_touches_are_shared_out_by_band() -> None:
 
 def test_stages_count_who_passed_them() -> None:
     stages = count_stages(
-        np.array([-1, 0, 1, 1]), ("lead", "prospect"), np.array([True, False, False, False])
+        np.array([-1, 0, 1, 1]),
+        ("lead", "prospect"),
+        np.array([True, False, False, False]),
+        np.arange(4),
     )
     assert [(s.name, s.leads) for s in stages] == [("lead", 4), ("prospect", 3), ("opportunity", 1)]
+
+
+def test_a_lead_that_came_back_counts_once_and_its_episodes_apart() -> None:
+    stages = count_stages(
+        np.array([0, 1, -1, 1]),
+        ("lead", "prospect"),
+        np.array([False, False, True, False]),
+        np.array([0, 0, 0, 1]),
+    )
+    assert [(s.leads, s.episodes) for s in stages] == [(2, 4), (2, 3), (1, 1)]
+    assert [None if s.rate is None else (s.rate.hits, s.rate.n) for s in stages] == [
+        None,
+        (2, 2),
+        (1, 2),
+    ]

@@ -142,7 +142,6 @@ def test_the_card_says_what_is_known_what_is_missing_and_what_to_do() -> None:
     assert [(str(gap.phrase), gap.unknown) for gap in card.missing] == [("authority ✓", False)]
     assert card.content == ("a case study", "the price list")
     assert card.next_step == "Ask about the budget"
-    assert card.to_ask == ("authority",)
     assert card.icp_match == 1.0
     assert card.icp[0] == ("50 to 1,000 people", True, 3.0)
 

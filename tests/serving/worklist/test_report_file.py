@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from serving.worklist.charts import waterfall
+from serving.worklist.charts import reliability, reliability_curve, waterfall
 from serving.worklist.html import _Page, list_rows, render
 from serving.worklist.language import words_of
 from serving.worklist.safe_text import slug
 from serving.worklist.view import ReportView, TouchSpeed
+from serving.worklist.view_parts import Point
 from tests.fakes.report_view import make_view
 
 
@@ -104,6 +105,28 @@ def test_a_rule_is_said_in_the_words_of_the_company_everywhere() -> None:
     page = plain(render(ruled, "it"))
     assert "un concorrente" in page
     assert "competitor" not in page
+
+
+def test_the_page_of_a_lead_shows_the_condition_of_the_rule_that_took_it_out() -> None:
+    view = make_view(1)
+    first = view.leads[0]
+    assert first.detail is not None
+    detail = replace(first.detail, rule_text="industry = '<b>rival</b>'")
+    ruled = replace(view, leads=(replace(first, rule="competitor", detail=detail),))
+    shown = '<code dir="ltr">industry = &#39;&lt;b&gt;rival&lt;/b&gt;&#39;</code>'
+    page = _Page(ruled, words_of("en"))
+    lead_page = page.environment.get_template("lead.html").render
+    assert shown in page._lead_page(lead_page, ruled.leads[0])
+
+
+def test_a_dot_has_its_own_range_and_a_curve_has_the_band_of_a_model_that_is_right() -> None:
+    words = words_of("en")
+    tenths = [Point(0.1, 0.2, 0.12, 0.31, 40), Point(0.3, 0.25, 0.15, 0.4, 40)]
+    dots = reliability(tenths, words)
+    assert (dots.count("<circle"), dots.count("whisker")) == (2, 2)
+    outside = [Point(0.1, 0.3, 0.05, 0.15), Point(0.3, 0.35, 0.2, 0.4)]  # of the diagonal
+    curve = reliability_curve(outside, words)
+    assert (curve.count("ribbon"), curve.count("<circle"), curve.count("whisker")) == (1, 0, 0)
 
 
 def test_the_range_of_a_running_experiment_says_that_it_holds_at_every_look() -> None:

@@ -36,7 +36,7 @@ _LISTS: Final = """
     Send the e-book of the month; Case study: from 200 to 900 leads; Packages and prices;
     Offer a short audit of the site; Tailored campaign plan; Call the marketing manager;
     10 to 200 employees; retail or hospitality; works in marketing; by score; as before;
-    interest
+    interest; converted
     """
 _NAMES: Final = (word.strip() for word in _LISTS.replace("\n", ";").split(";"))
 WORDS: Final = tuple(dict.fromkeys([*filter(None, _NAMES), *WEEKDAYS, *MONTHS]))

@@ -16,6 +16,7 @@ import pytest
 from data.durations import DAY
 from data.errors import OutsideError
 from serving.forget import forget_lead
+from serving.writeback import ledger_tables
 from serving.writeback.ledger import Ledger
 from serving.writeback.ledger_store import SqliteStore
 from serving.writeback.write_back import WriteBackResult, write_back
@@ -27,13 +28,13 @@ FIXTURE = Path(__file__).resolve().parents[2] / "fixtures" / "state_2026_11.tar.
 
 
 def night(
-    state: Path, day: int, score: int, episode: int, *, min_points: float = 1.0
+    state: Path, day: int, score: int, episode: int, *, min_points: float = 1.0, **section: object
 ) -> WriteBackResult:
     path = state / f"scores{day}-{episode}.parquet"
     write_scores(path, ["A"], [score], EPOCH + day * DAY)
     table = pq.read_table(path).append_column("episode", pa.array([episode]))
     pq.write_table(table, path)
-    given = project(min_points=min_points)
+    given = project(min_points=min_points, **section)
     return write_back(path, given, state, now=EPOCH + (day + 1) * DAY, run_id=f"run-{day}")
 
 
@@ -85,7 +86,7 @@ def test_a_migration_that_fails_changes_nothing(
     path = ledger_of_then(tmp_path)
     before = acknowledged(path)
     with monkeypatch.context() as patched:
-        patched.setattr("serving.writeback.ledger_tables.VERSION", None)  # refused: not null
+        patched.setattr(ledger_tables, "VERSION", None)  # refused: not null
         store = SqliteStore(path)
         with pytest.raises(OutsideError):
             Ledger(store, "any")
@@ -137,6 +138,15 @@ def test_what_a_person_set_ends_with_the_episode(tmp_path: Path) -> None:
     night(tmp_path, 4, 50, 2)
     crm(tmp_path, "UPDATE leads SET score_override = '1'")  # and what is set now holds
     assert (night(tmp_path, 5, 55, 2).kept_overrides, shown(tmp_path)) == (1, 50)
+
+
+def test_an_override_that_is_declared_permanent_holds_in_every_episode(tmp_path: Path) -> None:
+    night(tmp_path, 0, 60, 1)
+    crm(tmp_path, "UPDATE leads SET score_override = 'opted out'")
+    for day, episode in ((1, 1), (2, 2), (3, 3)):
+        kept = night(tmp_path, day, 40 + day, episode, permanent_overrides=True)
+        assert (kept.sent, kept.kept_overrides, shown(tmp_path)) == (0, 1, 60)
+    assert night(tmp_path, 4, 50, 3).sent == 1  # declared no longer: it was set in episode 1
 
 
 def test_the_audit_log_goes_on_after_the_migration(tmp_path: Path) -> None:
