@@ -7,7 +7,7 @@ of a column without information are pulled to zero.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +69,7 @@ def fit_linear(
         return LinearFit(LinearPart(base_log_odds(y, columns.weights), ()), {})
     with threadpool_limits(1):
         if matrix.shape[1] <= DENSE:
-            groups = _groups(drafts, places)
+            groups = penalty_groups(drafts, places)
             evidence = float(np.sqrt(worth))
             weight, ridge = _fit_dense(
                 matrix.toarray(), y, columns.weights, groups, ridge, evidence
@@ -97,7 +97,7 @@ def fit_without_each(
     return np.array(margins)
 
 
-def _groups(drafts: Sequence[Draft], places: Sequence[slice]) -> list[tuple[str, list[int]]]:
+def penalty_groups(drafts: Sequence[Draft], places: Sequence[slice]) -> list[tuple[str, list[int]]]:
     """Name the columns that share a penalty: a number's slope, its bends, a category's levels."""
     groups: dict[str, list[int]] = {}
     for draft, place in zip(drafts, places, strict=True):
@@ -125,13 +125,13 @@ def _fit_dense(
     weight[-1] = base_log_odds(y, row_weights)
     penalties = {name: (known or {}).get(name, START) for name, _ in groups}
     if not known:
-        weight, penalties = _find_penalties(
+        weight, penalties = find_penalties(
             design, y, row_weights, groups, weight, penalties, worth
         )
-    return newton(design, y, row_weights, _spread_out(penalties, groups), weight), penalties
+    return newton(design, y, row_weights, spread_out(penalties, groups), weight), penalties
 
 
-def _find_penalties(
+def find_penalties(
     design: Floats,
     y: Floats,
     row_weights: Floats,
@@ -139,19 +139,25 @@ def _find_penalties(
     weight: Floats,
     penalties: dict[str, float],
     worth: float,
+    *,
+    offset: Floats | float = 0.0,
+    held: Collection[str] = (),
 ) -> tuple[Floats, dict[str, float]]:
     """Alternate a Newton step and an update of the penalties: weights on their way, penalties.
 
-    One step a round is enough: weights and penalties settle together, at half the price.
+    One step a round is enough: weights and penalties settle together, at half the price. The
+    penalties of the groups `held` stay what they are.
     """
     for _ in range(ROUNDS):
-        ridge = _spread_out(penalties, groups)
-        weight = newton(design, y, row_weights, ridge, weight, most=1)
-        factor = _factor(design, design @ weight, row_weights, ridge)
+        ridge = spread_out(penalties, groups)
+        weight = newton(design, y, row_weights, ridge, weight, offset=offset, most=1)
+        factor = factorise(design, offset + design @ weight, row_weights, ridge)
         variance = np.diag(cho_solve(factor, np.eye(len(ridge)))) / worth
         before = penalties
-        penalties = {}
+        penalties = {name: before[name] for name in held}
         for name, place in groups:
+            if name in held:
+                continue
             power = float(np.sum(weight[place] ** 2 + variance[place]))
             prior = float(np.clip((len(place) + PRIOR_COLUMNS) / (power + PRIOR_POWER), *RIDGES))
             penalties[name] = prior / worth
@@ -160,7 +166,7 @@ def _find_penalties(
     return weight, penalties
 
 
-def _spread_out(penalties: Mapping[str, float], groups: Sequence[tuple[str, list[int]]]) -> Floats:
+def spread_out(penalties: Mapping[str, float], groups: Sequence[tuple[str, list[int]]]) -> Floats:
     """Give each column its group's penalty, the intercept next to none: (columns + 1,)."""
     last = max((max(place) for _, place in groups), default=-1)
     ridge = np.full(last + 2, 1e-9)
@@ -169,7 +175,7 @@ def _spread_out(penalties: Mapping[str, float], groups: Sequence[tuple[str, list
     return ridge
 
 
-def _factor(
+def factorise(
     design: Floats, margin: Floats, row_weights: Floats, ridge: Floats
 ) -> tuple[Floats, bool]:
     """Factorise the Hessian of logistic loss + ridge / 2 @ weight^2 at a margin (Cholesky)."""
@@ -204,26 +210,28 @@ def newton(
     ridge: Floats,
     weight: Floats,
     *,
+    offset: Floats | float = 0.0,
     most: int = 50,
 ) -> Floats:
     """Minimise logistic loss + ridge / 2 @ weight^2 from a start, halving steps: the weights.
 
-    `row_weights` (n,) say how often the loss of each row counts.
+    `row_weights` (n,) say how often the loss of each row counts, `offset` what its margin holds
+    already.
     """
 
     def cost(w: Floats, z: Floats) -> float:
         return float(np.sum(row_weights * (np.logaddexp(0, z) - y * z)) + 0.5 * ridge @ w**2)
 
-    margin = design @ weight
+    margin = offset + design @ weight
     now = cost(weight, margin)
     for _ in range(most):
         p = 1 / (1 + np.exp(-margin))
         gradient = design.T @ (row_weights * (p - y)) + ridge * weight
-        step = cho_solve(_factor(design, margin, row_weights, ridge), gradient)
+        step = cho_solve(factorise(design, margin, row_weights, ridge), gradient)
         size = 1.0
         while size > 1e-4:
             trial = weight - size * step
-            ahead = design @ trial
+            ahead = offset + design @ trial
             then = cost(trial, ahead)
             if then <= now:
                 break
