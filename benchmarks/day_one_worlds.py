@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from data.rules.expressions import parse
-from features.frame import Catalogue, Feature
+from features.frame import Feature
 from models.fit.encoders import TrainingColumns, read_columns
 from models.fit.rule_points import Rule, RulePoints, make_rule
 from models.predictor import Floats
@@ -112,7 +112,9 @@ def make_world(kind: str, seed: int, n: int = 12_000) -> DayOneWorld:
         "mediocre": lambda: rng.normal(0.4, 0.7, k),
         "wrong": lambda: rng.normal(0.0, 0.6, k) if seed % 2 else -rng.uniform(0, 0.8, k),
     }[kind]()
-    country = leads["country"].map(dict(zip("IT FR DE ES PT".split(), rng.normal(0, 0.4, 5))))
+    country = leads["country"].map(
+        dict(zip(("IT", "FR", "DE", "ES", "PT"), rng.normal(0, 0.4, 5), strict=True))
+    )
     other = country.to_numpy(float) + rng.normal(0, 0.4) * np.log1p(leads["visits"].to_numpy())
     margin = weight @ terms + other
     level = brentq(lambda b: float(expit(margin + b).mean()) - rate, -50, 50)

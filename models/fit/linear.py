@@ -125,9 +125,7 @@ def _fit_dense(
     weight[-1] = base_log_odds(y, row_weights)
     penalties = {name: (known or {}).get(name, START) for name, _ in groups}
     if not known:
-        weight, penalties = find_penalties(
-            design, y, row_weights, groups, weight, penalties, worth
-        )
+        weight, penalties = find_penalties(design, y, row_weights, groups, weight, penalties, worth)
     return newton(design, y, row_weights, spread_out(penalties, groups), weight), penalties
 
 

@@ -101,9 +101,7 @@ def make_rule(points: RulePoints, columns: TrainingColumns) -> Rule:
         terms.append(_levels(senior.name, dict.fromkeys(SENIOR, points.of("senior")), 0.0))
     by_column = {str(f.params.get("column")): f for f in features if f.template == "attribute"}
     terms += [
-        _known(by_column[name], points.of("answer"))
-        for name in points.answers
-        if name in by_column
+        _known(by_column[name], points.of("answer")) for name in points.answers if name in by_column
     ]
     counted, left_out = _profile(points, {**by_column, **{f.name: f for f in features}})
     scaled = [term.times(POINT) for term in (*terms, *counted)]
@@ -143,9 +141,7 @@ def _engagement(points: RulePoints, features: Sequence[Feature]) -> list[Term]:
     return terms
 
 
-def _profile(
-    points: RulePoints, features: Mapping[str, Feature]
-) -> tuple[list[Term], list[str]]:
+def _profile(points: RulePoints, features: Mapping[str, Feature]) -> tuple[list[Term], list[str]]:
     """Share the points of the profile among its criteria by weight: terms, criteria left out."""
     total = sum(weight for _, weight in points.profile if weight > 0)
     terms: list[Term] = []
