@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -19,9 +20,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     one. OSError where the folder can't be written or the disk is full; the old file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    part = Path(name)
+    handle, part = _locked_part(path)
     try:
         mask = os.umask(0)
         os.umask(mask)
@@ -32,6 +31,39 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _locked_part(path: Path) -> tuple[int, Path]:
+    """Make a file beside `path`, locked for as long as its writer lives."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:  # else it was taken for a leftover before it was locked
+            return handle, Path(name)
+        os.close(handle)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Remove what killed writers left half-written in a folder and below it; count the files.
+
+    A part is locked while its writer lives, so that the files of others are left alone.
+    """
+    removed = 0
+    for part in sorted(folder.rglob(".*.part")):
+        try:
+            handle = os.open(part, os.O_RDONLY)
+        except OSError:
+            continue  # it was moved into place, or belongs to somebody else
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink(missing_ok=True)
+            removed += 1
+        except OSError:
+            continue  # its writer lives
+        finally:
+            os.close(handle)
+    return removed
 
 
 @contextmanager

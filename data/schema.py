@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from data.clock import parse_duration
+from data.days import parse_days
 from data.rules.expressions import checked
 
 JSON_SCHEMA: Final = Path(__file__).with_name("project.schema.json")
@@ -60,6 +61,23 @@ Duration = Annotated[
     ),
 ]
 """A length of time in microseconds; written "90d", "12h", "30min", "45s"."""
+NightDays = Annotated[
+    tuple[str, ...],
+    BeforeValidator(parse_days),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "integer"},
+                {
+                    "type": "array",
+                    "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+                },
+            ]
+        }
+    ),
+]
+"""Days of the month, weekdays, or a word for them."""
 Rule = Annotated[str, AfterValidator(checked), Field(json_schema_extra={"format": "rule"})]
 """A condition in the safe expression language of data.rules.expressions."""
 
@@ -532,6 +550,31 @@ class ExperimentSection(Section):
     """The order of leads whose score is held back; `"as before"` is newest first."""
 
 
+class NightSection(Section):
+    """What `leadscore night` does around the scoring, and on which days it retrains."""
+
+    pull: bool = True
+    """Read first what is new in the CRM, where the leads are what `leadscore pull` writes."""
+    write_back: bool = True
+    """Send the scores to the CRM, as `[write_back]` says."""
+    reports: bool = True
+    """Write the report and the model page in every language of `[report]`."""
+    deliver: bool = False
+    """Also CSV and Excel, and for each owner a report, a CSV and a draft e-mail with the calls."""
+    monitor: bool = True
+    """Look for what is wrong with data and model."""
+    retrain: NightDays = Field(default=("1", "15"), examples=["monday"])
+    """The days on which a new model is trained after the scores are sent: days of the month,
+    `"monday"` to `"sunday"`, `"daily"`, `"monthly"` (the first) or `"never"`. A day on which no
+    night ran is made up for by the next one."""
+    out: str | None = Field(default=None, examples=["/srv/www/leads"])
+    """The folder of the reports. Left out: `report/` in the state folder."""
+    metrics: str | None = Field(
+        default=None, examples=["/var/lib/node_exporter/textfile/leadscore.prom"]
+    )
+    """The file of figures for Prometheus. Left out: `night.prom` in the state folder."""
+
+
 class Project(Section):
     """The whole project file; `folder` is where relative paths start."""
 
@@ -548,6 +591,7 @@ class Project(Section):
     write_back: WriteBackSection = WriteBackSection()
     report: ReportSection = ReportSection()
     experiment: ExperimentSection = ExperimentSection()
+    night: NightSection = NightSection()
     folder: str = "."
 
     @property

@@ -145,6 +145,18 @@ class Tables:
         return np.arange(len(self)) if self.episodes is None else self.episodes.lead
 
     @property
+    def episode(self) -> NDArray[np.int64]:
+        """Number the episode of each row, 1 for the first: (n_rows,)."""
+        return np.ones(len(self), np.int64) if self.episodes is None else self.episodes.number
+
+    def back_between(self, since: int, until: int) -> set[str]:
+        """Name the leads that came back after `since`, at `until` or before."""
+        if self.episodes is None or self.created_at is None:
+            return set()
+        back = (self.created_at > since) & (self.created_at <= until) & (self.episode > 1)
+        return set(self.lead_ids[back].tolist())
+
+    @property
     def groups(self) -> NDArray[np.int64]:
         """What belongs together: the account of each row or, without one, its lead: (n_rows,)."""
         return np.where(self.account >= 0, self.account + len(self), self.lead)

@@ -98,7 +98,10 @@ class LeadModel(ModelRecord):
             run_id=new_run_id(at),
             threads=session.threads,
             previous_bands=read_bands(
-                session.state.scores, until=as_of, cuts=self._loaded.scorer.card.bands
+                session.state.scores,
+                until=as_of,
+                cuts=self._loaded.scorer.card.bands,
+                tables=reading.tables,
             ),
             for_report=for_report,
         )

@@ -62,10 +62,14 @@ def answer_leads(
     `at` is the time of asking; `bands` are those that leads had. InputError where a lead is
     created after `as_of`.
     """
-    created = tables.created_at
-    if created is not None and (created > as_of).any():
+    created, rows = tables.created_at, np.arange(len(tables))
+    if tables.episodes is not None:  # of each lead the newest episode
+        rows = np.unique([tables.row_of(lead, as_of) or 0 for lead in set(tables.lead_ids)])
+    if created is not None and (created[rows] > as_of).any():
         raise InputError("a lead is created after as_of", column=project.leads.created_at)
-    rows, moments = np.arange(len(tables)), np.full(len(tables), as_of, np.int64)
+    moments = np.full(len(rows), as_of, np.int64)
+    back = set() if ranked is None else tables.back_between(ranked.as_of, as_of)
+    bands = {lead: None if lead in back else band for lead, band in bands.items()}
     scored = score_snapshots(
         project,
         with_types_counted(tables, project, rules.names()),

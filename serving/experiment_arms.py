@@ -64,7 +64,10 @@ class ExperimentResult:
 
 
 def assign_leads(tables: Tables, project: Project) -> pd.DataFrame:
-    """Give every lead its arm: columns lead_id, unit, arm; the same on every call and return."""
+    """Give every lead its arm, the same on every call: columns lead_id, unit, arm.
+
+    A lead that came back is listed once.
+    """
     units = units_of(tables, project)
     arms = assign(units, project.experiment, name=project.project.name)
     given = pd.DataFrame({"lead_id": tables.lead_ids, "unit": units, "arm": arms})

@@ -165,7 +165,12 @@ def explain_lead(
         as_of=as_of,
         scored_at=at,
         run_id="",
-        previous_bands=read_bands(session.state.scores, until=as_of, cuts=model.scorer.card.bands),
+        previous_bands=read_bands(
+            session.state.scores,
+            until=as_of,
+            cuts=model.scorer.card.bands,
+            tables=tables,
+        ),
         ranked_among=kept.margins if kept is not None and same else np.empty(0),
         for_report=True,
     )

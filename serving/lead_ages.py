@@ -35,6 +35,13 @@ def say_older(project: Project, created: Micros | None, snapshots: Snapshots) ->
     oldest, older = oldest_age(project), count_older(project, created, snapshots)
     if oldest is None or not older:
         return None
+    if project.leads.converted is not None:  # no age can be chosen: a row is a lead when created
+        return (
+            f"{older:,} of {len(snapshots):,} open leads are scored as on the day of their "
+            "creation, as a flag does not say when leads convert: their scores are too high if "
+            "old leads convert less; set disqualified_at for leads that are over, or give "
+            "leads.converted_at instead of the flag"
+        )
     return (
         f"{older:,} of {len(snapshots):,} open leads are more than twice as old as the oldest "
         f"snapshot ({oldest / DAY:g} days): the model never saw such leads, their scores are too "

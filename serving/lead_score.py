@@ -54,6 +54,7 @@ class LeadScore:
     typical + points of all reasons + rest_points + limit_points == score. `band` is None where a
     rule of the company takes the lead out (`rule` is its stated reason). `withheld` names the arm
     of an experiment that works without scores: everything in SCORE_COLUMNS is then empty.
+    `episode` counts the lead's lives: 1 until it comes back after a close, at `back_at`.
     `assumed` says what the one who asked left out and a night would have known.
     """
 
@@ -82,6 +83,8 @@ class LeadScore:
     margin: float | None
     score_exact: float | None
     grid: str | None
+    episode: int
+    back_at: datetime | None
     withheld: str | None
     assumed: tuple[str, ...] = ()
 

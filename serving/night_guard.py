@@ -27,11 +27,13 @@ def guard_night(
     as_of_given: bool = True,
     own_sources: bool = True,
     accept: bool = False,
+    record_it: bool = True,
 ) -> list[str]:
     """Compare tonight with the last good night and record it: what was accepted, in words.
 
     GateError, with nothing but the breach recorded, where something is wrong that nobody accepted;
-    `accept` goes on all the same. What was accepted once stays accepted for the same data.
+    `accept` goes on all the same. What was accepted once stays accepted for the same data. Without
+    `record_it` nothing is written.
     """
     folder = session.state.folder
     record = GuardRecord.read(folder)
@@ -55,13 +57,15 @@ def guard_night(
     words = [breach.cause for breach in breaches]
     entry = {"at": iso(scored_at), "data": mark, "breaches": words}
     if breaches and not (accept or known):
-        replace(record, stopped=entry).write(folder)
+        if record_it:
+            replace(record, stopped=entry).write(folder)
         raise _refusal(breaches)
     if breaches and not known:
         record = replace(record, accepted=(*record.accepted, entry))
     keep = own_sources and (record.night is None or tonight.as_of >= record.night["as_of"])
     night = tonight.to_dict() if keep else record.night
-    replace(record, night=night, stopped=None).write(folder)
+    if record_it:
+        replace(record, night=night, stopped=None).write(folder)
     return words
 
 

@@ -186,6 +186,8 @@ def score_snapshots(
         "margin": scores.margin,
         "score_exact": scores.score_exact,
         "grid": reasons.grid,
+        "episode": tables.episode[snapshots.lead],
+        "back_at": pd.to_datetime(_back_at(tables, snapshots), unit="us", utc=True),
     }
     return ScoringRun(
         as_of,
@@ -201,6 +203,14 @@ def score_snapshots(
         held,
         scored_at,
     )
+
+
+def _back_at(tables: Tables, snapshots: Snapshots) -> pd.Series:
+    """Say when each lead came back after a close: (n,) microseconds, missing in a first episode."""
+    opened = np.zeros(len(snapshots), np.int64)
+    if tables.created_at is not None:
+        opened = tables.created_at[snapshots.lead]
+    return pd.Series(opened, dtype="Int64").mask(tables.episode[snapshots.lead] == 1)
 
 
 def _known_to_rules(scored: pd.DataFrame, shown: NDArray[np.bool_]) -> pd.DataFrame:
@@ -287,12 +297,17 @@ def _arrow(column: pd.Series) -> pa.Array:
 
 
 def read_bands(
-    path: Path, *, until: int, cuts: Mapping[str, float] | None = None
+    path: Path,
+    *,
+    until: int,
+    cuts: Mapping[str, float] | None = None,
+    tables: Tables | None = None,
 ) -> dict[str, str] | None:
     """Read the bands of a run as of `until` or before; None where there was none.
 
     Bands of a later moment would look ahead: no lead had them at `until`. Bands that were cut
-    elsewhere than at `cuts` are none either: an edit of the project file takes effect at once.
+    elsewhere than at `cuts` are none either: an edit of the project file takes effect at once. Nor
+    are those of leads that came back since, as `tables` say: an episode starts without a band.
     """
     if not path.is_file():
         return None
@@ -300,10 +315,14 @@ def read_bands(
     recorded = (table.schema.metadata or {}).get(CUTS)
     if cuts is not None and recorded is not None and json.loads(recorded) != dict(cuts):
         return None
-    if table.num_rows and table["as_of"][0].cast(pa.int64()).as_py() > until:
+    if not table.num_rows:
+        return {}
+    as_of = table["as_of"][0].cast(pa.int64()).as_py()
+    if as_of > until:
         return None
+    back = set() if tables is None else tables.back_between(as_of, until)
     pairs = zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True)
-    return {lead: band for lead, band in pairs if band is not None}
+    return {lead: band for lead, band in pairs if band is not None and lead not in back}
 
 
 def first_scored(runs: Path) -> int | None:

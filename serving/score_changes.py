@@ -8,7 +8,7 @@ separately: it takes attribute columns from the first state and event columns fr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +81,17 @@ def changes_from(
 
 
 def changes_since_run(moment: Moment, stored: StoredRun, before: LoadedModel) -> dict[str, Change]:
-    """Explain what changed since a stored run, which another model may have scored."""
+    """Explain what changed since a stored run, which another model may have scored.
+
+    Leads that came back since are left out: their score of then is of an episode that ended.
+    """
+    lead = moment.snapshots.lead
+    rows = np.flatnonzero(exists(moment.tables, lead, np.full(len(lead), stored.as_of, np.int64)))
+    if len(rows) < len(lead):
+        now, frame = moment.snapshots.take(rows), moment.frame.iloc[rows].reset_index(drop=True)
+        moment = replace(moment, snapshots=now, frame=frame)
+    if not len(rows):
+        return {}
     old = before.catalogue
     today = in_old_columns = moment.frame
     if old.fingerprint != moment.model.catalogue.fingerprint:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from data.files import write_text
+from data.reading.column_roles import column_roles
 from data.reading.read_tables import CrmData
 from data.reading.review import undeclared_columns
+from features.catalogue import make_catalogue
 from models.artifact import load_artifact
 from models.explain.change import store_run
 from serving.band_churn import BandChurn, compare_bands
@@ -18,7 +20,8 @@ from serving.night_guard import guard_night
 from serving.score import ScoringRun, read_bands, score_leads, write_scores
 from serving.score_changes import FEATURES
 from serving.session import Session
-from training.audit import AuditReport, html, leakage_sheet
+from training.audit import html, leakage_sheet
+from training.audit.column_table import column_table
 from training.dataset import make_dataset
 from training.evaluate import Evaluation
 from training.publish import Published, data_fingerprint, lost_columns, publish
@@ -80,7 +83,7 @@ def register(session: Session, reading: CrmData, trained: TrainedModel) -> Publi
         session.registry,
         session.project,
         reading.tables,
-        pages=audit_pages(trained.audit, session.project.project.name),
+        pages=audit_pages(session, reading, trained),
         tags=session_tags(session, reading),
         threads=session.threads,
         seed=session.seed,
@@ -107,15 +110,18 @@ def band_churn(
     if lost_columns(before.catalogue, reading.tables):
         return None
     until = reading.tables.observed_until
-    shown = read_bands(session.state.scores, until=until, cuts=bands)
+    shown = read_bands(session.state.scores, until=until, cuts=bands, tables=reading.tables)
     return compare_bands(session, reading, before, after, shown=shown)
 
 
-def audit_pages(report: AuditReport, name: str) -> dict[str, str]:
-    """Write the leak audit and the leakage sheet as pages of the run."""
+def audit_pages(session: Session, reading: CrmData, trained: TrainedModel) -> dict[str, str]:
+    """Write the leak audit, with the table that `check` prints, and the leakage sheet as pages."""
+    report, project = trained.audit, session.project
     sheet = [asdict(answer) for answer in leakage_sheet(report)]
+    roles = column_roles(project, session.frames)
+    table = column_table(roles, report, make_catalogue(reading.tables, project), reading.left_out)
     return {
-        "audit/audit.html": html(report, project=name),
+        "audit/audit.html": html(report, project=project.project.name, table=table),
         "audit/audit.json": report.to_json(),
         "audit/leakage_sheet.json": json.dumps(sheet, indent=1, ensure_ascii=False),
     }
@@ -137,6 +143,15 @@ def champion_is_current(session: Session, reading: CrmData) -> bool:
         return False
     tags = session_tags(session, reading)
     return all(champion.tags.get(key) == value for key, value in tags.items())
+
+
+def judged_already(session: Session, reading: CrmData) -> bool:
+    """Tell whether the gate has judged a model of these data, this project file and seed."""
+    tags = session_tags(session, reading)
+    return any(
+        aliases and all(of_version.get(key) == value for key, value in tags.items())
+        for _, of_version, aliases in session.registry.versions()
+    )
 
 
 def evaluate_registered(
@@ -194,26 +209,21 @@ def guarded_run(
     as_of_given: bool = True,
     own_sources: bool = True,
     accept: bool = False,
+    keep: bool = True,
     on_stage: Stage,
 ) -> tuple[ScoringRun, list[str]]:
     """Score all open leads, guard the night, and keep the run: (the run, what was accepted).
 
-    Rows without any clock are scored as they stand at `scored_at`. GateError, with nothing
-    written, where the guard finds something wrong with tonight's data; `accept` goes on all the
-    same.
+    GateError, with nothing written, where the guard finds something wrong with tonight's data;
+    `accept` goes on all the same. Without `keep` nothing is written whatever is found.
     """
-    if session.project.static and session.project.project.observed_until is None:
-        as_of = scored_at
-    scored = score_leads(
-        session.project,
-        reading.tables,
-        reading.outcomes,
+    scored = score_now(
+        session,
+        reading,
         model,
         as_of=as_of,
         scored_at=scored_at,
         run_id=run_id,
-        threads=session.threads,
-        previous_bands=read_bands(session.state.scores, until=as_of, cuts=model.scorer.card.bands),
         for_report=for_report,
         on_stage=on_stage,
     )
@@ -226,7 +236,10 @@ def guarded_run(
         as_of_given=as_of_given,
         own_sources=own_sources,
         accept=accept,
+        record_it=keep,
     )
+    if not keep:
+        return scored, accepted
     on_stage("scores.parquet")
     folder = session.state.runs / run_id
     write_scores(scored, folder / "scores.parquet")
@@ -236,12 +249,49 @@ def guarded_run(
         scored.frame.to_pandas(),
         model.scorer,
         model_version=model.version,
-        as_of=as_of,
+        as_of=scored.as_of,
     )
     write_scores(scored, session.state.scores)
     shown = scored.table["lead_id"][scored.shown]
     Exposures.of(session.state, session.project).note("scores", shown, at=scored_at)
     return scored, accepted
+
+
+def score_now(
+    session: Session,
+    reading: CrmData,
+    model: LoadedModel,
+    *,
+    as_of: int,
+    scored_at: int,
+    run_id: str,
+    for_report: bool = False,
+    on_stage: Stage,
+) -> ScoringRun:
+    """Score all open leads and write nothing; bands keep their hysteresis from the newest run.
+
+    Rows without any clock are scored as they stand at `scored_at`.
+    """
+    if session.project.static and session.project.project.observed_until is None:
+        as_of = scored_at
+    return score_leads(
+        session.project,
+        reading.tables,
+        reading.outcomes,
+        model,
+        as_of=as_of,
+        scored_at=scored_at,
+        run_id=run_id,
+        threads=session.threads,
+        previous_bands=read_bands(
+            session.state.scores,
+            until=as_of,
+            cuts=model.scorer.card.bands,
+            tables=reading.tables,
+        ),
+        for_report=for_report,
+        on_stage=on_stage,
+    )
 
 
 def monitor_model(

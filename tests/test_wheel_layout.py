@@ -60,6 +60,15 @@ def test_no_code_names_a_module_of_ours_in_a_string() -> None:
                 assert not (named.fullmatch(text) and text in modules - {"models.predictor"}), path
 
 
+def test_tests_can_run_on_the_wheel() -> None:
+    """They import no benchmark, and replace no attribute by a path that begins in the checkout."""
+    by_path = re.compile(rf"""setattr\(\s*["']({"|".join(FOLDERS)})\.""")
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        assert not by_path.search(text), path
+        assert not re.search(r"^\s*(from|import) benchmarks\b", text, re.MULTILINE), path
+
+
 def test_no_file_that_is_shipped_tells_people_to_run_a_module_of_the_checkout(
     wheel: zipfile.ZipFile,
 ) -> None:

@@ -58,3 +58,18 @@ class StatePaths:
     def feedback(self) -> Path:
         """The SQLite file of the feedback that sales reps gave."""
         return self.folder / "feedback.db"
+
+    @property
+    def night(self) -> Path:
+        """How far the newest night came: its moment, what is done, and when it retrained."""
+        return self.folder / "night.json"
+
+    @property
+    def night_lock(self) -> Path:
+        """The lock of `leadscore night`."""
+        return self.folder / "night.lock"
+
+    @property
+    def night_metrics(self) -> Path:
+        """The figures of the newest night for Prometheus."""
+        return self.folder / "night.prom"

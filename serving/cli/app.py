@@ -10,7 +10,7 @@ import typer
 
 from data.errors import LeadScoreError
 from data.private import without_contacts
-from serving.cli import experiment, leads, model, project, reading, service
+from serving.cli import experiment, leads, model, nightly, project, reading, service
 
 app = typer.Typer(
     name="leadscore",
@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verbs in (project, reading, model, leads, service):
+for verbs in (project, reading, model, leads, nightly, service):
     verbs.add_to(app)
 app.add_typer(experiment.app, name="experiment")
 

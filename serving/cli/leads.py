@@ -294,5 +294,5 @@ def write_back(
         screen.say_json(asdict(result))
     else:
         screen.say(result.summary)
-    if result.rejected or result.waiting:
-        raise typer.Exit(4)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)

@@ -38,6 +38,7 @@ SCORE: Final = (
 REPORT: Final = (*SCORE, "pages", "lead pages", "week, movers, funnel, forecast")
 MONITOR: Final = ("model", *READ, "freshness, drift, promises")
 EXPLAIN: Final = ("model", *READ, "reasons")
+NIGHT: Final = (*SCORE, *SCORE[2:-1], *REPORT[len(SCORE) :], MONITOR[-1])
 DEMO: Final = ("simulated CRM", *TRAIN, "model", *SCORE[2:], "CRM", *REPORT[len(SCORE) :])
 
 SECONDS: Final = {

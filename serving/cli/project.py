@@ -25,7 +25,7 @@ def demo(
         ".leadscore/demo"
     ),
     leads: Annotated[
-        int, typer.Option("--leads", min=500, help="How many leads to simulate.")
+        int, typer.Option("--leads", min=500, max=100_000, help="How many leads to simulate.")
     ] = 3000,
     language: Language = None,
     seed: Seed = 0,

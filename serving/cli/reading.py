@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -35,16 +34,14 @@ def pull(
     """
     from data.reading.values import moment
     from serving.cli.clock import now
-    from serving.crm.pull.pull_project import folder_of, load_for_pull, open_reader
-    from serving.crm.pull.pull_rows import pull as read_in
+    from serving.crm.pull.pull_project import folder_of, load_for_pull, pull_project
 
     at = now()  # before anything is read: what is recorded from now on belongs to the next pull
     project = load_for_pull(file)
     folder = folder_of(project, out)
     past = None if as_of is None else moment(as_of, project, "--as-of")
-    with screen.stages((), quiet=as_json) as stage, open_reader(project) as crm:
-        stage(f"reading {crm.origin}")
-        pulled = read_in(crm, folder, now=at, as_of=past, on_rows=_every_ten_thousand(stage))
+    with screen.stages((), quiet=as_json) as stage:
+        pulled = pull_project(project, folder, now=at, as_of=past, on_stage=stage)
     if as_json:
         counts: dict[str, object] = {kind: each._asdict() for kind, each in pulled.counts.items()}
         files = [str(path) for path in pulled.paths.values()]
@@ -61,16 +58,3 @@ def pull(
             f"back, though forgotten here: {', '.join(pulled.back)}: the CRM still has them; "
             "erase them there, then forget them again"
         )
-
-
-def _every_ten_thousand(stage: screen.Stage) -> Callable[[int], None]:
-    """Report every ten thousand rows, not every page: people read the log."""
-    reported = 0
-
-    def report(rows: int) -> None:
-        nonlocal reported
-        if rows >= reported + 10_000:
-            reported = rows
-            stage(f"{rows:,} rows read")
-
-    return report

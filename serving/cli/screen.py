@@ -42,6 +42,11 @@ def say(text: str) -> None:
     out.print(escape(text), highlight=False, soft_wrap=True)
 
 
+def note(text: str) -> None:
+    """Print one line on standard error, beside an answer for a machine."""
+    err.print(escape(text), highlight=False, soft_wrap=True)
+
+
 def say_next(*commands: str) -> None:
     """Print the commands that come next."""
     for command in commands:

@@ -32,8 +32,10 @@ def worth_sending(
     """Compare with the last acknowledged value: changes below `min_points` are noise and wait."""
     if last is None:
         return "send"
-    if last.as_of > row.as_of:
+    if (last.episode, last.as_of) > (row.episode, row.as_of):
         return "stale"
+    if last.episode < row.episode:
+        return "send"  # the lead came back: it starts afresh
     if CLEARED in (row.hash, last.hash):  # an arm that works without scores, or did
         return "unchanged" if row.hash == last.hash else "send"
     if now - last.written_at > rules.max_age_days * DAY:
@@ -66,7 +68,9 @@ def decide(
         return "gone"  # merged: the remaining lead has a score of its own
     if remote.closed:
         return "closed"
-    if remote.override or _edited(remote, acknowledged, unconfirmed, row):
+    if acknowledged is not None and row.episode < acknowledged.episode:
+        return "stale"
+    if _overridden(remote, acknowledged, row) or _edited(remote, acknowledged, unconfirmed, row):
         return "override"
     in_crm = remote.values.get("as_of")
     if isinstance(in_crm, int) and in_crm - row.as_of >= SECOND:  # CRMs keep whole seconds
@@ -109,6 +113,18 @@ def same_content(in_crm: Mapping[str, Value], row: LeadPayload) -> bool:
     return content_hash(*(in_crm.get(name, row.values.get(name)) for name in names)) == row.hash
 
 
+def _overridden(remote: Remote, acknowledged: AcknowledgedValues | None, row: LeadPayload) -> bool:
+    """Tell whether the override field holds; one from an earlier episode ended with it."""
+    return remote.override and not is_old_override(acknowledged, row)
+
+
+def is_old_override(acknowledged: AcknowledgedValues | None, row: LeadPayload) -> bool:
+    """Tell whether an override field that is set was set in an earlier episode of the lead."""
+    return acknowledged is not None and (
+        acknowledged.episode < row.episode or acknowledged.old_override
+    )
+
+
 def _edited(
     remote: Remote,
     acknowledged: AcknowledgedValues | None,
@@ -120,7 +136,9 @@ def _edited(
     A person changes the score and leaves its as_of, or empties both. Another as_of means that
     another run wrote it which this ledger, lost or restored, has no record of.
     """
-    if acknowledged is None or remote.values == acknowledged.values:
+    if acknowledged is None or acknowledged.episode < row.episode:
+        return False  # what a person set in an earlier episode ended with it
+    if remote.values == acknowledged.values:
         return False
     if any(holds(remote.values, each.values) for each in (*unconfirmed, row)):
         return False

@@ -1,8 +1,10 @@
 """The ledger: what each CRM acknowledged, what is queued or unconfirmed, and who may write.
 
-One row per (CRM, lead) in `acknowledged` (the last value that the CRM confirmed) and at most one
-in `outbox` (the value to be sent). `inflight` holds what is unconfirmed, sent without a trusted
-answer. Every write is fenced: a run that lost its lease to another one cannot record anything.
+One row per (CRM, lead, episode) in `acknowledged` (the last value that the CRM confirmed) and at
+most one per (CRM, lead) in `outbox` (the value to be sent): a CRM has one score for a lead, that of
+its newest episode, and no message of an earlier one replaces it. `inflight` holds what is
+unconfirmed, sent without a trusted answer. Every write is fenced: a run that lost its lease to
+another one cannot record anything.
 """
 
 from __future__ import annotations
@@ -17,29 +19,12 @@ from zlib import crc32
 from data.errors import OutsideError
 from serving.crm.interface import Value
 from serving.writeback.audit_log import append
-from serving.writeback.ledger_store import PostgresStore, Store, damaged
+from serving.writeback.ledger_store import Store, damaged
+from serving.writeback.ledger_tables import lay_out
 from serving.writeback.owner import is_dead, this_process
 from serving.writeback.payload import LeadPayload, content_hash
 
 _PER_QUERY: Final = 500
-_TABLES: Final = (
-    "CREATE TABLE IF NOT EXISTS lease (crm TEXT PRIMARY KEY, token BIGINT NOT NULL,"
-    " owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS acknowledged (crm TEXT NOT NULL, lead {text} NOT NULL,"
-    " hash TEXT NOT NULL, score BIGINT NOT NULL, band TEXT NOT NULL, as_of BIGINT NOT NULL,"
-    " model_version TEXT NOT NULL, written_at BIGINT NOT NULL, version TEXT, remote TEXT NOT NULL,"
-    " digest BIGINT NOT NULL,"
-    " PRIMARY KEY (crm, lead))",
-    "CREATE TABLE IF NOT EXISTS outbox (crm TEXT NOT NULL, lead {text} NOT NULL,"
-    " hash TEXT NOT NULL, payload TEXT NOT NULL, as_of BIGINT NOT NULL, state TEXT NOT NULL,"
-    " attempts BIGINT NOT NULL, error TEXT NOT NULL, run_id TEXT NOT NULL,"
-    " PRIMARY KEY (crm, lead))",
-    "CREATE TABLE IF NOT EXISTS inflight (crm TEXT NOT NULL, lead {text} NOT NULL,"
-    " hash TEXT NOT NULL, as_of BIGINT NOT NULL, payload TEXT NOT NULL,"
-    " PRIMARY KEY (crm, lead, hash, as_of))",
-    "CREATE TABLE IF NOT EXISTS audit (seq BIGINT PRIMARY KEY, body TEXT NOT NULL,"
-    " digest TEXT NOT NULL)",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +44,7 @@ class LastAcknowledged(NamedTuple):
     band: str
     as_of: int
     written_at: int
+    episode: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +53,8 @@ class AcknowledgedValues:
 
     as_of: int
     remote: str  # JSON of our fields
+    episode: int = 1
+    old_override: bool = False  # a person set the override field in an earlier episode
 
     @property
     def values(self) -> dict[str, Value]:
@@ -81,6 +69,7 @@ class AcknowledgedUpdate:
     row: LeadPayload
     version: str | None
     remote: Mapping[str, Value]
+    old_override: bool = False  # set before, and of an earlier episode
 
 
 class LeaseLost(OutsideError):  # noqa: N818
@@ -92,19 +81,7 @@ class Ledger:
 
     def __init__(self, store: Store, crm: str, *, lease_s: float = 30.0) -> None:
         self.store, self.crm, self.lease_s = store, crm, lease_s
-        text = 'TEXT COLLATE "C"' if isinstance(store, PostgresStore) else "TEXT"
-        if not self._has_tables():
-            with store.transaction():
-                for table in _TABLES:
-                    store.execute(table.format(text=text))
-
-    def _has_tables(self) -> bool:
-        catalogue = (
-            "SELECT to_regclass('audit')::text"
-            if isinstance(self.store, PostgresStore)
-            else "SELECT name FROM sqlite_master WHERE name = 'audit'"
-        )
-        return any(row[0] for row in self.store.execute(catalogue))
+        lay_out(store)
 
     def copy(self, store: Store) -> Ledger:
         """Copy this CRM's rows into another store, for a dry run on the same path."""
@@ -176,13 +153,13 @@ class Ledger:
     def last_acknowledged(self, low: str, high: str) -> dict[str, LastAcknowledged]:
         """Read what was acknowledged for the leads from `low` to `high` (bytes of the id)."""
         rows = self.store.execute(
-            "SELECT lead, hash, score, band, as_of, written_at, digest FROM acknowledged"
-            " WHERE crm = ? AND lead BETWEEN ? AND ?",
+            "SELECT lead, hash, score, band, as_of, written_at, episode, digest FROM acknowledged"
+            " WHERE crm = ? AND lead BETWEEN ? AND ? ORDER BY lead, episode",
             (self.crm, low, high),
         )
-        if any(_digest(*row[:-1]) != row[-1] >> 32 for row in rows):
+        if any(_digest(*row[:6]) != row[-1] >> 32 for row in rows):
             raise _changed()
-        return {row[0]: LastAcknowledged(*row[1:-1]) for row in rows}
+        return {row[0]: LastAcknowledged(*row[1:-1]) for row in rows}  # the newest episode's
 
     def acknowledged_values(self, leads: Sequence[str]) -> dict[str, AcknowledgedValues]:
         """Read our fields as the CRM keeps them, for these leads."""
@@ -191,13 +168,16 @@ class Ledger:
             some = leads[start : start + _PER_QUERY]
             marks = ", ".join("?" * len(some))
             rows = self.store.execute(
-                "SELECT lead, hash, score, band, as_of, written_at, remote, digest"  # noqa: S608
-                f" FROM acknowledged WHERE crm = ? AND lead IN ({marks})",
+                "SELECT lead, hash, score, band, as_of, written_at, remote, digest, episode,"  # noqa: S608
+                f" old_override FROM acknowledged WHERE crm = ? AND lead IN ({marks})"
+                " ORDER BY lead, episode",
                 (self.crm, *some),
             )
-            if any(_digests(*row[:-1]) != row[-1] for row in rows):
+            if any(_digests(*row[:7]) != row[7] for row in rows):
                 raise _changed()
-            acknowledged.update((row[0], AcknowledgedValues(row[4], row[6])) for row in rows)
+            acknowledged.update(
+                (row[0], AcknowledgedValues(row[4], row[6], row[8], bool(row[9]))) for row in rows
+            )
         return acknowledged
 
     def waiting(self, low: str, high: str) -> dict[str, int]:
@@ -214,12 +194,22 @@ class Ledger:
         """Record what is to be sent before any of it is; `dropped` leads leave the outbox."""
         with self.fenced(lease):
             self.store.many(
-                "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, 'pending', 0, '', ?)"
+                "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, 'pending', 0, '', ?, ?)"
                 " ON CONFLICT (crm, lead) DO UPDATE SET hash = excluded.hash,"
                 " payload = excluded.payload, as_of = excluded.as_of, state = 'pending',"
-                " error = '', run_id = excluded.run_id WHERE excluded.as_of >= outbox.as_of",
+                " error = '', run_id = excluded.run_id, episode = excluded.episode"
+                " WHERE excluded.episode > outbox.episode"
+                " OR (excluded.episode = outbox.episode AND excluded.as_of >= outbox.as_of)",
                 [
-                    (self.crm, row.lead, row.hash, _json(row.values), row.as_of, run_id)
+                    (
+                        self.crm,
+                        row.lead,
+                        row.hash,
+                        _json(row.values),
+                        row.as_of,
+                        run_id,
+                        row.episode,
+                    )
                     for row in rows
                 ],
             )
@@ -236,8 +226,8 @@ class Ledger:
     def next_batch(self, size: int, after: str) -> list[LeadPayload]:
         """Read up to `size` pending rows with ids above `after`, in order."""
         rows = self.store.execute(
-            "SELECT lead, hash, payload, as_of FROM outbox WHERE crm = ? AND state = 'pending'"
-            " AND lead > ? ORDER BY lead LIMIT ?",
+            "SELECT lead, hash, payload, as_of, episode FROM outbox WHERE crm = ?"
+            " AND state = 'pending' AND lead > ? ORDER BY lead LIMIT ?",
             (self.crm, after, size),
         )
         return [_payload(*row) for row in rows]
@@ -245,13 +235,13 @@ class Ledger:
     def unconfirmed(self, leads: Sequence[str] | None = None) -> dict[str, list[LeadPayload]]:
         """Read what was sent without a trusted answer, for these leads or for all."""
         rows = self.store.execute(
-            "SELECT lead, hash, payload, as_of FROM inflight WHERE crm = ?", (self.crm,)
+            "SELECT lead, hash, payload, as_of, episode FROM inflight WHERE crm = ?", (self.crm,)
         )
         wanted = None if leads is None else set(leads)
         by_lead: dict[str, list[LeadPayload]] = {}
-        for lead, digest, payload, as_of in rows:
-            if wanted is None or lead in wanted:
-                by_lead.setdefault(lead, []).append(_payload(lead, digest, payload, as_of))
+        for row in rows:
+            if wanted is None or row[0] in wanted:
+                by_lead.setdefault(row[0], []).append(_payload(*row))
         return by_lead
 
     def count_waiting(self) -> int:
@@ -277,8 +267,11 @@ class Ledger:
         """Record, before the request leaves, that the CRM may hold these payloads."""
         with self.fenced(lease):
             self.store.many(
-                "INSERT INTO inflight VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                [(self.crm, row.lead, row.hash, row.as_of, _json(row.values)) for row in rows],
+                "INSERT INTO inflight VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                [
+                    (self.crm, row.lead, row.hash, row.as_of, _json(row.values), row.episode)
+                    for row in rows
+                ],
             )
 
     def record_answers(
@@ -316,18 +309,23 @@ class Ledger:
 
     def _acknowledge(self, done: Sequence[AcknowledgedUpdate], now: int) -> None:
         self.store.many(
-            "INSERT INTO acknowledged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (crm, lead)"
+            "INSERT INTO acknowledged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (crm, lead, episode)"
             " DO UPDATE SET hash = excluded.hash, score = excluded.score, band = excluded.band,"
             " as_of = excluded.as_of, model_version = excluded.model_version,"
             " written_at = excluded.written_at, version = excluded.version,"
-            " remote = excluded.remote, digest = excluded.digest",
+            " remote = excluded.remote, digest = excluded.digest,"
+            " old_override = excluded.old_override",
             [self._acknowledged(each, now) for each in done],
         )
         # What was queued later than what is acknowledged now stays in the queue.
         self.store.many(
-            "DELETE FROM outbox WHERE crm = ? AND lead = ? AND hash = ? AND as_of <= ?",
-            [(self.crm, each.row.lead, each.row.hash, each.row.as_of) for each in done],
+            "DELETE FROM outbox WHERE crm = ? AND lead = ? AND hash = ? AND as_of <= ?"
+            " AND episode = ?",
+            [
+                (self.crm, each.row.lead, each.row.hash, each.row.as_of, each.row.episode)
+                for each in done
+            ],
         )
         self._forget_inflight([each.row.lead for each in done])
 
@@ -336,7 +334,8 @@ class Ledger:
         version = str(row.values["model_version"])
         digest = _digests(row.lead, row.hash, row.score, row.band, row.as_of, now, remote)
         columns = (row.lead, row.hash, row.score, row.band, row.as_of, version, now)
-        return (self.crm, *columns, each.version, remote, digest)
+        episode = (row.episode, int(each.old_override))
+        return (self.crm, *columns, each.version, remote, digest, *episode)
 
     def drop(self, leads: Sequence[str]) -> None:
         """Take leads out of the outbox; call inside `fenced`."""
@@ -373,7 +372,7 @@ def _changed() -> OutsideError:
     return damaged(None, "a row was changed behind its back")
 
 
-def _payload(lead: str, digest: str, text: str, as_of: int) -> LeadPayload:
+def _payload(lead: str, digest: str, text: str, as_of: int, episode: int) -> LeadPayload:
     """Read a payload back; one that does not match its hash is never sent."""
     try:
         values = json.loads(text)
@@ -384,4 +383,4 @@ def _payload(lead: str, digest: str, text: str, as_of: int) -> LeadPayload:
         whole = False
     if not whole:
         raise damaged(None, f"the payload of lead {lead!r} does not match its hash")
-    return LeadPayload(lead, digest, values, as_of)
+    return LeadPayload(lead, digest, values, as_of, episode)

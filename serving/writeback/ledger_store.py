@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from data.errors import OutsideError
+from data.files import replacing
 
 Row = tuple[Any, ...]
 _DAMAGE = (
@@ -94,6 +95,14 @@ class SqliteStore:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def keep_copy(self, version: str) -> None:
+        """Copy the file beside itself, whole or not at all, before its tables are changed."""
+        if self.path is None or (kept := self.path.with_suffix(f".{version}.sqlite")).exists():
+            return
+        with replacing(kept) as part, _named_failures(self.path):
+            part.unlink(missing_ok=True)
+            self._connection.execute("VACUUM INTO ?", (str(part),))
 
     def seconds(self) -> float:
         """Seconds since the machine started: the same for all processes on it."""

@@ -43,6 +43,7 @@ class LeadPayload:
     hash: str
     values: dict[str, Value]
     as_of: int
+    episode: int = 1
 
     @property
     def score(self) -> int:
@@ -68,6 +69,7 @@ class ScoreSummary(NamedTuple):
     score: int | None
     band: str | None
     as_of: int
+    episode: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def read_scores(path: Path, say_rule: Callable[[str], str] | None = None) -> Ite
 
     A lead that a rule takes out has the rule, worded by `say_rule`, in place of reasons.
     """
-    wanted = {*_NEEDED, *_NUMBERS, *_TEXTS, "reasons", "scored_at", "rule", "withheld"}
+    wanted = {*_NEEDED, *_NUMBERS, *_TEXTS, "reasons", "scored_at", "rule", "withheld", "episode"}
     table = _sorted(_load(path, wanted), path)
     for start in range(0, len(table), _CHUNK):
         yield _chunk(table.slice(start, _CHUNK), say_rule or in_english)
@@ -175,11 +177,21 @@ def _chunk(table: pa.Table, say_rule: Callable[[str], str]) -> Chunk:
     leads, as_of, scores, bands, versions = columns.values()
     hashes = map(content_hash, scores, bands, reasons.to_pylist(), versions)
     summaries = [
-        ScoreSummary(lead, CLEARED if score is None else each, score, band, at)
-        for lead, each, score, band, at in zip(leads, hashes, scores, bands, as_of, strict=True)
+        ScoreSummary(lead, CLEARED if score is None else each, score, band, at, episode)
+        for lead, each, score, band, at, episode in zip(
+            leads, hashes, scores, bands, as_of, _episodes(table), strict=True
+        )
     ]
     rest = [name for name in table.column_names if name != "reasons"]
     return Chunk(summaries, table.select(rest).append_column("reasons", reasons))
+
+
+def _episodes(table: pa.Table) -> list[int]:
+    """Read which episode of its lead each score is of; 1 where the file does not say."""
+    if "episode" not in table.column_names:
+        return [1] * len(table)
+    episodes: list[int] = pc.fill_null(table["episode"], 1).to_pylist()
+    return episodes
 
 
 def _payloads(table: pa.Table, summaries: Sequence[ScoreSummary]) -> list[LeadPayload]:
@@ -195,6 +207,7 @@ def _payloads(table: pa.Table, summaries: Sequence[ScoreSummary]) -> list[LeadPa
             if each.hash == CLEARED
             else dict(zip(columns, values, strict=True)),
             each.as_of,
+            each.episode,
         )
         for each, values in zip(summaries, zip(*columns.values(), strict=True), strict=True)
     ]

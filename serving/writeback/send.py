@@ -6,7 +6,7 @@ A crash at any point loses nothing: the next run reads back what may have been a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
@@ -24,12 +24,23 @@ from serving.crm.interface import (
     WriteAnswer,
 )
 from serving.crm.retries import RateLimit, RetryPolicy
-from serving.writeback.decide import Action, decide, dropped_field, holds
-from serving.writeback.ledger import AcknowledgedUpdate, Lease, Ledger
+from serving.writeback.decide import Action, decide, dropped_field, holds, is_old_override
+from serving.writeback.ledger import AcknowledgedUpdate, AcknowledgedValues, Lease, Ledger
 from serving.writeback.payload import LeadPayload
 
 _T = TypeVar("_T")
 _CONFLICTS: Final = 4  # reads of a lead that keeps changing, before it is left for the next run
+
+
+def _update(
+    row: LeadPayload,
+    remote: Remote,
+    acknowledged: AcknowledgedValues | None,
+    values: Mapping[str, Value],
+) -> AcknowledgedUpdate:
+    """Note what the CRM holds, and whether an override in it is one of an earlier episode."""
+    old = remote.override and is_old_override(acknowledged, row)
+    return AcknowledgedUpdate(row, remote.version, values, old)
 
 
 @dataclass(slots=True)
@@ -83,8 +94,9 @@ class Sender:
         for start in range(0, len(leads), self.crm.batch_limit):
             some = leads[start : start + self.crm.batch_limit]
             remote = self._with_retries(lambda some=some: self._read(some))  # type: ignore[misc]
+            acknowledged = self.ledger.acknowledged_values(some)
             done = [
-                AcknowledgedUpdate(each, remote[lead].version, remote[lead].values)
+                _update(each, remote[lead], acknowledged.get(lead), remote[lead].values)
                 for lead in some
                 if lead in remote
                 for each in unconfirmed[lead]
@@ -156,17 +168,20 @@ class Sender:
             if action == "send":
                 to_send.append(row)
             elif action == "already" and in_crm is not None:
-                already.append(AcknowledgedUpdate(row, in_crm.version, in_crm.values))
+                already.append(_update(row, in_crm, acknowledged.get(row.lead), in_crm.values))
                 self.tally.kept[row.lead] = action
             else:
                 kept[row.lead] = action
                 self.tally.kept[row.lead] = action
         self._record(already, dropped=kept)
         self.tally.shown += [each.row.lead for each in already if not each.row.clears]
-        return self._write(to_send, remote) if to_send else []
+        return self._write(to_send, remote, acknowledged) if to_send else []
 
     def _write(
-        self, rows: Sequence[LeadPayload], remote: Mapping[str, Remote]
+        self,
+        rows: Sequence[LeadPayload],
+        remote: Mapping[str, Remote],
+        acknowledged: Mapping[str, AcknowledgedValues],
     ) -> list[LeadPayload]:
         self.ledger.mark_sending(self.lease, rows)
         updates = [
@@ -195,7 +210,9 @@ class Sender:
                     rejected[row.lead] = f"the CRM did not keep the field {lost}"
                 else:
                     kept_values = stored if holds(stored, row.values) else row.values
-                    done.append(AcknowledgedUpdate(row, answer.version, kept_values))
+                    before = remote.get(row.lead, Remote({}))
+                    update = _update(row, before, acknowledged.get(row.lead), kept_values)
+                    done.append(replace(update, version=answer.version))
         self._record(done, rejected=rejected, dropped=deleted)
         self.tally.sent += len(done)
         self.tally.cleared += sum(each.row.clears for each in done)

@@ -54,6 +54,11 @@ class WriteBackResult:
     dry_run: bool
 
     @property
+    def exit_code(self) -> int:
+        """4 where something was not sent: running again tries it again."""
+        return 4 if self.rejected or self.waiting else 0
+
+    @property
     def summary(self) -> str:
         """Sum up the run in one line."""
         sent = "would be sent" if self.dry_run else "sent"
@@ -71,6 +76,10 @@ class WriteBackResult:
         }
         counts = ", ".join(f"{n:,} {word}" for word, n in words.items() if n or word == sent)
         return f"{self.crm}: {counts}{' (dry run: nothing was written)' if self.dry_run else ''}"
+
+
+class StoppedBySignal(OutsideError):  # noqa: N818
+    """A signal asked the run to stop: what was not sent waits in the outbox."""
 
 
 def write_back(
@@ -176,7 +185,7 @@ def _run(
         dry_run=dry_run,
     )
     if sender.stopping() and waiting:
-        raise OutsideError(
+        raise StoppedBySignal(
             f"stopped by a signal after {result.sent} rows; {waiting} wait in the outbox",
             cure="run again",
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,9 +23,12 @@ from data.schema import Project
 from features.build import build
 from features.catalogue import make_catalogue
 from serving.experiment_arms import assign_leads
+from serving.past_weeks import look_back
+from serving.score import read_bands
 from training.audit.windows import maturity
 from training.dataset import groups_of, make_dataset
 
+STAMP = pa.timestamp("us", "UTC")
 START = pd.Timestamp("2026-01-01")
 Happened = tuple[str, float, str]
 """A lead, a day after the start, and a type of event."""
@@ -251,6 +257,38 @@ def diary(
         if opened is not None:
             out.append((lead, opened, None, None))
     return out
+
+
+def test_a_horizon_from_creation_counts_from_the_opening_of_the_episode() -> None:
+    given = project(snapshots=["0d"], horizon_from="created")
+    crm = read([("A", 5, "lost"), ("A", 60, "demo"), ("A", 80, "won")], given)
+    labelled = label(
+        make_snapshots(crm.tables, crm.outcomes, given), crm.tables, crm.outcomes, given
+    )
+    assert labelled.y.tolist() == [0, 1, 1]
+    assert days(labelled.closes_at) == [30, 90, 30]
+
+
+def test_a_lead_that_is_back_has_no_week_before_its_episode_opened() -> None:
+    crm = read([("A", 5, "lost"), ("A", 60, "demo")], project())
+    as_of = START.value // 1000 + 65 * DAY
+    now = open_snapshots(crm.tables, crm.outcomes, as_of)
+    catalogue = make_catalogue(crm.tables, project())
+    past = look_back(crm.tables, now, catalogue, (2,), threads=1)
+    assert len(past.at(2)[0]) == 0  # so its trend is "new"
+
+
+def test_a_lead_that_is_back_keeps_no_band_of_its_earlier_episode(tmp_path: Path) -> None:
+    crm = read([("A", 5, "lost"), ("A", 60, "demo"), ("B", 7, "call")], project())
+    run = START.value // 1000 + 4 * DAY
+    columns = {"lead_id": ["A", "B"], "band": ["A", "C"], "as_of": pa.array([run] * 2, STAMP)}
+    pq.write_table(pa.table(columns), tmp_path / "scores.parquet")
+
+    def bands(day: int) -> dict[str, str] | None:
+        until = START.value // 1000 + day * DAY
+        return read_bands(tmp_path / "scores.parquet", until=until, tables=crm.tables)
+
+    assert (bands(59), bands(60)) == ({"A": "A", "B": "C"}, {"B": "C"})
 
 
 def test_a_lead_that_comes_back_keeps_its_arm() -> None:

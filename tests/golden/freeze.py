@@ -86,7 +86,7 @@ def freeze(company: str, folder: Path, *, threads: int | None = None) -> Frozen:
         run("demo", "--out", folder, "--leads", DEMO_LEADS, "--seed", 0, "--lang", "en")
         project = next((folder / "data").glob("*.toml"))
     else:
-        project = EXAMPLES / f"{company}.toml"
+        project = with_an_end(EXAMPLES / f"{company}.toml", folder)
         run("train", project, "--state", state)
     frozen.add("check", json.loads(run("check", project, "--json")), shown=shown)
     if not (state / "audits").is_dir():
@@ -101,6 +101,17 @@ def freeze(company: str, folder: Path, *, threads: int | None = None) -> Frozen:
     for page in sorted((folder / "report").glob("*.html")):
         add_page(frozen, page, folder, shown=shown)
     return frozen
+
+
+def with_an_end(project: Path, folder: Path) -> Path:
+    """Give a project without any clock an end of observation: it is scored as of now else."""
+    text = project.read_text(encoding="utf-8")
+    if "created_at" in text:
+        return project
+    fixed = folder / project.name
+    end = '[project]\nobserved_until = "2026-11-01"\n'
+    fixed.write_text(text.replace("[project]\n", end, 1), encoding="utf-8")
+    return fixed
 
 
 def add_training(frozen: Frozen, state: Path, *, shown: bool) -> None:

@@ -40,3 +40,15 @@ def test_many_leads_beyond_the_oldest_snapshot_are_said(
     created = now - np.array(ages, np.int64) * DAY
     found = say_older(project(snapshots), created, Snapshots(np.arange(n), np.full(n, now)))
     assert found is None if said is None else said in str(found)
+
+
+def test_where_a_flag_tells_who_converted_no_further_age_is_advised() -> None:
+    leads = {"source": "x.csv", "id": "id", "created_at": "at", "converted": "won"}
+    flagged = check_project(
+        {"project": {"name": "t"}, "leads": leads, "conversion": {"horizon": "60d"}}
+    )
+    old = Snapshots(np.arange(3), np.full(3, 1000 * DAY))
+    said = say_older(flagged, np.full(3, 300 * DAY, np.int64), old)
+    assert said is not None
+    assert "disqualified_at" in said
+    assert "snapshot" not in said

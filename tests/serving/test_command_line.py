@@ -30,6 +30,7 @@ VERBS = {
     "report",
     "write-back",
     "monitor",
+    "night",
     "experiment",
     "serve",
     "forget",

@@ -115,6 +115,28 @@ def test_leads_of_an_account_that_convert_together_have_less_power() -> None:
     assert "Leads" in table[: table.index("</thead>")]  # what is counted there are leads
 
 
+def test_returns_of_one_lead_are_no_independent_leads() -> None:
+    project = _project(
+        leads={"source": "-", "id": "id", "created_at": "created"},
+        events=[{"source": "-", "lead": "id", "at": "at", "type": ["type"], "outcome": ["lost"]}],
+        conversion={"event": "won", "horizon": "10d", "reopen": ["demo"], "repeat": True},
+    )
+    created = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(900) % 60, "D")
+    leads = pd.DataFrame({"id": [f"L{i}" for i in range(900)], "created": created})
+    ends = np.where(np.arange(900) % 5 == 0, "won", "lost")  # the same end in all three lives
+    lives = [
+        pd.DataFrame({"id": leads["id"], "at": created + pd.Timedelta(days=day), "type": kind})
+        for life in (0, 30, 60)
+        for day, kind in ((life, "demo"), (life + 5, ends))
+    ]
+    tables, outcomes = read_tables(project, frames={"leads": leads, "events.0": pd.concat(lives)})
+    trial = analyse_experiment(tables, outcomes, project)
+    found = trial.comparisons["score"]
+    assert found.control.n + found.treated.n > 2 * 600
+    alone = sum(r.value * (1 - r.value) / r.n for r in (found.control, found.treated))
+    assert found.plain.standard_error**2 > 2.5 * alone  # three lives that end alike count as one
+
+
 def test_accounts_share_an_arm_and_arms_stay_when_leads_come() -> None:
     project = _project(experiment={"arms": {"control": 1, "score": 1}, "unit": "account"})
     frame = _leads(project, 0.0, n=400)

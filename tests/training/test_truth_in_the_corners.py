@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.noise import judge_noise
 from data.clock import DAY
 from data.errors import InputError
 from data.project import check_project
@@ -22,6 +21,7 @@ from data.reading.review import undeclared_columns
 from models.explain.observed_rates import LEAST_ROWS, make_facts
 from models.predictor import FeatureColumn
 from tests.fakes.leak_truth import TRUTH, audited
+from tests.fakes.noise_judgement import judge_noise
 from tests.fakes.noise_sets import DATE_FORMATS, LEAKS, NoiseSet, make_noise
 from training.audit.screens import screen
 from training.dataset import make_dataset

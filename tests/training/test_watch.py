@@ -9,9 +9,12 @@ from scipy import stats
 
 from data.clock import DAY, HOUR, NEVER
 from data.feeds import Feed, feed_of
+from data.project import check_project
+from data.reading.read_tables import read_tables
 from models.explain.observed_rates import make_facts
 from models.predictor import FeatureColumn
 from training.watch.conversion_level import AgeByDay, scan, spread_squared, two_sided
+from training.watch.duplicate_watch import watch_duplicates
 from training.watch.feature_profile import FeatureProfile, make_feature_profile
 from training.watch.feature_watch import drifting_features, stability_index
 from training.watch.night_checks import check_night, gap_chance
@@ -250,3 +253,54 @@ def test_causes_come_first_and_red_before_yellow():
         Signal("grave", "red", "", "", "cause", weight=10),
     ]
     assert [s.name for s in in_order(signals)] == ["grave", "small", "feature", "fine"]
+
+
+def duplicates(leads: pd.DataFrame, events: pd.DataFrame | None = None) -> list[Signal]:
+    """Watch a company of one lead every eight hours over 40 weeks."""
+    happened = pd.DataFrame({"id": ["L0"], "at": leads["created"].iloc[:1], "type": ["lost"]})
+    known = pd.concat([happened, happened.assign(type="demo"), happened.assign(type="won")])
+    project = check_project(
+        {
+            "project": {"name": "twice", "observed_until": "2026-10-12"},
+            "leads": {"source": "-", "id": "id", "created_at": "created", "name": "company"},
+            "events": [
+                {"source": "-", "lead": "id", "at": "at", "type": ["type"], "outcome": ["lost"]}
+            ],
+            "conversion": {"event": "won", "horizon": "30d", "reopen": ["demo"]},
+        }
+    )
+    frames = {"leads": leads, "events.0": known if events is None else pd.concat([known, events])}
+    tables, outcomes = read_tables(project, frames=frames)
+    return list(watch_duplicates(tables, as_of=outcomes.observed_until))
+
+
+def leads_of(companies: int) -> pd.DataFrame:
+    created = pd.Timestamp("2026-01-05") + pd.to_timedelta(np.arange(840) * 8, "h")
+    ids = [f"L{n}" for n in range(840)]
+    return pd.DataFrame(
+        {"id": ids, "created": created, "company": [f"C{n % companies}" for n in range(840)]}
+    )
+
+
+def test_leads_that_an_import_brought_twice_are_named():
+    leads = leads_of(companies=840)
+    assert duplicates(leads) == []
+    leads.loc[leads.index[-20:], "company"] = leads["company"].iloc[-40:-20].to_numpy()
+    assert [(found.name, found.state) for found in duplicates(leads)] == [
+        ("leads are there twice", "red")
+    ]
+
+
+def test_a_lead_that_comes_back_is_not_there_twice():
+    leads = leads_of(companies=840)
+    lost = pd.DataFrame({"id": leads["id"].iloc[100:160], "type": "lost"})
+    last_day = leads["created"].iloc[-1]
+    events = pd.concat([lost.assign(at="2026-08-01"), lost.assign(at=last_day, type="demo")])
+    events["at"] = pd.to_datetime(events["at"])
+    assert duplicates(leads, events) == []
+
+
+def test_columns_that_cannot_tell_leads_apart_are_said_and_raise_no_alarm():
+    (found,) = duplicates(leads_of(companies=3))
+    assert found.state == "green"
+    assert found.figure.startswith("cannot be judged: 100% of the leads before")

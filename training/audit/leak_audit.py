@@ -237,7 +237,8 @@ def _quick_models(
                 round(fitted.area, 4),
                 f"no better than the prior: a quick model reaches AUC {fitted.area:.3f}, within "
                 "chance of .5",
-                "there may be nothing to learn here; do not ship a model",
+                "there may be nothing to learn here: the test beside the "
+                "baselines decides; more outcomes, or columns and events declared, would help",
             )
         )
     return verdicts + test_verdicts, figures

@@ -19,7 +19,7 @@ BASELINE_WEEKS: Final = 26
 RISE: Final = (0.05, 0.15)
 CHANCE: Final = 1e-6
 ALIKE: Final = 0.20
-"""A share of repeats from which on the columns cannot tell leads apart: nothing is said then."""
+"""With a larger share of repeats before, the columns cannot tell leads apart, and it is said so."""
 
 
 def watch_duplicates(tables: Tables, *, as_of: int) -> Iterator[Signal]:
@@ -36,6 +36,7 @@ def watch_duplicates(tables: Tables, *, as_of: int) -> Iterator[Signal]:
     repeats = pd.Series(_keys(tables, rows)).duplicated(keep="first").to_numpy()
     week = (as_of - 1 - created[rows]) // (7 * DAY)
     best: tuple[float, int, float, float] | None = None
+    alike = 0.0
     for back in BACK:
         now, then = week < back, (week >= back) & (week < back + BASELINE_WEEKS)
         n, m = int(now.sum()), int(then.sum())
@@ -43,12 +44,15 @@ def watch_duplicates(tables: Tables, *, as_of: int) -> Iterator[Signal]:
             continue
         share, was = float(repeats[now].mean()), float(repeats[then].mean())
         if was > ALIKE:
+            alike = max(alike, was)
             continue
         base = (was * m + 1) / (m + 2)
         chance = float(stats.binom.sf(int(repeats[now].sum()) - 1, n, base))
         if share - was > RISE[0] and chance < CHANCE and (best is None or share > best[2] + 0.02):
             best = (chance, back, share, was)
     if best is None:
+        if alike:
+            yield _cannot_be_judged(alike)
         return
     _, back, share, was = best
     yield Signal(
@@ -60,6 +64,16 @@ def watch_duplicates(tables: Tables, *, as_of: int) -> Iterator[Signal]:
         day_of(as_of - 7 * back * DAY),
         "look for an import that ran twice, and merge the leads",
         85.0,
+    )
+
+
+def _cannot_be_judged(alike: float) -> Signal:
+    return Signal(
+        "leads are there twice",
+        "green",
+        f"cannot be judged: {alike:.0%} of the leads before are like another in every column",
+        f"{ALIKE:.0%}",
+        "cause",
     )
 
 

@@ -15,11 +15,13 @@ from data.project import load_project
 from serving.crm.connector import Connector
 from serving.crm.connectors import connect, connector_of
 from serving.crm.crm_rows import Readable
+from serving.crm.pull.pull_rows import Pulled, pull
 from serving.crm.retries import RetryingCall
 
 if TYPE_CHECKING:
     from data.schema import Project, WriteBackSection
 
+Stage = Callable[[str], None]
 _DEFAULTS: Final[Mapping[str, object]] = {
     "leads": {"source": "leads.parquet", "id": "lead_id", "created_at": "created_at"},
     "conversion": {"event": "conversion", "horizon": "90d"},
@@ -74,6 +76,33 @@ def _check(section: WriteBackSection, connector: Connector[Any]) -> None:
             column="write_back.entity",
             cure="leave it out, and export other tables yourself",
         )
+
+
+def pull_project(
+    project: Project, folder: Path, *, now: int, as_of: int | None = None, on_stage: Stage
+) -> Pulled:
+    """Read what is new in the project's CRM into a folder; `now` is from before anything is read.
+
+    Every ten thousand rows are reported, not every page: people read the log.
+    """
+    reported = 0
+
+    def on_rows(rows: int) -> None:
+        nonlocal reported
+        if rows >= reported + 10_000:
+            reported = rows
+            on_stage(f"{rows:,} rows read")
+
+    with open_reader(project) as crm:
+        on_stage(f"reading {crm.origin}")
+        return pull(crm, folder, now=now, as_of=as_of, on_rows=on_rows)
+
+
+def pulls_from(project: Project) -> Path | None:
+    """Find the folder that the project's leads are pulled into; None where they are not pulled."""
+    section = project.write_back
+    pulled = section.url is not None and connector_of(section).read is not None
+    return home_of(project) if pulled else None
 
 
 def folder_of(project: Project, out: Path | None) -> Path:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.fit import linear
 from models.fit.calibration import (
     fit_beta,
     fit_blend,
@@ -122,7 +123,7 @@ def test_the_line_is_that_of_the_rows_laid_down(bends):
 
 
 def test_a_line_of_very_many_levels_is_that_of_the_rows_laid_down(monkeypatch):
-    monkeypatch.setattr("models.fit.linear.DENSE", 5)
+    monkeypatch.setattr(linear, "DENSE", 5)
     frame, y, w = some_rows()
     columns, fold = read_columns(frame, describe(frame), w), np.arange(len(y)) % 4
     rows, y_rows, fold_rows = twice(w, np.arange(len(y)), y, fold)

@@ -1,0 +1,82 @@
+"""The verb for a scheduler: night."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serving.cli import progress, screen
+from serving.cli.options import Accept, AsOf, ProjectFile, StateFolder, Threads, Tracking
+
+if TYPE_CHECKING:
+    from serving.night_result import NightResult
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verb to the console command."""
+    app.command()(night)
+
+
+def night(
+    file: ProjectFile,
+    as_of: AsOf = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Go the whole way, write nothing.")
+    ] = False,
+    accept: Accept = False,
+    threads: Threads = None,
+    state: StateFolder = None,
+    tracking: Tracking = None,
+) -> None:
+    """Do all that a night needs: pull, guard, score, write back, report, monitor, retrain.
+
+    What is done and when it retrains stands in the section night of the project file. A step that
+    fails hinders only what needs it; run again, it does what is missing and sends nothing twice.
+    Standard output is one JSON document on one line; the exit code is that of the step that matters
+    most among those that failed: scores first, then write-back, pull, report, monitor, retrain.
+
+    Example: leadscore night acme.toml
+    """
+    from data.errors import LeadScoreError
+    from serving.cli.clock import new_run_id, now, ticks
+    from serving.night import run_night
+    from serving.night_result import NightResult
+    from serving.night_steps import NightClock
+    from serving.session import open_session
+
+    at, started = now(), ticks()
+    name = file.stem
+    try:
+        with redirect_stdout(sys.stderr), screen.stages(progress.NIGHT, quiet=False) as stage:
+            session = open_session(file, state=state, tracking=tracking, threads=threads)
+            name = session.project.project.name
+            result = run_night(
+                session,
+                as_of=as_of,
+                accept=accept,
+                dry_run=dry_run,
+                clock=NightClock(now, ticks, new_run_id),
+                on_stage=stage,
+                say=screen.note,
+            )
+    except LeadScoreError as error:
+        screen.note(f"leadscore: {error}")
+        result = NightResult(
+            name,
+            at,
+            ticks() - started,
+            "",
+            dry_run=dry_run,
+            error=str(error),
+            refused_with=error.exit_code,
+        )
+    _end(result)
+
+
+def _end(result: NightResult) -> None:
+    screen.say_json(result.to_dict())
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
