@@ -304,6 +304,9 @@ class ConversionSection(Section):
     """How long after its close such an event must come to bring a lead back."""
     repeat: bool = False
     """A lead that converted can come back as well: repeat purchase."""
+    expected_rate: Share | None = Field(default=None, gt=0, lt=1, examples=[0.03])
+    """The share of leads that is expected to convert within the horizon, asked for until outcomes
+    say it. Left out: 3 % is assumed."""
 
     @property
     def reopens(self) -> bool:
@@ -425,6 +428,13 @@ class QualificationSection(Section):
         default={}, examples=[{"interest": {"high": "n_trial >= 1", "low": "true"}}]
     )
     """Levels shown beside the stage: for each, words with a condition; the first that holds."""
+    weights: dict[str, Points] | None = Field(
+        default=None, examples=[{"icp": 20, "answer": 4, "demo_request": 10}]
+    )
+    """Points of the rule that scores before outcomes are known, ten of which double the odds: of
+    `icp`, the whole profile met; `answer`, each BANT answer known; `senior`, a senior title;
+    `silence`, every 30 days without an event; and of event types by name. What is left out has its
+    default. Given, even as `{}`, what is learned later begins from the rule."""
     definition: str | None = Field(default=None, examples=["A person who decides, and a budget."])
     """What an opportunity is here, in words, printed in the report."""
 

@@ -18,9 +18,10 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.fit.encoders import Ints, TrainingColumns
-from models.fit.row_weights import unless_ones
+from models.fit.row_weights import unless_ones, weighted_mean
+from models.fit.rule_points import SCALE, SPREAD, UNJUDGED, Rule, RulePoints, make_rule
 from models.fit.terms import Draft, NumberDraft, plan_terms, term_matrix
-from models.predictor import ColumnReader, Floats, LinearPart
+from models.predictor import ColumnReader, Floats, LinearPart, Term
 
 PENALTIES: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 DENSE = 700
@@ -54,8 +55,12 @@ def fit_linear(
     bends: int = 0,
     ridge: Mapping[str, float] | None = None,
     worth: float = 1.0,
+    rule: RulePoints | None = None,
 ) -> LinearFit:
     """Fit on all rows; penalties are found unless given.
+
+    With a `rule` the line begins from a fifth of it: how much the rule counts is learned with the
+    rest. A rule that outcomes turn round, and one beside more than `DENSE` columns, is left out.
 
     By empirical Bayes up to `DENSE` columns, else one penalty for all by the given folds. Where
     rows repeat an outcome (`worth` independent outcomes to a row), they are evidence for its root:
@@ -71,6 +76,14 @@ def fit_linear(
         if matrix.shape[1] <= DENSE:
             groups = penalty_groups(drafts, places)
             evidence = float(np.sqrt(worth))
+            if rule is not None:
+                begun = _fit_from_rule(rule, columns, y, matrix, groups, ridge, evidence)
+                if begun is None:
+                    return fit_linear(columns, y, fold, bends=bends, ridge=ridge, worth=worth)
+                terms = [
+                    d.finish(begun.weight[p], columns) for d, p in zip(drafts, places, strict=True)
+                ]
+                return LinearFit(begun.joined(terms), begun.ridge)
             weight, ridge = _fit_dense(
                 matrix.toarray(), y, columns.weights, groups, ridge, evidence
             )
@@ -83,7 +96,13 @@ def fit_linear(
 
 
 def fit_without_each(
-    columns: TrainingColumns, y: Floats, fold: Ints, ridge: Mapping[str, float], *, bends: int = 0
+    columns: TrainingColumns,
+    y: Floats,
+    fold: Ints,
+    ridge: Mapping[str, float],
+    *,
+    bends: int = 0,
+    rule: RulePoints | None = None,
 ) -> Floats:
     """Give all rows the margin of each fit that left a fold out: (folds, n) log-odds.
 
@@ -92,7 +111,8 @@ def fit_without_each(
     margins = []
     for k in range(int(fold.max()) + 1):
         rest = np.flatnonzero(fold != k)
-        part = fit_linear(columns.take(rest), y[rest], fold[rest], bends=bends, ridge=ridge)
+        seen = columns.take(rest)
+        part = fit_linear(seen, y[rest], fold[rest], bends=bends, ridge=ridge, rule=rule)
         margins.append(part.margin(columns))
     return np.array(margins)
 
@@ -106,6 +126,64 @@ def penalty_groups(drafts: Sequence[Draft], places: Sequence[slice]) -> list[tup
             name += " bends"
         groups.setdefault(name, []).extend(range(place.start, place.stop))
     return list(groups.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _FromRule:
+    """A line that began from a rule: weights of its columns, its level, and the rule's scale."""
+
+    rule: Rule
+    middle: float
+    scale: float
+    weight: Floats
+    ridge: dict[str, float]
+
+    def joined(self, learned: Sequence[Term]) -> LinearPart:
+        """Join the scaled rule and what was learned beside it."""
+        level = float(self.weight[-1]) - self.scale * self.middle
+        return LinearPart(level, (*(t.times(self.scale) for t in self.rule.terms), *learned))
+
+
+def _fit_from_rule(
+    points: RulePoints,
+    columns: TrainingColumns,
+    y: Floats,
+    matrix: sp.csr_matrix,
+    groups: list[tuple[str, list[int]]],
+    known: Mapping[str, float] | None,
+    worth: float,
+) -> _FromRule | None:
+    """Solve with the rule as a column that counts at `UNJUDGED`; None where it ends below 0.
+
+    The rule's scale has a normal prior; its penalty is held, those of the others are found.
+    """
+    rule = make_rule(points, columns)
+    values = rule.values(columns)
+    middle = weighted_mean(values, columns.weights)
+    values -= middle
+    width = matrix.shape[1]
+    design = np.column_stack([matrix.toarray(), values, np.ones(len(y))])
+    groups = [*groups, (SCALE, [width])]
+    penalties = {name: (known or {}).get(name, START) for name, _ in groups}
+    penalties[SCALE] = (known or {}).get(SCALE, 1 / SPREAD**2 / worth)
+    offset, weight = UNJUDGED * values, np.zeros(width + 2)
+    weight[-1] = base_log_odds(y, columns.weights)
+    if not known:
+        weight, penalties = find_penalties(
+            design,
+            y,
+            columns.weights,
+            groups,
+            weight,
+            penalties,
+            worth,
+            offset=offset,
+            held=(SCALE,),
+        )
+    ridge = spread_out(penalties, groups)
+    weight = newton(design, y, columns.weights, ridge, weight, offset=offset)
+    scale = float(UNJUDGED + weight[width])
+    return None if scale < 0 else _FromRule(rule, middle, scale, weight, penalties)
 
 
 def _fit_dense(
