@@ -6,6 +6,7 @@ and project.py) where their answer, which is no error, is a refusal.
 LeadScoreError
 ├── InputError      exit 2   the input or the project file is wrong
 ├── GateError       exit 3   refused by a gate: leaks, promotion
+│   └── FewOutcomesError          nothing can be learned yet; a rule may score in the meantime
 └── OutsideError    exit 4   the outside failed (CRM, registry, disk); the work can be resumed
 """
 
@@ -67,6 +68,10 @@ class GateError(LeadScoreError):
 
     def __init__(self, cause: str, *, cure: str | None = None) -> None:
         super().__init__(_one_line(f"{cause}; {cure}" if cure else cause))
+
+
+class FewOutcomesError(GateError):
+    """Too few outcomes are known to learn from or to test on; a rule may score in the meantime."""
 
 
 class OutsideError(LeadScoreError):

@@ -307,6 +307,9 @@ class ConversionSection(Section):
     closes_from: Moment | None = Field(default=None, examples=["2025-12-01"])
     """Closes were recorded from here on: how often an older lead was closed is not known, so it is
     missing and not 0. Left out: found in the data."""
+    expected_rate: Share | None = Field(default=None, gt=0, lt=1, examples=[0.03])
+    """The share of leads that is expected to convert within the horizon, asked for until outcomes
+    say it. Left out: 3 % is assumed."""
 
     @property
     def reopens(self) -> bool:
@@ -492,6 +495,13 @@ class QualificationSection(Section):
         default={}, examples=[{"interest": {"high": "n_trial >= 1", "low": "true"}}]
     )
     """Levels shown beside the stage: for each, words with a condition; the first that holds."""
+    weights: dict[str, Points] | None = Field(
+        default=None, examples=[{"icp": 20, "answer": 4, "demo_request": 10}]
+    )
+    """Points of the rule that scores before outcomes are known, ten of which double the odds: of
+    `icp`, the whole profile met; `answer`, each BANT answer known; `senior`, a senior title;
+    `silence`, every 30 days without an event; and of event types by name. What is left out has its
+    default. Given, even as `{}`, what is learned later begins from the rule."""
     definition: str | None = Field(default=None, examples=["A person who decides, and a budget."])
     """What an opportunity is here, in words, printed in the report."""
 

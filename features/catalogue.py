@@ -8,8 +8,8 @@ its columns whatever event types occur then. Its rules:
 - windows are `train.windows`; those not shorter than the oldest snapshot age would equal
   "ever" and are left out; where none is left, shorter ones are used;
 - an event type has columns of its own where at least `max(10, 0.2 %)` of the leads show it by the
-  oldest snapshot age, the most widespread first, as many as MAX_COLUMNS allows; the others are
-  pooled as "other events".
+  oldest snapshot age, or the project file gives it points, the most widespread first, as many as
+  MAX_COLUMNS allows; the others are pooled as "other events".
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ def own_types(tables: Tables, project: Project, columns_each: int) -> tuple[list
     )
     enough = max(10, 0.002 * len(tables))
     order = sorted(range(len(leads)), key=lambda code: (-int(leads[code]), events.type_names[code]))
-    own = [code for code in order if leads[code] >= enough][: max(MAX_COLUMNS // columns_each, 1)]
+    named = project.qualification.weights or {}
+    own = [c for c in order if leads[c] >= enough or events.type_names[c] in named]
+    own = own[: max(MAX_COLUMNS // columns_each, 1)]
     rest = [code for code in order if code not in set(own)]
     pooled = int(leads[rest].sum()) >= enough if rest else False
     return [events.type_names[code] for code in own], pooled

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from leadscore.shown import Showable, Shown, ShownTable
-from models.explain.fixed_sentences import ASSOCIATION, LIMIT, NOT_YET, REST, TYPICAL, UNSTABLE
+from models.explain.fixed_sentences import LIMIT, NOT_YET, REST, TYPICAL, UNSTABLE
 from serving.explain import LeadExplanation
 from serving.worklist import charts
 from serving.worklist.pages.lead_pages import report_reason
@@ -85,7 +85,7 @@ class ExplainedLead(Showable):
     def _shown(self) -> Shown:
         told, t = self._told, self._told.speech.message
         value, low, high = told.probability
-        notes = [t(ASSOCIATION)]
+        notes = [told.caution]
         notes += [] if told.explanation.stable else [t(UNSTABLE)]
         notes += [t(NOT_YET)] if told.new_since else []
         tables = [self._waterfall()]

@@ -15,7 +15,7 @@ from leadscore.shown import Showable, Shown, table_of
 from serving.loaded_model import LoadedModel
 from training.publish import write_model
 from training.registry import Registry
-from training.train import TrainedModel
+from training.trained_model import TrainedModel
 
 UNREGISTERED = "unregistered"
 

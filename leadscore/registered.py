@@ -121,7 +121,8 @@ def publish(model: LeadModel) -> Publication:
         return Publication(model, False, published.sentence, checks, published.refused)
     if published.stands_in is not None:
         stand_in = load(crm, version.version)
-        return Publication(stand_in, True, published.sentence, checks, published.refused)
+        promoted = published.decision.promote
+        return Publication(stand_in, promoted, published.sentence, checks, published.refused)
     words = f"version {version.version} is champion: {decision.sentence}"
     if not decision.promote:
         words = (

@@ -277,6 +277,7 @@ def compare(
     drawn = [
         metric(target, ours, w) - metric(target, theirs, w)
         for w in bootstrap_weights(groups, len(target), draws, seed)
+        if w.any()  # of a few groups a draw may hold none
     ]
     figure = _figure(gap, drawn)
     better = -gap if lower_is_better else gap

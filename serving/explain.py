@@ -19,6 +19,8 @@ from models.explain.fixed_sentences import (
     LIMIT,
     NOT_YET,
     REST,
+    RULES,
+    RULES_UPDATED,
     TYPICAL,
     UNSTABLE,
 )
@@ -53,6 +55,7 @@ class LeadExplanation:
     new_since: bool
     subject: bool
     speech: Speech
+    rule_updated_by: int | None
 
     @property
     def band(self) -> str:
@@ -64,6 +67,14 @@ class LeadExplanation:
         """The probability of conversion within the horizon, and the ends of its range."""
         told = self.answer
         return told.probability or 0.0, told.probability_low or 0.0, told.probability_high or 0.0
+
+    @property
+    def caution(self) -> str:
+        """Say what the reasons are: associations, or points of a rule."""
+        n = self.rule_updated_by
+        if n is None:
+            return self.speech.message(ASSOCIATION)
+        return self.speech.message(RULES_UPDATED if n else RULES).format(n=f"{n:,}")
 
     def lines(self) -> list[str]:
         """Write the explanation for a person."""
@@ -85,7 +96,7 @@ class LeadExplanation:
             lines.append(f"{e.limit_points:>+5}  {t(LIMIT)}")
         if not e.stable:
             lines.append(t(UNSTABLE))
-        lines.append(t(ASSOCIATION))
+        lines.append(self.caution)
         if self.new_since:
             lines.append(t(NOT_YET))
         if self.change is not None:
@@ -200,6 +211,7 @@ def explain_lead(
         new_since=since is not None and change is None,
         subject=subject,
         speech=speech,
+        rule_updated_by=model.card.rule_updated_by,
     )
 
 

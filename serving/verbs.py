@@ -29,7 +29,8 @@ from training.evaluate import Evaluation
 from training.publish import Published, data_fingerprint, lost_columns, publish
 from training.registry import ModelVersion
 from training.stand_in import is_stand_in
-from training.train import TrainedModel, evaluate_on_test, train
+from training.train import evaluate_on_test, train
+from training.trained_model import TrainedModel
 from training.watch.model_watch import watch_model
 from training.watch.signal import Signal
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.errors import InputError
-from data.labels import label, make_snapshots
+from data.errors import FewOutcomesError, InputError
+from data.labels import label, make_snapshots, open_snapshots
 from data.schema import Project
 from data.splits import Cut, purged_cut, random_cut
 from data.tables import LabelledSnapshots, Outcomes, Tables
@@ -26,6 +26,9 @@ Rows = NDArray[np.int64]
 class Dataset:
     """Row i of labels, frame and groups is one mature snapshot; `cut` holds row positions.
 
+    Where no snapshot is mature yet, `known` is False: rows are the open leads as they are now, and
+    their labels mean nothing.
+
     `groups` are account codes where accounts are declared, else lead rows: rows of one group stay
     together in folds and in bootstraps.
     """
@@ -34,6 +37,7 @@ class Dataset:
     frame: FeatureFrame
     groups: Rows
     cut: Cut
+    known: bool = True
 
     @property
     def y(self) -> NDArray[np.int8]:
@@ -68,7 +72,8 @@ def make_dataset(
     """Label, cut and build features for the training rows; a model brings its own `catalogue`.
 
     Without one, the calendar columns are left out of which training has not seen every value.
-    Raises InputError, with the numbers, where no snapshot is mature or all have the same outcome.
+    Raises FewOutcomesError, with the numbers, where no snapshot is mature or none converted, and
+    InputError where all did.
     """
     labelled = label(make_snapshots(tables, outcomes, project), tables, outcomes, project)
     _require_both_outcomes(labelled, project)
@@ -81,6 +86,31 @@ def make_dataset(
     if catalogue is None:
         frame = drop_features(frame, incomplete_cycles(frame, cut.train))
     return Dataset(labelled, frame, groups_of(tables, labelled), cut)
+
+
+def make_first_dataset(
+    project: Project, tables: Tables, outcomes: Outcomes, *, threads: int
+) -> Dataset:
+    """Build features where no conversion is known: of mature snapshots, else of the open leads.
+
+    Nothing is kept for a test. InputError where there is no lead either.
+    """
+    labelled = label(make_snapshots(tables, outcomes, project), tables, outcomes, project)
+    known = len(labelled) > 0
+    if not known:
+        now = open_snapshots(tables, outcomes, outcomes.observed_until)
+        labelled = LabelledSnapshots(now, np.zeros(len(now), np.int8), now.as_of, now.as_of)
+    if not len(labelled):
+        raise InputError("no lead is open", column="leads", cure="look at the dates of the leads")
+    frame = build(tables, labelled.snapshots, make_catalogue(tables, project), threads=threads)
+    whole = whole_cut(labelled, project)
+    return Dataset(labelled, frame, groups_of(tables, labelled), whole, known)
+
+
+def whole_cut(labelled: LabelledSnapshots, project: Project) -> Cut:
+    """Keep nothing for a test: every row is learned from."""
+    rows, nothing = np.arange(len(labelled)), np.empty(0, np.int64)
+    return Cut(rows, nothing, None if project.static else int(labelled.order.max()) + 1, {})
 
 
 def groups_of(tables: Tables, labelled: LabelledSnapshots) -> Rows:
@@ -129,12 +159,17 @@ def _recount(frame: FeatureFrame, tables: Tables) -> FeatureFrame:
 def _require_both_outcomes(labelled: LabelledSnapshots, project: Project) -> None:
     won, n = int(labelled.y.sum()), len(labelled)
     if n == 0:
-        raise InputError(
+        raise FewOutcomesError(
             "no snapshot is mature: no lead has been observed for the whole horizon",
-            column="conversion.horizon",
-            cure="choose a shorter horizon, or wait for more history",
+            cure="choose a shorter conversion.horizon, or wait for more history",
         )
-    if won in (0, n):
+    if won == 0:
+        raise FewOutcomesError(
+            f"one class only: 0 of {n} mature snapshots converted, there is nothing to learn",
+            cure="wait for conversions; where there are some, look at the definition of conversion "
+            "and at the horizon",
+        )
+    if won == n:
         raise InputError(
             f"one class only: {won} of {n} mature snapshots converted, there is nothing to learn",
             column=project.leads.converted or project.leads.converted_at or "conversion",

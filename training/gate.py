@@ -58,6 +58,17 @@ NOTHING_NEW: Final = GateDecision(
         ),
     ),
 )
+RULE_AS_STATED: Final = GateDecision(
+    True,
+    (
+        GateCheck(
+            "a rule in place of what stood in before",
+            "as the project file and the outcomes say now",
+            "no row yet to judge it by, or an edited project file",
+            True,
+        ),
+    ),
+)
 REFUSED: Final = GateDecision(False, ())
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.errors import GateError, InputError, LeadScoreError
+from data.errors import FewOutcomesError, GateError, InputError, LeadScoreError
 from data.reading.review import ColumnReview
 from data.schema import Project
 from data.tables import Outcomes, Tables
@@ -16,7 +16,8 @@ from training.audit import WHOLE, AuditReport, audit
 from training.audit.audit_page import NAMES
 from training.audit.quick import FOLDS
 from training.audit.verdict import name_of
-from training.dataset import Dataset, make_dataset
+from training.dataset import Dataset, make_dataset, make_first_dataset
+from training.project_rule import has_rule, names_of_points
 from training.small_data import require_outcomes
 
 LEAST_TEST_ROWS = 2
@@ -27,13 +28,15 @@ LEAST_TEST_ROWS = 2
 class Judgement:
     """What training would learn from, what the leak audit found, and every reason to stop.
 
-    `refusals` are errors in the order in which they were found; training raises the first.
+    `refusals` are errors, those of too few outcomes last; training raises the first. Where there
+    are no others, a rule can score in place of a model.
     """
 
     dataset: Dataset
     report: AuditReport
     refusals: tuple[LeadScoreError, ...]
     notes: tuple[str, ...]
+    rule_can_score: bool = False
 
     def refuse(self) -> None:
         """Raise the first refusal; return where there is none."""
@@ -41,8 +44,19 @@ class Judgement:
             raise self.refusals[0]
 
     @property
+    def few_outcomes(self) -> FewOutcomesError | None:
+        """Say what is missing to learn from, where nothing else stops training."""
+        first = self.refusals[0] if self.refusals else None
+        return first if isinstance(first, FewOutcomesError) else None
+
+    @property
     def ending(self) -> str:
         """Say in one line whether training goes on, and what then decides."""
+        if self.few_outcomes is not None and self.rule_can_score:
+            return (
+                f"no model can be learned yet: {self.few_outcomes}; `leadscore train` registers "
+                "the rule, which scores until then"
+            )
         if self.refusals:
             return f"refused: {self.refusals[0]}"
         test = self.dataset.y[self.dataset.cut.test]
@@ -71,27 +85,29 @@ def judge(
     InputError where there is nothing to judge, or a waiver names what does not exist.
     """
     on_stage("labels, features and the cut in time")
-    dataset = make_dataset(project, tables, outcomes, threads=threads)
-    too_little = _too_little(dataset, project)
+    try:
+        dataset = make_dataset(project, tables, outcomes, threads=threads)
+        too_little = _too_little(dataset, project)
+    except FewOutcomesError as error:
+        dataset = make_first_dataset(project, tables, outcomes, threads=threads)
+        _require_features(dataset)
+        too_little = [error]
     on_stage("leak audit")
     report = audit(
         tables, outcomes, project, seed=project.train.seed, dataset=dataset, reviews=reviews
     )
-    refusals = (*too_little, *report.stops(), *_nothing_left(dataset, report))
+    refusals = [*too_little, *report.stops(), *_nothing_left(dataset, report)]
+    refusals.sort(key=lambda error: isinstance(error, FewOutcomesError))
     notes = _unknown_names(project, dataset, tables)
     notes += _idle_waivers(project, report, dataset, tables, reviews)
-    return Judgement(dataset, report, refusals, tuple(notes))
+    kept = dataset.without(report.quarantined, tables)
+    return Judgement(dataset, report, tuple(refusals), tuple(notes), has_rule(project, kept))
 
 
 def _too_little(dataset: Dataset, project: Project) -> list[LeadScoreError]:
     """List what is missing to learn and to test: columns, outcomes, groups, rows."""
     train, test = dataset.cut.train, dataset.cut.test
-    if not dataset.frame.catalogue.features:
-        raise InputError(
-            "no column is a feature: there is nothing to learn from",
-            column="leads",
-            cure="take columns out of exclude, or declare events or fixed columns",
-        )
+    _require_features(dataset)
     found: list[LeadScoreError] = []
     try:
         require_outcomes(dataset.y[train])
@@ -100,12 +116,21 @@ def _too_little(dataset: Dataset, project: Project) -> list[LeadScoreError]:
         found.append(error if len(train) else _no_training_row(dataset, project))
     if len(test) < LEAST_TEST_ROWS:
         found.append(
-            GateError(
+            FewOutcomesError(
                 f"{len(test)} of {len(dataset.labelled):,} mature snapshots are left to test on",
                 cure="raise test_share in [train], or wait for more outcomes",
             )
         )
     return found
+
+
+def _require_features(dataset: Dataset) -> None:
+    if not dataset.frame.catalogue.features:
+        raise InputError(
+            "no column is a feature: there is nothing to learn from",
+            column="leads",
+            cure="take columns out of exclude, or declare events or fixed columns",
+        )
 
 
 def _require_groups(dataset: Dataset, project: Project) -> None:
@@ -123,10 +148,10 @@ def _require_groups(dataset: Dataset, project: Project) -> None:
         )
 
 
-def _no_training_row(dataset: Dataset, project: Project) -> GateError:
+def _no_training_row(dataset: Dataset, project: Project) -> FewOutcomesError:
     """Say that the history is too short for the horizon: no window closes before the test."""
     days = (project.conversion.horizon or 0) / 86_400_000_000
-    return GateError(
+    return FewOutcomesError(
         f"none of {len(dataset.labelled):,} mature snapshots is known early enough to learn from: "
         f"the horizon of {days:g} days leaves no label window that closes before the newest "
         f"{project.train.test_share:.0%}, on which a model is tested",
@@ -158,15 +183,16 @@ def _unknown_names(project: Project, dataset: Dataset, tables: Tables) -> list[s
     sensitive = segments | {f.name for f in features} | {f.factor for f in features}
     notes = []
     for key, given, known in (
-        ("segments", project.train.segments, segments),
-        ("sensitive", project.train.sensitive, sensitive),
+        ("train.segments", project.train.segments, segments),
+        ("train.sensitive", project.train.sensitive, sensitive),
+        ("qualification.weights", project.qualification.weights or (), names_of_points(tables)),
     ):
         for name in sorted(set(given) - known):
             near = difflib.get_close_matches(name, known - set(given), 1, cutoff=0.75)
             if near:
                 cure = f"did you mean {near[0]!r}?"
-                raise InputError(f"there is no {name!r}", column=f"train.{key}", cure=cure)
-            notes.append(f"train.{key} names {name!r}, of which no feature is made")
+                raise InputError(f"there is no {name!r}", column=key, cure=cure)
+            notes.append(f"{key} names {name!r}, of which no feature is made")
     return notes
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.clock import DAY
+from models.fit.model_choice import RULE
 from models.metrics import Floats
 from models.reliability import reliability_by
 from training.advice import Advice
@@ -88,6 +89,11 @@ class ModelCard:
         return won, n - won
 
     @property
+    def rule_updated_by(self) -> int | None:
+        """Count the conversions that a rule was updated by; None where the model is no rule."""
+        return self.train_leads_converted if self.candidates.get("winner") == RULE else None
+
+    @property
     def has_clock(self) -> bool:
         """Whether the training data say until when they reach; in static mode they may not."""
         return self.trained_until >= DAY
@@ -98,6 +104,13 @@ class ModelCard:
             if row["metric"] == metric and row["model"] == model and row["low"] is not None:
                 return row
         return None
+
+
+def rule_words(conversions: int) -> str:
+    """Say that a rule scores, and how many conversions it was updated by."""
+    if not conversions:
+        return "rules, not learned"
+    return f"rules, updated by {conversions:,} outcome{'s' * (conversions != 1)}"
 
 
 def make_card(

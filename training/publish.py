@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -20,14 +19,22 @@ from data.tables import Outcomes, Tables
 from features.build import build
 from features.frame import Catalogue
 from models.artifact import Manifest, load_artifact, read_extra
-from models.fit.model_choice import CONSTANT
+from models.fit.model_choice import CONSTANT, RULE
 from models.predictor import LeadScorer
 from models.scorecard import band_rank
-from training.gate import FIRST, NOTHING_NEW, REFUSED, GateCheck, GateDecision, judge
-from training.model_card import CARD_FILE, ModelCard
+from training.gate import (
+    FIRST,
+    NOTHING_NEW,
+    REFUSED,
+    RULE_AS_STATED,
+    GateCheck,
+    GateDecision,
+    judge,
+)
+from training.model_card import CARD_FILE, ModelCard, rule_words
 from training.registry import ModelVersion, Registry
 from training.stand_in import is_stand_in, train_stand_in
-from training.train import LINE, TrainedModel
+from training.trained_model import LINE, TrainedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class Published:
         number = self.version.version
         if self.stands_in is not None and self.decision.promote:
             return (
-                f"the model is refused: {self.refused}; version {number}, {self.stands_in}, "
+                f"the model is refused: {self.refused}; version {number} ({self.stands_in}) "
                 "is champion until a model is proven"
             )
         if self.decision.promote:
@@ -60,13 +67,6 @@ class Published:
             f"version {number} is challenger, not promoted: {self.decision.sentence}; "
             "`leadscore promote` makes it champion by hand"
         )
-
-
-STAND_IN_WORDS: Final = {
-    LINE: "logistic regression",
-    "rule": "points by rule",
-    CONSTANT: "the base rate for every lead",
-}
 
 
 def publish(
@@ -83,8 +83,8 @@ def publish(
     """Register a model and let the gate say whether it is champion.
 
     An open leak finding registers nothing. Where there is no champion, or one that stands in for a
-    model, a model that does not beat its baselines is refused: the first time, the best of
-    logistic regression, rule and base rate becomes champion in its place. `pages` are further
+    model, a model that does not beat its baselines is refused, and what `train_stand_in` gives
+    becomes champion in its place: the first time at once, later by the gate. `pages` are further
     texts to log with the run.
     """
     if trained.leak is not None:
@@ -94,9 +94,11 @@ def publish(
     unproven = trained.shortfall if loaded is None or is_stand_in(loaded.meta) else None
     if unproven is not None:
         candidate = train_stand_in(trained, project, tables, seed=seed, threads=threads)
-        if loaded is not None and is_stand_in(candidate.parts.meta):
+        if loaded is not None and candidate.candidates["winner"] == CONSTANT:
             return Published(None, REFUSED, unproven)
         trained = candidate
+    elif not len(trained.dataset.cut.test):  # a rule, where a proven model scores
+        return Published(None, REFUSED, trained.shortfall)
     if champion is None or loaded is None:
         decision = FIRST
     else:
@@ -104,18 +106,30 @@ def publish(
         since = ModelCard.from_json(read_extra(champion.folder, CARD_FILE)).cut_at
         rows = unseen_rows(trained.dataset.cut.test, trained.dataset.labelled.order, since)
         lost = lost_columns(catalogue, tables)
-        decision = (
-            _replace_what_cannot_score(lost, trained)
-            if lost
-            else judge_models(trained, rows, loaded, catalogue, tables, threads=threads)
-        )
+        edited = champion.tags.get("project") != tags.get("project")
+        if lost:
+            may = trained.shortfall is None or unproven is not None
+            decision = _replace_what_cannot_score(lost, proven=may)
+        elif trained.candidates["winner"] == RULE and (edited or not len(rows)):
+            decision = RULE_AS_STATED
+        else:
+            decision = judge_models(trained, rows, loaded, catalogue, tables, threads=threads)
     version = _register(trained, registry, project, decision, pages=pages, tags=tags, seed=seed)
     if decision.promote:
         registry.promote(version.version)
     else:
         registry.challenge(version.version)
-    stands_in = None if unproven is None else STAND_IN_WORDS[trained.candidates["winner"]]
+    stands_in = None if unproven is None else words_for(trained)
     return Published(version, decision, unproven, stands_in)
+
+
+def words_for(stand_in: TrainedModel) -> str:
+    """Say what stands in for a model."""
+    if stand_in.candidates["winner"] == RULE:
+        return rule_words(stand_in.card.train_leads_converted)
+    return {LINE: "logistic regression", CONSTANT: "the base rate for every lead"}[
+        stand_in.candidates["winner"]
+    ]
 
 
 def unseen_rows(
@@ -135,10 +149,9 @@ def lost_columns(catalogue: Catalogue, tables: Tables) -> list[str]:
     return sorted(needed - {attribute.name for attribute in tables.attributes})
 
 
-def _replace_what_cannot_score(lost: list[str], trained: TrainedModel) -> GateDecision:
+def _replace_what_cannot_score(lost: list[str], *, proven: bool) -> GateDecision:
     """Decide where the champion cannot be applied to today's tables: a proven model replaces it."""
     figure = f"are not read any more: {', '.join(lost)}"
-    proven = trained.shortfall is None
     bar = "the challenger beats its baselines"
     return GateDecision(proven, (GateCheck("columns of the champion", figure, bar, proven),))
 

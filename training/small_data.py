@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.errors import GateError
+from data.errors import FewOutcomesError
 from models.fit.candidates import error_of
 from models.fit.components import LEAST_FOR_FOREST
 from models.fit.encoders import describe, read_columns
@@ -78,12 +78,10 @@ def assess(y: NDArray[Any], groups: NDArray[Any] | None = None) -> OutcomeAssess
 
 
 def require_outcomes(y: NDArray[Any]) -> OutcomeAssessment:
-    """Raise GateError, with the numbers, where not even a base rate can be estimated."""
+    """Raise FewOutcomesError, with the numbers, where not even a base rate can be estimated."""
     assessment = assess(y)
     if assessment.mode == "refuse":
-        raise GateError(
-            assessment.sentence, cure="wait for more outcomes, or work by the rule score"
-        )
+        raise FewOutcomesError(assessment.sentence, cure="wait for more outcomes")
     return assessment
 
 

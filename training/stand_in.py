@@ -1,4 +1,4 @@
-"""A refused first model -> what scores in its place: the best of logistic, rule and base rate.
+"""A refused first model -> what scores in its place: the rule, logistic, or the base rate.
 
 A company with a handful of outcomes has no model that is proven, and still has to call somebody.
 """
@@ -12,27 +12,39 @@ from numpy.typing import NDArray
 
 from data.schema import Project
 from data.tables import Tables
-from models.fit.model_choice import CONSTANT
+from models.fit.model_choice import CONSTANT, RULE
 from models.predictor import Floats, ModelFacts
 from training.gate import compare_losses
-from training.train import LINE, FitTask, TrainedModel, fit_and_evaluate
+from training.project_rule import has_rule, stated_rule
+from training.small_data import assess
+from training.train import FitTask, fit_and_evaluate
+from training.trained_model import LINE, TrainedModel
 
 CLEARLY: Final = 2.6
 """Standard errors by which rule or line must beat the base rate: 1 in 200 by chance alone."""
-STAND_INS: Final = (CONSTANT, "rule")
+STAND_INS: Final = (CONSTANT, RULE)
 
 
 def is_stand_in(meta: ModelFacts) -> bool:
-    """Tell whether a model learned no more than a level: any proven model may take its place."""
+    """Tell whether a model is a rule or a base rate: any proven model may take its place."""
     return meta.learner in STAND_INS
 
 
 def train_stand_in(
     trained: TrainedModel, project: Project, tables: Tables, *, seed: int, threads: int
 ) -> TrainedModel:
-    """Fit the best of logistic regression, rule and base rate on the rows of a refused model."""
+    """Fit what stands in for a refused model, on the rows that it was fitted on.
+
+    That is the rule as outcomes update it where the project file states one, and where outcomes are
+    too few for anything else; else the best of logistic regression, rule and base rate.
+    """
     dataset, rows = trained.dataset, trained.dataset.cut.test
-    kind = choose_stand_in(dataset.y[rows], trained.test, dataset.groups[rows])
+    if has_rule(project, dataset) and (
+        stated_rule(project) is not None or assess(dataset.y[dataset.cut.train]).mode != "full"
+    ):
+        kind = RULE
+    else:
+        kind = choose_stand_in(dataset.y[rows], trained.test, dataset.groups[rows])
     if {"logistic": LINE, "prior": CONSTANT}.get(kind, kind) == trained.candidates["winner"]:
         return trained
     task = FitTask(

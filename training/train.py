@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Final
 
 import numpy as np
 
@@ -15,20 +12,19 @@ from data.feeds import Feed
 from data.reading.review import ColumnReview
 from data.schema import Project
 from data.tables import Outcomes, Tables
-from models.amount_model import AMOUNTS_FILE, AmountModel
-from models.artifact import Manifest, write_artifact
-from models.explain.observed_rates import ObservedRates, make_facts
+from models.amount_model import AmountModel
+from models.explain.observed_rates import make_facts
 from models.fit.baselines import fit_all
 from models.fit.learner import LeadClassifier
-from models.fit.model_choice import CONSTANT
+from models.fit.model_choice import CONSTANT, RULE
 from models.metrics import Floats
-from models.predictor import LeadScorer, ModelParts, ScoreCard, calibrated_log_odds
-from models.scorecard import clipped_share, propose
-from training.advice import Advice, advise
+from models.predictor import LeadScorer, ScoreCard, calibrated_log_odds
+from training.advice import advise
 from training.audit import AuditReport
 from training.audit.windows import fit_scope, row_hash
 from training.customer_value import learn_amounts
 from training.dataset import Dataset
+from training.day_one import train_rule
 from training.evaluate import (
     Evaluation,
     beats_baselines,
@@ -37,75 +33,11 @@ from training.evaluate import (
     unproven_in_training,
 )
 from training.judgement import judge
-from training.model_card import CARD_FILE, ModelCard, make_card
+from training.model_card import make_card
+from training.project_rule import points_of, stated_rule
+from training.trained_model import LINE, TrainedModel, with_card
 from training.watch.night_profile import NightProfile
-from training.watch.watch_reference import (
-    WATCH_FILE,
-    WatchReference,
-    make_reference,
-    training_night,
-)
-
-LINE: Final = "linear"
-"""The winner's name where the regularised line stands alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainedModel:
-    """An evaluated model, its artifact's contents, its audit and its evaluation.
-
-    `test` holds probabilities on the test rows: "model" and each baseline. `kinds` says how each
-    attribute was read, so that single leads are later read the same way. `advice` says what the
-    training outcomes allow, `reference` is what monitor and guard compare with, `amounts` what a
-    conversion brings where payments say it. `leak` says which
-    open leak finding forbids to register the model, and `shortfall` which baseline it does not beat
-    and what to do instead; None where all is well.
-    """
-
-    dataset: Dataset
-    parts: ModelParts
-    forest_text: tuple[str, ...]
-    facts: ObservedRates
-    candidates: Mapping[str, Any]
-    audit: AuditReport
-    evaluation: Evaluation
-    test: Mapping[str, Floats]
-    card: ModelCard
-    kinds: Mapping[str, str]
-    advice: Advice
-    reference: WatchReference
-    amounts: AmountModel | None
-    leak: str | None
-    shortfall: str | None
-
-    @property
-    def refusal(self) -> str | None:
-        """Why the model may not be registered; None where it may."""
-        return self.leak or self.shortfall
-
-    @property
-    def scorer(self) -> LeadScorer:
-        """The model as it will be applied."""
-        return LeadScorer(self.parts, self.forest_text, trusted=True)
-
-    def noting(self, notes: Sequence[str]) -> TrainedModel:
-        """Put notes before those of the evaluation and of the card."""
-        said = (*notes, *self.evaluation.notes)
-        evaluation = replace(self.evaluation, notes=said)
-        return replace(self, evaluation=evaluation, card=replace(self.card, notes=list(said)))
-
-    def write(self, folder: Path) -> Manifest:
-        """Write the artifact: predictor, texts, JSON, catalogue and facts."""
-        extra = {
-            "catalogue.json": self.dataset.frame.catalogue.to_json(),
-            "facts.json": self.facts.to_json(),
-            "kinds.json": json.dumps(self.kinds, sort_keys=True),
-            CARD_FILE: self.card.to_json(),
-            WATCH_FILE: self.reference.to_json(),
-        }
-        if self.amounts is not None:
-            extra[AMOUNTS_FILE] = self.amounts.to_json()
-        return write_artifact(self.parts, self.forest_text, folder, extra=extra)
+from training.watch.watch_reference import make_reference, training_night
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +78,19 @@ def train(
     `card` is the frozen score card of the champion; without one the first is proposed; `learner`
     overrides the project file's ("auto", "logistic"); `reviews` are the columns that the project
     file does not declare, `feeds` the rows of each source by the hour. A model that is not better
-    than logistic regression by more than one standard error gives way to it. GateError on a
+    than logistic regression by more than one standard error gives way to it. Where outcomes are too
+    few to learn from, the rule of the project file takes the place of a model. GateError on a
     judgement that finds a reason to stop (`training.judgement`), or InputError where nothing can
     be learned from.
     """
     judgement = judge(
         project, tables, outcomes, threads=threads, reviews=reviews, on_stage=on_stage
     )
+    few = judgement.few_outcomes
+    if few is not None and judgement.rule_can_score:
+        on_stage("the rule of the project file")
+        night = training_night(tables, outcomes, feeds)
+        return train_rule(project, tables, judgement, night, why=str(few))
     judgement.refuse()
     report = judgement.report
     dataset = judgement.dataset.without(report.quarantined, tables)
@@ -164,7 +102,7 @@ def train(
     learner, notes = learner or project.train.learner, (*judgement.notes, *amounts.notes)
     trained = fit_and_evaluate(task, learner, on_stage=on_stage).noting(notes)
     level = level_with_logistic(trained.evaluation.verdicts)
-    if level is None or trained.candidates["winner"] in (LINE, CONSTANT):
+    if level is None or trained.candidates["winner"] in (LINE, CONSTANT, RULE):
         return trained
     simpler = fit_and_evaluate(task, "logistic")
     if simpler.shortfall and not trained.shortfall:
@@ -198,6 +136,8 @@ def fit_and_evaluate(
     scorer = LeadScorer(parts, forest_text, threads=task.threads, trusted=True)
     test, evaluation = evaluate_on_test(project, tables, dataset, scorer, seed=seed)
     beats, words = beats_baselines(evaluation.verdicts)
+    if beats and fitted.report_["winner"] == RULE:
+        beats, words = False, f"too few outcomes for a model: {fitted.report_['chosen_on']}"
     if beats:
         y, p = dataset.y[rows], cross_fitted(fitted)
         chance = unproven_in_training(y, p, dataset.groups[rows], seed=seed)
@@ -274,6 +214,7 @@ def fit_learner(
         learner=learner or project.train.learner,
         fast=fast,
         catalogue=dataset.frame.catalogue,
+        rule=points_of(project) if learner == RULE else stated_rule(project),
     )
     return classifier.fit(
         dataset.rows(rows),
@@ -289,29 +230,6 @@ def cross_fitted(learner: LeadClassifier) -> Floats:
     log_odds = calibrated_log_odds(learner.parts_.calibration, learner.margins_)
     p: Floats = 1 / (1 + np.exp(-log_odds))
     return p
-
-
-def with_card(
-    parts: ModelParts, margins: Floats, project: Project, frozen: ScoreCard | None
-) -> ModelParts:
-    """Add the score card: the frozen one, else what the project file says, else a proposal."""
-    section = project.score
-    log_odds = calibrated_log_odds(parts.calibration, margins)
-    anchor = section.anchor
-    card = frozen or propose(
-        log_odds,
-        points_to_double=section.points_to_double,
-        anchor_score=50.0 if anchor is None else anchor.score,
-        anchor_probability=None if anchor is None else anchor.probability,
-    )
-    card = replace(card, bands=dict(section.bands))
-    meta = replace(
-        parts.meta,
-        sensitive=tuple(project.train.sensitive),
-        identity=(project.leads.owner,) if project.leads.owner else (),  # a sales rep's name
-        clipped_share=clipped_share(card, log_odds),
-    )
-    return replace(parts, card=card, meta=meta)
 
 
 def evaluate_on_test(

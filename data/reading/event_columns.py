@@ -278,7 +278,10 @@ def first_times(times: tuple[NDArray[np.int64], Micros], n_leads: int) -> Micros
 
 
 def check_declared_types(sources: list[EventRows], job: ReadJob) -> None:
-    """Refuse conversion and reopening events that never happen; note other words without any."""
+    """Refuse conversion and reopening events that never happen; note other words without any.
+
+    A conversion that resembles no type may only not have happened yet: it is noted.
+    """
     if job.lenient:
         return
     names = sorted({name for rows in sources for name in rows.type.names})
@@ -290,6 +293,9 @@ def check_declared_types(sources: list[EventRows], job: ReadJob) -> None:
         if not any(names_type(name, (word,)) for name in names):
             near = difflib.get_close_matches(word, names, 1)
             cure = f"did you mean {near[0]!r}?" if near else f"types: {', '.join(names[:12])}"
+            if key == "event" and not near:
+                job.notes.add(f"conversion.event: no event has the type {word!r} yet; {cure}")
+                continue
             raise InputError(
                 f"no event has the type {word!r}", column=f"conversion.{key}", cure=cure
             )

@@ -61,6 +61,7 @@ class ReadJob:
         *,
         path: str | None = None,
         columns: Sequence[str] | None = None,
+        may_be_empty: bool = False,
     ) -> RawTable:
         """Read the table of this label; InputError where it has no rows and should have some."""
         frame = self.frames.get(label)
@@ -71,6 +72,6 @@ class ReadJob:
         raw = read_source(
             declared, self.project, frame=frame, source=path, columns=columns, label=label
         )
-        if not len(raw) and not self.lenient:
+        if not len(raw) and not self.lenient and not may_be_empty:
             raise InputError("has a header but no rows", file=raw.name)
         return replace(raw, lenient=True) if self.lenient else raw

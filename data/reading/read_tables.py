@@ -250,7 +250,7 @@ def _conversions(
     if conversion.event:
         return times_of(sources, conversion.event)
     lead, at = conversion.lead or "", conversion.at or ""
-    deals = job.source(conversion, "conversion", columns=[lead, at])
+    deals = job.source(conversion, "conversion", columns=[lead, at], may_be_empty=True)
     row = match_leads(deals, lead, ids, job)
     moments = instants(deals, at, job)
     return row[row >= 0], moments[row >= 0]

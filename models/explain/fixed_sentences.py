@@ -27,6 +27,8 @@ REST = "Everything else"
 TYPICAL = "Typical lead"
 UNSTABLE = "The order of these reasons is uncertain"
 ASSOCIATION = "An association seen in past leads, not a proven cause"
+RULES = "Rules, not learned: points that people set count until outcomes are known"
+RULES_UPDATED = "Rules, updated by {n} outcomes: too few yet to prove a model"
 NOT_YET = "This lead was not there yet at that moment"
 CHANGES: Mapping[str, str] = {
     "time": "time passing",

@@ -63,15 +63,19 @@ Groups = NumberGroups | LevelGroups
 
 @dataclass(frozen=True)
 class ObservedRates:
-    """Rates of training rows, by feature and value, beside the rate of all of them."""
+    """Rates of training rows, by feature and value, beside the rate of all of them.
+
+    Where no outcome is `known`, groups only count rows: nothing is said of their rates.
+    """
 
     table: Mapping[str, Groups]
     typical: float
+    known: bool = True
 
     def find(self, feature: str, value: str | float | None) -> ObservedRate | None:
         """Find the group of a value; None where it is unknown or smaller than 30 rows."""
         groups = self.table.get(feature)
-        if groups is None:
+        if groups is None or not self.known:
             return None
         n, rate = groups.missing if value is None else groups.of(value)
         return ObservedRate(rate, n, self.typical) if n >= LEAST_ROWS else None
@@ -83,6 +87,8 @@ class ObservedRates:
 
     def _direction(self, counted: Counted) -> int:
         n, rate = counted
+        if not self.known:
+            return 0
         return ObservedRate(rate, n, self.typical).direction if n >= LEAST_ROWS else 0
 
     @cached_property
@@ -135,7 +141,8 @@ class ObservedRates:
     def to_json(self) -> str:
         """Write what `from_json` reads."""
         table = {name: _write(groups) for name, groups in self.table.items()}
-        return json.dumps({"typical": self.typical, "table": table}, sort_keys=True)
+        whole = {"typical": self.typical, "table": table}
+        return json.dumps(whole if self.known else {**whole, "known": False}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ObservedRates:
@@ -144,7 +151,7 @@ class ObservedRates:
         if not isinstance(value, dict) or not isinstance(value.get("table"), dict):
             raise ValueError("is no table of facts")
         table = {name: _read(groups) for name, groups in value["table"].items()}
-        return cls(table, float(value["typical"]))
+        return cls(table, float(value["typical"]), bool(value.get("known", True)))
 
 
 def _write(groups: Groups) -> Mapping[str, Any]:

@@ -18,6 +18,15 @@ from models.fit.encoders import TrainingColumns, describe, read_columns
 from models.fit.folds import assign_folds
 from models.fit.linear import LinearFit, base_log_odds, fit_linear, newton
 from models.fit.row_weights import weighted_mean
+from models.fit.rule_points import (
+    LONGEST_SILENCE,
+    MIDDLE,
+    MOST_TIMES,
+    SENIOR,
+    SILENCE_DAYS,
+    STRONG,
+    longest_counts,
+)
 from models.predictor import (
     ColumnReader,
     Floats,
@@ -28,12 +37,8 @@ from models.predictor import (
     columns_of,
 )
 
-STRONG = ("demo", "trial", "pricing", "contact", "meeting", "call", "phone", "proposal", "quote")
-MIDDLE = ("webinar", "seminar", "form", "download", "ebook", "white", "chat", "reply", "visit")
-"""Words in an event's name that a marketing team gives 3 and 2 points for; others get 1."""
-SENIOR, SENIOR_POINTS = ("c_level", "founder", "vp", "director"), 2.0
-MOST_TIMES = 3.0
-SILENCE_POINTS, SILENCE_DAYS, LONGEST_SILENCE = -2.0, 30.0, 180.0
+SENIOR_POINTS = 2.0
+SILENCE_POINTS = -2.0
 RULE_RIDGE = 1.0
 
 
@@ -75,7 +80,7 @@ def fit_rule(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None)
     features = describe(frame, catalogue)
     columns = read_columns(frame, features)
     line = LinearFit(fit_rule_line(columns, np.asarray(y, dtype=np.float64)), {})
-    return Baseline("rule", bool(_longest_counts(features)), columns_of, line)
+    return Baseline("rule", bool(longest_counts(features)), columns_of, line)
 
 
 def fit_rule_line(columns: TrainingColumns, y: Floats) -> LinearPart:
@@ -116,7 +121,7 @@ def _rule_terms(columns: TrainingColumns) -> list[Term]:
             low=0.0,
             high=MOST_TIMES,
         )
-        for feature in _longest_counts(features)
+        for feature in longest_counts(features)
     ]
     recent, senior = _first(features, ("days_since_last_event",)), _first(features, ("seniority",))
     if terms and recent is not None:
@@ -193,20 +198,6 @@ def _first(features: Sequence[Feature], templates: Sequence[str]) -> Feature | N
         if feature.template in templates or feature.name in templates:
             return feature
     return None
-
-
-def _longest_counts(features: Sequence[Feature]) -> list[Feature]:
-    """Keep for each event its ever-count, else its longest window."""
-    best: dict[str, tuple[float, Feature]] = {}
-    for feature in features:
-        if feature.template not in ("count_ever", "count_window"):
-            continue
-        event = str(feature.params.get("event", feature.name))
-        ever = feature.template == "count_ever"
-        days = float("inf") if ever else float(feature.params.get("days", 0))
-        if event not in best or days > best[event][0]:
-            best[event] = (days, feature)
-    return [feature for _, feature in best.values()]
 
 
 def _weight(event: str) -> float:

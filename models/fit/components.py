@@ -19,6 +19,7 @@ from models.fit.folds import Split, assign_folds, forward_splits
 from models.fit.forest import FittedForest, ForestTask, Recipe, fit_forest, predict_ahead
 from models.fit.linear import LinearFit, fit_linear, fit_without_each
 from models.fit.row_weights import rarer, unless_ones
+from models.fit.rule_points import SCALE, RulePoints
 from models.predictor import Encoder, Floats, ForestPart, LinearPart
 
 LEAST_FOR_FOREST = 60
@@ -42,6 +43,7 @@ class Setting:
     worth: float = 1.0  # independent outcomes to a row
     kinds: tuple[str, ...] = ("extra", "boosted", "plain")
     targets: tuple[tuple[str, ...], ...] = ()
+    rule: RulePoints | None = None  # what the line begins from
 
     def recipe_of(self, kind: str) -> Recipe:
         """Give the recipe of one kind of forest."""
@@ -99,8 +101,8 @@ def fit_components(
     """Fit every component on all rows; `known` gives the line where only targets changed."""
     fold = _fold(y, groups, setting, 0)
     if known is None:
-        linear = fit_linear(columns, y, fold, bends=setting.bends, worth=setting.worth)
-        starts = fit_without_each(columns, y, fold, linear.ridge, bends=setting.bends)
+        linear = _fit_line(columns, y, fold, setting)
+        starts = _lines_without_each(columns, y, fold, linear, setting)
     else:
         linear, starts = known.linear, known.starts
     line = starts[fold, np.arange(len(y))]
@@ -133,7 +135,7 @@ def fill_up(
         fold = _fold(y, groups, setting, turn)
         starts = grown.starts
         if "boosted" in blend.forests:
-            starts = fit_without_each(columns, y, fold, grown.linear.ridge, bends=setting.bends)
+            starts = _lines_without_each(columns, y, fold, grown.linear, setting)
         for kind in blend.forests:
             more = _grow(design, y, fold, starts, setting, kind, 100 * turn)
             start = starts[fold, np.arange(len(y))] if kind == "boosted" else 0.0
@@ -144,6 +146,17 @@ def fill_up(
                 before.texts + more.texts, mean, before.rounds + more.rounds
             )
     return replace(grown, forests=forests, margins=margins)
+
+
+def _fit_line(columns: TrainingColumns, y: Floats, fold: Ints, setting: Setting) -> LinearFit:
+    return fit_linear(columns, y, fold, bends=setting.bends, worth=setting.worth, rule=setting.rule)
+
+
+def _lines_without_each(
+    columns: TrainingColumns, y: Floats, fold: Ints, line: LinearFit, setting: Setting
+) -> Floats:
+    rule = setting.rule if SCALE in line.ridge else None
+    return fit_without_each(columns, y, fold, line.ridge, bends=setting.bends, rule=rule)
 
 
 def _fold(y: Floats, groups: Ints | None, setting: Setting, turn: int) -> Ints:
@@ -217,10 +230,10 @@ def _components_ahead(
     inner[past] = assign_folds(target, codes, setting.members, 1)
     fold = np.full(columns.n, -1, dtype=np.int64)
     fold[past] = assign_folds(target, codes, min(3, setting.members), 2)
-    linear = fit_linear(seen, target, fold[past], bends=setting.bends, worth=setting.worth)
+    linear = _fit_line(seen, target, fold[past], setting)
     margins = {"linear": linear.margin(columns.take(ahead))}
     starts = np.zeros((int(fold.max()) + 1, columns.n))
-    starts[:, past] = fit_without_each(seen, target, fold[past], linear.ridge, bends=setting.bends)
+    starts[:, past] = _lines_without_each(seen, target, fold[past], linear, setting)
     design = Design.make(columns, y, inner, targets=setting.targets)
     for kind in setting.kinds:
         recipe = setting.recipe_of(kind)

@@ -27,6 +27,7 @@ from features.frame import Catalogue
 from models.fit.arrivals import mark_arrivals
 from models.fit.encoders import TrainingColumns, describe, read_columns
 from models.fit.model_choice import FitOptions, Learner, TrainingRows, fit_model
+from models.fit.rule_points import RulePoints
 from models.predictor import Floats, LeadScorer, ModelParts, calibrated_log_odds
 
 LEARNERS: Final = get_args(Learner)
@@ -50,7 +51,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         depend on it.
     learner : {"auto", "logistic", "rule", "prior"}, default="auto"
         "auto" chooses among all candidates, "logistic" fits the regularised line alone; "rule" and
-        "prior" choose nothing: points for events and title, and the base rate.
+        "prior" choose nothing: the points of a rule as the outcomes update them, and the base rate.
     fast : bool, default=False
         A fit of seconds at a little less quality.
     members : int, default=5
@@ -66,6 +67,9 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         predicted.
     catalogue : Catalogue or None, default=None
         What each column is; None goes by its dtype: numbers are numbers, all else is a category.
+    rule : RulePoints or None, default=None
+        Points given by hand that the line begins from; how much they count is learned. Under
+        `least` cases of the rarer class the rule alone is the model. None: the line begins from 0.
 
     Attributes
     ----------
@@ -137,6 +141,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         budget_s: float = 0.0,
         least: int = 6,
         catalogue: Catalogue | None = None,
+        rule: RulePoints | None = None,
     ) -> None:
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -147,6 +152,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.budget_s = budget_s
         self.least = least
         self.catalogue = catalogue
+        self.rule = rule
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """Name the parameters that are not the defaults, in one line."""
@@ -363,6 +369,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             learner=cast("Learner", self.learner),
             fast=self.fast,
             least=self.least,
+            rule=self.rule,
         )
 
     def _columns(

@@ -7,7 +7,7 @@ of a column without information are pulled to zero.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +18,10 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.fit.encoders import Ints, TrainingColumns
-from models.fit.row_weights import unless_ones
+from models.fit.row_weights import unless_ones, weighted_mean
+from models.fit.rule_points import SCALE, SPREAD, UNJUDGED, Rule, RulePoints, make_rule
 from models.fit.terms import Draft, NumberDraft, plan_terms, term_matrix
-from models.predictor import ColumnReader, Floats, LinearPart
+from models.predictor import ColumnReader, Floats, LinearPart, Term
 
 PENALTIES: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 DENSE = 700
@@ -54,8 +55,12 @@ def fit_linear(
     bends: int = 0,
     ridge: Mapping[str, float] | None = None,
     worth: float = 1.0,
+    rule: RulePoints | None = None,
 ) -> LinearFit:
     """Fit on all rows; penalties are found unless given.
+
+    With a `rule` the line begins from a fifth of it: how much the rule counts is learned with the
+    rest. A rule that outcomes turn round, and one beside more than `DENSE` columns, is left out.
 
     By empirical Bayes up to `DENSE` columns, else one penalty for all by the given folds. Where
     rows repeat an outcome (`worth` independent outcomes to a row), they are evidence for its root:
@@ -69,8 +74,16 @@ def fit_linear(
         return LinearFit(LinearPart(base_log_odds(y, columns.weights), ()), {})
     with threadpool_limits(1):
         if matrix.shape[1] <= DENSE:
-            groups = _groups(drafts, places)
+            groups = penalty_groups(drafts, places)
             evidence = float(np.sqrt(worth))
+            if rule is not None:
+                begun = _fit_from_rule(rule, columns, y, matrix, groups, ridge, evidence)
+                if begun is None:
+                    return fit_linear(columns, y, fold, bends=bends, ridge=ridge, worth=worth)
+                terms = [
+                    d.finish(begun.weight[p], columns) for d, p in zip(drafts, places, strict=True)
+                ]
+                return LinearFit(begun.joined(terms), begun.ridge)
             weight, ridge = _fit_dense(
                 matrix.toarray(), y, columns.weights, groups, ridge, evidence
             )
@@ -83,7 +96,13 @@ def fit_linear(
 
 
 def fit_without_each(
-    columns: TrainingColumns, y: Floats, fold: Ints, ridge: Mapping[str, float], *, bends: int = 0
+    columns: TrainingColumns,
+    y: Floats,
+    fold: Ints,
+    ridge: Mapping[str, float],
+    *,
+    bends: int = 0,
+    rule: RulePoints | None = None,
 ) -> Floats:
     """Give all rows the margin of each fit that left a fold out: (folds, n) log-odds.
 
@@ -92,12 +111,13 @@ def fit_without_each(
     margins = []
     for k in range(int(fold.max()) + 1):
         rest = np.flatnonzero(fold != k)
-        part = fit_linear(columns.take(rest), y[rest], fold[rest], bends=bends, ridge=ridge)
+        seen = columns.take(rest)
+        part = fit_linear(seen, y[rest], fold[rest], bends=bends, ridge=ridge, rule=rule)
         margins.append(part.margin(columns))
     return np.array(margins)
 
 
-def _groups(drafts: Sequence[Draft], places: Sequence[slice]) -> list[tuple[str, list[int]]]:
+def penalty_groups(drafts: Sequence[Draft], places: Sequence[slice]) -> list[tuple[str, list[int]]]:
     """Name the columns that share a penalty: a number's slope, its bends, a category's levels."""
     groups: dict[str, list[int]] = {}
     for draft, place in zip(drafts, places, strict=True):
@@ -106,6 +126,64 @@ def _groups(drafts: Sequence[Draft], places: Sequence[slice]) -> list[tuple[str,
             name += " bends"
         groups.setdefault(name, []).extend(range(place.start, place.stop))
     return list(groups.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _FromRule:
+    """A line that began from a rule: weights of its columns, its level, and the rule's scale."""
+
+    rule: Rule
+    middle: float
+    scale: float
+    weight: Floats
+    ridge: dict[str, float]
+
+    def joined(self, learned: Sequence[Term]) -> LinearPart:
+        """Join the scaled rule and what was learned beside it."""
+        level = float(self.weight[-1]) - self.scale * self.middle
+        return LinearPart(level, (*(t.times(self.scale) for t in self.rule.terms), *learned))
+
+
+def _fit_from_rule(
+    points: RulePoints,
+    columns: TrainingColumns,
+    y: Floats,
+    matrix: sp.csr_matrix,
+    groups: list[tuple[str, list[int]]],
+    known: Mapping[str, float] | None,
+    worth: float,
+) -> _FromRule | None:
+    """Solve with the rule as a column that counts at `UNJUDGED`; None where it ends below 0.
+
+    The rule's scale has a normal prior; its penalty is held, those of the others are found.
+    """
+    rule = make_rule(points, columns)
+    values = rule.values(columns)
+    middle = weighted_mean(values, columns.weights)
+    values -= middle
+    width = matrix.shape[1]
+    design = np.column_stack([matrix.toarray(), values, np.ones(len(y))])
+    groups = [*groups, (SCALE, [width])]
+    penalties = {name: (known or {}).get(name, START) for name, _ in groups}
+    penalties[SCALE] = (known or {}).get(SCALE, 1 / SPREAD**2 / worth)
+    offset, weight = UNJUDGED * values, np.zeros(width + 2)
+    weight[-1] = base_log_odds(y, columns.weights)
+    if not known:
+        weight, penalties = find_penalties(
+            design,
+            y,
+            columns.weights,
+            groups,
+            weight,
+            penalties,
+            worth,
+            offset=offset,
+            held=(SCALE,),
+        )
+    ridge = spread_out(penalties, groups)
+    weight = newton(design, y, columns.weights, ridge, weight, offset=offset)
+    scale = float(UNJUDGED + weight[width])
+    return None if scale < 0 else _FromRule(rule, middle, scale, weight, penalties)
 
 
 def _fit_dense(
@@ -125,13 +203,11 @@ def _fit_dense(
     weight[-1] = base_log_odds(y, row_weights)
     penalties = {name: (known or {}).get(name, START) for name, _ in groups}
     if not known:
-        weight, penalties = _find_penalties(
-            design, y, row_weights, groups, weight, penalties, worth
-        )
-    return newton(design, y, row_weights, _spread_out(penalties, groups), weight), penalties
+        weight, penalties = find_penalties(design, y, row_weights, groups, weight, penalties, worth)
+    return newton(design, y, row_weights, spread_out(penalties, groups), weight), penalties
 
 
-def _find_penalties(
+def find_penalties(
     design: Floats,
     y: Floats,
     row_weights: Floats,
@@ -139,19 +215,25 @@ def _find_penalties(
     weight: Floats,
     penalties: dict[str, float],
     worth: float,
+    *,
+    offset: Floats | float = 0.0,
+    held: Collection[str] = (),
 ) -> tuple[Floats, dict[str, float]]:
     """Alternate a Newton step and an update of the penalties: weights on their way, penalties.
 
-    One step a round is enough: weights and penalties settle together, at half the price.
+    One step a round is enough: weights and penalties settle together, at half the price. The
+    penalties of the groups `held` stay what they are.
     """
     for _ in range(ROUNDS):
-        ridge = _spread_out(penalties, groups)
-        weight = newton(design, y, row_weights, ridge, weight, most=1)
-        factor = _factor(design, design @ weight, row_weights, ridge)
+        ridge = spread_out(penalties, groups)
+        weight = newton(design, y, row_weights, ridge, weight, offset=offset, most=1)
+        factor = factorise(design, offset + design @ weight, row_weights, ridge)
         variance = np.diag(cho_solve(factor, np.eye(len(ridge)))) / worth
         before = penalties
-        penalties = {}
+        penalties = {name: before[name] for name in held}
         for name, place in groups:
+            if name in held:
+                continue
             power = float(np.sum(weight[place] ** 2 + variance[place]))
             prior = float(np.clip((len(place) + PRIOR_COLUMNS) / (power + PRIOR_POWER), *RIDGES))
             penalties[name] = prior / worth
@@ -160,7 +242,7 @@ def _find_penalties(
     return weight, penalties
 
 
-def _spread_out(penalties: Mapping[str, float], groups: Sequence[tuple[str, list[int]]]) -> Floats:
+def spread_out(penalties: Mapping[str, float], groups: Sequence[tuple[str, list[int]]]) -> Floats:
     """Give each column its group's penalty, the intercept next to none: (columns + 1,)."""
     last = max((max(place) for _, place in groups), default=-1)
     ridge = np.full(last + 2, 1e-9)
@@ -169,7 +251,7 @@ def _spread_out(penalties: Mapping[str, float], groups: Sequence[tuple[str, list
     return ridge
 
 
-def _factor(
+def factorise(
     design: Floats, margin: Floats, row_weights: Floats, ridge: Floats
 ) -> tuple[Floats, bool]:
     """Factorise the Hessian of logistic loss + ridge / 2 @ weight^2 at a margin (Cholesky)."""
@@ -204,26 +286,28 @@ def newton(
     ridge: Floats,
     weight: Floats,
     *,
+    offset: Floats | float = 0.0,
     most: int = 50,
 ) -> Floats:
     """Minimise logistic loss + ridge / 2 @ weight^2 from a start, halving steps: the weights.
 
-    `row_weights` (n,) say how often the loss of each row counts.
+    `row_weights` (n,) say how often the loss of each row counts, `offset` what its margin holds
+    already.
     """
 
     def cost(w: Floats, z: Floats) -> float:
         return float(np.sum(row_weights * (np.logaddexp(0, z) - y * z)) + 0.5 * ridge @ w**2)
 
-    margin = design @ weight
+    margin = offset + design @ weight
     now = cost(weight, margin)
     for _ in range(most):
         p = 1 / (1 + np.exp(-margin))
         gradient = design.T @ (row_weights * (p - y)) + ridge * weight
-        step = cho_solve(_factor(design, margin, row_weights, ridge), gradient)
+        step = cho_solve(factorise(design, margin, row_weights, ridge), gradient)
         size = 1.0
         while size > 1e-4:
             trial = weight - size * step
-            ahead = design @ trial
+            ahead = offset + design @ trial
             then = cost(trial, ahead)
             if then <= now:
                 break

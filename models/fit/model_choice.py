@@ -9,7 +9,6 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.fit.baselines import fit_rule_line
 from models.fit.calibration import (
     CERTAIN,
     TRUSTED,
@@ -34,6 +33,8 @@ from models.fit.intervals import fit_intervals
 from models.fit.linear import LinearFit, base_log_odds
 from models.fit.pairs import screen_targets
 from models.fit.row_weights import rarer, spread_evenly
+from models.fit.rule_points import RulePoints, make_rule
+from models.fit.rule_update import update_rule
 from models.fit.setting_trials import SettingTrial, better
 from models.fit.tuning import TuningFigures, tune
 from models.predictor import (
@@ -54,6 +55,8 @@ Learner = Literal["auto", "logistic", "rule", "prior"]
 """What is fitted: the winner of all candidates, the regularised line alone, or no choice at all."""
 CONSTANT: Final = "constant"
 """The winner's name where every lead gets the base rate."""
+RULE: Final = "rule"
+"""The winner's name where leads get the points of a rule, as outcomes update them."""
 BENDS, LEAST_FOR_BENDS = 6, 150
 """Pieces of a number's line, and the rarer outcomes from which on it may bend."""
 
@@ -100,6 +103,7 @@ class FitOptions:
     learner: Learner
     fast: bool
     least: int
+    rule: RulePoints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +119,17 @@ class FittedModel:
 def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
     """Choose among the candidates, fit the winner on all rows, calibrate it.
 
-    With fewer than `options.least` of the rarer outcome the model is the base rate.
+    With fewer than `options.least` of the rarer outcome the model is the rule as these update it,
+    where there is one, else the base rate.
     """
     if options.learner == "prior":
-        return _plain_line(rows, CONSTANT, "the base rate for every lead")
-    if options.learner == "rule":
-        return _plain_line(rows, "rule", "points by rule, on the scale of log-odds")
-    if rows.rare < options.least or rows.rare_rows < 2:
+        return _base_rate(rows, "the base rate for every lead")
+    few_rows = rows.rare < options.least or rows.rare_rows < 2
+    if options.learner == "rule" or (few_rows and options.rule is not None):
+        return fit_rule(rows, options.rule or RulePoints())
+    if few_rows:
         few = f"{rows.rare:g} of the rarer outcome, under {options.least}"
-        return _plain_line(rows, CONSTANT, f"{few}: the base rate for every lead")
+        return _base_rate(rows, f"{few}: the base rate for every lead")
     columns, y, groups, row_weights = rows.columns, rows.y, rows.groups, rows.row_weights
     setting, tuning = _tune(rows, options, _setting(rows, options))
     trial = _try(rows, options, setting, None)
@@ -184,6 +190,7 @@ def _setting(rows: TrainingRows, options: FitOptions) -> Setting:
         seed=options.seed,
         threads=options.threads,
         worth=1 / design_effect(rows.y, rows.groups, rows.row_weights),
+        rule=options.rule,
         kinds=kinds if (options.learner == "auto") and rare >= LEAST_FOR_FOREST else (),
     )
 
@@ -252,18 +259,38 @@ def _calibrate(
     )
 
 
-def _plain_line(rows: TrainingRows, name: str, why: str) -> FittedModel:
-    """Take the base rate, or the points of the rule, as they are: nothing is chosen."""
+def fit_rule(rows: TrainingRows, points: RulePoints, *, known: bool = True) -> FittedModel:
+    """Take the rule as the outcomes update it; `known` is False where none is known yet."""
+    worth = 1 / design_effect(rows.y, rows.groups, rows.row_weights)
+    rule = make_rule(points, rows.columns)
+    updated = update_rule(
+        rule, rows.columns, rows.y, worth=worth, expected_rate=points.expected_rate, known=known
+    )
+    report = _nothing_chosen(RULE, updated.words)
+    report["left_out"] = [*rule.left_out]
+    report["rate"] = updated.rate_words or ""
+    margins = LinearFit(updated.line, {}).margin(rows.columns)
+    calibration = IdentityCalibration(updated.words)
+    parts = MarginParts((), updated.line, None, ())
+    intervals = updated.intervals(margins)
+    return _model(rows.columns, parts, margins, calibration, intervals, report)
+
+
+def _base_rate(rows: TrainingRows, why: str) -> FittedModel:
+    """Take the base rate for every lead: nothing is chosen."""
     y, row_weights = rows.y, rows.row_weights
-    rate = LinearPart(base_log_odds(y, row_weights), ())
-    line = fit_rule_line(rows.columns, y) if name == "rule" else rate
-    report: dict[str, Any] = {"winner": name, "chosen_on": why, "forward_folds": None}
-    report |= {"random_folds": [], "calibration": why}
+    line = LinearPart(base_log_odds(y, row_weights), ())
     margins = LinearFit(line, {}).margin(rows.columns)
     calibration = IdentityCalibration(why)
     intervals = fit_intervals(margins, y, calibration, groups=rows.groups, row_weights=row_weights)
-    parts = MarginParts((), line, None, ())
+    parts, report = MarginParts((), line, None, ()), _nothing_chosen(CONSTANT, why)
     return _model(rows.columns, parts, margins, calibration, intervals, report)
+
+
+def _nothing_chosen(winner: str, why: str) -> dict[str, Any]:
+    """Write the report where there was only one candidate."""
+    report: dict[str, Any] = {"winner": winner, "chosen_on": why, "forward_folds": None}
+    return report | {"random_folds": [], "calibration": why}
 
 
 def _model(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from training.advice import Advice
     from training.evaluate import Evaluation
     from training.publish import Published
-    from training.train import TrainedModel
+    from training.trained_model import TrainedModel
 
 
 def add_to(app: typer.Typer) -> None:
@@ -69,8 +69,9 @@ def train(
 ) -> None:
     """Train, audit, evaluate beside the baselines, register; the gate says whether it is champion.
 
-    A first model that does not beat its baselines is refused (exit code 3), and the best of
-    logistic regression, rule and base rate scores in its place.
+    A first model that does not beat its baselines is refused (exit code 3), and the rule of the
+    project file, logistic regression or the base rate scores in its place; the rule also where
+    outcomes are too few to learn from.
 
     Example: leadscore train examples/software_trial.toml
     """
@@ -323,6 +324,9 @@ def show_training(
         )
         return
     card = trained.card
+    if not len(evaluation.metrics):
+        show_rule(trained, published, churn)
+        return
     screen.say(
         f"trained on {card.train_rows:,} snapshots of {card.train_leads:,} leads "
         f"({card.train_leads_converted:,} converted), tested on "
@@ -336,6 +340,23 @@ def show_training(
             screen.say(f"quarantined: {name_of(verdict)}: {verdict.reason}")
     show_advice(trained.advice)
     for note in evaluation.notes:
+        screen.say(f"note: {note}")
+    screen.say(published.sentence)
+    for line in [] if churn is None else churn.lines():
+        screen.say(line)
+
+
+def show_rule(trained: TrainedModel, published: Published, churn: BandChurn | None) -> None:
+    """Print what scores while next to no outcome is known; nothing was tested."""
+    rows = len(trained.dataset.labelled)
+    what = (
+        "mature snapshots" if trained.dataset.known else "open leads, of whom no outcome is known"
+    )
+    screen.say(
+        f"no model is learned: the rule is laid over {rows:,} {what}; "
+        f"{trained.candidates['chosen_on']}"
+    )
+    for note in trained.evaluation.notes:
         screen.say(f"note: {note}")
     screen.say(published.sentence)
     for line in [] if churn is None else churn.lines():

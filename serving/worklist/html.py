@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from serving.worklist import charts, svg
 from serving.worklist.language import Words, words_of
-from serving.worklist.page_names import PageNames
+from serving.worklist.page_names import PageNames, rule_sentence
 from serving.worklist.safe_text import for_script, isolated, shown, slug
 from serving.worklist.view import ForecastRow, ReportLead, ReportView
 from serving.worklist.view_parts import Comeback, ShownReason
@@ -108,6 +108,7 @@ class _Page:
             "hours": self.names.hours,
             "phrase": lambda phrase: w.phrase(phrase, about.labels),
             "say": self._say,
+            "rule_sentence": lambda conversions: rule_sentence(conversions, w),
             "label": lambda text: isolated(w.label(text, about.labels)),
             "isolated": isolated,
             "shown": shown,

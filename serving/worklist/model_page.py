@@ -18,7 +18,7 @@ from markupsafe import Markup
 from serving.worklist import charts
 from serving.worklist.html import make_environment, read_minified, security_policy
 from serving.worklist.language import Words, words_of
-from serving.worklist.page_names import curve_names
+from serving.worklist.page_names import curve_names, rule_sentence
 from serving.worklist.safe_text import isolated
 from serving.worklist.view import GainsCurve
 from serving.worklist.view_parts import Point
@@ -79,7 +79,10 @@ def _facts(card: ModelCard, words: Words) -> list[tuple[Markup, Markup]]:
         return t("{n} leads, {k} conversions", n=number(leads), k=number(converted))
 
     since = [(t("Trained on data until"), words.time(until))] if card.has_clock else []
+    n = card.rule_updated_by
+    said = [] if n is None else [(t("What scores"), rule_sentence(n, words))]
     return [
+        *said,
         *since,
         (t("Training rows"), number(card.train_rows)),
         (t("Learned from"), counted(card.train_leads, card.train_leads_converted)),

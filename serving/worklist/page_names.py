@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from models.explain.fixed_sentences import RULES, RULES_UPDATED
 from serving.worklist.language import Words
 from serving.worklist.view import ReportView
+
+
+def rule_sentence(conversions: int, words: Words) -> Markup:
+    """Say that rules score, and how many conversions they were updated by."""
+    return words.t(RULES_UPDATED, n=words.number(conversions)) if conversions else words.t(RULES)
 
 
 class PageNames:

@@ -340,7 +340,7 @@ class TrustPage:
     ages, so these are more than the leads.
     """
 
-    verdict: Literal["trust", "care", "unproven"]
+    verdict: Literal["trust", "care", "unproven", "rules"]
     model_version: str
     trained_at: str | None
     trained_leads: int

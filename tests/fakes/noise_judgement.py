@@ -21,7 +21,8 @@ from training.evaluate import (
     unproven_in_training,
     verdicts,
 )
-from training.train import LINE, cross_fitted, fit_learner, with_card
+from training.train import cross_fitted, fit_learner
+from training.trained_model import LINE, with_card
 
 
 @dataclass(frozen=True, slots=True)

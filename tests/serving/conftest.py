@@ -16,7 +16,7 @@ from serving.session import Session, open_session
 from serving.verbs import train_model
 from serving.worklist.pages.report_input import ReportInput
 from training.publish import Published
-from training.train import TrainedModel
+from training.trained_model import TrainedModel
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "software_trial.toml"
 

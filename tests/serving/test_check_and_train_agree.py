@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.errors import LeadScoreError
+from data.errors import GateError, LeadScoreError
+from models.fit.model_choice import RULE
 from serving.check import check_project
 from serving.session import open_session
 from serving.verbs import learn
+from training.trained_model import TrainedModel
 
 N = 120
 
@@ -120,6 +122,8 @@ def said(action) -> tuple[int, str]:
         found = action()
     except LeadScoreError as error:
         return error.exit_code, str(error)
+    if isinstance(found, TrainedModel) and found.candidates["winner"] == RULE:
+        return GateError.exit_code, str(found.shortfall)
     refusals = getattr(getattr(found, "judgement", None), "refusals", ())
     return (refusals[0].exit_code, str(refusals[0])) if refusals else (0, "")
 

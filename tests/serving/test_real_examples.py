@@ -10,7 +10,8 @@ import pytest
 from models.artifact import load_artifact
 from serving.session import open_session
 from tests.fakes.explained import explain
-from training.train import TrainedModel, train
+from training.train import train
+from training.trained_model import TrainedModel
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 AUC = {

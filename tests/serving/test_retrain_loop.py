@@ -32,7 +32,7 @@ def test_a_company_retrains_month_by_month_and_sees_what_changed(whole, tmp_path
     trained = run("train", "--fast")
     assert trained.code == 3  # 16 conversions prove no model yet
     assert "the model is refused" in trained.out
-    assert "version 1, points by rule, is champion until a model is proven" in trained.out
+    assert "version 1 (rules, updated by 24 outcomes) is champion until a model is" in trained.out
     first = json.loads(run("score", "--json").out)
     assert first["model_version"] == "1"
 

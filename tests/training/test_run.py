@@ -9,7 +9,7 @@ import pytest
 
 from data.clock import DAY, NEVER
 from data.delay import delay_curve
-from data.errors import GateError, InputError
+from data.errors import FewOutcomesError, GateError
 from data.project import load_project
 from data.reading.read_tables import read_tables
 from data.world import make_world, write_world
@@ -50,13 +50,13 @@ def test_a_learner_that_saw_one_test_row_is_refused(fitted):
     learner.rows_seen_ = honest
 
 
-def test_one_class_and_no_mature_rows_are_refused_with_numbers(fitted_tables):
+def test_one_class_and_no_mature_rows_are_too_few_outcomes_with_numbers(fitted_tables):
     project, tables, outcomes = fitted_tables
     nobody = replace(outcomes, converted_at=np.full(len(tables), NEVER))
-    with pytest.raises(InputError, match=r"one class only: 0 of \d+ mature snapshots"):
+    with pytest.raises(FewOutcomesError, match=r"one class only: 0 of \d+ mature snapshots"):
         make_dataset(project, tables, nobody, threads=1)
     soon = int(tables.created_at.min()) + DAY  # the first lead is a day old
-    with pytest.raises(InputError, match="no snapshot is mature"):
+    with pytest.raises(FewOutcomesError, match="no snapshot is mature"):
         make_dataset(
             project,
             replace(tables, observed_until=soon),

@@ -49,7 +49,8 @@ def audit(
     `undeclared_columns(project)` of `data.reading.review`; `raw`, the leads as read, lets the row
     number and today's values of undeclared columns be looked at; `scopes` are the hashes of the
     rows that fitted transformers saw (`windows.row_hash`). Statistical detectors see training
-    rows only, except S6 and S7, which examine the test rows.
+    rows only, except S6 and S7, which examine the test rows; where no outcome tells rows apart,
+    only the structural ones run.
     """
     if dataset is None:
         dataset = make_dataset(project, tables, outcomes, threads=1)
@@ -64,7 +65,13 @@ def audit(
     reviews = tuple(reviews)
     verdicts += structure.declared(project)
     verdicts += structure.lineage(tables, project)
-    verdicts += windows.maturity(labelled, tables, outcomes, project)
+    checked = checked_of(project, dataset, timed=outcomes.timed)
+    if dataset.known:
+        verdicts += windows.maturity(labelled, tables, outcomes, project)
+    if not labelled.y.any():
+        verdicts += structure.undeclared(reviews, project)
+        done = {name: checked[name] for name in ("D1", "D2", "D3", "D4", "D5", "D10")}
+        return finish_report(verdicts, project, catalogue, done, {})
     verdicts += windows.split(labelled, tables, cut)
     verdicts += windows.duplicates(labelled, tables, cut, X)
     if scopes:
@@ -97,9 +104,7 @@ def audit(
     model_verdicts, figures = _quick_models(trusted, tables, outcomes, project, reviews, seed)
     verdicts += model_verdicts
     verdicts += _row_order(tables, project, dataset, X, raw, sampled)
-    return finish_report(
-        verdicts, project, catalogue, checked_of(project, dataset, timed=outcomes.timed), figures
-    )
+    return finish_report(verdicts, project, catalogue, checked, figures)
 
 
 def finish_report(

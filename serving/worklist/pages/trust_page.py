@@ -47,7 +47,7 @@ def make_trust(source: ReportInput) -> TrustPage:
         auc=_interval(card.figure("auc")),
         log_loss_skill=_interval(card.figure("skill")),
         top_captured=_captured(card, 0.1),
-        base_rate=card.test_conversions / max(card.test_rows, 1),
+        base_rate=card.test_conversions / card.test_rows if card.test_rows else None,
         model_age_days=max(age, 0) if card.has_clock else None,
         data_until=iso(source.tables.observed_until) if card.has_clock else None,
         unknowns=tuple(_unknowns(card, age, older, edited=source.model.bands_edited)),
@@ -69,8 +69,13 @@ def is_shaped_by_scores(source: ReportInput) -> bool:
     return find_selection_bias(as_of, source.scored_from, random_arm=drawn) is not None
 
 
-def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven"]:
-    """Answer "trust" where outcomes are enough, and bands, slope and level hold on the test."""
+def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven", "rules"]:
+    """Answer "trust" where outcomes are enough, and bands, slope and level hold on the test.
+
+    "rules" is said where rules score in place of a model.
+    """
+    if card.rule_updated_by is not None:
+        return "rules"
     if min(card.tested) < ENOUGH_OUTCOMES:
         return "unproven"
     slope, level = card.figure("slope"), card.figure("intercept")

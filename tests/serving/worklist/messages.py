@@ -81,7 +81,7 @@ def _sentences_in_code() -> Iterator[str | tuple[str, str]]:
         *fixed.PERIODS.values(),
         *fixed.SPANS.values(),
         *(fixed.FALLBACK_MISSING, fixed.FACT, fixed.LIMIT, fixed.REST, fixed.TYPICAL),
-        *(fixed.UNSTABLE, fixed.ASSOCIATION, fixed.NOT_YET),
+        *(fixed.UNSTABLE, fixed.ASSOCIATION, fixed.NOT_YET, fixed.RULES, fixed.RULES_UPDATED),
         *fixed.CHANGES.values(),
     )
 
