@@ -31,7 +31,7 @@ from training.small_data import assess
 
 REPORTED = 5000
 """The first seed of the worlds that are reported."""
-SHORT, FULL = 4, 8
+SHORT, FULL = 3, 8
 """Worlds of each kind of rule; the bars are those of the full form."""
 UNKNOWN = 300
 """Leads that a company knows on its first day."""

@@ -109,7 +109,7 @@ ELSEWHERE: dict[int, tuple[str, ...]] = {
     41: (HTTP + "test_too_many_requests_are_told_when_to_come_back",),
     42: (TABLES + "test_each_bad_table_is_one_line",),
     43: (
-        "tests/training/test_run.py::test_one_class_and_no_mature_rows_are_refused_with_numbers",
+        "tests/training/test_run.py::test_one_class_and_no_mature_rows_are_too_few_outcomes_with_numbers",
         "tests/models/fit/test_learner.py::"
         "test_with_hardly_any_outcome_every_lead_gets_the_base_rate_or_a_refusal",
     ),
