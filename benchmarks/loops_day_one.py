@@ -24,7 +24,7 @@ from models.fit.learner import LeadClassifier
 from models.fit.linear import LinearFit
 from models.fit.model_choice import RULE, TrainingRows, fit_rule
 from models.fit.rule_points import RulePoints, make_rule
-from models.fit.rule_update import update_rule
+from models.fit.rule_update import level_for
 from models.predictor import Floats
 from training.evaluate import beats_baselines, unproven_in_training, verdicts
 from training.small_data import assess
@@ -105,15 +105,9 @@ def _ways(world: DayOneWorld, n: int, y: Floats | None) -> dict[str, Floats]:
     columns, ahead = world.columns(slice(0, n)), world.columns(slice(-AHEAD, None))
     points, target = world.points(), np.zeros(n) if y is None else y
     rule = make_rule(points, columns)
-    alone = update_rule(
-        rule,
-        columns,
-        np.zeros(n),
-        expected_rate=world.expected if y is None else float(np.clip(y.mean(), 1e-3, 0.999)),
-        known=False,
-        prior_scale=1.0,
-    )
-    found = {"rule": _chance(LinearFit(alone.line, {}).margin(ahead))}
+    rate = world.expected if y is None else float(np.clip(y.mean(), 1e-3, 0.999))
+    level = level_for(rule.values(columns), rate, columns.weights)
+    found = {"rule": _chance(level + rule.values(ahead))}
     if y is None:
         fitted = fit_rule(TrainingRows(columns, target), points, known=False)
         flat = np.full(AHEAD, world.expected)

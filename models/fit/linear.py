@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.fit.encoders import Ints, TrainingColumns
-from models.fit.row_weights import unless_ones, weighted_mean
+from models.fit.row_weights import unless_ones
 from models.fit.rule_points import SCALE, SPREAD, UNJUDGED, Rule, RulePoints, make_rule
 from models.fit.terms import Draft, NumberDraft, plan_terms, term_matrix
 from models.predictor import ColumnReader, Floats, LinearPart, Term
@@ -26,6 +26,8 @@ from models.predictor import ColumnReader, Floats, LinearPart, Term
 PENALTIES: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 DENSE = 700
 """Columns up to which penalties are found by empirical Bayes, and Newton's method is quick."""
+Groups = list[tuple[str, list[int]]]
+"""Columns that share a penalty, by name."""
 ALL_COLUMNS = "every column"
 START, ROUNDS, RIDGES = 10.0, 20, (0.3, 1e4)
 PRIOR_COLUMNS, PRIOR_POWER = 2.0, 0.005
@@ -74,24 +76,23 @@ def fit_linear(
         return LinearFit(LinearPart(base_log_odds(y, columns.weights), ()), {})
     with threadpool_limits(1):
         if matrix.shape[1] <= DENSE:
-            groups = penalty_groups(drafts, places)
-            evidence = float(np.sqrt(worth))
+            groups, evidence = penalty_groups(drafts, places), float(np.sqrt(worth))
+            dense, counted = matrix.toarray(), columns.weights
             if rule is not None:
-                begun = _fit_from_rule(rule, columns, y, matrix, groups, ridge, evidence)
-                if begun is None:
-                    return fit_linear(columns, y, fold, bends=bends, ridge=ridge, worth=worth)
-                terms = [
-                    d.finish(begun.weight[p], columns) for d, p in zip(drafts, places, strict=True)
-                ]
-                return LinearFit(begun.joined(terms), begun.ridge)
-            weight, ridge = _fit_dense(
-                matrix.toarray(), y, columns.weights, groups, ridge, evidence
-            )
+                made = make_rule(rule, columns)
+                values, middle = made.centred(columns)
+                begun = fit_dense(dense, y, counted, groups, ridge, evidence, values)
+                if begun.scale >= 0:
+                    learned = finish_terms(begun.weight, drafts, places, columns)
+                    line = join(made, begun.scale, middle, float(begun.weight[-1]), learned)
+                    return LinearFit(line, begun.ridge)
+            found = fit_dense(dense, y, counted, groups, ridge, evidence)
+            weight, ridge = found.weight, found.ridge
         else:
             counted = columns.weights
             c = 1 / ridge[ALL_COLUMNS] if ridge else _choose_penalty(matrix, y, counted, fold)
             weight, ridge = _solve_sparse(matrix, y, counted, [c])[0], {ALL_COLUMNS: 1 / c}
-    terms = [d.finish(weight[p], columns) for d, p in zip(drafts, places, strict=True)]
+    terms = finish_terms(weight, drafts, places, columns)
     return LinearFit(LinearPart(float(weight[-1]), tuple(terms)), ridge)
 
 
@@ -117,7 +118,7 @@ def fit_without_each(
     return np.array(margins)
 
 
-def penalty_groups(drafts: Sequence[Draft], places: Sequence[slice]) -> list[tuple[str, list[int]]]:
+def penalty_groups(drafts: Sequence[Draft], places: Sequence[slice]) -> Groups:
     """Name the columns that share a penalty: a number's slope, its bends, a category's levels."""
     groups: dict[str, list[int]] = {}
     for draft, place in zip(drafts, places, strict=True):
@@ -129,89 +130,88 @@ def penalty_groups(drafts: Sequence[Draft], places: Sequence[slice]) -> list[tup
 
 
 @dataclass(frozen=True, slots=True)
-class _FromRule:
-    """A line that began from a rule: weights of its columns, its level, and the rule's scale."""
+class DenseFit:
+    """Weights of a design's columns, of a rule where there is one, and of the level, the last.
 
-    rule: Rule
-    middle: float
-    scale: float
+    `rule` (n,) is its log-odds about their mean, None without one.
+    """
+
+    design: Floats
+    row_weights: Floats
+    groups: Groups
     weight: Floats
     ridge: dict[str, float]
+    rule: Floats | None
 
-    def joined(self, learned: Sequence[Term]) -> LinearPart:
-        """Join the scaled rule and what was learned beside it."""
-        level = float(self.weight[-1]) - self.scale * self.middle
-        return LinearPart(level, (*(t.times(self.scale) for t in self.rule.terms), *learned))
+    @property
+    def scale(self) -> float:
+        """How much the rule counts; 0 without one."""
+        return 0.0 if self.rule is None else float(UNJUDGED + self.weight[-2])
 
-
-def _fit_from_rule(
-    points: RulePoints,
-    columns: TrainingColumns,
-    y: Floats,
-    matrix: sp.csr_matrix,
-    groups: list[tuple[str, list[int]]],
-    known: Mapping[str, float] | None,
-    worth: float,
-) -> _FromRule | None:
-    """Solve with the rule as a column that counts at `UNJUDGED`; None where it ends below 0.
-
-    The rule's scale has a normal prior; its penalty is held, those of the others are found.
-    """
-    rule = make_rule(points, columns)
-    values = rule.values(columns)
-    middle = weighted_mean(values, columns.weights)
-    values -= middle
-    width = matrix.shape[1]
-    design = np.column_stack([matrix.toarray(), values, np.ones(len(y))])
-    groups = [*groups, (SCALE, [width])]
-    penalties = {name: (known or {}).get(name, START) for name, _ in groups}
-    penalties[SCALE] = (known or {}).get(SCALE, 1 / SPREAD**2 / worth)
-    offset, weight = UNJUDGED * values, np.zeros(width + 2)
-    weight[-1] = base_log_odds(y, columns.weights)
-    if not known:
-        weight, penalties = find_penalties(
-            design,
-            y,
-            columns.weights,
-            groups,
-            weight,
-            penalties,
-            worth,
-            offset=offset,
-            held=(SCALE,),
-        )
-    ridge = spread_out(penalties, groups)
-    weight = newton(design, y, columns.weights, ridge, weight, offset=offset)
-    scale = float(UNJUDGED + weight[width])
-    return None if scale < 0 else _FromRule(rule, middle, scale, weight, penalties)
+    def variances(self) -> Floats:
+        """Give the variance of each weight (Laplace), of rows that count 1: (columns,)."""
+        spread = _spread_out(self.ridge, self.groups)
+        margin = _offset(self.rule) + self.design @ self.weight
+        factor = _factor(self.design, margin, self.row_weights, spread)
+        return np.asarray(np.diag(cho_solve(factor, np.eye(len(spread)))))
 
 
-def _fit_dense(
+def finish_terms(
+    weight: Floats, drafts: Sequence[Draft], places: Sequence[slice], columns: TrainingColumns
+) -> list[Term]:
+    """Turn the weights of a design's columns into terms."""
+    return [d.finish(weight[p], columns) for d, p in zip(drafts, places, strict=True)]
+
+
+def join(
+    rule: Rule, scale: float, middle: float, level: float, learned: Sequence[Term] = ()
+) -> LinearPart:
+    """Add up a level, `scale` times a rule about its `middle`, and learned terms."""
+    scaled = tuple(term.times(scale) for term in rule.terms) if scale else ()
+    return LinearPart(float(level - scale * middle), (*scaled, *learned))
+
+
+def fit_dense(
     matrix: Floats,
     y: Floats,
     row_weights: Floats,
-    groups: Sequence[tuple[str, list[int]]],
+    groups: Groups,
     known: Mapping[str, float] | None,
     worth: float,
-) -> tuple[Floats, dict[str, float]]:
-    """Solve by Newton; penalties by expectation-maximisation unless known: weights, penalties.
+    rule: Floats | None = None,
+) -> DenseFit:
+    """Solve by Newton; penalties by expectation-maximisation unless known.
 
-    The likelihood of a row counts `worth`; penalties are those of rows that count 1.
+    The likelihood of a row counts `worth`; penalties are those of rows that count 1. A `rule`, its
+    log-odds about their mean, is one more column, which counts at `UNJUDGED` before any outcome:
+    its scale has a normal prior around that, so its penalty is held.
     """
-    design = np.column_stack([matrix, np.ones(len(y))])
-    weight = np.zeros(design.shape[1])
-    weight[-1] = base_log_odds(y, row_weights)
     penalties = {name: (known or {}).get(name, START) for name, _ in groups}
+    more, held = [], []
+    if rule is not None:
+        groups, more, held = [*groups, (SCALE, [matrix.shape[1]])], [rule], [SCALE]
+        penalties[SCALE] = (known or {}).get(SCALE, 1 / SPREAD**2 / worth)
+    design = np.column_stack([matrix, *more, np.ones(len(y))])
+    weight, offset = np.zeros(design.shape[1]), _offset(rule)
+    weight[-1] = base_log_odds(y, row_weights)
     if not known:
-        weight, penalties = find_penalties(design, y, row_weights, groups, weight, penalties, worth)
-    return newton(design, y, row_weights, spread_out(penalties, groups), weight), penalties
+        weight, penalties = _find_penalties(
+            design, y, row_weights, groups, weight, penalties, worth, offset=offset, held=held
+        )
+    ridge = _spread_out(penalties, groups)
+    weight = newton(design, y, row_weights, ridge, weight, offset=offset)
+    return DenseFit(design, row_weights, groups, weight, penalties, rule)
 
 
-def find_penalties(
+def _offset(rule: Floats | None) -> Floats | float:
+    return 0.0 if rule is None else UNJUDGED * rule
+
+
+def _find_penalties(
     design: Floats,
     y: Floats,
     row_weights: Floats,
-    groups: Sequence[tuple[str, list[int]]],
+    groups: Groups,
     weight: Floats,
     penalties: dict[str, float],
     worth: float,
@@ -225,9 +225,9 @@ def find_penalties(
     penalties of the groups `held` stay what they are.
     """
     for _ in range(ROUNDS):
-        ridge = spread_out(penalties, groups)
+        ridge = _spread_out(penalties, groups)
         weight = newton(design, y, row_weights, ridge, weight, offset=offset, most=1)
-        factor = factorise(design, offset + design @ weight, row_weights, ridge)
+        factor = _factor(design, offset + design @ weight, row_weights, ridge)
         variance = np.diag(cho_solve(factor, np.eye(len(ridge)))) / worth
         before = penalties
         penalties = {name: before[name] for name in held}
@@ -242,7 +242,7 @@ def find_penalties(
     return weight, penalties
 
 
-def spread_out(penalties: Mapping[str, float], groups: Sequence[tuple[str, list[int]]]) -> Floats:
+def _spread_out(penalties: Mapping[str, float], groups: Groups) -> Floats:
     """Give each column its group's penalty, the intercept next to none: (columns + 1,)."""
     last = max((max(place) for _, place in groups), default=-1)
     ridge = np.full(last + 2, 1e-9)
@@ -251,7 +251,7 @@ def spread_out(penalties: Mapping[str, float], groups: Sequence[tuple[str, list[
     return ridge
 
 
-def factorise(
+def _factor(
     design: Floats, margin: Floats, row_weights: Floats, ridge: Floats
 ) -> tuple[Floats, bool]:
     """Factorise the Hessian of logistic loss + ridge / 2 @ weight^2 at a margin (Cholesky)."""
@@ -303,7 +303,7 @@ def newton(
     for _ in range(most):
         p = 1 / (1 + np.exp(-margin))
         gradient = design.T @ (row_weights * (p - y)) + ridge * weight
-        step = cho_solve(factorise(design, margin, row_weights, ridge), gradient)
+        step = cho_solve(_factor(design, margin, row_weights, ridge), gradient)
         size = 1.0
         while size > 1e-4:
             trial = weight - size * step

@@ -98,6 +98,12 @@ class Rule:
             total += term.values(columns)
         return total
 
+    def centred(self, columns: TrainingColumns) -> tuple[Floats, float]:
+        """Give the log-odds about their mean, (n,), and the mean."""
+        values = self.values(columns)
+        middle = weighted_mean(values, columns.weights)
+        return values - middle, middle
+
 
 def event_points(event: str) -> float:
     """Give the points of one event where the project file gives none: 10, 5 or 2.

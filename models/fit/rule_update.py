@@ -14,24 +14,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.linalg import cho_solve
 from scipy.optimize import brentq
 from scipy.special import expit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.fit.encoders import TrainingColumns
-from models.fit.linear import (
-    DENSE,
-    START,
-    factorise,
-    find_penalties,
-    newton,
-    penalty_groups,
-    spread_out,
-)
-from models.fit.rule_points import SCALE, SPREAD, UNJUDGED, Rule
-from models.fit.terms import Draft, plan_terms, term_matrix
-from models.predictor import Floats, IntervalOffsets, LinearPart, Term
+from models.fit.linear import DENSE, finish_terms, fit_dense, join, penalty_groups
+from models.fit.rule_points import SPREAD, UNJUDGED, Rule
+from models.fit.terms import plan_terms, term_matrix
+from models.predictor import Floats, IntervalOffsets, LinearPart
 
 ASSUMED_RATE: Final = 0.03
 """The base rate where neither outcomes nor the project file give one."""
@@ -95,8 +86,6 @@ def update_rule(
     worth: float = 1.0,
     expected_rate: float | None = None,
     known: bool = True,
-    prior_scale: float = UNJUDGED,
-    spread: float = SPREAD,
 ) -> UpdatedRule:
     """Update the rule by outcomes, (n,); `worth` are the independent outcomes to a row.
 
@@ -104,137 +93,63 @@ def update_rule(
     typical lead is.
     """
     counted = columns.weights
-    values = rule.values(columns)
-    middle = float(np.sum(counted * values) / counted.sum())
-    values -= middle
+    values, middle = rule.centred(columns)
     won = float(np.sum(counted * y)) if known else 0.0
     lost = float(counted.sum()) - won if known else 0.0
-    rate = ASSUMED_RATE if expected_rate is None else expected_rate
-    prior = (STATED if expected_rate is not None else ASSUMED) / worth
-    conversions = round(won)
+    rate, stated = (ASSUMED_RATE, False) if expected_rate is None else (expected_rate, True)
+    prior = (STATED if stated else ASSUMED) / worth
+    scale, scale_error = UNJUDGED, SPREAD
     if min(won, lost) < 1:
         share = (won + prior) / (won + lost + prior / rate)
-        level = _level(prior_scale * values, share, counted)
-        part = _line(rule.terms, prior_scale, middle, level, [])
-        error = (1 / ((won + prior) * worth)) ** 0.5
-        return UpdatedRule(
-            part, prior_scale, spread, error, rate, expected_rate is not None, conversions
-        )
-    if expected_rate is None:
-        prior = 0.0
-    fit = _Fit.make(columns, y, values, worth, (prior, rate))
-    scale, error, level, level_error, terms = fit.solve(columns, prior_scale, spread)
-    part = _line(rule.terms, scale, middle, level, terms)
-    return UpdatedRule(
-        part, scale, error, level_error, rate, expected_rate is not None, conversions
+        level = level_for(UNJUDGED * values, share, counted)
+        line = join(rule, UNJUDGED, middle, level)
+        level_error = (1 / ((won + prior) * worth)) ** 0.5
+    else:
+        typical = [prior, prior * (1 - rate) / rate] if stated else []
+        line, scale, scale_error, level_error = _fit(rule, columns, y, worth, typical)
+    return UpdatedRule(line, scale, scale_error, level_error, rate, stated, round(won))
+
+
+def _fit(
+    rule: Rule, columns: TrainingColumns, y: Floats, worth: float, typical: Sequence[float]
+) -> tuple[LinearPart, float, float, float]:
+    """Learn beside the rule: the line, the rule's scale and its error, the error of the level.
+
+    A stated rate counts as `typical` rows, one that converts and one that does not, of a lead like
+    the mean of all. A rule that outcomes contradict says nothing, and the line learns.
+    """
+    drafts = plan_terms(columns)
+    matrix, places = term_matrix(columns, drafts)
+    if matrix.shape[1] > DENSE:
+        drafts, places, matrix = [], [], matrix[:, :0]
+    values, middle = rule.centred(columns)
+    dense, evidence = matrix.toarray(), float(np.sqrt(worth))
+    mean = np.repeat(dense.mean(axis=0, keepdims=True), len(typical), axis=0)
+    known = (
+        np.vstack([dense, mean]),
+        np.concatenate([y, [1.0, 0.0][: len(typical)]]),
+        np.concatenate([columns.weights, typical]),
+        penalty_groups(drafts, places),
     )
+    about = np.concatenate([values, np.zeros(len(typical))]) if np.ptp(values) > 0 else None
+    with threadpool_limits(1):
+        fit = fit_dense(*known, None, evidence, about)
+        if fit.scale < 0:
+            fit = fit_dense(*known, None, evidence)
+        error = np.sqrt(fit.variances() / evidence)
+    if fit.rule is not None:
+        scale, scale_error = fit.scale, float(error[-2])
+    else:
+        scale, scale_error = (UNJUDGED, SPREAD) if about is None else (0.0, 0.0)
+    learned = finish_terms(fit.weight, drafts, places, columns)
+    line = join(rule, scale, middle, float(fit.weight[-1]), learned)
+    return line, scale, scale_error, float(error[-1])
 
 
-def _line(
-    rule: Sequence[Term], scale: float, middle: float, level: float, learned: Sequence[Term]
-) -> LinearPart:
-    """Join the scaled rule and what was learned beside it."""
-    scaled = tuple(term.times(scale) for term in rule) if scale else ()
-    return LinearPart(float(level - scale * middle), (*scaled, *learned))
-
-
-def _level(margin: Floats, rate: float, counted: Floats) -> float:
+def level_for(margin: Floats, rate: float, counted: Floats) -> float:
     """Find the level at which the mean probability is the base rate."""
 
     def gap(level: float) -> float:
         return float(np.average(expit(level + margin), weights=counted)) - rate
 
     return float(brentq(gap, -60.0, 60.0))
-
-
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    """The design of line and rule, with the stated rate as two rows of a typical lead."""
-
-    drafts: list[Draft]
-    places: list[slice]
-    matrix: Floats
-    rule: Floats
-    y: Floats
-    counted: Floats
-    worth: float  # as the line counts evidence
-
-    @classmethod
-    def make(
-        cls,
-        columns: TrainingColumns,
-        y: Floats,
-        values: Floats,
-        worth: float,
-        stated: tuple[float, float],
-    ) -> _Fit:
-        drafts = plan_terms(columns)
-        matrix, places = term_matrix(columns, drafts)
-        if matrix.shape[1] > DENSE:
-            drafts, places, matrix = [], [], matrix[:, :0]
-        prior, rate = stated
-        extra = [] if prior == 0 else [prior, prior * (1 - rate) / rate]
-        dense = matrix.toarray()
-        typical = np.repeat(dense.mean(axis=0, keepdims=True), len(extra), axis=0)
-        return cls(
-            drafts,
-            places,
-            np.vstack([dense, typical]),
-            np.concatenate([values, np.zeros(len(extra))]),
-            np.concatenate([y, [1.0, 0.0][: len(extra)]]),
-            np.concatenate([columns.weights, extra]),
-            float(np.sqrt(worth)),
-        )
-
-    def solve(
-        self, columns: TrainingColumns, prior_scale: float, spread: float
-    ) -> tuple[float, float, float, float, list[Term]]:
-        """Find scale and its error, level and its error, and the terms of the line."""
-        width = self.matrix.shape[1]
-        groups = penalty_groups(self.drafts, self.places)
-        with_rule = bool(np.ptp(self.rule) > 0) and spread > 0
-        if with_rule:
-            groups = [*groups, (SCALE, [width])]
-        weight, covariance = self._posterior(groups, prior_scale, spread, with_rule=with_rule)
-        scale = prior_scale + weight[width] if with_rule else prior_scale
-        if scale < 0:  # the outcomes contradict the rule: it says nothing, the line learns
-            return _Fit.solve(self, columns, 0.0, 0.0)
-        terms = [
-            d.finish(weight[p], columns) for d, p in zip(self.drafts, self.places, strict=True)
-        ]
-        error = float(np.sqrt(covariance[width])) if with_rule else spread
-        return float(scale), error, float(weight[-1]), float(np.sqrt(covariance[-1])), terms
-
-    def _posterior(
-        self,
-        groups: Sequence[tuple[str, list[int]]],
-        prior_scale: float,
-        spread: float,
-        *,
-        with_rule: bool,
-    ) -> tuple[Floats, Floats]:
-        """Give the mode of all weights and their variances (Laplace)."""
-        parts = [self.matrix, *([self.rule[:, None]] if with_rule else [])]
-        design = np.column_stack([*parts, np.ones(len(self.y))])
-        offset = prior_scale * self.rule
-        share = float(np.average(self.y, weights=self.counted))
-        start = np.zeros(design.shape[1])
-        start[-1] = np.log(share / (1 - share))
-        penalties = {name: START for name, _ in groups}
-        held = {SCALE: 1 / spread**2 / self.worth} if with_rule else {}
-        with threadpool_limits(1):
-            weight, penalties = find_penalties(
-                design,
-                self.y,
-                self.counted,
-                groups,
-                start,
-                {**penalties, **held},
-                self.worth,
-                offset=offset,
-                held=held,
-            )
-            ridge = spread_out(penalties, groups)
-            weight = newton(design, self.y, self.counted, ridge, weight, offset=offset)
-            factor = factorise(design, offset + design @ weight, self.counted, ridge)
-            return weight, np.diag(cho_solve(factor, np.eye(len(ridge)))) / self.worth
