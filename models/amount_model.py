@@ -69,7 +69,6 @@ class AmountModel:
     line: LinearPart
     law: AmountLaw
     within_days: float
-    customers: int
     currency: str
 
     def chance_to_pay(self, frame: Frame) -> Floats:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from html import escape
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,8 @@ LEAD_COLUMNS: Final = ("lead_id", ID_COLUMN)
 def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()) -> dict[str, int]:
     """Erase a lead from all runs, rep answers, arms, ledger and embedded CRM: rows erased.
 
-    Reports in the state folder, and in the folders `reports`, are removed whole: any may name it.
+    Reports in the state folder, and in the folders `reports`, are removed whole where anything of
+    the lead was found: any may name it. An id that nothing names removes none.
     Entries of the audit log that name its id are counted, not erased: each holds the hash of the
     one before. What a killed run left half-written is removed whole. OutsideError while a night
     runs.
@@ -43,7 +45,9 @@ def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()
     with only_night(state):
         parts = remove_leftovers(state.folder)
         erased = _erase(state, lead_id)
-        removed = sum(map(_remove_reports, dict.fromkeys([state.reports, *reports])))
+        folders = dict.fromkeys([state.reports, *reports])
+        named = any(erased.values()) or any(_names(folder, lead_id) for folder in folders)
+        removed = sum(map(_remove_reports, folders)) if named else 0
     found = {"reports removed": removed, "unfinished files removed": parts}
     return erased | {name: count for name, count in found.items() if count}
 
@@ -89,9 +93,19 @@ def forget_pulled(folder: Path, lead_id: str) -> dict[str, int]:
             ) from None
 
 
+def _reports_in(folder: Path) -> list[Path]:
+    """List pages, sheets and e-mails that list leads, by the names that reports are given."""
+    return [path for pattern in REPORTS for path in sorted(folder.glob(pattern))]
+
+
+def _names(folder: Path, lead_id: str) -> bool:
+    """Tell whether a page or a CSV names the lead; a workbook lists the leads of the CSV."""
+    written = [each.encode() for each in (lead_id, escape(lead_id))]
+    return any(each in path.read_bytes() for path in _reports_in(folder) for each in written)
+
+
 def _remove_reports(folder: Path) -> int:
-    """Remove pages, sheets and e-mails that list leads, by the names that reports are given."""
-    paths = [path for pattern in REPORTS for path in sorted(folder.glob(pattern))]
+    paths = _reports_in(folder)
     try:
         for path in paths:
             path.unlink()

@@ -45,6 +45,11 @@ class LoadedModel:
         """Whether bands are cut elsewhere than when the model was trained."""
         return dict(self.scorer.card.bands) != dict(self.learned_bands)
 
+    def amounts_in(self, currency: str) -> AmountModel | None:
+        """Give the model of amounts; None without one, and where it learned another currency."""
+        known = self.amounts is not None and self.amounts.currency == currency
+        return self.amounts if known else None
+
     @property
     def watched(self) -> WatchedModel:
         """What the monitor needs of it."""

@@ -190,7 +190,8 @@ def score_snapshots(
         "back_at": pd.to_datetime(_back_at(tables, snapshots), unit="us", utc=True),
     }
     if knows_amounts(project):
-        worth = lead_worth(project, tables, snapshots.lead, model.amounts, features)
+        amounts = model.amounts_in(project.report.currency)
+        worth = lead_worth(project, tables, snapshots.lead, amounts, features)
         columns |= {"amount": worth, "expected_value": scores.probability * worth}
     return ScoringRun(
         as_of,

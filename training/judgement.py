@@ -29,7 +29,7 @@ class Judgement:
     """What training would learn from, what the leak audit found, and every reason to stop.
 
     `refusals` are errors, those of too few outcomes last; training raises the first. Where there
-    are no others, a rule can score in place of a model.
+    are no others, `rule_can_score` says whether a rule can in place of a model.
     """
 
     dataset: Dataset
@@ -100,8 +100,9 @@ def judge(
     refusals.sort(key=lambda error: isinstance(error, FewOutcomesError))
     notes = _unknown_names(project, dataset, tables)
     notes += _idle_waivers(project, report, dataset, tables, reviews)
-    kept = dataset.without(report.quarantined, tables)
-    return Judgement(dataset, report, tuple(refusals), tuple(notes), has_rule(project, kept))
+    few = bool(refusals) and isinstance(refusals[0], FewOutcomesError)
+    rule = few and has_rule(project, dataset.without(report.quarantined, tables))
+    return Judgement(dataset, report, tuple(refusals), tuple(notes), rule)
 
 
 def _too_little(dataset: Dataset, project: Project) -> list[LeadScoreError]:

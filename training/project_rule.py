@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from data.rules.expressions import parse
 from data.schema import Project
 from data.tables import Tables
@@ -32,6 +34,6 @@ def names_of_points(tables: Tables) -> set[str]:
 
 def has_rule(project: Project, dataset: Dataset) -> bool:
     """Tell whether any column of these leads is given points."""
-    frame = dataset.frame.to_pandas().iloc[:1]
+    frame = dataset.frame.take(np.zeros(1, np.int64)).to_pandas()
     columns = read_columns(frame, describe(frame, dataset.frame.catalogue))
     return bool(make_rule(points_of(project), columns).terms)

@@ -64,7 +64,7 @@ def fit_amounts(
     scale = max(float(paid.sum()), float(paid[rows].sum()) * 0.01) / float(chance @ expected)
     line = replace(line, intercept=line.intercept + float(np.log(scale)))
     law = fit_law(paid[rows] / (expected[rows] * scale), seed=seed)
-    return AmountModel(pays, line, law, within_days, len(paid), currency)
+    return AmountModel(pays, line, law, within_days, currency)
 
 
 def _fit_pays(columns: TrainingColumns, payer: np.ndarray, fold: Ints) -> LinearPart:

@@ -45,3 +45,16 @@ def test_its_arm_in_an_experiment_is_erased(tmp_path: Path) -> None:
     (tmp_path / "arms.csv").write_text(f'lead_id,arm\n001,score\n{WHO},control\n"a,b",score\n')
     assert forget_lead(StatePaths(tmp_path), WHO)["arms"] == 1
     assert (tmp_path / "arms.csv").read_text() == 'lead_id,arm\n001,score\n"a,b",score\n'
+
+
+def test_reports_are_removed_for_a_lead_that_they_name_and_for_no_mistyped_id(
+    tmp_path: Path,
+) -> None:
+    state = StatePaths(tmp_path)
+    state.reports.mkdir()
+    page = state.reports / "report-en.html"
+    page.write_text("<td>A&amp;B-1</td>")
+    assert "reports removed" not in forget_lead(state, "A&B-2")
+    assert page.exists()
+    assert forget_lead(state, "A&B-1")["reports removed"] == 1
+    assert not page.exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
 
@@ -14,8 +14,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from models.amount_model import AmountLaw, AmountModel
+from models.predictor import LinearPart
 from tests.fakes.paying_company import export_paying
 from tests.golden.product import Run, leadscore
+from tests.serving.conftest import Company
 
 PAID = """
     select {group} as name, count(distinct l.lead_id) as customers,
@@ -259,3 +262,12 @@ def test_a_project_without_payments_says_nothing_of_money(copy: PayingCompany) -
     assert told["leads"] == len(copy.scores())
     assert not {"amount", "expected_value"} & set(copy.scores().columns)
     assert 'id="value"' not in copy.page()
+
+
+def test_amounts_learned_in_another_currency_predict_nothing(company: Company) -> None:
+    one = LinearPart(0.0)
+    amounts = AmountModel(one, one, AmountLaw((), (), (), (1.0,), 1), 365.0, "EUR")
+    model = replace(company.model, amounts=amounts)
+    assert model.amounts_in("EUR") is amounts
+    assert model.amounts_in("USD") is None
+    assert company.model.amounts_in("EUR") is None

@@ -7,6 +7,7 @@ import numpy as np
 from data.customers import UNITS
 from data.tables import Snapshots
 from features.build import build
+from models.amount_model import AmountModel
 from serving.figures.customer_groups import (
     CustomerGroup,
     Customers,
@@ -26,7 +27,8 @@ def make_value(source: ReportInput) -> ValuePage | None:
     expected = source.scored.table["expected_value"].to_numpy(np.float64)
     ids = source.scored.table["lead_id"].to_numpy()
     told = np.flatnonzero(source.scored.shown & np.isfinite(expected))
-    amounts, customers = source.model.amounts, _customers(source)
+    amounts = source.model.amounts_in(source.project.report.currency)
+    customers = _customers(source, amounts)
     tables, outcomes = source.tables, source.outcomes
     groups: list[CustomerGroup] = []
     months: list[CustomerGroup] = []
@@ -45,9 +47,9 @@ def make_value(source: ReportInput) -> ValuePage | None:
     )
 
 
-def _customers(source: ReportInput) -> Customers | None:
+def _customers(source: ReportInput, amounts: AmountModel | None) -> Customers | None:
     """See every customer as it was just before it converted; None where nothing is predicted."""
-    amounts, outcomes = source.model.amounts, source.outcomes
+    outcomes = source.outcomes
     rows = customer_rows(outcomes)
     if amounts is None or outcomes.payments is None or not len(rows):
         return None
