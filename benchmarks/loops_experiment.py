@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from data.schema import ExperimentSection
+from data.schema_steps import ExperimentSection
 from serving.figures.experiment import assign, compare_arms
 
 RUNS = 1_000

@@ -38,14 +38,9 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from data.durations import DAY
-from data.schema import (
-    ConversionSection,
-    LeadsSection,
-    NetworkSection,
-    Project,
-    ProjectSection,
-    WriteBackSection,
-)
+from data.schema import NetworkSection, Project, ProjectSection
+from data.schema_steps import WriteBackSection
+from data.schema_tables import ConversionSection, LeadsSection
 from serving.crm.interface import Crm, Update
 from serving.crm.postgresql.writer import PostgresCrm
 from serving.crm.sqlite.writer import SqliteCrm

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from data.network import scheme_of
-from data.schema import Attributes, Project, Section
+from data.schema import Project
+from data.schema_tables import Attributes
+from data.schema_types import Section
 
 _STATIC = "has no effect in static mode, where no time is known"
 _DATED = "declare leads.created_at, or take it out"

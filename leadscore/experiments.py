@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from data.errors import InputError
-from data.schema import ExperimentSection
+from data.schema_steps import ExperimentSection
 from leadscore.crm_project import CrmProject, When, need_crm
 from leadscore.shown import Showable, Shown, table_of
 from serving.experiment_arms import ExperimentResult, analyse_experiment, assign_leads

@@ -17,7 +17,8 @@ from pydantic import TypeAdapter
 import leadscore as ls
 from data import schema as types
 from data.project import known_keys, load_project
-from data.schema import JSON_SCHEMA, Section
+from data.schema import JSON_SCHEMA
+from data.schema_types import Section
 from data.world import project_file
 from tests.reference import project_keys
 from tests.reference.__main__ import ROOT, generated

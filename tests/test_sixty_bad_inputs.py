@@ -23,7 +23,8 @@ from data.errors import InputError
 from data.project import check_project
 from data.reading.read_tables import read_with_notes
 from data.reading.sources import read_source
-from data.schema import Source, WriteBackSection
+from data.schema_steps import WriteBackSection
+from data.schema_types import Source
 from serving.crm.connectors import connect
 from serving.crm.interface import Update
 from serving.crm.sqlite.writer import SqliteCrm

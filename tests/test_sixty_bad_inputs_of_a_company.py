@@ -24,7 +24,9 @@ from data.errors import InputError, LeadScoreError, OutsideError
 from data.network import require_reachable
 from data.reading.read_tables import read_tables
 from data.reading.sources import read_source
-from data.schema import ArtifactSection, NetworkSection, Source, WriteBackSection
+from data.schema import ArtifactSection, NetworkSection
+from data.schema_steps import WriteBackSection
+from data.schema_types import Source
 from data.world import make_world, write_world
 from models.artifact import load_artifact, write_artifact
 from models.predictor import ModelParts, read_artifact

@@ -20,7 +20,8 @@ from data.reading.match_ids import match_keys, match_leads
 from data.reading.read_job import ReadJob
 from data.reading.sources import RawTable
 from data.reading.values import attribute_values, categories, instants, objects, texts
-from data.schema import Attributes, History, Join, Project
+from data.schema import Project
+from data.schema_tables import Attributes, History, Join
 from data.tables import Attribute, Changes, Family, Kind
 
 

@@ -13,7 +13,9 @@ from data.reading.attributes import prefix_of
 from data.reading.event_columns import columns_of
 from data.reading.review import read_by_conversion, replayed_fields
 from data.reading.sources import Given, column_names
-from data.schema import Attributes, Join, Project, Section
+from data.schema import Project
+from data.schema_tables import Attributes, Join
+from data.schema_types import Section
 
 _LEAD_ROLES: Final = {
     "id": "id of the lead",

@@ -20,7 +20,7 @@ from data.clock import NEVER, Micros, show
 from data.delay import detect_truncation
 from data.ragged import Ragged
 from data.reading.event_columns import EventRows, rows_of_types
-from data.schema import ConversionSection
+from data.schema_tables import ConversionSection
 from data.tables import INBOUND, Episodes, Outcomes, Tables
 
 Ints = NDArray[np.int64]

@@ -17,7 +17,8 @@ from data.reading.payments import PaidRows, event_amounts
 from data.reading.read_job import ReadJob
 from data.reading.sources import RawTable
 from data.reading.values import instants, numbers, texts
-from data.schema import EventsSection, Project
+from data.schema import Project
+from data.schema_tables import EventsSection
 from data.tables import Events
 
 Codes = NDArray[np.int32]

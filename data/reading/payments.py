@@ -25,7 +25,7 @@ from data.reading.match_ids import match_leads
 from data.reading.read_job import ReadJob
 from data.reading.sources import RawTable
 from data.reading.values import instants, texts
-from data.schema import EventsSection
+from data.schema_tables import EventsSection
 from data.tables import Payments, Tables
 
 Ints = NDArray[np.int64]

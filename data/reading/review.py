@@ -15,7 +15,8 @@ from data.reading.date_texts import holds_dates
 from data.reading.sources import Given, RawTable, read_source
 from data.reading.values import texts
 from data.rules.expressions import parse
-from data.schema import Attributes, Project
+from data.schema import Project
+from data.schema_tables import Attributes
 from data.sketch.vocabulary import (
     CHANGED_NAME,
     CONVERTED_NAME,

@@ -7,7 +7,7 @@ from typing import Final
 import tomlkit
 from tomlkit.items import Table
 
-from data.schema import LeadsSection
+from data.schema_tables import LeadsSection
 from data.sketch.commented_toml import propose_key, remark, set_key
 from data.sketch.date_looks import same_form
 from data.sketch.delays import propose_horizon, propose_recorded_from

@@ -29,7 +29,7 @@ from serving.crm.credentials import secret, user_and_password, with_credentials
 from serving.crm.interface import Crm, CrmError, Denied
 
 if TYPE_CHECKING:
-    from data.schema import WriteBackSection
+    from data.schema_steps import WriteBackSection
 
 CONNECTORS: Final[Mapping[str, Connector[Any]]] = {
     each.name: each

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from data.errors import InputError
-from data.schema import ExperimentSection
+from data.schema_steps import ExperimentSection
 from serving.figures.funnel import Rate, rate_of
 from serving.figures.regression import adjusted_difference
 

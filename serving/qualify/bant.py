@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data.asof import last_change, values_at
 from data.clock import NEVER, Micros
-from data.schema import BantSection
+from data.schema_steps import BantSection
 from data.tables import Attribute, Snapshots, Tables
 
 Question = Literal["need", "budget", "authority", "timing"]

@@ -29,7 +29,8 @@ from serving.writeback.stop import Stop
 from training.state import StatePaths
 
 if TYPE_CHECKING:
-    from data.schema import Project, WriteBackSection
+    from data.schema import Project
+    from data.schema_steps import WriteBackSection
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from psycopg import ProgrammingError, conninfo, pq
 
 from data.errors import InputError
 from data.network import hosts_of, require_allowed, require_named, require_reachable
-from data.schema import WriteBackSection
+from data.schema_steps import WriteBackSection
 from serving.crm.connectors import connect
 
 FINE = [

@@ -28,14 +28,9 @@ import pyarrow.parquet as pq
 import serving.writeback.ledger_store as stores
 import serving.writeback.write_back as product
 from data.errors import InputError, OutsideError
-from data.schema import (
-    ConversionSection,
-    LeadsSection,
-    NetworkSection,
-    Project,
-    ProjectSection,
-    WriteBackSection,
-)
+from data.schema import NetworkSection, Project, ProjectSection
+from data.schema_steps import WriteBackSection
+from data.schema_tables import ConversionSection, LeadsSection
 from serving.crm.rest.writer import RestCrm
 from serving.crm.retries import RetryPolicy
 from serving.writeback.payload import Chunk

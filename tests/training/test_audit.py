@@ -7,7 +7,7 @@ import pytest
 
 from data.errors import GateError
 from data.reading.read_tables import read_tables
-from data.schema import Waiver
+from data.schema_steps import Waiver
 from data.world import make_world
 from tests.fakes.leak_returns import RETURNS
 from tests.fakes.leak_structure import STRUCTURE, case_of, frames_of, project_of

@@ -10,7 +10,7 @@ import pytest
 from data.project import load_project
 from data.reading.read_tables import read_tables
 from data.reading.review import undeclared_columns
-from data.schema import Join
+from data.schema_tables import Join
 from training.audit import audit
 from training.dataset import make_dataset
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Final, Literal
 
 from data.errors import GateError
-from data.schema import Waiver
+from data.schema_steps import Waiver
 
 Severity = Literal["structural", "quarantine", "review", "note"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("structural", "quarantine", "review", "note")

@@ -19,7 +19,8 @@ from serving.crm.pull.pull_rows import Pulled, pull
 from serving.crm.retries import RetryingCall
 
 if TYPE_CHECKING:
-    from data.schema import Project, WriteBackSection
+    from data.schema import Project
+    from data.schema_steps import WriteBackSection
 
 Stage = Callable[[str], None]
 _DEFAULTS: Final[Mapping[str, object]] = {

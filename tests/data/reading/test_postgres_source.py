@@ -11,7 +11,8 @@ from data.errors import InputError, OutsideError
 from data.project import check_project
 from data.reading.read_tables import read_tables
 from data.reading.sources import read_source
-from data.schema import Project, Source
+from data.schema import Project
+from data.schema_types import Source
 from tests.fakes import postgres_cluster
 
 pytestmark = pytest.mark.postgres

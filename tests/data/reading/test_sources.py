@@ -18,7 +18,8 @@ from data.errors import InputError
 from data.project import check_project
 from data.reading.sources import read_source
 from data.reading.values import attribute_values, numbers, objects, texts
-from data.schema import Project, Source
+from data.schema import Project
+from data.schema_types import Source
 
 
 def project(folder: Path, **more: object) -> Project:

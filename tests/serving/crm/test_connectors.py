@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import InputError
-from data.schema import WriteBackSection
+from data.schema_steps import WriteBackSection
 from serving.crm.connectors import CONNECTORS, connect, connector_of
 
 ROOT = Path(__file__).resolve().parents[3]

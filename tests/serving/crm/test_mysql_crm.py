@@ -9,14 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from data.durations import DAY
-from data.schema import (
-    ConversionSection,
-    LeadsSection,
-    NetworkSection,
-    Project,
-    ProjectSection,
-    WriteBackSection,
-)
+from data.schema import NetworkSection, Project, ProjectSection
+from data.schema_steps import WriteBackSection
+from data.schema_tables import ConversionSection, LeadsSection
 from serving.crm.interface import Busy, Refused, Update
 from serving.crm.mysql.writer import AlchemyCrm
 from serving.writeback.write_back import WriteBackResult, write_back

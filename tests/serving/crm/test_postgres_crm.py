@@ -16,15 +16,9 @@ import sqlalchemy as sa
 from data.durations import DAY
 from data.errors import InputError
 from data.reading.read_tables import read_tables
-from data.schema import (
-    ConversionSection,
-    EventsSection,
-    LeadsSection,
-    NetworkSection,
-    Project,
-    ProjectSection,
-    WriteBackSection,
-)
+from data.schema import NetworkSection, Project, ProjectSection
+from data.schema_steps import WriteBackSection
+from data.schema_tables import ConversionSection, EventsSection, LeadsSection
 from data.world import World, make_world
 from serving.crm.interface import Crm, Refused, Update
 from serving.crm.mysql.writer import AlchemyCrm

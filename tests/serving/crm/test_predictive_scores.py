@@ -13,14 +13,9 @@ import httpx
 import pytest
 
 from data.durations import DAY
-from data.schema import (
-    ConversionSection,
-    LeadsSection,
-    NetworkSection,
-    Project,
-    ProjectSection,
-    WriteBackSection,
-)
+from data.schema import NetworkSection, Project, ProjectSection
+from data.schema_steps import WriteBackSection
+from data.schema_tables import ConversionSection, LeadsSection
 from serving.crm.connectors import connect
 from serving.crm.dataverse.score_table import PredictiveScoreCrm
 from serving.crm.interface import Unsure, Update

@@ -18,15 +18,9 @@ import pytest
 
 from data.project import load_project
 from data.reading.read_tables import read_tables
-from data.schema import (
-    ConversionSection,
-    EventsSection,
-    LeadsSection,
-    NetworkSection,
-    Project,
-    ProjectSection,
-    WriteBackSection,
-)
+from data.schema import NetworkSection, Project, ProjectSection
+from data.schema_steps import WriteBackSection
+from data.schema_tables import ConversionSection, EventsSection, LeadsSection
 from data.tables import Outcomes, Tables
 from data.world import make_world
 from serving.crm.interface import Update

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from data.errors import GateError, InputError
-from data.schema import ExperimentSection
+from data.schema_steps import ExperimentSection
 from serving.figures.experiment import analyse, assign, compare_arms, draw, look, valid_radius
 from serving.figures.power import design_effect, power_of, size_test, smallest_lift
 from serving.figures.uplift import check_balance, find_selection_bias, measure_uplift

@@ -16,14 +16,9 @@ from hypothesis import strategies as st
 
 from data.durations import DAY
 from data.errors import InputError, OutsideError
-from data.schema import (
-    ConversionSection,
-    LeadsSection,
-    NetworkSection,
-    Project,
-    ProjectSection,
-    WriteBackSection,
-)
+from data.schema import NetworkSection, Project, ProjectSection
+from data.schema_steps import WriteBackSection
+from data.schema_tables import ConversionSection, LeadsSection
 from serving.crm.credentials import with_credentials
 from serving.crm.files.writer import guarded, unguarded
 from serving.crm.interface import FIELDS, Update
