@@ -239,10 +239,20 @@ def _with_closing_date(stage: StageOutcome, look: FileLook) -> StageOutcome:
         stage.points + 1.5,
         f"{stage.reason}, dated by {best.name}",
         stage.won,
-        stage.lost,
+        tuple(word for word in stage.lost if alone or not _is_expected(stage, best, word)),
         best,
         alone,
     )
+
+
+def _is_expected(stage: StageOutcome, closed: ColumnLook, word: str) -> bool:
+    """Tell whether the dates of a lost state are left from when it was open: after every won one.
+
+    Read as closes, they would lengthen the time that is observed by months without conversions.
+    """
+    at, known, rows = closed.times(), closed.known(), stage.column.among((word,))
+    won = stage.rows() & known
+    return bool(won.any()) and share_of(at > at[won].max(), rows & known) >= _SAME
 
 
 def _lost_rows(stage: StageOutcome) -> Rows:
