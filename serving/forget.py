@@ -25,6 +25,7 @@ from serving.crm.pull.spool import LOCK, SPOOLED, Spool, lock_folder
 from serving.feedback import forget_lead as forget_answers
 from serving.night_lock import only_night
 from serving.worklist.deliver import REPORTS
+from serving.worklist.stored_pages import forget_pages
 from training.state import StatePaths
 
 LEAD_COLUMNS: Final = ("lead_id", ID_COLUMN)
@@ -58,6 +59,8 @@ def _erase(state: StatePaths, lead_id: str) -> dict[str, int]:
         "rows of scores": sum(_erase_rows(path, lead_id) for path in files if path.is_file()),
         "answers": forget_answers(state.feedback, lead_id),
     }
+    if state.pages.is_dir():
+        erased["live pages"] = forget_pages(state.pages, lead_id)
     databases = {*state.folder.glob("*.db"), *state.folder.glob("*.sqlite")}
     for path in sorted(databases - {state.registry, state.feedback}):
         erased[path.name], sealed = _erase_from_database(path, lead_id)

@@ -19,9 +19,12 @@ from serving.session import Session
 from serving.verbs import score_run
 from serving.worklist.deliver import deliver
 from serving.worklist.html import render
+from serving.worklist.language import languages as languages_known
 from serving.worklist.model_page import render_model_page
+from serving.worklist.pages.lead_pages import every_lead
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.whole_report import make_view
+from serving.worklist.stored_pages import write_pages
 from training.audit import AuditReport
 
 
@@ -116,15 +119,28 @@ def write_views(
             write_text(folder / f"report-{language}.html", render(view, language))
             for language in languages
         ]
+    pages = _model_pages(session, model, view.about.project)
+    for language in languages:
+        written.append(write_text(folder / f"model-{language}.html", pages[language]))
+    on_stage("live pages")
+    size = write_pages(
+        session.state.pages,
+        view,
+        every_lead(source, view.leads),
+        made_at=scored.scored_at,
+        texts={f"model-{language}": page for language, page in pages.items()},
+    )
+    on_stage(str(size))
+    return written
+
+
+def _model_pages(session: Session, model: LoadedModel, project: str) -> dict[str, str]:
+    """Render the data scientist's page in every language: whoever signs in reads it in his own."""
     leaks = session.state.audit(model.version)
     audit = AuditReport.from_json(leaks.read_text("utf-8")) if leaks.is_file() else None
-    for language in languages:
-        page = render_model_page(
-            model.card,
-            project=view.about.project,
-            version=model.version,
-            audit=audit,
-            language=language,
+    return {
+        language: render_model_page(
+            model.card, project=project, version=model.version, audit=audit, language=language
         )
-        written.append(write_text(folder / f"model-{language}.html", page))
-    return written
+        for language in languages_known()
+    }

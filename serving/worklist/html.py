@@ -7,11 +7,11 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -31,8 +31,12 @@ CHUNK: Final = 40
 def render(view: ReportView, language: str) -> str:
     """Render the report in a language; InputError where the language has no catalogue."""
     words = words_of(language)
-    page = _Page(view, words)
-    return page.render().encode("utf-8", "replace").decode()  # a lone surrogate cannot be encoded
+    return clean(ReportPage(view, words).render())
+
+
+def clean(page: str) -> str:
+    """Replace lone surrogates, which cannot be encoded."""
+    return page.encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,37 @@ class LeadRow:
     reasons: int
 
 
-class _Page:
-    """One report in one language while it is being rendered."""
+class PageLinks(Protocol):
+    """Where links of a page lead to: an address of a page, and of a lead."""
 
-    def __init__(self, view: ReportView, words: Words) -> None:
+    def page(self, key: str) -> str:
+        """Give the address of a page, by its anchor in the file."""
+        ...
+
+    def lead(self, lead_id: str) -> str | None:
+        """Give the address of a lead's page; None where it has none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileLinks:
+    """Links of the self-contained file: anchors."""
+
+    anchors: Mapping[str, str]
+
+    def page(self, key: str) -> str:
+        """Give the anchor of a page."""
+        return f"#{key}"
+
+    def lead(self, lead_id: str) -> str | None:
+        """Give the anchor of a lead's page."""
+        return f"#{self.anchors[lead_id]}" if lead_id in self.anchors else None
+
+
+class ReportPage:
+    """One report in one language while it is being rendered: the whole file, or a part of it."""
+
+    def __init__(self, view: ReportView, words: Words, links: PageLinks | None = None) -> None:
         self.view, self.words = view, words
         self.names = PageNames(view, words)
         self.leads = {lead.lead_id: lead for lead in view.leads}
@@ -57,6 +88,7 @@ class _Page:
             for i, lead in enumerate(view.leads)
             if lead.detail is not None
         }
+        self.links: PageLinks = FileLinks(self.anchors) if links is None else links
         self.owners = sorted({lead.owner for lead in view.leads}, key=str.casefold)
         self.rows = list_rows(view)
         self.environment = make_environment()
@@ -79,6 +111,7 @@ class _Page:
             ruled=[lead for lead in self.view.leads if lead.rule],
             returned=returned(self.view.leads),
             columns=self.names.columns(),
+            current="",
             bands=self._bands(),
             owners=self.owners,
             plan=self._plan(),
@@ -87,6 +120,19 @@ class _Page:
                 self.words.number(self.view.week.capacity)
             ),
         )
+
+    def part(self, template: str, **values: object) -> str:
+        """Fill one template with this report and some values more."""
+        return clean(self.environment.get_template(template).render(**values))
+
+    def lead_values(self, lead: ReportLead) -> dict[str, object]:
+        """Give what the template of a lead's page takes."""
+        detail = lead.detail
+        assert detail is not None
+        told = lead.score is not None
+        rows = charts.waterfall(detail, lead.score or 0, self.view.about.bands) if told else ()
+        reasons = (*detail.reasons_for, *detail.reasons_against)
+        return {"lead": lead, "waterfall": rows, "reasons": reasons, "scale": self._scale}
 
     def _globals(self) -> dict[str, object]:
         w, about = self.words, self.view.about
@@ -113,6 +159,8 @@ class _Page:
             "isolated": isolated,
             "shown": shown,
             "anchors": self.anchors,
+            "href": lambda lead: self.links.lead(lead.lead_id),
+            "page_href": self.links.page,
             "by_id": self.leads,
             "charts": charts,
             "stage_bar": self._stage_bar(),
@@ -160,12 +208,7 @@ class _Page:
         return deflated(f"<table><tbody>{html}</tbody></table>")
 
     def _lead_page(self, render_template: Callable[..., str], lead: ReportLead) -> str:
-        detail = lead.detail
-        assert detail is not None
-        told = lead.score is not None
-        rows = charts.waterfall(detail, lead.score or 0, self.view.about.bands) if told else ()
-        reasons = (*detail.reasons_for, *detail.reasons_against)
-        return render_template(lead=lead, waterfall=rows, reasons=reasons, scale=self._scale)
+        return render_template(**self.lead_values(lead))
 
     @cached_property
     def _scale(self) -> Markup:

@@ -80,6 +80,7 @@ class LeadDetail:
     history: tuple[PastScore, ...] = ()  # oldest first
     timeline: tuple[TimelineEvent, ...] = ()  # newest first
     similar: tuple[SimilarLead, ...] = ()
+    similar_others: int = 0  # similar leads of colleagues, whom this viewer does not see
     content: tuple[str, ...] = ()  # what to send at this stage, in the company's words
     missing_for_next: tuple[Phrase, ...] = ()  # what the next stage still asks for
     next_stage: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -16,6 +16,7 @@ from models.explain.points import Explanation, ScoreReason
 from serving.figures.follow_up import last_touch
 from serving.lead_score import LeadScore
 from serving.worklist.pages.lead_history import find_similar, score_history, timeline
+from serving.worklist.pages.next_steps import make_steps
 from serving.worklist.pages.report_input import ReportInput, iso_or_none
 from serving.worklist.phrase import Phrase
 from serving.worklist.view import LeadDetail, ReportLead
@@ -33,6 +34,8 @@ from serving.worklist.view_parts import (
 )
 
 LISTED_REASONS = 3
+BLOCK = 10_000
+"""Leads whose pages are made at once."""
 
 
 def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[ReportLead, ...]:
@@ -61,6 +64,27 @@ def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[Repo
         _lead(source, answers[row], row, display, int(touched[row]), steps.get(row), page(row))
         for row in rows
     )
+
+
+def every_lead(source: ReportInput, leads: Sequence[ReportLead]) -> Iterator[ReportLead]:
+    """Give every lead its whole page, some thousands at a time: memory does not grow with them."""
+    ids = source.scored.table["lead_id"].astype(str).tolist()
+    row_of = {lead_id: row for row, lead_id in enumerate(ids)}
+    answers = source.scored.answers()
+    for start in range(0, len(leads), BLOCK):
+        block = leads[start : start + BLOCK]
+        rows = sorted(row_of[lead.lead_id] for lead in block if lead.detail is None)
+        told = np.array([row for row in rows if source.scored.shown[row]], np.int64)
+        steps = make_steps(source, told.tolist())
+        history, similar = score_history(source, told), find_similar(source, told)
+        for lead in block:
+            row = row_of[lead.lead_id]
+            if lead.detail is not None:
+                yield lead
+                continue
+            past, alike, step = history.get(row, ()), similar.get(row, ()), steps.get(row)
+            detail = _detail(source, answers[row], row, step, past, alike)
+            yield replace(lead, detail=detail, step=lead.step or step)
 
 
 def top_of_owners(source: ReportInput) -> frozenset[int]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from serving.worklist.charts import reliability, reliability_curve, waterfall
-from serving.worklist.html import _Page, list_rows, render
+from serving.worklist.html import ReportPage, list_rows, render
 from serving.worklist.language import words_of
 from serving.worklist.safe_text import slug
 from serving.worklist.view import ReportView, TouchSpeed
@@ -88,7 +88,7 @@ def test_what_is_expected_says_within_how_many_days_where_there_is_a_horizon() -
     days = view.about.horizon_days
     assert f"expected from these leads within {days} days" in plain(render(view, "en"))
     timeless = replace(view, about=replace(view.about, horizon_days=0, static=True))
-    page = _Page(timeless, words_of("en"))
+    page = ReportPage(timeless, words_of("en"))
     told = plain(page.render()) + plain(
         page._lead_page(page.environment.get_template("lead.html").render, timeless.leads[0])
     )
@@ -114,7 +114,7 @@ def test_the_page_of_a_lead_shows_the_condition_of_the_rule_that_took_it_out() -
     detail = replace(first.detail, rule_text="industry = '<b>rival</b>'")
     ruled = replace(view, leads=(replace(first, rule="competitor", detail=detail),))
     shown = '<code dir="ltr">industry = &#39;&lt;b&gt;rival&lt;/b&gt;&#39;</code>'
-    page = _Page(ruled, words_of("en"))
+    page = ReportPage(ruled, words_of("en"))
     lead_page = page.environment.get_template("lead.html").render
     assert shown in page._lead_page(lead_page, ruled.leads[0])
 

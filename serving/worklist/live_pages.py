@@ -1,0 +1,234 @@
+"""A viewer and an address -> one page of the worklist, from what the night stored.
+
+The templates are those of the offline file. Nothing is computed but what stands on the page: a
+few rows are read, told in the viewer's language, and forgotten.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from serving.people.viewer import Viewer
+from serving.worklist.html import LeadRow, ReportPage, clean, make_environment
+from serving.worklist.language import Words, words_of
+from serving.worklist.safe_text import isolated
+from serving.worklist.scoped_pages import ListChoice, ScopedPages
+from serving.worklist.view import (
+    ExperimentPage,
+    ForecastPage,
+    FunnelPage,
+    ReportLead,
+    ReportView,
+    TrustPage,
+    WeekPage,
+)
+
+PAGE: Final = 25
+PATHS: Final[Mapping[str, str]] = {
+    "week": "/today",
+    "leads": "/today",
+    "movers": "/changes",
+    "funnel": "/pipeline",
+    "forecast": "/pipeline#forecast",
+    "trust": "/proof",
+    "experiment": "/proof#experiment",
+    "model": "/model",
+}
+COMPANY_PAGES: Final = ("/pipeline", "/proof", "/model")
+"""Pages about the whole company: a rep sees his own leads alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageState:
+    """What an address says: the run, the list's choice, its page; the secret form of a search."""
+
+    run: str | None = None
+    choice: ListChoice = field(default_factory=ListChoice)
+    page: int = 1
+    found: str = ""
+
+    def query(self, **changes: object) -> str:
+        """Write the state as the query of an address, "" for none."""
+        named: dict[str, object] = {
+            **self.choice.values,
+            "order": self.choice.order if self.choice.order != "rank" else "",
+            "found": self.found,
+            "page": self.page if self.page > 1 else "",
+            "run": self.run or "",
+            **changes,
+        }
+        given = {key: str(value) for key, value in named.items() if value not in ("", None)}
+        return f"?{urlencode(given)}" if given else ""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLinks:
+    """Links of the live pages: addresses that carry the list's choice and the run."""
+
+    state: PageState
+
+    def page(self, key: str) -> str:
+        """Give the address of a page, by its anchor in the file."""
+        return PATHS[key] + (self.state.query() if key == "leads" else "")
+
+    def lead(self, lead_id: str) -> str | None:
+        """Give the address of a lead's page."""
+        return f"/lead/{quote(lead_id, safe='')}{self.state.query()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request: who looks, at which state of the list, at which files of the service."""
+
+    viewer: Viewer
+    state: PageState
+    static: Mapping[str, str]
+    newest: str  # the run that a page opened now would show
+    here: str = "/today"  # where an answer goes back to
+
+
+class LivePage:
+    """The pages of one run for one visit; every method gives one page, or None for no such page."""
+
+    def __init__(self, pages: ScopedPages, visit: Visit) -> None:
+        self.pages, self.visit = pages, visit
+        self.words: Words = words_of(visit.viewer.language)
+        self.state = replace(visit.state, run=pages.about.run_id)
+
+    def today(self) -> str:
+        """Render the list: whom to call, narrowed and ordered as the address says."""
+        state, pages = self.state, self.pages
+        week = pages.week()
+        leads, total = pages.rows(state.choice, PAGE * (state.page - 1), PAGE)
+        start = PAGE * (state.page - 1)
+        return self._page(
+            "live_today.html",
+            "week",
+            self._view(leads, week=week),
+            rows=[LeadRow(lead, start + i + 1, "top", 3) for i, lead in enumerate(leads)],
+            total=total,
+            last=max(1, -(-total // PAGE)),
+            choices=pages.choices(),
+            narrowed=bool(state.choice.values or state.choice.words),
+            filters=self._filters(),
+            orders=self._orders(),
+        )
+
+    def lead(self, lead_id: str, *, card: bool = False) -> str | None:
+        """Render a lead's page, or its card alone; None where the viewer sees no such lead."""
+        lead = self.pages.lead(lead_id)
+        if lead is None or lead.detail is None:
+            return None
+        before, after = (None, None) if card else self.pages.beside(self.state.choice, lead_id)
+        view = self._view([lead])
+        page = ReportPage(view, self.words, LiveLinks(self.state))
+        return self._page(
+            "card.html" if card else "live_lead.html",
+            "leads",
+            view,
+            before=before and page.links.lead(before),
+            after=after and page.links.lead(after),
+            **page.lead_values(lead),
+        )
+
+    def changes(self) -> str | None:
+        """Render what moved; None where the run knows no past."""
+        found = self.pages.movers()
+        if found is None:
+            return None
+        return self._page(
+            "live_part.html", "movers", self._view(found[1], movers=found[0]), parts=["movers.html"]
+        )
+
+    def pipeline(self) -> str | None:
+        """Render the funnel and the forecast of the whole company."""
+        funnel, forecast = self.pages.company(FunnelPage), self.pages.company(ForecastPage)
+        parts = [
+            name for name, page in (("funnel.html", funnel), ("forecast.html", forecast)) if page
+        ]
+        view = self._view([], funnel=funnel, forecast=forecast)
+        return self._page("live_part.html", "funnel", view, parts=parts) if parts else None
+
+    def proof(self) -> str | None:
+        """Render whether the scores can be trusted, and the experiment."""
+        trust, experiment = self.pages.company(TrustPage), self.pages.company(ExperimentPage)
+        parts = [
+            name for name, page in (("trust.html", trust), ("experiment.html", experiment)) if page
+        ]
+        view = self._view([], trust=trust, experiment=experiment)
+        return self._page("live_part.html", "trust", view, parts=parts) if parts else None
+
+    def model(self) -> str | None:
+        """Give the data scientist's page, with our own style sheet in place of its own."""
+        html = self.pages.text(f"model-{self.words.language}") or self.pages.text("model-en")
+        if html is None:
+            return None
+        html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html, count=1)
+        link = f'<link rel="stylesheet" href="{self.visit.static["style.css"]}">'
+        return re.sub("<style>.*?</style>", link, html, count=1, flags=re.DOTALL)
+
+    def _view(self, leads: Sequence[ReportLead], **pages: object) -> ReportView:
+        week = pages.pop("week", None) or self.pages.company(WeekPage)
+        return ReportView(
+            self.pages.about,
+            tuple({lead.lead_id: lead for lead in leads}.values()),
+            week,  # type: ignore[arg-type]
+            value=self.pages.value(leads),
+            **pages,  # type: ignore[arg-type]
+        )
+
+    def _page(self, template: str, current: str, view: ReportView, **values: object) -> str:
+        page = ReportPage(view, self.words, LiveLinks(self.state))
+        return page.part(
+            template,
+            pages=self._menu(),
+            current=current,
+            viewer=self.visit.viewer,
+            state=self.state,
+            static=self.visit.static,
+            here=self.visit.here,
+            label_text=lambda text: self.words.label(text, view.about.labels),
+            newer=self.visit.newest != self.pages.about.run_id,
+            columns=page.names.columns(),
+            **values,
+        )
+
+    def _filters(self) -> list[tuple[str, object]]:
+        t = self.words.t
+        return [
+            ("owner", t("Owner")),
+            ("stage", t("Stage")),
+            ("source", t("Source")),
+            ("band", t("Band")),
+            ("trend", t("Trend")),
+        ]
+
+    def _orders(self) -> list[tuple[str, object]]:
+        t = self.words.t
+        return [
+            ("rank", t("by chance")),
+            ("value", t("by value")),
+            ("touch", t("by last touch")),
+            ("name", t("by name")),
+        ]
+
+    def _menu(self) -> list[tuple[str, object]]:
+        t = self.words.t
+        menu: list[tuple[str, object]] = [("week", t("Today")), ("movers", t("Changes"))]
+        if self.visit.viewer.role != "rep":
+            menu += [("funnel", t("Pipeline")), ("trust", t("Proof")), ("model", t("Model"))]
+        return menu
+
+
+def render_nothing(title: str, language: str, said: str, static: Mapping[str, str]) -> str:
+    """Render a page that says why there is none; it reads nothing that is stored."""
+    words = words_of(language)
+    environment = make_environment()
+    text = environment.get_template("live_nothing.html").render(
+        w=words, t=words.t, title=isolated(title), said=words.t(said), static=static
+    )
+    return clean(text)
