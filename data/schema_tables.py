@@ -85,6 +85,8 @@ class LeadsSection(Attributes):
     """The company of the lead: leads of one company stay in one fold."""
     name: OneOrMany = Field(default=(), examples=["company"])
     """What the report calls the lead; several columns are joined, such as first and last name."""
+    team: Column | None = Field(default=None, examples=["sales_team"])
+    """The team of the owner, by which the report can be narrowed."""
     owner: Column | None = Field(default=None, examples=["rep"])
     """Who works on the lead."""
     channel: Column | None = Field(default=None, examples=["source"])

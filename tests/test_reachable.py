@@ -49,6 +49,18 @@ AWAITING = {
         "awaiting the loops",
     ),
     "serving.writeback.audit_log.entries": "awaiting the operator's doctor",
+    **dict.fromkeys(
+        [
+            f"serving.people.{name}"
+            for name in (
+                "doors.Doors.card_token",
+                "doors.Doors.check_write",
+                "doors.Doors.read_card_token",
+                "viewer.Viewer.sees",
+            )
+        ],
+        "awaiting the worklist's live pages and card, built beside the sign-in",
+    ),
 }
 """A module, a name in it, or a method -> the reason why it waits; nothing else may be added."""
 

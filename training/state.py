@@ -65,6 +65,11 @@ class StatePaths:
         return self.folder / "feedback.db"
 
     @property
+    def people(self) -> Path:
+        """The SQLite file of who may open the pages: users, sessions, audit."""
+        return self.folder / "people.sqlite"
+
+    @property
     def night(self) -> Path:
         """How far the newest night came: its moment, what is done, and when it retrained."""
         return self.folder / "night.json"

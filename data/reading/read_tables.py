@@ -40,7 +40,7 @@ from data.tables import Kind, Outcomes, Tables
 
 __all__ = ["CrmData", "read_tables", "read_with_notes", "undeclared_columns"]
 
-_DISPLAY = ("name", "account", "owner", "channel", "email", "title")
+_DISPLAY = ("name", "account", "owner", "team", "channel", "email", "title")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +178,22 @@ def read_lead_ids(project: Project, frames: Mapping[str, Given]) -> pa.Array:
     job, column = ReadJob(project, frames), project.leads.id
     raw = job.source(project.leads, "leads", columns=None if column == "#row" else [column])
     return unique_ids(raw, column, job)[0]
+
+
+def read_owners(project: Project, frames: Mapping[str, Given]) -> list[tuple[str, str]]:
+    """Read who owns leads, and nothing else: pairs of team ("" where none is declared) and owner.
+
+    Empty where the project file names no column of owners.
+    """
+    job, leads = ReadJob(project, frames), project.leads
+    if leads.owner is None:
+        return []
+    names = [leads.owner, *((leads.team,) if leads.team else ())]
+    raw = job.source(project.leads, "leads", columns=list(dict.fromkeys(names)))
+    owners = _shown(raw, (leads.owner,), job)
+    teams = _shown(raw, (leads.team,), job) if leads.team else [None] * len(owners)
+    pairs = {(team or "", owner) for team, owner in zip(teams, owners, strict=True) if owner}
+    return sorted(pairs)
 
 
 def _feeds(

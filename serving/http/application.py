@@ -14,7 +14,7 @@ from typing import Annotated
 
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import AwareDatetime
 from starlette.exceptions import HTTPException
@@ -24,6 +24,7 @@ from data.errors import InputError
 from serving.http.api import Health, Problem, ScoreRequest, ScoreResponse
 from serving.http.guard import App, Guard, Limits, Message, Receive, Scope, Send
 from serving.http.score_requests import Service, UnknownLeadError
+from serving.people.doors import Doors
 
 _LOG = logging.getLogger(__name__)
 REFUSALS: dict[int | str, dict[str, object]] = {
@@ -65,8 +66,12 @@ def create_app(
     keys: Mapping[str, str],
     limits: Limits | None = None,
     reload_seconds: float = 0,
+    doors: Doors | None = None,
 ) -> App:
-    """Put the application together behind its guard; `reload_seconds` > 0 follows promotions."""
+    """Put the application together behind its guard; `reload_seconds` > 0 follows promotions.
+
+    With `doors` it also has pages, for people who sign in.
+    """
     metrics = Metrics()
     metrics.following.set_function(lambda: float(service.follower != "failing"))
     # One thread computes: several would only wait for each other's interpreter lock and take twice
@@ -90,7 +95,10 @@ def create_app(
     _add_problems(app)
     _add_state(app, service, metrics)
     _add_scoring(app, service, metrics, computer)
-    return _measured(Guard(app, keys, limits or Limits()), metrics)
+    if doors is not None:
+        _add_pages(app, doors)
+    guard = Guard(app, keys, limits or Limits(), with_pages=doors is not None)
+    return _measured(guard, metrics)
 
 
 def _add_state(app: FastAPI, service: Service, metrics: Metrics) -> None:
@@ -153,6 +161,16 @@ def _add_scoring(
         """Score a lead of the store, by default as of the end of its observation."""
         moment = None if as_of is None else int(as_of.timestamp() * SECOND)
         return await answered(lambda: service.score_known(lead_id, moment))
+
+
+def _add_pages(app: FastAPI, doors: Doors) -> None:
+    app.include_router(doors.router)
+
+    @app.get("/", include_in_schema=False)
+    async def start(request: Request) -> Response:
+        """Say who has signed in."""
+        doors.require(request)
+        return RedirectResponse("/account", 303, {"Cache-Control": "no-store"})
 
 
 def _add_problems(app: FastAPI) -> None:
