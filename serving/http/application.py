@@ -14,7 +14,7 @@ from typing import Annotated
 
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import AwareDatetime
 from starlette.exceptions import HTTPException
@@ -23,6 +23,7 @@ from data.durations import SECOND
 from data.errors import InputError
 from serving.http.api import Health, Problem, ScoreRequest, ScoreResponse
 from serving.http.guard import App, Guard, Limits, Message, Receive, Scope, Send
+from serving.http.page_routes import PageRoutes
 from serving.http.score_requests import Service, UnknownLeadError
 from serving.people.doors import Doors
 
@@ -96,7 +97,7 @@ def create_app(
     _add_state(app, service, metrics)
     _add_scoring(app, service, metrics, computer)
     if doors is not None:
-        _add_pages(app, doors)
+        _add_pages(app, service, doors)
     guard = Guard(app, keys, limits or Limits(), with_pages=doors is not None)
     return _measured(guard, metrics)
 
@@ -163,14 +164,12 @@ def _add_scoring(
         return await answered(lambda: service.score_known(lead_id, moment))
 
 
-def _add_pages(app: FastAPI, doors: Doors) -> None:
+def _add_pages(app: FastAPI, service: Service, doors: Doors) -> None:
+    """Add what people see: sign-in, and the pages of the newest list."""
     app.include_router(doors.router)
-
-    @app.get("/", include_in_schema=False)
-    async def start(request: Request) -> Response:
-        """Say who has signed in."""
-        doors.require(request)
-        return RedirectResponse("/account", 303, {"Cache-Control": "no-store"})
+    if service.state is not None:
+        pages = PageRoutes(service.project, service.state, doors, service.clock)
+        app.include_router(pages.router)
 
 
 def _add_problems(app: FastAPI) -> None:

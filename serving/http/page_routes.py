@@ -225,7 +225,8 @@ class PageRoutes:
         query = f"?{request.url.query}" if request.url.query else ""
         here = own_path(request.url.path + query)
         with opened_pages(run_file(self.state.pages, run)) as connection:
-            pages = scoped(connection, viewer, self.answers, self.clock())
+            at = self.clock()
+            pages = scoped(connection, viewer, lambda made_at: self.answers.since(made_at, at))
             yield LivePage(pages, Visit(viewer, state, self.addresses, newest, here))
 
     def _state(self, request: Request, viewer: Viewer) -> PageState:

@@ -9,11 +9,12 @@ import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final, Protocol
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from serving.worklist import charts, svg
@@ -91,14 +92,13 @@ class ReportPage:
         self.links: PageLinks = FileLinks(self.anchors) if links is None else links
         self.owners = sorted({lead.owner for lead in view.leads}, key=str.casefold)
         self.rows = list_rows(view)
-        self.environment = make_environment()
-        self.environment.filters["band"] = self._band_place
-        self.environment.globals.update(self._globals())
+        self.known = self._globals()
 
     def render(self) -> str:
         """Fill the templates; the full lead pages go in as compressed chunks."""
         style, script = read_minified("style.css"), read_minified("app.js")
-        return self.environment.get_template("base.html").render(
+        return self._fill(
+            "base.html",
             css=Markup(style),  # our own file
             js=Markup(script),  # our own file
             csp=Markup(security_policy(style, script)),  # fixed text and hashes
@@ -123,7 +123,10 @@ class ReportPage:
 
     def part(self, template: str, **values: object) -> str:
         """Fill one template with this report and some values more."""
-        return clean(self.environment.get_template(template).render(**values))
+        return clean(self._fill(template, **values))
+
+    def _fill(self, template: str, **values: object) -> str:
+        return shared_environment().get_template(template).render(**self.known, **values)
 
     def lead_values(self, lead: ReportLead) -> dict[str, object]:
         """Give what the template of a lead's page takes."""
@@ -158,6 +161,7 @@ class ReportPage:
             "label": lambda text: isolated(w.label(text, about.labels)),
             "isolated": isolated,
             "shown": shown,
+            "band_place": self._band_place,
             "anchors": self.anchors,
             "href": lambda lead: self.links.lead(lead.lead_id),
             "page_href": self.links.page,
@@ -194,9 +198,8 @@ class ReportPage:
 
     def _chunks(self) -> list[str]:
         """Render the full lead pages and compress them, CHUNK to a piece."""
-        template = self.environment.get_template("lead.html")
         detailed = [lead for lead in self.view.leads if lead.detail is not None]
-        pages = [self._lead_page(template.render, lead) for lead in detailed]
+        pages = [self._fill("lead.html", **self.lead_values(lead)) for lead in detailed]
         return [deflated("".join(pages[i : i + CHUNK])) for i in range(0, len(pages), CHUNK)]
 
     def _rest(self) -> str:
@@ -204,11 +207,8 @@ class ReportPage:
         rest = [row for row in self.rows if row.kind == "rest"]
         if not rest:
             return ""
-        html = self.environment.get_template("rows.html").render(rows=rest)
+        html = self._fill("rows.html", rows=rest)
         return deflated(f"<table><tbody>{html}</tbody></table>")
-
-    def _lead_page(self, render_template: Callable[..., str], lead: ReportLead) -> str:
-        return render_template(**self.lead_values(lead))
 
     @cached_property
     def _scale(self) -> Markup:
@@ -377,6 +377,23 @@ def make_environment() -> Environment:
         autoescape=True,
         undefined=StrictUndefined,
     )
+
+
+@cache
+def shared_environment() -> Environment:
+    """Make the environment of the report once: its templates are compiled when first used.
+
+    What differs between reports comes with each rendering, the places of their bands too.
+    """
+    environment = make_environment()
+    environment.filters["band"] = _place_of_band
+    return environment
+
+
+@pass_context
+def _place_of_band(context: Context, band: str | None) -> int:
+    place: int = context["band_place"](band)
+    return place
 
 
 def read_minified(name: str) -> str:
