@@ -75,6 +75,15 @@ def create_app(
     """
     metrics = Metrics()
     metrics.following.set_function(lambda: float(service.follower != "failing"))
+    app = make_routes(service, metrics, reload_seconds, doors)
+    guard = Guard(app, keys, limits or Limits(), with_pages=doors is not None)
+    return _measured(guard, metrics)
+
+
+def make_routes(
+    service: Service, metrics: Metrics, reload_seconds: float, doors: Doors | None
+) -> FastAPI:
+    """Make the application with all its routes, as it stands behind the guard."""
     # One thread computes: several would only wait for each other's interpreter lock and take twice
     # as long. A body of 1 MB bounds how long one request can keep it.
     computer = ThreadPoolExecutor(1)
@@ -98,8 +107,7 @@ def create_app(
     _add_scoring(app, service, metrics, computer)
     if doors is not None:
         _add_pages(app, service, doors)
-    guard = Guard(app, keys, limits or Limits(), with_pages=doors is not None)
-    return _measured(guard, metrics)
+    return app
 
 
 def _add_state(app: FastAPI, service: Service, metrics: Metrics) -> None:
@@ -165,11 +173,11 @@ def _add_scoring(
 
 
 def _add_pages(app: FastAPI, service: Service, doors: Doors) -> None:
-    """Add what people see: sign-in, and the pages of the newest list."""
-    app.include_router(doors.router)
+    """Add what people see, sign-in and the pages of the newest list: all in one table of routes."""
+    app.router.routes.extend(doors.router.routes)
     if service.state is not None:
         pages = PageRoutes(service.project, service.state, doors, service.clock)
-        app.include_router(pages.router)
+        app.router.routes.extend(pages.router.routes)
 
 
 def _add_problems(app: FastAPI) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Final
+from urllib.parse import quote
 
 from cryptography.fernet import Fernet, InvalidToken
 from fastapi import APIRouter, Request
@@ -21,8 +22,10 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from data.durations import SECOND
 from data.errors import InputError
 from data.schema import Project
+from serving.people.card_tokens import LASTS
 from serving.people.doors import Doors
 from serving.people.origins import own_path
 from serving.people.sign_in_page import HEADERS
@@ -39,11 +42,9 @@ from serving.worklist.live_pages import (
     render_nothing,
 )
 from serving.worklist.scoped_pages import FILTERS, ORDERS, ListChoice, scoped
-from serving.worklist.stored_pages import newest_run, opened_pages, run_file
+from serving.worklist.stored_pages import LONGEST, newest_run, opened_pages, run_file
 from training.state import StatePaths
 
-LONGEST: Final = 200
-"""Characters of a search, and of a value in an address, that are read."""
 FURTHEST: Final = 100_000
 STATIC: Final = {
     "style.css": (("style.css", "live.css"), "text/css"),
@@ -97,6 +98,7 @@ class PageRoutes:
         ):
             self.router.get(path)(page)
         self.router.post("/search")(self.search)
+        self.router.post("/v1/leads/{lead_id:path}/card")(self.card_of)
         self.router.post("/answers")(self.answer)
 
     def start(self, request: Request) -> Response:
@@ -137,7 +139,7 @@ class PageRoutes:
         viewer = self.doors.read_card_token(token, lead_id, self.clock())
         html = None
         if viewer is not None:
-            with self._page(request, viewer) as page:
+            with self._page(request, viewer, PageState()) as page:
                 html = page and page.lead(lead_id, card=True)
         framed = policy(self.doors.frame_ancestors)
         headers = {k: v for k, v in HEADERS.items() if k != "X-Frame-Options"}
@@ -146,6 +148,18 @@ class PageRoutes:
             return self._nothing(language, NO_LEAD, 404, framed, headers)
         self.doors.audit(viewer, "card", lead_id, self.clock())  # type: ignore[arg-type]
         return _html(html, 200, framed, headers)
+
+    def card_of(self, lead_id: str, viewer: str = "") -> Response:
+        """Give a CRM with an API key the address of a card for one of the users, ten minutes."""
+        asked = Viewer(viewer, "reader", frozenset(), self.doors.language, "")
+        address = self._card_address(asked, lead_id)
+        if address is None:
+            raise HTTPException(404, "there is no such user")
+        return JSONResponse({"url": address, "seconds": LASTS // SECOND}, headers=HEADERS)
+
+    def _card_address(self, viewer: Viewer, lead_id: str) -> str | None:
+        token = self.doors.card_token(viewer, lead_id, self.clock())
+        return f"/card/{quote(lead_id, safe='')}?token={quote(token)}" if token else None
 
     def newest(self, request: Request) -> Response:
         """Name the run of the newest list: an open page asks whether it is still that."""
@@ -227,7 +241,18 @@ class PageRoutes:
         with opened_pages(run_file(self.state.pages, run)) as connection:
             at = self.clock()
             pages = scoped(connection, viewer, lambda made_at: self.answers.since(made_at, at))
-            yield LivePage(pages, Visit(viewer, state, self.addresses, newest, here))
+            yield LivePage(
+                pages,
+                Visit(
+                    viewer,
+                    state,
+                    self.addresses,
+                    newest,
+                    here,
+                    self.doors.section.sign_in != "proxy",
+                    lambda lead_id: self._card_address(viewer, lead_id),
+                ),
+            )
 
     def _state(self, request: Request, viewer: Viewer) -> PageState:
         """Read the state in an address; whatever is not known is not there."""

@@ -4,7 +4,6 @@
 "use strict";
 var root = document.documentElement;
 var $ = function (id) { return document.getElementById(id); };
-root.classList.add("js");
 
 /* light and dark */
 var store = null;

@@ -7,7 +7,7 @@ few rows are read, told in the viewer's language, and forgotten.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -89,6 +89,8 @@ class Visit:
     static: Mapping[str, str]
     newest: str  # the run that a page opened now would show
     here: str = "/today"  # where an answer goes back to
+    signs_out: bool = True  # False where a proxy signs people in
+    card: Callable[[str], str | None] = lambda _: None  # a lead's card, for a frame in the CRM
 
 
 class LivePage:
@@ -132,6 +134,7 @@ class LivePage:
             view,
             before=before and page.links.lead(before),
             after=after and page.links.lead(after),
+            card=None if card else self.visit.card(lead_id),
             **page.lead_values(lead),
         )
 
@@ -191,6 +194,7 @@ class LivePage:
             state=self.state,
             static=self.visit.static,
             here=self.visit.here,
+            signs_out=self.visit.signs_out,
             label_text=lambda text: self.words.label(text, view.about.labels),
             newer=self.visit.newest != self.pages.about.run_id,
             columns=page.names.columns(),

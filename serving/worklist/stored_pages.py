@@ -36,6 +36,8 @@ FILE: Final = "pages.sqlite"
 NEWEST: Final = "newest"
 CHOICES: Final = ("owner", "source", "stage", "band", "trend")
 """Columns by which the list is filtered."""
+LONGEST: Final = 200
+"""Characters of a value by which the list can be narrowed."""
 _NAMING: Final = (("bodies", "place", ("line", "detail", "mover")), ("company", "page", ("json",)))
 """Where JSON is that may name leads: table, key, columns."""
 _TABLES: Final = """
@@ -213,7 +215,7 @@ def _insert_leads(
     for kind in CHOICES:
         connection.execute(
             f"insert into choices select distinct '{kind}', {kind}, owner from leads"  # noqa: S608
-            f" where {kind} is not null"
+            f" where {kind} is not null and length({kind}) <= {LONGEST}"
         )
     return count
 
