@@ -171,6 +171,9 @@ class TrainSection(Section):
     """How far back features look."""
     segments: tuple[Column, ...] = Field(default=(), examples=[["source"]])
     """Columns whose levels get figures of their own in the evaluation."""
+    answers: bool = True
+    """What reps answered to scores is a dated fact to learn from, known since it was said, and
+    judged by the leak audit as a column is; `false` leaves it out."""
     sensitive: tuple[Column, ...] = Field(default=(), examples=[["gender"]])
     """Columns that no reason may show."""
 

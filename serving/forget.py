@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 from data.errors import OutsideError
 from data.files import remove_leftovers, replacing, write_text
 from models.explain.change import ID_COLUMN
+from serving.answers.answer_store import forget_lead as forget_answers
 from serving.crm.crm_rows import KINDS
 from serving.crm.pull.forgotten import Forgotten
 from serving.crm.pull.spool import LOCK, SPOOLED, Spool, lock_folder
-from serving.feedback import forget_lead as forget_answers
 from serving.night_lock import only_night
 from serving.people.lead_audit import forget_acts
 from serving.worklist.deliver import REPORTS

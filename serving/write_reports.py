@@ -9,8 +9,8 @@ from data.errors import OutsideError
 from data.files import write_text
 from data.reading.read_tables import CrmData
 from models.explain.change import StoredRun
+from serving.answers.answer_store import list_answers
 from serving.exposure import Exposures
-from serving.feedback import list_answers
 from serving.loaded_model import LoadedModel
 from serving.past_weeks import WEEK
 from serving.score import ScoringRun, first_scored

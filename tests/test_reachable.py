@@ -31,7 +31,7 @@ AWAITING = {
     "data.run_files": "awaiting the issue *Any size*",
     "data.merge": "awaiting the issue *Any size*",
     "features.stream": "awaiting the issue *Any size*",
-    "serving.feedback.export_facts": "awaiting the worklist: dated facts of reps' answers",
+    "serving.answers.standing.changed_since": "awaiting the live pages: answers since a list",
     "models.explain.interactions": "awaiting the worklist: interactions on the model page",
     **dict.fromkeys(
         [

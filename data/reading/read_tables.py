@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -31,6 +31,7 @@ from data.reading.flag_words import yes_words
 from data.reading.match_ids import match_leads
 from data.reading.payments import keep_payments, read_payment_table
 from data.reading.read_job import ReadJob
+from data.reading.rep_answers import AnswerFact, answer_attributes
 from data.reading.repeated_rows import one_row_per_id
 from data.reading.review import undeclared_columns
 from data.reading.sources import Given, RawTable
@@ -66,16 +67,23 @@ def read_tables(
     frames: Mapping[str, Given] | None = None,
     kinds: Mapping[str, Kind] | None = None,
     lenient: bool = False,
+    answers: Sequence[AnswerFact] = (),
 ) -> tuple[Tables, Outcomes]:
     """Read all sources; `leads` and `events` name other files of the same shape.
 
     `frames` replace sources: "leads", "events.0", "join.0", "history.0", "join.0.history.0",
     "conversion", "value". For scoring, `kinds` (attribute -> kind in training) and `lenient` let a
-    few leads be read in the same way; see `ReadJob`. InputError names file, row and column of
-    what is wrong.
+    few leads be read in the same way; see `ReadJob`. `answers` are what reps said of scores.
+    InputError names file, row and column of what is wrong.
     """
     crm = read_with_notes(
-        project, leads=leads, events=events, frames=frames, kinds=kinds, lenient=lenient
+        project,
+        leads=leads,
+        events=events,
+        frames=frames,
+        kinds=kinds,
+        lenient=lenient,
+        answers=answers,
     )
     return crm.tables, crm.outcomes
 
@@ -88,9 +96,12 @@ def read_with_notes(
     frames: Mapping[str, Given] | None = None,
     kinds: Mapping[str, Kind] | None = None,
     lenient: bool = False,
+    answers: Sequence[AnswerFact] = (),
 ) -> CrmData:
     """Read all sources and keep the remarks on them; other `leads` are read leniently."""
-    job = ReadJob(project, dict(frames or {}), dict(kinds or {}), lenient or leads is not None)
+    job = ReadJob(
+        project, dict(frames or {}), dict(kinds or {}), lenient or leads is not None, answers
+    )
     _refuse_unknown_frames(job.frames, project)
     raw = one_row_per_id(job.source(project.leads, "leads", path=leads), job)
     if not len(raw):
@@ -125,6 +136,13 @@ def read_with_notes(
     if declared:
         clip = partial(_clip, until=until)
         converted, disqualified = clip(converted), clip(disqualified)
+    attributes += answer_attributes(
+        job.answers,
+        ids,
+        until=until,
+        trained=job.kinds,
+        taken=[each.name for each in attributes],
+    )
     check_clocks(raw, job, order, clocks["created_at"], converted, disqualified, sources)
     reopens = project.conversion.reopens
     ends_at = np.minimum(converted, disqualified) if timed else disqualified

@@ -15,7 +15,7 @@ def make_forecast(source: ReportInput) -> ForecastPage | None:
     """Forecast 30, 60 and 90 days; None where nothing says when leads converted."""
     if not source.outcomes.timed:
         return None
-    rows = source.ranked
+    rows = source.in_play
     forecast = forecast_project(
         source.tables,
         source.outcomes,

@@ -39,7 +39,7 @@ BLOCK = 10_000
 
 
 def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[ReportLead, ...]:
-    """List every open lead, best first; leads that a rule takes out come last.
+    """List every open lead, best first; those that an answer or a rule keeps off come last.
 
     Lists show the company's own step for the stage where there is one, else the one of `steps`;
     a lead's page shows both.
@@ -50,7 +50,8 @@ def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[Repo
     history = score_history(source, rows_of_pages)
     similar = find_similar(source, rows_of_pages)
     touched = last_touch(source.tables, source.scored.snapshots)
-    outside = np.flatnonzero(source.scored.qualification.disqualified >= 0)
+    ruled = source.scored.qualification.disqualified >= 0
+    outside = np.concatenate([np.flatnonzero(source.scored.off_list & ~ruled), *np.nonzero(ruled)])
     rows = [*source.ranked.tolist(), *outside.tolist()]
     display = {name: source.display(name) for name in ("name", "owner", "channel", "account")}
 
@@ -88,7 +89,7 @@ def every_lead(source: ReportInput, leads: Sequence[ReportLead]) -> Iterator[Rep
 
 
 def top_of_owners(source: ReportInput) -> frozenset[int]:
-    """Choose the rows that get a full page: the best N of each owner."""
+    """Choose the rows that get a full page: the best N of each owner, and the answered ones."""
     limit, owners = source.project.report.top_per_owner, source.owners
     taken: Counter[str] = Counter()
     chosen = set()
@@ -96,7 +97,7 @@ def top_of_owners(source: ReportInput) -> frozenset[int]:
         if taken[owners[row]] < limit:
             taken[owners[row]] += 1
             chosen.add(row)
-    return frozenset(chosen)
+    return frozenset(chosen | {row for row, s in enumerate(source.scored.standing) if s})
 
 
 def _lead(

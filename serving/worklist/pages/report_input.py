@@ -13,7 +13,7 @@ from data.reading.read_tables import CrmData
 from data.schema import Project
 from data.tables import Outcomes, Tables
 from models.explain.change import StoredRun
-from serving.feedback import RepAnswer
+from serving.answers.answer_store import RepAnswer
 from serving.figures.counts import CountRange
 from serving.figures.funnel import Rate
 from serving.held_back import order_of_list
@@ -63,12 +63,19 @@ class ReportInput:
 
     @property
     def ranked(self) -> NDArray[np.int64]:
-        """Rows that no rule takes out, most probable first; ties by id.
+        """Rows to work, most probable first, ties by id: no rule or answer keeps them off the list.
 
         Leads whose score is held back stand as they would without one.
         """
-        scored = self.scored
-        rows = np.flatnonzero(scored.qualification.disqualified < 0)
+        return self._in_order(~self.scored.off_list)
+
+    @property
+    def in_play(self) -> NDArray[np.int64]:
+        """Rows that may convert: done and snoozed ones too, disqualified ones not."""
+        return self._in_order(~self.scored.taken_out)
+
+    def _in_order(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        scored, rows = self.scored, np.flatnonzero(chosen)
         order = order_of_list(
             self.tables,
             scored.snapshots.lead[rows],

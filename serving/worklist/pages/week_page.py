@@ -29,7 +29,7 @@ CONTACT_DAYS: Final = 30
 def make_week(source: ReportInput) -> WeekPage:
     """Plan the calls of the configured capacity."""
     report, scored = source.project.report, source.scored
-    eligible = scored.qualification.disqualified < 0
+    eligible = ~scored.off_list
     shock, order = _shock(source), source.ranked
     plan = plan_calls(
         source.chances,
@@ -92,7 +92,7 @@ def _missed(source: ReportInput, called: NDArray[np.int64]) -> tuple[MissedFollo
         scores,
         threshold=float(scores[called].min()),
         days=source.project.report.untouched_days,
-        skip=(source.scored.qualification.disqualified >= 0) | ~source.scored.shown,
+        skip=source.scored.off_list | ~source.scored.shown,
     )
     return tuple(MissedFollowUp(lead.lead_id, int(lead.days), lead.touched) for lead in missed)
 
