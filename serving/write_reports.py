@@ -128,6 +128,11 @@ def write_views(
         view,
         every_lead(source, view.leads),
         made_at=scored.scored_at,
+        answered=[
+            str(lead)
+            for lead, standing in zip(scored.table["lead_id"], scored.standing, strict=True)
+            if standing is not None
+        ],
         texts={f"model-{language}": page for language, page in pages.items()},
     )
     on_stage(str(size))

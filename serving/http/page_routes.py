@@ -37,12 +37,15 @@ from serving.worklist.live_answers import LiveAnswers
 from serving.worklist.live_pages import (
     COMPANY_PAGES,
     LivePage,
+    Nothing,
     PageState,
     Visit,
+    newest_says,
+    nothing_words,
     render_nothing,
 )
 from serving.worklist.scoped_pages import FILTERS, ORDERS, ListChoice, scoped
-from serving.worklist.stored_pages import LONGEST, newest_run, opened_pages, run_file
+from serving.worklist.stored_pages import LONGEST, made_at, newest_run, opened_pages, run_file
 from training.state import StatePaths
 
 FURTHEST: Final = 100_000
@@ -51,7 +54,6 @@ STATIC: Final = {
     "live.js": (("live.js",), "text/javascript"),
 }
 """What pages load: name -> (files of ours, type)."""
-NO_LEAD: Final = "There is no such lead among yours."
 
 
 def policy(frame_ancestors: str = "'none'") -> str:
@@ -113,7 +115,7 @@ class PageRoutes:
     def lead(self, request: Request, lead_id: str) -> Response:
         """Show a lead's page; the audit notes who opened it."""
         viewer = self.doors.require(request)
-        answer = self._shown(request, lambda page: page.lead(lead_id), NO_LEAD)
+        answer = self._shown(request, lambda page: page.lead(lead_id), "lead")
         if answer.status_code == 200:
             self.doors.audit(viewer, "lead", lead_id, self.clock())
         return answer
@@ -140,12 +142,12 @@ class PageRoutes:
         html = None
         if viewer is not None:
             with self._page(request, viewer, PageState()) as page:
-                html = page and page.lead(lead_id, card=True)
+                html = None if page is None else page.lead(lead_id, card=True)
         framed = policy(self.doors.frame_ancestors)
         headers = {k: v for k, v in HEADERS.items() if k != "X-Frame-Options"}
         if html is None:
             language = viewer.language if viewer else self.doors.language
-            return self._nothing(language, NO_LEAD, 404, framed, headers)
+            return self._nothing(language, "lead", 404, framed, headers)
         self.doors.audit(viewer, "card", lead_id, self.clock())  # type: ignore[arg-type]
         return _html(html, 200, framed, headers)
 
@@ -163,8 +165,10 @@ class PageRoutes:
 
     def newest(self, request: Request) -> Response:
         """Name the run of the newest list: an open page asks whether it is still that."""
-        self.doors.require(request)
-        return JSONResponse({"run": newest_run(self.state.pages)}, headers=HEADERS)
+        words = words_of(self.doors.require(request).language)
+        run = newest_run(self.state.pages)
+        said = "" if run is None else newest_says(words, made_at(self.state.pages, run))
+        return JSONResponse({"run": run, "said": said}, headers=HEADERS)
 
     def static(self, name: str) -> Response:
         """Give our style or script; its name holds its hash, so that it never changes."""
@@ -193,12 +197,12 @@ class PageRoutes:
         asks = "application/json" in request.headers.get("accept", "")
         lead_id = fields.get("lead", "")
         with self._page(request, viewer, PageState(run=fields.get("run"))) as page:
-            lead = page and page.pages.lead(lead_id)
+            lead = None if page is None else page.pages.lead(lead_id)
             if page is None or lead is None:
-                said = words.message(NO_LEAD)
+                said = str(nothing_words(words)["lead"])
                 if asks:
                     return JSONResponse({"detail": said}, 404, HEADERS)
-                return self._nothing(viewer.language, NO_LEAD, 404)
+                return self._nothing(viewer.language, "lead", 404)
             about = page.pages.about
         try:
             given = self.answers.give(lead, viewer, fields, (about.run_id, about.model_version), at)
@@ -213,17 +217,17 @@ class PageRoutes:
         return JSONResponse({**told, "undo_words": words.message("Take it back")}, headers=HEADERS)
 
     def _shown(
-        self, request: Request, show: Callable[[LivePage], str | None], missing: str = ""
+        self, request: Request, show: Callable[[LivePage], str | None], missing: Nothing = "page"
     ) -> Response:
         viewer = self.doors.require(request)
         if request.url.path in COMPANY_PAGES and viewer.role == "rep":
-            return self._nothing(viewer.language, "This page is about the whole company.", 403)
+            return self._nothing(viewer.language, "company", 403)
         with self._page(request, viewer, self._state(request, viewer)) as page:
             if page is None:
-                return self._nothing(viewer.language, "There is no list yet.", 503)
+                return self._nothing(viewer.language, "list", 503)
             html = show(page)
         if html is None:
-            return self._nothing(viewer.language, missing or "There is no such page.", 404)
+            return self._nothing(viewer.language, missing, 404)
         return _html(html, 200, policy(), HEADERS)
 
     @contextmanager
@@ -247,7 +251,7 @@ class PageRoutes:
                     viewer,
                     state,
                     self.addresses,
-                    newest,
+                    (newest, made_at(self.state.pages, newest)),
                     here,
                     self.doors.section.sign_in != "proxy",
                     lambda lead_id: self._card_address(viewer, lead_id),

@@ -97,7 +97,9 @@ addEventListener("DOMContentLoaded", function () {
       if (document.hidden || !newer.hidden) { return; }
       fetch("/newest", { credentials: "same-origin", headers: { Accept: "application/json" } })
         .then(function (answer) { return answer.ok ? answer.json() : null; })
-        .then(function (told) { if (told && told.run !== newer.dataset.run) { newer.hidden = false; } })
+        .then(function (told) { 
+          if (told && told.run !== newer.dataset.run) { newer.querySelector("a").textContent = told.said; newer.hidden = false; }
+         })
         .catch(function () {});
     }, 60000);
   }

@@ -79,9 +79,12 @@ class LiveAnswers:
                 run_id,
             ),
         )
-        off = verdict in TAKES_OFF
-        said = "Stored: {lead} is off the list." if off else "Stored: your answer on {lead}."
-        return GivenAnswer(words.attr(said, lead=lead.name), number, off)
+        if verdict in TAKES_OFF:
+            said = words.attr("Stored: {lead} is off the list.", lead=lead.name)
+            return GivenAnswer(said, number, True)
+        return GivenAnswer(
+            words.attr("Stored: your answer on {lead}.", lead=lead.name), number, False
+        )
 
     def _undo(self, lead_id: str, number: str, viewer: Viewer, at: int) -> None:
         """Take an answer back that is about this lead, so that nobody reaches one about another."""

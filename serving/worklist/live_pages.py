@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Literal, get_args
 from urllib.parse import quote, urlencode
 
+from markupsafe import Markup
+
+from data.clock import iso
 from serving.people.viewer import Viewer
 from serving.worklist.html import LeadRow, ReportPage, clean, make_environment
 from serving.worklist.language import Words, words_of
@@ -27,6 +30,8 @@ from serving.worklist.view import (
     WeekPage,
 )
 
+Nothing = Literal["lead", "list", "page", "company"]
+"""Why there is no page: no such lead, no list yet, no such page, a page that a rep does not see."""
 PAGE: Final = 25
 PATHS: Final[Mapping[str, str]] = {
     "week": "/today",
@@ -87,7 +92,7 @@ class Visit:
     viewer: Viewer
     state: PageState
     static: Mapping[str, str]
-    newest: str  # the run that a page opened now would show
+    newest: tuple[str, int]  # the run that a page opened now would show, and when it was made
     here: str = "/today"  # where an answer goes back to
     signs_out: bool = True  # False where a proxy signs people in
     card: Callable[[str], str | None] = lambda _: None  # a lead's card, for a frame in the CRM
@@ -196,7 +201,8 @@ class LivePage:
             here=self.visit.here,
             signs_out=self.visit.signs_out,
             label_text=lambda text: self.words.label(text, view.about.labels),
-            newer=self.visit.newest != self.pages.about.run_id,
+            newer=self.visit.newest[0] != self.pages.about.run_id,
+            newest_says=newest_says(self.words, self.visit.newest[1]),
             columns=page.names.columns(),
             **values,
         )
@@ -228,11 +234,29 @@ class LivePage:
         return menu
 
 
-def render_nothing(title: str, language: str, said: str, static: Mapping[str, str]) -> str:
+def newest_says(words: Words, made_at: int) -> str:
+    """Say that there is a newer list."""
+    return words.attr("New list since {time}: show it", time=words.time(iso(made_at)))
+
+
+def render_nothing(title: str, language: str, why: str | Nothing, static: Mapping[str, str]) -> str:
     """Render a page that says why there is none; it reads nothing that is stored."""
     words = words_of(language)
-    environment = make_environment()
-    text = environment.get_template("live_nothing.html").render(
-        w=words, t=words.t, title=isolated(title), said=words.t(said), static=static
+    said = nothing_words(words)[why] if why in get_args(Nothing) else isolated(why)
+    text = (
+        make_environment()
+        .get_template("live_nothing.html")
+        .render(w=words, t=words.t, title=isolated(title), said=said, static=static)
     )
     return clean(text)
+
+
+def nothing_words(words: Words) -> Mapping[str, Markup]:
+    """Say why there is no page."""
+    t = words.t
+    return {
+        "lead": t("There is no such lead among yours."),
+        "list": t("There is no list yet."),
+        "page": t("There is no such page."),
+        "company": t("This page is about the whole company."),
+    }

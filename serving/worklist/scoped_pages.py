@@ -299,7 +299,10 @@ class ScopedPages:
 
     @property
     def _open(self) -> str:
-        return "lead_id not in (select value from json_each(:off))"
+        return (
+            "(not answered or lead_id in (select value from json_each(:back)))"
+            " and lead_id not in (select value from json_each(:off))"
+        )
 
     def _has(self, page: type[object]) -> bool:
         return self._company_or_none(page) is not None

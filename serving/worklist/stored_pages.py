@@ -14,14 +14,14 @@ import shutil
 import sqlite3
 import unicodedata
 import zlib
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
@@ -45,7 +45,7 @@ create table leads (
     place integer primary key, lead_id text not null unique, owner text not null,
     name text not null, source text, stage text, band text, trend text, rule text,
     score integer, probability real, worth real, last_touch_at text, quiet_days integer,
-    called integer, missed integer not null, moved integer
+    called integer, missed integer not null, moved integer, answered integer not null
 ) strict;
 create table bodies (place integer primary key, line blob not null, detail blob, mover blob) strict;
 create index leads_by_owner on leads (owner, place);
@@ -83,12 +83,14 @@ def write_pages(
     leads: Iterable[ReportLead],
     *,
     made_at: int,
+    answered: Collection[str] = (),
     texts: Mapping[str, str] = MappingProxyType({}),
 ) -> StoredSize:
     """Write the pages of a run and switch to them; `leads` are those of the view, each with detail.
 
-    `made_at` is in microseconds UTC; `texts` are pages that are whole already. Pages of an earlier
-    moment than those that are shown are kept, not switched to.
+    `made_at` is in microseconds UTC; `answered` are leads that an answer keeps off the list;
+    `texts` are pages that are whole already. Pages of an earlier moment than those that are shown
+    are kept, not switched to.
     """
     run_id = view.about.run_id
     path = folder / quote(run_id, safe="") / FILE
@@ -96,7 +98,7 @@ def write_pages(
         connection.execute("pragma journal_mode = off")  # the file is new: a failed one is deleted
         connection.execute("pragma synchronous = off")  # `replacing` brings it to the disk
         connection.executescript(_TABLES)
-        count = _insert_leads(connection, view, leads)
+        count = _insert_leads(connection, view, leads, frozenset(answered))
         _insert_company(connection, view)
         connection.execute("insert into made values (?)", (made_at,))
         for name, html in texts.items():
@@ -117,6 +119,13 @@ def newest_run(folder: Path) -> str | None:
     except OSError:
         return None
     return run_id if run_file(folder, run_id).is_file() else None
+
+
+def made_at(folder: Path, run_id: str) -> int:
+    """Say when the pages of a run were made, in microseconds UTC."""
+    with opened_pages(run_file(folder, run_id)) as connection:
+        moment: int = connection.execute("select at from made").fetchone()[0]
+    return moment
 
 
 def run_file(folder: Path, run_id: str) -> Path:
@@ -150,12 +159,12 @@ def packed(value: object, kind: type) -> bytes:
 
 def unpacked(data: bytes, kind: type[T]) -> T:
     """Read a value of the view."""
-    value: T = _adapter(kind).validate_json(zlib.decompress(data))
+    value: T = _adapter(cast(Any, kind)).validate_json(zlib.decompress(data))
     return value
 
 
 @lru_cache(maxsize=32)
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -179,7 +188,10 @@ def folded_words(*texts: str | None) -> list[str]:
 
 
 def _insert_leads(
-    connection: sqlite3.Connection, view: ReportView, leads: Iterable[ReportLead]
+    connection: sqlite3.Connection,
+    view: ReportView,
+    leads: Iterable[ReportLead],
+    answered: frozenset[str],
 ) -> int:
     called = {lead_id: place for place, lead_id in enumerate(view.week.calls)}
     missed = {miss.lead_id: miss for miss in view.week.missed}
@@ -200,6 +212,7 @@ def _insert_leads(
             called.get(lead_id),
             int(lead_id in missed),
             None if mover is None else mover.new - mover.old,
+            int(lead_id in answered),
         )
         body = (
             place,
