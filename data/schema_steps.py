@@ -226,6 +226,8 @@ class ReportSection(Section):
     """Owners, each with the address of the draft that `report --deliver` writes."""
     untouched_days: Days = Field(default=7, ge=1)
     """A high score without a sales touch for so long is listed as missed."""
+    rep_figures: bool = False
+    """Hold also each rep's own answers against what happened, in teams of five reps and more."""
     value: Money | None = Field(default=None, examples=[9000])
     """What an opportunity is worth, where neither a column nor [value] says it."""
     currency: str = "EUR"
