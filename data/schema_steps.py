@@ -193,7 +193,8 @@ class WriteBackSection(Section):
     key: str = "lead_id"
     """The field of the CRM that holds our id of the lead."""
     fields: dict[str, str] = Field(default={}, examples=[{"score": "Lead_Score__c"}])
-    """Our names, each with the field of the CRM. Left out: the standard names."""
+    """Our names, each with the field of the CRM. Left out: the standard names. `disposition`, what
+    reps answered (done, snoozed, disqualified), is written only where it stands here."""
     min_points: Points = Field(default=1.0, ge=0)
     """Send a score that moved by at least so much; a new band is always sent."""
     max_age_days: Days = Field(default=30, ge=1)
