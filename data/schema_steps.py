@@ -193,7 +193,8 @@ class WriteBackSection(Section):
     key: str = "lead_id"
     """The field of the CRM that holds our id of the lead."""
     fields: dict[str, str] = Field(default={}, examples=[{"score": "Lead_Score__c"}])
-    """Our names, each with the field of the CRM. Left out: the standard names."""
+    """Our names, each with the field of the CRM. Left out: the standard names. `disposition`, what
+    reps answered (done, snoozed, disqualified), is written only where it stands here."""
     min_points: Points = Field(default=1.0, ge=0)
     """Send a score that moved by at least so much; a new band is always sent."""
     max_age_days: Days = Field(default=30, ge=1)
@@ -226,6 +227,8 @@ class ReportSection(Section):
     """Owners, each with the address of the draft that `report --deliver` writes."""
     untouched_days: Days = Field(default=7, ge=1)
     """A high score without a sales touch for so long is listed as missed."""
+    rep_figures: bool = False
+    """Hold also each rep's own answers against what happened, in teams of five reps and more."""
     value: Money | None = Field(default=None, examples=[9000])
     """What an opportunity is worth, where neither a column nor [value] says it."""
     currency: str = "EUR"

@@ -84,7 +84,9 @@ class ScoringRun:
     @property
     def off_list(self) -> NDArray[np.bool_]:
         """Tell which leads nobody is to call now: taken out, done, or snoozed: (n,)."""
-        return self.taken_out | np.array([each is not None for each in self.standing], bool)
+        answered = np.array([each is not None for each in self.standing], bool)
+        off: NDArray[np.bool_] = self.taken_out | answered
+        return off
 
     @property
     def shown(self) -> NDArray[np.bool_]:

@@ -22,8 +22,10 @@ from serving.worklist.view_parts import (
     NextStep,
     PastScore,
     Point,
+    RepClaims,
     ShownChangeLine,
     ShownReason,
+    ShownStanding,
     SimilarLead,
     TimelineEvent,
     Trend,
@@ -124,6 +126,8 @@ class ReportLead:
     detail: LeadDetail | None = None
     withheld: str | None = None  # the arm of an experiment that works without scores
     back: Comeback | None = None  # where it was closed before
+    standing: ShownStanding | None = None  # why it is off the list, by a rep's answer
+    ended: ShownStanding | None = None  # why it was, until what it did lately
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +365,7 @@ class TrustPage:
     data_until: str | None = None
     unknowns: tuple[Phrase, ...] = ()
     shaped_by_scores: bool = False  # training data were worked by earlier scores
+    reps: RepClaims | None = None  # reps' answers against the model
 
 
 @dataclass(frozen=True, slots=True)

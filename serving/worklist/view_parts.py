@@ -84,6 +84,48 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownStanding:
+    """A rep's answer that keeps a lead off the list, or did until the lead's next act.
+
+    Times are ISO UTC; `until` is there in a snooze alone. `event` is the lead's first act since.
+    """
+
+    kind: Literal["done", "snoozed", "disqualified"]
+    since: str
+    until: str | None
+    by: str
+    reason: str
+    number: int
+    may_undo_until: str
+    event: str | None = None
+    event_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownClaim:
+    """What reps said of scores, what the model had promised there, and what happened: rates 0 to 1.
+
+    `winner` is reps or model where the whole range says it, else open; agreed where nobody
+    disagreed.
+    """
+
+    claim: Literal["too_high", "too_low", "disqualify", "right"]
+    leads: int
+    promised: float
+    observed: Interval
+    winner: Literal["reps", "model", "open", "agreed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RepClaims:
+    """Reps against the model: all, how many answers are not mature, each rep where asked for."""
+
+    claims: tuple[ShownClaim, ...]
+    waiting: int
+    reps: tuple[tuple[str, tuple[ShownClaim, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Comeback:
     """A lead that came back: closed when and by which event, back since when and by which event.
 

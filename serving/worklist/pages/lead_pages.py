@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.clock import iso
+from data.clock import DAY, iso
 from data.tables import Tables
 from models.explain.points import Explanation, ScoreReason
+from serving.answers.standing import AnsweredLead
 from serving.figures.follow_up import last_touch
 from serving.lead_score import LeadScore
 from serving.worklist.pages.lead_history import find_similar, score_history, timeline
@@ -29,6 +30,7 @@ from serving.worklist.view_parts import (
     PastScore,
     ShownFact,
     ShownReason,
+    ShownStanding,
     SimilarLead,
     Trend,
 )
@@ -36,6 +38,8 @@ from serving.worklist.view_parts import (
 LISTED_REASONS = 3
 BLOCK = 10_000
 """Leads whose pages are made at once."""
+TOLD_FOR: Final = 14 * DAY
+"""How long a list says what ended a rep's answer."""
 
 
 def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[ReportLead, ...]:
@@ -111,7 +115,7 @@ def _lead(
 ) -> ReportLead:
     explanation = source.scored.explanations[row] if answer.withheld is None else None
     lead = int(source.scored.snapshots.lead[row])
-    created = source.tables.created_at
+    created, said = source.tables.created_at, source.scored.answered[row]
     return ReportLead(
         lead_id=answer.lead_id,
         name=display["name"][row] or answer.lead_id,
@@ -136,7 +140,33 @@ def _lead(
         detail=detail,
         withheld=answer.withheld,
         back=comeback(source.tables, lead),
+        standing=None if said is None or not said.holds else shown_standing(said),
+        ended=None if said is None or not _is_fresh(said, source) else shown_standing(said),
     )
+
+
+def shown_standing(said: AnsweredLead) -> ShownStanding:
+    """Turn what an answer makes of a lead into the report's type."""
+    standing, event = said.standing, said.event
+    return ShownStanding(
+        standing.kind,
+        iso(standing.since),
+        None if standing.until is None else iso(standing.until),
+        standing.by,
+        standing.reason,
+        standing.number,
+        iso(standing.may_undo_until),
+        None if event is None else event.type,
+        None if event is None else iso(event.at),
+    )
+
+
+def _is_fresh(said: AnsweredLead, source: ReportInput) -> bool:
+    """Tell whether an answer was ended by what the lead did lately, or before a snooze was over."""
+    if said.holds or said.event is None:
+        return False
+    told_until = max(said.event.at + TOLD_FOR, said.standing.until or 0)
+    return source.scored.as_of < told_until
 
 
 def comeback(tables: Tables, row: int) -> Comeback | None:
