@@ -13,6 +13,7 @@ from serving.answers.answer_store import list_answers
 from serving.exposure import Exposures
 from serving.loaded_model import LoadedModel
 from serving.past_weeks import WEEK
+from serving.people.people_store import store_teams
 from serving.score import ScoringRun, first_scored
 from serving.score_changes import newest_run_before
 from serving.session import Session
@@ -110,6 +111,9 @@ def write_views(
     view = make_view(source, on_stage=on_stage)
     listed = [lead.lead_id for lead in view.leads if lead.withheld is None]
     Exposures.of(session.state, session.project).note("report", listed, at=scored.scored_at)
+    if session.project.leads.team and session.project.leads.owner:
+        teams = reading.tables.display[["team", "owner"]].dropna()
+        store_teams(session.state.people, teams.itertuples(index=False, name=None))
     on_stage("pages")
     if per_owner:
         recipients = session.project.report.recipients

@@ -66,7 +66,8 @@ class Doors:
         accepts = request.headers.get("accept", "")
         mode = request.headers.get("sec-fetch-mode", "navigate")
         if request.method in ("GET", "HEAD") and mode == "navigate" and "text/html" in accepts:
-            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            path = request.scope.get("raw_path") or quote(request.url.path).encode()
+            here = path.decode("latin-1") + (f"?{request.url.query}" if request.url.query else "")
             place = f"/login?next={quote(own_path(here), safe='/')}"
             raise HTTPException(303, "sign in", {"Location": place, "Cache-Control": "no-store"})
         raise HTTPException(401, "sign in", {"Cache-Control": "no-store"})

@@ -121,7 +121,8 @@ def _make_tables(connection: sqlite3.Connection, file: Path) -> None:
 
 def user_key(name: str) -> str:
     """Give what two spellings of one name have in common: capitals and accents composed or not."""
-    return unicodedata.normalize("NFKC", name.strip()).casefold()
+    readable = name.encode("utf-8", "replace").decode()  # no lone surrogates: SQLite takes none
+    return unicodedata.normalize("NFKC", readable.strip()).casefold()
 
 
 def check_user(file: Path, user: User, *, replacing: bool = False) -> None:

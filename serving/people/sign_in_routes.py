@@ -35,16 +35,18 @@ HASHED_AT_ONCE: Final = 2
 
 def make_router(doors: Doors) -> APIRouter:
     """Make the routes on which nobody has to be signed in, and the page that says who is."""
-    router, sign_in = APIRouter(include_in_schema=False), doors.section.sign_in
-    router.get("/login")(_SignIn(doors).show)
-    router.get("/account")(_Account(doors).show)
-    if sign_in != "proxy":
-        router.post("/logout")(_Account(doors).sign_out)
-    if sign_in == "local":
-        router.post("/login")(_SignIn(doors).check)
-    if sign_in == "oidc":
-        router.get("/oidc/start")(_AtProvider(doors).begin)
-        router.get("/oidc/callback")(_AtProvider(doors).finish)
+    router, by = APIRouter(include_in_schema=False), doors.section.sign_in
+    sign_in, account = _SignIn(doors), _Account(doors)
+    router.get("/login")(sign_in.show)
+    router.get("/account")(account.show)
+    if by != "proxy":
+        router.post("/logout")(account.sign_out)
+    if by == "local":
+        router.post("/login")(sign_in.check)
+    if by == "oidc":
+        at_provider = _AtProvider(doors)
+        router.get("/oidc/start")(at_provider.begin)
+        router.get("/oidc/callback")(at_provider.finish)
     return router
 
 
@@ -67,7 +69,6 @@ class _Pages:
 
     def __init__(self, doors: Doors) -> None:
         self.doors = doors
-        self.pool = ThreadPoolExecutor(HASHED_AT_ONCE)
 
     def page(
         self,
@@ -155,6 +156,10 @@ class _Pages:
 
 
 class _SignIn(_Pages):
+    def __init__(self, doors: Doors) -> None:
+        super().__init__(doors)
+        self.pool = ThreadPoolExecutor(HASHED_AT_ONCE)
+
     async def show(self, request: Request) -> Response:
         goes_to = own_path(request.query_params.get("next"))
         if self.doors.viewer(request) is not None:
