@@ -20,6 +20,7 @@ from serving.verbs import score_run
 from serving.worklist.deliver import deliver
 from serving.worklist.html import render
 from serving.worklist.model_page import render_model_page
+from serving.worklist.pages.last_list import read_stored_list
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.whole_report import make_view
 from training.audit import AuditReport
@@ -103,13 +104,16 @@ def write_views(
         scored_from=first_scored(session.state.runs),
         feedback=list_answers(session.state.feedback),
         other_run=_run_by_another_model(session, model, scored.as_of),
+        stored_list=read_stored_list(
+            session.state.runs, scored.as_of, session.project.report.capacity_per_week
+        ),
     )
     view = make_view(source, on_stage=on_stage)
     listed = [lead.lead_id for lead in view.leads if lead.withheld is None]
     Exposures.of(session.state, session.project).note("report", listed, at=scored.scored_at)
     on_stage("pages")
     if per_owner:
-        recipients = session.project.report.recipients
+        recipients = {**source.owner_emails, **session.project.report.recipients}
         written = deliver(view, folder, languages=languages, owner_emails=recipients)
     else:
         written = [

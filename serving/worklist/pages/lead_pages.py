@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import cast
+from dataclasses import dataclass, field, replace
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,32 +15,51 @@ from data.tables import Tables
 from models.explain.points import Explanation, ScoreReason
 from serving.figures.follow_up import last_touch
 from serving.lead_score import LeadScore
+from serving.worklist.pages.companies import Companies, name_of
 from serving.worklist.pages.lead_history import find_similar, score_history, timeline
-from serving.worklist.pages.report_input import ReportInput, iso_or_none
-from serving.worklist.phrase import Phrase
+from serving.worklist.pages.lead_reasons import report_reason
+from serving.worklist.pages.report_input import ReportInput, float_or_none, iso_or_none
+from serving.worklist.pages.week_changes import ChangeWords, WeekChanges
 from serving.worklist.view import LeadDetail, ReportLead
 from serving.worklist.view_parts import (
     CardAnswer,
     Comeback,
     CriterionMatch,
     Feedback,
+    LaneEntry,
     NextStep,
     PastScore,
-    ShownFact,
     ShownReason,
     SimilarLead,
     Trend,
 )
 
-LISTED_REASONS = 3
+LISTED_REASONS: Final = 3
 
 
-def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[ReportLead, ...]:
+_DISPLAYED: Final = (
+    *("name", "person", "company", "title", "team", "email"),
+    *("owner", "channel", "account"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WeekOfLeads:
+    """What the week says of single rows: what changed, which lanes, which next step."""
+
+    changes: WeekChanges | None = None
+    lanes: Mapping[int, tuple[LaneEntry, ...]] = field(default_factory=dict)
+    steps: Mapping[int, NextStep] = field(default_factory=dict)
+
+
+def make_leads(
+    source: ReportInput, rescored: Mapping[int, NextStep], week: WeekOfLeads | None = None
+) -> tuple[ReportLead, ...]:
     """List every open lead, best first; leads that a rule takes out come last.
 
-    Lists show the company's own step for the stage where there is one, else the one of `steps`;
-    a lead's page shows both.
+    `rescored` are acts of sales that were scored again; a lead's page shows them beside its step.
     """
+    week = WeekOfLeads() if week is None else week
     detailed = top_of_owners(source)
     shown, answers = source.scored.shown, source.scored.answers()
     rows_of_pages = np.array([row for row in sorted(detailed) if shown[row]], np.int64)
@@ -49,18 +68,37 @@ def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[Repo
     touched = last_touch(source.tables, source.scored.snapshots)
     outside = np.flatnonzero(source.scored.qualification.disqualified >= 0)
     rows = [*source.ranked.tolist(), *outside.tolist()]
-    display = {name: source.display(name) for name in ("name", "owner", "channel", "account")}
+    display = {name: source.display(name) for name in _DISPLAYED}
+    own, worth = source.own_amounts, source.chances * source.amounts
+    words = None if week.changes is None else ChangeWords(source, week.changes.since)
+    companies = Companies(source)
 
     def page(row: int) -> LeadDetail | None:
         if row not in detailed:
             return None
         past, alike = history.get(row, ()), similar.get(row, ())
-        return _detail(source, answers[row], row, steps.get(row), past, alike)
+        detail = _detail(source, answers[row], row, rescored.get(row), past, alike)
+        change = None if week.changes is None else week.changes.by_row.get(row)
+        lines = words.lines(row, change) if words and change and shown[row] else None
+        return replace(detail, changes=lines, missing_roles=companies.missing_roles(row))
 
-    return tuple(
-        _lead(source, answers[row], row, display, int(touched[row]), steps.get(row), page(row))
-        for row in rows
-    )
+    def lead(row: int) -> ReportLead:
+        changes = week.changes if shown[row] else None
+        plain = _lead(source, answers[row], row, display, int(touched[row]), page(row))
+        return replace(
+            plain,
+            step=week.steps.get(row),
+            lanes=week.lanes.get(row, ()),
+            amount=float_or_none(own[row]),
+            worth=float_or_none(worth[row]) if shown[row] and source.promises else None,
+            old_score=None if changes is None else changes.old_score(row),
+            old_band=None if changes is None else changes.old_band(row),
+            trend=plain.trend if changes is None else changes.trend(row),
+            weeks=tuple(past.score for past in history.get(row, ())),
+            colleagues=companies.colleagues(row, answers),
+        )
+
+    return tuple(lead(row) for row in rows)
 
 
 def top_of_owners(source: ReportInput) -> frozenset[int]:
@@ -81,7 +119,6 @@ def _lead(
     row: int,
     display: Mapping[str, NDArray[np.object_]],
     touched: int,
-    step: NextStep | None,
     detail: LeadDetail | None,
 ) -> ReportLead:
     explanation = source.scored.explanations[row] if answer.withheld is None else None
@@ -89,7 +126,12 @@ def _lead(
     created = source.tables.created_at
     return ReportLead(
         lead_id=answer.lead_id,
-        name=display["name"][row] or answer.lead_id,
+        name=name_of(display, row) or answer.lead_id,
+        person=display["person"][row],
+        company=display["company"][row],
+        title=display["title"][row],
+        team=display["team"][row],
+        email=display["email"][row],
         owner=display["owner"][row],
         score=answer.score,
         band=answer.band,
@@ -104,7 +146,6 @@ def _lead(
         grid=answer.grid or "",
         families={} if explanation is None else dict(explanation.families),
         reasons=() if explanation is None else _strongest(explanation),
-        step=_stage_step(source, row) or step,
         last_touch_at=iso_or_none(touched),
         created_at=None if created is None else iso(int(created[lead])),
         rule=answer.rule,
@@ -128,20 +169,6 @@ def comeback(tables: Tables, row: int) -> Comeback | None:
     )
 
 
-def report_reason(reason: ScoreReason) -> ShownReason:
-    """Turn a reason of the model into the report's type."""
-    fact = reason.fact
-    return ShownReason(
-        factor=reason.factor,
-        family=reason.family,
-        template=reason.template,
-        params=dict(reason.params),
-        points=reason.points,
-        changeable=reason.changeable,
-        fact=None if fact is None else ShownFact(fact.rate, fact.typical, fact.n),
-    )
-
-
 def _strongest(explanation: Explanation) -> tuple[ShownReason, ...]:
     every = (*explanation.reasons_for, *explanation.reasons_against)
     best = sorted(every, key=lambda reason: -abs(reason.points))[:LISTED_REASONS]
@@ -157,15 +184,6 @@ def _told(answers: tuple[Feedback, ...], answer: LeadScore) -> tuple[Feedback, .
     if answer.withheld is None:
         return answers
     return tuple(replace(each, score=None) for each in answers)
-
-
-def _stage_step(source: ReportInput, row: int) -> NextStep | None:
-    """Suggest what the company's own rules say for the stage."""
-    stage = int(source.scored.qualification.stage[row])
-    if stage < 0:
-        return None
-    words = source.scored.qualification.criteria.stages[stage].next_step
-    return None if words is None else NextStep(Phrase(words), None)
 
 
 def _detail(

@@ -10,6 +10,7 @@ from serving.experiment_arms import arms_of
 from serving.figures.experiment import RANDOM_ARM
 from serving.figures.uplift import find_selection_bias
 from serving.lead_ages import count_older
+from serving.worklist.pages.last_list import follow_list
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.phrase import Phrase
 from serving.worklist.view import BandRow, GainsCurve, TrustPage
@@ -52,6 +53,9 @@ def make_trust(source: ReportInput) -> TrustPage:
         data_until=iso(source.tables.observed_until) if card.has_clock else None,
         unknowns=tuple(_unknowns(card, age, older, edited=source.model.bands_edited)),
         shaped_by_scores=is_shaped_by_scores(source),
+        last_list=follow_list(
+            source.stored_list, source.tables, source.outcomes, source.scored.as_of
+        ),
     )
 
 

@@ -10,13 +10,15 @@ from serving.experiment_arms import analyse_experiment
 from serving.worklist.pages.experiment_page import make_experiment
 from serving.worklist.pages.forecast_page import make_forecast
 from serving.worklist.pages.funnel_page import make_funnel
-from serving.worklist.pages.lead_pages import make_leads, top_of_owners
+from serving.worklist.pages.lanes import fill_lanes, open_asks
+from serving.worklist.pages.lead_pages import WeekOfLeads, make_leads, top_of_owners
 from serving.worklist.pages.movers_page import make_movers
-from serving.worklist.pages.next_steps import make_steps
+from serving.worklist.pages.next_steps import choose_steps, make_steps
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.trust_page import make_trust
 from serving.worklist.pages.value_page import make_value
-from serving.worklist.pages.week_page import make_week
+from serving.worklist.pages.week_changes import find_changes
+from serving.worklist.pages.week_page import add_plans, make_week
 from serving.worklist.view import About, ExperimentPage, ReportView
 
 
@@ -26,13 +28,20 @@ def make_view(
     """Fill every page that the data can fill."""
     on_stage("lead pages")
     paged = [row for row in sorted(top_of_owners(source)) if source.scored.shown[row]]
-    leads = make_leads(source, make_steps(source, paged))
-    on_stage("week, movers, funnel, forecast")
+    changes, asks, week = find_changes(source), open_asks(source), make_week(source)
+    rescored = make_steps(source, paged)
+    of_leads = WeekOfLeads(
+        changes,
+        fill_lanes(source, asks, changes, week.cut_off),
+        choose_steps(source, asks, rescored),
+    )
+    leads = make_leads(source, rescored, of_leads)
+    on_stage("today, changes, pipeline, forecast")
     return ReportView(
         about=make_about(source),
         leads=leads,
-        week=make_week(source),
-        movers=make_movers(source),
+        week=add_plans(source, week, leads),
+        movers=make_movers(source, changes),
         funnel=make_funnel(source),
         forecast=make_forecast(source),
         trust=make_trust(source),
@@ -68,6 +77,9 @@ def make_about(source: ReportInput) -> About:
         points_to_double=float(card.points_to_double),
         top_per_owner=project.report.top_per_owner,
         project_file=source.file,
+        crm_link=project.report.crm_link,
+        live_link=project.report.live_link,
+        open_leads=len(source.scored.snapshots),
         labels=project.report.labels,
         static=project.static,
         promises=source.promises,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from serving.worklist.charts import reliability, reliability_curve, waterfall
-from serving.worklist.html import _Page, list_rows, render
+from serving.worklist.html import PRINTED, _Page, list_rows, render
 from serving.worklist.language import words_of
 from serving.worklist.safe_text import slug
 from serving.worklist.view import ReportView, TouchSpeed
@@ -21,8 +21,15 @@ def test_the_same_view_gives_the_same_bytes(view: ReportView) -> None:
     assert render(view, "fa") == render(view, "fa")
 
 
-def test_nothing_in_the_file_points_outside(view: ReportView) -> None:
+def test_nothing_in_the_file_points_outside_but_to_the_crm_and_the_live_pages(
+    view: ReportView,
+) -> None:
     page = render(view, "en")
+    outside = re.findall(r"(?:src|href|action)=[\"']?((?:https?:|//)[^\"' >]*)", page)
+    assert {link.split("/")[2] for link in outside} == {"crm.example.com", "leads.example.com"}
+    assert "https://crm.example.com/leads/L-00001" in outside
+    bare = replace(view, about=replace(view.about, crm_link=None, live_link=None))
+    page = render(bare, "en")
     assert not re.findall(r"(?:src|href|action)=[\"']?(?:https?:|//)", page)
     assert "default-src 'none'" in page
     assert " style=" not in page
@@ -37,20 +44,22 @@ def test_the_waterfall_ends_at_the_score_on_every_page(view: ReportView) -> None
             assert rows[0].points + sum(row.points for row in rows[1:-1]) == lead.score
 
 
-def test_the_top_n_of_each_owner_print_and_no_other(view: ReportView) -> None:
+def test_every_lead_is_a_row_and_the_first_stand_in_the_file_itself(view: ReportView) -> None:
     rows = list_rows(view)
-    for owner in {lead.owner for lead in view.leads}:
-        mine = [row for row in rows if row.lead.owner == owner]
-        assert [row.kind for row in mine] == ["top"] * min(10, len(mine)) + ["rest"] * (
-            len(mine) - 10
-        )
+    assert [row.lead for row in rows] == list(view.leads)
+    listed = [row.lead for row in rows if not row.lead.rule][:PRINTED]
+    page = render(view, "en")
+    table = page[page.index('<table class="list" id="all">') :]
+    body = table[: table.index("</table>")]
+    assert body.count("<tr data-i=") == len(listed)
+    assert all(lead.person in body for lead in listed)
 
 
 def test_pages_that_have_nothing_to_say_are_left_out(view: ReportView) -> None:
     bare = replace(view, movers=None, funnel=None, forecast=None, trust=None, experiment=None)
     page = render(bare, "it")
-    assert 'id="week"' in page
-    assert 'id="forecast"' not in page
+    assert 'id="today"' in page
+    assert 'id="proof"' not in page
 
 
 def test_the_answer_on_trust_agrees_with_the_bands_below_it() -> None:
