@@ -214,6 +214,17 @@ class WriteBackSection(Section):
     """Where it is noted what was sent. Left out: SQLite in the state folder."""
 
 
+class ReportTarget(Section):
+    """What the team is to win, beside which the forecast stands."""
+
+    deals: float | None = Field(default=None, gt=0, examples=[60])
+    """How many opportunities."""
+    money: Money | None = Field(default=None, gt=0, examples=[400_000])
+    """How much they are to bring, in the currency of the report."""
+    days: Literal[30, 60, 90] = 90
+    """Within how many days from the report."""
+
+
 class ReportSection(Section):
     """Languages, capacity, and what leads are worth and cost."""
 
@@ -239,6 +250,21 @@ class ReportSection(Section):
     """What a lead of each source costs."""
     title: str | None = Field(default=None, examples=["Leads of Acme"])
     """The title of the report."""
+    crm_link: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s<>\"'`{}]+(\{lead_id\}[^\s<>\"'`{}]*)+$",
+        examples=["https://crm.example.com/leads/{lead_id}"],
+    )
+    """The address of a lead in the CRM; `{lead_id}` stands for its id."""
+    live_link: str | None = Field(
+        default=None, pattern=r"^https?://[^\s<>\"'`{}]+$", examples=["https://leads.example.com/"]
+    )
+    """Where `leadscore serve` shows the live pages: the file names it as the place to answer."""
+    answer_first: tuple[str, ...] = Field(default=(), examples=[["demo_request", "form", "chat"]])
+    """Types of events that wait for an answer by sales. Left out: inbound types whose name says so
+    (demo, request, form, chat, reply, phone)."""
+    target: ReportTarget = ReportTarget()
+    """What the team is to win, beside which the forecast stands."""
     labels: dict[str, str | dict[str, str]] = Field(
         default={},
         examples=[{"ebook": "e-book downloads", "trial": {"en": "trials", "it": "prove"}}],

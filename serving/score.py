@@ -205,7 +205,7 @@ def score_snapshots(
     columns |= {
         "stage": qualification.stage_names,
         "rule": qualification.rule_reasons,
-        "trend": trend(scores.score_exact, _earlier_scores(model, past, len(snapshots))),
+        "trend": trend(scores.score, _earlier_scores(model, past, len(snapshots))),
         "typical": np.full(len(ids), reasons.points.typical, np.int32),
         "rest_points": reasons.points.rest,
         "limit_points": reasons.points.limit,
@@ -401,11 +401,11 @@ def first_scored(runs: Path) -> int | None:
 
 
 def _earlier_scores(model: LoadedModel, past: PastWeeks, n: int) -> NDArray[np.float64]:
-    """Score the same leads two weeks earlier: points, NaN for a lead that did not exist then."""
+    """Score the same leads a week earlier: whole points, NaN for a lead that did not exist then."""
     rows, frame = past.at(TREND_WEEKS)
     points = np.full(n, np.nan)
     if len(rows):
-        points[rows] = model.scorer.score(_quick(model, frame)).score_exact
+        points[rows] = model.scorer.score(_quick(model, frame)).score
     return points
 
 

@@ -22,9 +22,9 @@ from serving.worklist.deliver import deliver
 from serving.worklist.html import render
 from serving.worklist.language import languages as languages_known
 from serving.worklist.model_page import render_model_page
-from serving.worklist.pages.lead_pages import every_lead
+from serving.worklist.pages.last_list import read_stored_list
 from serving.worklist.pages.report_input import ReportInput
-from serving.worklist.pages.whole_report import make_view
+from serving.worklist.pages.whole_report import make_view_and_leads
 from serving.worklist.stored_pages import write_pages
 from training.audit import AuditReport
 
@@ -107,8 +107,11 @@ def write_views(
         scored_from=first_scored(session.state.runs),
         feedback=list_answers(session.state.feedback),
         other_run=_run_by_another_model(session, model, scored.as_of),
+        stored_list=read_stored_list(
+            session.state.runs, scored.as_of, session.project.report.capacity_per_week
+        ),
     )
-    view = make_view(source, on_stage=on_stage)
+    view, leads = make_view_and_leads(source, on_stage=on_stage)
     listed = [lead.lead_id for lead in view.leads if lead.withheld is None]
     Exposures.of(session.state, session.project).note("report", listed, at=scored.scored_at)
     if session.project.leads.team and session.project.leads.owner:
@@ -116,7 +119,7 @@ def write_views(
         store_teams(session.state.people, teams.itertuples(index=False, name=None))
     on_stage("pages")
     if per_owner:
-        recipients = session.project.report.recipients
+        recipients = {**source.owner_emails, **session.project.report.recipients}
         written = deliver(view, folder, languages=languages, owner_emails=recipients)
     else:
         written = [
@@ -130,13 +133,8 @@ def write_views(
     size = write_pages(
         session.state.pages,
         view,
-        every_lead(source, view.leads),
+        leads,
         made_at=scored.scored_at,
-        answered=[
-            str(lead)
-            for lead, standing in zip(scored.table["lead_id"], scored.standing, strict=True)
-            if standing is not None
-        ],
         texts={f"model-{language}": page for language, page in pages.items()},
     )
     on_stage(str(size))

@@ -41,7 +41,10 @@ from data.tables import Kind, Outcomes, Tables
 
 __all__ = ["CrmData", "read_tables", "read_with_notes", "undeclared_columns"]
 
-_DISPLAY = ("name", "account", "owner", "team", "channel", "email", "title")
+_DISPLAY = (
+    *("name", "person", "company", "account", "owner", "owner_email", "team"),
+    *("channel", "email", "title"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,15 +342,12 @@ def _accounts(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[
 
 
 def _display(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFrame:
-    """Collect what a report shows: name, owner, channel, email, title, account, value."""
+    """Collect what a report shows: name, person, owner, channel, email, title, account, value."""
     leads = job.project.leads
-    declared = {role: getattr(leads, role) for role in _DISPLAY}
-    declared["name"] = leads.name or None
-    roles = [role for role, column in declared.items() if column is not None]
-    columns = [
-        _shown(raw, leads.name if role == "name" else (declared[role],), job)[order]
-        for role in roles
-    ]
+    named = {role: getattr(leads, role) or () for role in _DISPLAY}
+    declared = {role: (own,) if isinstance(own, str) else own for role, own in named.items()}
+    roles = [role for role, columns in declared.items() if columns]
+    columns = [_shown(raw, declared[role], job)[order] for role in roles]
     cells = np.array(columns, dtype=object).reshape(len(roles), len(order)).T
     frame = pd.DataFrame(cells, columns=roles, dtype=object)
     if job.project.leads.value:

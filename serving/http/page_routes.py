@@ -267,7 +267,7 @@ class PageRoutes:
         words = _unsealed(viewer, found)
         return PageState(
             run=query.get("run", "")[:LONGEST] or None,
-            choice=ListChoice(given, words, order if order in ORDERS else "rank"),
+            choice=ListChoice(given, words, order if order in ORDERS else "chance"),
             page=min(int(page), FURTHEST) if re.fullmatch("[1-9][0-9]{0,8}", page) else 1,
             found=found if words else "",
         )

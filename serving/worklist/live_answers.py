@@ -19,6 +19,7 @@ from serving.answers.answer_store import (
 from serving.answers.standing import changed_since
 from serving.people.viewer import Viewer
 from serving.worklist.language import words_of
+from serving.worklist.pages.lead_pages import shown_standing
 from serving.worklist.scoped_pages import AnsweredSince
 from serving.worklist.view import ReportLead
 
@@ -46,7 +47,7 @@ class LiveAnswers:
         """Say which leads answers took off the list since a run was made, and which came back."""
         changed = changed_since(self._read(), run_made_at, at)
         return AnsweredSince(
-            frozenset(lead for lead, standing in changed.items() if standing is not None),
+            {lead: shown_standing(s) for lead, s in changed.items() if s is not None},
             frozenset(lead for lead, standing in changed.items() if standing is None),
         )
 

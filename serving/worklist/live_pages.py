@@ -16,13 +16,12 @@ from markupsafe import Markup
 
 from data.clock import iso
 from serving.people.viewer import Viewer
-from serving.worklist.html import LeadRow, ReportPage, clean, make_environment
+from serving.worklist.html import LANE_SHOWN, LeadRow, ReportPage, clean, make_environment
 from serving.worklist.language import Words, words_of
 from serving.worklist.safe_text import isolated
 from serving.worklist.scoped_pages import ListChoice, ScopedPages
 from serving.worklist.view import (
     ExperimentPage,
-    ForecastPage,
     FunnelPage,
     ReportLead,
     ReportView,
@@ -34,15 +33,13 @@ Nothing = Literal["lead", "list", "page", "company"]
 """Why there is no page: no such lead, no list yet, no such page, a page that a rep does not see."""
 PAGE: Final = 25
 PATHS: Final[Mapping[str, str]] = {
-    "week": "/today",
-    "leads": "/today",
-    "movers": "/changes",
-    "funnel": "/pipeline",
-    "forecast": "/pipeline#forecast",
-    "trust": "/proof",
-    "experiment": "/proof#experiment",
+    "today": "/today",
+    "changes": "/changes",
+    "pipeline": "/pipeline",
+    "proof": "/proof",
     "model": "/model",
 }
+LANES: Final = ("answer", "cold", "hot", "back")
 COMPANY_PAGES: Final = ("/pipeline", "/proof", "/model")
 """Pages about the whole company: a rep sees his own leads alone."""
 
@@ -60,7 +57,7 @@ class PageState:
         """Write the state as the query of an address, "" for none."""
         named: dict[str, object] = {
             **self.choice.values,
-            "order": self.choice.order if self.choice.order != "rank" else "",
+            "order": self.choice.order if self.choice.order != "chance" else "",
             "found": self.found,
             "page": self.page if self.page > 1 else "",
             "run": self.run or "",
@@ -78,7 +75,7 @@ class LiveLinks:
 
     def page(self, key: str) -> str:
         """Give the address of a page, by its anchor in the file."""
-        return PATHS[key] + (self.state.query() if key == "leads" else "")
+        return PATHS[key]
 
     def lead(self, lead_id: str) -> str | None:
         """Give the address of a lead's page."""
@@ -109,20 +106,28 @@ class LivePage:
     def today(self) -> str:
         """Render the list: whom to call, narrowed and ordered as the address says."""
         state, pages = self.state, self.pages
-        week = pages.week()
-        leads, total = pages.rows(state.choice, PAGE * (state.page - 1), PAGE)
         start = PAGE * (state.page - 1)
+        leads, total = pages.rows(state.choice, start, PAGE)
+        plain = state.page == 1 and not state.choice.values and not state.choice.words
+        lanes = {key: pages.lane(key, LANE_SHOWN) for key in LANES} if plain else {}
+        drawers = pages.drawers() if plain else []
+        listed = [lead for found, _ in lanes.values() for lead in found]
+        view = self._view(
+            [*leads, *listed, *drawers], week=pages.week(), trust=pages.company(TrustPage)
+        )
+        page = self._report(view)
         return self._page(
             "live_today.html",
-            "week",
-            self._view(leads, week=week),
-            rows=[LeadRow(lead, start + i + 1, "top", 3) for i, lead in enumerate(leads)],
+            "today",
+            page,
+            tops=[LeadRow(lead, start + i + 1, start + i) for i, lead in enumerate(leads)],
+            lanes=page.lanes({key: lane for key, lane in lanes.items() if lane[0]}),
             total=total,
+            first=start,
             last=max(1, -(-total // PAGE)),
-            choices=pages.choices(),
             narrowed=bool(state.choice.values or state.choice.words),
-            filters=self._filters(),
-            orders=self._orders(),
+            facets=page.filters(pages.choices()),
+            ranks=[each for each in page.names.ranks() if pages.whole or each[0] != "company"],
         )
 
     def lead(self, lead_id: str, *, card: bool = False) -> str | None:
@@ -131,14 +136,15 @@ class LivePage:
         if lead is None or lead.detail is None:
             return None
         before, after = (None, None) if card else self.pages.beside(self.state.choice, lead_id)
-        view = self._view([lead])
-        page = ReportPage(view, self.words, LiveLinks(self.state))
+        found = self.pages.movers()
+        page = self._report(self._view([lead], movers=None if found is None else found[0]))
         return self._page(
             "card.html" if card else "live_lead.html",
-            "leads",
-            view,
+            "today",
+            page,
             before=before and page.links.lead(before),
             after=after and page.links.lead(after),
+            list_href=f"/today{self.state.query()}",
             card=None if card else self.visit.card(lead_id),
             **page.lead_values(lead),
         )
@@ -148,27 +154,23 @@ class LivePage:
         found = self.pages.movers()
         if found is None:
             return None
-        return self._page(
-            "live_part.html", "movers", self._view(found[1], movers=found[0]), parts=["movers.html"]
-        )
+        view = self._view(found[1], movers=found[0])
+        return self._page("live_part.html", "changes", self._report(view), part="changes.html")
 
     def pipeline(self) -> str | None:
         """Render the funnel and the forecast of the whole company."""
-        funnel, forecast = self.pages.company(FunnelPage), self.pages.company(ForecastPage)
-        parts = [
-            name for name, page in (("funnel.html", funnel), ("forecast.html", forecast)) if page
-        ]
-        view = self._view([], funnel=funnel, forecast=forecast)
-        return self._page("live_part.html", "funnel", view, parts=parts) if parts else None
+        pages = self.pages
+        view = self._view([], funnel=pages.company(FunnelPage), forecast=pages.forecast())
+        view = replace(view, week=pages.week(), value=pages.value())
+        return self._page("live_part.html", "pipeline", self._report(view), part="pipeline.html")
 
     def proof(self) -> str | None:
         """Render whether the scores can be trusted, and the experiment."""
-        trust, experiment = self.pages.company(TrustPage), self.pages.company(ExperimentPage)
-        parts = [
-            name for name, page in (("trust.html", trust), ("experiment.html", experiment)) if page
-        ]
-        view = self._view([], trust=trust, experiment=experiment)
-        return self._page("live_part.html", "trust", view, parts=parts) if parts else None
+        trust, trial = self.pages.company(TrustPage), self.pages.company(ExperimentPage)
+        if trust is None and trial is None:
+            return None
+        view = self._view([], trust=trust, experiment=trial)
+        return self._page("live_part.html", "proof", self._report(view), part="proof.html")
 
     def model(self) -> str | None:
         """Give the data scientist's page, with our own style sheet in place of its own."""
@@ -185,12 +187,13 @@ class LivePage:
             self.pages.about,
             tuple({lead.lead_id: lead for lead in leads}.values()),
             week,  # type: ignore[arg-type]
-            value=self.pages.value(leads),
             **pages,  # type: ignore[arg-type]
         )
 
-    def _page(self, template: str, current: str, view: ReportView, **values: object) -> str:
-        page = ReportPage(view, self.words, LiveLinks(self.state))
+    def _report(self, view: ReportView) -> ReportPage:
+        return ReportPage(view, self.words, LiveLinks(self.state))
+
+    def _page(self, template: str, current: str, page: ReportPage, **values: object) -> str:
         return page.part(
             template,
             pages=self._menu(),
@@ -200,37 +203,17 @@ class LivePage:
             static=self.visit.static,
             here=self.visit.here,
             signs_out=self.visit.signs_out,
-            label_text=lambda text: self.words.label(text, view.about.labels),
+            open_leads=self.pages.count(),
             newer=self.visit.newest[0] != self.pages.about.run_id,
             newest_says=newest_says(self.words, self.visit.newest[1]),
-            columns=page.names.columns(),
             **values,
         )
 
-    def _filters(self) -> list[tuple[str, object]]:
-        t = self.words.t
-        return [
-            ("owner", t("Owner")),
-            ("stage", t("Stage")),
-            ("source", t("Source")),
-            ("band", t("Band")),
-            ("trend", t("Trend")),
-        ]
-
-    def _orders(self) -> list[tuple[str, object]]:
-        t = self.words.t
-        return [
-            ("rank", t("by chance")),
-            ("value", t("by value")),
-            ("touch", t("by last touch")),
-            ("name", t("by name")),
-        ]
-
     def _menu(self) -> list[tuple[str, object]]:
         t = self.words.t
-        menu: list[tuple[str, object]] = [("week", t("Today")), ("movers", t("Changes"))]
+        menu: list[tuple[str, object]] = [("today", t("Today")), ("changes", t("Changes"))]
         if self.visit.viewer.role != "rep":
-            menu += [("funnel", t("Pipeline")), ("trust", t("Proof")), ("model", t("Model"))]
+            menu += [("pipeline", t("Pipeline")), ("proof", t("Proof")), ("model", t("Model"))]
         return menu
 
 

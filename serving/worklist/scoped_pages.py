@@ -24,6 +24,7 @@ from serving.people.viewer import Viewer
 from serving.worklist.stored_pages import CHOICES, folded_words, unpacked
 from serving.worklist.view import (
     About,
+    ForecastPage,
     LeadDetail,
     MissedFollowUp,
     Mover,
@@ -33,20 +34,20 @@ from serving.worklist.view import (
     ValuePage,
     WeekPage,
 )
-from serving.worklist.view_parts import Interval
+from serving.worklist.view_parts import Interval, ShownStanding
 
 T = TypeVar("T")
 MOST_WORDS: Final = 8
-MOVERS: Final = 10
-FILTERS: Final = CHOICES
+MOVERS: Final = 60
+"""Movers that a page reads, up and down; the night keeps ten of each owner."""
+FILTERS: Final = (*CHOICES, "lane")
 ORDERS: Final[Mapping[str, str]] = {
-    "rank": "place",
-    "name": "name collate nocase, place",
-    "owner": "owner collate nocase, place",
-    "score": "score is null, score desc, place",
-    "probability": "probability is null, probability desc, place",
-    "value": "worth is null, worth desc, place",
-    "touch": "last_touch_at is not null, last_touch_at, place",
+    "chance": "place",
+    "value": "by_value",
+    "urgency": "by_urgency",
+    "change": "by_change",
+    "company": "by_company",
+    "name": "by_name",
 }
 """Ways to order the list: what the address says -> what is read."""
 
@@ -57,14 +58,14 @@ class ListChoice:
 
     values: Mapping[str, str] = field(default_factory=dict)
     words: str = ""
-    order: str = "rank"
+    order: str = "chance"
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweredSince:
     """What answers changed since the run: leads that are off the list now, and back on it."""
 
-    off: Collection[str] = ()
+    off: Mapping[str, ShownStanding] = field(default_factory=dict)
     back: Collection[str] = ()
 
 
@@ -90,7 +91,7 @@ class ScopedPages:
         owners: frozenset[str] | None,
         answered: AnsweredSince,
     ) -> None:
-        self.connection, self.owners = connection, owners
+        self.connection, self.owners, self.answered = connection, owners, answered
         self.about = self._company(About)
         self._given: dict[str, object] = {
             "owners": json.dumps(sorted(owners or ())),
@@ -109,7 +110,7 @@ class ScopedPages:
 
     def choices(self) -> dict[str, list[str]]:
         """List the values of each column that the list can be narrowed by."""
-        found: dict[str, list[str]] = {kind: [] for kind in CHOICES}
+        found: dict[str, list[str]] = {kind: [] for kind in FILTERS}
         rows = self._all(
             f"select distinct kind, value from choices where {self._seen} order by value"
         )
@@ -159,15 +160,6 @@ class ScopedPages:
         lead = unpacked(line, ReportLead)
         return self._told(replace(lead, detail=detail and unpacked(detail, LeadDetail)))
 
-    def lines(self, where: str, order: str, n: int = 200) -> list[ReportLead]:
-        """Read the lines of leads by a condition of our own, answered ones left out."""
-        rows = self._all(
-            f"select line from leads join bodies using (place) where ({where}) and {self._seen}"
-            f" and {self._open} order by {order} limit :n",
-            {"n": n},
-        )
-        return [self._told(unpacked(row[0], ReportLead)) for row in rows]
-
     def movers(self) -> tuple[MoversPage, list[ReportLead]] | None:
         """Read the largest changes and the leads that they are about."""
         page = self._company(MoversPage) if self._has(MoversPage) else None
@@ -176,7 +168,11 @@ class ScopedPages:
         rises, rising = self._moved("moved > 0")
         falls, falling = self._moved("moved < 0")
         if not self.whole:
-            page = replace(page, unchanged=0)
+            moved, still = self._all(
+                "select count(nullif(changed, 0)), count(changed) - count(nullif(changed, 0))"
+                f" from leads where rule is null and {self._seen} and {self._open}"
+            )[0]
+            page = replace(page, moved=moved, unchanged=still)
         return replace(page, rises=rises, falls=falls), [*rising, *falling]
 
     def _moved(self, where: str) -> tuple[tuple[Mover, ...], list[ReportLead]]:
@@ -188,20 +184,45 @@ class ScopedPages:
         movers = tuple(unpacked(row[0], Mover) for row in rows)
         return movers, [self._told(unpacked(row[1], ReportLead)) for row in rows]
 
-    def value(self, leads: Collection[ReportLead]) -> ValuePage | None:
-        """Read what customers paid, and what these leads are expected to bring."""
-        page = self._company_or_none(ValuePage)
-        if page is None:
-            return None
-        ids = json.dumps([lead.lead_id for lead in leads])
-        rows = self._all(
-            "select lead_id, worth from leads where worth is not null and"
-            f" lead_id in (select value from json_each(:ids)) and {self._seen}",
-            {"ids": ids},
+    def value(self) -> ValuePage | None:
+        """Read what customers paid; of the whole company, or not at all."""
+        return self._company_or_none(ValuePage) if self.whole else None
+
+    def forecast(self) -> ForecastPage | None:
+        """Read the forecast; figures of single owners for those whose leads may be seen."""
+        page = self._company_or_none(ForecastPage)
+        if page is None or self.owners is None:
+            return page
+        return replace(page, owners=tuple(o for o in page.owners if o.owner in self.owners))
+
+    def lane(self, lane: str, n: int) -> tuple[list[ReportLead], int]:
+        """Read the most urgent leads of a lane, and count them all."""
+        order = {"answer": "since desc, place", "back": "since desc, lead_id desc"}
+        chosen = (
+            "from lanes join leads using (place) where lane = :lane and rule is null"
+            f" and {self._seen} and {self._open}"
         )
-        if not self.whole:
-            page = ValuePage(0, 0.0, (), (), page.within_days, page.proven)
-        return replace(page, expected=dict(rows))
+        given = {"lane": lane, "n": n}
+        rows = self._all(
+            f"select place {chosen} order by {order.get(lane, 'place')} limit :n", given
+        )
+        count = int(self._all(f"select count(*) {chosen}", given)[0][0])
+        return [self._line(row[0]) for row in rows], count
+
+    def drawers(self, n: int = 200) -> list[ReportLead]:
+        """Read the leads that are off the list, by a rule or an answer, or were until lately."""
+        off = f"not {self._open}"
+        ended = f"ended and {self._open}"
+        rows = self._all(
+            f"select place from leads where (rule is not null or {off} or {ended}) and {self._seen}"
+            " order by place limit :n",
+            {"n": n},
+        )
+        return [self._line(row[0]) for row in rows]
+
+    def count(self) -> int:
+        """Count the open leads that the viewer sees."""
+        return int(self._all(f"select count(*) from leads where {self._seen}")[0][0])
 
     def week(self) -> WeekPage:
         """Read whom to call: of the company as it was planned, of an owner from his own leads."""
@@ -257,16 +278,36 @@ class ScopedPages:
             newest_first=None,
             speed=None,
             plan=(),
+            plan_by_value=(),
+            plan_by_urgency=(),
+            best_calls=None,
+            best_profit=None,
             contacts=(),
         )
 
     def _told(self, lead: ReportLead) -> ReportLead:
-        """Count what a lead says of others whom the viewer does not see, and say no more."""
-        if self.owners is None or lead.detail is None:
+        """Count what a lead says of others whom the viewer does not see, and say no more.
+
+        What answers since the run made of the lead is added.
+        """
+        standing = lead.standing
+        if lead.lead_id in self.answered.off:
+            standing = self.answered.off[lead.lead_id]
+        elif lead.lead_id in self.answered.back:
+            standing = None
+        lead = replace(lead, standing=standing)
+        if self.owners is None:
+            return lead
+        known = tuple(each for each in lead.colleagues if each.owner in self.owners)
+        lead = replace(lead, colleagues=known, colleagues_leads=len(lead.colleagues) - len(known))
+        if lead.detail is None:
             return lead
         similar = tuple(each for each in lead.detail.similar if each.owner in self.owners)
         others = len(lead.detail.similar) - len(similar)
-        return replace(lead, detail=replace(lead.detail, similar=similar, similar_others=others))
+        detail = replace(
+            lead.detail, similar=similar, similar_others=others, missing_roles=()
+        )  # which roles are missing at a company tells of colleagues' leads there
+        return replace(lead, detail=detail)
 
     def _line(self, place: int) -> ReportLead:
         row = self.connection.execute("select line from bodies where place = ?", (place,))
@@ -274,13 +315,16 @@ class ScopedPages:
 
     def _chosen(self, choice: ListChoice) -> tuple[str, str, dict[str, object]]:
         """Write a list as SQL: what it is read from and under which conditions, and its order."""
-        order = ORDERS.get(choice.order, ORDERS["rank"])
+        order = ORDERS.get(choice.order, ORDERS["chance"])
+        if choice.order == "company" and not self.whole:
+            order = ORDERS["chance"]  # the best lead of a company may be a colleague's
         given: dict[str, object] = {}
         tests = ["rule is null", self._seen, self._open]
         for kind in FILTERS:
             if kind in choice.values:
                 given[kind] = choice.values[kind]
-                tests.append(f"{kind} = :{kind}")
+                of_lane = "place in (select place from lanes where lane = :lane)"
+                tests.append(of_lane if kind == "lane" else f"{kind} = :{kind}")
         joins, exact = "", []
         for i, word in enumerate(_asked(choice.words)):
             given |= {f"word{i}": word, f"past{i}": word + "\U0010ffff"}
@@ -300,8 +344,8 @@ class ScopedPages:
     @property
     def _open(self) -> str:
         return (
-            "(not answered or lead_id in (select value from json_each(:back)))"
-            " and lead_id not in (select value from json_each(:off))"
+            "((not answered or lead_id in (select value from json_each(:back)))"
+            " and lead_id not in (select value from json_each(:off)))"
         )
 
     def _has(self, page: type[object]) -> bool:

@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import unicodedata
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,13 +28,14 @@ from pydantic import TypeAdapter
 
 from data.errors import OutsideError
 from data.files import replacing, write_text
+from serving.worklist.ranking import orders
 from serving.worklist.view import About, LeadDetail, Mover, ReportLead, ReportView
 
 KEPT: Final = 3
 """Runs that stay on the disk: a page that was opened this morning is still whole at night."""
 FILE: Final = "pages.sqlite"
 NEWEST: Final = "newest"
-CHOICES: Final = ("owner", "source", "stage", "band", "trend")
+CHOICES: Final = ("owner", "team", "stage", "source", "band", "trend")
 """Columns by which the list is filtered."""
 LONGEST: Final = 200
 """Characters of a value by which the list can be narrowed."""
@@ -42,11 +43,14 @@ _NAMING: Final = (("bodies", "place", ("line", "detail", "mover")), ("company", 
 """Where JSON is that may name leads: table, key, columns."""
 _TABLES: Final = """
 create table leads (
-    place integer primary key, lead_id text not null unique, owner text not null,
-    name text not null, source text, stage text, band text, trend text, rule text,
-    score integer, probability real, worth real, last_touch_at text, quiet_days integer,
-    called integer, missed integer not null, moved integer, answered integer not null
+    place integer primary key, lead_id text not null unique, owner text not null, team text,
+    source text, stage text, band text, trend text, rule text, score integer, probability real,
+    changed integer, last_touch_at text, quiet_days integer, called integer,
+    missed integer not null, moved integer, answered integer not null, ended integer not null,
+    by_value integer, by_urgency integer, by_change integer, by_company integer, by_name integer
 ) strict;
+create table lanes (lane text not null, place integer not null, since text not null,
+    primary key (lane, place)) without rowid, strict;
 create table bodies (place integer primary key, line blob not null, detail blob, mover blob) strict;
 create index leads_by_owner on leads (owner, place);
 create index leads_by_call on leads (called) where called is not null;
@@ -83,14 +87,12 @@ def write_pages(
     leads: Iterable[ReportLead],
     *,
     made_at: int,
-    answered: Collection[str] = (),
     texts: Mapping[str, str] = MappingProxyType({}),
 ) -> StoredSize:
     """Write the pages of a run and switch to them; `leads` are those of the view, each with detail.
 
-    `made_at` is in microseconds UTC; `answered` are leads that an answer keeps off the list;
-    `texts` are pages that are whole already. Pages of an earlier moment than those that are shown
-    are kept, not switched to.
+    `made_at` is in microseconds UTC; `texts` are pages that are whole already. Pages of an earlier
+    moment than those that are shown are kept, not switched to.
     """
     run_id = view.about.run_id
     path = folder / quote(run_id, safe="") / FILE
@@ -98,7 +100,7 @@ def write_pages(
         connection.execute("pragma journal_mode = off")  # the file is new: a failed one is deleted
         connection.execute("pragma synchronous = off")  # `replacing` brings it to the disk
         connection.executescript(_TABLES)
-        count = _insert_leads(connection, view, leads, frozenset(answered))
+        count = _insert_leads(connection, view, leads)
         _insert_company(connection, view)
         connection.execute("insert into made values (?)", (made_at,))
         for name, html in texts.items():
@@ -188,31 +190,25 @@ def folded_words(*texts: str | None) -> list[str]:
 
 
 def _insert_leads(
-    connection: sqlite3.Connection,
-    view: ReportView,
-    leads: Iterable[ReportLead],
-    answered: frozenset[str],
+    connection: sqlite3.Connection, view: ReportView, leads: Iterable[ReportLead]
 ) -> int:
     called = {lead_id: place for place, lead_id in enumerate(view.week.calls)}
-    missed = {miss.lead_id: miss for miss in view.week.missed}
+    missed = {miss.lead_id: miss.days for miss in view.week.missed}
     movers = {m.lead_id: m for m in (*view.movers.rises, *view.movers.falls)} if view.movers else {}
-    worth = dict(view.value.expected) if view.value else {}
+    places = _places(view.leads)
     count = 0
     for place, lead in enumerate(leads):
-        lead_id, mover = lead.lead_id, movers.get(lead.lead_id)
+        mover = movers.get(lead.lead_id)
+        days = missed.get(lead.lead_id, _quiet_days(lead, view.about.as_of))
         row = (
             place,
-            *(_text(text) for text in (lead_id, lead.owner, lead.name)),
-            *(_text(text) for text in (lead.source, lead.stage, lead.band, lead.trend, lead.rule)),
-            lead.score,
-            lead.probability,
-            worth.get(lead_id),
-            lead.last_touch_at,
-            missed[lead_id].days if lead_id in missed else _quiet_days(lead, view.about.as_of),
-            called.get(lead_id),
-            int(lead_id in missed),
+            *(_text(text) for text in (lead.lead_id, lead.owner, lead.team or None, lead.source)),
+            *(_text(text) for text in (lead.stage, lead.band, lead.trend, lead.rule)),
+            *(lead.score, lead.probability, lead.change, lead.last_touch_at, days),
+            *(called.get(lead.lead_id), int(lead.lead_id in missed)),
             None if mover is None else mover.new - mover.old,
-            int(lead_id in answered),
+            *(int(lead.standing is not None), int(lead.ended is not None)),
+            *(ranks[place] for ranks in places),
         )
         body = (
             place,
@@ -222,7 +218,11 @@ def _insert_leads(
         )
         connection.execute(f"insert into leads values ({', '.join('?' * len(row))})", row)  # noqa: S608
         connection.execute("insert into bodies values (?, ?, ?, ?)", body)
-        words = folded_words(lead_id, lead.name, lead.account, lead.owner)
+        lanes = [(entry.lane, place, entry.since) for entry in lead.lanes]
+        back = [] if lead.back is None else [("back", place, lead.back.back_at)]
+        connection.executemany("insert or ignore into lanes values (?, ?, ?)", [*lanes, *back])
+        named = (lead.person, lead.name, lead.company, lead.title, lead.owner, lead.email)
+        words = folded_words(lead.lead_id, *named)
         connection.executemany("insert into words values (?, ?)", [(w, place) for w in words])
         count += 1
     for kind in CHOICES:
@@ -230,7 +230,23 @@ def _insert_leads(
             f"insert into choices select distinct '{kind}', {kind}, owner from leads"  # noqa: S608
             f" where {kind} is not null and length({kind}) <= {LONGEST}"
         )
+    connection.execute(
+        "insert into choices select distinct 'lane', lane, owner"
+        " from lanes join leads using (place) where rule is null"
+    )
     return count
+
+
+def _places(leads: Sequence[ReportLead]) -> list[list[int]]:
+    """Number the leads in each order of the list but the first."""
+    ordered = orders(leads)
+    places = []
+    for order in ("value", "urgency", "change", "company", "name"):
+        numbers = [0] * len(leads)
+        for number, place in enumerate(ordered[order]):
+            numbers[place] = number
+        places.append(numbers)
+    return places
 
 
 def _insert_company(connection: sqlite3.Connection, view: ReportView) -> None:
@@ -285,7 +301,7 @@ def _forget_in(path: Path, lead_id: str) -> int:
         connection.execute("pragma secure_delete = on")  # freed pages keep nothing of the lead
         found = connection.execute("select place from leads where lead_id = ?", (lead_id,))
         for (place,) in found.fetchall():
-            for table in ("words", "bodies", "leads"):
+            for table in ("words", "lanes", "bodies", "leads"):
                 connection.execute(f"delete from {table} where place = ?", (place,))  # noqa: S608
             erased += 1
         mark = json.dumps(lead_id, ensure_ascii=False).encode("utf-8", "replace")

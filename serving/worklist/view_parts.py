@@ -10,6 +10,8 @@ from serving.worklist.phrase import Phrase, Scalar
 
 Band = str
 Trend = Literal["rising", "steady", "falling", "new"]
+Cause = Literal["intent", "quiet", "edited", "model"]
+Lane = Literal["answer", "cold", "hot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +187,37 @@ class SimilarLead:
 class ShownChangeLine:
     """One line of "why did the score change": whole signed points.
 
-    `kind` is what moved it; `reason` says which event or field where the kind alone does not.
+    `kind` is what moved it; `reason` says which event or field where the kind alone does not, and
+    `aged` which activity has become older.
     """
 
-    kind: Literal["events", "time", "edits", "model", "card", "rest"]
+    kind: Literal["events", "time", "edits", "model", "card", "limit", "rest"]
     points: int
     reason: ShownReason | None = None
+    aged: Phrase | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneEntry:
+    """Why a lead stands in a lane of page "Today": it waits for an answer, goes cold, is hot.
+
+    `since` is the ISO UTC moment from which it does.
+    """
+
+    lane: Lane
+    phrase: Phrase
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """Another open lead of the same company; its score is None where it is held back."""
+
+    lead_id: str
+    name: str
+    owner: str
+    title: str | None
+    score: int | None
 
 
 @dataclass(frozen=True, slots=True)

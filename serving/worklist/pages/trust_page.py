@@ -11,6 +11,7 @@ from serving.figures.experiment import RANDOM_ARM
 from serving.figures.reps_against_model import ClaimFigures, compare_reps
 from serving.figures.uplift import find_selection_bias
 from serving.lead_ages import count_older
+from serving.worklist.pages.last_list import follow_list
 from serving.worklist.pages.report_input import ReportInput, interval
 from serving.worklist.phrase import Phrase
 from serving.worklist.view import BandRow, GainsCurve, TrustPage
@@ -54,6 +55,9 @@ def make_trust(source: ReportInput) -> TrustPage:
         unknowns=tuple(_unknowns(card, age, older, edited=source.model.bands_edited)),
         shaped_by_scores=is_shaped_by_scores(source),
         reps=make_claims(source),
+        last_list=follow_list(
+            source.stored_list, source.tables, source.outcomes, source.scored.as_of
+        ),
     )
 
 

@@ -78,9 +78,9 @@ def test_a_list_is_walked_narrowed_and_ordered_by_its_address(
         own = [lead.lead_id for lead in ranked if lead.owner == owner]
         narrowed = await client.get(f"/today?owner={quote(owner)}&nonsense=1&page=0&order=nope")
         assert open_ids(narrowed.text) == own[:25]
-        assert count(narrowed.text).endswith(f"of {len(own)} leads")
+        assert count(narrowed.text).endswith(f"of {len(own)}")
         by_name = await client.get("/today?order=name")
-        names = sorted((lead.name.casefold(), i) for i, lead in enumerate(ranked))
+        names = sorted(((lead.person or lead.name).casefold(), i) for i, lead in enumerate(ranked))
         assert open_ids(by_name.text) == [ranked[i].lead_id for _, i in names[:25]]
         lead = await client.get(f"/lead/{own[1]}?owner={quote(owner)}")
         assert f'rel="prev" href="/lead/{own[0]}?owner=' in lead.text
@@ -303,7 +303,7 @@ def test_no_route_tells_a_rep_that_a_colleague_has_leads(
         "?order=name",
         "?order=value",
         "?band=A",
-        "?trend=rising&order=touch",
+        "?trend=rising&order=change",
         "?stage=lead",
         f"?owner={quote(own)}",
         f"?owner={quote(owners[1])}",

@@ -19,6 +19,7 @@ from serving.worklist.stored_pages import (
     write_pages,
 )
 from serving.worklist.view import ReportLead, ReportView
+from serving.worklist.view_parts import ShownStanding
 from tests.fakes.report_view import make_view
 
 MANAGER = Viewer("m", "manager", None, "en", "t")
@@ -117,6 +118,7 @@ def test_a_rep_reads_the_same_as_in_a_world_without_foreign_leads(
     assert movers is not None
     small = replace(
         whole,
+        leads=tuple(without(whole, foreign)),
         week=replace(
             whole.week,
             calls=tuple(c for c in whole.week.calls if c not in foreign),
@@ -128,7 +130,7 @@ def test_a_rep_reads_the_same_as_in_a_world_without_foreign_leads(
             falls=tuple(m for m in movers.falls if m.lead_id not in foreign),
         ),
     )
-    write_pages(tmp_path, small, without(whole, foreign), made_at=1)
+    write_pages(tmp_path, small, small.leads, made_at=1)
     with (
         opened_pages(file) as all_of_it,
         opened_pages(run_file(tmp_path, whole.about.run_id)) as part,
@@ -175,11 +177,15 @@ def test_similar_leads_of_colleagues_are_a_number(whole: ReportView, tmp_path: P
 
 def test_an_answered_lead_is_on_no_list(whole: ReportView, file: Path) -> None:
     called = whole.week.calls[0]
+    standing = ShownStanding("done", "2026-11-22", None, "ann", "", 1, "2026-11-23")
     with opened_pages(file) as connection:
-        pages = scoped(connection, MANAGER, lambda _: AnsweredSince(off={called}))
+        pages = scoped(connection, MANAGER, lambda _: AnsweredSince(off={called: standing}))
         assert called not in pages.week().calls
         assert called not in every_row(pages, ListChoice())
-        assert pages.lead(called) is not None
+        lead = pages.lead(called)
+        assert lead is not None
+        assert lead.standing == standing
+        assert called in [each.lead_id for each in pages.drawers()]
 
 
 def test_pages_of_an_earlier_day_are_not_switched_to_and_old_runs_go(
