@@ -95,7 +95,7 @@ def test_sources_are_counted_timed_and_valued() -> None:
     assert (funnel.total.leads, funnel.total.cost) == (5, 60.0)
     assert [(s.name, s.leads) for s in funnel.stages] == [
         ("lead", 4),
-        ("prospect", 4),
+        ("prospect", 2),
         ("opportunity", 3),
     ]
 

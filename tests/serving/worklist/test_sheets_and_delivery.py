@@ -3,7 +3,7 @@ import email
 import email.policy
 import io
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import openpyxl
@@ -101,8 +101,8 @@ def test_sheets_hold_dates_numbers_filters_and_no_stray_apostrophe(
         assert cells["person"] == lead.person
         assert float(cells["amount"]) == lead.amount
         if lead.last_touch_at:
-            touched = datetime.strptime(cells["last_touch_at"], "%Y-%m-%d %H:%M")
-            assert touched.replace(tzinfo=UTC) <= datetime.fromisoformat(lead.last_touch_at)
+            touched = datetime.fromisoformat(cells["last_touch_at"] + "+00:00")
+            assert touched <= datetime.fromisoformat(lead.last_touch_at)
     book = openpyxl.load_workbook(write_excel(view, "fa", tmp_path / "a.xlsx"))
     assert book.sheetnames == ["leads", "changes", "pipeline"]
     for sheet in book:
