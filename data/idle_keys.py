@@ -39,8 +39,9 @@ def idle_keys(project: Project) -> Iterator[IdleKey]:
             '"random" has no effect: with leads.created_at rows are cut in time',
             "take it out, or leave out leads.created_at",
         )
-    if project.static and "windows" in project.train.model_fields_set:
-        yield IdleKey(("train", "windows"), _STATIC, _DATED)
+    for key in ("windows", "answers"):
+        if project.static and key in project.train.model_fields_set:
+            yield IdleKey(("train", key), _STATIC, _DATED)
 
 
 def _without_time(project: Project) -> Iterator[IdleKey]:

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from data.schema_people import PeopleSection
 from data.schema_steps import (
     ExperimentSection,
     NightSection,
@@ -91,6 +92,7 @@ class Project(Section):
     report: ReportSection = ReportSection()
     experiment: ExperimentSection = ExperimentSection()
     night: NightSection = NightSection()
+    people: PeopleSection = PeopleSection()
     folder: str = "."
 
     @property

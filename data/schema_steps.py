@@ -171,6 +171,9 @@ class TrainSection(Section):
     """How far back features look."""
     segments: tuple[Column, ...] = Field(default=(), examples=[["source"]])
     """Columns whose levels get figures of their own in the evaluation."""
+    answers: bool = True
+    """What reps answered to scores is a dated fact to learn from, known since it was said, and
+    judged by the leak audit as a column is; `false` leaves it out."""
     sensitive: tuple[Column, ...] = Field(default=(), examples=[["gender"]])
     """Columns that no reason may show."""
 
@@ -190,7 +193,8 @@ class WriteBackSection(Section):
     key: str = "lead_id"
     """The field of the CRM that holds our id of the lead."""
     fields: dict[str, str] = Field(default={}, examples=[{"score": "Lead_Score__c"}])
-    """Our names, each with the field of the CRM. Left out: the standard names."""
+    """Our names, each with the field of the CRM. Left out: the standard names. `disposition`, what
+    reps answered (done, snoozed, disqualified), is written only where it stands here."""
     min_points: Points = Field(default=1.0, ge=0)
     """Send a score that moved by at least so much; a new band is always sent."""
     max_age_days: Days = Field(default=30, ge=1)
@@ -210,6 +214,17 @@ class WriteBackSection(Section):
     """Where it is noted what was sent. Left out: SQLite in the state folder."""
 
 
+class ReportTarget(Section):
+    """What the team is to win, beside which the forecast stands."""
+
+    deals: float | None = Field(default=None, gt=0, examples=[60])
+    """How many opportunities."""
+    money: Money | None = Field(default=None, gt=0, examples=[400_000])
+    """How much they are to bring, in the currency of the report."""
+    days: Literal[30, 60, 90] = 90
+    """Within how many days from the report."""
+
+
 class ReportSection(Section):
     """Languages, capacity, and what leads are worth and cost."""
 
@@ -223,6 +238,8 @@ class ReportSection(Section):
     """Owners, each with the address of the draft that `report --deliver` writes."""
     untouched_days: Days = Field(default=7, ge=1)
     """A high score without a sales touch for so long is listed as missed."""
+    rep_figures: bool = False
+    """Hold also each rep's own answers against what happened, in teams of five reps and more."""
     value: Money | None = Field(default=None, examples=[9000])
     """What an opportunity is worth, where neither a column nor [value] says it."""
     currency: str = "EUR"
@@ -233,6 +250,21 @@ class ReportSection(Section):
     """What a lead of each source costs."""
     title: str | None = Field(default=None, examples=["Leads of Acme"])
     """The title of the report."""
+    crm_link: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s<>\"'`{}]+(\{lead_id\}[^\s<>\"'`{}]*)+$",
+        examples=["https://crm.example.com/leads/{lead_id}"],
+    )
+    """The address of a lead in the CRM; `{lead_id}` stands for its id."""
+    live_link: str | None = Field(
+        default=None, pattern=r"^https?://[^\s<>\"'`{}]+$", examples=["https://leads.example.com/"]
+    )
+    """Where `leadscore serve` shows the live pages: the file names it as the place to answer."""
+    answer_first: tuple[str, ...] = Field(default=(), examples=[["demo_request", "form", "chat"]])
+    """Types of events that wait for an answer by sales. Left out: inbound types whose name says so
+    (demo, request, form, chat, reply, phone)."""
+    target: ReportTarget = ReportTarget()
+    """What the team is to win, beside which the forecast stands."""
     labels: dict[str, str | dict[str, str]] = Field(
         default={},
         examples=[{"ebook": "e-book downloads", "trial": {"en": "trials", "it": "prove"}}],

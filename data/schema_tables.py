@@ -85,8 +85,16 @@ class LeadsSection(Attributes):
     """The company of the lead: leads of one company stay in one fold."""
     name: OneOrMany = Field(default=(), examples=["company"])
     """What the report calls the lead; several columns are joined, such as first and last name."""
+    person: OneOrMany = Field(default=(), examples=[["first_name", "last_name"]])
+    """The person to call; several columns are joined. Shown before the name, never a feature."""
+    company: Column | None = Field(default=None, examples=["company"])
+    """The company of that person, in words. Shown, never a feature."""
+    team: Column | None = Field(default=None, examples=["sales_team"])
+    """The team of the owner, by which the report can be narrowed."""
     owner: Column | None = Field(default=None, examples=["rep"])
     """Who works on the lead."""
+    owner_email: Column | None = Field(default=None, examples=["rep_email"])
+    """The address of the owner, to which the draft of `report --deliver` is written."""
     channel: Column | None = Field(default=None, examples=["source"])
     """Where the lead came from; figures per source use it."""
     email: Column | None = Field(default=None, examples=["email"])

@@ -19,6 +19,7 @@ import pandas as pd
 from data.clock import NEVER
 from data.errors import InputError
 from data.reading.read_tables import CrmData
+from data.reading.rep_answers import ANSWER_COLUMNS
 from data.reading.review import undeclared_columns
 from data.reading.values import moment
 from data.tables import Attribute, Kind
@@ -151,7 +152,7 @@ class CrmProject(Showable):
         InputError where the project lacks a column that the model was trained on.
         """
         own = {each.name: each.kind for each in self._reading.tables.attributes}
-        lacking = sorted(set(kinds) - set(own))
+        lacking = sorted(set(kinds) - {*own, *ANSWER_COLUMNS})
         if lacking:
             raise InputError(
                 f"the model was trained on columns that this project does not have: "

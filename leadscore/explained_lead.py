@@ -11,7 +11,7 @@ from leadscore.shown import Showable, Shown, ShownTable
 from models.explain.fixed_sentences import LIMIT, NOT_YET, REST, TYPICAL, UNSTABLE
 from serving.explain import LeadExplanation
 from serving.worklist import charts
-from serving.worklist.pages.lead_pages import report_reason
+from serving.worklist.pages.lead_reasons import report_reason
 from serving.worklist.view import LeadDetail
 
 

@@ -103,6 +103,7 @@ class LeadModel(ModelRecord):
                 cuts=self._loaded.scorer.card.bands,
                 tables=reading.tables,
             ),
+            answered=session.answered(reading, as_of, at),
             for_report=for_report,
         )
 

@@ -111,7 +111,9 @@ def percentile(margin: Floats, among: Floats | None = None) -> Floats:
     return ranks
 
 
-def trend(score: Floats, earlier: Floats, *, least: float = 3.0) -> NDArray[np.object_]:
+def trend(
+    score: Floats | NDArray[np.int64], earlier: Floats, *, least: float = 3.0
+) -> NDArray[np.object_]:
     """Say how each score moved since an earlier scoring (NaN: none): four states.
 
     `least` points up or down make a move; smaller ones are within the score's own noise.

@@ -18,6 +18,8 @@ from data.errors import InputError
 from data.labels import is_open
 from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
+from serving.answers.answer_store import RepAnswer
+from serving.answers.standing import answered_leads
 from serving.kept_run import KeptRun
 from serving.lead_score import LeadScore
 from serving.loaded_model import LoadedModel
@@ -57,11 +59,12 @@ def answer_leads(
     bands: Mapping[str, str | None],
     ranked: RankedLeads | None,
     left_out: Mapping[str, Sequence[str]],
+    answers: Sequence[RepAnswer] = (),
 ) -> dict[str, LeadScore]:
     """Score every lead of the tables as a night does, and name what was assumed: lead -> answer.
 
-    `at` is the time of asking; `bands` are those that leads had. InputError where a lead is
-    created after `as_of`.
+    `at` is the time of asking; `bands` are those that leads had, `answers` what reps said of them.
+    InputError where a lead is created after `as_of`.
     """
     created, rows = tables.created_at, np.arange(len(tables))
     if tables.episodes is not None:  # of each lead the newest episode
@@ -81,6 +84,7 @@ def answer_leads(
         run_id="",
         rules=rules,
         previous_bands={lead: band for lead, band in bands.items() if band is not None},
+        answered=answered_leads(answers, tables, as_of, outcomes=outcomes, at=at),
         ranked_among=np.empty(0) if ranked is None else ranked.margins,
     )
     static = created is None

@@ -9,7 +9,7 @@ from math import isnan
 
 from data.delay import DelayCurve, delay_curve
 from data.labels import open_snapshots
-from data.reading.column_roles import column_roles
+from data.reading.column_roles import answer_roles, column_roles
 from data.reading.read_tables import CrmData
 from data.reading.review import ColumnReview, undeclared_columns
 from serving.lead_ages import say_older
@@ -157,7 +157,7 @@ def check_project(
     on_stage("delay from creation to conversion")
     delay = delay_curve(tables, outcomes, project) if outcomes.timed else None
     table = column_table(
-        column_roles(project, session.frames),
+        [*column_roles(project, session.frames), *answer_roles(tables)],
         judgement.report,
         judgement.dataset.frame.catalogue,
         reading.left_out,

@@ -83,7 +83,7 @@ class LeadExplanation:
             direction = {True: "+", False: "-"}
             return [f"{direction[points > 0]} {text}" for text, points, _ in self.reasons]
         p, low, high = self.probability
-        place = self.band or self.answer.rule
+        place = self.band or self.answer.rule or self.answer.standing
         lines = [
             f"{e.lead_id}: {e.score} ({place}), {p:.1%} ({low:.1%} – {high:.1%})",
             f"{e.typical:>5}  {t(TYPICAL)}",
@@ -182,6 +182,7 @@ def explain_lead(
             cuts=model.scorer.card.bands,
             tables=tables,
         ),
+        answered=session.answered(reading, as_of, at),
         ranked_among=kept.margins if kept is not None and same else np.empty(0),
         for_report=True,
     )

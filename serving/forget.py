@@ -19,12 +19,14 @@ import pyarrow.parquet as pq
 from data.errors import OutsideError
 from data.files import remove_leftovers, replacing, write_text
 from models.explain.change import ID_COLUMN
+from serving.answers.answer_store import forget_lead as forget_answers
 from serving.crm.crm_rows import KINDS
 from serving.crm.pull.forgotten import Forgotten
 from serving.crm.pull.spool import LOCK, SPOOLED, Spool, lock_folder
-from serving.feedback import forget_lead as forget_answers
 from serving.night_lock import only_night
+from serving.people.lead_audit import forget_acts
 from serving.worklist.deliver import REPORTS
+from serving.worklist.stored_pages import forget_pages
 from training.state import StatePaths
 
 LEAD_COLUMNS: Final = ("lead_id", ID_COLUMN)
@@ -57,9 +59,12 @@ def _erase(state: StatePaths, lead_id: str) -> dict[str, int]:
     erased = {
         "rows of scores": sum(_erase_rows(path, lead_id) for path in files if path.is_file()),
         "answers": forget_answers(state.feedback, lead_id),
+        "audit entries of people, cut loose": forget_acts(state.people, lead_id),
     }
+    if state.pages.is_dir():
+        erased["live pages"] = forget_pages(state.pages, lead_id)
     databases = {*state.folder.glob("*.db"), *state.folder.glob("*.sqlite")}
-    for path in sorted(databases - {state.registry, state.feedback}):
+    for path in sorted(databases - {state.registry, state.feedback, state.people}):
         erased[path.name], sealed = _erase_from_database(path, lead_id)
         if sealed:
             erased["audit entries with its id, kept"] = sealed

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 
@@ -57,7 +57,9 @@ class LeadScore:
     """One lead's score with everything that is said of it.
 
     typical + points of all reasons + rest_points + limit_points == score. `band` is None where a
-    rule of the company takes the lead out (`rule` is its stated reason). `withheld` names the arm
+    rule of the company takes the lead out (`rule` is its stated reason), or a rep did. `standing`
+    says that a rep's answer keeps it off the list: done, snoozed or disqualified, since when, until
+    when, by whom and why. `withheld` names the arm
     of an experiment that works without scores: everything in SCORE_COLUMNS is then empty.
     `episode` counts the lead's lives: 1 until it comes back after a close, at `back_at`.
     `amount` is what its conversion would bring, where that is known; `expected_value` is that times
@@ -91,6 +93,11 @@ class LeadScore:
     grid: str | None
     episode: int
     back_at: datetime | None
+    standing: Literal["done", "snoozed", "disqualified"] | None
+    standing_since: datetime | None
+    standing_until: datetime | None
+    standing_by: str | None
+    standing_reason: str | None
     withheld: str | None
     amount: float | None = None
     expected_value: float | None = None

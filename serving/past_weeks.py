@@ -21,7 +21,8 @@ from features.frame import Catalogue, FeatureFrame
 Rows = NDArray[np.int64]
 
 WEEK: Final = 7 * DAY
-TREND_WEEKS: Final = 2
+TREND_WEEKS: Final = 1
+"""The one window of the report: arrows, changes and lists look so many weeks back."""
 HISTORY_WEEKS: Final = 8
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +28,7 @@ from models.explain.reasons import ReasonTable, explanations_of, reason_table
 from models.explain.sentences import render, render_fact
 from models.predictor import Frame, Rows, Scores
 from models.scorecard import bands_with_hysteresis, percentile, trend
+from serving.answers.standing import AnsweredLead, Standing
 from serving.figures.lead_worth import knows_amounts, lead_worth
 from serving.held_back import held_arms
 from serving.lead_score import SCORE_COLUMNS, LeadScore, lead_scores
@@ -50,7 +52,8 @@ class ScoringRun:
     `table`, `reasons`, `scores` and `explanations` hold every lead's score, for figures over many
     leads; `cuts` are the least scores of the bands. `held` (n,) names the arm for which a lead's
     score is held back, None for the others: whatever shows single leads reads `scores_table`,
-    where theirs is empty.
+    where theirs is empty. `answered` (n,) is what reps' answers make of a lead, None where there
+    are none.
     """
 
     as_of: int
@@ -65,6 +68,25 @@ class ScoringRun:
     cuts: Mapping[str, float]
     held: NDArray[np.object_]
     scored_at: int
+    answered: NDArray[np.object_]
+
+    @property
+    def standing(self) -> list[Standing | None]:
+        """Say which answer keeps each lead off the list: (n,), None where none does."""
+        return standing_of(self.answered)
+
+    @property
+    def taken_out(self) -> NDArray[np.bool_]:
+        """Tell which leads a rule of the company or a rep has disqualified: (n,); no band."""
+        ruled = self.qualification.disqualified >= 0
+        return np.asarray(ruled | _disqualified(self.standing), bool)
+
+    @property
+    def off_list(self) -> NDArray[np.bool_]:
+        """Tell which leads nobody is to call now: taken out, done, or snoozed: (n,)."""
+        answered = np.array([each is not None for each in self.standing], bool)
+        off: NDArray[np.bool_] = self.taken_out | answered
+        return off
 
     @property
     def shown(self) -> NDArray[np.bool_]:
@@ -88,12 +110,14 @@ def score_leads(
     run_id: str,
     threads: int = 1,
     previous_bands: Mapping[str, str] | None = None,
+    answered: Mapping[str, AnsweredLead] = MappingProxyType({}),
     for_report: bool = False,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> ScoringRun:
     """Score every open lead with what was known strictly before `as_of`.
 
-    `previous_bands` (lead id -> band) gives bands their hysteresis. `for_report` also marks leads
+    `previous_bands` (lead id -> band) gives bands their hysteresis; `answered` is what reps'
+    answers make of leads. `for_report` also marks leads
     whose reasons depend on chance, at the price of a second scoring, and builds all past weeks
     that a report shows. Raises InputError where no lead is open.
     """
@@ -111,6 +135,7 @@ def score_leads(
         run_id=run_id,
         threads=threads,
         previous_bands=previous_bands,
+        answered=answered,
         for_report=for_report,
         on_stage=on_stage,
     )
@@ -127,6 +152,7 @@ def score_snapshots(
     run_id: str,
     threads: int = 1,
     previous_bands: Mapping[str, str] | None = None,
+    answered: Mapping[str, AnsweredLead] = MappingProxyType({}),
     ranked_among: NDArray[np.float64] | None = None,
     rules: QualificationRules | None = None,
     for_report: bool = False,
@@ -168,15 +194,18 @@ def score_snapshots(
     on_stage("stages and trend")
     known = _known_to_rules(pd.DataFrame(columns), shown)
     qualification = qualify(tables, snapshots, project, features=frame, scored=known, rules=rules)
-    ruled = qualification.disqualified >= 0
-    columns["band"] = np.where(ruled, None, columns["band"])  # the rule comes before the model
+    of_leads = np.array([answered.get(lead) for lead in ids.tolist()], object)
+    by_reps = _disqualified(standing_of(of_leads))
+    qualification = qualification.without_stage(by_reps)
+    out = (qualification.disqualified >= 0) | by_reps
+    columns["band"] = np.where(out, None, columns["band"])  # rule and rep come before the model
     weeks = range(1, HISTORY_WEEKS + 1) if for_report else (TREND_WEEKS,)
     past = look_back(tables, snapshots, model.catalogue, weeks, threads=threads)
     columns |= dict(zip(FAMILIES, reasons.families.T, strict=True))
     columns |= {
         "stage": qualification.stage_names,
         "rule": qualification.rule_reasons,
-        "trend": trend(scores.score_exact, _earlier_scores(model, past, len(snapshots))),
+        "trend": trend(scores.score, _earlier_scores(model, past, len(snapshots))),
         "typical": np.full(len(ids), reasons.points.typical, np.int32),
         "rest_points": reasons.points.rest,
         "limit_points": reasons.points.limit,
@@ -188,6 +217,7 @@ def score_snapshots(
         "grid": reasons.grid,
         "episode": tables.episode[snapshots.lead],
         "back_at": pd.to_datetime(_back_at(tables, snapshots), unit="us", utc=True),
+        **_standing_columns(standing_of(of_leads)),
     }
     if knows_amounts(project):
         amounts = model.amounts_in(project.report.currency)
@@ -206,7 +236,35 @@ def score_snapshots(
         dict(model.scorer.card.bands),
         held,
         scored_at,
+        of_leads,
     )
+
+
+def standing_of(answered: NDArray[np.object_]) -> list[Standing | None]:
+    """Take the standings that hold, None elsewhere: (n,)."""
+    return [None if a is None or not a.holds else a.standing for a in answered]
+
+
+def _disqualified(standing: Sequence[Standing | None]) -> NDArray[np.bool_]:
+    return np.array([s is not None and s.kind == "disqualified" for s in standing], bool)
+
+
+def _standing_columns(standing: Sequence[Standing | None]) -> dict[str, object]:
+    """Lay the standings out as columns, empty where there is none."""
+
+    def column(name: str) -> list[object]:
+        return [None if each is None else getattr(each, name) for each in standing]
+
+    def moments(name: str) -> pd.Series:
+        return pd.to_datetime(pd.Series(column(name), dtype="Int64"), unit="us", utc=True)
+
+    return {
+        "standing": column("kind"),
+        "standing_since": moments("since"),
+        "standing_until": moments("until"),
+        "standing_by": column("by"),
+        "standing_reason": column("reason"),
+    }
 
 
 def _back_at(tables: Tables, snapshots: Snapshots) -> pd.Series:
@@ -343,11 +401,11 @@ def first_scored(runs: Path) -> int | None:
 
 
 def _earlier_scores(model: LoadedModel, past: PastWeeks, n: int) -> NDArray[np.float64]:
-    """Score the same leads two weeks earlier: points, NaN for a lead that did not exist then."""
+    """Score the same leads a week earlier: whole points, NaN for a lead that did not exist then."""
     rows, frame = past.at(TREND_WEEKS)
     points = np.full(n, np.nan)
     if len(rows):
-        points[rows] = model.scorer.score(_quick(model, frame)).score_exact
+        points[rows] = model.scorer.score(_quick(model, frame)).score
     return points
 
 

@@ -15,10 +15,14 @@ import pyarrow.compute as pc
 from data.errors import InputError
 from data.project import load_project
 from data.reading.read_tables import CrmData, read_lead_ids, read_with_notes
+from data.reading.rep_answers import AnswerFact
 from data.reading.sources import Given
 from data.reading.values import moment
 from data.schema import Project
 from data.tables import Kind
+from serving.answers.answer_facts import answer_facts
+from serving.answers.answer_store import list_answers
+from serving.answers.standing import AnsweredLead, answered_leads
 from serving.crm.connectors import refuse_idle_keys
 from training.state import StatePaths
 
@@ -59,7 +63,19 @@ class Session:
             events=None if events is None else tuple(events),
             frames=self.frames,
             kinds=kinds,
+            answers=self.answers_to_learn_from(),
         )
+
+    def answers_to_learn_from(self, lead: str | None = None) -> tuple[AnswerFact, ...]:
+        """Read what reps said, of all leads or of one, where the project learns from it."""
+        if not self.project.train.answers or self.project.static:
+            return ()
+        return answer_facts(list_answers(self.state.feedback, lead_id=lead))
+
+    def answered(self, reading: CrmData, as_of: int, at: int) -> dict[str, AnsweredLead]:
+        """Say what reps' answers make of leads in a list of `as_of` that is made now, `at`."""
+        answers = list_answers(self.state.feedback)
+        return answered_leads(answers, reading.tables, as_of, outcomes=reading.outcomes, at=at)
 
     def require_lead(self, lead: str) -> None:
         """Refuse an id that the leads' table lacks, before a model or another table is read."""

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from filelock import FileLock
 
 from data.files import write_text
-from data.reading.column_roles import column_roles
+from data.reading.column_roles import answer_roles, column_roles
 from data.reading.read_tables import CrmData
 from data.reading.review import undeclared_columns
 from features.catalogue import make_catalogue
@@ -125,7 +125,7 @@ def audit_pages(session: Session, reading: CrmData, trained: TrainedModel) -> di
     """Write the leak audit, with the table that `check` prints, and the leakage sheet as pages."""
     report, project = trained.audit, session.project
     sheet = [asdict(answer) for answer in leakage_sheet(report)]
-    roles = column_roles(project, session.frames)
+    roles = [*column_roles(project, session.frames), *answer_roles(reading.tables)]
     table = column_table(roles, report, make_catalogue(reading.tables, project), reading.left_out)
     return {
         "audit/audit.html": html(report, project=project.project.name, table=table),
@@ -296,6 +296,7 @@ def score_now(
             cuts=model.scorer.card.bands,
             tables=reading.tables,
         ),
+        answered=session.answered(reading, as_of, scored_at),
         for_report=for_report,
         on_stage=on_stage,
     )

@@ -9,19 +9,23 @@ from data.errors import OutsideError
 from data.files import write_text
 from data.reading.read_tables import CrmData
 from models.explain.change import StoredRun
+from serving.answers.answer_store import list_answers
 from serving.exposure import Exposures
-from serving.feedback import list_answers
 from serving.loaded_model import LoadedModel
 from serving.past_weeks import WEEK
+from serving.people.people_store import store_teams
 from serving.score import ScoringRun, first_scored
 from serving.score_changes import newest_run_before
 from serving.session import Session
 from serving.verbs import score_run
 from serving.worklist.deliver import deliver
 from serving.worklist.html import render
+from serving.worklist.language import languages as languages_known
 from serving.worklist.model_page import render_model_page
+from serving.worklist.pages.last_list import read_stored_list
 from serving.worklist.pages.report_input import ReportInput
-from serving.worklist.pages.whole_report import make_view
+from serving.worklist.pages.whole_report import make_view_and_leads
+from serving.worklist.stored_pages import write_pages
 from training.audit import AuditReport
 
 
@@ -103,28 +107,47 @@ def write_views(
         scored_from=first_scored(session.state.runs),
         feedback=list_answers(session.state.feedback),
         other_run=_run_by_another_model(session, model, scored.as_of),
+        stored_list=read_stored_list(
+            session.state.runs, scored.as_of, session.project.report.capacity_per_week
+        ),
     )
-    view = make_view(source, on_stage=on_stage)
+    view, leads = make_view_and_leads(source, on_stage=on_stage)
     listed = [lead.lead_id for lead in view.leads if lead.withheld is None]
     Exposures.of(session.state, session.project).note("report", listed, at=scored.scored_at)
+    if session.project.leads.team and session.project.leads.owner:
+        teams = reading.tables.display[["team", "owner"]].dropna()
+        store_teams(session.state.people, teams.itertuples(index=False, name=None))
     on_stage("pages")
     if per_owner:
-        recipients = session.project.report.recipients
+        recipients = {**source.owner_emails, **session.project.report.recipients}
         written = deliver(view, folder, languages=languages, owner_emails=recipients)
     else:
         written = [
             write_text(folder / f"report-{language}.html", render(view, language))
             for language in languages
         ]
+    pages = _model_pages(session, model, view.about.project)
+    for language in languages:
+        written.append(write_text(folder / f"model-{language}.html", pages[language]))
+    on_stage("live pages")
+    size = write_pages(
+        session.state.pages,
+        view,
+        leads,
+        made_at=scored.scored_at,
+        texts={f"model-{language}": page for language, page in pages.items()},
+    )
+    on_stage(str(size))
+    return written
+
+
+def _model_pages(session: Session, model: LoadedModel, project: str) -> dict[str, str]:
+    """Render the data scientist's page in every language: whoever signs in reads it in his own."""
     leaks = session.state.audit(model.version)
     audit = AuditReport.from_json(leaks.read_text("utf-8")) if leaks.is_file() else None
-    for language in languages:
-        page = render_model_page(
-            model.card,
-            project=view.about.project,
-            version=model.version,
-            audit=audit,
-            language=language,
+    return {
+        language: render_model_page(
+            model.card, project=project, version=model.version, audit=audit, language=language
         )
-        written.append(write_text(folder / f"model-{language}.html", page))
-    return written
+        for language in languages_known()
+    }

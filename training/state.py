@@ -55,9 +55,19 @@ class StatePaths:
         return self.folder / "report"
 
     @property
+    def pages(self) -> Path:
+        """The folder of the live pages: one folder per run, and which is the newest."""
+        return self.folder / "pages"
+
+    @property
     def feedback(self) -> Path:
         """The SQLite file of the feedback that sales reps gave."""
         return self.folder / "feedback.db"
+
+    @property
+    def people(self) -> Path:
+        """The SQLite file of who may open the pages: users, sessions, audit."""
+        return self.folder / "people.sqlite"
 
     @property
     def night(self) -> Path:

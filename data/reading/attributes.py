@@ -18,6 +18,7 @@ from data.network import scheme_of
 from data.reading.cures import quoted, where_line
 from data.reading.match_ids import match_keys, match_leads
 from data.reading.read_job import ReadJob
+from data.reading.rep_answers import ANSWER_COLUMNS
 from data.reading.sources import RawTable
 from data.reading.values import attribute_values, categories, instants, objects, texts
 from data.schema import Project
@@ -38,7 +39,7 @@ def read_attributes(
     names = {attribute.name for attribute in attributes}
     _require_trained(raw, names, job)
     for name, kind in job.kinds.items():
-        if name not in names:
+        if name not in names and name not in ANSWER_COLUMNS:
             read = attribute_values(raw, name, job.project, kind) if job.lenient else None
             values = _all_missing(len(order), kind) if read is None else read[1][order]
             attributes.append(Attribute(name, kind, values))
@@ -53,7 +54,7 @@ def _require_trained(raw: RawTable, names: set[str], job: ReadJob) -> None:
 
     A few leads, given one by one, may lack columns: those are then missing.
     """
-    lost = [name for name in job.kinds if name not in names]
+    lost = [name for name in job.kinds if name not in names and name not in ANSWER_COLUMNS]
     if not lost or "leads" in job.frames:
         return
     near = difflib.get_close_matches(lost[0], sorted(names | {*raw.table.column_names}), 1)
@@ -139,6 +140,9 @@ def static_columns(raw: RawTable, job: ReadJob) -> list[str]:
         leads.converted_at,
         leads.disqualified_at,
         *leads.name,
+        *leads.person,
+        leads.company,
+        leads.owner_email,
         leads.email,
         leads.account,
         job.project.project.order_by,

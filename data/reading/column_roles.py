@@ -11,11 +11,13 @@ from typing import Final
 from data.network import scheme_of
 from data.reading.attributes import prefix_of
 from data.reading.event_columns import columns_of
+from data.reading.rep_answers import ANSWER_COLUMNS
 from data.reading.review import read_by_conversion, replayed_fields
 from data.reading.sources import Given, column_names
 from data.schema import Project
 from data.schema_tables import Attributes, Join
 from data.schema_types import Section
+from data.tables import Tables
 
 _LEAD_ROLES: Final = {
     "id": "id of the lead",
@@ -81,6 +83,15 @@ def column_roles(
     found += _of_conversions(project, frames)
     found += _of_payments(project, frames)
     return _once(found)
+
+
+def answer_roles(tables: Tables) -> list[ColumnRole]:
+    """List the columns of reps' answers, which come from the state folder, where there are any."""
+    return [
+        ColumnRole("answers of reps", each.name, "attribute", "each answer", each.name)
+        for each in tables.attributes
+        if each.name in ANSWER_COLUMNS and each.changes is not None
+    ]
 
 
 def _once(found: list[ColumnRole]) -> list[ColumnRole]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from data.errors import InputError
 from data.network import scheme_of
+from data.reading.rep_answers import AnswerFact
 from data.reading.sources import Declared, Given, RawTable, read_source
 from data.schema import Project
 from data.tables import Kind
@@ -40,13 +41,14 @@ class ReadJob:
     `frames` replace sources. `kinds` are the kinds that attributes had in training: a column
     keeps its kind, however few its values are now. A `lenient` job reads for scoring: other
     files or a few leads, where events, outcomes and columns may be absent; with leads given as a
-    frame, a table that is not given as a frame is empty.
+    frame, a table that is not given as a frame is empty. `answers` are what reps said of scores.
     """
 
     project: Project
     frames: Mapping[str, Given] = field(default_factory=dict)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     lenient: bool = False
+    answers: Sequence[AnswerFact] = ()
     notes: Notes = field(default_factory=Notes)
 
     @property

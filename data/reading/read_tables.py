@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -31,6 +31,7 @@ from data.reading.flag_words import yes_words
 from data.reading.match_ids import match_leads
 from data.reading.payments import keep_payments, read_payment_table
 from data.reading.read_job import ReadJob
+from data.reading.rep_answers import AnswerFact, answer_attributes
 from data.reading.repeated_rows import one_row_per_id
 from data.reading.review import undeclared_columns
 from data.reading.sources import Given, RawTable
@@ -40,7 +41,10 @@ from data.tables import Kind, Outcomes, Tables
 
 __all__ = ["CrmData", "read_tables", "read_with_notes", "undeclared_columns"]
 
-_DISPLAY = ("name", "account", "owner", "channel", "email", "title")
+_DISPLAY = (
+    *("name", "person", "company", "account", "owner", "owner_email", "team"),
+    *("channel", "email", "title"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +70,23 @@ def read_tables(
     frames: Mapping[str, Given] | None = None,
     kinds: Mapping[str, Kind] | None = None,
     lenient: bool = False,
+    answers: Sequence[AnswerFact] = (),
 ) -> tuple[Tables, Outcomes]:
     """Read all sources; `leads` and `events` name other files of the same shape.
 
     `frames` replace sources: "leads", "events.0", "join.0", "history.0", "join.0.history.0",
     "conversion", "value". For scoring, `kinds` (attribute -> kind in training) and `lenient` let a
-    few leads be read in the same way; see `ReadJob`. InputError names file, row and column of
-    what is wrong.
+    few leads be read in the same way; see `ReadJob`. `answers` are what reps said of scores.
+    InputError names file, row and column of what is wrong.
     """
     crm = read_with_notes(
-        project, leads=leads, events=events, frames=frames, kinds=kinds, lenient=lenient
+        project,
+        leads=leads,
+        events=events,
+        frames=frames,
+        kinds=kinds,
+        lenient=lenient,
+        answers=answers,
     )
     return crm.tables, crm.outcomes
 
@@ -88,9 +99,12 @@ def read_with_notes(
     frames: Mapping[str, Given] | None = None,
     kinds: Mapping[str, Kind] | None = None,
     lenient: bool = False,
+    answers: Sequence[AnswerFact] = (),
 ) -> CrmData:
     """Read all sources and keep the remarks on them; other `leads` are read leniently."""
-    job = ReadJob(project, dict(frames or {}), dict(kinds or {}), lenient or leads is not None)
+    job = ReadJob(
+        project, dict(frames or {}), dict(kinds or {}), lenient or leads is not None, answers
+    )
     _refuse_unknown_frames(job.frames, project)
     raw = one_row_per_id(job.source(project.leads, "leads", path=leads), job)
     if not len(raw):
@@ -125,6 +139,13 @@ def read_with_notes(
     if declared:
         clip = partial(_clip, until=until)
         converted, disqualified = clip(converted), clip(disqualified)
+    attributes += answer_attributes(
+        job.answers,
+        ids,
+        until=until,
+        trained=job.kinds,
+        taken=[each.name for each in attributes],
+    )
     check_clocks(raw, job, order, clocks["created_at"], converted, disqualified, sources)
     reopens = project.conversion.reopens
     ends_at = np.minimum(converted, disqualified) if timed else disqualified
@@ -178,6 +199,22 @@ def read_lead_ids(project: Project, frames: Mapping[str, Given]) -> pa.Array:
     job, column = ReadJob(project, frames), project.leads.id
     raw = job.source(project.leads, "leads", columns=None if column == "#row" else [column])
     return unique_ids(raw, column, job)[0]
+
+
+def read_owners(project: Project, frames: Mapping[str, Given]) -> list[tuple[str, str]]:
+    """Read who owns leads, and nothing else: pairs of team ("" where none is declared) and owner.
+
+    Empty where the project file names no column of owners.
+    """
+    job, leads = ReadJob(project, frames), project.leads
+    if leads.owner is None:
+        return []
+    names = [leads.owner, *((leads.team,) if leads.team else ())]
+    raw = job.source(project.leads, "leads", columns=list(dict.fromkeys(names)))
+    owners = _shown(raw, (leads.owner,), job)
+    teams = _shown(raw, (leads.team,), job) if leads.team else [None] * len(owners)
+    pairs = {(team or "", owner) for team, owner in zip(teams, owners, strict=True) if owner}
+    return sorted(pairs)
 
 
 def _feeds(
@@ -305,15 +342,12 @@ def _accounts(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[
 
 
 def _display(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFrame:
-    """Collect what a report shows: name, owner, channel, email, title, account, value."""
+    """Collect what a report shows: name, person, owner, channel, email, title, account, value."""
     leads = job.project.leads
-    declared = {role: getattr(leads, role) for role in _DISPLAY}
-    declared["name"] = leads.name or None
-    roles = [role for role, column in declared.items() if column is not None]
-    columns = [
-        _shown(raw, leads.name if role == "name" else (declared[role],), job)[order]
-        for role in roles
-    ]
+    named = {role: getattr(leads, role) or () for role in _DISPLAY}
+    declared = {role: (own,) if isinstance(own, str) else own for role, own in named.items()}
+    roles = [role for role, columns in declared.items() if columns]
+    columns = [_shown(raw, declared[role], job)[order] for role in roles]
     cells = np.array(columns, dtype=object).reshape(len(roles), len(order)).T
     frame = pd.DataFrame(cells, columns=roles, dtype=object)
     if job.project.leads.value:

@@ -125,6 +125,15 @@ ROLES: Final = {
     "email": r"e[-_ ]?mail(_from)?$|courriel",
     "title": r"job_?\s?title|^title$|position|ruolo|fonction|funktion|cargo",
 }
+PERSON_NAME: Final = (
+    r"^(person|full[-_ ]?name|contact([-_ ]?(name|person))?|referente|interlocuteur|ansprechpartner"
+    r"|nome completo|nom complet|نام کامل)$"
+)
+COMPANY_NAME: Final = (
+    r"^(company|company[-_ ]?name|account_?name|organi[sz]ation[-_ ]?name|azienda|entreprise"
+    r"|empresa|شرکت)$|ragione|société|^firma"
+)
+TEAM_NAME: Final = r"^(sales[-_ ]?)?team([-_ ]?name)?$|^squadra$|^équipe$|^gruppo vendite$|^تیم$"
 FIRST_NAME: Final = r"^(first|given)[-_ ]?name$|^nome$|^prénom$|^vorname$|^nombre$|^نام$"
 LAST_NAME: Final = r"^(last|family|sur)[-_ ]?name$|^cognome$|^nom$|^nachname$|^apellidos?$|خانوادگی"
 VALUE_NAME: Final = (

@@ -17,9 +17,12 @@ from data.sketch.outcomes import lead_outcomes
 from data.sketch.questions import Answers
 from data.sketch.table_links import named
 from data.sketch.vocabulary import (
+    COMPANY_NAME,
     FIRST_NAME,
     LAST_NAME,
+    PERSON_NAME,
     ROLES,
+    TEAM_NAME,
     VALUE_NAME,
     speaks_of,
 )
@@ -147,6 +150,7 @@ def write_roles(table: Table, export: ExportGuess, taken: set[str]) -> set[str]:
             set_key(table, role, column.name, "check")
             if role not in ("channel", "title"):
                 used.add(column.name)
+    used |= _write_people(table, columns, first, last)
     amounts = [
         c
         for c in leads.of_kind("number")
@@ -154,6 +158,24 @@ def write_roles(table: Table, export: ExportGuess, taken: set[str]) -> set[str]:
     ]
     if value := named(amounts, VALUE_NAME):
         propose_key(table, "value", value.name, "what a lead is worth, for value and return")
+    return used
+
+
+def _write_people(
+    table: Table, columns: list[ColumnLook], first: ColumnLook | None, last: ColumnLook | None
+) -> set[str]:
+    """Write whom to call, of which company, and the team of the owner; returns the columns used."""
+    used = set[str]()
+    if first and last:
+        set_key(table, "person", [first.name, last.name], "check")
+    elif person := named(columns, PERSON_NAME):
+        set_key(table, "person", person.name, "check")
+        used.add(person.name)
+    if company := named(columns, COMPANY_NAME):
+        set_key(table, "company", company.name, "check")
+        used.add(company.name)
+    if team := named(columns, TEAM_NAME):
+        set_key(table, "team", team.name, "check")
     return used
 
 

@@ -20,7 +20,7 @@ from data.world.kinds import (
     REASONS,
     WorldConstants,
 )
-from data.world.people import OWNERS, People
+from data.world.people import OWNERS, TEAMS, People
 from data.world.process import Floats, Ints
 
 _CAMPAIGNS: Final = tuple(f"campaign_{number:02d}" for number in range(1, 19))
@@ -247,6 +247,7 @@ def _leads(
     frame["owner"] = profile["owner"].to_numpy(object)
     frame["status"] = "new"
     _apply(frame, history)
+    frame["team"] = frame["owner"].map(dict(zip(OWNERS, TEAMS, strict=True))).to_numpy(object)
     for field, (name, values) in enumerate(BANT.items()):
         answer, at = life.answer[:, field].copy(), life.answer_at[:, field].copy()
         # when an opportunity is opened, the rep fills in what is still open

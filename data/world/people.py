@@ -59,6 +59,8 @@ OWNERS: Final = (
     "Paolo Ferri",
     "Claire Petit",
 )
+TEAMS: Final = (*("North",) * 5, *("South",) * 5)
+"""The team of each owner."""
 FIRST_NAMES: Final = (
     "Giulia",
     "Marco",

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from data.errors import LeadScoreError, internal_error
-from serving.cli import experiment, leads, model, nightly, project, reading, service
+from serving.cli import experiment, leads, model, nightly, people, project, reading, service
 
 app = typer.Typer(
     name="leadscore",
@@ -22,6 +22,7 @@ app = typer.Typer(
 for verbs in (project, reading, model, leads, nightly, service):
     verbs.add_to(app)
 app.add_typer(experiment.app, name="experiment")
+app.add_typer(people.app, name="people")
 
 
 def _version(asked: object) -> None:

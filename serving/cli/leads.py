@@ -35,7 +35,16 @@ def add_to(app: typer.Typer) -> None:
 
 
 FeedbackVerdict = Literal[
-    "right", "wrong", "too_high", "too_low", "wrong_stage", "disqualify", "note"
+    "done",
+    "snooze",
+    "disqualify",
+    "reopen",
+    "right",
+    "wrong",
+    "too_high",
+    "too_low",
+    "wrong_stage",
+    "note",
 ]
 Lead = Annotated[str, typer.Argument(metavar="LEAD", help="The id of a lead.")]
 
@@ -171,28 +180,69 @@ def explain(
 def feedback(
     file: ProjectFile,
     lead: Lead,
-    verdict: Annotated[FeedbackVerdict, typer.Argument(help="Is the score right?")],
+    verdict: Annotated[
+        FeedbackVerdict | None, typer.Argument(help="What holds of the lead, or of its score.")
+    ] = None,
+    done: Annotated[
+        bool, typer.Option("--done", help="Worked: off the list until the lead acts again.")
+    ] = False,
+    snooze: Annotated[
+        str | None,
+        typer.Option("--snooze", help="Off the list for so long, or until a day: 14d, 2026-05-12."),
+    ] = None,
+    disqualify: Annotated[
+        bool, typer.Option("--disqualify", help="Out, and without a band; say --because.")
+    ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take the newest answer back, within 24 hours.")
+    ] = False,
+    permanent: Annotated[
+        bool,
+        typer.Option("--permanent", help="Disqualified also if the lead is closed and comes back."),
+    ] = False,
     because: Annotated[str, typer.Option("--because", help="In the rep's own words.")] = "",
     by: Annotated[str, typer.Option("--by", help="Who answers.")] = "",
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="When it was said; left out, now.")
+    ] = None,
     state: StateFolder = None,
 ) -> None:
-    """Store a rep's answer to a score, dated; the report shows it, retraining may use it.
+    """Answer to a score: the next list obeys, training learns from it as from a dated fact.
+
+    Done, snoozed and disqualified leads leave the list and stand under Answered.
 
     Example: leadscore feedback acme.toml L0000042 wrong --because "no budget before May" --by Ada
+    Example: leadscore feedback acme.toml L0000042 --snooze 14d --because "on leave" --by Ada
     """
+    from data.errors import InputError
+    from serving.answers.give_answer import end_of_snooze, give_feedback, said_at, undo_feedback
     from serving.cli.clock import now
-    from serving.feedback import give_feedback
     from serving.session import open_session
 
     session = open_session(file, state=state)
+    given: list[str] = [verdict] if verdict else []
+    given += [name for name, told in (("done", done), ("disqualify", disqualify)) if told]
+    given += ["snooze"] if snooze is not None and verdict != "snooze" else []
+    if len(given) + undo != 1:
+        found = ", ".join([*given, *(["undo"] if undo else [])]) or "nothing"
+        raise InputError(
+            f"say one thing of the lead, found {found}",
+            cure="give a verdict, --done, --snooze, --disqualify or --undo",
+        )
+    at = said_at(as_of, session.project, now())
+    if undo:
+        screen.say(undo_feedback(session.state.feedback, lead=lead, by=by, at=at))
+        return
     confirmation = give_feedback(
         session.state.feedback,
         session.state.scores,
         lead=lead,
-        verdict=verdict,
+        verdict=given[0],
         because=because,
         by=by,
-        at=now(),
+        at=at,
+        until=None if snooze is None else end_of_snooze(snooze, session.project, at),
+        permanent=permanent,
     )
     screen.say(confirmation)
 

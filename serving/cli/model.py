@@ -149,6 +149,10 @@ def evaluate(
 
     Example: leadscore evaluate acme.toml --model 3 --out figures/
     """
+    from dataclasses import asdict
+
+    from serving.answers.answer_store import list_answers
+    from serving.figures.reps_against_model import compare_reps, say_reps
     from serving.session import open_session
     from serving.verbs import evaluate_registered
 
@@ -157,7 +161,15 @@ def evaluate(
         stage("model")
         loaded = session.model(model)
         stage("reading the sources")
-        evaluation = evaluate_registered(session, session.read(), loaded, on_stage=stage)
+        reading = session.read(kinds=loaded.kinds)
+        evaluation = evaluate_registered(session, reading, loaded, on_stage=stage)
+        reps = compare_reps(
+            list_answers(session.state.feedback),
+            reading.tables,
+            reading.outcomes,
+            session.project,
+            loaded.scorer.card,
+        )
     if out is not None:
         write_frames(evaluation, out)
     if as_json:
@@ -166,12 +178,15 @@ def evaluate(
                 "metrics": evaluation.metrics.to_dict("records"),
                 "verdicts": evaluation.verdicts.to_dict("records"),
                 "notes": list(evaluation.notes),
+                "reps": None if reps is None else asdict(reps),
             }
         )
         return
     show_figures(evaluation.metrics, evaluation.verdicts)
     for note in evaluation.notes:
         screen.say(f"note: {note}")
+    for line in [] if reps is None else say_reps(reps):
+        screen.say(line)
     if out is not None:
         screen.say(f"{out}: figures and curves as CSV files")
 

@@ -41,7 +41,7 @@ def serve(
     state: StateFolder = None,
     tracking: Tracking = None,
 ) -> None:
-    """Score and explain leads over HTTP, behind API keys.
+    """Score and explain leads over HTTP, behind API keys; pages for people who sign in.
 
     Example: leadscore serve acme.toml --new-key website, then leadscore serve acme.toml
     """
@@ -54,6 +54,8 @@ def serve(
     from serving.http.keys import revoke_key as revoke
     from serving.http.score_requests import Service
     from serving.http.server import serve as run
+    from serving.people.doors import Doors
+    from serving.people.people_store import list_users
     from serving.session import open_session
 
     session = open_session(file, state=state, tracking=tracking, threads=1)
@@ -65,17 +67,21 @@ def serve(
         revoke(keys, revoke_key)
         screen.say(f"the key {revoke_key} opens nothing any more")
         return
-    if not read_keys(keys):
+    if not (read_keys(keys) or list_users(session.state.people)):
         raise InputError(
-            "there is no API key yet", file=str(keys), cure=f"leadscore serve {file} --new-key NAME"
+            "there is neither an API key nor a user yet",
+            file=str(keys),
+            cure=f"leadscore serve {file} --new-key NAME, or leadscore people add {file} NAME",
         )
+    doors = Doors(session.project, session.state, now)
     service = Service(session.project, session.registry, model, state=session.state, clock=now)
     service.load()
     if store:
         service.hold(session.read(kinds=service.current().kinds))
     screen.say(f"listening on http://{host}:{port}, model version {service.current().version}")
     limits = Limits(requests_per_second=requests_per_second, burst=int(2 * requests_per_second) + 1)
-    run(create_app(service, KeyFile(keys), limits, reload_seconds=follow), host=host, port=port)
+    app = create_app(service, KeyFile(keys), limits, reload_seconds=follow, doors=doors)
+    run(app, host=host, port=port)
 
 
 def forget(

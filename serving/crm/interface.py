@@ -24,6 +24,9 @@ FIELDS: Final = (
     "run_id",
 )
 """Our fields of a lead in a CRM. Here `as_of` and `scored_at` are int64 microseconds UTC."""
+DISPOSITION: Final = "disposition"
+"""One more field, written only where the project file names it: what a rep did with the lead, done,
+snoozed or disqualified; empty where no answer holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Update:
     """Absolute values for one lead, and the version of the lead that was read before."""
 
     lead: str
-    values: Mapping[str, Value]  # every name of FIELDS
+    values: Mapping[str, Value]  # every name of FIELDS, and DISPOSITION where it is mapped
     version: str | None = None  # None: the CRM keeps none, or has no such lead yet
 
 

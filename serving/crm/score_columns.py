@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from data.errors import InputError
 from serving.crm.identifiers import quote
-from serving.crm.interface import FIELDS, Remote, Update, Value, WriteAnswer
+from serving.crm.interface import DISPOSITION, FIELDS, Remote, Update, Value, WriteAnswer
 
 _lead, _values = attrgetter("lead"), attrgetter("values")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -90,15 +90,19 @@ class ScoreColumns:
 
     def written(self, batch: Sequence[Update]) -> Iterator[WriteAnswer]:
         """Answer that all of a batch was written, and how the database holds it now."""
-        whole = len(self.column_of) == len(FIELDS)
-        echoes = map(_values, batch) if whole else map(self.echo, batch)
+        echoes = map(_values, batch) if self._whole else map(self.echo, batch)
         answers = zip(map(_lead, batch), repeat("written"), repeat(None), repeat(""), echoes)
         # A run may bring a million: built without a call of Python for each.
         return map(tuple.__new__, repeat(WriteAnswer), answers)
 
+    @property
+    def _whole(self) -> bool:
+        """Tell whether the table takes exactly the fields that every update has."""
+        return self.column_of.keys() == {*FIELDS}
+
     def echo(self, update: Update) -> Mapping[str, Value]:
         """Return our fields as a database keeps them: unchanged."""
-        if len(self.column_of) == len(FIELDS):
+        if self._whole:
             return update.values
         return {field: update.values.get(field) for field in self.column_of}
 
@@ -107,12 +111,13 @@ def checked_fields(fields: Mapping[str, str] | None) -> dict[str, str]:
     """Check a mapping of our fields to the CRM's names; empty means our standard names."""
     if not fields:
         return {name: name for name in FIELDS}
-    unknown = [name for name in fields if name not in FIELDS]
+    known = (*FIELDS, DISPOSITION)
+    unknown = [name for name in fields if name not in known]
     if unknown:
         raise InputError(
             f"is no field that leadscore writes: {unknown[0]!r}",
             column="write_back.fields",
-            cure=f"use {', '.join(FIELDS)}",
+            cure=f"use {', '.join(known)}",
         )
     for name in ("score", "band", "as_of"):
         if name not in fields:

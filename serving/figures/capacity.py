@@ -48,12 +48,13 @@ class CallPlan:
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """What one capacity is expected to bring; `profit` None where value or cost is unknown."""
+    """What one capacity brings; `money` None where values, `profit` where costs are unknown too."""
 
     capacity: int
     cut_off: float | None
     expected: CountRange
     profit: float | None
+    money: CountRange | None = None
 
 
 def plan_calls(
@@ -112,22 +113,44 @@ def what_if(
         plan = plan_calls(
             p, capacity, eligible=eligible, order=order, hidden=hidden, shock=shock, level=level
         )
-        profit = None
-        if value is not None and cost is not None:
+        profit = money = None
+        if value is not None:
             worth = np.broadcast_to(np.asarray(value, dtype=np.float64), len(p))
-            profit = float((p[plan.rows] * worth[plan.rows]).sum() - cost * len(plan.rows))
-        points.append(WhatIf(capacity, plan.cut_off, plan.expected, profit))
+            money = expect_money(p[plan.rows], worth[plan.rows], shock, level)
+        if money is not None and cost is not None:
+            profit = money.value - cost * len(plan.rows)
+        points.append(WhatIf(capacity, plan.cut_off, plan.expected, profit, money))
     return tuple(points)
 
 
-def capacities_around(capacity: int, n_leads: int) -> tuple[int, ...]:
-    """Choose capacities worth comparing: from half to four times, up to all leads.
+def capacities_of(capacity: int, n_leads: int, most: int = 60) -> tuple[int, ...]:
+    """Choose capacities from one to all leads, close together where they are few.
 
-    >>> capacities_around(100, 250)
-    (50, 75, 100, 150, 200, 250)
+    >>> capacities_of(3, 5), capacities_of(40, 200, most=8)
+    ((1, 2, 3, 4, 5), (1, 2, 4, 8, 17, 37, 40, 80, 200))
     """
-    wanted = {round(capacity * factor) for factor in (0.5, 0.75, 1.0, 1.5, 2.0, 4.0)}
-    return tuple(sorted({min(max(each, 1), max(n_leads, 1)) for each in wanted}))
+    last = max(n_leads, 1)
+    wanted = set(range(1, last + 1))
+    if last > most:
+        wanted = {round(float(each)) for each in np.geomspace(1, last, most)} | {capacity}
+    return tuple(sorted(each for each in wanted if 1 <= each <= last))
+
+
+def expect_money(
+    p: Floats, worth: Floats, shock: Shock = NO_SHOCK, level: float = 0.9
+) -> CountRange:
+    """Compute what leads are expected to bring, with a range: (n,) chances and amounts.
+
+    The sum is covered like a count of deals of one size, the size at which mean and variance of
+    the sum are right.
+    """
+    mean = float(p @ worth)
+    if mean <= 0:
+        return CountRange(0.0, 0.0, 0.0)
+    size = float(p @ worth**2) / mean
+    variance = float((p * (1 - p)) @ worth**2)
+    deals = cover_count(mean / size, variance / size**2, shock, level)
+    return CountRange(mean, deals.low * size, deals.high * size)
 
 
 def _share_by_owner(

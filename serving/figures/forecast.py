@@ -137,6 +137,26 @@ def forecast_project(
     return forecast(times, as_of, scored=scored, days=days, level=level)
 
 
+def open_chances(
+    tables: Tables,
+    outcomes: Outcomes,
+    project: Project,
+    snapshots: Snapshots,
+    probability: Floats,
+    days: int,
+) -> Floats:
+    """Give the chance of each scored open lead to convert within so many days: (n,)."""
+    if tables.created_at is None or project.conversion.horizon is None:
+        raise ValueError("a forecast needs conversion.horizon")
+    as_of = int(snapshots.as_of.max()) if len(snapshots) else outcomes.observed_until
+    ages = np.asarray((snapshots.as_of - tables.created_at[snapshots.lead]) / DAY, np.float64)
+    scored = ScoredLeads(
+        ages, probability, project.conversion.horizon / DAY, project.conversion.horizon_from
+    )
+    curve = _curve(read_lead_times(tables, outcomes).known(as_of), as_of)
+    return _scale(chance_by_age(curve, ages, float(days)), curve, scored, float(days))
+
+
 def read_lead_times(tables: Tables, outcomes: Outcomes) -> LeadTimes:
     """Take leads created since conversions are recorded; ValueError in static mode."""
     if tables.created_at is None:

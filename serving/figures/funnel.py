@@ -89,7 +89,8 @@ class StageFigures:
 class Funnel:
     """The funnel page's figures; `total` is over all sources.
 
-    `curve` is None where nothing says when leads converted.
+    `curve` is None where nothing says when leads converted. `skipped` counts conversions of leads
+    that stood below the last stage when they converted, `outside` leads at no stage at all.
     """
 
     total: SourceFigures
@@ -97,6 +98,8 @@ class Funnel:
     stages: tuple[StageFigures, ...]
     curve: Incidence | None
     horizon_days: float | None
+    skipped: int = 0
+    outside: int = 0
 
 
 def measure_funnel(
@@ -110,8 +113,8 @@ def measure_funnel(
 ) -> Funnel:
     """Measure leads created from `since` on (default: all) to the end of observation.
 
-    `stage` is the stage of each lead, (n_leads,), -1 for none: leads at the second stage or
-    beyond, and those that converted, count as prospects.
+    `stage` is the stage of each lead by what was known of it, (n_leads,), -1 for none: leads at
+    the second stage or beyond count as prospects. Without stages those that converted do.
     """
     rows = np.ones(len(tables), dtype=bool)
     if tables.created_at is not None:
@@ -119,7 +122,7 @@ def measure_funnel(
         rows &= since is None or tables.created_at >= since
     source = lead_source(tables)
     converted = outcomes.converted_at < outcomes.observed_until
-    prospect = converted.copy() if stage is None else converted | (np.asarray(stage) >= 1)
+    prospect = converted.copy() if stage is None else np.asarray(stage) >= 1
     value = customer_values(tables, outcomes, project)
     figures = _GroupFigures(tables, outcomes, project, converted, prospect, value)
     names = [str(name) for name in np.unique(source[rows])]
@@ -138,6 +141,10 @@ def measure_funnel(
         else count_stages(stage[rows], stage_names, converted[rows], tables.lead[rows]),
         curve,
         None if horizon is None else horizon / DAY,
+        0
+        if stage is None
+        else int((rows & converted & (np.asarray(stage) < len(stage_names) - 1)).sum()),
+        0 if stage is None else len(np.unique(tables.lead[rows & (np.asarray(stage) < 0)])),
     )
 
 
@@ -235,16 +242,19 @@ def count_stages(
     converted: NDArray[np.bool_],
     lead: NDArray[np.int64],
 ) -> tuple[StageFigures, ...]:
-    """Count leads that reached each stage; converted ones count as having reached them all.
+    """Count leads that reached each stage, by what was known of them at the time.
 
-    `lead` is the lead of each row: one that came back counts once.
+    The rate of the last step is of the leads at the last stage: conversions that skipped it do
+    not raise it. `lead` is the lead of each row: one that came back counts once.
     """
     figures: list[StageFigures] = []
-    before: int | None = None
+    before: NDArray[np.bool_] | None = None
     for position, name in enumerate((*names, "opportunity")):
-        reached = converted if position == len(names) else converted | (stage >= position)
-        hits = len(np.unique(lead[reached]))
-        rate = None if before is None else rate_of(hits, before)
-        figures.append(StageFigures(name, hits, rate, int(reached.sum())))
-        before = hits
+        reached = converted if position == len(names) else stage >= position
+        rate = None
+        if before is not None:
+            there = np.unique(lead[before])
+            rate = rate_of(len(np.intersect1d(lead[reached & before], there)), len(there))
+        figures.append(StageFigures(name, len(np.unique(lead[reached])), rate, int(reached.sum())))
+        before = reached
     return tuple(figures)

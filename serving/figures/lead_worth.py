@@ -21,14 +21,16 @@ def lead_worth(
     tables: Tables,
     lead: NDArray[np.int64],
     amounts: AmountModel | None,
-    features: Frame,
+    features: Frame | None,
 ) -> Floats:
     """Give each lead's own amount; else what is learned from payments; else `report.value`.
 
     Returns (n,), NaN where nothing says it. An own amount of 0 or less says nothing.
     """
     flat = np.nan if project.report.value is None else project.report.value
-    worth = np.full(len(lead), flat) if amounts is None else amounts.expected(features)
+    worth = np.full(len(lead), flat)
+    if amounts is not None and features is not None:
+        worth = amounts.expected(features)
     if "value" not in tables.display.columns:
         return worth
     own = tables.display["value"].to_numpy(np.float64, na_value=np.nan)[lead]

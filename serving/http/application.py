@@ -23,7 +23,9 @@ from data.durations import SECOND
 from data.errors import InputError
 from serving.http.api import Health, Problem, ScoreRequest, ScoreResponse
 from serving.http.guard import App, Guard, Limits, Message, Receive, Scope, Send
+from serving.http.page_routes import PageRoutes
 from serving.http.score_requests import Service, UnknownLeadError
+from serving.people.doors import Doors
 
 _LOG = logging.getLogger(__name__)
 REFUSALS: dict[int | str, dict[str, object]] = {
@@ -65,10 +67,23 @@ def create_app(
     keys: Mapping[str, str],
     limits: Limits | None = None,
     reload_seconds: float = 0,
+    doors: Doors | None = None,
 ) -> App:
-    """Put the application together behind its guard; `reload_seconds` > 0 follows promotions."""
+    """Put the application together behind its guard; `reload_seconds` > 0 follows promotions.
+
+    With `doors` it also has pages, for people who sign in.
+    """
     metrics = Metrics()
     metrics.following.set_function(lambda: float(service.follower != "failing"))
+    app = make_routes(service, metrics, reload_seconds, doors)
+    guard = Guard(app, keys, limits or Limits(), with_pages=doors is not None)
+    return _measured(guard, metrics)
+
+
+def make_routes(
+    service: Service, metrics: Metrics, reload_seconds: float, doors: Doors | None
+) -> FastAPI:
+    """Make the application with all its routes, as it stands behind the guard."""
     # One thread computes: several would only wait for each other's interpreter lock and take twice
     # as long. A body of 1 MB bounds how long one request can keep it.
     computer = ThreadPoolExecutor(1)
@@ -90,7 +105,9 @@ def create_app(
     _add_problems(app)
     _add_state(app, service, metrics)
     _add_scoring(app, service, metrics, computer)
-    return _measured(Guard(app, keys, limits or Limits()), metrics)
+    if doors is not None:
+        _add_pages(app, service, doors)
+    return app
 
 
 def _add_state(app: FastAPI, service: Service, metrics: Metrics) -> None:
@@ -153,6 +170,14 @@ def _add_scoring(
         """Score a lead of the store, by default as of the end of its observation."""
         moment = None if as_of is None else int(as_of.timestamp() * SECOND)
         return await answered(lambda: service.score_known(lead_id, moment))
+
+
+def _add_pages(app: FastAPI, service: Service, doors: Doors) -> None:
+    """Add what people see, sign-in and the pages of the newest list: all in one table of routes."""
+    app.router.routes.extend(doors.router.routes)
+    if service.state is not None:
+        pages = PageRoutes(service.project, service.state, doors, service.clock)
+        app.router.routes.extend(pages.router.routes)
 
 
 def _add_problems(app: FastAPI) -> None:

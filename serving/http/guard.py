@@ -25,6 +25,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 DRAINED_BODIES: Final = 4
 """Bodies up to so many times the limit are read to the end, so that the sender gets the refusal."""
 OPEN_PATHS: Final = frozenset({"/health", "/ready"})
+API_PATHS: Final = ("/v1/", "/metrics", "/openapi.json")
+"""What programs ask for, with a key; every other path is a page, for people who sign in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Guard:
     app: App
     keys: Mapping[str, str]
     limits: Limits = Limits()
+    with_pages: bool = False
     clock: Callable[[], float] = time.monotonic
     buckets: dict[str, Bucket] = field(default_factory=dict)
 
@@ -89,7 +92,9 @@ class Guard:
             return b""  # whoever has no key makes nobody read a body
         names = [name for name, _ in scope["headers"]]
         headers = {name.decode("latin-1"): value for name, value in scope["headers"]}
-        self._spend(self._owner(scope, headers))
+        is_page = self.with_pages and not scope["path"].startswith(API_PATHS)
+        if not is_page:
+            self._spend(self._owner(scope, headers))
         if b"transfer-encoding" in names and b"content-length" in names:
             raise RefusedError(400, "a body has a length or comes in chunks, not both")
         if headers.get("content-encoding", b"identity") not in (b"identity", b""):
@@ -101,7 +106,8 @@ class Guard:
         try:
             async with asyncio.timeout(self.limits.body_seconds):
                 body = await self._read(receive)
-            check_json(body)
+            if not is_page or b"json" in headers.get("content-type", b"").lower():
+                check_json(body)
             return body
         except NotJsonError as error:
             raise RefusedError(400, str(error)) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,6 +13,9 @@ from data.durations import SECOND
 from data.errors import LeadScoreError
 from data.reading.read_tables import CrmData, read_tables
 from data.schema import Project
+from serving.answers.answer_facts import answer_facts
+from serving.answers.answer_store import RepAnswer, list_answers
+from serving.answers.standing import Standing, standings
 from serving.asked_leads import RankedLeads, answer_leads, refuse_without_account, say_left_out
 from serving.exposure import Exposures
 from serving.held_back import held_arms
@@ -98,13 +101,15 @@ class Service:
         as_of = int(request.as_of.timestamp() * SECOND)
         for lead in request.leads:
             refuse_without_account(self.project, lead.attributes)
+        leads = {lead_id(self.project, lead): lead for lead in request.leads}
+        said = self._said(list(leads))
         tables, outcomes = read_tables(
             self.project,
             frames=request_tables(self.project, request.leads),
             kinds=model.kinds,
             lenient=True,
+            answers=answer_facts(said) if self.project.train.answers else (),
         )
-        leads = {lead_id(self.project, lead): lead for lead in request.leads}
         answers = answer_leads(
             self.project,
             model,
@@ -122,6 +127,7 @@ class Service:
                 name: say_left_out(self.project, lead.attributes, sent_tables(lead))
                 for name, lead in leads.items()
             },
+            answers=said,
         )
         return self._told(model, [answers[name] for name in leads])
 
@@ -135,10 +141,12 @@ class Service:
         if part is None:
             raise UnknownLeadError(lead)
         tables, outcomes = part
+        said = self._said([lead])
         if kept is not None and kept.is_of(model) and as_of in (None, kept.as_of):
             found = kept.answer(lead)
             arm = held_arms(tables, np.array([0]), self.project, self.clock())[0]
-            if found is not None and found.withheld == arm:
+            now = standings(said, tables, kept.as_of, outcomes=outcomes, at=self.clock())
+            if found is not None and found.withheld == arm and _stands(found, now.get(lead)):
                 return self._told(model, [found])
         until = tables.observed_until
         moment = until if as_of is None else min(as_of, until)
@@ -153,8 +161,16 @@ class Service:
             bands={lead: _band_before(kept, model, lead, moment)},
             ranked=RankedLeads.of(kept, model),
             left_out={},
+            answers=said,
         )
         return self._told(model, [answers[lead]])
+
+    def _said(self, leads: Sequence[str]) -> tuple[RepAnswer, ...]:
+        """Read what reps answered about these leads, up to now."""
+        if self.state is None:
+            return ()
+        file = self.state.feedback
+        return tuple(each for lead in leads for each in list_answers(file, lead_id=lead))
 
     def _compiled(self) -> QualificationRules:
         if self._rules is None:
@@ -167,6 +183,15 @@ class Service:
             seen = [each.lead_id for each in answers if each.withheld is None]
             Exposures.of(self.state, self.project).note("http", seen, at=self.clock())
         return ScoreResponse(model_version=model.version, scores=answers)
+
+
+def _stands(found: LeadScore, now: Standing | None) -> bool:
+    """Tell whether a kept answer knows what reps have said of the lead by now."""
+    if now is None:
+        return found.standing is None
+    since = found.standing_since
+    given = None if since is None else round(since.timestamp() * SECOND)
+    return (found.standing, given) == (now.kind, now.since)
 
 
 def _band_before(kept: KeptRun | None, model: LoadedModel, lead: str, as_of: int) -> str | None:

@@ -55,4 +55,5 @@ def serve(app: Any, *, host: str, port: int) -> None:
         limit_concurrency=1000,
         h11_max_incomplete_event_size=16_384,
         server_header=False,
+        proxy_headers=False,  # whose headers are believed is said in the project file
     )

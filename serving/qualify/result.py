@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -109,6 +109,12 @@ class Qualification:
         """Name the stated reason of each disqualified lead: (n,), None for the others."""
         reasons = [reason for reason, _ in self.criteria.disqualify]
         return np.array([*reasons, None], dtype=object)[self.disqualified]
+
+    def without_stage(self, rows: NDArray[np.bool_]) -> Qualification:
+        """Take the stage, and so the next step, from leads that a rep disqualified: (n,) rows."""
+        if not rows.any():
+            return self
+        return replace(self, stage=np.where(rows, -1, self.stage).astype(np.int16))
 
     def frame(self) -> pd.DataFrame:
         """Return one row per lead, for lists, files and the CRM."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from markupsafe import Markup
 
 from serving.worklist import svg
 from serving.worklist.language import Words
 from serving.worklist.view import ForecastPage, GainsCurve, LeadDetail
-from serving.worklist.view_parts import PastScore, Point
+from serving.worklist.view_parts import PastScore, Point, TimelineEvent
 
 _FIFTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -184,8 +185,31 @@ def learning_curve(points: Sequence[Point], words: Words) -> Markup:
     return svg.figure(frame, label, parts)
 
 
-def history(scores: Sequence[PastScore], bands: Mapping[str, float], words: Words) -> Markup:
-    """Draw the score over time on the 0 to 100 scale."""
+def sparkline(weeks: Sequence[int], words: Words) -> Markup:
+    """Draw the scores of the last weeks as a small line on the 0 to 100 scale, today as a dot."""
+    if len(weeks) < 2:
+        return Markup("")
+    step = 60 / (len(weeks) - 1)
+    places = [(2 + i * step, 22 - 0.2 * score) for i, score in enumerate(weeks)]
+    if words.mirrored:
+        places = [(64 - x, y) for x, y in places]
+    path = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+    label = words.attr(
+        "Score of the last weeks: {scores}", scores=", ".join(str(words.number(s)) for s in weeks)
+    )
+    return Markup(
+        '<svg class="spark" viewBox="0 0 64 24" role="img" aria-label="{}">'
+        '<path d="M{}"/><circle cx="{}" cy="{}" r="2"/></svg>'
+    ).format(label, path, f"{places[-1][0]:.1f}", f"{places[-1][1]:.1f}")
+
+
+def history(
+    scores: Sequence[PastScore],
+    bands: Mapping[str, float],
+    words: Words,
+    events: Sequence[TimelineEvent] = (),
+) -> Markup:
+    """Draw the score over time on the 0 to 100 scale, with a mark under it for each event."""
     if len(scores) < 2:
         return Markup("")
     frame = svg.Frame(0, len(scores) - 1, 0, 100, height=160, mirror=words.mirrored, bottom=28)
@@ -199,10 +223,27 @@ def history(scores: Sequence[PastScore], bands: Mapping[str, float], words: Word
             lambda i: words.date(scores[int(i)].at, "short"),
             words.number,
         ),
+        *_event_marks(frame, scores, events),
         svg.line(frame, [(i, s.score) for i, s in enumerate(scores)], "g-model"),
         svg.dot(frame, len(scores) - 1, scores[-1].score, 4, "model"),
     ]
     return svg.figure(frame, words.attr("Score over time"), parts)
+
+
+def _event_marks(
+    frame: svg.Frame, scores: Sequence[PastScore], events: Sequence[TimelineEvent]
+) -> list[Markup]:
+    """Mark each event at its day: acts of the lead from below, acts of sales from above."""
+    first, last = (datetime.fromisoformat(scores[i].at).timestamp() for i in (0, -1))
+    marks = []
+    for event in events:
+        share = (datetime.fromisoformat(event.at).timestamp() - first) / max(last - first, 1.0)
+        if 0.0 <= share <= 1.0:
+            x = share * (len(scores) - 1)
+            ours = event.direction == "outbound"
+            ends = (100, 92) if ours else (0, 8)
+            marks.append(svg.whisker(frame, x, *ends, "sales" if ours else "lead"))
+    return marks
 
 
 def time_to_convert(points: Sequence[Point], words: Words) -> Markup:

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from data.files import write_bytes, write_text
+from serving.worklist.digest import make_digest
 from serving.worklist.html import render
 from serving.worklist.language import words_of
 from serving.worklist.safe_text import shown
 from serving.worklist.sheet import write_csv, write_excel
-from serving.worklist.view import NOTHING, MoversPage, ReportView
+from serving.worklist.view import NOTHING, ReportView
 
 REPORTS: Final = ("report-*.html", "leads.csv", "leads.xlsx", "owners/*.*")
 """The files of a folder of reports that list leads."""
@@ -79,40 +80,46 @@ def for_owner(view: ReportView, owner: str) -> ReportView:
         missed=tuple(miss for miss in view.week.missed if miss.lead_id in of_owner),
         newest_first=None,
         plan=(),
+        plan_by_value=(),
+        plan_by_urgency=(),
+        best_calls=None,
     )
-    movers = view.movers and MoversPage(
-        view.movers.since,
-        tuple(mover for mover in view.movers.rises if mover.lead_id in of_owner),
-        tuple(mover for mover in view.movers.falls if mover.lead_id in of_owner),
-    )
+    movers = None
+    if view.movers is not None:
+        there = [lead for lead in leads if lead.old_score is not None and not lead.rule]
+        moved = sum(lead.change != 0 for lead in there)
+        movers = replace(
+            view.movers,
+            rises=tuple(mover for mover in view.movers.rises if mover.lead_id in of_owner),
+            falls=tuple(mover for mover in view.movers.falls if mover.lead_id in of_owner),
+            unchanged=len(there) - moved,
+            moved=moved,
+        )
     return replace(view, leads=leads, week=week, movers=movers)
 
 
 def email(
     view: ReportView, owner: str, page: str, language: str, to: str | None, sender: str
 ) -> bytes:
-    """Write an .eml: a few lines of text, the report attached. Same view, same bytes."""
+    """Write an .eml: ten leads in text and HTML, the report attached. Same view, same bytes."""
     words = words_of(language)
     message = EmailMessage(policy=SMTP)
     title = shown(view.about.title or view.about.project, 80)
-    message["Subject"] = f"{title}: {words.message('This week')}"
+    message["Subject"] = f"{title}: {words.message('Today')}"
     message["From"] = sender
     if to is not None and re.fullmatch(r"[^\s@<>,;]+@[^\s@<>,;]+", to):
         message["To"] = to
     message["Date"] = format_datetime(datetime.fromisoformat(view.about.as_of).astimezone(UTC))
     message["X-Unsent"] = "1"  # mailers open it as a draft
-    lines = [f"{shown(owner, 80)},", ""]
-    by_id = {lead.lead_id: lead for lead in view.leads}
-    for lead_id in view.week.calls[:10]:
-        lead = by_id[lead_id]
-        score = "" if lead.score is None else str(lead.score)
-        lines.append(f"{score:>3} {lead.band or ' '}  {shown(lead.name, 60)}")
-    message.set_content("\n".join(lines))
+    digest = make_digest(view, owner, words)
+    message.set_content(digest.text())
+    message.add_alternative(digest.html(), subtype="html")
     message.add_attachment(
         page.encode(), maintype="text", subtype="html", filename=f"report-{language}.html"
     )
     boundary = sha256(page.encode()).hexdigest()[:32]
     message.set_boundary(f"leadscore-{boundary}")
+    next(message.iter_parts()).set_boundary(f"leadscore-text-{boundary}")
     return message.as_bytes()
 
 

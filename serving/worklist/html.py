@@ -7,48 +7,91 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
+from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from serving.worklist import charts, svg
 from serving.worklist.language import Words, words_of
+from serving.worklist.list_data import facet_values, list_data, words_to_search
 from serving.worklist.page_names import PageNames, rule_sentence
+from serving.worklist.proof_words import experiment_sentence, proof_sentences
 from serving.worklist.safe_text import for_script, isolated, shown, slug
-from serving.worklist.view import ForecastRow, ReportLead, ReportView
+from serving.worklist.view import ForecastRow, Mover, ReportLead, ReportView
 from serving.worklist.view_parts import Comeback, ShownReason
 
 HERE: Final = Path(__file__).parent
 CHUNK: Final = 40
 """Full lead pages are stored compressed, this many to a chunk, and opened when first visited."""
+ROWS: Final = 100
+"""Rows of the list are stored compressed too, this many to a chunk."""
+PRINTED: Final = 50
+"""The first rows of the list stand in the file itself: they print, and show without script."""
+LANE_SHOWN: Final = 5
 
 
 def render(view: ReportView, language: str) -> str:
     """Render the report in a language; InputError where the language has no catalogue."""
     words = words_of(language)
-    page = _Page(view, words)
-    return page.render().encode("utf-8", "replace").decode()  # a lone surrogate cannot be encoded
+    return clean(ReportPage(view, words).render())
+
+
+def clean(page: str) -> str:
+    """Replace lone surrogates, which cannot be encoded."""
+    return page.encode("utf-8", "replace").decode()
+
+
+ShownLane = tuple[str, Markup, Markup, list[tuple[ReportLead, Markup]], int]
+ShownFilter = tuple[str, Markup, Markup, list[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class LeadRow:
-    """A row of the list of all leads: rank, number of reasons shown, whether it is printed."""
+    """A row of the list of all leads: its rank, and its place in the list of the best first."""
 
     lead: ReportLead
     rank: int
-    kind: str  # "top": printed; "rest": beyond the top N of its owner
-    reasons: int
+    place: int
 
 
-class _Page:
-    """One report in one language while it is being rendered."""
+class PageLinks(Protocol):
+    """Where links of a page lead to: an address of a page, and of a lead."""
 
-    def __init__(self, view: ReportView, words: Words) -> None:
+    def page(self, key: str) -> str:
+        """Give the address of a page, by its anchor in the file."""
+        ...
+
+    def lead(self, lead_id: str) -> str | None:
+        """Give the address of a lead's page; None where it has none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileLinks:
+    """Links of the self-contained file: anchors."""
+
+    anchors: Mapping[str, str]
+
+    def page(self, key: str) -> str:
+        """Give the anchor of a page."""
+        return f"#{key}"
+
+    def lead(self, lead_id: str) -> str | None:
+        """Give the anchor of a lead's page."""
+        return f"#{self.anchors[lead_id]}" if lead_id in self.anchors else None
+
+
+class ReportPage:
+    """One report in one language while it is being rendered: the whole file, or a part of it."""
+
+    def __init__(self, view: ReportView, words: Words, links: PageLinks | None = None) -> None:
         self.view, self.words = view, words
         self.names = PageNames(view, words)
         self.leads = {lead.lead_id: lead for lead in view.leads}
@@ -57,36 +100,60 @@ class _Page:
             for i, lead in enumerate(view.leads)
             if lead.detail is not None
         }
-        self.owners = sorted({lead.owner for lead in view.leads}, key=str.casefold)
+        self.links: PageLinks = FileLinks(self.anchors) if links is None else links
         self.rows = list_rows(view)
-        self.environment = make_environment()
-        self.environment.filters["band"] = self._band_place
-        self.environment.globals.update(self._globals())
+        self.known = self._globals()
 
     def render(self) -> str:
         """Fill the templates; the full lead pages go in as compressed chunks."""
         style, script = read_minified("style.css"), read_minified("app.js")
-        return self.environment.get_template("base.html").render(
+        return self._fill(
+            "base.html",
             css=Markup(style),  # our own file
             js=Markup(script),  # our own file
             csp=Markup(security_policy(style, script)),  # fixed text and hashes
             pages=self.names.pages(),
             chunks=self._chunks(),
             data=for_script(json.dumps(self._data(), ensure_ascii=False, separators=(",", ":"))),
-            tops=[row for row in self.rows if row.kind == "top"],
-            rest=self._rest(),
-            calls=[self.leads[lead_id] for lead_id in self.view.week.calls],
-            ruled=[lead for lead in self.view.leads if lead.rule],
-            returned=returned(self.view.leads),
-            columns=self.names.columns(),
-            bands=self._bands(),
-            owners=self.owners,
-            plan=self._plan(),
-            plan_start=self._plan_start(),
-            plan_calls=Markup('<output id="plan-calls" for="plan">{}</output>').format(
+            row_chunks=self._row_chunks(),
+            words=deflated(words_to_search(self.view.leads)),
+            **self.page_values(),
+        )
+
+    def page_values(self) -> dict[str, object]:
+        """Give what the templates of the pages take."""
+        return {
+            "tops": [row for row in self.rows if on_list(row.lead)][:PRINTED],
+            "ruled": [lead for lead in self.view.leads if lead.rule],
+            "current": "",
+            "lanes": self._lanes(),
+            "facets": self._facets(),
+            "ranks": self.names.ranks(),
+            "badge": self._badge(),
+            "proofs": proof_sentences(self.view, self.words),
+            "trial_says": experiment_sentence(self.view.experiment, self.words),
+            "badge_kind": self.view.trust.verdict if self.view.trust else "",
+            "change_groups": self._change_groups(),
+            "plan_calls": Markup('<output id="plan-calls" for="plan">{}</output>').format(
                 self.words.number(self.view.week.capacity)
             ),
-        )
+        }
+
+    def part(self, template: str, **values: object) -> str:
+        """Fill one template with this report and some values more."""
+        return clean(self._fill(template, **{**self.page_values(), **values}))
+
+    def _fill(self, template: str, **values: object) -> str:
+        return shared_environment().get_template(template).render(**self.known, **values)
+
+    def lead_values(self, lead: ReportLead) -> dict[str, object]:
+        """Give what the template of a lead's page takes."""
+        detail = lead.detail
+        assert detail is not None
+        told = lead.score is not None
+        rows = charts.waterfall(detail, lead.score or 0, self.view.about.bands) if told else ()
+        reasons = (*detail.reasons_for, *detail.reasons_against)
+        return {"lead": lead, "waterfall": rows, "reasons": reasons, "scale": self._scale}
 
     def _globals(self) -> dict[str, object]:
         w, about = self.words, self.view.about
@@ -112,7 +179,11 @@ class _Page:
             "label": lambda text: isolated(w.label(text, about.labels)),
             "isolated": isolated,
             "shown": shown,
+            "band_place": self._band_place,
             "anchors": self.anchors,
+            "live": not isinstance(self.links, FileLinks),
+            "href": lambda lead: self.links.lead(lead.lead_id),
+            "page_href": self.links.page,
             "by_id": self.leads,
             "charts": charts,
             "stage_bar": self._stage_bar(),
@@ -120,7 +191,9 @@ class _Page:
             "family_bar": lambda points: svg.bar(
                 0, points, -50, 50, "up" if points >= 0 else "down"
             ),
-            "grid": self._grid,
+            "spark": lambda lead: charts.sparkline(lead.weeks, self.words),
+            "crm": self._crm,
+            "lane_titles": self.names.lanes(),
             **self.names.tables(),
         }
 
@@ -146,26 +219,102 @@ class _Page:
 
     def _chunks(self) -> list[str]:
         """Render the full lead pages and compress them, CHUNK to a piece."""
-        template = self.environment.get_template("lead.html")
         detailed = [lead for lead in self.view.leads if lead.detail is not None]
-        pages = [self._lead_page(template.render, lead) for lead in detailed]
+        pages = [self._fill("lead.html", **self.lead_values(lead)) for lead in detailed]
         return [deflated("".join(pages[i : i + CHUNK])) for i in range(0, len(pages), CHUNK)]
 
-    def _rest(self) -> str:
-        """Render the rows beyond the top N of each owner, compressed; the list opens them."""
-        rest = [row for row in self.rows if row.kind == "rest"]
-        if not rest:
-            return ""
-        html = self.environment.get_template("rows.html").render(rows=rest)
-        return deflated(f"<table><tbody>{html}</tbody></table>")
+    def _row_chunks(self) -> list[str]:
+        """Render the rows of the list and compress them; the list opens those that it shows."""
+        chunks = [self.rows[i : i + ROWS] for i in range(0, len(self.rows), ROWS)]
+        html = [self._fill("rows.html", rows=rows) for rows in chunks]
+        return [deflated(f"<table><tbody>{rows}</tbody></table>") for rows in html]
 
-    def _lead_page(self, render_template: Callable[..., str], lead: ReportLead) -> str:
-        detail = lead.detail
-        assert detail is not None
-        told = lead.score is not None
-        rows = charts.waterfall(detail, lead.score or 0, self.view.about.bands) if told else ()
-        reasons = (*detail.reasons_for, *detail.reasons_against)
-        return render_template(lead=lead, waterfall=rows, reasons=reasons, scale=self._scale)
+    def _lanes(self) -> list[ShownLane]:
+        """Fill the lanes that have leads."""
+        every = {key: self._in_lane(key) for key in self.names.lanes()}
+        return self.lanes(
+            {k: (leads[:LANE_SHOWN], len(leads)) for k, leads in every.items() if leads}
+        )
+
+    def lanes(self, listed: Mapping[str, tuple[Sequence[ReportLead], int]]) -> list[ShownLane]:
+        """Word lanes: key, title, what they are, the first leads with what is said, how many."""
+        titles, whys = self.names.lanes(), self.names.lane_reasons(self.view.week.missed_days)
+        return [
+            (key, titles[key], whys[key], [(lead, self._says(key, lead)) for lead in leads], n)
+            for key, (leads, n) in listed.items()
+        ]
+
+    def _says(self, lane: str, lead: ReportLead) -> Markup:
+        """Say why a lead stands in a lane."""
+        words, labels, back = self.words, self.view.about.labels, lead.back
+        if lane != "back" or back is None:
+            entry = next(entry for entry in lead.lanes if entry.lane == lane)
+            return words.phrase(entry.phrase, labels)
+        day = words.date(back.back_at, "short")
+        if not back.back_by:
+            return words.t("back since {date}", date=day)
+        event = words.label(back.back_by, labels)
+        return words.t("back since {date}: {event}", date=day, event=event)
+
+    def _in_lane(self, key: str) -> list[ReportLead]:
+        """List the leads of a lane, most urgent first."""
+        if key == "back":
+            return [lead for lead, _ in returned(self.view.leads)]
+        found = [
+            (lead, entry.since)
+            for lead in self.view.leads
+            for entry in lead.lanes
+            if entry.lane == key and on_list(lead)
+        ]
+        if key == "answer":
+            found.sort(key=lambda pair: pair[1], reverse=True)
+        return [lead for lead, _ in found]
+
+    def _facets(self) -> list[ShownFilter]:
+        bands = self._bands()
+        return self.filters(
+            {key: facet_values(key, self.view.leads, bands) for key in self.names.facets()}
+        )
+
+    def filters(self, values_of: Mapping[str, Sequence[str]]) -> list[ShownFilter]:
+        """Word the filters that can narrow the list: key, title, word for all, values."""
+        said: dict[str, Mapping[str, str]] = {
+            "trend": self.names.trends(),
+            "lane": self.names.lanes(),
+        }
+        out = []
+        for key, (title, every) in self.names.facets().items():
+            values, words = values_of[key], said.get(key)
+            if len(values) > 1 or key == "lane":
+                labelled = [(v, words[v] if words else self._option(key, v)) for v in values]
+                out.append((key, title, every, labelled))
+        return out
+
+    def _option(self, facet: str, value: str) -> str:
+        """Word a value of a filter: a text of the CRM, or a word of the product."""
+        if facet == "band":
+            return self.words.attr("Band {band}", band=value)
+        labels = self.view.about.labels
+        return shown(self.words.label(value, labels) if facet in ("stage", "source") else value)
+
+    def _badge(self) -> Markup | None:
+        """Say in a few words how far the scores can be trusted."""
+        trust = self.view.trust
+        return None if trust is None else self.names.badges()[trust.verdict]
+
+    def _change_groups(self) -> list[tuple[str, Markup, Markup, list[Mover]]]:
+        """Group the movers by cause; those that crossed into another band come first."""
+        movers = self.view.movers
+        if movers is None:
+            return []
+        every = [x for x in (*movers.rises, *movers.falls) if x.lead_id in self.leads]
+        every.sort(key=lambda x: (not x.crossed, -abs(x.new - x.old), x.lead_id))
+        groups = []
+        for key, (title, why) in self.names.causes().items():
+            listed = [x for x in every if x.cause == key]
+            if listed:
+                groups.append((key, title, why, listed))
+        return groups
 
     @cached_property
     def _scale(self) -> Markup:
@@ -182,43 +331,27 @@ class _Page:
         )
 
     def _data(self) -> dict[str, object]:
-        """Collect what the script needs: anchors by chunk, sort keys, the what-if's sentences."""
-        bands = self._bands()
-        place = {owner: i for i, owner in enumerate(self.owners)}
+        """Collect what the script needs: anchors by chunk, the list, sentences to fill."""
+        message = self.words.message
         return {
             "anchors": list(self.anchors.values()),
+            "places": [i for i, lead in enumerate(self.view.leads) if lead.lead_id in self.anchors],
             "chunk": CHUNK,
-            "own": [place[row.lead.owner] for row in self.rows],
-            "band": [place_of(row.lead.band, bands) for row in self.rows],
-            "rest": [i for i, row in enumerate(self.rows) if row.kind == "rest"],
-            "keys": sort_keys([row.lead for row in self.rows]),
-            "count": self.words.message("{shown} of {all} leads"),
-            "digits": str(self.words.digits("0123456789")),
-            "plan": [[str(p["calls"]), str(p["says"])] for p in self._plan()],
+            "rows": ROWS,
+            "printed": PRINTED,
+            **list_data(self.view, self._bands()),
+            "currency": self.view.about.currency,
+            "count": message("{shown} of {all} leads"),
+            "at": message("{first} to {last} of {all}"),
+            "cut": message("{n} calls end here"),
+            "expected": message("{expected} opportunities expected ({low} to {high})."),
+            "cutoff": message("The cut-off is a score of {score}."),
+            "worth": message("They are expected to bring {amount} ({low} to {high})."),
+            "profit": message("Profit {amount}."),
             "project": self.view.about.project_file,
             "mail": self.view.about.contact or "",
-            "subject": self.words.message("leadscore: about {lead}"),
+            "subject": message("leadscore: about {lead}"),
         }
-
-    def _plan(self) -> list[dict[str, object]]:
-        w, currency = self.words, self.view.about.currency
-        out: list[dict[str, object]] = []
-        for p in self.view.week.plan:
-            says = w.t(
-                "{expected} opportunities expected ({low} to {high}), cut-off {score}.",
-                expected=w.number(p.expected, 1),
-                low=w.number(p.low),
-                high=w.number(p.high),
-                score=w.number(p.cut_off),
-            )
-            if p.profit is not None:
-                says += " " + w.t("Profit {amount}.", amount=w.money(p.profit, currency))
-            out.append({"calls": w.number(p.calls), "says": says})
-        return out
-
-    def _plan_start(self) -> int:
-        plan, capacity = self.view.week.plan, self.view.week.capacity
-        return min(range(len(plan)), key=lambda i: abs(plan[i].calls - capacity)) if plan else 0
 
     def _stage_bar(self) -> Callable[[int], Markup]:
         stages = self.view.funnel.stages if self.view.funnel else ()
@@ -245,74 +378,39 @@ class _Page:
             )
         )
 
-    def _grid(self, cell: str) -> Markup:
-        """Draw the fit x engagement grid with the lead's cell marked."""
-        squares = []
-        for i, fit in enumerate("ABCD"):
-            for j in range(4):
-                kind = "here" if cell == f"{fit}{j + 1}" else f"g{min(i + j, 6)}"
-                squares.append(
-                    Markup('<rect class="{}" x="{}" y="{}" width="22" height="14" rx="2"/>').format(
-                        kind, 22 + j * 24, 2 + i * 16
-                    )
-                )
-            squares.append(svg.text(12, 13 + i * 16, fit))
-        squares += [svg.text(33 + j * 24, 79, self.words.number(j + 1)) for j in range(4)]
-        label = self.words.attr("Fit and engagement: {cell}", cell=cell)
-        return Markup(
-            '<svg class="grid" viewBox="0 0 122 84" role="img" aria-label="{}">{}</svg>'
-        ).format(label, Markup("").join(squares))
+    def _crm(self, lead: ReportLead) -> str | None:
+        """Link to the lead in the CRM, its id escaped."""
+        link = self.view.about.crm_link
+        return (
+            link.replace("{lead_id}", quote(lead.lead_id, safe="", errors="replace"))
+            if link
+            else None
+        )
 
 
 def returned(leads: Sequence[ReportLead]) -> list[tuple[ReportLead, Comeback]]:
     """List the leads that came back and that no rule takes out, the latest first."""
-    back = [(lead, lead.back) for lead in leads if lead.back is not None and not lead.rule]
+    back = [(lead, lead.back) for lead in leads if lead.back is not None and on_list(lead)]
     return sorted(back, key=lambda pair: (pair[1].back_at, pair[0].lead_id), reverse=True)
 
 
+def on_list(lead: ReportLead) -> bool:
+    """Tell whether a lead is to be worked: no rule and no answer keeps it off the list."""
+    return lead.rule is None and lead.standing is None
+
+
 def list_rows(view: ReportView) -> list[LeadRow]:
-    """Rank the leads; the first `top_per_owner` of each owner are the rows that print."""
-    seen: dict[str, int] = {}
+    """Rank the leads; one that a rule takes out has the rank of the lead before it."""
     rows, rank = [], 0
-    for lead in view.leads:
-        rank += 0 if lead.rule else 1
-        seen[lead.owner] = seen.get(lead.owner, 0) + 1
-        top = seen[lead.owner] <= view.about.top_per_owner
-        rows.append(LeadRow(lead, rank, "top" if top else "rest", 3 if top else 2))
+    for place, lead in enumerate(view.leads):
+        rank += 1 if on_list(lead) else 0
+        rows.append(LeadRow(lead, rank, place))
     return rows
 
 
 def deflated(html: str) -> str:
     """Compress a piece of the page (zlib, base64); the browser inflates it when it is needed."""
     return base64.b64encode(zlib.compress(html.encode("utf-8", "replace"), 9)).decode()
-
-
-def sort_keys(leads: Sequence[ReportLead]) -> list[list[int] | None]:
-    """Rank every sortable column, so that the script compares whole numbers and never text."""
-
-    def ranks(values: Sequence[tuple[object, ...] | str | float]) -> list[int]:
-        order = {value: i for i, value in enumerate(sorted(set(values)))}
-        return [order[value] for value in values]
-
-    return [
-        list(range(len(leads))),
-        ranks([lead.name[:200].casefold() for lead in leads]),
-        ranks([lead.owner[:200].casefold() for lead in leads]),
-        ranks([_falling(lead.score) for lead in leads]),
-        ranks([_falling(lead.probability) for lead in leads]),
-        None,
-        ranks([lead.last_touch_at or "" for lead in leads]),
-    ]
-
-
-def place_of(band: str | None, bands: Sequence[str]) -> int:
-    """Number a band by its place in a list; -1 for a lead without one."""
-    return -1 if band is None else bands.index(band)
-
-
-def _falling(value: float | None) -> float:
-    """Sort the largest first, and what is held back last."""
-    return 1.0 if value is None else -value
 
 
 def security_policy(style: str, script: str) -> str:
@@ -334,6 +432,23 @@ def make_environment() -> Environment:
         autoescape=True,
         undefined=StrictUndefined,
     )
+
+
+@cache
+def shared_environment() -> Environment:
+    """Make the environment of the report once: its templates are compiled when first used.
+
+    What differs between reports comes with each rendering, the places of their bands too.
+    """
+    environment = make_environment()
+    environment.filters["band"] = _place_of_band
+    return environment
+
+
+@pass_context
+def _place_of_band(context: Context, band: str | None) -> int:
+    place: int = context["band_place"](band)
+    return place
 
 
 def read_minified(name: str) -> str:

@@ -23,29 +23,95 @@ class PageNames:
     def pages(self) -> list[tuple[str, Markup]]:
         """List the pages that this report has, as (anchor, title)."""
         t, view = self.words.t, self.view
+        figures = view.funnel or view.forecast or view.week.owners
         pages: list[tuple[str, Markup, object]] = [
-            ("week", t("This week"), view.week),
-            ("movers", t("Movers"), view.movers),
-            ("leads", t("All leads"), view.leads),
-            ("funnel", t("Funnel"), view.funnel),
-            ("forecast", t("Forecast"), view.forecast),
-            ("trust", t("Can I trust it?"), view.trust),
-            ("experiment", t("Experiment"), view.experiment),
+            ("today", t("Today"), True),
+            ("changes", t("Changes"), view.movers),
+            ("pipeline", t("Pipeline"), figures),
+            ("proof", t("Proof"), view.trust or view.experiment),
         ]
-        return [(key, title) for key, title, page in pages if page is not None]
+        return [(key, title) for key, title, page in pages if page]
 
-    def columns(self) -> list[tuple[str, Markup, str]]:
-        """List the columns of all leads: (sort key or "", title, class)."""
+    def ranks(self) -> list[tuple[str, Markup]]:
+        """List the orders of the list."""
         t = self.words.t
-        return [
-            ("rank", t("#"), "n"),
-            ("name", t("Lead"), ""),
-            ("owner", t("Owner"), "own"),
-            ("score", t("Score"), "sc"),
-            ("probability", t("Chance"), "n p"),
-            ("", t("Why"), "w"),
-            ("touch", t("Last touch"), "touch"),
+        valued = any(lead.worth is not None for lead in self.view.leads)
+        ranks = [
+            ("chance", t("by chance")),
+            ("value", t("by value")),
+            ("urgency", t("by urgency")),
+            ("change", t("by change")),
+            ("company", t("by company")),
+            ("name", t("by name")),
         ]
+        return [(key, title) for key, title in ranks if valued or key != "value"]
+
+    def lanes(self) -> dict[str, Markup]:
+        """Name the lanes above the list."""
+        t = self.words.t
+        return {
+            "answer": t("Answer now"),
+            "cold": t("Going cold"),
+            "hot": t("Newly hot"),
+            "back": t("Back again"),
+        }
+
+    def lane_reasons(self, days: int) -> dict[str, Markup]:
+        """Say what a lead does in each lane."""
+        t, tn = self.words.t, self.words.tn
+        return {
+            "answer": t("They asked, and sales has not touched them since."),
+            "cold": tn(
+                "They score high enough for the calls; sales has not touched them for a day.",
+                "They score high enough for the calls; sales has not touched them for {n} days.",
+                days,
+            ),
+            "hot": t("They rose into one of the two best bands within the week."),
+            "back": t("They were closed and came back, the latest first."),
+        }
+
+    def facets(self) -> dict[str, tuple[Markup, Markup]]:
+        """Name the filters: title, and the word for all."""
+        t = self.words.t
+        return {
+            "owner": (t("Owner"), t("All owners")),
+            "team": (t("Team"), t("All teams")),
+            "stage": (t("Stage"), t("All stages")),
+            "source": (t("Source"), t("All sources")),
+            "band": (t("Band"), t("All bands")),
+            "trend": (t("Trend"), t("All trends")),
+            "lane": (t("Lane"), t("All lanes")),
+        }
+
+    def trends(self) -> dict[str, str]:
+        """Name the ways in which a score can have moved."""
+        attr = self.words.attr
+        return {
+            "rising": attr("rising"),
+            "steady": attr("steady"),
+            "falling": attr("falling"),
+            "new": attr("not enough history"),
+        }
+
+    def badges(self) -> dict[str, Markup]:
+        """Say in a few words how far scores can be trusted."""
+        t = self.words.t
+        return {
+            "trust": t("Ranking reliable, percentages verified"),
+            "care": t("Ranking reliable, some percentages were off"),
+            "unproven": t("Too few outcomes yet to verify the percentages"),
+            "rules": t("Scored by rules"),
+        }
+
+    def causes(self) -> dict[str, tuple[Markup, Markup]]:
+        """Name what moves scores, and say what it is."""
+        t = self.words.t
+        return {
+            "intent": (t("New activity"), t("Something happened within the week.")),
+            "quiet": (t("Gone quiet"), t("Nothing new weighs as much as what has become older.")),
+            "edited": (t("Edited"), t("Facts about the lead were filled in or corrected.")),
+            "model": (t("New model"), t("The same facts, scored by another model.")),
+        }
 
     def hours(self, hours: float) -> Markup:
         """Write a length of time in hours, in days from two days on."""
@@ -55,20 +121,19 @@ class PageNames:
 
     def tables(self) -> dict[str, object]:
         """Translate every fixed list of states that the templates look up."""
-        t, attr = self.words.t, self.words.attr
+        t = self.words.t
+        strong, medium, weak = t("strong"), t("medium"), t("weak")
         return {
-            "trends": {
-                "rising": attr("rising"),
-                "steady": attr("steady"),
-                "falling": attr("falling"),
-                "new": attr("not enough history"),
-            },
+            "trends": self.trends(),
+            "fits": {"A": strong, "B": medium, "C": medium, "D": weak},
+            "engagements": {"1": strong, "2": medium, "3": medium, "4": weak},
             "kinds": {
                 "events": t("new events"),
                 "time": t("time passing"),
                 "edits": t("edited facts"),
                 "model": t("new model"),
                 "card": t("new score card"),
+                "limit": t("limit of the scale"),
                 "rest": t("everything else"),
             },
             "questions": {
@@ -83,8 +148,24 @@ class PageNames:
                 "too_high": t("too high"),
                 "too_low": t("too low"),
                 "wrong_stage": t("wrong stage"),
+                "done": t("done"),
+                "snooze": t("snoozed"),
+                "reopen": t("back on the list"),
+                "undo": t("taken back"),
                 "disqualify": t("take it out"),
                 "note": t("note"),
+            },
+            "claims": {
+                "too_high": t("called too high"),
+                "too_low": t("called too low"),
+                "disqualify": t("disqualified"),
+                "right": t("called right"),
+            },
+            "winners": {
+                "reps": t("the reps were right"),
+                "model": t("the model was right"),
+                "open": t("too early to say"),
+                "agreed": "",
             },
             "families": [
                 ("fit", t("Fit: who they are")),

@@ -11,8 +11,10 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from markupsafe import Markup
 from openpyxl import Workbook
@@ -25,7 +27,7 @@ from serving.worklist.language import Words, words_of
 from serving.worklist.safe_text import shown
 from serving.worklist.view import ReportLead, ReportView
 
-Cell = str | int | float | None
+Cell = str | int | float | datetime | None
 MAX_LENGTH: Final = 2000
 _FORMULA: Final = re.compile(
     r"^[\s\x00-\x1f\x7f\ufeff\u200b-\u200f]*[=+\-@\uff1d\uff0b\uff0d\uff20|%]"
@@ -36,7 +38,15 @@ _COLUMNS: Final = (
     *("lead_id", "name", "owner", "score", "band", "probability", "probability_low"),
     *("probability_high", "trend", "stage", "source", "reasons", "step", "rule", "last_touch_at"),
     *("back_at", "back_by", "closed_at", "closed_because"),
+    *("person", "company", "title", "team", "email", "amount", "worth", "change", "lanes"),
+    *("created_at", "crm_link"),
 )
+_WIDTHS: Final = {"name": 28, "owner": 20, "stage": 18, "reasons": 70, "step": 30, "lanes": 40}
+_FORMATS: Final = {
+    **dict.fromkeys(("probability", "probability_low", "probability_high"), "0.0%"),
+    **dict.fromkeys(("amount", "worth"), "#,##0"),
+}
+_DATES: Final = "yyyy-mm-dd hh:mm"
 
 
 def guard(text: str) -> str:
@@ -60,33 +70,97 @@ def rows_of(view: ReportView, language: str) -> list[list[Cell]]:
 def write_csv(view: ReportView, language: str, path: Path) -> Path:
     """Write the list as CSV in UTF-8 with the byte order mark by which Excel knows it."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows(rows_of(view, language))
+    rows = [[_in_csv(cell) for cell in row] for row in rows_of(view, language)]
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
     return write_bytes(path, text.getvalue().encode("utf-8-sig"))
 
 
 def write_excel(view: ReportView, language: str, path: Path) -> Path:
-    """Write the list as an Excel book; text cells are text, never formulas."""
+    """Write an Excel book of leads, changes and pipeline; text cells are text, never formulas."""
     book = Workbook()
-    sheet = book.active
-    assert isinstance(sheet, Worksheet)
-    sheet.title = "leads"
+    first = book.active
+    assert isinstance(first, Worksheet)
+    first.title = "leads"
+    _fill(first, rows_of(view, language), language)
+    first.freeze_panes = "C2"
+    for name, rows in (("changes", _changes(view)), ("pipeline", _pipeline(view))):
+        if len(rows) > 1:
+            _fill(book.create_sheet(name), rows, language)
+    out = io.BytesIO()
+    book.save(out)
+    return write_bytes(path, out.getvalue())
+
+
+def _fill(sheet: Worksheet, rows: Sequence[Sequence[Cell]], language: str) -> None:
+    """Write a table with a bold head, a filter on every column, dates as dates."""
     sheet.sheet_view.rightToLeft = words_of(language).mirrored
-    for i, row in enumerate(rows_of(view, language), start=1):
+    heads = [str(head) for head in rows[0]]
+    for i, row in enumerate(rows, start=1):
         for j, value in enumerate(row, start=1):
             cell = sheet.cell(i, j)
-            cell.value = value
+            cell.value = value.replace(tzinfo=None) if isinstance(value, datetime) else value
             if isinstance(value, str):
                 cell.data_type = "s"  # openpyxl reads "=…" as a formula otherwise, ids included
             if i == 1:
                 cell.font = Font(bold=True)
-    sheet.freeze_panes = "C2"
-    for j, width in enumerate(
-        (16, 28, 20, 8, 7, 12, 12, 12, 10, 18, 14, 70, 30, 16, *(22,) * 5), start=1
-    ):
-        sheet.column_dimensions[get_column_letter(j)].width = width
-    out = io.BytesIO()
-    book.save(out)
-    return write_bytes(path, out.getvalue())
+            elif isinstance(value, datetime):
+                cell.number_format = _DATES
+            elif heads[j - 1] in _FORMATS:
+                cell.number_format = _FORMATS[heads[j - 1]]
+    sheet.freeze_panes = "A2"
+    sheet.auto_filter.ref = f"A1:{get_column_letter(len(heads))}{max(len(rows), 2)}"
+    for j, head in enumerate(heads, start=1):
+        sheet.column_dimensions[get_column_letter(j)].width = _WIDTHS.get(head, 17)
+
+
+def _changes(view: ReportView) -> list[list[Cell]]:
+    """Lay out who moved within the week, largest first."""
+    rows: list[list[Cell]] = [["lead_id", "name", "owner", "old", "new", "change", "cause", "band"]]
+    by_id = {lead.lead_id: lead for lead in view.leads}
+    movers = () if view.movers is None else (*view.movers.rises, *view.movers.falls)
+    for x in sorted((x for x in movers if x.lead_id in by_id), key=lambda x: -abs(x.new - x.old)):
+        lead = by_id[x.lead_id]
+        band = f"{x.old_band} > {x.band}" if x.crossed else x.band or ""
+        rows.append(
+            [
+                *(_id(x.lead_id), guard(shown(lead.person or lead.name, MAX_LENGTH))),
+                *(guard(shown(lead.owner, MAX_LENGTH)), x.old, x.new, x.new - x.old, x.cause),
+                guard(band),
+            ]
+        )
+    return rows
+
+
+def _pipeline(view: ReportView) -> list[list[Cell]]:
+    """Lay out stages, sources and the forecast by owner."""
+    rows: list[list[Cell]] = [["figure", "name", "count", "low", "high", "money"]]
+    if view.funnel is not None:
+        rows += [
+            ["stage", guard(stage.label), stage.leads, None, None, None]
+            for stage in view.funnel.stages
+        ]
+        for source in view.funnel.sources:
+            name = guard(shown(source.source, MAX_LENGTH))
+            rows.append(["source", name, source.opportunities, None, None, source.value])
+    if view.forecast is not None:
+        for owner in view.forecast.owners:
+            money = None if owner.money is None else round(owner.money.value)
+            name, deals = guard(shown(owner.owner, MAX_LENGTH)), owner.deals
+            rows.append(["forecast", name, round(deals.value, 1), deals.low, deals.high, money])
+    return rows
+
+
+def _id(lead_id: str) -> str:
+    return lead_id if _NUMBER.fullmatch(lead_id) else guard(lead_id)
+
+
+def _in_csv(cell: Cell) -> str | int | float | None:
+    """Write a moment in UTC as spreadsheets read it."""
+    return cell.strftime("%Y-%m-%d %H:%M") if isinstance(cell, datetime) else cell
+
+
+def _moment(at: str | None) -> datetime | None:
+    return None if not at else datetime.fromisoformat(at).astimezone(UTC)
 
 
 def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
@@ -102,11 +176,12 @@ def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
         reasons,
         step,
         lead.rule or "",
-        lead.last_touch_at or "",
-        *_comeback(lead),
     )
+    lanes = "; ".join(_without_tags(words.phrase(e.phrase, labels)) for e in lead.lanes)
+    people = (lead.person, lead.company, lead.title, lead.team, lead.email)
+    link = view.about.crm_link
     return [
-        lead.lead_id if _NUMBER.fullmatch(lead.lead_id) else guard(lead.lead_id),
+        _id(lead.lead_id),
         guard(shown(lead.name, MAX_LENGTH)),
         guard(shown(lead.owner, MAX_LENGTH)),
         lead.score,
@@ -116,15 +191,23 @@ def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
             for p in (lead.probability, lead.probability_low, lead.probability_high)
         ),
         *(guard(text) for text in texts),
+        _moment(lead.last_touch_at),
+        *_comeback(lead),
+        *(guard(shown(text, MAX_LENGTH)) for text in people),
+        *(lead.amount, None if lead.worth is None else round(lead.worth), lead.change),
+        guard(lanes),
+        _moment(lead.created_at),
+        link.replace("{lead_id}", quote(lead.lead_id, safe="", errors="replace")) if link else "",
     ]
 
 
-def _comeback(lead: ReportLead) -> tuple[str, str, str, str]:
+def _comeback(lead: ReportLead) -> tuple[Cell, Cell, Cell, Cell]:
     """Say since when and by what a lead is back, when it was closed and why."""
     back = lead.back
     if back is None:
-        return "", "", "", ""
-    return back.back_at, back.back_by or "", back.closed_at, back.closed_because or ""
+        return None, "", None, ""
+    because = guard(back.closed_because or "")
+    return _moment(back.back_at), guard(back.back_by or ""), _moment(back.closed_at), because
 
 
 def _without_tags(markup: object) -> str:

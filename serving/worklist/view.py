@@ -15,15 +15,20 @@ from serving.worklist.phrase import Phrase
 from serving.worklist.view_parts import (
     Band,
     CardAnswer,
+    Cause,
+    Colleague,
     Comeback,
     CriterionMatch,
     Feedback,
     Interval,
+    LaneEntry,
     NextStep,
     PastScore,
     Point,
+    RepClaims,
     ShownChangeLine,
     ShownReason,
+    ShownStanding,
     SimilarLead,
     TimelineEvent,
     Trend,
@@ -59,6 +64,9 @@ class About:
     static: bool = False  # no creation time is known: no claim about time
     promises: bool = True  # False: the model learned from these leads as ones that did not convert
     run_id: str = ""
+    crm_link: str | None = None  # the address of a lead in the CRM, with {lead_id}
+    live_link: str | None = None  # where answers are given
+    open_leads: int = 0  # the leads that all lists and figures of this report speak of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,7 @@ class LeadDetail:
     history: tuple[PastScore, ...] = ()  # oldest first
     timeline: tuple[TimelineEvent, ...] = ()  # newest first
     similar: tuple[SimilarLead, ...] = ()
+    similar_others: int = 0  # similar leads of colleagues, whom this viewer does not see
     content: tuple[str, ...] = ()  # what to send at this stage, in the company's words
     missing_for_next: tuple[Phrase, ...] = ()  # what the next stage still asks for
     next_stage: str | None = None
@@ -89,6 +98,8 @@ class LeadDetail:
     unstable: bool = False  # other seeds would name other reasons
     low_information: bool = False  # no events yet
     rule_text: str | None = None  # the condition of the rule that took the lead out
+    changes: tuple[ShownChangeLine, ...] | None = None  # since a week ago; None: it is newer
+    missing_roles: tuple[Phrase, ...] = ()  # who of the company is not known yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +134,33 @@ class ReportLead:
     detail: LeadDetail | None = None
     withheld: str | None = None  # the arm of an experiment that works without scores
     back: Comeback | None = None  # where it was closed before
+    standing: ShownStanding | None = None  # why it is off the list, by a rep's answer
+    ended: ShownStanding | None = None  # why it was, until what it did lately
+    person: str = ""  # whom to call
+    company: str = ""
+    title: str = ""
+    team: str = ""
+    email: str = ""
+    amount: float | None = None  # its own, in the report's currency
+    worth: float | None = None  # chance times what its conversion would bring
+    old_score: int | None = None  # a week ago
+    old_band: Band | None = None
+    weeks: tuple[int, ...] = ()  # its scores of the last eight weeks, oldest first
+    lanes: tuple[LaneEntry, ...] = ()
+    colleagues: tuple[Colleague, ...] = ()  # other open leads of its company
+    colleagues_leads: int = 0  # more of them, of owners whom this viewer does not see
+
+    @property
+    def change(self) -> int | None:
+        """Points since a week ago; None where there is no score of then."""
+        if self.score is None or self.old_score is None:
+            return None
+        return self.score - self.old_score
+
+    @property
+    def crossed(self) -> bool:
+        """Tell whether the lead changed its band within the week, by more than chance."""
+        return self.trend in ("rising", "falling") and self.old_band not in (None, self.band)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +212,8 @@ class ContactRow:
 class PlanPoint:
     """One capacity and what it brings: the what-if under the call list.
 
-    `profit` is None where neither value nor cost of a contact is given.
+    `money` is the sum of chance times amount, None where amounts are not known of all; `profit`
+    is that without the cost of the contacts, None where no cost is given.
     """
 
     calls: int
@@ -183,6 +222,7 @@ class PlanPoint:
     low: float
     high: float
     profit: float | None = None
+    money: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,26 +243,41 @@ class WeekPage:
     contacts: tuple[ContactRow, ...] = ()  # who is contacted, best band first
     contact_days: int = 30
     touches_known: bool = True  # False: no event says that sales acted
+    plan_by_value: tuple[PlanPoint, ...] = ()
+    plan_by_urgency: tuple[PlanPoint, ...] = ()
+    best_calls: int | None = None  # calls by value after which profit falls
+    best_profit: float | None = None
+    cost_per_contact: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """A lead whose score moved; the lines add up to new - old."""
+    """A lead whose score moved, mostly by `cause`; the lines add up to new - old."""
 
     lead_id: str
     old: int
     new: int
     lines: tuple[ShownChangeLine, ...]
+    cause: Cause = "intent"
+    old_band: Band | None = None
+    band: Band | None = None
+
+    @property
+    def crossed(self) -> bool:
+        """Tell whether the lead changed its band."""
+        return self.old_band != self.band
 
 
 @dataclass(frozen=True, slots=True)
 class MoversPage:
-    """The largest rises and falls since `since` (ISO UTC)."""
+    """The largest rises and falls since `since` (ISO UTC), `days` days ago."""
 
     since: str
     rises: tuple[Mover, ...]
     falls: tuple[Mover, ...]
     unchanged: int = 0
+    days: int = 7
+    moved: int = 0  # leads whose score is another than then
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +330,9 @@ class FunnelPage:
     icp: tuple[tuple[str, float], ...] = ()
     leads: int = 0
     episodes: int | None = None  # each return of a lead counted; None where none came back
+    since: str = ""  # ISO UTC: leads that came from then on are counted
+    skipped: int = 0  # conversions of leads that stood below the last stage
+    outside: int = 0  # leads at no stage: a rule takes them out, or the first is not met
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +343,25 @@ class ForecastRow:
     total: Interval
     from_open: Interval
     from_new: Interval
+    money: Interval | None = None  # of all of them, where amounts are known
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerForecast:
+    """What an owner's open leads are expected to bring, in deals and in money."""
+
+    owner: str
+    deals: Interval
+    money: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRow:
+    """What the team is to win, beside what is expected: deals or money."""
+
+    kind: Literal["deals", "money"]
+    target: float
+    expected: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +383,9 @@ class ForecastPage:
     coverage: float | None = None
     simulated_coverage: float | None = None
     simulated_cohorts: int = 0
+    owners: tuple[OwnerForecast, ...] = ()
+    owner_days: int = 90
+    targets: tuple[TargetRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +409,19 @@ class GainsCurve:
 
     name: Literal["model", "newest", "rule", "random", "logistic", "prior"]
     points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LastList:
+    """The list of calls of a week ago, as it was stored then, and what became of its leads."""
+
+    made_on: str
+    calls: int
+    expected: float  # opportunities promised within the horizon
+    touched: int
+    converted: int
+    lost: int
+    still_open: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +453,8 @@ class TrustPage:
     data_until: str | None = None
     unknowns: tuple[Phrase, ...] = ()
     shaped_by_scores: bool = False  # training data were worked by earlier scores
+    reps: RepClaims | None = None  # reps' answers against the model
+    last_list: LastList | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from serving.worklist.phrase import Phrase, Scalar
 
 Band = str
 Trend = Literal["rising", "steady", "falling", "new"]
+Cause = Literal["intent", "quiet", "edited", "model"]
+Lane = Literal["answer", "cold", "hot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,48 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownStanding:
+    """A rep's answer that keeps a lead off the list, or did until the lead's next act.
+
+    Times are ISO UTC; `until` is there in a snooze alone. `event` is the lead's first act since.
+    """
+
+    kind: Literal["done", "snoozed", "disqualified"]
+    since: str
+    until: str | None
+    by: str
+    reason: str
+    number: int
+    may_undo_until: str
+    event: str | None = None
+    event_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownClaim:
+    """What reps said of scores, what the model had promised there, and what happened: rates 0 to 1.
+
+    `winner` is reps or model where the whole range says it, else open; agreed where nobody
+    disagreed.
+    """
+
+    claim: Literal["too_high", "too_low", "disqualify", "right"]
+    leads: int
+    promised: float
+    observed: Interval
+    winner: Literal["reps", "model", "open", "agreed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RepClaims:
+    """Reps against the model: all, how many answers are not mature, each rep where asked for."""
+
+    claims: tuple[ShownClaim, ...]
+    waiting: int
+    reps: tuple[tuple[str, tuple[ShownClaim, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Comeback:
     """A lead that came back: closed when and by which event, back since when and by which event.
 
@@ -128,24 +172,52 @@ class PastScore:
 class SimilarLead:
     """A converted lead whose score had much the same reasons as this lead's.
 
-    `score` is the one it had two weeks before, `days` how long it took from its creation.
+    `score` is the one it had two weeks before, `days` how long it took from its creation; `owner`
+    says who may see it.
     """
 
     name: str
     score: int
     days: int
+    lead_id: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownChangeLine:
     """One line of "why did the score change": whole signed points.
 
-    `kind` is what moved it; `reason` says which event or field where the kind alone does not.
+    `kind` is what moved it; `reason` says which event or field where the kind alone does not, and
+    `aged` which activity has become older.
     """
 
-    kind: Literal["events", "time", "edits", "model", "card", "rest"]
+    kind: Literal["events", "time", "edits", "model", "card", "limit", "rest"]
     points: int
     reason: ShownReason | None = None
+    aged: Phrase | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneEntry:
+    """Why a lead stands in a lane of page "Today": it waits for an answer, goes cold, is hot.
+
+    `since` is the ISO UTC moment from which it does.
+    """
+
+    lane: Lane
+    phrase: Phrase
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """Another open lead of the same company; its score is None where it is held back."""
+
+    lead_id: str
+    name: str
+    owner: str
+    title: str | None
+    score: int | None
 
 
 @dataclass(frozen=True, slots=True)

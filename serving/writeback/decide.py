@@ -7,15 +7,24 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from data.durations import DAY, SECOND
-from serving.crm.interface import Remote, Value
+from serving.crm.interface import DISPOSITION, Remote, Value
 from serving.writeback.ledger import AcknowledgedValues, LastAcknowledged
-from serving.writeback.payload import CLEARED, LeadPayload, ScoreSummary, content_hash
+from serving.writeback.payload import (
+    CLEARED,
+    LeadPayload,
+    ScoreSummary,
+    content_hash,
+    disposition_in,
+)
 
 SendVerdict = Literal["send", "unchanged", "stale"]
 Action = Literal["send", "already", "override", "stale", "closed", "gone"]
 _EXACT: Final = ("score", "band")
 _OF_SCORE: Final = ("score", "band", "probability", "percentile", "trend", "reasons")
-_LOOSE: Final = ("probability", "percentile", "trend", "reasons", "model_version", "run_id")
+_LOOSE: Final = (
+    *("probability", "percentile", "trend", "reasons", "model_version", "run_id"),
+    DISPOSITION,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,8 @@ def worth_sending(
     if last.hash == row.hash:
         return "unchanged"
     moved = abs((row.score or 0) - last.score) >= rules.min_points
-    if last.band != (row.band or "") or moved:
+    answered = disposition_in(last.hash) != disposition_in(row.hash)
+    if last.band != (row.band or "") or moved or answered:
         return "send"
     return "unchanged"
 
@@ -112,7 +122,7 @@ def same_content(in_crm: Mapping[str, Value], row: LeadPayload) -> bool:
 
     Fields that the CRM does not have are not compared.
     """
-    names = ("score", "band", "reasons", "model_version")
+    names = ("score", "band", "reasons", "model_version", DISPOSITION)
     return content_hash(*(in_crm.get(name, row.values.get(name)) for name in names)) == row.hash
 
 
@@ -136,8 +146,9 @@ def _edited(
     """
     if acknowledged is None or acknowledged.episode < row.episode:
         return False  # what a person set in an earlier episode ended with it
-    if remote.values == acknowledged.values:
-        return False
+    sent = acknowledged.values
+    if all(remote.values[name] == sent[name] for name in remote.values.keys() & sent.keys()):
+        return False  # a field that the project file names since then, or no more, tells nothing
     if any(holds(remote.values, each.values) for each in (*unconfirmed, row)):
         return False
     in_crm = remote.values.get("as_of")

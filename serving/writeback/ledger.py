@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from data.errors import OutsideError
-from serving.crm.interface import Value
+from serving.crm.interface import DISPOSITION, Value
 from serving.writeback.audit_log import append
 from serving.writeback.ledger_store import Store, damaged
 from serving.writeback.ledger_tables import lay_out
@@ -377,7 +377,8 @@ def _payload(lead: str, digest: str, text: str, as_of: int, episode: int) -> Lea
     try:
         values = json.loads(text)
         whole = digest == content_hash(
-            *(values[name] for name in ("score", "band", "reasons", "model_version"))
+            *(values[name] for name in ("score", "band", "reasons", "model_version")),
+            values.get(DISPOSITION),
         )
     except (ValueError, KeyError, TypeError):
         whole = False

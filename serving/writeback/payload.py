@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data.errors import InputError
-from serving.crm.interface import FIELDS, Value
+from serving.crm.interface import DISPOSITION, FIELDS, Value
 
 REASON_LIMIT: Final = 255
 _CHUNK: Final = 50_000
@@ -26,9 +26,10 @@ _CONTROL_RE2: Final = r"[\x00-\x1f\x7f\x{2028}\x{2029}]"  # the same for Arrow
 _NUMBERS: Final = ("probability", "percentile")
 _TEXTS: Final = ("band", "trend", "model_version", "run_id")
 _NEEDED: Final = ("lead_id", "as_of", "score", "band", "model_version")
-_WHY_EMPTY: Final = {"score": ("withheld",), "band": ("withheld", "rule")}
+_WHY_EMPTY: Final = {"score": ("withheld",), "band": ("withheld", "rule", "standing")}
 """Fields that may be empty, and the columns that say why."""
 RULE: Final = "rule: {reason}"
+DISQUALIFIED: Final = "disqualified here: {reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,36 +85,53 @@ class Chunk:
         return _payloads(self._table.take(at), [self.summaries[i] for i in at]) if at else []
 
 
-def read_scores(path: Path, say_rule: Callable[[str], str] | None = None) -> Iterator[Chunk]:
+def read_scores(
+    path: Path, say_rule: SayRule | None = None, *, disposition: bool = False
+) -> Iterator[Chunk]:
     """Yield chunks, sorted by lead id (bytes); duplicates and gaps are refused.
 
-    A lead that a rule takes out has the rule, worded by `say_rule`, in place of reasons.
+    A lead that a rule or a rep takes out has the reason of that, worded by `say_rule`, in place of
+    reasons. With `disposition`, what a rep did with a lead is a field of its payload.
     """
     wanted = {*_NEEDED, *_NUMBERS, *_TEXTS, "reasons", "scored_at", "rule", "withheld", "episode"}
-    table = _sorted(_load(path, wanted), path)
+    table = _sorted(_load(path, {*wanted, "standing", "standing_reason"}), path)
     for start in range(0, len(table), _CHUNK):
-        yield _chunk(table.slice(start, _CHUNK), say_rule or in_english)
+        yield _chunk(table.slice(start, _CHUNK), say_rule or in_english, disposition=disposition)
 
 
 def read_leads(path: Path) -> list[str]:
     """Read the lead ids alone, after the same checks."""
-    leads: list[str] = _sorted(_load(path, {*_NEEDED, "rule", "withheld"}), path)[
+    leads: list[str] = _sorted(_load(path, {*_NEEDED, "rule", "withheld", "standing"}), path)[
         "lead_id"
     ].to_pylist()
     return leads
 
 
-def content_hash(score: Value, band: Value, reasons: Value, model_version: Value) -> str:
-    """Hash what a user of the CRM would notice; dates and run ids change nightly and stay out."""
+def content_hash(
+    score: Value, band: Value, reasons: Value, model_version: Value, disposition: Value = None
+) -> str:
+    """Hash what a user of the CRM would notice; dates and run ids change nightly and stay out.
+
+    A disposition follows the hash as it is, so that it can be told whether it changed.
+    """
     text = f"{score}\x1f{band}\x1f{reasons}\x1f{model_version}"
-    return blake2b(text.encode(), digest_size=16).hexdigest()
+    digest = blake2b(text.encode(), digest_size=16).hexdigest()
+    return f"{digest}{_APART}{disposition}" if disposition else digest
 
 
-def in_english(reason: str) -> str:
-    """Word the reason of a rule: "rule: student"."""
-    return RULE.replace("{reason}", reason)
+def disposition_in(content: str) -> str:
+    """Read the disposition out of a hash; "" where there is none."""
+    return content.partition(_APART)[2]
 
 
+def in_english(reason: str, message: str = RULE) -> str:
+    """Word the reason of a rule, "rule: student", or of a rep, "disqualified here: no budget"."""
+    return message.replace("{reason}", reason)
+
+
+_APART: Final = "~"
+SayRule = Callable[..., str]
+"""Words a reason: (reason of a rule), or (reason of a rep, DISQUALIFIED)."""
 CLEARED: Final = content_hash(None, None, None, None)
 """The hash of a payload that clears a score."""
 
@@ -171,11 +189,14 @@ def _sorted(table: pa.Table, path: Path) -> pa.Table:
     return table.combine_chunks()
 
 
-def _chunk(table: pa.Table, say_rule: Callable[[str], str]) -> Chunk:
+def _chunk(table: pa.Table, say_rule: SayRule, *, disposition: bool) -> Chunk:
     columns = {name: _column(table, name) for name in _NEEDED}
     reasons = _with_rules(_reason_texts(table), table, say_rule)
     leads, as_of, scores, bands, versions = columns.values()
-    hashes = map(content_hash, scores, bands, reasons.to_pylist(), versions)
+    told = [None] * len(table)
+    if disposition and "standing" in table.column_names:
+        told = _column(table, "standing")
+    hashes = map(content_hash, scores, bands, reasons.to_pylist(), versions, told)
     summaries = [
         ScoreSummary(lead, CLEARED if score is None else each, score, band, at, episode)
         for lead, each, score, band, at, episode in zip(
@@ -183,7 +204,10 @@ def _chunk(table: pa.Table, say_rule: Callable[[str], str]) -> Chunk:
         )
     ]
     rest = [name for name in table.column_names if name != "reasons"]
-    return Chunk(summaries, table.select(rest).append_column("reasons", reasons))
+    whole = table.select(rest).append_column("reasons", reasons)
+    if disposition:
+        whole = whole.append_column(DISPOSITION, pa.array(told, pa.string()))
+    return Chunk(summaries, whole)
 
 
 def _episodes(table: pa.Table) -> list[int]:
@@ -196,9 +220,8 @@ def _episodes(table: pa.Table) -> list[int]:
 
 def _payloads(table: pa.Table, summaries: Sequence[ScoreSummary]) -> list[LeadPayload]:
     none: list[Any] = [None] * len(table)
-    columns = {
-        name: _column(table, name) if name in table.column_names else none for name in FIELDS
-    }
+    names = (*FIELDS, *(n for n in (DISPOSITION,) if n in table.column_names))
+    columns = {name: _column(table, name) if name in table.column_names else none for name in names}
     return [
         LeadPayload(
             each.lead,
@@ -253,14 +276,26 @@ def _reason_texts(table: pa.Table) -> pa.Array:
     return _cleaned(pc.binary_join(pa.ListArray.from_arrays(offsets, each), "; "))
 
 
-def _with_rules(reasons: pa.Array, table: pa.Table, say_rule: Callable[[str], str]) -> pa.Array:
-    """Put the rule that takes a lead out where its reasons would stand."""
+def _with_rules(reasons: pa.Array, table: pa.Table, say_rule: SayRule) -> pa.Array:
+    """Put what takes a lead out, a rep's word or first of all a rule, where reasons would stand."""
+    if "standing" in table.column_names:
+        out = pc.fill_null(pc.equal(table["standing"].cast(pa.string()), "disqualified"), False)
+        words = table["standing_reason"].cast(pa.string()).combine_chunks()
+        reasons = _replaced(
+            reasons, out.combine_chunks(), words, lambda told: say_rule(told, DISQUALIFIED)
+        )
     if "rule" not in table.column_names or table["rule"].null_count == len(table):
         return reasons
     rules = table["rule"].combine_chunks().cast(pa.string())
-    ruled = rules.is_valid()
-    said = [clean(say_rule(rule)) for rule in rules.filter(ruled).to_pylist()]
-    return pc.replace_with_mask(reasons, ruled, pa.array(said, pa.string()))
+    return _replaced(reasons, rules.is_valid(), rules, say_rule)
+
+
+def _replaced(
+    reasons: pa.Array, where: pa.Array, words: pa.Array, say: Callable[[str], str]
+) -> pa.Array:
+    """Put words in place of reasons in some rows."""
+    said = [clean(say(each or "")) for each in words.filter(where).to_pylist()]
+    return pc.replace_with_mask(reasons, where, pa.array(said, pa.string())) if said else reasons
 
 
 def _cleaned(texts: pa.Array) -> pa.Array:

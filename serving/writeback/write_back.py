@@ -15,7 +15,7 @@ from data.files import write_text
 from data.network import require_allowed
 from serving.crm.connectors import connect, is_embedded
 from serving.crm.credentials import with_credentials
-from serving.crm.interface import Crm, Remote, Update, WriteAnswer
+from serving.crm.interface import DISPOSITION, Crm, Remote, Update, WriteAnswer
 from serving.crm.retries import RateLimit, RetryPolicy
 from serving.crm.sqlite import embedded
 from serving.exposure import Exposures
@@ -23,7 +23,7 @@ from serving.guard_record import refuse_stopped
 from serving.writeback.decide import SendRules, worth_sending
 from serving.writeback.ledger import Ledger
 from serving.writeback.ledger_store import open_store
-from serving.writeback.payload import RULE, in_english, read_leads, read_scores
+from serving.writeback.payload import RULE, SayRule, in_english, read_leads, read_scores
 from serving.writeback.send import Sender
 from serving.writeback.stop import Stop
 from training.state import StatePaths
@@ -169,7 +169,13 @@ def _queue(
     sender.resolve_unconfirmed()
     counts = Counter[str]()
     if scores_path:
-        counts = queue_changes(scores_path, sender, rules, _say_rule(project))
+        counts = queue_changes(
+            scores_path,
+            sender,
+            rules,
+            _say_rule(project),
+            disposition=DISPOSITION in project.write_back.fields,
+        )
     sender.ledger.retry_rejected(sender.lease)
     return counts
 
@@ -212,17 +218,18 @@ def _send(
     return result
 
 
-def _say_rule(project: Project) -> Callable[[str], str]:
-    """Give the words for a rule in the project's language; English needs no catalogue."""
+def _say_rule(project: Project) -> SayRule:
+    """Give the words for a rule or a rep in the project's language; English needs no catalogue."""
     if project.project.language == "en" and not project.report.labels:
         return in_english
 
-    def say(reason: str) -> str:
+    def say(reason: str, message: str = RULE) -> str:
         # only where a rule is said: catalogues bring the model's libraries along
         from serving.worklist.language import words_of
 
         words = words_of(project.project.language)
-        return words.message(RULE).replace("{reason}", words.label(reason, project.report.labels))
+        told = words.label(reason, project.report.labels) if message == RULE else reason
+        return words.message(message).replace("{reason}", told)
 
     return say
 
@@ -231,11 +238,13 @@ def queue_changes(
     scores_path: Path,
     sender: Sender,
     rules: SendRules,
-    say_rule: Callable[[str], str] | None = None,
+    say_rule: SayRule | None = None,
+    *,
+    disposition: bool = False,
 ) -> Counter[str]:
     """Compare every score with what was acknowledged last, and queue what is worth a write."""
     ledger, counts = sender.ledger, Counter[str]()
-    for chunk in read_scores(scores_path, say_rule):
+    for chunk in read_scores(scores_path, say_rule, disposition=disposition):
         rows = chunk.summaries
         last = ledger.last_acknowledged(rows[0].lead, rows[-1].lead)
         verdicts = [worth_sending(row, last.get(row.lead), rules, sender.now) for row in rows]

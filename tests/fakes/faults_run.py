@@ -114,6 +114,20 @@ def write_scores(
     pq.write_table(table, path)
 
 
+def write_standings(path: Path, standings: Sequence[str | None]) -> None:
+    """Let reps' answers stand on the leads of a score file: disqualified ones have no band."""
+    table = pq.read_table(path)
+    out = [each == "disqualified" for each in standings]
+    band = [
+        None if gone else each for each, gone in zip(table["band"].to_pylist(), out, strict=True)
+    ]
+    table = table.set_column(table.column_names.index("band"), "band", pa.array(band, pa.string()))
+    why = ["no budget" if gone else None for gone in out]
+    for name, column in (("standing", list(standings)), ("standing_reason", why)):
+        table = table.append_column(name, pa.array(column, pa.string()))
+    pq.write_table(table, path)
+
+
 class SteppingTransport(httpx.BaseTransport):
     """Counts two I/O steps per request: before it leaves, and after it was answered.
 

@@ -144,6 +144,9 @@ def make_view(
             top_per_owner=top_per_owner,
             project_file="examples/software_trial.toml",
             run_id="2026-11-22-a",
+            crm_link="https://crm.example.com/leads/{lead_id}",
+            live_link="https://leads.example.com/",
+            open_leads=leads,
         ),
         leads=tuple(rows),
         week=_week(rng, rows),
@@ -235,7 +238,33 @@ def _lead(rng: np.random.Generator, i: int, score: int, owner: str) -> v.ReportL
         rule=rule,
         detail=_detail(rng, score, pros, cons, rest, age, stage),
         back=_BACK if i % 12 == 5 else None,
+        person=f"{_PERSONS[i % 7]} {_PERSONS[(i // 7) % 7]}on",
+        company=name,
+        title=_TITLES[i % 4],
+        team="North" if owner < "M" else "South",
+        email=f"person{i}@example.com",
+        amount=1_000.0 * (i % 9 + 1),
+        worth=None if rule else 1_000.0 * (i % 9 + 1) * chance,
+        old_score=score - (0, 1, 9, -5, 3)[i % 5],
+        old_band="ABCD"[(i % 5 + (0 if score >= 70 else 1)) % 4],
+        weeks=tuple(int(x) for x in np.clip(rng.normal(score, 5, 9), 0, 100)),
+        lanes=_LANES[i % 6],
     )
+
+
+_PERSONS = ("Ada", "Bruno", "Chiara", "Daniel", "Elif", "Farid", "Greta")
+_TITLES = ("Head of IT", "Operations Manager", "Buyer", "")
+_ASKED = p.Phrase("Not answered yet: {label}, {n} days ago", {"label": "chat", "n": 2})
+_COLD = p.Phrase("No touch by sales for {n} days", {"n": 12})
+_HOT = p.Phrase("From {old} to {new} within a week", {"old": "C", "new": "B"})
+_LANES: tuple[tuple[p.LaneEntry, ...], ...] = (
+    (),
+    (p.LaneEntry("answer", _ASKED, ago(2)),),
+    (p.LaneEntry("cold", _COLD, ago(12)),),
+    (),
+    (p.LaneEntry("hot", _HOT, ago(7)),),
+    (),
+)
 
 
 _BACK = p.Comeback(ago(240), "too small", ago(3), "demo request", 2)
@@ -295,6 +324,15 @@ def _detail(
         levels={"interest": ("low", "medium", "high")[weeks % 3]},
         feedback=() if weeks % 5 else (_SAID,),
         unstable=bool(rng.random() < 0.05),
+        changes=(
+            p.ShownChangeLine("events", 5, pros[0]),
+            p.ShownChangeLine(
+                "time",
+                -2,
+                aged=p.Phrase("the latest activity before this week is now {n} days old", {"n": 9}),
+            ),
+        ),
+        missing_roles=(p.Phrase("no second person is known there yet"),),
     )
 
 
@@ -324,6 +362,7 @@ def _week(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.WeekPage:
                 max(0, total - spread),
                 total + spread,
                 total * 4000 - calls * 35,
+                p.Interval(total * 4000, total * 3000, total * 5000),
             )
         )
     missed = tuple(
@@ -348,6 +387,11 @@ def _week(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.WeekPage:
             ((1.0, 90, 0.142), (24.0, 275, 0.094), (72.0, 150, 0.061), (None, 84, 0.03)),
         ),
         plan=tuple(plan),
+        plan_by_value=tuple(plan),
+        plan_by_urgency=tuple(plan),
+        best_calls=capacity,
+        best_profit=90_000.0,
+        cost_per_contact=35.0,
         contacts=(
             v.ContactRow("A", 9, p.Interval(0.67, 0.35, 0.88), 0.15, 0.4),
             v.ContactRow("D", 51, p.Interval(0.2, 0.11, 0.33), 0.85, 0.6),
@@ -363,7 +407,11 @@ def _movers(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.MoversPage
             p.ShownChangeLine("edits", sign * int(rng.integers(1, 4)), _reason(rng, _FOR[4], 1)),
         ]
         moved = sum(line.points for line in parts)
-        return v.Mover(lead.lead_id, lead.score - moved, lead.score, tuple(parts))
+        cause: p.Cause = "intent" if sign > 0 else "quiet"
+        old_band, band = ("B", "A") if lead.score % 2 else (lead.band, lead.band)
+        return v.Mover(
+            lead.lead_id, lead.score - moved, lead.score, tuple(parts), cause, old_band, band
+        )
 
     some = leads[5:85:10]
     return v.MoversPage(
@@ -371,4 +419,5 @@ def _movers(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.MoversPage
         rises=tuple(mover(lead, 1) for lead in some[::2]),
         falls=tuple(mover(lead, -1) for lead in some[1::2]),
         unchanged=max(0, len(leads) - len(some)),
+        moved=len(some),
     )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from serving.feedback import RepAnswer
+from serving.answers.answer_store import RepAnswer
 from serving.worklist.html import render, returned
 from serving.worklist.pages.lead_pages import comeback
 from serving.worklist.sheet import rows_of

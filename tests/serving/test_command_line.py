@@ -32,6 +32,7 @@ VERBS = {
     "monitor",
     "night",
     "experiment",
+    "people",
     "serve",
     "forget",
 }

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.explain.change import read_run
-from serving.feedback import RepAnswer, list_answers, store_answer
+from serving.answers.answer_store import RepAnswer, list_answers, store_answer
 from serving.forget import forget_lead
 from training.state import StatePaths
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data.clock import DAY
-from serving.feedback import RepAnswer
+from serving.answers.answer_store import RepAnswer
 from serving.past_weeks import HISTORY_WEEKS, look_back
 from serving.score import first_scored, write_scores
 from serving.score_changes import Moment, changes_since

@@ -19,10 +19,10 @@ from data.clock import DAY
 from data.errors import InputError, OutsideError
 from data.tables import Snapshots
 from features.build import build
+from serving.answers.give_answer import find_score
 from serving.check import check_project
 from serving.edited_project import say_edited
 from serving.explain import explain_lead
-from serving.feedback import find_score
 from serving.forget import forget_lead
 from serving.http.score_requests import Service
 from serving.score import read_bands, score_leads, write_scores

@@ -22,8 +22,10 @@ from data.reading.read_tables import CrmData, read_tables
 from data.tables import Snapshots
 from data.world import make_world, write_world
 from features.catalogue import slug
+from serving.answers.answer_facts import answer_facts
+from serving.answers.answer_store import list_answers
+from serving.answers.give_answer import give_feedback
 from serving.experiment_arms import analyse_experiment, assign_leads
-from serving.feedback import export_facts, give_feedback, list_answers
 from serving.figures.capacity import plan_calls
 from serving.figures.follow_up import find_missed, measure_speed, share_contacts
 from serving.figures.forecast import forecast_project
@@ -316,12 +318,8 @@ def test_13_a_rep_answers_back_and_the_answer_is_a_dated_fact(road: Road, tmp_pa
         at=at,
     )
     assert list_answers(file, lead_id=lead)[0].reason == "no budget before May"
-    facts = export_facts(file)
-    facts.to_parquet(road.folder / "rep_answers.parquet")
-    text = (road.folder / "project.toml").read_text(encoding="utf-8")
-    history = '\n[[leads.history]]\nsource = "rep_answers.parquet"\nlead = "lead_id"\n'
-    (road.folder / "answered.toml").write_text(text + history, encoding="utf-8")
-    tables, _ = read_tables(load_project(road.folder / "answered.toml"))
+    facts = answer_facts(list_answers(file))
+    tables, _ = read_tables(road.session.project, answers=facts)
     verdict = tables.attribute("rep_verdict")
     row = int(np.flatnonzero(tables.lead_ids == lead)[0])
     moments = Snapshots(np.array([row, row]), np.array([at, at + 1]))

@@ -19,6 +19,7 @@ from scipy import stats
 from data.asof import values_at
 from data.clock import DAY, Micros
 from data.private import without_contacts
+from data.reading.rep_answers import ANSWER_COLUMNS
 from data.tables import Snapshots, Tables
 from training.watch.signal import Signal, day_of
 
@@ -101,7 +102,7 @@ def lead_columns(tables: Tables, as_of: int) -> Iterator[ColumnHistory]:
     created = tables.created_at
     used = np.flatnonzero((created < as_of) & (created >= as_of - 7 * KEPT_WEEKS * DAY))
     for attribute in tables.attributes:
-        if attribute.kind != "category":
+        if attribute.kind != "category" or attribute.name in ANSWER_COLUMNS:
             continue
         wait = 0
         if attribute.known_at is not None:

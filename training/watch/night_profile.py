@@ -20,6 +20,7 @@ from data.asof import values_at
 from data.clock import DAY
 from data.feeds import Feed
 from data.labels import open_snapshots
+from data.reading.rep_answers import ANSWER_COLUMNS
 from data.tables import Outcomes, Snapshots, Tables
 
 NEW_DAYS: Final = 14
@@ -165,6 +166,8 @@ def profile_of_night(
 def count_columns(tables: Tables, snapshots: Snapshots) -> Iterator[tuple[str, ColumnCounts]]:
     """Count each attribute, and owner and channel, at these snapshots."""
     for attribute in tables.attributes:
+        if attribute.name in ANSWER_COLUMNS:
+            continue  # a team that begins to answer breaks nothing
         yield attribute.name, _count(values_at(attribute, snapshots, tables), attribute.kind)
     have = {attribute.name for attribute in tables.attributes}
     for role in ("owner", "channel"):

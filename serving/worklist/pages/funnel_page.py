@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from data.clock import DAY
+from data.clock import DAY, iso
 from data.incidence import Incidence
 from data.tables import Snapshots
 from features.build import build
@@ -43,6 +43,9 @@ def make_funnel(source: ReportInput) -> FunnelPage:
         icp=qualification.criteria.icp,
         leads=funnel.total.leads,
         episodes=_apart(source, funnel.total.episodes),
+        since=iso(since),
+        skipped=funnel.skipped,
+        outside=funnel.outside,
     )
 
 
@@ -52,23 +55,23 @@ def _apart(source: ReportInput, episodes: int) -> int | None:
 
 
 def stages_reached(source: ReportInput, since: int) -> NDArray[np.int64]:
-    """Give each lead the stage at which it stands, or stood when it was lost: (n_leads,), -1 none.
+    """Give each lead the stage at which it stands, or stood at its end: (n_leads,), -1 for none.
 
-    If lost leads were left out, every rate of the funnel would look higher than it is. Rules see
-    what was known then; scores in rules are those of today's model. Leads from before `since` have
-    none.
+    Ends are conversions and losses. If lost leads were left out, every rate of the funnel would
+    look higher than it is. Rules see what was known then; scores in rules are those of today's
+    model. Leads from before `since` have none.
     """
     scored, tables, model = source.scored, source.tables, source.model
     stage = np.full(len(tables), -1, np.int64)
     stage[scored.snapshots.lead] = scored.qualification.stage
     if tables.created_at is None:
         return stage
-    lost_at = source.outcomes.disqualified_at
-    was_lost = (lost_at < source.outcomes.converted_at) & (lost_at < scored.as_of)
-    lost = np.flatnonzero(was_lost & (tables.created_at >= since))
-    if not len(lost):
+    outcomes = source.outcomes
+    ended_at = np.minimum(outcomes.disqualified_at, outcomes.converted_at)
+    ended = np.flatnonzero((ended_at < scored.as_of) & (tables.created_at >= since))
+    if not len(ended) or not outcomes.timed:
         return stage
-    then = Snapshots(lost, np.maximum(lost_at[lost], tables.created_at[lost]))
+    then = Snapshots(ended, np.maximum(ended_at[ended], tables.created_at[ended]))
     frame = build(tables, then, model.catalogue, threads=source.threads)
     scores = model.scorer.score(frame.to_pandas())
     percentiles = percentile(np.concatenate([scored.scores.margin, scores.margin]))
@@ -78,7 +81,7 @@ def stages_reached(source: ReportInput, since: int) -> NDArray[np.int64]:
         "probability": scores.probability,
         "percentile": percentiles[len(scored.scores.margin) :],
     }
-    stage[lost] = qualify(tables, then, source.project, features=frame, scored=columns).stage
+    stage[ended] = qualify(tables, then, source.project, features=frame, scored=columns).stage
     return stage
 
 

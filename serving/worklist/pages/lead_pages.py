@@ -3,68 +3,151 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import cast
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.clock import iso
+from data.clock import DAY, iso
 from data.tables import Tables
 from models.explain.points import Explanation, ScoreReason
+from serving.answers.standing import AnsweredLead, LeadEvent, Standing
 from serving.figures.follow_up import last_touch
 from serving.lead_score import LeadScore
+from serving.worklist.pages.companies import Companies, name_of
 from serving.worklist.pages.lead_history import find_similar, score_history, timeline
-from serving.worklist.pages.report_input import ReportInput, iso_or_none
-from serving.worklist.phrase import Phrase
+from serving.worklist.pages.lead_reasons import report_reason
+from serving.worklist.pages.next_steps import make_steps
+from serving.worklist.pages.report_input import ReportInput, float_or_none, iso_or_none
+from serving.worklist.pages.week_changes import ChangeWords, WeekChanges
 from serving.worklist.view import LeadDetail, ReportLead
 from serving.worklist.view_parts import (
     CardAnswer,
     Comeback,
     CriterionMatch,
     Feedback,
+    LaneEntry,
     NextStep,
     PastScore,
-    ShownFact,
     ShownReason,
+    ShownStanding,
     SimilarLead,
     Trend,
 )
 
-LISTED_REASONS = 3
+LISTED_REASONS: Final = 3
+TOLD_FOR: Final = 14 * DAY
+"""How long a list says what ended a rep's answer."""
+BLOCK: Final = 10_000
+"""Leads whose pages are made at once."""
+_DISPLAYED: Final = (
+    *("name", "person", "company", "title", "team", "email"),
+    *("owner", "channel", "account"),
+)
 
 
-def make_leads(source: ReportInput, steps: Mapping[int, NextStep]) -> tuple[ReportLead, ...]:
-    """List every open lead, best first; leads that a rule takes out come last.
+@dataclass(frozen=True, slots=True)
+class WeekOfLeads:
+    """What the week says of single rows: what changed, which lanes, which next step."""
 
-    Lists show the company's own step for the stage where there is one, else the one of `steps`;
-    a lead's page shows both.
+    changes: WeekChanges | None = None
+    lanes: Mapping[int, tuple[LaneEntry, ...]] = field(default_factory=dict)
+    steps: Mapping[int, NextStep] = field(default_factory=dict)
+
+
+def make_leads(
+    source: ReportInput, rescored: Mapping[int, NextStep], week: WeekOfLeads | None = None
+) -> tuple[ReportLead, ...]:
+    """List every open lead, best first; those that an answer or a rule keeps off come last.
+
+    `rescored` are acts of sales that were scored again; a lead's page shows them beside its step.
+    The best of each owner have their whole page, the others a line.
     """
-    detailed = top_of_owners(source)
-    shown, answers = source.scored.shown, source.scored.answers()
-    rows_of_pages = np.array([row for row in sorted(detailed) if shown[row]], np.int64)
-    history = score_history(source, rows_of_pages)
-    similar = find_similar(source, rows_of_pages)
-    touched = last_touch(source.tables, source.scored.snapshots)
-    outside = np.flatnonzero(source.scored.qualification.disqualified >= 0)
+    ruled = source.scored.qualification.disqualified >= 0
+    outside = np.concatenate([np.flatnonzero(source.scored.off_list & ~ruled), *np.nonzero(ruled)])
     rows = [*source.ranked.tolist(), *outside.tolist()]
-    display = {name: source.display(name) for name in ("name", "owner", "channel", "account")}
+    return tuple(_LeadRows(source, week).leads(rows, top_of_owners(source), rescored))
 
-    def page(row: int) -> LeadDetail | None:
-        if row not in detailed:
-            return None
-        past, alike = history.get(row, ()), similar.get(row, ())
-        return _detail(source, answers[row], row, steps.get(row), past, alike)
 
-    return tuple(
-        _lead(source, answers[row], row, display, int(touched[row]), steps.get(row), page(row))
-        for row in rows
-    )
+def every_lead(
+    source: ReportInput, leads: Sequence[ReportLead], week: WeekOfLeads | None = None
+) -> Iterator[ReportLead]:
+    """Give every lead its whole page, some thousands at a time: memory does not grow with them."""
+    ids = source.scored.table["lead_id"].astype(str).tolist()
+    row_of = {lead_id: row for row, lead_id in enumerate(ids)}
+    maker = _LeadRows(source, week)
+    for start in range(0, len(leads), BLOCK):
+        block = leads[start : start + BLOCK]
+        rows = [row_of[lead.lead_id] for lead in block if lead.detail is None]
+        rescored = make_steps(source, [row for row in rows if source.scored.shown[row]])
+        made = maker.leads(rows, rows, rescored)
+        yield from (lead if lead.detail is not None else next(made) for lead in block)
+
+
+class _LeadRows:
+    """Rows of a run -> leads of the report, with what all of them share looked up once."""
+
+    def __init__(self, source: ReportInput, week: WeekOfLeads | None) -> None:
+        self.source, self.week = source, WeekOfLeads() if week is None else week
+        self.answers = source.scored.answers()
+        self.touched = last_touch(source.tables, source.scored.snapshots)
+        self.display = {name: source.display(name) for name in _DISPLAYED}
+        self.own, self.worth = source.own_amounts, source.chances * source.amounts
+        changes = self.week.changes
+        self.words = None if changes is None else ChangeWords(source, changes.since)
+        self.companies = Companies(source)
+
+    def leads(
+        self, rows: Sequence[int], detailed: Collection[int], rescored: Mapping[int, NextStep]
+    ) -> Iterator[ReportLead]:
+        """Make the leads of these rows; those that are `detailed` with their whole page."""
+        chosen, shown = frozenset(detailed), self.source.scored.shown
+        told = np.array([row for row in sorted(chosen) if shown[row]], np.int64)
+        history = score_history(self.source, told)
+        similar = find_similar(self.source, told)
+        for row in rows:
+            past, alike = history.get(row, ()), similar.get(row, ())
+            step = rescored.get(row)
+            detail = self._page(row, step, past, alike) if row in chosen else None
+            yield self._lead(row, detail, tuple(point.score for point in past))
+
+    def _page(
+        self,
+        row: int,
+        step: NextStep | None,
+        past: tuple[PastScore, ...],
+        alike: tuple[SimilarLead, ...],
+    ) -> LeadDetail:
+        source, changes = self.source, self.week.changes
+        detail = _detail(source, self.answers[row], row, step, past, alike)
+        change = None if changes is None else changes.by_row.get(row)
+        told = self.words is not None and change is not None and source.scored.shown[row]
+        lines = self.words.lines(row, change) if told else None  # type: ignore[union-attr, arg-type]
+        return replace(detail, changes=lines, missing_roles=self.companies.missing_roles(row))
+
+    def _lead(self, row: int, detail: LeadDetail | None, weeks: tuple[int, ...]) -> ReportLead:
+        source, shown = self.source, self.source.scored.shown[row]
+        changes = self.week.changes if shown else None
+        touched = int(self.touched[row])
+        plain = _lead(source, self.answers[row], row, self.display, touched, detail)
+        return replace(
+            plain,
+            step=self.week.steps.get(row),
+            lanes=self.week.lanes.get(row, ()),
+            amount=float_or_none(self.own[row]),
+            worth=float_or_none(self.worth[row]) if shown and source.promises else None,
+            old_score=None if changes is None else changes.old_score(row),
+            old_band=None if changes is None else changes.old_band(row),
+            trend=plain.trend if changes is None else changes.trend(row),
+            weeks=weeks,
+            colleagues=self.companies.colleagues(row, self.answers),
+        )
 
 
 def top_of_owners(source: ReportInput) -> frozenset[int]:
-    """Choose the rows that get a full page: the best N of each owner."""
+    """Choose the rows that get a full page: the best N of each owner, and the answered ones."""
     limit, owners = source.project.report.top_per_owner, source.owners
     taken: Counter[str] = Counter()
     chosen = set()
@@ -72,7 +155,7 @@ def top_of_owners(source: ReportInput) -> frozenset[int]:
         if taken[owners[row]] < limit:
             taken[owners[row]] += 1
             chosen.add(row)
-    return frozenset(chosen)
+    return frozenset(chosen | {row for row, s in enumerate(source.scored.standing) if s})
 
 
 def _lead(
@@ -81,15 +164,19 @@ def _lead(
     row: int,
     display: Mapping[str, NDArray[np.object_]],
     touched: int,
-    step: NextStep | None,
     detail: LeadDetail | None,
 ) -> ReportLead:
     explanation = source.scored.explanations[row] if answer.withheld is None else None
     lead = int(source.scored.snapshots.lead[row])
-    created = source.tables.created_at
+    created, said = source.tables.created_at, source.scored.answered[row]
     return ReportLead(
         lead_id=answer.lead_id,
-        name=display["name"][row] or answer.lead_id,
+        name=name_of(display, row) or answer.lead_id,
+        person=display["person"][row],
+        company=display["company"][row],
+        title=display["title"][row],
+        team=display["team"][row],
+        email=display["email"][row],
         owner=display["owner"][row],
         score=answer.score,
         band=answer.band,
@@ -104,14 +191,46 @@ def _lead(
         grid=answer.grid or "",
         families={} if explanation is None else dict(explanation.families),
         reasons=() if explanation is None else _strongest(explanation),
-        step=_stage_step(source, row) or step,
         last_touch_at=iso_or_none(touched),
         created_at=None if created is None else iso(int(created[lead])),
         rule=answer.rule,
         detail=detail,
         withheld=answer.withheld,
         back=comeback(source.tables, lead),
+        standing=None
+        if said is None or not said.holds
+        else shown_standing(said.standing, said.event),
+        ended=None
+        if said is None or not _is_fresh(said, source)
+        else shown_standing(said.standing, said.event),
     )
+
+
+def shown_standing(standing: Standing, event: LeadEvent | None = None) -> ShownStanding:
+    """Turn what an answer makes of a lead, and what it did since, into the report's type."""
+    return ShownStanding(
+        standing.kind,
+        iso(standing.since),
+        None if standing.until is None else iso(standing.until),
+        standing.by,
+        standing.reason,
+        standing.number,
+        iso(standing.may_undo_until),
+        None if event is None else event.type,
+        None if event is None else iso(event.at),
+    )
+
+
+def _shown(said: AnsweredLead) -> ShownStanding:
+    return shown_standing(said.standing, said.event)
+
+
+def _is_fresh(said: AnsweredLead, source: ReportInput) -> bool:
+    """Tell whether an answer was ended by what the lead did lately, or before a snooze was over."""
+    if said.holds or said.event is None:
+        return False
+    told_until = max(said.event.at + TOLD_FOR, said.standing.until or 0)
+    return source.scored.as_of < told_until
 
 
 def comeback(tables: Tables, row: int) -> Comeback | None:
@@ -125,20 +244,6 @@ def comeback(tables: Tables, row: int) -> Comeback | None:
         back_at=iso(int(opened[row])),
         back_by=past.opened_by[row],
         times=int(past.number[row]) - 1,
-    )
-
-
-def report_reason(reason: ScoreReason) -> ShownReason:
-    """Turn a reason of the model into the report's type."""
-    fact = reason.fact
-    return ShownReason(
-        factor=reason.factor,
-        family=reason.family,
-        template=reason.template,
-        params=dict(reason.params),
-        points=reason.points,
-        changeable=reason.changeable,
-        fact=None if fact is None else ShownFact(fact.rate, fact.typical, fact.n),
     )
 
 
@@ -157,15 +262,6 @@ def _told(answers: tuple[Feedback, ...], answer: LeadScore) -> tuple[Feedback, .
     if answer.withheld is None:
         return answers
     return tuple(replace(each, score=None) for each in answers)
-
-
-def _stage_step(source: ReportInput, row: int) -> NextStep | None:
-    """Suggest what the company's own rules say for the stage."""
-    stage = int(source.scored.qualification.stage[row])
-    if stage < 0:
-        return None
-    words = source.scored.qualification.criteria.stages[stage].next_step
-    return None if words is None else NextStep(Phrase(words), None)
 
 
 def _detail(

@@ -1,77 +1,65 @@
-"""Scores of today and of a week ago -> page "Movers": the largest rises and falls, with why."""
+"""What changed within the week -> page "Changes": the largest rises and falls, with why."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
-import pandas as pd
-
-from data.clock import iso
-from models.explain.change import Change, ScoreChangeLine
-from serving.past_weeks import WEEK
-from serving.score_changes import (
-    Moment,
-    changes_from,
-    changes_since_run,
-    line_reason,
-    lines_to_show,
-)
-from serving.worklist.pages.lead_pages import report_reason
+from data.clock import DAY, iso
+from models.explain.change import Change
 from serving.worklist.pages.report_input import ReportInput
+from serving.worklist.pages.week_changes import ChangeWords, WeekChanges, find_changes, main_cause
 from serving.worklist.view import Mover, MoversPage
-from serving.worklist.view_parts import ShownChangeLine
 
-WEEKS: Final = 1
 SHOWN: Final = 10
-KINDS: Final = {
-    "event": "events",
-    "edit": "edits",
-    "time": "time",
-    "model": "model",
-    "card": "card",
-    "limit": "rest",
-}
+"""Movers kept of each owner, up and down: a page of one owner is a part of the page of all."""
 
 
-def make_movers(source: ReportInput) -> MoversPage | None:
-    """Explain the change since a week ago; None in static mode.
-
-    Where another model scored the leads then, that run is compared, so that the change of model
-    shows as such; else the past is rebuilt and scored by today's model.
-    """
-    if source.tables.created_at is None:
+def make_movers(source: ReportInput, changes: WeekChanges | None = None) -> MoversPage | None:
+    """List the leads that moved since a week ago, largest first; None in static mode."""
+    changes = find_changes(source) if changes is None else changes
+    if changes is None:
         return None
-    frame = source.scored.frame.to_pandas()
-    moment = Moment(source.tables, source.scored.snapshots, frame, source.model, source.threads)
-    if source.other_run is None:
-        since = source.scored.as_of - WEEKS * WEEK
-        changes = changes_from(moment, since, *source.scored.past.at(WEEKS))
-    else:
-        run, model = source.other_run
-        since = run.as_of
-        row_of = {str(lead): row for row, lead in enumerate(source.scored.table["lead_id"])}
-        by_lead = changes_since_run(moment, run, model)
-        changes = {row_of[lead]: change for lead, change in by_lead.items()}
-    eligible = {row for row in source.ranked.tolist() if source.scored.shown[row]}
-    considered = [(row, c) for row, c in changes.items() if row in eligible]
+    told = [row for row in source.ranked.tolist() if source.scored.shown[row]]
+    considered = [(row, changes.by_row[row]) for row in told if row in changes.by_row]
     moved = [(row, c) for row, c in considered if c.score != c.old_score]
     moved.sort(key=lambda pair: (-abs(pair[1].score - pair[1].old_score), pair[1].lead_id))
+    words = ChangeWords(source, changes.since)
+    bands = source.scored.table["band"].to_numpy(object)
 
     def mover(row: int, change: Change) -> Mover:
-        lines = [_line(source, line, row, frame) for line in lines_to_show(change)]
-        if change.rest_points:
-            lines.append(ShownChangeLine("rest", change.rest_points))
-        return Mover(change.lead_id, change.old_score, change.score, tuple(lines))
+        crossed = changes.trend(row) in ("rising", "falling")
+        old_band = changes.old_band(row) if crossed else bands[row]
+        return Mover(
+            change.lead_id,
+            change.old_score,
+            change.score,
+            words.lines(row, change),
+            main_cause(change),
+            old_band,
+            bands[row],
+        )
 
-    rises = [mover(row, c) for row, c in moved if c.score > c.old_score][:SHOWN]
-    falls = [mover(row, c) for row, c in moved if c.score < c.old_score][:SHOWN]
-    unchanged = len(considered) - len(moved)
-    return MoversPage(iso(since), tuple(rises), tuple(falls), unchanged)
+    rises = [(row, c) for row, c in moved if c.score > c.old_score]
+    falls = [(row, c) for row, c in moved if c.score < c.old_score]
+    return MoversPage(
+        since=iso(changes.since),
+        rises=tuple(mover(row, c) for row, c in _of_each_owner(source, rises)),
+        falls=tuple(mover(row, c) for row, c in _of_each_owner(source, falls)),
+        unchanged=len(considered) - len(moved),
+        days=round((source.scored.as_of - changes.since) / DAY),
+        moved=len(moved),
+    )
 
 
-def _line(
-    source: ReportInput, line: ScoreChangeLine, row: int, frame: pd.DataFrame
-) -> ShownChangeLine:
-    reason = line_reason(line, source.model, frame.iloc[row])
-    in_report = None if reason is None else report_reason(reason)
-    return ShownChangeLine(KINDS[line.kind], line.points, in_report)  # type: ignore[arg-type]
+def _of_each_owner(
+    source: ReportInput, moved: list[tuple[int, Change]]
+) -> list[tuple[int, Change]]:
+    """Keep the first few of each owner, in the same order."""
+    taken: Counter[str] = Counter()
+    kept, owners = [], source.owners
+    for row, change in moved:
+        taken[owners[row]] += 1
+        if taken[owners[row]] <= SHOWN:
+            kept.append((row, change))
+    return kept

@@ -1,20 +1,33 @@
-"""Leads and event types of sales -> the event after which a lead scores highest, scored again."""
+"""Open leads and what happened to them -> the one next step of each, never one that is done.
+
+First of all a question that waits for its answer; then what the company's rules say for the stage,
+unless the lead has done it already; then what is still unknown for the next stage; then the act of
+sales after which leads like this one score highest.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
-from data.tables import OUTBOUND, Events
+from data.tables import INBOUND, OUTBOUND, Events
 from models.explain.sales_steps import SalesStep, suggest
+from serving.worklist.pages.lanes import OpenAsk
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.phrase import Phrase
 from serving.worklist.view_parts import NextStep
 
 LEAST_POINTS: Final = 2
 """Less is within the rounding of a score that is shown in whole points."""
+ASK_FOR: Final = {
+    "need": Phrase("Ask what they need"),
+    "budget": Phrase("Ask about the budget"),
+    "authority": Phrase("Ask who decides"),
+    "timing": Phrase("Ask when they want to start"),
+}
 
 
 def make_steps(source: ReportInput, rows: Sequence[int]) -> dict[int, NextStep]:
@@ -42,8 +55,89 @@ def make_steps(source: ReportInput, rows: Sequence[int]) -> dict[int, NextStep]:
 
 def acts_of_sales(events: Events) -> tuple[str, ...]:
     """Name the event types that are mostly acts of sales; none where no direction is known."""
+    return _types_of(events, OUTBOUND)
+
+
+def choose_steps(
+    source: ReportInput, asks: Mapping[int, OpenAsk], rescored: Mapping[int, NextStep]
+) -> dict[int, NextStep]:
+    """Choose the next step of every row that has one; none for rows that a rule takes out."""
+    done = _DoneByLead(source)
+    steps = {}
+    for row in source.ranked.tolist():
+        step = _answer(asks.get(row)) or _of_stage(source, done, row) or rescored.get(row)
+        if step is not None:
+            steps[row] = step
+    return steps
+
+
+def _answer(ask: OpenAsk | None) -> NextStep | None:
+    """Answer what was asked before anything else."""
+    if ask is None:
+        return None
+    params = {"label": ask.event.replace("_", " "), "event": ask.event}
+    return NextStep(Phrase("Answer first: {label}", params))
+
+
+def _of_stage(source: ReportInput, done: _DoneByLead, row: int) -> NextStep | None:
+    """Take the step of the lead's stage; where it is done, ask for what is not known yet."""
+    stages = source.scored.qualification.criteria.stages
+    stage = int(source.scored.qualification.stage[row])
+    if stage < 0:
+        return None
+    words = stages[stage].next_step
+    if words is not None and not done.has(row, words):
+        return NextStep(Phrase(words))
+    answers = source.scored.qualification.card(row).answers
+    unknown = next((answer.question for answer in answers if answer.value is None), None)
+    if words is None or unknown is None:
+        return None
+    return NextStep(ASK_FOR[unknown])
+
+
+class _DoneByLead:
+    """Tells whether a lead has done what a step offers: the step names a type of its events."""
+
+    def __init__(self, source: ReportInput) -> None:
+        self.source = source
+        self.types = _types_of(source.tables.events, INBOUND)
+        self.named: dict[str, tuple[int, ...]] = {}
+
+    def has(self, row: int, step: str) -> bool:
+        """Say whether the lead has an event of a type that the step speaks of."""
+        if step not in self.named:
+            names = self.source.tables.events.type_names
+            self.named[step] = tuple(names.index(t) for t in self.types if _speaks_of(step, t))
+        if not self.named[step]:
+            return False
+        events = self.source.tables.events
+        lead = int(self.source.scored.snapshots.lead[row])
+        places = np.arange(events.offsets[lead], events.offsets[lead + 1])
+        known = events.at[places] < self.source.scored.as_of
+        if events.recorded_at is not None:
+            known &= events.recorded_at[places] < self.source.scored.as_of
+        return bool(np.isin(events.type[places][known], self.named[step]).any())
+
+
+def _speaks_of(step: str, event_type: str) -> bool:
+    """Tell whether a step names an event type: all its words, in the singular or the plural.
+
+    >>> _speaks_of("Offer a guided trial", "trial"), _speaks_of("Offer a trial", "trial_ended")
+    (True, False)
+    """
+    said = {_singular(word) for word in re.findall(r"\w+", step.lower())}
+    words = re.findall(r"[^\W_]+", event_type.lower())
+    return bool(words) and all(_singular(word) in said for word in words)
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") else word
+
+
+def _types_of(events: Events, direction: int) -> tuple[str, ...]:
+    """Name the event types that mostly go one way."""
     n = len(events.type_names)
     known = events.type >= 0
     every = np.bincount(events.type[known], minlength=n)
-    outbound = np.bincount(events.type[known & (events.direction == OUTBOUND)], minlength=n)
-    return tuple(name for i, name in enumerate(events.type_names) if 2 * outbound[i] > every[i])
+    these = np.bincount(events.type[known & (events.direction == direction)], minlength=n)
+    return tuple(name for i, name in enumerate(events.type_names) if 2 * these[i] > every[i])

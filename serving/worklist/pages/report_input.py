@@ -13,12 +13,14 @@ from data.reading.read_tables import CrmData
 from data.schema import Project
 from data.tables import Outcomes, Tables
 from models.explain.change import StoredRun
-from serving.feedback import RepAnswer
+from serving.answers.answer_store import RepAnswer
 from serving.figures.counts import CountRange
 from serving.figures.funnel import Rate
+from serving.figures.lead_worth import lead_worth
 from serving.held_back import order_of_list
 from serving.loaded_model import LoadedModel
 from serving.score import ScoringRun
+from serving.worklist.pages.last_list import StoredList
 from serving.worklist.view_parts import Feedback, Interval
 
 
@@ -35,6 +37,7 @@ class ReportInput:
     scored_from: int | None = None  # when sales first had scores at hand
     feedback: tuple[RepAnswer, ...] = ()  # what reps answered back, oldest first
     other_run: tuple[StoredRun, LoadedModel] | None = None  # an earlier run, if by another model
+    stored_list: StoredList | None = None  # the calls of a week ago
 
     @property
     def tables(self) -> Tables:
@@ -63,12 +66,19 @@ class ReportInput:
 
     @property
     def ranked(self) -> NDArray[np.int64]:
-        """Rows that no rule takes out, most probable first; ties by id.
+        """Rows to work, most probable first, ties by id: no rule or answer keeps them off the list.
 
         Leads whose score is held back stand as they would without one.
         """
-        scored = self.scored
-        rows = np.flatnonzero(scored.qualification.disqualified < 0)
+        return self._in_order(~self.scored.off_list)
+
+    @property
+    def in_play(self) -> NDArray[np.int64]:
+        """Rows that may convert: done and snoozed ones too, disqualified ones not."""
+        return self._in_order(~self.scored.taken_out)
+
+    def _in_order(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        scored, rows = self.scored, np.flatnonzero(chosen)
         order = order_of_list(
             self.tables,
             scored.snapshots.lead[rows],
@@ -85,12 +95,27 @@ class ReportInput:
         return np.where(shown, p, p.mean())
 
     @property
-    def worth(self) -> float | NDArray[np.float64] | None:
+    def amounts(self) -> NDArray[np.float64]:
+        """Say what a conversion of each row brings, its own amount first; NaN where unknown."""
+        scored = self.scored
+        if "amount" in scored.table.columns:
+            return scored.table["amount"].to_numpy(np.float64)
+        return lead_worth(self.project, self.tables, scored.snapshots.lead, None, None)
+
+    @property
+    def worth(self) -> NDArray[np.float64] | None:
         """Say what a conversion of each row brings; None where that is not known of all."""
-        if "amount" not in self.scored.table.columns:
-            return self.project.report.value
-        worth = self.scored.table["amount"].to_numpy(np.float64)
+        worth = self.amounts
         return worth if np.isfinite(worth).all() else None
+
+    @property
+    def own_amounts(self) -> NDArray[np.float64]:
+        """Read the amount that the CRM gives for each row; NaN where it gives none."""
+        if "value" not in self.tables.display.columns:
+            return np.full(len(self.scored.snapshots), np.nan)
+        own = self.tables.display["value"].to_numpy(np.float64, na_value=np.nan)
+        own = own[self.scored.snapshots.lead]
+        return np.where(np.isfinite(own) & (own > 0), own, np.nan)
 
     def feedback_on(self, lead_id: str, back_at: datetime | None) -> tuple[Feedback, ...]:
         """List what reps answered to the scores of one lead, newest first.
@@ -116,6 +141,12 @@ class ReportInput:
         """Name the owner of each row, "" for none."""
         return self.display("owner")
 
+    @property
+    def owner_emails(self) -> dict[str, str]:
+        """Read the address of each owner, where the leads carry it."""
+        pairs = zip(self.owners, self.display("owner_email"), strict=True)
+        return {str(owner): str(address) for owner, address in pairs if owner and address}
+
     def display(self, column: str) -> NDArray[np.object_]:
         """Read a display column for each row, "" where it is not declared or not known."""
         if column not in self.tables.display.columns:
@@ -127,6 +158,11 @@ class ReportInput:
 def iso_or_none(at: int) -> str | None:
     """Write a moment as ISO 8601; None where it never happened."""
     return None if at == NEVER or at <= np.iinfo(np.int64).min + 1 else iso(at)
+
+
+def float_or_none(value: float) -> float | None:
+    """Give a number; None where it is not known."""
+    return float(value) if np.isfinite(value) else None
 
 
 def interval(figure: Rate | CountRange) -> Interval:

@@ -8,12 +8,14 @@ from data.clock import DAY, iso
 from data.labels import label, make_snapshots
 from serving.experiment_arms import arms_of
 from serving.figures.experiment import RANDOM_ARM
+from serving.figures.reps_against_model import ClaimFigures, compare_reps
 from serving.figures.uplift import find_selection_bias
 from serving.lead_ages import count_older
-from serving.worklist.pages.report_input import ReportInput
+from serving.worklist.pages.last_list import follow_list
+from serving.worklist.pages.report_input import ReportInput, interval
 from serving.worklist.phrase import Phrase
 from serving.worklist.view import BandRow, GainsCurve, TrustPage
-from serving.worklist.view_parts import Interval, Point
+from serving.worklist.view_parts import Interval, Point, RepClaims, ShownClaim
 from training.model_card import ModelCard
 
 CURVES: Final = ("model", "newest", "rule", "logistic")
@@ -52,7 +54,33 @@ def make_trust(source: ReportInput) -> TrustPage:
         data_until=iso(source.tables.observed_until) if card.has_clock else None,
         unknowns=tuple(_unknowns(card, age, older, edited=source.model.bands_edited)),
         shaped_by_scores=is_shaped_by_scores(source),
+        reps=make_claims(source),
+        last_list=follow_list(
+            source.stored_list, source.tables, source.outcomes, source.scored.as_of
+        ),
     )
+
+
+def make_claims(source: ReportInput) -> RepClaims | None:
+    """Hold reps' answers against what became of the leads; None where there are none."""
+    found = compare_reps(
+        source.feedback,
+        source.tables,
+        source.outcomes,
+        source.project,
+        source.model.scorer.card,
+    )
+    if found is None:
+        return None
+
+    def shown(claims: tuple[ClaimFigures, ...]) -> tuple[ShownClaim, ...]:
+        return tuple(
+            ShownClaim(c.claim, c.observed.n, c.promised, interval(c.observed), c.winner)
+            for c in claims
+        )
+
+    reps = tuple((rep, shown(claims)) for rep, claims in found.reps)
+    return RepClaims(shown(found.claims), found.waiting, reps)
 
 
 def is_shaped_by_scores(source: ReportInput) -> bool:

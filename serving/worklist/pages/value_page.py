@@ -64,7 +64,7 @@ def _total(source: ReportInput) -> float | None:
     worth = source.worth
     if worth is None or not source.promises:
         return None
-    eligible = source.scored.qualification.disqualified < 0
+    eligible = ~source.scored.taken_out
     return float((source.chances * worth)[eligible].sum())
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -9,16 +12,19 @@ from numpy.typing import NDArray
 
 from data.clock import DAY
 from data.tables import OUTBOUND
-from serving.figures.capacity import capacities_around, plan_calls, what_if
+from serving.figures.capacity import CallPlan, capacities_of, plan_calls, what_if
 from serving.figures.counts import NO_SHOCK, Shock
 from serving.figures.follow_up import find_missed, measure_speed, share_contacts
 from serving.figures.forecast import learn_open_shock, read_lead_times
 from serving.worklist.pages.report_input import ReportInput, interval
+from serving.worklist.ranking import orders
 from serving.worklist.view import (
+    NOTHING,
     ContactRow,
     MissedFollowUp,
     OwnerWeek,
     PlanPoint,
+    ReportLead,
     TouchSpeed,
     WeekPage,
 )
@@ -29,7 +35,7 @@ CONTACT_DAYS: Final = 30
 def make_week(source: ReportInput) -> WeekPage:
     """Plan the calls of the configured capacity."""
     report, scored = source.project.report, source.scored
-    eligible = scored.qualification.disqualified < 0
+    eligible = ~scored.off_list
     shock, order = _shock(source), source.ranked
     plan = plan_calls(
         source.chances,
@@ -48,18 +54,87 @@ def make_week(source: ReportInput) -> WeekPage:
         expected=interval(plan.expected),
         left_behind=interval(plan.left_behind),
         newest_first=_newest_first(source, eligible, len(plan.rows)),
-        owners=tuple(
-            OwnerWeek(o.owner, o.open_leads, o.calls, interval(o.expected), interval(o.left_behind))
-            for o in plan.owners
-        ),
+        owners=_owners(source, plan),
         missed=_missed(source, told),
         missed_days=report.untouched_days,
         speed=_speed(source),
         contacts=_contacts(source),
         contact_days=CONTACT_DAYS,
         touches_known=bool((source.tables.events.direction == OUTBOUND).any()),
-        plan=_plan(source, order, shock) if source.promises else (),
+        cost_per_contact=report.cost_per_contact,
     )
+
+
+def add_plans(source: ReportInput, week: WeekPage, leads: Sequence[ReportLead]) -> WeekPage:
+    """Say what every capacity brings, whichever way the list is worked."""
+    if not source.promises:
+        return week
+    row_of = {str(lead): row for row, lead in enumerate(source.scored.table["lead_id"])}
+    rows = np.array([row_of[lead.lead_id] for lead in leads], np.int64)
+    listed = {
+        name: np.array([rows[i] for i in order if not leads[i].rule], np.int64)
+        for name, order in orders(leads).items()
+        if name in ("chance", "value", "urgency")
+    }
+    shock = _shock(source)
+    plans = {name: _plan(source, order, shock) for name, order in listed.items()}
+    best = _most_profitable(source, listed["value"])
+    return replace(
+        week,
+        plan=plans["chance"],
+        plan_by_value=plans["value"] if source.worth is not None else (),
+        plan_by_urgency=plans["urgency"],
+        best_calls=None if best is None else best[0],
+        best_profit=None if best is None else best[1],
+    )
+
+
+def _most_profitable(source: ReportInput, order: NDArray[np.int64]) -> tuple[int, float] | None:
+    """Find the number of calls, by value, at which profit is largest; None without a cost."""
+    worth, cost = source.worth, source.project.report.cost_per_contact
+    if worth is None or not cost or not len(order):
+        return None
+    profit = np.cumsum((source.chances * worth)[order] - cost)
+    best = int(np.argmax(profit))
+    return (best + 1, float(profit[best])) if profit[best] > 0 else (0, 0.0)
+
+
+def _plan(source: ReportInput, order: NDArray[np.int64], shock: Shock) -> tuple[PlanPoint, ...]:
+    report = source.project.report
+    points = what_if(
+        source.chances,
+        capacities_of(report.capacity_per_week, len(order)),
+        value=source.worth,
+        cost=report.cost_per_contact,
+        order=order,
+        hidden=~source.scored.shown,
+        shock=shock,
+    )
+    return tuple(
+        PlanPoint(
+            calls=point.capacity,
+            cut_off=_score_of(source, point.cut_off),
+            expected=point.expected.value,
+            low=point.expected.low,
+            high=point.expected.high,
+            profit=point.profit,
+            money=None if point.money is None else interval(point.money),
+        )
+        for point in points
+    )
+
+
+def _owners(source: ReportInput, plan: CallPlan) -> tuple[OwnerWeek, ...]:
+    """Show each owner's share; open leads count those too that a rule takes out."""
+    open_leads = Counter(str(owner) for owner in source.owners)
+    shares = [
+        OwnerWeek(
+            o.owner, open_leads[o.owner], o.calls, interval(o.expected), interval(o.left_behind)
+        )
+        for o in plan.owners
+    ]
+    others = sorted(set(open_leads) - {share.owner for share in shares})
+    return (*shares, *(OwnerWeek(name, open_leads[name], 0, NOTHING) for name in others))
 
 
 def _shock(source: ReportInput) -> Shock:
@@ -92,7 +167,7 @@ def _missed(source: ReportInput, called: NDArray[np.int64]) -> tuple[MissedFollo
         scores,
         threshold=float(scores[called].min()),
         days=source.project.report.untouched_days,
-        skip=(source.scored.qualification.disqualified >= 0) | ~source.scored.shown,
+        skip=source.scored.off_list | ~source.scored.shown,
     )
     return tuple(MissedFollowUp(lead.lead_id, int(lead.days), lead.touched) for lead in missed)
 
@@ -129,30 +204,6 @@ def _contacts(source: ReportInput) -> tuple[ContactRow, ...]:
             share_of_touches=share.share_of_touches,
         )
         for share in shares
-    )
-
-
-def _plan(source: ReportInput, order: NDArray[np.int64], shock: Shock) -> tuple[PlanPoint, ...]:
-    report = source.project.report
-    points = what_if(
-        source.chances,
-        capacities_around(report.capacity_per_week, len(order)),
-        value=source.worth,
-        cost=report.cost_per_contact,
-        order=order,
-        hidden=~source.scored.shown,
-        shock=shock,
-    )
-    return tuple(
-        PlanPoint(
-            calls=point.capacity,
-            cut_off=_score_of(source, point.cut_off),
-            expected=point.expected.value,
-            low=point.expected.low,
-            high=point.expected.high,
-            profit=point.profit,
-        )
-        for point in points
     )
 
 

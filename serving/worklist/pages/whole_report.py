@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from data.clock import iso
 from data.errors import InputError
@@ -10,35 +10,55 @@ from serving.experiment_arms import analyse_experiment
 from serving.worklist.pages.experiment_page import make_experiment
 from serving.worklist.pages.forecast_page import make_forecast
 from serving.worklist.pages.funnel_page import make_funnel
-from serving.worklist.pages.lead_pages import make_leads, top_of_owners
+from serving.worklist.pages.lanes import fill_lanes, open_asks
+from serving.worklist.pages.lead_pages import WeekOfLeads, every_lead, make_leads, top_of_owners
 from serving.worklist.pages.movers_page import make_movers
-from serving.worklist.pages.next_steps import make_steps
+from serving.worklist.pages.next_steps import choose_steps, make_steps
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.trust_page import make_trust
 from serving.worklist.pages.value_page import make_value
-from serving.worklist.pages.week_page import make_week
-from serving.worklist.view import About, ExperimentPage, ReportView
+from serving.worklist.pages.week_changes import find_changes
+from serving.worklist.pages.week_page import add_plans, make_week
+from serving.worklist.view import About, ExperimentPage, ReportLead, ReportView
 
 
 def make_view(
     source: ReportInput, *, on_stage: Callable[[str], None] = lambda _: None
 ) -> ReportView:
     """Fill every page that the data can fill."""
+    return make_view_and_leads(source, on_stage=on_stage)[0]
+
+
+def make_view_and_leads(
+    source: ReportInput, *, on_stage: Callable[[str], None] = lambda _: None
+) -> tuple[ReportView, Iterator[ReportLead]]:
+    """Fill every page, and give every lead its whole page, one after the other as they are taken.
+
+    The leads of the view have theirs for the best of each owner.
+    """
     on_stage("lead pages")
     paged = [row for row in sorted(top_of_owners(source)) if source.scored.shown[row]]
-    leads = make_leads(source, make_steps(source, paged))
-    on_stage("week, movers, funnel, forecast")
-    return ReportView(
+    changes, asks, week = find_changes(source), open_asks(source), make_week(source)
+    rescored = make_steps(source, paged)
+    of_leads = WeekOfLeads(
+        changes,
+        fill_lanes(source, asks, changes, week.cut_off),
+        choose_steps(source, asks, rescored),
+    )
+    leads = make_leads(source, rescored, of_leads)
+    on_stage("today, changes, pipeline, forecast")
+    view = ReportView(
         about=make_about(source),
         leads=leads,
-        week=make_week(source),
-        movers=make_movers(source),
+        week=add_plans(source, week, leads),
+        movers=make_movers(source, changes),
         funnel=make_funnel(source),
         forecast=make_forecast(source),
         trust=make_trust(source),
         experiment=_experiment(source),
         value=make_value(source),
     )
+    return view, every_lead(source, leads, of_leads)
 
 
 def _experiment(source: ReportInput) -> ExperimentPage | None:
@@ -68,6 +88,9 @@ def make_about(source: ReportInput) -> About:
         points_to_double=float(card.points_to_double),
         top_per_owner=project.report.top_per_owner,
         project_file=source.file,
+        crm_link=project.report.crm_link,
+        live_link=project.report.live_link,
+        open_leads=len(source.scored.snapshots),
         labels=project.report.labels,
         static=project.static,
         promises=source.promises,

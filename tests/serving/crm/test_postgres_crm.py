@@ -20,13 +20,13 @@ from data.schema import NetworkSection, Project, ProjectSection
 from data.schema_steps import WriteBackSection
 from data.schema_tables import ConversionSection, EventsSection, LeadsSection
 from data.world import World, make_world
-from serving.crm.interface import Crm, Refused, Update
+from serving.crm.interface import FIELDS, Crm, Refused, Update
 from serving.crm.mysql.writer import AlchemyCrm
 from serving.crm.postgresql.writer import PostgresCrm
 from serving.writeback.ledger import LeaseLost, Ledger
 from serving.writeback.ledger_store import PostgresStore
 from serving.writeback.write_back import WriteBackResult, write_back
-from tests.fakes.faults_run import EPOCH, write_scores
+from tests.fakes.faults_run import EPOCH, write_scores, write_standings
 from tests.fakes.road import score_file, train_model
 
 pytestmark = pytest.mark.postgres
@@ -54,11 +54,20 @@ def database(postgres: str) -> str:
 
 
 def night(
-    url: str, state: Path, number: int, scores: list[int], *, entity: str = "leads", **more: object
+    url: str,
+    state: Path,
+    number: int,
+    scores: list[int],
+    *,
+    entity: str = "leads",
+    said: list[str | None] | None = None,
+    **more: object,
 ) -> WriteBackResult:
     state.mkdir(exist_ok=True)
     path = state / f"scores{number}.parquet"
     write_scores(path, LEADS[: len(scores)], scores, EPOCH + number * DAY)
+    if said is not None:
+        write_standings(path, said)
     override = "by_hand" if entity == "leads" else None
     section = {"crm": "postgresql", "url": url, "entity": entity, "override": override, **more}
     project = Project(
@@ -339,3 +348,19 @@ def test_names_that_are_none_are_refused(postgres: str, name: str) -> None:
 def test_a_server_that_is_not_named_is_refused(postgres: str) -> None:
     with pytest.raises(InputError, match=r"host '127\.0\.0\.1' is not allowed"):
         PostgresCrm(postgres, ())
+
+
+def test_what_reps_answered_reaches_a_mapped_column_once(database: str, tmp_path: Path) -> None:
+    rows(database, "ALTER TABLE leads ADD COLUMN rep_says varchar(20)")
+    names = {name: name for name in FIELDS}
+    mapped = {"fields": {**names, "disposition": "rep_says"}}
+    assert night(database, tmp_path, 0, [50] * 3, fields=names).sent == 3
+    said = ["done", None, "disqualified"]
+    assert night(database, tmp_path, 1, [50] * 3, said=said, **mapped).sent == 2
+    query = "SELECT band, rep_says FROM leads ORDER BY lead_id LIMIT 3"
+    assert rows(database, query) == [("A", "done"), ("A", None), (None, "disqualified")]
+    again = night(database, tmp_path, 2, [50] * 3, said=said, **mapped)
+    assert (again.sent, again.unchanged, again.kept_overrides) == (0, 3, 0)
+    nobody: list[str | None] = [None] * 3
+    assert night(database, tmp_path, 3, [50] * 3, said=nobody, **mapped).sent == 2
+    assert rows(database, query) == [("A", None)] * 3

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from serving.figures.capacity import capacities_around, expect_count, plan_calls, what_if
+from serving.figures.capacity import capacities_of, expect_count, plan_calls, what_if
 from serving.figures.counts import NO_SHOCK, cover_count, learn_shock
 
 P = np.array([0.1, 0.5, 0.3, 0.8, 0.3])
@@ -71,4 +71,4 @@ def test_profit_is_the_value_of_the_opportunities_less_the_cost_of_the_calls() -
 
 
 def test_capacities_stop_at_all_leads() -> None:
-    assert capacities_around(100, 120) == (50, 75, 100, 120)
+    assert capacities_of(3, 5) == (1, 2, 3, 4, 5)

@@ -85,7 +85,8 @@ def test_sources_are_counted_timed_and_valued() -> None:
         stage_names=("lead", "prospect"),
     )
     web, fair = funnel.sources
-    assert (web.source, web.leads, web.prospects, web.opportunities) == ("web", 4, 3, 2)
+    assert (web.source, web.leads, web.prospects, web.opportunities) == ("web", 4, 2, 2)
+    assert funnel.skipped == 2  # one of each source converted at the first stage
     # three of the four are 30 days old; one converted within 30 days of creation
     assert (web.rate.hits, web.rate.n) == (1, 3)
     assert (web.value, web.cost, web.customer_value) == (2000.0, 20.0, 1000.0)
@@ -94,7 +95,7 @@ def test_sources_are_counted_timed_and_valued() -> None:
     assert (funnel.total.leads, funnel.total.cost) == (5, 60.0)
     assert [(s.name, s.leads) for s in funnel.stages] == [
         ("lead", 4),
-        ("prospect", 4),
+        ("prospect", 2),
         ("opportunity", 3),
     ]
 
@@ -181,14 +182,14 @@ def test_touches_are_shared_out_by_band() -> None:
     assert shares[1].share_of_touches == pytest.approx(2 / 3)
 
 
-def test_stages_count_who_passed_them() -> None:
+def test_stages_count_who_was_seen_at_them_and_no_conversion_that_skipped_them() -> None:
     stages = count_stages(
         np.array([-1, 0, 1, 1]),
         ("lead", "prospect"),
         np.array([True, False, False, False]),
         np.arange(4),
     )
-    assert [(s.name, s.leads) for s in stages] == [("lead", 4), ("prospect", 3), ("opportunity", 1)]
+    assert [(s.name, s.leads) for s in stages] == [("lead", 3), ("prospect", 2), ("opportunity", 1)]
 
 
 def test_a_lead_that_came_back_counts_once_and_its_episodes_apart() -> None:
@@ -198,9 +199,9 @@ def test_a_lead_that_came_back_counts_once_and_its_episodes_apart() -> None:
         np.array([False, False, True, False]),
         np.array([0, 0, 0, 1]),
     )
-    assert [(s.leads, s.episodes) for s in stages] == [(2, 4), (2, 3), (1, 1)]
+    assert [(s.leads, s.episodes) for s in stages] == [(2, 3), (2, 2), (1, 1)]
     assert [None if s.rate is None else (s.rate.hits, s.rate.n) for s in stages] == [
         None,
         (2, 2),
-        (1, 2),
+        (0, 2),
     ]

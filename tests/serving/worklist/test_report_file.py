@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from serving.worklist.charts import reliability, reliability_curve, waterfall
-from serving.worklist.html import _Page, list_rows, render
+from serving.worklist.html import PRINTED, ReportPage, list_rows, render
 from serving.worklist.language import words_of
 from serving.worklist.safe_text import slug
 from serving.worklist.view import ReportView, TouchSpeed
@@ -21,8 +21,15 @@ def test_the_same_view_gives_the_same_bytes(view: ReportView) -> None:
     assert render(view, "fa") == render(view, "fa")
 
 
-def test_nothing_in_the_file_points_outside(view: ReportView) -> None:
+def test_nothing_in_the_file_points_outside_but_to_the_crm_and_the_live_pages(
+    view: ReportView,
+) -> None:
     page = render(view, "en")
+    outside = re.findall(r"(?:src|href|action)=[\"']?((?:https?:|//)[^\"' >]*)", page)
+    assert {link.split("/")[2] for link in outside} == {"crm.example.com", "leads.example.com"}
+    assert "https://crm.example.com/leads/L-00001" in outside
+    bare = replace(view, about=replace(view.about, crm_link=None, live_link=None))
+    page = render(bare, "en")
     assert not re.findall(r"(?:src|href|action)=[\"']?(?:https?:|//)", page)
     assert "default-src 'none'" in page
     assert " style=" not in page
@@ -37,20 +44,22 @@ def test_the_waterfall_ends_at_the_score_on_every_page(view: ReportView) -> None
             assert rows[0].points + sum(row.points for row in rows[1:-1]) == lead.score
 
 
-def test_the_top_n_of_each_owner_print_and_no_other(view: ReportView) -> None:
+def test_every_lead_is_a_row_and_the_first_stand_in_the_file_itself(view: ReportView) -> None:
     rows = list_rows(view)
-    for owner in {lead.owner for lead in view.leads}:
-        mine = [row for row in rows if row.lead.owner == owner]
-        assert [row.kind for row in mine] == ["top"] * min(10, len(mine)) + ["rest"] * (
-            len(mine) - 10
-        )
+    assert [row.lead for row in rows] == list(view.leads)
+    listed = [row.lead for row in rows if not row.lead.rule][:PRINTED]
+    page = render(view, "en")
+    table = page[page.index('<table class="list" id="all">') :]
+    body = table[: table.index("</table>")]
+    assert body.count("<tr data-i=") == len(listed)
+    assert all(lead.person in body for lead in listed)
 
 
 def test_pages_that_have_nothing_to_say_are_left_out(view: ReportView) -> None:
     bare = replace(view, movers=None, funnel=None, forecast=None, trust=None, experiment=None)
     page = render(bare, "it")
-    assert 'id="week"' in page
-    assert 'id="forecast"' not in page
+    assert 'id="today"' in page
+    assert 'id="proof"' not in page
 
 
 def test_the_answer_on_trust_agrees_with_the_bands_below_it() -> None:
@@ -88,9 +97,9 @@ def test_what_is_expected_says_within_how_many_days_where_there_is_a_horizon() -
     days = view.about.horizon_days
     assert f"expected from these leads within {days} days" in plain(render(view, "en"))
     timeless = replace(view, about=replace(view.about, horizon_days=0, static=True))
-    page = _Page(timeless, words_of("en"))
+    page = ReportPage(timeless, words_of("en"))
     told = plain(page.render()) + plain(
-        page._lead_page(page.environment.get_template("lead.html").render, timeless.leads[0])
+        page.part("lead.html", **page.lead_values(timeless.leads[0]))
     )
     assert "opportunities expected from these leads" in told
     assert "become opportunities." in told
@@ -114,9 +123,8 @@ def test_the_page_of_a_lead_shows_the_condition_of_the_rule_that_took_it_out() -
     detail = replace(first.detail, rule_text="industry = '<b>rival</b>'")
     ruled = replace(view, leads=(replace(first, rule="competitor", detail=detail),))
     shown = '<code dir="ltr">industry = &#39;&lt;b&gt;rival&lt;/b&gt;&#39;</code>'
-    page = _Page(ruled, words_of("en"))
-    lead_page = page.environment.get_template("lead.html").render
-    assert shown in page._lead_page(lead_page, ruled.leads[0])
+    page = ReportPage(ruled, words_of("en"))
+    assert shown in page.part("lead.html", **page.lead_values(ruled.leads[0]))
 
 
 def test_a_dot_has_its_own_range_and_a_curve_has_the_band_of_a_model_that_is_right() -> None:

@@ -3,12 +3,14 @@ import email
 import email.policy
 import io
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import openpyxl
 import pytest
 
 from serving.worklist.deliver import deliver, file_stem, for_owner
+from serving.worklist.ranking import orders
 from serving.worklist.sheet import guard, write_csv, write_excel
 from serving.worklist.view import ReportView
 from serving.worklist.view_parts import Interval
@@ -66,8 +68,47 @@ def test_a_report_is_delivered_to_a_folder_by_owner_and_as_mail(
     assert message["To"] == "a@b.example"
     [part] = message.iter_attachments()
     assert part.get_content_type() == "text/html"
+    text = message.get_body(("plain",)).get_content()
+    html = message.get_body(("html",)).get_content()
+    first = next(
+        view.leads[i]
+        for i in orders(view.leads)["urgency"]
+        if view.leads[i].owner == owners[0] and not view.leads[i].rule
+    )
+    link = f"https://leads.example.com/lead/{first.lead_id}"
+    for body in (text, html):
+        assert first.person in body
+        assert link in body
+    assert html.count("<tr>") == 10
+    assert raw == (tmp_path / "owners" / f"{file_stem(owners[0])}.eml").read_bytes()
     again = deliver(view, tmp_path / "again", languages=("it", "fa"), owner_emails={})
     assert len(again) == len(paths)
+    deliver(
+        view, tmp_path / "same", languages=("it", "fa"), owner_emails={owners[0]: "a@b.example"}
+    )
+    assert (tmp_path / "same" / "owners" / f"{file_stem(owners[0])}.eml").read_bytes() == raw
+
+
+def test_sheets_hold_dates_numbers_filters_and_no_stray_apostrophe(
+    view: ReportView, tmp_path: Path
+) -> None:
+    path = write_csv(view, "en", tmp_path / "a.csv")
+    head, *rows = csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig")))
+    for lead, row in zip(view.leads, rows, strict=True):
+        cells = dict(zip(head, row, strict=True))
+        assert not any(cell.startswith("'") for cell in row)
+        assert cells["rule"] == (lead.rule or "")
+        assert cells["person"] == lead.person
+        assert float(cells["amount"]) == lead.amount
+        if lead.last_touch_at:
+            touched = datetime.fromisoformat(cells["last_touch_at"] + "+00:00")
+            assert touched <= datetime.fromisoformat(lead.last_touch_at)
+    book = openpyxl.load_workbook(write_excel(view, "fa", tmp_path / "a.xlsx"))
+    assert book.sheetnames == ["leads", "changes", "pipeline"]
+    for sheet in book:
+        assert sheet.auto_filter.ref.startswith("A1:")
+    column = head.index("created_at") + 1
+    assert isinstance(book["leads"].cell(2, column).value, datetime)
 
 
 def test_an_address_cannot_smuggle_a_header(view: ReportView, tmp_path: Path) -> None:

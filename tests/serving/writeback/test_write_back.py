@@ -29,7 +29,7 @@ from serving.writeback.ledger import LastAcknowledged, LeaseLost, Ledger
 from serving.writeback.ledger_store import SqliteStore
 from serving.writeback.payload import ScoreSummary, _reason_texts, clean, content_hash
 from serving.writeback.write_back import WriteBackResult, write_back
-from tests.fakes.faults_run import EPOCH, write_scores
+from tests.fakes.faults_run import EPOCH, write_scores, write_standings
 
 LEADS = [f"L{i:03d}" for i in range(250)]
 
@@ -385,3 +385,65 @@ def test_the_process_imports_no_model_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def answered_night(
+    state: Path, number: int, standings: list[str | None], **section: object
+) -> WriteBackResult:
+    """Write back a night in which reps' answers stand on leads L000, L001, …, all scored 60."""
+    path = state / f"scores{number}.parquet"
+    write_scores(path, LEADS[: len(standings)], [60] * len(standings), EPOCH + number * DAY)
+    write_standings(path, standings)
+    now = EPOCH + (number + 1) * DAY
+    url = f"sqlite:///{state / 'own.sqlite'}"
+    section = {"crm": "sqlite", "url": url, **section}
+    return write_back(path, project(**section), state, now=now, run_id=f"run-{number}")
+
+
+def test_what_reps_answered_is_written_where_a_field_is_mapped_once_in_effect(
+    tmp_path: Path,
+) -> None:
+    def held() -> list[tuple[object, ...]]:
+        with closing(sqlite3.connect(tmp_path / "own.sqlite")) as connection:
+            return connection.execute(
+                "select band, reasons, rep_says from leads order by lead_id"
+            ).fetchall()
+
+    kinds = {"score": "int", "probability": "real", "percentile": "real"}
+    columns = ", ".join(f"{name} {kinds.get(name, 'text')}" for name in FIELDS)
+    with closing(sqlite3.connect(tmp_path / "own.sqlite")) as connection, connection:
+        connection.execute(f"create table leads (lead_id text primary key, {columns}, rep_says)")
+        connection.executemany("insert into leads (lead_id) values (?)", [(e,) for e in LEADS[:4]])
+    names = {name: name for name in FIELDS}
+    mapped = {"fields": {**names, "disposition": "rep_says"}}
+    nobody: list[str | None] = [None] * 4
+    assert answered_night(tmp_path, 0, nobody, fields=names).sent == 4
+    assert answered_night(tmp_path, 1, nobody, **mapped).sent == 0  # nothing to say yet
+    said = [None, "done", "snoozed", "disqualified"]
+    assert answered_night(tmp_path, 2, said, **mapped).sent == 3  # though no score moved
+    told = "+4 Visited 60 pages"
+    assert held() == [
+        ("A", told, None),
+        ("A", told, "done"),
+        ("A", told, "snoozed"),
+        (None, "disqualified here: no budget", "disqualified"),
+    ]
+    again = answered_night(tmp_path, 3, said, **mapped)
+    assert (again.sent, again.unchanged, again.kept_overrides) == (0, 4, 0)
+    assert answered_night(tmp_path, 4, nobody, **mapped).sent == 3  # taken back, or over
+    assert held() == [("A", told, None)] * 4
+    assert answered_night(tmp_path, 5, nobody, **mapped).unchanged == 4
+
+
+def test_a_lead_disqualified_by_a_rep_has_no_band_in_the_crm(tmp_path: Path) -> None:
+    night(tmp_path, 0, [60, 60])
+    path = tmp_path / "scores1.parquet"
+    write_scores(path, LEADS[:2], [60, 60], EPOCH + DAY)
+    write_standings(path, ["disqualified", "done"])
+    sent = write_back(path, project(), tmp_path, now=EPOCH + 2 * DAY, run_id="r")
+    assert (sent.sent, sent.unchanged) == (1, 1)  # done changes nothing that is written
+    assert crm(tmp_path, "SELECT score, band, reasons FROM leads ORDER BY lead_id")[0] == (
+        60,
+        None,
+        "disqualified here: no budget",
+    )

@@ -1,0 +1,256 @@
+"""/login, /logout, /oidc and /account: from a name and a password, or a provider, to a session."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from fastapi import APIRouter
+from fastapi.requests import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+
+from data.durations import SECOND
+from data.errors import LeadScoreError
+from serving.people.attempts import begin_attempt, end_attempt
+from serving.people.lead_audit import note_act
+from serving.people.origins import own_path
+from serving.people.passwords import is_password
+from serving.people.people_store import User, find_user, opened
+from serving.people.provider import HandshakeError, Provider
+from serving.people.sessions import begin_session, end_session
+from serving.people.sign_in_page import HEADERS, choose_language, policy, render_sign_in
+
+if TYPE_CHECKING:
+    from serving.people.doors import Doors
+
+HASHED_AT_ONCE: Final = 2
+"""A password takes 64 MiB and some 50 ms to check; more at once would take the machine's memory."""
+
+
+def make_router(doors: Doors) -> APIRouter:
+    """Make the routes on which nobody has to be signed in, and the page that says who is."""
+    router, by = APIRouter(include_in_schema=False), doors.section.sign_in
+    sign_in, account = _SignIn(doors), _Account(doors)
+    router.get("/login")(sign_in.show)
+    router.get("/account")(account.show)
+    if by != "proxy":
+        router.post("/logout")(account.sign_out)
+    if by == "local":
+        router.post("/login")(sign_in.check)
+    if by == "oidc":
+        at_provider = _AtProvider(doors)
+        router.get("/oidc/start")(at_provider.begin)
+        router.get("/oidc/callback")(at_provider.finish)
+    return router
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Read the fields of a form; 400 where the body is none."""
+    try:
+        pairs = parse_qsl(
+            (await request.body()).decode(),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=50,
+        )
+    except ValueError:
+        raise HTTPException(400, "the body is no form") from None
+    return dict(pairs)
+
+
+class _Pages:
+    """What the routes share: the page, its cookies, and the step into a session."""
+
+    def __init__(self, doors: Doors) -> None:
+        self.doors = doors
+
+    def page(
+        self,
+        request: Request,
+        status: int = 200,
+        *,
+        problem: str = "",
+        seconds: int = 0,
+        name: str = "",
+        goes_to: str = "/",
+    ) -> Response:
+        """Answer with the page on which one signs in."""
+        doors = self.doors
+        language = choose_language(
+            request.query_params.get("lang"),
+            request.headers.get("accept-language", ""),
+            doors.language,
+        )
+        local = doors.section.sign_in == "local"
+        kept = request.cookies.get(self.cookie(request, "form")) or secrets.token_urlsafe(32)
+        html = render_sign_in(
+            doors.title,
+            language,
+            sign_in=doors.section.sign_in,
+            problem=problem,
+            seconds=seconds,
+            name=name,
+            token=self.form_token(kept) if local else "",
+            goes_to=goes_to,
+            provider=urlsplit(doors.section.issuer or "").hostname or "",
+        )
+        answer = self.html(html, status)
+        if seconds:
+            answer.headers["Retry-After"] = str(seconds)
+        if local:
+            self.set_cookie(request, answer, "form", kept)
+        return answer
+
+    def html(self, text: str, status: int = 200) -> Response:
+        return HTMLResponse(text, status, {**HEADERS, "Content-Security-Policy": policy()})
+
+    def go_to(self, place: str) -> Response:
+        return RedirectResponse(place, 303, HEADERS)
+
+    def cookie(self, request: Request, name: str) -> str:
+        """Name a cookie: that of the session is "", "form" and "oidc" serve the way to it."""
+        return self.doors.cookie_name(request) + (f"_{name}" if name else "")
+
+    def set_cookie(self, request: Request, answer: Response, name: str, value: str) -> None:
+        answer.set_cookie(
+            self.cookie(request, name),
+            value,
+            path="/",
+            secure=self.doors.origins.is_secure(request),
+            httponly=True,
+            samesite="lax",
+        )
+
+    def drop_cookie(self, request: Request, answer: Response, name: str) -> None:
+        answer.delete_cookie(
+            self.cookie(request, name),
+            path="/",
+            secure=self.doors.origins.is_secure(request),
+            httponly=True,
+            samesite="lax",
+        )
+
+    def form_token(self, kept: str) -> str:
+        """Derive the form's token from the browser's cookie: another site cannot make a pair."""
+        with opened(self.doors.file) as connection:
+            key = connection.execute("select value from keys where name = 'form'").fetchone()[0]
+        return hmac.new(key, b"form" + kept.encode(), hashlib.sha256).hexdigest()
+
+    def enter(self, request: Request, user: User, goes_to: str) -> Response:
+        """Begin a session of a new id, and end the one that the browser had."""
+        doors, at = self.doors, self.doors.clock()
+        before = request.cookies.get(self.cookie(request, ""))
+        if before is not None:
+            end_session(doors.file, before)
+        session = begin_session(doors.file, user, at=at, ends_at=at + doors.section.session)
+        note_act(doors.file, user.name, "sign in", None, at)
+        answer = self.go_to(own_path(goes_to))
+        self.set_cookie(request, answer, "", session)
+        return answer
+
+
+class _SignIn(_Pages):
+    def __init__(self, doors: Doors) -> None:
+        super().__init__(doors)
+        self.pool = ThreadPoolExecutor(HASHED_AT_ONCE)
+
+    async def show(self, request: Request) -> Response:
+        goes_to = own_path(request.query_params.get("next"))
+        if self.doors.viewer(request) is not None:
+            return self.go_to(goes_to)
+        return self.page(request, goes_to=goes_to)
+
+    async def check(self, request: Request) -> Response:
+        form = await read_form(request)
+        goes_to, name = own_path(form.get("next")), form.get("name", "")[:200]
+        kept = request.cookies.get(self.cookie(request, "form"), "")
+        fits = hmac.compare_digest(form.get("token", "").encode(), self.form_token(kept).encode())
+        if not (kept and fits and self.doors.origins.is_own(request)):
+            return self.page(request, 403, problem="stale", name=name, goes_to=goes_to)
+        loop, address = asyncio.get_running_loop(), self.doors.origins.address(request)
+        user, wait = await loop.run_in_executor(
+            self.pool, self._look, name, form.get("password", ""), address
+        )
+        if wait:
+            seconds = -(-wait // SECOND)
+            return self.page(
+                request, 429, problem="wait", seconds=seconds, name=name, goes_to=goes_to
+            )
+        if user is None:
+            return self.page(request, 401, problem="wrong", name=name, goes_to=goes_to)
+        return self.enter(request, user, goes_to)
+
+    def _look(self, name: str, password: str, address: str) -> tuple[User | None, int]:
+        """Find the user whom name and password fit, or the time to wait; alike for all names."""
+        file, at = self.doors.file, self.doors.clock()
+        wait = begin_attempt(file, name, address, at)
+        if wait:
+            return None, wait
+        user = find_user(file, name)
+        if not is_password(None if user is None else user.password, password):
+            note_act(file, "" if user is None else user.name, "sign-in refused", None, at)
+            return None, 0
+        end_attempt(file, name, address)
+        return user, 0
+
+
+class _Account(_Pages):
+    async def show(self, request: Request) -> Response:
+        viewer = self.doors.require(request)
+        html = render_sign_in(
+            self.doors.title, viewer.language, sign_in=self.doors.section.sign_in, viewer=viewer
+        )
+        return self.html(html)
+
+    async def sign_out(self, request: Request) -> Response:
+        doors, token = self.doors, (await read_form(request)).get("csrf", "")
+        viewer = doors.viewer(request)
+        if viewer is not None:
+            fits = hmac.compare_digest(token.encode(), viewer.csrf.encode())
+            if not (fits and doors.origins.is_own(request)):
+                raise HTTPException(403, "the page is out of date: load it again")
+            end_session(doors.file, request.cookies[self.cookie(request, "")])
+            doors.audit(viewer, "sign out", None, doors.clock())
+        answer = self.go_to("/login")
+        self.drop_cookie(request, answer, "")
+        return answer
+
+
+class _AtProvider(_Pages):
+    def __init__(self, doors: Doors) -> None:
+        super().__init__(doors)
+        self.provider = Provider(doors.section, doors.file, doors.allow)
+
+    async def begin(self, request: Request) -> Response:
+        goes_to = own_path(request.query_params.get("next"))
+        begin, at = self.provider.begin, self.doors.clock()
+        try:
+            handshake = await asyncio.to_thread(begin, goes_to=goes_to, at=at)
+        except LeadScoreError:
+            return self.page(request, 502, problem="silent", goes_to=goes_to)
+        answer = self.go_to(handshake.url)
+        self.set_cookie(request, answer, "oidc", handshake.browser)
+        return answer
+
+    async def finish(self, request: Request) -> Response:
+        browser = request.cookies.get(self.cookie(request, "oidc"), "")
+        given, at = dict(request.query_params), self.doors.clock()
+        try:
+            name, goes_to = await asyncio.to_thread(self.provider.finish, given, browser, at)
+        except HandshakeError:
+            return self.page(request, 403, problem="broken")
+        except LeadScoreError:
+            return self.page(request, 502, problem="silent")
+        user = find_user(self.doors.file, name)
+        if user is None:
+            note_act(self.doors.file, "", "sign-in refused", None, at)
+            return self.page(request, 403, problem="unknown", name=name, goes_to=goes_to)
+        answer = self.enter(request, user, goes_to)
+        self.drop_cookie(request, answer, "oidc")
+        return answer

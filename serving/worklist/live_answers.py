@@ -1,0 +1,112 @@
+"""A form of a live page -> a stored answer about the score of that run, told in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from data.clock import DAY
+from data.errors import InputError
+from serving.answers.answer_store import (
+    RepAnswer,
+    RepVerdict,
+    list_answers,
+    store_answer,
+    undo_answer,
+)
+from serving.answers.standing import changed_since
+from serving.people.viewer import Viewer
+from serving.worklist.language import words_of
+from serving.worklist.pages.lead_pages import shown_standing
+from serving.worklist.scoped_pages import AnsweredSince
+from serving.worklist.view import ReportLead
+
+TAKES_OFF = ("done", "snooze", "disqualify")
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """What became of an answer: in words, its number if it may be undone, whether a row goes."""
+
+    said: str
+    undo: int | None
+    off: bool
+
+
+class LiveAnswers:
+    """The answers of a project, as the live pages read and write them."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._mark: tuple[int, int] | None = None
+        self._answers: tuple[RepAnswer, ...] = ()
+
+    def since(self, run_made_at: int, at: int) -> AnsweredSince:
+        """Say which leads answers took off the list since a run was made, and which came back."""
+        changed = changed_since(self._read(), run_made_at, at)
+        return AnsweredSince(
+            {lead: shown_standing(s) for lead, s in changed.items() if s is not None},
+            frozenset(lead for lead, standing in changed.items() if standing is None),
+        )
+
+    def give(
+        self,
+        lead: ReportLead,
+        viewer: Viewer,
+        fields: Mapping[str, str],
+        about_run: tuple[str, str],
+        at: int,
+    ) -> GivenAnswer:
+        """Store an answer about a lead of a run; InputError says what is wrong with it."""
+        words, verdict = words_of(viewer.language), fields.get("verdict", "")
+        run_id, version = about_run
+        if verdict == "undo":
+            self._undo(lead.lead_id, fields.get("number", ""), viewer, at)
+            return GivenAnswer(words.message("The answer is taken back."), None, False)
+        until = at + _days(fields.get("days", "")) * DAY if verdict == "snooze" else None
+        number = store_answer(
+            self.file,
+            RepAnswer(
+                lead.lead_id,
+                cast("RepVerdict", verdict),
+                fields.get("because", ""),
+                viewer.name,
+                at,
+                lead.score,
+                version,
+                until,
+                run_id,
+            ),
+        )
+        if verdict in TAKES_OFF:
+            said = words.attr("Stored: {lead} is off the list.", lead=lead.name)
+            return GivenAnswer(said, number, True)
+        return GivenAnswer(
+            words.attr("Stored: your answer on {lead}.", lead=lead.name), number, False
+        )
+
+    def _undo(self, lead_id: str, number: str, viewer: Viewer, at: int) -> None:
+        """Take an answer back that is about this lead, so that nobody reaches one about another."""
+        own = {str(each.number) for each in list_answers(self.file, lead_id=lead_id)}
+        if number not in own:
+            raise InputError("there is no such answer to take back")
+        undo_answer(self.file, int(number), by=viewer.name, at=at)
+
+    def _read(self) -> tuple[RepAnswer, ...]:
+        """Read the answers again where the file has changed."""
+        try:
+            found = self.file.stat()
+        except FileNotFoundError:
+            return ()
+        mark = (found.st_mtime_ns, found.st_size)
+        if mark != self._mark:
+            self._answers, self._mark = list_answers(self.file), mark
+        return self._answers
+
+
+def _days(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 4:
+        raise InputError("the snooze has no number of days")
+    return int(text)

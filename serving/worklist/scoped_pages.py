@@ -1,0 +1,386 @@
+"""The stored pages of a run, as far as one viewer may see them: rows, leads, pages, counts.
+
+All that a live page shows of leads is read through `scoped`. Whatever belongs to an owner whom the
+viewer does not see is left out in the query itself, so that lists, searches, counts and places are
+those of a world without it; where a lead that may be seen names others (similar leads, colleagues
+of its company), they become a number.
+"""
+# ruff: noqa: S608  # conditions are written here, of our own names; every value is bound
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from serving.figures.capacity import expect_count
+from serving.figures.counts import learn_shock
+from serving.people.viewer import Viewer
+from serving.worklist.stored_pages import CHOICES, folded_words, unpacked
+from serving.worklist.view import (
+    About,
+    ForecastPage,
+    LeadDetail,
+    MissedFollowUp,
+    Mover,
+    MoversPage,
+    OwnerWeek,
+    ReportLead,
+    ValuePage,
+    WeekPage,
+)
+from serving.worklist.view_parts import Interval, ShownStanding
+
+T = TypeVar("T")
+MOST_WORDS: Final = 8
+MOVERS: Final = 60
+"""Movers that a page reads, up and down; the night keeps ten of each owner."""
+FILTERS: Final = (*CHOICES, "lane")
+ORDERS: Final[Mapping[str, str]] = {
+    "chance": "place",
+    "value": "by_value",
+    "urgency": "by_urgency",
+    "change": "by_change",
+    "company": "by_company",
+    "name": "by_name",
+}
+"""Ways to order the list: what the address says -> what is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListChoice:
+    """What a list is narrowed and ordered by: values of columns, words to find, an order."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    words: str = ""
+    order: str = "chance"
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredSince:
+    """What answers changed since the run: leads that are off the list now, and back on it."""
+
+    off: Mapping[str, ShownStanding] = field(default_factory=dict)
+    back: Collection[str] = ()
+
+
+def scoped(
+    connection: sqlite3.Connection,
+    viewer: Viewer,
+    answered: Callable[[int], AnsweredSince] = lambda _: AnsweredSince(),
+) -> ScopedPages:
+    """Open the pages of a run for a viewer: the one place where it is decided who sees what.
+
+    `answered` says what answers changed since the run was made, a moment in microseconds UTC.
+    """
+    (made_at,) = connection.execute("select at from made").fetchone()
+    return ScopedPages(connection, viewer.owners, answered(made_at))
+
+
+class ScopedPages:
+    """The pages of one run for one viewer; made by `scoped`."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        owners: frozenset[str] | None,
+        answered: AnsweredSince,
+    ) -> None:
+        self.connection, self.owners, self.answered = connection, owners, answered
+        self.about = self._company(About)
+        self._given: dict[str, object] = {
+            "owners": json.dumps(sorted(owners or ())),
+            "off": json.dumps(sorted(answered.off)),
+            "back": json.dumps(sorted(answered.back)),
+        }
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether all leads may be seen."""
+        return self.owners is None
+
+    def company(self, page: type[T]) -> T | None:
+        """Read a page about the whole company; None where the run has none."""
+        return self._company_or_none(page)
+
+    def choices(self) -> dict[str, list[str]]:
+        """List the values of each column that the list can be narrowed by."""
+        found: dict[str, list[str]] = {kind: [] for kind in FILTERS}
+        rows = self._all(
+            f"select distinct kind, value from choices where {self._seen} order by value"
+        )
+        for kind, value in rows:
+            found[kind].append(value)
+        return found
+
+    def rows(self, choice: ListChoice, start: int, n: int) -> tuple[list[ReportLead], int]:
+        """Read some rows of the list and count all of them; answered leads are not on it."""
+        chosen, order, given = self._chosen(choice)
+        total = int(self._all(f"select count(*) {chosen}", given)[0][0])
+        places = self._all(
+            f"select place {chosen} order by {order} limit :n offset :start",
+            {**given, "n": n, "start": start},
+        )
+        return [self._line(row[0]) for row in places], total
+
+    def beside(self, choice: ListChoice, lead_id: str) -> tuple[str | None, str | None]:
+        """Name the leads before and after a lead in the list; None at its ends or outside it."""
+        chosen, order, given = self._chosen(choice)
+        if order == "place":  # by far the most frequent: two looks into the index
+            given["lead"] = lead_id
+            here = f"(select place from leads where lead_id = :lead and {self._seen})"
+            found = [
+                self._all(f"select lead_id {chosen} and place {side} limit 1", given)
+                for side in (f"< {here} order by place desc", f"> {here} order by place")
+            ]
+            return (found[0][0][0] if found[0] else None, found[1][0][0] if found[1] else None)
+        rows = self._all(
+            "select before, after from (select lead_id, lag(lead_id) over w before,"
+            f" lead(lead_id) over w after {chosen} window w as (order by {order}))"
+            " where lead_id = :lead",
+            {**given, "lead": lead_id},
+        )
+        return (rows[0][0], rows[0][1]) if rows else (None, None)
+
+    def lead(self, lead_id: str) -> ReportLead | None:
+        """Read a lead with its whole page; None for an unknown lead and for a foreign one alike."""
+        rows = self._all(
+            "select line, detail from leads join bodies using (place)"
+            f" where lead_id = :lead and {self._seen}",
+            {"lead": lead_id},
+        )
+        if not rows:
+            return None
+        line, detail = rows[0]
+        lead = unpacked(line, ReportLead)
+        return self._told(replace(lead, detail=detail and unpacked(detail, LeadDetail)))
+
+    def movers(self) -> tuple[MoversPage, list[ReportLead]] | None:
+        """Read the largest changes and the leads that they are about."""
+        page = self._company(MoversPage) if self._has(MoversPage) else None
+        if page is None:
+            return None
+        rises, rising = self._moved("moved > 0")
+        falls, falling = self._moved("moved < 0")
+        if not self.whole:
+            moved, still = self._all(
+                "select count(nullif(changed, 0)), count(changed) - count(nullif(changed, 0))"
+                f" from leads where rule is null and {self._seen} and {self._open}"
+            )[0]
+            page = replace(page, moved=moved, unchanged=still)
+        return replace(page, rises=rises, falls=falls), [*rising, *falling]
+
+    def _moved(self, where: str) -> tuple[tuple[Mover, ...], list[ReportLead]]:
+        rows = self._all(
+            f"select mover, line from leads join bodies using (place) where {where}"
+            f" and {self._seen} and {self._open} order by abs(moved) desc, lead_id limit :n",
+            {"n": MOVERS},
+        )
+        movers = tuple(unpacked(row[0], Mover) for row in rows)
+        return movers, [self._told(unpacked(row[1], ReportLead)) for row in rows]
+
+    def value(self) -> ValuePage | None:
+        """Read what customers paid; of the whole company, or not at all."""
+        return self._company_or_none(ValuePage) if self.whole else None
+
+    def forecast(self) -> ForecastPage | None:
+        """Read the forecast; figures of single owners for those whose leads may be seen."""
+        page = self._company_or_none(ForecastPage)
+        if page is None or self.owners is None:
+            return page
+        return replace(page, owners=tuple(o for o in page.owners if o.owner in self.owners))
+
+    def lane(self, lane: str, n: int) -> tuple[list[ReportLead], int]:
+        """Read the most urgent leads of a lane, and count them all."""
+        order = {"answer": "since desc, place", "back": "since desc, lead_id desc"}
+        chosen = (
+            "from lanes join leads using (place) where lane = :lane and rule is null"
+            f" and {self._seen} and {self._open}"
+        )
+        given = {"lane": lane, "n": n}
+        rows = self._all(
+            f"select place {chosen} order by {order.get(lane, 'place')} limit :n", given
+        )
+        count = int(self._all(f"select count(*) {chosen}", given)[0][0])
+        return [self._line(row[0]) for row in rows], count
+
+    def drawers(self, n: int = 200) -> list[ReportLead]:
+        """Read the leads that are off the list, by a rule or an answer, or were until lately."""
+        off = f"not {self._open}"
+        ended = f"ended and {self._open}"
+        rows = self._all(
+            f"select place from leads where (rule is not null or {off} or {ended}) and {self._seen}"
+            " order by place limit :n",
+            {"n": n},
+        )
+        return [self._line(row[0]) for row in rows]
+
+    def count(self) -> int:
+        """Count the open leads that the viewer sees."""
+        return int(self._all(f"select count(*) from leads where {self._seen}")[0][0])
+
+    def week(self) -> WeekPage:
+        """Read whom to call: of the company as it was planned, of an owner from his own leads."""
+        week = self._company(WeekPage)
+        return self._planned(week) if self.whole else self._own(week)
+
+    def _planned(self, week: WeekPage) -> WeekPage:
+        called = self._all(
+            f"select lead_id from leads where called is not null and {self._open} order by called"
+        )
+        missed = self._all(
+            "select lead_id, quiet_days, last_touch_at is not null from leads where missed and"
+            f" {self._open} order by score desc, place"
+        )
+        return replace(
+            week,
+            calls=tuple(row[0] for row in called),
+            missed=tuple(MissedFollowUp(*row) for row in missed),
+        )
+
+    def _own(self, week: WeekPage) -> WeekPage:
+        """Plan the calls among the viewer's own leads; nothing in it comes from other leads."""
+        rows = self._all(
+            "select lead_id, owner, probability, score from leads where rule is null and"
+            f" {self._seen} and {self._open} order by place"
+        )
+        called, left = rows[: week.capacity], rows[week.capacity :]
+        told = [row[3] for row in called if row[3] is not None]
+        cut = told[-1] if told else None
+        missed = self._all(
+            "select lead_id, quiet_days, last_touch_at is not null from leads where"
+            f" rule is null and score >= :cut and quiet_days >= :days and {self._seen}"
+            f" and {self._open} order by score desc, place",
+            {"cut": cut, "days": week.missed_days},
+        )
+        owners = sorted({row[1] for row in rows})
+        return replace(
+            week,
+            calls=tuple(row[0] for row in called),
+            cut_off=cut,
+            expected=_expected(called),
+            left_behind=_expected(left),
+            missed=tuple(MissedFollowUp(*row) for row in missed) if week.touches_known else (),
+            owners=tuple(
+                OwnerWeek(
+                    owner,
+                    sum(row[1] == owner for row in rows),
+                    sum(row[1] == owner for row in called),
+                    _expected([row for row in called if row[1] == owner]),
+                )
+                for owner in owners
+            ),
+            newest_first=None,
+            speed=None,
+            plan=(),
+            plan_by_value=(),
+            plan_by_urgency=(),
+            best_calls=None,
+            best_profit=None,
+            contacts=(),
+        )
+
+    def _told(self, lead: ReportLead) -> ReportLead:
+        """Count what a lead says of others whom the viewer does not see, and say no more.
+
+        What answers since the run made of the lead is added.
+        """
+        standing = lead.standing
+        if lead.lead_id in self.answered.off:
+            standing = self.answered.off[lead.lead_id]
+        elif lead.lead_id in self.answered.back:
+            standing = None
+        lead = replace(lead, standing=standing)
+        if self.owners is None:
+            return lead
+        known = tuple(each for each in lead.colleagues if each.owner in self.owners)
+        lead = replace(lead, colleagues=known, colleagues_leads=len(lead.colleagues) - len(known))
+        if lead.detail is None:
+            return lead
+        similar = tuple(each for each in lead.detail.similar if each.owner in self.owners)
+        others = len(lead.detail.similar) - len(similar)
+        detail = replace(
+            lead.detail, similar=similar, similar_others=others, missing_roles=()
+        )  # which roles are missing at a company tells of colleagues' leads there
+        return replace(lead, detail=detail)
+
+    def _line(self, place: int) -> ReportLead:
+        row = self.connection.execute("select line from bodies where place = ?", (place,))
+        return self._told(unpacked(row.fetchone()[0], ReportLead))
+
+    def _chosen(self, choice: ListChoice) -> tuple[str, str, dict[str, object]]:
+        """Write a list as SQL: what it is read from and under which conditions, and its order."""
+        order = ORDERS.get(choice.order, ORDERS["chance"])
+        if choice.order == "company" and not self.whole:
+            order = ORDERS["chance"]  # the best lead of a company may be a colleague's
+        given: dict[str, object] = {}
+        tests = ["rule is null", self._seen, self._open]
+        for kind in FILTERS:
+            if kind in choice.values:
+                given[kind] = choice.values[kind]
+                of_lane = "place in (select place from lanes where lane = :lane)"
+                tests.append(of_lane if kind == "lane" else f"{kind} = :{kind}")
+        joins, exact = "", []
+        for i, word in enumerate(_asked(choice.words)):
+            given |= {f"word{i}": word, f"past{i}": word + "\U0010ffff"}
+            joins += (
+                f" join (select place, max(word = :word{i}) exact from words"
+                f" where word >= :word{i} and word < :past{i} group by place) w{i} using (place)"
+            )
+            exact.append(f"w{i}.exact")
+        if exact:
+            order = f"{' + '.join(exact)} desc, {order}"
+        return f"from leads{joins} where {' and '.join(tests)}", order, given
+
+    @property
+    def _seen(self) -> str:
+        return "1" if self.whole else "owner in (select value from json_each(:owners))"
+
+    @property
+    def _open(self) -> str:
+        return (
+            "((not answered or lead_id in (select value from json_each(:back)))"
+            " and lead_id not in (select value from json_each(:off)))"
+        )
+
+    def _has(self, page: type[object]) -> bool:
+        return self._company_or_none(page) is not None
+
+    def _company(self, page: type[T]) -> T:
+        found = self._company_or_none(page)
+        if found is None:
+            raise LookupError(f"the run has no page {page.__name__}")
+        return found
+
+    def text(self, name: str) -> str | None:
+        """Read a page that was written as a whole."""
+        found = self._all("select html from texts where name = :name", {"name": name})
+        return zlib.decompress(found[0][0]).decode() if found else None
+
+    def _company_or_none(self, page: type[T]) -> T | None:
+        found = self.connection.execute(
+            "select json from company where page = ?", (page.__name__,)
+        ).fetchone()
+        return None if found is None else unpacked(found[0], page)
+
+    def _all(self, sql: str, given: Mapping[str, object] | None = None) -> list[Any]:
+        named = {**self._given, **(given or {})}
+        return self.connection.execute(sql, named).fetchall()
+
+
+def _asked(words: str) -> list[str]:
+    """Split what is searched: "L-0042" is one word, as it was typed."""
+    return [parts[-1] for each in words.split()[:MOST_WORDS] if (parts := folded_words(each))]
+
+
+def _expected(rows: list[Any]) -> Interval:
+    """Expect opportunities from these leads, with the wide range of having no past forecast."""
+    chances = np.array([row[2] for row in rows if row[2] is not None], np.float64)
+    none = np.zeros(0)
+    range_ = expect_count(chances, learn_shock(none, none, none))
+    return Interval(range_.value, range_.low, range_.high)

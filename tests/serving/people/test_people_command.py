@@ -1,0 +1,181 @@
+"""The way of a user, with commands alone: people add, serve, sign in, in a browser too."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.serving.worklist.conftest import browser  # noqa: F401 - Chromium, a fixture
+
+PASSWORD = "correct horse battery"
+CONTRAST = (Path(__file__).parents[1] / "worklist" / "contrast.js").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A project file and its state folder, at a prompt."""
+
+    file: Path
+    state: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        code = "from leadscore import main; main()"
+        verb = ["serve"] if arguments[0] == "serve" else list(arguments[:2])
+        rest = arguments[len(verb) :]
+        start = [sys.executable, "-W", "ignore", "-c", code]
+        return [*start, *verb, str(self.file), *rest, "--state", str(self.state)]
+
+    def run(self, *arguments: str, typed: str = "", code: int = 0) -> str:
+        done = subprocess.run(
+            self.command(*arguments), input=typed, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def shell(company) -> Shell:
+    return Shell(company.file, company.session.state.folder)
+
+
+@contextlib.contextmanager
+def serving(shell: Shell) -> Iterator[str]:
+    """Run `leadscore serve` until the block ends; gives its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = shell.command("serve", "--port", str(port), "--no-store")
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        address = f"http://127.0.0.1:{port}"
+        try:
+            for _ in range(600):
+                with contextlib.suppress(httpx.TransportError):
+                    if httpx.get(f"{address}/health").status_code == 200:
+                        break
+                assert process.poll() is None, process.stdout and process.stdout.read()
+                time.sleep(0.2)
+            yield address
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="module")
+def address(shell: Shell) -> Iterator[str]:
+    shell.run("people", "add", "boss", "--role", "manager", typed=f"{PASSWORD}\n")
+    shell.run(
+        *("people", "add", "anna", "--role", "rep", "--owner", "Anna Bianchi", "--lang", "fa"),
+        typed=f"{PASSWORD}\n",
+    )
+    with serving(shell) as url:
+        yield url
+
+
+@pytest.mark.usefixtures("address")
+def test_errors_say_the_cure_and_nothing_is_half_done(shell: Shell) -> None:
+    before = shell.run("people", "list")
+    add = ("people", "add", "tom", "--role")
+    said = shell.run(*add, "rep", "--owner", "Tom Baker", typed="short\n", code=2)
+    assert "has 5 letters; choose one of 12 or more" in said
+    said = shell.run(*add, "rep", "--owner", "Anna Bianci", typed="", code=2)
+    assert "no lead has the owner 'Anna Bianci' yet; did you mean 'Anna Bianchi'?" in said
+    assert "no password came on standard input" in said
+    assert "no such role: 'boss'; one of manager" in shell.run(*add, "boss", code=2)
+    assert "a rep needs an owner" in shell.run(*add, "rep", code=2)
+    said = shell.run(*add, "lead", "--team", "North", code=2)
+    assert "names no column with the team of a lead" in said
+    assert "no catalogue for the language" in shell.run(*add, "manager", "--lang", "xx", code=2)
+    said = shell.run("people", "add", "BOSS", "--role", "reader", code=2)
+    assert "there is a user 'boss' already" in said
+    for verb in ("remove", "revoke"):
+        assert "there is no user 'tom': there are anna, boss" in shell.run(
+            "people", verb, "tom", code=2
+        )
+    assert shell.run("people", "list") == before
+
+
+def test_a_person_signs_in_and_is_taken_away_while_the_service_runs(
+    shell: Shell, address: str
+) -> None:
+    with httpx.Client(base_url=address, headers={"accept": "text/html"}) as client:
+        assert client.get("/").headers["location"] == "/login?next=/"
+        token = re.findall(r'name="token" value="(\w+)"', client.get("/login").text)[0]
+        form = {"token": token, "name": "boss", "password": PASSWORD, "next": "/"}
+        assert client.post("/login", data=form).headers["location"] == "/"
+        assert client.get("/").headers["location"] == "/account"
+        assert "You see all leads." in client.get("/account").text
+        users = json.loads(shell.run("people", "list", "--json"))["users"]
+        assert {u["name"]: u["sessions"] for u in users} == {"anna": 0, "boss": 1}
+        assert "1 session of boss ended" in shell.run("people", "revoke", "boss")
+        assert client.get("/account").status_code == 303
+    acts = json.loads(shell.run("people", "audit", "--user", "boss", "--json"))["acts"]
+    assert [act["action"] for act in acts] == ["sign in"]
+    assert shell.run("people", "audit", "--lead", "L0000001").count("\n") == 2  # a head, no row
+
+
+@pytest.mark.chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_in_a_browser_by_keyboard_at_phone_width_in_persian(
+    browser: Any,  # noqa: F811
+    address: str,
+    scheme: str,
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 390, "height": 780}, color_scheme=scheme, locale="fa-IR"
+    )
+    page, faults = context.new_page(), list[str]()
+    page.on("console", lambda message: faults.append(message.text))
+    page.on(
+        "request",
+        lambda asked: None if asked.url.startswith(address) else faults.append(asked.url),
+    )
+    page.goto(f"{address}/")
+    assert page.url == f"{address}/login?next=/"
+    assert page.locator("html").get_attribute("dir") == "rtl"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for part in ("#name", "#password", "button", ".tongues a >> nth=0"):
+        assert page.locator(part).bounding_box()["height"] >= 44
+    check_accessible(page)
+    page.focus("#name")
+    page.keyboard.type("anna")
+    page.keyboard.press("Tab")
+    page.keyboard.type("wrong password here")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[role=alert]")
+    assert "درست نیست" in page.locator("[role=alert]").inner_text()
+    assert page.locator("#name").input_value() == "anna"
+    check_accessible(page)
+    page.fill("#password", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{address}/account")
+    assert "anna" in page.locator("h1").inner_text()
+    assert "Anna Bianchi" in page.locator(".lede").inner_text()
+    check_accessible(page)
+    page.locator("button").click()
+    page.wait_for_url(f"{address}/login")
+    page.go_back()
+    assert "anna" not in page.locator("h1").inner_text()
+    assert [each for each in faults if "401" not in each] == []
+    context.close()
+
+
+def check_accessible(page: Any) -> None:
+    """Nothing that axe finds, and every text has the contrast of WCAG AA."""
+    found = Axe().run(page).response["violations"]
+    assert [(each["id"], [n["html"] for n in each["nodes"]]) for each in found] == []
+    assert page.evaluate(CONTRAST) == []
