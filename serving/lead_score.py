@@ -27,6 +27,7 @@ SCORE_COLUMNS: Final = (
     "trend",
     "reasons",
     "typical",
+    "unseen_points",
     "rest_points",
     "limit_points",
     "margin",
@@ -56,7 +57,8 @@ class WordedReason:
 class LeadScore:
     """One lead's score with everything that is said of it.
 
-    typical + points of all reasons + rest_points + limit_points == score. `band` is None where a
+    typical + points of all reasons + unseen_points + rest_points + limit_points == score;
+    `unseen_points` are those of what is not known or not seen. `band` is None where a
     rule of the company takes the lead out (`rule` is its stated reason). `withheld` names the arm
     of an experiment that works without scores: everything in SCORE_COLUMNS is then empty.
     `episode` counts the lead's lives: 1 until it comes back after a close, at `back_at`.
@@ -81,6 +83,7 @@ class LeadScore:
     trend: str | None
     reasons: tuple[WordedReason, ...]
     typical: int | None
+    unseen_points: int | None
     rest_points: int | None
     limit_points: int | None
     model_version: str

@@ -68,7 +68,7 @@ def make_about(source: ReportInput) -> About:
         points_to_double=float(card.points_to_double),
         top_per_owner=project.report.top_per_owner,
         project_file=source.file,
-        labels=project.report.labels,
+        labels=project.report.words,
         static=project.static,
         promises=source.promises,
         run_id=str(source.scored.table["run_id"].iat[0]),
