@@ -177,7 +177,7 @@ def _of_type(
         value = params.get("value")
         when, n = _ago(value) if isinstance(value, (int, float)) else _NOTHING, 1
     values: dict[str, Value | Share | Sentence | None] = {**params, "when": when}
-    values |= {"times": _times(n), "value": shown}
+    values |= {"times": _NOTHING if row.is_duration else _times(n), "value": shown}
     if never or (shown == 0 and not row.is_duration):
         if act is None:
             chosen = (row.missing if row.is_duration else row.zero) or fixed.FALLBACK_MISSING
@@ -210,7 +210,7 @@ def _of_amount(
             return Sentence(fixed.ON_CALLS, 2, values)
         if len(types) <= 3:
             named = [speech.own(name) or speech.word(name) for name in types]
-            return Sentence(fixed.SPENT_ON, 2, {**values, "label": ", ".join(named)})
+            return Sentence(fixed.SPENT_ON, 2, {**values, "label": " / ".join(named)})
     return Sentence(row.sentence, 2, values)
 
 
