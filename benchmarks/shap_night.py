@@ -174,7 +174,7 @@ def night(
 
 def not_adding_up(points: Points) -> int:
     """Count the leads whose typical score, shown reasons, rest and limit miss the shown score."""
-    shown = points.points_for.sum(axis=1) + points.points_against.sum(axis=1)
+    shown = points.line_points.sum(axis=1) + points.unseen
     return int((points.typical + shown + points.rest + points.limit != points.score).sum())
 
 

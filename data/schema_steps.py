@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import (
     Field,
@@ -225,6 +225,13 @@ class ReportTarget(Section):
     """Within how many days from the report."""
 
 
+OwnWords = str | dict[str, str]
+"""One text, or one per language."""
+ACT: Final = "act of "
+UNIT: Final = "unit of "
+"""Before an event type: the keys of its act and its unit in `ReportSection.words`."""
+
+
 class ReportSection(Section):
     """Languages, capacity, and what leads are worth and cost."""
 
@@ -265,11 +272,26 @@ class ReportSection(Section):
     (demo, request, form, chat, reply, phone)."""
     target: ReportTarget = ReportTarget()
     """What the team is to win, beside which the forecast stands."""
-    labels: dict[str, str | dict[str, str]] = Field(
+    labels: dict[str, OwnWords] = Field(
         default={},
         examples=[{"ebook": "e-book downloads", "trial": {"en": "trials", "it": "prove"}}],
     )
-    """Words for event types and columns; one text, or one per language."""
+    """Words for event types, columns and their values; one text, or one per language."""
+    acts: dict[str, OwnWords] = Field(
+        default={},
+        examples=[{"LC_77": "demo_request", "signed": {"en": "Signed the NDA"}}],
+    )
+    """What was done, by event type: an act that leadscore knows, or your own sentence in the past
+    tense, one text or one per language; how often and when is added."""
+    units: dict[str, str] = Field(default={}, examples=[{"phone": "minutes", "quote": "EUR"}])
+    """The unit of the `value` of events, by event type: minutes, hours, seconds, days, pages, or
+    a word of your own."""
+
+    @property
+    def words(self) -> dict[str, OwnWords]:
+        """Give labels, acts and units in one table, as every text of reasons asks for them."""
+        acts = {ACT + name: words for name, words in self.acts.items()}
+        return {**self.labels, **acts, **{UNIT + name: unit for name, unit in self.units.items()}}
 
 
 class ExperimentSection(Section):

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from data.clock import DAY, HOUR, MINUTE, show
 from data.schema import Project
-from data.tables import Attribute, Family, Tables
+from data.tables import INBOUND, OUTBOUND, Attribute, Events, Family, Tables
 from features.frame import Catalogue, Feature
 from features.presence import leads_by_code
 from features.templates import BY_TYPE, OF_ALL, TEMPLATES, Scope, Template
@@ -205,8 +205,9 @@ def event_features(tables: Tables, project: Project) -> Iterator[Feature]:
         return  # where only a flag tells who converted, nothing tells what came before it
     scope = Scope(tables.events, windows_of(project))
     types, pooled = own_types(tables, project, len(scope.windows) + 2)
+    who = who_acts(tables.events)
     for name in types:
-        yield from _type_features(name, scope)
+        yield from _type_features(name, scope, who.get(name, ""))
     if pooled:
         yield from _type_features(POOLED, scope, pooled=True)
     for template in OF_ALL:
@@ -214,13 +215,30 @@ def event_features(tables: Tables, project: Project) -> Iterator[Feature]:
             yield from _columns(template, scope)
 
 
-def _type_features(name: str, scope: Scope, *, pooled: bool = False) -> Iterator[Feature]:
-    """Yield the columns of one event type; together they are one factor."""
+def _type_features(
+    name: str, scope: Scope, by: str = "", *, pooled: bool = False
+) -> Iterator[Feature]:
+    """Yield the columns of one event type, done `by` lead or sales; together one factor."""
     base: Params = {"event": name, "label": words(name)}
     if pooled:
         base["pooled"] = 1
+    elif by:
+        base["by"] = by
     for template in BY_TYPE:
         yield from _columns(template, scope, base)
+
+
+def who_acts(events: Events) -> dict[str, str]:
+    """Say by event type who acts, "lead" or "sales", where nine of ten events agree."""
+    kinds = len(events.type_names)
+    ways = np.bincount(events.type * 3 + events.direction + 1, minlength=kinds * 3)
+    shares = ways.reshape(kinds, 3) / np.maximum(ways.reshape(kinds, 3).sum(axis=1), 1)[:, None]
+    who = {"lead": shares[:, INBOUND + 1] >= 0.9, "sales": shares[:, OUTBOUND + 1] >= 0.9}
+    return {
+        events.type_names[code]: name
+        for name, sure in who.items()
+        for code in np.flatnonzero(sure).tolist()
+    }
 
 
 def _columns(template: Template, scope: Scope, base: Params | None = None) -> Iterator[Feature]:

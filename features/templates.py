@@ -23,6 +23,13 @@ Params = Mapping[str, str | int | float]
 Effect = Literal["one more", "just now", "known now"]
 Actor = Literal["type", "anybody", "lead", "sales"]
 
+ACTIVE: Final = (
+    "Much less active than usual {when}",
+    "Less active than usual {when}",
+    "About as active as usual {when}",
+    "More active than usual {when}",
+    "Much more active than usual {when}",
+)
 HALF_LIVES: Final = (3.0, 14.0)  # days
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS: Final = (
@@ -57,6 +64,17 @@ def each_window(scope: Scope) -> Iterator[Params]:
 def longest_window(scope: Scope) -> Iterator[Params]:
     """One column, for the longest window."""
     yield {"days": max(scope.windows, default=30.0)}
+
+
+def with_amounts(scope: Scope) -> Iterator[Params]:
+    """One column; it knows the event types that bring amounts, a line each."""
+    yield {"events": _types_with_amounts(scope.events)}
+
+
+def longest_window_with_amounts(scope: Scope) -> Iterator[Params]:
+    """The same for the longest window."""
+    for params in longest_window(scope):
+        yield {**params, "events": _types_with_amounts(scope.events)}
 
 
 def windows_of_a_week(scope: Scope) -> Iterator[Params]:
@@ -113,9 +131,10 @@ class Template:
     `needs` is not met by the events, the default catalogue leaves it out. `effect` says what one
     more event of `actor` does to the value, where that is certain. `names` are what values from
     `first` on are called. `zero_is_absent`: 0 says that nothing happened, which is never a
-    strength. `by_sales`: sales can change it. `vague`: true but abstract, so other reasons are
-    shown first. `cycle`: the values come round again, so many of them, as the hours of the day do;
-    past outcomes are counted by value, not by range.
+    strength. `by_sales`: sales can change it. `levels` say the value from very low to very high,
+    cut at `cuts`; without them, where it lies among the values of training. `is_duration`: the
+    value is a length of time, in days. `cycle`: the values come round again, so many of them, as
+    the hours of the day do; past outcomes are counted by value, not by range.
     """
 
     name: str
@@ -134,18 +153,15 @@ class Template:
     names: tuple[str, ...] = ()
     zero_is_absent: bool = False
     by_sales: bool = False
-    vague: bool = False
+    levels: tuple[str, ...] = ()
+    cuts: tuple[float, ...] = ()
+    is_duration: bool = False
     cycle: int = 0
 
     @property
     def of_events(self) -> bool:
         """Whether it is computed from events alone."""
         return self.operation is not None or self.code is not None
-
-    @property
-    def is_duration(self) -> bool:
-        """Whether the value is a length of time, in days, and said as one."""
-        return "{span}" in self.sentence
 
 
 def _has_direction(direction: int) -> Callable[[Events], bool]:
@@ -156,29 +172,34 @@ def _has_amounts(events: Events) -> bool:
     return bool(np.isfinite(events.value).any())
 
 
+def _types_with_amounts(events: Events) -> str:
+    codes = np.unique(events.type[np.isfinite(events.value)])
+    return "\n".join(sorted(events.type_names[code] for code in codes.tolist()))
+
+
 def _has_types(events: Events) -> bool:
     return len(events.type_names) > 1
 
 
 # What the rows of a family have in common.
 _events = partial(Template, unit="events", zero_is_absent=True)
-_days = partial(Template, unit="days")
-_active_days = partial(_days, zero_is_absent=True)
+_days = partial(Template, unit="days", is_duration=True)
+_active_days = partial(Template, unit="days", zero_is_absent=True)
 _categories = partial(Template, kind="category")
 
 _ROWS: Final = (
     # by event type
     _events(
         "count_window",
-        "{label}: {value} {period}",
+        "{label}: {times} {when}",
         TemplateColumns("n_{key}_{span}", "{type} in {span}", each_window),
         Operation(kernel.COUNTED),
-        zero="{label}: none {period}",
+        zero="{label}: none {when}",
         effect="one more",
     ),
     _events(
         "count_ever",
-        "{label}: {value} so far",
+        "{label}: {times}",
         TemplateColumns("n_{key}_ever", "{type} ever"),
         Operation(kernel.COUNTED),
         zero="{label}: none so far",
@@ -186,7 +207,7 @@ _ROWS: Final = (
     ),
     _days(
         "days_since",
-        "{label}: the latest {span} ago",
+        "{label}: the latest {when}",
         TemplateColumns("days_since_{key}", "days since {type}"),
         Operation(kernel.DATED),
         missing="{label}: none so far",
@@ -195,25 +216,25 @@ _ROWS: Final = (
     # all events together
     _events(
         "count_all_window",
-        ("{value} activity {period}", "{value} activities {period}"),
+        ("{value} activity {when}", "{value} activities {when}"),
         TemplateColumns("n_events_{span}", "events in {span}", each_window, "activity"),
         Operation(kernel.ALL),
-        zero="No activity {period}",
+        zero="Nothing happened {when}",
         effect="one more",
         actor="anybody",
     ),
     _events(
         "count_all_ever",
-        ("{value} activity so far", "{value} activities so far"),
+        ("{value} activity since the beginning", "{value} activities since the beginning"),
         TemplateColumns("n_events_ever", "events ever", about="activity"),
         Operation(kernel.ALL),
-        zero="No activity so far",
+        zero="Nothing has happened yet",
         effect="one more",
         actor="anybody",
     ),
     _active_days(
         "active_days",
-        ("Active on {value} day of the last {days}", "Active on {value} days of the last {days}"),
+        "Active on {value} of the last {days} days",
         TemplateColumns(
             "n_active_days_{span}", "active days in {span}", windows_of_a_week, "active days"
         ),
@@ -222,33 +243,33 @@ _ROWS: Final = (
     ),
     _days(
         "days_since_first_event",
-        "First activity {span} ago",
+        "The first activity was {when}",
         TemplateColumns("days_since_first_event", "days since the first event"),
         Operation(kernel.SINCE_FIRST),
-        missing="No activity yet",
+        missing="Nothing has happened yet",
     ),
     _days(
         "days_since_last_event",
-        "Latest activity {span} ago",
+        "The latest activity was {when}",
         TemplateColumns("days_since_last_event", "days since the last event"),
         Operation(kernel.SINCE_LAST),
-        missing="No activity yet",
+        missing="Nothing has happened yet",
         effect="just now",
         actor="anybody",
     ),
     _days(
         "mean_gap_days",
-        "{span} between activities on average",
+        "Something happens every {span} on average",
         TemplateColumns("mean_gap_days", "mean days between events"),
         Operation(kernel.MEAN_GAP),
-        missing="Too few activities to tell how often they come",
+        missing="Too little has happened to say how often it does",
     ),
     _events(
         "first_week_count",
         ("{value} activity in the first week", "{value} activities in the first week"),
         TemplateColumns("n_first_week", "events in the first week"),
         Operation(kernel.LEVEL, trails.WEEK),
-        zero="No activity in the first week",
+        zero="Nothing happened in the first week",
     ),
     _active_days(
         "streak_days",
@@ -259,17 +280,17 @@ _ROWS: Final = (
     ),
     _events(
         "decayed_count",
-        "{label}: {value} (the older, the less it counts)",
+        "Was active {when}",
         TemplateColumns(
             "activity_decayed_{span}", "recent activity", each_half_life, "recent activity"
         ),
         Operation(kernel.DECAY),
-        zero="{label}: none lately",
-        vague=True,
+        zero="Was not active {when}",
+        levels=ACTIVE,
     ),
     Template(
         "trend",
-        "Activity of the last {short} days: {value} times the usual pace of {long} days",
+        "About as active as usual {when}",
         TemplateColumns(
             "trend_{short:g}_{long:g}d",
             "activity against its usual pace",
@@ -277,17 +298,18 @@ _ROWS: Final = (
             "trend of activity",
         ),
         Operation(kernel.TREND),
-        zero="No activity in the last {short} days, some in the last {long}",
-        missing="Too little activity for a trend",
+        zero="Gone quiet {when}",
+        levels=ACTIVE,
+        cuts=(0.5, 0.8, 1.25, 2.0),
+        missing="Too little has happened to see a trend",
         unit="ratio",
-        vague=True,
     ),
     _categories(
         "first_event",
         "First activity: {value}",
         TemplateColumns("first_event", "first event"),
         code=0,
-        missing="No activity yet",
+        missing="Nothing has happened yet",
         needs=_has_types,
     ),
     _categories(
@@ -295,28 +317,28 @@ _ROWS: Final = (
         "Latest activity: {value}",
         TemplateColumns("last_event", "last event"),
         code=1,
-        missing="No activity yet",
+        missing="Nothing has happened yet",
         needs=_has_types,
     ),
     # who acts, amounts, campaigns, people
     _events(
         "inbound_count",
-        ("{value} activity by the lead {period}", "{value} activities by the lead {period}"),
-        TemplateColumns("n_inbound_{span}", "inbound in {span}", each_window, "inbound", "inbound"),
+        ("Was active {when}", "Was active {times} {when}"),
+        TemplateColumns("n_inbound_{span}", "inbound in {span}", each_window, "inbound"),
         Operation(kernel.DIFFERENCE, trails.INBOUND),
-        zero="No activity by the lead {period}",
+        zero="Was not active {when}",
         needs=_has_direction(INBOUND),
         effect="one more",
         actor="lead",
     ),
     Template(
         "outbound_count",
-        ("{value} contact by sales {period}", "{value} contacts by sales {period}"),
+        ("Sales got in touch {when}", "Sales got in touch {times} {when}"),
         TemplateColumns(
             "n_outbound_{span}", "outbound in {span}", each_window, "outbound", "outbound"
         ),
         Operation(kernel.DIFFERENCE, trails.OUTBOUND),
-        zero="No contact by sales {period}",
+        zero="Sales has not been in touch {when}",
         unit="events",
         needs=_has_direction(OUTBOUND),
         effect="one more",
@@ -325,21 +347,25 @@ _ROWS: Final = (
     ),
     Template(
         "value_sum",
-        "{label}: {value} {period}",
+        "{amount} {when}",
         TemplateColumns(
-            "value_sum_{span}", "amounts in {span}", longest_window, "amounts", "value"
+            "value_sum_{span}",
+            "amounts in {span}",
+            longest_window_with_amounts,
+            "amounts",
+            "value",
         ),
         Operation(kernel.DIFFERENCE, trails.VALUE),
-        zero="{label}: none {period}",
+        zero="No time or money spent {when}",
         zero_is_absent=True,
         needs=_has_amounts,
     ),
     Template(
         "value_max",
-        "Largest amount: {value}",
-        TemplateColumns("value_max", "largest amount", about="amount", factor="value"),
+        "Up to {amount} at a time",
+        TemplateColumns("value_max", "largest amount", with_amounts, "amount", "value"),
         Operation(kernel.LEVEL, trails.LARGEST),
-        missing="No amount yet",
+        missing="No time or money spent yet",
         needs=_has_amounts,
     ),
     Template(
@@ -353,15 +379,16 @@ _ROWS: Final = (
     ),
     Template(
         "n_people",
-        ("{value} person involved", "{value} people involved"),
+        ("{value} person is involved", "{value} people are involved"),
         TemplateColumns("n_people", "people", factor="people"),
         Operation(kernel.LEVEL, trails.PEOPLE),
-        zero="Nobody known to be involved",
+        zero="Nobody is known to be involved",
         unit="people",
         zero_is_absent=True,
         needs=lambda events: len(events.person_names) > 1,
     ),
     # the lead itself
+    Template("private", "Details that are kept private"),
     Template("attribute", "{label}: {value}", missing="{label}: not known"),
     _days(
         "known_since",
@@ -372,28 +399,30 @@ _ROWS: Final = (
     ),
     Template(
         "missing_count",
-        ("{value} detail not known", "{value} details not known"),
-        zero="All details known",
+        ("{value} detail is not known", "{value} details are not known"),
+        zero="All details are known",
         unit="fields",
         by_sales=True,
     ),
     Template(
         "times_closed",
-        ("Closed {value} time before", "Closed {value} times before"),
-        zero="Never closed before",
+        ("Was closed once before", "Was closed {times} before"),
+        zero="Was never closed before",
         missing="Not known to have been closed before",
         unit="times",
         zero_is_absent=True,
     ),
     _days(
         "days_since_closed",
-        "Closed before, {span} ago",
+        "Was last closed {when}",
         missing="Not known to have been closed before",
     ),
     _categories(
-        "closed_because", "Closed before: {value}", missing="Not known to have been closed before"
+        "closed_because",
+        "Closed before because of: {value}",
+        missing="Not known to have been closed before",
     ),
-    _days("age_days", "A lead for {span}"),
+    _days("age_days", "Has been a lead for {span}"),
     Template("created_month", "Created in {value}", unit="month", first=1, names=MONTHS, cycle=12),
     Template("created_weekday", "Created on a {value}", unit="weekday", names=WEEKDAYS, cycle=7),
     Template("created_hour", "Created between {value}:00 and {value}:59", unit="hour", cycle=24),

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from leadscore.shown import Showable, Shown, ShownTable
-from models.explain.fixed_sentences import LIMIT, NOT_YET, REST, TYPICAL, UNSTABLE
+from models.explain.fixed_sentences import NOT_YET, REST, TYPICAL, UNSEEN, UNSTABLE
+from models.explain.sentences import say_limit
 from serving.explain import LeadExplanation
 from serving.worklist import charts
 from serving.worklist.pages.lead_reasons import report_reason
@@ -65,9 +66,7 @@ class ExplainedLead(Showable):
         """Every part of the score: reason, points, fact; the points add up to the score."""
         e, t = self._told.explanation, self._told.speech.message
         rows: list[tuple[str, int, str | None]] = [(t(TYPICAL), e.typical, None)]
-        rows += self._told.reasons
-        rows += [(t(REST), e.rest_points, None)] if e.rest_points else []
-        rows += [(t(LIMIT), e.limit_points, None)] if e.limit_points else []
+        rows += self._told.parts
         return pd.DataFrame(rows, columns=["reason", "points", "fact"])
 
     @property
@@ -110,8 +109,15 @@ class ExplainedLead(Showable):
             tuple(report_reason(reason) for reason in e.reasons_against),
             e.rest_points,
             e.limit_points,
+            unseen_points=e.unseen_points,
         )
-        words = {"typical": t(TYPICAL), "rest": t(REST), "limit": t(LIMIT), "score": e.lead_id}
+        words = {
+            "typical": t(TYPICAL),
+            "unseen": t(UNSEEN),
+            "rest": t(REST),
+            "limit": say_limit(e.score - e.limit_points, self._told.speech),
+            "score": e.lead_id,
+        }
         rows = []
         for row in charts.waterfall(detail, e.score, self._bands):
             text, fact = words.get(row.kind, ""), None

@@ -16,16 +16,17 @@ from models.explain.change import Change
 from models.explain.fixed_sentences import (
     ASSOCIATION,
     CHANGES,
-    LIMIT,
     NOT_YET,
     REST,
     RULES,
     RULES_UPDATED,
     TYPICAL,
+    UNSEEN,
     UNSTABLE,
 )
-from models.explain.points import Explanation
-from models.explain.sentences import Speech, capital, render, render_fact
+from models.explain.points import Explanation, ScoreReason
+from models.explain.reasons import contributions_of
+from models.explain.sentences import Speech, capital, render, render_fact, say_limit
 from serving.exposure import Exposures
 from serving.kept_run import COLUMNS, KeptRun
 from serving.lead_score import LeadScore
@@ -50,6 +51,7 @@ class LeadExplanation:
     answer: LeadScore
     explanation: Explanation
     reasons: tuple[tuple[str, int, str | None], ...]
+    contributions: tuple[ScoreReason, ...]
     change: Change | None
     change_lines: tuple[tuple[str, int], ...]
     new_since: bool
@@ -76,8 +78,19 @@ class LeadExplanation:
             return self.speech.message(ASSOCIATION)
         return self.speech.message(RULES_UPDATED if n else RULES).format(n=f"{n:,}")
 
-    def lines(self) -> list[str]:
-        """Write the explanation for a person."""
+    @property
+    def parts(self) -> list[tuple[str, int, str | None]]:
+        """Give every line between the typical lead and this one: words, points, fact."""
+        e, t = self.explanation, self.speech.message
+        named = [
+            (t(UNSEEN), e.unseen_points),
+            (t(REST), e.rest_points),
+            (say_limit(e.score - e.limit_points, self.speech), e.limit_points),
+        ]
+        return [*self.reasons, *((text, points, None) for text, points in named if points)]
+
+    def lines(self, *, every: bool = False) -> list[str]:
+        """Write the explanation for a person; `every` contribution too, where it is asked for."""
         e, t = self.explanation, self.speech.message
         if self.subject:
             direction = {True: "+", False: "-"}
@@ -88,12 +101,9 @@ class LeadExplanation:
             f"{e.lead_id}: {e.score} ({place}), {p:.1%} ({low:.1%} – {high:.1%})",
             f"{e.typical:>5}  {t(TYPICAL)}",
         ]
-        for text, points, fact in self.reasons:
+        parts = self._all_parts() if every else self.parts
+        for text, points, fact in parts:
             lines.append(f"{points:>+5}  {text}{'' if fact is None else f'  [{fact}]'}")
-        if e.rest_points:
-            lines.append(f"{e.rest_points:>+5}  {t(REST)}")
-        if e.limit_points:
-            lines.append(f"{e.limit_points:>+5}  {t(LIMIT)}")
         if not e.stable:
             lines.append(t(UNSTABLE))
         lines.append(self.caution)
@@ -104,6 +114,12 @@ class LeadExplanation:
             lines.append(f"{self.change.old_score} → {self.change.score}{colon}")
             lines += [f"{points:>+5}  {text}" for text, points in self.change_lines]
         return lines
+
+    def _all_parts(self) -> list[tuple[str, int, str | None]]:
+        """Give every contribution as a line of its own, and the limit of the scale."""
+        limit = self.explanation.limit_points
+        every = [(render(r, self.speech), r.points, None) for r in self.contributions]
+        return [*every, *(self.parts[-1:] if limit else ())]
 
     def to_dict(self) -> dict[str, object]:
         """Write the explanation for a machine."""
@@ -122,6 +138,16 @@ class LeadExplanation:
         return {
             **_plain(self.answer),
             "reasons": reasons,
+            "contributions": [
+                {
+                    "factor": r.factor,
+                    "family": r.family,
+                    "text": render(r, self.speech),
+                    "points": r.points,
+                    "exact": r.exact,
+                }
+                for r in self.contributions
+            ],
             "families": dict(e.families),
             "stable": e.stable,
             "change": None if self.change is None else asdict(self.change),
@@ -153,7 +179,7 @@ def explain_lead(
     With `since`, the newest stored run up to then is compared where there is one, so that a change
     of model shows as such; else the past is rebuilt and scored by this model.
     """
-    speech = words_of(language).speech(session.project.report.labels)
+    speech = words_of(language).speech(session.project.report.words)
     tables = reading.tables
     row = tables.row_of(lead_id, as_of)
     if row is None:
@@ -199,14 +225,13 @@ def explain_lead(
     change = None
     if since is not None:
         change = _change(session, Moment(tables, snapshots, frame, model, 1), lead_id, since)
-    every = (*explanation.reasons_for, *explanation.reasons_against)
     return LeadExplanation(
         answer=answer,
         explanation=explanation,
         reasons=tuple(
-            (render(r, speech), r.points, None if r.fact is None else render_fact(r.fact, speech))
-            for r in every
+            (render(r, speech), r.points, render_fact(r, speech)) for r in explanation.reasons
         ),
+        contributions=contributions_of(model.scorer, frame, facts=model.facts),
         change=change,
         change_lines=() if change is None else _change_lines(change, model, frame, speech),
         new_since=since is not None and change is None,

@@ -27,6 +27,7 @@ SCORE_COLUMNS: Final = (
     "trend",
     "reasons",
     "typical",
+    "unseen_points",
     "rest_points",
     "limit_points",
     "margin",
@@ -56,7 +57,8 @@ class WordedReason:
 class LeadScore:
     """One lead's score with everything that is said of it.
 
-    typical + points of all reasons + rest_points + limit_points == score. `band` is None where a
+    typical + points of all reasons + unseen_points + rest_points + limit_points == score;
+    `unseen_points` are those of what is not known or not seen. `band` is None where a
     rule of the company takes the lead out (`rule` is its stated reason), or a rep did. `standing`
     says that a rep's answer keeps it off the list: done, snoozed or disqualified, since when, until
     when, by whom and why. `withheld` names the arm
@@ -83,6 +85,7 @@ class LeadScore:
     trend: str | None
     reasons: tuple[WordedReason, ...]
     typical: int | None
+    unseen_points: int | None
     rest_points: int | None
     limit_points: int | None
     model_version: str

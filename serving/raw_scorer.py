@@ -38,7 +38,7 @@ from training.registry import ModelVersion
 PYFUNC: Final = Path(__file__).with_name("raw_pyfunc.py")
 BAND: Final = "leadscore_band"
 """An optional column of leads: the band that a lead had, which it keeps near a cut."""
-WHOLE: Final = ("score", *FAMILIES, "typical", "rest_points", "limit_points")
+WHOLE: Final = ("score", *FAMILIES, "typical", "unseen_points", "rest_points", "limit_points")
 GIVEN: Final = "given.parquet"
 
 

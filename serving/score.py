@@ -207,6 +207,7 @@ def score_snapshots(
         "rule": qualification.rule_reasons,
         "trend": trend(scores.score, _earlier_scores(model, past, len(snapshots))),
         "typical": np.full(len(ids), reasons.points.typical, np.int32),
+        "unseen_points": reasons.points.unseen,
         "rest_points": reasons.points.rest,
         "limit_points": reasons.points.limit,
         "model_version": model.version,
@@ -284,12 +285,12 @@ def _known_to_rules(scored: pd.DataFrame, shown: NDArray[np.bool_]) -> pd.DataFr
 
 def _worded(project: Project, reasons: ReasonTable, features: pd.DataFrame) -> pa.ListArray:
     """Say the reasons in the project's language."""
-    speech = words_of(project.project.language).speech(project.report.labels)
+    speech = words_of(project.project.language).speech(project.report.words)
     return reason_rows(
         reasons,
         features,
         say=lambda reason: render(reason, speech),
-        say_fact=lambda fact: render_fact(fact, speech),
+        say_fact=lambda reason: render_fact(reason, speech),
     )
 
 

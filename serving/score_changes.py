@@ -30,7 +30,7 @@ from models.explain.change import (
     read_run,
 )
 from models.explain.points import ScoreReason
-from models.explain.reason_rules import ReasonRules, seen_in_training
+from models.explain.reason_rules import ReasonRules, reason_params, seen_in_training
 from serving.loaded_model import LoadedModel
 
 FEATURES = "features.parquet"
@@ -157,7 +157,7 @@ def line_reason(line: ScoreChangeLine, model: LoadedModel, now: pd.Series) -> Sc
         points=line.points,
         exact=line.exact,
         template=feature.template,
-        params={"label": feature.label, **feature.params, "value": shown},
+        params=reason_params(feature, shown, model.facts),
     )
 
 

@@ -1,36 +1,75 @@
-"""What reasons say beside the sentences of features.templates: periods, facts, parts of a change.
+"""What reasons say beside the sentences of features.templates and models.explain.acts.
 
-{period} is one of the PERIODS, translated by itself, since "in the last 7 days" is inflected.
-{span} is the value as a length of time, one of the SPANS.
+{when} is one of PERIODS, AGO or WHEN, {span} one of SPANS, {amount} one of AMOUNTS, {times} "once",
+"twice" or TIMES: each a whole phrase that a translation may put anywhere in its sentence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
-PERIODS: Mapping[str, tuple[str, str]] = {
+WEEK: Final = "this week"
+MONTH: Final = "this month"
+LATELY: Final = "in recent weeks"
+JUST_NOW: Final = "just now"
+ONCE: Final = "once"
+TWICE: Final = "twice"
+TIMES: Final = ("{n} time", "{n} times")
+PERIODS: Final[Mapping[str, tuple[str, str]]] = {
     "days": ("in the last day", "in the last {n} days"),
     "hours": ("in the last hour", "in the last {n} hours"),
     "minutes": ("in the last minute", "in the last {n} minutes"),
 }
-SPANS: Mapping[str, tuple[str, str]] = {
+AGO: Final[Mapping[str, tuple[str, str]]] = {
+    "days": ("{n} day ago", "{n} days ago"),
+    "hours": ("{n} hour ago", "{n} hours ago"),
+    "minutes": ("{n} minute ago", "{n} minutes ago"),
+}
+SPANS: Final[Mapping[str, tuple[str, str]]] = {
     "days": ("{n} day", "{n} days"),
     "hours": ("{n} hour", "{n} hours"),
     "minutes": ("{n} minute", "{n} minutes"),
 }
-FALLBACK = "{label}: {value}"
-FALLBACK_MISSING = "{label}: not known"
+AMOUNTS: Final[Mapping[str, tuple[str, str]]] = {
+    **SPANS,
+    "seconds": ("{n} second", "{n} seconds"),
+    "pages": ("{n} page", "{n} pages"),
+}
+AMOUNT: Final = "{n} {unit}"
+NO_UNIT: Final = "a total of {n}"
+ON_CALLS: Final = "{amount} on calls {when}"
+SPENT_ON: Final = "{amount} {when} ({label})"
+OWN_ACT: Final = ("{act} {when}", "{act} {times} {when}")
 
-FACT = "{rate} of past scores with this came before an opportunity (typical {typical}, {n} scores)"
-LIMIT = "Limit of the scale"
-REST = "Everything else"
-TYPICAL = "Typical lead"
-UNSTABLE = "The order of these reasons is uncertain"
-ASSOCIATION = "An association seen in past leads, not a proven cause"
-RULES = "Rules, not learned: points that people set count until outcomes are known"
-RULES_UPDATED = "Rules, updated by {n} outcomes: too few yet to prove a model"
-NOT_YET = "This lead was not there yet at that moment"
-CHANGES: Mapping[str, str] = {
+FALLBACK: Final = "{label}: {value}"
+FALLBACK_MISSING: Final = "{label}: not known"
+FACTS: Final[Mapping[str, str]] = {
+    name: f"{who} convert {{rate}} of the time; typical {{typical}} ({{n}} cases)"
+    for name, who in {
+        "active": "Leads this active",
+        "quiet": "Leads this quiet",
+        "done": "Leads that did this as often",
+        "done at": "Leads that did this as recently",
+        "not done": "Leads that have not done this",
+        "contacted": "Leads contacted as much as this",
+        "range": "Leads in the same range",
+        "same": "Leads of this kind",
+        "unknown": "Leads where this is not known",
+    }.items()
+}
+
+LIMIT: Final = "Limit of the scale"
+LIMIT_AT: Final = "Limit of the scale (would be {score})"
+REST: Final = "Everything else"
+UNSEEN: Final = "Not known or not seen"
+TYPICAL: Final = "Typical lead"
+UNSTABLE: Final = "The order of these reasons is uncertain"
+ASSOCIATION: Final = "An association seen in past leads, not a proven cause"
+RULES: Final = "Rules, not learned: points that people set count until outcomes are known"
+RULES_UPDATED: Final = "Rules, updated by {n} outcomes: too few yet to prove a model"
+NOT_YET: Final = "This lead was not there yet at that moment"
+CHANGES: Final[Mapping[str, str]] = {
     "time": "time passing",
     "event": "new events",
     "edit": "edited facts",

@@ -80,6 +80,21 @@ class ObservedRates:
         n, rate = groups.missing if value is None else groups.of(value)
         return ObservedRate(rate, n, self.typical) if n >= LEAST_ROWS else None
 
+    def level(self, feature: str, value: float) -> int | None:
+        """Say in which fifth of the training rows a value lies, 0 to 4; None if nothing is known.
+
+        Rows with the same group of values share the middle of their places.
+        """
+        groups = self.table.get(feature)
+        if not isinstance(groups, NumberGroups):
+            return None
+        rows = [n for n, _ in groups.bins]
+        if not sum(rows):
+            return None
+        at = bisect.bisect_right(groups.edges, value)
+        place = (sum(rows[:at]) + rows[at] / 2) / sum(rows)
+        return min(int(5 * place), 4)
+
     def saw_missing(self, feature: str) -> bool:
         """Say whether the value was missing in any row; True where nothing was counted."""
         groups = self.table.get(feature)

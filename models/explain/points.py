@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,10 @@ from models.predictor import (
     straight_slope,
 )
 
-MOST_REASONS = 5
+MOST_LINES: Final = 14
+"""Lines of one explanation at most, but for the rest never being among its three largest."""
+SEEN_FIRST: Final = 10
+"""How many lines, the largest, are seen before a reader asks for the others."""
 Ints = NDArray[np.int32]
 
 
@@ -67,10 +70,13 @@ class ScoreReason:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A score, whole: typical + reasons + rest_points + limit_points == score.
+    """A score, whole: typical + reasons + unseen_points + rest_points + limit_points == score.
 
-    `families` are whole points too: typical + families + limit_points == score. `grid` is fit
-    (A to D) and engagement (1 to 4). `stable` is False where two halves of the ensemble name
+    Reasons are at most 14, largest first on each side. `unseen_points` are those of what may not
+    be given as a reason: what is not known, did not happen, was never met in training, or is
+    private. `rest_points` is the net of the small reasons left out, never among the three largest
+    lines. `families` are whole points too: typical + families + limit_points == score. `grid` is
+    fit (A to D) and engagement (1 to 4). `stable` is False where two halves of the ensemble name
     other top reasons.
     """
 
@@ -84,20 +90,27 @@ class Explanation:
     families: Mapping[str, int]
     grid: str
     stable: bool
+    unseen_points: int = 0
+
+    @property
+    def reasons(self) -> tuple[ScoreReason, ...]:
+        """Give what speaks for the lead, then what speaks against it."""
+        return (*self.reasons_for, *self.reasons_against)
 
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Columnar: one row per lead. Factor and feature positions, -1 for none; points are whole."""
+    """Columnar: one row per lead. Factor and feature positions, -1 for none; points are whole.
 
-    factor_for: Ints  # (n, 5), strongest first
-    feature_for: Ints  # (n, 5), the feature whose sentence is shown
-    points_for: Ints  # (n, 5)
-    factor_against: Ints
-    feature_against: Ints
-    points_against: Ints
+    Lines of a row: strengths, the largest first, then weaknesses, the largest first.
+    """
+
+    line_factor: Ints  # (n, most lines of any row)
+    line_feature: Ints  # (n, most), the feature whose sentence is shown
+    line_points: Ints  # (n, most), 0 for none
     by_factor: Ints  # (n, n_factors), all of them
     exact: Floats  # (n, n_factors), before rounding
+    unseen: Ints  # (n,)
     rest: Ints  # (n,)
     limit: Ints  # (n,)
     score: NDArray[np.int64]  # (n,), as shown
@@ -141,15 +154,16 @@ def make_points(
 
     `visible` (n, n_features): bit 1 may be shown as a strength, bit 2 as a weakness; bits 4 and 8:
     may be, but only where the factor has nothing better to say. What may not be shown counts in
-    `rest`. Whole points by largest remainder.
+    `unseen`. Whole points by largest remainder.
     """
     n, n_factors = len(values), int(factor_of.max()) + 1 if len(factor_of) else 0
     typical = float(np.clip(typical_exact(scorer, base), 0.0, 100.0))
     exact_score = card_exact(scorer.card, scorer.log_odds(margin))
     shown, typical_shown = shown_score(exact_score), int(shown_score(np.array([typical]))[0])
-    tops = np.full((6, n, MOST_REASONS), -1, np.int32)
+    lines = np.full((3, n, n_factors), -1, np.int32)
+    lines[2] = 0
     by_factor, exact = np.zeros((n, n_factors), np.int32), np.zeros((n, n_factors))
-    rest, limit = np.zeros(n, np.int32), np.zeros(n, np.int32)
+    sums = np.zeros((3, n), np.int32)
     _share_points(
         values,
         points_per_log_odds(scorer, base, margin),
@@ -157,25 +171,16 @@ def make_points(
         visible,
         np.clip(exact_score, 0.0, 100.0) - typical,
         shown - typical_shown,
-        tops,
+        lines,
         by_factor,
         exact,
-        rest,
-        limit,
+        sums,
     )
+    most = int((lines[0] >= 0).sum(axis=1).max(initial=0))
+    factor, feature, points = lines[:, :, :most].copy()
+    unseen, rest, limit = sums
     return Points(
-        tops[0],
-        tops[1],
-        tops[2],
-        tops[3],
-        tops[4],
-        tops[5],
-        by_factor,
-        exact,
-        rest,
-        limit,
-        shown,
-        typical_shown,
+        factor, feature, points, by_factor, exact, unseen, rest, limit, shown, typical_shown
     )
 
 
@@ -233,11 +238,12 @@ def _lead_feature(values: Any, visible: Any, factor_of: Any, factor: int, sign: 
 
 @compiled(error_model="numpy")
 def _share_points(  # type: ignore[no-untyped-def]
-    values, scale, factor_of, visible, moved, total, tops, by_factor, exact, rest, limit
+    values, scale, factor_of, visible, moved, total, lines, by_factor, exact, sums
 ):
-    """Fill the rows of Points: sums by factor, whole points, the five strongest each way."""
+    """Fill the rows of Points: sums by factor, whole points, lines; `sums`: unseen, rest, limit."""
     n, n_factors = by_factor.shape
     parts, whole = np.empty(n_factors + 1), np.empty(n_factors + 1, np.int64)
+    speaker, order = np.empty(n_factors, np.int64), np.empty(n_factors, np.int64)
     for r in range(n):
         parts[:] = 0.0
         for f in range(len(factor_of)):
@@ -248,38 +254,57 @@ def _share_points(  # type: ignore[no-untyped-def]
             clipped -= parts[k]
         parts[n_factors] = clipped if abs(clipped) > 1e-7 else 0.0
         _largest_remainder(parts, total[r], whole)
-        limit[r] = whole[n_factors]
-        shown = 0
+        sums[2, r] = whole[n_factors]
+        size, left = 0, 0
         for k in range(n_factors):
             by_factor[r, k] = whole[k]
             if whole[k] == 0:
                 continue
-            sign = 1 if whole[k] > 0 else -1
-            shown += whole[k]
-            speaker = _lead_feature(values[r], visible[r], factor_of, k, sign)
-            if speaker < 0:
+            speaker[k] = _lead_feature(
+                values[r], visible[r], factor_of, k, 1 if whole[k] > 0 else -1
+            )
+            if speaker[k] < 0:
+                sums[0, r] += whole[k]
                 continue
-            side = 0 if sign > 0 else 3
-            place = tops.shape[2]
-            while place > 0:
-                other = tops[side, r, place - 1]
-                if other >= 0 and (
-                    abs(whole[other]) > abs(whole[k])
-                    or (abs(whole[other]) == abs(whole[k]) and abs(parts[other]) >= abs(parts[k]))
-                ):
-                    break
+            left += whole[k]
+            place = size
+            while place > 0 and _is_larger(k, order[place - 1], whole, parts):
+                order[place] = order[place - 1]
                 place -= 1
-            for move in range(tops.shape[2] - 1, place, -1):
-                for row in range(3):
-                    tops[side + row, r, move] = tops[side + row, r, move - 1]
-            if place < tops.shape[2]:
-                tops[side, r, place] = k
-                tops[side + 1, r, place] = speaker
-                tops[side + 2, r, place] = whole[k]
-        for side in (0, 3):
-            for place in range(tops.shape[2]):
-                if tops[side, r, place] >= 0:
-                    shown -= tops[side + 2, r, place]
-                else:
-                    tops[side + 2, r, place] = 0
-        rest[r] = shown
+            order[place] = k
+            size += 1
+        shown = _count_lines(order, size, whole, left)
+        place = 0
+        for sign in (1, -1):
+            for i in range(shown):
+                k = order[i]
+                if whole[k] * sign > 0:
+                    lines[0, r, place] = k
+                    lines[1, r, place] = speaker[k]
+                    lines[2, r, place] = whole[k]
+                    left -= whole[k]
+                    place += 1
+        sums[1, r] = left
+
+
+@compiled(error_model="numpy")
+def _is_larger(one: int, other: int, whole: Any, parts: Any) -> bool:
+    """Say whether a factor moved the score more than another, up or down."""
+    if abs(whole[one]) != abs(whole[other]):
+        return bool(abs(whole[one]) > abs(whole[other]))
+    return bool(abs(parts[one]) > abs(parts[other]))
+
+
+@compiled(error_model="numpy")
+def _count_lines(order: Any, size: int, whole: Any, net: int) -> int:
+    """Choose how many factors get a line: MOST_LINES, or more until the rest is a small line.
+
+    `net` is the sum of all of them; the rest is none of the three largest lines.
+    """
+    shown = 0
+    while shown < size:
+        if shown >= MOST_LINES and abs(net) < abs(whole[order[2]]):
+            break
+        net -= whole[order[shown]]
+        shown += 1
+    return shown

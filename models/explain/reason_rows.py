@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from features.templates import TEMPLATES
 from models.explain.observed_rates import Groups, NumberGroups, ObservedRates
-from models.explain.points import ObservedRate, ScoreReason
+from models.explain.points import ScoreReason
+from models.explain.reason_rules import reason_params
 from models.explain.reasons import ReasonTable
 
 REASON_TYPE = pa.struct(
@@ -36,17 +37,15 @@ def reason_rows(
     *,
     facts: ObservedRates | None = None,
     say: Callable[[ScoreReason], str],
-    say_fact: Callable[[ObservedRate], str] = str,
+    say_fact: Callable[[ScoreReason], str | None],
 ) -> pa.ListArray:
     """Make one list of reasons per lead, strengths first: (n,) list<struct> of REASON_TYPE.
 
     `facts` are by default those of the table; one that speaks against its reason is left out.
-    `say` and `say_fact` are `models.words.render` and `render_fact` in the reader's language.
+    `say` and `say_fact` are `sentences.render` and `render_fact` in the reader's language.
     """
     points = table.points
-    factor = np.concatenate([points.factor_for, points.factor_against], axis=1)
-    feature = np.concatenate([points.feature_for, points.feature_against], axis=1)
-    whole = np.concatenate([points.points_for, points.points_against], axis=1)
+    factor, feature, whole = points.line_factor, points.line_feature, points.line_points
     named = factor >= 0
     offsets = np.concatenate([[0], np.cumsum(named.sum(axis=1))]).astype(np.int32)
     row = np.repeat(np.arange(len(table)), named.sum(axis=1))
@@ -68,7 +67,7 @@ def _sentences(
     row: NDArray[Any],
     facts: ObservedRates,
     say: Callable[[ScoreReason], str],
-    say_fact: Callable[[ObservedRate], str],
+    say_fact: Callable[[ScoreReason], str | None],
 ) -> tuple[pa.Array, pa.Array]:
     """Render each distinct (feature, value, group of the fact, sign) once: (texts, facts)."""
     place = np.zeros(len(feature), np.int64)
@@ -85,14 +84,18 @@ def _sentences(
         for at in first.tolist():
             value = values.iloc[at]
             value = None if pd.isna(value) else value if isinstance(value, str) else float(value)
-            fact = facts.find(described.name, value)
-            params = {"label": described.label, **described.params, "value": value}
+            fact, sign = facts.find(described.name, value), 1 if strength[chosen[at]] else -1
             reason = ScoreReason(
-                described.factor, described.family, 0, 0.0, described.template, params
+                described.factor,
+                described.family,
+                sign,
+                float(sign),
+                described.template,
+                reason_params(described, value, facts),
+                fact=fact if fact and fact.backs(sign) else None,
             )
             texts.append(say(reason))
-            shown = fact and fact.backs(1 if strength[chosen[at]] else -1)
-            known.append(say_fact(fact) if fact and shown else None)
+            known.append(say_fact(reason))
     indices = pa.array(place)
     return pa.array(texts, pa.string()).take(indices), pa.array(known, pa.string()).take(indices)
 

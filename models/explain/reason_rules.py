@@ -43,6 +43,17 @@ class ReasonRules:
         return not (self.sensitive.isdisjoint(names) and self.identity.isdisjoint(names))
 
 
+def reason_params(
+    feature: FeatureColumn, value: str | float | None, facts: ObservedRates
+) -> dict[str, str | int | float | None]:
+    """Collect what the sentence about a value needs: names, window, value, how large it is."""
+    row = TEMPLATES.get(feature.template)
+    params: dict[str, str | int | float | None] = {"label": feature.label, **feature.params}
+    if row is not None and row.levels and not row.cuts and isinstance(value, float):
+        params["level"] = facts.level(feature.name, value)
+    return {**params, "value": value}
+
+
 def is_changeable(feature: FeatureColumn, allowed: Collection[str] = ()) -> bool:
     """Say whether sales can change it: what sales does itself, and what it can bring about."""
     names = {feature.name, feature.factor, str(feature.params.get("event", ""))}
@@ -57,7 +68,7 @@ def visible_sides(
 
     Nothing missing and no absent activity is ever a strength; what is sensitive or identity-like
     is never shown at all, nor a value that training has not seen. Bits 4 and 8: a second choice,
-    because it is vague or because what became of such leads says the contrary.
+    because what became of such leads says the contrary.
     """
     features = scorer.features
     shape = (len(frame), len(features))
@@ -68,10 +79,8 @@ def visible_sides(
         if not rules.hides(feature):
             absent[:, f], direction[:, f] = _absent_and_direction(columns, feature, facts)
             allowed[:, f] = _seen_rows(scorer, facts, feature, columns)
-    rows = (TEMPLATES.get(feature.template) for feature in features)
-    vague = np.array([row is not None and row.vague for row in rows], np.bool_)
-    strength = np.where(vague | (direction < 0), 4, 1) * ~absent
-    weakness = np.where(vague | (direction > 0), 8, 2)
+    strength = np.where(direction < 0, 4, 1) * ~absent
+    weakness = np.where(direction > 0, 8, 2)
     visible: NDArray[np.uint8] = ((strength | weakness) * allowed).astype(np.uint8)
     return visible
 

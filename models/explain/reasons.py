@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from features.frame import FAMILIES
 from models.explain.observed_rates import ObservedRates
 from models.explain.points import Explanation, Ints, Points, ScoreReason, make_points
-from models.explain.reason_rules import ReasonRules, is_changeable, visible_sides
+from models.explain.reason_rules import ReasonRules, is_changeable, reason_params, visible_sides
 from models.predictor import FeatureColumn, Floats, ForestPart, Frame, LeadScorer, Rows
 
 NO_FACTS = ObservedRates({}, 0.0)
@@ -131,29 +131,24 @@ def _explanation(
     table: ReasonTable, row: int, lead_id: str, read: Read, facts: ObservedRates
 ) -> Explanation:
     points = table.points
-    sides = [
-        [
-            _reason(table, row, int(factor), int(feature), read, facts)
-            for factor, feature in zip(factors[row], features[row], strict=True)
-            if factor >= 0
-        ]
-        for factors, features in (
-            (points.factor_for, points.feature_for),
-            (points.factor_against, points.feature_against),
-        )
+    lines = [
+        _reason(table, row, int(factor), int(feature), read, facts)
+        for factor, feature in zip(points.line_factor[row], points.line_feature[row], strict=True)
+        if factor >= 0
     ]
     families = dict(zip(FAMILIES, table.families[row].tolist(), strict=True))
     return Explanation(
         lead_id=lead_id,
         score=int(points.score[row]),
         typical=points.typical,
-        reasons_for=tuple(sides[0]),
-        reasons_against=tuple(sides[1]),
+        reasons_for=tuple(line for line in lines if line.points > 0),
+        reasons_against=tuple(line for line in lines if line.points < 0),
         rest_points=int(points.rest[row]),
         limit_points=int(points.limit[row]),
         families=families,
         grid=str(table.grid[row]),
         stable=bool(table.stable[row]),
+        unseen_points=int(points.unseen[row]),
     )
 
 
@@ -162,7 +157,7 @@ def _reason(
 ) -> ScoreReason:
     described = table.features[feature]
     value = read(described.name, row)
-    params = {"label": described.label, **described.params, "value": value}
+    params = reason_params(described, value, facts)
     points, fact = int(table.points.by_factor[row, factor]), facts.find(described.name, value)
     return ScoreReason(
         factor=table.factors[factor],
@@ -174,6 +169,33 @@ def _reason(
         changeable=is_changeable(described, table.rules.changeable),
         fact=fact if fact and fact.backs(points) else None,
     )
+
+
+def contributions_of(
+    scorer: LeadScorer, frame: Frame, *, facts: ObservedRates = NO_FACTS
+) -> tuple[ScoreReason, ...]:
+    """List every factor of the first row, largest first: typical + points + limit == score.
+
+    It is said by the feature that moved it most, whether or not that may be given as a reason.
+    What is private is one entry.
+    """
+    rules, table = ReasonRules.of(scorer), reason_table(scorer, frame, facts=facts)
+    values = scorer.contributions(frame, by="feature").values[0]
+    read = _reader(frame)
+    every, hidden = [], ScoreReason("private", "context", 0, 0.0, "private", {})
+    for k, factor in enumerate(table.factors):
+        points, exact = int(table.points.by_factor[0, k]), float(table.points.exact[0, k])
+        if not points and not exact:
+            continue
+        own = [f for f, feature in enumerate(scorer.features) if feature.factor == factor]
+        if any(rules.hides(scorer.features[f]) for f in own):
+            hidden = replace(hidden, points=hidden.points + points, exact=hidden.exact + exact)
+            continue
+        sign = 1.0 if exact >= 0 else -1.0
+        speaker = max(own, key=lambda f: values[f] * sign)
+        every.append(_reason(table, 0, k, speaker, read, facts))
+    every += [hidden] if hidden.exact else []
+    return tuple(sorted(every, key=lambda reason: (-abs(reason.points), -abs(reason.exact))))
 
 
 def _reader(frame: Frame) -> Read:

@@ -133,6 +133,9 @@ def explain(
     subject: Annotated[
         bool, typer.Option("--subject", help="For the lead itself: factors and their direction.")
     ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="List every contribution, however small.")
+    ] = False,
     model: Model = "champion",
     language: Language = None,
     state: StateFolder = None,
@@ -173,7 +176,7 @@ def explain(
     if as_json:
         screen.say_json(explanation.to_dict())
     else:
-        for line in explanation.lines():
+        for line in explanation.lines(every=every):
             screen.say(line)
 
 

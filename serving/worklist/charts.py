@@ -9,6 +9,7 @@ from datetime import datetime
 
 from markupsafe import Markup
 
+from models.explain.points import SEEN_FIRST
 from serving.worklist import svg
 from serving.worklist.language import Words
 from serving.worklist.view import ForecastPage, GainsCurve, LeadDetail
@@ -19,25 +20,36 @@ _FIFTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class WaterfallRow:
-    """One line of the waterfall: which part it is, its points, where it ends, its bar."""
+    """One line of the waterfall: which part it is, its points, where it ends, its bar.
 
-    kind: str  # typical, reason, rest, limit, score
+    `folded` lines are seen when a reader asks for the smaller reasons.
+    """
+
+    kind: str  # typical, reason, unseen, rest, limit, score
     points: int
     ends_at: int
     bar: Markup
     reason: int | None = None  # index into reasons_for + reasons_against
+    folded: bool = False
 
 
 def waterfall(detail: LeadDetail, score: int, bands: Mapping[str, float]) -> list[WaterfallRow]:
-    """Lay out typical -> reasons for -> reasons against -> rest -> limit -> score."""
+    """Lay out typical -> reasons for and against -> unseen -> rest -> limit -> score.
+
+    The ten largest reasons come first; the smaller ones, for and against, are folded.
+    """
     reasons = (*detail.reasons_for, *detail.reasons_against)
-    steps: list[tuple[str, int, int | None]] = [
-        ("reason", reason.points, i) for i, reason in enumerate(reasons)
-    ]
-    if detail.rest_points:
-        steps.append(("rest", detail.rest_points, None))
-    if detail.limit_points:
-        steps.append(("limit", detail.limit_points, None))
+    largest = sorted(range(len(reasons)), key=lambda i: -abs(reasons[i].points))
+    first = set(largest[:SEEN_FIRST])
+    order = sorted(range(len(reasons)), key=lambda i: i not in first)
+    steps: list[tuple[str, int, int | None]] = [("reason", reasons[i].points, i) for i in order]
+    for kind, points in (
+        ("unseen", detail.unseen_points),
+        ("rest", detail.rest_points),
+        ("limit", detail.limit_points),
+    ):
+        if points:
+            steps.append((kind, points, None))
     totals = [detail.typical]
     for _, points, _ in steps:
         totals.append(totals[-1] + points)
@@ -54,7 +66,8 @@ def waterfall(detail: LeadDetail, score: int, bands: Mapping[str, float]) -> lis
     for (kind, points, index), before, after in zip(steps, totals, totals[1:], strict=False):
         colour = "up" if points >= 0 else "down"
         drawn = _step(before, after, low, high, colour, cuts, after)
-        rows.append(WaterfallRow(kind, points, after, drawn, index))
+        folded = index is not None and index not in first
+        rows.append(WaterfallRow(kind, points, after, drawn, index, folded))
     rows.append(
         WaterfallRow("score", score, score, _step(low, score, low, high, "total", cuts, None))
     )

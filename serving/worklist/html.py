@@ -175,6 +175,7 @@ class ReportPage:
             "hours": self.names.hours,
             "phrase": lambda phrase: w.phrase(phrase, about.labels),
             "say": self._say,
+            "say_fact": lambda reason: w.fact(reason, about.labels),
             "rule_sentence": lambda conversions: rule_sentence(conversions, w),
             "label": lambda text: isolated(w.label(text, about.labels)),
             "isolated": isolated,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gettext
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,13 +26,18 @@ from markupsafe import Markup, escape
 from data.errors import InputError
 from models.explain.sentences import (
     SENTINEL,
-    Period,
+    WORDED,
+    Sentence,
+    Share,
     Speech,
     capital,
     english_word,
+    fact_sentence,
     own_name,
     sentence,
+    without_empty,
 )
+from models.explain.sentences import Values as SentenceValues
 from serving.worklist.locale import jalali
 from serving.worklist.phrase import Phrase, Scalar
 from serving.worklist.safe_text import in_attribute, isolated, shown
@@ -138,13 +144,16 @@ class Words:
 
     def reason(self, reason: ShownReason, labels: Labels) -> Markup:
         """Write a reason by its template and the lead's own values."""
-        chosen = sentence(reason.template, reason.params)
-        text = self.speech(labels).say(chosen.msgid, chosen.n)
-        values = chosen.values
-        filled = {name: self._reason_value(name, values, labels) for name in values}
-        if text.startswith("{label}"):
-            filled["label"] = capital(str(filled["label"]))
-        return self.fill(text, filled)
+        speech = self.speech(labels)
+        return self._sentence(sentence(reason.template, reason.params, speech), speech, first=True)
+
+    def fact(self, reason: ShownReason, labels: Labels) -> Markup:
+        """Write the fact behind a reason: what became of past leads with the same."""
+        fact = reason.fact
+        if fact is None:
+            return Markup("")
+        told = fact_sentence(reason.template, reason.params, fact.rate, fact.typical, fact.n)
+        return self._sentence(told, self.speech(labels), first=True)
 
     def speech(self, labels: Labels) -> Speech:
         """Give the same words and numbers without markup, for terminals and files."""
@@ -154,19 +163,32 @@ class Words:
             word=lambda text: self.label(text, labels),
             number=lambda value: str(self.figure(value)),
             names=labels.keys(),
+            percent=lambda share: str(self.percent(share)),
         )
 
-    def _reason_value(
-        self, name: str, values: Mapping[str, Scalar | Period | None], labels: Labels
-    ) -> object:
-        """Write one value of a reason."""
+    def _sentence(self, told: Sentence, speech: Speech, *, first: bool = False) -> Markup:
+        """Fill a sentence of reasons; its phrases, and the first word, are ours to write."""
+        values = told.values or {}
+        text = without_empty(speech.say(told.msgid, told.n), values)
+        filled = {name: self._value_of(name, values, speech) for name in values}
+        start = re.match(r"\{(\w+)\}", text)
+        if first and start and start[1] in filled:
+            value = filled[start[1]]
+            begun = capital(str(value))
+            filled[start[1]] = Markup(begun) if isinstance(value, Markup) else begun  # as it was
+        return self.fill(text, filled)
+
+    def _value_of(self, name: str, values: SentenceValues, speech: Speech) -> object:
+        """Write one value of a sentence: a phrase, a figure, or words that are not ours."""
         value = values[name]
-        if isinstance(value, Period):
-            period = self.translations.ngettext(*value.msgid, value.n)
-            return self.fill(period, {"n": self.number(value.n)})
+        if isinstance(value, Sentence):
+            return self._sentence(value, speech)
+        if isinstance(value, Share):
+            return self.percent(value.rate)
         if isinstance(value, (int, float)):
             return self.figure(value)
-        return self.label(own_name(name, values, labels) or value or SENTINEL, labels)
+        word = own_name(name, values, speech.names) or value or SENTINEL
+        return speech.word(word) if name in WORDED else word
 
     def label(self, text: str, labels: Labels) -> str:
         """Name an event type, column or state by the project's own words, else the catalogue's."""

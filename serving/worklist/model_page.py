@@ -81,6 +81,8 @@ def _facts(card: ModelCard, words: Words) -> list[tuple[Markup, Markup]]:
     since = [(t("Trained on data until"), words.time(until))] if card.has_clock else []
     n = card.rule_updated_by
     said = [] if n is None else [(t("What scores"), rule_sentence(n, words))]
+    gain, name = card.figure("skill"), t("Less surprise than always saying the average")
+    skill = [] if gain is None else [(name, words.percent(gain["value"]))]
     return [
         *said,
         *since,
@@ -89,6 +91,7 @@ def _facts(card: ModelCard, words: Words) -> list[tuple[Markup, Markup]]:
         (t("Test rows"), number(card.test_rows)),
         (t("Tested on"), counted(card.test_leads, card.test_leads_converted)),
         (t("Horizon, days"), number(card.horizon_days, 1)),
+        *skill,
     ]
 
 

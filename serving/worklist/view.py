@@ -73,8 +73,8 @@ class About:
 class LeadDetail:
     """The full page of a lead: the waterfall and everything around it.
 
-    typical + sum of reasons + rest_points + limit_points == the lead's score, whole numbers.
-    `reasons_for` and `reasons_against` are at most five each, largest first.
+    typical + sum of reasons + unseen_points + rest_points + limit_points == the lead's score, in
+    whole numbers. `reasons_for` and `reasons_against` are largest first.
     """
 
     typical: int
@@ -100,6 +100,7 @@ class LeadDetail:
     rule_text: str | None = None  # the condition of the rule that took the lead out
     changes: tuple[ShownChangeLine, ...] | None = None  # since a week ago; None: it is newer
     missing_roles: tuple[Phrase, ...] = ()  # who of the company is not known yet
+    unseen_points: int = 0  # of what is not known or not seen
 
 
 @dataclass(frozen=True, slots=True)

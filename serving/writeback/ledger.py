@@ -378,7 +378,7 @@ def _payload(lead: str, digest: str, text: str, as_of: int, episode: int) -> Lea
         values = json.loads(text)
         whole = digest == content_hash(
             *(values[name] for name in ("score", "band", "reasons", "model_version")),
-            values.get(DISPOSITION),
+            disposition=values.get(DISPOSITION),
         )
     except (ValueError, KeyError, TypeError):
         whole = False

@@ -117,7 +117,13 @@ def test_a_request_scores_and_its_points_add_up(app, request_body):
     assert [score["lead_id"] for score in scores] == asked
     for score in scores:
         points = sum(reason["points"] for reason in score["reasons"])
-        whole = score["typical"] + points + score["rest_points"] + score["limit_points"]
+        whole = (
+            score["typical"]
+            + points
+            + score["unseen_points"]
+            + score["rest_points"]
+            + score["limit_points"]
+        )
         assert whole == score["score"]
 
 

@@ -43,7 +43,10 @@ def test_a_real_set_is_scored_honestly_and_every_point_is_accounted_for(name, tm
     scores = scorer.score(frame)
     for told in explain(scorer, frame, lead_ids=[str(row) for row in rows], facts=trained.facts):
         reasons = sum(r.points for r in (*told.reasons_for, *told.reasons_against))
-        assert told.typical + reasons + told.rest_points + told.limit_points == told.score
+        assert (
+            told.typical + reasons + told.unseen_points + told.rest_points + told.limit_points
+            == told.score
+        )
     order = np.argsort(scores.margin)
     apart = np.diff(scores.margin[order]) > 0
     assert (np.diff(scores.probability[order])[apart] > 0).all()

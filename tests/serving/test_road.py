@@ -78,7 +78,10 @@ def test_every_open_lead_gets_one_row_and_whole_points_that_add_up(company, scor
     assert scored.table["lead_id"].is_unique
     for told, score in zip(scored.explanations, scored.scores.score, strict=True):
         reasons = sum(r.points for r in (*told.reasons_for, *told.reasons_against))
-        assert told.typical + reasons + told.rest_points + told.limit_points == score
+        assert (
+            told.typical + reasons + told.unseen_points + told.rest_points + told.limit_points
+            == score
+        )
 
 
 def test_probability_rises_strictly_with_the_margin(scored):
@@ -281,7 +284,7 @@ def test_the_report_view_counts_what_was_scored(company, scored):
         if lead.detail is not None:
             reasons = (*lead.detail.reasons_for, *lead.detail.reasons_against)
             whole = sum(reason.points for reason in reasons)
-            rest = lead.detail.rest_points + lead.detail.limit_points
+            rest = lead.detail.rest_points + lead.detail.limit_points + lead.detail.unseen_points
             assert lead.detail.typical + whole + rest == lead.score
 
 

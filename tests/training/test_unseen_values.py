@@ -135,7 +135,10 @@ def test_a_level_that_training_has_not_seen_is_not_named_and_has_no_effect_of_it
     np.testing.assert_array_equal(fitted.scorer.margin(unseen), fitted.scorer.margin(another))
     for each in fitted.explain(unseen):  # what is not named still counts
         whole = sum(r.points for r in (*each.reasons_for, *each.reasons_against))
-        assert each.typical + whole + each.rest_points + each.limit_points == each.score
+        assert (
+            each.typical + whole + each.unseen_points + each.rest_points + each.limit_points
+            == each.score
+        )
 
 
 def test_a_missing_value_says_something_only_where_training_had_some(fitted):

@@ -248,8 +248,7 @@ def comeback(tables: Tables, row: int) -> Comeback | None:
 
 
 def _strongest(explanation: Explanation) -> tuple[ShownReason, ...]:
-    every = (*explanation.reasons_for, *explanation.reasons_against)
-    best = sorted(every, key=lambda reason: -abs(reason.points))[:LISTED_REASONS]
+    best = sorted(explanation.reasons, key=lambda reason: -abs(reason.points))[:LISTED_REASONS]
     return tuple(report_reason(reason) for reason in best)
 
 
@@ -300,4 +299,5 @@ def _detail(
         unstable=explanation is not None and not explanation.stable,
         low_information=not known,
         rule_text=card.rule_text,
+        unseen_points=answer.unseen_points or 0,
     )

@@ -116,7 +116,7 @@ def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven", "rules"]:
 
 def _unknowns(card: ModelCard, age: int, older: int, *, edited: bool = False) -> list[Phrase]:
     """List what the model does not know: its `age` is in days, `older` counts open leads."""
-    phrases = [Phrase("Who is changed by a call: it says who is likely to convert.")]
+    phrases = [Phrase("Whom a call would persuade: it says who is likely to convert.")]
     converted, _ = card.tested
     if converted < ENOUGH_OUTCOMES:
         phrases.append(

@@ -91,7 +91,7 @@ def make_about(source: ReportInput) -> About:
         crm_link=project.report.crm_link,
         live_link=project.report.live_link,
         open_leads=len(source.scored.snapshots),
-        labels=project.report.labels,
+        labels=project.report.words,
         static=project.static,
         promises=source.promises,
         run_id=str(source.scored.table["run_id"].iat[0]),

@@ -65,7 +65,7 @@ def read_task(folder: Path) -> tuple[pd.DataFrame, np.ndarray, tuple[FeatureColu
 
 
 def add_up(points: Points) -> bool:
-    shown = points.points_for.sum(axis=1) + points.points_against.sum(axis=1)
+    shown = points.line_points.sum(axis=1) + points.unseen
     whole = points.typical + shown + points.rest + points.limit
     return bool(np.array_equal(whole, points.score))
 

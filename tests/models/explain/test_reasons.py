@@ -9,15 +9,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.schema_steps import ACT, UNIT
 from features.templates import Msgid
 from models.explain.observed_rates import NumberGroups, ObservedRates, make_facts
-from models.explain.points import ObservedRate, ScoreReason, points_per_log_odds, whole_points
+from models.explain.points import (
+    MOST_LINES,
+    Explanation,
+    ObservedRate,
+    ScoreReason,
+    _count_lines,
+    _largest_remainder,
+    points_per_log_odds,
+    whole_points,
+)
 from models.explain.reason_rows import reason_rows
 from models.explain.reason_rules import ReasonRules
-from models.explain.reasons import reason_table, stability
+from models.explain.reasons import contributions_of, reason_table, stability
 from models.explain.sentences import Speech, render, render_fact
 from models.predictor import (
     BetaCalibration,
@@ -57,8 +67,8 @@ def test_whole_points_add_up_to_the_shown_score_on_every_row(
         points.typical + points.by_factor.sum(axis=1) + points.limit, points.score
     )
     assert np.array_equal(points.score, scorer.score(frame).score)
-    shown = points.points_for.sum(axis=1) + points.points_against.sum(axis=1)
-    assert np.array_equal(points.typical + shown + points.rest + points.limit, points.score)
+    shown = points.line_points.sum(axis=1) + points.unseen + points.rest
+    assert np.array_equal(points.typical + shown + points.limit, points.score)
     exact = scorer.score(frame).score_exact
     unclipped = (exact > 0) & (exact < 100)
     assert (points.limit[unclipped] == 0).all()
@@ -66,21 +76,58 @@ def test_whole_points_add_up_to_the_shown_score_on_every_row(
     assert (np.abs(points.by_factor - points.exact) < 2).all()
 
 
-def test_explanations_add_up_and_hold_at_most_five_each_way(scorer: LeadScorer, leads: Any) -> None:
+def test_explanations_add_up_and_hold_at_most_fourteen_lines(
+    scorer: LeadScorer, leads: Any
+) -> None:
     frame, y = leads(800, 3)
     facts = make_facts(frame, y, scorer.features)
     found = explain(scorer, frame, lead_ids=[f"L{i}" for i in range(800)], facts=facts)
     for e in found:
-        assert len(e.reasons_for) <= 5 >= len(e.reasons_against)
+        assert len(e.reasons) <= MOST_LINES
         assert all(reason.points >= 1 for reason in e.reasons_for)
         assert all(reason.points <= -1 for reason in e.reasons_against)
-        listed = sum(r.points for r in e.reasons_for + e.reasons_against)
-        assert e.typical + listed + e.rest_points + e.limit_points == e.score
+        assert line_sum(e) == e.score
         assert e.typical + sum(e.families.values()) + e.limit_points == e.score
         assert e.grid[0] in "ABCD"
         assert e.grid[1] in "1234"
         order = [r.points for r in e.reasons_for]
         assert order == sorted(order, reverse=True)
+
+
+def line_sum(e: Explanation) -> int:
+    """Add up every line of an explanation."""
+    lines = sum(reason.points for reason in e.reasons)
+    return e.typical + lines + e.unseen_points + e.rest_points + e.limit_points
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.sampled_from((0.2, 1.0, 4.0)))
+@settings(max_examples=60, deadline=None)
+def test_the_rest_is_none_of_the_three_largest_lines_whatever_the_points(
+    seed: int, n_factors: int, spread: float
+) -> None:
+    """Even where sixty factors of one point each cannot all have a line."""
+    parts = np.random.default_rng(seed).normal(0.4, spread, n_factors)
+    whole = np.zeros(n_factors, np.int64)
+    _largest_remainder(parts, round(parts.sum()), whole)
+    order = np.array(sorted(np.flatnonzero(whole), key=lambda k: -abs(whole[k])), np.int64)
+    shown = _count_lines(order, len(order), whole, int(whole.sum()))
+    rest = int(whole[order[shown:]].sum())
+    largest = np.abs(whole[order[:shown]])
+    assert rest == 0 or abs(rest) < largest[2]
+    assert shown <= MOST_LINES or abs(whole[order[MOST_LINES:]].sum()) >= largest[2]
+
+
+def test_every_contribution_can_be_listed_and_adds_up(scorer: LeadScorer, leads: Any) -> None:
+    frame, y = leads(50, 3)
+    facts = make_facts(frame, y, scorer.features)
+    for row in range(50):
+        one = frame.iloc[[row]]
+        [told] = explain(scorer, one, lead_ids=["x"], facts=facts)
+        every = contributions_of(scorer, one, facts=facts)
+        assert told.typical + sum(r.points for r in every) + told.limit_points == told.score
+        points = {r.factor: r.points for r in every}
+        assert all(points[r.factor] == r.points for r in told.reasons)
+        assert len(points) == len(every)
 
 
 def test_a_bending_calibration_shares_points_as_aumann_and_shapley_do(
@@ -133,8 +180,7 @@ def test_sensitive_and_identity_like_factors_are_never_shown(
     for e in explain(scorer, frame, lead_ids=[str(i) for i in range(500)], rules=rules):
         factors = {r.factor for r in e.reasons_for + e.reasons_against}
         assert factors.isdisjoint({"country", "size"})
-        listed = sum(r.points for r in e.reasons_for + e.reasons_against)
-        assert e.typical + listed + e.rest_points + e.limit_points == e.score
+        assert line_sum(e) == e.score
 
 
 def test_what_sales_can_change_is_marked(scorer: LeadScorer, leads: Any) -> None:
@@ -209,16 +255,16 @@ def reason(template: str, **params: Any) -> ScoreReason:
 @pytest.mark.parametrize(
     ("template", "params", "words"),
     [
+        ("count_window", {"label": "visits", "value": 3.0, "days": 7}, "Visits: 3 times this week"),
         (
             "count_window",
-            {"label": "visits", "value": 3.0, "days": 7},
-            "Visits: 3 in the last 7 days",
+            {"label": "visits", "value": 1.0, "days": 1},
+            "Visits: once in the last day",
         ),
-        ("count_window", {"label": "visits", "value": 1.0, "days": 1}, "Visits: 1 in the last day"),
         (
             "count_window",
             {"label": "visits", "value": 2.0, "days": 0.25},
-            "Visits: 2 in the last 6 hours",
+            "Visits: twice in the last 6 hours",
         ),
         (
             "count_all_window",
@@ -228,16 +274,16 @@ def reason(template: str, **params: Any) -> ScoreReason:
         (
             "count_window",
             {"label": "eBay clicks", "value": 0.0, "days": 7},
-            "eBay clicks: none in the last 7 days",
+            "eBay clicks: none this week",
         ),
         ("days_since", {"label": "demo", "value": None}, "Demo: none so far"),
         ("days_since", {"label": "demo", "value": 2.94}, "Demo: the latest 3 days ago"),
         ("days_since", {"label": "demo", "value": 0.25}, "Demo: the latest 6 hours ago"),
-        ("days_since", {"label": "demo", "value": 0.0}, "Demo: the latest 1 minute ago"),
+        ("days_since", {"label": "demo", "value": 0.0}, "Demo: the latest just now"),
         (
             "mean_gap_days",
             {"label": "x", "value": 1 / 1440 * 9.6},
-            "10 minutes between activities on average",
+            "Something happens every 10 minutes on average",
         ),
         ("known_since", {"label": "budget", "value": 1.2}, "Budget: known for 1 day"),
         ("created_weekday", {"label": "x", "value": 5.0}, "Created on a Saturday"),
@@ -251,13 +297,13 @@ def reason(template: str, **params: Any) -> ScoreReason:
         ("attribute", {"label": "amount", "value": 15000.0}, "Amount: 15,000"),
         (
             "decayed_count",
-            {"label": "recent activity", "value": 0.6},
-            "Recent activity: 0.6 (the older, the less it counts)",
+            {"label": "recent activity", "value": 0.6, "half_life": 14},
+            "Was active in recent weeks",
         ),
         ("attribute", {"label": "Employees", "value": 1200.0}, "Employees: 1200"),
         ("attribute", {"label": "Country", "value": "{label}"}, "Country: {label}"),
         ("attribute", {"label": "Country", "value": None}, "Country: not known"),
-        ("age_days", {"label": "x", "value": 12.0}, "A lead for 12 days"),
+        ("age_days", {"label": "x", "value": 12.0}, "Has been a lead for 12 days"),
         ("no_such_template", {"label": "Thing", "value": 4.0}, "Thing: 4"),
         ("no_such_template", {"label": "Thing", "value": None}, "Thing: not known"),
     ],
@@ -268,29 +314,137 @@ def test_a_reason_is_said_with_the_leads_own_values(
     assert render(reason(template, **params)) == words
 
 
+@pytest.mark.parametrize(
+    ("template", "params", "words"),
+    [
+        (
+            "count_window",
+            {"event": "demo_request", "value": 2.0, "days": 7},
+            "Asked for a demo twice this week",
+        ),
+        (
+            "count_window",
+            {"event": "demo_request", "value": 1.0, "days": 30},
+            "Asked for a demo this month",
+        ),
+        (
+            "count_window",
+            {"event": "demo_request", "value": 0.0, "days": 14},
+            "Has not asked for a demo in the last 14 days",
+        ),
+        ("count_ever", {"event": "web_visit", "value": 1.0}, "Visited the site"),
+        ("count_ever", {"event": "Web Visit", "value": 5.0}, "Visited the site 5 times"),
+        ("count_ever", {"event": "chat", "value": 0.0}, "Has never used the chat"),
+        ("days_since", {"event": "pricing_page", "value": 3.0}, "Looked at the prices 3 days ago"),
+        ("days_since", {"event": "pricing_page", "value": None}, "Has never looked at the prices"),
+        (
+            "count_window",
+            {"event": "call", "by": "sales", "value": 3.0, "days": 7},
+            "Sales called 3 times this week",
+        ),
+        (
+            "count_window",
+            {"event": "call", "by": "lead", "value": 1.0, "days": 7},
+            "Called us this week",
+        ),
+        (
+            "count_window",
+            {"event": "other events", "pooled": 1, "value": 2.0, "days": 7},
+            "Something else happened twice this week",
+        ),
+        (
+            "decayed_count",
+            {"half_life": 3.0, "value": 4.1, "level": 4},
+            "Much more active than usual this week",
+        ),
+        (
+            "decayed_count",
+            {"half_life": 14.0, "value": 0.0, "level": 0},
+            "Was not active in recent weeks",
+        ),
+        ("trend", {"short": 7, "long": 28, "value": 0.6}, "Less active than usual this week"),
+        (
+            "value_sum",
+            {"events": "phone\nsales_call", "days": 30, "value": 7.3},
+            "7 minutes on calls this month",
+        ),
+        ("value_sum", {"events": "trial", "days": 30, "value": 1.2}, "1 minute this month (trial)"),
+        ("value_sum", {"events": "quote", "days": 30, "value": 12.5}, "12 EUR this month (quote)"),
+        ("value_sum", {"days": 30, "value": 7.3}, "A total of 7.3 this month"),
+        ("value_max", {"events": "trial", "value": 50.0}, "Up to 50 minutes at a time"),
+        ("value_max", {"value": 50.0}, "Up to 50 at a time"),
+        (
+            "attribute",
+            {"column": "age", "label": "age of the firm", "value": 3.0},
+            "Age of the firm: 3 years",
+        ),
+        (
+            "count_window",
+            {"event": "signed", "value": 2.0, "days": 7},
+            "Signed the NDA twice this week",
+        ),
+        (
+            "count_window",
+            {"event": "LC_77", "value": 2.0, "days": 7},
+            "Asked for a demo twice this week",
+        ),
+    ],
+)
+def test_acts_units_and_levels_are_said_as_whole_sentences(
+    template: str, params: dict[str, Any], words: str
+) -> None:
+    own = {
+        **{UNIT + name: "minutes" for name in ("phone", "sales_call", "trial")},
+        UNIT + "quote": "EUR",
+        UNIT + "age": "years",
+        ACT + "signed": "Signed the NDA",
+        ACT + "LC_77": "demo_request",
+    }
+    speech = Speech(word=lambda text: own.get(text, text), names=own)
+    assert render(reason(template, **{"label": "x", **params}), speech) == words
+
+
 def test_words_are_translated_and_numbers_written_by_the_language() -> None:
     french = {
-        "{label}: {value} {period}": "{label} : {value} {period}",
+        "{label}: {times} {when}": "{label} : {times} {when}",
         "pricing": "tarifs",
-        "pricing_page": "pages de tarifs",
+        "x9": "pages de tarifs",
     }
     speech = Speech(
         message=lambda text: french.get(text, text),
         word=lambda text: french.get(text, text),
-        plural=lambda _one, _many, n: f"ces {{n}} jours ({n})",
+        plural=lambda one, _many, n: f"{{n}} {one[4:]} ({n})",
         number=lambda n: f"<{n}>",
-        names={"pricing_page"},
+        names={"x9"},
     )
-    said = reason("count_window", label="pricing", value=3.0, days=7)
-    assert render(said, speech) == "Tarifs : <3> ces <7> jours (7)"
-    own = reason("count_window", label="pricing", event="pricing_page", value=3.0, days=7)
-    assert render(own, speech).startswith("Pages de tarifs : <3>")
+    said = reason("count_window", label="pricing", value=3.0, days=14, event="x8")
+    assert render(said, speech) == "Tarifs : <3> time (3) <14> he last day (14)"
+    own = reason("count_window", label="pricing", event="x9", value=3.0, days=7)
+    assert render(own, speech) == "Pages de tarifs : <3> time (3) this week"
 
 
-def test_a_fact_is_said_with_its_size() -> None:
-    assert render_fact(ObservedRate(0.64, 412, 0.21)) == (
-        "64 % of past scores with this came before an opportunity (typical 21 %, 412 scores)"
-    )
+@pytest.mark.parametrize(
+    ("template", "params", "who"),
+    [
+        ("decayed_count", {"value": 4.1}, "Leads this active"),
+        ("count_all_window", {"value": 0.0, "days": 7}, "Leads this quiet"),
+        ("count_ever", {"event": "demo_request", "value": 2.0}, "Leads that did this as often"),
+        ("count_ever", {"event": "demo_request", "value": 0.0}, "Leads that have not done this"),
+        ("count_ever", {"event": "call", "by": "sales", "value": 2.0}, "Leads contacted as much"),
+        ("attribute", {"value": "software"}, "Leads of this kind"),
+        ("attribute", {"value": 250.0}, "Leads in the same range"),
+        ("attribute", {"value": None}, "Leads where this is not known"),
+    ],
+)
+def test_a_fact_names_the_leads_that_it_counts(
+    template: str, params: dict[str, Any], who: str
+) -> None:
+    told = replace(reason(template, **params), fact=ObservedRate(0.53, 59, 0.075))
+    said = render_fact(told)
+    assert said is not None
+    assert said.startswith(who)
+    assert said.endswith("convert 53% of the time; typical 7.5% (59 cases)")
+    assert render_fact(reason(template, **params)) is None
 
 
 @pytest.mark.parametrize(
@@ -361,17 +515,18 @@ def test_a_word_that_means_nothing_is_never_a_strength(handmade: Any) -> None:
     frame = pd.DataFrame(columns | {"industry": ["None", "i1"], "country": ["c1"] * 2})
     nothing, something = explain(scorer, frame, lead_ids=["a", "b"])
     assert nothing.reasons_for == ()
-    assert nothing.rest_points == something.reasons_for[0].points > 0
+    assert nothing.unseen_points == something.reasons_for[0].points > 0
 
 
 @pytest.mark.parametrize("msgid", list(sentences()))
 def test_both_forms_of_a_template_name_the_same_values(msgid: Msgid) -> None:
+    """Only "once" need not be said: "Asked for a demo this week"."""
     import re
 
     if isinstance(msgid, tuple):
         one, many = (set(re.findall(r"\{(\w+)\}", form)) for form in msgid)
-        assert one == many
-        assert "value" in one
+        assert one | ({"times"} & many) == many
+        assert {"value", "times"} & many
     else:
         assert msgid
 
@@ -391,7 +546,7 @@ def test_reason_rows_say_what_explanations_say(scorer: LeadScorer, leads: Any) -
                 "family": r.family,
                 "points": r.points,
                 "text": render(r),
-                "fact": render_fact(r.fact) if r.fact else None,
+                "fact": render_fact(r),
             }
             for r in explanation.reasons_for + explanation.reasons_against
         ]

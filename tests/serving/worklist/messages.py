@@ -8,7 +8,7 @@ the vocabulary beside this file.
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from babel.messages.catalog import Catalog
@@ -18,6 +18,7 @@ from jinja2.ext import babel_extract
 
 from features.templates import TEMPLATES, Msgid
 from models.explain import fixed_sentences as fixed
+from models.explain.acts import ACTS
 from serving.worklist.language import FOLDER, read_catalogue
 from tests.serving.worklist.vocabulary import WORDS
 
@@ -76,20 +77,22 @@ def _sentences_in_code() -> Iterator[str | tuple[str, str]]:
         with path.open("rb") as file:
             for _, called, found, _ in extract_python(file, dict.fromkeys(KEYWORDS), [], {}):
                 yield from _message(str(called), found)
-    yield from (
-        *sentences(),
-        *fixed.PERIODS.values(),
-        *fixed.SPANS.values(),
-        *(fixed.FALLBACK_MISSING, fixed.FACT, fixed.LIMIT, fixed.REST, fixed.TYPICAL),
-        *(fixed.UNSTABLE, fixed.ASSOCIATION, fixed.NOT_YET, fixed.RULES, fixed.RULES_UPDATED),
-        *fixed.CHANGES.values(),
-    )
+    yield from sentences()
+    for name, value in vars(fixed).items():
+        if not name.isupper():
+            continue
+        if isinstance(value, str | tuple):
+            yield value if isinstance(value, str) else (value[0], value[1])
+        elif isinstance(value, Mapping):
+            yield from value.values()
 
 
 def sentences() -> Iterator[Msgid]:
     """List every sentence of a feature, variants included."""
     for row in TEMPLATES.values():
-        yield from filter(None, (row.sentence, row.zero, row.missing))
+        yield from filter(None, (row.sentence, row.zero, row.missing, *row.levels))
+    for act in ACTS.values():
+        yield from (act.did, act.did_not, act.never)
 
 
 def _message(name: str | None, extracted: object) -> Iterator[str | tuple[str, str]]:

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from data.errors import InputError
+from models.explain.acts import ACTS
 from models.explain.points import ScoreReason
+from models.explain.sentences import Speech
 from models.explain.sentences import render as say_reason
 from serving.worklist import language as words_module
 from serving.worklist.html import render
@@ -145,13 +148,38 @@ def test_the_persian_calendar_has_no_hole_between_a_day_and_the_next(day: date) 
 
 
 def test_a_reason_takes_the_plural_of_its_language() -> None:
-    reason = ShownReason(
-        "own", "engagement", "inbound_count", {"label": "x", "value": 1, "days": 7}, 5
-    )
-    assert "1</bdi>" not in str(words_of("it").reason(reason, {}))
-    assert "1 azione del lead negli ultimi 7 giorni" in str(words_of("it").reason(reason, {}))
+    reason = ShownReason("own", "engagement", "n_people", {"label": "x", "value": 1, "days": 7}, 5)
+    assert str(words_of("it").reason(reason, {})) == "1 persona è coinvolta"
     many = replace(reason, params={**reason.params, "value": 3})
-    assert "3 azioni" in str(words_of("it").reason(many, {}))
+    assert str(words_of("it").reason(many, {})) == "3 persone sono coinvolte"
+
+
+SAID = {
+    "en": ("Asked for a demo this week", "Asked for a demo twice this week"),
+    "it": (
+        "Ha chiesto una demo questa settimana",
+        "Ha chiesto una demo due volte questa settimana",
+    ),
+    "fr": ("A demandé une démo cette semaine", "A demandé une démo deux fois cette semaine"),
+    "fa": ("این هفته یک بار درخواست نمایش محصول داد", "این هفته دو بار درخواست نمایش محصول داد"),
+}
+
+
+@pytest.mark.parametrize("language", languages())
+def test_an_act_is_a_whole_sentence_in_every_language(language: str) -> None:
+    params = {"event": "demo_request", "label": "demo request", "days": 7, "value": 1}
+    one = ShownReason("demo", "engagement", "count_window", params, 5)
+    two = replace(one, params={**params, "value": 2})
+    said = tuple(str(words_of(language).reason(r, {})) for r in (one, two))
+    assert said == SAID[language]
+
+
+@pytest.mark.parametrize("language", [name for name in languages() if name != "en"])
+def test_no_act_is_said_in_english_in_another_language(language: str) -> None:
+    speech = words_of(language).speech({})
+    for name, act in ACTS.items():
+        for msgid in (act.did, act.did_not, act.never):
+            assert speech.say(msgid, 3) != Speech().say(msgid, 3), name
 
 
 def test_a_company_gives_its_own_words_to_its_events() -> None:
@@ -181,13 +209,21 @@ def test_a_year_is_not_grouped_and_a_large_amount_is() -> None:
 
 
 def test_plain_speech_says_what_the_report_says() -> None:
-    params = {"event": "x9", "label": "x9", "value": 2, "days": 7}
-    model = ScoreReason("f", "engagement", 3, 3.0, "count_window", params)
-    labels = {"x9": {"en": "site visits", "fa": "بازدید"}}
-    for language in languages():
-        words = words_of(language)
-        markup = words.reason(ShownReason("f", "engagement", "count_window", params, 3), labels)
-        assert markup.striptags() == say_reason(model, words.speech(labels))
+    labels = {
+        "x9": {"en": "site visits", "fa": "بازدید"},
+        "act of x8": {"en": "Signed <b>", "fa": "امضا کرد"},
+        "unit of x7": "minutes",
+    }
+    for event, template in (("x9", "count_window"), ("x8", "count_window"), ("x7", "value_sum")):
+        params = {"event": event, "events": event, "label": event, "value": 2, "days": 7}
+        if template == "value_sum":
+            del params["event"]
+        model = ScoreReason("f", "engagement", 3, 3.0, template, params)
+        for language in languages():
+            words = words_of(language)
+            markup = words.reason(ShownReason("f", "engagement", template, params, 3), labels)
+            plain = Markup(markup).striptags()
+            assert plain == say_reason(model, words.speech(labels))
 
 
 def test_values_that_are_not_ours_are_isolated_and_never_read_as_a_format() -> None:

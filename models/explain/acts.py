@@ -1,0 +1,153 @@
+"""Event types -> what a lead or sales did, as whole sentences: "Asked for a demo twice this week".
+
+Which act an event type is, its name says, in the words that CRMs use; who acts (`by`), the events
+themselves. The project file gives event types of other names an act, or a sentence of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """The sentences of one act: done once and {times}, {when}; not done {when}; never done.
+
+    {times} is "twice", "3 times"; {when} is "this week", "3 days ago", or nothing.
+    """
+
+    did: tuple[str, str]
+    did_not: str
+    never: str
+
+
+def _act(did: str, did_not: str, never: str, *, object: str = "") -> Act:
+    """Make an act of "asked for" and what comes between the verb and how often: "a demo"."""
+    whole = f"{did} {object}".rstrip()
+    return Act((f"{whole} {{when}}", f"{whole} {{times}} {{when}}"), f"{did_not} {{when}}", never)
+
+
+ACTS: Final[Mapping[str, Act]] = {
+    "web_visit": _act("Visited the site", "Has not visited the site", "Has never visited the site"),
+    "pricing_page": _act(
+        "Looked at the prices", "Has not looked at the prices", "Has never looked at the prices"
+    ),
+    "demo_request": _act(
+        "Asked for a demo", "Has not asked for a demo", "Has never asked for a demo"
+    ),
+    "quote_request": _act(
+        "Asked for a quote", "Has not asked for a quote", "Has never asked for a quote"
+    ),
+    "trial": _act("Used the trial", "Has not used the trial", "Has never used the trial"),
+    "signup": _act("Signed up", "Has not signed up", "Has never signed up"),
+    "login": _act("Logged in", "Has not logged in", "Has never logged in"),
+    "form": _act("Sent a form", "Has not sent a form", "Has never sent a form"),
+    "newsletter": _act(
+        "Read the newsletter", "Has not read the newsletter", "Has never read the newsletter"
+    ),
+    "ebook": _act(
+        "Downloaded an e-book", "Has not downloaded an e-book", "Has never downloaded an e-book"
+    ),
+    "white_paper": _act(
+        "Downloaded a white paper",
+        "Has not downloaded a white paper",
+        "Has never downloaded a white paper",
+    ),
+    "download": _act(
+        "Downloaded something", "Has not downloaded anything", "Has never downloaded anything"
+    ),
+    "webinar": _act(
+        "Attended a webinar", "Has not attended a webinar", "Has never attended a webinar"
+    ),
+    "seminar": _act(
+        "Attended a seminar", "Has not attended a seminar", "Has never attended a seminar"
+    ),
+    "video": _act("Watched a video", "Has not watched a video", "Has never watched a video"),
+    "chat": _act("Wrote in the chat", "Has not written in the chat", "Has never used the chat"),
+    "call": _act("Called us", "Has not called us", "Has never called us"),
+    "email": _act("Wrote us an e-mail", "Has not written to us", "Has never written to us"),
+    "email_reply": _act(
+        "Replied to an e-mail", "Has not replied to an e-mail", "Has never replied to an e-mail"
+    ),
+    "email_open": _act(
+        "Opened an e-mail", "Has not opened an e-mail", "Has never opened an e-mail"
+    ),
+    "email_click": _act(
+        "Clicked a link in an e-mail",
+        "Has not clicked a link in an e-mail",
+        "Has never clicked a link in an e-mail",
+    ),
+    "unsubscribe": _act(
+        "Unsubscribed from e-mails",
+        "Has not unsubscribed from e-mails",
+        "Has never unsubscribed from e-mails",
+    ),
+    "meeting": _act("Met with sales", "Has not met with sales", "Has never met with sales"),
+    "purchase": _act("Bought something", "Has not bought anything", "Has never bought anything"),
+    "sales_call": _act("Sales called", "Sales has not called", "Sales has never called"),
+    "sales_email": _act(
+        "Sales sent an e-mail", "Sales has not sent an e-mail", "Sales has never sent an e-mail"
+    ),
+    "other": _act(
+        "Something else happened", "Nothing else happened", "Nothing else has happened yet"
+    ),
+}
+
+# The first that a name matches; what comes before is the more particular.
+_NAMES: Final = tuple(
+    (re.compile(pattern), act)
+    for pattern, act in (
+        (r"unsubscri|opt_?out|disiscri|désabonn", "unsubscribe"),
+        (r"bounce|spam|fail|no_?show|cancel|miss|declin|reject|annull|refus", ""),
+        (r"demo|démo", "demo_request"),
+        (r"pric|prezz|tarif|prix", "pricing_page"),
+        (r"quot(e|ation)_?req|request_?(a_)?quot|preventiv|devis", "quote_request"),
+        (r"trial|_prova|^prova|essai", "trial"),
+        (r"webinar|webinaire", "webinar"),
+        (r"seminar|séminaire", "seminar"),
+        (r"newsletter", "newsletter"),
+        (r"e_?book", "ebook"),
+        (r"white_?paper|livre_blanc", "white_paper"),
+        (r"download|télécharg|scaric", "download"),
+        (r"video", "video"),
+        (r"chat", "chat"),
+        (r"mail.*(repl|answer|rispost|répon)|(repl|rispost|répon).*mail", "email_reply"),
+        (r"mail.*(open|apert|ouvert)|(open|apert|ouvert).*mail", "email_open"),
+        (r"mail.*(click|clic)|(click|clic).*mail", "email_click"),
+        (r"meeting|incontr|rendez_?vous|appointment|appuntament", "meeting"),
+        (r"(^|_)(call|phone|telephone|telefonat|chiamat|appel|téléphon)", "call"),
+        (r"(^|_)e?_?mail", "email"),
+        (r"sign_?up|registr|iscrizion|inscription", "signup"),
+        (r"log_?in|sign_?in|accesso", "login"),
+        (r"(^|_)(contact_)?(form|modulo|formulaire)(s|_|$)", "form"),
+        (r"purchas|order_placed|acquist|achat", "purchase"),
+        (r"(web|site|page).*(visit|view|visite)|(visit|view|visite).*(web|site|page)", "web_visit"),
+    )
+)
+_BY_SALES: Final = {"call": "sales_call", "email": "sales_email", "meeting": "meeting"}
+_CALLS: Final = frozenset({"call", "sales_call"})
+
+
+@lru_cache(maxsize=4096)
+def act_of(event: str, by: str = "") -> str:
+    """Name the act that an event type is; "" where its name says none that `by` can do.
+
+    `by` is "lead", "sales", or "" where the events do not say; then the name may.
+
+    >>> act_of("demo_request"), act_of("Phone call", "sales"), act_of("sales_call"), act_of("x9")
+    ('demo_request', 'sales_call', 'sales_call', '')
+    """
+    name = re.sub(r"[^\w]+", "_", event.strip().lower())
+    act = next((act for pattern, act in _NAMES if pattern.search(name)), "")
+    if by == "sales" or (not by and re.search(r"sales|outbound|commercial|vendit", name)):
+        return _BY_SALES.get(act, "")
+    return act
+
+
+def are_calls(acts: frozenset[str]) -> bool:
+    """Say whether all acts are calls."""
+    return bool(acts) and acts <= _CALLS
