@@ -17,6 +17,7 @@ NAMES = (
     "forecast",
     "experiment",
     "report",
+    "worklist",
     "http",
     "loops",
     "init_shapes",

@@ -23,8 +23,9 @@ from serving.worklist.html import render
 from serving.worklist.language import languages as languages_known
 from serving.worklist.model_page import render_model_page
 from serving.worklist.pages.last_list import read_stored_list
+from serving.worklist.pages.lead_pages import every_lead
 from serving.worklist.pages.report_input import ReportInput
-from serving.worklist.pages.whole_report import make_view_and_leads
+from serving.worklist.pages.whole_report import PreparedWeek, make_view
 from serving.worklist.stored_pages import write_pages
 from training.audit import AuditReport
 
@@ -111,7 +112,8 @@ def write_views(
             session.state.runs, scored.as_of, session.project.report.capacity_per_week
         ),
     )
-    view, leads = make_view_and_leads(source, on_stage=on_stage)
+    week = PreparedWeek.of(source)
+    view = make_view(source, week, on_stage=on_stage)
     listed = [lead.lead_id for lead in view.leads if lead.withheld is None]
     Exposures.of(session.state, session.project).note("report", listed, at=scored.scored_at)
     if session.project.leads.team and session.project.leads.owner:
@@ -133,7 +135,7 @@ def write_views(
     size = write_pages(
         session.state.pages,
         view,
-        leads,
+        every_lead(source, view.leads, week.of_leads),
         made_at=scored.scored_at,
         texts={f"model-{language}": page for language, page in pages.items()},
     )

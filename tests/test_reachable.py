@@ -31,7 +31,6 @@ AWAITING = {
     "data.run_files": "awaiting the issue *Any size*",
     "data.merge": "awaiting the issue *Any size*",
     "features.stream": "awaiting the issue *Any size*",
-    "serving.answers.standing.changed_since": "awaiting the live pages: answers since a list",
     "models.explain.interactions": "awaiting the worklist: interactions on the model page",
     **dict.fromkeys(
         [
@@ -49,18 +48,7 @@ AWAITING = {
         "awaiting the loops",
     ),
     "serving.writeback.audit_log.entries": "awaiting the operator's doctor",
-    **dict.fromkeys(
-        [
-            f"serving.people.{name}"
-            for name in (
-                "doors.Doors.card_token",
-                "doors.Doors.check_write",
-                "doors.Doors.read_card_token",
-                "viewer.Viewer.sees",
-            )
-        ],
-        "awaiting the worklist's live pages and card, built beside the sign-in",
-    ),
+    "serving.people.viewer.Viewer.sees": "awaiting a row that is not read by SQL",
 }
 """A module, a name in it, or a method -> the reason why it waits; nothing else may be added."""
 

@@ -58,7 +58,7 @@ class Site:
             view,
             view.leads,
             made_at=made_at,
-            texts={"model-en": "<html><head><style>p {}</style></head><p>Model</p></html>"},
+            texts={"model-en": "<html><head><style>p {}</style></head><h1>Model</h1></html>"},
         )
 
     @asynccontextmanager

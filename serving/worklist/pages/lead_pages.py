@@ -221,10 +221,6 @@ def shown_standing(standing: Standing, event: LeadEvent | None = None) -> ShownS
     )
 
 
-def _shown(said: AnsweredLead) -> ShownStanding:
-    return shown_standing(said.standing, said.event)
-
-
 def _is_fresh(said: AnsweredLead, source: ReportInput) -> bool:
     """Tell whether an answer was ended by what the lead did lately, or before a snooze was over."""
     if said.holds or said.event is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from data.clock import iso
 from data.errors import InputError
@@ -11,7 +12,7 @@ from serving.worklist.pages.experiment_page import make_experiment
 from serving.worklist.pages.forecast_page import make_forecast
 from serving.worklist.pages.funnel_page import make_funnel
 from serving.worklist.pages.lanes import fill_lanes, open_asks
-from serving.worklist.pages.lead_pages import WeekOfLeads, every_lead, make_leads, top_of_owners
+from serving.worklist.pages.lead_pages import WeekOfLeads, make_leads, top_of_owners
 from serving.worklist.pages.movers_page import make_movers
 from serving.worklist.pages.next_steps import choose_steps, make_steps
 from serving.worklist.pages.report_input import ReportInput
@@ -19,46 +20,51 @@ from serving.worklist.pages.trust_page import make_trust
 from serving.worklist.pages.value_page import make_value
 from serving.worklist.pages.week_changes import find_changes
 from serving.worklist.pages.week_page import add_plans, make_week
-from serving.worklist.view import About, ExperimentPage, ReportLead, ReportView
+from serving.worklist.view import About, ExperimentPage, ReportView, WeekPage
+from serving.worklist.view_parts import NextStep
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedWeek:
+    """What is found out once of all leads: the calls, what changed, which lanes and steps."""
+
+    page: WeekPage
+    rescored: Mapping[int, NextStep]
+    of_leads: WeekOfLeads
+
+    @classmethod
+    def of(cls, source: ReportInput) -> PreparedWeek:
+        """Find it out of a scoring run."""
+        paged = [row for row in sorted(top_of_owners(source)) if source.scored.shown[row]]
+        changes, asks, week = find_changes(source), open_asks(source), make_week(source)
+        rescored = make_steps(source, paged)
+        lanes = fill_lanes(source, asks, changes, week.cut_off)
+        steps = choose_steps(source, asks, rescored)
+        return cls(week, rescored, WeekOfLeads(changes, lanes, steps))
 
 
 def make_view(
-    source: ReportInput, *, on_stage: Callable[[str], None] = lambda _: None
+    source: ReportInput,
+    prepared: PreparedWeek | None = None,
+    *,
+    on_stage: Callable[[str], None] = lambda _: None,
 ) -> ReportView:
     """Fill every page that the data can fill."""
-    return make_view_and_leads(source, on_stage=on_stage)[0]
-
-
-def make_view_and_leads(
-    source: ReportInput, *, on_stage: Callable[[str], None] = lambda _: None
-) -> tuple[ReportView, Iterator[ReportLead]]:
-    """Fill every page, and give every lead its whole page, one after the other as they are taken.
-
-    The leads of the view have theirs for the best of each owner.
-    """
     on_stage("lead pages")
-    paged = [row for row in sorted(top_of_owners(source)) if source.scored.shown[row]]
-    changes, asks, week = find_changes(source), open_asks(source), make_week(source)
-    rescored = make_steps(source, paged)
-    of_leads = WeekOfLeads(
-        changes,
-        fill_lanes(source, asks, changes, week.cut_off),
-        choose_steps(source, asks, rescored),
-    )
-    leads = make_leads(source, rescored, of_leads)
+    week = PreparedWeek.of(source) if prepared is None else prepared
+    leads = make_leads(source, week.rescored, week.of_leads)
     on_stage("today, changes, pipeline, forecast")
-    view = ReportView(
+    return ReportView(
         about=make_about(source),
         leads=leads,
-        week=add_plans(source, week, leads),
-        movers=make_movers(source, changes),
+        week=add_plans(source, week.page, leads),
+        movers=make_movers(source, week.of_leads.changes),
         funnel=make_funnel(source),
         forecast=make_forecast(source),
         trust=make_trust(source),
         experiment=_experiment(source),
         value=make_value(source),
     )
-    return view, every_lead(source, leads, of_leads)
 
 
 def _experiment(source: ReportInput) -> ExperimentPage | None:

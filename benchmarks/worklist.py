@@ -1,0 +1,233 @@
+"""The worklist under load: live pages for 50 people, and the offline file of 10,000 leads.
+
+    python -m benchmarks.worklist [--full]
+
+Two processes of `leadscore serve` on loopback share a state folder with stored pages (100,000
+leads; 5,000 in the short form). Fifty signed-in reps and managers read lists, search, open leads
+and answer, with exponential pauses of 5 s in the mean; 5 % of the requests are answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+import secrets
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+
+from benchmarks.report import open_times
+from data.world import make_world, project_file, write_world
+from serving.people.passwords import hash_password
+from serving.people.people_store import User, add_user
+from serving.session import Session, open_session
+from serving.verbs import train_model
+from serving.worklist.html import render
+from serving.worklist.stored_pages import write_pages
+from serving.worklist.view import ReportView
+from tests.fakes.live_site import fields
+from tests.fakes.report_view import make_view
+
+KIND = "software_trial"
+PEOPLE = 50
+PAUSE = 5.0
+WRITES = 0.05
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Load:
+    """What the requests of all sessions took, in seconds, and what came of them."""
+
+    took: list[float] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    writes: int = 0
+
+
+def main(arguments: list[str]) -> int:
+    """Store pages, serve them twice, load them, open the file; print one line per bar."""
+    full = "--full" in arguments
+    leads, seconds = (100_000, 120.0) if full else (5_000, 25.0)
+    bars: list[tuple[bool, str, str, str]] = []
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        session = small_company(folder)
+        view = make_view(leads, owners=6, top_per_owner=leads)
+        bars.append(store(session, view))
+        names = add_people(session, sorted({lead.owner for lead in view.leads}))
+        del view
+        with ExitStack() as stack:
+            servers = [stack.enter_context(serving(session)) for _ in range(2)]
+            bars += measure(servers, names, seconds)
+        bars.append(offline(folder, 9 if full else 3))
+    print()
+    for met, name, figure, bar in bars:
+        print(f"{'met' if met else 'missed'}  {name}  {figure}  {bar}")
+    return 0 if all(met for met, *_ in bars) else 1
+
+
+def small_company(folder: Path) -> Session:
+    """Write a small simulated company and train its model: the service does not start without."""
+    project = project_file(KIND)
+    write_world(make_world(KIND, 1000, 3), folder, project=project)
+    session = open_session(folder / project.name, state=folder / "state", threads=1)
+    train_model(session, session.read(), fast=True, on_stage=lambda _: None)
+    return session
+
+
+def store(session: Session, view: ReportView) -> tuple[bool, str, str, str]:
+    """Store the pages of all leads, as a night does with those that it has made."""
+    started = time.process_time()
+    size = write_pages(session.state.pages, view, view.leads, made_at=1)
+    each = 1000 * (time.process_time() - started) / size.leads
+    print(f"{size}; stored in {each:.2f} ms of processor time a lead")
+    return each <= 5, "storing the pages of a lead, ms", f"{each:.2f}", "<= 5"
+
+
+def add_people(session: Session, owners: list[str]) -> list[str]:
+    """Add reps for each owner and some managers; returns their names."""
+    names = []
+    for number in range(PEOPLE):
+        name = f"user{number}"
+        boss = number % 5 == 0
+        own = () if boss else (owners[number % len(owners)],)
+        secret = secrets.token_bytes(32)
+        role = "manager" if boss else "rep"
+        password = hash_password(PASSWORD, name)
+        add_user(session.state.people, User(name, role, own, (), "en", password, secret, 1))
+        names.append(name)
+    return names
+
+
+@contextmanager
+def serving(session: Session) -> Iterator[tuple[psutil.Popen, str]]:
+    """Run `leadscore serve` as its own process on a free port of loopback."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["-W", "ignore", "-c", "from serving.cli.app import main; main()", "serve"]
+    options = ["--state", str(session.state.folder), "--port", str(port), "--no-store"]
+    server = psutil.Popen(
+        [sys.executable, *command, str(session.file), *options], stdout=subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                if httpx.get(f"{url}/ready").status_code == 200:
+                    break
+            except httpx.HTTPError:
+                time.sleep(0.2)
+        yield server, url
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+
+
+def measure(
+    servers: list[tuple[psutil.Popen, str]], names: list[str], seconds: float
+) -> list[tuple[bool, str, str, str]]:
+    """Load the servers; the bar is on the slowest twentieth of all answers."""
+    load = Load()
+    urls = [url for _, url in servers]
+    before = [server.memory_info().rss for server, _ in servers]
+    asyncio.run(all_sessions(urls, names, seconds, load))
+    after = [server.memory_info().rss for server, _ in servers]
+    p50, p95, worst = np.quantile(load.took, [0.5, 0.95, 1]) * 1000
+    grown = max(b - a for a, b in zip(before, after, strict=True)) / 1e6
+    print(
+        f"{len(load.took)} requests of {len(names)} people in {seconds:g} s, {load.writes} of them"
+        f" answers: p50 {p50:.0f} ms, p95 {p95:.0f} ms, worst {worst:.0f} ms;"
+        f" a server grew by {grown:.0f} MB at most"
+    )
+    for each in load.wrong[:5]:
+        print(f"  {each}")
+    share = f"p95 of {len(names)} sessions, ms"
+    return [
+        (p95 < 300, share, f"{p95:.0f}", "< 300"),
+        (not load.wrong, "answers that were wrong or refused", f"{len(load.wrong)}", "0"),
+    ]
+
+
+async def all_sessions(urls: list[str], names: list[str], seconds: float, load: Load) -> None:
+    """Sign everybody in, then let them work at the same time."""
+    clients = []
+    for number, name in enumerate(names):
+        client = httpx.AsyncClient(
+            base_url=urls[number % len(urls)], headers={"accept": "text/html"}, timeout=60
+        )
+        given = {**fields((await client.get("/login")).text), "name": name, "password": PASSWORD}
+        answer = await client.post("/login", data=given)
+        if answer.status_code != 303:
+            load.wrong.append(f"sign-in of {name}: {answer.status_code}")
+        clients.append(client)
+    until = time.perf_counter() + seconds
+    await asyncio.gather(
+        *(work(client, random.Random(number), until, load) for number, client in enumerate(clients))
+    )
+    for client in clients:
+        await client.aclose()
+
+
+async def work(client: httpx.AsyncClient, draw: random.Random, until: float, load: Load) -> None:
+    """Read, search, open and answer like a person, until the time is over."""
+    page = ""
+
+    async def ask(method: str, path: str, data: dict[str, str] | None = None) -> httpx.Response:
+        started = time.perf_counter()
+        answer = await client.request(method, path, data=data)
+        load.took.append(time.perf_counter() - started)
+        if answer.status_code not in (200, 303):
+            load.wrong.append(f"{method} {path.partition('?')[0]}: {answer.status_code}")
+        return answer
+
+    await asyncio.sleep(draw.uniform(0, PAUSE))
+    while time.perf_counter() < until:
+        links = [link.replace("&amp;", "&") for link in re.findall(r'href="(/lead/[^"]*)"', page)]
+        what = draw.random()
+        if links and what < WRITES:
+            load.writes += 1
+            lead_id = draw.choice(links).removeprefix("/lead/").partition("?")[0]
+            told = {"lead": lead_id, "verdict": "note", "because": "called, call again"}
+            await ask("POST", "/answers", {**fields(page), **told})
+        elif links and what < 0.5:
+            await ask("GET", draw.choice(links))
+        elif what < 0.65:
+            found = await ask("POST", "/search", {"words": draw.choice(WORDS)})
+            page = (await ask("GET", found.headers.get("location", "/today"))).text
+        elif what < 0.7:
+            await ask("GET", "/changes")
+        else:
+            order = draw.choice(("chance", "value", "urgency", "name"))
+            page = (await ask("GET", f"/today?page={draw.randint(1, 9)}&order={order}")).text
+        await asyncio.sleep(draw.expovariate(1 / PAUSE))
+
+
+WORDS = ("l-00042", "logistics", "ada", "robotics foods", "person7@example.com", "head of")
+
+
+def offline(folder: Path, runs: int) -> tuple[bool, str, str, str]:
+    """Open the offline file of 10,000 leads in Chromium."""
+    file = folder / "report.html"
+    file.write_text(render(make_view(10_000, 12), "en"), encoding="utf-8")
+    typical = statistics.median(open_times(file, runs))
+    return typical < 2, "opening the file of 10,000 leads, s", f"{typical:.2f}", "< 2"
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.exit(main(sys.argv[1:]))
