@@ -36,6 +36,7 @@ _COLUMNS: Final = (
     *("lead_id", "name", "owner", "score", "band", "probability", "probability_low"),
     *("probability_high", "trend", "stage", "source", "reasons", "step", "rule", "last_touch_at"),
     *("back_at", "back_by", "closed_at", "closed_because"),
+    *("answered", "answered_until", "answered_by", "answered_because"),
 )
 
 
@@ -81,7 +82,7 @@ def write_excel(view: ReportView, language: str, path: Path) -> Path:
                 cell.font = Font(bold=True)
     sheet.freeze_panes = "C2"
     for j, width in enumerate(
-        (16, 28, 20, 8, 7, 12, 12, 12, 10, 18, 14, 70, 30, 16, *(22,) * 5), start=1
+        (16, 28, 20, 8, 7, 12, 12, 12, 10, 18, 14, 70, 30, 16, *(22,) * 9), start=1
     ):
         sheet.column_dimensions[get_column_letter(j)].width = width
     out = io.BytesIO()
@@ -104,6 +105,7 @@ def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
         lead.rule or "",
         lead.last_touch_at or "",
         *_comeback(lead),
+        *_standing(lead),
     )
     return [
         lead.lead_id if _NUMBER.fullmatch(lead.lead_id) else guard(lead.lead_id),
@@ -125,6 +127,12 @@ def _comeback(lead: ReportLead) -> tuple[str, str, str, str]:
     if back is None:
         return "", "", "", ""
     return back.back_at, back.back_by or "", back.closed_at, back.closed_because or ""
+
+
+def _standing(lead: ReportLead) -> tuple[str, str, str, str]:
+    """Say which answer keeps the lead off the list, until when, who gave it and why."""
+    said = lead.standing
+    return ("", "", "", "") if said is None else (said.kind, said.until or "", said.by, said.reason)
 
 
 def _without_tags(markup: object) -> str:

@@ -377,7 +377,10 @@ def _payload(lead: str, digest: str, text: str, as_of: int, episode: int) -> Lea
     try:
         values = json.loads(text)
         whole = digest == content_hash(
-            *(values[name] for name in ("score", "band", "reasons", "model_version")),
+            values["score"],
+            values["band"],
+            values["reasons"],
+            values["model_version"],
             values.get(DISPOSITION),
         )
     except (ValueError, KeyError, TypeError):
