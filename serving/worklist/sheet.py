@@ -40,6 +40,7 @@ _COLUMNS: Final = (
     *("back_at", "back_by", "closed_at", "closed_because"),
     *("person", "company", "title", "team", "email", "amount", "worth", "change", "lanes"),
     *("created_at", "crm_link"),
+    *("answered", "answered_until", "answered_by", "answered_because"),
 )
 _WIDTHS: Final = {"name": 28, "owner": 20, "stage": 18, "reasons": 70, "step": 30, "lanes": 40}
 _FORMATS: Final = {
@@ -198,6 +199,7 @@ def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
         guard(lanes),
         _moment(lead.created_at),
         link.replace("{lead_id}", quote(lead.lead_id, safe="", errors="replace")) if link else "",
+        *_standing(lead),
     ]
 
 
@@ -208,6 +210,14 @@ def _comeback(lead: ReportLead) -> tuple[Cell, Cell, Cell, Cell]:
         return None, "", None, ""
     because = guard(back.closed_because or "")
     return _moment(back.back_at), guard(back.back_by or ""), _moment(back.closed_at), because
+
+
+def _standing(lead: ReportLead) -> tuple[Cell, Cell, Cell, Cell]:
+    """Say which answer keeps the lead off the list, until when, who gave it and why."""
+    said = lead.standing
+    if said is None:
+        return "", None, "", ""
+    return said.kind, _moment(said.until), guard(said.by), guard(said.reason)
 
 
 def _without_tags(markup: object) -> str:

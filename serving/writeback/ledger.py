@@ -377,8 +377,11 @@ def _payload(lead: str, digest: str, text: str, as_of: int, episode: int) -> Lea
     try:
         values = json.loads(text)
         whole = digest == content_hash(
-            *(values[name] for name in ("score", "band", "reasons", "model_version")),
-            disposition=values.get(DISPOSITION),
+            values["score"],
+            values["band"],
+            values["reasons"],
+            values["model_version"],
+            values.get(DISPOSITION),
         )
     except (ValueError, KeyError, TypeError):
         whole = False
