@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from serving.worklist import charts, svg
-from serving.worklist.language import Words, words_of
+from serving.worklist.language import Words, words_in, words_of
 from serving.worklist.list_data import facet_values, list_data, words_to_search
 from serving.worklist.page_names import PageNames, rule_sentence
 from serving.worklist.proof_words import experiment_sentence, proof_sentences
@@ -56,6 +56,7 @@ class _Page:
     """One report in one language while it is being rendered."""
 
     def __init__(self, view: ReportView, words: Words) -> None:
+        words = words_in(words, view.about.timezone)
         self.view, self.words = view, words
         self.names = PageNames(view, words)
         self.leads = {lead.lead_id: lead for lead in view.leads}
