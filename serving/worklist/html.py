@@ -33,7 +33,7 @@ ROWS: Final = 100
 """Rows of the list are stored compressed too, this many to a chunk."""
 PRINTED: Final = 50
 """The first rows of the list stand in the file itself: they print, and show without script."""
-LANE_SHOWN: Final = 5
+LANE_SHOWN: Final = 4
 
 
 def render(view: ReportView, language: str) -> str:

@@ -87,6 +87,7 @@ class LeadDetail:
     history: tuple[PastScore, ...] = ()  # oldest first
     timeline: tuple[TimelineEvent, ...] = ()  # newest first
     similar: tuple[SimilarLead, ...] = ()
+    similar_others: int = 0  # similar leads of colleagues, whom this viewer does not see
     content: tuple[str, ...] = ()  # what to send at this stage, in the company's words
     missing_for_next: tuple[Phrase, ...] = ()  # what the next stage still asks for
     next_stage: str | None = None
@@ -143,7 +144,8 @@ class ReportLead:
     old_band: Band | None = None
     weeks: tuple[int, ...] = ()  # its scores of the last eight weeks, oldest first
     lanes: tuple[LaneEntry, ...] = ()
-    colleagues: tuple[Colleague, ...] = ()  # other open leads of its company, best first
+    colleagues: tuple[Colleague, ...] = ()  # other open leads of its company
+    colleagues_leads: int = 0  # more of them, of owners whom this viewer does not see
 
     @property
     def change(self) -> int | None:

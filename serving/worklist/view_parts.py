@@ -130,12 +130,15 @@ class PastScore:
 class SimilarLead:
     """A converted lead whose score had much the same reasons as this lead's.
 
-    `score` is the one it had two weeks before, `days` how long it took from its creation.
+    `score` is the one it had two weeks before, `days` how long it took from its creation; `owner`
+    says who may see it.
     """
 
     name: str
     score: int
     days: int
+    lead_id: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

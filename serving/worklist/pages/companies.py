@@ -38,9 +38,10 @@ class Companies:
         self.titles = _titles_by_company(source)
 
     def colleagues(self, row: int, answers: Sequence[LeadScore]) -> tuple[Colleague, ...]:
-        """List the other open leads of the same company."""
-        code = int(self.code[row])
+        """List the other open leads of the same company, those of the same owner first."""
+        code, owners = int(self.code[row]), self.display["owner"]
         others = [] if code < 0 else [each for each in self.rows[code] if each != row]
+        others.sort(key=lambda each: owners[each] != owners[row])
         return tuple(
             Colleague(
                 answers[each].lead_id,

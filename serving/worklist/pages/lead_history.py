@@ -84,6 +84,7 @@ def find_similar(source: ReportInput, rows: Rows) -> dict[int, tuple[SimilarLead
     today = source.scored.frame.to_pandas().iloc[rows]
     points = source.model.scorer.contributions(today, by="factor").values
     names = tables.display["name"] if "name" in tables.display.columns else None
+    owners = tables.display["owner"] if "owner" in tables.display.columns else None
     for place, row in enumerate(rows.tolist()):
         distance = np.abs(won_points - points[place]).sum(axis=1)
         nearest = np.argsort(distance, kind="stable")[:SIMILAR]
@@ -92,6 +93,8 @@ def find_similar(source: ReportInput, rows: Rows) -> dict[int, tuple[SimilarLead
                 name=_name(tables, names, int(won[i])),
                 score=int(scores[i]),
                 days=int((converted[won[i]] - tables.created_at[won[i]]) // DAY),
+                lead_id=str(tables.lead_ids[won[i]]),
+                owner=_shown(owners, int(won[i])),
             )
             for i in nearest.tolist()
         )
@@ -99,5 +102,9 @@ def find_similar(source: ReportInput, rows: Rows) -> dict[int, tuple[SimilarLead
 
 
 def _name(tables: Tables, names: object, lead: int) -> str:
-    value = None if names is None else names.iloc[lead]  # type: ignore[attr-defined]
-    return str(tables.lead_ids[lead]) if value is None or value != value else str(value)
+    return _shown(names, lead) or str(tables.lead_ids[lead])
+
+
+def _shown(column: object, lead: int) -> str:
+    value = None if column is None else column.iloc[lead]  # type: ignore[attr-defined]
+    return "" if value is None or value != value else str(value)
