@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from data.clock import SECOND
 from data.days import due
 from data.errors import GateError, LeadScoreError, internal_error
-from data.files import remove_leftovers, write_text
+from data.files import open_to_readers_of_its_folder, remove_leftovers, write_text
 from data.reading.read_tables import CrmData
 from serving.crm.pull.pull_project import pull_project, pulls_from
 from serving.loaded_model import LoadedModel
@@ -313,7 +313,10 @@ class Night:
         asked = self.session.project.night.metrics
         path = self.session.state.night_metrics if asked is None else self._place(asked)
         remove_leftovers(path.parent) if asked is not None and path.parent.is_dir() else None
-        return str(write_text(path, result.metrics(self.journal))), 0
+        write_text(path, result.metrics(self.journal))
+        if asked is not None:  # another user's node exporter collects it, and it holds no lead
+            open_to_readers_of_its_folder(path)
+        return str(path), 0
 
     # -- what steps share -------------------------------------------------------------------
 

@@ -101,11 +101,17 @@ class Session:
         return self.registry.champion()
 
     def model(self, reference: str) -> LoadedModel:
-        """Find and load a model by version, alias or folder."""
+        """Find and load a model by version, alias or folder.
+
+        InputError where the project lacks events that the model was trained on.
+        """
         from serving.loaded_model import find_model
+        from serving.lost_inputs import refuse_lost_events
 
         bands = self.project.score.bands
-        return find_model(self.registry, reference, threads=self.threads, bands=bands)
+        model = find_model(self.registry, reference, threads=self.threads, bands=bands)
+        refuse_lost_events(model.catalogue, self.project)
+        return model
 
     def moment(self, as_of: str | None, reading: CrmData, key: str = "--as-of") -> int:
         """Read --as-of; left out, it is the end of observation. Errors name it by `key`."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data.errors import OutsideError
-from data.files import write_text
+from data.files import open_to_readers_of_its_folder, write_text
 from data.reading.read_tables import CrmData
 from models.explain.change import StoredRun
 from serving.exposure import Exposures
@@ -127,4 +127,6 @@ def write_views(
             language=language,
         )
         written.append(write_text(folder / f"model-{language}.html", page))
-    return written
+    if session.state.folder.resolve() in folder.resolve().parents:
+        return written
+    return [open_to_readers_of_its_folder(path) for path in written]

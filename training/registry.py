@@ -21,7 +21,9 @@ from data.errors import InputError, OutsideError
 from data.network import require_reachable
 from data.private import without_password
 from models.artifact import LOADER
+from models.predictor import MANIFEST
 from models.signature import ANYONE, Trust
+from training.mlflow_loader import check_loader, content_of, note_loader
 from training.state import StatePaths
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # only hosts that the user named
@@ -37,6 +39,8 @@ CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 PREVIOUS: Final = "previous"
 URI_VARIABLES: Final = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+BOUND: Final = "signed_as"
+"""The tag of a version with the signature that binds it to its content."""
 ABSENT: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """MLflow's error codes for a name, a version or an alias that does not exist."""
 REQUIREMENTS: Final = ("lightgbm", "numba", "numpy", "pandas")
@@ -88,7 +92,7 @@ class Registry:
         *,
         params: Mapping[str, object],
         metrics: Mapping[str, float],
-        tags: Mapping[str, str],
+        tags: dict[str, str],
         pages: Mapping[str, str],
         example: pd.DataFrame,
     ) -> ModelVersion:
@@ -100,6 +104,7 @@ class Registry:
         import mlflow
         from mlflow.models import ModelSignature, infer_signature
 
+        note_loader(folder, LOADER)
         self.trust.sign(folder)
         with self._tracking() as client:
             with mlflow.start_run(experiment_id=self._experiment(client)):
@@ -118,17 +123,29 @@ class Registry:
                         pip_requirements=list(REQUIREMENTS),
                     )
             version = str(info.registered_model_version)
-            for key, value in tags.items():
+            bound = self.trust.bind(self.name, version, folder)
+            for key, value in (tags | ({BOUND: bound} if bound else {})).items():
                 client.set_model_version_tag(self.name, version, key, value[:5000])
         return self.find(version)
 
     def find(self, reference: str) -> ModelVersion:
         """Resolve a version number, an alias or an artifact folder; OutsideError where absent.
 
-        InputError where the artifact is not signed as `trust` demands.
+        InputError where the artifact is not signed as `trust` demands, or is another version's.
         """
         version = self._find(reference)
         self.trust.check(version.folder)
+        if not version.tags:  # a folder, or a version that was never finished
+            return version
+        if version.tags.get("content", content_of(version.folder)) != content_of(version.folder):
+            raise InputError(
+                f"holds another model than was registered as version {version.version}",
+                file=MANIFEST,
+                cure="put the files of that version back (leadscore restore), or promote another",
+            )
+        self.trust.check_bound(
+            self.name, version.version, version.folder, version.tags.get(BOUND, "")
+        )
         return version
 
     def _find(self, reference: str) -> ModelVersion:
@@ -260,6 +277,7 @@ class Registry:
         folders = sorted((root / "artifacts").glob("*/manifest.json"))
         if len(folders) != 1:
             raise OutsideError(f"model {self.name} version {registered.version} has no artifact")
+        check_loader(root, folders[0].parent)
         return ModelVersion(str(registered.version), folders[0].parent, dict(registered.tags))
 
     @contextmanager

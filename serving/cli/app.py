@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from data.errors import LeadScoreError, internal_error
+from data.network import never_reach_link_local
 from serving.cli import experiment, leads, model, nightly, project, reading, service
 
 app = typer.Typer(
@@ -44,7 +45,12 @@ def _root(
 
 
 def main() -> None:
-    """Run a verb; a LeadScoreError is one line on standard error and its exit code."""
+    """Run a verb; a LeadScoreError is one line on standard error and its exit code.
+
+    What it writes holds people's data, so it is the user's alone.
+    """
+    never_reach_link_local()
+    mask = os.umask(0o077)
     try:
         app(prog_name="leadscore")
     except LeadScoreError as error:
@@ -62,3 +68,5 @@ def main() -> None:
             f"leadscore: {internal_error(error)}; LEADSCORE_DEBUG=1 shows where", file=sys.stderr
         )
         sys.exit(1)
+    finally:
+        os.umask(mask)

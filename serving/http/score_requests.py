@@ -22,6 +22,7 @@ from serving.http.request import lead_id, request_tables, sent_tables
 from serving.kept_run import KeptRun
 from serving.lead_score import LeadScore
 from serving.loaded_model import LoadedModel, load_model
+from serving.lost_inputs import refuse_lost_events
 from serving.qualify.engine import QualificationRules, compile_rules
 from training.registry import ModelVersion, Registry
 from training.state import StatePaths
@@ -78,6 +79,7 @@ class Service:
 
     def _load(self, version: ModelVersion) -> LoadedModel:
         model = load_model(version, bands=self.project.score.bands)
+        refuse_lost_events(model.catalogue, self.project)
         self.loaded_at = self.clock()
         return model
 
