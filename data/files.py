@@ -76,11 +76,20 @@ def _locked_part(path: Path) -> tuple[int, Path]:
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Remove what killed writers left half-written in a folder and below it; count the files.
-
-    A part is locked while its writer lives, so that the files of others are left alone.
-    """
+    """Remove what killed writers left half-written in a folder and below it; count the files."""
     removed = 0
+    for part in leftovers(folder):
+        part.unlink(missing_ok=True)
+        removed += 1
+    return removed
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Yield what killed writers left half-written in a folder and below it.
+
+    A part is locked while its writer lives, so that the files of others are left alone; each is
+    held locked until the next one is asked for.
+    """
     for part in sorted(folder.rglob(".*.part")):
         try:
             handle = os.open(part, os.O_RDONLY)
@@ -88,13 +97,11 @@ def remove_leftovers(folder: Path) -> int:
             continue  # it was moved into place, or belongs to somebody else
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink(missing_ok=True)
-            removed += 1
+            yield part
         except OSError:
             continue  # its writer lives
         finally:
             os.close(handle)
-    return removed
 
 
 @contextmanager

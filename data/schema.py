@@ -21,6 +21,7 @@ from data.schema_steps import (
     NightSection,
     QualificationSection,
     ReportSection,
+    RetentionSection,
     ScoreSection,
     TrainSection,
     Waiver,
@@ -94,6 +95,7 @@ class Project(Section):
     report: ReportSection = ReportSection()
     experiment: ExperimentSection = ExperimentSection()
     night: NightSection = NightSection()
+    retention: RetentionSection = RetentionSection()
     folder: str = "."
 
     @property

@@ -24,6 +24,7 @@ from serving.crm.pull.forgotten import Forgotten
 from serving.crm.pull.spool import LOCK, SPOOLED, Spool, lock_folder
 from serving.feedback import forget_lead as forget_answers
 from serving.night_lock import only_night
+from serving.upkeep.upkeep_lock import only_upkeep
 from serving.worklist.deliver import REPORTS
 from training.state import StatePaths
 
@@ -42,7 +43,7 @@ def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()
     """
     if not state.folder.is_dir():
         return _erase(state, lead_id)
-    with only_night(state):
+    with only_night(state), only_upkeep(state):
         parts = remove_leftovers(state.folder)
         erased = _erase(state, lead_id)
         folders = dict.fromkeys([state.reports, *reports])

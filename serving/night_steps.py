@@ -28,6 +28,7 @@ from serving.night_journal import NightJournal, name_night
 from serving.night_result import NightCounts, NightResult, NightStep, Outcome
 from serving.score import ScoringRun, write_scores
 from serving.session import Session
+from serving.upkeep.retention import clear_old
 from serving.verbs import (
     band_churn,
     guarded_run,
@@ -98,6 +99,7 @@ class Night:
         self._step("report", self._report)
         self._step("monitor", self._monitor)
         self._step("retrain", self._retrain)
+        self._step("retention", self._clear_old)
         result = self._result(started)
         if self.dry_run:
             return result
@@ -287,6 +289,14 @@ class Night:
             says, code = self._train(fresh)
         self._keep(retrained=day.isoformat())
         return says, code
+
+    def _clear_old(self) -> tuple[str, int]:
+        if self.dry_run:
+            raise Skipped("dry run")
+        cleared = clear_old(self.session.state, self.session.project, at=self.began)
+        if not cleared:
+            raise Skipped("nothing is too old")
+        return ", ".join(f"{name}: {count:,}" for name, count in cleared.items()), 0
 
     def _first_model(self) -> None:
         """Train where there is no champion yet; Skipped where none comes of it."""

@@ -21,6 +21,7 @@ from data.schema import Project
 from data.tables import Kind
 from serving.crm.connectors import refuse_idle_keys
 from training.state import StatePaths
+from training.state_format import bring_up_to_date
 
 if TYPE_CHECKING:
     from models.signature import Trust
@@ -148,14 +149,17 @@ def open_session(
     """Load the project (a file, or the dict that one holds) and find its folders.
 
     `frames` stand in place of sources, by the names that `data.read.read_tables` knows;
-    `overrides` are dotted keys. Nothing is created.
+    `overrides` are dotted keys. Nothing is created; a state folder of an earlier format is
+    brought to this one's.
     """
     project = load_project(file, overrides=overrides)
     refuse_idle_keys(project.write_back)
+    paths = StatePaths.of(project, state)
+    bring_up_to_date(paths)
     return Session(
         project=project,
         file=None if overrides or isinstance(file, Mapping) else file,
-        state=StatePaths.of(project, state),
+        state=paths,
         tracking=tracking,
         seed=project.train.seed if seed is None else seed,
         threads=threads or project.train.threads or os.cpu_count() or 1,

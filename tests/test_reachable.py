@@ -48,7 +48,6 @@ AWAITING = {
         ],
         "awaiting the loops",
     ),
-    "serving.writeback.audit_log.entries": "awaiting the operator's doctor",
 }
 """A module, a name in it, or a method -> the reason why it waits; nothing else may be added."""
 

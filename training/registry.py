@@ -11,7 +11,7 @@ import io
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,6 +25,7 @@ from models.predictor import MANIFEST
 from models.signature import ANYONE, Trust
 from training.mlflow_loader import check_loader, content_of, note_loader
 from training.state import StatePaths
+from training.state_format import make_folder
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # only hosts that the user named
 os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")  # and none that those point to
@@ -82,7 +83,7 @@ class Registry:
         """Open the SQLite store of a state folder, or the tracking server at `uri`."""
         if uri is not None:
             return cls(uri, name, trust=trust, allow=allow)
-        state.folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds people's data
+        make_folder(state)
         store = f"sqlite:///{state.registry.resolve()}"
         return cls(store, name, state.artifacts.resolve().as_uri(), trust, allow)
 
@@ -233,6 +234,41 @@ class Registry:
             for item in registered
         ]
         return sorted(rows, key=lambda row: -int(row[0]))
+
+    def running_runs(self) -> list[str]:
+        """List the training runs that have not ended: alive, or killed."""
+        with self._tracking() as client:
+            experiment = client.get_experiment_by_name(self.name)
+            if experiment is None:
+                return []
+            found = client.search_runs(
+                [experiment.experiment_id], "attributes.status = 'RUNNING'", max_results=1000
+            )
+            return [str(run.info.run_id) for run in found]
+
+    def remove_unfinished(self, versions: Sequence[str], runs: Sequence[str]) -> None:
+        """Remove versions that a killed training left, and mark its runs as killed."""
+        with self._tracking() as client:
+            for version in versions:
+                if not client.get_model_version(self.name, version).tags:
+                    client.delete_model_version(self.name, version)
+            for run in runs:
+                client.set_terminated(run, "KILLED")
+
+    def known_folders(self) -> set[str]:
+        """Name the folders of artifacts that runs and models of the store have, of any project."""
+        with self._tracking() as client:
+            experiments = [each.experiment_id for each in client.search_experiments()]
+            runs = client.search_runs(experiments, max_results=50_000)
+            models = client.search_logged_models(experiments, max_results=1000)
+            names = {str(run.info.run_id) for run in runs}
+            names |= {str(model.model_id) for model in models}
+            while models.token:
+                models = client.search_logged_models(
+                    experiments, max_results=1000, page_token=models.token
+                )
+                names |= {str(model.model_id) for model in models}
+            return names
 
     def _experiment(self, client: MlflowClient) -> str:
         """Find or create the experiment of this name, and return its id.

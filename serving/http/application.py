@@ -58,6 +58,22 @@ class Metrics:
             "1 where the last look for a promotion succeeded, 0 where it failed",
             registry=self.registry,
         )
+        self.trained_until = Gauge(
+            "leadscore_model_trained_until_seconds",
+            "Unix time up to which the model that answers knows the data; 0 without a clock",
+            registry=self.registry,
+        )
+        self.scores_as_of = Gauge(
+            "leadscore_scores_as_of_seconds",
+            "Unix time of the newest night whose scores are held; 0 without any",
+            registry=self.registry,
+        )
+        self.model = Gauge(
+            "leadscore_model_info",
+            "1 for the version that answers",
+            ["version"],
+            registry=self.registry,
+        )
 
 
 def create_app(
@@ -69,6 +85,8 @@ def create_app(
     """Put the application together behind its guard; `reload_seconds` > 0 follows promotions."""
     metrics = Metrics()
     metrics.following.set_function(lambda: float(service.follower != "failing"))
+    metrics.trained_until.set_function(lambda: service.trained_until / SECOND)
+    metrics.scores_as_of.set_function(lambda: service.scores_as_of / SECOND)
     # One thread computes: several would only wait for each other's interpreter lock and take twice
     # as long. A body of 1 MB bounds how long one request can keep it.
     computer = ThreadPoolExecutor(1)
@@ -106,6 +124,9 @@ def _add_state(app: FastAPI, service: Service, metrics: Metrics) -> None:
             status="ready",
             model_version=service.current().version,
             loaded_at=datetime.fromtimestamp(service.loaded_at / SECOND, UTC),
+            trained_until=datetime.fromtimestamp(service.trained_until / SECOND, UTC)
+            if service.trained_until
+            else None,
             follower=service.follower,
         )
 
@@ -117,6 +138,8 @@ def _add_state(app: FastAPI, service: Service, metrics: Metrics) -> None:
     )
     async def figures() -> Response:
         """Give Prometheus its figures."""
+        metrics.model.clear()
+        metrics.model.labels(service.current().version).set(1)
         return Response(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4")
 
 
@@ -212,8 +235,18 @@ def _measured(app: App, metrics: Metrics) -> App:
             _LOG.error("%s at %s:%s", type(error).__name__, at.filename, at.lineno)
         finally:
             if scope["type"] == "http":
+                seconds = time.perf_counter() - started
                 metrics.requests.labels(str(status)).inc()
-                metrics.seconds.observe(time.perf_counter() - started)
+                metrics.seconds.observe(seconds)
+                _LOG.info(
+                    "request",
+                    extra={
+                        "status": status,
+                        "seconds": round(seconds, 6),
+                        "route": getattr(scope.get("route"), "path", ""),  # an address holds ids
+                        "key": scope.get("leadscore.owner", ""),
+                    },
+                )
 
     return measured
 

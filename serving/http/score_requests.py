@@ -68,6 +68,18 @@ class Service:
             raise LookupError("no model is loaded")
         return self._model
 
+    @property
+    def trained_until(self) -> int:
+        """Up to when the model knows the data: microseconds, 0 where that is not known."""
+        card = None if self._model is None else self._model.card
+        return card.trained_until if card is not None and card.has_clock else 0
+
+    @property
+    def scores_as_of(self) -> int:
+        """The moment of the newest night: microseconds, 0 where none was kept."""
+        kept = self.kept()
+        return 0 if kept is None else kept.as_of
+
     def follow_promotion(self) -> bool:
         """Load another version if the reference names one now; tell whether it did."""
         with self._lock:
