@@ -20,6 +20,7 @@ NAMES = (
     "http",
     "loops",
     "init_shapes",
+    "attack",
 )
 
 

@@ -103,6 +103,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # another address is another address, and nothing is sent there
         description="Probability, score and reasons for single leads and small batches.",
     )
     _add_problems(app)
