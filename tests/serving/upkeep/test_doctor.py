@@ -143,3 +143,21 @@ def test_a_folder_of_a_later_leadscore_is_refused_by_every_verb(kept: Kept) -> N
     assert sorted(kept.state.rglob("*")) == before
     kept.paths.format.write_text("{")
     assert kept.run("doctor").code == 4
+
+
+def test_what_commands_write_is_its_users_alone_and_reports_follow_their_folder(
+    kept: Kept, tmp_path: Path
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in kept.state.rglob("*")}
+    out = tmp_path / "www"
+    out.mkdir(mode=0o755)
+    out.chmod(0o755)
+    assert kept.run("score").code == 0
+    assert kept.run("report", "--out", out, "--lang", "en").code == 0
+    written = [
+        path for path in kept.state.rglob("*") if path.stat().st_mtime_ns != before.get(path)
+    ]
+    assert len(written) > 3
+    new = [path for path in written if path not in before]
+    assert [path for path in new if path.stat().st_mode & 0o077] == []
+    assert stat.S_IMODE((out / "report-en.html").stat().st_mode) == 0o644
