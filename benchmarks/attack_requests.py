@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from benchmarks.attack import Verdict
 from serving.http.application import create_app
@@ -14,7 +10,7 @@ from serving.http.guard import Limits
 from serving.http.keys import digest
 from tests.fakes.asgi_calls import RawRequest, attack
 from tests.fakes.damaged_requests import damaged_requests
-from tests.fakes.november_state import November
+from tests.fakes.november_state import November, good_request
 
 KEY = "ls_attack"
 FREEZE_S = 0.1
@@ -54,35 +50,3 @@ def measure(place: Path, *, full: bool) -> list[Verdict]:
             "<= 100 ms",
         ),
     ]
-
-
-def good_request(company: November) -> tuple[dict[str, Any], list[str]]:
-    """Write a request for one lead with its touches, and list some ids."""
-    data = company.file.parent
-    leads = pd.read_parquet(data / "leads.parquet")
-    lead = leads.iloc[5]
-    touches = pd.read_parquet(data / "touches.parquet")
-    accounts = pd.read_parquet(data / "accounts.parquet").set_index("account_id", drop=False)
-    mine = touches[touches["lead_id"] == lead["lead_id"]].head(10)
-    body = {
-        "as_of": "2026-09-01T00:00:00Z",
-        "leads": [
-            {
-                "attributes": plain(lead.to_dict()),
-                "events": {"0": [plain(row) for row in mine.to_dict("records")]},
-                "joined": {"0": plain(accounts.loc[lead["account_id"]].to_dict())},
-            }
-        ],
-    }
-    return body, [str(each) for each in leads["lead_id"].head(20)]
-
-
-def plain(row: dict[Any, Any]) -> dict[str, Any]:
-    """Write a row as JSON holds it."""
-
-    def value(given: Any) -> Any:
-        if isinstance(given, pd.Timestamp):
-            return given.isoformat()
-        return None if pd.isna(given) else given.item() if isinstance(given, np.generic) else given
-
-    return {str(name): value(given) for name, given in row.items()}

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from data.errors import OutsideError
 from training.state import StatePaths
 
-WAIT_S: Final = 60.0
+WAIT_S: Final = 600.0
 
 
 @contextmanager

@@ -5,6 +5,10 @@ from __future__ import annotations
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from serving.http.score_requests import Service
 from serving.session import Session, open_session
@@ -46,3 +50,35 @@ class November:
         service.load()
         service.hold(session.read(kinds=service.current().kinds))
         return service
+
+
+def good_request(company: November) -> tuple[dict[str, Any], list[str]]:
+    """Write a request for one lead with its touches, and list some ids."""
+    data = company.file.parent
+    leads = pd.read_parquet(data / "leads.parquet")
+    lead = leads.iloc[5]
+    touches = pd.read_parquet(data / "touches.parquet")
+    accounts = pd.read_parquet(data / "accounts.parquet").set_index("account_id", drop=False)
+    mine = touches[touches["lead_id"] == lead["lead_id"]].head(10)
+    body = {
+        "as_of": "2026-09-01T00:00:00Z",
+        "leads": [
+            {
+                "attributes": plain(lead.to_dict()),
+                "events": {"0": [plain(row) for row in mine.to_dict("records")]},
+                "joined": {"0": plain(accounts.loc[lead["account_id"]].to_dict())},
+            }
+        ],
+    }
+    return body, [str(each) for each in leads["lead_id"].head(20)]
+
+
+def plain(row: dict[Any, Any]) -> dict[str, Any]:
+    """Write a row as JSON holds it."""
+
+    def value(given: Any) -> Any:
+        if isinstance(given, pd.Timestamp):
+            return given.isoformat()
+        return None if pd.isna(given) else given.item() if isinstance(given, np.generic) else given
+
+    return {str(name): value(given) for name, given in row.items()}
