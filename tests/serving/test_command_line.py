@@ -34,6 +34,9 @@ VERBS = {
     "experiment",
     "serve",
     "forget",
+    "doctor",
+    "backup",
+    "restore",
 }
 
 
