@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
-BENCHES := leaks noise features quality shap faults writeback forecast experiment report worklist http loops init_shapes
+BENCHES := leaks noise features quality shap faults writeback forecast experiment report worklist http loops init_shapes attack
 
 EXTRAS := tune serve notebook postgres mysql
 

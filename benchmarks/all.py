@@ -21,6 +21,7 @@ NAMES = (
     "http",
     "loops",
     "init_shapes",
+    "attack",
 )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,21 +18,50 @@ from data.errors import OutsideError
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; move it into place only when the block succeeds.
 
-    Its bytes are on the disk before it moves, so that a power cut leaves the old file or the new
-    one. OSError where the folder can't be written or the disk is full; the old file stays.
+    Its bytes are on the disk before it moves, and its name after, so that a power cut leaves the
+    old file or the new one, and what is said to be written stays. OSError where the folder can't be
+    written or the disk is full; the old file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, part = _locked_part(path)
     try:
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)  # mkstemp hides files from the group; readers are meant to read
+        part.chmod(_rights(path))  # mkstemp hides files from readers that the user may have named
         yield part
         with part.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
+        sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _rights(path: Path) -> int:
+    """Tell who may read a file: who could read the old one, else whom the umask lets."""
+    mask = os.umask(0)
+    os.umask(mask)
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0o666 & ~mask
+
+
+def open_to_readers_of_its_folder(path: Path) -> Path:
+    """Let whoever may enter the folder of a file read it: what is meant for others to fetch."""
+    readers = path.parent.stat().st_mode & 0o044
+    path.chmod(stat.S_IMODE(path.stat().st_mode) | readers)
+    return path
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk: what was moved into it stays after a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that knows no such thing
+            raise
+    finally:
         os.close(handle)
 
 
@@ -45,11 +76,20 @@ def _locked_part(path: Path) -> tuple[int, Path]:
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Remove what killed writers left half-written in a folder and below it; count the files.
-
-    A part is locked while its writer lives, so that the files of others are left alone.
-    """
+    """Remove what killed writers left half-written in a folder and below it; count the files."""
     removed = 0
+    for part in leftovers(folder):
+        part.unlink(missing_ok=True)
+        removed += 1
+    return removed
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Yield what killed writers left half-written in a folder and below it.
+
+    A part is locked while its writer lives, so that the files of others are left alone; each is
+    held locked until the next one is asked for.
+    """
     for part in sorted(folder.rglob(".*.part")):
         try:
             handle = os.open(part, os.O_RDONLY)
@@ -57,13 +97,11 @@ def remove_leftovers(folder: Path) -> int:
             continue  # it was moved into place, or belongs to somebody else
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink(missing_ok=True)
-            removed += 1
+            yield part
         except OSError:
             continue  # its writer lives
         finally:
             os.close(handle)
-    return removed
 
 
 @contextmanager

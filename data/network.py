@@ -4,14 +4,20 @@ Drivers read addresses more freely than RFC 3986 does: libpq takes several hosts
 `hostaddr=` and `service=` behind the question mark, and fills in what an address leaves out from
 the environment; SQLAlchemy lets a password hold a slash. So an address that two drivers could read
 differently is refused, and every host in it is checked.
+
+A name may lead elsewhere a moment after it was judged. So libpq, which resolves names out of
+Python's sight, is given the addresses that were judged (`libpq_address`), and whatever connects by
+Python's sockets is judged again as it connects (`never_reach_link_local`).
 """
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import re
 import socket
+import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
@@ -48,6 +54,7 @@ _HARMLESS: Final = re.compile(
     r"|target_session_attrs|tcp_user_timeout|timeout|trustservercertificate|use_unicode|user"
 )
 """Parameters of a database's address that never change where a driver connects to."""
+_hooked: Final[list[bool]] = []
 
 
 class Host(NamedTuple):
@@ -116,6 +123,63 @@ def require_named(uri: str, allow: Sequence[str]) -> list[Host]:
                 cure=f'add it to the project file: [network] allow = ["{shown}"]',
             )
     return hosts
+
+
+def libpq_address(uri: str) -> dict[str, str]:
+    """Resolve the hosts of a URI once: what libpq is to connect to, as `psycopg.connect` takes it.
+
+    InputError where a host is link-local; OSError where none resolves.
+    """
+    places: list[tuple[str, str, str]] = []
+    failure: OSError | None = None
+    for host in hosts_of(uri):
+        try:
+            infos = socket.getaddrinfo(host.name, host.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            failure = error
+            continue
+        addresses = dict.fromkeys(str(info[4][0]) for info in infos)
+        if any(_is_link_local(address.partition("%")[0]) for address in addresses):
+            raise InputError(f"host {host.name} is link-local and never reached")
+        places += [(host.name, each, str(host.port or "")) for each in addresses]
+    if not places and failure is not None:
+        raise failure
+    names, addresses_, ports = zip(*places, strict=True)
+    return {"host": ",".join(names), "hostaddr": ",".join(addresses_), "port": ",".join(ports)}
+
+
+def never_reach_link_local() -> None:
+    """Let this process connect to no link-local address from here on, whichever library asks.
+
+    They hold a cloud's metadata and its credentials. For a process of our own: nothing takes it
+    back.
+    """
+    if not _hooked:
+        _hooked.append(True)
+        sys.addaudithook(_judge_connection)
+
+
+def _judge_connection(event: str, arguments: tuple[object, ...]) -> None:
+    if event != "socket.connect":
+        return
+    address = arguments[1]
+    if isinstance(address, tuple) and address and _leads_link_local(str(address[0])):
+        raise ConnectionRefusedError(
+            errno.ECONNREFUSED, f"{address[0]} is link-local and never reached"
+        )
+
+
+def _leads_link_local(name: str) -> bool:
+    """Judge an address; a name by all addresses that it leads to."""
+    try:
+        ipaddress.ip_address(name.partition("%")[0])
+        addresses = [name]
+    except ValueError:
+        try:
+            addresses = [str(info[4][0]) for info in socket.getaddrinfo(name, None)]
+        except (OSError, UnicodeError):
+            return False
+    return any(_is_link_local(address.partition("%")[0]) for address in addresses)
 
 
 def require_allowed(uri: str, allow: Sequence[str]) -> str:

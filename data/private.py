@@ -1,8 +1,8 @@
 """Hides e-mail addresses, telephone numbers and passwords in columns, messages and URIs.
 
-In a column each address or number becomes a hash, the same in training and in scoring: the model
-loses nothing, and neither its files, nor its reasons, nor the registry hold contact data.
-data/reading/values.py masks columns, data/errors.py messages and logs.
+In a column each address or number, also one within a longer text, becomes a hash, the same in
+training and in scoring: the model loses nothing, and neither its files, nor its reasons, nor the
+registry hold contact data. data/reading masks columns, data/errors.py messages and logs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ _PHONE: Final = r"(\+|\(\+?\d{1,5}\))[\d ().\-/]{6,24}"
 _MAIL_IN_TEXT: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _PHONE_IN_TEXT: Final = re.compile(r"\+\d[\d ().\-/]{6,24}\d")
 """The same within a sentence, without the punctuation around it."""
+_WHOLE: Final = re.compile(rf"\s*({_MAIL}|{_PHONE})\s*")
+_CONTACT: Final = re.compile(rf"{_MAIL_IN_TEXT.pattern}|{_PHONE_IN_TEXT.pattern}")
 _MARKS: Final = frozenset("@+(")
 """Every address or number has one of these: a quick check where there are few texts."""
 _SECRET: Final = re.compile(r"(?i)((?:password|passwd|pwd|token|key|secret)=)(?:'[^']*'|[^&#\s]*)")
@@ -64,6 +66,8 @@ def hide_contacts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     >>> import pyarrow as pa
     >>> hide_contacts(pa.chunked_array([["Rome", "ann@x.example", "+39 055 123456"]])).to_pylist()
     ['Rome', 'address ff8cae1e', 'number d21502d3']
+    >>> hide_contacts(pa.chunked_array([["mail of ann@x.example"]])).to_pylist()
+    ['mail of address ff8cae1e']
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -71,13 +75,20 @@ def hide_contacts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     words = pc.unique(column)
     if len(words) <= 64 and not any(set(word or "") & _MARKS for word in words.to_pylist()):
         return column
-    whole = pc.match_substring_regex(words, rf"^\s*({_MAIL}|{_PHONE})\s*$")
-    contacts = words.filter(pc.fill_null(whole, False)).to_pylist()
+    some = pc.match_substring_regex(words, rf"{_MAIL}|^\s*{_PHONE}\s*$|{_PHONE_IN_TEXT.pattern}")
+    contacts = words.filter(pc.fill_null(some, False)).to_pylist()
     if not contacts:
         return column
-    hidden = {word: _hashed(word) for word in contacts}
+    hidden = {word: hide_contact(word) for word in contacts}
     shown = [hidden.get(word, word) for word in words.to_pylist()]
     return pc.take(pa.array(shown, pa.string()), pc.index_in(column, value_set=words))
+
+
+def hide_contact(word: str) -> str:
+    """Write the e-mail addresses and telephone numbers of one text as hashes."""
+    if _WHOLE.fullmatch(word):
+        return _hashed(word)
+    return _CONTACT.sub(lambda found: _hashed(found[0]), word)
 
 
 def _hashed(word: str) -> str:

@@ -51,6 +51,8 @@ def _parse(text: str, name: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"is no TOML: {error}", file=name, cure="correct that line") from None
+    except ValueError:  # Python refuses to read integers of over 4,300 digits
+        raise InputError("has a number of too many digits", file=name) from None
     except RecursionError:
         raise InputError("is nested too deeply", file=name) from None
 

@@ -22,6 +22,7 @@ from data.schema_steps import (
     NightSection,
     QualificationSection,
     ReportSection,
+    RetentionSection,
     ScoreSection,
     TrainSection,
     Waiver,
@@ -53,6 +54,9 @@ class ProjectSection(Section):
     """Whether `order_by` grows (`"asc"`) or falls (`"desc"`) with time."""
     language: str = "en"
     """The language of reasons in scores, in the CRM and in `explain`: `en`, `it`, `fr`, `fa`."""
+    root: str | None = Field(default=None, examples=["."])
+    """The one folder whose files may be read, from the project file's own; `"."` is that itself.
+    Left out: files may lie anywhere, and `check` names those outside."""
     state: str | None = Field(default=None, examples=["/var/lib/leadscore/acme"])
     """The folder of registry, ledger and scores. Left out: `.leadscore/` and the name, where
     leadscore runs."""
@@ -93,6 +97,7 @@ class Project(Section):
     experiment: ExperimentSection = ExperimentSection()
     night: NightSection = NightSection()
     people: PeopleSection = PeopleSection()
+    retention: RetentionSection = RetentionSection()
     folder: str = "."
 
     @property

@@ -338,3 +338,14 @@ class NightSection(Section):
         default=None, examples=["/var/lib/node_exporter/textfile/leadscore.prom"]
     )
     """The file of figures for Prometheus. Left out: `night.prom` in the state folder."""
+
+
+class RetentionSection(Section):
+    """How long the state folder keeps what is past; each night clears what is older."""
+
+    runs: Duration = Field(default="400d", examples=["400d"])  # type: ignore[assignment]
+    """Scores and features of past runs, from which `explain --since` tells what changed."""
+    audit: Duration = Field(default="1100d", examples=["1100d"])  # type: ignore[assignment]
+    """Entries of the audit log of `write-back`; the rest of the chain can still be checked."""
+    ledger: Duration = Field(default="400d", examples=["400d"])  # type: ignore[assignment]
+    """What the CRM acknowledged for earlier episodes of a lead; that of the newest stays."""

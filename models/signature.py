@@ -1,7 +1,9 @@
 """Signs and checks the manifest of an artifact, and with its hashes every file of it.
 
-HMAC-SHA256 (RFC 2104) over format and hashes, kept in the manifest itself. Whoever can check can
-also sign: the key belongs to the jobs that train and score, not to readers.
+HMAC-SHA256 (RFC 2104) over format, hashes, and the loader that MLflow executes, kept in the
+manifest itself. A second one, kept as a tag in the registry, binds the content to the name and
+number of its version, so that two signed folders cannot be swapped. Whoever can check can also
+sign: the key belongs to the jobs that train and score, not to readers.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from data.files import write_text
 from models.predictor import MANIFEST, PredictorError, parse_json
 
 LEAST_LENGTH: Final = 32
+LOADER_HASH: Final = "loader"
+"""The manifest's key with the sha256 of the module with which MLflow loads the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,24 @@ class Trust:
             manifest["signature"] = {"key": name_of(key), "hmac_sha256": _digest(key, manifest)}
             write_text(folder / MANIFEST, json.dumps(manifest, sort_keys=True, indent=1))
 
+    def bind(self, name: str, version: str, folder: Path) -> str:
+        """Sign that a registered version is the content of `folder`; "" without keys."""
+        if not self.keys:
+            return ""
+        return f"{name_of(self.keys[0])}:{_binding(self.keys[0], name, version, folder)}"
+
+    def check_bound(self, name: str, version: str, folder: Path, bound: str) -> None:
+        """Raise InputError where a registered version is not the content that was signed for it.
+
+        What was signed before versions were bound passes where signatures are not demanded.
+        """
+        if not self.keys or not (bound or self.demanded):
+            return
+        named, _, given = bound.partition(":")
+        own = [key for key in self.keys if hmac.compare_digest(name_of(key), named)]
+        if not own or not hmac.compare_digest(_binding(own[0], name, version, folder), given):
+            raise _refused(f"is not what was signed as version {version} of {name}")
+
     def check(self, folder: Path) -> None:
         """Raise InputError where an artifact is unsigned, changed, or signed by an unknown key."""
         if not self.keys:
@@ -87,7 +109,13 @@ def name_of(key: bytes) -> str:
 
 def _digest(key: bytes, manifest: Mapping[str, Any]) -> str:
     signed = {name: manifest.get(name) for name in ("format", "files")}
+    signed |= {name: manifest[name] for name in (LOADER_HASH,) if name in manifest}
     return hmac.new(key, json.dumps(signed, sort_keys=True).encode(), hashlib.sha256).hexdigest()
+
+
+def _binding(key: bytes, name: str, version: str, folder: Path) -> str:
+    text = json.dumps([name, version, _digest(key, _manifest(folder))])
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

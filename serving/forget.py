@@ -25,6 +25,7 @@ from serving.crm.pull.forgotten import Forgotten
 from serving.crm.pull.spool import LOCK, SPOOLED, Spool, lock_folder
 from serving.night_lock import only_night
 from serving.people.lead_audit import forget_acts
+from serving.upkeep.upkeep_lock import only_upkeep
 from serving.worklist.deliver import REPORTS
 from serving.worklist.stored_pages import forget_pages
 from training.state import StatePaths
@@ -44,7 +45,7 @@ def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()
     """
     if not state.folder.is_dir():
         return _erase(state, lead_id)
-    with only_night(state):
+    with only_night(state), only_upkeep(state):
         parts = remove_leftovers(state.folder)
         erased = _erase(state, lead_id)
         folders = dict.fromkeys([state.reports, *reports])

@@ -12,7 +12,9 @@ from serving.night_journal import NightJournal
 Outcome = Literal["done", "kept", "skipped", "failed"]
 """`kept` is what an earlier run of the same night did already."""
 
-MATTERS: Final = ("score", "write_back", "pull", "report", "monitor", "retrain", "metrics")
+MATTERS: Final = (
+    *("score", "write_back", "pull", "report", "monitor", "retrain", "retention", "metrics"),
+)
 """The steps, by what matters most. The first of them with another exit code than 0 gives the
 night's."""
 

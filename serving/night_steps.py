@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from data.clock import SECOND
 from data.days import due
 from data.errors import GateError, LeadScoreError, internal_error
-from data.files import remove_leftovers, write_text
+from data.files import open_to_readers_of_its_folder, remove_leftovers, write_text
 from data.reading.read_tables import CrmData
 from serving.crm.pull.pull_project import pull_project, pulls_from
 from serving.loaded_model import LoadedModel
@@ -28,6 +28,7 @@ from serving.night_journal import NightJournal, name_night
 from serving.night_result import NightCounts, NightResult, NightStep, Outcome
 from serving.score import ScoringRun, write_scores
 from serving.session import Session
+from serving.upkeep.retention import clear_old
 from serving.verbs import (
     band_churn,
     guarded_run,
@@ -98,6 +99,7 @@ class Night:
         self._step("report", self._report)
         self._step("monitor", self._monitor)
         self._step("retrain", self._retrain)
+        self._step("retention", self._clear_old)
         result = self._result(started)
         if self.dry_run:
             return result
@@ -288,6 +290,14 @@ class Night:
         self._keep(retrained=day.isoformat())
         return says, code
 
+    def _clear_old(self) -> tuple[str, int]:
+        if self.dry_run:
+            raise Skipped("dry run")
+        cleared = clear_old(self.session.state, self.session.project, at=self.began)
+        if not cleared:
+            raise Skipped("nothing is too old")
+        return ", ".join(f"{name}: {count:,}" for name, count in cleared.items()), 0
+
     def _first_model(self) -> None:
         """Train where there is no champion yet; Skipped where none comes of it."""
         if self.dry_run:
@@ -313,7 +323,10 @@ class Night:
         asked = self.session.project.night.metrics
         path = self.session.state.night_metrics if asked is None else self._place(asked)
         remove_leftovers(path.parent) if asked is not None and path.parent.is_dir() else None
-        return str(write_text(path, result.metrics(self.journal))), 0
+        write_text(path, result.metrics(self.journal))
+        if asked is not None:  # another user's node exporter collects it, and it holds no lead
+            open_to_readers_of_its_folder(path)
+        return str(path), 0
 
     # -- what steps share -------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from serving.answers.answer_store import list_answers
 from serving.answers.standing import AnsweredLead, answered_leads
 from serving.crm.connectors import refuse_idle_keys
 from training.state import StatePaths
+from training.state_format import bring_up_to_date
 
 if TYPE_CHECKING:
     from models.signature import Trust
@@ -117,11 +118,17 @@ class Session:
         return self.registry.champion()
 
     def model(self, reference: str) -> LoadedModel:
-        """Find and load a model by version, alias or folder."""
+        """Find and load a model by version, alias or folder.
+
+        InputError where the project lacks events that the model was trained on.
+        """
         from serving.loaded_model import find_model
+        from serving.lost_inputs import refuse_lost_events
 
         bands = self.project.score.bands
-        return find_model(self.registry, reference, threads=self.threads, bands=bands)
+        model = find_model(self.registry, reference, threads=self.threads, bands=bands)
+        refuse_lost_events(model.catalogue, self.project)
+        return model
 
     def moment(self, as_of: str | None, reading: CrmData, key: str = "--as-of") -> int:
         """Read --as-of; left out, it is the end of observation. Errors name it by `key`."""
@@ -158,14 +165,17 @@ def open_session(
     """Load the project (a file, or the dict that one holds) and find its folders.
 
     `frames` stand in place of sources, by the names that `data.read.read_tables` knows;
-    `overrides` are dotted keys. Nothing is created.
+    `overrides` are dotted keys. Nothing is created; a state folder of an earlier format is
+    brought to this one's.
     """
     project = load_project(file, overrides=overrides)
     refuse_idle_keys(project.write_back)
+    paths = StatePaths.of(project, state)
+    bring_up_to_date(paths)
     return Session(
         project=project,
         file=None if overrides or isinstance(file, Mapping) else file,
-        state=StatePaths.of(project, state),
+        state=paths,
         tracking=tracking,
         seed=project.train.seed if seed is None else seed,
         threads=threads or project.train.threads or os.cpu_count() or 1,

@@ -18,6 +18,7 @@ from models.explain.change import store_run
 from serving.band_churn import BandChurn, compare_bands
 from serving.exposure import Exposures
 from serving.loaded_model import LoadedModel, load_model
+from serving.lost_inputs import refuse_lost_columns
 from serving.night_guard import guard_night
 from serving.score import ScoringRun, read_bands, score_leads, write_scores
 from serving.score_changes import FEATURES
@@ -165,6 +166,7 @@ def evaluate_registered(
     session: Session, reading: CrmData, model: LoadedModel, *, on_stage: Stage
 ) -> Evaluation:
     """Evaluate a registered model on the newest test rows of the data as they are now."""
+    refuse_lost_columns(model.catalogue, reading.tables)
     on_stage("labels and features")
     dataset = make_dataset(
         session.project,
@@ -306,6 +308,7 @@ def monitor_model(
     session: Session, reading: CrmData, model: LoadedModel, *, as_of: int, on_stage: Stage
 ) -> list[Signal]:
     """Check a registered model against the data as they are now."""
+    refuse_lost_columns(model.catalogue, reading.tables)
     on_stage("sources, columns, conversions, features")
     return watch_model(
         session.project,

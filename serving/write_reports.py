@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data.errors import OutsideError
-from data.files import write_text
+from data.files import open_to_readers_of_its_folder, write_text
 from data.reading.read_tables import CrmData
 from models.explain.change import StoredRun
 from serving.answers.answer_store import list_answers
@@ -140,7 +140,9 @@ def write_views(
         texts={f"model-{language}": page for language, page in pages.items()},
     )
     on_stage(str(size))
-    return written
+    if session.state.folder.resolve() in folder.resolve().parents:
+        return written
+    return [open_to_readers_of_its_folder(path) for path in written]
 
 
 def _model_pages(session: Session, model: LoadedModel, project: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import io
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,8 +21,11 @@ from data.errors import InputError, OutsideError
 from data.network import require_reachable
 from data.private import without_password
 from models.artifact import LOADER
+from models.predictor import MANIFEST
 from models.signature import ANYONE, Trust
+from training.mlflow_loader import check_loader, content_of, note_loader
 from training.state import StatePaths
+from training.state_format import make_folder
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # only hosts that the user named
 os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")  # and none that those point to
@@ -37,6 +40,8 @@ CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 PREVIOUS: Final = "previous"
 URI_VARIABLES: Final = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+BOUND: Final = "signed_as"
+"""The tag of a version with the signature that binds it to its content."""
 ABSENT: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """MLflow's error codes for a name, a version or an alias that does not exist."""
 REQUIREMENTS: Final = ("lightgbm", "numba", "numpy", "pandas")
@@ -78,7 +83,7 @@ class Registry:
         """Open the SQLite store of a state folder, or the tracking server at `uri`."""
         if uri is not None:
             return cls(uri, name, trust=trust, allow=allow)
-        state.folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds people's data
+        make_folder(state)
         store = f"sqlite:///{state.registry.resolve()}"
         return cls(store, name, state.artifacts.resolve().as_uri(), trust, allow)
 
@@ -88,7 +93,7 @@ class Registry:
         *,
         params: Mapping[str, object],
         metrics: Mapping[str, float],
-        tags: Mapping[str, str],
+        tags: dict[str, str],
         pages: Mapping[str, str],
         example: pd.DataFrame,
     ) -> ModelVersion:
@@ -100,6 +105,7 @@ class Registry:
         import mlflow
         from mlflow.models import ModelSignature, infer_signature
 
+        note_loader(folder, LOADER)
         self.trust.sign(folder)
         with self._tracking() as client:
             with mlflow.start_run(experiment_id=self._experiment(client)):
@@ -118,17 +124,29 @@ class Registry:
                         pip_requirements=list(REQUIREMENTS),
                     )
             version = str(info.registered_model_version)
-            for key, value in tags.items():
+            bound = self.trust.bind(self.name, version, folder)
+            for key, value in (tags | ({BOUND: bound} if bound else {})).items():
                 client.set_model_version_tag(self.name, version, key, value[:5000])
         return self.find(version)
 
     def find(self, reference: str) -> ModelVersion:
         """Resolve a version number, an alias or an artifact folder; OutsideError where absent.
 
-        InputError where the artifact is not signed as `trust` demands.
+        InputError where the artifact is not signed as `trust` demands, or is another version's.
         """
         version = self._find(reference)
         self.trust.check(version.folder)
+        if not version.tags:  # a folder, or a version that was never finished
+            return version
+        if version.tags.get("content", content_of(version.folder)) != content_of(version.folder):
+            raise InputError(
+                f"holds another model than was registered as version {version.version}",
+                file=MANIFEST,
+                cure="put the files of that version back (leadscore restore), or promote another",
+            )
+        self.trust.check_bound(
+            self.name, version.version, version.folder, version.tags.get(BOUND, "")
+        )
         return version
 
     def _find(self, reference: str) -> ModelVersion:
@@ -217,6 +235,41 @@ class Registry:
         ]
         return sorted(rows, key=lambda row: -int(row[0]))
 
+    def running_runs(self) -> list[str]:
+        """List the training runs that have not ended: alive, or killed."""
+        with self._tracking() as client:
+            experiment = client.get_experiment_by_name(self.name)
+            if experiment is None:
+                return []
+            found = client.search_runs(
+                [experiment.experiment_id], "attributes.status = 'RUNNING'", max_results=1000
+            )
+            return [str(run.info.run_id) for run in found]
+
+    def remove_unfinished(self, versions: Sequence[str], runs: Sequence[str]) -> None:
+        """Remove versions that a killed training left, and mark its runs as killed."""
+        with self._tracking() as client:
+            for version in versions:
+                if not client.get_model_version(self.name, version).tags:
+                    client.delete_model_version(self.name, version)
+            for run in runs:
+                client.set_terminated(run, "KILLED")
+
+    def known_folders(self) -> set[str]:
+        """Name the folders of artifacts that runs and models of the store have, of any project."""
+        with self._tracking() as client:
+            experiments = [each.experiment_id for each in client.search_experiments()]
+            runs = client.search_runs(experiments, max_results=50_000)
+            models = client.search_logged_models(experiments, max_results=1000)
+            names = {str(run.info.run_id) for run in runs}
+            names |= {str(model.model_id) for model in models}
+            while models.token:
+                models = client.search_logged_models(
+                    experiments, max_results=1000, page_token=models.token
+                )
+                names |= {str(model.model_id) for model in models}
+            return names
+
     def _experiment(self, client: MlflowClient) -> str:
         """Find or create the experiment of this name, and return its id.
 
@@ -260,6 +313,7 @@ class Registry:
         folders = sorted((root / "artifacts").glob("*/manifest.json"))
         if len(folders) != 1:
             raise OutsideError(f"model {self.name} version {registered.version} has no artifact")
+        check_loader(root, folders[0].parent)
         return ModelVersion(str(registered.version), folders[0].parent, dict(registered.tags))
 
     @contextmanager

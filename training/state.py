@@ -4,10 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:  # write-back finds its files without pandas
     from data.schema import Project
+
+
+KEPT: Final = (
+    "state.json",
+    "night.json",
+    "guard.json",
+    "night.prom",
+    "pages",
+    "scores.parquet",
+    "scores",
+    "ledger*.sqlite",
+    "dead_letter.jsonl",
+    "crm.sqlite",
+    "*.db",  # answers of reps, who saw which score; registry and artifacts come last
+    "people.sqlite",
+    "arms.csv",
+    "api_keys.json",
+    "audits",
+    "mlflow.db",
+    "mlartifacts",
+)
+"""What a backup holds, as patterns in the state folder, in the order in which it is copied: what
+refers to something stands before it, so that a copy made while jobs run refers to nothing that it
+lacks. Locks are not kept, nor reports, which `leadscore report` writes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +107,16 @@ class StatePaths:
     def publish_lock(self) -> Path:
         """The lock of the moment in which a model is judged and registered."""
         return self.folder / "publish.lock"
+
+    @property
+    def format(self) -> Path:
+        """Which format the folder has."""
+        return self.folder / "state.json"
+
+    @property
+    def upkeep_lock(self) -> Path:
+        """The lock of a backup, of what erases and of what clears: one of them at a time."""
+        return self.folder / "upkeep.lock"
 
     @property
     def night_metrics(self) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 
 from data.clock import DAY
 from data.feeds import Feed
+from data.private import hide_contact
 from data.reading.review import ColumnReview
 from data.schema import Project
 from data.tables import Outcomes, Tables
@@ -284,7 +285,9 @@ def _segments(
     values = {}
     for name in dict.fromkeys((*project.train.segments, *also)):
         if name in tables.display.columns:
-            values[name] = tables.display[name].to_numpy(object)[lead]
+            shown = tables.display[name]
+            hidden = {word: hide_contact(str(word)) for word in shown.dropna().unique()}
+            values[name] = shown.map(hidden).to_numpy(object)[lead]
         elif any(a.name == name and a.kind == "category" for a in tables.attributes):
             values[name] = tables.attribute(name).values[lead]
     return values

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from data.clock import NEVER, Micros
 from data.errors import InputError
+from data.private import hide_contacts
 from data.ragged import is_known
 from data.reading.match_ids import match_leads
 from data.reading.payments import PaidRows, event_amounts
@@ -178,7 +179,12 @@ def _coded(raw: RawTable, column: str | None, missing: tuple[str, ...]) -> Coded
         return Coded(np.zeros(len(raw), np.int32), (column[1:],))
     coded = texts(raw.column(column), missing).combine_chunks().dictionary_encode()
     codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-    return Coded(codes, tuple(coded.dictionary.to_pylist()))
+    names = hide_contacts(pa.chunked_array([coded.dictionary])).to_pylist()
+    if len(set(names)) < len(names):  # two spellings of one address have one hash
+        kept = {name: code for code, name in enumerate(dict.fromkeys(names))}
+        codes = np.array([*(kept[name] for name in names), -1], np.int32)[codes]
+        names = [*kept]
+    return Coded(codes, tuple(names))
 
 
 def _types(raw: RawTable, section: EventsSection, missing: tuple[str, ...]) -> Coded:

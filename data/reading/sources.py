@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.errors import InputError, OutsideError
-from data.network import require_allowed, scheme_of
+from data.network import libpq_address, require_allowed, scheme_of
 from data.private import mask, without_password
 from data.reading.csv_files import csv_header, line_of_first_row, read_csv
+from data.reading.project_root import refuse_outside
 from data.rules.expressions import parse
 from data.schema import Project
 
@@ -210,13 +211,14 @@ def _read_files(
 def _files_of(uri: str, project: Project) -> list[Path]:
     """Find the file, or the files of a glob in the order of their names; InputError for none."""
     path = Path(project.folder, uri)
+    refuse_outside(path, project, uri)
     matches = [path] if path.is_file() else sorted(Path(p) for p in glob.glob(str(path)))
     files = [file for file in matches if file.is_file()]
     if not files:
         near = difflib.get_close_matches(path.name, _siblings(path), 1)
         cure = f"did you mean {near[0]!r}?" if near else "correct `source` in the project file"
         raise InputError("file not found", file=uri, cure=cure)
-    return files
+    return [refuse_outside(file, project, uri) for file in files]
 
 
 def _siblings(path: Path) -> list[str]:
@@ -307,6 +309,7 @@ def _query_duckdb(uri: str, query: str, project: Project) -> pa.Table:
     path = Path(project.folder, uri.partition(":")[2].removeprefix("///").removeprefix("//"))
     if not path.is_file():
         raise InputError("file not found", file=str(path.name))
+    refuse_outside(path, project, uri)
     offline: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": "false"}
     with duckdb.connect(str(path), read_only=True, config=offline) as connection:
         answer = connection.sql(query)
@@ -330,8 +333,15 @@ def _query_sql(uri: str, query: str, project: Project) -> pa.Table:
         path = Path(project.folder, url.database)
         if not path.is_file():
             raise InputError("file not found", file=path.name)
+        refuse_outside(path, project, uri)
         url = url.set(database=str(path))
-    engine = sqlalchemy.create_engine(url)
+    try:
+        judged = libpq_address(uri) if url.get_backend_name() == "postgresql" else {}
+    except OSError as error:
+        raise OutsideError(
+            f"{mask(uri)}: {error.strerror or error}", cure="run it again when it answers"
+        ) from None
+    engine = sqlalchemy.create_engine(url, connect_args=judged)
     try:
         with engine.connect() as connection:
             if url.get_backend_name() == "sqlite":

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
 from data.errors import LeadScoreError, internal_error
-from serving.cli import experiment, leads, model, nightly, people, project, reading, service
+from data.network import never_reach_link_local
+from serving.cli import (
+    experiment,
+    json_log,
+    leads,
+    model,
+    nightly,
+    people,
+    project,
+    reading,
+    service,
+    upkeep,
+)
 
 app = typer.Typer(
     name="leadscore",
@@ -19,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verbs in (project, reading, model, leads, nightly, service):
+for verbs in (project, reading, model, leads, nightly, service, upkeep):
     verbs.add_to(app)
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(people.app, name="people")
@@ -39,27 +51,49 @@ def _root(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
+    log: Annotated[
+        Literal["text", "json"],
+        typer.Option(
+            "--log",
+            envvar="LEADSCORE_LOG",
+            help="What standard error holds: lines for a person, or a JSON document a line.",
+        ),
+    ] = "text",
 ) -> None:
     """Run before every verb."""
     del version
+    if log == "json":
+        json_log.begin()
 
 
 def main() -> None:
-    """Run a verb; a LeadScoreError is one line on standard error and its exit code."""
+    """Run a verb; a LeadScoreError is one line on standard error and its exit code.
+
+    What it writes holds people's data, so it is the user's alone.
+    """
+    never_reach_link_local()
+    mask = os.umask(0o077)
     try:
         app(prog_name="leadscore")
     except LeadScoreError as error:
-        print(f"leadscore: {error}", file=sys.stderr)  # noqa: T201 - the one place that prints
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
     except KeyboardInterrupt:
-        print("leadscore: stopped", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
+        _end("stopped", 130)
     except BrokenPipeError:
         sys.exit(1)
     except Exception as error:
         if os.environ.get("LEADSCORE_DEBUG"):
             raise
-        print(  # noqa: T201
-            f"leadscore: {internal_error(error)}; LEADSCORE_DEBUG=1 shows where", file=sys.stderr
-        )
-        sys.exit(1)
+        _end(f"{internal_error(error)}; LEADSCORE_DEBUG=1 shows where", 1)
+    finally:
+        os.umask(mask)
+        json_log.end()
+
+
+def _end(message: str, code: int) -> NoReturn:
+    """Write the one line of an error on standard error, and end with its code."""
+    if json_log.begun():
+        json_log.say(message, level="ERROR", exit_code=code)
+    else:
+        print(f"leadscore: {message}", file=sys.stderr)  # noqa: T201 - the one place that prints
+    sys.exit(code)

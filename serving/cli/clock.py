@@ -21,4 +21,13 @@ def ticks() -> float:
 def new_run_id(at: int) -> str:
     """Name a run: its time to the second, and four random bytes."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at // SECOND))
-    return f"{stamp}-{secrets.token_hex(4)}"
+    _newest[:] = [f"{stamp}-{secrets.token_hex(4)}"]
+    return _newest[0]
+
+
+def newest_run_id() -> str:
+    """Name the run that this process began last, "" before one: what its log lines bear."""
+    return _newest[0] if _newest else ""
+
+
+_newest: list[str] = []

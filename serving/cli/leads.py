@@ -331,9 +331,11 @@ def write_back(
     from serving.cli.clock import new_run_id, now
     from serving.writeback.write_back import write_back as send
     from training.state import StatePaths
+    from training.state_format import bring_up_to_date
 
     project = load_project(file)
     place = StatePaths.of(project, state)
+    bring_up_to_date(place)
     at = now()
     with screen.stages(progress.WRITE_BACK, quiet=as_json) as stage:
         result = send(

@@ -106,6 +106,7 @@ def check(
 
     Example: leadscore check examples/olist.toml --out audit.html
     """
+    from data.reading.project_root import outside_sources
     from serving.check import check_project
     from serving.session import open_session
 
@@ -120,7 +121,7 @@ def check(
     if as_json:
         screen.say_json(result.to_dict())
     else:
-        for line in result.counts():
+        for line in (*result.counts(), *map("note: {}".format, outside_sources(session.project))):
             screen.say(line)
         screen.column_table(result.table)
         for line in result.remarks():

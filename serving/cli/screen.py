@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from data.printable import printable
-from serving.cli import progress
+from serving.cli import json_log, progress
 from serving.cli.progress import StageCounter
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ def say(text: str) -> None:
 
 def note(text: str) -> None:
     """Print one line on standard error, beside an answer for a machine."""
+    if json_log.begun():
+        json_log.say(text)
+        return
     err.print(shown(text), highlight=False, soft_wrap=True)
 
 
@@ -178,4 +181,4 @@ def choose(question: Question) -> int:
 
 def stages(plan: Sequence[str], *, quiet: bool) -> AbstractContextManager[StageCounter]:
     """Show progress through the stages of a plan on standard error; silent where `quiet`."""
-    return progress.stages(plan, console=err, quiet=quiet)
+    return progress.stages(plan, console=err, quiet=quiet or json_log.begun())

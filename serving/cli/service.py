@@ -102,8 +102,11 @@ def forget(
     from serving.crm.pull.spool import LOCK
     from serving.forget import forget_lead, forget_pulled
     from training.state import StatePaths
+    from training.state_format import bring_up_to_date
 
     project = load_for_pull(file)
+    paths = StatePaths.of(project, state)
+    bring_up_to_date(paths)
     home = home_of(project)
     for given in pulled or []:
         if not (given / LOCK).is_file():
@@ -112,7 +115,7 @@ def forget(
             )
     out = project.night.out
     reports = [] if out is None else [Path(project.folder) / out]
-    erased = forget_lead(StatePaths.of(project, state), lead, reports=reports)
+    erased = forget_lead(paths, lead, reports=reports)
     screen.say(", ".join(f"{name}: {count}" for name, count in erased.items()))
     for folder in dict.fromkeys([*([home] if home else []), *(pulled or [])]):
         for name, count in forget_pulled(folder, lead).items():

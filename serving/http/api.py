@@ -86,6 +86,9 @@ class Health(BaseModel):
     status: str
     model_version: str | None = None
     loaded_at: datetime | None = Field(default=None, description="When this model was loaded.")
+    trained_until: datetime | None = Field(
+        default=None, description="Up to when this model knows the data: its age."
+    )
     follower: Literal["off", "ok", "failing"] | None = Field(
         default=None,
         description="Whether the last look for a promotion succeeded; the model answers either "

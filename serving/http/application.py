@@ -60,6 +60,22 @@ class Metrics:
             "1 where the last look for a promotion succeeded, 0 where it failed",
             registry=self.registry,
         )
+        self.trained_until = Gauge(
+            "leadscore_model_trained_until_seconds",
+            "Unix time up to which the model that answers knows the data; 0 without a clock",
+            registry=self.registry,
+        )
+        self.scores_as_of = Gauge(
+            "leadscore_scores_as_of_seconds",
+            "Unix time of the newest night whose scores are held; 0 without any",
+            registry=self.registry,
+        )
+        self.model = Gauge(
+            "leadscore_model_info",
+            "1 for the version that answers",
+            ["version"],
+            registry=self.registry,
+        )
 
 
 def create_app(
@@ -75,6 +91,8 @@ def create_app(
     """
     metrics = Metrics()
     metrics.following.set_function(lambda: float(service.follower != "failing"))
+    metrics.trained_until.set_function(lambda: service.trained_until / SECOND)
+    metrics.scores_as_of.set_function(lambda: service.scores_as_of / SECOND)
     app = make_routes(service, metrics, reload_seconds, doors)
     guard = Guard(app, keys, limits or Limits(), with_pages=doors is not None)
     return _measured(guard, metrics)
@@ -100,6 +118,7 @@ def make_routes(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # another address is another address, and nothing is sent there
         description="Probability, score and reasons for single leads and small batches.",
     )
     _add_problems(app)
@@ -123,6 +142,9 @@ def _add_state(app: FastAPI, service: Service, metrics: Metrics) -> None:
             status="ready",
             model_version=service.current().version,
             loaded_at=datetime.fromtimestamp(service.loaded_at / SECOND, UTC),
+            trained_until=datetime.fromtimestamp(service.trained_until / SECOND, UTC)
+            if service.trained_until
+            else None,
             follower=service.follower,
         )
 
@@ -134,6 +156,8 @@ def _add_state(app: FastAPI, service: Service, metrics: Metrics) -> None:
     )
     async def figures() -> Response:
         """Give Prometheus its figures."""
+        metrics.model.clear()
+        metrics.model.labels(service.current().version).set(1)
         return Response(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4")
 
 
@@ -237,8 +261,18 @@ def _measured(app: App, metrics: Metrics) -> App:
             _LOG.error("%s at %s:%s", type(error).__name__, at.filename, at.lineno)
         finally:
             if scope["type"] == "http":
+                seconds = time.perf_counter() - started
                 metrics.requests.labels(str(status)).inc()
-                metrics.seconds.observe(time.perf_counter() - started)
+                metrics.seconds.observe(seconds)
+                _LOG.info(
+                    "request",
+                    extra={
+                        "status": status,
+                        "seconds": round(seconds, 6),
+                        "route": getattr(scope.get("route"), "path", ""),  # an address holds ids
+                        "key": scope.get("leadscore.owner", ""),
+                    },
+                )
 
     return measured
 

@@ -88,15 +88,15 @@ class Guard:
         await self.app(scope, _replay(body, receive), send)
 
     async def _admit(self, scope: Scope, receive: Receive) -> bytes:
+        names = [name for name, _ in scope["headers"]]
+        if b"transfer-encoding" in names and b"content-length" in names:
+            raise RefusedError(400, "a body has a length or comes in chunks, not both")
         if scope["path"] in OPEN_PATHS:
             return b""  # whoever has no key makes nobody read a body
-        names = [name for name, _ in scope["headers"]]
         headers = {name.decode("latin-1"): value for name, value in scope["headers"]}
         is_page = self.with_pages and not scope["path"].startswith(API_PATHS)
         if not is_page:
             self._spend(self._owner(scope, headers))
-        if b"transfer-encoding" in names and b"content-length" in names:
-            raise RefusedError(400, "a body has a length or comes in chunks, not both")
         if headers.get("content-encoding", b"identity") not in (b"identity", b""):
             raise RefusedError(415, "a compressed body is not read")
         if headers.get("content-length", b"0").isdigit():

@@ -25,6 +25,7 @@ from serving.http.request import lead_id, request_tables, sent_tables
 from serving.kept_run import KeptRun
 from serving.lead_score import LeadScore
 from serving.loaded_model import LoadedModel, load_model
+from serving.lost_inputs import refuse_lost_events
 from serving.qualify.engine import QualificationRules, compile_rules
 from training.registry import ModelVersion, Registry
 from training.state import StatePaths
@@ -70,6 +71,18 @@ class Service:
             raise LookupError("no model is loaded")
         return self._model
 
+    @property
+    def trained_until(self) -> int:
+        """Up to when the model knows the data: microseconds, 0 where that is not known."""
+        card = None if self._model is None else self._model.card
+        return card.trained_until if card is not None and card.has_clock else 0
+
+    @property
+    def scores_as_of(self) -> int:
+        """The moment of the newest night: microseconds, 0 where none was kept."""
+        kept = self.kept()
+        return 0 if kept is None else kept.as_of
+
     def follow_promotion(self) -> bool:
         """Load another version if the reference names one now; tell whether it did."""
         with self._lock:
@@ -81,6 +94,7 @@ class Service:
 
     def _load(self, version: ModelVersion) -> LoadedModel:
         model = load_model(version, bands=self.project.score.bands)
+        refuse_lost_events(model.catalogue, self.project)
         self.loaded_at = self.clock()
         return model
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from data.errors import OutsideError
 from data.files import replacing
+from data.network import libpq_address
 
 Row = tuple[Any, ...]
 _DAMAGE = (
@@ -118,11 +119,13 @@ class PostgresStore:
 
     def __init__(self, url: str) -> None:
         import psycopg
+        from psycopg.conninfo import make_conninfo
 
         self._errors = psycopg.Error
         try:
-            self._connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
-        except psycopg.Error as error:
+            judged = make_conninfo(url, **libpq_address(url))
+            self._connection = psycopg.connect(judged, autocommit=True, connect_timeout=10)
+        except (psycopg.Error, OSError) as error:
             raise OutsideError(f"the ledger's database cannot be reached: {error}") from None
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from psycopg import ProgrammingError, conninfo, pq
 
 from data.errors import InputError
-from data.network import hosts_of, require_allowed, require_named, require_reachable
+from data.network import hosts_of, libpq_address, require_allowed, require_named, require_reachable
 from data.schema_steps import WriteBackSection
 from serving.crm.connectors import connect
 
@@ -272,3 +274,53 @@ def test_the_http_client_reads_the_same_host(pieces: list[str]) -> None:
     except (InputError, httpx.InvalidURL):
         return
     assert read_by_us(read.host) == named
+
+
+def test_libpq_is_given_the_addresses_that_were_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(name: str, port: int | None, **_: object) -> list[tuple[object, ...]]:
+        if name == "gone":
+            raise socket.gaierror("no such host")
+        found = {"a": ["10.0.0.1", "10.0.0.2"], "b": ["10.0.0.3"], "cloud": ["169.254.169.254"]}
+        return [(2, 1, 6, "", (address, port)) for address in found[name]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answers)
+    assert libpq_address("postgresql://a:5433,gone,b/crm") == {
+        "host": "a,a,b",
+        "hostaddr": "10.0.0.1,10.0.0.2,10.0.0.3",
+        "port": "5433,5433,5432",
+    }
+    with pytest.raises(InputError, match="link-local"):
+        libpq_address("postgresql://b,cloud/crm")
+    with pytest.raises(socket.gaierror):
+        libpq_address("postgresql://gone/crm")
+
+
+@pytest.mark.parametrize(
+    "connect",
+    [
+        "import socket; socket.create_connection(('169.254.169.254', 80), 1)",
+        "import socket; socket.create_connection(('0xa9.0xfea9fe', 80), 1)",
+        "import socket; socket.socket().connect(('169.254.43518', 80))",
+        "import socket; socket.socket(socket.AF_INET6).connect(('fe80::1', 80, 0, 1))",
+        "import socket; socket.socket(socket.AF_INET6).connect(('::ffff:169.254.169.254', 80))",
+        "import httpx; httpx.get('http://169.254.169.254/latest', trust_env=False, timeout=2)",
+        "import requests; requests.get('http://0251.0376.0251.0376/latest', timeout=2)",
+        "import pymysql; pymysql.connect(host='169.254.169.254', connect_timeout=2)",
+    ],
+)
+def test_a_process_of_ours_connects_to_no_link_local_address(connect: str) -> None:
+    """Whatever the client: the address is judged as it is connected."""
+    code = (
+        "from data.network import never_reach_link_local as judge\n"
+        f"judge(); judge()\ntry:\n    {connect}\n"
+        "except Exception as error:\n    print(error)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "link-local and never reached" in run.stdout

@@ -136,6 +136,7 @@ def add_model(frozen: Frozen, state: Path) -> None:
             manifest = json.loads(content)
             manifest["version"] = "masked"
             manifest["files"].update(dict.fromkeys(PRODUCT_CODE, "masked"))
+            manifest.pop("loader", None)  # a hash of product code as well
             raw[path.name] = manifest
         elif path.suffix == ".json":
             files[path.name] = digest(without_words(json.loads(content), []))

@@ -35,6 +35,9 @@ VERBS = {
     "people",
     "serve",
     "forget",
+    "doctor",
+    "backup",
+    "restore",
 }
 
 

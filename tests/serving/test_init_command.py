@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from data.project import load_project
 from tests.fakes.shapes_funnel import make_funnel
 from tests.fakes.shapes_languages import pipeline_in_italian
 from tests.fakes.shapes_tables import a_third_of_creation_dates_blank
@@ -80,3 +81,16 @@ def test_a_pipeline_of_deals_goes_from_init_to_the_report_by_commands_alone(tmp_
     ):
         done = run(*command, cwd=tmp_path)
         assert done.returncode in (0, 3 if command[0] == "train" else 0), done.stdout + done.stderr
+
+
+def test_a_file_name_with_line_feeds_writes_no_lines(tmp_path: Path) -> None:
+    name = 'leads"\n[night]\nretrain = "never"\n#.csv'
+    rows = [f"a{i},2026-01-{i % 28 + 1:02d},{'2026-03-01' if i % 4 else ''}\n" for i in range(200)]
+    (tmp_path / name).write_text("id,created_at,converted_at\n" + "".join(rows))
+    out = tmp_path / "acme.toml"
+    said = run("init", name, "--yes", "--out", str(out), cwd=tmp_path)
+    assert said.returncode == 0, said.stderr
+    project = load_project(out)
+    assert project.leads.source == name
+    assert project.night.retrain == ("1", "15")
+    assert project.project.name.isidentifier()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from data.errors import InputError, OutsideError
-from training.registry import Registry
+from models.signature import Trust
+from training.registry import BOUND, Registry
 from training.state import StatePaths
 
 
@@ -24,7 +26,9 @@ def registry(tmp_path_factory) -> Registry:
 
 
 def register(registry: Registry, folder: Path, number: int) -> None:
-    (folder / "manifest.json").write_text(json.dumps({"files": {}, "number": number}))
+    (folder / "manifest.json").write_text(
+        json.dumps({"files": {"parts.json": str(number)}, "number": number})
+    )
     registry.register(
         folder,
         params={"seed": number},
@@ -131,3 +135,85 @@ def test_a_copy_of_a_state_folder_reads_its_own_models(tmp_path):
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     found = Registry.of(StatePaths(tmp_path / "two"), "acme").find("1")
     assert found.folder.is_relative_to(tmp_path / "two")
+
+
+KEY = "k" * 32
+
+
+@pytest.fixture
+def signed(tmp_path: Path) -> Registry:
+    trust = Trust((KEY.encode(),), demanded=True)
+    registry = Registry.of(StatePaths(tmp_path / "state"), "acme", trust=trust)
+    for number in (1, 2):
+        (tmp_path / f"a{number}").mkdir()
+        register(registry, tmp_path / f"a{number}", number)
+    return registry
+
+
+def test_two_signed_versions_cannot_be_swapped(signed: Registry, tmp_path: Path) -> None:
+    folders = [signed.find(number).folder for number in ("1", "2")]
+    aside = tmp_path / "aside"
+    folders[0].rename(aside)
+    folders[1].rename(folders[0])
+    aside.rename(folders[1])
+    # both are signed, by the right key, and each is the other's
+    for number in ("1", "2"):
+        with pytest.raises(InputError, match=f"is not what was signed as version {number}"):
+            signed.find(number)
+    unsigned = Registry.of(StatePaths(tmp_path / "state"), "acme")
+    assert unsigned.find("1").version == "1"  # without a key, nothing is vouched for
+
+
+def test_a_tag_of_another_version_vouches_for_nothing(signed: Registry) -> None:
+    with signed._tracking() as client:
+        tag = client.get_model_version("acme", "1").tags[BOUND]
+        client.set_model_version_tag("acme", "2", BOUND, tag)
+    with pytest.raises(InputError, match="is not what was signed as version 2"):
+        signed.find("2")
+
+
+def test_a_version_that_holds_another_content_is_refused_without_any_key(
+    registry: Registry,
+) -> None:
+    with registry._tracking() as client:
+        client.set_model_version_tag("acme", "2", "content", "0" * 16)
+    with pytest.raises(InputError, match="holds another model than was registered as version 2"):
+        registry.find("2")
+    with registry._tracking() as client:
+        client.delete_model_version_tag("acme", "2", "content")
+
+
+@pytest.mark.parametrize(
+    ("harm", "refusal"),
+    [
+        (lambda root: (root / "pyfunc_model.py").write_text("print('owned')"), "does not match"),
+        (
+            lambda root: edit(root / "MLmodel", "code: null", "code: elsewhere"),
+            "another loader",
+        ),
+        (
+            lambda root: edit(root / "MLmodel", "loaders.code_model", "loaders.chat_agent"),
+            "another loader",
+        ),
+        (
+            lambda root: edit(root / "MLmodel", "flavors:\n", "flavors:\n  sklearn: {}\n"),
+            "flavour that was not registered",
+        ),
+        (lambda root: (root / "MLmodel").write_text("{"), "no description of a model"),
+        (lambda root: (root / "MLmodel").write_text("flavors: [1]"), "no description of a model"),
+    ],
+)
+def test_code_that_mlflow_would_execute_is_compared(
+    signed: Registry, harm: Callable[[Path], object], refusal: str
+) -> None:
+    root = signed.find("1").folder.parents[1]
+    harm(root)
+    with pytest.raises(InputError, match=refusal):
+        signed.find("1")
+    assert signed.find("2").version == "2"
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))

@@ -54,6 +54,7 @@ def check_night(
     breaches: list[Breach] = []
     if own_sources:
         shared = [(feed, old) for feed in now.feeds if (old := then.feed(feed.name)) is not None]
+        breaches += _left_out(now, then)
         breaches += [b for feed, old in shared for b in _cut(feed, old, now, then)]
         if not breaches and then.model_version:  # the data of training are scored first of all
             breaches += _yesterdays(now, then, declared_end=declared_end)
@@ -72,6 +73,18 @@ def check_night(
     breaches += [b for b in young if (b.check, b.cause.partition(":")[0]) not in named]
     breaches += _scores(now, then)
     return breaches
+
+
+def _left_out(now: NightProfile, then: NightProfile) -> Iterator[Breach]:
+    """Find a source that the project file does not name any more; one that is renamed is there."""
+    gone = [old for old in then.feeds if now.feed(old.name) is None and old.total]
+    if gone and len(now.feeds) < len(then.feeds):
+        yield Breach(
+            "sources",
+            f"{gone[0].name} ({gone[0].total:,} rows in the last run) is not read any more: its "
+            "features count as if nothing had happened",
+            "bring the source back into the project file, or train again without it",
+        )
 
 
 def _cut(feed: Feed, old: Feed, now: NightProfile, then: NightProfile) -> Iterator[Breach]:

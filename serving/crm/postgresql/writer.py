@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import errors
+from psycopg.conninfo import make_conninfo
 
 from data.errors import InputError
-from data.network import require_allowed
+from data.network import libpq_address, require_allowed
 from serving.crm.identifiers import quote
 from serving.crm.interface import Busy, Denied, Refused, Remote, Unsure, Update, WriteAnswer
 from serving.crm.score_columns import ScoreColumns
@@ -65,8 +66,9 @@ class PostgresCrm:
 
     def _connect(self) -> psycopg.Connection[Any]:
         try:
-            return psycopg.connect(self._url, autocommit=True, connect_timeout=10)
-        except psycopg.OperationalError as error:
+            judged = make_conninfo(self._url, **libpq_address(self._url))
+            return psycopg.connect(judged, autocommit=True, connect_timeout=10)
+        except (psycopg.OperationalError, OSError) as error:
             raise Busy(f"no connection: {_first_line(error)}") from None
         except psycopg.Error as error:
             raise InputError(_first_line(error), column="write_back.url") from None
