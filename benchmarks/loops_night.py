@@ -42,7 +42,7 @@ class Sizes:
     builds: tuple[str, ...]
 
 
-SHORT = Sizes(4, (0.9,), 1, ("write_in_place",))
+SHORT = Sizes(3, (0.98,), 1, ("write_in_place",))
 FULL = Sizes(270, tuple((n + 1) / 30 for n in range(30)), 30, tuple(BUILDS))
 
 
