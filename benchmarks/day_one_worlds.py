@@ -16,7 +16,6 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from data.rules.expressions import parse
 from features.frame import Feature
 from models.fit.encoders import TrainingColumns, read_columns
 from models.fit.rule_points import Rule, RulePoints, make_rule
@@ -46,8 +45,8 @@ class DayOneWorld:
     def points(self) -> RulePoints:
         """Give the company's rule."""
         profile = (
-            (parse("employees between 50 and 500"), 2.0),
-            (parse("industry in ('software', 'retail')"), 1.0),
+            ("employees between 50 and 500", 2.0),
+            ("industry in ('software', 'retail')", 1.0),
         )
         return RulePoints(
             answers=("budget", "timing"), profile=profile, expected_rate=self.expected

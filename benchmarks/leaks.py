@@ -6,11 +6,8 @@ python -m benchmarks.leaks [--full]   (leadforge is read from .venv-peers where 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.leak_bars import judge, show
 from benchmarks.leak_columns import PLANTS, facts_of, honest_flag, honest_signal
+from benchmarks.leak_forge import leadforge_part
 from data.clock import NEVER
 from data.errors import InputError
-from data.project import load_project
 from data.reading.read_tables import read_tables
 from data.reading.review import undeclared_columns
 from data.schema import Project
@@ -37,9 +35,6 @@ from training.audit.cells import cells_of, deal_folds, one_feature_auc
 from training.audit.leak_audit import one_per_lead
 from training.audit.screens import screen
 from training.dataset import make_dataset
-
-EXAMPLES = Path(__file__).parent.parent / "examples"
-TRAPS = ("current_stage", "is_sql", "total_touches_all")
 
 
 def column_name(plant: str) -> str:
@@ -220,114 +215,6 @@ def power_curve(repeats: int) -> dict[float, tuple[float, float]]:
     return curve
 
 
-def leadforge_part(levels: tuple[str, ...], results: dict[str, Any]) -> None:
-    """Give leadforge's task tables (static: no moment per row) to the screens and the reviews."""
-    tool = Path(f"{sys.prefix}-peers") / "bin" / "leadforge"
-    if not tool.exists():
-        print("leadforge is not installed (make peers): its part is missing")
-        results["leadforge"]["not installed"] = {"traps": {}, "lost": [], "stops": []}
-        return
-    for level in levels:
-        with tempfile.TemporaryDirectory() as folder:
-            subprocess.run(
-                [
-                    tool,
-                    "generate",
-                    "--recipe",
-                    "b2b_saas_procurement_v1",
-                    "--seed",
-                    "7",
-                    "--mode",
-                    "research_instructor",
-                    "--difficulty",
-                    level,
-                    "--out",
-                    folder,
-                ],
-                check=True,
-                capture_output=True,
-            )
-            results["leadforge"][level] = _leadforge_in_time(Path(folder))
-
-
-def _leadforge_in_time(folder: Path) -> dict[str, Any]:
-    """Read the CRM tables in time; see what becomes of traps and of honest columns."""
-    leads = pd.read_parquet(folder / "tables" / "leads.parquet")
-    task = pd.concat(pd.read_parquet(p) for p in (folder / "tasks").glob("*/t*.parquet"))
-    leads = leads.merge(task[["lead_id", "total_touches_all"]], on="lead_id", how="left")
-    leads.to_parquet(folder / "leads.parquet")
-    honest = ["lead_source", "first_touch_channel"]
-    text = f"""
-[project]
-name = "leadforge"
-[leads]
-source = "leads.parquet"
-id = "lead_id"
-created_at = "lead_created_at"
-converted_at = "conversion_timestamp"
-account = "account_id"
-fixed = {honest}
-exclude = ["converted_within_90_days", "contact_id"]
-[[leads.join]]
-source = "tables/accounts.parquet"
-on = "account_id"
-prefix = ""
-fixed = ["industry", "region", "employee_band", "estimated_revenue_band", "process_maturity_band"]
-[[leads.join]]
-source = "tables/contacts.parquet"
-on = "contact_id"
-prefix = ""
-fixed = ["job_title", "role_function", "seniority", "buyer_role", "email_domain_type"]
-[[events]]
-source = "tables/touches.parquet"
-lead = "lead_id"
-at = "touch_timestamp"
-type = ["touch_type"]
-channel = "touch_channel"
-direction = "touch_direction"
-campaign = "campaign_id"
-[[events]]
-source = "tables/sessions.parquet"
-lead = "lead_id"
-at = "session_timestamp"
-type = ["session_type"]
-[[events]]
-source = "tables/sales_activities.parquet"
-lead = "lead_id"
-at = "activity_timestamp"
-type = ["activity_type"]
-[conversion]
-horizon = "90d"
-horizon_from = "created"
-snapshots = ["7d", "30d"]
-"""
-    (folder / "project.toml").write_text(text)
-    project = load_project(folder / "project.toml")
-    tables, outcomes = read_tables(project)
-    dataset = make_dataset(project, tables, outcomes, threads=1)
-    report = audit(
-        tables,
-        outcomes,
-        project,
-        seed=0,
-        dataset=dataset,
-        raw=leads,
-        reviews=undeclared_columns(project),
-    )
-    made = {a.name for a in tables.attributes}
-    refused = {v.column for v in report.verdicts if v.detector == "D4"}
-    return {
-        "traps": {trap: trap in refused and trap not in made for trap in TRAPS},
-        "lost": sorted(report.quarantined),
-        "honest": len(dataset.frame.catalogue.features),
-        "stops": [f"{v.detector}: {v.reason}" for v in (*report.structural, *report.refusals)],
-        "auc": report.figures.get("quick_auc_test", float("nan")),
-    }
-
-
-# --- the table --------------------------------------------------------------------------------
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true")
@@ -361,71 +248,6 @@ def main(arguments: list[str] | None = None) -> int:
     show(results, curve)
     print(f"\n{time.perf_counter() - began:.0f} s")
     return judge(results, curve)
-
-
-def show(results: dict[str, Any], curve: dict[float, tuple[float, float]]) -> None:
-    print(
-        f"{'planted column, wrongly declared fixed':44} AUC   leadscore        |corr|>.95  AUC>=.95"
-    )
-    for plant, areas in results["area"].items():
-        ours = results["ours"][plant]
-        by = Counter(d for detectors in ours for d in detectors)
-        names = " ".join(f"{d}" for d, _ in by.most_common(3))
-        rate = np.mean([bool(d) for d in ours])
-        print(
-            f"{plant:44} {np.mean(areas):.3f} {rate:5.0%} {names:10} "
-            f"{np.mean(results['corr'][plant]):9.0%} {np.mean(results['h2o'][plant]):9.0%}"
-        )
-    print(f"\n{'planted structure':44}       leadscore        the others see no columns: 0 %")
-    for plant, hits in results["structure"].items():
-        by = Counter(d for detectors in hits for d in detectors)
-        rate = np.mean([bool(d) for d in hits])
-        print(f"{plant:44}       {rate:5.0%} {' '.join(d for d, _ in by.most_common(3))}")
-    print("\ntrue AUC of one column   leadscore   AUC >= .95   (2,000 rows, 100 positives)")
-    for area, (ours, other) in curve.items():
-        print(f"{area:20.3f} {ours:12.0%} {other:12.0%}")
-    for level, result in results["leadforge"].items():
-        print(f"\nleadforge {level}: {result}")
-    for reason in results["reasons"][:10]:
-        print(f"false alarm: {reason}")
-    missed = [plant for plant, hits in results["ours"].items() if not any(hits)]
-    print(
-        "\nNever caught by a figure where somebody declares them fixed (undeclared: refused by D4):"
-    )
-    for plant in missed:
-        asked = "D3 asks about its name" if plant in results["asked"] else "nothing says so"
-        print(f"  {plant} (AUC {np.mean(results['area'][plant]):.2f}): {asked}")
-
-
-def judge(results: dict[str, Any], curve: dict[float, tuple[float, float]]) -> int:
-    structure = [bool(d) for hits in results["structure"].values() for d in hits]
-    strong = results["strong"]
-    worst = min(ours for area, (ours, _) in curve.items() if area >= 0.95)
-    alarms, honest = len(results["alarms"]), results["honest"]
-    plants = len(results["area"]) + len(results["structure"])
-    clean = float(np.mean(results["clean"]))
-    signal = np.mean(results["signal"]) if results["signal"] else 0.0
-    bars = [
-        ("number of plants", plants, ">= 24", plants >= 24),
-        ("structural plants caught", np.mean(structure), "= 1", all(structure)),
-        ("plants with AUC >= .95 caught", np.mean(strong), ">= .95", np.mean(strong) >= 0.95),
-        ("power at true AUC .95 and above", worst, ">= .95", worst >= 0.95),
-        (
-            "false alarms per 200 honest features",
-            200 * alarms / honest,
-            "<= 1",
-            200 * alarms <= honest,
-        ),
-        ("clean worlds with an alarm", clean, "<= .05", clean <= 0.05),
-        ("honest signals of AUC .85 held", signal, "= 0", signal == 0),
-    ]
-    for level, result in results["leadforge"].items():
-        refused, lost = sum(result["traps"].values()), len(result["lost"] + result["stops"])
-        bars.append((f"leadforge {level}: traps refused", refused, "= 3", refused == 3))
-        bars.append((f"leadforge {level}: honest columns lost", lost, "= 0", lost == 0))
-    for name, figure, bar, met in bars:
-        print(f"{'met' if met else 'missed'}  {name}  {figure:.4g}  {bar}")
-    return 0 if all(met for *_, met in bars) else 1
 
 
 if __name__ == "__main__":

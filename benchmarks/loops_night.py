@@ -23,7 +23,7 @@ from pathlib import Path
 
 from benchmarks.loops import Verdict
 from tests.fakes.night_broken import BUILDS, kills_of
-from tests.fakes.night_kills import Mishap, NightVerdict, Reference, Stage, judge
+from tests.fakes.night_kills import Mishap, NightVerdict, Reference, Stage, judge, of_each_kind
 
 SHOWN = 5  # notes
 CAUGHT_WITHIN = 12  # kills that a broken build may survive
@@ -42,7 +42,7 @@ class Sizes:
     builds: tuple[str, ...]
 
 
-SHORT = Sizes(6, (0.7, 0.98), 1, ("write_in_place",))
+SHORT = Sizes(3, (0.98,), 1, ("write_in_place",))
 FULL = Sizes(270, tuple((n + 1) / 30 for n in range(30)), 30, tuple(BUILDS))
 
 
@@ -62,8 +62,8 @@ def judge_all(stage: Stage, folder: Path, sizes: Sizes, pool: Executor) -> Itera
     learning = stage.retraining(folder / "learning")
     learned = pool.submit(Reference.of, learning, folder / "learned")
     calm = pool.submit(Reference.of, stage, folder / "calm").result()
-    nights = [(Mishap(at) for at in points) for points in spread(len(calm.operations), sizes.kills)]
-    stops = spread(len(calm.operations), sizes.stops)
+    nights = [(Mishap(at) for at in points) for points in spread(calm.operations, sizes.kills)]
+    stops = spread(calm.operations, sizes.stops)
     nights += [(Mishap(at, by=signal.SIGTERM) for at in points[:1]) for points in stops]
     plays = [pool.submit(play, stage, calm, tuple(mishaps)) for mishaps in nights]
     found = {name: pool.submit(notice, name, stage, calm) for name in sizes.builds}
@@ -111,16 +111,14 @@ def add_up(plays: list[Future[NightVerdict]]) -> NightVerdict:
     return total
 
 
-def spread(operations: int, kills: int) -> list[tuple[int, ...]]:
+def spread(operations: str, kills: int) -> list[tuple[int, ...]]:
     """Spread kills over the operations; those beyond kill the next run too, at a drawn one."""
-    single = min(operations, kills)
-    points: list[tuple[int, ...]] = [
-        (1 + number * operations // single,) for number in range(single)
-    ]
-    draw = random.Random(operations)
+    points: list[tuple[int, ...]] = [(at,) for at in of_each_kind(operations, kills)]
+    draw = random.Random(len(operations))
     # A run that recovers has fewer operations: the second kill comes within the first ones.
     points += [
-        (draw.randrange(1, operations + 1), draw.randrange(1, 20)) for _ in range(kills - single)
+        (draw.randrange(1, len(operations) + 1), draw.randrange(1, 20))
+        for _ in range(kills - len(points))
     ]
     return points
 

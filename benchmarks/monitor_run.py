@@ -15,8 +15,8 @@ import pandas as pd
 from benchmarks.monitor_world import WEEK, Company
 from data.clock import NEVER
 from data.project import load_project
-from data.reading.event_columns import assemble
 from data.reading.read_tables import CrmData, read_with_notes
+from data.reading.sort_events import assemble
 from data.schema import Project
 from data.tables import Outcomes, Tables
 from serving.loaded_model import LoadedModel

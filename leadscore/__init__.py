@@ -20,6 +20,7 @@ From data to a model:
     train             fit and evaluate; nothing is registered -> LeadModel
     LeadModel         score, explain, changes, features, importance, evaluate, save
     LeadClassifier    the scikit-learn estimator, by itself
+    RulePoints        points given by hand that an estimator begins from
 
 The registry and what is done every day:
 
@@ -59,6 +60,7 @@ __all__ = [
     "MonitoredModel",
     "OutsideError",
     "Publication",
+    "RulePoints",
     "SentScores",
     "SimulatedCompany",
     "WrittenReport",

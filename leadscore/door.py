@@ -34,3 +34,4 @@ from leadscore.simulated_company import SimulatedCompany as SimulatedCompany
 from leadscore.simulated_company import simulate as simulate
 from leadscore.train_on_crm import train as train
 from models.fit.learner import LeadClassifier as LeadClassifier
+from models.fit.rule_points import RulePoints as RulePoints

@@ -289,6 +289,7 @@ def follow(
     moments: ArrayLike,
     *,
     planned: int | None = None,
+    clusters: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Follow an experiment as its leads mature; the range holds at all looks together.
 
@@ -304,6 +305,8 @@ def follow(
         When to look.
     planned : int, optional
         The number of units where the range is to be tightest; default: those given.
+    clusters : array, optional
+        The account of each unit, where accounts were assigned; `planned` then counts accounts.
 
     Returns
     -------
@@ -316,7 +319,8 @@ def follow(
         np.asarray(treated, dtype=bool),
         np.asarray(at, dtype=np.float64),
         np.asarray(moments, dtype=np.float64),
-        planned=planned or len(known),
+        planned=planned,
+        clusters=None if clusters is None else np.asarray(clusters),
     )
     rows = [(each.at, each.n, each.value, each.low, each.high) for each in looks]
     return pd.DataFrame(rows, columns=["at", "n", "rise", "low", "high"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -83,17 +83,24 @@ class AmountModel:
         """Give what a customer is expected to pay: (n,), in the project's currency."""
         return self.chance_to_pay(frame) * self.amount_if_paid(frame)
 
-    def draw_sums(self, chance: Floats, amount: Floats, *, seed: int = 0) -> Floats:
+    def draw_sums(
+        self,
+        chance: Floats,
+        amount: Floats,
+        *,
+        seed: int = 0,
+        part: Callable[[slice], Floats] | None = None,
+    ) -> Floats:
         """Draw what customers pay together: each with its chance to pay and amount, (n,) each.
 
-        `amount` may also be (SUMS, n), another for each draw.
+        `part` gives what part of the amounts counts in some of the draws: (draws, n).
         """
         rng, n = np.random.default_rng(seed), len(chance)
-        worth = np.broadcast_to(amount, (SUMS, n))
         totals = []
         for rows in np.array_split(np.arange(SUMS), min(-(-SUMS * n // _AT_ONCE) or 1, SUMS)):
             paying = rng.random((len(rows), n)) < chance
-            totals.append(self.law.sums(paying * worth[rows], rng))
+            worth = amount if part is None else amount * part(slice(rows[0], rows[-1] + 1))
+            totals.append(self.law.sums(paying * worth, rng))
         return np.concatenate(totals)
 
     @property

@@ -152,7 +152,7 @@ def analyse_experiment(
         control,
         rates,
         comparisons,
-        _looks(outcome, mature, arm, closes, control, list(comparisons), outcomes, tables),
+        _looks(outcome, mature, arm, closes, control, clusters, alpha, outcomes, tables),
         power_of(base, target, n_control, n_other, alpha=alpha, inflate=effect) if varies else None,
         ceil(size_test(base, target, alpha=alpha).control * effect) if varies else None,
         smallest_lift(base, n_control, n_other, alpha=alpha, inflate=effect) if varies else None,
@@ -276,24 +276,32 @@ def _looks(
     arm: NDArray[np.object_],
     closes: NDArray[np.int64],
     control: str,
-    others: list[str],
+    clusters: NDArray[np.generic] | None,
+    alpha: float,
     outcomes: Outcomes,
     tables: Tables,
 ) -> dict[str, tuple[InterimLook, ...]]:
-    """Follow each comparison week by week as windows close; nothing in static mode."""
+    """Follow each comparison week by week as windows close; nothing in static mode.
+
+    `clusters` are those of the mature leads; with several comparisons alpha is shared out, as in
+    the analysis at the end.
+    """
     if tables.created_at is None or not mature.any():
         return {}
     first = int(closes[mature].min())
     weeks = np.arange(first, outcomes.observed_until + 1, 7 * DAY, dtype=np.float64)
+    arm, outcome, at = arm[mature], outcome[mature], closes[mature].astype(np.float64)
+    others = sorted({str(name) for name in arm} - {control})
     looks = {}
     for name in others:
-        rows = mature & ((arm == name) | (arm == control))
+        rows = (arm == name) | (arm == control)
         looks[name] = look(
             outcome[rows],
             np.asarray(arm[rows] == name),
-            closes[rows].astype(np.float64),
+            at[rows],
             weeks[-60:],
-            planned=int(rows.sum()),
+            clusters=None if clusters is None else clusters[rows],
+            alpha=alpha / len(others),
         )
     return looks
 

@@ -27,6 +27,9 @@ from typing import Any
 import pytest
 
 from data.project import check_project
+from tests.fakes.leak_returns import RETURNS
+from tests.fakes.leak_structure import STRUCTURE
+from tests.fakes.leak_truth import TRUTH
 from tests.reference.commands import commands
 
 pytestmark = pytest.mark.checkout
@@ -260,3 +263,11 @@ def test_each_figure_names_a_verb_and_the_command_that_shows_it() -> None:
             .replace(" ", "_")
         )
         assert shows.startswith("leadscore ") or (ROOT / "benchmarks" / f"{name}.py").is_file(), row
+
+
+def test_the_figures_count_every_planted_leak() -> None:
+    text = text_of("benchmarks.md")
+    planted = [*STRUCTURE, *RETURNS, *TRUTH, "the same columns, not declared"]
+    assert f"structural ({len(planted)})" in text
+    matrix = text.partition("planted structure")[2].partition("true AUC")[0]
+    assert [line[:44].strip() for line in matrix.splitlines()[1:] if line.strip()] == planted

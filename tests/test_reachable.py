@@ -47,7 +47,6 @@ AWAITING = {
         ],
         "awaiting the loops",
     ),
-    "serving.people.viewer.Viewer.sees": "awaiting a row that is not read by SQL",
 }
 """A module, a name in it, or a method -> the reason why it waits; nothing else may be added."""
 

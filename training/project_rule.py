@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.rules.expressions import parse
 from data.schema import Project
 from data.tables import Tables
 from models.fit.encoders import describe, read_columns
@@ -16,7 +15,7 @@ def points_of(project: Project) -> RulePoints:
     """Give the points of the project file, the defaults where it says nothing."""
     section = project.qualification
     answers = tuple(column for column in section.bant.model_dump().values() if column)
-    profile = tuple((parse(criterion.when), criterion.weight) for criterion in section.icp)
+    profile = tuple((criterion.when, criterion.weight) for criterion in section.icp)
     rate = project.conversion.expected_rate
     return RulePoints(section.weights or {}, answers, profile, rate)
 

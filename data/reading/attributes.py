@@ -9,21 +9,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from data.clock import NEVER, Micros
+from data.clock import NEVER
 from data.errors import InputError
 from data.network import scheme_of
-from data.reading.cures import quoted, where_line
-from data.reading.match_ids import match_keys, match_leads
+from data.reading.field_histories import all_missing, read_histories
+from data.reading.match_ids import match_keys, unique_ids
 from data.reading.read_job import ReadJob
 from data.reading.rep_answers import ANSWER_COLUMNS
 from data.reading.sources import RawTable
-from data.reading.values import attribute_values, categories, instants, objects, texts
+from data.reading.values import attribute_values, instants, texts
 from data.schema import Project
-from data.schema_tables import Attributes, History, Join
-from data.tables import Attribute, Changes, Family, Kind
+from data.schema_tables import Attributes, Join
+from data.tables import Attribute, Changes, Family
 
 
 def read_attributes(
@@ -41,7 +40,7 @@ def read_attributes(
     for name, kind in job.kinds.items():
         if name not in names and name not in ANSWER_COLUMNS:
             read = attribute_values(raw, name, job.project, kind) if job.lenient else None
-            values = _all_missing(len(order), kind) if read is None else read[1][order]
+            values = all_missing(len(order), kind) if read is None else read[1][order]
             attributes.append(Attribute(name, kind, values))
     return [
         replace(a, family=family_of(a.name, job.project, dated=a.known_at is not None))
@@ -96,11 +95,6 @@ def _all_different(attribute: Attribute, missing: NDArray[np.bool_], project: Pr
     return len(words) >= 100 and len(set(words)) == len(words)
 
 
-def _all_missing(n: int, kind: Kind) -> NDArray[np.generic]:
-    """Make a column without values."""
-    return np.full(n, np.nan) if kind == "number" else np.full(n, None, dtype=object)
-
-
 def lead_attributes(
     raw: RawTable,
     lead_ids: pa.Array,
@@ -114,7 +108,7 @@ def lead_attributes(
         kept = _all_undated(raw, static_columns(raw, job), job)
     else:
         kept = _declared(raw, section, job)
-        kept += _replayed(raw, section, "history", lead_ids, order, job)
+        kept += read_histories(raw, section, "history", lead_ids, order, job)
     return [a if a.changes is not None else take(a, order) for a in kept]
 
 
@@ -172,7 +166,9 @@ def joined_attributes(leads: RawTable, order: NDArray[np.int64], job: ReadJob) -
         _note_unmatched(raw, join, row, job)
         declared = _declared_or_static(raw, join, job)
         joined = [take(attribute, key_order) for attribute in declared]
-        joined += _replayed(raw, join, f"join.{i}.history", keys, key_order, job)
+        joined += read_histories(
+            raw, join, f"join.{i}.history", keys, key_order, job, prefix_of(join)
+        )
         attributes.extend(_of_leads(attribute, row, join) for attribute in joined)
     return attributes
 
@@ -211,40 +207,6 @@ def _note_unmatched(raw: RawTable, join: Join, row: NDArray[np.int64], job: Read
         job.notes.add(f"{raw.name}: {lost:,} of {len(row):,} leads have no row here")
 
 
-def unique_ids(raw: RawTable, column: str, job: ReadJob) -> tuple[pa.Array, NDArray[np.int64]]:
-    """Read an id column: (sorted ids, their rows); InputError where one stands twice."""
-    if column == "#row":
-        width = len(str(len(raw)))
-        ids = pa.array([f"{row:0{width}d}" for row in range(1, len(raw) + 1)])
-        return ids, np.arange(len(raw))
-    ids = texts(raw.column(column), job.missing).combine_chunks()
-    if ids.null_count:
-        row = pc.index(ids.is_null(), True).as_py()
-        out = ids.is_null().to_numpy(zero_copy_only=False)
-        known = [f"{quoted(column)} is known"]
-        rule = where_line(raw, out, known, id_column=column, missing=job.missing)
-        cure = f"leave such rows out: {rule}" if rule else "give every row one"
-        raise raw.mistake(f"id is missing ({ids.null_count:,} such rows)", row, column, cure)
-    order = np.asarray(pc.sort_indices(ids).to_numpy()).astype(np.int64)
-    ranked = ids.take(pa.array(order))
-    same = pc.equal(ranked[1:], ranked[:-1]).to_numpy(zero_copy_only=False).astype(bool)
-    if same.any():
-        pair = order[int(same.argmax()) : int(same.argmax()) + 2]
-        first, second = sorted(int(row) for row in pair)
-        _, line = raw.place(first)
-        twice = pc.is_in(ids, value_set=ranked[1:].filter(pa.array(same)))
-        out = twice.to_numpy(zero_copy_only=False).astype(bool)
-        rule = where_line(raw, out, (), id_column=column, missing=job.missing)
-        raise raw.mistake(
-            f"id {ids[second].as_py()!r:.60} already stands in row {line} "
-            f"({int(same.sum()):,} duplicates)",
-            second,
-            column,
-            "keep one row per id" + (f", or leave these leads out: {rule}" if rule else ""),
-        )
-    return ranked, order
-
-
 def _undated(raw: RawTable, name: str, job: ReadJob, prefix: str = "") -> Attribute | None:
     """Read a column by itself, undated; None where it holds dates."""
     read = attribute_values(raw, name, job.project, job.kinds.get(prefix + name))
@@ -272,115 +234,6 @@ def _declared(raw: RawTable, section: Attributes, job: ReadJob) -> list[Attribut
             attribute = replace(attribute, known_at=instants(raw, clock, job))
         attributes.append(attribute)
     return attributes
-
-
-def _replayed(
-    raw: RawTable,
-    section: Attributes,
-    label: str,
-    ids: pa.Array,
-    order: NDArray[np.int64],
-    job: ReadJob,
-) -> list[Attribute]:
-    """Read the field histories: one attribute per field that is not declared otherwise."""
-    attributes: list[Attribute] = []
-    prefix = prefix_of(section) if isinstance(section, Join) else ""
-    taken = {*section.fixed, *section.known_at, *section.exclude}
-    for i, history in enumerate(section.history):
-        log = job.source(history, f"{label}.{i}")
-        row = match_leads(log, history.lead, ids, job)
-        at = instants(log, history.at, job, needed=True)
-        fields = objects(texts(log.column(history.field), job.missing))
-        for name in sorted({f for f in fields if f is not None} - taken):
-            if name in _outcome_columns(job.project):
-                continue
-            taken.add(name)
-            hit = (row >= 0) & (fields == name)
-            replayed = _history_of(log, history, name, hit, row, at, raw, order, job, prefix)
-            if replayed is None:
-                job.notes.leave_out(log.name, prefix + name, "holds dates, which are no feature")
-            else:
-                attributes.append(replayed)
-    return attributes
-
-
-def _outcome_columns(project: Project) -> set[str]:
-    """List the columns of leads that say what became of a lead."""
-    leads = project.leads
-    names = (
-        *(leads.id, leads.created_at),
-        *(leads.converted, leads.converted_at, leads.disqualified_at),
-    )
-    return {name for name in names if name}
-
-
-def _history_of(
-    log: RawTable,
-    history: History,
-    name: str,
-    hit: NDArray[np.bool_],
-    row: NDArray[np.int64],
-    at: Micros,
-    raw: RawTable,
-    order: NDArray[np.int64],
-    job: ReadJob,
-    prefix: str,
-) -> Attribute | None:
-    """Build one attribute from its changes, sorted by (row, at), ties in the log's order.
-
-    None where the field holds dates.
-    """
-    rows = np.flatnonzero(hit)
-    rows = rows[np.lexsort((at[rows], row[rows]))]
-    part = RawTable(
-        log.name,
-        log.table.take(pa.array(rows)),
-        log.parts,
-        log.date_format,
-        log.decimal,
-        pa.array(rows) if log.rows is None else log.rows.take(pa.array(rows)),
-    )
-    n = len(order)
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(row[rows], minlength=n))])
-    project, known = job.project, job.kinds.get(prefix + name)
-    sides = [attribute_values(part, side, project, known) for side in (history.old, history.new)]
-    present = name in raw.table.column_names
-    current = attribute_values(raw, name, project, known) if present else None
-    if any(side is None for side in (*sides, current if present else sides[0])):
-        return None
-    kinds = {s[0] for s in (*sides, current) if s is not None and _has_values(s[1])}
-    kind: Kind = "number" if kinds == {"number"} else "category"
-    old, new = (
-        _of_kind(part, side, kind, read, project)
-        for side, read in zip((history.old, history.new), sides, strict=True)
-    )
-    if current is not None:
-        values = _of_kind(raw, name, kind, current, project)[order]
-    else:  # only the log has the field: its value now is that of the last change
-        values = _all_missing(n, kind)
-        changed = offsets[1:] > offsets[:-1]
-        values[changed] = new[offsets[1:][changed] - 1]
-    return Attribute(name, kind, values, changes=Changes(offsets, at[rows], old, new))
-
-
-def _has_values(values: NDArray[np.generic]) -> bool:
-    """Tell whether any value is known (an empty text column says nothing of its kind)."""
-    return not bool(pd.isna(values).all())
-
-
-def _of_kind(
-    raw: RawTable,
-    column: str,
-    kind: Kind,
-    read: tuple[Kind, NDArray[np.generic]] | None,
-    project: Project,
-) -> NDArray[np.generic]:
-    """Bring a column to the kind that all columns of the field share."""
-    if read is not None and read[0] == kind:
-        return read[1]
-    if kind == "number":
-        return np.full(len(raw), np.nan)
-    return categories(raw, column, project)
 
 
 def _of_leads(attribute: Attribute, row: NDArray[np.int64], join: Join) -> Attribute:

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data.errors import InputError
+from data.reading.cures import quoted, where_line
 from data.reading.read_job import ReadJob
 from data.reading.sources import RawTable
 from data.reading.values import texts
@@ -96,3 +97,37 @@ def count_orphans(raw: RawTable, lead: NDArray[np.int64], column: str, job: Read
         job.notes.add(
             f"{raw.name}: {orphans:,} of {len(lead):,} rows belong to no lead and are left out"
         )
+
+
+def unique_ids(raw: RawTable, column: str, job: ReadJob) -> tuple[pa.Array, NDArray[np.int64]]:
+    """Read an id column: (sorted ids, their rows); InputError where one stands twice."""
+    if column == "#row":
+        width = len(str(len(raw)))
+        ids = pa.array([f"{row:0{width}d}" for row in range(1, len(raw) + 1)])
+        return ids, np.arange(len(raw))
+    ids = texts(raw.column(column), job.missing).combine_chunks()
+    if ids.null_count:
+        row = pc.index(ids.is_null(), True).as_py()
+        out = ids.is_null().to_numpy(zero_copy_only=False)
+        known = [f"{quoted(column)} is known"]
+        rule = where_line(raw, out, known, id_column=column, missing=job.missing)
+        cure = f"leave such rows out: {rule}" if rule else "give every row one"
+        raise raw.mistake(f"id is missing ({ids.null_count:,} such rows)", row, column, cure)
+    order = np.asarray(pc.sort_indices(ids).to_numpy()).astype(np.int64)
+    ranked = ids.take(pa.array(order))
+    same = pc.equal(ranked[1:], ranked[:-1]).to_numpy(zero_copy_only=False).astype(bool)
+    if same.any():
+        pair = order[int(same.argmax()) : int(same.argmax()) + 2]
+        first, second = sorted(int(row) for row in pair)
+        _, line = raw.place(first)
+        twice = pc.is_in(ids, value_set=ranked[1:].filter(pa.array(same)))
+        out = twice.to_numpy(zero_copy_only=False).astype(bool)
+        rule = where_line(raw, out, (), id_column=column, missing=job.missing)
+        raise raw.mistake(
+            f"id {ids[second].as_py()!r:.60} already stands in row {line} "
+            f"({int(same.sum()):,} duplicates)",
+            second,
+            column,
+            "keep one row per id" + (f", or leave these leads out: {rule}" if rule else ""),
+        )
+    return ranked, order

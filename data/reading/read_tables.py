@@ -9,42 +9,45 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data.clock import NEVER, Micros, show
 from data.errors import InputError
 from data.feeds import CONVERSIONS, Feed, feed_of
-from data.reading.attributes import read_attributes, unique_ids
+from data.reading.attributes import read_attributes
 from data.reading.clock_checks import check_clocks, check_future
 from data.reading.episodes import read_lives, say_returns, split_episodes
 from data.reading.event_columns import (
     EventRows,
-    assemble,
     check_declared_types,
     first_times,
     part_payments,
     read_events,
     times_of,
 )
-from data.reading.flag_words import yes_words
-from data.reading.match_ids import match_leads
+from data.reading.lead_columns import (
+    accounts_of,
+    converted_flag,
+    flag_is_known,
+    lead_clocks,
+    object_ids,
+    shown_columns,
+    shown_texts,
+)
+from data.reading.match_ids import match_leads, unique_ids
 from data.reading.payments import keep_payments, read_payment_table
 from data.reading.read_job import ReadJob
 from data.reading.rep_answers import AnswerFact, answer_attributes
 from data.reading.repeated_rows import one_row_per_id
 from data.reading.review import undeclared_columns
+from data.reading.sort_events import assemble
 from data.reading.sources import Given, RawTable
-from data.reading.values import instants, moment, numbers, objects, texts
+from data.reading.static_order import order_in_time
+from data.reading.values import instants, moment
 from data.schema import Project
 from data.tables import Kind, Outcomes, Tables
 
 __all__ = ["CrmData", "read_tables", "read_with_notes", "undeclared_columns"]
-
-_DISPLAY = (
-    *("name", "person", "company", "account", "owner", "owner_email", "team"),
-    *("channel", "email", "title"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def read_with_notes(
     ids, order = unique_ids(raw, project.leads.id, job)
     if project.static:
         return _read_static(job, raw, ids, order)
-    clocks = _lead_clocks(job, raw, order)
+    clocks = lead_clocks(job, raw, order)
     sources = read_events(job, ids, events)
     check_declared_types(sources, job)
     happened, paid = part_payments(sources, job)
@@ -124,7 +127,7 @@ def read_with_notes(
         lead, at = _conversions(job, raw, ids, order, happened)
         conversions = lead, _on_first_day(at, created[lead], job)
     else:
-        won = np.flatnonzero(_flag(job, raw, order))
+        won = np.flatnonzero(converted_flag(job, raw, order))
         conversions = won, created[won]
     converted = first_times(conversions, len(ids))
     disqualified = np.minimum(
@@ -153,13 +156,13 @@ def read_with_notes(
         ends_at = np.full(len(ids), NEVER)
     cut = until if declared else None
     tables = Tables(
-        lead_ids=_object_ids(ids),
+        lead_ids=object_ids(ids),
         created_at=clocks["created_at"],
         recorded_at=clocks["recorded_at"] if project.leads.recorded_at else None,
-        account=_accounts(job, raw, order),
+        account=accounts_of(job, raw, order),
         attributes=tuple(attributes),
         events=assemble(happened, project.conversion.event, ends_at, cut),
-        display=_display(job, raw, order),
+        display=shown_columns(job, raw, order),
         observed_until=until,
         timezone=project.project.timezone,
     )
@@ -211,8 +214,8 @@ def read_owners(project: Project, frames: Mapping[str, Given]) -> list[tuple[str
         return []
     names = [leads.owner, *((leads.team,) if leads.team else ())]
     raw = job.source(project.leads, "leads", columns=list(dict.fromkeys(names)))
-    owners = _shown(raw, (leads.owner,), job)
-    teams = _shown(raw, (leads.team,), job) if leads.team else [None] * len(owners)
+    owners = shown_texts(raw, (leads.owner,), job)
+    teams = shown_texts(raw, (leads.team,), job) if leads.team else [None] * len(owners)
     pairs = {(team or "", owner) for team, owner in zip(teams, owners, strict=True) if owner}
     return sorted(pairs)
 
@@ -248,27 +251,6 @@ def _refuse_unknown_frames(given: Mapping[str, Given], project: Project) -> None
     for name in given:
         if name not in known:
             raise InputError(f"frame {name!r} replaces nothing; known: {', '.join(sorted(known))}")
-
-
-def _lead_clocks(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> dict[str, Micros]:
-    """Read the clocks in the leads table, rows in lead order; NEVER where not declared."""
-    leads = job.project.leads
-    roles = {
-        "created_at": leads.created_at,
-        "recorded_at": leads.recorded_at,
-        "disqualified_at": leads.disqualified_at,
-    }
-    never = np.full(len(raw), NEVER)
-    clocks = {
-        role: never
-        if column is None
-        else instants(raw, column, job, needed=role == "created_at")[order]
-        for role, column in roles.items()
-    }
-    if leads.recorded_at:
-        recorded = clocks["recorded_at"]
-        clocks["recorded_at"] = np.where(recorded == NEVER, clocks["created_at"], recorded)
-    return clocks
 
 
 def _conversions(
@@ -327,43 +309,6 @@ def _observed_until(project: Project, times: list[Micros], file: str) -> tuple[i
     return last + 1, False
 
 
-def _object_ids(ids: pa.Array) -> NDArray[np.object_]:
-    """Turn sorted ids into (n,) str objects."""
-    return np.array(ids.to_pylist(), dtype=object)
-
-
-def _accounts(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Code the account column: (n,) in order of the sorted names, -1 for none."""
-    column = job.project.leads.account
-    if column is None:
-        return np.full(len(order), -1, np.int64)
-    values = objects(texts(raw.column(column), job.missing))[order]
-    return pd.factorize(values, sort=True)[0].astype(np.int64)
-
-
-def _display(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> pd.DataFrame:
-    """Collect what a report shows: name, person, owner, channel, email, title, account, value."""
-    leads = job.project.leads
-    named = {role: getattr(leads, role) or () for role in _DISPLAY}
-    declared = {role: (own,) if isinstance(own, str) else own for role, own in named.items()}
-    roles = [role for role, columns in declared.items() if columns]
-    columns = [_shown(raw, declared[role], job)[order] for role in roles]
-    cells = np.array(columns, dtype=object).reshape(len(roles), len(order)).T
-    frame = pd.DataFrame(cells, columns=roles, dtype=object)
-    if job.project.leads.value:
-        frame["value"] = numbers(raw, job.project.leads.value, job.project)[order]
-    return frame
-
-
-def _shown(raw: RawTable, names: tuple[str, ...], job: ReadJob) -> NDArray[np.object_]:
-    """Read what is shown of each row, several columns joined: first name and last name."""
-    parts = [objects(texts(raw.column(name), job.missing)) for name in names]
-    if len(parts) == 1:
-        return parts[0]
-    joined = [" ".join(word for word in row if word) or None for row in zip(*parts, strict=True)]
-    return np.array(joined, dtype=object)
-
-
 def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.int64]) -> CrmData:
     """Read leads without creation times: every column but the excluded ones is a feature."""
     project = job.project
@@ -372,105 +317,19 @@ def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.i
     until = project.project.observed_until
     end = 1 if until is None else moment(until, project, "project.observed_until")
     tables = Tables(
-        lead_ids=_object_ids(ids),
+        lead_ids=object_ids(ids),
         created_at=None,
         recorded_at=None,
-        account=_accounts(job, raw, order),
+        account=accounts_of(job, raw, order),
         attributes=tuple(attributes),
         events=assemble([], (), np.full(len(ids), NEVER), None),
-        display=_display(job, raw, order),
+        display=shown_columns(job, raw, order),
         observed_until=end,
         timezone=project.project.timezone,
-        order=_static_order(job, raw, order),
+        order=order_in_time(job, raw, order),
     )
-    converted = np.where(_flag(job, raw, order), 0, NEVER).astype(np.int64)
-    never, known = np.full(len(ids), NEVER), _flag_is_known(job, raw)
+    converted = np.where(converted_flag(job, raw, order), 0, NEVER).astype(np.int64)
+    never, known = np.full(len(ids), NEVER), flag_is_known(job, raw)
     outcomes = Outcomes(converted, never, end, timed=False, settled=known)
     feeds = _feeds(raw.name, tables, outcomes, [])
     return CrmData(tables, outcomes, tuple(job.notes.lines), feeds, job.notes.left_out)
-
-
-def _static_order(
-    job: ReadJob, raw: RawTable, order: NDArray[np.int64]
-) -> NDArray[np.int64] | None:
-    """Rank the leads by the declared order ("#row": as they stand in the file), 0 the oldest.
-
-    InputError where the column holds neither numbers nor dates, or a gap: text has no order in
-    time.
-    """
-    column, project = job.project.project.order_by, job.project
-    if column is None:
-        return None
-    if column == "#row":
-        rank = np.arange(len(raw))
-    else:
-        keys = _order_keys(job, raw, column)
-        absent = pd.isna(keys).to_numpy()
-        if absent.any() and not job.lenient:
-            raise raw.mistake(
-                f"is missing ({int(absent.sum()):,} such rows), so that nothing says whether they "
-                "come before or after the others",
-                int(absent.argmax()),
-                column,
-                f"leave such rows out (where = '\"{column}\" is known'), or leave out order_by",
-            )
-        rank = keys.rank(method="dense", na_option="top").to_numpy().astype(np.int64) - 1
-    if project.project.order == "desc":
-        rank = rank.max() - rank
-    return np.asarray(rank[order], dtype=np.int64)
-
-
-def _flag_is_known(job: ReadJob, raw: RawTable) -> bool:
-    """Tell whether every lead's flag says what became of it, as those of training do."""
-    column = job.project.leads.converted
-    if column is None or column not in raw.table.column_names:
-        return False
-    return not texts(raw.column(column), job.missing).null_count
-
-
-def _order_keys(job: ReadJob, raw: RawTable, column: str) -> pd.Series[float]:
-    """Read the column that orders rows as numbers, else as dates: NaN where missing."""
-    try:
-        return pd.Series(numbers(raw, column, job.project))
-    except InputError:
-        pass
-    try:
-        at = instants(raw, column, job)
-    except InputError as error:
-        raise InputError(
-            f"orders the rows in time, but holds neither numbers nor dates: {error.cause}",
-            file=raw.name,
-            column=column,
-            cure="name a column of dates (with their date_format) or of rising numbers in "
-            "order_by, or leave it out: then the test rows are drawn at random",
-        ) from None
-    return pd.Series(at.astype(np.float64)).mask(at == NEVER)
-
-
-def _flag(job: ReadJob, raw: RawTable, order: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Read the conversion flag: (n,), True for converted leads.
-
-    Where leads are given or to be scored, a table without the column has no converted lead; where
-    they are to be scored, one whose flag is empty has not converted. Neither has one whose flag is
-    empty where all others say yes.
-    """
-    project = job.project
-    column = project.leads.converted or project.leads.converted_at
-    given = job.lenient or "leads" in job.frames
-    if column is None or (given and column not in raw.table.column_names):
-        return np.zeros(len(order), bool)
-    if project.leads.converted_at:
-        known = texts(raw.column(column), job.missing).is_valid()
-        return np.asarray(known.to_numpy()[order], bool)
-    words = texts(raw.column(column), job.missing)
-    hit = yes_words(raw, column, words, job)
-    only_yes = pc.all(hit.filter(words.is_valid())).as_py()  # crosses: the others have nothing
-    if words.null_count and not (job.lenient or only_yes):
-        row = pc.index(words.is_null(), True).as_py()
-        raise raw.mistake(
-            f"flag is missing ({words.null_count:,} such rows)",
-            row,
-            column,
-            f'leave out leads whose outcome is not known: where = "\\"{column}\\" is known"',
-        )
-    return np.asarray(pc.fill_null(hit, False).to_numpy()[order], bool)

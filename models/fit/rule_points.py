@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from data.rules.expressions import Expression
+from data.rules.expressions import parse
 from data.rules.grammar import Node
 from features.frame import Feature
 from models.fit.encoders import TrainingColumns
@@ -68,19 +68,46 @@ SCALE: Final = "the rule itself"
 
 @dataclass(frozen=True, slots=True)
 class RulePoints:
-    """What the project file says of the rule; `points` by name: see `SHARED`, or an event.
+    """Points given by hand, ten of which double the odds: what a line begins from.
 
-    `answers` are the columns of the qualification questions, `profile` the criteria of the ideal
-    customer with their weights, `expected_rate` the share of leads that is expected to convert.
+    Parameters
+    ----------
+    points : mapping of str to float
+        Points of each event (three times at most), and of "icp" (the whole profile), "answer",
+        "senior" and "silence" (every 30 days); what is not named gets the defaults.
+    answers : tuple of str
+        The columns of the qualification questions: each counts where it is known.
+    profile : tuple of (str, float)
+        Criteria of the ideal customer with their weights, as in the project file, each over one
+        column.
+    expected_rate : float or None
+        The share of leads that is expected to convert.
+
+    Examples
+    --------
+    >>> points = RulePoints({"icp": 12}, ("budget",), (("employees >= 50", 1.0),))
+    >>> points.of("icp"), points.of("answer")
+    (12.0, 4.0)
     """
 
     points: Mapping[str, float] = field(default_factory=dict)
     answers: tuple[str, ...] = ()
-    profile: tuple[tuple[Expression, float], ...] = ()
+    profile: tuple[tuple[str, float], ...] = ()
     expected_rate: float | None = None
 
     def of(self, name: str) -> float:
-        """Give the points of one name."""
+        """Give the points of one name.
+
+        Parameters
+        ----------
+        name : str
+            "icp", "answer", "senior" or "silence".
+
+        Returns
+        -------
+        float
+            What was given, else the default.
+        """
         return float(self.points.get(name, SHARED[name]))
 
 
@@ -171,11 +198,11 @@ def _profile(points: RulePoints, features: Mapping[str, Feature]) -> tuple[list[
     total = sum(weight for _, weight in points.profile if weight > 0)
     terms: list[Term] = []
     left_out = []
-    for criterion, weight in points.profile:
+    for text, weight in points.profile:
         each = points.of("icp") * weight / total if total else points.of("icp") * weight
-        made = _criterion(criterion.tree, features, each)
+        made = _criterion(parse(text).tree, features, each)
         if made is None:
-            left_out.append(criterion.text)
+            left_out.append(text)
         else:
             terms += made
     return terms, left_out

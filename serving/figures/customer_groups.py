@@ -6,6 +6,7 @@ customers will still pay, are estimates with a range of 90 %.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,12 +166,32 @@ class _Remaining:
             share, some = self._left(int(of.age[row]) // DAY, paid=bool(of.inside[row] > 0))
             shares.append(share)
             chance[i] = 1.0 if of.inside[row] > 0 else _yet(float(of.chance[row]), some)
-        rng = np.random.default_rng(0)
-        drawn = np.column_stack([rng.choice(share, SUMS) for share in shares])
         amount = of.amount[young]
         mean = float(sum(c * a * s.mean() for c, a, s in zip(chance, amount, shares, strict=True)))
-        low, high = middle(self._model.draw_sums(chance, amount * drawn))
+        part = _DrawnShares(shares).of_draws
+        low, high = middle(self._model.draw_sums(chance, amount, part=part))
         return CountRange(known + mean, known + low, known + high)
+
+
+class _DrawnShares:
+    """A share for each draw and customer; kept as small numbers that say which of its shares."""
+
+    def __init__(self, shares: Sequence[Floats]) -> None:
+        each = {id(share): share for share in shares}  # customers of one age have the same ones
+        starts = np.cumsum([0, *(len(share) for share in each.values())])
+        begin = dict(zip(each, starts.tolist(), strict=False))
+        self._begin = np.array([begin[id(share)] for share in shares])
+        self._all: Floats = np.concatenate(list(each.values()))
+        sizes = [len(share) for share in shares]
+        self._which = np.empty((SUMS, len(sizes)), np.min_scalar_type(max(sizes)))
+        rng = np.random.default_rng(0)
+        for customer, size in enumerate(sizes):
+            self._which[:, customer] = rng.integers(size, size=SUMS)
+
+    def of_draws(self, draws: slice) -> Floats:
+        """Give the shares of some draws: (draws, customers)."""
+        shares: Floats = self._all[self._begin + self._which[draws]]
+        return shares
 
 
 def _yet(chance: float, some: float) -> float:

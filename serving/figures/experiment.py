@@ -155,16 +155,21 @@ def look(
     at: Floats,
     moments: Floats,
     *,
-    planned: int,
+    planned: int | None = None,
     clusters: NDArray[np.generic] | None = None,
     alpha: float = 0.05,
 ) -> tuple[InterimLook, ...]:
-    """Compare the arms at several moments: `at` (n,) is when each outcome became known."""
+    """Compare the arms at several moments: `at` (n,) is when each outcome became known.
+
+    `clusters` and `planned` are as in `analyse`; by default all units given are planned.
+    """
     looks = []
+    units = np.arange(len(at)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    planned = planned or len(np.unique(units))
     for moment in moments:
         seen = at <= moment
         arm = np.asarray(treated, dtype=bool)[seen]
-        if arm.sum() < 2 or (~arm).sum() < 2:
+        if min(len(np.unique(units[seen][side])) for side in (arm, ~arm)) < 2:
             continue
         groups = None if clusters is None else clusters[seen]
         result = analyse(

@@ -24,10 +24,6 @@ class Viewer:
     language: str
     csrf: str
 
-    def sees(self, owner: str) -> bool:
-        """Tell whether the leads of an owner may be seen."""
-        return self.owners is None or owner in self.owners
-
     @property
     def writes(self) -> bool:
         """Tell whether answers may be given: never by a reader, nor without a session."""

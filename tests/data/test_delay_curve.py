@@ -9,7 +9,7 @@ import pytest
 from data.clock import DAY, NEVER
 from data.delay import delay_curve, detect_truncation
 from data.project import check_project
-from data.reading.event_columns import assemble
+from data.reading.sort_events import assemble
 from data.schema import Project
 from data.tables import Outcomes, Tables
 

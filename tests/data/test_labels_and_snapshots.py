@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from data.clock import DAY, HOUR, NEVER, SECOND, show
 from data.labels import calendar, label, make_snapshots, open_snapshots
 from data.project import check_project
-from data.reading.event_columns import assemble
+from data.reading.sort_events import assemble
 from data.schema import Project
 from data.tables import Outcomes, Tables
 

@@ -15,7 +15,7 @@ import data.files as files
 import serving.night as night
 from serving.night_journal import NightJournal
 from tests.fakes.faults_broken import send_everything
-from tests.fakes.night_kills import Build, Mishap, Stage, forked_night
+from tests.fakes.night_kills import Build, Mishap, Stage, forked_night, of_each_kind
 
 
 def write_in_place() -> None:
@@ -62,13 +62,6 @@ BUILDS: dict[str, Build] = {
 
 
 def kills_of(stage: Stage, home: Path, build: Build, most: int) -> list[Mishap]:
-    """Spread kills over the operations of this build, each kind of them first at its last one."""
+    """Spread kills over the operations of this build."""
     operations = forked_night(stage.copy(home), build=build).operations
-    of_kind = [[n for n, each in enumerate(operations, 1) if each == kind] for kind in "osf"]
-    picked = [
-        places[len(places) * (most - turn) // most - 1]
-        for turn in range(most)
-        for places in of_kind
-        if places
-    ]
-    return [Mishap(at) for at in dict.fromkeys(picked)][:most]
+    return [Mishap(at) for at in of_each_kind(operations, most)]

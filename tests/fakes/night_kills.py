@@ -215,6 +215,26 @@ def start_night(stage: Stage, mishap: Mishap = CALM, build: Build = sound) -> St
     return Started(pid, answers / str(pid), operations)
 
 
+def of_each_kind(operations: str, most: int) -> list[int]:
+    """Pick operations, each kind of them as often, first at its last one; all where they are few.
+
+    >>> of_each_kind("ooosf", 4)
+    [3, 4, 5, 2]
+    """
+    of_kind = [[n for n, each in enumerate(operations, 1) if each == kind] for kind in "osf"]
+    picked = [
+        places[len(places) * (most - turn) // most - 1]
+        for turn in range(most)
+        for places in of_kind
+        if places
+    ]
+    return (
+        list(dict.fromkeys(picked))[:most]
+        if most < len(operations)
+        else [*range(1, len(operations) + 1)]
+    )
+
+
 @contextmanager
 def _small_files(most: int | None) -> Iterator[None]:
     """Let no file grow beyond `most` bytes, as if the disk were full."""

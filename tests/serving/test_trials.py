@@ -110,6 +110,8 @@ def test_leads_of_an_account_that_convert_together_have_less_power() -> None:
     assert account.power < lead.power
     assert account.needed_per_arm > 2 * lead.needed_per_arm
     assert account.detectable > lead.detectable
+    last = {unit: trial.looks["score"][-1] for unit, trial in found.items()}
+    assert last["account"].high - last["account"].low > 1.5 * (last["lead"].high - last["lead"].low)
     page = render(replace(make_view(1), experiment=make_experiment(account)), "en")
     table = page[page.index('id="h-experiment"') :]
     assert "Leads" in table[: table.index("</thead>")]  # what is counted there are leads

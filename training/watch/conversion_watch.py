@@ -11,10 +11,10 @@ from data.tables import Outcomes, Tables
 from training.watch.conversion_level import LevelShift, age_by_day, scan
 from training.watch.signal import Signal, day_of
 
-FALL: Final = (4e-4, 2.5e-3)
+FALL: Final = (4e-4, 1.5e-3)
 """One-sided chances below which a fall is red and yellow: fixed in a laboratory (see the docs)."""
-RISE: Final = (5e-5, 1e-3)
-FAR: Final = (0.75, 0.85)
+RISE: Final = (1e-5, 5e-4)
+FAR: Final = (0.65, 0.85)
 """How far conversions must have fallen, as a share of what was promised; rises are its inverse."""
 MARKS: Final = (7, 14, 30)
 NEEDED: Final = 25.0

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.rules.expressions import parse
+import leadscore as ls
 from features.frame import Catalogue, Feature
 from features.persons import seniority
 from models.fit.encoders import read_columns
@@ -27,7 +27,7 @@ FEATURES = (
     feature("budget", "category", "attribute", column="budget"),
 )
 LEAD = {"n_trial_ever": 0.0, "seniority": "other", "employees": 10.0, "budget": None}
-POINTS = RulePoints({"trial": 9, "icp": 7}, ("budget",), ((parse("employees >= 50"), 1.0),), 0.1)
+POINTS = RulePoints({"trial": 9, "icp": 7}, ("budget",), (("employees >= 50", 1.0),), 0.1)
 
 
 def leads(*changes: dict[str, object]) -> pd.DataFrame:
@@ -74,7 +74,7 @@ def test_directors_and_founders_count(title):
 
 
 def test_what_no_column_says_alone_is_left_out_and_named():
-    points = RulePoints(profile=((parse("employees >= 5 or budget is known"), 1.0),))
+    points = RulePoints(profile=(("employees >= 5 or budget is known", 1.0),))
     rule = make_rule(points, read_columns(leads({}), FEATURES))
     assert rule.left_out == ("employees >= 5 or budget is known",)
 
@@ -107,3 +107,12 @@ def test_under_the_least_outcomes_the_estimator_is_its_rule_and_explains_itself_
     told = model.scorer().contributions(frame)
     assert told.base + told.values.sum(axis=1) == pytest.approx(told.margin, abs=1e-9)
     assert told.margin == pytest.approx(model.margins_, abs=1e-9)
+
+
+def test_a_public_rule_scores_plain_columns_until_outcomes_have_come():
+    frame = pd.DataFrame({"employees": [10.0, 80.0, np.nan] * 40, "budget": [None, "yes"] * 60})
+    rule = ls.RulePoints({"icp": 12}, ("budget",), (("employees >= 50", 1.0),), expected_rate=0.1)
+    y = (np.arange(120) < 3).astype(int)
+    p = ls.LeadClassifier(rule=rule).fit(frame, y).predict_proba(frame)[:, 1]
+    assert p[1] > p[0]
+    assert p[1] == p[3 + 4] > p[2 + 2]  # 80 employees with a known budget; neither

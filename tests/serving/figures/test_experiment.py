@@ -213,3 +213,17 @@ def test_the_effect_of_an_email_on_visits_agrees_with_a_plain_two_sample_estimat
         assert result.adjusted is not None
         assert result.plain.low < result.adjusted.value < result.plain.high
         assert result.adjusted.standard_error < result.plain.standard_error
+
+
+def test_looks_at_accounts_are_as_wide_as_the_analysis_of_accounts() -> None:
+    rng = np.random.default_rng(4)
+    accounts = np.repeat(np.arange(200), 5)
+    shift = rng.normal(0, 0.6, 200)[accounts]
+    treated, at = (np.arange(200) % 2 == 0)[accounts], rng.random(1000)
+    y = (rng.random(1000) < np.clip(0.3 + shift, 0.02, 0.98)).astype(int)
+    looks = look(y, treated, at, np.array([0.001, 0.5, 1.0]), clusters=accounts)
+    end = analyse(y, treated, clusters=accounts).always_valid
+    assert len(looks) == 2, "two accounts an arm are needed"
+    assert (looks[-1].low, looks[-1].high) == (end.low, end.high)
+    alone = look(y, treated, at, np.array([0.5]))[0]
+    assert looks[0].high - looks[0].low > 1.1 * (alone.high - alone.low)
