@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from data.clock import DAY, HOUR, MINUTE, show
 from data.schema import Project
 from data.tables import INBOUND, OUTBOUND, Attribute, Events, Family, Tables
+from features.acts import ACTS, act_of
 from features.frame import Catalogue, Feature
 from features.presence import leads_by_code
 from features.templates import BY_TYPE, OF_ALL, TEMPLATES, Scope, Template
@@ -207,7 +208,12 @@ def event_features(tables: Tables, project: Project) -> Iterator[Feature]:
     types, pooled = own_types(tables, project, len(scope.windows) + 2)
     who = who_acts(tables.events)
     for name in types:
-        yield from _type_features(name, scope, who.get(name, ""))
+        by = who.get(name, "")
+        own = project.report.acts.get(name)
+        act = ACTS.get(own if isinstance(own, str) else act_of(name, by))
+        direction = 0 if act is None else act.direction
+        for feature in _type_features(name, scope, by):
+            yield replace(feature, monotone=direction * TEMPLATES[feature.template].sign)
     if pooled:
         yield from _type_features(POOLED, scope, pooled=True)
     for template in OF_ALL:

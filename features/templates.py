@@ -159,6 +159,11 @@ class Template:
     cycle: int = 0
 
     @property
+    def sign(self) -> int:
+        """How the value moves with one more event: 1 up, -1 down, 0 not certain."""
+        return {"one more": 1, "just now": -1}.get(self.effect or "", 0)
+
+    @property
     def of_events(self) -> bool:
         """Whether it is computed from events alone."""
         return self.operation is not None or self.code is not None
@@ -388,7 +393,7 @@ _ROWS: Final = (
         needs=lambda events: len(events.person_names) > 1,
     ),
     # the lead itself
-    Template("private", "Details that are kept private"),
+    Template("private", "Details that are kept private", missing="Details that are kept private"),
     Template("attribute", "{label}: {value}", missing="{label}: not known"),
     _days(
         "known_since",

@@ -16,6 +16,7 @@ from data.errors import InputError
 from data.sketch.commented_toml import list_tables, propose_key, put_beside, remark, set_key
 from data.sketch.delays import MAX_NAMED, converted_at, early_rows
 from data.sketch.endings import ending_types
+from data.sketch.event_units import amount_of, units_of
 from data.sketch.guess import (
     ExportGuess,
     HistoryLook,
@@ -86,28 +87,34 @@ def sketch_project(
     )
     document.add("project", _project_table(export, looks, name or export.leads.stem))
     document.add("leads", _leads_table(export, outcome, answers, why))
-    _add_events(document, export, outcome)
+    units = _add_events(document, export, outcome)
     document.add("conversion", conversion_table(outcome, export, answers, why))
     for look in export.unknown:
         document.add(remark(f"{look.path.name} is not used: {_why_unused(look, export)}."))
     money = value_table(export.payments, export.paid, export.folder) if export.created else None
     if money is not None:
         document.add("value", money)
-        _add_currency(document, export)
-        return tomlkit.dumps(document) + _EXAMPLES
-    currency = currency_of(export.leads)
-    if currency:
-        document.add(remark(f'[report]: currency = "{currency}", as the amounts are written'))
+    _add_report(document, export, units, paid=money is not None)
     return tomlkit.dumps(document) + _EXAMPLES
 
 
-def _add_currency(document: tomlkit.TOMLDocument, export: ExportGuess) -> None:
-    """Add [report] with the currency in which customers pay, where the file says it."""
+def _add_report(
+    document: tomlkit.TOMLDocument, export: ExportGuess, units: dict[str, str], *, paid: bool
+) -> None:
+    """Add [report] with the currency in which customers pay and the units of event values."""
     files = [*(each.file for each in export.payments), *(each.file for each in export.paid)]
-    currency = currency_of(files[0]) or currency_of(export.leads)
-    if currency:
-        table = tomlkit.table()
+    currency = (currency_of(files[0]) if paid else None) or currency_of(export.leads)
+    table = tomlkit.table()
+    if currency and paid:
         set_key(table, "currency", currency, "check: as the amounts are written")
+    elif currency:
+        document.add(remark(f'[report]: currency = "{currency}", as the amounts are written'))
+    if units:
+        of_types = tomlkit.table()
+        for name, unit in units.items():
+            set_key(of_types, name, unit)
+        table.add("units", of_types)
+    if len(table):
         document.add("report", table)
 
 
@@ -277,19 +284,23 @@ def _join_table(
 
 def _add_events(
     document: tomlkit.TOMLDocument, export: ExportGuess, outcome: Outcome | None
-) -> None:
-    """Add [[events]]: files of events, and tables of opportunities that are not the outcome."""
+) -> dict[str, str]:
+    """Add [[events]]: files of events, and tables of opportunities that are not the outcome.
+
+    Gives the units of the events' values by event type.
+    """
     used = outcome.file if isinstance(outcome, TableOutcome) else None
     files = [look for look in (*export.events, *export.deals) if look is not used]
     if not export.created:
         for look in files:
             document.add(remark(f"{look.path.name} is not used: leads have no creation time."))
-        return
+        return {}
     events = [_event_table(look, export) for look in files]
     closing = closing_events(outcome, export)
     tables = [*events, *([] if closing is None else [closing])]
     if tables:
         document.add("events", list_tables(tables))
+    return units_of(files, export)
 
 
 def _event_table(look: FileLook, export: ExportGuess) -> Table:
@@ -308,6 +319,9 @@ def _event_table(look: FileLook, export: ExportGuess) -> Table:
     for role, pattern in EVENT_ROLES.items():
         if column := named(rest, pattern):
             set_key(table, role, column.name)
+    amount = amount_of(look, [c for c in (lead, kind) if c is not None])
+    if amount:
+        set_key(table, "value", amount[0].name, f"{amount[1]}: sums of it become features")
     if kind:
         sure, doubtful = ending_types(lead, kind, at)
         if sure:

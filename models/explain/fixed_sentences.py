@@ -1,4 +1,4 @@
-"""What reasons say beside the sentences of features.templates and models.explain.acts.
+"""What reasons say beside the sentences of features.templates and features.acts.
 
 {when} is one of PERIODS, AGO or WHEN, {span} one of SPANS, {amount} one of AMOUNTS, {times} "once",
 "twice" or TIMES: each a whole phrase that a translation may put anywhere in its sentence.

@@ -13,9 +13,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from data.schema_steps import ACT, UNIT
+from features.acts import ACTS, act_of, are_calls
 from features.templates import TEMPLATES, Msgid, Template
 from models.explain import fixed_sentences as fixed
-from models.explain.acts import ACTS, act_of, are_calls
 from models.explain.points import ScoreReason
 
 SHORT_FORMS = {"it": "IT", "hr": "HR", "vp": "VP", "c_level": "C level"}

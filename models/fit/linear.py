@@ -77,16 +77,17 @@ def fit_linear(
     with threadpool_limits(1):
         if matrix.shape[1] <= DENSE:
             groups, evidence = penalty_groups(drafts, places), float(np.sqrt(worth))
+            signs = _signs(columns, drafts, places)
             dense, counted = matrix.toarray(), columns.weights
             if rule is not None:
                 made = make_rule(rule, columns)
                 values, middle = made.centred(columns)
-                begun = fit_dense(dense, y, counted, groups, ridge, evidence, values)
+                begun = fit_dense(dense, y, counted, groups, ridge, evidence, values, signs)
                 if begun.scale >= 0:
                     learned = finish_terms(begun.weight, drafts, places, columns)
                     line = join(made, begun.scale, middle, float(begun.weight[-1]), learned)
                     return LinearFit(line, begun.ridge)
-            found = fit_dense(dense, y, counted, groups, ridge, evidence)
+            found = fit_dense(dense, y, counted, groups, ridge, evidence, signs=signs)
             weight, ridge = found.weight, found.ridge
         else:
             counted = columns.weights
@@ -179,8 +180,12 @@ def fit_dense(
     known: Mapping[str, float] | None,
     worth: float,
     rule: Floats | None = None,
+    signs: Floats | None = None,
 ) -> DenseFit:
     """Solve by Newton; penalties by expectation-maximisation unless known.
+
+    `signs` (columns,) are 1 or -1 where a weight may not be of the other sign: those that would be
+    are held at zero, and the others solved again.
 
     The likelihood of a row counts `worth`; penalties are those of rows that count 1. A `rule`, its
     log-odds about their mean, is one more column, which counts at `UNJUDGED` before any outcome:
@@ -200,7 +205,42 @@ def fit_dense(
         )
     ridge = _spread_out(penalties, groups)
     weight = newton(design, y, row_weights, ridge, weight, offset=offset)
+    if signs is not None:
+        weight = _signed(design, y, row_weights, ridge, weight, offset, signs)
     return DenseFit(design, row_weights, groups, weight, penalties, rule)
+
+
+def _signs(columns: TrainingColumns, drafts: Sequence[Draft], places: Sequence[slice]) -> Floats:
+    """Give the certain direction of each column of a design, 0 where there is none."""
+    certain = {feature.name: feature.monotone for feature in columns.features}
+    signs = np.zeros(max((place.stop for place in places), default=0))
+    for draft, place in zip(drafts, places, strict=True):
+        if isinstance(draft, NumberDraft):
+            signs[place.start] = certain.get(draft.source, 0)
+    return signs
+
+
+def _signed(
+    design: Floats,
+    y: Floats,
+    row_weights: Floats,
+    ridge: Floats,
+    weight: Floats,
+    offset: Floats | float,
+    signs: Floats,
+) -> Floats:
+    """Hold weights of the wrong sign at zero and solve for the others until none has it."""
+    free = np.ones(len(weight), np.bool_)
+    while True:
+        wrong = np.flatnonzero((weight[: len(signs)] * signs < 0) & free[: len(signs)])
+        if not len(wrong):
+            return weight
+        free[wrong] = False
+        solved = np.where(free, weight, 0.0)
+        solved[free] = newton(
+            design[:, free], y, row_weights, ridge[free], solved[free], offset=offset
+        )
+        weight = solved
 
 
 def _offset(rule: Floats | None) -> Floats | float:

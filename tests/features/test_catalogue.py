@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from data.clock import DAY, HOUR
 from data.schema import Project
-from data.tables import Attribute, Events, Snapshots, Tables
+from data.tables import OUTBOUND, Attribute, Events, Snapshots, Tables
 from features.build import build
-from features.catalogue import MAX_COLUMNS, make_catalogue, slug, windows_of, words
+from features.catalogue import MAX_COLUMNS, make_catalogue, slug, who_acts, windows_of, words
 from features.frame import FAMILIES, Catalogue
 from features.templates import TEMPLATES
 
@@ -191,3 +191,25 @@ def test_any_text_makes_a_column_name(text):
     assert len(name) <= 60
     assert not set(name) & set(" \n\t<>'\",;{}[]()")
     assert words(text)
+
+
+def test_only_acts_of_certain_direction_have_one_and_the_project_may_name_them():
+    tables = make_tables(["demo_request", "sales_email", "unsubscribed", "LC_77"])
+    project = make_project()
+    named = project.report.model_copy(update={"acts": {"LC_77": "chat", "x": "Signed"}})
+    features = make_catalogue(tables, project.model_copy(update={"report": named})).features
+    signs = {f.name: f.monotone for f in features}
+    assert signs["n_demo_request_ever"] == 1
+    assert signs["days_since_demo_request"] == -1
+    assert signs["n_unsubscribed_7d"] == -1
+    assert signs["n_sales_email_ever"] == signs["n_events_ever"] == 0
+    assert signs["n_lc_77_ever"] == 1
+
+
+def test_who_acts_is_read_from_nine_of_ten_events():
+    tables = make_tables(["call", "mixed"])
+    codes, events = tables.events.type, tables.events
+    way = np.where(codes == 0, OUTBOUND, np.arange(len(codes)) % 2).astype(np.int8)
+    directed = dataclasses.replace(events, direction=way)
+    assert who_acts(directed) == {"call": "sales"}
+    assert who_acts(events) == {}

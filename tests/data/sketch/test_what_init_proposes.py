@@ -221,3 +221,25 @@ def test_accepting_everything_leaves_out_what_may_have_been_filled_in_later(tmp_
     assert project.static
     assert project.leads.exclude == ("duration",)
     assert "CHOOSE: take out of it" in text
+
+
+@pytest.mark.parametrize(
+    ("column", "unit"),
+    [("minutes", "minutes"), ("duration_s", "seconds"), ("Page views", "pages"), ("score", None)],
+)
+def test_the_unit_of_event_values_is_guessed_by_type(
+    tmp_path: Path, column: str, unit: str | None
+) -> None:
+    pd.DataFrame(leads()).to_csv(tmp_path / "leads.csv", index=False)
+    events = {
+        "lead_id": [f"L{i:03d}" for i in range(N)] * 2,
+        "at": [*DAYS, *LATER],
+        "kind": ["phone", "form", "opportunity_created", "form"] * (N // 2),
+        column: [7.5, np.nan, np.nan, np.nan] * (N // 2),
+    }
+    pd.DataFrame(events).to_csv(tmp_path / "touches.csv", index=False)
+    text = sketch_project([tmp_path / "leads.csv", tmp_path / "touches.csv"], folder=tmp_path)
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    project = load_project(tmp_path / "p.toml")
+    assert project.report.units == ({} if unit is None else {"phone": unit})
+    assert project.events[0].value == (None if unit is None else column)

@@ -303,6 +303,7 @@ def reason(template: str, **params: Any) -> ScoreReason:
         ("attribute", {"label": "Employees", "value": 1200.0}, "Employees: 1200"),
         ("attribute", {"label": "Country", "value": "{label}"}, "Country: {label}"),
         ("attribute", {"label": "Country", "value": None}, "Country: not known"),
+        ("private", {}, "Details that are kept private"),
         ("age_days", {"label": "x", "value": 12.0}, "Has been a lead for 12 days"),
         ("no_such_template", {"label": "Thing", "value": 4.0}, "Thing: 4"),
         ("no_such_template", {"label": "Thing", "value": None}, "Thing: not known"),

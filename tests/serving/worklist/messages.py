@@ -16,9 +16,9 @@ from babel.messages.extract import extract_python
 from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
+from features.acts import ACTS
 from features.templates import TEMPLATES, Msgid
 from models.explain import fixed_sentences as fixed
-from models.explain.acts import ACTS
 from serving.worklist.language import FOLDER, read_catalogue
 from tests.serving.worklist.vocabulary import WORDS
 

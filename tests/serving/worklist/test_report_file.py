@@ -1,5 +1,7 @@
+import base64
 import json
 import re
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -9,7 +11,7 @@ from serving.worklist.html import PRINTED, ReportPage, list_rows, render
 from serving.worklist.language import words_of
 from serving.worklist.safe_text import slug
 from serving.worklist.view import ReportView, TouchSpeed
-from serving.worklist.view_parts import Point
+from serving.worklist.view_parts import Point, ShownReason
 from tests.fakes.report_view import make_view
 
 
@@ -42,6 +44,42 @@ def test_the_waterfall_ends_at_the_score_on_every_page(view: ReportView) -> None
             rows = waterfall(lead.detail, lead.score, view.about.bands)
             assert rows[-2].ends_at == lead.score == rows[-1].points
             assert rows[0].points + sum(row.points for row in rows[1:-1]) == lead.score
+
+
+def test_ten_lines_are_seen_first_and_the_others_when_they_are_asked_for(view: ReportView) -> None:
+    lead = next(lead for lead in view.leads if lead.detail is not None and lead.score is not None)
+    assert lead.detail is not None
+    reasons = tuple(
+        ShownReason(f"f{i}", "fit", "attribute", {"label": f"fact {i}", "value": "x"}, points)
+        for i, points in enumerate((9, 8, 7, 6, 5, 4, 3, 1, -1, -2, -2, -4, -5, -6))
+    )
+    shown = sum(reason.points for reason in reasons)
+    detail = replace(
+        lead.detail,
+        reasons_for=reasons[:8],
+        reasons_against=reasons[8:],
+        unseen_points=7,
+        rest_points=1,
+        limit_points=100 - lead.detail.typical - shown - 8,
+    )
+    rows = waterfall(detail, 100, view.about.bands)
+    assert [row.folded for row in rows].count(True) == 4
+    folded = {reasons[row.reason].points for row in rows if row.folded and row.reason is not None}
+    assert folded == {1, -1, -2}
+    assert [row.kind for row in rows[-4:]] == ["unseen", "rest", "limit", "score"]
+    one = replace(lead, detail=detail, score=100)
+    page = lead_page(replace(view, leads=(one,)), "en")
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert f"Why 100 and not {detail.typical}" in text
+    assert "4 smaller reasons" in text
+    assert "Not known or not seen" in text
+    assert f"Limit of the scale (would be {100 - detail.limit_points})" in text
+
+
+def lead_page(view: ReportView, language: str) -> str:
+    """Render the first lead pages as the browser inflates them."""
+    chunk = ReportPage(view, words_of(language))._chunks()[0]
+    return zlib.decompress(base64.b64decode(chunk)).decode()
 
 
 def test_every_lead_is_a_row_and_the_first_stand_in_the_file_itself(view: ReportView) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from data.errors import InputError
-from models.explain.acts import ACTS
+from features.acts import ACTS
 from models.explain.points import ScoreReason
 from models.explain.sentences import Speech
 from models.explain.sentences import render as say_reason

@@ -17,60 +17,69 @@ from typing import Final
 class Act:
     """The sentences of one act: done once and {times}, {when}; not done {when}; never done.
 
-    {times} is "twice", "3 times"; {when} is "this week", "3 days ago", or nothing.
+    {times} is "twice", "3 times"; {when} is "this week", "3 days ago", or nothing. `direction` is
+    1 where more of it never makes a conversion less likely, -1 where never more; 0: not certain.
     """
 
     did: tuple[str, str]
     did_not: str
     never: str
+    direction: int = 0
 
 
-def _act(did: str, did_not: str, never: str, *, object: str = "") -> Act:
-    """Make an act of "asked for" and what comes between the verb and how often: "a demo"."""
-    whole = f"{did} {object}".rstrip()
-    return Act((f"{whole} {{when}}", f"{whole} {{times}} {{when}}"), f"{did_not} {{when}}", never)
+def _act(did: str, did_not: str, never: str, direction: int = 0) -> Act:
+    """Make an act of the sentences without {times} and {when}."""
+    done = f"{did} {{when}}", f"{did} {{times}} {{when}}"
+    return Act(done, f"{did_not} {{when}}", never, direction)
+
+
+def _wish(did: str, did_not: str, never: str) -> Act:
+    """Make an act that shows interest."""
+    return _act(did, did_not, never, 1)
 
 
 ACTS: Final[Mapping[str, Act]] = {
-    "web_visit": _act("Visited the site", "Has not visited the site", "Has never visited the site"),
-    "pricing_page": _act(
+    "web_visit": _wish(
+        "Visited the site", "Has not visited the site", "Has never visited the site"
+    ),
+    "pricing_page": _wish(
         "Looked at the prices", "Has not looked at the prices", "Has never looked at the prices"
     ),
-    "demo_request": _act(
+    "demo_request": _wish(
         "Asked for a demo", "Has not asked for a demo", "Has never asked for a demo"
     ),
-    "quote_request": _act(
+    "quote_request": _wish(
         "Asked for a quote", "Has not asked for a quote", "Has never asked for a quote"
     ),
-    "trial": _act("Used the trial", "Has not used the trial", "Has never used the trial"),
-    "signup": _act("Signed up", "Has not signed up", "Has never signed up"),
-    "login": _act("Logged in", "Has not logged in", "Has never logged in"),
-    "form": _act("Sent a form", "Has not sent a form", "Has never sent a form"),
+    "trial": _wish("Used the trial", "Has not used the trial", "Has never used the trial"),
+    "signup": _wish("Signed up", "Has not signed up", "Has never signed up"),
+    "login": _wish("Logged in", "Has not logged in", "Has never logged in"),
+    "form": _wish("Sent a form", "Has not sent a form", "Has never sent a form"),
     "newsletter": _act(
         "Read the newsletter", "Has not read the newsletter", "Has never read the newsletter"
     ),
-    "ebook": _act(
+    "ebook": _wish(
         "Downloaded an e-book", "Has not downloaded an e-book", "Has never downloaded an e-book"
     ),
-    "white_paper": _act(
+    "white_paper": _wish(
         "Downloaded a white paper",
         "Has not downloaded a white paper",
         "Has never downloaded a white paper",
     ),
-    "download": _act(
+    "download": _wish(
         "Downloaded something", "Has not downloaded anything", "Has never downloaded anything"
     ),
-    "webinar": _act(
+    "webinar": _wish(
         "Attended a webinar", "Has not attended a webinar", "Has never attended a webinar"
     ),
-    "seminar": _act(
+    "seminar": _wish(
         "Attended a seminar", "Has not attended a seminar", "Has never attended a seminar"
     ),
-    "video": _act("Watched a video", "Has not watched a video", "Has never watched a video"),
-    "chat": _act("Wrote in the chat", "Has not written in the chat", "Has never used the chat"),
-    "call": _act("Called us", "Has not called us", "Has never called us"),
-    "email": _act("Wrote us an e-mail", "Has not written to us", "Has never written to us"),
-    "email_reply": _act(
+    "video": _wish("Watched a video", "Has not watched a video", "Has never watched a video"),
+    "chat": _wish("Wrote in the chat", "Has not written in the chat", "Has never used the chat"),
+    "call": _wish("Called us", "Has not called us", "Has never called us"),
+    "email": _wish("Wrote us an e-mail", "Has not written to us", "Has never written to us"),
+    "email_reply": _wish(
         "Replied to an e-mail", "Has not replied to an e-mail", "Has never replied to an e-mail"
     ),
     "email_open": _act(
@@ -85,9 +94,10 @@ ACTS: Final[Mapping[str, Act]] = {
         "Unsubscribed from e-mails",
         "Has not unsubscribed from e-mails",
         "Has never unsubscribed from e-mails",
+        -1,
     ),
-    "meeting": _act("Met with sales", "Has not met with sales", "Has never met with sales"),
-    "purchase": _act("Bought something", "Has not bought anything", "Has never bought anything"),
+    "meeting": _wish("Met with sales", "Has not met with sales", "Has never met with sales"),
+    "purchase": _wish("Bought something", "Has not bought anything", "Has never bought anything"),
     "sales_call": _act("Sales called", "Sales has not called", "Sales has never called"),
     "sales_email": _act(
         "Sales sent an e-mail", "Sales has not sent an e-mail", "Sales has never sent an e-mail"
