@@ -346,6 +346,7 @@ class RetentionSection(Section):
     runs: Duration = Field(default="400d", examples=["400d"])  # type: ignore[assignment]
     """Scores and features of past runs, from which `explain --since` tells what changed."""
     audit: Duration = Field(default="1100d", examples=["1100d"])  # type: ignore[assignment]
-    """Entries of the audit log of `write-back`; the rest of the chain can still be checked."""
+    """Entries of the audit log of `write-back`, cleared once a month; the rest of the chain can
+    still be checked."""
     ledger: Duration = Field(default="400d", examples=["400d"])  # type: ignore[assignment]
     """What the CRM acknowledged for earlier episodes of a lead; that of the newest stays."""

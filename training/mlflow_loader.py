@@ -21,6 +21,7 @@ from models.predictor import MANIFEST, PredictorError, parse_json
 from models.signature import LOADER_HASH
 
 _MODULE: Final = "mlflow.pyfunc.loaders.code_model"
+_SAFE: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CURE: Final = "put the files of that version back (leadscore restore), or train again"
 
 
@@ -46,7 +47,7 @@ def check_loader(root: Path, artifact: Path) -> None:
     if promised is None:
         return
     try:
-        described = yaml.safe_load((root / "MLmodel").read_text(encoding="utf-8"))
+        described = yaml.load((root / "MLmodel").read_text(encoding="utf-8"), Loader=_SAFE)
         flavour = described["flavors"]["python_function"]
         code = root / Path(str(flavour["model_code_path"])).name
         given = hashlib.sha256(code.read_bytes()).hexdigest()

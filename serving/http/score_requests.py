@@ -59,6 +59,7 @@ class Service:
 
     def load(self) -> None:
         """Load the model that the reference names now."""
+        self.kept()
         self._model = self._load(self.registry.find(self.reference))
 
     def hold(self, reading: CrmData) -> None:
@@ -79,13 +80,14 @@ class Service:
 
     @property
     def scores_as_of(self) -> int:
-        """The moment of the newest night: microseconds, 0 where none was kept."""
-        kept = self.kept()
+        """The moment of the newest night that was read: microseconds, 0 for none."""
+        kept = self._kept[1]
         return 0 if kept is None else kept.as_of
 
     def follow_promotion(self) -> bool:
         """Load another version if the reference names one now; tell whether it did."""
         with self._lock:
+            self.kept()
             promoted = self.registry.find(self.reference)
             if self._model is not None and promoted.version == self._model.version:
                 return False

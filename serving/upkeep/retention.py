@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from data.clock import SECOND
+from data.clock import DAY, SECOND
 from data.errors import OutsideError
 from data.files import remove_leftovers
 from data.schema import Project
@@ -44,7 +44,9 @@ def clear_old(state: StatePaths, project: Project, *, at: int) -> dict[str, int]
         store = open_ledger(state, project)
         if store is not None:
             with closing(store):
-                cleared["audit entries"] = trim(store, before=at - section.audit, at=at)
+                cleared["audit entries"] = trim(
+                    store, before=at - section.audit, at=at, patience=30 * DAY
+                )
                 cleared["past episodes"] = _drop_past_episodes(store, at - section.ledger)
     return {name: count for name, count in cleared.items() if count}
 

@@ -44,11 +44,15 @@ def entries(store: Store) -> Iterator[dict[str, object]]:
         raise OutsideError("the audit log was cut: no entry says that its start was cleared")
 
 
-def trim(store: Store, *, before: int, at: int) -> int:
+def trim(store: Store, *, before: int, at: int, patience: int = 0) -> int:
     """Clear the entries from before a moment (microseconds UTC), but never the newest; count them.
 
-    OutsideError where the chain is broken: nothing is cleared then.
+    Nothing is done before the oldest is older by `patience`: the whole chain is read and checked
+    first. OutsideError where it is broken: nothing is cleared then.
     """
+    oldest = store.execute("SELECT body FROM audit WHERE body <> '' ORDER BY seq LIMIT 1")
+    if not oldest or int(json.loads(oldest[0][0]).get("at", before)) >= before - patience:
+        return 0
     with store.transaction():
         kept = list(entries(store))
         first = store.execute("SELECT min(seq) FROM audit WHERE body <> ''")[0][0]
