@@ -23,6 +23,7 @@ from serving.worklist.scoped_pages import ListChoice, ScopedPages
 from serving.worklist.view import (
     ExperimentPage,
     FunnelPage,
+    MoversPage,
     ReportLead,
     ReportView,
     TrustPage,
@@ -136,8 +137,7 @@ class LivePage:
         if lead is None or lead.detail is None:
             return None
         before, after = (None, None) if card else self.pages.beside(self.state.choice, lead_id)
-        found = self.pages.movers()
-        page = self._report(self._view([lead], movers=None if found is None else found[0]))
+        page = self._report(self._view([lead], movers=self.pages.company(MoversPage)))
         return self._page(
             "card.html" if card else "live_lead.html",
             "today",
