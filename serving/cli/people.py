@@ -59,7 +59,6 @@ def add(
 
     from data.project import load_project
     from serving.cli.clock import now
-    from serving.people.passwords import hash_password
     from serving.people.people_store import User, add_user, check_user, store_teams
     from serving.people.viewer import Role
     from serving.worklist.language import refuse_unknown
@@ -82,7 +81,7 @@ def add(
     check_user(people, user, replacing=replace)  # before anybody types a password
     pairs = _owners(project, user)
     if project.people.sign_in == "local":
-        user = dataclasses.replace(user, password=hash_password(_ask_password(), name))
+        user = dataclasses.replace(user, password=_new_password(name))
     add_user(people, user, replacing=replace)
     if project.leads.team:
         store_teams(people, pairs)
@@ -90,16 +89,23 @@ def add(
     screen.say_next(f"leadscore serve {file}")
 
 
-def _ask_password() -> str:
-    """Ask for a password twice on a terminal; else read one line of standard input."""
+def _new_password(name: str) -> str:
+    """Ask for a password twice on a terminal, else read one line of standard input; hash it."""
     from data.errors import InputError
 
+    try:
+        from serving.people.passwords import hash_password
+    except ModuleNotFoundError:
+        raise InputError(
+            "passwords need the package argon2-cffi", cure="pip install 'leadscore[serve]'"
+        ) from None
     if sys.stdin.isatty():
-        return str(typer.prompt("password", hide_input=True, confirmation_prompt=True, err=True))
-    line = sys.stdin.readline().rstrip("\r\n")
-    if not line:
+        given = str(typer.prompt("password", hide_input=True, confirmation_prompt=True, err=True))
+    else:
+        given = sys.stdin.readline().rstrip("\r\n")
+    if not given:
         raise InputError("no password came on standard input", cure="write it there, in one line")
-    return line
+    return hash_password(given, name)
 
 
 def _owners(project: Project, user: User) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Final
 
 from babel import Locale
+from jinja2 import Template
 from markupsafe import Markup
 
 from serving.people.viewer import Viewer
@@ -53,8 +54,7 @@ def render_sign_in(
 ) -> str:
     """Render the page: a form, a link to the provider, or who has signed in."""
     words = words_of(language)
-    page = make_environment().get_template("sign_in.html")
-    text = page.render(
+    text = _template().render(
         w=words,
         t=words.t,
         tn=words.tn,
@@ -83,6 +83,11 @@ def policy() -> str:
         security_policy(_style(), "").replace("form-action 'none'", "form-action 'self'")
         + "; frame-ancestors 'none'"
     )
+
+
+@cache
+def _template() -> Template:
+    return make_environment().get_template("sign_in.html")
 
 
 @cache

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from serving.people.people_store import find_user, opened, viewer_of
 from tests.serving.worklist.conftest import browser  # noqa: F401 - Chromium, a fixture
 
 PASSWORD = "correct horse battery"
@@ -34,7 +37,7 @@ class Shell:
 
     def command(self, *arguments: str) -> list[str]:
         code = "from leadscore import main; main()"
-        verb = ["serve"] if arguments[0] == "serve" else list(arguments[:2])
+        verb = list(arguments[:2] if arguments[0] == "people" else arguments[:1])
         rest = arguments[len(verb) :]
         start = [sys.executable, "-W", "ignore", "-c", code]
         return [*start, *verb, str(self.file), *rest, "--state", str(self.state)]
@@ -126,6 +129,59 @@ def test_a_person_signs_in_and_is_taken_away_while_the_service_runs(
     acts = json.loads(shell.run("people", "audit", "--user", "boss", "--json"))["acts"]
     assert [act["action"] for act in acts] == ["sign in"]
     assert shell.run("people", "audit", "--lead", "L0000001").count("\n") == 2  # a head, no row
+
+
+@pytest.mark.slow
+def test_a_report_says_anew_which_owners_a_team_has(shell: Shell, tmp_path: Path) -> None:
+    """The owners of a team change in the CRM; its lead sees the new ones after the next report."""
+    text = shell.file.read_text("utf-8").replace(
+        'owner = "owner"', 'owner = "owner"\nteam = "team"'
+    )
+    folder = tmp_path / "company"
+    shutil.copytree(shell.file.parent, folder)
+    own = Shell(folder / shell.file.name, folder / shell.state.name)
+    own.file.write_text(text, encoding="utf-8")
+    leads = pd.read_parquet(folder / "leads.parquet")
+
+    def teams_are(north: list[str]) -> None:
+        team = leads["owner"].isin(north).map({True: "North", False: "South"})
+        leads.assign(team=team).to_parquet(folder / "leads.parquet")
+
+    def seen() -> frozenset[str] | None:
+        found = find_user(own.state / "people.sqlite", "lena")
+        assert found is not None
+        with opened(own.state / "people.sqlite") as connection:
+            return viewer_of(connection, found, csrf="").owners
+
+    teams_are(["Anna Bianchi", "Tom Baker"])
+    add = ("people", "add", "lena", "--role", "lead", "--team", "North")
+    own.run(*add, typed=f"{PASSWORD}\n")
+    assert seen() == {"Anna Bianchi", "Tom Baker"}
+    teams_are(["Sara Ahmadi"])
+    own.run("report", "--out", str(tmp_path / "out"))
+    assert seen() == {"Sara Ahmadi"}
+
+
+@pytest.mark.slow
+def test_nobody_but_the_named_proxy_says_who_comes(shell: Shell) -> None:
+    """Not even a client on this machine that claims to pass on what the proxy said."""
+    file = shell.file.with_name("proxied.toml")
+    section = '\n[people]\nsign_in = "proxy"\nproxies = ["10.9.9.9"]\n'
+    file.write_text(shell.file.read_text("utf-8") + section, encoding="utf-8")
+    own = Shell(file, shell.state)
+    own.run("people", "add", "pia", "--role", "manager")  # no password is asked for
+    claims = {
+        "x-forwarded-for": "10.9.9.9",
+        "x-forwarded-proto": "https",
+        "forwarded": "for=10.9.9.9",
+    }
+    with serving(own) as url:
+        answer = httpx.get(f"{url}/account", headers={"x-remote-user": "pia", **claims})
+        assert answer.status_code == 401
+    file.write_text(file.read_text("utf-8").replace("10.9.9.9", "127.0.0.0/8"), encoding="utf-8")
+    with serving(own) as url:
+        answer = httpx.get(f"{url}/account", headers={"x-remote-user": "pia"})
+        assert "Signed in as <bdi>pia</bdi>" in answer.text
 
 
 @pytest.mark.chromium

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import re
+import sqlite3
 
 import pytest
 from fastapi.requests import Request
 from starlette.exceptions import HTTPException
 
 from data.durations import MINUTE
-from data.errors import InputError
+from data.errors import InputError, OutsideError
 from serving.people.people_store import (
     add_user,
     find_user,
+    list_users,
     opened,
     remove_user,
     revoke_user,
@@ -104,6 +107,20 @@ def test_the_file_is_readable_by_its_owner_alone_and_holds_no_password_or_sessio
     assert b"$argon2id$" in raw
     assert b"correct horse" not in raw
     assert browser.cookies["leadscore"].encode() not in raw
+
+
+@pytest.mark.parametrize("spoiled", ["no database", "newer", "a folder"])
+def test_a_file_that_cannot_be_used_is_named_in_one_line(tmp_path, spoiled) -> None:
+    file = tmp_path / "people.sqlite"
+    if spoiled == "a folder":
+        file.mkdir()
+    elif spoiled == "newer":
+        with sqlite3.connect(file) as connection:
+            connection.execute("pragma user_version = 99")
+    else:
+        file.write_bytes(b"this is no database at all, but a longer text " * 20)
+    with pytest.raises(OutsideError, match=re.escape(str(file))):
+        list_users(file)
 
 
 # writes

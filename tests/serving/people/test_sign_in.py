@@ -288,6 +288,14 @@ def test_the_page_speaks_the_readers_language(place, accepts, asked, says, direc
     assert f'dir="{direction}"' in page
 
 
+def test_a_language_that_was_chosen_stays_after_a_wrong_password(place) -> None:
+    browser = place().browser()
+    page = browser.get("/login?lang=it").text
+    place_of_form = re.findall(r'action="([^"]*)"', page)[0]
+    form = {"token": re.findall(r'name="token" value="(\w+)"', page)[0], "name": "Anna"}
+    assert "Nome utente o password errati." in browser.ask("POST", place_of_form, data=form).text
+
+
 @pytest.mark.parametrize("body", [b"\xff\xfe", b"a=1&" * 60])
 def test_a_body_that_is_no_form_is_refused(place, body) -> None:
     browser = place().browser()
