@@ -15,13 +15,13 @@ from playwright.sync_api import sync_playwright
 from benchmarks.report import ARGS
 
 SHOTS = (  # name, language, page, width, height, scheme
-    ("week", "en", "week", 1280, 860, "light"),
+    ("week", "en", "today", 1280, 860, "light"),
     ("lead", "en", "first lead", 1280, 1180, "light"),
     ("lead-dark", "en", "first lead", 1280, 1180, "dark"),
-    ("trust", "en", "trust", 1280, 1220, "light"),
-    ("forecast", "en", "forecast", 1280, 860, "light"),
+    ("trust", "en", "proof", 1280, 1220, "light"),
+    ("forecast", "en", "pipeline", 1280, 860, "light"),
     ("lead-persian", "fa", "first lead", 1280, 1180, "light"),
-    ("phone", "en", "week", 390, 844, "light"),
+    ("phone", "en", "today", 390, 844, "light"),
 )
 LARGEST = 250_000
 
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
             )
             page.goto(file.as_uri())
             if anchor == "first lead":
-                page.locator("#calls a").first.click()
+                page.locator("#all tbody a.to").first.click()
                 page.wait_for_selector("#slot article")
             else:
                 page.evaluate("at => { location.hash = at }", anchor)

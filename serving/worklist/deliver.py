@@ -22,7 +22,7 @@ from serving.worklist.html import render
 from serving.worklist.language import words_of
 from serving.worklist.safe_text import shown
 from serving.worklist.sheet import write_csv, write_excel
-from serving.worklist.view import NOTHING, ReportView
+from serving.worklist.view import NOTHING, ReportLead, ReportView
 
 REPORTS: Final = ("report-*.html", "leads.csv", "leads.xlsx", "owners/*.*")
 """The files of a folder of reports that list leads."""
@@ -65,8 +65,11 @@ def deliver(
 
 
 def for_owner(view: ReportView, owner: str) -> ReportView:
-    """Keep what concerns one owner: leads, calls, movers; funnel and trust stay whole."""
-    leads = tuple(lead for lead in view.leads if lead.owner == owner)
+    """Keep what concerns one owner: leads, calls, movers; funnel and trust stay whole.
+
+    Of others' leads of the same company, and of similar ones, their number alone stays.
+    """
+    leads = tuple(_alone(lead) for lead in view.leads if lead.owner == owner)
     of_owner = {lead.lead_id for lead in leads}
     calls = tuple(lead_id for lead_id in view.week.calls if lead_id in of_owner)
     share = next((share for share in view.week.owners if share.owner == owner), None)
@@ -96,6 +99,18 @@ def for_owner(view: ReportView, owner: str) -> ReportView:
             moved=moved,
         )
     return replace(view, leads=leads, week=week, movers=movers)
+
+
+def _alone(lead: ReportLead) -> ReportLead:
+    """Leave out what a lead's page says of leads of other owners."""
+    known = tuple(each for each in lead.colleagues if each.owner == lead.owner)
+    lead = replace(lead, colleagues=known, colleagues_leads=len(lead.colleagues) - len(known))
+    if lead.detail is None:
+        return lead
+    similar = tuple(each for each in lead.detail.similar if each.owner == lead.owner)
+    others = len(lead.detail.similar) - len(similar)
+    detail = replace(lead.detail, similar=similar, similar_others=others, missing_roles=())
+    return replace(lead, detail=detail)
 
 
 def email(

@@ -19,7 +19,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from serving.worklist import charts, svg
-from serving.worklist.language import Words, words_of
+from serving.worklist.language import Words, words_in, words_of
 from serving.worklist.list_data import facet_values, list_data, words_to_search
 from serving.worklist.page_names import PageNames, rule_sentence
 from serving.worklist.proof_words import experiment_sentence, proof_sentences
@@ -34,7 +34,7 @@ ROWS: Final = 100
 """Rows of the list are stored compressed too, this many to a chunk."""
 PRINTED: Final = 50
 """The first rows of the list stand in the file itself: they print, and show without script."""
-LANE_SHOWN: Final = 5
+LANE_SHOWN: Final = 4
 
 
 def render(view: ReportView, language: str) -> str:
@@ -92,6 +92,7 @@ class ReportPage:
     """One report in one language while it is being rendered: the whole file, or a part of it."""
 
     def __init__(self, view: ReportView, words: Words, links: PageLinks | None = None) -> None:
+        words = words_in(words, view.about.timezone)
         self.view, self.words = view, words
         self.names = PageNames(view, words)
         self.leads = {lead.lead_id: lead for lead in view.leads}

@@ -9,12 +9,13 @@ from __future__ import annotations
 import gettext
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError, dates, numbers
 from babel.messages.catalog import Catalog
@@ -67,6 +68,12 @@ def words_of(language: str) -> Words:
         raise InputError(f"is no language: {language!r}", cure="name the file it.po") from error
 
 
+@lru_cache(maxsize=64)
+def words_in(words: Words, zone: str) -> Words:
+    """Give the same words with days and times in a zone."""
+    return replace(words, zone=ZoneInfo(zone))
+
+
 def refuse_unknown(languages: Iterable[str]) -> None:
     """Load each language before long work begins; InputError names the first unknown one."""
     for language in languages:
@@ -96,6 +103,7 @@ class Words:
     language: str
     locale: Locale
     translations: gettext.NullTranslations
+    zone: tzinfo = UTC  # in which days and times are written
 
     @property
     def direction(self) -> str:
@@ -255,9 +263,9 @@ class Words:
         """Write the day of an ISO timestamp: "medium", or "short" without the year."""
         return self._date(at, style)
 
-    @lru_cache(maxsize=16_384)  # noqa: B019  # one Words per language lives as long as the process
+    @lru_cache(maxsize=16_384)  # noqa: B019  # one Words per language and zone lives so long
     def _date(self, at: str, style: str) -> Markup:
-        moment = _moment(at)
+        moment = _moment(at, self.zone)
         if self.locale.language == "fa":
             return self.digits(jalali.format_date(moment.date(), style))
         if style == "short":
@@ -265,8 +273,9 @@ class Words:
         return self.digits(dates.format_date(moment, style, locale=self.locale))
 
     def time(self, at: str) -> Markup:
-        """Write day and time of an ISO timestamp, UTC."""
-        clock = dates.format_time(_moment(at), "short", locale=self.locale, tzinfo=UTC)
+        """Write day and time of an ISO timestamp, in the zone of these words."""
+        moment = _moment(at, self.zone)
+        clock = dates.format_time(moment, "short", locale=self.locale, tzinfo=self.zone)
         return Markup("{} {}").format(self.date(at), self.digits(clock))
 
 
@@ -291,9 +300,12 @@ def _plain(value: object) -> str:
     return value.unescape() if isinstance(value, Markup) else str(value)
 
 
-def _moment(at: str) -> datetime:
+def _moment(at: str, zone: tzinfo) -> datetime:
+    """Read an ISO timestamp into a zone; a day alone is that day everywhere."""
     moment = datetime.fromisoformat(at)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if len(at) == len("2026-01-31"):
+        return moment.replace(tzinfo=zone)
+    return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(zone)
 
 
 @lru_cache(maxsize=16)

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from data.clock import iso
 from serving.people.viewer import Viewer
 from serving.worklist.html import LANE_SHOWN, LeadRow, ReportPage, clean, make_environment
-from serving.worklist.language import Words, words_of
+from serving.worklist.language import Words, words_in, words_of
 from serving.worklist.safe_text import isolated
 from serving.worklist.scoped_pages import ListChoice, ScopedPages
 from serving.worklist.view import (
@@ -101,7 +101,7 @@ class LivePage:
 
     def __init__(self, pages: ScopedPages, visit: Visit) -> None:
         self.pages, self.visit = pages, visit
-        self.words: Words = words_of(visit.viewer.language)
+        self.words: Words = words_in(words_of(visit.viewer.language), pages.about.timezone)
         self.state = replace(visit.state, run=pages.about.run_id)
 
     def today(self) -> str:

@@ -66,6 +66,7 @@ class About:
     run_id: str = ""
     crm_link: str | None = None  # the address of a lead in the CRM, with {lead_id}
     live_link: str | None = None  # where answers are given
+    timezone: str = "UTC"  # of the project: all days and times are written in it
     open_leads: int = 0  # the leads that all lists and figures of this report speak of
 
 

@@ -96,6 +96,7 @@ def make_about(source: ReportInput) -> About:
         project_file=source.file,
         crm_link=project.report.crm_link,
         live_link=project.report.live_link,
+        timezone=project.project.timezone,
         open_leads=len(source.scored.snapshots),
         labels=project.report.labels,
         static=project.static,

@@ -195,11 +195,11 @@ def test_back_restores_filters_search_and_the_place_on_the_page(
     settled(page)
     before = listed(page)
     assert len(before) == 25
-    page.locator("#all tbody a.to").nth(15).scroll_into_view_if_needed()
+    page.locator("#all tbody a.to").nth(11).scroll_into_view_if_needed()
     settled(page)
     y = page.evaluate("scrollY")
     assert y > 300
-    page.locator("#all tbody a.to").nth(15).click()
+    page.locator("#all tbody a.to").nth(11).click()
     page.wait_for_selector("#slot article")
     assert page.evaluate("scrollY") == 0
     page.go_back()

@@ -13,7 +13,7 @@ from models.explain.points import ScoreReason
 from models.explain.sentences import render as say_reason
 from serving.worklist import language as words_module
 from serving.worklist.html import render
-from serving.worklist.language import Words, languages, words_of
+from serving.worklist.language import Words, languages, words_in, words_of
 from serving.worklist.locale.jalali import from_gregorian
 from serving.worklist.phrase import Phrase
 from serving.worklist.view import ReportView
@@ -193,3 +193,16 @@ def test_plain_speech_says_what_the_report_says() -> None:
 def test_values_that_are_not_ours_are_isolated_and_never_read_as_a_format() -> None:
     text = str(words_of("en").phrase(Phrase("{n} open", {"n": "{0.__class__}<b>"}), {}))
     assert text == "<bdi>{0.__class__}&lt;b&gt;</bdi> open"
+
+
+def test_days_and_times_are_those_of_the_project_and_a_day_alone_stays_that_day() -> None:
+    rome, york = (words_in(words_of("en"), zone) for zone in ("Europe/Rome", "America/New_York"))
+    late = "2026-11-22T23:30:00+00:00"
+    assert rome.time(late) == "Nov 23, 2026 12:30\u202fAM"
+    assert york.time(late) == "Nov 22, 2026 6:30\u202fPM"
+    assert york.date("2026-11-22") == "Nov 22, 2026"
+
+
+def test_the_report_names_its_zone_once(view: ReportView) -> None:
+    page = render(replace(view, about=replace(view.about, timezone="Asia/Tehran")), "en")
+    assert page.count("All times are those of") == 1

@@ -13,7 +13,7 @@ from serving.worklist.deliver import deliver, file_stem, for_owner
 from serving.worklist.ranking import orders
 from serving.worklist.sheet import guard, write_csv, write_excel
 from serving.worklist.view import ReportView
-from serving.worklist.view_parts import Interval
+from serving.worklist.view_parts import Colleague, Interval
 
 FORMULAS = [
     "=cmd|'/c calc'!A1",
@@ -147,3 +147,20 @@ def test_an_owner_whose_leads_a_rule_takes_out_is_not_promised_what_others_are(
     ruled = replace(view, week=replace(view.week, owners=view.week.owners[1:], calls=()))
     own = for_owner(ruled, owner).week
     assert (own.expected.high, own.left_behind.high, own.capacity) == (0, 0, 0)
+
+
+def test_the_file_of_an_owner_names_no_lead_of_another(view: ReportView) -> None:
+    owner, first = view.leads[0].owner, view.leads[0]
+    assert first.detail is not None
+    of_both = (
+        Colleague("L-own", "Own Person", owner, None, 50),
+        Colleague("L-other", "Other Person", "Somebody else", None, 90),
+    )
+    alike = tuple(replace(each, owner="Somebody else") for each in first.detail.similar)
+    detail = replace(first.detail, similar=alike)
+    leads = (replace(first, colleagues=of_both, detail=detail), *view.leads[1:])
+    [mine, *_] = for_owner(replace(view, leads=leads), owner).leads
+    assert [each.name for each in mine.colleagues] == ["Own Person"]
+    assert mine.colleagues_leads == 1
+    assert mine.detail is not None
+    assert (mine.detail.similar, mine.detail.similar_others) == ((), len(alike))
