@@ -17,7 +17,6 @@ import secrets
 import signal
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,16 +30,21 @@ import numpy as np
 import psutil
 
 from benchmarks.report import open_times
-from data.world import make_world, project_file, write_world
+from data.project import load_project
+from data.world import project_file
+from serving.http.application import create_app
+from serving.http.score_requests import Service
+from serving.http.server import serve as run_server
+from serving.people.doors import Doors
 from serving.people.passwords import hash_password
 from serving.people.people_store import User, add_user
-from serving.session import Session, open_session
-from serving.verbs import train_model
 from serving.worklist.html import render
 from serving.worklist.stored_pages import write_pages
 from serving.worklist.view import ReportView
 from tests.fakes.live_site import fields
 from tests.fakes.report_view import make_view
+from training.registry import Registry
+from training.state import StatePaths
 
 KIND = "software_trial"
 PEOPLE = 50
@@ -60,18 +64,21 @@ class Load:
 
 def main(arguments: list[str]) -> int:
     """Store pages, serve them twice, load them, open the file; print one line per bar."""
+    if arguments[:1] == ["--serve"]:
+        serve(Path(arguments[1]), int(arguments[2]))
+        return 0
     full = "--full" in arguments
     leads, seconds = (100_000, 120.0) if full else (5_000, 25.0)
     bars: list[tuple[bool, str, str, str]] = []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        session = small_company(folder)
+        state = StatePaths(folder / "state")
         view = make_view(leads, owners=6, top_per_owner=leads)
-        bars.append(store(session, view))
-        names = add_people(session, sorted({lead.owner for lead in view.leads}))
+        bars.append(store(state, view))
+        names = add_people(state, sorted({lead.owner for lead in view.leads}))
         del view
         with ExitStack() as stack:
-            servers = [stack.enter_context(serving(session)) for _ in range(2)]
+            servers = [stack.enter_context(serving(state)) for _ in range(2)]
             bars += measure(servers, names, seconds)
         bars.append(offline(folder, 9 if full else 3))
     print()
@@ -80,25 +87,16 @@ def main(arguments: list[str]) -> int:
     return 0 if all(met for met, *_ in bars) else 1
 
 
-def small_company(folder: Path) -> Session:
-    """Write a small simulated company and train its model: the service does not start without."""
-    project = project_file(KIND)
-    write_world(make_world(KIND, 1000, 3), folder, project=project)
-    session = open_session(folder / project.name, state=folder / "state", threads=1)
-    train_model(session, session.read(), fast=True, on_stage=lambda _: None)
-    return session
-
-
-def store(session: Session, view: ReportView) -> tuple[bool, str, str, str]:
+def store(state: StatePaths, view: ReportView) -> tuple[bool, str, str, str]:
     """Store the pages of all leads, as a night does with those that it has made."""
     started = time.process_time()
-    size = write_pages(session.state.pages, view, view.leads, made_at=1)
+    size = write_pages(state.pages, view, view.leads, made_at=1)
     each = 1000 * (time.process_time() - started) / size.leads
     print(f"{size}; stored in {each:.2f} ms of processor time a lead")
     return each <= 5, "storing the pages of a lead, ms", f"{each:.2f}", "<= 5"
 
 
-def add_people(session: Session, owners: list[str]) -> list[str]:
+def add_people(state: StatePaths, owners: list[str]) -> list[str]:
     """Add reps for each owner and some managers; returns their names."""
     names = []
     for number in range(PEOPLE):
@@ -108,27 +106,24 @@ def add_people(session: Session, owners: list[str]) -> list[str]:
         secret = secrets.token_bytes(32)
         role = "manager" if boss else "rep"
         password = hash_password(PASSWORD, name)
-        add_user(session.state.people, User(name, role, own, (), "en", password, secret, 1))
+        add_user(state.people, User(name, role, own, (), "en", password, secret, 1))
         names.append(name)
     return names
 
 
 @contextmanager
-def serving(session: Session) -> Iterator[tuple[psutil.Popen, str]]:
-    """Run `leadscore serve` as its own process on a free port of loopback."""
+def serving(state: StatePaths) -> Iterator[tuple[psutil.Popen, str]]:
+    """Run the service as its own process on a free port of loopback."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = ["-W", "ignore", "-c", "from serving.cli.app import main; main()", "serve"]
-    options = ["--state", str(session.state.folder), "--port", str(port), "--no-store"]
-    server = psutil.Popen(
-        [sys.executable, *command, str(session.file), *options], stdout=subprocess.DEVNULL
-    )
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.worklist"]
+    server = psutil.Popen([*command, "--serve", str(state.folder), str(port)])
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
             try:
-                if httpx.get(f"{url}/ready").status_code == 200:
+                if httpx.get(f"{url}/health").status_code == 200:
                     break
             except httpx.HTTPError:
                 time.sleep(0.2)
@@ -138,6 +133,20 @@ def serving(session: Session) -> Iterator[tuple[psutil.Popen, str]]:
         server.wait(30)
 
 
+def serve(folder: Path, port: int) -> None:
+    """Serve as `leadscore serve` does, of a project without a model: pages need none."""
+    project = load_project(project_file(KIND))
+    state = StatePaths(folder)
+    service = Service(project, Registry.of(state, KIND), state=state, clock=now)
+    app = create_app(service, {}, doors=Doors(project, state, now))
+    run_server(app, host="127.0.0.1", port=port)
+
+
+def now() -> int:
+    """Tell the time in microseconds UTC."""
+    return int(time.time() * 1e6)
+
+
 def measure(
     servers: list[tuple[psutil.Popen, str]], names: list[str], seconds: float
 ) -> list[tuple[bool, str, str, str]]:
@@ -145,13 +154,16 @@ def measure(
     load = Load()
     urls = [url for _, url in servers]
     before = [server.memory_info().rss for server, _ in servers]
+    spent = sum(sum(server.cpu_times()[:2]) for server, _ in servers)
     asyncio.run(all_sessions(urls, names, seconds, load))
     after = [server.memory_info().rss for server, _ in servers]
+    spent = sum(sum(server.cpu_times()[:2]) for server, _ in servers) - spent
     p50, p95, worst = np.quantile(load.took, [0.5, 0.95, 1]) * 1000
     grown = max(b - a for a, b in zip(before, after, strict=True)) / 1e6
     print(
         f"{len(load.took)} requests of {len(names)} people in {seconds:g} s, {load.writes} of them"
         f" answers: p50 {p50:.0f} ms, p95 {p95:.0f} ms, worst {worst:.0f} ms;"
+        f" {1000 * spent / len(load.took):.0f} ms of processor time each;"
         f" a server grew by {grown:.0f} MB at most"
     )
     for each in load.wrong[:5]:

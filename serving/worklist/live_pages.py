@@ -17,12 +17,13 @@ from markupsafe import Markup
 from data.clock import iso
 from serving.people.viewer import Viewer
 from serving.worklist.html import LANE_SHOWN, LeadRow, ReportPage, clean, make_environment
-from serving.worklist.language import Words, words_of
+from serving.worklist.language import Words, words_in, words_of
 from serving.worklist.safe_text import isolated
 from serving.worklist.scoped_pages import ListChoice, ScopedPages
 from serving.worklist.view import (
     ExperimentPage,
     FunnelPage,
+    MoversPage,
     ReportLead,
     ReportView,
     TrustPage,
@@ -100,7 +101,7 @@ class LivePage:
 
     def __init__(self, pages: ScopedPages, visit: Visit) -> None:
         self.pages, self.visit = pages, visit
-        self.words: Words = words_of(visit.viewer.language)
+        self.words: Words = words_in(words_of(visit.viewer.language), pages.about.timezone)
         self.state = replace(visit.state, run=pages.about.run_id)
 
     def today(self) -> str:
@@ -136,8 +137,7 @@ class LivePage:
         if lead is None or lead.detail is None:
             return None
         before, after = (None, None) if card else self.pages.beside(self.state.choice, lead_id)
-        found = self.pages.movers()
-        page = self._report(self._view([lead], movers=None if found is None else found[0]))
+        page = self._report(self._view([lead], movers=self.pages.company(MoversPage)))
         return self._page(
             "card.html" if card else "live_lead.html",
             "today",
