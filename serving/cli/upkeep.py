@@ -66,7 +66,7 @@ def backup(
     file: ProjectFile,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="The archive; default: <project>-<time>.tar.gz beside it."),
+        typer.Option("--out", help="The archive; default: <project>-<time>.tar.gz in this folder."),
     ] = None,
     state: StateFolder = None,
     as_json: Json = False,
@@ -124,4 +124,5 @@ def restore(
         )
         return
     screen.say(f"{paths.folder}: {len(listing.files):,} files as of {listing.made_at}")
-    screen.say_next(f"leadscore doctor {file}", f"leadscore night {file}")
+    there = "" if state is None else f" --state {state}"
+    screen.say_next(f"leadscore doctor {file}{there}", f"leadscore night {file}{there}")
