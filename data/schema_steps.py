@@ -83,7 +83,8 @@ class Stage(Section):
     content: tuple[str, ...] = Field(default=(), examples=[["Case study", "Price list"]])
     """What to send at this stage."""
     next_step: str | None = Field(default=None, examples=["Offer a guided trial"])
-    """What to do next at this stage."""
+    """What to do next at this stage. Not said to a lead that has done it: a step that names a type
+    of event (`"Offer a trial"`, type `trial`) is done where the lead has such an event."""
 
 
 class DisqualifyRule(Section):
