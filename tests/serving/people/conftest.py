@@ -18,11 +18,13 @@ from fastapi.responses import PlainTextResponse
 from data.durations import SECOND
 from data.project import load_project
 from serving.http.application import create_app
+from serving.http.score_requests import Service
 from serving.people.doors import Doors
 from serving.people.passwords import hash_password
 from serving.people.people_store import User, add_user
 from serving.people.sign_in_routes import read_form
 from serving.people.viewer import Role
+from training.registry import Registry
 from training.state import StatePaths
 
 HOST = "http://leads.test"
@@ -81,9 +83,10 @@ class Place:
     state: StatePaths
     clock: Clock
     doors: Doors
+    service: Service
 
     def browser(self, **options: Any) -> Browser:
-        return Browser(create_app(None, {}, doors=self.doors), **options)  # type: ignore[arg-type]
+        return Browser(create_app(self.service, {}, doors=self.doors), **options)
 
     def pages(self) -> Browser:
         """Open a browser before pages that use the doors as a page with leads does."""
@@ -138,6 +141,7 @@ def place(tmp_path: Path, users: tuple[User, ...]) -> Callable[..., Place]:
         state, clock = StatePaths(tmp_path / "state"), Clock()
         for each in users:
             add_user(state.people, each, replacing=True)
-        return Place(state, clock, Doors(project, state, clock))
+        service = Service(project, Registry.of(state, "acme"), state=state, clock=clock)
+        return Place(state, clock, Doors(project, state, clock), service)
 
     return made
