@@ -182,7 +182,7 @@ forget_pulled(Path(sys.argv[2]), sys.argv[3])
 @pytest.mark.checkout
 def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     codes = []
-    for step in range(9):
+    for step in range(13):
         folder = tmp_path / str(step)
         pull(Crm(), folder, now=START + OVERLAP)
         whole = leads_in(folder)
@@ -195,7 +195,7 @@ def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(tmp_path: Path) -
         forget_pulled(folder, WHO)
         assert is_there(folder) == {False}
         assert not [path.name for path in folder.glob(".*.part")]
-    assert codes == [-signal.SIGKILL] * 8 + [0]  # the list and three files, two steps each
+    assert codes == [-signal.SIGKILL] * 12 + [0]  # the list and three files, three steps each
 
 
 def test_a_folder_that_no_pull_wrote_is_left_alone(tmp_path: Path) -> None:
