@@ -265,8 +265,9 @@ class _Page:
 
 
 def returned(leads: Sequence[ReportLead]) -> list[tuple[ReportLead, Comeback]]:
-    """List the leads that came back and that no rule takes out, the latest first."""
-    back = [(lead, lead.back) for lead in leads if lead.back is not None and not lead.rule]
+    """List the leads that came back, the latest first; not those a rule or an answer keeps off."""
+    listed = [lead for lead in leads if not lead.rule and lead.standing is None]
+    back = [(lead, lead.back) for lead in listed if lead.back is not None]
     return sorted(back, key=lambda pair: (pair[1].back_at, pair[0].lead_id), reverse=True)
 
 
@@ -275,7 +276,7 @@ def list_rows(view: ReportView) -> list[LeadRow]:
     seen: dict[str, int] = {}
     rows, rank = [], 0
     for lead in view.leads:
-        rank += 0 if lead.rule else 1
+        rank += 0 if lead.rule or lead.standing else 1
         seen[lead.owner] = seen.get(lead.owner, 0) + 1
         top = seen[lead.owner] <= view.about.top_per_owner
         rows.append(LeadRow(lead, rank, "top" if top else "rest", 3 if top else 2))
