@@ -67,11 +67,11 @@ class Session:
             answers=self.answers_to_learn_from(),
         )
 
-    def answers_to_learn_from(self, lead: str | None = None) -> tuple[AnswerFact, ...]:
-        """Read what reps said, of all leads or of one, where the project learns from it."""
+    def answers_to_learn_from(self) -> tuple[AnswerFact, ...]:
+        """Read what reps said, where the project learns from it."""
         if not self.project.train.answers or self.project.static:
             return ()
-        return answer_facts(list_answers(self.state.feedback, lead_id=lead))
+        return answer_facts(list_answers(self.state.feedback))
 
     def answered(self, reading: CrmData, as_of: int, at: int) -> dict[str, AnsweredLead]:
         """Say what reps' answers make of leads in a list of `as_of` that is made now, `at`."""
