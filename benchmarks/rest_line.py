@@ -93,7 +93,7 @@ def main(arguments: list[str]) -> int:
     for claim, figure, sign, bar in claims(found):
         holds = figure <= bar if sign == "<=" else figure >= bar
         missed += not holds
-        print(f"{'ok  ' if holds else 'MISS'} {claim}: {figure:.4g} ({sign} {bar:g})")
+        print(f"{'met   ' if holds else 'missed'} {claim}: {figure:.4g} ({sign} {bar:g})")
     return int(missed > 0)
 
 
