@@ -239,8 +239,9 @@ def _choose(row: Template, shown: Value, params: Mapping[str, Value | None]) -> 
 def _crowd(row: Template, params: Mapping[str, Value | None]) -> str:
     """Name the past leads that a fact counts: those that did the same, or have the same value."""
     value = params.get("value")
+    none = value is None or _shown(row, value) == 0  # as it is said: .04 is 0
     if row.columns is not None and "{key}" in row.columns.name:
-        if value is None or (value == 0 and row.zero_is_absent):
+        if value is None or (none and row.zero_is_absent):
             return "not done"
         if str(params.get("by")) == "sales":
             return "contacted"
@@ -249,7 +250,7 @@ def _crowd(row: Template, params: Mapping[str, Value | None]) -> str:
         return "contacted"
     general = row.columns is not None and row.columns.factor == "activity"
     if general and row.kind == "number":
-        return "quiet" if value is None or value == 0 else "active"
+        return "quiet" if none else "active"
     if value is None:
         return "unknown"
     return "same" if isinstance(value, str) or row.cycle else "range"

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -258,7 +259,7 @@ def _micros(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _reason_texts(table: pa.Table) -> pa.Array:
-    """Join a lead's reasons, "+12 Asked for a demo; −3 …", strongest first as they come."""
+    """Join a lead's reasons, "+12 Asked for a demo; −3 …", the largest first: few have room."""
     if "reasons" not in table.column_names:
         return pa.array([""] * len(table))
     column = table["reasons"].combine_chunks()
@@ -271,7 +272,11 @@ def _reason_texts(table: pa.Table) -> pa.Array:
     words = pc.struct_field(flat, "text").cast(pa.string())
     phrases = pc.binary_join_element_wise(" ", pc.fill_null(words, ""), "")
     each = pc.binary_join_element_wise(signs, digits, phrases, "", null_handling="replace")
-    ends = pc.cumulative_sum(pc.fill_null(pc.list_value_length(column), 0).cast(pa.int32()))
+    lengths = pc.fill_null(pc.list_value_length(column), 0).cast(pa.int32())
+    row = np.repeat(np.arange(len(column)), lengths.to_numpy(zero_copy_only=False))
+    size = -np.abs(pc.fill_null(points, 0).to_numpy(zero_copy_only=False))
+    each = each.take(pa.array(np.lexsort((size, row))))  # stable: strengths first where equal
+    ends = pc.cumulative_sum(lengths)
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
     return _cleaned(pc.binary_join(pa.ListArray.from_arrays(offsets, each), "; "))
 

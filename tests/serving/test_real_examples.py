@@ -10,6 +10,7 @@ import pytest
 from models.artifact import load_artifact
 from serving.session import open_session
 from tests.fakes.explained import explain
+from tests.fakes.rest_figures import figures_of
 from training.train import train
 from training.trained_model import TrainedModel
 
@@ -47,6 +48,9 @@ def test_a_real_set_is_scored_honestly_and_every_point_is_accounted_for(name, tm
             told.typical + reasons + told.unseen_points + told.rest_points + told.limit_points
             == told.score
         )
+    rest = figures_of(scorer, frame, trained.facts)
+    assert (rest.rest_in_top_three, rest.not_adding_up) == (0.0, 0)
+    assert rest.small_rest >= 0.95
     order = np.argsort(scores.margin)
     apart = np.diff(scores.margin[order]) > 0
     assert (np.diff(scores.probability[order])[apart] > 0).all()

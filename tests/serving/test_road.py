@@ -34,6 +34,7 @@ from serving.write_reports import write_views
 from serving.writeback.audit_log import entries
 from serving.writeback.ledger_store import SqliteStore
 from serving.writeback.write_back import write_back
+from tests.fakes.rest_figures import figures_of
 from training.publish import lost_columns
 from training.state import StatePaths
 from training.train import train
@@ -82,6 +83,13 @@ def test_every_open_lead_gets_one_row_and_whole_points_that_add_up(company, scor
             told.typical + reasons + told.unseen_points + told.rest_points + told.limit_points
             == score
         )
+
+
+def test_the_rest_of_a_score_is_small_and_none_of_its_three_largest_lines(company, scored):
+    frame = scored.frame.to_pandas()
+    found = figures_of(company.model.scorer, frame, company.model.facts)
+    assert (found.rest_in_top_three, found.not_adding_up) == (0.0, 0)
+    assert found.small_rest >= 0.95
 
 
 def test_probability_rises_strictly_with_the_margin(scored):

@@ -71,7 +71,7 @@ def test_ten_lines_are_seen_first_and_the_others_when_they_are_asked_for(view: R
     page = lead_page(replace(view, leads=(one,)), "en")
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
     assert f"Why 100 and not {detail.typical}" in text
-    assert "4 smaller reasons" in text
+    assert "4 smaller reasons \N{MINUS SIGN}4" in text
     assert "Not known or not seen" in text
     assert f"Limit of the scale (would be {100 - detail.limit_points})" in text
 

@@ -330,14 +330,18 @@ def test_cut_text_fits_and_holds_no_control_characters(text: str, limit: int) ->
     )
 )
 @settings(max_examples=100, deadline=None)
-def test_reasons_are_joined_strongest_first_and_fit(
+def test_reasons_are_joined_largest_first_and_fit(
     leads: list[list[tuple[int, str]]],
 ) -> None:
     reasons = [[{"points": points, "text": text} for points, text in lead] for lead in leads]
     kind = pa.list_(pa.struct({"points": pa.int32(), "text": pa.string()}))
     found = _reason_texts(pa.table({"reasons": pa.array(reasons, kind)})).to_pylist()
     joined = (
-        "; ".join(f"{n:+d} {text}".replace("-", "−", n < 0) for n, text in lead) for lead in leads
+        "; ".join(
+            f"{n:+d} {text}".replace("-", "−", n < 0)
+            for n, text in sorted(lead, key=lambda each: -abs(each[0]))
+        )
+        for lead in leads
     )
     assert found == [clean(each) for each in joined]
 
