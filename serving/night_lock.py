@@ -9,6 +9,7 @@ from filelock import FileLock, Timeout
 
 from data.errors import OutsideError
 from training.state import StatePaths
+from training.state_format import make_folder
 
 
 @contextmanager
@@ -17,7 +18,7 @@ def only_night(state: StatePaths) -> Iterator[None]:
     path = state.night_lock
     lock = FileLock(path, blocking=False)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(state)
         lock.acquire()
     except Timeout:
         raise OutsideError(

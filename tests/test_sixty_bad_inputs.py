@@ -13,7 +13,9 @@ import html.parser
 import re
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -209,11 +211,24 @@ def test_bad_input_05_a_broken_out_attribute_has_no_handler_and_nothing_may_load
     assert "default-src 'none'" in hostile[1].policy
 
 
-def test_bad_input_06_only_anchors_and_mail_are_links(hostile: tuple[str, Page]) -> None:
-    assert {link[:1] if link.startswith("#") else link for link in hostile[1].links} <= {
-        "#",
-        "mailto:",
-    }
+def test_bad_input_06_only_anchors_mail_and_the_crm_are_links(hostile: tuple[str, Page]) -> None:
+    """Two addresses are of the project file: the CRM, where an id is one escaped part, and ours."""
+    view = make_hostile_view()
+    before = (view.about.crm_link or "").removesuffix("{lead_id}")
+    assert before == "https://crm.example.com/leads/"
+    ids = {quote(lead.lead_id, safe="", errors="replace") for lead in view.leads}
+    links = hostile[1].links
+    crm = [link for link in links if link.startswith(before)]
+    assert len(crm) > 20
+    for link in crm:
+        assert link.removeprefix(before) in ids
+        assert re.fullmatch(r"[A-Za-z0-9_.~%-]+", link.removeprefix(before))
+    others = {link[:1] if link.startswith("#") else link for link in links if link not in crm}
+    assert others <= {"#", "mailto:", "https://leads.example.com/"}
+    without = Page()
+    about = replace(view.about, crm_link=None, live_link=None)
+    without.feed(render(replace(view, about=about), "en"))
+    assert {link[:1] for link in without.links if link != "mailto:"} == {"#"}
 
 
 def test_bad_input_08_templates_are_printed_as_they_are(hostile: tuple[str, Page]) -> None:

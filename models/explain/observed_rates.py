@@ -45,6 +45,11 @@ class NumberGroups:
             return NO_ROWS
         return self.bins[bisect.bisect_right(self.edges, value)]
 
+    def places(self, values: Floats) -> NDArray[np.int64]:
+        """Number the group of each value, (n,): its bin; -1, len(bins) beyond what training saw."""
+        place = np.searchsorted(self.edges, values, "right")
+        return place - (values < self.least) + (values > self.most)
+
 
 @dataclass(frozen=True, slots=True)
 class LevelGroups:

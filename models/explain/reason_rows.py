@@ -112,7 +112,7 @@ def _distinct(
         if is_duration:
             key = _length_key(x)
         if isinstance(group, NumberGroups):
-            key = _join(key, np.searchsorted(group.edges, x, "right"))
+            key = _join(key, group.places(x))
     else:
         key = pd.factorize(values)[0].astype(np.float64)
     _, first, inverse = np.unique(_join(key, strength), return_index=True, return_inverse=True)

@@ -127,7 +127,7 @@ def capacities_of(capacity: int, n_leads: int, most: int = 60) -> tuple[int, ...
     """Choose capacities from one to all leads, close together where they are few.
 
     >>> capacities_of(3, 5), capacities_of(40, 200, most=8)
-    ((1, 2, 3, 4, 5), (1, 2, 4, 8, 17, 37, 40, 80, 200))
+    ((1, 2, 3, 4, 5), (1, 2, 5, 10, 21, 40, 44, 94, 200))
     """
     last = max(n_leads, 1)
     wanted = set(range(1, last + 1))

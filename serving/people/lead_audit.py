@@ -20,7 +20,7 @@ KEPT: Final = 90 * DAY
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class NotedAct:
     """One entry: microseconds UTC, the user, what was done, and the hash of the lead, if any."""
 
     at: int
@@ -42,7 +42,7 @@ def note_act(file: Path, user: str, action: str, lead_id: str | None, at: int) -
 
 def list_acts(
     file: Path, *, at: int, user: str | None = None, lead_id: str | None = None
-) -> tuple[Act, ...]:
+) -> tuple[NotedAct, ...]:
     """List what was done in the 90 days before a moment, the oldest first; by user, by lead."""
     if not file.exists():
         return ()
@@ -52,7 +52,7 @@ def list_acts(
             " order by at, number",
             (at - KEPT, _hash(connection, lead_id)),
         ).fetchall()
-    acts = (Act(*row) for row in rows)
+    acts = (NotedAct(*row) for row in rows)
     return tuple(act for act in acts if user is None or user_key(act.user) == user_key(user))
 
 

@@ -89,7 +89,7 @@ def for_owner(view: ReportView, owner: str) -> ReportView:
     )
     movers = None
     if view.movers is not None:
-        there = [lead for lead in leads if lead.old_score is not None and not lead.rule]
+        there = [lead for lead in leads if lead.old_score is not None and not lead.off_list]
         moved = sum(lead.change != 0 for lead in there)
         movers = replace(
             view.movers,

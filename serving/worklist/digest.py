@@ -72,7 +72,7 @@ class Digest:
 def make_digest(view: ReportView, owner: str, words: Words) -> Digest:
     """Choose the owner's ten most urgent leads: who asked first, then by lane and chance."""
     leads = view.leads
-    urgent = [leads[i] for i in orders(leads)["urgency"] if not leads[i].rule][:ROWS]
+    urgent = [leads[i] for i in orders(leads)["urgency"] if not leads[i].off_list][:ROWS]
     return Digest(
         owner=shown(owner, 80),
         title=words.tn(

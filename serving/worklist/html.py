@@ -252,11 +252,21 @@ class ReportPage:
         if lane != "back" or back is None:
             entry = next(entry for entry in lead.lanes if entry.lane == lane)
             return words.phrase(entry.phrase, labels)
-        day = words.date(back.back_at, "short")
+        return Markup("{}, {}").format(self._back_since(back), self._closed(back))
+
+    def _back_since(self, back: Comeback) -> Markup:
+        words, day = self.words, self.words.date(back.back_at, "short")
         if not back.back_by:
             return words.t("back since {date}", date=day)
-        event = words.label(back.back_by, labels)
+        event = isolated(words.label(back.back_by, self.view.about.labels))
         return words.t("back since {date}: {event}", date=day, event=event)
+
+    def _closed(self, back: Comeback) -> Markup:
+        words, day = self.words, self.words.date(back.closed_at, "short")
+        if not back.closed_because:
+            return words.t("closed on {date}", date=day)
+        reason = isolated(words.label(back.closed_because, self.view.about.labels))
+        return words.t("closed on {date}: {reason}", date=day, reason=reason)
 
     def _in_lane(self, key: str) -> list[ReportLead]:
         """List the leads of a lane, most urgent first."""
@@ -398,7 +408,7 @@ def returned(leads: Sequence[ReportLead]) -> list[tuple[ReportLead, Comeback]]:
 
 def on_list(lead: ReportLead) -> bool:
     """Tell whether a lead is to be worked: no rule and no answer keeps it off the list."""
-    return lead.rule is None and lead.standing is None
+    return not lead.off_list
 
 
 def list_rows(view: ReportView) -> list[LeadRow]:

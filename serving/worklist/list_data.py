@@ -18,7 +18,7 @@ def list_data(view: ReportView, bands: Sequence[str]) -> dict[str, object]:
     return {
         "facets": {name: _facet(name, leads, bands) for name in FACETS},
         "orders": orders(leads),
-        "out": [int(lead.rule is not None or lead.standing is not None) for lead in leads],
+        "out": [int(lead.off_list) for lead in leads],
         "scores": [lead.score for lead in leads],
         "capacity": view.week.capacity,
         "plans": {
@@ -55,18 +55,22 @@ def words_to_search(leads: Sequence[ReportLead]) -> str:
 def _facet(
     name: str, leads: Sequence[ReportLead], bands: Sequence[str]
 ) -> dict[str, list[str] | list[list[int]]]:
-    values = facet_values(name, leads, bands)
+    """List the values as the options of the filter bear them, and those of each lead by place.
+
+    They are cleaned like every text of a CRM: values that then read alike are one.
+    """
+    values = list(dict.fromkeys(shown(value) for value in facet_values(name, leads, bands)))
     place = {value: i for i, value in enumerate(values)}
     return {
         "values": values,
-        "of": [[place[value] for value in _values(name, lead)] for lead in leads],
+        "of": [[place[shown(value)] for value in _values(name, lead)] for lead in leads],
     }
 
 
 def _values(name: str, lead: ReportLead) -> list[str]:
     """Give the values that a lead has of a facet: lanes can be several."""
     if name == "lane":
-        back = ["back"] if lead.back is not None and not lead.rule else []
+        back = ["back"] if lead.back is not None and not lead.off_list else []
         return [*(entry.lane for entry in lead.lanes), *back]
     value = getattr(lead, name)
     return [value] if value else []

@@ -13,7 +13,7 @@ LANES: Final = ("answer", "hot", "cold")
 
 
 def orders(leads: Sequence[ReportLead]) -> dict[str, list[int]]:
-    """Give positions in `leads`, first to work first; leads that a rule takes out come last.
+    """Give positions in `leads`, first to work first; those off the list come last.
 
     `leads` stand by chance. One whose score is held back has no value, and no urgency but what it
     asked for: its place tells nothing of its score.
@@ -24,12 +24,17 @@ def orders(leads: Sequence[ReportLead]) -> dict[str, list[int]]:
         best.setdefault(_company(lead, i), i)
     return {
         "chance": by,
-        "value": sorted(by, key=lambda i: (bool(leads[i].rule), -(leads[i].worth or -1.0), i)),
-        "urgency": sorted(by, key=lambda i: (bool(leads[i].rule), *_urgency(leads[i]), i)),
-        "change": sorted(by, key=lambda i: (bool(leads[i].rule), -(leads[i].change or 0), i)),
-        "company": sorted(by, key=lambda i: (bool(leads[i].rule), best[_company(leads[i], i)], i)),
-        "name": sorted(by, key=lambda i: (bool(leads[i].rule), _called(leads[i]), i)),
+        "value": sorted(by, key=lambda i: (_off(leads[i]), -(leads[i].worth or -1.0), i)),
+        "urgency": sorted(by, key=lambda i: (_off(leads[i]), *_urgency(leads[i]), i)),
+        "change": sorted(by, key=lambda i: (_off(leads[i]), -(leads[i].change or 0), i)),
+        "company": sorted(by, key=lambda i: (_off(leads[i]), best[_company(leads[i], i)], i)),
+        "name": sorted(by, key=lambda i: (_off(leads[i]), _called(leads[i]), i)),
     }
+
+
+def _off(lead: ReportLead) -> int:
+    """Put those that an answer keeps off the list behind the others, then those of a rule."""
+    return 2 if lead.rule is not None else int(lead.off_list)
 
 
 def _urgency(lead: ReportLead) -> tuple[float, float]:

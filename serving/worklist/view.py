@@ -153,6 +153,11 @@ class ReportLead:
     colleagues_leads: int = 0  # more of them, of owners whom this viewer does not see
 
     @property
+    def off_list(self) -> bool:
+        """Tell whether a rule or a rep's answer keeps it off the list."""
+        return self.rule is not None or self.standing is not None
+
+    @property
     def change(self) -> int | None:
         """Points since a week ago; None where there is no score of then."""
         if self.score is None or self.old_score is None:

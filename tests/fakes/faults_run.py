@@ -253,8 +253,10 @@ def _interpose(job: Job, step: Callable[[], int], began: list[Path]) -> None:
     """Count every SQL statement of the ledger and every file operation in the state folder."""
     read_scores = product.read_scores
 
-    def read(path: Path, say_rule: Callable[[str], str] | None = None) -> Iterator[Chunk]:
-        for chunk in read_scores(path, say_rule):
+    def read(
+        path: Path, say_rule: Callable[[str], str] | None = None, *, disposition: bool = False
+    ) -> Iterator[Chunk]:
+        for chunk in read_scores(path, say_rule, disposition=disposition):
             began.append(path)
             yield chunk
 

@@ -27,6 +27,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from data.world import make_world, project_file, write_world
+from serving.worklist.stored_pages import newest_run
 from tests.fakes.company_months import export_until
 from tests.golden.product import Run, leadscore
 
@@ -357,13 +358,19 @@ class Reference:
 
 
 def files_of(stage: Stage) -> frozenset[str]:
-    """Name the files of the state folder that a night leaves, but registry and databases."""
+    """Name the files of the state folder that a night leaves, but registry and databases.
+
+    The folders of the live pages' runs are numbered, oldest first: a run more has a number more.
+    """
     names = {
         path.relative_to(stage.state).as_posix()
         for path in stage.state.rglob("*")
         if path.is_file() and "mlartifacts" not in path.parts
     }
     names = {name.rpartition("/")[2] if name.startswith("scores/") else name for name in names}
+    runs = sorted(path.name for path in stage.state.glob("pages/*/"))
+    for number, run in enumerate(runs, 1):
+        names = {name.replace(f"pages/{run}/", f"pages/{number}/") for name in names}
     passing = ("-wal", "-shm", "-journal", ".lock")
     return frozenset(name for name in names if not name.endswith(passing) and "audits" not in name)
 
@@ -378,6 +385,12 @@ def page_of(stage: Stage) -> str:
     page = (stage.state / "report" / "report-en.html").read_text("utf-8")
     page = page.replace(str(stage.home), "")
     return re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{8}", "", page)
+
+
+def live_pages_are_of_the_scores(stage: Stage) -> bool:
+    """Tell whether the live pages that are shown are those of the run that scored."""
+    runs = pq.read_table(stage.state / "scores.parquet", columns=["run_id"])["run_id"].unique()
+    return runs.to_pylist() == [newest_run(stage.state / "pages")]
 
 
 def judge(
@@ -402,6 +415,7 @@ def judge(
     verdict.wrong += scores_of(stage) != reference.scores
     verdict.wrong += page_of(stage) != reference.page
     verdict.wrong += stage.champion() != reference.champion
+    verdict.wrong += not live_pages_are_of_the_scores(stage)
     verdict.broken += len(half_written(stage))
     missing = reference.files ^ files_of(stage)
     verdict.broken += len(missing)

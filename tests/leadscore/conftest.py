@@ -25,7 +25,7 @@ class Trained:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("company")
-    company = ls.simulate("software_trial", leads=1500, seed=7)
+    company = ls.simulate("software_trial", leads=2000, seed=7)
     file = company.write(folder / "data")
     crm = ls.read(file, state=folder / "state", threads=1)
     model = ls.train(crm, fast=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from serving.answers.answer_store import RepAnswer
-from serving.worklist.html import render, returned
+from serving.worklist.html import LANE_SHOWN, render, returned
 from serving.worklist.pages.lead_pages import comeback
 from serving.worklist.sheet import rows_of
 from serving.worklist.view import ReportView
@@ -29,15 +29,17 @@ def test_the_lane_says_when_a_lead_was_closed_and_why_and_what_brought_it_back(
     view: ReportView, language: str
 ) -> None:
     page = render(view, language)
-    assert f"<h2>{NAMES[language]}</h2>" in page
-    lane = page[page.index('id="back"') :]
-    lane = lane[: lane.index("</table>")]
+    lane = page[page.index('id="lane-back"') :]
+    lane = lane[: lane.index("</section>")]
     back = returned(view.leads)
-    assert lane.count("<tr>") == len(back) + 1 > 2
+    assert f'<h2 id="h-lane-back">{NAMES[language]} <small>' in lane
+    stands = lane.count("<li>")  # the latest ones; the others are one click away
+    assert stands == min(len(back), LANE_SHOWN) > 2
+    assert ("lane=back" in lane) == (len(back) > LANE_SHOWN)
     if language == "en":
-        assert "back since " in lane
-        assert lane.count("demo request") == lane.count("too small") == len(back)
-        assert "closed 2 times" in lane
+        assert lane.count("demo request") == lane.count("too small") == stands
+        assert lane.count("back since ") == lane.count(", closed on ") == stands
+        assert f"and {len(back) - LANE_SHOWN} more" in lane
 
 
 def test_the_latest_return_stands_first_and_none_that_a_rule_takes_out() -> None:
@@ -59,7 +61,8 @@ def test_a_report_without_returns_has_no_lane_and_no_episodes() -> None:
         funnel=replace(view.funnel, episodes=None, stages=stages, sources=sources),
     )
     page = render(plain, "en")
-    assert 'id="back"' not in page
+    assert 'id="lane-back"' not in page
+    assert 'id="lane-back"' in render(view, "en")
     assert "pisode" not in page
     assert "pisode" in render(view, "en")
 
@@ -70,9 +73,10 @@ def test_the_sheet_says_it_in_four_columns(view: ReportView) -> None:
     told = [[row[place] for place in places] for row in rows]
     for lead, cells in zip(view.leads, told, strict=True):
         back = lead.back
-        expected = ["", "", "", ""]
+        expected: list[object] = [None, "", None, ""]  # moments are dates: none is an empty cell
         if back is not None:
-            expected = [back.back_at, "demo request", back.closed_at, "too small"]
+            back_at, closed_at = map(datetime.fromisoformat, (back.back_at, back.closed_at))
+            expected = [back_at, "demo request", closed_at, "too small"]
         assert cells == expected
 
 

@@ -26,6 +26,8 @@ from tests.fakes.night_kills import (
     one_answer,
     start_night,
 )
+from training.state import StatePaths
+from training.state_format import FORMAT, format_of
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
 @pytest.fixture(scope="module")
 def reference(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Reference:
     return Reference.of(stage, tmp_path_factory.mktemp("calm") / "night")
+
+
+def test_a_first_night_makes_a_folder_of_todays_format_for_its_user_alone(stage):
+    assert stage.state.stat().st_mode & 0o077 == 0
+    assert format_of(StatePaths(stage.state)) == FORMAT
 
 
 def test_a_killed_night_is_completed_by_the_next_run(stage, reference, tmp_path):

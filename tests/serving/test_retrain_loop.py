@@ -1,4 +1,4 @@
-"""Loop 1, with commands alone: a company trains in September and retrains as months come in."""
+"""Loop 1, with commands alone: a company trains in July and retrains as months come in."""
 
 from __future__ import annotations
 
@@ -28,19 +28,21 @@ def test_a_company_retrains_month_by_month_and_sees_what_changed(whole, tmp_path
     def run(verb: str, *options: object) -> Run:
         return leadscore(verb, file, *options, "--state", state)
 
-    file = export_until(whole, data, "2026-09-01")
+    file = export_until(whole, data, "2026-07-01")
     trained = run("train", "--fast")
-    assert trained.code == 3  # 16 conversions prove no model yet
+    assert trained.code == 3  # 9 conversions prove no model yet
     assert "the model is refused" in trained.out
-    assert "version 1 (rules, updated by 24 outcomes) is champion until a model is" in trained.out
+    assert "version 1 (rules, updated by 9 outcomes) is champion until a model is" in trained.out
     first = json.loads(run("score", "--json").out)
     assert first["model_version"] == "1"
 
-    file = export_until(whole, data, "2026-10-01")
+    file = export_until(whole, data, "2026-08-01")
     refused = run("retrain", "--fast")
     assert refused.code == 3
     assert "does not beat the rule baseline" in refused.out
-    assert json.loads(run("score", "--json").out)["model_version"] == "1"
+
+    file = export_until(whole, data, "2026-10-01")
+    assert json.loads(run("score", "--accept", "--json").out)["model_version"] == "1"
 
     file = export_until(whole, data, "2026-11-01")
     retrained = run("retrain", "--fast")
@@ -52,8 +54,8 @@ def test_a_company_retrains_month_by_month_and_sees_what_changed(whole, tmp_path
     report = run("report", "--out", tmp_path / "report", "--lang", "en")
     assert report.code == 0
     page = (tmp_path / "report" / "report-en.html").read_text("utf-8")
-    movers = page[page.index('id="movers"') :]
-    assert '<span class="kind">new model</span>' in movers[: movers.index("</section>")]
+    changes = page[page.index('id="changes"') :]
+    assert '<span class="kind">new model</span>' in changes[: changes.index("</section>")]
 
     written = pq.read_table(state / "scores.parquet")
     assert set(written["model_version"].to_pylist()) == {"2"}

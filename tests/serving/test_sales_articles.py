@@ -38,6 +38,7 @@ from serving.session import Session, open_session
 from serving.verbs import train_model
 from serving.worklist.html import render
 from serving.worklist.pages.experiment_page import make_experiment
+from serving.worklist.pages.funnel_page import stages_reached
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.whole_report import make_view
 from serving.worklist.view import ReportView
@@ -204,16 +205,26 @@ def test_07_a_lead_not_ready_now_can_come_back(road: Road) -> None:
 def test_08_funnel_figures_by_source_and_stage_and_a_forecast_with_a_range(road: Road) -> None:
     tables, outcomes, project = road.reading.tables, road.reading.outcomes, road.session.project
     qualification = road.scored.qualification
-    stage = np.full(len(tables), -1)
-    stage[road.scored.snapshots.lead] = qualification.stage
+    source = ReportInput(road.session.project, road.reading, road.model, road.scored, "p.toml", 1)
+    stage = stages_reached(source, since=0)  # by what was known at the time, ended leads too
     names = tuple(words.name for words in qualification.criteria.stages)
     funnel = measure_funnel(tables, outcomes, project, stage=stage, stage_names=names)
     assert sum(source.leads for source in funnel.sources) == funnel.total.leads == 3000
-    for source in funnel.sources:
-        assert source.rate.low <= source.rate.value <= source.rate.high
-        assert source.leads >= source.prospects >= source.opportunities
-        assert source.cost is not None
-        assert source.opportunities == 0 or source.return_on_cost is not None
+    for figures in funnel.sources:
+        assert figures.rate.low <= figures.rate.value <= figures.rate.high
+        assert figures.leads >= max(figures.prospects, figures.opportunities)
+        assert figures.cost is not None
+        assert figures.opportunities == 0 or figures.return_on_cost is not None
+    # stages nest; opportunities that skipped the last stage are a figure of their own
+    counts = [each.leads for each in funnel.stages[:-1]]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[1] == funnel.total.prospects
+    won = outcomes.converted_at < outcomes.observed_until
+    assert funnel.total.opportunities == won.sum() == funnel.stages[-1].leads
+    assert 0 < funnel.skipped < won.sum()
+    last_rate = funnel.stages[-1].rate
+    assert last_rate is not None
+    assert last_rate.hits == won.sum() - funnel.skipped <= counts[-1]
     assert funnel.total.median_days is not None
     assert [s.name for s in funnel.stages] == [*names, "opportunity"]
     found = forecast_project(
@@ -242,7 +253,9 @@ def test_09_an_experiment_with_power_computed_beforehand(road: Road) -> None:
     assert trial.power is not None
     assert trial.looks["score"]
     page = render(replace(road.view, experiment=make_experiment(trial)), "en")
-    assert 'id="experiment"' in page
+    assert 'id="h-experiment"' not in render(road.view, "en")
+    proof = page[page.index('id="proof"') :]
+    assert 'id="h-experiment"' in proof[: proof.index("</section>")]
 
 
 def test_10_it_works_with_the_crm_automates_and_reports(road: Road) -> None:

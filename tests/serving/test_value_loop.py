@@ -168,7 +168,23 @@ def test_the_amount_that_a_lead_has_itself_comes_first_and_profit_counts_it(
     assert (scores["amount"][~own] - before[~own]).abs().max() < 1e-9
     called = scores.sort_values("probability", ascending=False).iloc[:30]
     profit = called["expected_value"].sum() - 2 * len(called)
-    assert f"Profit €{profit:,.0f}." in unescape(re.sub(r"</?bdi>", "", copy.page()))
+    page = copy.page()
+    data = json.loads(
+        re.findall(r'<script type="application/json" id="data">(.*?)</script>', page)[0]
+    )
+    assert data["profit"] == "Profit {amount}."
+    assert data["capacity"] == 30
+    points = {point[0]: point for point in data["plans"]["chance"]}
+    assert points[30][4] == pytest.approx(profit, abs=0.51)
+    assert points[30][5] == pytest.approx(called["expected_value"].sum(), abs=0.51)
+    # worked by value, the page names the number of calls after which profit falls
+    gains = (scores["expected_value"].sort_values(ascending=False) - 2).cumsum().to_numpy()
+    best = int(gains.argmax()) + 1
+    told = unescape(re.sub(r"</?bdi>", "", page))
+    if best < len(gains):
+        assert f"profit is largest with {best:,} calls (€{gains.max():,.0f})" in told
+    else:
+        assert "Every lead of the list is expected to bring more than the €2 of a contact." in told
 
 
 def test_a_report_of_a_past_day_sees_no_later_payment(acme: PayingCompany) -> None:

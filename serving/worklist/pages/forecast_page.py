@@ -85,7 +85,7 @@ def _owners(
     worth: NDArray[np.float64] | None,
 ) -> tuple[OwnerForecast, ...]:
     """Split what open leads are expected to bring by owner, most first."""
-    owner, shock = source.owners[source.ranked], _shock(row)
+    owner, shock = source.owners[source.in_play], _shock(row)
     shares = []
     for name in sorted({str(each) for each in owner}):
         own = owner == name

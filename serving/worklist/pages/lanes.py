@@ -99,7 +99,7 @@ def _newest_of(
 def fill_lanes(
     source: ReportInput, asks: dict[int, OpenAsk], changes: WeekChanges | None, cut_off: int | None
 ) -> dict[int, tuple[LaneEntry, ...]]:
-    """Say for each row in which lanes it stands and why; rows that a rule takes out in none."""
+    """Say for each row in which lanes it stands and why; rows off the list in none."""
     lanes: dict[int, list[LaneEntry]] = {}
     for row in source.ranked.tolist():
         ask = asks.get(row)
@@ -134,7 +134,7 @@ def _cold(source: ReportInput, cut_off: int | None) -> list[tuple[int, LaneEntry
         source.scored.scores.score.astype(np.float64),
         threshold=float(cut_off),
         days=source.project.report.untouched_days,
-        skip=(source.scored.qualification.disqualified >= 0) | ~source.scored.shown,
+        skip=source.scored.off_list | ~source.scored.shown,
     )
     entries = []
     for lead in missed:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.clock import DAY, NEVER, iso
 from data.tables import Snapshots, Tables
@@ -65,36 +67,56 @@ def _note(tables: Tables, event: int) -> str:
     return ", ".join(words)
 
 
-def find_similar(source: ReportInput, rows: Rows) -> dict[int, tuple[SimilarLead, ...]]:
+@dataclass(frozen=True, slots=True)
+class WonLeads:
+    """Leads that converted lately, as they were two weeks before: what made up their scores."""
+
+    lead: Rows
+    points: NDArray[np.float64]  # (n, n_factors) contributions, log-odds
+    score: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, source: ReportInput) -> WonLeads | None:
+        """Build them, once for all pages; None where nothing says who converted and when."""
+        converted, tables = source.outcomes.converted_at, source.tables
+        won = np.flatnonzero((converted != NEVER) & (converted < source.scored.as_of))
+        if tables.created_at is None or not source.outcomes.timed or len(won) == 0:
+            return None
+        won = won[np.argsort(-converted[won], kind="stable")][:MOST_CONVERTED]
+        won = np.sort(won)
+        at = np.maximum(tables.created_at[won], converted[won] - LOOK_BACK)
+        frame = build(tables, Snapshots(won, at), source.model.catalogue, threads=source.threads)
+        features, scorer = frame.to_pandas(), source.model.scorer
+        points = scorer.contributions(features, by="factor").values
+        return cls(won, points, scorer.score(features).score)
+
+
+def find_similar(
+    source: ReportInput, won: WonLeads | None, rows: Rows
+) -> dict[int, tuple[SimilarLead, ...]]:
     """Find converted leads whose score, two weeks before, was made of much the same reasons.
 
     The distance is the sum of absolute differences of factor contributions (log-odds).
     """
     similar: dict[int, tuple[SimilarLead, ...]] = {int(row): () for row in rows}
-    converted, tables = source.outcomes.converted_at, source.tables
-    won = np.flatnonzero((converted != NEVER) & (converted < source.scored.as_of))
-    if tables.created_at is None or not source.outcomes.timed or len(won) == 0 or len(rows) == 0:
+    created = source.tables.created_at
+    if won is None or created is None or len(rows) == 0:
         return similar
-    won = won[np.argsort(-converted[won], kind="stable")][:MOST_CONVERTED]
-    won = np.sort(won)
-    at = np.maximum(tables.created_at[won], converted[won] - LOOK_BACK)
-    frame = build(tables, Snapshots(won, at), source.model.catalogue, threads=source.threads)
-    won_points = source.model.scorer.contributions(frame.to_pandas(), by="factor").values
-    scores = source.model.scorer.score(frame.to_pandas()).score
+    tables, lead, converted = source.tables, won.lead, source.outcomes.converted_at
     today = source.scored.frame.to_pandas().iloc[rows]
     points = source.model.scorer.contributions(today, by="factor").values
     names = tables.display["name"] if "name" in tables.display.columns else None
     owners = tables.display["owner"] if "owner" in tables.display.columns else None
     for place, row in enumerate(rows.tolist()):
-        distance = np.abs(won_points - points[place]).sum(axis=1)
+        distance = np.abs(won.points - points[place]).sum(axis=1)
         nearest = np.argsort(distance, kind="stable")[:SIMILAR]
         similar[row] = tuple(
             SimilarLead(
-                name=_name(tables, names, int(won[i])),
-                score=int(scores[i]),
-                days=int((converted[won[i]] - tables.created_at[won[i]]) // DAY),
-                lead_id=str(tables.lead_ids[won[i]]),
-                owner=_shown(owners, int(won[i])),
+                name=_name(tables, names, int(lead[i])),
+                score=int(won.score[i]),
+                days=int((converted[lead[i]] - created[lead[i]]) // DAY),
+                lead_id=str(tables.lead_ids[lead[i]]),
+                owner=_shown(owners, int(lead[i])),
             )
             for i in nearest.tolist()
         )

@@ -17,7 +17,12 @@ from serving.answers.standing import AnsweredLead, LeadEvent, Standing
 from serving.figures.follow_up import last_touch
 from serving.lead_score import LeadScore
 from serving.worklist.pages.companies import Companies, name_of
-from serving.worklist.pages.lead_history import find_similar, score_history, timeline
+from serving.worklist.pages.lead_history import (
+    WonLeads,
+    find_similar,
+    score_history,
+    timeline,
+)
 from serving.worklist.pages.lead_reasons import report_reason
 from serving.worklist.pages.next_steps import make_steps
 from serving.worklist.pages.report_input import ReportInput, float_or_none, iso_or_none
@@ -50,11 +55,12 @@ _DISPLAYED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class WeekOfLeads:
-    """What the week says of single rows: what changed, which lanes, which next step."""
+    """What the week says of single rows: what changed, lanes, next step, whom to compare."""
 
     changes: WeekChanges | None = None
     lanes: Mapping[int, tuple[LaneEntry, ...]] = field(default_factory=dict)
     steps: Mapping[int, NextStep] = field(default_factory=dict)
+    won: WonLeads | None = None  # built once for the pages of the report and those of every lead
 
 
 def make_leads(
@@ -90,7 +96,8 @@ class _LeadRows:
     """Rows of a run -> leads of the report, with what all of them share looked up once."""
 
     def __init__(self, source: ReportInput, week: WeekOfLeads | None) -> None:
-        self.source, self.week = source, WeekOfLeads() if week is None else week
+        self.source = source
+        self.week = WeekOfLeads(won=WonLeads.of(source)) if week is None else week
         self.answers = source.scored.answers()
         self.touched = last_touch(source.tables, source.scored.snapshots)
         self.display = {name: source.display(name) for name in _DISPLAYED}
@@ -106,7 +113,7 @@ class _LeadRows:
         chosen, shown = frozenset(detailed), self.source.scored.shown
         told = np.array([row for row in sorted(chosen) if shown[row]], np.int64)
         history = score_history(self.source, told)
-        similar = find_similar(self.source, told)
+        similar = find_similar(self.source, self.week.won, told)
         for row in rows:
             past, alike = history.get(row, ()), similar.get(row, ())
             step = rescored.get(row)

@@ -72,7 +72,7 @@ def add_plans(source: ReportInput, week: WeekPage, leads: Sequence[ReportLead]) 
     row_of = {str(lead): row for row, lead in enumerate(source.scored.table["lead_id"])}
     rows = np.array([row_of[lead.lead_id] for lead in leads], np.int64)
     listed = {
-        name: np.array([rows[i] for i in order if not leads[i].rule], np.int64)
+        name: np.array([rows[i] for i in order if not leads[i].off_list], np.int64)
         for name, order in orders(leads).items()
         if name in ("chance", "value", "urgency")
     }

@@ -12,6 +12,7 @@ from serving.worklist.pages.experiment_page import make_experiment
 from serving.worklist.pages.forecast_page import make_forecast
 from serving.worklist.pages.funnel_page import make_funnel
 from serving.worklist.pages.lanes import fill_lanes, open_asks
+from serving.worklist.pages.lead_history import WonLeads
 from serving.worklist.pages.lead_pages import WeekOfLeads, make_leads, top_of_owners
 from serving.worklist.pages.movers_page import make_movers
 from serving.worklist.pages.next_steps import choose_steps, make_steps
@@ -40,7 +41,7 @@ class PreparedWeek:
         rescored = make_steps(source, paged)
         lanes = fill_lanes(source, asks, changes, week.cut_off)
         steps = choose_steps(source, asks, rescored)
-        return cls(week, rescored, WeekOfLeads(changes, lanes, steps))
+        return cls(week, rescored, WeekOfLeads(changes, lanes, steps, WonLeads.of(source)))
 
 
 def make_view(

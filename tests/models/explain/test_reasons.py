@@ -552,3 +552,20 @@ def test_reason_rows_say_what_explanations_say(scorer: LeadScorer, leads: Any) -
             for r in explanation.reasons_for + explanation.reasons_against
         ]
         assert row == expected
+
+
+def test_leads_that_read_the_same_have_each_their_own_fact(scorer: LeadScorer, leads: Any) -> None:
+    """What became of past leads is known up to 10.1 days, and 9.9 reads like 10.3."""
+    frame, _ = leads(600, 3)
+    frame["days_since_pricing"] = np.resize([9.9, 10.0, 10.3], len(frame))
+    known = {"days_since_pricing": NumberGroups((), ((500, 0.9),), (0, 0.0), 0.0, 10.1)}
+    facts = ObservedRates(known, 0.5)
+    table = reason_table(scorer, frame)
+    rows = reason_rows(table, frame, facts=facts, say=render, say_fact=render_fact).to_pylist()
+    found = explain(scorer, frame, lead_ids=[str(i) for i in range(600)], facts=facts)
+    for row, explanation in zip(rows, found, strict=True):
+        said = [(render(r), render_fact(r)) for r in explanation.reasons]
+        assert [(r["text"], r["fact"]) for r in row] == said
+    told = [r["fact"] for row in rows for r in row if "10 days ago" in r["text"]]
+    assert None in told
+    assert any(told)

@@ -98,7 +98,14 @@ def test_answers_change_the_next_list_the_crm_and_http_at_once(
     assert len(shown) == len(before["leads"])
     assert {lead for lead, each in shown.items() if each["standing"]} == off
     assert shown[snoozed]["standing"]["reason"] == "on leave"
-    assert all(shown[lead]["detail"] for lead in off)
+    assert all(shown[lead]["detail"] and not shown[lead]["lanes"] for lead in off)
+    assert week["plan"][-1]["calls"] == sum(
+        not (x["rule"] or x["standing"]) for x in shown.values()
+    )
+    forecast = after["forecast"]  # done and snoozed leads may convert, and are their owners' still
+    row = next(each for each in forecast["rows"] if each["days"] == forecast["owner_days"])
+    deals = sum(owner["deals"]["value"] for owner in forecast["owners"])
+    assert deals == pytest.approx(row["from_open"]["value"])
     assert 'id="answered"' in page
     assert "disqualified here: " in page
     assert "a student &lt;b&gt;" in page

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.errors import InputError, LeadScoreError
+from serving.upkeep import upkeep_lock
 from serving.upkeep.backup import LISTING, back_up, restore
 from serving.upkeep.upkeep_lock import only_upkeep
 from tests.golden.product import leadscore
@@ -205,7 +206,7 @@ def test_a_damaged_database_is_no_backup_and_the_old_archive_stays(
 def test_a_backup_waits_for_an_erasure_and_says_so_where_it_takes_too_long(
     kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.upkeep.upkeep_lock.WAIT_S", 0.1)
+    monkeypatch.setattr(upkeep_lock, "WAIT_S", 0.1)
     with only_upkeep(kept.paths):
         said = kept.run("backup", "--out", tmp_path / "a.tar.gz")
     assert said.code == 4
