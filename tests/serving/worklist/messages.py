@@ -54,6 +54,8 @@ def problems(language: str) -> list[str]:
         given = {frozenset(_places(form)) for form in _forms(translated.string)}
         if not given <= asked and given != {frozenset().union(*asked)}:
             problems.append(f"{language}: placeholders differ: {_forms(message.id)[0]!r}")
+        if not _places(_forms(message.id)[-1]) <= _places(_forms(translated.string)[-1]):
+            problems.append(f"{language}: many are said as one: {_forms(message.id)[-1]!r}")
     problems += [
         f"{language}: unused: {_forms(message.id)[0]!r}"
         for message in catalogue
