@@ -40,14 +40,15 @@ def test_a_company_retrains_month_by_month_and_sees_what_changed(whole, tmp_path
     refused = run("retrain", "--fast")
     assert refused.code == 3
     assert "does not beat the rule baseline" in refused.out
+    assert "version 2 (rules, updated by 16 outcomes) is champion until a model" in refused.out
 
     file = export_until(whole, data, "2026-10-01")
-    assert json.loads(run("score", "--accept", "--json").out)["model_version"] == "1"
+    assert json.loads(run("score", "--accept", "--json").out)["model_version"] == "2"
 
     file = export_until(whole, data, "2026-11-01")
     retrained = run("retrain", "--fast")
     assert retrained.code == 0
-    assert "version 2 is champion: expected change of log loss: -" in retrained.out
+    assert "version 3 is champion: expected change of log loss: -" in retrained.out
     assert "open leads change band" in retrained.out
     answer = json.loads(run("retrain", "--fast", "--json").out)
     assert answer["reason"] == "nothing changed since the champion was trained"
@@ -58,7 +59,7 @@ def test_a_company_retrains_month_by_month_and_sees_what_changed(whole, tmp_path
     assert '<span class="kind">new model</span>' in changes[: changes.index("</section>")]
 
     written = pq.read_table(state / "scores.parquet")
-    assert set(written["model_version"].to_pylist()) == {"2"}
+    assert set(written["model_version"].to_pylist()) == {"3"}
     bands = "bands = { A = 70, B = 55, C = 40 }"
     assert bands in file.read_text("utf-8")
     file.write_text(file.read_text("utf-8").replace(bands, "bands = { A = 60, B = 45, C = 30 }"))
@@ -76,4 +77,4 @@ def test_a_company_retrains_month_by_month_and_sees_what_changed(whole, tmp_path
     lead = again["lead_id"].to_pylist()[0]
     explained = json.loads(run("explain", lead, "--json").out)
     assert explained["band"] == again["band"].to_pylist()[0]
-    assert run("rollback").out.startswith("version 1 is champion again")
+    assert run("rollback").out.startswith("version 2 is champion again")
