@@ -11,25 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from data.clock import DAY, HOUR, show
 from data.errors import InputError, OutsideError
+from serving.answers.verdicts import VERDICTS, RepVerdict
 
-RepVerdict = Literal[
-    "done",
-    "snooze",
-    "disqualify",
-    "reopen",
-    "right",
-    "wrong",
-    "too_high",
-    "too_low",
-    "wrong_stage",
-    "note",
-    "undo",
-]
-VERDICTS: Final[tuple[RepVerdict, ...]] = get_args(RepVerdict)
 NEEDS_NO_REASON: Final = ("done", "snooze", "reopen", "right", "undo")
 MAX_REASON: Final = 2_000
 UNDO_WITHIN: Final = 24 * HOUR

@@ -13,12 +13,12 @@ from data.reading.values import moment
 from data.schema import Project
 from serving.answers.answer_store import (
     RepAnswer,
-    RepVerdict,
     in_force,
     list_answers,
     store_answer,
     undo_answer,
 )
+from serving.answers.verdicts import RepVerdict
 from serving.newest_scores import read_newest
 
 _SAYS: Final = {"disqualify": "disqualified here", "reopen": "back on the list"}

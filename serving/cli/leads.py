@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from serving.answers.verdicts import GivenVerdict
 from serving.cli import progress, screen
 from serving.cli.options import (
     Accept,
@@ -34,18 +35,6 @@ def add_to(app: typer.Typer) -> None:
     app.command("write-back")(write_back)
 
 
-FeedbackVerdict = Literal[
-    "done",
-    "snooze",
-    "disqualify",
-    "reopen",
-    "right",
-    "wrong",
-    "too_high",
-    "too_low",
-    "wrong_stage",
-    "note",
-]
 Lead = Annotated[str, typer.Argument(metavar="LEAD", help="The id of a lead.")]
 
 
@@ -184,7 +173,7 @@ def feedback(
     file: ProjectFile,
     lead: Lead,
     verdict: Annotated[
-        FeedbackVerdict | None, typer.Argument(help="What holds of the lead, or of its score.")
+        GivenVerdict | None, typer.Argument(help="What holds of the lead, or of its score.")
     ] = None,
     done: Annotated[
         bool, typer.Option("--done", help="Worked: off the list until the lead acts again.")

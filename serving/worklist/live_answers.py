@@ -11,12 +11,12 @@ from data.clock import DAY
 from data.errors import InputError
 from serving.answers.answer_store import (
     RepAnswer,
-    RepVerdict,
     list_answers,
     store_answer,
     undo_answer,
 )
 from serving.answers.standing import changed_since
+from serving.answers.verdicts import RepVerdict
 from serving.people.viewer import Viewer
 from serving.worklist.language import words_of
 from serving.worklist.pages.lead_pages import shown_standing

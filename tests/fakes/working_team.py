@@ -10,7 +10,8 @@ import numpy as np
 
 from data.clock import DAY, HOUR
 from data.world import make_world, write_world
-from serving.answers.answer_store import RepAnswer, RepVerdict, list_answers, store_answer
+from serving.answers.answer_store import RepAnswer, list_answers, store_answer
+from serving.answers.verdicts import RepVerdict
 from serving.loaded_model import LoadedModel
 from serving.score import write_scores
 from serving.session import Session, open_session

@@ -12,8 +12,9 @@ from data.clock import DAY, HOUR, NEVER
 from data.reading.read_tables import read_tables
 from data.schema import Project
 from data.tables import Outcomes, Tables
-from serving.answers.answer_store import RepAnswer, RepVerdict
+from serving.answers.answer_store import RepAnswer
 from serving.answers.standing import answered_leads, changed_since, standings
+from serving.answers.verdicts import RepVerdict
 
 START = 1_767_225_600_000_000  # 2026-01-01
 
