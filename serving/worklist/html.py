@@ -48,7 +48,7 @@ def clean(page: str) -> str:
     return page.encode("utf-8", "replace").decode()
 
 
-ShownLane = tuple[str, Markup, Markup, list[tuple[ReportLead, Markup]], int]
+ShownLane = tuple[str, Markup, Markup, Sequence[ReportLead], int]
 ShownFilter = tuple[str, Markup, Markup, list[tuple[str, str]]]
 
 
@@ -124,7 +124,7 @@ class ReportPage:
     def page_values(self) -> dict[str, object]:
         """Give what the templates of the pages take."""
         return {
-            "tops": [row for row in self.rows if on_list(row.lead)][:PRINTED],
+            "tops": [row for row in self.rows if not row.lead.off_list][:PRINTED],
             "ruled": [lead for lead in self.view.leads if lead.rule],
             "current": "",
             "lanes": self._lanes(),
@@ -239,34 +239,9 @@ class ReportPage:
         )
 
     def lanes(self, listed: Mapping[str, tuple[Sequence[ReportLead], int]]) -> list[ShownLane]:
-        """Word lanes: key, title, what they are, the first leads with what is said, how many."""
+        """Word lanes: key, title, what they are, the first leads, how many there are."""
         titles, whys = self.names.lanes(), self.names.lane_reasons(self.view.week.missed_days)
-        return [
-            (key, titles[key], whys[key], [(lead, self._says(key, lead)) for lead in leads], n)
-            for key, (leads, n) in listed.items()
-        ]
-
-    def _says(self, lane: str, lead: ReportLead) -> Markup:
-        """Say why a lead stands in a lane."""
-        words, labels, back = self.words, self.view.about.labels, lead.back
-        if lane != "back" or back is None:
-            entry = next(entry for entry in lead.lanes if entry.lane == lane)
-            return words.phrase(entry.phrase, labels)
-        return Markup("{}, {}").format(self._back_since(back), self._closed(back))
-
-    def _back_since(self, back: Comeback) -> Markup:
-        words, day = self.words, self.words.date(back.back_at, "short")
-        if not back.back_by:
-            return words.t("back since {date}", date=day)
-        event = isolated(words.label(back.back_by, self.view.about.labels))
-        return words.t("back since {date}: {event}", date=day, event=event)
-
-    def _closed(self, back: Comeback) -> Markup:
-        words, day = self.words, self.words.date(back.closed_at, "short")
-        if not back.closed_because:
-            return words.t("closed on {date}", date=day)
-        reason = isolated(words.label(back.closed_because, self.view.about.labels))
-        return words.t("closed on {date}: {reason}", date=day, reason=reason)
+        return [(key, titles[key], whys[key], leads, n) for key, (leads, n) in listed.items()]
 
     def _in_lane(self, key: str) -> list[ReportLead]:
         """List the leads of a lane, most urgent first."""
@@ -276,7 +251,7 @@ class ReportPage:
             (lead, entry.since)
             for lead in self.view.leads
             for entry in lead.lanes
-            if entry.lane == key and on_list(lead)
+            if entry.lane == key and not lead.off_list
         ]
         if key == "answer":
             found.sort(key=lambda pair: pair[1], reverse=True)
@@ -402,20 +377,15 @@ class ReportPage:
 
 def returned(leads: Sequence[ReportLead]) -> list[tuple[ReportLead, Comeback]]:
     """List the leads that came back and that no rule takes out, the latest first."""
-    back = [(lead, lead.back) for lead in leads if lead.back is not None and on_list(lead)]
+    back = [(lead, lead.back) for lead in leads if lead.back is not None and not lead.off_list]
     return sorted(back, key=lambda pair: (pair[1].back_at, pair[0].lead_id), reverse=True)
-
-
-def on_list(lead: ReportLead) -> bool:
-    """Tell whether a lead is to be worked: no rule and no answer keeps it off the list."""
-    return not lead.off_list
 
 
 def list_rows(view: ReportView) -> list[LeadRow]:
     """Rank the leads; one that a rule takes out has the rank of the lead before it."""
     rows, rank = [], 0
     for place, lead in enumerate(view.leads):
-        rank += 1 if on_list(lead) else 0
+        rank += 0 if lead.off_list else 1
         rows.append(LeadRow(lead, rank, place))
     return rows
 

@@ -127,11 +127,11 @@ class _LeadRows:
         past: tuple[PastScore, ...],
         alike: tuple[SimilarLead, ...],
     ) -> LeadDetail:
-        source, changes = self.source, self.week.changes
-        detail = _detail(source, self.answers[row], row, step, past, alike)
-        change = None if changes is None else changes.by_row.get(row)
-        told = self.words is not None and change is not None and source.scored.shown[row]
-        lines = self.words.lines(row, change) if told else None  # type: ignore[union-attr, arg-type]
+        changes, words, lines = self.week.changes, self.words, None
+        if changes is not None and words is not None and self.source.scored.shown[row]:
+            change = changes.by_row.get(row)
+            lines = None if change is None else words.lines(row, change)
+        detail = _detail(self.source, self.answers[row], row, step, past, alike)
         return replace(detail, changes=lines, missing_roles=self.companies.missing_roles(row))
 
     def _lead(self, row: int, detail: LeadDetail | None, weeks: tuple[int, ...]) -> ReportLead:
