@@ -254,8 +254,14 @@ class Words:
         return Markup("{}{}").format(plus, self.number(value)) if value > 0 else self.number(value)
 
     def percent(self, share: float, decimals: int | None = None) -> Markup:
-        """Write a share as a percentage; by default one decimal under 10 %, none above."""
-        places = decimals if decimals is not None else (1 if 0 < abs(share) < 0.0995 else 0)
+        """Write a share as a percentage; by default one decimal under 10 % and close to 100 %.
+
+        100 % is written of the whole alone: a chance of .9997 is 99.9 %.
+        """
+        finely = 0 < abs(share) < 0.0995 or 0.995 <= share < 1
+        if decimals is None and 0.9995 <= share < 1:
+            share = 0.999
+        places = decimals if decimals is not None else int(finely)
         return self.digits(_percent(float(share), places, str(self.locale)))
 
     def money(self, amount: float, currency: str) -> Markup:

@@ -13,8 +13,13 @@ FEWEST_FORECASTS = 3
 
 
 def proof_sentences(view: ReportView, words: Words) -> list[Markup]:
-    """Say whether bands kept their promise, and how results run against the forecast."""
-    bands = _bands(view.trust.bands, words) if view.trust else None
+    """Say whether bands kept their promise, and how results run against the forecast.
+
+    Where outcomes are too few to tell, which the page says next, no band is said to have kept it.
+    """
+    trust = view.trust
+    told = trust is not None and trust.verdict != "unproven"
+    bands = _bands(trust.bands, words) if trust is not None and told else None
     results = _results(view.forecast, words) if view.forecast else None
     return [sentence for sentence in (bands, results) if sentence is not None]
 

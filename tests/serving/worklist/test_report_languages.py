@@ -19,6 +19,7 @@ from serving.worklist.html import render
 from serving.worklist.language import Words, languages, words_in, words_of
 from serving.worklist.locale.jalali import from_gregorian
 from serving.worklist.phrase import Phrase
+from serving.worklist.proof_words import proof_sentences
 from serving.worklist.view import ReportView
 from serving.worklist.view_parts import ShownReason
 from tests.serving.worklist.messages import collect, problems, template_file
@@ -242,3 +243,19 @@ def test_days_and_times_are_those_of_the_project_and_a_day_alone_stays_that_day(
 def test_the_report_names_its_zone_once(view: ReportView) -> None:
     page = render(replace(view, about=replace(view.about, timezone="Asia/Tehran")), "en")
     assert page.count("All times are those of") == 1
+
+
+def test_no_chance_is_written_as_certain():
+    words = words_of("en")
+    said = [str(words.percent(share)) for share in (0.082, 0.5, 0.994, 0.9968, 0.9997, 1.0)]
+    assert said == ["8.2%", "50%", "99%", "99.7%", "99.9%", "100%"]
+
+
+def test_no_band_is_said_to_keep_its_promise_before_outcomes_can_tell(view: ReportView) -> None:
+    assert view.trust is not None
+    proven = replace(view, trust=replace(view.trust, verdict="trust"))
+    unproven = replace(view, trust=replace(view.trust, verdict="unproven"))
+    words = words_of("en")
+    said, not_said = (" ".join(proof_sentences(v, words)) for v in (proven, unproven))
+    assert "promise" in said.lower()
+    assert "promise" not in not_said.lower()
