@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
         serve(Path(arguments[1]), int(arguments[2]))
         return 0
     full = "--full" in arguments
-    leads, seconds = (100_000, 120.0) if full else (5_000, 25.0)
+    leads, seconds = (100_000, 120.0) if full else (5_000, 18.0)
     bars: list[tuple[bool, str, str, str]] = []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
