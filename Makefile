@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
-BENCHES := leaks noise features quality shap faults writeback forecast experiment report worklist http loops init_shapes attack
+BENCHES := leaks noise features quality shap faults writeback forecast experiment report worklist http loops init_shapes attack scale
 
-EXTRAS := tune serve notebook postgres mysql
+EXTRAS := tune serve notebook postgres mysql scale
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-wheel test-all lint format docs reference peers debian tryton lock clean \

@@ -22,6 +22,7 @@ NAMES = (
     "loops",
     "init_shapes",
     "attack",
+    "scale",
 )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from benchmarks.loops import Verdict
+from benchmarks.in_parts import Verdict
 from tests.fakes.answered_lists import judge_lists
 from tests.fakes.working_team import WorkingTeam
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.day_one_worlds import AHEAD, KINDS, SIZES, DayOneWorld, make_world
-from benchmarks.loops import Verdict
+from benchmarks.in_parts import Verdict
 from features.frame import Catalogue
 from models.fit.baselines import fit_all
 from models.fit.learner import LeadClassifier

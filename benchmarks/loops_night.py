@@ -21,7 +21,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_complet
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.loops import Verdict
+from benchmarks.in_parts import Verdict
 from tests.fakes.night_broken import BUILDS, kills_of
 from tests.fakes.night_kills import Mishap, NightVerdict, Reference, Stage, judge, of_each_kind
 

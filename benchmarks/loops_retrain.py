@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmarks.loops import Verdict
+from benchmarks.in_parts import Verdict
 from benchmarks.retrain_streams import (
     BASES,
     SIZES,

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from benchmarks.loops import Verdict
+from benchmarks.in_parts import Verdict
 from features.frame import Catalogue, Feature
 from models.amount_model import PROVEN, AmountModel, middle
 from models.fit.amounts import fit_amounts

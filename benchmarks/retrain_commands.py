@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.loops import Verdict
+from benchmarks.in_parts import Verdict
 from benchmarks.retrain_streams import STREAMS, Case, broken_months
 from benchmarks.retrain_world import DELAY, FAULTS, HISTORY, RETRAINS, Fault
 from data.labels import open_snapshots
