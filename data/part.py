@@ -1,13 +1,15 @@
-"""Tables of many leads -> tables of a few of them, so that scoring one lead is quick."""
+"""Tables of many leads -> tables of a few of them, or of those of some buckets."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from data.tables import Events, Tables
+from data.buckets import buckets_of
+from data.tables import Episodes, Events, Outcomes, Tables
 
 Rows = NDArray[np.int64]
 
@@ -22,13 +24,38 @@ def part_of(tables: Tables, rows: Rows) -> Tables:
         lead_ids=tables.lead_ids[rows],
         created_at=None if tables.created_at is None else tables.created_at[rows],
         recorded_at=None if tables.recorded_at is None else tables.recorded_at[rows],
-        account=_renumbered(tables.account[rows])[0],
+        account=renumbered(tables.account[rows])[0],
         attributes=tuple(attribute.take(rows) for attribute in tables.attributes),
         events=_renamed(tables.events.take(rows)),
         display=tables.display.take(rows).reset_index(drop=True),
         order=None if tables.order is None else tables.order[rows],
-        episodes=None if tables.episodes is None else tables.episodes.take(rows),
+        episodes=None if tables.episodes is None else _episodes_of(tables.episodes, rows),
     )
+
+
+def outcomes_of(outcomes: Outcomes, rows: Rows) -> Outcomes:
+    """Cut out what became of the leads `rows` (ascending)."""
+    return replace(
+        outcomes,
+        converted_at=outcomes.converted_at[rows],
+        disqualified_at=outcomes.disqualified_at[rows],
+        payments=None if outcomes.payments is None else outcomes.payments.take(rows),
+    )
+
+
+def buckets_of_rows(tables: Tables) -> NDArray[np.uint8]:
+    """Find the bucket of each row, by its account's id where it has one: (n_rows,)."""
+    accounts = tables.display["account"] if "account" in tables.display.columns else None
+    return buckets_of(
+        pa.array(tables.lead_ids, pa.string()),
+        None if accounts is None else pa.array(accounts.to_numpy(object), pa.string()),
+    )
+
+
+def _episodes_of(episodes: Episodes, rows: Rows) -> Episodes:
+    """Cut episodes out; leads are renumbered, so that no code is larger than the part."""
+    taken = episodes.take(rows)
+    return replace(taken, lead=renumbered(taken.lead)[0])
 
 
 def _renamed(events: Events) -> Events:
@@ -52,11 +79,11 @@ def _renamed(events: Events) -> Events:
 
 def _recoded(codes: NDArray[np.integer], names: tuple[str, ...]) -> tuple[Rows, tuple[str, ...]]:
     """Renumber the names that occur: (codes, names)."""
-    new, kept = _renumbered(codes)
+    new, kept = renumbered(codes)
     return new, tuple(names[code] for code in kept.tolist())
 
 
-def _renumbered(codes: NDArray[np.integer]) -> tuple[Rows, NDArray[np.integer]]:
+def renumbered(codes: NDArray[np.integer]) -> tuple[Rows, NDArray[np.integer]]:
     """Renumber codes from 0 in ascending order, -1 stays: (new codes, old code of each)."""
     kept, new = np.unique(codes, return_inverse=True)
     none = int(len(kept) > 0 and kept[0] < 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -12,20 +13,22 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
+from data.buckets import Part
 from data.errors import InputError
 from data.project import load_project
-from data.reading.read_tables import CrmData, read_lead_ids, read_with_notes
+from data.reading.read_tables import CrmData, read_lead_ids, read_with_notes, with_answers
 from data.reading.rep_answers import AnswerFact
 from data.reading.sources import Given
 from data.reading.values import moment
 from data.schema import Project
+from data.store.crm_store import CrmStore, cut_to
 from data.tables import Kind
 from serving.answers.answer_facts import answer_facts
 from serving.answers.answer_store import list_answers
 from serving.answers.standing import AnsweredLead, answered_leads
 from serving.crm.connectors import refuse_idle_keys
 from training.state import StatePaths
-from training.state_format import bring_up_to_date
+from training.state_format import bring_up_to_date, make_folder
 
 if TYPE_CHECKING:
     from models.signature import Trust
@@ -53,19 +56,34 @@ class Session:
         leads: str | None = None,
         events: list[str] | None = None,
         kinds: Mapping[str, Kind] | None = None,
+        *,
+        part: Part | None = None,
+        lead: str | None = None,
     ) -> CrmData:
         """Read the sources of the project, or other files of the same shape.
 
-        `kinds` are a model's: columns are then read as they were in training.
+        `kinds` are a model's: columns are then read as they were in training. With `part` only the
+        leads of that part are read, with `lead` those of the bucket of that lead: each row as the
+        whole has it. The project's own sources are read through the store in the state folder.
         """
-        return read_with_notes(
-            self.project,
-            leads=leads,
-            events=None if events is None else tuple(events),
-            frames=self.frames,
-            kinds=kinds,
-            answers=self.answers_to_learn_from(),
-        )
+        if leads is None and events is None and not self.frames:
+            crm = self._store().read(self.project, kinds, part=part, lead=lead)
+        else:
+            crm = read_with_notes(
+                self.project,
+                leads=leads,
+                events=None if events is None else tuple(events),
+                frames=self.frames,
+                kinds=kinds,
+            )
+            crm = cut_to(crm, self.project, part=part, lead=lead)
+        return with_answers(crm, self.answers_to_learn_from(), kinds)
+
+    def _store(self) -> CrmStore:
+        """Open the store; the state folder is made where that is possible."""
+        with suppress(OSError):
+            make_folder(self.state)
+        return CrmStore(self.state.store)
 
     def answers_to_learn_from(self) -> tuple[AnswerFact, ...]:
         """Read what reps said, where the project learns from it."""

@@ -69,6 +69,11 @@ class StatePaths:
         """The newest run's scores."""
         return self.folder / "scores.parquet"
 
+    @property
+    def store(self) -> Path:
+        """The folder of what was read from the sources; it can be built again at any time."""
+        return self.folder / "store"
+
     def audit(self, version: str) -> Path:
         """The leak report of a registered version."""
         return self.folder / "audits" / f"{version}.json"

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Final, cast
@@ -21,6 +22,7 @@ from data.errors import InputError
 MAX_FIELD: Final = 1_000_000
 _BLOCK: Final = 16 << 20
 _DELIMITERS: Final = (",", ";", "\t", "|")
+_ONE_BYTE_ENDS_A_LINE: Final = ("utf-8", "utf-8-sig", "cp1252")
 _NO_CSV: Final = {
     b"PK\x03\x04": ("an Excel workbook or a zip archive", "save the sheet as CSV, or unpack it"),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save the sheet as CSV"),
@@ -67,6 +69,34 @@ def read_csv(
         raise _explain(path, encoding, delimiter, len(names), error) from None
     _check_fields(table, path, 3 if told else 2)
     return table
+
+
+def read_tail(
+    path: Path,
+    start: int,
+    *,
+    delimiter: str | None,
+    encoding: str,
+    columns: Sequence[str],
+    scratch: Path,
+) -> pa.Table | None:
+    """Read the rows from byte `start` on, where a row begins, as `read_csv` reads the whole file.
+
+    They are put below the header in a file `scratch`. None where the bytes of a packed or wide
+    encoding have no such place. An InputError does not name the right line.
+    """
+    encoding = _encoding(path, encoding)
+    if path.suffix == ".gz" or encoding not in _ONE_BYTE_ENDS_A_LINE:
+        return None
+    delimiter = delimiter or _told_separator(path, encoding) or _sniff(path, encoding)
+    head = io.StringIO()
+    csv.writer(head, delimiter=delimiter).writerow(header(path, encoding, delimiter))
+    plain = "utf-8" if encoding == "utf-8-sig" else encoding
+    with path.open("rb") as whole, scratch.open("wb") as part:
+        part.write(head.getvalue().encode(plain))
+        whole.seek(start)
+        shutil.copyfileobj(whole, part)
+    return read_csv(scratch, delimiter=delimiter, encoding=plain, columns=columns)
 
 
 def csv_header(path: Path, *, delimiter: str | None, encoding: str) -> list[str]:

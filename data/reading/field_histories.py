@@ -33,7 +33,8 @@ def read_histories(
     attributes: list[Attribute] = []
     taken = {*section.fixed, *section.known_at, *section.exclude}
     for i, history in enumerate(section.history):
-        log = job.source(history, f"{label}.{i}")
+        columns = [history.lead, history.field, history.old, history.new, history.at]
+        log = job.source(history, f"{label}.{i}", columns=columns)
         row = match_leads(log, history.lead, ids, job)
         at = instants(log, history.at, job, needed=True)
         fields = objects(texts(log.column(history.field), job.missing))

@@ -10,8 +10,7 @@ import pyarrow as pa
 
 from data.errors import InputError
 from data.network import scheme_of
-from data.reading.rep_answers import AnswerFact
-from data.reading.sources import Declared, Given, RawTable, read_source
+from data.reading.sources import Declared, Given, KeptSources, RawTable, read_source
 from data.schema import Project
 from data.tables import Kind
 
@@ -41,14 +40,14 @@ class ReadJob:
     `frames` replace sources. `kinds` are the kinds that attributes had in training: a column
     keeps its kind, however few its values are now. A `lenient` job reads for scoring: other
     files or a few leads, where events, outcomes and columns may be absent; with leads given as a
-    frame, a table that is not given as a frame is empty. `answers` are what reps said of scores.
+    frame, a table that is not given as a frame is empty. `kept` may know tables from before.
     """
 
     project: Project
     frames: Mapping[str, Given] = field(default_factory=dict)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     lenient: bool = False
-    answers: Sequence[AnswerFact] = ()
+    kept: KeptSources | None = None
     notes: Notes = field(default_factory=Notes)
 
     @property
@@ -72,7 +71,13 @@ class ReadJob:
         if path is not None and not scheme_of(path):
             path = str(Path(path).absolute())  # not relative to the project
         raw = read_source(
-            declared, self.project, frame=frame, source=path, columns=columns, label=label
+            declared,
+            self.project,
+            frame=frame,
+            source=path,
+            columns=columns,
+            label=label,
+            kept=self.kept,
         )
         if not len(raw) and not self.lenient and not may_be_empty:
             raise InputError("has a header but no rows", file=raw.name)

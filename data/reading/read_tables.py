@@ -41,13 +41,13 @@ from data.reading.rep_answers import AnswerFact, answer_attributes
 from data.reading.repeated_rows import one_row_per_id
 from data.reading.review import undeclared_columns
 from data.reading.sort_events import assemble
-from data.reading.sources import Given, RawTable
+from data.reading.sources import Given, KeptSources, RawTable
 from data.reading.static_order import order_in_time
 from data.reading.values import instants, moment
 from data.schema import Project
 from data.tables import Kind, Outcomes, Tables
 
-__all__ = ["CrmData", "read_tables", "read_with_notes", "undeclared_columns"]
+__all__ = ["CrmData", "read_tables", "read_with_notes", "undeclared_columns", "with_answers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +103,41 @@ def read_with_notes(
     kinds: Mapping[str, Kind] | None = None,
     lenient: bool = False,
     answers: Sequence[AnswerFact] = (),
+    kept: KeptSources | None = None,
 ) -> CrmData:
-    """Read all sources and keep the remarks on them; other `leads` are read leniently."""
+    """Read all sources and keep the remarks on them; other `leads` are read leniently.
+
+    `kept` may know tables of the sources from an earlier reading.
+    """
     job = ReadJob(
-        project, dict(frames or {}), dict(kinds or {}), lenient or leads is not None, answers
+        project, dict(frames or {}), dict(kinds or {}), lenient or leads is not None, kept=kept
     )
+    return with_answers(_read(job, leads, events), answers, job.kinds)
+
+
+def with_answers(
+    crm: CrmData, answers: Sequence[AnswerFact], kinds: Mapping[str, Kind] | None
+) -> CrmData:
+    """Add the attributes of what reps said; `kinds` are those of the model, if there is one."""
+    tables = crm.tables
+    if tables.created_at is None:
+        return crm
+    first = np.append(True, tables.lead[1:] != tables.lead[:-1])[: len(tables)]
+    added = answer_attributes(
+        answers,
+        pa.array(tables.lead_ids[first], pa.string()),
+        until=tables.observed_until,
+        trained=kinds or {},
+        taken=[each.name for each in tables.attributes],
+    )
+    place = np.cumsum(first) - 1
+    taken = tuple(each.take(place) for each in added)
+    return replace(crm, tables=replace(tables, attributes=(*tables.attributes, *taken)))
+
+
+def _read(job: ReadJob, leads: str | None, events: tuple[str, ...] | None) -> CrmData:
+    """Read all sources as the job says, without what reps answered."""
+    project = job.project
     _refuse_unknown_frames(job.frames, project)
     raw = one_row_per_id(job.source(project.leads, "leads", path=leads), job)
     if not len(raw):
@@ -142,13 +172,6 @@ def read_with_notes(
     if declared:
         clip = partial(_clip, until=until)
         converted, disqualified = clip(converted), clip(disqualified)
-    attributes += answer_attributes(
-        job.answers,
-        ids,
-        until=until,
-        trained=job.kinds,
-        taken=[each.name for each in attributes],
-    )
     check_clocks(raw, job, order, clocks["created_at"], converted, disqualified, sources)
     reopens = project.conversion.reopens
     ends_at = np.minimum(converted, disqualified) if timed else disqualified

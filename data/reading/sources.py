@@ -41,6 +41,15 @@ class Declared(Protocol):
     def date_format(self) -> str | None: ...  # noqa: D102
 
 
+class KeptSources(Protocol):
+    """What is known of sources from before, so that it need not be read again; None: not known."""
+
+    def csv(  # noqa: D102
+        self, file: Path, *, delimiter: str | None, encoding: str, columns: Sequence[str]
+    ) -> pa.Table | None: ...
+    def query(self, uri: str, query: str) -> pa.Table | None: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True)
 class RawTable:
     """A table as it was read: Arrow columns, and where each row came from.
@@ -95,6 +104,7 @@ def read_source(
     source: str | None = None,
     columns: Sequence[str] | None = None,
     label: str = "frame",
+    kept: KeptSources | None = None,
 ) -> RawTable:
     """Read a source, or `frame` in its stead; `source` replaces the declared path.
 
@@ -109,9 +119,9 @@ def read_source(
     elif frame is not None:
         raw = from_frame(frame, label)
     elif scheme_of(uri):
-        raw = _read_database(uri, declared.query, project)
+        raw = _read_database(uri, declared.query, project, kept)
     else:
-        raw = _read_files(uri, declared, project, columns)
+        raw = _read_files(uri, declared, project, columns, kept)
     raw = RawTable(
         raw.name,
         raw.table,
@@ -130,7 +140,7 @@ def column_names(
 ) -> list[str]:
     """List the columns of a source; of a file only the header is read."""
     uri = getattr(declared, "source", None) or ""
-    file = None if frame is not None or scheme_of(uri) else _files_of(uri, project)[0]
+    file = None if frame is not None or scheme_of(uri) else files_of(uri, project)[0]
     if file is None:
         return list(read_source(declared, project, frame=frame, label=label).table.column_names)
     if file.suffix.lower() in (".parquet", ".pq"):
@@ -185,13 +195,17 @@ def _from_series(series: pd.Series) -> pa.ChunkedArray:
 
 
 def _read_files(
-    uri: str, declared: Declared, project: Project, columns: Sequence[str] | None
+    uri: str,
+    declared: Declared,
+    project: Project,
+    columns: Sequence[str] | None,
+    kept: KeptSources | None,
 ) -> RawTable:
     """Read one file or all files of a glob, in the order of their names."""
-    files = _files_of(uri, project)
+    files = files_of(uri, project)
     tables, parts, first = [], [], 0
     for file in files:
-        table, line = _read_file(file, declared, columns)
+        table, line = _read_file(file, declared, columns, kept)
         parts.append((file.name, first, line))
         tables.append(table)
         first += table.num_rows
@@ -208,7 +222,7 @@ def _read_files(
     return RawTable(files[0].name if len(files) == 1 else uri, whole, tuple(parts))
 
 
-def _files_of(uri: str, project: Project) -> list[Path]:
+def files_of(uri: str, project: Project) -> list[Path]:
     """Find the file, or the files of a glob in the order of their names; InputError for none."""
     path = Path(project.folder, uri)
     refuse_outside(path, project, uri)
@@ -227,14 +241,18 @@ def _siblings(path: Path) -> list[str]:
 
 
 def _read_file(
-    file: Path, declared: Declared, columns: Sequence[str] | None
+    file: Path, declared: Declared, columns: Sequence[str] | None, kept: KeptSources | None
 ) -> tuple[pa.Table, int]:
     """Read one file: (table, line number of its first row)."""
     if file.suffix.lower() in (".parquet", ".pq"):
         return _read_parquet(file, columns), 1
     delimiter = getattr(declared, "delimiter", None)
     encoding = getattr(declared, "encoding", "utf-8")
-    table = read_csv(file, delimiter=delimiter, encoding=encoding, columns=columns)
+    table = None
+    if kept is not None and columns is not None:
+        table = kept.csv(file, delimiter=delimiter, encoding=encoding, columns=columns)
+    if table is None:
+        table = read_csv(file, delimiter=delimiter, encoding=encoding, columns=columns)
     return table, line_of_first_row(file, encoding)
 
 
@@ -284,8 +302,19 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
-def _read_database(uri: str, query: str | None, project: Project) -> RawTable:
+def _read_database(
+    uri: str, query: str | None, project: Project, kept: KeptSources | None
+) -> RawTable:
     """Run the declared query; the password never shows in a message."""
+    name = mask(uri)
+    table = kept.query(uri, query) if kept is not None and query else None
+    if table is None:
+        table = query_database(uri, query, project)
+    return RawTable(name, table, ((name, 0, 1),))
+
+
+def query_database(uri: str, query: str | None, project: Project) -> pa.Table:
+    """Ask a database that the project may ask; InputError or OutsideError where it fails."""
     scheme = scheme_of(uri).partition("+")[0]
     name = mask(uri)
     if not query:
@@ -298,10 +327,9 @@ def _read_database(uri: str, query: str | None, project: Project) -> RawTable:
         )
     try:
         run_query = _query_duckdb if scheme == "duckdb" else _query_sql
-        table = run_query(uri, query, project)
+        return run_query(uri, query, project)
     except (duckdb.Error, ImportError) as error:
         raise InputError(f"query failed: {_safe(error, uri)}", file=name) from None
-    return RawTable(name, table, ((name, 0, 1),))
 
 
 def _query_duckdb(uri: str, query: str, project: Project) -> pa.Table:

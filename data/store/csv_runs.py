@@ -1,0 +1,153 @@
+"""CSV files read before -> their columns as they were read, so that only what is new is parsed.
+
+A large file that has only grown is read from where it ended: the hash of what was there says that
+it is still the same. Kept are the columns that the project reads, as texts, exactly as they stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+from data.errors import InputError
+from data.reading.csv_files import read_csv, read_tail
+from data.store.source_marks import FileMark
+
+WORTH_KEEPING: Final = 4 << 20
+"""Bytes of a file below which it is read again as quickly."""
+MOST_PIECES: Final = 16
+_BLOCK: Final = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CsvRun:
+    """Some columns of the first `size` bytes of a file, in one or more files of the store."""
+
+    path: str
+    delimiter: str | None
+    encoding: str
+    columns: tuple[str, ...]
+    size: int
+    hash: str
+    pieces: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> CsvRun:
+        """Read what `asdict` wrote."""
+        lists = {name: tuple(raw[name]) for name in ("columns", "pieces")}
+        return cls(**{**raw, **lists})
+
+    def is_like(self, other: CsvRun) -> bool:
+        """Tell whether both read the same columns of the same file in the same way."""
+        same = ("path", "delimiter", "encoding", "columns")
+        return all(getattr(self, name) == getattr(other, name) for name in same)
+
+
+@dataclass(slots=True)
+class CsvRuns:
+    """What is known of sources while they are read: runs of CSV files, answers of databases.
+
+    `used` collects the runs that hold now; their new pieces lie in `fresh`, a folder that exists.
+    """
+
+    folder: Path
+    fresh: Path
+    marks: dict[str, FileMark]
+    answers: dict[tuple[str, str], pa.Table]
+    runs: Sequence[CsvRun]
+    used: list[CsvRun] = field(default_factory=list)
+
+    def query(self, uri: str, query: str) -> pa.Table | None:
+        """Give what a database answered when it was asked whether it changed."""
+        return self.answers.get((uri, query))
+
+    def csv(
+        self, file: Path, *, delimiter: str | None, encoding: str, columns: Sequence[str]
+    ) -> pa.Table | None:
+        """Read columns of a file as `read_csv` does, from runs as far as they hold; None: small."""
+        mark = self.marks.get(str(file))
+        if mark is None or mark.size < WORTH_KEEPING:
+            return None
+        wanted = CsvRun(
+            str(file), delimiter, encoding, tuple(sorted(columns)), mark.size, mark.hash, ()
+        )
+        old = next((run for run in self.runs if run.is_like(wanted)), None)
+        try:
+            pieces = [] if old is None else self._pieces(old, mark)
+        except (OSError, ValueError, KeyError):
+            pieces = []  # damaged: the file itself is read
+        if old is None or not pieces:
+            whole = read_csv(file, delimiter=delimiter, encoding=encoding, columns=columns)
+            if set(columns) <= set(whole.column_names):
+                self.used.append(replace(wanted, pieces=(self._write(whole),)))
+            return whole
+        names = old.pieces
+        if len(pieces) > len(names):
+            names = (*names, self._write(pieces[-1]))
+        whole = pa.concat_tables(pieces)
+        if len(names) > MOST_PIECES:
+            names = (self._write(whole),)
+        self.used.append(replace(wanted, pieces=names))
+        return whole
+
+    def _pieces(self, old: CsvRun, mark: FileMark) -> list[pa.Table]:
+        """Read the pieces of a run, and what has come behind it; empty where it does not hold."""
+        grown = old.size < mark.size
+        if not grown and (old.size, old.hash) != (mark.size, mark.hash):
+            return []
+        if grown and not _holds(Path(mark.path), old):
+            return []
+        pieces = [_read(self.folder / name) for name in old.pieces]
+        if grown:
+            tail = self.fresh / "tail.csv"
+            try:
+                read = read_tail(
+                    Path(mark.path),
+                    old.size,
+                    delimiter=old.delimiter,
+                    encoding=old.encoding,
+                    columns=old.columns,
+                    scratch=tail,
+                )
+            except InputError:
+                return []  # read whole, the line is named as it stands in the file
+            finally:
+                tail.unlink(missing_ok=True)
+            if read is None:
+                return []
+            pieces.append(read.select(pieces[0].column_names))
+        return pieces
+
+    def _write(self, table: pa.Table) -> str:
+        """Write a piece beside the others that are new; return its name."""
+        name = f"csv-{len(list(self.fresh.iterdir()))}"
+        pq.write_table(
+            table,
+            self.fresh / name,
+            compression="zstd",
+            compression_level=1,
+            write_statistics=False,
+            write_page_checksum=True,
+        )
+        return name
+
+
+def _read(path: Path) -> pa.Table:
+    return pq.ParquetFile(path, memory_map=True, page_checksum_verification=True).read()
+
+
+def _holds(path: Path, run: CsvRun) -> bool:
+    """Tell whether a file still begins with what was read, and the next row begins behind it."""
+    state, left, quotes, last = xxhash.xxh3_128(), run.size, 0, b""
+    with path.open("rb") as file:
+        while left > 0 and (block := file.read(min(_BLOCK, left))):
+            state.update(block)
+            quotes += block.count(b'"')
+            left, last = left - len(block), block[-1:]
+    return state.hexdigest() == run.hash and quotes % 2 == 0 and last == b"\n"

@@ -1,0 +1,344 @@
+"""Tables and outcomes <-> Parquet files whose row groups are runs of buckets.
+
+Rows stand in the order of their groups, within a group in their own order. A column of rows per
+lead (events, changes of a field, payments) is a file of its own with the same groups; the file of
+the leads counts how many rows each has. Pages carry checksums, so that a damaged file is noticed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+from numpy.typing import NDArray
+
+from data.buckets import BUCKETS
+from data.part import buckets_of_rows, renumbered
+from data.ragged import Ragged
+from data.reading.values import objects
+from data.tables import Attribute, Changes, Episodes, Events, Outcomes, Payments, Tables
+
+Ints = NDArray[np.int64]
+Columns = dict[str, NDArray[Any]]
+
+LEADS: Final = "leads"
+EVENTS: Final = "events"
+PAYMENTS: Final = "payments"
+IDS: Final = "ids"
+NAMED: Final = ("type", "channel", "campaign", "person")
+"""The columns of events that hold codes of names."""
+_ROWS_EACH: Final = 4_096
+"""A group holds about so many leads, while there are buckets enough."""
+_IDS_EACH: Final = 16_384
+_ALL_DIFFERENT: Final = ("lead_id", "id", "at", "recorded_at", "row")
+"""Columns in which hardly a value occurs twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAttribute:
+    """What the files do not say of an attribute."""
+
+    name: str
+    kind: Any
+    family: Any
+    dated: bool
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredShape:
+    """What the files do not say of tables and outcomes.
+
+    `rows` counts the rows of each group, by file: what it holds -> (n_groups,); `files` names the
+    files, by what they hold.
+    """
+
+    rows: Mapping[str, tuple[int, ...]]
+    attributes: tuple[StoredAttribute, ...]
+    shown: tuple[str, ...]
+    observed_until: int
+    timezone: str
+    closes_from: int | None
+    recorded_from: int | None
+    timed: bool
+    settled: bool
+    files: Mapping[str, str]
+    feet: Mapping[str, str]  # the hash of the part of each file that has no checksum of its own
+
+    @property
+    def n_groups(self) -> int:
+        """Count the groups."""
+        return len(self.rows[LEADS])
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> StoredShape:
+        """Read what `asdict` wrote."""
+        attributes = tuple(StoredAttribute(**each) for each in raw["attributes"])
+        rows = {name: tuple(counts) for name, counts in raw["rows"].items()}
+        return cls(**{**raw, "rows": rows, "shown": tuple(raw["shown"]), "attributes": attributes})
+
+
+def write_groups(tables: Tables, outcomes: Outcomes, folder: Path) -> StoredShape:
+    """Write all files into a folder, each under the name of what it holds."""
+    groups = _groups_of(tables)
+    ragged = _ragged_of(tables, outcomes)
+    leads = _lead_columns(tables, outcomes)
+    group = np.empty(len(tables), np.int16)
+    for i, rows in enumerate(groups):
+        group[rows] = i
+    contents: dict[str, Iterable[Columns]] = {
+        LEADS: (
+            {
+                **{name: values[rows] for name, values in leads.items()},
+                "row": rows,
+                **{f"{n}.count": np.diff(each.offsets)[rows] for n, each in ragged.items()},
+            }
+            for rows in groups
+        ),
+        **{name: map(_ragged_columns, map(each.take, groups)) for name, each in ragged.items()},
+        **{n: [{"name": np.array(getattr(tables.events, f"{n}_names"), object)}] for n in NAMED},
+        IDS: (
+            {"id": tables.lead_ids[at : at + _IDS_EACH], "group": group[at : at + _IDS_EACH]}
+            for at in range(0, len(tables), _IDS_EACH)
+        ),
+    }
+    counts = {name: _write(folder / name, columns) for name, columns in contents.items()}
+    return StoredShape(
+        rows=counts,
+        attributes=tuple(
+            StoredAttribute(a.name, a.kind, a.family, a.known_at is not None, a.changes is not None)
+            for a in tables.attributes
+        ),
+        shown=tuple(tables.display.columns),
+        observed_until=tables.observed_until,
+        timezone=tables.timezone,
+        closes_from=None if tables.episodes is None else tables.episodes.closes_from,
+        recorded_from=outcomes.recorded_from,
+        timed=outcomes.timed,
+        settled=outcomes.settled,
+        files={name: name for name in contents},
+        feet={name: foot_of(folder / name) for name in contents},
+    )
+
+
+def _groups_of(tables: Tables) -> list[Ints]:
+    """List the rows of each group, ascending: a power of two of groups, few for a small company."""
+    n = 1
+    while n < BUCKETS and n * _ROWS_EACH < len(tables):
+        n *= 2
+    group = buckets_of_rows(tables).astype(np.int64) * n // BUCKETS
+    counts = np.bincount(group, minlength=n)
+    return np.split(np.argsort(group, kind="stable"), np.cumsum(counts)[:-1])
+
+
+def _ragged_of(tables: Tables, outcomes: Outcomes) -> dict[str, Ragged]:
+    found: dict[str, Ragged] = {EVENTS: tables.events}
+    for i, attribute in enumerate(tables.attributes):
+        if attribute.changes is not None:
+            found[f"changes.{i}"] = attribute.changes
+    if outcomes.payments is not None:
+        found[PAYMENTS] = outcomes.payments
+    return found
+
+
+def _ragged_columns(rows: Ragged) -> Columns:
+    values = {name: getattr(rows, name) for name in type(rows).__slots__} | {"at": rows.at}
+    return {n: v for n, v in values.items() if isinstance(v, np.ndarray) and n != "offsets"}
+
+
+def _lead_columns(tables: Tables, outcomes: Outcomes) -> Columns:
+    """List the columns with one value per row."""
+    columns: dict[str, NDArray[Any] | None] = {
+        "lead_id": tables.lead_ids,
+        "created_at": tables.created_at,
+        "recorded_at": tables.recorded_at,
+        "account": tables.account,
+        "order": tables.order,
+        "converted_at": outcomes.converted_at,
+        "disqualified_at": outcomes.disqualified_at,
+    }
+    for i, attribute in enumerate(tables.attributes):
+        columns[f"value.{i}"] = attribute.values
+        columns[f"known.{i}"] = attribute.known_at
+    for i in range(tables.display.shape[1]):
+        columns[f"shown.{i}"] = tables.display.iloc[:, i].to_numpy()
+    if tables.episodes is not None:
+        for name in Episodes.columns():
+            columns[f"episode.{name}"] = getattr(tables.episodes, name)
+    return {name: values for name, values in columns.items() if values is not None}
+
+
+def _write(path: Path, groups: Iterable[Columns]) -> tuple[int, ...]:
+    """Write one row group for each group that has rows; count the rows of each."""
+    rows, writer = [], None
+    for columns in groups:
+        table = pa.table({name: _arrow(values) for name, values in columns.items()})
+        if writer is None:
+            writer = pq.ParquetWriter(
+                path,
+                table.schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=[name for name in columns if name not in _ALL_DIFFERENT],
+                write_statistics=["id"] if "id" in columns else False,
+                write_page_checksum=True,
+            )
+        if len(table):
+            writer.write_table(table, row_group_size=len(table))
+        rows.append(len(table))
+    assert writer is not None  # tables without a row are refused
+    writer.close()
+    return tuple(rows)
+
+
+def foot_of(path: Path) -> str:
+    """Hash what a Parquet file says of itself at its end; OSError where there is no such file."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(end - 8, 0))
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(max(end - 8 - length, 0))
+        return xxhash.xxh3_64_hexdigest(file.read())
+
+
+def _arrow(values: NDArray[Any]) -> pa.Array:
+    return pa.array(values, pa.string()) if values.dtype == object else pa.array(values)
+
+
+@dataclass(frozen=True, slots=True)
+class TableGroups:
+    """The files of one reading; damage raises ValueError or OSError (Arrow's are such)."""
+
+    folder: Path
+    shape: StoredShape
+
+    def group_of(self, lead: str) -> int | None:
+        """Find the group that holds a lead; None where there is no such lead."""
+        file = self._open(IDS)
+        for i in range(file.num_row_groups):
+            known = file.metadata.row_group(i).column(0).statistics
+            if known is not None and known.has_min_max and not known.min <= lead <= known.max:
+                continue
+            table = file.read_row_group(i)
+            if (place := pc.index(table["id"], lead).as_py()) >= 0:
+                return int(table["group"][place].as_py())
+        return None
+
+    def first_id(self) -> str:
+        """Give the first id of all."""
+        return str(self._open(IDS).read_row_group(0)["id"][0].as_py())
+
+    def read(self, first: int, past: int) -> tuple[Tables, Outcomes]:
+        """Read the groups first..past-1 in the order of their rows, with the codes of the whole.
+
+        Where these are not all groups, only names of events that occur are listed.
+        """
+        leads = self._columns(LEADS, first, past)
+        order = np.argsort(leads.pop("row"))
+        column = {name: values[order] for name, values in leads.items()}
+        ragged = {
+            name.removesuffix(".count"): np.concatenate([[0], np.cumsum(values)])
+            for name, values in leads.items()
+            if name.endswith(".count")
+        }
+
+        def changes(i: int) -> Changes:
+            name = f"changes.{i}"
+            return Changes(ragged[name], **self._columns(name, first, past)).take(order)
+
+        attributes = tuple(
+            Attribute(
+                each.name,
+                each.kind,
+                column[f"value.{i}"],
+                column.get(f"known.{i}"),
+                changes(i) if each.replayed else None,
+                each.family,
+            )
+            for i, each in enumerate(self.shape.attributes)
+        )
+        whole = (first, past) == (0, self.shape.n_groups)
+        events = self._events(first, past, ragged[EVENTS], whole=whole).take(order)
+        tables = Tables(
+            lead_ids=column["lead_id"],
+            created_at=column.get("created_at"),
+            recorded_at=column.get("recorded_at"),
+            account=column["account"],
+            attributes=attributes,
+            events=events,
+            display=self._display(column, len(order)),
+            observed_until=self.shape.observed_until,
+            timezone=self.shape.timezone,
+            order=column.get("order"),
+            episodes=self._episodes(column),
+        )
+        payments = None
+        if PAYMENTS in ragged:
+            paid = {"recorded_at": None, **self._columns(PAYMENTS, first, past)}
+            payments = Payments(ragged[PAYMENTS], **paid).take(order)
+        return tables, Outcomes(
+            column["converted_at"],
+            column["disqualified_at"],
+            self.shape.observed_until,
+            self.shape.recorded_from,
+            self.shape.timed,
+            self.shape.settled,
+            payments,
+        )
+
+    def _events(self, first: int, past: int, offsets: Ints, *, whole: bool) -> Events:
+        """Read the events; of a part, the names are those that occur in it."""
+        columns = {"recorded_at": None, **self._columns(EVENTS, first, past)}
+        for name in NAMED:
+            names = self._open(name).read()["name"]
+            if not whole:
+                codes = columns[name]
+                new, kept = renumbered(codes)
+                columns[name] = new.astype(codes.dtype)
+                names = names.take(pa.array(kept))
+            columns[f"{name}_names"] = tuple(names.to_pylist())
+        return Events(offsets, **columns)
+
+    def _display(self, column: Columns, n: int) -> pd.DataFrame:
+        """Put the shown columns together as the reader does."""
+        roles = self.shape.shown
+        texts = [i for i, role in enumerate(roles) if role != "value"]
+        cells = np.array([column[f"shown.{i}"] for i in texts], object).reshape(len(texts), n).T
+        frame = pd.DataFrame(cells, columns=[roles[i] for i in texts], dtype=object)
+        if "value" in roles:
+            frame["value"] = column[f"shown.{roles.index('value')}"]
+        return frame
+
+    def _episodes(self, column: Columns) -> Episodes | None:
+        if self.shape.closes_from is None:
+            return None
+        columns: Any = {name: column[f"episode.{name}"] for name in Episodes.columns()}
+        return Episodes(**columns, closes_from=self.shape.closes_from)
+
+    def _open(self, name: str) -> pq.ParquetFile:
+        path = self.folder / self.shape.files[name]
+        if foot_of(path) != self.shape.feet[name]:
+            raise ValueError(f"{path.name} is damaged")
+        return pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+
+    def _columns(self, name: str, first: int, past: int) -> dict[str, Any]:
+        """Read the columns of some groups; one without rows has no place in the file."""
+        filled = np.array(self.shape.rows[name]) > 0
+        before = np.concatenate([[0], np.cumsum(filled)])
+        table = self._open(name).read_row_groups([*range(before[first], before[past])])
+        if len(table) != sum(self.shape.rows[name][first:past]):
+            raise ValueError(f"{name} has lost rows")
+        return {each: _numpy(table[each]) for each in table.column_names}
+
+
+def _numpy(column: pa.ChunkedArray) -> NDArray[Any]:
+    return objects(column) if pa.types.is_string(column.type) else np.asarray(column.to_numpy())
