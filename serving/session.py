@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
+from data.buckets import Part
 from data.errors import InputError
 from data.project import load_project
 from data.reading.read_tables import CrmData, read_lead_ids, read_with_notes
@@ -53,12 +54,15 @@ class Session:
         leads: str | None = None,
         events: list[str] | None = None,
         kinds: Mapping[str, Kind] | None = None,
+        *,
+        part: Part | None = None,
     ) -> CrmData:
         """Read the sources of the project, or other files of the same shape.
 
-        `kinds` are a model's: columns are then read as they were in training.
+        `kinds` are a model's: columns are then read as they were in training. Of a `part`, the
+        leads of that part are kept.
         """
-        return read_with_notes(
+        reading = read_with_notes(
             self.project,
             leads=leads,
             events=None if events is None else tuple(events),
@@ -66,6 +70,11 @@ class Session:
             kinds=kinds,
             answers=self.answers_to_learn_from(),
         )
+        if part is None:
+            return reading
+        from serving.parts.cut_reading import buckets_of_leads, cut_reading
+
+        return cut_reading(reading, part, buckets_of_leads(reading.tables))
 
     def answers_to_learn_from(self) -> tuple[AnswerFact, ...]:
         """Read what reps said, where the project learns from it."""
