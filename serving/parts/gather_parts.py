@@ -20,6 +20,7 @@ from data.errors import InputError
 from data.files import replacing
 from data.row_groups import write_groups
 from models.explain.change import ID_COLUMN, about_run
+from models.explain.reason_rows import REASON_TYPE
 from models.scorecard import percentile
 from serving.exposure import Exposures
 from serving.loaded_model import LoadedModel
@@ -202,11 +203,13 @@ def _write_scores(
     columns = {name: column for name, column in made.items() if column is not None}
     fields = [parts.schema.field(name) for name in names]
     fields = [f.with_type(columns[f.name].type) if f.name in columns else f for f in fields]
+    reasons = names.index("reasons")  # Parquet names what lists hold otherwise than Arrow
+    fields[reasons] = fields[reasons].with_type(pa.list_(REASON_TYPE))
     schema = pa.schema(fields, about_cuts(model.scorer.card.bands))
 
     def groups() -> Iterator[pa.Table]:
         for rows, table in parts.in_order(names):
-            laid = {name: table[name] for name in names}
+            laid = {name: table[name].cast(schema.field(name).type) for name in names}
             for name, value in same.items():
                 laid[name] = pa.repeat(pa.scalar(value).cast(schema.field(name).type), len(rows))
             laid |= {name: column.take(pa.array(rows)) for name, column in columns.items()}
