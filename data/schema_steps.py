@@ -10,6 +10,8 @@ from pydantic import (
     field_validator,
 )
 
+from data.errors import InputError
+from data.memory import memory_budget
 from data.schema_types import (
     Column,
     Days,
@@ -47,6 +49,19 @@ class ScoreSection(Section):
     """The bands, each with its lowest score; what is below all of them is D."""
     hysteresis: Points = Field(default=2.0, ge=0, le=20)
     """How far a score must pass a border before the lead changes its band."""
+    memory: str | None = Field(default=None, examples=["8GB"])
+    """How much memory `score` and `night` may use: a company that needs more is scored in parts,
+    with the same result. Left out: half of the machine's."""
+
+    @field_validator("memory")
+    @classmethod
+    def _memory_is_a_size(cls, memory: str | None) -> str | None:
+        if memory is not None:
+            try:
+                memory_budget(memory)
+            except InputError as error:
+                raise ValueError(str(error)) from None
+        return memory
 
     @field_validator("bands")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from data.tables import Kind
 from features.build import Builder
@@ -12,7 +13,7 @@ from features.frame import Catalogue
 from models.amount_model import AMOUNTS_FILE, AmountModel
 from models.artifact import load_artifact, read_extra
 from models.explain.observed_rates import ObservedRates
-from models.predictor import LeadScorer
+from models.predictor import MANIFEST, LeadScorer
 from training.model_card import CARD_FILE, ModelCard
 from training.registry import ModelVersion, Registry
 from training.watch.model_watch import WatchedModel
@@ -26,7 +27,8 @@ class LoadedModel:
     `builder` builds rows for its catalogue, which is compiled once. The scorer cuts bands as the
     project file says now; `learned_bands` are the cuts with which the model was trained. `watch` is
     what monitor and guard compare with; None in a model from before it was kept. `amounts` says
-    what a conversion brings; None where it was not learned.
+    what a conversion brings; None where it was not learned. `identity` is the hash over all files
+    of its `folder`.
     """
 
     version: str
@@ -37,8 +39,15 @@ class LoadedModel:
     kinds: Mapping[str, Kind]
     builder: Builder
     learned_bands: Mapping[str, float]
+    folder: Path
+    identity: str
     watch: WatchReference | None = None
     amounts: AmountModel | None = None
+
+    @property
+    def top(self) -> float:
+        """The least score of the best band."""
+        return max(self.scorer.card.bands.values(), default=100.0)
 
     @property
     def bands_edited(self) -> bool:
@@ -77,6 +86,8 @@ def load_model(
         card=ModelCard.from_json(read_extra(version.folder, CARD_FILE)),
         builder=Builder(catalogue),
         learned_bands=learned,
+        folder=version.folder,
+        identity=str(json.loads((version.folder / MANIFEST).read_bytes())["version"]),
         watch=_reference(version),
         amounts=_amounts(version),
     )

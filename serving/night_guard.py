@@ -8,22 +8,18 @@ from dataclasses import replace
 
 from data.clock import iso
 from data.errors import GateError
-from data.reading.read_tables import CrmData
 from serving.guard_record import GuardRecord
 from serving.loaded_model import LoadedModel
-from serving.score import ScoringRun
 from serving.session import Session
 from training.watch.night_checks import Breach, check_night
-from training.watch.night_profile import NightProfile, profile_of_night
+from training.watch.night_profile import NightProfile
 
 
 def guard_night(
     session: Session,
-    reading: CrmData,
     model: LoadedModel,
-    scored: ScoringRun,
+    tonight: NightProfile,
     *,
-    scored_at: int,
     as_of_given: bool = True,
     own_sources: bool = True,
     accept: bool = False,
@@ -37,16 +33,6 @@ def guard_night(
     """
     folder = session.state.folder
     record = GuardRecord.read(folder)
-    tonight = profile_of_night(
-        reading.tables,
-        reading.outcomes,
-        reading.feeds,
-        score=scored.scores.score,
-        top=max(model.scorer.card.bands.values(), default=100.0),
-        as_of=scored.as_of,
-        scored_at=scored_at,
-        model_version=model.version,
-    )
     declared = as_of_given or session.project.project.observed_until is not None
     before = last_night(record, model)
     breaches: list[Breach] = []
@@ -55,7 +41,7 @@ def guard_night(
     mark = fingerprint(tonight)
     known = any(entry.get("data") == mark for entry in record.accepted)
     words = [breach.cause for breach in breaches]
-    entry = {"at": iso(scored_at), "data": mark, "breaches": words}
+    entry = {"at": iso(tonight.scored_at), "data": mark, "breaches": words}
     if breaches and not (accept or known):
         if record_it:
             replace(record, stopped=entry).write(folder)

@@ -12,12 +12,13 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.errors import InputError
-from data.files import replacing
 from data.labels import open_snapshots
+from data.row_groups import groups_of, write_groups
 from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
 from features.build import build
@@ -41,6 +42,7 @@ from serving.qualify.rule_facts import SCORED
 from serving.worklist.language import words_of
 
 FEW: Final = 20
+NOTHING_OPEN: Final = "no lead is open at this moment: there is nothing to score"
 CUTS: Final = b"leadscore.bands"
 """The entry of the metadata of scores.parquet that holds the least score of each band."""
 
@@ -124,7 +126,7 @@ def score_leads(
     on_stage("features of open leads")
     snapshots = open_snapshots(tables, outcomes, as_of)
     if len(snapshots) == 0:
-        raise InputError("no lead is open at this moment: there is nothing to score")
+        raise InputError(NOTHING_OPEN)
     return score_snapshots(
         project,
         tables,
@@ -192,7 +194,7 @@ def score_snapshots(
         "percentile": percentile(scores.margin, among),
     }
     on_stage("stages and trend")
-    known = _known_to_rules(pd.DataFrame(columns), shown)
+    known = known_to_rules(pd.DataFrame(columns), shown)
     qualification = qualify(tables, snapshots, project, features=frame, scored=known, rules=rules)
     of_leads = np.array([answered.get(lead) for lead in ids.tolist()], object)
     by_reps = _disqualified(standing_of(of_leads))
@@ -276,7 +278,7 @@ def _back_at(tables: Tables, snapshots: Snapshots) -> pd.Series:
     return pd.Series(opened, dtype="Int64").mask(tables.episode[snapshots.lead] == 1)
 
 
-def _known_to_rules(scored: pd.DataFrame, shown: NDArray[np.bool_]) -> pd.DataFrame:
+def known_to_rules(scored: pd.DataFrame, shown: NDArray[np.bool_]) -> pd.DataFrame:
     """Empty what rules may ask of a score that is held back: a stage must not tell it either."""
     if not shown.all():
         scored[list(SCORED)] = scored[list(SCORED)].where(pd.Series(shown), axis=0)
@@ -328,8 +330,8 @@ def _bands(
 
 def write_scores(scored: ScoringRun, path: Path) -> Path:
     """Write scores.parquet, whole or not at all."""
-    with replacing(path) as part:
-        pq.write_table(scores_table(scored), part)
+    table = scores_table(scored)
+    write_groups(path, table.schema, groups_of(table))
     return path
 
 
@@ -349,7 +351,17 @@ def scores_table(scored: ScoringRun) -> pa.Table:
         place = arrow.column_names.index(name)
         arrow = arrow.set_column(place, name, arrow[name].combine_chunks().take(rows))
     arrow = arrow.append_column("withheld", pa.array(scored.held, pa.string()))
-    return arrow.replace_schema_metadata({CUTS: json.dumps(scored.cuts, sort_keys=True)})
+    return arrow.replace_schema_metadata(about_cuts(scored.cuts))
+
+
+def about_cuts(cuts: Mapping[str, float]) -> dict[bytes, bytes]:
+    """Say in the metadata of a table of scores where the bands were cut."""
+    return {CUTS: json.dumps(dict(cuts), sort_keys=True).encode()}
+
+
+def arrow_column(name: str, values: NDArray[np.object_]) -> pa.Array:
+    """Lay values out as a column of scores.parquet has them: (n,)."""
+    return _arrow(pd.DataFrame({name: values})[name])
 
 
 def _arrow(column: pd.Series) -> pa.Array:
@@ -369,6 +381,8 @@ def read_bands(
 ) -> dict[str, str] | None:
     """Read the bands of a run as of `until` or before; None where there was none.
 
+    Given `tables`, those of their leads alone.
+
     Bands of a later moment would look ahead: no lead had them at `until`. Bands that were cut
     elsewhere than at `cuts` are none either: an edit of the project file takes effect at once. Nor
     are those of leads that came back since, as `tables` say: an episode starts without a band.
@@ -385,6 +399,9 @@ def read_bands(
     if as_of > until:
         return None
     back = set() if tables is None else tables.back_between(as_of, until)
+    if tables is not None:
+        own = pa.array(tables.lead_ids, pa.string())
+        table = table.filter(pc.is_in(table["lead_id"].cast(pa.string()), value_set=own))
     pairs = zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True)
     return {lead: band for lead, band in pairs if band is not None and lead not in back}
 

@@ -33,6 +33,7 @@ from training.stand_in import is_stand_in
 from training.train import evaluate_on_test, train
 from training.trained_model import TrainedModel
 from training.watch.model_watch import watch_model
+from training.watch.night_profile import profile_of_night
 from training.watch.signal import Signal
 
 Stage = Callable[[str], None]
@@ -236,12 +237,20 @@ def guarded_run(
         for_report=for_report,
         on_stage=on_stage,
     )
+    tonight = profile_of_night(
+        reading.tables,
+        reading.outcomes,
+        reading.feeds,
+        score=scored.scores.score,
+        top=model.top,
+        as_of=scored.as_of,
+        scored_at=scored_at,
+        model_version=model.version,
+    )
     accepted = guard_night(
         session,
-        reading,
         model,
-        scored,
-        scored_at=scored_at,
+        tonight,
         as_of_given=as_of_given,
         own_sources=own_sources,
         accept=accept,

@@ -124,6 +124,16 @@ class StatePaths:
         return self.folder / "upkeep.lock"
 
     @property
+    def parts(self) -> Path:
+        """The parts of a run while they are scored; removed when they are put together."""
+        return self.folder / "parts"
+
+    @property
+    def parts_lock(self) -> Path:
+        """The lock of a run in parts."""
+        return self.folder / "parts.lock"
+
+    @property
     def night_metrics(self) -> Path:
         """The figures of the newest night for Prometheus."""
         return self.folder / "night.prom"

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.errors import InputError
-from data.files import replacing
+from data.row_groups import groups_of, write_groups
 from models.explain.points import points_per_log_odds, typical_exact, whole_points
 from models.predictor import Floats, LeadScorer, ScoreCard, card_exact, shown_score
 
@@ -194,19 +194,34 @@ def store_run(
     Features and model version give every contribution back, byte for byte. OutsideError where the
     file cannot be written.
     """
+    table = feature_rows(frame, scorer)
+    table = table.append_column(ID_COLUMN, pa.array([str(i) for i in lead_ids], pa.string()))
+    schema = table.schema.with_metadata(about_run(model_version=model_version, as_of=as_of))
+    write_groups(Path(path), schema, groups_of(table.cast(schema)), compression="zstd")
+
+
+def feature_rows(frame: pd.DataFrame, scorer: LeadScorer) -> pa.Table:
+    """Lay out the features of a run as `read_run` reads them: numbers, and categories as text."""
     scorer.check(frame)
     table = pa.Table.from_pandas(frame[list(scorer.names)], preserve_index=False)
-    table = table.append_column(ID_COLUMN, pa.array([str(i) for i in lead_ids], pa.string()))
-    about = {"model_version": model_version, "as_of": as_of}
-    table = table.replace_schema_metadata({b"leadscore": json.dumps(about).encode()})
-    with replacing(Path(path)) as part:
-        pq.write_table(table, part, compression="zstd")
+    texts = [pa.types.is_dictionary(field.type) for field in table.schema]
+    kinds = zip(table.schema, texts, strict=True)
+    return table.cast(
+        pa.schema([field.with_type(pa.string()) if text else field for field, text in kinds])
+    )
+
+
+def about_run(*, model_version: str, as_of: int) -> dict[bytes, bytes]:
+    """Say in the metadata of a stored run which model scored it, and as of when."""
+    return {b"leadscore": json.dumps({"model_version": model_version, "as_of": as_of}).encode()}
 
 
 def read_run(path: str | Path) -> StoredRun:
     """Read a stored run; InputError where the file is something else."""
     table, about = _stored(path, None)
-    frame = table.drop([ID_COLUMN]).to_pandas()
+    texts = {field.name for field in table.schema if pa.types.is_string(field.type)} - {ID_COLUMN}
+    coded = [table[n].dictionary_encode() if n in texts else table[n] for n in table.column_names]
+    frame = pa.table(coded, names=table.column_names).drop([ID_COLUMN]).to_pandas()
     ids = pd.Index(table.column(ID_COLUMN).to_pandas().astype(str))
     return StoredRun(ids, frame, str(about["model_version"]), int(about["as_of"]))
 

@@ -44,6 +44,18 @@ StateFolder = Annotated[
     Path | None,
     typer.Option("--state", help="State folder; default: .leadscore/<project name>."),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory", help="How much memory may be used, as 8GB; default: half of the machine's."
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster", help="Work on a Dask cluster: local, or the address of its scheduler."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output.")]
 Tracking = Annotated[
     str | None,

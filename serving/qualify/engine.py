@@ -116,12 +116,7 @@ def qualify(
     n = len(snapshots)
     catalogue = None if features is None else features.catalogue
     disqualified = take_out(rules.disqualify, facts, catalogue)
-    icp_answers = _answers(rules.icp, facts, n)
-    weights = np.array([criterion.weight for criterion in project.qualification.icp])
-    icp = match_profile(icp_answers, weights)
-    facts.add("icp", icp)
-    levels = _levels(rules, facts, n)
-    answers = tuple(_answers(stage, facts, n) for stage in rules.stages)
+    icp, icp_answers, levels, answers = _judge(rules, facts, n)
     return Qualification(
         lead_ids=tables.lead_ids[snapshots.lead],
         as_of=snapshots.as_of,
@@ -134,6 +129,38 @@ def qualify(
         stage_answers=answers,
         criteria=describe_rules(rules),
     )
+
+
+def stages_from(rules: QualificationRules, facts: LaidOutFacts, n: int) -> NDArray[np.object_]:
+    """Name the stage of each of n leads from facts laid out as columns: (n,), None for none."""
+    answers = _judge(rules, facts, n)[3]
+    names = [stage.name for stage in rules.project.qualification.stages]
+    return np.array([*names, None], object)[_highest(answers, n)]
+
+
+class LaidOutFacts(dict[str, object]):
+    """Facts of n leads that were computed before: `facts[name]` is (n,)."""
+
+    def add(self, name: str, values: object) -> None:
+        """Add a fact."""
+        self[name] = values
+
+
+def _judge(
+    rules: QualificationRules, facts: RuleFacts | LaidOutFacts, n: int
+) -> tuple[
+    NDArray[np.float64],
+    NDArray[np.int8],
+    dict[str, NDArray[np.object_]],
+    tuple[NDArray[np.int8], ...],
+]:
+    """Judge profile, levels and stages: (match, its answers, levels, answers of each stage)."""
+    icp_answers = _answers(rules.icp, facts, n)
+    weights = np.array([each.weight for each in rules.project.qualification.icp])
+    icp = match_profile(icp_answers, weights)
+    facts.add("icp", icp)
+    levels = _levels(rules, facts, n)
+    return icp, icp_answers, levels, tuple(_answers(stage, facts, n) for stage in rules.stages)
 
 
 def match_profile(answers: NDArray[np.int8], weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -178,7 +205,9 @@ def describe_rules(rules: QualificationRules) -> Criteria:
     )
 
 
-def _answers(rules: tuple[Expression, ...], facts: RuleFacts, n: int) -> NDArray[np.int8]:
+def _answers(
+    rules: tuple[Expression, ...], facts: RuleFacts | LaidOutFacts, n: int
+) -> NDArray[np.int8]:
     """Answer every rule for every row: (n, n_rules), 1 holds, 0 does not, -1 unknown."""
     answers = np.zeros((n, len(rules)), dtype=np.int8)
     for position, rule in enumerate(rules):
@@ -187,7 +216,9 @@ def _answers(rules: tuple[Expression, ...], facts: RuleFacts, n: int) -> NDArray
     return answers
 
 
-def _first_holding(rules: tuple[Expression, ...], facts: RuleFacts, n: int) -> NDArray[np.int16]:
+def _first_holding(
+    rules: tuple[Expression, ...], facts: RuleFacts | LaidOutFacts, n: int
+) -> NDArray[np.int16]:
     """Find the first rule that certainly holds: (n,), -1 where none does."""
     answers = _answers(rules, facts, n) == 1
     if not len(rules):
@@ -195,7 +226,9 @@ def _first_holding(rules: tuple[Expression, ...], facts: RuleFacts, n: int) -> N
     return np.where(answers.any(axis=1), answers.argmax(axis=1), -1).astype(np.int16)
 
 
-def _levels(rules: QualificationRules, facts: RuleFacts, n: int) -> dict[str, NDArray[np.object_]]:
+def _levels(
+    rules: QualificationRules, facts: RuleFacts | LaidOutFacts, n: int
+) -> dict[str, NDArray[np.object_]]:
     """Name the first step of each level whose rule holds: (n,) words, None where none does."""
     levels: dict[str, NDArray[np.object_]] = {}
     for name, steps in rules.levels.items():

@@ -179,6 +179,12 @@ def with_types_counted(tables: Tables, project: Project, names: Iterable[str]) -
     return replace(tables, events=events)
 
 
+def counted_type(name: str) -> str | None:
+    """Name the event type that a fact counts or dates; None where it is of no event."""
+    found = _COUNT.fullmatch(name) or _SINCE.fullmatch(name)
+    return None if found is None else found[1]
+
+
 def known_before(tables: Tables, snapshots: Snapshots, code: int) -> tuple[Micros, Micros]:
     """List events of one type known strictly before as_of: (snapshot row, at) of each.
 

@@ -21,7 +21,7 @@ from data.clock import DAY
 from data.feeds import Feed
 from data.labels import open_snapshots
 from data.reading.rep_answers import ANSWER_COLUMNS
-from data.tables import Outcomes, Snapshots, Tables
+from data.tables import Kind, Outcomes, Snapshots, Tables
 
 NEW_DAYS: Final = 14
 """Leads created within so many days are looked at apart: a renamed level shows in them first."""
@@ -143,12 +143,7 @@ def profile_of_night(
 ) -> NightProfile:
     """Count the open leads of `as_of` and their scores: `score` (n_open,), best band from `top`."""
     snapshots = open_snapshots(tables, outcomes, as_of)
-    created = tables.created_at
-    young = snapshots.take(
-        np.zeros(len(snapshots), bool)
-        if created is None
-        else created[snapshots.lead] >= as_of - NEW_DAYS * DAY
-    )
+    young = snapshots.take(newcomers_of(tables, snapshots))
     points = np.asarray(score, np.float64)
     return NightProfile(
         as_of,
@@ -157,25 +152,47 @@ def profile_of_night(
         tuple(feeds),
         dict(count_columns(tables, snapshots)),
         dict(count_columns(tables, young)),
-        tuple(np.bincount(np.searchsorted(SCORE_EDGES, points, "right"), minlength=20).tolist()),
+        spread_of(points),
         int((points >= top).sum()),
         top,
     )
 
 
+def spread_of(score: NDArray[np.generic]) -> tuple[int, ...]:
+    """Count leads by score, in steps of five points: 20 counts."""
+    steps = np.searchsorted(SCORE_EDGES, np.asarray(score, np.float64), "right")
+    return tuple(np.bincount(steps, minlength=20).tolist())
+
+
+def newcomers_of(tables: Tables, snapshots: Snapshots) -> NDArray[np.bool_]:
+    """Mark the snapshots of leads created within the last 14 days: (n,)."""
+    if tables.created_at is None:
+        return np.zeros(len(snapshots), bool)
+    return tables.created_at[snapshots.lead] >= snapshots.as_of - NEW_DAYS * DAY
+
+
 def count_columns(tables: Tables, snapshots: Snapshots) -> Iterator[tuple[str, ColumnCounts]]:
     """Count each attribute, and owner and channel, at these snapshots."""
+    for name, kind, values in watched_values(tables, snapshots):
+        yield name, count_values(values, kind)
+
+
+def watched_values(
+    tables: Tables, snapshots: Snapshots
+) -> Iterator[tuple[str, Kind, NDArray[np.generic]]]:
+    """Read what a night counts: (name, kind, (n,) values as of each snapshot)."""
     for attribute in tables.attributes:
         if attribute.name in ANSWER_COLUMNS:
             continue  # a team that begins to answer breaks nothing
-        yield attribute.name, _count(values_at(attribute, snapshots, tables), attribute.kind)
+        yield attribute.name, attribute.kind, values_at(attribute, snapshots, tables)
     have = {attribute.name for attribute in tables.attributes}
     for role in ("owner", "channel"):
         if role in tables.display.columns and role not in have:
-            yield role, _count(tables.display[role].to_numpy(object)[snapshots.lead], "category")
+            yield role, "category", tables.display[role].to_numpy(object)[snapshots.lead]
 
 
-def _count(values: NDArray[np.generic], kind: str) -> ColumnCounts:
+def count_values(values: NDArray[np.generic], kind: str) -> ColumnCounts:
+    """Count one column's values: float64, NaN where missing, or texts, None where missing."""
     absent = np.asarray(pd.isna(values), bool)
     known = values[~absent]
     if kind == "number":

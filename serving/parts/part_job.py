@@ -1,0 +1,153 @@
+"""What a worker needs to score one part, and the scoring itself, in whichever process it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from data.buckets import Part
+from data.errors import OutsideError
+from data.reading.read_tables import CrmData
+from serving.answers.standing import AnsweredLead
+from serving.loaded_model import LoadedModel, load_model
+from serving.parts.part_manifest import PartManifest
+from serving.parts.score_part import RunTerms, ScoredPart, score_part
+from serving.score import read_bands
+from serving.session import Session
+from training.registry import ModelVersion
+from training.state import StatePaths
+
+
+@dataclass(frozen=True, slots=True)
+class PartJob:
+    """Scores parts of a company into `folder`; it can be sent to another process.
+
+    `as_of` is what was asked for, None for the end of observation. `model` is the folder of the
+    artifact whose hash is `identity`; `fingerprint` is the project file's.
+    """
+
+    session: Session
+    fingerprint: str
+    model: Path
+    version: str
+    identity: str
+    folder: Path
+    scored_at: int
+    run_id: str
+    as_of: str | None = None
+    leads: str | None = None
+    events: tuple[str, ...] | None = None
+    threads: int = 1
+
+    @classmethod
+    def of(
+        cls,
+        session: Session,
+        model: LoadedModel,
+        folder: Path,
+        *,
+        scored_at: int,
+        run_id: str,
+        as_of: str | None = None,
+        leads: str | None = None,
+        events: list[str] | None = None,
+    ) -> PartJob:
+        """Describe the job in paths that hold in another process too."""
+        state = StatePaths(session.state.folder.resolve())
+        return cls(
+            replace(session, state=state, frames=dict(session.frames)),
+            session.fingerprint,
+            model.folder.resolve(),
+            model.version,
+            model.identity,
+            folder.resolve(),
+            scored_at,
+            run_id,
+            as_of,
+            leads,
+            None if events is None else tuple(events),
+            session.threads,
+        )
+
+    def read(self, part: Part, model: LoadedModel) -> CrmData:
+        """Read the leads of a part."""
+        events = None if self.events is None else list(self.events)
+        return self.session.read(self.leads, events, model.kinds, part=part)
+
+    def give(self, reading: CrmData, model: LoadedModel) -> GivenPart:
+        """Gather what the state folder says of the leads of a part."""
+        project = self.session.project
+        as_of = self.session.moment(self.as_of, reading)
+        if project.static and project.project.observed_until is None:
+            as_of = self.scored_at
+        terms = RunTerms(
+            self.fingerprint,
+            as_of,
+            self.as_of is not None,
+            self.leads is None and self.events is None,
+            self.scored_at,
+            self.run_id,
+        )
+        bands = read_bands(
+            self.session.state.scores,
+            until=as_of,
+            cuts=model.scorer.card.bands,
+            tables=reading.tables,
+        )
+        return GivenPart(
+            reading, terms, bands, self.session.answered(reading, as_of, self.scored_at)
+        )
+
+    def score(self, part: Part, given: GivenPart, model: LoadedModel) -> ScoredPart:
+        """Score a part of which everything is known."""
+        return score_part(
+            self.session.project,
+            given.reading,
+            model,
+            part,
+            given.terms,
+            threads=self.threads,
+            previous_bands=given.bands,
+            answered=given.answered,
+        )
+
+    def load(self) -> LoadedModel:
+        """Load the model in this process, once."""
+        return load_model_once(self, self.model)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPart:
+    """Everything about the leads of a part that scoring them needs, beside the model."""
+
+    reading: CrmData
+    terms: RunTerms
+    bands: Mapping[str, str] | None
+    answered: Mapping[str, AnsweredLead]
+
+
+def do_part(job: PartJob, part: Part) -> PartManifest:
+    """Score one part into the job's folder, in this process."""
+    model = job.load()
+    reading = job.read(part, model)
+    return job.score(part, job.give(reading, model), model).write(job.folder)
+
+
+def load_model_once(job: PartJob, folder: Path) -> LoadedModel:
+    """Load an artifact; OutsideError where it is another model than the job's."""
+    cuts = tuple(sorted(job.session.project.score.bands.items()))
+    model = _load(folder, job.version, job.threads, cuts)
+    if model.identity != job.identity:
+        raise OutsideError(
+            f"{folder} holds another model than this run's: {model.identity}, not {job.identity}"
+        )
+    return model
+
+
+@lru_cache(maxsize=1)
+def _load(
+    folder: Path, version: str, threads: int, cuts: tuple[tuple[str, float], ...]
+) -> LoadedModel:
+    return load_model(ModelVersion(version, folder, {}), threads=threads, bands=dict(cuts))

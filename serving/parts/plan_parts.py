@@ -1,0 +1,103 @@
+"""The memory that may be used and the size of the sources -> in how many parts to score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.buckets import BUCKETS
+from data.errors import InputError
+from data.memory import memory_budget
+from data.network import scheme_of
+from data.project import sources_of
+from serving.parts.run_parts import PartsPlan
+from serving.session import Session
+
+PROGRAM: Final = 450 * 10**6
+"""Bytes of a process that has loaded the program and a model."""
+PER_CELL: Final = 40
+PER_CSV_BYTE: Final = 2.0
+PER_OPEN_LEAD: Final = 10_000
+"""Bytes of memory that scoring takes at its peak: for a cell of a Parquet file, a byte of a CSV,
+and, where sources are databases, an open lead of the night before."""
+LEAST_ON_CLUSTER: Final = 16
+
+
+def plan_parts(
+    session: Session,
+    *,
+    parts: str | None = None,
+    memory: str | None = None,
+    processes: int = 1,
+    cluster: str | None = None,
+    leads: str | None = None,
+    events: list[str] | None = None,
+) -> PartsPlan:
+    """Choose the parts: as many as were asked for; "all", and nothing, go by the memory.
+
+    `processes` share the memory. InputError where `parts` is no number and not "all".
+    """
+    if cluster is not None:
+        processes = 1 if cluster != "local" else session.threads
+    if parts is None or parts.strip() == "all":
+        budget = memory_budget(memory or session.project.score.memory)
+        count = _by_memory(_size(session, leads, events), budget, processes)
+        if cluster is not None:
+            count = min(max(count, LEAST_ON_CLUSTER), BUCKETS)
+    elif parts.strip().isdecimal() and 1 <= int(parts) <= BUCKETS:
+        count = int(parts)
+    else:
+        raise InputError(
+            f"{parts!r} is no number of parts",
+            cure=f"give 1 to {BUCKETS}, or all",
+            argument="parts",
+        )
+    return PartsPlan(count, min(processes, count), cluster)
+
+
+def _by_memory(size: float, budget: int, processes: int) -> int:
+    """Count the parts of which each, in each process, fits beside the program."""
+    room = max(budget / processes - PROGRAM, 0.1 * budget / processes)
+    return min(max(math.ceil(size / room), 1), BUCKETS)
+
+
+def _size(session: Session, leads: str | None, events: list[str] | None) -> float:
+    """Estimate the bytes that scoring the company whole takes beside the program."""
+    given: dict[str, str] = {} if leads is None else {"leads.source": leads}
+    given |= {f"events.{i}.source": source for i, source in enumerate(events or ())}
+    sources = [given.get(key, source) for key, source in sources_of(session.project)]
+    size = sum(
+        _bytes_of(path)
+        for source in sources
+        for path in _files(Path(session.project.folder), source)
+    )
+    if any(scheme_of(source) for source in sources) and session.state.scores.is_file():
+        size += PER_OPEN_LEAD * pq.read_metadata(session.state.scores).num_rows
+    return size
+
+
+def _files(folder: Path, source: str) -> Iterator[Path]:
+    """List the files of a source; none of a database."""
+    if scheme_of(source):
+        return
+    path = folder / source
+    if path.is_file():
+        yield path
+    elif not path.is_absolute() or "*" in source:
+        root, pattern = (Path("/"), str(path)[1:]) if path.is_absolute() else (folder, source)
+        yield from (found for found in root.glob(pattern) if found.is_file())
+
+
+def _bytes_of(path: Path) -> float:
+    if path.suffix == ".parquet":
+        try:
+            about = pq.read_metadata(path)
+        except (OSError, pa.ArrowException):  # the reader says what is wrong with it
+            return 0.0
+        return float(PER_CELL * about.num_rows * about.num_columns)
+    return PER_CSV_BYTE * path.stat().st_size
