@@ -256,7 +256,7 @@ def _change_lines(
     lines = []
     for line in lines_to_show(change):
         cause = speech.message(CHANGES[line.kind])
-        reason = line_reason(line, model, frame.iloc[0])
+        reason = line_reason(line, model, frame.iloc[0].get)
         text = f"{render(reason, speech)} ({cause})" if reason else capital(cause)
         lines.append((text, line.points))
     if change.rest_points:

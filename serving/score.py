@@ -25,7 +25,7 @@ from features.build import build
 from features.frame import FAMILIES, FeatureFrame
 from models.explain.points import Explanation
 from models.explain.reason_rows import reason_rows
-from models.explain.reasons import ReasonTable, explanations_of, reason_table
+from models.explain.reasons import ReasonTable, explanation_of, reason_table, value_reader
 from models.explain.sentences import render, render_fact
 from models.predictor import Frame, Rows, Scores
 from models.scorecard import bands_with_hysteresis, percentile, trend
@@ -35,7 +35,7 @@ from serving.held_back import held_arms
 from serving.lead_score import SCORE_COLUMNS, LeadScore, lead_scores
 from serving.loaded_model import LoadedModel
 from serving.newest_scores import read_newest
-from serving.past_weeks import HISTORY_WEEKS, TREND_WEEKS, PastWeeks, look_back
+from serving.past_weeks import TREND_WEEKS, PastWeeks, look_back
 from serving.qualify.engine import QualificationRules, qualify
 from serving.qualify.result import Qualification
 from serving.qualify.rule_facts import SCORED
@@ -120,8 +120,8 @@ def score_leads(
 
     `previous_bands` (lead id -> band) gives bands their hysteresis; `answered` is what reps'
     answers make of leads. `for_report` also marks leads
-    whose reasons depend on chance, at the price of a second scoring, and builds all past weeks
-    that a report shows. Raises InputError where no lead is open.
+    whose reasons depend on chance, at the price of a second scoring. Raises InputError where no
+    lead is open.
     """
     on_stage("features of open leads")
     snapshots = open_snapshots(tables, outcomes, as_of)
@@ -201,8 +201,7 @@ def score_snapshots(
     qualification = qualification.without_stage(by_reps)
     out = (qualification.disqualified >= 0) | by_reps
     columns["band"] = np.where(out, None, columns["band"])  # rule and rep come before the model
-    weeks = range(1, HISTORY_WEEKS + 1) if for_report else (TREND_WEEKS,)
-    past = look_back(tables, snapshots, model.catalogue, weeks, threads=threads)
+    past = look_back(tables, snapshots, model.catalogue, (TREND_WEEKS,), threads=threads)
     columns |= dict(zip(FAMILIES, reasons.families.T, strict=True))
     columns |= {
         "stage": qualification.stage_names,
@@ -297,11 +296,10 @@ def _worded(project: Project, reasons: ReasonTable, features: pd.DataFrame) -> p
 
 
 class LazyExplanations(Sequence[Explanation]):
-    """Explanations of a run, computed on first access: only a report needs them."""
+    """Explanations of a run, each made when it is asked for: a report shows those of few leads."""
 
     def __init__(self, table: ReasonTable, frame: pd.DataFrame, ids: list[str]) -> None:
-        self._explanations: list[Explanation] | None = None
-        self._table, self._frame, self._ids = table, frame, ids
+        self._table, self._ids, self._read = table, ids, value_reader(frame)
 
     def __len__(self) -> int:
         """Count the leads."""
@@ -309,9 +307,7 @@ class LazyExplanations(Sequence[Explanation]):
 
     def __getitem__(self, row: Any) -> Any:
         """Return the explanation of a row."""
-        if self._explanations is None:
-            self._explanations = explanations_of(self._table, self._frame, lead_ids=self._ids)
-        return self._explanations[row]
+        return explanation_of(self._table, row, self._ids[row], self._read)
 
 
 def _bands(

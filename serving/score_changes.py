@@ -7,9 +7,10 @@ separately: it takes attribute columns from the first state and event columns fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from models.explain.change import (
     explain_change,
     look_at_run,
     read_run,
+    scores_of_both,
 )
 from models.explain.points import ScoreReason
 from models.explain.reason_rules import ReasonRules, reason_params, seen_in_training
@@ -38,13 +40,17 @@ FEATURES = "features.parquet"
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Leads at the later moment: row i of `frame` is snapshot i."""
+    """Leads at the later moment: row i of `frame` is snapshot i.
+
+    `before` are the tables as they were known at the earlier moment, where they are at hand.
+    """
 
     tables: Tables
     snapshots: Snapshots
     frame: pd.DataFrame
     model: LoadedModel
     threads: int
+    before: Tables | None = None
 
 
 def changes_since(moment: Moment, since: int) -> dict[int, Change]:
@@ -120,6 +126,23 @@ def newest_run_before(runs: Path, at: int, lead_id: str | None = None) -> Stored
     return read_run(max(candidates, key=lambda run: run[0])[1]) if candidates else None
 
 
+def scores_since_run(
+    moment: Moment, stored: StoredRun, before: LoadedModel
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Give the rows that `changes_since_run` compares, their scores of then and of now."""
+    lead = moment.snapshots.lead
+    existed = exists(moment.tables, lead, np.full(len(lead), stored.as_of, np.int64))
+    place = stored.lead_ids.get_indexer(pd.Index(_ids(moment.tables, moment.snapshots)))
+    rows = np.flatnonzero(existed & (place >= 0))
+    old, new = scores_of_both(
+        before.scorer,
+        stored.frame.iloc[place[rows]],
+        moment.model.scorer,
+        moment.frame.iloc[rows],
+    )
+    return rows, old, new
+
+
 def lines_to_show(change: Change) -> list[ScoreChangeLine]:
     """Sum up what time, model, card and limit did; keep events and edits by factor, largest first.
 
@@ -135,11 +158,13 @@ def lines_to_show(change: Change) -> list[ScoreChangeLine]:
     return sorted([*by_factor, *whole], key=lambda line: -abs(line.exact))
 
 
-def line_reason(line: ScoreChangeLine, model: LoadedModel, now: pd.Series) -> ScoreReason | None:
+def line_reason(
+    line: ScoreChangeLine, model: LoadedModel, value_of: Callable[[str], Any]
+) -> ScoreReason | None:
     """Say what events or edits left behind, by the feature that did most of it.
 
-    None for the other kinds, where today's model does not have that feature or has not seen its
-    value, and where it is sensitive or identity-like.
+    `value_of` gives today's value of a feature. None for the other kinds, where today's model does
+    not have that feature or has not seen its value, and where it is sensitive or identity-like.
     """
     described = {feature.name: feature for feature in model.scorer.features}
     feature = described.get(line.feature)
@@ -147,7 +172,7 @@ def line_reason(line: ScoreChangeLine, model: LoadedModel, now: pd.Series) -> Sc
         return None
     if ReasonRules.of(model.scorer).hides(feature):
         return None
-    value = now[feature.name]
+    value = value_of(feature.name)
     shown = None if pd.isna(value) else value if isinstance(value, str) else float(value)
     if not seen_in_training(model.scorer, model.facts, feature, shown):
         return None
@@ -168,7 +193,8 @@ def _between(
 
     `today` holds the columns of `catalogue` with all that is known now.
     """
-    aged = _frame(known_before(moment.tables, since), now, catalogue, moment.threads)
+    before = known_before(moment.tables, since) if moment.before is None else moment.before
+    aged = _frame(before, now, catalogue, moment.threads)
     of_events = [f.name for f in catalogue.features if TEMPLATES[f.template].of_events]
     with_events = pd.concat(
         [today[of_events].reset_index(drop=True), aged.drop(columns=of_events)], axis=1

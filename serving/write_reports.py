@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from data.errors import OutsideError
 from data.files import open_to_readers_of_its_folder, write_text
 from data.reading.read_tables import CrmData
@@ -23,10 +26,10 @@ from serving.worklist.html import render
 from serving.worklist.language import languages as languages_known
 from serving.worklist.model_page import render_model_page
 from serving.worklist.pages.last_list import read_stored_list
-from serving.worklist.pages.lead_pages import every_lead
 from serving.worklist.pages.report_input import ReportInput
-from serving.worklist.pages.whole_report import PreparedWeek, make_view
+from serving.worklist.pages.whole_report import EveryLead, PreparedWeek, make_view
 from serving.worklist.stored_pages import write_pages
+from serving.worklist.view import ReportLead, ReportView
 from training.audit import AuditReport
 
 
@@ -114,15 +117,22 @@ def write_views(
     )
     week = PreparedWeek.of(source)
     view = make_view(source, week, on_stage=on_stage)
-    listed = [lead.lead_id for lead in view.leads if lead.withheld is None]
-    Exposures.of(session.state, session.project).note("report", listed, at=scored.scored_at)
+    ids = scored.table["lead_id"].to_numpy(object)
+    exposures = Exposures.of(session.state, session.project)
+    exposures.note("report", map(str, ids[source.shown]), at=scored.scored_at)
     if session.project.leads.team and session.project.leads.owner:
         teams = reading.tables.display[["team", "owner"]].dropna()
         store_teams(session.state.people, teams.itertuples(index=False, name=None))
     on_stage("pages")
     if per_owner:
         recipients = {**source.owner_emails, **session.project.report.recipients}
-        written = deliver(view, folder, languages=languages, owner_emails=recipients)
+        written = deliver(
+            view,
+            folder,
+            languages=languages,
+            owner_emails=recipients,
+            every=EveryLead(source, week),
+        )
     else:
         written = [
             write_text(folder / f"report-{language}.html", render(view, language))
@@ -135,7 +145,7 @@ def write_views(
     size = write_pages(
         session.state.pages,
         view,
-        every_lead(source, view.leads, week.of_leads),
+        week.rows.whole(made_already(view, ids)),
         made_at=scored.scored_at,
         texts={f"model-{language}": page for language, page in pages.items()},
     )
@@ -143,6 +153,12 @@ def write_views(
     if session.state.folder.resolve() in folder.resolve().parents:
         return written
     return [open_to_readers_of_its_folder(path) for path in written]
+
+
+def made_already(view: ReportView, ids: NDArray[np.object_]) -> dict[int, ReportLead]:
+    """Give the leads of a view by their rows in the run, whose ids are (n,)."""
+    row_of = {str(lead): row for row, lead in enumerate(ids)}
+    return {row_of[lead.lead_id]: lead for lead in view.leads}
 
 
 def _model_pages(session: Session, model: LoadedModel, project: str) -> dict[str, str]:

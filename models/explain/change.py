@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from data.errors import InputError
 from data.row_groups import groups_of, write_groups
 from models.explain.points import points_per_log_odds, typical_exact, whole_points
-from models.predictor import Floats, LeadScorer, ScoreCard, card_exact, shown_score
+from models.predictor import Floats, Ints, LeadScorer, ScoreCard, card_exact, shown_score
 
 Kind = Literal["time", "event", "edit", "model", "card", "limit"]
 STEPS: tuple[Kind, ...] = ("time", "event", "edit")
@@ -120,6 +120,17 @@ def explain_change(
         )
         for r in range(n)
     ]
+
+
+def scores_of_both(
+    scorer_old: LeadScorer,
+    state_old: pd.DataFrame,
+    scorer_new: LeadScorer,
+    state_new: pd.DataFrame,
+) -> tuple[Ints, Ints]:
+    """Give the two scores of each row between which `explain_change` explains, (n,) each."""
+    old, new = _score(scorer_old, state_old), _score(scorer_new, state_new)
+    return shown_score(old.exact), shown_score(new.exact)
 
 
 def _features_of(scorer: LeadScorer) -> dict[str, list[int]]:

@@ -120,17 +120,18 @@ def explanations_of(
     """
     if not len(lead_ids) == len(frame) == len(table):
         raise ValueError(f"{len(lead_ids)} lead ids, {len(frame)} rows, {len(table)} reasons")
-    read = _reader(frame)
-    facts = facts or table.facts
+    read = value_reader(frame)
     return [
-        _explanation(table, row, str(lead_id), read, facts) for row, lead_id in enumerate(lead_ids)
+        explanation_of(table, row, str(lead_id), read, facts)
+        for row, lead_id in enumerate(lead_ids)
     ]
 
 
-def _explanation(
-    table: ReasonTable, row: int, lead_id: str, read: Read, facts: ObservedRates
+def explanation_of(
+    table: ReasonTable, row: int, lead_id: str, read: Read, facts: ObservedRates | None = None
 ) -> Explanation:
-    points = table.points
+    """Make the explanation of one row; `read` gives the values of the frame it was computed on."""
+    points, facts = table.points, facts or table.facts
     lines = [
         _reason(table, row, int(factor), int(feature), read, facts)
         for factor, feature in zip(points.line_factor[row], points.line_feature[row], strict=True)
@@ -181,7 +182,7 @@ def contributions_of(
     """
     rules, table = ReasonRules.of(scorer), reason_table(scorer, frame, facts=facts)
     values = scorer.contributions(frame, by="feature").values[0]
-    read = _reader(frame)
+    read = value_reader(frame)
     every, hidden = [], ScoreReason("private", "context", 0, 0.0, "private", {})
     for k, factor in enumerate(table.factors):
         points, exact = int(table.points.by_factor[0, k]), float(table.points.exact[0, k])
@@ -198,7 +199,7 @@ def contributions_of(
     return tuple(sorted(every, key=lambda reason: (-abs(reason.points), -abs(reason.exact))))
 
 
-def _reader(frame: Frame) -> Read:
+def value_reader(frame: Frame) -> Read:
     """Give a function that takes one value out of a frame: text, a number, or None if missing."""
     if isinstance(frame, Rows):
         words, numbers, at = frame.words, frame.numbers, frame.number_at

@@ -6,7 +6,7 @@ Everything is written into one folder; nothing is sent and nothing is reached ov
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -14,7 +14,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from data.files import write_bytes, write_text
 from serving.worklist.digest import make_digest
@@ -22,7 +22,20 @@ from serving.worklist.html import render
 from serving.worklist.language import words_of
 from serving.worklist.safe_text import shown
 from serving.worklist.sheet import write_csv, write_excel
-from serving.worklist.view import NOTHING, ReportLead, ReportView
+from serving.worklist.view import NOTHING, ReportLead, ReportView, Unlisted
+
+
+class LeadsOfOwners(Protocol):
+    """All open leads, for views that do not list them all."""
+
+    def lines(self, owner: str | None = None) -> Iterator[ReportLead]:
+        """Give the line of every lead, or of every one of an owner."""
+        ...
+
+    def of_owner(self, owner: str) -> tuple[tuple[ReportLead, ...], Unlisted | None]:
+        """Give the leads that the file of an owner lists, and count the others."""
+        ...
+
 
 REPORTS: Final = ("report-*.html", "leads.csv", "leads.xlsx", "owners/*.*")
 """The files of a folder of reports that list leads."""
@@ -35,33 +48,50 @@ def deliver(
     languages: Sequence[str],
     owner_emails: Mapping[str, str] | None = None,
     sender: str = "leadscore@localhost.invalid",
+    every: LeadsOfOwners | None = None,
 ) -> list[Path]:
     """Write the report of all, the report, sheets and e-mail of each owner; return the paths.
 
     `owner_emails` maps owners to addresses; the e-mail of an owner without one has no `To`:
-    a person fills it in. The first language is that of e-mails and sheets.
+    a person fills it in. The first language is that of e-mails and sheets. Where the view does not
+    list all leads, `every` gives the others: CSV sheets list them all.
     """
+    more = every if view.unlisted is not None else None
     first = languages[0]
     written = [
         write_text(folder / f"report-{language}.html", render(view, language))
         for language in languages
     ]
     written += [
-        write_csv(view, first, folder / "leads.csv"),
+        write_csv(view, first, folder / "leads.csv", None if more is None else more.lines()),
         write_excel(view, first, folder / "leads.xlsx"),
     ]
-    for owner in sorted({lead.owner for lead in view.leads}):
-        own, name = for_owner(view, owner), file_stem(owner)
+    owners = {lead.owner for lead in view.leads}
+    for owner in sorted(owners if more is None else {each.owner for each in view.week.owners}):
+        name, of_owner = file_stem(owner), None if more is None else more.of_owner(owner)
+        own = for_owner(view if of_owner is None else _listing(view, *of_owner), owner)
         page = render(own, first)
         written += [
             write_text(folder / "owners" / f"{name}.html", page),
-            write_csv(own, first, folder / "owners" / f"{name}.csv"),
+            write_csv(
+                own,
+                first,
+                folder / "owners" / f"{name}.csv",
+                None if more is None else more.lines(owner),
+            ),
             write_bytes(
                 folder / "owners" / f"{name}.eml",
                 email(own, owner, page, first, (owner_emails or {}).get(owner), sender),
             ),
         ]
     return written
+
+
+def _listing(
+    view: ReportView, leads: tuple[ReportLead, ...], unlisted: Unlisted | None
+) -> ReportView:
+    """Put these leads in place of those of a view."""
+    return replace(view, leads=leads, unlisted=unlisted)
 
 
 def for_owner(view: ReportView, owner: str) -> ReportView:
@@ -90,13 +120,13 @@ def for_owner(view: ReportView, owner: str) -> ReportView:
     movers = None
     if view.movers is not None:
         there = [lead for lead in leads if lead.old_score is not None and not lead.off_list]
-        moved = sum(lead.change != 0 for lead in there)
+        moved, rest = sum(lead.change != 0 for lead in there), view.unlisted or Unlisted(0)
         movers = replace(
             view.movers,
             rises=tuple(mover for mover in view.movers.rises if mover.lead_id in of_owner),
             falls=tuple(mover for mover in view.movers.falls if mover.lead_id in of_owner),
-            unchanged=len(there) - moved,
-            moved=moved,
+            unchanged=len(there) - moved + rest.unchanged,
+            moved=moved + rest.moved,
         )
     return replace(view, leads=leads, week=week, movers=movers)
 

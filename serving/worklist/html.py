@@ -24,7 +24,7 @@ from serving.worklist.list_data import facet_values, list_data, words_to_search
 from serving.worklist.page_names import PageNames, rule_sentence
 from serving.worklist.proof_words import experiment_sentence, proof_sentences
 from serving.worklist.safe_text import for_script, isolated, shown, slug
-from serving.worklist.view import ForecastRow, Mover, ReportLead, ReportView
+from serving.worklist.view import ForecastRow, Mover, ReportLead, ReportView, Unlisted
 from serving.worklist.view_parts import Comeback, ShownReason
 
 HERE: Final = Path(__file__).parent
@@ -126,6 +126,7 @@ class ReportPage:
         return {
             "tops": [row for row in self.rows if not row.lead.off_list][:PRINTED],
             "ruled": [lead for lead in self.view.leads if lead.rule],
+            "unlisted": self.view.unlisted or Unlisted(0),
             "current": "",
             "lanes": self._lanes(),
             "facets": self._facets(),
@@ -207,6 +208,7 @@ class ReportPage:
         sign = plus if share > 0 else ""
         return Markup("{}{}").format(sign, self.words.percent(share, 1))
 
+    @cached_property
     def _bands(self) -> list[str]:
         cuts = self.view.about.bands
         named = sorted(cuts, key=lambda band: -cuts[band])
@@ -216,7 +218,7 @@ class ReportPage:
 
     def _band_place(self, band: str | None) -> int:
         """Number a band from 0, the best, to 3: the style sheet has a colour for each."""
-        bands = self._bands()
+        bands = self._bands
         return min(bands.index(band), 3) if band in bands else 3
 
     def _chunks(self) -> list[str]:
@@ -234,8 +236,10 @@ class ReportPage:
     def _lanes(self) -> list[ShownLane]:
         """Fill the lanes that have leads."""
         every = {key: self._in_lane(key) for key in self.names.lanes()}
+        more = {} if self.view.unlisted is None else self.view.unlisted.lanes
+        counts = {key: len(leads) + more.get(key, 0) for key, leads in every.items()}
         return self.lanes(
-            {k: (leads[:LANE_SHOWN], len(leads)) for k, leads in every.items() if leads}
+            {k: (leads[:LANE_SHOWN], counts[k]) for k, leads in every.items() if leads}
         )
 
     def lanes(self, listed: Mapping[str, tuple[Sequence[ReportLead], int]]) -> list[ShownLane]:
@@ -258,7 +262,7 @@ class ReportPage:
         return [lead for lead, _ in found]
 
     def _facets(self) -> list[ShownFilter]:
-        bands = self._bands()
+        bands = self._bands
         return self.filters(
             {key: facet_values(key, self.view.leads, bands) for key in self.names.facets()}
         )
@@ -326,7 +330,7 @@ class ReportPage:
             "chunk": CHUNK,
             "rows": ROWS,
             "printed": PRINTED,
-            **list_data(self.view, self._bands()),
+            **list_data(self.view, self._bands),
             "currency": self.view.about.currency,
             "count": message("{shown} of {all} leads"),
             "at": message("{first} to {last} of {all}"),

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from serving.worklist.view import ReportLead
 
 LANES: Final = ("answer", "hot", "cold")
 """Lanes by urgency: who asked waits for an answer, then who has just become hot."""
+
+
+class ListKey(NamedTuple):
+    """What the place of a lead in the orders of the list hangs on."""
+
+    off: int  # 1 behind the others, by an answer; 2 behind those, by a rule
+    worth: float
+    urgency: tuple[float, float]
+    change: int
+    company: str | None
+    name: str
 
 
 def orders(leads: Sequence[ReportLead]) -> dict[str, list[int]]:
@@ -18,23 +29,37 @@ def orders(leads: Sequence[ReportLead]) -> dict[str, list[int]]:
     `leads` stand by chance. One whose score is held back has no value, and no urgency but what it
     asked for: its place tells nothing of its score.
     """
-    by = list(range(len(leads)))
+    return orders_of([key_of(lead) for lead in leads])
+
+
+def key_of(lead: ReportLead) -> ListKey:
+    """Take from a lead what its places hang on."""
+    return ListKey(
+        2 if lead.rule is not None else int(lead.off_list),
+        lead.worth or -1.0,
+        _urgency(lead),
+        lead.change or 0,
+        lead.account or None,
+        (lead.person or lead.name)[:200].casefold(),
+    )
+
+
+def orders_of(keys: Sequence[ListKey]) -> dict[str, list[int]]:
+    """Give positions in `keys`, as `orders` does."""
+    by = list(range(len(keys)))
     best = dict[str, int]()
-    for i, lead in enumerate(leads):
-        best.setdefault(_company(lead, i), i)
+    for i, key in enumerate(keys):
+        if key.company is not None:
+            best.setdefault(key.company, i)
+    firsts = [i if k.company is None else best[k.company] for i, k in enumerate(keys)]
     return {
         "chance": by,
-        "value": sorted(by, key=lambda i: (_off(leads[i]), -(leads[i].worth or -1.0), i)),
-        "urgency": sorted(by, key=lambda i: (_off(leads[i]), *_urgency(leads[i]), i)),
-        "change": sorted(by, key=lambda i: (_off(leads[i]), -(leads[i].change or 0), i)),
-        "company": sorted(by, key=lambda i: (_off(leads[i]), best[_company(leads[i], i)], i)),
-        "name": sorted(by, key=lambda i: (_off(leads[i]), _called(leads[i]), i)),
+        "value": sorted(by, key=lambda i: (keys[i].off, -keys[i].worth, i)),
+        "urgency": sorted(by, key=lambda i: (keys[i].off, *keys[i].urgency, i)),
+        "change": sorted(by, key=lambda i: (keys[i].off, -keys[i].change, i)),
+        "company": sorted(by, key=lambda i: (keys[i].off, firsts[i], i)),
+        "name": sorted(by, key=lambda i: (keys[i].off, keys[i].name, i)),
     }
-
-
-def _off(lead: ReportLead) -> int:
-    """Put those that an answer keeps off the list behind the others, then those of a rule."""
-    return 2 if lead.rule is not None else int(lead.off_list)
 
 
 def _urgency(lead: ReportLead) -> tuple[float, float]:
@@ -44,11 +69,3 @@ def _urgency(lead: ReportLead) -> tuple[float, float]:
     if place == 0:
         return 0.0, -datetime.fromisoformat(lanes["answer"].since).timestamp()
     return (1.0 if lead.back is not None else float(place)), 0.0
-
-
-def _company(lead: ReportLead, position: int) -> str:
-    return lead.account or f"\0{position}"
-
-
-def _called(lead: ReportLead) -> str:
-    return (lead.person or lead.name)[:200].casefold()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from data.files import write_bytes
+from data.files import replacing, write_bytes
 from serving.worklist.language import Words, words_of
 from serving.worklist.safe_text import shown
 from serving.worklist.view import ReportLead, ReportView
@@ -64,25 +64,48 @@ def guard(text: str) -> str:
 
 def rows_of(view: ReportView, language: str) -> list[list[Cell]]:
     """Lay out the leads, best first, one row each, with the header first."""
+    return list(_rows(view, view.leads, language))
+
+
+def _rows(view: ReportView, leads: Iterable[ReportLead], language: str) -> Iterator[list[Cell]]:
     words = words_of(language)
-    return [list(_COLUMNS), *(_row(lead, view, words) for lead in view.leads)]
+    yield list(_COLUMNS)
+    yield from (_row(lead, view, words) for lead in leads)
 
 
-def write_csv(view: ReportView, language: str, path: Path) -> Path:
-    """Write the list as CSV in UTF-8 with the byte order mark by which Excel knows it."""
-    text = io.StringIO(newline="")
-    rows = [[_in_csv(cell) for cell in row] for row in rows_of(view, language)]
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return write_bytes(path, text.getvalue().encode("utf-8-sig"))
+def write_csv(
+    view: ReportView, language: str, path: Path, leads: Iterable[ReportLead] | None = None
+) -> Path:
+    """Write the list as CSV in UTF-8 with the byte order mark by which Excel knows it.
+
+    `leads` stand in place of those that the view lists; they are read one by one and not kept.
+    """
+    rows = _rows(view, view.leads if leads is None else leads, language)
+    with replacing(path) as part, part.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, lineterminator="\r\n").writerows(
+            [_in_csv(cell) for cell in row] for row in rows
+        )
+    return path
 
 
 def write_excel(view: ReportView, language: str, path: Path) -> Path:
-    """Write an Excel book of leads, changes and pipeline; text cells are text, never formulas."""
+    """Write an Excel book of leads, changes and pipeline; text cells are text, never formulas.
+
+    It holds the leads that the view lists; a last line says how many more there are.
+    """
     book = Workbook()
     first = book.active
     assert isinstance(first, Worksheet)
     first.title = "leads"
     _fill(first, rows_of(view, language), language)
+    if view.unlisted is not None:
+        said = words_of(language).tn(
+            "{n} more open lead is not listed here; leads.csv and the worklist on the web hold it.",
+            "{n} more open leads are not listed here; leads.csv and the w"
+            "orklist on the web hold them all.",
+            view.unlisted.leads,
+        )
+        first.cell(first.max_row + 2, 1).value = guard(_without_tags(said))
     first.freeze_panes = "C2"
     for name, rows in (("changes", _changes(view)), ("pipeline", _pipeline(view))):
         if len(rows) > 1:

@@ -28,11 +28,13 @@ from pydantic import TypeAdapter
 
 from data.errors import OutsideError
 from data.files import replacing, write_text
-from serving.worklist.ranking import orders
+from serving.worklist.ranking import ListKey, key_of, orders_of
 from serving.worklist.view import About, LeadDetail, Mover, ReportLead, ReportView
 
 KEPT: Final = 3
 """Runs that stay on the disk: a page that was opened this morning is still whole at night."""
+PAGE_SIZE: Final = 32_768
+"""Bytes of a page of the file: of 4,096 a lead's row left a third empty."""
 FILE: Final = "pages.sqlite"
 NEWEST: Final = "newest"
 CHOICES: Final = ("owner", "team", "stage", "source", "band", "trend")
@@ -89,7 +91,9 @@ def write_pages(
     made_at: int,
     texts: Mapping[str, str] = MappingProxyType({}),
 ) -> StoredSize:
-    """Write the pages of a run and switch to them; `leads` are those of the view, each with detail.
+    """Write the pages of a run and switch to them; `leads` are all open leads, each with detail.
+
+    They are read one after the other, in the order of the list, and none is kept.
 
     `made_at` is in microseconds UTC; `texts` are pages that are whole already. Pages of an earlier
     moment than those that are shown are kept, not switched to.
@@ -97,6 +101,7 @@ def write_pages(
     run_id = view.about.run_id
     path = folder / quote(run_id, safe="") / FILE
     with replacing(path) as part, closing(sqlite3.connect(part)) as connection:
+        connection.execute(f"pragma page_size = {PAGE_SIZE}")
         connection.execute("pragma journal_mode = off")  # the file is new: a failed one is deleted
         connection.execute("pragma synchronous = off")  # `replacing` brings it to the disk
         connection.executescript(_TABLES)
@@ -195,7 +200,7 @@ def _insert_leads(
     called = {lead_id: place for place, lead_id in enumerate(view.week.calls)}
     missed = {miss.lead_id: miss.days for miss in view.week.missed}
     movers = {m.lead_id: m for m in (*view.movers.rises, *view.movers.falls)} if view.movers else {}
-    places = _places(view.leads)
+    keys: list[ListKey] = []
     count = 0
     for place, lead in enumerate(leads):
         mover = movers.get(lead.lead_id)
@@ -208,8 +213,9 @@ def _insert_leads(
             *(called.get(lead.lead_id), int(lead.lead_id in missed)),
             None if mover is None else mover.new - mover.old,
             *(int(lead.standing is not None), int(lead.ended is not None)),
-            *(ranks[place] for ranks in places),
+            *([place] * 5),  # until all are there
         )
+        keys.append(key_of(lead))
         body = (
             place,
             packed(replace(lead, detail=None), ReportLead),
@@ -225,6 +231,11 @@ def _insert_leads(
         words = folded_words(lead.lead_id, *named)
         connection.executemany("insert into words values (?, ?)", [(w, place) for w in words])
         count += 1
+    connection.executemany(
+        "update leads set by_value = ?, by_urgency = ?, by_change = ?, by_company = ?, by_name = ?"
+        " where place = ?",
+        zip(*_places(keys), range(count), strict=True),
+    )
     for kind in CHOICES:
         connection.execute(
             f"insert into choices select distinct '{kind}', {kind}, owner from leads"  # noqa: S608
@@ -237,12 +248,12 @@ def _insert_leads(
     return count
 
 
-def _places(leads: Sequence[ReportLead]) -> list[list[int]]:
+def _places(keys: Sequence[ListKey]) -> list[list[int]]:
     """Number the leads in each order of the list but the first."""
-    ordered = orders(leads)
+    ordered = orders_of(keys)
     places = []
     for order in ("value", "urgency", "change", "company", "name"):
-        numbers = [0] * len(leads)
+        numbers = [0] * len(keys)
         for number, place in enumerate(ordered[order]):
             numbers[place] = number
         places.append(numbers)

@@ -524,8 +524,24 @@ class ValuePage:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlisted:
+    """The open leads beyond those that a file lists: how many, by what the file counts of them."""
+
+    leads: int
+    ruled: int = 0  # taken out by a rule
+    answered: int = 0  # kept off the list by an answer
+    lanes: Mapping[str, int] = field(default_factory=dict)
+    moved: int = 0  # their score is another than a week ago
+    unchanged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ReportView:
-    """The whole report. `leads` are all open leads, best first; a page that is None is left out."""
+    """The whole report. `leads` are open leads, best first; a page that is None is left out.
+
+    They are all open leads, or where these are very many the first thousands; `unlisted` counts the
+    others.
+    """
 
     about: About
     leads: tuple[ReportLead, ...]
@@ -536,10 +552,12 @@ class ReportView:
     trust: TrustPage | None = None
     experiment: ExperimentPage | None = None
     value: ValuePage | None = None  # where amounts are known
+    unlisted: Unlisted | None = None  # where not all leads are listed
 
     def to_dict(self) -> dict[str, object]:
         """Turn into plain dicts, lists, text and numbers, ready for json.dumps.
 
-        `value` is there only where amounts are known.
+        `value` is there only where amounts are known, `unlisted` where not all leads are listed.
         """
-        return {k: v for k, v in asdict(self).items() if k != "value" or v is not None}
+        optional = ("value", "unlisted")
+        return {k: v for k, v in asdict(self).items() if k not in optional or v is not None}

@@ -116,7 +116,8 @@ def test_a_lead_that_nobody_had_recorded_yet_has_no_past(source, company):
     past = look_back(
         late_tables, snapshots, company.model.catalogue, range(1, HISTORY_WEEKS + 1), threads=1
     )
-    history = score_history(replace(source, scored=replace(source.scored, past=past)), rows)
+    reading = replace(source.reading, tables=late_tables)
+    history = score_history(replace(source, reading=reading), rows)
     assert [len(history[int(row)]) for row in rows] == [1, 3]
     assert np.isin(rows, past.at(2)[0]).tolist() == [False, True]
     frame = source.scored.frame.to_pandas().iloc[rows]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.persons import seniority
-from serving.lead_score import LeadScore
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.phrase import Phrase
 from serving.worklist.view_parts import Colleague
@@ -32,25 +30,25 @@ class Companies:
         self.source = source
         self.display = {name: source.display(name) for name in names}
         self.code = source.tables.account[source.scored.snapshots.lead]
-        self.rows: dict[int, list[int]] = defaultdict(list)
-        for row in source.ranked.tolist():
-            self.rows[int(self.code[row])].append(row)
-        self.titles = _titles_by_company(source)
+        self.ids = source.tables.lead_ids[source.scored.snapshots.lead].astype(str)
+        self.scores = source.scored.scores.score
+        self.rows = _RowsOf(self.code, source.ranked)
+        self.titles = _Titles(source)
 
-    def colleagues(self, row: int, answers: Sequence[LeadScore]) -> tuple[Colleague, ...]:
+    def colleagues(self, row: int) -> tuple[Colleague, ...]:
         """List the other open leads of the same company, those of the same owner first."""
         code, owners = int(self.code[row]), self.display["owner"]
-        others = [] if code < 0 else [each for each in self.rows[code] if each != row]
+        others = [] if code < 0 else [each for each in self.rows.of(code) if each != row]
         others.sort(key=lambda each: owners[each] != owners[row])
         return tuple(
             Colleague(
-                answers[each].lead_id,
+                str(self.ids[each]),
                 str(self.display["person"][each])
                 or name_of(self.display, each)
-                or answers[each].lead_id,
+                or str(self.ids[each]),
                 self.display["owner"][each],
                 self.display["title"][each] or None,
-                answers[each].score,
+                int(self.scores[each]) if self.source.shown[each] else None,
             )
             for each in others[:SHOWN]
         )
@@ -60,25 +58,44 @@ class Companies:
         code = int(self.code[row])
         if code < 0 or "title" not in self.source.tables.display.columns:
             return ()
-        known = self.titles.get(code, [])
+        known = self.titles.of(code)
         missing = []
         if not any(seniority(title) in DECIDERS for title in known):
             missing.append(Phrase("nobody with a leading title is known there yet"))
-        if len(self.rows[code]) < 2:
+        if len(self.rows.of(code)) < 2:
             missing.append(Phrase("no second person is known there yet"))
         return tuple(missing)
 
 
-def _titles_by_company(source: ReportInput) -> dict[int, list[str]]:
-    """Collect the job titles of the leads of each company that were there by as_of."""
-    tables, titles = source.tables, defaultdict[int, list[str]](list)
-    if "title" not in tables.display.columns:
-        return titles
-    created = tables.created_at
-    known = np.ones(len(tables), bool) if created is None else created <= source.scored.as_of
-    for code, title in zip(
-        tables.account[known], tables.display["title"].to_numpy(object)[known], strict=True
-    ):
-        if isinstance(title, str):
-            titles[int(code)].append(title)
-    return titles
+class _RowsOf:
+    """Rows by code, each code's in the order given, without a list for every code."""
+
+    def __init__(self, code: NDArray[np.integer], rows: NDArray[np.int64]) -> None:
+        codes = code[rows]
+        order = np.argsort(codes, kind="stable")
+        self.codes, self.rows = codes[order], rows[order]
+
+    def of(self, code: int) -> list[int]:
+        """List the rows of a code."""
+        first, last = np.searchsorted(self.codes, [code, code + 1])
+        rows: list[int] = self.rows[first:last].tolist()
+        return rows
+
+
+class _Titles:
+    """The job titles of the leads of each company that were there by as_of."""
+
+    def __init__(self, source: ReportInput) -> None:
+        tables = source.tables
+        there = "title" in tables.display.columns
+        self.titles = tables.display["title"].to_numpy(object) if there else None
+        created = tables.created_at
+        known = np.ones(len(tables), bool) if created is None else created <= source.scored.as_of
+        self.rows = _RowsOf(tables.account, np.flatnonzero(known))
+
+    def of(self, code: int) -> list[str]:
+        """List the titles of a company."""
+        if self.titles is None:
+            return []
+        titles = (self.titles[row] for row in self.rows.of(code))
+        return [title for title in titles if isinstance(title, str)]

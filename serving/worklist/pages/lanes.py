@@ -101,9 +101,9 @@ def fill_lanes(
 ) -> dict[int, tuple[LaneEntry, ...]]:
     """Say for each row in which lanes it stands and why; rows off the list in none."""
     lanes: dict[int, list[LaneEntry]] = {}
-    for row in source.ranked.tolist():
-        ask = asks.get(row)
-        if ask is not None:
+    off = source.scored.off_list
+    for row, ask in asks.items():
+        if not off[row]:
             days = int((source.scored.as_of - ask.at) // DAY)
             lanes.setdefault(row, []).append(LaneEntry("answer", _asked(ask, days), iso(ask.at)))
     for row, entry in _cold(source, cut_off):
@@ -134,7 +134,7 @@ def _cold(source: ReportInput, cut_off: int | None) -> list[tuple[int, LaneEntry
         source.scored.scores.score.astype(np.float64),
         threshold=float(cut_off),
         days=source.project.report.untouched_days,
-        skip=source.scored.off_list | ~source.scored.shown,
+        skip=source.scored.off_list | ~source.shown,
     )
     entries = []
     for lead in missed:
@@ -155,14 +155,14 @@ def _hot(source: ReportInput, changes: WeekChanges | None) -> list[tuple[int, La
     cuts = sorted(source.scored.cuts, key=lambda band: -source.scored.cuts[band])
     hot = set(cuts[:HOT_BANDS])
     bands = source.scored.table["band"].to_numpy(object)
+    rose = source.shown & ~source.scored.off_list & changes.existed
+    rose &= (changes.trends == "rising") & ~np.isin(changes.bands, list(hot))
     entries = []
-    for row in source.ranked.tolist():
-        old = changes.old_band(row)
-        if not source.scored.shown[row] or bands[row] not in hot or old is None:
-            continue
-        if changes.trend(row) == "rising" and old not in hot:
+    for row in np.flatnonzero(rose).tolist():
+        if bands[row] in hot:
             phrase = Phrase(
-                "From {old} to {new} within a week", {"old": old, "new": str(bands[row])}
+                "From {old} to {new} within a week",
+                {"old": changes.old_band(row), "new": str(bands[row])},
             )
             entries.append((row, LaneEntry("hot", phrase, iso(changes.since))))
     return entries

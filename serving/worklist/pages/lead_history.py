@@ -7,11 +7,12 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from data.clock import DAY, NEVER, iso
 from data.tables import Snapshots, Tables
 from features.build import build
-from serving.past_weeks import HISTORY_WEEKS, Rows
+from serving.past_weeks import HISTORY_WEEKS, Rows, look_back
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.view_parts import PastScore, SimilarLead, TimelineEvent
 
@@ -28,12 +29,14 @@ def score_history(source: ReportInput, rows: Rows) -> dict[int, tuple[PastScore,
     The newest point is today's score; weeks before the lead was known are left out.
     """
     history: dict[int, list[PastScore]] = {int(row): [] for row in rows}
-    for weeks in range(HISTORY_WEEKS, 0, -1):
-        known, frame = source.scored.past.at(weeks, rows)
-        if len(known):
-            scores = source.model.scorer.score(frame.to_pandas()).score
-            for row, at, score in zip(known, frame.snapshots.as_of, scores, strict=True):
-                history[int(row)].append(PastScore(iso(int(at)), int(score)))
+    weeks, catalogue = range(1, HISTORY_WEEKS + 1), source.model.catalogue
+    now = source.scored.snapshots.take(rows)
+    past = look_back(source.tables, now, catalogue, weeks, threads=source.threads)
+    if len(past.row):  # by lead, the oldest week first
+        scores = source.model.scorer.score(past.frame.to_pandas()).score
+        moments = past.frame.snapshots.as_of
+        for row, at, score in zip(rows[past.row], moments, scores, strict=True):
+            history[int(row)].append(PastScore(iso(int(at)), int(score)))
     for row in rows.tolist():
         at = int(source.scored.snapshots.as_of[row])
         history[row].append(PastScore(iso(at), int(source.scored.scores.score[row])))
@@ -103,13 +106,12 @@ def find_similar(
     if won is None or created is None or len(rows) == 0:
         return similar
     tables, lead, converted = source.tables, won.lead, source.outcomes.converted_at
-    today = source.scored.frame.to_pandas().iloc[rows]
+    today = source.scored.frame.take(rows).to_pandas()
     points = source.model.scorer.contributions(today, by="factor").values
     names = tables.display["name"] if "name" in tables.display.columns else None
     owners = tables.display["owner"] if "owner" in tables.display.columns else None
     for place, row in enumerate(rows.tolist()):
-        distance = np.abs(won.points - points[place]).sum(axis=1)
-        nearest = np.argsort(distance, kind="stable")[:SIMILAR]
+        nearest = _nearest(won.points, points[place])
         similar[row] = tuple(
             SimilarLead(
                 name=_name(tables, names, int(lead[i])),
@@ -121,6 +123,21 @@ def find_similar(
             for i in nearest.tolist()
         )
     return similar
+
+
+def _nearest(among: NDArray[np.float64], point: NDArray[np.float64]) -> Rows:
+    """Find the nearest rows by the sum of absolute differences, ties by place.
+
+    A quick distance, whose last bits differ, leaves few rows to measure and to sort.
+    """
+    quick = cdist(point[None], among, "cityblock")[0]
+    if len(quick) > SIMILAR:
+        limit = np.partition(quick, SIMILAR - 1)[SIMILAR - 1]
+        close = np.flatnonzero(quick <= limit * (1 + 1e-9) + 1e-9)
+    else:
+        close = np.arange(len(quick))
+    distance = np.abs(among[close] - point).sum(axis=1)
+    return close[np.argsort(distance, kind="stable")[:SIMILAR]]
 
 
 def _name(tables: Tables, names: object, lead: int) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from data.clock import DAY, iso
@@ -15,7 +16,8 @@ from data.tables import Tables
 from models.explain.points import Explanation, ScoreReason
 from serving.answers.standing import AnsweredLead, LeadEvent, Standing
 from serving.figures.follow_up import last_touch
-from serving.lead_score import LeadScore
+from serving.lead_score import LeadScore, lead_scores
+from serving.score import scores_table
 from serving.worklist.pages.companies import Companies, name_of
 from serving.worklist.pages.lead_history import (
     WonLeads,
@@ -43,9 +45,11 @@ from serving.worklist.view_parts import (
 )
 
 LISTED_REASONS: Final = 3
+MOST_PAGED: Final = 5_000
+"""Leads of the best of all owners that have a whole page in the file."""
 TOLD_FOR: Final = 14 * DAY
 """How long a list says what ended a rep's answer."""
-BLOCK: Final = 10_000
+BLOCK: Final = 5_000
 """Leads whose pages are made at once."""
 _DISPLAYED: Final = (
     *("name", "person", "company", "title", "team", "email"),
@@ -64,41 +68,28 @@ class WeekOfLeads:
 
 
 def make_leads(
-    source: ReportInput, rescored: Mapping[int, NextStep], week: WeekOfLeads | None = None
+    source: ReportInput,
+    rescored: Mapping[int, NextStep],
+    week: WeekOfLeads | None = None,
+    *,
+    rows: Sequence[int] | None = None,
 ) -> tuple[ReportLead, ...]:
-    """List every open lead, best first; those that an answer or a rule keeps off come last.
+    """Make the leads of these rows, in this order; of all, as the list has them, without rows.
 
     `rescored` are acts of sales that were scored again; a lead's page shows them beside its step.
     The best of each owner have their whole page, the others a line.
     """
-    ruled = source.scored.qualification.disqualified >= 0
-    outside = np.concatenate([np.flatnonzero(source.scored.off_list & ~ruled), *np.nonzero(ruled)])
-    rows = [*source.ranked.tolist(), *outside.tolist()]
-    return tuple(_LeadRows(source, week).leads(rows, top_of_owners(source), rescored))
+    maker = LeadRows(source, WeekOfLeads(won=WonLeads.of(source)) if week is None else week)
+    chosen = source.listed.tolist() if rows is None else rows
+    return tuple(maker.leads(chosen, top_of_owners(source), rescored))
 
 
-def every_lead(
-    source: ReportInput, leads: Sequence[ReportLead], week: WeekOfLeads | None = None
-) -> Iterator[ReportLead]:
-    """Give every lead its whole page, some thousands at a time: memory does not grow with them."""
-    ids = source.scored.table["lead_id"].astype(str).tolist()
-    row_of = {lead_id: row for row, lead_id in enumerate(ids)}
-    maker = _LeadRows(source, week)
-    for start in range(0, len(leads), BLOCK):
-        block = leads[start : start + BLOCK]
-        rows = [row_of[lead.lead_id] for lead in block if lead.detail is None]
-        rescored = make_steps(source, [row for row in rows if source.scored.shown[row]])
-        made = maker.leads(rows, rows, rescored)
-        yield from (lead if lead.detail is not None else next(made) for lead in block)
-
-
-class _LeadRows:
+class LeadRows:
     """Rows of a run -> leads of the report, with what all of them share looked up once."""
 
-    def __init__(self, source: ReportInput, week: WeekOfLeads | None) -> None:
-        self.source = source
-        self.week = WeekOfLeads(won=WonLeads.of(source)) if week is None else week
-        self.answers = source.scored.answers()
+    def __init__(self, source: ReportInput, week: WeekOfLeads) -> None:
+        self.source, self.week = source, week
+        self.answers = scores_table(source.scored)
         self.touched = last_touch(source.tables, source.scored.snapshots)
         self.display = {name: source.display(name) for name in _DISPLAYED}
         self.own, self.worth = source.own_amounts, source.chances * source.amounts
@@ -110,35 +101,56 @@ class _LeadRows:
         self, rows: Sequence[int], detailed: Collection[int], rescored: Mapping[int, NextStep]
     ) -> Iterator[ReportLead]:
         """Make the leads of these rows; those that are `detailed` with their whole page."""
-        chosen, shown = frozenset(detailed), self.source.scored.shown
-        told = np.array([row for row in sorted(chosen) if shown[row]], np.int64)
-        history = score_history(self.source, told)
-        similar = find_similar(self.source, self.week.won, told)
-        for row in rows:
-            past, alike = history.get(row, ()), similar.get(row, ())
-            step = rescored.get(row)
-            detail = self._page(row, step, past, alike) if row in chosen else None
-            yield self._lead(row, detail, tuple(point.score for point in past))
+        chosen = frozenset(detailed)
+        for block in _blocks(rows):
+            yield from self._block(block, chosen, rescored)
 
-    def _page(
-        self,
-        row: int,
-        step: NextStep | None,
-        past: tuple[PastScore, ...],
-        alike: tuple[SimilarLead, ...],
-    ) -> LeadDetail:
-        changes, words, lines = self.week.changes, self.words, None
-        if changes is not None and words is not None and self.source.scored.shown[row]:
-            change = changes.by_row.get(row)
-            lines = None if change is None else words.lines(row, change)
-        detail = _detail(self.source, self.answers[row], row, step, past, alike)
-        return replace(detail, changes=lines, missing_roles=self.companies.missing_roles(row))
+    def lines(self, owner: str | None = None) -> Iterator[ReportLead]:
+        """Make the line of every open lead, or of every one of an owner, as the list has them."""
+        rows = self.source.listed
+        if owner is not None:
+            rows = rows[self.source.owners[rows] == owner]
+        return self.leads(rows.tolist(), (), {})
 
-    def _lead(self, row: int, detail: LeadDetail | None, weeks: tuple[int, ...]) -> ReportLead:
-        source, shown = self.source, self.source.scored.shown[row]
+    def whole(self, made: Mapping[int, ReportLead]) -> Iterator[ReportLead]:
+        """Give every open lead with its whole page, as the list has them; some are `made` already.
+
+        Some thousands are made at a time, so that memory does not grow with them.
+        """
+        for block in _blocks(self.source.listed.tolist()):
+            rows = [row for row in block if row not in made or made[row].detail is None]
+            rescored = make_steps(self.source, [row for row in rows if self.source.shown[row]])
+            others = dict(zip(rows, self.leads(rows, rows, rescored), strict=True))
+            yield from (others[row] if row in others else made[row] for row in block)
+
+    def _block(
+        self, rows: Sequence[int], chosen: frozenset[int], rescored: Mapping[int, NextStep]
+    ) -> Iterator[ReportLead]:
+        source = self.source
+        answers = lead_scores(self.answers.take(pa.array(rows, pa.int64())))
+        told = np.array(
+            sorted(row for row in rows if row in chosen and source.shown[row]), np.int64
+        )
+        history, similar = score_history(source, told), find_similar(source, self.week.won, told)
+        changes = {} if self.week.changes is None else self.week.changes.of(told.tolist())
+        for row, answer in zip(rows, answers, strict=True):
+            past, detail = history.get(row, ()), None
+            if row in chosen:
+                detail = _detail(source, answer, row, rescored.get(row), past, similar.get(row, ()))
+                lines = None
+                if self.words is not None and row in changes:
+                    lines = self.words.lines(row, changes[row])
+                roles = self.companies.missing_roles(row)
+                detail = replace(detail, changes=lines, missing_roles=roles)
+            yield self._lead(row, answer, detail, tuple(point.score for point in past))
+
+    def _lead(
+        self, row: int, answer: LeadScore, detail: LeadDetail | None, weeks: tuple[int, ...]
+    ) -> ReportLead:
+        source, shown = self.source, self.source.shown[row]
         changes = self.week.changes if shown else None
         touched = int(self.touched[row])
-        plain = _lead(source, self.answers[row], row, self.display, touched, detail)
+        plain = _lead(source, answer, row, self.display, touched, detail)
         return replace(
             plain,
             step=self.week.steps.get(row),
@@ -149,20 +161,28 @@ class _LeadRows:
             old_band=None if changes is None else changes.old_band(row),
             trend=plain.trend if changes is None else changes.trend(row),
             weeks=weeks,
-            colleagues=self.companies.colleagues(row, self.answers),
+            colleagues=self.companies.colleagues(row),
         )
 
 
+def _blocks(rows: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK))
+
+
 def top_of_owners(source: ReportInput) -> frozenset[int]:
-    """Choose the rows that get a full page: the best N of each owner, and the answered ones."""
-    limit, owners = source.project.report.top_per_owner, source.owners
+    """Choose the rows that get a full page: the best N of each owner, and the answered ones.
+
+    Where there are very many owners, N is smaller: a file that people open stays small.
+    """
+    owners, standing = source.owners, np.flatnonzero(source.standing)
+    limit = min(source.project.report.top_per_owner, max(MOST_PAGED // max(len(set(owners)), 1), 1))
     taken: Counter[str] = Counter()
     chosen = set()
     for row in source.ranked.tolist():
         if taken[owners[row]] < limit:
             taken[owners[row]] += 1
             chosen.add(row)
-    return frozenset(chosen | {row for row, s in enumerate(source.scored.standing) if s})
+    return frozenset(chosen | set(standing[:MOST_PAGED].tolist()))
 
 
 def _lead(

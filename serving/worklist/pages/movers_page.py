@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+import numpy as np
+
 from data.clock import DAY, iso
 from models.explain.change import Change
+from serving.past_weeks import Rows
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.week_changes import ChangeWords, WeekChanges, find_changes, main_cause
 from serving.worklist.view import Mover, MoversPage
@@ -20,10 +23,14 @@ def make_movers(source: ReportInput, changes: WeekChanges | None = None) -> Move
     changes = find_changes(source) if changes is None else changes
     if changes is None:
         return None
-    told = [row for row in source.ranked.tolist() if source.scored.shown[row]]
-    considered = [(row, changes.by_row[row]) for row in told if row in changes.by_row]
-    moved = [(row, c) for row, c in considered if c.score != c.old_score]
-    moved.sort(key=lambda pair: (-abs(pair[1].score - pair[1].old_score), pair[1].lead_id))
+    told = source.ranked[source.shown[source.ranked]]
+    considered = told[changes.existed[told]]
+    by = changes.new - changes.old
+    moved = considered[by[considered] != 0]
+    ids = source.tables.lead_ids[source.scored.snapshots.lead[moved]].astype(str)
+    moved = moved[np.lexsort((ids, -np.abs(by[moved])))]
+    rising, falling = (_of_each_owner(source, moved[by[moved] * sign > 0]) for sign in (1, -1))
+    why = changes.of([*rising, *falling])
     words = ChangeWords(source, changes.since)
     bands = source.scored.table["band"].to_numpy(object)
 
@@ -40,26 +47,28 @@ def make_movers(source: ReportInput, changes: WeekChanges | None = None) -> Move
             bands[row],
         )
 
-    rises = [(row, c) for row, c in moved if c.score > c.old_score]
-    falls = [(row, c) for row, c in moved if c.score < c.old_score]
     return MoversPage(
         since=iso(changes.since),
-        rises=tuple(mover(row, c) for row, c in _of_each_owner(source, rises)),
-        falls=tuple(mover(row, c) for row, c in _of_each_owner(source, falls)),
+        rises=tuple(mover(row, why[row]) for row in rising),
+        falls=tuple(mover(row, why[row]) for row in falling),
         unchanged=len(considered) - len(moved),
         days=round((source.scored.as_of - changes.since) / DAY),
         moved=len(moved),
     )
 
 
-def _of_each_owner(
-    source: ReportInput, moved: list[tuple[int, Change]]
-) -> list[tuple[int, Change]]:
+def largest(movers: MoversPage | None) -> list[str]:
+    """List the ids of those that moved, the largest moves first, up and down."""
+    every = [] if movers is None else [*movers.rises, *movers.falls]
+    return [x.lead_id for x in sorted(every, key=lambda x: -abs(x.new - x.old))]
+
+
+def _of_each_owner(source: ReportInput, moved: Rows) -> list[int]:
     """Keep the first few of each owner, in the same order."""
     taken: Counter[str] = Counter()
     kept, owners = [], source.owners
-    for row, change in moved:
+    for row in moved.tolist():
         taken[owners[row]] += 1
         if taken[owners[row]] <= SHOWN:
-            kept.append((row, change))
+            kept.append(row)
     return kept

@@ -8,7 +8,7 @@ sales after which leads like this one score highest.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -38,7 +38,7 @@ def make_steps(source: ReportInput, rows: Sequence[int]) -> dict[int, NextStep]:
     acts = [SalesStep(name, event=name) for name in acts_of_sales(source.tables.events)]
     if not acts or not rows:
         return {}
-    frame = source.scored.frame.to_pandas().iloc[list(rows)]
+    frame = source.scored.frame.take(np.array(rows, np.int64)).to_pandas()
     ids = [str(lead) for lead in source.scored.table["lead_id"].iloc[list(rows)]]
     suggestions = suggest(source.model.scorer, frame, acts, lead_ids=ids, least=LEAST_POINTS)
     return {
@@ -60,15 +60,34 @@ def acts_of_sales(events: Events) -> tuple[str, ...]:
 
 def choose_steps(
     source: ReportInput, asks: Mapping[int, OpenAsk], rescored: Mapping[int, NextStep]
-) -> dict[int, NextStep]:
-    """Choose the next step of every row that has one; none for rows that a rule takes out."""
-    done = _DoneByLead(source)
-    steps = {}
-    for row in source.ranked.tolist():
-        step = _answer(asks.get(row)) or _of_stage(source, done, row) or rescored.get(row)
-        if step is not None:
-            steps[row] = step
-    return steps
+) -> Mapping[int, NextStep]:
+    """Choose the next step of every row that has one; none for rows that are off the list."""
+    return _ChosenSteps(source, asks, rescored)
+
+
+class _ChosenSteps(Mapping[int, NextStep]):
+    """Row -> its step, chosen when it is asked for: a list shows those of few rows."""
+
+    def __init__(
+        self, source: ReportInput, asks: Mapping[int, OpenAsk], rescored: Mapping[int, NextStep]
+    ) -> None:
+        self.source, self.asks, self.rescored = source, asks, rescored
+        self.done, self.off = _DoneByLead(source), source.scored.off_list
+
+    def __getitem__(self, row: int) -> NextStep:
+        step = None
+        if not self.off[row]:
+            step = _answer(self.asks.get(row)) or _of_stage(self.source, self.done, row)
+            step = step or self.rescored.get(row)
+        if step is None:
+            raise KeyError(row)
+        return step
+
+    def __iter__(self) -> Iterator[int]:
+        return (row for row in self.source.ranked.tolist() if row in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _answer(ask: OpenAsk | None) -> NextStep | None:
@@ -88,9 +107,11 @@ def _of_stage(source: ReportInput, done: _DoneByLead, row: int) -> NextStep | No
     words = stages[stage].next_step
     if words is not None and not done.has(row, words):
         return NextStep(Phrase(words))
+    if words is None:
+        return None
     answers = source.scored.qualification.card(row).answers
     unknown = next((answer.question for answer in answers if answer.value is None), None)
-    if words is None or unknown is None:
+    if unknown is None:
         return None
     return NextStep(ASK_FOR[unknown])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from serving.worklist.pages.last_list import StoredList
 from serving.worklist.view_parts import Feedback, Interval
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is asked for again and again is kept
 class ReportInput:
     """One scoring run, its model and its data; row i of `scored` is open lead i."""
 
@@ -50,7 +51,7 @@ class ReportInput:
         outcomes = self.reading.outcomes
         return replace(outcomes, observed_until=min(outcomes.observed_until, self.scored.as_of))
 
-    @property
+    @cached_property
     def promises(self) -> bool:
         """Tell whether any number of opportunities may be promised of these leads.
 
@@ -64,7 +65,7 @@ class ReportInput:
         closes = tables.created_at[snapshots.lead] + (self.project.conversion.horizon or 0)
         return bool((closes > snapshots.as_of).all())
 
-    @property
+    @cached_property
     def ranked(self) -> NDArray[np.int64]:
         """Rows to work, most probable first, ties by id: no rule or answer keeps them off the list.
 
@@ -72,7 +73,7 @@ class ReportInput:
         """
         return self._in_order(~self.scored.off_list)
 
-    @property
+    @cached_property
     def in_play(self) -> NDArray[np.int64]:
         """Rows that may convert: done and snoozed ones too, disqualified ones not."""
         return self._in_order(~self.scored.taken_out)
@@ -88,13 +89,29 @@ class ReportInput:
         )
         return rows[order]
 
-    @property
+    @cached_property
+    def shown(self) -> NDArray[np.bool_]:
+        """Tell which rows' scores may be shown: (n,)."""
+        return self.scored.shown
+
+    @cached_property
+    def standing(self) -> NDArray[np.bool_]:
+        """Tell which rows an answer keeps off the list: (n,)."""
+        return np.array([each is not None for each in self.scored.standing], bool)
+
+    @cached_property
+    def listed(self) -> NDArray[np.int64]:
+        """All rows as the list has them: to work, kept off by an answer, taken out by a rule."""
+        off, ruled = self.scored.off_list, self.scored.qualification.disqualified >= 0
+        return np.concatenate([self.ranked, np.flatnonzero(off & ~ruled), np.flatnonzero(ruled)])
+
+    @cached_property
     def chances(self) -> NDArray[np.float64]:
         """Probabilities to count with: where a score is held back, that of the average lead."""
-        p, shown = self.scored.scores.probability, self.scored.shown
+        p, shown = self.scored.scores.probability, self.shown
         return np.where(shown, p, p.mean())
 
-    @property
+    @cached_property
     def amounts(self) -> NDArray[np.float64]:
         """Say what a conversion of each row brings, its own amount first; NaN where unknown."""
         scored = self.scored
@@ -132,11 +149,17 @@ class ReportInput:
                 each.score,
                 each.given_at < since,
             )
-            for each in reversed(self.feedback)
-            if each.lead_id == lead_id
+            for each in reversed(self._feedback.get(lead_id, ()))
         )
 
-    @property
+    @cached_property
+    def _feedback(self) -> dict[str, list[RepAnswer]]:
+        by_lead: dict[str, list[RepAnswer]] = {}
+        for each in self.feedback:
+            by_lead.setdefault(each.lead_id, []).append(each)
+        return by_lead
+
+    @cached_property
     def owners(self) -> NDArray[np.object_]:
         """Name the owner of each row, "" for none."""
         return self.display("owner")

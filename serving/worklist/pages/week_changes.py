@@ -6,25 +6,28 @@ comparison, so that they cannot contradict each other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from data.asof import known_before
 from data.clock import DAY
-from models.explain.change import Change, ScoreChangeLine
-from models.predictor import ScoreCard, bands_of
+from models.explain.change import Change, ScoreChangeLine, StoredRun, scores_of_both
+from models.explain.reasons import value_reader
+from models.predictor import Ints, bands_of
 from models.scorecard import trend
-from serving.past_weeks import TREND_WEEKS, WEEK
+from serving.loaded_model import LoadedModel
+from serving.past_weeks import TREND_WEEKS, WEEK, Rows
 from serving.score_changes import (
     Moment,
     changes_from,
     changes_since_run,
     line_reason,
     lines_to_show,
+    scores_since_run,
 )
 from serving.worklist.pages.lead_reasons import report_reason
 from serving.worklist.pages.report_input import ReportInput
@@ -46,57 +49,121 @@ CAUSES: Final[Mapping[str, Cause]] = {
     "model": "model",
     "card": "model",
 }
+BLOCK: Final = 20_000
+"""Rows that are compared at once."""
 LEAST_AGED: Final = 2
 """Points by which time must have moved a factor to be named by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeekChanges:
-    """What changed since a moment, row -> change, for the leads that existed then."""
+    """What changed since a moment, of every row; `existed` (n,) are the leads that were there then.
+
+    `old`, `new` (n,) are scores, `bands` those in which the scores of then stand, `trends` the
+    arrows. Why a score changed is computed for the rows that are shown (`of`).
+    """
 
     since: int
-    by_row: Mapping[int, Change]
-    card: ScoreCard
+    existed: NDArray[np.bool_]
+    old: Ints
+    new: Ints
+    bands: NDArray[np.object_]
+    trends: NDArray[np.object_]
+    explain: Callable[[Rows], dict[int, Change]]
+
+    def of(self, rows: Iterable[int]) -> dict[int, Change]:
+        """Explain the change of these rows, of those that existed: row -> change."""
+        chosen = np.array(sorted(rows), np.int64)
+        chosen = chosen[self.existed[chosen]]
+        return self.explain(chosen) if len(chosen) else {}
 
     def old_score(self, row: int) -> int | None:
         """Give the score of then; None where there was none."""
-        change = self.by_row.get(row)
-        return None if change is None else change.old_score
+        return int(self.old[row]) if self.existed[row] else None
 
     def old_band(self, row: int) -> str | None:
         """Give the band in which the score of then stands."""
-        then = self.old_score(row)
-        return None if then is None else str(bands_of(self.card, np.array([then]))[0])
+        return str(self.bands[row]) if self.existed[row] else None
 
     def trend(self, row: int) -> Trend:
         """Say which way the arrow points."""
-        change = self.by_row.get(row)
-        if change is None:
-            return "new"
-        now, then = np.array([change.score]), np.array([change.old_score], np.float64)
-        return cast("Trend", str(trend(now, then)[0]))
+        return cast("Trend", self.trends[row])
 
 
 def find_changes(source: ReportInput) -> WeekChanges | None:
-    """Explain what changed within the week; None in static mode.
+    """Find what changed within the week; None in static mode.
 
     Where another model scored the leads then, that run is compared, so that the change of model
     shows as such; else the past is rebuilt and scored by today's model.
     """
     if source.tables.created_at is None:
         return None
-    frame = source.scored.frame.to_pandas()
-    moment = Moment(source.tables, source.scored.snapshots, frame, source.model, source.threads)
-    if source.other_run is None:
-        since = source.scored.as_of - TREND_WEEKS * WEEK
-        by_row = changes_from(moment, since, *source.scored.past.at(TREND_WEEKS))
-    else:
-        run, model = source.other_run
-        since = run.as_of
-        row_of = {str(lead): row for row, lead in enumerate(source.scored.table["lead_id"])}
-        by_lead = changes_since_run(moment, run, model)
-        by_row = {row_of[lead]: change for lead, change in by_lead.items()}
-    return WeekChanges(since, by_row, source.model.scorer.card)
+    found = (
+        _FromThePast(source) if source.other_run is None else _FromARun(source, source.other_run)
+    )
+    n, card = len(source.scored.snapshots), source.model.scorer.card
+    existed, old, new = np.zeros(n, bool), np.zeros(n, np.int64), np.zeros(n, np.int64)
+    for start in range(0, n, BLOCK):
+        rows, then, now = found.scores(np.arange(start, min(start + BLOCK, n)))
+        existed[rows], old[rows], new[rows] = True, then, now
+    before = np.where(existed, old, np.nan)
+    return WeekChanges(
+        found.since, existed, old, new, bands_of(card, old), trend(new, before), found.explain
+    )
+
+
+class _FromThePast:
+    """Compares with the past as it was known a week ago, scored by today's model."""
+
+    def __init__(self, source: ReportInput) -> None:
+        self.since = source.scored.as_of - TREND_WEEKS * WEEK
+        self.rows, self.frame = source.scored.past.at(TREND_WEEKS)
+        self.moment = _moment(source, self.since)
+        self.scorer = source.model.scorer
+
+    def scores(self, rows: Rows) -> tuple[Rows, Ints, Ints]:
+        """Give those of the rows that existed, their scores of then and of now."""
+        places = np.flatnonzero(np.isin(self.rows, rows))
+        then, today = self.frame.take(places).to_pandas(), self.moment.frame
+        chosen = self.rows[places]
+        return chosen, *scores_of_both(self.scorer, then, self.scorer, today.iloc[chosen])
+
+    def explain(self, rows: Rows) -> dict[int, Change]:
+        """Explain the change of rows that existed."""
+        places = np.flatnonzero(np.isin(self.rows, rows))
+        return changes_from(self.moment, self.since, self.rows[places], self.frame.take(places))
+
+
+class _FromARun:
+    """Compares with a stored run of another model."""
+
+    def __init__(self, source: ReportInput, other: tuple[StoredRun, LoadedModel]) -> None:
+        self.run, self.model = other
+        self.since = self.run.as_of
+        self.moment = _moment(source, self.since)
+
+    def scores(self, rows: Rows) -> tuple[Rows, Ints, Ints]:
+        """Give those of the rows that the run scored, their scores of then and of now."""
+        found, then, now = scores_since_run(self._of(rows), self.run, self.model)
+        return rows[found], then, now
+
+    def explain(self, rows: Rows) -> dict[int, Change]:
+        """Explain the change of rows that the run scored."""
+        ids = self.moment.tables.lead_ids[self.moment.snapshots.lead[rows]]
+        row_of = {str(lead): int(row) for lead, row in zip(ids, rows, strict=True)}
+        changes = changes_since_run(self._of(rows), self.run, self.model)
+        return {row_of[lead]: change for lead, change in changes.items()}
+
+    def _of(self, rows: Rows) -> Moment:
+        frame = self.moment.frame.iloc[rows].reset_index(drop=True)
+        return replace(self.moment, snapshots=self.moment.snapshots.take(rows), frame=frame)
+
+
+def _moment(source: ReportInput, since: int) -> Moment:
+    """Give the leads of the run as they are today, beside the tables as they were known then."""
+    tables, frame = source.tables, source.scored.frame.to_pandas()
+    before = known_before(tables, since)
+    return Moment(tables, source.scored.snapshots, frame, source.model, source.threads, before)
 
 
 def main_cause(change: Change) -> Cause:
@@ -114,7 +181,7 @@ class ChangeWords:
 
     def __init__(self, source: ReportInput, since: int) -> None:
         self.source, self.since = source, since
-        self.frame = source.scored.frame.to_pandas()
+        self.read = value_reader(source.scored.frame.to_pandas())
         self.params = {f.name: (f.template, f.params) for f in source.model.scorer.features}
 
     def lines(self, row: int, change: Change) -> tuple[ShownChangeLine, ...]:
@@ -129,8 +196,7 @@ class ChangeWords:
         return tuple(sorted(shown, key=lambda line: (line.kind == "rest", -abs(line.points))))
 
     def _line(self, line: ScoreChangeLine, row: int) -> ShownChangeLine:
-        now: pd.Series = self.frame.iloc[row]
-        reason = line_reason(line, self.source.model, now)
+        reason = line_reason(line, self.source.model, lambda name: self.read(name, row))
         shown = None if reason is None else report_reason(reason)
         return ShownChangeLine(KINDS[line.kind], line.points, shown)  # type: ignore[arg-type]
 

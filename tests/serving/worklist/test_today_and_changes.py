@@ -30,11 +30,12 @@ def test_every_arrow_agrees_with_the_changes_of_the_same_week(source, filled):
     assert changes.since == source.scored.as_of - WEEK
     row_of = {str(lead): row for row, lead in enumerate(source.scored.table["lead_id"])}
     stored = source.scored.table["trend"]
+    by_row = changes.of(range(len(stored)))
     movers = {x.lead_id: x for x in (*filled.movers.rises, *filled.movers.falls)}
     for lead in filled.leads:
         row = row_of[lead.lead_id]
         assert lead.trend == stored.iat[row]
-        change = changes.by_row.get(row)
+        change = by_row.get(row)
         assert (lead.change is None) == (change is None) == (lead.trend == "new")
         if change is not None:
             then = np.array([change.old_score], float)
