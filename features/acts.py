@@ -97,10 +97,37 @@ ACTS: Final[Mapping[str, Act]] = {
         -1,
     ),
     "meeting": _wish("Met with sales", "Has not met with sales", "Has never met with sales"),
+    "meeting_agreed": _wish(
+        "Agreed to meet sales", "Has not agreed to meet sales", "Has never agreed to meet sales"
+    ),
+    "no_show": _act(
+        "Did not come to the meeting", "Has not missed a meeting", "Has never missed a meeting"
+    ),
+    "no_answer": _act(
+        "Did not answer the phone",
+        "No call went unanswered",
+        "No call has gone unanswered so far",
+    ),
     "purchase": _wish("Bought something", "Has not bought anything", "Has never bought anything"),
     "sales_call": _act("Sales called", "Sales has not called", "Sales has never called"),
     "sales_email": _act(
         "Sales sent an e-mail", "Sales has not sent an e-mail", "Sales has never sent an e-mail"
+    ),
+    "sales_newsletter": _act(
+        "Sales sent the newsletter",
+        "Sales has not sent the newsletter",
+        "Sales has never sent the newsletter",
+    ),
+    "sales_offer": _act(
+        "Sales sent an offer", "Sales has not sent an offer", "Sales has never sent an offer"
+    ),
+    "sales_contract": _act(
+        "Sales sent the contract",
+        "Sales has not sent the contract",
+        "Sales has never sent the contract",
+    ),
+    "sales_demo": _act(
+        "Sales showed a demo", "Sales has not shown a demo", "Sales has never shown a demo"
     ),
     "other": _act(
         "Something else happened", "Nothing else happened", "Nothing else has happened yet"
@@ -112,7 +139,9 @@ _NAMES: Final = tuple(
     (re.compile(pattern), act)
     for pattern, act in (
         (r"unsubscri|opt_?out|disiscri|désabonn", "unsubscribe"),
-        (r"bounce|spam|fail|no_?show|cancel|miss|declin|reject|annull|refus", ""),
+        (r"no_?show|(meeting|demo)_missed|(^|_)missed_(meeting|appointment|demo)", "no_show"),
+        (r"no_?answer|not_answer|unanswered|(^|_)missed_call|call_missed|voice_?mail", "no_answer"),
+        (r"bounce|spam|fail|cancel|(^|_)miss|declin|reject|annull|refus", ""),
         (r"demo|démo", "demo_request"),
         (r"pric|prezz|tarif|prix", "pricing_page"),
         (r"quot(e|ation)_?req|request_?(a_)?quot|preventiv|devis", "quote_request"),
@@ -128,6 +157,7 @@ _NAMES: Final = tuple(
         (r"mail.*(repl|answer|rispost|répon)|(repl|rispost|répon).*mail", "email_reply"),
         (r"mail.*(open|apert|ouvert)|(open|apert|ouvert).*mail", "email_open"),
         (r"mail.*(click|clic)|(click|clic).*mail", "email_click"),
+        (r"(meeting|appointment).*(agree|book|schedul|set)", "meeting_agreed"),
         (r"meeting|incontr|rendez_?vous|appointment|appuntament", "meeting"),
         (r"(^|_)(call|phone|telephone|telefonat|chiamat|appel|téléphon)", "call"),
         (r"(^|_)e?_?mail", "email"),
@@ -136,9 +166,22 @@ _NAMES: Final = tuple(
         (r"(^|_)(contact_)?(form|modulo|formulaire)(s|_|$)", "form"),
         (r"purchas|order_placed|acquist|achat", "purchase"),
         (r"(web|site|page).*(visit|view|visite)|(visit|view|visite).*(web|site|page)", "web_visit"),
+        (r"proposal|offer|offre", "offer"),
+        (r"contra(c?t|tto)", "contract"),
     )
 )
-_BY_SALES: Final = {"call": "sales_call", "email": "sales_email", "meeting": "meeting"}
+_BY_SALES: Final[Mapping[str, str]] = {
+    "call": "sales_call",
+    "email": "sales_email",
+    "meeting": "meeting",
+    "meeting_agreed": "meeting_agreed",
+    "no_show": "no_show",
+    "no_answer": "no_answer",
+    "newsletter": "sales_newsletter",
+    "offer": "sales_offer",
+    "contract": "sales_contract",
+    "demo_request": "sales_demo",
+}
 _CALLS: Final = frozenset({"call", "sales_call"})
 
 
@@ -150,12 +193,14 @@ def act_of(event: str, by: str = "") -> str:
 
     >>> act_of("demo_request"), act_of("Phone call", "sales"), act_of("sales_call"), act_of("x9")
     ('demo_request', 'sales_call', 'sales_call', '')
+    >>> act_of("form_submission"), act_of("Call: no answer", "sales"), act_of("missed_meeting")
+    ('form', 'no_answer', 'no_show')
     """
     name = re.sub(r"[^\w]+", "_", event.strip().lower())
     act = next((act for pattern, act in _NAMES if pattern.search(name)), "")
     if by == "sales" or (not by and re.search(r"sales|outbound|commercial|vendit", name)):
         return _BY_SALES.get(act, "")
-    return act
+    return act if act in ACTS else ""
 
 
 def are_calls(acts: frozenset[str]) -> bool:

@@ -41,6 +41,8 @@ NO_UNIT: Final = "a total of {n}"
 ON_CALLS: Final = "{amount} on calls {when}"
 SPENT_ON: Final = "{amount} {when} ({label})"
 OWN_ACT: Final = ("{act} {when}", "{act} {times} {when}")
+HAPPENED: Final = ("{label}", "{label}: {times}")
+BY_SALES: Final = ("{label} (by sales)", "{label} (by sales): {times}")
 
 FALLBACK: Final = "{label}: {value}"
 FALLBACK_MISSING: Final = "{label}: not known"

@@ -33,6 +33,13 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class HowMany:
+    """A number of things, written with its thousands apart; another number may be a year."""
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """What is to be said: `n` chooses the plural form, `values` fill the {places}.
 
@@ -41,10 +48,10 @@ class Sentence:
 
     msgid: Msgid
     n: int = 2
-    values: Mapping[str, Value | Share | Sentence | None] | None = None
+    values: Mapping[str, Value | Share | HowMany | Sentence | None] | None = None
 
 
-Values = Mapping[str, Value | Share | Sentence | None]
+Values = Mapping[str, Value | Share | HowMany | Sentence | None]
 _NOTHING = Sentence("")
 
 
@@ -76,6 +83,15 @@ def plain_number(value: int | float) -> str:
     return f"{whole:,}" if abs(whole) >= 10_000 else str(whole)
 
 
+def plain_count(n: int) -> str:
+    """Write how many things there are, thousands apart.
+
+    >>> plain_count(1099)
+    '1,099'
+    """
+    return f"{n:,}"
+
+
 def plain_percent(share: float) -> str:
     """Write a share in per cent, with one decimal under 10.
 
@@ -100,6 +116,7 @@ class Speech:
     number: Callable[[int | float], str] = plain_number
     names: Collection[str] = ()
     percent: Callable[[float], str] = plain_percent
+    count: Callable[[int], str] = plain_count
 
     def say(self, msgid: Msgid, n: int = 2) -> str:
         """Translate a msgid, in the plural form of `n` where it has one."""
@@ -126,7 +143,9 @@ def sentence(
     n = abs(shown) if isinstance(shown, int) else 2
     if row.of_events and isinstance(params.get("event"), str) and params["event"]:
         return _of_type(row, params, shown, n, speech)
-    values: dict[str, Value | Share | Sentence | None] = {**params, "value": shown}
+    values: dict[str, Value | Share | HowMany | Sentence | None] = {**params, "value": shown}
+    if row.unit == "events" and isinstance(shown, int):
+        values["value"] = HowMany(shown)
     values |= {"times": _times(n), "when": _when(params), "span": _NOTHING}
     if row.is_duration and isinstance(value, (int, float)) and math.isfinite(value):
         values |= {"span": _time(fixed.SPANS, value), "when": _ago(value)}
@@ -146,8 +165,24 @@ def fact_sentence(
     template: str, params: Mapping[str, Value | None], rate: float, typical: float, n: int
 ) -> Sentence:
     """Say how many of the past leads with the same reason became opportunities, counted."""
-    values: Values = {"rate": Share(rate), "typical": Share(typical), "n": n}
+    values: Values = {"rate": Share(rate), "typical": Share(typical), "n": HowMany(n)}
     return Sentence(fixed.FACTS[_crowd(TEMPLATES.get(template, _ANY), params)], 2, values)
+
+
+def event_sentence(event: str, by: str, n: int, speech: Speech = ENGLISH) -> Sentence:
+    """Say what an event was, `n` times: "Sales called twice"; by "lead", "sales", "" if unknown.
+
+    The company's own sentence comes first, then that of the act; else the type is named.
+    """
+    own = speech.own(ACT + event)
+    act = ACTS.get(own or act_of(event, by))
+    times = _NOTHING if n == 1 else _times(n)
+    values: Values = {"event": event, "label": event, "times": times, "when": _NOTHING}
+    if act is not None:
+        return Sentence(act.did, n, values)
+    if own:
+        return Sentence(fixed.OWN_ACT, n, {**values, "act": ACT + event})
+    return Sentence(fixed.BY_SALES if by == "sales" else fixed.HAPPENED, n, values)
 
 
 def render_fact(reason: ScoreReason, speech: Speech = ENGLISH) -> str | None:
@@ -176,7 +211,7 @@ def _of_type(
     if row.is_duration:
         value = params.get("value")
         when, n = _ago(value) if isinstance(value, (int, float)) else _NOTHING, 1
-    values: dict[str, Value | Share | Sentence | None] = {**params, "when": when}
+    values: dict[str, Value | Share | HowMany | Sentence | None] = {**params, "when": when}
     values |= {"times": _NOTHING if row.is_duration else _times(n), "value": shown}
     if never or (shown == 0 and not row.is_duration):
         if act is None:
@@ -324,6 +359,8 @@ def _fill(told: Sentence, speech: Speech) -> str:
             return _fill(value, speech)
         if isinstance(value, Share):
             return speech.percent(value.rate)
+        if isinstance(value, HowMany):
+            return speech.count(value.n)
         if isinstance(value, str):
             word = own_name(name, values, speech.names) or value
             return speech.word(word) if name in WORDED else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import unicodedata
 from functools import cache
-from typing import Final
+from typing import Final, Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -19,16 +19,24 @@ _HASHER: Final = PasswordHasher()  # argon2id with the memory and rounds of RFC 
 
 def hash_password(password: str, name: str) -> str:
     """Hash a password for storage; InputError where it is too short, or the name itself."""
-    count = len(password)
-    if count < MIN_LETTERS:
+    count, weakness = len(password), weakness_of(password, name)
+    if weakness == "short":
         raise InputError(
             f"the password has {count} letters", cure=f"choose one of {MIN_LETTERS} or more"
         )
-    if count > MAX_LETTERS:
+    if weakness == "long":
         raise InputError(f"the password has {count} letters, at most {MAX_LETTERS} are taken")
-    if len(set(password)) < 4 or password.casefold() == name.casefold():
+    if weakness == "guessed":
         raise InputError("the password is easily guessed", cure="choose another one")
     return _HASHER.hash(_same_letters(password))
+
+
+def weakness_of(password: str, name: str) -> Literal["short", "long", "guessed", ""]:
+    """Say why a password is not taken; "" where it is."""
+    if not MIN_LETTERS <= len(password) <= MAX_LETTERS:
+        return "short" if len(password) < MIN_LETTERS else "long"
+    guessed = len(set(password)) < 4 or password.casefold() == name.casefold()
+    return "guessed" if guessed else ""
 
 
 def is_password(kept: str | None, password: str) -> bool:

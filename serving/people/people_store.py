@@ -219,6 +219,16 @@ def revoke_user(file: Path, name: str) -> int:
         return connection.execute("delete from sessions where user = ?", (key,)).rowcount
 
 
+def change_password(file: Path, name: str, password: str) -> None:
+    """Give a user another password (hashed); all sessions end and tokens are void, at once."""
+    with _of_known_user(file, name) as (connection, key):
+        connection.execute(
+            "update users set password = ?, secret = ? where key = ?",
+            (password, secrets.token_bytes(32), key),
+        )
+        connection.execute("delete from sessions where user = ?", (key,))
+
+
 @contextmanager
 def _of_known_user(file: Path, name: str) -> Iterator[tuple[sqlite3.Connection, str]]:
     known = [user.name for user in list_users(file)]

@@ -9,6 +9,7 @@ from babel import Locale
 from jinja2 import Template
 from markupsafe import Markup
 
+from serving.people.passwords import MAX_LETTERS, MIN_LETTERS
 from serving.people.viewer import Viewer
 from serving.worklist.html import make_environment, read_minified, security_policy
 from serving.worklist.language import languages, words_of
@@ -72,6 +73,8 @@ def render_sign_in(
         token=token,
         goes_to=goes_to,
         provider=provider,
+        fewest=MIN_LETTERS,
+        most=MAX_LETTERS,
     )
     return text.encode("utf-8", "replace").decode()  # a lone surrogate cannot be encoded
 

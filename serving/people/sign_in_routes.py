@@ -1,4 +1,7 @@
-"""/login, /logout, /oidc and /account: from a name and a password, or a provider, to a session."""
+"""/login, /logout, /oidc and /account: from a name and a password, or a provider, to a session.
+
+Where passwords are ours, who is signed in changes the own one on /account.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,12 @@ from data.errors import LeadScoreError
 from serving.people.attempts import begin_attempt, end_attempt
 from serving.people.lead_audit import note_act
 from serving.people.origins import own_path
-from serving.people.passwords import is_password
-from serving.people.people_store import User, find_user, opened
+from serving.people.passwords import hash_password, is_password, weakness_of
+from serving.people.people_store import User, change_password, find_user, opened
 from serving.people.provider import HandshakeError, Provider
-from serving.people.sessions import begin_session, end_session
+from serving.people.sessions import begin_session, end_session, viewer_in_session
 from serving.people.sign_in_page import HEADERS, choose_language, policy, render_sign_in
+from serving.people.viewer import Viewer
 
 if TYPE_CHECKING:
     from serving.people.doors import Doors
@@ -36,13 +40,15 @@ HASHED_AT_ONCE: Final = 2
 def make_router(doors: Doors) -> APIRouter:
     """Make the routes on which nobody has to be signed in, and the page that says who is."""
     router, by = APIRouter(include_in_schema=False), doors.section.sign_in
-    sign_in, account = _SignIn(doors), _Account(doors)
+    pool = ThreadPoolExecutor(HASHED_AT_ONCE)
+    sign_in, account = _SignIn(doors, pool), _Account(doors, pool)
     router.get("/login")(sign_in.show)
     router.get("/account")(account.show)
     if by != "proxy":
         router.post("/logout")(account.sign_out)
     if by == "local":
         router.post("/login")(sign_in.check)
+        router.post("/account/password")(account.change_password)
     if by == "oidc":
         at_provider = _AtProvider(doors)
         router.get("/oidc/start")(at_provider.begin)
@@ -156,9 +162,9 @@ class _Pages:
 
 
 class _SignIn(_Pages):
-    def __init__(self, doors: Doors) -> None:
+    def __init__(self, doors: Doors, pool: ThreadPoolExecutor) -> None:
         super().__init__(doors)
-        self.pool = ThreadPoolExecutor(HASHED_AT_ONCE)
+        self.pool = pool
 
     async def show(self, request: Request) -> Response:
         goes_to = own_path(request.query_params.get("next"))
@@ -201,20 +207,81 @@ class _SignIn(_Pages):
 
 
 class _Account(_Pages):
+    def __init__(self, doors: Doors, pool: ThreadPoolExecutor) -> None:
+        super().__init__(doors)
+        self.pool = pool
+
     async def show(self, request: Request) -> Response:
-        viewer = self.doors.require(request)
+        return self.told(self.doors.require(request))
+
+    def told(
+        self, viewer: Viewer, status: int = 200, *, problem: str = "", seconds: int = 0
+    ) -> Response:
+        """Answer with the page that says who is signed in, and what became of a new password."""
         html = render_sign_in(
-            self.doors.title, viewer.language, sign_in=self.doors.section.sign_in, viewer=viewer
+            self.doors.title,
+            viewer.language,
+            sign_in=self.doors.section.sign_in,
+            viewer=viewer,
+            problem=problem,
+            seconds=seconds,
         )
-        return self.html(html)
+        answer = self.html(html, status)
+        if seconds:
+            answer.headers["Retry-After"] = str(seconds)
+        return answer
+
+    def check_form(self, request: Request, viewer: Viewer, token: str) -> None:
+        """Refuse with 403 a form that is not the session's own, or comes from another site."""
+        fits = hmac.compare_digest(token.encode(), viewer.csrf.encode())
+        if not (fits and self.doors.origins.is_own(request)):
+            raise HTTPException(403, "the page is out of date: load it again")
+
+    async def change_password(self, request: Request) -> Response:
+        """Take a new password from whoever knows the old one; all other sessions end."""
+        doors = self.doors
+        viewer, form = doors.require(request), await read_form(request)
+        self.check_form(request, viewer, form.get("csrf", ""))
+        old, new = form.get("old", ""), form.get("new", "")
+        problem = "differ" if new != form.get("again", "") else weakness_of(new, viewer.name)
+        if problem:
+            return self.told(viewer, 422, problem=problem)
+        loop, address = asyncio.get_running_loop(), doors.origins.address(request)
+        wait, taken = await loop.run_in_executor(self.pool, self._change, viewer, old, new, address)
+        if wait:
+            return self.told(viewer, 429, problem="wait", seconds=-(-wait // SECOND))
+        if not taken:
+            return self.told(viewer, 403, problem="old")
+        at = doors.clock()
+        user = find_user(doors.file, viewer.name)
+        if user is None:
+            return self.go_to("/login")
+        session = begin_session(doors.file, user, at=at, ends_at=at + doors.section.session)
+        here = viewer_in_session(doors.file, session, at)
+        answer = self.go_to("/login") if here is None else self.told(here, problem="changed")
+        self.set_cookie(request, answer, "", session)
+        return answer
+
+    def _change(self, viewer: Viewer, old: str, new: str, address: str) -> tuple[int, bool]:
+        """Change the password where the old one fits: the time to wait, and whether it did."""
+        file, at = self.doors.file, self.doors.clock()
+        wait = begin_attempt(file, viewer.name, address, at)
+        if wait:
+            return wait, False
+        user = find_user(file, viewer.name)
+        if not is_password(None if user is None else user.password, old):
+            note_act(file, viewer.name, "password change refused", None, at)
+            return 0, False
+        end_attempt(file, viewer.name, address)
+        change_password(file, viewer.name, hash_password(new, viewer.name))
+        note_act(file, viewer.name, "password changed", None, at)
+        return 0, True
 
     async def sign_out(self, request: Request) -> Response:
         doors, token = self.doors, (await read_form(request)).get("csrf", "")
         viewer = doors.viewer(request)
         if viewer is not None:
-            fits = hmac.compare_digest(token.encode(), viewer.csrf.encode())
-            if not (fits and doors.origins.is_own(request)):
-                raise HTTPException(403, "the page is out of date: load it again")
+            self.check_form(request, viewer, token)
             end_session(doors.file, request.cookies[self.cookie(request, "")])
             doors.audit(viewer, "sign out", None, doors.clock())
         answer = self.go_to("/login")

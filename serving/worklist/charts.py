@@ -74,6 +74,91 @@ def waterfall(detail: LeadDetail, score: int, bands: Mapping[str, float]) -> lis
     return rows
 
 
+@dataclass(frozen=True, slots=True)
+class FamilyRows:
+    """A family of reasons: the sum of its points, its bar, and the lines that make it up.
+
+    The points of `lines` add up to `points`. The last may be of kind "small": what is not known,
+    was not seen or is too small for a line. `is_open`: it holds one of the ten largest reasons.
+    """
+
+    family: str
+    points: int
+    bar: Markup
+    lines: tuple[WaterfallRow, ...]
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyWaterfall:
+    """typical -> families, each of its lines -> `ends`: the limit of the scale, the score."""
+
+    typical: WaterfallRow
+    families: tuple[FamilyRows, ...]
+    ends: tuple[WaterfallRow, ...]
+
+
+def waterfall_by_family(
+    detail: LeadDetail, score: int, bands: Mapping[str, float], families: Mapping[str, int]
+) -> FamilyWaterfall:
+    """Lay out typical -> families, which unfold to single reasons -> limit -> score, all whole."""
+    reasons = (*detail.reasons_for, *detail.reasons_against)
+    first = set(sorted(range(len(reasons)), key=lambda i: -abs(reasons[i].points))[:SEEN_FIRST])
+    steps: list[tuple[str, list[tuple[str, int, int | None]]]] = []
+    for family in (*families, *{r.family: 0 for r in reasons if r.family not in families}):
+        mine = [i for i, reason in enumerate(reasons) if reason.family == family]
+        lines: list[tuple[str, int, int | None]] = [
+            ("reason", reasons[i].points, i) for i in sorted(mine, key=lambda i: i not in first)
+        ]
+        itemised = sum(points for _, points, _ in lines)
+        if small := families.get(family, itemised) - itemised:
+            lines.append(("small", small, None))
+        if lines:
+            steps.append((family, lines))
+    told = detail.typical + sum(points for _, lines in steps for _, points, _ in lines)
+    ends: list[tuple[str, int, int | None]] = [
+        (kind, points, None)
+        for kind, points in (
+            ("rest", score - told - detail.limit_points),
+            ("limit", detail.limit_points),
+        )
+        if points
+    ]
+    totals = [detail.typical]
+    for lines in (*(lines for _, lines in steps), ends):
+        for _, points, _ in lines:
+            totals.append(totals[-1] + points)
+    low, high, cuts = min(0, *totals), max(100, *totals), sorted(bands.values())
+
+    def bar(before: int, after: int) -> Markup:
+        return _step(before, after, low, high, "up" if after >= before else "down", cuts, after)
+
+    def rows(at: int, lines: Sequence[tuple[str, int, int | None]]) -> tuple[WaterfallRow, ...]:
+        made = []
+        for kind, points, index in lines:
+            folded = index is not None and index not in first
+            made.append(
+                WaterfallRow(kind, points, at + points, bar(at, at + points), index, folded)
+            )
+            at += points
+        return tuple(made)
+
+    at, shown = detail.typical, []
+    for family, lines in steps:
+        made = rows(at, lines)
+        end = made[-1].ends_at
+        is_open = any(row.reason in first for row in made)
+        shown.append(FamilyRows(family, end - at, bar(at, end), made, is_open))
+        at = end
+    whole = _step(low, score, low, high, "total", cuts, None)
+    base = _step(low, detail.typical, low, high, "base", cuts, detail.typical)
+    return FamilyWaterfall(
+        WaterfallRow("typical", detail.typical, detail.typical, base),
+        tuple(shown),
+        (*rows(at, ends), WaterfallRow("score", score, score, whole)),
+    )
+
+
 def _step(
     start: float,
     end: float,
@@ -250,12 +335,13 @@ def _event_marks(
     first, last = (datetime.fromisoformat(scores[i].at).timestamp() for i in (0, -1))
     marks = []
     for event in events:
-        share = (datetime.fromisoformat(event.at).timestamp() - first) / max(last - first, 1.0)
-        if 0.0 <= share <= 1.0:
-            x = share * (len(scores) - 1)
-            ours = event.direction == "outbound"
-            ends = (100, 92) if ours else (0, 8)
-            marks.append(svg.whisker(frame, x, *ends, "sales" if ours else "lead"))
+        ours = event.direction == "outbound"
+        ends = (100, 92) if ours else (0, 8)
+        for at in (event.at, *event.earlier):
+            share = (datetime.fromisoformat(at).timestamp() - first) / max(last - first, 1.0)
+            if 0.0 <= share <= 1.0:
+                x = share * (len(scores) - 1)
+                marks.append(svg.whisker(frame, x, *ends, "sales" if ours else "lead"))
     return marks
 
 

@@ -153,7 +153,12 @@ class ReportPage:
         detail = lead.detail
         assert detail is not None
         told = lead.score is not None
-        rows = charts.waterfall(detail, lead.score or 0, self.view.about.bands) if told else ()
+        bands = self.view.about.bands
+        rows = (
+            charts.waterfall_by_family(detail, lead.score or 0, bands, lead.families)
+            if told
+            else None
+        )
         reasons = (*detail.reasons_for, *detail.reasons_against)
         return {"lead": lead, "waterfall": rows, "reasons": reasons, "scale": self._scale}
 
@@ -177,6 +182,8 @@ class ReportPage:
             "hours": self.names.hours,
             "phrase": lambda phrase: w.phrase(phrase, about.labels),
             "say": self._say,
+            "said_event": lambda event: w.event(event, about.labels),
+            "act": lambda event: w.act(event, about.labels),
             "say_fact": lambda reason: w.fact(reason, about.labels),
             "rule_sentence": lambda conversions: rule_sentence(conversions, w),
             "label": lambda text: isolated(w.label(text, about.labels)),
@@ -191,9 +198,6 @@ class ReportPage:
             "charts": charts,
             "stage_bar": self._stage_bar(),
             "range_bar": self._range_bar,
-            "family_bar": lambda points: svg.bar(
-                0, points, -50, 50, "up" if points >= 0 else "down"
-            ),
             "spark": lambda lead: charts.sparkline(lead.weeks, self.words),
             "crm": self._crm,
             "lane_titles": self.names.lanes(),

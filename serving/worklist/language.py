@@ -28,11 +28,13 @@ from data.errors import InputError
 from models.explain.sentences import (
     SENTINEL,
     WORDED,
+    HowMany,
     Sentence,
     Share,
     Speech,
     capital,
     english_word,
+    event_sentence,
     fact_sentence,
     own_name,
     sentence,
@@ -42,7 +44,7 @@ from models.explain.sentences import Values as SentenceValues
 from serving.worklist.locale import jalali
 from serving.worklist.phrase import Phrase, Scalar
 from serving.worklist.safe_text import in_attribute, isolated, shown
-from serving.worklist.view_parts import ShownReason
+from serving.worklist.view_parts import ShownReason, TimelineEvent
 
 FOLDER: Final = Path(__file__).parent / "locale"
 _LATIN: Final = "0123456789"
@@ -145,15 +147,33 @@ class Words:
 
     def phrase(self, phrase: Phrase, labels: Labels) -> Markup:
         """Translate a phrase: a sentence of the product, or a text in the company's own words."""
-        text = self.message(phrase.text)
+        text, n = self.message(phrase.text), phrase.params.get("n")
+        if phrase.many and isinstance(n, int):
+            text = self.translations.ngettext(phrase.text, phrase.many, n)
         if not phrase.params and text == phrase.text:
             return isolated(self.label(phrase.text, labels))
-        return self.t(phrase.text, **self._values(phrase.params, labels))
+        return self.fill(text, self._values(phrase.params, labels))
 
     def reason(self, reason: ShownReason, labels: Labels) -> Markup:
         """Write a reason by its template and the lead's own values."""
         speech = self.speech(labels)
         return self._sentence(sentence(reason.template, reason.params, speech), speech, first=True)
+
+    def event(self, event: TimelineEvent, labels: Labels) -> Markup:
+        """Say what an event of the timeline was: "Sales called twice"."""
+        by = {"inbound": "lead", "outbound": "sales"}.get(event.direction, "")
+        return self._event(event.label, by, 1 + len(event.earlier), labels, first=True)
+
+    def act(self, event: str, labels: Labels) -> Markup:
+        """Say what an event was, within a sentence: "asked for a demo"."""
+        return self._event(event, "", 1, labels, first=False)
+
+    def _event(self, event: str, by: str, n: int, labels: Labels, *, first: bool) -> Markup:
+        speech = self.speech(labels)
+        told = event_sentence(event, by, n, speech)
+        ours = not speech.say(told.msgid, told.n).startswith("{")
+        said = self._sentence(told, speech, first=first)
+        return Markup(said[:1].lower() + said[1:]) if ours and not first else said  # as it was
 
     def fact(self, reason: ShownReason, labels: Labels) -> Markup:
         """Write the fact behind a reason: what became of past leads with the same."""
@@ -172,6 +192,7 @@ class Words:
             number=lambda value: str(self.figure(value)),
             names=labels.keys(),
             percent=lambda share: str(self.percent(share)),
+            count=lambda n: str(self.number(n)),
         )
 
     def _sentence(self, told: Sentence, speech: Speech, *, first: bool = False) -> Markup:
@@ -193,6 +214,8 @@ class Words:
             return self._sentence(value, speech)
         if isinstance(value, Share):
             return self.percent(value.rate)
+        if isinstance(value, HowMany):
+            return self.number(value.n)
         if isinstance(value, (int, float)):
             return self.figure(value)
         word = own_name(name, values, speech.names) or value or SENTINEL

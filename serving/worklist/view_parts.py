@@ -152,12 +152,16 @@ class CriterionMatch:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
-    """One act of or towards the lead; `label` is the English word of its type, `at` ISO UTC."""
+    """One act of or towards the lead, or several alike in a row; times are ISO UTC.
+
+    `label` is its type, `at` the newest, `earlier` are the others, newest first.
+    """
 
     at: str
     label: str
     direction: Literal["inbound", "outbound", "unknown"] = "unknown"
     note: str = ""
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

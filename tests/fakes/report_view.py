@@ -13,6 +13,8 @@ import numpy as np
 
 from serving.worklist import view as v
 from serving.worklist import view_parts as p
+from serving.worklist.pages.act_phrases import act_phrase, contact_by
+from serving.worklist.pages.act_phrases import ago as ago_in_words
 from tests.fakes.report_pages import (
     AS_OF,
     SOURCES,
@@ -254,7 +256,9 @@ def _lead(rng: np.random.Generator, i: int, score: int, owner: str) -> v.ReportL
 
 _PERSONS = ("Ada", "Bruno", "Chiara", "Daniel", "Elif", "Farid", "Greta")
 _TITLES = ("Head of IT", "Operations Manager", "Buyer", "")
-_ASKED = p.Phrase("Not answered yet: {label}, {n} days ago", {"label": "chat", "n": 2})
+_ASKED = p.Phrase(
+    "{act}, not answered yet", {"act": act_phrase({}, "chat", "lead", ago_in_words(2))}
+)
 _COLD = p.Phrase("No touch by sales for {n} days", {"n": 12})
 _HOT = p.Phrase("From {old} to {new} within a week", {"old": "C", "new": "B"})
 _LANES: tuple[tuple[p.LaneEntry, ...], ...] = (
@@ -320,7 +324,7 @@ def _detail(
         content=("case study", "price list") if stage != "lead" else ("starter guide",),
         missing_for_next=() if stage == "opportunity-ready" else (_BUDGET,),
         next_stage=None if stage == "opportunity-ready" else "opportunity-ready",
-        rescored=p.NextStep(p.Phrase("Next touch: {label}", {"label": "meeting"}), 4),
+        rescored=p.NextStep(contact_by("meeting"), 4),
         levels={"interest": ("low", "medium", "high")[weeks % 3]},
         feedback=() if weeks % 5 else (_SAID,),
         unstable=bool(rng.random() < 0.05),

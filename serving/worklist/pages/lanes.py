@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import DAY, iso
+from data.schema_steps import OwnWords
 from data.tables import INBOUND, OUTBOUND, Snapshots, Tables
 from serving.figures.follow_up import find_missed, last_touch
+from serving.worklist.pages.act_phrases import act_phrase, ago
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.week_changes import WeekChanges
 from serving.worklist.phrase import Phrase, Scalar
@@ -101,11 +104,13 @@ def fill_lanes(
 ) -> dict[int, tuple[LaneEntry, ...]]:
     """Say for each row in which lanes it stands and why; rows off the list in none."""
     lanes: dict[int, list[LaneEntry]] = {}
+    acts = source.project.report.acts
     off = source.scored.off_list
     for row, ask in asks.items():
         if not off[row]:
             days = int((source.scored.as_of - ask.at) // DAY)
-            lanes.setdefault(row, []).append(LaneEntry("answer", _asked(ask, days), iso(ask.at)))
+            entry = LaneEntry("answer", _asked(ask, days, acts), iso(ask.at))
+            lanes.setdefault(row, []).append(entry)
     for row, entry in _cold(source, cut_off):
         lanes.setdefault(row, []).append(entry)
     for row, entry in _hot(source, changes):
@@ -113,7 +118,10 @@ def fill_lanes(
     return {row: tuple(entries) for row, entries in lanes.items()}
 
 
-def _asked(ask: OpenAsk, days: int) -> Phrase:
+def _asked(ask: OpenAsk, days: int, acts: Mapping[str, OwnWords]) -> Phrase:
+    act = act_phrase(acts, ask.event, "lead", ago(days))
+    if act is not None:
+        return Phrase("{act}, not answered yet", {"act": act})
     params: dict[str, Scalar | Phrase | None] = {
         "label": ask.event.replace("_", " "),
         "event": ask.event,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,11 @@ from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.view_parts import PastScore, SimilarLead, TimelineEvent
 
 TIMELINE: Final = 16
+"""Lines of a timeline."""
+READ: Final = 80
+"""Newest events that the lines are made of."""
+APART: Final = 7 * DAY
+"""Events alike in a row that are further apart are lines of their own."""
 SIMILAR: Final = 3
 LOOK_BACK: Final = 14 * DAY
 MOST_CONVERTED: Final = 2_000
@@ -44,22 +49,38 @@ def score_history(source: ReportInput, rows: Rows) -> dict[int, tuple[PastScore,
 
 
 def timeline(tables: Tables, lead: int, as_of: int) -> tuple[TimelineEvent, ...]:
-    """List the newest events of a lead that were known at `as_of`, newest first."""
+    """List the newest events of a lead that were known at `as_of`, newest first.
+
+    Events alike in a row, each within a week of the one before, are one line.
+    """
     events = tables.events
     places = np.arange(events.offsets[lead], events.offsets[lead + 1])
     known = events.at[places] < as_of
     if events.recorded_at is not None:
         known &= events.recorded_at[places] < as_of
-    newest = places[known][::-1][:TIMELINE]
-    return tuple(
-        TimelineEvent(
-            at=iso(int(events.at[i])),
+    lines: list[TimelineEvent] = []
+    latest = 0
+    for i in places[known][::-1][:READ].tolist():
+        at = int(events.at[i])
+        event = TimelineEvent(
+            at=iso(at),
             label=events.type_names[int(events.type[i])],
             direction=DIRECTIONS[int(events.direction[i]) + 1],
-            note=_note(tables, int(i)),
+            note=_note(tables, i),
         )
-        for i in newest.tolist()
-    )
+        before = lines[-1] if lines else None
+        if before is not None and _alike(before, event) and latest - at <= APART:
+            lines[-1] = replace(before, earlier=(*before.earlier, event.at))
+        elif len(lines) == TIMELINE:
+            break
+        else:
+            lines.append(event)
+        latest = at
+    return tuple(lines)
+
+
+def _alike(one: TimelineEvent, other: TimelineEvent) -> bool:
+    return (one.label, one.direction, one.note) == (other.label, other.direction, other.note)
 
 
 def _note(tables: Tables, event: int) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from data.tables import INBOUND, OUTBOUND, Events
 from models.explain.sales_steps import SalesStep, suggest
+from serving.worklist.pages.act_phrases import answer_to, contact_by
 from serving.worklist.pages.lanes import OpenAsk
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.phrase import Phrase
@@ -42,12 +43,7 @@ def make_steps(source: ReportInput, rows: Sequence[int]) -> dict[int, NextStep]:
     ids = [str(lead) for lead in source.scored.table["lead_id"].iloc[list(rows)]]
     suggestions = suggest(source.model.scorer, frame, acts, lead_ids=ids, least=LEAST_POINTS)
     return {
-        row: NextStep(
-            Phrase(
-                "Next touch: {label}", {"label": best.step.replace("_", " "), "event": best.step}
-            ),
-            best.points,
-        )
+        row: NextStep(contact_by(best.step), best.points)
         for row, best in zip(rows, suggestions, strict=True)
         if best is not None
     }
@@ -94,8 +90,7 @@ def _answer(ask: OpenAsk | None) -> NextStep | None:
     """Answer what was asked before anything else."""
     if ask is None:
         return None
-    params = {"label": ask.event.replace("_", " "), "event": ask.event}
-    return NextStep(Phrase("Answer first: {label}", params))
+    return NextStep(answer_to(ask.event))
 
 
 def _of_stage(source: ReportInput, done: _DoneByLead, row: int) -> NextStep | None:

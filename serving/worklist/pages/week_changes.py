@@ -29,6 +29,7 @@ from serving.score_changes import (
     lines_to_show,
     scores_since_run,
 )
+from serving.worklist.pages.act_phrases import act_phrase, ago
 from serving.worklist.pages.lead_reasons import report_reason
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.phrase import Phrase
@@ -213,8 +214,8 @@ class ChangeWords:
             else:
                 points[what] = points.get(what, 0) + line.points
         named = []
-        for (event, label), sum_of_points in points.items():
-            phrase = self._age(row, event, label)
+        for (event, by), sum_of_points in points.items():
+            phrase = self._age(row, event, by)
             if phrase is None:
                 unnamed += sum_of_points
             elif sum_of_points:
@@ -222,16 +223,16 @@ class ChangeWords:
         return named, unnamed
 
     def _what(self, feature: str) -> tuple[str, str] | None:
-        """Name the event type that a feature counts, "" for any activity; None for other facts."""
+        """Name the event type a feature counts and who acts, "" for any; None for other facts."""
         template, params = self.params.get(feature, ("", {}))
         if template == "age_days":
             return None
         event = params.get("event")
         if isinstance(event, str):
-            return event, event
+            return event, str(params.get("by") or "")
         return ("", "") if template in _OF_ANY else None
 
-    def _age(self, row: int, event: str, label: str) -> Phrase | None:
+    def _age(self, row: int, event: str, by: str) -> Phrase | None:
         """Say how old the newest event of a type is that was known a week ago."""
         at = self._newest(row, event)
         if at is None:
@@ -239,9 +240,12 @@ class ChangeWords:
         days = int((self.source.scored.as_of - at) // DAY)
         if not event:
             return Phrase("the latest activity before this week is now {n} days old", {"n": days})
+        act = act_phrase(self.source.project.report.acts, event, by, ago(days))
+        if act is not None:
+            return Phrase("{act}: that is older now and counts less", {"act": act})
         return Phrase(
             "{label}: the latest before this week is now {n} days old",
-            {"label": label.replace("_", " "), "event": event, "n": days},
+            {"label": event.replace("_", " "), "event": event, "n": days},
         )
 
     def _newest(self, row: int, event: str) -> int | None:

@@ -12,6 +12,7 @@ from data.clock import DAY, NEVER
 from data.tables import OUTBOUND
 from models.scorecard import trend
 from serving.past_weeks import WEEK
+from serving.worklist.pages.act_phrases import answer_to
 from serving.worklist.pages.lanes import asking_types, open_asks
 from serving.worklist.pages.last_list import StoredList, follow_list
 from serving.worklist.pages.next_steps import choose_steps
@@ -79,7 +80,7 @@ def test_no_step_is_suggested_that_the_lead_has_done(source, filled):
         assert not (had_trial and "trial" in text), lead.lead_id
         assert (lead.step is None) or not lead.rule
     assert suggested["Offer a guided trial"] > 0
-    assert suggested["Answer first: {label}"] > 0
+    assert suggested["Offer a date for the demo they asked for"] > 0
 
 
 def test_a_question_that_waits_is_answered_first(source, filled):
@@ -92,7 +93,7 @@ def test_a_question_that_waits_is_answered_first(source, filled):
         in_lane = any(entry.lane == "answer" for entry in lead.lanes)
         assert in_lane == (row in asks and not lead.rule)
         if in_lane:
-            assert lead.step.phrase.text == "Answer first: {label}"
+            assert lead.step.phrase == answer_to(asks[row].event)
             at = int(source.scored.snapshots.lead[row])
             places = slice(int(events.offsets[at]), int(events.offsets[at + 1]))
             known = events.known_before(source.scored.as_of)[places]
