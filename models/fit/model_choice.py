@@ -17,9 +17,10 @@ from models.fit.calibration import (
     refit_intercept,
     spread_between,
 )
-from models.fit.candidates import choose, compare_blends
+from models.fit.candidates import Blend, choose, compare_blends
 from models.fit.components import (
     LEAST_FOR_FOREST,
+    Components,
     MarginParts,
     Setting,
     fill_up,
@@ -130,6 +131,28 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
     if few_rows:
         few = f"{rows.rare:g} of the rarer outcome, under {options.least}"
         return _base_rate(rows, f"{few}: the base rate for every lead")
+    return finish(rows, options, explore(rows, options))
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """The candidates as they were tried, the chosen blend, and its components filled up."""
+
+    setting: Setting
+    trial: SettingTrial
+    blend: Blend
+    fitted: Components
+    tried: tuple[tuple[str, ...], ...]
+    tuning: TuningFigures | None
+
+    @property
+    def margins(self) -> Floats:
+        """The chosen blend's cross-fitted margins: (n,)."""
+        return self.blend.margin(self.fitted.margins)
+
+
+def explore(rows: TrainingRows, options: FitOptions) -> Explored:
+    """Try the candidates on unseen rows, with target encodings and without; fit the winner."""
     columns, y, groups, row_weights = rows.columns, rows.y, rows.groups, rows.row_weights
     setting, tuning = _tune(rows, options, _setting(rows, options))
     trial = _try(rows, options, setting, None)
@@ -144,7 +167,19 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
     blend = choose(trial.tables)
     chosen = setting.with_targets(trial.targets)
     fitted = fill_up(trial.fitted, blend, columns, y, groups, chosen)
-    margins = blend.margin(fitted.margins)
+    return Explored(setting, trial, blend, fitted, targets, tuning)
+
+
+def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> FittedModel:
+    """Calibrate what was chosen, give it ranges, and write its report."""
+    columns, y, groups, row_weights = rows.columns, rows.y, rows.groups, rows.row_weights
+    setting, trial, blend, fitted = (
+        explored.setting,
+        explored.trial,
+        explored.blend,
+        explored.fitted,
+    )
+    margins, tuning = explored.margins, explored.tuning
     spreads = TRUSTED if setting.kinds else CERTAIN
     calibration, cohort = _calibrate(rows, margins, options.seed, spreads)
     drift = trial.level_by_fold(y, row_weights, blend, setting.worth)
@@ -155,7 +190,7 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
         "random_folds": _figures(trial.tables[-1]),
         "rounds": {name: list(f.rounds) for name, f in fitted.forests.items()},
         "penalty": {name: round(v, 3) for name, v in fitted.linear.ridge.items()},
-        "targets_tried": [list(target) for target in targets],
+        "targets_tried": [list(target) for target in explored.tried],
         "targets": [list(target) for target in trial.targets],
         "tuning": {} if tuning is None else asdict(tuning),
         "calibration": calibration.why or "",
