@@ -20,7 +20,6 @@ import pandas as pd
 from benchmarks.quality_lab_leads import make_set
 from benchmarks.quality_lab_sets import LabSet
 from benchmarks.quality_state import Measurement, write
-from models.fit.arrivals import mark_arrivals
 from models.fit.candidates import BLENDS
 from models.fit.encoders import describe, read_columns
 from models.fit.linear import LinearFit
@@ -33,9 +32,7 @@ def training_rows(lab: LabSet) -> TrainingRows:
     """Lay a set out as `LeadClassifier.fit` does."""
     columns = read_columns(lab.X, describe(lab.X, lab.catalogue), None)
     codes = None if lab.groups is None else pd.factorize(lab.groups)[0].astype(np.int64)
-    if lab.times is not None:
-        columns = mark_arrivals(columns, lab.times, codes)
-    return TrainingRows(columns, lab.y, codes, lab.times, lab.closes)
+    return TrainingRows.make(columns, lab.y, codes, lab.times, lab.closes)
 
 
 def options(seed: int = 0) -> FitOptions:
@@ -67,6 +64,7 @@ def measure_fit(lab: LabSet, seed: int = 0) -> Measurement:
         "worth": explored.setting.worth,
         "trees": bool(explored.setting.kinds),
         "targets": str(fitted.report["targets"]),
+        "periods": str(fitted.report["periods"]),
         "shape": lab.shape,
         **_named("cross", explored.fitted.margins),
         **_named("test", tested),

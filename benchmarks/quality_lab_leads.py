@@ -1,7 +1,7 @@
 """Seeds -> the laboratory's sets in time: snapshots of leads, drift, and months of nothing.
 
-The 60 `null` sets hold one year with next to nothing to learn: the level wanders from month to
-month, so that a month column seems to tell the months apart, and the months ahead are others.
+The 60 `null` sets hold one year with next to nothing to learn: each month has a level of its own,
+so that a month column tells the months apart, and says nothing of the months ahead.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def null_set(number: int, rng: Any) -> LabSet:
     nearly = 0.1 * filled(X.iloc[:, :3])[:, 0] * (number % 2)
     if not timed:
         return drawn(f"null_{number:02d}", "null", _shuffled_months(X, rng), nearly, rate, n, rng)
-    level = np.cumsum(rng.normal(0, wander, 12)) if wander else np.zeros(12)
+    level = rng.normal(0, wander, 12)
     truth = expit(np.log(rate / (1 - rate)) + nearly + level[month])
     y = (rng.random(n + ahead) < truth).astype(np.float64)
     y[:12] = np.tile([0.0, 1.0], 6)  # both outcomes, whatever was drawn

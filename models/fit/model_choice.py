@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.fit.arrivals import mark_arrivals
 from models.fit.calibration import (
     CERTAIN,
     TRUSTED,
@@ -33,6 +34,7 @@ from models.fit.forest import Recipe
 from models.fit.intervals import fit_intervals
 from models.fit.linear import LinearFit, base_log_odds
 from models.fit.pairs import screen_targets
+from models.fit.periods import set_periods_aside
 from models.fit.row_weights import rarer, spread_evenly
 from models.fit.rule_points import RulePoints, make_rule
 from models.fit.rule_update import update_rule
@@ -75,6 +77,24 @@ class TrainingRows:
     groups: Ints | None = None
     times: NDArray[Any] | None = None
     closes: NDArray[Any] | None = None
+    periods: tuple[str, ...] = ()
+    """Columns set aside: they only name the period in which a row came."""
+
+    @classmethod
+    def make(
+        cls,
+        columns: TrainingColumns,
+        y: Floats,
+        groups: Ints | None,
+        times: NDArray[Any] | None,
+        closes: NDArray[Any] | None,
+    ) -> TrainingRows:
+        """Take rows; in time order, set names of periods aside and mark levels that were new."""
+        if times is None:
+            return cls(columns, y, groups)
+        kept, periods = set_periods_aside(columns, times)
+        marked = mark_arrivals(kept, times, groups)
+        return cls(marked, y, groups, times, closes, periods)
 
     @property
     def row_weights(self) -> Floats:
@@ -196,6 +216,7 @@ def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> Fitte
         "calibration": calibration.why or "",
         "newest_cohort": {} if cohort is None else asdict(cohort),
         "drift": _figures(drift),
+        "periods": list(rows.periods),
     }
     intervals = fit_intervals(
         margins,
