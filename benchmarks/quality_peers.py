@@ -7,6 +7,7 @@ the peers.
 
 import json
 import os
+import resource
 import sys
 import time
 import warnings
@@ -75,6 +76,20 @@ def lgbm_default(X, y, Xt, *, seed, threads, **_):
     import lightgbm as lgb
 
     model = lgb.LGBMClassifier(random_state=seed, verbose=-1, n_jobs=threads)
+    return model.fit(X, y).predict_proba(Xt)[:, 1]
+
+
+def lgbm_untuned(X, y, Xt, *, seed, threads, **_):
+    import lightgbm as lgb
+
+    model = lgb.LGBMClassifier(
+        n_estimators=80,
+        num_leaves=15,
+        learning_rate=0.05,
+        random_state=seed,
+        verbose=-1,
+        n_jobs=threads,
+    )
     return model.fit(X, y).predict_proba(Xt)[:, 1]
 
 
@@ -161,6 +176,7 @@ PEERS = {
     "logistic": logistic,
     "hist_gb": hist_gb,
     "lgbm_default": lgbm_default,
+    "lgbm_untuned": lgbm_untuned,
     "xgb_default": xgb_default,
     "lgbm_tuned": lgbm_tuned,
     "catboost_default": catboost_default,
@@ -180,6 +196,7 @@ def main():
     wall, cpu = time.monotonic(), cpu_seconds()
     p = PEERS[peer](X, y, Xt, seed=int(seed), threads=int(threads), **given)
     spent = {"seconds": time.monotonic() - wall, "cpu": cpu_seconds() - cpu}
+    spent["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     np.savez(out, p=np.asarray(p, dtype=float), **spent)
 
 

@@ -14,35 +14,16 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).parent.parent
+MODELS = Path(__file__).parent.parent / "models"
 Measurement = dict[str, Any]
 """Arrays, numbers and strings of one measurement."""
-
-
-FITTING = (
-    "arrivals",
-    "baselines",
-    "calibration",
-    "candidates",
-    "components",
-    "encoders",
-    "folds",
-    "forest",
-    "intervals",
-    "learner",
-    "linear",
-    "pairs",
-    "scorecard",
-    "trials",
-)
-"""The modules of models/ that a fit depends on."""
 
 
 def code_hash() -> str:
     """Hash the code that our figures depend on."""
     digest = hashlib.sha256()
-    for name in FITTING:
-        digest.update((ROOT / "models" / f"{name}.py").read_bytes())
+    for file in sorted([*MODELS.glob("*.py"), *(MODELS / "fit").glob("*.py")]):
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -68,7 +49,7 @@ def write(file: Path, arrays: Mapping[str, Any]) -> None:
     """Write at once: a file is there whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.stem}.partial.npz")
-    np.savez(partial, **arrays)  # type: ignore[arg-type]
+    np.savez(partial, **arrays)
     partial.replace(file)
 
 

@@ -867,9 +867,10 @@ class Forest(NamedTuple):
         return len(self.node_at) - 1
 
 
-class _Tree(NamedTuple):
-    """One tree, as Forest holds all of them; `set_at` counts from its own words."""
+class _Trees(NamedTuple):
+    """The trees of one text, as Forest holds all of them; `set_at` counts from their own words."""
 
+    nodes: Ints  # of each tree
     feature: Int32s
     threshold: Floats
     kind: NDArray[np.int8]
@@ -883,13 +884,17 @@ class _Tree(NamedTuple):
     leaf_count: Floats
 
 
+Fields = list[dict[str, str]]
+"""The lines of each tree, by their names."""
+
+
 def read_forest(texts: Sequence[str], weight: float = 1.0) -> Forest:
     """Read LightGBM texts as one forest, every leaf value times `weight`.
 
     A text in averaged (random forest) mode counts with the mean of its trees. Raises PredictorError
     on truncated or inconsistent text, linear trees and several classes: nothing is guessed.
     """
-    trees: list[_Tree] = []
+    parts: list[_Trees] = []
     n_columns = 0
     for number, text in enumerate(texts):
         header, blocks = _split_text(text, number)
@@ -898,15 +903,9 @@ def read_forest(texts: Sequence[str], weight: float = 1.0) -> Forest:
             raise PredictorError(f"forest {number}: expected one class and at least one column")
         n_columns = max(n_columns, columns)
         scale = weight / len(blocks) if "average_output" in header and blocks else weight
-        for index, block in enumerate(blocks):
-            place = f"forest {number}, tree {index}"
-            try:
-                trees.append(_read_tree(block, scale, columns, place))
-            except (KeyError, ValueError, IndexError, OverflowError) as error:
-                if isinstance(error, PredictorError):
-                    raise
-                raise PredictorError(f"{place}: damaged LightGBM text ({error})") from None
-    return _join_trees(trees, n_columns)
+        if blocks:
+            parts.append(_read_trees(blocks, scale, columns, number))
+    return _join_trees(parts, n_columns)
 
 
 def _split_text(text: str, number: int) -> tuple[dict[str, str], list[str]]:
@@ -921,59 +920,99 @@ def _split_text(text: str, number: int) -> tuple[dict[str, str], list[str]]:
     return header, blocks
 
 
-def _read_tree(block: str, scale: float, columns: int, place: str) -> _Tree:
-    """Parse one tree into local arrays; indices are checked, so that every walk ends at a leaf."""
-    field = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
-    if field.get("is_linear", "0") != "0":
-        raise PredictorError(f"{place}: linear_tree models have no exact contributions")
-    leaves = int(field["num_leaves"])
-    if leaves < 1:
-        raise PredictorError(f"{place}: a tree without leaves")
-    values = _numbers(field["leaf_value"], np.float64, leaves) * scale
+_DAMAGED = (KeyError, ValueError, IndexError, OverflowError)
+
+
+def _read_trees(blocks: list[str], scale: float, columns: int, number: int) -> _Trees:
+    """Parse the trees of a text at once; where one is damaged, one by one, to name the first."""
+    try:
+        return _parse_trees(blocks, scale, columns)
+    except _DAMAGED:
+        pass
+    for index, block in enumerate(blocks):
+        try:
+            _parse_trees([block], scale, columns)
+        except _DAMAGED as error:
+            place = f"forest {number}, tree {index}"
+            if isinstance(error, PredictorError):
+                raise PredictorError(f"{place}: {error}") from None
+            raise PredictorError(f"{place}: damaged LightGBM text ({error})") from None
+    raise PredictorError(f"forest {number}: damaged LightGBM text")
+
+
+def _parse_trees(blocks: list[str], scale: float, columns: int) -> _Trees:
+    """Parse trees into flat arrays; indices are checked, so that every walk ends at a leaf."""
+    trees: Fields = [
+        dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
+        for block in blocks
+    ]
+    if any(tree.get("is_linear", "0") != "0" for tree in trees):
+        raise PredictorError("linear_tree models have no exact contributions")
+    leaves = np.array([int(tree["num_leaves"]) for tree in trees], np.int64)
+    if bool((leaves < 1).any()):
+        raise PredictorError("a tree without leaves")
+    values = _numbers(trees, "leaf_value", np.float64, leaves) * scale
     if not np.isfinite(values).all():
-        raise PredictorError(f"{place}: a leaf value is not finite")
-    nodes = leaves - 1
-    if nodes == 0:
-        return _constant_tree(values)
-    feature = _numbers(field["split_feature"], np.int32, nodes)
-    bits = _numbers(field["decision_type"], np.int32, nodes)
-    left = _numbers(field["left_child"], np.int32, nodes)
-    right = _numbers(field["right_child"], np.int32, nodes)
-    _check_shape(left, right, feature, columns, place)
-    threshold = _numbers(field["threshold"], np.float64, nodes)
-    sets = _sets(field, bits, threshold)
-    node_count = _numbers(field["internal_count"], np.float64, nodes)
-    leaf_count = _numbers(field["leaf_count"], np.float64, leaves)
-    splits = (feature, threshold, _decisions(bits, threshold), left, right)
-    return _Tree(*splits, node_count, *sets, values, leaf_count)
+        raise PredictorError("a leaf value is not finite")
+    split = [tree for tree, n in zip(trees, leaves.tolist(), strict=True) if n > 1]
+    nodes, inner = leaves - 1, leaves[leaves > 1] - 1
+    feature = _numbers(split, "split_feature", np.int32, inner)
+    bits = _numbers(split, "decision_type", np.int32, inner)
+    left = _numbers(split, "left_child", np.int32, inner)
+    right = _numbers(split, "right_child", np.int32, inner)
+    _check_shape(left, right, inner)
+    if bool(((feature < 0) | (feature >= columns)).any()):
+        raise PredictorError("a split on a column that the model does not have")
+    threshold = _numbers(split, "threshold", np.float64, inner)
+    set_at, set_bits, words = _sets(split, bits, threshold, inner)
+    counts = np.ones(len(values))
+    counts[np.repeat(leaves > 1, leaves)] = _numbers(split, "leaf_count", np.float64, inner + 1)
+    return _Trees(
+        nodes,
+        feature,
+        threshold,
+        _decisions(bits, threshold),
+        left,
+        right,
+        _numbers(split, "internal_count", np.float64, inner),
+        set_at,
+        set_bits,
+        words,
+        values,
+        counts,
+    )
 
 
-def _numbers(text: str, dtype: Any, length: int) -> NDArray[Any]:
-    values = np.array(text.split(), dtype=np.float64 if dtype is np.float64 else np.int64)
-    if len(values) != length:
-        raise ValueError(f"expected {length} values, found {len(values)}")
+def _numbers(trees: Fields, name: str, dtype: Any, lengths: Ints) -> NDArray[Any]:
+    """Read the numbers of one line of all trees, so many of each."""
+    words = [tree[name].split() for tree in trees]
+    for i, (found, wanted) in enumerate(zip(map(len, words), lengths.tolist(), strict=True)):
+        if found != wanted:
+            raise ValueError(f"expected {wanted} values, found {found} in tree {i}")
+    read = float if dtype is np.float64 else int
+    values = np.array([read(word) for part in words for word in part], np.dtype(read))
+    if values.dtype != dtype and len(values) and np.abs(values).max() > np.iinfo(dtype).max:
+        raise OverflowError(f"{name} holds a number that is too large")
     return values.astype(dtype)
 
 
-def _constant_tree(values: Floats) -> _Tree:
-    dtypes = ["i4", "f8", "i1", "i4", "i4", "f8", "i8", "i8", "u4"]
-    nodes: list[NDArray[Any]] = [np.empty(0, dtype) for dtype in dtypes]
-    return _Tree(*[*nodes, values, np.ones(1)])
-
-
-def _check_shape(left: Int32s, right: Int32s, feature: Int32s, columns: int, place: str) -> None:
+def _check_shape(left: Int32s, right: Int32s, nodes: Ints) -> None:
     """Every node but the root has one parent before it, every leaf has one: a tree, no cycles."""
-    nodes = len(left)
-    children = np.concatenate([left, right]).astype(np.int64)
-    parents = np.tile(np.arange(nodes), 2)
-    inner = children >= 0
-    whole = np.array_equal(np.sort(children[inner]), np.arange(1, nodes)) and np.array_equal(
-        np.sort(~children[~inner]), np.arange(nodes + 1)
-    )
-    if not whole or bool((children[inner] <= parents[inner]).any()):
-        raise PredictorError(f"{place}: the nodes are no tree")
-    if bool(((feature < 0) | (feature >= columns)).any()):
-        raise PredictorError(f"{place}: a split on a column that the model does not have")
+    tree = np.repeat(np.arange(len(nodes)), nodes)
+    first, total = _starts(nodes)[:-1], int(nodes.sum())
+    parent = np.arange(total) - first[tree]
+    seen = np.zeros(2 * total + len(nodes), np.int64)  # nodes of all trees, then leaves of all
+    for child in (left.astype(np.int64), right.astype(np.int64)):
+        within = np.where(
+            child < 0, ~child <= nodes[tree], (child > parent) & (child < nodes[tree])
+        )
+        if not within.all():
+            raise PredictorError("the nodes are no tree")
+        at = np.where(child < 0, total + first[tree] + tree + ~child, first[tree] + child)
+        seen += np.bincount(at, minlength=len(seen))
+    seen[first] += 1  # a root has no parent
+    if bool((seen != 1).any()):
+        raise PredictorError("the nodes are no tree")
 
 
 def _decisions(bits: Int32s, threshold: Floats) -> NDArray[np.int8]:
@@ -990,40 +1029,52 @@ def _decisions(bits: Int32s, threshold: Floats) -> NDArray[np.int8]:
     return np.where((bits & 1) != 0, IN_SET, kind).astype(np.int8)
 
 
-def _sets(field: Mapping[str, str], bits: Int32s, threshold: Floats) -> tuple[Ints, Ints, Words]:
-    """Lay out the bit sets of categorical nodes, each followed by one word of zeros."""
-    nodes = len(bits)
-    at, n_bits = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
-    chosen = np.flatnonzero(bits & 1)
-    if not len(chosen):
-        return at, n_bits, np.empty(0, np.uint32)
-    n_sets = int(field["num_cat"])
-    edges = _numbers(field["cat_boundaries"], np.int64, n_sets + 1)
-    words = _numbers(field["cat_threshold"], np.int64, int(edges[-1])).astype(np.uint32)
-    if edges[0] != 0 or bool((np.diff(edges) < 0).any()):
+def _sets(trees: Fields, bits: Int32s, threshold: Floats, nodes: Ints) -> tuple[Ints, Ints, Words]:
+    """Lay out the bit sets of categorical nodes, each followed by one word of zeros.
+
+    A node without a set stands where the words of its tree begin.
+    """
+    tree = np.repeat(np.arange(len(nodes)), nodes)
+    asks = (bits & 1) != 0
+    chosen, n_bits = np.flatnonzero(asks), np.zeros(len(bits), np.int64)
+    with_sets = np.unique(tree[chosen])
+    own = [trees[i] for i in with_sets.tolist()]
+    n_sets = np.zeros(len(nodes), np.int64)
+    n_sets[with_sets] = [int(each["num_cat"]) for each in own]
+    index = threshold[chosen].astype(np.int64)
+    if bool(((index < 0) | (index >= n_sets[tree[chosen]])).any()):
+        raise ValueError("an unknown category set")
+    edges = _numbers(own, "cat_boundaries", np.int64, n_sets[with_sets] + 1)
+    edge_at = _starts(n_sets[with_sets] + 1)
+    if bool((edges[edge_at[:-1]] != 0).any()) or bool(
+        (np.delete(np.diff(edges), edge_at[1:-1] - 1) < 0).any()
+    ):
         raise ValueError("cat_boundaries do not rise")
-    parts: list[Words] = []
-    used = 0
-    for node in chosen.tolist():
-        index = int(threshold[node])
-        if not 0 <= index < n_sets:
-            raise ValueError("an unknown category set")
-        part = np.append(words[edges[index] : edges[index + 1]], np.uint32(0))
-        at[node], n_bits[node] = used, 32 * (len(part) - 1)
-        parts.append(part)
-        used += len(part)
-    return at, n_bits, np.concatenate(parts)
+    used = edges[edge_at[1:] - 1]
+    given = _numbers(own, "cat_threshold", np.int64, used).astype(np.uint32)
+    place = np.searchsorted(with_sets, tree[chosen])
+    low = edges[edge_at[place] + index]
+    length = edges[edge_at[place] + index + 1] - low
+    n_bits[chosen] = 32 * length
+    starts = _starts(length + 1)
+    words = np.zeros(int(starts[-1]), np.uint32)
+    within = np.arange(int(length.sum())) - np.repeat(_starts(length)[:-1], length)
+    source = np.repeat(_starts(used)[place] + low, length) + within
+    words[np.repeat(starts[:-1], length) + within] = given[source]
+    before = np.searchsorted(chosen, _starts(nodes)[:-1])  # sets of the trees before
+    at = starts[before][tree]
+    at[chosen] = starts[:-1]
+    return at, n_bits, words
 
 
-def _join_trees(trees: list[_Tree], n_columns: int) -> Forest:
-    own = trees or [_constant_tree(np.zeros(1))]
-    joined = _Tree(*map(np.concatenate, zip(*own, strict=True)))
-    node_at = _starts([len(tree.feature) for tree in own])
-    leaf_at = _starts([len(tree.leaf_value) for tree in own])
-    words_at = _starts([len(tree.words) for tree in own])
-    set_at = joined.set_at + np.repeat(words_at[:-1], np.diff(node_at))
+def _join_trees(parts: list[_Trees], n_columns: int) -> Forest:
+    own = parts or [_parse_trees(["num_leaves=1\nleaf_value=0"], 1.0, 1)]
+    joined = _Trees(*map(np.concatenate, zip(*own, strict=True)))
+    words_at = _starts([len(part.words) for part in own])
+    set_at = joined.set_at + np.repeat(words_at[:-1], [len(part.feature) for part in own])
     words = np.append(joined.words, np.uint32(0))
-    return Forest(node_at, leaf_at, *joined._replace(set_at=set_at, words=words), n_columns)
+    trees = joined._replace(set_at=set_at, words=words)
+    return Forest(_starts(trees.nodes), _starts(trees.nodes + 1), *trees[1:], n_columns)
 
 
 def _starts(lengths: Any) -> Ints:

@@ -24,8 +24,7 @@ from sklearn.utils.validation import (
 
 from data.reading.any_table import as_pandas
 from features.frame import Catalogue
-from models.fit.arrivals import mark_arrivals
-from models.fit.encoders import TrainingColumns, describe, read_columns
+from models.fit.encoders import describe, read_columns
 from models.fit.model_choice import FitOptions, Learner, TrainingRows, fit_model
 from models.fit.rule_points import RulePoints
 from models.predictor import Floats, LeadScorer, ModelParts, calibrated_log_odds
@@ -210,8 +209,8 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         until = _rows_of("closes", closes, n, seen)
         together = _rows_of("groups", groups, n, seen)
         codes = None if together is None else pd.factorize(together)[0].astype(np.int64)
-        columns = self._columns(frame[seen], counted, when, codes)
-        rows = TrainingRows(columns, target, codes, when, until)
+        columns = read_columns(frame[seen], describe(frame[seen], self.catalogue), counted)
+        rows = TrainingRows.make(columns, target, codes, when, until)
         fitted = fit_model(rows, options)
         self.rows_seen_ = np.asarray(index)[seen]
         self.parts_, self.forest_text_ = fitted.parts, fitted.forest_text
@@ -371,17 +370,6 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             least=self.least,
             rule=self.rule,
         )
-
-    def _columns(
-        self,
-        frame: pd.DataFrame,
-        counted: Floats | None,
-        times: NDArray[Any] | None,
-        groups: NDArray[np.int64] | None,
-    ) -> TrainingColumns:
-        """Read the rows that count; in time order, levels that were new are marked."""
-        columns = read_columns(frame, describe(frame, self.catalogue), counted)
-        return columns if times is None else mark_arrivals(columns, times, groups)
 
     def _target(self, y: Any, n: int, seen: NDArray[np.bool_]) -> Floats:
         """Code the classes of the rows that count as 0 and 1: (n_seen,)."""

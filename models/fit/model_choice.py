@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.fit.arrivals import mark_arrivals
 from models.fit.calibration import (
     CERTAIN,
     TRUSTED,
@@ -17,9 +18,10 @@ from models.fit.calibration import (
     refit_intercept,
     spread_between,
 )
-from models.fit.candidates import choose, compare_blends
+from models.fit.candidates import Blend, choose, compare_blends
 from models.fit.components import (
     LEAST_FOR_FOREST,
+    Components,
     MarginParts,
     Setting,
     fill_up,
@@ -32,6 +34,7 @@ from models.fit.forest import Recipe
 from models.fit.intervals import fit_intervals
 from models.fit.linear import LinearFit, base_log_odds
 from models.fit.pairs import screen_targets
+from models.fit.periods import set_periods_aside
 from models.fit.row_weights import rarer, spread_evenly
 from models.fit.rule_points import RulePoints, make_rule
 from models.fit.rule_update import update_rule
@@ -74,6 +77,24 @@ class TrainingRows:
     groups: Ints | None = None
     times: NDArray[Any] | None = None
     closes: NDArray[Any] | None = None
+    periods: tuple[str, ...] = ()
+    """Columns set aside: they only name the period in which a row came."""
+
+    @classmethod
+    def make(
+        cls,
+        columns: TrainingColumns,
+        y: Floats,
+        groups: Ints | None,
+        times: NDArray[Any] | None,
+        closes: NDArray[Any] | None,
+    ) -> TrainingRows:
+        """Take rows; in time order, set names of periods aside and mark levels that were new."""
+        if times is None:
+            return cls(columns, y, groups)
+        kept, periods = set_periods_aside(columns, times)
+        marked = mark_arrivals(kept, times, groups)
+        return cls(marked, y, groups, times, closes, periods)
 
     @property
     def row_weights(self) -> Floats:
@@ -130,6 +151,28 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
     if few_rows:
         few = f"{rows.rare:g} of the rarer outcome, under {options.least}"
         return _base_rate(rows, f"{few}: the base rate for every lead")
+    return finish(rows, options, explore(rows, options))
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """The candidates as they were tried, the chosen blend, and its components filled up."""
+
+    setting: Setting
+    trial: SettingTrial
+    blend: Blend
+    fitted: Components
+    tried: tuple[tuple[str, ...], ...]
+    tuning: TuningFigures | None
+
+    @property
+    def margins(self) -> Floats:
+        """The chosen blend's cross-fitted margins: (n,)."""
+        return self.blend.margin(self.fitted.margins)
+
+
+def explore(rows: TrainingRows, options: FitOptions) -> Explored:
+    """Try the candidates on unseen rows, with target encodings and without; fit the winner."""
     columns, y, groups, row_weights = rows.columns, rows.y, rows.groups, rows.row_weights
     setting, tuning = _tune(rows, options, _setting(rows, options))
     trial = _try(rows, options, setting, None)
@@ -144,7 +187,19 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
     blend = choose(trial.tables)
     chosen = setting.with_targets(trial.targets)
     fitted = fill_up(trial.fitted, blend, columns, y, groups, chosen)
-    margins = blend.margin(fitted.margins)
+    return Explored(setting, trial, blend, fitted, targets, tuning)
+
+
+def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> FittedModel:
+    """Calibrate what was chosen, give it ranges, and write its report."""
+    columns, y, groups, row_weights = rows.columns, rows.y, rows.groups, rows.row_weights
+    setting, trial, blend, fitted = (
+        explored.setting,
+        explored.trial,
+        explored.blend,
+        explored.fitted,
+    )
+    margins, tuning = explored.margins, explored.tuning
     spreads = TRUSTED if setting.kinds else CERTAIN
     calibration, cohort = _calibrate(rows, margins, options.seed, spreads)
     drift = trial.level_by_fold(y, row_weights, blend, setting.worth)
@@ -155,12 +210,13 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
         "random_folds": _figures(trial.tables[-1]),
         "rounds": {name: list(f.rounds) for name, f in fitted.forests.items()},
         "penalty": {name: round(v, 3) for name, v in fitted.linear.ridge.items()},
-        "targets_tried": [list(target) for target in targets],
+        "targets_tried": [list(target) for target in explored.tried],
         "targets": [list(target) for target in trial.targets],
         "tuning": {} if tuning is None else asdict(tuning),
         "calibration": calibration.why or "",
         "newest_cohort": {} if cohort is None else asdict(cohort),
         "drift": _figures(drift),
+        "periods": list(rows.periods),
     }
     intervals = fit_intervals(
         margins,
