@@ -269,13 +269,27 @@ def compare(
     draws: int = 500,
     seed: int = 0,
     lower_is_better: bool = True,
+    row_weights: Floats | None = None,
 ) -> ModelComparison:
-    """Compare two models on the same rows by a paired bootstrap over `groups`."""
+    """Compare two models on the same rows by a paired bootstrap over `groups`.
+
+    `row_weights` (n,) say how often each row counts; None: once.
+    """
     target = np.asarray(y, dtype=np.float64)
-    ones = np.ones(len(target))
-    gap = metric(target, ours, ones) - metric(target, theirs, ones)
+    counted = np.ones(len(target)) if row_weights is None else row_weights
+    if metric is log_loss:  # of each row it is the same in every draw
+        one, two = log_losses(target, ours), log_losses(target, theirs)
+
+        def difference(w: Floats) -> float:
+            return float(np.average(one, weights=w)) - float(np.average(two, weights=w))
+    else:
+
+        def difference(w: Floats) -> float:
+            return metric(target, ours, w) - metric(target, theirs, w)
+
+    gap = difference(counted)
     drawn = [
-        metric(target, ours, w) - metric(target, theirs, w)
+        difference(w * counted)
         for w in bootstrap_weights(groups, len(target), draws, seed)
         if w.any()  # of a few groups a draw may hold none
     ]

@@ -57,10 +57,10 @@ def _points(above: Floats, anchor_score: float, clipped: float) -> float:
     return 0.5
 
 
-def clipped_share(card: ScoreCard, log_odds: Floats) -> float:
-    """Tell which share of leads the card clips at 0 or at 100."""
+def clipped_share(card: ScoreCard, log_odds: Floats, row_weights: Floats | None = None) -> float:
+    """Tell which share of leads the card clips at 0 or at 100; `row_weights` count leads, (n,)."""
     exact = card_exact(card, log_odds)
-    return float(np.mean((exact < 0) | (exact > 100)))
+    return float(np.average((exact < 0) | (exact > 100), weights=row_weights))
 
 
 def band_rank(card: ScoreCard, score: NDArray[Any]) -> NDArray[np.int64]:

@@ -53,11 +53,15 @@ def advise(
     *,
     groups: NDArray[Any] | None = None,
     segments: Mapping[str, NDArray[Any]] | None = None,
+    row_weights: Floats | None = None,
     seed: int = 0,
 ) -> Advice:
-    """Advise on a learner fitted to these training rows: (n,) outcomes, groups, segment values."""
+    """Advise on a learner fitted to these training rows: (n,) outcomes, groups, segment values.
+
+    `row_weights` (n,) say how often each row counts; None: once.
+    """
     target = np.asarray(y, dtype=np.float64)
-    assessment = assess(target, groups)
+    assessment = assess(target, groups, row_weights)
     notes = [] if assessment.mode == "full" else [assessment.sentence]
     curve, need, shown = pd.DataFrame(), None, []
     if (
@@ -65,12 +69,14 @@ def advise(
         and assessment.mode != "constant"
     ):
         repeats = 3 if len(target) < ONE_REPEAT_FROM else 1
-        curve = learning_curve(frame, target, groups=groups, repeats=repeats, seed=seed)
+        curve = learning_curve(
+            frame, target, groups=groups, repeats=repeats, seed=seed, row_weights=row_weights
+        )
         if len(curve):
             need = conversions_needed(curve)
             shown.append(f"learning curve: {need.sentence}")
     margins = calibrated_log_odds(learner.parts_.calibration, learner.margins_)
-    pooled, segment_notes = _pool_each_slice(margins, target, segments or {}, groups)
+    pooled, segment_notes = _pool_each_slice(margins, target, segments or {}, groups, row_weights)
     shown += segment_notes
     notes += shown
     notes += level_notes(learner.report_.get("newest_cohort") or {})
@@ -82,13 +88,14 @@ def _pool_each_slice(
     y: Floats,
     segments: Mapping[str, NDArray[Any]],
     groups: NDArray[Any] | None,
+    row_weights: Floats | None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Pool the segments of each slice separately: a table of all, and notes."""
     tables, notes = [], []
     for name, values in segments.items():
         if len({str(value) for value in values}) < 2:
             continue
-        pooled = pool_segments(margins, y, values, groups=groups)
+        pooled = pool_segments(margins, y, values, groups=groups, row_weights=row_weights)
         tables.append(pooled.table.assign(slice=name))
         notes += [f"{name}: {warning}" for warning in pooled.warnings]
         clear = pooled.table[pooled.table["verdict"] != "unproven"]

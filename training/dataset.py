@@ -30,7 +30,8 @@ class Dataset:
     their labels mean nothing.
 
     `groups` are account codes where accounts are declared, else lead rows: rows of one group stay
-    together in folds and in bootstraps.
+    together in folds and in bootstraps. `row_weights` (n,) say how many rows each stands for,
+    where training learns from a sample of them; None: each for itself.
     """
 
     labelled: LabelledSnapshots
@@ -38,6 +39,7 @@ class Dataset:
     groups: Rows
     cut: Cut
     known: bool = True
+    row_weights: NDArray[np.float64] | None = None
 
     @property
     def y(self) -> NDArray[np.int8]:
@@ -49,6 +51,10 @@ class Dataset:
         """The rows' order in time: (n,); None where nothing says which of two is the newer."""
         order = self.labelled.order
         return order if len(order) and (order != order[0]).any() else None
+
+    def weights(self, which: Rows) -> NDArray[np.float64] | None:
+        """Say how many rows each of some rows stands for; None: each for itself."""
+        return None if self.row_weights is None else self.row_weights[which]
 
     def rows(self, which: Rows) -> pd.DataFrame:
         """Return the feature frame of some rows."""

@@ -35,11 +35,12 @@ def train_rule(
     dataset = judgement.dataset.without(report.quarantined, tables)
     dataset = replace(dataset, cut=whole_cut(dataset.labelled, project))
     frame, y = dataset.frame.to_pandas(), dataset.y.astype(np.float64)
-    columns = read_columns(frame, describe(frame, dataset.frame.catalogue))
+    weights = dataset.row_weights
+    columns = read_columns(frame, describe(frame, dataset.frame.catalogue), weights)
     groups = pd.factorize(dataset.groups)[0].astype(np.int64)
     fitted = fit_rule(TrainingRows(columns, y, groups), points_of(project), known=dataset.known)
-    parts = with_card(fitted.parts, fitted.margins, project, None)
-    facts = replace(make_facts(frame, y, parts.features), known=bool(y.any()))
+    parts = with_card(fitted.parts, fitted.margins, project, None, weights)
+    facts = replace(make_facts(frame, y, parts.features, weights), known=bool(y.any()))
     notes = (*judgement.notes, *rule_notes(fitted.report))
     evaluation = _no_figures(notes)
     return TrainedModel(

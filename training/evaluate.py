@@ -15,6 +15,7 @@ from scipy.stats import norm
 
 from data.clock import DAY
 from models.fit.folds import design_effect
+from models.fit.row_weights import weights_or_ones
 from models.metrics import (
     Floats,
     auc,
@@ -67,13 +68,15 @@ def evaluate_model(
     capacities: tuple[int, ...] = (10, 25, 50, 100, 200),
     train_y: NDArray[np.generic] | None = None,
     train_groups: NDArray[np.generic] | None = None,
+    train_weights: Floats | None = None,
     draws: int = 200,
     seed: int = 0,
 ) -> Evaluation:
     """Evaluate one model beside its baselines on rows that none of them has seen.
 
     `as_of` (n,) microseconds gives weeks and months; without it the rows are one period.
-    `train_y` and `train_groups` are the training rows, to tell whether the base rate moved.
+    `train_y` and `train_groups` are the training rows, to tell whether the base rate moved;
+    `train_weights` say how often each counts.
     """
     target = np.asarray(y, dtype=np.float64)
     rivals = dict(baselines or {})
@@ -85,6 +88,9 @@ def evaluate_model(
         ignore_index=True,
     )
     drift = drift_by_month(target, p, as_of, groups)
+    moved = []
+    if train_y is not None:
+        moved = [base_rates(train_y, train_groups, target, groups, train_weights)]
     return Evaluation(
         metrics=metrics[["model", "metric", "value", "error", "low", "high"]],
         verdicts=verdicts(target, p, rivals, groups, draws=draws, seed=seed),
@@ -94,10 +100,7 @@ def evaluate_model(
         curve=reliability_curve(target, p, groups, draws=min(draws, 100), seed=seed),
         drift=drift,
         gains=gains(target, p),
-        notes=(
-            *_notes(target, p, groups, drift),
-            *([] if train_y is None else [base_rates(train_y, train_groups, target, groups)]),
-        ),
+        notes=(*_notes(target, p, groups, drift), *moved),
     )
 
 
@@ -162,17 +165,25 @@ def level_with_logistic(comparisons: pd.DataFrame) -> str | None:
 
 
 def unproven_in_training(
-    y: NDArray[np.generic], p: Floats, groups: NDArray[np.generic] | None = None, *, seed: int = 0
+    y: NDArray[np.generic],
+    p: Floats,
+    groups: NDArray[np.generic] | None = None,
+    *,
+    row_weights: Floats | None = None,
+    seed: int = 0,
 ) -> str | None:
     """Say why the training rows do not bear the model out; None where they do.
 
-    `p` are cross-fitted: each row's probability comes from folds without it. One test alone lets
+    `p` are cross-fitted: each row's probability comes from folds without it; `row_weights` (n,) say
+    how often each row counts. One test alone lets
     one in forty sets without any signal pass; that the training rows agree by chance as well is
     far rarer.
     """
     target = np.asarray(y, np.float64)
-    prior = np.full(len(target), (target.sum() + 0.5) / (len(target) + 1))
-    gap = compare(target, p, prior, groups, seed=seed)
+    counted = weights_or_ones(row_weights, len(target))
+    rate = (float(np.sum(counted * target)) + 0.5) / (float(counted.sum()) + 1)
+    prior = np.full(len(target), rate)
+    gap = compare(target, p, prior, groups, seed=seed, row_weights=row_weights)
     if gap.high < 0:
         return None
     return (
@@ -312,9 +323,11 @@ def base_rates(
     train_groups: NDArray[np.generic] | None,
     y: Floats,
     groups: NDArray[np.generic] | None,
+    train_weights: Floats | None = None,
 ) -> str:
     """Say whether the base rate moved from training to test: only where 99 % intervals say so."""
-    (then, error_then), (now, error_now) = _rate(train_y, train_groups), _rate(y, groups)
+    then, error_then = _rate(train_y, train_groups, train_weights)
+    now, error_now = _rate(y, groups)
     apart, half = now - then, float(norm.ppf(0.995)) * float(np.hypot(error_then, error_now))
     rates = f"{then:.1%} converted in training, {now:.1%} in test"
     points = f"{100 * apart:+.1f} points, 99 % {100 * (apart - half):+.1f} to "
@@ -324,13 +337,19 @@ def base_rates(
     return f"{rates}: no move of the base rate is shown ({points})"
 
 
-def _rate(y: NDArray[np.generic], groups: NDArray[np.generic] | None) -> tuple[float, float]:
+def _rate(
+    y: NDArray[np.generic],
+    groups: NDArray[np.generic] | None,
+    row_weights: Floats | None = None,
+) -> tuple[float, float]:
     """Estimate a base rate and its error; half a case of each outcome keeps the error above 0."""
     target = np.asarray(y, np.float64)
+    counted = weights_or_ones(row_weights, len(target))
     codes = None if groups is None else pd.factorize(np.asarray(groups))[0].astype(np.int64)
-    shrunk = (target.sum() + 0.5) / (len(target) + 1)
-    variance = shrunk * (1 - shrunk) * design_effect(target, codes) / max(len(target), 1)
-    return float(target.mean()), float(np.sqrt(variance))
+    won, n = float(np.sum(counted * target)), float(counted.sum())
+    shrunk = (won + 0.5) / (n + 1)
+    variance = shrunk * (1 - shrunk) * design_effect(target, codes, row_weights) / max(n, 1)
+    return float(np.average(target, weights=row_weights)), float(np.sqrt(variance))
 
 
 def tenths(p: Floats) -> NDArray[np.int64]:

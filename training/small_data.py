@@ -20,6 +20,7 @@ from models.fit.components import LEAST_FOR_FOREST
 from models.fit.encoders import describe, read_columns
 from models.fit.folds import assign_folds
 from models.fit.linear import fit_linear
+from models.fit.row_weights import unless_ones, weighted_quantile, weights_or_ones
 from models.metrics import log_losses, wilson
 from models.predictor import Floats
 
@@ -42,14 +43,17 @@ class OutcomeAssessment:
     sentence: str
 
 
-def assess(y: NDArray[Any], groups: NDArray[Any] | None = None) -> OutcomeAssessment:
+def assess(
+    y: NDArray[Any], groups: NDArray[Any] | None = None, row_weights: Floats | None = None
+) -> OutcomeAssessment:
     """Decide which model this many outcomes allow, with the interval of the base rate.
 
     Rows of one group (a lead at several ages, an account) share an outcome: the interval counts
-    groups.
+    groups. `row_weights` (n,) say how often each row counts; None: once.
     """
     target = np.asarray(y, dtype=np.float64)
-    hits, n = int(target.sum()), len(target)
+    counted = weights_or_ones(row_weights, len(target))
+    hits, n = round(float(np.sum(counted * target))), round(float(counted.sum()))
     n_rarer = min(hits, n - hits)
     n_groups = n if groups is None else len(np.unique(groups))
     low, high = wilson(hits * n_groups / max(n, 1), n_groups)
@@ -85,8 +89,8 @@ def require_outcomes(y: NDArray[Any]) -> OutcomeAssessment:
     return assessment
 
 
-FitPredict = Callable[[pd.DataFrame, Floats, pd.DataFrame], Floats]
-"""(training frame, outcomes, held-out frame) -> probabilities."""
+FitPredict = Callable[[pd.DataFrame, Floats, pd.DataFrame, Floats | None], Floats]
+"""(training frame, outcomes, held-out frame, weights of training rows) -> probabilities."""
 
 
 def learning_curve(
@@ -98,15 +102,18 @@ def learning_curve(
     repeats: int = 3,
     seed: int = 0,
     fit_predict: FitPredict | None = None,
+    row_weights: Floats | None = None,
 ) -> pd.DataFrame:
     """Measure log loss against the number of conversions learned from, on held-out folds.
 
     One row for each share: `conversions`, `log_loss`, `prior`, `gain` (prior minus log loss),
     `error` of the gain over groups, and `judged`, the conversions held out that it was measured
     on. A group that converts is one conversion, at however many ages it was seen. Logistic
-    regression is fitted unless `fit_predict` is given.
+    regression is fitted unless `fit_predict` is given. `row_weights` (n,) say how often each row
+    counts.
     """
     target = np.asarray(y, dtype=np.float64)
+    counted = weights_or_ones(row_weights, len(target))
     codes = None if groups is None else pd.factorize(np.asarray(groups))[0].astype(np.int64)
     units = np.arange(len(target)) if codes is None else codes
     fit = fit_predict or _fit_line
@@ -119,11 +126,11 @@ def learning_curve(
             learned_from, held_out = order[fold[order] != k], np.flatnonzero(fold == k)
             for share in shares:
                 rows = learned_from[: max(2, int(share * len(learned_from)))]
-                losses = _losses_on_fold(frame, target, rows, held_out, fit)
+                losses = _losses_on_fold(frame, target, counted, rows, held_out, fit)
                 if losses is not None:
                     by_share[share].append(losses)
     return pd.DataFrame(
-        [_curve_row(by_share[share], target, units) for share in shares if by_share[share]]
+        [_curve_row(by_share[share], target, units, counted) for share in shares if by_share[share]]
     )
 
 
@@ -140,21 +147,25 @@ class _FoldLosses:
 def _losses_on_fold(
     frame: pd.DataFrame,
     y: Floats,
+    row_weights: Floats,
     rows: NDArray[np.int64],
     held_out: NDArray[np.int64],
     fit: FitPredict,
 ) -> _FoldLosses | None:
-    hits = float(y[rows].sum())
+    hits, counted = float(y[rows].sum()), row_weights[rows]
     if min(hits, len(rows) - hits) < 2:
         return None
-    rate = (hits + 0.5) / (len(rows) + 1)
-    losses = log_losses(y[held_out], fit(frame.iloc[rows], y[rows], frame.iloc[held_out]))
+    rate = (float(np.sum(counted * y[rows])) + 0.5) / (float(counted.sum()) + 1)
+    p = fit(frame.iloc[rows], y[rows], frame.iloc[held_out], unless_ones(counted))
+    losses = log_losses(y[held_out], p)
     return _FoldLosses(
         rows, held_out, losses, log_losses(y[held_out], np.full(len(held_out), rate))
     )
 
 
-def _curve_row(fits: list[_FoldLosses], y: Floats, groups: NDArray[np.int64]) -> dict[str, float]:
+def _curve_row(
+    fits: list[_FoldLosses], y: Floats, groups: NDArray[np.int64], row_weights: Floats
+) -> dict[str, float]:
     """Average over held-out rows, each counted once however often it was held out."""
     rows = np.concatenate([fit.rows for fit in fits])
     times = np.bincount(rows, minlength=len(y))
@@ -163,24 +174,26 @@ def _curve_row(fits: list[_FoldLosses], y: Floats, groups: NDArray[np.int64]) ->
         np.bincount(rows, np.concatenate(losses), len(y))[judged] / times[judged]
         for losses in ([fit.model for fit in fits], [fit.prior for fit in fits])
     )
-    gains = prior - model
+    gains, counted = prior - model, row_weights[judged]
 
     def conversions(of: NDArray[np.int64]) -> int:
         return len(np.unique(groups[of[y[of] == 1]]))
 
     return {
         "conversions": float(np.mean([conversions(fit.learned) for fit in fits])),
-        "log_loss": float(model.mean()),
-        "prior": float(prior.mean()),
-        "gain": float(gains.mean()),
-        "error": error_of(gains, groups=groups[judged]),
+        "log_loss": float(np.average(model, weights=unless_ones(counted))),
+        "prior": float(np.average(prior, weights=unless_ones(counted))),
+        "gain": float(np.average(gains, weights=unless_ones(counted))),
+        "error": error_of(gains, groups=groups[judged], row_weights=counted),
         "judged": float(conversions(np.flatnonzero(judged))),
     }
 
 
-def _fit_line(frame: pd.DataFrame, y: Floats, ahead: pd.DataFrame) -> Floats:
+def _fit_line(
+    frame: pd.DataFrame, y: Floats, ahead: pd.DataFrame, row_weights: Floats | None
+) -> Floats:
     features = describe(frame)
-    columns = read_columns(frame, features)
+    columns = read_columns(frame, features, row_weights)
     n_rarer = int(min(y.sum(), len(y) - y.sum()))
     line = fit_linear(columns, y, assign_folds(y, None, max(2, min(5, n_rarer)), 0))
     p: Floats = 1 / (1 + np.exp(-line.margin(read_columns(ahead, features))))
@@ -250,6 +263,7 @@ def pool_segments(
     segment: NDArray[Any],
     *,
     groups: NDArray[Any] | None = None,
+    row_weights: Floats | None = None,
     least_overlap: float = LEAST_OVERLAP,
 ) -> PooledSegments:
     """Fit a shift for each segment on out-of-fold margins, partially pooled.
@@ -258,8 +272,10 @@ def pool_segments(
     a segment with few outcomes stays near zero. `verdict` is "more" or "less" where a shift is
     beyond two errors, else "unproven"; `overlaps` is False where a segment's leads hardly score
     like the others', so that its shift and its difference in mix cannot be told apart (a warning).
+    `row_weights` (n,) say how often each row counts.
     """
     target = np.asarray(y, dtype=np.float64)
+    counted = weights_or_ones(row_weights, len(target))
     segment_of = np.asarray([str(s) for s in segment])
     codes = (
         np.arange(len(segment_of))
@@ -269,15 +285,16 @@ def pool_segments(
     rows = []
     for name in sorted(set(segment_of.tolist())):
         inside = segment_of == name
-        raw, error = _segment_shift(margins[inside], target[inside], codes[inside])
+        weights = counted[inside]
+        raw, error = _segment_shift(margins[inside], target[inside], codes[inside], weights)
         rows.append(
             {
                 "segment": name,
-                "rows": int(inside.sum()),
-                "conversions": int(target[inside].sum()),
+                "rows": round(float(weights.sum())),
+                "conversions": round(float(np.sum(weights * target[inside]))),
                 "raw": raw,
                 "error": error,
-                "overlap": _overlap(margins[inside], margins[~inside]),
+                "overlap": _overlap(margins[inside], margins[~inside], weights, counted[~inside]),
             }
         )
     table = pd.DataFrame(rows)
@@ -295,17 +312,19 @@ def pool_segments(
     return PooledSegments(table, spread, warnings)
 
 
-def _segment_shift(margins: Floats, y: Floats, groups: NDArray[np.int64]) -> tuple[float, float]:
+def _segment_shift(
+    margins: Floats, y: Floats, groups: NDArray[np.int64], row_weights: Floats
+) -> tuple[float, float]:
     """Fit one shift with a ridge penalty; its error counts groups where rows are correlated."""
     shift = 0.0
     for _ in range(40):
         p = 1 / (1 + np.exp(-(margins + shift)))
-        information = float(np.sum(p * (1 - p))) + 0.1
-        step = (float(np.sum(y - p)) - 0.1 * shift) / information
+        information = float(np.sum(row_weights * (p * (1 - p)))) + 0.1
+        step = (float(np.sum(row_weights * (y - p))) - 0.1 * shift) / information
         shift += float(np.clip(step, -1, 1))
         if abs(step) < 1e-9:
             break
-    clustered = float(np.sum(np.bincount(groups, y - p) ** 2)) / information**2
+    clustered = float(np.sum(np.bincount(groups, row_weights * (y - p)) ** 2)) / information**2
     return shift, float(np.sqrt(max(1 / information, clustered)))
 
 
@@ -319,8 +338,9 @@ def _spread(raw: Floats, error: Floats) -> float:
     return float(np.sqrt(max(0.0, (q - (len(raw) - 1)) / max(scale, 1e-12))))
 
 
-def _overlap(inside: Floats, others: Floats) -> float:
+def _overlap(inside: Floats, others: Floats, weights: Floats, of_others: Floats) -> float:
     if not len(others) or not len(inside):
         return 1.0
-    low, high = np.quantile(others, [0.01, 0.99])
-    return float(np.mean((inside >= low) & (inside <= high)))
+    low, high = weighted_quantile(others, [0.01, 0.99], of_others)
+    within = (inside >= low) & (inside <= high)
+    return float(np.average(within, weights=unless_ones(weights)))

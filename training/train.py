@@ -123,14 +123,16 @@ def fit_and_evaluate(
     )
     report = check_fit_scope(task.audit, tables, dataset, fitted)
     parts, forest_text = fitted.parts()
-    parts = with_card(parts, fitted.margins_, project, task.card)
-    facts = make_facts(dataset.rows(rows), dataset.y[rows], parts.features)
+    weights = dataset.weights(rows)
+    parts = with_card(parts, fitted.margins_, project, task.card, weights)
+    facts = make_facts(dataset.rows(rows), dataset.y[rows], parts.features, weights)
     advice = advise(
         fitted,
         dataset.rows(rows),
         dataset.y[rows],
         groups=dataset.groups[rows],
         segments=_segments(project, tables, dataset.labelled.snapshots.lead[rows]),
+        row_weights=weights,
         seed=seed,
     )
     on_stage("evaluation beside the baselines")
@@ -141,7 +143,7 @@ def fit_and_evaluate(
         beats, words = False, f"too few outcomes for a model: {fitted.report_['chosen_on']}"
     if beats:
         y, p = dataset.y[rows], cross_fitted(fitted)
-        chance = unproven_in_training(y, p, dataset.groups[rows], seed=seed)
+        chance = unproven_in_training(y, p, dataset.groups[rows], row_weights=weights, seed=seed)
         beats, words = chance is None, chance or words
     said = (words,) if beats else ()
     evaluation = replace(evaluation, notes=(*evaluation.notes, *advice.notes, *said))
@@ -220,6 +222,7 @@ def fit_learner(
     return classifier.fit(
         dataset.rows(rows),
         dataset.y[rows],
+        dataset.weights(rows),
         times=None if dataset.times is None else dataset.times[rows],
         closes=None if project.static else dataset.labelled.closes_at[rows],
         groups=dataset.groups[rows],
@@ -244,6 +247,7 @@ def evaluate_on_test(
         dataset.rows(train_rows),
         dataset.y[train_rows].astype(np.float64),
         dataset.frame.catalogue,
+        dataset.weights(train_rows),
     )
     rivals = {name: b.predict(frame) for name, b in fitted.items() if b.available}
     lead = dataset.labelled.snapshots.lead[test_rows]
@@ -258,6 +262,7 @@ def evaluate_on_test(
         capacities=tuple(sorted({10, 25, 50, 100, 200, project.report.capacity_per_week})),
         train_y=dataset.y[train_rows],
         train_groups=dataset.groups[train_rows],
+        train_weights=dataset.weights(train_rows),
         seed=seed,
     )
     return {"model": scores.probability, **rivals}, evaluation

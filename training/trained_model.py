@@ -12,6 +12,7 @@ from data.schema import Project
 from models.amount_model import AMOUNTS_FILE, AmountModel
 from models.artifact import Manifest, write_artifact
 from models.explain.observed_rates import ObservedRates
+from models.fit.row_weights import spread_evenly, weights_or_ones
 from models.metrics import Floats
 from models.predictor import LeadScorer, ModelParts, ScoreCard, calibrated_log_odds
 from models.scorecard import clipped_share, propose
@@ -85,14 +86,22 @@ class TrainedModel:
 
 
 def with_card(
-    parts: ModelParts, margins: Floats, project: Project, frozen: ScoreCard | None
+    parts: ModelParts,
+    margins: Floats,
+    project: Project,
+    frozen: ScoreCard | None,
+    row_weights: Floats | None = None,
 ) -> ModelParts:
-    """Add the score card: the frozen one, else what the project file says, else a proposal."""
+    """Add the score card: the frozen one, else what the project file says, else a proposal.
+
+    `row_weights` say how often each training row counts, (n,) as `margins`.
+    """
     section = project.score
     log_odds = calibrated_log_odds(parts.calibration, margins)
+    counted = weights_or_ones(row_weights, len(log_odds))
     anchor = section.anchor
     card = frozen or propose(
-        log_odds,
+        spread_evenly(log_odds, counted),
         points_to_double=section.points_to_double,
         anchor_score=50.0 if anchor is None else anchor.score,
         anchor_probability=None if anchor is None else anchor.probability,
@@ -102,6 +111,6 @@ def with_card(
         parts.meta,
         sensitive=tuple(project.train.sensitive),
         identity=(project.leads.owner,) if project.leads.owner else (),  # a sales rep's name
-        clipped_share=clipped_share(card, log_odds),
+        clipped_share=clipped_share(card, log_odds, row_weights),
     )
     return replace(parts, card=card, meta=meta)

@@ -16,6 +16,12 @@ from numpy.typing import NDArray
 
 from features.templates import TEMPLATES
 from models.explain.points import ObservedRate
+from models.fit.row_weights import (
+    unless_ones,
+    weighted_mean,
+    weighted_quantile,
+    weights_or_ones,
+)
 from models.predictor import FeatureColumn, Floats
 
 LEAST_ROWS = 30  # a smaller group is no fact
@@ -198,42 +204,59 @@ def _counted(pair: Sequence[float]) -> Counted:
 
 
 def make_facts(
-    frame: pd.DataFrame, y: NDArray[Any], features: Sequence[FeatureColumn]
+    frame: pd.DataFrame,
+    y: NDArray[Any],
+    features: Sequence[FeatureColumn],
+    row_weights: Floats | None = None,
 ) -> ObservedRates:
-    """Count rates on training rows: `y` (n,) in {0, 1}, one row of `frame` each."""
+    """Count rates on training rows: `y` (n,) in {0, 1}, one row of `frame` each.
+
+    `row_weights` (n,) say how often each row counts; None: once.
+    """
     labels = np.asarray(y, np.float64)
+    weights = weights_or_ones(row_weights, len(labels))
     table: dict[str, Groups] = {}
     for feature in features:
         column = frame[feature.name]
         absent = column.isna().to_numpy()
-        known, outcomes = column[~absent], labels[~absent]
-        missing = (int(absent.sum()), _rate(labels[absent]))
+        known, outcomes, counted = column[~absent], labels[~absent], weights[~absent]
+        missing = (_rows(weights[absent]), _rate(labels[absent], weights[absent]))
         if feature.kind == "category":
-            table[feature.name] = LevelGroups(_count_levels(known, outcomes), missing)
+            levels = _count_levels(known, outcomes, counted)
+            table[feature.name] = LevelGroups(levels, missing)
         else:
             row = TEMPLATES.get(feature.template)
             each = row is not None and row.cycle > 0  # each hour, weekday, month
             values = known.to_numpy(np.float64)
-            edges, bins = _count_bins(values, outcomes, each=each)
+            edges, bins = _count_bins(values, outcomes, counted, each=each)
             ends = (float(values.min()), float(values.max())) if len(values) else ()
             table[feature.name] = NumberGroups(edges, bins, missing, *ends)
-    return ObservedRates(table, _rate(labels))
+    return ObservedRates(table, _rate(labels, weights))
 
 
-def _rate(labels: Floats) -> float:
-    return float(labels.mean()) if len(labels) else 0.0
+def _rate(labels: Floats, weights: Floats) -> float:
+    if unless_ones(weights) is None:
+        return float(labels.mean()) if len(labels) else 0.0
+    return weighted_mean(labels, weights)
 
 
-def _count_levels(column: pd.Series[Any], labels: Floats) -> dict[str, Counted]:
-    counted = pd.DataFrame({"level": column.astype(str).to_numpy(), "y": labels})
-    grouped = counted.groupby("level", sort=True)["y"].agg(["size", "mean"])
+def _rows(weights: Floats) -> int:
+    """Count rows by their weights."""
+    return round(float(weights.sum()))
+
+
+def _count_levels(column: pd.Series[Any], labels: Floats, weights: Floats) -> dict[str, Counted]:
+    codes, levels = pd.factorize(column.astype(str).to_numpy(), sort=True)
+    n = np.bincount(codes, weights, len(levels))
+    rate = np.bincount(codes, weights * labels, len(levels)) / np.maximum(n, 1e-12)
+    grouped = pd.DataFrame({"size": n, "mean": rate}, index=levels)
     largest = grouped[grouped["size"] >= LEAST_ROWS].nlargest(MOST_LEVELS, "size")
     pairs = zip(largest.index, largest["size"], largest["mean"], strict=True)
-    return {str(level): (int(n), float(rate)) for level, n, rate in pairs}
+    return {str(level): (round(n), float(rate)) for level, n, rate in pairs}
 
 
 def _count_bins(
-    values: Floats, labels: Floats, *, each: bool
+    values: Floats, labels: Floats, weights: Floats, *, each: bool
 ) -> tuple[tuple[float, ...], tuple[Counted, ...]]:
     """Cut at 1, 2, 4 and so on where values are small counts, else fifths; or `each` value."""
     cuts: list[float]
@@ -243,10 +266,11 @@ def _count_bins(
     elif len(values) and bool((values == np.floor(values)).all()) and values.max() <= 60:
         cuts = [cut for cut in (1.0, 2.0, 4.0, 8.0, 16.0) if values.min() < cut <= values.max()]
     else:
-        quantiles = np.quantile(values, [0.2, 0.4, 0.6, 0.8]).tolist() if len(values) else []
+        fifths = [0.2, 0.4, 0.6, 0.8]
+        quantiles = weighted_quantile(values, fifths, weights).tolist() if len(values) else []
         cuts = sorted({cut for cut in quantiles if math.isfinite(cut)})
     place = np.searchsorted(cuts, values, "right")
-    n = np.bincount(place, minlength=len(cuts) + 1)
-    hits = np.bincount(place, weights=labels, minlength=len(cuts) + 1)
-    rate = hits / np.maximum(n, 1)
-    return tuple(cuts), tuple(zip(n.tolist(), rate.tolist(), strict=True))
+    n = np.bincount(place, weights=weights, minlength=len(cuts) + 1)
+    hits = np.bincount(place, weights=weights * labels, minlength=len(cuts) + 1)
+    rate = hits / np.where(n > 0, n, 1.0)
+    return tuple(cuts), tuple(zip(map(round, n.tolist()), rate.tolist(), strict=True))

@@ -57,28 +57,45 @@ class Baseline:
         return p
 
 
-def fit_prior(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None) -> Baseline:
+def fit_prior(
+    frame: pd.DataFrame,
+    y: Floats,
+    catalogue: Catalogue | None = None,
+    row_weights: Floats | None = None,
+) -> Baseline:
     """Take the base rate for every lead."""
     del catalogue
-    return _fit("prior", frame, y, _nothing, available=True)
+    return _fit("prior", frame, y, _nothing, row_weights, available=True)
 
 
-def fit_recency(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None) -> Baseline:
+def fit_recency(
+    frame: pd.DataFrame,
+    y: Floats,
+    catalogue: Catalogue | None = None,
+    row_weights: Floats | None = None,
+) -> Baseline:
     """Look only at the time since the lead's last event; the base rate where no column says."""
     features = describe(frame, catalogue)
     latest = _first(features, ("days_since_last_event", "hours_since_last_event"))
     if latest is None:
         since = [f.name for f in features if f.template == "days_since"]
         take = _nothing if not since else lambda x: _one_column(_least(x, since))
-        return _fit("recency", frame, y, take, available=bool(since))
+        return _fit("recency", frame, y, take, row_weights, available=bool(since))
     name = latest.name
-    return _fit("recency", frame, y, lambda x: _one_column(_numbers(x, name)), available=True)
+    return _fit(
+        "recency", frame, y, lambda x: _one_column(_numbers(x, name)), row_weights, available=True
+    )
 
 
-def fit_rule(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None) -> Baseline:
+def fit_rule(
+    frame: pd.DataFrame,
+    y: Floats,
+    catalogue: Catalogue | None = None,
+    row_weights: Floats | None = None,
+) -> Baseline:
     """Add points for what the lead did and who it is, as a marketing team does by hand."""
     features = describe(frame, catalogue)
-    columns = read_columns(frame, features)
+    columns = read_columns(frame, features, row_weights)
     line = LinearFit(fit_rule_line(columns, np.asarray(y, dtype=np.float64)), {})
     return Baseline("rule", bool(longest_counts(features)), columns_of, line)
 
@@ -135,13 +152,23 @@ def _rule_terms(columns: TrainingColumns) -> list[Term]:
     return [replace(term, mean=weighted_mean(term.values(columns), counted)) for term in terms]
 
 
-def fit_logistic(frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None) -> Baseline:
+def fit_logistic(
+    frame: pd.DataFrame,
+    y: Floats,
+    catalogue: Catalogue | None = None,
+    row_weights: Floats | None = None,
+) -> Baseline:
     """Fit the regularised logistic regression on every column, penalty by cross-validation."""
     features = describe(frame, catalogue)
-    return _fit("logistic", frame, y, lambda x: read_columns(x, features), available=True)
+    return _fit(
+        "logistic", frame, y, lambda x: read_columns(x, features), row_weights, available=True
+    )
 
 
-BASELINES: Mapping[str, Callable[[pd.DataFrame, Floats, Catalogue | None], Baseline]] = {
+FitBaseline = Callable[[pd.DataFrame, Floats, Catalogue | None, Floats | None], Baseline]
+"""(training frame, outcomes, catalogue, how often each row counts) -> a fitted baseline."""
+
+BASELINES: Mapping[str, FitBaseline] = {
     "prior": fit_prior,
     "recency": fit_recency,
     "rule": fit_rule,
@@ -150,10 +177,13 @@ BASELINES: Mapping[str, Callable[[pd.DataFrame, Floats, Catalogue | None], Basel
 
 
 def fit_all(
-    frame: pd.DataFrame, y: Floats, catalogue: Catalogue | None = None
+    frame: pd.DataFrame,
+    y: Floats,
+    catalogue: Catalogue | None = None,
+    row_weights: Floats | None = None,
 ) -> dict[str, Baseline]:
-    """Fit all four."""
-    return {name: fit(frame, y, catalogue) for name, fit in BASELINES.items()}
+    """Fit all four; `row_weights` (n,) say how often each row counts."""
+    return {name: fit(frame, y, catalogue, row_weights) for name, fit in BASELINES.items()}
 
 
 def _fit(
@@ -161,10 +191,11 @@ def _fit(
     frame: pd.DataFrame,
     y: Floats,
     read: Callable[[pd.DataFrame], TrainingColumns],
+    row_weights: Floats | None,
     *,
     available: bool,
 ) -> Baseline:
-    columns = read(frame)
+    columns = replace(read(frame), row_weights=row_weights)
     target = np.asarray(y, dtype=np.float64)
     rare = int(min(target.sum(), len(target) - target.sum()))
     if rare < 2 or not (columns.numbers or columns.codes):

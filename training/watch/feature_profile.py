@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.explain.observed_rates import Groups, LevelGroups, ObservedRates
+from models.fit.row_weights import weighted_quantile, weights_or_ones
 
 Floats = NDArray[np.float64]
 
@@ -54,17 +55,23 @@ def make_feature_profile(
     age_days: Floats,
     order: NDArray[np.int64],
     leads: NDArray[np.int64],
+    row_weights: Floats | None = None,
 ) -> FeatureProfile:
-    """Count training rows: ages (n,) days, `order` their position in time, `leads` their leads."""
+    """Count training rows: ages (n,) days, `order` their position in time, `leads` their leads.
+
+    `row_weights` (n,) say how often each row counts; None: once.
+    """
     ages = age_groups(age_days)
-    half = (order >= np.median(order)).astype(np.int64) if len(order) else order
+    weights = weights_or_ones(row_weights, len(order))
+    middle = weighted_quantile(order.astype(np.float64), [0.5], weights)[0] if len(order) else 0.0
+    half = (order >= middle).astype(np.int64)
     counts = {}
     for name, groups in facts.table.items():
         if name in frame:
             code, k = place(frame[name], groups)
             cell = (half * N_AGES + ages) * k + code
-            table = np.bincount(cell, minlength=2 * N_AGES * k).astype(np.float64)
-            counts[name] = table.reshape(2, N_AGES, k)
+            table = np.bincount(cell, weights, minlength=2 * N_AGES * k).round()
+            counts[name] = table.astype(np.float64).reshape(2, N_AGES, k)
     return FeatureProfile(counts, len(leads) / max(1, len(np.unique(leads))))
 
 

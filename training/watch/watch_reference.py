@@ -56,6 +56,7 @@ def make_reference(
         age_days=age,
         order=dataset.labelled.order[rows],
         leads=snapshots.lead,
+        row_weights=dataset.weights(rows),
     )
     return WatchReference(features, night)
 
