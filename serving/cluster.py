@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import distributed
 
 LOCAL: Final = "local"
-CONNECT_SECONDS: Final = 15
+CONNECT_SECONDS: Final = 30
 CLOSE_SECONDS: Final = 5
 
 
@@ -56,7 +56,9 @@ def _start(distributed: Any, workers: int, scratch: str) -> Any:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",  # None would take a fixed port, or warn
+            scheduler_kwargs={"dashboard": False},
             memory_limit=0,
             local_directory=scratch,
             silence_logs=logging.CRITICAL,
@@ -67,7 +69,7 @@ def _start(distributed: Any, workers: int, scratch: str) -> Any:
 
 def _connect(distributed: Any, address: Any) -> Any:
     try:
-        return distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        return distributed.Client(address, timeout=CONNECT_SECONDS)
     except (OSError, TimeoutError, ValueError, RuntimeError, ImportError) as error:
         raise OutsideError(
             f"no Dask scheduler answers at {address}: {_line(error)}",

@@ -19,15 +19,17 @@ def run_night(
     as_of: str | None = None,
     accept: bool = False,
     dry_run: bool = False,
+    cluster: str | None = None,
     clock: NightClock,
     on_stage: Say,
     say: Say,
 ) -> NightResult:
     """Do a night and say what it did; OutsideError where another one is running.
 
-    `dry_run` goes the whole way and writes nothing. `say` gets a line for a person per step.
+    `dry_run` goes the whole way and writes nothing. A `cluster` scores, else this machine, in parts
+    where its memory asks for it. `say` gets a line for a person per step.
     """
-    night = Night(session, as_of, accept, dry_run, clock, on_stage, say)
+    night = Night(session, as_of, accept, dry_run, clock, on_stage, say, cluster=cluster)
     if dry_run:
         return night.go()
     with only_night(session.state):

@@ -26,6 +26,9 @@ from serving.crm.pull.pull_project import pull_project, pulls_from
 from serving.loaded_model import LoadedModel
 from serving.night_journal import NightJournal, name_night
 from serving.night_result import NightCounts, NightResult, NightStep, Outcome
+from serving.parts.gather_parts import ScoredNight
+from serving.parts.plan_parts import plan_parts
+from serving.parts.run_parts import PartsPlan, score_in_parts
 from serving.score import ScoringRun, write_scores
 from serving.session import Session
 from serving.upkeep.retention import clear_old
@@ -87,6 +90,7 @@ class Night:
     resumed: bool = False
     stopped: str = ""
     scored: ScoringRun | None = None
+    cluster: str | None = None
 
     def go(self) -> NightResult:
         """Do all steps in their order; a first model is trained before anything is scored."""
@@ -162,31 +166,51 @@ class Night:
             rows = pq.read_metadata(session.state.scores).num_rows
             self.counts = replace(self.counts, rows=rows)
             raise Kept(f"{rows:,} open leads, by an earlier run of this night")
+        plan = plan_parts(session, cluster=self.cluster)
         try:
-            scored, accepted = guarded_run(
-                session,
-                reading,
-                model,
-                as_of=at,
-                scored_at=self.journal.scored_at,
-                run_id=self.run_id,
-                as_of_given=self.as_of_asked is not None,
-                accept=self.accept,
-                keep=not self.dry_run,
-                on_stage=self.on_stage,
-            )
+            if plan.whole or self.dry_run:
+                scored = self._score_whole(model, reading, at)
+            else:
+                scored = self._score_in_parts(model, reading, plan)
         except GateError:
             self.stopped = _BREACH
             raise
-        for breach in accepted:
-            self.say(f"accepted: {breach}")
-        self.counts = replace(self.counts, rows=len(scored.table))
+        for note in (*(f"accepted: {breach}" for breach in scored.accepted), *scored.notes):
+            self.say(note)
+        self.counts = replace(self.counts, rows=scored.leads)
+        self._note_done("score")
+        words = ", ".join(f"{band} {count:,}" for band, count in scored.bands.items())
+        return f"{scored.leads:,} open leads by version {model.version}: {words}", 0
+
+    def _score_whole(self, model: LoadedModel, reading: CrmData, at: int) -> ScoredNight:
+        scored, accepted = guarded_run(
+            self.session,
+            reading,
+            model,
+            as_of=at,
+            scored_at=self.journal.scored_at,
+            run_id=self.run_id,
+            as_of_given=self.as_of_asked is not None,
+            accept=self.accept,
+            keep=not self.dry_run,
+            on_stage=self.on_stage,
+        )
         if self.dry_run:
             self.scored = scored
-        self._note_done("score")
-        bands = scored.table["band"].value_counts().sort_index().items()
-        words = ", ".join(f"{band} {count:,}" for band, count in bands)
-        return f"{len(scored.table):,} open leads by version {model.version}: {words}", 0
+        return ScoredNight.of(scored, accepted)
+
+    def _score_in_parts(self, model: LoadedModel, reading: CrmData, plan: PartsPlan) -> ScoredNight:
+        return score_in_parts(
+            self.session,
+            model,
+            plan,
+            scored_at=self.journal.scored_at,
+            run_id=self.run_id,
+            as_of=self.as_of_asked,
+            reading=reading,
+            accept=self.accept,
+            on_stage=self.on_stage,
+        )
 
     def _write_back(self) -> tuple[str, int]:
         self._go_on_if(asked=self.session.project.night.write_back)

@@ -27,7 +27,6 @@ FACADE = "leadscore"
 LOADED_BY_MLFLOW = ("models.pyfunc_model", "serving.raw_pyfunc")
 
 AWAITING = {
-    "data.memory": "awaiting the issue *Any size*",
     "data.event_store": "awaiting the issue *Any size*",
     "data.run_files": "awaiting the issue *Any size*",
     "data.merge": "awaiting the issue *Any size*",

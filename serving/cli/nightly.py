@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import redirect_stdout
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serving.cli import progress, screen
-from serving.cli.options import Accept, AsOf, ProjectFile, StateFolder, Threads, Tracking
+from serving.cli.options import Accept, AsOf, Cluster, ProjectFile, StateFolder, Threads, Tracking
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,7 @@ def night(
         bool, typer.Option("--dry-run", help="Go the whole way, write nothing.")
     ] = False,
     accept: Accept = False,
+    cluster: Cluster = None,
     threads: Threads = None,
     state: StateFolder = None,
     tracking: Tracking = None,
@@ -46,7 +48,8 @@ def night(
     from serving.writeback.stop import Interrupt
 
     with Interrupt() as interrupt:
-        result = _do_night(file, as_of, state, tracking, threads, dry_run=dry_run, accept=accept)
+        asked = partial(_do_night, dry_run=dry_run, accept=accept, cluster=cluster)
+        result = asked(file, as_of, state, tracking, threads)
         interrupt.over = True  # the answer is printed whole
         screen.say_json(result.to_dict())
     if result.exit_code:
@@ -62,6 +65,7 @@ def _do_night(
     *,
     dry_run: bool,
     accept: bool,
+    cluster: str | None,
 ) -> NightResult:
     """Do the night; what hindered it altogether is its `error`."""
     from data.errors import LeadScoreError, internal_error
@@ -82,6 +86,7 @@ def _do_night(
                 as_of=as_of,
                 accept=accept,
                 dry_run=dry_run,
+                cluster=cluster,
                 clock=NightClock(now, ticks, new_run_id),
                 on_stage=stage,
                 say=screen.note,

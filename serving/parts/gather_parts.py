@@ -46,12 +46,12 @@ class ScoredNight:
     leads: int
     bands: Mapping[str, int]
     held: int
-    older: int
+    older: int = 0
     accepted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, scored: ScoringRun, accepted: Sequence[str], older: int) -> ScoredNight:
+    def of(cls, scored: ScoringRun, accepted: Sequence[str], older: int = 0) -> ScoredNight:
         """Count a run that was scored whole."""
         counts = scored.table["band"].value_counts().sort_index().items()
         bands = {str(band): int(n) for band, n in counts}

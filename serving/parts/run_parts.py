@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from data.buckets import Part
 from data.errors import OutsideError
 from data.reading.read_tables import CrmData
@@ -23,6 +21,7 @@ from serving.loaded_model import LoadedModel
 from serving.parts.cut_reading import buckets_of_leads, cut_reading
 from serving.parts.gather_parts import ScoredNight, gather_parts
 from serving.parts.part_job import PartJob, do_part
+from serving.parts.parts_lock import only_parts
 from serving.session import Session
 from training.state import StatePaths
 
@@ -56,7 +55,7 @@ def score_in_parts(
     reading: CrmData | None = None,
     accept: bool = False,
     on_stage: Callable[[str], None],
-    on_part: Counted,
+    on_part: Counted = lambda _done, _total: None,
 ) -> ScoredNight:
     """Score all open leads part by part, guard the night, and keep the run.
 
@@ -131,17 +130,10 @@ def _folder_of_parts(state: StatePaths) -> Iterator[Path]:
     OutsideError where another run in parts goes on; what a killed one left is removed.
     """
     state.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(state.parts_lock)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise OutsideError(
-            "another run scores this company in parts", cure="wait until it is over"
-        ) from None
-    try:
+    with only_parts(state):
         shutil.rmtree(state.parts, ignore_errors=True)
         state.parts.mkdir(mode=0o700)
-        yield state.parts
-    finally:
-        shutil.rmtree(state.parts, ignore_errors=True)
-        lock.release()
+        try:
+            yield state.parts
+        finally:
+            shutil.rmtree(state.parts, ignore_errors=True)
