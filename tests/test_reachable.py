@@ -28,7 +28,6 @@ LOADED_BY_MLFLOW = ("models.pyfunc_model", "serving.raw_pyfunc")
 
 AWAITING = {
     "data.buckets": "awaiting the issue *Any size*",
-    "data.memory": "awaiting the issue *Any size*",
     "data.event_store": "awaiting the issue *Any size*",
     "data.run_files": "awaiting the issue *Any size*",
     "data.merge": "awaiting the issue *Any size*",

@@ -210,7 +210,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         until = _rows_of("closes", closes, n, seen)
         together = _rows_of("groups", groups, n, seen)
         codes = None if together is None else pd.factorize(together)[0].astype(np.int64)
-        columns = self._columns(frame[seen], counted, when, codes)
+        columns = self._columns(frame if seen.all() else frame[seen], counted, when, codes)
         rows = TrainingRows(columns, target, codes, when, until)
         fitted = fit_model(rows, options)
         self.rows_seen_ = np.asarray(index)[seen]
