@@ -17,6 +17,7 @@ from data.schema_types import (
     Days,
     Duration,
     LeadCount,
+    MemorySize,
     Moment,
     Money,
     NightDays,
@@ -177,6 +178,9 @@ class TrainSection(Section):
     """How many threads train; 0 is all cores."""
     budget: Duration = Field(default="0s", examples=["10min"])  # type: ignore[assignment]
     """Time for tuning; `"0s"` takes the recipe as it is."""
+    memory: MemorySize | None = Field(default=None, examples=["8GB"])
+    """How much memory training may use; left out: half of the machine's. Where not all leads fit,
+    it learns from all that converted and a sample of the others."""
     learner: Literal["auto", "logistic"] = "auto"
     """`"logistic"` trains regularised logistic regression alone."""
     test_share: Share = Field(default=0.2, gt=0, lt=0.9)

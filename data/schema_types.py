@@ -15,6 +15,7 @@ from pydantic import (
 
 from data.clock import parse_duration
 from data.days import parse_days
+from data.memory import checked_size
 from data.rules.expressions import checked
 
 Column = Annotated[str, Field(json_schema_extra={"format": "column"})]
@@ -48,6 +49,12 @@ Duration = Annotated[
     ),
 ]
 """A length of time in microseconds; written "90d", "12h", "30min", "45s"."""
+MemorySize = Annotated[
+    str,
+    AfterValidator(checked_size),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[MGmg][Ii]?[Bb]\s*$"}),
+]
+"""An amount of memory; written "8GB", "500MB", "8GiB"."""
 NightDays = Annotated[
     tuple[str, ...],
     BeforeValidator(parse_days),

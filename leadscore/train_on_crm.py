@@ -14,6 +14,7 @@ from leadscore.lead_model import LeadModel, no_progress
 from leadscore.model_record import UNREGISTERED
 from serving.loaded_model import load_model
 from serving.verbs import learn
+from training.lead_sample import training_memory
 from training.publish import write_model
 from training.registry import ModelVersion
 
@@ -26,6 +27,7 @@ def train(
     fast: bool = False,
     learner: Literal["auto", "logistic"] | None = None,
     seed: int | None = None,
+    memory: str | None = None,
     on_stage: Callable[[str], None] = no_progress,
 ) -> LeadModel:
     """Label, cut in time, audit for leaks, fit, calibrate, and evaluate beside the baselines.
@@ -43,6 +45,10 @@ def train(
         ``logistic`` fits the regularised line alone; default: the project's.
     seed : int, optional
         Default: the project's. The same seed gives the same bytes.
+    memory : str, optional
+        How much memory may be used, as ``"8GB"``; default: the project's, else half of the
+        machine's. Where not all leads fit, it learns from all that converted and a sample of the
+        others, by weights.
     on_stage : callable, optional
         Called with a few words when the next stage begins.
 
@@ -69,7 +75,13 @@ def train(
         crm = replace(crm, _session=replace(crm._session, seed=seed))
     session = crm._session
     trained = learn(
-        session, crm._reading, session.champion(), fast=fast, learner=learner, on_stage=on_stage
+        session,
+        crm._reading,
+        session.champion(),
+        fast=fast,
+        learner=learner,
+        memory=training_memory(session.project, memory, named="memory"),
+        on_stage=on_stage,
     )
     with TemporaryDirectory() as folder:
         artifact = Path(folder) / UNREGISTERED

@@ -6,7 +6,7 @@ Poisson weights: a cluster counts 0, 1, 2, … times. Every metric therefore tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ Metric = Callable[[Floats, Floats, Floats], float]
 """(y, p, weight of each row) -> figure."""
 
 EPS = 1e-12
+MANY_ROWS = 50_000
+"""From here on the draws of a bootstrap are measured on rows gathered by near probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +203,37 @@ METRICS: Mapping[str, Metric] = {
 
 def bootstrap_weights(
     clusters: NDArray[Any] | None, n: int, draws: int, seed: int
-) -> Sequence[Floats]:
-    """Draw Poisson weights for whole clusters: `draws` arrays of (n,)."""
+) -> Iterator[Floats]:
+    """Draw Poisson weights for whole clusters: `draws` arrays of (n,), one after the other."""
     rng = np.random.default_rng(seed)
     codes = np.arange(n) if clusters is None else pd.factorize(np.asarray(clusters))[0]
     many = int(codes.max()) + 1 if n else 0
-    return [rng.poisson(1.0, many).astype(np.float64)[codes] for _ in range(draws)]
+    for _ in range(draws):
+        yield rng.poisson(1.0, many).astype(np.float64)[codes]
+
+
+@dataclass(frozen=True, slots=True)
+class NearRows:
+    """Many rows gathered into bins of near probabilities: what a draw needs of them.
+
+    Two rows stand for each bin, one for each outcome; a draw says how many each counts.
+    """
+
+    y: Floats
+    p: Floats
+    cell: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, y: Floats, p: Floats, bins: int = 4000) -> NearRows:
+        """Gather rows into bins of as many rows each, by their mean probability."""
+        cell = np.empty(len(p), np.int64)
+        cell[np.argsort(p, kind="stable")] = np.arange(len(p)) * bins // len(p)
+        mean = np.bincount(cell, p, bins) / np.bincount(cell, minlength=bins)
+        return cls(np.repeat([0.0, 1.0], bins), np.tile(mean, 2), cell + bins * (y > 0))
+
+    def counted(self, weight: Floats) -> Floats:
+        """Add up the weights of the rows: (2 bins,)."""
+        return np.bincount(self.cell, weight, len(self.y)).astype(np.float64)
 
 
 def evaluate(
@@ -220,17 +247,23 @@ def evaluate(
 ) -> dict[str, Figure]:
     """Compute every metric with a 95 % interval from a bootstrap over `groups`.
 
-    `draws` = 0 gives figures without intervals.
+    `draws` = 0 gives figures without intervals. From `MANY_ROWS` on, draws are measured on rows
+    gathered by near probabilities (`NearRows`); the figures themselves always on all rows.
     """
     target, predicted = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
     ones = np.ones(len(target))
     samples: dict[str, list[float]] = {name: [] for name in metrics}
-    for weight in bootstrap_weights(groups, len(target), draws, seed):
+    rows, promised = target, predicted
+    near = NearRows.of(target, predicted) if len(target) >= MANY_ROWS else None
+    if near is not None:
+        rows, promised = near.y, near.p
+    for drawn in bootstrap_weights(groups, len(target), draws, seed):
+        weight = drawn if near is None else near.counted(drawn)
         kept = weight > 0
-        if len(np.unique(target[kept])) < 2:
+        if len(np.unique(rows[kept])) < 2:
             continue
         for name, metric in metrics.items():
-            samples[name].append(metric(target[kept], predicted[kept], weight[kept]))
+            samples[name].append(metric(rows[kept], promised[kept], weight[kept]))
     return {
         name: _figure(metric(target, predicted, ones), samples[name])
         for name, metric in metrics.items()

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
-from models.metrics import Floats, bootstrap_weights, wilson
+from models.metrics import MANY_ROWS, Floats, NearRows, bootstrap_weights, wilson
 
 
 def reliability_by(
@@ -64,6 +64,7 @@ def reliability_curve(
     at = np.unique(np.quantile(predicted, np.linspace(0, 1, points)))
     ones = np.ones(len(predicted))
     observed = _pav(target, predicted, ones, at)
+    near = NearRows.of(target, predicted) if len(target) >= MANY_ROWS else None
     rng = np.random.default_rng(seed)
     if groups is None:
         curves = [
@@ -72,7 +73,11 @@ def reliability_curve(
         ]
     else:
         weights = bootstrap_weights(groups, len(predicted), draws, seed)
-        curves = [_pav(target, predicted, w, at) - observed + at for w in weights]
+        if near is None:
+            drawn = (_pav(target, predicted, w, at) for w in weights)
+        else:
+            drawn = (_pav(near.y, near.p, near.counted(w), at) for w in weights)
+        curves = [each - observed + at for each in drawn]
     low, high = np.quantile(np.array(curves), [0.025, 0.975], axis=0)
     return pd.DataFrame(
         {"promised": at, "observed": observed, "low": low.clip(0, 1), "high": high.clip(0, 1)}

@@ -19,6 +19,7 @@ from training.audit.column_table import ColumnTable, column_table
 from training.audit.verdict import name_of
 from training.dataset import Dataset
 from training.judgement import Judgement, judge
+from training.lead_sample import training_memory
 
 SUSPECT_CONVERSION_RATE = 0.5
 """Share of conversions above which the conversion event is probably the wrong one."""
@@ -152,7 +153,13 @@ def check_project(
     project, tables, outcomes = session.project, reading.tables, reading.outcomes
     reviews = tuple(undeclared_columns(project, session.frames))
     judgement = judge(
-        project, tables, outcomes, threads=session.threads, reviews=reviews, on_stage=on_stage
+        project,
+        tables,
+        outcomes,
+        threads=session.threads,
+        memory=training_memory(project),
+        reviews=reviews,
+        on_stage=on_stage,
     )
     on_stage("delay from creation to conversion")
     delay = delay_curve(tables, outcomes, project) if outcomes.timed else None

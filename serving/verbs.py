@@ -27,6 +27,7 @@ from training.audit import html, leakage_sheet
 from training.audit.column_table import column_table
 from training.dataset import make_dataset
 from training.evaluate import Evaluation
+from training.lead_sample import training_memory
 from training.publish import Published, data_fingerprint, lost_columns, publish
 from training.registry import ModelVersion
 from training.stand_in import is_stand_in
@@ -45,11 +46,14 @@ def train_model(
     *,
     fast: bool = False,
     learner: str | None = None,
+    memory: int | None = None,
     on_stage: Stage,
 ) -> tuple[TrainedModel, Published]:
     """Train, evaluate and register; the champion's score card stays in force."""
     champion = session.champion()  # first: a registry that does not answer stops us here
-    trained = learn(session, reading, champion, fast=fast, learner=learner, on_stage=on_stage)
+    trained = learn(
+        session, reading, champion, fast=fast, learner=learner, memory=memory, on_stage=on_stage
+    )
     on_stage("registry and gate")
     return trained, register(session, reading, trained)
 
@@ -61,9 +65,13 @@ def learn(
     *,
     fast: bool = False,
     learner: str | None = None,
+    memory: int | None = None,
     on_stage: Stage,
 ) -> TrainedModel:
-    """Train and evaluate, on the score card of a proven champion; nothing is written."""
+    """Train and evaluate, on the score card of a proven champion; nothing is written.
+
+    `memory` is the budget in bytes; None takes the project file's.
+    """
     scorer = None if champion is None else load_artifact(champion.folder)
     card = None if scorer is None or is_stand_in(scorer.meta) else scorer.card
     return train(
@@ -72,6 +80,7 @@ def learn(
         reading.outcomes,
         seed=session.seed,
         threads=session.threads,
+        memory=training_memory(session.project) if memory is None else memory,
         card=card,
         fast=fast,
         learner=learner,
@@ -175,6 +184,7 @@ def evaluate_registered(
         reading.outcomes,
         threads=session.threads,
         catalogue=model.catalogue,
+        memory=training_memory(session.project),
     )
     on_stage("figures beside the baselines")
     _, evaluation = evaluate_on_test(

@@ -18,6 +18,7 @@ from features.catalogue import counts_missing, make_catalogue
 from features.frame import Catalogue, FeatureFrame
 from features.profile import count_missing
 from features.templates import TEMPLATES
+from training.lead_sample import TrainingSample, rows_that_fit, take_sample
 
 Rows = NDArray[np.int64]
 
@@ -40,6 +41,7 @@ class Dataset:
     cut: Cut
     known: bool = True
     row_weights: NDArray[np.float64] | None = None
+    sample: TrainingSample | None = None
 
     @property
     def y(self) -> NDArray[np.int8]:
@@ -74,10 +76,13 @@ def make_dataset(
     *,
     threads: int,
     catalogue: Catalogue | None = None,
+    memory: int | None = None,
 ) -> Dataset:
     """Label, cut and build features for the training rows; a model brings its own `catalogue`.
 
     Without one, the calendar columns are left out of which training has not seen every value.
+    With a budget of `memory`, in bytes, features are built of the test rows and of as many leads as
+    fit (`training.lead_sample`).
     Raises FewOutcomesError, with the numbers, where no snapshot is mature or none converted, and
     InputError where all did.
     """
@@ -88,10 +93,26 @@ def make_dataset(
     else:
         cut = purged_cut(labelled, project.train.test_share, tables.lead[labelled.snapshots.lead])
     columns = make_catalogue(tables, project) if catalogue is None else catalogue
+    weights, sample = None, None
+    if memory is not None:
+        fits = rows_that_fit(memory, tables, columns, len(cut.test))
+        taken = take_sample(
+            labelled, cut, tables, fits=fits, memory=memory, seed=project.train.seed
+        )
+        if taken is not None:
+            train, of_train, sample = taken
+            rows = np.sort(np.concatenate([train, cut.test]))
+            labelled, weights = labelled.take(rows), np.ones(len(rows))
+            cut = replace(
+                cut, train=np.searchsorted(rows, train), test=np.searchsorted(rows, cut.test)
+            )
+            weights[cut.train] = of_train
     frame = build(tables, labelled.snapshots, columns, threads=threads)
     if catalogue is None:
         frame = drop_features(frame, incomplete_cycles(frame, cut.train))
-    return Dataset(labelled, frame, groups_of(tables, labelled), cut)
+    return Dataset(
+        labelled, frame, groups_of(tables, labelled), cut, row_weights=weights, sample=sample
+    )
 
 
 def make_first_dataset(

@@ -76,17 +76,19 @@ def judge(
     outcomes: Outcomes,
     *,
     threads: int,
+    memory: int | None = None,
     reviews: Sequence[ColumnReview] = (),
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> Judgement:
     """Label, cut, build features and audit; collect all that forbids training.
 
-    The seed is the project's, so that the answer is the same whatever seed a fit is given.
+    The seed is the project's, so that the answer is the same whatever seed a fit is given. Where
+    not all training rows fit into `memory` bytes, a sample of the leads is judged.
     InputError where there is nothing to judge, or a waiver names what does not exist.
     """
     on_stage("labels, features and the cut in time")
     try:
-        dataset = make_dataset(project, tables, outcomes, threads=threads)
+        dataset = make_dataset(project, tables, outcomes, threads=threads, memory=memory)
         too_little = _too_little(dataset, project)
     except FewOutcomesError as error:
         dataset = make_first_dataset(project, tables, outcomes, threads=threads)
@@ -98,7 +100,8 @@ def judge(
     )
     refusals = [*too_little, *report.stops(), *_nothing_left(dataset, report)]
     refusals.sort(key=lambda error: isinstance(error, FewOutcomesError))
-    notes = _unknown_names(project, dataset, tables)
+    notes = [] if dataset.sample is None else [dataset.sample.sentence]
+    notes += _unknown_names(project, dataset, tables)
     notes += _idle_waivers(project, report, dataset, tables, reviews)
     few = bool(refusals) and isinstance(refusals[0], FewOutcomesError)
     rule = few and has_rule(project, dataset.without(report.quarantined, tables))

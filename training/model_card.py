@@ -29,7 +29,8 @@ class ModelCard:
     Rows are snapshots: a lead may appear at several ages; `…_leads` count each lead once.
     `gains` maps a ranking ("model", "newest", "rule", "logistic", …) to [worked, captured] pairs.
     `learning`, `need` and `segments` are those of `training.advice`, on training rows. `cut_at` is
-    the place in the order of time before which it learned, None without a cut in time.
+    the place in the order of time before which it learned, None without a cut in time. `sample`
+    says what was taken of the training rows where not all fitted into memory (`TrainingSample`).
     """
 
     trained_until: int
@@ -58,10 +59,14 @@ class ModelCard:
     need: dict[str, Any] | None = None
     segments: list[dict[str, Any]] = field(default_factory=list)
     cut_at: int | None = None
+    sample: dict[str, Any] | None = None
 
     def to_json(self) -> str:
-        """Write what `from_json` reads, columns in their order; NaN and infinity become null."""
-        return json.dumps(_finite(asdict(self)))
+        """Write what `from_json` reads, columns in their order; NaN and infinity are null."""
+        whole = _finite(asdict(self))
+        if self.sample is None:
+            del whole["sample"]
+        return json.dumps(whole)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ModelCard:
@@ -154,6 +159,7 @@ def make_card(
         test_leads=_leads(dataset, test_rows),
         test_leads_converted=_leads(dataset, test_rows[dataset.y[test_rows] == 1]),
         cut_at=dataset.cut.cut_at,
+        sample=None if dataset.sample is None else asdict(dataset.sample),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -36,9 +37,13 @@ from training.evaluate import (
 from training.judgement import judge
 from training.model_card import make_card
 from training.project_rule import points_of, stated_rule
+from training.sample_curve import measure_curve
 from training.trained_model import LINE, TrainedModel, with_card
 from training.watch.night_profile import NightProfile
 from training.watch.watch_reference import make_reference, training_night
+
+TEST_BLOCK: Final = 100_000
+"""Test rows that are scored at a time: a block is encoded in float64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ def train(
     *,
     seed: int,
     threads: int,
+    memory: int | None = None,
     card: ScoreCard | None = None,
     fast: bool = False,
     learner: str | None = None,
@@ -78,14 +84,21 @@ def train(
 
     `card` is the frozen score card of the champion; without one the first is proposed; `learner`
     overrides the project file's ("auto", "logistic"); `reviews` are the columns that the project
-    file does not declare, `feeds` the rows of each source by the hour. A model that is not better
+    file does not declare, `feeds` the rows of each source by the hour. Where not all training rows
+    fit into `memory` bytes, a sample of the leads is learned from. A model that is not better
     than logistic regression by more than one standard error gives way to it. Where outcomes are too
     few to learn from, the rule of the project file takes the place of a model. GateError on a
     judgement that finds a reason to stop (`training.judgement`), or InputError where nothing can
     be learned from.
     """
     judgement = judge(
-        project, tables, outcomes, threads=threads, reviews=reviews, on_stage=on_stage
+        project,
+        tables,
+        outcomes,
+        threads=threads,
+        memory=memory,
+        reviews=reviews,
+        on_stage=on_stage,
     )
     few = judgement.few_outcomes
     if few is not None and judgement.rule_can_score:
@@ -93,14 +106,15 @@ def train(
         night = training_night(tables, outcomes, feeds)
         return train_rule(project, tables, judgement, night, why=str(few))
     judgement.refuse()
-    report = judgement.report
+    report, said = judgement.report, judgement.notes
     dataset = judgement.dataset.without(report.quarantined, tables)
+    del judgement  # with the columns that are in quarantine
     night = training_night(tables, outcomes, feeds)
     amounts = learn_amounts(project, tables, outcomes, dataset, seed=seed)
     task = FitTask(
         project, tables, dataset, report, seed, threads, fast, card, night, amounts.model
     )
-    learner, notes = learner or project.train.learner, (*judgement.notes, *amounts.notes)
+    learner, notes = learner or project.train.learner, (*said, *amounts.notes)
     trained = fit_and_evaluate(task, learner, on_stage=on_stage).noting(notes)
     level = level_with_logistic(trained.evaluation.verdicts)
     if level is None or trained.candidates["winner"] in (LINE, CONSTANT, RULE):
@@ -135,6 +149,10 @@ def fit_and_evaluate(
         row_weights=weights,
         seed=seed,
     )
+    if weights is not None:
+        of_train = dataset.frame.take(rows)
+        curve = measure_curve(of_train, dataset.y[rows], dataset.groups[rows], weights, seed)
+        advice = replace(advice, notes=(*advice.notes, curve.sentence))
     on_stage("evaluation beside the baselines")
     scorer = LeadScorer(parts, forest_text, threads=task.threads, trusted=True)
     test, evaluation = evaluate_on_test(project, tables, dataset, scorer, seed=seed)
@@ -241,23 +259,30 @@ def evaluate_on_test(
 ) -> tuple[dict[str, Floats], Evaluation]:
     """Score the test rows beside prior, recency, rule and logistic regression."""
     train_rows, test_rows = dataset.cut.train, dataset.cut.test
-    frame = dataset.rows(test_rows)
-    scores = scorer.score(frame)
     fitted = fit_all(
         dataset.rows(train_rows),
         dataset.y[train_rows].astype(np.float64),
         dataset.frame.catalogue,
         dataset.weights(train_rows),
     )
-    rivals = {name: b.predict(frame) for name, b in fitted.items() if b.available}
+    baselines = {name: baseline for name, baseline in fitted.items() if baseline.available}
+    probability, bands = np.empty(len(test_rows)), np.empty(len(test_rows), object)
+    rivals = {name: np.empty(len(test_rows)) for name in baselines}
+    for first in range(0, len(test_rows), TEST_BLOCK):
+        block = slice(first, first + TEST_BLOCK)
+        frame = dataset.rows(test_rows[block])
+        scores = scorer.score(frame)
+        probability[block], bands[block] = scores.probability, scores.band
+        for name, baseline in baselines.items():
+            rivals[name][block] = baseline.predict(frame)
     lead = dataset.labelled.snapshots.lead[test_rows]
     evaluation = evaluate_model(
         dataset.y[test_rows],
-        scores.probability,
+        probability,
         baselines=rivals,
         as_of=None if project.static else dataset.labelled.snapshots.as_of[test_rows],
         groups=dataset.groups[test_rows],
-        bands=scores.band,
+        bands=bands,
         slices={**_slices(project, tables, lead), **_new_accounts(tables, dataset)},
         capacities=tuple(sorted({10, 25, 50, 100, 200, project.report.capacity_per_week})),
         train_y=dataset.y[train_rows],
@@ -265,7 +290,7 @@ def evaluate_on_test(
         train_weights=dataset.weights(train_rows),
         seed=seed,
     )
-    return {"model": scores.probability, **rivals}, evaluation
+    return {"model": probability, **rivals}, evaluation
 
 
 def _new_accounts(tables: Tables, dataset: Dataset) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ forward fold, for choices.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,9 +17,9 @@ from numpy.typing import NDArray
 from models.fit.candidates import Blend
 from models.fit.encoders import Design, Ints, TrainingColumns
 from models.fit.folds import Split, assign_folds, forward_splits
-from models.fit.forest import FittedForest, ForestTask, Recipe, fit_forest, predict_ahead
+from models.fit.forest import BOOSTED, FittedForest, Recipe, fit_forests, predict_ahead
 from models.fit.linear import LinearFit, fit_linear, fit_without_each
-from models.fit.row_weights import rarer, unless_ones
+from models.fit.row_weights import rarer
 from models.fit.rule_points import SCALE, RulePoints
 from models.predictor import Encoder, Floats, ForestPart, LinearPart
 
@@ -109,12 +110,11 @@ def fit_components(
     if not setting.kinds:
         return Components(linear, {}, {"linear": line}, starts, None)
     design = Design.make(columns, y, fold, targets=setting.targets)
-    grown = Components(linear, {}, {"linear": line}, starts, design)
+    forests = _grow(design, fold, starts, setting, setting.kinds, 0)
+    margins = {"linear": line}
     for kind in setting.kinds:
-        grown.forests[kind] = _grow(design, y, fold, starts, setting, kind, 0)
-        start = line if kind == "boosted" else 0.0
-        grown.margins[kind] = grown.forests[kind].out_of_fold + start
-    return grown
+        margins[kind] = forests[kind].out_of_fold + (line if kind == BOOSTED else 0.0)
+    return Components(linear, forests, margins, starts, design)
 
 
 def fill_up(
@@ -134,11 +134,11 @@ def fill_up(
     for turn in range(1, turns):
         fold = _fold(y, groups, setting, turn)
         starts = grown.starts
-        if "boosted" in blend.forests:
+        if BOOSTED in blend.forests:
             starts = _lines_without_each(columns, y, fold, grown.linear, setting)
-        for kind in blend.forests:
-            more = _grow(design, y, fold, starts, setting, kind, 100 * turn)
-            start = starts[fold, np.arange(len(y))] if kind == "boosted" else 0.0
+        again = _grow(design, fold, starts, setting, blend.forests, 100 * turn)
+        for kind, more in again.items():
+            start = starts[fold, np.arange(len(y))] if kind == BOOSTED else 0.0
             margins[kind] = (turn * margins[kind] + more.out_of_fold + start) / (turn + 1)
             before = forests[kind]
             mean = (turn * before.out_of_fold + more.out_of_fold) / (turn + 1)
@@ -164,23 +164,16 @@ def _fold(y: Floats, groups: Ints | None, setting: Setting, turn: int) -> Ints:
 
 
 def _grow(
-    design: Design, y: Floats, fold: Ints, starts: Floats, setting: Setting, kind: str, offset: int
-) -> FittedForest:
-    start = starts if kind == "boosted" else None
-    task = _task(design, y, start)
+    design: Design,
+    fold: Ints,
+    starts: Floats,
+    setting: Setting,
+    kinds: Sequence[str],
+    offset: int,
+) -> dict[str, FittedForest]:
+    recipes = {kind: setting.recipe_of(kind) for kind in kinds}
     seed = setting.seed * 1000 + offset
-    return fit_forest(task, fold, setting.recipe_of(kind), seed=seed, threads=setting.threads)
-
-
-def _task(design: Design, y: Floats, start: Floats | None) -> ForestTask:
-    return ForestTask(
-        design.matrix_of,
-        y,
-        design.categorical,
-        design.monotone,
-        start,
-        unless_ones(design.columns.weights),
-    )
+    return fit_forests(design, fold, recipes, starts=starts, seed=seed, threads=setting.threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,16 +228,17 @@ def _components_ahead(
     starts = np.zeros((int(fold.max()) + 1, columns.n))
     starts[:, past] = _lines_without_each(seen, target, fold[past], linear, setting)
     design = Design.make(columns, y, inner, targets=setting.targets)
-    for kind in setting.kinds:
-        recipe = setting.recipe_of(kind)
-        faster = replace(recipe, rate=min(0.1, recipe.rate * FORWARD_STEP))
-        start = starts if kind == "boosted" else None
-        task = _task(design, y, start)
-        margins[kind] = predict_ahead(
-            task, fold, ahead, faster, seed=setting.seed, threads=setting.threads
+    recipes = {kind: setting.recipe_of(kind) for kind in setting.kinds}
+    faster = {
+        kind: replace(recipe, rate=min(0.1, recipe.rate * FORWARD_STEP))
+        for kind, recipe in recipes.items()
+    }
+    if faster:
+        margins |= predict_ahead(
+            design, fold, ahead, faster, starts=starts, seed=setting.seed, threads=setting.threads
         )
-    if "boosted" in margins:
-        margins["boosted"] = margins["boosted"] + margins["linear"]
+    if BOOSTED in margins:
+        margins[BOOSTED] = margins[BOOSTED] + margins["linear"]
     return margins
 
 

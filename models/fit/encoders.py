@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from data.errors import InputError
 from features.frame import Catalogue, Feature
 from features.templates import TEMPLATES
+from models.fit.design_rows import MANY_ROWS, Matrix
 from models.fit.row_weights import weighted_quantile, weights_or_ones
 from models.predictor import (
     CodeEncoder,
@@ -28,7 +29,6 @@ from models.predictor import (
     LearnedEncoder,
     NumberEncoder,
     category_keys,
-    design_matrix,
 )
 
 Ints = NDArray[np.int64]
@@ -36,7 +36,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class TrainingColumns:
-    """Raw columns of a frame: float64 numbers, and codes with their level names.
+    """Raw columns of a frame: numbers (float32 where the frame's are), codes and level names.
 
     Code -1 is missing, -2 (`NEW`) a level that was new when the row came (see `arrivals`). Terms
     and encoders read them as they read a frame (models.predictor.ColumnReader). `row_weights` (n,)
@@ -44,7 +44,7 @@ class TrainingColumns:
     """
 
     features: tuple[Feature, ...]
-    numbers: dict[str, Floats]
+    numbers: dict[str, NDArray[np.floating[Any]]]
     codes: dict[str, Ints]
     levels: dict[str, tuple[str, ...]]
     n: int
@@ -60,8 +60,8 @@ class TrainingColumns:
         return self.n
 
     def number(self, name: str) -> Floats:
-        """Give a number column, (n,); missing is NaN."""
-        return self.numbers[name]
+        """Give a number column in float64, (n,); missing is NaN."""
+        return self.numbers[name].astype(np.float64, copy=False)
 
     def category(self, name: str) -> tuple[Ints, Sequence[str]]:
         """Give a category column: codes (n,), and its levels."""
@@ -109,7 +109,7 @@ def read_columns(
 
     Levels are the sorted strings of the values that occur.
     """
-    numbers: dict[str, Floats] = {}
+    numbers: dict[str, NDArray[np.floating[Any]]] = {}
     codes: dict[str, Ints] = {}
     levels: dict[str, tuple[str, ...]] = {}
     for feature in features:
@@ -121,8 +121,12 @@ def read_columns(
     return TrainingColumns(tuple(features), numbers, codes, levels, len(frame), row_weights)
 
 
-def _read_numbers(column: pd.Series[Any], name: str) -> Floats:
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+def _read_numbers(column: pd.Series[Any], name: str) -> NDArray[np.floating[Any]]:
+    """Read float32 as it stands, without a copy, and all else as float64."""
+    if column.dtype == np.float32:
+        values: NDArray[np.floating[Any]] = column.to_numpy()
+    else:
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     if np.isinf(values).any():
         row = int(np.flatnonzero(np.isinf(values))[0])
         raise InputError("is infinite", row=row, column=name, cure="leave it empty instead")
@@ -164,7 +168,7 @@ def plain_encoders(
 
 def _median(columns: TrainingColumns, name: str) -> float | None:
     """Find what stands for a missing value; None where the rows show what missing values mean."""
-    values = columns.numbers[name]
+    values = columns.number(name)
     if not len(values) or np.isnan(values).any():
         return None
     return float(weighted_quantile(values, [0.5], columns.weights)[0])
@@ -239,19 +243,68 @@ def feature_columns(features: Sequence[Feature]) -> tuple[FeatureColumn, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetCodes:
+    """The keys of target encodings: `codes` (n, encodings), so many `sizes`, pulled by `weight`."""
+
+    codes: Ints
+    sizes: tuple[int, ...]
+    weight: float
+
+
+def encode_rows(
+    matrix: Matrix,
+    y: Floats,
+    row_weights: Floats | None,
+    inner: Ints,
+    targets: TargetCodes,
+    rows: Ints,
+    held: Ints,
+    *,
+    held_only: bool = False,
+) -> tuple[Matrix, Matrix]:
+    """Encode training rows (cross-fitted) and held-out rows (fitted on the training rows).
+
+    Rows are those of the matrix, then the rate and the count of each target encoding; of training
+    rows there are none where only the held-out ones are asked for.
+    """
+    if held_only:
+        left: list[Matrix] = [matrix[:0]]
+    else:
+        left = [matrix[rows]]
+    right: list[Matrix] = [matrix[held]]
+    known, counted = y[rows], weights_or_ones(row_weights, len(y))[rows]
+    for codes, size in zip(targets.codes.T, targets.sizes, strict=True):
+        if not held_only:
+            fitted = cross_fit_target(
+                codes[rows], known, size, targets.weight, inner[rows], counted
+            )
+            left += [part[:, None] for part in fitted]
+        table = fit_target(codes[rows], known, size, targets.weight, counted)
+        right += [table.values[codes[held]][:, None], table.counts[codes[held]][:, None]]
+    if len(right) == 1:
+        return left[0], right[0]
+    narrow = matrix.dtype if len(y) >= MANY_ROWS else np.float64
+    return (
+        left[0] if held_only else np.hstack([part.astype(narrow, copy=False) for part in left]),
+        np.hstack([part.astype(narrow, copy=False) for part in right]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Design:
     """The forest's design matrix: plain encoders once, target encoders fitted for each member.
 
-    `inner` deals rows into the folds of the cross-fitted target encodings, group by group.
+    `inner` deals rows into the folds of the cross-fitted target encodings, group by group. The
+    matrix is float32 where all numbers are.
     """
 
     columns: TrainingColumns
     y: Floats
     inner: Ints
     plain: tuple[NumberEncoder | CodeEncoder, ...]
-    matrix: Floats
+    matrix: Matrix
     targets: tuple[tuple[str, ...], ...]
-    weight: float
+    target_codes: TargetCodes
 
     @classmethod
     def make(
@@ -266,8 +319,16 @@ class Design:
     ) -> Design:
         """Lay out the columns; `dropped` categories have no codes of their own."""
         plain = [each for each in plain_encoders(columns) if each.name not in dropped]
-        matrix = np.ascontiguousarray(design_matrix(columns, plain))  # folds pick rows
-        return cls(columns, y, inner, tuple(plain), matrix, tuple(targets), weight)
+        narrow = all(values.dtype == np.float32 for values in columns.numbers.values())
+        matrix = np.empty((len(columns), len(plain)), np.float32 if narrow else np.float64)
+        for j, encoder in enumerate(plain):  # row by row in memory: folds pick rows
+            matrix[:, j] = encoder.encode(columns)
+        keyed = [category_keys(columns, sources) for sources in targets]
+        codes = np.empty((len(columns), len(keyed)), np.int64)
+        for j, (of_rows, _) in enumerate(keyed):
+            codes[:, j] = of_rows
+        keys = TargetCodes(codes, tuple(len(names) for _, names in keyed), weight)
+        return cls(columns, y, inner, tuple(plain), matrix, tuple(targets), keys)
 
     @property
     def categorical(self) -> tuple[int, ...]:
@@ -281,23 +342,14 @@ class Design:
         known = [sign[e.name] if isinstance(e, NumberEncoder) else 0 for e in self.plain]
         return (*known, *(0 for _ in range(2 * len(self.targets))))
 
-    def matrix_of(self, rows: Ints, held: Ints) -> tuple[Floats, Floats]:
+    def matrix_of(self, rows: Ints, held: Ints) -> tuple[Matrix, Matrix]:
         """Encode training rows (cross-fitted) and held-out rows (fitted on the training rows)."""
-        left, right = [self.matrix[rows]], [self.matrix[held]]
-        y, counted = self.y[rows], self.columns.weights[rows]
-        for sources in self.targets:
-            codes, keys = category_keys(self.columns, sources)
-            fitted = cross_fit_target(
-                codes[rows], y, len(keys), self.weight, self.inner[rows], counted
-            )
-            left += [part[:, None] for part in fitted]
-            table = fit_target(codes[rows], y, len(keys), self.weight, counted)
-            right += [table.values[codes[held]][:, None], table.counts[codes[held]][:, None]]
-        return np.hstack(left), np.hstack(right)
+        weights = self.columns.weights
+        return encode_rows(self.matrix, self.y, weights, self.inner, self.target_codes, rows, held)
 
     def encoders(self) -> list[Encoder]:
         """Write the encoders of the artifact, target maps fitted on all training rows."""
         encoders: list[Encoder] = list(self.plain)
         for sources in self.targets:
-            encoders += target_encoders(self.columns, self.y, sources, self.weight)
+            encoders += target_encoders(self.columns, self.y, sources, self.target_codes.weight)
         return encoders

@@ -1,26 +1,25 @@
-"""Design matrix -> a cross-validated LightGBM ensemble, averaged in log-odds.
+"""Design matrix -> cross-validated LightGBM ensembles, averaged in log-odds.
 
 Each member trains on all folds but one and stops early on that one, so its margins on the fold
-are out of fold. Members are single-threaded and run side by side: the same seed gives the same
-bytes with any number of threads. No class weights, ever.
+are out of fold. All forests of a fold share its binned data. No class weights, ever.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import joblib
-import lightgbm as lgb
 import numpy as np
 
-from models.fit.encoders import Ints
+from models.fit.encoders import Design, Ints
+from models.fit.row_weights import unless_ones
+from models.fit.run_fits import FittedMember, MemberSpec, SharedRows, run_fits, tasks_of
 from models.predictor import Floats
 
-MatrixOf = Callable[[Ints, Ints], tuple[Floats, Floats]]
-"""(training rows, held-out rows) -> their design matrices, encoders fitted on training rows."""
+BOOSTED = "boosted"
+"""The kind of forest whose members begin from the margins of the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,97 +76,82 @@ class FittedForest:
     rounds: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ForestTask:
-    """What every member of a forest shares."""
-
-    matrix_of: MatrixOf
-    y: Floats
-    categorical: tuple[int, ...]
-    monotone: tuple[int, ...]
-    starts: Floats | None = None
-    """Margins to boost on, (folds, n): row k is of a line that did not see fold k at all.
-
-    One out-of-fold margin for all members would not do: on the other folds it has learned from
-    the held-out one, its errors there lean against the held-out outcomes, and early stopping ends
-    the member at its first tree.
-    """
-    row_weights: Floats | None = None
-    """How often each row counts, (n,); None: once. A leaf's least rows are rows all the same."""
-
-
-def fit_forest(
-    task: ForestTask, fold: Ints, recipe: Recipe, *, seed: int, threads: int = 1
-) -> FittedForest:
-    """Grow a member for each held-out fold."""
-    grown = joblib.Parallel(n_jobs=max(1, threads), prefer="threads")(
-        joblib.delayed(_grow)(task, fold, k, recipe, seed + k) for k in np.unique(fold).tolist()
-    )
-    out_of_fold = np.zeros(len(task.y))
-    for _, held, margin, _ in grown:
-        out_of_fold[held] = margin
-    return FittedForest(
-        tuple(booster_text(booster) for booster, *_ in grown),
-        out_of_fold,
-        tuple(rounds for *_, rounds in grown),
-    )
+def fit_forests(
+    design: Design,
+    fold: Ints,
+    recipes: Mapping[str, Recipe],
+    *,
+    starts: Floats,
+    seed: int,
+    threads: int = 1,
+) -> dict[str, FittedForest]:
+    """Grow a member of each kind of forest for each held-out fold; `starts` as in `SharedRows`."""
+    shared = _shared(design, fold, recipes, starts)
+    folds = np.unique(fold).tolist()
+    specs = [partial(_member, design, kind, recipe, seed) for kind, recipe in recipes.items()]
+    grown = run_fits(shared, tasks_of(folds, specs, threads=threads), threads=threads)
+    forests = {}
+    for kind, members in _by_kind(recipes, grown).items():
+        out_of_fold = np.zeros(len(design.y))
+        for k, member in zip(folds, members, strict=True):
+            out_of_fold[fold == k] = member.margins
+        texts, rounds = (m.text for m in members), (m.rounds for m in members)
+        forests[kind] = FittedForest(tuple(texts), out_of_fold, tuple(rounds))
+    return forests
 
 
 def predict_ahead(
-    task: ForestTask, fold: Ints, ahead: Ints, recipe: Recipe, *, seed: int, threads: int = 1
-) -> Floats:
-    """Fit on the rows of `fold` (-1 elsewhere) and give margins of the rows `ahead`: (m,)."""
+    design: Design,
+    fold: Ints,
+    ahead: Ints,
+    recipes: Mapping[str, Recipe],
+    *,
+    starts: Floats,
+    seed: int,
+    threads: int = 1,
+) -> dict[str, Floats]:
+    """Fit on the rows of `fold` (-1 elsewhere); each forest's margins of the rows `ahead`, (m,)."""
+    shared = _shared(design, fold, recipes, starts, ahead)
+    folds = np.unique(fold[fold >= 0]).tolist()
+    specs = [
+        partial(_member, design, kind, recipe, 1000 * seed) for kind, recipe in recipes.items()
+    ]
+    grown = run_fits(shared, tasks_of(folds, specs, threads=threads), threads=threads)
+    return {
+        kind: np.mean(np.asarray([member.margins for member in members]), axis=0)
+        for kind, members in _by_kind(recipes, grown).items()
+    }
 
-    def one(k: int, member_seed: int) -> Floats:
-        booster, *_ = _grow(task, fold, k, recipe, member_seed)
-        _, matrix = task.matrix_of(np.flatnonzero((fold >= 0) & (fold != k)), ahead)
-        return _raw(booster, matrix)
 
-    margins = joblib.Parallel(n_jobs=max(1, threads), prefer="threads")(
-        joblib.delayed(one)(k, 1000 * seed + k) for k in np.unique(fold[fold >= 0]).tolist()
+def _shared(
+    design: Design,
+    fold: Ints,
+    recipes: Mapping[str, Recipe],
+    starts: Floats,
+    ahead: Ints | None = None,
+) -> SharedRows:
+    return SharedRows(
+        design.matrix,
+        design.y,
+        unless_ones(design.columns.weights),
+        design.inner,
+        design.target_codes,
+        design.categorical,
+        fold,
+        starts if BOOSTED in recipes else None,
+        ahead,
     )
-    total: Floats = np.mean(np.asarray(margins), axis=0)
-    return total
 
 
-def _grow(
-    task: ForestTask, fold: Ints, k: int, recipe: Recipe, seed: int
-) -> tuple[lgb.Booster, Ints, Floats, int]:
-    """Grow on all folds but k, stop on k: the member, its held-out rows, their margins, rounds."""
-    rows, held = np.flatnonzero((fold >= 0) & (fold != k)), np.flatnonzero(fold == k)
-    matrix, held_matrix = task.matrix_of(rows, held)
-    start = None if task.starts is None else task.starts[k]
-    counted = task.row_weights
-    data = lgb.Dataset(
-        matrix,
-        task.y[rows],
-        weight=None if counted is None else counted[rows],
-        init_score=None if start is None else start[rows],
-        categorical_feature=list(task.categorical),
-    )
-    watch = lgb.Dataset(
-        held_matrix,
-        task.y[held],
-        weight=None if counted is None else counted[held],
-        reference=data,
-        init_score=None if start is None else start[held],
-    )
-    booster = lgb.train(
-        recipe.params(seed, task.monotone),
-        data,
-        num_boost_round=recipe.rounds,
-        valid_sets=[watch],
-        callbacks=[lgb.early_stopping(recipe.patience, verbose=False)],
-    )
-    return booster, held, _raw(booster, held_matrix), int(booster.best_iteration)
+def _member(design: Design, kind: str, recipe: Recipe, seed: int, k: int) -> MemberSpec:
+    """Say how the member is grown that leaves fold k out."""
+    params = recipe.params(seed + k, design.monotone)
+    return MemberSpec(kind, params, recipe.rounds, recipe.patience, kind == BOOSTED)
 
 
-def _raw(booster: lgb.Booster, matrix: Floats) -> Floats:
-    margin = booster.predict(matrix, raw_score=True, num_threads=1)
-    return np.asarray(margin, dtype=np.float64)
-
-
-def booster_text(booster: lgb.Booster) -> str:
-    """Write a booster up to its best round, without the lines that change with the machine."""
-    text: str = booster.model_to_string(num_iteration=booster.best_iteration)
-    return re.sub(r"^\[num_threads: .*\]\n", "", text, flags=re.MULTILINE)
+def _by_kind(
+    recipes: Mapping[str, Recipe], grown: Sequence[tuple[FittedMember, ...]]
+) -> dict[str, list[FittedMember]]:
+    """Sort members by their forest; in each, by fold."""
+    every = [member for members in grown for member in members]
+    return {kind: [member for member in every if member.kind == kind] for kind in recipes}

@@ -209,7 +209,8 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         until = _rows_of("closes", closes, n, seen)
         together = _rows_of("groups", groups, n, seen)
         codes = None if together is None else pd.factorize(together)[0].astype(np.int64)
-        columns = read_columns(frame[seen], describe(frame[seen], self.catalogue), counted)
+        kept = frame if seen.all() else frame[seen]
+        columns = read_columns(kept, describe(kept, self.catalogue), counted)
         rows = TrainingRows.make(columns, target, codes, when, until)
         fitted = fit_model(rows, options)
         self.rows_seen_ = np.asarray(index)[seen]

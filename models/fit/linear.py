@@ -7,8 +7,9 @@ of a column without information are pulled to zero.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,10 +18,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from models.fit.design_rows import Matrix, gathered, gram, times
 from models.fit.encoders import Ints, TrainingColumns
 from models.fit.row_weights import unless_ones
 from models.fit.rule_points import SCALE, SPREAD, UNJUDGED, Rule, RulePoints, make_rule
-from models.fit.terms import Draft, NumberDraft, plan_terms, term_matrix
+from models.fit.terms import (
+    Draft,
+    NumberDraft,
+    dense_terms,
+    places_of,
+    plan_terms,
+    term_matrix,
+)
 from models.predictor import ColumnReader, Floats, LinearPart, Term
 
 PENALTIES: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -71,26 +80,26 @@ def fit_linear(
     (1.18), the geometric mean of both right (1.03).
     """
     drafts = plan_terms(columns, bends=bends)
-    matrix, places = term_matrix(columns, drafts)
-    if matrix.shape[1] == 0:
+    places = places_of(drafts)
+    if not places:
         return LinearFit(LinearPart(base_log_odds(y, columns.weights), ()), {})
     with threadpool_limits(1):
-        if matrix.shape[1] <= DENSE:
+        if places[-1].stop <= DENSE:
             groups, evidence = penalty_groups(drafts, places), float(np.sqrt(worth))
             signs = _signs(columns, drafts, places)
-            dense, counted = matrix.toarray(), columns.weights
+            lay, counted = partial(dense_terms, columns, drafts), columns.weights
             if rule is not None:
                 made = make_rule(rule, columns)
                 values, middle = made.centred(columns)
-                begun = fit_dense(dense, y, counted, groups, ridge, evidence, values, signs)
+                begun = fit_dense(lay, y, counted, groups, ridge, evidence, values, signs)
                 if begun.scale >= 0:
                     learned = finish_terms(begun.weight, drafts, places, columns)
                     line = join(made, begun.scale, middle, float(begun.weight[-1]), learned)
                     return LinearFit(line, begun.ridge)
-            found = fit_dense(dense, y, counted, groups, ridge, evidence, signs=signs)
+            found = fit_dense(lay, y, counted, groups, ridge, evidence, signs=signs)
             weight, ridge = found.weight, found.ridge
         else:
-            counted = columns.weights
+            matrix, counted = term_matrix(columns, drafts)[0], columns.weights
             c = 1 / ridge[ALL_COLUMNS] if ridge else _choose_penalty(matrix, y, counted, fold)
             weight, ridge = _solve_sparse(matrix, y, counted, [c])[0], {ALL_COLUMNS: 1 / c}
     terms = finish_terms(weight, drafts, places, columns)
@@ -137,7 +146,7 @@ class DenseFit:
     `rule` (n,) is its log-odds about their mean, None without one.
     """
 
-    design: Floats
+    design: Matrix
     row_weights: Floats
     groups: Groups
     weight: Floats
@@ -152,7 +161,7 @@ class DenseFit:
     def variances(self) -> Floats:
         """Give the variance of each weight (Laplace), of rows that count 1: (columns,)."""
         spread = _spread_out(self.ridge, self.groups)
-        margin = _offset(self.rule) + self.design @ self.weight
+        margin = _offset(self.rule) + times(self.design, self.weight)
         factor = _factor(self.design, margin, self.row_weights, spread)
         return np.asarray(np.diag(cho_solve(factor, np.eye(len(spread)))))
 
@@ -173,7 +182,7 @@ def join(
 
 
 def fit_dense(
-    matrix: Floats,
+    lay: Callable[[Sequence[Floats]], Matrix],
     y: Floats,
     row_weights: Floats,
     groups: Groups,
@@ -183,6 +192,8 @@ def fit_dense(
     signs: Floats | None = None,
 ) -> DenseFit:
     """Solve by Newton; penalties by expectation-maximisation unless known.
+
+    `lay` lays out the columns of `groups`, then those that it is given.
 
     `signs` (columns,) are 1 or -1 where a weight may not be of the other sign: those that would be
     are held at zero, and the others solved again.
@@ -194,9 +205,10 @@ def fit_dense(
     penalties = {name: (known or {}).get(name, START) for name, _ in groups}
     more, held = [], []
     if rule is not None:
-        groups, more, held = [*groups, (SCALE, [matrix.shape[1]])], [rule], [SCALE]
+        last = max((max(place) for _, place in groups), default=-1)
+        groups, more, held = [*groups, (SCALE, [last + 1])], [rule], [SCALE]
         penalties[SCALE] = (known or {}).get(SCALE, 1 / SPREAD**2 / worth)
-    design = np.column_stack([matrix, *more, np.ones(len(y))])
+    design = lay([*more, np.ones(len(y))])
     weight, offset = np.zeros(design.shape[1]), _offset(rule)
     weight[-1] = base_log_odds(y, row_weights)
     if not known:
@@ -221,7 +233,7 @@ def _signs(columns: TrainingColumns, drafts: Sequence[Draft], places: Sequence[s
 
 
 def _signed(
-    design: Floats,
+    design: Matrix,
     y: Floats,
     row_weights: Floats,
     ridge: Floats,
@@ -248,7 +260,7 @@ def _offset(rule: Floats | None) -> Floats | float:
 
 
 def _find_penalties(
-    design: Floats,
+    design: Matrix,
     y: Floats,
     row_weights: Floats,
     groups: Groups,
@@ -267,7 +279,7 @@ def _find_penalties(
     for _ in range(ROUNDS):
         ridge = _spread_out(penalties, groups)
         weight = newton(design, y, row_weights, ridge, weight, offset=offset, most=1)
-        factor = _factor(design, offset + design @ weight, row_weights, ridge)
+        factor = _factor(design, offset + times(design, weight), row_weights, ridge)
         variance = np.diag(cho_solve(factor, np.eye(len(ridge)))) / worth
         before = penalties
         penalties = {name: before[name] for name in held}
@@ -292,12 +304,11 @@ def _spread_out(penalties: Mapping[str, float], groups: Groups) -> Floats:
 
 
 def _factor(
-    design: Floats, margin: Floats, row_weights: Floats, ridge: Floats
+    design: Matrix, margin: Floats, row_weights: Floats, ridge: Floats
 ) -> tuple[Floats, bool]:
     """Factorise the Hessian of logistic loss + ridge / 2 @ weight^2 at a margin (Cholesky)."""
     p = 1 / (1 + np.exp(-margin))
-    root = design * np.sqrt(row_weights * np.maximum(p * (1 - p), 1e-9))[:, None]
-    hessian = root.T @ root
+    hessian = gram(design, row_weights * np.maximum(p * (1 - p), 1e-9))
     hessian[np.diag_indices_from(hessian)] += ridge
     factor: tuple[Floats, bool] = cho_factor(hessian)
     return factor
@@ -320,7 +331,7 @@ def _choose_penalty(matrix: sp.csr_matrix, y: Floats, row_weights: Floats, fold:
 
 
 def newton(
-    design: Floats,
+    design: Matrix,
     y: Floats,
     row_weights: Floats,
     ridge: Floats,
@@ -338,16 +349,16 @@ def newton(
     def cost(w: Floats, z: Floats) -> float:
         return float(np.sum(row_weights * (np.logaddexp(0, z) - y * z)) + 0.5 * ridge @ w**2)
 
-    margin = offset + design @ weight
+    margin = offset + times(design, weight)
     now = cost(weight, margin)
     for _ in range(most):
         p = 1 / (1 + np.exp(-margin))
-        gradient = design.T @ (row_weights * (p - y)) + ridge * weight
+        gradient = gathered(design, row_weights * (p - y)) + ridge * weight
         step = cho_solve(_factor(design, margin, row_weights, ridge), gradient)
         size = 1.0
         while size > 1e-4:
             trial = weight - size * step
-            ahead = offset + design @ trial
+            ahead = offset + times(design, trial)
             then = cost(trial, ahead)
             if then <= now:
                 break

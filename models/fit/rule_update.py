@@ -125,8 +125,13 @@ def _fit(
     values, middle = rule.centred(columns)
     dense, evidence = matrix.toarray(), float(np.sqrt(worth))
     mean = np.repeat(dense.mean(axis=0, keepdims=True), len(typical), axis=0)
+    learned_from = np.vstack([dense, mean])
+
+    def lay(more: Sequence[Floats]) -> Floats:
+        return np.column_stack([learned_from, *more])
+
     known = (
-        np.vstack([dense, mean]),
+        lay,
         np.concatenate([y, [1.0, 0.0][: len(typical)]]),
         np.concatenate([columns.weights, typical]),
         penalty_groups(drafts, places),

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import scipy.sparse as sp
 
+from models.fit.design_rows import MANY_ROWS, Matrix
 from models.fit.encoders import TrainingColumns
 from models.fit.row_weights import weighted_mean, weighted_quantile, weighted_spread
 from models.predictor import NEW, Floats, LevelsTerm, NumberTerm, Term, signed_log
@@ -33,12 +34,24 @@ class NumberDraft:
         """The column that the term reads."""
         return self.term.source
 
-    def block(self, columns: TrainingColumns) -> Any:
-        """Lay out one column, or two: scaled values, and where they are missing; (n, 1 or 2)."""
+    @property
+    def width(self) -> int:
+        """How many columns the term lays out."""
+        return 1 + self.gaps
+
+    def fill(self, columns: TrainingColumns, out: Any) -> None:
+        """Write the columns: scaled values, and where they are missing, into (n, width)."""
         scaled = self.term.scaled(columns.number(self.source))
         missing = np.isnan(scaled)
-        filled = np.where(missing, 0.0, scaled)
-        return sp.csr_matrix(np.column_stack([filled, missing] if self.gaps else [filled]))
+        out[:, 0] = np.where(missing, 0.0, scaled)
+        if self.gaps:
+            out[:, 1] = missing
+
+    def block(self, columns: TrainingColumns) -> Any:
+        """Lay the columns out as a sparse matrix: (n, width)."""
+        out = np.empty((len(columns), self.width))
+        self.fill(columns, out)
+        return sp.csr_matrix(out)
 
     def finish(self, coef: Floats, columns: TrainingColumns) -> Term:
         """Put the coefficients in, and the term's mean over the training rows."""
@@ -54,14 +67,27 @@ class LevelsDraft:
     source: str
     kept: tuple[str, ...]
 
+    @property
+    def width(self) -> int:
+        """How many columns the term lays out."""
+        return len(self.kept) + 2
+
+    def fill(self, columns: TrainingColumns, out: Any) -> None:
+        """Write a column for each kept level, one for others, one for missing, into (n, width)."""
+        out[:] = 0.0
+        out[np.arange(len(columns)), self._slots(columns)] = 1.0
+
     def block(self, columns: TrainingColumns) -> Any:
-        """Lay out a column for each kept level, one for the others, one for missing; (n, k + 2)."""
+        """Lay the columns out as a sparse matrix: (n, width)."""
+        at = np.arange(len(columns)), self._slots(columns)
+        return sp.csr_matrix((np.ones(len(columns)), at), shape=(len(columns), self.width))
+
+    def _slots(self, columns: TrainingColumns) -> Any:
+        """Find the column of each row: (n,)."""
         codes, levels = columns.category(self.source)
         place = {level: position for position, level in enumerate(self.kept)}
         other = len(place)
-        slots = np.array([*(place.get(level, other) for level in levels), other, other + 1])
-        at = np.arange(len(columns)), slots[codes]
-        return sp.csr_matrix((np.ones(len(columns)), at), shape=(len(columns), other + 2))
+        return np.array([*(place.get(level, other) for level in levels), other, other + 1])[codes]
 
     def finish(self, coef: Floats, columns: TrainingColumns) -> Term:
         """Put the coefficients in, and the term's mean over the training rows."""
@@ -76,8 +102,8 @@ Draft = NumberDraft | LevelsDraft
 def plan_terms(columns: TrainingColumns, *, bends: int = 0, least: int = 3) -> list[Draft]:
     """Lay out terms from training rows without coefficients; constant columns give none."""
     drafts: list[Draft] = []
-    for name, values in columns.numbers.items():
-        drafts += _plan_number(name, values, columns.weights, bends)
+    for name in columns.numbers:
+        drafts += _plan_number(name, columns.number(name), columns.weights, bends)
     for name, codes in columns.codes.items():
         known = codes >= 0
         counts = np.bincount(
@@ -152,18 +178,33 @@ def _heavy_tail(values: Floats, row_weights: Floats) -> bool:
     return weighted_mean(cubes, row_weights) > 2 * spread**3
 
 
+def places_of(drafts: Sequence[Draft]) -> list[slice]:
+    """Say where each term's columns are, when they are laid out side by side."""
+    ends = np.cumsum([0, *(draft.width for draft in drafts)]).tolist()
+    return [slice(a, b) for a, b in itertools.pairwise(ends)]
+
+
 def term_matrix(
     columns: TrainingColumns, drafts: Sequence[Draft]
 ) -> tuple[sp.csr_matrix, list[slice]]:
     """Lay the terms out as (n, width) columns; a slice says where each term's columns are."""
-    blocks: list[Any] = []
-    places: list[slice] = []
-    at = 0
-    for draft in drafts:
-        block = draft.block(columns)
-        blocks.append(block)
-        places.append(slice(at, at + block.shape[1]))
-        at += block.shape[1]
-    if not blocks:
+    places = places_of(drafts)
+    if not drafts:
         return sp.csr_matrix((len(columns), 0)), places
-    return sp.hstack(blocks, format="csr"), places
+    return sp.hstack([draft.block(columns) for draft in drafts], format="csr"), places
+
+
+def dense_terms(
+    columns: TrainingColumns, drafts: Sequence[Draft], more: Sequence[Floats]
+) -> Matrix:
+    """Lay the terms out, then `more` columns, as a dense matrix; float32 where rows are many."""
+    if len(columns) < MANY_ROWS:
+        return np.column_stack([term_matrix(columns, drafts)[0].toarray(), *more])
+    places = places_of(drafts)
+    width = places[-1].stop if places else 0
+    out = np.empty((len(columns), width + len(more)), np.float32)
+    for draft, place in zip(drafts, places, strict=True):
+        draft.fill(columns, out[:, place])
+    for i, each in enumerate(more):
+        out[:, width + i] = each
+    return out

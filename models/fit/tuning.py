@@ -17,6 +17,7 @@ import numpy as np
 
 from data.errors import InputError
 from models.fit.candidates import error_of, row_losses
+from models.fit.design_rows import Matrix
 from models.fit.encoders import Design, Ints
 from models.fit.folds import Split, assign_folds
 from models.fit.forest import Recipe
@@ -32,7 +33,7 @@ class _Fold:
 
     data: lgb.Dataset
     watch: lgb.Dataset
-    ahead: Floats
+    ahead: Matrix
     y: Floats
     row_weights: Floats
 

@@ -10,9 +10,11 @@ import typer
 from serving.cli import progress, screen
 from serving.cli.options import (
     AsOf,
+    Cluster,
     EventFiles,
     Json,
     Leads,
+    Memory,
     Model,
     Out,
     ProjectFile,
@@ -61,6 +63,8 @@ def train(
     threads: Threads = None,
     fast: Fast = False,
     learner: Learner = None,
+    memory: Memory = None,
+    cluster: Cluster = None,
     state: StateFolder = None,
     tracking: Tracking = None,
     leads: Leads = None,
@@ -75,17 +79,21 @@ def train(
 
     Example: leadscore train examples/software_trial.toml
     """
+    from serving.fits_on_cluster import fits_on
     from serving.session import open_session
     from serving.verbs import band_churn, train_model
+    from training.lead_sample import training_memory
 
     session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
+    budget = training_memory(session.project, memory)
     champion = session.champion()
     with screen.stages(progress.TRAIN, quiet=as_json) as stage:
         stage("reading the sources")
         reading = session.read(leads, events)
-        trained, published = train_model(
-            session, reading, fast=fast, learner=learner, on_stage=stage
-        )
+        with fits_on(cluster, workers=session.threads):
+            trained, published = train_model(
+                session, reading, fast=fast, learner=learner, memory=budget, on_stage=stage
+            )
         churn = band_churn(session, reading, champion, published)
     show_training(trained, published, churn, as_json=as_json)
     if not as_json:
@@ -100,6 +108,8 @@ def retrain(
     threads: Threads = None,
     fast: Fast = False,
     learner: Learner = None,
+    memory: Memory = None,
+    cluster: Cluster = None,
     force: Force = False,
     state: StateFolder = None,
     tracking: Tracking = None,
@@ -111,10 +121,13 @@ def retrain(
 
     Example: leadscore retrain acme.toml
     """
+    from serving.fits_on_cluster import fits_on
     from serving.session import open_session
     from serving.verbs import band_churn, champion_is_current, train_model
+    from training.lead_sample import training_memory
 
     session = open_session(file, state=state, tracking=tracking, seed=seed, threads=threads)
+    budget = training_memory(session.project, memory)
     champion = session.champion()
     with screen.stages(progress.READ, quiet=as_json) as stage:
         stage("reading the sources")
@@ -124,9 +137,10 @@ def retrain(
         screen.say_json({"retrained": False, "reason": answer}) if as_json else screen.say(answer)
         return
     with screen.stages(progress.TRAIN[1:], quiet=as_json) as stage:
-        trained, published = train_model(
-            session, reading, fast=fast, learner=learner, on_stage=stage
-        )
+        with fits_on(cluster, workers=session.threads):
+            trained, published = train_model(
+                session, reading, fast=fast, learner=learner, memory=budget, on_stage=stage
+            )
         churn = band_churn(session, reading, champion, published)
     show_training(trained, published, churn, as_json=as_json)
     if not as_json:

@@ -84,7 +84,7 @@ def audit(
     fixed = {a.name for a in tables.attributes if a.known_at is None and a.changes is None}
     dated = {f.name for f in catalogue.features if f.params.get("column") not in fixed}
     screened = screen(
-        X.drop(columns=counts).iloc[sampled],
+        X.iloc[sampled].drop(columns=counts),
         labelled.y[sampled],
         seed=seed,
         ever=ever_too,

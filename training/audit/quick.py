@@ -51,21 +51,25 @@ class QuickModel:
     error: float
 
 
-def encode(X: pd.DataFrame) -> tuple[Floats, list[int]]:
-    """Turn a frame into a float matrix and the positions of its categories."""
+def encode(X: pd.DataFrame, rows: Ints | slice = slice(None)) -> tuple[Floats, list[int]]:
+    """Turn some rows of a frame into a float matrix, and give the positions of its categories.
+
+    Codes are those of the whole frame: its levels, the commonest first.
+    """
     columns, categories = [], []
     for position, name in enumerate(X.columns):
         values = X[name]
         if pd.api.types.is_numeric_dtype(values.dtype):
-            columns.append(values.to_numpy(np.float64, na_value=np.nan))
+            columns.append(values.to_numpy(na_value=np.nan)[rows].astype(np.float64))
             continue
         codes, levels = pd.factorize(values, sort=False)
         rank = np.argsort(np.argsort(-np.bincount(codes[codes >= 0], minlength=len(levels))))
         coded = np.full(len(codes), np.nan)
         coded[codes >= 0] = np.minimum(rank[codes[codes >= 0]], 200)
-        columns.append(coded)
+        columns.append(coded[rows])
         categories.append(position)
-    return np.column_stack(columns) if columns else np.empty((len(X), 0)), categories
+    n = len(np.arange(len(X))[rows])
+    return np.column_stack(columns) if columns else np.empty((n, 0)), categories
 
 
 def fit_quick(
@@ -203,10 +207,15 @@ def on_the_test(
     where = "out of time" if cut.in_time else "on test rows drawn at random"
     if len(test) < 50 or not 10 <= y[test].sum() <= len(test) - 10:
         return [], {}
-    matrix, categories = encode(X)
     fitted = train[inner.rows]
-    model = fit_trees(matrix[fitted], y[fitted], categories, seed)
-    margins = np.asarray(model.predict(matrix[test], raw_score=True))
+    matrix, categories = encode(X, fitted)
+    model = fit_trees(matrix, y[fitted], categories, seed)
+    margins = np.concatenate(
+        [
+            np.asarray(model.predict(encode(X, test[i : i + MAX_ROWS])[0], raw_score=True))
+            for i in range(0, len(test), MAX_ROWS)
+        ]
+    )
     area = auc(margins, y[test])
     error = auc_error(area, int(y[test].sum()), int((y[test] == 0).sum()))
     figures = {"quick_auc_folds": inner.area, "quick_auc_test": area, "quick_auc_error": error}
