@@ -7,6 +7,7 @@ Row i of every per-lead array is lead i; leads are sorted by id.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal
 
@@ -197,10 +198,21 @@ class Tables:
 
         A lead whose first episode opens later has that one.
         """
-        rows = np.flatnonzero(self.lead_ids == lead_id)
+        rows = self.rows_of([lead_id]).get(lead_id)
+        return None if rows is None else self.open_at(rows, as_of)
+
+    def rows_of(self, lead_ids: Iterable[str]) -> dict[str, list[int]]:
+        """Find the rows of some leads in one pass, those of a lead in the order of its episodes."""
+        found: dict[str, list[int]] = {}
+        for row in np.flatnonzero(pd.Series(self.lead_ids).isin(set(lead_ids))).tolist():
+            found.setdefault(str(self.lead_ids[row]), []).append(row)
+        return found
+
+    def open_at(self, rows: Sequence[int], as_of: int) -> int:
+        """Choose among the rows of one lead its newest episode open at as_of or before."""
         if len(rows) < 2 or self.created_at is None:
-            return int(rows[0]) if len(rows) else None
-        return int(rows[max(int((self.created_at[rows] <= as_of).sum()) - 1, 0)])
+            return rows[0]
+        return rows[max(int((self.created_at[list(rows)] <= as_of).sum()) - 1, 0)]
 
     def attribute(self, name: str) -> Attribute:
         """Find an attribute by name; KeyError where there is none."""

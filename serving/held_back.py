@@ -51,22 +51,21 @@ def held_arms(tables: Tables, lead: Rows, project: Project, at: int) -> NDArray[
 
 
 def order_of_list(
-    tables: Tables,
-    lead: Rows,
+    ids: NDArray[np.str_],
+    came: NDArray[np.float64],
     project: Project,
     *,
     held: NDArray[np.object_],
     rank: NDArray[np.float64],
 ) -> Rows:
-    """Order the rows of a list: (n,) positions, first to work first.
+    """Order the rows of a list: (n,) positions, first to work first; `came` grows with the date.
 
     Leads that show their score stand by `rank`, lowest first. Leads of an arm that is held back
     stand as they would without a score: newest first, or at random (`experiment.control`; always
     for the random arm). The queues are merged evenly, each in its share, so that the place of a
     lead says nothing of its score.
     """
-    ids = tables.lead_ids[lead].astype(str)
-    place = np.empty(len(lead))
+    place = np.empty(len(ids))
     for arm in (None, CONTROL, RANDOM):
         rows = np.flatnonzero(held == arm)
         if not len(rows):
@@ -74,7 +73,7 @@ def order_of_list(
         if arm is None:
             keys = rank[rows]
         elif arm == CONTROL and project.experiment.control == "as before":
-            keys = -_age_order(tables, lead[rows])
+            keys = -came[rows]
         else:
             from serving.figures.experiment import draw
 
@@ -84,7 +83,7 @@ def order_of_list(
     return np.lexsort((ids, rank if (held == None).all() else place))  # noqa: E711  # by element
 
 
-def _age_order(tables: Tables, lead: Rows) -> NDArray[np.float64]:
+def came_in_order(tables: Tables, lead: Rows) -> NDArray[np.float64]:
     """Give numbers that grow with the time at which leads came."""
     when = tables.order if tables.created_at is None else tables.created_at
     return np.zeros(len(lead)) if when is None else when[lead].astype(np.float64)

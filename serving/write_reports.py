@@ -112,7 +112,7 @@ def write_views(
         feedback=list_answers(session.state.feedback),
         other_run=_run_by_another_model(session, model, scored.as_of),
         stored_list=read_stored_list(
-            session.state.runs, scored.as_of, session.project.report.capacity_per_week
+            session.state.runs, scored.as_of, session.project, reading.tables
         ),
     )
     week = PreparedWeek.of(source)

@@ -100,9 +100,9 @@ def answered_leads(
     raw = standings_by_answers(answers, made_at)
     if not raw:
         return {}
-    row_of = {lead: row for lead in raw if (row := tables.row_of(lead, as_of)) is not None}
     found: dict[str, AnsweredLead] = {}
-    for lead, row in row_of.items():
+    for lead, rows in tables.rows_of(raw).items():
+        row = tables.open_at(rows, as_of)
         if outcomes is not None and _ended_at(outcomes, row) < as_of:
             continue
         alive = [s for s in raw[lead] if s.permanent or not _came_back(tables, row, s.since)]
@@ -137,19 +137,26 @@ def standings_by_answers(answers: Sequence[RepAnswer], at: int) -> dict[str, tup
 def changed_since(answers: Sequence[RepAnswer], run_at: int, at: int) -> dict[str, Standing | None]:
     """Say what answers given after a list was made (`run_at`) make of its leads by `at`.
 
-    For whoever shows that list and cannot read the data again: None where a lead is back on it.
+    For whoever shows that list and cannot read the data again: None where a lead is back on it. A
+    lead whose new answers were all taken back is not named: what stood before them, which an act
+    may have ended, the list itself says.
     """
     changing = (*_KINDS, "reopen", "undo")
     newer = {a.lead_id for a in answers if run_at < a.given_at <= at and a.verdict in changing}
-    stands = standings_by_answers([a for a in answers if a.lead_id in newer], at)
-    alive = {
-        lead: [s for s in of_lead if s.until is None or s.until > at]
-        for lead, of_lead in stands.items()
-    }
-    return {
-        lead: max(alive.get(lead, []), key=lambda s: _RANK.index(s.kind), default=None)
-        for lead in newer
-    }
+    of_leads = [a for a in answers if a.lead_id in newer]
+    before = standings_by_answers([a for a in of_leads if a.given_at <= run_at], run_at)
+    after = standings_by_answers(of_leads, at)
+    changed: dict[str, Standing | None] = {}
+    for lead in newer:
+        stands, stood = after.get(lead, ()), {s.number for s in before.get(lead, ())}
+        alive = [s for s in stands if s.until is None or s.until > at]
+        new = [s for s in alive if s.number not in stood]
+        if new:
+            new += [s for s in alive if s.number in stood and s.kind == "disqualified"]
+            changed[lead] = max(new, key=lambda s: _RANK.index(s.kind))
+        elif not stood <= {s.number for s in stands}:
+            changed[lead] = max(alive, key=lambda s: _RANK.index(s.kind), default=None)
+    return changed
 
 
 def _clock(standing: Standing, as_of: int, made_at: int) -> int:

@@ -103,10 +103,13 @@ def _opinions(
     if tables.created_at is None:
         return []
     found: dict[int, _Opinion] = {}
+    rows_of = tables.rows_of({each.lead_id for each in answers})
     for each in in_force(answers, max((a.given_at for a in answers), default=0)):
-        claim = _claim(each, card)
-        row = None if claim is None else tables.row_of(each.lead_id, each.given_at)
-        if claim is None or row is None or row in found or each.score is None:
+        claim, rows = _claim(each, card), rows_of.get(each.lead_id)
+        if claim is None or rows is None or each.score is None:
+            continue
+        row = tables.open_at(rows, each.given_at)
+        if row in found:
             continue
         if is_open(tables, outcomes, np.array([row]), np.array([each.given_at]))[0]:
             promised = promised_by(card, each.score)

@@ -78,14 +78,17 @@ class Site:
 
 def make_site(folder: Path, view: ReportView, *, clock: Callable[[], int] | None = None) -> Site:
     """Make a site in a folder; its clock is the machine's, unless another is given."""
-    project = load_project(EXAMPLE)
-    state = StatePaths(folder)
+    site = open_site(load_project(EXAMPLE), StatePaths(folder), clock)
+    site.publish(view)
+    return site
+
+
+def open_site(project: Project, state: StatePaths, clock: Callable[[], int] | None = None) -> Site:
+    """Open the pages that a state folder holds."""
     ticks = clock or (lambda: int(time.time() * 1e6))
     service = Service(project, Registry.of(state, "site"), state=state, clock=ticks)
     doors = Doors(project, state, ticks)
-    site = Site(state, project, service, doors, create_app(service, {}, doors=doors))
-    site.publish(view)
-    return site
+    return Site(state, project, service, doors, create_app(service, {}, doors=doors))
 
 
 def fields(html: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from data.schema import Project
 from data.tables import Tables
 from serving.band_sizes import calls_to_settle
 from serving.figures.funnel import rate_of
-from serving.held_back import held_arms, order_of_list
+from serving.held_back import came_in_order, held_arms, order_of_list
 from serving.session import open_session
 from tests.fakes.second_company import SecondCompany
 
@@ -145,11 +145,12 @@ def test_the_place_of_a_lead_does_not_depend_on_its_held_back_score(company: Any
     lead = pd.RangeIndex(len(tables)).to_numpy()
     arms = held_arms(tables, lead, project, tables.observed_until)
     rank = pd.Series(range(len(lead))).sample(frac=1, random_state=0).to_numpy(float)
-    order = order_of_list(tables, lead, project, held=arms, rank=rank)
+    ids, came = tables.lead_ids.astype(str), came_in_order(tables, lead)
+    order = order_of_list(ids, came, project, held=arms, rank=rank)
     other = rank.copy()
     hidden = [arm is not None for arm in arms]
     other[hidden] = -rank[hidden]
-    assert (order == order_of_list(tables, lead, project, held=arms, rank=other)).all()
+    assert (order == order_of_list(ids, came, project, held=arms, rank=other)).all()
 
 
 def test_calls_that_settle_a_band_come_from_its_own_rates() -> None:

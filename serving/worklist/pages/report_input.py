@@ -18,7 +18,7 @@ from serving.answers.answer_store import RepAnswer
 from serving.figures.counts import CountRange
 from serving.figures.funnel import Rate
 from serving.figures.lead_worth import lead_worth
-from serving.held_back import order_of_list
+from serving.held_back import came_in_order, order_of_list
 from serving.loaded_model import LoadedModel
 from serving.score import ScoringRun
 from serving.worklist.pages.last_list import StoredList
@@ -80,9 +80,10 @@ class ReportInput:
 
     def _in_order(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         scored, rows = self.scored, np.flatnonzero(chosen)
+        lead = scored.snapshots.lead[rows]
         order = order_of_list(
-            self.tables,
-            scored.snapshots.lead[rows],
+            self.tables.lead_ids[lead].astype(str),
+            came_in_order(self.tables, lead),
             self.project,
             held=scored.held[rows],
             rank=-scored.scores.probability[rows],

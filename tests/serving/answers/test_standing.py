@@ -182,13 +182,24 @@ def test_the_end_of_a_snooze_is_held_against_the_clock_of_a_live_list(say: Say) 
 def test_answers_given_since_a_list_was_made_change_it_without_its_data(say: Say) -> None:
     old = say("done", 10)
     assert changed_since([old], day(11), day(12)) == {}
-    found = changed_since([old, say("snooze", 11.5, until=day(20))], day(11), day(12))
-    assert found["L1"] is not None
-    assert found["L1"].kind == "done"
+    snooze = say("snooze", 11.5, until=day(20))
+    kinds = {
+        before: changed_since([old, snooze], day(before), day(12))["L1"].kind for before in (9, 11)
+    }
+    assert kinds == {9: "done", 11: "snoozed"}  # an act may have ended what was done before
     assert changed_since([old, say("undo", 11, undoes=old.number)], day(10.5), day(12)) == {
         "L1": None
     }
     assert changed_since([old, say("note", 11.5)], day(11), day(12)) == {}
+
+
+def test_taking_back_a_new_answer_leaves_the_lead_where_the_list_had_it(say: Say) -> None:
+    old, new = say("done", 10), say("snooze", 11.5, until=day(20))
+    back = say("undo", 11.6, undoes=new.number)
+    assert changed_since([old, new, back], day(11), day(12)) == {}
+    assert changed_since([old, new, back, say("reopen", 11.7)], day(11), day(12)) == {"L1": None}
+    out = say("disqualify", 10)
+    assert changed_since([out, new], day(11), day(12))["L1"].kind == "disqualified"
 
 
 def test_every_lead_is_judged_by_its_own_newest_episode(say: Say) -> None:

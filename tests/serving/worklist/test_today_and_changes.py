@@ -11,10 +11,12 @@ import pytest
 from data.clock import DAY, NEVER
 from data.tables import OUTBOUND
 from models.scorecard import trend
+from serving.answers.standing import AnsweredLead, Standing
 from serving.past_weeks import WEEK
+from serving.score import write_scores
 from serving.worklist.pages.act_phrases import answer_to
 from serving.worklist.pages.lanes import asking_types, open_asks
-from serving.worklist.pages.last_list import StoredList, follow_list
+from serving.worklist.pages.last_list import StoredList, follow_list, read_stored_list
 from serving.worklist.pages.next_steps import choose_steps
 from serving.worklist.pages.week_changes import find_changes
 from serving.worklist.pages.whole_report import make_view
@@ -199,6 +201,24 @@ def test_the_list_of_a_week_ago_is_followed_up(source):
     assert last.converted == int(won.sum()) > 0
     assert last.converted + last.lost + last.still_open == last.calls
     assert follow_list(None, tables, outcomes, as_of) is None
+
+
+def test_the_list_of_a_week_ago_is_the_one_that_was_shown(source, tmp_path):
+    then, now = source.scored.as_of, source.scored.as_of + WEEK
+    planned = source.ranked[: source.project.report.capacity_per_week]
+    chances = source.chances[planned]
+    scored = replace(source.scored, answered=source.scored.answered.copy())
+    done = Standing("done", then, None, "Ada", "", 1, then)
+    scored.answered[planned[0]] = AnsweredLead(done, holds=True, event=None)
+    scored.table.loc[planned[0], "standing"] = "done"
+    write_scores(scored, tmp_path / "r1" / "scores.parquet")
+    stored = read_stored_list(tmp_path, now, source.project, source.tables)
+    scored.table.loc[planned[0], "standing"] = None
+    shown = replace(source, scored=scored)
+    wanted = shown.ranked[: len(planned)]
+    assert stored.lead_ids == tuple(scored.table["lead_id"].iloc[wanted])
+    assert stored.lead_ids[:-1] == tuple(scored.table["lead_id"].iloc[planned[1:]])
+    assert stored.chances[:-1] == pytest.approx(chances[1:])
 
 
 def test_leads_of_one_company_know_of_each_other(filled):
