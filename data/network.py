@@ -54,6 +54,10 @@ _HARMLESS: Final = re.compile(
     r"|target_session_attrs|tcp_user_timeout|timeout|trustservercertificate|use_unicode|user"
 )
 """Parameters of a database's address that never change where a driver connects to."""
+_HOLD_IPV4: Final = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96")))
+"""Networks whose last four bytes are an address of IPv4, to which a gateway leads."""
+_METADATA: Final = ipaddress.IPv6Network("fd00:ec2::/32")
+"""Where a cloud keeps what 169.254.169.254 holds, for IPv6."""
 _hooked: Final[list[bool]] = []
 
 
@@ -249,7 +253,14 @@ def _is_link_local(name: str) -> bool:
         address = ipaddress.ip_address(name)
     except ValueError:
         return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_link_local
+    if isinstance(address, ipaddress.IPv6Address):
+        within = address.ipv4_mapped or address.sixtofour
+        if within is None and any(address in network for network in _HOLD_IPV4):
+            within = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        return (
+            address.is_link_local or address in _METADATA or bool(within and within.is_link_local)
+        )
+    return address.is_link_local
 
 
 def _refuse_other_hosts(rest: str) -> None:

@@ -21,6 +21,8 @@ _MAIL_IN_TEXT: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"
 _PHONE_IN_TEXT: Final = re.compile(r"\+\d[\d ().\-/]{6,24}\d")
 """The same within a sentence, without the punctuation around it."""
 _WHOLE: Final = re.compile(rf"\s*({_MAIL}|{_PHONE})\s*")
+_LONGEST: Final = 400
+"""Letters of the longest whole value; a longer text is searched, in a time that grows with it."""
 _CONTACT: Final = re.compile(rf"{_MAIL_IN_TEXT.pattern}|{_PHONE_IN_TEXT.pattern}")
 _MARKS: Final = frozenset("@+(")
 """Every address or number has one of these: a quick check where there are few texts."""
@@ -86,7 +88,7 @@ def hide_contacts(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def hide_contact(word: str) -> str:
     """Write the e-mail addresses and telephone numbers of one text as hashes."""
-    if _WHOLE.fullmatch(word):
+    if len(word) <= _LONGEST and _WHOLE.fullmatch(word):
         return _hashed(word)
     return _CONTACT.sub(lambda found: _hashed(found[0]), word)
 

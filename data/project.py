@@ -202,8 +202,9 @@ def _walk(text: str) -> Iterator[tuple[int, list[str], list[int]]]:
     section: list[str] = []
     counts: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        head = re.match(r"\s*\[(\[)?\s*([^\]]+?)\s*\]", line)
-        pair = re.match(r'\s*("?)([A-Za-z0-9_.# -]+?)\1\s*=', line)
+        start = line[:500]  # a name is short; a line need not be
+        head = re.match(r"\s*\[(\[)?\s*([^\]]+?)\s*\]", start)
+        pair = re.match(r'\s*("?)([A-Za-z0-9_.# -]+?)\1\s*=', start)
         if head:
             section = [part.strip().strip('"') for part in head[2].split(".")]
             if head[1]:

@@ -14,6 +14,13 @@ from data.schema_types import Duration, Section, Variable
 _ANCESTOR: Final = re.compile(
     r"'self'|https?://(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?"
 )
+_BROWSERS: Final = re.compile(
+    r"(?i)accept(-.*)?|authorization|cookie|content-.*|forwarded|from|host|origin|referer|user-agent"
+    r"|sec-.*|via|x-forwarded-(for|host|port|proto|server)|x-real-ip"
+)
+"""Headers that a browser writes itself, or that say where it is: whoever calls could be anybody."""
+_WIDEST: Final = {4: 8, 6: 16}
+"""The widest networks of reverse proxies, as lengths of their prefix; 10.0.0.0/8 is one."""
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -61,12 +68,25 @@ class PeopleSection(Section):
     def _are_addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
         for text in proxies:
             try:
-                ipaddress.ip_network(text)
+                network = ipaddress.ip_network(text)
             except ValueError:
                 raise ValueError(
                     f"is no address or network: {text!r}; write 10.0.0.2 or 10.0.0.0/24"
                 ) from None
+            if network.prefixlen < _WIDEST[network.version]:
+                raise ValueError(
+                    f"believes whoever calls from {text!r}; name the addresses of the proxy"
+                )
         return proxies
+
+    @field_validator("header")
+    @classmethod
+    def _is_the_proxys(cls, header: str) -> str:
+        if _BROWSERS.fullmatch(header):
+            raise ValueError(
+                f"is what any browser sends: {header!r}; name the one that the proxy sets"
+            )
+        return header
 
     @field_validator("url", "issuer")
     @classmethod

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from data.errors import OutsideError
+from training.state import StatePaths
+from training.state_format import make_folder
 
 if TYPE_CHECKING:  # write-back starts without pandas
     from data.schema import Project
-    from training.state import StatePaths
 
 Door = Literal["scores", "report", "explain", "http", "crm"]
 FILE: Final = "exposure.db"
@@ -68,8 +69,8 @@ class Exposures:
         rows = [(lead, door, at, at) for lead in leads] if self.kept else []
         if not rows:
             return
+        make_folder(StatePaths(self.path.parent))
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.path, timeout=30)) as database, database:
                 database.execute(_TABLE)
                 database.executemany(_NOTE, rows)

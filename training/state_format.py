@@ -19,9 +19,19 @@ FORMAT: Final = 2
 
 
 def make_folder(state: StatePaths) -> None:
-    """Make the state folder for its user alone, since it holds people's data; no other is made."""
-    new = not state.folder.exists()
-    state.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Make the state folder, the one place that does: for its user alone, its format noted.
+
+    Whoever writes the first file into it asks for this before. OutsideError where it can't be made.
+    """
+    try:
+        state.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new = not any(state.folder.iterdir())
+        if new:  # also one that somebody else made for us
+            state.folder.chmod(0o700)
+    except OSError as error:
+        raise OutsideError(
+            f"{state.folder} can't be written: {error.strerror}", cure="choose another place"
+        ) from error
     if new:
         _note(state)
 

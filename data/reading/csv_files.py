@@ -45,7 +45,8 @@ def read_csv(
     delimiter = delimiter or told or _sniff(path, encoding)
     names = header(path, encoding, delimiter)
     some = columns is not None and set(columns) <= set(names)  # else all, to name the nearest
-    wanted = [n for n in names if not some or n in (columns or ())]
+    asked = set(columns or ())
+    wanted = [n for n in names if not some or n in asked]
     try:
         table = arrow_csv.read_csv(
             str(path),
@@ -137,8 +138,9 @@ def header(path: Path, encoding: str, delimiter: str) -> list[str]:
     if not any(names):
         raise InputError("is empty", file=path.name, cure="a header and rows are needed")
     names = [name if name.strip() else f"column {i}" for i, name in enumerate(names, 1)]
+    seen: set[str] = set()
     for name in names:
-        if names.count(name) > 1:
+        if name in seen:
             raise InputError("column name stands twice", file=path.name, row=1, column=name)
         if "\0" in name or len(name) > 255:
             raise InputError(
@@ -147,6 +149,7 @@ def header(path: Path, encoding: str, delimiter: str) -> list[str]:
                 row=1,
                 column=name[:40].replace("\0", "␀"),
             )
+        seen.add(name)
     return names
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import glob
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -153,7 +154,7 @@ def from_frame(frame: pd.DataFrame, label: str) -> RawTable:
     """Take a pandas frame; its rows are named from 1."""
     names = [str(name) for name in frame.columns]
     if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = Counter(names).most_common(1)[0][0]
         raise InputError("column name stands twice", file=label, column=twice)
     arrays = [_from_series(frame.iloc[:, i]) for i in range(len(names))]
     return RawTable(label, pa.table(arrays, names=names), ((label, 0, 1),))
@@ -211,7 +212,7 @@ def _read_files(
         first += table.num_rows
     names = tables[0].column_names
     for file, table in zip(files, tables, strict=True):
-        for name in set(names) ^ set(table.column_names):
+        for name in sorted(set(names) ^ set(table.column_names)):
             raise InputError(
                 f"is in one of {files[0].name} and {file.name} only", file=file.name, column=name
             )
@@ -226,7 +227,8 @@ def files_of(uri: str, project: Project) -> list[Path]:
     """Find the file, or the files of a glob in the order of their names; InputError for none."""
     path = Path(project.folder, uri)
     refuse_outside(path, project, uri)
-    matches = [path] if path.is_file() else sorted(Path(p) for p in glob.glob(str(path)))
+    pattern = str(Path(glob.escape(str(project.folder)), uri))  # the folder's name is no pattern
+    matches = [path] if path.is_file() else sorted(Path(p) for p in glob.glob(pattern))
     files = [file for file in matches if file.is_file()]
     if not files:
         near = difflib.get_close_matches(path.name, _siblings(path), 1)
@@ -260,12 +262,13 @@ def _read_parquet(file: Path, columns: Sequence[str] | None) -> pa.Table:
     """Read a Parquet file; nested columns are left out unless asked for by name."""
     schema = _parquet_schema(file)
     flat = [f.name for f in schema if not pa.types.is_nested(f.type)]
-    nested = [n for n in columns or () if n in schema.names and n not in flat]
+    asked = set(columns or ())
+    nested = [f.name for f in schema if f.name in asked and pa.types.is_nested(f.type)]
     if nested:
         kind = schema.field(nested[0]).type
         raise InputError(f"is nested ({kind})", file=file.name, column=nested[0], cure="flatten it")
-    some = columns is not None and set(columns) <= set(flat)
-    wanted = [name for name in flat if not some or name in (columns or ())]
+    some = columns is not None and asked <= set(flat)
+    wanted = [name for name in flat if not some or name in asked]
     with _readable(file):
         table = pq.read_table(file, columns=wanted, partitioning=None)
     return pa.table([_plain(table[name]) for name in wanted], names=wanted)

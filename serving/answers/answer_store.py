@@ -16,6 +16,8 @@ from typing import Any, Final
 from data.clock import DAY, HOUR, show
 from data.errors import InputError, OutsideError
 from serving.answers.verdicts import VERDICTS, RepVerdict
+from training.state import StatePaths
+from training.state_format import make_folder
 
 NEEDS_NO_REASON: Final = ("done", "snooze", "reopen", "right", "undo")
 MAX_REASON: Final = 2_000
@@ -196,8 +198,9 @@ def _answer(row: Sequence[Any]) -> RepAnswer:
 @contextmanager
 def _opened(file: Path) -> Iterator[sqlite3.Connection]:
     """Open the file, make it on first use, commit at the end; OutsideError where it cannot be."""
+    if not file.exists():
+        make_folder(StatePaths(file.parent))
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(file, timeout=10)
     except (OSError, sqlite3.Error) as error:
         raise OutsideError(f"feedback cannot be stored in {file}: {error}") from None

@@ -129,6 +129,7 @@ def assign(
     from data.files import write_text
     from serving.experiment_arms import assign_leads
     from serving.session import open_session
+    from training.state_format import make_folder
 
     session = open_session(file, state=state)
     with screen.stages(progress.ASSIGN, quiet=as_json) as stage:
@@ -137,6 +138,8 @@ def assign(
         stage("arms")
         arms = assign_leads(reading.tables, session.project)
     counts = arms["arm"].value_counts().sort_index().to_dict()
+    if out is None:
+        make_folder(session.state)
     path = write_text(
         out or session.state.folder / "arms.csv", arms[["lead_id", "arm"]].to_csv(index=False)
     )

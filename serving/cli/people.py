@@ -63,9 +63,12 @@ def add(
     from serving.people.viewer import Role
     from serving.worklist.language import refuse_unknown
     from training.state import StatePaths
+    from training.state_format import bring_up_to_date
 
     project = load_project(file)
-    people = StatePaths.of(project, state).people
+    paths = StatePaths.of(project, state)
+    people = paths.people
+    bring_up_to_date(paths)
     spoken = language or project.report.languages[0]
     refuse_unknown([spoken])
     user = User(

@@ -57,10 +57,12 @@ def serve(
     from serving.people.doors import Doors
     from serving.people.people_store import list_users
     from serving.session import open_session
+    from training.state_format import make_folder
 
     session = open_session(file, state=state, tracking=tracking, threads=1)
     keys = session.state.folder / "api_keys.json"
     if new_key is not None:
+        make_folder(session.state)
         screen.say(f"{make_key(keys, new_key)}")
         return
     if revoke_key is not None:

@@ -18,6 +18,8 @@ from typing import Final, cast, get_args
 
 from data.errors import InputError, OutsideError
 from serving.people.viewer import Role, Viewer
+from training.state import StatePaths
+from training.state_format import make_folder
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 MAX_NAME: Final = 200
@@ -84,7 +86,7 @@ def opened(file: Path) -> Iterator[sqlite3.Connection]:
     """Open the file, make it on first use, commit at the end; OutsideError where it cannot be."""
     try:
         if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(StatePaths(file.parent))
             file.touch(mode=0o600)
         connection = sqlite3.connect(file, timeout=10)
     except (OSError, sqlite3.Error) as error:

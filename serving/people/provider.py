@@ -127,6 +127,8 @@ class Provider:
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
             if not isinstance(described.get(name), str):
                 raise OutsideError(f"{self.section.issuer} does not say its {name}")
+            if str(self.section.issuer).startswith("https:") > described[name].startswith("https:"):
+                raise OutsideError(f"{self.section.issuer} offers its {name} without TLS")
         return described
 
     def _redeem(self, described: Mapping[str, Any], code: str, verifier: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ copied before the registry that knows their model, and that before the artifacts
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -30,6 +31,9 @@ from training.state import KEPT, StatePaths
 from training.state_format import FORMAT, format_of
 
 LISTING: Final = "backup.json"
+_LONGEST_LISTING: Final = 100_000_000
+_KEPT_FREE: Final = 100_000_000
+"""Bytes of the disk that a restore leaves free."""
 _SQLITE: Final = b"SQLite format 3\0"
 _BESIDE: Final = ("-wal", "-shm", "-journal", ".lock", ".part")
 """What lies beside a database or belongs to a job that runs."""
@@ -102,7 +106,8 @@ def restore(state: StatePaths, project: str, archive: Path) -> BackupListing:
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for left in target.parent.glob(f".{target.name}.*.part"):  # of a restore that was killed
+        killed = f".{glob.escape(target.name)}.*.part"
+        for left in target.parent.glob(killed):  # of a restore that was killed
             shutil.rmtree(left)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     except OSError as error:
@@ -196,13 +201,15 @@ def _unpack(archive: Path, work: Path, project: str) -> BackupListing:
     try:
         with tarfile.open(archive, "r:gz") as packed:
             for entry in packed:
-                file = packed.extractfile(entry) if entry.isfile() else None
+                plain = entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE)  # no link, no sparse file
+                file = packed.extractfile(entry) if plain else None
                 if file is None or not _is_plain(entry.name):
                     raise InputError(
                         f"holds what no backup does: {entry.name[:80]!r}", file=archive.name
                     )
+                _require_room(entry, work)
                 if entry.name == LISTING:
-                    raw = file.read()
+                    raw = file.read(_LONGEST_LISTING)
                 else:
                     hashes[entry.name] = _write(file, work / entry.name)
     except FileNotFoundError:
@@ -244,9 +251,21 @@ def _write(file: IO[bytes], place: Path) -> str:
     return str(digest.hexdigest())
 
 
+def _require_room(entry: tarfile.TarInfo, work: Path) -> None:
+    """Refuse what would fill the disk under running jobs, before it is unpacked."""
+    free = shutil.disk_usage(work).free
+    if entry.size > free - _KEPT_FREE:
+        raise OutsideError(
+            f"{entry.name[:80]!r} of the backup takes {entry.size / 1e6:,.0f} MB, "
+            f"{free / 1e6:,.0f} MB are free in {work.parent}",
+            cure="make room, or restore to another --state",
+        )
+
+
 def _is_plain(name: str) -> bool:
     path = PurePosixPath(name)
-    return bool(name) and not path.is_absolute() and ".." not in path.parts and "\\" not in name
+    outside = path.is_absolute() or ".." in path.parts
+    return bool(name) and not outside and not set(name) & {"\\", "\0"}
 
 
 def _damaged(archive: Path, why: str) -> InputError:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from data.errors import OutsideError
@@ -27,6 +28,7 @@ from serving.writeback.payload import RULE, SayRule, in_english, read_leads, rea
 from serving.writeback.send import Sender
 from serving.writeback.stop import Stop
 from training.state import StatePaths
+from training.state_format import make_folder
 
 if TYPE_CHECKING:
     from data.schema import Project
@@ -116,15 +118,21 @@ def write_back(
     if scores_path is not None and scores_path == StatePaths(state).scores:
         refuse_stopped(state)
     section, retry_policy = project.write_back, retry_policy or RetryPolicy()
-    if scores_path is not None and is_embedded(section) and crm is None and not dry_run:
-        _seed(scores_path, state)
-    target = crm or connect(section, state, project.network.allow)
+    leads = [] if scores_path is None else read_leads(scores_path)  # all right, or nothing is made
+    if not dry_run:
+        make_folder(StatePaths(state))
+        if leads and is_embedded(section) and crm is None:
+            embedded.add_leads(embedded.create(state), ((lead, "") for lead in leads))
     with ExitStack() as stack:
+        home = state
+        if dry_run and is_embedded(section) and not (state / embedded.FILE).is_file():
+            home = Path(stack.enter_context(TemporaryDirectory()))
+        target = crm or connect(section, home, project.network.allow)
         stack.callback(target.close)
         stop = stop or stack.enter_context(Stop())
-        store = open_store(
-            ledger_address(section, project.network.allow) or state / "ledger.sqlite"
-        )
+        where = ledger_address(section, project.network.allow) or str(state / "ledger.sqlite")
+        made = "://" in where or Path(where).is_file()
+        store = open_store(where if made or not dry_run else None)
         stack.callback(store.close)
         ledger = Ledger(store, crm_name(section), lease_s=retry_policy.lease_s)
         if dry_run:
@@ -303,11 +311,6 @@ class DryRun:
     def close(self) -> None:
         """Close the real CRM."""
         self._crm.close()
-
-
-def _seed(scores_path: Path, state: Path) -> None:
-    """Put the scored leads into the embedded CRM, which gets its leads from nowhere else."""
-    embedded.add_leads(embedded.create(state), ((lead, "") for lead in read_leads(scores_path)))
 
 
 def crm_name(section: WriteBackSection) -> str:

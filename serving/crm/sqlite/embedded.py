@@ -8,6 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from data.errors import OutsideError
+from training.state import StatePaths
+from training.state_format import make_folder
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS leads (
@@ -40,6 +42,7 @@ BEGIN
 END;
 """
 OVERRIDE = "score_override"
+FILE = "crm.sqlite"
 
 
 def create(state: Path) -> Path:
@@ -47,8 +50,8 @@ def create(state: Path) -> Path:
 
     OutsideError where it cannot be written.
     """
-    path = state / "crm.sqlite"
-    state.mkdir(parents=True, exist_ok=True)
+    path = state / FILE
+    make_folder(StatePaths(state))
     with _open(path) as connection:
         connection.executescript(_SCHEMA)
     return path
