@@ -34,14 +34,15 @@ def set_periods_aside(
     nothing: Ints = np.full(columns.n, -1, dtype=np.int64)
     blank = replace(
         columns,
-        numbers=columns.numbers | {name: np.full(columns.n, np.nan) for name in numbers},
+        numbers=columns.numbers
+        | {name: np.full_like(columns.numbers[name], np.nan) for name in numbers},
         codes=columns.codes | dict.fromkeys(words, nothing),
         levels=columns.levels | dict.fromkeys(words, ()),
     )
     return blank, (*numbers, *words)
 
 
-def names_periods(values: NDArray[np.float64], *, ordered: bool) -> bool:
+def names_periods(values: NDArray[np.floating[Any]], *, ordered: bool) -> bool:
     """Tell whether values, in the order of time, come in stretches that hardly come again.
 
     The values of `ordered` ones rise from stretch to stretch, with at most one step back to the

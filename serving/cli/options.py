@@ -40,19 +40,6 @@ Languages = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option("--seed", help="Another seed than the project file's.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Default: all cores.")]
-Memory = Annotated[
-    str | None,
-    typer.Option(
-        "--memory",
-        help="How much memory may be used, as 8GB; default: half of the machine's.",
-    ),
-]
-Cluster = Annotated[
-    str | None,
-    typer.Option(
-        "--cluster", help="Work on a Dask cluster: local, or the address of its scheduler."
-    ),
-]
 StateFolder = Annotated[
     Path | None,
     typer.Option("--state", help="State folder; default: .leadscore/<project name>."),
