@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -366,8 +367,9 @@ def read_bands(
     until: int,
     cuts: Mapping[str, float] | None = None,
     tables: Tables | None = None,
+    lead: str | None = None,
 ) -> dict[str, str] | None:
-    """Read the bands of a run as of `until` or before; None where there was none.
+    """Read the bands of a run as of `until` or before, or that of one lead; None: there was none.
 
     Bands of a later moment would look ahead: no lead had them at `until`. Bands that were cut
     elsewhere than at `cuts` are none either: an edit of the project file takes effect at once. Nor
@@ -384,6 +386,8 @@ def read_bands(
     as_of = table["as_of"][0].cast(pa.int64()).as_py()
     if as_of > until:
         return None
+    if lead is not None:
+        table = table.filter(pc.equal(table["lead_id"], lead))
     back = set() if tables is None else tables.back_between(as_of, until)
     pairs = zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True)
     return {lead: band for lead, band in pairs if band is not None and lead not in back}
