@@ -28,7 +28,7 @@ from models.explain.points import Explanation, ScoreReason
 from models.explain.reasons import contributions_of
 from models.explain.sentences import Speech, capital, render, render_fact, say_limit
 from serving.exposure import Exposures
-from serving.kept_run import COLUMNS, KeptRun
+from serving.kept_run import COLUMNS, margins_of
 from serving.lead_score import LeadScore
 from serving.loaded_model import LoadedModel
 from serving.score import read_bands, score_snapshots
@@ -192,8 +192,6 @@ def explain_lead(
         raise InputError(
             f"lead {lead_id!r} is not open at that moment", cure="ask for an earlier moment (as_of)"
         )
-    kept = KeptRun.read(session.state.scores)
-    same = kept is not None and kept.model_version == model.version
     scored = score_snapshots(
         session.project,
         tables,
@@ -207,9 +205,10 @@ def explain_lead(
             until=as_of,
             cuts=model.scorer.card.bands,
             tables=tables,
+            lead=lead_id,
         ),
         answered=session.answered(reading, as_of, at),
-        ranked_among=kept.margins if kept is not None and same else np.empty(0),
+        ranked_among=margins_of(session.state.scores, model.version),
         for_report=True,
     )
     answer = scored.answers()[0]

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from data.errors import OutsideError
 from data.files import remove_leftovers, replacing, write_text
+from data.store.crm_store import CrmStore
 from models.explain.change import ID_COLUMN
 from serving.answers.answer_store import forget_lead as forget_answers
 from serving.crm.crm_rows import KINDS
@@ -36,6 +37,10 @@ LEAD_COLUMNS: Final = ("lead_id", ID_COLUMN)
 """The column of lead ids in scores and in the feature rows of a run."""
 
 
+STORE: Final = "files of the store, built again when next read"
+"""What is erased whole, whether it holds the lead or not."""
+
+
 def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()) -> dict[str, int]:
     """Erase a lead from all runs, rep answers, arms, ledger and embedded CRM: rows erased.
 
@@ -51,7 +56,8 @@ def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()
         parts = remove_leftovers(state.folder) + _remove_parts(state)
         erased = _erase(state, lead_id)
         folders = dict.fromkeys([state.reports, *reports])
-        named = any(erased.values()) or any(_names(folder, lead_id) for folder in folders)
+        found_in = {name: n for name, n in erased.items() if name != STORE}
+        named = any(found_in.values()) or any(_names(folder, lead_id) for folder in folders)
         removed = sum(map(_remove_reports, folders)) if named else 0
     found = {"reports removed": removed, "unfinished files removed": parts}
     return erased | {name: count for name, count in found.items() if count}
@@ -80,6 +86,8 @@ def _erase(state: StatePaths, lead_id: str) -> dict[str, int]:
         erased[path.name], sealed = _erase_from_database(path, lead_id)
         if sealed:
             erased["audit entries with its id, kept"] = sealed
+    if kept := CrmStore(state.store).erase():
+        erased[STORE] = kept
     arms = state.folder / "arms.csv"
     if arms.is_file():
         erased["arms"] = _erase_arm(arms, lead_id)

@@ -71,3 +71,11 @@ class KeptRun:
             return None
         row = pc.index(self._table["lead_id"], pa.scalar(lead_id)).as_py()
         return None if row < 0 else self._table["band"][row].as_py()
+
+
+def margins_of(path: Path, version: str) -> NDArray[np.float64]:
+    """Read the margins of the newest run, and nothing else of it; none of another model's run."""
+    table = read_newest(path, ["model_version", "margin"])
+    if table is None or not table.num_rows or table["model_version"][0].as_py() != version:
+        return np.empty(0)
+    return np.asarray(table["margin"].drop_null().to_numpy(), np.float64)

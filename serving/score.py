@@ -374,8 +374,9 @@ def read_bands(
     until: int,
     cuts: Mapping[str, float] | None = None,
     tables: Tables | None = None,
+    lead: str | None = None,
 ) -> dict[str, str] | None:
-    """Read the bands of a run as of `until` or before; None where there was none.
+    """Read the bands of a run as of `until` or before, or that of one lead; None: there was none.
 
     Given `tables`, those of their leads alone.
 
@@ -394,6 +395,8 @@ def read_bands(
     as_of = table["as_of"][0].cast(pa.int64()).as_py()
     if as_of > until:
         return None
+    if lead is not None:
+        table = table.filter(pc.equal(table["lead_id"], lead))
     back = set() if tables is None else tables.back_between(as_of, until)
     if tables is not None:
         own = pa.array(tables.lead_ids, pa.string())

@@ -21,7 +21,7 @@ from data.reading.rep_answers import AnswerFact
 from data.reading.sources import Given
 from data.reading.values import moment
 from data.schema import Project
-from data.store.crm_store import CrmStore, cut_to
+from data.store.crm_store import CrmStore, cut_to, no_such_lead
 from data.tables import Kind
 from serving.answers.answer_facts import answer_facts
 from serving.answers.answer_store import list_answers
@@ -98,13 +98,11 @@ class Session:
 
     def require_lead(self, lead: str) -> None:
         """Refuse an id that the leads' table lacks, before a model or another table is read."""
+        if not self.frames and self._store().has_lead(self.project, lead):
+            return
         ids = read_lead_ids(self.project, self.frames)
         if not pc.any(pc.equal(ids, lead)).as_py():
-            raise InputError(
-                f"no such lead: {lead!r}",
-                column=self.project.leads.id,
-                cure=f"ids are written as {ids[0].as_py()!r}",
-            )
+            raise no_such_lead(lead, self.project, str(ids[0].as_py()))
 
     @property
     def registry(self) -> Registry:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -114,7 +114,7 @@ class CrmStore:
             if damaged or key not in listing.readings:
                 break
             try:
-                read = self._load(listing.readings[key], project, part=part, lead=lead)
+                read = self._load(listing.readings[key], project, marks.key, part=part, lead=lead)
             except _BROKEN:
                 try:  # another process may have replaced it
                     newer = StoreListing.read(self.folder)
@@ -129,6 +129,21 @@ class CrmStore:
         crm = self._build(project, kinds, marks, key, wipe=damaged)
         return cut_to(crm, project, part=part, lead=lead)
 
+    def has_lead(self, project: Project, lead: str) -> bool | None:
+        """Tell whether a lead is in the newest reading; None where the sources must be asked."""
+        try:
+            listing = StoreListing.read(self.folder)
+            marks = mark_sources(project, listing.files, listing.written_at)
+            if not listing.readings or _hashes(listing.files) != _hashes(marks.files):
+                return None
+            if marks.answers:
+                return None
+            head = list(listing.readings.values())[-1]
+            shape = StoredShape.from_json(json.loads((self.folder / head).read_bytes())["shape"])
+            return TableGroups(self.folder, shape, marks.key).group_of(lead) is not None
+        except (*_BROKEN, LeadScoreError):
+            return None
+
     def erase(self) -> int:
         """Remove all that is kept: the number of files."""
         if not self.folder.is_dir():
@@ -138,13 +153,21 @@ class CrmStore:
             self._remove_all()
         return count
 
-    def _load(self, head: str, project: Project, *, part: Part | None, lead: str | None) -> CrmData:
+    def _load(
+        self,
+        head: str,
+        project: Project,
+        key: bytes,
+        *,
+        part: Part | None,
+        lead: str | None,
+    ) -> CrmData:
         raw = (self.folder / head).read_bytes()
         if xxhash.xxh3_128_hexdigest(raw) != head.removesuffix(".json"):
             raise ValueError(f"{head} is damaged")
         said = json.loads(raw)
         shape = StoredShape.from_json(said["shape"])
-        groups = TableGroups(self.folder, shape)
+        groups = TableGroups(self.folder, shape, key)
         first, past = 0, shape.n_groups
         if lead is not None:
             group = groups.group_of(lead)
@@ -186,7 +209,8 @@ class CrmStore:
             try:
                 listing = StoreListing.read(self.folder)
                 if key in listing.readings:  # another process has built it meanwhile
-                    return self._load(listing.readings[key], project, part=None, lead=None)
+                    head = listing.readings[key]
+                    return self._load(head, project, marks.key, part=None, lead=None)
             except _BROKEN:
                 self._remove_all()
                 listing, wipe = StoreListing(), True
@@ -211,7 +235,8 @@ class CrmStore:
             runs = CsvRuns(self.folder, fresh, by_path, dict(marks.answers), listing.runs)
             crm = read_with_notes(project, kinds=kinds, kept=runs)
             if marks.still_hold():
-                self._keep(crm, marks, key, listing, runs.used)
+                private = {project.leads.email, project.leads.title} - {None}
+                self._keep(crm, marks, key, listing, runs.used, private=private)
         except OSError as error:
             crm = read_with_notes(project, kinds=kinds)
             words = f"the store can't be written ({error.strerror}): the sources are read each time"
@@ -227,10 +252,12 @@ class CrmStore:
         key: str,
         listing: StoreListing,
         used: list[CsvRun],
+        *,
+        private: Collection[str | None],
     ) -> None:
         """Write what was read, then the listing, and remove what it names no more."""
         fresh = self.folder / _FRESH
-        shape = write_groups(crm.tables, crm.outcomes, fresh)
+        shape = write_groups(crm.tables, crm.outcomes, fresh, key=marks.key, private=private)
         shape = replace(shape, files={n: self._move(fresh / f) for n, f in shape.files.items()})
         runs = []
         for run in used:

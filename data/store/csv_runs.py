@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import xxhash
 
 from data.errors import InputError
 from data.reading.csv_files import read_csv, read_tail
+from data.store.sealed import head_of, key_of, open_table, seal_table
 from data.store.source_marks import FileMark
 
 WORTH_KEEPING: Final = 4 << 20
@@ -85,14 +85,14 @@ class CsvRuns:
         if old is None or not pieces:
             whole = read_csv(file, delimiter=delimiter, encoding=encoding, columns=columns)
             if set(columns) <= set(whole.column_names):
-                self.used.append(replace(wanted, pieces=(self._write(whole),)))
+                self.used.append(replace(wanted, pieces=(self._write(whole, file),)))
             return whole
         names = old.pieces
         if len(pieces) > len(names):
-            names = (*names, self._write(pieces[-1]))
+            names = (*names, self._write(pieces[-1], file))
         whole = pa.concat_tables(pieces)
         if len(names) > MOST_PIECES:
-            names = (self._write(whole),)
+            names = (self._write(whole, file),)
         self.used.append(replace(wanted, pieces=names))
         return whole
 
@@ -103,7 +103,8 @@ class CsvRuns:
             return []
         if grown and not _holds(Path(mark.path), old):
             return []
-        pieces = [_read(self.folder / name) for name in old.pieces]
+        key = key_of([head_of(Path(mark.path))])
+        pieces = [open_table((self.folder / name).read_bytes(), key) for name in old.pieces]
         if grown:
             tail = self.fresh / "tail.csv"
             try:
@@ -124,22 +125,11 @@ class CsvRuns:
             pieces.append(read.select(pieces[0].column_names))
         return pieces
 
-    def _write(self, table: pa.Table) -> str:
+    def _write(self, table: pa.Table, file: Path) -> str:
         """Write a piece beside the others that are new; return its name."""
         name = f"csv-{len(list(self.fresh.iterdir()))}"
-        pq.write_table(
-            table,
-            self.fresh / name,
-            compression="zstd",
-            compression_level=1,
-            write_statistics=False,
-            write_page_checksum=True,
-        )
+        (self.fresh / name).write_bytes(seal_table(table, key_of([head_of(file)])))
         return name
-
-
-def _read(path: Path) -> pa.Table:
-    return pq.ParquetFile(path, memory_map=True, page_checksum_verification=True).read()
 
 
 def _holds(path: Path, run: CsvRun) -> bool:

@@ -18,6 +18,7 @@ import xxhash
 from data.network import scheme_of
 from data.reading.sources import Declared, files_of, query_database
 from data.schema import Project
+from data.store.sealed import head_of, key_of
 
 _BLOCK: Final = 8 << 20
 _YOUNG_NS: Final = 2_000_000_000
@@ -61,6 +62,7 @@ class SourceMarks:
     answers: Mapping[tuple[str, str], pa.Table]
     contents: tuple[tuple[str, str], ...]  # of each source in turn, its name and its hash
     untouched: bool  # every file is as it was marked before
+    key: bytes  # with which what the leads' source says of people is sealed
 
     def still_hold(self) -> bool:
         """Tell whether no file has changed since."""
@@ -92,7 +94,10 @@ def mark_sources(project: Project, before: Sequence[FileMark], marked_at: int) -
             contents.append(("", _hash_of_table(answers[source, query])))
     marks = tuple(files.values())
     untouched = all(mark is known.get(mark.path) for mark in marks)
-    return SourceMarks(marks, answers, tuple(contents), untouched)
+    leads, query = next(sources_of(project))
+    answer = answers.get((leads, query))
+    heads = map(head_of, _paths_of(leads, project)) if answer is None else [_bytes_of(answer)]
+    return SourceMarks(marks, answers, tuple(contents), untouched, key_of(heads))
 
 
 def sources_of(project: Project) -> Iterator[tuple[str, str]]:
@@ -132,9 +137,11 @@ def hash_of(path: Path, size: int | None = None) -> str:
 
 def _hash_of_table(table: pa.Table) -> str:
     """Hash names, kinds and values of a table."""
-    state = xxhash.xxh3_128(str(table.schema).encode())
+    return xxhash.xxh3_128_hexdigest(_bytes_of(table))
+
+
+def _bytes_of(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table.combine_chunks())
-    state.update(sink.getvalue())
-    return state.hexdigest()
+    return bytes(sink.getvalue().to_pybytes())

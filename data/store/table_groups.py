@@ -8,7 +8,7 @@ the leads counts how many rows each has. Pages carry checksums, so that a damage
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,14 +25,16 @@ from data.buckets import BUCKETS
 from data.part import buckets_of_rows, renumbered
 from data.ragged import Ragged
 from data.reading.values import objects
+from data.store.sealed import open_table, seal_table
 from data.tables import Attribute, Changes, Episodes, Events, Outcomes, Payments, Tables
 
 Ints = NDArray[np.int64]
-Columns = dict[str, NDArray[Any]]
+Columns = dict[str, Any]
 
 LEADS: Final = "leads"
 EVENTS: Final = "events"
 PAYMENTS: Final = "payments"
+PEOPLE: Final = "people"
 IDS: Final = "ids"
 NAMED: Final = ("type", "channel", "campaign", "person")
 """The columns of events that hold codes of names."""
@@ -87,11 +89,19 @@ class StoredShape:
         return cls(**{**raw, "rows": rows, "shown": tuple(raw["shown"]), "attributes": attributes})
 
 
-def write_groups(tables: Tables, outcomes: Outcomes, folder: Path) -> StoredShape:
-    """Write all files into a folder, each under the name of what it holds."""
+def write_groups(
+    tables: Tables, outcomes: Outcomes, folder: Path, *, key: bytes, private: Collection[str | None]
+) -> StoredShape:
+    """Write all files into a folder, each under the name of what it holds.
+
+    What reports show of people, and attributes named in `private`, are sealed with `key`.
+    """
     groups = _groups_of(tables)
     ragged = _ragged_of(tables, outcomes)
     leads = _lead_columns(tables, outcomes)
+    sealed = {f"value.{i}" for i, a in enumerate(tables.attributes) if a.name in private}
+    sealed |= {name for name in leads if name.startswith("shown.")}
+    people = {name: leads.pop(name) for name in sorted(sealed)}
     group = np.empty(len(tables), np.int16)
     for i, rows in enumerate(groups):
         group[rows] = i
@@ -104,6 +114,7 @@ def write_groups(tables: Tables, outcomes: Outcomes, folder: Path) -> StoredShap
             }
             for rows in groups
         ),
+        PEOPLE: (_sealed(people, rows, key) for rows in groups),
         **{name: map(_ragged_columns, map(each.take, groups)) for name, each in ragged.items()},
         **{n: [{"name": np.array(getattr(tables.events, f"{n}_names"), object)}] for n in NAMED},
         IDS: (
@@ -128,6 +139,13 @@ def write_groups(tables: Tables, outcomes: Outcomes, folder: Path) -> StoredShap
         files={name: name for name in contents},
         feet={name: foot_of(folder / name) for name in contents},
     )
+
+
+def _sealed(people: Columns, rows: Ints, key: bytes) -> Columns:
+    """Seal some rows of the columns that hold names and addresses, into one cell."""
+    table = pa.table({name: _arrow(values[rows]) for name, values in people.items()})
+    cells = [seal_table(table, key)] if len(rows) else []
+    return {"sealed": pa.array(cells, pa.binary())}
 
 
 def _groups_of(tables: Tables) -> list[Ints]:
@@ -210,7 +228,9 @@ def foot_of(path: Path) -> str:
         return xxhash.xxh3_64_hexdigest(file.read())
 
 
-def _arrow(values: NDArray[Any]) -> pa.Array:
+def _arrow(values: NDArray[Any] | pa.Array) -> pa.Array:
+    if isinstance(values, pa.Array):
+        return values
     return pa.array(values, pa.string()) if values.dtype == object else pa.array(values)
 
 
@@ -220,6 +240,7 @@ class TableGroups:
 
     folder: Path
     shape: StoredShape
+    key: bytes
 
     def group_of(self, lead: str) -> int | None:
         """Find the group that holds a lead; None where there is no such lead."""
@@ -242,7 +263,7 @@ class TableGroups:
 
         Where these are not all groups, only names of events that occur are listed.
         """
-        leads = self._columns(LEADS, first, past)
+        leads = self._columns(LEADS, first, past) | self._people(first, past)
         order = np.argsort(leads.pop("row"))
         column = {name: values[order] for name, values in leads.items()}
         ragged = {
@@ -295,6 +316,17 @@ class TableGroups:
             payments,
         )
 
+    def _people(self, first: int, past: int) -> Columns:
+        """Open the sealed columns of some groups."""
+        cells = self._table(PEOPLE, first, past)["sealed"].to_pylist()
+        if not cells:  # no lead is in these groups: columns as another group has them
+            any_group = int(np.flatnonzero(np.array(self.shape.rows[PEOPLE]))[0])
+            cells = self._table(PEOPLE, any_group, any_group + 1)["sealed"].to_pylist()
+            first = past = any_group
+        whole = pa.concat_tables([open_table(cell, self.key) for cell in cells])
+        whole = whole if past > first else whole.slice(0, 0)
+        return {each: _numpy(whole[each]) for each in whole.column_names}
+
     def _events(self, first: int, past: int, offsets: Ints, *, whole: bool) -> Events:
         """Read the events; of a part, the names are those that occur in it."""
         columns = {"recorded_at": None, **self._columns(EVENTS, first, past)}
@@ -330,14 +362,19 @@ class TableGroups:
             raise ValueError(f"{path.name} is damaged")
         return pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
 
-    def _columns(self, name: str, first: int, past: int) -> dict[str, Any]:
-        """Read the columns of some groups; one without rows has no place in the file."""
+    def _columns(self, name: str, first: int, past: int) -> Columns:
+        """Read the columns of some groups."""
+        table = self._table(name, first, past)
+        return {each: _numpy(table[each]) for each in table.column_names}
+
+    def _table(self, name: str, first: int, past: int) -> pa.Table:
+        """Read some groups; one without rows has no place in the file."""
         filled = np.array(self.shape.rows[name]) > 0
         before = np.concatenate([[0], np.cumsum(filled)])
         table = self._open(name).read_row_groups([*range(before[first], before[past])])
         if len(table) != sum(self.shape.rows[name][first:past]):
             raise ValueError(f"{name} has lost rows")
-        return {each: _numpy(table[each]) for each in table.column_names}
+        return table
 
 
 def _numpy(column: pa.ChunkedArray) -> NDArray[Any]:

@@ -233,7 +233,7 @@ def explain(
         stage("model")
         loaded = session.model(model)
         stage("reading the sources")
-        reading = session.read(kinds=loaded.kinds)
+        reading = session.read(kinds=loaded.kinds, lead=lead)
         stage("reasons")
         explanation = explain_lead(
             session,

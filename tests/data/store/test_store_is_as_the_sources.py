@@ -16,7 +16,7 @@ from data.errors import InputError
 from data.part import buckets_of_rows, outcomes_of, part_of
 from data.project import load_project
 from data.reading.read_tables import CrmData, read_with_notes
-from data.store import csv_runs, table_groups
+from data.store import csv_runs, sealed, table_groups
 from data.store.crm_store import CrmStore
 from tests.fakes.growing_company import GrowingCompany
 from tests.fakes.same_reading import assert_same
@@ -29,6 +29,7 @@ def _small_companies_have_many_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_groups, "_ROWS_EACH", 4)
     monkeypatch.setattr(table_groups, "_IDS_EACH", 7)
     monkeypatch.setattr(csv_runs, "WORTH_KEEPING", 0)
+    monkeypatch.setattr(sealed, "_HEAD", 64)
     monkeypatch.setattr(csv_runs, "MOST_PIECES", 3)
 
 
@@ -38,7 +39,7 @@ def cut(whole: CrmData, rows: np.ndarray) -> CrmData:
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(0, 999), st.lists(st.sampled_from(STEPS), max_size=5))
 def test_what_was_taken_in_step_by_step_is_what_a_new_reading_says(
     seed: int, steps: list[str]
@@ -56,7 +57,7 @@ def test_what_was_taken_in_step_by_step_is_what_a_new_reading_says(
             assert_same(store.read(project, kinds), read_with_notes(project, kinds=kinds))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(0, 999), st.sampled_from([1, 2, 7, 64, 256]))
 def test_parts_are_the_whole_cut_by_bucket(seed: int, of: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
