@@ -34,7 +34,8 @@ def open_cluster(address: str, *, workers: int) -> Iterator[distributed.Client]:
             "a cluster needs the packages dask and distributed",
             cure="pip install 'leadscore[scale]'",
         ) from None
-    with _quiet(), tempfile.TemporaryDirectory(prefix="leadscore-dask-") as scratch:
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # one line says what went wrong
+    with tempfile.TemporaryDirectory(prefix="leadscore-dask-") as scratch:
         cluster = _start(distributed, workers, scratch) if address == LOCAL else None
         client = None
         try:
@@ -75,18 +76,6 @@ def _connect(distributed: Any, address: Any) -> Any:
             f"no Dask scheduler answers at {address}: {_line(error)}",
             cure="start it (dask scheduler), or give --cluster local",
         ) from None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the log of Dask off the screen: what went wrong is said in one line."""
-    log = logging.getLogger("distributed")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
 
 
 def _line(error: BaseException) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -26,7 +25,7 @@ from serving.crm.crm_rows import KINDS
 from serving.crm.pull.forgotten import Forgotten
 from serving.crm.pull.spool import LOCK, SPOOLED, Spool, lock_folder
 from serving.night_lock import only_night
-from serving.parts.parts_lock import only_parts
+from serving.parts.parts_lock import remove_parts
 from serving.people.lead_audit import forget_acts
 from serving.upkeep.upkeep_lock import only_upkeep
 from serving.worklist.deliver import REPORTS
@@ -53,7 +52,7 @@ def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()
     if not state.folder.is_dir():
         return _erase(state, lead_id)
     with only_night(state), only_upkeep(state):
-        parts = remove_leftovers(state.folder) + _remove_parts(state)
+        parts = remove_leftovers(state.folder) + remove_parts(state)
         erased = _erase(state, lead_id)
         folders = dict.fromkeys([state.reports, *reports])
         found_in = {name: n for name, n in erased.items() if name != STORE}
@@ -61,15 +60,6 @@ def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()
         removed = sum(map(_remove_reports, folders)) if named else 0
     found = {"reports removed": removed, "unfinished files removed": parts}
     return erased | {name: count for name, count in found.items() if count}
-
-
-def _remove_parts(state: StatePaths) -> int:
-    """Remove the parts that a killed run left; OutsideError where a run goes on."""
-    found = len(list(state.parts.glob("*")))
-    if found:
-        with only_parts(state):
-            shutil.rmtree(state.parts, ignore_errors=True)
-    return found
 
 
 def _erase(state: StatePaths, lead_id: str) -> dict[str, int]:

@@ -165,8 +165,8 @@ class _ClusterRun:
             return
         self._refuse_if_gone()
         error = self._cause(future)
-        if isinstance(error, LeadScoreError):
-            raise error
+        if isinstance(error, LeadScoreError) and not isinstance(error, OutsideError):
+            raise error  # the same anywhere
         self.failed[part] += 1
         if self.failed[part] >= TRIES or type(error).__name__ == "KilledWorker":
             raise OutsideError(
@@ -250,4 +250,6 @@ def _times(error: BaseException, count: int) -> str:
 def _words(error: BaseException) -> str:
     if type(error).__name__ == "KilledWorker":
         return "each was killed"
+    if isinstance(error, LeadScoreError):
+        return str(error)
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"

@@ -1,7 +1,8 @@
-"""The lock of a run in parts: one at a time in a state folder."""
+"""The lock of a run in parts, one at a time in a state folder, and what a killed one left."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,3 +26,21 @@ def only_parts(state: StatePaths) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_scoring_parts(state: StatePaths) -> bool:
+    """Tell whether a run in parts goes on."""
+    try:
+        with only_parts(state):
+            return False
+    except OutsideError:
+        return True
+
+
+def remove_parts(state: StatePaths) -> int:
+    """Remove the parts that a killed run left: their files; OutsideError while a run goes on."""
+    found = len(list(state.parts.glob("part-*")))
+    if found:
+        with only_parts(state):
+            shutil.rmtree(state.parts, ignore_errors=True)
+    return found

@@ -19,6 +19,7 @@ from data.errors import LeadScoreError
 from data.files import leftovers, remove_leftovers
 from serving.guard_record import GuardRecord
 from serving.http.keys import read_keys
+from serving.parts.parts_lock import is_scoring_parts, remove_parts
 from serving.session import Session
 from serving.upkeep.findings import Finding
 from serving.upkeep.registry_checks import check_registry
@@ -151,6 +152,20 @@ def _scores(session: Session, at: int) -> Iterator[Finding]:
         yield Finding("scores", "wrong", words, "leadscore score says why; --accept goes on")
 
 
+def _parts(session: Session, _: int) -> Iterator[Finding]:
+    """Find parts of a killed run; those of one that goes on are in use."""
+    state = session.state
+    count = len(list(state.parts.glob("part-*")))
+    if count and not is_scoring_parts(state):
+        yield Finding(
+            "parts",
+            "advice",
+            f"{count} files of a killed run",
+            "leadscore doctor --fix removes them, and so does the next run in parts",
+            lambda: f"{remove_parts(state)} removed",
+        )
+
+
 def _leftovers(session: Session, _: int) -> Iterator[Finding]:
     folder = session.state.folder
     if left := list(leftovers(folder)):
@@ -211,6 +226,7 @@ _CHECKS: Final[dict[str, Check]] = {
     "registry": check_registry,
     "ledger": _ledger,
     "scores": _scores,
+    "parts": _parts,
     "unfinished files": _leftovers,
     "API keys": _keys,
     "retention": _retention,

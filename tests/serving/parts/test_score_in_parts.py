@@ -106,12 +106,13 @@ def test_parts_are_the_whole_on_the_first_night_and_on_the_next(company, session
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(seed=st.integers(0, 1000), leads=st.integers(20, 150), parts=st.integers(2, 256))
+@given(seed=st.integers(0, 1000), leads=st.integers(80, 200), parts=st.integers(2, 24))
 def test_parts_are_the_whole_in_any_world(company, tmp_path, seed, leads, parts):
-    folder = tmp_path / f"{seed}-{leads}-{parts}"
+    folder = tmp_path / "drawn"
+    shutil.rmtree(folder, ignore_errors=True)
     write_world(make_world("software_trial", leads, seed), folder, project=company.file)
     found = []
-    for count in (1, min(parts, 24)):
+    for count in (1, parts):
         session = open_session(folder / company.file.name, state=folder / str(count), threads=1)
         session.state.folder.mkdir()
         found.append(scored(session, company.model, PartsPlan(count)))
