@@ -1,7 +1,7 @@
 """Turns a scorer and a feature frame into reasons in points, for one lead or a million.
 
-`reason_table` is columnar and gives positions and whole points; `explanations_of` makes an
-Explanation of each row. Both see the same contributions, so batch and report agree.
+`reason_table` is columnar and gives positions and whole points; `explanation_of` makes the
+Explanation of a row. Both see the same contributions, so batch and report agree.
 """
 
 from __future__ import annotations
@@ -109,22 +109,6 @@ def reason_table(
         rules,
         facts,
     )
-
-
-def explanations_of(
-    table: ReasonTable, frame: Frame, *, lead_ids: Sequence[str], facts: ObservedRates | None = None
-) -> list[Explanation]:
-    """Make the explanation of each row of a table that was computed on this frame.
-
-    `facts` are by default those of the table; one that speaks against its reason is left out.
-    """
-    if not len(lead_ids) == len(frame) == len(table):
-        raise ValueError(f"{len(lead_ids)} lead ids, {len(frame)} rows, {len(table)} reasons")
-    read = value_reader(frame)
-    return [
-        explanation_of(table, row, str(lead_id), read, facts)
-        for row, lead_id in enumerate(lead_ids)
-    ]
 
 
 def explanation_of(

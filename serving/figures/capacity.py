@@ -162,13 +162,17 @@ def _share_by_owner(
     level: float,
 ) -> tuple[OwnerShare, ...]:
     """Split the list by owner, most calls first."""
-    names = np.array(["" if each is None or each != each else str(each) for each in owner], object)
+    names = ["" if each is None or each != each else str(each) for each in owner]
+    found, code = np.unique(np.array(names, str), return_inverse=True)
     shares = []
-    for name in np.unique(names[np.concatenate([rows, left])].astype(str)):
-        called, rest = rows[names[rows] == name], left[names[left] == name]
+    groups = zip(by_code(code[rows], len(found)), by_code(code[left], len(found)), strict=True)
+    for name, (of_calls, of_rest) in zip(found.tolist(), groups, strict=True):
+        called, rest = rows[of_calls], left[of_rest]
+        if not len(called) and not len(rest):
+            continue
         shares.append(
             OwnerShare(
-                str(name),
+                name,
                 len(called) + len(rest),
                 len(called),
                 expect_count(p[called], shock, level),
@@ -176,6 +180,13 @@ def _share_by_owner(
             )
         )
     return tuple(sorted(shares, key=lambda share: (-share.calls, share.owner)))
+
+
+def by_code(code: NDArray[np.integer], n: int) -> list[NDArray[np.int64]]:
+    """Give the positions of each code from 0 to n - 1, rising, in one pass over all codes."""
+    order = np.argsort(code, kind="stable")
+    ends = np.cumsum(np.bincount(code, minlength=n))[:-1]
+    return np.split(order, ends)[:n]
 
 
 def _checked(probability: Floats) -> Floats:

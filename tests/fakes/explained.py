@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from models.explain.observed_rates import ObservedRates
 from models.explain.points import Explanation
 from models.explain.reason_rules import ReasonRules
-from models.explain.reasons import NO_FACTS, explanations_of, reason_table
+from models.explain.reasons import (
+    NO_FACTS,
+    ReasonTable,
+    explanation_of,
+    reason_table,
+    value_reader,
+)
 from models.predictor import Frame, LeadScorer
 
 
@@ -29,3 +35,11 @@ def explain(
         scorer, frame, rules=rules, facts=facts or NO_FACTS, with_stability=with_stability
     )
     return explanations_of(table, frame, lead_ids=lead_ids)
+
+
+def explanations_of(
+    table: ReasonTable, frame: Frame, *, lead_ids: Sequence[str]
+) -> list[Explanation]:
+    """Make the explanation of each row of a table that was computed on this frame."""
+    read = value_reader(frame)
+    return [explanation_of(table, row, lead, read) for row, lead in enumerate(lead_ids)]

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.explain.reasons import explanations_of, reason_table
+from models.explain.reasons import reason_table
 from models.predictor import LeadScorer, PredictorError, Rows
+from tests.fakes.explained import explanations_of
 
 
 def as_rows(frame: pd.DataFrame) -> Rows:

@@ -14,7 +14,7 @@ from serving.score import first_scored, write_scores
 from serving.score_changes import Moment, changes_since
 from serving.worklist.html import render
 from serving.worklist.pages.lead_history import score_history
-from serving.worklist.pages.lead_pages import _detail, make_leads
+from serving.worklist.pages.lead_pages import _detail
 from serving.worklist.pages.next_steps import acts_of_sales, make_steps
 from serving.worklist.pages.trust_page import is_shaped_by_scores
 from serving.worklist.pages.week_page import make_week
@@ -42,7 +42,7 @@ def test_the_page_of_a_lead_holds_its_levels_its_stage_and_what_reps_answered(so
     row = int(source.ranked[0])
     lead_id = str(source.scored.table["lead_id"].iat[row])
     said = RepAnswer(lead_id, "too_high", "no <b>budget</b> before May", "Ada", 0, 80)
-    leads = make_leads(replace(source, feedback=(said,)), {})
+    leads = make_view(replace(source, feedback=(said,))).leads
     first = next(lead for lead in leads if lead.lead_id == lead_id)
     assert [f.reason for f in first.detail.feedback] == ["no <b>budget</b> before May"]
     assert first.detail.levels["interest"] in ("high", "medium", "low")

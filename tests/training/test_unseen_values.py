@@ -14,9 +14,10 @@ from data.project import check_project
 from data.reading.read_tables import read_tables
 from models.explain.observed_rates import ObservedRates, make_facts
 from models.explain.points import Explanation
-from models.explain.reasons import explanations_of, reason_table
+from models.explain.reasons import reason_table
 from models.fit.learner import LeadClassifier
 from models.predictor import LeadScorer
+from tests.fakes.explained import explanations_of
 from training.dataset import Dataset, make_dataset
 
 N = 900

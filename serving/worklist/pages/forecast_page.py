@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.clock import iso
-from serving.figures.capacity import expect_count, expect_money
+from serving.figures.capacity import by_code, expect_count, expect_money
 from serving.figures.counts import CountRange, Shock, cover_count
 from serving.figures.forecast import Forecast, ForecastFigures, forecast_project, open_chances
 from serving.worklist.pages.report_input import ReportInput, interval
@@ -85,10 +85,9 @@ def _owners(
     worth: NDArray[np.float64] | None,
 ) -> tuple[OwnerForecast, ...]:
     """Split what open leads are expected to bring by owner, most first."""
-    owner, shock = source.owners[source.in_play], _shock(row)
-    shares = []
-    for name in sorted({str(each) for each in owner}):
-        own = owner == name
+    names, code = np.unique(source.owners[source.in_play].astype(str), return_inverse=True)
+    shares, shock = [], _shock(row)
+    for name, own in zip(names.tolist(), by_code(code, len(names)), strict=True):
         money = None if worth is None else interval(expect_money(within[own], worth[own], shock))
         shares.append(OwnerForecast(name, interval(expect_count(within[own], shock)), money))
     return tuple(sorted(shares, key=lambda share: (-share.deals.value, share.owner)))

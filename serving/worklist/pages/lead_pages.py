@@ -67,23 +67,6 @@ class WeekOfLeads:
     won: WonLeads | None = None  # built once for the pages of the report and those of every lead
 
 
-def make_leads(
-    source: ReportInput,
-    rescored: Mapping[int, NextStep],
-    week: WeekOfLeads | None = None,
-    *,
-    rows: Sequence[int] | None = None,
-) -> tuple[ReportLead, ...]:
-    """Make the leads of these rows, in this order; of all, as the list has them, without rows.
-
-    `rescored` are acts of sales that were scored again; a lead's page shows them beside its step.
-    The best of each owner have their whole page, the others a line.
-    """
-    maker = LeadRows(source, WeekOfLeads(won=WonLeads.of(source)) if week is None else week)
-    chosen = source.listed.tolist() if rows is None else rows
-    return tuple(maker.leads(chosen, top_of_owners(source), rescored))
-
-
 class LeadRows:
     """Rows of a run -> leads of the report, with what all of them share looked up once."""
 

@@ -31,21 +31,24 @@ def choose_listed(
     changes: WeekChanges | None,
     movers: Iterable[str] = (),
     owner: str | None = None,
+    *,
+    most: int = LISTED,
 ) -> tuple[Rows, Unlisted | None]:
     """Choose the rows that a file lists, of all leads or an owner's; None where it lists them all.
 
-    They are the first of the list; the largest `movers` and the first of each lane are listed
-    wherever they stand.
+    They are the first `most` of the list; the largest `movers` and the first of each lane are
+    listed wherever they stand.
     """
     order = source.listed
     if owner is not None:
         order = order[source.owners[order] == owner]
-    if len(order) <= LISTED:
+    if len(order) <= most:
         return order, None
     off, n = source.scored.off_list[order], len(source.scored.snapshots)
     kept = np.zeros(n, bool)
-    kept[order[~off][: LISTED - OFF_LIST]] = True
-    kept[order[off][:OFF_LIST]] = True
+    off_list = min(OFF_LIST, int(off.sum()), most // 2)
+    kept[order[~off][: most - off_list]] = True
+    kept[order[off][:off_list]] = True
     back = _back(source)
     kept[_pinned(source, order, lanes, back, movers)] = True
     rest = order[~kept[order]]
