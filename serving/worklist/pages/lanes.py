@@ -148,9 +148,9 @@ def _cold(source: ReportInput, cut_off: int | None) -> list[tuple[int, LaneEntry
     for lead in missed:
         days = int(lead.days)
         phrase = (
-            Phrase("No touch by sales for {n} days", {"n": days})
+            Phrase("Sales has not been in touch for {n} days", {"n": days})
             if lead.touched
-            else Phrase("Never touched, in {n} days", {"n": days})
+            else Phrase("Sales has never been in touch, in {n} days", {"n": days})
         )
         since = source.scored.as_of - int(lead.days * DAY)
         entries.append((lead.row, LaneEntry("cold", phrase, iso(since))))
@@ -170,7 +170,7 @@ def _hot(source: ReportInput, changes: WeekChanges | None) -> list[tuple[int, La
             continue
         if changes.trend(row) == "rising" and old not in hot:
             phrase = Phrase(
-                "From {old} to {new} within a week", {"old": old, "new": str(bands[row])}
+                "Rose from {old} to {new} within a week", {"old": old, "new": str(bands[row])}
             )
             entries.append((row, LaneEntry("hot", phrase, iso(changes.since))))
     return entries
