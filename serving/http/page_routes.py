@@ -36,6 +36,7 @@ from serving.worklist.language import words_of
 from serving.worklist.live_answers import LiveAnswers
 from serving.worklist.live_pages import (
     COMPANY_PAGES,
+    FURTHEST,
     LivePage,
     Nothing,
     PageState,
@@ -48,10 +49,9 @@ from serving.worklist.scoped_pages import FILTERS, ORDERS, ListChoice, scoped
 from serving.worklist.stored_pages import LONGEST, made_at, newest_run, opened_pages, run_file
 from training.state import StatePaths
 
-FURTHEST: Final = 100_000
 STATIC: Final = {
     "style.css": (("style.css", "live.css"), "text/css"),
-    "live.js": (("live.js",), "text/javascript"),
+    "live.js": (("what_if.js", "live.js"), "text/javascript"),
 }
 """What pages load: name -> (files of ours, type)."""
 
@@ -263,13 +263,14 @@ class PageRoutes:
         query = request.query_params
         given = {key: query[key][:LONGEST] for key in FILTERS if query.get(key)}
         order, page = query.get("order", ""), query.get("page", "")
-        found = query.get("found", "")[:2_000]
+        found, calls = query.get("found", "")[:2_000], query.get("calls", "")
         words = _unsealed(viewer, found)
         return PageState(
             run=query.get("run", "")[:LONGEST] or None,
             choice=ListChoice(given, words, order if order in ORDERS else "chance"),
             page=min(int(page), FURTHEST) if re.fullmatch("[1-9][0-9]{0,8}", page) else 1,
             found=found if words else "",
+            calls=min(int(calls), FURTHEST) if re.fullmatch("[1-9][0-9]{0,8}", calls) else None,
         )
 
     def _nothing(

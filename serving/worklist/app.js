@@ -5,8 +5,6 @@
 var root = document.documentElement, data = JSON.parse(document.getElementById("data").textContent);
 var $ = function (id) { return document.getElementById(id); };
 var numbers = new Intl.NumberFormat(root.lang, { maximumFractionDigits: 0 });
-var tenths = new Intl.NumberFormat(root.lang, { maximumFractionDigits: 1 });
-function money(x) { return new Intl.NumberFormat(root.lang, { style: "currency", currency: data.currency, maximumFractionDigits: 0 }).format(x); }
 function fill(text, values) { return text.replace(/\{(\w+)\}/g, function (_, name) { return values[name]; }); }
 root.classList.remove("nojs"); root.classList.add("js");
 history.scrollRestoration = "manual";
@@ -188,30 +186,16 @@ function place(wanted) {
   });
   body.replaceChildren.apply(body, shown);
 }
-var plan = $("plan");
-function between(points, calls, k) {
-  for (var i = 0; i < points.length; i++) {
-    if (points[i][0] >= calls) {
-      if (i === 0 || points[i][0] === calls) { return points[i][k]; }
-      var a = points[i - 1], b = points[i], share = (calls - a[0]) / (b[0] - a[0]);
-      return a[k] === null ? null : a[k] + share * (b[k] - a[k]);
-    }
-  }
-  return points[points.length - 1][k];
-}
+var plan = $("plan"), worth = planWords(data);
 function tell() {
   if (!plan) { return; }
-  var points = data.plans[state.rank] && data.plans[state.rank].length ? data.plans[state.rank] : data.plans.chance;
-  var calls = Math.min(state.calls, +plan.max), at = function (k) { return between(points, calls, k); };
-  var says = [fill(data.expected, { expected: tenths.format(at(1)), low: numbers.format(at(2)), high: numbers.format(at(3)) })];
+  var calls = Math.min(state.calls, +plan.max), last = null;
   if (state.rank === "chance") {
     var told = data.orders.chance.slice(0, calls).map(function (i) { return data.scores[i]; }).filter(function (s) { return s !== null; });
-    if (told.length) { says.push(fill(data.cutoff, { score: numbers.format(told[told.length - 1]) })); }
+    if (told.length) { last = told[told.length - 1]; }
   }
-  if (at(5) !== null) { says.push(fill(data.worth, { amount: money(at(5)), low: money(at(6)), high: money(at(7)) })); }
-  if (at(4) !== null) { says.push(fill(data.profit, { amount: money(at(4)) })); }
   $("plan-calls").textContent = numbers.format(calls);
-  $("plan-says").textContent = says.join(" ");
+  $("plan-says").textContent = worth(state.rank, calls, last);
 }
 var timer = 0;
 function changed(page) { state.page = page || 1; write(); return paint(); }

@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from serving.worklist import charts, svg
 from serving.worklist.language import Words, words_in, words_of
-from serving.worklist.list_data import facet_values, list_data, words_to_search
+from serving.worklist.list_data import facet_values, list_data, plans_of, words_to_search
 from serving.worklist.page_names import PageNames, rule_sentence
 from serving.worklist.proof_words import experiment_sentence, proof_sentences
 from serving.worklist.safe_text import for_script, isolated, shown, slug
@@ -107,7 +107,8 @@ class ReportPage:
 
     def render(self) -> str:
         """Fill the templates; the full lead pages go in as compressed chunks."""
-        style, script = read_minified("style.css"), read_minified("app.js")
+        style = read_minified("style.css")
+        script = "\n".join(map(read_minified, ("what_if.js", "app.js")))
         return self._fill(
             "base.html",
             css=Markup(style),  # our own file
@@ -136,9 +137,8 @@ class ReportPage:
             "trial_says": experiment_sentence(self.view.experiment, self.words),
             "badge_kind": self.view.trust.verdict if self.view.trust else "",
             "change_groups": self._change_groups(),
-            "plan_calls": Markup('<output id="plan-calls" for="plan">{}</output>').format(
-                self.words.number(self.view.week.capacity)
-            ),
+            "calls": self.view.week.capacity,
+            "plan_calls": calls_shown(self.words, self.view.week.capacity),
         }
 
     def part(self, template: str, **values: object) -> str:
@@ -335,17 +335,25 @@ class ReportPage:
             "rows": ROWS,
             "printed": PRINTED,
             **list_data(self.view, self._bands),
-            "currency": self.view.about.currency,
+            **self.plan_data(),
             "count": message("{shown} of {all} leads"),
             "at": message("{first} to {last} of {all}"),
             "cut": message("{n} calls end here"),
+            "project": self.view.about.project_file,
+            "mail": self.view.about.contact or "",
+            "subject": message("leadscore: about {lead}"),
+        }
+
+    def plan_data(self) -> dict[str, object]:
+        """Collect what the slider of the capacity says: plans by order, sentences to fill."""
+        message = self.words.message
+        return {
+            "plans": plans_of(self.view.week),
+            **self.plan_data(),
             "expected": message("{expected} opportunities expected ({low} to {high})."),
             "cutoff": message("The cut-off is a score of {score}."),
             "worth": message("They are expected to bring {amount} ({low} to {high})."),
             "profit": message("Profit {amount}."),
-            "project": self.view.about.project_file,
-            "mail": self.view.about.contact or "",
-            "subject": message("leadscore: about {lead}"),
         }
 
     def _stage_bar(self) -> Callable[[int], Markup]:
@@ -381,6 +389,11 @@ class ReportPage:
             if link
             else None
         )
+
+
+def calls_shown(words: Words, calls: int) -> Markup:
+    """Write the number that the slider of the capacity stands at."""
+    return Markup('<output id="plan-calls" for="plan">{}</output>').format(words.number(calls))
 
 
 def returned(leads: Sequence[ReportLead]) -> list[tuple[ReportLead, Comeback]]:

@@ -152,6 +152,8 @@ class Words:
             text = self.translations.ngettext(phrase.text, phrase.many, n)
         if not phrase.params and text == phrase.text:
             return isolated(self.label(phrase.text, labels))
+        if phrase.params.get("times") == "":
+            text = without_empty(text, {"times": Sentence("")})
         return self.fill(text, self._values(phrase.params, labels))
 
     def reason(self, reason: ShownReason, labels: Labels) -> Markup:

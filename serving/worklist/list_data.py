@@ -7,7 +7,7 @@ from typing import Final
 
 from serving.worklist.ranking import orders
 from serving.worklist.safe_text import shown
-from serving.worklist.view import PlanPoint, ReportLead, ReportView
+from serving.worklist.view import PlanPoint, ReportLead, ReportView, WeekPage
 
 FACETS: Final = ("owner", "team", "stage", "source", "band", "trend", "lane")
 
@@ -21,11 +21,15 @@ def list_data(view: ReportView, bands: Sequence[str]) -> dict[str, object]:
         "out": [int(lead.off_list) for lead in leads],
         "scores": [lead.score for lead in leads],
         "capacity": view.week.capacity,
-        "plans": {
-            "chance": _plan(view.week.plan),
-            "value": _plan(view.week.plan_by_value),
-            "urgency": _plan(view.week.plan_by_urgency),
-        },
+    }
+
+
+def plans_of(week: WeekPage) -> dict[str, list[list[float | None]]]:
+    """Give what so many calls bring, for each order of the list that has a plan."""
+    return {
+        "chance": _plan(week.plan),
+        "value": _plan(week.plan_by_value),
+        "urgency": _plan(week.plan_by_urgency),
     }
 
 

@@ -25,9 +25,46 @@ addEventListener("DOMContentLoaded", function () {
   var open = document.querySelector("nav a[aria-current]");
   if (open) { open.scrollIntoView({ block: "nearest", inline: "center" }); }
 
+  /* the slider of the capacity: words while it moves, the line of the list when it rests */
+  var plan = $("plan");
+  if (plan) {
+    var says = planWords(JSON.parse(plan.dataset.what)), rested = plan.value;
+    var tell = function () {
+      var cut = plan.value === rested && plan.dataset.cut !== "" ? +plan.dataset.cut : null;
+      $("plan-calls").textContent = new Intl.NumberFormat(root.lang).format(+plan.value);
+      $("plan-says").textContent = says(plan.dataset.rank, +plan.value, cut);
+    };
+    plan.addEventListener("input", tell);
+    tell();
+  }
+  var resting = 0;
+  /* the list with its line, put in place of the one that is shown; the slider keeps the focus */
+  function moveLine() {
+    var query = new URLSearchParams();
+    new FormData(narrow).forEach(function (value, key) { if (value) { query.set(key, value); } });
+    var to = "/today?" + query;
+    fetch(to, { credentials: "same-origin", headers: { Accept: "text/html" } })
+      .then(function (answer) { return answer.ok ? answer.text() : Promise.reject(answer.status); })
+      .then(function (html) {
+        var page = new DOMParser().parseFromString(html, "text/html");
+        ["all", "count"].forEach(function (id) { $(id).replaceWith(document.adoptNode(page.getElementById(id))); });
+        var old = document.querySelector(".pager"), now = page.querySelector(".pager");
+        if (old && now) { old.replaceWith(document.adoptNode(now)); }
+        history.replaceState(null, "", to);
+        plan.dataset.cut = page.getElementById("plan").dataset.cut;
+        rested = plan.value;
+        tell();
+      })
+      .catch(function () { narrow.requestSubmit(); });
+  }
+
   /* filters apply at once */
   var narrow = $("narrow");
-  if (narrow) { narrow.addEventListener("change", function () { narrow.requestSubmit(); }); }
+  if (narrow) { 
+    var send = function () { narrow.requestSubmit(); };
+    narrow.addEventListener("change", send);
+    if (plan) { plan.addEventListener("change", function () { clearTimeout(resting); resting = setTimeout(moveLine, 200); }); }
+  }
 
   /* answers: the row leaves the list, the words are read out */
   var said = $("said");
@@ -46,6 +83,7 @@ addEventListener("DOMContentLoaded", function () {
       .then(function (pair) {
         Array.prototype.forEach.call(form.elements, function (field) { field.disabled = false; });
         announce(pair[0] ? pair[1].said : pair[1].detail, pair[0]);
+        if (event.submitter && document.activeElement === document.body) { event.submitter.focus(); }
         if (!pair[0]) { return; }
         if (pair[1].undo) { offer(pair[1].undo, form, pair[1].undo_words); }
         var row = form.closest("tr, [data-row]");

@@ -6,8 +6,9 @@ few rows are read, told in the viewer's language, and forgotten.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 from urllib.parse import quote, urlencode
@@ -16,7 +17,14 @@ from markupsafe import Markup
 
 from data.clock import iso
 from serving.people.viewer import Viewer
-from serving.worklist.html import LANE_SHOWN, LeadRow, ReportPage, clean, make_environment
+from serving.worklist.html import (
+    LANE_SHOWN,
+    LeadRow,
+    ReportPage,
+    calls_shown,
+    clean,
+    make_environment,
+)
 from serving.worklist.language import Words, words_in, words_of
 from serving.worklist.safe_text import isolated
 from serving.worklist.scoped_pages import ListChoice, ScopedPages
@@ -33,6 +41,7 @@ from serving.worklist.view import (
 Nothing = Literal["lead", "list", "page", "company"]
 """Why there is no page: no such lead, no list yet, no such page, a page that a rep does not see."""
 PAGE: Final = 25
+FURTHEST: Final = 100_000
 PATHS: Final[Mapping[str, str]] = {
     "today": "/today",
     "changes": "/changes",
@@ -53,6 +62,7 @@ class PageState:
     choice: ListChoice = field(default_factory=ListChoice)
     page: int = 1
     found: str = ""
+    calls: int | None = None  # where the line of the capacity is; None: as many as planned
 
     def query(self, **changes: object) -> str:
         """Write the state as the query of an address, "" for none."""
@@ -60,6 +70,7 @@ class PageState:
             **self.choice.values,
             "order": self.choice.order if self.choice.order != "chance" else "",
             "found": self.found,
+            "calls": self.calls or "",
             "page": self.page if self.page > 1 else "",
             "run": self.run or "",
             **changes,
@@ -109,13 +120,14 @@ class LivePage:
         state, pages = self.state, self.pages
         start = PAGE * (state.page - 1)
         leads, total = pages.rows(state.choice, start, PAGE)
+        week = pages.week()
+        calls = min(state.calls or week.capacity, week.plan[-1].calls if week.plan else FURTHEST)
+        beyond = pages.beyond(state.choice, calls, leads) if week.plan else frozenset()
         plain = state.page == 1 and not state.choice.values and not state.choice.words
         lanes = {key: pages.lane(key, LANE_SHOWN) for key in LANES} if plain else {}
         drawers = pages.drawers() if plain else []
         listed = [lead for found, _ in lanes.values() for lead in found]
-        view = self._view(
-            [*leads, *listed, *drawers], week=pages.week(), trust=pages.company(TrustPage)
-        )
+        view = self._view([*leads, *listed, *drawers], week=week, trust=pages.company(TrustPage))
         page = self._report(view)
         return self._page(
             "live_today.html",
@@ -126,6 +138,12 @@ class LivePage:
             total=total,
             first=start,
             last=max(1, -(-total // PAGE)),
+            calls=calls,
+            plan_calls=calls_shown(self.words, calls),
+            plan_data=json.dumps(page.plan_data(), ensure_ascii=False),
+            cut_off=pages.cut_off(calls) if state.choice.order == "chance" else None,
+            beyond=beyond,
+            cut_at=_cut_at(leads, beyond) if not state.choice.words else None,
             narrowed=bool(state.choice.values or state.choice.words),
             facets=page.filters(pages.choices()),
             ranks=[each for each in page.names.ranks() if pages.whole or each[0] != "company"],
@@ -215,6 +233,12 @@ class LivePage:
         if self.visit.viewer.role != "rep":
             menu += [("pipeline", t("Pipeline")), ("proof", t("Proof")), ("model", t("Model"))]
         return menu
+
+
+def _cut_at(leads: Sequence[ReportLead], beyond: Collection[str]) -> int | None:
+    """Find the row before which the calls end; None where that is on another page."""
+    first = next((i for i, lead in enumerate(leads) if lead.lead_id in beyond), 0)
+    return first or None
 
 
 def newest_says(words: Words, made_at: int) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -30,6 +30,7 @@ from serving.worklist.view import (
     Mover,
     MoversPage,
     OwnerWeek,
+    PlanPoint,
     ReportLead,
     ValuePage,
     WeekPage,
@@ -127,6 +128,34 @@ class ScopedPages:
             {**given, "n": n, "start": start},
         )
         return [self._line(row[0]) for row in places], total
+
+    def beyond(self, choice: ListChoice, calls: int, leads: Sequence[ReportLead]) -> frozenset[str]:
+        """Tell which of these leads come after so many of the whole list in its order."""
+        whole, order, given = self._chosen(ListChoice(order=choice.order))
+        column = order.split()[0]
+        first = self._all(
+            f"select {column} {whole} order by {order} limit 1 offset :calls",
+            {**given, "calls": calls},
+        )
+        if not first:
+            return frozenset()
+        ids = json.dumps([lead.lead_id for lead in leads])
+        rows = self._all(
+            f"select lead_id from leads where {column} >= :first"
+            " and lead_id in (select value from json_each(:ids))",
+            {"first": first[0][0], "ids": ids},
+        )
+        return frozenset(row[0] for row in rows)
+
+    def cut_off(self, calls: int) -> int | None:
+        """Give the score of the last of so many calls, best first; None where none is shown."""
+        whole, order, given = self._chosen(ListChoice())
+        rows = self._all(
+            f"select score from (select score, {order} {whole} order by {order} limit :calls)"
+            " where score is not null order by place desc limit 1",
+            {**given, "calls": calls},
+        )
+        return rows[0][0] if rows else None
 
     def beside(self, choice: ListChoice, lead_id: str) -> tuple[str | None, str | None]:
         """Name the leads before and after a lead in the list; None at its ends or outside it."""
@@ -277,7 +306,7 @@ class ScopedPages:
             ),
             newest_first=None,
             speed=None,
-            plan=(),
+            plan=_plan_of(rows),
             plan_by_value=(),
             plan_by_urgency=(),
             best_calls=None,
@@ -376,6 +405,18 @@ class ScopedPages:
 def _asked(words: str) -> list[str]:
     """Split what is searched: "L-0042" is one word, as it was typed."""
     return [parts[-1] for each in words.split()[:MOST_WORDS] if (parts := folded_words(each))]
+
+
+def _plan_of(rows: list[Any]) -> tuple[PlanPoint, ...]:
+    """Say what the first leads of a list bring, at some numbers of calls up to all of them."""
+    shares = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
+    numbers = sorted({1, *(max(round(share * len(rows)), 1) for share in shares)}) if rows else []
+    points = []
+    for n in numbers:
+        told = [row[3] for row in rows[:n] if row[3] is not None]
+        range_ = _expected(rows[:n])
+        points.append(PlanPoint(n, told[-1] if told else 0, range_.value, range_.low, range_.high))
+    return tuple(points)
 
 
 def _expected(rows: list[Any]) -> Interval:

@@ -259,8 +259,8 @@ _TITLES = ("Head of IT", "Operations Manager", "Buyer", "")
 _ASKED = p.Phrase(
     "{act}, not answered yet", {"act": act_phrase({}, "chat", "lead", ago_in_words(2))}
 )
-_COLD = p.Phrase("No touch by sales for {n} days", {"n": 12})
-_HOT = p.Phrase("From {old} to {new} within a week", {"old": "C", "new": "B"})
+_COLD = p.Phrase("Sales has not been in touch for {n} days", {"n": 12})
+_HOT = p.Phrase("Rose from {old} to {new} within a week", {"old": "C", "new": "B"})
 _LANES: tuple[tuple[p.LaneEntry, ...], ...] = (
     (),
     (p.LaneEntry("answer", _ASKED, ago(2)),),

@@ -31,8 +31,8 @@ _CONTACTS: Final = {
 
 def act_phrase(acts: Mapping[str, OwnWords], event: str, by: str, when: Phrase) -> Phrase | None:
     """Say that an event happened, in the company's words (`acts`) or ours; None without either."""
-    own, once = acts.get(event), Phrase(fixed.ONCE)
-    filled: dict[str, Scalar | Phrase | None] = {"when": when, "times": once, "n": 1}
+    own = acts.get(event)
+    filled: dict[str, Scalar | Phrase | None] = {"when": when, "times": "", "n": 1}
     act = ACTS.get(own if isinstance(own, str) else act_of(event, by))
     if act is not None:
         return Phrase(act.did[0], filled, many=act.did[1])

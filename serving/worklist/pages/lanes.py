@@ -148,9 +148,9 @@ def _cold(source: ReportInput, cut_off: int | None) -> list[tuple[int, LaneEntry
     for lead in missed:
         days = int(lead.days)
         phrase = (
-            Phrase("No touch by sales for {n} days", {"n": days})
+            Phrase("Sales has not been in touch for {n} days", {"n": days})
             if lead.touched
-            else Phrase("Never touched, in {n} days", {"n": days})
+            else Phrase("Sales has never been in touch, in {n} days", {"n": days})
         )
         since = source.scored.as_of - int(lead.days * DAY)
         entries.append((lead.row, LaneEntry("cold", phrase, iso(since))))
@@ -169,7 +169,7 @@ def _hot(source: ReportInput, changes: WeekChanges | None) -> list[tuple[int, La
     for row in np.flatnonzero(rose).tolist():
         if bands[row] in hot:
             phrase = Phrase(
-                "From {old} to {new} within a week",
+                "Rose from {old} to {new} within a week",
                 {"old": changes.old_band(row), "new": str(bands[row])},
             )
             entries.append((row, LaneEntry("hot", phrase, iso(changes.since))))

@@ -254,7 +254,12 @@ def comeback(tables: Tables, row: int) -> Comeback | None:
 
 
 def _strongest(explanation: Explanation) -> tuple[ShownReason, ...]:
-    best = sorted(explanation.reasons, key=lambda reason: -abs(reason.points))[:LISTED_REASONS]
+    """List the largest; where the first is activity as such, also the first that says which."""
+    ranked = sorted(explanation.reasons, key=lambda reason: -abs(reason.points))
+    best = ranked[:LISTED_REASONS]
+    if best and best[0].factor == "activity":
+        said = [r for r in ranked[1:] if r.family == "engagement" and r.points > 0]
+        best += [r for r in said[:1] if r not in best]
     return tuple(report_reason(reason) for reason in best)
 
 

@@ -429,3 +429,33 @@ def test_memory_stays_flat_over_hundreds_of_requests(site: Site, whole: ReportVi
 
     before, after = visit(site, "boss", walk)
     assert after - before < 8_000_000
+
+
+def test_the_line_of_the_calls_stands_where_the_address_says(site: Site, whole: ReportView) -> None:
+    def rows(html: str) -> list[str]:
+        body = html[html.index('id="all"') :]
+        return re.findall(r'<tr class="(cut-line)"|<tr data-i="\d+"( class="beyond")?', body)
+
+    async def walk(client: httpx.AsyncClient) -> None:
+        page = (await client.get("/today?calls=7")).text
+        kinds = ["line" if line else "beyond" if far else "in" for line, far in rows(page)]
+        assert kinds == ["in"] * 7 + ["line"] + ["beyond"] * 18
+        assert "calls=7" in page[page.index('rel="next"') :][:200]
+        second = (await client.get("/today?calls=7&page=2")).text
+        assert all(far for _, far in rows(second))
+        owner = next(iter({lead.owner for lead in whole.leads}))
+        narrowed = (await client.get(f"/today?calls=7&owner={quote(owner)}")).text
+        first = [lead for lead in whole.leads if not lead.rule][:7]
+        inside = sum(lead.owner == owner for lead in first)
+        assert [not far for _, far in rows(narrowed) if not _].count(True) == inside
+        for strange in ("0", "-3", "x", "9" * 30):
+            assert (await client.get(f"/today?calls={strange}")).status_code == 200
+
+    visit(site, "boss", walk)
+    visit(site, "ann", walk_own)
+
+
+async def walk_own(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/today?calls=3")).text
+    assert 'id="plan"' in page
+    assert page.count('class="cut-line"') == 1
