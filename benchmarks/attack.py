@@ -1,9 +1,10 @@
 """What an attacker, a kill or a bad disk does, and what comes of it: `python -m benchmarks.attack`.
 
 Parts: requests and project files that were damaged at random, in process; hostile bodies, timed;
-kills at system calls that write, rename or sync, of every command; backups while jobs run, restored
-elsewhere; with --full also the sixty bad inputs. `--full` takes hours, the short form a minute or
-two. The company is that of tests/fixtures, so that nothing need be trained first.
+the sixty bad inputs by their result; addresses in every column; kills at system calls that write,
+rename or sync, of every command; backups while jobs run, restored elsewhere. `--full` takes an
+hour or more, the short form a minute or two. The company is that of tests/fixtures, so that nothing
+need be trained first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 from pathlib import Path
 
 Verdict = tuple[bool, str, str, str]
-PARTS = ("bodies", "requests", "projects", "kills", "backups", "inputs")
+PARTS = ("bodies", "requests", "projects", "inputs", "canaries", "kills", "backups")
 
 
 def main() -> int:
