@@ -92,6 +92,11 @@ bench: $(VENV)/.ready-dev peers ## the short version of every benchmark, within 
 bench-full: $(VENV)/.ready-dev peers ## every claim in full size; hours
 	$(BIN)/python -m benchmarks.all --full
 
+bench-quality: bench-laboratory
+
+bench-laboratory: $(VENV)/.ready-dev peers ## the sets on which ideas of fitting are judged
+	$(BIN)/python -m benchmarks.quality_lab --full
+
 $(BENCHES:%=bench-%): bench-%: $(VENV)/.ready-dev peers ## one claim
 	$(BIN)/python -m benchmarks.$* --full
 

@@ -62,6 +62,7 @@ def measure_fit(lab: LabSet, seed: int = 0) -> Measurement:
         "test_groups": np.arange(len(p)) if lab.test_groups is None else lab.test_groups,
         "winner": explored.blend.name,
         "worth": explored.setting.worth,
+        "share": fitted.report["guard"]["share"],
         "trees": bool(explored.setting.kinds),
         "targets": str(fitted.report["targets"]),
         "periods": str(fitted.report["periods"]),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data.durations import DAY
 from data.errors import FewOutcomesError, InputError
 from data.labels import label, make_snapshots, open_snapshots
 from data.schema import Project
@@ -80,7 +82,7 @@ def make_dataset(
 ) -> Dataset:
     """Label, cut and build features for the training rows; a model brings its own `catalogue`.
 
-    Without one, the calendar columns are left out of which training has not seen every value.
+    Without one, calendar columns are left out of which training has not seen two whole rounds.
     With a budget of `memory`, in bytes, features are built of the test rows and of as many leads as
     fit (`training.lead_sample`).
     Raises FewOutcomesError, with the numbers, where no snapshot is mature or none converted, and
@@ -156,16 +158,24 @@ def drop_features(frame: FeatureFrame, names: frozenset[str]) -> FeatureFrame:
     )
 
 
-def incomplete_cycles(frame: FeatureFrame, rows: Rows) -> frozenset[str]:
-    """Name the calendar columns that do not hold every value in these rows: months of half a year.
+ROUND: Final = {"month": 365 * DAY, "weekday": 7 * DAY, "hour": DAY}
+"""How long a calendar column takes to come round, by its unit."""
 
-    What the others are worth is unknown, and they come: the next leads are created in them.
+
+def incomplete_cycles(frame: FeatureFrame, rows: Rows) -> frozenset[str]:
+    """Name the calendar columns of which these rows hold no two rounds, or not every value.
+
+    A month that was seen once tells how that month went, and nothing about the next one of its
+    name; what a value that was never seen is worth is unknown. Both come: the next leads are
+    created in them.
     """
-    cycles = [TEMPLATES[feature.template].cycle for feature in frame.catalogue.numbers]
+    templates = [TEMPLATES[feature.template] for feature in frame.catalogue.numbers]
+    seen = int(np.ptp(frame.snapshots.as_of[rows])) if len(rows) else 0
     return frozenset(
         feature.name
-        for i, feature in enumerate(frame.catalogue.numbers)
-        if cycles[i] and len(np.unique(frame.numbers[rows, i])) < cycles[i]
+        for i, (feature, each) in enumerate(zip(frame.catalogue.numbers, templates, strict=True))
+        if each.cycle
+        and (seen < 2 * ROUND[each.unit] or len(np.unique(frame.numbers[rows, i])) < each.cycle)
     )
 
 

@@ -1,9 +1,10 @@
 """Out-of-fold margins and outcomes -> a strictly increasing calibration, as rich as they allow.
 
-Under 20 positives (or negatives) only the intercept moves; up to 500 a logistic line on the
-margin; from 500 on logistic, beta (Kull, Silva Filho and Flach 2017) and, from 1,000 on, the mean
-of isotonic and logistic compete by cross-fitted log loss, the simpler unless it loses by more
-than one standard error. Nothing here reweighs classes or corrects a prior by itself.
+The lowest rung is none. Under 20 positives (or negatives) there is no other; up to 500 a logistic
+line that its prior holds near none; from 500 on none, a temperature, the line, beta (Kull, Silva
+Filho and Flach 2017) and, from 1,000 on, the mean of isotonic and logistic compete by cross-fitted
+log loss, the simpler unless it loses by more than one standard error. Nothing here reweighs
+classes or corrects a prior by itself.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from sklearn.isotonic import IsotonicRegression
 
 from models.fit.candidates import error_of
@@ -67,14 +68,14 @@ def fit_calibration(
     rare = int(worth * rarer(y, counted))
     if rare < FEW:
         why = (
-            f"evidence worth {rare} of the rarer outcome, under {FEW}: only the level was "
-            "adjusted; the probabilities cannot be verified yet"
+            f"evidence worth {rare} of the rarer outcome, under {FEW}: nothing was adjusted; the "
+            "probabilities cannot be verified yet"
         )
-        return replace(fit_intercept(margins, y, spreads, worth, counted), why=why)
+        return IdentityCalibration(why)
     if rare < MANY:
         why = f"evidence worth {rare} of the rarer outcome: a logistic line"
         return replace(fit_logistic(margins, y, spreads, worth, counted), why=why)
-    fits: list[FitCurve] = [_fit_line, fit_beta]
+    fits: list[FitCurve] = [_fit_none, _fit_temperature, _fit_line, fit_beta]
     if rare >= ENOUGH:
         fits.append(fit_blend)
     return _choose(fits, margins, y, seed, groups, counted)
@@ -103,21 +104,9 @@ def _choose(
         if weighted_mean(extra, row_weights) <= error:
             best = i
             break
-    named = ("logistic", "beta", "blend")
+    named = ("none", "temperature", "logistic", "beta", "blend")
     figures = ", ".join(f"{n} {v:.5f}" for n, v in zip(named, means, strict=False))
     return replace(fits[best](margins, y, row_weights), why=f"cross-fitted log loss: {figures}")
-
-
-def fit_intercept(
-    margins: Floats,
-    y: Floats,
-    spreads: tuple[float, float] = SPREADS,
-    worth: float = 1.0,
-    row_weights: Floats | None = None,
-) -> InterceptCalibration:
-    """Move the level only, pulled to zero by the prior; a row is `worth` so much of an outcome."""
-    counted = weights_or_ones(row_weights, len(y))
-    return InterceptCalibration(_shift(margins, y, counted, spread=spreads[1], worth=worth))
 
 
 def _shift(
@@ -132,6 +121,22 @@ def _shift(
         if abs(step) < 1e-10:
             break
     return shift
+
+
+def _fit_none(margins: Floats, y: Floats, row_weights: Floats) -> IdentityCalibration:  # noqa: ARG001
+    return IdentityCalibration("")
+
+
+def _fit_temperature(margins: Floats, y: Floats, row_weights: Floats) -> LogisticCalibration:
+    """Fit the slope alone, by maximum likelihood."""
+    margins, rate, rows = _compress(margins, y, row_weights)
+
+    def loss(slope: float) -> float:
+        z = slope * margins
+        return float(np.sum(rows * (np.logaddexp(0, z) - rate * z)))
+
+    best = minimize_scalar(loss, bounds=SLOPES, method="bounded", options={"xatol": 1e-8})
+    return LogisticCalibration(float(best.x), 0.0)
 
 
 def _fit_line(margins: Floats, y: Floats, row_weights: Floats) -> LogisticCalibration:
@@ -274,6 +279,22 @@ def move(calibration: Calibration, shift: float) -> Calibration:
             return replace(calibration, c=c + shift)
         case BlendCalibration(first=first, why=why):
             return replace(first, intercept=first.intercept + shift, why=why or "")
+
+
+def shrink(calibration: Calibration, share: float, level: float) -> Calibration:
+    """Leave a share of what a calibration says over a level of log-odds; a blend keeps its line."""
+    rest = (1 - share) * level
+    match calibration:
+        case IdentityCalibration(why=why):
+            return LogisticCalibration(share, rest, why)
+        case InterceptCalibration(intercept=intercept, why=why):
+            return LogisticCalibration(share, share * intercept + rest, why)
+        case LogisticCalibration(slope=slope, intercept=intercept):
+            return replace(calibration, slope=share * slope, intercept=share * intercept + rest)
+        case BetaCalibration(a=a, b=b, c=c):
+            return replace(calibration, a=share * a, b=share * b, c=share * c + rest)
+        case BlendCalibration(first=first, why=why):
+            return shrink(replace(first, why=why), share, level)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,14 @@ from numpy.typing import NDArray
 from models.fit.candidates import Blend
 from models.fit.encoders import Design, Ints, TrainingColumns
 from models.fit.folds import Split, assign_folds, forward_splits
-from models.fit.forest import BOOSTED, FittedForest, Recipe, fit_forests, predict_ahead
-from models.fit.linear import LinearFit, fit_linear, fit_without_each
+from models.fit.forest import (
+    BOOSTED,
+    FittedForest,
+    Recipe,
+    fit_forests,
+    predict_ahead,
+)
+from models.fit.linear import LinearFit, base_log_odds, fit_linear, fit_without_each
 from models.fit.row_weights import rarer
 from models.fit.rule_points import SCALE, RulePoints
 from models.predictor import Encoder, Floats, ForestPart, LinearPart
@@ -178,11 +184,15 @@ def _grow(
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Margins of every component on rows ahead of their fit: rows (m,), which fold, margins."""
+    """Margins of every component on rows ahead of their fit: rows (m,), which fold, margins.
+
+    `base` (m,) are the log-odds of the rate that was known before each fold.
+    """
 
     rows: Ints
     fold: Ints
     margins: dict[str, Floats]
+    base: Floats
 
 
 def go_forward(
@@ -210,6 +220,12 @@ def go_forward(
         np.concatenate([ahead for _, ahead in splits]),
         np.concatenate([np.full(len(ahead), i) for i, (_, ahead) in enumerate(splits)]),
         {name: np.concatenate([part[name] for part in margins]) for name in margins[0]},
+        np.concatenate(
+            [
+                np.full(len(ahead), base_log_odds(y[past], columns.weights[past]))
+                for past, ahead in splits
+            ]
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from models.fit.calibration import (
     CohortLevel,
     fit_calibration,
     refit_intercept,
+    shrink,
     spread_between,
 )
 from models.fit.candidates import Blend, choose, compare_blends
@@ -31,6 +32,7 @@ from models.fit.components import (
 from models.fit.encoders import Design, Ints, TrainingColumns, feature_columns
 from models.fit.folds import assign_folds, design_effect, forward_splits, random_splits
 from models.fit.forest import Recipe
+from models.fit.guard import GuardFigures
 from models.fit.intervals import fit_intervals
 from models.fit.linear import LinearFit, base_log_odds
 from models.fit.pairs import screen_targets
@@ -201,7 +203,8 @@ def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> Fitte
     )
     margins, tuning = explored.margins, explored.tuning
     spreads = TRUSTED if setting.kinds else CERTAIN
-    calibration, cohort = _calibrate(rows, margins, options.seed, spreads)
+    held = trial.guard(y, groups, row_weights, blend, setting.worth)
+    calibration, cohort = _calibrate(rows, margins, options.seed, spreads, held)
     drift = trial.level_by_fold(y, row_weights, blend, setting.worth)
     report: dict[str, Any] = {
         "winner": blend.name,
@@ -217,6 +220,7 @@ def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> Fitte
         "newest_cohort": {} if cohort is None else asdict(cohort),
         "drift": _figures(drift),
         "periods": list(rows.periods),
+        "guard": asdict(held),
     }
     intervals = fit_intervals(
         margins,
@@ -298,13 +302,23 @@ def _try(
 
 
 def _calibrate(
-    rows: TrainingRows, margins: Floats, seed: int, spreads: tuple[float, float]
+    rows: TrainingRows,
+    margins: Floats,
+    seed: int,
+    spreads: tuple[float, float],
+    held: GuardFigures,
 ) -> tuple[Calibration, CohortLevel | None]:
-    """Fit the calibration, then move its level to the newest fifth where it is clearly off."""
+    """Fit the calibration, hold it to the base rate, move its level to the newest fifth.
+
+    The last two only where the model gains nothing ahead, and where the level is clearly off.
+    """
     y, groups, row_weights = rows.y, rows.groups, rows.row_weights
     calibration = fit_calibration(
         margins, y, seed=seed, spreads=spreads, groups=groups, row_weights=row_weights
     )
+    if held.share < 1:
+        calibration = shrink(calibration, held.share, base_log_odds(y, row_weights))
+        calibration = replace(calibration, why=held.words(calibration.why or ""))
     if rows.times is None:
         return calibration, None
     order = np.argsort(rows.times, kind="stable")

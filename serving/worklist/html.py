@@ -349,7 +349,7 @@ class ReportPage:
         message = self.words.message
         return {
             "plans": plans_of(self.view.week),
-            **self.plan_data(),
+            "currency": self.view.about.currency,
             "expected": message("{expected} opportunities expected ({low} to {high})."),
             "cutoff": message("The cut-off is a score of {score}."),
             "worth": message("They are expected to bring {amount} ({low} to {high})."),

@@ -15,7 +15,6 @@ from models.fit.calibration import (
     fit_beta,
     fit_blend,
     fit_calibration,
-    fit_intercept,
     fit_logistic,
     level_missed,
     refit_intercept,
@@ -35,7 +34,7 @@ from models.fit.linear import fit_linear, fit_without_each
 from models.fit.pairs import screen_targets
 from models.fit.row_weights import spread_evenly, weighted_quantile
 from models.fit.tuning import _bin
-from models.predictor import calibrate
+from models.predictor import LogisticCalibration, calibrate
 from tests.models.fit.test_learner import leads
 
 
@@ -178,12 +177,12 @@ def test_every_calibration_is_that_of_the_rows_laid_down():
     y = (rng.random(900) < 1 / (1 + np.exp(-0.7 * margins))).astype(float)
     m_rows, y_rows = twice(w, margins, y)
     grid = np.linspace(-5, 5, 50)
-    for fit in (fit_intercept, fit_logistic, fit_beta, fit_blend):
+    for fit in (fit_logistic, fit_beta, fit_blend):
         one, two = fit(margins, y, row_weights=w), fit(m_rows, y_rows)
         np.testing.assert_allclose(calibrate(one, grid), calibrate(two, grid), atol=1e-4)
     one, two = level_missed(margins, y, 1.0, w), level_missed(m_rows, y_rows)
     assert (one.rows, one.z) == pytest.approx((two.rows, two.z))
-    start = fit_intercept(margins, np.zeros(900))
+    start = LogisticCalibration(1.0, -3.0)
     _, one = refit_intercept(start, margins, y, row_weights=w)
     _, two = refit_intercept(start, m_rows, y_rows)
     assert (one.rows, one.z, one.taken) == pytest.approx((two.rows, two.z, two.taken))

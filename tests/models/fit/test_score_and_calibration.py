@@ -41,11 +41,16 @@ def outcomes(n: int, seed: int = 0, slope: float = 1.0, level: float = 0.0):
 
 
 @pytest.mark.parametrize(
-    ("n", "kinds"),
-    [(60, {"intercept"}), (800, {"logistic"}), (6000, {"logistic", "beta", "blend"})],
+    ("n", "slope", "kinds"),
+    [
+        (60, 1.0, {"identity"}),
+        (800, 1.0, {"logistic"}),
+        (6000, 1.0, {"identity"}),
+        (6000, 0.5, {"logistic", "beta", "blend"}),
+    ],
 )
-def test_the_ladder_climbs_with_the_evidence(n, kinds):
-    calibration = fit_calibration(*outcomes(n))
+def test_the_ladder_climbs_with_the_evidence(n, slope, kinds):
+    calibration = fit_calibration(*outcomes(n, slope=slope))
     assert calibration.kind in kinds
     assert calibration.why
 
