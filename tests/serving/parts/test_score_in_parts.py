@@ -201,7 +201,7 @@ def test_parts_that_make_no_run_are_refused_in_one_line_and_nothing_is_written(
     session = sessions("refused")
     folder = folder_of_parts(session)
     for words, spoil in WRONG.items():
-        spoiled = tmp_path / f"spoiled {words[:12]}"
+        spoiled = tmp_path / words.replace("/", " of ")
         shutil.copytree(folder, spoiled)
         spoil(spoiled)
         with pytest.raises(OutsideError, match=words) as refusal:
