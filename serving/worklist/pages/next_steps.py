@@ -2,7 +2,7 @@
 
 First of all a question that waits for its answer; then what the company's rules say for the stage,
 unless the lead has done it already; then what is still unknown for the next stage; then the act of
-sales after which leads like this one score highest.
+sales after which leads like this one score highest; then the contact that is due.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Final
 
 import numpy as np
 
+from data.clock import DAY
 from data.tables import INBOUND, OUTBOUND, Events
 from models.explain.sales_steps import SalesStep, suggest
+from serving.figures.follow_up import last_touch
 from serving.worklist.pages.act_phrases import answer_to, contact_by
 from serving.worklist.pages.lanes import OpenAsk
 from serving.worklist.pages.report_input import ReportInput
@@ -57,14 +59,30 @@ def acts_of_sales(events: Events) -> tuple[str, ...]:
 def choose_steps(
     source: ReportInput, asks: Mapping[int, OpenAsk], rescored: Mapping[int, NextStep]
 ) -> dict[int, NextStep]:
-    """Choose the next step of every row that has one; none for rows that a rule takes out."""
-    done = _DoneByLead(source)
+    """Choose the next step of every row; none for rows that a rule or an answer takes out."""
+    done, due = _DoneByLead(source), _contacts_due(source)
     steps = {}
     for row in source.ranked.tolist():
         step = _answer(asks.get(row)) or _of_stage(source, done, row) or rescored.get(row)
-        if step is not None:
-            steps[row] = step
+        steps[row] = NextStep(due[row]) if step is None else step
     return steps
+
+
+def _contacts_due(source: ReportInput) -> tuple[Phrase, ...]:
+    """Say for each row what sales owes it: a first contact, another one, or to go on."""
+    scored = source.scored
+    if not (source.tables.events.direction == OUTBOUND).any():  # nothing says that sales acted
+        return (Phrase("Get in touch"),) * len(scored.snapshots)
+    touched = last_touch(source.tables, scored.snapshots)
+    never, cold = np.iinfo(np.int64).min, source.project.report.untouched_days * DAY
+    return tuple(
+        Phrase("Get in touch for the first time")
+        if at == never
+        else Phrase("Get in touch again")
+        if scored.as_of - at >= cold
+        else Phrase("Follow up on the last contact")
+        for at in touched.tolist()
+    )
 
 
 def _answer(ask: OpenAsk | None) -> NextStep | None:
