@@ -47,6 +47,7 @@ def main(arguments: list[str]) -> int:
             else:
                 page.evaluate("at => { location.hash = at }", anchor)
             page.wait_for_timeout(400)
+            page.evaluate("scrollTo(0, 0)")
             target = out / f"{name}.png"
             page.screenshot(path=str(target))
             page.close()

@@ -254,11 +254,13 @@ def comeback(tables: Tables, row: int) -> Comeback | None:
 
 
 def _strongest(explanation: Explanation) -> tuple[ShownReason, ...]:
-    """List the largest; where the first is activity as such, also the first that says which."""
+    """List the largest; where the first does not say what the lead did, also one that does."""
     ranked = sorted(explanation.reasons, key=lambda reason: -abs(reason.points))
     best = ranked[:LISTED_REASONS]
-    if best and best[0].factor == "activity":
-        said = [r for r in ranked[1:] if r.family == "engagement" and r.points > 0]
+    first = next((r for r in best if r.points > 0), None)
+    if first is not None and (first.factor == "activity" or first.family != "engagement"):
+        acts = [r for r in ranked if r.family == "engagement" and r.points > 0]
+        said = [r for r in acts if r.factor != "activity"] or acts
         best += [r for r in said[:1] if r not in best]
     return tuple(report_reason(reason) for reason in best)
 

@@ -2,7 +2,7 @@
 
 First of all a question that waits for its answer; then what the company's rules say for the stage,
 unless the lead has done it already; then what is still unknown for the next stage; then the act of
-sales after which leads like this one score highest.
+sales after which leads like this one score highest; then the contact that is due.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Final
 
 import numpy as np
 
+from data.clock import DAY
 from data.tables import INBOUND, OUTBOUND, Events
 from models.explain.sales_steps import SalesStep, suggest
+from serving.figures.follow_up import last_touch
 from serving.worklist.pages.act_phrases import answer_to, contact_by
 from serving.worklist.pages.lanes import OpenAsk
 from serving.worklist.pages.report_input import ReportInput
@@ -57,7 +59,7 @@ def acts_of_sales(events: Events) -> tuple[str, ...]:
 def choose_steps(
     source: ReportInput, asks: Mapping[int, OpenAsk], rescored: Mapping[int, NextStep]
 ) -> Mapping[int, NextStep]:
-    """Choose the next step of every row that has one; none for rows that are off the list."""
+    """Choose the next step of every row; none for rows that are off the list."""
     return _ChosenSteps(source, asks, rescored)
 
 
@@ -69,21 +71,40 @@ class _ChosenSteps(Mapping[int, NextStep]):
     ) -> None:
         self.source, self.asks, self.rescored = source, asks, rescored
         self.done, self.off = _DoneByLead(source), source.scored.off_list
+        self.due = _ContactsDue(source)
 
     def __getitem__(self, row: int) -> NextStep:
-        step = None
-        if not self.off[row]:
-            step = _answer(self.asks.get(row)) or _of_stage(self.source, self.done, row)
-            step = step or self.rescored.get(row)
-        if step is None:
+        if self.off[row]:
             raise KeyError(row)
-        return step
+        step = _answer(self.asks.get(row)) or _of_stage(self.source, self.done, row)
+        return step or self.rescored.get(row) or NextStep(self.due.of(row))
 
     def __iter__(self) -> Iterator[int]:
-        return (row for row in self.source.ranked.tolist() if row in self)
+        return iter(self.source.ranked.tolist())
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self.source.ranked)
+
+
+class _ContactsDue:
+    """Says what sales owes a lead: a first contact, another one, or to go on."""
+
+    def __init__(self, source: ReportInput) -> None:
+        scored = source.scored
+        self.known = bool((source.tables.events.direction == OUTBOUND).any())
+        self.touched = last_touch(source.tables, scored.snapshots)
+        self.cold_since = scored.as_of - source.project.report.untouched_days * DAY
+
+    def of(self, row: int) -> Phrase:
+        """Word the contact that is due; where nothing says that sales acted, any."""
+        at = int(self.touched[row])
+        if not self.known:
+            return Phrase("Get in touch")
+        if at == np.iinfo(np.int64).min:
+            return Phrase("Get in touch for the first time")
+        if at <= self.cold_since:
+            return Phrase("Get in touch again")
+        return Phrase("Follow up on the last contact")
 
 
 def _answer(ask: OpenAsk | None) -> NextStep | None:
