@@ -9,7 +9,7 @@ EXTRAS := tune serve notebook postgres mysql scale
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-wheel test-all lint format docs reference peers debian tryton lock clean \
-        bench bench-full $(BENCHES:%=bench-%)
+        bench bench-full bench-laboratory $(BENCHES:%=bench-%)
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
