@@ -40,12 +40,11 @@ class LiveAnswers:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._mark: tuple[int, int] | None = None
-        self._answers: tuple[RepAnswer, ...] = ()
+        self._kept: tuple[tuple[object, ...], tuple[RepAnswer, ...]] = ((), ())
 
     def since(self, run_made_at: int, at: int) -> AnsweredSince:
         """Say which leads answers took off the list since a run was made, and which came back."""
-        changed = changed_since(self._read(), run_made_at, at)
+        changed = changed_since(self._read(run_made_at), run_made_at, at)
         return AnsweredSince(
             {lead: shown_standing(s) for lead, s in changed.items() if s is not None},
             frozenset(lead for lead, standing in changed.items() if standing is None),
@@ -94,16 +93,23 @@ class LiveAnswers:
             raise InputError("there is no such answer to take back")
         undo_answer(self.file, int(number), by=viewer.name, at=at)
 
-    def _read(self) -> tuple[RepAnswer, ...]:
-        """Read the answers again where the file has changed."""
+    def _read(self, run_made_at: int) -> tuple[RepAnswer, ...]:
+        """Read the answers to a run, and what was said of those leads before, where they changed.
+
+        SQLite counts the changes of a file in its head: a time of change is too coarse a mark.
+        """
         try:
             found = self.file.stat()
+            with self.file.open("rb") as file:
+                head = file.read(28)
         except FileNotFoundError:
             return ()
-        mark = (found.st_mtime_ns, found.st_size)
-        if mark != self._mark:
-            self._answers, self._mark = list_answers(self.file), mark
-        return self._answers
+        mark = (run_made_at, found.st_mtime_ns, found.st_size, head[24:])
+        kept = self._kept  # taken and put as one: requests come on several threads
+        if kept[0] != mark:
+            kept = mark, list_answers(self.file, answered_after=run_made_at)
+            self._kept = kept
+        return kept[1]
 
 
 def _days(text: str) -> int:
