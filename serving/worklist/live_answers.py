@@ -10,6 +10,7 @@ from typing import cast
 from data.clock import DAY
 from data.errors import InputError
 from serving.answers.answer_store import (
+    UNDO_WITHIN,
     RepAnswer,
     list_answers,
     store_answer,
@@ -62,7 +63,7 @@ class LiveAnswers:
         words, verdict = words_of(viewer.language), fields.get("verdict", "")
         run_id, version = about_run
         if verdict == "undo":
-            self._undo(lead.lead_id, fields.get("number", ""), viewer, at)
+            self._undo(lead, fields.get("number", ""), viewer, at)
             return GivenAnswer(words.message("The answer is taken back."), None, False)
         until = at + _days(fields.get("days", "")) * DAY if verdict == "snooze" else None
         number = store_answer(
@@ -86,12 +87,19 @@ class LiveAnswers:
             words.attr("Stored: your answer on {lead}.", lead=lead.name), number, False
         )
 
-    def _undo(self, lead_id: str, number: str, viewer: Viewer, at: int) -> None:
-        """Take an answer back that is about this lead, so that nobody reaches one about another."""
-        own = {str(each.number) for each in list_answers(self.file, lead_id=lead_id)}
-        if number not in own:
+    def _undo(self, lead: ReportLead, number: str, viewer: Viewer, at: int) -> None:
+        """Take back an answer about this lead, so that nobody reaches one about another.
+
+        After a day what was said stands as it was: the lead is put back by an answer of its own.
+        """
+        own = {str(each.number): each for each in list_answers(self.file, lead_id=lead.lead_id)}
+        said = own.get(number)
+        if said is None:
             raise InputError("there is no such answer to take back")
-        undo_answer(self.file, int(number), by=viewer.name, at=at)
+        if at - said.given_at <= UNDO_WITHIN or said.verdict not in TAKES_OFF:
+            undo_answer(self.file, said.number, by=viewer.name, at=at)
+            return
+        store_answer(self.file, RepAnswer(lead.lead_id, "reopen", "", viewer.name, at, lead.score))
 
     def _read(self, run_made_at: int) -> tuple[RepAnswer, ...]:
         """Read the answers to a run, and what was said of those leads before, where they changed.
