@@ -38,6 +38,7 @@ create table if not exists feedback (
 create trigger if not exists feedback_stays before update on feedback
 begin select raise(abort, 'an answer is never changed'); end;
 create index if not exists feedback_by_lead on feedback (lead_id, given_at);
+create index if not exists feedback_by_time on feedback (given_at);
 """
 _ADDED: Final = {
     "until": "integer",
@@ -122,17 +123,29 @@ def undo_answer(file: Path, number: int, *, by: str, at: int) -> int:
 
 
 def list_answers(
-    file: Path, *, lead_id: str | None = None, before: int | None = None
+    file: Path,
+    *,
+    lead_id: str | None = None,
+    before: int | None = None,
+    answered_after: int | None = None,
 ) -> tuple[RepAnswer, ...]:
-    """List answers, oldest first; of one lead; only those given strictly before a moment."""
+    """List answers, oldest first; of one lead; only those given strictly before a moment.
+
+    `answered_after` keeps all answers about the leads that have one given after that moment.
+    """
     if not file.exists():
         return ()
+    tests = {
+        "lead_id = ?": lead_id,
+        "given_at < ?": before,
+        "lead_id in (select lead_id from feedback where given_at > ?)": answered_after,
+    }
+    given = {test: value for test, value in tests.items() if value is not None}
+    where = f" where {' and '.join(given)}" if given else ""
     with _opened(file) as connection:
         rows = connection.execute(
-            f"select {_FIELDS} from feedback"  # noqa: S608  # fixed names
-            " where (?1 is null or lead_id = ?1) and (?2 is null or given_at < ?2)"
-            " order by given_at, number",
-            (lead_id, before),
+            f"select {_FIELDS} from feedback{where} order by given_at, number",  # noqa: S608  # fixed names
+            tuple(given.values()),
         ).fetchall()
     return tuple(_answer(row) for row in rows)
 

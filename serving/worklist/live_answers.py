@@ -10,6 +10,7 @@ from typing import cast
 from data.clock import DAY
 from data.errors import InputError
 from serving.answers.answer_store import (
+    UNDO_WITHIN,
     RepAnswer,
     list_answers,
     store_answer,
@@ -40,12 +41,11 @@ class LiveAnswers:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._mark: tuple[int, int] | None = None
-        self._answers: tuple[RepAnswer, ...] = ()
+        self._kept: tuple[tuple[object, ...], tuple[RepAnswer, ...]] = ((), ())
 
     def since(self, run_made_at: int, at: int) -> AnsweredSince:
         """Say which leads answers took off the list since a run was made, and which came back."""
-        changed = changed_since(self._read(), run_made_at, at)
+        changed = changed_since(self._read(run_made_at), run_made_at, at)
         return AnsweredSince(
             {lead: shown_standing(s) for lead, s in changed.items() if s is not None},
             frozenset(lead for lead, standing in changed.items() if standing is None),
@@ -63,7 +63,7 @@ class LiveAnswers:
         words, verdict = words_of(viewer.language), fields.get("verdict", "")
         run_id, version = about_run
         if verdict == "undo":
-            self._undo(lead.lead_id, fields.get("number", ""), viewer, at)
+            self._undo(lead, fields.get("number", ""), viewer, at)
             return GivenAnswer(words.message("The answer is taken back."), None, False)
         until = at + _days(fields.get("days", "")) * DAY if verdict == "snooze" else None
         number = store_answer(
@@ -87,23 +87,37 @@ class LiveAnswers:
             words.attr("Stored: your answer on {lead}.", lead=lead.name), number, False
         )
 
-    def _undo(self, lead_id: str, number: str, viewer: Viewer, at: int) -> None:
-        """Take an answer back that is about this lead, so that nobody reaches one about another."""
-        own = {str(each.number) for each in list_answers(self.file, lead_id=lead_id)}
-        if number not in own:
-            raise InputError("there is no such answer to take back")
-        undo_answer(self.file, int(number), by=viewer.name, at=at)
+    def _undo(self, lead: ReportLead, number: str, viewer: Viewer, at: int) -> None:
+        """Take back an answer about this lead, so that nobody reaches one about another.
 
-    def _read(self) -> tuple[RepAnswer, ...]:
-        """Read the answers again where the file has changed."""
+        After a day what was said stands as it was: the lead is put back by an answer of its own.
+        """
+        own = {str(each.number): each for each in list_answers(self.file, lead_id=lead.lead_id)}
+        said = own.get(number)
+        if said is None:
+            raise InputError("there is no such answer to take back")
+        if at - said.given_at <= UNDO_WITHIN or said.verdict not in TAKES_OFF:
+            undo_answer(self.file, said.number, by=viewer.name, at=at)
+            return
+        store_answer(self.file, RepAnswer(lead.lead_id, "reopen", "", viewer.name, at, lead.score))
+
+    def _read(self, run_made_at: int) -> tuple[RepAnswer, ...]:
+        """Read the answers to a run, and what was said of those leads before, where they changed.
+
+        SQLite counts the changes of a file in its head: a time of change is too coarse a mark.
+        """
         try:
             found = self.file.stat()
+            with self.file.open("rb") as file:
+                head = file.read(28)
         except FileNotFoundError:
             return ()
-        mark = (found.st_mtime_ns, found.st_size)
-        if mark != self._mark:
-            self._answers, self._mark = list_answers(self.file), mark
-        return self._answers
+        mark = (run_made_at, found.st_mtime_ns, found.st_size, head[24:])
+        kept = self._kept  # taken and put as one: requests come on several threads
+        if kept[0] != mark:
+            kept = mark, list_answers(self.file, answered_after=run_made_at)
+            self._kept = kept
+        return kept[1]
 
 
 def _days(text: str) -> int:

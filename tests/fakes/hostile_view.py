@@ -3,7 +3,10 @@
 # lists of words and figures read best as they are
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, get_type_hints
 
 from serving.worklist import view_parts as p
 from serving.worklist.view import ReportLead, ReportView
@@ -74,6 +77,13 @@ ATTACKS = (
 )
 
 
+_OURS = re.compile(
+    r"(.*_)?(at|on|until)|as_of|since|timezone|template|text|run_id|lead_id|live_link|crm_link"
+    r"|currency|family|factor|verdict|withheld|grid|model_version"
+)
+"""Fields of the view's types that hold moments, ids, and what we or the project file say."""
+
+
 def make_hostile_view() -> ReportView:
     """Build a report in which every text that a CRM gives is an attack."""
     view = make_view(len(ATTACKS), owners=3)
@@ -128,3 +138,26 @@ def _attack(lead: ReportLead, text: str, i: int) -> ReportLead:
         step=p.NextStep(p.Phrase(short)),
         detail=detail,
     )
+
+
+def spoil(value: Any, text: str) -> Any:
+    """Put an attack in place of every text of a view that comes from a CRM, a file or a person.
+
+    The types say which those are: whatever is `str`, and is neither a word of ours (a Literal), nor
+    a moment, nor an id of what a view refers to.
+    """
+    if isinstance(value, tuple):
+        return tuple(spoil(each, text) for each in value)
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    told = get_type_hints(type(value))
+    changed: dict[str, Any] = {}
+    for each in fields(value):
+        now, kind = getattr(value, each.name), told[each.name]
+        if kind in (str, str | None) and isinstance(now, str) and not _OURS.fullmatch(each.name):
+            changed[each.name] = text
+        elif isinstance(now, Mapping) and each.name in ("params", "labels"):
+            changed[each.name] = {k: text if isinstance(v, str) else v for k, v in now.items()}
+        elif is_dataclass(now) or isinstance(now, tuple):
+            changed[each.name] = spoil(now, text)
+    return replace(value, **changed)

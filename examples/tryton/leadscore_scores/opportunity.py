@@ -28,4 +28,5 @@ class Opportunity(metaclass=PoolMeta):
     leadscore_as_of = fields.Timestamp("Known as of")
     leadscore_scored_at = fields.Timestamp("Scored at")
     leadscore_run_id = fields.Char("Run")
+    leadscore_disposition = fields.Char("Answered in leadscore")
     leadscore_override = fields.Char("Score by a person")

@@ -169,3 +169,12 @@ def test_a_file_of_an_earlier_version_is_read_and_written_on(tmp_path: Path) -> 
         pytest.raises(sqlite3.Error, match="never"),
     ):
         connection.execute("update feedback set until = 1")
+
+
+def test_answers_are_listed_by_lead_and_by_who_was_answered_lately(tmp_path: Path) -> None:
+    file = tmp_path / "feedback.db"
+    for lead, at in (("a", 10), ("b", 20), ("a", 30)):
+        store_answer(file, RepAnswer(lead, "done", "", "Ada", at))
+    assert [each.given_at for each in list_answers(file, answered_after=25)] == [10, 30]
+    assert [each.given_at for each in list_answers(file, lead_id="a", before=30)] == [10]
+    assert list_answers(file, answered_after=30) == ()

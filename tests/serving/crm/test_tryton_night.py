@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.world import make_world
-from serving.crm.tryton.writer import TrytonCrm
+from serving.crm.interface import DISPOSITION, FIELDS
+from serving.crm.tryton.writer import MODEL, TrytonCrm
 from tests.fakes import tryton_server
 from tests.fakes.crm_history import give_history
 from tests.golden.product import leadscore
@@ -177,3 +178,36 @@ def test_the_next_night_pulls_what_is_new_and_leaves_alone_what_a_person_set(off
     others = [lead for lead in scores if lead != overruled]
     assert all(abs(held[lead] - scores[lead]) < 2 for lead in others)  # less is not worth a write
     assert office.night()["sent"] == 0
+
+
+def test_what_reps_answer_is_seen_in_tryton_where_a_field_is_mapped_and_so_is_its_undo(office):
+    file, state = office.folder / "acme.toml", office.folder / "state"
+    mapped = [f'{name} = "leadscore_{name}"' for name in (*FIELDS, DISPOSITION)]
+    text = file.read_text("utf-8") + "\n[write_back.fields]\n" + "\n".join(mapped) + "\n"
+    file.write_text(text, "utf-8")
+    office.night("--accept")
+    held = office.crm.read_scores(office.leads)
+    ours = {lead for lead, each in held.items() if not (each.override or each.closed)}
+    done, out = sorted(ours & office.in_tryton().keys() & office.scores().keys())[:2]
+
+    def told() -> dict[str, tuple[str | None, str | None]]:
+        names = ["id", "leadscore_disposition", "leadscore_band"]
+        asked = [["id", "in", [int(done), int(out)]]]
+        rows = office.crm.rpc(f"model.{MODEL}.search_read", asked, 0, None, None, names)
+        return {str(r["id"]): (r["leadscore_disposition"], r["leadscore_band"]) for r in rows}
+
+    def say(lead: str, *what: str) -> None:
+        answer = leadscore("feedback", str(file), lead, *what, "--state", str(state))
+        assert answer.code == 0, answer.err
+
+    before = told()
+    assert {said for said, _ in before.values()} <= {None, ""}
+    say(done, "--done", "--by", "Ada")
+    say(out, "--disqualify", "--because", "a student", "--by", "Ada")
+    office.night("--accept")
+    assert told() == {done: ("done", before[done][1]), out: ("disqualified", None)}
+    say(done, "--undo", "--by", "Ada")
+    say(out, "--undo", "--by", "Ada")
+    office.night("--accept")
+    assert {said for said, _ in told().values()} <= {None, ""}
+    assert told()[out][1] == before[out][1]

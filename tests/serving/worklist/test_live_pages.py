@@ -11,6 +11,7 @@ import httpx
 import psutil
 import pytest
 
+from data.durations import DAY
 from serving.answers.answer_store import list_answers
 from serving.worklist.view import ReportView
 from tests.fakes.live_site import MADE_AT, Site, count, fields, make_site, visit
@@ -154,6 +155,38 @@ def test_an_answer_counts_at_once_and_can_be_taken_back(site: Site, whole: Repor
         lead.score,
         whole.about.run_id,
     )
+
+
+@pytest.mark.parametrize(("days", "kept"), [(0, ["done", "undo"]), (2, ["done", "reopen"])])
+def test_an_answered_lead_is_put_back_from_its_own_page(
+    tmp_path: Path, whole: ReportView, days: int, kept: list[str]
+) -> None:
+    now = [1_800_000_000_000_000]
+    site = make_site(tmp_path, whole, clock=lambda: now[0])
+    site.add("boss", "manager")
+
+    async def walk(client: httpx.AsyncClient) -> str:
+        page = await client.get("/today")
+        lead_id = open_ids(page.text)[0]
+        given = {**fields(page.text), "lead": lead_id, "verdict": "done"}
+        await client.post("/answers", data=given)
+        return lead_id
+
+    lead_id = visit(site, "boss", walk)
+    now[0] += days * DAY
+
+    async def later(client: httpx.AsyncClient) -> None:
+        page = (await client.get(f"/lead/{lead_id}")).text
+        form = re.search(r'<form[^>]*action="/answers"[^>]*>(.*?)</form>', page, re.DOTALL)
+        assert form is not None
+        assert 'value="undo"' in form[1]
+        assert lead_id not in open_ids((await client.get("/today")).text)
+        await client.post("/answers", data={**fields(form[1]), "verdict": "undo"})
+        assert lead_id in open_ids((await client.get("/today")).text)
+        assert 'value="undo"' not in (await client.get(f"/lead/{lead_id}")).text
+
+    visit(site, "boss", later)
+    assert [each.verdict for each in list_answers(site.state.feedback)] == kept
 
 
 def test_an_answer_to_an_older_list_is_stored_with_that_list(site: Site, whole: ReportView) -> None:
