@@ -39,7 +39,7 @@ class GuardRecord:
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             return cls(raw["night"], raw["stopped"], tuple(raw["accepted"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, RecursionError, KeyError, TypeError):
             raise OutsideError(f"{path} can't be read", cure=UNREADABLE) from None
 
     def write(self, folder: Path) -> None:
