@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from data.errors import GateError, OutsideError
 from data.files import write_text
+from data.private import without_contacts
 
 GUARD_FILE: Final = "guard.json"
 MOST_ACCEPTED: Final = 200
@@ -49,7 +50,8 @@ class GuardRecord:
             "stopped": self.stopped,
             "accepted": list(self.accepted[-MOST_ACCEPTED:]),
         }
-        write_text(folder / GUARD_FILE, json.dumps(whole, ensure_ascii=False) + "\n")
+        text = without_contacts(json.dumps(whole, ensure_ascii=False))  # a level may be an address
+        write_text(folder / GUARD_FILE, text + "\n")
 
 
 def refuse_stopped(folder: Path) -> None:

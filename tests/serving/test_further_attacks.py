@@ -217,3 +217,11 @@ def test_true_is_no_number_where_the_model_knows_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"leads, row 2, column amount: is no number: true"):
         attribute_values(raw, "amount", project_in(tmp_path), "number")
     assert attribute_values(raw, "amount", project_in(tmp_path)) is not None
+
+
+def test_an_address_that_became_a_level_is_not_kept_by_the_guard(tmp_path: Path) -> None:
+    words = "column source: 700 leads have the new level 'by ann.bird@aviary.example'"
+    stopped = {"at": "2026-11-01T00:00:00+00:00", "breaches": [words]}
+    GuardRecord(None, stopped, ()).write(tmp_path)
+    assert "ann.bird" not in (tmp_path / "guard.json").read_text()
+    assert GuardRecord.read(tmp_path).stopped["at"] == "2026-11-01T00:00:00+00:00"
