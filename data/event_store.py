@@ -52,7 +52,7 @@ class EventStore:
             listed = json.loads(manifest.read_text())["runs"]
             runs = tuple(Run(**{**run, "columns": tuple(run["columns"])}) for run in listed)
             names = {name: tuple(_texts(path, runs, name)["text"].to_pylist()) for name in NAMED}
-        except (KeyError, TypeError, ValueError, OSError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError, OSError) as error:
             raise InputError(
                 f"is no event store: {error}", file=str(path), cure="ingest the events again"
             ) from None

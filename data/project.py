@@ -50,7 +50,17 @@ def _parse(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"is no TOML: {error}", file=name, cure="correct that line") from None
+        place = re.search(r"at line (\d+)", str(error))
+        row = int(place[1]) if place else None
+        if "overwrite" in str(error) and row is not None:
+            line = text.splitlines()[row - 1].partition("=")[0].strip()[:60]
+            cure = "keep one of them"
+            raise InputError(
+                f"{line!r} stands there a second time", file=name, row=row, cure=cure
+            ) from None
+        raise InputError(
+            f"is no TOML: {error}", file=name, row=row, cure="correct that line"
+        ) from None
     except ValueError:  # Python refuses to read integers of over 4,300 digits
         raise InputError("has a number of too many digits", file=name) from None
     except RecursionError:

@@ -114,4 +114,11 @@ def read_extra(folder: str | Path, name: str) -> bytes:
         raise InputError(str(error), file=str(folder), cure=cure) from None
     if name not in files:
         raise InputError("is not in the artifact", file=name, cure="train again")
+    if name.endswith(".json"):
+        try:
+            json.loads(files[name])
+        except (ValueError, RecursionError) as error:
+            deep = isinstance(error, RecursionError)
+            cause = "is nested too deeply" if deep else f"is no valid JSON: {error}"
+            raise InputError(cause, file=name, cure="train again") from None
     return files[name]

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from data.errors import GateError, OutsideError
 from data.files import write_text
+from data.private import without_contacts
 
 GUARD_FILE: Final = "guard.json"
 MOST_ACCEPTED: Final = 200
@@ -39,7 +40,7 @@ class GuardRecord:
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             return cls(raw["night"], raw["stopped"], tuple(raw["accepted"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, RecursionError, KeyError, TypeError):
             raise OutsideError(f"{path} can't be read", cure=UNREADABLE) from None
 
     def write(self, folder: Path) -> None:
@@ -49,7 +50,8 @@ class GuardRecord:
             "stopped": self.stopped,
             "accepted": list(self.accepted[-MOST_ACCEPTED:]),
         }
-        write_text(folder / GUARD_FILE, json.dumps(whole, ensure_ascii=False) + "\n")
+        text = without_contacts(json.dumps(whole, ensure_ascii=False))  # a level may be an address
+        write_text(folder / GUARD_FILE, text + "\n")
 
 
 def refuse_stopped(folder: Path) -> None:

@@ -46,7 +46,7 @@ class NightJournal:
             known = {field.name: raw[field.name] for field in fields(cls)}
             journal = cls(**{**known, "done": tuple(known["done"])})
             return journal if journal.retrained_on or not journal.retrained else cls()
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, RecursionError, KeyError, TypeError):
             return cls()
 
     def write(self, path: Path) -> None:

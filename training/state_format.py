@@ -42,7 +42,7 @@ def format_of(state: StatePaths) -> int:
         return int(json.loads(state.format.read_text(encoding="utf-8"))["format"])
     except FileNotFoundError:
         return 1
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
         raise OutsideError(
             f"{state.format} can't be read", cure="restore it from a backup"
         ) from None

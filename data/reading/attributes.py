@@ -59,11 +59,13 @@ def _require_trained(raw: RawTable, names: set[str], job: ReadJob) -> None:
     near = difflib.get_close_matches(lost[0], sorted(names | {*raw.table.column_names}), 1)
     more = f" ({len(lost) - 1} more: {', '.join(lost[1:4])})" if len(lost) > 1 else ""
     hint = f"did you mean {near[0]!r}? " if near else ""
+    if near == lost[:1]:
+        hint = "the table has it: declare it again, as fixed, known_at or history; "
     raise InputError(
         f"the model was trained on this column, and the project has it no more{more}",
         file=raw.name,
         column=lost[0],
-        cure=f"{hint}bring it back, or train again without it",
+        cure=f"{hint}{'or' if near == lost[:1] else 'bring it back, or'} train again without it",
     )
 
 

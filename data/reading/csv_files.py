@@ -141,13 +141,20 @@ def header(path: Path, encoding: str, delimiter: str) -> list[str]:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise InputError("column name stands twice", file=path.name, row=1, column=name)
+            raise InputError(
+                "column name stands twice",
+                file=path.name,
+                row=1,
+                column=name,
+                cure="rename one of them in the export",
+            )
         if "\0" in name or len(name) > 255:
             raise InputError(
                 "column name holds a NUL byte or is longer than 255",
                 file=path.name,
                 row=1,
                 column=name[:40].replace("\0", "␀"),
+                cure="rename it in the export",
             )
         seen.add(name)
     return names
@@ -240,7 +247,13 @@ def _check_fields(table: pa.Table, path: Path, first: int) -> None:
             data = chunk.buffers()[2]
             has_nul = data is not None and bool((np.frombuffer(data, np.uint8) == 0).any())
             if has_nul and (row := _first_true(pc.match_substring(chunk, "\0"))) is not None:
-                raise InputError("holds a NUL byte", file=path.name, row=start + row, column=name)
+                raise InputError(
+                    "holds a NUL byte",
+                    file=path.name,
+                    row=start + row,
+                    column=name,
+                    cure="export it again; UTF-16 needs its byte-order mark",
+                )
             longest = pc.max(pc.binary_length(chunk)).as_py() or 0
             if longest > MAX_FIELD:
                 row = _first_true(pc.greater(pc.binary_length(chunk), MAX_FIELD))
@@ -249,6 +262,7 @@ def _check_fields(table: pa.Table, path: Path, first: int) -> None:
                     file=path.name,
                     row=start + (row or 0),
                     column=name,
+                    cure="shorten it, or close a quote that is open",
                 )
             start += len(chunk)
 

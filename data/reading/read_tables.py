@@ -141,7 +141,7 @@ def _read(job: ReadJob, leads: str | None, events: tuple[str, ...] | None) -> Cr
     _refuse_unknown_frames(job.frames, project)
     raw = one_row_per_id(job.source(project.leads, "leads", path=leads), job)
     if not len(raw):
-        raise InputError("has no leads", file=raw.name)
+        raise InputError("has no leads", file=raw.name, cure="a header and rows are needed")
     ids, order = unique_ids(raw, project.leads.id, job)
     if project.static:
         return _read_static(job, raw, ids, order)

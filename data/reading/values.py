@@ -214,6 +214,10 @@ def attribute_values(
     """
     values = raw.column(column)
     if known == "number":
+        if pa.types.is_boolean(values.type) and values.null_count < len(values):
+            row = pc.index(pc.is_valid(values), True).as_py()
+            cure = "the model knows it as a number: send one, or train again"
+            raise raw.mistake(f"is no number: {_cell(values, row).lower()}", row, column, cure)
         return "number", numbers(raw, column, project)
     if known == "category":
         return "category", categories(raw, column, project)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -28,6 +28,8 @@ from serving.http.score_requests import Service, UnknownLeadError
 from serving.people.doors import Doors
 
 _LOG = logging.getLogger(__name__)
+_NUMBER_OF_VALUE: Final = "constrained-float"
+"""What pydantic calls the first of the types that a value may have."""
 REFUSALS: dict[int | str, dict[str, object]] = {
     400: {"model": Problem, "description": "The body is no JSON."},
     401: {"model": Problem, "description": "No key, or a wrong one."},
@@ -209,11 +211,8 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"][1:]) or "body"
-        if first["type"] == "json_invalid":
-            return _problem(400, f"the body is no JSON: position {first['loc'][-1]}")
-        return _problem(422, f"{field}: {first['msg']}")
+        status, detail = _say_invalid(error.errors()[0])
+        return _problem(status, detail)
 
     @app.exception_handler(InputError)
     async def wrong_input(_: Request, error: InputError) -> JSONResponse:
@@ -234,6 +233,22 @@ def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(LookupError)
     async def no_model(_: Request, error: LookupError) -> JSONResponse:
         return _problem(503, str(error))
+
+
+def _say_invalid(first: Mapping[str, Any]) -> tuple[int, str]:
+    """Say what pydantic found first, as whoever sent it can mend it: (status, one line)."""
+    place = list(first["loc"][1:])
+    if first["type"] == "json_invalid":
+        return 400, f"the body is no JSON: position {first['loc'][-1]}"
+    cause = str(first["msg"])
+    if len(place) > 1 and place[-1] == _NUMBER_OF_VALUE:
+        place.pop()
+        if first["type"] == "float_type":
+            cause = "send text, a number, true or false, or null"
+    if first["type"] == "too_long":
+        most, came = first["ctx"]["max_length"], first["ctx"]["actual_length"]
+        cause = f"at most {most:,} in one request, {came:,} came: send them in several"
+    return 422, f"{'.'.join(map(str, place)) or 'body'}: {cause}"
 
 
 def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -30,7 +30,7 @@ def read_keys(path: Path) -> dict[str, str]:
         keys = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"is no JSON: {error}", file=str(path)) from error
     if not isinstance(keys, dict) or not all(isinstance(value, str) for value in keys.values()):
         raise InputError("must map the name of a key to its SHA-256 hash", file=str(path))

@@ -55,7 +55,7 @@ class BackupListing:
             given = json.loads(raw)
             files = {str(name): str(digest) for name, digest in given["files"].items()}
             return cls(str(given["project"]), int(given["format"]), str(given["made_at"]), files)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
             raise InputError("is no listing of a backup", file=LISTING) from None
 
 

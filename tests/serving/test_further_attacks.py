@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
+import json
+import shutil
 import tarfile
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -18,13 +22,19 @@ from data.network import require_named
 from data.private import hide_contacts
 from data.project import check_project
 from data.reading.csv_files import csv_header, read_csv
-from data.reading.sources import read_source
+from data.reading.sources import from_frame, read_source
+from data.reading.values import attribute_values
 from data.schema import Project
 from data.schema_people import PeopleSection
 from data.schema_types import Source
+from models.artifact import read_extra
+from serving.guard_record import GuardRecord
+from serving.http.keys import read_keys
 from serving.people.provider import Provider
 from serving.upkeep.backup import restore
+from tests.fakes.november_state import November
 from training.state import StatePaths
+from training.state_format import format_of
 
 
 def project_in(folder: Path, **sections: Any) -> Project:
@@ -174,3 +184,44 @@ def test_a_gzip_of_nothing_is_a_damaged_backup(tmp_path: Path) -> None:
     archive.write_bytes(gzip.compress(io.BytesIO().getvalue()))
     with pytest.raises(InputError, match="is damaged"):
         restore(StatePaths(tmp_path / "s"), "t", archive)
+
+
+def test_json_of_an_artifact_nested_ten_thousand_deep_is_one_line(tmp_path: Path) -> None:
+    """Its hash may be right; Python's parser gives up with an error of its own."""
+    company = November.unpack(tmp_path)
+    own = next((company.state / "mlartifacts").rglob("manifest.json")).parent
+    folder = Path(shutil.copytree(own, tmp_path / "model"))
+    deep = b"[" * 10_000 + b"]" * 10_000
+    (folder / "facts.json").write_bytes(deep)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["facts.json"] = hashlib.sha256(deep).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=r"facts\.json: is nested too deeply"):
+        read_extra(folder, "facts.json")
+
+
+@pytest.mark.parametrize("name", ["api_keys.json", "guard.json", "state.json"])
+def test_a_state_file_nested_ten_thousand_deep_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("[" * 10_000 + "]" * 10_000)
+    read = {
+        "api_keys.json": lambda: read_keys(tmp_path / name),
+        "guard.json": lambda: GuardRecord.read(tmp_path),
+        "state.json": lambda: format_of(StatePaths(tmp_path)),
+    }
+    with pytest.raises(LeadScoreError):
+        read[name]()
+
+
+def test_true_is_no_number_where_the_model_knows_one(tmp_path: Path) -> None:
+    raw = from_frame(pd.DataFrame({"amount": [None, True, False]}, dtype="boolean"), "leads")
+    with pytest.raises(InputError, match=r"leads, row 2, column amount: is no number: true"):
+        attribute_values(raw, "amount", project_in(tmp_path), "number")
+    assert attribute_values(raw, "amount", project_in(tmp_path)) is not None
+
+
+def test_an_address_that_became_a_level_is_not_kept_by_the_guard(tmp_path: Path) -> None:
+    words = "column source: 700 leads have the new level 'by ann.bird@aviary.example'"
+    stopped = {"at": "2026-11-01T00:00:00+00:00", "breaches": [words]}
+    GuardRecord(None, stopped, ()).write(tmp_path)
+    assert "ann.bird" not in (tmp_path / "guard.json").read_text()
+    assert GuardRecord.read(tmp_path).stopped["at"] == "2026-11-01T00:00:00+00:00"

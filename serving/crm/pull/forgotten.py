@@ -40,7 +40,7 @@ class Forgotten:
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             return cls(path, str(stored["salt"]), {str(each) for each in stored["leads"]})
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, RecursionError, TypeError, KeyError):
             raise InputError(
                 "is no list of forgotten leads",
                 file=path.name,

@@ -122,7 +122,7 @@ def _since(folder: Path, origin: str) -> Since:
         watermark = json.loads(path.read_text(encoding="utf-8"))
         since = Since(int(watermark["until"]), frozenset(watermark["gaps"]))
         pulled_from = str(watermark["crm"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, RecursionError, TypeError, KeyError):
         raise InputError(
             "is no watermark", file=path.name, cure="remove it: all is read again"
         ) from None
