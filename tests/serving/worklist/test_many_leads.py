@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,16 +88,14 @@ def test_a_capped_file_says_how_many_more_there_are_in_every_language(capped):
 def test_the_sheets_of_a_capped_delivery_hold_every_lead(source, week, whole, capped, tmp_path):
     every = EveryLead(source, week)
     deliver(capped, tmp_path, languages=["en"], every=every)
-    text = (tmp_path / "leads.csv").read_text(encoding="utf-8-sig")
-    rows = list(csv.reader(text.splitlines()))
-    assert [row[0] for row in rows[1:]] == [lead.lead_id for lead in whole.leads]
-    owners = sorted((tmp_path / "owners").glob("*.csv"))
-    held = [
-        row[0]
-        for file in owners
-        for row in list(csv.reader(file.open("r", encoding="utf-8-sig")))[1:]
-    ]
-    assert sorted(held) == sorted(lead.lead_id for lead in whole.leads)
+
+    def held(file: Path) -> list[str]:
+        rows = csv.reader(file.read_text(encoding="utf-8-sig").splitlines())
+        return [row[0] for row in rows][1:]
+
+    assert held(tmp_path / "leads.csv") == [lead.lead_id for lead in whole.leads]
+    of_owners = [lead for file in (tmp_path / "owners").glob("*.csv") for lead in held(file)]
+    assert sorted(of_owners) == sorted(lead.lead_id for lead in whole.leads)
     book = write_excel(capped, "en", tmp_path / "capped.xlsx")
     assert book.stat().st_size < (tmp_path / "leads.csv").stat().st_size * 3
 
