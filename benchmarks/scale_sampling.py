@@ -39,7 +39,7 @@ def measure(*, full: bool) -> Iterator[Verdict]:
     for n_leads in (60_000, 200_000) if full else (5_000,):
         for seed in seeds:
             yield quality(n_leads, seed)
-    yield from cost((100_000, 300_000, 1_000_000) if full else (4_000, 8_000))
+    yield from cost((100_000, 300_000, 1_000_000) if full else (3_000, 6_000))
 
 
 def quality(n_leads: int, seed: int) -> Verdict:

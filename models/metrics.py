@@ -21,7 +21,7 @@ Metric = Callable[[Floats, Floats, Floats], float]
 """(y, p, weight of each row) -> figure."""
 
 EPS = 1e-12
-MANY_ROWS = 50_000
+MANY_ROWS = 10_000
 """From here on the draws of a bootstrap are measured on rows gathered by near probabilities."""
 
 
@@ -224,7 +224,7 @@ class NearRows:
     cell: NDArray[np.int64]
 
     @classmethod
-    def of(cls, y: Floats, p: Floats, bins: int = 4000) -> NearRows:
+    def of(cls, y: Floats, p: Floats, bins: int = 2000) -> NearRows:
         """Gather rows into bins of as many rows each, by their mean probability."""
         cell = np.empty(len(p), np.int64)
         cell[np.argsort(p, kind="stable")] = np.arange(len(p)) * bins // len(p)
