@@ -28,10 +28,6 @@ LOADED_BY_MLFLOW = ("models.pyfunc_model", "serving.raw_pyfunc")
 
 AWAITING = {
     "data.memory": "awaiting the issue *Any size*",
-    "data.event_store": "awaiting the issue *Any size*",
-    "data.run_files": "awaiting the issue *Any size*",
-    "data.merge": "awaiting the issue *Any size*",
-    "features.stream": "awaiting the issue *Any size*",
     "models.explain.interactions": "awaiting the worklist: interactions on the model page",
     **dict.fromkeys(
         [
