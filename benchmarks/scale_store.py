@@ -114,7 +114,7 @@ def work(way: str, folder: Path, kind: str) -> Figures:
     elif way == "duckdb":
         import duckdb
 
-        sql = f"select * exclude (note) from '{folder}/touches.{kind}' order by lead_id, at"
+        sql = f"select * exclude (note) from '{folder}/touches.{kind}' order by lead_id, \"at\""
         duckdb.sql(sql).to_arrow_table()
     else:
         store.read(project)
