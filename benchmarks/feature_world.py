@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow.csv import WriteOptions, write_csv
 
 from benchmarks.feature_peers import CHANNELS, TYPES
+from data.buckets import Part
 from data.durations import DAY
-from data.run_files import RunWriter
+from data.schema import Project
+from data.store.crm_store import CrmStore
+from data.tables import Tables
 
 BLOCK = 100_000  # leads
 
@@ -72,67 +74,70 @@ def _created(n_leads: int, first: int, seed: int) -> tuple[np.random.Generator, 
 
 
 def write_store(folder: Path, n_leads: int, *, seed: int = 7, late: float = 0.0) -> None:
-    """Write the same world as an event store of one run."""
+    """Write the same world as a company's files, and take them into its store."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = ["at", *(["recorded_at"] if late else []), "type", "channel", "value"]
-    sources = {"at": "happened", "recorded_at": "recorded"}
-    writer = RunWriter(folder / "run-000000", tuple(names))
-    for _, table in blocks(n_leads, seed, late):
-        columns = {name: table[sources.get(name, name)].to_numpy() for name in names}
-        writer.write(table["lead"].to_numpy(), columns)
-    texts = {
+    created, writer = [], None
+    for born, table in blocks(n_leads, seed, late):
+        created.append(born)
+        touches = _exported(table)
+        writer = writer or pq.ParquetWriter(folder / "touches.parquet", touches.schema)
+        writer.write_table(touches)
+    assert writer is not None
+    writer.close()
+    leads = {
         "lead": [f"{i:09d}" for i in range(n_leads)],
-        "type": [f"t{k}" for k in range(TYPES)],
-        "channel": [f"c{k}" for k in range(CHANNELS)],
-        "campaign": [],
-        "person": [],
+        "created": pa.array(np.concatenate(created)).cast(pa.timestamp("us")),
     }
-    run = writer.close({k: pa.table({"text": pa.array(v, pa.string())}) for k, v in texts.items()})
-    manifest = {
-        "runs": [
-            {
-                "name": run.name,
-                "events": run.events,
-                "new_leads": run.new_leads,
-                "columns": run.columns,
-                "left_out": 0,
-            }
-        ]
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    pq.write_table(pa.table(leads), folder / "leads.parquet")
+    CrmStore(folder / "store").read(company_of(folder))
 
 
-def write_shuffled(folder: Path, n_leads: int, *, seed: int = 7) -> None:
-    """Write the world as a CRM would export it: texts, ISO times, any order; and 1 % new events."""
-    rng = np.random.default_rng(seed)
-    parquet, parts = None, []
-    with open(folder / "shuffled.csv", "wb") as csv:
-        for _, table in blocks(n_leads, seed, 0.0):
-            whole = _exported(table.take(rng.permutation(table.num_rows)))
-            if parquet is None:
-                parquet = pq.ParquetWriter(folder / "shuffled.parquet", whole.schema)
-            style = WriteOptions(include_header=csv.tell() == 0, quoting_style="none")
-            write_csv(whole, csv, style)
-            parquet.write_table(whole)
-            parts.append(whole.slice(0, whole.num_rows // 100))
-    assert parquet is not None
-    parquet.close()
-    pq.write_table(pa.concat_tables(parts), folder / "new.parquet")
+def company_of(folder: Path) -> Project:
+    """Describe the files of `write_store` as a project."""
+    touches = {
+        "source": "touches.parquet",
+        "lead": "lead",
+        "at": "happened",
+        "type": ["type"],
+        "channel": "channel",
+        "value": "value",
+    }
+    if "recorded" in pq.read_schema(folder / "touches.parquet").names:
+        touches["recorded_at"] = "recorded"
+    return Project.model_validate(
+        {
+            "project": {"name": "bench"},
+            "leads": {"source": "leads.parquet", "id": "lead", "created_at": "created"},
+            "events": [touches],
+            "conversion": {"event": "won", "horizon": "30d", "snapshots": "weekly"},
+            "folder": str(folder),
+        }
+    )
+
+
+def stored_parts(folder: Path) -> Iterator[tuple[np.ndarray, Tables]]:
+    """Read a store part by part, about two million events each: (numbers of leads, tables)."""
+    store, project = CrmStore(folder / "store"), company_of(folder)
+    n_leads = pq.read_metadata(folder / "leads.parquet").num_rows
+    of = min(max(n_leads // 100_000, 1), 256)
+    for number in range(1, of + 1):
+        tables = store.read(project, part=Part(number, of)).tables
+        yield tables.lead_ids.astype(np.int64), tables
 
 
 def _exported(table: pa.Table) -> pa.Table:
     """Write codes as texts and microseconds as times."""
 
-    def text(name: str, before: str, width: int) -> pa.Array:
-        digits = pc.utf8_lpad(table[name].cast(pa.string()), width, "0")
-        return pc.binary_join_element_wise(before, digits, "")
+    def text(name: str, before: str) -> pa.Array:
+        return pc.binary_join_element_wise(before, table[name].cast(pa.string()), "")
 
+    clocks = [name for name in ("happened", "recorded") if name in table.column_names]
     return pa.table(
         {
-            "lead": text("lead", "L", 9),
-            "happened": table["happened"].cast(pa.timestamp("us")),
-            "type": text("type", "type ", 1),
-            "channel": text("channel", "channel ", 1),
+            "lead": pc.utf8_lpad(table["lead"].cast(pa.string()), 9, "0"),
+            **{name: table[name].cast(pa.timestamp("us")) for name in clocks},
+            "type": text("type", "t"),
+            "channel": text("channel", "c"),
             "value": table["value"],
         }
     )

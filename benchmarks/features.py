@@ -22,21 +22,18 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks import feature_peers as peers
-from benchmarks.feature_world import write_shuffled, write_store, write_world
+from benchmarks.feature_world import company_of, stored_parts
 from data.clock import DAY
-from data.event_store import EventStore
-from data.run_files import EventFields
-from data.schema import Project
 from data.tables import Events, Snapshots, Tables
 from features.build import Builder
 from features.catalogue import make_catalogue
 from features.frame import Catalogue, Feature
 
 AGES = np.array(peers.AGES, np.int64) * DAY
-FIELDS = EventFields("lead", "happened", "type", channel="channel", value="value")
 LARGEST = 2_000_000  # leads of which the CPU is measured, not the memory alone
 PEERS = Path(__file__).parents[1] / ".venv-peers"
 Figures = dict[str, float]
+Blocks = Iterator[tuple[np.ndarray, Events]]
 
 
 def reference() -> Catalogue:
@@ -87,8 +84,8 @@ def events_of(at, kind, channel, value, offsets, recorded=None) -> Events:
     )
 
 
-def parquet_blocks(path: Path, rows: int) -> Iterator[tuple[int, int, Events]]:
-    """Read a file sorted by lead in blocks that never cut a lead: (first, past, events)."""
+def parquet_blocks(path: Path, rows: int) -> Blocks:
+    """Read a file sorted by lead in blocks that never cut a lead: (leads, events)."""
     import duckdb
 
     rest: dict[str, np.ndarray] = {}
@@ -106,8 +103,7 @@ def parquet_blocks(path: Path, rows: int) -> Iterator[tuple[int, int, Events]]:
         rest = {n: values[cut:] for n, values in columns.items()}
         offsets = np.searchsorted(lead, np.arange(first, past + 1))
         yield (
-            first,
-            past,
+            np.arange(first, past),
             events_of(
                 columns["happened"][:cut],
                 columns["type"][:cut],
@@ -119,14 +115,13 @@ def parquet_blocks(path: Path, rows: int) -> Iterator[tuple[int, int, Events]]:
         first, batch = past, following
 
 
-def store_blocks(folder: Path) -> Iterator[tuple[int, int, Events]]:
-    store = EventStore.open(folder)
-    for first, past in store.ranges(1_000_000):
-        yield first, past, store.read(first, past)
+def store_blocks(folder: Path) -> Blocks:
+    for leads, tables in stored_parts(folder):
+        yield leads, tables.events
 
 
 def matrix(
-    blocks: Iterator[tuple[int, int, Events]],
+    blocks: Blocks,
     created: np.ndarray,
     catalogue: Catalogue,
     threads: int,
@@ -135,14 +130,17 @@ def matrix(
     builder = Builder(catalogue)
     numbers = np.empty((4 * len(created), len(catalogue.numbers)), np.float32)
     codes = np.full((4 * len(created), 2), -1, np.int8)
-    for first, past, events in blocks:
-        rows = Snapshots(
-            np.repeat(np.arange(past - first), 4), (created[first:past, None] + AGES).ravel()
-        )
-        filled = builder.fill_events(
-            events, rows, created[first:past], numbers[4 * first : 4 * past], threads=threads
-        )
-        codes[4 * first : 4 * past, : filled.shape[1]] = filled
+    for leads, events in blocks:
+        n = len(leads)
+        rows = Snapshots(np.repeat(np.arange(n), 4), (created[leads, None] + AGES).ravel())
+        first = 4 * int(leads[0])
+        together = bool((np.diff(leads) == 1).all())
+        part = numbers[first : first + 4 * n] if together else np.empty_like(numbers[: 4 * n])
+        filled = builder.fill_events(events, rows, created[leads], part, threads=threads)
+        place = (4 * leads[:, None] + np.arange(4)).ravel()
+        if not together:
+            numbers[place] = part
+        codes[place, : filled.shape[1]] = filled
     return numbers, codes
 
 
@@ -150,7 +148,7 @@ def ours(name: str, folder: Path, threads: int) -> Figures:
     """Measure one contender of ours in this process."""
     created = pq.read_table(folder / "leads.parquet")["created"].to_numpy()
     catalogue = default_catalogue(folder) if "default" in name else reference()
-    source: Callable[[], Iterator[tuple[int, int, Events]]]
+    source: Callable[[], Blocks]
     if "store" in name or "late" in name or "default" in name:
         where = folder / ("late" if "late" in name else "store")
         source = lambda: store_blocks(where)  # noqa: E731
@@ -159,7 +157,7 @@ def ours(name: str, folder: Path, threads: int) -> Figures:
     warm = next(source())
     few = Snapshots(np.zeros(1, np.int64), np.zeros(1, np.int64))
     out = np.empty((1, len(catalogue.numbers)), np.float32)
-    Builder(catalogue).fill_events(warm[2], few, created[: warm[1]], out)
+    Builder(catalogue).fill_events(warm[1], few, created[warm[0]], out)
     del warm
     best = (float("inf"), 0.0)
     numbers = codes = np.empty(0, np.float32)
@@ -184,16 +182,8 @@ def ours(name: str, folder: Path, threads: int) -> Figures:
 
 def default_catalogue(folder: Path) -> Catalogue:
     """Compile the default catalogue from the first block of the store."""
-    first, past, events = next(store_blocks(folder / "store"))
-    created = pq.read_table(folder / "leads.parquet")["created"].to_numpy()[first:past]
-    project = Project.model_validate(
-        {
-            "project": {"name": "bench"},
-            "leads": {"source": "l", "id": "i", "created_at": "c"},
-            "conversion": {"event": "won", "horizon": "30d", "snapshots": "weekly"},
-        }
-    )
-    catalogue = make_catalogue(tables_of(events, created), project)
+    _, tables = next(stored_parts(folder / "store"))
+    catalogue = make_catalogue(tables, company_of(folder / "store"))
     kept = tuple(f for f in catalogue.features if not f.template.startswith(("created_", "age_")))
     return Catalogue(kept)
 
@@ -212,37 +202,6 @@ def tables_of(events: Events, created: np.ndarray) -> Tables:
         pd.DataFrame(index=range(n)),
         10**18,
     )
-
-
-def ingest(name: str, folder: Path, threads: int) -> Figures:
-    """Measure the first ingestion, DuckDB's own read and sort, or an append of 1 %."""
-    import duckdb
-
-    target = folder / "ingested"
-    used, started = peers.cpu(), time.perf_counter()
-    if name.startswith("sort"):
-        kind = name.split("_")[1]
-        link = duckdb.connect()
-        link.execute(f"set threads = {threads}")
-        link.execute("set memory_limit = '1GB'")
-        link.execute("set temp_directory = ?", [str(folder)])
-        link.execute(
-            f"copy (select * from '{folder}/shuffled.{kind}' order by lead, happened) "
-            f"to '{folder}/sorted.parquet' (format parquet)"
-        )
-    elif name == "append":
-        EventStore.open(target).append(folder / "new.parquet", FIELDS, threads=threads)
-    else:
-        import shutil
-
-        shutil.rmtree(target, ignore_errors=True)
-        path = folder / f"shuffled.{name.split('_')[1]}"
-        EventStore.open(target).append(path, FIELDS, threads=threads)
-    return {
-        "cpu": peers.cpu() - used,
-        "wall": time.perf_counter() - started,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
-    }
 
 
 def single() -> tuple[float, bool]:
@@ -267,7 +226,7 @@ def single() -> tuple[float, bool]:
 
 def run(name: str, folder: Path, chunks: int, threads: int) -> Figures | None:
     """Run a contender in a process of its own; None where its library cannot."""
-    if name.startswith(("kernel", "ingest", "sort", "append")):
+    if name.startswith("kernel"):
         command = [sys.executable, "-m", "benchmarks.features", "--run", name]
     else:
         apart = name.startswith(("polars", "featuretools"))
@@ -292,8 +251,7 @@ def run(name: str, folder: Path, chunks: int, threads: int) -> Figures | None:
 def main() -> int:
     if "--run" in sys.argv:
         name, folder, _, threads = sys.argv[sys.argv.index("--run") + 1 :][:4]
-        work = ours if name.startswith("kernel") else ingest
-        print(json.dumps(work(name, Path(folder), int(threads))))
+        print(json.dumps(ours(name, Path(folder), int(threads))))
         return 0
     from benchmarks.feature_report import report
 
@@ -301,8 +259,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="leadscore-features-") as scratch:
         return report(Path(scratch), run, single, full=full)
 
-
-__all__ = ["write_shuffled", "write_store", "write_world"]
 
 if __name__ == "__main__":
     sys.exit(main())

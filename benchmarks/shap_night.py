@@ -1,4 +1,4 @@
-"""A night: leads and events from the event store to scores with reasons in a Parquet file."""
+"""A night: leads and events from the store to scores with reasons in a Parquet file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.feature_world import write_store, write_world
-from benchmarks.features import default_catalogue, store_blocks, tables_of
+from benchmarks.feature_world import stored_parts, write_store, write_world
+from benchmarks.features import default_catalogue
 from benchmarks.shap_measure import Claim
 from data.clock import DAY
-from data.event_store import EventStore
 from data.tables import Snapshots
 from features.build import build
 from features.frame import Catalogue
@@ -71,15 +70,14 @@ def claims(n_leads: int) -> list[Claim]:
     ]
 
 
-def snapshots(first: int, past: int, created: np.ndarray) -> Snapshots:
-    return Snapshots(np.arange(past - first), created[first:past] + AGE)
+def snapshots(leads: np.ndarray, created: np.ndarray) -> Snapshots:
+    return Snapshots(np.arange(len(leads)), created[leads] + AGE)
 
 
 def first_frame(folder: Path, created: np.ndarray, catalogue: Catalogue) -> pd.DataFrame:
     """Build the rows of the first block: what the model is fitted on."""
-    first, past, events = next(store_blocks(folder / "store"))
-    tables = tables_of(events, created[first:past])
-    return build(tables, snapshots(first, past, created), catalogue).to_pandas()
+    leads, tables = next(stored_parts(folder / "store"))
+    return build(tables, snapshots(leads, created), catalogue).to_pandas()
 
 
 def champion(
@@ -143,9 +141,8 @@ def night(
         clock = time.process_time()
 
     writer, broken = None, 0
-    for first, past, events in store_blocks(folder / "store"):
-        tables = tables_of(events, created[first:past])
-        frame = build(tables, snapshots(first, past, created), catalogue).to_pandas()
+    for leads, tables in stored_parts(folder / "store"):
+        frame = build(tables, snapshots(leads, created), catalogue).to_pandas()
         stop("read and build features")
         table = reason_table(scorer, frame, facts=facts)
         scores = scorer.score_margin(table.margin)
@@ -156,7 +153,7 @@ def night(
         clock = time.process_time()
         page = pa.table(
             {
-                "lead_id": pa.array(np.arange(first, past)),
+                "lead_id": pa.array(leads),
                 "score": scores.score,
                 "probability": scores.probability,
                 "band": pa.array(scores.band.tolist()),
@@ -183,9 +180,8 @@ def bare(
 ) -> dict[str, float]:
     """What nobody can save: reading the events once, and LightGBM's own prediction."""
     start = time.process_time()
-    store = EventStore.open(folder / "store")
-    for first, past in store.ranges(1_000_000):
-        events = store.read(first, past)
+    for _, tables in stored_parts(folder / "store"):
+        events = tables.events
         for column in (events.at, events.type, events.channel, events.value):
             column.sum()
     scan = time.process_time() - start

@@ -27,10 +27,6 @@ FACADE = "leadscore"
 LOADED_BY_MLFLOW = ("models.pyfunc_model", "serving.raw_pyfunc")
 
 AWAITING = {
-    "data.event_store": "awaiting the issue *Any size*",
-    "data.run_files": "awaiting the issue *Any size*",
-    "data.merge": "awaiting the issue *Any size*",
-    "features.stream": "awaiting the issue *Any size*",
     "models.explain.interactions": "awaiting the worklist: interactions on the model page",
     **dict.fromkeys(
         [
