@@ -337,6 +337,11 @@ def cut_to(crm: CrmData, project: Project, *, part: Part | None, lead: str | Non
         rows = np.flatnonzero(buckets == buckets[rows[0]])
     if part is not None:
         rows = np.flatnonzero(part.holds(buckets))
+    return take_rows(crm, rows)
+
+
+def take_rows(crm: CrmData, rows: NDArray[np.int64]) -> CrmData:
+    """Keep these rows, in this order; what all leads decide stays."""
     return replace(crm, tables=part_of(crm.tables, rows), outcomes=outcomes_of(crm.outcomes, rows))
 
 

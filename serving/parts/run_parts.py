@@ -16,9 +16,10 @@ from pathlib import Path
 
 from data.buckets import Part
 from data.errors import OutsideError
+from data.part import buckets_of_rows
 from data.reading.read_tables import CrmData
+from data.store.crm_store import take_rows
 from serving.loaded_model import LoadedModel
-from serving.parts.cut_reading import buckets_of_leads, cut_reading
 from serving.parts.gather_parts import ScoredNight, gather_parts
 from serving.parts.part_job import PartJob, do_part
 from serving.parts.parts_lock import only_parts
@@ -95,12 +96,12 @@ def _one_by_one(
     whole: CrmData | None,
     on_part: Counted,
 ) -> None:
-    buckets = None if whole is None else buckets_of_leads(whole.tables)
+    buckets = None if whole is None else buckets_of_rows(whole.tables)
     for done, part in enumerate(parts, 1):
         if whole is None or buckets is None:
             reading = job.read(part, model)
         else:
-            reading = cut_reading(whole, part, buckets)
+            reading = take_rows(whole, np.flatnonzero(part.holds(buckets)))
         job.score(part, job.give(reading, model), model).write(job.folder)
         on_part(done, len(parts))
 
