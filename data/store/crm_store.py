@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from data.buckets import BUCKETS, Part
 from data.errors import InputError, LeadScoreError
