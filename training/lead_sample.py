@@ -37,7 +37,8 @@ or, while the line is fitted, in the columns that it makes of one."""
 TEST_NUMBER, TEST_ROW = 9, 400
 """Bytes of a column and of the rest of a test row."""
 EVENT_BYTES, LEAD_BYTES = 40, 900
-"""Bytes of an event and of a lead in the tables as read, at the peak of reading, counted from the arrays that are held then."""
+"""Bytes of an event and of a lead in the tables as read, counted from the arrays that are held at
+the peak of reading."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from data.buckets import Part
 from data.errors import OutsideError
 from data.part import buckets_of_rows
