@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -28,7 +27,7 @@ from serving.answers.answer_store import list_answers
 from serving.answers.standing import AnsweredLead, answered_leads
 from serving.crm.connectors import refuse_idle_keys
 from training.state import StatePaths
-from training.state_format import bring_up_to_date, make_folder
+from training.state_format import bring_up_to_date
 
 if TYPE_CHECKING:
     from models.signature import Trust
@@ -64,10 +63,12 @@ class Session:
 
         `kinds` are a model's: columns are then read as they were in training. With `part` only the
         leads of that part are read, with `lead` those of the bucket of that lead: each row as the
-        whole has it. The project's own sources are read through the store in the state folder.
+        whole has it. The project's own sources are read through the store, which comes into being
+        with the state folder: who only looks makes neither.
         """
-        if leads is None and events is None and not self.frames:
-            crm = self._store().read(self.project, kinds, part=part, lead=lead)
+        own = leads is None and events is None and not self.frames
+        if own and self.state.folder.is_dir():
+            crm = CrmStore(self.state.store).read(self.project, kinds, part=part, lead=lead)
         else:
             crm = read_with_notes(
                 self.project,
@@ -78,12 +79,6 @@ class Session:
             )
             crm = cut_to(crm, self.project, part=part, lead=lead)
         return with_answers(crm, self.answers_to_learn_from(), kinds)
-
-    def _store(self) -> CrmStore:
-        """Open the store; the state folder is made where that is possible."""
-        with suppress(OSError):
-            make_folder(self.state)
-        return CrmStore(self.state.store)
 
     def answers_to_learn_from(self) -> tuple[AnswerFact, ...]:
         """Read what reps said, where the project learns from it."""
@@ -98,7 +93,7 @@ class Session:
 
     def require_lead(self, lead: str) -> None:
         """Refuse an id that the leads' table lacks, before a model or another table is read."""
-        if not self.frames and self._store().has_lead(self.project, lead):
+        if not self.frames and CrmStore(self.state.store).has_lead(self.project, lead):
             return
         ids = read_lead_ids(self.project, self.frames)
         if not pc.any(pc.equal(ids, lead)).as_py():

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.fit.arrivals import mark_arrivals
+from models.fit.base_rate_guard import GuardFigures
 from models.fit.calibration import (
     CERTAIN,
     TRUSTED,
@@ -32,7 +33,6 @@ from models.fit.components import (
 from models.fit.encoders import Design, Ints, TrainingColumns, feature_columns
 from models.fit.folds import assign_folds, design_effect, forward_splits, random_splits
 from models.fit.forest import Recipe
-from models.fit.guard import GuardFigures
 from models.fit.intervals import fit_intervals
 from models.fit.linear import LinearFit, base_log_odds
 from models.fit.pairs import screen_targets

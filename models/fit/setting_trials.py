@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.fit.base_rate_guard import GuardFigures, guard
 from models.fit.calibration import LevelMiss, level_missed
 from models.fit.candidates import Blend, CandidateFigures, choose, error_of, row_losses
 from models.fit.components import Components, Forward
 from models.fit.encoders import Ints
-from models.fit.guard import GuardFigures, guard
 from models.fit.linear import base_log_odds
 from models.fit.row_weights import weighted_mean
 from models.predictor import Floats

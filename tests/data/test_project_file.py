@@ -66,7 +66,11 @@ def test_overrides_are_dotted_keys(tmp_path: Path) -> None:
         ('event = "won"', "event = 5", ["column conversion.event: should be a list, found 5"]),
         ('event = "won"', 'event = "won"\nsnapshots = ["x"]', ["snapshots.0", "no duration: 'x'"]),
         ('event = "won"', 'event = "won"\nwhere = "f(stage)"', ["conversion.where", "calls"]),
-        ('name = "acme"', 'name = "acme"\nname = "b"', ["line 4", "TOML"]),
+        (
+            'name = "acme"',
+            'name = "acme"\nname = "b"',
+            ["row 4", "'name' stands there"],
+        ),
         ('name = "acme"', 'name = "acme', ["TOML", "line 3"]),
         (
             'name = "acme"',

@@ -37,7 +37,7 @@ def test_the_lane_says_when_a_lead_was_closed_and_why_and_what_brought_it_back(
     assert stands == min(len(back), LANE_SHOWN) > 2
     assert ("lane=back" in lane) == (len(back) > LANE_SHOWN)
     if language == "en":
-        assert lane.count("demo request") == lane.count("too small") == stands
+        assert lane.count("asked for a demo") == lane.count("too small") == stands
         assert lane.count("back since ") == lane.count(", closed on ") == stands
         assert f"and {len(back) - LANE_SHOWN} more" in lane
 
@@ -76,7 +76,7 @@ def test_the_sheet_says_it_in_four_columns(view: ReportView) -> None:
         expected: list[object] = [None, "", None, ""]  # moments are dates: none is an empty cell
         if back is not None:
             back_at, closed_at = map(datetime.fromisoformat, (back.back_at, back.closed_at))
-            expected = [back_at, "demo request", closed_at, "too small"]
+            expected = [back_at, "asked for a demo", closed_at, "too small"]
         assert cells == expected
 
 

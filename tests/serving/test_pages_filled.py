@@ -13,6 +13,7 @@ from serving.past_weeks import HISTORY_WEEKS, look_back
 from serving.score import first_scored, write_scores
 from serving.score_changes import Moment, changes_since
 from serving.worklist.html import render
+from serving.worklist.pages.act_phrases import contact_by
 from serving.worklist.pages.lead_history import score_history
 from serving.worklist.pages.lead_pages import _detail
 from serving.worklist.pages.next_steps import acts_of_sales, make_steps
@@ -34,7 +35,7 @@ def test_a_step_is_what_scoring_the_lead_again_says(source):
     for row, step in steps.items():
         assert step.points >= 2
         assert int(source.scored.scores.score[row]) + step.points <= 100
-        assert step.phrase.params["event"] in acts_of_sales(source.tables.events)
+        assert step.phrase in [contact_by(act) for act in acts_of_sales(source.tables.events)]
     assert make_steps(source, []) == {}
 
 

@@ -140,7 +140,7 @@ def test_a_lead_that_closes_and_comes_back_is_scored_shown_and_written_back(tmp_
         line = next(each for each in csv.DictReader(sheet) if each["lead_id"] == lead)
     lane = page[page.index('id="lane-back"') :]
     first = lane[: lane.index("</li>", lane.index("<li>"))]
-    for words in (called(line), "back since", "demo request"):
+    for words in (called(line), "back since", "asked for a demo"):
         assert words in plain(first), words  # the latest return stands first
     row = next(row for row in rows_of_list(page) if called(line) in row and "Back again" in row)
     assert re.search(r"closed on [^:]*\b4\b[^:]*: not now", row)

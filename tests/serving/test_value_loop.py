@@ -253,8 +253,9 @@ def test_a_wrong_amount_is_one_clear_line(
     payments.loc[1, column] = value
     payments.to_csv(copy.folder / "payments.csv", index=False)
     run = copy.go("score", code=2)
-    assert len(run.err.strip().splitlines()) == 1
-    assert said in run.err
+    lines = [each for each in run.err.strip().splitlines() if not each.startswith("…")]
+    assert len(lines) == 1  # beside the progress that a slow machine shows
+    assert said in lines[0]
 
 
 def test_a_missing_currency_is_the_projects_and_a_negative_amount_is_paid_back(

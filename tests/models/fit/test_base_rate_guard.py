@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.fit.base_rate_guard import LEAST, guard
 from models.fit.calibration import fit_beta, fit_blend, fit_logistic, shrink
-from models.fit.guard import LEAST, guard
 from models.fit.learner import LeadClassifier
 from models.fit.periods import names_periods
 from models.metrics import log_loss

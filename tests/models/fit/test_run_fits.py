@@ -15,6 +15,7 @@ from models.fit.folds import assign_folds
 from models.fit.forest import Recipe, fit_forests
 from models.fit.learner import LeadClassifier
 from models.fit.run_fits import tasks_of
+from serving import cluster as dask_cluster
 from serving.cluster import open_cluster
 from serving.fits_on_cluster import fits_on
 
@@ -77,7 +78,7 @@ def test_more_threads_than_folds_part_the_members_of_a_fold():
 
 
 def test_a_scheduler_that_does_not_answer_is_one_line_and_exit_4(monkeypatch):
-    monkeypatch.setattr("serving.cluster.CONNECT_SECONDS", 1)
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 1)
     no_answer = pytest.raises(OutsideError, match="no Dask scheduler answers at tcp://127")
     with no_answer, fits_on("tcp://127.0.0.1:1", workers=1):
         pass

@@ -100,7 +100,7 @@ def test_an_answer_is_never_changed_but_a_person_may_be_forgotten(tmp_path: Path
 
 def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutsideError, match="cannot be stored"):
+    with pytest.raises(OutsideError, match="can't be written"):
         store_answer(tmp_path / "file" / "f.db", _answer("L1", "right", 1))
 
 

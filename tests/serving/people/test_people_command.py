@@ -226,7 +226,7 @@ def test_in_a_browser_by_keyboard_at_phone_width_in_persian(
     assert "anna" in page.locator("h1").inner_text()
     assert "Anna Bianchi" in page.locator(".lede").inner_text()
     check_accessible(page)
-    page.locator("button").click()
+    page.get_by_role("button", name="خروج").click()
     page.wait_for_url(f"{address}/login")
     page.go_back()
     assert "anna" not in page.locator("h1").inner_text()
