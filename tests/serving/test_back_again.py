@@ -76,7 +76,7 @@ def test_the_sheet_says_it_in_four_columns(view: ReportView) -> None:
         expected: list[object] = [None, "", None, ""]  # moments are dates: none is an empty cell
         if back is not None:
             back_at, closed_at = map(datetime.fromisoformat, (back.back_at, back.closed_at))
-            expected = [back_at, "asked for a demo", closed_at, "too small"]
+            expected = [back_at, "demo request", closed_at, "too small"]
         assert cells == expected
 
 

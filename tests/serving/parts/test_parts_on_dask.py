@@ -17,6 +17,7 @@ import pytest
 
 from data.buckets import Part
 from data.errors import OutsideError
+from serving import cluster as dask_cluster
 from serving.cluster import open_cluster
 from serving.parts.cluster_parts import NotShared, SentPart, do_sent_part, do_shared_part, files_of
 from serving.parts.part_job import PartJob
@@ -126,7 +127,7 @@ def test_a_scheduler_that_goes_away_is_one_line_and_nothing_is_written(company, 
 
 
 def test_an_address_where_nothing_answers_is_one_line(monkeypatch):
-    monkeypatch.setattr("serving.cluster.CONNECT_SECONDS", 1)
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 1)
     with (
         pytest.raises(OutsideError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"),
         open_cluster("tcp://127.0.0.1:9", workers=1),
