@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 from benchmarks.in_parts import Verdict
 from data.world import make_world, write_world
 from serving.loaded_model import LoadedModel
+from serving.parts.part_job import AskedRun
 from serving.parts.run_parts import PartsPlan
 from serving.parts.score_company import score_company
 from serving.session import Session, open_session
@@ -85,11 +86,7 @@ def scored(
         session,
         model,
         plan,
-        as_of=None,
-        leads=None,
-        events=None,
-        scored_at=AT,
-        run_id="r1",
+        AskedRun(AT, "r1"),
         accept=True,
         on_stage=lambda _: None,
         on_part=lambda done, _: None if kill is None else kill(done),

@@ -27,6 +27,7 @@ from serving.loaded_model import LoadedModel
 from serving.night_journal import NightJournal, name_night
 from serving.night_result import NightCounts, NightResult, NightStep, Outcome
 from serving.parts.gather_parts import ScoredNight
+from serving.parts.part_job import AskedRun
 from serving.parts.plan_parts import plan_parts
 from serving.parts.run_parts import PartsPlan, score_in_parts
 from serving.score import ScoringRun, write_scores
@@ -204,9 +205,7 @@ class Night:
             self.session,
             model,
             plan,
-            scored_at=self.journal.scored_at,
-            run_id=self.run_id,
-            as_of=self.as_of_asked,
+            AskedRun(self.journal.scored_at, self.run_id, self.as_of_asked),
             reading=reading,
             accept=self.accept,
             on_stage=self.on_stage,

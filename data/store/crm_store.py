@@ -29,7 +29,13 @@ from data.part import buckets_of_rows, outcomes_of, part_of
 from data.reading.read_tables import CrmData, read_with_notes
 from data.schema import Project
 from data.store.csv_runs import CsvRun, CsvRuns
-from data.store.source_marks import FileMark, SourceMarks, hash_of, mark_sources
+from data.store.source_marks import (
+    FileMark,
+    SourceMarks,
+    asks_a_database,
+    hash_of,
+    mark_sources,
+)
 from data.store.table_groups import StoredShape, TableGroups, write_groups
 from data.tables import Kind
 
@@ -134,10 +140,10 @@ class CrmStore:
         """Tell whether a lead is in the newest reading; None where the sources must be asked."""
         try:
             listing = StoreListing.read(self.folder)
+            if not listing.readings or asks_a_database(project):
+                return None  # before anything is hashed, or queried, that is read anyway
             marks = mark_sources(project, listing.files, listing.written_at)
-            if not listing.readings or _hashes(listing.files) != _hashes(marks.files):
-                return None
-            if marks.answers:
+            if _hashes(listing.files) != _hashes(marks.files):
                 return None
             head = list(listing.readings.values())[-1]
             shape = StoredShape.from_json(json.loads((self.folder / head).read_bytes())["shape"])

@@ -100,6 +100,11 @@ def mark_sources(project: Project, before: Sequence[FileMark], marked_at: int) -
     return SourceMarks(marks, answers, tuple(contents), untouched, key_of(heads))
 
 
+def asks_a_database(project: Project) -> bool:
+    """Tell whether a source is on a server, which says what changed only when it is queried."""
+    return any(not _paths_of(source, project) for source, _ in sources_of(project))
+
+
 def sources_of(project: Project) -> Iterator[tuple[str, str]]:
     """Yield (source, query) of each table that the project reads."""
     leads = project.leads

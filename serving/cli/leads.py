@@ -86,6 +86,7 @@ def score(
     from data.errors import InputError
     from serving.cli.clock import new_run_id, now
     from serving.parts.gather_parts import gather_parts
+    from serving.parts.part_job import AskedRun
     from serving.parts.plan_parts import plan_parts
     from serving.parts.score_company import (
         copy_scores,
@@ -97,6 +98,8 @@ def score(
 
     refuse_together(part=part, gather=gather, parts=parts)
     refuse_together(part=part, gather=gather, cluster=cluster)
+    for name, given in {"as_of": as_of, "leads": leads, "events": events}.items():
+        refuse_together(gather=gather, **{name: given})  # the parts say what they were scored of
     if part is not None and out is None:
         raise InputError("--part needs the folder in which the part is written", cure="give --out")
     session = open_session(file, state=state, tracking=tracking, threads=threads)
@@ -110,36 +113,22 @@ def score(
         events=events,
     )
     at = now()
+    asked = AskedRun(at, new_run_id(at), as_of, leads, None if events is None else tuple(events))
     with screen.stages(progress.SCORE, quiet=as_json) as stage:
         stage("model")
         loaded = session.model(model)
         if part is not None and out is not None:
-            made = score_one_part(
-                session,
-                loaded,
-                Part.read(part),
-                out,
-                as_of=as_of,
-                leads=leads,
-                events=events,
-                scored_at=at,
-                run_id=new_run_id(at),
-                on_stage=stage,
-            )
+            made = score_one_part(session, loaded, Part.read(part), out, asked, on_stage=stage)
         elif gather is not None:
             scored = gather_parts(
-                session, loaded, gather, run_id=new_run_id(at), accept=accept, on_stage=stage
+                session, loaded, gather, run_id=asked.run_id, accept=accept, on_stage=stage
             )
         else:
             scored = score_company(
                 session,
                 loaded,
                 plan,
-                as_of=as_of,
-                leads=leads,
-                events=events,
-                scored_at=at,
-                run_id=new_run_id(at),
+                asked,
                 accept=accept,
                 on_stage=stage,
                 on_part=stage.count,

@@ -72,7 +72,7 @@ def score_on_cluster(
     or the scheduler is gone.
     """
     shutil.copytree(job.model, job.folder / MODEL, dirs_exist_ok=True)
-    write_text(job.folder / SHARED, job.run_id)
+    write_text(job.folder / SHARED, job.asked.run_id)
     single = replace(job, threads=1, model=job.folder / MODEL)
     with open_cluster(address, workers=min(workers, len(parts))) as client:
         _ClusterRun(client, address, single, model, len(parts), on_part).score(parts)
@@ -137,7 +137,7 @@ class _ClusterRun:
     def _hand_out(self, part: Part) -> None:
         number = self.failed[part] + (TRIES if part in self.alone else 0)
         submit: Any = self.client.submit
-        key = f"part-{part.number}-of-{part.of}-{self.job.run_id}-{number}"
+        key = f"part-{part.number}-of-{part.of}-{self.job.asked.run_id}-{number}"
         if part in self.alone:
             reading = self.job.read(part, self.model)
             given = self.job.give(reading, self.model)
@@ -214,7 +214,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def do_shared_part(job: PartJob, part: Part) -> PartManifest | NotShared:
     """Score a part on a worker that sees the folder of the parts; say so where it does not."""
     try:
-        if (job.folder / SHARED).read_text(encoding="utf-8") != job.run_id:
+        if (job.folder / SHARED).read_text(encoding="utf-8") != job.asked.run_id:
             return NotShared()
     except OSError:
         return NotShared()

@@ -21,11 +21,36 @@ from training.state import StatePaths
 
 
 @dataclass(frozen=True, slots=True)
+class AskedRun:
+    """A scoring run as it was asked for.
+
+    `as_of` is None for the end of observation; `leads` and `events` name other files of the same
+    shape, None the project's own.
+    """
+
+    scored_at: int
+    run_id: str
+    as_of: str | None = None
+    leads: str | None = None
+    events: tuple[str, ...] | None = None
+
+    @property
+    def own_sources(self) -> bool:
+        """Whether the project's own sources are read."""
+        return self.leads is None and self.events is None
+
+    def read(self, session: Session, model: LoadedModel, part: Part | None = None) -> CrmData:
+        """Read the sources, or a part of their leads, as they were read when the model learned."""
+        events = None if self.events is None else list(self.events)
+        return session.read(self.leads, events, model.kinds, part=part)
+
+
+@dataclass(frozen=True, slots=True)
 class PartJob:
     """Scores parts of a company into `folder`; it can be sent to another process.
 
-    `as_of` is what was asked for, None for the end of observation. `model` is the folder of the
-    artifact whose hash is `identity`; `fingerprint` is the project file's.
+    `model` is the folder of the artifact whose hash is `identity`; `fingerprint` is the project
+    file's.
     """
 
     session: Session
@@ -34,26 +59,11 @@ class PartJob:
     version: str
     identity: str
     folder: Path
-    scored_at: int
-    run_id: str
-    as_of: str | None = None
-    leads: str | None = None
-    events: tuple[str, ...] | None = None
+    asked: AskedRun
     threads: int = 1
 
     @classmethod
-    def of(
-        cls,
-        session: Session,
-        model: LoadedModel,
-        folder: Path,
-        *,
-        scored_at: int,
-        run_id: str,
-        as_of: str | None = None,
-        leads: str | None = None,
-        events: list[str] | None = None,
-    ) -> PartJob:
+    def of(cls, session: Session, model: LoadedModel, folder: Path, asked: AskedRun) -> PartJob:
         """Describe the job in paths that hold in another process too."""
         state = StatePaths(session.state.folder.resolve())
         return cls(
@@ -63,32 +73,27 @@ class PartJob:
             model.version,
             model.identity,
             folder.resolve(),
-            scored_at,
-            run_id,
-            as_of,
-            leads,
-            None if events is None else tuple(events),
+            asked,
             session.threads,
         )
 
     def read(self, part: Part, model: LoadedModel) -> CrmData:
         """Read the leads of a part."""
-        events = None if self.events is None else list(self.events)
-        return self.session.read(self.leads, events, model.kinds, part=part)
+        return self.asked.read(self.session, model, part)
 
     def give(self, reading: CrmData, model: LoadedModel) -> GivenPart:
         """Gather what the state folder says of the leads of a part."""
-        project = self.session.project
-        as_of = self.session.moment(self.as_of, reading)
+        project, asked = self.session.project, self.asked
+        as_of = self.session.moment(asked.as_of, reading)
         if project.static and project.project.observed_until is None:
-            as_of = self.scored_at
+            as_of = asked.scored_at
         terms = RunTerms(
             self.fingerprint,
             as_of,
-            self.as_of is not None,
-            self.leads is None and self.events is None,
-            self.scored_at,
-            self.run_id,
+            asked.as_of is not None,
+            asked.own_sources,
+            asked.scored_at,
+            asked.run_id,
         )
         bands = read_bands(
             self.session.state.scores,
@@ -97,7 +102,7 @@ class PartJob:
             tables=reading.tables,
         )
         return GivenPart(
-            reading, terms, bands, self.session.answered(reading, as_of, self.scored_at)
+            reading, terms, bands, self.session.answered(reading, as_of, asked.scored_at)
         )
 
     def score(self, part: Part, given: GivenPart, model: LoadedModel) -> ScoredPart:

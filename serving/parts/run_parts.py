@@ -23,7 +23,7 @@ from data.reading.read_tables import CrmData
 from data.store.crm_store import take_rows
 from serving.loaded_model import LoadedModel
 from serving.parts.gather_parts import ScoredNight, gather_parts
-from serving.parts.part_job import PartJob, do_part
+from serving.parts.part_job import AskedRun, PartJob, do_part
 from serving.parts.parts_lock import only_parts
 from serving.session import Session
 from training.state import StatePaths
@@ -49,12 +49,8 @@ def score_in_parts(
     session: Session,
     model: LoadedModel,
     plan: PartsPlan,
+    asked: AskedRun,
     *,
-    scored_at: int,
-    run_id: str,
-    as_of: str | None = None,
-    leads: str | None = None,
-    events: list[str] | None = None,
     reading: CrmData | None = None,
     accept: bool = False,
     on_stage: Callable[[str], None],
@@ -66,16 +62,7 @@ def score_in_parts(
     for bit, in however many parts.
     """
     with _folder_of_parts(session.state) as folder:
-        job = PartJob.of(
-            session,
-            model,
-            folder,
-            scored_at=scored_at,
-            run_id=run_id,
-            as_of=as_of,
-            leads=leads,
-            events=events,
-        )
+        job = PartJob.of(session, model, folder, asked)
         on_stage("scores and reasons")
         parts = [Part(number, plan.parts) for number in range(1, plan.parts + 1)]
         if plan.cluster is not None:
@@ -88,7 +75,9 @@ def score_in_parts(
             _by_processes(job, parts, plan.processes, on_part)
         else:
             _one_by_one(job, parts, model, reading, on_part)
-        return gather_parts(session, model, folder, run_id=run_id, accept=accept, on_stage=on_stage)
+        return gather_parts(
+            session, model, folder, run_id=asked.run_id, accept=accept, on_stage=on_stage
+        )
 
 
 def _one_by_one(

@@ -12,7 +12,7 @@ from data.files import replacing
 from serving.lead_ages import count_far_older
 from serving.loaded_model import LoadedModel
 from serving.parts.gather_parts import ScoredNight
-from serving.parts.part_job import PartJob
+from serving.parts.part_job import AskedRun, PartJob
 from serving.parts.part_manifest import PartManifest
 from serving.parts.run_parts import PartsPlan, score_in_parts
 from serving.session import Session
@@ -23,12 +23,8 @@ def score_company(
     session: Session,
     model: LoadedModel,
     plan: PartsPlan,
+    asked: AskedRun,
     *,
-    as_of: str | None,
-    leads: str | None,
-    events: list[str] | None,
-    scored_at: int,
-    run_id: str,
     accept: bool,
     on_stage: Callable[[str], None],
     on_part: Callable[[int, int], None],
@@ -36,29 +32,19 @@ def score_company(
     """Score every open lead, whole or in parts, guard the night and keep the run."""
     if not plan.whole:
         return score_in_parts(
-            session,
-            model,
-            plan,
-            scored_at=scored_at,
-            run_id=run_id,
-            as_of=as_of,
-            leads=leads,
-            events=events,
-            accept=accept,
-            on_stage=on_stage,
-            on_part=on_part,
+            session, model, plan, asked, accept=accept, on_stage=on_stage, on_part=on_part
         )
     on_stage("reading the sources")
-    reading = session.read(leads, events, model.kinds)
+    reading = asked.read(session, model)
     scored, accepted = guarded_run(
         session,
         reading,
         model,
-        as_of=session.moment(as_of, reading),
-        scored_at=scored_at,
-        run_id=run_id,
-        as_of_given=as_of is not None,
-        own_sources=leads is None and events is None,
+        as_of=session.moment(asked.as_of, reading),
+        scored_at=asked.scored_at,
+        run_id=asked.run_id,
+        as_of_given=asked.as_of is not None,
+        own_sources=asked.own_sources,
         accept=accept,
         on_stage=on_stage,
     )
@@ -71,25 +57,12 @@ def score_one_part(
     model: LoadedModel,
     part: Part,
     folder: Path,
+    asked: AskedRun,
     *,
-    as_of: str | None,
-    leads: str | None,
-    events: list[str] | None,
-    scored_at: int,
-    run_id: str,
     on_stage: Callable[[str], None],
 ) -> PartManifest:
     """Score one part into a folder; nothing in the state folder changes."""
-    job = PartJob.of(
-        session,
-        model,
-        folder,
-        scored_at=scored_at,
-        run_id=run_id,
-        as_of=as_of,
-        leads=leads,
-        events=events,
-    )
+    job = PartJob.of(session, model, folder, asked)
     on_stage("reading the sources")
     reading = job.read(part, model)
     on_stage("scores and reasons")
@@ -105,6 +78,6 @@ def copy_scores(scores: Path, out: Path) -> Path:
 
 def refuse_together(**given: object) -> None:
     """Refuse options of which one alone can be meant."""
-    named = [f"--{name}" for name, value in given.items() if value is not None]
+    named = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
     if len(named) > 1:
         raise InputError(f"{' and '.join(named)} can't be given together", cure="give one of them")

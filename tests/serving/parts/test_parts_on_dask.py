@@ -20,7 +20,7 @@ from data.errors import OutsideError
 from serving import cluster as dask_cluster
 from serving.cluster import open_cluster
 from serving.parts.cluster_parts import NotShared, SentPart, do_sent_part, do_shared_part, files_of
-from serving.parts.part_job import PartJob
+from serving.parts.part_job import AskedRun, PartJob
 from serving.parts.run_parts import PartsPlan, score_in_parts
 from serving.session import Session, open_session
 from tests.serving.parts.test_score_in_parts import AT, kept, scored
@@ -89,8 +89,7 @@ def on_cluster(
         session,
         model,
         PartsPlan(6, cluster=address),
-        scored_at=AT,
-        run_id="r1",
+        AskedRun(AT, "r1"),
         accept=True,
         on_stage=on_stage,
         on_part=on_part,
@@ -159,7 +158,7 @@ def test_a_part_that_fails_three_times_is_named_and_stops_the_run(company, opene
 def test_a_worker_that_shares_no_folder_scores_what_it_is_sent(company, opened, tmp_path):
     session, folder = opened("sent"), tmp_path / "here"
     folder.mkdir()
-    job = PartJob.of(session, company.model, folder, scored_at=AT, run_id="r1")
+    job = PartJob.of(session, company.model, folder, AskedRun(AT, "r1"))
     assert do_shared_part(job, Part(1, 2)) == NotShared()
     for part in (Part(1, 2), Part(2, 2)):
         reading = job.read(part, company.model)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,10 +18,12 @@ from data.errors import InputError, OutsideError
 from data.world import make_world, write_world
 from serving.answers.give_answer import give_feedback
 from serving.parts.gather_parts import gather_parts
+from serving.parts.part_job import AskedRun
 from serving.parts.plan_parts import plan_parts
 from serving.parts.run_parts import PartsPlan
 from serving.parts.score_company import score_company, score_one_part
 from serving.session import Session, open_session
+from tests.golden.product import leadscore
 
 AT = 1_795_000_000_000_000
 RULES = {
@@ -47,11 +50,7 @@ def scored(session: Session, model, plan: PartsPlan, *, at: int = AT, run_id: st
         session,
         model,
         plan,
-        as_of=None,
-        leads=None,
-        events=None,
-        scored_at=at,
-        run_id=run_id,
+        AskedRun(at, run_id),
         accept=True,
         on_stage=silent,
         on_part=silent,
@@ -153,11 +152,7 @@ def one_part(session: Session, model, part: Part, folder: Path, as_of: str | Non
         model,
         part,
         folder,
-        as_of=as_of,
-        leads=None,
-        events=None,
-        scored_at=AT,
-        run_id="anything",
+        AskedRun(AT, "anything", as_of),
         on_stage=silent,
     )
 
@@ -234,3 +229,31 @@ def test_less_memory_makes_more_parts(sessions):
     for wrong in ("0", "257", "many"):
         with pytest.raises(InputError, match="no number of parts"):
             plan_parts(session, parts=wrong)
+
+
+def test_the_commands_score_parts_into_a_folder_and_gather_them(company, tmp_path):
+    same = ("--model", str(company.model.folder), "--as-of", "2026-10-01", "--threads", "1")
+
+    def score(name: str, *options: object, code: int = 0) -> str:
+        state = ("--state", tmp_path / name)
+        (tmp_path / name).mkdir(exist_ok=True)
+        run = leadscore("score", company.file, *state, *options)
+        assert run.code == code, run.err
+        return run.err
+
+    folder = tmp_path / "parts"
+    for number in (1, 2):
+        score("gathered", *same, "--part", f"{number}/2", "--out", folder)
+        assert not (tmp_path / "gathered" / "scores.parquet").exists()
+    score("gathered", *same[:2], "--gather", folder)
+    score("whole", *same)
+    found = [pq.read_table(tmp_path / n / "scores.parquet") for n in ("gathered", "whole")]
+    its_own = ["run_id", "scored_at"]
+    assert found[0].drop_columns(its_own).equals(found[1].drop_columns(its_own))
+
+    assert "--gather and --as-of" in score("g", *same, "--gather", folder, code=2)
+    assert "--part and --gather" in score("g", "--part", "1/2", "--gather", folder, code=2)
+    assert "give --out" in score("g", "--part", "1/2", code=2)
+    (folder / "part-002-of-002.json").unlink()
+    assert "2/2" in score("g", *same[:2], "--gather", folder, code=4)
+    assert not (tmp_path / "g" / "scores.parquet").exists()
