@@ -26,6 +26,13 @@ from models.predictor import Floats
 
 LONGEST_FIT_S: Final = 6 * 3600.0
 """Seconds that one task may take on a cluster; then the wait ends (TimeoutError)."""
+ABOVE_ZERO, LOWEST = "1.0000000180025095e-35", "-1.797693134862315e308"
+BELOW_ZERO, HIGHEST = "-1.0000000180025095e-35", "1.79769313486231500e308"
+"""LightGBM's cuts beside 0, and a number of as many letters below, or above, all others."""
+_CUTS: Final = re.compile(
+    r"(?P<begin>^split_feature=(?P<columns>.*)\n^split_gain=.*\n^threshold=)(?P<cuts>.*)$",
+    re.MULTILINE,
+)
 _BINNING = threading.Lock()
 """Of many rows, only one fold at a time is copied and binned: copies would add up by threads."""
 
@@ -146,6 +153,7 @@ def _grow(
             categorical_feature=list(categorical),
             params=params,
         ).construct()
+        lowest, highest = np.fmin.reduce(left, axis=0), np.fmax.reduce(left, axis=0)
         del left
     watch = lgb.Dataset(
         right,
@@ -172,7 +180,8 @@ def _grow(
         )
         margins = np.asarray(booster.predict(shown, raw_score=True, num_threads=1), np.float64)
         rounds = int(booster.best_iteration)
-        grown.append(FittedMember(member.kind, booster_text(booster), rounds, margins))
+        text = without_cuts_at_zero(booster_text(booster), lowest, highest)
+        grown.append(FittedMember(member.kind, text, rounds, margins))
     return tuple(grown)
 
 
@@ -180,3 +189,26 @@ def booster_text(booster: lgb.Booster) -> str:
     """Write a booster up to its best round, without the lines that change with the machine."""
     text: str = booster.model_to_string(num_iteration=booster.best_iteration)
     return re.sub(r"^\[num_threads: .*\]\n", "", text, flags=re.MULTILINE)
+
+
+def without_cuts_at_zero(text: str, lowest: Sequence[float], highest: Sequence[float]) -> str:
+    """Move a cut at 0 beyond all numbers where those that a column had lie on one side of it.
+
+    LightGBM parts the missing from the others there. A number that was not seen, on the other side,
+    would go with the missing; now it goes with those that are nearest. `lowest`, `highest`
+    (columns,) are what each column had. Lengths stay, as the text counts the letters of its trees.
+    """
+
+    def moved(match: re.Match[str]) -> str:
+        columns = map(int, match["columns"].split())
+        cuts = [
+            LOWEST
+            if cut == ABOVE_ZERO and lowest[column] > 0
+            else HIGHEST
+            if cut == BELOW_ZERO and highest[column] < 0
+            else cut
+            for column, cut in zip(columns, match["cuts"].split(), strict=True)
+        ]
+        return match["begin"] + " ".join(cuts)
+
+    return _CUTS.sub(moved, text)
