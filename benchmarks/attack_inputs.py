@@ -8,9 +8,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks import (
+    attack_inputs_pages,
+    attack_inputs_projects,
+    attack_inputs_service,
+    attack_inputs_tables,
+)
 from benchmarks.attack import Verdict
 from benchmarks.attack_inputs_desk import Desk
-from benchmarks.attack_inputs_rows import ROWS
+
+ROWS = dict(
+    sorted(
+        (
+            attack_inputs_pages.ROWS
+            | attack_inputs_projects.ROWS
+            | attack_inputs_service.ROWS
+            | attack_inputs_tables.ROWS
+        ).items()
+    )
+)
 
 
 def measure(place: Path, *, full: bool) -> list[Verdict]:
