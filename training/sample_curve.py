@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,25 +17,11 @@ from features.frame import FeatureFrame
 from models.fit.candidates import error_of, row_losses
 from models.fit.folds import assign_folds
 from models.fit.row_weights import weighted_mean
+from training.audit.quick import fit_trees
 
 Floats = NDArray[np.float64]
 
 SHARES: Final = (0.25, 0.5, 1.0)
-ROUNDS: Final = 80
-_PARAMETERS: Final = {
-    "objective": "binary",
-    "learning_rate": 0.1,
-    "num_leaves": 15,
-    "min_data_in_leaf": 40,
-    "lambda_l2": 10.0,
-    "feature_fraction": 0.6,
-    "cat_smooth": 50.0,
-    "cat_l2": 50.0,
-    "num_threads": 1,
-    "deterministic": True,
-    "force_row_wise": True,
-    "verbosity": -1,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +60,11 @@ def measure_curve(
     learned = np.flatnonzero(fold > 0)
     learned = learned[np.argsort(place[learned], kind="stable")]  # whole groups, one by one
     ahead = _matrix(frame, held)
+    categories = [*range(frame.numbers.shape[1], ahead.shape[1])]
     losses = []
     for share in SHARES:
         rows = np.sort(learned[: int(share * len(learned))])
-        data = lightgbm.Dataset(
-            _matrix(frame, rows),
-            target[rows],
-            weight=weights[rows],
-            categorical_feature=list(range(frame.numbers.shape[1], ahead.shape[1])),
-        )
-        model = lightgbm.train(_PARAMETERS | {"seed": seed}, data, num_boost_round=ROUNDS)
+        model = fit_trees(_matrix(frame, rows), target[rows], categories, seed, weights[rows])
         margin = np.asarray(model.predict(ahead, raw_score=True, num_threads=1), np.float64)
         losses.append(row_losses(target[held], margin))
     steps = [before - after for before, after in pairwise(losses)]

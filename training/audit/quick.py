@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import lightgbm
 import numpy as np
@@ -121,10 +121,14 @@ def _cross_fit(
 
 
 def fit_trees(
-    matrix: Floats, y: NDArray[np.int8], categories: list[int], seed: int
+    matrix: NDArray[np.floating[Any]],
+    y: NDArray[np.generic],
+    categories: list[int],
+    seed: int,
+    row_weights: Floats | None = None,
 ) -> lightgbm.Booster:
-    """Fit the quick trees."""
-    data = lightgbm.Dataset(matrix, y, categorical_feature=categories, free_raw_data=True)
+    """Fit the quick trees; `row_weights` (n,) say how often each row counts, None once."""
+    data = lightgbm.Dataset(matrix, y, weight=row_weights, categorical_feature=categories)
     return lightgbm.train(_PARAMETERS | {"seed": seed}, data, num_boost_round=ROUNDS)
 
 
