@@ -37,6 +37,7 @@ from training.evaluate import (
 from training.judgement import judge
 from training.model_card import make_card
 from training.project_rule import points_of, stated_rule
+from training.random_split import promise_of_random_split
 from training.sample_curve import measure_curve
 from training.trained_model import LINE, TrainedModel, with_card
 from training.watch.night_profile import NightProfile
@@ -163,7 +164,12 @@ def fit_and_evaluate(
         y, p = dataset.y[rows], cross_fitted(fitted)
         chance = unproven_in_training(y, p, dataset.groups[rows], row_weights=weights, seed=seed)
         beats, words = chance is None, chance or words
-    said = (words,) if beats else ()
+    said = [words] if beats else []
+    if dataset.times is not None:
+        split = promise_of_random_split(
+            dataset.frame.to_pandas(), dataset.y, dataset.groups, rows, dataset.cut.test, seed
+        )
+        said += [] if split is None else [split.sentence]
     evaluation = replace(evaluation, notes=(*evaluation.notes, *advice.notes, *said))
     model_card = make_card(
         dataset,
