@@ -171,13 +171,13 @@ def choose(tables: Sequence[Sequence[CandidateFigures]]) -> Blend:
 
     The mean of line, forest and boosted line is the default. The candidate with the least loss
     replaces it where it is better by more than one standard error, periods counted as wholes. The
-    line alone replaces it where it is within one standard error (the simpler wins) in every table.
+    line alone, the simpler, replaces it where it is no worse in any table.
     """
     known = {blend.name: blend for blend in BLENDS}
     first = tables[0]
     best = min(first, key=lambda row: row.log_loss)
     linear = [row for table in tables for row in table if row.candidate == "linear"]
-    if all(row.behind <= row.standard_error for row in linear):
+    if all(row.behind <= 0 for row in linear):
         return known["linear"]
     ahead = -best.behind > best.between
     return known[best.candidate if ahead else default_of([row.candidate for row in first])]
