@@ -376,6 +376,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parts = ["tasks", "worlds", "seeds", "small"]
     parser.add_argument("--full", action="store_true")
+    parser.add_argument(
+        "--tasks", action="store_true", help="all seven tasks beside live peers, nothing else"
+    )
     parser.add_argument("--only", choices=parts, default=None)
     parser.add_argument(
         "--recorded", action="store_true", help="take the peers' figures from peers.csv alone"
@@ -384,6 +387,8 @@ def main() -> int:
     parser.add_argument("--state", type=Path, default=None, help="keep measurements here")
     parser.add_argument("--share", default="1/1", help="measure the first of two halves: 1/2")
     options = parser.parse_args()
+    if options.tasks:
+        options.full, options.only = True, "tasks"
     options.parts = [options.only] if options.only else parts
     which, of = (int(number) for number in options.share.split("/"))
     with tempfile.TemporaryDirectory() as made:
