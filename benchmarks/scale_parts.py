@@ -54,7 +54,7 @@ def measure(*, full: bool) -> Iterator[Verdict]:
         small = enlarge(folder / "base", folder / "small", 2)
         yield from equal_bits(folder, small, model, full=full)
         yield from kills(folder, small, model, full=full)
-        yield from sizes(folder, model, (20, 60, *((100, 300, 1000) if full else ())))
+        yield from sizes(folder, model, (20, 100, 300, 1000) if full else (6, 20))
 
 
 def enlarge(base: Path, folder: Path, times: int) -> Path:
@@ -164,14 +164,14 @@ def measured(command: list[str]) -> tuple[float, float]:
 
 def sizes(folder: Path, model: LoadedModel, thousands: tuple[int, ...]) -> Iterator[Verdict]:
     """Measure CPU and memory of the command, whole and in parts, beside the scripts."""
-    trees = str(len(model.scorer.forest_text) * 100)
+    trees = str(max(len(model.scorer.forest_text), 1) * 100)
     spent: dict[tuple[int, str], float] = {}
     for size in thousands:
         file = enlarge(folder / "base", folder / f"of{size}k", size * 1000 // BASE)
         ours = [*COMMAND, "score", str(file), "--state", str(folder / "model"), "--accept"]
         runs = {"whole": [*ours, "--threads", "1", "--parts", "1"]}
         runs["8 parts"] = [*ours, "--threads", "1", "--parts", "8"]
-        if PEERS.exists() and size <= 60:
+        if PEERS.exists() and size <= 20:
             script = str(Path(__file__).with_name("peer_scoring.py"))
             for engine in ("pandas", "polars"):
                 runs[engine] = [str(PEERS), script, engine, str(file.parent), trees]
