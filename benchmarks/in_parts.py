@@ -33,9 +33,17 @@ def run_parts(name: str, about: str | None) -> int:
     for part in asked.part or parts(name):
         print(f"\n----- {part} -----", flush=True)
         started = time.monotonic()
-        verdicts += importlib.import_module(f"benchmarks.{name}_{part}").measure(full=asked.full)
+        measure = importlib.import_module(f"benchmarks.{name}_{part}").measure
+        for verdict in measure(full=asked.full):
+            verdicts.append(verdict)
+            print("   so far:", _line(verdict), flush=True)  # a later one may break off
         print(f"({part}: {time.monotonic() - started:.0f} s)", flush=True)
     print()
-    for met, name, figure, bar in verdicts:
-        print(f"{'met' if met else 'missed'}  {name}  {figure}  {bar}")
+    for verdict in verdicts:
+        print(_line(verdict))
     return 0 if all(verdict[0] for verdict in verdicts) else 1
+
+
+def _line(verdict: Verdict) -> str:
+    met, name, figure, bar = verdict
+    return f"{'met' if met else 'missed'}  {name}  {figure}  {bar}"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.tables import Family, Kind, Snapshots
+from data.tables import Family, Kind, Snapshots, Tables
 
 FAMILIES: tuple[Family, ...] = ("fit", "engagement", "qualification", "context")
 
@@ -61,6 +61,11 @@ class Catalogue:
             if f.template != "known_since" and "column" in f.params
         )
         return tuple(dict.fromkeys(str(column) for column in read))
+
+    def lost_columns(self, tables: Tables) -> list[str]:
+        """Name the columns that features read and that are not read any more."""
+        needed = {str(f.params["column"]) for f in self.features if "column" in f.params}
+        return sorted(needed - {attribute.name for attribute in tables.attributes})
 
     def to_json(self) -> str:
         """Write the columns in order; `from_json` reads the same catalogue back."""

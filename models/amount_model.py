@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
-from scipy.special import expit
 
 from models.predictor import ColumnReader, Floats, Frame, LinearPart, columns_of, read_term
 
@@ -73,6 +72,8 @@ class AmountModel:
 
     def chance_to_pay(self, frame: Frame) -> Floats:
         """Give the chance that a customer pays anything: (n,)."""
+        from scipy.special import expit  # here: explaining a lead needs no amounts
+
         return np.asarray(expit(line_of(self.pays, columns_of(frame))), np.float64)
 
     def amount_if_paid(self, frame: Frame) -> Floats:

@@ -16,8 +16,8 @@ from models.explain.observed_rates import ObservedRates
 from models.predictor import MANIFEST, LeadScorer
 from training.model_card import CARD_FILE, ModelCard
 from training.registry import ModelVersion, Registry
-from training.watch.model_watch import WatchedModel
 from training.watch.watch_reference import WATCH_FILE, WatchReference
+from training.watch.watched_model import WatchedModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from data.schema_tables import EventsSection
 from data.tables import Tables
 from features.frame import Catalogue
 from features.plan import template_of
-from training.publish import lost_columns
 
 _TOLD_BY: Final[Mapping[str, tuple[str, Callable[[EventsSection], bool]]]] = {
     "inbound_count": ("direction", lambda each: bool(each.direction or each.outbound)),
@@ -52,7 +51,7 @@ def refuse_lost_events(catalogue: Catalogue, project: Project) -> None:
 
 def refuse_lost_columns(catalogue: Catalogue, tables: Tables) -> None:
     """Raise InputError where a feature reads a column of leads that the tables do not hold."""
-    if lost := lost_columns(catalogue, tables):
+    if lost := catalogue.lost_columns(tables):
         more = f" ({len(lost) - 1} more: {', '.join(lost[1:4])})" if len(lost) > 1 else ""
         raise InputError(
             f"the model was trained on this column, and the project has it no more{more}",

@@ -15,6 +15,7 @@ from data.reading.review import undeclared_columns
 from features.catalogue import make_catalogue
 from models.artifact import load_artifact
 from models.explain.change import store_run
+from models.winners import is_stand_in
 from serving.band_churn import BandChurn, compare_bands
 from serving.exposure import Exposures
 from serving.loaded_model import LoadedModel, load_model
@@ -28,9 +29,8 @@ from training.audit.column_table import column_table
 from training.dataset import make_dataset
 from training.evaluate import Evaluation
 from training.lead_sample import training_memory
-from training.publish import Published, data_fingerprint, lost_columns, publish
+from training.publish import Published, data_fingerprint, publish
 from training.registry import ModelVersion
-from training.stand_in import is_stand_in
 from training.train import evaluate_on_test, train
 from training.trained_model import TrainedModel
 from training.watch.model_watch import watch_model
@@ -125,7 +125,7 @@ def band_churn(
         load_model(version, threads=session.threads, bands=bands)
         for version in (champion, published.version)
     )
-    if lost_columns(before.catalogue, reading.tables):
+    if before.catalogue.lost_columns(reading.tables):
         return None
     until = reading.tables.observed_until
     shown = read_bands(session.state.scores, until=until, cuts=bands, tables=reading.tables)

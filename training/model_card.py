@@ -1,23 +1,21 @@
-"""An evaluated model -> the card in its artifact: training data, figures on the test rows."""
+"""The card in a model's artifact: training data, figures on the test rows."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from data.clock import DAY
-from models.fit.model_choice import RULE
-from models.metrics import Floats
-from models.reliability import reliability_by
-from training.advice import Advice
-from training.dataset import Dataset
-from training.evaluate import Evaluation, gains, tenths
+from models.winners import RULE
+
+if TYPE_CHECKING:  # a card is read by commands that learn nothing
+    import pandas as pd
+
+    from training.advice import Advice
 
 CARD_FILE = "model_card.json"
 
@@ -77,9 +75,9 @@ class ModelCard:
         """Add learning curve, need and segments; leave out the notes that repeat them."""
         return replace(
             self,
-            learning=_rows(advice.curve),
+            learning=plain_rows(advice.curve),
             need=None if advice.need is None else asdict(advice.need),
-            segments=_rows(advice.segments),
+            segments=plain_rows(advice.segments),
             notes=[note for note in self.notes if note not in advice.shown],
         )
 
@@ -118,62 +116,9 @@ def rule_words(conversions: int) -> str:
     return f"rules, updated by {conversions:,} outcome{'s' * (conversions != 1)}"
 
 
-def make_card(
-    dataset: Dataset,
-    evaluation: Evaluation,
-    test: Mapping[str, Floats],
-    candidates: Mapping[str, Any],
-    *,
-    observed_until: int,
-    horizon_days: float,
-) -> ModelCard:
-    """Gather the card of one training run."""
-    train_rows, test_rows = dataset.cut.train, dataset.cut.test
-    y = dataset.y[test_rows].astype(np.float64)
-    rankings = {name: p for name, p in test.items() if name != "prior"}
-    if dataset.times is not None:
-        rankings["newest"] = dataset.times[test_rows].astype(np.float64)
-    return ModelCard(
-        trained_until=observed_until,
-        train_rows=len(train_rows),
-        train_conversions=int(dataset.y[train_rows].sum()),
-        test_rows=len(test_rows),
-        test_conversions=int(y.sum()),
-        horizon_days=horizon_days,
-        metrics=_rows(evaluation.metrics),
-        verdicts=_rows(evaluation.verdicts),
-        bands=_rows(evaluation.bands),
-        tenths=_rows(
-            reliability_by(tenths(test["model"]), y, test["model"], dataset.groups[test_rows])
-        ),
-        curve=_rows(evaluation.curve),
-        slices=_rows(evaluation.slices),
-        capacity=_rows(evaluation.capacity),
-        drift=_rows(evaluation.drift),
-        gains={name: _pairs(gains(y, p, points=41)) for name, p in rankings.items()},
-        candidates=dict(candidates),
-        dropped=dict(dataset.cut.dropped),
-        notes=list(evaluation.notes),
-        train_leads=_leads(dataset, train_rows),
-        train_leads_converted=_leads(dataset, train_rows[dataset.y[train_rows] == 1]),
-        test_leads=_leads(dataset, test_rows),
-        test_leads_converted=_leads(dataset, test_rows[dataset.y[test_rows] == 1]),
-        cut_at=dataset.cut.cut_at,
-        sample=None if dataset.sample is None else asdict(dataset.sample),
-    )
-
-
-def _leads(dataset: Dataset, rows: NDArray[np.int64]) -> int:
-    """Count the leads behind snapshots: one lead may be seen at several ages."""
-    return len(np.unique(dataset.labelled.snapshots.lead[rows]))
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Write a frame as a card holds it: one dict a row."""
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _pairs(frame: pd.DataFrame) -> list[list[float]]:
-    return [[float(x), float(y)] for x, y in zip(frame["worked"], frame["captured"], strict=True)]
 
 
 def _finite(value: Any) -> Any:

@@ -19,9 +19,9 @@ from data.tables import Outcomes, Tables
 from features.build import build
 from features.frame import Catalogue
 from models.artifact import Manifest, load_artifact, read_extra
-from models.fit.model_choice import CONSTANT, RULE
 from models.predictor import LeadScorer
 from models.scorecard import band_rank
+from models.winners import CONSTANT, LINE, RULE, is_stand_in
 from training.gate import (
     FIRST,
     NOTHING_NEW,
@@ -33,8 +33,8 @@ from training.gate import (
 )
 from training.model_card import CARD_FILE, ModelCard, rule_words
 from training.registry import ModelVersion, Registry
-from training.stand_in import is_stand_in, train_stand_in
-from training.trained_model import LINE, TrainedModel
+from training.stand_in import train_stand_in
+from training.trained_model import TrainedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def publish(
         catalogue = Catalogue.from_json(read_extra(champion.folder, "catalogue.json").decode())
         since = ModelCard.from_json(read_extra(champion.folder, CARD_FILE)).cut_at
         rows = unseen_rows(trained.dataset.cut.test, trained.dataset.labelled.order, since)
-        lost = lost_columns(catalogue, tables)
+        lost = catalogue.lost_columns(tables)
         edited = champion.tags.get("project") != tags.get("project")
         if lost:
             may = trained.shortfall is None or unproven is not None
@@ -141,12 +141,6 @@ def unseen_rows(
     with, fewer are left, perhaps none.
     """
     return rows if learned_before is None else rows[order[rows] >= learned_before]
-
-
-def lost_columns(catalogue: Catalogue, tables: Tables) -> list[str]:
-    """Name the columns that a model reads and that are not read any more."""
-    needed = {str(f.params["column"]) for f in catalogue.features if "column" in f.params}
-    return sorted(needed - {attribute.name for attribute in tables.attributes})
 
 
 def _replace_what_cannot_score(lost: list[str], *, proven: bool) -> GateDecision:

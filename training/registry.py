@@ -16,6 +16,8 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from data.errors import InputError, OutsideError
 from data.network import require_reachable
@@ -24,6 +26,7 @@ from models.artifact import LOADER
 from models.predictor import MANIFEST
 from models.signature import ANYONE, Trust
 from training.mlflow_loader import check_loader, content_of, note_loader
+from training.registry_tables import read_version
 from training.state import StatePaths
 from training.state_format import make_folder
 
@@ -155,6 +158,21 @@ class Registry:
             return ModelVersion(as_folder.name, as_folder, {})
         if os.sep in reference:
             raise InputError("is no model artifact: manifest.json is not there", file=reference)
+        return self._stored(reference) or self._ask_mlflow(reference)
+
+    def _stored(self, reference: str) -> ModelVersion | None:
+        """Read a version from the tables of an SQLite file; None where MLflow has to be asked."""
+        scheme, _, file = self.uri.partition(":///")
+        stored = read_version(Path(file), self.name, reference) if scheme == "sqlite" else None
+        if stored is None:
+            return None
+        place = urlsplit(self._current_uri(stored.uri))
+        root = Path(url2pathname(place.path))
+        if place.scheme != "file" or place.netloc or not root.is_dir():
+            return None
+        return self._in_folder(root, stored.version, stored.tags)
+
+    def _ask_mlflow(self, reference: str) -> ModelVersion:
         from mlflow.exceptions import MlflowException
 
         with self._tracking() as client:
@@ -185,9 +203,11 @@ class Registry:
 
     def champion(self) -> ModelVersion | None:
         """Find the champion, or None where there is none yet."""
-        with self._tracking() as client:
-            aliases = self._aliases(client)
-        return self.find(aliases[CHAMPION]) if CHAMPION in aliases else None
+        if self._stored(CHAMPION) is None:
+            with self._tracking() as client:
+                if CHAMPION not in self._aliases(client):
+                    return None
+        return self.find(CHAMPION)
 
     def promote(self, version: str) -> None:
         """Make `version` the champion; the one before it is remembered for `rollback`.
@@ -310,11 +330,15 @@ class Registry:
         )
         require_reachable(uri, self.allow)
         root = Path(download_artifacts(artifact_uri=uri, tracking_uri=self.uri))
+        return self._in_folder(root, str(registered.version), dict(registered.tags))
+
+    def _in_folder(self, root: Path, version: str, tags: Mapping[str, str]) -> ModelVersion:
+        """Find the artifact in the folder of a version's MLflow model."""
         folders = sorted((root / "artifacts").glob("*/manifest.json"))
         if len(folders) != 1:
-            raise OutsideError(f"model {self.name} version {registered.version} has no artifact")
+            raise OutsideError(f"model {self.name} version {version} has no artifact")
         check_loader(root, folders[0].parent)
-        return ModelVersion(str(registered.version), folders[0].parent, dict(registered.tags))
+        return ModelVersion(version, folders[0].parent, tags)
 
     @contextmanager
     def _tracking(self) -> Iterator[MlflowClient]:

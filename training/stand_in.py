@@ -12,22 +12,16 @@ from numpy.typing import NDArray
 
 from data.schema import Project
 from data.tables import Tables
-from models.fit.model_choice import CONSTANT, RULE
-from models.predictor import Floats, ModelFacts
+from models.predictor import Floats
+from models.winners import CONSTANT, LINE, RULE
 from training.gate import compare_losses
 from training.project_rule import has_rule, stated_rule
 from training.small_data import assess
 from training.train import FitTask, fit_and_evaluate
-from training.trained_model import LINE, TrainedModel
+from training.trained_model import TrainedModel
 
 CLEARLY: Final = 2.6
 """Standard errors by which rule or line must beat the base rate: 1 in 200 by chance alone."""
-STAND_INS: Final = (CONSTANT, RULE)
-
-
-def is_stand_in(meta: ModelFacts) -> bool:
-    """Tell whether a model is a rule or a base rate: any proven model may take its place."""
-    return meta.learner in STAND_INS
 
 
 def train_stand_in(

@@ -18,9 +18,9 @@ from models.amount_model import AmountModel
 from models.explain.observed_rates import make_facts
 from models.fit.baselines import fit_all
 from models.fit.learner import LeadClassifier
-from models.fit.model_choice import CONSTANT, RULE
 from models.metrics import Floats
 from models.predictor import LeadScorer, ScoreCard, calibrated_log_odds
+from models.winners import CONSTANT, LINE, RULE
 from training.advice import advise
 from training.audit import AuditReport
 from training.audit.windows import fit_scope, row_hash
@@ -35,11 +35,11 @@ from training.evaluate import (
     unproven_in_training,
 )
 from training.judgement import judge
-from training.model_card import make_card
+from training.make_card import make_card
 from training.project_rule import points_of, stated_rule
 from training.random_split import promise_of_random_split
 from training.sample_curve import measure_curve
-from training.trained_model import LINE, TrainedModel, with_card
+from training.trained_model import TrainedModel, with_card
 from training.watch.night_profile import NightProfile
 from training.watch.watch_reference import make_reference, training_night
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from data.schema import Project
 from models.amount_model import AMOUNTS_FILE, AmountModel
@@ -22,9 +22,6 @@ from training.dataset import Dataset
 from training.evaluate import Evaluation
 from training.model_card import CARD_FILE, ModelCard
 from training.watch.watch_reference import WATCH_FILE, WatchReference
-
-LINE: Final = "linear"
-"""The winner's name where the regularised line stands alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,15 +53,12 @@ from models.predictor import (
     calibrated_log_odds,
 )
 from models.scorecard import propose
+from models.winners import CONSTANT, RULE
 
 LARGE = 20_000
 """Rows from which on steps are larger and forward folds fewer."""
 Learner = Literal["auto", "logistic", "rule", "prior"]
 """What is fitted: the winner of all candidates, the regularised line alone, or no choice at all."""
-CONSTANT: Final = "constant"
-"""The winner's name where every lead gets the base rate."""
-RULE: Final = "rule"
-"""The winner's name where leads get the points of a rule, as outcomes update them."""
 BENDS, LEAST_FOR_BENDS = 6, 150
 """Pieces of a number's line, and the rarer outcomes from which on it may bend."""
 

@@ -46,7 +46,7 @@ def plan_parts(
         processes = 1 if cluster != "local" else session.threads
     if parts is None or parts.strip() == "all":
         budget = memory_budget(memory or session.project.score.memory)
-        count = _by_memory(_size(session, leads, events), budget, processes)
+        count = _by_memory(bytes_of_sources(session, leads, events), budget, processes)
         if cluster is not None:
             count = min(max(count, LEAST_ON_CLUSTER), BUCKETS)
     elif parts.strip().isdecimal() and 1 <= int(parts) <= BUCKETS:
@@ -66,7 +66,9 @@ def _by_memory(size: float, budget: int, processes: int) -> int:
     return min(max(math.ceil(size / room), 1), BUCKETS)
 
 
-def _size(session: Session, leads: str | None, events: list[str] | None) -> float:
+def bytes_of_sources(
+    session: Session, leads: str | None = None, events: list[str] | None = None
+) -> float:
     """Estimate the bytes that scoring the company whole takes beside the program."""
     given: dict[str, str] = {} if leads is None else {"leads.source": leads}
     given |= {f"events.{i}.source": source for i, source in enumerate(events or ())}

@@ -10,8 +10,8 @@ from data.errors import LeadScoreError
 from data.reading.read_tables import read_tables
 from data.schema import Project
 from models.fit.baselines import fit_all
-from models.fit.model_choice import CONSTANT
 from models.predictor import LeadScorer
+from models.winners import CONSTANT, LINE
 from tests.fakes.noise_sets import NoiseSet
 from training.audit import audit
 from training.dataset import Dataset, make_dataset
@@ -22,7 +22,7 @@ from training.evaluate import (
     verdicts,
 )
 from training.train import cross_fitted, fit_learner
-from training.trained_model import LINE, with_card
+from training.trained_model import with_card
 
 
 @dataclass(frozen=True, slots=True)

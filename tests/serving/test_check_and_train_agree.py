@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from data.errors import GateError, LeadScoreError
-from models.fit.model_choice import RULE
+from models.winners import RULE
 from serving.check import check_project
 from serving.session import open_session
 from serving.verbs import learn

@@ -35,7 +35,6 @@ from serving.writeback.audit_log import entries
 from serving.writeback.ledger_store import SqliteStore
 from serving.writeback.write_back import write_back
 from tests.fakes.rest_figures import figures_of
-from training.publish import lost_columns
 from training.state import StatePaths
 from training.train import train
 
@@ -403,6 +402,6 @@ def test_one_seed_gives_one_model_with_one_thread_and_with_two(company, tmp_path
 
 def test_a_champion_whose_column_is_gone_gives_way_to_a_proven_model(company):
     catalogue, tables = company.model.catalogue, company.reading.tables
-    assert lost_columns(catalogue, tables) == []
+    assert catalogue.lost_columns(tables) == []
     left = tuple(each for each in tables.attributes if each.name != "country")
-    assert lost_columns(catalogue, replace(tables, attributes=left)) == ["country"]
+    assert catalogue.lost_columns(replace(tables, attributes=left)) == ["country"]

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from models.predictor import ModelFacts
+from models.winners import is_stand_in
 from training.gate import FIRST, PairedLoss, compare_losses, compare_movers, judge
 from training.publish import unseen_rows
-from training.stand_in import choose_stand_in, is_stand_in
+from training.stand_in import choose_stand_in
 
 
 @pytest.mark.parametrize(

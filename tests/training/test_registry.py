@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +17,7 @@ import pytest
 from data.errors import InputError, OutsideError
 from models.signature import Trust
 from training.registry import BOUND, Registry
+from training.registry_tables import read_version
 from training.state import StatePaths
 
 
@@ -217,3 +221,33 @@ def edit(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
+
+
+def test_a_version_is_read_without_mlflow_as_mlflow_gives_it(registry):
+    registry.promote("2")
+    for reference in ("1", "2", "champion"):
+        assert registry._stored(reference) == registry._ask_mlflow(reference)
+
+
+def test_what_the_tables_do_not_say_is_asked_of_mlflow(registry, tmp_path):
+    file = Path(registry.uri.removeprefix("sqlite:///"))
+    assert read_version(file, "acme", "latest") is None
+    assert read_version(file, "acme", "nobody") is None
+    assert read_version(file, "acme", "9" * 30) is None
+    assert read_version(tmp_path / "absent.db", "acme", "1") is None
+    other = tmp_path / "other.db"
+    shutil.copy(file, other)
+    with closing(sqlite3.connect(other)) as tables:
+        tables.execute("alter table model_versions rename column storage_location to place")
+    assert read_version(other, "acme", "1") is None
+
+
+def test_explaining_a_lead_imports_nothing_that_only_learning_needs():
+    code = (
+        "import sys, serving.explain, serving.loaded_model, serving.session, serving.lost_inputs\n"
+        "import training.registry\n"
+        "heavy = {'mlflow', 'sklearn', 'lightgbm', 'scipy.stats', 'sqlalchemy'}\n"
+        "sys.exit(f'imported: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

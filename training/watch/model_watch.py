@@ -16,11 +16,7 @@ from data.labels import label, make_snapshots, open_snapshots, window_end
 from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
 from features.build import Builder
-from features.frame import Catalogue
-from models.explain.observed_rates import ObservedRates
-from models.predictor import LeadScorer
 from training.dataset import groups_of
-from training.model_card import ModelCard
 from training.watch.column_watch import watch_columns
 from training.watch.conversion_watch import watch_conversions
 from training.watch.duplicate_watch import watch_duplicates
@@ -36,23 +32,12 @@ from training.watch.promise_watch import (
 )
 from training.watch.signal import Signal, State, in_order
 from training.watch.source_watch import watch_sources
-from training.watch.watch_reference import WatchReference
+from training.watch.watched_model import WatchedModel
 
 RECENT_DAYS: Final = 28
 MOST_ROWS: Final = 20_000
 """Of more rows a part is looked at, every k-th lead."""
 OLD_MODEL_DAYS: Final = (30.0, 90.0)
-
-
-@dataclass(frozen=True, slots=True)
-class WatchedModel:
-    """What the monitor needs of a model; `reference` is None where it was trained before it."""
-
-    scorer: LeadScorer
-    catalogue: Catalogue
-    facts: ObservedRates
-    card: ModelCard
-    reference: WatchReference | None
 
 
 def watch_model(

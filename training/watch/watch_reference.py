@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from data.clock import DAY
 from data.feeds import Feed
 from data.tables import Outcomes, Tables
 from models.explain.observed_rates import ObservedRates
-from training.dataset import Dataset
 from training.watch.feature_profile import FeatureProfile, make_feature_profile
 from training.watch.night_profile import NightProfile, profile_of_night
+
+if TYPE_CHECKING:  # a reference is read by commands that learn nothing
+    from training.dataset import Dataset
 
 WATCH_FILE = "watch.json"
 
