@@ -60,7 +60,7 @@ CONVERTED_NAME: Final = (
 CUSTOMER_NAME: Final = (
     r"customer|qualified|signed|accepted|purchas|sold|contract|client|kunde|unterschr|signé|firma"
     r"|accett|acept|contrat|vertrag|deal|target|label|outcome|subscribed|enrol|is_customer|^y$|churn"
-    r"|abschluss|acquist|acheté|compra|gekauft|خرید|قرارداد"
+    r"|abschluss|acquist|acheté|compra|gekauft|خرید|قرارداد|^ordered|^order.?date"
 )
 TARGET_NAME: Final = r"^(y|target|label|class|response|outcome|conversion|converted)$"
 """What the outcome is called in tables made for learning."""
@@ -89,7 +89,7 @@ EVENTS_NAME: Final = (
 
 CONVERSION_TYPES: Final = (
     r"opportun",
-    r"(^|[ _])(convert|accept|approv|won|deal)",
+    r"(^|[ _])(convert|accept|approv|won|deal(?!er))",
     r"agreed|(^|[ _])(contract|signed(?!.?up)|purchase|order)|gewonnen|gagn|vint[ao]|ganad|ganho"
     r"|subscription.?(start|creat|activ|paid)|برنده|خرید",
 )
