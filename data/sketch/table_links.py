@@ -12,6 +12,7 @@ from data.sketch.vocabulary import (
     CLOSED_NAME,
     CREATED_NAME,
     DEALS_NAME,
+    EVENT_ROLES,
     EVENTS_NAME,
     ID_NAME,
     LEADS_NAME,
@@ -147,6 +148,7 @@ def event_type(look: FileLook, ids: ColumnLook) -> ColumnLook | None:
         if c is not lead and c is not ids and 1 < c.distinct <= min(500, max(2, look.rows // 3))
     ]
     words = [c for c in words if not any(_comes_before(c, other) for other in words)]
+    words = [c for c in words if not speaks_of(c.name, EVENT_ROLES["direction"])] or words
     return named(words, TYPE_NAME) or min(words, key=lambda c: c.distinct, default=None)
 
 

@@ -60,7 +60,7 @@ CONVERTED_NAME: Final = (
 CUSTOMER_NAME: Final = (
     r"customer|qualified|signed|accepted|purchas|sold|contract|client|kunde|unterschr|signé|firma"
     r"|accett|acept|contrat|vertrag|deal|target|label|outcome|subscribed|enrol|is_customer|^y$|churn"
-    r"|abschluss|acquist|acheté|compra|gekauft|خرید|قرارداد"
+    r"|abschluss|acquist|acheté|compra|gekauft|خرید|قرارداد|^ordered|^order.?date"
 )
 TARGET_NAME: Final = r"^(y|target|label|class|response|outcome|conversion|converted)$"
 """What the outcome is called in tables made for learning."""
@@ -89,14 +89,14 @@ EVENTS_NAME: Final = (
 
 CONVERSION_TYPES: Final = (
     r"opportun",
-    r"(^|[ _])(convert|accept|approv|won|deal)",
+    r"(^|[ _])(convert|accept|approv|won|deal(?!er))",
     r"agreed|(^|[ _])(contract|signed(?!.?up)|purchase|order)|gewonnen|gagn|vint[ao]|ganad|ganho"
     r"|subscription.?(start|creat|activ|paid)|برنده|خرید",
 )
 """Names of event types that mean a conversion, the surest first."""
 
 OUTCOME_TYPES: Final = r"declin|cancel|disqual|unqualif|reject|lost|^(deleted|merged)$"
-TYPE_NAME: Final = r"type|event|action|activity|kind|name|tipo|genre|^(art|typ)$|نوع"
+TYPE_NAME: Final = r"type|event|action|activity|kind|name|tipo|genre|^(art|typ|what)$|نوع"
 RECORDED: Final = r"record|ingest|load|insert|logged"
 EVENT_ROLES: Final = {
     "channel": r"channel|medium",
@@ -122,8 +122,8 @@ ROLES: Final = {
         r"channel|origi?[ne]m?\b|origin|source|medium|canal|fonte|provenien|kanal|quelle|herkunft"
         r"|fuente|منبع|acquisition"
     ),
-    "email": r"e[-_ ]?mail(_from)?$|courriel",
-    "title": r"job_?\s?title|^title$|position|ruolo|fonction|funktion|cargo",
+    "email": r"e[-_ ]?mail(_from)?$|^mail$|courriel",
+    "title": r"job_?\s?title|^title$|^(job[-_ ]?)?function$|position|ruolo|fonction|funktion|cargo",
 }
 PERSON_NAME: Final = (
     r"^(person|full[-_ ]?name|contact([-_ ]?(name|person))?|referente|interlocuteur|ansprechpartner"
@@ -131,7 +131,7 @@ PERSON_NAME: Final = (
 )
 COMPANY_NAME: Final = (
     r"^(company|company[-_ ]?name|account_?name|organi[sz]ation[-_ ]?name|azienda|entreprise"
-    r"|empresa|شرکت)$|ragione|société|^firma"
+    r"|empresa|firm|شرکت)$|ragione|société|^firma"
 )
 TEAM_NAME: Final = r"^(sales[-_ ]?)?team([-_ ]?name)?$|^squadra$|^équipe$|^gruppo vendite$|^تیم$"
 FIRST_NAME: Final = r"^(first|given)[-_ ]?name$|^nome$|^prénom$|^vorname$|^nombre$|^نام$"

@@ -150,6 +150,19 @@ def list_answers(
     return tuple(_answer(row) for row in rows)
 
 
+def mark_of_answers(file: Path) -> tuple[int | None, ...]:
+    """Give what differs after every change of the file: how many, the last number and moment.
+
+    SQLite alone may open the file: whoever opens and closes it beside SQLite takes away the locks
+    that other threads of the process hold on it.
+    """
+    if not file.exists():
+        return ()
+    with _opened(file) as connection:
+        found = connection.execute("select count(*), max(number), max(given_at) from feedback")
+        return tuple(found.fetchone())
+
+
 def in_force(answers: Sequence[RepAnswer], at: int) -> tuple[RepAnswer, ...]:
     """Keep what had been said at a moment, or at that instant, without what was taken back."""
     said = [each for each in answers if each.given_at <= at]

@@ -172,6 +172,7 @@ class ReportPage:
             "tn": w.tn,
             "attr": w.attr,
             "num": w.number,
+            "tenths": w.tenths,
             "pct": w.percent,
             "signed": w.signed,
             "signed_pct": self._signed_percent,

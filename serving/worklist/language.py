@@ -254,7 +254,7 @@ class Words:
             out[name] = (
                 self.number(short, 1)
                 if isinstance(short, (int, float))
-                else self.label(short, labels)
+                else " / ".join(self.label(each, labels) for each in short.split(" / "))
             )
         return out
 
@@ -266,6 +266,10 @@ class Words:
         """Write a number with at most so many decimals, grouped as the language groups."""
         pattern = "#,##0" + ("." + "#" * decimals if decimals else "")
         return self.digits(_number(float(value), pattern, str(self.locale)))
+
+    def tenths(self, value: float) -> Markup:
+        """Write a number with one decimal always, so that those of a column stand in line."""
+        return self.digits(_number(float(value), "#,##0.0", str(self.locale)))
 
     def figure(self, value: float) -> Markup:
         """Write a value of a lead: grouped from 10,000 on, since 2008 may be a year."""

@@ -13,6 +13,7 @@ from serving.answers.answer_store import (
     UNDO_WITHIN,
     RepAnswer,
     list_answers,
+    mark_of_answers,
     store_answer,
     undo_answer,
 )
@@ -102,17 +103,8 @@ class LiveAnswers:
         store_answer(self.file, RepAnswer(lead.lead_id, "reopen", "", viewer.name, at, lead.score))
 
     def _read(self, run_made_at: int) -> tuple[RepAnswer, ...]:
-        """Read the answers to a run, and what was said of those leads before, where they changed.
-
-        SQLite counts the changes of a file in its head: a time of change is too coarse a mark.
-        """
-        try:
-            found = self.file.stat()
-            with self.file.open("rb") as file:
-                head = file.read(28)
-        except FileNotFoundError:
-            return ()
-        mark = (run_made_at, found.st_mtime_ns, found.st_size, head[24:])
+        """Read the answers to a run, and what was said of those leads before; again on a change."""
+        mark = (run_made_at, *mark_of_answers(self.file))
         kept = self._kept  # taken and put as one: requests come on several threads
         if kept[0] != mark:
             kept = mark, list_answers(self.file, answered_after=run_made_at)

@@ -2,7 +2,7 @@
 
 Leaks, splits, candidates, calibration, learning curve, segments, slices, drift, figures beside the
 baselines, all with the intervals that the card holds. Titles, sentences and numbers are in the
-reader's language; names of figures and columns are those of the frames, in English.
+reader's language; names of figures, and what the audit and the learner say, are in English.
 """
 
 from __future__ import annotations
@@ -133,7 +133,9 @@ def _sections(card: ModelCard, audit: AuditReport | None, words: Words) -> Itera
     ) -> PageSection:
         columns = tuple(dict.fromkeys(name for row in rows for name in row))
         cells = tuple(tuple(_cell(row.get(name), words) for name in columns) for row in rows)
-        return PageSection(anchor, title, note, tuple(isolated(name) for name in columns), cells)
+        return PageSection(
+            anchor, title, note, tuple(isolated(words.word(name)) for name in columns), cells
+        )
 
     t = words.t
     verdicts = [asdict(verdict) for verdict in audit.verdicts] if audit is not None else []
@@ -141,7 +143,9 @@ def _sections(card: ModelCard, audit: AuditReport | None, words: Words) -> Itera
     dropped = [{"reason": reason, "rows": n} for reason, n in card.dropped.items()]
     cut = t("Purged around the cut in time.")
     yield table("splits", t("Splits: rows left out"), cut, dropped)
-    figures = t("On the test rows, beside the baselines, with 95 % intervals.")
+    figures = t(
+        "On the test rows, beside the baselines, with {level} intervals.", level=words.percent(0.95)
+    )
     yield table("metrics", t("Figures"), figures, card.metrics)
     paired = t("Paired differences.")
     yield table("verdicts", t("Against the baselines"), paired, card.verdicts)

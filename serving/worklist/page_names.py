@@ -178,6 +178,9 @@ class PageNames:
                 "mostly": t("Yes: most of its promises came true on leads that it had never seen."),
                 "care": t("With care: it orders leads well, but some promises were off."),
                 "unproven": t("Not yet: too few outcomes to verify its promises."),
+                "ordered": t(
+                    "Its order, yes. Its percentages, not yet: too few outcomes to verify them."
+                ),
             },
             "curves": curve_names(self.words),
         }

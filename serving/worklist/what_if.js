@@ -18,7 +18,7 @@ function planWords(data) {
   return function (rank, calls, cutOff) {
     var points = data.plans[rank] && data.plans[rank].length ? data.plans[rank] : data.plans.chance;
     var at = function (k) { return between(points, calls, k); };
-    var says = [fill(data.expected, { expected: tenths.format(at(1)), low: numbers.format(at(2)), high: numbers.format(at(3)) })];
+    var says = [fill(data.expected, { expected: (at(1) >= 10 ? numbers : tenths).format(at(1)), low: numbers.format(at(2)), high: numbers.format(at(3)) })];
     if (cutOff !== null) { says.push(fill(data.cutoff, { score: numbers.format(cutOff) })); }
     if (at(5) !== null) { says.push(fill(data.worth, { amount: money(at(5)), low: money(at(6)), high: money(at(7)) })); }
     if (at(4) !== null) { says.push(fill(data.profit, { amount: money(at(4)) })); }

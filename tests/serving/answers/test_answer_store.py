@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import tarfile
 from contextlib import closing
 from dataclasses import replace
@@ -24,6 +26,7 @@ from serving.answers.answer_store import (
     undo_answer,
 )
 from serving.answers.give_answer import give_feedback, undo_feedback
+from serving.worklist.live_answers import LiveAnswers
 
 OLD_STATE = Path(__file__).parents[2] / "fixtures" / "state_2026_11.tar.xz"
 
@@ -178,3 +181,31 @@ def test_answers_are_listed_by_lead_and_by_who_was_answered_lately(tmp_path: Pat
     assert [each.given_at for each in list_answers(file, answered_after=25)] == [10, 30]
     assert [each.given_at for each in list_answers(file, lead_id="a", before=30)] == [10]
     assert list_answers(file, answered_after=30) == ()
+
+
+def test_pages_that_look_for_new_answers_leave_the_locks_of_a_writer_alone(tmp_path: Path) -> None:
+    """Closing a file that SQLite has open in the same process would take its locks away."""
+    file = tmp_path / "f.db"
+    store_answer(file, _answer("L1", "done", 10))
+    answers = LiveAnswers(file)
+    intrude = (
+        f"import sqlite3; sqlite3.connect({str(file)!r}, timeout=0).execute('begin immediate')"
+    )
+    with closing(sqlite3.connect(file)) as writer:
+        writer.execute("begin immediate")
+        assert set(answers.since(5, 20).off) == {"L1"}
+        other = subprocess.run([sys.executable, "-c", intrude], capture_output=True, check=False)
+    assert b"database is locked" in other.stderr
+
+
+def test_pages_see_every_change_of_the_answers(tmp_path: Path) -> None:
+    file = tmp_path / "f.db"
+    answers = LiveAnswers(file)
+    assert not answers.since(5, 30).off
+    for lead, at in (("L1", 10), ("L2", 20)):
+        store_answer(file, _answer(lead, "done", at))
+    assert set(answers.since(5, 30).off) == {"L1", "L2"}
+    forget_lead(file, "L2")
+    assert set(answers.since(5, 30).off) == {"L1"}
+    store_answer(file, _answer("L3", "done", 20))
+    assert set(answers.since(5, 30).off) == {"L1", "L3"}

@@ -62,9 +62,9 @@ def test_candidates_are_a_table_and_choices_are_lines() -> None:
     page = render_model_page(CARD, project="acme", version="7")
     tried = page[page.index('id="candidates"') : page.index('id="choices"')]
     assert re.findall(r"<th.*?<bdi>(.*?)</bdi>", tried) == [
-        "judged_on",
+        "judged on",
         "candidate",
-        "log_loss",
+        "log loss",
         "won",
     ]
     assert "<td><bdi>extra [87, 48]</bdi></td>" in page

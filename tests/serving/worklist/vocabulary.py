@@ -36,7 +36,14 @@ _LISTS: Final = """
     Send the e-book of the month; Case study: from 200 to 900 leads; Packages and prices;
     Offer a short audit of the site; Tailored campaign plan; Call the marketing manager;
     10 to 200 employees; retail or hospitality; works in marketing; by score; as before;
-    interest; converted
+    interest; converted; column; detector; severity; figure; reason; cure; waived by; rows;
+    model; metric; value; error;
+    against; difference; verdict; judged on; candidate; behind; standard error; between; choice;
+    band; promised; observed; kept; capacity; weeks; worked; conversions; precision; captured;
+    by chance; slice; month; expected; ratio; skill;
+    An opportunity is a lead with a trial, a person who decides, and a budget.;
+    An opportunity is a lead who came to a seminar and with whom a meeting is agreed.;
+    An opportunity is a lead with a download whose marketing manager is actively looking.
     """
 _NAMES: Final = (word.strip() for word in _LISTS.replace("\n", ";").split(";"))
 WORDS: Final = tuple(dict.fromkeys([*filter(None, _NAMES), *WEEKDAYS, *MONTHS]))
