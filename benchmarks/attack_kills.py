@@ -19,8 +19,9 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ from tests.fakes.november_state import November
 
 CALLS: Final = ("write", "pwrite64", "writev", "rename", "renameat2", "fsync", "fdatasync")
 LEAD: Final = "L0000187"
+MOST_S: Final = 300.0
+"""No command of so small a company takes longer."""
 OF_THE_RUN: Final = ["run_id", "scored_at", "model_version"]
 WARM: Final = (
     "benchmarks.attack_kills",
@@ -114,6 +117,7 @@ def measure(place: Path, *, full: bool) -> list[Verdict]:
     kills: Counter[str] = Counter()
     harmed = 0
     for victim in victims:
+        began = time.monotonic()
         count, expected = forks.measured(victim)
         for _ in range(victim.kills if full else 1):
             company = forks.company()
@@ -124,7 +128,8 @@ def measure(place: Path, *, full: bool) -> list[Verdict]:
             for wrong in _harm(forks, victim, company, expected):
                 harmed += 1
                 print(f"  {victim.verb} at {call} {number} (ended {code}): {wrong}", flush=True)
-        print(f"  {victim.verb}: killed {kills[victim.verb]} times", flush=True)
+        spent = time.monotonic() - began
+        print(f"  {victim.verb}: killed {kills[victim.verb]} times, {spent:.0f} s", flush=True)
     words = f"harm by {kills.total()} kills at writes, renames, syncs"
     bars = [(harmed == 0, words, str(harmed), "0")]
     if full:
@@ -139,6 +144,7 @@ class Forks:
     def __init__(self, place: Path, warm: Sequence[str]) -> None:
         for name in ("NUMBA", "OPENBLAS", "OMP"):
             os.environ[f"{name}_NUM_THREADS"] = "1"
+        os.environ["PYTHONWARNINGS"] = "ignore::RuntimeWarning:runpy"  # each fork runs main anew
         self.place, self.out = place, place / "out"
         self.whole = November.unpack(place / "whole")
         self.context = multiprocessing.get_context("forkserver")
@@ -159,13 +165,14 @@ class Forks:
 
     def run(self, victim: Victim, company: November, inject: str | None = None) -> tuple[int, str]:
         """Run a command to its end; under strace where something is to be injected or counted."""
-        log, gate = self.place / "log", self.place / "gate"
+        log, ready, gate = (self.place / name for name in ("log", "ready", "gate"))
         arguments = victim.arguments(company, self.out)
-        given = (arguments, str(log), str(self.place / "password"), str(gate))
+        given = (arguments, *map(str, (log, self.place / "password", ready, gate)))
+        ready.unlink(missing_ok=True)
         gate.unlink(missing_ok=True)
-        os.mkfifo(gate)
         command = self.context.Process(target=run_command, args=given)
         command.start()
+        _wait_for(ready, command.is_alive)
         tracer = None
         if inject is not None:
             tracer = subprocess.Popen(
@@ -178,10 +185,13 @@ class Forks:
             )
             assert tracer.stderr is not None
             assert "attached" in (line := tracer.stderr.readline()), line
-        gate.write_text("go")
-        command.join()
+        gate.touch()
+        command.join(MOST_S)
+        if command.exitcode is None:
+            command.kill()
+            raise RuntimeError(f"{victim.verb} has not ended after {MOST_S} s")
         if tracer is not None:
-            tracer.communicate()
+            tracer.communicate(timeout=MOST_S)
         self.pid = command.pid
         return command.exitcode or 0, log.read_text(errors="replace")
 
@@ -197,17 +207,28 @@ class Forks:
         return {name: found.count(name) for name in CALLS}, standing(company, victim)
 
 
-def run_command(arguments: list[str], log: str, stdin: str, gate: str) -> None:
-    """Run the console command in this fork, once the gate opens."""
+def run_command(arguments: list[str], log: str, stdin: str, ready: str, gate: str) -> None:
+    """Run the console command in this fork, once it is traced: then the gate is there."""
+    sys.dont_write_bytecode = True  # what is killed is the command, not an import
     written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(written, 1)
     os.dup2(written, 2)
     from serving.cli.app import main
 
-    Path(gate).read_text()
+    Path(ready).touch()
+    _wait_for(Path(gate), lambda: True)
     with open(stdin) as sys.stdin:
         sys.argv = ["leadscore", *arguments]
         main()
+
+
+def _wait_for(path: Path, alive: Callable[[], bool]) -> None:
+    """Wait for a file, as long as the one that makes it is alive."""
+    until = time.monotonic() + MOST_S
+    while not path.exists():
+        if not alive() or time.monotonic() > until:
+            raise RuntimeError(f"{path.name} does not come")
+        time.sleep(0.002)
 
 
 def standing(company: November, victim: Victim) -> dict[str, str]:

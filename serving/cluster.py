@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from data.errors import OutsideError
+from data.network import require_allowed
 
 if TYPE_CHECKING:
     import distributed
@@ -22,11 +23,16 @@ CLOSE_SECONDS: Final = 5
 
 
 @contextmanager
-def open_cluster(address: str, *, workers: int) -> Iterator[distributed.Client]:
+def open_cluster(
+    address: str, *, workers: int, allow: Sequence[str] = ()
+) -> Iterator[distributed.Client]:
     """Connect to the scheduler at an address; "local" starts `workers` processes here.
 
-    OutsideError where the extra is not installed or nothing answers.
+    InputError where [network] `allow` does not name its host: it is sent data of leads, and what it
+    answers is unpickled. OutsideError where the extra is not installed or nothing answers.
     """
+    if address != LOCAL:
+        require_allowed(address if "://" in address else f"tcp://{address}", allow)
     try:
         import distributed
     except ImportError:
@@ -58,6 +64,8 @@ def _start(distributed: Any, workers: int, scratch: str) -> Any:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
+            protocol="tls://",
+            security=True,  # keys of this run alone: other users of the machine run nothing here
             dashboard_address="127.0.0.1:0",  # None would take a fixed port, or warn
             scheduler_kwargs={"dashboard": False},
             memory_limit=0,
@@ -71,7 +79,7 @@ def _start(distributed: Any, workers: int, scratch: str) -> Any:
 def _connect(distributed: Any, address: Any) -> Any:
     try:
         return distributed.Client(address, timeout=CONNECT_SECONDS)
-    except (OSError, TimeoutError, ValueError, RuntimeError, ImportError) as error:
+    except (OSError, TimeoutError, ValueError, TypeError, RuntimeError, ImportError) as error:
         raise OutsideError(
             f"no Dask scheduler answers at {address}: {_line(error)}",
             cure="start it (dask scheduler), or give --cluster local",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import _thread
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -24,16 +24,21 @@ GONE_SECONDS: Final = 30.0
 
 @contextmanager
 def fits_on(
-    address: str | None, *, workers: int, gone_after: float = GONE_SECONDS
+    address: str | None,
+    *,
+    workers: int,
+    allow: Sequence[str] = (),
+    gone_after: float = GONE_SECONDS,
 ) -> Iterator[None]:
     """Let the workers of a cluster do the fits of what runs inside; None: threads here do them.
 
-    OutsideError where no scheduler answers, no worker comes, or it goes away.
+    InputError where `allow` does not name its host. OutsideError where no scheduler answers, no
+    worker comes, or it goes away.
     """
     if address is None:
         yield
         return
-    with open_cluster(address, workers=workers) as client:
+    with open_cluster(address, workers=workers, allow=allow) as client:
         watch = SchedulerWatch(client, gone_after)
         watch.start()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,13 +57,14 @@ def _require_trained(raw: RawTable, names: set[str], job: ReadJob) -> None:
     lost = [name for name in job.kinds if name not in names and name not in ANSWER_COLUMNS]
     if not lost or "leads" in job.frames:
         return
+    lacking = "it is not in the file" if job.lenient else "the project has it no more"
     near = difflib.get_close_matches(lost[0], sorted(names | {*raw.table.column_names}), 1)
     more = f" ({len(lost) - 1} more: {', '.join(lost[1:4])})" if len(lost) > 1 else ""
     hint = f"did you mean {near[0]!r}? " if near else ""
     if near == lost[:1]:
         hint = "the table has it: declare it again, as fixed, known_at or history; "
     raise InputError(
-        f"the model was trained on this column, and the project has it no more{more}",
+        f"the model was trained on this column, and {lacking}{more}",
         file=raw.name,
         column=lost[0],
         cure=f"{hint}{'or' if near == lost[:1] else 'bring it back, or'} train again without it",
@@ -146,15 +148,25 @@ def static_columns(raw: RawTable, job: ReadJob) -> list[str]:
         *(join.on for join in leads.join),
     }
     names = []
-    for name in raw.table.column_names:
-        column = texts(raw.column(name), job.missing) if name not in out else None
-        if column is None:
-            continue
+    for name in _readable_columns(raw, out, job):
+        column = texts(raw.column(name), job.missing)
         if column.null_count == len(column) and name not in job.kinds:
             job.notes.leave_out(raw.name, name, "is empty and left out")
         else:
             names.append(name)
     return names
+
+
+def _readable_columns(
+    raw: RawTable, out: Collection[str | None], job: ReadJob, prefix: str = ""
+) -> list[str]:
+    """List the columns but those that are `out`; InputError where the model needs an unread one."""
+    for name, cause in raw.unread.items():
+        if name not in out:
+            if prefix + name in job.kinds:
+                raw.column(name)
+            job.notes.leave_out(raw.name, prefix + name, f"{cause}, left out")
+    return [name for name in raw.table.column_names if name not in out]
 
 
 def joined_attributes(leads: RawTable, order: NDArray[np.int64], job: ReadJob) -> list[Attribute]:
@@ -180,8 +192,8 @@ def _declared_or_static(raw: RawTable, join: Join, job: ReadJob) -> list[Attribu
     if not job.project.static:
         return _declared(raw, join, job)
     out = {join.key or join.on, *join.exclude}
-    columns = [name for name in raw.table.column_names if name not in out]
-    return _all_undated(raw, columns, job, prefix_of(join))
+    prefix = prefix_of(join)
+    return _all_undated(raw, _readable_columns(raw, out, job, prefix), job, prefix)
 
 
 def _all_undated(
@@ -221,7 +233,7 @@ def _declared(raw: RawTable, section: Attributes, job: ReadJob) -> list[Attribut
     attributes = []
     clocks = {**dict.fromkeys(section.fixed), **section.known_at}
     for name, clock in clocks.items():
-        if name in section.exclude:
+        if name in section.exclude or _may_be_absent(raw, name, job):
             continue
         raw.column(name)
         attribute = _undated(raw, name, job, prefix)
@@ -236,6 +248,12 @@ def _declared(raw: RawTable, section: Attributes, job: ReadJob) -> list[Attribut
             attribute = replace(attribute, known_at=instants(raw, clock, job))
         attributes.append(attribute)
     return attributes
+
+
+def _may_be_absent(raw: RawTable, name: str, job: ReadJob) -> bool:
+    """Tell whether another file of leads lacks a column: refused where the model needs it."""
+    known = name in raw.table.column_names or name in raw.unread
+    return raw.lenient and not job.of_few and not known
 
 
 def _of_leads(attribute: Attribute, row: NDArray[np.int64], join: Join) -> Attribute:

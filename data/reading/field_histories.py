@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -79,19 +81,14 @@ def _history_of(
     """
     rows = np.flatnonzero(hit)
     rows = rows[np.lexsort((at[rows], row[rows]))]
-    part = RawTable(
-        log.name,
-        log.table.take(pa.array(rows)),
-        log.parts,
-        log.date_format,
-        log.decimal,
-        pa.array(rows) if log.rows is None else log.rows.take(pa.array(rows)),
-    )
+    taken = pa.array(rows)
+    places = taken if log.rows is None else log.rows.take(taken)
+    part = replace(log, table=log.table.take(taken), rows=places)
     n = len(order)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(row[rows], minlength=n))])
     project, known = job.project, job.kinds.get(prefix + name)
     sides = [attribute_values(part, side, project, known) for side in (history.old, history.new)]
-    present = name in raw.table.column_names
+    present = name in raw.table.column_names or name in raw.unread
     current = attribute_values(raw, name, project, known) if present else None
     if any(side is None for side in (*sides, current if present else sides[0])):
         return None

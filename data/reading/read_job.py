@@ -38,9 +38,10 @@ class ReadJob:
     """What to read, and how strictly.
 
     `frames` replace sources. `kinds` are the kinds that attributes had in training: a column
-    keeps its kind, however few its values are now. A `lenient` job reads for scoring: other
-    files or a few leads, where events, outcomes and columns may be absent; with leads given as a
-    frame, a table that is not given as a frame is empty. `kept` may know tables from before.
+    keeps its kind, however few its values are now. A `lenient` job reads for scoring: another
+    file of leads, where outcomes and what reports show may be absent, or a few leads given as a
+    frame, where any column may be, and a table that is not given as a frame is empty. `kept` may
+    know tables from before.
     """
 
     project: Project
@@ -49,6 +50,11 @@ class ReadJob:
     lenient: bool = False
     kept: KeptSources | None = None
     notes: Notes = field(default_factory=Notes)
+
+    @property
+    def of_few(self) -> bool:
+        """Whether a few leads are given, which may lack columns: those are then missing."""
+        return self.lenient and "leads" in self.frames
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -66,7 +72,7 @@ class ReadJob:
     ) -> RawTable:
         """Read the table of this label; InputError where it has no rows and should have some."""
         frame = self.frames.get(label)
-        if frame is None and self.lenient and "leads" in self.frames:
+        if frame is None and self.of_few:
             frame = pa.table({})
         if path is not None and not scheme_of(path):
             path = str(Path(path).absolute())  # not relative to the project
@@ -81,4 +87,5 @@ class ReadJob:
         )
         if not len(raw) and not self.lenient and not may_be_empty:
             raise InputError("has a header but no rows", file=raw.name)
-        return replace(raw, lenient=True) if self.lenient else raw
+        lenient = self.of_few or (self.lenient and label == "leads")
+        return replace(raw, lenient=True) if lenient else raw

@@ -7,9 +7,9 @@ import glob
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import duckdb
 import numpy as np
@@ -28,7 +28,8 @@ from data.rules.expressions import parse
 from data.schema import Project
 
 Given: TypeAlias = pd.DataFrame | pa.Table
-"""What may stand in place of a source; an Arrow table is taken as it is (`table_of_rows`)."""
+"""What may stand in place of a source."""
+_KNOWN: Final = frozenset({pa.string(), pa.int64(), pa.float64(), pa.bool_()})
 
 
 class Declared(Protocol):
@@ -57,7 +58,8 @@ class RawTable:
 
     `parts` holds (file, first row, line of the first row): a CSV row is named by its line, all
     else by its position from 1. `rows` are the original positions where a filter dropped some. In
-    a `lenient` table an absent column reads as missing in every row.
+    a `lenient` table an absent column reads as missing in every row. `unread` says of a column that
+    is there why it can't be read: it is none of a feature's, but is never taken as missing.
     """
 
     name: str
@@ -68,6 +70,7 @@ class RawTable:
     rows: pa.Array | None = None
     lenient: bool = False
     where: str | None = None  # the filter that it has passed
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -89,6 +92,9 @@ class RawTable:
         place = self.table.schema.get_field_index(name)
         if place >= 0:
             return self.table.column(place)
+        if name in self.unread:
+            cure = "export it as a text or a number"
+            raise InputError(self.unread[name], file=self.name, column=name, cure=cure)
         if self.lenient:
             return pa.chunked_array([pa.nulls(len(self), pa.string())])
         near = difflib.get_close_matches(name, self.table.column_names, 1, cutoff=0.5)
@@ -123,12 +129,10 @@ def read_source(
         raw = _read_database(uri, declared.query, project, kept)
     else:
         raw = _read_files(uri, declared, project, columns, kept)
-    raw = RawTable(
-        raw.name,
-        raw.table,
-        raw.parts,
-        declared.date_format,
-        getattr(declared, "decimal", "."),
+    raw = replace(
+        _legible(raw),
+        date_format=declared.date_format,
+        decimal=getattr(declared, "decimal", "."),
         where=declared.where,
     )
     if not declared.where or not len(raw):
@@ -145,7 +149,8 @@ def column_names(
     if file is None:
         return list(read_source(declared, project, frame=frame, label=label).table.column_names)
     if file.suffix.lower() in (".parquet", ".pq"):
-        return [f.name for f in _parquet_schema(file) if not pa.types.is_nested(f.type)]
+        nested = _nested_of(file)
+        return [name for name in _parquet_schema(file).names if name not in nested]
     delimiter = getattr(declared, "delimiter", None)
     return csv_header(file, delimiter=delimiter, encoding=getattr(declared, "encoding", "utf-8"))
 
@@ -182,6 +187,24 @@ def table_of_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str] =
     return pa.table(columns, names=names)
 
 
+def _legible(raw: RawTable) -> RawTable:
+    """Bring columns to few kinds; those that are neither text nor number are not read."""
+    schema = raw.table.schema
+    if all(kind in _KNOWN for kind in schema.types):
+        return raw
+    unread, fields, columns = dict(raw.unread), [], []
+    for name, column in zip(schema.names, raw.table.columns, strict=True):
+        plain, kind = _plain(column), column.type
+        if pa.types.is_nested(plain.type):
+            unread[name] = f"is nested ({kind})"
+        elif plain.type in _KNOWN or pa.types.is_temporal(kind) or pa.types.is_uint64(kind):
+            fields.append(name)
+            columns.append(plain)
+        else:
+            unread[name] = f"holds {kind}, which is neither text nor number"
+    return replace(raw, table=pa.table(columns, names=fields), unread=unread)
+
+
 def _from_series(series: pd.Series) -> pa.ChunkedArray:
     """Turn a pandas column into Arrow; a mixed one becomes text, value by value."""
     if isinstance(series.dtype, pd.DatetimeTZDtype):
@@ -204,9 +227,10 @@ def _read_files(
 ) -> RawTable:
     """Read one file or all files of a glob, in the order of their names."""
     files = files_of(uri, project)
-    tables, parts, first = [], [], 0
+    tables, parts, first, unread = [], [], 0, {}
     for file in files:
         table, line = _read_file(file, declared, columns, kept)
+        unread.update(_nested_of(file))
         parts.append((file.name, first, line))
         tables.append(table)
         first += table.num_rows
@@ -220,7 +244,8 @@ def _read_files(
         whole = pa.concat_tables([t.select(names) for t in tables], promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise InputError(f"files of the glob differ in type: {error}", file=uri) from None
-    return RawTable(files[0].name if len(files) == 1 else uri, whole, tuple(parts))
+    name = files[0].name if len(files) == 1 else uri
+    return RawTable(name, whole, tuple(parts), unread=unread)
 
 
 def files_of(uri: str, project: Project) -> list[Path]:
@@ -259,19 +284,23 @@ def _read_file(
 
 
 def _read_parquet(file: Path, columns: Sequence[str] | None) -> pa.Table:
-    """Read a Parquet file; nested columns are left out unless asked for by name."""
-    schema = _parquet_schema(file)
-    flat = [f.name for f in schema if not pa.types.is_nested(f.type)]
+    """Read a Parquet file without its nested columns; all others where not all asked are there."""
+    nested = _nested_of(file)
+    flat = [name for name in _parquet_schema(file).names if name not in nested]
     asked = set(columns or ())
-    nested = [f.name for f in schema if f.name in asked and pa.types.is_nested(f.type)]
-    if nested:
-        kind = schema.field(nested[0]).type
-        raise InputError(f"is nested ({kind})", file=file.name, column=nested[0], cure="flatten it")
     some = columns is not None and asked <= set(flat)
     wanted = [name for name in flat if not some or name in asked]
     with _readable(file):
         table = pq.read_table(file, columns=wanted, partitioning=None)
     return pa.table([_plain(table[name]) for name in wanted], names=wanted)
+
+
+def _nested_of(file: Path) -> dict[str, str]:
+    """Name the nested columns of a Parquet file, and say what they are; none of other files."""
+    if file.suffix.lower() not in (".parquet", ".pq"):
+        return {}
+    nested = [each for each in _parquet_schema(file) if pa.types.is_nested(each.type)]
+    return {each.name: f"is nested ({each.type})" for each in nested}
 
 
 def _parquet_schema(file: Path) -> pa.Schema:
@@ -292,8 +321,18 @@ def _readable(file: Path) -> Iterator[None]:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Bring dictionaries, decimals and narrow types to string, int64, float64, time or bool."""
+    """Bring dictionaries, decimals and narrow types to string, int64, float64, time or bool.
+
+    Bytes are text where they are UTF-8; what is none of these stays as it is.
+    """
     kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _plain(column.cast(kind.storage_type))
+    if _is_bytes(kind):
+        try:
+            return column.cast(pa.string())
+        except pa.ArrowInvalid:
+            return column
     if pa.types.is_dictionary(kind):
         return _plain(column.cast(kind.value_type))
     if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
@@ -303,6 +342,15 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_integer(kind) and not pa.types.is_uint64(kind):
         return column.cast(pa.int64())
     return column
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+        or pa.types.is_binary_view(kind)
+    )
 
 
 def _read_database(
@@ -429,7 +477,8 @@ def rows_that_hold(raw: RawTable, where: str, missing: tuple[str, ...]) -> NDArr
     rule = parse(where, where=raw.name, columns=raw.table.column_names)
     columns: dict[str, object] = {}
     for name in rule.names:
-        series = raw.table[name].to_pandas()
-        absent = series.isin(missing) if pa.types.is_string(raw.table[name].type) else series.isna()
+        column = raw.column(name)
+        series = column.to_pandas()
+        absent = series.isin(missing) if pa.types.is_string(column.type) else series.isna()
         columns[name] = series.astype(object).mask(absent) if absent.any() else series
     return rule.holds(columns, len(raw))

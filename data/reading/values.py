@@ -39,7 +39,8 @@ def texts(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
     if len(column) <= _FEW and pa.types.is_string(kind):
         return _few_texts(column, missing)
     if pa.types.is_floating(kind):
-        whole = pc.equal(pc.floor(column), column)
+        column = pc.if_else(pc.is_nan(column), None, column)
+        whole = pc.and_(pc.is_finite(column), pc.equal(pc.floor(column), column))
         if pc.all(pc.fill_null(whole, True)).as_py() and len(column):
             column = column.cast(pa.int64(), safe=False)
     if pa.types.is_boolean(kind):
@@ -153,7 +154,7 @@ def numbers(raw: RawTable, column: str, project: Project) -> NDArray[np.float64]
             values = values.cast(pa.int8())
         if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
             raise InputError(f"holds {values.type}, no numbers", file=raw.name, column=column)
-        return _finite(values.cast(pa.float64()).to_numpy())
+        return _finite(values.cast(pa.float64(), safe=False).to_numpy())  # 2^53 and more, rounded
     values = texts(values, project.project.missing)
     result, bad = _as_numbers(values, raw.decimal)
     if bad >= 0:
@@ -220,12 +221,13 @@ def attribute_values(
             raise raw.mistake(f"is no number: {_cell(values, row).lower()}", row, column, cure)
         return "number", numbers(raw, column, project)
     if known == "category":
+        if pa.types.is_temporal(values.type):
+            cure = "the model knows it as words: export those, or train again"
+            raise InputError(f"holds {values.type}", file=raw.name, column=column, cure=cure)
         return "category", categories(raw, column, project)
     kind = values.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return "number", numbers(raw, column, project)
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind):
-        return None
     if not pa.types.is_temporal(kind):
         values = texts(values, project.project.missing)
     if holds_dates(values):

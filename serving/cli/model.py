@@ -90,7 +90,8 @@ def train(
     with screen.stages(progress.TRAIN, quiet=as_json) as stage:
         stage("reading the sources")
         reading = session.read(leads, events)
-        with fits_on(cluster, workers=session.threads):
+        allow = session.project.network.allow
+        with fits_on(cluster, workers=session.threads, allow=allow):
             trained, published = train_model(
                 session, reading, fast=fast, learner=learner, memory=budget, on_stage=stage
             )
@@ -137,7 +138,8 @@ def retrain(
         screen.say_json({"retrained": False, "reason": answer}) if as_json else screen.say(answer)
         return
     with screen.stages(progress.TRAIN[1:], quiet=as_json) as stage:
-        with fits_on(cluster, workers=session.threads):
+        allow = session.project.network.allow
+        with fits_on(cluster, workers=session.threads, allow=allow):
             trained, published = train_model(
                 session, reading, fast=fast, learner=learner, memory=budget, on_stage=stage
             )

@@ -68,13 +68,15 @@ def score_on_cluster(
 ) -> None:
     """Score all parts into the job's folder, each once.
 
-    OutsideError where a worker has another leadscore, a part failed three times, no worker is left
+    InputError where the project does not allow its host. OutsideError where a worker has another
+    leadscore, a part failed three times, no worker is left
     or the scheduler is gone.
     """
     shutil.copytree(job.model, job.folder / MODEL, dirs_exist_ok=True)
     write_text(job.folder / SHARED, job.asked.run_id)
     single = replace(job, threads=1, model=job.folder / MODEL)
-    with open_cluster(address, workers=min(workers, len(parts))) as client:
+    allow = job.session.project.network.allow
+    with open_cluster(address, workers=min(workers, len(parts)), allow=allow) as client:
         _ClusterRun(client, address, single, model, len(parts), on_part).score(parts)
 
 
@@ -159,6 +161,8 @@ class _ClusterRun:
                 self._hand_out(part)
                 return
             if isinstance(answer, ScoredPart):
+                if answer.manifest.part != part:
+                    raise OutsideError(f"a worker answered with another part than {part.number}")
                 answer.write(self.job.folder)
             self.done, self.moved_at = self.done + 1, monotonic()
             self.on_part(self.done, self.total)

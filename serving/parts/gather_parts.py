@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,10 +23,11 @@ from models.explain.change import ID_COLUMN, about_run
 from models.explain.reason_rows import REASON_TYPE
 from models.scorecard import percentile
 from serving.exposure import Exposures
+from serving.lead_score import MONEY_COLUMNS, LeadScore
 from serving.loaded_model import LoadedModel
 from serving.night_guard import guard_night
 from serving.parts.part_manifest import PartManifest, processors, read_parts, refuse_other_model
-from serving.parts.part_rows import PartRows
+from serving.parts.part_rows import Fits, PartRows
 from serving.parts.score_part import FACT, FEATURE, RANKED, WATCHED, YOUNG, names_to_rank
 from serving.qualify.engine import LaidOutFacts, QualificationRules, compile_rules, stages_from
 from serving.qualify.rule_facts import SCORED, counted_type
@@ -86,6 +87,7 @@ def gather_parts(
     parts = PartRows(folder, manifests)
     if not len(parts):
         raise InputError(NOTHING_OPEN)
+    parts.refuse_other_columns(_needed_columns(manifests, model))
     rules = compile_rules(session.project)
     _refuse_unknown_facts(rules, manifests, model)
     ranks, stages = _rank(rules, parts)
@@ -117,6 +119,36 @@ def gather_parts(
         tuple(accepted),
         tuple(processors(manifests)),
     )
+
+
+def _needed_columns(manifests: Sequence[PartManifest], model: LoadedModel) -> dict[str, Fits]:
+    """Name what every part has, with the types that it may have."""
+    types = pa.types
+    later = {"assumed", *MONEY_COLUMNS}  # not in scores.parquet, or not of every project
+    needed: dict[str, Fits] = {
+        each.name: lambda kind: not types.is_nested(kind)
+        for each in fields(LeadScore)
+        if each.name not in later
+    }
+    needed |= {
+        "lead_id": is_text,
+        "rule": is_text,
+        "margin": types.is_floating,
+        "reasons": types.is_list,
+        YOUNG: types.is_boolean,
+    }
+    features = {each.name: each.kind for each in model.catalogue.features}
+    kinds = {FEATURE + name: features.get(name, "number") for name in model.scorer.names}
+    for manifest in manifests:
+        kinds |= {WATCHED + name: kind for name, kind in manifest.watched.items()}
+    return needed | {
+        name: types.is_floating if kind == "number" else is_text for name, kind in kinds.items()
+    }
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Tell whether a column holds texts."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _refuse_unknown_facts(
@@ -170,7 +202,7 @@ def _profile(
 ) -> NightProfile:
     """Count what the guard looks at, column by column, leads in their order."""
     order = pa.array(parts.order)
-    young = parts.column(YOUNG).take(order).to_numpy(zero_copy_only=False)
+    young = parts.column(YOUNG).fill_null(False).take(order).to_numpy(zero_copy_only=False)
     kinds = next(manifest.watched for manifest in manifests if manifest.rows)
     everyone: dict[str, ColumnCounts] = {}
     newcomers: dict[str, ColumnCounts] = {}

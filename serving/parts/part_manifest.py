@@ -9,15 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from data.buckets import Part
 from data.clock import iso
 from data.errors import OutsideError
 from data.feeds import Feed
 from data.files import write_text
+from data.tables import Kind
+from training.watch.night_profile import SCORE_EDGES
 
 WORDS: Final = (
     ("version", "leadscore"),
@@ -65,7 +69,7 @@ class PartManifest:
     top_band: int
     held: int
     older: int
-    watched: Mapping[str, str]
+    watched: Mapping[str, Kind]
     facts: tuple[str, ...]
     absent: tuple[str, ...]
     feeds: tuple[Mapping[str, Any], ...]
@@ -83,14 +87,12 @@ class PartManifest:
 
     @classmethod
     def from_json(cls, text: str) -> PartManifest:
-        """Read a manifest; ValueError, KeyError or TypeError where it is something else."""
-        raw = json.loads(text)
-        known = {field.name: raw[field.name] for field in fields(cls)}
-        lists = ("cpu", "spread", "facts", "absent", "feeds")
-        made = cls(**known | {name: tuple(known[name]) for name in lists})
-        if not isinstance(made.rows, int) or not isinstance(made.sha256, str):
-            raise TypeError("rows and sha256")
-        made.part  # noqa: B018  # refuses a part that does not exist
+        """Read a manifest; ValueError and others where it is something else."""
+        made = TypeAdapter(cls).validate_json(text, strict=True)
+        made.part, made.read_feeds(), iso(made.as_of), iso(made.scored_at)  # each refuses nonsense
+        counts = (made.rows, made.top_band, made.held, made.older, *made.bands.values())
+        if len(made.spread) != len(SCORE_EDGES) + 1 or min(*counts, *made.spread) < 0:
+            raise ValueError("counts")
         return made
 
     def read_feeds(self) -> tuple[Feed, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from data.row_groups import GROUP
 from serving.parts.part_manifest import PartManifest, rows_of
 
 Rows = NDArray[np.int64]
+Fits = Callable[[pa.DataType], bool]
 
 
 class PartRows:
@@ -38,6 +39,28 @@ class PartRows:
     def schema(self) -> pa.Schema:
         """The columns of all parts; what is empty in one has the type that it has in another."""
         return pa.unify_schemas([pq.read_schema(p).remove_metadata() for p in self._paths])
+
+    def refuse_other_columns(self, needed: Mapping[str, Fits]) -> None:
+        """Refuse files without the rows that their manifests count, or with other columns.
+
+        `needed` says of a column which types it may have; what is empty may have none.
+        """
+        for manifest, path in zip(self._manifests, self._paths, strict=True):
+            wrong = _wrong_in(path, manifest.rows, needed)
+            if wrong:
+                raise OutsideError(
+                    f"{path} is no part of a run: {wrong}",
+                    cure=f"score part {manifest.number}/{manifest.of} again",
+                )
+        try:
+            names = {tuple(sorted(pq.read_schema(path).names)) for path in self._paths}
+            differ = len(names) > 1 or not self.schema.names
+        except pa.ArrowException:
+            differ = True
+        if differ:
+            raise OutsideError(
+                "parts differ in their columns", cure="score the parts again, all alike"
+            )
 
     @cached_property
     def order(self) -> Rows:
@@ -88,6 +111,27 @@ class PartRows:
 
     def _schema_of(self, names: Sequence[str]) -> pa.Schema:
         return pa.schema([self.schema.field(name) for name in names])
+
+
+def _wrong_in(path: Path, rows: int, needed: Mapping[str, Fits]) -> str:
+    """Say what is wrong with the file of a part, "" for nothing."""
+    try:
+        with pq.ParquetFile(path) as file:
+            schema, found = file.schema_arrow, file.metadata.num_rows
+    except (OSError, pa.ArrowException):
+        return "it is no Parquet file"
+    if found != rows:
+        return f"it has {found:,} rows, and its manifest counts {rows:,}"
+    if len(set(schema.names)) < len(schema.names):
+        return "a column stands twice"
+    for name, fits in needed.items():
+        place = schema.get_field_index(name)
+        if place < 0:
+            return f"the column {name} is missing"
+        kind = schema.types[place]
+        if not (fits(kind) or pa.types.is_null(kind)):
+            return f"the column {name} holds {kind}"
+    return ""
 
 
 @dataclass(slots=True)

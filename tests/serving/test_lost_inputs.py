@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from data.errors import InputError
@@ -83,6 +84,40 @@ def test_events_that_the_model_needs_are_refused_by_verbs_and_service(
         session.model("champion")
     with pytest.raises(InputError, match=refusal):
         Service(session.project, session.registry).load()
+
+
+@pytest.mark.parametrize("lost", ["source", "expected_amount", "email"])
+def test_a_file_of_leads_without_a_column_that_the_model_needs_is_refused(
+    november: November, tmp_path: Path, lost: str
+) -> None:
+    leads = pd.read_parquet(november.file.with_name("leads.parquet"))
+    leads.drop(columns=[lost]).to_parquet(tmp_path / "less.parquet")
+    given = ("--leads", tmp_path / "less.parquet", "--out", tmp_path / "scores.parquet")
+    said = leadscore("score", november.file, *given, "--state", november.state)
+    assert said.code == 2, said.err
+    assert f"less.parquet, column {lost}: the model was trained on this column" in said.err
+
+
+@pytest.mark.parametrize("lost", ["campaign", "direction", "contact_id", "minutes", "channel"])
+def test_a_file_of_events_without_a_column_that_the_project_names_is_refused(
+    november: November, tmp_path: Path, lost: str
+) -> None:
+    touches = pd.read_parquet(november.file.with_name("touches.parquet"))
+    touches.drop(columns=[lost]).to_parquet(tmp_path / "less.parquet")
+    given = ("--events", tmp_path / "less.parquet", "--out", tmp_path / "scores.parquet")
+    said = leadscore("score", november.file, *given, "--state", november.state)
+    assert said.code == 2, said.err
+    assert f"less.parquet, column {lost}: column not found" in said.err
+
+
+def test_a_file_of_leads_may_lack_outcomes_and_what_reports_show(
+    november: November, tmp_path: Path
+) -> None:
+    leads = pd.read_parquet(november.file.with_name("leads.parquet"))
+    leads.drop(columns=["closed_at", "company"]).to_parquet(tmp_path / "new.parquet")
+    given = ("--leads", tmp_path / "new.parquet", "--out", tmp_path / "scores.parquet")
+    said = leadscore("score", november.file, *given, "--state", november.state)
+    assert said.code == 0, said.err
 
 
 def test_a_source_that_the_project_names_no_more_stops_the_night(company) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import sqlite3
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +18,7 @@ import pytest
 
 from data.errors import InputError
 from data.project import check_project
+from data.reading.any_table import as_given
 from data.reading.sources import read_source
 from data.reading.values import attribute_values, numbers, objects, texts
 from data.schema import Project
@@ -117,8 +120,55 @@ def test_parquet_of_every_type(tmp_path: Path) -> None:
     got = read_source(Source(source="a.parquet"), project(tmp_path)).table
     assert got.column_names == ["d", "t", "c", "i"]  # nested columns are left out
     assert got["d"].to_pylist() == [1.5, None]
-    with pytest.raises(InputError, match="column l: is nested"):
-        read_source(Source(source="a.parquet"), project(tmp_path), columns=["l"])
+    for columns in (None, ["l"]):
+        raw = read_source(Source(source="a.parquet"), project(tmp_path), columns=columns)
+        with pytest.raises(InputError, match=r"a\.parquet, column l: is nested \(list"):
+            raw.column("l")
+
+
+@pytest.mark.parametrize("given", ["parquet", "pandas", "arrow", "duckdb"])
+def test_a_column_of_a_type_that_cannot_be_read_is_refused_and_never_missing(
+    tmp_path: Path, given: str
+) -> None:
+    odd = {
+        "nested": pa.array([[1], None]),
+        "record": pa.array([{"a": 1}, None]),
+        "bytes": pa.array([b"\xff\xfe", None]),
+    }
+    cells = pa.table({"id": ["a", "b"], "word": pa.array([b"web", None]), **odd})
+    source, frame = Source(source="a.parquet"), None
+    if given == "parquet":
+        pq.write_table(cells, tmp_path / "a.parquet")
+    elif given == "duckdb":
+        with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
+            database.sql("create table leads as select * from cells")
+        source = Source(source="duckdb:///a.duckdb", query="select * from leads")
+    else:
+        frame = as_given(cells.to_pandas() if given == "pandas" else cells, "leads")
+    raw = replace(read_source(source, project(tmp_path), frame=frame), lenient=True)
+    assert raw.column("word").to_pylist() == ["web", None]
+    assert raw.table.column_names == ["id", "word"]
+    for name in odd:
+        with pytest.raises(InputError, match=f"column {name}: (is nested|holds)"):
+            raw.column(name)
+    assert raw.column("absent").to_pylist() == [None, None]  # a request may lack a column
+
+
+def test_numbers_of_every_type_are_read_as_numbers(tmp_path: Path) -> None:
+    cells = {
+        "half": pa.array(np.array([1.5, 2], np.float16)),
+        "wide": pa.array([2**63 + 5, 1], pa.uint64()),
+        "long": pa.array([2**53 + 1, 1]),
+        "exact": pa.array([Decimal("1.50"), None], pa.decimal256(50, 2)),
+        "endless": pa.array([float("inf"), float("nan")]),
+    }
+    pq.write_table(pa.table(cells), tmp_path / "a.parquet")
+    raw = read_source(Source(source="a.parquet"), project(tmp_path))
+    read = {name: numbers(raw, name, project(tmp_path)).tolist() for name in cells}
+    assert read["half"] == [1.5, 2]
+    assert (read["wide"][0], read["long"][0], read["exact"][0]) == (2.0**63, 2.0**53, 1.5)
+    assert np.isnan(read["endless"]).all()
+    assert texts(raw.column("endless"), ()).to_pylist() == ["inf", None]
 
 
 def test_a_corrupt_parquet_is_named(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
 
-from data.errors import OutsideError
+from data.errors import InputError, OutsideError
 from models.fit.encoders import Design, describe, read_columns
 from models.fit.folds import assign_folds
 from models.fit.forest import Recipe, fit_forests
@@ -18,6 +19,8 @@ from models.fit.run_fits import tasks_of
 from serving import cluster as dask_cluster
 from serving.cluster import open_cluster
 from serving.fits_on_cluster import fits_on
+
+HERE = ("127.0.0.1",)
 
 
 def rows(n: int = 900) -> tuple[pd.DataFrame, np.ndarray]:
@@ -45,6 +48,10 @@ def test_threads_and_the_processes_of_a_cluster_give_the_same_texts_and_margins(
     assert contents(fitted(2)) == one
     with open_cluster("local", workers=2) as client, joblib.parallel_config("dask", client=client):
         assert contents(fitted(1)) == one
+        address = client.scheduler.address
+        assert address.startswith("tls://127.0.0.1:")
+        with pytest.raises(OutsideError, match="no Dask scheduler answers"):  # another user's
+            next(open_cluster(address, workers=1, allow=HERE).gen)
 
 
 def test_forests_of_one_fold_share_its_data_and_are_those_that_grow_alone():
@@ -80,14 +87,26 @@ def test_more_threads_than_folds_part_the_members_of_a_fold():
 def test_a_scheduler_that_does_not_answer_is_one_line_and_exit_4(monkeypatch):
     monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 1)
     no_answer = pytest.raises(OutsideError, match="no Dask scheduler answers at tcp://127")
-    with no_answer, fits_on("tcp://127.0.0.1:1", workers=1):
+    with no_answer, fits_on("tcp://127.0.0.1:1", workers=1, allow=HERE):
         pass
 
 
 def fit_while_the_scheduler_goes(cluster) -> None:
-    with fits_on(cluster.scheduler_address, workers=1, gone_after=2.0):
+    with fits_on(cluster.scheduler_address, workers=1, allow=HERE, gone_after=2.0):
         cluster.close()
         fitted(1)
+
+
+def test_a_scheduler_whose_host_is_not_allowed_is_never_connected_to():
+    for address, host in (
+        ("tcp://evil.example:8786", "evil.example"),
+        ("10.0.0.7:8786", "10.0.0.7"),
+        ("tls://127.0.0.1@evil.example:8786", "evil.example"),
+        ("tcp://169.254.169.254:80", "169.254.169.254 is link-local"),
+    ):
+        refused = pytest.raises(InputError, match=re.escape(host))
+        with refused, fits_on(address, workers=1, allow=HERE):
+            pass
 
 
 def test_a_scheduler_that_goes_away_ends_the_wait():

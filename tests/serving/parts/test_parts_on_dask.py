@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from data.buckets import Part
 from data.errors import OutsideError
+from data.schema import NetworkSection
 from serving import cluster as dask_cluster
 from serving.cluster import open_cluster
 from serving.parts.cluster_parts import NotShared, SentPart, do_sent_part, do_shared_part, files_of
@@ -73,7 +74,8 @@ def opened(company, tmp_path) -> Callable[[str], Session]:
     def made(name: str) -> Session:
         session = open_session(company.file, state=tmp_path / name, threads=2)
         session.state.folder.mkdir()
-        return session
+        here = NetworkSection(allow=("127.0.0.1",))
+        return replace(session, project=session.project.model_copy(update={"network": here}))
 
     return made
 
@@ -129,7 +131,7 @@ def test_an_address_where_nothing_answers_is_one_line(monkeypatch):
     monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 1)
     with (
         pytest.raises(OutsideError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"),
-        open_cluster("tcp://127.0.0.1:9", workers=1),
+        open_cluster("tcp://127.0.0.1:9", workers=1, allow=["127.0.0.1"]),
     ):
         pass
 

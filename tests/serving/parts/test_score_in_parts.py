@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +21,7 @@ from data.world import make_world, write_world
 from serving.answers.give_answer import give_feedback
 from serving.parts.gather_parts import gather_parts
 from serving.parts.part_job import AskedRun
+from serving.parts.part_manifest import sha256_of
 from serving.parts.plan_parts import plan_parts
 from serving.parts.run_parts import PartsPlan
 from serving.parts.score_company import score_company, score_one_part
@@ -210,6 +213,63 @@ def test_parts_that_make_no_run_are_refused_in_one_line_and_nothing_is_written(
     assert not (session.state.folder / "guard.json").exists()
     kept = {path.name for path in session.state.folder.iterdir()}
     assert kept <= {session.state.store.name}  # a cache of what was read
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rows", "1"), ("rows", -1), ("as_of", [1]), ("as_of", 10**30), ("spread", []),
+        ("spread", "\x1b]0;own\x07"), ("bands", float("nan")), ("bands", {"A": None}),
+        ("older", [1]), ("top_band", ""), ("feeds", [[1]]), ("feeds", [{"name": "x"}]),
+        ("number", True), ("of", 10**9), ("watched", {"source": "words"}), ("model", ["x"]),
+    ],
+)  # fmt: skip
+def test_a_manifest_that_says_anything_is_refused_in_one_line(
+    company, sessions, folder_of_parts, name, value
+):
+    session = sessions("hostile")
+    folder = folder_of_parts(session)
+    path = folder / "part-001-of-002.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(OutsideError, match="no manifest of a part"):
+        gathered(session, company.model, folder)
+    assert not (session.state.folder / "guard.json").exists()
+
+
+HARMED = {
+    "the column band is missing": lambda table: table.drop_columns(["band"]),
+    "the column feature:age_days is missing": lambda table: table.drop_columns(
+        ["feature:age_days"]
+    ),
+    "the column margin holds string": lambda table: _instead(table, "margin", "x"),
+    "the column lead_id holds int64": lambda table: _instead(table, "lead_id", 1),
+    "the column band holds list": lambda table: _instead(table, "band", [1]),
+    "a column stands twice": lambda table: table.append_column("band", table["band"]),
+    "rows, and its manifest counts": lambda table: table.slice(1),
+    "differ in their columns": lambda table: table.append_column("more", table["band"]),
+}
+
+
+def _instead(table: pa.Table, name: str, cell: object) -> pa.Table:
+    place = table.schema.get_field_index(name)
+    return table.set_column(place, name, pa.array([cell] * len(table)))
+
+
+@pytest.mark.parametrize("words", HARMED)
+def test_rows_that_fit_their_hash_and_no_run_are_refused_before_anything_is_written(
+    company, sessions, folder_of_parts, words
+):
+    session = sessions("hostile")
+    folder = folder_of_parts(session)
+    rows, manifest = folder / "part-001-of-002.parquet", folder / "part-001-of-002.json"
+    pq.write_table(HARMED[words](pq.read_table(rows)), rows)
+    said = json.loads(manifest.read_text()) | {"sha256": sha256_of(rows)}
+    manifest.write_text(json.dumps(said))
+    with pytest.raises(OutsideError, match=words):
+        gathered(session, company.model, folder)
+    assert not session.state.scores.exists()
+    assert not session.state.runs.exists()
+    assert not (session.state.folder / "guard.json").exists()
 
 
 def test_a_run_in_parts_waits_for_no_other(company, sessions):
