@@ -1,7 +1,7 @@
 """The store on the road: CPU and peak memory of reading from CSV and Parquet, whole and in part.
 
-Every figure is of a process of its own, after its imports, and the least of three such processes:
-other work on the machine only ever adds. Memory is the peak over what the imports left, which Linux
+Every figure is of a process of its own, after its imports, and the least of three tries: other work
+on the machine only ever adds. Memory is the peak over what the imports left, which Linux
 counts anew when asked. DuckDB and pandas read the same files.
 """
 
@@ -27,6 +27,7 @@ from data.buckets import Part
 from data.durations import DAY
 from data.project import load_project
 from data.reading.read_tables import read_with_notes
+from data.schema import Project
 from data.store.crm_store import CrmStore
 
 SHORT, FULL = (20_000, 60_000), (100_000, 300_000, 1_000_000)
@@ -95,14 +96,26 @@ def write(path: Path, table: pa.Table) -> None:
     arrow_csv.write_csv(table, path.with_suffix(".csv"))
 
 
-def work(way: str, folder: Path, kind: str) -> Figures:
-    """Do one thing in this process."""
+def work(way: str, folder: Path, kind: str, times: int) -> Figures:
+    """Do one thing in this process, some times: the least CPU and wall, the memory of the first."""
     (folder / f"{kind}.toml").write_text(PROJECT.format(kind=kind))
     project = load_project(folder / f"{kind}.toml")
-    store = CrmStore(folder / f"store-{kind}")
+    place = folder / f"store-{kind}"
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM, the peak, begins again
-    before = memory_kb("VmHWM")
-    cpu, wall = time.process_time(), time.perf_counter()
+    before, peak = memory_kb("VmHWM"), 0.0
+    spent = []
+    for _ in range(times):
+        if way == "taken in":
+            shutil.rmtree(place, ignore_errors=True)
+        cpu, wall = time.process_time(), time.perf_counter()
+        do(way, folder, kind, project, CrmStore(place))
+        spent.append((time.process_time() - cpu, time.perf_counter() - wall))
+        peak = peak or (memory_kb("VmHWM") - before) / 1e6
+    return min(cpu for cpu, _ in spent), min(wall for _, wall in spent), peak
+
+
+def do(way: str, folder: Path, kind: str, project: Project, store: CrmStore) -> None:
+    """Read the company in one of the ways."""
     if way == "sources":
         read_with_notes(project)
     elif way == "one lead":
@@ -121,8 +134,6 @@ def work(way: str, folder: Path, kind: str) -> Figures:
         duckdb.sql(sql).to_arrow_table()
     else:
         store.read(project)
-    spent = time.process_time() - cpu, time.perf_counter() - wall
-    return *spent, (memory_kb("VmHWM") - before) / 1e6
 
 
 def memory_kb(name: str) -> int:
@@ -131,18 +142,8 @@ def memory_kb(name: str) -> int:
 
 
 def run(way: str, folder: Path, kind: str, *, times: int) -> Figures:
-    """Take the least of some processes; what is written is written anew by each."""
-    found = []
-    for _ in range(times):
-        if way == "taken in":
-            shutil.rmtree(folder / f"store-{kind}", ignore_errors=True)
-        found.append(run_once(way, folder, kind))
-    cpu, wall, peak = (min(each[i] for each in found) for i in range(3))
-    return cpu, wall, peak
-
-
-def run_once(way: str, folder: Path, kind: str) -> Figures:
-    command = [sys.executable, "-m", "benchmarks.scale_store", way, str(folder), kind]
+    """Do one thing in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.scale_store", way, str(folder), kind, str(times)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     cpu, wall, peak = json.loads(said.splitlines()[-1])
     return cpu, wall, peak
@@ -197,4 +198,5 @@ def bar(name: str, figure: float, most: float) -> Verdict:
 
 
 if __name__ == "__main__":
-    print(json.dumps(work(sys.argv[1], Path(sys.argv[2]), sys.argv[3])))
+    way, place, source, often = sys.argv[1:]
+    print(json.dumps(work(way, Path(place), source, int(often))))
