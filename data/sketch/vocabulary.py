@@ -60,7 +60,7 @@ CONVERTED_NAME: Final = (
 CUSTOMER_NAME: Final = (
     r"customer|qualified|signed|accepted|purchas|sold|contract|client|kunde|unterschr|signé|firma"
     r"|accett|acept|contrat|vertrag|deal|target|label|outcome|subscribed|enrol|is_customer|^y$|churn"
-    r"|abschluss|acquist|acheté|compra|gekauft|خرید|قرارداد|^ordered|^order.?date"
+    r"|abschluss|acquist|acheté|compra|gekauft|خرید|قرارداد|^ordered"
 )
 TARGET_NAME: Final = r"^(y|target|label|class|response|outcome|conversion|converted)$"
 """What the outcome is called in tables made for learning."""

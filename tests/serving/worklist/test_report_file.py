@@ -11,7 +11,7 @@ from serving.worklist.html import PRINTED, ReportPage, list_rows, render
 from serving.worklist.language import words_of
 from serving.worklist.safe_text import slug
 from serving.worklist.view import ReportView, TouchSpeed
-from serving.worklist.view_parts import Point, ShownReason
+from serving.worklist.view_parts import Interval, Point, ShownReason
 from tests.fakes.report_view import make_view
 
 
@@ -110,6 +110,30 @@ def test_the_answer_on_trust_agrees_with_the_bands_below_it() -> None:
     assert "Yes: most of its promises came true" in page
     assert "no: promised too much" in page
     assert f"count these {view.trust.tested_scores:,} scores" in page
+
+
+def test_where_outcomes_are_few_the_order_is_trusted_and_promises_are_kept_so_far() -> None:
+    view = make_view(1)
+    assert view.trust is not None
+    page = render(replace(view, trust=replace(view.trust, verdict="unproven")), "en")
+    assert "Its order, yes. Its percentages, not yet" in page
+    assert "<td>yes</td>" not in page
+    assert "<td>so far</td>" in page
+    chance = Interval(0.6, 0.45, 0.75)
+    page = render(replace(view, trust=replace(view.trust, verdict="unproven", auc=chance)), "en")
+    assert "Not yet: too few outcomes to verify its promises." in page
+
+
+def test_a_lead_without_a_stage_gets_no_empty_panel() -> None:
+    view = make_view(1)
+    (lead,) = view.leads
+    assert lead.detail is not None
+    detail = replace(lead.detail, content=(), rescored=lead.step, next_stage=None)
+    bare = replace(lead, stage=None, detail=detail)
+    page = ReportPage(view, words_of("en"))
+    shown, left_out = (page.part("lead.html", **page.lead_values(each)) for each in (lead, bare))
+    assert "Stage and next content" in shown
+    assert "Stage and next content" not in left_out
 
 
 def test_a_company_without_definitions_gets_no_empty_panel() -> None:
