@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +25,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, part = _locked_part(path)
     try:
-        part.chmod(_rights(path))  # mkstemp hides files from readers that the user may have named
+        if path.exists():
+            part.chmod(stat.S_IMODE(path.stat().st_mode))  # who could read the old one may
         yield part
         with part.open("rb") as file:
             os.fsync(file.fileno())
@@ -34,16 +35,6 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         part.unlink(missing_ok=True)
         os.close(handle)
-
-
-def _rights(path: Path) -> int:
-    """Tell who may read a file: who could read the old one, else whom the umask lets."""
-    mask = os.umask(0)
-    os.umask(mask)
-    try:
-        return stat.S_IMODE(path.stat().st_mode)
-    except OSError:
-        return 0o666 & ~mask
 
 
 def open_to_readers_of_its_folder(path: Path) -> Path:
@@ -66,12 +57,16 @@ def sync_folder(folder: Path) -> None:
 
 
 def _locked_part(path: Path) -> tuple[int, Path]:
-    """Make a file beside `path`, locked for as long as its writer lives."""
+    """Make a file beside `path`, locked for as long as its writer lives; the umask says for whom.
+
+    Asking for the umask would change it, for other threads too; so it is left to the system.
+    """
     while True:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+        handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         fcntl.flock(handle, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink:  # else it was taken for a leftover before it was locked
-            return handle, Path(name)
+            return handle, part
         os.close(handle)
 
 

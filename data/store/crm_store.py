@@ -9,6 +9,7 @@ another process has just replaced them, reads the new listing.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -47,6 +48,8 @@ _READINGS: Final = 3
 _FRESH: Final = "unfinished"
 _LOCK: Final = "lock"
 _WAIT_S: Final = 1_800.0
+_OWN: Final = re.compile(r"[0-9a-f]{32}\.(parquet|json)|\.store\.json\..*\.part")
+"""The names of files that a store writes: its folder may be a link to a place with others."""
 _BROKEN: Final = (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException)
 
 
@@ -155,10 +158,10 @@ class CrmStore:
         """Remove all that is kept: the number of files."""
         if not self.folder.is_dir():
             return 0
-        count = sum(path.name != _LOCK for path in self.folder.rglob("*") if path.is_file())
         with FileLock(self.folder / _LOCK):
+            before = sum(path.is_file() for path in self.folder.rglob("*"))
             self._remove_all()
-        return count
+            return before - sum(path.is_file() for path in self.folder.rglob("*"))
 
     def _load(
         self,
@@ -316,16 +319,15 @@ class CrmStore:
             shape = json.loads((self.folder / head).read_bytes())["shape"]
             named |= set(shape["files"].values())
         for path in self.folder.iterdir():
-            if path.name not in named and path.is_file():
+            if path.name not in named and _OWN.fullmatch(path.name):
                 path.unlink()
 
     def _remove_all(self) -> None:
-        """Remove everything but the lock, the listing first."""
+        """Remove what a store is made of, the listing first; whatever else lies there stays."""
         (self.folder / LISTING).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / _FRESH, ignore_errors=True)
         for path in self.folder.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name != _LOCK:
+            if _OWN.fullmatch(path.name):
                 path.unlink()
 
 

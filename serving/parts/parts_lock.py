@@ -42,5 +42,21 @@ def remove_parts(state: StatePaths) -> int:
     found = len(list(state.parts.glob("part-*")))
     if found:
         with only_parts(state):
-            shutil.rmtree(state.parts, ignore_errors=True)
+            clear_parts(state)
     return found
+
+
+def clear_parts(state: StatePaths) -> None:
+    """Remove the folder of parts; OutsideError where it stays, or leads out of the state folder."""
+    if state.parts.is_symlink():
+        raise OutsideError(
+            f"{state.parts} is a link", cure="remove it and what it leads to: it may hold leads"
+        )
+    try:
+        shutil.rmtree(state.parts)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutsideError(
+            f"{state.parts} can't be removed: {error.strerror}", cure="remove it: it holds leads"
+        ) from None

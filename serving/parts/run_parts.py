@@ -24,7 +24,7 @@ from data.store.crm_store import take_rows
 from serving.loaded_model import LoadedModel
 from serving.parts.gather_parts import ScoredNight, gather_parts
 from serving.parts.part_job import AskedRun, PartJob, do_part
-from serving.parts.parts_lock import only_parts
+from serving.parts.parts_lock import clear_parts, only_parts
 from serving.session import Session
 from training.state import StatePaths
 
@@ -123,7 +123,7 @@ def _folder_of_parts(state: StatePaths) -> Iterator[Path]:
     """
     state.folder.mkdir(parents=True, exist_ok=True)
     with only_parts(state):
-        shutil.rmtree(state.parts, ignore_errors=True)
+        clear_parts(state)
         state.parts.mkdir(mode=0o700)
         try:
             yield state.parts

@@ -95,7 +95,8 @@ def _disk(session: Session, _: int) -> Iterator[Finding]:
 
 def _databases(session: Session, _: int) -> Iterator[Finding]:
     folder = session.state.folder
-    paths = sorted({*folder.glob("*.db"), *folder.glob("*.sqlite")})
+    pages = {*session.state.pages.glob("*/*.sqlite")}
+    paths = sorted({*folder.glob("*.db"), *folder.glob("*.sqlite"), *pages})
     for path in paths:
         try:
             address = f"{path.resolve().as_uri()}?mode=ro"
@@ -105,6 +106,8 @@ def _databases(session: Session, _: int) -> Iterator[Finding]:
             sound = str(error)
         if sound != "ok":
             cure = "leadscore restore, from the newest backup"
+            if path in pages:
+                cure = "leadscore report writes the pages anew"
             yield Finding("databases", "wrong", f"{path.name}: {sound}", cure)
     yield Finding("databases", "fine", f"{len(paths)} looked at")
 

@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,28 @@ def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_it_is_said(
     names = [re.sub(r"^\d+ +", "", line).partition("(")[0] for line in ours]
     assert [name.replace("at2", "") for name in names] == ["write", "fsync", "rename", "fsync"]
     assert f"<{tmp_path}>" in ours[-1]
+
+
+def test_no_thread_sees_another_umask_while_files_are_written(tmp_path: Path) -> None:
+    before, over = os.umask(0o077), threading.Event()
+
+    def write(name: str) -> None:
+        while not over.is_set():
+            write_text(tmp_path / name, "x")
+
+    writers = [threading.Thread(target=write, args=(f"{i}.txt",)) for i in range(3)]
+    try:
+        for each in writers:
+            each.start()
+        for i in range(300):
+            (tmp_path / f"other{i}").touch()
+    finally:
+        over.set()
+        for each in writers:
+            each.join()
+        left = os.umask(before)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert (modes, left) == ({0o600}, 0o077)
 
 
 def test_a_new_file_is_as_the_umask_says_and_an_old_one_keeps_its_readers(tmp_path: Path) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.explain.change import read_run
 from serving.answers.answer_store import RepAnswer, list_answers, store_answer
 from serving.forget import forget_lead
+from tests.fakes.november_state import November
+from tests.golden.product import leadscore
+from tests.test_canaries_in_every_column import contents
 from training.state import StatePaths
 
 WHO = "L0000003"
@@ -58,3 +62,29 @@ def test_reports_are_removed_for_a_lead_that_they_name_and_for_no_mistyped_id(
     assert page.exists()
     assert forget_lead(state, "A&B-1")["reports removed"] == 1
     assert not page.exists()
+
+
+def test_a_forgotten_lead_is_in_no_file_but_the_chained_log(tmp_path: Path) -> None:
+    company = November.unpack(tmp_path)
+    own, state = (company.file, "--state", company.state), company.state
+    assert leadscore("score", *own, "--accept").code == 0
+    who = str(pd.read_parquet(state / "scores.parquet")["lead_id"].iat[3])
+    killed = ("--part", "1/1", "--out", state / "parts")  # as a killed run leaves them
+    for verb, more in (
+        ("score", killed),
+        ("experiment assign", ()),
+        ("write-back", ()),
+        ("report", ("--lang", "en")),
+    ):
+        assert leadscore(*verb.split(), *own, *more).code == 0
+    assert leadscore("feedback", own[0], who, "wrong", "--because", "no", *own[1:]).code == 0
+
+    def holding() -> set[str]:
+        return {
+            name.partition("/")[0] for name, raw in contents(state).items() if who.encode() in raw
+        }
+
+    everywhere = {"arms.csv", "crm.sqlite", "feedback.db", "ledger.sqlite", "pages", "parts"}
+    assert everywhere | {"report", "scores", "scores.parquet", "store"} <= holding()
+    assert leadscore("forget", own[0], who, *own[1:]).code == 0
+    assert holding() <= {"ledger.sqlite", "ledger.v1.sqlite"}

@@ -124,6 +124,23 @@ def test_what_is_not_declared_is_not_kept(company, store) -> None:
     assert "phone" not in {each.name for each in crm.tables.attributes}
 
 
+def test_files_of_others_in_its_folder_stay(company, store, tmp_path: Path) -> None:
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    mine = [shelf / name for name in ("notes.txt", "leads.parquet", "a.json")]
+    for path in mine:
+        path.write_text("mine")
+    store.folder.symlink_to(shelf)  # a store on another disk
+    project = load_project(company.file)
+    store.read(project)
+    company.append("touches", 3)
+    store.read(project)
+    (store.folder / "store.json").write_text("{")
+    store.read(project)
+    assert store.erase()
+    assert {path.name for path in shelf.iterdir()} == {"lock", *(path.name for path in mine)}
+
+
 def test_a_killed_reading_leaves_the_old_store(company, store) -> None:
     project = load_project(company.file)
     before = store.read(project)

@@ -19,6 +19,7 @@ from data.clock import DAY
 from data.errors import InputError, OutsideError
 from data.world import make_world, write_world
 from serving.answers.give_answer import give_feedback
+from serving.forget import forget_lead
 from serving.parts.gather_parts import gather_parts
 from serving.parts.part_job import AskedRun
 from serving.parts.part_manifest import sha256_of
@@ -278,6 +279,20 @@ def test_a_run_in_parts_waits_for_no_other(company, sessions):
     session = sessions("locked")
     with FileLock(session.state.parts_lock), pytest.raises(OutsideError, match="another run"):
         scored(session, company.model, PartsPlan(2))
+
+
+def test_a_folder_of_parts_that_is_a_link_is_refused_and_nothing_behind_it_is_touched(
+    company, sessions, tmp_path
+):
+    session = sessions("linked")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "part-of-my-life.txt").write_text("mine")
+    session.state.parts.symlink_to(tmp_path / "mine")
+    with pytest.raises(OutsideError, match="parts is a link"):
+        scored(session, company.model, PartsPlan(2))
+    with pytest.raises(OutsideError, match="parts is a link"):
+        forget_lead(session.state, "anybody")
+    assert (tmp_path / "mine" / "part-of-my-life.txt").read_text() == "mine"
 
 
 def test_less_memory_makes_more_parts(sessions):

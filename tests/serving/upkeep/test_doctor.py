@@ -54,6 +54,12 @@ def cut_chain(kept: Kept) -> None:
         ledger.execute("update audit set body = ''")
 
 
+def break_pages(kept: Kept) -> None:
+    page = kept.state / "pages" / "20261129T214707Z-b4a76c79" / "pages.sqlite"
+    page.parent.mkdir(parents=True)
+    page.write_bytes(b"no database" * 99)
+
+
 def open_to_all(kept: Kept) -> None:
     kept.run("doctor")  # the migration closes it; somebody opens it again
     kept.state.chmod(0o755)
@@ -65,6 +71,7 @@ def open_to_all(kept: Kept) -> None:
         (lambda k: next(k.state.rglob("parts.json")).write_text("{}"), "registry", "parts.json"),
         (lambda k: flip(next(k.state.rglob("facts.json")), 5), "registry", "facts.json"),
         (lambda k: flip(k.state / "feedback.db", 4096, 40), "databases", "feedback.db"),
+        (break_pages, "databases", "pages.sqlite"),
         (break_chain, "ledger", "the audit log was changed at entry 1"),
         (cut_chain, "ledger", "the audit log was cut"),
         (lambda k: (k.state / "scores.parquet").write_bytes(b"x"), "scores", "cannot be read"),
