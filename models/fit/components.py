@@ -24,7 +24,7 @@ from models.fit.forest import (
     fit_forests,
     predict_ahead,
 )
-from models.fit.linear import LinearFit, base_log_odds, fit_linear, fit_without_each
+from models.fit.linear import LinearFit, fit_linear, fit_without_each
 from models.fit.row_weights import rarer
 from models.fit.rule_points import SCALE, RulePoints
 from models.predictor import Encoder, Floats, ForestPart, LinearPart
@@ -184,15 +184,11 @@ def _grow(
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Margins of every component on rows ahead of their fit: rows (m,), which fold, margins.
-
-    `base` (m,) are the log-odds of the rate that was known before each fold.
-    """
+    """Margins of every component on rows ahead of their fit: rows (m,), which fold, margins."""
 
     rows: Ints
     fold: Ints
     margins: dict[str, Floats]
-    base: Floats
 
 
 def go_forward(
@@ -220,12 +216,6 @@ def go_forward(
         np.concatenate([ahead for _, ahead in splits]),
         np.concatenate([np.full(len(ahead), i) for i, (_, ahead) in enumerate(splits)]),
         {name: np.concatenate([part[name] for part in margins]) for name in margins[0]},
-        np.concatenate(
-            [
-                np.full(len(ahead), base_log_odds(y[past], columns.weights[past]))
-                for past, ahead in splits
-            ]
-        ),
     )
 
 

@@ -11,7 +11,6 @@ from models.fit.calibration import LevelMiss, level_missed
 from models.fit.candidates import Blend, CandidateFigures, choose, error_of, row_losses
 from models.fit.components import Components, Forward
 from models.fit.encoders import Ints
-from models.fit.linear import base_log_odds
 from models.fit.row_weights import weighted_mean
 from models.predictor import Floats
 
@@ -37,15 +36,12 @@ class SettingTrial:
     ) -> GuardFigures:
         """Hold a blend against the base rate on the rows that choices count."""
         if self.forward is None:
-            base = np.full(len(y), base_log_odds(y, row_weights))
             margins, fold = blend.margin(self.fitted.margins), None
         else:
-            seen, base, fold = self.forward.rows, self.forward.base, self.forward.fold
+            seen, fold = self.forward.rows, self.forward.fold
             margins, y, row_weights = blend.margin(self.forward.margins), y[seen], row_weights[seen]
             groups = None if groups is None else groups[seen]
-        return guard(
-            y, margins, base, fold=fold, groups=groups, row_weights=row_weights, worth=worth
-        )
+        return guard(y, margins, fold=fold, groups=groups, row_weights=row_weights, worth=worth)
 
     def level_by_fold(
         self, y: Floats, row_weights: Floats, blend: Blend, worth: float

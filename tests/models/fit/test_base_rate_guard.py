@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.fit.base_rate_guard import LEAST, guard
+from models.fit.base_rate_guard import LEAST, guard, levels
 from models.fit.calibration import fit_beta, fit_blend, fit_logistic, shrink
 from models.fit.learner import LeadClassifier
 from models.fit.periods import names_periods
@@ -63,11 +63,35 @@ def test_what_gains_nothing_goes_back_and_what_gains_stays_whole():
 
     def share(margins: np.ndarray) -> float:
         ones = np.ones(3000)
-        return guard(y, margins, base, fold=None, groups=None, row_weights=ones, worth=1.0).share
+        return guard(y, margins, fold=None, groups=None, row_weights=ones, worth=1.0).share
 
     assert share(truth) == 1
     assert share(base + rng.normal(0, 1, 3000)) < 0.1
     assert share(2 * base - truth) == LEAST  # the wrong way round
+
+
+def test_a_level_that_moves_takes_back_nothing_of_what_tells_leads_apart():
+    rng = np.random.default_rng(2)
+    truth, fold = rng.normal(-2, 1, 4000), np.arange(4000) // 1000
+    y = (rng.random(4000) < 1 / (1 + np.exp(-truth - 0.9 * fold))).astype(float)
+    noise = rng.normal(-2, 1, 4000)
+    kept, lost = (
+        guard(y, margins, fold=fold, groups=None, row_weights=np.ones(4000), worth=1.0)
+        for margins in (truth, noise)
+    )
+    assert kept.share == 1
+    assert lost.share < 0.1
+
+
+def test_the_level_of_a_period_makes_what_was_promised_come_true():
+    rng = np.random.default_rng(3)
+    margins, period = rng.normal(-1, 1, 3000), rng.integers(0, 3, 3000)
+    y = (rng.random(3000) < 1 / (1 + np.exp(-margins - period))).astype(float)
+    found = levels(y, margins, period, np.ones(3000))
+    np.testing.assert_allclose(found, [0, 1, 2], atol=0.25)
+    promised = 1 / (1 + np.exp(-margins - found[period]))
+    for each in range(3):
+        assert promised[period == each].sum() == pytest.approx(y[period == each].sum(), abs=0.5)
 
 
 @settings(max_examples=30, deadline=None)
