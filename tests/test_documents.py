@@ -259,7 +259,7 @@ def test_each_figure_names_a_verb_and_the_command_that_shows_it() -> None:
         name = (
             shows.removeprefix("make bench-")
             .removeprefix("python -m benchmarks.")
-            .removesuffix(" --full")
+            .partition(" --")[0]
             .replace(" ", "_")
         )
         assert shows.startswith("leadscore ") or (ROOT / "benchmarks" / f"{name}.py").is_file(), row

@@ -375,11 +375,24 @@ def _figures(language: str, mirrored: bool) -> dict[int, str]:  # noqa: FBT001  
 
 @lru_cache(maxsize=65_536)
 def _number(value: float, pattern: str, locale: str) -> str:
-    return numbers.format_decimal(value, format=pattern, locale=locale, numbering_system="default")
+    written = numbers.format_decimal(
+        value, format=pattern, locale=locale, numbering_system="default"
+    )
+    return _without_sign_of_zero(written)
 
 
 @lru_cache(maxsize=16_384)
 def _percent(share: float, decimals: int, locale: str) -> str:
     pattern = Locale.parse(locale).percent_formats[None].pattern
     pattern = pattern.replace("#,##0", "#,##0." + "0" * decimals) if decimals else pattern
-    return numbers.format_percent(share, format=pattern, locale=locale, numbering_system="default")
+    written = numbers.format_percent(
+        share, format=pattern, locale=locale, numbering_system="default"
+    )
+    return _without_sign_of_zero(written)
+
+
+def _without_sign_of_zero(written: str) -> str:
+    """Write nothing as 0, never as -0; -0.0 and 0.0 are one key of the caches above, too."""
+    if any(digit in written for digit in "123456789"):
+        return written
+    return written.lstrip("-\u2212\u200e")

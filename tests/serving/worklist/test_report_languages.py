@@ -259,3 +259,15 @@ def test_no_band_is_said_to_keep_its_promise_before_outcomes_can_tell(view: Repo
     said, not_said = (" ".join(proof_sentences(v, words)) for v in (proven, unproven))
     assert "promise" in said.lower()
     assert "promise" not in not_said.lower()
+
+
+@pytest.mark.parametrize("language", ["en", "it", "fr", "fa"])
+def test_nothing_is_zero_without_a_sign_whatever_was_written_before(language: str) -> None:
+    words = words_of(language)
+    for zero, write in (
+        (words.number(0), words.number),
+        (words.tenths(0), words.tenths),
+        (words.percent(0.0), words.percent),
+    ):
+        assert [write(value) for value in (-0.0, 0.0, -0.0, -1e-9)][:3] == [zero] * 3
+    assert words.number(-0.04, 1) == words.number(0)
