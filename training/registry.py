@@ -135,9 +135,14 @@ class Registry:
     def find(self, reference: str) -> ModelVersion:
         """Resolve a version number, an alias or an artifact folder; OutsideError where absent.
 
-        InputError where the artifact is not signed as `trust` demands, or is another version's.
+        A number and `champion` are never folders: one of that name in the working directory would
+        else be scored with. InputError where the artifact is not signed as `trust` demands, or is
+        another version's.
         """
-        version = self._find(reference)
+        return self._checked(self._find(reference))
+
+    def _checked(self, version: ModelVersion) -> ModelVersion:
+        """Check the signature, and that the files are those that were registered."""
         self.trust.check(version.folder)
         if not version.tags:  # a folder, or a version that was never finished
             return version
@@ -154,7 +159,8 @@ class Registry:
 
     def _find(self, reference: str) -> ModelVersion:
         as_folder = Path(reference)
-        if (as_folder / "manifest.json").is_file():
+        registered = reference == CHAMPION or reference.isdigit()
+        if not registered and (as_folder / MANIFEST).is_file():
             return ModelVersion(as_folder.name, as_folder, {})
         if os.sep in reference:
             raise InputError("is no model artifact: manifest.json is not there", file=reference)
@@ -203,11 +209,13 @@ class Registry:
 
     def champion(self) -> ModelVersion | None:
         """Find the champion, or None where there is none yet."""
-        if self._stored(CHAMPION) is None:
+        found = self._stored(CHAMPION)
+        if found is None:
             with self._tracking() as client:
                 if CHAMPION not in self._aliases(client):
                     return None
-        return self.find(CHAMPION)
+            found = self._ask_mlflow(CHAMPION)
+        return self._checked(found)
 
     def promote(self, version: str) -> None:
         """Make `version` the champion; the one before it is remembered for `rollback`.

@@ -165,7 +165,7 @@ def fit_and_evaluate(
         chance = unproven_in_training(y, p, dataset.groups[rows], row_weights=weights, seed=seed)
         beats, words = chance is None, chance or words
     said = [words] if beats else []
-    if dataset.times is not None:
+    if dataset.times is not None and weights is None:  # of a sample, rows do not count alike
         split = promise_of_random_split(
             dataset.frame.to_pandas(), dataset.y, dataset.groups, rows, dataset.cut.test, seed
         )

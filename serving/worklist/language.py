@@ -308,7 +308,7 @@ class Words:
     def cents(self, amount: float, currency: str) -> Markup:
         """Write an amount to the cent in its currency."""
         text = numbers.format_currency(
-            round(amount, 2),
+            round(amount, 2) + 0.0,  # -0.0 is 0
             currency,
             locale=self.locale,
             currency_digits=False,

@@ -84,6 +84,22 @@ def test_a_folder_that_is_no_artifact_is_refused(registry, tmp_path):
         registry.find(str(tmp_path))
 
 
+def test_a_folder_in_the_working_directory_is_no_champion_and_no_version(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.promote("1")
+    known = [registry.find(each).folder for each in ("champion", "2")]
+    for name in ("champion", "2", "mine"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert [registry.find(each).folder for each in ("champion", "2")] == known
+    champion = registry.champion()
+    assert champion is not None
+    assert champion.folder == known[0]
+    assert registry.find("mine").folder == Path("mine")
+
+
 def test_a_registry_that_can_not_be_reached_is_an_outside_fault(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
