@@ -10,7 +10,8 @@ import pyarrow as pa
 from narwhals.typing import IntoDataFrame
 
 from data.errors import InputError
-from data.reading.sources import Given, plain_table
+from data.reading.plain_columns import plain_table
+from data.reading.sources import Given
 
 AnyFrame: TypeAlias = IntoDataFrame
 """A table in memory: pandas, polars, Arrow, or another that narwhals knows."""

@@ -5,31 +5,29 @@ from __future__ import annotations
 import difflib
 import glob
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.errors import InputError, OutsideError
 from data.network import libpq_address, require_allowed, scheme_of
 from data.private import mask, without_password
 from data.reading.csv_files import csv_header, line_of_first_row, read_csv
+from data.reading.parquet_files import nested_columns, read_parquet, schema_of_parquet
+from data.reading.plain_columns import PLAIN, column_of_series, column_of_values, plain_column
 from data.reading.project_root import refuse_outside
 from data.rules.expressions import parse
 from data.schema import Project
 
 Given: TypeAlias = pd.DataFrame | pa.Table
 """What may stand in place of a source."""
-_KNOWN: Final = frozenset({pa.string(), pa.int64(), pa.float64(), pa.bool_()})
 
 
 class Declared(Protocol):
@@ -149,8 +147,8 @@ def column_names(
     if file is None:
         return list(read_source(declared, project, frame=frame, label=label).table.column_names)
     if file.suffix.lower() in (".parquet", ".pq"):
-        nested = _nested_of(file)
-        return [name for name in _parquet_schema(file).names if name not in nested]
+        nested = nested_columns(file)
+        return [name for name in schema_of_parquet(file).names if name not in nested]
     delimiter = getattr(declared, "delimiter", None)
     return csv_header(file, delimiter=delimiter, encoding=getattr(declared, "encoding", "utf-8"))
 
@@ -161,61 +159,26 @@ def from_frame(frame: pd.DataFrame, label: str) -> RawTable:
     if len(set(names)) != len(names):
         twice = Counter(names).most_common(1)[0][0]
         raise InputError("column name stands twice", file=label, column=twice)
-    arrays = [_from_series(frame.iloc[:, i]) for i in range(len(names))]
+    arrays = [column_of_series(frame.iloc[:, i]) for i in range(len(names))]
     return RawTable(label, pa.table(arrays, names=names), ((label, 0, 1),))
-
-
-def plain_table(table: pa.Table) -> pa.Table:
-    """Bring the columns of an Arrow table to the kinds that pandas or a file would give."""
-    columns = [_plain(column) for column in table.columns]
-    return pa.table(
-        [
-            pc.if_else(pc.is_nan(each), None, each) if pa.types.is_floating(each.type) else each
-            for each in columns
-        ],
-        names=table.column_names,
-    )
-
-
-def table_of_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str] = ()) -> pa.Table:
-    """Take rows as JSON gives them, with these `columns` even where no row has them.
-
-    A key that a row lacks is missing; a column of mixed values becomes text.
-    """
-    names = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
-    columns = [_from_values([row.get(name) for row in rows]) for name in names]
-    return pa.table(columns, names=names)
 
 
 def _legible(raw: RawTable) -> RawTable:
     """Bring columns to few kinds; those that are neither text nor number are not read."""
     schema = raw.table.schema
-    if all(kind in _KNOWN for kind in schema.types):
+    if all(kind in PLAIN for kind in schema.types):
         return raw
     unread, fields, columns = dict(raw.unread), [], []
     for name, column in zip(schema.names, raw.table.columns, strict=True):
-        plain, kind = _plain(column), column.type
+        plain, kind = plain_column(column), column.type
         if pa.types.is_nested(plain.type):
             unread[name] = f"is nested ({kind})"
-        elif plain.type in _KNOWN or pa.types.is_temporal(kind) or pa.types.is_uint64(kind):
+        elif plain.type in PLAIN or pa.types.is_temporal(kind) or pa.types.is_uint64(kind):
             fields.append(name)
             columns.append(plain)
         else:
             unread[name] = f"holds {kind}, which is neither text nor number"
     return replace(raw, table=pa.table(columns, names=fields), unread=unread)
-
-
-def _from_series(series: pd.Series) -> pa.ChunkedArray:
-    """Turn a pandas column into Arrow; a mixed one becomes text, value by value."""
-    if isinstance(series.dtype, pd.DatetimeTZDtype):
-        utc = series.dt.tz_convert("UTC").dt.tz_localize(None).dt.as_unit("us")
-        moments = pa.Array.from_pandas(utc.to_numpy(), type=pa.timestamp("us"))
-        return pa.chunked_array([moments.cast(pa.timestamp("us", "UTC"))])
-    try:
-        return _plain(pa.chunked_array([pa.Array.from_pandas(series)]))
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        texts = series.astype(object).where(series.notna(), None)
-        return pa.chunked_array([[None if v is None else str(v) for v in texts]], pa.string())
 
 
 def _read_files(
@@ -230,7 +193,7 @@ def _read_files(
     tables, parts, first, unread = [], [], 0, {}
     for file in files:
         table, line = _read_file(file, declared, columns, kept)
-        unread.update(_nested_of(file))
+        unread.update(nested_columns(file))
         parts.append((file.name, first, line))
         tables.append(table)
         first += table.num_rows
@@ -272,7 +235,7 @@ def _read_file(
 ) -> tuple[pa.Table, int]:
     """Read one file: (table, line number of its first row)."""
     if file.suffix.lower() in (".parquet", ".pq"):
-        return _read_parquet(file, columns), 1
+        return read_parquet(file, columns), 1
     delimiter = getattr(declared, "delimiter", None)
     encoding = getattr(declared, "encoding", "utf-8")
     table = None
@@ -281,76 +244,6 @@ def _read_file(
     if table is None:
         table = read_csv(file, delimiter=delimiter, encoding=encoding, columns=columns)
     return table, line_of_first_row(file, encoding)
-
-
-def _read_parquet(file: Path, columns: Sequence[str] | None) -> pa.Table:
-    """Read a Parquet file without its nested columns; all others where not all asked are there."""
-    nested = _nested_of(file)
-    flat = [name for name in _parquet_schema(file).names if name not in nested]
-    asked = set(columns or ())
-    some = columns is not None and asked <= set(flat)
-    wanted = [name for name in flat if not some or name in asked]
-    with _readable(file):
-        table = pq.read_table(file, columns=wanted, partitioning=None)
-    return pa.table([_plain(table[name]) for name in wanted], names=wanted)
-
-
-def _nested_of(file: Path) -> dict[str, str]:
-    """Name the nested columns of a Parquet file, and say what they are; none of other files."""
-    if file.suffix.lower() not in (".parquet", ".pq"):
-        return {}
-    nested = [each for each in _parquet_schema(file) if pa.types.is_nested(each.type)]
-    return {each.name: f"is nested ({each.type})" for each in nested}
-
-
-def _parquet_schema(file: Path) -> pa.Schema:
-    """Read the names and types of a Parquet file's columns."""
-    if file.stat().st_size == 0:
-        raise InputError("is empty", file=file.name)
-    with _readable(file):
-        return pq.read_schema(file)
-
-
-@contextmanager
-def _readable(file: Path) -> Iterator[None]:
-    """Turn Arrow's errors into one that names the file."""
-    try:
-        yield
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise InputError(f"is no readable Parquet file: {error}", file=file.name) from None
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Bring dictionaries, decimals and narrow types to string, int64, float64, time or bool.
-
-    Bytes are text where they are UTF-8; what is none of these stays as it is.
-    """
-    kind = column.type
-    if isinstance(kind, pa.BaseExtensionType):
-        return _plain(column.cast(kind.storage_type))
-    if _is_bytes(kind):
-        try:
-            return column.cast(pa.string())
-        except pa.ArrowInvalid:
-            return column
-    if pa.types.is_dictionary(kind):
-        return _plain(column.cast(kind.value_type))
-    if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
-        return column.cast(pa.float64())
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind):
-        return column.cast(pa.string())
-    if pa.types.is_integer(kind) and not pa.types.is_uint64(kind):
-        return column.cast(pa.int64())
-    return column
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_fixed_size_binary(kind)
-        or pa.types.is_binary_view(kind)
-    )
 
 
 def _read_database(
@@ -395,7 +288,7 @@ def _query_duckdb(uri: str, query: str, project: Project) -> pa.Table:
         if answer is None:
             raise InputError("query returns no table", file=path.name)
         table = answer.to_arrow_table()
-    return pa.table([_plain(c) for c in table.columns], names=table.column_names)
+    return pa.table([plain_column(c) for c in table.columns], names=table.column_names)
 
 
 def _query_sql(uri: str, query: str, project: Project) -> pa.Table:
@@ -444,16 +337,7 @@ def _query_sql(uri: str, query: str, project: Project) -> pa.Table:
     finally:
         engine.dispose()
     columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-    return pa.table([_from_values(list(values)) for values in columns], names=names)
-
-
-def _from_values(values: list[object]) -> pa.ChunkedArray:
-    """Turn the values of a database column into Arrow; a mixed one becomes text."""
-    try:
-        return _plain(pa.chunked_array([pa.array(values)]))
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        texts = [None if value is None else str(value) for value in values]
-        return pa.chunked_array([texts], pa.string())
+    return pa.table([column_of_values(list(values)) for values in columns], names=names)
 
 
 def _safe(error: BaseException, uri: str) -> str:

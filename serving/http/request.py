@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from data.errors import InputError
 from data.reading.event_columns import columns_of
-from data.reading.sources import table_of_rows
+from data.reading.plain_columns import table_of_rows
 from data.schema import Project
 from data.schema_tables import History
 from serving.http.api import Lead

@@ -69,8 +69,7 @@ def score_on_cluster(
     """Score all parts into the job's folder, each once.
 
     InputError where the project does not allow its host. OutsideError where a worker has another
-    leadscore, a part failed three times, no worker is left
-    or the scheduler is gone.
+    leadscore, a part failed three times, no worker is left or the scheduler is gone.
     """
     shutil.copytree(job.model, job.folder / MODEL, dirs_exist_ok=True)
     write_text(job.folder / SHARED, job.asked.run_id)

@@ -1,0 +1,50 @@
+"""Parquet files -> Arrow tables; nested columns are named, not read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.errors import InputError
+from data.reading.plain_columns import plain_column
+
+
+def read_parquet(file: Path, columns: Sequence[str] | None) -> pa.Table:
+    """Read a Parquet file without its nested columns; all others where not all asked are there."""
+    nested = nested_columns(file)
+    flat = [name for name in schema_of_parquet(file).names if name not in nested]
+    asked = set(columns or ())
+    some = columns is not None and asked <= set(flat)
+    wanted = [name for name in flat if not some or name in asked]
+    with _readable(file):
+        table = pq.read_table(file, columns=wanted, partitioning=None)
+    return pa.table([plain_column(table[name]) for name in wanted], names=wanted)
+
+
+def nested_columns(file: Path) -> dict[str, str]:
+    """Name the nested columns of a Parquet file, and say what they are; none of other files."""
+    if file.suffix.lower() not in (".parquet", ".pq"):
+        return {}
+    nested = [each for each in schema_of_parquet(file) if pa.types.is_nested(each.type)]
+    return {each.name: f"is nested ({each.type})" for each in nested}
+
+
+def schema_of_parquet(file: Path) -> pa.Schema:
+    """Read the names and types of a Parquet file's columns."""
+    if file.stat().st_size == 0:
+        raise InputError("is empty", file=file.name)
+    with _readable(file):
+        return pq.read_schema(file)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Turn Arrow's errors into one that names the file."""
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise InputError(f"is no readable Parquet file: {error}", file=file.name) from None
