@@ -259,6 +259,9 @@ class ReportSection(Section):
     """One report is written for each: `en`, `it`, `fr`, `fa`."""
     capacity_per_week: LeadCount = Field(default=100, ge=1)
     """How many leads the team can work in a week."""
+    capacity_per_owner: LeadCount | None = Field(default=None, ge=1, examples=[25])
+    """How many leads one owner can work in a week: whom a rep's page and file name. Left out: an
+    even share of what the team can work."""
     top_per_owner: LeadCount = Field(default=100, ge=1)
     """How many leads of each owner get a page."""
     recipients: dict[str, str] = Field(default={}, examples=[{"Ada Rossi": "ada@example.com"}])

@@ -6,7 +6,7 @@ Everything is written into one folder; nothing is sent and nothing is reached ov
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -20,9 +20,10 @@ from data.files import write_bytes, write_text
 from serving.worklist.digest import make_digest
 from serving.worklist.html import render
 from serving.worklist.language import words_of
+from serving.worklist.own_week import own_lead, own_week
 from serving.worklist.safe_text import shown
 from serving.worklist.sheet import write_csv, write_excel
-from serving.worklist.view import NOTHING, ReportLead, ReportView, Unlisted
+from serving.worklist.view import ReportLead, ReportView, Unlisted, WeekPage
 
 
 class LeadsOfOwners(Protocol):
@@ -69,7 +70,11 @@ def deliver(
     owners = {lead.owner for lead in view.leads}
     for owner in sorted(owners if more is None else {each.owner for each in view.week.owners}):
         name, of_owner = file_stem(owner), None if more is None else more.of_owner(owner)
-        own = for_owner(view if of_owner is None else _listing(view, *of_owner), owner)
+        own = for_owner(
+            view if of_owner is None else _listing(view, *of_owner),
+            owner,
+            None if more is None else more.lines(owner),
+        )
         page = render(own, first)
         written += [
             write_text(folder / "owners" / f"{name}.html", page),
@@ -94,29 +99,17 @@ def _listing(
     return replace(view, leads=leads, unlisted=unlisted)
 
 
-def for_owner(view: ReportView, owner: str) -> ReportView:
+def for_owner(
+    view: ReportView, owner: str, lines: Iterable[ReportLead] | None = None
+) -> ReportView:
     """Keep what concerns one owner: leads, calls, movers; funnel and trust stay whole.
 
-    Of others' leads of the same company, and of similar ones, their number alone stays.
+    Of others' leads of the same company, and of similar ones, their number alone stays. `lines` are
+    all open leads of the owner, where the view does not list them all.
     """
     leads = tuple(_alone(lead) for lead in view.leads if lead.owner == owner)
     of_owner = {lead.lead_id for lead in leads}
-    calls = tuple(lead_id for lead_id in view.week.calls if lead_id in of_owner)
-    share = next((share for share in view.week.owners if share.owner == owner), None)
-    week = replace(
-        view.week,
-        capacity=len(calls),
-        calls=calls,
-        owners=() if share is None else (share,),
-        expected=NOTHING if share is None else share.expected,
-        left_behind=NOTHING if share is None else share.left_behind,
-        missed=tuple(miss for miss in view.week.missed if miss.lead_id in of_owner),
-        newest_first=None,
-        plan=(),
-        plan_by_value=(),
-        plan_by_urgency=(),
-        best_calls=None,
-    )
+    week = _week_of(view, owner, leads if lines is None else lines)
     movers = None
     if view.movers is not None:
         there = [lead for lead in leads if lead.old_score is not None and not lead.off_list]
@@ -129,6 +122,16 @@ def for_owner(view: ReportView, owner: str) -> ReportView:
             moved=moved + rest.moved,
         )
     return replace(view, leads=leads, week=week, movers=movers)
+
+
+def _week_of(view: ReportView, owner: str, lines: Iterable[ReportLead]) -> WeekPage:
+    """Plan the owner's calls, as the live page of one who sees these leads alone does."""
+    to_work, n = [], 0
+    for lead in lines:
+        n += 1
+        if not lead.off_list:
+            to_work.append(own_lead(lead, view.about.as_of))
+    return own_week(view.week, to_work, {owner: n})
 
 
 def _alone(lead: ReportLead) -> ReportLead:

@@ -89,8 +89,8 @@ def _row(view: ReportView, lead: ReportLead, words: Words) -> DigestRow:
     labels = view.about.labels
     who = [lead.person or lead.name, lead.title, lead.company or (lead.name if lead.person else "")]
     reason = next((r for r in lead.reasons if r.points > 0), None)
-    if lead.lanes:
-        sentence = words.phrase(lead.lanes[0].phrase, labels)
+    if lead.shown_lanes:
+        sentence = words.phrase(lead.shown_lanes[0].phrase, labels)
     else:
         sentence = words.reason(reason, labels) if reason is not None else Markup("")
     return DigestRow(
@@ -98,7 +98,7 @@ def _row(view: ReportView, lead: ReportLead, words: Words) -> DigestRow:
         band=shown(lead.band or "", 10),
         who=", ".join(dict.fromkeys(shown(part, 60) for part in who if part)),
         sentence=sentence,
-        step=words.phrase(lead.step.phrase, labels) if lead.step else Markup(""),
+        step=words.phrase(lead.shown_step.phrase, labels) if lead.shown_step else Markup(""),
         link=_address(view, lead),
     )
 

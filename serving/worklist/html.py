@@ -259,8 +259,8 @@ class ReportPage:
         found = [
             (lead, entry.since)
             for lead in self.view.leads
-            for entry in lead.lanes
-            if entry.lane == key and not lead.off_list
+            for entry in lead.shown_lanes
+            if entry.lane == key
         ]
         if key == "answer":
             found.sort(key=lambda pair: pair[1], reverse=True)

@@ -75,7 +75,7 @@ def _values(name: str, lead: ReportLead) -> list[str]:
     """Give the values that a lead has of a facet: lanes can be several."""
     if name == "lane":
         back = ["back"] if lead.back is not None and not lead.off_list else []
-        return [*(entry.lane for entry in lead.lanes), *back]
+        return [*(entry.lane for entry in lead.shown_lanes), *back]
     value = getattr(lead, name)
     return [value] if value else []
 

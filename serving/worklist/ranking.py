@@ -64,7 +64,7 @@ def orders_of(keys: Sequence[ListKey]) -> dict[str, list[int]]:
 
 def _urgency(lead: ReportLead) -> tuple[float, float]:
     """Order by lane; in the first, what was asked last comes first."""
-    lanes = {entry.lane: entry for entry in lead.lanes}
+    lanes = {entry.lane: entry for entry in lead.shown_lanes}
     place = next((i for i, lane in enumerate(LANES) if lane in lanes), len(LANES))
     if place == 0:
         return 0.0, -datetime.fromisoformat(lanes["answer"].since).timestamp()

@@ -16,11 +16,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-import numpy as np
-
-from serving.figures.capacity import expect_count
-from serving.figures.counts import learn_shock
 from serving.people.viewer import Viewer
+from serving.worklist.own_week import OwnLead, own_week
 from serving.worklist.stored_pages import CHOICES, folded_words, unpacked
 from serving.worklist.view import (
     About,
@@ -29,13 +26,11 @@ from serving.worklist.view import (
     MissedFollowUp,
     Mover,
     MoversPage,
-    OwnerWeek,
-    PlanPoint,
     ReportLead,
     ValuePage,
     WeekPage,
 )
-from serving.worklist.view_parts import Interval, ShownStanding
+from serving.worklist.view_parts import ShownStanding
 
 T = TypeVar("T")
 MOST_WORDS: Final = 8
@@ -275,44 +270,13 @@ class ScopedPages:
     def _own(self, week: WeekPage) -> WeekPage:
         """Plan the calls among the viewer's own leads; nothing in it comes from other leads."""
         rows = self._all(
-            "select lead_id, owner, probability, score from leads where rule is null and"
-            f" {self._seen} and {self._open} order by place"
+            "select lead_id, owner, probability, score, quiet_days, last_touch_at is not null"
+            f" from leads where rule is null and {self._seen} and {self._open} order by place"
         )
-        called, left = rows[: week.capacity], rows[week.capacity :]
-        told = [row[3] for row in called if row[3] is not None]
-        cut = told[-1] if told else None
-        missed = self._all(
-            "select lead_id, quiet_days, last_touch_at is not null from leads where"
-            f" rule is null and score >= :cut and quiet_days >= :days and {self._seen}"
-            f" and {self._open} order by score desc, place",
-            {"cut": cut, "days": week.missed_days},
+        counts = self._all(
+            f"select owner, count(*) from leads where {self._seen} group by owner order by owner"
         )
-        owners = sorted({row[1] for row in rows})
-        return replace(
-            week,
-            calls=tuple(row[0] for row in called),
-            cut_off=cut,
-            expected=_expected(called),
-            left_behind=_expected(left),
-            missed=tuple(MissedFollowUp(*row) for row in missed) if week.touches_known else (),
-            owners=tuple(
-                OwnerWeek(
-                    owner,
-                    sum(row[1] == owner for row in rows),
-                    sum(row[1] == owner for row in called),
-                    _expected([row for row in called if row[1] == owner]),
-                )
-                for owner in owners
-            ),
-            newest_first=None,
-            speed=None,
-            plan=_plan_of(rows),
-            plan_by_value=(),
-            plan_by_urgency=(),
-            best_calls=None,
-            best_profit=None,
-            contacts=(),
-        )
+        return own_week(week, [OwnLead(*row) for row in rows], dict(counts))
 
     def _told(self, lead: ReportLead) -> ReportLead:
         """Count what a lead says of others whom the viewer does not see, and say no more.
@@ -405,23 +369,3 @@ class ScopedPages:
 def _asked(words: str) -> list[str]:
     """Split what is searched: "L-0042" is one word, as it was typed."""
     return [parts[-1] for each in words.split()[:MOST_WORDS] if (parts := folded_words(each))]
-
-
-def _plan_of(rows: list[Any]) -> tuple[PlanPoint, ...]:
-    """Say what the first leads of a list bring, at some numbers of calls up to all of them."""
-    shares = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
-    numbers = sorted({1, *(max(round(share * len(rows)), 1) for share in shares)}) if rows else []
-    points = []
-    for n in numbers:
-        told = [row[3] for row in rows[:n] if row[3] is not None]
-        range_ = _expected(rows[:n])
-        points.append(PlanPoint(n, told[-1] if told else 0, range_.value, range_.low, range_.high))
-    return tuple(points)
-
-
-def _expected(rows: list[Any]) -> Interval:
-    """Expect opportunities from these leads, with the wide range of having no past forecast."""
-    chances = np.array([row[2] for row in rows if row[2] is not None], np.float64)
-    none = np.zeros(0)
-    range_ = expect_count(chances, learn_shock(none, none, none))
-    return Interval(range_.value, range_.low, range_.high)

@@ -192,7 +192,8 @@ def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
     reasons = "; ".join(
         f"{_without_tags(words.reason(r, labels))} ({r.points:+d})" for r in lead.reasons
     )
-    step = _without_tags(words.phrase(lead.step.phrase, labels)) if lead.step else ""
+    next_step = lead.shown_step
+    step = _without_tags(words.phrase(next_step.phrase, labels)) if next_step else ""
     texts: Sequence[str] = (
         lead.trend or "",
         lead.stage or "",
@@ -201,7 +202,7 @@ def _row(lead: ReportLead, view: ReportView, words: Words) -> list[Cell]:
         step,
         lead.rule or "",
     )
-    lanes = "; ".join(_without_tags(words.phrase(e.phrase, labels)) for e in lead.lanes)
+    lanes = "; ".join(_without_tags(words.phrase(e.phrase, labels)) for e in lead.shown_lanes)
     people = (lead.person, lead.company, lead.title, lead.team, lead.email)
     link = view.about.crm_link
     return [

@@ -1,6 +1,6 @@
 """A ReportView of all open leads -> pages/<run>/pages.sqlite: what the live pages read.
 
-One row per lead, in the order of the list, with its line and its whole page as JSON; the words by
+One row per lead, by chance, with its line and its whole page as JSON; the words by
 which it is found; the pages about the company as JSON. A request opens the file, reads a few rows
 and closes it. A night writes the file of its run beside the others and switches to it by one
 rename, so that no reader waits; the newest few runs are kept, for pages that are still open.
@@ -17,7 +17,6 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -28,6 +27,7 @@ from pydantic import TypeAdapter
 
 from data.errors import OutsideError
 from data.files import replacing, write_text
+from serving.worklist.own_week import quiet_days
 from serving.worklist.ranking import ListKey, key_of, orders_of
 from serving.worklist.view import About, LeadDetail, Mover, ReportLead, ReportView
 
@@ -93,7 +93,8 @@ def write_pages(
 ) -> StoredSize:
     """Write the pages of a run and switch to them; `leads` are all open leads, each with detail.
 
-    They are read one after the other, in the order of the list, and none is kept.
+    They are read one after the other, by chance, and none is kept. One that an answer keeps off
+    the list has its place among the others: it is read again once that is taken back.
 
     `made_at` is in microseconds UTC; `texts` are pages that are whole already. Pages of an earlier
     moment than those that are shown are kept, not switched to.
@@ -204,7 +205,7 @@ def _insert_leads(
     count = 0
     for place, lead in enumerate(leads):
         mover = movers.get(lead.lead_id)
-        days = missed.get(lead.lead_id, _quiet_days(lead, view.about.as_of))
+        days = missed.get(lead.lead_id, quiet_days(lead, view.about.as_of))
         row = (
             place,
             *(_text(text) for text in (lead.lead_id, lead.owner, lead.team or None, lead.source)),
@@ -215,7 +216,7 @@ def _insert_leads(
             *(int(lead.standing is not None), int(lead.ended is not None)),
             *([place] * 5),  # until all are there
         )
-        keys.append(key_of(lead))
+        keys.append(key_of(replace(lead, standing=None)))  # an answer may be taken back
         body = (
             place,
             packed(replace(lead, detail=None), ReportLead),
@@ -243,7 +244,7 @@ def _insert_leads(
         )
     connection.execute(
         "insert into choices select distinct 'lane', lane, owner"
-        " from lanes join leads using (place) where rule is null"
+        " from lanes join leads using (place) where rule is null and not answered"
     )
     return count
 
@@ -280,14 +281,6 @@ def _insert_company(connection: sqlite3.Connection, view: ReportView) -> None:
 
 def _text(text: str | None) -> str | None:
     return None if text is None else text.encode("utf-8", "replace").decode()
-
-
-def _quiet_days(lead: ReportLead, as_of: str) -> int | None:
-    """Count the whole days since sales touched the lead, or since it came."""
-    since = lead.last_touch_at or lead.created_at
-    if since is None:
-        return None
-    return (datetime.fromisoformat(as_of) - datetime.fromisoformat(since)).days
 
 
 def _as_of(folder: Path, run_id: str) -> str:

@@ -158,6 +158,16 @@ class ReportLead:
         return self.rule is not None or self.standing is not None
 
     @property
+    def shown_lanes(self) -> tuple[LaneEntry, ...]:
+        """Give the lanes in which it is shown; none while an answer keeps it off the list."""
+        return () if self.off_list else self.lanes
+
+    @property
+    def shown_step(self) -> NextStep | None:
+        """Give the next step that is shown; none while the lead is off the list."""
+        return None if self.off_list else self.step
+
+    @property
     def change(self) -> int | None:
         """Points since a week ago; None where there is no score of then."""
         if self.score is None or self.old_score is None:
@@ -255,6 +265,10 @@ class WeekPage:
     best_calls: int | None = None  # calls by value after which profit falls
     best_profit: float | None = None
     cost_per_contact: float | None = None
+    own: bool = False  # planned among the leads of one owner, or of some
+    per_owner: int | None = None  # calls a week of one owner; None: as many as of the team
+    shock: tuple[tuple[float, float], ...] = ()
+    """How far all leads may move together: standard deviations, each with its weight."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,10 +102,13 @@ def _newest_of(
 def fill_lanes(
     source: ReportInput, asks: dict[int, OpenAsk], changes: WeekChanges | None, cut_off: int | None
 ) -> dict[int, tuple[LaneEntry, ...]]:
-    """Say for each row in which lanes it stands and why; rows off the list in none."""
+    """Say for each row in which lanes it stands and why; rows that a rule takes out in none.
+
+    One that an answer keeps off the list is in its lanes again once that is taken back.
+    """
     lanes: dict[int, list[LaneEntry]] = {}
     acts = source.project.report.acts
-    off = source.scored.off_list
+    off = source.ruled
     for row, ask in asks.items():
         if not off[row]:
             days = int((source.scored.as_of - ask.at) // DAY)
@@ -142,7 +145,7 @@ def _cold(source: ReportInput, cut_off: int | None) -> list[tuple[int, LaneEntry
         source.scored.scores.score.astype(np.float64),
         threshold=float(cut_off),
         days=source.project.report.untouched_days,
-        skip=source.scored.off_list | ~source.shown,
+        skip=source.ruled | ~source.shown,
     )
     entries = []
     for lead in missed:
@@ -163,7 +166,7 @@ def _hot(source: ReportInput, changes: WeekChanges | None) -> list[tuple[int, La
     cuts = sorted(source.scored.cuts, key=lambda band: -source.scored.cuts[band])
     hot = set(cuts[:HOT_BANDS])
     bands = source.scored.table["band"].to_numpy(object)
-    rose = source.shown & ~source.scored.off_list & changes.existed
+    rose = source.shown & ~source.ruled & changes.existed
     rose &= (changes.trends == "rising") & ~np.isin(changes.bands, list(hot))
     entries = []
     for row in np.flatnonzero(rose).tolist():

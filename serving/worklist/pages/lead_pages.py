@@ -96,11 +96,11 @@ class LeadRows:
         return self.leads(rows.tolist(), (), {})
 
     def whole(self, made: Mapping[int, ReportLead]) -> Iterator[ReportLead]:
-        """Give every open lead with its whole page, as the list has them; some are `made` already.
+        """Give every open lead with its whole page, by chance; some are `made` already.
 
         Some thousands are made at a time, so that memory does not grow with them.
         """
-        for block in _blocks(self.source.listed.tolist()):
+        for block in _blocks(self.source.by_chance.tolist()):
             rows = [row for row in block if row not in made or made[row].detail is None]
             rescored = make_steps(self.source, [row for row in rows if self.source.shown[row]])
             others = dict(zip(rows, self.leads(rows, rows, rescored), strict=True))

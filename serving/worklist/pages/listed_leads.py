@@ -67,7 +67,13 @@ def _pinned(
     of_movers = np.flatnonzero(np.isin(ids, list(movers)[:PINNED_MOVERS]))
     place = np.full(len(ids), -1, np.int64)
     place[order] = np.arange(len(order))
-    entries = [(e.lane, e.since, row) for row, es in lanes.items() for e in es if place[row] >= 0]
+    off = source.scored.off_list
+    entries = [
+        (entry.lane, entry.since, row)
+        for row, of_row in lanes.items()
+        for entry in of_row
+        if place[row] >= 0 and not off[row]
+    ]
     pinned = of_movers.tolist()
     for lane in sorted({lane for lane, _, _ in entries}):
         of_lane = sorted(
@@ -103,12 +109,13 @@ def _count(
     """Count the rows that the file does not list."""
     left_out = np.zeros(len(source.scored.snapshots), bool)
     left_out[rest] = True
+    off = source.scored.off_list
     of_lane: Counter[str] = Counter(
-        e.lane for row, es in lanes.items() if left_out[row] for e in es
+        e.lane for row, es in lanes.items() if left_out[row] and not off[row] for e in es
     )
     if returned := int((left_out & back).sum()):
         of_lane["back"] = returned
-    compared = left_out & source.shown & ~source.scored.off_list
+    compared = left_out & source.shown & ~off
     compared &= np.zeros_like(compared) if changes is None else changes.existed
     moved = compared if changes is None else compared & (changes.new != changes.old)
     return Unlisted(

@@ -59,7 +59,7 @@ def acts_of_sales(events: Events) -> tuple[str, ...]:
 def choose_steps(
     source: ReportInput, asks: Mapping[int, OpenAsk], rescored: Mapping[int, NextStep]
 ) -> Mapping[int, NextStep]:
-    """Choose the next step of every row; none for rows that are off the list."""
+    """Choose the next step of every row; none for rows that a rule takes out."""
     return _ChosenSteps(source, asks, rescored)
 
 
@@ -70,20 +70,20 @@ class _ChosenSteps(Mapping[int, NextStep]):
         self, source: ReportInput, asks: Mapping[int, OpenAsk], rescored: Mapping[int, NextStep]
     ) -> None:
         self.source, self.asks, self.rescored = source, asks, rescored
-        self.done, self.off = _DoneByLead(source), source.scored.off_list
+        self.done = _DoneByLead(source)
         self.due = _ContactsDue(source)
 
     def __getitem__(self, row: int) -> NextStep:
-        if self.off[row]:
+        if self.source.ruled[row]:
             raise KeyError(row)
         step = _answer(self.asks.get(row)) or _of_stage(self.source, self.done, row)
         return step or self.rescored.get(row) or NextStep(self.due.of(row))
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.source.ranked.tolist())
+        return iter(np.flatnonzero(~self.source.ruled).tolist())
 
     def __len__(self) -> int:
-        return len(self.source.ranked)
+        return int((~self.source.ruled).sum())
 
 
 class _ContactsDue:

@@ -103,8 +103,22 @@ class ReportInput:
     @cached_property
     def listed(self) -> NDArray[np.int64]:
         """All rows as the list has them: to work, kept off by an answer, taken out by a rule."""
-        off, ruled = self.scored.off_list, self.scored.qualification.disqualified >= 0
-        return np.concatenate([self.ranked, np.flatnonzero(off & ~ruled), np.flatnonzero(ruled)])
+        answered = self.scored.off_list & ~self.ruled
+        return np.concatenate([self.ranked, np.flatnonzero(answered), np.flatnonzero(self.ruled)])
+
+    @cached_property
+    def by_chance(self) -> NDArray[np.int64]:
+        """All rows by chance, those that a rule takes out behind the others.
+
+        One that an answer keeps off the list stands where it will be once that is taken back.
+        """
+        return np.concatenate([self._in_order(~self.ruled), np.flatnonzero(self.ruled)])
+
+    @cached_property
+    def ruled(self) -> NDArray[np.bool_]:
+        """Tell which rows a rule takes out: (n,)."""
+        ruled: NDArray[np.bool_] = self.scored.qualification.disqualified >= 0
+        return ruled
 
     @cached_property
     def chances(self) -> NDArray[np.float64]:

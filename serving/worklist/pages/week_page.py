@@ -62,7 +62,15 @@ def make_week(source: ReportInput) -> WeekPage:
         contact_days=CONTACT_DAYS,
         touches_known=bool((source.tables.events.direction == OUTBOUND).any()),
         cost_per_contact=report.cost_per_contact,
+        per_owner=report.capacity_per_owner or _even_share(source),
+        shock=tuple(zip(shock.tau.tolist(), shock.weight.tolist(), strict=True)),
     )
+
+
+def _even_share(source: ReportInput) -> int:
+    """Share the calls of the team among the owners of open leads."""
+    owners = {str(owner) for owner in source.owners} - {""}
+    return max(round(source.project.report.capacity_per_week / max(len(owners), 1)), 1)
 
 
 def add_plans(source: ReportInput, week: WeekPage, leads: Sequence[ReportLead]) -> WeekPage:

@@ -12,15 +12,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.worklist.deliver import deliver
+from serving.answers.standing import AnsweredLead, Standing
+from serving.people.viewer import Viewer
+from serving.worklist.deliver import deliver, for_owner
 from serving.worklist.html import render
 from serving.worklist.pages.listed_leads import choose_listed
 from serving.worklist.pages.movers_page import largest
 from serving.worklist.pages.whole_report import EveryLead, PreparedWeek, make_view
+from serving.worklist.ranking import orders
+from serving.worklist.scoped_pages import ORDERS, AnsweredSince, ListChoice, scoped
 from serving.worklist.sheet import write_excel
-from serving.worklist.stored_pages import run_file, unpacked, write_pages
+from serving.worklist.stored_pages import opened_pages, run_file, unpacked, write_pages
 from serving.worklist.view import LeadDetail
 
+MANAGER = Viewer("m", "manager", None, "en", "t")
 MOST = 150
 
 
@@ -123,6 +128,38 @@ def test_live_pages_hold_every_lead_whole_whatever_the_file_lists(
         if shown is not None:
             assert page == shown
         assert page.timeline or page.low_information
+
+
+def test_a_lead_is_back_in_its_place_once_its_answer_is_taken_back(source, whole, tmp_path):
+    """Found with simulated weeks: it came back behind all others."""
+    listed = [lead for lead in whole.leads if not lead.off_list]
+    first = listed[len(listed) // 2]  # not called: nobody else's call hangs on it
+    answered_at = source.scored.as_of
+    answer = Standing("done", answered_at, None, "ann", "", 1, answered_at)
+    answers = source.scored.answered.copy()
+    row = list(source.scored.table["lead_id"]).index(first.lead_id)
+    answers[row] = AnsweredLead(answer, holds=True, event=None)
+    answered = replace(source, scored=replace(source.scored, answered=answers))
+    week = PreparedWeek.of(answered)
+    view = make_view(answered, week)
+    assert first.lead_id not in {lead.lead_id for lead in view.leads[: len(listed) - 1]}
+    write_pages(tmp_path, view, week.rows.whole({}), made_at=1)
+    with opened_pages(run_file(tmp_path, view.about.run_id)) as stored:
+        pages = scoped(stored, MANAGER, lambda _: AnsweredSince(back={first.lead_id}))
+        for order in ORDERS:
+            rows, _ = pages.rows(ListChoice(order=order), 0, len(listed))
+            there = [listed[i] for i in orders(listed)[order]]
+            assert [lead.lead_id for lead in rows] == [lead.lead_id for lead in there], order
+
+
+def test_a_rep_reads_the_same_on_the_live_page_and_in_the_file(week, whole, tmp_path):
+    write_pages(tmp_path, whole, week.rows.whole({}), made_at=1)
+    owners = {each.owner for each in whole.week.owners}
+    with opened_pages(run_file(tmp_path, whole.about.run_id)) as stored:
+        for owner in sorted(owners):
+            live = scoped(stored, Viewer("r", "rep", frozenset([owner]), "en", "t")).week()
+            assert live == for_owner(whole, owner).week
+            assert live.capacity == round(whole.week.capacity / len(owners))
 
 
 def test_leads_are_the_same_however_many_are_made_at_once(source, week, whole):

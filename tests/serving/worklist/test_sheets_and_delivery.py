@@ -13,7 +13,7 @@ from serving.worklist.deliver import deliver, file_stem, for_owner
 from serving.worklist.ranking import orders
 from serving.worklist.sheet import guard, write_csv, write_excel
 from serving.worklist.view import ReportView
-from serving.worklist.view_parts import Colleague, Interval
+from serving.worklist.view_parts import Colleague
 
 FORMULAS = [
     "=cmd|'/c calc'!A1",
@@ -132,21 +132,25 @@ def test_a_file_name_stays_in_its_folder() -> None:
 
 
 def test_an_owner_reads_of_the_own_leads_alone(view: ReportView) -> None:
-    share = view.week.owners[0]
-    left = Interval(4.0, 1.0, 8.0)
-    owners = (replace(share, left_behind=left), *view.week.owners[1:])
-    own = for_owner(replace(view, week=replace(view.week, owners=owners)), share.owner).week
-    assert (own.expected, own.left_behind) == (share.expected, left)
-    assert own.capacity == len(own.calls) == share.calls
-
-
-def test_an_owner_whose_leads_a_rule_takes_out_is_not_promised_what_others_are(
-    view: ReportView,
-) -> None:
     owner = view.week.owners[0].owner
-    ruled = replace(view, week=replace(view.week, owners=view.week.owners[1:], calls=()))
-    own = for_owner(ruled, owner).week
-    assert (own.expected.high, own.left_behind.high, own.capacity) == (0, 0, 0)
+    whole = replace(view, week=replace(view.week, per_owner=3))
+    alone = replace(whole, leads=tuple(lead for lead in view.leads if lead.owner == owner))
+    own = for_owner(whole, owner).week
+    assert own == for_owner(alone, owner).week
+    best = [lead for lead in alone.leads if not lead.off_list]
+    assert own.calls == tuple(lead.lead_id for lead in best[:3])
+    assert own.cut_off == best[2].score
+    sums = [sum(lead.probability or 0 for lead in part) for part in (best[:3], best[3:])]
+    assert [own.expected.value, own.left_behind.value] == pytest.approx(sums)
+
+
+def test_an_owner_whose_leads_a_rule_takes_out_is_promised_nothing(view: ReportView) -> None:
+    owner = view.week.owners[0].owner
+    leads = tuple(
+        replace(lead, rule="competitor") if lead.owner == owner else lead for lead in view.leads
+    )
+    own = for_owner(replace(view, leads=leads), owner).week
+    assert (own.expected.high, own.left_behind.high, own.calls) == (0, 0, ())
 
 
 def test_the_file_of_an_owner_names_no_lead_of_another(view: ReportView) -> None:

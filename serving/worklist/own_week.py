@@ -1,0 +1,140 @@
+"""The leads of some owners -> whom they call this week: what a rep's page and file both say.
+
+Nothing in it comes from other owners' leads: who sees only own leads learns nothing of the rest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from serving.figures.capacity import expect_count
+from serving.figures.counts import Shock, learn_shock
+from serving.worklist.view import MissedFollowUp, OwnerWeek, PlanPoint, ReportLead, WeekPage
+from serving.worklist.view_parts import Interval
+
+_SHARES: Final = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
+"""Parts of the list at which the plan says what so many calls bring."""
+
+
+class OwnLead(NamedTuple):
+    """A lead to work; without a probability and a score where the score is held back."""
+
+    lead_id: str
+    owner: str
+    probability: float | None
+    score: int | None
+    quiet_days: int | None
+    touched: bool
+
+
+def own_lead(lead: ReportLead, as_of: str) -> OwnLead:
+    """Take from a line of the list what a plan needs; `as_of` is the list's, ISO 8601."""
+    return OwnLead(
+        lead.lead_id,
+        lead.owner,
+        lead.probability,
+        lead.score,
+        quiet_days(lead, as_of),
+        lead.last_touch_at is not None,
+    )
+
+
+def quiet_days(lead: ReportLead, as_of: str) -> int | None:
+    """Count the whole days since sales touched the lead, or since it came."""
+    since = lead.last_touch_at or lead.created_at
+    if since is None:
+        return None
+    return (datetime.fromisoformat(as_of) - datetime.fromisoformat(since)).days
+
+
+def own_week(week: WeekPage, leads: Sequence[OwnLead], open_leads: Mapping[str, int]) -> WeekPage:
+    """Plan the calls among these leads, which stand in the order of the list.
+
+    `week` is the company's, for what holds for everybody; `open_leads` counts by owner, leads
+    that a rule or an answer takes off the list among them.
+    """
+    capacity = week.capacity
+    if week.per_owner is not None:
+        capacity = week.per_owner * max(len(open_leads), 1)
+    shock = _shock(week)
+    called, left = leads[:capacity], leads[capacity:]
+    told = [lead.score for lead in called if lead.score is not None]
+    cut = told[-1] if told else None
+    of_owner = Counter(lead.owner for lead in called)
+    return replace(
+        week,
+        own=True,
+        capacity=capacity,
+        calls=tuple(lead.lead_id for lead in called),
+        cut_off=cut,
+        expected=_expected(called, shock),
+        left_behind=_expected(left, shock),
+        missed=_missed(week, leads, cut) if week.touches_known else (),
+        owners=tuple(
+            OwnerWeek(
+                owner,
+                open_leads[owner],
+                of_owner[owner],
+                _expected([lead for lead in called if lead.owner == owner], shock),
+                _expected([lead for lead in left if lead.owner == owner], shock),
+            )
+            for owner in sorted(open_leads)
+        ),
+        newest_first=None,
+        speed=None,
+        plan=_plan(leads, shock),
+        plan_by_value=(),
+        plan_by_urgency=(),
+        best_calls=None,
+        best_profit=None,
+        contacts=(),
+    )
+
+
+def _shock(week: WeekPage) -> Shock:
+    """Read how far leads move together; without past forecasts the range is wide."""
+    if not week.shock:
+        none = np.zeros(0)
+        return learn_shock(none, none, none)
+    tau, weight = np.array(week.shock, np.float64).T
+    return Shock(tau, weight, 0)
+
+
+def _missed(
+    week: WeekPage, leads: Sequence[OwnLead], cut: int | None
+) -> tuple[MissedFollowUp, ...]:
+    """List leads that score high enough to be called and were not touched for days."""
+    if cut is None:
+        return ()
+    high = [
+        (lead.score, lead.lead_id, lead.quiet_days, lead.touched)
+        for lead in leads
+        if lead.score is not None and lead.score >= cut
+        if lead.quiet_days is not None and lead.quiet_days >= week.missed_days
+    ]
+    high.sort(key=lambda each: -each[0])
+    return tuple(MissedFollowUp(lead_id, days, touched) for _, lead_id, days, touched in high)
+
+
+def _plan(leads: Sequence[OwnLead], shock: Shock) -> tuple[PlanPoint, ...]:
+    """Say what the first leads of a list bring, at some numbers of calls up to all of them."""
+    numbers = {1, *(max(round(share * len(leads)), 1) for share in _SHARES)} if leads else ()
+    points = []
+    for n in sorted(numbers):
+        told = [lead.score for lead in leads[:n] if lead.score is not None]
+        range_ = _expected(leads[:n], shock)
+        points.append(PlanPoint(n, told[-1] if told else 0, range_.value, range_.low, range_.high))
+    return tuple(points)
+
+
+def _expected(leads: Sequence[OwnLead], shock: Shock) -> Interval:
+    """Expect opportunities from these leads."""
+    known = [lead.probability for lead in leads if lead.probability is not None]
+    range_ = expect_count(np.array(known, np.float64), shock)
+    return Interval(range_.value, range_.low, range_.high)
