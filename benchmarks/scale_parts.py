@@ -115,17 +115,22 @@ class Kill:
 
     def __call__(self, _: int) -> None:
         """Kill one worker at a random moment after this part."""
-        workers = [
-            each
-            for each in psutil.Process().children(recursive=True)
-            if any("spawn_main" in word for word in each.cmdline()) and not each.children()
-        ]
+        workers = [each for each in psutil.Process().children(recursive=True) if _works(each)]
         if workers and self.killed < self.wanted:
             time.sleep(self._draw.random())
             chosen = self._draw.choice(workers)
             if chosen.is_running():
                 os.kill(chosen.pid, signal.SIGKILL)
                 self.killed += 1
+
+
+def _works(process: psutil.Process) -> bool:
+    """Tell whether a process is a worker of the cluster, and not one that was just killed."""
+    try:
+        is_worker = any("spawn_main" in word for word in process.cmdline())
+        return is_worker and not process.children()
+    except psutil.Error:
+        return False
 
 
 def kills(folder: Path, small: Path, model: LoadedModel, *, full: bool) -> Iterator[Verdict]:
