@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final
 
 from data.buckets import Part
@@ -81,7 +81,11 @@ def score_on_cluster(
 
 @dataclass(slots=True)
 class _ClusterRun:
-    """The parts that wait for a worker, by their future, and how often each has failed."""
+    """The parts at work, by their future, those that wait, and how often each has failed.
+
+    No more are handed out than there are threads of workers: a part that only waited with a worker
+    that is killed would count as one that it was killed by.
+    """
 
     client: Client
     address: str
@@ -89,7 +93,8 @@ class _ClusterRun:
     model: LoadedModel
     total: int
     on_part: Callable[[int, int], None]
-    waiting: dict[Future[Any], Part] = field(default_factory=dict)
+    waiting: deque[Part] = field(default_factory=deque)
+    at_work: dict[Future[Any], Part] = field(default_factory=dict)
     failed: Counter[Part] = field(default_factory=Counter)
     alone: set[Part] = field(default_factory=set)  # parts whose workers see no folder
     done: int = 0
@@ -104,16 +109,18 @@ class _ClusterRun:
         self.moved_at = self.worked_at = monotonic()
         try:
             self._refuse_other_versions()
-            for part in parts:
-                self._hand_out(part)
-            while self.waiting:
+            self.waiting.extend(parts)
+            while self.waiting or self.at_work:
+                self._look_at_cluster()
+                if not self.at_work:  # no worker is there
+                    sleep(TICK)
+                    continue
                 try:
-                    over = first_completed(list(self.waiting), timeout=TICK).done
+                    over = first_completed(list(self.at_work), timeout=TICK).done
                 except TimeoutError:
                     over = set()
                 for future in over:
                     self._take(future)
-                self._look_at_cluster()
         except LeadScoreError:
             raise
         except (OSError, TimeoutError, distributed.CancelledError, RuntimeError) as error:
@@ -148,16 +155,16 @@ class _ClusterRun:
             future = submit(do_sent_part, slim, part, held, key=key, pure=False)
         else:
             future = submit(do_shared_part, self.job, part, key=key, pure=False)
-        self.waiting[future] = part
+        self.at_work[future] = part
 
     def _take(self, future: Any) -> None:
-        """Take one answer in; a part that failed goes out again."""
-        part = self.waiting.pop(future)
+        """Take one answer in; a part that failed goes out again, before the others."""
+        part = self.at_work.pop(future)
         if future.status == "finished":
             answer = future.result(timeout=ANSWER)
             if isinstance(answer, NotShared):
                 self.alone.add(part)
-                self._hand_out(part)
+                self.waiting.appendleft(part)
                 return
             if isinstance(answer, ScoredPart):
                 if answer.manifest.part != part:
@@ -177,7 +184,7 @@ class _ClusterRun:
                 f"{_words(error)}",
                 cure="look at the worker's log; more parts need less memory each",
             )
-        self._hand_out(part)
+        self.waiting.appendleft(part)
 
     def _cause(self, future: Any) -> BaseException:
         if future.status == "cancelled":  # what was sent lay with workers that are gone
@@ -186,10 +193,14 @@ class _ClusterRun:
         return error
 
     def _look_at_cluster(self) -> None:
+        """Hand out as many parts as there are threads for; refuse to wait for nothing."""
         self._refuse_if_gone()
-        now = monotonic()
-        if self.client.scheduler_info().get("workers"):
+        threads_of: Any = self.client.nthreads
+        now, threads = monotonic(), sum(threads_of().values())
+        if threads:
             self.worked_at = now
+        while self.waiting and len(self.at_work) < threads:
+            self._hand_out(self.waiting.popleft())
         if now - self.worked_at > WITHOUT_WORKERS:
             raise OutsideError(
                 f"the Dask cluster at {self.address} has had no worker for "
