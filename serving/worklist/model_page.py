@@ -2,7 +2,7 @@
 
 Leaks, splits, candidates, calibration, learning curve, segments, slices, drift, figures beside the
 baselines, all with the intervals that the card holds. Titles, sentences and numbers are in the
-reader's language; names of figures, and what the audit and the learner say, are in English.
+reader's language, and so is what the learner says; what the leak audit says is in English.
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from markupsafe import Markup
 
-from serving.worklist import charts
+from models.predictor import FeatureColumn
+from serving.figures.drivers import ModelDrivers
+from serving.worklist import charts, driver_charts, svg
+from serving.worklist.driver_words import factor_name, group_name, value_name, why_it_won
 from serving.worklist.html import make_environment, read_minified, security_policy
-from serving.worklist.language import Words, words_of
+from serving.worklist.language import Labels, Words, words_of
 from serving.worklist.page_names import curve_names, rule_sentence
 from serving.worklist.safe_text import isolated
 from serving.worklist.view import GainsCurve
@@ -45,13 +50,25 @@ def render_model_page(
     project: str,
     version: str,
     audit: AuditReport | None = None,
+    drivers: ModelDrivers | None = None,
+    labels: Labels = MappingProxyType({}),
     language: str = "en",
 ) -> str:
-    """Render the page in a language; sections without rows are left out."""
+    """Render the page in a language; sections without rows are left out.
+
+    `drivers` are what moves the scores of a run; `labels` the company's own words.
+    """
     words, style = words_of(language), read_minified("style.css")
     curves = gains_curves(card)
     environment = make_environment()
-    environment.globals.update(t=words.t, attr=words.attr)
+    environment.globals.update(
+        t=words.t,
+        tn=words.tn,
+        attr=words.attr,
+        num=words.number,
+        tenths=words.tenths,
+        isolated=isolated,
+    )
     page = environment.get_template("model.html").render(
         words=words,
         project=isolated(project),
@@ -67,8 +84,65 @@ def render_model_page(
         names=curve_names(words),
         learning=charts.learning_curve(_learning(card), words),
         need=_need(card, words),
+        why=why_it_won(card.candidates, words),
+        drivers=None if drivers is None else _drawn(drivers, labels, words),
     )
     return page.encode("utf-8", "replace").decode()  # a lone surrogate cannot be encoded
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnDependence:
+    """How points and rates hang on the values of a factor: its name, what the values are, drawn."""
+
+    name: str
+    values: Markup
+    chart: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnDrivers:
+    """What moves scores, as figures; `bars` and `pairs` are names, points and bars."""
+
+    found: ModelDrivers
+    bars: tuple[tuple[str, Markup, Markup], ...]
+    swarm: Markup
+    dependences: tuple[DrawnDependence, ...]
+    pairs: tuple[tuple[str, str, Markup, Markup], ...]
+
+
+def _drawn(found: ModelDrivers, labels: Labels, words: Words) -> DrawnDrivers:
+    def name(feature: FeatureColumn) -> str:
+        return factor_name(feature, words, labels)
+
+    most = max((each.mean for each in found.factors), default=1.0)
+    strongest = max((pair.points for pair in found.pairs), default=1.0)
+    return DrawnDrivers(
+        found,
+        tuple(
+            (name(each.feature), words.tenths(each.mean), svg.bar(0, each.mean, 0, most, "base"))
+            for each in found.factors
+        ),
+        driver_charts.beeswarm(found.factors, name, words),
+        tuple(
+            DrawnDependence(
+                name(each.feature),
+                value_name(each.feature, words),
+                driver_charts.dependence(
+                    each, partial(group_name, words=words, labels=labels), words
+                ),
+            )
+            for each in found.dependences
+        ),
+        tuple(
+            (
+                name(pair.first),
+                name(pair.second),
+                words.tenths(pair.points),
+                svg.bar(0, pair.points, 0, strongest, "base"),
+            )
+            for pair in found.pairs
+        ),
+    )
 
 
 def _facts(card: ModelCard, words: Words) -> list[tuple[Markup, Markup]]:
