@@ -9,6 +9,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from features.templates import BY_TYPE, OF_ALL, TEMPLATES
+from models.explain import fixed_sentences as fixed
 from models.explain.sentences import capital
 from models.fit.candidates import DEFAULT
 from models.predictor import FeatureColumn
@@ -58,7 +59,7 @@ def value_name(feature: FeatureColumn, words: Words) -> Markup:
     t, days = words.t, feature.params.get("days")
     row = TEMPLATES.get(feature.template)
     if feature.template in _BY_TYPE | _OF_ALL and isinstance(days, (int, float)):
-        return words.tn("in the last {n} day", "in the last {n} days", max(round(days), 1))
+        return words.tn(*fixed.PERIODS["days"], max(round(days), 1))
     if feature.template == "count_ever":
         return t("times since the beginning")
     if feature.template == "known_since":
@@ -104,7 +105,7 @@ def candidate_name(name: str, words: Words) -> str:
         "boosted": attr("trees on top of the regression"),
         "plain": attr("boosted trees"),
         "deep": attr("larger boosted trees"),
-        RULE: attr("rule"),
+        RULE: attr("rule of thumb"),
         CONSTANT: attr("base rate"),
     }
     return " + ".join(parts.get(part, shown(part, 40)) for part in name.split(" + "))
@@ -176,7 +177,7 @@ def _reasons(
         best = min(rows, key=lambda name: rows[name]["log_loss"])
         if best != winner:
             yield t(
-                "{name} had the least log loss, by {gap} less: the simpler one is kept all the same.",
+                "{name} had the least log loss, by {gap}: the simpler one is kept all the same.",
                 name=_bold(best, words),
                 gap=_loss(mine["log_loss"] - rows[best]["log_loss"], words),
             )

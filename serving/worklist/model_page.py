@@ -17,10 +17,17 @@ from typing import Any
 
 from markupsafe import Markup
 
+from models.note import Note
 from models.predictor import FeatureColumn
 from serving.figures.drivers import ModelDrivers
 from serving.worklist import charts, driver_charts, svg
-from serving.worklist.driver_words import factor_name, group_name, value_name, why_it_won
+from serving.worklist.driver_words import (
+    candidate_name,
+    factor_name,
+    group_name,
+    value_name,
+    why_it_won,
+)
 from serving.worklist.html import make_environment, read_minified, security_policy
 from serving.worklist.language import Labels, Words, words_of
 from serving.worklist.page_names import curve_names, rule_sentence
@@ -76,7 +83,7 @@ def render_model_page(
         css=Markup(style),  # our own file
         csp=Markup(security_policy(style, "")),  # fixed text and hashes
         facts=_facts(card, words),
-        notes=[isolated(note) for note in card.notes],
+        notes=[words.note(note) for note in card.notes],
         sections=[section for section in _sections(card, audit, words) if section.rows],
         reliability=charts.reliability_curve(reliability_points(card), words),
         gains=charts.gains(curves, curve_names(words), words) if curves else Markup(""),
@@ -223,7 +230,7 @@ def _sections(card: ModelCard, audit: AuditReport | None, words: Words) -> Itera
     yield table("metrics", t("Figures"), figures, card.metrics)
     paired = t("Paired differences.")
     yield table("verdicts", t("Against the baselines"), paired, card.verdicts)
-    tried, chosen = _candidate_rows(card.candidates), _choice_rows(card.candidates)
+    tried, chosen = _candidate_rows(card.candidates, words), _choice_rows(card.candidates, words)
     yield table("candidates", t("Candidates"), t("Each was judged out of fold."), tried)
     yield table("choices", t("Choices"), Markup(""), chosen)
     wilson = t("Promised against observed, Wilson intervals.")
@@ -238,13 +245,19 @@ def _sections(card: ModelCard, audit: AuditReport | None, words: Words) -> Itera
     yield table("drift", t("Drift"), months, card.drift)
 
 
-def _candidate_rows(candidates: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _candidate_rows(candidates: Mapping[str, Any], words: Words) -> list[dict[str, Any]]:
     """Gather the tables of the learner's report: the candidates on each kind of folds."""
     tables = {name: value for name, value in candidates.items() if _is_table(value)}
-    return [{"judged_on": name, **row} for name, rows in tables.items() for row in rows]
+    rows = [{"judged_on": name, **row} for name, rows in tables.items() for row in rows]
+    return [
+        {**row, "candidate": candidate_name(str(row["candidate"]), words)}
+        if "candidate" in row
+        else row
+        for row in rows
+    ]
 
 
-def _choice_rows(candidates: Mapping[str, Any]) -> list[dict[str, object]]:
+def _choice_rows(candidates: Mapping[str, Any], words: Words) -> list[dict[str, object]]:
     """Write the rest of the learner's report as names and lines, without empty values."""
     choices: list[dict[str, object]] = []
     for name, value in candidates.items():
@@ -252,8 +265,10 @@ def _choice_rows(candidates: Mapping[str, Any]) -> list[dict[str, object]]:
             text = ", ".join(f"{key} {_brief(item)}" for key, item in value.items())
         elif isinstance(value, list):
             text = "" if _is_table(value) else ", ".join(map(_brief, value))
+        elif name == "winner":
+            text = candidate_name(str(value), words)
         else:
-            text = "" if value is None else _brief(value)
+            text = "" if value is None else value if isinstance(value, Note) else _brief(value)
         if text:
             choices.append({"choice": name, "value": text})
     return choices
@@ -335,7 +350,7 @@ def _cell(value: object, words: Words) -> Markup:
         return words.number(value)
     if isinstance(value, float):
         return words.number(value, _places(value))
-    return isolated(str(value))
+    return words.note(value) if isinstance(value, Note) else isolated(words.word(str(value)))
 
 
 def _places(value: float) -> int:

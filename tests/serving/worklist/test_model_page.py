@@ -43,7 +43,16 @@ CARD = ModelCard(
 
 def test_the_model_page_shows_every_part_of_the_card_and_runs_nothing() -> None:
     page = render_model_page(CARD, project="acme", version="7", audit=AuditReport((), {}, {}))
-    for word in ("0.81", "0.78", "country", "purged", "linear", "Reliability", "Gains", "Drift"):
+    for word in (
+        "0.81",
+        "0.78",
+        "country",
+        "purged",
+        "logistic regression",
+        "Reliability",
+        "Gains",
+        "Drift",
+    ):
         assert word in page
     assert "<script" not in page
     assert "default-src 'none'" in page
