@@ -32,6 +32,8 @@ SHOWN: Final = 12
 DEPENDENCES: Final = 4
 MOST_GROUPS: Final = 7
 PAIRS: Final = 8
+LEAST_PAIR: Final = 0.05
+"""Mean points of a pair from which on it is shown: a tenth, rounded."""
 LEVELS: Final = 5
 
 
@@ -89,7 +91,8 @@ class ModelDrivers:
     """What moves the scores of `leads` open leads, by a sample of them; factors strongest first.
 
     `others` counts the factors without a line, `of_others` is their mean absolute points together.
-    `additive`: no two factors act together, by construction.
+    `additive`: no two factors act together, by construction. `faint`: trees let them, and none do
+    by as much as is shown.
     """
 
     leads: int
@@ -100,6 +103,7 @@ class ModelDrivers:
     dependences: tuple[Dependence, ...]
     pairs: tuple[FactorPair, ...]
     additive: bool
+    faint: bool = False
 
 
 def find_drivers(model: LoadedModel, scored: ScoringRun, *, seed: int) -> ModelDrivers | None:
@@ -121,6 +125,7 @@ def find_drivers(model: LoadedModel, scored: ScoringRun, *, seed: int) -> ModelD
     factors = _factors(scorer, frame, points, hidden)
     speakers = {each.feature.factor: each.feature for each in factors}
     first = np.sort(rng.permutation(len(chosen))[:PAIR_SAMPLE])
+    pairs = _pairs(scorer, frame.iloc[first], scale[first], speakers)
     return ModelDrivers(
         leads=len(rows),
         sample=len(chosen),
@@ -128,7 +133,8 @@ def find_drivers(model: LoadedModel, scored: ScoringRun, *, seed: int) -> ModelD
         others=len(factors[SHOWN:]),
         of_others=sum(each.mean for each in factors[SHOWN:]),
         dependences=_dependences(scorer, model.facts, frame, points, factors),
-        pairs=_pairs(scorer, frame.iloc[first], scale[first], speakers),
+        pairs=pairs,
+        faint=scorer.forest is not None and not pairs,
         additive=scorer.forest is None and all(len(e.sources) == 1 for e in scorer.encoders),
     )
 
@@ -248,6 +254,6 @@ def _pairs(
     found = [
         FactorPair(speakers[first], speakers[second], float(strength))
         for first, second, strength in ranked.itertuples(index=False, name=None)
-        if first in speakers and second in speakers and strength > 0.005
+        if first in speakers and second in speakers and strength >= LEAST_PAIR
     ]
     return tuple(found[:PAIRS])

@@ -115,7 +115,7 @@ def dependence(shown: Dependence, group_name: GroupName, words: Words) -> Markup
                     round(below - frame.y(each.rate), 1),
                 )
             )
-        parts.append(svg.text(x, below + 14, _cut(group_name(shown, each), int(wide / 5.4)), "m"))
+        parts.append(svg.text(x, below + 14, _cut(group_name(shown, each), int(wide / 6)), "m"))
         if each.points is not None:
             side = "up" if each.points >= 0.5 else "down" if each.points <= -0.5 else ""
             parts.append(svg.text(x, below + 30, _signed(each.points, words), "m", f"pts {side}"))

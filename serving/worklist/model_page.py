@@ -262,7 +262,7 @@ def _choice_rows(candidates: Mapping[str, Any], words: Words) -> list[dict[str, 
     choices: list[dict[str, object]] = []
     for name, value in candidates.items():
         if isinstance(value, Mapping):
-            text = ", ".join(f"{key} {_brief(item)}" for key, item in value.items())
+            text = ", ".join(f"{words.word(key)} {_brief(item)}" for key, item in value.items())
         elif isinstance(value, list):
             text = "" if _is_table(value) else ", ".join(map(_brief, value))
         elif name == "winner":
