@@ -14,7 +14,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.message import EmailMessage
 from html.parser import HTMLParser
 from pathlib import Path
@@ -126,11 +126,6 @@ class Said:
     step: str | None = None
     reasons: frozenset[Reason] | None = None  # some of them, or all
     points: tuple[int, ...] | None = None  # from the typical lead to the score, all of them
-
-
-def without_none(**said: str | None) -> Said:
-    """Write what is not there as ""."""
-    return Said(**{name: value or "" for name, value in said.items()})  # type: ignore[arg-type]
 
 
 def points_of(written: str) -> str:
@@ -312,12 +307,6 @@ def of_mail(path: Path) -> tuple[dict[str, Said], dict[str, Said], str]:
 def lead_of(link: str) -> str:
     """Read the lead of an address of ours."""
     return unquote(link.rpartition("/lead/")[2].partition("?")[0])
-
-
-def with_empty(said: Said, like: Said) -> Said:
-    """Leave out of `said` what `like` has no place for."""
-    gone = {name: None for name in vars(said) if getattr(like, name) is None}
-    return replace(said, **gone)
 
 
 def figures(page: Element) -> dict[str, str]:
