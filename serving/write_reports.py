@@ -14,6 +14,7 @@ from data.reading.read_tables import CrmData
 from models.explain.change import StoredRun
 from serving.answers.answer_store import list_answers
 from serving.exposure import Exposures
+from serving.figures.drivers import find_drivers
 from serving.loaded_model import LoadedModel
 from serving.past_weeks import WEEK
 from serving.people.people_store import store_teams
@@ -138,7 +139,7 @@ def write_views(
             write_text(folder / f"report-{language}.html", render(view, language))
             for language in languages
         ]
-    pages = _model_pages(session, model, view.about.project)
+    pages = _model_pages(session, model, scored)
     for language in languages:
         written.append(write_text(folder / f"model-{language}.html", pages[language]))
     on_stage("live pages")
@@ -161,13 +162,20 @@ def made_already(view: ReportView, ids: NDArray[np.object_]) -> dict[int, Report
     return {row_of[lead.lead_id]: lead for lead in view.leads}
 
 
-def _model_pages(session: Session, model: LoadedModel, project: str) -> dict[str, str]:
+def _model_pages(session: Session, model: LoadedModel, scored: ScoringRun) -> dict[str, str]:
     """Render the data scientist's page in every language: whoever signs in reads it in his own."""
     leaks = session.state.audit(model.version)
     audit = AuditReport.from_json(leaks.read_text("utf-8")) if leaks.is_file() else None
+    drivers = find_drivers(model, scored, seed=session.seed)
     return {
         language: render_model_page(
-            model.card, project=project, version=model.version, audit=audit, language=language
+            model.card,
+            project=session.project.project.name,
+            version=model.version,
+            audit=audit,
+            drivers=drivers,
+            labels=session.project.report.words,
+            language=language,
         )
         for language in languages_known()
     }

@@ -27,7 +27,6 @@ FACADE = "leadscore"
 LOADED_BY_MLFLOW = ("models.pyfunc_model", "serving.raw_pyfunc")
 
 AWAITING = {
-    "models.explain.interactions": "awaiting the worklist: interactions on the model page",
     **dict.fromkeys(
         [
             f"serving.figures.uplift.{name}"

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.fit.learner import LeadClassifier
+from models.note import Note
 from models.predictor import Floats, calibrated_log_odds
 from training.small_data import (
     Need,
@@ -112,10 +113,21 @@ def level_notes(cohort: Mapping[str, float]) -> list[str]:
     """Say whether the newest fifth of training shows another base rate, and what was done."""
     if not cohort or not cohort["rows"]:
         return []
-    counts = (
-        f"the newest fifth of training: {cohort['observed']:.0f} converting snapshots where "
-        f"{cohort['expected']:.0f} were expected (z {cohort['z']:+.1f})"
-    )
+    figures = {name: cohort[name] for name in ("observed", "expected", "z")}
     if cohort["taken"]:
-        return [f"{counts}: all probabilities were moved by {cohort['taken']:+.2f} in log-odds"]
-    return [f"{counts}: the level was left as it is"]
+        return [
+            Note(
+                "the newest fifth of training: {observed:.0f} converting snapshots where "
+                "{expected:.0f} were expected (z {z:+.1f}): all probabilities were moved by "
+                "{taken:+.2f} in log-odds",
+                taken=cohort["taken"],
+                **figures,
+            )
+        ]
+    return [
+        Note(
+            "the newest fifth of training: {observed:.0f} converting snapshots where "
+            "{expected:.0f} were expected (z {z:+.1f}): the level was left as it is",
+            **figures,
+        )
+    ]

@@ -13,6 +13,7 @@ from data.schema import Project
 from data.tables import Outcomes, Tables
 from models.amount_model import PROVEN, AmountModel
 from models.fit.amounts import LEAST, fit_amounts
+from models.note import Note
 from models.predictor import Floats
 from training.dataset import Dataset
 
@@ -52,7 +53,7 @@ def learn_amounts(
     return LearnedAmounts(model, (*said, *_compare(tables, lead, paid)))
 
 
-def _compare(tables: Tables, lead: NDArray[np.int64], paid: Floats) -> list[str]:
+def _compare(tables: Tables, lead: NDArray[np.int64], paid: Floats) -> list[Note]:
     """Say how far what customers paid is from the amounts that they had as leads."""
     if "value" not in tables.display.columns:
         return []
@@ -63,18 +64,33 @@ def _compare(tables: Tables, lead: NDArray[np.int64], paid: Floats) -> list[str]
     ratio = float(paid[both].sum() / own[both].sum())
     if 0.8 <= ratio <= 1.25:
         return []
-    return [f"customers paid {ratio:.0%} of the amounts that they had as leads"]
+    return [Note("customers paid {ratio:.0%} of the amounts that they had as leads", ratio=ratio)]
 
 
-def _say(model: AmountModel | None, customers: int, paying: int, window: int) -> list[str]:
-    days = f"{window / DAY:,.0f} days"
-    seen = f"{paying:,} of {customers:,} customers observed for {days} after their conversion paid"
+def _say(model: AmountModel | None, customers: int, paying: int, window: int) -> list[Note]:
+    seen = {"paying": paying, "customers": customers, "days": window / DAY}
     if model is None:
-        return [f"amounts are not learned: {seen}, at least {LEAST} are needed"]
-    said = [f"amounts: learned from what {seen} in that time"]
+        return [
+            Note(
+                "amounts are not learned: {paying:,} of {customers:,} customers observed for "
+                "{days:,.0f} days after their conversion paid, at least {least} are needed",
+                least=LEAST,
+                **seen,
+            )
+        ]
+    said = [
+        Note(
+            "amounts: learned from what {paying:,} of {customers:,} customers observed for "
+            "{days:,.0f} days after their conversion paid in that time",
+            **seen,
+        )
+    ]
     if not model.proven:
         said.append(
-            f"ranges of amounts rest on fewer than {PROVEN} customers who paid: where 90 % is "
-            "promised, expect at least 80 %"
+            Note(
+                "ranges of amounts rest on fewer than {proven} customers who paid: where 90 % is "
+                "promised, expect at least 80 %",
+                proven=PROVEN,
+            )
         )
     return said

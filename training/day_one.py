@@ -16,6 +16,7 @@ from data.tables import Tables
 from models.explain.observed_rates import make_facts
 from models.fit.encoders import describe, read_columns
 from models.fit.model_choice import TrainingRows, fit_rule
+from models.note import Note
 from training.advice import Advice
 from training.dataset import Dataset, whole_cut
 from training.evaluate import Evaluation
@@ -62,13 +63,17 @@ def train_rule(
     )
 
 
-def rule_notes(report: dict[str, object]) -> list[str]:
+def rule_notes(report: dict[str, object]) -> list[Note]:
     """Say of a rule what a person can do about it."""
-    notes = [str(report["rate"])] if report.get("rate") else []
+    rate = report.get("rate")
+    notes = [rate] if isinstance(rate, Note) else []
     left_out = report.get("left_out") or []
     assert isinstance(left_out, list)
     return notes + [
-        f"the rule gives no points for {text!r}: no column that may be a feature says so alone"
+        Note(
+            "the rule gives no points for {text}: no column that may be a feature says so alone",
+            text=repr(text),
+        )
         for text in left_out
     ]
 

@@ -28,6 +28,7 @@ from models.metrics import (
     to_frame,
     wilson,
 )
+from models.note import Note
 from models.reliability import reliability_by, reliability_curve
 
 WEEK = 7 * DAY
@@ -145,7 +146,7 @@ def beats_baselines(comparisons: pd.DataFrame) -> tuple[bool, str]:
                 f"({gap:+.4f} log loss, 95 % {low:+.4f} to {high:+.4f}): work "
                 f"by the {against}, collect more outcomes, or declare more columns and events"
             )
-    return True, "beats prior, recency and rule"
+    return True, Note("beats prior, recency and rule")
 
 
 def level_with_logistic(comparisons: pd.DataFrame) -> str | None:
@@ -157,10 +158,11 @@ def level_with_logistic(comparisons: pd.DataFrame) -> str | None:
     found = comparisons[comparisons["against"] == "logistic"].to_dict("records")
     if not found or found[0]["verdict"] == "better":
         return None
-    return (
-        f"logistic regression is shipped: the best other model stands "
-        f"{found[0]['difference']:+.4f} log loss from it (standard error {found[0]['error']:.4f}), "
-        "which is not clearly better"
+    return Note(
+        "logistic regression is shipped: the best other model stands {gap:+.4f} log loss from it "
+        "(standard error {error:.4f}), which is not clearly better",
+        gap=float(found[0]["difference"]),
+        error=float(found[0]["error"]),
     )
 
 
@@ -329,12 +331,22 @@ def base_rates(
     then, error_then = _rate(train_y, train_groups, train_weights)
     now, error_now = _rate(y, groups)
     apart, half = now - then, float(norm.ppf(0.995)) * float(np.hypot(error_then, error_now))
-    rates = f"{then:.1%} converted in training, {now:.1%} in test"
-    points = f"{100 * apart:+.1f} points, 99 % {100 * (apart - half):+.1f} to "
-    points += f"{100 * (apart + half):+.1f}"
+    points = {"apart": 100 * apart, "low": 100 * (apart - half), "high": 100 * (apart + half)}
     if abs(apart) > half:
-        return f"the base rate moved: {rates} ({points})"
-    return f"{rates}: no move of the base rate is shown ({points})"
+        return Note(
+            "the base rate moved: {then:.1%} converted in training, {now:.1%} in test "
+            "({apart:+.1f} points, 99 % {low:+.1f} to {high:+.1f})",
+            then=then,
+            now=now,
+            **points,
+        )
+    return Note(
+        "{then:.1%} converted in training, {now:.1%} in test: no move of the base rate is shown "
+        "({apart:+.1f} points, 99 % {low:+.1f} to {high:+.1f})",
+        then=then,
+        now=now,
+        **points,
+    )
 
 
 def _rate(
@@ -363,27 +375,42 @@ def _notes(
     p: Floats,
     groups: NDArray[np.generic] | None,
     drift: pd.DataFrame,
-) -> list[str]:
+) -> list[Note]:
     """Write notes on the figures: what cannot be verified, and what drifted by how much."""
-    notes = []
+    notes: list[Note] = []
     units = np.arange(len(y)) if groups is None else groups
     n_rarer = min(len(np.unique(units[y == 1])), len(np.unique(units[y == 0])))
     if n_rarer < LEAST_TO_VERIFY:
         notes.append(
-            f"calibration cannot be verified yet: {n_rarer} of the rarer outcome "
-            f"(rows of one lead or account counted once), {LEAST_TO_VERIFY} needed"
+            Note(
+                "calibration cannot be verified yet: {n:,} of the rarer outcome "
+                "(rows of one lead or account counted once), {needed} needed",
+                n=n_rarer,
+                needed=LEAST_TO_VERIFY,
+            )
         )
     ones = np.ones(len(y))
     ratio, level = observed_over_expected(y, p, ones), intercept(y, p, ones)
     z = level_z(y, p, groups)
     if abs(z) > 3:
         notes.append(
-            f"the level is off: {y.mean():.1%} converted where {p.mean():.1%} was promised "
-            f"(observed / expected {ratio:.2f}, {level:+.2f} in log-odds, z {z:.1f})"
+            Note(
+                "the level is off: {observed:.1%} converted where {promised:.1%} was promised "
+                "(observed / expected {ratio:.2f}, {level:+.2f} in log-odds, z {z:.1f})",
+                observed=float(y.mean()),
+                promised=float(p.mean()),
+                ratio=float(ratio),
+                level=float(level),
+                z=float(z),
+            )
         )
     worst = drift.iloc[int(np.argmax(np.abs(drift["z"].to_numpy())))] if len(drift) > 1 else None
     if worst is not None and abs(float(worst["z"])) > 3:
         notes.append(
-            f"worst month {worst['month']}: observed / expected {float(worst['ratio']):.2f}"
+            Note(
+                "worst month {month}: observed / expected {ratio:.2f}",
+                month=str(worst["month"]),
+                ratio=float(worst["ratio"]),
+            )
         )
     return notes

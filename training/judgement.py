@@ -12,6 +12,7 @@ from data.errors import FewOutcomesError, GateError, InputError, LeadScoreError
 from data.reading.review import ColumnReview
 from data.schema import Project
 from data.tables import Outcomes, Tables
+from models.note import Note
 from training.audit import WHOLE, AuditReport, audit
 from training.audit.audit_page import NAMES
 from training.audit.quick import FOLDS
@@ -100,7 +101,7 @@ def judge(
     )
     refusals = [*too_little, *report.stops(), *_nothing_left(dataset, report)]
     refusals.sort(key=lambda error: isinstance(error, FewOutcomesError))
-    notes = [] if dataset.sample is None else [dataset.sample.sentence]
+    notes: list[str] = [] if dataset.sample is None else [dataset.sample.sentence]
     notes += _unknown_names(project, dataset, tables)
     notes += _idle_waivers(project, report, dataset, tables, reviews)
     few = bool(refusals) and isinstance(refusals[0], FewOutcomesError)
@@ -179,7 +180,7 @@ def _nothing_left(dataset: Dataset, report: AuditReport) -> list[LeadScoreError]
     ]
 
 
-def _unknown_names(project: Project, dataset: Dataset, tables: Tables) -> list[str]:
+def _unknown_names(project: Project, dataset: Dataset, tables: Tables) -> list[Note]:
     """Note segments and sensitive columns that name nothing; InputError for a near miss."""
     columns = {attribute.name for attribute in tables.attributes}
     segments = columns | {str(name) for name in tables.display.columns}
@@ -196,7 +197,9 @@ def _unknown_names(project: Project, dataset: Dataset, tables: Tables) -> list[s
             if near:
                 cure = f"did you mean {near[0]!r}?"
                 raise InputError(f"there is no {name!r}", column=key, cure=cure)
-            notes.append(f"{key} names {name!r}, of which no feature is made")
+            notes.append(
+                Note("{key} names {name}, of which no feature is made", key=key, name=repr(name))
+            )
     return notes
 
 
@@ -206,7 +209,7 @@ def _idle_waivers(
     dataset: Dataset,
     tables: Tables,
     reviews: Sequence[ColumnReview],
-) -> list[str]:
+) -> list[Note]:
     """Note waivers that lift nothing; InputError where the column or detector does not exist."""
     columns = {attribute.name for attribute in tables.attributes} | {WHOLE}
     columns |= {feature.name for feature in dataset.frame.catalogue.features}
@@ -229,14 +232,19 @@ def _idle_waivers(
                 )
         if (waiver.column, waiver.detector) in lifted:
             continue
-        why = (
-            "stops training, and no waiver lifts that"
-            if (waiver.column, waiver.detector) in found
-            else "says nothing against it"
-        )
+        names = {"owner": waiver.owner, "column": waiver.column, "detector": waiver.detector}
         notes.append(
-            f"the waiver of {waiver.owner} for {waiver.column} lifts nothing: "
-            f"{waiver.detector} {why}"
+            Note(
+                "the waiver of {owner} for {column} lifts nothing: {detector} stops training, and "
+                "no waiver lifts that",
+                **names,
+            )
+            if (waiver.column, waiver.detector) in found
+            else Note(
+                "the waiver of {owner} for {column} lifts nothing: {detector} says nothing against "
+                "it",
+                **names,
+            )
         )
     return notes
 

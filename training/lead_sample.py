@@ -23,6 +23,7 @@ from data.splits import Cut
 from data.tables import LabelledSnapshots, Tables
 from features.frame import Catalogue
 from models.fit.linear import DENSE
+from models.note import Note
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -56,11 +57,18 @@ class TrainingSample:
     @property
     def sentence(self) -> str:
         """Say what was taken, and why."""
-        return (
-            f"learned from a sample that fits into {self.budget / 1e9:.1f} GB: all "
-            f"{self.leads_converted:,} leads that converted and one in {self.one_in} of the others "
-            f"({self.leads_taken:,} of {self.leads:,} leads, {self.rows_taken:,} of {self.rows:,} "
-            "rows), each row weighted by the inverse of its lead's sampling rate"
+        return Note(
+            "learned from a sample that fits into {budget:.1f} GB: all {converted:,} leads that "
+            "converted and one in {one_in} of the others ({leads_taken:,} of {leads:,} leads, "
+            "{rows_taken:,} of {rows:,} rows), each row weighted by the inverse of its lead's "
+            "sampling rate",
+            budget=self.budget / 1e9,
+            converted=self.leads_converted,
+            one_in=self.one_in,
+            leads_taken=self.leads_taken,
+            leads=self.leads,
+            rows_taken=self.rows_taken,
+            rows=self.rows,
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data.clock import DAY
+from models.note import Note, read_note
 from models.winners import RULE
 
 if TYPE_CHECKING:  # a card is read by commands that learn nothing
@@ -61,7 +62,7 @@ class ModelCard:
 
     def to_json(self) -> str:
         """Write what `from_json` reads, columns in their order; NaN and infinity are null."""
-        whole = _finite(asdict(self))
+        whole = _finite(asdict(self))  # notes with their values
         if self.sample is None:
             del whole["sample"]
         return json.dumps(whole)
@@ -69,7 +70,7 @@ class ModelCard:
     @classmethod
     def from_json(cls, text: str | bytes) -> ModelCard:
         """Read the card of an artifact."""
-        return cls(**json.loads(text))
+        return cls(**json.loads(text, object_hook=read_note))
 
     def with_advice(self, advice: Advice) -> ModelCard:
         """Add learning curve, need and segments; leave out the notes that repeat them."""
@@ -123,6 +124,8 @@ def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _finite(value: Any) -> Any:
     """Turn numpy's numbers into Python's, and what is not finite into None."""
+    if isinstance(value, Note):
+        return value.plain()
     if isinstance(value, Mapping):
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

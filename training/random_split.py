@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.note import Note
 from training.audit.cells import auc, auc_error
 from training.audit.quick import MAX_ROWS, encode, fit_trees
 
@@ -33,13 +34,19 @@ class RandomSplit:
     @property
     def sentence(self) -> str:
         """Say both, and whether they differ."""
-        said = (
-            f"quick trees: AUC {self.reached:.3f} (standard error {self.error:.3f}) on the later "
-            f"rows; a random split would have promised {self.promised:.3f}"
-        )
+        figures = {"reached": self.reached, "error": self.error, "promised": self.promised}
         if self.promised - self.reached <= self.error:
-            return f"{said}, no real difference"
-        return f"{said}, having seen the same leads while learning"
+            return Note(
+                "quick trees: AUC {reached:.3f} (standard error {error:.3f}) on the later rows; a "
+                "random split would have promised {promised:.3f}, no real difference",
+                **figures,
+            )
+        return Note(
+            "quick trees: AUC {reached:.3f} (standard error {error:.3f}) on the later rows; a "
+            "random split would have promised {promised:.3f}, having seen the same leads while "
+            "learning",
+            **figures,
+        )
 
 
 def promise_of_random_split(

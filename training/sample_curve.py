@@ -17,6 +17,7 @@ from features.frame import FeatureFrame
 from models.fit.candidates import error_of, row_losses
 from models.fit.folds import assign_folds
 from models.fit.row_weights import weighted_mean
+from models.note import Note
 from training.audit.quick import fit_trees
 
 Floats = NDArray[np.float64]
@@ -35,14 +36,23 @@ class SampleCurve:
     @property
     def sentence(self) -> str:
         """Say what the last doubling brought, and what the next one would."""
-        said = (
-            f"learning curve at this size: the last doubling of the leads lowered log loss by "
-            f"{self.second:.4f} (standard error {self.error:.4f})"
-        )
         if self.second < self.error:
-            return f"{said}, no more than chance: more leads would bring next to nothing"
+            return Note(
+                "learning curve at this size: the last doubling of the leads lowered log loss by "
+                "{last:.4f} (standard error {error:.4f}), no more than chance: more leads would "
+                "bring next to nothing",
+                last=self.second,
+                error=self.error,
+            )
         ratio = min(1.0, self.second / self.first) if self.first > 0 else 1.0
-        return f"{said}; twice as many would lower it by about {self.second * ratio:.4f}"
+        return Note(
+            "learning curve at this size: the last doubling of the leads lowered log loss by "
+            "{last:.4f} (standard error {error:.4f}); twice as many would lower it by about "
+            "{next:.4f}",
+            last=self.second,
+            error=self.error,
+            next=self.second * ratio,
+        )
 
 
 def measure_curve(

@@ -22,6 +22,7 @@ from models.fit.folds import assign_folds
 from models.fit.linear import fit_linear
 from models.fit.row_weights import unless_ones, weighted_quantile, weights_or_ones
 from models.metrics import log_losses, wilson
+from models.note import Note
 from models.predictor import Floats
 
 Mode = Literal["refuse", "constant", "small", "full"]
@@ -59,26 +60,32 @@ def assess(
     low, high = wilson(hits * n_groups / max(n, 1), n_groups)
     rate = hits / n if n else float("nan")
     counts = f"{hits} conversions among {n} mature rows ({low:.1%} to {high:.1%} convert)"
+    figures = {"hits": hits, "n": n, "low": low, "high": high}
     if n_rarer < LEAST_FOR_RATE:
         mode: Mode = "refuse"
-        allowed = (
-            f": nothing can be learned yet; at least {LEAST_FOR_RATE} of each outcome are needed"
+        sentence = (
+            f"{counts}: nothing can be learned yet; at least {LEAST_FOR_RATE} of each outcome are "
+            "needed"
         )
     elif n_rarer < LEAST_FOR_LINE:
         mode = "constant"
-        allowed = (
-            ": every lead gets the base rate; "
-            f"from {LEAST_FOR_LINE} on logistic regression is fitted"
+        sentence = Note(
+            "{hits} conversions among {n} mature rows ({low:.1%} to {high:.1%} convert): every "
+            "lead gets the base rate; from {least} on logistic regression is fitted",
+            least=LEAST_FOR_LINE,
+            **figures,
         )
     elif n_rarer < LEAST_FOR_FOREST:
         mode = "small"
-        allowed = (
-            ": a strongly regularised logistic regression, wide intervals; "
-            f"trees from {LEAST_FOR_FOREST} on"
+        sentence = Note(
+            "{hits} conversions among {n} mature rows ({low:.1%} to {high:.1%} convert): a "
+            "strongly regularised logistic regression, wide intervals; trees from {least} on",
+            least=LEAST_FOR_FOREST,
+            **figures,
         )
     else:
-        mode, allowed = "full", ""
-    return OutcomeAssessment(mode, hits, n - hits, rate, low, high, counts + allowed)
+        mode, sentence = "full", counts
+    return OutcomeAssessment(mode, hits, n - hits, rate, low, high, sentence)
 
 
 def require_outcomes(y: NDArray[Any]) -> OutcomeAssessment:

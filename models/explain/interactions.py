@@ -1,4 +1,4 @@
-"""Turns a forest and rows into exact pairwise interactions: which two columns act together.
+"""Turns a forest and rows into exact pairwise interactions: which two factors act together.
 
 The Shapley interaction index of the path-dependent game (Grabisch and Roubens 1999; Lundberg et
 al. 2020), leaf by leaf in closed form. shap shows half of it in each of two mirrored cells.
@@ -6,7 +6,8 @@ al. 2020), leaf by leaf in closed form. shap shows half of it in each of two mir
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import combinations
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -15,50 +16,57 @@ from data.compiled import compiled
 from models.predictor import Floats, Forest, LeadScorer, PredictorError
 from models.predictor import _goes_left as goes_left
 
+BLOCK: Final = 32
+"""Rows whose interactions of all pairs are held at once."""
 
-def column_interaction(forest: Forest, X: Floats, first: int, second: int) -> Floats:
-    """Interaction of two design columns, (n,) log-odds; for thousands of rows, not millions."""
-    out = np.zeros(len(X))
-    _pair_rows(np.ascontiguousarray(X), first, second, forest, out)
+
+def column_interactions(forest: Forest, X: Floats) -> Floats:
+    """Interactions of all pairs of design columns, (n, columns, columns) log-odds, symmetric.
+
+    What a column does by itself is not in them: the diagonal is 0. For hundreds of rows.
+    """
+    out = np.zeros((len(X), X.shape[1], X.shape[1]))
+    _all_pairs(np.ascontiguousarray(X), forest, out)
     return out
 
 
 def top_interactions(
-    scorer: LeadScorer, frame: pd.DataFrame, *, most: int = 10, among: int = 8
+    scorer: LeadScorer, frame: pd.DataFrame, *, most: int = 10, scale: Floats | float = 1.0
 ) -> pd.DataFrame:
-    """Rank pairs of features by mean absolute interaction: columns first, second, strength.
+    """Rank pairs of factors by mean absolute interaction: columns first, second, strength.
 
-    Looks at pairs of the `among` strongest features; design columns of one feature are added.
+    `scale`, (n,) or one number, says what a log-odds of each row is worth. Design columns of one
+    factor are added; a column of two features counts half for each.
     """
     if scorer.forest is None:
         raise PredictorError("a model without trees has no interactions")
-    strength = np.abs(scorer.contributions(frame).values).mean(axis=0)
-    chosen = [scorer.names[i] for i in np.argsort(-strength, kind="stable")[:among]]
-    X, owners = scorer.design(frame), [encoder.sources for encoder in scorer.encoders]
-    rows = []
-    for a, first in enumerate(chosen):
-        for second in chosen[a + 1 :]:
-            total = _feature_pair(scorer.forest, X, owners, first, second)
-            rows.append((first, second, float(np.abs(total).mean())))
-    ranked = pd.DataFrame(rows, columns=["first", "second", "strength"])
-    return ranked.sort_values("strength", ascending=False, ignore_index=True).head(most)
+    X, share = scorer.design(frame), _shares_of_factors(scorer)
+    each, total = np.broadcast_to(scale, len(X)), np.zeros((share.shape[1],) * 2)
+    for start in range(0, len(X), BLOCK):
+        rows = slice(start, start + BLOCK)
+        pairs = share.T @ column_interactions(scorer.forest, X[rows]) @ share
+        total += np.abs(pairs * each[rows, None, None]).sum(axis=0)
+    names, mean = scorer.factors, total / max(len(X), 1)
+    ranked = pd.DataFrame(
+        [(names[i], names[j], float(mean[i, j])) for i, j in combinations(range(len(names)), 2)],
+        columns=["first", "second", "strength"],
+    ).sort_values("strength", ascending=False, ignore_index=True, kind="stable")
+    return ranked.head(most)
 
 
-def _feature_pair(
-    forest: Forest, X: Floats, owners: Sequence[tuple[str, ...]], first: str, second: str
-) -> Floats:
-    """Add the interactions of all design columns of two features; a pair column gives its share."""
-    total = np.zeros(len(X))
-    for i, own in enumerate(owners):
-        for j, other in enumerate(owners):
-            if i != j and first in own and second in other:
-                share = 1.0 / (len(own) * len(other))
-                total += share * column_interaction(forest, X, i, j)
-    return total
+def _shares_of_factors(scorer: LeadScorer) -> Floats:
+    """Say how much of each design column belongs to each factor: (columns, factors)."""
+    place = {factor: i for i, factor in enumerate(scorer.factors)}
+    factor_of = {feature.name: place[feature.factor] for feature in scorer.features}
+    shares = np.zeros((len(scorer.encoders), len(place)))
+    for column, encoder in enumerate(scorer.encoders):
+        for source in encoder.sources:
+            shares[column, factor_of[source]] += 1.0 / len(encoder.sources)
+    return shares
 
 
 @compiled(error_model="numpy")
-def _pair_rows(X, first, second, forest, out):  # type: ignore[no-untyped-def]
+def _all_pairs(X, forest, out):  # type: ignore[no-untyped-def]
     """Add v (o_i - z_i)(o_j - z_j) sum over S of s! (d - s - 2)! / (d - 1)! prod o prod z."""
     most = 1
     for t in range(len(forest.node_at) - 1):
@@ -76,7 +84,7 @@ def _pair_rows(X, first, second, forest, out):  # type: ignore[no-untyped-def]
                     leaf_parent[-child - 1] = node
         for r in range(len(X)):
             for leaf in range(n + 1):
-                d, i, j = 0, -1, -1
+                d = 0
                 child, below = -leaf - 1, forest.leaf_count[forest.leaf_at[t] + leaf]
                 node = leaf_parent[leaf] if n > 0 else -1
                 while node >= 0:
@@ -86,8 +94,6 @@ def _pair_rows(X, first, second, forest, out):  # type: ignore[no-untyped-def]
                         k += 1
                     if k == d:
                         column[d], z[d], holds[d] = f, 1.0, 1.0
-                        i = d if f == first else i
-                        j = d if f == second else j
                         d += 1
                     z[k] *= below / forest.node_count[a + node]
                     goes = goes_left(
@@ -102,21 +108,32 @@ def _pair_rows(X, first, second, forest, out):  # type: ignore[no-untyped-def]
                         holds[k] = 0.0
                     child, below = node, forest.node_count[a + node]
                     node = parent[node] if node > 0 else -1
-                if i < 0 or j < 0:
-                    continue
-                poly[0] = 1.0
-                size = 0
-                for k in range(d):
-                    if k != i and k != j:
-                        poly[size + 1] = poly[size] * holds[k]
-                        for s in range(size, 0, -1):
-                            poly[s] = poly[s] * z[k] + poly[s - 1] * holds[k]
-                        poly[0] *= z[k]
-                        size += 1
-                share, total = 1.0 / (d - 1), 0.0  # s! (d - s - 2)! / (d - 1)!
-                for s in range(size + 1):
-                    total += poly[s] * share
-                    if s < size:
-                        share *= (s + 1.0) / (d - s - 2.0)
                 value = forest.leaf_value[forest.leaf_at[t] + leaf]
-                out[r] += value * (holds[i] - z[i]) * (holds[j] - z[j]) * total
+                for i in range(d):
+                    for j in range(i):
+                        apart = value * (holds[i] - z[i]) * (holds[j] - z[j])
+                        if apart == 0.0:
+                            continue
+                        weight = apart * _weight_of_others(z, holds, d, i, j, poly)
+                        out[r, column[i], column[j]] += weight
+                        out[r, column[j], column[i]] += weight
+
+
+@compiled(error_model="numpy")
+def _weight_of_others(z, holds, d, i, j, poly):  # type: ignore[no-untyped-def]
+    """Sum over subsets S of the other columns: s! (d - s - 2)! / (d - 1)! prod o prod z."""
+    poly[0] = 1.0
+    size = 0
+    for k in range(d):
+        if k != i and k != j:
+            poly[size + 1] = poly[size] * holds[k]
+            for s in range(size, 0, -1):
+                poly[s] = poly[s] * z[k] + poly[s - 1] * holds[k]
+            poly[0] *= z[k]
+            size += 1
+    share, total = 1.0 / (d - 1), 0.0
+    for s in range(size + 1):
+        total += poly[s] * share
+        if s < size:
+            share *= (s + 1.0) / (d - s - 2.0)
+    return total

@@ -18,6 +18,7 @@ from scipy.special import expit
 from models.fit.candidates import error_of, row_losses
 from models.fit.encoders import Ints
 from models.fit.row_weights import weighted_mean
+from models.note import Note
 from models.predictor import Floats
 
 LEAST: Final = 0.02
@@ -38,11 +39,14 @@ class GuardFigures:
         """Add to the words of a calibration what was taken back."""
         if self.share >= 1:
             return why
-        said = (
-            f"no clear gain over the base rate on unseen rows ({self.gain:+.4f}, standard error "
-            f"{self.standard_error:.4f}): {self.share:.0%} of the model stays"
+        said = Note(
+            "no clear gain over the base rate on unseen rows ({gain:+.4f}, standard error "
+            "{error:.4f}): {share:.0%} of the model stays",
+            gain=self.gain,
+            error=self.standard_error,
+            share=self.share,
         )
-        return f"{why}; {said}" if why else said
+        return Note("{why}; {more}", why=why, more=said) if why else said
 
 
 def guard(

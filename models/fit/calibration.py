@@ -21,6 +21,7 @@ from models.fit.candidates import error_of
 from models.fit.encoders import Ints
 from models.fit.folds import assign_folds, design_effect
 from models.fit.row_weights import rarer, weighted_mean, weights_or_ones
+from models.note import Note
 from models.predictor import (
     BetaCalibration,
     BlendCalibration,
@@ -67,13 +68,15 @@ def fit_calibration(
     worth = 1 / design_effect(y, groups, counted)
     rare = int(worth * rarer(y, counted))
     if rare < FEW:
-        why = (
-            f"evidence worth {rare} of the rarer outcome, under {FEW}: nothing was adjusted; the "
-            "probabilities cannot be verified yet"
+        why = Note(
+            "evidence worth {rare} of the rarer outcome, under {few}: nothing was adjusted; the "
+            "probabilities cannot be verified yet",
+            rare=rare,
+            few=FEW,
         )
         return IdentityCalibration(why)
     if rare < MANY:
-        why = f"evidence worth {rare} of the rarer outcome: a logistic line"
+        why = Note("evidence worth {rare} of the rarer outcome: a logistic line", rare=rare)
         return replace(fit_logistic(margins, y, spreads, worth, counted), why=why)
     fits: list[FitCurve] = [_fit_none, _fit_temperature, _fit_line, fit_beta]
     if rare >= ENOUGH:
@@ -106,7 +109,10 @@ def _choose(
             break
     named = ("none", "temperature", "logistic", "beta", "blend")
     figures = ", ".join(f"{n} {v:.5f}" for n, v in zip(named, means, strict=False))
-    return replace(fits[best](margins, y, row_weights), why=f"cross-fitted log loss: {figures}")
+    return replace(
+        fits[best](margins, y, row_weights),
+        why=Note("cross-fitted log loss: {figures}", figures=figures),
+    )
 
 
 def _shift(

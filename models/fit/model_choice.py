@@ -42,6 +42,7 @@ from models.fit.rule_points import RulePoints, make_rule
 from models.fit.rule_update import update_rule
 from models.fit.setting_trials import SettingTrial, better
 from models.fit.tuning import TuningFigures, tune
+from models.note import Note
 from models.predictor import (
     Calibration,
     Floats,
@@ -143,13 +144,17 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
     where there is one, else the base rate.
     """
     if options.learner == "prior":
-        return _base_rate(rows, "the base rate for every lead")
+        return _base_rate(rows, Note("the base rate for every lead"))
     few_rows = rows.rare < options.least or rows.rare_rows < 2
     if options.learner == "rule" or (few_rows and options.rule is not None):
         return fit_rule(rows, options.rule or RulePoints())
     if few_rows:
-        few = f"{rows.rare:g} of the rarer outcome, under {options.least}"
-        return _base_rate(rows, f"{few}: the base rate for every lead")
+        few = Note(
+            "{rare:g} of the rarer outcome, under {least}: the base rate for every lead",
+            rare=rows.rare,
+            least=options.least,
+        )
+        return _base_rate(rows, few)
     return finish(rows, options, explore(rows, options))
 
 

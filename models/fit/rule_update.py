@@ -22,6 +22,7 @@ from models.fit.encoders import TrainingColumns
 from models.fit.linear import DENSE, finish_terms, fit_dense, join, penalty_groups
 from models.fit.rule_points import SPREAD, UNJUDGED, Rule
 from models.fit.terms import plan_terms, term_matrix
+from models.note import Note
 from models.predictor import Floats, IntervalOffsets, LinearPart
 
 ASSUMED_RATE: Final = 0.03
@@ -50,23 +51,26 @@ class UpdatedRule:
     def words(self) -> str:
         """Say what it is, in one line: it is shown wherever a person sees the score."""
         if not self.conversions:
-            how = f"until outcomes are known, a point of the rule counts {self.scale:.2f} points"
-        else:
-            how = (
-                f"after {self.conversions:,} converting rows, a point of the rule counts "
-                f"{self.scale:.2f} points"
+            return Note(
+                "until outcomes are known, a point of the rule counts {scale:.2f} points",
+                scale=self.scale,
             )
-        return how
+        return Note(
+            "after {conversions:,} converting rows, a point of the rule counts {scale:.2f} points",
+            conversions=self.conversions,
+            scale=self.scale,
+        )
 
     @property
-    def rate_words(self) -> str | None:
+    def rate_words(self) -> Note | None:
         """Ask for the base rate where nothing says it."""
         if self.stated or self.conversions:
             return None
-        return (
+        return Note(
             "no conversion is known and the project file does not say which share of leads is "
-            f"expected to convert: {self.rate:.0%} is assumed; the order of leads does not depend "
-            "on it, their probabilities do: set expected_rate in [conversion]"
+            "expected to convert: {rate:.0%} is assumed; the order of leads does not depend "
+            "on it, their probabilities do: set expected_rate in [conversion]",
+            rate=self.rate,
         )
 
     def intervals(self, margins: Floats) -> IntervalOffsets:

@@ -223,15 +223,15 @@ def _promised_and_observed(points: Sequence[Point], words: Words) -> tuple[svg.F
         frame,
         ticks,
         ticks,
-        _shares(ticks, words),
-        _shares(ticks, words),
+        shares(ticks, words),
+        shares(ticks, words),
         x_name=words.attr("promised"),
         y_name=words.attr("observed"),
     )
     return frame, [axes, svg.line(frame, [(0, 0), (ticks[-1], ticks[-1])], "ideal")]
 
 
-def _shares(ticks: Sequence[float], words: Words) -> Callable[[float], Markup]:
+def shares(ticks: Sequence[float], words: Words) -> Callable[[float], Markup]:
     """Write the percentages of an axis: all of them whole, or all with one decimal."""
     whole = all(math.isclose(100 * tick, round(100 * tick), abs_tol=1e-6) for tick in ticks)
     return lambda share: words.percent(share, 0 if whole else 1)
@@ -365,7 +365,7 @@ def time_to_convert(points: Sequence[Point], words: Words) -> Markup:
             days,
             tops,
             words.number,
-            _shares(tops, words),
+            shares(tops, words),
             x_name=words.attr("days since creation"),
             y_name=words.attr("became opportunities"),
         ),

@@ -94,7 +94,7 @@ def _row(view: ReportView, lead: ReportLead, words: Words) -> DigestRow:
     else:
         sentence = words.reason(reason, labels) if reason is not None else Markup("")
     return DigestRow(
-        score="" if lead.score is None else str(lead.score),
+        score="" if lead.score is None else str(words.number(lead.score)),
         band=shown(lead.band or "", 10),
         who=", ".join(dict.fromkeys(shown(part, 60) for part in who if part)),
         sentence=sentence,

@@ -24,7 +24,14 @@ from serving.worklist.list_data import facet_values, list_data, plans_of, words_
 from serving.worklist.page_names import PageNames, rule_sentence
 from serving.worklist.proof_words import experiment_sentence, proof_sentences
 from serving.worklist.safe_text import for_script, isolated, shown, slug
-from serving.worklist.view import ForecastRow, Mover, ReportLead, ReportView, Unlisted
+from serving.worklist.view import (
+    MOST_MOVERS,
+    ForecastRow,
+    Mover,
+    ReportLead,
+    ReportView,
+    Unlisted,
+)
 from serving.worklist.view_parts import Comeback, ShownReason
 
 HERE: Final = Path(__file__).parent
@@ -303,7 +310,8 @@ class ReportPage:
         movers = self.view.movers
         if movers is None:
             return []
-        every = [x for x in (*movers.rises, *movers.falls) if x.lead_id in self.leads]
+        largest = (*movers.rises[:MOST_MOVERS], *movers.falls[:MOST_MOVERS])
+        every = [x for x in largest if x.lead_id in self.leads]
         every.sort(key=lambda x: (not x.crossed, -abs(x.new - x.old), x.lead_id))
         groups = []
         for key, (title, why) in self.names.causes().items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gettext
 import math
 import re
+import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
@@ -41,6 +42,7 @@ from models.explain.sentences import (
     without_empty,
 )
 from models.explain.sentences import Values as SentenceValues
+from models.note import Note
 from serving.worklist.locale import jalali
 from serving.worklist.phrase import Phrase, Scalar
 from serving.worklist.safe_text import in_attribute, isolated, shown
@@ -144,6 +146,29 @@ class Words:
     def tn(self, one: str, many: str, n: int, **params: object) -> Markup:
         """Translate with the plural form of `n`; {n} is `n` in the language's digits."""
         return self.t(self.translations.ngettext(one, many, n), n=self.number(n), **params)
+
+    def note(self, note: str) -> Markup:
+        """Translate a note on a model, its figures written with as many decimals; others isolated.
+
+        Models that were made by earlier versions have notes that are text alone.
+        """
+        if not isinstance(note, Note):
+            return isolated(note)
+        parts = []
+        for literal, name, how, _ in string.Formatter().parse(self.message(note.msgid)):
+            parts.append(escape(literal))
+            if name is not None:
+                parts.append(self._noted(note.values[name], how or ""))
+        return Markup("").join(parts)
+
+    def _noted(self, value: str | int | float, how: str) -> Markup:
+        if isinstance(value, str):
+            return self.note(value)
+        places = re.search(r"\.(\d+)", how)
+        decimals = int(places[1]) if places else 0 if isinstance(value, int) else 2
+        written = self.percent(value, decimals) if "%" in how else self.number(value, decimals)
+        plus = "\u200e+" if self.mirrored else "+"
+        return Markup("{}{}").format(plus, written) if "+" in how and value > 0 else written
 
     def phrase(self, phrase: Phrase, labels: Labels) -> Markup:
         """Translate a phrase: a sentence of the product, or a text in the company's own words."""

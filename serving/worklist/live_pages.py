@@ -127,7 +127,12 @@ class LivePage:
         lanes = {key: pages.lane(key, LANE_SHOWN) for key in LANES} if plain else {}
         drawers = pages.drawers() if plain else []
         listed = [lead for found, _ in lanes.values() for lead in found]
-        view = self._view([*leads, *listed, *drawers], week=week, trust=pages.company(TrustPage))
+        view = self._view(
+            [*leads, *listed, *drawers],
+            week=week,
+            trust=pages.company(TrustPage),
+            unlisted=pages.beyond_drawers(drawers) if plain else None,
+        )
         page = self._report(view)
         return self._page(
             "live_today.html",

@@ -2,7 +2,7 @@
 
 Leaks, splits, candidates, calibration, learning curve, segments, slices, drift, figures beside the
 baselines, all with the intervals that the card holds. Titles, sentences and numbers are in the
-reader's language; names of figures, and what the audit and the learner say, are in English.
+reader's language, and so is what the learner says; what the leak audit says is in English.
 """
 
 from __future__ import annotations
@@ -11,13 +11,25 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from markupsafe import Markup
 
-from serving.worklist import charts
+from models.note import Note
+from models.predictor import FeatureColumn
+from serving.figures.drivers import ModelDrivers
+from serving.worklist import charts, driver_charts, svg
+from serving.worklist.driver_words import (
+    candidate_name,
+    factor_name,
+    group_name,
+    value_name,
+    why_it_won,
+)
 from serving.worklist.html import make_environment, read_minified, security_policy
-from serving.worklist.language import Words, words_of
+from serving.worklist.language import Labels, Words, words_of
 from serving.worklist.page_names import curve_names, rule_sentence
 from serving.worklist.safe_text import isolated
 from serving.worklist.view import GainsCurve
@@ -45,13 +57,25 @@ def render_model_page(
     project: str,
     version: str,
     audit: AuditReport | None = None,
+    drivers: ModelDrivers | None = None,
+    labels: Labels = MappingProxyType({}),
     language: str = "en",
 ) -> str:
-    """Render the page in a language; sections without rows are left out."""
+    """Render the page in a language; sections without rows are left out.
+
+    `drivers` are what moves the scores of a run; `labels` the company's own words.
+    """
     words, style = words_of(language), read_minified("style.css")
     curves = gains_curves(card)
     environment = make_environment()
-    environment.globals.update(t=words.t, attr=words.attr)
+    environment.globals.update(
+        t=words.t,
+        tn=words.tn,
+        attr=words.attr,
+        num=words.number,
+        tenths=words.tenths,
+        isolated=isolated,
+    )
     page = environment.get_template("model.html").render(
         words=words,
         project=isolated(project),
@@ -59,7 +83,7 @@ def render_model_page(
         css=Markup(style),  # our own file
         csp=Markup(security_policy(style, "")),  # fixed text and hashes
         facts=_facts(card, words),
-        notes=[isolated(note) for note in card.notes],
+        notes=[words.note(note) for note in card.notes],
         sections=[section for section in _sections(card, audit, words) if section.rows],
         reliability=charts.reliability_curve(reliability_points(card), words),
         gains=charts.gains(curves, curve_names(words), words) if curves else Markup(""),
@@ -67,8 +91,65 @@ def render_model_page(
         names=curve_names(words),
         learning=charts.learning_curve(_learning(card), words),
         need=_need(card, words),
+        why=why_it_won(card.candidates, words),
+        drivers=None if drivers is None else _drawn(drivers, labels, words),
     )
     return page.encode("utf-8", "replace").decode()  # a lone surrogate cannot be encoded
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnDependence:
+    """How points and rates hang on the values of a factor: its name, what the values are, drawn."""
+
+    name: str
+    values: Markup
+    chart: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnDrivers:
+    """What moves scores, as figures; `bars` and `pairs` are names, points and bars."""
+
+    found: ModelDrivers
+    bars: tuple[tuple[str, Markup, Markup], ...]
+    swarm: Markup
+    dependences: tuple[DrawnDependence, ...]
+    pairs: tuple[tuple[str, str, Markup, Markup], ...]
+
+
+def _drawn(found: ModelDrivers, labels: Labels, words: Words) -> DrawnDrivers:
+    def name(feature: FeatureColumn) -> str:
+        return factor_name(feature, words, labels)
+
+    most = max((each.mean for each in found.factors), default=1.0)
+    strongest = max((pair.points for pair in found.pairs), default=1.0)
+    return DrawnDrivers(
+        found,
+        tuple(
+            (name(each.feature), words.tenths(each.mean), svg.bar(0, each.mean, 0, most, "base"))
+            for each in found.factors
+        ),
+        driver_charts.beeswarm(found.factors, name, words),
+        tuple(
+            DrawnDependence(
+                name(each.feature),
+                value_name(each.feature, words),
+                driver_charts.dependence(
+                    each, partial(group_name, words=words, labels=labels), words
+                ),
+            )
+            for each in found.dependences
+        ),
+        tuple(
+            (
+                name(pair.first),
+                name(pair.second),
+                words.tenths(pair.points),
+                svg.bar(0, pair.points, 0, strongest, "base"),
+            )
+            for pair in found.pairs
+        ),
+    )
 
 
 def _facts(card: ModelCard, words: Words) -> list[tuple[Markup, Markup]]:
@@ -149,7 +230,7 @@ def _sections(card: ModelCard, audit: AuditReport | None, words: Words) -> Itera
     yield table("metrics", t("Figures"), figures, card.metrics)
     paired = t("Paired differences.")
     yield table("verdicts", t("Against the baselines"), paired, card.verdicts)
-    tried, chosen = _candidate_rows(card.candidates), _choice_rows(card.candidates)
+    tried, chosen = _candidate_rows(card.candidates, words), _choice_rows(card.candidates, words)
     yield table("candidates", t("Candidates"), t("Each was judged out of fold."), tried)
     yield table("choices", t("Choices"), Markup(""), chosen)
     wilson = t("Promised against observed, Wilson intervals.")
@@ -164,22 +245,30 @@ def _sections(card: ModelCard, audit: AuditReport | None, words: Words) -> Itera
     yield table("drift", t("Drift"), months, card.drift)
 
 
-def _candidate_rows(candidates: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _candidate_rows(candidates: Mapping[str, Any], words: Words) -> list[dict[str, Any]]:
     """Gather the tables of the learner's report: the candidates on each kind of folds."""
     tables = {name: value for name, value in candidates.items() if _is_table(value)}
-    return [{"judged_on": name, **row} for name, rows in tables.items() for row in rows]
+    rows = [{"judged_on": name, **row} for name, rows in tables.items() for row in rows]
+    return [
+        {**row, "candidate": candidate_name(str(row["candidate"]), words)}
+        if "candidate" in row
+        else row
+        for row in rows
+    ]
 
 
-def _choice_rows(candidates: Mapping[str, Any]) -> list[dict[str, object]]:
+def _choice_rows(candidates: Mapping[str, Any], words: Words) -> list[dict[str, object]]:
     """Write the rest of the learner's report as names and lines, without empty values."""
     choices: list[dict[str, object]] = []
     for name, value in candidates.items():
         if isinstance(value, Mapping):
-            text = ", ".join(f"{key} {_brief(item)}" for key, item in value.items())
+            text = ", ".join(f"{words.word(key)} {_brief(item)}" for key, item in value.items())
         elif isinstance(value, list):
             text = "" if _is_table(value) else ", ".join(map(_brief, value))
+        elif name == "winner":
+            text = candidate_name(str(value), words)
         else:
-            text = "" if value is None else _brief(value)
+            text = "" if value is None else value if isinstance(value, Note) else _brief(value)
         if text:
             choices.append({"choice": name, "value": text})
     return choices
@@ -261,7 +350,7 @@ def _cell(value: object, words: Words) -> Markup:
         return words.number(value)
     if isinstance(value, float):
         return words.number(value, _places(value))
-    return isolated(str(value))
+    return words.note(value) if isinstance(value, Note) else isolated(words.word(str(value)))
 
 
 def _places(value: float) -> int:

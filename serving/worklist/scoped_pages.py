@@ -20,6 +20,7 @@ from serving.people.viewer import Viewer
 from serving.worklist.own_week import OwnLead, own_week
 from serving.worklist.stored_pages import CHOICES, folded_words, unpacked
 from serving.worklist.view import (
+    MOST_MOVERS,
     About,
     ForecastPage,
     LeadDetail,
@@ -27,6 +28,7 @@ from serving.worklist.view import (
     Mover,
     MoversPage,
     ReportLead,
+    Unlisted,
     ValuePage,
     WeekPage,
 )
@@ -34,8 +36,6 @@ from serving.worklist.view_parts import ShownStanding
 
 T = TypeVar("T")
 MOST_WORDS: Final = 8
-MOVERS: Final = 60
-"""Movers that a page reads, up and down; the night keeps ten of each owner."""
 FILTERS: Final = (*CHOICES, "lane")
 ORDERS: Final[Mapping[str, str]] = {
     "chance": "place",
@@ -203,7 +203,7 @@ class ScopedPages:
         rows = self._all(
             f"select mover, line from leads join bodies using (place) where {where}"
             f" and {self._seen} and {self._open} order by abs(moved) desc, lead_id limit :n",
-            {"n": MOVERS},
+            {"n": MOST_MOVERS},
         )
         movers = tuple(unpacked(row[0], Mover) for row in rows)
         return movers, [self._told(unpacked(row[1], ReportLead)) for row in rows]
@@ -243,6 +243,17 @@ class ScopedPages:
             {"n": n},
         )
         return [self._line(row[0]) for row in rows]
+
+    def beyond_drawers(self, drawers: Sequence[ReportLead]) -> Unlisted:
+        """Count the leads off the list, by a rule or an answer, that are not in these drawers."""
+        ruled, answered = self._all(
+            f"select count(rule), count(nullif({self._open}, 1)) from leads where {self._seen}"
+        )[0]
+        return Unlisted(
+            leads=0,
+            ruled=ruled - sum(lead.rule is not None for lead in drawers),
+            answered=answered - sum(lead.standing is not None for lead in drawers),
+        )
 
     def count(self) -> int:
         """Count the open leads that the viewer sees."""

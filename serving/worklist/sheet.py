@@ -168,9 +168,9 @@ def _pipeline(view: ReportView) -> list[list[Cell]]:
             rows.append(["source", name, source.opportunities, None, None, source.value])
     if view.forecast is not None:
         for owner in view.forecast.owners:
-            money = None if owner.money is None else round(owner.money.value)
+            money = None if owner.money is None else owner.money.value
             name, deals = guard(shown(owner.owner, MAX_LENGTH)), owner.deals
-            rows.append(["forecast", name, round(deals.value, 1), deals.low, deals.high, money])
+            rows.append(["forecast", name, deals.value, deals.low, deals.high, money])
     return rows
 
 

@@ -289,6 +289,10 @@ class Mover:
         return self.old_band != self.band
 
 
+MOST_MOVERS: Final = 60
+"""Rises that a page lists, and falls; the night finds the largest ten of each owner."""
+
+
 @dataclass(frozen=True, slots=True)
 class MoversPage:
     """The largest rises and falls since `since` (ISO UTC), `days` days ago."""
@@ -358,13 +362,17 @@ class FunnelPage:
 
 @dataclass(frozen=True, slots=True)
 class ForecastRow:
-    """Opportunities within `days`: all, from leads open today, from leads yet to come."""
+    """Opportunities within `days`: all, from leads open today, from leads yet to come.
+
+    Values are rounded to tenths, money to whole units: the parts add up to their sum as shown.
+    """
 
     days: int
     total: Interval
     from_open: Interval
     from_new: Interval
     money: Interval | None = None  # of all of them, where amounts are known
+    money_of_open: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +415,13 @@ class ForecastPage:
     owners: tuple[OwnerForecast, ...] = ()
     owner_days: int = 90
     targets: tuple[TargetRow, ...] = ()
+
+    @property
+    def of_all_owners(self) -> ForecastRow | None:
+        """The row that the owners' figures add up to; None where some owners are not shown."""
+        row = next((row for row in self.rows if row.days == self.owner_days), None)
+        shown = sum(owner.deals.value for owner in self.owners)
+        return row if row is not None and abs(shown - row.from_open.value) < 0.05 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -11,6 +13,7 @@ from data.clock import iso
 from serving.figures.capacity import by_code, expect_count, expect_money
 from serving.figures.counts import CountRange, Shock, cover_count
 from serving.figures.forecast import Forecast, ForecastFigures, forecast_project, open_chances
+from serving.figures.shown_sums import TENTHS, WHOLE, add_up
 from serving.worklist.pages.report_input import ReportInput, interval
 from serving.worklist.view import (
     ForecastPage,
@@ -25,7 +28,10 @@ PAST_DAYS: Final = 30
 
 
 def make_forecast(source: ReportInput) -> ForecastPage | None:
-    """Forecast 30, 60 and 90 days; None where nothing says when leads converted."""
+    """Forecast 30, 60 and 90 days; None where nothing says when leads converted.
+
+    Numbers are rounded here, once for all pages, mails and sheets: parts add up to their sum.
+    """
     if not source.outcomes.timed:
         return None
     rows = source.in_play
@@ -41,14 +47,15 @@ def make_forecast(source: ReportInput) -> ForecastPage | None:
     figures = tuple(_row(row, within[row.days], worth) for row in forecast.rows)
     days = source.project.report.target.days
     chosen = next(row for row in forecast.rows if row.days == days)
+    shown = next(row for row in figures if row.days == days)
     return ForecastPage(
         rows=figures,
         level=forecast.level,
         past=_past(forecast),
         coverage=_coverage(forecast),
-        owners=_owners(source, chosen, within[days], worth),
+        owners=_add_up_owners(_owners(source, chosen, within[days], worth), shown),
         owner_days=days,
-        targets=_targets(source, next(row for row in figures if row.days == days)),
+        targets=_targets(source, shown),
     )
 
 
@@ -56,8 +63,20 @@ def _row(
     row: ForecastFigures, within: NDArray[np.float64], worth: NDArray[np.float64] | None
 ) -> ForecastRow:
     total, from_open, from_new = map(interval, (row.total, row.from_open, row.from_new))
-    money = None if worth is None else interval(_money(row, within, worth))
-    return ForecastRow(row.days, total, from_open, from_new, money)
+    total = replace(total, value=round(total.value, TENTHS))
+    of_open, of_new = add_up([from_open.value, from_new.value], total.value, TENTHS)
+    shown = ForecastRow(
+        row.days, total, replace(from_open, value=of_open), replace(from_new, value=of_new)
+    )
+    if worth is None:
+        return shown
+    money = _in_whole(interval(_money(row, within, worth)))
+    money_of_open = _in_whole(interval(expect_money(within, worth, _shock(row))))
+    return replace(shown, money=money, money_of_open=money_of_open)
+
+
+def _in_whole(money: Interval) -> Interval:
+    return replace(money, value=round(money.value, WHOLE))
 
 
 def _money(
@@ -91,6 +110,23 @@ def _owners(
         money = None if worth is None else interval(expect_money(within[own], worth[own], shock))
         shares.append(OwnerForecast(name, interval(expect_count(within[own], shock)), money))
     return tuple(sorted(shares, key=lambda share: (-share.deals.value, share.owner)))
+
+
+def _add_up_owners(owners: Sequence[OwnerForecast], row: ForecastRow) -> tuple[OwnerForecast, ...]:
+    """Round what owners are expected to bring: together it is what open leads bring."""
+    deals = add_up([owner.deals.value for owner in owners], row.from_open.value, TENTHS)
+    shown = [
+        replace(owner, deals=replace(owner.deals, value=value))
+        for owner, value in zip(owners, deals, strict=True)
+    ]
+    money = [owner.money for owner in owners if owner.money is not None]
+    if row.money_of_open is None or len(money) < len(owners):
+        return tuple(shown)
+    sums = add_up([each.value for each in money], row.money_of_open.value, WHOLE)
+    return tuple(
+        replace(owner, money=replace(each, value=value))
+        for owner, each, value in zip(shown, money, sums, strict=True)
+    )
 
 
 def _targets(source: ReportInput, row: ForecastRow) -> tuple[TargetRow, ...]:

@@ -11,7 +11,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from models.explain.interactions import column_interaction, top_interactions
+from models.explain.interactions import column_interactions, top_interactions
 from models.explain.shap_values import dependence, global_view
 from models.predictor import Forest, LeadScorer, PredictorError, read_forest
 
@@ -56,7 +56,7 @@ def test_interactions_equal_the_definition_over_all_subsets() -> None:
     forest, X = small_forest()
     rows, m = X[:6], 4
     for i, j in combinations(range(m), 2):
-        found = column_interaction(forest, rows, i, j)
+        found = column_interactions(forest, rows)[:, i, j]
         rest = [k for k in range(m) if k not in (i, j)]
         for r, x in enumerate(rows):
             expected = 0.0
@@ -74,19 +74,24 @@ def test_interactions_equal_the_definition_over_all_subsets() -> None:
 
 def test_interactions_are_symmetric_and_stumps_have_none() -> None:
     forest, X = small_forest()
-    assert np.allclose(column_interaction(forest, X, 0, 1), column_interaction(forest, X, 1, 0))
+    pairs = column_interactions(forest, X[:50])
+    assert np.array_equal(pairs, pairs.transpose(0, 2, 1))
+    assert not pairs.diagonal(axis1=1, axis2=2).any()
     y = (np.nan_to_num(X[:, 0]) > 0).astype(int)
     settings = {"objective": "binary", "verbose": -1, "num_leaves": 2, "num_threads": 1}
     booster = lightgbm.train(settings, lightgbm.Dataset(X, y), 5)
-    assert not column_interaction(read_forest([booster.model_to_string()]), X, 0, 1).any()
+    assert not column_interactions(read_forest([booster.model_to_string()]), X).any()
 
 
 def test_top_pairs_are_named_and_ranked(scorer: LeadScorer, handmade: Any, leads: Any) -> None:
     frame, _ = leads(200, 1)
-    found = top_interactions(scorer, frame, most=4, among=4)
+    found = top_interactions(scorer, frame, most=4)
     assert len(found) == 4
     assert found["strength"].is_monotonic_decreasing
     assert found["strength"].iloc[0] > 0
+    assert set(found["first"]) | set(found["second"]) <= set(scorer.factors)
+    twice = top_interactions(scorer, frame, most=4, scale=np.full(200, 2.0))
+    assert twice["strength"].to_numpy() == pytest.approx(2 * found["strength"].to_numpy())
     with pytest.raises(PredictorError, match="without trees"):
         top_interactions(LeadScorer(replace(handmade[0], forest=None)), frame)
 

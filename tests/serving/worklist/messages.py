@@ -1,8 +1,8 @@
 """The report's sources -> every message that a catalogue must hold, for the check and the .pot.
 
 Messages stand in three places: templates and Python files (as literals given to `t`, `tn`, `attr`,
-`message` or `Phrase`), the sentences of features.templates and models.explain.fixed_sentences, and
-the vocabulary beside this file.
+`message`, `Phrase` or, where models are made, `Note`), the sentences of features.templates and
+models.explain.fixed_sentences, and the vocabulary beside this file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from serving.worklist.language import FOLDER, read_catalogue
 from tests.serving.worklist.vocabulary import WORDS
 
 ROOT: Final = FOLDER.parent
-KEYWORDS: Final = ("t", "attr", "message", "Phrase", "tn")
+KEYWORDS: Final = ("t", "attr", "message", "Phrase", "tn", "Note")
+NOTES: Final = (ROOT.parents[1] / "training", ROOT.parents[1] / "models" / "fit")
 _UTF8: Final = {"encoding": "utf-8"}
 
 
@@ -75,7 +76,8 @@ def _sentences_in_code() -> Iterator[str | tuple[str, str]]:
         with path.open("rb") as file:
             for _, name, message, _ in babel_extract(file, list(KEYWORDS), [], _UTF8):
                 yield from _message(name, message)
-    for path in sorted([*ROOT.glob("*.py"), *ROOT.glob("pages/*.py")]):
+    of_notes = [path for folder in NOTES for path in folder.glob("*.py")]
+    for path in sorted([*ROOT.glob("*.py"), *ROOT.glob("pages/*.py"), *of_notes]):
         with path.open("rb") as file:
             for _, called, found, _ in extract_python(file, dict.fromkeys(KEYWORDS), [], {}):
                 yield from _message(str(called), found)

@@ -15,7 +15,7 @@ from serving.worklist.stored_pages import write_pages
 from serving.worklist.view import ReportView
 from tests.fakes.live_site import MADE_AT, PASSWORD, Site, listening, make_site
 from tests.fakes.report_view import make_view
-from tests.serving.worklist.test_model_page import CARD
+from tests.serving.worklist.test_model_page import CARD, drivers
 from tests.serving.worklist.test_report_in_chromium import AXE_RULES
 
 pytestmark = pytest.mark.chromium
@@ -31,7 +31,9 @@ def whole() -> ReportView:
 def site(tmp_path: Path, whole: ReportView) -> Site:
     made = make_site(tmp_path, whole)
     model = {
-        f"model-{language}": render_model_page(CARD, project="acme", version="7", language=language)
+        f"model-{language}": render_model_page(
+            CARD, project="acme", version="7", drivers=drivers(), language=language
+        )
         for language in ("en", "fa")
     }
     about = replace(whole.about, run_id="with a model", as_of="2027-01-01T06:00:00+00:00")

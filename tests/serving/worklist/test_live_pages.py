@@ -380,3 +380,27 @@ async def walk_own(client: httpx.AsyncClient) -> None:
     page = (await client.get("/today?calls=3")).text
     assert 'id="plan"' in page
     assert page.count('class="cut-line"') == 1
+
+
+def test_drawers_count_all_that_is_off_the_list_and_list_the_first_two_hundred(
+    tmp_path: Path,
+) -> None:
+    made = make_view(260, owners=2)
+    out = tuple(replace(lead, rule="competitor", band=None, lanes=()) for lead in made.leads[20:])
+    whole = replace(made, leads=(*made.leads[:20], *out))
+    owners = sorted({lead.owner for lead in whole.leads})
+    site = make_site(tmp_path, whole)
+    site.add("boss", "manager")
+    site.add("ann", "rep", owners[0])
+
+    async def walk(client: httpx.AsyncClient) -> str:
+        return (await client.get("/today")).text
+
+    of_ann = sum(lead.rule is not None and lead.owner == owners[0] for lead in whole.leads)
+    already = sum(lead.rule is not None for lead in made.leads[:20])
+    for name, n in (("boss", 240 + already), ("ann", of_ann)):
+        drawer = visit(site, name, walk).partition('id="ruled"')[2].partition("</details>")[0]
+        listed = drawer.count("<li>")
+        assert f"<small>{n}</small>" in drawer
+        assert listed <= min(n, 200)
+        assert (f"and {n - listed} more" in drawer) == (listed < n)

@@ -1,15 +1,30 @@
+import copy
+import json
+import pickle
 import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from serving.worklist.language import words_of
+from models.note import Note
+from models.predictor import FeatureColumn
+from serving.figures.drivers import (
+    Dependence,
+    FactorDots,
+    FactorPair,
+    ModelDrivers,
+    ValueGroup,
+)
+from serving.worklist.driver_words import why_it_won
+from serving.worklist.language import languages, words_of
 from serving.worklist.model_page import render_model_page
-from training.advice import Advice
+from training.advice import Advice, level_notes
 from training.audit import AuditReport
+from training.evaluate import base_rates
 from training.model_card import ModelCard
 from training.small_data import Need
 
@@ -43,7 +58,16 @@ CARD = ModelCard(
 
 def test_the_model_page_shows_every_part_of_the_card_and_runs_nothing() -> None:
     page = render_model_page(CARD, project="acme", version="7", audit=AuditReport((), {}, {}))
-    for word in ("0.81", "0.78", "country", "purged", "linear", "Reliability", "Gains", "Drift"):
+    for word in (
+        "0.81",
+        "0.78",
+        "country",
+        "purged",
+        "logistic regression",
+        "Reliability",
+        "Gains",
+        "Drift",
+    ):
         assert word in page
     assert "<script" not in page
     assert "default-src 'none'" in page
@@ -177,6 +201,130 @@ def test_every_language_says_what_is_needed(
         assert "base rate" not in said
 
 
+def feature(name: str, template: str, kind: str = "number", **params: Any) -> FeatureColumn:
+    return FeatureColumn(name, kind, "engagement", name, name, template, params)  # type: ignore[arg-type]
+
+
+def drivers() -> ModelDrivers:
+    rng = np.random.default_rng(5)
+    columns = [
+        feature("pricing_page", "count_window", event="pricing_page", days=7),
+        feature("activity", "decayed_count", half_life=3),
+        feature("industry", "attribute", "category", column="industry"),
+        feature("<b>x</b> a very long name of a field that somebody made up", "attribute"),
+    ]
+    factors = [
+        FactorDots(
+            column,
+            4.0 - i,
+            tuple(np.round(rng.normal(0, 6 - i, 300), 2).tolist()),
+            tuple((None if column.kind == "category" else int(x)) for x in rng.integers(0, 5, 300)),
+        )
+        for i, column in enumerate(columns)
+    ]
+    counts = [(0, 1, 0.02), (1, 2, 0.05), (2, 4, 0.09), (4, 24, None)]
+    counted = [
+        ValueGroup(200, rate, 3.0 * i - 4, least=least, most=most)
+        for i, (least, most, rate) in enumerate(counts)
+    ]
+    levels = [
+        ValueGroup(90, 0.2, 2.4, level="software"),
+        ValueGroup(90, 0.1, -2.4, level="</svg>"),
+        ValueGroup(50, 0.03, None),
+    ]
+    dependences = (
+        Dependence(columns[0], 0.07, tuple(counted), whole=True),
+        Dependence(columns[2], 0.07, tuple(levels)),
+    )
+    pairs = (FactorPair(columns[0], columns[2], 1.2), FactorPair(columns[1], columns[3], 0.4))
+    return ModelDrivers(800, 300, tuple(factors), 3, 1.4, dependences, pairs, additive=False)
+
+
+def test_what_moves_scores_is_drawn_and_named() -> None:
+    page = render_model_page(CARD, project="acme", version="7", drivers=drivers())
+    drawn = page[page.index('<h2 id="drivers"') : page.index("<h2>Reliability")]
+    assert "A sample of 300 of 800" in drawn
+    swarm = drawn[drawn.index("Each factor, lead by lead") : drawn.index("How scores hang")]
+    dots = re.findall(r'class="dots lv." d="([^"]*)"', swarm)
+    assert sum(path.count("M") for path in dots) == 1200
+    for words in ("Pricing page", "Activity of every kind", "Industry", "Which two act together"):
+        assert words in drawn
+    assert "Pricing page</bdi> × <bdi>Industry" in drawn
+    columns = drawn[drawn.index("in the last 7 days") :]
+    written = re.findall(r'class="tm ">([^<]*)<', columns)
+    assert written[:4] == ["0", "1", "2–3", "4–23"]
+    assert "<b>x" not in drawn
+    assert "</svg></text>" not in drawn
+
+
+def test_a_model_that_adds_up_says_that_no_two_factors_act_together() -> None:
+    plain = replace(drivers(), pairs=(), additive=True)
+    page = render_model_page(CARD, project="acme", version="7", drivers=plain)
+    assert "No two factors act together" in page
+    faint = replace(plain, additive=False, faint=True)
+    page = render_model_page(CARD, project="acme", version="7", drivers=faint)
+    assert "Hardly any two factors" in page
+    other = replace(plain, additive=False)
+    page = render_model_page(CARD, project="acme", version="7", drivers=other)
+    assert "act together" not in page
+
+
+def row(name: str, loss: float, behind: float, error: float = 0.002) -> dict[str, object]:
+    figures = {"log_loss": loss, "behind": behind, "standard_error": error, "between": error}
+    return {"candidate": name, **figures}
+
+
+DEFAULT_ROW = row("linear + extra + boosted", 0.30, 0.0, 0.0)
+CHOICES = [
+    (
+        "linear",
+        [row("linear", 0.299, -0.001), row("extra", 0.298, -0.002), DEFAULT_ROW],
+        "simplest",
+    ),
+    ("extra", [row("linear", 0.31, 0.01), row("extra", 0.29, -0.01), DEFAULT_ROW], "better than"),
+    ("linear + extra + boosted", [row("linear", 0.31, 0.01), DEFAULT_ROW], "unless another"),
+    ("linear", [row("linear", 0.3, 0.0)], "only candidate"),
+    ("constant", [], "base rate"),
+]
+
+
+@pytest.mark.parametrize(("winner", "rows", "said"), CHOICES)
+def test_why_the_winner_won_is_said_in_every_language(
+    winner: str, rows: list[dict[str, object]], said: str
+) -> None:
+    report = {"winner": winner, "forward_folds": None, "random_folds": rows}
+    english = "".join(why_it_won(report, words_of("en")))
+    assert said in english
+    for language in ("it", "fr", "fa"):
+        told = why_it_won(report, words_of(language))
+        assert told
+        assert said not in "".join(told)
+
+
+def test_notes_of_the_learner_are_said_in_the_language_of_the_page() -> None:
+    notes = level_notes({"rows": 90, "observed": 12.0, "expected": 7.5, "z": 1.6, "taken": 0.25})
+    notes += [base_rates(np.array([0, 1] * 50), None, np.array([0, 0, 1] * 30), None)]
+    card = replace(CARD, notes=[*notes, "of an earlier version"])
+    card = ModelCard.from_json(card.to_json())
+    assert [str(note) for note in card.notes] == [*map(str, notes), "of an earlier version"]
+    for language in languages():
+        page = render_model_page(card, project="acme", version="7", language=language)
+        said = page[page.index('class="said-notes"') :].partition("</ul>")[0]
+        assert ("newest fifth" in said) == ("converted in training" in said) == (language == "en")
+        assert "of an earlier version" in said
+        assert str(words_of(language).number(0.25, 2)) in said
+        assert str(words_of(language).percent(0.5, 1)) in said
+
+
+def test_a_note_survives_every_way_of_copying() -> None:
+    inner = Note("{share:.0%} of the model stays", share=0.25)
+    note = Note("{why}; {more}", why="cut", more=inner)
+    pickled = pickle.loads(pickle.dumps(note))  # noqa: S301  # our own
+    for copied in (copy.deepcopy(note), pickled, Note.of_plain(note.plain())):
+        assert (copied, copied.values["more"].msgid) == (note, inner.msgid)
+    assert json.loads(json.dumps([note])) == ["cut; 25% of the model stays"]
+
+
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
 SIGHTS = [("en", 1280, "dark"), ("it", 360, "light"), ("fr", 360, "dark"), ("fa", 360, "light")]
 
@@ -187,7 +335,9 @@ def test_the_model_page_fits_and_can_be_read(
     browser: Any, tmp_path: Path, language: str, width: int, scheme: str
 ) -> None:
     file = tmp_path / "model.html"
-    text = render_model_page(advised(), project="acme", version="7", language=language)
+    text = render_model_page(
+        advised(), project="acme", version="7", drivers=drivers(), language=language
+    )
     file.write_text(text, encoding="utf-8")
     faults: list[str] = []
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)

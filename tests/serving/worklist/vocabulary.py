@@ -40,7 +40,12 @@ _LISTS: Final = """
     model; metric; value; error;
     against; difference; verdict; judged on; candidate; behind; standard error; between; choice;
     band; promised; observed; kept; capacity; weeks; worked; conversions; precision; captured;
-    by chance; slice; month; expected; ratio; skill;
+    by chance; slice; month; expected; ratio; skill; log loss; average precision; brier;
+    lift 10; precision 10; slope; intercept; observed over expected; debiased ece; prior;
+    recency; logistic; rule; better; worse; level; random folds; forward folds; winner;
+    chosen on; rounds; penalty; targets tried; targets; tuning; calibration; newest cohort;
+    drift; periods; guard; structural; quarantine; review; note; won; n;
+    train: label window not closed before the test; test: lead is in train;
     An opportunity is a lead with a trial, a person who decides, and a budget.;
     An opportunity is a lead who came to a seminar and with whom a meeting is agreed.;
     An opportunity is a lead with a download whose marketing manager is actively looking.
