@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from data.errors import InputError
+from data.reading.object_files import SourceFile
 
 MAX_FIELD: Final = 1_000_000
 _BLOCK: Final = 16 << 20
@@ -33,7 +34,7 @@ _NO_CSV: Final = {
 
 
 def read_csv(
-    path: Path, *, delimiter: str | None, encoding: str, columns: Sequence[str] | None
+    path: SourceFile, *, delimiter: str | None, encoding: str, columns: Sequence[str] | None
 ) -> pa.Table:
     """Read all or the named columns as strings; no value is converted, "" stays "".
 
@@ -49,7 +50,7 @@ def read_csv(
     wanted = [n for n in names if not some or n in asked]
     try:
         table = arrow_csv.read_csv(
-            str(path),
+            _for_arrow(path),
             read_options=arrow_csv.ReadOptions(
                 column_names=names,
                 skip_rows=1 if told else 0,
@@ -73,7 +74,7 @@ def read_csv(
 
 
 def read_tail(
-    path: Path,
+    path: SourceFile,
     start: int,
     *,
     delimiter: str | None,
@@ -100,19 +101,19 @@ def read_tail(
     return read_csv(scratch, delimiter=delimiter, encoding=plain, columns=columns)
 
 
-def csv_header(path: Path, *, delimiter: str | None, encoding: str) -> list[str]:
+def csv_header(path: SourceFile, *, delimiter: str | None, encoding: str) -> list[str]:
     """Read the column names alone."""
     encoding = _encoding(path, encoding)
     told = _told_separator(path, encoding)
     return header(path, encoding, delimiter or told or _sniff(path, encoding))
 
 
-def line_of_first_row(path: Path, encoding: str) -> int:
+def line_of_first_row(path: SourceFile, encoding: str) -> int:
     """Tell on which line the first row stands: below the header, which `sep=;` may precede."""
     return 3 if _told_separator(path, _encoding(path, encoding)) else 2
 
 
-def _told_separator(path: Path, encoding: str) -> str | None:
+def _told_separator(path: SourceFile, encoding: str) -> str | None:
     """Read the line `sep=;` with which Excel tells itself the delimiter; None where there is none.
 
     That line is no header; the next one is.
@@ -125,7 +126,7 @@ def _told_separator(path: Path, encoding: str) -> str | None:
     return told[1] if told else None
 
 
-def header(path: Path, encoding: str, delimiter: str) -> list[str]:
+def header(path: SourceFile, encoding: str, delimiter: str) -> list[str]:
     """Read the column names; refuse none, duplicates and NUL; name empty ones "column 37"."""
     with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
         try:
@@ -160,12 +161,22 @@ def header(path: Path, encoding: str, delimiter: str) -> list[str]:
     return names
 
 
-def _open(path: Path) -> IO[bytes]:
+def _for_arrow(path: SourceFile) -> str | pa.NativeFile:
+    """Give Arrow a file, which it unpacks by its name, or an object, unpacking .gz."""
+    if isinstance(path, Path):
+        return str(path)
+    packed = "gzip" if path.suffix == ".gz" else None
+    return pa.input_stream(path.open("rb"), compression=packed)
+
+
+def _open(path: SourceFile) -> IO[bytes]:
     """Open a file, unpacking .gz."""
-    return cast(IO[bytes], gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
+    if path.suffix != ".gz":
+        return path.open("rb")
+    return cast(IO[bytes], gzip.open(path if isinstance(path, Path) else path.open("rb")))
 
 
-def _encoding(path: Path, declared: str) -> str:
+def _encoding(path: SourceFile, declared: str) -> str:
     """Look at the first bytes: a byte-order mark wins over UTF-8; another format is named."""
     try:
         codec = codecs.lookup(declared).name
@@ -188,7 +199,7 @@ def _encoding(path: Path, declared: str) -> str:
     return {"utf-8": "utf-8", "iso8859-1": "cp1252"}.get(codec, declared)
 
 
-def _sniff(path: Path, encoding: str) -> str:
+def _sniff(path: SourceFile, encoding: str) -> str:
     """Take the delimiter that stands most often in the header outside quotes."""
     with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
         try:
@@ -200,7 +211,7 @@ def _sniff(path: Path, encoding: str) -> str:
 
 
 def _explain(
-    path: Path, encoding: str, delimiter: str, n_columns: int, error: Exception
+    path: SourceFile, encoding: str, delimiter: str, n_columns: int, error: Exception
 ) -> InputError:
     """Find the line that could not be read by walking the file once more."""
     line = 1
@@ -229,7 +240,9 @@ def _explain(
     return InputError(f"cannot be read: {error}", file=path.name)
 
 
-def _bad_encoding(path: Path, line: int, encoding: str, error: UnicodeDecodeError) -> InputError:
+def _bad_encoding(
+    path: SourceFile, line: int, encoding: str, error: UnicodeDecodeError
+) -> InputError:
     """Say which byte is not in the encoding, near which line."""
     byte = error.object[error.start]
     return InputError(
@@ -239,7 +252,7 @@ def _bad_encoding(path: Path, line: int, encoding: str, error: UnicodeDecodeErro
     )
 
 
-def _check_fields(table: pa.Table, path: Path, first: int) -> None:
+def _check_fields(table: pa.Table, path: SourceFile, first: int) -> None:
     """Refuse NUL bytes and fields of more than a megabyte, naming row and column."""
     for name in table.column_names:
         start = first

@@ -16,8 +16,9 @@ import xxhash
 
 from data.errors import InputError
 from data.reading.csv_files import read_csv, read_tail
+from data.reading.object_files import SourceFile
 from data.store.sealed import head_of, key_of, open_table, seal_table
-from data.store.source_marks import FileMark
+from data.store.source_marks import FileMark, address_of
 
 WORTH_KEEPING: Final = 4 << 20
 """Bytes of a file below which it is read again as quickly."""
@@ -68,18 +69,18 @@ class CsvRuns:
         return self.answers.get((uri, query))
 
     def csv(
-        self, file: Path, *, delimiter: str | None, encoding: str, columns: Sequence[str]
+        self, file: SourceFile, *, delimiter: str | None, encoding: str, columns: Sequence[str]
     ) -> pa.Table | None:
         """Read columns of a file as `read_csv` does, from runs as far as they hold; None: small."""
-        mark = self.marks.get(str(file))
+        mark = self.marks.get(address_of(file))
         if mark is None or mark.size < WORTH_KEEPING:
             return None
         wanted = CsvRun(
-            str(file), delimiter, encoding, tuple(sorted(columns)), mark.size, mark.hash, ()
+            mark.path, delimiter, encoding, tuple(sorted(columns)), mark.size, mark.hash, ()
         )
         old = next((run for run in self.runs if run.is_like(wanted)), None)
         try:
-            pieces = [] if old is None else self._pieces(old, mark)
+            pieces = [] if old is None else self._pieces(old, file, mark)
         except (OSError, ValueError, KeyError):
             pieces = []  # damaged: the file itself is read
         if old is None or not pieces:
@@ -96,20 +97,23 @@ class CsvRuns:
         self.used.append(replace(wanted, pieces=names))
         return whole
 
-    def _pieces(self, old: CsvRun, mark: FileMark) -> list[pa.Table]:
-        """Read the pieces of a run, and what has come behind it; empty where it does not hold."""
+    def _pieces(self, old: CsvRun, file: SourceFile, mark: FileMark) -> list[pa.Table]:
+        """Read the pieces of a run, and what has come behind it; empty where it does not hold.
+
+        To compare the beginning of an object is to fetch it: one that has grown is read whole.
+        """
         grown = old.size < mark.size
         if not grown and (old.size, old.hash) != (mark.size, mark.hash):
             return []
-        if grown and not _holds(Path(mark.path), old):
+        if grown and not (isinstance(file, Path) and _holds(file, old)):
             return []
-        key = key_of([head_of(Path(mark.path))])
+        key = key_of([head_of(file)])
         pieces = [open_table((self.folder / name).read_bytes(), key) for name in old.pieces]
-        if grown:
+        if grown and isinstance(file, Path):
             tail = self.fresh / "tail.csv"
             try:
                 read = read_tail(
-                    Path(mark.path),
+                    file,
                     old.size,
                     delimiter=old.delimiter,
                     encoding=old.encoding,
@@ -125,7 +129,7 @@ class CsvRuns:
             pieces.append(read.select(pieces[0].column_names))
         return pieces
 
-    def _write(self, table: pa.Table, file: Path) -> str:
+    def _write(self, table: pa.Table, file: SourceFile) -> str:
         """Write a piece beside the others that are new; return its name."""
         name = f"csv-{len(list(self.fresh.iterdir()))}"
         (self.fresh / name).write_bytes(seal_table(table, key_of([head_of(file)])))
