@@ -8,9 +8,10 @@ import gzip
 import io
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +23,11 @@ from data.reading.object_files import SourceFile
 
 MAX_FIELD: Final = 1_000_000
 _BLOCK: Final = 16 << 20
+_STREAM_BLOCK: Final = 1 << 20
+"""Bytes of a block where the file goes by: Arrow reads some dozens of them ahead."""
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _ONE_BYTE_ENDS_A_LINE: Final = ("utf-8", "utf-8-sig", "cp1252")
+_UNREADABLE: Final = (pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError)
 _NO_CSV: Final = {
     b"PK\x03\x04": ("an Excel workbook or a zip archive", "save the sheet as CSV, or unpack it"),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save the sheet as CSV"),
@@ -41,36 +45,80 @@ def read_csv(
     Missing columns are simply absent from the result. InputError for an empty file, a wrong
     encoding, a ragged row, a NUL byte or a field of more than a megabyte.
     """
-    encoding = _encoding(path, encoding)
-    told = _told_separator(path, encoding)
-    delimiter = delimiter or told or _sniff(path, encoding)
-    names = header(path, encoding, delimiter)
-    some = columns is not None and set(columns) <= set(names)  # else all, to name the nearest
+    shape = _shape_of(path, delimiter, encoding)
+    some = columns is not None and set(columns) <= set(shape.names)  # else all: name the nearest
     asked = set(columns or ())
-    wanted = [n for n in names if not some or n in asked]
+    wanted = [n for n in shape.names if not some or n in asked]
     try:
-        table = arrow_csv.read_csv(
-            _for_arrow(path),
-            read_options=arrow_csv.ReadOptions(
-                column_names=names,
-                skip_rows=1 if told else 0,
+        table = arrow_csv.read_csv(_for_arrow(path), **shape.options(wanted))
+    except _UNREADABLE as error:
+        raise _explain(path, shape, error) from None
+    _check_fields(table, path, shape.first_line)
+    return table
+
+
+def csv_blocks(
+    path: SourceFile, *, delimiter: str | None, encoding: str, columns: Sequence[str]
+) -> Iterator[pa.Table]:
+    """Read the named columns as `read_csv` does, piece by piece.
+
+    InputError where `read_csv` raises one, and where a column is not there; it may name another
+    line.
+    """
+    shape = _shape_of(path, delimiter, encoding)
+    asked = set(columns)
+    wanted = [name for name in shape.names if name in asked]
+    if len(wanted) < len(asked):
+        raise InputError("column not found", file=path.name)
+    line = shape.first_line
+    try:
+        options = shape.options(wanted, _STREAM_BLOCK)
+        with arrow_csv.open_csv(_for_arrow(path), **options) as batches:
+            for batch in batches:
+                table = pa.Table.from_batches([batch])
+                _check_fields(table, path, line)
+                line += len(table)
+                yield table
+    except _UNREADABLE as error:
+        raise _explain(path, shape, error) from None
+
+
+@dataclass(frozen=True, slots=True)
+class CsvShape:
+    """What is known of a CSV file before its rows are read."""
+
+    names: list[str]
+    delimiter: str
+    encoding: str
+    first_line: int
+
+    def options(self, wanted: list[str], block_size: int = _BLOCK) -> dict[str, Any]:
+        """Say to Arrow how the file is read: as texts, exactly as they stand."""
+        return {
+            "read_options": arrow_csv.ReadOptions(
+                column_names=self.names,
+                skip_rows=self.first_line - 2,
                 skip_rows_after_names=1,
-                encoding=encoding,
-                block_size=_BLOCK,
+                encoding=self.encoding,
+                block_size=block_size,
             ),
-            parse_options=arrow_csv.ParseOptions(
-                delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=True
+            "parse_options": arrow_csv.ParseOptions(
+                delimiter=self.delimiter, newlines_in_values=True, ignore_empty_lines=True
             ),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types={name: pa.string() for name in names},
+            "convert_options": arrow_csv.ConvertOptions(
+                column_types={name: pa.string() for name in self.names},
                 include_columns=wanted,
                 strings_can_be_null=False,
             ),
-        )
-    except (pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError) as error:
-        raise _explain(path, encoding, delimiter, len(names), error) from None
-    _check_fields(table, path, 3 if told else 2)
-    return table
+        }
+
+
+def _shape_of(path: SourceFile, delimiter: str | None, encoding: str) -> CsvShape:
+    """Look at the beginning of a file."""
+    encoding = _encoding(path, encoding)
+    told = _told_separator(path, encoding)
+    delimiter = delimiter or told or _sniff(path, encoding)
+    return CsvShape(header(path, encoding, delimiter), delimiter, encoding, 3 if told else 2)
 
 
 def read_tail(
@@ -103,9 +151,7 @@ def read_tail(
 
 def csv_header(path: SourceFile, *, delimiter: str | None, encoding: str) -> list[str]:
     """Read the column names alone."""
-    encoding = _encoding(path, encoding)
-    told = _told_separator(path, encoding)
-    return header(path, encoding, delimiter or told or _sniff(path, encoding))
+    return _shape_of(path, delimiter, encoding).names
 
 
 def line_of_first_row(path: SourceFile, encoding: str) -> int:
@@ -210,15 +256,13 @@ def _sniff(path: SourceFile, encoding: str) -> str:
     return max(_DELIMITERS, key=lambda mark: (bare.count(mark), -_DELIMITERS.index(mark)))
 
 
-def _explain(
-    path: SourceFile, encoding: str, delimiter: str, n_columns: int, error: Exception
-) -> InputError:
+def _explain(path: SourceFile, shape: CsvShape, error: Exception) -> InputError:
     """Find the line that could not be read by walking the file once more."""
-    line = 1
+    encoding, n_columns, line = shape.encoding, len(shape.names), 1
     try:
         with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
             csv.field_size_limit(MAX_FIELD)
-            reader = csv.reader(text, delimiter=delimiter)
+            reader = csv.reader(text, delimiter=shape.delimiter)
             if _told_separator(path, encoding):
                 next(reader)
                 line = 2

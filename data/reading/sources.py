@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import glob
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -48,6 +48,9 @@ class KeptSources(Protocol):
     def csv(  # noqa: D102
         self, file: SourceFile, *, delimiter: str | None, encoding: str, columns: Sequence[str]
     ) -> pa.Table | None: ...
+    def csv_blocks(  # noqa: D102
+        self, file: SourceFile, *, delimiter: str | None, encoding: str, columns: Sequence[str]
+    ) -> Iterator[pa.Table]: ...
     def query(self, uri: str, query: str) -> pa.Table | None: ...  # noqa: D102
 
 
