@@ -62,8 +62,8 @@ def csv_blocks(
 ) -> Iterator[pa.Table]:
     """Read the named columns as `read_csv` does, piece by piece.
 
-    InputError where `read_csv` raises one, and where a column is not there; it may name another
-    line.
+    InputError where `read_csv` raises one, and where a column is not there: reading the whole says
+    in which line.
     """
     shape = _shape_of(path, delimiter, encoding)
     asked = set(columns)
@@ -80,7 +80,7 @@ def csv_blocks(
                 line += len(table)
                 yield table
     except _UNREADABLE as error:
-        raise _explain(path, shape, error) from None
+        raise InputError(f"cannot be read: {error}", file=path.name) from None
 
 
 @dataclass(frozen=True, slots=True)

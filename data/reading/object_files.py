@@ -173,11 +173,6 @@ def in_database(source: str) -> bool:
     return scheme_of(source) not in ("", SCHEME)
 
 
-def name_of_object(source: str) -> str:
-    """Name the object of an address, as messages name a file."""
-    return PurePosixPath(source.partition("://")[2]).name
-
-
 def require_named_store(source: str, allow: Sequence[str]) -> list[Host]:
     """Refuse an address that names no object, and a store whose host [network] does not name.
 
