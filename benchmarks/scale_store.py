@@ -175,6 +175,10 @@ def measure(*, full: bool) -> Iterator[Verdict]:
         for way in ("taken in", "unchanged"):
             grown = taken[last, kind, way][0] / taken[first, kind, way][0] / (last / first)
             yield bar(f"{kind}, {way}: growth of CPU over linear", grown, 1.1)
+        grown = (
+            taken[last, kind, "taken in"][2] / taken[first, kind, "taken in"][2] / (last / first)
+        )
+        yield bar(f"{kind}, taken in: growth of peak memory over linear", grown, 0.8)
         yield bar(f"{kind}: one lead, CPU s", taken[last, kind, "one lead"][0], 0.5)
         part = taken[last, kind, "part 1/16"][2] / max(taken[last, kind, "sources"][2], 1e-9)
         yield bar(f"{kind}: part 1/16, memory over the whole", part, 0.25)

@@ -54,7 +54,7 @@ class Instants:
     `at` is (n,) microseconds UTC, NEVER where missing or unreadable; `bad` marks the unreadable.
     `naive` and `aware` are the first rows without and with a UTC offset, -1 for none. `gap` and
     `fold` count local times that a change of the clock skips (moved forward) or repeats (the
-    earlier is taken).
+    earlier is taken): rows where `by_row`, else distinct texts.
     """
 
     at: Micros
@@ -63,6 +63,7 @@ class Instants:
     aware: int = -1
     gap: int = 0
     fold: int = 0
+    by_row: bool = False
 
 
 def read_times(
@@ -93,8 +94,10 @@ def read_times(
 
 def _uniform(column: pa.ChunkedArray, timezone: str) -> Instants | None:
     """Read ISO texts that all have an offset, or all have none, in one cast; else None."""
+    first = column.slice(0, 100)
     for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
         try:
+            pc.cast(first, kind)  # Arrow finds a reason for every row before it fails
             return _native(pc.cast(column, kind), timezone)
         except pa.ArrowInvalid:
             continue
@@ -123,9 +126,10 @@ def _native(column: pa.ChunkedArray, timezone: str) -> Instants:
     at, missing = _integers(wide)
     first = _first(~missing)
     if zone is not None:
-        return Instants(at, np.zeros(len(at), bool), aware=first)
+        return Instants(at, np.zeros(len(at), bool), aware=first, by_row=True)
     at, gap, fold = localise(at, timezone)
-    return Instants(at, np.zeros(len(at), bool), naive=first, gap=gap, fold=fold)
+    good = np.zeros(len(at), bool)
+    return Instants(at, good, naive=first, gap=gap, fold=fold, by_row=True)
 
 
 def _iso(words: pa.Array, timezone: str) -> Instants:

@@ -102,9 +102,10 @@ def feed_of(
     name: str, at: Micros, recorded_at: Micros | None = None, types: tuple[str, ...] = ()
 ) -> Feed:
     """Count the rows of a source by the hour; rows without a time are left out."""
-    at_known = at != NEVER
-    recorded = None if recorded_at is None else recorded_at[at_known]
-    at = at[at_known]
+    known = at != NEVER
+    if not known.all():
+        at, recorded_at = at[known], None if recorded_at is None else recorded_at[known]
+    recorded = recorded_at
     none = np.zeros(0, np.int64)
     if not len(at):
         return Feed(name, 0, none, none, none, NEVER, types)
@@ -115,7 +116,8 @@ def feed_of(
         newest_hour = max(newest_hour, int(recorded_hours.max()))
     first = max(int(hours.min()), newest_hour - MOST_HOURS + 1)
     n = newest_hour - first + 1
-    counts = np.bincount(np.maximum(hours - first, 0), minlength=n)
+    hours -= first
+    counts = np.bincount(np.maximum(hours, 0, out=hours), minlength=n)
     late = arrived = none
     if recorded is not None:
         place = np.maximum(recorded_hours - first, 0)

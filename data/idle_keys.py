@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from data.network import scheme_of
+from data.reading.object_files import in_database
 from data.schema import Project
 from data.schema_tables import Attributes
 from data.schema_types import Section
@@ -141,11 +141,11 @@ def _sources(project: Project) -> Iterator[tuple[tuple[str | int, ...], Section]
 def _of_source(path: tuple[str | int, ...], section: Section) -> Iterator[IdleKey]:
     """Yield keys of another kind of source: a query of a file, a delimiter of a database."""
     source = str(getattr(section, "source", ""))
-    in_database = bool(scheme_of(source))
-    if not in_database:
+    asked = in_database(source)
+    if not asked:
         for key in _given(section, "query"):
             yield IdleKey((*path, key), "has no effect: the source is a file", "use `where`")
-    if in_database or PurePath(source).suffix.lower() in (".parquet", ".pq"):
-        kind = "a database" if in_database else "a Parquet file"
+    if asked or PurePath(source).suffix.lower() in (".parquet", ".pq"):
+        kind = "a database" if asked else "a Parquet file"
         for key in _given(section, "delimiter", "encoding"):
             yield IdleKey((*path, key), f"has no effect: the source is {kind}", "take it out")

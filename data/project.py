@@ -18,6 +18,7 @@ from data.errors import InputError
 from data.idle_keys import idle_keys
 from data.network import require_named, scheme_of
 from data.private import mask
+from data.reading.object_files import SCHEME, require_named_store
 from data.schema import Project
 
 MAX_BYTES = 1_000_000
@@ -260,16 +261,14 @@ def _check_sources(project: Project, file: str) -> None:
         if not scheme:
             continue
         kind = scheme.partition("+")[0]
-        if kind not in DATABASES:
-            raise InputError(
-                f"{scheme}: is no source",
-                file=file,
-                column=key,
-                cure=f"give a path, a glob or {', '.join(d + '://' for d in DATABASES)}",
-            )
-        if kind in ("postgresql", "mysql"):
+        if kind not in (*DATABASES, SCHEME):
+            kinds = ", ".join(each + "://" for each in (SCHEME, *DATABASES))
+            cure = f"give a path, a glob or {kinds}"
+            raise InputError(f"{scheme}: is no source", file=file, column=key, cure=cure)
+        if kind in ("postgresql", "mysql", SCHEME):
+            require = require_named_store if kind == SCHEME else require_named
             try:
-                require_named(uri, project.network.allow)
+                require(uri, project.network.allow)
             except InputError as error:
                 raise InputError(error.cause, file=file, column=key, cure=error.cure) from None
 

@@ -21,7 +21,7 @@ from data.rules.expressions import checked
 Column = Annotated[str, Field(json_schema_extra={"format": "column"})]
 """The name of a column of the table at hand."""
 Place = Annotated[str, Field(json_schema_extra={"format": "source"})]
-"""A CSV or Parquet path, a glob, or a database URI."""
+"""A CSV or Parquet path, a glob, an object's address, or a database URI."""
 Moment = Annotated[str, Field(json_schema_extra={"format": "moment"})]
 """A date or a time, ISO or as `date_format` says."""
 Variable = Annotated[str, Field(json_schema_extra={"format": "environment-variable"})]
@@ -89,11 +89,12 @@ class Section(BaseModel):
 
 
 class Source(Section):
-    """Where a table is: a CSV or Parquet path, a glob, or a database URI with a query."""
+    """Where a table is: a CSV or Parquet path, a glob, an object, or a database and a query."""
 
     source: Place = Field(examples=["leads.csv"])
-    """A CSV or Parquet file, a glob (`"touches-*.csv"`), or the URI of a database: `sqlite:///`,
-    `duckdb:///`, `postgresql://`, `mysql://`. `${NAME}` is taken from the environment."""
+    """A CSV or Parquet file, a glob (`"touches-*.csv"`), the same in an object store
+    (`s3://bucket/touches-*.csv`), or the URI of a database: `sqlite:///`, `duckdb:///`,
+    `postgresql://`, `mysql://`. `${NAME}` is taken from the environment."""
     query: str | None = Field(default=None, examples=["select * from leads"])
     """What to select, where `source` is a database. It is run read only."""
     where: Rule | None = Field(default=None, examples=["stage <> 'duplicate'"])

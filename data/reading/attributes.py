@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from data.clock import NEVER
 from data.errors import InputError
-from data.network import scheme_of
 from data.reading.field_histories import all_missing, read_histories
 from data.reading.match_ids import match_keys, unique_ids
+from data.reading.object_files import in_database
 from data.reading.read_job import ReadJob
 from data.reading.rep_answers import ANSWER_COLUMNS
 from data.reading.sources import RawTable
@@ -280,7 +280,8 @@ def prefix_of(join: Join) -> str:
     """Choose the prefix of a joined table's columns: declared, or the file's name."""
     if join.prefix is not None:
         return join.prefix
-    return "joined_" if scheme_of(join.source) else Path(join.source).name.split(".")[0] + "_"
+    name = "joined" if in_database(join.source) else PurePosixPath(join.source).name.split(".")[0]
+    return f"{name}_"
 
 
 def take(attribute: Attribute, order: NDArray[np.int64]) -> Attribute:

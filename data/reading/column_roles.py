@@ -8,9 +8,9 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final
 
-from data.network import scheme_of
 from data.reading.attributes import prefix_of
 from data.reading.event_columns import columns_of
+from data.reading.object_files import in_database
 from data.reading.rep_answers import ANSWER_COLUMNS
 from data.reading.review import read_by_conversion, replayed_fields
 from data.reading.sources import Given, column_names
@@ -199,4 +199,4 @@ def _name(source: str, label: str = "", frames: Mapping[str, Given] = MappingPro
     """Name a table as messages do: its file, or what a frame replaces."""
     if label in frames:
         return label
-    return source.partition("?")[0] if scheme_of(source) else PurePath(source).name
+    return source.partition("?")[0] if in_database(source) else PurePath(source).name

@@ -8,9 +8,10 @@ import gzip
 import io
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +19,15 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from data.errors import InputError
+from data.reading.object_files import SourceFile
 
 MAX_FIELD: Final = 1_000_000
 _BLOCK: Final = 16 << 20
+_STREAM_BLOCK: Final = 1 << 20
+"""Bytes of a block where the file goes by: Arrow reads some dozens of them ahead."""
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _ONE_BYTE_ENDS_A_LINE: Final = ("utf-8", "utf-8-sig", "cp1252")
+_UNREADABLE: Final = (pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError)
 _NO_CSV: Final = {
     b"PK\x03\x04": ("an Excel workbook or a zip archive", "save the sheet as CSV, or unpack it"),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save the sheet as CSV"),
@@ -33,47 +38,91 @@ _NO_CSV: Final = {
 
 
 def read_csv(
-    path: Path, *, delimiter: str | None, encoding: str, columns: Sequence[str] | None
+    path: SourceFile, *, delimiter: str | None, encoding: str, columns: Sequence[str] | None
 ) -> pa.Table:
     """Read all or the named columns as strings; no value is converted, "" stays "".
 
     Missing columns are simply absent from the result. InputError for an empty file, a wrong
     encoding, a ragged row, a NUL byte or a field of more than a megabyte.
     """
-    encoding = _encoding(path, encoding)
-    told = _told_separator(path, encoding)
-    delimiter = delimiter or told or _sniff(path, encoding)
-    names = header(path, encoding, delimiter)
-    some = columns is not None and set(columns) <= set(names)  # else all, to name the nearest
+    shape = _shape_of(path, delimiter, encoding)
+    some = columns is not None and set(columns) <= set(shape.names)  # else all: name the nearest
     asked = set(columns or ())
-    wanted = [n for n in names if not some or n in asked]
+    wanted = [n for n in shape.names if not some or n in asked]
     try:
-        table = arrow_csv.read_csv(
-            str(path),
-            read_options=arrow_csv.ReadOptions(
-                column_names=names,
-                skip_rows=1 if told else 0,
-                skip_rows_after_names=1,
-                encoding=encoding,
-                block_size=_BLOCK,
-            ),
-            parse_options=arrow_csv.ParseOptions(
-                delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=True
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types={name: pa.string() for name in names},
-                include_columns=wanted,
-                strings_can_be_null=False,
-            ),
-        )
-    except (pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError) as error:
-        raise _explain(path, encoding, delimiter, len(names), error) from None
-    _check_fields(table, path, 3 if told else 2)
+        table = arrow_csv.read_csv(_for_arrow(path), **shape.options(wanted))
+    except _UNREADABLE as error:
+        raise _explain(path, shape, error) from None
+    _check_fields(table, path, shape.first_line)
     return table
 
 
+def csv_blocks(
+    path: SourceFile, *, delimiter: str | None, encoding: str, columns: Sequence[str]
+) -> Iterator[pa.Table]:
+    """Read the named columns as `read_csv` does, piece by piece.
+
+    InputError where `read_csv` raises one, and where a column is not there: reading the whole says
+    in which line.
+    """
+    shape = _shape_of(path, delimiter, encoding)
+    asked = set(columns)
+    wanted = [name for name in shape.names if name in asked]
+    if len(wanted) < len(asked):
+        raise InputError("column not found", file=path.name)
+    line = shape.first_line
+    try:
+        options = shape.options(wanted, _STREAM_BLOCK)
+        with arrow_csv.open_csv(_for_arrow(path), **options) as batches:
+            for batch in batches:
+                table = pa.Table.from_batches([batch])
+                _check_fields(table, path, line)
+                line += len(table)
+                yield table
+    except _UNREADABLE as error:
+        raise InputError(f"cannot be read: {error}", file=path.name) from None
+
+
+@dataclass(frozen=True, slots=True)
+class CsvShape:
+    """What is known of a CSV file before its rows are read."""
+
+    names: list[str]
+    delimiter: str
+    encoding: str
+    first_line: int
+
+    def options(self, wanted: list[str], block_size: int = _BLOCK) -> dict[str, Any]:
+        """Say to Arrow how the file is read: as texts, exactly as they stand."""
+        return {
+            "read_options": arrow_csv.ReadOptions(
+                column_names=self.names,
+                skip_rows=self.first_line - 2,
+                skip_rows_after_names=1,
+                encoding=self.encoding,
+                block_size=block_size,
+            ),
+            "parse_options": arrow_csv.ParseOptions(
+                delimiter=self.delimiter, newlines_in_values=True, ignore_empty_lines=True
+            ),
+            "convert_options": arrow_csv.ConvertOptions(
+                column_types={name: pa.string() for name in self.names},
+                include_columns=wanted,
+                strings_can_be_null=False,
+            ),
+        }
+
+
+def _shape_of(path: SourceFile, delimiter: str | None, encoding: str) -> CsvShape:
+    """Look at the beginning of a file."""
+    encoding = _encoding(path, encoding)
+    told = _told_separator(path, encoding)
+    delimiter = delimiter or told or _sniff(path, encoding)
+    return CsvShape(header(path, encoding, delimiter), delimiter, encoding, 3 if told else 2)
+
+
 def read_tail(
-    path: Path,
+    path: SourceFile,
     start: int,
     *,
     delimiter: str | None,
@@ -100,19 +149,17 @@ def read_tail(
     return read_csv(scratch, delimiter=delimiter, encoding=plain, columns=columns)
 
 
-def csv_header(path: Path, *, delimiter: str | None, encoding: str) -> list[str]:
+def csv_header(path: SourceFile, *, delimiter: str | None, encoding: str) -> list[str]:
     """Read the column names alone."""
-    encoding = _encoding(path, encoding)
-    told = _told_separator(path, encoding)
-    return header(path, encoding, delimiter or told or _sniff(path, encoding))
+    return _shape_of(path, delimiter, encoding).names
 
 
-def line_of_first_row(path: Path, encoding: str) -> int:
+def line_of_first_row(path: SourceFile, encoding: str) -> int:
     """Tell on which line the first row stands: below the header, which `sep=;` may precede."""
     return 3 if _told_separator(path, _encoding(path, encoding)) else 2
 
 
-def _told_separator(path: Path, encoding: str) -> str | None:
+def _told_separator(path: SourceFile, encoding: str) -> str | None:
     """Read the line `sep=;` with which Excel tells itself the delimiter; None where there is none.
 
     That line is no header; the next one is.
@@ -125,7 +172,7 @@ def _told_separator(path: Path, encoding: str) -> str | None:
     return told[1] if told else None
 
 
-def header(path: Path, encoding: str, delimiter: str) -> list[str]:
+def header(path: SourceFile, encoding: str, delimiter: str) -> list[str]:
     """Read the column names; refuse none, duplicates and NUL; name empty ones "column 37"."""
     with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
         try:
@@ -160,12 +207,22 @@ def header(path: Path, encoding: str, delimiter: str) -> list[str]:
     return names
 
 
-def _open(path: Path) -> IO[bytes]:
+def _for_arrow(path: SourceFile) -> str | pa.NativeFile:
+    """Give Arrow a file, which it unpacks by its name, or an object, unpacking .gz."""
+    if isinstance(path, Path):
+        return str(path)
+    packed = "gzip" if path.suffix == ".gz" else None
+    return pa.input_stream(path.open("rb"), compression=packed)
+
+
+def _open(path: SourceFile) -> IO[bytes]:
     """Open a file, unpacking .gz."""
-    return cast(IO[bytes], gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
+    if path.suffix != ".gz":
+        return path.open("rb")
+    return cast(IO[bytes], gzip.open(path if isinstance(path, Path) else path.open("rb")))
 
 
-def _encoding(path: Path, declared: str) -> str:
+def _encoding(path: SourceFile, declared: str) -> str:
     """Look at the first bytes: a byte-order mark wins over UTF-8; another format is named."""
     try:
         codec = codecs.lookup(declared).name
@@ -188,7 +245,7 @@ def _encoding(path: Path, declared: str) -> str:
     return {"utf-8": "utf-8", "iso8859-1": "cp1252"}.get(codec, declared)
 
 
-def _sniff(path: Path, encoding: str) -> str:
+def _sniff(path: SourceFile, encoding: str) -> str:
     """Take the delimiter that stands most often in the header outside quotes."""
     with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
         try:
@@ -199,15 +256,13 @@ def _sniff(path: Path, encoding: str) -> str:
     return max(_DELIMITERS, key=lambda mark: (bare.count(mark), -_DELIMITERS.index(mark)))
 
 
-def _explain(
-    path: Path, encoding: str, delimiter: str, n_columns: int, error: Exception
-) -> InputError:
+def _explain(path: SourceFile, shape: CsvShape, error: Exception) -> InputError:
     """Find the line that could not be read by walking the file once more."""
-    line = 1
+    encoding, n_columns, line = shape.encoding, len(shape.names), 1
     try:
         with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
             csv.field_size_limit(MAX_FIELD)
-            reader = csv.reader(text, delimiter=delimiter)
+            reader = csv.reader(text, delimiter=shape.delimiter)
             if _told_separator(path, encoding):
                 next(reader)
                 line = 2
@@ -229,7 +284,9 @@ def _explain(
     return InputError(f"cannot be read: {error}", file=path.name)
 
 
-def _bad_encoding(path: Path, line: int, encoding: str, error: UnicodeDecodeError) -> InputError:
+def _bad_encoding(
+    path: SourceFile, line: int, encoding: str, error: UnicodeDecodeError
+) -> InputError:
     """Say which byte is not in the encoding, near which line."""
     byte = error.object[error.start]
     return InputError(
@@ -239,7 +296,7 @@ def _bad_encoding(path: Path, line: int, encoding: str, error: UnicodeDecodeErro
     )
 
 
-def _check_fields(table: pa.Table, path: Path, first: int) -> None:
+def _check_fields(table: pa.Table, path: SourceFile, first: int) -> None:
     """Refuse NUL bytes and fields of more than a megabyte, naming row and column."""
     for name in table.column_names:
         start = first

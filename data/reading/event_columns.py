@@ -6,19 +6,12 @@ import difflib
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from data.clock import NEVER, Micros
 from data.errors import InputError
-from data.private import hide_contacts
-from data.reading.direction_words import side_of
-from data.reading.match_ids import match_leads
-from data.reading.payments import PaidRows, event_amounts
+from data.reading.payments import PaidRows
 from data.reading.read_job import ReadJob
-from data.reading.sources import RawTable
-from data.reading.values import instants, numbers, texts
-from data.schema import Project
 from data.schema_tables import EventsSection
 
 Codes = NDArray[np.int32]
@@ -49,6 +42,11 @@ class EventRows:
     name: str
     amount: NDArray[np.int64] | None = None  # of payments, where events are such
 
+    @property
+    def known_at(self) -> Micros:
+        """When each came into the system; as it happened, where there is no second clock."""
+        return self.at if self.recorded_at is None else self.recorded_at
+
     def take(self, rows: NDArray[np.bool_]) -> EventRows:
         """Keep rows by mask."""
 
@@ -71,26 +69,6 @@ class EventRows:
         )
 
 
-def read_events(
-    job: ReadJob, lead_ids: pa.Array, files: tuple[str, ...] | None = None
-) -> list[EventRows]:
-    """Read every event source; events without lead, time or type are left out and counted."""
-    declared = job.project.events
-    if files is not None and len(files) != len(declared):
-        raise InputError(
-            f"{len(files)} event files given, the project file has {len(declared)} sources"
-        )
-    sources = []
-    for i, section in enumerate(declared):
-        path = files[i] if files else None
-        money = job.project.value
-        everything = bool(money.event) and bool(money.amount or money.currency)
-        columns = None if everything else columns_of(section)
-        raw = job.source(section, f"events.{i}", path=path, columns=columns)
-        sources.append(_rows_of(raw, section, job, lead_ids))
-    return sources
-
-
 def columns_of(section: EventsSection) -> list[str]:
     """List the columns that a source is read for."""
     roles = (
@@ -105,122 +83,6 @@ def columns_of(section: EventsSection) -> list[str]:
         section.direction,
     )
     return [name for name in roles if name and not name.startswith("=")]
-
-
-def _rows_of(raw: RawTable, section: EventsSection, job: ReadJob, lead_ids: pa.Array) -> EventRows:
-    """Turn one raw table into coded columns."""
-    missing = job.missing
-    lead = match_leads(raw, section.lead, lead_ids, job).astype(np.int32)
-    at = instants(raw, section.at, job)
-    recorded = section.recorded_at and instants(raw, section.recorded_at, job)
-    kinds = _types(raw, section, missing)
-    timeless, typeless = (at == NEVER) & (lead >= 0), (kinds.codes < 0) & (lead >= 0)
-    for mask, words in ((timeless, "without a time"), (typeless, "without a type")):
-        if mask.sum() > 0.5 * len(mask):
-            raise raw.mistake(f"{int(mask.sum()):,} events {words}", int(mask.argmax()), section.at)
-        if mask.any():
-            job.notes.add(f"{raw.name}: {int(mask.sum()):,} events {words} are left out")
-    rows = EventRows(
-        lead,
-        at,
-        None if recorded is None else np.where(recorded == NEVER, at, recorded),
-        kinds,
-        _coded(raw, section.channel, missing),
-        _coded(raw, section.campaign, missing),
-        _coded(raw, section.person, missing),
-        _directions(raw, section, kinds, job),
-        _values(raw, section, job.project),
-        section,
-        raw.name,
-        _amounts(raw, section, kinds, job),
-    )
-    good = (lead >= 0) & (at != NEVER) & (kinds.codes >= 0)
-    return rows if good.all() else rows.take(good)
-
-
-def _coded(raw: RawTable, column: str | None, missing: tuple[str, ...]) -> Coded:
-    """Code a text column, or a fixed word "=web", or nothing."""
-    if column is None:
-        return Coded(np.full(len(raw), -1, np.int32), ())
-    if column.startswith("="):
-        return Coded(np.zeros(len(raw), np.int32), (column[1:],))
-    coded = texts(raw.column(column), missing).combine_chunks().dictionary_encode()
-    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-    names = hide_contacts(pa.chunked_array([coded.dictionary])).to_pylist()
-    if len(set(names)) < len(names):  # two spellings of one address have one hash
-        kept = {name: code for code, name in enumerate(dict.fromkeys(names))}
-        codes = np.array([*(kept[name] for name in names), -1], np.int32)[codes]
-        names = [*kept]
-    return Coded(codes, tuple(names))
-
-
-def _types(raw: RawTable, section: EventsSection, missing: tuple[str, ...]) -> Coded:
-    """Join the type columns into one: "W_Call/START"; a missing second part is left out."""
-    whole = _coded(raw, section.type[0], missing)
-    for column in section.type[1:]:
-        part = _coded(raw, column, missing)
-        width = len(part.names) + 1
-        pairs, codes = np.unique(
-            whole.codes.astype(np.int64) * width + part.codes + 1, return_inverse=True
-        )
-        names = [
-            f"{whole.names[pair // width]}/{part.names[pair % width - 1]}"
-            if pair % width
-            else whole.names[pair // width]
-            for pair in pairs
-            if pair >= 0
-        ]
-        codes = (codes - int((pairs < 0).sum())).astype(np.int32)
-        whole = Coded(np.where(whole.codes < 0, np.int32(-1), codes), tuple(names))
-    if len(whole.names) > 5_000:
-        raise InputError(
-            f"{len(whole.names):,} event types, at most 5,000",
-            file=raw.name,
-            column=section.type[0],
-            cure="name a column of types, not of ids or texts",
-        )
-    return whole
-
-
-def _directions(
-    raw: RawTable, section: EventsSection, kinds: Coded, job: ReadJob
-) -> NDArray[np.int8]:
-    """Tell who acts: 0 the lead, 1 sales, -1 unknown; note the words that mean neither."""
-    if section.direction:
-        coded = _coded(raw, section.direction, job.missing)
-        table = [side_of(name) for name in coded.names]
-        odd = [repr(name) for name, side in zip(coded.names, table, strict=True) if side < 0]
-        if odd and not job.lenient:
-            job.notes.add(
-                f"{raw.name}, column {section.direction}: {', '.join(odd[:5])} says neither "
-                f'"inbound" nor "outbound": who acted is unknown there; or name the types that '
-                "sales does in `outbound`, and leave `direction` out"
-            )
-    else:
-        coded = kinds
-        unknown = 0 if section.outbound else -1
-        table = [1 if names_type(name, section.outbound) else unknown for name in kinds.names]
-    return np.array([*table, -1], dtype=np.int8)[coded.codes]
-
-
-def _values(raw: RawTable, section: EventsSection, project: Project) -> NDArray[np.float32]:
-    """Read the amounts of events, NaN where there are none."""
-    if section.value is None:
-        return np.full(len(raw), np.nan, np.float32)
-    with np.errstate(over="ignore"):
-        return numbers(raw, section.value, project).astype(np.float32)
-
-
-def _amounts(
-    raw: RawTable, section: EventsSection, kinds: Coded, job: ReadJob
-) -> NDArray[np.int64] | None:
-    """Read what was paid with the events of `value.event`; None where there are none."""
-    money = job.project.value
-    paid = _of_types(kinds, money.event)
-    if not paid.any():
-        return None
-    units = event_amounts(raw, section, paid, job)
-    return np.where(_of_types(kinds, money.refund), -np.abs(units), units)
 
 
 def names_type(name: str, declared: tuple[str, ...]) -> bool:
@@ -284,10 +146,11 @@ def check_declared_types(sources: list[EventRows], job: ReadJob) -> None:
 
 def rows_of_types(rows: EventRows, declared: tuple[str, ...]) -> NDArray[np.bool_]:
     """Mark the rows of declared types."""
-    return _of_types(rows.type, declared)
+    return of_types(rows.type, declared)
 
 
-def _of_types(kinds: Coded, declared: tuple[str, ...]) -> NDArray[np.bool_]:
+def of_types(kinds: Coded, declared: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Mark the rows of declared types among codes."""
     hit = np.array([*(names_type(name, declared) for name in kinds.names), False], dtype=bool)
     return hit[kinds.codes]
 

@@ -36,6 +36,7 @@ def match_keys(raw: RawTable, column: str, keys: pa.Array, job: ReadJob) -> NDAr
     ids = texts(raw.column(column), job.missing).combine_chunks()
     row = lead_rows(pa.chunked_array([ids]), keys)
     lost = (row < 0) & ids.is_valid().to_numpy(zero_copy_only=False)
+    job.notes.count(_spelling(raw, column), str, 0)
     if lost.any():
         row[lost] = _spelt_otherwise(raw, column, ids, np.flatnonzero(lost), keys, job)
     return row
@@ -70,11 +71,21 @@ def _spelt_otherwise(
         )
     example = int(lost[hit.argmax()])
     meant = keys[int(found[hit.argmax()])].as_py()
-    job.notes.add(
-        f"{raw.name}, column {column}: {int(hit.sum()):,} rows spell the id otherwise "
-        f"({ids[example].as_py()!r:.40} for {meant!r:.40}) and are taken for it"
+    spelt = f"({ids[example].as_py()!r:.40} for {meant!r:.40})"
+    job.notes.count(
+        _spelling(raw, column),
+        lambda n: (
+            f"{raw.name}, column {column}: {n:,} rows spell the id otherwise {spelt} "
+            "and are taken for it"
+        ),
+        int(hit.sum()),
     )
     return np.where(doubtful, -1, found).astype(np.int64)
+
+
+def _spelling(raw: RawTable, column: str) -> str:
+    """Name the count of ids that are spelt otherwise."""
+    return f"{raw.name}, column {column}: spelling"
 
 
 def _bare(ids: pa.Array) -> pa.Array:
@@ -86,17 +97,20 @@ def _bare(ids: pa.Array) -> pa.Array:
 def count_orphans(raw: RawTable, lead: NDArray[np.int64], column: str, job: ReadJob) -> None:
     """Note rows whose lead is not in the leads; refuse a table where none is."""
     orphans = int((lead < 0).sum())
-    if orphans == len(lead) and orphans and not job.lenient:
+    whole = job.notes.sums is None  # of one block, none may be
+    if whole and orphans == len(lead) and orphans and not job.lenient:
         raise InputError(
             f"none of {orphans:,} rows belongs to a lead",
             file=raw.name,
             column=column,
             cure="check that ids are written alike (leading zeros, case)",
         )
-    if orphans:
-        job.notes.add(
-            f"{raw.name}: {orphans:,} of {len(lead):,} rows belong to no lead and are left out"
-        )
+    job.notes.count(
+        f"{raw.name}, column {column}: orphans",
+        lambda n, of: f"{raw.name}: {n:,} of {of:,} rows belong to no lead and are left out",
+        orphans,
+        len(lead),
+    )
 
 
 def unique_ids(raw: RawTable, column: str, job: ReadJob) -> tuple[pa.Array, NDArray[np.int64]]:

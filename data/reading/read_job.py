@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,22 +10,48 @@ import pyarrow as pa
 
 from data.errors import InputError
 from data.network import scheme_of
+from data.reading.source_blocks import source_blocks
 from data.reading.sources import Declared, Given, KeptSources, RawTable, read_source
 from data.schema import Project
+from data.schema_tables import EventsSection
 from data.tables import Kind
 
 
 @dataclass(slots=True)
 class Notes:
-    """Remarks on the data that are no errors, each kept once, with counts."""
+    """Remarks on the data that are no errors, each kept once, with counts.
+
+    Of a table that is read block by block, `sums` add up what is counted in each block: what is
+    counted -> (how it is said, the counts); and `forms` collect how each column's values were read.
+    """
 
     lines: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)  # attribute -> why it is no feature
+    sums: dict[str, tuple[Callable[..., str], tuple[int, ...]]] | None = None
+    forms: dict[str, set[str]] = field(default_factory=dict)
 
     def add(self, text: str) -> None:
         """Keep a line, once."""
         if text not in self.lines:
             self.lines.append(text)
+
+    def count(self, what: str, say: Callable[..., str], *numbers: int) -> None:
+        """Keep a line that says numbers, where the first of them is not 0."""
+        if self.sums is None:
+            if numbers[0]:
+                self.add(say(*numbers))
+            return
+        said, before = self.sums.get(what, (say, (0,) * len(numbers)))
+        both = tuple(a + b for a, b in zip(before, numbers, strict=True))
+        self.sums[what] = (said if before[0] else say), both
+
+    def read_as(self, column: str, form: str) -> None:
+        """Keep in which form the values of a column stood."""
+        self.forms.setdefault(column, set()).add(form)
+
+    def summed(self) -> list[str]:
+        """Say what the blocks count together, in the order in which the first one counted it."""
+        return [say(*numbers) for say, numbers in (self.sums or {}).values() if numbers[0]]
 
     def leave_out(self, file: str, attribute: str, reason: str) -> None:
         """Keep why a column is no feature."""
@@ -74,13 +100,11 @@ class ReadJob:
         frame = self.frames.get(label)
         if frame is None and self.of_few:
             frame = pa.table({})
-        if path is not None and not scheme_of(path):
-            path = str(Path(path).absolute())  # not relative to the project
         raw = read_source(
             declared,
             self.project,
             frame=frame,
-            source=path,
+            source=_as_given(path),
             columns=columns,
             label=label,
             kept=self.kept,
@@ -89,3 +113,31 @@ class ReadJob:
             raise InputError("has a header but no rows", file=raw.name)
         lenient = self.of_few or (self.lenient and label == "leads")
         return replace(raw, lenient=True) if lenient else raw
+
+    def blocks(
+        self,
+        declared: EventsSection,
+        label: str,
+        *,
+        path: str | None,
+        columns: Sequence[str],
+        words: Sequence[str],
+        rows: int,
+    ) -> Iterator[RawTable] | None:
+        """Read the table of this label as `source_blocks` does; None where it is read whole."""
+        if label in self.frames or self.of_few:
+            return None
+        return source_blocks(
+            declared,
+            self.project,
+            source=_as_given(path),
+            columns=columns,
+            words=words,
+            rows=rows,
+            kept=self.kept,
+        )
+
+
+def _as_given(path: str | None) -> str | None:
+    """Let a path that is not the project file's start where the program runs."""
+    return path if path is None or scheme_of(path) else str(Path(path).absolute())

@@ -22,9 +22,9 @@ from data.reading.event_columns import (
     check_declared_types,
     first_times,
     part_payments,
-    read_events,
     times_of,
 )
+from data.reading.event_parts import read_events
 from data.reading.lead_columns import (
     accounts_of,
     converted_flag,

@@ -1,11 +1,11 @@
-"""A declared source (CSV, Parquet, glob, SQL, pandas frame) -> one Arrow table, rows traceable."""
+"""A declared source (CSV, Parquet, SQL, pandas frame) -> one Arrow table, rows traceable."""
 
 from __future__ import annotations
 
 import difflib
 import glob
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -20,6 +20,7 @@ from data.errors import InputError, OutsideError
 from data.network import libpq_address, require_allowed, scheme_of
 from data.private import mask, without_password
 from data.reading.csv_files import csv_header, line_of_first_row, read_csv
+from data.reading.object_files import SourceFile, in_database, is_object, objects_of
 from data.reading.parquet_files import nested_columns, read_parquet, schema_of_parquet
 from data.reading.plain_columns import PLAIN, column_of_series, column_of_values, plain_column
 from data.reading.project_root import refuse_outside
@@ -45,8 +46,11 @@ class KeptSources(Protocol):
     """What is known of sources from before, so that it need not be read again; None: not known."""
 
     def csv(  # noqa: D102
-        self, file: Path, *, delimiter: str | None, encoding: str, columns: Sequence[str]
+        self, file: SourceFile, *, delimiter: str | None, encoding: str, columns: Sequence[str]
     ) -> pa.Table | None: ...
+    def csv_blocks(  # noqa: D102
+        self, file: SourceFile, *, delimiter: str | None, encoding: str, columns: Sequence[str]
+    ) -> Iterator[pa.Table]: ...
     def query(self, uri: str, query: str) -> pa.Table | None: ...  # noqa: D102
 
 
@@ -123,7 +127,7 @@ def read_source(
         raw = RawTable(label, frame, ((label, 0, 1),))
     elif frame is not None:
         raw = from_frame(frame, label)
-    elif scheme_of(uri):
+    elif in_database(uri):
         raw = _read_database(uri, declared.query, project, kept)
     else:
         raw = _read_files(uri, declared, project, columns, kept)
@@ -143,7 +147,7 @@ def column_names(
 ) -> list[str]:
     """List the columns of a source; of a file only the header is read."""
     uri = getattr(declared, "source", None) or ""
-    file = None if frame is not None or scheme_of(uri) else files_of(uri, project)[0]
+    file = None if frame is not None or in_database(uri) else files_of(uri, project)[0]
     if file is None:
         return list(read_source(declared, project, frame=frame, label=label).table.column_names)
     if file.suffix.lower() in (".parquet", ".pq"):
@@ -211,8 +215,17 @@ def _read_files(
     return RawTable(name, whole, tuple(parts), unread=unread)
 
 
-def files_of(uri: str, project: Project) -> list[Path]:
-    """Find the file, or the files of a glob in the order of their names; InputError for none."""
+def files_of(uri: str, project: Project) -> Sequence[SourceFile]:
+    """Find the file or object, or those of a glob in the order of their names.
+
+    InputError where there is none; of objects, what `objects_of` raises.
+    """
+    if is_object(uri):
+        return objects_of(uri, project.network.allow)
+    return [refuse_outside(file, project, uri) for file in _files_on_disk(uri, project)]
+
+
+def _files_on_disk(uri: str, project: Project) -> list[Path]:
     path = Path(project.folder, uri)
     refuse_outside(path, project, uri)
     pattern = str(Path(glob.escape(str(project.folder)), uri))  # the folder's name is no pattern
@@ -222,7 +235,7 @@ def files_of(uri: str, project: Project) -> list[Path]:
         near = difflib.get_close_matches(path.name, _siblings(path), 1)
         cure = f"did you mean {near[0]!r}?" if near else "correct `source` in the project file"
         raise InputError("file not found", file=uri, cure=cure)
-    return [refuse_outside(file, project, uri) for file in files]
+    return files
 
 
 def _siblings(path: Path) -> list[str]:
@@ -231,7 +244,7 @@ def _siblings(path: Path) -> list[str]:
 
 
 def _read_file(
-    file: Path, declared: Declared, columns: Sequence[str] | None, kept: KeptSources | None
+    file: SourceFile, declared: Declared, columns: Sequence[str] | None, kept: KeptSources | None
 ) -> tuple[pa.Table, int]:
     """Read one file: (table, line number of its first row)."""
     if file.suffix.lower() in (".parquet", ".pq"):
@@ -267,7 +280,9 @@ def query_database(uri: str, query: str | None, project: Project) -> pa.Table:
         require_allowed(uri, project.network.allow)
     elif scheme not in ("sqlite", "duckdb"):
         raise InputError(
-            f"{scheme}: is no source", file=name, cure="path, sqlite, duckdb, postgresql or mysql"
+            f"{scheme}: is no source",
+            file=name,
+            cure="path, s3, sqlite, duckdb, postgresql or mysql",
         )
     try:
         run_query = _query_duckdb if scheme == "duckdb" else _query_sql

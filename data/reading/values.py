@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from data.clock import NEVER, Micros, read_times
+from data.clock import NEVER, Instants, Micros, read_times
 from data.errors import InputError
 from data.private import hide_contacts
 from data.reading.cures import date_cure, date_formats, quoted, where_line
@@ -103,9 +103,13 @@ def instants(raw: RawTable, column: str, job: ReadJob, *, needed: bool = False) 
             column,
             "export the column in one form",
         )
-    _note_time_zone(raw, column, job.project, job.notes, read.naive, read.gap, read.fold)
+    _note_time_zone(raw, column, job.project, job.notes, read)
     at = read.at
     known = at != NEVER
+    if known.any():
+        job.notes.read_as(column, f"{date_format}, {'local' if read.naive >= 0 else 'with offset'}")
+    if not read.by_row and (read.gap or read.fold):
+        job.notes.read_as(column, "distinct texts")
     odd = known & ((at < _EARLIEST) | (at >= _LATEST))
     if odd.any():
         row = int(odd.argmax())
@@ -126,18 +130,26 @@ def instants(raw: RawTable, column: str, job: ReadJob, *, needed: bool = False) 
 
 
 def _note_time_zone(
-    raw: RawTable, column: str, project: Project, notes: Notes, naive: int, gap: int, fold: int
+    raw: RawTable, column: str, project: Project, notes: Notes, read: Instants
 ) -> None:
     """Note how times without an offset were read."""
-    if naive >= 0 and "timezone" not in project.project.model_fields_set:
-        notes.add(
-            f"{raw.name}, column {column}: no UTC offset; read as UTC, declare project.timezone"
-        )
-    if gap or fold:
-        notes.add(
-            f"{raw.name}, column {column}: {gap:,} local times fall into the hour that summer time "
+    where = f"{raw.name}, column {column}"
+    zoneless = read.naive >= 0 and "timezone" not in project.project.model_fields_set
+    notes.count(
+        f"{where}: no offset",
+        lambda _: f"{where}: no UTC offset; read as UTC, declare project.timezone",
+        int(zoneless),
+    )
+    notes.count(
+        f"{where}: summer time",
+        lambda _, gap, fold: (
+            f"{where}: {gap:,} local times fall into the hour that summer time "
             f"skips (moved forward), {fold:,} into the repeated hour (the earlier is taken)"
-        )
+        ),
+        read.gap + read.fold,
+        read.gap,
+        read.fold,
+    )
 
 
 def _cell(values: pa.ChunkedArray, row: int) -> str:

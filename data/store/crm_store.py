@@ -244,7 +244,7 @@ class CrmStore:
             by_path = {mark.path: mark for mark in marks.files}
             runs = CsvRuns(self.folder, fresh, by_path, dict(marks.answers), listing.runs)
             crm = read_with_notes(project, kinds=kinds, kept=runs)
-            if marks.still_hold():
+            if marks.still_hold(project):
                 private = {project.leads.email, project.leads.title} - {None}
                 self._keep(crm, marks, key, listing, runs.used, private=private)
         except OSError as error:

@@ -6,7 +6,7 @@ it is still the same. Kept are the columns that the project reads, as texts, exa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,14 +15,19 @@ import pyarrow as pa
 import xxhash
 
 from data.errors import InputError
-from data.reading.csv_files import read_csv, read_tail
+from data.reading.csv_files import csv_blocks, read_csv, read_tail
+from data.reading.object_files import SourceFile
+from data.reading.source_blocks import regrouped
 from data.store.sealed import head_of, key_of, open_table, seal_table
-from data.store.source_marks import FileMark
+from data.store.source_marks import FileMark, address_of
 
 WORTH_KEEPING: Final = 4 << 20
 """Bytes of a file below which it is read again as quickly."""
 MOST_PIECES: Final = 16
 _BLOCK: Final = 8 << 20
+_PIECE_ROWS: Final = 1 << 18
+_PIECE_BYTES: Final = 2 << 20
+"""So many rows at least are in a piece of a large file, which stood in so many bytes or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +73,19 @@ class CsvRuns:
         return self.answers.get((uri, query))
 
     def csv(
-        self, file: Path, *, delimiter: str | None, encoding: str, columns: Sequence[str]
+        self, file: SourceFile, *, delimiter: str | None, encoding: str, columns: Sequence[str]
     ) -> pa.Table | None:
         """Read columns of a file as `read_csv` does, from runs as far as they hold; None: small."""
-        mark = self.marks.get(str(file))
+        mark = self.marks.get(address_of(file))
         if mark is None or mark.size < WORTH_KEEPING:
             return None
         wanted = CsvRun(
-            str(file), delimiter, encoding, tuple(sorted(columns)), mark.size, mark.hash, ()
+            mark.path, delimiter, encoding, tuple(sorted(columns)), mark.size, mark.hash, ()
         )
+        self.used = [run for run in self.used if not run.is_like(wanted)]
         old = next((run for run in self.runs if run.is_like(wanted)), None)
         try:
-            pieces = [] if old is None else self._pieces(old, mark)
+            pieces = [] if old is None else self._pieces(old, file, mark)
         except (OSError, ValueError, KeyError):
             pieces = []  # damaged: the file itself is read
         if old is None or not pieces:
@@ -91,45 +97,93 @@ class CsvRuns:
         if len(pieces) > len(names):
             names = (*names, self._write(pieces[-1], file))
         whole = pa.concat_tables(pieces)
-        if len(names) > MOST_PIECES:
+        if len(names) > _most_pieces(mark):
             names = (self._write(whole, file),)
         self.used.append(replace(wanted, pieces=names))
         return whole
 
-    def _pieces(self, old: CsvRun, mark: FileMark) -> list[pa.Table]:
+    def csv_blocks(
+        self, file: SourceFile, *, delimiter: str | None, encoding: str, columns: Sequence[str]
+    ) -> Iterator[pa.Table]:
+        """Do what `csv` does for a large file, of which one block is in memory at a time.
+
+        Where a kept piece is damaged, ValueError or OSError: the whole is then read anew.
+        """
+        mark = self.marks[address_of(file)]
+        wanted = CsvRun(
+            mark.path, delimiter, encoding, tuple(sorted(columns)), mark.size, mark.hash, ()
+        )
+        old = next((run for run in self.runs if run.is_like(wanted)), None)
+        names: list[str] = []
+        if old is None or len(old.pieces) >= _most_pieces(mark) or not _still(old, file, mark):
+            read = csv_blocks(file, delimiter=delimiter, encoding=encoding, columns=columns)
+            for block in regrouped(read, _PIECE_ROWS):
+                names.append(self._write(block, file))
+                yield block
+        else:
+            key = key_of([head_of(file)])
+            for name in old.pieces:
+                names.append(name)
+                yield (block := open_table((self.folder / name).read_bytes(), key))
+            if old.size < mark.size and (tail := self._tail(old, file)) is not None:
+                tail = tail.select(block.column_names)
+                names.append(self._write(tail, file))
+                yield tail
+            elif old.size < mark.size:
+                raise ValueError("its tail can't be read by itself")
+        self.used.append(replace(wanted, pieces=tuple(names)))
+
+    def _pieces(self, old: CsvRun, file: SourceFile, mark: FileMark) -> list[pa.Table]:
         """Read the pieces of a run, and what has come behind it; empty where it does not hold."""
-        grown = old.size < mark.size
-        if not grown and (old.size, old.hash) != (mark.size, mark.hash):
+        if not _still(old, file, mark):
             return []
-        if grown and not _holds(Path(mark.path), old):
-            return []
-        key = key_of([head_of(Path(mark.path))])
+        key = key_of([head_of(file)])
         pieces = [open_table((self.folder / name).read_bytes(), key) for name in old.pieces]
-        if grown:
-            tail = self.fresh / "tail.csv"
-            try:
-                read = read_tail(
-                    Path(mark.path),
-                    old.size,
-                    delimiter=old.delimiter,
-                    encoding=old.encoding,
-                    columns=old.columns,
-                    scratch=tail,
-                )
-            except InputError:
-                return []  # read whole, the line is named as it stands in the file
-            finally:
-                tail.unlink(missing_ok=True)
-            if read is None:
+        if old.size < mark.size:
+            tail = self._tail(old, file)
+            if tail is None:
                 return []
-            pieces.append(read.select(pieces[0].column_names))
+            pieces.append(tail.select(pieces[0].column_names))
         return pieces
 
-    def _write(self, table: pa.Table, file: Path) -> str:
+    def _tail(self, old: CsvRun, file: SourceFile) -> pa.Table | None:
+        """Read what has come behind a run; None where that must be read with the whole."""
+        assert isinstance(file, Path)  # of an object no beginning holds
+        scratch = self.fresh / "tail.csv"
+        try:
+            return read_tail(
+                file,
+                old.size,
+                delimiter=old.delimiter,
+                encoding=old.encoding,
+                columns=old.columns,
+                scratch=scratch,
+            )
+        except InputError:
+            return None  # read whole, the line is named as it stands in the file
+        finally:
+            scratch.unlink(missing_ok=True)
+
+    def _write(self, table: pa.Table, file: SourceFile) -> str:
         """Write a piece beside the others that are new; return its name."""
         name = f"csv-{len(list(self.fresh.iterdir()))}"
         (self.fresh / name).write_bytes(seal_table(table, key_of([head_of(file)])))
         return name
+
+
+def _most_pieces(mark: FileMark) -> int:
+    """Say how many pieces a run may have: those of its first reading, and some that came behind."""
+    return MOST_PIECES + mark.size // _PIECE_BYTES
+
+
+def _still(old: CsvRun, file: SourceFile, mark: FileMark) -> bool:
+    """Tell whether a file is, or begins, as it was read.
+
+    To compare the beginning of an object is to fetch it: one that has grown is read whole.
+    """
+    if old.size < mark.size:
+        return isinstance(file, Path) and _holds(file, old)
+    return (old.size, old.hash) == (mark.size, mark.hash)
 
 
 def _holds(path: Path, run: CsvRun) -> bool:

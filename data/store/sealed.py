@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from data.reading.object_files import SourceFile
 
 _TAG: Final = 16
 _BLOCK: Final = 1 << 30
@@ -29,8 +30,8 @@ def key_of(heads: Iterable[bytes]) -> bytes:
     return state.digest()
 
 
-def head_of(path: Path) -> bytes:
-    """Read what a file begins with; OSError where it cannot be read."""
+def head_of(path: SourceFile) -> bytes:
+    """Read what a file begins with; OSError, of an object OutsideError, where that fails."""
     with path.open("rb") as file:
         return file.read(_HEAD)
 

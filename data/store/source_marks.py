@@ -1,8 +1,10 @@
 """The sources of a project -> what tells whether one has changed: of a file its state on the disk.
 
 A file whose size, clocks and inode are as they were is not opened. One that looks different is
-hashed: the same bytes are the same source. A database says nothing cheaply of what changed in it:
-its query is run, and what it answers is hashed; SQLite's and DuckDB's files are files.
+hashed: the same bytes are the same source. An object store says itself which version of an object
+it has (ETag and size), so an object is not read to be marked. A database says nothing cheaply of
+what changed in it: its query is run, and what it answers is hashed; SQLite's and DuckDB's files are
+files.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from typing import Final
 import pyarrow as pa
 import xxhash
 
+from data.errors import LeadScoreError
 from data.network import scheme_of
+from data.reading.object_files import ObjectFile, SourceFile, in_database, is_object
 from data.reading.sources import Declared, files_of, query_database
 from data.schema import Project
 from data.store.sealed import head_of, key_of
@@ -27,7 +31,10 @@ _YOUNG_NS: Final = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class FileMark:
-    """One file: where, how it stood on the disk (nanoseconds), and the hash of its bytes."""
+    """One file: where, how it stood on the disk (nanoseconds), and the hash of its bytes.
+
+    Of an object the address, its size and date, and what the store calls this version of it.
+    """
 
     path: str
     size: int
@@ -37,11 +44,14 @@ class FileMark:
     hash: str
 
     @classmethod
-    def of(cls, path: Path, before: FileMark | None, marked_at: int) -> FileMark:
+    def of(cls, path: SourceFile, before: FileMark | None, marked_at: int) -> FileMark:
         """Mark a file; its hash is taken over from a mark made at `marked_at` where it is as then.
 
         OSError where it is not there.
         """
+        if isinstance(path, ObjectFile):
+            mark = cls(address_of(path), path.size, path.modified, 0, 0, path.version)
+            return before if before == mark else mark
         stat = path.stat()
         state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
         if before is not None and before.state == state and max(state[1:3]) < marked_at - _YOUNG_NS:
@@ -63,16 +73,20 @@ class SourceMarks:
     contents: tuple[tuple[str, str], ...]  # of each source in turn, its name and its hash
     untouched: bool  # every file is as it was marked before
     key: bytes  # with which what the leads' source says of people is sealed
+    objects: Mapping[str, Sequence[ObjectFile]]  # by the source that names them
 
-    def still_hold(self) -> bool:
+    def still_hold(self, project: Project) -> bool:
         """Tell whether no file has changed since."""
+        away = {address_of(each) for objects in self.objects.values() for each in objects}
+        files = [mark for mark in self.files if mark.path not in away]
         try:
-            stats = [Path(mark.path).stat() for mark in self.files]
-        except OSError:
+            stats = [Path(mark.path).stat() for mark in files]
+            looked = {source: files_of(source, project) for source in self.objects}
+        except (OSError, LeadScoreError):
             return False
-        return all(
+        return looked == self.objects and all(
             mark.state == (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
-            for mark, s in zip(self.files, stats, strict=True)
+            for mark, s in zip(files, stats, strict=True)
         )
 
 
@@ -82,22 +96,34 @@ def mark_sources(project: Project, before: Sequence[FileMark], marked_at: int) -
     files: dict[str, FileMark] = {}
     answers: dict[tuple[str, str], pa.Table] = {}
     contents: list[tuple[str, str]] = []
-    for source, query in sources_of(project):
-        paths = _paths_of(source, project)
+    objects: dict[str, list[ObjectFile]] = {}
+    leads: Sequence[SourceFile] = ()
+    for i, (source, query) in enumerate(sources_of(project)):
+        paths = objects.get(source) or _paths_of(source, project)
+        leads = leads if i else paths
+        if is_object(source):
+            objects[source] = [path for path in paths if isinstance(path, ObjectFile)]
         for path in paths:
-            if str(path) not in files:
-                files[str(path)] = FileMark.of(path, known.get(str(path)), marked_at)
-            contents.append((path.name, files[str(path)].hash))
+            place = address_of(path)
+            if place not in files:
+                files[place] = FileMark.of(path, known.get(place), marked_at)
+            contents.append((path.name, files[place].hash))
         if not paths:
             if (source, query) not in answers:
                 answers[source, query] = query_database(source, query, project)
             contents.append(("", _hash_of_table(answers[source, query])))
     marks = tuple(files.values())
     untouched = all(mark is known.get(mark.path) for mark in marks)
-    leads, query = next(sources_of(project))
-    answer = answers.get((leads, query))
-    heads = map(head_of, _paths_of(leads, project)) if answer is None else [_bytes_of(answer)]
-    return SourceMarks(marks, answers, tuple(contents), untouched, key_of(heads))
+    answer = answers.get(next(sources_of(project)))
+    heads = map(head_of, leads) if answer is None else [_bytes_of(answer)]
+    return SourceMarks(marks, answers, tuple(contents), untouched, key_of(heads), objects)
+
+
+def address_of(file: SourceFile) -> str:
+    """Say where a file is, as its mark does: an object by its store, bucket and key."""
+    if isinstance(file, ObjectFile):
+        return f"{file.store.endpoint}/{file.bucket}/{file.key}"
+    return str(file)
 
 
 def asks_a_database(project: Project) -> bool:
@@ -116,11 +142,11 @@ def sources_of(project: Project) -> Iterator[tuple[str, str]]:
             yield source, table.query or ""
 
 
-def _paths_of(source: str, project: Project) -> list[Path]:
+def _paths_of(source: str, project: Project) -> Sequence[SourceFile]:
     """Find the files of a source; none of a database on a server."""
-    scheme = scheme_of(source)
-    if not scheme:
+    if not in_database(source):
         return files_of(source, project)
+    scheme = scheme_of(source)
     name = source.partition(":")[2]
     plain = name.startswith("///") if scheme == "sqlite" else scheme == "duckdb"
     if not plain or "?" in name or "\\" in name:

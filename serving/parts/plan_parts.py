@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.buckets import BUCKETS
-from data.errors import InputError
+from data.errors import InputError, LeadScoreError
 from data.memory import memory_budget
 from data.network import scheme_of
 from data.project import sources_of
+from data.reading.object_files import SourceFile, in_database, is_object, size_of
+from data.reading.parquet_files import rows_and_columns
+from data.reading.sources import files_of
+from data.schema import Project
 from serving.parts.run_parts import PartsPlan
 from serving.session import Session
 
@@ -75,20 +79,20 @@ def bytes_of_sources(
     given: dict[str, str] = {} if leads is None else {"leads.source": leads}
     given |= {f"events.{i}.source": source for i, source in enumerate(events or ())}
     sources = [given.get(key, source) for key, source in sources_of(session.project)]
-    size = sum(
-        _bytes_of(path)
-        for source in sources
-        for path in _files(Path(session.project.folder), source)
-    )
-    if any(scheme_of(source) for source in sources) and session.state.scores.is_file():
+    size = sum(_bytes_of(file) for source in sources for file in _files(session.project, source))
+    if any(in_database(source) for source in sources) and session.state.scores.is_file():
         size += PER_OPEN_LEAD * pq.read_metadata(session.state.scores).num_rows
     return size
 
 
-def _files(folder: Path, source: str) -> Iterator[Path]:
-    """List the files of a source; none of a database."""
+def _files(project: Project, source: str) -> Iterator[SourceFile]:
+    """List the files of a source; none of a database, or where reading will say what is wrong."""
+    if is_object(source):
+        with suppress(LeadScoreError):
+            yield from files_of(source, project)
     if scheme_of(source):
         return
+    folder = Path(project.folder)
     path = folder / source
     if path.is_file():
         yield path
@@ -97,11 +101,11 @@ def _files(folder: Path, source: str) -> Iterator[Path]:
         yield from (found for found in root.glob(pattern) if found.is_file())
 
 
-def _bytes_of(path: Path) -> float:
-    if path.suffix == ".parquet":
+def _bytes_of(file: SourceFile) -> float:
+    if file.suffix == ".parquet":
         try:
-            about = pq.read_metadata(path)
-        except (OSError, pa.ArrowException):  # the reader says what is wrong with it
+            rows, columns = rows_and_columns(file)
+        except LeadScoreError:  # the reader says what is wrong with it
             return 0.0
-        return float(PER_CELL * about.num_rows * about.num_columns)
-    return PER_CSV_BYTE * path.stat().st_size
+        return float(PER_CELL * rows * columns)
+    return PER_CSV_BYTE * size_of(file)

@@ -84,7 +84,13 @@ def test_overrides_are_dotted_keys(tmp_path: Path) -> None:
             ["leads.source", "file: is no source"],
         ),
         ('source = "leads.csv"', 'source = "gopher://x/y"', ["gopher: is no source"]),
-        ('source = "leads.csv"', 'source = "s3://bucket/x.csv"', ["s3: is no source"]),
+        ('source = "leads.csv"', 'source = "gs://bucket/x.csv"', ["gs: is no source", "s3://"]),
+        (
+            'source = "leads.csv"',
+            'source = "s3://bucket/x.csv"',
+            ["leads.source", "s3.us-east-1.amazonaws.com", "not allowed"],
+        ),
+        ('source = "leads.csv"', 'source = "s3://ann:s3cret@bucket/x.csv"', ["names no object"]),
         (
             'source = "leads.csv"',
             'source = "postgresql://ann:s3cret@db/crm"\nquery = "select 1"',
