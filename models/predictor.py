@@ -16,15 +16,16 @@ import json
 import logging
 import math
 import re
+import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import cached_property
+from functools import cached_property, update_wrapper
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, cast
 
-import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -317,17 +318,77 @@ def design_matrix(frame: pd.DataFrame | ColumnReader, encoders: Sequence[Encoder
     return matrix
 
 
-def _compile(function: Any) -> Any:
-    """Compile with numba; keep the machine code where the folder of this file can be written.
+# --- numeric loops -------------------------------------------------------------------------------
 
-    Only the installed package caches: a copy inside an artifact must not write beside itself.
+WORTH_LOADING = 1_000_000  # steps that take about as long uncompiled as loading the compiler does
+MANY = WORTH_LOADING // 10  # steps at once: more of the kind are to come
+
+
+class _Thread(threading.local):
+    """Whether this thread is inside a loop that runs as it stands."""
+
+    uncompiled = False
+
+
+_THREAD = _Thread()
+
+
+class _Loop:
+    """A function that numba compiles when it is first called.
+
+    Loading the compiler takes a second, one row without it a few milliseconds, and the bits are the
+    same: it is the same Python function. Only the installed package keeps the machine code: a copy
+    inside an artifact must not write beside itself.
     """
-    if INSTALLED:
+
+    steps_uncompiled: ClassVar[int] = 0  # in this process
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        update_wrapper(self, function)
+        self._function = function
+
+    def __call__(self, *values: Any) -> Any:
+        """Run the machine code; the function itself inside a loop that runs as it stands."""
+        return self._function(*values) if _THREAD.uncompiled else self.machine_code(*values)
+
+    def for_steps(self, steps: int) -> Callable[..., Any]:
+        """Choose how to run: as it stands where so few steps don't pay for the compiler."""
+        if _compiler_pays(steps):
+            return cast("Callable[..., Any]", self.machine_code)
+        _Loop.steps_uncompiled += steps
+        return self.as_it_stands
+
+    def as_it_stands(self, *values: Any) -> Any:
+        """Run the function uncompiled, and the loops that it calls; numbers wrap as compiled."""
+        _THREAD.uncompiled = True
         try:
-            return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
-        except RuntimeError:  # no place for a cache
-            LOG.info("no folder for compiled code; compiling anew")
-    return numba.njit(nogil=True, error_model="numpy")(function)
+            with np.errstate(all="ignore"):
+                return self._function(*values)
+        finally:
+            _THREAD.uncompiled = False
+
+    @cached_property
+    def machine_code(self) -> Any:
+        """Load the compiler; the machine code is read, or made, when this is called."""
+        import numba
+
+        if INSTALLED:
+            try:
+                return numba.njit(nogil=True, cache=True, error_model="numpy")(self._function)
+            except RuntimeError:  # no place for a cache
+                LOG.info("no folder for compiled code; compiling anew")
+        return numba.njit(nogil=True, error_model="numpy")(self._function)
+
+    @property
+    def _numba_type_(self) -> Any:
+        """Tell the compiler, where another loop calls this one, what stands here."""
+        return self.machine_code._numba_type_
+
+
+def _compiler_pays(steps: int) -> bool:
+    """Tell whether numba is there, or so many steps are to do that loading it costs less."""
+    done = _Loop.steps_uncompiled
+    return "numba" in sys.modules or steps > MANY or done + steps > WORTH_LOADING
 
 
 # --- linear part ---------------------------------------------------------------------------------
@@ -440,19 +501,25 @@ class SourceTerms:
     def values(self, columns: ColumnReader) -> Floats:
         """Sum the terms, (n,) log-odds."""
         if not self.levels:
-            return cast("Floats", _sum_numbers(columns.number(self.source), self.numbers))
+            x = columns.number(self.source)
+            sum_numbers = _sum_numbers.for_steps(16 * x.size * len(self.numbers))
+            return cast("Floats", sum_numbers(x, self.numbers))
         total = np.zeros(len(columns))
         for term in self.levels:
             total += term.values(columns)
         return total
 
 
-# The same two lines for a value inside a kernel. Not the same bits: numpy and the compiler have
-# each a log1p of its own, which differ in the last place.
-_signed_log, _scale_value = _compile(signed_log), _compile(_scale)
+_scale_value = _Loop(_scale)
 
 
-@_compile
+@_Loop
+def _signed_log(x: float) -> Any:
+    """Transform one value inside a loop. Not the bits of `signed_log`: numpy's log1p is its own."""
+    return np.sign(x) * math.log1p(abs(x))
+
+
+@_Loop
 def _sum_numbers(x: Any, terms: Any) -> Any:
     """Sum number terms (rows of: log1p, low, high, center, scale, coef, missing) over a column."""
     total = np.zeros(len(x))
@@ -1486,7 +1553,7 @@ if not INSTALLED:
             _value.__name__ += f"_{id(_value)}"
 
 
-@_compile
+@_Loop
 def _leaf_table(d: int, z: Floats, value: float, out: Floats) -> None:
     """Fill out[pattern, i]: what a leaf gives to column i when the pattern of conditions holds.
 
@@ -1516,7 +1583,7 @@ def _leaf_table(d: int, z: Floats, value: float, out: Floats) -> None:
             out[pattern, i] = value * (float((pattern >> i) & 1) - z[i]) * total
 
 
-@_compile
+@_Loop
 def _fill_tables(forest, groups, targets, shares, n_targets, cells):  # type: ignore[no-untyped-def]
     """Add every leaf's table into the cells of its group; return the expected margin."""
     base = 0.0
@@ -1591,7 +1658,7 @@ def _fill_tables(forest, groups, targets, shares, n_targets, cells):  # type: ig
     return base
 
 
-@_compile
+@_Loop
 def _turn_cells(row_at, slot_at, cell_at, line_at, wide, cells, lines):  # type: ignore[no-untyped-def]
     """Copy the cells so that the slots of one key lie side by side, the last one first."""
     for g in range(len(wide)):
@@ -1602,7 +1669,7 @@ def _turn_cells(row_at, slot_at, cell_at, line_at, wide, cells, lines):  # type:
                 lines[to + key * wide[g]] = cells[cell_at[g] + s * size + key]
 
 
-@_compile
+@_Loop
 def _decide(x, code, kind, threshold, words, set_at, set_bits, out):  # type: ignore[no-untyped-def]
     """Write whether each row goes left at one node; no branch inside the loops: they vectorise."""
     if kind == 0:
@@ -1633,27 +1700,27 @@ def _decide(x, code, kind, threshold, words, set_at, set_bits, out):  # type: ig
             out[r] = np.uint8((zero & zero_left) | ((not zero) & (v <= threshold)))
 
 
-@_compile
+@_Loop
 def _code(v: float) -> Any:
     """Read a category as LightGBM does: cut to a whole number, -1 for NaN and what is negative."""
     return np.int64(v) if (v > -1.0) & (v < 2147483648.0) else np.int64(-1)
 
 
-@_compile
+@_Loop
 def _add_bits(bits, shift, key):  # type: ignore[no-untyped-def]
     """Put one decision into the keys of a block."""
     for r in range(len(key)):
         key[r] += np.uint16(np.uint16(bits[r]) << np.uint16(shift))
 
 
-@_compile
+@_Loop
 def _join_bits(bits, side, row):  # type: ignore[no-untyped-def]
     """And one condition into a conjunction."""
     for r in range(len(row)):
         row[r] &= np.uint8(bits[r] == side)
 
 
-@_compile
+@_Loop
 def _add_four(cells, c0, c1, c2, c3, k0, k1, k2, k3, sums):  # type: ignore[no-untyped-def]
     """Add four columns of cells to the sums of a block, in order, for one load and store."""
     for r in range(len(sums)):
@@ -1663,14 +1730,14 @@ def _add_four(cells, c0, c1, c2, c3, k0, k1, k2, k3, sums):  # type: ignore[no-u
         sums[r] = total + cells[np.uint64(c3) + np.uint64(k3[r])]
 
 
-@_compile
+@_Loop
 def _add_one(cells, column, key, sums):  # type: ignore[no-untyped-def]
     """Add one column of cells to the sums of a block."""
     for r in range(len(sums)):
         sums[r] += cells[np.uint64(column) + np.uint64(key[r])]
 
 
-@_compile
+@_Loop
 def _sum_entries(cells, by_target, start, stop, keys, w, sums):  # type: ignore[no-untyped-def]
     """Add the look-ups from start to stop, all of one target, to the sums of a block."""
     entry_cell, entry_key = by_target.entry_cell, by_target.entry_key
@@ -1694,7 +1761,7 @@ def _sum_entries(cells, by_target, start, stop, keys, w, sums):  # type: ignore[
         e += 1
 
 
-@_compile
+@_Loop
 def _explain_rows(X, start, stop, block, forest, by_set, tables, values, margin):  # type: ignore[no-untyped-def]
     """Explain rows start..stop, a block at a time: X is (columns, rows), values (rows, targets)."""
     groups, by_target, n_targets = tables.groups, tables.by_target, tables.n_targets
@@ -1748,7 +1815,7 @@ def _explain_rows(X, start, stop, block, forest, by_set, tables, values, margin)
                 values[first + r, target] = sums[target, r]
 
 
-@_compile
+@_Loop
 def _goes_left(v, kind, threshold, words, set_at, set_bits):  # type: ignore[no-untyped-def]
     """Decide one node for one value."""
     if kind == 0:
@@ -1765,7 +1832,7 @@ def _goes_left(v, kind, threshold, words, set_at, set_bits):  # type: ignore[no-
     return v <= threshold
 
 
-@_compile
+@_Loop
 def _decide_row(x, by_column, left):  # type: ignore[no-untyped-def]
     """Decide every node of one row, column by column; the loops over nodes vectorise."""
     first_set = len(by_column.threshold)
@@ -1791,7 +1858,7 @@ def _decide_row(x, by_column, left):  # type: ignore[no-untyped-def]
             out[i] = np.uint8((side[i] >> shift) & np.uint32(1))
 
 
-@_compile
+@_Loop
 def _explain_few(  # type: ignore[no-untyped-def]
     X, forest, by_column, by_line, joint_at, joint_left, n_targets, values, margin
 ):
@@ -1826,7 +1893,7 @@ def _explain_few(  # type: ignore[no-untyped-def]
         values[r] = sums[:n_targets]
 
 
-@_compile
+@_Loop
 def _find_lines(left, by_column, by_line, first, stop, start_of):  # type: ignore[no-untyped-def]
     """Put the keys of some groups together and find where their cells begin."""
     for g in range(first, stop):
@@ -1840,7 +1907,7 @@ def _find_lines(left, by_column, by_line, first, stop, start_of):  # type: ignor
         )
 
 
-@_compile
+@_Loop
 def _add_lines(by_line, start_of, first, stop, sums):  # type: ignore[no-untyped-def]
     """Add the slots of some groups to the sums of their targets; the margin is left out."""
     for g in range(first, stop):
@@ -1853,7 +1920,7 @@ def _add_lines(by_line, start_of, first, stop, sums):  # type: ignore[no-untyped
             sums[np.uint64(by_line.places[place + step])] += by_line.lines[at + step]
 
 
-@_compile
+@_Loop
 def _walk_rows(X, start, stop, forest, margin):  # type: ignore[no-untyped-def]
     """Walk each tree for its margin: the same sums in the same order, at any depth."""
     for r in range(start, stop):
@@ -2230,7 +2297,6 @@ _PROBED: set[str] = set()
 def probe(text: str) -> None:
     """Let LightGBM read and run a foreign text in a subprocess: a bad one kills or aborts it."""
     import subprocess
-    import sys
 
     digest = hashlib.sha256(text.encode()).hexdigest()
     if digest in _PROBED:
