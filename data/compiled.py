@@ -89,6 +89,11 @@ class NumericLoop:
         return self.machine_code._numba_type_
 
 
+def load_compiler() -> None:
+    """Load it at once: for a program that answers again and again, however small each answer."""
+    import numba  # noqa: F401
+
+
 @overload
 def compiled(function: Function) -> NumericLoop: ...
 @overload

@@ -1320,16 +1320,7 @@ def build_tables(
     Column c gives shares[c, s] of its contribution to targets[c, s]; a share of 0 is nothing.
     Raises PathTooLongError where a path has too many columns or the tables grow too large.
     """
-    if n_targets and bool((forest.node_count <= 0).any()):
-        raise PredictorError("a node without training rows has no cover, so no contributions")
-    plan = _Plan(bits or WHOLE_BITS)
-    reach = [
-        [int(t) for t, share in zip(row, part, strict=True) if share != 0.0]
-        for row, part in zip(targets.tolist(), shares.tolist(), strict=True)
-    ]
-    for tree in range(forest.n_trees):
-        plan.add_tree(forest, tree, reach, n_targets)
-    groups = plan.flatten()
+    groups, most_rows = _plan_groups(forest, targets, shares, n_targets, bits)
     cells = np.zeros(int(groups.cell_at[-1]), np.float64)
     base = _fill_tables(forest, groups, targets, shares, n_targets, cells)
     return LookUpTables(
@@ -1340,8 +1331,24 @@ def build_tables(
         _order_cells(groups, cells, n_targets),
         float(base),
         n_targets,
-        plan.most_rows,
+        most_rows,
     )
+
+
+def _plan_groups(
+    forest: Forest, targets: Int32s, shares: Floats, n_targets: int, bits: int = 0
+) -> tuple[KeyGroups, int]:
+    """Cut every tree into groups of leaves; also give the most decision rows of a tree."""
+    if n_targets and bool((forest.node_count <= 0).any()):
+        raise PredictorError("a node without training rows has no cover, so no contributions")
+    plan = _Plan(bits or WHOLE_BITS)
+    reach = [
+        [int(t) for t, share in zip(row, part, strict=True) if share != 0.0]
+        for row, part in zip(targets.tolist(), shares.tolist(), strict=True)
+    ]
+    for tree in range(forest.n_trees):
+        plan.add_tree(forest, tree, reach, n_targets)
+    return plan.flatten(), plan.most_rows
 
 
 def _order_entries(groups: KeyGroups, n_targets: int) -> ByTarget:
@@ -1554,33 +1561,47 @@ if not INSTALLED:
 
 
 @_Loop
-def _leaf_table(d: int, z: Floats, value: float, out: Floats) -> None:
-    """Fill out[pattern, i]: what a leaf gives to column i when the pattern of conditions holds.
-
-    value (o_i - z_i) sum over subsets S of the others of |S|! (d - |S| - 1)! / d! times the product
-    of o over S and z outside (Lundberg et al. 2020, path-dependent TreeSHAP).
-    """
-    share = np.empty(d)  # s! (d - s - 1)! / d!
+def _subset_shares(d: int) -> Floats:
+    """Weigh subsets of d - 1 columns by their size s: s! (d - s - 1)! / d!, (d,)."""
+    share = np.empty(d)
     share[0] = 1.0 / d
     for s in range(1, d):
         share[s] = share[s - 1] * s / (d - s)
-    poly = np.empty(d + 1)
+    return share
+
+
+@_Loop
+def _leaf_parts(d, z, o, value, share, poly, out):  # type: ignore[no-untyped-def]
+    """Fill out[i]: what a leaf gives to column i, o[j] being 1 where the conditions on j hold.
+
+    value (o_i - z_i) sum over subsets S of the others of |S|! (d - |S| - 1)! / d! times the product
+    of o over S and z outside (Lundberg et al. 2020, path-dependent TreeSHAP). Uncompiled, `value`
+    may be an array, a value for each of many leaves: z, o, poly and out then have a row of as many.
+    """
+    for i in range(d):
+        poly[0] = 1.0
+        size = 0
+        for j in range(d):
+            if j != i:
+                poly[size + 1] = poly[size] * o[j]
+                for s in range(size, 0, -1):
+                    poly[s] = poly[s] * z[j] + poly[s - 1] * o[j]
+                poly[0] *= z[j]
+                size += 1
+        total = poly[0] * share[0]
+        for s in range(1, size + 1):
+            total = total + poly[s] * share[s]
+        out[i] = value * (o[i] - z[i]) * total
+
+
+@_Loop
+def _leaf_table(d: int, z: Floats, value: float, out: Floats) -> None:
+    """Fill out[pattern, i]: what a leaf gives to column i when the pattern of conditions holds."""
+    share, poly, o = _subset_shares(d), np.empty(d + 1), np.empty(d)
     for pattern in range(1 << d):
         for i in range(d):
-            poly[0] = 1.0
-            size = 0
-            for j in range(d):
-                if j != i:
-                    o = float((pattern >> j) & 1)
-                    poly[size + 1] = poly[size] * o
-                    for s in range(size, 0, -1):
-                        poly[s] = poly[s] * z[j] + poly[s - 1] * o
-                    poly[0] *= z[j]
-                    size += 1
-            total = 0.0
-            for s in range(size + 1):
-                total += poly[s] * share[s]
-            out[pattern, i] = value * (float((pattern >> i) & 1) - z[i]) * total
+            o[i] = float((pattern >> i) & 1)
+        _leaf_parts(d, z, o, value, share, poly, out[pattern])
 
 
 @_Loop
@@ -1944,8 +1965,14 @@ def margins(forest: Forest, tables: LookUpTables | None, X: Floats, threads: int
         return look_up(forest, tables, X, threads)[1]
     columns = np.ascontiguousarray(X.T)
     margin = np.empty(len(X))
-    _in_parts(lambda a, b: _walk_rows(columns, a, b, forest, margin), len(X), threads)
+    walk_rows = _walk_rows.for_steps(_steps_to_walk(forest, len(X)))
+    _in_parts(lambda a, b: walk_rows(columns, a, b, forest, margin), len(X), threads)
     return margin
+
+
+def _steps_to_walk(forest: Forest, n: int) -> int:
+    """Bound the steps of walking n rows through every tree: some four a node."""
+    return 4 * n * len(forest.feature)
 
 
 def look_up(
@@ -1980,6 +2007,131 @@ def _in_parts(run: Any, n: int, threads: int, least: int = 4096) -> None:
     edges = [n * i // parts for i in range(parts + 1)]
     with ThreadPoolExecutor(parts) as pool:
         list(pool.map(run, edges[:-1], edges[1:]))
+
+
+# --- few rows without the compiler ---------------------------------------------------------------
+
+
+class LeafPaths(NamedTuple):
+    """The path of every leaf, from the leaf up, side by side: (depth, leaves) but where said.
+
+    One row asks of the tables only what holds for it, so it is summed from the paths, leaf by leaf
+    in the order of the tables: the same bits. Leaves are sorted by `group` (leaves,), as those of
+    `KeyGroups`. The first `length` (leaves,) rows of `column` are the distinct columns of a path;
+    `z` is the share of training rows that go on along it at the nodes of a column. Step k stands at
+    node[k], -1 beyond the root, goes left there where left[k], and asks column number place[k].
+    """
+
+    group: Ints
+    value: Floats
+    length: Ints
+    column: Ints
+    z: Floats
+    node: Ints
+    left: NDArray[np.bool_]
+    place: Ints
+    base: float
+
+
+def lay_paths(forest: Forest, targets: Int32s, shares: Floats, n_targets: int) -> LeafPaths:
+    """Lay out the paths of a forest for contributions to `n_targets` targets, as `build_tables`."""
+    groups, _ = _plan_groups(forest, targets, shares, n_targets)
+    width = np.diff(groups.leaf_from)
+    group = np.repeat(np.arange(len(width)), width)
+    tree = np.repeat(np.arange(forest.n_trees), np.diff(groups.group_at))[group]
+    leaf = forest.leaf_at[tree] + groups.leaves
+    node, left = _climb(forest, leaf)
+    depth, n = node.shape
+    column, length = np.full((depth, n), -1, np.int64), np.zeros(n, np.int64)
+    z, place, below = np.ones((depth, n)), np.zeros((depth, n), np.int64), forest.leaf_count[leaf]
+    for k in range(depth):
+        lanes = np.flatnonzero(node[k] >= 0)
+        at = node[k, lanes]
+        asked = column[:, lanes] == forest.feature[at]
+        here = np.where(asked.any(axis=0), asked.argmax(axis=0), length[lanes])
+        column[here, lanes], place[k, lanes] = forest.feature[at], here
+        length[lanes] = np.maximum(length[lanes], here + 1)
+        z[here, lanes] *= below[lanes] / forest.node_count[at]
+        below[lanes] = forest.node_count[at]
+    value = forest.leaf_value[leaf]
+    reached = value.copy()
+    for i in range(depth):
+        reached *= z[i]
+    base = float(np.cumsum(reached)[-1])  # added one after the other, as are all sums below
+    return LeafPaths(group, value, length, column, z, node, left, place, base)
+
+
+def _climb(forest: Forest, leaf: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """Climb from leaves to the root: nodes (steps, leaves), -1 beyond it, and whether left there.
+
+    Nodes and leaves are counted over all trees, and have one row of numbers: nodes, then leaves.
+    """
+    n = len(forest.feature)
+    tree = np.repeat(np.arange(forest.n_trees), np.diff(forest.node_at))
+    child = np.stack([forest.left, forest.right]).astype(np.int64)
+    in_all = np.where(child >= 0, forest.node_at[tree] + child, n + forest.leaf_at[tree] + ~child)
+    parent = np.full(n + len(forest.leaf_value), -1, np.int64)
+    parent[in_all] = np.arange(n)
+    steps, sides, here = [], [], n + leaf
+    above = parent[here]
+    while bool((above >= 0).any()):
+        steps.append(above)
+        sides.append((above >= 0) & (in_all[0][above] == here))
+        here = np.where(above >= 0, above, here)
+        above = np.where(above >= 0, parent[here], -1)
+    shape = (len(steps), len(leaf))
+    return np.array(steps, np.int64).reshape(shape), np.array(sides, bool).reshape(shape)
+
+
+@_Loop
+def _decide_nodes(x, forest, left):  # type: ignore[no-untyped-def]
+    """Decide every node of a forest for one row."""
+    for i in range(len(left)):
+        kind, threshold, v = forest.kind[i], forest.threshold[i], x[forest.feature[i]]
+        set_at, bits = forest.set_at[i], forest.set_bits[i]
+        left[i] = _goes_left(v, kind, threshold, forest.words, set_at, bits)
+
+
+def explain_by_paths(
+    forest: Forest, paths: LeafPaths, X: Floats, targets: Int32s, shares: Floats, n_targets: int
+) -> tuple[Floats, Floats]:
+    """Contributions (n, n_targets) and margins (n,), log-odds: the bits of `look_up`."""
+    values, margin = np.zeros((len(X), n_targets)), np.zeros(len(X))
+    goes_left = np.empty(len(forest.feature), bool)
+    within = np.arange(len(paths.column))[:, np.newaxis] < paths.length
+    given = within.T[:, :, np.newaxis] & (shares[paths.column.T] != 0.0)
+    cell = (paths.group[:, np.newaxis, np.newaxis] * n_targets + targets[paths.column.T])[given]
+    for r, x in enumerate(X):
+        _decide_nodes.as_it_stands(x, forest, goes_left)
+        holds = _conditions(paths, goes_left)
+        parts = _parts_of_leaves(paths, holds)
+        cells = np.zeros((int(paths.group[-1]) + 1, n_targets))
+        each = parts.T[:, :, np.newaxis] * shares[paths.column.T]
+        np.add.at(cells.reshape(-1), cell, each[given])
+        values[r] = np.cumsum(cells, axis=0)[-1]
+        margin[r] = np.cumsum(paths.value[holds.all(axis=0)])[-1]
+    return values, margin
+
+
+def _conditions(paths: LeafPaths, goes_left: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell for each column of each path whether all its conditions hold, (depth, leaves)."""
+    holds = np.ones(paths.column.shape, bool)
+    for node, left, place in zip(paths.node, paths.left, paths.place, strict=True):
+        lanes = np.flatnonzero(node >= 0)
+        holds[place[lanes], lanes] &= goes_left[node[lanes]] == left[lanes]
+    return holds
+
+
+def _parts_of_leaves(paths: LeafPaths, holds: NDArray[np.bool_]) -> Floats:
+    """Give what each leaf gives to each column of its path, (depth, leaves)."""
+    parts = np.zeros(holds.shape)
+    for d in np.unique(paths.length[paths.length > 0]).tolist():
+        lanes = np.flatnonzero(paths.length == d)
+        z, o = paths.z[:d, lanes], holds[:d, lanes].astype(np.float64)
+        share, poly, out = _subset_shares.as_it_stands(d), np.empty((d + 1, len(lanes))), z.copy()
+        _leaf_parts.as_it_stands(d, z, o, paths.value[lanes], share, poly, out)
+        parts[:d, lanes] = out
+    return parts
 
 
 # --- the scorer ----------------------------------------------------------------------------------
@@ -2017,6 +2169,7 @@ class LeadScorer:
         text = "\x00".join([*forest_text, repr(parts.forest)])
         self._hash = hashlib.sha256(text.encode()).hexdigest()
         self._keys: dict[str | None, str] = {}  # of the tables of a grouping
+        self._paths: dict[str, LeafPaths] = {}  # of a grouping, where no tables were built
 
     @classmethod
     def load(cls, folder: str | Path, *, threads: int = 1, trusted: bool = False) -> LeadScorer:
@@ -2083,7 +2236,8 @@ class LeadScorer:
         total = self.linear(frame)
         if self.forest is not None:
             X = design_matrix(frame, self.encoders)
-            total += margins(self.forest, self.tables(None), X, self.threads)
+            few = not _compiler_pays(_steps_to_walk(self.forest, len(X)))
+            total += margins(self.forest, None if few else self.tables(None), X, self.threads)
         return total
 
     def log_odds(self, margin: Floats) -> Floats:
@@ -2152,12 +2306,27 @@ class LeadScorer:
                 _TABLES[key] = None
         return _TABLES[key]
 
+    def _paths_for(self, by: str, rows: int) -> LeafPaths | None:
+        """Lay out the paths of the leaves, where so few rows don't pay for compiled tables."""
+        forest = cast("Forest", self.forest)
+        steps = 16 * rows * len(forest.feature)
+        if (self._keys.get(by) or self._tables_key(by)) in _TABLES or _compiler_pays(steps):
+            return None
+        _Loop.steps_uncompiled += steps
+        if by not in self._paths:
+            grouping = (*self._shares(by), len(self.targets(by)))
+            try:
+                self._paths[by] = lay_paths(forest, *grouping)
+            except PathTooLongError:
+                return None
+        return self._paths[by]
+
     def base(self, by: str = "factor") -> float:
         """Give the margin of the typical lead: the mean over training rows."""
         total = self._constant + sum(term.mean for term in self._terms)
         if self.forest is not None:
-            tables = self.tables(by)
-            total += self._slow_base() if tables is None else tables.base
+            answers = self._paths_for(by, 0) or self.tables(by)
+            total += self._slow_base() if answers is None else answers.base
         return total
 
     def contributions(self, frame: Frame, by: str = "feature") -> Contributions:
@@ -2179,11 +2348,16 @@ class LeadScorer:
     def _explain(self, X: Floats, by: str) -> tuple[Floats, Floats]:
         """Give contributions and margins of the forest; by pred_contrib where sums do not agree."""
         forest = cast("Forest", self.forest)
-        tables = self.tables(by)
-        if tables is None:
+        paths = self._paths_for(by, len(X))
+        tables = None if paths else self.tables(by)
+        if paths is not None:
+            grouping = (*self._shares(by), len(self.targets(by)))
+            base, values, margin = paths.base, *explain_by_paths(forest, paths, X, *grouping)
+        elif tables is not None:
+            base, values, margin = tables.base, *look_up(forest, tables, X, self.threads)
+        else:
             return self._slow_values(X, by), margins(forest, self.tables(None), X, self.threads)
-        values, margin = look_up(forest, tables, X, self.threads)
-        off = np.abs(tables.base + values.sum(axis=1) - margin)
+        off = np.abs(base + values.sum(axis=1) - margin)
         if bool((off > 1e-9 * (1.0 + np.abs(margin))).any()):
             LOG.error("contributions miss the margin by %g; pred_contrib answers", off.max())
             values = self._slow_values(X, by)
