@@ -64,12 +64,12 @@ class NumericLoop:
     def as_it_stands(self, *values: Any) -> Any:
         """Run the function uncompiled, and the loops that it calls; numbers wrap as compiled."""
         divide: Literal["ignore", "raise"] = "ignore" if self._error_model == "numpy" else "raise"
-        _THREAD.uncompiled = True
+        before, _THREAD.uncompiled = _THREAD.uncompiled, True
         try:
             with np.errstate(all="ignore", divide=divide):
                 return self._function(*values)
         finally:
-            _THREAD.uncompiled = False
+            _THREAD.uncompiled = before
 
     @cached_property
     def machine_code(self) -> Any:

@@ -108,7 +108,7 @@ def main() -> None:
     """
     import gc
 
-    gc.set_threshold(50_000)
+    gc.set_threshold(500_000)
     from serving.cli.app import main as run
 
     run()

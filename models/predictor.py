@@ -324,13 +324,13 @@ WORTH_LOADING = 1_000_000  # steps that take about as long uncompiled as loading
 MANY = WORTH_LOADING // 10  # steps at once: more of the kind are to come
 
 
-class _Thread(threading.local):
+class _LoopState(threading.local):
     """Whether this thread is inside a loop that runs as it stands."""
 
     uncompiled = False
 
 
-_THREAD = _Thread()
+_LOOP = _LoopState()
 
 
 class _Loop:
@@ -349,7 +349,7 @@ class _Loop:
 
     def __call__(self, *values: Any) -> Any:
         """Run the machine code; the function itself inside a loop that runs as it stands."""
-        return self._function(*values) if _THREAD.uncompiled else self.machine_code(*values)
+        return self._function(*values) if _LOOP.uncompiled else self.machine_code(*values)
 
     def for_steps(self, steps: int) -> Callable[..., Any]:
         """Choose how to run: as it stands where so few steps don't pay for the compiler."""
@@ -360,12 +360,12 @@ class _Loop:
 
     def as_it_stands(self, *values: Any) -> Any:
         """Run the function uncompiled, and the loops that it calls; numbers wrap as compiled."""
-        _THREAD.uncompiled = True
+        before, _LOOP.uncompiled = _LOOP.uncompiled, True
         try:
             with np.errstate(all="ignore"):
                 return self._function(*values)
         finally:
-            _THREAD.uncompiled = False
+            _LOOP.uncompiled = before
 
     @cached_property
     def machine_code(self) -> Any:
@@ -1263,6 +1263,27 @@ class ByLine(NamedTuple):
     places: Int32s
 
 
+class LeafPaths(NamedTuple):
+    """The path of every leaf, from the leaf up, side by side: (depth, leaves) but where said.
+
+    One row asks of the tables only what holds for it, so it is summed from the paths, leaf by leaf
+    in the order of the tables: the same bits. Leaves are sorted by `group` (leaves,), as those of
+    `KeyGroups`. The first `length` (leaves,) rows of `column` are the distinct columns of a path;
+    `z` is the share of training rows that go on along it at the nodes of a column. Step k stands at
+    node[k], -1 beyond the root, goes left there where left[k], and asks column number place[k].
+    """
+
+    group: Ints
+    value: Floats
+    length: Ints
+    column: Ints
+    z: Floats
+    node: Ints
+    left: NDArray[np.bool_]
+    place: Ints
+    base: float
+
+
 @dataclass(slots=True)
 class _Group:
     """Leaves of one tree that share a key; `nodes` is a bit mask of local nodes, 0 if `joint`."""
@@ -2010,27 +2031,6 @@ def _in_parts(run: Any, n: int, threads: int, least: int = 4096) -> None:
 
 
 # --- few rows without the compiler ---------------------------------------------------------------
-
-
-class LeafPaths(NamedTuple):
-    """The path of every leaf, from the leaf up, side by side: (depth, leaves) but where said.
-
-    One row asks of the tables only what holds for it, so it is summed from the paths, leaf by leaf
-    in the order of the tables: the same bits. Leaves are sorted by `group` (leaves,), as those of
-    `KeyGroups`. The first `length` (leaves,) rows of `column` are the distinct columns of a path;
-    `z` is the share of training rows that go on along it at the nodes of a column. Step k stands at
-    node[k], -1 beyond the root, goes left there where left[k], and asks column number place[k].
-    """
-
-    group: Ints
-    value: Floats
-    length: Ints
-    column: Ints
-    z: Floats
-    node: Ints
-    left: NDArray[np.bool_]
-    place: Ints
-    base: float
 
 
 def lay_paths(forest: Forest, targets: Int32s, shares: Floats, n_targets: int) -> LeafPaths:

@@ -189,6 +189,10 @@ def test_grouped_contributions_are_sums_and_halves() -> None:
     )
     np.testing.assert_allclose(grouped, expected, rtol=0, atol=1e-12)
     assert np.array_equal(margin, same)
+    paths = lay_paths(forest, targets, shares, 3)
+    by_paths = explain_by_paths(forest, paths, X[:40], targets, shares, 3)
+    assert np.array_equal(by_paths[0], grouped[:40])
+    assert np.array_equal(by_paths[1], margin[:40])
 
 
 def test_threads_and_memory_order_do_not_change_a_bit() -> None:
