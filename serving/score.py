@@ -387,7 +387,7 @@ def read_bands(
     elsewhere than at `cuts` are none either: an edit of the project file takes effect at once. Nor
     are those of leads that came back since, as `tables` say: an episode starts without a band.
     """
-    table = read_newest(path, ["lead_id", "band", "as_of"])
+    table = read_newest(path, ["lead_id", "band", "as_of"], lead=lead)
     if table is None:
         return None
     recorded = (table.schema.metadata or {}).get(CUTS)
@@ -398,8 +398,6 @@ def read_bands(
     as_of = table["as_of"][0].cast(pa.int64()).as_py()
     if as_of > until:
         return None
-    if lead is not None:
-        table = table.filter(pc.equal(table["lead_id"], lead))
     back = set() if tables is None else tables.back_between(as_of, until)
     if tables is not None:
         own = pa.array(tables.lead_ids, pa.string())
