@@ -77,14 +77,17 @@ Rule = Annotated[str, AfterValidator(checked), Field(json_schema_extra={"format"
 
 
 class Section(BaseModel):
-    """A section of the project file: frozen, and an unknown key is an error."""
+    """A section of the project file: frozen, and an unknown key is an error.
+
+    The text below a key describes it in data/project.schema.json and in the docs. It is read from
+    the source when those are made: pydantic would do so whenever the program starts.
+    """
 
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
         str_strip_whitespace=True,
         validate_default=True,
-        use_attribute_docstrings=True,
     )
 
 

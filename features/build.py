@@ -81,9 +81,10 @@ class Builder:
         codes = np.empty((len(rows), 2 if self._plan.codes else 0), np.int32)
         created_at = np.empty(0, np.int64) if created is None else created
         program, columns = self._plan.program(events), self._plan.columns(events)
+        fill = walk.fill.for_steps(self._plan.steps(events, rows.lead))
 
         def run(bounds: tuple[int, int]) -> None:
-            walk.fill(
+            fill(
                 program,
                 columns,
                 events.offsets,

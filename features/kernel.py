@@ -15,6 +15,7 @@ a loop costs an atomic reference count each time, and a call per lead costs as m
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -175,7 +176,8 @@ def _write_trails(  # type: ignore[no-untyped-def]
                 pace = windows[b[i]] / windows[a[i]]
                 out[r, col[i]] = pace * shorter / longer if longer > 0 else np.nan
             for i in range(start[DECAY], start[DECAY + 1]):
-                out[r, col[i]] = trail[a[i], origin + m] * 2.0 ** ((newest - t) / half_lives[b[i]])
+                fade = math.exp2((newest - t) / half_lives[b[i]])
+                out[r, col[i]] = trail[a[i], origin + m] * fade
             for i in range(start[SINCE_FIRST], start[SINCE_FIRST + 1]):
                 out[r, col[i]] = (t - oldest) / DAY if m > 0 else np.nan
             for i in range(start[SINCE_LAST], start[SINCE_LAST + 1]):

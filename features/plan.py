@@ -79,6 +79,12 @@ class Plan:
         ]
         return kernel.EventColumns(_plain(events.at), _plain(recorded), _plain(events.type), *read)
 
+    def steps(self, events: Events, lead: Ints) -> int:
+        """Bound what the kernel does for rows of these leads: every step of its inner loops."""
+        walked = int((events.offsets[lead + 1] - events.offsets[lead]).sum())
+        each = 2 * len(self.windows) + len(self.trails) + len(self.half_lives)
+        return walked * each + len(lead) * (len(self.col) + len(self.running.blank))
+
     def slot_of(self, type_names: tuple[str, ...]) -> NDArray[np.int32]:
         """Map type codes to slots: (n_types + 1,), the last entry is for code -1.
 

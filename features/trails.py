@@ -7,6 +7,7 @@ event.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -166,5 +167,5 @@ def _decays(at, lo, cut, n, half_life, base, row):  # type: ignore[no-untyped-de
         for k in range(cut[g]):
             i = first + k
             age = at[i] - at[i - 1] if k > 0 else 0
-            weight = weight * 2.0 ** (-age / half_life) + 1.0
+            weight = weight * math.exp2(-age / half_life) + 1.0
             row[origin + k + 1] = weight

@@ -16,15 +16,16 @@ import json
 import logging
 import math
 import re
+import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import cached_property
+from functools import cached_property, update_wrapper
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, cast
 
-import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -317,17 +318,77 @@ def design_matrix(frame: pd.DataFrame | ColumnReader, encoders: Sequence[Encoder
     return matrix
 
 
-def _compile(function: Any) -> Any:
-    """Compile with numba; keep the machine code where the folder of this file can be written.
+# --- numeric loops -------------------------------------------------------------------------------
 
-    Only the installed package caches: a copy inside an artifact must not write beside itself.
+WORTH_LOADING = 1_000_000  # steps that take about as long uncompiled as loading the compiler does
+MANY = WORTH_LOADING // 10  # steps at once: more of the kind are to come
+
+
+class _LoopState(threading.local):
+    """Whether this thread is inside a loop that runs as it stands."""
+
+    uncompiled = False
+
+
+_LOOP = _LoopState()
+
+
+class _Loop:
+    """A function that numba compiles when it is first called.
+
+    Loading the compiler takes a second, one row without it a few milliseconds, and the bits are the
+    same: it is the same Python function. Only the installed package keeps the machine code: a copy
+    inside an artifact must not write beside itself.
     """
-    if INSTALLED:
+
+    steps_uncompiled: ClassVar[int] = 0  # in this process
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        update_wrapper(self, function)
+        self._function = function
+
+    def __call__(self, *values: Any) -> Any:
+        """Run the machine code; the function itself inside a loop that runs as it stands."""
+        return self._function(*values) if _LOOP.uncompiled else self.machine_code(*values)
+
+    def for_steps(self, steps: int) -> Callable[..., Any]:
+        """Choose how to run: as it stands where so few steps don't pay for the compiler."""
+        if _compiler_pays(steps):
+            return cast("Callable[..., Any]", self.machine_code)
+        _Loop.steps_uncompiled += steps
+        return self.as_it_stands
+
+    def as_it_stands(self, *values: Any) -> Any:
+        """Run the function uncompiled, and the loops that it calls; numbers wrap as compiled."""
+        before, _LOOP.uncompiled = _LOOP.uncompiled, True
         try:
-            return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
-        except RuntimeError:  # no place for a cache
-            LOG.info("no folder for compiled code; compiling anew")
-    return numba.njit(nogil=True, error_model="numpy")(function)
+            with np.errstate(all="ignore"):
+                return self._function(*values)
+        finally:
+            _LOOP.uncompiled = before
+
+    @cached_property
+    def machine_code(self) -> Any:
+        """Load the compiler; the machine code is read, or made, when this is called."""
+        import numba
+
+        if INSTALLED:
+            try:
+                return numba.njit(nogil=True, cache=True, error_model="numpy")(self._function)
+            except RuntimeError:  # no place for a cache
+                LOG.info("no folder for compiled code; compiling anew")
+        return numba.njit(nogil=True, error_model="numpy")(self._function)
+
+    @property
+    def _numba_type_(self) -> Any:
+        """Tell the compiler, where another loop calls this one, what stands here."""
+        return self.machine_code._numba_type_
+
+
+def _compiler_pays(steps: int) -> bool:
+    """Tell whether numba is there, or so many steps are to do that loading it costs less."""
+    done = _Loop.steps_uncompiled
+    return "numba" in sys.modules or steps > MANY or done + steps > WORTH_LOADING
 
 
 # --- linear part ---------------------------------------------------------------------------------
@@ -440,19 +501,25 @@ class SourceTerms:
     def values(self, columns: ColumnReader) -> Floats:
         """Sum the terms, (n,) log-odds."""
         if not self.levels:
-            return cast("Floats", _sum_numbers(columns.number(self.source), self.numbers))
+            x = columns.number(self.source)
+            sum_numbers = _sum_numbers.for_steps(16 * x.size * len(self.numbers))
+            return cast("Floats", sum_numbers(x, self.numbers))
         total = np.zeros(len(columns))
         for term in self.levels:
             total += term.values(columns)
         return total
 
 
-# The same two lines for a value inside a kernel. Not the same bits: numpy and the compiler have
-# each a log1p of its own, which differ in the last place.
-_signed_log, _scale_value = _compile(signed_log), _compile(_scale)
+_scale_value = _Loop(_scale)
 
 
-@_compile
+@_Loop
+def _signed_log(x: float) -> Any:
+    """Transform one value inside a loop. Not the bits of `signed_log`: numpy's log1p is its own."""
+    return np.sign(x) * math.log1p(abs(x))
+
+
+@_Loop
 def _sum_numbers(x: Any, terms: Any) -> Any:
     """Sum number terms (rows of: log1p, low, high, center, scale, coef, missing) over a column."""
     total = np.zeros(len(x))
@@ -1196,6 +1263,27 @@ class ByLine(NamedTuple):
     places: Int32s
 
 
+class LeafPaths(NamedTuple):
+    """The path of every leaf, from the leaf up, side by side: (depth, leaves) but where said.
+
+    One row asks of the tables only what holds for it, so it is summed from the paths, leaf by leaf
+    in the order of the tables: the same bits. Leaves are sorted by `group` (leaves,), as those of
+    `KeyGroups`. The first `length` (leaves,) rows of `column` are the distinct columns of a path;
+    `z` is the share of training rows that go on along it at the nodes of a column. Step k stands at
+    node[k], -1 beyond the root, goes left there where left[k], and asks column number place[k].
+    """
+
+    group: Ints
+    value: Floats
+    length: Ints
+    column: Ints
+    z: Floats
+    node: Ints
+    left: NDArray[np.bool_]
+    place: Ints
+    base: float
+
+
 @dataclass(slots=True)
 class _Group:
     """Leaves of one tree that share a key; `nodes` is a bit mask of local nodes, 0 if `joint`."""
@@ -1253,16 +1341,7 @@ def build_tables(
     Column c gives shares[c, s] of its contribution to targets[c, s]; a share of 0 is nothing.
     Raises PathTooLongError where a path has too many columns or the tables grow too large.
     """
-    if n_targets and bool((forest.node_count <= 0).any()):
-        raise PredictorError("a node without training rows has no cover, so no contributions")
-    plan = _Plan(bits or WHOLE_BITS)
-    reach = [
-        [int(t) for t, share in zip(row, part, strict=True) if share != 0.0]
-        for row, part in zip(targets.tolist(), shares.tolist(), strict=True)
-    ]
-    for tree in range(forest.n_trees):
-        plan.add_tree(forest, tree, reach, n_targets)
-    groups = plan.flatten()
+    groups, most_rows = _plan_groups(forest, targets, shares, n_targets, bits)
     cells = np.zeros(int(groups.cell_at[-1]), np.float64)
     base = _fill_tables(forest, groups, targets, shares, n_targets, cells)
     return LookUpTables(
@@ -1273,8 +1352,24 @@ def build_tables(
         _order_cells(groups, cells, n_targets),
         float(base),
         n_targets,
-        plan.most_rows,
+        most_rows,
     )
+
+
+def _plan_groups(
+    forest: Forest, targets: Int32s, shares: Floats, n_targets: int, bits: int = 0
+) -> tuple[KeyGroups, int]:
+    """Cut every tree into groups of leaves; also give the most decision rows of a tree."""
+    if n_targets and bool((forest.node_count <= 0).any()):
+        raise PredictorError("a node without training rows has no cover, so no contributions")
+    plan = _Plan(bits or WHOLE_BITS)
+    reach = [
+        [int(t) for t, share in zip(row, part, strict=True) if share != 0.0]
+        for row, part in zip(targets.tolist(), shares.tolist(), strict=True)
+    ]
+    for tree in range(forest.n_trees):
+        plan.add_tree(forest, tree, reach, n_targets)
+    return plan.flatten(), plan.most_rows
 
 
 def _order_entries(groups: KeyGroups, n_targets: int) -> ByTarget:
@@ -1486,37 +1581,51 @@ if not INSTALLED:
             _value.__name__ += f"_{id(_value)}"
 
 
-@_compile
-def _leaf_table(d: int, z: Floats, value: float, out: Floats) -> None:
-    """Fill out[pattern, i]: what a leaf gives to column i when the pattern of conditions holds.
-
-    value (o_i - z_i) sum over subsets S of the others of |S|! (d - |S| - 1)! / d! times the product
-    of o over S and z outside (Lundberg et al. 2020, path-dependent TreeSHAP).
-    """
-    share = np.empty(d)  # s! (d - s - 1)! / d!
+@_Loop
+def _subset_shares(d: int) -> Floats:
+    """Weigh subsets of d - 1 columns by their size s: s! (d - s - 1)! / d!, (d,)."""
+    share = np.empty(d)
     share[0] = 1.0 / d
     for s in range(1, d):
         share[s] = share[s - 1] * s / (d - s)
-    poly = np.empty(d + 1)
+    return share
+
+
+@_Loop
+def _leaf_parts(d, z, o, value, share, poly, out):  # type: ignore[no-untyped-def]
+    """Fill out[i]: what a leaf gives to column i, o[j] being 1 where the conditions on j hold.
+
+    value (o_i - z_i) sum over subsets S of the others of |S|! (d - |S| - 1)! / d! times the product
+    of o over S and z outside (Lundberg et al. 2020, path-dependent TreeSHAP). Uncompiled, `value`
+    may be an array, a value for each of many leaves: z, o, poly and out then have a row of as many.
+    """
+    for i in range(d):
+        poly[0] = 1.0
+        size = 0
+        for j in range(d):
+            if j != i:
+                poly[size + 1] = poly[size] * o[j]
+                for s in range(size, 0, -1):
+                    poly[s] = poly[s] * z[j] + poly[s - 1] * o[j]
+                poly[0] *= z[j]
+                size += 1
+        total = poly[0] * share[0]
+        for s in range(1, size + 1):
+            total = total + poly[s] * share[s]
+        out[i] = value * (o[i] - z[i]) * total
+
+
+@_Loop
+def _leaf_table(d: int, z: Floats, value: float, out: Floats) -> None:
+    """Fill out[pattern, i]: what a leaf gives to column i when the pattern of conditions holds."""
+    share, poly, o = _subset_shares(d), np.empty(d + 1), np.empty(d)
     for pattern in range(1 << d):
         for i in range(d):
-            poly[0] = 1.0
-            size = 0
-            for j in range(d):
-                if j != i:
-                    o = float((pattern >> j) & 1)
-                    poly[size + 1] = poly[size] * o
-                    for s in range(size, 0, -1):
-                        poly[s] = poly[s] * z[j] + poly[s - 1] * o
-                    poly[0] *= z[j]
-                    size += 1
-            total = 0.0
-            for s in range(size + 1):
-                total += poly[s] * share[s]
-            out[pattern, i] = value * (float((pattern >> i) & 1) - z[i]) * total
+            o[i] = float((pattern >> i) & 1)
+        _leaf_parts(d, z, o, value, share, poly, out[pattern])
 
 
-@_compile
+@_Loop
 def _fill_tables(forest, groups, targets, shares, n_targets, cells):  # type: ignore[no-untyped-def]
     """Add every leaf's table into the cells of its group; return the expected margin."""
     base = 0.0
@@ -1591,7 +1700,7 @@ def _fill_tables(forest, groups, targets, shares, n_targets, cells):  # type: ig
     return base
 
 
-@_compile
+@_Loop
 def _turn_cells(row_at, slot_at, cell_at, line_at, wide, cells, lines):  # type: ignore[no-untyped-def]
     """Copy the cells so that the slots of one key lie side by side, the last one first."""
     for g in range(len(wide)):
@@ -1602,7 +1711,7 @@ def _turn_cells(row_at, slot_at, cell_at, line_at, wide, cells, lines):  # type:
                 lines[to + key * wide[g]] = cells[cell_at[g] + s * size + key]
 
 
-@_compile
+@_Loop
 def _decide(x, code, kind, threshold, words, set_at, set_bits, out):  # type: ignore[no-untyped-def]
     """Write whether each row goes left at one node; no branch inside the loops: they vectorise."""
     if kind == 0:
@@ -1633,27 +1742,27 @@ def _decide(x, code, kind, threshold, words, set_at, set_bits, out):  # type: ig
             out[r] = np.uint8((zero & zero_left) | ((not zero) & (v <= threshold)))
 
 
-@_compile
+@_Loop
 def _code(v: float) -> Any:
     """Read a category as LightGBM does: cut to a whole number, -1 for NaN and what is negative."""
     return np.int64(v) if (v > -1.0) & (v < 2147483648.0) else np.int64(-1)
 
 
-@_compile
+@_Loop
 def _add_bits(bits, shift, key):  # type: ignore[no-untyped-def]
     """Put one decision into the keys of a block."""
     for r in range(len(key)):
         key[r] += np.uint16(np.uint16(bits[r]) << np.uint16(shift))
 
 
-@_compile
+@_Loop
 def _join_bits(bits, side, row):  # type: ignore[no-untyped-def]
     """And one condition into a conjunction."""
     for r in range(len(row)):
         row[r] &= np.uint8(bits[r] == side)
 
 
-@_compile
+@_Loop
 def _add_four(cells, c0, c1, c2, c3, k0, k1, k2, k3, sums):  # type: ignore[no-untyped-def]
     """Add four columns of cells to the sums of a block, in order, for one load and store."""
     for r in range(len(sums)):
@@ -1663,14 +1772,14 @@ def _add_four(cells, c0, c1, c2, c3, k0, k1, k2, k3, sums):  # type: ignore[no-u
         sums[r] = total + cells[np.uint64(c3) + np.uint64(k3[r])]
 
 
-@_compile
+@_Loop
 def _add_one(cells, column, key, sums):  # type: ignore[no-untyped-def]
     """Add one column of cells to the sums of a block."""
     for r in range(len(sums)):
         sums[r] += cells[np.uint64(column) + np.uint64(key[r])]
 
 
-@_compile
+@_Loop
 def _sum_entries(cells, by_target, start, stop, keys, w, sums):  # type: ignore[no-untyped-def]
     """Add the look-ups from start to stop, all of one target, to the sums of a block."""
     entry_cell, entry_key = by_target.entry_cell, by_target.entry_key
@@ -1694,7 +1803,7 @@ def _sum_entries(cells, by_target, start, stop, keys, w, sums):  # type: ignore[
         e += 1
 
 
-@_compile
+@_Loop
 def _explain_rows(X, start, stop, block, forest, by_set, tables, values, margin):  # type: ignore[no-untyped-def]
     """Explain rows start..stop, a block at a time: X is (columns, rows), values (rows, targets)."""
     groups, by_target, n_targets = tables.groups, tables.by_target, tables.n_targets
@@ -1748,7 +1857,7 @@ def _explain_rows(X, start, stop, block, forest, by_set, tables, values, margin)
                 values[first + r, target] = sums[target, r]
 
 
-@_compile
+@_Loop
 def _goes_left(v, kind, threshold, words, set_at, set_bits):  # type: ignore[no-untyped-def]
     """Decide one node for one value."""
     if kind == 0:
@@ -1765,7 +1874,7 @@ def _goes_left(v, kind, threshold, words, set_at, set_bits):  # type: ignore[no-
     return v <= threshold
 
 
-@_compile
+@_Loop
 def _decide_row(x, by_column, left):  # type: ignore[no-untyped-def]
     """Decide every node of one row, column by column; the loops over nodes vectorise."""
     first_set = len(by_column.threshold)
@@ -1791,7 +1900,7 @@ def _decide_row(x, by_column, left):  # type: ignore[no-untyped-def]
             out[i] = np.uint8((side[i] >> shift) & np.uint32(1))
 
 
-@_compile
+@_Loop
 def _explain_few(  # type: ignore[no-untyped-def]
     X, forest, by_column, by_line, joint_at, joint_left, n_targets, values, margin
 ):
@@ -1826,7 +1935,7 @@ def _explain_few(  # type: ignore[no-untyped-def]
         values[r] = sums[:n_targets]
 
 
-@_compile
+@_Loop
 def _find_lines(left, by_column, by_line, first, stop, start_of):  # type: ignore[no-untyped-def]
     """Put the keys of some groups together and find where their cells begin."""
     for g in range(first, stop):
@@ -1840,7 +1949,7 @@ def _find_lines(left, by_column, by_line, first, stop, start_of):  # type: ignor
         )
 
 
-@_compile
+@_Loop
 def _add_lines(by_line, start_of, first, stop, sums):  # type: ignore[no-untyped-def]
     """Add the slots of some groups to the sums of their targets; the margin is left out."""
     for g in range(first, stop):
@@ -1853,7 +1962,7 @@ def _add_lines(by_line, start_of, first, stop, sums):  # type: ignore[no-untyped
             sums[np.uint64(by_line.places[place + step])] += by_line.lines[at + step]
 
 
-@_compile
+@_Loop
 def _walk_rows(X, start, stop, forest, margin):  # type: ignore[no-untyped-def]
     """Walk each tree for its margin: the same sums in the same order, at any depth."""
     for r in range(start, stop):
@@ -1877,8 +1986,14 @@ def margins(forest: Forest, tables: LookUpTables | None, X: Floats, threads: int
         return look_up(forest, tables, X, threads)[1]
     columns = np.ascontiguousarray(X.T)
     margin = np.empty(len(X))
-    _in_parts(lambda a, b: _walk_rows(columns, a, b, forest, margin), len(X), threads)
+    walk_rows = _walk_rows.for_steps(_steps_to_walk(forest, len(X)))
+    _in_parts(lambda a, b: walk_rows(columns, a, b, forest, margin), len(X), threads)
     return margin
+
+
+def _steps_to_walk(forest: Forest, n: int) -> int:
+    """Bound the steps of walking n rows through every tree: some four a node."""
+    return 4 * n * len(forest.feature)
 
 
 def look_up(
@@ -1913,6 +2028,110 @@ def _in_parts(run: Any, n: int, threads: int, least: int = 4096) -> None:
     edges = [n * i // parts for i in range(parts + 1)]
     with ThreadPoolExecutor(parts) as pool:
         list(pool.map(run, edges[:-1], edges[1:]))
+
+
+# --- few rows without the compiler ---------------------------------------------------------------
+
+
+def lay_paths(forest: Forest, targets: Int32s, shares: Floats, n_targets: int) -> LeafPaths:
+    """Lay out the paths of a forest for contributions to `n_targets` targets, as `build_tables`."""
+    groups, _ = _plan_groups(forest, targets, shares, n_targets)
+    width = np.diff(groups.leaf_from)
+    group = np.repeat(np.arange(len(width)), width)
+    tree = np.repeat(np.arange(forest.n_trees), np.diff(groups.group_at))[group]
+    leaf = forest.leaf_at[tree] + groups.leaves
+    node, left = _climb(forest, leaf)
+    depth, n = node.shape
+    column, length = np.full((depth, n), -1, np.int64), np.zeros(n, np.int64)
+    z, place, below = np.ones((depth, n)), np.zeros((depth, n), np.int64), forest.leaf_count[leaf]
+    for k in range(depth):
+        lanes = np.flatnonzero(node[k] >= 0)
+        at = node[k, lanes]
+        asked = column[:, lanes] == forest.feature[at]
+        here = np.where(asked.any(axis=0), asked.argmax(axis=0), length[lanes])
+        column[here, lanes], place[k, lanes] = forest.feature[at], here
+        length[lanes] = np.maximum(length[lanes], here + 1)
+        z[here, lanes] *= below[lanes] / forest.node_count[at]
+        below[lanes] = forest.node_count[at]
+    value = forest.leaf_value[leaf]
+    reached = value.copy()
+    for i in range(depth):
+        reached *= z[i]
+    base = float(np.cumsum(reached)[-1])  # added one after the other, as are all sums below
+    return LeafPaths(group, value, length, column, z, node, left, place, base)
+
+
+def _climb(forest: Forest, leaf: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """Climb from leaves to the root: nodes (steps, leaves), -1 beyond it, and whether left there.
+
+    Nodes and leaves are counted over all trees, and have one row of numbers: nodes, then leaves.
+    """
+    n = len(forest.feature)
+    tree = np.repeat(np.arange(forest.n_trees), np.diff(forest.node_at))
+    child = np.stack([forest.left, forest.right]).astype(np.int64)
+    in_all = np.where(child >= 0, forest.node_at[tree] + child, n + forest.leaf_at[tree] + ~child)
+    parent = np.full(n + len(forest.leaf_value), -1, np.int64)
+    parent[in_all] = np.arange(n)
+    steps, sides, here = [], [], n + leaf
+    above = parent[here]
+    while bool((above >= 0).any()):
+        steps.append(above)
+        sides.append((above >= 0) & (in_all[0][above] == here))
+        here = np.where(above >= 0, above, here)
+        above = np.where(above >= 0, parent[here], -1)
+    shape = (len(steps), len(leaf))
+    return np.array(steps, np.int64).reshape(shape), np.array(sides, bool).reshape(shape)
+
+
+@_Loop
+def _decide_nodes(x, forest, left):  # type: ignore[no-untyped-def]
+    """Decide every node of a forest for one row."""
+    for i in range(len(left)):
+        kind, threshold, v = forest.kind[i], forest.threshold[i], x[forest.feature[i]]
+        set_at, bits = forest.set_at[i], forest.set_bits[i]
+        left[i] = _goes_left(v, kind, threshold, forest.words, set_at, bits)
+
+
+def explain_by_paths(
+    forest: Forest, paths: LeafPaths, X: Floats, targets: Int32s, shares: Floats, n_targets: int
+) -> tuple[Floats, Floats]:
+    """Contributions (n, n_targets) and margins (n,), log-odds: the bits of `look_up`."""
+    values, margin = np.zeros((len(X), n_targets)), np.zeros(len(X))
+    goes_left = np.empty(len(forest.feature), bool)
+    within = np.arange(len(paths.column))[:, np.newaxis] < paths.length
+    given = within.T[:, :, np.newaxis] & (shares[paths.column.T] != 0.0)
+    cell = (paths.group[:, np.newaxis, np.newaxis] * n_targets + targets[paths.column.T])[given]
+    for r, x in enumerate(X):
+        _decide_nodes.as_it_stands(x, forest, goes_left)
+        holds = _conditions(paths, goes_left)
+        parts = _parts_of_leaves(paths, holds)
+        cells = np.zeros((int(paths.group[-1]) + 1, n_targets))
+        each = parts.T[:, :, np.newaxis] * shares[paths.column.T]
+        np.add.at(cells.reshape(-1), cell, each[given])
+        values[r] = np.cumsum(cells, axis=0)[-1]
+        margin[r] = np.cumsum(paths.value[holds.all(axis=0)])[-1]
+    return values, margin
+
+
+def _conditions(paths: LeafPaths, goes_left: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell for each column of each path whether all its conditions hold, (depth, leaves)."""
+    holds = np.ones(paths.column.shape, bool)
+    for node, left, place in zip(paths.node, paths.left, paths.place, strict=True):
+        lanes = np.flatnonzero(node >= 0)
+        holds[place[lanes], lanes] &= goes_left[node[lanes]] == left[lanes]
+    return holds
+
+
+def _parts_of_leaves(paths: LeafPaths, holds: NDArray[np.bool_]) -> Floats:
+    """Give what each leaf gives to each column of its path, (depth, leaves)."""
+    parts = np.zeros(holds.shape)
+    for d in np.unique(paths.length[paths.length > 0]).tolist():
+        lanes = np.flatnonzero(paths.length == d)
+        z, o = paths.z[:d, lanes], holds[:d, lanes].astype(np.float64)
+        share, poly, out = _subset_shares.as_it_stands(d), np.empty((d + 1, len(lanes))), z.copy()
+        _leaf_parts.as_it_stands(d, z, o, paths.value[lanes], share, poly, out)
+        parts[:d, lanes] = out
+    return parts
 
 
 # --- the scorer ----------------------------------------------------------------------------------
@@ -1950,6 +2169,7 @@ class LeadScorer:
         text = "\x00".join([*forest_text, repr(parts.forest)])
         self._hash = hashlib.sha256(text.encode()).hexdigest()
         self._keys: dict[str | None, str] = {}  # of the tables of a grouping
+        self._paths: dict[str, LeafPaths] = {}  # of a grouping, where no tables were built
 
     @classmethod
     def load(cls, folder: str | Path, *, threads: int = 1, trusted: bool = False) -> LeadScorer:
@@ -2016,7 +2236,8 @@ class LeadScorer:
         total = self.linear(frame)
         if self.forest is not None:
             X = design_matrix(frame, self.encoders)
-            total += margins(self.forest, self.tables(None), X, self.threads)
+            few = not _compiler_pays(_steps_to_walk(self.forest, len(X)))
+            total += margins(self.forest, None if few else self.tables(None), X, self.threads)
         return total
 
     def log_odds(self, margin: Floats) -> Floats:
@@ -2085,12 +2306,27 @@ class LeadScorer:
                 _TABLES[key] = None
         return _TABLES[key]
 
+    def _paths_for(self, by: str, rows: int) -> LeafPaths | None:
+        """Lay out the paths of the leaves, where so few rows don't pay for compiled tables."""
+        forest = cast("Forest", self.forest)
+        steps = 16 * rows * len(forest.feature)
+        if (self._keys.get(by) or self._tables_key(by)) in _TABLES or _compiler_pays(steps):
+            return None
+        _Loop.steps_uncompiled += steps
+        if by not in self._paths:
+            grouping = (*self._shares(by), len(self.targets(by)))
+            try:
+                self._paths[by] = lay_paths(forest, *grouping)
+            except PathTooLongError:
+                return None
+        return self._paths[by]
+
     def base(self, by: str = "factor") -> float:
         """Give the margin of the typical lead: the mean over training rows."""
         total = self._constant + sum(term.mean for term in self._terms)
         if self.forest is not None:
-            tables = self.tables(by)
-            total += self._slow_base() if tables is None else tables.base
+            answers = self._paths_for(by, 0) or self.tables(by)
+            total += self._slow_base() if answers is None else answers.base
         return total
 
     def contributions(self, frame: Frame, by: str = "feature") -> Contributions:
@@ -2112,11 +2348,16 @@ class LeadScorer:
     def _explain(self, X: Floats, by: str) -> tuple[Floats, Floats]:
         """Give contributions and margins of the forest; by pred_contrib where sums do not agree."""
         forest = cast("Forest", self.forest)
-        tables = self.tables(by)
-        if tables is None:
+        paths = self._paths_for(by, len(X))
+        tables = None if paths else self.tables(by)
+        if paths is not None:
+            grouping = (*self._shares(by), len(self.targets(by)))
+            base, values, margin = paths.base, *explain_by_paths(forest, paths, X, *grouping)
+        elif tables is not None:
+            base, values, margin = tables.base, *look_up(forest, tables, X, self.threads)
+        else:
             return self._slow_values(X, by), margins(forest, self.tables(None), X, self.threads)
-        values, margin = look_up(forest, tables, X, self.threads)
-        off = np.abs(tables.base + values.sum(axis=1) - margin)
+        off = np.abs(base + values.sum(axis=1) - margin)
         if bool((off > 1e-9 * (1.0 + np.abs(margin))).any()):
             LOG.error("contributions miss the margin by %g; pred_contrib answers", off.max())
             values = self._slow_values(X, by)
@@ -2230,7 +2471,6 @@ _PROBED: set[str] = set()
 def probe(text: str) -> None:
     """Let LightGBM read and run a foreign text in a subprocess: a bad one kills or aborts it."""
     import subprocess
-    import sys
 
     digest = hashlib.sha256(text.encode()).hexdigest()
     if digest in _PROBED:

@@ -230,7 +230,7 @@ def explain_lead(
         reasons=tuple(
             (render(r, speech), r.points, render_fact(r, speech)) for r in explanation.reasons
         ),
-        contributions=contributions_of(model.scorer, frame, facts=model.facts),
+        contributions=contributions_of(model.scorer, frame, scored.explanations.table),
         change=change,
         change_lines=() if change is None else _change_lines(change, model, frame, speech),
         new_since=since is not None and change is None,

@@ -65,7 +65,7 @@ class ScoringRun:
     qualification: Qualification
     table: pd.DataFrame
     reasons: pa.ListArray
-    explanations: Sequence[Explanation]
+    explanations: LazyExplanations
     past: PastWeeks
     cuts: Mapping[str, float]
     held: NDArray[np.object_]
@@ -296,10 +296,13 @@ def _worded(project: Project, reasons: ReasonTable, features: pd.DataFrame) -> p
 
 
 class LazyExplanations(Sequence[Explanation]):
-    """Explanations of a run, each made when it is asked for: a report shows those of few leads."""
+    """Explanations of a run, each made when it is asked for: a report shows those of few leads.
+
+    `table` are the reasons of all of them.
+    """
 
     def __init__(self, table: ReasonTable, frame: pd.DataFrame, ids: list[str]) -> None:
-        self._table, self._ids, self._read = table, ids, value_reader(frame)
+        self.table, self._ids, self._read = table, ids, value_reader(frame)
 
     def __len__(self) -> int:
         """Count the leads."""
@@ -307,7 +310,7 @@ class LazyExplanations(Sequence[Explanation]):
 
     def __getitem__(self, row: Any) -> Any:
         """Return the explanation of a row."""
-        return explanation_of(self._table, row, self._ids[row], self._read)
+        return explanation_of(self.table, row, self._ids[row], self._read)
 
 
 def _bands(
@@ -384,7 +387,7 @@ def read_bands(
     elsewhere than at `cuts` are none either: an edit of the project file takes effect at once. Nor
     are those of leads that came back since, as `tables` say: an episode starts without a band.
     """
-    table = read_newest(path, ["lead_id", "band", "as_of"])
+    table = read_newest(path, ["lead_id", "band", "as_of"], lead=lead)
     if table is None:
         return None
     recorded = (table.schema.metadata or {}).get(CUTS)
@@ -395,8 +398,6 @@ def read_bands(
     as_of = table["as_of"][0].cast(pa.int64()).as_py()
     if as_of > until:
         return None
-    if lead is not None:
-        table = table.filter(pc.equal(table["lead_id"], lead))
     back = set() if tables is None else tables.back_between(as_of, until)
     if tables is not None:
         own = pa.array(tables.lead_ids, pa.string())

@@ -12,8 +12,6 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from data.errors import InputError
 from data.files import write_text
 from models.artifact import Manifest
@@ -21,7 +19,6 @@ from models.predictor import MANIFEST, PredictorError, parse_json
 from models.signature import LOADER_HASH
 
 _MODULE: Final = "mlflow.pyfunc.loaders.code_model"
-_SAFE: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CURE: Final = "put the files of that version back (leadscore restore), or train again"
 
 
@@ -46,8 +43,11 @@ def check_loader(root: Path, artifact: Path) -> None:
     promised = _manifest(artifact).get(LOADER_HASH)
     if promised is None:
         return
+    import yaml
+
+    safe = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        described = yaml.load((root / "MLmodel").read_text(encoding="utf-8"), Loader=_SAFE)
+        described = yaml.load((root / "MLmodel").read_text(encoding="utf-8"), Loader=safe)
         flavour = described["flavors"]["python_function"]
         code = root / Path(str(flavour["model_code_path"])).name
         given = hashlib.sha256(code.read_bytes()).hexdigest()

@@ -16,8 +16,7 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from data.errors import InputError, OutsideError
 from data.network import require_reachable
@@ -173,7 +172,7 @@ class Registry:
         if stored is None:
             return None
         place = urlsplit(self._current_uri(stored.uri))
-        root = Path(url2pathname(place.path))
+        root = Path(unquote(place.path))
         if place.scheme != "file" or place.netloc or not root.is_dir():
             return None
         return self._in_folder(root, stored.version, stored.tags)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -287,22 +286,27 @@ def query_database(uri: str, query: str | None, project: Project) -> pa.Table:
     try:
         run_query = _query_duckdb if scheme == "duckdb" else _query_sql
         return run_query(uri, query, project)
-    except (duckdb.Error, ImportError) as error:
-        raise InputError(f"query failed: {_safe(error, uri)}", file=name) from None
+    except ImportError as error:
+        raise _query_failed(error, uri) from None
 
 
 def _query_duckdb(uri: str, query: str, project: Project) -> pa.Table:
     """Query a DuckDB file, read only."""
+    import duckdb
+
     path = Path(project.folder, uri.partition(":")[2].removeprefix("///").removeprefix("//"))
     if not path.is_file():
         raise InputError("file not found", file=str(path.name))
     refuse_outside(path, project, uri)
     offline: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": "false"}
-    with duckdb.connect(str(path), read_only=True, config=offline) as connection:
-        answer = connection.sql(query)
-        if answer is None:
-            raise InputError("query returns no table", file=path.name)
-        table = answer.to_arrow_table()
+    try:
+        with duckdb.connect(str(path), read_only=True, config=offline) as connection:
+            answer = connection.sql(query)
+            if answer is None:
+                raise InputError("query returns no table", file=path.name)
+            table = answer.to_arrow_table()
+    except duckdb.Error as error:
+        raise _query_failed(error, uri) from None
     return pa.table([plain_column(c) for c in table.columns], names=table.column_names)
 
 
@@ -346,13 +350,17 @@ def _query_sql(uri: str, query: str, project: Project) -> pa.Table:
             raise OutsideError(
                 f"{mask(uri)}: {text}", cure="run it again when it answers"
             ) from None
-        raise InputError(f"query failed: {text}", file=mask(uri)) from None
+        raise _query_failed(error.orig or error, uri) from None
     except SQLAlchemyError as error:
-        raise InputError(f"query failed: {_safe(error, uri)}", file=mask(uri)) from None
+        raise _query_failed(error, uri) from None
     finally:
         engine.dispose()
     columns = zip(*rows, strict=True) if rows else ([] for _ in names)
     return pa.table([column_of_values(list(values)) for values in columns], names=names)
+
+
+def _query_failed(error: BaseException, uri: str) -> InputError:
+    return InputError(f"query failed: {_safe(error, uri)}", file=mask(uri))
 
 
 def _safe(error: BaseException, uri: str) -> str:

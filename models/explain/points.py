@@ -164,7 +164,8 @@ def make_points(
     lines[2] = 0
     by_factor, exact = np.zeros((n, n_factors), np.int32), np.zeros((n, n_factors))
     sums = np.zeros((3, n), np.int32)
-    _share_points(
+    share_points = _share_points.for_steps(n * n_factors * values.shape[1])
+    share_points(
         values,
         points_per_log_odds(scorer, base, margin),
         factor_of,
@@ -187,8 +188,9 @@ def make_points(
 def whole_points(exact: Floats, total: NDArray[np.int64]) -> NDArray[np.int64]:
     """Round each row of `exact` (n, k) to whole points that sum to `total` (n,)."""
     whole = np.zeros(exact.shape, np.int64)
+    largest_remainder = _largest_remainder.for_steps(8 * exact.size)
     for row in range(len(exact)):
-        _largest_remainder(exact[row], int(total[row]), whole[row])
+        largest_remainder(exact[row], int(total[row]), whole[row])
     return whole
 
 

@@ -157,14 +157,14 @@ def _reason(
 
 
 def contributions_of(
-    scorer: LeadScorer, frame: Frame, *, facts: ObservedRates = NO_FACTS
+    scorer: LeadScorer, frame: Frame, table: ReasonTable
 ) -> tuple[ScoreReason, ...]:
     """List every factor of the first row, largest first: typical + points + limit == score.
 
-    It is said by the feature that moved it most, whether or not that may be given as a reason.
-    What is private is one entry.
+    `table` are the reasons of the frame. A factor is said by the feature that moved it most,
+    whether or not that may be given as a reason. What is private is one entry.
     """
-    rules, table = ReasonRules.of(scorer), reason_table(scorer, frame, facts=facts)
+    rules, facts = table.rules, table.facts
     values = scorer.contributions(frame, by="feature").values[0]
     read = value_reader(frame)
     every, hidden = [], ScoreReason("private", "context", 0, 0.0, "private", {})

@@ -9,16 +9,6 @@ from typing import Final, Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TaskID,
-    TextColumn,
-)
-from rich.text import Text
 
 from data.printable import printable
 from serving.cli.clock import ticks
@@ -166,19 +156,6 @@ def span(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-class _Times(ProgressColumn):
-    """Elapsed and remaining time of a pace."""
-
-    def __init__(self, pace: Pace) -> None:
-        super().__init__()
-        self._pace = pace
-
-    def render(self, task: Task) -> Text:
-        at = ticks()
-        task.completed = self._pace.share(at)
-        return Text(self._pace.words(at), style="progress.remaining")
-
-
 @dataclass(slots=True)
 class _Log:
     """Progress as lines; none without a console."""
@@ -207,25 +184,6 @@ class _Log:
             )
 
 
-@dataclass(slots=True)
-class _Bar:
-    """Progress as a bar on a terminal."""
-
-    pace: Pace
-    bar: Progress
-    task: TaskID
-    name: str = ""
-
-    def __call__(self, name: str) -> None:
-        self.name = name
-        self.pace.begin(name, ticks())
-        self.bar.update(self.task, description=escape(printable(name)))
-
-    def count(self, done: int, total: int) -> None:
-        self.pace.done = done / max(total, 1)
-        self.bar.update(self.task, description=escape(f"{self.name}: {done:,} of {total:,}"))
-
-
 @contextmanager
 def stages(plan: Sequence[str], *, console: Console, quiet: bool) -> Iterator[StageCounter]:
     """Show the stages of `plan` on a console: a bar, lines where it is no terminal, or nothing."""
@@ -233,6 +191,7 @@ def stages(plan: Sequence[str], *, console: Console, quiet: bool) -> Iterator[St
     if quiet or not console.is_terminal:
         yield _Log(pace, None if quiet else console)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), _Times(pace))
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield _Bar(pace, progress, progress.add_task("starting", total=1.0))
+    from serving.cli.progress_bar import bar  # rich's bars take longer to load than one answer
+
+    with bar(pace, console) as shown:
+        yield shown

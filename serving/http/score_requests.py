@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from data.compiled import load_compiler
 from data.durations import SECOND
 from data.errors import LeadScoreError
 from data.reading.read_tables import CrmData, read_tables
@@ -59,6 +60,7 @@ class Service:
 
     def load(self) -> None:
         """Load the model that the reference names now."""
+        load_compiler()
         self.kept()
         self._model = self._load(self.registry.find(self.reference))
 

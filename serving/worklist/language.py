@@ -16,13 +16,10 @@ from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError, dates, numbers
-from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from markupsafe import Markup, escape
 
 from data.errors import InputError
@@ -46,7 +43,11 @@ from models.note import Note
 from serving.worklist.locale import jalali
 from serving.worklist.phrase import Phrase, Scalar
 from serving.worklist.safe_text import in_attribute, isolated, shown
-from serving.worklist.view_parts import ShownReason, TimelineEvent
+
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
+
+    from serving.worklist.view_parts import ShownReason, TimelineEvent
 
 FOLDER: Final = Path(__file__).parent / "locale"
 _LATIN: Final = "0123456789"
@@ -92,6 +93,8 @@ def refuse_unknown(languages: Iterable[str]) -> None:
 
 def read_catalogue(language: str) -> Catalog:
     """Read serving/worklist/locale/<language>.po."""
+    from babel.messages.pofile import read_po
+
     with (FOLDER / f"{language}.po").open("rb") as file:
         return read_po(file, locale=language)
 
@@ -100,6 +103,8 @@ def _translations(language: str) -> gettext.NullTranslations:
     """Compile the catalogue of a language: some 40 ms, once per process."""
     if language == "en":
         return gettext.NullTranslations()
+    from babel.messages.mofile import write_mo
+
     compiled = BytesIO()
     write_mo(compiled, read_catalogue(language))
     compiled.seek(0)

@@ -51,6 +51,37 @@ def test_a_kernel_runs_where_machine_code_can_and_cannot_be_kept(
     assert bool(list(tmp_path.rglob("*.nbi"))) == (not given)
 
 
+@pytest.mark.checkout
+def test_few_steps_run_uncompiled_until_the_compiler_would_have_cost_less() -> None:
+    code = (
+        "import sys\n"
+        "from data.compiled import WORTH_LOADING, compiled\n"
+        "@compiled\n"
+        "def twice(x): return x + x\n"
+        "@compiled\n"
+        "def four_times(x): return twice(x) + twice(x)\n"
+        "done = 0\n"
+        "while 'numba' not in sys.modules:\n"
+        "    assert four_times.for_steps(40_000)(2.0) == 8.0\n"
+        "    done += 40_000\n"
+        "assert WORTH_LOADING < done <= WORTH_LOADING + 40_000\n"
+        "assert four_times.for_steps(1)(2.0) == 8.0 and four_times(2.0) == 8.0\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.checkout
+def test_much_at_once_is_compiled_at_once() -> None:
+    code = (
+        "import sys\n"
+        "from data.compiled import MANY, compiled\n"
+        "@compiled\n"
+        "def twice(x): return x + x\n"
+        "assert twice.for_steps(MANY + 1)(2.0) == 4.0 and 'numba' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 def test_division_by_zero_follows_the_error_model() -> None:
     @compiled(error_model="numpy")
     def ratio(x: float, y: float) -> float:

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from data.asof import known_before
 from data.clock import DAY, HOUR
 from data.tables import Events, Snapshots, Tables
+from features import walk
 from features.build import build
 from features.frame import Catalogue, Feature
 from features.kernel import BLOCK
+from features.plan import compile_plan
 
 TYPES = ("page", "call", "Demo request", "rare", "unseen")
 N_LEADS = 4
@@ -309,6 +311,22 @@ def test_threads_and_row_order_change_no_bit(world, threads):
     for i in range(len(snapshots)):  # a row alone is the row in the batch
         alone = build(tables, snapshots.take(np.array([i])), CATALOGUE).numbers
         assert alone.tobytes() == one[i].tobytes()
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds())
+def test_uncompiled_the_kernel_gives_the_same_bits(world):
+    tables, snapshots = world
+    rows = snapshots.take(np.lexsort((snapshots.as_of, snapshots.lead)))
+    plan, events = compile_plan(CATALOGUE), tables.events
+    given = plan.program(events), plan.columns(events), events.offsets, rows.lead, rows.as_of
+    written = []
+    for fill in (walk.fill.machine_code, walk.fill.as_it_stands):
+        out = np.empty((len(rows), len(CATALOGUE.numbers)), np.float32)
+        codes = np.empty((len(rows), 2), np.int32)
+        fill(*given, 0, len(rows), tables.created_at, out, codes)
+        written.append((out.tobytes(), codes.tobytes()))
+    assert written[0] == written[1]
 
 
 @settings(max_examples=40, deadline=None)

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from models import predictor
-from models.predictor import PathTooLongError, PredictorError, build_tables, look_up, read_forest
+from models.predictor import (
+    PathTooLongError,
+    PredictorError,
+    build_tables,
+    explain_by_paths,
+    lay_paths,
+    look_up,
+    read_forest,
+)
 
 MISSING = (np.nan, 0.0)
 
@@ -98,10 +106,18 @@ def check_one(seed: int) -> None:
     assert tables.base == pytest.approx(expected[0, -1], abs=1e-12 * scale)
     np.testing.assert_allclose(tables.base + values.sum(axis=1), margin, rtol=0, atol=1e-12 * scale)
     np.testing.assert_allclose(margin, raw, rtol=0, atol=1e-12 * scale)
+    paths = lay_paths(forest, targets, shares, X.shape[1])
+    path_values, path_margin = explain_by_paths(forest, paths, rows, targets, shares, X.shape[1])
+    assert paths.base == tables.base
+    assert np.array_equal(path_values, values)
+    assert np.array_equal(path_margin, margin)
     few_values, few_margin = look_up(forest, tables, rows[:7])
     assert np.array_equal(few_values, values[:7])
     assert np.array_equal(few_margin, margin[:7])
     assert np.array_equal(predictor.margins(forest, None, rows), margin)
+    walked = np.empty(len(rows))
+    predictor._walk_rows.as_it_stands(rows.T, 0, len(rows), forest, walked)
+    assert np.array_equal(walked, margin)
 
 
 @pytest.mark.parametrize("start", range(0, 300, 50))
@@ -173,6 +189,10 @@ def test_grouped_contributions_are_sums_and_halves() -> None:
     )
     np.testing.assert_allclose(grouped, expected, rtol=0, atol=1e-12)
     assert np.array_equal(margin, same)
+    paths = lay_paths(forest, targets, shares, 3)
+    by_paths = explain_by_paths(forest, paths, X[:40], targets, shares, 3)
+    assert np.array_equal(by_paths[0], grouped[:40])
+    assert np.array_equal(by_paths[1], margin[:40])
 
 
 def test_threads_and_memory_order_do_not_change_a_bit() -> None:

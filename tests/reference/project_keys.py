@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from textwrap import dedent
 from typing import Any, Final, NamedTuple
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from data.schema import Project
+from data.schema_types import Section
 from tests.reference.tables import code, table
 
 Json = Mapping[str, Any]
@@ -41,10 +46,41 @@ class AsToml(GenerateJsonSchema):
     def generate(self, schema: CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
         """Make the schema, and tidy all of it."""
         made = super().generate(schema, mode)
+        _describe(made)
         made["properties"].pop(NEVER_WRITTEN)
         made["title"] = "The project file of leadscore"
         made["description"] = "One data source and one conversion."
         return {"$schema": self.schema_dialect, **_tidied(made)}
+
+
+def described_keys(section: type[Section]) -> dict[str, str]:
+    """Read what stands below each key of a section, those that it inherits included."""
+    words: dict[str, str] = {}
+    for each in reversed(section.__mro__):
+        if each is Section or not issubclass(each, Section):
+            continue
+        (defined,) = ast.parse(dedent(inspect.getsource(each))).body
+        assert isinstance(defined, ast.ClassDef)
+        for key, below in pairwise(defined.body):
+            if isinstance(key, ast.AnnAssign) and isinstance(below, ast.Expr):
+                assert isinstance(key.target, ast.Name)
+                words[key.target.id] = inspect.cleandoc(ast.literal_eval(below.value))
+    return words
+
+
+def _describe(made: JsonSchemaValue) -> None:
+    """Put the words of each key into the JSON Schema."""
+    sections = {each.__name__: each for each in _below(Section)}
+    for name, schema in ((Project.__name__, made), *made["$defs"].items()):
+        for key, words in described_keys(sections[name]).items():
+            said = {**schema["properties"][key], "description": words}
+            schema["properties"][key] = dict(sorted(said.items()))
+
+
+def _below(section: type[Section]) -> Iterator[type[Section]]:
+    for each in section.__subclasses__():
+        yield each
+        yield from _below(each)
 
 
 def _tidied(value: Any) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -225,6 +227,23 @@ def test_explaining_a_lead_says_typical_and_every_point(company, scored):
     )
     assert all(line[0] in "+-" for line in own.lines())
     assert "score" not in own.to_dict()
+
+
+def test_explaining_one_lead_loads_no_compiler_and_says_what_the_run_says(company, scored):
+    lead = scored.table["lead_id"][3]
+    code = (
+        "import atexit, sys; from leadscore import main; "
+        "heavy = {'numba', 'duckdb', 'mlflow', 'lightgbm', 'sklearn', 'scipy', 'sqlalchemy'}; "
+        "atexit.register(lambda: print(sorted(heavy & set(sys.modules)))); main()"
+    )
+    words = ["explain", str(company.file), lead, "--state", str(company.session.state.folder)]
+    command = [sys.executable, "-c", code, *words, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    answer, heavy = done.stdout.rsplit("\n[", 1)
+    assert heavy.strip() == "]"
+    told = json.loads(answer)
+    row = scored.table.iloc[3]
+    assert (told["margin"], told["score"]) == (row["margin"], row["score"])
 
 
 def test_explaining_names_the_band_that_the_list_shows(company, scored, tmp_path):

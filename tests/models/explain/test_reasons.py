@@ -123,7 +123,7 @@ def test_every_contribution_can_be_listed_and_adds_up(scorer: LeadScorer, leads:
     for row in range(50):
         one = frame.iloc[[row]]
         [told] = explain(scorer, one, lead_ids=["x"], facts=facts)
-        every = contributions_of(scorer, one, facts=facts)
+        every = contributions_of(scorer, one, reason_table(scorer, one, facts=facts))
         assert told.typical + sum(r.points for r in every) + told.limit_points == told.score
         points = {r.factor: r.points for r in every}
         assert all(points[r.factor] == r.points for r in told.reasons)
