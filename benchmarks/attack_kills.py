@@ -91,7 +91,7 @@ class Victim:
 
 VICTIMS: Final = (
     Victim("feedback", (LEAD, "note", "--because", "killed"), short=True),
-    Victim("backup", ("--out", "{out}/backup.tar.gz"), short=True),
+    Victim("backup", ("--out", "{out}/backup.tar.gz"), done="is there already", short=True),
     Victim("restore", ("{out}/ready.tar.gz",), place="restored", done="is there already"),
     Victim("people add", ("ann", "--role", "manager"), done="there is a user", short=True),
     Victim("write-back", short=True),

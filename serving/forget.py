@@ -44,7 +44,8 @@ def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()
     """Erase a lead from all runs, rep answers, arms, ledger and embedded CRM: rows erased.
 
     Reports in the state folder, and in the folders `reports`, are removed whole where anything of
-    the lead was found: any may name it. An id that nothing names removes none.
+    the lead was found: any may name it. An id that nothing names removes none. A service that runs
+    sees by the date of the scores that what it holds is to be read again.
     Entries of the audit log that name its id are counted, not erased: each holds the hash of the
     one before. What a killed run left half-written is removed whole. OutsideError while a night
     runs.
@@ -54,6 +55,8 @@ def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()
     with only_night(state), only_upkeep(state):
         parts = remove_leftovers(state.folder) + remove_parts(state)
         erased = _erase(state, lead_id)
+        if state.scores.is_file():
+            state.scores.touch()
         folders = dict.fromkeys([state.reports, *reports])
         found_in = {name: n for name, n in erased.items() if name != STORE}
         named = any(found_in.values()) or any(_names(folder, lead_id) for folder in folders)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -79,11 +80,12 @@ def serve(
     service = Service(session.project, session.registry, model, state=session.state, clock=now)
     service.load()
     if store:
-        service.hold(session.read(kinds=service.current().kinds))
-    screen.say(f"listening on http://{host}:{port}, model version {service.current().version}")
+        read = partial(session.read, kinds=service.current().kinds)
+        service.hold(read(), read)
     limits = Limits(requests_per_second=requests_per_second, burst=int(2 * requests_per_second) + 1)
     app = create_app(service, KeyFile(keys), limits, reload_seconds=follow, doors=doors)
-    run(app, host=host, port=port)
+    says = f"listening on http://{host}:{port}, model version {service.current().version}"
+    run(app, host=host, port=port, on_listening=partial(screen.say, says))
 
 
 def forget(

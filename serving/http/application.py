@@ -50,6 +50,8 @@ class Metrics:
         self.requests = Counter(
             "leadscore_requests", "Requests answered", ["status"], registry=self.registry
         )
+        for status in ("200", "500", "503"):  # a first fault is then a rise from 0
+            self.requests.labels(status)
         self.seconds = Histogram(
             "leadscore_request_seconds", "Time to answer", registry=self.registry
         )

@@ -14,6 +14,7 @@ from data.durations import SECOND
 from data.errors import LeadScoreError
 from data.reading.read_tables import CrmData, read_tables
 from data.schema import Project
+from data.tables import Outcomes, Tables
 from serving.answers.answer_facts import answer_facts
 from serving.answers.answer_store import RepAnswer, list_answers
 from serving.answers.standing import Standing, standings
@@ -56,6 +57,8 @@ class Service:
     _model: LoadedModel | None = None
     _rules: QualificationRules | None = None
     _kept: tuple[object, KeptRun | None] = (None, None)
+    _read_again: Callable[[], CrmData] | None = None
+    _held_since: object = None  # the scores that stood when the leads were read
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def load(self) -> None:
@@ -64,8 +67,12 @@ class Service:
         self.kept()
         self._model = self._load(self.registry.find(self.reference))
 
-    def hold(self, reading: CrmData) -> None:
-        """Hold the tables of a project, so that its leads can be scored by id."""
+    def hold(self, reading: CrmData, again: Callable[[], CrmData] | None = None) -> None:
+        """Hold the tables of a project, so that its leads can be scored by id.
+
+        `again` reads them anew, when a look for a promotion finds newer scores.
+        """
+        self._held_since, self._read_again = self._kept[0], again
         self.held = HeldLeads.of(reading)
 
     def current(self) -> LoadedModel:
@@ -90,11 +97,30 @@ class Service:
         """Load another version if the reference names one now; tell whether it did."""
         with self._lock:
             self.kept()
+            self._follow_data()
             promoted = self.registry.find(self.reference)
             if self._model is not None and promoted.version == self._model.version:
                 return False
             self._model = self._load(promoted)
             return True
+
+    def _follow_data(self) -> None:
+        """Read the leads again where a night has passed, or a lead was forgotten, since."""
+        since = self._kept[0]
+        if self._read_again is not None and since != self._held_since:
+            held = HeldLeads.of(self._read_again())
+            self.held, self._held_since = held, since
+
+    def _cut(self, lead: str, kept: KeptRun | None) -> tuple[Tables, Outcomes] | None:
+        """Cut a lead out of what is held; None where it is not held, or may have been forgotten.
+
+        Scores that are newer than what is held name all open leads: one that they do not name is
+        not answered before the leads are read again.
+        """
+        if self.held is None:
+            return None
+        known = kept is not None and kept.answer(lead) is not None
+        return self.held.cut(lead) if known or self._kept[0] == self._held_since else None
 
     def _load(self, version: ModelVersion) -> LoadedModel:
         model = load_model(version, bands=self.project.score.bands)
@@ -155,7 +181,7 @@ class Service:
         Without a moment, or at that of the newest run, it is the answer of that run.
         """
         model, kept = self.current(), self.kept()
-        part = None if self.held is None else self.held.cut(lead)
+        part = self._cut(lead, kept)
         if part is None:
             raise UnknownLeadError(lead)
         tables, outcomes = part

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from data.errors import OutsideError
 
 
 class HeaderTimeoutProtocol(H11Protocol):
@@ -40,13 +44,22 @@ class HeaderTimeoutProtocol(H11Protocol):
             self.transport.close()
 
 
-def serve(app: Any, *, host: str, port: int) -> None:
-    """Serve until SIGTERM; open requests are finished first."""
-    gc.freeze()  # what is loaded by now stays: garbage collection skips it
-    uvicorn.run(
+def serve(
+    app: Any, *, host: str, port: int, on_listening: Callable[[], None] = lambda: None
+) -> None:
+    """Serve until SIGTERM; open requests are finished first.
+
+    OutsideError where nobody may listen at that address: another program does, as a rule.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise OutsideError(
+            f"cannot listen at {host}:{port}: {error.strerror or error}", cure="give another --port"
+        ) from None
+    config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         http=HeaderTimeoutProtocol,
         access_log=False,  # addresses hold lead ids
         log_level="warning",
@@ -57,3 +70,10 @@ def serve(app: Any, *, host: str, port: int) -> None:
         server_header=False,
         proxy_headers=False,  # whose headers are believed is said in the project file
     )
+    on_listening()
+    gc.freeze()  # what is loaded by now stays: garbage collection skips it
+    try:
+        with listening:
+            uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        gc.unfreeze()  # DuckDB would tell of each object that is left at the end

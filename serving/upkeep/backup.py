@@ -60,9 +60,18 @@ class BackupListing:
 
 
 def back_up(state: StatePaths, project: str, archive: Path, *, at: int) -> BackupListing:
-    """Write the archive whole or not at all; OutsideError where there is nothing to keep."""
+    """Write the archive whole or not at all, and over none that is there.
+
+    InputError where there is nothing to keep, or an archive of that name.
+    """
     if not state.folder.is_dir():
         raise InputError("there is no state folder yet", file=str(state.folder))
+    if archive.exists():
+        raise InputError(
+            "is there already, and nothing is written over",
+            file=str(archive),
+            cure="move it away, or give another --out",
+        )
     hashes: dict[str, str] = {}
     with (
         only_upkeep(state),
@@ -174,7 +183,10 @@ def _copy_database(path: Path, copy: Path) -> Path:
             own.backup(kept)
             sound = kept.execute("pragma quick_check(1)").fetchone()[0]
     except sqlite3.Error as error:
-        raise OutsideError(f"{path} can't be copied: {error}", cure="leadscore doctor") from error
+        raise OutsideError(
+            f"{path} can't be copied beside the archive, in {copy.parent.parent}: {error}",
+            cure="free space there; else leadscore doctor looks at the file",
+        ) from error
     if sound != "ok":
         raise OutsideError(f"{path} is damaged: {sound}", cure="leadscore doctor")
     return copy

@@ -106,10 +106,18 @@ def _databases(session: Session, _: int) -> Iterator[Finding]:
             sound = str(error)
         if sound != "ok":
             cure = "leadscore restore, from the newest backup"
-            if path in pages:
+            if not _damaged(sound):  # by SQLite's own words, nothing is known of the file yet
+                cure = "look at the disk and at who may read and write the folder, then again"
+            elif path in pages:
                 cure = "leadscore report writes the pages anew"
             yield Finding("databases", "wrong", f"{path.name}: {sound}", cure)
     yield Finding("databases", "fine", f"{len(paths)} looked at")
+
+
+def _damaged(said: str) -> bool:
+    """Tell whether SQLite found a file damaged, or could not look: a full disk, no right."""
+    could_not = ("disk i/o error", "unable to open", "readonly", "is full", "locked")
+    return not any(each in said.lower() for each in could_not)
 
 
 def _ledger(session: Session, _: int) -> Iterator[Finding]:

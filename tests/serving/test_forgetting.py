@@ -7,10 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from models.explain.change import read_run
 from serving.answers.answer_store import RepAnswer, list_answers, store_answer
 from serving.forget import forget_lead
+from serving.http.score_requests import Service, UnknownLeadError
 from tests.fakes.november_state import November
 from tests.golden.product import leadscore
 from tests.test_canaries_in_every_column import contents
@@ -88,3 +90,32 @@ def test_a_forgotten_lead_is_in_no_file_but_the_chained_log(tmp_path: Path) -> N
     assert everywhere | {"report", "scores", "scores.parquet", "store"} <= holding()
     assert leadscore("forget", own[0], who, *own[1:]).code == 0
     assert holding() <= {"ledger.sqlite", "ledger.v1.sqlite"}
+
+
+def test_a_service_that_runs_answers_for_no_forgotten_lead(tmp_path: Path) -> None:
+    """Found by an operator: the service went on scoring it from what it held."""
+    company = November.unpack(tmp_path)
+    own = (company.file, "--state", company.state)
+    assert leadscore("score", *own, "--accept").code == 0
+    session = company.session()
+    service = Service(session.project, session.registry, state=session.state)
+    service.load()
+    service.hold(session.read(), session.read)
+    scored = set(pd.read_parquet(company.state / "scores.parquet")["lead_id"])
+    leads = pd.read_parquet(company.file.parent / "leads.parquet")
+    closed = next(each for each in leads["lead_id"] if each not in scored)
+    who, other = sorted(scored)[:2]
+    for lead in (who, other, closed):
+        assert service.score_known(lead, None)
+    for name in ("leads", "touches", "lead_history", "opportunities"):  # erased in the CRM first
+        path = company.file.parent / f"{name}.parquet"
+        rows = pd.read_parquet(path)
+        rows[rows["lead_id"] != who].to_parquet(path)
+    assert leadscore("forget", own[0], who, *own[1:]).code == 0
+    assert service.score_known(other, None)
+    with pytest.raises(UnknownLeadError):
+        service.score_known(who, None)
+    assert not service.follow_promotion()
+    assert service.score_known(closed, None)
+    with pytest.raises(UnknownLeadError):
+        service.score_known(who, None)
