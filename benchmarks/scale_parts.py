@@ -107,14 +107,20 @@ def equal_bits(folder: Path, file: Path, model: LoadedModel, *, full: bool) -> I
 
 
 class Kill:
-    """Kills a worker of the local cluster after some parts, until enough were killed."""
+    """Kills a worker of the local cluster after every so many parts, until enough were killed.
 
-    def __init__(self, wanted: int, seed: int) -> None:
+    Kills are spread over the run: one part that its worker dies with four times stops it.
+    """
+
+    def __init__(self, wanted: int, every: int, seed: int) -> None:
         """Draw with a seed."""
-        self.wanted, self.killed, self._draw = wanted, 0, random.Random(seed)
+        self.wanted, self.every, self.killed = wanted, every, 0
+        self._draw = random.Random(seed)
 
-    def __call__(self, _: int) -> None:
+    def __call__(self, done: int) -> None:
         """Kill one worker at a random moment after this part."""
+        if done % self.every:
+            return
         workers = [each for each in psutil.Process().children(recursive=True) if _works(each)]
         if workers and self.killed < self.wanted:
             time.sleep(self._draw.random())
@@ -140,7 +146,7 @@ def kills(folder: Path, small: Path, model: LoadedModel, *, full: bool) -> Itera
     whole = scored(file, folder / "s", model, PartsPlan(1))
     killed = equal = runs = 0
     while killed < wanted:
-        kill = Kill(min(wanted - killed, 10), runs)
+        kill = Kill(min(wanted - killed, 10), of // 11, runs)
         equal += scored(file, folder / "s", model, PartsPlan(of, workers, "local"), kill) == whole
         runs, killed = runs + 1, killed + kill.killed
         if not kill.killed:
