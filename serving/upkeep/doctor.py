@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from importlib import metadata
+from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
@@ -38,6 +39,10 @@ def examine(session: Session, *, at: int) -> list[Finding]:
     """Look a state folder over; a check that fails is itself a finding."""
     if not session.state.folder.is_dir():
         words = f"{session.state.folder} is not there yet"
+        beside = Path(session.project.folder) / ".leadscore" / session.project.project.name
+        if beside.is_dir():
+            words += f"; {beside} is: a state folder is looked for where a command is started"
+            return [Finding("state folder", "wrong", words, f"give --state {beside}")]
         return [Finding("state folder", "advice", words, "leadscore train")]
     findings: list[Finding] = []
     for name, check in _CHECKS.items():

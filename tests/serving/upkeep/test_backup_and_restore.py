@@ -189,17 +189,23 @@ def test_nothing_is_written_over_and_a_link_is_no_member(kept: Kept, tmp_path: P
         restore(StatePaths(tmp_path / "new"), NAME, tmp_path / "none.tar.gz")
 
 
-def test_a_damaged_database_is_no_backup_and_the_old_archive_stays(
-    kept: Kept, tmp_path: Path
-) -> None:
+def test_a_damaged_database_is_no_backup(kept: Kept, tmp_path: Path) -> None:
     archive = tmp_path / "a.tar.gz"
-    back_up(kept.paths, NAME, archive, at=0)
-    before = archive.read_bytes()
     raw = bytearray((kept.state / "mlflow.db").read_bytes())
     raw[4096:8192] = b"x" * 4096
     (kept.state / "mlflow.db").write_bytes(raw)
     with pytest.raises(LeadScoreError, match="leadscore doctor"):
         back_up(kept.paths, NAME, archive, at=0)
+    assert not list(tmp_path.glob("*.tar.gz*"))
+
+
+def test_no_archive_is_written_over(kept: Kept, tmp_path: Path) -> None:
+    """Found by an operator: the backup from before an upgrade was replaced by one from after."""
+    archive = tmp_path / "a.tar.gz"
+    back_up(kept.paths, NAME, archive, at=0)
+    before = archive.read_bytes()
+    with pytest.raises(InputError, match="is there already"):
+        back_up(kept.paths, NAME, archive, at=1)
     assert archive.read_bytes() == before
 
 

@@ -38,6 +38,27 @@ def test_a_project_without_a_state_folder_is_told_to_train(kept: Kept, tmp_path:
     assert not (tmp_path / "none").exists()
 
 
+def test_a_state_folder_beside_the_project_file_is_named(kept: Kept, tmp_path: Path) -> None:
+    """Found by an operator: a doctor called from another folder was content with an empty one."""
+    beside = kept.file.parent / ".leadscore" / "software_trial"
+    beside.mkdir(parents=True)
+    code, found = findings(Kept(kept.file, tmp_path / "none"))
+    assert (code, found["state folder"][0]["condition"]) == (3, "wrong")
+    assert str(beside) in found["state folder"][0]["cure"]
+
+
+def test_a_database_that_could_not_be_looked_at_is_not_called_damaged(kept: Kept) -> None:
+    """Found by an operator: on a full disk the doctor told to restore over a sound ledger."""
+    ledger = kept.state / "ledger.sqlite"
+    with closing(sqlite3.connect(ledger)) as held:
+        held.execute("pragma locking_mode = exclusive")
+        held.execute("begin exclusive")
+        _, found = findings(kept)
+    wrong = [each for each in found["databases"] if each["condition"] == "wrong"]
+    assert [each["words"] for each in wrong] == ["ledger.sqlite: database is locked"]
+    assert "restore" not in wrong[0]["cure"]
+
+
 def flip(path: Path, at: int, count: int = 1) -> None:
     raw = bytearray(path.read_bytes())
     raw[at : at + count] = bytes(each ^ 0xFF for each in raw[at : at + count])
