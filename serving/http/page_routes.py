@@ -45,7 +45,7 @@ from serving.worklist.live_pages import (
     nothing_words,
     render_nothing,
 )
-from serving.worklist.scoped_pages import FILTERS, ORDERS, ListChoice, scoped
+from serving.worklist.scoped_pages import FILTERS, ORDERS, ListChoice, PlannedWeeks, scoped
 from serving.worklist.stored_pages import LONGEST, made_at, newest_run, opened_pages, run_file
 from training.state import StatePaths
 
@@ -84,6 +84,7 @@ class PageRoutes:
     ) -> None:
         self.project, self.state, self.doors, self.clock = project, state, doors, clock
         self.answers = LiveAnswers(state.feedback)
+        self.weeks = PlannedWeeks()
         self.addresses = {name: file[0] for name, file in static_files().items()}
         self.router = APIRouter(include_in_schema=False)
         for path, page in (
@@ -244,7 +245,9 @@ class PageRoutes:
         here = own_path(request.url.path + query)
         with opened_pages(run_file(self.state.pages, run)) as connection:
             at = self.clock()
-            pages = scoped(connection, viewer, lambda made_at: self.answers.since(made_at, at))
+            pages = scoped(
+                connection, viewer, lambda made_at: self.answers.since(made_at, at), self.weeks
+            )
             yield LivePage(
                 pages,
                 Visit(

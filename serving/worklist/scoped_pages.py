@@ -10,9 +10,10 @@ of its company), they become a number.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -36,6 +37,8 @@ from serving.worklist.view_parts import ShownStanding
 
 T = TypeVar("T")
 MOST_WORDS: Final = 8
+MOST_WEEKS: Final = 100
+"""Weeks that a process keeps: one of each rep, and again when something of his was answered."""
 FILTERS: Final = (*CHOICES, "lane")
 ORDERS: Final[Mapping[str, str]] = {
     "chance": "place",
@@ -65,17 +68,35 @@ class AnsweredSince:
     back: Collection[str] = ()
 
 
+class PlannedWeeks:
+    """Weeks that were planned among the leads of some owners, the latest few: a plan takes long."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, WeekPage] = {}
+
+    def get(self, key: Hashable, plan: Callable[[], WeekPage]) -> WeekPage:
+        """Give the week that was planned for this key, or plan it."""
+        found = self._kept.get(key)
+        if found is None:
+            if len(self._kept) >= MOST_WEEKS:
+                self._kept = {}
+            found = self._kept[key] = plan()
+        return found
+
+
 def scoped(
     connection: sqlite3.Connection,
     viewer: Viewer,
     answered: Callable[[int], AnsweredSince] = lambda _: AnsweredSince(),
+    weeks: PlannedWeeks | None = None,
 ) -> ScopedPages:
     """Open the pages of a run for a viewer: the one place where it is decided who sees what.
 
     `answered` says what answers changed since the run was made, a moment in microseconds UTC.
+    `weeks` are those that were planned for earlier requests.
     """
     (made_at,) = connection.execute("select at from made").fetchone()
-    return ScopedPages(connection, viewer.owners, answered(made_at))
+    return ScopedPages(connection, viewer.owners, answered(made_at), weeks or PlannedWeeks())
 
 
 class ScopedPages:
@@ -86,8 +107,10 @@ class ScopedPages:
         connection: sqlite3.Connection,
         owners: frozenset[str] | None,
         answered: AnsweredSince,
+        weeks: PlannedWeeks,
     ) -> None:
         self.connection, self.owners, self.answered = connection, owners, answered
+        self._weeks = weeks
         self.about = self._company(About)
         self._given: dict[str, object] = {
             "owners": json.dumps(sorted(owners or ())),
@@ -262,7 +285,28 @@ class ScopedPages:
     def week(self) -> WeekPage:
         """Read whom to call: of the company as it was planned, of an owner from his own leads."""
         week = self._company(WeekPage)
-        return self._planned(week) if self.whole else self._own(week)
+        if self.whole:
+            return self._planned(week)
+        return self._weeks.get(self._hangs_on(), lambda: self._own(week))
+
+    def _hangs_on(self) -> Hashable:
+        """Name all that the viewer's own week hangs on: the file as it stands, own leads' answers.
+
+        A file that `forget` has written to is another one.
+        """
+        (file,) = (row[2] for row in self._all("pragma database_list"))
+        stood = os.stat(file)
+        answered = {
+            name: tuple(
+                row[0]
+                for row in self._all(
+                    f"select lead_id from leads where lead_id in"
+                    f" (select value from json_each(:{name})) and {self._seen} order by place"
+                )
+            )
+            for name in ("off", "back")
+        }
+        return (file, stood.st_ino, stood.st_mtime_ns, self.owners, *answered.values())
 
     def _planned(self, week: WeekPage) -> WeekPage:
         called = self._all(
