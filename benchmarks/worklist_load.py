@@ -166,7 +166,10 @@ async def all_sessions(urls: list[str], names: list[str], seconds: float, load: 
     clients = []
     for number, name in enumerate(names):
         client = httpx.AsyncClient(
-            base_url=urls[number % len(urls)], headers={"accept": "text/html"}, timeout=60
+            base_url=urls[number % len(urls)],
+            headers={"accept": "text/html"},
+            timeout=60,
+            limits=httpx.Limits(keepalive_expiry=4),  # the server closes after 5 s, as we may ask
         )
         given = {**fields((await client.get("/login")).text), "name": name, "password": PASSWORD}
         answer = await client.post("/login", data=given)
