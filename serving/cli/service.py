@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serving.cli import screen
 from serving.cli.options import Model, ProjectFile, StateFolder, Tracking
+
+if TYPE_CHECKING:
+    from data.reading.read_tables import CrmData
 
 
 def add_to(app: typer.Typer) -> None:
@@ -80,7 +83,10 @@ def serve(
     service = Service(session.project, session.registry, model, state=session.state, clock=now)
     service.load()
     if store:
-        read = partial(session.read, kinds=service.current().kinds)
+
+        def read() -> CrmData:
+            return session.read(kinds=service.current().kinds)
+
         service.hold(read(), read)
     limits = Limits(requests_per_second=requests_per_second, burst=int(2 * requests_per_second) + 1)
     app = create_app(service, KeyFile(keys), limits, reload_seconds=follow, doors=doors)

@@ -94,15 +94,19 @@ class Service:
         return 0 if kept is None else kept.as_of
 
     def follow_promotion(self) -> bool:
-        """Load another version if the reference names one now; tell whether it did."""
+        """Load another version if the reference names one now; tell whether it did.
+
+        Then the leads are read again, where they may be others: sources that cannot be read just
+        now keep no model from being followed.
+        """
         with self._lock:
             self.kept()
-            self._follow_data()
             promoted = self.registry.find(self.reference)
-            if self._model is not None and promoted.version == self._model.version:
-                return False
-            self._model = self._load(promoted)
-            return True
+            followed = self._model is None or promoted.version != self._model.version
+            if followed:
+                self._model = self._load(promoted)
+            self._follow_data()
+            return followed
 
     def _follow_data(self) -> None:
         """Read the leads again where a night has passed, or a lead was forgotten, since."""

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data.errors import InputError
+from data.reading.read_tables import CrmData
 from models.explain.change import read_run
 from serving.answers.answer_store import RepAnswer, list_answers, store_answer
 from serving.forget import forget_lead
@@ -119,3 +121,16 @@ def test_a_service_that_runs_answers_for_no_forgotten_lead(tmp_path: Path) -> No
     assert service.score_known(closed, None)
     with pytest.raises(UnknownLeadError):
         service.score_known(who, None)
+
+
+def test_sources_that_cannot_be_read_keep_no_model_from_being_followed(tmp_path: Path) -> None:
+    session = November.unpack(tmp_path).session()
+    service = Service(session.project, session.registry, state=session.state)
+
+    def unreadable() -> CrmData:
+        raise InputError("a pull is writing it")
+
+    service.hold(session.read(), unreadable)
+    with pytest.raises(InputError):
+        service.follow_promotion()
+    assert service.current().version == "1"
