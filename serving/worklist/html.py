@@ -406,9 +406,9 @@ def calls_shown(words: Words, calls: int) -> Markup:
 
 
 def returned(leads: Sequence[ReportLead]) -> list[tuple[ReportLead, Comeback]]:
-    """List the leads that came back and that no rule takes out, the latest first."""
+    """List the leads that came back and no rule takes out: the latest first, then by chance."""
     back = [(lead, lead.back) for lead in leads if lead.back is not None and not lead.off_list]
-    return sorted(back, key=lambda pair: (pair[1].back_at, pair[0].lead_id), reverse=True)
+    return sorted(back, key=lambda pair: pair[1].back_at, reverse=True)
 
 
 def list_rows(view: ReportView) -> list[LeadRow]:

@@ -40,6 +40,8 @@ MOST_WORDS: Final = 8
 MOST_WEEKS: Final = 100
 """Weeks that a process keeps: one of each rep, and again when something of his was answered."""
 FILTERS: Final = (*CHOICES, "lane")
+LATEST_FIRST: Final = ("answer", "back")
+"""Lanes that begin with what happened last; the others with the best chance."""
 ORDERS: Final[Mapping[str, str]] = {
     "chance": "place",
     "value": "by_value",
@@ -114,8 +116,8 @@ class ScopedPages:
         self.about = self._company(About)
         self._given: dict[str, object] = {
             "owners": json.dumps(sorted(owners or ())),
-            "off": json.dumps(sorted(answered.off)),
-            "back": json.dumps(sorted(answered.back)),
+            "off": self._places(answered.off),
+            "back": self._places(answered.back),
         }
 
     @property
@@ -244,25 +246,21 @@ class ScopedPages:
 
     def lane(self, lane: str, n: int) -> tuple[list[ReportLead], int]:
         """Read the most urgent leads of a lane, and count them all."""
-        order = {"answer": "since desc, place", "back": "since desc, lead_id desc"}
-        chosen = (
-            "from lanes join leads using (place) where lane = :lane and rule is null"
-            f" and {self._seen} and {self._open}"
-        )
+        order = "since desc, place" if lane in LATEST_FIRST else "place"
+        chosen = f"from lanes where lane = :lane and {self._seen} and {self._open}"
         given = {"lane": lane, "n": n}
-        rows = self._all(
-            f"select place {chosen} order by {order.get(lane, 'place')} limit :n", given
-        )
+        rows = self._all(f"select place {chosen} order by {order} limit :n", given)
         count = int(self._all(f"select count(*) {chosen}", given)[0][0])
         return [self._line(row[0]) for row in rows], count
 
     def drawers(self, n: int = 200) -> list[ReportLead]:
         """Read the leads that are off the list, by a rule or an answer, or were until lately."""
-        off = f"not {self._open}"
-        ended = f"ended and {self._open}"
         rows = self._all(
-            f"select place from leads where (rule is not null or {off} or {ended}) and {self._seen}"
-            " order by place limit :n",
+            "select place from (select place, rule, answered, ended from leads"
+            f" where (rule is not null or answered or ended) and {self._seen}"
+            " union select place, rule, answered, ended from leads"
+            f" where place in (select value from json_each(:off)) and {self._seen})"
+            f" where rule is not null or ended or not {self._open} order by place limit :n",
             {"n": n},
         )
         return [self._line(row[0]) for row in rows]
@@ -300,7 +298,7 @@ class ScopedPages:
             name: tuple(
                 row[0]
                 for row in self._all(
-                    f"select lead_id from leads where lead_id in"
+                    f"select lead_id from leads where place in"
                     f" (select value from json_each(:{name})) and {self._seen} order by place"
                 )
             )
@@ -392,9 +390,18 @@ class ScopedPages:
     @property
     def _open(self) -> str:
         return (
-            "((not answered or lead_id in (select value from json_each(:back)))"
-            " and lead_id not in (select value from json_each(:off)))"
+            "((not answered or place in (select value from json_each(:back)))"
+            " and place not in (select value from json_each(:off)))"
         )
+
+    def _places(self, lead_ids: Collection[str]) -> str:
+        """Give the places of leads as JSON: what is asked of each row is asked of a number."""
+        rows = self.connection.execute(
+            "select place from leads where lead_id in (select value from json_each(?))"
+            " order by place",
+            (json.dumps(sorted(lead_ids)),),
+        )
+        return json.dumps([row[0] for row in rows])
 
     def _has(self, page: type[object]) -> bool:
         return self._company_or_none(page) is not None

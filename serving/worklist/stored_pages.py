@@ -51,12 +51,10 @@ create table leads (
     missed integer not null, moved integer, answered integer not null, ended integer not null,
     by_value integer, by_urgency integer, by_change integer, by_company integer, by_name integer
 ) strict;
-create table lanes (lane text not null, place integer not null, since text not null,
-    primary key (lane, place)) without rowid, strict;
+create table lanes (owner text not null, lane text not null, place integer not null,
+    since text not null, answered integer not null,
+    primary key (owner, lane, place)) without rowid, strict;
 create table bodies (place integer primary key, line blob not null, detail blob, mover blob) strict;
-create index leads_by_owner on leads (owner, place);
-create index leads_by_call on leads (called) where called is not null;
-create index leads_by_move on leads (moved) where moved is not null;
 create table words (word text not null, place integer not null, primary key (word, place))
 without rowid, strict;
 create table choices (kind text not null, value text not null, owner text not null,
@@ -64,6 +62,14 @@ create table choices (kind text not null, value text not null, owner text not nu
 create table made (at integer not null) strict;
 create table texts (name text primary key, html blob not null) strict, without rowid;
 create table company (page text primary key, json blob not null) strict, without rowid;
+"""
+_INDEXES: Final = """
+create index lanes_by_lane on lanes (lane, place, owner, since, answered);
+create index leads_by_owner on leads
+    (owner, place, rule, answered, ended, changed, by_value, by_urgency, by_change, by_name);
+create index leads_off_list on leads (owner, place) where (rule is not null or answered or ended);
+create index leads_by_call on leads (called) where called is not null;
+create index leads_by_move on leads (owner, moved) where moved is not null;
 """
 T = TypeVar("T")
 
@@ -107,6 +113,7 @@ def write_pages(
         connection.execute("pragma synchronous = off")  # `replacing` brings it to the disk
         connection.executescript(_TABLES)
         count = _insert_leads(connection, view, leads)
+        connection.executescript(_INDEXES)
         _insert_company(connection, view)
         connection.execute("insert into made values (?)", (made_at,))
         for name, html in texts.items():
@@ -225,9 +232,9 @@ def _insert_leads(
         )
         connection.execute(f"insert into leads values ({', '.join('?' * len(row))})", row)  # noqa: S608
         connection.execute("insert into bodies values (?, ?, ?, ?)", body)
-        lanes = [(entry.lane, place, entry.since) for entry in lead.lanes]
-        back = [] if lead.back is None else [("back", place, lead.back.back_at)]
-        connection.executemany("insert or ignore into lanes values (?, ?, ?)", [*lanes, *back])
+        connection.executemany(
+            "insert or ignore into lanes values (?, ?, ?, ?, ?)", _lanes(lead, place)
+        )
         named = (lead.person, lead.name, lead.company, lead.title, lead.owner, lead.email)
         words = folded_words(lead.lead_id, *named)
         connection.executemany("insert into words values (?, ?)", [(w, place) for w in words])
@@ -243,10 +250,20 @@ def _insert_leads(
             f" where {kind} is not null and length({kind}) <= {LONGEST}"
         )
     connection.execute(
-        "insert into choices select distinct 'lane', lane, owner"
-        " from lanes join leads using (place) where rule is null and not answered"
+        "insert into choices select distinct 'lane', lane, owner from lanes where not answered"
     )
     return count
+
+
+def _lanes(lead: ReportLead, place: int) -> list[tuple[str | None, str, int, str, int]]:
+    """Give the rows of the lanes that a lead stands in, or does once its answer is taken back."""
+    if lead.rule is not None:
+        return []
+    since: list[tuple[str, str]] = [(entry.lane, entry.since) for entry in lead.lanes]
+    if lead.back is not None:
+        since.append(("back", lead.back.back_at))
+    answered = int(lead.standing is not None)
+    return [(_text(lead.owner), lane, place, moment, answered) for lane, moment in since]
 
 
 def _places(keys: Sequence[ListKey]) -> list[list[int]]:

@@ -88,7 +88,7 @@ def _pinned(
     created = source.tables.created_at
     if created is not None:
         rows = np.flatnonzero(back & (place >= 0))
-        newest = np.lexsort((ids[rows], created[source.scored.snapshots.lead[rows]]))[::-1]
+        newest = np.lexsort((place[rows], -created[source.scored.snapshots.lead[rows]]))
         pinned += rows[newest][:PINNED_OF_LANE].tolist()
     return np.array(pinned, np.int64)
 
