@@ -180,12 +180,15 @@ class ScopedPages:
     def beside(self, choice: ListChoice, lead_id: str) -> tuple[str | None, str | None]:
         """Name the leads before and after a lead in the list; None at its ends or outside it."""
         chosen, order, given = self._chosen(choice)
-        if order == "place":  # by far the most frequent: two looks into the index
-            given["lead"] = lead_id
-            here = f"(select place from leads where lead_id = :lead and {self._seen})"
+        if "," not in order:  # no words are searched: two looks at the order's own numbers
+            here = f"(select {order} from leads where lead_id = :lead and {self._seen})"
             found = [
-                self._all(f"select lead_id {chosen} and place {side} limit 1", given)
-                for side in (f"< {here} order by place desc", f"> {here} order by place")
+                self._all(
+                    f"select lead_id from leads where {order} = (select {which}({order}) {chosen}"
+                    f" and {order} {side} {here})",
+                    {**given, "lead": lead_id},
+                )
+                for which, side in (("max", "<"), ("min", ">"))
             ]
             return (found[0][0][0] if found[0] else None, found[1][0][0] if found[1] else None)
         rows = self._all(

@@ -66,7 +66,8 @@ create table company (page text primary key, json blob not null) strict, without
 _INDEXES: Final = """
 create index lanes_by_lane on lanes (lane, place, owner, since, answered);
 create index leads_by_owner on leads
-    (owner, place, rule, answered, ended, changed, by_value, by_urgency, by_change, by_name);
+    (owner, place, rule, answered, ended, changed,
+    by_value, by_urgency, by_change, by_company, by_name);
 create index leads_off_list on leads (owner, place) where (rule is not null or answered or ended);
 create index leads_by_call on leads (called) where called is not null;
 create index leads_by_move on leads (owner, moved) where moved is not null;
