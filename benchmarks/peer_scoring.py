@@ -1,6 +1,6 @@
 """The script that a good engineer would write: counts by type and window, LightGBM, pred_contrib.
 
-Run by scale_parts.py in the environment of the peers: `python peer_scoring.py ENGINE FOLDER TREES`.
+Run by scale_sizes.py in the environment of the peers: `python peer_scoring.py ENGINE FOLDER TREES`.
 It scores the same open leads from the same files, with a booster as large as the champion's, of 100
 trees at least.
 """
