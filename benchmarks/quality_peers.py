@@ -172,6 +172,23 @@ def flaml(X, y, Xt, *, seconds, seed, threads, **_):
     return model.predict_proba(Xt)[:, 1]
 
 
+def ebm(X, y, Xt, *, meta, seed, threads, **_):
+    from interpret.glassbox import ExplainableBoostingClassifier
+
+    names = meta["categorical"]
+    model = ExplainableBoostingClassifier(random_state=seed, n_jobs=threads)
+    return model.fit(words_of(X, names), y).predict_proba(words_of(Xt, names))[:, 1]
+
+
+def chimeraboost(X, y, Xt, *, meta, seed, threads, **_):
+    from chimeraboost import ChimeraBoostClassifier
+
+    names = meta["categorical"]
+    model = ChimeraBoostClassifier(random_state=seed, thread_count=threads)
+    model.fit(words_of(X, names), y, cat_features=[X.columns.get_loc(name) for name in names])
+    return model.predict_proba(words_of(Xt, names))[:, 1]
+
+
 PEERS = {
     "logistic": logistic,
     "hist_gb": hist_gb,
@@ -181,6 +198,8 @@ PEERS = {
     "lgbm_tuned": lgbm_tuned,
     "catboost_default": catboost_default,
     "flaml": flaml,
+    "ebm": ebm,
+    "chimeraboost": chimeraboost,
 }
 
 

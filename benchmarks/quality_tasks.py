@@ -48,6 +48,8 @@ LIVE = (
     "lgbm_tuned",
     "catboost_default",
     "flaml",
+    "ebm",
+    "chimeraboost",
 )
 FIGURES = ("log_loss", "brier", "auc", "ap", "lift10", "ece", "cal_slope", "fit_s", "fit_cpu_s")
 
