@@ -79,11 +79,13 @@ test-all: lint debian tryton ## the slow proofs too; needs LEADSCORE_DATA
 
 peers: $(VENV)-peers/.ready ## the tools we are measured against, in an environment of their own
 
-$(VENV)-peers/.ready: benchmarks/requirements-peers.txt benchmarks/requirements-featuretools.txt
+$(VENV)-peers/.ready: $(wildcard benchmarks/requirements-*.txt)
 	$(PYTHON) -m venv $(VENV)-peers
 	$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements-peers.txt
 	$(PYTHON) -m venv $(VENV)-peers/featuretools
 	$(VENV)-peers/featuretools/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements-featuretools.txt
+	$(PYTHON) -m venv $(VENV)-peers/autogluon
+	$(VENV)-peers/autogluon/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements-autogluon.txt
 	@touch $@
 
 bench: $(VENV)/.ready-dev peers ## the short version of every benchmark, within 20 minutes

@@ -301,12 +301,14 @@ def measure_world(kind: str, n_leads: int, seed: int) -> Measurement:
     return measure(make_rows(kind, n_leads, seed, months=months)) | {"months": months}
 
 
-def run_peers(tasks: list[Task], state: State, seconds: float, share: tuple[int, int]) -> None:
-    """Let every live peer fit what it has not fitted yet."""
-    turns = [(task, peer) for task in tasks for peer in LIVE]
+def run_peers(
+    tasks: list[Task], state: State, seconds: dict[str, float], share: tuple[int, int]
+) -> None:
+    """Let every live peer fit what it has not fitted yet; AutoGluon where it is given seconds."""
+    turns = [(task, peer) for task in tasks for peer in LIVE if seconds.get(peer, 1.0)]
     for task, peer in turns[share[0] :: share[1]]:
         out = state.folder / "peers" / f"{task.name}.{peer}.npz"
-        measure_peer(task, PEERS_PYTHON, peer, out, seconds=seconds)
+        measure_peer(task, PEERS_PYTHON, peer, out, seconds=seconds.get(peer, 0.0))
 
 
 def read_peers(tasks: list[Task], state: State) -> None:
@@ -331,7 +333,8 @@ def run(options: argparse.Namespace, state: State, share: tuple[int, int]) -> in
     if live:
         made = [leadforge(PEERS_PYTHON, state.folder, d) for d in DIFFICULTIES]
         simulated = [load(folder) for folder in made if folder]
-        run_peers([*tasks, *simulated], state, options.flaml_seconds, share)
+        seconds = {"flaml": options.flaml_seconds, "autogluon": options.autogluon_seconds}
+        run_peers([*tasks, *simulated], state, seconds, share)
     jobs = plan(tasks, simulated, options)
     measured: dict[str, Measurement] = {}
     for name in list(jobs)[share[0] :: share[1]]:
@@ -384,6 +387,9 @@ def main() -> int:
         "--recorded", action="store_true", help="take the peers' figures from peers.csv alone"
     )
     parser.add_argument("--flaml-seconds", type=float, default=20.0)
+    parser.add_argument(
+        "--autogluon-seconds", type=float, default=0.0, help="best_v150; 0: its recorded figures"
+    )
     parser.add_argument("--state", type=Path, default=None, help="keep measurements here")
     parser.add_argument("--share", default="1/1", help="measure the first of two halves: 1/2")
     options = parser.parse_args()

@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -189,6 +190,31 @@ def chimeraboost(X, y, Xt, *, meta, seed, threads, **_):
     return model.predict_proba(words_of(Xt, names))[:, 1]
 
 
+def tabprep(X, y, Xt, *, threads, **_):
+    return _autogluon(
+        X,
+        y,
+        Xt,
+        threads,
+        hyperparameters={"GBM_PREP": {}},
+        num_bag_folds=8,
+        fit_weighted_ensemble=False,
+    )
+
+
+def autogluon(X, y, Xt, *, seconds, threads, **_):
+    return _autogluon(X, y, Xt, threads, presets="best_v150", time_limit=seconds)
+
+
+def _autogluon(X, y, Xt, threads, **how):
+    from autogluon.tabular import TabularPredictor
+
+    with tempfile.TemporaryDirectory() as place:
+        model = TabularPredictor("outcome", eval_metric="log_loss", path=place, verbosity=0)
+        model.fit(X.assign(outcome=y), num_cpus=threads, **how)
+        return model.predict_proba(Xt)[1].to_numpy()
+
+
 PEERS = {
     "logistic": logistic,
     "hist_gb": hist_gb,
@@ -200,6 +226,8 @@ PEERS = {
     "flaml": flaml,
     "ebm": ebm,
     "chimeraboost": chimeraboost,
+    "tabprep": tabprep,
+    "autogluon": autogluon,
 }
 
 

@@ -50,7 +50,11 @@ LIVE = (
     "flaml",
     "ebm",
     "chimeraboost",
+    "tabprep",
+    "autogluon",
 )
+APART = ("tabprep", "autogluon")
+"""Peers with an environment of their own: AutoGluon and what it brings."""
 FIGURES = ("log_loss", "brier", "auc", "ap", "lift10", "ece", "cal_slope", "fit_s", "fit_cpu_s")
 
 
@@ -127,7 +131,10 @@ def measure_peer(task: Task, python: Path, peer: str, out: Path, *, seconds: flo
     out.parent.mkdir(parents=True, exist_ok=True)
     script = Path(__file__).with_name("quality_peers.py")
     partial = out.with_name(f"{out.stem}.partial.npz")
-    call = [str(python), str(script), str(task.folder), peer, str(seconds), "0", "1", str(partial)]
+    if peer in APART:
+        python = python.parents[1] / "autogluon" / "bin" / "python"
+    words = [str(task.folder), peer, str(seconds), "0", "1", str(partial)]
+    call = [str(python), "-P", str(script), *words]  # modules beside the script are not the peer's
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"  {peer} failed on {task.name}: {done.stderr.strip().splitlines()[-1:]}")
