@@ -58,7 +58,7 @@ def costs(
     """Run the commands on a company, one after the other, and beside them the scripts."""
     state, out = company.folder / "model", company.folder / "out"
     ours = [str(file), "--state", str(state)]
-    yield "check", measured([*COMMAND, "check", str(file)], ends=(0, 3))
+    yield "check", measured([*COMMAND, "check", *ours], ends=(0, 3))
     for name, n in (("score, 8 parts", "8"), ("score", "1")):
         words = [*ours, "--accept", "--threads", "1", "--parts", n]
         yield name, measured([*COMMAND, "score", *words])

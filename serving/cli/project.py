@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from serving.cli import progress, screen
-from serving.cli.options import EventFiles, Json, Language, Leads, Out, ProjectFile, Seed, Threads
+from serving.cli.options import (
+    EventFiles,
+    Json,
+    Language,
+    Leads,
+    Out,
+    ProjectFile,
+    Seed,
+    StateFolder,
+    Threads,
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -100,6 +110,7 @@ def check(
     events: EventFiles = None,
     out: Out = None,
     threads: Threads = None,
+    state: StateFolder = None,
     as_json: Json = False,
 ) -> None:
     """Check data and time: what is read, what is no feature, what leaks; exit 3 on a leak.
@@ -110,7 +121,7 @@ def check(
     from serving.check import check_project
     from serving.session import open_session
 
-    session = open_session(file, threads=threads)
+    session = open_session(file, state=state, threads=threads)
     with screen.stages(progress.CHECK, quiet=as_json) as stage:
         stage("reading the sources")
         result = check_project(session, session.read(leads, events), on_stage=stage)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.reference.commands import commands
+from training.state import StatePaths
 
 VERBS = {
     "demo",
@@ -100,6 +101,14 @@ def test_a_wrong_input_is_one_line_and_exit_2(tmp_path, content, words, verb):
     assert words in lines[0]
     assert "Traceback" not in found.stderr
     assert not (tmp_path / ".leadscore").exists()
+
+
+def test_check_reads_through_the_store_of_the_state_folder_that_is_named(company, tmp_path):
+    named, there = StatePaths(tmp_path), set(company.file.parent.rglob("*"))
+    found = run("check", str(company.file), "--state", str(named.folder))
+    assert found.returncode == 0, found.stderr
+    assert named.store.exists()
+    assert set(company.file.parent.rglob("*")) == there
 
 
 def test_scores_and_write_back_answer_in_json(company):
