@@ -31,7 +31,7 @@ Cost = tuple[float, float]
 
 
 def measure(*, full: bool) -> Iterator[Verdict]:
-    """Measure the commands of a night at each size; in full also training, report and write-back.
+    """Measure the commands of a night at each size; in full also report and write-back.
 
     All sizes have 19 events a lead. CPU a lead may grow by a tenth from the first size to the last.
     """
@@ -68,9 +68,6 @@ def costs(
     if full:
         yield "report", measured([*COMMAND, "report", *ours, "--out", str(out), "--lang", "en"])
         yield "write-back", measured([*COMMAND, "write-back", *ours])
-        own = [str(file), "--state", str(company.folder / "trained")]
-        yield "train --fast", measured([*COMMAND, "train", *own, "--fast"], ends=(0, 3))
-        shutil.rmtree(company.folder / "trained")
         shutil.rmtree(out)
     if beside and PEERS.exists():
         trees = str(max(len(company.model.scorer.forest_text), 1) * 100)
