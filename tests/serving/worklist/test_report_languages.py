@@ -88,10 +88,13 @@ def test_a_word_and_a_message_of_the_same_english_are_two_entries(polish: Words)
 
 @pytest.mark.parametrize("language", languages())
 def test_a_language_is_loaded_in_a_moment(language: str) -> None:
-    words_of.cache_clear()
-    started = time.process_time()
-    words_of(language)
-    assert time.process_time() - started < 0.2
+    took = []
+    for _ in range(3):  # the collector of garbage may come between
+        words_of.cache_clear()
+        started = time.process_time()
+        words_of(language)
+        took.append(time.process_time() - started)
+    assert min(took) < 0.2
 
 
 def test_an_unknown_language_is_refused_with_the_known_ones() -> None:
