@@ -20,28 +20,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.quality_state import Measurement, State, read
+from benchmarks.quality_state import Measurement, State
 from benchmarks.quality_steady import measure_five, measure_newer, measure_seed, measure_small
 from benchmarks.quality_tasks import (
+    APART_PYTHON,
     FIGURES,
-    LIVE,
+    PEERS_PYTHON,
     SHORT,
     TASKS,
     Task,
     add_predictions,
-    add_prior,
     data_folder,
     load,
     measure_ours,
-    measure_peer,
     pivot,
+    read_peers,
+    run_peers,
     table,
 )
 from benchmarks.quality_worlds import KINDS, leadforge, make_rows, measure
 from models.metrics import compare, debiased_ece, log_losses
 from training.evaluate import evaluate_model
 
-PEERS_PYTHON = Path(__file__).parent.parent / ".venv-peers" / "bin" / "python"
 DIFFICULTIES = ("intro", "intermediate", "advanced")
 WORLDS = {6_000: 12, 12_000: 24}
 """Leads of a simulated company, and the months in which they came: as many a month."""
@@ -301,31 +301,11 @@ def measure_world(kind: str, n_leads: int, seed: int) -> Measurement:
     return measure(make_rows(kind, n_leads, seed, months=months)) | {"months": months}
 
 
-def run_peers(
-    tasks: list[Task], state: State, seconds: dict[str, float], share: tuple[int, int]
-) -> None:
-    """Let every live peer fit what it has not fitted yet; AutoGluon where it is given seconds."""
-    turns = [(task, peer) for task in tasks for peer in LIVE if seconds.get(peer, 1.0)]
-    for task, peer in turns[share[0] :: share[1]]:
-        out = state.folder / "peers" / f"{task.name}.{peer}.npz"
-        measure_peer(task, PEERS_PYTHON, peer, out, seconds=seconds.get(peer, 0.0))
-
-
-def read_peers(tasks: list[Task], state: State) -> None:
-    """Put the live peers' predictions into the tasks."""
-    for task in tasks:
-        for peer in LIVE:
-            file = state.folder / "peers" / f"{task.name}.{peer}.npz"
-            if file.exists():
-                add_predictions(task, peer, read(file))
-        add_prior(task)
-
-
 def run(options: argparse.Namespace, state: State, share: tuple[int, int]) -> int:
     """Measure a share of everything; with a whole share print tables and bars."""
     place, bars = data_folder(), Bars()
     live = options.full and not options.recorded and "tasks" in options.parts
-    if live and not PEERS_PYTHON.exists():
+    if live and not all(python.exists() for python in (PEERS_PYTHON, APART_PYTHON)):
         print("the full run needs the peers: make peers")
         return 2
     tasks = [load(place / name) for name in (TASKS if options.full else SHORT)]

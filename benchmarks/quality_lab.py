@@ -25,9 +25,10 @@ from benchmarks.quality_lab_bars import PEERS, Line, first_bars, flat_bars, null
 from benchmarks.quality_lab_first import first_prediction
 from benchmarks.quality_lab_fit import measure_fit
 from benchmarks.quality_lab_ideas import show_ideas
-from benchmarks.quality_lab_leads import PEERS_PYTHON, SETS, make_set
+from benchmarks.quality_lab_leads import SETS, make_set
 from benchmarks.quality_lab_sets import LabSet
 from benchmarks.quality_state import Measurement, State, read, write
+from benchmarks.quality_tasks import PEERS_PYTHON
 
 SHORT = ("flat_line", "few_60", "drift_level", "bundled_diabetes")
 SHORT_NULLS = tuple(f"null_{i:02d}" for i in (0, 4, 8, 9, 13, 18, 22, 27))

@@ -28,10 +28,9 @@ from benchmarks.quality_lab_sets import (
     level_of,
     numbers,
 )
-from benchmarks.quality_tasks import load
+from benchmarks.quality_tasks import PEERS_PYTHON, load
 from benchmarks.quality_worlds import leadforge, make_rows
 
-PEERS_PYTHON = Path(__file__).parent.parent / ".venv-peers" / "bin" / "python"
 NULLS = 60
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.quality_state import Measurement
+from benchmarks.quality_state import Measurement, State, read
 from models.fit.learner import LeadClassifier
 from models.metrics import (
     auc,
@@ -53,8 +53,10 @@ LIVE = (
     "tabprep",
     "autogluon",
 )
+PEERS_PYTHON = Path(__file__).parent.parent / ".venv-peers" / "bin" / "python"
 APART = ("tabprep", "autogluon")
 """Peers with an environment of their own: AutoGluon and what it brings."""
+APART_PYTHON = Path(__file__).parent.parent / ".venv-peers" / "autogluon" / "bin" / "python"
 FIGURES = ("log_loss", "brier", "auc", "ap", "lift10", "ece", "cal_slope", "fit_s", "fit_cpu_s")
 
 
@@ -124,15 +126,14 @@ def measure_ours(task: Task) -> Measurement:
     return results | {"p": model.predict_proba(task.test)[:, 1], "clipped": clipped}
 
 
-def measure_peer(task: Task, python: Path, peer: str, out: Path, *, seconds: float) -> None:
+def measure_peer(task: Task, peer: str, out: Path, *, seconds: float) -> None:
     """Let a peer fit with one thread in its own environment, unless it did before."""
     if out.exists():
         return
     out.parent.mkdir(parents=True, exist_ok=True)
     script = Path(__file__).with_name("quality_peers.py")
     partial = out.with_name(f"{out.stem}.partial.npz")
-    if peer in APART:
-        python = python.parents[1] / "autogluon" / "bin" / "python"
+    python = APART_PYTHON if peer in APART else PEERS_PYTHON
     words = [str(task.folder), peer, str(seconds), "0", "1", str(partial)]
     call = [str(python), "-P", str(script), *words]  # modules beside the script are not the peer's
     done = subprocess.run(call, capture_output=True, text=True, check=False)
@@ -152,6 +153,26 @@ def add_prior(task: Task) -> None:
     """Put the base rate of the training rows in."""
     p = np.full(len(task.test_y), task.y.mean())
     add_predictions(task, "prior", {"p": p, "seconds": 0.0, "cpu": 0.0})
+
+
+def run_peers(
+    tasks: list[Task], state: State, seconds: dict[str, float], share: tuple[int, int]
+) -> None:
+    """Let every live peer fit what it has not fitted yet; AutoGluon where it is given seconds."""
+    turns = [(task, peer) for task in tasks for peer in LIVE if seconds.get(peer, 1.0)]
+    for task, peer in turns[share[0] :: share[1]]:
+        out = state.folder / "peers" / f"{task.name}.{peer}.npz"
+        measure_peer(task, peer, out, seconds=seconds.get(peer, 0.0))
+
+
+def read_peers(tasks: list[Task], state: State) -> None:
+    """Put the live peers' predictions into the tasks."""
+    for task in tasks:
+        for peer in LIVE:
+            file = state.folder / "peers" / f"{task.name}.{peer}.npz"
+            if file.exists():
+                add_predictions(task, peer, read(file))
+        add_prior(task)
 
 
 def plain_ece(y: np.ndarray, p: np.ndarray, bins: int = 10) -> float:

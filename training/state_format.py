@@ -1,13 +1,15 @@
 """The format of a state folder: written into a new one, and an older one brought here.
 
-Format 1, of November 2026, has no `state.json`, and files that others may read. The ledger has a
-version of its own (serving/writeback/ledger_tables.py), and so has MLflow's store.
+Format 1, of November 2026, has no `state.json`, and files that others may read. Live pages of
+format 2 are laid out in other tables. The ledger has a version of its own
+(serving/writeback/ledger_tables.py), and so has MLflow's store.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -15,7 +17,7 @@ from data.errors import OutsideError
 from data.files import write_text
 from training.state import StatePaths
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 
 def make_folder(state: StatePaths) -> None:
@@ -89,9 +91,17 @@ def _close_to_others(state: StatePaths) -> None:
     state.folder.chmod(state.folder.stat().st_mode & 0o700)
 
 
+def _drop_pages(state: StatePaths) -> None:
+    """Format 2 -> 3: pages of other tables go; a night or `report` writes them again."""
+    shutil.rmtree(state.pages, ignore_errors=True)
+
+
 def _note(state: StatePaths) -> None:
     write_text(state.format, json.dumps({"format": FORMAT}) + "\n")
 
 
-_STEPS: Final[Mapping[int, Callable[[StatePaths], None]]] = {1: _close_to_others}
+_STEPS: Final[Mapping[int, Callable[[StatePaths], None]]] = {
+    1: _close_to_others,
+    2: _drop_pages,
+}
 """What brings a folder of each format to the next."""

@@ -178,7 +178,10 @@ class ScopedPages:
         return rows[0][0] if rows else None
 
     def beside(self, choice: ListChoice, lead_id: str) -> tuple[str | None, str | None]:
-        """Name the leads before and after a lead in the list; None at its ends or outside it."""
+        """Name the leads before and after a lead in the list; None at its ends.
+
+        One that is not on the list has those that it would stand between; in a search, none.
+        """
         chosen, order, given = self._chosen(choice)
         if "," not in order:  # no words are searched: two looks at the order's own numbers
             here = f"(select {order} from leads where lead_id = :lead and {self._seen})"

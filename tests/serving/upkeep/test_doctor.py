@@ -161,6 +161,19 @@ def test_a_folder_of_november_is_closed_to_others_and_numbered(kept: Kept) -> No
     assert stat.S_IMODE(kept.state.stat().st_mode) == 0o700
 
 
+def test_live_pages_of_an_older_layout_go_and_the_next_report_writes_them(kept: Kept) -> None:
+    older = kept.paths.pages / "r1" / "pages.sqlite"
+    older.parent.mkdir(parents=True)
+    older.write_bytes(b"of other tables")
+    kept.state.chmod(0o700)
+    kept.paths.format.write_text(json.dumps({"format": 2}))
+    assert kept.run("doctor").code == 0
+    assert json.loads(kept.paths.format.read_text()) == {"format": FORMAT}
+    assert not kept.paths.pages.exists()
+    assert kept.run("report", "--out", str(kept.state.parent / "reports")).code == 0
+    assert len(list(kept.paths.pages.glob("*/pages.sqlite"))) == 1
+
+
 def test_a_folder_of_a_later_leadscore_is_refused_by_every_verb(kept: Kept) -> None:
     kept.paths.format.write_text(json.dumps({"format": FORMAT + 1}))
     before = sorted(kept.state.rglob("*"))
