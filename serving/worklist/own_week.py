@@ -9,17 +9,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from serving.figures.capacity import expect_count
+from serving.figures.capacity import capacities_of, expect_count
 from serving.figures.counts import Shock, learn_shock
 from serving.worklist.view import MissedFollowUp, OwnerWeek, PlanPoint, ReportLead, WeekPage
 from serving.worklist.view_parts import Interval
-
-_SHARES: Final = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
-"""Parts of the list at which the plan says what so many calls bring."""
 
 
 class OwnLead(NamedTuple):
@@ -88,7 +85,7 @@ def own_week(week: WeekPage, leads: Sequence[OwnLead], open_leads: Mapping[str, 
         ),
         newest_first=None,
         speed=None,
-        plan=_plan(leads, shock),
+        plan=_plan(leads, capacity, shock),
         plan_by_value=(),
         plan_by_urgency=(),
         best_calls=None,
@@ -122,11 +119,10 @@ def _missed(
     return tuple(MissedFollowUp(lead_id, days, touched) for _, lead_id, days, touched in high)
 
 
-def _plan(leads: Sequence[OwnLead], shock: Shock) -> tuple[PlanPoint, ...]:
+def _plan(leads: Sequence[OwnLead], capacity: int, shock: Shock) -> tuple[PlanPoint, ...]:
     """Say what the first leads of a list bring, at some numbers of calls up to all of them."""
-    numbers = {1, *(max(round(share * len(leads)), 1) for share in _SHARES)} if leads else ()
     points = []
-    for n in sorted(numbers):
+    for n in capacities_of(capacity, len(leads)) if leads else ():
         told = [lead.score for lead in leads[:n] if lead.score is not None]
         range_ = _expected(leads[:n], shock)
         points.append(PlanPoint(n, told[-1] if told else 0, range_.value, range_.low, range_.high))

@@ -160,6 +160,8 @@ def test_a_rep_reads_the_same_on_the_live_page_and_in_the_file(week, whole, tmp_
             live = scoped(stored, Viewer("r", "rep", frozenset([owner]), "en", "t")).week()
             assert live == for_owner(whole, owner).week
             assert live.capacity == round(whole.week.capacity / len(owners))
+            point = next(each for each in live.plan if each.calls == len(live.calls))
+            assert point.expected == live.expected.value  # the slider says what stands above it
 
 
 def test_leads_are_the_same_however_many_are_made_at_once(source, week, whole):
