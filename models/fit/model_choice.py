@@ -290,7 +290,16 @@ def _try(
     """Fit all components ahead and on all rows, and tabulate the candidates on both."""
     columns, y, groups, row_weights = rows.columns, rows.y, rows.groups, rows.row_weights
     folds = 2 if options.fast else 4 if len(y) <= LARGE else 3
-    forward = go_forward(columns, y, groups, rows.times, rows.closes, setting, folds=folds)
+    forward = go_forward(
+        columns,
+        y,
+        groups,
+        rows.times,
+        rows.closes,
+        setting,
+        folds=folds,
+        known=known.forward if known else None,
+    )
     fitted = fit_components(columns, y, groups, setting, known.fitted if known else None)
     tables = [compare_blends(y, fitted.margins, groups=groups, row_weights=row_weights)]
     if forward is not None:
