@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.fit.arrivals import mark_arrivals
 from models.fit.base_rate_guard import GuardFigures
@@ -141,8 +142,14 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
     """Choose among the candidates, fit the winner on all rows, calibrate it.
 
     With fewer than `options.least` of the rarer outcome the model is the rule as these update it,
-    where there is one, else the base rate.
+    where there is one, else the base rate. Linear algebra is on one thread: on such small problems
+    others only wait for each other, and sums would depend on how many there are.
     """
+    with threadpool_limits(1):
+        return _fit(rows, options)
+
+
+def _fit(rows: TrainingRows, options: FitOptions) -> FittedModel:
     if options.learner == "prior":
         return _base_rate(rows, Note("the base rate for every lead"))
     few_rows = rows.rare < options.least or rows.rare_rows < 2
