@@ -183,12 +183,21 @@ def _grow(
 
 
 @dataclass(frozen=True, slots=True)
+class LineAhead:
+    """The line of one forward fold: its margins ahead, (m,), and `starts` as in `Components`."""
+
+    ahead: Floats
+    starts: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Forward:
     """Margins of every component on rows ahead of their fit: rows (m,), which fold, margins."""
 
     rows: Ints
     fold: Ints
     margins: dict[str, Floats]
+    lines: tuple[LineAhead, ...]
 
 
 def go_forward(
@@ -200,8 +209,12 @@ def go_forward(
     setting: Setting,
     *,
     folds: int,
+    known: Forward | None = None,
 ) -> Forward | None:
-    """Fit on the past of each forward fold; None where there is no time or no evidence."""
+    """Fit on the past of each forward fold; None where there is no time or no evidence.
+
+    `known` gives the lines where only targets changed.
+    """
     if times is None:
         return None
     splits = [
@@ -211,38 +224,66 @@ def go_forward(
     ]
     if not splits:
         return None
-    margins = [_components_ahead(columns, y, groups, split, setting) for split in splits]
+    if known is None:
+        lines = tuple(_line_ahead(columns, y, groups, split, setting) for split in splits)
+    else:
+        lines = known.lines
+    margins = [
+        _components_ahead(columns, y, groups, split, setting, line)
+        for split, line in zip(splits, lines, strict=True)
+    ]
     return Forward(
         np.concatenate([ahead for _, ahead in splits]),
         np.concatenate([np.full(len(ahead), i) for i, (_, ahead) in enumerate(splits)]),
         {name: np.concatenate([part[name] for part in margins]) for name in margins[0]},
+        lines,
     )
 
 
-def _components_ahead(
-    columns: TrainingColumns, y: Floats, groups: Ints | None, split: Split, setting: Setting
-) -> dict[str, Floats]:
-    past, ahead = split
+def _fold_ahead(y: Floats, groups: Ints | None, past: Ints, setting: Setting) -> Ints:
+    """Deal the past into the folds of members: (n,), -1 for rows that are not of it."""
     codes = None if groups is None else groups[past]
-    seen, target = columns.take(past), y[past]
-    inner = np.zeros(columns.n, dtype=np.int64)
-    inner[past] = assign_folds(target, codes, setting.members, 1)
-    fold = np.full(columns.n, -1, dtype=np.int64)
-    fold[past] = assign_folds(target, codes, min(3, setting.members), 2)
+    fold = np.full(len(y), -1, dtype=np.int64)
+    fold[past] = assign_folds(y[past], codes, min(3, setting.members), 2)
+    return fold
+
+
+def _line_ahead(
+    columns: TrainingColumns, y: Floats, groups: Ints | None, split: Split, setting: Setting
+) -> LineAhead:
+    past, ahead = split
+    seen, target, fold = columns.take(past), y[past], _fold_ahead(y, groups, past, setting)
     linear = _fit_line(seen, target, fold[past], setting)
-    margins = {"linear": linear.margin(columns.take(ahead))}
     starts = np.zeros((int(fold.max()) + 1, columns.n))
-    starts[:, past] = _lines_without_each(seen, target, fold[past], linear, setting)
+    if BOOSTED in setting.kinds:
+        starts[:, past] = _lines_without_each(seen, target, fold[past], linear, setting)
+    return LineAhead(linear.margin(columns.take(ahead)), starts)
+
+
+def _components_ahead(
+    columns: TrainingColumns,
+    y: Floats,
+    groups: Ints | None,
+    split: Split,
+    setting: Setting,
+    line: LineAhead,
+) -> dict[str, Floats]:
+    margins = {"linear": line.ahead}
+    if not setting.kinds:
+        return margins
+    past, ahead = split
+    codes, fold = None if groups is None else groups[past], _fold_ahead(y, groups, past, setting)
+    inner = np.zeros(columns.n, dtype=np.int64)
+    inner[past] = assign_folds(y[past], codes, setting.members, 1)
     design = Design.make(columns, y, inner, targets=setting.targets)
     recipes = {kind: setting.recipe_of(kind) for kind in setting.kinds}
     faster = {
         kind: replace(recipe, rate=min(0.1, recipe.rate * FORWARD_STEP))
         for kind, recipe in recipes.items()
     }
-    if faster:
-        margins |= predict_ahead(
-            design, fold, ahead, faster, starts=starts, seed=setting.seed, threads=setting.threads
-        )
+    margins |= predict_ahead(
+        design, fold, ahead, faster, starts=line.starts, seed=setting.seed, threads=setting.threads
+    )
     if BOOSTED in margins:
         margins[BOOSTED] = margins[BOOSTED] + margins["linear"]
     return margins
