@@ -21,9 +21,10 @@ from data.buckets import BUCKETS, Part, buckets_of
 from data.errors import InputError
 from data.feeds import Feed, add_feeds
 from data.reading import source_blocks
+from data.reading.attributes import prefix_of
 from data.reading.event_columns import columns_of
 from data.reading.event_parts import text_columns
-from data.reading.match_ids import count_orphans, unique_ids
+from data.reading.match_ids import bare_ids, count_orphans, unique_ids
 from data.reading.object_files import in_database, size_of
 from data.reading.parquet_files import nested_columns
 from data.reading.read_job import Notes, ReadJob
@@ -31,6 +32,7 @@ from data.reading.read_tables import CrmData, read_all
 from data.reading.sources import RawTable, column_names, files_of
 from data.reading.values import texts
 from data.schema import Project
+from data.schema_tables import Attributes, LeadsSection
 from data.schema_types import Source
 from data.store.dealt_rows import DealtRows
 from data.store.id_lookup import IdLookup, NotInSlicesError
@@ -113,16 +115,22 @@ class SlicedCompany:
         """Deal out the leads, and the rows of joined tables that they find; know all ids."""
         project, job = self.job.project, replace(self.job, notes=Notes(sums={}))
         leads, rows_of = project.leads, self._dealing("leads")
-        joins = [_JoinedTable.read(job, i) for i in range(len(leads.join))]
+        by_account = [i for i, join in enumerate(leads.join) if join.on == leads.account]
+        for i in by_account:
+            self._deal_accounts(i)
+        others = set(range(len(leads.join))) - set(by_account)
+        joins = [_JoinedTable.read(job, i) for i in sorted(others)]
         ids: list[pa.Array] = []
         accounts: list[pa.Array] = []
         buckets: list[NDArray[np.uint8]] = []
-        for raw in self._blocks(leads, "leads", columns=None, words=_words_of_leads(job)):
+        for raw in self._blocks(leads, "leads", columns=None, words=_words_of(leads, job)):
             ids.append(texts(raw.column(leads.id), job.missing).combine_chunks())
             account = None
             if leads.account is not None:
                 account = texts(raw.column(leads.account), job.missing).combine_chunks()
                 accounts.append(account.unique())
+                if by_account:
+                    _refuse_other_spellings(accounts[-1])
             if ids[-1].null_count:
                 raise NotInSlicesError("a lead without an id")
             buckets.append(buckets_of(ids[-1], account))
@@ -139,6 +147,17 @@ class SlicedCompany:
         if accounts:
             known = pa.chunked_array(accounts).unique().drop_null()
             self._accounts = known.take(pc.sort_indices(known))
+
+    def _deal_accounts(self, number: int) -> None:
+        """Deal out a table of accounts: an account is in the slice of its leads."""
+        join, rows_of = self.job.project.leads.join[number], self._dealing(f"join.{number}")
+        words = _words_of(join, self.job, prefix_of(join))
+        for raw in self._blocks(join, f"join.{number}", columns=None, words=words):
+            keys = texts(raw.column(join.key or join.on), self.job.missing).combine_chunks()
+            if keys.null_count:
+                raise NotInSlicesError("an account without an id")
+            _refuse_other_spellings(keys)
+            rows_of.add(raw, self._slice_of(buckets_of(keys)))
 
     def _deal_what_leads_have(self) -> None:
         """Deal out events, histories and conversions to the slices of their leads."""
@@ -277,10 +296,21 @@ def slices_worth(project: Project, most: int) -> int:
     return max(1, min(most, BUCKETS, size // WORTH_A_SLICE))
 
 
-def _words_of_leads(job: ReadJob) -> list[str]:
-    """List the columns of leads that are read as texts: all but numbers and times."""
-    leads = job.project.leads
-    clocks = (leads.created_at, leads.recorded_at, leads.disqualified_at, leads.converted_at)
-    others = {*clocks, leads.value, *leads.known_at.values()}
-    others |= {name for name, kind in job.kinds.items() if kind == "number"}
-    return [name for name in column_names(leads, job.project) if name not in others]
+def _words_of(section: Attributes, job: ReadJob, prefix: str = "") -> list[str]:
+    """List the columns that are read as texts: all but numbers and times."""
+    others: set[str | None] = {*section.known_at.values()}
+    if isinstance(section, LeadsSection):
+        others |= {section.created_at, section.recorded_at, section.value}
+        others |= {section.disqualified_at, section.converted_at}
+    numbers = {name for name, kind in job.kinds.items() if kind == "number"}
+    return [
+        name
+        for name in column_names(section, job.project)
+        if name not in others and prefix + name not in numbers
+    ]
+
+
+def _refuse_other_spellings(keys: pa.Array) -> None:
+    """Refuse keys that may be found under another spelling: they would be in another slice."""
+    if not bare_ids(keys).equals(keys):
+        raise NotInSlicesError("accounts are written in several ways")

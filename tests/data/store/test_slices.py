@@ -26,6 +26,11 @@ from data.tables import Kind
 from tests.fakes.growing_company import GrowingCompany
 from tests.fakes.same_reading import assert_same
 
+COUNTRIES = """[[leads.join]]
+source = "countries.csv"
+on = "country"
+fixed = ["population"]
+"""
 STEPS = ["append", "events before their lead", "delete", "edit", "another account", "touch"]
 
 
@@ -44,6 +49,8 @@ def begin(folder: Path, seed: int, n_leads: int = 60) -> GrowingCompany:
     """A growing company without returning leads and payments, which all leads decide together."""
     company = GrowingCompany.begin(folder, seed, n_leads=n_leads)
     text = company.file.read_text().replace('reopen = "any inbound"\n', "")
+    text = text.replace("[[leads.join]]", f"{COUNTRIES}[[leads.join]]", 1)
+    (folder / "countries.csv").write_text("country,population\nFR,68\nIT,59\nDE,84\n")
     company.file.write_text(text[: text.index("[value]")])
     return company
 
