@@ -44,6 +44,8 @@ def _read_rows(
     section: EventsSection, label: str, job: ReadJob, lead_ids: pa.Array, path: str | None
 ) -> EventRows:
     """Read one source: block by block where it is large, else, or where that says less, whole."""
+    if label in job.dealt:
+        return _rows_of(_gathered(job.dealt[label].blocks(), section, job, lead_ids), section, job)
     money = job.project.value
     if not money.event:
         scoped = replace(job, notes=Notes(sums={}))
@@ -75,13 +77,20 @@ def _rows_of_blocks(
     blocks: Iterator[RawTable], section: EventsSection, job: ReadJob, lead_ids: pa.Array
 ) -> EventRows | None:
     """Read all blocks; None where they say other things of a column than the whole would."""
+    gathered = _gathered(blocks, section, job, lead_ids)
+    if not len(gathered) or any(len(forms) > 1 for forms in job.notes.forms.values()):
+        return None
+    return _rows_of(gathered, section, job)
+
+
+def _gathered(
+    blocks: Iterator[RawTable], section: EventsSection, job: ReadJob, lead_ids: pa.Array
+) -> GatheredEvents:
     gathered = GatheredEvents()
     for raw in blocks:
         gathered.add(_part_of(raw, section, job, lead_ids))
         del raw  # before the next one is read
-    if not len(gathered) or any(len(forms) > 1 for forms in job.notes.forms.values()):
-        return None
-    return _rows_of(gathered, section, job)
+    return gathered
 
 
 def text_columns(section: EventsSection) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -59,6 +60,13 @@ class Notes:
         self.add(f"{file}, column {attribute}: {reason}")
 
 
+class DealtSource(Protocol):
+    """Rows of a source that were dealt out from it: at once, or block by block."""
+
+    def whole(self) -> RawTable: ...  # noqa: D102
+    def blocks(self) -> Iterator[RawTable]: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True)
 class ReadJob:
     """What to read, and how strictly.
@@ -76,7 +84,7 @@ class ReadJob:
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     lenient: bool = False
     kept: KeptSources | None = None
-    dealt: Mapping[str, RawTable] = field(default_factory=dict)
+    dealt: Mapping[str, DealtSource] = field(default_factory=dict)
     notes: Notes = field(default_factory=Notes)
 
     @property
@@ -100,7 +108,7 @@ class ReadJob:
     ) -> RawTable:
         """Read the table of this label; InputError where it has no rows and should have some."""
         if label in self.dealt:
-            return self.dealt[label]
+            return self.dealt[label].whole()
         frame = self.frames.get(label)
         if frame is None and self.of_few:
             frame = pa.table({})
@@ -129,7 +137,7 @@ class ReadJob:
         rows: int,
     ) -> Iterator[RawTable] | None:
         """Read the table of this label as `source_blocks` does; None where it is read whole."""
-        if label in self.frames or label in self.dealt or self.of_few:
+        if label in self.frames or self.of_few:
             return None
         return source_blocks(
             declared,

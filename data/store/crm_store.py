@@ -258,6 +258,7 @@ class CrmStore:
                 group = each.bucket.astype(np.int64) - each.part.first
                 groups = rows_by_group(group, each.part.past - each.part.first)
                 writer.add(each.crm.tables, each.crm.outcomes, groups, each.rows)
+                del each  # before the next one is read
             remarks = company.remarks
             buckets = company.bucket.astype(np.int16)
             shape = writer.finish(company.ids, buckets, remarks.observed_until)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from data.reading import source_blocks
 from data.reading.sources import RawTable
 from data.store.sealed import open_table, seal_table
 
@@ -21,7 +23,7 @@ _ROW: Final = "\0row"
 class DealtRows:
     """Deals out a source block by block; `key` seals what lies in `folder`.
 
-    A slice is read like any source: each of its rows knows its place in the file.
+    Each row of a slice knows its place in the file.
     """
 
     folder: Path
@@ -59,14 +61,41 @@ class DealtRows:
         self._like = replace(raw, table=table.schema.empty_table())
         return table
 
-    def take(self, number: int) -> RawTable:
-        """Read the rows of a slice, and remove them from the disk."""
+    def of(self, number: int) -> SliceRows:
+        """Give the rows of a slice."""
         assert self._like is not None  # a source without rows is dealt out as an empty table
-        pieces = self._pieces.pop(number, [])
-        tables = [open_table(path.read_bytes(), self.key) for path in pieces]
-        for path in pieces:
+        about = replace(self._like, parts=tuple(self._parts))
+        return SliceRows(about, tuple(self._pieces.get(number, ())), self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRows:
+    """The rows of one slice, which are removed from the disk as they are read; `like` has none."""
+
+    like: RawTable
+    pieces: tuple[Path, ...]
+    key: bytes
+
+    def whole(self) -> RawTable:
+        """Read them at once."""
+        return next(self._regrouped(rows=None))
+
+    def blocks(self) -> Iterator[RawTable]:
+        """Read them block by block; one block without rows where there are none."""
+        return self._regrouped(rows=source_blocks.ROWS)
+
+    def _regrouped(self, rows: int | None) -> Iterator[RawTable]:
+        held, count = [self.like.table], 0
+        for i, path in enumerate(self.pieces, 1):
+            held.append(open_table(path.read_bytes(), self.key))
             path.unlink()
-        table = pa.concat_tables([self._like.table, *tables], promote_options="permissive")
-        rows = table[_ROW].combine_chunks()
-        kept = table.drop_columns([_ROW])
-        return replace(self._like, table=kept, rows=rows, parts=tuple(self._parts))
+            count += len(held[-1])
+            if i < len(self.pieces) and rows is not None and count >= rows:
+                yield self._read(held)
+                held, count = [self.like.table], 0
+        yield self._read(held)
+
+    def _read(self, tables: list[pa.Table]) -> RawTable:
+        table = pa.concat_tables(tables, promote_options="permissive")
+        places = table[_ROW].combine_chunks()
+        return replace(self.like, table=table.drop_columns([_ROW]), rows=places)

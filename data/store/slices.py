@@ -41,6 +41,7 @@ from data.tables import Tables
 WORTH_A_SLICE: Final = 16 << 20
 """Bytes of the sources below which a slice saves nothing."""
 Numbers = NDArray[np.int64]
+Slices = NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,15 @@ class SlicedCompany:
         self._deal_leads()
         self._deal_what_leads_have()
         slice_of = self._slice_of(self.bucket)
+        self._leads = IdLookup.of(self.ids[:0])
+        pa.default_memory_pool().release_unused()
         for number in range(self.slices):
             rows = np.flatnonzero(slice_of == number)
             if not len(rows):
                 raise NotInSlicesError("a slice without leads")
             notes = Notes(sums=self._notes.sums, forms=self._notes.forms)
-            dealt = {label: rows_of.take(number) for label, rows_of in self._dealt.items()}
+            dealt = {label: rows_of.of(number) for label, rows_of in self._dealt.items()}
             crm = read_all(replace(self.job, dealt=dealt, notes=notes))
-            del dealt
             if any(len(forms) > 1 for forms in notes.forms.values()):
                 raise NotInSlicesError("a column is not written alike in all rows")
             if len(crm.tables) != len(rows):
@@ -94,6 +96,7 @@ class SlicedCompany:
             crm = replace(crm, tables=self._with_accounts(crm.tables))
             self._read.append(SliceRemarks.of(crm))
             yield SliceOfLeads(Part(number + 1, self.slices), crm, rows, self.bucket[rows])
+            del crm  # before the next one is read
 
     @property
     def remarks(self) -> SliceRemarks:
@@ -185,7 +188,7 @@ class SlicedCompany:
             row = self._leads.rows(texts(raw.column(lead), self.job.missing))
             orphans = row[row < 0]
             count_orphans(raw, orphans, lead, replace(self.job, notes=self._notes))
-            rows_of.add(raw, np.append(slice_of, -1)[row])
+            rows_of.add(raw, np.where(row < 0, np.int16(-1), slice_of[row]))
             total += len(row) - len(orphans)
         if not total:
             raise NotInSlicesError("a source of which no row belongs to a lead")
@@ -210,10 +213,10 @@ class SlicedCompany:
         self._dealt[label] = made = DealtRows(self.folder, label, self.slices, self.key)
         return made
 
-    def _slice_of(self, bucket: NDArray[np.uint8]) -> Numbers:
+    def _slice_of(self, bucket: NDArray[np.uint8]) -> Slices:
         """Find the slice of each lead: (n,) from 0."""
         past = [Part(number, self.slices).past for number in range(1, self.slices + 1)]
-        return np.searchsorted(past, bucket, "right").astype(np.int64)
+        return np.searchsorted(past, np.arange(BUCKETS), "right").astype(np.int16)[bucket]
 
     def _with_accounts(self, tables: Tables) -> Tables:
         """Number the accounts as the whole does."""
@@ -258,11 +261,11 @@ class _JoinedTable:
         keys, order = unique_ids(raw, join.key or join.on, job)
         return cls(label, raw, join.on, IdLookup.of(keys), order, [])
 
-    def note(self, leads: RawTable, slice_of: Numbers, job: ReadJob) -> None:
+    def note(self, leads: RawTable, slice_of: Slices, job: ReadJob) -> None:
         """Note which rows the leads of a block find."""
         row = self.keys.rows(texts(leads.column(self.on), job.missing))
         found = row >= 0
-        pairs = slice_of[found] * len(self.raw) + self.order[row[found]]
+        pairs = slice_of[found].astype(np.int64) * len(self.raw) + self.order[row[found]]
         self.needed.append(np.unique(pairs))
 
     def deal(self, rows_of: DealtRows) -> None:

@@ -75,8 +75,9 @@ def sliced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     usual = slices.read_all
 
     def counted(job: slices.ReadJob) -> CrmData:
-        read.append(len(job.dealt["leads"]))
-        return usual(job)
+        crm = usual(job)
+        read.append(len(crm.tables))
+        return crm
 
     monkeypatch.setattr(slices, "read_all", counted)
     return read
