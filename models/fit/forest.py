@@ -56,7 +56,7 @@ class Recipe:
             "seed": seed,
             "num_threads": 1,
             "deterministic": True,
-            "force_row_wise": True,
+            "force_col_wise": True,
             "verbose": -1,
         }
         if any(monotone):
