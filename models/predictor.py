@@ -352,32 +352,6 @@ class CrossedEncoder:
         return _rounded(made, self.missing)
 
 
-@dataclass(frozen=True, slots=True)
-class RelativeEncoder:
-    """A scaled number less the mean that it has among the training rows of its category.
-
-    `sources` are the number and the category, `values` the means by level; `default` where training
-    never saw the level, `without` where there is none. `missing` as in NumberEncoder.
-    """
-
-    name: str
-    sources: tuple[str, ...]
-    scales: tuple[NumberScale, ...]
-    values: Mapping[str, float]
-    default: float
-    without: float
-    missing: float | None = None
-    kind: ClassVar = "relative"
-
-    def encode(self, columns: ColumnReader) -> Floats:
-        """Make the design column, (n,), in the precision of float32."""
-        number, category = self.sources
-        usual = _look_up(
-            columns, (category,), self.values, unseen=self.default, missing=self.without
-        )
-        return _rounded(self.scales[0].scaled(columns.number(number)) - usual, self.missing)
-
-
 def _rounded(made: Floats, missing: float | None) -> Floats:
     """Round to float32, as trees of many rows learn from; what is missing may have a stand-in."""
     with np.errstate(over="ignore"):
@@ -386,7 +360,7 @@ def _rounded(made: Floats, missing: float | None) -> Floats:
     return kept if missing is None else np.where(np.isnan(kept), missing, kept)
 
 
-Encoder = NumberEncoder | CodeEncoder | LearnedEncoder | CrossedEncoder | RelativeEncoder
+Encoder = NumberEncoder | CodeEncoder | LearnedEncoder | CrossedEncoder
 
 
 def design_matrix(frame: pd.DataFrame | ColumnReader, encoders: Sequence[Encoder]) -> Floats:
@@ -915,7 +889,7 @@ def _dump(value: Any) -> Any:
 
 
 _ENCODERS: Mapping[str, type[Encoder]] = {
-    **{made.kind: made for made in (NumberEncoder, CodeEncoder, RelativeEncoder)},
+    **{made.kind: made for made in (NumberEncoder, CodeEncoder)},
     **dict.fromkeys(("target", "count"), LearnedEncoder),
     **dict.fromkeys(("product", "difference", "ratio"), CrossedEncoder),
 }

@@ -20,10 +20,12 @@ from models.fit.folds import Split, assign_folds, forward_splits
 from models.fit.forest import (
     BOOSTED,
     FittedForest,
+    OwnForest,
     Recipe,
     fit_forests,
     predict_ahead,
 )
+from models.fit.forest_text import on_columns
 from models.fit.linear import LinearFit, fit_linear, fit_without_each
 from models.fit.row_weights import rarer
 from models.fit.rule_points import SCALE, RulePoints
@@ -51,6 +53,7 @@ class Setting:
     kinds: tuple[str, ...] = ("extra", "boosted", "plain")
     targets: tuple[tuple[str, ...], ...] = ()
     rule: RulePoints | None = None  # what the line begins from
+    apart: frozenset[str] = frozenset()  # columns that are combined with none
 
     def recipe_of(self, kind: str) -> Recipe:
         """Give the recipe of one kind of forest."""
@@ -85,13 +88,24 @@ class Components:
     margins: dict[str, Floats]
     starts: Floats
     design: Design | None
+    crossed: OwnForest | None = None
 
     def blended(self, blend: Blend) -> MarginParts:
         """Weigh line and forests as the blend does."""
         texts = [text for name in blend.forests for text in self.forests[name].texts]
-        weight = (1 - blend.linear) / max(1, len(texts))
+        weight = blend.tree_weight / max(1, len(texts))
+        encoders = self.design.encoders() if self.design and texts else []
+        if self.crossed and blend.crossed:
+            own, own_encoders = self.crossed.forest.texts, self.crossed.design.encoders()
+            each = blend.crossed / len(own)
+            weight = weight if texts else each
+            columns = [*encoders, *(one for one in own_encoders if one not in encoders)]
+            places = [columns.index(one) for one in own_encoders]
+            texts = [on_columns(text, range(len(encoders)), len(columns)) for text in texts]
+            texts += [on_columns(text, places, len(columns), each / weight) for text in own]
+            encoders = columns
         return MarginParts(
-            encoders=tuple(self.design.encoders()) if self.design and texts else (),
+            encoders=tuple(encoders),
             linear=self.linear.part.times(blend.line) if blend.line else None,
             forest=ForestPart(len(texts), weight) if texts else None,
             forest_text=tuple(texts),
@@ -106,7 +120,7 @@ def fit_components(
     known: Components | None,
 ) -> Components:
     """Fit every component on all rows; `known` gives the line where only targets changed."""
-    fold = _fold(y, groups, setting, 0)
+    fold = members_folds(y, groups, setting, 0)
     if known is None:
         linear = _fit_line(columns, y, fold, setting)
         starts = _lines_without_each(columns, y, fold, linear, setting)
@@ -138,7 +152,7 @@ def fill_up(
         return grown
     forests, margins = dict(grown.forests), dict(grown.margins)
     for turn in range(1, turns):
-        fold = _fold(y, groups, setting, turn)
+        fold = members_folds(y, groups, setting, turn)
         starts = grown.starts
         if BOOSTED in blend.forests:
             starts = _lines_without_each(columns, y, fold, grown.linear, setting)
@@ -165,7 +179,8 @@ def _lines_without_each(
     return fit_without_each(columns, y, fold, line.ridge, bends=setting.bends, rule=rule)
 
 
-def _fold(y: Floats, groups: Ints | None, setting: Setting, turn: int) -> Ints:
+def members_folds(y: Floats, groups: Ints | None, setting: Setting, turn: int) -> Ints:
+    """Deal rows into as many folds as a forest has members, anew in each turn: (n,)."""
     return assign_folds(y, groups, setting.members, setting.seed * 100 + turn)
 
 
@@ -183,12 +198,24 @@ def _grow(
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """The rows that a forward fold learned from, (p,), and the line's margins out of fold there."""
+
+    rows: Ints
+    line: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Forward:
-    """Margins of every component on rows ahead of their fit: rows (m,), which fold, margins."""
+    """Margins of every component on rows ahead of their fit: rows (m,), which fold, margins.
+
+    `pasts` are what each fold learned from.
+    """
 
     rows: Ints
     fold: Ints
     margins: dict[str, Floats]
+    pasts: tuple[Past, ...]
 
 
 def go_forward(
@@ -211,41 +238,54 @@ def go_forward(
     ]
     if not splits:
         return None
-    margins = [_components_ahead(columns, y, groups, split, setting) for split in splits]
+    found = [_components_ahead(columns, y, groups, split, setting) for split in splits]
+    margins, pasts = zip(*found, strict=True)
     return Forward(
         np.concatenate([ahead for _, ahead in splits]),
         np.concatenate([np.full(len(ahead), i) for i, (_, ahead) in enumerate(splits)]),
         {name: np.concatenate([part[name] for part in margins]) for name in margins[0]},
+        pasts,
     )
 
 
 def _components_ahead(
     columns: TrainingColumns, y: Floats, groups: Ints | None, split: Split, setting: Setting
-) -> dict[str, Floats]:
+) -> tuple[dict[str, Floats], Past]:
     past, ahead = split
-    codes = None if groups is None else groups[past]
     seen, target = columns.take(past), y[past]
-    inner = np.zeros(columns.n, dtype=np.int64)
-    inner[past] = assign_folds(target, codes, setting.members, 1)
-    fold = np.full(columns.n, -1, dtype=np.int64)
-    fold[past] = assign_folds(target, codes, min(3, setting.members), 2)
+    inner, fold = folds_of_past(past, y, groups, setting)
     linear = _fit_line(seen, target, fold[past], setting)
     margins = {"linear": linear.margin(columns.take(ahead))}
     starts = np.zeros((int(fold.max()) + 1, columns.n))
     starts[:, past] = _lines_without_each(seen, target, fold[past], linear, setting)
     design = Design.make(columns, y, inner, targets=setting.targets)
-    recipes = {kind: setting.recipe_of(kind) for kind in setting.kinds}
-    faster = {
-        kind: replace(recipe, rate=min(0.1, recipe.rate * FORWARD_STEP))
-        for kind, recipe in recipes.items()
-    }
+    faster = {kind: in_larger_steps(setting.recipe_of(kind)) for kind in setting.kinds}
     if faster:
         margins |= predict_ahead(
             design, fold, ahead, faster, starts=starts, seed=setting.seed, threads=setting.threads
         )
     if BOOSTED in margins:
         margins[BOOSTED] = margins[BOOSTED] + margins["linear"]
-    return margins
+    return margins, Past(past, starts[fold[past], past])
+
+
+def folds_of_past(
+    past: Ints, y: Floats, groups: Ints | None, setting: Setting
+) -> tuple[Ints, Ints]:
+    """Deal the past of a forward fold into folds of encodings and of members: (n,) each.
+
+    Rows that are not past are in the first of the former and in none, -1, of the latter.
+    """
+    codes = None if groups is None else groups[past]
+    inner, fold = np.zeros(len(y), dtype=np.int64), np.full(len(y), -1, dtype=np.int64)
+    inner[past] = assign_folds(y[past], codes, setting.members, 1)
+    fold[past] = assign_folds(y[past], codes, min(3, setting.members), 2)
+    return inner, fold
+
+
+def in_larger_steps(recipe: Recipe) -> Recipe:
+    """Let a forest that only helps to choose grow sooner."""
+    return replace(recipe, rate=min(0.1, recipe.rate * FORWARD_STEP))
 
 
 def enough(y: Floats, row_weights: Floats, least: int = LEAST_FOR_FOREST) -> bool:

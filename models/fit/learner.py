@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Number
 from typing import Any, Final, Self, cast, get_args
 
@@ -69,6 +70,8 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     rule : RulePoints or None, default=None
         Points given by hand that the line begins from; how much they count is learned. Under
         `least` cases of the rarer class the rule alone is the model. None: the line begins from 0.
+    uncombined : sequence of str, default=()
+        Columns, or factors of the catalogue, of which nothing is made together with another column.
 
     Attributes
     ----------
@@ -141,6 +144,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         least: int = 6,
         catalogue: Catalogue | None = None,
         rule: RulePoints | None = None,
+        uncombined: Sequence[str] = (),
     ) -> None:
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -152,6 +156,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.least = least
         self.catalogue = catalogue
         self.rule = rule
+        self.uncombined = uncombined
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """Name the parameters that are not the defaults, in one line."""
@@ -370,6 +375,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             fast=self.fast,
             least=self.least,
             rule=self.rule,
+            apart=frozenset(self.uncombined),
         )
 
     def _target(self, y: Any, n: int, seen: NDArray[np.bool_]) -> Floats:

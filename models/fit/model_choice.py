@@ -30,6 +30,7 @@ from models.fit.components import (
     fit_components,
     go_forward,
 )
+from models.fit.crossed_forest import CrossedFigures, add_crossed
 from models.fit.encoders import Design, Ints, TrainingColumns, feature_columns
 from models.fit.folds import assign_folds, design_effect, forward_splits, random_splits
 from models.fit.forest import Recipe
@@ -44,6 +45,7 @@ from models.fit.setting_trials import SettingTrial, better
 from models.fit.tuning import TuningFigures, tune
 from models.note import Note
 from models.predictor import (
+    NEW,
     Calibration,
     Floats,
     IdentityCalibration,
@@ -125,6 +127,7 @@ class FitOptions:
     fast: bool
     least: int
     rule: RulePoints | None = None
+    apart: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,7 @@ class Explored:
     fitted: Components
     tried: tuple[tuple[str, ...], ...]
     tuning: TuningFigures | None
+    crossed: CrossedFigures | None
 
     @property
     def margins(self) -> Floats:
@@ -188,10 +192,13 @@ def explore(rows: TrainingRows, options: FitOptions) -> Explored:
     if targets:
         other = _try(rows, options, setting.with_targets(targets), trial)
         trial = better(trial, other, y, groups, row_weights)
-    blend = choose(trial.tables)
+    blend, figures = choose(trial.tables), None
     chosen = setting.with_targets(trial.targets)
+    if setting.kinds and not options.fast:
+        crossed = add_crossed(columns, y, groups, setting, trial, blend)
+        trial, blend, figures = crossed.trial, crossed.blend, crossed.figures
     fitted = fill_up(trial.fitted, blend, columns, y, groups, chosen)
-    return Explored(setting, trial, blend, fitted, targets, tuning)
+    return Explored(setting, trial, blend, fitted, targets, tuning, figures)
 
 
 def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> FittedModel:
@@ -217,6 +224,7 @@ def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> Fitte
         "penalty": {name: round(v, 3) for name, v in fitted.linear.ridge.items()},
         "targets_tried": [list(target) for target in explored.tried],
         "targets": [list(target) for target in trial.targets],
+        "crossed": _crossed(explored),
         "tuning": {} if tuning is None else asdict(tuning),
         "calibration": calibration.why or "",
         "newest_cohort": {} if cohort is None else asdict(cohort),
@@ -237,6 +245,13 @@ def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> Fitte
     return _model(columns, fitted.blended(blend), margins, calibration, intervals, report)
 
 
+def _crossed(explored: Explored) -> dict[str, Any]:
+    """Write what the crossed forest weighs, and what it was made of if it weighs anything."""
+    forest = explored.fitted.crossed
+    made = {} if forest is None else {"made": [*forest.made], "rounds": [*forest.forest.rounds]}
+    return {} if explored.crossed is None else asdict(explored.crossed) | made
+
+
 def _setting(rows: TrainingRows, options: FitOptions) -> Setting:
     """Choose the setting of the candidates by the number of rows and of the rarer outcome."""
     n, rare, fast = len(rows.y), rows.rare, options.fast
@@ -253,8 +268,19 @@ def _setting(rows: TrainingRows, options: FitOptions) -> Setting:
         threads=options.threads,
         worth=1 / design_effect(rows.y, rows.groups, rows.row_weights),
         rule=options.rule,
+        apart=_apart(rows.columns, options.apart),
         kinds=kinds if (options.learner == "auto") and rare >= LEAST_FOR_FOREST else (),
     )
+
+
+def _apart(columns: TrainingColumns, names: frozenset[str]) -> frozenset[str]:
+    """Name the columns that are combined with none: those asked for, and where levels arrive."""
+    asked = {
+        f.name
+        for f in columns.features
+        if not names.isdisjoint((f.name, f.factor, f.params.get("column", "")))
+    }
+    return frozenset(asked | {n for n, codes in columns.codes.items() if (codes == NEW).any()})
 
 
 def _rate(n: int) -> float:
