@@ -13,8 +13,9 @@ reported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from scipy.stats import norm
@@ -180,17 +181,19 @@ def error_of(
     return max(error, spread / total * float(student.ppf(norm.cdf(1.0), k - 1)))
 
 
-def choose(tables: Sequence[Sequence[CandidateFigures]]) -> Blend:
+def choose(tables: Iterable[Sequence[CandidateFigures]]) -> Blend:
     """Pick the candidate from its figures; the first table counts, the others may veto.
 
     The mean of line, forest and boosted line is the default. The candidate with the least loss
     replaces it where it is better by more than one standard error, periods counted as wholes. The
-    line alone, the simpler, replaces it where it is no worse in any table.
+    line alone, the simpler, replaces it where it is no worse in any table; the others are looked at
+    only where it is no worse in the first.
     """
     known = {blend.name: blend for blend in BLENDS}
-    first = tables[0]
+    others = iter(tables)
+    first = next(others)
     best = min(first, key=lambda row: row.log_loss)
-    linear = [row for table in tables for row in table if row.candidate == "linear"]
+    linear = (row for table in chain([first], others) for row in table if row.candidate == "linear")
     if all(row.behind <= 0 for row in linear):
         return known["linear"]
     ahead = -best.behind > best.between

@@ -198,11 +198,15 @@ def _grow(
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """The rows that a forward fold learned from, (p,), and the line's margins out of fold there."""
+class LineAhead:
+    """The line of one forward fold: its margins ahead, (m,), and `starts` as in `Components`.
 
-    rows: Ints
-    line: Floats
+    `past`, (p,), are the rows that it learned from.
+    """
+
+    ahead: Floats
+    starts: Floats
+    past: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +219,7 @@ class Forward:
     rows: Ints
     fold: Ints
     margins: dict[str, Floats]
-    pasts: tuple[Past, ...]
+    lines: tuple[LineAhead, ...]
 
 
 def go_forward(
@@ -227,8 +231,12 @@ def go_forward(
     setting: Setting,
     *,
     folds: int,
+    known: Forward | None = None,
 ) -> Forward | None:
-    """Fit on the past of each forward fold; None where there is no time or no evidence."""
+    """Fit on the past of each forward fold; None where there is no time or no evidence.
+
+    `known` gives the lines where only targets changed.
+    """
     if times is None:
         return None
     splits = [
@@ -238,41 +246,26 @@ def go_forward(
     ]
     if not splits:
         return None
-    found = [_components_ahead(columns, y, groups, split, setting) for split in splits]
-    margins, pasts = zip(*found, strict=True)
+    if known is None:
+        lines = tuple(_line_ahead(columns, y, groups, split, setting) for split in splits)
+    else:
+        lines = known.lines
+    margins = [
+        _components_ahead(columns, y, groups, split, setting, line)
+        for split, line in zip(splits, lines, strict=True)
+    ]
     return Forward(
         np.concatenate([ahead for _, ahead in splits]),
         np.concatenate([np.full(len(ahead), i) for i, (_, ahead) in enumerate(splits)]),
         {name: np.concatenate([part[name] for part in margins]) for name in margins[0]},
-        pasts,
+        lines,
     )
-
-
-def _components_ahead(
-    columns: TrainingColumns, y: Floats, groups: Ints | None, split: Split, setting: Setting
-) -> tuple[dict[str, Floats], Past]:
-    past, ahead = split
-    seen, target = columns.take(past), y[past]
-    inner, fold = folds_of_past(past, y, groups, setting)
-    linear = _fit_line(seen, target, fold[past], setting)
-    margins = {"linear": linear.margin(columns.take(ahead))}
-    starts = np.zeros((int(fold.max()) + 1, columns.n))
-    starts[:, past] = _lines_without_each(seen, target, fold[past], linear, setting)
-    design = Design.make(columns, y, inner, targets=setting.targets)
-    faster = {kind: in_larger_steps(setting.recipe_of(kind)) for kind in setting.kinds}
-    if faster:
-        margins |= predict_ahead(
-            design, fold, ahead, faster, starts=starts, seed=setting.seed, threads=setting.threads
-        )
-    if BOOSTED in margins:
-        margins[BOOSTED] = margins[BOOSTED] + margins["linear"]
-    return margins, Past(past, starts[fold[past], past])
 
 
 def folds_of_past(
     past: Ints, y: Floats, groups: Ints | None, setting: Setting
 ) -> tuple[Ints, Ints]:
-    """Deal the past of a forward fold into folds of encodings and of members: (n,) each.
+    """Deal the past of a forward fold into the folds of encodings and of members: (n,) each.
 
     Rows that are not past are in the first of the former and in none, -1, of the latter.
     """
@@ -281,6 +274,41 @@ def folds_of_past(
     inner[past] = assign_folds(y[past], codes, setting.members, 1)
     fold[past] = assign_folds(y[past], codes, min(3, setting.members), 2)
     return inner, fold
+
+
+def _line_ahead(
+    columns: TrainingColumns, y: Floats, groups: Ints | None, split: Split, setting: Setting
+) -> LineAhead:
+    past, ahead = split
+    seen, target, fold = columns.take(past), y[past], folds_of_past(past, y, groups, setting)[1]
+    linear = _fit_line(seen, target, fold[past], setting)
+    starts = np.zeros((int(fold.max()) + 1, columns.n))
+    if BOOSTED in setting.kinds:
+        starts[:, past] = _lines_without_each(seen, target, fold[past], linear, setting)
+    return LineAhead(linear.margin(columns.take(ahead)), starts, past)
+
+
+def _components_ahead(
+    columns: TrainingColumns,
+    y: Floats,
+    groups: Ints | None,
+    split: Split,
+    setting: Setting,
+    line: LineAhead,
+) -> dict[str, Floats]:
+    margins = {"linear": line.ahead}
+    if not setting.kinds:
+        return margins
+    past, ahead = split
+    inner, fold = folds_of_past(past, y, groups, setting)
+    design = Design.make(columns, y, inner, targets=setting.targets)
+    faster = {kind: in_larger_steps(setting.recipe_of(kind)) for kind in setting.kinds}
+    margins |= predict_ahead(
+        design, fold, ahead, faster, starts=line.starts, seed=setting.seed, threads=setting.threads
+    )
+    if BOOSTED in margins:
+        margins[BOOSTED] = margins[BOOSTED] + margins["linear"]
+    return margins
 
 
 def in_larger_steps(recipe: Recipe) -> Recipe:

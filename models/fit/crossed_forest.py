@@ -6,6 +6,7 @@ goes only where the gain exceeds one standard error.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -33,6 +34,8 @@ PULL: Final = 3.0
 """Log loss, summed, that a whole forest must gain more than none: nats."""
 LEAST: Final = 0.05
 """A smaller weight is none: it would only lengthen the model."""
+TURNS: Final = 2
+"""So many times as many members as other forests have at first."""
 NO_STARTS: Final = np.empty((0, 0))
 SEED: Final = 700
 """Members of the other forests have seeds below."""
@@ -57,41 +60,45 @@ class CrossedTrial:
 
 
 def add_crossed(
-    columns: TrainingColumns,
-    y: Floats,
-    groups: Ints | None,
-    setting: Setting,
-    trial: SettingTrial,
-    blend: Blend,
+    columns: TrainingColumns, setting: Setting, trial: SettingTrial, blend: Blend
 ) -> CrossedTrial:
-    """Make columns, grow a forest on them, and weigh it beside the blend."""
-    made = find_crossing(
-        columns, y, trial.fitted.margins["linear"], worth=setting.worth, apart=setting.apart
-    )
+    """Make columns, grow a forest on them, and weigh it beside the blend.
+
+    Where forward folds choose, it is grown on all rows only if it weighs anything there.
+    """
+    line = trial.fitted.margins["linear"]
+    made = find_crossing(columns, trial.y, line, worth=setting.worth, apart=setting.apart)
     if made is None:
         return CrossedTrial(trial, blend, None)
-    inner = members_folds(y, groups, setting, 0)
-    design = Design.make(columns, y, inner, targets=made.targets, made=made.made)
-    grown = _grow(design, groups, setting, 0)
-    forward = trial.forward
-    if forward is not None:
-        ahead = _ahead(columns, y, groups, setting, forward, blend)
-        forward = replace(forward, margins=forward.margins | {CROSSED: ahead})
-    tried = _with(trial, forward, OwnForest(design, grown, tuple(made.names)))
-    figures = _weigh(tried, y, groups, columns.weights, blend, setting.worth)
-    if not figures.weight:
-        return CrossedTrial(trial, blend, figures)
-    if setting.most > setting.members:
-        grown = _joined(grown, _grow(design, groups, setting, 1))
-        tried = _with(trial, forward, OwnForest(design, grown, tuple(made.names)))
-        figures = _weigh(tried, y, groups, columns.weights, blend, setting.worth)
-    return CrossedTrial(tried, replace(blend, crossed=figures.weight), figures)
+    tried = trial
+    if trial.forward is not None:
+        ahead = _ahead(columns, setting, trial, trial.forward, blend)
+        forward = replace(trial.forward, margins=trial.forward.margins | {CROSSED: ahead})
+        tried = replace(trial, forward=forward)
+        figures = _weigh(tried, blend, setting.worth)
+        if not figures.weight:
+            return CrossedTrial(trial, blend, figures)
+    inner = members_folds(trial.y, trial.groups, setting, 0)
+    design = Design.make(columns, trial.y, inner, targets=made.targets, made=made.made)
+    grown = _grow(design, trial.groups, setting, 0)
+    for turn in range(1, min(TURNS, setting.most // setting.members)):
+        if trial.forward is None:
+            figures = _weigh(_with(tried, design, grown, made.names), blend, setting.worth)
+            if not figures.weight:
+                return CrossedTrial(trial, blend, figures)
+        grown = _joined(grown, _grow(design, trial.groups, setting, turn), turn)
+    tried = _with(tried, design, grown, made.names)
+    figures = _weigh(tried, blend, setting.worth)
+    kept = tried if figures.weight else trial
+    return CrossedTrial(kept, replace(blend, crossed=figures.weight), figures)
 
 
-def _with(trial: SettingTrial, forward: Forward | None, crossed: OwnForest) -> SettingTrial:
-    margins = trial.fitted.margins | {CROSSED: crossed.forest.out_of_fold}
-    fitted = replace(trial.fitted, margins=margins, crossed=crossed)
-    return replace(trial, forward=forward, fitted=fitted)
+def _with(
+    trial: SettingTrial, design: Design, forest: FittedForest, names: Sequence[str]
+) -> SettingTrial:
+    margins = trial.fitted.margins | {CROSSED: forest.out_of_fold}
+    own = OwnForest(design, forest, tuple(names))
+    return replace(trial, grown=replace(trial.fitted, margins=margins, crossed=own))
 
 
 def _grow(design: Design, groups: Ints | None, setting: Setting, turn: int) -> FittedForest:
@@ -102,30 +109,31 @@ def _grow(design: Design, groups: Ints | None, setting: Setting, turn: int) -> F
     return grown[CROSSED]
 
 
-def _joined(one: FittedForest, other: FittedForest) -> FittedForest:
-    mean = (one.out_of_fold + other.out_of_fold) / 2
-    return FittedForest(one.texts + other.texts, mean, one.rounds + other.rounds)
+def _joined(before: FittedForest, more: FittedForest, turns: int) -> FittedForest:
+    mean = (turns * before.out_of_fold + more.out_of_fold) / (turns + 1)
+    return FittedForest(before.texts + more.texts, mean, before.rounds + more.rounds)
 
 
 def _ahead(
     columns: TrainingColumns,
-    y: Floats,
-    groups: Ints | None,
     setting: Setting,
+    trial: SettingTrial,
     forward: Forward,
     blend: Blend,
 ) -> Floats:
     """Make and grow on the past of each forward fold; the blend stands where nothing is made."""
+    y, groups = trial.y, trial.groups
     margins = blend.margin(forward.margins)
     recipes = {CROSSED: in_larger_steps(setting.recipe_of(CROSSED))}
-    for i, past in enumerate(forward.pasts):
-        seen = columns.take(past.rows)
+    for i, line in enumerate(forward.lines):
+        past = line.past
+        inner, fold = folds_of_past(past, y, groups, setting)
+        left = line.starts[fold[past], past]
         made = find_crossing(
-            seen, y[past.rows], past.line, worth=setting.worth, apart=setting.apart
+            columns.take(past), y[past], left, worth=setting.worth, apart=setting.apart
         )
         if made is None:
             continue
-        inner, fold = folds_of_past(past.rows, y, groups, setting)
         design = Design.make(columns, y, inner, targets=made.targets, made=made.made)
         ahead = np.flatnonzero(forward.fold == i)
         margins[ahead] = predict_ahead(
@@ -140,17 +148,12 @@ def _ahead(
     return margins
 
 
-def _weigh(
-    trial: SettingTrial,
-    y: Floats,
-    groups: Ints | None,
-    row_weights: Floats,
-    blend: Blend,
-    worth: float,
-) -> CrossedFigures:
+def _weigh(trial: SettingTrial, blend: Blend, worth: float) -> CrossedFigures:
     """Find the weight that gains most on unseen rows, less the pull to none."""
-    margins, fold = trial.fitted.margins, None
-    if trial.forward is not None:
+    y, groups, row_weights, fold = trial.y, trial.groups, trial.row_weights, None
+    if trial.forward is None:
+        margins = trial.fitted.margins
+    else:
         seen, fold, margins = trial.forward.rows, trial.forward.fold, trial.forward.margins
         y, row_weights = y[seen], row_weights[seen]
         groups = None if groups is None else groups[seen]

@@ -162,7 +162,7 @@ class DenseFit:
         """Give the variance of each weight (Laplace), of rows that count 1: (columns,)."""
         spread = _spread_out(self.ridge, self.groups)
         margin = _offset(self.rule) + times(self.design, self.weight)
-        factor = _factor(self.design, margin, self.row_weights, spread)
+        factor = _factor(_curvature(self.design, margin, self.row_weights), spread)
         return np.asarray(np.diag(cho_solve(factor, np.eye(len(spread)))))
 
 
@@ -209,14 +209,14 @@ def fit_dense(
         groups, more, held = [*groups, (SCALE, [last + 1])], [rule], [SCALE]
         penalties[SCALE] = (known or {}).get(SCALE, 1 / SPREAD**2 / worth)
     design = lay([*more, np.ones(len(y))])
-    weight, offset = np.zeros(design.shape[1]), _offset(rule)
+    weight, offset, curvature = np.zeros(design.shape[1]), _offset(rule), None
     weight[-1] = base_log_odds(y, row_weights)
     if not known:
-        weight, penalties = _find_penalties(
+        weight, penalties, curvature = _find_penalties(
             design, y, row_weights, groups, weight, penalties, worth, offset=offset, held=held
         )
     ridge = _spread_out(penalties, groups)
-    weight = newton(design, y, row_weights, ridge, weight, offset=offset)
+    weight = newton(design, y, row_weights, ridge, weight, offset=offset, curvature=curvature)
     if signs is not None:
         weight = _signed(design, y, row_weights, ridge, weight, offset, signs)
     return DenseFit(design, row_weights, groups, weight, penalties, rule)
@@ -270,16 +270,20 @@ def _find_penalties(
     *,
     offset: Floats | float = 0.0,
     held: Collection[str] = (),
-) -> tuple[Floats, dict[str, float]]:
-    """Alternate a Newton step and an update of the penalties: weights on their way, penalties.
+) -> tuple[Floats, dict[str, float], Floats]:
+    """Alternate a Newton step and an update of the penalties: both on their way, the curvature.
 
     One step a round is enough: weights and penalties settle together, at half the price. The
     penalties of the groups `held` stay what they are.
     """
+    curvature = _curvature(design, offset + times(design, weight), row_weights)
     for _ in range(ROUNDS):
         ridge = _spread_out(penalties, groups)
-        weight = newton(design, y, row_weights, ridge, weight, offset=offset, most=1)
-        factor = _factor(design, offset + times(design, weight), row_weights, ridge)
+        weight = newton(
+            design, y, row_weights, ridge, weight, offset=offset, most=1, curvature=curvature
+        )
+        curvature = _curvature(design, offset + times(design, weight), row_weights)
+        factor = _factor(curvature, ridge)
         variance = np.diag(cho_solve(factor, np.eye(len(ridge)))) / worth
         before = penalties
         penalties = {name: before[name] for name in held}
@@ -291,7 +295,7 @@ def _find_penalties(
             penalties[name] = prior / worth
         if all(abs(np.log(penalties[name] / before[name])) < 0.05 for name in penalties):
             break
-    return weight, penalties
+    return weight, penalties, curvature
 
 
 def _spread_out(penalties: Mapping[str, float], groups: Groups) -> Floats:
@@ -303,12 +307,15 @@ def _spread_out(penalties: Mapping[str, float], groups: Groups) -> Floats:
     return ridge
 
 
-def _factor(
-    design: Matrix, margin: Floats, row_weights: Floats, ridge: Floats
-) -> tuple[Floats, bool]:
-    """Factorise the Hessian of logistic loss + ridge / 2 @ weight^2 at a margin (Cholesky)."""
+def _curvature(design: Matrix, margin: Floats, row_weights: Floats) -> Floats:
+    """Give the Hessian of the logistic loss at a margin: (columns, columns)."""
     p = 1 / (1 + np.exp(-margin))
-    hessian = gram(design, row_weights * np.maximum(p * (1 - p), 1e-9))
+    return gram(design, row_weights * np.maximum(p * (1 - p), 1e-9))
+
+
+def _factor(curvature: Floats, ridge: Floats) -> tuple[Floats, bool]:
+    """Factorise the Hessian of logistic loss + ridge / 2 @ weight^2 (Cholesky)."""
+    hessian = curvature.copy()
     hessian[np.diag_indices_from(hessian)] += ridge
     factor: tuple[Floats, bool] = cho_factor(hessian)
     return factor
@@ -339,11 +346,12 @@ def newton(
     *,
     offset: Floats | float = 0.0,
     most: int = 50,
+    curvature: Floats | None = None,
 ) -> Floats:
     """Minimise logistic loss + ridge / 2 @ weight^2 from a start, halving steps: the weights.
 
     `row_weights` (n,) say how often the loss of each row counts, `offset` what its margin holds
-    already.
+    already, `curvature` the loss's Hessian at the start where it is known.
     """
 
     def cost(w: Floats, z: Floats) -> float:
@@ -354,7 +362,9 @@ def newton(
     for _ in range(most):
         p = 1 / (1 + np.exp(-margin))
         gradient = gathered(design, row_weights * (p - y)) + ridge * weight
-        step = cho_solve(_factor(design, margin, row_weights, ridge), gradient)
+        if curvature is None:
+            curvature = _curvature(design, margin, row_weights)
+        step, curvature = cho_solve(_factor(curvature, ridge), gradient), None
         size = 1.0
         while size > 1e-4:
             trial = weight - size * step

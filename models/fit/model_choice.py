@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.fit.arrivals import mark_arrivals
 from models.fit.base_rate_guard import GuardFigures
@@ -20,7 +21,7 @@ from models.fit.calibration import (
     shrink,
     spread_between,
 )
-from models.fit.candidates import Blend, choose, compare_blends
+from models.fit.candidates import Blend
 from models.fit.components import (
     LEAST_FOR_FOREST,
     Components,
@@ -144,8 +145,14 @@ def fit_model(rows: TrainingRows, options: FitOptions) -> FittedModel:
     """Choose among the candidates, fit the winner on all rows, calibrate it.
 
     With fewer than `options.least` of the rarer outcome the model is the rule as these update it,
-    where there is one, else the base rate.
+    where there is one, else the base rate. Linear algebra is on one thread: on such small problems
+    others only wait for each other, and sums would depend on how many there are.
     """
+    with threadpool_limits(1):
+        return _fit(rows, options)
+
+
+def _fit(rows: TrainingRows, options: FitOptions) -> FittedModel:
     if options.learner == "prior":
         return _base_rate(rows, Note("the base rate for every lead"))
     few_rows = rows.rare < options.least or rows.rare_rows < 2
@@ -181,7 +188,7 @@ class Explored:
 
 def explore(rows: TrainingRows, options: FitOptions) -> Explored:
     """Try the candidates on unseen rows, with target encodings and without; fit the winner."""
-    columns, y, groups, row_weights = rows.columns, rows.y, rows.groups, rows.row_weights
+    columns, y, groups = rows.columns, rows.y, rows.groups
     setting, tuning = _tune(rows, options, _setting(rows, options))
     trial = _try(rows, options, setting, None)
     targets = (
@@ -191,11 +198,11 @@ def explore(rows: TrainingRows, options: FitOptions) -> Explored:
     )
     if targets:
         other = _try(rows, options, setting.with_targets(targets), trial)
-        trial = better(trial, other, y, groups, row_weights)
-    blend, figures = choose(trial.tables), None
+        trial = better(trial, other)
+    blend, figures = trial.blend(), None
     chosen = setting.with_targets(trial.targets)
     if setting.kinds and not options.fast:
-        crossed = add_crossed(columns, y, groups, setting, trial, blend)
+        crossed = add_crossed(columns, setting, trial, blend)
         trial, blend, figures = crossed.trial, crossed.blend, crossed.figures
     fitted = fill_up(trial.fitted, blend, columns, y, groups, chosen)
     return Explored(setting, trial, blend, fitted, targets, tuning, figures)
@@ -212,14 +219,14 @@ def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> Fitte
     )
     margins, tuning = explored.margins, explored.tuning
     spreads = TRUSTED if setting.kinds else CERTAIN
-    held = trial.guard(y, groups, row_weights, blend, setting.worth)
+    held = trial.guard(blend, setting.worth)
     calibration, cohort = _calibrate(rows, margins, options.seed, spreads, held)
-    drift = trial.level_by_fold(y, row_weights, blend, setting.worth)
+    drift, ahead = trial.level_by_fold(blend, setting.worth), trial.ahead()
     report: dict[str, Any] = {
         "winner": blend.name,
-        "chosen_on": "forward folds" if trial.forward else "random folds",
-        "forward_folds": _figures(trial.tables[0]) if trial.forward else None,
-        "random_folds": _figures(trial.tables[-1]),
+        "chosen_on": "forward folds" if ahead else "random folds",
+        "forward_folds": _figures(ahead) if ahead else None,
+        "random_folds": _figures(trial.across()),
         "rounds": {name: list(f.rounds) for name, f in fitted.forests.items()},
         "penalty": {name: round(v, 3) for name, v in fitted.linear.ridge.items()},
         "targets_tried": [list(target) for target in explored.tried],
@@ -313,20 +320,18 @@ def _tune(
 def _try(
     rows: TrainingRows, options: FitOptions, setting: Setting, known: SettingTrial | None
 ) -> SettingTrial:
-    """Fit all components ahead and on all rows, and tabulate the candidates on both."""
-    columns, y, groups, row_weights = rows.columns, rows.y, rows.groups, rows.row_weights
+    """Fit all components ahead, those on all rows when they are asked for."""
+    columns, y, groups = rows.columns, rows.y, rows.groups
     folds = 2 if options.fast else 4 if len(y) <= LARGE else 3
-    forward = go_forward(columns, y, groups, rows.times, rows.closes, setting, folds=folds)
-    fitted = fit_components(columns, y, groups, setting, known.fitted if known else None)
-    tables = [compare_blends(y, fitted.margins, groups=groups, row_weights=row_weights)]
-    if forward is not None:
-        ahead = forward.rows
-        codes = None if groups is None else groups[ahead]
-        first = compare_blends(
-            y[ahead], forward.margins, forward.fold, codes, row_weights=row_weights[ahead]
-        )
-        tables.insert(0, first)
-    return SettingTrial(forward, fitted, tables, setting.targets)
+    ahead = known.forward if known else None
+    forward = go_forward(
+        columns, y, groups, rows.times, rows.closes, setting, folds=folds, known=ahead
+    )
+
+    def grow() -> Components:
+        return fit_components(columns, y, groups, setting, known.grown if known else None)
+
+    return SettingTrial(y, groups, rows.row_weights, setting.targets, forward, grow)
 
 
 def _calibrate(

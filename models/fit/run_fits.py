@@ -202,7 +202,7 @@ def _boost(data: lgb.Dataset, watch: lgb.Dataset, member: MemberSpec) -> lgb.Boo
 def booster_text(booster: lgb.Booster) -> str:
     """Write a booster up to its best round, without the lines that change with the machine."""
     text: str = booster.model_to_string(num_iteration=booster.best_iteration)
-    return re.sub(r"^\[num_threads: .*\]\n", "", text, flags=re.MULTILINE)
+    return text.replace("\n[num_threads: 1]\n", "\n", 1)
 
 
 def without_cuts_at_zero(text: str, lowest: Sequence[float], highest: Sequence[float]) -> str:
@@ -225,4 +225,6 @@ def without_cuts_at_zero(text: str, lowest: Sequence[float], highest: Sequence[f
         ]
         return match["begin"] + " ".join(cuts)
 
-    return _CUTS.sub(moved, text)
+    above, below = np.greater(lowest, 0).any(), np.less(highest, 0).any()
+    concerned = (above and ABOVE_ZERO in text) or (below and BELOW_ZERO in text)
+    return _CUTS.sub(moved, text) if concerned else text

@@ -198,11 +198,10 @@ def dense_terms(
     columns: TrainingColumns, drafts: Sequence[Draft], more: Sequence[Floats]
 ) -> Matrix:
     """Lay the terms out, then `more` columns, as a dense matrix; float32 where rows are many."""
-    if len(columns) < MANY_ROWS:
-        return np.column_stack([term_matrix(columns, drafts)[0].toarray(), *more])
     places = places_of(drafts)
     width = places[-1].stop if places else 0
-    out = np.empty((len(columns), width + len(more)), np.float32)
+    many = len(columns) >= MANY_ROWS
+    out = np.empty((len(columns), width + len(more)), np.float32 if many else np.float64)
     for draft, place in zip(drafts, places, strict=True):
         draft.fill(columns, out[:, place])
     for i, each in enumerate(more):
