@@ -42,6 +42,10 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     that none of them has seen; the winner is fitted on all rows and calibrated out of fold. Missing
     values and text columns are taken as they are; nothing needs to be encoded or scaled.
 
+    Beside the winner a forest may weigh that grows on columns made of several: products,
+    differences and ratios of numbers, rates of pairs and triples of categories. It gets the weight
+    that pays on unseen rows, mostly none; points of what is made go in even parts to its columns.
+
     Parameters
     ----------
     random_state : int, RandomState instance or None, default=0
