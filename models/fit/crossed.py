@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from models.fit.design_rows import BLOCK
 from models.fit.encoders import Ints, TrainingColumns
 from models.fit.pairs import MOST_COLUMNS
 from models.fit.row_weights import weighted_quantile
@@ -72,7 +73,7 @@ class Leftover:
         variance = np.bincount(cells, weights=self.variance)
         residual = np.bincount(cells, weights=self.residual)[variance > 0]
         variance = variance[variance > 0]
-        return self.worth * float(np.sum(residual**2 / variance) - len(variance)), len(variance)
+        return self.worth * float(np.sum(residual**2 / variance)) - len(variance), len(variance)
 
     def z(self, cells: Ints, *known: float) -> float:
         """Say how much more the cells tell than their sources do, in standard errors of chance."""
@@ -110,13 +111,13 @@ def _crossed_numbers(
     """Make columns of pairs of numbers; the pairs by how their product moves with what is left."""
     if len(scales) < 2:
         return []
-    numbers = {name: columns.number(name) for name in scales}
-    scaled = np.column_stack([np.nan_to_num(scales[n].scaled(x)) for n, x in numbers.items()])
-    slope = np.abs((scaled * left.residual[:, None]).T @ scaled)
-    slope /= np.sqrt((scaled**2 * left.variance[:, None]).T @ scaled**2 + 1e-9)
-    names = list(scales)
+    names, slope = list(scales), _slopes(columns, left, scales)
     order = sorted(combinations(range(len(names)), 2), key=lambda pair: (-slope[pair], pair))
-    alone = cache(lambda name: left.beyond_chance(cells_of(numbers[name], columns.weights))[0])
+
+    @cache
+    def alone(name: str) -> float:
+        return left.beyond_chance(cells_of(columns.number(name), columns.weights))[0]
+
     found: list[tuple[float, CrossedEncoder]] = []
     for a, b in order[:PRODUCTS]:
         first, second = names[a], names[b]
@@ -128,6 +129,25 @@ def _crossed_numbers(
         found += sorted(of_pair, key=_strongest)[:OF_A_PAIR]
     best = sorted(found, key=_strongest)[:MOST_NUMBERS]
     return [_with_stand_in(each, columns) for z, each in best if z > LEAST_Z]
+
+
+def _slopes(columns: TrainingColumns, left: Leftover, scales: dict[str, NumberScale]) -> Floats:
+    """Measure how the product of two numbers moves with what is left, in errors of chance: (k, k).
+
+    In float64, some thousand rows at a time.
+    """
+    slope, variance = np.zeros((2, len(scales), len(scales)))
+    for first in range(0, columns.n, BLOCK):
+        rows = slice(first, first + BLOCK)
+        scaled = np.column_stack(
+            [
+                np.nan_to_num(scale.scaled(columns.numbers[name][rows].astype(np.float64)))
+                for name, scale in scales.items()
+            ]
+        )
+        slope += (scaled * left.residual[rows, None]).T @ scaled
+        variance += (scaled**2 * left.variance[rows, None]).T @ scaled**2
+    return np.abs(slope) / np.sqrt(variance + 1e-9)
 
 
 def _strongest(found: tuple[float, CrossedEncoder]) -> tuple[float, str]:
