@@ -5,7 +5,7 @@ A feed holds counts alone, no row and no lead: what a guard keeps from one night
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -124,6 +124,30 @@ def feed_of(
         arrived = np.bincount(place, minlength=n)
         late = np.bincount(place[recorded - at > DAY], minlength=n)
     return Feed(name, first, counts, late, arrived, int(at.max()), types)
+
+
+def add_feeds(feeds: Sequence[Feed]) -> Feed:
+    """Add up the feeds of parts of one source, as `feed_of` counts the whole."""
+    filled = [feed for feed in feeds if len(feed.counts)]
+    types = tuple(sorted({name for feed in feeds for name in feed.types}))
+    if not filled:
+        return replace(feeds[0], types=types)
+    past = max(feed.first_hour + len(feed.counts) for feed in filled)
+    first = max(min(feed.first_hour for feed in filled), past - MOST_HOURS)
+
+    def total(column: str) -> NDArray[np.int64]:
+        if not any(len(getattr(feed, column)) for feed in filled):
+            return np.zeros(0, np.int64)
+        hours = np.zeros(past - first, np.int64)
+        for feed in filled:
+            counted = getattr(feed, column)
+            place = np.maximum(np.arange(len(counted)) + feed.first_hour - first, 0)
+            np.add.at(hours, place, counted)
+        return hours
+
+    newest = max(feed.newest for feed in filled)
+    counts, late, recorded = (total(column) for column in ("counts", "late", "recorded"))
+    return Feed(feeds[0].name, first, counts, late, recorded, newest, types)
 
 
 def local_hours(moments: Micros, timezone: str) -> NDArray[np.int64]:

@@ -20,7 +20,8 @@ from data.reading.rep_answers import AnswerFact
 from data.reading.sources import Given
 from data.reading.values import moment
 from data.schema import Project
-from data.store.crm_store import CrmStore, cut_to, no_such_lead
+from data.store.crm_store import CrmStore
+from data.store.cut_leads import cut_to, no_such_lead
 from data.tables import Kind
 from serving.answers.answer_facts import answer_facts
 from serving.answers.answer_store import list_answers

@@ -217,8 +217,12 @@ def _note_unmatched(raw: RawTable, join: Join, row: NDArray[np.int64], job: Read
             column=join.key or join.on,
             cure="check that keys are written alike (leading zeros, case)",
         )
-    if lost:
-        job.notes.add(f"{raw.name}: {lost:,} of {len(row):,} leads have no row here")
+    job.notes.count(
+        f"{raw.name}: unmatched",
+        lambda n, of: f"{raw.name}: {n:,} of {of:,} leads have no row here",
+        lost,
+        len(row),
+    )
 
 
 def _undated(raw: RawTable, name: str, job: ReadJob, prefix: str = "") -> Attribute | None:

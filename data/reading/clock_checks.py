@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,19 +36,18 @@ def check_clocks(
     for at, word in ((converted, "converts"), (disqualified, "is disqualified")):
         early = (at < created) & (at != NEVER)
         count, known = int(early.sum()), int((at != NEVER).sum())
-        if not count:
-            continue
-        lead = int(early.argmax())
-        cause = f"lead {word} before it is created ({show(int(at[lead]))}; {count:,} of {known:,})"
+        lead = int(early.argmax()) if count else 0
+        cause = partial(_early, word, show(int(at[lead])))
         if count > max(1, MAX_EARLY_LABELS * known) and not job.lenient:
             raise raw.mistake(
-                cause,
+                cause(count, known),
                 int(order[lead]),
                 job.project.leads.created_at or "",
                 _cure_of_early(raw, job, order, early),
             )
-        file, line = raw.place(int(order[lead]))
-        job.notes.add(f"{file}, row {line}: {cause}; such leads have no snapshot")
+        job.notes.count(
+            word, partial(_early_noted, raw.place(int(order[lead])), cause), count, known
+        )
     for i, rows in enumerate(sources):
         early_events = int((rows.at < created[rows.lead]).sum())
         if early_events > MAX_EARLY_EVENTS * len(rows.at) and not job.lenient:
@@ -55,10 +57,22 @@ def check_clocks(
                 column=rows.section.at,
                 cure="check time zone and date_format of both tables",
             )
-        if early_events:
-            job.notes.add(
-                f"events.{i}: {early_events:,} events lie before their lead's creation; kept"
-            )
+        job.notes.count(f"events.{i}: early", partial(_early_events, i), early_events)
+
+
+def _early(word: str, moment: str, count: int, known: int) -> str:
+    return f"lead {word} before it is created ({moment}; {count:,} of {known:,})"
+
+
+def _early_noted(
+    place: tuple[str, int], cause: Callable[[int, int], str], count: int, known: int
+) -> str:
+    file, line = place
+    return f"{file}, row {line}: {cause(count, known)}; such leads have no snapshot"
+
+
+def _early_events(source: int, count: int) -> str:
+    return f"events.{source}: {count:,} events lie before their lead's creation; kept"
 
 
 def _cure_of_early(

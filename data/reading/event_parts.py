@@ -53,7 +53,7 @@ def _read_rows(
                 label,
                 path=path,
                 columns=columns_of(section),
-                words=_text_columns(section),
+                words=text_columns(section),
                 rows=len(lead_ids),  # each block looks all leads up
             )
             rows = None if blocks is None else _rows_of_blocks(blocks, section, scoped, lead_ids)
@@ -84,7 +84,7 @@ def _rows_of_blocks(
     return _rows_of(gathered, section, job)
 
 
-def _text_columns(section: EventsSection) -> list[str]:
+def text_columns(section: EventsSection) -> list[str]:
     """List the columns that are read as texts."""
     optional = (section.channel, section.campaign, section.person, section.direction)
     return [section.lead, *section.type, *(name for name in optional if name)]

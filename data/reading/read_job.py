@@ -13,7 +13,7 @@ from data.network import scheme_of
 from data.reading.source_blocks import source_blocks
 from data.reading.sources import Declared, Given, KeptSources, RawTable, read_source
 from data.schema import Project
-from data.schema_tables import EventsSection
+from data.schema_types import Source
 from data.tables import Kind
 
 
@@ -67,7 +67,8 @@ class ReadJob:
     keeps its kind, however few its values are now. A `lenient` job reads for scoring: another
     file of leads, where outcomes and what reports show may be absent, or a few leads given as a
     frame, where any column may be, and a table that is not given as a frame is empty. `kept` may
-    know tables from before.
+    know tables from before. `dealt` are the rows of some leads, by label: they stand in place of
+    the sources from which they were dealt out.
     """
 
     project: Project
@@ -75,6 +76,7 @@ class ReadJob:
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     lenient: bool = False
     kept: KeptSources | None = None
+    dealt: Mapping[str, RawTable] = field(default_factory=dict)
     notes: Notes = field(default_factory=Notes)
 
     @property
@@ -97,6 +99,8 @@ class ReadJob:
         may_be_empty: bool = False,
     ) -> RawTable:
         """Read the table of this label; InputError where it has no rows and should have some."""
+        if label in self.dealt:
+            return self.dealt[label]
         frame = self.frames.get(label)
         if frame is None and self.of_few:
             frame = pa.table({})
@@ -116,7 +120,7 @@ class ReadJob:
 
     def blocks(
         self,
-        declared: EventsSection,
+        declared: Source,
         label: str,
         *,
         path: str | None,
@@ -125,7 +129,7 @@ class ReadJob:
         rows: int,
     ) -> Iterator[RawTable] | None:
         """Read the table of this label as `source_blocks` does; None where it is read whole."""
-        if label in self.frames or self.of_few:
+        if label in self.frames or label in self.dealt or self.of_few:
             return None
         return source_blocks(
             declared,

@@ -112,7 +112,7 @@ def read_with_notes(
     job = ReadJob(
         project, dict(frames or {}), dict(kinds or {}), lenient or leads is not None, kept=kept
     )
-    return with_answers(_read(job, leads, events), answers, job.kinds)
+    return with_answers(read_all(job, leads, events), answers, job.kinds)
 
 
 def with_answers(
@@ -135,7 +135,9 @@ def with_answers(
     return replace(crm, tables=replace(tables, attributes=(*tables.attributes, *taken)))
 
 
-def _read(job: ReadJob, leads: str | None, events: tuple[str, ...] | None) -> CrmData:
+def read_all(
+    job: ReadJob, leads: str | None = None, events: tuple[str, ...] | None = None
+) -> CrmData:
     """Read all sources as the job says, without what reps answered."""
     project = job.project
     _refuse_unknown_frames(job.frames, project)
@@ -192,10 +194,14 @@ def _read(job: ReadJob, leads: str | None, events: tuple[str, ...] | None) -> Cr
     since = project.conversion.recorded_from
     recorded_from = since and moment(since, project, "conversion.recorded_from")
     if recorded_from:
-        older = int((clocks["created_at"] < recorded_from).sum())
-        job.notes.add(
-            f"conversions are recorded from {show(recorded_from)[:10]} on: {older:,} older leads "
-            "cannot be trusted as negatives and are left out of training"
+        job.notes.count(
+            "older than conversions are recorded",
+            lambda _, older: (
+                f"conversions are recorded from {show(recorded_from)[:10]} on: {older:,} older "
+                "leads cannot be trusted as negatives and are left out of training"
+            ),
+            1,
+            int((clocks["created_at"] < recorded_from).sum()),
         )
     if not timed:
         job.notes.add(
@@ -253,7 +259,7 @@ def _feeds(
     for i, rows in enumerate(sources):
         alone = names.count(rows.name) == 1 and rows.name != leads
         name = rows.name if alone else f"{rows.name} (events.{i})"
-        feeds.append(feed_of(name, rows.at, rows.recorded_at, rows.type.names))
+        feeds.append(feed_of(name, rows.at, rows.recorded_at, tuple(sorted(rows.type.names))))
     if tables.created_at is not None:
         feeds.append(feed_of(CONVERSIONS, outcomes.converted_at))
     return tuple(feeds)
@@ -304,11 +310,14 @@ def _on_first_day(at: Micros, created: Micros, job: ReadJob) -> Micros:
     days = pd.DatetimeIndex(created.view("M8[us]"), tz="UTC").tz_convert(zone).normalize()
     midnight = days.tz_convert("UTC").tz_localize(None).as_unit("us").asi8
     same = (at == midnight) & (at < created)
-    if same.any():
-        job.notes.add(
-            f"{int(same.sum()):,} leads end on the day of their creation, without a time of day: "
+    job.notes.count(
+        "ends on the first day",
+        lambda n: (
+            f"{n:,} leads end on the day of their creation, without a time of day: "
             "they are taken to end at once"
-        )
+        ),
+        int(same.sum()),
+    )
     return np.where(same, created, at)
 
 

@@ -11,12 +11,12 @@ from typing import Final
 
 import pyarrow as pa
 
-from data.reading.csv_files import csv_blocks, csv_header
+from data.reading.csv_files import csv_blocks, csv_header, line_of_first_row
 from data.reading.object_files import SourceFile, in_database, size_of
 from data.reading.parquet_files import parquet_blocks, schema_of_parquet
 from data.reading.sources import KeptSources, RawTable, files_of
 from data.schema import Project
-from data.schema_tables import EventsSection
+from data.schema_types import Source
 
 WORTH_BLOCKS: Final = 8 << 20
 """Bytes of a source below which it is read whole: in blocks it would take as much memory."""
@@ -25,7 +25,7 @@ ROWS: Final = 1 << 18
 
 
 def source_blocks(
-    section: EventsSection,
+    section: Source,
     project: Project,
     *,
     source: str | None,
@@ -57,19 +57,23 @@ def source_blocks(
             return None
     name = files[0].name if len(files) == 1 else uri
     rows = max(rows, ROWS)
-    tables = (
-        table
+    return (
+        RawTable(name, table, ((file.name, 0, line),), section.date_format, section.decimal)
         for file, is_parquet in zip(files, parquet, strict=True)
-        for table in (
+        for line, table in _numbered(
             parquet_blocks(file, columns, rows)
             if is_parquet
-            else regrouped(_csv_blocks(file, section, columns, kept), rows)
+            else regrouped(_csv_blocks(file, section, columns, kept), rows),
+            1 if is_parquet else line_of_first_row(file, section.encoding),
         )
     )
-    return (
-        RawTable(name, table, ((name, 0, 1),), section.date_format, section.decimal)
-        for table in tables
-    )
+
+
+def _numbered(tables: Iterable[pa.Table], line: int) -> Iterator[tuple[int, pa.Table]]:
+    """Say of each table on which line it begins, where the first one begins on `line`."""
+    for table in tables:
+        yield line, table
+        line += len(table)
 
 
 def _alike(files: Sequence[SourceFile], columns: Sequence[str], words: Sequence[str]) -> bool:
@@ -103,7 +107,7 @@ def _is_plain(kind: pa.DataType, *, as_text: bool) -> bool:
 
 
 def _csv_blocks(
-    file: SourceFile, section: EventsSection, columns: Sequence[str], kept: KeptSources | None
+    file: SourceFile, section: Source, columns: Sequence[str], kept: KeptSources | None
 ) -> Iterable[pa.Table]:
     read = csv_blocks if kept is None else kept.csv_blocks
     return read(file, delimiter=section.delimiter, encoding=section.encoding, columns=columns)

@@ -106,10 +106,11 @@ def instants(raw: RawTable, column: str, job: ReadJob, *, needed: bool = False) 
     _note_time_zone(raw, column, job.project, job.notes, read)
     at = read.at
     known = at != NEVER
+    place = f"{raw.name}, column {column}"
     if known.any():
-        job.notes.read_as(column, f"{date_format}, {'local' if read.naive >= 0 else 'with offset'}")
+        job.notes.read_as(place, f"{date_format}, {'local' if read.naive >= 0 else 'with offset'}")
     if not read.by_row and (read.gap or read.fold):
-        job.notes.read_as(column, "distinct texts")
+        job.notes.read_as(place, "distinct texts")
     odd = known & ((at < _EARLIEST) | (at >= _LATEST))
     if odd.any():
         row = int(odd.argmax())

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,16 +20,16 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 
 from data.buckets import BUCKETS, Part
-from data.errors import InputError, LeadScoreError
+from data.errors import LeadScoreError
 from data.feeds import Feed
-from data.files import whole_file
-from data.part import buckets_of_rows, outcomes_of, part_of
+from data.reading.read_job import ReadJob
 from data.reading.read_tables import CrmData, read_with_notes
 from data.schema import Project
 from data.store.csv_runs import CsvRun, CsvRuns
+from data.store.cut_leads import cut_to, no_such_lead
+from data.store.slices import SlicedCompany, SliceRemarks, slices_worth
 from data.store.source_marks import (
     FileMark,
     SourceMarks,
@@ -37,11 +37,11 @@ from data.store.source_marks import (
     hash_of,
     mark_sources,
 )
-from data.store.table_groups import StoredShape, TableGroups, write_groups
+from data.store.store_listing import LISTING, StoreListing
+from data.store.table_groups import StoredShape, TableGroups
+from data.store.write_groups import GroupsWriter, rows_by_group, write_groups
 from data.tables import Kind
 
-FORMAT: Final = 1
-LISTING: Final = "store.json"
 DAMAGED: Final = "the store was damaged: it is thrown away, and built again from the sources"
 _READINGS: Final = 3
 """Readings kept at a time: one without a model, and those of the newest models."""
@@ -51,45 +51,6 @@ _WAIT_S: Final = 1_800.0
 _OWN: Final = re.compile(r"[0-9a-f]{32}\.(parquet|json)|\.store\.json\..*\.part")
 """The names of files that a store writes: its folder may be a link to a place with others."""
 _BROKEN: Final = (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException)
-
-
-@dataclass(frozen=True, slots=True)
-class StoreListing:
-    """What the store holds: the sources as they were, readings by key, runs of CSV files."""
-
-    files: tuple[FileMark, ...] = ()
-    # of each reading its key and the name of its head, the oldest first
-    readings: Mapping[str, str] = field(default_factory=dict)
-    runs: tuple[CsvRun, ...] = ()
-    written_at: int = 0  # by the clock of the file system, nanoseconds
-
-    @classmethod
-    def read(cls, folder: Path) -> StoreListing:
-        """Read the listing, an empty one where there is none; ValueError and others for damage."""
-        path = folder / LISTING
-        try:
-            raw, at = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime_ns
-        except FileNotFoundError:
-            return cls()
-        if raw["format"] != FORMAT:
-            return cls()
-        return cls(
-            tuple(FileMark(**each) for each in raw["files"]),
-            dict(raw["readings"]),
-            tuple(CsvRun.from_json(each) for each in raw["runs"]),
-            at,
-        )
-
-    def write(self, folder: Path) -> None:
-        """Replace the listing, whole."""
-        raw = {
-            "format": FORMAT,
-            "files": [asdict(each) for each in self.files],
-            "readings": dict(self.readings),
-            "runs": [asdict(each) for each in self.runs],
-        }
-        with whole_file(folder / LISTING) as path:
-            path.write_text(json.dumps(raw), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +97,7 @@ class CrmStore:
             if not marks.untouched:
                 self._mark_again(listing, marks)
             return read
-        crm = self._build(project, kinds, marks, key, wipe=damaged)
+        crm = self._build(project, kinds, marks, key, part, lead, wipe=damaged)
         return cut_to(crm, project, part=part, lead=lead)
 
     def has_lead(self, project: Project, lead: str) -> bool | None:
@@ -203,10 +164,16 @@ class CrmStore:
         kinds: Mapping[str, Kind] | None,
         marks: SourceMarks,
         key: str,
+        part: Part | None,
+        lead: str | None,
         *,
         wipe: bool,
     ) -> CrmData:
-        """Read the sources, as far as runs of them do not hold, and keep what was read."""
+        """Read the sources, as far as runs of them do not hold, and keep what was read.
+
+        Where a part of a large company is asked for, it is read slice by slice, and that part alone
+        comes back.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = FileLock(self.folder / _LOCK, timeout=_WAIT_S)
@@ -220,11 +187,18 @@ class CrmStore:
                 listing = StoreListing.read(self.folder)
                 if key in listing.readings:  # another process has built it meanwhile
                     head = listing.readings[key]
-                    return self._load(head, project, marks.key, part=None, lead=None)
+                    return self._load(head, project, marks.key, part=part, lead=lead)
             except _BROKEN:
                 self._remove_all()
                 listing, wipe = StoreListing(), True
-            crm = self._read_and_keep(project, kinds, marks, key, listing)
+            slices = 1 if part is None or kinds is None else slices_worth(project, part.of)
+            built = None
+            if slices > 1:
+                built = self._keep_slices(project, kinds or {}, marks, key, listing, slices)
+            if built is not None:
+                crm = self._load(built, project, marks.key, part=part, lead=lead)
+            else:
+                crm = self._read_and_keep(project, kinds, marks, key, listing)
         finally:
             lock.release()
         return replace(crm, notes=(*crm.notes, DAMAGED)) if wipe else crm
@@ -245,8 +219,10 @@ class CrmStore:
             runs = CsvRuns(self.folder, fresh, by_path, dict(marks.answers), listing.runs)
             crm = read_with_notes(project, kinds=kinds, kept=runs)
             if marks.still_hold(project):
-                private = {project.leads.email, project.leads.title} - {None}
-                self._keep(crm, marks, key, listing, runs.used, private=private)
+                shape = write_groups(
+                    crm.tables, crm.outcomes, fresh, key=marks.key, private=_private(project)
+                )
+                self._keep(shape, SliceRemarks.of(crm), marks, key, listing, runs.used)
         except OSError as error:
             crm = read_with_notes(project, kinds=kinds)
             words = f"the store can't be written ({error.strerror}): the sources are read each time"
@@ -255,19 +231,55 @@ class CrmStore:
             shutil.rmtree(fresh, ignore_errors=True)
         return crm
 
+    def _keep_slices(
+        self,
+        project: Project,
+        kinds: Mapping[str, Kind],
+        marks: SourceMarks,
+        key: str,
+        listing: StoreListing,
+        slices: int,
+    ) -> str | None:
+        """Read the sources slice by slice and keep them; the head of the reading.
+
+        None where they must be read whole, or nothing can be kept.
+        """
+        fresh = self.folder / _FRESH
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            dealt = fresh / "dealt"
+            dealt.mkdir(parents=True, mode=0o700)
+            by_path = {mark.path: mark for mark in marks.files}
+            runs = CsvRuns(self.folder, fresh, by_path, dict(marks.answers), listing.runs)
+            job = ReadJob(project, kinds=kinds, kept=runs)
+            company = SlicedCompany(job, slices, dealt, marks.key)
+            writer = GroupsWriter(fresh, marks.key, _private(project))
+            for each in company.read():
+                group = each.bucket.astype(np.int64) - each.part.first
+                groups = rows_by_group(group, each.part.past - each.part.first)
+                writer.add(each.crm.tables, each.crm.outcomes, groups, each.rows)
+            remarks = company.remarks
+            buckets = company.bucket.astype(np.int16)
+            shape = writer.finish(company.ids, buckets, remarks.observed_until)
+            if not marks.still_hold(project):
+                return None
+            return self._keep(shape, remarks, marks, key, listing, runs.used)
+        except (*_BROKEN, LeadScoreError):  # the whole says what is wrong, if anything is
+            return None
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
     def _keep(
         self,
-        crm: CrmData,
+        shape: StoredShape,
+        remarks: SliceRemarks,
         marks: SourceMarks,
         key: str,
         listing: StoreListing,
         used: list[CsvRun],
-        *,
-        private: Collection[str | None],
-    ) -> None:
-        """Write what was read, then the listing, and remove what it names no more."""
+    ) -> str:
+        """Keep what was written, then the listing, and remove what it names no more."""
         fresh = self.folder / _FRESH
-        shape = write_groups(crm.tables, crm.outcomes, fresh, key=marks.key, private=private)
         shape = replace(shape, files={n: self._move(fresh / f) for n, f in shape.files.items()})
         runs = []
         for run in used:
@@ -280,9 +292,9 @@ class CrmStore:
         head = json.dumps(
             {
                 "shape": asdict(shape),
-                "notes": crm.notes,
-                "feeds": [_plain_feed(feed) for feed in crm.feeds],
-                "left_out": dict(crm.left_out),
+                "notes": remarks.notes,
+                "feeds": [_plain_feed(feed) for feed in remarks.feeds],
+                "left_out": dict(remarks.left_out),
             }
         ).encode()
         name = f"{xxhash.xxh3_128_hexdigest(head)}.json"
@@ -294,6 +306,7 @@ class CrmStore:
         kept = StoreListing(marks.files, {**dict(older), key: name}, tuple(runs))
         kept.write(self.folder)
         self._remove_unnamed(kept)
+        return name
 
     def _move(self, path: Path) -> str:
         """Move a file among the kept ones, named by its bytes, so that readings share it."""
@@ -331,38 +344,6 @@ class CrmStore:
                 path.unlink()
 
 
-def cut_to(crm: CrmData, project: Project, *, part: Part | None, lead: str | None) -> CrmData:
-    """Keep the leads of a part, or those of the bucket of one lead; all where neither is asked.
-
-    The rest is as the whole has it. InputError where there is no such lead.
-    """
-    if part is None and lead is None:
-        return crm
-    buckets = buckets_of_rows(crm.tables)
-    if lead is not None:
-        rows = np.flatnonzero(crm.tables.lead_ids == lead)
-        if not len(rows):
-            raise no_such_lead(lead, project, str(crm.tables.lead_ids[0]))
-        rows = np.flatnonzero(buckets == buckets[rows[0]])
-    if part is not None:
-        rows = np.flatnonzero(part.holds(buckets))
-    return take_rows(crm, rows)
-
-
-def take_rows(crm: CrmData, rows: NDArray[np.int64]) -> CrmData:
-    """Keep these rows, in this order; what all leads decide stays."""
-    return replace(crm, tables=part_of(crm.tables, rows), outcomes=outcomes_of(crm.outcomes, rows))
-
-
-def no_such_lead(lead: str, project: Project, example: str) -> InputError:
-    """Say that no lead has this id."""
-    return InputError(
-        f"no such lead: {lead!r}",
-        column=project.leads.id,
-        cure=f"ids are written as {example!r}",
-    )
-
-
 def _key(project: Project, kinds: Mapping[str, Kind] | None, marks: SourceMarks) -> str:
     """Hash all that decides what is read: the project, a model's kinds, the sources, the code."""
     said = [
@@ -381,6 +362,11 @@ def _code() -> str:
     for path in sorted(folder.rglob("*.py")):
         state.update(path.read_bytes())
     return state.hexdigest()
+
+
+def _private(project: Project) -> frozenset[str | None]:
+    """Name the attributes that hold what is private."""
+    return frozenset({project.leads.email, project.leads.title})
 
 
 def _hashes(files: Sequence[FileMark]) -> list[tuple[str, str]]:

@@ -1,14 +1,15 @@
-"""Tables and outcomes <-> Parquet files whose row groups are runs of buckets.
+"""Parquet files whose row groups are runs of buckets -> tables and outcomes.
 
 Rows stand in the order of their groups, within a group in their own order. A column of rows per
 lead (events, changes of a field, payments) is a file of its own with the same groups; the file of
 the leads counts how many rows each has. Pages carry checksums, so that a damaged file is noticed.
+A company that was taken in slice by slice has a list of the names of events for each slice.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,11 +22,9 @@ import pyarrow.parquet as pq
 import xxhash
 from numpy.typing import NDArray
 
-from data.buckets import BUCKETS
-from data.part import buckets_of_rows, renumbered
-from data.ragged import Ragged
+from data.part import renumbered
 from data.reading.values import objects
-from data.store.sealed import open_table, seal_table
+from data.store.sealed import open_table
 from data.tables import Attribute, Changes, Episodes, Events, Outcomes, Payments, Tables
 
 Ints = NDArray[np.int64]
@@ -38,11 +37,6 @@ PEOPLE: Final = "people"
 IDS: Final = "ids"
 NAMED: Final = ("type", "channel", "campaign", "person")
 """The columns of events that hold codes of names."""
-_ROWS_EACH: Final = 4_096
-"""A group holds about so many leads, while there are buckets enough."""
-_IDS_EACH: Final = 16_384
-_ALL_DIFFERENT: Final = ("lead_id", "id", "at", "recorded_at", "row")
-"""Columns in which hardly a value occurs twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,135 +83,6 @@ class StoredShape:
         return cls(**{**raw, "rows": rows, "shown": tuple(raw["shown"]), "attributes": attributes})
 
 
-def write_groups(
-    tables: Tables, outcomes: Outcomes, folder: Path, *, key: bytes, private: Collection[str | None]
-) -> StoredShape:
-    """Write all files into a folder, each under the name of what it holds.
-
-    What reports show of people, and attributes named in `private`, are sealed with `key`.
-    """
-    groups = _groups_of(tables)
-    ragged = _ragged_of(tables, outcomes)
-    leads = _lead_columns(tables, outcomes)
-    sealed = {f"value.{i}" for i, a in enumerate(tables.attributes) if a.name in private}
-    sealed |= {name for name in leads if name.startswith("shown.")}
-    people = {name: leads.pop(name) for name in sorted(sealed)}
-    group = np.empty(len(tables), np.int16)
-    for i, rows in enumerate(groups):
-        group[rows] = i
-    contents: dict[str, Iterable[Columns]] = {
-        LEADS: (
-            {
-                **{name: values[rows] for name, values in leads.items()},
-                "row": rows,
-                **{f"{n}.count": np.diff(each.offsets)[rows] for n, each in ragged.items()},
-            }
-            for rows in groups
-        ),
-        PEOPLE: (_sealed(people, rows, key) for rows in groups),
-        **{name: map(_ragged_columns, map(each.take, groups)) for name, each in ragged.items()},
-        **{n: [{"name": np.array(getattr(tables.events, f"{n}_names"), object)}] for n in NAMED},
-        IDS: (
-            {"id": tables.lead_ids[at : at + _IDS_EACH], "group": group[at : at + _IDS_EACH]}
-            for at in range(0, len(tables), _IDS_EACH)
-        ),
-    }
-    counts = {name: _write(folder / name, columns) for name, columns in contents.items()}
-    return StoredShape(
-        rows=counts,
-        attributes=tuple(
-            StoredAttribute(a.name, a.kind, a.family, a.known_at is not None, a.changes is not None)
-            for a in tables.attributes
-        ),
-        shown=tuple(tables.display.columns),
-        observed_until=tables.observed_until,
-        timezone=tables.timezone,
-        closes_from=None if tables.episodes is None else tables.episodes.closes_from,
-        recorded_from=outcomes.recorded_from,
-        timed=outcomes.timed,
-        settled=outcomes.settled,
-        files={name: name for name in contents},
-        feet={name: foot_of(folder / name) for name in contents},
-    )
-
-
-def _sealed(people: Columns, rows: Ints, key: bytes) -> Columns:
-    """Seal some rows of the columns that hold names and addresses, into one cell."""
-    table = pa.table({name: _arrow(values[rows]) for name, values in people.items()})
-    cells = [seal_table(table, key)] if len(rows) else []
-    return {"sealed": pa.array(cells, pa.binary())}
-
-
-def _groups_of(tables: Tables) -> list[Ints]:
-    """List the rows of each group, ascending: a power of two of groups, few for a small company."""
-    n = 1
-    while n < BUCKETS and n * _ROWS_EACH < len(tables):
-        n *= 2
-    group = buckets_of_rows(tables).astype(np.int64) * n // BUCKETS
-    counts = np.bincount(group, minlength=n)
-    return np.split(np.argsort(group, kind="stable"), np.cumsum(counts)[:-1])
-
-
-def _ragged_of(tables: Tables, outcomes: Outcomes) -> dict[str, Ragged]:
-    found: dict[str, Ragged] = {EVENTS: tables.events}
-    for i, attribute in enumerate(tables.attributes):
-        if attribute.changes is not None:
-            found[f"changes.{i}"] = attribute.changes
-    if outcomes.payments is not None:
-        found[PAYMENTS] = outcomes.payments
-    return found
-
-
-def _ragged_columns(rows: Ragged) -> Columns:
-    values = {name: getattr(rows, name) for name in type(rows).__slots__} | {"at": rows.at}
-    return {n: v for n, v in values.items() if isinstance(v, np.ndarray) and n != "offsets"}
-
-
-def _lead_columns(tables: Tables, outcomes: Outcomes) -> Columns:
-    """List the columns with one value per row."""
-    columns: dict[str, NDArray[Any] | None] = {
-        "lead_id": tables.lead_ids,
-        "created_at": tables.created_at,
-        "recorded_at": tables.recorded_at,
-        "account": tables.account,
-        "order": tables.order,
-        "converted_at": outcomes.converted_at,
-        "disqualified_at": outcomes.disqualified_at,
-    }
-    for i, attribute in enumerate(tables.attributes):
-        columns[f"value.{i}"] = attribute.values
-        columns[f"known.{i}"] = attribute.known_at
-    for i in range(tables.display.shape[1]):
-        columns[f"shown.{i}"] = tables.display.iloc[:, i].to_numpy()
-    if tables.episodes is not None:
-        for name in Episodes.columns():
-            columns[f"episode.{name}"] = getattr(tables.episodes, name)
-    return {name: values for name, values in columns.items() if values is not None}
-
-
-def _write(path: Path, groups: Iterable[Columns]) -> tuple[int, ...]:
-    """Write one row group for each group that has rows; count the rows of each."""
-    rows, writer = [], None
-    for columns in groups:
-        table = pa.table({name: _arrow(values) for name, values in columns.items()})
-        if writer is None:
-            writer = pq.ParquetWriter(
-                path,
-                table.schema,
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=[name for name in columns if name not in _ALL_DIFFERENT],
-                write_statistics=["id"] if "id" in columns else False,
-                write_page_checksum=True,
-            )
-        if len(table):
-            writer.write_table(table, row_group_size=len(table))
-        rows.append(len(table))
-    assert writer is not None  # tables without a row are refused
-    writer.close()
-    return tuple(rows)
-
-
 def foot_of(path: Path) -> str:
     """Hash what a Parquet file says of itself at its end; OSError where there is no such file."""
     with path.open("rb") as file:
@@ -226,12 +91,6 @@ def foot_of(path: Path) -> str:
         length = int.from_bytes(file.read(4), "little")
         file.seek(max(end - 8 - length, 0))
         return xxhash.xxh3_64_hexdigest(file.read())
-
-
-def _arrow(values: NDArray[Any] | pa.Array) -> pa.Array:
-    if isinstance(values, pa.Array):
-        return values
-    return pa.array(values, pa.string()) if values.dtype == object else pa.array(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,14 +190,30 @@ class TableGroups:
         """Read the events; of a part, the names are those that occur in it."""
         columns = {"recorded_at": None, **self._columns(EVENTS, first, past)}
         for name in NAMED:
-            names = self._open(name).read()["name"]
-            if not whole:
-                codes = columns[name]
-                new, kept = renumbered(codes)
-                columns[name] = new.astype(codes.dtype)
-                names = names.take(pa.array(kept))
-            columns[f"{name}_names"] = tuple(names.to_pylist())
+            lists = len(self.shape.rows[name])
+            codes = columns[name]
+            if whole and lists == 1:
+                names = tuple(self._table(name, 0, 1)["name"].to_pylist())
+            else:
+                codes, names = self._renamed(name, codes)
+            columns |= {name: codes, f"{name}_names": names}
         return Events(offsets, **columns)
+
+    def _renamed(
+        self, name: str, codes: NDArray[np.integer]
+    ) -> tuple[NDArray[np.integer], tuple[str, ...]]:
+        """Renumber the names that occur, in their order, however many lists they stand in."""
+        new, kept = renumbered(codes)
+        if not len(kept):
+            return codes, ()
+        starts = np.cumsum([0, *self.shape.rows[name]])
+        first, last = (np.searchsorted(starts, kept[[0, -1]], "right") - 1).tolist()
+        places = pa.array(kept - starts[first])
+        names = objects(self._table(name, first, last + 1)["name"].take(places))
+        if last > first:
+            names, place = np.unique(names, return_inverse=True)
+            new = np.append(place, -1)[new]
+        return new.astype(codes.dtype), tuple(names.tolist())
 
     def _display(self, column: Columns, n: int) -> pd.DataFrame:
         """Put the shown columns together as the reader does."""

@@ -20,7 +20,7 @@ from data.buckets import Part
 from data.errors import OutsideError
 from data.part import buckets_of_rows
 from data.reading.read_tables import CrmData
-from data.store.crm_store import take_rows
+from data.store.cut_leads import take_rows
 from serving.loaded_model import LoadedModel
 from serving.parts.gather_parts import ScoredNight, gather_parts
 from serving.parts.part_job import AskedRun, PartJob, do_part

@@ -16,7 +16,7 @@ from data.errors import InputError
 from data.part import buckets_of_rows, outcomes_of, part_of
 from data.project import load_project
 from data.reading.read_tables import CrmData, read_with_notes
-from data.store import csv_runs, sealed, table_groups
+from data.store import csv_runs, sealed, write_groups
 from data.store.crm_store import CrmStore
 from tests.fakes.growing_company import GrowingCompany
 from tests.fakes.same_reading import assert_same
@@ -26,8 +26,8 @@ STEPS = ["append", "events before their lead", "delete", "edit", "another accoun
 
 @pytest.fixture(autouse=True)
 def _small_companies_have_many_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_groups, "_ROWS_EACH", 4)
-    monkeypatch.setattr(table_groups, "_IDS_EACH", 7)
+    monkeypatch.setattr(write_groups, "_ROWS_EACH", 4)
+    monkeypatch.setattr(write_groups, "_IDS_EACH", 7)
     monkeypatch.setattr(csv_runs, "WORTH_KEEPING", 0)
     monkeypatch.setattr(sealed, "_HEAD", 64)
     monkeypatch.setattr(csv_runs, "MOST_PIECES", 3)
