@@ -21,7 +21,7 @@ from models.fit.calibration import (
     shrink,
     spread_between,
 )
-from models.fit.candidates import Blend
+from models.fit.candidates import CROSSED, Blend
 from models.fit.components import (
     LEAST_FOR_FOREST,
     Components,
@@ -217,7 +217,8 @@ def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> Fitte
         explored.blend,
         explored.fitted,
     )
-    margins, tuning = explored.margins, explored.tuning
+    margins, tuning, crossed = explored.margins, explored.tuning, fitted.crossed
+    forests = fitted.forests | ({CROSSED: crossed.forest} if crossed else {})
     spreads = TRUSTED if setting.kinds else CERTAIN
     held = trial.guard(blend, setting.worth)
     calibration, cohort = _calibrate(rows, margins, options.seed, spreads, held)
@@ -227,11 +228,12 @@ def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> Fitte
         "chosen_on": "forward folds" if ahead else "random folds",
         "forward_folds": _figures(ahead) if ahead else None,
         "random_folds": _figures(trial.across()),
-        "rounds": {name: list(f.rounds) for name, f in fitted.forests.items()},
+        "rounds": {name: list(f.rounds) for name, f in forests.items()},
         "penalty": {name: round(v, 3) for name, v in fitted.linear.ridge.items()},
         "targets_tried": [list(target) for target in explored.tried],
         "targets": [list(target) for target in trial.targets],
-        "crossed": _crossed(explored),
+        "made_columns": [*crossed.made] if crossed else [],
+        "weight_of_made_columns": {} if explored.crossed is None else asdict(explored.crossed),
         "tuning": {} if tuning is None else asdict(tuning),
         "calibration": calibration.why or "",
         "newest_cohort": {} if cohort is None else asdict(cohort),
@@ -250,13 +252,6 @@ def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> Fitte
         seed=options.seed,
     )
     return _model(columns, fitted.blended(blend), margins, calibration, intervals, report)
-
-
-def _crossed(explored: Explored) -> dict[str, Any]:
-    """Write what the crossed forest weighs, and what it was made of if it weighs anything."""
-    forest = explored.fitted.crossed
-    made = {} if forest is None else {"made": [*forest.made], "rounds": [*forest.forest.rounds]}
-    return {} if explored.crossed is None else asdict(explored.crossed) | made
 
 
 def _setting(rows: TrainingRows, options: FitOptions) -> Setting:

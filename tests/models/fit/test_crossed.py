@@ -50,8 +50,8 @@ def screened(frame: pd.DataFrame, y: np.ndarray, *apart: str) -> list[str]:
 
 
 def test_what_was_planted_is_made_and_weighs(model):
-    crossed = model.report_["crossed"]
-    assert {"a x b", "source x country x trade"} <= set(crossed["made"])
+    assert {"a x b", "source x country x trade"} <= set(model.report_["made_columns"])
+    crossed = model.report_["weight_of_made_columns"]
     assert crossed["weight"] > 0.25
     assert crossed["gain"] > crossed["standard_error"]
     encoders = model.parts_.encoders
@@ -60,7 +60,7 @@ def test_what_was_planted_is_made_and_weighs(model):
     p = model.predict_proba(ahead)[:, 1]
     plain = LeadClassifier(members=2, repeats=2, uncombined=tuple(ahead.columns))
     other = plain.fit(*planted(), times=np.arange(N)).predict_proba(ahead)[:, 1]
-    assert plain.report_["crossed"] == {}
+    assert plain.report_["weight_of_made_columns"] == {}
     assert loss(truth, p) < loss(truth, other) - 0.01
 
 
