@@ -51,8 +51,8 @@ def _spelt_otherwise(
     job: ReadJob,
 ) -> NDArray[np.int64]:
     """Look for the places of unknown ids by what is left without blanks, leading zeros and ".0"."""
-    bare = _bare(ids.take(pa.array(lost)))
-    bare_keys = _bare(keys)
+    bare = bare_ids(ids.take(pa.array(lost)))
+    bare_keys = bare_ids(keys)
     found = pc.index_in(bare, value_set=bare_keys).fill_null(-1).to_numpy(zero_copy_only=False)
     hit = found >= 0
     if not hit.any():
@@ -88,7 +88,7 @@ def _spelling(raw: RawTable, column: str) -> str:
     return f"{raw.name}, column {column}: spelling"
 
 
-def _bare(ids: pa.Array) -> pa.Array:
+def bare_ids(ids: pa.Array) -> pa.Array:
     """Take blanks around an id off, and leading zeros and ".0" where it is a number."""
     neat = pc.utf8_trim_whitespace(ids)
     return pc.replace_substring_regex(neat, r"^0*(\d+?)(\.0+)?$", r"\1")

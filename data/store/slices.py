@@ -23,7 +23,7 @@ from data.feeds import Feed, add_feeds
 from data.reading import source_blocks
 from data.reading.event_columns import columns_of
 from data.reading.event_parts import text_columns
-from data.reading.match_ids import count_orphans, match_keys, unique_ids
+from data.reading.match_ids import count_orphans, unique_ids
 from data.reading.object_files import in_database, size_of
 from data.reading.parquet_files import nested_columns
 from data.reading.read_job import Notes, ReadJob
@@ -33,17 +33,12 @@ from data.reading.values import texts
 from data.schema import Project
 from data.schema_types import Source
 from data.store.dealt_rows import DealtRows
+from data.store.id_lookup import IdLookup, NotInSlicesError
 from data.tables import Tables
 
 WORTH_A_SLICE: Final = 16 << 20
 """Bytes of the sources below which a slice saves nothing."""
-_LEADS_TO_A_ROW: Final = 8
-"""A block has at least so many times fewer rows than there are leads, which each looks up."""
 Numbers = NDArray[np.int64]
-
-
-class NotInSlicesError(ValueError):
-    """What the sources say must be decided by all leads together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +66,7 @@ class SlicedCompany:
     key: bytes
     ids: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
     bucket: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    _leads: IdLookup = field(default_factory=lambda: IdLookup.of(pa.array([], pa.string())))
     _accounts: pa.Array | None = None
     _notes: Notes = field(default_factory=lambda: Notes(sums={}))
     _dealt: dict[str, DealtRows] = field(default_factory=dict)
@@ -139,8 +135,7 @@ class SlicedCompany:
         every = pa.chunked_array(ids).combine_chunks()
         order = pc.sort_indices(every).to_numpy()
         self.ids, self.bucket = every.take(pa.array(order)), np.concatenate(buckets)[order]
-        if pc.any(pc.equal(self.ids[1:], self.ids[:-1])).as_py():
-            raise NotInSlicesError("an id stands twice")
+        self._leads = IdLookup.of(self.ids)
         if accounts:
             known = pa.chunked_array(accounts).unique().drop_null()
             self._accounts = known.take(pc.sort_indices(known))
@@ -168,7 +163,7 @@ class SlicedCompany:
         """Deal out a source by the lead of each row; rows of no lead are counted."""
         rows_of, slice_of, total = self._dealing(label), self._slice_of(self.bucket), 0
         for raw in blocks:
-            row = match_keys(raw, lead, self.ids, replace(self.job, notes=Notes(sums={})))
+            row = self._leads.rows(texts(raw.column(lead), self.job.missing))
             orphans = row[row < 0]
             count_orphans(raw, orphans, lead, replace(self.job, notes=self._notes))
             rows_of.add(raw, np.append(slice_of, -1)[row])
@@ -185,14 +180,7 @@ class SlicedCompany:
         if any(nested_columns(file) for file in files):
             raise NotInSlicesError("nested columns")
         names = column_names(declared, project) if columns is None else columns
-        found = self.job.blocks(
-            declared,
-            label,
-            path=None,
-            columns=names,
-            words=words,
-            rows=len(self.ids) // _LEADS_TO_A_ROW,
-        )
+        found = self.job.blocks(declared, label, path=None, columns=names, words=words, rows=0)
         if found is not None:
             return found
         if sum(map(size_of, files)) >= source_blocks.WORTH_BLOCKS:
@@ -239,7 +227,7 @@ class _JoinedTable:
     label: str
     raw: RawTable
     on: str
-    keys: pa.Array
+    keys: IdLookup
     order: Numbers
     needed: list[Numbers]  # of each block, number of the slice x rows + row
 
@@ -248,11 +236,12 @@ class _JoinedTable:
         join = job.project.leads.join[number]
         label = f"join.{number}"
         raw = job.source(join, label)
-        return cls(label, raw, join.on, *unique_ids(raw, join.key or join.on, job), [])
+        keys, order = unique_ids(raw, join.key or join.on, job)
+        return cls(label, raw, join.on, IdLookup.of(keys), order, [])
 
     def note(self, leads: RawTable, slice_of: Numbers, job: ReadJob) -> None:
         """Note which rows the leads of a block find."""
-        row = match_keys(leads, self.on, self.keys, job)
+        row = self.keys.rows(texts(leads.column(self.on), job.missing))
         found = row >= 0
         pairs = slice_of[found] * len(self.raw) + self.order[row[found]]
         self.needed.append(np.unique(pairs))

@@ -167,6 +167,24 @@ def test_what_all_leads_decide_together_is_read_whole(tmp_path: Path, sliced: li
     assert not sliced
 
 
+def test_ids_that_are_written_in_several_ways_are_found_by_the_whole(
+    tmp_path: Path, sliced: list[int]
+) -> None:
+    company = begin(tmp_path, 8)
+    touches = company.tables["touches"]
+    touches.loc[touches.index[touches["lead_id"] == "L003"][0], "lead_id"] = " L003"
+    company.write("touches")
+    project = load_project(company.file)
+    kinds = {a.name: a.kind for a in read_with_notes(project).tables.attributes}
+    whole = read_whole(project, kinds)
+    part = CrmStore(tmp_path / "store").read(project, kinds, part=Part(1, 3))
+    assert not sliced
+    assert any("spell the id otherwise" in note for note in part.notes)
+    assert_same(
+        part, take_rows(whole, np.flatnonzero(Part(1, 3).holds(buckets_of_rows(whole.tables))))
+    )
+
+
 def test_a_store_on_a_full_disk_reads_the_sources(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
