@@ -20,7 +20,7 @@ import pandas as pd
 from benchmarks.quality_lab_leads import make_set
 from benchmarks.quality_lab_sets import LabSet
 from benchmarks.quality_state import Measurement, write
-from models.fit.candidates import BLENDS
+from models.fit.candidates import BLENDS, CROSSED
 from models.fit.encoders import describe, read_columns
 from models.fit.linear import LinearFit
 from models.fit.model_choice import Explored, FitOptions, TrainingRows, explore, finish
@@ -66,6 +66,7 @@ def measure_fit(lab: LabSet, seed: int = 0) -> Measurement:
         "trees": bool(explored.setting.kinds),
         "targets": str(fitted.report["targets"]),
         "periods": str(fitted.report["periods"]),
+        "crossed": explored.blend.crossed,
         "shape": lab.shape,
         **_named("cross", explored.fitted.margins),
         **_named("test", tested),
@@ -88,6 +89,9 @@ def margins_on(explored: Explored, frame: pd.DataFrame) -> dict[str, Floats]:
     """Give every component's margins on new rows: (n,) each."""
     found: dict[str, Floats] = {}
     for name in explored.fitted.margins:
+        if name == CROSSED:
+            found[name] = _crossed_on(explored, frame)
+            continue
         blend = next(blend for blend in BLENDS if blend.name == name)
         parts = explored.fitted.blended(blend)
         total = np.zeros(len(frame))
@@ -98,6 +102,14 @@ def margins_on(explored: Explored, frame: pd.DataFrame) -> dict[str, Floats]:
             total += np.mean([_raw(text, matrix) for text in parts.forest_text], axis=0)
         found[name] = total
     return found
+
+
+def _crossed_on(explored: Explored, frame: pd.DataFrame) -> Floats:
+    own = explored.fitted.crossed
+    assert own is not None
+    matrix = design_matrix(frame, own.design.encoders())
+    total: Floats = np.mean([_raw(text, matrix) for text in own.forest.texts], axis=0)
+    return total
 
 
 def _raw(text: str, matrix: Floats) -> Any:

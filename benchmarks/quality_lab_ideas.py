@@ -13,6 +13,7 @@ from benchmarks.quality_lab_judge import (
     difference,
     groups_of,
     guarded,
+    kept_blend,
     parts_of,
     tables_of,
 )
@@ -28,13 +29,13 @@ Idea = tuple[Callable[[Measurement], Floats], Callable[[Measurement], Floats]]
 
 
 def _calibrated(kept: Measurement, calibration: Calibration) -> Floats:
-    return calibrated_log_odds(calibration, KNOWN[kept["winner"]].margin(parts_of(kept, "test")))
+    return calibrated_log_odds(calibration, kept_blend(kept).margin(parts_of(kept, "test")))
 
 
 def with_line_always(kept: Measurement) -> Floats:
     """Calibrate as before: no rung without a slope and a level."""
     rare = int(kept["worth"] * rarer(kept["y"], np.ones(len(kept["y"]))))
-    blend = KNOWN[kept["winner"]]
+    blend = kept_blend(kept)
     if not rare >= FEW or rare < MANY:
         return with_ladder(kept)
     margins, y = blend.margin(parts_of(kept, "cross")), kept["y"]
@@ -52,7 +53,11 @@ def with_line_always(kept: Measurement) -> Floats:
 
 
 def with_ladder(kept: Measurement) -> Floats:
-    return _calibrated(kept, calibration_of(kept, KNOWN[kept["winner"]]))
+    return _calibrated(kept, calibration_of(kept, kept_blend(kept)))
+
+
+def without_crossed(kept: Measurement) -> Floats:
+    return with_ladder({**kept, "crossed": 0.0})
 
 
 def _raw(kept: Measurement, blend: Blend) -> Floats:
@@ -73,6 +78,7 @@ IDEAS: Mapping[str, Idea] = {
         lambda kept: _raw(kept, line_within_an_error(kept)),
         lambda kept: _raw(kept, chosen(kept)),
     ),
+    "crossed: a forest on made columns beside the chosen blend": (without_crossed, with_ladder),
     "guard: what gains nothing ahead goes back to the base rate": (
         lambda kept: guarded(kept, share=1.0),
         lambda kept: guarded(kept, share=float(kept["share"])),

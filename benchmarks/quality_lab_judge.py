@@ -6,6 +6,8 @@ that of outcomes drawn from it, paired by row, leads counted as one.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from benchmarks.quality_state import Measurement
@@ -23,6 +25,11 @@ from models.fit.linear import base_log_odds
 from models.predictor import Calibration, Floats, calibrated_log_odds
 
 KNOWN = {blend.name: blend for blend in BLENDS}
+
+
+def kept_blend(kept: Measurement) -> Blend:
+    """Give the blend that was fitted, the crossed forest at its weight."""
+    return replace(KNOWN[kept["winner"]], crossed=float(kept["crossed"]))
 
 
 def parts_of(kept: Measurement, prefix: str) -> dict[str, Floats]:
@@ -77,7 +84,7 @@ def calibration_of(kept: Measurement, blend: Blend) -> Calibration:
 
 def guarded(kept: Measurement, *, share: float) -> Floats:
     """Give log-odds of the test rows with this share of the model kept."""
-    blend = KNOWN[kept["winner"]]
+    blend = kept_blend(kept)
     calibration = calibration_of(kept, blend)
     if share < 1:
         level = base_log_odds(kept["y"], np.ones(len(kept["y"])))

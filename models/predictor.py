@@ -38,7 +38,7 @@ Words = NDArray[np.uint32]
 
 LOG = logging.getLogger("leadscore.predictor")
 FORMAT = 1
-PAIR = "\u001f"  # joins the two values of a pair encoding
+PAIR = "\u001f"  # joins the values of a joint encoding
 INSTALLED = __name__.endswith("models.predictor")  # else a copy, inside an artifact
 
 
@@ -200,15 +200,20 @@ def _holds_words(dtype: Any) -> bool:
 
 
 def category_keys(columns: ColumnReader, sources: Sequence[str]) -> tuple[Ints, Sequence[str]]:
-    """Code one category column, or a pair of them: (codes (n,), keys).
+    """Code one category column, or several jointly: (codes (n,), keys).
 
-    The key of a pair is `a + U+001F + b`; a pair is missing where either value is, else new where
-    either value is.
+    The key of a pair is `a + U+001F + b`, that of three has two such marks; it is missing where any
+    value is, else new where any value is.
     """
     codes, keys = columns.category(sources[0])
-    if len(sources) == 1:
-        return codes, keys
-    second, second_keys = columns.category(sources[1])
+    for source in sources[1:]:
+        codes, keys = _joint_keys(codes, keys, *columns.category(source))
+    return codes, keys
+
+
+def _joint_keys(
+    codes: Ints, keys: Sequence[str], second: Ints, second_keys: Sequence[str]
+) -> tuple[Ints, Sequence[str]]:
     width = max(len(second_keys), 1)
     without = (codes == MISSING) | (second == MISSING)
     joint = np.where((codes < 0) | (second < 0), NEW, codes * width + second)
@@ -228,7 +233,7 @@ def _look_up(
     unseen: float,
     missing: float,
 ) -> Floats:
-    """Take the value of each row's level or pair, (n,); `unseen` where training never saw it."""
+    """Take the value of each row's level or joint key, (n,); `unseen` where training had none."""
     codes, keys = category_keys(columns, sources)
     table = np.array([*(values.get(key, unseen) for key in keys), unseen, missing], np.float64)
     return table[codes]
@@ -287,9 +292,9 @@ class CodeEncoder:
 
 @dataclass(frozen=True, slots=True)
 class LearnedEncoder:
-    """A category, or a pair, as its smoothed log-odds among the training rows, or their count.
+    """A category, or several jointly, as smoothed log-odds among the training rows, or their count.
 
-    `default` is the value where training never saw the level or the pair.
+    `default` is the value where training never saw the level or the combination.
     """
 
     name: str
@@ -306,7 +311,56 @@ class LearnedEncoder:
         )
 
 
-Encoder = NumberEncoder | CodeEncoder | LearnedEncoder
+@dataclass(frozen=True, slots=True)
+class NumberScale:
+    """(clip(transform(x), low, high) - center) / scale: numbers that can be set against others."""
+
+    center: float
+    scale: float
+    low: float
+    high: float
+    transform: Literal["identity", "log1p"] = "identity"
+
+    def scaled(self, x: Floats) -> Floats:
+        """Transform, clip, center and scale a column, (n,); NaN stays NaN."""
+        z = signed_log(x) if self.transform == "log1p" else x
+        return cast("Floats", _scale(z, self.low, self.high, self.center, self.scale))
+
+
+@dataclass(frozen=True, slots=True)
+class CrossedEncoder:
+    """Two number columns as one: product or difference of both scaled, or ratio as they stand.
+
+    `missing` stands for a missing value where training had none: a tree would read it as 0.
+    """
+
+    name: str
+    kind: Literal["product", "difference", "ratio"]
+    sources: tuple[str, ...]
+    scales: tuple[NumberScale, ...]
+    missing: float | None = None
+
+    def encode(self, columns: ColumnReader) -> Floats:
+        """Make the design column, (n,), in the precision of float32."""
+        first, second = (columns.number(source) for source in self.sources)
+        if self.kind == "ratio":
+            return _rounded(first / np.where(second == 0, np.nan, second), self.missing)
+        first, second = (
+            scale.scaled(x) for scale, x in zip(self.scales, (first, second), strict=True)
+        )
+        made = first * second if self.kind == "product" else first - second
+        return _rounded(made, self.missing)
+
+
+def _rounded(made: Floats, missing: float | None) -> Floats:
+    """Round to float32, as trees of many rows learn from; what is missing may have a stand-in."""
+    with np.errstate(over="ignore"):
+        narrow = made.astype(np.float32).astype(np.float64)
+    kept = np.where(np.isinf(narrow), np.nan, narrow)
+    return kept if missing is None else np.where(np.isnan(kept), missing, kept)
+
+
+Encoder = NumberEncoder | CodeEncoder | LearnedEncoder | CrossedEncoder
 
 
 def design_matrix(frame: pd.DataFrame | ColumnReader, encoders: Sequence[Encoder]) -> Floats:
@@ -837,6 +891,7 @@ def _dump(value: Any) -> Any:
 _ENCODERS: Mapping[str, type[Encoder]] = {
     **{made.kind: made for made in (NumberEncoder, CodeEncoder)},
     **dict.fromkeys(("target", "count"), LearnedEncoder),
+    **dict.fromkeys(("product", "difference", "ratio"), CrossedEncoder),
 }
 _TERMS: Mapping[str, type[Term]] = {made.kind: made for made in (NumberTerm, LevelsTerm)}
 _CALIBRATIONS: Mapping[str, type[Calibration]] = {
@@ -881,6 +936,7 @@ _FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
     "tuple[str, ...]": tuple,
     "tuple[str, ...] | None": tuple,
     "tuple[Term, ...]": lambda terms: tuple(read_term(term) for term in terms),
+    "tuple[NumberScale, ...]": lambda scales: tuple(_read(NumberScale, each) for each in scales),
 }
 """How the value of a field is read, by the declared type; others are taken as they are."""
 
@@ -2272,9 +2328,10 @@ class LeadScorer:
         return {f.name: position[f.name if by == "feature" else f.factor] for f in self.features}
 
     def _shares(self, by: str | None) -> tuple[Int32s, Floats]:
-        """Say where each design column's contribution goes: half and half for a pair."""
-        targets = np.zeros((len(self.encoders), 2), np.int32)
-        shares = np.zeros((len(self.encoders), 2))
+        """Say where each design column's contribution goes: in even parts to what it is made of."""
+        most = max([2, *(len(encoder.sources) for encoder in self.encoders)])
+        targets = np.zeros((len(self.encoders), most), np.int32)
+        shares = np.zeros((len(self.encoders), most))
         if by is None:
             return targets, shares
         target_of = self._target_of(by)
@@ -2374,7 +2431,7 @@ class LeadScorer:
         contributions = np.sum(each, axis=0)
         targets, shares = self._shares(by)
         spread = np.zeros((X.shape[1], len(self.targets(by))))
-        for s in range(2):
+        for s in range(shares.shape[1]):
             np.add.at(spread, (np.arange(X.shape[1]), targets[:, s]), shares[:, s])
         return cast("Floats", self._tree_weight * (contributions[:, :-1] @ spread))
 

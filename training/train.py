@@ -242,6 +242,7 @@ def fit_learner(
         fast=fast,
         catalogue=dataset.frame.catalogue,
         rule=points_of(project) if learner == RULE else stated_rule(project),
+        uncombined=(*project.train.sensitive, project.leads.owner or ""),
     )
     return classifier.fit(
         dataset.rows(rows),

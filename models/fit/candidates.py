@@ -3,7 +3,8 @@
 Every candidate is a mean, in log-odds, of some of five components: the regularised logistic
 regression (`linear`), a forest of extremely randomised splits (`extra`), the same boosted on the
 linear margin (`boosted`), a forest of best splits (`plain`), and, where the rows are many, one of
-larger trees (`deep`). The mean of the first three is the
+larger trees (`deep`). Beside the chosen mean a forest on made columns may weigh (crossed_forest).
+The mean of the first three is the
 default: on 20 sets kept for that question it lost least, above all where the future differed from
 the past, where best splits lose most; on many rows of one period these can earn their place.
 Choices are made on purged forward folds where times are known, else on the random folds; both are
@@ -24,17 +25,22 @@ from models.fit.encoders import Ints
 from models.fit.row_weights import weighted_mean, weights_or_ones
 from models.predictor import Floats
 
+CROSSED = "crossed"
+"""The forest on made columns: no candidate by itself, it may weigh beside the chosen one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Blend:
     """Weights of the components; `boosted` counts with the linear margin that it starts from.
 
-    All forests in a blend weigh the same, so that they are one forest in the artifact.
+    All forests in a blend weigh the same, so that they are one forest in the artifact. `crossed` is
+    the weight of the forest on made columns beside all of these: (1 - crossed) is left to them.
     """
 
     name: str
     linear: float = 0.0
     forests: tuple[str, ...] = ()
+    crossed: float = 0.0
 
     @property
     def share(self) -> float:
@@ -44,11 +50,17 @@ class Blend:
     @property
     def line(self) -> float:
         """The weight of the linear margin in all: its own, and under the boosted forest."""
-        return self.linear + (self.share if "boosted" in self.forests else 0.0)
+        line = self.linear + (self.share if "boosted" in self.forests else 0.0)
+        return (1 - self.crossed) * line
+
+    @property
+    def tree_weight(self) -> float:
+        """The weight of the forests in all, but for the crossed one."""
+        return (1 - self.crossed) * (1 - self.linear)
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The components that the blend is made of."""
+        """The components that compete for the blend."""
         return (("linear",) if self.linear else ()) + self.forests
 
     def margin(self, components: Mapping[str, Floats]) -> Floats:
@@ -56,7 +68,9 @@ class Blend:
         weights = [self.linear] * bool(self.linear) + [self.share] * len(self.forests)
         parts = [w * components[name] for w, name in zip(weights, self.needs, strict=True)]
         total: Floats = np.sum(parts, axis=0)
-        return total
+        if not self.crossed:
+            return total
+        return (1 - self.crossed) * total + self.crossed * components[CROSSED]
 
 
 def _mean(*names: str) -> Blend:

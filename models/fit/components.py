@@ -20,10 +20,12 @@ from models.fit.folds import Split, assign_folds, forward_splits
 from models.fit.forest import (
     BOOSTED,
     FittedForest,
+    OwnForest,
     Recipe,
     fit_forests,
     predict_ahead,
 )
+from models.fit.forest_text import on_columns
 from models.fit.linear import LinearFit, fit_linear, fit_without_each
 from models.fit.row_weights import rarer
 from models.fit.rule_points import SCALE, RulePoints
@@ -51,6 +53,7 @@ class Setting:
     kinds: tuple[str, ...] = ("extra", "boosted", "plain")
     targets: tuple[tuple[str, ...], ...] = ()
     rule: RulePoints | None = None  # what the line begins from
+    apart: frozenset[str] = frozenset()  # columns that are combined with none
 
     def recipe_of(self, kind: str) -> Recipe:
         """Give the recipe of one kind of forest."""
@@ -85,13 +88,24 @@ class Components:
     margins: dict[str, Floats]
     starts: Floats
     design: Design | None
+    crossed: OwnForest | None = None
 
     def blended(self, blend: Blend) -> MarginParts:
         """Weigh line and forests as the blend does."""
         texts = [text for name in blend.forests for text in self.forests[name].texts]
-        weight = (1 - blend.linear) / max(1, len(texts))
+        weight = blend.tree_weight / max(1, len(texts))
+        encoders = self.design.encoders() if self.design and texts else []
+        if self.crossed and blend.crossed:
+            own, own_encoders = self.crossed.forest.texts, self.crossed.design.encoders()
+            each = blend.crossed / len(own)
+            weight = weight if texts else each
+            columns = [*encoders, *(one for one in own_encoders if one not in encoders)]
+            places = [columns.index(one) for one in own_encoders]
+            texts = [on_columns(text, range(len(encoders)), len(columns)) for text in texts]
+            texts += [on_columns(text, places, len(columns), each / weight) for text in own]
+            encoders = columns
         return MarginParts(
-            encoders=tuple(self.design.encoders()) if self.design and texts else (),
+            encoders=tuple(encoders),
             linear=self.linear.part.times(blend.line) if blend.line else None,
             forest=ForestPart(len(texts), weight) if texts else None,
             forest_text=tuple(texts),
@@ -106,7 +120,7 @@ def fit_components(
     known: Components | None,
 ) -> Components:
     """Fit every component on all rows; `known` gives the line where only targets changed."""
-    fold = _fold(y, groups, setting, 0)
+    fold = members_folds(y, groups, setting, 0)
     if known is None:
         linear = _fit_line(columns, y, fold, setting)
         starts = _lines_without_each(columns, y, fold, linear, setting)
@@ -138,7 +152,7 @@ def fill_up(
         return grown
     forests, margins = dict(grown.forests), dict(grown.margins)
     for turn in range(1, turns):
-        fold = _fold(y, groups, setting, turn)
+        fold = members_folds(y, groups, setting, turn)
         starts = grown.starts
         if BOOSTED in blend.forests:
             starts = _lines_without_each(columns, y, fold, grown.linear, setting)
@@ -165,7 +179,8 @@ def _lines_without_each(
     return fit_without_each(columns, y, fold, line.ridge, bends=setting.bends, rule=rule)
 
 
-def _fold(y: Floats, groups: Ints | None, setting: Setting, turn: int) -> Ints:
+def members_folds(y: Floats, groups: Ints | None, setting: Setting, turn: int) -> Ints:
+    """Deal rows into as many folds as a forest has members, anew in each turn: (n,)."""
     return assign_folds(y, groups, setting.members, setting.seed * 100 + turn)
 
 
@@ -184,15 +199,22 @@ def _grow(
 
 @dataclass(frozen=True, slots=True)
 class LineAhead:
-    """The line of one forward fold: its margins ahead, (m,), and `starts` as in `Components`."""
+    """The line of one forward fold: its margins ahead, (m,), and `starts` as in `Components`.
+
+    `past`, (p,), are the rows that it learned from.
+    """
 
     ahead: Floats
     starts: Floats
+    past: Ints
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Margins of every component on rows ahead of their fit: rows (m,), which fold, margins."""
+    """Margins of every component on rows ahead of their fit: rows (m,), which fold, margins.
+
+    `pasts` are what each fold learned from.
+    """
 
     rows: Ints
     fold: Ints
@@ -240,24 +262,30 @@ def go_forward(
     )
 
 
-def _fold_ahead(y: Floats, groups: Ints | None, past: Ints, setting: Setting) -> Ints:
-    """Deal the past into the folds of members: (n,), -1 for rows that are not of it."""
+def folds_of_past(
+    past: Ints, y: Floats, groups: Ints | None, setting: Setting
+) -> tuple[Ints, Ints]:
+    """Deal the past of a forward fold into the folds of encodings and of members: (n,) each.
+
+    Rows that are not past are in the first of the former and in none, -1, of the latter.
+    """
     codes = None if groups is None else groups[past]
-    fold = np.full(len(y), -1, dtype=np.int64)
+    inner, fold = np.zeros(len(y), dtype=np.int64), np.full(len(y), -1, dtype=np.int64)
+    inner[past] = assign_folds(y[past], codes, setting.members, 1)
     fold[past] = assign_folds(y[past], codes, min(3, setting.members), 2)
-    return fold
+    return inner, fold
 
 
 def _line_ahead(
     columns: TrainingColumns, y: Floats, groups: Ints | None, split: Split, setting: Setting
 ) -> LineAhead:
     past, ahead = split
-    seen, target, fold = columns.take(past), y[past], _fold_ahead(y, groups, past, setting)
+    seen, target, fold = columns.take(past), y[past], folds_of_past(past, y, groups, setting)[1]
     linear = _fit_line(seen, target, fold[past], setting)
     starts = np.zeros((int(fold.max()) + 1, columns.n))
     if BOOSTED in setting.kinds:
         starts[:, past] = _lines_without_each(seen, target, fold[past], linear, setting)
-    return LineAhead(linear.margin(columns.take(ahead)), starts)
+    return LineAhead(linear.margin(columns.take(ahead)), starts, past)
 
 
 def _components_ahead(
@@ -272,21 +300,20 @@ def _components_ahead(
     if not setting.kinds:
         return margins
     past, ahead = split
-    codes, fold = None if groups is None else groups[past], _fold_ahead(y, groups, past, setting)
-    inner = np.zeros(columns.n, dtype=np.int64)
-    inner[past] = assign_folds(y[past], codes, setting.members, 1)
+    inner, fold = folds_of_past(past, y, groups, setting)
     design = Design.make(columns, y, inner, targets=setting.targets)
-    recipes = {kind: setting.recipe_of(kind) for kind in setting.kinds}
-    faster = {
-        kind: replace(recipe, rate=min(0.1, recipe.rate * FORWARD_STEP))
-        for kind, recipe in recipes.items()
-    }
+    faster = {kind: in_larger_steps(setting.recipe_of(kind)) for kind in setting.kinds}
     margins |= predict_ahead(
         design, fold, ahead, faster, starts=line.starts, seed=setting.seed, threads=setting.threads
     )
     if BOOSTED in margins:
         margins[BOOSTED] = margins[BOOSTED] + margins["linear"]
     return margins
+
+
+def in_larger_steps(recipe: Recipe) -> Recipe:
+    """Let a forest that only helps to choose grow sooner."""
+    return replace(recipe, rate=min(0.1, recipe.rate * FORWARD_STEP))
 
 
 def enough(y: Floats, row_weights: Floats, least: int = LEAST_FOR_FOREST) -> bool:

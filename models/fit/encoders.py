@@ -1,7 +1,7 @@
 """A feature frame -> columns that a learner can fit on, and the encoders that go into the artifact.
 
 Numbers pass as they are. Category strings become stable codes; smoothed target encodings and
-counts, of single columns or of pairs, are cross-fitted for training rows: the value that a row
+counts, of columns or of several jointly, are cross-fitted for training rows: the value that a row
 trains on never saw that row's own fold. At scoring one map over all training rows is applied by
 `models.predictor`.
 """
@@ -23,6 +23,7 @@ from models.fit.design_rows import MANY_ROWS, Matrix
 from models.fit.row_weights import weighted_quantile, weights_or_ones
 from models.predictor import (
     CodeEncoder,
+    CrossedEncoder,
     Encoder,
     FeatureColumn,
     Floats,
@@ -220,7 +221,7 @@ def cross_fit_target(
 def target_encoders(
     columns: TrainingColumns, y: Floats, sources: Sequence[str], weight: float
 ) -> list[LearnedEncoder]:
-    """Write the target and the count encoder of one or two columns, fitted on all these rows."""
+    """Write the target and the count encoder of columns taken jointly, fitted on all these rows."""
     codes, keys = category_keys(columns, sources)
     table = fit_target(codes, y, len(keys), weight, columns.weights)
     label = " x ".join(sources)
@@ -301,7 +302,7 @@ class Design:
     columns: TrainingColumns
     y: Floats
     inner: Ints
-    plain: tuple[NumberEncoder | CodeEncoder, ...]
+    plain: tuple[NumberEncoder | CodeEncoder | CrossedEncoder, ...]
     matrix: Matrix
     targets: tuple[tuple[str, ...], ...]
     target_codes: TargetCodes
@@ -315,10 +316,15 @@ class Design:
         *,
         targets: Sequence[tuple[str, ...]] = (),
         weight: float = 20.0,
-        dropped: frozenset[str] = frozenset(),
+        made: Sequence[CrossedEncoder] | None = None,
     ) -> Design:
-        """Lay out the columns; `dropped` categories have no codes of their own."""
-        plain = [each for each in plain_encoders(columns) if each.name not in dropped]
+        """Lay out the columns; with what is `made` of them, categories have no codes of their own.
+
+        Rates say more of them then, and leave trees their splits for what is made.
+        """
+        plain: list[NumberEncoder | CodeEncoder | CrossedEncoder] = [*plain_encoders(columns)]
+        if made is not None:
+            plain = [*(each for each in plain if isinstance(each, NumberEncoder)), *made]
         narrow = all(values.dtype == np.float32 for values in columns.numbers.values())
         matrix = np.empty((len(columns), len(plain)), np.float32 if narrow else np.float64)
         for j, encoder in enumerate(plain):  # row by row in memory: folds pick rows

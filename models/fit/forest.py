@@ -76,6 +76,15 @@ class FittedForest:
     rounds: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class OwnForest:
+    """A forest that reads columns of its own, and what was made for it, by name."""
+
+    design: Design
+    forest: FittedForest
+    made: tuple[str, ...]
+
+
 def fit_forests(
     design: Design,
     fold: Ints,

@@ -21,7 +21,7 @@ from models.fit.calibration import (
     shrink,
     spread_between,
 )
-from models.fit.candidates import Blend
+from models.fit.candidates import CROSSED, Blend
 from models.fit.components import (
     LEAST_FOR_FOREST,
     Components,
@@ -31,6 +31,7 @@ from models.fit.components import (
     fit_components,
     go_forward,
 )
+from models.fit.crossed_forest import CrossedFigures, add_crossed
 from models.fit.encoders import Design, Ints, TrainingColumns, feature_columns
 from models.fit.folds import assign_folds, design_effect, forward_splits, random_splits
 from models.fit.forest import Recipe
@@ -45,6 +46,7 @@ from models.fit.setting_trials import SettingTrial, better
 from models.fit.tuning import TuningFigures, tune
 from models.note import Note
 from models.predictor import (
+    NEW,
     Calibration,
     Floats,
     IdentityCalibration,
@@ -126,6 +128,7 @@ class FitOptions:
     fast: bool
     least: int
     rule: RulePoints | None = None
+    apart: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,7 @@ class Explored:
     fitted: Components
     tried: tuple[tuple[str, ...], ...]
     tuning: TuningFigures | None
+    crossed: CrossedFigures | None
 
     @property
     def margins(self) -> Floats:
@@ -195,10 +199,13 @@ def explore(rows: TrainingRows, options: FitOptions) -> Explored:
     if targets:
         other = _try(rows, options, setting.with_targets(targets), trial)
         trial = better(trial, other)
-    blend = trial.blend()
+    blend, figures = trial.blend(), None
     chosen = setting.with_targets(trial.targets)
+    if setting.kinds and not options.fast:
+        crossed = add_crossed(columns, setting, trial, blend)
+        trial, blend, figures = crossed.trial, crossed.blend, crossed.figures
     fitted = fill_up(trial.fitted, blend, columns, y, groups, chosen)
-    return Explored(setting, trial, blend, fitted, targets, tuning)
+    return Explored(setting, trial, blend, fitted, targets, tuning, figures)
 
 
 def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> FittedModel:
@@ -210,7 +217,8 @@ def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> Fitte
         explored.blend,
         explored.fitted,
     )
-    margins, tuning = explored.margins, explored.tuning
+    margins, tuning, crossed = explored.margins, explored.tuning, fitted.crossed
+    forests = fitted.forests | ({CROSSED: crossed.forest} if crossed else {})
     spreads = TRUSTED if setting.kinds else CERTAIN
     held = trial.guard(blend, setting.worth)
     calibration, cohort = _calibrate(rows, margins, options.seed, spreads, held)
@@ -220,10 +228,12 @@ def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> Fitte
         "chosen_on": "forward folds" if ahead else "random folds",
         "forward_folds": _figures(ahead) if ahead else None,
         "random_folds": _figures(trial.across()),
-        "rounds": {name: list(f.rounds) for name, f in fitted.forests.items()},
+        "rounds": {name: list(f.rounds) for name, f in forests.items()},
         "penalty": {name: round(v, 3) for name, v in fitted.linear.ridge.items()},
         "targets_tried": [list(target) for target in explored.tried],
         "targets": [list(target) for target in trial.targets],
+        "made_columns": [*crossed.made] if crossed else [],
+        "weight_of_made_columns": {} if explored.crossed is None else asdict(explored.crossed),
         "tuning": {} if tuning is None else asdict(tuning),
         "calibration": calibration.why or "",
         "newest_cohort": {} if cohort is None else asdict(cohort),
@@ -260,8 +270,19 @@ def _setting(rows: TrainingRows, options: FitOptions) -> Setting:
         threads=options.threads,
         worth=1 / design_effect(rows.y, rows.groups, rows.row_weights),
         rule=options.rule,
+        apart=_apart(rows.columns, options.apart),
         kinds=kinds if (options.learner == "auto") and rare >= LEAST_FOR_FOREST else (),
     )
+
+
+def _apart(columns: TrainingColumns, names: frozenset[str]) -> frozenset[str]:
+    """Name the columns that are combined with none: those asked for, and where levels arrive."""
+    asked = {
+        f.name
+        for f in columns.features
+        if not names.isdisjoint((f.name, f.factor, f.params.get("column", "")))
+    }
+    return frozenset(asked | {n for n, codes in columns.codes.items() if (codes == NEW).any()})
 
 
 def _rate(n: int) -> float:

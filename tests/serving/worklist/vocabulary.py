@@ -44,7 +44,8 @@ _LISTS: Final = """
     lift 10; precision 10; slope; intercept; observed over expected; debiased ece; prior;
     recency; logistic; rule; better; worse; level; random folds; forward folds; winner;
     chosen on; rounds; penalty; targets tried; targets; tuning; calibration; newest cohort;
-    drift; periods; guard; structural; quarantine; review; note; won; n;
+    drift; periods; guard; made columns; weight of made columns;
+    structural; quarantine; review; note; won; n;
     train: label window not closed before the test; test: lead is in train;
     An opportunity is a lead with a trial, a person who decides, and a budget.;
     An opportunity is a lead who came to a seminar and with whom a meeting is agreed.;
