@@ -35,7 +35,7 @@ class Recipe:
     """
 
     rate: float = 0.03
-    steady: int = 50
+    steady: int = 100
     gain: int = 25
     most: float = 0.2
     leaves: int = 8
