@@ -20,13 +20,24 @@ from models.predictor import Floats
 
 BOOSTED = "boosted"
 """The kind of forest whose members begin from the margins of the line."""
+_EVERY = 10
+"""Trees of one step each: a booster takes a new step by resetting its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How members are grown; the figures come from lead data (probability_and_score.md)."""
+    """How members are grown; the figures come from lead data (probability_and_score.md).
+
+    `rate` is the step of the first `steady` trees: the share that is taken of what a tree says.
+    With every `gain` trees after them the step grows by `rate`, up to `most`: what still learns
+    after so many trees would take thousands of small steps, and small ones at the beginning are
+    what keeps a forest from learning chance. `rounds` are steps of `rate` in all, `patience` trees.
+    """
 
     rate: float = 0.03
+    steady: int = 100
+    gain: int = 25
+    most: float = 0.2
     leaves: int = 8
     depth: int = 7
     least: int = 40
@@ -37,6 +48,11 @@ class Recipe:
     smooth: float = 50.0
     rounds: int = 3000
     patience: int = 80
+
+    def rate_at(self, tree: int) -> float:
+        """Give the step of a tree, the first is 1."""
+        grown = (tree - 1) // _EVERY * _EVERY - self.steady
+        return max(self.rate, min(self.most, self.rate * (1 + max(0, grown) / self.gain)))
 
     def params(self, seed: int, monotone: Sequence[int]) -> dict[str, Any]:
         """Write LightGBM's parameters: one thread, deterministic, seeded."""
@@ -155,7 +171,7 @@ def _shared(
 def _member(design: Design, kind: str, recipe: Recipe, seed: int, k: int) -> MemberSpec:
     """Say how the member is grown that leaves fold k out."""
     params = recipe.params(seed + k, design.monotone)
-    return MemberSpec(kind, params, recipe.rounds, recipe.patience, kind == BOOSTED)
+    return MemberSpec(kind, params, recipe.rate_at, recipe.rounds, recipe.patience, kind == BOOSTED)
 
 
 def _by_kind(

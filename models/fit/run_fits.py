@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
@@ -41,11 +41,13 @@ _BINNING = threading.Lock()
 class MemberSpec:
     """One member to grow: the forest it belongs to, LightGBM's parameters, rounds, patience.
 
-    `starts` says whether it is boosted on the margins of the line.
+    `rate_at` gives the step of each tree, the first is 1; `rounds` are at most so many steps of the
+    first tree's length, `patience` trees; `starts` says whether it begins from the line's margins.
     """
 
     kind: str
     params: dict[str, Any]
+    rate_at: Callable[[int], float]
     rounds: int
     patience: int
     starts: bool
@@ -171,7 +173,7 @@ def _grow(
         if member.starts and starts is not None:
             data.set_init_score(starts[k][rows])
             watch.set_init_score(starts[k][held])
-        booster = _boost(data, watch, member)
+        booster = boost(data, watch, member)
         margins = np.asarray(booster.predict(shown, raw_score=True, num_threads=1), np.float64)
         rounds = int(booster.best_iteration)
         text = without_cuts_at_zero(booster_text(booster), lowest, highest)
@@ -179,22 +181,28 @@ def _grow(
     return tuple(grown)
 
 
-def _boost(data: lgb.Dataset, watch: lgb.Dataset, member: MemberSpec) -> lgb.Booster:
+def boost(data: lgb.Dataset, watch: lgb.Dataset, member: MemberSpec) -> lgb.Booster:
     """Add trees until so many in turn have not lowered the held-out loss.
 
     What `lgb.train` does with early stopping, without what it spends on every tree in Python, nor
-    the copy of all trees, through their text, that it makes at the end.
+    the copy of all trees, through their text, that it makes at the end. A booster that takes a new
+    step begins its random cuts at their seed again: without a new one it would repeat them.
     """
     booster = lgb.Booster(member.params | {"num_iterations": member.rounds}, data)
     booster.add_valid(watch, "held out")
-    least, best = np.inf, 0
-    for tree in range(1, member.rounds + 1):
+    first = rate = member.rate_at(1)
+    least, best, tree, walked = np.inf, 0, 0, 0.0
+    while walked < member.rounds and tree - best < member.patience:
+        tree += 1
+        if member.rate_at(tree) != rate:
+            rate = member.rate_at(tree)
+            seed = member.params["seed"] + tree
+            booster.reset_parameter({"learning_rate": rate, "extra_seed": seed})
         booster.update()
+        walked += rate / first
         loss = booster.eval_valid()[0][2]
         if loss < least:
             least, best = loss, tree
-        if tree - best >= member.patience:
-            break
     booster.best_iteration = best
     return booster
 

@@ -22,6 +22,7 @@ from models.fit.encoders import Design, Ints
 from models.fit.folds import Split, assign_folds
 from models.fit.forest import Recipe
 from models.fit.row_weights import unless_ones, weighted_mean
+from models.fit.run_fits import MemberSpec, boost
 from models.predictor import Floats
 
 MOST_TRIALS = 50
@@ -124,14 +125,10 @@ def _bin(design: Design, y: Floats, groups: Ints | None, split: Split, seed: int
 
 
 def _losses(fold: _Fold, design: Design, recipe: Recipe, seed: int, threads: int) -> Floats:
-    booster = lgb.train(
-        recipe.params(seed, design.monotone)
-        | {"feature_pre_filter": False, "num_threads": threads},
-        fold.data,
-        num_boost_round=recipe.rounds,
-        valid_sets=[fold.watch],
-        callbacks=[lgb.early_stopping(recipe.patience, verbose=False)],
-    )
+    params = recipe.params(seed, design.monotone)
+    params |= {"feature_pre_filter": False, "num_threads": threads}
+    member = MemberSpec("tried", params, recipe.rate_at, recipe.rounds, recipe.patience, False)
+    booster = boost(fold.data, fold.watch, member)
     margin = np.asarray(booster.predict(fold.ahead, raw_score=True), dtype=np.float64)
     return row_losses(fold.y, margin)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import joblib
+import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ from models.fit.encoders import Design, describe, read_columns
 from models.fit.folds import assign_folds
 from models.fit.forest import Recipe, fit_forests
 from models.fit.learner import LeadClassifier
-from models.fit.run_fits import tasks_of
+from models.fit.run_fits import MemberSpec, boost, tasks_of
 from serving import cluster as dask_cluster
 from serving.cluster import open_cluster
 from serving.fits_on_cluster import fits_on
@@ -73,6 +75,29 @@ def test_forests_of_one_fold_share_its_data_and_are_those_that_grow_alone():
         for forests in (together, spread):
             assert forests[kind].texts == alone.texts
             np.testing.assert_array_equal(forests[kind].out_of_fold, alone.out_of_fold)
+
+
+def test_steps_are_small_for_the_first_trees_and_then_grow_up_to_the_largest():
+    recipe = Recipe(rate=0.03, steady=50, gain=25, most=0.2)
+    steps = {1: 0.03, 60: 0.03, 61: 0.042, 70: 0.042, 101: 0.09, 191: 0.198, 201: 0.2, 3000: 0.2}
+    assert {tree: round(recipe.rate_at(tree), 9) for tree in steps} == steps
+    assert replace(recipe, rate=0.3).rate_at(500) == 0.3  # never smaller than it began
+
+
+def test_a_larger_step_draws_new_random_cuts_and_the_text_predicts_as_the_booster():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 3))
+    y = (X[:, 0] * X[:, 1] + X[:, 2] + rng.normal(size=2000) > 0).astype(float)
+    recipe = Recipe(columns=1.0, rows=1.0, steady=0, patience=10**6, rounds=60)
+    data = lgb.Dataset(X, y)
+    member = MemberSpec("extra", recipe.params(3, ()), recipe.rate_at, 60, 10**6, starts=False)
+    booster = boost(data, lgb.Dataset(X[:500], y[:500], reference=data), member)
+    text = booster.model_to_string()
+    first_cuts = [cuts.split()[0] for cuts in re.findall(r"^threshold=(.*)$", text, re.MULTILINE)]
+    assert len(first_cuts) < 60  # steps are larger: so many of `rate` are fewer trees
+    assert len(set(first_cuts[::10])) == len(first_cuts[::10])  # one for each step
+    again = lgb.Booster(model_str=text).predict(X, raw_score=True)
+    np.testing.assert_array_equal(again, booster.predict(X, num_iteration=-1, raw_score=True))
 
 
 def test_more_threads_than_folds_part_the_members_of_a_fold():
