@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from data.errors import InputError
 from data.files import replacing
+from data.reading.values import objects
 from data.row_groups import write_groups
 from models.explain.change import ID_COLUMN, about_run
 from models.explain.reason_rows import REASON_TYPE
@@ -207,7 +208,9 @@ def _profile(
     everyone: dict[str, ColumnCounts] = {}
     newcomers: dict[str, ColumnCounts] = {}
     for name, kind in kinds.items():
-        values = parts.column(WATCHED + name).take(order).to_numpy(zero_copy_only=False)
+        column = parts.column(WATCHED + name).take(order)
+        texts = pa.types.is_string(column.type)  # of which one object each stands for all alike
+        values = objects(pa.chunked_array([column])) if texts else column.to_numpy(False)
         everyone[name] = count_values(values, kind)
         newcomers[name] = count_values(values[young], kind)
     return NightProfile(

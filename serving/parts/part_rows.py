@@ -65,7 +65,7 @@ class PartRows:
     @cached_property
     def order(self) -> Rows:
         """Number the rows by lead: (n,); OutsideError where a lead stands in two parts."""
-        ids = self.column("lead_id").cast(pa.large_string())
+        ids = self.column("lead_id")
         order = pc.sort_indices(ids).to_numpy().astype(np.int64)
         part = np.searchsorted(self._starts, order, "right")
         ranked = ids.take(pa.array(order))

@@ -46,7 +46,7 @@ FACT: Final = "fact:"
 YOUNG: Final = "young"
 RANKED: Final = "percentile"
 """What rules may ask of a lead that no part knows by itself."""
-ROWS_AT_ONCE: Final = 8_192
+ROWS_AT_ONCE: Final = 2_048
 """Rows of a row group of a part: whoever puts parts together holds one of each in memory."""
 
 
