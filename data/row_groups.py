@@ -35,3 +35,4 @@ def write_groups(
     with replacing(path) as part, pq.ParquetWriter(part, schema, compression=compression) as file:
         for group in groups:
             file.write_table(group.combine_chunks(), row_group_size=GROUP)
+            del group  # before the next one is made

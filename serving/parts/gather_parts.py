@@ -249,6 +249,7 @@ def _write_scores(
                 laid[name] = pa.repeat(pa.scalar(value).cast(schema.field(name).type), len(rows))
             laid |= {name: column.take(pa.array(rows)) for name, column in columns.items()}
             yield pa.table(laid, schema=schema)
+            del table, laid  # before the next ones are read
 
     write_groups(path, schema, groups())
 
@@ -264,6 +265,7 @@ def _write_features(path: Path, parts: PartRows, model: LoadedModel, as_of: int)
         for _, table in parts.in_order([*names, "lead_id"]):
             ids = table["lead_id"].cast(pa.string())
             yield pa.table([*(table[name] for name in names), ids], schema=schema)
+            del table, ids
 
     write_groups(path, schema, groups(), compression="zstd")
 

@@ -107,7 +107,11 @@ class PartRows:
             ]
             place = np.empty(len(rows), np.int64)
             place[np.argsort(part, kind="stable")] = np.arange(len(rows))
-            yield rows, pa.concat_tables(taken).combine_chunks().take(pa.array(place))
+            table = pa.concat_tables(taken).combine_chunks()
+            del taken
+            table = table.take(pa.array(place))
+            yield rows, table
+            del table  # before the next one is read
 
     def _schema_of(self, names: Sequence[str]) -> pa.Schema:
         return pa.schema([self.schema.field(name) for name in names])
