@@ -55,7 +55,8 @@ class CrmData:
     """The tables and outcomes of a project, and remarks on them for a person.
 
     `feeds` count the rows of each source by the hour: leads, event sources, conversions;
-    `left_out` says of a declared column why it is no feature all the same.
+    `left_out` says of a declared column why it is no feature all the same; `whole` why a company of
+    which a part was asked for was read whole, where slices would have taken less memory.
     """
 
     tables: Tables
@@ -63,6 +64,7 @@ class CrmData:
     notes: tuple[str, ...]
     feeds: tuple[Feed, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    whole: str = ""
 
 
 def read_tables(

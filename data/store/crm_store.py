@@ -29,7 +29,8 @@ from data.reading.read_tables import CrmData, read_with_notes
 from data.schema import Project
 from data.store.csv_runs import CsvRun, CsvRuns
 from data.store.cut_leads import cut_to, no_such_lead
-from data.store.slices import SlicedCompany, SliceRemarks, slices_worth
+from data.store.id_lookup import NotInSlicesError
+from data.store.slices import SlicedCompany, SliceRemarks, count_slices
 from data.store.source_marks import (
     FileMark,
     SourceMarks,
@@ -155,6 +156,7 @@ class CrmStore:
             tuple(said["notes"]),
             tuple(_feed(each) for each in said["feeds"]),
             said["left_out"],
+            said["whole"],
         )
         return cut_to(crm, project, part=part, lead=lead)
 
@@ -191,14 +193,17 @@ class CrmStore:
             except _BROKEN:
                 self._remove_all()
                 listing, wipe = StoreListing(), True
-            slices = 1 if part is None or kinds is None else slices_worth(project, part.of)
-            built = None
-            if slices > 1:
-                built = self._keep_slices(project, kinds or {}, marks, key, listing, slices)
+            built, whole = None, ""
+            try:
+                slices = 1 if part is None or kinds is None else count_slices(project, part.of)
+                if slices > 1:
+                    built = self._keep_slices(project, kinds or {}, marks, key, listing, slices)
+            except (*_BROKEN, LeadScoreError) as error:  # the whole says what is wrong, if anything
+                whole = str(error)
             if built is not None:
                 crm = self._load(built, project, marks.key, part=part, lead=lead)
             else:
-                crm = self._read_and_keep(project, kinds, marks, key, listing)
+                crm = self._read_and_keep(project, kinds, marks, key, listing, whole)
         finally:
             lock.release()
         return replace(crm, notes=(*crm.notes, DAMAGED)) if wipe else crm
@@ -210,6 +215,7 @@ class CrmStore:
         marks: SourceMarks,
         key: str,
         listing: StoreListing,
+        whole: str,
     ) -> CrmData:
         fresh = self.folder / _FRESH
         shutil.rmtree(fresh, ignore_errors=True)
@@ -217,7 +223,7 @@ class CrmStore:
             fresh.mkdir(mode=0o700)
             by_path = {mark.path: mark for mark in marks.files}
             runs = CsvRuns(self.folder, fresh, by_path, dict(marks.answers), listing.runs)
-            crm = read_with_notes(project, kinds=kinds, kept=runs)
+            crm = replace(read_with_notes(project, kinds=kinds, kept=runs), whole=whole)
             if marks.still_hold(project):
                 shape = write_groups(
                     crm.tables, crm.outcomes, fresh, key=marks.key, private=_private(project)
@@ -239,10 +245,10 @@ class CrmStore:
         key: str,
         listing: StoreListing,
         slices: int,
-    ) -> str | None:
+    ) -> str:
         """Read the sources slice by slice and keep them; the head of the reading.
 
-        None where they must be read whole, or nothing can be kept.
+        NotInSlicesError and others where they must be read whole.
         """
         fresh = self.folder / _FRESH
         shutil.rmtree(fresh, ignore_errors=True)
@@ -263,10 +269,8 @@ class CrmStore:
             buckets = company.bucket.astype(np.int16)
             shape = writer.finish(company.ids, buckets, remarks.observed_until)
             if not marks.still_hold(project):
-                return None
+                raise NotInSlicesError("a source changed while it was read")
             return self._keep(shape, remarks, marks, key, listing, runs.used)
-        except (*_BROKEN, LeadScoreError):  # the whole says what is wrong, if anything is
-            return None
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
@@ -296,6 +300,7 @@ class CrmStore:
                 "notes": remarks.notes,
                 "feeds": [_plain_feed(feed) for feed in remarks.feeds],
                 "left_out": dict(remarks.left_out),
+                "whole": remarks.whole,
             }
         ).encode()
         name = f"{xxhash.xxh3_128_hexdigest(head)}.json"

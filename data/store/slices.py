@@ -235,11 +235,13 @@ class SliceRemarks:
     feeds: tuple[Feed, ...]
     left_out: dict[str, str]
     observed_until: int
+    whole: str = ""
 
     @classmethod
     def of(cls, crm: CrmData) -> SliceRemarks:
         """Take them from one reading."""
-        return cls(crm.notes, crm.feeds, dict(crm.left_out), crm.tables.observed_until)
+        until = crm.tables.observed_until
+        return cls(crm.notes, crm.feeds, dict(crm.left_out), until, crm.whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,28 +277,40 @@ class _JoinedTable:
         )
 
 
-def slices_worth(project: Project, most: int) -> int:
-    """Say in how many slices to read a company, at most `most`; 1 where it must be read whole."""
+def count_slices(project: Project, most: int) -> int:
+    """Say in how many slices to read a company, at most `most`; 1 where more would save nothing.
+
+    NotInSlicesError where it must be read whole although it is large, or its size is not known.
+    """
     leads = project.leads
-    decided_together = (
-        project.static
-        or project.conversion.reopens
-        or project.value.declared
-        or leads.converted
-        or leads.repeated
-        or leads.where
-        or leads.id == "#row"
-        or any(join.history for join in leads.join)
-    )
     sections: list[Any] = [leads, *leads.history, *leads.join, *project.events, project.conversion]
     sources = [section.source for section in sections if section.source]
-    if decided_together or any(map(in_database, sources)):
-        return 1
+    if any(map(in_database, sources)):
+        raise NotInSlicesError("a source is in a database")
     try:
         size = sum(size_of(file) for source in sources for file in files_of(source, project))
     except InputError:  # reading says what is wrong
         return 1
-    return max(1, min(most, BUCKETS, size // WORTH_A_SLICE))
+    slices = max(1, min(most, BUCKETS, size // WORTH_A_SLICE))
+    if slices > 1 and (reason := _decided_together(project)):
+        raise NotInSlicesError(reason)
+    return slices
+
+
+def _decided_together(project: Project) -> str:
+    """Name what only all leads can decide together; "" where there is nothing of the kind."""
+    leads = project.leads
+    reasons = {
+        "no column says when leads were created": project.static,
+        "leads return (reopen)": project.conversion.reopens,
+        "payments ([value])": project.value.declared,
+        "a flag says which leads converted": leads.converted,
+        "leads with `repeated`": leads.repeated,
+        "leads with `where`": leads.where,
+        "leads without an id of their own": leads.id == "#row",
+        "a joined table with a history": any(join.history for join in leads.join),
+    }
+    return next((words for words, applies in reasons.items() if applies), "")
 
 
 def _words_of(section: Attributes, job: ReadJob, prefix: str = "") -> list[str]:

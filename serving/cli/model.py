@@ -98,7 +98,7 @@ def train(
         churn = band_churn(session, reading, champion, published)
     show_training(trained, published, churn, as_json=as_json)
     if not as_json:
-        say_what_next(file, published)
+        say_what_next(file, published, state)
     if published.refused is not None:
         raise typer.Exit(3)
 
@@ -146,7 +146,7 @@ def retrain(
         churn = band_churn(session, reading, champion, published)
     show_training(trained, published, churn, as_json=as_json)
     if not as_json:
-        say_what_next(file, published)
+        say_what_next(file, published, state)
     if published.refused is not None or not published.decision.promote:
         raise typer.Exit(3)
 
@@ -299,20 +299,22 @@ def monitor(
         raise typer.Exit(3)
 
 
-def say_what_next(file: Path, published: Published) -> None:
+def say_what_next(file: Path, published: Published, state: Path | None) -> None:
     """Print the commands that come after a training run."""
     if published.version is None:
-        screen.say_next(f"leadscore check {file}")
+        screen.say_next(f"leadscore check {file}", state=state)
     elif published.decision.promote:
         screen.say_next(
             f"leadscore score {file}",
             f"leadscore report {file}",
             f"leadscore write-back {file} --dry-run",
+            state=state,
         )
     else:
         screen.say_next(
             f"leadscore evaluate {file} --model {published.version.version}",
             f"leadscore promote {file} {published.version.version}",
+            state=state,
         )
 
 

@@ -89,7 +89,7 @@ def add(
     if project.leads.team:
         store_teams(people, pairs)
     screen.say(f"{name} may sign in as {role}")
-    screen.say_next(f"leadscore serve {file}")
+    screen.say_next(f"leadscore serve {file}", state=state)
 
 
 def _new_password(name: str) -> str:
@@ -167,7 +167,7 @@ def list_(file: ProjectFile, state: StateFolder = None, as_json: Json = False) -
         return
     if not users:
         screen.say("there are no users yet")
-        screen.say_next(f"leadscore people add {file} NAME --role manager")
+        screen.say_next(f"leadscore people add {file} NAME --role manager", state=state)
         return
     screen.table(
         "Who may open the pages",

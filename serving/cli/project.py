@@ -138,7 +138,7 @@ def check(
         for line in result.remarks():
             screen.say(line)
         if not result.stops:
-            screen.say_next(f"leadscore train {file}")
+            screen.say_next(f"leadscore train {file}", state=state)
     if result.stops:
         raise typer.Exit(result.exit_code)
 

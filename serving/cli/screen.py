@@ -19,6 +19,8 @@ from serving.cli import json_log, progress
 from serving.cli.progress import StageCounter
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from data.sketch.questions import Question
     from training.audit.column_table import ColumnTable
 
@@ -56,10 +58,11 @@ def note(text: str) -> None:
     err.print(shown(text), highlight=False, soft_wrap=True)
 
 
-def say_next(*commands: str) -> None:
-    """Print the commands that come next."""
+def say_next(*commands: str, state: Path | None = None) -> None:
+    """Print the commands that come next, with the state folder that this one was given."""
+    there = "" if state is None else f" --state {state}"
     for command in commands:
-        say(f"next: {command}")
+        say(f"next: {command}{there}")
 
 
 def say_json(value: Mapping[str, object]) -> None:

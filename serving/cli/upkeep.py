@@ -124,5 +124,4 @@ def restore(
         )
         return
     screen.say(f"{paths.folder}: {len(listing.files):,} files as of {listing.made_at}")
-    there = "" if state is None else f" --state {state}"
-    screen.say_next(f"leadscore doctor {file}{there}", f"leadscore night {file}{there}")
+    screen.say_next(f"leadscore doctor {file}", f"leadscore night {file}", state=state)

@@ -27,7 +27,13 @@ from serving.exposure import Exposures
 from serving.lead_score import MONEY_COLUMNS, LeadScore
 from serving.loaded_model import LoadedModel
 from serving.night_guard import guard_night
-from serving.parts.part_manifest import PartManifest, processors, read_parts, refuse_other_model
+from serving.parts.part_manifest import (
+    PartManifest,
+    processors,
+    read_parts,
+    read_whole,
+    refuse_other_model,
+)
 from serving.parts.part_rows import Fits, PartRows
 from serving.parts.score_part import FACT, FEATURE, RANKED, WATCHED, YOUNG, names_to_rank
 from serving.qualify.engine import LaidOutFacts, QualificationRules, compile_rules, stages_from
@@ -118,7 +124,7 @@ def gather_parts(
         sum(manifest.held for manifest in manifests),
         sum(manifest.older for manifest in manifests),
         tuple(accepted),
-        tuple(processors(manifests)),
+        (*processors(manifests), *read_whole(manifests)),
     )
 
 

@@ -45,7 +45,7 @@ class PartManifest:
     `spread`, `top_band`, `held` and `older` count open leads as the guard and the answer of the
     command do. `facts` are the names that rules may use here, `absent` the event types that rules
     count and that no lead of this part has. `cpu` are the features of the processor: among equal
-    ones scores are equal in every bit.
+    ones scores are equal in every bit. `whole` says why the company was not read in slices.
     """
 
     number: int
@@ -73,6 +73,7 @@ class PartManifest:
     facts: tuple[str, ...]
     absent: tuple[str, ...]
     feeds: tuple[Mapping[str, Any], ...]
+    whole: str
 
     @property
     def part(self) -> Part:
@@ -221,6 +222,12 @@ def fingerprint_of(feeds: Iterable[Feed], observed_until: int) -> str:
     """Name the source data by how many rows each source has, hour by hour, and where they end."""
     text = json.dumps([observed_until, [feed.to_dict() for feed in feeds]])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_whole(manifests: Sequence[PartManifest]) -> Iterator[str]:
+    """Say why the company was read whole although a part was asked for, where it was."""
+    for reason in sorted({each.whole for each in manifests} - {""}):
+        yield f"the company was read whole, which takes more memory than in slices: {reason}"
 
 
 def processors(manifests: Sequence[PartManifest]) -> Iterator[str]:

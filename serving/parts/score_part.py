@@ -120,6 +120,7 @@ def score_part(
         facts=tuple(facts),
         absent=tuple(absent),
         feeds=tuple(feed.to_dict() for feed in reading.feeds),
+        whole=reading.whole,
     )
     if not len(snapshots):
         return ScoredPart(begun, b"")

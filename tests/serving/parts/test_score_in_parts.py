@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from data.buckets import Part
 from data.clock import DAY
 from data.errors import InputError, OutsideError
+from data.store import slices
 from data.world import make_world, write_world
 from serving.answers.give_answer import give_feedback
 from serving.forget import forget_lead
@@ -304,6 +305,15 @@ def test_less_memory_makes_more_parts(sessions):
     for wrong in ("0", "257", "many"):
         with pytest.raises(InputError, match="no number of parts"):
             plan_parts(session, parts=wrong)
+
+
+def test_a_company_that_is_not_read_in_slices_is_said_and_why(company, sessions, monkeypatch):
+    monkeypatch.setattr(slices, "WORTH_A_SLICE", 1)
+    silently, _ = scored(sessions("sliced"), company.model, PartsPlan(3))
+    assert silently.notes == ()
+    asked = sessions("whole", **{"leads.repeated": "last"})
+    night, _ = scored(asked, company.model, PartsPlan(3))
+    assert [note.partition(": ")[2] for note in night.notes] == ["leads with `repeated`"]
 
 
 def test_the_commands_score_parts_into_a_folder_and_gather_them(company, tmp_path):
