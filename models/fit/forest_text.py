@@ -16,6 +16,9 @@ def on_columns(text: str, places: Sequence[int], width: int, times: float = 1.0)
 
     Its leaves count `times` as much: in an artifact all members of a forest weigh the same.
     """
+    if times == 1.0 and all(place == j for j, place in enumerate(places)):
+        head, begin, trees_and_tail = text.partition("Tree=")
+        return _header(head, places, width, None) + begin + trees_and_tail
     head, *blocks = re.split(r"(?=^Tree=)", text, flags=re.MULTILINE)
     last, end, tail = blocks[-1].partition("end of trees") if blocks else ("", "", "")
     trees = [_moved(tree, places, times) for tree in [*blocks[:-1], last]] if blocks else []
@@ -38,8 +41,8 @@ def _moved(tree: str, places: Sequence[int], times: float) -> str:
     )
 
 
-def _header(head: str, places: Sequence[int], width: int, sizes: str) -> str:
-    """Rewrite the lines that go by column, and the lengths of the trees."""
+def _header(head: str, places: Sequence[int], width: int, sizes: str | None) -> str:
+    """Rewrite the lines that go by column, and the lengths of the trees where they changed."""
     lines = []
     for line in head.split("\n"):
         key, mark, value = line.partition("=")
@@ -53,7 +56,7 @@ def _header(head: str, places: Sequence[int], width: int, sizes: str) -> str:
             value = " ".join(f"Column_{j}" for j in range(width))
         elif key == "max_feature_idx":
             value = str(width - 1)
-        elif key == "tree_sizes":
+        elif key == "tree_sizes" and sizes is not None:
             value = sizes
         lines.append(key + mark + value)
     return "\n".join(lines)
