@@ -205,10 +205,42 @@ def category_keys(columns: ColumnReader, sources: Sequence[str]) -> tuple[Ints, 
     The key of a pair is `a + U+001F + b`, that of three has two such marks; it is missing where any
     value is, else new where any value is.
     """
-    codes, keys = columns.category(sources[0])
-    for source in sources[1:]:
-        codes, keys = _joint_keys(codes, keys, *columns.category(source))
-    return codes, keys
+    if isinstance(columns, _ReadOnce):
+        return columns.joint(tuple(sources))
+    if len(sources) == 1:
+        return columns.category(sources[0])
+    rest = category_keys(columns, sources[:-1])
+    return _joint_keys(*rest, *columns.category(sources[-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadOnce:
+    """Columns that are read, coded and joined once, however many encoders ask for them."""
+
+    columns: ColumnReader
+    numbers: dict[str, Floats] = field(default_factory=dict)
+    keys: dict[tuple[str, ...], tuple[Ints, Sequence[str]]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def number(self, name: str) -> Floats:
+        if name not in self.numbers:
+            self.numbers[name] = self.columns.number(name)
+        return self.numbers[name]
+
+    def category(self, name: str) -> tuple[Ints, Sequence[str]]:
+        return self.joint((name,))
+
+    def joint(self, sources: tuple[str, ...]) -> tuple[Ints, Sequence[str]]:
+        if sources not in self.keys:
+            *rest, last = sources
+            self.keys[sources] = (
+                _joint_keys(*self.joint(tuple(rest)), *self.category(last))
+                if rest
+                else self.columns.category(last)
+            )
+        return self.keys[sources]
 
 
 def _joint_keys(
@@ -365,7 +397,7 @@ Encoder = NumberEncoder | CodeEncoder | LearnedEncoder | CrossedEncoder
 
 def design_matrix(frame: pd.DataFrame | ColumnReader, encoders: Sequence[Encoder]) -> Floats:
     """Encode every design column: (n, n_columns) float64, columns contiguous."""
-    columns = columns_of(frame)
+    columns = _ReadOnce(columns_of(frame))
     matrix = np.empty((len(columns), len(encoders)), np.float64, order="F")
     for j, encoder in enumerate(encoders):
         matrix[:, j] = encoder.encode(columns)

@@ -27,7 +27,9 @@ from models.predictor import (
     LogisticCalibration,
     ModelFacts,
     ModelParts,
+    NumberEncoder,
     NumberTerm,
+    PandasColumns,
     PredictorError,
     ScoreCard,
     SourceTerms,
@@ -38,6 +40,7 @@ from models.predictor import (
     card_exact,
     category_keys,
     columns_of,
+    design_matrix,
     interval,
     logit,
     parse_json,
@@ -157,6 +160,28 @@ def test_codes_targets_and_pairs_are_looked_up() -> None:
     np.testing.assert_array_equal(pair.encode(columns), [7.0, -1.0, -1.0, 0.0])
     found, keys = category_keys(columns, ["a", "b"])
     assert [keys[c] if c >= 0 else None for c in found] == ["x\u001fp", None, None, "z\u001fq"]
+
+
+def test_a_design_reads_every_column_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pd.DataFrame({"a": ["x", "y", None], "b": ["p", None, "p"], "n": [1.0, 2.0, np.nan]})
+    values, asked = {"x\u001fp": 7.0}, list[str]()
+    encoders = [
+        CodeEncoder("a", "a", ("y", "x")),
+        LearnedEncoder("ab", "target", ("a", "b"), values, default=0.0, missing=-1.0),
+        LearnedEncoder("aba", "count", ("a", "b", "a"), values, default=0.0, missing=-1.0),
+        NumberEncoder("n", "n"),
+    ]
+    alone = [encoder.encode(columns_of(frame)) for encoder in encoders]
+    for read in ("number", "category"):
+        usual = getattr(PandasColumns, read)
+
+        def noted(self: PandasColumns, name: str, usual: Any = usual) -> Any:
+            asked.append(name)
+            return usual(self, name)
+
+        monkeypatch.setattr(PandasColumns, read, noted)
+    np.testing.assert_array_equal(design_matrix(frame, encoders), np.column_stack(alone))
+    assert sorted(asked) == ["a", "b", "n"]
 
 
 def linear_term(frame: pd.DataFrame, term: Term) -> np.ndarray:

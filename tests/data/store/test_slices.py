@@ -193,7 +193,7 @@ def test_ids_that_are_written_in_several_ways_are_found_by_the_whole(
     assert part.whole == "ids are written in several ways"
     assert_same(
         replace(part, whole=""),
-        take_rows(whole, np.flatnonzero(Part(1, 3).holds(buckets_of_rows(whole.tables))))
+        take_rows(whole, np.flatnonzero(Part(1, 3).holds(buckets_of_rows(whole.tables)))),
     )
 
 
