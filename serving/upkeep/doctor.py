@@ -105,7 +105,7 @@ def _databases(session: Session, _: int) -> Iterator[Finding]:
     for path in paths:
         try:
             address = f"{path.resolve().as_uri()}?mode=ro"
-            with closing(sqlite3.connect(address, uri=True, timeout=30)) as database:
+            with closing(sqlite3.connect(address, uri=True, timeout=5)) as database:
                 sound = str(database.execute("pragma quick_check(1)").fetchone()[0])
         except sqlite3.Error as error:
             sound = str(error)
