@@ -76,9 +76,17 @@ def trained_company() -> Iterator[TrainedCompany]:
 
 
 def _enlarge(base: Path, folder: Path, times: int) -> Path:
-    """Repeat a world under other ids, file by file; return its project file."""
+    """Repeat a world under other ids, file by file; return its project file.
+
+    All copies wait as long for their first conversion. That many leads of whom none converted
+    sooner would say that conversions were not recorded yet (D7), so the project says from when on.
+    """
     folder.mkdir()
-    shutil.copy(base / EXAMPLE.name, folder)
+    project = (base / EXAMPLE.name).read_text(encoding="utf-8")
+    begun = pc.min(pq.read_table(base / "leads.parquet")["created_at"]).as_py()
+    said = f'[conversion]\nrecorded_from = "{begun:%Y-%m-%d}"\n'
+    project = project.replace("[conversion]\n", said, 1)
+    (folder / EXAMPLE.name).write_text(project, encoding="utf-8")
     for path in sorted(base.glob("*.parquet")):
         table = pq.read_table(path)
         names = [name for name in table.column_names if name in IDS]
