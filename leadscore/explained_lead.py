@@ -13,7 +13,7 @@ from models.explain.sentences import say_limit
 from serving.explain import LeadExplanation
 from serving.worklist import charts
 from serving.worklist.pages.lead_reasons import report_reason
-from serving.worklist.view import LeadDetail
+from serving.worklist.view_lead import LeadDetail
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

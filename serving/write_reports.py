@@ -30,7 +30,8 @@ from serving.worklist.pages.last_list import read_stored_list
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.whole_report import EveryLead, PreparedWeek, make_view
 from serving.worklist.stored_pages import write_pages
-from serving.worklist.view import ReportLead, ReportView
+from serving.worklist.view import ReportView
+from serving.worklist.view_lead import ReportLead
 from training.audit import AuditReport
 
 

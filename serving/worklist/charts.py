@@ -12,7 +12,8 @@ from markupsafe import Markup
 from models.explain.points import SEEN_FIRST
 from serving.worklist import svg
 from serving.worklist.language import Words
-from serving.worklist.view import ForecastPage, GainsCurve, LeadDetail
+from serving.worklist.view_figures import ForecastPage, GainsCurve
+from serving.worklist.view_lead import LeadDetail
 from serving.worklist.view_parts import PastScore, Point, TimelineEvent
 
 _FIFTHS = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -24,15 +24,11 @@ from serving.worklist.list_data import facet_values, list_data, plans_of, words_
 from serving.worklist.page_names import PageNames, rule_sentence
 from serving.worklist.proof_words import experiment_sentence, proof_sentences
 from serving.worklist.safe_text import for_script, isolated, shown, slug
-from serving.worklist.view import (
-    MOST_MOVERS,
-    ForecastRow,
-    Mover,
-    ReportLead,
-    ReportView,
-    Unlisted,
-)
+from serving.worklist.view import ReportView, Unlisted
+from serving.worklist.view_figures import ForecastRow
+from serving.worklist.view_lead import ReportLead
 from serving.worklist.view_parts import Comeback, ShownReason
+from serving.worklist.view_week import MOST_MOVERS, Mover
 
 HERE: Final = Path(__file__).parent
 CHUNK: Final = 40

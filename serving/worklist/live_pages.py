@@ -28,15 +28,10 @@ from serving.worklist.html import (
 from serving.worklist.language import Words, words_in, words_of
 from serving.worklist.safe_text import isolated
 from serving.worklist.scoped_pages import ListChoice, ScopedPages
-from serving.worklist.view import (
-    ExperimentPage,
-    FunnelPage,
-    MoversPage,
-    ReportLead,
-    ReportView,
-    TrustPage,
-    WeekPage,
-)
+from serving.worklist.view import ReportView
+from serving.worklist.view_figures import ExperimentPage, FunnelPage, TrustPage
+from serving.worklist.view_lead import ReportLead
+from serving.worklist.view_week import MoversPage, WeekPage
 
 Nothing = Literal["lead", "list", "page", "company"]
 """Why there is no page: no such lead, no list yet, no such page, a page that a rep does not see."""

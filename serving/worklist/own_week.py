@@ -15,8 +15,9 @@ import numpy as np
 
 from serving.figures.capacity import capacities_of, expect_count
 from serving.figures.counts import Shock, learn_shock
-from serving.worklist.view import MissedFollowUp, OwnerWeek, PlanPoint, ReportLead, WeekPage
+from serving.worklist.view_lead import ReportLead
 from serving.worklist.view_parts import Interval
+from serving.worklist.view_week import MissedFollowUp, OwnerWeek, PlanPoint, WeekPage
 
 
 class OwnLead(NamedTuple):

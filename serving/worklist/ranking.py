@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from serving.worklist.view import ReportLead
+from serving.worklist.view_lead import ReportLead
 
 LANES: Final = ("answer", "hot", "cold")
 """Lanes by urgency: who asked waits for an answer, then who has just become hot."""

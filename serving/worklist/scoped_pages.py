@@ -20,20 +20,11 @@ from typing import Any, Final, TypeVar
 from serving.people.viewer import Viewer
 from serving.worklist.own_week import OwnLead, own_week
 from serving.worklist.stored_pages import CHOICES, folded_words, unpacked
-from serving.worklist.view import (
-    MOST_MOVERS,
-    About,
-    ForecastPage,
-    LeadDetail,
-    MissedFollowUp,
-    Mover,
-    MoversPage,
-    ReportLead,
-    Unlisted,
-    ValuePage,
-    WeekPage,
-)
+from serving.worklist.view import About, Unlisted
+from serving.worklist.view_figures import ForecastPage, ValuePage
+from serving.worklist.view_lead import LeadDetail, ReportLead
 from serving.worklist.view_parts import ShownStanding
+from serving.worklist.view_week import MOST_MOVERS, MissedFollowUp, Mover, MoversPage, WeekPage
 
 T = TypeVar("T")
 MOST_WORDS: Final = 8

@@ -26,7 +26,7 @@ from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.week_page import make_week
 from serving.worklist.scoped_pages import scoped
 from serving.worklist.stored_pages import newest_run, opened_pages, run_file
-from serving.worklist.view import LastList, TrustPage
+from serving.worklist.view_figures import LastList, TrustPage
 from serving.write_reports import write_views
 from tests.fakes.live_site import Site, fields, open_site, visit
 

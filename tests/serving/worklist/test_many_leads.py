@@ -23,7 +23,7 @@ from serving.worklist.ranking import orders
 from serving.worklist.scoped_pages import ORDERS, AnsweredSince, ListChoice, scoped
 from serving.worklist.sheet import write_excel
 from serving.worklist.stored_pages import opened_pages, run_file, unpacked, write_pages
-from serving.worklist.view import LeadDetail
+from serving.worklist.view_lead import LeadDetail
 
 MANAGER = Viewer("m", "manager", None, "en", "t")
 MOST = 150

@@ -10,8 +10,9 @@ from serving.worklist.charts import reliability, reliability_curve, waterfall
 from serving.worklist.html import PRINTED, ReportPage, list_rows, render
 from serving.worklist.language import words_of
 from serving.worklist.safe_text import slug
-from serving.worklist.view import ReportView, TouchSpeed
+from serving.worklist.view import ReportView
 from serving.worklist.view_parts import Interval, Point, ShownReason
+from serving.worklist.view_week import TouchSpeed
 from tests.fakes.report_view import make_view
 
 

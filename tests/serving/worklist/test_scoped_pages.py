@@ -18,7 +18,8 @@ from serving.worklist.stored_pages import (
     run_file,
     write_pages,
 )
-from serving.worklist.view import ReportLead, ReportView
+from serving.worklist.view import ReportView
+from serving.worklist.view_lead import ReportLead
 from serving.worklist.view_parts import ShownStanding
 from tests.fakes.report_view import make_view
 
