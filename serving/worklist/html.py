@@ -29,6 +29,7 @@ from serving.worklist.view_figures import ForecastRow
 from serving.worklist.view_lead import ReportLead
 from serving.worklist.view_parts import Comeback, ShownReason
 from serving.worklist.view_week import MOST_MOVERS, Mover
+from serving.worklist.waterfall_chart import band_scale, waterfall_by_family
 
 HERE: Final = Path(__file__).parent
 CHUNK: Final = 40
@@ -155,15 +156,17 @@ class ReportPage:
         """Give what the template of a lead's page takes."""
         detail = lead.detail
         assert detail is not None
-        told = lead.score is not None
-        bands = self.view.about.bands
-        rows = (
-            charts.waterfall_by_family(detail, lead.score or 0, bands, lead.families)
-            if told
-            else None
-        )
+        score, bands = lead.score, self.view.about.bands
+        rows = None
+        if score is not None:  # it is not withheld
+            rows = waterfall_by_family(detail, score, bands, lead.families)
         reasons = (*detail.reasons_for, *detail.reasons_against)
-        return {"lead": lead, "waterfall": rows, "reasons": reasons, "scale": self._scale}
+        return {
+            "lead": lead,
+            "waterfall": rows,
+            "reasons": reasons,
+            "scale": band_scale(bands, self.words),
+        }
 
     def _globals(self) -> dict[str, object]:
         w, about = self.words, self.view.about
@@ -201,7 +204,7 @@ class ReportPage:
             "by_id": self.leads,
             "charts": charts,
             "stage_bar": self._stage_bar(),
-            "range_bar": self._range_bar,
+            "range_bar": self._range_bar(),
             "spark": lambda lead: charts.sparkline(lead.weeks, self.words),
             "crm": self._crm,
             "lane_titles": self.names.lanes(),
@@ -316,20 +319,6 @@ class ReportPage:
                 groups.append((key, title, why, listed))
         return groups
 
-    @cached_property
-    def _scale(self) -> Markup:
-        """Write the bands over the waterfall, each at the score where it begins."""
-        marks = sorted(self.view.about.bands.items(), key=lambda mark: mark[1])
-        mirror = self.words.mirrored
-        return Markup('<svg aria-hidden="true">{}</svg>').format(
-            Markup("").join(
-                Markup('<text x="{}%" y="80%" class="{}">{} {}</text>').format(
-                    f"{100 - cut if mirror else cut:g}", "tm", band, self.words.number(cut)
-                )
-                for band, cut in marks
-            )
-        )
-
     def _data(self) -> dict[str, object]:
         """Collect what the script needs: anchors by chunk, the list, sentences to fill."""
         message = self.words.message
@@ -366,25 +355,10 @@ class ReportPage:
         most = max((stage.leads for stage in stages), default=1)
         return lambda leads: svg.bar(0, leads, 0, most, "base")
 
-    def _range_bar(self, row: ForecastRow) -> Markup:
+    def _range_bar(self) -> Callable[[ForecastRow], Markup]:
         rows = self.view.forecast.rows if self.view.forecast else ()
-        most = max(r.total.high for r in rows)
-        return Markup(
-            '<svg class="bar rangebar" viewBox="0 0 100 8" preserveAspectRatio="none"'
-            ' aria-hidden="true"><rect class="open" width="{}" height="8"/><rect class="new" x="{}"'
-            ' width="{}" height="8"/><rect class="range" x="{}" y="3" width="{}" height="2"/></svg>'
-        ).format(
-            *(
-                f"{100 * value / (most or 1):.1f}"
-                for value in (
-                    row.from_open.value,
-                    row.from_open.value,
-                    row.from_new.value,
-                    row.total.low,
-                    row.total.high - row.total.low,
-                )
-            )
-        )
+        most = max((row.total.high for row in rows), default=1)
+        return lambda row: charts.forecast_bar(row, most)
 
     def _crm(self, lead: ReportLead) -> str | None:
         """Link to the lead in the CRM, its id escaped."""
