@@ -31,7 +31,6 @@ from serving.people.origins import own_path
 from serving.people.sign_in_page import HEADERS
 from serving.people.sign_in_routes import read_form
 from serving.people.viewer import Viewer
-from serving.worklist.html import read_minified
 from serving.worklist.language import words_of
 from serving.worklist.live_answers import LiveAnswers
 from serving.worklist.live_pages import (
@@ -45,6 +44,7 @@ from serving.worklist.live_pages import (
     nothing_words,
     render_nothing,
 )
+from serving.worklist.page_files import read_minified
 from serving.worklist.scoped_pages import FILTERS, ORDERS, ListChoice, PlannedWeeks, scoped
 from serving.worklist.stored_pages import LONGEST, made_at, newest_run, opened_pages, run_file
 from training.state import StatePaths

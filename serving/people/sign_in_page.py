@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from serving.people.passwords import MAX_LETTERS, MIN_LETTERS
 from serving.people.viewer import Viewer
-from serving.worklist.html import make_environment, read_minified, security_policy
 from serving.worklist.language import languages, words_of
+from serving.worklist.page_files import make_environment, read_minified, security_policy
 from serving.worklist.safe_text import isolated, shown
 
 HEADERS: Final = {

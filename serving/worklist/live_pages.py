@@ -17,15 +17,10 @@ from markupsafe import Markup
 
 from data.clock import iso
 from serving.people.viewer import Viewer
-from serving.worklist.html import (
-    LANE_SHOWN,
-    LeadRow,
-    ReportPage,
-    calls_shown,
-    clean,
-    make_environment,
-)
+from serving.worklist.html import LANE_SHOWN, ReportPage, calls_shown
 from serving.worklist.language import Words, words_in, words_of
+from serving.worklist.page_files import clean, make_environment
+from serving.worklist.ranking import LeadRow
 from serving.worklist.safe_text import isolated
 from serving.worklist.scoped_pages import ListChoice, ScopedPages
 from serving.worklist.view import ReportView

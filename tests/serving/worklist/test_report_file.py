@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from serving.worklist.charts import reliability, reliability_curve
-from serving.worklist.html import PRINTED, ReportPage, list_rows, render
+from serving.worklist.html import PRINTED, ReportPage, render
 from serving.worklist.language import words_of
+from serving.worklist.ranking import list_rows
 from serving.worklist.safe_text import slug
 from serving.worklist.view import ReportView
 from serving.worklist.view_parts import Interval, Point, ShownReason
