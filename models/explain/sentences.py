@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from data.schema_steps import ACT, UNIT
 from features.acts import ACTS, act_of, are_calls
-from features.templates import TEMPLATES, Msgid, Template
+from features.template_row import Msgid, Template
+from features.templates import TEMPLATES
 from models.explain import fixed_sentences as fixed
 from models.explain.points import ScoreReason
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.schema_steps import ACT, UNIT
-from features.templates import Msgid
+from features.template_row import Msgid
 from models.explain.observed_rates import NumberGroups, ObservedRates, make_facts
 from models.explain.points import (
     MOST_LINES,
