@@ -31,7 +31,8 @@ from serving.exposure import Exposures
 from serving.kept_run import COLUMNS, margins_of
 from serving.lead_score import LeadScore
 from serving.loaded_model import LoadedModel
-from serving.score import read_bands, score_snapshots
+from serving.newest_scores import read_bands
+from serving.score import score_snapshots
 from serving.score_changes import (
     Moment,
     changes_since,

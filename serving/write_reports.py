@@ -16,10 +16,11 @@ from serving.answers.answer_store import list_answers
 from serving.exposure import Exposures
 from serving.figures.drivers import find_drivers
 from serving.loaded_model import LoadedModel
+from serving.newest_scores import first_scored
 from serving.past_weeks import WEEK
 from serving.people.people_store import store_teams
-from serving.score import ScoringRun, first_scored
 from serving.score_changes import newest_run_before
+from serving.scoring_run import ScoringRun
 from serving.session import Session
 from serving.verbs import score_run
 from serving.worklist.deliver import deliver

@@ -17,7 +17,7 @@ from serving.answers.answer_store import RepAnswer, list_answers, store_answer, 
 from serving.answers.verdicts import RepVerdict
 from serving.loaded_model import LoadedModel
 from serving.people.viewer import Viewer
-from serving.score import ScoringRun
+from serving.scoring_run import ScoringRun
 from serving.session import Session, open_session
 from serving.verbs import guarded_run, train_model
 from serving.worklist.live_answers import TAKES_OFF
