@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from serving.people.viewer import Viewer
-from serving.worklist.scoped_pages import ORDERS, AnsweredSince, ListChoice, ScopedPages, scoped
+from serving.worklist.list_query import ORDERS, ListChoice
+from serving.worklist.scoped_pages import AnsweredSince, ScopedPages, scoped
 from serving.worklist.stored_pages import (
     folded_words,
     forget_pages,
