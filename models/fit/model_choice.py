@@ -21,10 +21,11 @@ from models.fit.calibration import (
 )
 from models.fit.candidates import CROSSED
 from models.fit.components import MarginParts
+from models.fit.empirical_bayes import base_log_odds
 from models.fit.encoders import TrainingColumns, feature_columns
 from models.fit.folds import design_effect
 from models.fit.intervals import fit_intervals
-from models.fit.linear import LinearFit, base_log_odds
+from models.fit.linear import LinearFit
 from models.fit.row_weights import spread_evenly
 from models.fit.rule_points import RulePoints, make_rule
 from models.fit.rule_update import update_rule
