@@ -23,7 +23,8 @@ from babel import Locale, UnknownLocaleError, dates, numbers
 from markupsafe import Markup, escape
 
 from data.errors import InputError
-from models.explain.sentences import (
+from models.explain.sentences import event_sentence, fact_sentence, sentence
+from models.explain.speech import (
     SENTINEL,
     WORDED,
     HowMany,
@@ -32,13 +33,10 @@ from models.explain.sentences import (
     Speech,
     capital,
     english_word,
-    event_sentence,
-    fact_sentence,
     own_name,
-    sentence,
     without_empty,
 )
-from models.explain.sentences import Values as SentenceValues
+from models.explain.speech import Values as SentenceValues
 from models.note import Note
 from serving.worklist.locale import jalali
 from serving.worklist.phrase import Phrase, Scalar

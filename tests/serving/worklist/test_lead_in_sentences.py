@@ -11,7 +11,8 @@ import pytest
 from data.clock import DAY
 from data.tables import INBOUND, OUTBOUND, Events, Tables
 from features.acts import act_of
-from models.explain.sentences import event_sentence, say
+from models.explain.sentences import event_sentence
+from models.explain.speech import say
 from serving.worklist.language import words_of
 from serving.worklist.pages.act_phrases import act_phrase, ago, answer_to, contact_by
 from serving.worklist.pages.lead_history import timeline

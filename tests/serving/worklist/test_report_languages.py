@@ -13,8 +13,8 @@ from markupsafe import Markup
 from data.errors import InputError
 from features.acts import ACTS
 from models.explain.points import ScoreReason
-from models.explain.sentences import Speech
 from models.explain.sentences import render as say_reason
+from models.explain.speech import Speech
 from serving.worklist import language as words_module
 from serving.worklist.html import render
 from serving.worklist.language import Words, languages, words_in, words_of
