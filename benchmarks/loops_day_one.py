@@ -28,7 +28,7 @@ from models.fit.rule_update import level_for
 from models.fit.training_rows import TrainingRows
 from models.predictor import Floats
 from models.winners import RULE
-from training.evaluate import beats_baselines, unproven_in_training, verdicts
+from training.against_baselines import beats_baselines, unproven_in_training, verdicts
 from training.small_data import assess
 
 REPORTED = 5000
