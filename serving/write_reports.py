@@ -25,7 +25,6 @@ from serving.session import Session
 from serving.verbs import score_run
 from serving.worklist.deliver import deliver
 from serving.worklist.html import render
-from serving.worklist.language import languages as languages_known
 from serving.worklist.model_page import render_model_page
 from serving.worklist.pages.last_list import read_stored_list
 from serving.worklist.pages.report_input import ReportInput
@@ -33,6 +32,7 @@ from serving.worklist.pages.whole_report import EveryLead, PreparedWeek, make_vi
 from serving.worklist.stored_pages import write_pages
 from serving.worklist.view import ReportView
 from serving.worklist.view_lead import ReportLead
+from serving.worklist.word_catalogues import languages as languages_known
 from training.audit import AuditReport
 
 

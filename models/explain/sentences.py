@@ -25,6 +25,7 @@ from models.explain.speech import (
     Speech,
     Value,
     Values,
+    rounded,
     say,
 )
 
@@ -198,8 +199,7 @@ def _shown(row: Template, value: object) -> Value:
     if row.names:
         place = int(value) - row.first
         return row.names[place] if 0 <= place < len(row.names) else SENTINEL
-    rounded = round(float(value), 0 if abs(value) >= 10 else 1)
-    return int(rounded) if rounded.is_integer() else rounded
+    return rounded(value)
 
 
 def _times(n: int) -> Sentence:

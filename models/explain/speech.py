@@ -76,6 +76,12 @@ def plain_number(value: int | float) -> str:
     return f"{whole:,}" if abs(whole) >= 10_000 else str(whole)
 
 
+def rounded(value: float) -> int | float:
+    """Round to what a person reads: whole from 10 up, else at most one decimal."""
+    shown = round(float(value), 0 if abs(value) >= 10 else 1)
+    return int(shown) if shown.is_integer() else shown
+
+
 def plain_count(n: int) -> str:
     """Write how many things there are, thousands apart.
 
