@@ -22,12 +22,13 @@ from features.frame import Catalogue
 from models.fit.baselines import fit_all
 from models.fit.learner import LeadClassifier
 from models.fit.linear import LinearFit
-from models.fit.model_choice import TrainingRows, fit_rule
+from models.fit.model_choice import fit_rule
 from models.fit.rule_points import RulePoints, make_rule
 from models.fit.rule_update import level_for
+from models.fit.training_rows import TrainingRows
 from models.predictor import Floats
 from models.winners import RULE
-from training.evaluate import beats_baselines, unproven_in_training, verdicts
+from training.against_baselines import beats_baselines, unproven_in_training, verdicts
 from training.small_data import assess
 
 REPORTED = 5000

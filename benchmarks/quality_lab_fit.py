@@ -23,8 +23,10 @@ from benchmarks.quality_state import Measurement, write
 from models.fit.candidates import BLENDS, CROSSED
 from models.fit.encoders import describe, read_columns
 from models.fit.linear import LinearFit
-from models.fit.model_choice import Explored, FitOptions, TrainingRows, explore, finish
+from models.fit.model_choice import finish
 from models.fit.setting_trials import SettingTrial
+from models.fit.training_rows import FitOptions, TrainingRows
+from models.fit.try_candidates import Explored, explore
 from models.predictor import Floats, calibrate, columns_of, design_matrix
 
 

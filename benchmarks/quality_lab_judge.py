@@ -21,7 +21,7 @@ from models.fit.candidates import (
     error_of,
     row_losses,
 )
-from models.fit.linear import base_log_odds
+from models.fit.empirical_bayes import base_log_odds
 from models.predictor import Calibration, Floats, calibrated_log_odds
 
 KNOWN = {blend.name: blend for blend in BLENDS}

@@ -28,7 +28,8 @@ from data.tables import INBOUND, OUTBOUND, Attribute, Events, Family, Tables
 from features.acts import ACTS, act_of
 from features.frame import Catalogue, Feature
 from features.presence import leads_by_code
-from features.templates import BY_TYPE, OF_ALL, TEMPLATES, Scope, Template
+from features.template_row import Scope, Template
+from features.templates import BY_TYPE, OF_ALL, TEMPLATES
 
 MAX_COLUMNS: Final = 240
 """Event columns at most; attributes and calendar come on top."""

@@ -12,7 +12,8 @@ from data.clock import DAY
 from data.tables import Events
 from features import kernel, trails
 from features.frame import Catalogue, Feature
-from features.templates import TEMPLATES, Template
+from features.template_row import Template
+from features.templates import TEMPLATES
 
 Ints = NDArray[np.int64]
 

@@ -11,9 +11,9 @@ from leadscore.shown import Showable, Shown, ShownTable
 from models.explain.fixed_sentences import NOT_YET, REST, TYPICAL, UNSEEN, UNSTABLE
 from models.explain.sentences import say_limit
 from serving.explain import LeadExplanation
-from serving.worklist import charts
 from serving.worklist.pages.lead_reasons import report_reason
-from serving.worklist.view import LeadDetail
+from serving.worklist.view_lead import LeadDetail
+from serving.worklist.waterfall_chart import waterfall
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -119,7 +119,7 @@ class ExplainedLead(Showable):
             "score": e.lead_id,
         }
         rows = []
-        for row in charts.waterfall(detail, e.score, self._bands):
+        for row in waterfall(detail, e.score, self._bands):
             text, fact = words.get(row.kind, ""), None
             if row.reason is not None:
                 text, _, fact = self._told.reasons[row.reason]

@@ -22,8 +22,10 @@ from models.predictor import LeadScorer, PredictorError
 from serving.cli.clock import new_run_id
 from serving.explain import explain_lead
 from serving.held_back import held_arms
-from serving.score import ScoringRun, read_bands, score_leads, scores_table
+from serving.newest_scores import read_bands
+from serving.score import score_leads
 from serving.score_changes import Moment, changes_since
+from serving.scoring_run import ScoringRun, scores_table
 from serving.verbs import evaluate_registered, score_run
 from serving.worklist.language import refuse_unknown
 

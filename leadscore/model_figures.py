@@ -15,7 +15,7 @@ from serving.worklist import charts
 from serving.worklist.language import words_of
 from serving.worklist.model_page import gains_curves, reliability_points
 from serving.worklist.page_names import curve_names
-from serving.worklist.view import GainsCurve
+from serving.worklist.view_figures import GainsCurve
 from training.evaluate import Evaluation
 from training.model_card import ModelCard
 

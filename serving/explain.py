@@ -26,12 +26,14 @@ from models.explain.fixed_sentences import (
 )
 from models.explain.points import Explanation, ScoreReason
 from models.explain.reasons import contributions_of
-from models.explain.sentences import Speech, capital, render, render_fact, say_limit
+from models.explain.sentences import render, render_fact, say_limit
+from models.explain.speech import Speech, capital
 from serving.exposure import Exposures
 from serving.kept_run import COLUMNS, margins_of
 from serving.lead_score import LeadScore
 from serving.loaded_model import LoadedModel
-from serving.score import read_bands, score_snapshots
+from serving.newest_scores import read_bands
+from serving.score import score_snapshots
 from serving.score_changes import (
     Moment,
     changes_since,

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from serving.lead_score import MONEY_COLUMNS, LeadScore, lead_scores
 from serving.loaded_model import LoadedModel
-from serving.newest_scores import read_newest
-from serving.score import CUTS
+from serving.newest_scores import CUTS, read_newest
 
 _SOMETIMES = ("assumed", *MONEY_COLUMNS)
 COLUMNS = [field.name for field in fields(LeadScore) if field.name not in _SOMETIMES]

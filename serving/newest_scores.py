@@ -1,15 +1,21 @@
-"""Reads the scores that a night has left: whole, or as if there were none."""
+"""Reads what nights have left of scores: whole, or as if there were none."""
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from data.tables import Tables
+
+CUTS: Final = b"leadscore.bands"
+"""The entry of the metadata of scores.parquet that holds the least score of each band."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -27,6 +33,53 @@ def read_newest(
     except (OSError, pa.ArrowException):  # Arrow raises either where a file was cut or overwritten
         _LOG.warning("%s cannot be read and counts as absent", path)
         return None
+
+
+def read_bands(
+    path: Path,
+    *,
+    until: int,
+    cuts: Mapping[str, float] | None = None,
+    tables: Tables | None = None,
+    lead: str | None = None,
+) -> dict[str, str] | None:
+    """Read the bands of a run as of `until` or before, or that of one lead; None: there was none.
+
+    Given `tables`, those of their leads alone.
+
+    Bands of a later moment would look ahead: no lead had them at `until`. Bands that were cut
+    elsewhere than at `cuts` are none either: an edit of the project file takes effect at once. Nor
+    are those of leads that came back since, as `tables` say: an episode starts without a band.
+    """
+    table = read_newest(path, ["lead_id", "band", "as_of"], lead=lead)
+    if table is None:
+        return None
+    recorded = (table.schema.metadata or {}).get(CUTS)
+    if cuts is not None and recorded is not None and json.loads(recorded) != dict(cuts):
+        return None
+    if not table.num_rows:
+        return {}
+    as_of = table["as_of"][0].cast(pa.int64()).as_py()
+    if as_of > until:
+        return None
+    back = set() if tables is None else tables.back_between(as_of, until)
+    if tables is not None:
+        own = pa.array(tables.lead_ids, pa.string())
+        table = table.filter(pc.is_in(table["lead_id"].cast(pa.string()), value_set=own))
+    pairs = zip(table["lead_id"].to_pylist(), table["band"].to_pylist(), strict=True)
+    return {lead: band for lead, band in pairs if band is not None and lead not in back}
+
+
+def first_scored(runs: Path) -> int | None:
+    """Find when scores were first available: the time of the first run; None where none is kept.
+
+    A run made today as of a past moment was not available then.
+    """
+    first = min(runs.glob("*/scores.parquet"), default=None)  # run ids begin with their moment
+    if first is None:
+        return None
+    head = next(pq.ParquetFile(first).iter_batches(1, columns=["as_of", "scored_at"]))
+    return max(int(head[name].cast(pa.int64())[0].as_py()) for name in ("as_of", "scored_at"))
 
 
 def _row(path: Path, columns: Sequence[str] | None, lead: str) -> pa.Table:

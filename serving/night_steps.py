@@ -30,7 +30,7 @@ from serving.parts.gather_parts import ScoredNight
 from serving.parts.part_job import AskedRun
 from serving.parts.plan_parts import plan_parts
 from serving.parts.run_parts import PartsPlan, score_in_parts
-from serving.score import ScoringRun, write_scores
+from serving.scoring_run import ScoringRun, write_scores
 from serving.session import Session
 from serving.upkeep.retention import clear_old
 from serving.verbs import (

@@ -20,9 +20,11 @@ from serving.band_churn import BandChurn, compare_bands
 from serving.exposure import Exposures
 from serving.loaded_model import LoadedModel, load_model
 from serving.lost_inputs import refuse_lost_columns
+from serving.newest_scores import read_bands
 from serving.night_guard import guard_night
-from serving.score import ScoringRun, read_bands, score_leads, write_scores
+from serving.score import score_leads
 from serving.score_changes import FEATURES
+from serving.scoring_run import ScoringRun, write_scores
 from serving.session import Session
 from training.audit import html, leakage_sheet
 from training.audit.column_table import column_table

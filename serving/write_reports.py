@@ -16,21 +16,23 @@ from serving.answers.answer_store import list_answers
 from serving.exposure import Exposures
 from serving.figures.drivers import find_drivers
 from serving.loaded_model import LoadedModel
+from serving.newest_scores import first_scored
 from serving.past_weeks import WEEK
 from serving.people.people_store import store_teams
-from serving.score import ScoringRun, first_scored
 from serving.score_changes import newest_run_before
+from serving.scoring_run import ScoringRun
 from serving.session import Session
 from serving.verbs import score_run
 from serving.worklist.deliver import deliver
 from serving.worklist.html import render
-from serving.worklist.language import languages as languages_known
 from serving.worklist.model_page import render_model_page
 from serving.worklist.pages.last_list import read_stored_list
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.whole_report import EveryLead, PreparedWeek, make_view
 from serving.worklist.stored_pages import write_pages
-from serving.worklist.view import ReportLead, ReportView
+from serving.worklist.view import ReportView
+from serving.worklist.view_lead import ReportLead
+from serving.worklist.word_catalogues import languages as languages_known
 from training.audit import AuditReport
 
 

@@ -318,7 +318,7 @@ def test_an_entry_leaves_the_list_when_it_is_reached_or_gone(entry: str) -> None
 
 def test_the_walk_finds_what_is_reached_and_what_is_not() -> None:
     walk = reached()
-    assert ("serving.cli.leads", "score") in walk.names  # a verb
+    assert ("serving.cli.scoring", "score") in walk.names  # a verb
     assert ("serving.worklist.charts", "looks") in walk.names  # asked for by a template alone
     assert ("serving.figures.uplift", "measure_uplift") not in walk.names
     code = parse("some", "def f(x, y: 'Kind'):\n    return lambda z: (x, z, a.b.c, g)\n").defined[

@@ -15,7 +15,8 @@ from data.schema import Project
 from data.tables import Tables
 from models.explain.observed_rates import make_facts
 from models.fit.encoders import describe, read_columns
-from models.fit.model_choice import TrainingRows, fit_rule
+from models.fit.model_choice import fit_rule
+from models.fit.training_rows import TrainingRows
 from models.note import Note
 from training.advice import Advice
 from training.dataset import Dataset, whole_cut

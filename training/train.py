@@ -22,18 +22,13 @@ from models.metrics import Floats
 from models.predictor import LeadScorer, ScoreCard, calibrated_log_odds
 from models.winners import CONSTANT, LINE, RULE
 from training.advice import advise
+from training.against_baselines import beats_baselines, level_with_logistic, unproven_in_training
 from training.audit import AuditReport
 from training.audit.windows import fit_scope, row_hash
 from training.customer_value import learn_amounts
 from training.dataset import Dataset
 from training.day_one import train_rule
-from training.evaluate import (
-    Evaluation,
-    beats_baselines,
-    evaluate_model,
-    level_with_logistic,
-    unproven_in_training,
-)
+from training.evaluate import Evaluation, evaluate_model
 from training.judgement import judge
 from training.make_card import make_card
 from training.project_rule import points_of, stated_rule

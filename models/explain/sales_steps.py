@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.templates import TEMPLATES, Template
+from features.template_row import Template
+from features.templates import TEMPLATES
 from models.predictor import FeatureColumn, LeadScorer, shown_score
 
 

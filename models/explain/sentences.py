@@ -1,135 +1,34 @@
 """Turns a reason into a sentence, in the reader's language and the company's own words.
 
 `sentence` chooses what is said: the msgid, and values as a person reads them. `render` fills it in
-as plain text; the report fills the same sentence as HTML. Values are put in by plain replacement:
-what stands in a lead's data is never read as a format.
+as plain text; the report fills the same sentence as HTML.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from data.schema_steps import ACT, UNIT
 from features.acts import ACTS, act_of, are_calls
-from features.templates import TEMPLATES, Msgid, Template
+from features.template_row import Msgid, Template
+from features.templates import TEMPLATES
 from models.explain import fixed_sentences as fixed
 from models.explain.points import ScoreReason
+from models.explain.speech import (
+    ENGLISH,
+    NOTHING,
+    SENTINEL,
+    HowMany,
+    Sentence,
+    Share,
+    Speech,
+    Value,
+    Values,
+    rounded,
+    say,
+)
 
-SHORT_FORMS = {"it": "IT", "hr": "HR", "vp": "VP", "c_level": "C level"}
-WORDED = frozenset({"label", "value", "act", "unit"})  # places that words are put into
-SENTINEL = "—"
-
-Value = str | int | float
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A rate, 0 to 1, to be said in per cent."""
-
-    rate: float
-
-
-@dataclass(frozen=True, slots=True)
-class HowMany:
-    """A number of things, written with its thousands apart; another number may be a year."""
-
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """What is to be said: `n` chooses the plural form, `values` fill the {places}.
-
-    A value that is a sentence itself is a whole phrase, such as "twice" or "in the last 6 hours".
-    """
-
-    msgid: Msgid
-    n: int = 2
-    values: Mapping[str, Value | Share | HowMany | Sentence | None] | None = None
-
-
-Values = Mapping[str, Value | Share | HowMany | Sentence | None]
-_NOTHING = Sentence("")
-
-
-def same(text: str) -> str:
-    """Translate to English: leave the msgid as it is."""
-    return text
-
-
-def english_plural(one: str, many: str, n: int) -> str:
-    """Choose the English form."""
-    return one if n == 1 else many
-
-
-def english_word(text: str) -> str:
-    """Write a level or label: short forms in capitals, names_like_this in words, else as it is.
-
-    >>> english_word("hr"), english_word("this_year"), english_word("A_SENT")
-    ('HR', 'this year', 'A_SENT')
-    """
-    name = re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", text)
-    return SHORT_FORMS.get(text, text.replace("_", " ") if name else text)
-
-
-def plain_number(value: int | float) -> str:
-    """Write a number for a person: thousands apart from 10,000 on, no trailing zeros."""
-    if isinstance(value, float) and not value.is_integer():
-        return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
-    whole = int(value)
-    return f"{whole:,}" if abs(whole) >= 10_000 else str(whole)
-
-
-def plain_count(n: int) -> str:
-    """Write how many things there are, thousands apart.
-
-    >>> plain_count(1099)
-    '1,099'
-    """
-    return f"{n:,}"
-
-
-def plain_percent(share: float) -> str:
-    """Write a share in per cent, with one decimal under 10.
-
-    >>> plain_percent(0.532), plain_percent(0.075)
-    ('53%', '7.5%')
-    """
-    return f"{100 * share:.{1 if 0 < share < 0.0995 else 0}f}%"
-
-
-@dataclass(frozen=True, slots=True)
-class Speech:
-    """A language of the reasons: msgids, plurals, words and numbers; English by default.
-
-    `word` translates labels and levels. `names` are the event types and columns that the company
-    has words of its own for, and with ACT and UNIT before them those it has sentences and units
-    for: `word` is asked for these by name, not by our label.
-    """
-
-    message: Callable[[str], str] = same
-    plural: Callable[[str, str, int], str] = english_plural
-    word: Callable[[str], str] = english_word
-    number: Callable[[int | float], str] = plain_number
-    names: Collection[str] = ()
-    percent: Callable[[float], str] = plain_percent
-    count: Callable[[int], str] = plain_count
-
-    def say(self, msgid: Msgid, n: int = 2) -> str:
-        """Translate a msgid, in the plural form of `n` where it has one."""
-        if isinstance(msgid, str):
-            return self.message(msgid) if msgid else ""
-        return self.plural(*msgid, n)
-
-    def own(self, key: str) -> str:
-        """Give the company's own words for a key; "" where it has none."""
-        return self.word(key) if key in self.names else ""
-
-
-ENGLISH = Speech()
 _ANY = Template("", fixed.FALLBACK)  # what a model of another version may bring
 
 
@@ -146,7 +45,7 @@ def sentence(
     values: dict[str, Value | Share | HowMany | Sentence | None] = {**params, "value": shown}
     if row.unit == "events" and isinstance(shown, int):
         values["value"] = HowMany(shown)
-    values |= {"times": _times(n), "when": _when(params), "span": _NOTHING}
+    values |= {"times": _times(n), "when": _when(params), "span": NOTHING}
     if row.is_duration and isinstance(value, (int, float)) and math.isfinite(value):
         values |= {"span": _time(fixed.SPANS, value), "when": _ago(value)}
     if row.name == "attribute" and (unit := speech.own(UNIT + str(params.get("column")))):
@@ -176,8 +75,8 @@ def event_sentence(event: str, by: str, n: int, speech: Speech = ENGLISH) -> Sen
     """
     own = speech.own(ACT + event)
     act = ACTS.get(own or act_of(event, by))
-    times = _NOTHING if n == 1 else _times(n)
-    values: Values = {"event": event, "label": event, "times": times, "when": _NOTHING}
+    times = NOTHING if n == 1 else _times(n)
+    values: Values = {"event": event, "label": event, "times": times, "when": NOTHING}
     if act is not None:
         return Sentence(act.did, n, values)
     if own:
@@ -207,12 +106,12 @@ def _of_type(
     own = speech.own(ACT + event)
     act = ACTS.get(own or ("other" if params.get("pooled") else act_of(event, by)))
     never = shown == SENTINEL or (shown == 0 and row.name == "count_ever")
-    when = _NOTHING if row.name == "count_ever" else _when(params)
+    when = NOTHING if row.name == "count_ever" else _when(params)
     if row.is_duration:
         value = params.get("value")
-        when, n = _ago(value) if isinstance(value, (int, float)) else _NOTHING, 1
+        when, n = _ago(value) if isinstance(value, (int, float)) else NOTHING, 1
     values: dict[str, Value | Share | HowMany | Sentence | None] = {**params, "when": when}
-    values |= {"times": _NOTHING if row.is_duration else _times(n), "value": shown}
+    values |= {"times": NOTHING if row.is_duration else _times(n), "value": shown}
     if never or (shown == 0 and not row.is_duration):
         if act is None:
             chosen = (row.missing if row.is_duration else row.zero) or fixed.FALLBACK_MISSING
@@ -300,8 +199,7 @@ def _shown(row: Template, value: object) -> Value:
     if row.names:
         place = int(value) - row.first
         return row.names[place] if 0 <= place < len(row.names) else SENTINEL
-    rounded = round(float(value), 0 if abs(value) >= 10 else 1)
-    return int(rounded) if rounded.is_integer() else rounded
+    return rounded(value)
 
 
 def _times(n: int) -> Sentence:
@@ -318,7 +216,7 @@ def _when(params: Mapping[str, Value | None]) -> Sentence:
         return Sentence(fixed.WEEK if half_life <= 3 else fixed.LATELY)
     days = params.get("days", params.get("short"))
     if not isinstance(days, (int, float)):
-        return _NOTHING
+        return NOTHING
     named = {7: fixed.WEEK, 28: fixed.MONTH, 30: fixed.MONTH, 31: fixed.MONTH}
     return Sentence(named[int(days)]) if days in named else _time(fixed.PERIODS, days)
 
@@ -326,7 +224,7 @@ def _when(params: Mapping[str, Value | None]) -> Sentence:
 def _ago(days: float) -> Sentence:
     """Say how long ago something was."""
     if not math.isfinite(days):
-        return _NOTHING
+        return NOTHING
     return Sentence(fixed.JUST_NOW) if days * 1440 < 0.5 else _time(fixed.AGO, days)
 
 
@@ -338,64 +236,3 @@ def _time(words: Mapping[str, tuple[str, str]], days: float) -> Sentence:
             return Sentence(words[unit], n, {"n": n})
     n = max(round(days * 24 * 60), 1)
     return Sentence(words["minutes"], n, {"n": n})
-
-
-def say(told: Sentence, speech: Speech = ENGLISH) -> str:
-    """Fill a sentence as plain text and begin it with a capital."""
-    text = _fill(told, speech)
-    return capital(text) if speech.say(told.msgid, told.n).startswith("{") else text
-
-
-def _fill(told: Sentence, speech: Speech) -> str:
-    """Replace {names} once, left to right; what is put in is not looked at again."""
-    template, values = speech.say(told.msgid, told.n), told.values or {}
-
-    def put(match: re.Match[str]) -> str:
-        name = match.group(1)
-        value = values.get(name)
-        if value is None:
-            return match.group(0)
-        if isinstance(value, Sentence):
-            return _fill(value, speech)
-        if isinstance(value, Share):
-            return speech.percent(value.rate)
-        if isinstance(value, HowMany):
-            return speech.count(value.n)
-        if isinstance(value, str):
-            word = own_name(name, values, speech.names) or value
-            return speech.word(word) if name in WORDED else value
-        return speech.number(value)
-
-    return re.sub(r"\{(\w+)\}", put, without_empty(template, values)).strip()
-
-
-def without_empty(template: str, values: Mapping[str, object]) -> str:
-    """Take places out of a sentence that say nothing, with the space beside them.
-
-    >>> without_empty("Visited the site {when}", {"when": Sentence("")})
-    'Visited the site'
-    """
-    for name, value in values.items():
-        if value == _NOTHING:
-            template = re.sub(rf" ?\{{{name}\}} ?", " ", template).strip()
-    return template
-
-
-def own_name(name: str, values: Mapping[str, object], names: Collection[str]) -> str | None:
-    """Find the event type or column that a label stands for, where the company has a word for it.
-
-    >>> own_name("label", {"label": "web visit", "event": "web_visit"}, {"web_visit"})
-    'web_visit'
-    """
-    key = values.get("event") or values.get("column")
-    return key if name == "label" and isinstance(key, str) and key in names else None
-
-
-def capital(text: str) -> str:
-    """Begin a sentence with a capital, unless the word has a spelling of its own.
-
-    >>> capital("web visit"), capital("eBay")
-    ('Web visit', 'eBay')
-    """
-    first = text.split(" ", 1)[0]
-    return text[:1].upper() + text[1:] if first == first.lower() else text

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from features.frame import Catalogue, Feature
+from models.fit.empirical_bayes import base_log_odds, newton
 from models.fit.encoders import TrainingColumns, describe, read_columns
 from models.fit.folds import assign_folds
-from models.fit.linear import LinearFit, base_log_odds, fit_linear, newton
+from models.fit.linear import LinearFit, fit_linear
 from models.fit.row_weights import weighted_mean
 from models.fit.rule_points import (
     LONGEST_SILENCE,

@@ -26,8 +26,9 @@ from sklearn.utils.validation import (
 from data.reading.any_table import as_pandas
 from features.frame import Catalogue
 from models.fit.encoders import describe, read_columns
-from models.fit.model_choice import FitOptions, Learner, TrainingRows, fit_model
+from models.fit.model_choice import fit_model
 from models.fit.rule_points import RulePoints
+from models.fit.training_rows import FitOptions, Learner, TrainingRows
 from models.predictor import Floats, LeadScorer, ModelParts, calibrated_log_odds
 
 LEARNERS: Final = get_args(Learner)

@@ -11,8 +11,8 @@ from itertools import combinations
 
 import numpy as np
 
+from models.fit.empirical_bayes import newton
 from models.fit.encoders import Ints, TrainingColumns, cross_fit_target
-from models.fit.linear import newton
 from models.fit.row_weights import weighted_mean, weighted_spread
 from models.predictor import Floats, category_keys
 

@@ -2,9 +2,9 @@
 
 log-odds = level + scale x rule + line. Before any outcome the scale is a fifth and the line is 0;
 the scale has a normal prior around that, each column of the line a precision of its own,
-found by empirical Bayes as in `models.fit.linear`. So a rule that outcomes bear out is trusted
-more, one that they contradict fades to nothing, and what the rule does not know is learned beside
-it; nothing is switched by hand.
+found as in `models.fit.empirical_bayes`. So a rule that outcomes bear out is trusted more, one that
+they contradict fades to nothing, and what the rule does not know is learned beside it; nothing is
+switched by hand.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from models.fit.empirical_bayes import fit_dense
 from models.fit.encoders import TrainingColumns
-from models.fit.linear import DENSE, finish_terms, fit_dense, join, penalty_groups
+from models.fit.linear import DENSE, finish_terms, join, penalty_groups
 from models.fit.rule_points import SPREAD, UNJUDGED, Rule
 from models.fit.terms import plan_terms, term_matrix
 from models.note import Note

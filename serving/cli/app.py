@@ -19,6 +19,7 @@ from serving.cli import (
     people,
     project,
     reading,
+    scoring,
     service,
     upkeep,
 )
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verbs in (project, reading, model, leads, nightly, service, upkeep):
+for verbs in (project, reading, model, scoring, leads, nightly, service, upkeep):
     verbs.add_to(app)
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(people.app, name="people")

@@ -21,7 +21,7 @@ from models.explain.points import points_per_log_odds
 from models.explain.reason_rules import ReasonRules
 from models.predictor import FeatureColumn, Floats, LeadScorer
 from serving.loaded_model import LoadedModel
-from serving.score import ScoringRun
+from serving.scoring_run import ScoringRun
 
 SAMPLE: Final = 300
 """Leads whose points are drawn, a dot each."""

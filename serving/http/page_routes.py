@@ -31,8 +31,8 @@ from serving.people.origins import own_path
 from serving.people.sign_in_page import HEADERS
 from serving.people.sign_in_routes import read_form
 from serving.people.viewer import Viewer
-from serving.worklist.html import read_minified
 from serving.worklist.language import words_of
+from serving.worklist.list_query import FILTERS, ORDERS, ListChoice
 from serving.worklist.live_answers import LiveAnswers
 from serving.worklist.live_pages import (
     COMPANY_PAGES,
@@ -45,7 +45,9 @@ from serving.worklist.live_pages import (
     nothing_words,
     render_nothing,
 )
-from serving.worklist.scoped_pages import FILTERS, ORDERS, ListChoice, PlannedWeeks, scoped
+from serving.worklist.own_week import PlannedWeeks
+from serving.worklist.page_files import read_minified
+from serving.worklist.scoped_pages import scoped
 from serving.worklist.stored_pages import LONGEST, made_at, newest_run, opened_pages, run_file
 from training.state import StatePaths
 

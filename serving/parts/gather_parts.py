@@ -38,8 +38,9 @@ from serving.parts.part_rows import Fits, PartRows
 from serving.parts.score_part import FACT, FEATURE, RANKED, WATCHED, YOUNG, names_to_rank
 from serving.qualify.engine import LaidOutFacts, QualificationRules, compile_rules, stages_from
 from serving.qualify.rule_facts import SCORED, counted_type
-from serving.score import NOTHING_OPEN, ScoringRun, about_cuts, arrow_column
+from serving.score import NOTHING_OPEN
 from serving.score_changes import FEATURES
+from serving.scoring_run import ScoringRun, about_cuts, arrow_column
 from serving.session import Session
 from training.watch.night_profile import ColumnCounts, NightProfile, count_values
 

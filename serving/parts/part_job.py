@@ -12,9 +12,9 @@ from data.errors import OutsideError
 from data.reading.read_tables import CrmData
 from serving.answers.standing import AnsweredLead
 from serving.loaded_model import LoadedModel, load_model
+from serving.newest_scores import read_bands
 from serving.parts.part_manifest import PartManifest
 from serving.parts.score_part import RunTerms, ScoredPart, score_part
-from serving.score import read_bands
 from serving.session import Session
 from training.registry import ModelVersion
 from training.state import StatePaths

@@ -29,15 +29,11 @@ from serving.answers.standing import AnsweredLead
 from serving.held_back import holds_back
 from serving.lead_ages import count_far_older
 from serving.loaded_model import LoadedModel
-from serving.parts.part_manifest import (
-    PartManifest,
-    fingerprint_of,
-    rows_of,
-    write_manifest,
-)
+from serving.parts.part_manifest import PartManifest, fingerprint_of, rows_of, write_manifest
 from serving.qualify.engine import QualificationRules, compile_rules
 from serving.qualify.rule_facts import SCORED, RuleFacts, with_types_counted
-from serving.score import ScoringRun, known_to_rules, score_snapshots, scores_table
+from serving.score import known_to_rules, score_snapshots
+from serving.scoring_run import ScoringRun, scores_table
 from training.watch.night_profile import newcomers_of, spread_of, watched_values
 
 FEATURE: Final = "feature:"

@@ -11,9 +11,10 @@ from markupsafe import Markup
 
 from serving.people.passwords import MAX_LETTERS, MIN_LETTERS
 from serving.people.viewer import Viewer
-from serving.worklist.html import make_environment, read_minified, security_policy
-from serving.worklist.language import languages, words_of
+from serving.worklist.language import words_of
+from serving.worklist.page_files import make_environment, read_minified, security_policy
 from serving.worklist.safe_text import isolated, shown
+from serving.worklist.word_catalogues import languages
 
 HEADERS: Final = {
     "Cache-Control": "no-store",

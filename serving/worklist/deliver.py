@@ -23,7 +23,9 @@ from serving.worklist.language import words_of
 from serving.worklist.own_week import own_lead, own_week
 from serving.worklist.safe_text import shown
 from serving.worklist.sheet import write_csv, write_excel
-from serving.worklist.view import ReportLead, ReportView, Unlisted, WeekPage
+from serving.worklist.view import ReportView, Unlisted
+from serving.worklist.view_lead import ReportLead
+from serving.worklist.view_week import WeekPage
 
 
 class LeadsOfOwners(Protocol):

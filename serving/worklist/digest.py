@@ -10,7 +10,8 @@ from markupsafe import Markup
 from serving.worklist.language import Words
 from serving.worklist.ranking import orders
 from serving.worklist.safe_text import shown
-from serving.worklist.view import ReportLead, ReportView
+from serving.worklist.view import ReportView
+from serving.worklist.view_lead import ReportLead
 
 ROWS = 10
 

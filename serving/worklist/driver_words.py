@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from features.templates import BY_TYPE, OF_ALL, TEMPLATES
 from models.explain import fixed_sentences as fixed
-from models.explain.sentences import capital
+from models.explain.speech import capital
 from models.fit.candidates import DEFAULT
 from models.predictor import FeatureColumn
 from models.winners import CONSTANT, LINE, RULE

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from typing import Final, Protocol
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
-from jinja2.runtime import Context
 from markupsafe import Markup
 
 from serving.worklist import charts, svg
 from serving.worklist.language import Words, words_in, words_of
 from serving.worklist.list_data import facet_values, list_data, plans_of, words_to_search
+from serving.worklist.page_files import (
+    clean,
+    deflated,
+    read_minified,
+    security_policy,
+    shared_environment,
+)
 from serving.worklist.page_names import PageNames, rule_sentence
 from serving.worklist.proof_words import experiment_sentence, proof_sentences
+from serving.worklist.ranking import in_lane, list_rows
 from serving.worklist.safe_text import for_script, isolated, shown, slug
-from serving.worklist.view import (
-    MOST_MOVERS,
-    ForecastRow,
-    Mover,
-    ReportLead,
-    ReportView,
-    Unlisted,
-)
-from serving.worklist.view_parts import Comeback, ShownReason
+from serving.worklist.view import ReportView, Unlisted
+from serving.worklist.view_figures import ForecastRow
+from serving.worklist.view_lead import ReportLead
+from serving.worklist.view_parts import ShownReason
+from serving.worklist.view_week import MOST_MOVERS, Mover
+from serving.worklist.waterfall_chart import band_scale, waterfall_by_family
 
-HERE: Final = Path(__file__).parent
 CHUNK: Final = 40
 """Full lead pages are stored compressed, this many to a chunk, and opened when first visited."""
 ROWS: Final = 100
@@ -50,22 +47,8 @@ def render(view: ReportView, language: str) -> str:
     return clean(ReportPage(view, words).render())
 
 
-def clean(page: str) -> str:
-    """Replace lone surrogates, which cannot be encoded."""
-    return page.encode("utf-8", "replace").decode()
-
-
 ShownLane = tuple[str, Markup, Markup, Sequence[ReportLead], int]
 ShownFilter = tuple[str, Markup, Markup, list[tuple[str, str]]]
-
-
-@dataclass(frozen=True, slots=True)
-class LeadRow:
-    """A row of the list of all leads: its rank, and its place in the list of the best first."""
-
-    lead: ReportLead
-    rank: int
-    place: int
 
 
 class PageLinks(Protocol):
@@ -159,15 +142,17 @@ class ReportPage:
         """Give what the template of a lead's page takes."""
         detail = lead.detail
         assert detail is not None
-        told = lead.score is not None
-        bands = self.view.about.bands
-        rows = (
-            charts.waterfall_by_family(detail, lead.score or 0, bands, lead.families)
-            if told
-            else None
-        )
+        score, bands = lead.score, self.view.about.bands
+        rows = None
+        if score is not None:  # it is not withheld
+            rows = waterfall_by_family(detail, score, bands, lead.families)
         reasons = (*detail.reasons_for, *detail.reasons_against)
-        return {"lead": lead, "waterfall": rows, "reasons": reasons, "scale": self._scale}
+        return {
+            "lead": lead,
+            "waterfall": rows,
+            "reasons": reasons,
+            "scale": band_scale(bands, self.words),
+        }
 
     def _globals(self) -> dict[str, object]:
         w, about = self.words, self.view.about
@@ -205,7 +190,7 @@ class ReportPage:
             "by_id": self.leads,
             "charts": charts,
             "stage_bar": self._stage_bar(),
-            "range_bar": self._range_bar,
+            "range_bar": self._range_bar(),
             "spark": lambda lead: charts.sparkline(lead.weeks, self.words),
             "crm": self._crm,
             "lane_titles": self.names.lanes(),
@@ -247,7 +232,7 @@ class ReportPage:
 
     def _lanes(self) -> list[ShownLane]:
         """Fill the lanes that have leads."""
-        every = {key: self._in_lane(key) for key in self.names.lanes()}
+        every = {key: in_lane(key, self.view.leads) for key in self.names.lanes()}
         more = {} if self.view.unlisted is None else self.view.unlisted.lanes
         counts = {key: len(leads) + more.get(key, 0) for key, leads in every.items()}
         return self.lanes(
@@ -258,20 +243,6 @@ class ReportPage:
         """Word lanes: key, title, what they are, the first leads, how many there are."""
         titles, whys = self.names.lanes(), self.names.lane_reasons(self.view.week.missed_days)
         return [(key, titles[key], whys[key], leads, n) for key, (leads, n) in listed.items()]
-
-    def _in_lane(self, key: str) -> list[ReportLead]:
-        """List the leads of a lane, most urgent first."""
-        if key == "back":
-            return [lead for lead, _ in returned(self.view.leads)]
-        found = [
-            (lead, entry.since)
-            for lead in self.view.leads
-            for entry in lead.shown_lanes
-            if entry.lane == key
-        ]
-        if key == "answer":
-            found.sort(key=lambda pair: pair[1], reverse=True)
-        return [lead for lead, _ in found]
 
     def _facets(self) -> list[ShownFilter]:
         bands = self._bands
@@ -320,20 +291,6 @@ class ReportPage:
                 groups.append((key, title, why, listed))
         return groups
 
-    @cached_property
-    def _scale(self) -> Markup:
-        """Write the bands over the waterfall, each at the score where it begins."""
-        marks = sorted(self.view.about.bands.items(), key=lambda mark: mark[1])
-        mirror = self.words.mirrored
-        return Markup('<svg aria-hidden="true">{}</svg>').format(
-            Markup("").join(
-                Markup('<text x="{}%" y="80%" class="{}">{} {}</text>').format(
-                    f"{100 - cut if mirror else cut:g}", "tm", band, self.words.number(cut)
-                )
-                for band, cut in marks
-            )
-        )
-
     def _data(self) -> dict[str, object]:
         """Collect what the script needs: anchors by chunk, the list, sentences to fill."""
         message = self.words.message
@@ -370,25 +327,10 @@ class ReportPage:
         most = max((stage.leads for stage in stages), default=1)
         return lambda leads: svg.bar(0, leads, 0, most, "base")
 
-    def _range_bar(self, row: ForecastRow) -> Markup:
+    def _range_bar(self) -> Callable[[ForecastRow], Markup]:
         rows = self.view.forecast.rows if self.view.forecast else ()
-        most = max(r.total.high for r in rows)
-        return Markup(
-            '<svg class="bar rangebar" viewBox="0 0 100 8" preserveAspectRatio="none"'
-            ' aria-hidden="true"><rect class="open" width="{}" height="8"/><rect class="new" x="{}"'
-            ' width="{}" height="8"/><rect class="range" x="{}" y="3" width="{}" height="2"/></svg>'
-        ).format(
-            *(
-                f"{100 * value / (most or 1):.1f}"
-                for value in (
-                    row.from_open.value,
-                    row.from_open.value,
-                    row.from_new.value,
-                    row.total.low,
-                    row.total.high - row.total.low,
-                )
-            )
-        )
+        most = max((row.total.high for row in rows), default=1)
+        return lambda row: charts.forecast_bar(row, most)
 
     def _crm(self, lead: ReportLead) -> str | None:
         """Link to the lead in the CRM, its id escaped."""
@@ -403,68 +345,3 @@ class ReportPage:
 def calls_shown(words: Words, calls: int) -> Markup:
     """Write the number that the slider of the capacity stands at."""
     return Markup('<output id="plan-calls" for="plan">{}</output>').format(words.number(calls))
-
-
-def returned(leads: Sequence[ReportLead]) -> list[tuple[ReportLead, Comeback]]:
-    """List the leads that came back and no rule takes out: the latest first, then by chance."""
-    back = [(lead, lead.back) for lead in leads if lead.back is not None and not lead.off_list]
-    return sorted(back, key=lambda pair: pair[1].back_at, reverse=True)
-
-
-def list_rows(view: ReportView) -> list[LeadRow]:
-    """Rank the leads; one that a rule takes out has the rank of the lead before it."""
-    rows, rank = [], 0
-    for place, lead in enumerate(view.leads):
-        rank += 0 if lead.off_list else 1
-        rows.append(LeadRow(lead, rank, place))
-    return rows
-
-
-def deflated(html: str) -> str:
-    """Compress a piece of the page (zlib, base64); the browser inflates it when it is needed."""
-    return base64.b64encode(zlib.compress(html.encode("utf-8", "replace"), 9)).decode()
-
-
-def security_policy(style: str, script: str) -> str:
-    """Write the content security policy: nothing is loaded, only this style and script run."""
-
-    def digest(text: str) -> str:
-        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-    return (
-        f"default-src 'none'; style-src 'sha256-{digest(style)}'; "
-        f"script-src 'sha256-{digest(script)}'; base-uri 'none'; form-action 'none'"
-    )
-
-
-def make_environment() -> Environment:
-    """Make the environment of the templates: values are escaped, unknown names are errors."""
-    return Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
-
-
-@cache
-def shared_environment() -> Environment:
-    """Make the environment of the report once: its templates are compiled when first used.
-
-    What differs between reports comes with each rendering, the places of their bands too.
-    """
-    environment = make_environment()
-    environment.filters["band"] = _place_of_band
-    return environment
-
-
-@pass_context
-def _place_of_band(context: Context, band: str | None) -> int:
-    place: int = context["band_place"](band)
-    return place
-
-
-def read_minified(name: str) -> str:
-    """Read a file of this folder without its comments and indentation."""
-    text = (HERE / name).read_text(encoding="utf-8")
-    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
-    return "\n".join(line.strip() for line in text.splitlines() if line.strip())

@@ -1,8 +1,4 @@
-"""A language -> its sentences, numbers, dates and direction: one .po file, compiled in memory.
-
-Messages are English sentences with {placeholders}. English needs no catalogue; every other
-language is one file, serving/worklist/locale/<language>.po, begun as a copy of leadscore.pot.
-"""
+"""A language -> its sentences, numbers, dates and direction, all safe to show."""
 
 from __future__ import annotations
 
@@ -14,16 +10,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
-from io import BytesIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError, dates, numbers
 from markupsafe import Markup, escape
 
 from data.errors import InputError
-from models.explain.sentences import (
+from models.explain.sentences import event_sentence, fact_sentence, sentence
+from models.explain.speech import (
     SENTINEL,
     WORDED,
     HowMany,
@@ -32,37 +27,22 @@ from models.explain.sentences import (
     Speech,
     capital,
     english_word,
-    event_sentence,
-    fact_sentence,
     own_name,
-    sentence,
+    rounded,
     without_empty,
 )
-from models.explain.sentences import Values as SentenceValues
+from models.explain.speech import Values as SentenceValues
 from models.note import Note
 from serving.worklist.locale import jalali
 from serving.worklist.phrase import Phrase, Scalar
 from serving.worklist.safe_text import in_attribute, isolated, shown
+from serving.worklist.word_catalogues import languages, translations_of
+from serving.worklist.written_numbers import digits_of, written_number, written_percent
 
 if TYPE_CHECKING:
-    from babel.messages.catalog import Catalog
-
     from serving.worklist.view_parts import ShownReason, TimelineEvent
 
-FOLDER: Final = Path(__file__).parent / "locale"
-_LATIN: Final = "0123456789"
-# Babel's number patterns write Latin digits only.
-_NATIVE: Final = {
-    "fa": "۰۱۲۳۴۵۶۷۸۹",
-    "ar": "٠١٢٣٤٥٦٧٨٩",
-    "ur": "۰۱۲۳۴۵۶۷۸۹",
-}
 Labels = Mapping[str, str | Mapping[str, str]]
-
-
-def languages() -> tuple[str, ...]:
-    """Name the languages that a report can be written in: English and one per catalogue."""
-    return ("en", *sorted(path.stem for path in FOLDER.glob("*.po")))
 
 
 @lru_cache(maxsize=16)
@@ -74,7 +54,7 @@ def words_of(language: str) -> Words:
             cure=f"choose one of {', '.join(languages())}, or add locale/<language>.po",
         )
     try:
-        return Words(language, Locale.parse(language), _translations(language))
+        return Words(language, Locale.parse(language), translations_of(language))
     except (UnknownLocaleError, ValueError) as error:
         raise InputError(f"is no language: {language!r}", cure="name the file it.po") from error
 
@@ -89,26 +69,6 @@ def refuse_unknown(languages: Iterable[str]) -> None:
     """Load each language before long work begins; InputError names the first unknown one."""
     for language in languages:
         words_of(language)
-
-
-def read_catalogue(language: str) -> Catalog:
-    """Read serving/worklist/locale/<language>.po."""
-    from babel.messages.pofile import read_po
-
-    with (FOLDER / f"{language}.po").open("rb") as file:
-        return read_po(file, locale=language)
-
-
-def _translations(language: str) -> gettext.NullTranslations:
-    """Compile the catalogue of a language: some 40 ms, once per process."""
-    if language == "en":
-        return gettext.NullTranslations()
-    from babel.messages.mofile import write_mo
-
-    compiled = BytesIO()
-    write_mo(compiled, read_catalogue(language))
-    compiled.seek(0)
-    return gettext.GNUTranslations(compiled)
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,7 +237,7 @@ class Words:
             if isinstance(value, Phrase):
                 out[name] = self.phrase(value, labels)
                 continue
-            short = _rounded(value)
+            short = _short(value)
             key = params.get("event") or params.get("column")
             if name in ("label", "fact") and isinstance(key, str) and key in labels:
                 short = key
@@ -290,22 +250,22 @@ class Words:
 
     def digits(self, text: str) -> Markup:
         """Write digits and percent signs as the language does, and minus signs as U+2212."""
-        return Markup(text.translate(_figures(self.locale.language, self.mirrored)))
+        return Markup(text.translate(digits_of(self.locale.language, self.mirrored)))
 
     def number(self, value: float, decimals: int = 0) -> Markup:
         """Write a number with at most so many decimals, grouped as the language groups."""
         pattern = "#,##0" + ("." + "#" * decimals if decimals else "")
-        return self.digits(_number(float(value), pattern, str(self.locale)))
+        return self.digits(written_number(float(value), pattern, str(self.locale)))
 
     def tenths(self, value: float) -> Markup:
         """Write a number with one decimal always, so that those of a column stand in line."""
-        return self.digits(_number(float(value), "#,##0.0", str(self.locale)))
+        return self.digits(written_number(float(value), "#,##0.0", str(self.locale)))
 
     def figure(self, value: float) -> Markup:
         """Write a value of a lead: grouped from 10,000 on, since 2008 may be a year."""
         if abs(value) >= 10_000:
             return self.number(value, 1)
-        return self.digits(_number(float(value), "0.#", str(self.locale)))
+        return self.digits(written_number(float(value), "0.#", str(self.locale)))
 
     def signed(self, value: int) -> Markup:
         """Write points with their sign, zero without."""
@@ -321,7 +281,7 @@ class Words:
         if decimals is None and 0.9995 <= share < 1:
             share = 0.999
         places = decimals if decimals is not None else int(finely)
-        return self.digits(_percent(float(share), places, str(self.locale)))
+        return self.digits(written_percent(float(share), places, str(self.locale)))
 
     def money(self, amount: float, currency: str) -> Markup:
         """Write an amount without cents in its currency."""
@@ -373,14 +333,11 @@ class _DashWhereMissing(dict[str, object]):
         return "—"
 
 
-def _rounded(value: Scalar | None) -> str | int | float:
-    """Round to what a person reads: whole from 10 up, else at most one decimal."""
+def _short(value: Scalar | None) -> str | int | float:
+    """Round to what a person reads; a dash for what is not known."""
     if isinstance(value, str) or value is None:
-        return value or "—"
-    if not math.isfinite(value):
-        return "—"
-    rounded = round(float(value), 0 if abs(value) >= 10 else 1)
-    return int(rounded) if rounded.is_integer() else rounded
+        return value or SENTINEL
+    return rounded(value) if math.isfinite(value) else SENTINEL
 
 
 def _plain(value: object) -> str:
@@ -393,36 +350,3 @@ def _moment(at: str, zone: tzinfo) -> datetime:
     if len(at) == len("2026-01-31"):
         return moment.replace(tzinfo=zone)
     return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(zone)
-
-
-@lru_cache(maxsize=16)
-def _figures(language: str, mirrored: bool) -> dict[int, str]:  # noqa: FBT001  # a cache key
-    native = _NATIVE.get(language, _LATIN)
-    minus = "\u200e\u2212" if mirrored else "\u2212"
-    percent = "%" if native == _LATIN else "\u066a"  # nor does Babel write this sign
-    return str.maketrans({"-": minus, "%": percent, **dict(zip(_LATIN, native, strict=True))})
-
-
-@lru_cache(maxsize=65_536)
-def _number(value: float, pattern: str, locale: str) -> str:
-    written = numbers.format_decimal(
-        value, format=pattern, locale=locale, numbering_system="default"
-    )
-    return _without_sign_of_zero(written)
-
-
-@lru_cache(maxsize=16_384)
-def _percent(share: float, decimals: int, locale: str) -> str:
-    pattern = Locale.parse(locale).percent_formats[None].pattern
-    pattern = pattern.replace("#,##0", "#,##0." + "0" * decimals) if decimals else pattern
-    written = numbers.format_percent(
-        share, format=pattern, locale=locale, numbering_system="default"
-    )
-    return _without_sign_of_zero(written)
-
-
-def _without_sign_of_zero(written: str) -> str:
-    """Write nothing as 0, never as -0; -0.0 and 0.0 are one key of the caches above, too."""
-    if any(digit in written for digit in "123456789"):
-        return written
-    return written.lstrip("-\u2212\u200e")

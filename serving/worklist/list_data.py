@@ -7,7 +7,9 @@ from typing import Final
 
 from serving.worklist.ranking import orders
 from serving.worklist.safe_text import shown
-from serving.worklist.view import PlanPoint, ReportLead, ReportView, WeekPage
+from serving.worklist.view import ReportView
+from serving.worklist.view_lead import ReportLead
+from serving.worklist.view_week import PlanPoint, WeekPage
 
 FACETS: Final = ("owner", "team", "stage", "source", "band", "trend", "lane")
 

@@ -17,26 +17,17 @@ from markupsafe import Markup
 
 from data.clock import iso
 from serving.people.viewer import Viewer
-from serving.worklist.html import (
-    LANE_SHOWN,
-    LeadRow,
-    ReportPage,
-    calls_shown,
-    clean,
-    make_environment,
-)
+from serving.worklist.html import LANE_SHOWN, ReportPage, calls_shown
 from serving.worklist.language import Words, words_in, words_of
+from serving.worklist.list_query import ListChoice
+from serving.worklist.page_files import clean, make_environment
+from serving.worklist.ranking import LeadRow
 from serving.worklist.safe_text import isolated
-from serving.worklist.scoped_pages import ListChoice, ScopedPages
-from serving.worklist.view import (
-    ExperimentPage,
-    FunnelPage,
-    MoversPage,
-    ReportLead,
-    ReportView,
-    TrustPage,
-    WeekPage,
-)
+from serving.worklist.scoped_pages import ScopedPages
+from serving.worklist.view import ReportView
+from serving.worklist.view_figures import ExperimentPage, FunnelPage, TrustPage
+from serving.worklist.view_lead import ReportLead
+from serving.worklist.view_week import MoversPage, WeekPage
 
 Nothing = Literal["lead", "list", "page", "company"]
 """Why there is no page: no such lead, no list yet, no such page, a page that a rep does not see."""

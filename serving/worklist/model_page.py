@@ -28,11 +28,11 @@ from serving.worklist.driver_words import (
     value_name,
     why_it_won,
 )
-from serving.worklist.html import make_environment, read_minified, security_policy
 from serving.worklist.language import Labels, Words, words_of
+from serving.worklist.page_files import make_environment, read_minified, security_policy
 from serving.worklist.page_names import curve_names, rule_sentence
 from serving.worklist.safe_text import isolated
-from serving.worklist.view import GainsCurve
+from serving.worklist.view_figures import GainsCurve
 from serving.worklist.view_parts import Point
 from training.audit import AuditReport
 from training.model_card import ModelCard

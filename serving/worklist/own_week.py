@@ -6,17 +6,21 @@ Nothing in it comes from other owners' leads: who sees only own leads learns not
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from serving.figures.capacity import capacities_of, expect_count
 from serving.figures.counts import Shock, learn_shock
-from serving.worklist.view import MissedFollowUp, OwnerWeek, PlanPoint, ReportLead, WeekPage
+from serving.worklist.view_lead import ReportLead
 from serving.worklist.view_parts import Interval
+from serving.worklist.view_week import MissedFollowUp, OwnerWeek, PlanPoint, WeekPage
+
+MOST_WEEKS: Final = 100
+"""Weeks that a process keeps: one of each rep, and again when something of his was answered."""
 
 
 class OwnLead(NamedTuple):
@@ -134,3 +138,19 @@ def _expected(leads: Sequence[OwnLead], shock: Shock) -> Interval:
     known = [lead.probability for lead in leads if lead.probability is not None]
     range_ = expect_count(np.array(known, np.float64), shock)
     return Interval(range_.value, range_.low, range_.high)
+
+
+class PlannedWeeks:
+    """Weeks that were planned among the leads of some owners, the latest few: a plan takes long."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, WeekPage] = {}
+
+    def get(self, key: Hashable, plan: Callable[[], WeekPage]) -> WeekPage:
+        """Give the week that was planned for this key, or plan it."""
+        found = self._kept.get(key)
+        if found is None:
+            if len(self._kept) >= MOST_WEEKS:
+                self._kept = {}
+            found = self._kept[key] = plan()
+        return found

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from serving.worklist.language import Words
-from serving.worklist.view import ArmRow, BandRow, ExperimentPage, ForecastPage, ReportView
+from serving.worklist.view import ReportView
+from serving.worklist.view_figures import ArmRow, BandRow, ExperimentPage, ForecastPage
 
 FEWEST_FORECASTS = 3
 

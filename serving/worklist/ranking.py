@@ -1,12 +1,15 @@
-"""The leads of a report -> the orders of the list: by chance, by value, by urgency."""
+"""The leads of a report -> the rows of the list, its orders, and the lanes above it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from serving.worklist.view import ReportLead
+from serving.worklist.view import ReportView
+from serving.worklist.view_lead import ReportLead
+from serving.worklist.view_parts import Comeback
 
 LANES: Final = ("answer", "hot", "cold")
 """Lanes by urgency: who asked waits for an answer, then who has just become hot."""
@@ -21,6 +24,24 @@ class ListKey(NamedTuple):
     change: int
     company: str | None
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeadRow:
+    """A row of the list of all leads: its rank, and its place in the list of the best first."""
+
+    lead: ReportLead
+    rank: int
+    place: int
+
+
+def list_rows(view: ReportView) -> list[LeadRow]:
+    """Rank the leads; one that a rule takes out has the rank of the lead before it."""
+    rows, rank = [], 0
+    for place, lead in enumerate(view.leads):
+        rank += 0 if lead.off_list else 1
+        rows.append(LeadRow(lead, rank, place))
+    return rows
 
 
 def orders(leads: Sequence[ReportLead]) -> dict[str, list[int]]:
@@ -60,6 +81,24 @@ def orders_of(keys: Sequence[ListKey]) -> dict[str, list[int]]:
         "company": sorted(by, key=lambda i: (keys[i].off, firsts[i], i)),
         "name": sorted(by, key=lambda i: (keys[i].off, keys[i].name, i)),
     }
+
+
+def returned(leads: Sequence[ReportLead]) -> list[tuple[ReportLead, Comeback]]:
+    """List the leads that came back and no rule takes out: the latest first, then by chance."""
+    back = [(lead, lead.back) for lead in leads if lead.back is not None and not lead.off_list]
+    return sorted(back, key=lambda pair: pair[1].back_at, reverse=True)
+
+
+def in_lane(lane: str, leads: Sequence[ReportLead]) -> list[ReportLead]:
+    """List the leads of a lane, most urgent first."""
+    if lane == "back":
+        return [lead for lead, _ in returned(leads)]
+    found = [
+        (lead, entry.since) for lead in leads for entry in lead.shown_lanes if entry.lane == lane
+    ]
+    if lane == "answer":
+        found.sort(key=lambda pair: pair[1], reverse=True)
+    return [lead for lead, _ in found]
 
 
 def _urgency(lead: ReportLead) -> tuple[float, float]:

@@ -18,48 +18,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from serving.people.viewer import Viewer
-from serving.worklist.own_week import OwnLead, own_week
-from serving.worklist.stored_pages import CHOICES, folded_words, unpacked
-from serving.worklist.view import (
-    MOST_MOVERS,
-    About,
-    ForecastPage,
-    LeadDetail,
-    MissedFollowUp,
-    Mover,
-    MoversPage,
-    ReportLead,
-    Unlisted,
-    ValuePage,
-    WeekPage,
-)
+from serving.worklist.list_query import FILTERS, ListChoice, list_query
+from serving.worklist.own_week import OwnLead, PlannedWeeks, own_week
+from serving.worklist.stored_pages import unpacked
+from serving.worklist.view import About, Unlisted
+from serving.worklist.view_figures import ForecastPage, ValuePage
+from serving.worklist.view_lead import LeadDetail, ReportLead
 from serving.worklist.view_parts import ShownStanding
+from serving.worklist.view_week import MOST_MOVERS, MissedFollowUp, Mover, MoversPage, WeekPage
 
 T = TypeVar("T")
-MOST_WORDS: Final = 8
-MOST_WEEKS: Final = 100
-"""Weeks that a process keeps: one of each rep, and again when something of his was answered."""
-FILTERS: Final = (*CHOICES, "lane")
 LATEST_FIRST: Final = ("answer", "back")
 """Lanes that begin with what happened last; the others with the best chance."""
-ORDERS: Final[Mapping[str, str]] = {
-    "chance": "place",
-    "value": "by_value",
-    "urgency": "by_urgency",
-    "change": "by_change",
-    "company": "by_company",
-    "name": "by_name",
-}
-"""Ways to order the list: what the address says -> what is read."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListChoice:
-    """What a list is narrowed and ordered by: values of columns, words to find, an order."""
-
-    values: Mapping[str, str] = field(default_factory=dict)
-    words: str = ""
-    order: str = "chance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +38,6 @@ class AnsweredSince:
 
     off: Mapping[str, ShownStanding] = field(default_factory=dict)
     back: Collection[str] = ()
-
-
-class PlannedWeeks:
-    """Weeks that were planned among the leads of some owners, the latest few: a plan takes long."""
-
-    def __init__(self) -> None:
-        self._kept: dict[Hashable, WeekPage] = {}
-
-    def get(self, key: Hashable, plan: Callable[[], WeekPage]) -> WeekPage:
-        """Give the week that was planned for this key, or plan it."""
-        found = self._kept.get(key)
-        if found is None:
-            if len(self._kept) >= MOST_WEEKS:
-                self._kept = {}
-            found = self._kept[key] = plan()
-        return found
 
 
 def scoped(
@@ -366,28 +320,7 @@ class ScopedPages:
         return self._told(unpacked(row.fetchone()[0], ReportLead))
 
     def _chosen(self, choice: ListChoice) -> tuple[str, str, dict[str, object]]:
-        """Write a list as SQL: what it is read from and under which conditions, and its order."""
-        order = ORDERS.get(choice.order, ORDERS["chance"])
-        if choice.order == "company" and not self.whole:
-            order = ORDERS["chance"]  # the best lead of a company may be a colleague's
-        given: dict[str, object] = {}
-        tests = ["rule is null", self._seen, self._open]
-        for kind in FILTERS:
-            if kind in choice.values:
-                given[kind] = choice.values[kind]
-                of_lane = "place in (select place from lanes where lane = :lane)"
-                tests.append(of_lane if kind == "lane" else f"{kind} = :{kind}")
-        joins, exact = "", []
-        for i, word in enumerate(_asked(choice.words)):
-            given |= {f"word{i}": word, f"past{i}": word + "\U0010ffff"}
-            joins += (
-                f" join (select place, max(word = :word{i}) exact from words"
-                f" where word >= :word{i} and word < :past{i} group by place) w{i} using (place)"
-            )
-            exact.append(f"w{i}.exact")
-        if exact:
-            order = f"{' + '.join(exact)} desc, {order}"
-        return f"from leads{joins} where {' and '.join(tests)}", order, given
+        return list_query(choice, ["rule is null", self._seen, self._open], whole=self.whole)
 
     @property
     def _seen(self) -> str:
@@ -432,8 +365,3 @@ class ScopedPages:
     def _all(self, sql: str, given: Mapping[str, object] | None = None) -> list[Any]:
         named = {**self._given, **(given or {})}
         return self.connection.execute(sql, named).fetchall()
-
-
-def _asked(words: str) -> list[str]:
-    """Split what is searched: "L-0042" is one word, as it was typed."""
-    return [parts[-1] for each in words.split()[:MOST_WORDS] if (parts := folded_words(each))]

@@ -25,7 +25,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 from data.files import replacing, write_bytes
 from serving.worklist.language import Words, words_of
 from serving.worklist.safe_text import shown
-from serving.worklist.view import ReportLead, ReportView
+from serving.worklist.view import ReportView
+from serving.worklist.view_lead import ReportLead
 
 Cell = str | int | float | datetime | None
 MAX_LENGTH: Final = 2000

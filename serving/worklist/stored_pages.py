@@ -29,7 +29,9 @@ from data.errors import OutsideError
 from data.files import replacing, write_text
 from serving.worklist.own_week import quiet_days
 from serving.worklist.ranking import ListKey, key_of, orders_of
-from serving.worklist.view import About, LeadDetail, Mover, ReportLead, ReportView
+from serving.worklist.view import About, ReportView
+from serving.worklist.view_lead import LeadDetail, ReportLead
+from serving.worklist.view_week import Mover
 
 KEPT: Final = 3
 """Runs that stay on the disk: a page that was opened this morning is still whole at night."""

@@ -25,8 +25,8 @@ from data.schema import Project
 from features.build import build
 from features.catalogue import make_catalogue
 from serving.experiment_arms import assign_leads
+from serving.newest_scores import read_bands
 from serving.past_weeks import look_back
-from serving.score import read_bands
 from training.audit.windows import maturity
 from training.dataset import groups_of, make_dataset
 

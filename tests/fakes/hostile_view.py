@@ -9,7 +9,8 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, get_type_hints
 
 from serving.worklist import view_parts as p
-from serving.worklist.view import ReportLead, ReportView
+from serving.worklist.view import ReportView
+from serving.worklist.view_lead import ReportLead
 from tests.fakes.report_pages import AS_OF
 from tests.fakes.report_view import make_view
 

@@ -13,14 +13,14 @@ from models.fit.baselines import fit_all
 from models.predictor import LeadScorer
 from models.winners import CONSTANT, LINE
 from tests.fakes.noise_sets import NoiseSet
-from training.audit import audit
-from training.dataset import Dataset, make_dataset
-from training.evaluate import (
+from training.against_baselines import (
     beats_baselines,
     level_with_logistic,
     unproven_in_training,
     verdicts,
 )
+from training.audit import audit
+from training.dataset import Dataset, make_dataset
 from training.train import cross_fitted, fit_learner
 from training.trained_model import with_card
 

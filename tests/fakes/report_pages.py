@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from serving.worklist import view as v
+from serving.worklist import view_figures as v
 from serving.worklist import view_parts as p
 
 AS_OF = datetime(2026, 11, 22, 6, 30, tzinfo=UTC)

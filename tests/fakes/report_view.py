@@ -11,10 +11,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from serving.worklist import view as v
 from serving.worklist import view_parts as p
 from serving.worklist.pages.act_phrases import act_phrase, contact_by
 from serving.worklist.pages.act_phrases import ago as ago_in_words
+from serving.worklist.view import About, ReportView
+from serving.worklist.view_lead import LeadDetail, ReportLead
+from serving.worklist.view_week import (
+    ContactRow,
+    MissedFollowUp,
+    Mover,
+    MoversPage,
+    OwnerWeek,
+    PlanPoint,
+    TouchSpeed,
+    WeekPage,
+)
 from tests.fakes.report_pages import (
     AS_OF,
     SOURCES,
@@ -122,7 +133,7 @@ _STEPS = (
 
 def make_view(
     leads: int = 300, owners: int = 6, seed: int = 7, top_per_owner: int = 100
-) -> v.ReportView:
+) -> ReportView:
     """Build a whole report of so many leads; same seed, same view."""
     rng = np.random.default_rng(seed)
     scores = np.sort(np.clip(rng.normal(50, 15, leads).round(), 2, 99).astype(int))[::-1]
@@ -134,8 +145,8 @@ def make_view(
         if taken[lead.owner] > top_per_owner:
             lead = replace(lead, detail=None)
         rows.append(lead)
-    return v.ReportView(
-        about=v.About(
+    return ReportView(
+        about=About(
             project="acme",
             title="Acme Software",
             as_of=AS_OF.isoformat(),
@@ -200,7 +211,7 @@ def _split(rng: np.random.Generator, total: int) -> tuple[list[int], list[int], 
     return ups, downs, total - sum(ups) - sum(downs)
 
 
-def _lead(rng: np.random.Generator, i: int, score: int, owner: str) -> v.ReportLead:
+def _lead(rng: np.random.Generator, i: int, score: int, owner: str) -> ReportLead:
     name = f"{_FIRST[int(rng.integers(len(_FIRST)))]} {_SECOND[int(rng.integers(len(_SECOND)))]}"
     ups, downs, rest = _split(rng, score - 51)
     chosen = rng.permutation(len(_FOR))[: len(ups)]
@@ -218,7 +229,7 @@ def _lead(rng: np.random.Generator, i: int, score: int, owner: str) -> v.ReportL
     rule = None
     if rng.random() < 0.02:
         rule = "competitor" if rng.random() < 0.5 else "student"
-    return v.ReportLead(
+    return ReportLead(
         lead_id=f"L-{i + 1:05d}",
         name=name,
         owner=owner,
@@ -286,7 +297,7 @@ def _detail(
     rest: int,
     age: float,
     stage: str,
-) -> v.LeadDetail:
+) -> LeadDetail:
     weeks = int(min(12, age // 5 + 1))
     path = np.clip(np.linspace(48, score, weeks) + rng.normal(0, 3, weeks), 1, 99)
     path[-1] = score
@@ -298,7 +309,7 @@ def _detail(
         p.CardAnswer("authority", "decides" if rng.random() < 0.3 else None, ago(4)),
         p.CardAnswer("timing", "this quarter" if rng.random() < 0.3 else None, ago(3)),
     )
-    return v.LeadDetail(
+    return LeadDetail(
         typical=51,
         reasons_for=pros,
         reasons_against=cons,
@@ -340,7 +351,7 @@ def _detail(
     )
 
 
-def _week(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.WeekPage:
+def _week(rng: np.random.Generator, leads: list[ReportLead]) -> WeekPage:
     callable_ = [lead for lead in leads if not lead.rule]
     capacity = min(120, max(1, len(callable_) // 2))
     called, left = callable_[:capacity], callable_[capacity:]
@@ -352,14 +363,14 @@ def _week(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.WeekPage:
         total = sum(lead.probability for lead in mine)
         opened = sum(1 for lead in leads if lead.owner == owner)
         shares.append(
-            v.OwnerWeek(owner, opened, len(mine), interval(total, 1.6 * math.sqrt(total + 0.1)))
+            OwnerWeek(owner, opened, len(mine), interval(total, 1.6 * math.sqrt(total + 0.1)))
         )
     plan = []
     for calls in range(10, len(callable_) + 1, max(10, len(callable_) // 20)):
         total = sum(lead.probability for lead in callable_[:calls])
         spread = 1.6 * math.sqrt(total)
         plan.append(
-            v.PlanPoint(
+            PlanPoint(
                 calls,
                 callable_[calls - 1].score,
                 total,
@@ -370,10 +381,10 @@ def _week(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.WeekPage:
             )
         )
     missed = tuple(
-        v.MissedFollowUp(lead.lead_id, int(rng.integers(7, 30)), lead.last_touch_at is not None)
+        MissedFollowUp(lead.lead_id, int(rng.integers(7, 30)), lead.last_touch_at is not None)
         for lead in called[3:70:5]
     )
-    return v.WeekPage(
+    return WeekPage(
         capacity=capacity,
         cut_off=called[-1].score if called else None,
         calls=tuple(lead.lead_id for lead in called),
@@ -383,7 +394,7 @@ def _week(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.WeekPage:
         owners=tuple(shares),
         missed=missed,
         missed_days=7,
-        speed=v.TouchSpeed(
+        speed=TouchSpeed(
             640,
             19.5,
             0.57,
@@ -397,14 +408,14 @@ def _week(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.WeekPage:
         best_profit=90_000.0,
         cost_per_contact=35.0,
         contacts=(
-            v.ContactRow("A", 9, p.Interval(0.67, 0.35, 0.88), 0.15, 0.4),
-            v.ContactRow("D", 51, p.Interval(0.2, 0.11, 0.33), 0.85, 0.6),
+            ContactRow("A", 9, p.Interval(0.67, 0.35, 0.88), 0.15, 0.4),
+            ContactRow("D", 51, p.Interval(0.2, 0.11, 0.33), 0.85, 0.6),
         ),
     )
 
 
-def _movers(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.MoversPage:
-    def mover(lead: v.ReportLead, sign: int) -> v.Mover:
+def _movers(rng: np.random.Generator, leads: list[ReportLead]) -> MoversPage:
+    def mover(lead: ReportLead, sign: int) -> Mover:
         parts = [
             p.ShownChangeLine("events", sign * int(rng.integers(5, 14)), _reason(rng, _FOR[0], 1)),
             p.ShownChangeLine("time", -sign * int(rng.integers(1, 4))),
@@ -413,12 +424,12 @@ def _movers(rng: np.random.Generator, leads: list[v.ReportLead]) -> v.MoversPage
         moved = sum(line.points for line in parts)
         cause: p.Cause = "intent" if sign > 0 else "quiet"
         old_band, band = ("B", "A") if lead.score % 2 else (lead.band, lead.band)
-        return v.Mover(
+        return Mover(
             lead.lead_id, lead.score - moved, lead.score, tuple(parts), cause, old_band, band
         )
 
     some = leads[5:85:10]
-    return v.MoversPage(
+    return MoversPage(
         since=ago(7),
         rises=tuple(mover(lead, 1) for lead in some[::2]),
         falls=tuple(mover(lead, -1) for lead in some[1::2]),

@@ -7,7 +7,8 @@ from pathlib import Path
 from data.schema import Project
 from data.tables import Outcomes, Tables
 from serving.loaded_model import LoadedModel, load_model
-from serving.score import score_leads, write_scores
+from serving.score import score_leads
+from serving.scoring_run import write_scores
 from training.registry import ModelVersion
 from training.train import train
 

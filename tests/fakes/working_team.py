@@ -17,7 +17,7 @@ from serving.answers.answer_store import RepAnswer, list_answers, store_answer, 
 from serving.answers.verdicts import RepVerdict
 from serving.loaded_model import LoadedModel
 from serving.people.viewer import Viewer
-from serving.score import ScoringRun
+from serving.scoring_run import ScoringRun
 from serving.session import Session, open_session
 from serving.verbs import guarded_run, train_model
 from serving.worklist.live_answers import TAKES_OFF
@@ -26,7 +26,7 @@ from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.week_page import make_week
 from serving.worklist.scoped_pages import scoped
 from serving.worklist.stored_pages import newest_run, opened_pages, run_file
-from serving.worklist.view import LastList, TrustPage
+from serving.worklist.view_figures import LastList, TrustPage
 from serving.write_reports import write_views
 from tests.fakes.live_site import Site, fields, open_site, visit
 

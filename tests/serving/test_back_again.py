@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from serving.answers.answer_store import RepAnswer
-from serving.worklist.html import LANE_SHOWN, render, returned
+from serving.worklist.html import LANE_SHOWN, render
 from serving.worklist.pages.lead_pages import comeback
+from serving.worklist.ranking import returned
 from serving.worklist.sheet import rows_of
 from serving.worklist.view import ReportView
 from serving.worklist.view_parts import Comeback

@@ -11,8 +11,9 @@ from data.errors import InputError, OutsideError
 from data.printable import printable
 from serving.forget import forget_lead
 from serving.kept_run import KeptRun
-from serving.newest_scores import read_newest
-from serving.score import read_bands, score_leads, write_scores
+from serving.newest_scores import read_bands, read_newest
+from serving.score import score_leads
+from serving.scoring_run import write_scores
 from tests.serving.conftest import Company
 from training.registry import Registry
 from training.state import StatePaths

@@ -24,7 +24,8 @@ from serving.http.keys import KeyFile, digest, new_key, owner_of, read_keys, rev
 from serving.http.score_requests import Service
 from serving.http.server import HeaderTimeoutProtocol
 from serving.http.strict_json import NotJsonError, check_json
-from serving.score import score_leads, write_scores
+from serving.score import score_leads
+from serving.scoring_run import write_scores
 
 KEY = "ls_test-key"
 KEYS = {"tests": digest(KEY)}

@@ -9,9 +9,10 @@ import pytest
 
 from data.clock import DAY
 from serving.answers.answer_store import RepAnswer
+from serving.newest_scores import first_scored
 from serving.past_weeks import HISTORY_WEEKS, look_back
-from serving.score import first_scored, write_scores
 from serving.score_changes import Moment, changes_since
+from serving.scoring_run import write_scores
 from serving.worklist.html import render
 from serving.worklist.pages.act_phrases import contact_by
 from serving.worklist.pages.lead_history import score_history

@@ -27,8 +27,10 @@ from serving.edited_project import say_edited
 from serving.explain import explain_lead
 from serving.forget import forget_lead
 from serving.http.score_requests import Service
-from serving.score import read_bands, score_leads, write_scores
+from serving.newest_scores import read_bands
+from serving.score import score_leads
 from serving.score_changes import Moment, changes_since
+from serving.scoring_run import write_scores
 from serving.verbs import champion_is_current, evaluate_registered, monitor_model, score_run
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.whole_report import make_about, make_view

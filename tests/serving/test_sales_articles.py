@@ -33,7 +33,8 @@ from serving.figures.funnel import measure_funnel
 from serving.figures.power import size_test
 from serving.loaded_model import LoadedModel
 from serving.qualify.engine import qualify
-from serving.score import ScoringRun, score_leads, write_scores
+from serving.score import score_leads
+from serving.scoring_run import ScoringRun, write_scores
 from serving.session import Session, open_session
 from serving.verbs import train_model
 from serving.worklist.html import render

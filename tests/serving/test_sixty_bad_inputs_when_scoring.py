@@ -23,7 +23,8 @@ from serving.http.application import create_app
 from serving.http.guard import Guard, Limits
 from serving.http.keys import digest
 from serving.http.score_requests import Service
-from serving.score import ScoringRun, score_leads, write_scores
+from serving.score import score_leads
+from serving.scoring_run import ScoringRun, write_scores
 from serving.worklist.pages.lead_pages import _detail
 from serving.worklist.pages.report_input import ReportInput
 

@@ -15,7 +15,7 @@ from serving.experiment_arms import analyse_experiment, assign_leads
 from serving.figures.experiment import Difference
 from serving.worklist.html import render
 from serving.worklist.pages.experiment_page import make_experiment
-from serving.worklist.view import ExperimentPage
+from serving.worklist.view_figures import ExperimentPage
 from tests.fakes.report_view import make_view
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from models.fit.learner import LeadClassifier
 from training.advice import advise, level_notes
-from training.evaluate import level_with_logistic
+from training.against_baselines import level_with_logistic
 
 
 def leads(n: int, seed: int = 0):

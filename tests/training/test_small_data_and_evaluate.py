@@ -9,7 +9,8 @@ import pytest
 from data.clock import DAY
 from data.errors import GateError
 from models.metrics import wilson
-from training.evaluate import base_rates, beats_baselines, evaluate_model, weekly_capacity
+from training.against_baselines import beats_baselines
+from training.evaluate import base_rates, evaluate_model, weekly_capacity
 from training.evaluation_plots import plot_gains, plot_reliability
 from training.small_data import (
     assess,

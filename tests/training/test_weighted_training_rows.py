@@ -11,7 +11,8 @@ from models.fit.baselines import fit_all
 from models.fit.encoders import describe, feature_columns
 from models.metrics import compare
 from models.scorecard import clipped_share, propose
-from training.evaluate import base_rates, unproven_in_training
+from training.against_baselines import unproven_in_training
+from training.evaluate import base_rates
 from training.small_data import assess, learning_curve, pool_segments
 from training.watch.feature_profile import make_feature_profile
 

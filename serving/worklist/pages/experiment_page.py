@@ -7,7 +7,7 @@ from serving.experiment_arms import ExperimentResult
 from serving.figures.experiment import Difference
 from serving.worklist.pages.report_input import interval
 from serving.worklist.phrase import Phrase
-from serving.worklist.view import ArmRow, ExperimentPage
+from serving.worklist.view_figures import ArmRow, ExperimentPage
 from serving.worklist.view_parts import Interval, Point
 
 

@@ -15,7 +15,7 @@ from serving.figures.counts import CountRange, Shock, cover_count
 from serving.figures.forecast import Forecast, ForecastFigures, forecast_project, open_chances
 from serving.figures.shown_sums import TENTHS, WHOLE, add_up
 from serving.worklist.pages.report_input import ReportInput, interval
-from serving.worklist.view import (
+from serving.worklist.view_figures import (
     ForecastPage,
     ForecastRow,
     OwnerForecast,

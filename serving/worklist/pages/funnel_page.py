@@ -13,7 +13,7 @@ from models.scorecard import percentile
 from serving.figures.funnel import Funnel, SourceFigures, measure_funnel
 from serving.qualify.engine import qualify
 from serving.worklist.pages.report_input import ReportInput, interval
-from serving.worklist.view import FunnelPage, SourceRow, StageRow
+from serving.worklist.view_figures import FunnelPage, SourceRow, StageRow
 from serving.worklist.view_parts import Point
 
 SINCE_DAYS = 365

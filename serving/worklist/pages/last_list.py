@@ -16,7 +16,7 @@ from data.tables import OUTBOUND, Outcomes, Tables
 from serving.held_back import came_in_order, order_of_list
 from serving.newest_scores import read_newest
 from serving.past_weeks import WEEK
-from serving.worklist.view import LastList
+from serving.worklist.view_figures import LastList
 
 OLDEST: Final = 14 * DAY
 _COLUMNS: Final = ("lead_id", "probability", "rule", "standing", "withheld")

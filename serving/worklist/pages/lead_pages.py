@@ -17,19 +17,14 @@ from models.explain.points import Explanation, ScoreReason
 from serving.answers.standing import AnsweredLead, LeadEvent, Standing
 from serving.figures.follow_up import last_touch
 from serving.lead_score import LeadScore, lead_scores
-from serving.score import scores_table
+from serving.scoring_run import scores_table
 from serving.worklist.pages.companies import Companies, name_of
-from serving.worklist.pages.lead_history import (
-    WonLeads,
-    find_similar,
-    score_history,
-    timeline,
-)
+from serving.worklist.pages.lead_history import WonLeads, find_similar, score_history, timeline
 from serving.worklist.pages.lead_reasons import report_reason
 from serving.worklist.pages.next_steps import make_steps
 from serving.worklist.pages.report_input import ReportInput, float_or_none, iso_or_none
 from serving.worklist.pages.week_changes import ChangeWords, WeekChanges
-from serving.worklist.view import LeadDetail, ReportLead
+from serving.worklist.view_lead import LeadDetail, ReportLead
 from serving.worklist.view_parts import (
     CardAnswer,
     Comeback,

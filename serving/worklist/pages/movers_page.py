@@ -12,7 +12,7 @@ from models.explain.change import Change
 from serving.past_weeks import Rows
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.week_changes import ChangeWords, WeekChanges, find_changes, main_cause
-from serving.worklist.view import Mover, MoversPage
+from serving.worklist.view_week import Mover, MoversPage
 
 SHOWN: Final = 10
 """Movers kept of each owner, up and down: a page of one owner is a part of the page of all."""

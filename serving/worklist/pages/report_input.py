@@ -20,7 +20,7 @@ from serving.figures.funnel import Rate
 from serving.figures.lead_worth import lead_worth
 from serving.held_back import came_in_order, order_of_list
 from serving.loaded_model import LoadedModel
-from serving.score import ScoringRun
+from serving.scoring_run import ScoringRun
 from serving.worklist.pages.last_list import StoredList
 from serving.worklist.view_parts import Feedback, Interval
 

@@ -14,7 +14,7 @@ from serving.lead_ages import count_older
 from serving.worklist.pages.last_list import follow_list
 from serving.worklist.pages.report_input import ReportInput, interval
 from serving.worklist.phrase import Phrase
-from serving.worklist.view import BandRow, GainsCurve, TrustPage
+from serving.worklist.view_figures import BandRow, GainsCurve, TrustPage
 from serving.worklist.view_parts import Interval, Point, RepClaims, ShownClaim
 from training.model_card import ModelCard
 

@@ -17,7 +17,7 @@ from serving.figures.customer_groups import (
     gather_customers,
 )
 from serving.worklist.pages.report_input import ReportInput, interval
-from serving.worklist.view import CustomerRow, ValuePage
+from serving.worklist.view_figures import CustomerRow, ValuePage
 
 
 def make_value(source: ReportInput) -> ValuePage | None:

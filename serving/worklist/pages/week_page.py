@@ -18,13 +18,13 @@ from serving.figures.follow_up import find_missed, measure_speed, share_contacts
 from serving.figures.forecast import learn_open_shock, read_lead_times
 from serving.worklist.pages.report_input import ReportInput, interval
 from serving.worklist.ranking import orders
-from serving.worklist.view import (
+from serving.worklist.view_lead import ReportLead
+from serving.worklist.view_week import (
     NOTHING,
     ContactRow,
     MissedFollowUp,
     OwnerWeek,
     PlanPoint,
-    ReportLead,
     TouchSpeed,
     WeekPage,
 )

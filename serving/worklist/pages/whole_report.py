@@ -24,15 +24,11 @@ from serving.worklist.pages.trust_page import make_trust
 from serving.worklist.pages.value_page import make_value
 from serving.worklist.pages.week_changes import find_changes
 from serving.worklist.pages.week_page import add_plans, make_week
-from serving.worklist.view import (
-    About,
-    ExperimentPage,
-    ReportLead,
-    ReportView,
-    Unlisted,
-    WeekPage,
-)
+from serving.worklist.view import About, ReportView, Unlisted
+from serving.worklist.view_figures import ExperimentPage
+from serving.worklist.view_lead import ReportLead
 from serving.worklist.view_parts import NextStep
+from serving.worklist.view_week import WeekPage
 
 
 @dataclass(frozen=True, slots=True)

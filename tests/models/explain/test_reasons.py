@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.schema_steps import ACT, UNIT
-from features.templates import Msgid
+from features.template_row import Msgid
 from models.explain.observed_rates import NumberGroups, ObservedRates, make_facts
 from models.explain.points import (
     MOST_LINES,
@@ -28,7 +28,8 @@ from models.explain.points import (
 from models.explain.reason_rows import reason_rows
 from models.explain.reason_rules import ReasonRules
 from models.explain.reasons import contributions_of, reason_table, stability
-from models.explain.sentences import Speech, render, render_fact
+from models.explain.sentences import render, render_fact
+from models.explain.speech import Speech
 from models.predictor import (
     BetaCalibration,
     BlendCalibration,

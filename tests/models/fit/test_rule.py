@@ -12,8 +12,9 @@ from features.persons import seniority
 from models.fit.encoders import read_columns
 from models.fit.learner import LeadClassifier
 from models.fit.linear import fit_linear
-from models.fit.model_choice import TrainingRows, fit_rule
+from models.fit.model_choice import fit_rule
 from models.fit.rule_points import POINT, SCALE, SENIOR, RulePoints, make_rule
+from models.fit.training_rows import TrainingRows
 
 
 def feature(name: str, kind: str, template: str, **params: str) -> Feature:

@@ -17,9 +17,10 @@ from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
 from features.acts import ACTS
-from features.templates import TEMPLATES, Msgid
+from features.template_row import Msgid
+from features.templates import TEMPLATES
 from models.explain import fixed_sentences as fixed
-from serving.worklist.language import FOLDER, read_catalogue
+from serving.worklist.word_catalogues import FOLDER, read_catalogue
 from tests.serving.worklist.vocabulary import WORDS
 
 ROOT: Final = FOLDER.parent

@@ -11,13 +11,14 @@ import pytest
 from data.clock import DAY
 from data.tables import INBOUND, OUTBOUND, Events, Tables
 from features.acts import act_of
-from models.explain.sentences import event_sentence, say
-from serving.worklist.charts import waterfall_by_family
+from models.explain.sentences import event_sentence
+from models.explain.speech import say
 from serving.worklist.language import words_of
 from serving.worklist.pages.act_phrases import act_phrase, ago, answer_to, contact_by
 from serving.worklist.pages.lead_history import timeline
 from serving.worklist.view import ReportView
 from serving.worklist.view_parts import ShownFact, ShownReason, TimelineEvent
+from serving.worklist.waterfall_chart import waterfall_by_family
 
 AT = "2026-11-01T09:00:00+00:00"
 

@@ -16,14 +16,15 @@ from serving.answers.standing import AnsweredLead, Standing
 from serving.people.viewer import Viewer
 from serving.worklist.deliver import deliver, for_owner
 from serving.worklist.html import render
+from serving.worklist.list_query import ORDERS, ListChoice
 from serving.worklist.pages.listed_leads import choose_listed
 from serving.worklist.pages.movers_page import largest
 from serving.worklist.pages.whole_report import EveryLead, PreparedWeek, make_view
 from serving.worklist.ranking import orders
-from serving.worklist.scoped_pages import ORDERS, AnsweredSince, ListChoice, scoped
+from serving.worklist.scoped_pages import AnsweredSince, scoped
 from serving.worklist.sheet import write_excel
 from serving.worklist.stored_pages import opened_pages, run_file, unpacked, write_pages
-from serving.worklist.view import LeadDetail
+from serving.worklist.view_lead import LeadDetail
 
 MANAGER = Viewer("m", "manager", None, "en", "t")
 MOST = 150

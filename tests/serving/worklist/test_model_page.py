@@ -12,16 +12,11 @@ import pytest
 
 from models.note import Note
 from models.predictor import FeatureColumn
-from serving.figures.drivers import (
-    Dependence,
-    FactorDots,
-    FactorPair,
-    ModelDrivers,
-    ValueGroup,
-)
+from serving.figures.drivers import Dependence, FactorDots, FactorPair, ModelDrivers, ValueGroup
 from serving.worklist.driver_words import why_it_won
-from serving.worklist.language import languages, words_of
+from serving.worklist.language import words_of
 from serving.worklist.model_page import render_model_page
+from serving.worklist.word_catalogues import languages
 from training.advice import Advice, level_notes
 from training.audit import AuditReport
 from training.evaluate import base_rates

@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from serving.worklist.charts import reliability, reliability_curve, waterfall
-from serving.worklist.html import PRINTED, ReportPage, list_rows, render
+from serving.worklist.charts import reliability, reliability_curve
+from serving.worklist.html import PRINTED, ReportPage, render
 from serving.worklist.language import words_of
+from serving.worklist.ranking import list_rows
 from serving.worklist.safe_text import slug
-from serving.worklist.view import ReportView, TouchSpeed
+from serving.worklist.view import ReportView
 from serving.worklist.view_parts import Interval, Point, ShownReason
+from serving.worklist.view_week import TouchSpeed
+from serving.worklist.waterfall_chart import waterfall
 from tests.fakes.report_view import make_view
 
 

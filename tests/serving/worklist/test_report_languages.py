@@ -13,16 +13,17 @@ from markupsafe import Markup
 from data.errors import InputError
 from features.acts import ACTS
 from models.explain.points import ScoreReason
-from models.explain.sentences import Speech
 from models.explain.sentences import render as say_reason
-from serving.worklist import language as words_module
+from models.explain.speech import Speech
+from serving.worklist import word_catalogues
 from serving.worklist.html import render
-from serving.worklist.language import Words, languages, words_in, words_of
+from serving.worklist.language import Words, words_in, words_of
 from serving.worklist.locale.jalali import from_gregorian
 from serving.worklist.phrase import Phrase
 from serving.worklist.proof_words import proof_sentences
 from serving.worklist.view import ReportView
 from serving.worklist.view_parts import ShownReason
+from serving.worklist.word_catalogues import languages
 from tests.serving.worklist.messages import collect, problems, template_file
 
 
@@ -47,7 +48,7 @@ def test_a_language_is_one_file(
 ) -> None:
     text = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'
     (tmp_path / "de.po").write_text(text + 'msgid "Today"\nmsgstr "Heute"\n')
-    monkeypatch.setattr(words_module, "FOLDER", tmp_path)
+    monkeypatch.setattr(word_catalogues, "FOLDER", tmp_path)
     words_of.cache_clear()
     try:
         assert "Heute" in render(view, "de")
@@ -67,7 +68,7 @@ def polish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Words]:
         'msgctxt "word"\nmsgid "open"\nmsgstr "otwarty"\n\n'
         'msgid "open"\nmsgstr "otwórz"\n'
     )
-    monkeypatch.setattr(words_module, "FOLDER", tmp_path)
+    monkeypatch.setattr(word_catalogues, "FOLDER", tmp_path)
     words_of.cache_clear()
     yield words_of("pl")
     words_of.cache_clear()

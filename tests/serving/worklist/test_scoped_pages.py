@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from serving.people.viewer import Viewer
-from serving.worklist.scoped_pages import ORDERS, AnsweredSince, ListChoice, ScopedPages, scoped
+from serving.worklist.list_query import ORDERS, ListChoice
+from serving.worklist.scoped_pages import AnsweredSince, ScopedPages, scoped
 from serving.worklist.stored_pages import (
     folded_words,
     forget_pages,
@@ -18,7 +19,8 @@ from serving.worklist.stored_pages import (
     run_file,
     write_pages,
 )
-from serving.worklist.view import ReportLead, ReportView
+from serving.worklist.view import ReportView
+from serving.worklist.view_lead import ReportLead
 from serving.worklist.view_parts import ShownStanding
 from tests.fakes.report_view import make_view
 

@@ -13,7 +13,7 @@ from data.tables import OUTBOUND
 from models.scorecard import trend
 from serving.answers.standing import AnsweredLead, Standing
 from serving.past_weeks import WEEK
-from serving.score import write_scores
+from serving.scoring_run import write_scores
 from serving.worklist.pages.act_phrases import answer_to
 from serving.worklist.pages.lanes import asking_types, open_asks
 from serving.worklist.pages.last_list import StoredList, follow_list, read_stored_list
