@@ -295,6 +295,7 @@ def test_11_three_worlds_out_of_the_box_each_with_its_own_opportunity(
 @pytest.mark.parametrize("language", ["en", "it", "fr", "fa"])
 def test_11_readers_in_four_languages(road: Road, language: str) -> None:
     page = render(road.view, language)
+    assert page.rstrip().endswith("</html>")
     assert f'lang="{language}"' in page
     assert ('dir="rtl"' in page.split("<body", 1)[0]) == (language == "fa")
 
