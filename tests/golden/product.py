@@ -29,23 +29,27 @@ class Run:
 
 
 def leadscore(
-    *arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    *arguments: object,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    typed: str = "",
 ) -> Run:
     """Run `leadscore …` in this process, exactly as the console script does.
 
-    `cwd` is the folder that it runs in, `env` is added to its environment.
+    `cwd` is the folder that it runs in, `env` is added to its environment, `typed` is its standard
+    input.
     """
-    out, err, before, code = io.StringIO(), io.StringIO(), sys.argv, 0
+    out, err, before, code = io.StringIO(), io.StringIO(), (sys.argv, sys.stdin), 0
     environment = dict(os.environ)
     os.environ.update(env or {})
-    sys.argv = ["leadscore", *map(str, arguments)]
+    sys.argv, sys.stdin = ["leadscore", *map(str, arguments)], io.StringIO(typed)
     try:
         with chdir(cwd or Path.cwd()), redirect_stdout(out), redirect_stderr(err):
             main()
     except SystemExit as stopped:
         code = stopped.code if isinstance(stopped.code, int) else int(stopped.code is not None)
     finally:
-        sys.argv = before
+        sys.argv, sys.stdin = before
         os.environ.clear()
         os.environ.update(environment)
     return Run(code, out.getvalue(), err.getvalue())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections import Counter
 from datetime import UTC
@@ -32,6 +30,7 @@ from serving.writeback.write_back import WriteBackResult, write_back
 from tests.fakes import tryton_server
 from tests.fakes.crm_history import give_history
 from tests.fakes.road import score_file, train_model
+from tests.golden import product
 
 pytestmark = pytest.mark.tryton
 COUNT = 1000
@@ -284,6 +283,6 @@ def test_the_command_brings_tryton_in_and_init_reads_what_came(tryton: str, tmp_
 
 def leadscore(*arguments: str, cwd: Path) -> str:
     """Run a command as a person would; give its standard output."""
-    code = "from leadscore import main; main()"
-    command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=True).stdout
+    done = product.leadscore(*arguments, cwd=cwd)
+    assert done.code == 0, done.err
+    return done.out
