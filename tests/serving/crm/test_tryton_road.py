@@ -33,7 +33,7 @@ from tests.fakes.road import score_file, train_model
 from tests.golden import product
 
 pytestmark = pytest.mark.tryton
-COUNT = 1000
+COUNT = 500
 
 
 def project(url: str, until: int) -> Project:
@@ -137,7 +137,7 @@ def test_late_notes_come_with_the_next_pull(tryton: str, tmp_path: Path) -> None
     crm.close()
 
 
-def test_a_thousand_leads_travel_the_whole_road(tryton: str, tmp_path: Path) -> None:
+def test_five_hundred_leads_travel_the_whole_road(tryton: str, tmp_path: Path) -> None:
     crm = connect(tryton)
     began = pd.Timestamp.now(UTC).normalize() - pd.DateOffset(months=13)
     world = make_world("software_trial", COUNT, 3, start=str(began.date()), base_rate=0.3)
