@@ -23,6 +23,8 @@ Metric = Callable[[Floats, Floats, Floats], float]
 EPS = 1e-12
 MANY_ROWS = 10_000
 """From here on the draws of a bootstrap are measured on rows gathered by near probabilities."""
+KERNEL_BLOCK = 16_384
+"""Kernel weights that are computed at a time, for several points where rows are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +107,11 @@ def lift_at(share: float) -> Metric:
     return lift
 
 
-def slope_and_intercept(y: Floats, p: Floats, w: Floats) -> tuple[float, float]:
-    """Refit the outcome on the log-odds (Cox 1958): slope, and intercept at slope one."""
+def slope(y: Floats, p: Floats, w: Floats) -> float:
+    """Calibration slope: 1 is right, under 1 is too sure of itself."""
     z = logit(np.clip(p, EPS, 1 - EPS))
     if z.std() < 1e-9:
-        return float("nan"), _level(y, z, w)
+        return float("nan")
     design = np.column_stack([z, np.ones_like(z)])
     coef = np.array([1.0, 0.0])
     for _ in range(30):
@@ -120,10 +122,12 @@ def slope_and_intercept(y: Floats, p: Floats, w: Floats) -> tuple[float, float]:
         coef += np.clip(step, -2, 2)
         if np.abs(step).max() < 1e-10:
             break
-    return float(coef[0]), _level(y, z, w)
+    return float(coef[0])
 
 
-def _level(y: Floats, z: Floats, w: Floats) -> float:
+def intercept(y: Floats, p: Floats, w: Floats) -> float:
+    """Calibration in the large, log-odds at slope one: above 0 where predictions are too low."""
+    z = logit(np.clip(p, EPS, 1 - EPS))
     level = 0.0
     for _ in range(50):
         mu = expit(z + level)
@@ -132,16 +136,6 @@ def _level(y: Floats, z: Floats, w: Floats) -> float:
         if abs(step) < 1e-10:
             break
     return level
-
-
-def slope(y: Floats, p: Floats, w: Floats) -> float:
-    """Calibration slope: 1 is right, under 1 is too sure of itself."""
-    return slope_and_intercept(y, p, w)[0]
-
-
-def intercept(y: Floats, p: Floats, w: Floats) -> float:
-    """Calibration in the large, log-odds at slope one: above 0 where predictions are too low."""
-    return slope_and_intercept(y, p, w)[1]
 
 
 def observed_over_expected(y: Floats, p: Floats, w: Floats) -> float:
@@ -177,11 +171,11 @@ def ici(y: Floats, p: Floats, w: Floats) -> float:
         return float(abs(np.average(y, weights=w) - np.average(p, weights=w)))
     at = np.unique(np.quantile(z, np.linspace(0.0025, 0.9975, 200)))
     width = max(1.06 * float(z.std()) * len(z) ** -0.2, 1e-3)
-    smooth = np.empty(len(at))
-    for i, point in enumerate(at):
-        k = w * np.exp(-0.5 * ((z - point) / width) ** 2)
-        smooth[i] = float(k @ y / max(float(k.sum()), EPS))
-        smooth[i] -= float(k @ p / max(float(k.sum()), EPS))
+    smooth, many = np.empty(len(at)), max(1, KERNEL_BLOCK // len(z))
+    for first in range(0, len(at), many):
+        k = w * np.exp(-0.5 * ((z - at[first : first + many, None]) / width) ** 2)
+        mass = np.maximum(k.sum(axis=1), EPS)
+        smooth[first : first + many] = np.vecdot(k, y) / mass - np.vecdot(k, p) / mass
     return float(np.average(np.abs(np.interp(z, at, smooth)), weights=w))
 
 

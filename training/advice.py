@@ -56,26 +56,27 @@ def advise(
     segments: Mapping[str, NDArray[Any]] | None = None,
     row_weights: Floats | None = None,
     seed: int = 0,
+    curve: pd.DataFrame | None = None,
 ) -> Advice:
     """Advise on a learner fitted to these training rows: (n,) outcomes, groups, segment values.
 
-    `row_weights` (n,) say how often each row counts; None: once.
+    `row_weights` (n,) say how often each row counts; None: once. `curve` is the learning curve of
+    these rows where it is known: it is the same for every learner.
     """
     target = np.asarray(y, dtype=np.float64)
     assessment = assess(target, groups, row_weights)
     notes = [] if assessment.mode == "full" else [assessment.sentence]
-    curve, need, shown = pd.DataFrame(), None, []
-    if (
-        min(assessment.positives, assessment.negatives) < CURVE_BELOW
-        and assessment.mode != "constant"
-    ):
+    need, shown, rarer = None, [], min(assessment.positives, assessment.negatives)
+    if curve is None and (rarer >= CURVE_BELOW or assessment.mode == "constant"):
+        curve = pd.DataFrame()
+    elif curve is None:
         repeats = 3 if len(target) < ONE_REPEAT_FROM else 1
         curve = learning_curve(
             frame, target, groups=groups, repeats=repeats, seed=seed, row_weights=row_weights
         )
-        if len(curve):
-            need = conversions_needed(curve)
-            shown.append(f"learning curve: {need.sentence}")
+    if len(curve):
+        need = conversions_needed(curve)
+        shown.append(f"learning curve: {need.sentence}")
     margins = calibrated_log_odds(learner.parts_.calibration, learner.margins_)
     pooled, segment_notes = _pool_each_slice(margins, target, segments or {}, groups, row_weights)
     shown += segment_notes

@@ -72,22 +72,25 @@ def evaluate_model(
     train_weights: Floats | None = None,
     draws: int = 200,
     seed: int = 0,
+    measured: pd.DataFrame | None = None,
 ) -> Evaluation:
     """Evaluate one model beside its baselines on rows that none of them has seen.
 
     `as_of` (n,) microseconds gives weeks and months; without it the rows are one period.
     `train_y` and `train_groups` are the training rows, to tell whether the base rate moved;
-    `train_weights` say how often each counts.
+    `train_weights` say how often each counts. `measured` are the metrics of an earlier evaluation
+    of the same baselines on the same rows with the same seed.
     """
     target = np.asarray(y, dtype=np.float64)
     rivals = dict(baselines or {})
-    metrics = pd.concat(
-        [
-            to_frame(evaluate(target, q, groups, draws=draws, seed=seed)).assign(model=name)
-            for name, q in {"model": p, **rivals}.items()
-        ],
-        ignore_index=True,
-    )
+    to_measure = {"model": p} if measured is not None else {"model": p, **rivals}
+    frames = [
+        to_frame(evaluate(target, q, groups, draws=draws, seed=seed)).assign(model=name)
+        for name, q in to_measure.items()
+    ]
+    if measured is not None:
+        frames.append(measured[measured["model"] != "model"])
+    metrics = pd.concat(frames, ignore_index=True)
     drift = drift_by_month(target, p, as_of, groups)
     moved = []
     if train_y is not None:

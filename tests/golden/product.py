@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from serving import write_reports
@@ -27,18 +28,28 @@ class Run:
     err: str
 
 
-def leadscore(*arguments: object) -> Run:
-    """Run `leadscore …` in this process, exactly as the console script does."""
-    out, err, before, code = io.StringIO(), io.StringIO(), sys.argv, 0
+def leadscore(
+    *arguments: object,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    typed: str = "",
+) -> Run:
+    """Run `leadscore …` in this process, exactly as the console script does.
+
+    `cwd` is the folder that it runs in, `env` is added to its environment, `typed` is its standard
+    input.
+    """
+    out, err, before, code = io.StringIO(), io.StringIO(), (sys.argv, sys.stdin), 0
     environment = dict(os.environ)
-    sys.argv = ["leadscore", *map(str, arguments)]
+    os.environ.update(env or {})
+    sys.argv, sys.stdin = ["leadscore", *map(str, arguments)], io.StringIO(typed)
     try:
-        with redirect_stdout(out), redirect_stderr(err):
+        with chdir(cwd or Path.cwd()), redirect_stdout(out), redirect_stderr(err):
             main()
     except SystemExit as stopped:
         code = stopped.code if isinstance(stopped.code, int) else int(stopped.code is not None)
     finally:
-        sys.argv = before
+        sys.argv, sys.stdin = before
         os.environ.clear()
         os.environ.update(environment)
     return Run(code, out.getvalue(), err.getvalue())

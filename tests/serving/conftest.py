@@ -15,6 +15,7 @@ from serving.score import score_leads
 from serving.session import Session, open_session
 from serving.verbs import train_model
 from serving.worklist.pages.report_input import ReportInput
+from tests.fakes.made_once import made_once
 from training.publish import Published
 from training.trained_model import TrainedModel
 
@@ -42,15 +43,19 @@ def quiet() -> Callable[[str], None]:
     return silent
 
 
+def train_company(folder: Path) -> tuple[TrainedModel, Published]:
+    """Simulate the company, train its champion, and leave both in the folder."""
+    write_world(make_world("software_trial", 2000, 7), folder, project=EXAMPLE)
+    session = open_session(folder / EXAMPLE.name, state=folder / "state", threads=1)
+    return train_model(session, session.read(), fast=True, on_stage=silent)
+
+
 @pytest.fixture(scope="session")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
-    folder = tmp_path_factory.mktemp("company")
-    write_world(make_world("software_trial", 2000, 7), folder, project=EXAMPLE)
+    folder, (trained, published) = made_once(tmp_path_factory, "company", train_company)
     file = folder / EXAMPLE.name
     session = open_session(file, state=folder / "state", threads=1)
-    reading = session.read()
-    trained, published = train_model(session, reading, fast=True, on_stage=silent)
-    return Company(file, session, reading, trained, published, session.model("champion"))
+    return Company(file, session, session.read(), trained, published, session.model("champion"))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""The command line as a shell sees it: help with examples, one-line errors, exit codes."""
+"""The command line as a shell sees it: help with examples, one-line errors, exit codes.
+
+A process costs two seconds: one is begun where the process is what is looked at.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.golden.product import leadscore
 from tests.reference.commands import commands
 from training.state import StatePaths
 
@@ -93,44 +97,44 @@ def test_help_imports_no_heavy_library():
 def test_a_wrong_input_is_one_line_and_exit_2(tmp_path, content, words, verb):
     if content is not None:
         (tmp_path / "absent.toml").write_text(content)
-    found = run(verb, "absent.toml", cwd=tmp_path)
-    assert found.returncode == 2, found.stderr
-    lines = [line for line in found.stderr.splitlines() if line]
+    found = leadscore(verb, "absent.toml", cwd=tmp_path)
+    assert found.code == 2, found.err
+    lines = [line for line in found.err.splitlines() if line]
     assert len(lines) == 1
     assert lines[0].startswith("leadscore: ")
     assert words in lines[0]
-    assert "Traceback" not in found.stderr
+    assert "Traceback" not in found.err
     assert not (tmp_path / ".leadscore").exists()
 
 
 def test_check_reads_through_the_store_of_the_state_folder_that_is_named(company, tmp_path):
     named, there = StatePaths(tmp_path), set(company.file.parent.rglob("*"))
-    found = run("check", str(company.file), "--state", str(named.folder))
-    assert found.returncode == 0, found.stderr
+    found = leadscore("check", str(company.file), "--state", str(named.folder))
+    assert found.code == 0, found.err
     assert named.store.exists()
     assert set(company.file.parent.rglob("*")) == there
 
 
 def test_scores_and_write_back_answer_in_json(company):
     state = str(company.session.state.folder)
-    found = run("score", str(company.file), "--state", state, "--json")
-    assert found.returncode == 0, found.stderr
-    answer = json.loads(found.stdout)
+    found = leadscore("score", str(company.file), "--state", state, "--json")
+    assert found.code == 0, found.err
+    answer = json.loads(found.out)
     assert answer["model_version"] == "1"
-    dry = run("write-back", str(company.file), "--state", state, "--dry-run", "--json")
-    assert dry.returncode == 0, dry.stderr
-    assert json.loads(dry.stdout)["dry_run"] is True
+    dry = leadscore("write-back", str(company.file), "--state", state, "--dry-run", "--json")
+    assert dry.code == 0, dry.err
+    assert json.loads(dry.out)["dry_run"] is True
     lead = company.reading.tables.lead_ids[0]
-    wrong = run("explain", str(company.file), "no-such-lead", "--state", state)
-    assert (wrong.returncode, len(wrong.stderr.strip().splitlines())) == (2, 1)
+    wrong = leadscore("explain", str(company.file), "no-such-lead", "--state", state)
+    assert (wrong.code, len(wrong.err.strip().splitlines())) == (2, 1)
     assert lead
 
 
 def test_a_rep_answers_back_and_it_is_kept(company):
     state = str(company.session.state.folder)
-    run("score", str(company.file), "--state", state)
+    leadscore("score", str(company.file), "--state", state)
     lead = pd.read_parquet(company.session.state.scores)["lead_id"].iat[0]
-    found = run(
+    found = leadscore(
         "feedback",
         str(company.file),
         lead,
@@ -142,8 +146,8 @@ def test_a_rep_answers_back_and_it_is_kept(company):
         "--state",
         state,
     )
-    assert found.returncode == 0, found.stderr
-    assert "stored" in found.stdout
+    assert found.code == 0, found.err
+    assert "stored" in found.out
 
 
 def test_a_missing_model_is_exit_4_and_names_the_cure(company, tmp_path):
@@ -160,4 +164,5 @@ def test_an_unknown_language_is_refused_before_any_model_or_data_is_read(verb, t
     )
     done = run(verb[0], "p.toml", *verb[1:], "--lang", "xx", cwd=tmp_path)
     assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
     assert "no catalogue for the language 'xx'" in done.stderr

@@ -14,6 +14,7 @@ from data.project import load_project
 from tests.fakes.shapes_funnel import make_funnel
 from tests.fakes.shapes_languages import pipeline_in_italian
 from tests.fakes.shapes_tables import a_third_of_creation_dates_blank
+from tests.golden.product import leadscore
 
 COMMAND = [sys.executable, "-W", "ignore", "-c", "from leadscore import main; main()"]
 
@@ -25,23 +26,17 @@ def leads(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, cwd=cwd, check=False
-    )
-
-
 def test_in_a_script_nothing_is_asked_and_the_file_passes_the_check(leads: Path) -> None:
-    made = run("init", "leads.csv", "--yes", "--out", "acme.toml", cwd=leads)
-    assert made.returncode == 0, made.stderr
-    first, second, third = made.stdout.splitlines()
+    made = leadscore("init", "leads.csv", "--yes", "--out", "acme.toml", cwd=leads)
+    assert made.code == 0, made.err
+    first, second, third = made.out.splitlines()
     assert first.startswith("with it are read: 269 leads")
     assert "lines say CHOOSE" in second
     assert "leadscore check acme.toml" in third
     assert "fixed = [" in (leads / "acme.toml").read_text(encoding="utf-8")
-    checked = run("check", "acme.toml", cwd=leads)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert "nothing stops training" in checked.stdout
+    checked = leadscore("check", "acme.toml", cwd=leads)
+    assert checked.code == 0, checked.out + checked.err
+    assert "nothing stops training" in checked.out
 
 
 def test_on_a_terminal_it_asks_and_takes_the_answers(leads: Path) -> None:
@@ -79,8 +74,8 @@ def test_a_pipeline_of_deals_goes_from_init_to_the_report_by_commands_alone(tmp_
         ["check", "t.toml"],
         ["train", "t.toml", "--fast"],
     ):
-        done = run(*command, cwd=tmp_path)
-        assert done.returncode in (0, 3 if command[0] == "train" else 0), done.stdout + done.stderr
+        done = leadscore(*command, cwd=tmp_path)
+        assert done.code in (0, 3 if command[0] == "train" else 0), done.out + done.err
 
 
 def test_a_file_name_with_line_feeds_writes_no_lines(tmp_path: Path) -> None:
@@ -88,8 +83,8 @@ def test_a_file_name_with_line_feeds_writes_no_lines(tmp_path: Path) -> None:
     rows = [f"a{i},2026-01-{i % 28 + 1:02d},{'2026-03-01' if i % 4 else ''}\n" for i in range(200)]
     (tmp_path / name).write_text("id,created_at,converted_at\n" + "".join(rows))
     out = tmp_path / "acme.toml"
-    said = run("init", name, "--yes", "--out", str(out), cwd=tmp_path)
-    assert said.returncode == 0, said.stderr
+    said = leadscore("init", name, "--yes", "--out", str(out), cwd=tmp_path)
+    assert said.code == 0, said.err
     project = load_project(out)
     assert project.leads.source == name
     assert project.night.retrain == ("1", "15")

@@ -1,4 +1,4 @@
-"""A thousand leads get the same answer at every door, and what is held back is held back at all."""
+"""Every lead gets the same answer at every door, and what is held back is held back at all."""
 
 from __future__ import annotations
 
@@ -35,16 +35,18 @@ AUTH = {"Authorization": "Bearer ls_key"}
 LIMITS = Limits(requests_per_second=100_000, burst=100_000)
 
 
-@pytest.fixture(scope="module")
-def shop(company: Any, tmp_path_factory: pytest.TempPathFactory) -> SecondCompany:
-    """Score a night of a thousand open leads, a fifth of which are worked without a score."""
+@pytest.fixture(scope="module", params=[1200, pytest.param(3400, marks=pytest.mark.slow)])
+def shop(
+    company: Any, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> SecondCompany:
+    """Score a night of open leads, a fifth of which are worked without a score."""
     folder = tmp_path_factory.mktemp("shop")
     state = company.session.state.folder
-    made = SecondCompany.make(company.file, state, folder, leads=3400, seed=11)
+    made = SecondCompany.make(company.file, state, folder, leads=request.param, seed=11)
     made.append(EXPERIMENT)
     night = made.run("score", "--accept", "--json")
     assert night.code == 0, night.err
-    assert json.loads(night.out)["leads"] >= 1000
+    assert json.loads(night.out)["leads"] > 0.3 * request.param
     return made
 
 
@@ -91,7 +93,6 @@ def test_http_from_the_store_gives_the_answer_of_the_night(
 ) -> None:
     night = shop.night()
     answers = asked(service, [("GET", f"/v1/leads/{lead}/score", None) for lead in night])
-    assert len(answers) >= 1000
     assert answers == list(night.values())  # the run and its time as well
 
 

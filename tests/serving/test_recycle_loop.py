@@ -27,7 +27,7 @@ CLOSES, RETURNS = "2026-10-04T09:00:00", "2026-10-09T15:00:00"
 
 def company_with_returns(folder: Path) -> Path:
     """Simulate a company where a third of the closed leads ask for a demo later; some convert."""
-    write_world(make_world("software_trial", 2000, 7), folder, project=EXAMPLE)
+    write_world(make_world("software_trial", 1000, 7), folder, project=EXAMPLE)
     file = folder / EXAMPLE.name
     text = file.read_text("utf-8")
     text = text.replace(

@@ -22,12 +22,15 @@ def leads(n: int, seed: int = 0):
 
 def test_few_conversions_come_with_a_curve_and_the_number_still_needed():
     frame, y, _ = leads(90)
-    told = advise(LeadClassifier().fit(frame, y), frame, y)
+    learner = LeadClassifier().fit(frame, y)
+    told = advise(learner, frame, y)
     columns = ["conversions", "log_loss", "prior", "gain", "error", "judged"]
     assert list(told.curve.columns) == columns
     assert told.curve["judged"].iloc[-1] == y.sum()
     assert any("strongly regularised logistic regression" in note for note in told.notes)
     assert any(note.startswith("learning curve:") for note in told.notes)
+    again = advise(learner, frame, y, curve=told.curve)  # measured by an earlier fit
+    assert (again.notes, again.shown, again.need) == (told.notes, told.shown, told.need)
 
 
 def test_many_conversions_need_no_curve():

@@ -148,6 +148,17 @@ def test_an_evaluation_gives_every_frame_and_names_the_drift():
     assert any("the level is off" in note for note in drifted.notes)
 
 
+def test_baselines_that_were_measured_before_have_the_same_figures():
+    frame, y = world(300, 1.0)
+    p = 1 / (1 + np.exp(-(-1 + frame["a"].to_numpy())))
+    baselines = {"prior": np.full(300, y.mean()), "half": p / 2}
+    first = evaluate_model(y, p / 3, baselines=baselines, draws=20)
+    whole = evaluate_model(y, p, baselines=baselines, draws=20)
+    again = evaluate_model(y, p, baselines=baselines, draws=20, measured=first.metrics)
+    pd.testing.assert_frame_equal(again.metrics, whole.metrics, check_exact=True)
+    assert not first.metrics.equals(whole.metrics)
+
+
 def test_ranges_notes_and_drift_count_leads_where_snapshots_share_an_outcome():
     rng = np.random.default_rng(3)
     p = np.full(1000, 0.2)

@@ -11,7 +11,9 @@ from tests.fakes.working_team import WorkingTeam
 from tests.serving.conftest import EXAMPLE
 
 
-@pytest.mark.parametrize(("weeks", "retrain"), [(6, None)])
+@pytest.mark.parametrize(
+    ("weeks", "retrain"), [(4, None), pytest.param(6, None, marks=pytest.mark.slow)]
+)
 def test_no_list_holds_a_lead_that_is_done_snoozed_or_disqualified(
     tmp_path: Path, weeks: int, retrain: int | None
 ) -> None:

@@ -82,7 +82,7 @@ def sessions(company, tmp_path) -> Callable[..., Session]:
     return opened
 
 
-@pytest.mark.parametrize("parts", [7, 64])
+@pytest.mark.parametrize("parts", [7, pytest.param(64, marks=pytest.mark.slow)])
 def test_parts_are_the_whole_on_the_first_night_and_on_the_next(company, sessions, parts):
     whole, cut = sessions("whole", **RULES), sessions("cut", **RULES)
     lead = company.reading.tables.lead_ids[-1]

@@ -22,6 +22,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from serving.people.people_store import find_user, opened, viewer_of
+from tests.golden.product import leadscore
 from tests.serving.worklist.conftest import browser  # noqa: F401 - Chromium, a fixture
 
 PASSWORD = "correct horse battery"
@@ -35,20 +36,22 @@ class Shell:
     file: Path
     state: Path
 
-    def command(self, *arguments: str) -> list[str]:
-        code = "from leadscore import main; main()"
+    def words(self, *arguments: str) -> list[str]:
+        """Put the project file behind the verb, and the state folder at the end."""
         verb = list(arguments[:2] if arguments[0] == "people" else arguments[:1])
         rest = arguments[len(verb) :]
-        start = [sys.executable, "-W", "ignore", "-c", code]
-        return [*start, *verb, str(self.file), *rest, "--state", str(self.state)]
+        return [*verb, str(self.file), *rest, "--state", str(self.state)]
+
+    def command(self, *arguments: str) -> list[str]:
+        """Give what begins a process of its own."""
+        code = "from leadscore import main; main()"
+        return [sys.executable, "-W", "ignore", "-c", code, *self.words(*arguments)]
 
     def run(self, *arguments: str, typed: str = "", code: int = 0) -> str:
-        done = subprocess.run(
-            self.command(*arguments), input=typed, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stdout + done.stderr
+        done = leadscore(*self.words(*arguments), typed=typed)
+        assert done.code == code, done.out + done.err
+        assert "Traceback" not in done.err
+        return done.out + done.err
 
 
 @pytest.fixture(scope="module")

@@ -84,9 +84,9 @@ def test_a_capped_file_keeps_the_order_of_the_list_and_whom_its_pages_name(whole
 
 
 def test_a_capped_file_says_how_many_more_there_are_in_every_language(capped):
-    for language in ("en", "it", "fr", "fa"):
-        assert 'id="unlisted"' in render(capped, language)
-    page = render(capped, "en")
+    pages = {language: render(capped, language) for language in ("en", "it", "fr", "fa")}
+    assert all('id="unlisted"' in page for page in pages.values())
+    page = pages["en"]
     assert f"{len(capped.leads) + capped.unlisted.leads:,} open leads" in page
     assert f"{capped.unlisted.leads:,} more open leads are not listed here" in page
 

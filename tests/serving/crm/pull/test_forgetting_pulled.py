@@ -22,6 +22,8 @@ from serving.crm.pull.spool import lock_folder
 from serving.forget import forget_pulled
 from tests.fakes.cloud_server import TOKEN, running
 from tests.fakes.cloud_world import lead_id, salesforce_of
+from tests.golden import product
+from tests.golden.product import Run
 
 START = 1_790_000_000_000_000
 WHO = "L0000003"
@@ -167,35 +169,49 @@ DYING = """
 import os, signal, sys
 from pathlib import Path
 from serving.forget import forget_pulled
-left, replace, fsync = iter(range(int(sys.argv[1]))), os.replace, os.fsync
-def dying(step):
-    def call(*arguments, **named):
-        if next(left, None) is None:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return step(*arguments, **named)
-    return call
-os.replace, os.fsync = dying(replace), dying(fsync)
-forget_pulled(Path(sys.argv[2]), sys.argv[3])
+replace, fsync = os.replace, os.fsync
+
+def die_at(step, folder):
+    left = iter(range(step))
+    def dying(call):
+        def called(*arguments, **named):
+            if next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*arguments, **named)
+        return called
+    os.replace, os.fsync = dying(replace), dying(fsync)
+    forget_pulled(Path(folder), sys.argv[1])
+
+codes = []
+for step, folder in enumerate(sys.argv[2:]):
+    pid = os.fork()  # this process has begun no thread: only its children read and write
+    if pid == 0:
+        try:
+            die_at(step, folder)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+print(codes)
 """
 
 
 @pytest.mark.checkout
 def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
-    codes = []
-    for step in range(13):
-        folder = tmp_path / str(step)
+    folders = [tmp_path / str(step) for step in range(13)]
+    for folder in folders:
         pull(Crm(), folder, now=START + OVERLAP)
-        whole = leads_in(folder)
-        done = subprocess.run(
-            [sys.executable, "-c", DYING, str(step), str(folder), WHO], check=False
-        )
-        codes.append(done.returncode)
+    whole = leads_in(folders[0])
+    command = [sys.executable, "-c", DYING, WHO, *map(str, folders)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    # the list and three files, three steps each
+    assert json.loads(done.stdout) == [-signal.SIGKILL] * 12 + [0], done.stderr
+    for folder in folders:
         for name, found in leads_in(folder).items():
             assert found in (whole[name], whole[name] - {WHO})
         forget_pulled(folder, WHO)
         assert is_there(folder) == {False}
         assert not [path.name for path in folder.glob(".*.part")]
-    assert codes == [-signal.SIGKILL] * 12 + [0]  # the list and three files, three steps each
 
 
 def test_a_folder_that_no_pull_wrote_is_left_alone(tmp_path: Path) -> None:
@@ -232,26 +248,12 @@ requests_per_second = 1000
 
 def leadscore(*arguments: str, cwd: Path) -> str:
     done = run(*arguments, cwd=cwd)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert done.code == 0, done.err
+    return done.out
 
 
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-c",
-            "from leadscore import main; main()",
-            *arguments,
-        ],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        check=False,
-        env={"PATH": "/usr/bin:/bin", "ACME_CRM_TOKEN": TOKEN, "HOME": str(cwd)},
-    )
+def run(*arguments: str, cwd: Path) -> Run:
+    return product.leadscore(*arguments, cwd=cwd, env={"ACME_CRM_TOKEN": TOKEN})
 
 
 def test_the_commands_forget_and_say_who_is_back(tmp_path: Path) -> None:
@@ -262,7 +264,7 @@ def test_the_commands_forget_and_say_who_is_back(tmp_path: Path) -> None:
         leadscore("pull", "crm.toml", cwd=tmp_path)
         leadscore("pull", "crm.toml", "--as-of", "2026-06-01", "--out", "then", cwd=tmp_path)
         wrong = run("forget", "crm.toml", lead, "--pulled", "elsewhere", cwd=tmp_path)
-        assert (wrong.returncode, "was never pulled into" in wrong.stderr) == (2, True)
+        assert (wrong.code, "was never pulled into" in wrong.err) == (2, True)
         for each in (lead, other):
             said = leadscore("forget", "crm.toml", each, "--pulled", "then", cwd=tmp_path)
             assert "leads.parquet: 1" in said

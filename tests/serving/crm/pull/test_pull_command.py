@@ -19,6 +19,8 @@ from data.world.make import World
 from tests.fakes.cloud_salesforce import Salesforce
 from tests.fakes.cloud_server import TOKEN, running
 from tests.fakes.cloud_world import lead_id, salesforce_of
+from tests.golden import product
+from tests.golden.product import Run
 
 START = """
 [project]
@@ -35,10 +37,8 @@ requests_per_second = 1000
 """
 
 
-def leadscore(*arguments: str, cwd: Path, token: str = TOKEN) -> subprocess.CompletedProcess[str]:
-    with start(*arguments, cwd=cwd, token=token) as process:
-        out, error = process.communicate()
-        return subprocess.CompletedProcess(arguments, process.returncode, out, error)
+def leadscore(*arguments: str, cwd: Path, token: str = TOKEN) -> Run:
+    return product.leadscore(*arguments, cwd=cwd, env={"ACME_CRM_TOKEN": token})
 
 
 def start(*arguments: str, cwd: Path, token: str = TOKEN) -> subprocess.Popen[str]:
@@ -75,8 +75,8 @@ def company(tmp_path_factory: pytest.TempPathFactory, crm: Salesforce) -> Path:
 
 def test_the_first_pull_needs_nothing_but_the_crm(company: Path, world: World) -> None:
     done = leadscore("pull", "crm.toml", cwd=company)
-    assert done.returncode == 0, done.stderr
-    assert "leads: 400 new, 400 in all" in done.stdout
+    assert done.code == 0, done.err
+    assert "leads: 400 new, 400 in all" in done.out
     touches = pd.read_parquet(company / "events.parquet")
     assert (touches["type"].isin(set(world.frames["touches"]["touch_type"]))).sum() == len(
         world.frames["touches"]
@@ -87,10 +87,10 @@ def test_the_first_pull_needs_nothing_but_the_crm(company: Path, world: World) -
 
 
 def test_init_proposes_a_project_that_check_accepts(company: Path) -> None:
-    assert leadscore("pull", "crm.toml", cwd=company).returncode == 0
+    assert leadscore("pull", "crm.toml", cwd=company).code == 0
     files = ("leads.parquet", "events.parquet", "lead_history.parquet")
     made = leadscore("init", *files, "--out", "acme.toml", cwd=company)
-    assert made.returncode == 0, made.stderr
+    assert made.code == 0, made.err
     project = load_project(company / "acme.toml")
     assert (project.leads.id, project.leads.created_at) == ("lead_id", "created_at")
     assert project.leads.history[0].at == "changed_at"
@@ -100,12 +100,12 @@ def test_init_proposes_a_project_that_check_accepts(company: Path) -> None:
     assert 'outcome = ["status_disqualified"]' in text
     assert project.conversion.event == ("opportunity_created",)
     done = leadscore("check", "acme.toml", "--json", cwd=company)
-    assert done.returncode == 0, done.stdout[:2000] + done.stderr
+    assert done.code == 0, done.out[:2000] + done.err
 
 
 def test_a_second_pull_says_that_nothing_is_new(company: Path) -> None:
     leadscore("pull", "crm.toml", cwd=company)
-    told = json.loads(leadscore("pull", "crm.toml", "--json", cwd=company).stdout)
+    told = json.loads(leadscore("pull", "crm.toml", "--json", cwd=company).out)
     assert {told[kind]["new"] for kind in ("leads", "events", "lead_history")} == {0}
     assert [Path(file).name for file in told["files"]] == [
         "leads.parquet",
@@ -117,7 +117,7 @@ def test_a_second_pull_says_that_nothing_is_new(company: Path) -> None:
 def test_pulls_that_are_killed_leave_what_one_pull_would_have_brought(
     company: Path, crm: Salesforce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert leadscore("pull", "crm.toml", cwd=company).returncode == 0
+    assert leadscore("pull", "crm.toml", cwd=company).code == 0
     monkeypatch.setattr(crm, "page", 500)
     for requests in (2, 5, 9):
         with start("pull", "crm.toml", "--out", "killed", cwd=company) as process:
@@ -126,7 +126,7 @@ def test_pulls_that_are_killed_leave_what_one_pull_would_have_brought(
                 time.sleep(0.001)
             process.kill()
         assert process.returncode == -signal.SIGKILL
-    assert leadscore("pull", "crm.toml", "--out", "killed", cwd=company).returncode == 0
+    assert leadscore("pull", "crm.toml", "--out", "killed", cwd=company).code == 0
     for name in ("leads", "events", "lead_history"):
         file = f"{name}.parquet"
         whole, after = pd.read_parquet(company / file), pd.read_parquet(company / "killed" / file)
@@ -136,12 +136,12 @@ def test_pulls_that_are_killed_leave_what_one_pull_would_have_brought(
 
 def test_a_past_moment_goes_into_a_folder_of_its_own(company: Path) -> None:
     done = leadscore("pull", "crm.toml", "--as-of", "2026-03-01", "--out", "then", cwd=company)
-    assert done.returncode == 0, done.stderr
-    assert "not read: values of leads are today's" in done.stdout
+    assert done.code == 0, done.err
+    assert "not read: values of leads are today's" in done.out
     events = pd.read_parquet(company / "then" / "events.parquet")
     assert events["recorded_at"].max() < pd.Timestamp("2026-03-01", tz="UTC")
     again = leadscore("pull", "crm.toml", "--as-of", "2026-03-01", "--out", "then", cwd=company)
-    assert (again.returncode, "a past moment needs a new folder" in again.stderr) == (2, True)
+    assert (again.code, "a past moment needs a new folder" in again.err) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -167,12 +167,12 @@ def test_a_past_moment_goes_into_a_folder_of_its_own(company: Path) -> None:
 def test_what_cannot_be_pulled_is_one_line(text: str, code: int, said: str, tmp_path: Path) -> None:
     (tmp_path / "acme.toml").write_text(text, encoding="utf-8")
     done = leadscore("pull", "acme.toml", cwd=tmp_path)
-    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert (done.code, said in done.err) == (code, True), done.err
+    assert len(done.err.strip().splitlines()) == 1
 
 
 def test_a_crm_that_refuses_is_exit_4_without_the_token(company: Path) -> None:
     done = leadscore("pull", "crm.toml", "--out", "new", cwd=company, token="wr0ng")
-    assert done.returncode == 4
-    assert "401" in done.stderr
-    assert "wr0ng" not in done.stderr + done.stdout
+    assert done.code == 4
+    assert "401" in done.err
+    assert "wr0ng" not in done.err + done.out
