@@ -39,10 +39,8 @@ def company(tmp_path: Path) -> November:
     return November.unpack(tmp_path)
 
 
-def run(company: November, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> StatePaths:
+def run(company: November, verb: tuple[str, ...]) -> StatePaths:
     """Run a verb on a project that has no state yet, as somebody whose umask hides nothing."""
-    password = company.folder / "password"
-    password.write_text("seven plain words for a test\n")
     places = {
         "file": str(company.file),
         "scores": str(company.state / "scores.parquet"),
@@ -52,9 +50,8 @@ def run(company: November, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatc
     state = StatePaths(company.folder / "new" / "state")
     mask = os.umask(0o022)
     try:
-        with password.open() as typed:
-            monkeypatch.setattr("sys.stdin", typed)
-            leadscore(*(part.format(**places) for part in verb), "--state", state.folder)
+        words = [part.format(**places) for part in verb]
+        leadscore(*words, "--state", state.folder, typed="seven plain words for a test\n")
     finally:
         os.umask(mask)
     return state
@@ -62,9 +59,9 @@ def run(company: November, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("verb", WRITE, ids=" ".join)
 def test_the_first_verb_makes_a_folder_of_todays_format_for_its_user_alone(
-    company: November, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    company: November, verb: tuple[str, ...]
 ) -> None:
-    state = run(company, verb, monkeypatch)
+    state = run(company, verb)
     assert stat.S_IMODE(state.folder.stat().st_mode) == 0o700
     assert state.format.is_file()
     assert format_of(state) == FORMAT
@@ -73,15 +70,15 @@ def test_the_first_verb_makes_a_folder_of_todays_format_for_its_user_alone(
 
 @pytest.mark.parametrize("verb", WRITE_NOTHING, ids=" ".join)
 def test_what_only_looks_or_is_refused_makes_no_folder(
-    company: November, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    company: November, verb: tuple[str, ...]
 ) -> None:
-    assert not run(company, verb, monkeypatch).folder.exists()
+    assert not run(company, verb).folder.exists()
 
 
 def test_an_empty_folder_that_somebody_made_for_us_is_taken_as_new(
-    company: November, monkeypatch: pytest.MonkeyPatch
+    company: November,
 ) -> None:
     (company.folder / "new" / "state").mkdir(parents=True, mode=0o755)
-    state = run(company, WRITE[0], monkeypatch)
+    state = run(company, WRITE[0])
     assert stat.S_IMODE(state.folder.stat().st_mode) == 0o700
     assert state.format.is_file()
