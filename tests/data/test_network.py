@@ -295,6 +295,7 @@ def test_libpq_is_given_the_addresses_that_were_judged(monkeypatch: pytest.Monke
         libpq_address("postgresql://gone/crm")
 
 
+@pytest.mark.checkout
 @pytest.mark.parametrize(
     "connect",
     [

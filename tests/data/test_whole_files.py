@@ -16,6 +16,7 @@ import pytest
 from data.files import open_to_readers_of_its_folder, write_text
 
 
+@pytest.mark.checkout
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_it_is_said(
     tmp_path: Path,

@@ -258,6 +258,7 @@ def test_what_the_tables_do_not_say_is_asked_of_mlflow(registry, tmp_path):
     assert read_version(other, "acme", "1") is None
 
 
+@pytest.mark.checkout
 def test_explaining_a_lead_imports_nothing_that_only_learning_needs():
     code = (
         "import sys, serving.explain, serving.loaded_model, serving.session, serving.lost_inputs\n"

@@ -141,6 +141,7 @@ def test_files_of_others_in_its_folder_stay(company, store, tmp_path: Path) -> N
     assert {path.name for path in shelf.iterdir()} == {"lock", *(path.name for path in mine)}
 
 
+@pytest.mark.checkout
 def test_a_killed_reading_leaves_the_old_store(company, store) -> None:
     project = load_project(company.file)
     before = store.read(project)
@@ -156,6 +157,7 @@ def test_a_killed_reading_leaves_the_old_store(company, store) -> None:
     assert not (store.folder / "unfinished").exists()
 
 
+@pytest.mark.checkout
 def test_two_processes_at_once_read_the_same(company, store) -> None:
     command = [sys.executable, "-c", READ, company.file, store.folder]
     at_once = [
