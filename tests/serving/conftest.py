@@ -29,8 +29,6 @@ class Company:
     file: Path
     session: Session
     reading: CrmData
-    trained: TrainedModel
-    published: Published
     model: LoadedModel
 
 
@@ -52,10 +50,10 @@ def train_company(folder: Path) -> tuple[TrainedModel, Published]:
 
 @pytest.fixture(scope="session")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
-    folder, (trained, published) = made_once(tmp_path_factory, "company", train_company)
+    folder = made_once(tmp_path_factory, "company", train_company)
     file = folder / EXAMPLE.name
     session = open_session(file, state=folder / "state", threads=1)
-    return Company(file, session, session.read(), trained, published, session.model("champion"))
+    return Company(file, session, session.read(), session.model("champion"))
 
 
 @pytest.fixture(scope="module")

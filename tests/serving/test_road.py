@@ -39,10 +39,27 @@ from serving.writeback.audit_log import entries
 from serving.writeback.ledger_store import SqliteStore
 from serving.writeback.write_back import write_back
 from tests.fakes.rest_figures import figures_of
+from tests.serving.conftest import train_company
 from training.state import StatePaths
 from training.train import train
 
 NOW = 1_793_500_000_000_000
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory):
+    """Train the company once more, in a folder of its own: the same seed, the same model."""
+    return train_company(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="module")
+def trained(first_run):
+    return first_run[0]
+
+
+@pytest.fixture(scope="module")
+def published(first_run):
+    return first_run[1]
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +77,16 @@ def scored(company, quiet):
     )
 
 
-def test_a_first_model_that_beats_its_baselines_becomes_champion(company):
-    verdicts = company.trained.evaluation.verdicts.set_index("against")["verdict"]
+def test_a_first_model_that_beats_its_baselines_becomes_champion(company, trained, published):
+    verdicts = trained.evaluation.verdicts.set_index("against")["verdict"]
     assert verdicts["prior"] == "better"
-    assert company.published.decision.promote
-    assert company.published.version.version == "1"
+    assert published.decision.promote
+    assert published.version.version == "1"
     assert champion_is_current(company.session, company.reading)
 
 
-def test_the_registered_card_carries_the_learning_curve_and_the_segments(company):
-    card, advice = company.model.card, company.trained.advice
+def test_the_registered_card_carries_the_learning_curve_and_the_segments(company, trained):
+    card, advice = company.model.card, trained.advice
     assert [row["gain"] for row in card.learning] == advice.curve["gain"].tolist() != []
     assert card.need["standing"] == advice.need.standing
     assert {row["slice"] for row in card.segments} == {"source"}
@@ -101,10 +118,10 @@ def test_probability_rises_strictly_with_the_margin(scored):
     assert (np.diff(p)[np.diff(margin) > 0] > 0).all()
 
 
-def test_the_registered_model_scores_what_the_trained_one_did(company):
-    rows = company.trained.dataset.cut.test
-    frame = company.trained.dataset.rows(rows)
-    assert (company.model.scorer.score(frame).probability == company.trained.test["model"]).all()
+def test_the_registered_model_scores_what_the_trained_one_did(company, trained):
+    rows = trained.dataset.cut.test
+    frame = trained.dataset.rows(rows)
+    assert (company.model.scorer.score(frame).probability == trained.test["model"]).all()
 
 
 def test_threads_change_nothing(company, scored, quiet):
@@ -295,14 +312,14 @@ def test_an_unknown_version_is_an_error_and_never_another_model(company):
         company.session.model("99")
 
 
-def test_the_report_view_counts_what_was_scored(company, scored):
+def test_the_report_view_counts_what_was_scored(company, scored, trained):
     source = ReportInput(
         company.session.project, company.reading, company.model, scored, "p.toml", 1
     )
     view = make_view(source)
     assert len(view.leads) == len(scored.table)
     assert len(view.week.calls) <= company.session.project.report.capacity_per_week
-    dataset = company.trained.dataset
+    dataset = trained.dataset
     tested = np.unique(dataset.labelled.snapshots.lead[dataset.cut.test])
     assert view.trust.tested_leads == len(tested)
     assert sum(band.scores for band in view.trust.bands) == view.trust.tested_scores
@@ -357,13 +374,13 @@ def test_check_says_what_is_no_feature_and_stops_nothing_here(company, quiet):
     assert found.lines()[-1].startswith("nothing stops training")
 
 
-def test_evaluating_and_monitoring_a_registered_model(company, quiet):
+def test_evaluating_and_monitoring_a_registered_model(company, quiet, trained):
     evaluation = evaluate_registered(
         company.session, company.reading, company.model, on_stage=quiet
     )
     ours = evaluation.metrics.query("model == 'model' and metric == 'auc'")["value"].item()
-    trained = company.trained.evaluation.metrics
-    assert ours == trained.query("model == 'model' and metric == 'auc'")["value"].item()
+    measured = trained.evaluation.metrics
+    assert ours == measured.query("model == 'model' and metric == 'auc'")["value"].item()
     until = company.reading.tables.observed_until
     signals = monitor_model(
         company.session, company.reading, company.model, as_of=until, on_stage=quiet
@@ -406,7 +423,7 @@ def test_nothing_after_as_of_moves_a_score(company, scored):
     pd.testing.assert_frame_equal(whole, cut)
 
 
-def test_one_seed_gives_one_model_with_one_thread_and_with_two(company, tmp_path):
+def test_one_seed_gives_one_model_with_one_thread_and_with_two(company, trained, tmp_path):
     again = train(
         company.session.project,
         company.reading.tables,
@@ -417,7 +434,7 @@ def test_one_seed_gives_one_model_with_one_thread_and_with_two(company, tmp_path
         reviews=(),
         feeds=company.reading.feeds,
     )
-    first = company.trained.write(tmp_path / "one")
+    first = trained.write(tmp_path / "one")
     assert again.write(tmp_path / "two").version == first.version
 
 
