@@ -199,7 +199,7 @@ class CrmStore:
                 if slices > 1:
                     built = self._keep_slices(project, kinds or {}, marks, key, listing, slices)
             except (*_BROKEN, LeadScoreError) as error:  # the whole says what is wrong, if anything
-                whole = str(error)
+                whole = str(error) or type(error).__name__
             if built is not None:
                 crm = self._load(built, project, marks.key, part=part, lead=lead)
             else:
