@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.quality_lab_judge import (
     KNOWN,
+    calibrated,
     calibration_of,
     chosen,
     difference,
@@ -18,18 +19,24 @@ from benchmarks.quality_lab_judge import (
     tables_of,
 )
 from benchmarks.quality_state import Measurement
-from models.fit.calibration import ENOUGH, FEW, MANY, fit_beta, fit_blend, fit_logistic
+from models.fit.calibration import (
+    ENOUGH,
+    FEW,
+    MANY,
+    fit_beta,
+    fit_blend,
+    fit_logistic,
+    level_missed,
+    move,
+)
 from models.fit.candidates import Blend, choose, error_of, row_losses
 from models.fit.folds import assign_folds
+from models.fit.level_path import follow_level
 from models.fit.row_weights import rarer
 from models.predictor import Calibration, Floats, calibrated_log_odds
 
 Idea = tuple[Callable[[Measurement], Floats], Callable[[Measurement], Floats]]
 """(log-odds of the test rows without it, and with it)."""
-
-
-def _calibrated(kept: Measurement, calibration: Calibration) -> Floats:
-    return calibrated_log_odds(calibration, kept_blend(kept).margin(parts_of(kept, "test")))
 
 
 def with_line_always(kept: Measurement) -> Floats:
@@ -49,15 +56,47 @@ def with_line_always(kept: Measurement) -> Floats:
             losses[i, held] = row_losses(y[held], calibrated_log_odds(made, margins[held]))
     extra = losses - losses[np.argmin(losses.mean(axis=1))]
     close = [e.mean() <= error_of(e, groups=groups_of(kept)) for e in extra]
-    return _calibrated(kept, fits[close.index(True)](margins, y, np.ones(len(y))))
+    return calibrated(kept, fits[close.index(True)](margins, y, np.ones(len(y))))
 
 
 def with_ladder(kept: Measurement) -> Floats:
-    return _calibrated(kept, calibration_of(kept, kept_blend(kept)))
+    return calibrated(kept, calibration_of(kept, kept_blend(kept)))
 
 
 def without_crossed(kept: Measurement) -> Floats:
     return with_ladder({**kept, "crossed": 0.0})
+
+
+def _level_moved(kept: Measurement, follow: Callable[[Calibration, Floats], Calibration]) -> Floats:
+    """Move the level of what was calibrated and guarded; sets without times stay as they are."""
+    calibration = guarded(kept, share=float(kept["share"]))
+    if len(kept["times"]):
+        calibration = follow(calibration, kept_blend(kept).margin(parts_of(kept, "cross")))
+    return calibrated(kept, calibration)
+
+
+def level_of_the_newest(kept: Measurement) -> Floats:
+    """Follow as before: the newest fifth alone, where it is off by more than three errors."""
+
+    def follow(calibration: Calibration, margins: Floats) -> Calibration:
+        order = np.argsort(kept["times"], kind="stable")
+        newest = order[int(0.8 * len(order)) :]
+        log_odds = calibrated_log_odds(calibration, margins[newest])
+        missed = level_missed(log_odds, kept["y"][newest], float(kept["worth"]))
+        shift = missed.shift * 0.25 / (0.25 + missed.error**2)
+        return move(calibration, np.clip(shift, -0.7, 0.7)) if abs(missed.z) > 3 else calibration
+
+    return _level_moved(kept, follow)
+
+
+def level_that_lasts(kept: Measurement) -> Floats:
+    y, times, groups = kept["y"], kept["times"], groups_of(kept)
+
+    def follow(calibration: Calibration, margins: Floats) -> Calibration:
+        counted = np.ones(len(y))
+        return follow_level(calibration, margins, y, times, groups=groups, row_weights=counted)[0]
+
+    return _level_moved(kept, follow)
 
 
 def _raw(kept: Measurement, blend: Blend) -> Floats:
@@ -80,8 +119,12 @@ IDEAS: Mapping[str, Idea] = {
     ),
     "crossed: a forest on made columns beside the chosen blend": (without_crossed, with_ladder),
     "guard: what gains nothing ahead goes back to the base rate": (
-        lambda kept: guarded(kept, share=1.0),
-        lambda kept: guarded(kept, share=float(kept["share"])),
+        lambda kept: calibrated(kept, guarded(kept, share=1.0)),
+        lambda kept: calibrated(kept, guarded(kept, share=float(kept["share"]))),
+    ),
+    "level: moved to the newest as far as changes lasted before": (
+        level_of_the_newest,
+        level_that_lasts,
     ),
 }
 

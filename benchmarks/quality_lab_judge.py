@@ -82,11 +82,14 @@ def calibration_of(kept: Measurement, blend: Blend) -> Calibration:
     return fit_calibration(margins, kept["y"], spreads=spreads, groups=groups_of(kept))
 
 
-def guarded(kept: Measurement, *, share: float) -> Floats:
-    """Give log-odds of the test rows with this share of the model kept."""
-    blend = kept_blend(kept)
-    calibration = calibration_of(kept, blend)
-    if share < 1:
-        level = base_log_odds(kept["y"], np.ones(len(kept["y"])))
-        calibration = shrink(calibration, share, level)
-    return calibrated_log_odds(calibration, blend.margin(parts_of(kept, "test")))
+def guarded(kept: Measurement, *, share: float) -> Calibration:
+    """Calibrate, with this share of the model kept."""
+    calibration = calibration_of(kept, kept_blend(kept))
+    if share == 1:
+        return calibration
+    return shrink(calibration, share, base_log_odds(kept["y"], np.ones(len(kept["y"]))))
+
+
+def calibrated(kept: Measurement, calibration: Calibration) -> Floats:
+    """Give log-odds of the test rows by a calibration."""
+    return calibrated_log_odds(calibration, kept_blend(kept).margin(parts_of(kept, "test")))

@@ -32,6 +32,8 @@ from benchmarks.quality_tasks import PEERS_PYTHON, load
 from benchmarks.quality_worlds import leadforge, make_rows
 
 NULLS = 60
+WAYS = ("walk", "trend", "change", "months", "year")
+"""The ways in which a base rate moves: three last, one comes back in a year, one is noise."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -118,6 +120,33 @@ def _drifting(name: str, rng: Any, *, level: float, concept: float, arrivals: bo
     return LabSet(name, "drift", X[:n], y[:n], test, truth[n:], times=when[:n])
 
 
+def levelled(way: str, rng: Any) -> LabSet:
+    """Draw fifteen months of rows whose base rate moves; the last three months are ahead."""
+    n, months, ahead = 3000, 15, 3
+    day = np.concatenate(
+        [
+            np.sort(rng.uniform(0, 30 * (months - ahead), n)),
+            rng.uniform(30 * (months - ahead), 30 * months, AHEAD),
+        ]
+    )
+    month = (day // 30).astype(int)
+    X = pd.concat([numbers(rng, n + AHEAD, 5), categories(rng, n + AHEAD, (5, 25))], axis=1)
+    margin = filled(X.iloc[:, :5]) @ rng.normal(0, 0.35, 5)
+    margin += effect(rng, X["category_0"], 0.4) + effect(rng, X["category_1"], 0.3)
+    at = np.arange(months)
+    level = {
+        "walk": np.cumsum(rng.normal(0, 0.16, months)),
+        "trend": 1.2 * at / months,
+        "change": 0.6 * (at >= rng.integers(5, 11)),
+        "months": rng.normal(0, 0.4, months),
+        "year": 0.5 * np.sin(2 * np.pi * (at + rng.uniform(0, 12)) / 12),
+    }[way]
+    truth = expit(margin + level_of(margin, 0.2) + level[month])
+    y = (rng.random(len(X)) < truth).astype(np.float64)
+    test = X[n:].reset_index(drop=True)
+    return LabSet(f"level_{way}", "drift", X[:n], y[:n], test, truth[n:], times=day[:n])
+
+
 def first_day(kind: str, seed: int, _: Any) -> LabSet:
     world = make_first_day(kind, seed, n=2500)
     rng = np.random.default_rng([seed, 11])
@@ -186,6 +215,7 @@ def _shuffled_months(X: pd.DataFrame, rng: Any) -> pd.DataFrame:
 IN_TIME: tuple[tuple[str, Callable[[Any], LabSet]], ...] = (
     *((each.__name__, each) for each in (leads_plain, leads_company, leads_drift)),
     *((each.__name__, each) for each in (drift_level, drift_concept, drift_arrivals, drift_mix)),
+    *((f"level_{way}", partial(levelled, way)) for way in WAYS),
     ("first_day_good", partial(first_day, "good", 5)),
     ("first_day_wrong", partial(first_day, "wrong", 6)),
     ("world_software_trial", partial(company, "software_trial", 7)),

@@ -252,6 +252,35 @@ def _bundled(name: str, X: pd.DataFrame, y: Floats, rng: Any) -> LabSet:
     return LabSet(name, "bundled", first, y[train], second, y[test])
 
 
+def large_mixed(rng: Any) -> LabSet:
+    """Draw more rows than the recipe's larger steps begin at, with numbers, words and pairs."""
+    n = 32_000
+    X = pd.concat(
+        [numbers(rng, n + AHEAD, 8), categories(rng, n + AHEAD, (4, 6, 9, 12, 12, 30))], axis=1
+    )
+    Z = filled(X.iloc[:, :8])
+    margin = 0.6 * Z[:, 0] - 0.5 * np.abs(Z[:, 1]) + 0.7 * Z[:, 2] * (X["category_0"] == "v1")
+    margin += sum(effect(rng, X[f"category_{i}"], 0.5) for i in range(5))
+    margin += effect(rng, X["category_3"] + X["category_4"], 0.5)
+    margin += 0.8 * ((Z[:, 3] > 0.5) & (Z[:, 4] < 0))
+    return drawn("large_mixed", "large", X, np.asarray(margin), 0.11, n, rng)
+
+
+def large_trees(rng: Any) -> LabSet:
+    n = 32_000
+    X = pd.concat([numbers(rng, n + AHEAD, 10), categories(rng, n + AHEAD, (6, 10))], axis=1)
+    margin = _forest(rng, filled(X.iloc[:, :10]), 20, 4, 0.35) + effect(rng, X["category_1"], 0.4)
+    return drawn("large_trees", "large", X, margin, 0.15, n, rng)
+
+
+def large_line(rng: Any) -> LabSet:
+    n = 26_000
+    X = pd.concat([numbers(rng, n + AHEAD, 12), categories(rng, n + AHEAD, (5, 8, 40))], axis=1)
+    Z = filled(X.iloc[:, :12])
+    margin = Z @ rng.normal(0, 0.35, 12) + effect(rng, X["category_2"], 0.4)
+    return drawn("large_line", "large", X, margin + 0.5 * np.sin(2 * Z[:, 0]), 0.1, n, rng)
+
+
 def bundled_cancer(rng: Any) -> LabSet:
     X, y = datasets.load_breast_cancer(return_X_y=True, as_frame=True)
     return _bundled("bundled_cancer", X, y.to_numpy(np.float64), rng)
@@ -284,6 +313,9 @@ PLAIN: tuple[Callable[[Any], LabSet], ...] = (
     many_triples,
     many_noise,
     many_nested,
+    large_mixed,
+    large_trees,
+    large_line,
     few_60,
     few_150,
     few_80_rows,

@@ -114,13 +114,13 @@ def level_notes(cohort: Mapping[str, float]) -> list[str]:
     """Say whether the newest fifth of training shows another base rate, and what was done."""
     if not cohort or not cohort["rows"]:
         return []
-    figures = {name: cohort[name] for name in ("observed", "expected", "z")}
+    figures = {name: cohort[name] for name in ("observed", "expected", "lasting")}
     if cohort["taken"]:
         return [
             Note(
                 "the newest fifth of training: {observed:.0f} converting snapshots where "
-                "{expected:.0f} were expected (z {z:+.1f}): all probabilities were moved by "
-                "{taken:+.2f} in log-odds",
+                "{expected:.0f} were expected; that changes of the base rate lasted is "
+                "{lasting:.0%} likely: all probabilities were moved by {taken:+.2f} in log-odds",
                 taken=cohort["taken"],
                 **figures,
             )
@@ -128,7 +128,8 @@ def level_notes(cohort: Mapping[str, float]) -> list[str]:
     return [
         Note(
             "the newest fifth of training: {observed:.0f} converting snapshots where "
-            "{expected:.0f} were expected (z {z:+.1f}): the level was left as it is",
+            "{expected:.0f} were expected; that changes of the base rate lasted is "
+            "{lasting:.0%} likely: the level was left as it is",
             **figures,
         )
     ]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 
 from models.fit.candidates import error_of
@@ -32,7 +33,6 @@ from models.predictor import (
     InterceptCalibration,
     LogisticCalibration,
     calibrate,
-    calibrated_log_odds,
 )
 
 FEW, MANY, ENOUGH = 20, 500, 1000
@@ -135,7 +135,7 @@ def _fit_none(margins: Floats, y: Floats, row_weights: Floats) -> IdentityCalibr
 
 def _fit_temperature(margins: Floats, y: Floats, row_weights: Floats) -> LogisticCalibration:
     """Fit the slope alone, by maximum likelihood."""
-    margins, rate, rows = _compress(margins, y, row_weights)
+    margins, rate, rows = compress(margins, y, row_weights)
 
     def loss(slope: float) -> float:
         z = slope * margins
@@ -161,7 +161,7 @@ def fit_logistic(
     won = float(np.sum(counted * y))
     hits, misses = worth * won, worth * (float(counted.sum()) - won)
     high, low = (hits + 1) / (hits + 2), 1 / (misses + 2)
-    margins, rate, rows = _compress(margins, y, counted)
+    margins, rate, rows = compress(margins, y, counted)
     rows = worth * rows
     target = rate * high + (1 - rate) * low
 
@@ -180,7 +180,7 @@ def fit_logistic(
 
 def fit_beta(margins: Floats, y: Floats, row_weights: Floats | None = None) -> BetaCalibration:
     """Fit beta calibration: a ln s - b ln(1 - s) + c, with a and b kept positive."""
-    margins, rate, rows = _compress(margins, y, weights_or_ones(row_weights, len(y)))
+    margins, rate, rows = compress(margins, y, weights_or_ones(row_weights, len(y)))
     left, right = -np.logaddexp(0, -margins), np.logaddexp(0, margins)
 
     def loss(w: Floats) -> tuple[float, Floats]:
@@ -195,7 +195,7 @@ def fit_beta(margins: Floats, y: Floats, row_weights: Floats | None = None) -> B
     return BetaCalibration(a, b, c)
 
 
-def _compress(margins: Floats, y: Floats, row_weights: Floats) -> tuple[Floats, Floats, Floats]:
+def compress(margins: Floats, y: Floats, row_weights: Floats) -> tuple[Floats, Floats, Floats]:
     """Gather many rows into bins of near margins: (mean margin, rate, rows) of each bin.
 
     A curve of two or three parameters is the same on a thousand bins as on a million rows.
@@ -234,48 +234,8 @@ def fit_blend(margins: Floats, y: Floats, row_weights: Floats | None = None) -> 
     return BlendCalibration(0.5, first, CalibrationPoints(edges, heights))
 
 
-@dataclass(frozen=True, slots=True)
-class CohortLevel:
-    """The newest rows: conversions seen and expected, z, the shift wanted and the one taken."""
-
-    rows: float
-    observed: float
-    expected: float
-    z: float
-    wanted: float
-    taken: float
-
-
-def refit_intercept(
-    calibration: Calibration,
-    margins: Floats,
-    y: Floats,
-    *,
-    worth: float = 1.0,
-    row_weights: Floats | None = None,
-    bound: float = 0.7,
-    gate: float = 3.0,
-) -> tuple[Calibration, CohortLevel]:
-    """Move the level to the newest mature cohort where it is off by more than `gate` errors.
-
-    A row is `worth` so much of an outcome (models.folds.design_effect, inverse). The shift is
-    shrunk by a prior of half a unit's spread and bounded.
-    """
-    log_odds = calibrated_log_odds(calibration, margins)
-    p = 1 / (1 + np.exp(-log_odds))
-    counted = weights_or_ones(row_weights, len(y))
-    expected = float(np.sum(counted * p))
-    error = float(np.sqrt(np.sum(counted * (p * (1 - p))) / worth))
-    observed = float(np.sum(counted * y))
-    z = (observed - expected) / max(error, 1e-9)
-    wanted = _shift(log_odds, y, counted, spread=0.5, worth=worth) if len(y) else 0.0
-    taken = float(np.clip(wanted, -bound, bound)) if abs(z) > gate else 0.0
-    cohort = CohortLevel(float(counted.sum()), observed, expected, z, wanted, taken)
-    return (move(calibration, taken) if taken else calibration), cohort
-
-
 def move(calibration: Calibration, shift: float) -> Calibration:
-    """Add a shift in log-odds to a calibration; a blend keeps its logistic half alone."""
+    """Add a shift in log-odds to a calibration; a blend's halves are both moved."""
     match calibration:
         case IdentityCalibration(why=why):
             return InterceptCalibration(shift, why)
@@ -283,8 +243,13 @@ def move(calibration: Calibration, shift: float) -> Calibration:
             return replace(calibration, intercept=intercept + shift)
         case BetaCalibration(c=c):
             return replace(calibration, c=c + shift)
-        case BlendCalibration(first=first, why=why):
-            return replace(first, intercept=first.intercept + shift, why=why or "")
+        case BlendCalibration(first=first, second=second):
+            moved = expit(logit(second.probabilities) + shift)
+            return replace(
+                calibration,
+                first=replace(first, intercept=first.intercept + shift),
+                second=replace(second, probabilities=moved),
+            )
 
 
 def shrink(calibration: Calibration, share: float, level: float) -> Calibration:

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.fit.base_rate_guard import GuardFigures
 from models.fit.calibration import (
     CERTAIN,
     TRUSTED,
-    CohortLevel,
     fit_calibration,
-    refit_intercept,
     shrink,
     spread_between,
 )
@@ -25,6 +22,7 @@ from models.fit.empirical_bayes import base_log_odds
 from models.fit.encoders import TrainingColumns, feature_columns
 from models.fit.folds import design_effect
 from models.fit.intervals import fit_intervals
+from models.fit.level_path import CohortLevel, follow_level
 from models.fit.linear import LinearFit
 from models.fit.row_weights import spread_evenly
 from models.fit.rule_points import RulePoints, make_rule
@@ -136,9 +134,9 @@ def _calibrate(
     spreads: tuple[float, float],
     held: GuardFigures,
 ) -> tuple[Calibration, CohortLevel | None]:
-    """Fit the calibration, hold it to the base rate, move its level to the newest fifth.
+    """Fit the calibration, hold it to the base rate, move its level to the newest.
 
-    The last two only where the model gains nothing ahead, and where the level is clearly off.
+    The second only where the model gains nothing ahead, the third as far as changes lasted before.
     """
     y, groups, row_weights = rows.y, rows.groups, rows.row_weights
     calibration = fit_calibration(
@@ -149,12 +147,7 @@ def _calibrate(
         calibration = replace(calibration, why=held.words(calibration.why or ""))
     if rows.times is None:
         return calibration, None
-    order = np.argsort(rows.times, kind="stable")
-    newest = order[np.cumsum(row_weights[order]) > 0.8 * row_weights.sum()]
-    worth = 1 / design_effect(y, groups, row_weights)
-    return refit_intercept(
-        calibration, margins[newest], y[newest], worth=worth, row_weights=row_weights[newest]
-    )
+    return follow_level(calibration, margins, y, rows.times, groups=groups, row_weights=row_weights)
 
 
 def fit_rule(rows: TrainingRows, points: RulePoints, *, known: bool = True) -> FittedModel:

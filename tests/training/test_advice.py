@@ -60,9 +60,9 @@ def test_segments_that_the_columns_do_not_explain_are_named_after_pooling():
     ],
 )
 def test_what_was_done_about_the_level_is_said(cohort, words):
-    figures = {"rows": 100.0, "observed": 40.0, "expected": 20.0, "z": 5.0, "wanted": 0.9}
+    figures = {"rows": 100.0, "observed": 40.0, "expected": 20.0, "lasting": 0.9}
     said = level_notes(figures | cohort if cohort else {})
-    assert said == [] if words is None else words in said[0] and "z +5.0" in said[0]
+    assert said == [] if words is None else words in said[0] and "90% likely" in said[0]
 
 
 @pytest.mark.parametrize(

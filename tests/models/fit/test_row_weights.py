@@ -17,7 +17,6 @@ from models.fit.calibration import (
     fit_calibration,
     fit_logistic,
     level_missed,
-    refit_intercept,
 )
 from models.fit.candidates import BLENDS, compare_blends, error_of
 from models.fit.encoders import (
@@ -30,11 +29,12 @@ from models.fit.encoders import (
 )
 from models.fit.folds import design_effect
 from models.fit.learner import LeadClassifier
+from models.fit.level_path import newest_level
 from models.fit.linear import fit_linear, fit_without_each
 from models.fit.pairs import screen_targets
 from models.fit.row_weights import spread_evenly, weighted_quantile
 from models.fit.tuning import _bin
-from models.predictor import LogisticCalibration, calibrate
+from models.predictor import calibrate
 from tests.models.fit.test_learner import leads
 
 
@@ -182,10 +182,10 @@ def test_every_calibration_is_that_of_the_rows_laid_down():
         np.testing.assert_allclose(calibrate(one, grid), calibrate(two, grid), atol=1e-4)
     one, two = level_missed(margins, y, 1.0, w), level_missed(m_rows, y_rows)
     assert (one.rows, one.z) == pytest.approx((two.rows, two.z))
-    start = LogisticCalibration(1.0, -3.0)
-    _, one = refit_intercept(start, margins, y, row_weights=w)
-    _, two = refit_intercept(start, m_rows, y_rows)
-    assert (one.rows, one.z, one.taken) == pytest.approx((two.rows, two.z, two.taken))
+    period = np.minimum(12 * np.cumsum(w) // w.sum(), 11).astype(np.int64)
+    one = newest_level(margins, y, period, w)
+    two = newest_level(m_rows, y_rows, twice(w, period)[0], np.ones(len(y_rows)))
+    assert one == pytest.approx(two)
     assert "evidence worth" in str(fit_calibration(margins, y, row_weights=w / 10).why)
 
 

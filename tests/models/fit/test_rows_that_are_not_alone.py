@@ -7,17 +7,17 @@ import pandas as pd
 import pytest
 
 from models.fit.arrivals import mark_arrivals
-from models.fit.calibration import level_missed, refit_intercept
+from models.fit.calibration import level_missed
 from models.fit.candidates import error_of
 from models.fit.encoders import TrainingColumns, describe, read_columns, target_encoders
 from models.fit.folds import assign_folds, design_effect
 from models.fit.learner import LeadClassifier
+from models.fit.level_path import newest_level
 from models.fit.linear import fit_linear, fit_without_each
 from models.metrics import slope
 from models.predictor import (
     MISSING,
     NEW,
-    IdentityCalibration,
     category_keys,
     design_matrix,
     sigmoid,
@@ -94,12 +94,9 @@ def test_errors_and_levels_count_leads_not_their_rows():
     margins, y = np.full(1200, -1.0), np.repeat([1.0, 0.0], [400, 800])
     rows, leads = level_missed(margins, y), level_missed(margins, y, worth=0.25)
     assert leads.error == pytest.approx(2 * rows.error)
-    start = IdentityCalibration()
-    _, many = refit_intercept(start, margins, y)
-    _, few = refit_intercept(start, margins, y, worth=0.25)
-    assert many.taken != 0.0
-    assert few.z == pytest.approx(many.z / 2)
-    assert few.taken == 0.0
+    period = np.arange(1200) % 12
+    many, few = (newest_level(margins, y, period, np.full(1200, worth))[0] for worth in (1.0, 0.1))
+    assert 0 < few < many
 
 
 def test_a_line_on_repeated_outcomes_is_not_too_sure_of_itself():

@@ -15,7 +15,6 @@ from models.fit.calibration import (
     fit_calibration,
     level_missed,
     move,
-    refit_intercept,
     spread_between,
 )
 from models.fit.encoders import cross_fit_target, describe, read_columns
@@ -23,7 +22,6 @@ from models.fit.folds import assign_folds, forward_splits
 from models.fit.intervals import fit_intervals
 from models.fit.pairs import screen_targets
 from models.predictor import (
-    LogisticCalibration,
     ScoreCard,
     calibrate,
     calibrated_log_odds,
@@ -76,18 +74,6 @@ def test_a_few_outermost_rows_do_not_promise_certainty():
     assert (np.diff(bent) >= 0).all()
     assert bent[0] > 1e-3
     assert bent[-1] < 0.97
-
-
-def test_the_level_follows_the_newest_cohort_only_past_the_gate_and_within_bounds():
-    margins, y = outcomes(4000)
-    start = LogisticCalibration(1.0, 0.0)
-    same, cohort = refit_intercept(start, margins, y)
-    assert same == start
-    assert cohort.taken == 0
-    margins, y = outcomes(4000, level=2.0)
-    moved, cohort = refit_intercept(start, margins, y)
-    assert cohort.taken == pytest.approx(0.7)
-    assert moved.intercept == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize("n", [300, 20_000])

@@ -297,7 +297,8 @@ def test_why_the_winner_won_is_said_in_every_language(
 
 
 def test_notes_of_the_learner_are_said_in_the_language_of_the_page() -> None:
-    notes = level_notes({"rows": 90, "observed": 12.0, "expected": 7.5, "z": 1.6, "taken": 0.25})
+    figures = {"rows": 90, "observed": 12.0, "expected": 7.5, "lasting": 0.4, "taken": 0.25}
+    notes = level_notes(figures)
     notes += [base_rates(np.array([0, 1] * 50), None, np.array([0, 0, 1] * 30), None)]
     card = replace(CARD, notes=[*notes, "of an earlier version"])
     card = ModelCard.from_json(card.to_json())
