@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmarks.quality_lab_judge import difference, guarded, loss_of
+from benchmarks.quality_lab_judge import calibrated, difference, guarded, loss_of
 from benchmarks.quality_state import Measurement
 from models.predictor import Floats, logit, sigmoid
 
@@ -99,7 +99,9 @@ def null_bars(fitted: Mapping[str, Measurement]) -> Iterator[Line]:
         y = kept["y"]
         rate = np.full(len(kept["target"]), float(logit(np.array([y.mean()]))[0]))
         on.append(difference(kept, rate, clipped(kept["p"])))
-        off.append(difference(kept, rate, clipped(sigmoid(guarded(kept, share=1.0)))))
+        off.append(
+            difference(kept, rate, clipped(sigmoid(calibrated(kept, guarded(kept, share=1.0)))))
+        )
     yield from _excess(on, "sets with next to nothing to learn against the base rate")
     print("\nwithout the guard:", *(str(line) for line in _excess(off, "the same")), sep="\n  ")
 

@@ -19,6 +19,7 @@ from scipy.special import expit
 from benchmarks.day_one_worlds import make_world as make_first_day
 from benchmarks.quality_lab_sets import (
     AHEAD,
+    LARGE,
     PLAIN,
     LabSet,
     categories,
@@ -215,7 +216,6 @@ def _shuffled_months(X: pd.DataFrame, rng: Any) -> pd.DataFrame:
 IN_TIME: tuple[tuple[str, Callable[[Any], LabSet]], ...] = (
     *((each.__name__, each) for each in (leads_plain, leads_company, leads_drift)),
     *((each.__name__, each) for each in (drift_level, drift_concept, drift_arrivals, drift_mix)),
-    *((f"level_{way}", partial(levelled, way)) for way in WAYS),
     ("first_day_good", partial(first_day, "good", 5)),
     ("first_day_wrong", partial(first_day, "wrong", 6)),
     ("world_software_trial", partial(company, "software_trial", 7)),
@@ -227,7 +227,10 @@ SETS: dict[str, Callable[[Any], LabSet]] = {
     **{each.__name__: each for each in PLAIN},
     **dict(IN_TIME),
     **{f"null_{i:02d}": partial(null_set, i) for i in range(NULLS)},
+    **{each.__name__: each for each in LARGE},
+    **{f"level_{way}": partial(levelled, way) for way in WAYS},
 }
+"""A set's generator is seeded by its place: new ones come last."""
 """Every set by name: 35 of all shapes, then the 60 of next to nothing."""
 
 

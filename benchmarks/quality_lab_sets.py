@@ -313,9 +313,6 @@ PLAIN: tuple[Callable[[Any], LabSet], ...] = (
     many_triples,
     many_noise,
     many_nested,
-    large_mixed,
-    large_trees,
-    large_line,
     few_60,
     few_150,
     few_80_rows,
@@ -324,3 +321,5 @@ PLAIN: tuple[Callable[[Any], LabSet], ...] = (
     bundled_digits,
 )
 """Sets whose rows are independent of each other."""
+LARGE: tuple[Callable[[Any], LabSet], ...] = (large_mixed, large_trees, large_line)
+"""Sets of more rows than the recipe's larger steps begin at."""
