@@ -110,26 +110,34 @@ def _pool_each_slice(
     return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), notes
 
 
-def level_notes(cohort: Mapping[str, float]) -> list[str]:
+def level_notes(cohort: Mapping[str, Any]) -> list[str]:
     """Say whether the newest fifth of training shows another base rate, and what was done."""
     if not cohort or not cohort["rows"]:
         return []
-    figures = {name: cohort[name] for name in ("observed", "expected", "lasting")}
-    if cohort["taken"]:
-        return [
-            Note(
-                "the newest fifth of training: {observed:.0f} converting snapshots where "
-                "{expected:.0f} were expected; that changes of the base rate lasted is "
-                "{lasting:.0%} likely: all probabilities were moved by {taken:+.2f} in log-odds",
-                taken=cohort["taken"],
-                **figures,
-            )
-        ]
-    return [
-        Note(
-            "the newest fifth of training: {observed:.0f} converting snapshots where "
-            "{expected:.0f} were expected; that changes of the base rate lasted is "
-            "{lasting:.0%} likely: the level was left as it is",
-            **figures,
+    seen = Note(
+        "the newest fifth of training: {observed:.0f} converting snapshots where {expected:.0f} "
+        "were expected",
+        observed=cohort["observed"],
+        expected=cohort["expected"],
+    )
+    return [Note("{seen}; {done}", seen=seen, done=_what_was_done(cohort))]
+
+
+def _what_was_done(cohort: Mapping[str, Any]) -> Note:
+    if cohort["lasting"] is None:
+        return Note(
+            "all outcomes are too few to tell whether changes of the base rate last: the level "
+            "was left as it is"
         )
-    ]
+    if not cohort["taken"]:
+        return Note(
+            "that changes of the base rate lasted is {lasting:.0%} likely: the level was left as "
+            "it is",
+            lasting=cohort["lasting"],
+        )
+    return Note(
+        "that changes of the base rate lasted is {lasting:.0%} likely: all probabilities were "
+        "moved by {taken:+.2f} in log-odds",
+        lasting=cohort["lasting"],
+        taken=cohort["taken"],
+    )

@@ -42,12 +42,15 @@ Block = tuple[Floats, Floats, Floats]
 
 @dataclass(frozen=True, slots=True)
 class CohortLevel:
-    """The newest fifth: conversions seen and expected; that changes lasted, 0 to 1; the shift."""
+    """The newest fifth: conversions seen and expected; that changes lasted, 0 to 1; the shift.
+
+    `lasting` is None where the outcomes are too few to tell.
+    """
 
     rows: float
     observed: float
     expected: float
-    lasting: float
+    lasting: float | None
     taken: float
 
 
@@ -81,7 +84,7 @@ def follow_level(
     period = np.empty(len(order), dtype=np.int64)
     period[order] = np.minimum((PERIODS * share).astype(np.int64), PERIODS - 1)
     worth = 1 / design_effect(y, groups, row_weights)
-    taken, lasting = 0.0, 0.0
+    taken, lasting = 0.0, None
     if worth * rarer(y, row_weights) >= FEW:
         shift, lasting = newest_level(log_odds, y, period, worth * row_weights)
         taken = shift if abs(shift) >= LEAST else 0.0

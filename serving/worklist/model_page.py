@@ -262,7 +262,8 @@ def _choice_rows(candidates: Mapping[str, Any], words: Words) -> list[dict[str, 
     choices: list[dict[str, object]] = []
     for name, value in candidates.items():
         if isinstance(value, Mapping):
-            text = ", ".join(f"{words.word(key)} {_brief(item)}" for key, item in value.items())
+            said = {key: _brief(item) for key, item in value.items() if item is not None}
+            text = ", ".join(f"{words.word(key)} {item}" for key, item in said.items())
         elif isinstance(value, list):
             text = "" if _is_table(value) else ", ".join(map(_brief, value))
         elif name == "winner":

@@ -55,14 +55,15 @@ def test_segments_that_the_columns_do_not_explain_are_named_after_pooling():
     ("cohort", "words"),
     [
         ({}, None),
-        ({"taken": 0.0}, "the level was left as it is"),
-        ({"taken": 0.7}, "all probabilities were moved by +0.70 in log-odds"),
+        ({"taken": 0.0}, "90% likely: the level was left as it is"),
+        ({"taken": 0.0, "lasting": None}, "too few to tell whether"),
+        ({"taken": 0.7}, "90% likely: all probabilities were moved by +0.70 in log-odds"),
     ],
 )
 def test_what_was_done_about_the_level_is_said(cohort, words):
     figures = {"rows": 100.0, "observed": 40.0, "expected": 20.0, "lasting": 0.9}
     said = level_notes(figures | cohort if cohort else {})
-    assert said == [] if words is None else words in said[0] and "90% likely" in said[0]
+    assert said == [] if words is None else words in said[0] and "40 converting" in said[0]
 
 
 @pytest.mark.parametrize(

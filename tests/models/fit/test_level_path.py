@@ -63,7 +63,7 @@ def test_too_few_outcomes_to_calibrate_are_too_few_to_move():
         start, margins, y, np.arange(len(y)), groups=None, row_weights=counted
     )
     assert moved == start
-    assert (cohort.taken, cohort.lasting) == (0.0, 0.0)
+    assert (cohort.taken, cohort.lasting) == (0.0, None)
 
 
 def test_periods_without_rows_say_nothing():
