@@ -17,6 +17,7 @@ from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
 from features.build import build
 from features.frame import FAMILIES, FeatureFrame
+from models.explain.points import Points
 from models.explain.reason_rows import reason_rows
 from models.explain.reasons import ReasonTable, reason_table
 from models.explain.sentences import render, render_fact
@@ -121,12 +122,7 @@ def score_snapshots(
     columns: dict[str, Any] = {
         "lead_id": ids,
         "as_of": pd.to_datetime(snapshots.as_of, unit="us", utc=True),
-        "score": scores.score,
-        "band": _bands(model, project, scores, ids, previous_bands),
-        "probability": scores.probability,
-        "probability_low": scores.low,
-        "probability_high": scores.high,
-        "percentile": percentile(scores.margin, among),
+        **_score_columns(scores, _bands(model, project, scores, ids, previous_bands), among),
     }
     on_stage("stages and trend")
     known = known_to_rules(pd.DataFrame(columns), shown)
@@ -142,10 +138,7 @@ def score_snapshots(
         "stage": qualification.stage_names,
         "rule": qualification.rule_reasons,
         "trend": trend(scores.score, _earlier_scores(model, past, len(snapshots))),
-        "typical": np.full(len(ids), reasons.points.typical, np.int32),
-        "unseen_points": reasons.points.unseen,
-        "rest_points": reasons.points.rest,
-        "limit_points": reasons.points.limit,
+        **_points_beside(reasons.points),
         "model_version": model.version,
         "scored_at": pd.to_datetime(np.full(len(ids), scored_at), unit="us", utc=True),
         "run_id": run_id,
@@ -175,6 +168,30 @@ def score_snapshots(
         scored_at,
         of_leads,
     )
+
+
+def _score_columns(
+    scores: Scores, bands: NDArray[np.object_], among: NDArray[np.float64]
+) -> dict[str, object]:
+    """Lay out what the model says of each lead."""
+    return {
+        "score": scores.score,
+        "band": bands,
+        "probability": scores.probability,
+        "probability_low": scores.low,
+        "probability_high": scores.high,
+        "percentile": percentile(scores.margin, among),
+    }
+
+
+def _points_beside(points: Points) -> dict[str, object]:
+    """Lay out the points of a score that no family of columns has."""
+    return {
+        "typical": np.full(len(points.unseen), points.typical, np.int32),
+        "unseen_points": points.unseen,
+        "rest_points": points.rest,
+        "limit_points": points.limit,
+    }
 
 
 def _standing_columns(standing: Sequence[Standing | None]) -> dict[str, object]:

@@ -21,7 +21,7 @@ from models.fit.learner import LeadClassifier
 from models.metrics import Floats
 from models.predictor import LeadScorer, ScoreCard, calibrated_log_odds
 from models.winners import CONSTANT, LINE, RULE
-from training.advice import advise
+from training.advice import Advice, advise
 from training.against_baselines import beats_baselines, level_with_logistic, unproven_in_training
 from training.audit import AuditReport
 from training.audit.windows import fit_scope, row_hash
@@ -139,38 +139,13 @@ def fit_and_evaluate(
     weights = dataset.weights(rows)
     parts = with_card(parts, fitted.margins_, project, task.card, weights)
     facts = make_facts(dataset.rows(rows), dataset.y[rows], parts.features, weights)
-    advice = advise(
-        fitted,
-        dataset.rows(rows),
-        dataset.y[rows],
-        groups=dataset.groups[rows],
-        segments=_segments(project, tables, dataset.labelled.snapshots.lead[rows]),
-        row_weights=weights,
-        seed=seed,
-        curve=None if task.before is None else task.before.advice.curve,
-    )
-    if weights is not None:
-        of_train = dataset.frame.take(rows)
-        curve = measure_curve(of_train, dataset.y[rows], dataset.groups[rows], weights, seed)
-        advice = replace(advice, notes=(*advice.notes, curve.sentence))
+    advice = _advise(task, fitted, weights)
     on_stage("evaluation beside the baselines")
     scorer = LeadScorer(parts, forest_text, threads=task.threads, trusted=True)
     test, evaluation = evaluate_on_test(
         project, tables, dataset, scorer, seed=seed, before=task.before
     )
-    beats, words = beats_baselines(evaluation.verdicts)
-    if beats and fitted.report_["winner"] == RULE:
-        beats, words = False, f"too few outcomes for a model: {fitted.report_['chosen_on']}"
-    if beats:
-        y, p = dataset.y[rows], cross_fitted(fitted)
-        chance = unproven_in_training(y, p, dataset.groups[rows], row_weights=weights, seed=seed)
-        beats, words = chance is None, chance or words
-    said = [words] if beats else []
-    if dataset.times is not None and weights is None:  # of a sample, rows do not count alike
-        split = promise_of_random_split(
-            dataset.frame.to_pandas(), dataset.y, dataset.groups, rows, dataset.cut.test, seed
-        )
-        said += [] if split is None else [split.sentence]
+    shortfall, said = _shortfall(task, fitted, evaluation, weights)
     evaluation = replace(evaluation, notes=(*evaluation.notes, *advice.notes, *said))
     model_card = make_card(
         dataset,
@@ -195,8 +170,50 @@ def fit_and_evaluate(
         make_reference(dataset, tables, facts, task.night),
         task.amounts,
         leak=_open_leak(report),
-        shortfall=None if beats else words,
+        shortfall=shortfall,
     )
+
+
+def _advise(task: FitTask, fitted: LeadClassifier, weights: Floats | None) -> Advice:
+    """Advise on the training rows; of a sample of the leads, also say what all would have added."""
+    dataset, rows = task.dataset, task.dataset.cut.train
+    advice = advise(
+        fitted,
+        dataset.rows(rows),
+        dataset.y[rows],
+        groups=dataset.groups[rows],
+        segments=_segments(task.project, task.tables, dataset.labelled.snapshots.lead[rows]),
+        row_weights=weights,
+        seed=task.seed,
+        curve=None if task.before is None else task.before.advice.curve,
+    )
+    if weights is None:
+        return advice
+    of_train = dataset.frame.take(rows)
+    curve = measure_curve(of_train, dataset.y[rows], dataset.groups[rows], weights, task.seed)
+    return replace(advice, notes=(*advice.notes, curve.sentence))
+
+
+def _shortfall(
+    task: FitTask, fitted: LeadClassifier, evaluation: Evaluation, weights: Floats | None
+) -> tuple[str | None, list[str]]:
+    """Say what the model falls short of, None if of nothing, and what else there is to say."""
+    dataset, rows = task.dataset, task.dataset.cut.train
+    beats, words = beats_baselines(evaluation.verdicts)
+    if beats and fitted.report_["winner"] == RULE:
+        beats, words = False, f"too few outcomes for a model: {fitted.report_['chosen_on']}"
+    if beats:
+        y, p = dataset.y[rows], cross_fitted(fitted)
+        chance = unproven_in_training(
+            y, p, dataset.groups[rows], row_weights=weights, seed=task.seed
+        )
+        beats, words = chance is None, chance or words
+    said = [words] if beats else []
+    if dataset.times is not None and weights is None:  # of a sample, rows do not count alike
+        frame, test = dataset.frame.to_pandas(), dataset.cut.test
+        split = promise_of_random_split(frame, dataset.y, dataset.groups, rows, test, task.seed)
+        said += [] if split is None else [split.sentence]
+    return (None if beats else words), said
 
 
 def check_fit_scope(

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from data.clock import NEVER, Micros, show
+from data.clock import NEVER, Micros
 from data.errors import InputError
 from data.feeds import CONVERSIONS, Feed, feed_of
 from data.reading.attributes import read_attributes
 from data.reading.clock_checks import check_clocks, check_future
-from data.reading.episodes import read_lives, say_returns, split_episodes
 from data.reading.event_columns import (
     EventRows,
     check_declared_types,
-    first_times,
     part_payments,
-    times_of,
 )
 from data.reading.event_parts import read_events
 from data.reading.lead_columns import (
@@ -34,7 +29,14 @@ from data.reading.lead_columns import (
     shown_columns,
     shown_texts,
 )
-from data.reading.match_ids import match_leads, unique_ids
+from data.reading.lead_ends import (
+    LeadRows,
+    all_conversions,
+    first_ends,
+    recorded_from,
+    split_lives,
+)
+from data.reading.match_ids import unique_ids
 from data.reading.payments import keep_payments, read_payment_table
 from data.reading.read_job import ReadJob
 from data.reading.rep_answers import AnswerFact, answer_attributes
@@ -43,9 +45,9 @@ from data.reading.review import undeclared_columns
 from data.reading.sort_events import assemble
 from data.reading.sources import Given, KeptSources, RawTable
 from data.reading.static_order import order_in_time
-from data.reading.values import instants, moment
+from data.reading.values import moment
 from data.schema import Project
-from data.tables import Kind, Outcomes, Tables
+from data.tables import Attribute, Events, Kind, Outcomes, Tables
 
 __all__ = ["CrmData", "read_tables", "read_with_notes", "undeclared_columns", "with_answers"]
 
@@ -149,83 +151,59 @@ def read_all(
     ids, order = unique_ids(raw, project.leads.id, job)
     if project.static:
         return _read_static(job, raw, ids, order)
-    clocks = lead_clocks(job, raw, order)
+    rows = LeadRows(job, raw, ids, order, lead_clocks(job, raw, order))
     sources = read_events(job, ids, events)
     check_declared_types(sources, job)
     happened, paid = part_payments(sources, job)
     if project.value.source:
         paid = [read_payment_table(job, ids)]
-    created = clocks["created_at"]
-    timed = project.leads.converted is None
-    if timed:
-        lead, at = _conversions(job, raw, ids, order, happened)
-        conversions = lead, _on_first_day(at, created[lead], job)
-    else:
-        won = np.flatnonzero(converted_flag(job, raw, order))
-        conversions = won, created[won]
-    converted = first_times(conversions, len(ids))
-    disqualified = np.minimum(
-        clocks["disqualified_at"], first_times(times_of(sources, None), len(ids))
-    )
-    disqualified = _on_first_day(disqualified, created, job)
+    conversions = all_conversions(rows, happened)
+    converted, disqualified = first_ends(rows, conversions, sources)
     attributes = read_attributes(raw, ids, order, job)
-    times = [*clocks.values(), converted, *_event_times(sources), *(part.at for part in paid)]
-    times += [a.changes.at for a in attributes if a.changes is not None]
-    times += [a.known_at for a in attributes if a.known_at is not None]
+    times = [*rows.clocks.values(), converted, *_event_times(sources)]
+    times += [*_attribute_times(attributes), *(part.at for part in paid)]
     until, declared = _observed_until(project, times, raw.name)
     if declared:
-        clip = partial(_clip, until=until)
-        converted, disqualified = clip(converted), clip(disqualified)
-    check_clocks(raw, job, order, clocks["created_at"], converted, disqualified, sources)
-    reopens = project.conversion.reopens
-    ends_at = np.minimum(converted, disqualified) if timed else disqualified
-    if reopens:
+        converted, disqualified = _clip(converted, until), _clip(disqualified, until)
+    check_clocks(raw, job, order, rows.created, converted, disqualified, sources)
+    ends_at = np.minimum(converted, disqualified) if rows.timed else disqualified
+    if project.conversion.reopens:
         ends_at = np.full(len(ids), NEVER)
     cut = until if declared else None
-    tables = Tables(
-        lead_ids=object_ids(ids),
-        created_at=clocks["created_at"],
-        recorded_at=clocks["recorded_at"] if project.leads.recorded_at else None,
-        account=accounts_of(job, raw, order),
-        attributes=tuple(attributes),
-        events=assemble(happened, project.conversion.event, ends_at, cut),
-        display=shown_columns(job, raw, order),
-        observed_until=until,
-        timezone=project.project.timezone,
-    )
-    since = project.conversion.recorded_from
-    recorded_from = since and moment(since, project, "conversion.recorded_from")
-    if recorded_from:
-        job.notes.count(
-            "older than conversions are recorded",
-            lambda _, older: (
-                f"conversions are recorded from {show(recorded_from)[:10]} on: {older:,} older "
-                "leads cannot be trusted as negatives and are left out of training"
-            ),
-            1,
-            int((clocks["created_at"] < recorded_from).sum()),
-        )
-    if not timed:
+    kept = assemble(happened, project.conversion.event, ends_at, cut)
+    tables = _tables(rows, tuple(attributes), kept, until)
+    since = recorded_from(rows)
+    if not rows.timed:
         job.notes.add(
             "leads.converted says that a lead converted, not when: leads are seen as they were "
             "created, and one that converted counts as converted within the horizon"
             + (", so events after creation are no features" if project.events else "")
         )
-    outcomes = Outcomes(converted, disqualified, until, recorded_from or None, timed)
-    if reopens:
-        lives = read_lives(
-            project.conversion, happened, clocks["disqualified_at"], conversions, until
-        )
-        given = project.conversion.closes_from
-        closes_from = None if given is None else moment(given, project, "conversion.closes_from")
-        tables, outcomes = split_episodes(tables, outcomes, lives, project.conversion, closes_from)
-        for line in say_returns(tables, outcomes, lives):
-            job.notes.add(line)
+    outcomes = Outcomes(converted, disqualified, until, since, rows.timed)
+    if project.conversion.reopens:
+        tables, outcomes = split_lives(rows, tables, outcomes, happened, conversions)
     if project.value.declared:
         payments = keep_payments(paid, tables, outcomes.converted_at, job, until)
         outcomes = replace(outcomes, payments=payments)
     feeds = _feeds(raw.name, tables, outcomes, sources)
     return CrmData(tables, outcomes, tuple(job.notes.lines), feeds, job.notes.left_out)
+
+
+def _tables(
+    leads: LeadRows, attributes: tuple[Attribute, ...], events: Events, until: int
+) -> Tables:
+    job, project = leads.job, leads.job.project
+    return Tables(
+        lead_ids=object_ids(leads.ids),
+        created_at=leads.created,
+        recorded_at=leads.clocks["recorded_at"] if project.leads.recorded_at else None,
+        account=accounts_of(job, leads.raw, leads.order),
+        attributes=attributes,
+        events=events,
+        display=shown_columns(job, leads.raw, leads.order),
+        observed_until=until,
+        timezone=project.project.timezone,
+    )
 
 
 def read_lead_ids(project: Project, frames: Mapping[str, Given]) -> pa.Array:
@@ -284,43 +262,10 @@ def _refuse_unknown_frames(given: Mapping[str, Given], project: Project) -> None
             raise InputError(f"frame {name!r} replaces nothing; known: {', '.join(sorted(known))}")
 
 
-def _conversions(
-    job: ReadJob,
-    raw: RawTable,
-    ids: pa.Array,
-    order: NDArray[np.int64],
-    sources: list[EventRows],
-) -> tuple[NDArray[np.int64], Micros]:
-    """List all conversions, (lead, at): by column, by event, or in a table of opportunities."""
-    conversion, leads = job.project.conversion, job.project.leads
-    if leads.converted_at:
-        column = instants(raw, leads.converted_at, job)[order]
-        known = np.flatnonzero(column != NEVER)
-        return known, column[known]
-    if conversion.event:
-        return times_of(sources, conversion.event)
-    lead, at = conversion.lead or "", conversion.at or ""
-    deals = job.source(conversion, "conversion", columns=[lead, at], may_be_empty=True)
-    row = match_leads(deals, lead, ids, job)
-    moments = instants(deals, at, job)
-    return row[row >= 0], moments[row >= 0]
-
-
-def _on_first_day(at: Micros, created: Micros, job: ReadJob) -> Micros:
-    """Let an end that is dated by its day alone, the day of creation, follow the creation."""
-    zone = job.project.project.timezone
-    days = pd.DatetimeIndex(created.view("M8[us]"), tz="UTC").tz_convert(zone).normalize()
-    midnight = days.tz_convert("UTC").tz_localize(None).as_unit("us").asi8
-    same = (at == midnight) & (at < created)
-    job.notes.count(
-        "ends on the first day",
-        lambda n: (
-            f"{n:,} leads end on the day of their creation, without a time of day: "
-            "they are taken to end at once"
-        ),
-        int(same.sum()),
-    )
-    return np.where(same, created, at)
+def _attribute_times(attributes: Sequence[Attribute]) -> list[Micros]:
+    """List the moments from which values of attributes were known."""
+    changed = [each.changes.at for each in attributes if each.changes is not None]
+    return changed + [each.known_at for each in attributes if each.known_at is not None]
 
 
 def _event_times(sources: list[EventRows]) -> list[Micros]:
