@@ -22,7 +22,7 @@ from data.tables import Outcomes, Tables
 
 
 @dataclass(frozen=True, slots=True)
-class LeadRows:
+class LeadsRead:
     """The table of leads as it is read: its sorted ids, the rows in their order, and its clocks."""
 
     job: ReadJob
@@ -46,7 +46,7 @@ Conversions = tuple[NDArray[np.int64], Micros]
 """(leads, moments) of all conversions."""
 
 
-def all_conversions(leads: LeadRows, happened: list[EventRows]) -> Conversions:
+def all_conversions(leads: LeadsRead, happened: list[EventRows]) -> Conversions:
     """List all conversions; those that have no moment count from the lead's creation."""
     if not leads.timed:
         won = np.flatnonzero(converted_flag(leads.job, leads.raw, leads.order))
@@ -56,7 +56,7 @@ def all_conversions(leads: LeadRows, happened: list[EventRows]) -> Conversions:
 
 
 def first_ends(
-    leads: LeadRows, conversions: Conversions, sources: list[EventRows]
+    leads: LeadsRead, conversions: Conversions, sources: list[EventRows]
 ) -> tuple[Micros, Micros]:
     """Find when each lead first converted, and when it was first disqualified, or NEVER."""
     n = len(leads.ids)
@@ -65,7 +65,7 @@ def first_ends(
     return first_times(conversions, n), _on_first_day(disqualified, leads.created, leads.job)
 
 
-def recorded_from(leads: LeadRows) -> int | None:
+def recorded_from(leads: LeadsRead) -> int | None:
     """Say since when conversions are recorded, and count the leads that are older."""
     project = leads.job.project
     given = project.conversion.recorded_from
@@ -85,7 +85,7 @@ def recorded_from(leads: LeadRows) -> int | None:
 
 
 def split_lives(
-    leads: LeadRows,
+    leads: LeadsRead,
     tables: Tables,
     outcomes: Outcomes,
     happened: list[EventRows],
@@ -103,7 +103,7 @@ def split_lives(
     return tables, outcomes
 
 
-def _dated_conversions(leads: LeadRows, happened: list[EventRows]) -> Conversions:
+def _dated_conversions(leads: LeadsRead, happened: list[EventRows]) -> Conversions:
     """List all conversions, (lead, at): by column, by event, or in a table of opportunities."""
     job, conversion = leads.job, leads.job.project.conversion
     column = job.project.leads.converted_at

@@ -30,7 +30,7 @@ from data.reading.lead_columns import (
     shown_texts,
 )
 from data.reading.lead_ends import (
-    LeadRows,
+    LeadsRead,
     all_conversions,
     first_ends,
     recorded_from,
@@ -151,7 +151,7 @@ def read_all(
     ids, order = unique_ids(raw, project.leads.id, job)
     if project.static:
         return _read_static(job, raw, ids, order)
-    rows = LeadRows(job, raw, ids, order, lead_clocks(job, raw, order))
+    rows = LeadsRead(job, raw, ids, order, lead_clocks(job, raw, order))
     sources = read_events(job, ids, events)
     check_declared_types(sources, job)
     happened, paid = part_payments(sources, job)
@@ -190,7 +190,7 @@ def read_all(
 
 
 def _tables(
-    leads: LeadRows, attributes: tuple[Attribute, ...], events: Events, until: int
+    leads: LeadsRead, attributes: tuple[Attribute, ...], events: Events, until: int
 ) -> Tables:
     job, project = leads.job, leads.job.project
     return Tables(
