@@ -11,18 +11,21 @@ from collections.abc import Iterator
 from benchmarks.in_parts import Verdict
 from benchmarks.repeated_company import BASE, trained_company
 from benchmarks.scale_sizes import COMMAND, measured
+from data.memory import memory_budget
 
 
 def measure(*, full: bool) -> Iterator[Verdict]:
     """Train at each size; CPU a lead may grow by a tenth from the first to the last."""
     thousands = (20, 100, 300, 1000) if full else (2, 6)
     spent: dict[int, float] = {}
+    most, allowed = 0.0, memory_budget(None)
     with trained_company() as company:
         for size in thousands:
             file = company.enlarge(f"of{size}k", size * 1000 // BASE)
             state = company.folder / "trained"
             words = ["train", str(file), "--state", str(state), "--fast"]
             spent[size], peak = measured([*COMMAND, *words], ends=(0, 3))
+            most = max(most, peak)
             print(f"  {size:>5},000 leads  {spent[size]:7.1f} s CPU  {peak / 1e9:5.2f} GB")
             shutil.rmtree(state)
             shutil.rmtree(file.parent)
@@ -30,3 +33,5 @@ def measure(*, full: bool) -> Iterator[Verdict]:
     growth = spent[last] / spent[first] / (last / first)
     line = f"train --fast: CPU a lead at {last},000 leads, of {first},000"
     yield growth <= 1.1, line, f"{growth:.2f}", "<= 1.1"
+    line = "train --fast: peak memory, of the half of the machine's that it may take"
+    yield most <= allowed, line, f"{most / 1e9:.2f} GB", f"<= {allowed / 1e9:.2f} GB"
