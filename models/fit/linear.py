@@ -82,6 +82,7 @@ def fit_linear(
                     learned = finish_terms(begun.weight, drafts, places, columns)
                     line = join(made, begun.scale, middle, float(begun.weight[-1]), learned)
                     return LinearFit(line, begun.ridge)
+                del begun  # and the design that it holds
             found = fit_dense(lay, y, counted, groups, ridge, evidence, signs=signs)
             weight, ridge = found.weight, found.ridge
         else:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -22,7 +23,7 @@ from models.fit.empirical_bayes import fit_dense
 from models.fit.encoders import TrainingColumns
 from models.fit.linear import DENSE, finish_terms, join, penalty_groups
 from models.fit.rule_points import SPREAD, UNJUDGED, Rule
-from models.fit.terms import plan_terms, term_matrix
+from models.fit.terms import dense_terms, places_of, plan_terms
 from models.note import Note
 from models.predictor import Floats, IntervalOffsets, LinearPart
 
@@ -124,19 +125,13 @@ def _fit(
     the mean of all. A rule that outcomes contradict says nothing, and the line learns.
     """
     drafts = plan_terms(columns)
-    matrix, places = term_matrix(columns, drafts)
-    if matrix.shape[1] > DENSE:
-        drafts, places, matrix = [], [], matrix[:, :0]
+    places = places_of(drafts)
+    if places and places[-1].stop > DENSE:
+        drafts, places = [], []
     values, middle = rule.centred(columns)
-    dense, evidence = matrix.toarray(), float(np.sqrt(worth))
-    mean = np.repeat(dense.mean(axis=0, keepdims=True), len(typical), axis=0)
-    learned_from = np.vstack([dense, mean])
-
-    def lay(more: Sequence[Floats]) -> Floats:
-        return np.column_stack([learned_from, *more])
-
+    evidence = float(np.sqrt(worth))
     known = (
-        lay,
+        partial(dense_terms, columns, drafts),
         np.concatenate([y, [1.0, 0.0][: len(typical)]]),
         np.concatenate([columns.weights, typical]),
         penalty_groups(drafts, places),
@@ -145,6 +140,7 @@ def _fit(
     with threadpool_limits(1):
         fit = fit_dense(*known, None, evidence, about)
         if fit.scale < 0:
+            del fit  # and the design that it holds
             fit = fit_dense(*known, None, evidence)
         error = np.sqrt(fit.variances() / evidence)
     if fit.rule is not None:

@@ -197,13 +197,18 @@ def term_matrix(
 def dense_terms(
     columns: TrainingColumns, drafts: Sequence[Draft], more: Sequence[Floats]
 ) -> Matrix:
-    """Lay the terms out, then `more` columns, as a dense matrix; float32 where rows are many."""
-    places = places_of(drafts)
+    """Lay the terms out, then `more` columns, as a dense matrix; float32 where rows are many.
+
+    Where `more` has more rows than there are, these are of a lead like the mean of all.
+    """
+    places, n = places_of(drafts), len(columns)
     width = places[-1].stop if places else 0
-    many = len(columns) >= MANY_ROWS
-    out = np.empty((len(columns), width + len(more)), np.float32 if many else np.float64)
+    many, rows = n >= MANY_ROWS, len(more[0]) if more else n
+    out = np.empty((rows, width + len(more)), np.float32 if many else np.float64)
     for draft, place in zip(drafts, places, strict=True):
-        draft.fill(columns, out[:, place])
+        draft.fill(columns, out[:n, place])
+    if rows > n:
+        out[n:, :width] = out[:n, :width].mean(axis=0, dtype=np.float64)
     for i, each in enumerate(more):
         out[:, width + i] = each
     return out
