@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -117,3 +119,25 @@ def test_a_public_rule_scores_plain_columns_until_outcomes_have_come():
     p = ls.LeadClassifier(rule=rule).fit(frame, y).predict_proba(frame)[:, 1]
     assert p[1] > p[0]
     assert p[1] == p[3 + 4] > p[2 + 2]  # 80 employees with a known budget; neither
+
+
+def test_a_rule_takes_no_more_memory_than_the_regression_it_stands_in_for():
+    rng = np.random.default_rng(4)
+    numbers = {f"a{i}": rng.normal(size=60_000).astype(np.float32) for i in range(20)}
+    frame, y = many(60_000, 1.0)
+    columns = read_columns(frame.assign(**numbers), (*FEATURES, *map(plain, numbers)))
+    fold = np.arange(60_000) % 3
+
+    def peak(fit):
+        tracemalloc.start()
+        fit()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    line = peak(lambda: fit_linear(columns, y, fold, rule=POINTS))
+    assert peak(lambda: fit_rule(TrainingRows(columns, y), POINTS)) < 1.3 * line
+
+
+def plain(name: str) -> Feature:
+    return feature(name, "number", "attribute", column=name)
