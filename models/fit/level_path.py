@@ -98,7 +98,7 @@ def follow_level(
 def newest_level(
     log_odds: Floats, y: Floats, period: NDArray[np.int64], worth: Floats
 ) -> tuple[float, float]:
-    """Average the ways: the newest level over that of all rows, the belief that changes last.
+    """Average the ways: the newest level over the mean of all, the belief that changes last.
 
     `period` (n,) counts from 0 to `PERIODS` - 1, `worth` (n,) says how much of an independent
     outcome each row is. What speaks for a way is Laplace's approximation of the outcomes'
@@ -125,7 +125,8 @@ def newest_level(
     spread = np.linalg.slogdet(unit + bend[:, :, None] * both)[1]
     speaks = np.log(ways.beliefs) + fits - 0.5 * (np.sum(levels * slope, axis=1) + spread)
     weights = np.exp(speaks - speaks.max())
-    newest = np.sum(ways.lasts[:, -1] * slope, axis=1)
+    above = ways.lasts[:, -1] - ways.lasts.mean(axis=1)
+    newest = np.sum(above * slope, axis=1)
     return weighted_mean(newest, weights), weighted_mean(ways.lasting.astype(np.float64), weights)
 
 

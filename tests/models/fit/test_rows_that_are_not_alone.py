@@ -94,7 +94,8 @@ def test_errors_and_levels_count_leads_not_their_rows():
     margins, y = np.full(1200, -1.0), np.repeat([1.0, 0.0], [400, 800])
     rows, leads = level_missed(margins, y), level_missed(margins, y, worth=0.25)
     assert leads.error == pytest.approx(2 * rows.error)
-    period = np.arange(1200) % 12
+    period = np.repeat(np.arange(12), 100)
+    y = (np.arange(1200) % 10 < np.where(period < 6, 2, 5)).astype(float)
     many, few = (newest_level(margins, y, period, np.full(1200, worth))[0] for worth in (1.0, 0.1))
     assert 0 < few < many
 
