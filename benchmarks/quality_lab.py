@@ -1,6 +1,6 @@
 """Which ideas of fitting earn their place? `python -m benchmarks.quality_lab`.
 
-35 sets that are none of the seven tasks, and 60 with next to nothing to learn: drawn or bundled,
+43 sets that are none of the seven tasks, and 60 with next to nothing to learn: drawn or bundled,
 with fixed seeds, without network. Each idea in models/fit is judged here and nowhere else. The
 short form takes a few small sets beside logistic regression and an untuned LightGBM; `--full` all
 sets beside CatBoost's defaults and a tuned LightGBM too (make peers), hours. With `--state FOLDER`
