@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.quality_lab_judge import calibrated, difference, guarded, loss_of
 from benchmarks.quality_state import Measurement
-from models.predictor import Floats, logit, sigmoid
+from models.predictor import Floats, logit
 
 PEERS = ("logistic", "lgbm_untuned", "catboost_default", "lgbm_tuned")
 Rivals = Mapping[str, Mapping[str, Measurement]]
@@ -99,9 +99,7 @@ def null_bars(fitted: Mapping[str, Measurement]) -> Iterator[Line]:
         y = kept["y"]
         rate = np.full(len(kept["target"]), float(logit(np.array([y.mean()]))[0]))
         on.append(difference(kept, rate, clipped(kept["p"])))
-        off.append(
-            difference(kept, rate, clipped(sigmoid(calibrated(kept, guarded(kept, share=1.0)))))
-        )
+        off.append(difference(kept, rate, calibrated(kept, guarded(kept, share=1.0))))
     yield from _excess(on, "sets with next to nothing to learn against the base rate")
     print("\nwithout the guard:", *(str(line) for line in _excess(off, "the same")), sep="\n  ")
 

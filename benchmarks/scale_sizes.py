@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -100,26 +99,16 @@ def measured(command: list[str], ends: tuple[int, ...] = (0,)) -> Cost:
     started = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT, env=environment)
     process, peak = psutil.Process(started.pid), 0.0
     while not (ended := os.wait4(started.pid, os.WNOHANG))[0]:
-        with suppress(psutil.Error):
-            peak = max(peak, _resident(process))
+        try:
+            family = [process, *process.children(recursive=True)]
+            peak = max(peak, float(sum(each.memory_info().rss for each in family)))
+        except psutil.Error:
+            pass
         time.sleep(0.02)
     started.returncode = os.waitstatus_to_exitcode(ended[1])  # nobody else can ask for it now
     if started.returncode not in ends:
         raise RuntimeError(f"{command} ended with {started.returncode}")
     return ended[2].ru_utime + ended[2].ru_stime, peak
-
-
-def _resident(process: psutil.Process) -> float:
-    """Give the bytes of a process and its children.
-
-    A child that still runs its parent's program is a fork that has not begun its own: it stands in
-    its parent's memory, which would count twice.
-    """
-    total, program = process.memory_info().rss, process.cmdline()
-    for child in process.children(recursive=True):
-        if child.cmdline() != program:
-            total += child.memory_info().rss
-    return float(total)
 
 
 def ten_million() -> None:

@@ -15,7 +15,7 @@ from data.memory import memory_budget
 
 
 def measure(*, full: bool) -> Iterator[Verdict]:
-    """Train at each size; CPU a lead may grow by a tenth from the first to the last."""
+    """Train at each size; CPU a lead may grow by a tenth, memory be half of the machine's."""
     thousands = (20, 100, 300, 1000) if full else (2, 6)
     spent: dict[int, float] = {}
     most, allowed = 0.0, memory_budget(None)

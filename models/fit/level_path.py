@@ -3,7 +3,7 @@
 A base rate that wandered is no reason to follow it: whether what changed also lasted can be seen in
 the past. Three ways to move compete by how well they tell the levels of twelve periods: each had
 one of its own and none lasted; the level walked; it changed once, and stayed. Each way is a normal
-prior of the levels; their shifts are averaged by what speaks for them.
+prior of the levels; their shifts are averaged by the evidence for them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PERIODS: Final = 12
 WALKED, CHANGED = 0.06, 0.04
 """Beliefs before anything is seen; the rest is with levels that do not last."""
 START: Final = 0.5
-"""Spread of the first period's level around that of all rows, in log-odds, as all that follow."""
+"""Spread of the first period's level around that of all rows; this and the next are log-odds."""
 OWN: Final = (0.0, 0.1, 0.2, 0.4, 0.8)
 """Spreads of what each period has for itself."""
 WALKS: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
@@ -34,7 +34,7 @@ WALKS: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
 CHANGES: Final = (0.5, 1.0)
 """Spreads of a change that came once, after the first quarter."""
 LEAST: Final = 0.005
-"""A shift that is not worth a word is not made."""
+"""Log-odds: a smaller shift is not made."""
 
 Block = tuple[Floats, Floats, Floats]
 """(log-odds, rate, worth) of the rows of a period, each (b,)."""
@@ -101,7 +101,7 @@ def newest_level(
     """Average the ways: the newest level over the mean of all, the belief that changes last.
 
     `period` (n,) counts from 0 to `PERIODS` - 1, `worth` (n,) says how much of an independent
-    outcome each row is. What speaks for a way is Laplace's approximation of the outcomes'
+    outcome each row is. The evidence for a way is Laplace's approximation of the outcomes'
     likelihood; its mode is found by Newton's steps (Rasmussen and Williams 2006, 3.4).
     """
     ways = _ways()
@@ -123,8 +123,8 @@ def newest_level(
             break
     slope, bend, fits = _likelihood(blocks, levels)
     spread = np.linalg.slogdet(unit + bend[:, :, None] * both)[1]
-    speaks = np.log(ways.beliefs) + fits - 0.5 * (np.sum(levels * slope, axis=1) + spread)
-    weights = np.exp(speaks - speaks.max())
+    evidence = np.log(ways.beliefs) + fits - 0.5 * (np.sum(levels * slope, axis=1) + spread)
+    weights = np.exp(evidence - evidence.max())
     above = ways.lasts[:, -1] - ways.lasts.mean(axis=1)
     newest = np.sum(above * slope, axis=1)
     return weighted_mean(newest, weights), weighted_mean(ways.lasting.astype(np.float64), weights)
