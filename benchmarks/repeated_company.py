@@ -75,6 +75,12 @@ def trained_company() -> Iterator[TrainedCompany]:
         yield TrainedCompany(folder, session.model("champion"))
 
 
+def write_repeated(folder: Path, times: int) -> Path:
+    """Simulate the company and write it so many times over; return its project file."""
+    write_world(make_world("software_trial", BASE, 7), folder / "base", project=EXAMPLE)
+    return _enlarge(folder / "base", folder / "repeated", times)
+
+
 def _enlarge(base: Path, folder: Path, times: int) -> Path:
     """Repeat a world under other ids, file by file; return its project file.
 

@@ -3,7 +3,8 @@
 `training/lead_sample.py` and `serving/parts/plan_parts.py` count bytes for rows, columns, events
 and cells, and choose by them how many rows to learn from and in how many parts to score. Here the
 commands run with all the memory they want, and their peaks are held against the counts; then
-training is given less than it wants, and its peak is held against that.
+training is given less than it wants, and its peak is held against that. One company states a rule,
+which stands in where the model is refused: it is fitted to all rows after the model.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.in_parts import Verdict
 from benchmarks.large_company import write_company
+from benchmarks.repeated_company import BASE, write_repeated
 from benchmarks.scale_sampling import ProcessCost, run_process
 from data.project import load_project
 from data.reading.read_tables import read_tables
@@ -49,17 +51,24 @@ class Counted:
 
 def measure(*, full: bool) -> Iterator[Verdict]:
     """Measure every company, and in full the largest of each width once more in less memory."""
-    sizes = (20_000, 60_000, 150_000) if full else (3_000,)
-    widths = {"narrow": (0, 0), "wide": WIDE} if full else {"wide": WIDE}
-    for width, (numbers, words) in widths.items():
+    sizes = (20_000, 60_000, 150_000) if full else (4_000,)
+    kinds = ("narrow", "wide", "ruled") if full else ("wide", "ruled")
+    for kind in kinds:
         for n_leads in sizes:
             with tempfile.TemporaryDirectory(prefix="scale-memory-") as place:
-                folder = Path(place)
-                file = write_company(folder, n_leads)
-                widen(folder, numbers, words)
-                yield from company(
-                    file, f"{n_leads:,} leads, {width}", tight=full and n_leads == sizes[-1]
-                )
+                file = write(kind, Path(place), n_leads)
+                name = f"{n_leads:,} leads, {kind}"
+                yield from company(file, name, tight=full and n_leads == sizes[-1])
+
+
+def write(kind: str, folder: Path, n_leads: int) -> Path:
+    """Write a company, narrow, wide or with a stated rule; return its project file."""
+    if kind == "ruled":
+        return write_repeated(folder, n_leads // BASE)
+    file = write_company(folder, n_leads)
+    if kind == "wide":
+        widen(folder, *WIDE)
+    return file
 
 
 def widen(folder: Path, numbers: int, words: int) -> None:
