@@ -12,6 +12,7 @@ from benchmarks.quality_lab_judge import (
     calibration_of,
     chosen,
     difference,
+    fitted_calibration,
     groups_of,
     guarded,
     kept_blend,
@@ -113,6 +114,10 @@ def line_within_an_error(kept: Measurement) -> Blend:
 
 IDEAS: Mapping[str, Idea] = {
     "calibration: none is the lowest rung from 500 outcomes on": (with_line_always, with_ladder),
+    "calibration: none where it loses on the forward folds": (
+        lambda kept: calibrated(kept, fitted_calibration(kept, kept_blend(kept))),
+        with_ladder,
+    ),
     "choice: the line alone only where it is no worse": (
         lambda kept: _raw(kept, line_within_an_error(kept)),
         lambda kept: _raw(kept, chosen(kept)),

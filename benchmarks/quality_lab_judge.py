@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.quality_state import Measurement
-from models.fit.calibration import CERTAIN, TRUSTED, fit_calibration, shrink
+from models.fit.calibration import CERTAIN, TRUSTED, fit_calibration, kept_ahead, shrink
 from models.fit.candidates import (
     BLENDS,
     Blend,
@@ -77,6 +77,15 @@ def chosen(kept: Measurement) -> Blend:
 
 def calibration_of(kept: Measurement, blend: Blend) -> Calibration:
     """Calibrate as the product does, without a guard and without the newest rows' level."""
+    calibration = fitted_calibration(kept, blend)
+    if "ahead_rows" not in kept:
+        return calibration
+    y = kept["y"][kept["ahead_rows"]]
+    return kept_ahead(calibration, blend.margin(parts_of(kept, "ahead")), y, np.ones(len(y)))
+
+
+def fitted_calibration(kept: Measurement, blend: Blend) -> Calibration:
+    """Calibrate on cross-fitted margins, whatever that does ahead."""
     spreads = TRUSTED if kept["trees"] else CERTAIN
     margins = blend.margin(parts_of(kept, "cross"))
     return fit_calibration(margins, kept["y"], spreads=spreads, groups=groups_of(kept))

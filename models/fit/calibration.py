@@ -3,8 +3,9 @@
 The lowest rung is none. Under 20 positives (or negatives) there is no other; up to 500 a logistic
 line that its prior holds near none; from 500 on none, a temperature, the line, beta (Kull, Silva
 Filho and Flach 2017) and, from 1,000 on, the mean of isotonic and logistic compete by cross-fitted
-log loss, the simpler unless it loses by more than one standard error. Nothing here reweighs
-classes or corrects a prior by itself.
+log loss, the simpler unless it loses by more than one standard error. Where rows lie in time, none
+stays that loses on rows ahead of its fit. Nothing here reweighs classes or corrects a prior by
+itself.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 
-from models.fit.candidates import error_of
+from models.fit.candidates import error_of, row_losses
 from models.fit.encoders import Ints
 from models.fit.folds import assign_folds, design_effect
 from models.fit.row_weights import rarer, weighted_mean, weights_or_ones
@@ -33,6 +34,7 @@ from models.predictor import (
     InterceptCalibration,
     LogisticCalibration,
     calibrate,
+    calibrated_log_odds,
 )
 
 FEW, MANY, ENOUGH = 20, 500, 1000
@@ -113,6 +115,26 @@ def _choose(
         fits[best](margins, y, row_weights),
         why=Note("cross-fitted log loss: {figures}", figures=figures),
     )
+
+
+def kept_ahead(
+    calibration: Calibration, margins: Floats, y: Floats, row_weights: Floats
+) -> Calibration:
+    """Keep a calibration unless it raises the log loss of rows ahead of their fit, (m,).
+
+    Cross-fitted rows lie among those that were learned from. Where what was learned fades with
+    time they ask for a steeper curve than the rows to come.
+    """
+    change = row_losses(y, calibrated_log_odds(calibration, margins)) - row_losses(y, margins)
+    lost = weighted_mean(change, row_weights)
+    if lost <= 0:
+        return calibration
+    said = Note(
+        "on rows ahead of its fit it raised the log loss by {lost:.5f}: nothing was adjusted",
+        lost=lost,
+    )
+    why = calibration.why
+    return IdentityCalibration(Note("{why}; {more}", why=why, more=said) if why else said)
 
 
 def _shift(

@@ -92,9 +92,8 @@ def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> Fitte
     )
     margins, tuning, crossed = explored.margins, explored.tuning, fitted.crossed
     forests = fitted.forests | ({CROSSED: crossed.forest} if crossed else {})
-    spreads = TRUSTED if setting.kinds else CERTAIN
     held = trial.guard(blend, setting.worth)
-    calibration, cohort = _calibrate(rows, margins, options.seed, spreads, held)
+    calibration, cohort = _calibrate(rows, explored, options.seed, held)
     drift, ahead = trial.level_by_fold(blend, setting.worth), trial.ahead()
     report: dict[str, Any] = {
         "winner": blend.name,
@@ -128,20 +127,19 @@ def finish(rows: TrainingRows, options: FitOptions, explored: Explored) -> Fitte
 
 
 def _calibrate(
-    rows: TrainingRows,
-    margins: Floats,
-    seed: int,
-    spreads: tuple[float, float],
-    held: GuardFigures,
+    rows: TrainingRows, explored: Explored, seed: int, held: GuardFigures
 ) -> tuple[Calibration, CohortLevel | None]:
     """Fit the calibration, hold it to the base rate, move its level to the newest.
 
-    The second only where the model gains nothing ahead, the third as far as changes lasted before.
+    The first stays only if it does not lose ahead, the second is done only where the model gains
+    nothing there, the third as far as changes lasted before.
     """
     y, groups, row_weights = rows.y, rows.groups, rows.row_weights
+    margins, spreads = explored.margins, TRUSTED if explored.setting.kinds else CERTAIN
     calibration = fit_calibration(
         margins, y, seed=seed, spreads=spreads, groups=groups, row_weights=row_weights
     )
+    calibration = explored.trial.kept_ahead(calibration, explored.blend)
     if held.share < 1:
         calibration = shrink(calibration, held.share, base_log_odds(y, row_weights))
         calibration = replace(calibration, why=held.words(calibration.why or ""))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.fit.base_rate_guard import GuardFigures, guard
-from models.fit.calibration import LevelMiss, level_missed
+from models.fit.calibration import LevelMiss, kept_ahead, level_missed
 from models.fit.candidates import (
     Blend,
     CandidateFigures,
@@ -20,7 +20,7 @@ from models.fit.candidates import (
 from models.fit.components import Components, Forward
 from models.fit.encoders import Ints
 from models.fit.row_weights import weighted_mean
-from models.predictor import Floats
+from models.predictor import Calibration, Floats
 
 
 @dataclass(slots=True)
@@ -89,6 +89,13 @@ class SettingTrial:
             margins, y, row_weights = blend.margin(self.forward.margins), y[seen], row_weights[seen]
             groups = None if groups is None else groups[seen]
         return guard(y, margins, fold=fold, groups=groups, row_weights=row_weights, worth=worth)
+
+    def kept_ahead(self, calibration: Calibration, blend: Blend) -> Calibration:
+        """Keep a blend's calibration unless it loses on the forward folds, where there are any."""
+        if self.forward is None:
+            return calibration
+        margins, seen = blend.margin(self.forward.margins), self.forward.rows
+        return kept_ahead(calibration, margins, self.y[seen], self.row_weights[seen])
 
     def level_by_fold(self, blend: Blend, worth: float) -> list[LevelMiss]:
         """Say by how much each forward fold's level was missed: log-odds, error, z."""

@@ -13,6 +13,7 @@ from models.fit.baselines import fit_all
 from models.fit.calibration import (
     fit_blend,
     fit_calibration,
+    kept_ahead,
     level_missed,
     move,
     spread_between,
@@ -65,6 +66,16 @@ def test_every_calibration_is_strictly_increasing(n, seed, slope):
     margins, y = outcomes(n, seed, slope)
     grid = calibrated_log_odds(fit_calibration(margins, y), np.linspace(-12, 12, 500))
     assert (np.diff(grid) > 0).all()
+
+
+def test_a_calibration_stays_only_where_it_does_not_lose_ahead():
+    steep = fit_calibration(*outcomes(6000, slope=1.6))
+    ones = np.ones(3000)
+    assert kept_ahead(steep, *outcomes(3000, seed=1, slope=1.6), ones) is steep
+    faded = kept_ahead(steep, *outcomes(3000, seed=1, slope=0.7), ones)
+    assert faded.kind == "identity"
+    assert str(steep.why) in str(faded.why)
+    assert "ahead of its fit" in str(faded.why)
 
 
 def test_a_few_outermost_rows_do_not_promise_certainty():
