@@ -2,11 +2,11 @@
 
 Every candidate is a mean, in log-odds, of some of five components: the regularised logistic
 regression (`linear`), a forest of extremely randomised splits (`extra`), the same boosted on the
-linear margin (`boosted`), a forest of best splits (`plain`), and, where the rows are many, one of
+linear margin (`boosted`), a forest of best splits (`plain`), and, where that one is chosen, one of
 larger trees (`deep`). Beside the chosen mean a forest on made columns may weigh (crossed_forest).
 The mean of the first three is the
 default: on 20 sets kept for that question it lost least, above all where the future differed from
-the past, where best splits lose most; on many rows of one period these can earn their place.
+the past, where best splits lose most; on rows of one period these can earn their place.
 Choices are made on purged forward folds where times are known, else on the random folds; both are
 reported.
 """

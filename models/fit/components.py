@@ -31,10 +31,14 @@ from models.fit.row_weights import rarer
 from models.fit.rule_points import SCALE, RulePoints
 from models.predictor import Encoder, Floats, ForestPart, LinearPart
 
+PLAIN, DEEP = "plain", "deep"
+"""The forests that are held back least: with cuts at the best place, and of larger trees."""
 LEAST_FOR_FOREST = 60
 """Of the rarer outcome; below, a forest has nothing to hold its early stopping by."""
+LEAST_AHEAD = 20
+"""Of the rarer outcome in all forward folds, a lead counted once; fewer would choose by chance."""
 DEEP_LEAVES, DEEP_L2 = 31, 1.0
-"""Of the `deep` forest, for many rows: larger trees, less held back."""
+"""Of the `deep` forest: larger trees, less held back."""
 FORWARD_STEP = 2.0
 """Forward folds only choose: their forests take steps so much larger, and are grown sooner."""
 
@@ -50,16 +54,16 @@ class Setting:
     seed: int
     threads: int
     worth: float = 1.0  # independent outcomes to a row
-    kinds: tuple[str, ...] = ("extra", "boosted", "plain")
+    kinds: tuple[str, ...] = ("extra", BOOSTED, PLAIN)
     targets: tuple[tuple[str, ...], ...] = ()
     rule: RulePoints | None = None  # what the line begins from
     apart: frozenset[str] = frozenset()  # columns that are combined with none
 
     def recipe_of(self, kind: str) -> Recipe:
         """Give the recipe of one kind of forest."""
-        if kind == "deep":
+        if kind == DEEP:
             return replace(self.recipe, extra=False, leaves=DEEP_LEAVES, l2=DEEP_L2)
-        return replace(self.recipe, extra=self.recipe.extra and kind != "plain")
+        return replace(self.recipe, extra=self.recipe.extra and kind != PLAIN)
 
     def with_targets(self, targets: tuple[tuple[str, ...], ...]) -> Setting:
         """Give the forests target encodings of these columns and pairs."""
@@ -89,6 +93,12 @@ class Components:
     starts: Floats
     design: Design | None
     crossed: OwnForest | None = None
+
+    def joined(self, more: Components) -> Components:
+        """Add the forests of components that have the same line and design."""
+        return replace(
+            self, forests=self.forests | more.forests, margins=self.margins | more.margins
+        )
 
     def blended(self, blend: Blend) -> MarginParts:
         """Weigh line and forests as the blend does."""
@@ -244,7 +254,8 @@ def go_forward(
         for past, ahead in forward_splits(times, closes, groups, folds)
         if enough(y[past], columns.weights[past]) and enough(y[ahead], columns.weights[ahead], 10)
     ]
-    if not splits:
+    seen = np.concatenate([ahead for _, ahead in splits]) if splits else np.empty(0, np.int64)
+    if setting.worth * rarer(y[seen], columns.weights[seen]) < LEAST_AHEAD:
         return None
     if known is None:
         lines = tuple(_line_ahead(columns, y, groups, split, setting) for split in splits)
@@ -255,7 +266,7 @@ def go_forward(
         for split, line in zip(splits, lines, strict=True)
     ]
     return Forward(
-        np.concatenate([ahead for _, ahead in splits]),
+        seen,
         np.concatenate([np.full(len(ahead), i) for i, (_, ahead) in enumerate(splits)]),
         {name: np.concatenate([part[name] for part in margins]) for name in margins[0]},
         lines,

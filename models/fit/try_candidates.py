@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from models.fit.candidates import Blend
 from models.fit.components import (
+    DEEP,
     LEAST_FOR_FOREST,
+    PLAIN,
     Components,
     Setting,
     fill_up,
@@ -16,7 +18,7 @@ from models.fit.components import (
 from models.fit.crossed_forest import CrossedFigures, add_crossed
 from models.fit.encoders import Design, TrainingColumns
 from models.fit.folds import assign_folds, design_effect, forward_splits, random_splits
-from models.fit.forest import Recipe
+from models.fit.forest import BOOSTED, Recipe
 from models.fit.pairs import screen_targets
 from models.fit.setting_trials import SettingTrial, better
 from models.fit.training_rows import FitOptions, TrainingRows
@@ -60,8 +62,9 @@ def explore(rows: TrainingRows, options: FitOptions) -> Explored:
     if targets:
         other = _try(rows, options, setting.with_targets(targets), trial)
         trial = better(trial, other)
-    blend, figures = trial.blend(), None
-    chosen = setting.with_targets(trial.targets)
+    chosen, blend, figures = setting.with_targets(trial.targets), trial.blend(), None
+    if PLAIN in blend.forests and not options.fast:
+        trial, blend = _try_larger_trees(rows, chosen, trial, blend)
     if setting.kinds and not options.fast:
         crossed = add_crossed(columns, setting, trial, blend)
         trial, blend, figures = crossed.trial, crossed.blend, crossed.figures
@@ -73,8 +76,7 @@ def _setting(rows: TrainingRows, options: FitOptions) -> Setting:
     """Choose the setting of the candidates by the number of rows and of the rarer outcome."""
     n, rare, fast = len(rows.y), rows.rare, options.fast
     members = max(2, min(3 if fast else options.members, rows.rare_rows))
-    kinds: tuple[str, ...] = ("extra", "boosted")
-    kinds += () if fast else ("plain",) if n <= LARGE else ("plain", "deep")
+    kinds: tuple[str, ...] = ("extra", BOOSTED) if fast else ("extra", BOOSTED, PLAIN)
     repeats = 1 if fast else options.repeats if n <= LARGE else min(2, options.repeats)
     return Setting(
         recipe=Recipe(rate=0.1, patience=30) if fast else Recipe(rate=_rate(n)),
@@ -132,8 +134,7 @@ def _try(
 ) -> SettingTrial:
     """Fit all components ahead, those on all rows when they are asked for."""
     columns, y, groups = rows.columns, rows.y, rows.groups
-    folds = 2 if options.fast else 4 if len(y) <= LARGE else 3
-    ahead = known.forward if known else None
+    ahead, folds = known.forward if known else None, _forward_folds(len(y), fast=options.fast)
     forward = go_forward(
         columns, y, groups, rows.times, rows.closes, setting, folds=folds, known=ahead
     )
@@ -142,3 +143,32 @@ def _try(
         return fit_components(columns, y, groups, setting, known.grown if known else None)
 
     return SettingTrial(y, groups, rows.row_weights, setting.targets, forward, grow)
+
+
+def _forward_folds(n: int, *, fast: bool) -> int:
+    return 2 if fast else 4 if n <= LARGE else 3
+
+
+def _try_larger_trees(
+    rows: TrainingRows, setting: Setting, trial: SettingTrial, blend: Blend
+) -> tuple[SettingTrial, Blend]:
+    """Add a forest of larger trees, for where the least held back of the others is chosen.
+
+    The trial stays as it was unless a blend with them is chosen.
+    """
+    columns, y, groups = rows.columns, rows.y, rows.groups
+    larger, forward = replace(setting, kinds=(DEEP,)), trial.forward
+    if forward is not None:
+        folds = _forward_folds(len(y), fast=False)
+        more = go_forward(
+            columns, y, groups, rows.times, rows.closes, larger, folds=folds, known=forward
+        )
+        assert more is not None  # the folds are those of before
+        forward = replace(forward, margins=forward.margins | more.margins)
+
+    def grow() -> Components:
+        return trial.fitted.joined(fit_components(columns, y, groups, larger, trial.fitted))
+
+    tried = replace(trial, forward=forward, grow=grow, grown=None)
+    found = tried.blend()
+    return (tried, found) if DEEP in found.forests else (trial, blend)
