@@ -113,6 +113,7 @@ ROLES: Final = {
     "name": (
         r"^(company|company[ _]name|account_?name|full_?name|(contact|display|lead)[ _]?name|name"
         r"|azienda|entreprise|empresa|شرکت)$|ragione|société|^firma"
+        r"|^(client|customer|cliente|kunde|klant|مشتری)([-_ ]?name)?$"
     ),
     "owner": (
         r"owner|owned|^rep$|sales_?rep|salesperson|assigned|sales_agent|venditore|addetto|commercial"

@@ -243,3 +243,80 @@ def test_the_unit_of_event_values_is_guessed_by_type(
     project = load_project(tmp_path / "p.toml")
     assert project.report.units == ({} if unit is None else {"phone": unit})
     assert project.events[0].value == (None if unit is None else column)
+
+
+def crm_of(folder: Path, ids: list[str]) -> tuple[Project, str]:
+    """Propose for leads of these ids, each of 120 known ones having a log of three calls."""
+    pd.DataFrame(
+        {
+            "lead_id": ids,
+            "created": [DAYS[int(name[1:] or 0)] for name in ids],
+            "sector": "retail",
+            "converted_at": [LATER[int(name[1:] or 0)] if name[-1:] == "3" else "" for name in ids],
+        }
+    ).to_csv(folder / "leads.csv", index=False)
+    known = sorted({name for name in ids if name})
+    log = [(name, DAYS[int(name[1:])] + pd.Timedelta(days=k)) for name in known for k in range(3)]
+    calls = pd.DataFrame(log, columns=["lead_id", "at"]).assign(type=["call", "mail", "visit"] * N)
+    calls.to_csv(folder / "activities.csv", index=False)
+    files = [folder / "leads.csv", folder / "activities.csv"]
+    text = sketch_project(files, folder=folder)
+    (folder / "p.toml").write_text(text, encoding="utf-8")
+    return load_project(folder / "p.toml"), text
+
+
+IDS = [f"L{i:03d}" for i in range(N)]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pytest.param([*IDS, "L007"], id="one line is there twice"),
+        pytest.param([*IDS, *IDS[:60]], id="half of the leads were joined with two contacts each"),
+        pytest.param([*IDS, ""], id="one line has no id"),
+    ],
+)
+def test_a_table_of_leads_remains_one_where_an_id_repeats_or_lacks(
+    ids: list[str], tmp_path: Path
+) -> None:
+    project, text = crm_of(tmp_path, ids)
+    assert (project.leads.source, project.leads.id) == ("leads.csv", "lead_id")
+    assert project.events[0].source == "activities.csv"
+    assert ("rows repeat an id" in text) == (ids.count("") == 0)
+    tables, outcomes = read_tables(project)
+    assert len(tables) == N
+    assert (outcomes.converted_at < outcomes.observed_until).sum() == N // 10
+
+
+def test_a_log_beside_the_log_that_makes_the_leads_is_named_as_not_used(tmp_path: Path) -> None:
+    for stem in ("activities", "emails"):
+        rows = [(name, DAYS[k] + pd.Timedelta(hours=int(name[1:]))) for name in IDS for k in (0, 4)]
+        log = pd.DataFrame(rows, columns=["lead_id", "at"]).assign(type=["sent", "opened"] * N)
+        log.to_csv(tmp_path / f"{stem}.csv", index=False)
+    files = [tmp_path / "activities.csv", tmp_path / "emails.csv"]
+    text = sketch_project([files[0]], folder=tmp_path)
+    assert "is not used" not in text
+    emails = pd.read_csv(files[1]).rename(columns={"at": "when"})
+    emails.to_csv(files[1], index=False)
+    text = sketch_project(files, folder=tmp_path)
+    assert "emails.csv is not used: as no file has one row for each lead" in text
+
+
+@pytest.mark.parametrize("twice", [0, 2])
+def test_the_number_that_counts_the_enquiries_is_their_id_and_no_feature(
+    twice: int, tmp_path: Path
+) -> None:
+    rows = [*range(N), *range(twice)]
+    columns: dict[str, object] = {
+        "enquiry": [i + 1 for i in rows],
+        "client": [f"Client {i}" for i in rows],
+        "created": [DAYS[i].strftime("%Y-%m-%d") for i in rows],
+        "signed": [LATER[i].strftime("%Y-%m-%d") if i % 9 == 0 else "" for i in rows],
+        "service": ["SEO", "branding"] * (len(rows) // 2),
+        "position in list": [N - i for i in rows],
+    }
+    project, text = propose(tmp_path, columns, Answers(accept=True))
+    assert (project.leads.id, project.leads.name) == ("enquiry", ("client",))
+    assert project.leads.fixed == ("service",)
+    assert "check: no column is called an id" in text
+    assert len(read_tables(project)[0]) == N
