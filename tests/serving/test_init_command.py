@@ -89,3 +89,17 @@ def test_a_file_name_with_line_feeds_writes_no_lines(tmp_path: Path) -> None:
     assert project.leads.source == name
     assert project.night.retrain == ("1", "15")
     assert project.project.name.isidentifier()
+
+
+def test_an_edited_project_file_is_never_overwritten(leads: Path) -> None:
+    command = ["init", "leads.csv", "--yes", "--out", "acme.toml"]
+    assert leadscore(*command, cwd=leads).code == 0
+    assert leadscore(*command, cwd=leads).code == 0, "the same text again loses nothing"
+    file = leads / "acme.toml"
+    edited = file.read_text(encoding="utf-8") + "# my own edit\n"
+    file.write_text(edited, encoding="utf-8")
+    again = leadscore(*command, cwd=leads)
+    assert again.code == 2
+    assert "acme.toml: stands there already and says something else" in again.err
+    assert "give --out another name" in again.err
+    assert file.read_text(encoding="utf-8") == edited
