@@ -284,12 +284,6 @@ def span_of(created: ColumnLook) -> float:
     return (int(known.max()) - int(known.min())) / DAY if len(known) else 0.0
 
 
-def propose_ages(created: ColumnLook) -> list[str]:
-    """Propose snapshot ages, older ones only where the data cover them and a horizon of 90 days."""
-    older = [days for days in (120, 240, 480) if 2 * (days + 90) <= span_of(created)]
-    return ["1d", "7d", "14d", "30d", "60d", *(f"{days}d" for days in older)]
-
-
 def find_history(look: FileLook, ids: ColumnLook) -> HistoryLook | None:
     """Read a file as a history of fields: a lead, a field, old, new and a time."""
     columns = list(look.columns.values())
