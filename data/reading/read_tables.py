@@ -162,7 +162,7 @@ def read_all(
     attributes = read_attributes(raw, ids, order, job)
     times = [*rows.clocks.values(), converted, *_event_times(sources)]
     times += [*_attribute_times(attributes), *(part.at for part in paid)]
-    until, declared = _observed_until(project, times, raw.name)
+    until, declared = _observed_until(job, times, raw.name)
     if declared:
         converted, disqualified = _clip(converted, until), _clip(disqualified, until)
     check_clocks(raw, job, order, rows.created, converted, disqualified, sources)
@@ -274,18 +274,16 @@ def _event_times(sources: list[EventRows]) -> list[Micros]:
     return clocks + [rows.recorded_at for rows in sources if rows.recorded_at is not None]
 
 
-def _observed_until(project: Project, times: list[Micros], file: str) -> tuple[int, bool]:
+def _observed_until(job: ReadJob, times: list[Micros], file: str) -> tuple[int, bool]:
     """Find the end of observation: (microseconds, whether it was declared).
 
     Undeclared it lies one microsecond after the last timestamp, so that all that was read lies
     before it.
     """
-    declared = project.project.observed_until
+    declared = job.project.project.observed_until
     if declared is not None:
-        return moment(declared, project, "project.observed_until"), True
-    check_future(times, file)
-    last = max(int(known.max()) for at in times if len(known := at[at != NEVER]))
-    return last + 1, False
+        return moment(declared, job.project, "project.observed_until"), True
+    return check_future(times, file, job) + 1, False
 
 
 def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.int64]) -> CrmData:

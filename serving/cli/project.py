@@ -136,12 +136,13 @@ def check(
     """
     from data.reading.project_root import outside_sources
     from serving.check import check_project
+    from serving.cli.clock import now
     from serving.session import open_session
 
     session = open_session(file, state=state, threads=threads)
     with screen.stages(progress.CHECK, quiet=as_json) as stage:
         stage("reading the sources")
-        result = check_project(session, session.read(leads, events), on_stage=stage)
+        result = check_project(session, session.read(leads, events), on_stage=stage, now=now())
     if out is not None:
         from data.files import write_text
 
