@@ -13,6 +13,7 @@ from tomlkit.items import Table
 
 from data.clock import NEVER
 from data.errors import InputError
+from data.sketch.acting_sides import outbound_types
 from data.sketch.commented_toml import list_tables, propose_key, put_beside, remark, set_key
 from data.sketch.delays import MAX_NAMED, converted_at, early_rows
 from data.sketch.endings import ending_types
@@ -337,6 +338,8 @@ def _event_table(look: FileLook, export: ExportGuess) -> Table:
     for role, pattern in EVENT_ROLES.items():
         if column := named(rest, pattern):
             set_key(table, role, column.name)
+    if kind and not named(rest, EVENT_ROLES["direction"]):
+        _write_outbound(table, kind)
     amount = amount_of(look, [c for c in (lead, kind) if c is not None])
     if amount:
         set_key(table, "value", amount[0].name, f"{amount[1]}: sums of it become features")
@@ -347,6 +350,18 @@ def _event_table(look: FileLook, export: ExportGuess) -> Table:
         else:
             propose_key(table, "outcome", doubtful[:8], "types that end a lead: check")
     return table
+
+
+def _write_outbound(table: Table, kind: ColumnLook) -> None:
+    """Write which types sales does, where the names of all tell who acts; else propose them."""
+    sales, doubtful = outbound_types(kind)
+    if sales and not doubtful:
+        set_key(
+            table, "outbound", sales, "check: what sales does; the other types are the leads' own"
+        )
+    elif sales:
+        either = f"what sales does; add {', '.join(doubtful[:5])} if sales does it"
+        propose_key(table, "outbound", sales, either)
 
 
 def count_choices(text: str) -> int:

@@ -320,3 +320,56 @@ def test_the_number_that_counts_the_enquiries_is_their_id_and_no_feature(
     assert project.leads.fixed == ("service",)
     assert "check: no column is called an id" in text
     assert len(read_tables(project)[0]) == N
+
+
+def test_the_closing_date_of_a_lost_stage_ends_a_lead_that_has_a_date_of_its_own(
+    tmp_path: Path,
+) -> None:
+    """As schools do: "Inscrit" is no known word for won, but its date and "Perdu" tell enough."""
+    days = LATER.dt.strftime("%Y-%m-%d").tolist()
+    columns = leads(
+        Étape=["Inscrit", "Perdu", "Devis"] * (N // 3),
+        **{
+            "Date inscription": third(days),
+            "Date clôture": [day if i % 3 < 2 else "" for i, day in enumerate(days)],
+        },
+    )
+    project, text = propose(tmp_path, columns)
+    assert project.leads.converted_at == "Date inscription"
+    assert project.leads.disqualified_at == "Date clôture"
+    assert "Dates of some leads only" not in text
+    outcomes = read_tables(project)[1]
+    lost = (outcomes.disqualified_at < outcomes.observed_until).sum()
+    assert lost >= N // 3
+
+
+@pytest.mark.parametrize(
+    ("types", "outbound", "in_comment"),
+    [
+        (["Appel entrant", "Appel sortant", "E-mail envoyé", "E-mail reçu"], [1, 2], False),
+        (["Chiamata in uscita", "E-mail inviata", "Modulo", "E-mail ricevuta"], [0, 1], False),
+        (["Anruf ausgehend", "E-Mail gesendet", "Anfrage", "Anruf eingehend"], [0, 1], False),
+        (["sales_call", "form sent", "email_open", "login"], [0], False),
+        (["call", "email sent", "email_open", "login"], [1], True),
+        (["call", "mail", "visit", "login"], [], False),
+    ],
+)
+def test_what_sales_does_is_told_by_the_names_of_event_types(
+    types: list[str], outbound: list[int], in_comment: bool, tmp_path: Path
+) -> None:
+    pd.DataFrame(leads(converted_at=third(LATER.astype(str).tolist()))).to_csv(
+        tmp_path / "leads.csv", index=False
+    )
+    rows = [
+        (f"L{i:03d}", DAYS[i] + pd.Timedelta(days=k), types[k])
+        for i in range(N)
+        for k in (0, 1, 2, 3)
+    ]
+    log = pd.DataFrame(rows, columns=["lead_id", "at", "type"])
+    log.to_csv(tmp_path / "activities.csv", index=False)
+    files = [tmp_path / "leads.csv", tmp_path / "activities.csv"]
+    text = sketch_project(files, folder=tmp_path)
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    told = set(load_project(tmp_path / "p.toml").events[0].outbound)
+    assert told == (set() if in_comment else {types[k] for k in outbound})
+    assert ("# outbound = [" in text) == in_comment
