@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,13 @@ def test_an_edited_project_file_is_never_overwritten(leads: Path) -> None:
     assert "acme.toml: stands there already and says something else" in again.err
     assert "give --out another name" in again.err
     assert file.read_text(encoding="utf-8") == edited
+
+
+@pytest.mark.parametrize("name", ["crm.sqlite", "sqlite:///crm.sqlite", "postgresql://h/crm"])
+def test_a_database_is_told_that_init_reads_files(name: str, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "crm.sqlite")) as crm:
+        crm.execute("create table leads (id text)")
+    said = leadscore("init", name, "--yes", cwd=tmp_path)
+    assert said.code == 2
+    assert "query" in said.err
+    assert "an SQLite database" in said.err or "init reads no" in said.err

@@ -74,7 +74,12 @@ def test_directions_are_read_in_several_languages_and_other_words_are_said(tmp_p
         (LEADS.replace("2024-01-02", ""), EVENTS, {}, ["row 3, column created: is missing"]),
         (LEADS.replace("2024-01-02", "0001-01-01"), EVENTS, {}, ["row 3", "outside 1970 to 2200"]),
         (LEADS.replace("2024-01-02", "9999-12-31"), EVENTS, {}, ["row 3", "outside 1970 to 2200"]),
-        (LEADS.replace("2024-01-02", "1704153600000"), EVENTS, {}, ["epoch_ms"]),
+        (
+            LEADS.replace("2024-01-02", "1704153600000"),
+            EVENTS,
+            {},
+            ["is no timestamp: '1704153600000'", "correct the cell"],
+        ),
         (LEADS.replace("2024-01-02", "2024-01-02T00:00:00Z"), EVENTS, {}, ["has no UTC offset"]),
         (
             LEADS.replace("2024-02-01", "2023-02-01") + "A4,2024-01-03,2023-01-01,7\n",
