@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from math import isnan
 
-from data.clock import DAY, show
+from data.clock import show
 from data.delay import DelayCurve, delay_curve
 from data.labels import open_snapshots
 from data.reading.column_roles import answer_roles, column_roles
 from data.reading.read_tables import CrmData
 from data.reading.review import ColumnReview, undeclared_columns
+from serving.end_of_observation import say_ahead
 from serving.lead_ages import say_older
 from serving.session import Session
 from training.audit import AuditReport, html
@@ -128,13 +129,7 @@ class CheckResult:
     @property
     def ahead(self) -> str | None:
         """Say that the end of observation lies ahead of the clock; None where it does not."""
-        if self.now is None or self.observed_until is None or self._end() <= self.now + DAY:
-            return None
-        return (
-            f"the end of observation, {self.observed_until}, lies "
-            f"{(self._end() - self.now) // DAY:,} days ahead of the clock: a date in the "
-            "sources is wrong, or set project.observed_until"
-        )
+        return None if self.now is None else say_ahead(self.reading.tables, self.now)
 
     def lines(self) -> list[str]:
         """Write the result for a person, line by line, every column and feature once."""
