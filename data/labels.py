@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -10,6 +12,11 @@ from data.asof import exists
 from data.clock import NEVER, Micros
 from data.schema import Project
 from data.tables import LabelledSnapshots, Outcomes, Snapshots, Tables
+
+TOO_OLD: Final = 2
+"""A lead older than this many times the oldest snapshot age is unlike all that training saw."""
+TOO_OLD_SHARE: Final = 0.1
+"""Share of such among the open leads above which a warning is given."""
 
 
 def make_snapshots(tables: Tables, outcomes: Outcomes, project: Project) -> Snapshots:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from math import isnan
 
+from data.clock import show
 from data.delay import DelayCurve, delay_curve
 from data.labels import open_snapshots
 from data.reading.column_roles import answer_roles, column_roles
 from data.reading.read_tables import CrmData
 from data.reading.review import ColumnReview, undeclared_columns
+from serving.end_of_observation import say_ahead
 from serving.lead_ages import say_older
 from serving.session import Session
 from training.audit import AuditReport, html
@@ -36,6 +38,8 @@ class CheckResult:
     delay: DelayCurve | None
     older: str | None
     page: str
+    end_declared: bool
+    now: int | None = None
 
     @property
     def dataset(self) -> Dataset:
@@ -65,8 +69,23 @@ class CheckResult:
             f"{len(self.dataset.frame.catalogue.features)} features",
             f"{len(labelled):,} mature snapshots, {int(labelled.y.sum()):,} converted "
             f"({labelled.y.mean():.1%})",
+            *([] if self.observed_until is None else [self._say_end()]),
             *([] if self.horizon_covers is None else [_say_cover(self.horizon_covers)]),
         ]
+
+    @property
+    def observed_until(self) -> str | None:
+        """The moment up to which the sources are taken to be complete; None without dates."""
+        tables = self.reading.tables
+        return None if tables.created_at is None else show(self._end())
+
+    def _end(self) -> int:
+        """Find the end of observation; undeclared it is a microsecond after the last time."""
+        return self.reading.tables.observed_until - (not self.end_declared)
+
+    def _say_end(self) -> str:
+        source = "as declared" if self.end_declared else "the last time in the sources"
+        return f"observed until {self.observed_until}, {source}"
 
     @property
     def horizon_covers(self) -> float | None:
@@ -84,6 +103,8 @@ class CheckResult:
         yield from (f"note: {note}" for note in (*notes, *self.judgement.notes))
         if self.older is not None:
             yield f"note: {self.older}"
+        if self.ahead is not None:
+            yield f"note: {self.ahead}"
         if self.delay is not None:
             yield from (f"note: {words}" for words in self.delay.warnings)
         fixed: dict[str, list[str]] = {}
@@ -104,6 +125,11 @@ class CheckResult:
             )
         yield from (f"also: {error}" for error in self.judgement.refusals[1:])
         yield self.judgement.ending
+
+    @property
+    def ahead(self) -> str | None:
+        """Say that the end of observation lies ahead of the clock; None where it does not."""
+        return None if self.now is None else say_ahead(self.reading.tables, self.now)
 
     def lines(self) -> list[str]:
         """Write the result for a person, line by line, every column and feature once."""
@@ -128,8 +154,13 @@ class CheckResult:
             "events": len(self.reading.tables.events),
             "snapshots": len(self.dataset.labelled),
             "conversions": int(self.dataset.labelled.y.sum()),
+            "observed_until": self.observed_until,
             **({} if self.horizon_covers is None else {"horizon_covers": self.horizon_covers}),
-            "notes": [*self.reading.notes, *self.judgement.notes],
+            "notes": [
+                *self.reading.notes,
+                *self.judgement.notes,
+                *([] if self.ahead is None else [self.ahead]),
+            ],
             "columns": [asdict(row) for row in self.table.columns],
             "features": [
                 {"name": f.name, "kind": f.kind, "family": f.family, "label": f.label}
@@ -147,9 +178,13 @@ def _say_cover(share: float) -> str:
 
 
 def check_project(
-    session: Session, reading: CrmData, *, on_stage: Callable[[str], None]
+    session: Session,
+    reading: CrmData,
+    *,
+    on_stage: Callable[[str], None],
+    now: int | None = None,
 ) -> CheckResult:
-    """Judge what was read as `train` does, and look at the dates."""
+    """Judge what was read as `train` does, and look at the dates, also beside the clock (`now`)."""
     project, tables, outcomes = session.project, reading.tables, reading.outcomes
     reviews = tuple(undeclared_columns(project, session.frames))
     judgement = judge(
@@ -172,4 +207,7 @@ def check_project(
     page = html(judgement.report, project=project.project.name, table=table)
     open_now = open_snapshots(tables, outcomes, outcomes.observed_until)
     older = say_older(project, tables.created_at, open_now)
-    return CheckResult(reading, judgement, table, reviews, delay, older, page)
+    declared = project.project.observed_until is not None
+    return CheckResult(
+        reading, judgement, table, reviews, delay, older, page, end_declared=declared, now=now
+    )

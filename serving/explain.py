@@ -8,10 +8,12 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
+from data.asof import exists
+from data.clock import show
 from data.errors import GateError, InputError
 from data.labels import is_open
 from data.reading.read_tables import CrmData
-from data.tables import Snapshots
+from data.tables import Outcomes, Snapshots, Tables
 from models.explain.change import Change
 from models.explain.fixed_sentences import (
     ASSOCIATION,
@@ -162,6 +164,23 @@ def _plain(answer: LeadScore) -> dict[str, object]:
     return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in values.items()}
 
 
+def _not_open(lead_id: str, tables: Tables, outcomes: Outcomes, asked: Snapshots) -> InputError:
+    """Say why a lead has no score at the moment that was asked for, and which moments have one."""
+    row = asked.lead
+    if not exists(tables, row, asked.as_of).all():
+        began = [at[row] for at in (tables.created_at, tables.recorded_at) if at is not None]
+        since = show(int(np.max(began)))
+        return InputError(
+            f"lead {lead_id!r} is not open at that moment, but is there since {since}",
+            cure="ask for that moment or a later one (as_of)",
+        )
+    ended = show(int(np.minimum(outcomes.converted_at[row], outcomes.disqualified_at[row])[0]))
+    return InputError(
+        f"lead {lead_id!r} is not open at that moment: it is over since {ended}",
+        cure="ask for an earlier moment (as_of)",
+    )
+
+
 def explain_lead(
     session: Session,
     reading: CrmData,
@@ -191,9 +210,7 @@ def explain_lead(
         tables.created_at is not None
         and not is_open(tables, reading.outcomes, snapshots.lead, snapshots.as_of).all()
     ):
-        raise InputError(
-            f"lead {lead_id!r} is not open at that moment", cure="ask for an earlier moment (as_of)"
-        )
+        raise _not_open(lead_id, tables, reading.outcomes, snapshots)
     scored = score_snapshots(
         session.project,
         tables,

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from data.clock import Micros
 from data.durations import DAY
+from data.labels import TOO_OLD, TOO_OLD_SHARE
 from data.schema import Project
 from data.tables import Snapshots
 from features.catalogue import oldest_age
-
-FACTOR: Final = 2
-"""A lead older than this many times the oldest snapshot age counts as too old."""
-WORTH_A_WARNING: Final = 0.1
-"""Share of open leads above which a warning is given."""
 
 
 def count_older(project: Project, created: Micros | None, snapshots: Snapshots) -> int:
@@ -23,7 +17,7 @@ def count_older(project: Project, created: Micros | None, snapshots: Snapshots) 
     too high, as most leads that convert have done so by then. `created` is Tables.created_at.
     """
     older = count_far_older(project, created, snapshots)
-    return older if older > WORTH_A_WARNING * len(snapshots) else 0
+    return older if older > TOO_OLD_SHARE * len(snapshots) else 0
 
 
 def count_far_older(project: Project, created: Micros | None, snapshots: Snapshots) -> int:
@@ -31,7 +25,7 @@ def count_far_older(project: Project, created: Micros | None, snapshots: Snapsho
     oldest = oldest_age(project)
     if oldest is None or created is None:
         return 0
-    return int((snapshots.as_of - created[snapshots.lead] > FACTOR * oldest).sum())
+    return int((snapshots.as_of - created[snapshots.lead] > TOO_OLD * oldest).sum())
 
 
 def say_older(project: Project, created: Micros | None, snapshots: Snapshots) -> str | None:
@@ -42,7 +36,7 @@ def say_older(project: Project, created: Micros | None, snapshots: Snapshots) ->
 def word_older(project: Project, older: int, n: int) -> str | None:
     """Warn of so many leads of `n`; None where they are few."""
     oldest = oldest_age(project)
-    if oldest is None or older <= WORTH_A_WARNING * n:
+    if oldest is None or older <= TOO_OLD_SHARE * n:
         return None
     if project.leads.converted is not None:  # no age can be chosen: a row is a lead when created
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,14 @@ from data.reading.sources import RawTable
 
 MAX_EARLY_LABELS = 0.01
 MAX_EARLY_EVENTS = 0.5
+REFUSED_AHEAD: Final = 366 * DAY
+NOTED_AHEAD: Final = 30 * DAY
+"""How far the last timestamp may lie after all others."""
+_USUAL: Final = 0.999
+_FEWEST_TIMES: Final = 20
+_BEFORE: Final = 1_000
+_PAUSES: Final = 3
+"""Times the longest pause among the timestamps before from which a pause is odd."""
 
 
 def check_clocks(
@@ -93,10 +102,11 @@ def _cure_of_early(
     return f"{cure}; or leave such leads out: {line}" if line else cure
 
 
-def check_future(times: list[Micros], file: str) -> None:
-    """Refuse a last timestamp far from all others, as it would set the end of observation.
+def check_future(times: list[Micros], file: str, job: ReadJob) -> int:
+    """Find the last timestamp, which ends the observation, and doubt one far from all others.
 
-    More than a year after the newest but one in a thousand, and more than a year away.
+    More than a year after the newest but one in a thousand it is refused; it is noted from 30 days
+    on where no such pause was in the last thousand timestamps before.
     """
     known = [at[at != NEVER] for at in times]
     every = np.concatenate(
@@ -105,12 +115,29 @@ def check_future(times: list[Micros], file: str) -> None:
     if not len(every):
         raise InputError("holds no timestamp", file=file)
     last = max(int(at.max()) for at in known if len(at))
-    usual = int(np.quantile(every, 0.999, method="lower")) if len(every) >= 20 else last
-    if last - usual > 366 * DAY:
-        raise InputError(
-            f"the last timestamp {show(last)} lies more than a year after all others "
-            f"({show(usual)})",
-            file=file,
-            column="project.observed_until",
-            cure="correct it, or declare observed_until",
+    if len(every) < _FEWEST_TIMES:
+        return last
+    place = int(_USUAL * (len(every) - 1))
+    ordered = np.partition(every, [max(0, place - _BEFORE), place])
+    usual = int(ordered[place])
+    ahead = last - usual
+    if ahead <= NOTED_AHEAD:
+        return last
+    before = np.sort(ordered[max(0, place - _BEFORE) : place + 1])
+    pause = int(np.diff(before).max(initial=0))
+    found = next((p for p in job.notes.latest if p[0] == last), None)
+    name, line, column = (file, None, "project.observed_until") if found is None else found[1:]
+    cause = f"the last timestamp {show(last)} lies {ahead // DAY:,} days after all others"
+    cure = "correct it, or declare project.observed_until"
+    if ahead > REFUSED_AHEAD:
+        raise InputError(f"{cause} ({show(usual)})", file=name, row=line, column=column, cure=cure)
+    if ahead > _PAUSES * pause:
+        said = InputError(
+            f"{cause} ({show(usual)}) and is taken for the end of observation",
+            file=name,
+            row=line,
+            column=column,
+            cure=cure,
         )
+        job.notes.count("far ahead", lambda _: str(said), 1)
+    return last

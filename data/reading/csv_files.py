@@ -31,6 +31,10 @@ _UNREADABLE: Final = (pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError)
 _NO_CSV: Final = {
     b"PK\x03\x04": ("an Excel workbook or a zip archive", "save the sheet as CSV, or unpack it"),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save the sheet as CSV"),
+    b"SQLi": (
+        "an SQLite database",
+        'read its tables with source = "sqlite:///FILE" and a query; init looks at CSV and Parquet',
+    ),
     b"PAR1": ("Parquet", "let its name end in .parquet"),
     b"%PDF": ("PDF", "export the table as CSV"),
 }

@@ -78,6 +78,8 @@ def date_cure(column: pa.ChunkedArray) -> str:
     if formats:
         both = " or ".join(f'"{each}"' for each in formats)
         return f"declare date_format for this source: {both}, both fit"
+    if read_times(column).bad.mean() < 0.5:
+        return "correct the cell, or add it to `missing`: most others are ISO 8601"
     return 'ISO 8601 is read; declare date_format = "%d-%m-%Y %H:%M", "epoch_s" or "epoch_ms"'
 
 

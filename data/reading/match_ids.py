@@ -113,8 +113,10 @@ def count_orphans(raw: RawTable, lead: NDArray[np.int64], column: str, job: Read
     )
 
 
-def unique_ids(raw: RawTable, column: str, job: ReadJob) -> tuple[pa.Array, NDArray[np.int64]]:
-    """Read an id column: (sorted ids, their rows); InputError where one stands twice."""
+def unique_ids(
+    raw: RawTable, column: str, job: ReadJob, *, cure: str = "keep one row per id"
+) -> tuple[pa.Array, NDArray[np.int64]]:
+    """Read an id column: (sorted ids, their rows); InputError with `cure` where one repeats."""
     if column == "#row":
         width = len(str(len(raw)))
         ids = pa.array([f"{row:0{width}d}" for row in range(1, len(raw) + 1)])
@@ -142,6 +144,6 @@ def unique_ids(raw: RawTable, column: str, job: ReadJob) -> tuple[pa.Array, NDAr
             f"({int(same.sum()):,} duplicates)",
             second,
             column,
-            "keep one row per id" + (f", or leave these leads out: {rule}" if rule else ""),
+            cure + (f", or leave these leads out: {rule}" if rule else ""),
         )
     return ranked, order

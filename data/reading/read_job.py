@@ -24,12 +24,14 @@ class Notes:
 
     Of a table that is read block by block, `sums` add up what is counted in each block: what is
     counted -> (how it is said, the counts); and `forms` collect how each column's values were read.
+    `latest` says where the last moment of each column stands: (moment, file, line, column).
     """
 
     lines: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)  # attribute -> why it is no feature
     sums: dict[str, tuple[Callable[..., str], tuple[int, ...]]] | None = None
     forms: dict[str, set[str]] = field(default_factory=dict)
+    latest: list[tuple[int, str, int, str]] = field(default_factory=list)
 
     def add(self, text: str) -> None:
         """Keep a line, once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -50,6 +51,8 @@ from data.schema import Project
 from data.tables import Attribute, Events, Kind, Outcomes, Tables
 
 __all__ = ["CrmData", "read_tables", "read_with_notes", "undeclared_columns", "with_answers"]
+
+_ONE_ROW: Final = 'set repeated = "first" or "last" in [leads], which keeps one row of each id'
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ def read_all(
     raw = one_row_per_id(job.source(project.leads, "leads", path=leads), job)
     if not len(raw):
         raise InputError("has no leads", file=raw.name, cure="a header and rows are needed")
-    ids, order = unique_ids(raw, project.leads.id, job)
+    ids, order = unique_ids(raw, project.leads.id, job, cure=_ONE_ROW)
     if project.static:
         return _read_static(job, raw, ids, order)
     rows = LeadsRead(job, raw, ids, order, lead_clocks(job, raw, order))
@@ -162,7 +165,7 @@ def read_all(
     attributes = read_attributes(raw, ids, order, job)
     times = [*rows.clocks.values(), converted, *_event_times(sources)]
     times += [*_attribute_times(attributes), *(part.at for part in paid)]
-    until, declared = _observed_until(project, times, raw.name)
+    until, declared = _observed_until(job, times, raw.name)
     if declared:
         converted, disqualified = _clip(converted, until), _clip(disqualified, until)
     check_clocks(raw, job, order, rows.created, converted, disqualified, sources)
@@ -210,7 +213,7 @@ def read_lead_ids(project: Project, frames: Mapping[str, Given]) -> pa.Array:
     """Read the ids of all leads and nothing else, sorted; InputError as in `read_tables`."""
     job, column = ReadJob(project, frames), project.leads.id
     raw = job.source(project.leads, "leads", columns=None if column == "#row" else [column])
-    return unique_ids(raw, column, job)[0]
+    return unique_ids(raw, column, job, cure=_ONE_ROW)[0]
 
 
 def read_owners(project: Project, frames: Mapping[str, Given]) -> list[tuple[str, str]]:
@@ -274,18 +277,16 @@ def _event_times(sources: list[EventRows]) -> list[Micros]:
     return clocks + [rows.recorded_at for rows in sources if rows.recorded_at is not None]
 
 
-def _observed_until(project: Project, times: list[Micros], file: str) -> tuple[int, bool]:
+def _observed_until(job: ReadJob, times: list[Micros], file: str) -> tuple[int, bool]:
     """Find the end of observation: (microseconds, whether it was declared).
 
     Undeclared it lies one microsecond after the last timestamp, so that all that was read lies
     before it.
     """
-    declared = project.project.observed_until
+    declared = job.project.project.observed_until
     if declared is not None:
-        return moment(declared, project, "project.observed_until"), True
-    check_future(times, file)
-    last = max(int(known.max()) for at in times if len(known := at[at != NEVER]))
-    return last + 1, False
+        return moment(declared, job.project, "project.observed_until"), True
+    return check_future(times, file, job) + 1, False
 
 
 def _read_static(job: ReadJob, raw: RawTable, ids: pa.Array, order: NDArray[np.int64]) -> CrmData:

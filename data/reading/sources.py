@@ -101,7 +101,14 @@ class RawTable:
         near = difflib.get_close_matches(name, self.table.column_names, 1, cutoff=0.5)
         known = ", ".join(self.table.column_names[:12])
         cure = f"did you mean {near[0]!r}?" if near else f"columns: {known}"
+        if near and any(_decoded_wrongly(name, near[0], each) for each in ("cp1252", "latin-1")):
+            cure = 'the file is UTF-8: take `encoding` out of this source, or set it to "utf-8"'
         raise InputError("column not found", file=self.name, column=name, cure=cure)
+
+
+def _decoded_wrongly(name: str, found: str, encoding: str) -> bool:
+    """Tell whether a name was found as its UTF-8 looks when it is read in another encoding."""
+    return name.encode().decode(encoding, "replace") == found != name
 
 
 def read_source(

@@ -108,6 +108,8 @@ def instants(raw: RawTable, column: str, job: ReadJob, *, needed: bool = False) 
     known = at != NEVER
     place = f"{raw.name}, column {column}"
     if known.any():
+        last = int(np.where(known, at, -1).argmax())
+        job.notes.latest.append((int(at[last]), *raw.place(last), column))
         job.notes.read_as(place, f"{date_format}, {'local' if read.naive >= 0 else 'with offset'}")
     if not read.by_row and (read.gap or read.fold):
         job.notes.read_as(place, "distinct texts")

@@ -1,7 +1,8 @@
-"""A guessed outcome -> when each lead converted by it, the horizon that covers it, odd rows."""
+"""A guessed outcome -> when leads converted by it, the horizon and the ages that cover them."""
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from data.clock import DAY, NEVER, Micros, show
 from data.delay import detect_truncation
+from data.labels import TOO_OLD, TOO_OLD_SHARE
 from data.reading.clock_checks import MAX_EARLY_LABELS
 from data.sketch.guess import (
     EventOutcome,
@@ -25,6 +27,10 @@ from data.tables import Outcomes
 _HORIZONS: Final = (7, 14, 30, 60, 90, 180, 365)
 _USUAL: Final = 90
 _ENOUGH: Final = 0.8
+_AGES: Final = (1, 7, 14, 30, 60)
+"""Ages in days from which every company learns."""
+_LATEST: Final = 0.999
+"""Share of moments up to the last that counts: a typing error lies beyond it."""
 MAX_NAMED: Final = 100
 """Leads that a `where` may leave out by their ids."""
 
@@ -79,6 +85,43 @@ def propose_horizon(outcome: Outcome | None, export: ExportGuess) -> tuple[int, 
     enough = [days for days in fitting if cover[days] >= _ENOUGH]
     days = _USUAL if _USUAL in enough else (enough or fitting[-1:])[0]
     return days, f"CHOOSE: {cover[days]:.0%} of the conversions seen came within {days} days"
+
+
+def propose_ages(outcome: Outcome | None, export: ExportGuess, horizon: int) -> list[str]:
+    """Propose the ages of leads to learn from: half as old as nearly all open leads are, or older.
+
+    `check` warns of open leads more than twice as old as the oldest. Ages double as long as leads
+    of twice a `horizon` in days more were seen: some are decided before the test begins.
+    """
+    began = export.created[0].times()
+    at = converted_at(outcome, export)
+    logs = [child_time(look).times() for look in (*export.events, *export.deals)]
+    moments = np.concatenate([each[each != NEVER] for each in (began, *logs)])
+    end = float(np.quantile(moments, _LATEST, method="lower")) if len(moments) else 0.0
+    is_open = (began != NEVER) & ~_ended(outcome, len(began))
+    if at is not None and len(at) == len(began):
+        is_open &= at == NEVER
+    ages = (end - began[is_open]) / DAY
+    needed = float(np.quantile(ages, 1 - TOO_OLD_SHARE)) / TOO_OLD if len(ages) else 0.0
+    seen = (end - float(began.min())) / DAY
+    chosen = list(_AGES)
+    while chosen[-1] < needed and 2 * chosen[-1] + 2 * horizon <= seen:
+        chosen.append(2 * chosen[-1])
+    last = min(ceil(needed / 30) * 30, int(seen) - horizon)
+    if last > chosen[-1]:
+        chosen = [*(days for days in chosen if days in _AGES or 1.5 * days <= last), last]
+    return [f"{days}d" for days in chosen]
+
+
+def _ended(outcome: Outcome | None, n: int) -> NDArray[np.bool_]:
+    """Mark the rows of leads that say that the lead is over, lost or won: (n,)."""
+    match outcome:
+        case DateOutcome() if outcome.lost is not None:
+            return outcome.lost.known()
+        case StageOutcome() if outcome.closed is not None:
+            over = outcome.column.among([*outcome.won, *outcome.lost])
+            return over | outcome.closed.known() if outcome.closed_alone else over
+    return np.zeros(n, bool)
 
 
 def propose_recorded_from(outcome: Outcome | None, export: ExportGuess) -> tuple[str, str] | None:

@@ -27,6 +27,7 @@ from data.sketch.table_links import (
     find_key,
     find_leads,
     is_deals,
+    is_serial,
     lead_column,
     named,
     row_ids,
@@ -132,7 +133,9 @@ class ExportGuess:
     @property
     def repeated(self) -> int:
         """Count the rows that repeat an id."""
-        return 0 if self.ids.name == "#row" else self.leads.rows - self.ids.distinct
+        if self.ids.name == "#row":
+            return 0
+        return round(self.ids.filled * self.leads.rows) - self.ids.distinct
 
 
 def guess_export(looks: list[FileLook], folder: Path) -> ExportGuess:
@@ -153,7 +156,10 @@ def guess_export(looks: list[FileLook], folder: Path) -> ExportGuess:
     bills = [table.file for table in payments]
     others = [look for look in dated if look not in bills]
     deals = [look for look in others if is_deals(look, ids)]
-    events = [leads] if alone else [look for look in others if look not in deals]
+    events = [look for look in others if look not in deals]
+    if alone:
+        unknown += events
+        events = [leads]
     for look in deals:
         found += table_outcomes(look, ids)
     for look in events:
@@ -262,6 +268,8 @@ def guess_column(column: ColumnLook, look: FileLook) -> str:
     guess = guess_of(column.name)[0]
     if guess != "fixed":
         return guess
+    if is_serial(column):
+        return "serial number"
     if column.filled < 0.5:
         return f"filled later, as only {column.filled:.0%} of the rows have it"
     unlike = column.kind == "text" and column.distinct > 0.9 * column.filled * look.rows > 20
@@ -274,12 +282,6 @@ def span_of(created: ColumnLook) -> float:
     at = read_times(column, date_format=created.date_format).at
     known = at[at != NEVER]
     return (int(known.max()) - int(known.min())) / DAY if len(known) else 0.0
-
-
-def propose_ages(created: ColumnLook) -> list[str]:
-    """Propose snapshot ages, older ones only where the data cover them and a horizon of 90 days."""
-    older = [days for days in (120, 240, 480) if 2 * (days + 90) <= span_of(created)]
-    return ["1d", "7d", "14d", "30d", "60d", *(f"{days}d" for days in older)]
 
 
 def find_history(look: FileLook, ids: ColumnLook) -> HistoryLook | None:

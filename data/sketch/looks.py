@@ -171,6 +171,11 @@ def _read(path: Path) -> tuple[pa.Table, str]:
     Latin-1 would read the same letters, but its € and its quotes are control characters: it is
     left for the few files that Windows' code page cannot read.
     """
+    if re.match(r"\w\w+:/", str(path)):  # a path has but one slash there
+        raise InputError(
+            f"init reads no {str(path).split(':')[0]}: it looks at files",
+            cure="export a few tables as CSV for it, then put source and query into what it writes",
+        )
     if not path.is_file():
         raise InputError("file not found", file=str(path))
     if path.suffix.lower() in (".parquet", ".pq"):

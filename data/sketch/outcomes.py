@@ -37,7 +37,10 @@ _SAME: Final = 0.95
 
 @dataclass(frozen=True, slots=True)
 class DateOutcome:
-    """A column that holds when a lead converted: leads.converted_at."""
+    """A column that holds when a lead converted: leads.converted_at.
+
+    `lost` holds when leads were lost: a date of that name, or the closing date of a lost stage.
+    """
 
     column: ColumnLook
     points: float
@@ -197,7 +200,27 @@ def _dates(look: FileLook, stages: list[StageOutcome]) -> Iterator[DateOutcome]:
                 break
         if speaks_of(column.name, CLOSED_NAME) and points < 6.0:
             points -= 1.5
-        yield DateOutcome(column, points, reason, lost)
+        yield DateOutcome(column, points, reason, lost or _closing_of_lost(column, look))
+
+
+def _closing_of_lost(converted: ColumnLook, look: FileLook) -> ColumnLook | None:
+    """Find the date that the rows of a lost stage have, and open rows lack.
+
+    Won rows may have it too, but not before their conversion.
+    """
+    won, won_at = converted.known(), converted.times()
+    for stage in look.of_kind("text"):
+        if not 2 <= stage.distinct <= _MAX_STAGES:
+            continue
+        over = stage.among([word for word in stage.words() if meaning_of(word)[0] == "lost"])
+        for date in look.of_kind("time"):
+            known = date.known()
+            if date is converted or share_of(known, over) < _SAME:
+                continue
+            before = won & known & (date.times() < won_at)
+            if share_of(known, ~(over | won)) <= 1 - _SAME and not before.any():
+                return date
+    return None
 
 
 def _same_rows(first: Rows, second: Rows) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import pandas as pd
+
 from data.sketch.looks import ColumnLook, FileLook, overlap
 from data.sketch.outcomes import lead_outcomes
 from data.sketch.vocabulary import (
@@ -25,6 +27,10 @@ from data.sketch.vocabulary import (
 
 _NEARLY: Final = 0.95
 """Share of rows with an id of their own from which a table with repeats still holds leads."""
+_HALF: Final = 0.5
+"""The same where repeats have one date: an export joined with contacts, and no log."""
+_FEWEST: Final = 20
+"""Rows from which repeats are told from chance."""
 
 
 def find_leads(looks: list[FileLook]) -> tuple[FileLook, ColumnLook] | None:
@@ -33,21 +39,60 @@ def find_leads(looks: list[FileLook]) -> tuple[FileLook, ColumnLook] | None:
     for look in looks:
         table = _points_of_table(look)
         others = [other for other in looks if other is not look]
+        first = next(iter(look.columns.values()))
         for column in look.of_kind("text", "number"):
+            if not names_rows(column, look):
+                continue
             named_id = bool(re.search(ID_NAME, column.name.lower()))
-            nearly = column.filled == 1.0 and column.distinct >= max(20, _NEARLY * look.rows)
+            leading = column is first or speaks_of(column.name, LEADS_NAME)
+            serial = leading and is_serial(column)
             referring = [other for other in others if lead_column(other, column) is not None]
             counted = column.kind == "number" and not named_id and _small(column, look)
-            if counted and not referring:
+            if counted and not serial and not referring:
                 continue
-            if not (column.unique or (nearly and (named_id or referring))):
+            if not (column.unique or named_id or serial or referring):
                 continue
-            points = table + 1.5 * named_id - 0.5 * (not column.unique)
+            points = table + 1.5 * named_id + 1.0 * serial - 0.5 * (not column.unique)
             points += sum(_refers(other, column) for other in referring)
             points += 0.001 * column.distinct / max(1, max(x.rows for x in looks))
             if best is None or points > best[0]:
                 best = (points, look, column)
     return best[1:] if best else None
+
+
+def names_rows(column: ColumnLook, look: FileLook) -> bool:
+    """Tell whether a column names the rows of a table, but for a few blanks and rows there twice.
+
+    In a log a name repeats at other times; in a table of leads it repeats with the same date.
+    """
+    if column.unique:
+        return True
+    known = column.filled * look.rows
+    if column.filled < _NEARLY or column.distinct < max(_FEWEST, _HALF * known):
+        return False
+    return column.distinct >= _NEARLY * known or any(
+        c.distinct >= _FEWEST and _one_moment_each(column, c) for c in look.of_kind("time")
+    )
+
+
+def _one_moment_each(names: ColumnLook, times: ColumnLook) -> bool:
+    """Tell whether the rows of a name have one moment, nearly always where a name repeats."""
+    rows = pd.DataFrame({"name": names.texts(), "at": times.times()})
+    moments = rows.groupby("name")["at"].agg(["size", "nunique"])
+    return bool((moments["nunique"] == 1)[moments["size"] > 1].mean() >= _NEARLY)
+
+
+def is_serial(column: ColumnLook) -> bool:
+    """Tell whether a column counts the rows of a table: whole numbers with hardly a gap."""
+    words = column.words()
+    if column.kind != "number" or len(words) < _FEWEST or column.filled < _NEARLY:
+        return False
+    if not all(re.fullmatch(r"\d{1,15}", word) for word in words):
+        return False
+    numbers = [int(word) for word in words]
+    dense = max(numbers) - min(numbers) < len(numbers) / _NEARLY
+    rows = 0 if column.cells is None else len(column.cells)
+    return dense and len(numbers) >= _NEARLY * column.filled * rows
 
 
 def _small(column: ColumnLook, look: FileLook) -> bool:
@@ -101,8 +146,14 @@ def find_events_alone(looks: list[FileLook]) -> tuple[FileLook, ColumnLook] | No
             kind = event_type(look, column) if repeats and person else None
             if kind is None or not (log or speaks_of(kind.name, TYPE_NAME)):
                 continue
-            own = (c for other in looks for c in other.of_kind("text", "number") if c.unique)
-            if kind.distinct <= 200 and not any(overlap(column, c) > 0.5 for c in own):
+            own = (
+                c
+                for other in looks
+                if other is not look
+                for c in other.of_kind("text", "number")
+                if overlap(column, c) > 0.5 and names_rows(c, other)
+            )
+            if kind.distinct <= 200 and not any(own):
                 return look, column
     return None
 

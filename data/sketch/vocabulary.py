@@ -95,6 +95,22 @@ CONVERSION_TYPES: Final = (
 )
 """Names of event types that mean a conversion, the surest first."""
 
+OUTBOUND_TYPES: Final = (
+    r"outbound|outgoing|\bsent\b|\bsales\b|uscita|uscente|inviat|sortant|envoyé|ausgehend|gesendet"
+    r"|versandt|verschickt|saliente|enviad|uitgaand|verzonden|خروجی|ارسال شده"
+)
+INBOUND_TYPES: Final = (
+    r"inbound|incoming|receiv|entrata|entrante|ricevut|entrant|reçu|eingehend|erhalten|empfangen"
+    r"|recibid|recebid|inkomend|ontvangen|ورودی|دریافت|form|request|enquir|inquir|demande|richiest"
+    r"|anfrage|solicit|درخواست|open|click|view|repl|respon|download|télécharg|visit(ed)?.(web|page)"
+)
+"""Names of event types that sales does, and of those that leads do: the others may be either's."""
+
+CONTACT_TYPES: Final = (
+    r"call|phone|mail|message|meeting|demo|visit|chat|sms|appel|réunion|rendez|chiamat|telefon"
+    r"|incontro|riunion|anruf|termin|besuch|gespräch|llamad|reuni|correo|ligaç|gesprek|afspraak"
+    r"|تماس|جلسه|ایمیل"
+)
 OUTCOME_TYPES: Final = r"declin|cancel|disqual|unqualif|reject|lost|^(deleted|merged)$"
 TYPE_NAME: Final = r"type|event|action|activity|kind|name|tipo|genre|^(art|typ|what)$|نوع"
 RECORDED: Final = r"record|ingest|load|insert|logged"
@@ -113,6 +129,7 @@ ROLES: Final = {
     "name": (
         r"^(company|company[ _]name|account_?name|full_?name|(contact|display|lead)[ _]?name|name"
         r"|azienda|entreprise|empresa|شرکت)$|ragione|société|^firma"
+        r"|^(client|customer|cliente|kunde|klant|مشتری)([-_ ]?name)?$"
     ),
     "owner": (
         r"owner|owned|^rep$|sales_?rep|salesperson|assigned|sales_agent|venditore|addetto|commercial"
@@ -149,7 +166,7 @@ PAID_NAME: Final = (
 REFUND_NAME: Final = r"refund|charge.?back|credit.?note|rimbors|rembours|erstatt|reembols|بازپرداخت"
 ID_NAME: Final = (
     r"(^|[_\s.-])(id|ids|no|nr|number|key|ref|code|guid|uuid)\.?$|^id|id$|^case$|number|nummer"
-    r"|numero|numéro|identi|codice|código|matricola|^n\.º|شناسه|-nr\.?$|do not modify\) \w+$"
+    r"|numero|numéro|identi|codice|código|matricola|^n\.?[º°]|شناسه|-nr\.?$|do not modify\) \w+$"
 )
 PERSON_KEY: Final = r"user|lead|customer|contact|visitor|client|prospect|person|member|kunde|مشتری"
 

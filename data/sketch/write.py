@@ -13,6 +13,7 @@ from tomlkit.items import Table
 
 from data.clock import NEVER
 from data.errors import InputError
+from data.sketch.acting_sides import outbound_types
 from data.sketch.commented_toml import list_tables, propose_key, put_beside, remark, set_key
 from data.sketch.delays import MAX_NAMED, converted_at, early_rows
 from data.sketch.endings import ending_types
@@ -33,6 +34,7 @@ from data.sketch.source_table import rule_name, rule_values, source_table
 from data.sketch.table_links import child_time, event_type, lead_column, named
 from data.sketch.vocabulary import (
     EVENT_ROLES,
+    ID_NAME,
     RECORDED,
 )
 from data.sketch.write_columns import currency_of, other_stages, write_columns, write_roles
@@ -167,7 +169,7 @@ def _leads_table(export: ExportGuess, outcome: Outcome | None, answers: Answers,
     clocks = [leads.columns[clock] for clock in dated.values()]
     table = source_table(leads, export.folder, *export.created[:1], *times, *clocks)
     _write_filter(table, export, outcome)
-    set_key(table, "id", ids.name)
+    set_key(table, "id", ids.name, _say_id(export))
     if export.alone:
         set_key(table, "repeated", "first", "the first event of each is its creation")
     elif export.repeated:
@@ -207,11 +209,25 @@ def _leads_table(export: ExportGuess, outcome: Outcome | None, answers: Answers,
     return table
 
 
+def _say_id(export: ExportGuess) -> str:
+    """Say why this column is the id."""
+    if export.ids.name == "#row":
+        return "CHOOSE: no column tells leads apart, so rows are counted; name one if there is one"
+    if re.search(ID_NAME, export.ids.name.lower()):
+        return ""
+    return "check: no column is called an id; this one differs from row to row"
+
+
 def _why_unused(look: FileLook, export: ExportGuess) -> str:
     """Say what a file lacks."""
     lead = lead_column(look, export.ids)
     if lead is None:
         return "no column was found that names leads"
+    if export.alone and look.of_kind("time"):
+        return (
+            f"as no file has one row for each lead, leads begin with {export.leads.path.name}; "
+            "add its events as [[events]]"
+        )
     return f"{lead.name} names leads, but no column was read as a date"
 
 
@@ -219,6 +235,9 @@ def _write_filter(table: Table, export: ExportGuess, outcome: Outcome | None) ->
     """Write `where` for rows that cannot be read: without a creation, or converted before it."""
     rules, reasons = [], []
     created = export.created[0] if export.created else None
+    if export.ids.filled < 1.0:
+        rules.append(f"{rule_name(export.ids.name)} is known")
+        reasons.append(f"{1 - export.ids.filled:.1%} of the rows have no {export.ids.name}")
     if created is not None and created.filled < 1.0:
         rules.append(f"{rule_name(created.name)} is known")
         blank = export.leads.rows - int(created.known().sum())
@@ -319,6 +338,8 @@ def _event_table(look: FileLook, export: ExportGuess) -> Table:
     for role, pattern in EVENT_ROLES.items():
         if column := named(rest, pattern):
             set_key(table, role, column.name)
+    if kind and not named(rest, EVENT_ROLES["direction"]):
+        _write_outbound(table, kind)
     amount = amount_of(look, [c for c in (lead, kind) if c is not None])
     if amount:
         set_key(table, "value", amount[0].name, f"{amount[1]}: sums of it become features")
@@ -329,6 +350,18 @@ def _event_table(look: FileLook, export: ExportGuess) -> Table:
         else:
             propose_key(table, "outcome", doubtful[:8], "types that end a lead: check")
     return table
+
+
+def _write_outbound(table: Table, kind: ColumnLook) -> None:
+    """Write which types sales does, where the names of all tell who acts; else propose them."""
+    sales, doubtful = outbound_types(kind)
+    if sales and not doubtful:
+        set_key(
+            table, "outbound", sales, "check: what sales does; the other types are the leads' own"
+        )
+    elif sales:
+        either = f"what sales does; add {', '.join(doubtful[:5])} if sales does it"
+        propose_key(table, "outbound", sales, either)
 
 
 def count_choices(text: str) -> int:

@@ -10,13 +10,12 @@ from tomlkit.items import Table
 from data.schema_tables import LeadsSection
 from data.sketch.commented_toml import propose_key, remark, set_key
 from data.sketch.date_looks import same_form
-from data.sketch.delays import propose_horizon, propose_recorded_from
+from data.sketch.delays import propose_ages, propose_horizon, propose_recorded_from
 from data.sketch.guess import (
     EventOutcome,
     ExportGuess,
     Outcome,
     TableOutcome,
-    propose_ages,
 )
 from data.sketch.looks import ColumnLook, share_of
 from data.sketch.outcomes import DateOutcome, StageOutcome
@@ -151,7 +150,7 @@ def _horizon(table: Table, outcome: Outcome | None, export: ExportGuess, answers
     if since := propose_recorded_from(outcome, export):
         set_key(table, "recorded_from", *since)
     ages = "ages of leads to learn from: as old as open leads get"
-    set_key(table, "snapshots", propose_ages(export.created[0]), ages)
+    set_key(table, "snapshots", propose_ages(outcome, export, int(horizon)), ages)
     propose_key(table, "snapshots", "weekly", "or all open leads on Mondays, or monthly")
 
 

@@ -193,7 +193,7 @@ def _checked(answer: RepAnswer) -> str:
             f"the reason has {len(reason):,} characters, at most {MAX_REASON:,} are kept"
         )
     if not reason and answer.verdict not in NEEDS_NO_REASON:
-        raise InputError("the answer gives no reason", cure='write why: "wrong, because …"')
+        raise InputError("the answer gives no reason", cure="say why, in your own words")
     snoozed = answer.verdict == "snooze"
     if snoozed != (answer.until is not None):
         words = "a snooze needs its end" if snoozed else "only a snooze has an end"

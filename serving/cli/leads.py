@@ -129,6 +129,7 @@ def feedback(
     Example: leadscore feedback acme.toml L0000042 --snooze 14d --because "on leave" --by Ada
     """
     from data.errors import InputError
+    from serving.answers.answer_store import NEEDS_NO_REASON
     from serving.answers.give_answer import end_of_snooze, give_feedback, said_at, undo_feedback
     from serving.cli.clock import now
     from serving.session import open_session
@@ -147,6 +148,8 @@ def feedback(
     if undo:
         screen.say(undo_feedback(session.state.feedback, lead=lead, by=by, at=at))
         return
+    if not because.strip() and given[0] not in NEEDS_NO_REASON:
+        raise InputError("the answer gives no reason", cure='add --because "…", in your own words')
     confirmation = give_feedback(
         session.state.feedback,
         session.state.scores,

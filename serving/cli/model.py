@@ -71,6 +71,8 @@ def train(
 
     Example: leadscore train examples/software_trial.toml
     """
+    from serving.cli.clock import now
+    from serving.end_of_observation import say_ahead
     from serving.fits_on_cluster import fits_on
     from serving.session import open_session
     from serving.verbs import band_churn, train_model
@@ -88,6 +90,8 @@ def train(
                 session, reading, fast=fast, learner=learner, memory=budget, on_stage=stage
             )
         churn = band_churn(session, reading, champion, published)
+    if (ahead := say_ahead(reading.tables, now())) is not None:
+        screen.note(f"note: {ahead}")
     show_training(trained, published, churn, as_json=as_json)
     if not as_json:
         say_what_next(file, published, state)

@@ -76,7 +76,8 @@ def init(
     """Write a commented project file by looking at the columns of your files.
 
     On a terminal it asks where it must guess; else, and with --yes, it takes its first guess and
-    marks the line CHOOSE. --yes also declares as fixed the columns that look so.
+    marks the line CHOOSE. --yes also declares as fixed the columns that look so. A file that stands
+    at --out and says something else is never overwritten.
 
     Example: leadscore init leads.csv touches.parquet --out acme.toml
     """
@@ -88,6 +89,8 @@ def init(
 
     folder = "." if out is None else out.parent
     asks = not yes and sys.stdin.isatty() and screen.err.is_terminal
+    if asks and out is not None:
+        _keep_other(out, "")  # before a person answers in vain
     answers = Answers(ask=screen.choose if asks else None, accept=yes)
     looking = screen.stages(progress.INIT, quiet=False)
     text = sketch_project(data, folder=folder, answers=answers, looking=looking)
@@ -95,13 +98,27 @@ def init(
         screen.say(text)
         return
     beside = ".leadscore/project.schema.json"  # editors complete and check the file with it
+    written = f"#:schema {beside}\n{text}"
+    _keep_other(out, written)
     write_text(out.parent / beside, JSON_SCHEMA.read_text(encoding="utf-8"))
-    write_text(out, f"#:schema {beside}\n{text}")
+    write_text(out, written)
     screen.say(read_back(text, folder))
     if count := count_choices(text):
         lines = "1 line says CHOOSE" if count == 1 else f"{count} lines say CHOOSE"
         screen.say(f"{lines}: what the files do not tell; the first guess stands there")
     screen.say(f"{out}: read it, then run `leadscore check {out}`")
+
+
+def _keep_other(out: Path, written: str) -> None:
+    """Refuse to overwrite a file that says something else: a person may have edited it."""
+    from data.errors import InputError
+
+    if out.is_file() and out.read_text(encoding="utf-8", errors="replace") != written:
+        raise InputError(
+            "stands there already and says something else; init overwrites nothing",
+            file=str(out),
+            cure="give --out another name and compare the two, or move the old file away first",
+        )
 
 
 def check(
@@ -119,12 +136,13 @@ def check(
     """
     from data.reading.project_root import outside_sources
     from serving.check import check_project
+    from serving.cli.clock import now
     from serving.session import open_session
 
     session = open_session(file, state=state, threads=threads)
     with screen.stages(progress.CHECK, quiet=as_json) as stage:
         stage("reading the sources")
-        result = check_project(session, session.read(leads, events), on_stage=stage)
+        result = check_project(session, session.read(leads, events), on_stage=stage, now=now())
     if out is not None:
         from data.files import write_text
 

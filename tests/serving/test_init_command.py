@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,27 @@ def test_a_file_name_with_line_feeds_writes_no_lines(tmp_path: Path) -> None:
     assert project.leads.source == name
     assert project.night.retrain == ("1", "15")
     assert project.project.name.isidentifier()
+
+
+def test_an_edited_project_file_is_never_overwritten(leads: Path) -> None:
+    command = ["init", "leads.csv", "--yes", "--out", "acme.toml"]
+    assert leadscore(*command, cwd=leads).code == 0
+    assert leadscore(*command, cwd=leads).code == 0, "the same text again loses nothing"
+    file = leads / "acme.toml"
+    edited = file.read_text(encoding="utf-8") + "# my own edit\n"
+    file.write_text(edited, encoding="utf-8")
+    again = leadscore(*command, cwd=leads)
+    assert again.code == 2
+    assert "acme.toml: stands there already and says something else" in again.err
+    assert "give --out another name" in again.err
+    assert file.read_text(encoding="utf-8") == edited
+
+
+@pytest.mark.parametrize("name", ["crm.sqlite", "sqlite:///crm.sqlite", "postgresql://h/crm"])
+def test_a_database_is_told_that_init_reads_files(name: str, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "crm.sqlite")) as crm:
+        crm.execute("create table leads (id text)")
+    said = leadscore("init", name, "--yes", cwd=tmp_path)
+    assert said.code == 2
+    assert "query" in said.err
+    assert "an SQLite database" in said.err or "init reads no" in said.err

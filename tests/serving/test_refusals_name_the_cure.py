@@ -121,6 +121,30 @@ def test_the_date_format_that_fits_is_told(refusal, spelling, told):
     assert told in refusal(leads().assign(created=created, won=""), DATED)
 
 
+def test_one_odd_cell_among_iso_dates_is_to_be_corrected_and_needs_no_format(refusal):
+    created = leads()["created"].mask(leads().index == 4, "2024-13-12")
+    message = refusal(leads().assign(created=created, won=""), DATED)
+    assert "row 6, column created: is no timestamp: '2024-13-12'" in message
+    assert "correct the cell" in message
+    assert "date_format" not in message
+
+
+def test_a_repeated_id_is_cured_by_the_key_for_it(refusal, tmp_path):
+    message = refusal(pd.concat([leads(), leads().iloc[[5]]]), DATED)
+    assert 'set repeated = "first" or "last" in [leads]' in message
+    file = tmp_path / "p.toml"
+    file.write_text(file.read_text().replace("[leads]\n", '[leads]\nrepeated = "first"\n'))
+    assert len(read_with_notes(load_project(file)).tables) == len(leads())
+
+
+@pytest.mark.parametrize("told", ["cp1252", "latin-1"])
+def test_a_file_that_is_utf_8_now_is_told_from_a_misspelt_column(refusal, told):
+    project = DATED.replace("[leads]\n", f'[leads]\nencoding = "{told}"\n')
+    project = project.replace('created_at = "created"', 'created_at = "Créé le"')
+    message = refusal(leads().rename(columns={"created": "Créé le"}), project)
+    assert "column Créé le: column not found; the file is UTF-8: take `encoding` out" in message
+
+
 @pytest.mark.parametrize("told", ["cp1252", "latin-1"])
 def test_a_euro_sign_of_windows_is_read_in_header_and_cells(refusal, tmp_path, told):
     text = "id,created,won,size €\nL1,2024-01-01,2024-01-02,“5”\nL2,2024-01-02,,6\n"

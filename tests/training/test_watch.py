@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -228,6 +230,24 @@ def test_fewer_rows_of_the_same_past_and_no_new_ones_stop_a_night():
     assert "cut" in check_night(night(141, cut, source), last, declared_end=True)[0].cause
     old = check_night(night(142, feed(20), source), last, declared_end=True)
     assert "yesterday's file" in old[0].cause
+
+
+def test_where_leads_are_cut_the_rows_that_go_with_them_do_not_blame_their_own_file():
+    def with_events(leads: Feed, events: Feed, day: int) -> NightProfile:
+        one = night(day, leads, column(400, 0, search=400))
+        return replace(
+            one, feeds=(replace(leads, name="leads.csv"), replace(events, name="log.csv"))
+        )
+
+    last, cut = with_events(feed(20), feed(20), 140), feed(20)
+    cut.counts[: len(cut.counts) // 2] = 0
+    both = [b.cause for b in check_night(with_events(cut, cut, 141), last, declared_end=True)]
+    assert both[0].startswith("leads.csv")
+    assert both[0].endswith("the extract is cut")
+    assert both[1].endswith("leads that are gone take theirs along")
+    alone = check_night(with_events(feed(20), cut, 141), last, declared_end=True)
+    assert alone[0].cause.startswith("log.csv")
+    assert alone[0].cause.endswith("the extract is cut")
 
 
 def test_scores_that_leave_the_best_band_stop_a_night():

@@ -55,7 +55,9 @@ def check_night(
     if own_sources:
         shared = [(feed, old) for feed in now.feeds if (old := then.feed(feed.name)) is not None]
         breaches += _left_out(now, then)
-        breaches += [b for feed, old in shared for b in _cut(feed, old, now, then)]
+        for feed, old in shared:
+            fewer_leads = any(b.cause.startswith(f"{now.feeds[0].name}: ") for b in breaches)
+            breaches += _cut(feed, old, now, then, fewer_leads=fewer_leads)
         if not breaches and then.model_version:  # the data of training are scored first of all
             breaches += _yesterdays(now, then, declared_end=declared_end)
         if now.as_of > then.as_of and not breaches:
@@ -87,8 +89,13 @@ def _left_out(now: NightProfile, then: NightProfile) -> Iterator[Breach]:
         )
 
 
-def _cut(feed: Feed, old: Feed, now: NightProfile, then: NightProfile) -> Iterator[Breach]:
-    """Find fewer rows (or many more) than last time for the same past."""
+def _cut(
+    feed: Feed, old: Feed, now: NightProfile, then: NightProfile, *, fewer_leads: bool
+) -> Iterator[Breach]:
+    """Find fewer rows (or many more) than last time for the same past.
+
+    With `fewer_leads` leads are gone, whose rows in other sources count no more.
+    """
     if old.newest == NEVER:
         return
     until = min(old.newest // HOUR + 1, then.as_of // HOUR) * HOUR if old.newest else HOUR
@@ -105,8 +112,11 @@ def _cut(feed: Feed, old: Feed, now: NightProfile, then: NightProfile) -> Iterat
             yield Breach(
                 "extract",
                 f"{feed.name}: {has:,} rows{span} up to {show(until)[:10]}, where the last run "
-                f"had {had:,}: the extract is cut",
-                "export it again",
+                f"had {had:,}: "
+                + (
+                    "leads that are gone take theirs along" if fewer_leads else "the extract is cut"
+                ),
+                "export the leads again" if fewer_leads else "export it again",
             )
             return
         grown = has - had

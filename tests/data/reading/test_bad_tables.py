@@ -74,7 +74,12 @@ def test_directions_are_read_in_several_languages_and_other_words_are_said(tmp_p
         (LEADS.replace("2024-01-02", ""), EVENTS, {}, ["row 3, column created: is missing"]),
         (LEADS.replace("2024-01-02", "0001-01-01"), EVENTS, {}, ["row 3", "outside 1970 to 2200"]),
         (LEADS.replace("2024-01-02", "9999-12-31"), EVENTS, {}, ["row 3", "outside 1970 to 2200"]),
-        (LEADS.replace("2024-01-02", "1704153600000"), EVENTS, {}, ["epoch_ms"]),
+        (
+            LEADS.replace("2024-01-02", "1704153600000"),
+            EVENTS,
+            {},
+            ["is no timestamp: '1704153600000'", "correct the cell"],
+        ),
         (LEADS.replace("2024-01-02", "2024-01-02T00:00:00Z"), EVENTS, {}, ["has no UTC offset"]),
         (
             LEADS.replace("2024-02-01", "2023-02-01") + "A4,2024-01-03,2023-01-01,7\n",
@@ -116,8 +121,23 @@ def test_each_bad_table_is_one_line(
 
 def test_one_timestamp_in_the_far_future_does_not_end_the_observation(tmp_path: Path) -> None:
     rows = "".join(f"A1,2024-01-{i % 28 + 1:02d},visit\n" for i in range(3_000))
-    with pytest.raises(InputError, match=r"more than a year after all others.*observed_until"):
-        read(tmp_path, LEADS, f"lead,at,kind\n{rows}A1,2099-01-01,visit\n")
+    late = f"lead,at,kind\n{rows}A1,2099-01-01,visit\nA1,2024-01-07,visit\n"
+    with pytest.raises(InputError, match=r"days after all others.*observed_until") as caught:
+        read(tmp_path, LEADS, late)
+    assert caught.value.file == "events.csv"
+    assert (caught.value.row, caught.value.column) == (3_002, "at")
+
+
+@pytest.mark.parametrize(("pause", "noted"), [(1, True), (20, False)])
+def test_a_timestamp_some_months_after_all_others_is_noted_by_file_row_and_column(
+    tmp_path: Path, pause: int, noted: bool
+) -> None:
+    days = np.datetime64("2024-01-03") + np.arange(30) * pause
+    rows = "".join(f"A1,{day},visit\n" for day in days)
+    late = days[-1] + 50
+    notes = read(tmp_path, LEADS, f"lead,at,kind\n{rows}A1,{late},visit\n").notes
+    said = f"events.csv, row 32, column at: the last timestamp {late} 00:00:00 UTC lies 50 days"
+    assert any(said in note and "declare project.observed_until" in note for note in notes) == noted
 
 
 def test_what_is_odd_but_not_wrong_is_noted_with_counts(tmp_path: Path) -> None:

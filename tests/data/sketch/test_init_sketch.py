@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 
+from data.clock import DAY
 from data.errors import InputError
+from data.labels import open_snapshots
 from data.project import load_project
 from data.reading.read_tables import read_tables, undeclared_columns
 from data.reading.review import guess_of
-from data.sketch.guess import propose_ages
-from data.sketch.looks import ColumnLook
 from data.sketch.read_back import read_back
 from data.sketch.write import sketch_project
+from serving.lead_ages import say_older
 
 
 def write(folder: Path) -> list[Path]:
@@ -170,12 +171,39 @@ def test_a_european_export_with_repeated_rows_is_understood(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("days", "oldest"), [(100, "60d"), (419, "60d"), (420, "120d"), (660, "240d"), (2000, "480d")]
+    ("days", "closed", "oldest"),
+    [
+        (100, False, ["60d"]),
+        (300, False, ["60d", "150d"]),
+        (400, False, ["60d", "120d", "180d"]),
+        (545, False, ["60d", "120d", "270d"]),
+        (545, True, ["60d"]),
+        (2000, False, ["480d", "960d"]),
+        (2000, True, ["60d"]),
+    ],
 )
-def test_old_leads_are_learnt_from_where_the_export_is_long_enough(days: int, oldest: str) -> None:
-    first = pd.Timestamp("2020-01-01 10:00")
-    values = pa.array([str(first), str(first + pd.Timedelta(days=days))])
-    assert propose_ages(ColumnLook("at", "time", 1.0, 2, True, values))[-1] == oldest
+def test_the_oldest_age_is_half_of_that_of_open_leads_or_more(
+    tmp_path: Path, days: int, closed: bool, oldest: list[str]
+) -> None:
+    """With `closed`, whoever did not convert is over after 50 days, if they are past."""
+    n = 400
+    created = pd.Timestamp("2020-01-01 10:00") + pd.to_timedelta(np.linspace(0, days, n), "D")
+    end = created.max() + pd.Timedelta(hours=1)
+    over, won = created + pd.Timedelta(days=50), np.arange(n) % 9 == 0
+    columns = {"id": [f"L{i}" for i in range(n)], "created": created.astype(str)}
+    columns["converted_at"] = over.where(won & (over < end)).astype(str)
+    if closed:
+        columns["lost_at"] = over.where(~won & (over < end)).astype(str)
+    frame = pd.DataFrame(columns).replace("NaT", "")
+    frame.to_csv(tmp_path / "leads.csv", index=False)
+    text = sketch_project([tmp_path / "leads.csv"], folder=tmp_path)
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    project = load_project(tmp_path / "p.toml")
+    tables, outcomes = read_tables(project)
+    ages = project.conversion.snapshots
+    assert [f"{age // DAY}d" for age in ages if isinstance(age, int)][-len(oldest) :] == oldest
+    open_now = open_snapshots(tables, outcomes, outcomes.observed_until)
+    assert say_older(project, tables.created_at, open_now) is None, "check says nothing against it"
 
 
 def test_a_flat_file_with_a_flag_becomes_static(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_answers_change_the_next_list_the_crm_and_http_at_once(
         (("snooze",), "a snooze needs its end"),
         (("--snooze", "soon"), "is no timestamp"),
         (("--snooze", "2020-01-01"), "lies ahead"),
-        (("--disqualify",), "gives no reason"),
+        (("--disqualify",), "gives no reason; add --because"),
         (("--done", "--permanent"), "can be permanent"),
         (("--done", "--as-of", "2099-01-01"), "lies ahead"),
         (("--undo",), "no answer about lead"),
