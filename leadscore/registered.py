@@ -70,9 +70,10 @@ def load(crm: CrmProject, model: str | int | Path = "champion") -> LeadModel:
     Raises
     ------
     InputError
-        Where the folder holds no artifact, or a file of it was changed.
+        Where the registry has no such model, the folder holds no artifact, or a file of it was
+        changed.
     OutsideError
-        Where the registry has no such model, or does not answer.
+        Where the registry does not answer.
     """
     session = need_crm(crm)._session
     model = model if isinstance(model, str | Path) else str(model)
@@ -177,7 +178,7 @@ def rollback(crm: CrmProject) -> LeadModel:
 
     Raises
     ------
-    OutsideError
+    InputError
         Where there is no champion before.
     """
     return load(crm, registry_of(need_crm(crm)).rollback())

@@ -33,6 +33,7 @@ from training.evaluate import Evaluation
 from training.lead_sample import training_memory
 from training.publish import Published, data_fingerprint, publish
 from training.registry import ModelVersion
+from training.state_format import make_folder, require_writable
 from training.train import evaluate_on_test, train
 from training.trained_model import TrainedModel
 from training.watch.model_watch import watch_model
@@ -52,7 +53,8 @@ def train_model(
     on_stage: Stage,
 ) -> tuple[TrainedModel, Published]:
     """Train, evaluate and register; the champion's score card stays in force."""
-    champion = session.champion()  # first: a registry that does not answer stops us here
+    require_writable(session.state)  # first: what stops the end stops us before the fits
+    champion = session.champion()
     trained = learn(
         session, reading, champion, fast=fast, learner=learner, memory=memory, on_stage=on_stage
     )
@@ -97,6 +99,7 @@ def register(session: Session, reading: CrmData, trained: TrainedModel) -> Publi
 
     One run at a time: a second one is judged against the champion that the first one made.
     """
+    make_folder(session.state)
     with FileLock(session.state.publish_lock):
         published = publish(
             trained,

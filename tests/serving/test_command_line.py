@@ -150,10 +150,36 @@ def test_a_rep_answers_back_and_it_is_kept(company):
     assert "stored" in found.out
 
 
-def test_a_missing_model_is_exit_4_and_names_the_cure(company, tmp_path):
-    found = run("score", str(company.file), "--state", str(tmp_path / "empty"))
-    assert found.returncode == 4
-    assert "train one first" in found.stderr
+@pytest.mark.parametrize(
+    ("verb", "arguments", "cure"),
+    [
+        ("score", [], "train one first"),
+        ("report", [], "train one first"),
+        ("evaluate", [], "train one first"),
+        ("promote", ["2"], "train one first"),
+        ("rollback", [], "leadscore promote PROJECT.toml VERSION"),
+        ("night", [], "train one first"),
+    ],
+)
+def test_what_is_not_there_is_exit_2_since_running_it_again_changes_nothing(
+    company, tmp_path, verb, arguments, cure
+):
+    """Found by a new user: 4 tells a job to try again, and it would for ever."""
+    found = leadscore(verb, company.file, *arguments, "--state", tmp_path / "empty")
+    assert (found.code, cure in found.err) == (2, True), found.err
+
+
+def test_a_version_that_is_not_there_is_exit_2_and_those_that_are_are_named(company):
+    found = leadscore("promote", company.file, "99", "--state", company.session.state.folder)
+    assert (found.code, "it has version" in found.err) == (2, True), found.err
+
+
+def test_train_says_before_the_fits_that_its_state_folder_cannot_be_written(company, tmp_path):
+    """Found by a new user: the fits were made, and then it was an internal error."""
+    (tmp_path / "file").touch()
+    found = leadscore("train", company.file, "--fast", "--state", tmp_path / "file" / "state")
+    assert (found.code, "can't be written" in found.err) == (4, True), found.err
+    assert "trying" not in found.err
 
 
 @pytest.mark.parametrize("verb", [("explain", "L1"), ("report",)])
