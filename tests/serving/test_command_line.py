@@ -158,7 +158,6 @@ def test_a_rep_answers_back_and_it_is_kept(company):
         ("evaluate", [], "train one first"),
         ("promote", ["2"], "train one first"),
         ("rollback", [], "leadscore promote PROJECT.toml VERSION"),
-        ("night", [], "train one first"),
     ],
 )
 def test_what_is_not_there_is_exit_2_since_running_it_again_changes_nothing(

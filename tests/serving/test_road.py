@@ -18,7 +18,7 @@ import pytest
 
 from data.asof import known_before
 from data.clock import DAY
-from data.errors import InputError, OutsideError
+from data.errors import InputError
 from data.tables import Snapshots
 from features.build import build
 from serving.answers.give_answer import find_score
@@ -308,7 +308,7 @@ def test_an_unknown_lead_is_named(company, scored):
 
 
 def test_an_unknown_version_is_an_error_and_never_another_model(company):
-    with pytest.raises(OutsideError, match="has no model"):
+    with pytest.raises(InputError, match="has no model"):
         company.session.model("99")
 
 
