@@ -8,6 +8,8 @@ from dataclasses import asdict
 
 from filelock import FileLock
 
+from data.clock import show
+from data.errors import InputError
 from data.files import write_text
 from data.reading.column_roles import answer_roles, column_roles
 from data.reading.read_tables import CrmData
@@ -331,8 +333,14 @@ def score_now(
 def monitor_model(
     session: Session, reading: CrmData, model: LoadedModel, *, as_of: int, on_stage: Stage
 ) -> list[Signal]:
-    """Check a registered model against the data as they are now."""
+    """Check a registered model against the data as of a moment; InputError where there are none."""
     refuse_lost_columns(model.catalogue, reading.tables)
+    created = reading.tables.created_at
+    if created is not None and not (created < as_of).any():
+        raise InputError(
+            f"no lead was created before {show(as_of)}: there is nothing to look at",
+            cure="give a later moment (as_of)",
+        )
     on_stage("sources, columns, conversions, features")
     return watch_model(
         session.project,
