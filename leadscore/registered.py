@@ -89,9 +89,9 @@ def publish(model: LeadModel) -> Publication:
     """Register a trained model; the gate says whether it is champion, as ``leadscore train`` does.
 
     A model with an open leak finding is not registered, and the answer says why. Nor is a first
-    model that does not beat its baselines: the best of logistic regression, rule and base rate is
-    champion in its place, and is the model of the answer. A model that was registered before is
-    registered no second time, and its aliases stay as they are.
+    model that does not beat its baselines: the best of logistic regression, rule, time since the
+    last event and base rate is champion in its place, and is the model of the answer. A model that
+    was registered before is registered no second time, and its aliases stay as they are.
 
     Parameters
     ----------

@@ -116,6 +116,7 @@ def test_the_stand_in_is_the_best_that_is_clearly_better_than_the_base_rate():
     assert chosen(y, prior=prior, rule=halfway, logistic=truth) == "logistic"
     assert chosen(y, prior=prior, rule=truth, logistic=halfway) == "rule"
     assert chosen(y, prior=prior, rule=halfway) == "rule"
+    assert chosen(y, prior=prior, logistic=halfway, recency=truth) == "recency"
     assert chosen(y[:60], prior=prior[:60], logistic=halfway[:60]) == "prior"
 
 
