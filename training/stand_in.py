@@ -87,11 +87,17 @@ def words_for(stand_in: TrainedModel) -> str:
 
 
 def choose_stand_in(y: NDArray[Any], test: Mapping[str, Floats], groups: NDArray[Any]) -> str:
-    """Choose by the probabilities on test rows: the base rate unless another is clearly better."""
-    best, least = "prior", 0.0
-    for name in ("rule", "logistic", "recency"):
-        if name in test:
-            losses = compare_losses(y, test["prior"], test[name], groups)
-            if losses.change < min(least, -CLEARLY * losses.error):
-                best, least = name, losses.change
-    return best
+    """Choose by the probabilities on test rows: the base rate unless another is clearly better.
+
+    Where the refused model itself is clearly better than the base rate there is something to learn,
+    and the best of what is simpler need only be better by one standard error.
+    """
+    losses = {
+        name: compare_losses(y, test["prior"], p, groups)
+        for name, p in test.items()
+        if name in (*LEARNERS, "model") and name != "prior"
+    }
+    model = losses.pop("model", None)
+    bar = 1.0 if model is not None and model.change < -CLEARLY * model.error else CLEARLY
+    better = {name: each for name, each in losses.items() if each.change < -bar * each.error}
+    return min(better, key=lambda name: better[name].change, default="prior")

@@ -230,7 +230,7 @@ def test_the_verdict_that_is_shown_is_the_one_that_decides():
     y = (rng.random(300) < 0.2).astype(float)
     near, far = (
         np.clip(0.2 + slope * (y - 0.2) + rng.normal(0, 0.06, 300), 0.01, 0.99)
-        for slope in (0.028, 0.3)
+        for slope in (0.016, 0.3)
     )
     prior = np.full(300, y.mean())
     between = verdicts(y, near, {"recency": prior, "logistic": prior})
