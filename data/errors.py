@@ -4,10 +4,12 @@ The commands train, retrain, check and monitor also end with 3 by themselves (se
 and project.py) where their answer, which is no error, is a refusal.
 
 LeadScoreError
-├── InputError      exit 2   the input or the project file is wrong
+├── InputError      exit 2   input, project file or state folder is not as it
+│                                  must be: running it again changes nothing
 ├── GateError       exit 3   refused by a gate: leaks, promotion
 │   └── FewOutcomesError          nothing can be learned yet; a rule may score in the meantime
-└── OutsideError    exit 4   the outside failed (CRM, registry, disk); the work can be resumed
+└── OutsideError    exit 4   the outside failed (CRM, registry, disk): run it again when it
+                                   answers
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ class LeadScoreError(Exception):
 
 
 class InputError(LeadScoreError):
-    """The input or the project file is wrong: file, row, column, cause and cure in one line.
+    """Input, project file or state is wrong: file, row, column, cause and cure in one line.
+
+    Also where a thing asked for is not there: running the command again changes nothing.
 
     In place of them `argument` names what a Python call was given.
 

@@ -133,11 +133,9 @@ class CrmProject(Showable):
             return self._session.moment(text, self._reading, argument)
 
     def _earlier(self, since: When, as_of: When | None) -> int:
-        """Read `since`; InputError where it is not before `as_of`."""
-        start = self._moment(since, "since")
-        if start >= self._moment(as_of):
-            raise InputError("is not before as_of", argument="since", cure="give an earlier moment")
-        return start
+        """Read `since`, a day as its end; InputError where it is not before `as_of`."""
+        with _named("since"):
+            return self._session.earlier(_text_of(since, "since"), self._moment(as_of))
 
     def _now(self, now: When | None) -> int:
         """Read the moment of a run: the clock is looked at here, at the door, and nowhere below."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from leadscore.shown import Showable, Shown, ShownTable
-from models.explain.fixed_sentences import NOT_YET, REST, TYPICAL, UNSEEN, UNSTABLE
+from models.explain.fixed_sentences import REST, TYPICAL, UNSEEN, UNSTABLE
 from models.explain.sentences import say_limit
 from serving.explain import LeadExplanation
 from serving.worklist.pages.lead_reasons import report_reason
@@ -86,10 +86,10 @@ class ExplainedLead(Showable):
         value, low, high = told.probability
         notes = [told.caution]
         notes += [] if told.explanation.stable else [t(UNSTABLE)]
-        notes += [t(NOT_YET)] if told.new_since else []
+        notes += told.change_notes
         tables = [self._waterfall()]
-        if told.change is not None:
-            title = f"{told.change.old_score} → {told.change.score}"
+        if told.change_title:
+            title = told.change_title
             rows = tuple((text, f"{points:+}") for text, points in told.change_lines)
             tables.append(ShownTable(title, ("why it changed", "points"), rows, (1,)))
         return Shown(

@@ -148,8 +148,8 @@ class LeadModel(ModelRecord):
         as_of : str, date or datetime, optional
             Default: the end of observation.
         since : str, date or datetime, optional
-            Also say why the score changed since then: against the run that was kept up to that
-            moment, else against the past rebuilt.
+            Also say why the score changed since then, a day without a time being its end: against
+            the last run that was kept up to then, else against the past rebuilt.
         language : str, optional
             Default: the project's. ``en``, ``it``, ``fr``, ``fa`` …
 
@@ -189,8 +189,8 @@ class LeadModel(ModelRecord):
         crm : CrmProject
             The project, with the tables as they are now.
         since : str, date or datetime
-            The earlier moment; leads that were not there yet are left out, and those whose score
-            an experiment holds back.
+            The earlier moment, a day without a time being its end; leads that were not there yet
+            are left out, and those whose score an experiment holds back.
         as_of : str, date or datetime, optional
             Default: the end of observation.
 

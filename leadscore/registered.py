@@ -70,9 +70,10 @@ def load(crm: CrmProject, model: str | int | Path = "champion") -> LeadModel:
     Raises
     ------
     InputError
-        Where the folder holds no artifact, or a file of it was changed.
+        Where the registry has no such model, the folder holds no artifact, or a file of it was
+        changed.
     OutsideError
-        Where the registry has no such model, or does not answer.
+        Where the registry does not answer.
     """
     session = need_crm(crm)._session
     model = model if isinstance(model, str | Path) else str(model)
@@ -88,9 +89,9 @@ def publish(model: LeadModel) -> Publication:
     """Register a trained model; the gate says whether it is champion, as ``leadscore train`` does.
 
     A model with an open leak finding is not registered, and the answer says why. Nor is a first
-    model that does not beat its baselines: the best of logistic regression, rule and base rate is
-    champion in its place, and is the model of the answer. A model that was registered before is
-    registered no second time, and its aliases stay as they are.
+    model that does not beat its baselines: the best of logistic regression, rule, time since the
+    last event and base rate is champion in its place, and is the model of the answer. A model that
+    was registered before is registered no second time, and its aliases stay as they are.
 
     Parameters
     ----------
@@ -177,7 +178,7 @@ def rollback(crm: CrmProject) -> LeadModel:
 
     Raises
     ------
-    OutsideError
+    InputError
         Where there is no champion before.
     """
     return load(crm, registry_of(need_crm(crm)).rollback())

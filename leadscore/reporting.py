@@ -116,9 +116,9 @@ def report(
     Raises
     ------
     InputError
-        Where a language is unknown, or no lead is open.
+        Where a language is unknown, no lead is open, or the registry has no such model.
     OutsideError
-        Where the folder can't be written, or the registry has no such model.
+        Where the folder can't be written.
     """
     session = need_crm(crm)._session
     chosen_languages = [languages] if isinstance(languages, str) else languages
@@ -178,7 +178,7 @@ def monitor(
 
     Raises
     ------
-    OutsideError
+    InputError
         Where the registry has no such model.
     """
     loaded = _chosen(need_crm(crm), model)._loaded

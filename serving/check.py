@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from math import isnan
 
+import numpy as np
+
 from data.clock import show
 from data.delay import DelayCurve, delay_curve
 from data.labels import open_snapshots
@@ -64,11 +66,12 @@ class CheckResult:
     def counts(self) -> list[str]:
         """Count what was read."""
         tables, labelled = self.reading.tables, self.dataset.labelled
+        n_leads = len(np.unique(labelled.snapshots.lead))
         return [
             f"{len(tables):,} leads, {len(tables.events):,} events before their outcome, "
             f"{len(self.dataset.frame.catalogue.features)} features",
-            f"{len(labelled):,} mature snapshots, {int(labelled.y.sum()):,} converted "
-            f"({labelled.y.mean():.1%})",
+            f"{len(labelled):,} mature snapshots of {n_leads:,} leads, "
+            f"{int(labelled.y.sum()):,} snapshots converted ({labelled.y.mean():.1%})",
             *([] if self.observed_until is None else [self._say_end()]),
             *([] if self.horizon_covers is None else [_say_cover(self.horizon_covers)]),
         ]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from data.errors import OutsideError
+from data.errors import InputError, OutsideError
 from data.network import require_allowed
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ def open_cluster(
     """Connect to the scheduler at an address; "local" starts `workers` processes here.
 
     InputError where [network] `allow` does not name its host: it is sent data of leads, and what it
-    answers is unpickled. OutsideError where the extra is not installed or nothing answers.
+    answers is unpickled; also where the extra is not installed. OutsideError where nothing answers.
     """
     if address != LOCAL:
         require_allowed(address if "://" in address else f"tcp://{address}", allow)
     try:
         import distributed
     except ImportError:
-        raise OutsideError(
+        raise InputError(
             "a cluster needs the packages dask and distributed",
             cure="pip install 'leadscore[scale]'",
         ) from None

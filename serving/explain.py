@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -9,19 +10,22 @@ import numpy as np
 import pandas as pd
 
 from data.asof import exists
-from data.clock import show
+from data.clock import iso, show
 from data.errors import GateError, InputError
 from data.labels import is_open
 from data.reading.read_tables import CrmData
 from data.tables import Outcomes, Snapshots, Tables
+from features.templates import TEMPLATES
 from models.explain.change import Change
 from models.explain.fixed_sentences import (
     ASSOCIATION,
     CHANGES,
+    NOT_KEPT,
     NOT_YET,
     REST,
     RULES,
     RULES_UPDATED,
+    TOGETHER,
     TYPICAL,
     UNSEEN,
     UNSTABLE,
@@ -45,7 +49,19 @@ from serving.score_changes import (
     newest_run_before,
 )
 from serving.session import Session
-from serving.worklist.language import words_of
+from serving.worklist.language import words_in, words_of
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierScore:
+    """The score that a lead had at `at`; `change` is None where the lead was not there yet.
+
+    `shown` tells whether a run of then is kept, so that lists showed that score.
+    """
+
+    at: int
+    shown: bool
+    change: Change | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +72,33 @@ class LeadExplanation:
     explanation: Explanation
     reasons: tuple[tuple[str, int, str | None], ...]
     contributions: tuple[ScoreReason, ...]
-    change: Change | None
+    earlier: EarlierScore | None
     change_lines: tuple[tuple[str, int], ...]
-    new_since: bool
     subject: bool
     speech: Speech
     rule_updated_by: int | None
+    time: Callable[[str], str]
+
+    @property
+    def change(self) -> Change | None:
+        """What changed since the earlier moment; None where none was asked for, or none was."""
+        return None if self.earlier is None else self.earlier.change
+
+    @property
+    def change_notes(self) -> list[str]:
+        """Say what is missing of the earlier moment: the lead, or a score that was shown."""
+        if self.earlier is None or (self.earlier.shown and self.earlier.change is not None):
+            return []
+        return [self.speech.message(NOT_YET if self.earlier.change is None else NOT_KEPT)]
+
+    @property
+    def change_title(self) -> str:
+        """Say both moments and the scores that stood then; "" where no change is told."""
+        if self.earlier is None or self.earlier.change is None:
+            return ""
+        change, then = self.earlier.change, self.time(iso(self.earlier.at))
+        now = self.time(self.answer.as_of.isoformat())
+        return f"{then}: {change.old_score} → {now}: {change.score}"
 
     @property
     def band(self) -> str:
@@ -111,11 +148,9 @@ class LeadExplanation:
         if not e.stable:
             lines.append(t(UNSTABLE))
         lines.append(self.caution)
-        if self.new_since:
-            lines.append(t(NOT_YET))
-        if self.change is not None:
-            colon = ":" if self.change_lines else ""
-            lines.append(f"{self.change.old_score} → {self.change.score}{colon}")
+        lines += self.change_notes
+        if self.change_title:
+            lines.append(self.change_title)
             lines += [f"{points:>+5}  {text}" for text, points in self.change_lines]
         return lines
 
@@ -154,8 +189,14 @@ class LeadExplanation:
             ],
             "families": dict(e.families),
             "stable": e.stable,
-            "change": None if self.change is None else asdict(self.change),
+            "change": self._change_to_dict(),
         }
+
+    def _change_to_dict(self) -> dict[str, object] | None:
+        if self.earlier is None or self.earlier.change is None:
+            return None
+        since = {"since": iso(self.earlier.at), "since_was_shown": self.earlier.shown}
+        return {**since, **asdict(self.earlier.change)}
 
 
 def _plain(answer: LeadScore) -> dict[str, object]:
@@ -200,7 +241,8 @@ def explain_lead(
     With `since`, the newest stored run up to then is compared where there is one, so that a change
     of model shows as such; else the past is rebuilt and scored by this model.
     """
-    speech = words_of(language).speech(session.project.report.words)
+    words = words_in(words_of(language), session.project.project.timezone)
+    speech = words.speech(session.project.report.words)
     tables = reading.tables
     row = tables.row_of(lead_id, as_of)
     if row is None:
@@ -240,9 +282,9 @@ def explain_lead(
         )
     explanation, frame = scored.explanations[0], scored.frame.to_pandas()
     Exposures.of(session.state, session.project).note("explain", [lead_id], at=at)
-    change = None
+    earlier = None
     if since is not None:
-        change = _change(session, Moment(tables, snapshots, frame, model, 1), lead_id, since)
+        earlier = _earlier(session, Moment(tables, snapshots, frame, model, 1), lead_id, since)
     return LeadExplanation(
         answer=answer,
         explanation=explanation,
@@ -250,33 +292,41 @@ def explain_lead(
             (render(r, speech), r.points, render_fact(r, speech)) for r in explanation.reasons
         ),
         contributions=contributions_of(model.scorer, frame, scored.explanations.table),
-        change=change,
-        change_lines=() if change is None else _change_lines(change, model, frame, speech),
-        new_since=since is not None and change is None,
+        earlier=earlier,
+        change_lines=()
+        if earlier is None or earlier.change is None
+        else word_change(earlier.change, model, frame, speech),
         subject=subject,
         speech=speech,
         rule_updated_by=model.card.rule_updated_by,
+        time=lambda at: str(words.time(at)),
     )
 
 
-def _change(session: Session, moment: Moment, lead_id: str, since: int) -> Change | None:
+def _earlier(session: Session, moment: Moment, lead_id: str, since: int) -> EarlierScore:
     stored = newest_run_before(session.state.runs, since, lead_id)
     if stored is not None:
         before = session.model(stored.model_version)
-        return changes_since_run(moment, stored, before).get(lead_id)
-    return changes_since(moment, since).get(0)
+        change = changes_since_run(moment, stored, before).get(lead_id)
+        return EarlierScore(stored.as_of, True, change)
+    return EarlierScore(since, False, changes_since(moment, since).get(0))
 
 
-def _change_lines(
+def word_change(
     change: Change, model: LoadedModel, frame: pd.DataFrame, speech: Speech
 ) -> tuple[tuple[str, int], ...]:
-    """Word the lines of a change, events and edits with their reason; points add up."""
-    lines = []
+    """Word the lines of a change, each with its reason and its cause; points add up.
+
+    A field that never changes moves a score where the model reads it together with what did.
+    """
+    points: dict[str, int] = {}
     for line in lines_to_show(change):
         cause = speech.message(CHANGES[line.kind])
         reason = line_reason(line, model, frame.iloc[0].get)
+        if reason is not None and line.kind == "event" and not TEMPLATES[reason.template].of_events:
+            cause = speech.message(TOGETHER).format(what=cause)
         text = f"{render(reason, speech)} ({cause})" if reason else capital(cause)
-        lines.append((text, line.points))
+        points[text] = points.get(text, 0) + line.points
     if change.rest_points:
-        lines.append((speech.message(REST), change.rest_points))
-    return tuple(lines)
+        points[speech.message(REST)] = change.rest_points
+    return tuple(points.items())

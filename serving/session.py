@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -155,6 +157,24 @@ class Session:
                 cure="leave it out, or set observed_until in the project file",
             )
         return given
+
+    def earlier(self, since: str, as_of: int, key: str = "--since") -> int:
+        """Read --since, a moment before `as_of`. A day without a time means its last moment.
+
+        That is what the page of that day showed: its scores are made when the day is over.
+        """
+        text = since.strip()
+        at = moment(text, self.project, key)
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            following = date.fromisoformat(text) + timedelta(days=1)
+            at = moment(following.isoformat(), self.project, key) - 1
+        if at >= as_of:
+            raise InputError(
+                "is not before the moment that is explained",
+                column=key,
+                cure="give an earlier day, or the time of day too",
+            )
+        return at
 
     @property
     def fingerprint(self) -> str:

@@ -8,6 +8,8 @@ from dataclasses import asdict
 
 from filelock import FileLock
 
+from data.clock import show
+from data.errors import InputError
 from data.files import write_text
 from data.reading.column_roles import answer_roles, column_roles
 from data.reading.read_tables import CrmData
@@ -33,6 +35,7 @@ from training.evaluate import Evaluation
 from training.lead_sample import training_memory
 from training.publish import Published, data_fingerprint, publish
 from training.registry import ModelVersion
+from training.state_format import make_folder, require_writable
 from training.train import evaluate_on_test, train
 from training.trained_model import TrainedModel
 from training.watch.model_watch import watch_model
@@ -52,7 +55,8 @@ def train_model(
     on_stage: Stage,
 ) -> tuple[TrainedModel, Published]:
     """Train, evaluate and register; the champion's score card stays in force."""
-    champion = session.champion()  # first: a registry that does not answer stops us here
+    require_writable(session.state)  # first: what stops the end stops us before the fits
+    champion = session.champion()
     trained = learn(
         session, reading, champion, fast=fast, learner=learner, memory=memory, on_stage=on_stage
     )
@@ -97,6 +101,7 @@ def register(session: Session, reading: CrmData, trained: TrainedModel) -> Publi
 
     One run at a time: a second one is judged against the champion that the first one made.
     """
+    make_folder(session.state)
     with FileLock(session.state.publish_lock):
         published = publish(
             trained,
@@ -328,8 +333,14 @@ def score_now(
 def monitor_model(
     session: Session, reading: CrmData, model: LoadedModel, *, as_of: int, on_stage: Stage
 ) -> list[Signal]:
-    """Check a registered model against the data as they are now."""
+    """Check a registered model against the data as of a moment; InputError where there are none."""
     refuse_lost_columns(model.catalogue, reading.tables)
+    created = reading.tables.created_at
+    if created is not None and not (created < as_of).any():
+        raise InputError(
+            f"no lead was created before {show(as_of)}: there is nothing to look at",
+            cure="give a later moment (as_of)",
+        )
     on_stage("sources, columns, conversions, features")
     return watch_model(
         session.project,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import OutsideError
+from data.errors import LeadScoreError
 from data.files import open_to_readers_of_its_folder, write_text
 from data.reading.read_tables import CrmData
 from models.explain.change import StoredRun
@@ -77,7 +77,8 @@ def _run_by_another_model(
 ) -> tuple[StoredRun, LoadedModel] | None:
     """Find the run that scores are compared with, a week ago or before, where its model differs.
 
-    Where none is that old, the newest run before. None where its model is gone from the registry.
+    Where none is that old, the newest run before. None where its model is gone from the registry,
+    or cannot be applied to what is read today.
     """
     runs = session.state.runs
     stored = newest_run_before(runs, as_of - WEEK) or newest_run_before(runs, as_of - 1)
@@ -85,7 +86,7 @@ def _run_by_another_model(
         return None
     try:
         return stored, session.model(stored.model_version)
-    except OutsideError:
+    except LeadScoreError:
         return None
 
 

@@ -21,7 +21,7 @@ from features.frame import Catalogue
 from models.artifact import Manifest, load_artifact, read_extra
 from models.predictor import LeadScorer
 from models.scorecard import band_rank
-from models.winners import CONSTANT, LINE, RULE, is_stand_in
+from models.winners import CONSTANT, RULE, is_stand_in
 from training.gate import (
     FIRST,
     NOTHING_NEW,
@@ -31,9 +31,9 @@ from training.gate import (
     GateDecision,
     judge,
 )
-from training.model_card import CARD_FILE, ModelCard, rule_words
+from training.model_card import CARD_FILE, ModelCard
 from training.registry import ModelVersion, Registry
-from training.stand_in import train_stand_in
+from training.stand_in import train_stand_in, words_for
 from training.trained_model import TrainedModel
 
 
@@ -121,15 +121,6 @@ def publish(
         registry.challenge(version.version)
     stands_in = None if unproven is None else words_for(trained)
     return Published(version, decision, unproven, stands_in)
-
-
-def words_for(stand_in: TrainedModel) -> str:
-    """Say what stands in for a model."""
-    if stand_in.candidates["winner"] == RULE:
-        return rule_words(stand_in.card.train_leads_converted)
-    return {LINE: "logistic regression", CONSTANT: "the base rate for every lead"}[
-        stand_in.candidates["winner"]
-    ]
 
 
 def unseen_rows(

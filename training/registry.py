@@ -193,12 +193,12 @@ class Registry:
                 known = sorted((int(v.version) for v in _versions(client, self.name)), reverse=True)
                 numbers = ", ".join(map(str, known[:10]))
                 if reference == CHAMPION and numbers:
-                    raise OutsideError(
+                    raise InputError(
                         f"no version of {self.name} is champion: none has passed the gate",
                         cure=f"look at version {known[0]} and make it champion by hand "
                         f"(leadscore promote PROJECT.toml {known[0]}), or give --model {known[0]}",
                     ) from error
-                raise OutsideError(
+                raise InputError(
                     f"the registry has no model {self.name}@{reference}",
                     cure=f"it has version {numbers}"
                     if numbers
@@ -242,7 +242,10 @@ class Registry:
         with self._tracking() as client:
             aliases = self._aliases(client)
             if PREVIOUS not in aliases or CHAMPION not in aliases:
-                raise OutsideError("there is no earlier champion to go back to")
+                raise InputError(
+                    "there is no earlier champion to go back to",
+                    cure="leadscore promote PROJECT.toml VERSION makes any version champion",
+                )
             client.set_registered_model_alias(self.name, CHAMPION, aliases[PREVIOUS])
             client.set_registered_model_alias(self.name, PREVIOUS, aliases[CHAMPION])
             return str(aliases[PREVIOUS])

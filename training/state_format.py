@@ -13,18 +13,29 @@ import shutil
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from data.errors import OutsideError
+from data.errors import InputError, OutsideError
 from data.files import write_text
 from training.state import StatePaths
 
 FORMAT: Final = 3
 
 
+def require_writable(state: StatePaths) -> None:
+    """Raise OutsideError where the state folder, or the folder to make it in, can't be written."""
+    nearest = next(each for each in (state.folder, *state.folder.parents) if each.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise OutsideError(
+            f"{state.folder} can't be written: {nearest} is no folder that we may write into",
+            cure="look at its rights and at the disk, or give another --state",
+        )
+
+
 def make_folder(state: StatePaths) -> None:
     """Make the state folder, the one place that does: for its user alone, its format noted.
 
-    Whoever writes the first file into it asks for this before. OutsideError where it can't be made.
+    Whoever writes the first file into it asks for this before. OutsideError where it can't be.
     """
+    require_writable(state)
     try:
         state.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         new = not any(state.folder.iterdir())
@@ -53,13 +64,13 @@ def format_of(state: StatePaths) -> int:
 def bring_up_to_date(state: StatePaths) -> None:
     """Migrate an older folder, step by step; one that can't be written is left as it is.
 
-    OutsideError where a newer leadscore wrote it.
+    InputError where a newer leadscore wrote it.
     """
     if not state.folder.is_dir():
         return
     found = format_of(state)
     if found > FORMAT:
-        raise OutsideError(
+        raise InputError(
             f"{state.folder} has format {found}, this leadscore knows {FORMAT}",
             cure="run the leadscore that wrote it, or a newer one",
         )

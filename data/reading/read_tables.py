@@ -211,9 +211,10 @@ def _tables(
 
 def read_lead_ids(project: Project, frames: Mapping[str, Given]) -> pa.Array:
     """Read the ids of all leads and nothing else, sorted; InputError as in `read_tables`."""
-    job, column = ReadJob(project, frames), project.leads.id
-    raw = job.source(project.leads, "leads", columns=None if column == "#row" else [column])
-    return unique_ids(raw, column, job, cure=_ONE_ROW)[0]
+    job, leads = ReadJob(project, frames), project.leads
+    by = [leads.created_at] if leads.repeated and leads.created_at else []
+    raw = job.source(leads, "leads", columns=None if leads.id == "#row" else [leads.id, *by])
+    return unique_ids(one_row_per_id(raw, job), leads.id, job, cure=_ONE_ROW)[0]
 
 
 def read_owners(project: Project, frames: Mapping[str, Given]) -> list[tuple[str, str]]:

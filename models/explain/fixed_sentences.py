@@ -71,6 +71,8 @@ ASSOCIATION: Final = "An association seen in past leads, not a proven cause"
 RULES: Final = "Rules, not learned: points that people set count until outcomes are known"
 RULES_UPDATED: Final = "Rules, updated by {n} outcomes: too few yet to prove a model"
 NOT_YET: Final = "This lead was not there yet at that moment"
+NOT_KEPT: Final = "No score of that time is kept: today's model scores what was known then"
+TOGETHER: Final = "read together with {what}"
 CHANGES: Final[Mapping[str, str]] = {
     "time": "time passing",
     "event": "new events",

@@ -77,7 +77,7 @@ def fit_recency(
 ) -> Baseline:
     """Look only at the time since the lead's last event; the base rate where no column says."""
     features = describe(frame, catalogue)
-    latest = _first(features, ("days_since_last_event", "hours_since_last_event"))
+    latest = latest_activity(features)
     if latest is None:
         since = [f.name for f in features if f.template == "days_since"]
         take = _nothing if not since else lambda x: _one_column(_least(x, since))
@@ -223,6 +223,11 @@ def _least(frame: pd.DataFrame, names: Sequence[str]) -> Floats:
     lost = np.isnan(values).all(axis=1)
     least: Floats = np.where(lost, np.nan, np.min(np.where(np.isnan(values), np.inf, values), 1))
     return least
+
+
+def latest_activity(features: Sequence[Feature]) -> Feature | None:
+    """Find the column that says how long ago the lead's last event was."""
+    return _first(features, ("days_since_last_event", "hours_since_last_event"))
 
 
 def _first(features: Sequence[Feature], templates: Sequence[str]) -> Feature | None:

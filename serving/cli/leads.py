@@ -39,7 +39,12 @@ def explain(
     lead: Lead,
     as_of: AsOf = None,
     since: Annotated[
-        str | None, typer.Option("--since", help="Also say why the score changed since then.")
+        str | None,
+        typer.Option(
+            "--since",
+            help="Also say why the score changed since then: a day means its end, and the score "
+            "is the last one that was kept up to then.",
+        ),
     ] = None,
     subject: Annotated[
         bool, typer.Option("--subject", help="For the lead itself: factors and their direction.")
@@ -72,15 +77,16 @@ def explain(
         loaded = session.model(model)
         stage("reading the sources")
         reading = session.read(kinds=loaded.kinds, lead=lead)
+        at = session.moment(as_of, reading)
         stage("reasons")
         explanation = explain_lead(
             session,
             reading,
             lead,
             loaded,
-            as_of=session.moment(as_of, reading),
+            as_of=at,
             at=now(),
-            since=None if since is None else session.moment(since, reading),
+            since=None if since is None else session.earlier(since, at),
             language=language,
             subject=subject,
         )

@@ -66,8 +66,8 @@ def train(
     """Train, audit, evaluate beside the baselines, register; the gate says whether it is champion.
 
     A first model that does not beat its baselines is refused (exit code 3), and the rule of the
-    project file, logistic regression or the base rate scores in its place; the rule also where
-    outcomes are too few to learn from.
+    project file, logistic regression, the time since the last event or the base rate scores in its
+    place; the rule also where outcomes are too few to learn from.
 
     Example: leadscore train examples/software_trial.toml
     """

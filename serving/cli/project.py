@@ -130,7 +130,10 @@ def check(
     state: StateFolder = None,
     as_json: Json = False,
 ) -> None:
-    """Check data and time: what is read, what is no feature, what leaks; exit 3 on a leak.
+    """Check data and time: what is read, what is no feature, what leaks.
+
+    Ends as `train` would: exit code 3 where a leak or too few outcomes stop it, 2 where input does.
+    A column that is only left out until somebody signs for it stops nothing.
 
     Example: leadscore check examples/olist.toml --out audit.html
     """

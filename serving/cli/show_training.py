@@ -56,13 +56,14 @@ def show_model(trained: TrainedModel) -> None:
     """Print what was learned from which leads, and how it did on those of the test."""
     from training.audit.verdict import name_of
 
-    card, cut = trained.card, trained.dataset.cut
+    card, dataset = trained.card, trained.dataset
+    cut = dataset.cut
     screen.say(
         f"trained on {card.train_rows:,} snapshots of {card.train_leads:,} leads "
-        f"({card.train_leads_converted:,} converted), tested on "
-        f"{'the newest' if cut.in_time else 'other leads:'} {card.test_rows:,} of "
-        f"{card.test_leads:,} ({card.test_leads_converted:,}); "
-        f"learner: {trained.candidates.get('winner', 'constant')}"
+        f"({dataset.y[cut.train].sum():,.0f} snapshots of {card.train_leads_converted:,} leads "
+        f"converted), tested on {'the newest' if cut.in_time else 'other'} {card.test_rows:,} "
+        f"snapshots of {card.test_leads:,} leads ({dataset.y[cut.test].sum():,.0f} of "
+        f"{card.test_leads_converted:,}); learner: {trained.candidates.get('winner', 'constant')}"
     )
     show_figures(trained.evaluation.metrics, trained.evaluation.verdicts)
     for verdict in trained.audit.verdicts:
@@ -140,11 +141,8 @@ def say_what_next(file: Path, published: Published, state: Path | None) -> None:
             state=state,
         )
     else:
-        screen.say_next(
-            f"leadscore evaluate {file} --model {published.version.version}",
-            f"leadscore promote {file} {published.version.version}",
-            state=state,
-        )
+        number = published.version.version
+        screen.say_next(f"leadscore evaluate {file} --model {number}", state=state)
 
 
 def write_frames(evaluation: Evaluation, folder: Path) -> None:

@@ -111,7 +111,9 @@ def _make_tables(connection: sqlite3.Connection, file: Path) -> None:
     connection.execute("begin immediate")  # one of several processes makes them
     version = connection.execute("pragma user_version").fetchone()[0]
     if version > _VERSION:
-        raise OutsideError(f"{file} was written by a newer leadscore")
+        raise InputError(
+            "was written by a newer leadscore", file=str(file), cure="run that one, or a newer one"
+        )
     if version == 0:
         for statement in _TABLES.split(";"):
             connection.execute(statement)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from packaging.requirements import Requirement
 
 from data.clock import DAY, show
-from data.errors import LeadScoreError
+from data.errors import LeadScoreError, OutsideError
 from data.files import leftovers, remove_leftovers
 from serving.guard_record import GuardRecord
 from serving.http.keys import read_keys
@@ -26,7 +26,13 @@ from serving.upkeep.findings import Finding
 from serving.upkeep.registry_checks import check_registry
 from serving.upkeep.retention import clear_old, count_old_runs, open_ledger
 from serving.writeback.audit_log import entries
-from training.state_format import FORMAT, format_of, make_private, readable_by_others
+from training.state_format import (
+    FORMAT,
+    format_of,
+    make_private,
+    readable_by_others,
+    require_writable,
+)
 
 LEAST_FREE: Final = 1_000_000_000
 """Bytes; and at least twice what the folder holds."""
@@ -70,7 +76,12 @@ def mend(findings: list[Finding]) -> list[str]:
 def _folder(session: Session, _: int) -> Iterator[Finding]:
     state = session.state
     words = f"{state.folder}, format {format_of(state)} of {FORMAT}"
-    yield Finding("state folder", "fine", words)
+    try:
+        require_writable(state)
+        yield Finding("state folder", "fine", words)
+    except OutsideError:
+        cure = "let the jobs' user write it, or mount it writable"
+        yield Finding("state folder", "wrong", f"{words}, can't be written", cure)
 
 
 def _rights(session: Session, _: int) -> Iterator[Finding]:

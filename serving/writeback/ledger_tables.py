@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from data.errors import OutsideError
+from data.errors import InputError
 from serving.writeback.ledger_store import PostgresStore, SqliteStore, Store
 
 VERSION: Final = 2
@@ -36,11 +36,11 @@ _FIRST_EPISODE: Final = {"acknowledged": "1, 0", "outbox": "1", "inflight": "1"}
 
 
 def lay_out(store: Store) -> None:
-    """Make the tables, or bring those of an earlier version here; OutsideError if from a later."""
+    """Make the tables, or bring those of an earlier version here; InputError if from a later."""
     if _has(store, "ledger_version"):
         version = store.execute("SELECT max(version) FROM ledger_version")[0][0]
         if version != VERSION:
-            raise OutsideError(
+            raise InputError(
                 f"the ledger has version {version}, this leadscore knows {VERSION}",
                 cure="run the leadscore that wrote it, or a newer one",
             )

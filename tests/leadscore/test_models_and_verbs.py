@@ -74,7 +74,7 @@ def test_rollback_gives_the_champion_before(trained: Trained) -> None:
     second = ls.promote(other)
     assert ls.load(trained.crm).version == second.version != "1"
     assert ls.rollback(trained.crm).version == "1"
-    with pytest.raises(ls.OutsideError, match="no model"):
+    with pytest.raises(ls.InputError, match="no model"):
         ls.load(trained.crm, "99")
 
 

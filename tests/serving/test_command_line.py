@@ -6,6 +6,7 @@ A process costs two seconds: one is begun where the process is what is looked at
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from serving.cli.show_training import say_what_next
 from tests.golden.product import leadscore
 from tests.reference.commands import commands
+from training.gate import NOTHING_NEW
+from training.publish import Published
+from training.registry import ModelVersion
 from training.state import StatePaths
 
 VERBS = {
@@ -150,10 +155,71 @@ def test_a_rep_answers_back_and_it_is_kept(company):
     assert "stored" in found.out
 
 
-def test_a_missing_model_is_exit_4_and_names_the_cure(company, tmp_path):
-    found = run("score", str(company.file), "--state", str(tmp_path / "empty"))
-    assert found.returncode == 4
-    assert "train one first" in found.stderr
+@pytest.mark.parametrize(
+    ("verb", "arguments", "cure"),
+    [
+        ("score", [], "train one first"),
+        ("report", [], "train one first"),
+        ("evaluate", [], "train one first"),
+        ("promote", ["2"], "train one first"),
+        ("rollback", [], "leadscore promote PROJECT.toml VERSION"),
+    ],
+)
+def test_what_is_not_there_is_exit_2_since_running_it_again_changes_nothing(
+    company, tmp_path, verb, arguments, cure
+):
+    """Found by a new user: 4 tells a job to try again, and it would for ever."""
+    found = leadscore(verb, company.file, *arguments, "--state", tmp_path / "empty")
+    assert (found.code, cure in found.err) == (2, True), found.err
+
+
+def test_a_version_that_is_not_there_is_exit_2_and_those_that_are_are_named(company):
+    found = leadscore("promote", company.file, "99", "--state", company.session.state.folder)
+    assert (found.code, "it has version" in found.err) == (2, True), found.err
+
+
+def test_train_says_before_the_fits_that_its_state_folder_cannot_be_written(company, tmp_path):
+    """Found by a new user: the fits were made, and then it was an internal error."""
+    (tmp_path / "file").touch()
+    found = leadscore("train", company.file, "--fast", "--state", tmp_path / "file" / "state")
+    assert (found.code, "can't be written" in found.err) == (4, True), found.err
+    assert "trying" not in found.err
+
+
+def test_a_moment_before_all_leads_is_not_green(company):
+    """Found by a new user: every light of the year 2020 was green."""
+    state = company.session.state.folder
+    found = leadscore("monitor", company.file, "--as-of", "2020-01-01", "--state", state)
+    assert (found.code, "no lead was created before 2020-01-01" in found.err) == (2, True)
+
+
+def test_conversions_are_shown_beside_both_bars_that_they_are_judged_by(company):
+    """Found by a new user: half of what was expected was green beside "0.85 to 1.18 times"."""
+    state = company.session.state.folder
+    found = leadscore("monitor", company.file, "--json", "--state", state)
+    signals = {each["name"]: each for each in json.loads(found.out)["signals"]}
+    told = signals["conversions so far"]
+    assert re.search(
+        r"expected \([0-9.]+ times, by chance in [0-9.e+]+ % of cases\)", told["figure"]
+    )
+    assert re.fullmatch(r"0\.85 to 1\.18 times, or by chance in over 0\.[0-9]+ %", told["bar"])
+
+
+def test_check_says_of_each_number_whether_it_counts_snapshots_or_leads(company, tmp_path):
+    found = leadscore("check", company.file, "--state", tmp_path / "none")
+    out = " ".join(found.out.split())
+    assert re.search(r"[\d,]+ mature snapshots of [\d,]+ leads, [\d,]+ snapshots converted", out)
+    assert re.search(r"the newest [\d,]+ snapshots of [\d,]+ leads \(\d+ of \d+ converted\)", out)
+    assert "exit code 3 where a leak" in " ".join((commands()["check"].help or "").split())
+
+
+def test_what_the_gate_did_not_promote_is_not_proposed_for_promotion(capsys, tmp_path):
+    """Found by a new user: "not promoted", and then "next: leadscore promote"."""
+    version = ModelVersion("2", tmp_path, {})
+    say_what_next(Path("acme.toml"), Published(version, NOTHING_NEW), None)
+    said = capsys.readouterr()
+    assert "leadscore evaluate acme.toml --model 2" in said.out + said.err
+    assert "promote" not in said.out + said.err
 
 
 @pytest.mark.parametrize("verb", [("explain", "L1"), ("report",)])

@@ -18,7 +18,7 @@ import pytest
 
 from data.asof import known_before
 from data.clock import DAY
-from data.errors import InputError, OutsideError
+from data.errors import InputError
 from data.tables import Snapshots
 from features.build import build
 from serving.answers.give_answer import find_score
@@ -40,6 +40,7 @@ from serving.writeback.ledger_store import SqliteStore
 from serving.writeback.write_back import write_back
 from tests.fakes.rest_figures import figures_of
 from tests.serving.conftest import train_company
+from training.stand_in import train_stand_in, words_for
 from training.state import StatePaths
 from training.train import train
 
@@ -83,6 +84,16 @@ def test_a_first_model_that_beats_its_baselines_becomes_champion(company, traine
     assert published.decision.promote
     assert published.version.version == "1"
     assert champion_is_current(company.session, company.reading)
+
+
+def test_the_last_activity_stands_in_where_it_is_the_best_and_clearly_so(company, trained):
+    """Found by a new user: 'work by the recency' was advised, and nothing let one do so."""
+    y = trained.dataset.y[trained.dataset.cut.test]
+    told = {**trained.test, "recency": np.where(y == 1, 0.9, trained.test["prior"] / 2)}
+    project, tables = company.session.project, company.reading.tables
+    found = train_stand_in(replace(trained, test=told), project, tables, seed=0, threads=1)
+    assert words_for(found) == "the time since the last event alone"
+    assert [f.template for f in found.parts.features] == ["days_since_last_event"]
 
 
 def test_the_registered_card_carries_the_learning_curve_and_the_segments(company, trained):
@@ -308,7 +319,7 @@ def test_an_unknown_lead_is_named(company, scored):
 
 
 def test_an_unknown_version_is_an_error_and_never_another_model(company):
-    with pytest.raises(OutsideError, match="has no model"):
+    with pytest.raises(InputError, match="has no model"):
         company.session.model("99")
 
 

@@ -116,7 +116,19 @@ def test_the_stand_in_is_the_best_that_is_clearly_better_than_the_base_rate():
     assert chosen(y, prior=prior, rule=halfway, logistic=truth) == "logistic"
     assert chosen(y, prior=prior, rule=truth, logistic=halfway) == "rule"
     assert chosen(y, prior=prior, rule=halfway) == "rule"
+    assert chosen(y, prior=prior, logistic=halfway, recency=truth) == "recency"
     assert chosen(y[:60], prior=prior[:60], logistic=halfway[:60]) == "prior"
+
+
+def test_beside_a_model_that_clearly_learns_the_best_of_the_simpler_stands_in():
+    """Found by a new user: the base rate, the worst row of the screen, stood in for it."""
+    y, _, truth, _ = overconfident(0)
+    few, prior = slice(200), np.full(len(y), y.mean())
+    half = np.where(np.arange(len(y)) % 2 == 0, truth, prior)
+    y, prior, half, p = y[few], prior[few], half[few], truth[few]
+    assert chosen(y, prior=prior, logistic=half) == "prior"
+    assert chosen(y, prior=prior, logistic=half, model=p) == "logistic"
+    assert chosen(y, prior=prior, logistic=prior, model=p) == "prior"
 
 
 def test_on_noise_the_base_rate_stands_in():

@@ -53,7 +53,7 @@ def test_versions_count_up_and_keep_their_tags(registry):
 
 def test_without_a_champion_there_is_none_and_its_alias_is_an_error(registry):
     assert registry.champion() is None
-    with pytest.raises(OutsideError, match="no version of acme is champion"):
+    with pytest.raises(InputError, match="no version of acme is champion"):
         registry.find("champion")
 
 
@@ -75,7 +75,7 @@ def test_promoting_the_champion_again_keeps_the_way_back(registry):
 
 @pytest.mark.parametrize("reference", ["9", "nobody"])
 def test_an_unknown_reference_is_an_error_and_never_another_version(registry, reference):
-    with pytest.raises(OutsideError, match=f"has no model acme@{reference}"):
+    with pytest.raises(InputError, match=f"has no model acme@{reference}"):
         registry.find(reference)
 
 

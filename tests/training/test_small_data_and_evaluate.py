@@ -9,7 +9,7 @@ import pytest
 from data.clock import DAY
 from data.errors import GateError
 from models.metrics import wilson
-from training.against_baselines import beats_baselines
+from training.against_baselines import beats_baselines, verdicts
 from training.evaluate import base_rates, evaluate_model, weekly_capacity
 from training.evaluation_plots import plot_gains, plot_reliability
 from training.small_data import (
@@ -221,3 +221,22 @@ def test_a_model_must_beat_prior_and_rule_beyond_chance(
     found, words = beats_baselines(pd.DataFrame([{**row, "verdict": verdict, "error": 0.01}]))
     assert found is allowed
     assert words
+    assert "work by" not in words  # what scores in its place is told by the stand-in
+
+
+def test_the_verdict_that_is_shown_is_the_one_that_decides():
+    """Found by a new user: 'better' than recency stood above 'does not beat the recency'."""
+    rng = np.random.default_rng(5)
+    y = (rng.random(300) < 0.2).astype(float)
+    near, far = (
+        np.clip(0.2 + slope * (y - 0.2) + rng.normal(0, 0.06, 300), 0.01, 0.99)
+        for slope in (0.016, 0.3)
+    )
+    prior = np.full(300, y.mean())
+    between = verdicts(y, near, {"recency": prior, "logistic": prior})
+    row, simple = between.to_dict("records")
+    assert row["difference"] + row["error"] < 0 < row["high"]
+    assert (row["verdict"], simple["verdict"]) == ("level", "better")
+    assert not beats_baselines(between)[0]
+    assert verdicts(y, far, {"recency": prior})["verdict"].tolist() == ["better"]
+    assert verdicts(y, prior, {"recency": far})["verdict"].tolist() == ["worse"]

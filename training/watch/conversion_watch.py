@@ -50,8 +50,8 @@ def watch_conversions(
                 "conversions so far",
                 "green",
                 f"{longest.observed:.0f} in the last {longest.weeks} weeks, "
-                f"{longest.expected:.0f} expected{shares}",
-                f"{FAR[1]:.2f} to {1 / FAR[1]:.2f} times",
+                f"{longest.expected:.0f} expected ({_how_far(longest)}){shares}",
+                _bar(longest),
             )
         ]
     return [_moved(worst, state, as_of, shares)]
@@ -71,6 +71,16 @@ def _state(shift: LevelShift) -> str:
     return "green"
 
 
+def _how_far(shift: LevelShift) -> str:
+    return f"{shift.ratio:.2f} times, by chance in {100 * shift.p:.2g} % of cases"
+
+
+def _bar(shift: LevelShift) -> str:
+    """Say both bars: what is far off, and more often than chance would make it."""
+    chance = (FALL if shift.ratio < 1 else RISE)[1]
+    return f"{FAR[1]:.2f} to {1 / FAR[1]:.2f} times, or by chance in over {100 * chance:.2g} %"
+
+
 def _moved(shift: LevelShift, state: str, as_of: int, shares: str) -> Signal:
     falls = shift.ratio < 1
     whose = "of leads created since then" if shift.whom == "new" else "of all open leads"
@@ -84,9 +94,8 @@ def _moved(shift: LevelShift, state: str, as_of: int, shares: str) -> Signal:
     return Signal(
         name,
         "red" if state == "red" else "yellow",
-        f"{shift.observed:.0f} {whose}, {shift.expected:.0f} expected "
-        f"({shift.ratio:.2f} times){shares}",
-        f"{FAR[1]:.2f} to {1 / FAR[1]:.2f} times",
+        f"{shift.observed:.0f} {whose}, {shift.expected:.0f} expected ({_how_far(shift)}){shares}",
+        _bar(shift),
         "cause",
         day_of(as_of - 7 * shift.weeks * DAY),
         cure,

@@ -22,6 +22,7 @@ from models.scorecard import trend
 from serving.loaded_model import LoadedModel
 from serving.past_weeks import TREND_WEEKS, WEEK, Rows
 from serving.score_changes import (
+    LEAST_AGED,
     Moment,
     changes_from,
     changes_since_run,
@@ -52,8 +53,6 @@ CAUSES: Final[Mapping[str, Cause]] = {
 }
 BLOCK: Final = 20_000
 """Rows that are compared at once."""
-LEAST_AGED: Final = 2
-"""Points by which time must have moved a factor to be named by itself."""
 
 
 @dataclass(frozen=True, slots=True)

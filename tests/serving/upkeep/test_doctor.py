@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -45,6 +48,23 @@ def test_a_state_folder_beside_the_project_file_is_named(kept: Kept, tmp_path: P
     code, found = findings(Kept(kept.file, tmp_path / "none"))
     assert (code, found["state folder"][0]["condition"]) == (3, "wrong")
     assert str(beside) in found["state folder"][0]["cure"]
+
+
+def test_a_folder_that_cannot_be_written_is_wrong(kept: Kept) -> None:
+    """Found by a new user: every check of a read-only folder was fine."""
+    command = [sys.executable, "-c", "from leadscore import main; main()", "doctor", "--json"]
+    command += [str(kept.file), "--state", str(kept.state)]
+    if os.geteuid() == 0:  # rights do not bind root: a mount of its own does
+        ro = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+        command = ["unshare", "-m", "sh", "-c", ro, str(kept.state), *command]
+        if subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
+            pytest.skip("no mount of its own here")
+    else:
+        kept.state.chmod(0o500)
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = {each["check"]: each for each in json.loads(said.stdout)["findings"]}
+    assert (said.returncode, found["state folder"]["condition"]) == (3, "wrong"), said.stderr
+    assert "can't be written" in found["state folder"]["words"]
 
 
 def test_a_database_that_could_not_be_looked_at_is_not_called_damaged(kept: Kept) -> None:
@@ -180,7 +200,7 @@ def test_a_folder_of_a_later_leadscore_is_refused_by_every_verb(kept: Kept) -> N
     before = sorted(kept.state.rglob("*"))
     for verb in ("doctor", "score", "backup", "write-back"):
         said = kept.run(verb)
-        assert said.code == 4
+        assert said.code == 2
         assert "run the leadscore that wrote it, or a newer one" in said.err
     assert sorted(kept.state.rglob("*")) == before
     kept.paths.format.write_text("{")
