@@ -157,7 +157,7 @@ class CheckResult:
             "events": len(self.reading.tables.events),
             "snapshots": len(self.dataset.labelled),
             "conversions": int(self.dataset.labelled.y.sum()),
-            "observed_until": self.observed_until,
+            **({} if self.observed_until is None else {"observed_until": self.observed_until}),
             **({} if self.horizon_covers is None else {"horizon_covers": self.horizon_covers}),
             "notes": [
                 *self.reading.notes,
