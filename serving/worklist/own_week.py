@@ -24,11 +24,11 @@ MOST_WEEKS: Final = 100
 
 
 class OwnLead(NamedTuple):
-    """A lead to work; without a probability and a score where the score is held back."""
+    """A lead to work; without a chance to count with and a score where the score is held back."""
 
     lead_id: str
     owner: str
-    probability: float | None
+    counted: float | None
     score: int | None
     quiet_days: int | None
     touched: bool
@@ -39,7 +39,7 @@ def own_lead(lead: ReportLead, as_of: str) -> OwnLead:
     return OwnLead(
         lead.lead_id,
         lead.owner,
-        lead.probability,
+        lead.counted,
         lead.score,
         quiet_days(lead, as_of),
         lead.last_touch_at is not None,
@@ -135,7 +135,7 @@ def _plan(leads: Sequence[OwnLead], capacity: int, shock: Shock) -> tuple[PlanPo
 
 def _expected(leads: Sequence[OwnLead], shock: Shock) -> Interval:
     """Expect opportunities from these leads."""
-    known = [lead.probability for lead in leads if lead.probability is not None]
+    known = [lead.counted for lead in leads if lead.counted is not None]
     range_ = expect_count(np.array(known, np.float64), shock)
     return Interval(range_.value, range_.low, range_.high)
 

@@ -16,6 +16,7 @@ from data.tables import Outcomes, Tables
 from models.explain.change import StoredRun
 from serving.answers.answer_store import RepAnswer
 from serving.figures.counts import CountRange
+from serving.figures.forecast_shares import count_old_by_age
 from serving.figures.funnel import Rate
 from serving.figures.lead_worth import lead_worth
 from serving.held_back import came_in_order, order_of_list
@@ -122,9 +123,15 @@ class ReportInput:
 
     @cached_property
     def chances(self) -> NDArray[np.float64]:
-        """Probabilities to count with: where a score is held back, that of the average lead."""
+        """Chances to count with: of leads older than the model knows, what such leads really did.
+
+        Where a score is held back, that of the average lead.
+        """
         p, shown = self.scored.scores.probability, self.shown
-        return np.where(shown, p, p.mean())
+        told = np.where(shown, p, p.mean())
+        return count_old_by_age(
+            self.tables, self.outcomes, self.project, self.scored.snapshots, told
+        )
 
     @cached_property
     def amounts(self) -> NDArray[np.float64]:
