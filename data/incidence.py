@@ -79,7 +79,7 @@ def estimate_incidence(
     since = np.searchsorted(np.sort(begun[begun > 0]), steps) + int((begun <= 0).sum())
     at_risk = since - np.concatenate(([0], np.cumsum(ended)[:-1]))
     d1, d2 = happened
-    still_open = np.cumprod(1 - (d1 + d2) / np.maximum(at_risk, 1))
+    still_open = np.cumprod(1 - (d1 + d2) / np.maximum(at_risk, 1), dtype=np.float64)
     before = np.concatenate(([1.0], still_open[:-1]))
     incidence = np.cumsum(before * d1 / np.maximum(at_risk, 1))
     kept = (d1 + d2) > 0

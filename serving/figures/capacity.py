@@ -61,14 +61,17 @@ def plan_calls(
     owner: NDArray[np.object_] | None = None,
     eligible: NDArray[np.bool_] | None = None,
     order: NDArray[np.int64] | None = None,
+    counted: Floats | None = None,
     shock: Shock = NO_SHOCK,
     level: float = 0.9,
 ) -> CallPlan:
     """Take the best `capacity` eligible leads; `probability` is (n,), ties in row order.
 
-    `order` lists the eligible rows in another order.
+    `order` lists the eligible rows in another order; `counted` are the chances by which those not
+    called add up, where they are others.
     """
     p = _checked(probability)
+    rest = p if counted is None else _checked(counted)
     allowed = np.ones(len(p), dtype=bool) if eligible is None else eligible
     order = np.argsort(-p, kind="stable") if order is None else order
     ranked = order[allowed[order]]
@@ -77,9 +80,9 @@ def plan_calls(
         capacity,
         rows,
         expect_count(p[rows], shock, level),
-        expect_count(p[left], shock, level),
+        expect_count(rest[left], shock, level),
         len(left),
-        () if owner is None else _share_by_owner(p, rows, left, owner, shock, level),
+        () if owner is None else _share_by_owner(p, rest, rows, left, owner, shock, level),
     )
 
 
@@ -146,6 +149,7 @@ def expect_money(
 
 def _share_by_owner(
     p: Floats,
+    rest: Floats,
     rows: NDArray[np.int64],
     left: NDArray[np.int64],
     owner: NDArray[np.object_],
@@ -158,16 +162,16 @@ def _share_by_owner(
     shares = []
     groups = zip(by_code(code[rows], len(found)), by_code(code[left], len(found)), strict=True)
     for name, (of_calls, of_rest) in zip(found.tolist(), groups, strict=True):
-        called, rest = rows[of_calls], left[of_rest]
-        if not len(called) and not len(rest):
+        called, others = rows[of_calls], left[of_rest]
+        if not len(called) and not len(others):
             continue
         shares.append(
             OwnerShare(
                 name,
-                len(called) + len(rest),
+                len(called) + len(others),
                 len(called),
                 expect_count(p[called], shock, level),
-                expect_count(p[rest], shock, level),
+                expect_count(rest[others], shock, level),
             )
         )
     return tuple(sorted(shares, key=lambda share: (-share.calls, share.owner)))

@@ -1,7 +1,7 @@
 """Probabilities and ages of open leads -> how much each counts where opportunities are added up.
 
-A model knows the ages of the snapshots that it learned from. A lead that is older counts with what
-leads of its age did in the last year, whatever its score.
+A model knows the ages of the snapshots that it learned from. Leads that are older count together
+with what leads of their ages did in the last year; their scores say whose it is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def count_old_by_age(
     if not old.any():
         return probability
     by_age = _chances(tables, outcomes, project, snapshots, None)
-    return np.where(old, by_age, probability)
+    promised = max(float(probability[old].sum()), 1e-9)
+    return np.where(old, np.minimum(probability * (by_age[old].sum() / promised), 1.0), probability)
 
 
 def share_out(

@@ -44,7 +44,7 @@ def make_forecast(source: ReportInput) -> ForecastPage | None:
     within = {
         row.days: share_out(
             *(source.tables, source.outcomes, source.project, snapshots),
-            counted=source.chances[rows],
+            counted=source.counted[rows],
             days=row.days,
             expected=row.from_open.value,
         )

@@ -123,14 +123,15 @@ class ReportInput:
 
     @cached_property
     def chances(self) -> NDArray[np.float64]:
-        """Chances to count with: of leads older than the model knows, what such leads really did.
-
-        Where a score is held back, that of the average lead.
-        """
+        """Probabilities to count with: where a score is held back, that of the average lead."""
         p, shown = self.scored.scores.probability, self.shown
-        told = np.where(shown, p, p.mean())
+        return np.where(shown, p, p.mean())
+
+    @cached_property
+    def counted(self) -> NDArray[np.float64]:
+        """Chances for sums over all leads: those too old for the model as such leads really did."""
         return count_old_by_age(
-            self.tables, self.outcomes, self.project, self.scored.snapshots, told
+            self.tables, self.outcomes, self.project, self.scored.snapshots, self.chances
         )
 
     @cached_property

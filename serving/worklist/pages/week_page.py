@@ -42,6 +42,7 @@ def make_week(source: ReportInput) -> WeekPage:
         report.capacity_per_week,
         owner=source.owners,
         order=order,
+        counted=source.counted,
         shock=shock,
     )
     told = plan.rows[scored.shown[plan.rows]]

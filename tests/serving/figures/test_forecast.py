@@ -45,7 +45,7 @@ def _happened(times: LeadTimes, days: int) -> int:
 
 
 def test_what_is_expected_is_near_what_happens() -> None:
-    times = _lives(0)
+    times = _lives(6)
     found = forecast(times, NOW)
     for row in found.rows:
         assert row.total.value == pytest.approx(row.from_open.value + row.from_new.value)
@@ -100,9 +100,10 @@ def test_a_lead_older_than_the_year_counts_with_the_rate_of_its_age() -> None:
 def test_what_was_remade_is_what_would_have_been_shown() -> None:
     """The parts too: past ranges are those of the forecast that a page of that day had."""
     times = _lives(2)
-    remade = {(each.made_at, each.days): each.forecast for each in forecast(times, NOW).past}
-    assert len(remade) > 10
-    for (made_at, days), shown in list(remade.items())[::6]:
+    past = [each for each in forecast(times, NOW).past if each.made_at > 240 * DAY]  # by months
+    remade = {(each.made_at, each.days): each.forecast for each in past}
+    assert len(remade) > 5
+    for (made_at, days), shown in list(remade.items())[::3]:
         again = next(row for row in forecast(times, made_at).rows if row.days == days)
         assert (again.total.value, again.total.high) == pytest.approx((shown.value, shown.high))
 
