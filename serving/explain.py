@@ -15,6 +15,7 @@ from data.tables import Snapshots
 from models.explain.change import Change
 from models.explain.fixed_sentences import (
     ASSOCIATION,
+    BASE_RATE,
     CHANGES,
     NOT_YET,
     REST,
@@ -60,6 +61,7 @@ class LeadExplanation:
     subject: bool
     speech: Speech
     rule_updated_by: int | None
+    ranks: bool
 
     @property
     def band(self) -> str:
@@ -76,6 +78,8 @@ class LeadExplanation:
     def caution(self) -> str:
         """Say what the reasons are: associations, or points of a rule."""
         n = self.rule_updated_by
+        if not self.ranks:
+            return self.speech.message(BASE_RATE)
         if n is None:
             return self.speech.message(ASSOCIATION)
         return self.speech.message(RULES_UPDATED if n else RULES).format(n=f"{n:,}")
@@ -239,6 +243,7 @@ def explain_lead(
         subject=subject,
         speech=speech,
         rule_updated_by=model.card.rule_updated_by,
+        ranks=model.card.ranks,
     )
 
 

@@ -69,6 +69,7 @@ TYPICAL: Final = "Typical lead"
 UNSTABLE: Final = "The order of these reasons is uncertain"
 ASSOCIATION: Final = "An association seen in past leads, not a proven cause"
 RULES: Final = "Rules, not learned: points that people set count until outcomes are known"
+BASE_RATE: Final = "Not learned: every lead gets the base rate, and the order of leads says nothing"
 RULES_UPDATED: Final = "Rules, updated by {n} outcomes: too few yet to prove a model"
 NOT_YET: Final = "This lead was not there yet at that moment"
 CHANGES: Final[Mapping[str, str]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from models.explain.fixed_sentences import RULES, RULES_UPDATED
+from models.explain.fixed_sentences import BASE_RATE, RULES, RULES_UPDATED
 from serving.worklist.language import Words
 from serving.worklist.view import ReportView
 
@@ -101,6 +101,7 @@ class PageNames:
             "care": t("Ranking reliable, some percentages were off"),
             "unproven": t("Too few outcomes yet to verify the percentages"),
             "rules": t("Scored by rules"),
+            "base": t("Not learned"),
         }
 
     def causes(self) -> dict[str, tuple[Markup, Markup]]:
@@ -177,6 +178,7 @@ class PageNames:
                 "trust": t("Yes: its promises came true on leads that it had never seen."),
                 "mostly": t("Yes: most of its promises came true on leads that it had never seen."),
                 "care": t("With care: it orders leads well, but some promises were off."),
+                "base": t(BASE_RATE),
                 "unproven": t("Not yet: too few outcomes to verify its promises."),
                 "ordered": t(
                     "Its order, yes. Its percentages, not yet: too few outcomes to verify them."

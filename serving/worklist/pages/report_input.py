@@ -87,7 +87,9 @@ class ReportInput:
             came_in_order(self.tables, lead),
             self.project,
             held=scored.held[rows],
-            rank=-scored.scores.probability[rows],
+            rank=-scored.scores.probability[rows]
+            if self.model.card.ranks
+            else -came_in_order(self.tables, lead),
         )
         return rows[order]
 

@@ -45,10 +45,10 @@ def make_trust(source: ReportInput) -> TrustPage:
         tested_scores=card.test_rows,
         bands=() if source.model.bands_edited else tuple(_band(row) for row in card.bands),
         reliability=tuple(_point(row) for row in card.tenths),
-        gains=_gains(card),
-        auc=_interval(card.figure("auc")),
+        gains=_gains(card) if card.ranks else (),
+        auc=_interval(card.figure("auc")) if card.ranks else None,
         log_loss_skill=_interval(card.figure("skill")),
-        top_captured=_captured(card, 0.1),
+        top_captured=_captured(card, 0.1) if card.ranks else None,
         base_rate=card.test_conversions / card.test_rows if card.test_rows else None,
         model_age_days=max(age, 0) if card.has_clock else None,
         data_until=iso(source.tables.observed_until) if card.has_clock else None,
@@ -97,13 +97,15 @@ def is_shaped_by_scores(source: ReportInput) -> bool:
     return find_selection_bias(as_of, source.scored_from, random_arm=drawn) is not None
 
 
-def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven", "rules"]:
+def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven", "rules", "base"]:
     """Answer "trust" where outcomes are enough, and bands, slope and level hold on the test.
 
-    "rules" is said where rules score in place of a model.
+    "rules" and "base" are said where rules, or the base rate, score in place of a model.
     """
     if card.rule_updated_by is not None:
         return "rules"
+    if not card.ranks:
+        return "base"
     if min(card.tested) < ENOUGH_OUTCOMES:
         return "unproven"
     slope, level = card.figure("slope"), card.figure("intercept")

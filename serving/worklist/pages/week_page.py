@@ -34,12 +34,13 @@ CONTACT_DAYS: Final = 30
 
 def make_week(source: ReportInput) -> WeekPage:
     """Plan the calls of the configured capacity."""
-    report, scored = source.project.report, source.scored
+    report, scored, ranks = source.project.report, source.scored, source.model.card.ranks
+    capacity = report.capacity_per_week if ranks else 0  # no call by scores that are all the same
     eligible = ~scored.off_list
     shock, order = _shock(source), source.ranked
     plan = plan_calls(
         source.chances,
-        report.capacity_per_week,
+        capacity,
         owner=source.owners,
         order=order,
         counted=source.counted,
@@ -48,7 +49,7 @@ def make_week(source: ReportInput) -> WeekPage:
     told = plan.rows[scored.shown[plan.rows]]
     ids = scored.table["lead_id"].to_numpy()
     return WeekPage(
-        capacity=report.capacity_per_week,
+        capacity=capacity,
         cut_off=_cut_off(source, plan.rows),
         calls=tuple(str(lead) for lead in ids[plan.rows]),
         expected=interval(plan.expected),
@@ -62,7 +63,7 @@ def make_week(source: ReportInput) -> WeekPage:
         contact_days=CONTACT_DAYS,
         touches_known=bool((source.tables.events.direction == OUTBOUND).any()),
         cost_per_contact=report.cost_per_contact,
-        per_owner=report.capacity_per_owner or _even_share(source),
+        per_owner=(report.capacity_per_owner or _even_share(source)) if ranks else 0,
         shock=tuple(zip(shock.tau.tolist(), shock.weight.tolist(), strict=True)),
     )
 
@@ -75,7 +76,7 @@ def _even_share(source: ReportInput) -> int:
 
 def add_plans(source: ReportInput, week: WeekPage, leads: Sequence[ReportLead]) -> WeekPage:
     """Say what every capacity brings, whichever way the list is worked."""
-    if not source.promises:
+    if not (source.promises and source.model.card.ranks):
         return week
     row_of = {str(lead): row for row, lead in enumerate(source.scored.table["lead_id"])}
     rows = np.array([row_of[lead.lead_id] for lead in leads], np.int64)
