@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 from data.clock import DAY, iso
 from data.labels import label, make_snapshots
+from models.note import Note
 from serving.experiment_arms import arms_of
 from serving.figures.experiment import RANDOM_ARM
 from serving.figures.reps_against_model import ClaimFigures, compare_reps
@@ -25,6 +27,8 @@ MAX_MODEL_AGE_DAYS: Final = 45
 """An older model is said to need retraining."""
 SLOPE_RANGE: Final = (0.85, 1.15)
 """Calibration slopes that count as near 1."""
+BASE_RATE_MOVED: Final = "the base rate moved"
+"""How the note of training.evaluate begins that says so."""
 MAX_LEVEL_ERRORS: Final = 3.0
 """Standard errors by which the calibration intercept may differ from 0 on the test rows."""
 
@@ -127,6 +131,7 @@ def _unknowns(card: ModelCard, age: int, older: int, *, edited: bool = False) ->
                 {"n": converted},
             )
         )
+    phrases += _moved(card)
     if older:
         phrases.append(
             Phrase(
@@ -145,6 +150,24 @@ def _unknowns(card: ModelCard, age: int, older: int, *, edited: bool = False) ->
     if age > MAX_MODEL_AGE_DAYS:
         phrases.append(Phrase("The model has not been retrained for {n} days.", {"n": age}))
     return phrases
+
+
+def _moved(card: ModelCard) -> list[Phrase]:
+    """Say that another share converted in the test rows than in training, where that is shown."""
+    more = Phrase(
+        "Opportunities have become more frequent: {now}% of the scores it was tested on came "
+        "before one, {then}% of those it learned from. Train again once newer outcomes are known."
+    )
+    less = Phrase(
+        "Opportunities have become rarer: {now}% of the scores it was tested on came before one, "
+        "{then}% of those it learned from. Train again once newer outcomes are known."
+    )
+    moved = [n for n in card.notes if isinstance(n, Note) and n.msgid.startswith(BASE_RATE_MOVED)]
+    rates = [[100 * float(note.values[name]) for name in ("then", "now")] for note in moved]
+    return [
+        replace(more if now > then else less, params={"then": then, "now": now})
+        for then, now in rates
+    ]
 
 
 def _band(row: dict[str, Any]) -> BandRow:
