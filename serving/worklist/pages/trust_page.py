@@ -155,12 +155,12 @@ def _unknowns(card: ModelCard, age: int, older: int, *, edited: bool = False) ->
 def _moved(card: ModelCard) -> list[Phrase]:
     """Say that another share converted in the test rows than in training, where that is shown."""
     more = Phrase(
-        "Opportunities have become more frequent: {now}% of the scores it was tested on came "
-        "before one, {then}% of those it learned from. Train again once newer outcomes are known."
+        "Opportunities have become more frequent: {now} in 100 scores of the test came before one, "
+        "{then} in 100 of those it learned from. Train again once newer outcomes are known."
     )
     less = Phrase(
-        "Opportunities have become rarer: {now}% of the scores it was tested on came before one, "
-        "{then}% of those it learned from. Train again once newer outcomes are known."
+        "Opportunities have become rarer: {now} in 100 scores of the test came before one, {then} "
+        "in 100 of those it learned from. Train again once newer outcomes are known."
     )
     moved = [n for n in card.notes if isinstance(n, Note) and n.msgid.startswith(BASE_RATE_MOVED)]
     rates = [[100 * float(note.values[name]) for name in ("then", "now")] for note in moved]
