@@ -1,8 +1,9 @@
 """Does the forecast's 90 % range hold 90 % of the time? Simulated cohorts, then bpi2012's weeks.
 
-Each simulated cohort is a CRM of its own: 20 months of leads, a probability for each that is right
-on average, and shocks that all leads of a month share (hazard and arrivals). One forecast is made
-from each, so that cohorts are independent, and compared with what then happened.
+Each simulated cohort is a CRM of its own: 20 months of leads, and shocks that all leads of a month
+share (hazard and arrivals); nearly all that will convert do so within half a year, and most stay
+open for ever. One forecast is made from each, so that cohorts are independent, and compared with
+what then happened. A small company has a tenth of the leads.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ from scipy import stats
 
 from data.clock import DAY, NEVER
 from serving.figures.counts import cover_count
-from serving.figures.forecast import LeadTimes, ScoredLeads, expect, forecast
+from serving.figures.forecast import LeadTimes, expect, forecast
 
 DAYS = (30, 60, 90)
-HORIZON = 90.0
 WATCHED = 540  # days of history before the forecast
 AFTER = 90  # days that follow it
 LIFE = 240  # a lead's days at risk
+COMPANIES = {"usual company": 1.0, "small company": 0.1}
 
 
-def simulate(rng: np.random.Generator) -> tuple[LeadTimes, np.ndarray]:
+def simulate(rng: np.random.Generator, size: float = 1.0) -> LeadTimes:
     """Make leads with hidden propensities; hazards share a shock by calendar month."""
     total = WATCHED + AFTER
     months = total // 30 + 2
     spread = rng.uniform(0.15, 0.35)  # common deviation of a month's hazard
     shock = np.exp(rng.normal(-(spread**2) / 2, spread, months))
-    arrivals = rng.uniform(4, 12) * np.exp(rng.normal(-0.005, 0.1, months))
+    arrivals = size * rng.uniform(4, 12) * np.exp(rng.normal(-0.005, 0.1, months))
     per_day = rng.poisson(arrivals[np.arange(total) // 30])
     created = np.repeat(np.arange(total), per_day) + rng.uniform(0, 1, per_day.sum())
     ratio = np.exp(rng.normal(-0.5, 1.0, len(created)))
@@ -51,13 +52,7 @@ def simulate(rng: np.random.Generator) -> tuple[LeadTimes, np.ndarray]:
     end = np.minimum(converts, drops)
     converted = np.where((converts <= drops) & np.isfinite(end), created + end, np.inf)
     lost = np.where((drops < converts) & np.isfinite(end), created + end, np.inf)
-    times = LeadTimes(*(_micros(moment) for moment in (created, converted, lost)))
-    now = WATCHED * DAY
-    known = times.known(now)
-    ages = (now - known.created_at[known.open]) / DAY
-    rate = ratio[times.created_at < now][known.open] * scale
-    left = np.exp(-ages / pace) - np.exp(-np.minimum(ages + HORIZON, LIFE) / pace)
-    return times, np.where(ages < LIFE, -np.expm1(-rate * left), 0.0) * 0.86  # some drop out
+    return LeadTimes(*(_micros(moment) for moment in (created, converted, lost)))
 
 
 def _first_passage(
@@ -80,28 +75,20 @@ def run_cohorts(n: int, seed: int) -> pd.DataFrame:
     rows = []
     now = WATCHED * DAY
     for world in range(n):
-        times, p = simulate(np.random.default_rng([seed, world]))
-        known = times.known(now)
-        ages = (now - known.created_at[known.open]) / DAY
-        scored = ScoredLeads(ages, p, HORIZON)
-        forecasts = {
-            "leadscore, scored": forecast(times, now, scored=scored, days=DAYS),
-            "leadscore, by age": forecast(times, now, days=DAYS),
-        }
-        plain = expect(known, now, DAYS, scored)
-        for days in DAYS:
-            hit = (times.converted_at >= now) & (times.converted_at < now + days * DAY)
-            truth = {
-                "total": int(hit.sum()),
-                "open": int((hit & (times.created_at < now)).sum()),
-            }
-            truth["new"] = truth["total"] - truth["open"]
-            for name, result in forecasts.items():
-                row = next(each for each in result.rows if each.days == days)
+        for name, size in COMPANIES.items():
+            times = simulate(np.random.default_rng([seed, world]), size)
+            known = times.known(now)
+            result, plain = forecast(times, now, days=DAYS), expect(known, now, DAYS)
+            for row in result.rows:
+                hit = (times.converted_at >= now) & (times.converted_at < now + row.days * DAY)
+                old = times.created_at < now
+                truth = {"total": int(hit.sum()), "open": int((hit & old).sum())}
+                truth["new"] = truth["total"] - truth["open"]
                 parts = {"total": row.total, "open": row.from_open, "new": row.from_new}
-                rows += [_row(name, days, part, each, truth) for part, each in parts.items()]
-            bare = cover_count(plain[days].total, plain[days].total_variance)
-            rows.append(_row("Poisson-binomial", days, "total", bare, truth))
+                rows += [_row(name, row.days, part, each, truth) for part, each in parts.items()]
+                chance = plain[row.days].total
+                bare = cover_count(chance, chance)
+                rows.append(_row(f"{name}, Poisson", row.days, "total", bare, truth))
     return pd.DataFrame(rows)
 
 
@@ -168,9 +155,11 @@ def main() -> int:
     print(table.round(3).to_string())
     verdicts = []
     for days in DAYS:
-        for name in ("leadscore, scored", "leadscore, by age"):
+        for name in COMPANIES:
             covered = float(table.loc[(name, "total", days), "coverage"])
-            verdicts.append((0.85 <= covered <= 0.95, f"{name}, {days} d", covered))
+            most = 0.95 if name == "usual company" else 1.0  # few come in whole numbers
+            bar = f"0.85 to {most}"
+            verdicts.append((0.85 <= covered <= most, f"{name}, {days} d", covered, bar))
     data = os.environ.get("LEADSCORE_DATA")
     if data:
         weeks = run_bpi2012(Path(data))
@@ -182,10 +171,10 @@ def main() -> int:
             print(f"{days} d: {held} of {n_weeks} ranges held (95 % {low:.2f} to {high:.2f})")
     else:
         print("\nbpi2012 skipped: set LEADSCORE_DATA to the folder of the data sets")
-    for met, name, covered in verdicts:
+    for met, name, covered, bar in verdicts:
         word = "met" if met else "missed"
-        print(f"{word}  coverage of the 90 % range, {name}  {covered:.3f}  0.85 to 0.95")
-    return 0 if all(met for met, _, _ in verdicts) else 1
+        print(f"{word}  coverage of the 90 % range, {name}  {covered:.3f}  {bar}")
+    return 0 if all(met for met, *_ in verdicts) else 1
 
 
 if __name__ == "__main__":

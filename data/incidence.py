@@ -26,13 +26,16 @@ Floats = NDArray[np.float64]
 class Incidence:
     """Share converted and share still open by age: (k,) steps at `days`, ascending.
 
-    Before the first step nothing has happened.
+    Before the first step nothing has happened. `converted` are the leads that converted at each
+    step, `lead_days` the time for which leads were watched altogether.
     """
 
     days: Floats
     incidence: Floats
     still_open: Floats
     last_day: float
+    converted: NDArray[np.int64]
+    lead_days: float
 
     def share_by(self, days: Floats | float) -> Floats:
         """Read the share converted by these ages (days); flat after the last step."""
@@ -61,19 +64,27 @@ def _step(at: Floats, values: Floats, start: float, ask: Floats | float) -> Floa
     return np.asarray(np.concatenate(([start], values))[position])
 
 
-def estimate_incidence(days: Floats, cause: NDArray[np.integer]) -> Incidence:
-    """Estimate from one row per lead: days watched and why watching ended (0, 1 or 2)."""
+def estimate_incidence(
+    days: Floats, cause: NDArray[np.integer], entered: Floats | None = None
+) -> Incidence:
+    """Estimate from one row per lead: its age when watching ended and why (0, 1 or 2).
+
+    `entered` is the age from which a lead is watched, default 0: it is at risk only after that.
+    """
     steps, row = np.unique(days, return_inverse=True)
     happened = [np.bincount(row[cause == c], minlength=len(steps)) for c in (1, 2)]
     ended = np.bincount(row, minlength=len(steps))
-    at_risk = len(days) - np.concatenate(([0], np.cumsum(ended)[:-1]))
+    begun = np.zeros_like(days) if entered is None else np.minimum(entered, days)
+    # who is at risk at a step: watched before it (or from 0 on), and not ended before it
+    since = np.searchsorted(np.sort(begun[begun > 0]), steps) + int((begun <= 0).sum())
+    at_risk = since - np.concatenate(([0], np.cumsum(ended)[:-1]))
     d1, d2 = happened
-    still_open = np.cumprod(1 - (d1 + d2) / np.maximum(at_risk, 1))
+    still_open = np.cumprod(1 - (d1 + d2) / np.maximum(at_risk, 1), dtype=np.float64)
     before = np.concatenate(([1.0], still_open[:-1]))
     incidence = np.cumsum(before * d1 / np.maximum(at_risk, 1))
     kept = (d1 + d2) > 0
-    last = float(steps[-1]) if len(steps) else 0.0
-    return Incidence(steps[kept], incidence[kept], still_open[kept], last)
+    last, lead_days = float(steps[-1]) if len(steps) else 0.0, float((days - begun).sum())
+    return Incidence(steps[kept], incidence[kept], still_open[kept], last, d1[kept], lead_days)
 
 
 def observe(

@@ -19,6 +19,7 @@ from features.templates import TEMPLATES
 from models.explain.change import Change
 from models.explain.fixed_sentences import (
     ASSOCIATION,
+    BASE_RATE,
     CHANGES,
     NOT_KEPT,
     NOT_YET,
@@ -77,6 +78,7 @@ class LeadExplanation:
     subject: bool
     speech: Speech
     rule_updated_by: int | None
+    ranks: bool
     time: Callable[[str], str]
 
     @property
@@ -115,6 +117,8 @@ class LeadExplanation:
     def caution(self) -> str:
         """Say what the reasons are: associations, or points of a rule."""
         n = self.rule_updated_by
+        if not self.ranks:
+            return self.speech.message(BASE_RATE)
         if n is None:
             return self.speech.message(ASSOCIATION)
         return self.speech.message(RULES_UPDATED if n else RULES).format(n=f"{n:,}")
@@ -300,6 +304,7 @@ def explain_lead(
         speech=speech,
         rule_updated_by=model.card.rule_updated_by,
         time=lambda at: str(words.time(at)),
+        ranks=model.card.ranks,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from data.clock import DAY
 from models.note import Note, read_note
-from models.winners import RULE
+from models.winners import CONSTANT, RULE
 
 if TYPE_CHECKING:  # a card is read by commands that learn nothing
     import pandas as pd
@@ -96,6 +96,11 @@ class ModelCard:
     def rule_updated_by(self) -> int | None:
         """Count the conversions that a rule was updated by; None where the model is no rule."""
         return self.train_leads_converted if self.candidates.get("winner") == RULE else None
+
+    @property
+    def ranks(self) -> bool:
+        """Whether scores differ at all: not where every lead gets the base rate."""
+        return self.candidates.get("winner") != CONSTANT
 
     @property
     def has_clock(self) -> bool:

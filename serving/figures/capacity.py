@@ -33,13 +33,11 @@ class OwnerShare:
 class CallPlan:
     """The leads to call: `rows` in calling order, at most `capacity`.
 
-    `cut_off` is the lowest probability called, None where nobody is called. `left_behind` is
-    what to expect from eligible leads not called, `n_left` how many those are.
+    `left_behind` is what to expect from eligible leads not called, `n_left` how many those are.
     """
 
     capacity: int
     rows: NDArray[np.int64]
-    cut_off: float | None
     expected: CountRange
     left_behind: CountRange
     n_left: int
@@ -51,7 +49,6 @@ class WhatIf:
     """What one capacity brings; `money` None where values, `profit` where costs are unknown too."""
 
     capacity: int
-    cut_off: float | None
     expected: CountRange
     profit: float | None
     money: CountRange | None = None
@@ -64,28 +61,28 @@ def plan_calls(
     owner: NDArray[np.object_] | None = None,
     eligible: NDArray[np.bool_] | None = None,
     order: NDArray[np.int64] | None = None,
-    hidden: NDArray[np.bool_] | None = None,
+    counted: Floats | None = None,
     shock: Shock = NO_SHOCK,
     level: float = 0.9,
 ) -> CallPlan:
     """Take the best `capacity` eligible leads; `probability` is (n,), ties in row order.
 
-    `order` lists the eligible rows in another order; `hidden` rows tell nothing of the cut-off.
+    `order` lists the eligible rows in another order; `counted` are the chances by which those not
+    called add up, where they are others.
     """
     p = _checked(probability)
+    rest = p if counted is None else _checked(counted)
     allowed = np.ones(len(p), dtype=bool) if eligible is None else eligible
     order = np.argsort(-p, kind="stable") if order is None else order
     ranked = order[allowed[order]]
     rows, left = ranked[: max(capacity, 0)], ranked[max(capacity, 0) :]
-    telling = rows if hidden is None else rows[~hidden[rows]]
     return CallPlan(
         capacity,
         rows,
-        float(p[telling[-1]]) if len(telling) else None,
         expect_count(p[rows], shock, level),
-        expect_count(p[left], shock, level),
+        expect_count(rest[left], shock, level),
         len(left),
-        () if owner is None else _share_by_owner(p, rows, left, owner, shock, level),
+        () if owner is None else _share_by_owner(p, rest, rows, left, owner, shock, level),
     )
 
 
@@ -102,7 +99,6 @@ def what_if(
     cost: float | None = None,
     eligible: NDArray[np.bool_] | None = None,
     order: NDArray[np.int64] | None = None,
-    hidden: NDArray[np.bool_] | None = None,
     shock: Shock = NO_SHOCK,
     level: float = 0.9,
 ) -> tuple[WhatIf, ...]:
@@ -110,16 +106,14 @@ def what_if(
     p = _checked(probability)
     points = []
     for capacity in capacities:
-        plan = plan_calls(
-            p, capacity, eligible=eligible, order=order, hidden=hidden, shock=shock, level=level
-        )
+        plan = plan_calls(p, capacity, eligible=eligible, order=order, shock=shock, level=level)
         profit = money = None
         if value is not None:
             worth = np.broadcast_to(np.asarray(value, dtype=np.float64), len(p))
             money = expect_money(p[plan.rows], worth[plan.rows], shock, level)
         if money is not None and cost is not None:
             profit = money.value - cost * len(plan.rows)
-        points.append(WhatIf(capacity, plan.cut_off, plan.expected, profit, money))
+        points.append(WhatIf(capacity, plan.expected, profit, money))
     return tuple(points)
 
 
@@ -155,6 +149,7 @@ def expect_money(
 
 def _share_by_owner(
     p: Floats,
+    rest: Floats,
     rows: NDArray[np.int64],
     left: NDArray[np.int64],
     owner: NDArray[np.object_],
@@ -167,16 +162,16 @@ def _share_by_owner(
     shares = []
     groups = zip(by_code(code[rows], len(found)), by_code(code[left], len(found)), strict=True)
     for name, (of_calls, of_rest) in zip(found.tolist(), groups, strict=True):
-        called, rest = rows[of_calls], left[of_rest]
-        if not len(called) and not len(rest):
+        called, others = rows[of_calls], left[of_rest]
+        if not len(called) and not len(others):
             continue
         shares.append(
             OwnerShare(
                 name,
-                len(called) + len(rest),
+                len(called) + len(others),
                 len(called),
                 expect_count(p[called], shock, level),
-                expect_count(p[rest], shock, level),
+                expect_count(rest[others], shock, level),
             )
         )
     return tuple(sorted(shares, key=lambda share: (-share.calls, share.owner)))

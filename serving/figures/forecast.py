@@ -1,9 +1,11 @@
 """Open leads and the pace of new ones -> opportunities in 30, 60, 90 days, with ranges.
 
-Each open lead converts within h days with the probability that the delay curve gives its age,
-scaled by a proportional hazard to the calibrated probability where a model gives one. Leads yet
-to come arrive at the pace of the last weeks. The range adds the shock that whole months share,
-learned from forecasts remade as of past dates with what was known then (serving.figures.counts).
+Every open lead counts with what leads of its age did in the last year: of those still open at that
+age, the share that converted within h days. Scores say whose the opportunities are, not how many:
+a model knows the ages that it learned from and says too much of older leads. Leads yet to come
+arrive at the pace of the last weeks. Forecasts are remade in the same way as of past dates, with
+what was known then; the range adds the shock that whole months share, learned from them
+(serving.figures.counts).
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from numpy.typing import NDArray
 
 from data.clock import DAY, NEVER, Micros
 from data.incidence import CENSORED, CONVERTED, DISQUALIFIED, Incidence, estimate_incidence
-from data.schema import Project
 from data.tables import Outcomes, Snapshots, Tables
 from serving.figures.counts import PRIOR_SCALE, CountRange, Shock, cover_count, learn_shock
 from serving.figures.funnel import Rate, rate_of
@@ -26,6 +27,8 @@ PACE_DAYS: Final = 56.0
 CURVE_DAYS: Final = 365.0
 MIN_CONVERSIONS: Final = 20
 MIN_HISTORY_DAYS: Final = 28.0
+UNSEEN: Final = 0.5
+"""Conversions that might as well have been seen, at any age (Jeffreys' prior of a Poisson rate)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +57,22 @@ class LeadTimes:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedConversions:
-    """Expected conversions within a number of days, and the variance that chance alone gives."""
+    """Expected conversions within a number of days, and their variances.
+
+    Chance (Bernoulli for open leads, Poisson for new ones), and that the rates were learned from
+    few conversions; the latter is common to open and new leads.
+    """
 
     open: float
     open_variance: float
     new: float
+    new_variance: float
+    total_variance: float
 
     @property
     def total(self) -> float:
         """Expected conversions of open leads and of leads yet to come."""
         return self.open + self.new
-
-    @property
-    def total_variance(self) -> float:
-        """Variance of the total: Bernoulli for open leads, Poisson for new ones."""
-        return self.open_variance + self.new
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,46 +119,22 @@ class Forecast:
 def forecast_project(
     tables: Tables,
     outcomes: Outcomes,
-    project: Project,
-    snapshots: Snapshots,
-    probability: Floats,
+    open_leads: Snapshots,
     *,
     days: tuple[int, ...] = (30, 60, 90),
     level: float = 0.9,
 ) -> Forecast:
-    """Forecast from scored open leads: `probability` is (n,), row for row with `snapshots`."""
-    times = read_lead_times(tables, outcomes)
-    if tables.created_at is None or project.conversion.horizon is None:
-        raise ValueError("a forecast needs conversion.horizon")
-    as_of = int(snapshots.as_of.max()) if len(snapshots) else outcomes.observed_until
-    ages = (snapshots.as_of - tables.created_at[snapshots.lead]) / DAY
-    scored = ScoredLeads(
-        np.asarray(ages, dtype=np.float64),
-        probability,
-        project.conversion.horizon / DAY,
-        project.conversion.horizon_from,
-    )
-    return forecast(times, as_of, scored=scored, days=days, level=level)
+    """Forecast from these open leads, of whom each counts by its age alone."""
+    as_of = int(open_leads.as_of.max()) if len(open_leads) else outcomes.observed_until
+    times, ages = read_lead_times(tables, outcomes), ages_of(tables, open_leads)
+    return forecast(times, as_of, ages=ages, days=days, level=level)
 
 
-def open_chances(
-    tables: Tables,
-    outcomes: Outcomes,
-    project: Project,
-    snapshots: Snapshots,
-    probability: Floats,
-    days: int,
-) -> Floats:
-    """Give the chance of each scored open lead to convert within so many days: (n,)."""
-    if tables.created_at is None or project.conversion.horizon is None:
-        raise ValueError("a forecast needs conversion.horizon")
-    as_of = int(snapshots.as_of.max()) if len(snapshots) else outcomes.observed_until
-    ages = np.asarray((snapshots.as_of - tables.created_at[snapshots.lead]) / DAY, np.float64)
-    scored = ScoredLeads(
-        ages, probability, project.conversion.horizon / DAY, project.conversion.horizon_from
-    )
-    curve = _curve(read_lead_times(tables, outcomes).known(as_of), as_of)
-    return _scale(chance_by_age(curve, ages, float(days)), curve, scored, float(days))
+def ages_of(tables: Tables, snapshots: Snapshots) -> Floats:
+    """Give the ages of the leads at their snapshots: (n,) days."""
+    if tables.created_at is None:
+        raise ValueError("a forecast needs leads.created_at")
+    return np.asarray((snapshots.as_of - tables.created_at[snapshots.lead]) / DAY, np.float64)
 
 
 def read_lead_times(tables: Tables, outcomes: Outcomes) -> LeadTimes:
@@ -179,26 +159,16 @@ def learn_open_shock(times: LeadTimes, as_of: int, days: int) -> Shock:
     return _shock(origins, remade, observed, days, step, "open")
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredLeads:
-    """Open leads with their calibrated probability of converting within the horizon: (n,)."""
-
-    age_days: Floats
-    probability: Floats
-    horizon_days: float
-    horizon_from: Literal["as_of", "created"] = "as_of"
-
-
 def forecast(
     times: LeadTimes,
     as_of: int,
     *,
-    scored: ScoredLeads | None = None,
+    ages: Floats | None = None,
     days: tuple[int, ...] = (30, 60, 90),
     level: float = 0.9,
     step_days: float | None = None,
 ) -> Forecast:
-    """Forecast as of a moment; without `scored`, each open lead counts by its age alone.
+    """Forecast as of a moment, from open leads of these `ages`: default all of them.
 
     `step_days` is the distance between past forecasts: default 30, or 7 on short histories.
     """
@@ -207,7 +177,7 @@ def forecast(
     origins = _origins(known, as_of, step)
     remade = {t: expect(known.known(t), t, days) for t in origins}
     observed = {t: {d: _count_conversions(known, t, d) for d in days} for t in origins}
-    now = expect(known, as_of, days, scored)
+    now = expect(known, as_of, days, ages)
     rows, past = [], []
     for d in days:
         matured = [t for t in origins if t + d * DAY <= as_of]
@@ -221,66 +191,71 @@ def forecast(
 
 
 def expect(
-    known: LeadTimes, t: int, days: tuple[int, ...], scored: ScoredLeads | None = None
+    known: LeadTimes, t: int, days: tuple[int, ...], ages: Floats | None = None
 ) -> dict[int, ExpectedConversions]:
-    """Compute expected conversions in each number of days from `t`, from what is known before."""
-    curve = _curve(known, t)
+    """Compute expected conversions in each number of days from `t`, from what is known before.
+
+    `ages` are those of the open leads to count, in days: default all that are open.
+    """
+    curve = estimate_curve(known, t)
     pace = _arrivals_per_day(known, t)
-    ages = (t - known.created_at[known.open]) / DAY if scored is None else scored.age_days
-    expected = {}
-    for d in days:
-        p = chance_by_age(curve, ages, float(d))
-        if scored is not None:
-            p = _scale(p, curve, scored, float(d))
-        wait = np.linspace(0, d, 4 * d + 1)
-        new = pace * float(np.trapezoid(curve.share_by(wait), wait))
-        expected[d] = ExpectedConversions(float(p.sum()), float((p * (1 - p)).sum()), new)
-    return expected
+    ages = np.sort((t - known.created_at[known.open]) / DAY if ages is None else ages)
+    return {d: _expect_days(curve, ages, pace, float(d)) for d in days}
 
 
-def chance_by_age(curve: Incidence, ages: Floats, days: float) -> Floats:
+def _expect_days(curve: Incidence, ages: Floats, pace: float, days: float) -> ExpectedConversions:
+    """Add up the chances of open leads, ages ascending, and of those that come in these days.
+
+    A conversion seen at some age stands for as many to come as leads will pass that age: it counts
+    once for each, so that few conversions make an uncertain sum (a Poisson count each).
+    """
+    seen = curve.converted > 0
+    at, gained = curve.days[seen], np.diff(curve.incidence, prepend=0.0)[seen]
+    weighed = np.concatenate(([0.0], np.cumsum(1 / np.maximum(curve.open_at(ages), 1e-9))))
+    passing = weighed[np.searchsorted(ages, at)] - weighed[np.searchsorted(ages, at - days)]
+    of_open, of_new = gained * passing, gained * pace * np.maximum(days - at, 0.0)
+    unseen_open, unseen_new = (
+        UNSEEN * lead_days / max(curve.lead_days, 1.0)
+        for lead_days in (len(ages) * days, pace * days**2 / 2)
+    )
+
+    def learned(parts: Floats, unseen: float) -> float:
+        return float((parts**2 / curve.converted[seen]).sum()) + unseen**2 / UNSEEN
+
+    chance = chance_by_age(curve, ages, days)
+    by_chance, new = float((chance * (1 - chance)).sum()), float(of_new.sum()) + unseen_new
+    return ExpectedConversions(
+        float(chance.sum()),
+        by_chance + learned(of_open, unseen_open),
+        new,
+        new + learned(of_new, unseen_new),
+        by_chance + new + learned(of_open + of_new, unseen_open + unseen_new),
+    )
+
+
+def chance_by_age(curve: Incidence, ages: Floats, days: Floats | float) -> Floats:
     """Compute the chance that leads still open at these ages convert in the next `days`: (n,)."""
     still_open = np.maximum(curve.open_at(ages), 1e-9)
     gained = curve.share_by(ages + days) - curve.share_by(ages)
-    return np.asarray(np.clip(gained / still_open, 0, 1))
+    unseen = UNSEEN * days / max(curve.lead_days, 1.0)
+    return np.asarray(np.clip(gained / still_open + unseen, 0, 1))
 
 
-def _scale(p: Floats, curve: Incidence, scored: ScoredLeads, days: float) -> Floats:
-    """Scale the chance by age with the hazard ratio that the calibrated probability implies.
+def estimate_curve(known: LeadTimes, t: int) -> Incidence:
+    """Estimate the delay curve from what leads of every age did in the last year, as seen at `t`.
 
-    At the model's own horizon the result is the model's probability itself; over `days` it grows
-    with the curve.
+    Older leads are watched from the age that they had when the year began.
     """
-    if scored.horizon_from == "created":
-        window = np.maximum(scored.horizon_days - scored.age_days, 0.0)
-        base = np.clip(
-            (curve.share_by(scored.age_days + window) - curve.share_by(scored.age_days))
-            / np.maximum(curve.open_at(scored.age_days), 1e-9),
-            0,
-            1,
-        )
-    else:
-        window = np.full(len(p), scored.horizon_days)
-        base = chance_by_age(curve, scored.age_days, scored.horizon_days)
-    q, promised = np.clip(base, 0, 1 - 1e-9), np.clip(scored.probability, 0, 1 - 1e-9)
-    has_base = q > 0
-    ratio = np.where(has_base, np.log1p(-promised) / np.log1p(-np.where(has_base, q, 0.5)), 1.0)
-    scaled = -np.expm1(np.clip(ratio, 1e-4, 1e4) * np.log1p(-np.clip(p, 0, 1 - 1e-9)))
-    # beyond the ages that the curve covers, the model's probability is spread over its horizon
-    even = promised * np.minimum(days, window) / np.maximum(scored.horizon_days, 1e-9)
-    return np.where(has_base, scaled, np.where(window > 0, even, p))
-
-
-def _curve(known: LeadTimes, t: int) -> Incidence:
-    """Estimate the delay curve from leads created in the last year, as seen at `t`."""
-    rows = known.created_at >= t - int(CURVE_DAYS * DAY)
-    created = known.created_at[rows]
+    start = t - int(CURVE_DAYS * DAY)
+    end = np.minimum(np.minimum(known.converted_at, known.disqualified_at), t)
+    rows = end >= start
+    created, end = known.created_at[rows], end[rows]
     converted, lost = known.converted_at[rows], known.disqualified_at[rows]
-    end = np.minimum(np.minimum(converted, lost), t)
     cause = np.where(
         end == t, CENSORED, np.where(converted <= lost, CONVERTED, DISQUALIFIED)
     )  # what happened is before t
-    return estimate_incidence(np.maximum((end - created) / DAY, 0.0), cause)
+    entered = np.maximum((start - created) / DAY, 0.0)
+    return estimate_incidence(np.maximum((end - created) / DAY, 0.0), cause, entered)
 
 
 def _arrivals_per_day(known: LeadTimes, t: int) -> float:
@@ -329,12 +304,7 @@ def _shock(
     """Learn the common shock of one part of the forecast from matured past forecasts."""
     rows = [(remade[t][days], observed[t][days]) for t in origins]
     expected = np.array([float(getattr(each, part)) for each, _ in rows])
-    variance = np.array(
-        [
-            {"total": each.total_variance, "open": each.open_variance, "new": each.new}[part]
-            for each, _ in rows
-        ]
-    )
+    variance = np.array([float(getattr(each, f"{part}_variance")) for each, _ in rows])
     pick = {"total": sum, "open": lambda pair: pair[0], "new": lambda pair: pair[1]}[part]
     counts = np.array([float(pick(pair)) for _, pair in rows])
     scale = PRIOR_SCALE * float(np.sqrt(30 / days))  # months average out over a longer time
@@ -368,6 +338,6 @@ def _figures_of(
         days,
         cover_count(now.total, now.total_variance, total, level),
         cover_count(now.open, now.open_variance, from_open, level),
-        cover_count(now.new, now.new, from_new, level),
+        cover_count(now.new, now.new_variance, from_new, level),
         total.typical,
     )

@@ -175,13 +175,13 @@ function place(wanted) {
   var inside = new Set(data.orders[state.rank].filter(function (i) { return !data.out[i]; }).slice(0, state.calls));
   var shown = [], cut = false;
   wanted.forEach(function (i, k) {
-    if (!cut && !inside.has(i) && !state.words && k > 0) {
+    if (!cut && state.calls && !inside.has(i) && !state.words && k > 0) {
       var line = document.createElement("tr"), cell = line.insertCell();
       line.className = "cut-line"; cell.colSpan = 6;
       cell.textContent = fill(data.cut, { n: numbers.format(state.calls) });
       shown.push(line); cut = true;
     }
-    rows[i].classList.toggle("beyond", !inside.has(i));
+    rows[i].classList.toggle("beyond", state.calls > 0 && !inside.has(i));
     shown.push(rows[i]);
   });
   body.replaceChildren.apply(body, shown);

@@ -117,12 +117,12 @@ def why_it_won(candidates: Mapping[str, Any], words: Words) -> list[Markup]:
     first = candidates.get("forward_folds") or candidates.get("random_folds") or []
     rows = {row["candidate"]: row for row in first if "behind" in row}
     if winner == CONSTANT:
-        return [t("Too few outcomes for a choice: every lead gets the base rate.")]
+        return [t("No model could be proven: every lead gets the base rate.")]
     if winner not in rows:
         return []
     if len(rows) == 1:
         one = t(
-            "{winner} was the only candidate: trees need more outcomes.",
+            "{winner} was the only candidate.",
             winner=_bold(winner, words),
         )
         return [one]

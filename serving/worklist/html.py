@@ -274,7 +274,10 @@ class ReportPage:
     def _badge(self) -> Markup | None:
         """Say in a few words how far the scores can be trusted."""
         trust = self.view.trust
-        return None if trust is None else self.names.badges()[trust.verdict]
+        if trust is None:
+            return None
+        off = trust.verdict == "unproven" and not all(band.kept for band in trust.bands)
+        return self.names.badges()["off" if off else trust.verdict]
 
     def _change_groups(self) -> list[tuple[str, Markup, Markup, list[Mover]]]:
         """Group the movers by cause; those that crossed into another band come first."""

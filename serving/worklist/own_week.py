@@ -24,11 +24,15 @@ MOST_WEEKS: Final = 100
 
 
 class OwnLead(NamedTuple):
-    """A lead to work; without a probability and a score where the score is held back."""
+    """A lead to work; without chances and a score where the score is held back.
+
+    `counted` is its chance among those that are not called (ReportInput.counted).
+    """
 
     lead_id: str
     owner: str
     probability: float | None
+    counted: float | None
     score: int | None
     quiet_days: int | None
     touched: bool
@@ -40,6 +44,7 @@ def own_lead(lead: ReportLead, as_of: str) -> OwnLead:
         lead.lead_id,
         lead.owner,
         lead.probability,
+        lead.counted,
         lead.score,
         quiet_days(lead, as_of),
         lead.last_touch_at is not None,
@@ -75,7 +80,7 @@ def own_week(week: WeekPage, leads: Sequence[OwnLead], open_leads: Mapping[str, 
         calls=tuple(lead.lead_id for lead in called),
         cut_off=cut,
         expected=_expected(called, shock),
-        left_behind=_expected(left, shock),
+        left_behind=_left(left, shock),
         missed=_missed(week, leads, cut) if week.touches_known else (),
         owners=tuple(
             OwnerWeek(
@@ -83,13 +88,13 @@ def own_week(week: WeekPage, leads: Sequence[OwnLead], open_leads: Mapping[str, 
                 open_leads[owner],
                 of_owner[owner],
                 _expected([lead for lead in called if lead.owner == owner], shock),
-                _expected([lead for lead in left if lead.owner == owner], shock),
+                _left([lead for lead in left if lead.owner == owner], shock),
             )
             for owner in sorted(open_leads)
         ),
         newest_first=None,
         speed=None,
-        plan=_plan(leads, capacity, shock),
+        plan=_plan(leads, capacity, shock) if capacity else (),
         plan_by_value=(),
         plan_by_urgency=(),
         best_calls=None,
@@ -135,7 +140,16 @@ def _plan(leads: Sequence[OwnLead], capacity: int, shock: Shock) -> tuple[PlanPo
 
 def _expected(leads: Sequence[OwnLead], shock: Shock) -> Interval:
     """Expect opportunities from these leads."""
-    known = [lead.probability for lead in leads if lead.probability is not None]
+    return _expect([lead.probability for lead in leads], shock)
+
+
+def _left(leads: Sequence[OwnLead], shock: Shock) -> Interval:
+    """Expect opportunities from these leads without a call."""
+    return _expect([lead.counted for lead in leads], shock)
+
+
+def _expect(chances: Sequence[float | None], shock: Shock) -> Interval:
+    known = [chance for chance in chances if chance is not None]
     range_ = expect_count(np.array(known, np.float64), shock)
     return Interval(range_.value, range_.low, range_.high)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from models.explain.fixed_sentences import RULES, RULES_UPDATED
+from models.explain.fixed_sentences import BASE_RATE, RULES, RULES_UPDATED
 from serving.worklist.language import Words
 from serving.worklist.view import ReportView
 
@@ -34,10 +34,10 @@ class PageNames:
 
     def ranks(self) -> list[tuple[str, Markup]]:
         """List the orders of the list."""
-        t = self.words.t
-        valued = any(lead.worth is not None for lead in self.view.leads)
+        t, view = self.words.t, self.view
+        valued = any(lead.worth is not None for lead in view.leads)
         ranks = [
-            ("chance", t("by chance")),
+            ("chance", t("by chance") if view.about.ranked else t("newest first")),
             ("value", t("by value")),
             ("urgency", t("by urgency")),
             ("change", t("by change")),
@@ -100,7 +100,9 @@ class PageNames:
             "trust": t("Ranking reliable, percentages verified"),
             "care": t("Ranking reliable, some percentages were off"),
             "unproven": t("Too few outcomes yet to verify the percentages"),
+            "off": t("Some percentages were off"),
             "rules": t("Scored by rules"),
+            "base": t("Not learned"),
         }
 
     def causes(self) -> dict[str, tuple[Markup, Markup]]:
@@ -177,6 +179,12 @@ class PageNames:
                 "trust": t("Yes: its promises came true on leads that it had never seen."),
                 "mostly": t("Yes: most of its promises came true on leads that it had never seen."),
                 "care": t("With care: it orders leads well, but some promises were off."),
+                "base": t(BASE_RATE),
+                "off": t("Not its percentages: some bands promised too much or too little."),
+                "ordered off": t(
+                    "Its order, yes. Not its percentages: some bands promised too much or too "
+                    "little."
+                ),
                 "unproven": t("Not yet: too few outcomes to verify its promises."),
                 "ordered": t(
                     "Its order, yes. Its percentages, not yet: too few outcomes to verify them."

@@ -16,11 +16,12 @@ FEWEST_FORECASTS = 3
 def proof_sentences(view: ReportView, words: Words) -> list[Markup]:
     """Say whether bands kept their promise, and how results run against the forecast.
 
-    Where outcomes are too few to tell, which the page says next, no band is said to have kept it.
+    Where outcomes are too few to tell, which the page says next, no band is said to have kept it;
+    those that did not are named all the same.
     """
     trust = view.trust
-    told = trust is not None and trust.verdict != "unproven"
-    bands = _bands(trust.bands, words) if trust is not None and told else None
+    told = trust is not None and trust.verdict not in ("unproven", "base")
+    bands = _bands(trust.bands, words, told=told) if trust is not None else None
     results = _results(view.forecast, words) if view.forecast else None
     return [sentence for sentence in (bands, results) if sentence is not None]
 
@@ -61,11 +62,13 @@ def _points(difference: float, words: Words) -> Markup:
     return Markup("{}{}").format(plus, words.number(100 * difference, 1))
 
 
-def _bands(bands: Sequence[BandRow], words: Words) -> Markup | None:
+def _bands(bands: Sequence[BandRow], words: Words, *, told: bool) -> Markup | None:
     """Name the bands that kept their promise, else those that did not."""
     if not bands:
         return None
     broken = [row for row in bands if not row.kept]
+    if not broken and not told:
+        return None
     if not broken and len(bands) > 1:
         return words.t(
             "Bands {first} to {last} kept their promise.", first=bands[0].band, last=bands[-1].band
@@ -74,6 +77,11 @@ def _bands(bands: Sequence[BandRow], words: Words) -> Markup | None:
         return words.t("Band {band} kept its promise.", band=bands[0].band)
     named = ", ".join(row.band for row in broken)
     many = [row for row in broken if row.promised > row.observed.high]
+    others = told and len(broken) < len(bands)
+    if len(many) == len(broken) and not others:
+        return words.t("Promised too much: {bands}.", bands=named)
+    if not many and not others:
+        return words.t("Promised too little: {bands}.", bands=named)
     if len(many) == len(broken):
         return words.t(
             "Promised too much: {bands}. The other bands kept their promise.", bands=named

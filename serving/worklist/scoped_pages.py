@@ -283,7 +283,8 @@ class ScopedPages:
     def _own(self, week: WeekPage) -> WeekPage:
         """Plan the calls among the viewer's own leads; nothing in it comes from other leads."""
         rows = self._all(
-            "select lead_id, owner, probability, score, quiet_days, last_touch_at is not null"
+            "select lead_id, owner, probability, counted, score, quiet_days,"
+            " last_touch_at is not null"
             f" from leads where rule is null and {self._seen} and {self._open} order by place"
         )
         counts = self._all(

@@ -49,6 +49,7 @@ _TABLES: Final = """
 create table leads (
     place integer primary key, lead_id text not null unique, owner text not null, team text,
     source text, stage text, band text, trend text, rule text, score integer, probability real,
+    counted real,
     changed integer, last_touch_at text, quiet_days integer, called integer,
     missed integer not null, moved integer, answered integer not null, ended integer not null,
     by_value integer, by_urgency integer, by_change integer, by_company integer, by_name integer
@@ -220,7 +221,8 @@ def _insert_leads(
             place,
             *(_text(text) for text in (lead.lead_id, lead.owner, lead.team or None, lead.source)),
             *(_text(text) for text in (lead.stage, lead.band, lead.trend, lead.rule)),
-            *(lead.score, lead.probability, lead.change, lead.last_touch_at, days),
+            *(lead.score, lead.probability, lead.counted),
+            *(lead.change, lead.last_touch_at, days),
             *(called.get(lead.lead_id), int(lead.lead_id in missed)),
             None if mover is None else mover.new - mover.old,
             *(int(lead.standing is not None), int(lead.ended is not None)),

@@ -48,6 +48,7 @@ class About:
     labels: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
     static: bool = False  # no creation time is known: no claim about time
     promises: bool = True  # False: the model learned from these leads as ones that did not convert
+    ranked: bool = True  # False: every lead gets the base rate, so no lead comes before another
     run_id: str = ""
     crm_link: str | None = None  # the address of a lead in the CRM, with {lead_id}
     live_link: str | None = None  # where answers are given

@@ -174,7 +174,7 @@ class TrustPage:
     ages, so these are more than the leads.
     """
 
-    verdict: Literal["trust", "care", "unproven", "rules"]
+    verdict: Literal["trust", "care", "unproven", "rules", "base"]
     model_version: str
     trained_at: str | None
     trained_leads: int

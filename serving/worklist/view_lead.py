@@ -77,6 +77,7 @@ class ReportLead:
     probability_low: float | None
     probability_high: float | None
     percentile: float | None = 0.0
+    counted: float | None = None  # its chance in sums: by its age where the model knows none so old
     trend: Trend | None = "new"
     source: str | None = None
     account: str | None = None

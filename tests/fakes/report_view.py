@@ -236,6 +236,7 @@ def _lead(rng: np.random.Generator, i: int, score: int, owner: str) -> ReportLea
         score=score,
         band=band,
         probability=chance,
+        counted=chance,
         probability_low=chance * 0.75,
         probability_high=min(0.97, chance * 1.3),
         percentile=0.0,

@@ -228,9 +228,7 @@ def test_08_funnel_figures_by_source_and_stage_and_a_forecast_with_a_range(road:
     assert last_rate.hits == won.sum() - funnel.skipped <= counts[-1]
     assert funnel.total.median_days is not None
     assert [s.name for s in funnel.stages] == [*names, "opportunity"]
-    found = forecast_project(
-        tables, outcomes, project, road.scored.snapshots, road.scored.scores.probability
-    )
+    found = forecast_project(tables, outcomes, road.scored.snapshots)
     assert [row.days for row in found.rows] == [30, 60, 90]
     for row in found.rows:
         assert row.total.low < row.total.value < row.total.high

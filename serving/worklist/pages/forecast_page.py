@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from data.clock import iso
 from serving.figures.capacity import by_code, expect_count, expect_money
 from serving.figures.counts import CountRange, Shock, cover_count
-from serving.figures.forecast import Forecast, ForecastFigures, forecast_project, open_chances
+from serving.figures.forecast import Forecast, ForecastFigures, forecast_project
+from serving.figures.forecast_shares import share_out
 from serving.figures.shown_sums import TENTHS, WHOLE, add_up
+from serving.scoring_run import disqualified_by_reps
 from serving.worklist.pages.report_input import ReportInput, interval
 from serving.worklist.view_figures import (
     ForecastPage,
@@ -34,13 +36,17 @@ def make_forecast(source: ReportInput) -> ForecastPage | None:
     """
     if not source.outcomes.timed:
         return None
-    rows = source.in_play
-    snapshots, chances = source.scored.snapshots.take(rows), source.scored.scores.probability[rows]
-    forecast = forecast_project(source.tables, source.outcomes, source.project, snapshots, chances)
+    scored, rows = source.scored, source.in_play
+    snapshots = scored.snapshots.take(rows)
+    open_leads = scored.snapshots.take(np.flatnonzero(~disqualified_by_reps(scored.standing)))
+    forecast = forecast_project(source.tables, source.outcomes, open_leads)
     worth = None if source.worth is None else source.worth[rows]
     within = {
-        row.days: open_chances(
-            source.tables, source.outcomes, source.project, snapshots, chances, row.days
+        row.days: share_out(
+            *(source.tables, source.outcomes, source.project, snapshots),
+            counted=source.counted[rows],
+            days=row.days,
+            expected=row.from_open.value,
         )
         for row in forecast.rows
     }

@@ -189,6 +189,7 @@ def _lead(
         probability_low=answer.probability_low,
         probability_high=answer.probability_high,
         percentile=answer.percentile,
+        counted=None if answer.withheld is not None else float(source.counted[row]),
         trend=cast("Trend | None", answer.trend),
         source=display["channel"][row] or None,
         account=display["account"][row] or None,

@@ -16,6 +16,7 @@ from data.tables import Outcomes, Tables
 from models.explain.change import StoredRun
 from serving.answers.answer_store import RepAnswer
 from serving.figures.counts import CountRange
+from serving.figures.forecast_shares import count_old_by_age
 from serving.figures.funnel import Rate
 from serving.figures.lead_worth import lead_worth
 from serving.held_back import came_in_order, order_of_list
@@ -86,7 +87,9 @@ class ReportInput:
             came_in_order(self.tables, lead),
             self.project,
             held=scored.held[rows],
-            rank=-scored.scores.probability[rows],
+            rank=-scored.scores.probability[rows]
+            if self.model.card.ranks
+            else -came_in_order(self.tables, lead),
         )
         return rows[order]
 
@@ -125,6 +128,13 @@ class ReportInput:
         """Probabilities to count with: where a score is held back, that of the average lead."""
         p, shown = self.scored.scores.probability, self.shown
         return np.where(shown, p, p.mean())
+
+    @cached_property
+    def counted(self) -> NDArray[np.float64]:
+        """Chances for sums over all leads: those too old for the model as such leads really did."""
+        return count_old_by_age(
+            self.tables, self.outcomes, self.project, self.scored.snapshots, self.chances
+        )
 
     @cached_property
     def amounts(self) -> NDArray[np.float64]:

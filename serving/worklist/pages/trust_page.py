@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 from data.clock import DAY, iso
 from data.labels import label, make_snapshots
+from models.note import Note
 from serving.experiment_arms import arms_of
 from serving.figures.experiment import RANDOM_ARM
 from serving.figures.reps_against_model import ClaimFigures, compare_reps
@@ -25,6 +27,8 @@ MAX_MODEL_AGE_DAYS: Final = 45
 """An older model is said to need retraining."""
 SLOPE_RANGE: Final = (0.85, 1.15)
 """Calibration slopes that count as near 1."""
+BASE_RATE_MOVED: Final = "the base rate moved"
+"""How the note of training.evaluate begins that says so."""
 MAX_LEVEL_ERRORS: Final = 3.0
 """Standard errors by which the calibration intercept may differ from 0 on the test rows."""
 
@@ -45,10 +49,10 @@ def make_trust(source: ReportInput) -> TrustPage:
         tested_scores=card.test_rows,
         bands=() if source.model.bands_edited else tuple(_band(row) for row in card.bands),
         reliability=tuple(_point(row) for row in card.tenths),
-        gains=_gains(card),
-        auc=_interval(card.figure("auc")),
+        gains=_gains(card) if card.ranks else (),
+        auc=_interval(card.figure("auc")) if card.ranks else None,
         log_loss_skill=_interval(card.figure("skill")),
-        top_captured=_captured(card, 0.1),
+        top_captured=_captured(card, 0.1) if card.ranks else None,
         base_rate=card.test_conversions / card.test_rows if card.test_rows else None,
         model_age_days=max(age, 0) if card.has_clock else None,
         data_until=iso(source.tables.observed_until) if card.has_clock else None,
@@ -97,13 +101,15 @@ def is_shaped_by_scores(source: ReportInput) -> bool:
     return find_selection_bias(as_of, source.scored_from, random_arm=drawn) is not None
 
 
-def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven", "rules"]:
+def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven", "rules", "base"]:
     """Answer "trust" where outcomes are enough, and bands, slope and level hold on the test.
 
-    "rules" is said where rules score in place of a model.
+    "rules" and "base" are said where rules, or the base rate, score in place of a model.
     """
     if card.rule_updated_by is not None:
         return "rules"
+    if not card.ranks:
+        return "base"
     if min(card.tested) < ENOUGH_OUTCOMES:
         return "unproven"
     slope, level = card.figure("slope"), card.figure("intercept")
@@ -125,6 +131,7 @@ def _unknowns(card: ModelCard, age: int, older: int, *, edited: bool = False) ->
                 {"n": converted},
             )
         )
+    phrases += _moved(card)
     if older:
         phrases.append(
             Phrase(
@@ -143,6 +150,24 @@ def _unknowns(card: ModelCard, age: int, older: int, *, edited: bool = False) ->
     if age > MAX_MODEL_AGE_DAYS:
         phrases.append(Phrase("The model has not been retrained for {n} days.", {"n": age}))
     return phrases
+
+
+def _moved(card: ModelCard) -> list[Phrase]:
+    """Say that another share converted in the test rows than in training, where that is shown."""
+    more = Phrase(
+        "Opportunities have become more frequent: {now} in 100 scores of the test came before one, "
+        "{then} in 100 of those it learned from. Train again once newer outcomes are known."
+    )
+    less = Phrase(
+        "Opportunities have become rarer: {now} in 100 scores of the test came before one, {then} "
+        "in 100 of those it learned from. Train again once newer outcomes are known."
+    )
+    moved = [n for n in card.notes if isinstance(n, Note) and n.msgid.startswith(BASE_RATE_MOVED)]
+    rates = [[100 * float(note.values[name]) for name in ("then", "now")] for note in moved]
+    return [
+        replace(more if now > then else less, params={"then": then, "now": now})
+        for then, now in rates
+    ]
 
 
 def _band(row: dict[str, Any]) -> BandRow:

@@ -65,7 +65,7 @@ def _total(source: ReportInput) -> float | None:
     if worth is None or not source.promises:
         return None
     eligible = ~source.scored.taken_out
-    return float((source.chances * worth)[eligible].sum())
+    return float((source.counted * worth)[eligible].sum())
 
 
 def _row(group: CustomerGroup) -> CustomerRow:

@@ -34,22 +34,23 @@ CONTACT_DAYS: Final = 30
 
 def make_week(source: ReportInput) -> WeekPage:
     """Plan the calls of the configured capacity."""
-    report, scored = source.project.report, source.scored
+    report, scored, ranks = source.project.report, source.scored, source.model.card.ranks
+    capacity = report.capacity_per_week if ranks else 0  # no call by scores that are all the same
     eligible = ~scored.off_list
     shock, order = _shock(source), source.ranked
     plan = plan_calls(
         source.chances,
-        report.capacity_per_week,
+        capacity,
         owner=source.owners,
         order=order,
-        hidden=~scored.shown,
+        counted=source.counted,
         shock=shock,
     )
     told = plan.rows[scored.shown[plan.rows]]
     ids = scored.table["lead_id"].to_numpy()
     return WeekPage(
-        capacity=report.capacity_per_week,
-        cut_off=int(scored.scores.score[told[-1]]) if len(told) else None,
+        capacity=capacity,
+        cut_off=_cut_off(source, plan.rows),
         calls=tuple(str(lead) for lead in ids[plan.rows]),
         expected=interval(plan.expected),
         left_behind=interval(plan.left_behind),
@@ -62,7 +63,7 @@ def make_week(source: ReportInput) -> WeekPage:
         contact_days=CONTACT_DAYS,
         touches_known=bool((source.tables.events.direction == OUTBOUND).any()),
         cost_per_contact=report.cost_per_contact,
-        per_owner=report.capacity_per_owner or _even_share(source),
+        per_owner=(report.capacity_per_owner or _even_share(source)) if ranks else 0,
         shock=tuple(zip(shock.tau.tolist(), shock.weight.tolist(), strict=True)),
     )
 
@@ -75,7 +76,7 @@ def _even_share(source: ReportInput) -> int:
 
 def add_plans(source: ReportInput, week: WeekPage, leads: Sequence[ReportLead]) -> WeekPage:
     """Say what every capacity brings, whichever way the list is worked."""
-    if not source.promises:
+    if not (source.promises and source.model.card.ranks):
         return week
     row_of = {str(lead): row for row, lead in enumerate(source.scored.table["lead_id"])}
     rows = np.array([row_of[lead.lead_id] for lead in leads], np.int64)
@@ -109,26 +110,27 @@ def _most_profitable(source: ReportInput, order: NDArray[np.int64]) -> tuple[int
 
 def _plan(source: ReportInput, order: NDArray[np.int64], shock: Shock) -> tuple[PlanPoint, ...]:
     report = source.project.report
+    capacities = capacities_of(report.capacity_per_week, len(order))
+    cuts = [_cut_off(source, order[:calls]) for calls in capacities]
     points = what_if(
         source.chances,
-        capacities_of(report.capacity_per_week, len(order)),
+        capacities,
         value=source.worth,
         cost=report.cost_per_contact,
         order=order,
-        hidden=~source.scored.shown,
         shock=shock,
     )
     return tuple(
         PlanPoint(
             calls=point.capacity,
-            cut_off=_score_of(source, point.cut_off),
+            cut_off=100 if cut is None else cut,
             expected=point.expected.value,
             low=point.expected.low,
             high=point.expected.high,
             profit=point.profit,
             money=None if point.money is None else interval(point.money),
         )
-        for point in points
+        for point, cut in zip(points, cuts, strict=True)
     )
 
 
@@ -215,10 +217,7 @@ def _contacts(source: ReportInput) -> tuple[ContactRow, ...]:
     )
 
 
-def _score_of(source: ReportInput, probability: float | None) -> int:
-    """Find the score of the lead whose probability is at the cut-off, 100 for none."""
-    if probability is None:
-        return 100
-    rows = np.flatnonzero(source.scored.shown)
-    apart = np.abs(source.scored.scores.probability[rows] - probability)
-    return int(source.scored.scores.score[rows[np.argmin(apart)]])
+def _cut_off(source: ReportInput, called: NDArray[np.int64]) -> int | None:
+    """Give the score of the last lead called whose score may be shown; None where none may be."""
+    told = called[source.scored.shown[called]]
+    return int(source.scored.scores.score[told[-1]]) if len(told) else None

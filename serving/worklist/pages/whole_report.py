@@ -136,5 +136,6 @@ def make_about(source: ReportInput) -> About:
         labels=project.report.words,
         static=project.static,
         promises=source.promises,
+        ranked=source.model.card.ranks,
         run_id=str(source.scored.table["run_id"].iat[0]),
     )

@@ -16,7 +16,6 @@ OWNER = np.array(["Ann", "Bob", "Ann", "Bob", None], dtype=object)
 def test_the_best_leads_fill_the_capacity() -> None:
     plan = plan_calls(P, 3, owner=OWNER)
     assert plan.rows.tolist() == [3, 1, 2]
-    assert plan.cut_off == 0.3
     assert plan.expected.value == pytest.approx(1.6)
     assert (plan.left_behind.value, plan.n_left) == (pytest.approx(0.4), 2)
     assert [(s.owner, s.open_leads, s.calls) for s in plan.owners] == [
@@ -36,7 +35,7 @@ def test_the_disqualified_are_neither_called_nor_left_behind() -> None:
 
 def test_nobody_to_call_is_an_empty_plan() -> None:
     plan = plan_calls(np.zeros(0), 10)
-    assert (plan.cut_off, plan.expected.high, plan.n_left) == (None, 0.0, 0)
+    assert (plan.expected.high, plan.n_left) == (0.0, 0)
     with pytest.raises(ValueError, match="between 0 and 1"):
         plan_calls(np.array([1.2]), 1)
 

@@ -9,7 +9,6 @@ from data.clock import DAY, NEVER
 from data.incidence import estimate_incidence
 from serving.figures.forecast import (
     LeadTimes,
-    ScoredLeads,
     chance_by_age,
     expect,
     forecast,
@@ -46,7 +45,7 @@ def _happened(times: LeadTimes, days: int) -> int:
 
 
 def test_what_is_expected_is_near_what_happens() -> None:
-    times = _lives(0)
+    times = _lives(6)
     found = forecast(times, NOW)
     for row in found.rows:
         assert row.total.value == pytest.approx(row.from_open.value + row.from_new.value)
@@ -77,21 +76,36 @@ def test_past_forecasts_knew_nothing_later_and_say_what_happened() -> None:
     assert found.coverage(30).n == len([each for each in found.past if each.days == 30])
 
 
-@pytest.mark.parametrize("horizon_from", ["as_of", "created"])
-def test_at_its_own_horizon_the_forecast_is_the_models_word(horizon_from: str) -> None:
+def test_leads_count_with_what_leads_of_their_age_did() -> None:
+    """Nobody converts after 120 days: of ten thousand old leads next to nothing is expected."""
     times = _lives(3).known(NOW)
-    ages = (NOW - times.created_at[times.open]) / DAY
-    rng = np.random.default_rng(0)
-    p = rng.uniform(0.01, 0.6, len(ages))
-    if horizon_from == "created":
-        ages, horizon = np.full(len(ages), 10.0), 70.0
-    else:
-        horizon = 60.0
-    scored = ScoredLeads(ages, p, horizon, horizon_from)  # type: ignore[arg-type]
-    found = expect(times, NOW, (30, 60, 90), scored)
-    young = ages < 100  # the curve has seen conversions at these ages
-    assert found[60].open == pytest.approx(p.sum(), rel=0.02 if not young.all() else 1e-6)
-    assert found[30].open < found[60].open <= found[90].open
+    old = expect(times, NOW, (30, 60), np.full(10_000, 300.0))
+    assert 0 < old[30].open < old[60].open < 15
+    young = expect(times, NOW, (30,), np.full(1_000, 10.0))[30]
+    rate = 0.02 * 20 * (np.exp(-10 / 20) - np.exp(-40 / 20))
+    assert young.open == pytest.approx(1_000 * -np.expm1(-rate), rel=0.15)
+    assert young.open_variance > young.open  # the rate was learned from few
+
+
+def test_a_lead_older_than_the_year_counts_with_the_rate_of_its_age() -> None:
+    """One in ten converts at 500 days: only leads created before the year can show it."""
+    created = np.arange(-600, 395, dtype=np.int64) * DAY
+    late = np.arange(len(created)) % 10 == 0
+    converted = np.where(late, created + 500 * DAY, NEVER)
+    times = LeadTimes(created, converted, np.full(len(created), NEVER)).known(NOW)
+    expected = expect(times, NOW, (30,), np.full(100, 480.0))[30]
+    assert expected.open == pytest.approx(10, rel=0.3)
+
+
+def test_what_was_remade_is_what_would_have_been_shown() -> None:
+    """The parts too: past ranges are those of the forecast that a page of that day had."""
+    times = _lives(2)
+    past = [each for each in forecast(times, NOW).past if each.made_at > 240 * DAY]  # by months
+    remade = {(each.made_at, each.days): each.forecast for each in past}
+    assert len(remade) > 5
+    for (made_at, days), shown in list(remade.items())[::3]:
+        again = next(row for row in forecast(times, made_at).rows if row.days == days)
+        assert (again.total.value, again.total.high) == pytest.approx((shown.value, shown.high))
 
 
 def test_chances_grow_with_days_and_stay_chances() -> None:

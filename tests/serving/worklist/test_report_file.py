@@ -118,6 +118,8 @@ def test_the_answer_on_trust_agrees_with_the_bands_below_it() -> None:
 def test_where_outcomes_are_few_the_order_is_trusted_and_promises_are_kept_so_far() -> None:
     view = make_view(1)
     assert view.trust is not None
+    kept = tuple(band for band in view.trust.bands if band.kept)
+    view = replace(view, trust=replace(view.trust, bands=kept))
     page = render(replace(view, trust=replace(view.trust, verdict="unproven")), "en")
     assert "Its order, yes. Its percentages, not yet" in page
     assert "<td>yes</td>" not in page
@@ -125,6 +127,36 @@ def test_where_outcomes_are_few_the_order_is_trusted_and_promises_are_kept_so_fa
     chance = Interval(0.6, 0.45, 0.75)
     page = render(replace(view, trust=replace(view.trust, verdict="unproven", auc=chance)), "en")
     assert "Not yet: too few outcomes to verify its promises." in page
+
+
+def test_bands_that_are_proven_wrong_are_said_to_be_however_few_the_outcomes() -> None:
+    view = make_view(1)
+    assert view.trust is not None
+    broken = tuple(band for band in view.trust.bands if not band.kept)
+    page = render(replace(view, trust=replace(view.trust, verdict="unproven", bands=broken)), "en")
+    assert "Its order, yes. Not its percentages: some bands" in page
+    assert "Some percentages were off" in page
+    assert "Promised too much:" in page
+    assert "The other bands kept" not in page
+    assert "oo few outcomes" not in plain(page)
+
+
+def test_a_company_is_not_named_twice_and_owners_are_written_as_they_are() -> None:
+    view = make_view(1)
+    lead = replace(view.leads[0], person="", company="Org 342", name="Org 342")
+    page = render(replace(view, leads=(lead,)), "en")
+    assert "Org 342" in page
+    assert "Org 342 Org 342" not in plain(page).replace("·", "")
+    assert '<th scope="row" class="as-is">' in page
+
+
+def test_prospects_are_counted_where_stages_tell_them() -> None:
+    view = make_view(1)
+    assert view.funnel is not None
+    staged = render(view, "en")
+    bare = render(replace(view, funnel=replace(view.funnel, stages=())), "en")
+    assert ">Prospects</th>" in staged
+    assert ">Prospects</th>" not in bare
 
 
 def test_a_lead_without_a_stage_gets_no_empty_panel() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -11,14 +12,19 @@ import pytest
 from data.clock import DAY, NEVER
 from data.tables import OUTBOUND
 from models.scorecard import trend
+from models.winners import CONSTANT
 from serving.answers.standing import AnsweredLead, Standing
+from serving.figures.forecast import ages_of
 from serving.past_weeks import WEEK
 from serving.scoring_run import write_scores
+from serving.worklist.html import render
 from serving.worklist.pages.act_phrases import answer_to
+from serving.worklist.pages.forecast_page import make_forecast
 from serving.worklist.pages.lanes import asking_types, open_asks
 from serving.worklist.pages.last_list import StoredList, follow_list, read_stored_list
 from serving.worklist.pages.next_steps import choose_steps
 from serving.worklist.pages.week_changes import find_changes
+from serving.worklist.pages.week_page import make_week
 from serving.worklist.pages.whole_report import make_view
 from serving.worklist.ranking import orders
 
@@ -186,6 +192,43 @@ def test_the_forecast_of_the_owners_is_that_of_the_open_leads(source, filled):
     assert forecast.targets[1].expected == row.money
     assert sum(o.money.value for o in forecast.owners) < row.money.value
     assert filled.forecast.targets == ()
+
+
+def test_scores_say_whose_the_opportunities_are_and_not_how_many(source, filled):
+    """Another model gives another list, and the same sum: what old leads did counts."""
+    bold = replace(source.scored.scores, probability=source.scored.scores.probability**0.5)
+    other = replace(source, scored=replace(source.scored, scores=bold))
+    assert other.chances.sum() > 2 * source.chances.sum()
+    forecast = make_forecast(other)
+    for row, own in zip(forecast.rows, filled.forecast.rows, strict=True):
+        assert (row.total, row.from_open, row.from_new) == (own.total, own.from_open, own.from_new)
+    assert forecast.past == filled.forecast.past
+    assert forecast.owners != filled.forecast.owners
+
+
+def test_leads_older_than_the_model_knows_are_left_behind_with_what_such_leads_did(source):
+    ages = ages_of(source.tables, source.scored.snapshots)
+    old = ages > 60  # its oldest snapshot
+    bold = replace(source.scored.scores, probability=np.where(old, 0.9, 0.01))
+    other = replace(source, scored=replace(source.scored, scores=bold))
+    assert other.counted[old].sum() == pytest.approx(source.counted[old].sum())
+    assert other.counted[~old] == pytest.approx(0.01)
+    assert make_week(other).left_behind.value < 0.2 * other.chances[old].sum()
+
+
+def test_where_every_lead_gets_the_base_rate_that_is_said_and_nobody_is_to_be_called(source):
+    card = source.model.card
+    base = replace(card, candidates={**card.candidates, "winner": CONSTANT})
+    view = make_view(replace(source, model=replace(source.model, card=base)))
+    assert (view.week.calls, view.week.missed, view.week.plan) == ((), (), ())
+    assert not any(entry.lane == "cold" for lead in view.leads for entry in lead.lanes)
+    came = [lead.created_at for lead in view.leads if not lead.off_list]
+    assert came == sorted(came, reverse=True)
+    assert (view.trust.verdict, view.trust.auc, view.trust.top_captured) == ("base", None, None)
+    page = re.sub(r"<[^>]+>", "", render(view, "en"))
+    assert page.count("Not learned: every lead gets the base rate") >= 2  # on Today and on Proof
+    assert "Call these" not in page
+    assert "best first" not in page
 
 
 def test_the_list_of_a_week_ago_is_followed_up(source):
