@@ -244,7 +244,7 @@ class Registry:
             if PREVIOUS not in aliases or CHAMPION not in aliases:
                 raise InputError(
                     "there is no earlier champion to go back to",
-                    cure="leadscore promote PROJECT.toml VERSION makes any version champion",
+                    cure="promote the version that is wanted, by its number",
                 )
             client.set_registered_model_alias(self.name, CHAMPION, aliases[PREVIOUS])
             client.set_registered_model_alias(self.name, PREVIOUS, aliases[CHAMPION])

@@ -162,7 +162,7 @@ def test_a_rep_answers_back_and_it_is_kept(company):
         ("report", [], "train one first"),
         ("evaluate", [], "train one first"),
         ("promote", ["2"], "train one first"),
-        ("rollback", [], "leadscore promote PROJECT.toml VERSION"),
+        ("rollback", [], "promote the version that is wanted"),
     ],
 )
 def test_what_is_not_there_is_exit_2_since_running_it_again_changes_nothing(
