@@ -153,9 +153,9 @@ def lines_to_show(change: Change) -> list[ScoreChangeLine]:
         if line.kind in ("event", "edit")
         or (line.kind == "time" and abs(line.points) >= LEAST_AGED)
     ]
-    whole = []
-    for kind in dict.fromkeys(line.kind for line in change.lines if line not in by_factor):
-        of_kind = [line for line in change.lines if line.kind == kind]
+    whole, rest = [], [line for line in change.lines if line not in by_factor]
+    for kind in dict.fromkeys(line.kind for line in rest):
+        of_kind = [line for line in rest if line.kind == kind]
         exact, points = sum(line.exact for line in of_kind), sum(line.points for line in of_kind)
         if points:
             whole.append(ScoreChangeLine(kind, "", exact, points))

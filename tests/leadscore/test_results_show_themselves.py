@@ -59,7 +59,7 @@ def test_an_explanation_shows_the_waterfall_and_the_change(results: list[Showabl
     told = next(each for each in results if isinstance(each, ls.ExplainedLead))
     html = html_of(told)
     assert html.count('class="wbar"') == len(told.points) + 1
-    assert f"{told.score_before} → {told.score}" in html
+    assert re.search(rf": {told.score_before} → [^<]*: {told.score}<", html)
 
 
 def test_hostile_text_of_the_crm_does_not_become_markup(trained: Trained) -> None:

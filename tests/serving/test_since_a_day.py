@@ -16,6 +16,7 @@ from features.templates import TEMPLATES
 from models.explain.change import Change, ScoreChangeLine
 from models.explain.speech import ENGLISH
 from serving.explain import word_change
+from serving.score_changes import lines_to_show
 from serving.session import open_session
 from tests.golden.product import leadscore
 from tests.serving.conftest import Company
@@ -80,3 +81,21 @@ def test_a_field_that_never_changes_is_no_new_event(company: Company) -> None:
     assert [points for _, points in worded] == [3, 1]
     assert worded[0][0] == "Time passing"
     assert worded[1][0].endswith("(read together with new events)")
+
+
+def test_what_time_did_is_told_once(company: Company) -> None:
+    """A factor that time moved is named by itself; the rest of time is one line beside it."""
+    lines = (
+        ScoreChangeLine("time", "visits", -4.0, -4, "visits"),
+        ScoreChangeLine("time", "mails", -1.2, -1, "mails"),
+        ScoreChangeLine("event", "calls", 3.0, 3, "calls"),
+    )
+    change = Change("x", 50, 48, lines, 0, -2.2)
+    shown = lines_to_show(change)
+    assert [(line.kind, line.points) for line in shown] == [
+        ("time", -4),
+        ("event", 3),
+        ("time", -1),
+    ]
+    worded = word_change(change, company.model, pd.DataFrame(index=[0]), ENGLISH)
+    assert sum(points for _, points in worded) == change.score - change.old_score

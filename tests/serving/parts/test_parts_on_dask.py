@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from data.buckets import Part
-from data.errors import OutsideError
+from data.errors import InputError, OutsideError
 from data.schema import NetworkSection
 from serving import cluster as dask_cluster
 from serving.cluster import open_cluster
@@ -139,7 +139,7 @@ def test_an_address_where_nothing_answers_is_one_line(monkeypatch):
 def test_without_the_extra_the_line_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with (
-        pytest.raises(OutsideError, match=r"pip install 'leadscore\[scale\]'"),
+        pytest.raises(InputError, match=r"pip install 'leadscore\[scale\]'"),
         open_cluster("local", workers=1),
     ):
         pass

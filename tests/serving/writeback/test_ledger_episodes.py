@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.durations import DAY
-from data.errors import OutsideError
+from data.errors import InputError, OutsideError
 from serving.forget import forget_lead
 from serving.writeback import ledger_tables
 from serving.writeback.ledger import Ledger
@@ -102,7 +102,7 @@ def test_a_ledger_of_a_later_version_is_refused(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "ledger.sqlite")
     Ledger(store, "any")
     store.execute("UPDATE ledger_version SET version = 9")
-    with pytest.raises(OutsideError, match="version 9"):
+    with pytest.raises(InputError, match="version 9"):
         Ledger(store, "any")
     store.close()
 
