@@ -264,8 +264,7 @@ SETS: dict[str, Callable[[Any], LabSet]] = {
         for half in HALVES
     },
 }
-"""A set's generator is seeded by its place: new ones come last."""
-"""Every set by name: 35 of all shapes, then the 60 of next to nothing."""
+"""Every set by name. A set's generator is seeded by its place: new ones come last."""
 
 
 def make_set(name: str) -> LabSet:

@@ -32,9 +32,11 @@ PROGRAM: Final = 600_000_000
 """Bytes of Python, its libraries, and what a fit holds whatever the rows."""
 ROW_BYTES: Final = 900
 """Bytes of a training row besides its columns: margins, folds, starts, weights."""
-NUMBER_BYTES, LINE_BYTES, WORD_BYTES = 23, 36, 40
-"""Bytes of a number and of a category in a training row: in the forests' matrix, copies and bins,
-or, while the line is fitted, in the columns that it makes of one."""
+NUMBER_BYTES, WORD_BYTES = 23, 40
+"""Bytes of a number and of a category in a training row: in the forests' matrix, copies, bins."""
+LINE_COLUMNS, DENSE_BYTES, SPARSE_BYTES = 9, 4, 24
+"""Columns that the line makes of a number, and the bytes of a cell: laid out whole up to `DENSE`
+columns, else as values beside their places, twice while its penalty is sought."""
 TEST_NUMBER, TEST_ROW = 9, 400
 """Bytes of a column and of the rest of a test row."""
 EVENT_BYTES, LEAD_BYTES = 40, 900
@@ -89,7 +91,8 @@ def tables_bytes(tables: Tables) -> int:
 def row_bytes(catalogue: Catalogue) -> int:
     """Estimate what one training row takes at the peak of a fit."""
     numbers, words = len(catalogue.numbers), len(catalogue.categories)
-    line = 8 * numbers + min(4 * DENSE, LINE_BYTES * numbers)
+    cell = DENSE_BYTES if LINE_COLUMNS * numbers <= DENSE else SPARSE_BYTES
+    line = (8 + LINE_COLUMNS * cell) * numbers
     return ROW_BYTES + max(NUMBER_BYTES * numbers, line) + WORD_BYTES * words
 
 

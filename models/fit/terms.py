@@ -188,10 +188,22 @@ def term_matrix(
     columns: TrainingColumns, drafts: Sequence[Draft]
 ) -> tuple[sp.csr_matrix, list[slice]]:
     """Lay the terms out as (n, width) columns; a slice says where each term's columns are."""
-    places = places_of(drafts)
+    places, n = places_of(drafts), len(columns)
     if not drafts:
-        return sp.csr_matrix((len(columns), 0)), places
-    return sp.hstack([draft.block(columns) for draft in drafts], format="csr"), places
+        return sp.csr_matrix((n, 0)), places
+    begins = np.zeros(n + 1, np.int64)
+    for draft in drafts:
+        begins[1:] += np.diff(draft.block(columns).indptr)
+    begins = np.cumsum(begins)
+    values, where = np.empty(begins[-1]), np.empty(begins[-1], np.int32)
+    filled = begins[:-1].copy()
+    for draft, place in zip(drafts, places, strict=True):  # one at a time: all are as large again
+        block = draft.block(columns)
+        held = np.diff(block.indptr)
+        at = np.repeat(filled - block.indptr[:-1], held) + np.arange(block.nnz)
+        values[at], where[at] = block.data, block.indices + place.start
+        filled += held
+    return sp.csr_matrix((values, where, begins), shape=(n, places[-1].stop)), places
 
 
 def dense_terms(
