@@ -55,9 +55,13 @@ def check_night(
     if own_sources:
         shared = [(feed, old) for feed in now.feeds if (old := then.feed(feed.name)) is not None]
         breaches += _left_out(now, then)
+        leads_gone = False
         for feed, old in shared:
-            fewer_leads = any(b.cause.startswith(f"{now.feeds[0].name}: ") for b in breaches)
-            breaches += _cut(feed, old, now, then, fewer_leads=fewer_leads)
+            leads = feed.name == now.feeds[0].name
+            grown = [*_grown(feed, old, now, then)] if leads else []
+            cut = [] if grown else [*_cut(feed, old, now, then, leads_gone=leads_gone)]
+            breaches += grown + cut
+            leads_gone |= leads and bool(cut)
         if not breaches and then.model_version:  # the data of training are scored first of all
             breaches += _yesterdays(now, then, declared_end=declared_end)
         if now.as_of > then.as_of and not breaches:
@@ -89,20 +93,28 @@ def _left_out(now: NightProfile, then: NightProfile) -> Iterator[Breach]:
         )
 
 
-def _cut(
-    feed: Feed, old: Feed, now: NightProfile, then: NightProfile, *, fewer_leads: bool
-) -> Iterator[Breach]:
-    """Find fewer rows (or many more) than last time for the same past.
-
-    With `fewer_leads` leads are gone, whose rows in other sources count no more.
-    """
-    if old.newest == NEVER:
-        return
+def _past(feed: Feed, old: Feed, now: NightProfile, then: NightProfile) -> tuple[int, int]:
+    """Bound the past that both nights read: from and until, microseconds; not where none did."""
     until = min(old.newest // HOUR + 1, then.as_of // HOUR) * HOUR if old.newest else HOUR
     # an export of the last N months starts later each night, by as much as time went on
     moved = feed.first_hour - old.first_hour
     rolled = 0 < moved * HOUR <= max(now.as_of - then.as_of, 0) + DAY
-    start = feed.first_hour * HOUR if rolled else 0
+    return feed.first_hour * HOUR if rolled else 0, until
+
+
+def _cut(
+    feed: Feed, old: Feed, now: NightProfile, then: NightProfile, *, leads_gone: bool
+) -> Iterator[Breach]:
+    """Find fewer rows than last time for the same past.
+
+    With `leads_gone` the rows that they had in other sources count no more.
+    """
+    if old.newest == NEVER:
+        return
+    start, until = _past(feed, old, now, then)
+    why, cure = "the extract is cut", "export it again"
+    if leads_gone:
+        why, cure = "leads that are gone take theirs along", "export the leads again"
     for days, allowed in CUTS:
         low = start if days is None else max(start, until - days * DAY)
         had, has = old.between(low, until), feed.between(low, until)
@@ -112,23 +124,25 @@ def _cut(
             yield Breach(
                 "extract",
                 f"{feed.name}: {has:,} rows{span} up to {show(until)[:10]}, where the last run "
-                f"had {had:,}: "
-                + (
-                    "leads that are gone take theirs along" if fewer_leads else "the extract is cut"
-                ),
-                "export the leads again" if fewer_leads else "export it again",
+                f"had {had:,}: {why}",
+                cure,
             )
             return
-        grown = has - had
-        leads = feed.name == now.feeds[0].name and old.newest != 0 and days is None
-        if leads and now.as_of >= then.as_of and grown >= max(LEAST, GROWN * had):
-            yield Breach(
-                "extract",
-                f"{feed.name}: {has:,} rows up to {show(until)[:10]}, where the last run had "
-                f"{had:,}: older leads were added, or are there twice",
-                "look for leads with two ids",
-            )
-            return
+
+
+def _grown(feed: Feed, old: Feed, now: NightProfile, then: NightProfile) -> Iterator[Breach]:
+    """Find many more leads than last time for the same past."""
+    if old.newest in (NEVER, 0) or now.as_of < then.as_of:
+        return
+    start, until = _past(feed, old, now, then)
+    had, has = old.between(start, until), feed.between(start, until)
+    if has - had >= max(LEAST, GROWN * had):
+        yield Breach(
+            "extract",
+            f"{feed.name}: {has:,} rows up to {show(until)[:10]}, where the last run had "
+            f"{had:,}: older leads were added, or are there twice",
+            "look for leads with two ids",
+        )
 
 
 def _yesterdays(now: NightProfile, then: NightProfile, *, declared_end: bool) -> Iterator[Breach]:
