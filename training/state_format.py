@@ -1,7 +1,7 @@
 """The format of a state folder: written into a new one, and an older one brought here.
 
 Format 1, of November 2026, has no `state.json`, and files that others may read. Live pages of
-format 2 are laid out in other tables. The ledger has a version of its own
+formats 2 and 3 are laid out in other tables. The ledger has a version of its own
 (serving/writeback/ledger_tables.py), and so has MLflow's store.
 """
 
@@ -17,7 +17,7 @@ from data.errors import InputError, OutsideError
 from data.files import write_text
 from training.state import StatePaths
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 
 def require_writable(state: StatePaths) -> None:
@@ -103,7 +103,7 @@ def _close_to_others(state: StatePaths) -> None:
 
 
 def _drop_pages(state: StatePaths) -> None:
-    """Format 2 -> 3: pages of other tables go; a night or `report` writes them again."""
+    """Format 2 -> 3 -> 4: pages of other tables go; a night or `report` writes them again."""
     shutil.rmtree(state.pages, ignore_errors=True)
 
 
@@ -114,5 +114,6 @@ def _note(state: StatePaths) -> None:
 _STEPS: Final[Mapping[int, Callable[[StatePaths], None]]] = {
     1: _close_to_others,
     2: _drop_pages,
+    3: _drop_pages,
 }
 """What brings a folder of each format to the next."""

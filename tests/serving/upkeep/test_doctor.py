@@ -182,12 +182,15 @@ def test_a_folder_of_november_is_closed_to_others_and_numbered(kept: Kept) -> No
     assert stat.S_IMODE(kept.state.stat().st_mode) == 0o700
 
 
-def test_live_pages_of_an_older_layout_go_and_the_next_report_writes_them(kept: Kept) -> None:
+@pytest.mark.parametrize("number", [2, 3])
+def test_live_pages_of_an_older_layout_go_and_the_next_report_writes_them(
+    kept: Kept, number: int
+) -> None:
     older = kept.paths.pages / "r1" / "pages.sqlite"
     older.parent.mkdir(parents=True)
     older.write_bytes(b"of other tables")
     kept.state.chmod(0o700)
-    kept.paths.format.write_text(json.dumps({"format": 2}))
+    kept.paths.format.write_text(json.dumps({"format": number}))
     assert kept.run("doctor").code == 0
     assert json.loads(kept.paths.format.read_text()) == {"format": FORMAT}
     assert not kept.paths.pages.exists()
