@@ -41,15 +41,11 @@ def make_forecast(source: ReportInput) -> ForecastPage | None:
     open_leads = scored.snapshots.take(np.flatnonzero(~disqualified_by_reps(scored.standing)))
     forecast = forecast_project(source.tables, source.outcomes, open_leads)
     worth = None if source.worth is None else source.worth[rows]
-    within = {
-        row.days: share_out(
-            *(source.tables, source.outcomes, source.project, snapshots),
-            counted=source.counted[rows],
-            days=row.days,
-            expected=row.from_open.value,
-        )
-        for row in forecast.rows
-    }
+    within = share_out(
+        *(source.tables, source.outcomes, source.project, snapshots),
+        counted=source.counted[rows],
+        expected={row.days: row.from_open.value for row in forecast.rows},
+    )
     figures = tuple(_row(row, within[row.days], worth) for row in forecast.rows)
     days = source.project.report.target.days
     chosen = next(row for row in forecast.rows if row.days == days)
