@@ -70,7 +70,7 @@ def write_leads(folder: Path, n_leads: int, *, seed: int = 7) -> None:
 
 def _created(n_leads: int, first: int, seed: int) -> tuple[np.random.Generator, np.ndarray]:
     rng = np.random.default_rng([seed, first])
-    return rng, rng.integers(0, 365 * DAY, min(BLOCK, n_leads - first))
+    return rng, rng.integers(DAY, 366 * DAY, min(BLOCK, n_leads - first))  # events a day before
 
 
 def write_store(folder: Path, n_leads: int, *, seed: int = 7, late: float = 0.0) -> None:

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.in_parts import Verdict
 from benchmarks.large_company import write_company
+from benchmarks.process_cost import COMMAND, ProcessCost, measured
 from benchmarks.repeated_company import BASE, write_repeated
-from benchmarks.scale_sampling import ProcessCost, run_process
 from data.project import load_project
 from data.reading.read_tables import read_tables
 from serving.parts import plan_parts
@@ -122,7 +122,7 @@ def count(file: Path) -> Counted:
 def command(verb: str, file: Path, state: Path, *options: str) -> ProcessCost:
     """Run a command of leadscore on a company."""
     where = ("--state", str(state), "--threads", "2")
-    return run_process(["-m", "leadscore", verb, str(file), *where, *options])
+    return measured([*COMMAND, verb, str(file), *where, *options], ends=(0, 3))
 
 
 def said(cost: ProcessCost, counted: float) -> str:

@@ -9,19 +9,16 @@ stays of one size; what is stored for the live pages grows with the leads.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.in_parts import Verdict
+from benchmarks.process_cost import COMMAND, ProcessCost, measured
 from data.world import make_world, project_file, write_world
 
 KIND = "software_trial"
@@ -35,21 +32,20 @@ PAGES_OF_LEAD = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one report took and left: seconds, megabytes, open leads."""
+    """What one report took, and left in megabytes, with its open leads."""
 
     leads: int
     open: int
-    wall: float
-    cpu: float
-    peak: float
+    cost: ProcessCost
     html: float
     pages: float
 
     def __str__(self) -> str:
         """Say it in a line."""
         return (
-            f"{self.leads:>9,} leads, {self.open:>7,} open: {self.wall:6.0f} s, {self.cpu:6.0f} s"
-            f" of processor time, peak {self.peak:6,.0f} MB; the file {self.html:.1f} MB,"
+            f"{self.leads:>9,} leads, {self.open:>7,} open: {self.cost.wall_s:6.0f} s,"
+            f" {self.cost.cpu_s:6.0f} s of processor time, peak {self.cost.peak / 1e6:6,.0f} MB;"
+            f" the file {self.html:.1f} MB,"
             f" live pages {1000 * self.pages / self.open:.1f} kB a lead"
         )
 
@@ -71,9 +67,11 @@ def measure(*, full: bool) -> Iterator[Verdict]:
     least, most = runs[0], runs[-1]
     times = most.leads / least.leads
     yield _bar(
-        f"processor time of a report, {times:g} times the leads", most.cpu / least.cpu, 1.1 * times
+        f"processor time of a report, {times:g} times the leads",
+        most.cost.cpu_s / least.cost.cpu_s,
+        1.1 * times,
     )
-    yield _bar("its peak memory, times", most.peak / least.peak, 1.1 * times)
+    yield _bar("its peak memory, times", most.cost.peak / least.cost.peak, 1.1 * times)
     yield _bar("the offline file, MB", most.html, LARGEST_FILE)
     yield _bar("live pages, kB a lead", 1000 * most.pages / most.open, PAGES_OF_LEAD)
 
@@ -90,26 +88,15 @@ def make_company(folder: Path, leads: int) -> None:
 def report(folder: Path, leads: int) -> Run:
     """Score, which accepts that the company has grown, then report; the report is measured."""
     leadscore("score", folder, "--accept")
-    wall, cpu, peak = leadscore("report", folder, "--lang", "en", "--out", str(folder / "out"))
+    cost = leadscore("report", folder, "--lang", "en", "--out", str(folder / "out"))
     (stored,) = (folder / "state" / "pages").glob("*/pages.sqlite")
     with closing(sqlite3.connect(stored)) as connection:
         (count,) = connection.execute("select count(*) from leads").fetchone()
     html = (folder / "out" / "report-en.html").stat().st_size / 1e6
-    return Run(leads, count, wall, cpu, peak, html, stored.stat().st_size / 1e6)
+    return Run(leads, count, cost, html, stored.stat().st_size / 1e6)
 
 
-def leadscore(verb: str, folder: Path, *options: str) -> tuple[float, float, float]:
-    """Run a command on a company: seconds, processor seconds, peak of its memory in MB."""
-    code = "from leadscore import main; main()"
-    command = [sys.executable, "-W", "ignore", "-c", code, verb, str(folder / f"{KIND}.toml")]
-    started = time.monotonic()
-    process = subprocess.Popen(
-        [*command, "--state", str(folder / "state"), "--threads", "1", *options],
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"leadscore {verb}: exit {os.waitstatus_to_exitcode(status)}")
-    process.returncode = 0
-    return time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
+def leadscore(verb: str, folder: Path, *options: str) -> ProcessCost:
+    """Run a command on a company, with one thread."""
+    words = [verb, str(folder / f"{KIND}.toml"), "--state", str(folder / "state"), *options]
+    return measured([*COMMAND, *words, "--threads", "1"])

@@ -7,18 +7,17 @@ pandas and LightGBM script on the same files.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.in_parts import Verdict
 from benchmarks.large_company import write_company
+from benchmarks.process_cost import COMMAND, ProcessCost, measured
 from data.project import load_project
 from data.reading.read_tables import read_tables
 from models.fit.candidates import error_of
@@ -80,14 +79,6 @@ def predict(project, dataset: Dataset, seed: int) -> np.ndarray:  # type: ignore
     return scorer.score(dataset.rows(dataset.cut.test)).probability
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessCost:
-    """What a process took: CPU seconds, and bytes at its peak."""
-
-    cpu_s: float
-    peak: int
-
-
 def cost(sizes: tuple[int, ...]) -> Iterator[Verdict]:
     """Train companies of growing size by the command, and the peer's script on the same files."""
     ours: list[ProcessCost] = []
@@ -95,10 +86,10 @@ def cost(sizes: tuple[int, ...]) -> Iterator[Verdict]:
         with tempfile.TemporaryDirectory() as folder:
             file = write_company(Path(folder), n_leads)
             budget = ("--memory", BUDGET, "--fast", "--state", f"{folder}/state")
-            run = run_process(["-m", "leadscore", "train", str(file), *budget])
+            run = measured([*COMMAND, "train", str(file), *budget], ends=(0, 3))
             said = f"{run.cpu_s:.0f} CPU s, {run.peak / 1e9:.2f} GB"
             if n_leads == sizes[-1] or n_leads >= FROM:
-                peer = run_process(["-m", "benchmarks.large_company_peer", folder])
+                peer = measured([sys.executable, "-m", "benchmarks.large_company_peer", folder])
                 said += f"; peer {peer.cpu_s:.0f} CPU s, {peer.peak / 1e9:.2f} GB"
         ours.append(run)
         yield run.peak <= 8e9, f"train --fast, {n_leads:,} leads", said, f"peak <= {BUDGET}"
@@ -110,20 +101,3 @@ def cost(sizes: tuple[int, ...]) -> Iterator[Verdict]:
             linear = large / small * GROWTH
             name = f"growth of {what}, {small:,} to {large:,} leads"
             yield ratio <= linear, name, f"{ratio:.2f}", f"<= {linear:.2f}"
-
-
-def run_process(arguments: list[str]) -> ProcessCost:
-    """Run Python to its end and measure it; RuntimeError where it fails (3 is a refusal)."""
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        cwd=Path(__file__).parents[1],
-    )
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 3):
-        raise RuntimeError(f"{arguments}: exit {process.returncode}: {said.decode()[-2000:]}")
-    return ProcessCost(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)

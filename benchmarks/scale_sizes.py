@@ -6,28 +6,19 @@ together. `python -m benchmarks.scale_sizes --ten-million` scores 10 M leads by 
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import psutil
 import pyarrow.parquet as pq
 
 from benchmarks.in_parts import Verdict
+from benchmarks.process_cost import COMMAND, ROOT, ProcessCost, measured
 from benchmarks.repeated_company import BASE, TrainedCompany, trained_company
 
-ROOT: Final = Path(__file__).parents[1]
 PEERS: Final = ROOT / ".venv-peers" / "bin" / "python"
-COMMAND: Final = (sys.executable, "-c", "from leadscore import main; main()")
-
-
-Cost = tuple[float, float]
-"""CPU seconds and peak bytes."""
 
 
 def measure(*, full: bool) -> Iterator[Verdict]:
@@ -36,25 +27,26 @@ def measure(*, full: bool) -> Iterator[Verdict]:
     All sizes have 19 events a lead. CPU a lead may grow by a tenth from the first size to the last.
     """
     thousands = (20, 100, 300, 1000) if full else (4, 12)
-    spent: dict[int, dict[str, Cost]] = {}
+    spent: dict[int, dict[str, ProcessCost]] = {}
     with trained_company() as company:
         for size in thousands:
             file = company.enlarge(f"of{size}k", size * 1000 // BASE)
             spent[size] = dict(costs(company, file, full=full, beside=size <= 20))
-            for name, (cpu, peak) in spent[size].items():
-                print(f"  {size:>5},000 leads  {name:12} {cpu:7.1f} s CPU  {peak / 1e9:5.2f} GB")
+            for name, cost in spent[size].items():
+                taken = f"{cost.cpu_s:7.1f} s CPU  {cost.peak / 1e9:5.2f} GB"
+                print(f"  {size:>5},000 leads  {name:12} {taken}")
             yield from bars(size, spent[size])
             shutil.rmtree(file.parent)
     first, last = thousands[0], thousands[-1]
     for name in spent[last]:
-        growth = spent[last][name][0] / spent[first][name][0] / (last / first)
+        growth = spent[last][name].cpu_s / spent[first][name].cpu_s / (last / first)
         line = f"{name}: CPU a lead at {last},000 leads, of {first},000"
         yield growth <= 1.1, line, f"{growth:.2f}", "<= 1.1"
 
 
 def costs(
     company: TrainedCompany, file: Path, *, full: bool, beside: bool
-) -> Iterator[tuple[str, Cost]]:
+) -> Iterator[tuple[str, ProcessCost]]:
     """Run the commands on a company, one after the other, and beside them the scripts."""
     state, out = company.folder / "model", company.folder / "out"
     ours = [str(file), "--state", str(state)]
@@ -76,39 +68,20 @@ def costs(
             yield engine, measured([str(PEERS), script, engine, str(file.parent), trees])
 
 
-def bars(size: int, found: dict[str, Cost]) -> Iterator[Verdict]:
+def bars(size: int, found: dict[str, ProcessCost]) -> Iterator[Verdict]:
     """Hold the figures of a size against what is asked."""
-    ratio = found["score, 8 parts"][1] / found["score"][1]
+    ratio = found["score, 8 parts"].peak / found["score"].peak
     name = f"{size},000 leads: memory of score in 8 parts, of the whole"
     yield ratio <= 1.0, name, f"{ratio:.2f}", "<= 1"
-    cpu, peak = found["explain"]
+    explained = found["explain"]
     name = f"explain one lead of {size},000: CPU s with the start, memory"
-    yield cpu <= 1.0, name, f"{cpu:.2f}, {peak / 1e9:.2f} GB", "< 1"
+    taken = f"{explained.cpu_s:.2f}, {explained.peak / 1e9:.2f} GB"
+    yield explained.cpu_s <= 1.0, name, taken, "< 1"
     for engine in sorted({"pandas", "polars"} & set(found)):
-        cpu, peak = (a / b for a, b in zip(found["score"], found.pop(engine), strict=True))
+        ours, theirs = found["score"], found.pop(engine)
+        cpu, peak = ours.cpu_s / theirs.cpu_s, ours.peak / theirs.peak
         line = f"{size},000 leads: CPU and memory, of {engine} + LightGBM + pred_contrib"
         yield cpu <= 1.0, line, f"{cpu:.2f}, {peak:.2f}", "CPU <= 1"
-
-
-def measured(command: list[str], ends: tuple[int, ...] = (0,)) -> Cost:
-    """Run a command: (CPU seconds, peak bytes of it and its children together).
-
-    An installation has its bytecode: what keeps Python from writing it is left out.
-    """
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT, env=environment)
-    process, peak = psutil.Process(started.pid), 0.0
-    while not (ended := os.wait4(started.pid, os.WNOHANG))[0]:
-        try:
-            family = [process, *process.children(recursive=True)]
-            peak = max(peak, float(sum(each.memory_info().rss for each in family)))
-        except psutil.Error:
-            pass
-        time.sleep(0.02)
-    started.returncode = os.waitstatus_to_exitcode(ended[1])  # nobody else can ask for it now
-    if started.returncode not in ends:
-        raise RuntimeError(f"{command} ended with {started.returncode}")
-    return ended[2].ru_utime + ended[2].ru_stime, peak
 
 
 def ten_million() -> None:
@@ -116,9 +89,9 @@ def ten_million() -> None:
     with trained_company() as company:
         file = company.enlarge("all", 10_000_000 // BASE)
         words = ["score", str(file), "--state", str(company.folder / "model"), "--memory", "2.5GB"]
-        cpu, peak = measured([*COMMAND, *words, "--threads", "1", "--accept"])
-        met = "met" if peak <= 2.5e9 else "missed"
-        found = f"{cpu:,.0f} s CPU, {peak / 1e9:.2f} GB"
+        cost = measured([*COMMAND, *words, "--threads", "1", "--accept"])
+        met = "met" if cost.peak <= 2.5e9 else "missed"
+        found = f"{cost.cpu_s:,.0f} s CPU, {cost.peak / 1e9:.2f} GB"
         print(f"{met}  10 M leads, score and reasons  {found}  2.5 GB")
 
 

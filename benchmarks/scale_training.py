@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Iterator
 
 from benchmarks.in_parts import Verdict
+from benchmarks.process_cost import COMMAND, measured
 from benchmarks.repeated_company import BASE, trained_company
-from benchmarks.scale_sizes import COMMAND, measured
 from data.memory import memory_budget
 
 
@@ -24,9 +24,9 @@ def measure(*, full: bool) -> Iterator[Verdict]:
             file = company.enlarge(f"of{size}k", size * 1000 // BASE)
             state = company.folder / "trained"
             words = ["train", str(file), "--state", str(state), "--fast"]
-            spent[size], peak = measured([*COMMAND, *words], ends=(0, 3))
-            most = max(most, peak)
-            print(f"  {size:>5},000 leads  {spent[size]:7.1f} s CPU  {peak / 1e9:5.2f} GB")
+            cost = measured([*COMMAND, *words], ends=(0, 3))
+            spent[size], most = cost.cpu_s, max(most, cost.peak)
+            print(f"  {size:>5},000 leads  {cost.cpu_s:7.1f} s CPU  {cost.peak / 1e9:5.2f} GB")
             shutil.rmtree(state)
             shutil.rmtree(file.parent)
     first, last = thousands[0], thousands[-1]
