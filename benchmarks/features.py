@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -169,7 +168,7 @@ def ours(name: str, folder: Path, threads: int) -> Figures:
     figures = {
         "cpu": best[0],
         "wall": best[1],
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "peak": peers.peak_gb(),
         "matrix": (numbers.nbytes + codes.nbytes) / 1e9,
         "columns": len(catalogue.features),
     }

@@ -7,7 +7,6 @@ Calibrations, blends and guards are functions of these, so that judging one take
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ import pandas as pd
 
 from benchmarks.quality_lab_leads import make_set
 from benchmarks.quality_lab_sets import LabSet
+from benchmarks.quality_peers import peak_mb
 from benchmarks.quality_state import Measurement, write
 from models.fit.candidates import BLENDS, CROSSED
 from models.fit.encoders import describe, read_columns
@@ -49,7 +49,7 @@ def measure_fit(lab: LabSet, seed: int = 0) -> Measurement:
     explored = explore(rows, options(seed))
     fitted = finish(rows, options(seed), explored)
     spent = {"seconds": time.monotonic() - wall, "cpu": time.process_time() - cpu}
-    spent["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    spent["peak_mb"] = peak_mb()
     tested = margins_on(explored, lab.test)
     p = calibrate(fitted.parts.calibration, explored.blend.margin(tested))
     codes = rows.groups if rows.groups is not None else np.arange(len(lab.y))
