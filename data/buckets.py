@@ -57,6 +57,10 @@ class Part:
         """The bucket after the last."""
         return BUCKETS * self.number // self.of
 
+    def is_of_groups(self, n: int) -> bool:
+        """Tell whether it begins and ends where a group does: n groups of as many buckets each."""
+        return self.first * n % BUCKETS == self.past * n % BUCKETS == 0
+
     def holds(self, buckets: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Mark what belongs to this part: (n,)."""
         return (buckets >= self.first) & (buckets < self.past)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data.buckets import buckets_of
-from data.tables import Episodes, Events, Outcomes, Tables
+from data.tables import Events, Outcomes, Tables
 
 Rows = NDArray[np.int64]
 
@@ -19,18 +19,27 @@ def part_of(tables: Tables, rows: Rows) -> Tables:
 
     Accounts and the names of events are renumbered, keeping only those that occur.
     """
-    return replace(
+    taken = replace(
         tables,
         lead_ids=tables.lead_ids[rows],
         created_at=None if tables.created_at is None else tables.created_at[rows],
         recorded_at=None if tables.recorded_at is None else tables.recorded_at[rows],
-        account=renumbered(tables.account[rows])[0],
+        account=tables.account[rows],
         attributes=tuple(attribute.take(rows) for attribute in tables.attributes),
         events=_renamed(tables.events.take(rows)),
         display=tables.display.take(rows).reset_index(drop=True),
         order=None if tables.order is None else tables.order[rows],
-        episodes=None if tables.episodes is None else _episodes_of(tables.episodes, rows),
+        episodes=None if tables.episodes is None else tables.episodes.take(rows),
     )
+    return renumbered_leads(taken)
+
+
+def renumbered_leads(tables: Tables) -> Tables:
+    """Renumber accounts, and the leads of episodes, so that no code is larger than the part."""
+    account, episodes = renumbered(tables.account)[0], tables.episodes
+    if episodes is not None:
+        episodes = replace(episodes, lead=renumbered(episodes.lead)[0])
+    return replace(tables, account=account, episodes=episodes)
 
 
 def outcomes_of(outcomes: Outcomes, rows: Rows) -> Outcomes:
@@ -50,12 +59,6 @@ def buckets_of_rows(tables: Tables) -> NDArray[np.uint8]:
         pa.array(tables.lead_ids, pa.string()),
         None if accounts is None else pa.array(accounts.to_numpy(object), pa.string()),
     )
-
-
-def _episodes_of(episodes: Episodes, rows: Rows) -> Episodes:
-    """Cut episodes out; leads are renumbered, so that no code is larger than the part."""
-    taken = episodes.take(rows)
-    return replace(taken, lead=renumbered(taken.lead)[0])
 
 
 def _renamed(events: Events) -> Events:

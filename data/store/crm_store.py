@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from data.buckets import BUCKETS, Part
 from data.errors import LeadScoreError
 from data.feeds import Feed
+from data.part import renumbered_leads
 from data.reading.read_job import ReadJob
 from data.reading.read_tables import CrmData, read_with_notes
 from data.schema import Project
@@ -158,6 +159,8 @@ class CrmStore:
             said["left_out"],
             said["whole"],
         )
+        if lead is None and part is not None and part.is_of_groups(shape.n_groups):
+            return replace(crm, tables=renumbered_leads(tables))
         return cut_to(crm, project, part=part, lead=lead)
 
     def _build(
