@@ -191,7 +191,9 @@ def _bands(
     start: int | None,
 ) -> tuple[BandSize, ...]:
     """Size each band for the first comparison, by the bands that leads had when they entered."""
-    others = sorted(set(arm[mature]) - {control, RANDOM_ARM}, key=lambda name: name != "score")
+    others = sorted(
+        set(arm[mature]) - {control, RANDOM_ARM}, key=lambda name: (name != "score", name)
+    )
     if model is None or tables.created_at is None or not others:
         return ()
     lead = mature[(arm[mature] == control) | (arm[mature] == others[0])]

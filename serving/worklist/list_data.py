@@ -40,7 +40,7 @@ def facet_values(name: str, leads: Sequence[ReportLead], bands: Sequence[str]) -
     seen = {value for lead in leads for value in _values(name, lead)}
     if name == "band":
         return [band for band in bands if band in seen]
-    return sorted(seen, key=str.casefold)
+    return sorted(seen, key=lambda value: (value.casefold(), value))
 
 
 def words_to_search(leads: Sequence[ReportLead]) -> str:
