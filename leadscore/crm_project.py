@@ -132,10 +132,10 @@ class CrmProject(Showable):
         with _named(argument):
             return self._session.moment(text, self._reading, argument)
 
-    def _earlier(self, since: When, as_of: When | None) -> int:
+    def _earlier(self, since: When, as_of: int) -> int:
         """Read `since`, a day as its end; InputError where it is not before `as_of`."""
         with _named("since"):
-            return self._session.earlier(_text_of(since, "since"), self._moment(as_of))
+            return self._session.earlier(_text_of(since, "since"), as_of)
 
     def _now(self, now: When | None) -> int:
         """Read the moment of a run: the clock is looked at here, at the door, and nowhere below."""

@@ -303,12 +303,8 @@ def score_now(
     for_report: bool = False,
     on_stage: Stage,
 ) -> ScoringRun:
-    """Score all open leads and write nothing; bands keep their hysteresis from the newest run.
-
-    Rows without any clock are scored as they stand at `scored_at`.
-    """
-    if session.project.static and session.project.project.observed_until is None:
-        as_of = scored_at
+    """Score all open leads and write nothing; bands keep their hysteresis from the newest run."""
+    as_of = session.moment_of_scores(as_of, scored_at)
     return score_leads(
         session.project,
         reading.tables,

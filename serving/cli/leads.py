@@ -77,16 +77,17 @@ def explain(
         loaded = session.model(model)
         stage("reading the sources")
         reading = session.read(kinds=loaded.kinds, lead=lead)
-        at = session.moment(as_of, reading)
+        at = now()
+        moment = session.moment_of_scores(session.moment(as_of, reading), at)
         stage("reasons")
         explanation = explain_lead(
             session,
             reading,
             lead,
             loaded,
-            as_of=at,
-            at=now(),
-            since=None if since is None else session.earlier(since, at),
+            as_of=moment,
+            at=at,
+            since=None if since is None else session.earlier(since, moment),
             language=language,
             subject=subject,
         )

@@ -83,10 +83,8 @@ class PartJob:
 
     def give(self, reading: CrmData, model: LoadedModel) -> GivenPart:
         """Gather what the state folder says of the leads of a part."""
-        project, asked = self.session.project, self.asked
-        as_of = self.session.moment(asked.as_of, reading)
-        if project.static and project.project.observed_until is None:
-            as_of = asked.scored_at
+        session, asked = self.session, self.asked
+        as_of = session.moment_of_scores(session.moment(asked.as_of, reading), asked.scored_at)
         terms = RunTerms(
             self.fingerprint,
             as_of,
@@ -108,7 +106,7 @@ class PartJob:
     def score(self, part: Part, given: GivenPart, model: LoadedModel) -> ScoredPart:
         """Score a part of which everything is known."""
         return score_part(
-            self.session.project,
+            self.session,
             given.reading,
             model,
             part,

@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import pyarrow.parquet as pq
 
 import leadscore as ls
 from tests.leadscore.conftest import Trained
@@ -103,6 +104,37 @@ def test_an_artifact_is_written_over_nothing(trained: Trained, tmp_path: Path) -
 
 def test_points_add_up_to_the_score_and_to_its_change(trained: Trained) -> None:
     moved = trained.model.changes(trained.crm, since=SINCE)
+def test_rows_without_a_clock_are_scored_and_explained_as_they_stand_now(tmp_path: Path) -> None:
+    """As of 1970 no band of a run before counted: `explain` showed another than the list."""
+    rng = np.random.default_rng(0)
+    won = rng.random(400) < 0.3
+    leads = pd.DataFrame({"id": [f"L{i}" for i in range(400)], "won": won.astype(int)})
+    leads["size"] = rng.normal(size=400) + 1.5 * won
+    project = {
+        "project": {"name": "odd"},
+        "leads": {"source": "leads", "id": "id", "converted": "won"},
+        "conversion": {},
+        "score": {"hysteresis": 20.0},
+    }
+    crm = ls.read(project, leads=leads, state=tmp_path, threads=1)
+    model = ls.publish(ls.train(crm, fast=True, learner="logistic")).model
+    kept = model.score(crm, keep=True, now="2026-01-05")
+    file = tmp_path / "scores.parquet"
+    listed = pq.read_table(file)
+    stuck = pa.array(["D"] * len(kept), listed["band"].type)
+    place = listed.column_names.index("band")
+    pq.write_table(listed.set_column(place, "band", stuck), file)
+    scored = model.score(crm, now="2026-01-06").set_index("lead_id")
+    assert set(kept["as_of"]) == {pd.Timestamp("2026-01-05", tz="UTC")}
+    assert set(scored["as_of"]) == {pd.Timestamp("2026-01-06", tz="UTC")}
+    moved = kept.set_index("lead_id")["band"] != scored["band"]
+    lead = str(moved.idxmax())
+    assert moved[lead]
+    explained = model.explain(crm, lead, since="2026-01-05T12:00")
+    assert explained.band == scored["band"][lead]
+    assert (model.changes(crm, since="2026-01-05")["change"] == 0).all()
+
+
     row = moved.iloc[0]
     told = trained.model.explain(trained.crm, row["lead_id"], since=SINCE)
     assert told.points["points"].sum() == told.score == row["after"]
