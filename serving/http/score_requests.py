@@ -196,7 +196,7 @@ class Service:
             now = standings(said, tables, kept.as_of, outcomes=outcomes, at=self.clock())
             if found is not None and found.withheld == arm and _stands(found, now.get(lead)):
                 return self._told(model, [found])
-        until = tables.observed_until
+        until = self.clock() if self.project.without_clock else tables.observed_until
         moment = until if as_of is None else min(as_of, until)
         answers = answer_leads(
             self.project,

@@ -106,7 +106,7 @@ class PartJob:
     def score(self, part: Part, given: GivenPart, model: LoadedModel) -> ScoredPart:
         """Score a part of which everything is known."""
         return score_part(
-            self.session,
+            self.session.project,
             given.reading,
             model,
             part,

@@ -34,7 +34,6 @@ from serving.qualify.engine import QualificationRules, compile_rules
 from serving.qualify.rule_facts import SCORED, RuleFacts, with_types_counted
 from serving.score import known_to_rules, score_snapshots
 from serving.scoring_run import ScoringRun, scores_table
-from serving.session import Session
 from training.watch.night_profile import newcomers_of, spread_of, watched_values
 
 FEATURE: Final = "feature:"
@@ -75,7 +74,7 @@ class ScoredPart:
 
 
 def score_part(
-    session: Session,
+    project: Project,
     reading: CrmData,
     model: LoadedModel,
     part: Part,
@@ -86,7 +85,6 @@ def score_part(
     answered: Mapping[str, AnsweredLead],
 ) -> ScoredPart:
     """Score the open leads of a part; `reading` holds the part alone."""
-    project = session.project
     rules = compile_rules(project)
     counted = with_types_counted(reading.tables, project, rules.names())
     absent = counted.events.type_names[len(reading.tables.events.type_names) :]
@@ -107,7 +105,7 @@ def score_part(
         own_sources=terms.own_sources,
         scored_at=terms.scored_at,
         held_back=holds_back(project, max(terms.as_of, terms.scored_at)),
-        static=session.without_clock,
+        static=project.without_clock,
         cpu=processor(),
         bands={},
         spread=spread_of(np.zeros(0)),

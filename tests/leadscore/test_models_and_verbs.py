@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 
 import leadscore as ls
 from tests.leadscore.conftest import Trained
+from serving.exposure import Exposures
+from serving.http.score_requests import Service
 
 SINCE = "2026-10-15"
 LAST = np.iinfo(np.int64).max  # of a lead that never converts
@@ -132,6 +134,11 @@ def test_rows_without_a_clock_are_scored_and_explained_as_they_stand_now(tmp_pat
     assert moved[lead]
     explained = model.explain(crm, lead, since="2026-01-05T12:00")
     assert explained.band == scored["band"][lead]
+    now = pd.Timestamp("2026-01-07", tz="UTC")
+    service = Service(crm._session.project, crm._session.registry, clock=lambda: now.value // 1000)
+    service.load()
+    service.hold(crm._reading)
+    assert service.score_known(lead, None).scores[0].as_of == now
     assert (model.changes(crm, since="2026-01-05")["change"] == 0).all()
 
 
