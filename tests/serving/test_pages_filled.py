@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from data.clock import DAY
@@ -82,6 +83,11 @@ def test_the_first_run_says_when_scores_were_at_hand(source, tmp_path):
 def test_a_delivery_holds_a_report_a_sheet_and_a_draft_for_each_owner(
     company, source, quiet, tmp_path
 ):
+    first = tmp_path / "20260101T000000Z-a" / "scores.parquet"
+    pq.write_table(pq.read_table(first).slice(0, 0), first)  # all its leads were forgotten
+    assert first_scored(tmp_path) == source.scored.as_of
+    first.write_bytes(b"cut off")
+    assert first_scored(tmp_path) == source.scored.as_of
     paths = write_views(
         company.session,
         company.reading,
