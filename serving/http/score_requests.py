@@ -37,6 +37,10 @@ class UnknownLeadError(LeadScoreError):
     """The service holds no such lead."""
 
 
+class NoModelError(LeadScoreError):
+    """The service has loaded no model yet."""
+
+
 @dataclass(slots=True)
 class Service:
     """A project, a registry reference and the model that answers; `held` are known leads.
@@ -76,9 +80,9 @@ class Service:
         self.held = HeldLeads.of(reading)
 
     def current(self) -> LoadedModel:
-        """Return the pinned model; LookupError before one is loaded."""
+        """Return the pinned model; NoModelError before one is loaded."""
         if self._model is None:
-            raise LookupError("no model is loaded")
+            raise NoModelError("no model is loaded")
         return self._model
 
     @property

@@ -250,15 +250,18 @@ def test_refusals_are_counted_as_answers_are(service):
         assert f'leadscore_requests_total{{status="{status}"}} 1.0' in text
 
 
-def test_a_fault_of_ours_is_a_short_answer_and_a_log_line_without_data(service, caplog):
+@pytest.mark.parametrize("kind", [TypeError, KeyError])
+def test_a_fault_of_ours_is_a_short_answer_and_a_log_line_without_data(service, caplog, kind):
+    """A key that was not found was answered as "no model", in its own words, and not logged."""
+
     class Broken(Service):
         def score_known(self, lead: str, as_of: int | None):
-            raise TypeError(lead, as_of)
+            raise kind(lead, as_of)
 
     app = create_app(Broken(service.project, service.registry), KEYS)
     answer = call(app, "GET", "/v1/leads/secret-name/score", headers=AUTH)
     assert (answer.status_code, answer.json()) == (500, {"detail": "a fault of ours"})
-    assert "TypeError at" in caplog.text
+    assert f"{kind.__name__} at" in caplog.text
     assert "secret-name" not in caplog.text
 
 
