@@ -126,10 +126,9 @@ def list_answers(
     file: Path,
     *,
     lead_id: str | None = None,
-    before: int | None = None,
     answered_after: int | None = None,
 ) -> tuple[RepAnswer, ...]:
-    """List answers, oldest first; of one lead; only those given strictly before a moment.
+    """List answers, oldest first, of one lead or all.
 
     `answered_after` keeps all answers about the leads that have one given after that moment.
     """
@@ -137,7 +136,6 @@ def list_answers(
         return ()
     tests = {
         "lead_id = ?": lead_id,
-        "given_at < ?": before,
         "lead_id in (select lead_id from feedback where given_at > ?)": answered_after,
     }
     given = {test: value for test, value in tests.items() if value is not None}

@@ -141,9 +141,8 @@ def test_04_ideal_customers_and_rules_that_disqualify_with_a_stated_reason(road:
     assert len(out) > 0
     assert 0 < np.nanmean(qualification.icp) < 100
     assert any("employees" in label for label, _ in qualification.criteria.icp)
-    plan = plan_calls(
-        road.scored.scores.probability, 10_000, eligible=qualification.disqualified < 0
-    )
+    eligible = np.flatnonzero(qualification.disqualified < 0)
+    plan = plan_calls(road.scored.scores.probability, 10_000, order=eligible)
     assert not set(plan.rows.tolist()) & set(out.tolist())
     for row in out:
         explanation = road.scored.explanations[row]
