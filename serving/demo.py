@@ -115,9 +115,9 @@ def make_company(folder: Path, *, leads: int, seed: int) -> Path:
         return project
     found = _made_of(place, made_of)
     if any(found.get(key, value) != value for key, value in asked.items()):
-        told = " and ".join(f"{key} {value:,}" for key, value in found.items())
+        size = " and ".join(f"{key} {value:,}" for key, value in found.items())
         raise InputError(
-            f"holds a demo of {told} already",
+            f"holds a demo of {size} already",
             file=str(folder),
             cure=f"give another folder (--out), or ask for that one: "
             f"{' '.join(f'--{key} {value}' for key, value in found.items())}",

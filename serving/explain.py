@@ -110,8 +110,8 @@ class LeadExplanation:
     @property
     def probability(self) -> tuple[float, float, float]:
         """The probability of conversion within the horizon, and the ends of its range."""
-        told = self.answer
-        return told.probability or 0.0, told.probability_low or 0.0, told.probability_high or 0.0
+        score = self.answer
+        return score.probability or 0.0, score.probability_low or 0.0, score.probability_high or 0.0
 
     @property
     def caution(self) -> str:

@@ -207,16 +207,16 @@ def _checked(answer: RepAnswer) -> str:
 
 
 def _insert(connection: sqlite3.Connection, answer: RepAnswer, reason: str) -> int:
-    told = {**asdict(answer), "reason": reason, "number": None}  # the file gives the number
-    row = [int(told[name]) if name == "permanent" else told[name] for name in _NAMES]
+    values = {**asdict(answer), "reason": reason, "number": None}  # the file gives the number
+    row = [int(values[name]) if name == "permanent" else values[name] for name in _NAMES]
     marks = ", ".join("?" * len(row))
     sql = f"insert into feedback ({_FIELDS}) values ({marks})"  # noqa: S608  # fixed names
     return int(connection.execute(sql, row).lastrowid or 0)
 
 
 def _answer(row: Sequence[Any]) -> RepAnswer:
-    told = dict(zip(_NAMES, row, strict=True))
-    return RepAnswer(**told | {"permanent": bool(told["permanent"])})
+    values = dict(zip(_NAMES, row, strict=True))
+    return RepAnswer(**values | {"permanent": bool(values["permanent"])})
 
 
 @contextmanager

@@ -143,7 +143,7 @@ def feedback(
 
     session = open_session(file, state=state)
     given: list[str] = [verdict] if verdict else []
-    given += [name for name, told in (("done", done), ("disqualify", disqualify)) if told]
+    given += [name for name, is_given in (("done", done), ("disqualify", disqualify)) if is_given]
     given += ["snooze"] if snooze is not None and verdict != "snooze" else []
     if len(given) + undo != 1:
         found = ", ".join([*given, *(["undo"] if undo else [])]) or "nothing"
