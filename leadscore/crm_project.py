@@ -24,7 +24,9 @@ from data.reading.review import undeclared_columns
 from data.reading.values import moment
 from data.tables import Attribute, Kind
 from leadscore.shown import Showable, Shown, cell, table_of
+from serving.cli.clock import new_run_id
 from serving.cli.clock import now as read_clock
+from serving.run_moment import RunMoment
 from serving.session import Session
 from training.state import StatePaths
 
@@ -143,6 +145,11 @@ class CrmProject(Showable):
             return read_clock()
         with _named("now"):
             return moment(_text_of(now, "now"), self._session.project, "now")
+
+    def _run(self, as_of: When | None, now: When | None) -> RunMoment:
+        """Say when a run is made, and as of when."""
+        at = self._now(now)
+        return RunMoment(self._moment(as_of), at, new_run_id(at))
 
     def _reading_of(self, kinds: Mapping[str, Kind]) -> CrmData:
         """Give the tables with every column read as it was when a model was trained.

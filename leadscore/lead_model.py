@@ -19,9 +19,9 @@ from leadscore.model_figures import ModelFigures
 from leadscore.model_record import ModelRecord, title_of
 from models.explain.shap_values import dependence, global_view
 from models.predictor import LeadScorer, PredictorError
-from serving.cli.clock import new_run_id
 from serving.explain import explain_lead
 from serving.held_back import held_arms
+from serving.run_moment import RunMoment
 from serving.score_changes import Moment, changes_since
 from serving.scoring_run import ScoringRun, scores_table
 from serving.verbs import evaluate_registered, score_now, score_run
@@ -78,27 +78,23 @@ class LeadModel(ModelRecord):
         InputError
             Where no lead is open, or a column that was learned from is not there.
         """
-        at, moment = need_crm(crm)._now(now), crm._moment(as_of)
-        scored = self._keep(crm, moment, at) if keep else self._score(crm, moment, at)
+        run = need_crm(crm)._run(as_of, now)
+        scored = self._keep(crm, run) if keep else self._score(crm, run)
         table: pd.DataFrame = scores_table(scored).to_pandas()
         return table
 
-    def _score(
-        self, crm: CrmProject, as_of: int, at: int, *, for_report: bool = False
-    ) -> ScoringRun:
+    def _score(self, crm: CrmProject, run: RunMoment, *, for_report: bool = False) -> ScoringRun:
         """Score beside the bands of the run that was kept before; nothing is written."""
         return score_now(
             crm._session,
             crm._reading_of(self._loaded.kinds),
             self._loaded,
-            as_of=as_of,
-            scored_at=at,
-            run_id=new_run_id(at),
+            run,
             for_report=for_report,
             on_stage=no_progress,
         )
 
-    def _keep(self, crm: CrmProject, as_of: int, at: int) -> ScoringRun:
+    def _keep(self, crm: CrmProject, run: RunMoment) -> ScoringRun:
         """Score and keep the run: later runs must find the model again by its version."""
         crm._require_state()
         if not self._registered:
@@ -111,9 +107,7 @@ class LeadModel(ModelRecord):
             crm._session,
             crm._reading_of(self._loaded.kinds),
             self._loaded,
-            as_of=as_of,
-            scored_at=at,
-            run_id=new_run_id(at),
+            run,
             on_stage=no_progress,
         )
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from data.errors import GateError, InputError
 from data.files import write_text
 from data.world import make_world, project_file, write_world
+from serving.run_moment import RunMoment
 from serving.session import Session, open_session
 from serving.verbs import champion_is_current, score_run, train_model
 from serving.write_reports import write_views
@@ -74,16 +75,8 @@ def run_demo(
     on_stage("model")
     model = session.model("champion")
     reading = session.read(kinds=model.kinds)
-    scored = score_run(
-        session,
-        reading,
-        model,
-        as_of=reading.tables.observed_until,
-        scored_at=now,
-        run_id=run_id,
-        for_report=True,
-        on_stage=on_stage,
-    )
+    run = RunMoment(reading.tables.observed_until, now, run_id)
+    scored = score_run(session, reading, model, run, for_report=True, on_stage=on_stage)
     on_stage("CRM")
     sent = write_back(
         session.state.scores, session.project, session.state.folder, now=now, run_id=run_id

@@ -40,6 +40,7 @@ from serving.kept_run import COLUMNS, margins_of
 from serving.lead_score import LeadScore
 from serving.loaded_model import LoadedModel
 from serving.newest_scores import read_bands
+from serving.run_moment import RunMoment
 from serving.score import score_snapshots
 from serving.score_changes import (
     Moment,
@@ -262,9 +263,7 @@ def explain_lead(
         tables,
         snapshots,
         model,
-        as_of=as_of,
-        scored_at=at,
-        run_id="",
+        RunMoment(as_of, at),
         previous_bands=read_bands(
             session.state.scores,
             until=as_of,

@@ -195,6 +195,7 @@ def report(
     Example: leadscore report acme.toml --lang it --out report/ --deliver
     """
     from serving.cli.clock import new_run_id, now
+    from serving.run_moment import RunMoment
     from serving.session import open_session
     from serving.worklist.language import refuse_unknown
     from serving.write_reports import write_reports
@@ -212,9 +213,7 @@ def report(
             session,
             reading,
             loaded,
-            as_of=session.moment(as_of, reading),
-            scored_at=at,
-            run_id=new_run_id(at),
+            RunMoment(session.moment(as_of, reading), at, new_run_id(at)),
             folder=out or session.state.reports,
             languages=languages,
             per_owner=deliver,

@@ -24,6 +24,7 @@ from serving.http.keys import KeyFile, digest, new_key, owner_of, read_keys, rev
 from serving.http.score_requests import Service
 from serving.http.server import HeaderTimeoutProtocol
 from serving.http.strict_json import NotJsonError, check_json
+from serving.run_moment import RunMoment
 from serving.score import score_leads
 from serving.scoring_run import write_scores
 
@@ -135,9 +136,7 @@ def test_a_lead_of_the_store_scores_as_in_the_nightly_file(app, company, quiet, 
         company.reading.tables,
         company.reading.outcomes,
         company.model,
-        as_of=company.reading.tables.observed_until,
-        scored_at=0,
-        run_id="r",
+        RunMoment(company.reading.tables.observed_until, 0, "r"),
         on_stage=quiet,
     )
     rows = pq.read_table(write_scores(scored, tmp_path / "scores.parquet")).to_pylist()

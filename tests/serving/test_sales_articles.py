@@ -34,6 +34,7 @@ from serving.figures.funnel import measure_funnel
 from serving.figures.power import size_test
 from serving.loaded_model import LoadedModel
 from serving.qualify.engine import qualify
+from serving.run_moment import RunMoment
 from serving.score import score_leads
 from serving.scoring_run import ScoringRun, write_scores
 from serving.session import Session, open_session
@@ -77,9 +78,7 @@ def road(company: Company, tmp_path_factory: pytest.TempPathFactory) -> Road:
         reading.tables,
         reading.outcomes,
         model,
-        as_of=until,
-        scored_at=until,
-        run_id="monday",
+        RunMoment(until, until, "monday"),
         for_report=True,
     )
     write_scores(scored, session.state.scores)
