@@ -282,9 +282,8 @@ def test_experiments_are_sized_assigned_and_compared(trained: Trained, tmp_path:
     with pytest.raises(ls.InputError, match="rates are shares"):
         ls.experiments.power(8, 10)
     halves = {"experiment.arms": {"control": 0.5, "score": 0.5}}
-    state = shutil.copytree(trained.state, tmp_path / "state")
-    (state / "scores.parquet").unlink(missing_ok=True)
-    shutil.rmtree(state / "runs", ignore_errors=True)
+    no_runs = shutil.ignore_patterns("scores", "scores.parquet")
+    state = shutil.copytree(trained.state, tmp_path / "state", ignore=no_runs)
     split = trained.company.read(overrides=halves, state=state, threads=1)
     arms = ls.experiments.assign(split)
     again = ls.experiments.assign_units(arms["unit"], name="software_trial")
