@@ -13,7 +13,6 @@ from scipy import stats
 
 from serving.figures.experiment import compare_arms, look
 from serving.figures.power import size_test
-from serving.figures.uplift import measure_uplift
 
 COVARIATES = ["recency", "history", "mens", "womens", "zip_code", "newbie", "channel"]
 CONTROL = "No E-Mail"
@@ -106,25 +105,6 @@ def show_looks(frame: pd.DataFrame, repeats: int) -> list[Verdict]:
     ]
 
 
-def show_uplift(frame: pd.DataFrame) -> None:
-    both = frame[frame["segment"].isin(["Womens E-Mail", CONTROL])]
-    uplift = measure_uplift(
-        both["visit"].to_numpy(),
-        (both["segment"] != CONTROL).to_numpy(),
-        both[COVARIATES],
-        planned_share=0.5,
-        seed=0,
-    )
-    print("uplift of the women's mail on visits by fifths of predicted uplift (cross-fitted):")
-    for number, group in enumerate(uplift.groups, 1):
-        each = group.plain
-        print(f"  {number}: {each.value:+.4f}  95 % {each.low:+.4f} to {each.high:+.4f}")
-    print(
-        f"  the upper half is changed more than the lower: p = {uplift.differs_p_value:.2g}; "
-        f"balance: p = {uplift.balance.covariates_p_value:.2f}"
-    )
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="2,000 shuffled experiments, not 400")
@@ -137,7 +117,6 @@ def main() -> int:
     frame = pd.read_csv(Path(data) / "hillstrom" / "hillstrom.csv.gz")
     verdicts += show_effects(frame)
     verdicts += show_looks(frame, repeats)
-    show_uplift(frame)
     for met, name, figure, bar in verdicts:
         print(f"{'met' if met else 'missed'}  {name}  {figure}  {bar}")
     return 0 if all(verdict[0] for verdict in verdicts) else 1

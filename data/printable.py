@@ -16,3 +16,12 @@ def printable(text: str) -> str:
     '\\x1b]0;owned\\x07 Ann'
     """
     return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def printable_json(document: str) -> str:
+    r"""Write them in the strings of a JSON document, which knows no \\x.
+
+    >>> printable_json('{"name": "Ann\x92s"}')
+    '{"name": "Ann\\u0092s"}'
+    """
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", document)

@@ -83,16 +83,16 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from leadscore.door import *
+    from leadscore.lazy_exports import *
 else:
 
     def __getattr__(name):
-        """Load the door when the first public name is asked for (PEP 562)."""
+        """Load what it names when the first public name is asked for (PEP 562)."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from leadscore import door
+        from leadscore import lazy_exports
 
-        return getattr(door, name)
+        return getattr(lazy_exports, name)
 
 
 def __dir__() -> list[str]:

@@ -24,7 +24,9 @@ from data.reading.review import undeclared_columns
 from data.reading.values import moment
 from data.tables import Attribute, Kind
 from leadscore.shown import Showable, Shown, cell, table_of
+from serving.cli.clock import new_run_id
 from serving.cli.clock import now as read_clock
+from serving.run_moment import RunMoment
 from serving.session import Session
 from training.state import StatePaths
 
@@ -132,10 +134,10 @@ class CrmProject(Showable):
         with _named(argument):
             return self._session.moment(text, self._reading, argument)
 
-    def _earlier(self, since: When, as_of: When | None) -> int:
+    def _earlier(self, since: When, as_of: int) -> int:
         """Read `since`, a day as its end; InputError where it is not before `as_of`."""
         with _named("since"):
-            return self._session.earlier(_text_of(since, "since"), self._moment(as_of))
+            return self._session.earlier(_text_of(since, "since"), as_of)
 
     def _now(self, now: When | None) -> int:
         """Read the moment of a run: the clock is looked at here, at the door, and nowhere below."""
@@ -143,6 +145,11 @@ class CrmProject(Showable):
             return read_clock()
         with _named("now"):
             return moment(_text_of(now, "now"), self._session.project, "now")
+
+    def _run(self, as_of: When | None, now: When | None) -> RunMoment:
+        """Say when a run is made, and as of when."""
+        at = self._now(now)
+        return RunMoment(self._moment(as_of), at, new_run_id(at))
 
     def _reading_of(self, kinds: Mapping[str, Kind]) -> CrmData:
         """Give the tables with every column read as it was when a model was trained.

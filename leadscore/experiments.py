@@ -19,6 +19,7 @@ from serving.experiment_arms import ExperimentResult, analyse_experiment, assign
 from serving.figures import experiment
 from serving.figures.experiment import ArmComparison
 from serving.figures.power import SampleSize, size_test, smallest_lift
+from serving.loaded_model import load_model
 
 __all__ = [
     "ComparedArms",
@@ -68,6 +69,7 @@ class ComparedArms(Showable):
                 f"chance to show a rise by a quarter: {trial.power:.0%}; "
                 f"{trial.needed_per_arm:,} leads an arm would give 80 %"
             )
+        notes += [band.sentence for band in trial.bands]
         return Shown(
             f"Experiment {trial.name}, by {trial.unit}",
             rates,
@@ -219,7 +221,16 @@ def analyse(crm: CrmProject, *, as_of: When | None = None) -> ComparedArms:
         Where fewer than two arms have such leads.
     """
     outcomes = replace(need_crm(crm)._reading.outcomes, observed_until=crm._moment(as_of))
-    return ComparedArms(analyse_experiment(crm._reading.tables, outcomes, crm._session.project))
+    session, champion = crm._session, crm._session.champion()
+    bands = session.project.score.bands
+    trial = analyse_experiment(
+        crm._reading.tables,
+        outcomes,
+        session.project,
+        state=session.state,
+        model=None if champion is None else load_model(champion, bands=bands),
+    )
+    return ComparedArms(trial)
 
 
 def compare(

@@ -23,74 +23,74 @@ class ExplainedLead(Showable):
     Made by `LeadModel.explain`. In a notebook it shows the way from the typical lead to this one.
     """
 
-    _told: LeadExplanation
+    _explained: LeadExplanation
     _bands: Mapping[str, float]
 
     @property
     def lead_id(self) -> str:
         """The id of the lead."""
-        return self._told.explanation.lead_id
+        return self._explained.explanation.lead_id
 
     @property
     def score(self) -> int:
         """The score, 0 to 100."""
-        return self._told.explanation.score
+        return self._explained.explanation.score
 
     @property
     def band(self) -> str:
         """The band, as lists and the CRM show it."""
-        return self._told.band
+        return self._explained.band
 
     @property
     def probability(self) -> tuple[float, float, float]:
         """The probability of conversion within the horizon, and the ends of its range."""
-        return self._told.probability
+        return self._explained.probability
 
     @property
     def typical(self) -> int:
         """The score of the typical lead, where the points start."""
-        return self._told.explanation.typical
+        return self._explained.explanation.typical
 
     @property
     def families(self) -> dict[str, int]:
         """Points by family: typical + families + the limit of the scale == score."""
-        return dict(self._told.explanation.families)
+        return dict(self._explained.explanation.families)
 
     @property
     def grid(self) -> str:
         """Fit (A to D) and engagement (1 to 4), a view of the same points."""
-        return self._told.explanation.grid
+        return self._explained.explanation.grid
 
     @property
     def points(self) -> pd.DataFrame:
         """Every part of the score: reason, points, fact; the points add up to the score."""
-        e, t = self._told.explanation, self._told.speech.message
+        e, t = self._explained.explanation, self._explained.speech.message
         rows: list[tuple[str, int, str | None]] = [(t(TYPICAL), e.typical, None)]
-        rows += self._told.parts
+        rows += self._explained.parts
         return pd.DataFrame(rows, columns=["reason", "points", "fact"])
 
     @property
     def score_before(self) -> int | None:
         """The score at `since`; None where no change was asked for, or the lead was not there."""
-        return None if self._told.change is None else self._told.change.old_score
+        return None if self._explained.change is None else self._explained.change.old_score
 
     @property
     def change(self) -> pd.DataFrame | None:
         """Why the score changed: reason, points, adding up to it; None where `score_before` is."""
-        if self._told.change is None:
+        if self._explained.change is None:
             return None
-        return pd.DataFrame(self._told.change_lines, columns=["reason", "points"])
+        return pd.DataFrame(self._explained.change_lines, columns=["reason", "points"])
 
     def _shown(self) -> Shown:
-        told, t = self._told, self._told.speech.message
-        value, low, high = told.probability
-        notes = [told.caution]
-        notes += [] if told.explanation.stable else [t(UNSTABLE)]
-        notes += told.change_notes
+        explained, t = self._explained, self._explained.speech.message
+        value, low, high = explained.probability
+        notes = [explained.caution]
+        notes += [] if explained.explanation.stable else [t(UNSTABLE)]
+        notes += explained.change_notes
         tables = [self._waterfall()]
-        if told.change_title:
-            title = told.change_title
-            rows = tuple((text, f"{points:+}") for text, points in told.change_lines)
+        if explained.change_title:
+            title = explained.change_title
+            rows = tuple((text, f"{points:+}") for text, points in explained.change_lines)
             tables.append(ShownTable(title, ("why it changed", "points"), rows, (1,)))
         return Shown(
             f"Lead {self.lead_id}",
@@ -102,7 +102,7 @@ class ExplainedLead(Showable):
 
     def _waterfall(self) -> ShownTable:
         """Draw the way from the typical lead to this one, a bar on each row."""
-        e, t = self._told.explanation, self._told.speech.message
+        e, t = self._explained.explanation, self._explained.speech.message
         detail = LeadDetail(
             e.typical,
             tuple(report_reason(reason) for reason in e.reasons_for),
@@ -115,14 +115,14 @@ class ExplainedLead(Showable):
             "typical": t(TYPICAL),
             "unseen": t(UNSEEN),
             "rest": t(REST),
-            "limit": say_limit(e.score - e.limit_points, self._told.speech),
+            "limit": say_limit(e.score - e.limit_points, self._explained.speech),
             "score": e.lead_id,
         }
         rows = []
         for row in waterfall(detail, e.score, self._bands):
             text, fact = words.get(row.kind, ""), None
             if row.reason is not None:
-                text, _, fact = self._told.reasons[row.reason]
+                text, _, fact = self._explained.reasons[row.reason]
             whole = row.kind in ("typical", "score")
             points = f"{row.points}" if whole else f"{row.points:+}"
             rows.append((f"{text} [{fact}]" if fact else text, row.bar, points))

@@ -19,14 +19,12 @@ from leadscore.model_figures import ModelFigures
 from leadscore.model_record import ModelRecord, title_of
 from models.explain.shap_values import dependence, global_view
 from models.predictor import LeadScorer, PredictorError
-from serving.cli.clock import new_run_id
 from serving.explain import explain_lead
 from serving.held_back import held_arms
-from serving.newest_scores import read_bands
-from serving.score import score_leads
+from serving.run_moment import RunMoment
 from serving.score_changes import Moment, changes_since
 from serving.scoring_run import ScoringRun, scores_table
-from serving.verbs import evaluate_registered, score_run
+from serving.verbs import evaluate_registered, score_now, score_run
 from serving.worklist.language import refuse_unknown
 
 
@@ -80,36 +78,23 @@ class LeadModel(ModelRecord):
         InputError
             Where no lead is open, or a column that was learned from is not there.
         """
-        at, moment = need_crm(crm)._now(now), crm._moment(as_of)
-        scored = self._keep(crm, moment, at) if keep else self._score(crm, moment, at)
+        run = need_crm(crm)._run(as_of, now)
+        scored = self._keep(crm, run) if keep else self._score(crm, run)
         table: pd.DataFrame = scores_table(scored).to_pandas()
         return table
 
-    def _score(
-        self, crm: CrmProject, as_of: int, at: int, *, for_report: bool = False
-    ) -> ScoringRun:
+    def _score(self, crm: CrmProject, run: RunMoment, *, for_report: bool = False) -> ScoringRun:
         """Score beside the bands of the run that was kept before; nothing is written."""
-        session, reading = crm._session, crm._reading_of(self._loaded.kinds)
-        return score_leads(
-            session.project,
-            reading.tables,
-            reading.outcomes,
+        return score_now(
+            crm._session,
+            crm._reading_of(self._loaded.kinds),
             self._loaded,
-            as_of=as_of,
-            scored_at=at,
-            run_id=new_run_id(at),
-            threads=session.threads,
-            previous_bands=read_bands(
-                session.state.scores,
-                until=as_of,
-                cuts=self._loaded.scorer.card.bands,
-                tables=reading.tables,
-            ),
-            answered=session.answered(reading, as_of, at),
+            run,
             for_report=for_report,
+            on_stage=no_progress,
         )
 
-    def _keep(self, crm: CrmProject, as_of: int, at: int) -> ScoringRun:
+    def _keep(self, crm: CrmProject, run: RunMoment) -> ScoringRun:
         """Score and keep the run: later runs must find the model again by its version."""
         crm._require_state()
         if not self._registered:
@@ -122,9 +107,7 @@ class LeadModel(ModelRecord):
             crm._session,
             crm._reading_of(self._loaded.kinds),
             self._loaded,
-            as_of=as_of,
-            scored_at=at,
-            run_id=new_run_id(at),
+            run,
             on_stage=no_progress,
         )
 
@@ -168,14 +151,16 @@ class LeadModel(ModelRecord):
         session = need_crm(crm)._session
         language = language or session.project.project.language
         refuse_unknown([language])
+        at = crm._now(None)
+        moment = session.moment_of_scores(crm._moment(as_of), at)
         found = explain_lead(
             session,
             crm._reading_of(self._loaded.kinds),
             str(lead),
             self._loaded,
-            as_of=crm._moment(as_of),
-            at=crm._now(None),
-            since=None if since is None else crm._earlier(since, as_of),
+            as_of=moment,
+            at=at,
+            since=None if since is None else crm._earlier(since, moment),
             language=language,
             subject=False,
         )
@@ -199,14 +184,15 @@ class LeadModel(ModelRecord):
         pandas.DataFrame
             lead_id, before, after, change; the largest rise first.
         """
-        reading, at = need_crm(crm)._reading_of(self._loaded.kinds), crm._moment(as_of)
+        reading = need_crm(crm)._reading_of(self._loaded.kinds)
+        at = crm._session.moment_of_scores(crm._moment(as_of), crm._now(None))
         tables, threads = reading.tables, crm._session.threads
         snapshots = open_snapshots(tables, reading.outcomes, at)
         held = held_arms(tables, snapshots.lead, crm._session.project, at)
         snapshots = snapshots.take(np.array([arm is None for arm in held], bool))
         frame = build(tables, snapshots, self._loaded.catalogue, threads=threads).to_pandas()
         moment = Moment(tables, snapshots, frame, self._loaded, threads)
-        found = changes_since(moment, crm._earlier(since, as_of)).values()
+        found = changes_since(moment, crm._earlier(since, at)).values()
         rows = [(c.lead_id, c.old_score, c.score, c.score - c.old_score) for c in found]
         table = pd.DataFrame(rows, columns=["lead_id", "before", "after", "change"])
         return table.sort_values("change", ascending=False, kind="stable", ignore_index=True)

@@ -12,7 +12,6 @@ from leadscore.crm_project import CrmProject, When, need_crm
 from leadscore.lead_model import LeadModel, need_model, no_progress
 from leadscore.registered import load
 from leadscore.shown import Showable, Shown, table_of
-from serving.cli.clock import new_run_id
 from serving.verbs import monitor_model
 from serving.worklist.language import refuse_unknown
 from serving.write_reports import write_reports, write_views
@@ -127,23 +126,21 @@ def report(
     if folder is None:
         crm._require_state()
     place = session.state.reports if folder is None else Path(folder)
-    chosen, at, moment = _chosen(crm, model), crm._now(now), crm._moment(as_of)
+    chosen, run = _chosen(crm, model), crm._run(as_of, now)
     reading = crm._reading_of(chosen._loaded.kinds)
     if chosen._registered:
         paths = write_reports(
             session,
             reading,
             chosen._loaded,
-            as_of=moment,
-            scored_at=at,
-            run_id=new_run_id(at),
+            run,
             folder=place,
             languages=wanted,
             per_owner=per_owner,
             on_stage=on_stage,
         )
     else:
-        scored = chosen._score(crm, moment, at, for_report=True)
+        scored = chosen._score(crm, run, for_report=True)
         paths = write_views(
             session,
             reading,

@@ -25,6 +25,7 @@ from serving.lead_score import LeadScore
 from serving.loaded_model import LoadedModel
 from serving.qualify.engine import QualificationRules
 from serving.qualify.rule_facts import with_types_counted
+from serving.run_moment import RunMoment
 from serving.score import score_snapshots
 
 CLOSED = "the lead is closed at that moment: a night does not score it"
@@ -79,9 +80,7 @@ def answer_leads(
         with_types_counted(tables, project, rules.names()),
         Snapshots(rows, moments),
         model,
-        as_of=as_of,
-        scored_at=at,
-        run_id="",
+        RunMoment(as_of, at),
         rules=rules,
         previous_bands={lead: band for lead, band in bands.items() if band is not None},
         answered=answered_leads(answers, tables, as_of, outcomes=outcomes, at=at),

@@ -101,8 +101,8 @@ class CheckResult:
         if share > SUSPECT_CONVERSION_RATE:
             yield f"note: {share:.0%} convert: is [conversion] what sales would call one?"
         left_out = self.reading.left_out
-        told = [f"column {name}: {reason}" for name, reason in left_out.items()]
-        notes = [n for n in self.reading.notes if not any(n.endswith(each) for each in told)]
+        of_columns = [f"column {name}: {reason}" for name, reason in left_out.items()]
+        notes = [n for n in self.reading.notes if not any(n.endswith(each) for each in of_columns)]
         yield from (f"note: {note}" for note in (*notes, *self.judgement.notes))
         if self.older is not None:
             yield f"note: {self.older}"

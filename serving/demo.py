@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from data.errors import GateError, InputError
 from data.files import write_text
 from data.world import make_world, project_file, write_world
+from serving.run_moment import RunMoment
 from serving.session import Session, open_session
 from serving.verbs import champion_is_current, score_run, train_model
 from serving.write_reports import write_views
@@ -74,16 +75,8 @@ def run_demo(
     on_stage("model")
     model = session.model("champion")
     reading = session.read(kinds=model.kinds)
-    scored = score_run(
-        session,
-        reading,
-        model,
-        as_of=reading.tables.observed_until,
-        scored_at=now,
-        run_id=run_id,
-        for_report=True,
-        on_stage=on_stage,
-    )
+    run = RunMoment(reading.tables.observed_until, now, run_id)
+    scored = score_run(session, reading, model, run, for_report=True, on_stage=on_stage)
     on_stage("CRM")
     sent = write_back(
         session.state.scores, session.project, session.state.folder, now=now, run_id=run_id
@@ -115,9 +108,9 @@ def make_company(folder: Path, *, leads: int, seed: int) -> Path:
         return project
     found = _made_of(place, made_of)
     if any(found.get(key, value) != value for key, value in asked.items()):
-        told = " and ".join(f"{key} {value:,}" for key, value in found.items())
+        size = " and ".join(f"{key} {value:,}" for key, value in found.items())
         raise InputError(
-            f"holds a demo of {told} already",
+            f"holds a demo of {size} already",
             file=str(folder),
             cure=f"give another folder (--out), or ask for that one: "
             f"{' '.join(f'--{key} {value}' for key, value in found.items())}",

@@ -40,6 +40,7 @@ from serving.kept_run import COLUMNS, margins_of
 from serving.lead_score import LeadScore
 from serving.loaded_model import LoadedModel
 from serving.newest_scores import read_bands
+from serving.run_moment import RunMoment
 from serving.score import score_snapshots
 from serving.score_changes import (
     Moment,
@@ -110,8 +111,8 @@ class LeadExplanation:
     @property
     def probability(self) -> tuple[float, float, float]:
         """The probability of conversion within the horizon, and the ends of its range."""
-        told = self.answer
-        return told.probability or 0.0, told.probability_low or 0.0, told.probability_high or 0.0
+        score = self.answer
+        return score.probability or 0.0, score.probability_low or 0.0, score.probability_high or 0.0
 
     @property
     def caution(self) -> str:
@@ -262,9 +263,7 @@ def explain_lead(
         tables,
         snapshots,
         model,
-        as_of=as_of,
-        scored_at=at,
-        run_id="",
+        RunMoment(as_of, at),
         previous_bands=read_bands(
             session.state.scores,
             until=as_of,

@@ -71,15 +71,15 @@ def read_bands(
 
 
 def first_scored(runs: Path) -> int | None:
-    """Find when scores were first available: the time of the first run; None where none is kept.
+    """Find when scores were first available: the time of the first run that holds any, or None.
 
     A run made today as of a past moment was not available then.
     """
-    first = min(runs.glob("*/scores.parquet"), default=None)  # run ids begin with their moment
-    if first is None:
-        return None
-    head = next(pq.ParquetFile(first).iter_batches(1, columns=["as_of", "scored_at"]))
-    return max(int(head[name].cast(pa.int64())[0].as_py()) for name in ("as_of", "scored_at"))
+    for path in sorted(runs.glob("*/scores.parquet")):  # run ids begin with their moment
+        kept = read_newest(path, ["as_of", "scored_at"])
+        if kept is not None and kept.num_rows:
+            return max(int(column[0].cast(pa.int64()).as_py()) for column in kept.columns)
+    return None
 
 
 def _row(path: Path, columns: Sequence[str] | None, lead: str) -> pa.Table:

@@ -162,7 +162,7 @@ class Night:
         session = self.session
         if session.champion() is None:
             self._first_model()
-        model, reading, at = self._open()
+        model, reading, _ = self._open()
         if "score" in self.journal.done and not self.dry_run and self._is_scored():
             rows = pq.read_metadata(session.state.scores).num_rows
             self.counts = replace(self.counts, rows=rows)
@@ -170,7 +170,7 @@ class Night:
         plan = plan_parts(session, cluster=self.cluster)
         try:
             if plan.whole or self.dry_run:
-                scored = self._score_whole(model, reading, at)
+                scored = self._score_whole(model, reading)
             else:
                 scored = self._score_in_parts(model, reading, plan)
         except GateError:
@@ -183,15 +183,12 @@ class Night:
         words = ", ".join(f"{band} {count:,}" for band, count in scored.bands.items())
         return f"{scored.leads:,} open leads by version {model.version}: {words}", 0
 
-    def _score_whole(self, model: LoadedModel, reading: CrmData, at: int) -> ScoredNight:
+    def _score_whole(self, model: LoadedModel, reading: CrmData) -> ScoredNight:
         scored, accepted = guarded_run(
             self.session,
             reading,
             model,
-            as_of=at,
-            scored_at=self.journal.scored_at,
-            run_id=self.run_id,
-            as_of_given=self.as_of_asked is not None,
+            self._asked().moment(self.session, reading),
             accept=self.accept,
             keep=not self.dry_run,
             on_stage=self.on_stage,
@@ -205,7 +202,7 @@ class Night:
             self.session,
             model,
             plan,
-            AskedRun(self.journal.scored_at, self.run_id, self.as_of_asked),
+            self._asked(),
             reading=reading,
             accept=self.accept,
             on_stage=self.on_stage,
@@ -246,7 +243,7 @@ class Night:
     def _report(self) -> tuple[str, int]:
         session, night = self.session, self.session.project.night
         self._go_on_if(asked=night.reports, writes=True)
-        model, reading, at = self._opened()
+        model, reading, _ = self._opened()
         languages = tuple(dict.fromkeys(session.project.report.languages))
         refuse_unknown(languages)
         folder = session.state.reports if night.out is None else self._place(night.out)
@@ -259,9 +256,7 @@ class Night:
             session,
             reading,
             model,
-            as_of=at,
-            scored_at=self.journal.scored_at,
-            run_id=self.run_id,
+            self._asked().moment(session, reading),
             for_report=True,
             on_stage=self.on_stage,
         )
@@ -376,6 +371,9 @@ class Night:
             self._keep()
         self.model, self.reading, self.as_of = model, reading, at
         return model, reading, at
+
+    def _asked(self) -> AskedRun:
+        return AskedRun(self.journal.scored_at, self.run_id, self.as_of_asked)
 
     def _opened(self) -> tuple[LoadedModel, CrmData, int]:
         if self.model is None or self.reading is None or self.as_of is None:

@@ -30,6 +30,7 @@ from serving.loaded_model import LoadedModel
 from serving.past_weeks import TREND_WEEKS, PastWeeks, look_back
 from serving.qualify.engine import QualificationRules, qualify
 from serving.qualify.rule_facts import SCORED
+from serving.run_moment import RunMoment
 from serving.scoring_run import LazyExplanations, ScoringRun, disqualified_by_reps, standing_of
 from serving.worklist.language import words_of
 
@@ -42,17 +43,15 @@ def score_leads(
     tables: Tables,
     outcomes: Outcomes,
     model: LoadedModel,
+    run: RunMoment,
     *,
-    as_of: int,
-    scored_at: int,
-    run_id: str,
     threads: int = 1,
     previous_bands: Mapping[str, str] | None = None,
     answered: Mapping[str, AnsweredLead] = MappingProxyType({}),
     for_report: bool = False,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> ScoringRun:
-    """Score every open lead with what was known strictly before `as_of`.
+    """Score every open lead with what was known strictly before the moment.
 
     `previous_bands` (lead id -> band) gives bands their hysteresis; `answered` is what reps'
     answers make of leads. `for_report` also marks leads
@@ -60,7 +59,7 @@ def score_leads(
     lead is open.
     """
     on_stage("features of open leads")
-    snapshots = open_snapshots(tables, outcomes, as_of)
+    snapshots = open_snapshots(tables, outcomes, run.as_of)
     if len(snapshots) == 0:
         raise InputError(NOTHING_OPEN)
     return score_snapshots(
@@ -68,9 +67,7 @@ def score_leads(
         tables,
         snapshots,
         model,
-        as_of=as_of,
-        scored_at=scored_at,
-        run_id=run_id,
+        run,
         threads=threads,
         previous_bands=previous_bands,
         answered=answered,
@@ -84,10 +81,8 @@ def score_snapshots(
     tables: Tables,
     snapshots: Snapshots,
     model: LoadedModel,
+    run: RunMoment,
     *,
-    as_of: int,
-    scored_at: int,
-    run_id: str,
     threads: int = 1,
     previous_bands: Mapping[str, str] | None = None,
     answered: Mapping[str, AnsweredLead] = MappingProxyType({}),
@@ -101,11 +96,7 @@ def score_snapshots(
     A night scores all open leads; one lead asked for by itself is scored by the same lines, given
     the margins of the leads that it is `ranked_among`.
     """
-    frame = (
-        model.builder.build(tables, snapshots)
-        if threads == 1
-        else build(tables, snapshots, model.catalogue, threads=threads)
-    )
+    frame = _build(tables, snapshots, model, threads)
     on_stage("scores and reasons")
     features = frame.to_pandas()
     reasons = reason_table(
@@ -116,7 +107,7 @@ def score_snapshots(
     )
     scores = model.scorer.score_margin(reasons.margin)
     ids = tables.lead_ids[snapshots.lead].astype(str)
-    held = held_arms(tables, snapshots.lead, project, max(as_of, scored_at))
+    held = held_arms(tables, snapshots.lead, project, max(run.as_of, run.scored_at))
     shown = np.array([arm is None for arm in held], bool)
     among = scores.margin[shown] if ranked_among is None else ranked_among
     columns: dict[str, Any] = {
@@ -140,8 +131,8 @@ def score_snapshots(
         "trend": trend(scores.score, _earlier_scores(model, past, len(snapshots))),
         **_points_beside(reasons.points),
         "model_version": model.version,
-        "scored_at": pd.to_datetime(np.full(len(ids), scored_at), unit="us", utc=True),
-        "run_id": run_id,
+        "scored_at": pd.to_datetime(np.full(len(ids), run.scored_at), unit="us", utc=True),
+        "run_id": run.run_id,
         "margin": scores.margin,
         "score_exact": scores.score_exact,
         "grid": reasons.grid,
@@ -154,7 +145,7 @@ def score_snapshots(
         worth = lead_worth(project, tables, snapshots.lead, amounts, features)
         columns |= {"amount": worth, "expected_value": scores.probability * worth}
     return ScoringRun(
-        as_of,
+        run.as_of,
         snapshots,
         frame,
         scores,
@@ -165,9 +156,15 @@ def score_snapshots(
         past,
         dict(model.scorer.card.bands),
         held,
-        scored_at,
+        run.scored_at,
         of_leads,
     )
+
+
+def _build(tables: Tables, snapshots: Snapshots, model: LoadedModel, threads: int) -> FeatureFrame:
+    if threads == 1:
+        return model.builder.build(tables, snapshots)
+    return build(tables, snapshots, model.catalogue, threads=threads)
 
 
 def _score_columns(

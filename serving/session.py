@@ -158,6 +158,10 @@ class Session:
             )
         return given
 
+    def moment_of_scores(self, as_of: int, at: int) -> int:
+        """Say as of when scores that are made `at` are: rows without a clock are as they stand."""
+        return at if self.project.without_clock else as_of
+
     def earlier(self, since: str, as_of: int, key: str = "--since") -> int:
         """Read --since, a moment before `as_of`. A day without a time means its last moment.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 
 from filelock import FileLock
 
@@ -24,6 +25,7 @@ from serving.loaded_model import LoadedModel, load_model
 from serving.lost_inputs import refuse_lost_columns
 from serving.newest_scores import read_bands
 from serving.night_guard import guard_night
+from serving.run_moment import RunMoment
 from serving.score import score_leads
 from serving.score_changes import FEATURES
 from serving.scoring_run import ScoringRun, write_scores
@@ -204,37 +206,22 @@ def score_run(
     session: Session,
     reading: CrmData,
     model: LoadedModel,
+    run: RunMoment,
     *,
-    as_of: int,
-    scored_at: int,
-    run_id: str,
     for_report: bool = False,
     on_stage: Stage,
 ) -> ScoringRun:
     """Score all open leads with a pinned model and keep the run, as `guarded_run` does."""
-    return guarded_run(
-        session,
-        reading,
-        model,
-        as_of=as_of,
-        scored_at=scored_at,
-        run_id=run_id,
-        for_report=for_report,
-        on_stage=on_stage,
-    )[0]
+    return guarded_run(session, reading, model, run, for_report=for_report, on_stage=on_stage)[0]
 
 
 def guarded_run(
     session: Session,
     reading: CrmData,
     model: LoadedModel,
+    run: RunMoment,
     *,
-    as_of: int,
-    scored_at: int,
-    run_id: str,
     for_report: bool = False,
-    as_of_given: bool = True,
-    own_sources: bool = True,
     accept: bool = False,
     keep: bool = True,
     on_stage: Stage,
@@ -244,16 +231,7 @@ def guarded_run(
     GateError, with nothing written, where the guard finds something wrong with tonight's data;
     `accept` goes on all the same. Without `keep` nothing is written whatever is found.
     """
-    scored = score_now(
-        session,
-        reading,
-        model,
-        as_of=as_of,
-        scored_at=scored_at,
-        run_id=run_id,
-        for_report=for_report,
-        on_stage=on_stage,
-    )
+    scored = score_now(session, reading, model, run, for_report=for_report, on_stage=on_stage)
     tonight = profile_of_night(
         reading.tables,
         reading.outcomes,
@@ -261,22 +239,26 @@ def guarded_run(
         score=scored.scores.score,
         top=model.top,
         as_of=scored.as_of,
-        scored_at=scored_at,
+        scored_at=run.scored_at,
         model_version=model.version,
     )
     accepted = guard_night(
         session,
         model,
         tonight,
-        as_of_given=as_of_given,
-        own_sources=own_sources,
+        as_of_given=run.as_of_given,
+        own_sources=run.own_sources,
         accept=accept,
         record_it=keep,
     )
-    if not keep:
-        return scored, accepted
-    on_stage("scores.parquet")
-    folder = session.state.runs / run_id
+    if keep:
+        on_stage("scores.parquet")
+        _keep_run(session, model, scored, session.state.runs / run.run_id)
+    return scored, accepted
+
+
+def _keep_run(session: Session, model: LoadedModel, scored: ScoringRun, folder: Path) -> None:
+    """Write a run to its folder and as the newest, and note whose score it shows."""
     write_scores(scored, folder / "scores.parquet")
     store_run(
         folder / FEATURES,
@@ -288,35 +270,26 @@ def guarded_run(
     )
     write_scores(scored, session.state.scores)
     shown = scored.table["lead_id"][scored.shown]
-    Exposures.of(session.state, session.project).note("scores", shown, at=scored_at)
-    return scored, accepted
+    Exposures.of(session.state, session.project).note("scores", shown, at=scored.scored_at)
 
 
 def score_now(
     session: Session,
     reading: CrmData,
     model: LoadedModel,
+    run: RunMoment,
     *,
-    as_of: int,
-    scored_at: int,
-    run_id: str,
     for_report: bool = False,
     on_stage: Stage,
 ) -> ScoringRun:
-    """Score all open leads and write nothing; bands keep their hysteresis from the newest run.
-
-    Rows without any clock are scored as they stand at `scored_at`.
-    """
-    if session.project.static and session.project.project.observed_until is None:
-        as_of = scored_at
+    """Score all open leads and write nothing; bands keep their hysteresis from the newest run."""
+    as_of = session.moment_of_scores(run.as_of, run.scored_at)
     return score_leads(
         session.project,
         reading.tables,
         reading.outcomes,
         model,
-        as_of=as_of,
-        scored_at=scored_at,
-        run_id=run_id,
+        replace(run, as_of=as_of),
         threads=session.threads,
         previous_bands=read_bands(
             session.state.scores,
@@ -324,7 +297,7 @@ def score_now(
             cuts=model.scorer.card.bands,
             tables=reading.tables,
         ),
-        answered=session.answered(reading, as_of, scored_at),
+        answered=session.answered(reading, as_of, run.scored_at),
         for_report=for_report,
         on_stage=on_stage,
     )

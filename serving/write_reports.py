@@ -19,6 +19,7 @@ from serving.loaded_model import LoadedModel
 from serving.newest_scores import first_scored
 from serving.past_weeks import WEEK
 from serving.people.people_store import store_teams
+from serving.run_moment import RunMoment
 from serving.score_changes import newest_run_before
 from serving.scoring_run import ScoringRun
 from serving.session import Session
@@ -40,26 +41,15 @@ def write_reports(
     session: Session,
     reading: CrmData,
     model: LoadedModel,
+    run: RunMoment,
     *,
-    as_of: int,
-    scored_at: int,
-    run_id: str,
     folder: Path,
     languages: Sequence[str],
     per_owner: bool = False,
     on_stage: Callable[[str], None],
 ) -> list[Path]:
     """Write report-<language>.html for each language; each file whole or not at all."""
-    scored = score_run(
-        session,
-        reading,
-        model,
-        as_of=as_of,
-        scored_at=scored_at,
-        run_id=run_id,
-        for_report=True,
-        on_stage=on_stage,
-    )
+    scored = score_run(session, reading, model, run, for_report=True, on_stage=on_stage)
     return write_views(
         session,
         reading,

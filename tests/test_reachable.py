@@ -2,8 +2,8 @@
 
 Starting from the console command, the model file that MLflow loads, the notebooks and the package
 `leadscore`, names are followed function by function, class by class, constant by constant. Whatever
-of the product is never mentioned on the way has to go, or stands in a list below with the reason
-why it waits. A public method counts as reached where reached code mentions an attribute so named.
+of the product is never mentioned on the way has to go. A public method counts as reached where
+reached code mentions an attribute so named.
 """
 
 from __future__ import annotations
@@ -25,25 +25,6 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("data", "features", "models", "training", "serving")
 FACADE = "leadscore"
 LOADED_BY_MLFLOW = ("models.pyfunc_model", "serving.raw_pyfunc")
-
-AWAITING = {
-    **dict.fromkeys(
-        [
-            f"serving.figures.uplift.{name}"
-            for name in (
-                "Floats",
-                "MIN_BALANCE_P",
-                "Balance",
-                "Uplift",
-                "check_balance",
-                "measure_uplift",
-                "_cross_fit",
-            )
-        ],
-        "awaiting the loops",
-    ),
-}
-"""A module, a name in it, or a method -> the reason why it waits; nothing else may be added."""
 
 Name = tuple[str, str]  # a module and a top-level name in it; "" is the module itself
 Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -299,28 +280,15 @@ def length(node: ast.stmt) -> int:
     return int(node.end_lineno or first) - first + 1
 
 
-def is_under(name: str, entry: str) -> bool:
-    """Tell whether an entry of a list speaks of a name: the name itself, or its module or class."""
-    return name == entry or name.startswith(f"{entry}.")
-
-
-def test_every_name_of_the_product_can_be_reached_by_a_user_or_waits_with_a_reason() -> None:
-    found = [n for n in unreachable() if not any(is_under(n, entry) for entry in AWAITING)]
-    assert found == []
-
-
-@pytest.mark.parametrize("entry", AWAITING)
-def test_an_entry_leaves_the_list_when_it_is_reached_or_gone(entry: str) -> None:
-    defined = [f"{m.name}.{name}" for m in product().values() for name in m.defined]
-    of_entry = {name for name in defined if is_under(name, entry)} or {entry}
-    assert of_entry <= set(unreachable())
+def test_every_name_of_the_product_can_be_reached_by_a_user() -> None:
+    assert unreachable() == {}
 
 
 def test_the_walk_finds_what_is_reached_and_what_is_not() -> None:
     walk = reached()
     assert ("serving.cli.scoring", "score") in walk.names  # a verb
     assert ("serving.worklist.charts", "looks") in walk.names  # asked for by a template alone
-    assert ("serving.figures.uplift", "measure_uplift") not in walk.names
+    assert of_a_piece("serving.score", ast.parse("FEW + few").body[0]) == {("serving.score", "FEW")}
     code = parse("some", "def f(x, y: 'Kind'):\n    return lambda z: (x, z, a.b.c, g)\n").defined[
         "f"
     ]

@@ -34,6 +34,7 @@ from models.signature import Trust
 from serving.crm.connectors import connect
 from serving.crm.interface import CrmError
 from serving.loaded_model import load_model
+from serving.run_moment import RunMoment
 from serving.score import score_leads
 from serving.session import Session, open_session
 from serving.verbs import score_run, train_model
@@ -84,9 +85,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
         session,
         reading,
         model,
-        as_of=reading.tables.observed_until,
-        scored_at=NOW,
-        run_id="n1",
+        RunMoment(reading.tables.observed_until, NOW, "n1"),
         on_stage=said.append,
     )
     said.append(
@@ -108,9 +107,7 @@ def rescore(company: Company, leads: pd.DataFrame) -> pd.DataFrame:
         tables,
         outcomes,
         company.model,
-        as_of=company.scored.as_of,
-        scored_at=NOW,
-        run_id="n2",
+        RunMoment(company.scored.as_of, NOW, "n2"),
     ).table
 
 

@@ -27,6 +27,8 @@ from models.predictor import Floats, Ints, LeadScorer, ScoreCard, card_exact, sh
 
 Kind = Literal["time", "event", "edit", "model", "card", "limit"]
 STEPS: tuple[Kind, ...] = ("time", "event", "edit")
+MOST_LINES: Final = 8
+"""Lines of a change; what is smaller goes into the rest."""
 ID_COLUMN: Final = "__lead_id"
 """Of a stored run: no feature is called so."""
 
@@ -81,7 +83,6 @@ def explain_change(
     lead_ids: Sequence[str],
     aged: pd.DataFrame | None = None,
     with_events: pd.DataFrame | None = None,
-    most_lines: int = 8,
 ) -> list[Change]:
     """Explain the change of each row's score between two scorings.
 
@@ -115,9 +116,7 @@ def explain_change(
     old, new = shown_score(states[0].exact), shown_score(last.exact)
     whole = whole_points(exact, new - old)
     return [
-        _change(
-            str(lead_ids[r]), int(old[r]), int(new[r]), keys, led[r], exact[r], whole[r], most_lines
-        )
+        _change(str(lead_ids[r]), int(old[r]), int(new[r]), keys, led[r], exact[r], whole[r])
         for r in range(n)
     ]
 
@@ -167,9 +166,8 @@ def _change(
     led: NDArray[np.object_],
     exact: Floats,
     whole: Any,
-    most: int,
 ) -> Change:
-    strongest = sorted(np.flatnonzero(whole).tolist(), key=lambda i: -abs(exact[i]))[:most]
+    strongest = sorted(np.flatnonzero(whole).tolist(), key=lambda i: -abs(exact[i]))[:MOST_LINES]
     lines = tuple(
         ScoreChangeLine(keys[i][0], keys[i][1], float(exact[i]), int(whole[i]), str(led[i]))
         for i in strongest

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.templates import TEMPLATES
-from models.explain.observed_rates import Groups, NumberGroups, ObservedRates
+from models.explain.observed_rates import Groups, NumberGroups
 from models.explain.points import ScoreReason
 from models.explain.reason_rules import reason_params
 from models.explain.reasons import ReasonTable
@@ -35,13 +35,12 @@ def reason_rows(
     table: ReasonTable,
     frame: pd.DataFrame,
     *,
-    facts: ObservedRates | None = None,
     say: Callable[[ScoreReason], str],
     say_fact: Callable[[ScoreReason], str | None],
 ) -> pa.ListArray:
     """Make one list of reasons per lead, strengths first: (n,) list<struct> of REASON_TYPE.
 
-    `facts` are by default those of the table; one that speaks against its reason is left out.
+    A fact that speaks against its reason is left out.
     `say` and `say_fact` are `sentences.render` and `render_fact` in the reader's language.
     """
     points = table.points
@@ -49,9 +48,7 @@ def reason_rows(
     named = factor >= 0
     offsets = np.concatenate([[0], np.cumsum(named.sum(axis=1))]).astype(np.int32)
     row = np.repeat(np.arange(len(table)), named.sum(axis=1))
-    texts, known = _sentences(
-        table, frame, feature[named], whole[named] > 0, row, facts or table.facts, say, say_fact
-    )
+    texts, known = _sentences(table, frame, feature[named], whole[named] > 0, row, say, say_fact)
     names, families = pa.array(table.factors), pa.array(table.families_of)
     chosen = pa.array(factor[named])
     parts = [names.take(chosen), families.take(chosen), pa.array(whole[named]), texts, known]
@@ -65,12 +62,11 @@ def _sentences(
     feature: NDArray[Any],
     strength: NDArray[np.bool_],
     row: NDArray[Any],
-    facts: ObservedRates,
     say: Callable[[ScoreReason], str],
     say_fact: Callable[[ScoreReason], str | None],
 ) -> tuple[pa.Array, pa.Array]:
     """Render each distinct (feature, value, group of the fact, sign) once: (texts, facts)."""
-    place = np.zeros(len(feature), np.int64)
+    facts, place = table.facts, np.zeros(len(feature), np.int64)
     texts: list[str] = []
     known: list[str | None] = []
     for f in np.unique(feature).tolist():

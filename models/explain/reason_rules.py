@@ -28,13 +28,13 @@ class ReasonRules:
     changeable: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, scorer: LeadScorer, changeable: Collection[str] = ()) -> ReasonRules:
+    def of(cls, scorer: LeadScorer) -> ReasonRules:
         """Read the lists that were stored with the model."""
         meta = scorer.meta
         return cls(
             frozenset(meta.sensitive or ()),
             frozenset(meta.identity or ()),
-            frozenset(changeable) | frozenset(meta.changeable or ()),
+            frozenset(meta.changeable or ()),
         )
 
     def hides(self, feature: FeatureColumn) -> bool:
@@ -54,7 +54,7 @@ def reason_params(
     return {**params, "value": value}
 
 
-def is_changeable(feature: FeatureColumn, allowed: Collection[str] = ()) -> bool:
+def is_changeable(feature: FeatureColumn, allowed: Collection[str]) -> bool:
     """Say whether sales can change it: what sales does itself, and what it can bring about."""
     names = {feature.name, feature.factor, str(feature.params.get("event", ""))}
     row = TEMPLATES.get(feature.template)

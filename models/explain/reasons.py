@@ -75,7 +75,6 @@ def reason_table(
     scorer: LeadScorer,
     frame: Frame,
     *,
-    rules: ReasonRules | None = None,
     facts: ObservedRates = NO_FACTS,
     with_stability: bool = False,
 ) -> ReasonTable:
@@ -85,7 +84,7 @@ def reason_table(
     that may be shown is preferred. Without `with_stability`, which costs a second pass over the
     forest, every row counts as stable.
     """
-    rules = rules or ReasonRules.of(scorer)
+    rules = ReasonRules.of(scorer)
     explained = scorer.contributions(frame, by="feature")
     factors = scorer.factors
     position = {name: i for i, name in enumerate(factors)}
@@ -111,13 +110,11 @@ def reason_table(
     )
 
 
-def explanation_of(
-    table: ReasonTable, row: int, lead_id: str, read: Read, facts: ObservedRates | None = None
-) -> Explanation:
+def explanation_of(table: ReasonTable, row: int, lead_id: str, read: Read) -> Explanation:
     """Make the explanation of one row; `read` gives the values of the frame it was computed on."""
-    points, facts = table.points, facts or table.facts
+    points = table.points
     lines = [
-        _reason(table, row, int(factor), int(feature), read, facts)
+        _reason(table, row, int(factor), int(feature), read)
         for factor, feature in zip(points.line_factor[row], points.line_feature[row], strict=True)
         if factor >= 0
     ]
@@ -137,10 +134,8 @@ def explanation_of(
     )
 
 
-def _reason(
-    table: ReasonTable, row: int, factor: int, feature: int, read: Read, facts: ObservedRates
-) -> ScoreReason:
-    described = table.features[feature]
+def _reason(table: ReasonTable, row: int, factor: int, feature: int, read: Read) -> ScoreReason:
+    facts, described = table.facts, table.features[feature]
     value = read(described.name, row)
     params = reason_params(described, value, facts)
     points, fact = int(table.points.by_factor[row, factor]), facts.find(described.name, value)
@@ -164,7 +159,7 @@ def contributions_of(
     `table` are the reasons of the frame. A factor is said by the feature that moved it most,
     whether or not that may be given as a reason. What is private is one entry.
     """
-    rules, facts = table.rules, table.facts
+    rules = table.rules
     values = scorer.contributions(frame, by="feature").values[0]
     read = value_reader(frame)
     every, hidden = [], ScoreReason("private", "context", 0, 0.0, "private", {})
@@ -178,7 +173,7 @@ def contributions_of(
             continue
         sign = 1.0 if exact >= 0 else -1.0
         speaker = max(own, key=lambda f: values[f] * sign)
-        every.append(_reason(table, 0, k, speaker, read, facts))
+        every.append(_reason(table, 0, k, speaker, read))
     every += [hidden] if hidden.exact else []
     return tuple(sorted(every, key=lambda reason: (-abs(reason.points), -abs(reason.exact))))
 

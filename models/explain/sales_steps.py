@@ -75,19 +75,15 @@ def suggest(
     steps: Sequence[SalesStep],
     *,
     lead_ids: Sequence[str],
-    frames: Mapping[str, pd.DataFrame] | None = None,
     least: int = 1,
 ) -> list[Suggestion | None]:
-    """Find each lead's best allowed step by scoring it; None where nothing gains `least` points.
-
-    `frames` holds rebuilt feature frames by step name where the caller has them.
-    """
+    """Find each lead's best allowed step by scoring it; None where nothing gains `least` points."""
     if not steps:
         return [None] * len(frame)
     today = scorer.score(frame).score
     after = np.stack(
         [
-            shown_score(scorer.score(_after(scorer, frame, step, frames)).score_exact)
+            shown_score(scorer.score(take_step(frame, scorer.features, step)).score_exact)
             for step in steps
         ]
     )
@@ -98,13 +94,3 @@ def suggest(
         else None
         for r, (lead_id, b) in enumerate(zip(lead_ids, best.tolist(), strict=True))
     ]
-
-
-def _after(
-    scorer: LeadScorer,
-    frame: pd.DataFrame,
-    step: SalesStep,
-    frames: Mapping[str, pd.DataFrame] | None,
-) -> pd.DataFrame:
-    given = (frames or {}).get(step.name)
-    return take_step(frame, scorer.features, step) if given is None else given

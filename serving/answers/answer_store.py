@@ -126,10 +126,9 @@ def list_answers(
     file: Path,
     *,
     lead_id: str | None = None,
-    before: int | None = None,
     answered_after: int | None = None,
 ) -> tuple[RepAnswer, ...]:
-    """List answers, oldest first; of one lead; only those given strictly before a moment.
+    """List answers, oldest first, of one lead or all.
 
     `answered_after` keeps all answers about the leads that have one given after that moment.
     """
@@ -137,7 +136,6 @@ def list_answers(
         return ()
     tests = {
         "lead_id = ?": lead_id,
-        "given_at < ?": before,
         "lead_id in (select lead_id from feedback where given_at > ?)": answered_after,
     }
     given = {test: value for test, value in tests.items() if value is not None}
@@ -209,16 +207,16 @@ def _checked(answer: RepAnswer) -> str:
 
 
 def _insert(connection: sqlite3.Connection, answer: RepAnswer, reason: str) -> int:
-    told = {**asdict(answer), "reason": reason, "number": None}  # the file gives the number
-    row = [int(told[name]) if name == "permanent" else told[name] for name in _NAMES]
+    values = {**asdict(answer), "reason": reason, "number": None}  # the file gives the number
+    row = [int(values[name]) if name == "permanent" else values[name] for name in _NAMES]
     marks = ", ".join("?" * len(row))
     sql = f"insert into feedback ({_FIELDS}) values ({marks})"  # noqa: S608  # fixed names
     return int(connection.execute(sql, row).lastrowid or 0)
 
 
 def _answer(row: Sequence[Any]) -> RepAnswer:
-    told = dict(zip(_NAMES, row, strict=True))
-    return RepAnswer(**told | {"permanent": bool(told["permanent"])})
+    values = dict(zip(_NAMES, row, strict=True))
+    return RepAnswer(**values | {"permanent": bool(values["permanent"])})
 
 
 @contextmanager

@@ -77,16 +77,17 @@ def explain(
         loaded = session.model(model)
         stage("reading the sources")
         reading = session.read(kinds=loaded.kinds, lead=lead)
-        at = session.moment(as_of, reading)
+        at = now()
+        moment = session.moment_of_scores(session.moment(as_of, reading), at)
         stage("reasons")
         explanation = explain_lead(
             session,
             reading,
             lead,
             loaded,
-            as_of=at,
-            at=now(),
-            since=None if since is None else session.earlier(since, at),
+            as_of=moment,
+            at=at,
+            since=None if since is None else session.earlier(since, moment),
             language=language,
             subject=subject,
         )
@@ -142,7 +143,7 @@ def feedback(
 
     session = open_session(file, state=state)
     given: list[str] = [verdict] if verdict else []
-    given += [name for name, told in (("done", done), ("disqualify", disqualify)) if told]
+    given += [name for name, is_given in (("done", done), ("disqualify", disqualify)) if is_given]
     given += ["snooze"] if snooze is not None and verdict != "snooze" else []
     if len(given) + undo != 1:
         found = ", ".join([*given, *(["undo"] if undo else [])]) or "nothing"
@@ -194,6 +195,7 @@ def report(
     Example: leadscore report acme.toml --lang it --out report/ --deliver
     """
     from serving.cli.clock import new_run_id, now
+    from serving.run_moment import RunMoment
     from serving.session import open_session
     from serving.worklist.language import refuse_unknown
     from serving.write_reports import write_reports
@@ -211,9 +213,7 @@ def report(
             session,
             reading,
             loaded,
-            as_of=session.moment(as_of, reading),
-            scored_at=at,
-            run_id=new_run_id(at),
+            RunMoment(session.moment(as_of, reading), at, new_run_id(at)),
             folder=out or session.state.reports,
             languages=languages,
             per_owner=deliver,

@@ -163,7 +163,7 @@ class _Log:
     pace: Pace
     console: Console | None
     name: str = ""
-    told: float = 0.0
+    printed_at: float = 0.0
 
     def __call__(self, name: str) -> None:
         self.name = name
@@ -172,13 +172,13 @@ class _Log:
 
     def count(self, done: int, total: int) -> None:
         self.pace.done = done / max(total, 1)
-        if ticks() - max(self.told, self.pace.since) >= COUNTED:
+        if ticks() - max(self.printed_at, self.pace.since) >= COUNTED:
             self._print(f"{self.name}: {done:,} of {total:,}")
 
     def _print(self, words: str) -> None:
         at = ticks()
         if self.console is not None and at - self.pace.started >= SHORT:
-            self.told = at
+            self.printed_at = at
             self.console.print(
                 escape(printable(f"… {words} ({self.pace.words(at)})")), soft_wrap=True
             )

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from data.printable import printable
+from data.printable import printable, printable_json
 from serving.cli import json_log, progress
 from serving.cli.progress import StageCounter
 
@@ -68,7 +68,9 @@ def say_next(*commands: str, state: Path | None = None) -> None:
 def say_json(value: Mapping[str, object]) -> None:
     """Print one JSON document on standard output, nothing else."""
     out.print(
-        printable(json.dumps(_finite(value), ensure_ascii=False, default=str, allow_nan=False)),
+        printable_json(
+            json.dumps(_finite(value), ensure_ascii=False, default=str, allow_nan=False)
+        ),
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -59,36 +59,32 @@ def plan_calls(
     capacity: int,
     *,
     owner: NDArray[np.object_] | None = None,
-    eligible: NDArray[np.bool_] | None = None,
     order: NDArray[np.int64] | None = None,
     counted: Floats | None = None,
     shock: Shock = NO_SHOCK,
-    level: float = 0.9,
 ) -> CallPlan:
-    """Take the best `capacity` eligible leads; `probability` is (n,), ties in row order.
+    """Take the best `capacity` leads; `probability` is (n,), ties in row order.
 
-    `order` lists the eligible rows in another order; `counted` are the chances by which those not
-    called add up, where they are others.
+    `order` lists those that may be called, in another order; `counted` are the chances by which
+    those not called add up, where they are others.
     """
     p = _checked(probability)
     rest = p if counted is None else _checked(counted)
-    allowed = np.ones(len(p), dtype=bool) if eligible is None else eligible
-    order = np.argsort(-p, kind="stable") if order is None else order
-    ranked = order[allowed[order]]
+    ranked = np.argsort(-p, kind="stable") if order is None else order
     rows, left = ranked[: max(capacity, 0)], ranked[max(capacity, 0) :]
     return CallPlan(
         capacity,
         rows,
-        expect_count(p[rows], shock, level),
-        expect_count(rest[left], shock, level),
+        expect_count(p[rows], shock),
+        expect_count(rest[left], shock),
         len(left),
-        () if owner is None else _share_by_owner(p, rest, rows, left, owner, shock, level),
+        () if owner is None else _share_by_owner(p, rest, rows, left, owner, shock),
     )
 
 
-def expect_count(p: Floats, shock: Shock = NO_SHOCK, level: float = 0.9) -> CountRange:
+def expect_count(p: Floats, shock: Shock = NO_SHOCK) -> CountRange:
     """Compute the expected conversions among leads with these probabilities, with a range."""
-    return cover_count(float(p.sum()), float((p * (1 - p)).sum()), shock, level)
+    return cover_count(float(p.sum()), float((p * (1 - p)).sum()), shock)
 
 
 def what_if(
@@ -97,20 +93,18 @@ def what_if(
     *,
     value: float | Floats | None = None,
     cost: float | None = None,
-    eligible: NDArray[np.bool_] | None = None,
     order: NDArray[np.int64] | None = None,
     shock: Shock = NO_SHOCK,
-    level: float = 0.9,
 ) -> tuple[WhatIf, ...]:
     """Compare capacities: the table under the call list; see `plan_calls`."""
     p = _checked(probability)
     points = []
     for capacity in capacities:
-        plan = plan_calls(p, capacity, eligible=eligible, order=order, shock=shock, level=level)
+        plan = plan_calls(p, capacity, order=order, shock=shock)
         profit = money = None
         if value is not None:
             worth = np.broadcast_to(np.asarray(value, dtype=np.float64), len(p))
-            money = expect_money(p[plan.rows], worth[plan.rows], shock, level)
+            money = expect_money(p[plan.rows], worth[plan.rows], shock)
         if money is not None and cost is not None:
             profit = money.value - cost * len(plan.rows)
         points.append(WhatIf(capacity, plan.expected, profit, money))
@@ -130,9 +124,7 @@ def capacities_of(capacity: int, n_leads: int, most: int = 60) -> tuple[int, ...
     return tuple(sorted(each for each in wanted if 1 <= each <= last))
 
 
-def expect_money(
-    p: Floats, worth: Floats, shock: Shock = NO_SHOCK, level: float = 0.9
-) -> CountRange:
+def expect_money(p: Floats, worth: Floats, shock: Shock = NO_SHOCK) -> CountRange:
     """Compute what leads are expected to bring, with a range: (n,) chances and amounts.
 
     The sum is covered like a count of deals of one size, the size at which mean and variance of
@@ -143,7 +135,7 @@ def expect_money(
         return CountRange(0.0, 0.0, 0.0)
     size = float(p @ worth**2) / mean
     variance = float((p * (1 - p)) @ worth**2)
-    deals = cover_count(mean / size, variance / size**2, shock, level)
+    deals = cover_count(mean / size, variance / size**2, shock)
     return CountRange(mean, deals.low * size, deals.high * size)
 
 
@@ -154,7 +146,6 @@ def _share_by_owner(
     left: NDArray[np.int64],
     owner: NDArray[np.object_],
     shock: Shock,
-    level: float,
 ) -> tuple[OwnerShare, ...]:
     """Split the list by owner, most calls first."""
     names = ["" if each is None or each != each else str(each) for each in owner]
@@ -170,8 +161,8 @@ def _share_by_owner(
                 name,
                 len(called) + len(others),
                 len(called),
-                expect_count(p[called], shock, level),
-                expect_count(rest[others], shock, level),
+                expect_count(p[called], shock),
+                expect_count(rest[others], shock),
             )
         )
     return tuple(sorted(shares, key=lambda share: (-share.calls, share.owner)))

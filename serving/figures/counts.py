@@ -17,6 +17,8 @@ from scipy import stats
 
 Floats = NDArray[np.float64]
 
+LEVEL: Final = 0.9
+"""How often a range should hold the count."""
 _TAUS: Final = np.concatenate(([0.0], np.geomspace(0.02, 1.5, 24)))
 PRIOR_SCALE: Final = 0.25
 """Scale of the prior of tau: how far a month may be off where there are no past forecasts."""
@@ -72,16 +74,14 @@ def learn_shock(
     return Shock(_TAUS, posterior / posterior.sum(), len(expected))
 
 
-def cover_count(
-    expected: float, variance: float, shock: Shock = NO_SHOCK, level: float = 0.9
-) -> CountRange:
-    """Find the whole numbers between which the count falls with probability `level`.
+def cover_count(expected: float, variance: float, shock: Shock = NO_SHOCK) -> CountRange:
+    """Find the whole numbers between which the count falls with probability LEVEL.
 
     `variance` is chance alone: sum p (1 - p), plus the Poisson part of leads yet to come.
     """
     if expected <= 0:
         return CountRange(0.0, 0.0, 0.0)
-    tail = (1 - level) / 2
+    tail = (1 - LEVEL) / 2
     return CountRange(
         float(expected),
         min(_quantile(tail, expected, variance, shock), float(np.floor(expected))),

@@ -106,7 +106,6 @@ class Forecast:
     """Rows by number of days, past forecasts of all of them, and how often their ranges held."""
 
     as_of: int
-    level: float
     rows: tuple[ForecastFigures, ...]
     past: tuple[RemadeForecast, ...]
 
@@ -120,14 +119,11 @@ def forecast_project(
     tables: Tables,
     outcomes: Outcomes,
     open_leads: Snapshots,
-    *,
-    days: tuple[int, ...] = (30, 60, 90),
-    level: float = 0.9,
 ) -> Forecast:
     """Forecast from these open leads, of whom each counts by its age alone."""
     as_of = int(open_leads.as_of.max()) if len(open_leads) else outcomes.observed_until
     times, ages = read_lead_times(tables, outcomes), ages_of(tables, open_leads)
-    return forecast(times, as_of, ages=ages, days=days, level=level)
+    return forecast(times, as_of, ages=ages)
 
 
 def ages_of(tables: Tables, snapshots: Snapshots) -> Floats:
@@ -165,7 +161,6 @@ def forecast(
     *,
     ages: Floats | None = None,
     days: tuple[int, ...] = (30, 60, 90),
-    level: float = 0.9,
     step_days: float | None = None,
 ) -> Forecast:
     """Forecast as of a moment, from open leads of these `ages`: default all of them.
@@ -184,10 +179,10 @@ def forecast(
         for position, t in enumerate(matured):
             before = [u for u in matured[:position] if u + d * DAY <= t]
             shock = _shock(before, remade, observed, d, step, "total")
-            count_range = cover_count(remade[t][d].total, remade[t][d].total_variance, shock, level)
+            count_range = cover_count(remade[t][d].total, remade[t][d].total_variance, shock)
             past.append(RemadeForecast(t, d, count_range, sum(observed[t][d])))
-        rows.append(_figures_of(d, now[d], matured, remade, observed, step, level))
-    return Forecast(as_of, level, tuple(rows), tuple(past))
+        rows.append(_figures_of(d, now[d], matured, remade, observed, step))
+    return Forecast(as_of, tuple(rows), tuple(past))
 
 
 def expect(
@@ -328,7 +323,6 @@ def _figures_of(
     remade: dict[int, dict[int, ExpectedConversions]],
     observed: dict[int, dict[int, tuple[int, int]]],
     step: float,
-    level: float,
 ) -> ForecastFigures:
     """Put a range around each part of the forecast for one number of days."""
     total = _shock(matured, remade, observed, days, step, "total")
@@ -336,8 +330,8 @@ def _figures_of(
     from_new = _shock(matured, remade, observed, days, step, "new")
     return ForecastFigures(
         days,
-        cover_count(now.total, now.total_variance, total, level),
-        cover_count(now.open, now.open_variance, from_open, level),
-        cover_count(now.new, now.new_variance, from_new, level),
+        cover_count(now.total, now.total_variance, total),
+        cover_count(now.open, now.open_variance, from_open),
+        cover_count(now.new, now.new_variance, from_new),
         total.typical,
     )

@@ -24,7 +24,7 @@ from data.errors import InputError
 from serving.http.api import Health, Problem, ScoreRequest, ScoreResponse
 from serving.http.guard import App, Guard, Limits, Message, Receive, Scope, Send
 from serving.http.page_routes import PageRoutes
-from serving.http.score_requests import Service, UnknownLeadError
+from serving.http.score_requests import NoModelError, Service, UnknownLeadError
 from serving.people.doors import Doors
 
 _LOG = logging.getLogger(__name__)
@@ -232,8 +232,8 @@ def _add_problems(app: FastAPI) -> None:
     async def fault(_: Request, __: Exception) -> JSONResponse:
         return _problem(500, "a fault of ours")
 
-    @app.exception_handler(LookupError)
-    async def no_model(_: Request, error: LookupError) -> JSONResponse:
+    @app.exception_handler(NoModelError)
+    async def no_model(_: Request, error: NoModelError) -> JSONResponse:
         return _problem(503, str(error))
 
 

@@ -58,7 +58,7 @@ STATIC: Final = {
 """What pages load: name -> (files of ours, type)."""
 
 
-def policy(frame_ancestors: str = "'none'") -> str:
+def live_policy(frame_ancestors: str = "'none'") -> str:
     """Write the content security policy: our own style, script and forms, nothing else."""
     return (
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -146,7 +146,7 @@ class PageRoutes:
         if viewer is not None:
             with self._page(request, viewer, PageState()) as page:
                 html = None if page is None else page.lead(lead_id, card=True)
-        framed = policy(self.doors.frame_ancestors)
+        framed = live_policy(self.doors.frame_ancestors)
         headers = {k: v for k, v in HEADERS.items() if k != "X-Frame-Options"}
         if html is None:
             language = viewer.language if viewer else self.doors.language
@@ -216,8 +216,10 @@ class PageRoutes:
         self.doors.audit(viewer, f"answer {fields.get('verdict', '')[:20]}", lead_id, at)
         if not asks:
             return RedirectResponse(own_path(fields.get("back")), 303, HEADERS)
-        told = {"said": given.said, "undo": given.undo, "off": given.off}
-        return JSONResponse({**told, "undo_words": words.message("Take it back")}, headers=HEADERS)
+        outcome = {"said": given.said, "undo": given.undo, "off": given.off}
+        return JSONResponse(
+            {**outcome, "undo_words": words.message("Take it back")}, headers=HEADERS
+        )
 
     def _shown(
         self, request: Request, show: Callable[[LivePage], str | None], missing: Nothing = "page"
@@ -231,7 +233,7 @@ class PageRoutes:
             html = show(page)
         if html is None:
             return self._nothing(viewer.language, missing, 404)
-        return _html(html, 200, policy(), HEADERS)
+        return _html(html, 200, live_policy(), HEADERS)
 
     @contextmanager
     def _page(
@@ -287,7 +289,7 @@ class PageRoutes:
         headers: Mapping[str, str] = HEADERS,
     ) -> Response:
         html = render_nothing(self.doors.title, language, said, self.addresses)
-        return _html(html, status, framed or policy(), headers)
+        return _html(html, status, framed or live_policy(), headers)
 
 
 def _html(html: str, status: int, csp: str, headers: Mapping[str, str]) -> Response:

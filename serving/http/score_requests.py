@@ -37,6 +37,10 @@ class UnknownLeadError(LeadScoreError):
     """The service holds no such lead."""
 
 
+class NoModelError(LeadScoreError):
+    """The service has loaded no model yet."""
+
+
 @dataclass(slots=True)
 class Service:
     """A project, a registry reference and the model that answers; `held` are known leads.
@@ -76,9 +80,9 @@ class Service:
         self.held = HeldLeads.of(reading)
 
     def current(self) -> LoadedModel:
-        """Return the pinned model; LookupError before one is loaded."""
+        """Return the pinned model; NoModelError before one is loaded."""
         if self._model is None:
-            raise LookupError("no model is loaded")
+            raise NoModelError("no model is loaded")
         return self._model
 
     @property
@@ -177,7 +181,7 @@ class Service:
             },
             answers=said,
         )
-        return self._told(model, [answers[name] for name in leads])
+        return self._respond(model, [answers[name] for name in leads])
 
     def score_known(self, lead: str, as_of: int | None) -> ScoreResponse:
         """Score a lead whose history the service holds; UnknownLeadError else.
@@ -195,8 +199,8 @@ class Service:
             arm = held_arms(tables, np.array([0]), self.project, self.clock())[0]
             now = standings(said, tables, kept.as_of, outcomes=outcomes, at=self.clock())
             if found is not None and found.withheld == arm and _stands(found, now.get(lead)):
-                return self._told(model, [found])
-        until = tables.observed_until
+                return self._respond(model, [found])
+        until = self.clock() if self.project.without_clock else tables.observed_until
         moment = until if as_of is None else min(as_of, until)
         answers = answer_leads(
             self.project,
@@ -211,7 +215,7 @@ class Service:
             left_out={},
             answers=said,
         )
-        return self._told(model, [answers[lead]])
+        return self._respond(model, [answers[lead]])
 
     def _said(self, leads: Sequence[str]) -> tuple[RepAnswer, ...]:
         """Read what reps answered about these leads, up to now."""
@@ -225,7 +229,7 @@ class Service:
             self._rules = compile_rules(self.project)
         return self._rules
 
-    def _told(self, model: LoadedModel, answers: list[LeadScore]) -> ScoreResponse:
+    def _respond(self, model: LoadedModel, answers: list[LeadScore]) -> ScoreResponse:
         """Give the answers; while an experiment runs, note whose score was seen."""
         if self.state is not None:
             seen = [each.lead_id for each in answers if each.withheld is None]

@@ -130,7 +130,11 @@ class _ClusterRun:
             ) from None
 
     def _refuse_other_versions(self) -> None:
-        self.client.wait_for_workers(1, timeout=WITHOUT_WORKERS)
+        try:
+            self.client.wait_for_workers(1, timeout=WITHOUT_WORKERS)
+        except TimeoutError:
+            self._refuse_if_gone()
+            raise self._without_workers() from None
         ours, name = version("leadscore"), "leadscore"
         found = self.client.run(version, name, on_error="return")
         for worker, theirs in sorted(found.items()):
@@ -202,16 +206,19 @@ class _ClusterRun:
         while self.waiting and len(self.at_work) < threads:
             self._hand_out(self.waiting.popleft())
         if now - self.worked_at > WITHOUT_WORKERS:
-            raise OutsideError(
-                f"the Dask cluster at {self.address} has had no worker for "
-                f"{WITHOUT_WORKERS:.0f} seconds",
-                cure="start one (dask worker), and score again",
-            )
+            raise self._without_workers()
         if now - self.moved_at > WITHOUT_PARTS:
             raise OutsideError(
                 f"no part was done within {WITHOUT_PARTS / 60:.0f} minutes",
                 cure="give more parts, or look at the workers",
             )
+
+    def _without_workers(self) -> OutsideError:
+        return OutsideError(
+            f"the Dask cluster at {self.address} has had no worker for "
+            f"{WITHOUT_WORKERS:.0f} seconds",
+            cure="start one (dask worker), and score again",
+        )
 
     def _refuse_if_gone(self) -> None:
         if self.client.status != "running":

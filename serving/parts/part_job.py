@@ -14,7 +14,8 @@ from serving.answers.standing import AnsweredLead
 from serving.loaded_model import LoadedModel, load_model
 from serving.newest_scores import read_bands
 from serving.parts.part_manifest import PartManifest
-from serving.parts.score_part import RunTerms, ScoredPart, score_part
+from serving.parts.score_part import ScoredPart, score_part
+from serving.run_moment import RunMoment
 from serving.session import Session
 from training.registry import ModelVersion
 from training.state import StatePaths
@@ -34,10 +35,15 @@ class AskedRun:
     leads: str | None = None
     events: tuple[str, ...] | None = None
 
-    @property
-    def own_sources(self) -> bool:
-        """Whether the project's own sources are read."""
-        return self.leads is None and self.events is None
+    def moment(self, session: Session, reading: CrmData) -> RunMoment:
+        """Find out as of when the run scores."""
+        return RunMoment(
+            session.moment(self.as_of, reading),
+            self.scored_at,
+            self.run_id,
+            as_of_given=self.as_of is not None,
+            own_sources=self.leads is None and self.events is None,
+        )
 
     def read(self, session: Session, model: LoadedModel, part: Part | None = None) -> CrmData:
         """Read the sources, or a part of their leads, as they were read when the model learned."""
@@ -83,27 +89,16 @@ class PartJob:
 
     def give(self, reading: CrmData, model: LoadedModel) -> GivenPart:
         """Gather what the state folder says of the leads of a part."""
-        project, asked = self.session.project, self.asked
-        as_of = self.session.moment(asked.as_of, reading)
-        if project.static and project.project.observed_until is None:
-            as_of = asked.scored_at
-        terms = RunTerms(
-            self.fingerprint,
-            as_of,
-            asked.as_of is not None,
-            asked.own_sources,
-            asked.scored_at,
-            asked.run_id,
-        )
+        session, run = self.session, self.asked.moment(self.session, reading)
+        as_of = session.moment_of_scores(run.as_of, run.scored_at)
         bands = read_bands(
-            self.session.state.scores,
+            session.state.scores,
             until=as_of,
             cuts=model.scorer.card.bands,
             tables=reading.tables,
         )
-        return GivenPart(
-            reading, terms, bands, self.session.answered(reading, as_of, asked.scored_at)
-        )
+        answered = session.answered(reading, as_of, run.scored_at)
+        return GivenPart(reading, replace(run, as_of=as_of), bands, answered)
 
     def score(self, part: Part, given: GivenPart, model: LoadedModel) -> ScoredPart:
         """Score a part of which everything is known."""
@@ -112,7 +107,8 @@ class PartJob:
             given.reading,
             model,
             part,
-            given.terms,
+            given.run,
+            fingerprint=self.fingerprint,
             threads=self.threads,
             previous_bands=given.bands,
             answered=given.answered,
@@ -128,7 +124,7 @@ class GivenPart:
     """Everything about the leads of a part that scoring them needs, beside the model."""
 
     reading: CrmData
-    terms: RunTerms
+    run: RunMoment
     bands: Mapping[str, str] | None
     answered: Mapping[str, AnsweredLead]
 

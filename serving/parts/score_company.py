@@ -40,11 +40,7 @@ def score_company(
         session,
         reading,
         model,
-        as_of=session.moment(asked.as_of, reading),
-        scored_at=asked.scored_at,
-        run_id=asked.run_id,
-        as_of_given=asked.as_of is not None,
-        own_sources=asked.own_sources,
+        asked.moment(session, reading),
         accept=accept,
         on_stage=on_stage,
     )

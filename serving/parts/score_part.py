@@ -32,6 +32,7 @@ from serving.loaded_model import LoadedModel
 from serving.parts.part_manifest import PartManifest, fingerprint_of, rows_of, write_manifest
 from serving.qualify.engine import QualificationRules, compile_rules
 from serving.qualify.rule_facts import SCORED, RuleFacts, with_types_counted
+from serving.run_moment import RunMoment
 from serving.score import known_to_rules, score_snapshots
 from serving.scoring_run import ScoringRun, scores_table
 from training.watch.night_profile import newcomers_of, spread_of, watched_values
@@ -44,18 +45,6 @@ RANKED: Final = "percentile"
 """What rules may ask of a lead that no part knows by itself."""
 ROWS_AT_ONCE: Final = 2_048
 """Rows of a row group of a part: whoever puts parts together holds one of each in memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunTerms:
-    """What all parts of a run share; times in microseconds UTC, `project` the file's hash."""
-
-    project: str
-    as_of: int
-    as_of_given: bool
-    own_sources: bool
-    scored_at: int
-    run_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +67,21 @@ def score_part(
     reading: CrmData,
     model: LoadedModel,
     part: Part,
-    terms: RunTerms,
+    run: RunMoment,
     *,
+    fingerprint: str,
     threads: int = 1,
     previous_bands: Mapping[str, str] | None = None,
     answered: Mapping[str, AnsweredLead],
 ) -> ScoredPart:
-    """Score the open leads of a part; `reading` holds the part alone."""
+    """Score the open leads of a part; `reading` holds the part alone.
+
+    `fingerprint` is the hash of the project file.
+    """
     rules = compile_rules(project)
     counted = with_types_counted(reading.tables, project, rules.names())
     absent = counted.events.type_names[len(reading.tables.events.type_names) :]
-    snapshots = open_snapshots(reading.tables, reading.outcomes, terms.as_of)
+    snapshots = open_snapshots(reading.tables, reading.outcomes, run.as_of)
     facts = RuleFacts(reading.tables, Snapshots(*_NONE), project)
     begun = PartManifest(
         part.number,
@@ -96,16 +89,16 @@ def score_part(
         rows=len(snapshots),
         sha256="",
         version=version("leadscore"),
-        project=terms.project,
+        project=fingerprint,
         model=model.identity,
         model_version=model.version,
         sources=fingerprint_of(reading.feeds, reading.tables.observed_until),
-        as_of=terms.as_of,
-        as_of_given=terms.as_of_given,
-        own_sources=terms.own_sources,
-        scored_at=terms.scored_at,
-        held_back=holds_back(project, max(terms.as_of, terms.scored_at)),
-        static=project.static and project.project.observed_until is None,
+        as_of=run.as_of,
+        as_of_given=run.as_of_given,
+        own_sources=run.own_sources,
+        scored_at=run.scored_at,
+        held_back=holds_back(project, max(run.as_of, run.scored_at)),
+        static=project.without_clock,
         cpu=processor(),
         bands={},
         spread=spread_of(np.zeros(0)),
@@ -125,9 +118,7 @@ def score_part(
         counted,
         snapshots,
         model,
-        as_of=terms.as_of,
-        scored_at=terms.scored_at,
-        run_id=terms.run_id,
+        run,
         threads=threads,
         previous_bands=previous_bands,
         answered=answered,

@@ -36,7 +36,7 @@ def reliability_curve(points: Sequence[Point], words: Words) -> Markup:
     frame, parts = _promised_and_observed(points, words)
     band = [(p.x, p.low, p.high) for p in points if p.low is not None and p.high is not None]
     parts += [
-        svg.ribbon(frame, band, "model"),
+        svg.ribbon(frame, band),
         svg.line(frame, [(p.x, p.y) for p in points], "g-model"),
     ]
     return svg.figure(frame, words.attr("Promised and observed rates of conversion"), parts)
@@ -108,7 +108,7 @@ def learning_curve(points: Sequence[Point], words: Words) -> Markup:
             x_name=words.attr("conversions learned from"),
             y_name=words.attr("gain in log loss over the base rate"),
         ),
-        svg.ribbon(frame, ranges, "model"),
+        svg.ribbon(frame, ranges),
         svg.line(frame, [(0, 0), (across[-1], 0)], "ideal"),
         svg.line(frame, [(p.x, p.y) for p in points], "g-model"),
         *(svg.dot(frame, p.x, p.y, 3.2, "model") for p in points),
@@ -197,7 +197,7 @@ def time_to_convert(points: Sequence[Point], words: Words) -> Markup:
             x_name=words.attr("days since creation"),
             y_name=words.attr("became opportunities"),
         ),
-        svg.ribbon(frame, ranges, "model"),
+        svg.ribbon(frame, ranges),
         svg.steps(frame, [(p.x, p.y) for p in points], "g-model"),
     ]
     return svg.figure(frame, words.attr("Share of leads converted, by days since creation"), parts)
@@ -268,7 +268,7 @@ def looks(points: Sequence[Point], words: Words) -> Markup:
             x_name=words.attr("days"),
             y_name=words.attr("difference"),
         ),
-        svg.ribbon(frame, ranges, "model"),
+        svg.ribbon(frame, ranges),
         svg.line(frame, [(0, 0), (days[-1], 0)], "ideal"),
         svg.line(frame, [(p.x, p.y) for p in points], "g-model"),
     ]

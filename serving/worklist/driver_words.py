@@ -153,7 +153,7 @@ def _reasons(
         yield t(
             "{winner} is taken unless another is better by more than one standard error.", **names
         )
-        told = {
+        best_other = {
             "name": _bold(best, words),
             "gap": _loss(abs(gap), words),
             "error": _loss(error, words),
@@ -161,12 +161,12 @@ def _reasons(
         yield (
             t(
                 "The best other, {name}, was worse by {gap} in log loss (standard error {error}).",
-                **told,
+                **best_other,
             )
             if gap > 0
             else t(
                 "The best other, {name}, was better by {gap} in log loss (standard error {error}).",
-                **told,
+                **best_other,
             )
         )
     elif winner == LINE:

@@ -163,9 +163,9 @@ class Words:
 
     def _event(self, event: str, by: str, n: int, labels: Labels, *, first: bool) -> Markup:
         speech = self.speech(labels)
-        told = event_sentence(event, by, n, speech)
-        ours = not speech.say(told.msgid, told.n).startswith("{")
-        said = self._sentence(told, speech, first=first)
+        sentence = event_sentence(event, by, n, speech)
+        ours = not speech.say(sentence.msgid, sentence.n).startswith("{")
+        said = self._sentence(sentence, speech, first=first)
         return Markup(said[:1].lower() + said[1:]) if ours and not first else said  # as it was
 
     def fact(self, reason: ShownReason, labels: Labels) -> Markup:
@@ -173,8 +173,8 @@ class Words:
         fact = reason.fact
         if fact is None:
             return Markup("")
-        told = fact_sentence(reason.template, reason.params, fact.rate, fact.typical, fact.n)
-        return self._sentence(told, self.speech(labels), first=True)
+        sentence = fact_sentence(reason.template, reason.params, fact.rate, fact.typical, fact.n)
+        return self._sentence(sentence, self.speech(labels), first=True)
 
     def speech(self, labels: Labels) -> Speech:
         """Give the same words and numbers without markup, for terminals and files."""
@@ -188,10 +188,10 @@ class Words:
             count=lambda n: str(self.number(n)),
         )
 
-    def _sentence(self, told: Sentence, speech: Speech, *, first: bool = False) -> Markup:
+    def _sentence(self, sentence: Sentence, speech: Speech, *, first: bool = False) -> Markup:
         """Fill a sentence of reasons; its phrases, and the first word, are ours to write."""
-        values = told.values or {}
-        text = without_empty(speech.say(told.msgid, told.n), values)
+        values = sentence.values or {}
+        text = without_empty(speech.say(sentence.msgid, sentence.n), values)
         filled = {name: self._value_of(name, values, speech) for name in values}
         start = re.match(r"\{(\w+)\}", text)
         if first and start and start[1] in filled:

@@ -70,8 +70,8 @@ def own_week(week: WeekPage, leads: Sequence[OwnLead], open_leads: Mapping[str, 
         capacity = week.per_owner * max(len(open_leads), 1)
     shock = _shock(week)
     called, left = leads[:capacity], leads[capacity:]
-    told = [lead.score for lead in called if lead.score is not None]
-    cut = told[-1] if told else None
+    scores = [lead.score for lead in called if lead.score is not None]
+    cut = scores[-1] if scores else None
     of_owner = Counter(lead.owner for lead in called)
     return replace(
         week,
@@ -132,9 +132,11 @@ def _plan(leads: Sequence[OwnLead], capacity: int, shock: Shock) -> tuple[PlanPo
     """Say what the first leads of a list bring, at some numbers of calls up to all of them."""
     points = []
     for n in capacities_of(capacity, len(leads)) if leads else ():
-        told = [lead.score for lead in leads[:n] if lead.score is not None]
+        scores = [lead.score for lead in leads[:n] if lead.score is not None]
         range_ = _expected(leads[:n], shock)
-        points.append(PlanPoint(n, told[-1] if told else 0, range_.value, range_.low, range_.high))
+        points.append(
+            PlanPoint(n, scores[-1] if scores else 0, range_.value, range_.low, range_.high)
+        )
     return tuple(points)
 
 

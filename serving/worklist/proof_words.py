@@ -20,8 +20,8 @@ def proof_sentences(view: ReportView, words: Words) -> list[Markup]:
     those that did not are named all the same.
     """
     trust = view.trust
-    told = trust is not None and trust.verdict not in ("unproven", "base")
-    bands = _bands(trust.bands, words, told=told) if trust is not None else None
+    settled = trust is not None and trust.verdict not in ("unproven", "base")
+    bands = _bands(trust.bands, words, settled=settled) if trust is not None else None
     results = _results(view.forecast, words) if view.forecast else None
     return [sentence for sentence in (bands, results) if sentence is not None]
 
@@ -62,12 +62,12 @@ def _points(difference: float, words: Words) -> Markup:
     return Markup("{}{}").format(plus, words.number(100 * difference, 1))
 
 
-def _bands(bands: Sequence[BandRow], words: Words, *, told: bool) -> Markup | None:
+def _bands(bands: Sequence[BandRow], words: Words, *, settled: bool) -> Markup | None:
     """Name the bands that kept their promise, else those that did not."""
     if not bands:
         return None
     broken = [row for row in bands if not row.kept]
-    if not broken and not told:
+    if not broken and not settled:
         return None
     if not broken and len(bands) > 1:
         return words.t(
@@ -77,7 +77,7 @@ def _bands(bands: Sequence[BandRow], words: Words, *, told: bool) -> Markup | No
         return words.t("Band {band} kept its promise.", band=bands[0].band)
     named = ", ".join(row.band for row in broken)
     many = [row for row in broken if row.promised > row.observed.high]
-    others = told and len(broken) < len(bands)
+    others = settled and len(broken) < len(bands)
     if len(many) == len(broken) and not others:
         return words.t("Promised too much: {bands}.", bands=named)
     if not many and not others:

@@ -167,7 +167,7 @@ class ScopedPages:
             return None
         line, detail = rows[0]
         lead = unpacked(line, ReportLead)
-        return self._told(replace(lead, detail=detail and unpacked(detail, LeadDetail)))
+        return self._for_viewer(replace(lead, detail=detail and unpacked(detail, LeadDetail)))
 
     def movers(self) -> tuple[MoversPage, list[ReportLead]] | None:
         """Read the largest changes and the leads that they are about."""
@@ -191,7 +191,7 @@ class ScopedPages:
             {"n": MOST_MOVERS},
         )
         movers = tuple(unpacked(row[0], Mover) for row in rows)
-        return movers, [self._told(unpacked(row[1], ReportLead)) for row in rows]
+        return movers, [self._for_viewer(unpacked(row[1], ReportLead)) for row in rows]
 
     def value(self) -> ValuePage | None:
         """Read what customers paid; of the whole company, or not at all."""
@@ -292,7 +292,7 @@ class ScopedPages:
         )
         return own_week(week, [OwnLead(*row) for row in rows], dict(counts))
 
-    def _told(self, lead: ReportLead) -> ReportLead:
+    def _for_viewer(self, lead: ReportLead) -> ReportLead:
         """Count what a lead says of others whom the viewer does not see, and say no more.
 
         What answers since the run made of the lead is added.
@@ -318,7 +318,7 @@ class ScopedPages:
 
     def _line(self, place: int) -> ReportLead:
         row = self.connection.execute("select line from bodies where place = ?", (place,))
-        return self._told(unpacked(row.fetchone()[0], ReportLead))
+        return self._for_viewer(unpacked(row.fetchone()[0], ReportLead))
 
     def _chosen(self, choice: ListChoice) -> tuple[str, str, dict[str, object]]:
         return list_query(choice, ["rule is null", self._seen, self._open], whole=self.whole)

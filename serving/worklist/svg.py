@@ -99,13 +99,13 @@ def steps(frame: Frame, points: Sequence[tuple[float, float]], kind: str) -> Mar
     return Markup('<path class="line {}" d="{}"/>').format(kind, path)
 
 
-def ribbon(frame: Frame, points: Sequence[tuple[float, float, float]], kind: str) -> Markup:
+def ribbon(frame: Frame, points: Sequence[tuple[float, float, float]]) -> Markup:
     """Fill between low and high: points are (x, low, high)."""
     if not points:
         return Markup("")
     upper = "L".join(f"{frame.x(x)} {frame.y(high)}" for x, _, high in points)
     lower = "L".join(f"{frame.x(x)} {frame.y(low)}" for x, low, _ in reversed(points))
-    return Markup('<path class="ribbon {}" d="M{}L{}Z"/>').format(kind, upper, lower)
+    return Markup('<path class="ribbon model" d="M{}L{}Z"/>').format(upper, lower)
 
 
 def dot(frame: Frame, x: float, y: float, radius: float, kind: str) -> Markup:

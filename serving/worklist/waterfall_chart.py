@@ -109,11 +109,11 @@ def waterfall_by_family(
             lines.append(("small", small, None))
         if lines:
             steps.append((family, lines))
-    told = detail.typical + sum(points for _, lines in steps for _, points, _ in lines)
+    itemised_sum = detail.typical + sum(points for _, lines in steps for _, points, _ in lines)
     ends: list[tuple[str, int, int | None]] = [
         (kind, points, None)
         for kind, points in (
-            ("rest", score - told - detail.limit_points),
+            ("rest", score - itemised_sum - detail.limit_points),
             ("limit", detail.limit_points),
         )
         if points

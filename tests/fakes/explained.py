@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from models.explain.observed_rates import ObservedRates
 from models.explain.points import Explanation
-from models.explain.reason_rules import ReasonRules
 from models.explain.reasons import (
     NO_FACTS,
     ReasonTable,
@@ -23,7 +22,6 @@ def explain(
     *,
     lead_ids: Sequence[str],
     facts: ObservedRates | None = None,
-    rules: ReasonRules | None = None,
     with_stability: bool = True,
 ) -> list[Explanation]:
     """Explain each row: up to five reasons for and five against, none under one point, the rest.
@@ -31,9 +29,7 @@ def explain(
     typical + reasons + rest_points + limit_points == score, in whole numbers. Free of language:
     `models.explain.sentences.render` writes a reason in words.
     """
-    table = reason_table(
-        scorer, frame, rules=rules, facts=facts or NO_FACTS, with_stability=with_stability
-    )
+    table = reason_table(scorer, frame, facts=facts or NO_FACTS, with_stability=with_stability)
     return explanations_of(table, frame, lead_ids=lead_ids)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from data.schema import Project
 from data.tables import Outcomes, Tables
 from serving.loaded_model import LoadedModel, load_model
+from serving.run_moment import RunMoment
 from serving.score import score_leads
 from serving.scoring_run import write_scores
 from training.registry import ModelVersion
@@ -30,7 +31,5 @@ def score_file(
 ) -> Path:
     """Score every lead that is open at `as_of` (microseconds UTC) into a score file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scored = score_leads(
-        project, *read, model, as_of=as_of, scored_at=as_of, run_id=f"score-{as_of}"
-    )
+    scored = score_leads(project, *read, model, RunMoment(as_of, as_of, f"score-{as_of}"))
     return write_scores(scored, path)

@@ -17,6 +17,7 @@ from serving.answers.answer_store import RepAnswer, list_answers, store_answer, 
 from serving.answers.verdicts import RepVerdict
 from serving.loaded_model import LoadedModel
 from serving.people.viewer import Viewer
+from serving.run_moment import RunMoment
 from serving.scoring_run import ScoringRun
 from serving.session import Session, open_session
 from serving.verbs import guarded_run, train_model
@@ -124,9 +125,7 @@ class WorkingTeam:
             session,
             reading,
             model,
-            as_of=as_of,
-            scored_at=as_of + HOUR,
-            run_id=f"w{as_of}",
+            RunMoment(as_of, as_of + HOUR, f"w{as_of}"),
             for_report=True,
             accept=True,
             on_stage=lambda _: None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,9 +12,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import leadscore as ls
+from serving.exposure import Exposures
+from serving.http.score_requests import Service
 from tests.leadscore.conftest import Trained
 
 SINCE = "2026-10-15"
@@ -99,6 +103,42 @@ def test_an_artifact_is_written_over_nothing(trained: Trained, tmp_path: Path) -
                 model.save(place)
         with pytest.raises(ls.OutsideError, match="can't be written"):
             model.save(folder / "manifest.json" / "below")
+
+
+def test_rows_without_a_clock_are_scored_and_explained_as_they_stand_now(tmp_path: Path) -> None:
+    """As of 1970 no band of a run before counted: `explain` showed another than the list."""
+    rng = np.random.default_rng(0)
+    won = rng.random(400) < 0.3
+    leads = pd.DataFrame({"id": [f"L{i}" for i in range(400)], "won": won.astype(int)})
+    leads["size"] = rng.normal(size=400) + 1.5 * won
+    project = {
+        "project": {"name": "odd"},
+        "leads": {"source": "leads", "id": "id", "converted": "won"},
+        "conversion": {},
+        "score": {"hysteresis": 20.0},
+    }
+    crm = ls.read(project, leads=leads, state=tmp_path, threads=1)
+    model = ls.publish(ls.train(crm, fast=True, learner="logistic")).model
+    kept = model.score(crm, keep=True, now="2026-01-05")
+    file = tmp_path / "scores.parquet"
+    listed = pq.read_table(file)
+    stuck = pa.array(["D"] * len(kept), listed["band"].type)
+    place = listed.column_names.index("band")
+    pq.write_table(listed.set_column(place, "band", stuck), file)
+    scored = model.score(crm, now="2026-01-06").set_index("lead_id")
+    assert set(kept["as_of"]) == {pd.Timestamp("2026-01-05", tz="UTC")}
+    assert set(scored["as_of"]) == {pd.Timestamp("2026-01-06", tz="UTC")}
+    moved = kept.set_index("lead_id")["band"] != scored["band"]
+    lead = str(moved.idxmax())
+    assert moved[lead]
+    explained = model.explain(crm, lead, since="2026-01-05T12:00")
+    assert explained.band == scored["band"][lead]
+    assert (model.changes(crm, since="2026-01-05")["change"] == 0).all()
+    now = pd.Timestamp("2026-01-07", tz="UTC")
+    service = Service(crm._session.project, crm._session.registry, clock=lambda: now.value // 1000)
+    service.load()
+    service.hold(crm._reading)
+    assert service.score_known(lead, None).scores[0].as_of == now
 
 
 def test_points_add_up_to_the_score_and_to_its_change(trained: Trained) -> None:
@@ -237,16 +277,25 @@ def test_features_of_any_library_are_read(trained: Trained) -> None:
         trained.model.dependence(features, "source", [0, 1])
 
 
-def test_experiments_are_sized_assigned_and_compared(trained: Trained) -> None:
+def test_experiments_are_sized_assigned_and_compared(trained: Trained, tmp_path: Path) -> None:
     assert ls.experiments.power(0.08, 0.10).total == 6426
     with pytest.raises(ls.InputError, match="rates are shares"):
         ls.experiments.power(8, 10)
-    split = trained.company.read(overrides={"experiment.arms": {"control": 0.5, "score": 0.5}})
+    halves = {"experiment.arms": {"control": 0.5, "score": 0.5}}
+    no_runs = shutil.ignore_patterns("scores", "scores.parquet")
+    state = shutil.copytree(trained.state, tmp_path / "state", ignore=no_runs)
+    split = trained.company.read(overrides=halves, state=state, threads=1)
     arms = ls.experiments.assign(split)
     again = ls.experiments.assign_units(arms["unit"], name="software_trial")
     assert (arms["arm"].to_numpy() == again).all()
     found = ls.experiments.analyse(split)
     assert set(found.arms["arm"]) == {"control", "score"}
+    seen = str(arms["lead_id"][arms["arm"] == "control"].iloc[0])
+    Exposures.of(split._session.state, split._session.project).note("report", [seen], at=1)
+    found = ls.experiments.analyse(split)
+    assert "1 of" in found.warnings[-1]
+    assert "score are contaminated: their score was seen (report 1)" in found.warnings[-1]
+    assert "more calls in band" in found._repr_html_()
     compared = ls.experiments.compare([0, 1, 0, 1] * 50, ["control", "control", "b", "b"] * 50)
     assert list(compared["method"]) == ["plain", "valid at every look"]
     assert compared["rise"].abs().max() < 1e-12

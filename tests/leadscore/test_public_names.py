@@ -1,4 +1,4 @@
-"""The door itself: its names, what importing it costs, and what it says of itself."""
+"""The package itself: its names, what importing it costs, and what it says of itself."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 import leadscore as ls
-from leadscore import door
+from leadscore import lazy_exports
 
 
-def test_the_public_names_are_sorted_and_those_of_the_door() -> None:
+def test_the_public_names_are_sorted_and_those_of_the_lazy_exports() -> None:
     assert sorted(ls.__all__) == ls.__all__
-    assert {name for name in vars(door) if not name.startswith("__")} == set(ls.__all__)
+    assert {name for name in vars(lazy_exports) if not name.startswith("__")} == set(ls.__all__)
     assert set(ls.__all__) <= set(dir(ls))
 
 

@@ -11,6 +11,7 @@ import pytest
 from data.reading.read_tables import CrmData
 from data.world import make_world, write_world
 from serving.loaded_model import LoadedModel
+from serving.run_moment import RunMoment
 from serving.score import score_leads
 from serving.session import Session, open_session
 from serving.verbs import train_model
@@ -65,9 +66,7 @@ def source(company: Company) -> ReportInput:
         reading.tables,
         reading.outcomes,
         company.model,
-        as_of=reading.tables.observed_until,
-        scored_at=0,
-        run_id="r1",
+        RunMoment(reading.tables.observed_until, 0, "r1"),
         for_report=True,
     )
     return ReportInput(project, reading, company.model, scored, "p.toml", 1)

@@ -12,6 +12,7 @@ from data.printable import printable
 from serving.forget import forget_lead
 from serving.kept_run import KeptRun
 from serving.newest_scores import read_bands, read_newest
+from serving.run_moment import RunMoment
 from serving.score import score_leads
 from serving.scoring_run import write_scores
 from tests.serving.conftest import Company
@@ -27,9 +28,7 @@ def scores(company: Company, tmp_path: Path) -> Path:
         company.reading.tables,
         company.reading.outcomes,
         company.model,
-        as_of=company.reading.tables.observed_until,
-        scored_at=0,
-        run_id="r",
+        RunMoment(company.reading.tables.observed_until, 0, "r"),
         threads=1,
     )
     return write_scores(scored, tmp_path / "scores.parquet")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from data.clock import DAY, NEVER
+from serving.run_moment import RunMoment
 from serving.score import score_leads
 from serving.score_changes import Moment, changes_since
 from serving.worklist.pages.funnel_page import SINCE_DAYS, make_funnel, stages_reached
@@ -45,9 +46,7 @@ def test_scores_that_did_not_move_are_counted_among_those_that_could(source):
 def test_a_report_of_an_earlier_day_does_not_see_what_came_later(source, company):
     tables, outcomes = source.tables, company.reading.outcomes
     as_of = source.scored.as_of - 60 * DAY
-    scored = score_leads(
-        source.project, tables, outcomes, company.model, as_of=as_of, scored_at=0, run_id="r0"
-    )
+    scored = score_leads(source.project, tables, outcomes, company.model, RunMoment(as_of, 0, "r0"))
     page = make_funnel(replace(source, scored=scored))
     recent = (tables.created_at >= as_of - SINCE_DAYS * DAY) & (tables.created_at <= as_of)
     assert sum(row.leads for row in page.sources) == recent.sum()

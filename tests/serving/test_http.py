@@ -24,6 +24,7 @@ from serving.http.keys import KeyFile, digest, new_key, owner_of, read_keys, rev
 from serving.http.score_requests import Service
 from serving.http.server import HeaderTimeoutProtocol
 from serving.http.strict_json import NotJsonError, check_json
+from serving.run_moment import RunMoment
 from serving.score import score_leads
 from serving.scoring_run import write_scores
 
@@ -135,9 +136,7 @@ def test_a_lead_of_the_store_scores_as_in_the_nightly_file(app, company, quiet, 
         company.reading.tables,
         company.reading.outcomes,
         company.model,
-        as_of=company.reading.tables.observed_until,
-        scored_at=0,
-        run_id="r",
+        RunMoment(company.reading.tables.observed_until, 0, "r"),
         on_stage=quiet,
     )
     rows = pq.read_table(write_scores(scored, tmp_path / "scores.parquet")).to_pylist()
@@ -250,15 +249,18 @@ def test_refusals_are_counted_as_answers_are(service):
         assert f'leadscore_requests_total{{status="{status}"}} 1.0' in text
 
 
-def test_a_fault_of_ours_is_a_short_answer_and_a_log_line_without_data(service, caplog):
+@pytest.mark.parametrize("kind", [TypeError, KeyError])
+def test_a_fault_of_ours_is_a_short_answer_and_a_log_line_without_data(service, caplog, kind):
+    """A key that was not found was answered as "no model", in its own words, and not logged."""
+
     class Broken(Service):
         def score_known(self, lead: str, as_of: int | None):
-            raise TypeError(lead, as_of)
+            raise kind(lead, as_of)
 
     app = create_app(Broken(service.project, service.registry), KEYS)
     answer = call(app, "GET", "/v1/leads/secret-name/score", headers=AUTH)
     assert (answer.status_code, answer.json()) == (500, {"detail": "a fault of ours"})
-    assert "TypeError at" in caplog.text
+    assert f"{kind.__name__} at" in caplog.text
     assert "secret-name" not in caplog.text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from data.clock import DAY
@@ -69,13 +70,23 @@ def test_earlier_scores_shape_the_model_only_where_it_learnt_after_them(source):
     assert not is_shaped_by_scores(source)
     assert not is_shaped_by_scores(replace(source, scored_from=end))
     created = int(np.quantile(source.tables.created_at, 0.3))
-    assert is_shaped_by_scores(replace(source, scored_from=created))
+    shaped = replace(source, scored_from=created)
+    assert is_shaped_by_scores(shaped)
+    for share, too_few in ((0.1, False), (0.01, True)):
+        section = source.project.experiment.model_copy(update={"random_arm": share})
+        project = source.project.model_copy(update={"experiment": section})
+        assert is_shaped_by_scores(replace(shaped, project=project)) is too_few
 
 
 def test_the_first_run_says_when_scores_were_at_hand(source, tmp_path):
     assert first_scored(tmp_path) is None
     for run in ("20260102T000000Z-b", "20260101T000000Z-a"):
         write_scores(source.scored, tmp_path / run / "scores.parquet")
+    assert first_scored(tmp_path) == source.scored.as_of
+    first = tmp_path / "20260101T000000Z-a" / "scores.parquet"
+    pq.write_table(pq.read_table(first).slice(0, 0), first)  # all its leads were forgotten
+    assert first_scored(tmp_path) == source.scored.as_of
+    first.write_bytes(b"cut off")
     assert first_scored(tmp_path) == source.scored.as_of
 
 

@@ -12,6 +12,7 @@ from data.clock import DAY
 from data.tables import Snapshots
 from features.build import build
 from serving.past_weeks import HISTORY_WEEKS, WEEK, look_back
+from serving.run_moment import RunMoment
 from serving.write_reports import write_reports
 
 
@@ -32,9 +33,7 @@ def test_a_report_builds_the_past_of_its_leads_by_the_block(company, quiet, tmp_
         company.session,
         company.reading,
         company.model,
-        as_of=company.reading.tables.observed_until,
-        scored_at=0,
-        run_id="counted",
+        RunMoment(company.reading.tables.observed_until, 0, "counted"),
         folder=tmp_path,
         languages=("en",),
         on_stage=quiet,

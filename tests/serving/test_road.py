@@ -28,6 +28,7 @@ from serving.explain import explain_lead
 from serving.forget import forget_lead
 from serving.http.score_requests import Service
 from serving.newest_scores import read_bands
+from serving.run_moment import RunMoment
 from serving.score import score_leads
 from serving.score_changes import Moment, changes_since
 from serving.scoring_run import write_scores
@@ -70,9 +71,7 @@ def scored(company, quiet):
         company.reading.tables,
         company.reading.outcomes,
         company.model,
-        as_of=company.reading.tables.observed_until,
-        scored_at=NOW,
-        run_id="r1",
+        RunMoment(company.reading.tables.observed_until, NOW, "r1"),
         for_report=True,
         on_stage=quiet,
     )
@@ -141,9 +140,7 @@ def test_threads_change_nothing(company, scored, quiet):
         company.reading.tables,
         company.reading.outcomes,
         company.model,
-        as_of=company.reading.tables.observed_until,
-        scored_at=NOW,
-        run_id="r1",
+        RunMoment(company.reading.tables.observed_until, NOW, "r1"),
         threads=2,
         on_stage=quiet,
     )
@@ -199,9 +196,7 @@ def test_write_back_sends_everything_once_and_then_nothing(company, quiet):
         session,
         company.reading,
         company.model,
-        as_of=company.reading.tables.observed_until,
-        scored_at=NOW,
-        run_id="n1",
+        RunMoment(company.reading.tables.observed_until, NOW, "n1"),
         on_stage=quiet,
     )
     state = session.state.folder
@@ -211,9 +206,7 @@ def test_write_back_sends_everything_once_and_then_nothing(company, quiet):
         session,
         company.reading,
         company.model,
-        as_of=company.reading.tables.observed_until,
-        scored_at=NOW + DAY,
-        run_id="n2",
+        RunMoment(company.reading.tables.observed_until, NOW + DAY, "n2"),
         on_stage=quiet,
     )
     second = write_back(session.state.scores, session.project, state, now=NOW + DAY, run_id="n2")

@@ -34,6 +34,7 @@ from serving.figures.funnel import measure_funnel
 from serving.figures.power import size_test
 from serving.loaded_model import LoadedModel
 from serving.qualify.engine import qualify
+from serving.run_moment import RunMoment
 from serving.score import score_leads
 from serving.scoring_run import ScoringRun, write_scores
 from serving.session import Session, open_session
@@ -77,9 +78,7 @@ def road(company: Company, tmp_path_factory: pytest.TempPathFactory) -> Road:
         reading.tables,
         reading.outcomes,
         model,
-        as_of=until,
-        scored_at=until,
-        run_id="monday",
+        RunMoment(until, until, "monday"),
         for_report=True,
     )
     write_scores(scored, session.state.scores)
@@ -141,9 +140,8 @@ def test_04_ideal_customers_and_rules_that_disqualify_with_a_stated_reason(road:
     assert len(out) > 0
     assert 0 < np.nanmean(qualification.icp) < 100
     assert any("employees" in label for label, _ in qualification.criteria.icp)
-    plan = plan_calls(
-        road.scored.scores.probability, 10_000, eligible=qualification.disqualified < 0
-    )
+    eligible = np.flatnonzero(qualification.disqualified < 0)
+    plan = plan_calls(road.scored.scores.probability, 10_000, order=eligible)
     assert not set(plan.rows.tolist()) & set(out.tolist())
     for row in out:
         explanation = road.scored.explanations[row]

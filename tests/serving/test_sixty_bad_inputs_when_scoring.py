@@ -23,6 +23,7 @@ from serving.http.application import create_app
 from serving.http.guard import Guard, Limits
 from serving.http.keys import digest
 from serving.http.score_requests import Service
+from serving.run_moment import RunMoment
 from serving.score import score_leads
 from serving.scoring_run import ScoringRun, write_scores
 from serving.worklist.pages.lead_pages import _detail
@@ -45,9 +46,7 @@ def score_again(company, frames: dict[str, pd.DataFrame]) -> ScoringRun:
         tables,
         outcomes,
         model,
-        as_of=company.reading.tables.observed_until,
-        scored_at=NOW,
-        run_id="n1",
+        RunMoment(company.reading.tables.observed_until, NOW, "n1"),
     )
 
 
@@ -144,9 +143,7 @@ def test_bad_input_56_a_lead_without_events_is_scored_and_said_to_be_little_know
         tables,
         outcomes,
         company.model,
-        as_of=scored.as_of,
-        scored_at=NOW,
-        run_id="n3",
+        RunMoment(scored.as_of, NOW, "n3"),
     )
     assert again.table["lead_id"].iat[0] == silent
     assert 0 < again.table["probability"].iat[0] < 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 
 from rich.console import Console
@@ -30,6 +31,16 @@ def test_figures_with_intervals_stay_on_one_line_at_any_width(monkeypatch):
 def test_what_cannot_be_measured_is_a_dash_and_never_nan():
     assert screen.figure(math.nan, 0.1, 0.2, 3) == "–"
     assert screen.figure(0.5, math.nan, math.nan, 1) == "0.5"
+
+
+def test_json_of_any_text_is_json_that_no_terminal_obeys(monkeypatch):
+    """CP1252 read as Latin-1 has C1 characters: they were written as \\x92, which no JSON has."""
+    page = io.StringIO()
+    monkeypatch.setattr(screen, "out", Console(file=page))
+    said = {"text": 'Ann\x92s \x7f \x1b]0; \u202e \\x92 \\\\ " 😀'}
+    screen.say_json(said)
+    assert json.loads(page.getvalue()) == said
+    assert not any(each in page.getvalue() for each in "\x92\x7f\x1b\u202e")
 
 
 def test_the_time_left_follows_the_pace_of_what_is_done():

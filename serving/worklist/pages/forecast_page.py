@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data.clock import iso
 from serving.figures.capacity import by_code, expect_count, expect_money
-from serving.figures.counts import CountRange, Shock, cover_count
+from serving.figures.counts import LEVEL, CountRange, Shock, cover_count
 from serving.figures.forecast import Forecast, ForecastFigures, forecast_project
 from serving.figures.forecast_shares import share_out
 from serving.figures.shown_sums import TENTHS, WHOLE, add_up
@@ -52,7 +52,7 @@ def make_forecast(source: ReportInput) -> ForecastPage | None:
     shown = next(row for row in figures if row.days == days)
     return ForecastPage(
         rows=figures,
-        level=forecast.level,
+        level=LEVEL,
         past=_past(forecast),
         coverage=_coverage(forecast),
         owners=_add_up_owners(_owners(source, chosen, within[days], worth), shown),

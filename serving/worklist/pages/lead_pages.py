@@ -106,11 +106,11 @@ class LeadRows:
     ) -> Iterator[ReportLead]:
         source = self.source
         answers = lead_scores(self.answers.take(pa.array(rows, pa.int64())))
-        told = np.array(
+        shown = np.array(
             sorted(row for row in rows if row in chosen and source.shown[row]), np.int64
         )
-        history, similar = score_history(source, told), find_similar(source, self.week.won, told)
-        changes = {} if self.week.changes is None else self.week.changes.of(told.tolist())
+        history, similar = score_history(source, shown), find_similar(source, self.week.won, shown)
+        changes = {} if self.week.changes is None else self.week.changes.of(shown.tolist())
         for row, answer in zip(rows, answers, strict=True):
             past, detail = history.get(row, ()), None
             if row in chosen:
@@ -265,7 +265,7 @@ def _worded(reasons: Sequence[ScoreReason]) -> tuple[ShownReason, ...]:
     return tuple(report_reason(reason) for reason in reasons)
 
 
-def _told(answers: tuple[Feedback, ...], answer: LeadScore) -> tuple[Feedback, ...]:
+def _without_held_scores(answers: tuple[Feedback, ...], answer: LeadScore) -> tuple[Feedback, ...]:
     """Leave out the scores that reps answered to, where the lead's score is held back."""
     if answer.withheld is None:
         return answers
@@ -304,7 +304,7 @@ def _detail(
         next_stage=card.next_stage,
         rescored=step,
         levels={name: word for name, word in card.levels.items() if word is not None},
-        feedback=_told(source.feedback_on(card.lead_id, answer.back_at), answer),
+        feedback=_without_held_scores(source.feedback_on(card.lead_id, answer.back_at), answer),
         unstable=explanation is not None and not explanation.stable,
         low_information=not known,
         rule_text=card.rule_text,

@@ -23,8 +23,8 @@ def make_movers(source: ReportInput, changes: WeekChanges | None = None) -> Move
     changes = find_changes(source) if changes is None else changes
     if changes is None:
         return None
-    told = source.ranked[source.shown[source.ranked]]
-    considered = told[changes.existed[told]]
+    shown = source.ranked[source.shown[source.ranked]]
+    considered = shown[changes.existed[shown]]
     by = changes.new - changes.old
     moved = considered[by[considered] != 0]
     ids = source.tables.lead_ids[source.scored.snapshots.lead[moved]].astype(str)

@@ -11,7 +11,6 @@ from models.note import Note
 from serving.experiment_arms import arms_of
 from serving.figures.experiment import RANDOM_ARM
 from serving.figures.reps_against_model import ClaimFigures, compare_reps
-from serving.figures.uplift import find_selection_bias
 from serving.lead_ages import count_older
 from serving.worklist.pages.last_list import follow_list
 from serving.worklist.pages.report_input import ReportInput, interval
@@ -31,6 +30,8 @@ BASE_RATE_MOVED: Final = "the base rate moved"
 """How the note of training.evaluate begins that says so."""
 MAX_LEVEL_ERRORS: Final = 3.0
 """Standard errors by which the calibration intercept may differ from 0 on the test rows."""
+LEAST_SHARE: Final = 0.05
+"""Rows after scoring matter from this share on; of those, so many in a random arm are enough."""
 
 
 def make_trust(source: ReportInput) -> TrustPage:
@@ -94,11 +95,13 @@ def is_shaped_by_scores(source: ReportInput) -> bool:
         return False
     rows = label(make_snapshots(tables, outcomes, project), tables, outcomes, project)
     learnt = rows.closes_at <= source.model.card.trained_until
-    lead, as_of = rows.snapshots.lead[learnt], rows.snapshots.as_of[learnt]
-    drawn = None
-    if project.experiment.random_arm > 0:
-        drawn = arms_of(tables, project)[lead] == RANDOM_ARM
-    return find_selection_bias(as_of, source.scored_from, random_arm=drawn) is not None
+    later = learnt & (rows.snapshots.as_of >= source.scored_from)
+    if later.sum() < max(1, LEAST_SHARE * learnt.sum()):
+        return False
+    if project.experiment.random_arm == 0:
+        return True
+    arms = arms_of(tables, project)[rows.snapshots.lead[later]]
+    return bool((arms == RANDOM_ARM).mean() < LEAST_SHARE)
 
 
 def _verdict(card: ModelCard) -> Literal["trust", "care", "unproven", "rules", "base"]:

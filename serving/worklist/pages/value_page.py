@@ -26,7 +26,7 @@ def make_value(source: ReportInput) -> ValuePage | None:
         return None
     expected = source.scored.table["expected_value"].to_numpy(np.float64)
     ids = source.scored.table["lead_id"].to_numpy()
-    told = np.flatnonzero(source.scored.shown & np.isfinite(expected))
+    shown = np.flatnonzero(source.scored.shown & np.isfinite(expected))
     amounts = source.model.amounts_in(source.project.report.currency)
     customers = _customers(source, amounts)
     tables, outcomes = source.tables, source.outcomes
@@ -42,7 +42,7 @@ def make_value(source: ReportInput) -> ValuePage | None:
         months=tuple(_row(group) for group in months),
         within_days=None if amounts is None else round(amounts.within_days),
         proven=amounts is not None and amounts.proven,
-        expected={str(ids[row]): float(expected[row]) for row in told},
+        expected={str(ids[row]): float(expected[row]) for row in shown},
         expected_total=_total(source),
     )
 

@@ -46,7 +46,7 @@ def make_week(source: ReportInput) -> WeekPage:
         counted=source.counted,
         shock=shock,
     )
-    told = plan.rows[scored.shown[plan.rows]]
+    shown = plan.rows[scored.shown[plan.rows]]
     ids = scored.table["lead_id"].to_numpy()
     return WeekPage(
         capacity=capacity,
@@ -56,7 +56,7 @@ def make_week(source: ReportInput) -> WeekPage:
         left_behind=interval(plan.left_behind),
         newest_first=_newest_first(source, eligible, len(plan.rows)),
         owners=_owners(source, plan),
-        missed=_missed(source, told),
+        missed=_missed(source, shown),
         missed_days=report.untouched_days,
         speed=_speed(source),
         contacts=_contacts(source),
@@ -219,5 +219,5 @@ def _contacts(source: ReportInput) -> tuple[ContactRow, ...]:
 
 def _cut_off(source: ReportInput, called: NDArray[np.int64]) -> int | None:
     """Give the score of the last lead called whose score may be shown; None where none may be."""
-    told = called[source.scored.shown[called]]
-    return int(source.scored.scores.score[told[-1]]) if len(told) else None
+    shown = called[source.scored.shown[called]]
+    return int(source.scored.scores.score[shown[-1]]) if len(shown) else None

@@ -11,7 +11,14 @@ import pandas as pd
 import pytest
 
 from data.errors import InputError, OutsideError
-from models.explain.change import compare_runs, explain_change, look_at_run, read_run, store_run
+from models.explain.change import (
+    MOST_LINES,
+    compare_runs,
+    explain_change,
+    look_at_run,
+    read_run,
+    store_run,
+)
 from models.explain.sales_steps import SalesStep, suggest, take_step
 from models.predictor import BetaCalibration, FeatureColumn, LeadScorer
 
@@ -51,16 +58,14 @@ def test_change_lines_add_up_over_ten_thousand_random_histories(
     aged, after, now = live_on(frame, 12)
     new = newer if change_of_model else scorer
     ids = [str(i) for i in range(len(frame))]
-    changes = explain_change(
-        scorer, frame, new, now, lead_ids=ids, aged=aged, with_events=after, most_lines=6
-    )
+    changes = explain_change(scorer, frame, new, now, lead_ids=ids, aged=aged, with_events=after)
     before, today = scorer.score(frame), new.score(now)
     moved = np.clip(today.score_exact, 0, 100) - np.clip(before.score_exact, 0, 100)
     assert np.abs(np.array([c.exact for c in changes]) - moved).max() < 1e-9
     for change, old, score in zip(changes, before.score, today.score, strict=True):
         assert (change.old_score, change.score) == (old, score)
         assert old + sum(line.points for line in change.lines) + change.rest_points == score
-        assert len(change.lines) <= 6
+        assert len(change.lines) <= MOST_LINES
     kinds = {line.kind for change in changes for line in change.lines}
     assert ("model" in kinds) == change_of_model
     assert {"time", "event", "edit"} <= kinds

@@ -173,23 +173,27 @@ def test_nothing_missing_and_no_absent_activity_is_ever_a_strength(
             assert not (reason.template == "count_window" and reason.params["value"] == 0)
 
 
-def test_sensitive_and_identity_like_factors_are_never_shown(
-    scorer: LeadScorer, leads: Any
-) -> None:
+def stating(handmade: Any, **facts: tuple[str, ...]) -> LeadScorer:
+    """Give the model with what was stated about it."""
+    parts, texts = handmade
+    return LeadScorer(replace(parts, meta=replace(parts.meta, **facts)), texts)
+
+
+def test_sensitive_and_identity_like_factors_are_never_shown(handmade: Any, leads: Any) -> None:
     frame, _ = leads(500, 9)
-    rules = ReasonRules(sensitive=frozenset({"country"}), identity=frozenset({"size"}))
-    for e in explain(scorer, frame, lead_ids=[str(i) for i in range(500)], rules=rules):
+    scorer = stating(handmade, sensitive=("country",), identity=("size",))
+    for e in explain(scorer, frame, lead_ids=[str(i) for i in range(500)]):
         factors = {r.factor for r in e.reasons_for + e.reasons_against}
         assert factors.isdisjoint({"country", "size"})
         assert line_sum(e) == e.score
 
 
-def test_what_sales_can_change_is_marked(scorer: LeadScorer, leads: Any) -> None:
+def test_what_sales_can_change_is_marked(handmade: Any, leads: Any) -> None:
     frame, _ = leads(500, 9)
-    rules = ReasonRules(changeable=frozenset({"call"}))
+    scorer = stating(handmade, changeable=("call",))
     marks = {
         r.factor: r.changeable
-        for e in explain(scorer, frame, lead_ids=[str(i) for i in range(500)], rules=rules)
+        for e in explain(scorer, frame, lead_ids=[str(i) for i in range(500)])
         for r in e.reasons_for + e.reasons_against
     }
     assert marks["budget"]
@@ -537,9 +541,8 @@ def test_reason_rows_say_what_explanations_say(scorer: LeadScorer, leads: Any) -
     frame, y = leads(600, 3)
     frame["days_since_pricing"] *= np.random.default_rng(0).choice([1e-4, 0.03, 1.0], len(frame))
     facts = make_facts(frame, y, scorer.features)
-    rows = reason_rows(
-        reason_table(scorer, frame), frame, facts=facts, say=render, say_fact=render_fact
-    ).to_pylist()
+    table = reason_table(scorer, frame, facts=facts)
+    rows = reason_rows(table, frame, say=render, say_fact=render_fact).to_pylist()
     found = explain(scorer, frame, lead_ids=[str(i) for i in range(600)], facts=facts)
     for row, explanation in zip(rows, found, strict=True):
         expected = [
@@ -561,8 +564,8 @@ def test_leads_that_read_the_same_have_each_their_own_fact(scorer: LeadScorer, l
     frame["days_since_pricing"] = np.resize([9.9, 10.0, 10.3], len(frame))
     known = {"days_since_pricing": NumberGroups((), ((500, 0.9),), (0, 0.0), 0.0, 10.1)}
     facts = ObservedRates(known, 0.5)
-    table = reason_table(scorer, frame)
-    rows = reason_rows(table, frame, facts=facts, say=render, say_fact=render_fact).to_pylist()
+    table = reason_table(scorer, frame, facts=facts)
+    rows = reason_rows(table, frame, say=render, say_fact=render_fact).to_pylist()
     found = explain(scorer, frame, lead_ids=[str(i) for i in range(600)], facts=facts)
     for row, explanation in zip(rows, found, strict=True):
         said = [(render(r), render_fact(r)) for r in explanation.reasons]

@@ -28,7 +28,7 @@ def test_the_best_leads_fill_the_capacity() -> None:
 
 
 def test_the_disqualified_are_neither_called_nor_left_behind() -> None:
-    plan = plan_calls(P, 2, eligible=np.array([True, True, True, False, True]))
+    plan = plan_calls(P, 2, order=np.array([1, 2, 4, 0]))
     assert plan.rows.tolist() == [1, 2]
     assert plan.n_left == 2
 

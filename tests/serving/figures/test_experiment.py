@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from data.errors import GateError, InputError
+from data.errors import InputError
 from data.schema_steps import ExperimentSection
 from serving.figures.experiment import analyse, assign, compare_arms, draw, look, valid_radius
 from serving.figures.power import design_effect, power_of, size_test, smallest_lift
-from serving.figures.uplift import check_balance, find_selection_bias, measure_uplift
 
 
 @pytest.mark.parametrize(
@@ -149,47 +148,6 @@ def test_clusters_widen_the_range() -> None:
     alone, grouped = analyse(y, treated).plain, analyse(y, treated, clusters=accounts).plain
     assert grouped.standard_error > 1.15 * alone.standard_error
     assert grouped.value == pytest.approx(alone.value)
-
-
-def test_broken_assignment_is_seen() -> None:
-    frame, treated, _ = _world(1)
-    chosen = frame["x"].to_numpy() > 0.3
-    assert not check_balance(chosen, frame, float(chosen.mean())).holds
-    assert check_balance(treated, frame, 0.5).holds
-
-
-def test_uplift_is_refused_where_nobody_randomised() -> None:
-    frame, treated, y = _world(2)
-    with pytest.raises(GateError, match="randomised data only"):
-        measure_uplift(y, treated, frame, planned_share=None, seed=0)
-    chosen = frame["x"].to_numpy() > 0
-    with pytest.raises(GateError, match="do not look randomised"):
-        measure_uplift(y, chosen, frame, planned_share=0.5, seed=0)
-
-
-def test_uplift_finds_who_is_changed() -> None:
-    rng = np.random.default_rng(5)
-    x, treated = rng.normal(size=12_000), rng.random(12_000) < 0.5
-    y = (rng.random(12_000) < 0.1 + 0.2 * treated * (x > 0)).astype(int)
-    found = measure_uplift(y, treated, pd.DataFrame({"x": x}), planned_share=0.5, seed=0)
-    assert found.groups[-1].plain.value > 0.15
-    assert abs(found.groups[0].plain.value) < 0.05
-    assert found.differs_p_value < 1e-6
-
-
-def test_scores_that_shaped_the_data_are_warned_of() -> None:
-    as_of = np.arange(1000, dtype=np.int64)
-    high = np.arange(1000) % 2 == 0
-    contacted = high | (np.arange(1000) % 10 == 1)
-    found = find_selection_bias(as_of, 600, high_score=high, contacted=contacted)
-    assert found is not None
-    assert found.share_after_scoring == pytest.approx(0.4)
-    assert found.contact_gap == pytest.approx(0.8)
-    assert "keep a random arm" in found.warning
-    assert find_selection_bias(as_of, None) is None
-    assert find_selection_bias(as_of, 990) is None
-    kept = np.arange(1000) % 10 == 0
-    assert find_selection_bias(as_of, 600, random_arm=kept) is None
 
 
 @pytest.mark.real_data

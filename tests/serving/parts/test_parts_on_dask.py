@@ -20,6 +20,7 @@ from data.errors import InputError, OutsideError
 from data.schema import NetworkSection
 from serving import cluster as dask_cluster
 from serving.cluster import open_cluster
+from serving.parts import cluster_parts
 from serving.parts.cluster_parts import NotShared, SentPart, do_sent_part, do_shared_part, files_of
 from serving.parts.part_job import AskedRun, PartJob
 from serving.parts.run_parts import PartsPlan, score_in_parts
@@ -125,6 +126,17 @@ def test_a_scheduler_that_goes_away_is_one_line_and_nothing_is_written(company, 
     assert "\n" not in str(refusal.value)
     assert not session.state.scores.exists()
     assert not session.state.parts.exists()
+
+
+def test_a_scheduler_without_workers_is_not_said_to_be_gone(
+    company, opened, processes, monkeypatch
+):
+    for worker in processes.workers:
+        worker.kill()
+        worker.wait()
+    monkeypatch.setattr(cluster_parts, "WITHOUT_WORKERS", 1.0)
+    with pytest.raises(OutsideError, match=r"has had no worker for 1 seconds; start one"):
+        on_cluster(opened("idle"), company.model, processes.address, silent)
 
 
 def test_an_address_where_nothing_answers_is_one_line(monkeypatch):
