@@ -22,6 +22,7 @@ from data.reading.attributes import prefix_of
 from data.reading.read_tables import read_tables
 from data.reading.values import moment
 from data.schema import Project
+from data.schema_types import DUMPED
 from features.frame import FAMILIES
 from serving.asked_leads import (
     RankedLeads,
@@ -56,7 +57,7 @@ class RawScorer:
         """Read what `export_raw` wrote."""
         root = Path(folder)
         held = json.loads((root / "raw.json").read_text("utf-8"))
-        project = Project.model_validate(held["project"])
+        project = Project.model_validate(held["project"], context=DUMPED)
         ranked = None
         if held["ranked"] is not None:
             margins = np.array(held["ranked"]["margins"], np.float64)

@@ -19,6 +19,7 @@ from data.reading.read_tables import read_tables
 from data.schema import NetworkSection, Project, ProjectSection
 from data.schema_steps import WriteBackSection
 from data.schema_tables import ConversionSection, EventsSection, LeadsSection
+from data.schema_types import DUMPED
 from data.tables import Outcomes, Tables
 from data.world import make_world
 from serving.crm.interface import Update
@@ -215,7 +216,7 @@ def test_five_hundred_leads_travel_the_whole_road(tryton: str, tmp_path: Path) -
 def held_back(project: Project) -> Project:
     """Begin an experiment: half of the leads are worked without a score."""
     arms = {"arms": {"control": 1, "score": 1}}
-    return Project.model_validate({**project.model_dump(), "experiment": arms})
+    return Project.model_validate({**project.model_dump(), "experiment": arms}, context=DUMPED)
 
 
 def notes_of(crm: TrytonCrm) -> dict[str, str]:
