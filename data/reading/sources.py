@@ -344,6 +344,8 @@ def _query_sql(uri: str, query: str, project: Project) -> pa.Table:
         with engine.connect() as connection:
             if url.get_backend_name() == "sqlite":
                 connection.exec_driver_sql("pragma query_only = on")
+            elif url.get_backend_name() == "mysql":
+                connection.exec_driver_sql("set session transaction read only")
             elif url.get_backend_name() == "postgresql":
                 connection = connection.execution_options(postgresql_readonly=True)
             literal = query.replace(":", r"\:")  # a query has no bound parameters: 10:30 is a time
