@@ -183,7 +183,8 @@ def _unfolded(leads: pd.DataFrame, project: Project) -> dict[str, pd.DataFrame]:
             continue
         rows: list[dict[str, Any]] = []
         for lead, cell in zip(leads[project.leads.id], leads[name], strict=True):
-            found = [cell] if isinstance(cell, dict) else list(cell) if cell is not None else []
+            missing = pd.api.types.is_scalar(cell) and pd.isna(cell)
+            found = [] if missing else [cell] if isinstance(cell, dict) else list(cell)
             rows += [{**row, **({key: lead} if key else {})} for row in found]
         frame = pd.DataFrame(rows)
         frames[name] = frame if key else frame.drop_duplicates(ignore_index=True)

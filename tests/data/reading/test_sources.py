@@ -92,6 +92,15 @@ def test_a_broken_csv_names_the_line(tmp_path: Path, content: bytes, expected: s
     assert len(str(caught.value)) <= 600
 
 
+def test_gz_with_one_byte_changed_is_read_or_named(tmp_path: Path) -> None:
+    rows = b"".join(b"%d,%d\n" % (i, i * i) for i in range(300))
+    content = gzip.compress(b"id," + b"n" * 200 + b"\n" + rows)
+    for place in range(10, len(content), 7):
+        damaged = content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+        with pytest.raises(InputError, match=r"a\.csv\.gz"):
+            read(tmp_path, "a.csv.gz", damaged)
+
+
 def test_truncated_gz_is_named(tmp_path: Path) -> None:
     content = gzip.compress(b"id,n\n" + b"1,2\n" * 10_000)[:60]
     with pytest.raises(InputError, match=r"a\.csv\.gz"):
