@@ -21,7 +21,13 @@ from data.private import mask, without_password
 from data.reading.csv_files import csv_header, line_of_first_row, read_csv
 from data.reading.object_files import SourceFile, in_database, is_object, objects_of
 from data.reading.parquet_files import nested_columns, read_parquet, schema_of_parquet
-from data.reading.plain_columns import PLAIN, column_of_series, column_of_values, plain_column
+from data.reading.plain_columns import (
+    PLAIN,
+    are_missing,
+    column_of_series,
+    column_of_values,
+    plain_column,
+)
 from data.reading.project_root import refuse_outside
 from data.rules.expressions import parse
 from data.schema import Project
@@ -395,6 +401,7 @@ def rows_that_hold(raw: RawTable, where: str, missing: tuple[str, ...]) -> NDArr
     for name in rule.names:
         column = raw.column(name)
         series = column.to_pandas()
-        absent = series.isin(missing) if pa.types.is_string(column.type) else series.isna()
+        is_text = pa.types.is_string(column.type)
+        absent = are_missing(column, missing).to_pandas() if is_text else series.isna()
         columns[name] = series.astype(object).mask(absent) if absent.any() else series
     return rule.holds(columns, len(raw))
