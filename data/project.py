@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
 
+from data.declared_tables import declared_tables, place_of
 from data.errors import InputError
 from data.idle_keys import idle_keys
 from data.network import require_named, scheme_of
@@ -283,17 +284,5 @@ def _check_sources(project: Project, file: str) -> None:
 
 def sources_of(project: Project) -> Iterator[tuple[str, str]]:
     """Yield (dotted key, source) of every table that the project file names."""
-    leads = project.leads
-    yield "leads.source", leads.source
-    for i, history in enumerate(leads.history):
-        yield f"leads.history.{i}.source", history.source
-    for i, join in enumerate(leads.join):
-        yield f"leads.join.{i}.source", join.source
-        for j, history in enumerate(join.history):
-            yield f"leads.join.{i}.history.{j}.source", history.source
-    for i, events in enumerate(project.events):
-        yield f"events.{i}.source", events.source
-    if project.conversion.source:
-        yield "conversion.source", project.conversion.source
-    if project.value.source:
-        yield "value.source", project.value.source
+    for label, table in declared_tables(project):
+        yield ".".join(map(str, (*place_of(label), "source"))), table.source or ""

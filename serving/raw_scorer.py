@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from data.declared_tables import declared_tables
 from data.errors import InputError
 from data.files import write_text
 from data.reading.attributes import prefix_of
@@ -171,12 +172,11 @@ def _unfolded(leads: pd.DataFrame, project: Project) -> dict[str, pd.DataFrame]:
     """Take the rows that stand in columns of leads apart: a frame for each table."""
     if project.leads.id not in leads.columns:
         raise InputError("is not there", file="leads", column=project.leads.id)
-    keys = {f"events.{i}": each.lead for i, each in enumerate(project.events)}
-    keys |= {f"history.{i}": each.lead for i, each in enumerate(project.leads.history)}
-    for i, join in enumerate(project.leads.join):
-        keys |= {f"join.{i}": ""} | {f"join.{i}.history.{j}": "" for j in range(len(join.history))}
-    keys |= {"conversion": project.conversion.lead or ""} if project.conversion.source else {}
-    keys |= {"value": project.value.lead or ""} if project.value.source else {}
+    keys = {
+        label: "" if label.startswith("join.") else getattr(table, "lead", None) or ""
+        for label, table in declared_tables(project)
+        if label != "leads"
+    }
     frames = {"leads": leads.drop(columns=[name for name in keys if name in leads.columns])}
     for name, key in keys.items():
         if name not in leads.columns:

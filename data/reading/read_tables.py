@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data.clock import NEVER, Micros
+from data.declared_tables import declared_tables
 from data.errors import InputError
 from data.feeds import CONVERSIONS, Feed, feed_of
 from data.reading.attributes import read_attributes
@@ -256,11 +257,7 @@ def _clip(at: Micros, until: int) -> Micros:
 
 def _refuse_unknown_frames(given: Mapping[str, Given], project: Project) -> None:
     """Refuse a frame that replaces nothing."""
-    known = {"leads", "conversion", "value"}
-    known |= {f"events.{i}" for i in range(len(project.events))}
-    known |= {f"history.{i}" for i in range(len(project.leads.history))}
-    for i, join in enumerate(project.leads.join):
-        known |= {f"join.{i}", *(f"join.{i}.history.{j}" for j in range(len(join.history)))}
+    known = {"conversion", "value", *(label for label, _ in declared_tables(project))}
     for name in given:
         if name not in known:
             raise InputError(f"frame {name!r} replaces nothing; known: {', '.join(sorted(known))}")
