@@ -154,14 +154,12 @@ def read_source(
     return _filter(raw, declared.where, project.project.missing)
 
 
-def column_names(
-    declared: Declared, project: Project, *, frame: Given | None = None, label: str = "frame"
-) -> list[str]:
+def column_names(declared: Declared, project: Project, *, frame: Given | None = None) -> list[str]:
     """List the columns of a source; of a file only the header is read."""
     uri = getattr(declared, "source", None) or ""
     file = None if frame is not None or in_database(uri) else files_of(uri, project)[0]
     if file is None:
-        return list(read_source(declared, project, frame=frame, label=label).table.column_names)
+        return list(read_source(declared, project, frame=frame).table.column_names)
     if file.suffix.lower() in (".parquet", ".pq"):
         nested = nested_columns(file)
         return [name for name in schema_of_parquet(file).names if name not in nested]

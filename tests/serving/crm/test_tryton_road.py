@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.project import load_project
-from data.reading.read_tables import read_tables
+from data.reading.read_tables import read_with_notes
 from data.schema import NetworkSection, Project, ProjectSection
 from data.schema_steps import WriteBackSection
 from data.schema_tables import ConversionSection, EventsSection, LeadsSection
@@ -84,7 +84,8 @@ def project(url: str, until: int) -> Project:
 def read(project: Project, folder: Path) -> tuple[Tables, Outcomes]:
     """Read what was pulled."""
     events = (str(folder / "events.parquet"),)
-    return read_tables(project, leads=str(folder / "leads.parquet"), events=events)
+    crm = read_with_notes(project, leads=str(folder / "leads.parquet"), events=events)
+    return crm.tables, crm.outcomes
 
 
 def events_of(folder: Path) -> Counter[str]:
