@@ -22,7 +22,6 @@ from data.tables import Outcomes, Tables
 from serving.band_sizes import BandSize, size_bands
 from serving.contamination import Contamination, count_contamination
 from serving.figures.experiment import (
-    RANDOM_ARM,
     ArmComparison,
     InterimLook,
     assign,
@@ -31,7 +30,7 @@ from serving.figures.experiment import (
 )
 from serving.figures.funnel import Rate, rate_of
 from serving.figures.power import power_of, size_test, smallest_lift
-from serving.held_back import CONTROL, RANDOM
+from serving.held_back import CONTROL, RANDOM_ARM
 from serving.loaded_model import LoadedModel
 from training.state import StatePaths
 
@@ -179,7 +178,7 @@ def _contamination(
     """Count whose score was seen; None where nobody held one back here."""
     if state is None or project.experiment.arm is not None:
         return None
-    held = rows & np.isin(arm, [CONTROL, RANDOM])
+    held = rows & np.isin(arm, [CONTROL, RANDOM_ARM])
     ids = tables.lead_ids.astype(str)
     return count_contamination(
         state, project, frozenset(ids[held].tolist()), frozenset(ids[rows & ~held].tolist())

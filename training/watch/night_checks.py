@@ -16,6 +16,7 @@ from scipy import stats
 
 from data.clock import DAY, HOUR, NEVER, show
 from data.feeds import CONVERSIONS, Feed
+from training.watch.feature_watch import stability_index
 from training.watch.night_profile import ColumnCounts, NightProfile
 
 CHANCE: Final = 1e-6
@@ -351,9 +352,8 @@ def _scores(now: NightProfile, then: NightProfile) -> Iterator[Breach]:
             "look at what is missing from the data",
         )
         return
-    p, q = np.maximum(then.scores, 0.5) / m, np.maximum(now.scores, 0.5) / n
-    index = float(np.sum((q - p) * np.log(q / p)))
-    if index > SHIFT and stats.chi2.sf(index / (1 / n + 1 / m), len(p) - 1) < CHANCE:
+    index = stability_index(np.asarray(then.scores, float), np.asarray(now.scores, float))
+    if index > SHIFT and stats.chi2.sf(index / (1 / n + 1 / m), len(now.scores) - 1) < CHANCE:
         yield Breach(
             "scores",
             f"scores: spread otherwise than in the last run (stability index {index:.2f})",
