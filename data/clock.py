@@ -39,8 +39,6 @@ def parse_duration(text: object) -> int:
     >>> parse_duration("1d") == DAY
     True
     """
-    if isinstance(text, int) and not isinstance(text, bool):
-        return text
     match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"is no duration: {text!r}; write 90d, 12h, 30min, 45s or 2w")

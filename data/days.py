@@ -34,8 +34,8 @@ def parse_days(value: object) -> tuple[str, ...]:
         word = str(each).strip().lower()
         if word in _WORDS:
             days += _WORDS[word]
-        elif word in (*WEEKDAYS, DAILY) or (word.isdigit() and 1 <= int(word) <= _LONGEST):
-            days.append(str(int(word)) if word.isdigit() else word)
+        elif word in (*WEEKDAYS, DAILY) or (word.isdecimal() and 1 <= int(word) <= _LONGEST):
+            days.append(str(int(word)) if word.isdecimal() else word)
         else:
             raise ValueError(
                 f"is no day: {each!r}; write 1 to 31, monday to sunday, daily, monthly or never"
@@ -50,7 +50,7 @@ def falls_on(days: Sequence[str], day: date) -> bool:
     (True, False)
     """
     last = monthrange(day.year, day.month)[1]
-    of_month = {str(min(int(each), last)) for each in days if each.isdigit()}
+    of_month = {str(min(int(each), last)) for each in days if each.isdecimal()}
     return DAILY in days or str(day.day) in of_month or WEEKDAYS[day.weekday()] in days
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from data.declared_tables import declared_tables, place_of
 from data.reading.object_files import in_database
 from data.schema import Project
 from data.schema_tables import Attributes
@@ -31,8 +32,8 @@ def idle_keys(project: Project) -> Iterator[IdleKey]:
     yield from _of_leads(project)
     yield from _of_conversion(project)
     yield from _of_value(project)
-    for path, section in _sources(project):
-        yield from _of_source(path, section)
+    for label, section in declared_tables(project):
+        yield from _of_source(place_of(label), section)
     if not project.static and project.train.split == "random":
         yield IdleKey(
             ("train", "split"),
@@ -119,23 +120,6 @@ def _of_value(project: Project) -> Iterator[IdleKey]:
                 "has no effect: it belongs to a table of payments",
                 "say it of the source of these events, or declare value.source",
             )
-
-
-def _sources(project: Project) -> Iterator[tuple[tuple[str | int, ...], Section]]:
-    """Yield every section that names a table."""
-    yield ("leads",), project.leads
-    for i, history in enumerate(project.leads.history):
-        yield ("leads", "history", i), history
-    for i, join in enumerate(project.leads.join):
-        yield ("leads", "join", i), join
-        for j, history in enumerate(join.history):
-            yield ("leads", "join", i, "history", j), history
-    for i, events in enumerate(project.events):
-        yield ("events", i), events
-    if project.conversion.source:
-        yield ("conversion",), project.conversion
-    if project.value.source:
-        yield ("value",), project.value
 
 
 def _of_source(path: tuple[str | int, ...], section: Section) -> Iterator[IdleKey]:

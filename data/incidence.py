@@ -88,17 +88,16 @@ def estimate_incidence(
 
 
 def observe(
-    tables: Tables, outcomes: Outcomes, *, until: int | None = None
+    tables: Tables, outcomes: Outcomes
 ) -> tuple[Floats, NDArray[np.int8], NDArray[np.bool_]]:
-    """Measure for how many days each lead was observed up to `until`, and why that ended.
+    """Measure for how many days each lead was observed, and why that ended.
 
-    Returns (days, cause, included), all (n_leads,): leads created at or after `until`, or before
-    conversions were recorded, are not included. What happened at or after `until` is not used.
+    Returns (days, cause, included), all (n_leads,): leads created at or after the end of
+    observation, or before conversions were recorded, are not included.
     """
     if tables.created_at is None:
         raise ValueError("time to convert needs leads.created_at")
-    until = outcomes.observed_until if until is None else until
-    created = tables.created_at
+    until, created = outcomes.observed_until, tables.created_at
     ends = np.minimum(outcomes.converted_at, outcomes.disqualified_at)
     seen = ends < until
     first_converted = outcomes.converted_at <= outcomes.disqualified_at

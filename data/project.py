@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
 
+from data.declared_tables import declared_tables, place_of
 from data.errors import InputError
 from data.idle_keys import idle_keys
 from data.network import require_named, scheme_of
@@ -28,19 +29,22 @@ DATABASES = ("postgresql", "mysql", "sqlite", "duckdb")
 
 
 def load_project(
-    project: str | Path | Mapping[str, object], *, overrides: Mapping[str, object] = {}
+    project: str | Path | Mapping[str, object],
+    *,
+    overrides: Mapping[str, object] = {},
+    content: bytes | None = None,
 ) -> Project:
     """Read and check a project file, or a project given as the nested dict that one holds.
 
     `overrides` are dotted keys, {"train.seed": 7}. `${NAME}` in a source is taken from the
     environment. InputError names file, line and key. Relative paths start at the file, or where
-    the program runs.
+    the program runs. `content` is what `read_file` found in the file.
     """
     if isinstance(project, Mapping):
         raw, name, text = deepcopy(dict(project)), "project", ""
     else:
         file = Path(project)
-        name, text = file.name, _read_text(file)
+        name, text = file.name, _text_of(read_file(file) if content is None else content, file)
         raw = {**_parse(text, name), "folder": str(file.resolve().parent)}
     for key, value in overrides.items():
         _set_dotted_key(raw, key.split("."), value)
@@ -85,8 +89,8 @@ def check_project(raw: Mapping[str, Any], *, file: str = "project", text: str = 
     return project
 
 
-def _read_text(file: Path) -> str:
-    """Read the file whole; refuse what is absent, too large or no UTF-8."""
+def read_file(file: Path) -> bytes:
+    """Read a project file whole; refuse what is absent or too large."""
     try:
         size = file.stat().st_size
     except OSError:
@@ -99,8 +103,13 @@ def _read_text(file: Path) -> str:
         raise InputError(
             f"is {size:,} bytes; a project file has at most {MAX_BYTES:,}", file=file.name
         )
+    return file.read_bytes()
+
+
+def _text_of(content: bytes, file: Path) -> str:
+    """Decode a project file; refuse what is no UTF-8."""
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise InputError(f"is not UTF-8 at byte {error.start}", file=file.name) from None
 
@@ -275,17 +284,5 @@ def _check_sources(project: Project, file: str) -> None:
 
 def sources_of(project: Project) -> Iterator[tuple[str, str]]:
     """Yield (dotted key, source) of every table that the project file names."""
-    leads = project.leads
-    yield "leads.source", leads.source
-    for i, history in enumerate(leads.history):
-        yield f"leads.history.{i}.source", history.source
-    for i, join in enumerate(leads.join):
-        yield f"leads.join.{i}.source", join.source
-        for j, history in enumerate(join.history):
-            yield f"leads.join.{i}.history.{j}.source", history.source
-    for i, events in enumerate(project.events):
-        yield f"events.{i}.source", events.source
-    if project.conversion.source:
-        yield "conversion.source", project.conversion.source
-    if project.value.source:
-        yield "value.source", project.value.source
+    for label, table in declared_tables(project):
+        yield ".".join(map(str, (*place_of(label), "source"))), table.source or ""

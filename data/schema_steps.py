@@ -331,7 +331,8 @@ class ExperimentSection(Section):
     start: Moment | None = Field(default=None, examples=["2026-11-01"])
     """Leads from here on count."""
     outcome: Column | None = Field(default=None, examples=["visit"])
-    """The 0/1 column with the outcome of a finished experiment. Left out: conversion."""
+    """The column of yes and no (the words of `converted_values`) with the outcome of a finished
+    experiment. Left out: conversion."""
     arm: Column | None = Field(default=None, examples=["segment"])
     """The column that holds the arm of a finished experiment. Left out: the assignment."""
     control: Literal["as before", "random order"] = "as before"

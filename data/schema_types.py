@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     WithJsonSchema,
 )
 
@@ -37,9 +38,20 @@ OneOrMany = Annotated[
     BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
+DUMPED: Final = "dumped"
+"""The context of validation in which a project is what `model_dump` wrote."""
+
+
+def _read_duration(value: object, info: ValidationInfo) -> int:
+    """Read a duration as it is written; where it was dumped, a number is microseconds."""
+    if info.context == DUMPED and isinstance(value, int):
+        return value
+    return parse_duration(value)
+
+
 Duration = Annotated[
     int,
-    BeforeValidator(parse_duration),
+    BeforeValidator(_read_duration),
     WithJsonSchema(
         {
             "type": "string",

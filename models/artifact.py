@@ -94,10 +94,10 @@ def _replace_folder(work: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def load_artifact(folder: str | Path, *, threads: int = 1, trusted: bool = False) -> LeadScorer:
+def load_artifact(folder: str | Path, *, threads: int = 1) -> LeadScorer:
     """Load a model folder; what the predictor refuses becomes an InputError of one line."""
     try:
-        return LeadScorer.load(folder, threads=threads, trusted=trusted)
+        return LeadScorer.load(folder, threads=threads)
     except (PredictorError, KeyError, TypeError, UnicodeDecodeError) as error:
         cause = f"the model lacks {error}" if isinstance(error, KeyError) else str(error)
         raise InputError(

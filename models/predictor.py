@@ -2260,13 +2260,13 @@ class LeadScorer:
         self._paths: dict[str, LeafPaths] = {}  # of a grouping, where no tables were built
 
     @classmethod
-    def load(cls, folder: str | Path, *, threads: int = 1, trusted: bool = False) -> LeadScorer:
+    def load(cls, folder: str | Path, *, threads: int = 1) -> LeadScorer:
         """Read an artifact folder; every hash is checked before anything is parsed."""
         files = read_artifact(folder)
         parts = ModelParts.from_json(parse_json(files["parts.json"]))
         names = sorted(name for name in files if re.fullmatch(r"forest_\d+\.txt", name))
         texts = [files[name].decode() for name in names]
-        return cls(parts, texts, threads=threads, trusted=trusted)
+        return cls(parts, texts, threads=threads, trusted=False)
 
     def _read_forest(self) -> Forest | None:
         part = self.parts.forest

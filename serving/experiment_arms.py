@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from data.clock import DAY
 from data.errors import InputError
-from data.reading.values import moment
+from data.reading.flag_words import yes_words
+from data.reading.read_job import ReadJob
+from data.reading.sources import from_frame
+from data.reading.values import moment, texts
 from data.schema import Project
 from data.tables import Outcomes, Tables
 from serving.band_sizes import BandSize, size_bands
 from serving.contamination import Contamination, count_contamination
 from serving.figures.experiment import (
-    RANDOM_ARM,
     ArmComparison,
     InterimLook,
     assign,
@@ -28,7 +30,7 @@ from serving.figures.experiment import (
 )
 from serving.figures.funnel import Rate, rate_of
 from serving.figures.power import power_of, size_test, smallest_lift
-from serving.held_back import CONTROL, RANDOM
+from serving.held_back import CONTROL, RANDOM_ARM
 from serving.loaded_model import LoadedModel
 from training.state import StatePaths
 
@@ -104,12 +106,14 @@ def analyse_experiment(
     """Compare the arms over leads created since the start whose horizon has passed.
 
     Arms come from the hash, or from the column `experiment.arm` of an experiment that was
-    assigned elsewhere; the outcome is conversion, or the 0/1 column `experiment.outcome`.
+    assigned elsewhere; the outcome is conversion, or the flag in `experiment.outcome`, whose words
+    mean what those of leads.converted do.
     """
     section = project.experiment
     arm = arms_of(tables, project)
     start = None if section.start is None else moment(section.start, project, "experiment.start")
-    outcome, entered, closes = _outcome(tables, outcomes, project)
+    job = ReadJob(project)
+    outcome, entered, closes = _outcome(tables, outcomes, job)
     rows = np.ones(len(tables), dtype=bool) if start is None else entered >= start
     if outcomes.recorded_from is not None:
         rows &= entered >= outcomes.recorded_from
@@ -143,6 +147,7 @@ def analyse_experiment(
     effect = _design_effect(comparisons)
     kept = _contamination(tables, project, state, arm, rows)
     warnings = _warn(project, arm[rows], comparisons, units_of(tables, project)[rows])
+    warnings += job.notes.lines
     if kept is not None and kept.sentence is not None:
         warnings.append(kept.sentence)
     return ExperimentResult(
@@ -173,7 +178,7 @@ def _contamination(
     """Count whose score was seen; None where nobody held one back here."""
     if state is None or project.experiment.arm is not None:
         return None
-    held = rows & np.isin(arm, [CONTROL, RANDOM])
+    held = rows & np.isin(arm, [CONTROL, RANDOM_ARM])
     ids = tables.lead_ids.astype(str)
     return count_contamination(
         state, project, frozenset(ids[held].tolist()), frozenset(ids[rows & ~held].tolist())
@@ -219,10 +224,10 @@ def _attribute(tables: Tables, column: str, key: str) -> NDArray[np.generic]:
 
 
 def _outcome(
-    tables: Tables, outcomes: Outcomes, project: Project
+    tables: Tables, outcomes: Outcomes, job: ReadJob
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Give outcome, entry and end of window of each lead: (n_leads,) each."""
-    column = project.experiment.outcome
+    project, column = job.project, job.project.experiment.outcome
     entered = np.zeros(len(tables), np.int64) if tables.created_at is None else tables.created_at
     closes = entered + (project.conversion.horizon or 0)
     if column is None:
@@ -232,9 +237,10 @@ def _outcome(
         if tables.created_at is None:
             ends = outcomes.converted_at == 0
         return ends.astype(np.int64), entered, closes
-    values = np.asarray(_attribute(tables, column, "experiment.outcome"), dtype=object)
-    truth = np.array([str(each) in ("1", "1.0", "true", "True", "yes") for each in values])
-    return truth.astype(np.int64), entered, closes
+    key = "experiment.outcome"
+    raw = from_frame(pd.DataFrame({column: _attribute(tables, column, key)}), "leads")
+    hit = yes_words(raw, column, texts(raw.column(column), job.missing), job, key=key)
+    return hit.to_pandas().eq(True).to_numpy(np.int64), entered, closes
 
 
 def _design_effect(comparisons: Mapping[str, ArmComparison]) -> float:

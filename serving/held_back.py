@@ -18,7 +18,7 @@ from data.tables import Tables
 
 Rows = NDArray[np.int64]
 CONTROL: Final = "control"
-RANDOM: Final = "random"
+RANDOM_ARM: Final = "random"
 
 
 def holds_back(project: Project, at: int) -> bool:
@@ -45,7 +45,7 @@ def held_arms(tables: Tables, lead: Rows, project: Project, at: int) -> NDArray[
         units = units_of(tables, project)[lead]
         arms = assign(units, project.experiment, name=project.project.name)
         named = CONTROL if project.experiment.arms else None  # the random arm may stand alone
-        kept = (arms == RANDOM) | (arms == named)
+        kept = (arms == RANDOM_ARM) | (arms == named)
         held[kept] = arms[kept]
     return held
 
@@ -66,7 +66,7 @@ def order_of_list(
     lead says nothing of its score.
     """
     place = np.empty(len(ids))
-    for arm in (None, CONTROL, RANDOM):
+    for arm in (None, CONTROL, RANDOM_ARM):
         rows = np.flatnonzero(held == arm)
         if not len(rows):
             continue

@@ -16,12 +16,14 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from data.declared_tables import declared_tables
 from data.errors import InputError
 from data.files import write_text
 from data.reading.attributes import prefix_of
 from data.reading.read_tables import read_tables
 from data.reading.values import moment
 from data.schema import Project
+from data.schema_types import DUMPED
 from features.frame import FAMILIES
 from serving.asked_leads import (
     RankedLeads,
@@ -56,7 +58,7 @@ class RawScorer:
         """Read what `export_raw` wrote."""
         root = Path(folder)
         held = json.loads((root / "raw.json").read_text("utf-8"))
-        project = Project.model_validate(held["project"])
+        project = Project.model_validate(held["project"], context=DUMPED)
         ranked = None
         if held["ranked"] is not None:
             margins = np.array(held["ranked"]["margins"], np.float64)
@@ -170,19 +172,19 @@ def _unfolded(leads: pd.DataFrame, project: Project) -> dict[str, pd.DataFrame]:
     """Take the rows that stand in columns of leads apart: a frame for each table."""
     if project.leads.id not in leads.columns:
         raise InputError("is not there", file="leads", column=project.leads.id)
-    keys = {f"events.{i}": each.lead for i, each in enumerate(project.events)}
-    keys |= {f"history.{i}": each.lead for i, each in enumerate(project.leads.history)}
-    for i, join in enumerate(project.leads.join):
-        keys |= {f"join.{i}": ""} | {f"join.{i}.history.{j}": "" for j in range(len(join.history))}
-    keys |= {"conversion": project.conversion.lead or ""} if project.conversion.source else {}
-    keys |= {"value": project.value.lead or ""} if project.value.source else {}
+    keys = {
+        label: "" if label.startswith("join.") else getattr(table, "lead", None) or ""
+        for label, table in declared_tables(project)
+        if label != "leads"
+    }
     frames = {"leads": leads.drop(columns=[name for name in keys if name in leads.columns])}
     for name, key in keys.items():
         if name not in leads.columns:
             continue
         rows: list[dict[str, Any]] = []
         for lead, cell in zip(leads[project.leads.id], leads[name], strict=True):
-            found = [cell] if isinstance(cell, dict) else list(cell) if cell is not None else []
+            missing = pd.api.types.is_scalar(cell) and pd.isna(cell)
+            found = [] if missing else [cell] if isinstance(cell, dict) else list(cell)
             rows += [{**row, **({key: lead} if key else {})} for row in found]
         frame = pd.DataFrame(rows)
         frames[name] = frame if key else frame.drop_duplicates(ignore_index=True)

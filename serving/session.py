@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from data.buckets import Part
 from data.errors import InputError
-from data.project import load_project
+from data.project import load_project, read_file
 from data.reading.read_tables import CrmData, read_lead_ids, read_with_notes, with_answers
 from data.reading.rep_answers import AnswerFact
 from data.reading.sources import Given
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 class Session:
     """What every verb needs; `threads` is a number from 1.
 
-    `file` is None where the project is not what a file says; `frames` stand in place of sources.
+    `file` is None where the project is not what a file says, and `content` what it held when it was
+    opened; `frames` stand in place of sources.
     """
 
     project: Project
@@ -52,6 +53,7 @@ class Session:
     seed: int
     threads: int
     frames: Mapping[str, Given] = field(default_factory=dict)
+    content: bytes = b""
 
     def read(
         self,
@@ -183,8 +185,7 @@ class Session:
     @property
     def fingerprint(self) -> str:
         """Hash the project: a changed definition is another model."""
-        given = self.file
-        text = self.project.model_dump_json().encode() if given is None else given.read_bytes()
+        text = self.project.model_dump_json().encode() if self.file is None else self.content
         return hashlib.sha256(text).hexdigest()[:16]
 
 
@@ -204,7 +205,8 @@ def open_session(
     `overrides` are dotted keys. Nothing is created; a state folder of an earlier format is
     brought to this one's.
     """
-    project = load_project(file, overrides=overrides)
+    content = b"" if isinstance(file, Mapping) else read_file(file)
+    project = load_project(file, overrides=overrides, content=content)
     refuse_idle_keys(project.write_back)
     paths = StatePaths.of(project, state)
     bring_up_to_date(paths)
@@ -216,4 +218,5 @@ def open_session(
         seed=project.train.seed if seed is None else seed,
         threads=threads or project.train.threads or os.cpu_count() or 1,
         frames=frames,
+        content=content,
     )

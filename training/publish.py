@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -243,19 +244,26 @@ def example_row(trained: TrainedModel) -> pd.DataFrame:
 
 
 def data_fingerprint(tables: Tables, outcomes: Outcomes) -> str:
-    """Hash sizes, time range and clocks of what was read: equal data, equal hash."""
+    """Hash all that was read: equal data, equal hash."""
     digest = hashlib.sha256()
-    for array in (
-        outcomes.converted_at,
-        outcomes.disqualified_at,
-        tables.events.at,
-        tables.events.type,
-        tables.account,
-    ):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    for attribute in tables.attributes:
-        digest.update(attribute.name.encode())
-        digest.update(pd.util.hash_array(np.asarray(attribute.values)).tobytes())
-    digest.update("\n".join(map(str, tables.lead_ids)).encode())
-    digest.update(str(tables.observed_until).encode())
+    for piece in _pieces((tables, outcomes)):
+        digest.update(piece)
     return digest.hexdigest()[:32]
+
+
+def _pieces(value: Any) -> Iterator[bytes | memoryview]:
+    """Give the bytes of an array, or of all that stands in a value, and what tells them apart."""
+    if is_dataclass(value):
+        yield from _pieces(tuple((each.name, getattr(value, each.name)) for each in fields(value)))
+    elif isinstance(value, pd.DataFrame):
+        yield from _pieces(tuple((name, np.asarray(column)) for name, column in value.items()))
+    elif isinstance(value, np.ndarray):
+        plain = pd.util.hash_array(value) if value.dtype == object else value
+        yield f"{value.dtype}{value.shape}".encode()
+        yield np.ascontiguousarray(plain).view(np.uint8).data
+    elif isinstance(value, tuple) and not all(isinstance(each, str) for each in value):
+        yield f"({len(value)}".encode()
+        for each in value:
+            yield from _pieces(each)
+    else:
+        yield repr(value).encode()

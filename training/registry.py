@@ -158,7 +158,7 @@ class Registry:
 
     def _find(self, reference: str) -> ModelVersion:
         as_folder = Path(reference)
-        registered = reference == CHAMPION or reference.isdigit()
+        registered = reference == CHAMPION or reference.isdecimal()
         if not registered and (as_folder / MANIFEST).is_file():
             return ModelVersion(as_folder.name, as_folder, {})
         if os.sep in reference:
@@ -184,7 +184,7 @@ class Registry:
             try:
                 registered = (
                     client.get_model_version(self.name, reference)
-                    if reference.isdigit()
+                    if reference.isdecimal()
                     else client.get_model_version_by_alias(self.name, reference)
                 )
             except MlflowException as error:

@@ -40,7 +40,7 @@ def read_version(file: Path, name: str, reference: str) -> StoredVersion | None:
     try:
         with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as tables:
             number = reference
-            if not reference.isdigit():
+            if not reference.isdecimal():
                 aliased = tables.execute(_BY_ALIAS, (name, reference)).fetchall()
                 if len(aliased) != 1:
                     return None

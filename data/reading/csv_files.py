@@ -8,6 +8,7 @@ import gzip
 import io
 import re
 import shutil
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,9 @@ _STREAM_BLOCK: Final = 1 << 20
 """Bytes of a block where the file goes by: Arrow reads some dozens of them ahead."""
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _ONE_BYTE_ENDS_A_LINE: Final = ("utf-8", "utf-8-sig", "cp1252")
-_UNREADABLE: Final = (pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError)
+_DAMAGED: Final = (OSError, EOFError, zlib.error)
+"""What a file raises that is cut off, or whose .gz is damaged."""
+_UNREADABLE: Final = (pa.ArrowInvalid, UnicodeDecodeError, *_DAMAGED)
 _NO_CSV: Final = {
     b"PK\x03\x04": ("an Excel workbook or a zip archive", "save the sheet as CSV, or unpack it"),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save the sheet as CSV"),
@@ -234,7 +237,7 @@ def _encoding(path: SourceFile, declared: str) -> str:
             start = raw.read(4)
     except LookupError:
         raise InputError(f"unknown encoding {declared!r}", file=path.name) from None
-    except (OSError, EOFError) as error:
+    except _DAMAGED as error:
         raise InputError(f"cannot be read: {error}", file=path.name) from None
     if not start:
         raise InputError("is empty", file=path.name, cure="a header and rows are needed")
@@ -283,7 +286,7 @@ def _explain(path: SourceFile, shape: CsvShape, error: Exception) -> InputError:
         return _bad_encoding(path, line, encoding, bad)
     except csv.Error as bad:
         return InputError(f"cannot be read: {bad}", file=path.name, row=line)
-    except (OSError, EOFError) as bad:
+    except _DAMAGED as bad:
         return InputError(f"cannot be read: {bad}", file=path.name, cure="export it again")
     return InputError(f"cannot be read: {error}", file=path.name)
 

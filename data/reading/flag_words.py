@@ -19,11 +19,18 @@ MOST_WORDS: Final = 10
 _SHOWN: Final = 6
 
 
-def yes_words(raw: RawTable, column: str, words: pa.ChunkedArray, job: ReadJob) -> pa.ChunkedArray:
+def yes_words(
+    raw: RawTable,
+    column: str,
+    words: pa.ChunkedArray,
+    job: ReadJob,
+    *,
+    key: str = "leads.converted",
+) -> pa.ChunkedArray:
     """Tell which words mean that the lead converted: booleans, null where missing.
 
     InputError where none does and the words are more than yes and no; what counts as a conversion
-    is noted where it is not plain.
+    is noted where it is not plain. `key` is where the project file names the column.
     """
     leads = job.project.leads
     plain = pc.utf8_lower(pc.utf8_trim_whitespace(words))
@@ -45,7 +52,7 @@ def yes_words(raw: RawTable, column: str, words: pa.ChunkedArray, job: ReadJob) 
             file=raw.name,
             column=column,
             cure=f"name those that do, converted_values = {json.dumps([odd[0]])}, "
-            "or name another column in leads.converted",
+            f"or name another column in {key}",
         )
     if len(counts) > 2:
         told = [f"{w!r:.40} ({n:,})" for w, n in counts if w.strip().lower() in yes]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Final
 
 import numpy as np
@@ -143,7 +143,7 @@ def read_amount(text: str, decimal: str = ".") -> tuple[Decimal, str] | None:
     ((Decimal('1234.5000'), 'EUR'), (Decimal('-12.3000'), ''), None)
     """
     neat = _SPACES.sub("", text).replace("\u2212", "-").replace("٫", ".").replace("٬", "")
-    neat = "".join(str(int(c)) if c.isdigit() and not c.isascii() else c for c in neat)
+    neat = "".join(str(int(c)) if c.isdecimal() and not c.isascii() else c for c in neat)
     if neat.startswith("(") and neat.endswith(")"):  # as accountants write what is paid back
         neat = "-" + neat[1:-1]
     found = _CODE.match(neat)
@@ -160,7 +160,8 @@ def read_amount(text: str, decimal: str = ".") -> tuple[Decimal, str] | None:
     named = {_SIGNS.get(part, part) for part in (found[1], found[3], found[5]) if part}
     if len(named) > 1:
         return None
-    amount = Decimal(found[2] + plain).quantize(Decimal("0.0001"))
+    exact = Context(prec=len(plain) + 4)
+    amount = Decimal(found[2] + plain).quantize(Decimal("0.0001"), context=exact)
     return amount, next(iter(named), "")
 
 

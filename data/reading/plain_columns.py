@@ -35,6 +35,12 @@ def table_of_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str] =
     return pa.table(columns, names=names)
 
 
+def are_missing(texts: pa.ChunkedArray, words: Sequence[str]) -> pa.ChunkedArray:
+    """Mark the texts that are one of the missing words, also with blanks around it, or null."""
+    found = pc.is_in(pc.utf8_trim_whitespace(texts), value_set=pa.array(words, pa.string()))
+    return pc.or_(found, pc.is_null(texts))
+
+
 def column_of_series(series: pd.Series) -> pa.ChunkedArray:
     """Turn a pandas column into Arrow; a mixed one becomes text, value by value."""
     if isinstance(series.dtype, pd.DatetimeTZDtype):

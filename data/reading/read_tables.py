@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data.clock import NEVER, Micros
+from data.declared_tables import declared_tables
 from data.errors import InputError
 from data.feeds import CONVERSIONS, Feed, feed_of
 from data.reading.attributes import read_attributes
@@ -75,29 +76,19 @@ class CrmData:
 def read_tables(
     project: Project,
     *,
-    leads: str | None = None,
-    events: tuple[str, ...] | None = None,
     frames: Mapping[str, Given] | None = None,
     kinds: Mapping[str, Kind] | None = None,
     lenient: bool = False,
     answers: Sequence[AnswerFact] = (),
 ) -> tuple[Tables, Outcomes]:
-    """Read all sources; `leads` and `events` name other files of the same shape.
+    """Read all sources.
 
     `frames` replace sources: "leads", "events.0", "join.0", "history.0", "join.0.history.0",
     "conversion", "value". For scoring, `kinds` (attribute -> kind in training) and `lenient` let a
     few leads be read in the same way; see `ReadJob`. `answers` are what reps said of scores.
     InputError names file, row and column of what is wrong.
     """
-    crm = read_with_notes(
-        project,
-        leads=leads,
-        events=events,
-        frames=frames,
-        kinds=kinds,
-        lenient=lenient,
-        answers=answers,
-    )
+    crm = read_with_notes(project, frames=frames, kinds=kinds, lenient=lenient, answers=answers)
     return crm.tables, crm.outcomes
 
 
@@ -112,9 +103,9 @@ def read_with_notes(
     answers: Sequence[AnswerFact] = (),
     kept: KeptSources | None = None,
 ) -> CrmData:
-    """Read all sources and keep the remarks on them; other `leads` are read leniently.
+    """Read all sources and keep the remarks on them; `leads` and `events` name other files.
 
-    `kept` may know tables of the sources from an earlier reading.
+    Other leads are read leniently. `kept` may know tables of the sources from an earlier reading.
     """
     job = ReadJob(
         project, dict(frames or {}), dict(kinds or {}), lenient or leads is not None, kept=kept
@@ -256,11 +247,7 @@ def _clip(at: Micros, until: int) -> Micros:
 
 def _refuse_unknown_frames(given: Mapping[str, Given], project: Project) -> None:
     """Refuse a frame that replaces nothing."""
-    known = {"leads", "conversion", "value"}
-    known |= {f"events.{i}" for i in range(len(project.events))}
-    known |= {f"history.{i}" for i in range(len(project.leads.history))}
-    for i, join in enumerate(project.leads.join):
-        known |= {f"join.{i}", *(f"join.{i}.history.{j}" for j in range(len(join.history)))}
+    known = {"conversion", "value", *(label for label, _ in declared_tables(project))}
     for name in given:
         if name not in known:
             raise InputError(f"frame {name!r} replaces nothing; known: {', '.join(sorted(known))}")

@@ -21,7 +21,13 @@ from data.private import mask, without_password
 from data.reading.csv_files import csv_header, line_of_first_row, read_csv
 from data.reading.object_files import SourceFile, in_database, is_object, objects_of
 from data.reading.parquet_files import nested_columns, read_parquet, schema_of_parquet
-from data.reading.plain_columns import PLAIN, column_of_series, column_of_values, plain_column
+from data.reading.plain_columns import (
+    PLAIN,
+    are_missing,
+    column_of_series,
+    column_of_values,
+    plain_column,
+)
 from data.reading.project_root import refuse_outside
 from data.rules.expressions import parse
 from data.schema import Project
@@ -148,14 +154,12 @@ def read_source(
     return _filter(raw, declared.where, project.project.missing)
 
 
-def column_names(
-    declared: Declared, project: Project, *, frame: Given | None = None, label: str = "frame"
-) -> list[str]:
+def column_names(declared: Declared, project: Project, *, frame: Given | None = None) -> list[str]:
     """List the columns of a source; of a file only the header is read."""
     uri = getattr(declared, "source", None) or ""
     file = None if frame is not None or in_database(uri) else files_of(uri, project)[0]
     if file is None:
-        return list(read_source(declared, project, frame=frame, label=label).table.column_names)
+        return list(read_source(declared, project, frame=frame).table.column_names)
     if file.suffix.lower() in (".parquet", ".pq"):
         nested = nested_columns(file)
         return [name for name in schema_of_parquet(file).names if name not in nested]
@@ -344,6 +348,8 @@ def _query_sql(uri: str, query: str, project: Project) -> pa.Table:
         with engine.connect() as connection:
             if url.get_backend_name() == "sqlite":
                 connection.exec_driver_sql("pragma query_only = on")
+            elif url.get_backend_name() == "mysql":
+                connection.exec_driver_sql("set session transaction read only")
             elif url.get_backend_name() == "postgresql":
                 connection = connection.execution_options(postgresql_readonly=True)
             literal = query.replace(":", r"\:")  # a query has no bound parameters: 10:30 is a time
@@ -393,6 +399,7 @@ def rows_that_hold(raw: RawTable, where: str, missing: tuple[str, ...]) -> NDArr
     for name in rule.names:
         column = raw.column(name)
         series = column.to_pandas()
-        absent = series.isin(missing) if pa.types.is_string(column.type) else series.isna()
+        is_text = pa.types.is_string(column.type)
+        absent = are_missing(column, missing).to_pandas() if is_text else series.isna()
         columns[name] = series.astype(object).mask(absent) if absent.any() else series
     return rule.holds(columns, len(raw))

@@ -14,6 +14,7 @@ from data.errors import InputError
 from data.private import hide_contacts
 from data.reading.cures import date_cure, date_formats, quoted, where_line
 from data.reading.date_texts import holds_dates
+from data.reading.plain_columns import are_missing
 from data.reading.read_job import Notes, ReadJob
 from data.reading.sources import RawTable
 from data.schema import Project
@@ -40,16 +41,15 @@ def texts(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
         return _few_texts(column, missing)
     if pa.types.is_floating(kind):
         column = pc.if_else(pc.is_nan(column), None, column)
-        whole = pc.and_(pc.is_finite(column), pc.equal(pc.floor(column), column))
+        small = pc.less(pc.abs(column), 2.0**63)  # larger ones would all become the same int64
+        whole = pc.and_(small, pc.equal(pc.floor(column), column))
         if pc.all(pc.fill_null(whole, True)).as_py() and len(column):
             column = column.cast(pa.int64(), safe=False)
     if pa.types.is_boolean(kind):
         column = pc.if_else(column, "true", "false")
     if not pa.types.is_string(column.type):
         column = column.cast(pa.string())
-    # a word means missing also with blanks around it
-    absent = pc.is_in(pc.utf8_trim_whitespace(column), value_set=pa.array(missing, pa.string()))
-    return pc.if_else(absent, pa.scalar(None, pa.string()), column)
+    return pc.if_else(are_missing(column, missing), pa.scalar(None, pa.string()), column)
 
 
 def _few_texts(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:

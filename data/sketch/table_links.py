@@ -98,7 +98,7 @@ def is_serial(column: ColumnLook) -> bool:
 def _small(column: ColumnLook, look: FileLook) -> bool:
     """Tell whether numbers are broken or no larger than a few times the rows, as quantities are."""
     words = column.words()[:200]
-    broken = any(not word.strip().isdigit() for word in words)
+    broken = any(not word.strip().isdecimal() for word in words)
     return broken or max(int(word) for word in words) < 10 * look.rows
 
 
@@ -163,7 +163,7 @@ def lead_column(look: FileLook, ids: ColumnLook) -> ColumnLook | None:
 
     Small whole numbers are in many columns: there the name must speak of an id as well.
     """
-    small = all(len(word) <= 4 and word.isdigit() for word in ids.words()[:200])
+    small = all(len(word) <= 4 and word.isdecimal() for word in ids.words()[:200])
     fitting = []
     for column in look.of_kind("text", "number"):
         same = column.name == ids.name

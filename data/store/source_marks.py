@@ -17,10 +17,11 @@ from typing import Final
 import pyarrow as pa
 import xxhash
 
+from data.declared_tables import declared_tables
 from data.errors import LeadScoreError
 from data.network import scheme_of
 from data.reading.object_files import ObjectFile, SourceFile, in_database, is_object
-from data.reading.sources import Declared, files_of, query_database
+from data.reading.sources import files_of, query_database
 from data.schema import Project
 from data.store.sealed import head_of, key_of
 
@@ -98,7 +99,7 @@ def mark_sources(project: Project, before: Sequence[FileMark], marked_at: int) -
     contents: list[tuple[str, str]] = []
     objects: dict[str, list[ObjectFile]] = {}
     leads: Sequence[SourceFile] = ()
-    for i, (source, query) in enumerate(sources_of(project)):
+    for i, (source, query) in enumerate(_asked(project)):
         paths = objects.get(source) or _paths_of(source, project)
         leads = leads if i else paths
         if is_object(source):
@@ -114,7 +115,7 @@ def mark_sources(project: Project, before: Sequence[FileMark], marked_at: int) -
             contents.append(("", _hash_of_table(answers[source, query])))
     marks = tuple(files.values())
     untouched = all(mark is known.get(mark.path) for mark in marks)
-    answer = answers.get(next(sources_of(project)))
+    answer = answers.get(next(_asked(project)))
     heads = map(head_of, leads) if answer is None else [_bytes_of(answer)]
     return SourceMarks(marks, answers, tuple(contents), untouched, key_of(heads), objects)
 
@@ -128,18 +129,14 @@ def address_of(file: SourceFile) -> str:
 
 def asks_a_database(project: Project) -> bool:
     """Tell whether a source is on a server, which says what changed only when it is queried."""
-    return any(not _paths_of(source, project) for source, _ in sources_of(project))
+    return any(not _paths_of(source, project) for source, _ in _asked(project))
 
 
-def sources_of(project: Project) -> Iterator[tuple[str, str]]:
+def _asked(project: Project) -> Iterator[tuple[str, str]]:
     """Yield (source, query) of each table that the project reads."""
-    leads = project.leads
-    tables: list[Declared] = [leads, *leads.history]
-    for join in leads.join:
-        tables += [join, *join.history]
-    for table in (*tables, *project.events, project.conversion, project.value):
-        if source := getattr(table, "source", None):
-            yield source, table.query or ""
+    for _, table in declared_tables(project):
+        if table.source:
+            yield table.source, table.query or ""
 
 
 def _paths_of(source: str, project: Project) -> Sequence[SourceFile]:

@@ -68,7 +68,7 @@ class StoredShape:
     timed: bool
     settled: bool
     files: Mapping[str, str]
-    feet: Mapping[str, str]  # the hash of the part of each file that has no checksum of its own
+    footers: Mapping[str, str]  # the hash of each: pages have checksums, it has none
 
     @property
     def n_groups(self) -> int:
@@ -83,7 +83,7 @@ class StoredShape:
         return cls(**{**raw, "rows": rows, "shown": tuple(raw["shown"]), "attributes": attributes})
 
 
-def foot_of(path: Path) -> str:
+def hash_of_footer(path: Path) -> str:
     """Hash what a Parquet file says of itself at its end; OSError where there is no such file."""
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
@@ -233,7 +233,7 @@ class TableGroups:
 
     def _open(self, name: str) -> pq.ParquetFile:
         path = self.folder / self.shape.files[name]
-        if foot_of(path) != self.shape.feet[name]:
+        if hash_of_footer(path) != self.shape.footers[name]:
             raise ValueError(f"{path.name} is damaged")
         return pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
 

@@ -27,7 +27,7 @@ from data.store.table_groups import (
     Ints,
     StoredAttribute,
     StoredShape,
-    foot_of,
+    hash_of_footer,
 )
 from data.tables import Episodes, Events, Outcomes, Tables
 
@@ -93,7 +93,7 @@ class GroupsWriter:
             observed_until=observed_until,
             rows={name: tuple(file.rows) for name, file in self._files.items()},
             files={name: name for name in self._files},
-            feet={name: foot_of(self.folder / name) for name in self._files},
+            footers={name: hash_of_footer(self.folder / name) for name in self._files},
         )
 
     def _contents(
@@ -179,7 +179,7 @@ def _shape_of(tables: Tables, outcomes: Outcomes) -> StoredShape:
         timed=outcomes.timed,
         settled=outcomes.settled,
         files={},
-        feet={},
+        footers={},
     )
 
 

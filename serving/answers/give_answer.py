@@ -18,11 +18,10 @@ from serving.answers.answer_store import (
     store_answer,
     undo_answer,
 )
-from serving.answers.verdicts import RepVerdict
+from serving.answers.verdicts import TAKES_OFF, RepVerdict
 from serving.newest_scores import read_newest
 
 _SAYS: Final = {"disqualify": "disqualified here", "reopen": "back on the list"}
-_TAKES_OFF: Final = ("done", "snooze", "disqualify")
 
 
 class AnsweredScore(NamedTuple):
@@ -70,7 +69,7 @@ def give_feedback(
         says = f"snoozed until {show(until)[:16]} UTC"
     words = f"answer {number} stored: {lead} ({score}) is {says}"
     words = f"{words}, because {because.strip()}" if because.strip() else words
-    if verdict not in _TAKES_OFF:
+    if verdict not in TAKES_OFF:
         return words
     return f"{words}; the next list has it under Answered, and --undo takes it back for 24 hours"
 

@@ -18,3 +18,5 @@ GivenVerdict = Literal[
 ]
 RepVerdict = Literal[GivenVerdict, "undo"]
 VERDICTS: Final[tuple[RepVerdict, ...]] = get_args(RepVerdict)
+TAKES_OFF: Final = ("done", "snooze", "disqualify")
+"""What takes a lead off the list."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -20,9 +19,9 @@ from data.errors import InputError
 from data.schema_steps import ExperimentSection
 from serving.figures.funnel import Rate, rate_of
 from serving.figures.regression import adjusted_difference
+from serving.held_back import RANDOM_ARM
 
 Floats = NDArray[np.float64]
-RANDOM_ARM: Final = "random"
 
 
 @dataclass(frozen=True, slots=True)

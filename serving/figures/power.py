@@ -22,11 +22,11 @@ class SampleSize:
         return self.control + self.treated
 
 
-def design_effect(cluster_size: float = 1.0, icc: float = 0.0, size_cv: float = 0.0) -> float:
-    """Compute the design effect of accounts: 1 + ((1 + cv^2) m - 1) icc (Eldridge 2006)."""
+def design_effect(cluster_size: float = 1.0, icc: float = 0.0) -> float:
+    """Compute the design effect of accounts: 1 + (m - 1) icc (Kish 1965)."""
     if cluster_size < 1 or not 0 <= icc <= 1:
         raise ValueError("cluster_size is at least 1 and icc between 0 and 1")
-    return 1 + ((1 + size_cv**2) * cluster_size - 1) * icc
+    return 1 + (cluster_size - 1) * icc
 
 
 def size_test(
@@ -38,7 +38,6 @@ def size_test(
     ratio: float = 1.0,
     cluster_size: float = 1.0,
     icc: float = 0.0,
-    size_cv: float = 0.0,
 ) -> SampleSize:
     """Count the leads needed to tell two rates apart, two-sided (Fleiss, Levin, Paik 2003).
 
@@ -56,7 +55,7 @@ def size_test(
     z_alpha, z_power = stats.norm.isf(alpha / 2), stats.norm.ppf(power)
     under_none = z_alpha * sqrt((1 + ratio) * pooled * (1 - pooled))
     under_effect = z_power * sqrt(ratio * base * (1 - base) + treated * (1 - treated))
-    inflate = design_effect(cluster_size, icc, size_cv)
+    inflate = design_effect(cluster_size, icc)
     control = inflate * (under_none + under_effect) ** 2 / (ratio * (treated - base) ** 2)
     return SampleSize(ceil(control - 1e-9), ceil(ratio * control - 1e-9), inflate)
 

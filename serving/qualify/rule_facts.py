@@ -52,10 +52,14 @@ class RuleFacts(Mapping[str, object]):
         self.tables, self.snapshots, self.project = tables, snapshots, project
         self._features = features
         columns = () if features is None else features.catalogue.features
-        self._columns = frozenset(column.name for column in columns)
+        self._types = event_slugs(tables, project)
+        self._columns = frozenset(  # where a type has two spellings, a column counts one of them
+            column.name
+            for column in columns
+            if len(self._types.get(counted_type(column.name) or "", ())) < 2
+        )
         self._cells: pd.DataFrame | None = None  # the columns, once a rule reads one
         self._scored = scored
-        self._types = event_slugs(tables, project)
         self._bant: Bant | None = None
         self._kept: dict[str, object] = {}
 
@@ -142,24 +146,27 @@ class RuleFacts(Mapping[str, object]):
         count, since = _COUNT.fullmatch(name), _SINCE.fullmatch(name)
         if count is not None and count[1] in self._types:
             window = int(count[2]) * DAY if count[2] else None
-            code = self._types[count[1]]
-            return lambda: count_events(self.tables, self.snapshots, code, window)
+            codes = self._types[count[1]]
+            return lambda: count_events(self.tables, self.snapshots, codes, window)
         if since is not None and since[1] in self._types:
-            code = self._types[since[1]]
-            return lambda: days_since(self.tables, self.snapshots, code)
+            codes = self._types[since[1]]
+            return lambda: days_since(self.tables, self.snapshots, codes)
         return None
 
 
-def event_slugs(tables: Tables, project: Project) -> dict[str, int]:
-    """Map the name part of every event type to its code; -1 for types declared but not yet seen.
+def event_slugs(tables: Tables, project: Project) -> dict[str, tuple[int, ...]]:
+    """Map the name part of every event type to the codes of its spellings ("Call", "call").
 
-    Declared are the types that the project file names: outbound types and labelled ones.
+    Types declared but not yet seen have none. Declared are those that the project file names:
+    outbound types and labelled ones.
     """
-    codes = {slug(label): -1 for label in project.report.labels}
+    declared = list(project.report.labels)
     for source in project.events:
-        codes |= {slug(name): -1 for name in source.outbound}
-        codes |= {slug(name[1:]): -1 for name in source.type if name.startswith("=")}
-    codes |= {slug(name): code for code, name in enumerate(tables.events.type_names)}
+        declared += source.outbound
+        declared += [name[1:] for name in source.type if name.startswith("=")]
+    codes: dict[str, tuple[int, ...]] = {slug(name): () for name in declared}
+    for code, name in enumerate(tables.events.type_names):
+        codes[slug(name)] = (*codes.get(slug(name), ()), code)
     return codes
 
 
@@ -185,33 +192,30 @@ def counted_type(name: str) -> str | None:
     return None if found is None else found[1]
 
 
-def known_before(tables: Tables, snapshots: Snapshots, code: int) -> tuple[Micros, Micros]:
-    """List events of one type known strictly before as_of: (snapshot row, at) of each.
-
-    `code` -2 means every type, -1 none.
-    """
-    events = tables.events
-    if code != -2:
-        events = events.keep(events.type == code)
+def known_before(
+    tables: Tables, snapshots: Snapshots, codes: tuple[int, ...]
+) -> tuple[Micros, Micros]:
+    """List events of these types known strictly before as_of: (snapshot row, at) of each."""
+    events = tables.events.keep(np.isin(tables.events.type, codes))
     known = events.take(snapshots.lead).as_of(snapshots.as_of)
     return known.lead, known.at
 
 
 def count_events(
-    tables: Tables, snapshots: Snapshots, code: int, window: int | None
+    tables: Tables, snapshots: Snapshots, codes: tuple[int, ...], window: int | None
 ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Count a lead's events of one type in the window (microseconds) before as_of: (n,)."""
-    row, at = known_before(tables, snapshots, code)
+    """Count a lead's events of some types in the window (microseconds) before as_of: (n,)."""
+    row, at = known_before(tables, snapshots, codes)
     if window is not None:
         row = row[at >= snapshots.as_of[row] - window]
     return np.bincount(row, minlength=len(snapshots)).astype(np.int64)
 
 
 def days_since(
-    tables: Tables, snapshots: Snapshots, code: int
+    tables: Tables, snapshots: Snapshots, codes: tuple[int, ...]
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Count the days since the last event of one type: (n,), NaN where there was none."""
-    row, at = known_before(tables, snapshots, code)
+    """Count the days since the last event of some types: (n,), NaN where there was none."""
+    row, at = known_before(tables, snapshots, codes)
     last = np.full(len(snapshots), np.iinfo(np.int64).min, dtype=np.int64)
     np.maximum.at(last, row, at)
     seen = last > np.iinfo(np.int64).min

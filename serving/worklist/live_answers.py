@@ -18,14 +18,12 @@ from serving.answers.answer_store import (
     undo_answer,
 )
 from serving.answers.standing import changed_since
-from serving.answers.verdicts import RepVerdict
+from serving.answers.verdicts import TAKES_OFF, RepVerdict
 from serving.people.viewer import Viewer
 from serving.worklist.language import words_of
 from serving.worklist.pages.lead_pages import shown_standing
 from serving.worklist.scoped_pages import AnsweredSince
 from serving.worklist.view_lead import ReportLead
-
-TAKES_OFF = ("done", "snooze", "disqualify")
 
 
 @dataclass(frozen=True, slots=True)

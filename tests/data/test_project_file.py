@@ -8,6 +8,8 @@ import pytest
 
 from data.errors import InputError
 from data.project import load_project
+from data.schema import Project
+from data.schema_types import DUMPED
 
 GOOD = """
 [project]
@@ -42,6 +44,12 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert project.folder == str(tmp_path.resolve())
 
 
+def test_a_project_that_was_dumped_is_read_back_the_same(tmp_path: Path) -> None:
+    project = load_project(write(tmp_path, GOOD))
+    dumped = project.model_dump(mode="json")  # as artifacts hold it: durations in microseconds
+    assert Project.model_validate(dumped, context=DUMPED) == project
+
+
 def test_overrides_are_dotted_keys(tmp_path: Path) -> None:
     project = load_project(
         write(tmp_path, GOOD), overrides={"train.seed": 7, "events.0.at": "when"}
@@ -57,6 +65,9 @@ def test_overrides_are_dotted_keys(tmp_path: Path) -> None:
         ('at = "at"', 'att = "at"', ["events.0.att", "unknown key", "'at'"]),
         # nothing ever read it, so a project that sets it is told
         ("[conversion]", "[train]\nuse_immature = true\n\n[conversion]", ["train.use_immature"]),
+        ('"90d"', "90", ["conversion.horizon", "is no duration: 90; write 90d"]),
+        ('"90d"', '"90d"\nsnapshots = [1, 7]', ["conversion.snapshots.0", "is no duration: 1;"]),
+        ('"90d"', '"90d"\n[retention]\nruns = 400', ["retention.runs", "is no duration: 400"]),
         ("[conversion]", "[convertion]", ["convertion", "did you mean 'conversion'"]),
         ('horizon = "90d"', 'horizon = "90"', ["conversion.horizon", "90d, 12h"]),
         ('horizon = "90d"', "", ["conversion.horizon is needed"]),

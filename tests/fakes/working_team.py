@@ -14,14 +14,13 @@ from data.clock import DAY, HOUR
 from data.reading.read_tables import CrmData
 from data.world import make_world, write_world
 from serving.answers.answer_store import RepAnswer, list_answers, store_answer, undo_answer
-from serving.answers.verdicts import RepVerdict
+from serving.answers.verdicts import TAKES_OFF, RepVerdict
 from serving.loaded_model import LoadedModel
 from serving.people.viewer import Viewer
 from serving.run_moment import RunMoment
 from serving.scoring_run import ScoringRun
 from serving.session import Session, open_session
 from serving.verbs import guarded_run, train_model
-from serving.worklist.live_answers import TAKES_OFF
 from serving.worklist.pages.last_list import follow_list, read_stored_list
 from serving.worklist.pages.report_input import ReportInput
 from serving.worklist.pages.week_page import make_week

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from data.schema import Project
+from data.schema_types import DUMPED
 from data.tables import Tables
 from serving.band_sizes import calls_to_settle
 from serving.figures.funnel import rate_of
@@ -127,7 +128,9 @@ def test_nothing_is_held_back_before_the_start_or_of_a_finished_experiment(compa
 
 
 def held(project: Project, tables: Tables, section: dict[str, object]) -> list[str | None]:
-    changed = Project.model_validate({**project.model_dump(), "experiment": section})
+    changed = Project.model_validate(
+        {**project.model_dump(), "experiment": section}, context=DUMPED
+    )
     lead = pd.RangeIndex(len(tables)).to_numpy()
     found: list[str | None] = held_arms(tables, lead, changed, tables.observed_until).tolist()
     return found
@@ -140,7 +143,8 @@ def test_the_place_of_a_lead_does_not_depend_on_its_held_back_score(company: Any
         {
             **company.session.project.model_dump(),
             "experiment": {"arms": {"control": 1, "score": 1}, "random_arm": 0.1},
-        }
+        },
+        context=DUMPED,
     )
     lead = pd.RangeIndex(len(tables)).to_numpy()
     arms = held_arms(tables, lead, project, tables.observed_until)
@@ -172,7 +176,8 @@ def test_a_request_without_its_account_is_refused_where_accounts_are_assigned(
         {
             **open_session(company.file).project.model_dump(),
             "experiment": {"arms": {"control": 1, "score": 1}, "unit": "account"},
-        }
+        },
+        context=DUMPED,
     )
     with pytest.raises(InputError, match="whole accounts"):
         refuse_without_account(project, ["lead_id"])

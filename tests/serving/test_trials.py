@@ -11,7 +11,7 @@ import pytest
 from data.errors import InputError
 from data.reading.read_tables import read_tables
 from data.schema import Project
-from serving.experiment_arms import analyse_experiment, assign_leads
+from serving.experiment_arms import ExperimentResult, analyse_experiment, assign_leads
 from serving.figures.experiment import Difference
 from serving.worklist.html import render
 from serving.worklist.pages.experiment_page import make_experiment
@@ -160,6 +160,43 @@ def test_arms_of_other_sizes_than_planned_are_warned_of() -> None:
     trial = analyse_experiment(tables, outcomes, project)
     assert any("sizes planned" in warning for warning in trial.warnings)
     assert "experiment.start is not set" in trial.warnings[0]
+
+
+def _with_outcome(words: list[object]) -> ExperimentResult:
+    """Analyse leads of two arms whose outcome is one of these words, in turn."""
+    project = _project(
+        leads={"id": "id", "converted_at": "won", "source": "leads.csv", "fixed": ["arm", "came"]}
+        | {"created_at": "created"},
+        experiment={"arm": "arm", "outcome": "came"},
+    )
+    n = 200
+    leads = {"id": [f"L{i}" for i in range(n)], "created": "2026-01-01", "won": None}
+    given = {"arm": ["control", "score"] * (n // 2), "came": words * (n // len(words))}
+    tables, outcomes = read_tables(project, frames={"leads": pd.DataFrame({**leads, **given})})
+    return analyse_experiment(tables, outcomes, project)
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"),
+    [
+        (1, 0),
+        (1.0, None),
+        ("TRUE", "FALSE"),
+        ("Yes", "No"),
+        ("Y", "N"),
+        ("si", "no"),
+        (True, False),
+    ],
+)
+def test_an_outcome_means_what_a_conversion_flag_does(yes: object, no: object) -> None:
+    found = _with_outcome([yes, no, no, no])
+    assert (found.arms["control"].hits, found.arms["score"].hits) == (50, 0)
+
+
+def test_an_outcome_that_is_no_flag_is_refused_and_a_doubtful_one_is_warned_of() -> None:
+    with pytest.raises(InputError, match=r"converted_values .*in experiment.outcome"):
+        _with_outcome(["bought", "left", "left", "left"])
+    assert "'2' (50)" in _with_outcome([1, 2, 0, 0]).warnings[-1]
 
 
 def test_an_experiment_that_cannot_be_read_says_what_to_do() -> None:

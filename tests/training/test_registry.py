@@ -73,7 +73,7 @@ def test_promoting_the_champion_again_keeps_the_way_back(registry):
     assert registry.rollback() == "1"
 
 
-@pytest.mark.parametrize("reference", ["9", "nobody"])
+@pytest.mark.parametrize("reference", ["9", "nobody", "²"])
 def test_an_unknown_reference_is_an_error_and_never_another_version(registry, reference):
     with pytest.raises(InputError, match=f"has no model acme@{reference}"):
         registry.find(reference)

@@ -183,7 +183,7 @@ def test_a_flag_beside_a_date_of_creation_is_cut_in_time():
 def test_a_flag_allows_no_snapshot_after_creation():
     noise = make_noise(3, shape="flagged", leak=None)
     raw = noise.project.model_dump(exclude_unset=True)
-    raw["conversion"]["snapshots"] = ["7d"]
+    raw["conversion"] |= {"horizon": "30d", "snapshots": ["7d"]}
     with pytest.raises(InputError, match="only be seen as they were created"):
         check_project(raw)
 

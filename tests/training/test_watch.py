@@ -15,6 +15,7 @@ from data.project import check_project
 from data.reading.read_tables import read_tables
 from models.explain.observed_rates import make_facts
 from models.predictor import FeatureColumn
+from training.watch.column_watch import watch_columns
 from training.watch.conversion_level import AgeByDay, scan, spread_squared, two_sided
 from training.watch.duplicate_watch import watch_duplicates
 from training.watch.feature_profile import FeatureProfile, make_feature_profile
@@ -220,6 +221,36 @@ def test_an_emptied_column_and_a_renamed_level_stop_a_night(now, words):
     last = night(140, feed(20), column(400, 20, search=200, mail=180))
     found = check_night(night(147, feed(21), now), last, declared_end=True)
     assert words in found[0].cause
+
+
+def test_columns_whose_names_begin_alike_are_told_apart():
+    then, missing = column(400, 20, search=200), column(400, 300, search=60)
+    last, now = night(140, feed(20), then), night(147, feed(21), then)
+    names = ("utm:source", "utm:medium")
+    last = replace(last, everyone={names[0]: then}, newcomers=dict.fromkeys(names, then))
+    now = replace(now, everyone={names[0]: missing}, newcomers=dict.fromkeys(names, missing))
+    found = check_night(now, last, declared_end=True)
+    assert [breach.subject for breach in found] == list(names)
+
+
+def test_a_renamed_level_is_named_with_its_column_whatever_they_are_called():
+    created = pd.Timestamp("2026-01-05") + pd.to_timedelta(np.arange(840) * 8, "h")
+    levels = np.where(np.arange(840) % 2, "O'Neil", "Smith").astype(object)
+    levels[-63:] = np.where(levels[-63:] == "O'Neil", "O'Neill", "Smith")
+    leads = {"id": [f"L{n}" for n in range(840)], "created": created, "won": None}
+    section = {"source": "-", "id": "id", "created_at": "created", "fixed": ["utm:source"]}
+    project = check_project(
+        {
+            "project": {"name": "levels", "observed_until": "2026-10-12"},
+            "leads": {**section, "converted_at": "won"},
+            "conversion": {"horizon": "30d"},
+        }
+    )
+    frame = pd.DataFrame({**leads, "utm:source": levels})
+    tables, outcomes = read_tables(project, frames={"leads": frame})
+    (signal,) = watch_columns(tables, as_of=outcomes.observed_until)
+    assert signal.subjects == ("utm:source", "O'Neill", "O'Neil")
+    assert "subjects" not in signal.to_dict()
 
 
 def test_fewer_rows_of_the_same_past_and_no_new_ones_stop_a_night():

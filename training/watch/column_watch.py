@@ -8,7 +8,7 @@ earlier moments, takes the alarm away.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -87,12 +87,13 @@ def watch_columns(
     """
     found: list[Signal] = []
     for history in lead_columns(tables, as_of):
-        found += _levels(history, f"column {history.name}", as_of)
+        changed = _levels(history, f"column {history.name}", as_of)
+        found += [replace(each, subjects=(history.name, *each.subjects)) for each in changed]
     types = _event_types(tables, as_of, silent_types)
     if types is not None:
         found += _levels(types, "event types", as_of)
-    for name, at, values in _numbers(tables, as_of):
-        found += _unit(name, at, values, as_of)
+    for column, at, values in _numbers(tables, as_of):
+        found += _unit(column, at, values, as_of)
     return found
 
 
@@ -246,6 +247,7 @@ def _appeared(history: ColumnHistory, what: str, change: LevelChange, since: int
             day_of(max(first, since)),
             "map the new name to the old one in the export, or retrain once it has outcomes",
             75.0 + 10 * share,
+            (history.levels[came], history.levels[source]),
         )
     return Signal(
         f"{what}: {new} is new",
@@ -256,6 +258,7 @@ def _appeared(history: ColumnHistory, what: str, change: LevelChange, since: int
         day_of(max(first, since)),
         "the model does not know it: retrain once it has outcomes",
         50.0 + 10 * share,
+        (history.levels[came],),
     )
 
 
@@ -273,6 +276,7 @@ def _gone(history: ColumnHistory, what: str, change: LevelChange, since: int) ->
         day_of(last),
         "look at the form, campaign or tracking behind it",
         65.0,
+        (history.levels[lost],),
     )
 
 
@@ -280,8 +284,11 @@ def _word(history: ColumnHistory, code: int) -> str:
     return repr(without_contacts(history.levels[code]))
 
 
-def _numbers(tables: Tables, as_of: int) -> Iterator[tuple[str, Micros, Floats]]:
-    """Give each number as known at one age, and the values of events: (name, at, sizes)."""
+def _numbers(tables: Tables, as_of: int) -> Iterator[tuple[str | None, Micros, Floats]]:
+    """Give each number as known at one age, and the values of events: (column, at, sizes).
+
+    None stands for the values of events.
+    """
     assert tables.created_at is not None
     created = tables.created_at
     used = np.flatnonzero((created < as_of) & (created >= as_of - 7 * 60 * DAY))
@@ -291,14 +298,14 @@ def _numbers(tables: Tables, as_of: int) -> Iterator[tuple[str, Micros, Floats]]
         wait = 0 if attribute.known_at is None and attribute.changes is None else 7 * DAY
         rows = used[created[used] < as_of - wait]
         values = values_at(attribute, Snapshots(rows, created[rows] + max(wait, 1)), tables)
-        yield f"column {attribute.name}", created[rows] + wait, values.astype(np.float64)
+        yield attribute.name, created[rows] + wait, values.astype(np.float64)
     events = tables.events
     if len(events) and np.isfinite(events.value).any():
         known = events.known_before(as_of) & (events.at >= as_of - 7 * 60 * DAY)
-        yield "values of events", events.at[known], events.value[known].astype(np.float64)
+        yield None, events.at[known], events.value[known].astype(np.float64)
 
 
-def _unit(name: str, at: Micros, values: Floats, as_of: int) -> Iterator[Signal]:
+def _unit(column: str | None, at: Micros, values: Floats, as_of: int) -> Iterator[Signal]:
     """Find values that became several times as large or small as a whole."""
     size = np.abs(values)
     usable = np.isfinite(size) & (size > 0)
@@ -318,7 +325,7 @@ def _unit(name: str, at: Micros, values: Floats, as_of: int) -> Iterator[Signal]
     if best is not None:
         _, back, now_typical, then_typical = best
         yield Signal(
-            f"{name}: another unit",
+            f"{'values of events' if column is None else f'column {column}'}: another unit",
             "red",
             f"a typical value is {now_typical:,.6g}, before {then_typical:,.6g}",
             f"within {UNIT:g} times",
@@ -326,4 +333,5 @@ def _unit(name: str, at: Micros, values: Floats, as_of: int) -> Iterator[Signal]
             day_of(as_of - 7 * back * DAY),
             "look whether the export changed the unit or the decimal point",
             78.0,
+            () if column is None else (column,),
         )

@@ -57,22 +57,16 @@ def watch_model(
         return in_order([*signals, *_watch_static(tables, model, threads)])
     horizon = project.conversion.horizon or 0
     found = watch_sources(feeds, as_of=as_of, timezone=tables.timezone)
-    silent = {signal.name.removesuffix(" is silent") for signal in found}
+    silent = {name for signal in found for name in signal.subjects}
     mute = frozenset(t for feed in feeds if feed.name in silent for t in feed.types)
     found += watch_duplicates(tables, as_of=as_of)
     found += watch_columns(tables, as_of=as_of, silent_types=mute)
     found += _whole_columns(tables, outcomes, model, found, as_of)
     found += watch_conversions(tables, outcomes, as_of=as_of, horizon=horizon)
     looks = _Looks(project, tables, outcomes, model, as_of, threads)
-    causes = {name: s.name for s in found if s.topic == "cause" for name in _subjects(s)}
+    causes = {name: s.name for s in found if s.topic == "cause" for name in s.subjects}
     found += [*looks.promises(), *looks.features(causes)]
     return in_order([*signals, *found])
-
-
-def _subjects(signal: Signal) -> list[str]:
-    """Name the columns, types and sources that a cause speaks of."""
-    head = signal.name.partition(":")[0].removeprefix("column ").removesuffix(" is emptied")
-    return [head, *signal.name.split("'")[1::2]]
 
 
 def _model_age(trained_until: int, as_of: int) -> Signal:
@@ -112,7 +106,7 @@ def _watch_static(tables: Tables, model: WatchedModel, threads: int) -> list[Sig
         age_days=np.zeros(len(frame)),
         leads=rows.lead,
         catalogue=model.catalogue,
-        causes={n: s.name for s in signals if s.topic == "cause" for n in _subjects(s)},
+        causes={n: s.name for s in signals if s.topic == "cause" for n in s.subjects},
     )
     return signals
 
@@ -124,15 +118,15 @@ def _whole_columns(
     if model.reference is None:
         return []
     now = dict(count_columns(tables, open_snapshots(tables, outcomes, as_of)))
-    named = {name for signal in found for name in _subjects(signal)}
+    named = {name for signal in found for name in signal.subjects}
     now = {name: counts for name, counts in now.items() if name not in named}
     return [_from_breach(b) for b in check_columns(now, model.reference.night, 0, "open leads")]
 
 
 def _from_breach(breach: Breach) -> Signal:
-    name, _, figure = breach.cause.partition(": ")
+    figure = breach.cause.removeprefix(f"column {breach.subject}: ")
     return Signal(
-        f"{name} changed in all leads",
+        f"column {breach.subject} changed in all leads",
         "red",
         figure.replace("the last run did not know", "the model did not learn").replace(
             "last run", "at training"
@@ -141,6 +135,7 @@ def _from_breach(breach: Breach) -> Signal:
         "cause",
         what_to_do=breach.cure,
         weight=82.0,
+        subjects=(breach.subject,),
     )
 
 

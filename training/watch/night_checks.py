@@ -16,6 +16,7 @@ from scipy import stats
 
 from data.clock import DAY, HOUR, NEVER, show
 from data.feeds import CONVERSIONS, Feed
+from training.watch.feature_watch import stability_index
 from training.watch.night_profile import ColumnCounts, NightProfile
 
 CHANCE: Final = 1e-6
@@ -36,11 +37,15 @@ SHIFT: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """One thing that stops a night: what was seen, and what to do."""
+    """One thing that stops a night: what was seen, and what to do.
+
+    `subject` is the column or source, where others ask for it.
+    """
 
     check: str
     cause: str
     cure: str
+    subject: str = ""
 
 
 def check_night(
@@ -66,7 +71,7 @@ def check_night(
             breaches += _yesterdays(now, then, declared_end=declared_end)
         if now.as_of > then.as_of and not breaches:
             breaches += [b for feed, old in shared for b in _silent(feed, old, now, then)]
-            silent = {b.cause.partition(" is silent")[0] for b in breaches}
+            silent = {b.subject for b in breaches}
             breaches += [
                 b
                 for feed, _ in shared
@@ -74,9 +79,9 @@ def check_night(
                 for b in _volume(feed, now.as_of)
             ]
     breaches += check_columns(now.everyone, then, 0, "open leads")
-    named = {(b.check, b.cause.partition(":")[0]) for b in breaches}
+    named = {(b.check, b.subject) for b in breaches}
     young = check_columns(now.newcomers, then, 1, "leads of the last 14 days")
-    breaches += [b for b in young if (b.check, b.cause.partition(":")[0]) not in named]
+    breaches += [b for b in young if (b.check, b.subject) not in named]
     breaches += _scores(now, then)
     return breaches
 
@@ -187,6 +192,7 @@ def _silent(feed: Feed, old: Feed, now: NightProfile, then: NightProfile) -> Ite
             f"{feed.name} is silent since {show(known.newest)[:16]}, usually "
             f"{_per_day(feed, known.newest):,.0f} rows a day",
             "look at the export or the tracking behind it",
+            feed.name,
         )
 
 
@@ -283,6 +289,7 @@ def _missing(name: str, tonight: ColumnCounts, before: ColumnCounts, whom: str) 
         f"column {name}: missing for {tonight.missing_share:.0%} of {whom}, last run "
         f"{before.missing_share:.0%}",
         "look whether the export still fills it",
+        name,
     )
 
 
@@ -301,6 +308,7 @@ def _unit(
             f"column {name}: a typical value of {whom} is {tonight.typical:,.6g}, last run "
             f"{before.typical:,.6g}",
             "look whether its unit changed",
+            name,
         ),
     )
 
@@ -326,6 +334,7 @@ def _unknown(
             f"column {name}: {1 - covered / n:.0%} of {whom} have a value that the last run did "
             f"not know{f' ({words})' if fresh else ''}",
             "look for a renamed level",
+            name,
         ),
     )
 
@@ -343,9 +352,8 @@ def _scores(now: NightProfile, then: NightProfile) -> Iterator[Breach]:
             "look at what is missing from the data",
         )
         return
-    p, q = np.maximum(then.scores, 0.5) / m, np.maximum(now.scores, 0.5) / n
-    index = float(np.sum((q - p) * np.log(q / p)))
-    if index > SHIFT and stats.chi2.sf(index / (1 / n + 1 / m), len(p) - 1) < CHANCE:
+    index = stability_index(np.asarray(then.scores, float), np.asarray(now.scores, float))
+    if index > SHIFT and stats.chi2.sf(index / (1 / n + 1 / m), len(now.scores) - 1) < CHANCE:
         yield Breach(
             "scores",
             f"scores: spread otherwise than in the last run (stability index {index:.2f})",

@@ -19,7 +19,8 @@ class Signal:
     """One check: its state, the figure measured, and the bar it was compared with.
 
     `since` is a day ("2026-10-12") or empty, `what_to_do` a sentence, empty where green. `weight`
-    orders causes of one colour: what explains more comes first.
+    orders causes of one colour: what explains more comes first. `subjects` are the columns, levels,
+    event types and sources that it speaks of, as they are written there.
     """
 
     name: str
@@ -30,11 +31,12 @@ class Signal:
     since: str = ""
     what_to_do: str = ""
     weight: float = 0.0
+    subjects: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, str]:
         """Return what is shown, for JSON."""
         shown = asdict(self)
-        del shown["weight"]
+        del shown["weight"], shown["subjects"]
         return shown
 
     @property

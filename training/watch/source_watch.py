@@ -83,6 +83,7 @@ def _silence(feed: Feed, p: float) -> Signal:
         day_of(feed.newest),
         "look at the export, or at the tracking that fills it",
         90.0,
+        (feed.name,),
     )
 
 

@@ -9,8 +9,8 @@ from data.clock import DAY, iso
 from data.labels import label, make_snapshots
 from models.note import Note
 from serving.experiment_arms import arms_of
-from serving.figures.experiment import RANDOM_ARM
 from serving.figures.reps_against_model import ClaimFigures, compare_reps
+from serving.held_back import RANDOM_ARM
 from serving.lead_ages import count_older
 from serving.worklist.pages.last_list import follow_list
 from serving.worklist.pages.report_input import ReportInput, interval

@@ -64,9 +64,16 @@ def test_amounts_are_read_as_they_are_written(
     assert read_amount(text, decimal) == (Decimal(amount).quantize(Decimal("0.0001")), currency)
 
 
-@pytest.mark.parametrize("text", ["", "abc", "1,50", "12,34,567", "€ 5 $", "1e9", "--3", "."])
+@pytest.mark.parametrize(
+    "text", ["", "abc", "1,50", "12,34,567", "€ 5 $", "1e9", "--3", ".", "12²", "③"]
+)
 def test_what_is_no_amount_is_none(text: str) -> None:
     assert read_amount(text) is None
+
+
+def test_an_amount_too_large_to_count_names_its_row(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"payments.csv, row 2.*larger than can be counted"):
+        _read(tmp_path, "a,2026-02-03,1" + "0" * 30 + ",payment\n")
 
 
 def _read(folder: Path, payments: str, more: str = TABLE) -> CrmData:

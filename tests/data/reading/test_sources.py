@@ -92,6 +92,29 @@ def test_a_broken_csv_names_the_line(tmp_path: Path, content: bytes, expected: s
     assert len(str(caught.value)) <= 600
 
 
+def test_gz_with_one_byte_changed_is_read_or_named(tmp_path: Path) -> None:
+    rows = b"".join(b"%d,%d\n" % (i, i * i) for i in range(300))
+    content = gzip.compress(b"id," + b"n" * 200 + b"\n" + rows)
+    for place in range(10, len(content), 7):
+        damaged = content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+        with pytest.raises(InputError, match=r"a\.csv\.gz"):
+            read(tmp_path, "a.csv.gz", damaged)
+
+
+def test_a_missing_word_is_unknown_to_a_filter_also_with_blanks_around_it(tmp_path: Path) -> None:
+    content = b"id,city\n1,Rome\n2,  \n3, Select \n4,\n5, Oslo\n"
+    (tmp_path / "a.csv").write_bytes(content)
+    given = project(tmp_path, project={"name": "t", "missing": ["", "Select"]})
+    kept = read_source(Source(source="a.csv", where="city is known"), given).table
+    assert kept["id"].to_pylist() == ["1", "5"]
+
+
+def test_whole_floats_beyond_int64_stay_apart() -> None:
+    column = pa.chunked_array([[1e20, 2e20, None]])
+    assert texts(column, ("",)).to_pylist() == ["1e+20", "2e+20", None]
+    assert texts(pa.chunked_array([[7.0, 2.0**62, None]]), ("",))[1].as_py() == str(2**62)
+
+
 def test_truncated_gz_is_named(tmp_path: Path) -> None:
     content = gzip.compress(b"id,n\n" + b"1,2\n" * 10_000)[:60]
     with pytest.raises(InputError, match=r"a\.csv\.gz"):

@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.project import load_project
-from data.reading.read_tables import read_tables
+from data.reading.read_tables import read_with_notes
 from data.schema import NetworkSection, Project, ProjectSection
 from data.schema_steps import WriteBackSection
 from data.schema_tables import ConversionSection, EventsSection, LeadsSection
+from data.schema_types import DUMPED
 from data.tables import Outcomes, Tables
 from data.world import make_world
 from serving.crm.interface import Update
@@ -83,7 +84,8 @@ def project(url: str, until: int) -> Project:
 def read(project: Project, folder: Path) -> tuple[Tables, Outcomes]:
     """Read what was pulled."""
     events = (str(folder / "events.parquet"),)
-    return read_tables(project, leads=str(folder / "leads.parquet"), events=events)
+    crm = read_with_notes(project, leads=str(folder / "leads.parquet"), events=events)
+    return crm.tables, crm.outcomes
 
 
 def events_of(folder: Path) -> Counter[str]:
@@ -215,7 +217,7 @@ def test_five_hundred_leads_travel_the_whole_road(tryton: str, tmp_path: Path) -
 def held_back(project: Project) -> Project:
     """Begin an experiment: half of the leads are worked without a score."""
     arms = {"arms": {"control": 1, "score": 1}}
-    return Project.model_validate({**project.model_dump(), "experiment": arms})
+    return Project.model_validate({**project.model_dump(), "experiment": arms}, context=DUMPED)
 
 
 def notes_of(crm: TrytonCrm) -> dict[str, str]:

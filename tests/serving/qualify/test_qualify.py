@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,8 @@ from data.errors import InputError
 from data.rules.expressions import parse
 from data.schema import Project
 from data.tables import Attribute, Events, Snapshots, Tables
+from features.build import build
+from features.catalogue import make_catalogue
 from serving.qualify.criterion_words import word_criterion
 from serving.qualify.engine import compile_rules, qualify
 from serving.qualify.rule_facts import RuleFacts
@@ -166,6 +170,21 @@ def test_events_count_strictly_before_as_of_and_inside_the_window() -> None:
     assert np.asarray(facts["n_e_book_ever"]).tolist() == [0, 1, 0, 0]
     assert np.asarray(facts["days_since_demo_request"]).tolist()[3] == 1.0
     assert np.asarray(facts["age_days"]).tolist() == [90, 80, 50, 70]
+
+
+def test_a_rule_counts_an_event_type_in_each_of_its_spellings() -> None:
+    names = ("trial", "Demo request", "demo_request")  # 2 trial is now a second spelling of 1
+    twice = replace(TABLES, events=replace(TABLES.events, type_names=names))
+    named = _project({"weights": dict.fromkeys(names, 1)})
+    frame = build(twice, SNAPSHOTS, make_catalogue(twice, named))
+    assert frame.to_pandas()["n_demo_request_ever"].tolist() == [0, 0, 0, 3]  # of one spelling
+    for facts in (
+        RuleFacts(twice, SNAPSHOTS, named),
+        RuleFacts(twice, SNAPSHOTS, named, features=frame),
+    ):
+        assert np.asarray(facts["n_demo_request_ever"]).tolist() == [0, 0, 1, 3]
+        assert np.asarray(facts["n_demo_request_20d"]).tolist() == [0, 0, 1, 2]
+        assert np.asarray(facts["days_since_demo_request"]).tolist()[2:] == [5.0, 1.0]
 
 
 def test_the_frame_has_one_row_per_lead_for_lists_and_the_crm() -> None:
