@@ -12,7 +12,7 @@ import httpx
 from data.network import require_allowed
 from serving.crm.http import Http, parse
 from serving.crm.interface import Remote, Unsure, Update, WriteAnswer
-from serving.crm.score_columns import checked_fields, incoming, outgoing
+from serving.crm.score_columns import checked_fields, incoming, is_set, outgoing
 
 API: Final = "/api/data/v9.2"
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -112,7 +112,7 @@ class DataverseCrm:
 
     def _remote(self, row: Mapping[str, Any]) -> Remote:
         values = incoming(row, self._fields)
-        override = bool(self._override and row.get(self._override) not in (None, ""))
+        override = bool(self._override and is_set(row.get(self._override)))
         closed = row.get("statecode") not in (0, None)  # 1 qualified, 2 disqualified
         return Remote(values, row.get("@odata.etag"), override, closed=closed)
 

@@ -99,5 +99,6 @@ class HubSpotCrm:
             for field, name in self._fields.items()
         }
         closed = any(properties.get(name) in words for name, words in self._closed.items())
-        override = bool(self._override and properties.get(self._override))
+        unset = (None, "", "false", "0")  # what `is_set` says, where all values are texts
+        override = bool(self._override) and properties.get(self._override) not in unset
         return Remote(values, row.get("updatedAt"), override=override, closed=closed)

@@ -12,7 +12,7 @@ import httpx
 
 from serving.crm.http import Http, failure, failure_text, parse, retry_after
 from serving.crm.interface import Refused, Remote, Unsure, Update, WriteAnswer
-from serving.crm.score_columns import checked_fields, incoming, outgoing
+from serving.crm.score_columns import checked_fields, incoming, is_set, outgoing
 
 VERSION: Final = "/services/data/v62.0"
 _COLLECTION: Final = 200
@@ -150,7 +150,7 @@ class SalesforceCrm:
 
     def _remote(self, row: Mapping[str, Any]) -> Remote:
         values = incoming(row, self._fields)
-        override = bool(self._override and row.get(self._override) not in (None, ""))
+        override = bool(self._override and is_set(row.get(self._override)))
         return Remote(
             values, row.get("SystemModstamp"), override, closed=bool(row.get("IsConverted"))
         )

@@ -24,7 +24,7 @@ from serving.crm.interface import (
     Value,
     WriteAnswer,
 )
-from serving.crm.score_columns import TIMES, decode, from_micros
+from serving.crm.score_columns import TIMES, decode, from_micros, is_set
 
 MODEL: Final = "sale.opportunity"
 NOTE: Final = "leadscore: "
@@ -85,7 +85,7 @@ class TrytonCrm:
             remotes[lead] = Remote(
                 values,
                 str(row["_timestamp"]),
-                override=row[self._override] not in (None, ""),
+                override=is_set(row[self._override]),
                 closed=row["state"] != _OPEN,
             )
         return remotes

@@ -234,6 +234,29 @@ def test_salesforce_null_is_a_deleted_lead() -> None:
     )
 
 
+@pytest.mark.parametrize(("box", "is_set"), [(False, False), (True, True)])
+def test_a_box_that_is_not_ticked_is_no_override(box: bool, is_set: bool) -> None:
+    lead = "00Q000000000001AAA"
+    row = {"Id": lead, "by_hand": box}
+    crm = SalesforceCrm(
+        "https://crm.example.com",
+        HOSTS,
+        "t0ken",
+        override="by_hand",
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, json=[row])),
+    )
+    assert crm.read_scores([lead])[lead].override == is_set
+    words = {"id": "1", "properties": {"by_hand": str(box).lower()}}
+    contacts = HubSpotCrm(
+        "https://crm.example.com",
+        HOSTS,
+        "t0ken",
+        override="by_hand",
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, json={"results": [words]})),
+    )
+    assert contacts.read_scores(["1"])["1"].override == is_set
+
+
 # -- Dataverse -----------------------------------------------------------------------------
 
 GUID = "11111111-2222-3333-4444-555555555555"
