@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import OutsideError
 from data.files import write_text
-from data.network import require_allowed
 from serving.crm.connectors import connect, is_embedded
-from serving.crm.credentials import with_credentials
 from serving.crm.interface import DISPOSITION, Crm, Remote, Update, WriteAnswer
 from serving.crm.retries import RateLimit, RetryPolicy
 from serving.crm.sqlite import embedded
@@ -23,6 +21,7 @@ from serving.exposure import Exposures
 from serving.guard_record import refuse_stopped
 from serving.writeback.decide import SendRules, worth_sending
 from serving.writeback.ledger import Ledger
+from serving.writeback.ledger_place import crm_name, ledger_place, open_ledger
 from serving.writeback.ledger_store import open_store
 from serving.writeback.payload import RULE, SayRule, in_english, read_leads, read_scores
 from serving.writeback.send import Sender
@@ -32,7 +31,6 @@ from training.state_format import make_folder
 
 if TYPE_CHECKING:
     from data.schema import Project
-    from data.schema_steps import WriteBackSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +128,9 @@ def write_back(
         target = crm or connect(section, home, project.network.allow)
         stack.callback(target.close)
         stop = stop or stack.enter_context(Stop())
-        where = ledger_address(section, project.network.allow) or str(state / "ledger.sqlite")
-        made = "://" in where or Path(where).is_file()
-        store = open_store(where if made or not dry_run else None)
+        store = open_ledger(project, state)
+        if store is None:
+            store = open_store(None if dry_run else ledger_place(project, state))
         stack.callback(store.close)
         ledger = Ledger(store, crm_name(section), lease_s=retry_policy.lease_s)
         if dry_run:
@@ -311,17 +309,3 @@ class DryRun:
     def close(self) -> None:
         """Close the real CRM."""
         self._crm.close()
-
-
-def crm_name(section: WriteBackSection) -> str:
-    """Name the CRM in the ledger: the kind, where it is, which table; without credentials."""
-    where = [section.url.rpartition("@")[2]] if section.url else []
-    table = [section.entity] if "entity" in section.model_fields_set else []
-    return " ".join([section.crm, *where, *table])
-
-
-def ledger_address(section: WriteBackSection, allow: Sequence[str]) -> str | None:
-    """Check a ledger's address; its password comes from libpq's own variables (PGPASSWORD)."""
-    if section.ledger is None or "://" not in section.ledger:
-        return section.ledger
-    return require_allowed(with_credentials(section.ledger, None), allow)
