@@ -14,7 +14,7 @@ from data.schema import Project
 from serving.exposure import Exposures
 from serving.newest_scores import read_newest
 from serving.writeback.ledger import Ledger
-from serving.writeback.ledger_place import crm_name, open_ledger
+from serving.writeback.ledger_place import crm_name, ledger_place, open_ledger
 from serving.writeback.payload import CLEARED
 from training.state import StatePaths
 
@@ -86,7 +86,7 @@ def _seen(state: StatePaths, project: Project) -> Iterator[tuple[str, str]]:
 def _in_crm(state: StatePaths, project: Project) -> set[str]:
     """Read from the ledger whose score the CRM holds."""
     try:
-        store = open_ledger(project, state.folder)
+        store = open_ledger(ledger_place(project, state.folder))
     except OutsideError:
         store = None
     if store is None:

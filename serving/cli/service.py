@@ -111,6 +111,7 @@ def forget(
     from serving.crm.pull.pull_project import home_of, load_for_pull
     from serving.crm.pull.spool import LOCK
     from serving.forget import forget_lead, forget_pulled
+    from serving.writeback.ledger_place import ledger_place
     from training.state import StatePaths
     from training.state_format import bring_up_to_date
 
@@ -125,7 +126,8 @@ def forget(
             )
     out = project.night.out
     reports = [] if out is None else [Path(project.folder) / out]
-    erased = forget_lead(paths, lead, reports=reports)
+    ledger = ledger_place(project, paths.folder)
+    erased = forget_lead(paths, lead, reports=reports, ledger=ledger)
     screen.say(", ".join(f"{name}: {count}" for name, count in erased.items()))
     for folder in dict.fromkeys([*([home] if home else []), *(pulled or [])]):
         for name, count in forget_pulled(folder, lead).items():

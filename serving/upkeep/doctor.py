@@ -26,7 +26,7 @@ from serving.upkeep.findings import Finding
 from serving.upkeep.registry_checks import check_registry
 from serving.upkeep.retention import clear_old, count_old_runs
 from serving.writeback.audit_log import entries
-from serving.writeback.ledger_place import open_ledger
+from serving.writeback.ledger_place import ledger_place, open_ledger
 from training.state_format import (
     FORMAT,
     format_of,
@@ -138,7 +138,7 @@ def _damaged(said: str) -> bool:
 
 
 def _ledger(session: Session, _: int) -> Iterator[Finding]:
-    store = open_ledger(session.project, session.state.folder)
+    store = open_ledger(ledger_place(session.project, session.state.folder))
     if store is None:
         yield Finding("ledger", "fine", "nothing was sent yet")
         return

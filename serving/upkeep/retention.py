@@ -17,7 +17,7 @@ from data.files import remove_leftovers
 from data.schema import Project
 from serving.upkeep.upkeep_lock import only_upkeep
 from serving.writeback.audit_log import trim
-from serving.writeback.ledger_place import open_ledger
+from serving.writeback.ledger_place import ledger_place, open_ledger
 from serving.writeback.ledger_store import Store
 from training.state import StatePaths
 
@@ -40,7 +40,7 @@ def clear_old(state: StatePaths, project: Project, *, at: int) -> dict[str, int]
         cleared["runs"] = len(runs)
         for left in state.runs.glob(".*.gone"):  # a clearing that was killed
             shutil.rmtree(left, ignore_errors=True)
-        store = open_ledger(project, state.folder)
+        store = open_ledger(ledger_place(project, state.folder))
         if store is not None:
             with closing(store):
                 cleared["audit entries"] = trim(

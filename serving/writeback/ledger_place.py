@@ -26,9 +26,8 @@ def ledger_place(project: Project, state: Path) -> str | Path:
     return state / "ledger.sqlite" if where is None else Path(where)
 
 
-def open_ledger(project: Project, state: Path) -> Store | None:
-    """Open the ledger of a project where there is one; None where nothing was sent yet."""
-    place = ledger_place(project, state)
+def open_ledger(place: str | Path) -> Store | None:
+    """Open the ledger that lies at a place; None where it is a file and nothing was sent yet."""
     if isinstance(place, Path) and not place.is_file():
         return None
     store = open_store(place)

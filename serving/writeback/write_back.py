@@ -128,9 +128,8 @@ def write_back(
         target = crm or connect(section, home, project.network.allow)
         stack.callback(target.close)
         stop = stop or stack.enter_context(Stop())
-        store = open_ledger(project, state)
-        if store is None:
-            store = open_store(None if dry_run else ledger_place(project, state))
+        place = ledger_place(project, state)
+        store = open_ledger(place) or open_store(None if dry_run else place)
         stack.callback(store.close)
         ledger = Ledger(store, crm_name(section), lease_s=retry_policy.lease_s)
         if dry_run:
