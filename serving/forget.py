@@ -213,8 +213,8 @@ def _erase_arm(path: Path, lead_id: str) -> int:
 
 
 def _erase_lines(path: Path, lead_id: str) -> int:
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if json.loads(line).get("lead_id") != lead_id]
+    lines = path.read_text(encoding="utf-8").split("\n")  # JSON may hold other ends of lines
+    kept = [line for line in lines if not line or json.loads(line).get("lead_id") != lead_id]
     if len(kept) < len(lines):
-        write_text(path, "".join(kept))
+        write_text(path, "\n".join(kept))
     return len(lines) - len(kept)
