@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from data.errors import OutsideError
 from data.files import write_text
 from serving.crm.connectors import connect, is_embedded
-from serving.crm.interface import DISPOSITION, Crm, Remote, Update, WriteAnswer
+from serving.crm.interface import DISPOSITION, Crm, Remote, Unsure, Update, WriteAnswer
 from serving.crm.retries import RateLimit, RetryPolicy
 from serving.crm.sqlite import embedded
 from serving.exposure import Exposures
@@ -125,9 +126,9 @@ def write_back(
         home = state
         if dry_run and is_embedded(section) and not (state / embedded.FILE).is_file():
             home = Path(stack.enter_context(TemporaryDirectory()))
-        target = crm or connect(section, home, project.network.allow)
-        stack.callback(target.close)
         stop = stop or stack.enter_context(Stop())
+        target = crm or connect(section, home, project.network.allow, partial(_wait, stop))
+        stack.callback(target.close)
         place = ledger_place(project, state)
         store = open_ledger(place) or open_store(None if dry_run else place)
         stack.callback(store.close)
@@ -165,6 +166,13 @@ def write_back(
             if not dry_run:
                 seen = Exposures.of(StatePaths(state), project)
                 seen.note("crm", sender.tally.shown, at=now)
+
+
+def _wait(stop: Stop, seconds: float) -> None:
+    """Wait while the CRM works; Unsure where a signal comes, for it may go on without us."""
+    stop.sleep(seconds)
+    if stop.asked():
+        raise Unsure("a signal came while it was working")
 
 
 def _queue(
