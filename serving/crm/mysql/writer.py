@@ -149,7 +149,7 @@ def _operational(error: exc.OperationalError) -> CrmError:
 
 
 def _number(version: str | None) -> Any:
-    return int(version) if version and version.isdigit() else version
+    return int(version) if version and version.isascii() and version.isdigit() else version
 
 
 def _line(error: exc.DBAPIError) -> str:

@@ -23,11 +23,12 @@ import pytest
 from data.errors import OutsideError
 from serving.crm.crm_rows import Since
 from serving.crm.dataverse.writer import DataverseCrm
-from serving.crm.hubspot.reader import HubSpotReader
+from serving.crm.hubspot.reader import HubSpotReader, _merged
 from serving.crm.hubspot.writer import HubSpotCrm
 from serving.crm.interface import Busy, Denied, Refused, Unsure, Update
 from serving.crm.retries import RetryingCall
 from serving.crm.salesforce.writer import SalesforceCrm
+from serving.crm.tryton.writer import TrytonCrm
 from serving.writeback.write_back import write_back
 from tests.fakes.cloud_server import TOKEN, Cloud, Request, running
 from tests.fakes.faults_run import EPOCH, write_scores
@@ -164,6 +165,24 @@ def test_hubspots_own_contract_accepts_how_contacts_are_read(prism: str) -> None
     assert [page.kind for page in pages] == ["leads", "lead_history", "events"]
     assert pages[0].rows[0]["lead_id"]
     assert set(reader.gaps) == {"values", "contacts"}  # that file knows nothing of properties
+
+
+def test_digits_of_other_scripts_are_no_numbers_of_a_crm() -> None:
+    """Found in a review: "²" is a digit to Python and no integer."""
+    row = {"id": "1", "properties": {"hs_calculated_merged_vids": "7:²;8:٣;9:1767600000000"}}
+    assert [each["lead_id"] for each in _merged(row, None)] == ["9"]
+    asked: list[object] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        if body["method"] != "common.db.login":
+            asked.append(body["params"][0])
+        return httpx.Response(200, json={"result": [] if asked else [1, "session"]})
+
+    url, login = "https://crm.example.com/crm", ("user", "password")
+    crm = TrytonCrm(url, HOSTS, login, transport=httpx.MockTransport(reply))
+    assert crm.read_scores(["7", "²", "٣"]) == {}
+    assert asked == [[["id", "in", [7]]]]
 
 
 # -- Salesforce ----------------------------------------------------------------------------
