@@ -34,14 +34,13 @@ class DataverseCrm:
         secret: str,
         *,
         entity: str = "lead",
-        prefix: str = "leadscore_",
         fields: Mapping[str, str] | None = None,
         override: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._secret, self._entity, self._override = secret, entity, override
         self._fields = {
-            field: name if fields else f"{prefix}{name}"
+            field: name if fields else f"leadscore_{name}"
             for field, name in checked_fields(fields).items()
         }
         self._id = f"{entity}id"
