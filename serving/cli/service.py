@@ -58,7 +58,7 @@ def serve(
     from serving.http.keys import revoke_key as revoke
     from serving.http.score_requests import Service
     from serving.http.server import serve as run
-    from serving.people.doors import Doors
+    from serving.people.authenticator import Authenticator
     from serving.people.people_store import list_users
     from serving.session import open_session
     from training.state_format import make_folder
@@ -79,7 +79,7 @@ def serve(
             file=str(keys),
             cure=f"leadscore serve {file} --new-key NAME, or leadscore people add {file} NAME",
         )
-    doors = Doors(session.project, session.state, now)
+    authenticator = Authenticator(session.project, session.state, now)
     service = Service(session.project, session.registry, model, state=session.state, clock=now)
     service.load()
     if store:
@@ -89,7 +89,9 @@ def serve(
 
         service.hold(read(), read)
     limits = Limits(requests_per_second=requests_per_second, burst=int(2 * requests_per_second) + 1)
-    app = create_app(service, KeyFile(keys), limits, reload_seconds=follow, doors=doors)
+    app = create_app(
+        service, KeyFile(keys), limits, reload_seconds=follow, authenticator=authenticator
+    )
     says = f"listening on http://{host}:{port}, model version {service.current().version}"
     run(app, host=host, port=port, on_listening=partial(screen.say, says))
 
