@@ -33,7 +33,7 @@ from data.world import project_file
 from serving.http.application import create_app
 from serving.http.score_requests import Service
 from serving.http.server import serve as run_server
-from serving.people.doors import Doors
+from serving.people.authenticator import Authenticator
 from serving.people.passwords import hash_password
 from serving.people.people_store import User, add_user
 from serving.worklist.stored_pages import write_pages
@@ -124,7 +124,7 @@ def serve(folder: Path, port: int) -> None:
     project = load_project(project_file(KIND))
     state = StatePaths(folder)
     service = Service(project, Registry.of(state, KIND), state=state, clock=now)
-    app = create_app(service, {}, doors=Doors(project, state, now))
+    app = create_app(service, {}, authenticator=Authenticator(project, state, now))
     run_server(app, host="127.0.0.1", port=port)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -13,9 +14,8 @@ from data.schema import Project
 from serving.exposure import Exposures
 from serving.newest_scores import read_newest
 from serving.writeback.ledger import Ledger
-from serving.writeback.ledger_store import open_store
+from serving.writeback.ledger_place import crm_name, ledger_place, open_ledger
 from serving.writeback.payload import CLEARED
-from serving.writeback.write_back import crm_name, ledger_address
 from training.state import StatePaths
 
 
@@ -85,17 +85,13 @@ def _seen(state: StatePaths, project: Project) -> Iterator[tuple[str, str]]:
 
 def _in_crm(state: StatePaths, project: Project) -> set[str]:
     """Read from the ledger whose score the CRM holds."""
-    address = ledger_address(project.write_back, project.network.allow)
-    path = state.folder / "ledger.sqlite"
-    if address is None and not path.is_file():
-        return set()
     try:
-        store = open_store(address or path)
+        store = open_ledger(ledger_place(project, state.folder))
     except OutsideError:
+        store = None
+    if store is None:
         return set()
-    try:
+    with closing(store):
         ledger = Ledger(store, crm_name(project.write_back))
         last = ledger.last_acknowledged("", "\U0010ffff")
-    finally:
-        store.close()
     return {lead for lead, each in last.items() if each.hash != CLEARED}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -30,6 +30,8 @@ from serving.people.lead_audit import forget_acts
 from serving.upkeep.upkeep_lock import only_upkeep
 from serving.worklist.deliver import REPORTS
 from serving.worklist.stored_pages import forget_pages
+from serving.writeback.ledger_place import open_ledger
+from serving.writeback.ledger_tables import forget_sent
 from training.state import StatePaths
 
 LEAD_COLUMNS: Final = ("lead_id", ID_COLUMN)
@@ -40,21 +42,28 @@ STORE: Final = "files of the store, built again when next read"
 """What is erased whole, whether it holds the lead or not."""
 
 
-def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()) -> dict[str, int]:
+def forget_lead(
+    state: StatePaths,
+    lead_id: str,
+    *,
+    reports: Sequence[Path] = (),
+    ledger: str | Path | None = None,
+) -> dict[str, int]:
     """Erase a lead from all runs, rep answers, arms, ledger and embedded CRM: rows erased.
 
     Reports in the state folder, and in the folders `reports`, are removed whole where anything of
     the lead was found: any may name it. An id that nothing names removes none. A service that runs
-    sees by the date of the scores that what it holds is to be read again.
+    sees by the date of the scores that what it holds is to be read again. `ledger` is its place
+    where it lies outside the state folder.
     Entries of the audit log that name its id are counted, not erased: each holds the hash of the
     one before. What a killed run left half-written is removed whole. OutsideError while a night
     runs.
     """
     if not state.folder.is_dir():
-        return _erase(state, lead_id)
+        return _erase(state, lead_id, ledger)
     with only_night(state), only_upkeep(state):
         parts = remove_leftovers(state.folder) + remove_parts(state)
-        erased = _erase(state, lead_id)
+        erased = _erase(state, lead_id, ledger)
         if state.scores.is_file():
             state.scores.touch()
         folders = dict.fromkeys([state.reports, *reports])
@@ -65,7 +74,7 @@ def forget_lead(state: StatePaths, lead_id: str, *, reports: Sequence[Path] = ()
     return erased | {name: count for name, count in found.items() if count}
 
 
-def _erase(state: StatePaths, lead_id: str) -> dict[str, int]:
+def _erase(state: StatePaths, lead_id: str, ledger: str | Path | None) -> dict[str, int]:
     files = [state.scores, *sorted(state.runs.glob("*/*.parquet"))]
     erased = {
         "rows of scores": sum(_erase_rows(path, lead_id) for path in files if path.is_file()),
@@ -75,10 +84,13 @@ def _erase(state: StatePaths, lead_id: str) -> dict[str, int]:
     if state.pages.is_dir():
         erased["live pages"] = forget_pages(state.pages, lead_id)
     databases = {*state.folder.glob("*.db"), *state.folder.glob("*.sqlite")}
+    if isinstance(ledger, Path):
+        databases |= {each for each in (ledger, ledger.with_suffix(".v1.sqlite")) if each.is_file()}
     for path in sorted(databases - {state.registry, state.feedback, state.people}):
-        erased[path.name], sealed = _erase_from_database(path, lead_id)
-        if sealed:
-            erased["audit entries with its id, kept"] = sealed
+        _count(erased, path.name, _erase_from_database(path, lead_id))
+    if isinstance(ledger, str) and (store := open_ledger(ledger)):
+        with closing(store):
+            _count(erased, "ledger", forget_sent(store, lead_id))
     if kept := CrmStore(state.store).erase():
         erased[STORE] = kept
     arms = state.folder / "arms.csv"
@@ -88,6 +100,13 @@ def _erase(state: StatePaths, lead_id: str) -> dict[str, int]:
     if letters.is_file():
         erased["dead letters"] = _erase_lines(letters, lead_id)
     return erased
+
+
+def _count(erased: dict[str, int], name: str, counts: tuple[int, int]) -> None:
+    """Add the rows erased from a database, and the audit entries that name the lead and stay."""
+    for key, count in zip((name, "audit entries with its id, kept"), counts, strict=True):
+        if count or key == name:
+            erased[key] = erased.get(key, 0) + count
 
 
 def forget_pulled(folder: Path, lead_id: str) -> dict[str, int]:
@@ -152,7 +171,7 @@ def _erase_rows(path: Path, lead_id: str) -> int:
 def _erase_from_database(path: Path, lead_id: str) -> tuple[int, int]:
     """Erase rows of every table with lead ids; also count audit log entries that name the lead."""
     count = sealed = 0
-    with closing(sqlite3.connect(path)) as connection:
+    with _named_failures(path), closing(sqlite3.connect(path)) as connection:
         connection.execute("pragma secure_delete = on")  # freed pages keep nothing of the lead
         names = [
             row[0]
@@ -174,6 +193,16 @@ def _erase_from_database(path: Path, lead_id: str) -> tuple[int, int]:
     return count, sealed
 
 
+@contextmanager
+def _named_failures(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OutsideError(
+            f"{path} may hold the lead and cannot be changed: {error}", cure="run again"
+        ) from None
+
+
 def _erase_arm(path: Path, lead_id: str) -> int:
     """Take a lead out of the arms of an experiment; assigning again gives it the same arm."""
     arms = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -184,8 +213,8 @@ def _erase_arm(path: Path, lead_id: str) -> int:
 
 
 def _erase_lines(path: Path, lead_id: str) -> int:
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if json.loads(line).get("lead_id") != lead_id]
+    lines = path.read_text(encoding="utf-8").split("\n")  # JSON may hold other ends of lines
+    kept = [line for line in lines if not line or json.loads(line).get("lead_id") != lead_id]
     if len(kept) < len(lines):
-        write_text(path, "".join(kept))
+        write_text(path, "\n".join(kept))
     return len(lines) - len(kept)

@@ -48,7 +48,8 @@ def guard_night(
         raise _refusal(breaches)
     if breaches and not known:
         record = replace(record, accepted=(*record.accepted, entry))
-    keep = own_sources and (record.night is None or tonight.as_of >= record.night["as_of"])
+    newer = record.night is None or before is None or tonight.as_of >= before.as_of
+    keep = own_sources and newer
     night = tonight.to_dict() if keep else record.night
     if record_it:
         replace(record, night=night, stopped=None).write(folder)

@@ -58,7 +58,7 @@ def serve(
     from serving.http.keys import revoke_key as revoke
     from serving.http.score_requests import Service
     from serving.http.server import serve as run
-    from serving.people.doors import Doors
+    from serving.people.authenticator import Authenticator
     from serving.people.people_store import list_users
     from serving.session import open_session
     from training.state_format import make_folder
@@ -79,7 +79,7 @@ def serve(
             file=str(keys),
             cure=f"leadscore serve {file} --new-key NAME, or leadscore people add {file} NAME",
         )
-    doors = Doors(session.project, session.state, now)
+    authenticator = Authenticator(session.project, session.state, now)
     service = Service(session.project, session.registry, model, state=session.state, clock=now)
     service.load()
     if store:
@@ -89,7 +89,9 @@ def serve(
 
         service.hold(read(), read)
     limits = Limits(requests_per_second=requests_per_second, burst=int(2 * requests_per_second) + 1)
-    app = create_app(service, KeyFile(keys), limits, reload_seconds=follow, doors=doors)
+    app = create_app(
+        service, KeyFile(keys), limits, reload_seconds=follow, authenticator=authenticator
+    )
     says = f"listening on http://{host}:{port}, model version {service.current().version}"
     run(app, host=host, port=port, on_listening=partial(screen.say, says))
 
@@ -111,6 +113,7 @@ def forget(
     from serving.crm.pull.pull_project import home_of, load_for_pull
     from serving.crm.pull.spool import LOCK
     from serving.forget import forget_lead, forget_pulled
+    from serving.writeback.ledger_place import ledger_place
     from training.state import StatePaths
     from training.state_format import bring_up_to_date
 
@@ -125,7 +128,8 @@ def forget(
             )
     out = project.night.out
     reports = [] if out is None else [Path(project.folder) / out]
-    erased = forget_lead(paths, lead, reports=reports)
+    ledger = ledger_place(project, paths.folder)
+    erased = forget_lead(paths, lead, reports=reports, ledger=ledger)
     screen.say(", ".join(f"{name}: {count}" for name, count in erased.items()))
     for folder in dict.fromkeys([*([home] if home else []), *(pulled or [])]):
         for name, count in forget_pulled(folder, lead).items():

@@ -27,6 +27,7 @@ class Target:
     key: str
     fields: Mapping[str, str]  # our field -> the CRM's name; empty: the standard names
     override: str | None
+    sleep: Callable[[float], None]  # between looks at a job of the CRM; may raise `Unsure`
 
     @property
     def login(self) -> tuple[str, str]:

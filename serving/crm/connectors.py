@@ -8,7 +8,8 @@ is opened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -86,14 +87,19 @@ def is_embedded(section: WriteBackSection) -> bool:
     return section.url is None and connector_of(section).embedded is not None
 
 
-def connect(section: WriteBackSection, state: Path, allow: tuple[str, ...] = ()) -> Crm:
+def connect(
+    section: WriteBackSection,
+    state: Path,
+    allow: tuple[str, ...] = (),
+    sleep: Callable[[float], None] = time.sleep,
+) -> Crm:
     """Open the CRM that the section names; secrets come from the environment variable it names."""
     connector = connector_of(section)
     try:
         if section.url is None and connector.embedded is not None:
             crm: Crm = connector.embedded(state)
         else:
-            crm = connector.write(_target(connector, section, allow))
+            crm = connector.write(_target(connector, section, allow, sleep))
     except Denied as error:
         raise OutsideError(
             f"{section.crm} refuses access: {error}", cure="check the rights"
@@ -103,7 +109,12 @@ def connect(section: WriteBackSection, state: Path, allow: tuple[str, ...] = ())
     return crm
 
 
-def _target(connector: Connector[Any], section: WriteBackSection, allow: tuple[str, ...]) -> Target:
+def _target(
+    connector: Connector[Any],
+    section: WriteBackSection,
+    allow: tuple[str, ...],
+    sleep: Callable[[float], None],
+) -> Target:
     """Fill in the connector's defaults and the credentials that its kind of address needs."""
     url, credential = section.url, ""
     if not url:
@@ -123,4 +134,5 @@ def _target(connector: Connector[Any], section: WriteBackSection, allow: tuple[s
         key=section.key if "key" in declared else connector.key,
         fields=section.fields,
         override=section.override,
+        sleep=sleep,
     )

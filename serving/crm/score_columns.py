@@ -75,7 +75,7 @@ class ScoreColumns:
             for field, value in zip(self.column_of, row[1:], strict=False)
         }
         rest = list(row[1 + len(self.column_of) :])
-        override = bool(self.override) and rest.pop(0) not in (None, "")
+        override = bool(self.override) and is_set(rest.pop(0))
         version = str(rest.pop(0)) if self.version else None
         return Remote(values, version, override, closed=any(value is not None for value in rest))
 
@@ -105,6 +105,17 @@ class ScoreColumns:
         if self._whole:
             return update.values
         return {field: update.values.get(field) for field in self.column_of}
+
+
+def is_set(override: Any) -> bool:
+    """Tell whether a person set an override field: empty, a box not ticked and 0 are not set.
+
+    The guards of the SQL writers say the same.
+
+    >>> [is_set(value) for value in (None, "", False, 0, "0", True, 73)]
+    [False, False, False, False, True, True, True]
+    """
+    return override not in (None, "", False, b"\0")  # the last is a BIT of MySQL
 
 
 def checked_fields(fields: Mapping[str, str] | None) -> dict[str, str]:

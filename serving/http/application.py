@@ -25,7 +25,7 @@ from serving.http.api import Health, Problem, ScoreRequest, ScoreResponse
 from serving.http.guard import App, Guard, Limits, Message, Receive, Scope, Send
 from serving.http.page_routes import PageRoutes
 from serving.http.score_requests import NoModelError, Service, UnknownLeadError
-from serving.people.doors import Doors
+from serving.people.authenticator import Authenticator
 
 _LOG = logging.getLogger(__name__)
 _NUMBER_OF_VALUE: Final = "constrained-float"
@@ -87,23 +87,23 @@ def create_app(
     keys: Mapping[str, str],
     limits: Limits | None = None,
     reload_seconds: float = 0,
-    doors: Doors | None = None,
+    authenticator: Authenticator | None = None,
 ) -> App:
     """Put the application together behind its guard; `reload_seconds` > 0 follows promotions.
 
-    With `doors` it also has pages, for people who sign in.
+    With `authenticator` it also has pages, for people who sign in.
     """
     metrics = Metrics()
     metrics.following.set_function(lambda: float(service.follower != "failing"))
     metrics.trained_until.set_function(lambda: service.trained_until / SECOND)
     metrics.scores_as_of.set_function(lambda: service.scores_as_of / SECOND)
-    app = make_routes(service, metrics, reload_seconds, doors)
-    guard = Guard(app, keys, limits or Limits(), with_pages=doors is not None)
+    app = make_routes(service, metrics, reload_seconds, authenticator)
+    guard = Guard(app, keys, limits or Limits(), with_pages=authenticator is not None)
     return _measured(guard, metrics)
 
 
 def make_routes(
-    service: Service, metrics: Metrics, reload_seconds: float, doors: Doors | None
+    service: Service, metrics: Metrics, reload_seconds: float, authenticator: Authenticator | None
 ) -> FastAPI:
     """Make the application with all its routes, as it stands behind the guard."""
     # One thread computes: several would only wait for each other's interpreter lock and take twice
@@ -128,8 +128,8 @@ def make_routes(
     _add_problems(app)
     _add_state(app, service, metrics)
     _add_scoring(app, service, metrics, computer)
-    if doors is not None:
-        _add_pages(app, service, doors)
+    if authenticator is not None:
+        _add_pages(app, service, authenticator)
     return app
 
 
@@ -200,11 +200,11 @@ def _add_scoring(
         return await answered(lambda: service.score_known(lead_id, moment))
 
 
-def _add_pages(app: FastAPI, service: Service, doors: Doors) -> None:
+def _add_pages(app: FastAPI, service: Service, authenticator: Authenticator) -> None:
     """Add what people see, sign-in and the pages of the newest list: all in one table of routes."""
-    app.router.routes.extend(doors.router.routes)
+    app.router.routes.extend(authenticator.router.routes)
     if service.state is not None:
-        pages = PageRoutes(service.project, service.state, doors, service.clock)
+        pages = PageRoutes(service.project, service.state, authenticator, service.clock)
         app.router.routes.extend(pages.router.routes)
 
 

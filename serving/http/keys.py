@@ -11,10 +11,13 @@ import hmac
 import json
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from data.errors import InputError
 from data.files import write_text
+from serving.upkeep.upkeep_lock import only_upkeep
+from training.state import StatePaths
 
 PREFIX = "ls_"
 
@@ -39,11 +42,11 @@ def read_keys(path: Path) -> dict[str, str]:
 
 def new_key(path: Path, name: str) -> str:
     """Make a key, keep its hash under `name`, return the key: it can't be shown again."""
-    keys = read_keys(path)
-    if name in keys:
-        raise InputError(f"there is a key named {name!r} already", file=str(path))
     key = PREFIX + secrets.token_urlsafe(32)
-    _write(path, {**keys, name: digest(key)})
+    with _changed(path) as keys:
+        if name in keys:
+            raise InputError(f"there is a key named {name!r} already", file=str(path))
+        keys[name] = digest(key)
     return key
 
 
@@ -53,12 +56,18 @@ def revoke_key(path: Path, name: str) -> None:
     if name not in keys:
         known = f"there are {', '.join(sorted(keys))}" if keys else "there is none at all"
         raise InputError(f"there is no key named {name!r}: {known}", file=str(path))
-    _write(path, {kept: value for kept, value in keys.items() if kept != name})
+    with _changed(path) as newest:
+        newest.pop(name, None)
 
 
-def _write(path: Path, keys: Mapping[str, str]) -> None:
-    write_text(path, json.dumps(keys, indent=1) + "\n")
-    path.chmod(0o600)
+@contextmanager
+def _changed(path: Path) -> Iterator[dict[str, str]]:
+    """Read the keys, and write them as the block leaves them; others wait meanwhile."""
+    with only_upkeep(StatePaths(path.parent)):
+        keys = read_keys(path)
+        yield keys
+        write_text(path, json.dumps(keys, indent=1) + "\n")
+        path.chmod(0o600)
 
 
 class KeyFile(Mapping[str, str]):

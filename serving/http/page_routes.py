@@ -25,8 +25,8 @@ from starlette.exceptions import HTTPException
 from data.durations import SECOND
 from data.errors import InputError
 from data.schema import Project
+from serving.people.authenticator import Authenticator
 from serving.people.card_tokens import LASTS
-from serving.people.doors import Doors
 from serving.people.origins import own_path
 from serving.people.sign_in_page import HEADERS
 from serving.people.sign_in_routes import read_form
@@ -79,12 +79,21 @@ def static_files() -> Mapping[str, tuple[str, str, str]]:
 
 
 class PageRoutes:
-    """The live pages of one project behind its doors; `clock` gives microseconds UTC."""
+    """The live pages of one project behind its authenticator; `clock` gives microseconds UTC."""
 
     def __init__(
-        self, project: Project, state: StatePaths, doors: Doors, clock: Callable[[], int]
+        self,
+        project: Project,
+        state: StatePaths,
+        authenticator: Authenticator,
+        clock: Callable[[], int],
     ) -> None:
-        self.project, self.state, self.doors, self.clock = project, state, doors, clock
+        self.project, self.state, self.authenticator, self.clock = (
+            project,
+            state,
+            authenticator,
+            clock,
+        )
         self.answers = LiveAnswers(state.feedback)
         self.weeks = PlannedWeeks()
         self.addresses = {name: file[0] for name, file in static_files().items()}
@@ -108,7 +117,7 @@ class PageRoutes:
 
     def start(self, request: Request) -> Response:
         """Go to the list."""
-        self.doors.require(request)
+        self.authenticator.require(request)
         return RedirectResponse("/today", 303, HEADERS)
 
     def today(self, request: Request) -> Response:
@@ -117,10 +126,10 @@ class PageRoutes:
 
     def lead(self, request: Request, lead_id: str) -> Response:
         """Show a lead's page; the audit notes who opened it."""
-        viewer = self.doors.require(request)
+        viewer = self.authenticator.require(request)
         answer = self._shown(request, lambda page: page.lead(lead_id), "lead")
         if answer.status_code == 200:
-            self.doors.audit(viewer, "lead", lead_id, self.clock())
+            self.authenticator.audit(viewer, "lead", lead_id, self.clock())
         return answer
 
     def changes(self, request: Request) -> Response:
@@ -141,34 +150,34 @@ class PageRoutes:
 
     def card(self, request: Request, lead_id: str, token: str = "") -> Response:
         """Show the top of a lead's page in a frame of the CRM, by its token alone."""
-        viewer = self.doors.read_card_token(token, lead_id, self.clock())
+        viewer = self.authenticator.read_card_token(token, lead_id, self.clock())
         html = None
         if viewer is not None:
             with self._page(request, viewer, PageState()) as page:
                 html = None if page is None else page.lead(lead_id, card=True)
-        framed = live_policy(self.doors.frame_ancestors)
+        framed = live_policy(self.authenticator.frame_ancestors)
         headers = {k: v for k, v in HEADERS.items() if k != "X-Frame-Options"}
         if html is None:
-            language = viewer.language if viewer else self.doors.language
+            language = viewer.language if viewer else self.authenticator.language
             return self._nothing(language, "lead", 404, framed, headers)
-        self.doors.audit(viewer, "card", lead_id, self.clock())  # type: ignore[arg-type]
+        self.authenticator.audit(viewer, "card", lead_id, self.clock())  # type: ignore[arg-type]
         return _html(html, 200, framed, headers)
 
     def card_of(self, lead_id: str, viewer: str = "") -> Response:
         """Give a CRM with an API key the address of a card for one of the users, ten minutes."""
-        asked = Viewer(viewer, "reader", frozenset(), self.doors.language, "")
+        asked = Viewer(viewer, "reader", frozenset(), self.authenticator.language, "")
         address = self._card_address(asked, lead_id)
         if address is None:
             raise HTTPException(404, "there is no such user")
         return JSONResponse({"url": address, "seconds": LASTS // SECOND}, headers=HEADERS)
 
     def _card_address(self, viewer: Viewer, lead_id: str) -> str | None:
-        token = self.doors.card_token(viewer, lead_id, self.clock())
+        token = self.authenticator.card_token(viewer, lead_id, self.clock())
         return f"/card/{quote(lead_id, safe='')}?token={quote(token)}" if token else None
 
     def newest(self, request: Request) -> Response:
         """Name the run of the newest list: an open page asks whether it is still that."""
-        words = words_of(self.doors.require(request).language)
+        words = words_of(self.authenticator.require(request).language)
         run = newest_run(self.state.pages)
         said = "" if run is None else newest_says(words, made_at(self.state.pages, run))
         return JSONResponse({"run": run, "said": said}, headers=HEADERS)
@@ -183,16 +192,16 @@ class PageRoutes:
 
     async def search(self, request: Request) -> Response:
         """Take the words of a search and go on to the list that they narrow."""
-        viewer = await run_in_threadpool(self.doors.require, request)
+        viewer = await run_in_threadpool(self.authenticator.require, request)
         words = " ".join((await read_form(request)).get("words", "")[:LONGEST].split())
         found = _sealer(viewer).encrypt(words.encode("utf-8", "replace")).decode() if words else ""
         return RedirectResponse(f"/today{PageState(found=found).query()}", 303, HEADERS)
 
     async def answer(self, request: Request) -> Response:
         """Store an answer; a page goes on where it was, a fetch is told what was stored."""
-        viewer = await run_in_threadpool(self.doors.require, request)
+        viewer = await run_in_threadpool(self.authenticator.require, request)
         fields = await read_form(request)
-        self.doors.check_write(request, viewer, fields.get("csrf", ""))
+        self.authenticator.check_write(request, viewer, fields.get("csrf", ""))
         return await run_in_threadpool(self._answered, request, viewer, fields)
 
     def _answered(self, request: Request, viewer: Viewer, fields: Mapping[str, str]) -> Response:
@@ -213,7 +222,7 @@ class PageRoutes:
             if asks:
                 return JSONResponse({"detail": str(error)}, 422, HEADERS)
             return self._nothing(viewer.language, str(error), 422)
-        self.doors.audit(viewer, f"answer {fields.get('verdict', '')[:20]}", lead_id, at)
+        self.authenticator.audit(viewer, f"answer {fields.get('verdict', '')[:20]}", lead_id, at)
         if not asks:
             return RedirectResponse(own_path(fields.get("back")), 303, HEADERS)
         outcome = {"said": given.said, "undo": given.undo, "off": given.off}
@@ -224,7 +233,7 @@ class PageRoutes:
     def _shown(
         self, request: Request, show: Callable[[LivePage], str | None], missing: Nothing = "page"
     ) -> Response:
-        viewer = self.doors.require(request)
+        viewer = self.authenticator.require(request)
         if request.url.path in COMPANY_PAGES and viewer.role == "rep":
             return self._nothing(viewer.language, "company", 403)
         with self._page(request, viewer, self._state(request, viewer)) as page:
@@ -260,7 +269,7 @@ class PageRoutes:
                     self.addresses,
                     (newest, made_at(self.state.pages, newest)),
                     here,
-                    self.doors.section.sign_in != "proxy",
+                    self.authenticator.section.sign_in != "proxy",
                     lambda lead_id: self._card_address(viewer, lead_id),
                 ),
             )
@@ -288,7 +297,7 @@ class PageRoutes:
         framed: str | None = None,
         headers: Mapping[str, str] = HEADERS,
     ) -> Response:
-        html = render_nothing(self.doors.title, language, said, self.addresses)
+        html = render_nothing(self.authenticator.title, language, said, self.addresses)
         return _html(html, status, framed or live_policy(), headers)
 
 

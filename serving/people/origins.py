@@ -21,7 +21,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def own_path(text: str | None) -> str:
-    """Keep a path of these pages to go on to; "/" for any other place and for the doors.
+    """Keep a path of these pages to go on to; "/" for any other place and for signing in and out.
 
     >>> own_path("/lead/1?tab=why"), own_path("//evil.example"), own_path("/login?next=/")
     ('/lead/1?tab=why', '/', '/')

@@ -276,7 +276,7 @@ def viewer_of(connection: sqlite3.Connection, user: User, *, csrf: str) -> Viewe
 
 
 def user_of_row(row: Sequence[object]) -> User:
-    """Make a user of the columns that `USERUSER_COLUMNS` names."""
+    """Make a user of a row of the table `users`."""
     _, name, role, owners, teams, language, password, secret, added_at = row
     return User(
         str(name),

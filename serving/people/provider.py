@@ -137,7 +137,7 @@ class Provider:
         secret = "" if named is None else os.environ.get(named, "")
         if named is not None and not secret:
             raise OutsideError(f"the environment variable {named} with our secret is not set")
-        offered = described.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        offered = described.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         basic = "client_secret_basic" in offered
         method = "none" if not secret else "client_secret_basic" if basic else "client_secret_post"
         uri, headers, body = ClientAuth(self.section.client_id, secret, method).prepare(
@@ -157,7 +157,7 @@ class Provider:
         self, described: Mapping[str, Any], tokens: Mapping[str, Any], nonce: str, at: int
     ) -> str:
         """Check the identity token by the provider's keys and read the name of the user."""
-        offered = described.get("id_token_signing_alg_values_supported", ["RS256"])
+        offered = described.get("id_token_signing_alg_values_supported") or ["RS256"]
         try:
             keys = KeySet.import_key_set(self._fetch(described["jwks_uri"]))  # type: ignore[arg-type]
             token = jwt.decode(
@@ -197,7 +197,13 @@ class Provider:
         require_allowed(url, self.allow)
         try:
             answer = httpx.request(
-                "GET" if form is None else "POST", url, headers=headers, content=form, timeout=10
+                "GET" if form is None else "POST",
+                url,
+                headers=headers,
+                content=form,
+                timeout=10,
+                trust_env=False,  # a proxy would learn code and secret, allowed or not
+                verify=httpx.create_ssl_context(),  # SSL_CERT_FILE may name other certificates
             )
             found = answer.json()
         except (httpx.HTTPError, ValueError) as error:

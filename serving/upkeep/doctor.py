@@ -24,8 +24,9 @@ from serving.parts.parts_lock import is_scoring_parts, remove_parts
 from serving.session import Session
 from serving.upkeep.findings import Finding
 from serving.upkeep.registry_checks import check_registry
-from serving.upkeep.retention import clear_old, count_old_runs, open_ledger
+from serving.upkeep.retention import clear_old, count_old_runs
 from serving.writeback.audit_log import entries
+from serving.writeback.ledger_place import ledger_place, open_ledger
 from training.state_format import (
     FORMAT,
     format_of,
@@ -137,7 +138,7 @@ def _damaged(said: str) -> bool:
 
 
 def _ledger(session: Session, _: int) -> Iterator[Finding]:
-    store = open_ledger(session.state, session.project)
+    store = open_ledger(ledger_place(session.project, session.state.folder))
     if store is None:
         yield Finding("ledger", "fine", "nothing was sent yet")
         return

@@ -17,9 +17,8 @@ from data.files import remove_leftovers
 from data.schema import Project
 from serving.upkeep.upkeep_lock import only_upkeep
 from serving.writeback.audit_log import trim
-from serving.writeback.ledger_store import Store, open_store
-from serving.writeback.ledger_tables import lay_out
-from serving.writeback.write_back import ledger_address
+from serving.writeback.ledger_place import ledger_place, open_ledger
+from serving.writeback.ledger_store import Store
 from training.state import StatePaths
 
 _STAMP: Final = re.compile(r"\d{8}T\d{6}Z")
@@ -41,7 +40,7 @@ def clear_old(state: StatePaths, project: Project, *, at: int) -> dict[str, int]
         cleared["runs"] = len(runs)
         for left in state.runs.glob(".*.gone"):  # a clearing that was killed
             shutil.rmtree(left, ignore_errors=True)
-        store = open_ledger(state, project)
+        store = open_ledger(ledger_place(project, state.folder))
         if store is not None:
             with closing(store):
                 cleared["audit entries"] = trim(
@@ -54,21 +53,6 @@ def clear_old(state: StatePaths, project: Project, *, at: int) -> dict[str, int]
 def count_old_runs(state: StatePaths, project: Project, *, at: int) -> int:
     """Count the runs that `clear_old` would remove."""
     return sum(began < at - project.retention.runs for _, began in _runs(state))
-
-
-def open_ledger(state: StatePaths, project: Project) -> Store | None:
-    """Open the ledger of a project where there is one; None where nothing was sent yet."""
-    where = ledger_address(project.write_back, project.network.allow)
-    path = state.folder / "ledger.sqlite" if where is None else Path(where)
-    if (where is None or "://" not in where) and not path.is_file():
-        return None
-    store = open_store(where if where is not None and "://" in where else path)
-    try:
-        lay_out(store)
-    except BaseException:
-        store.close()
-        raise
-    return store
 
 
 def _runs(state: StatePaths) -> Iterator[tuple[Path, int]]:

@@ -50,7 +50,6 @@ def deliver(
     *,
     languages: Sequence[str],
     owner_emails: Mapping[str, str] | None = None,
-    sender: str = "leadscore@localhost.invalid",
     every: LeadsOfOwners | None = None,
 ) -> list[Path]:
     """Write the report of all, the report, sheets and e-mail of each owner; return the paths.
@@ -88,7 +87,7 @@ def deliver(
             ),
             write_bytes(
                 folder / "owners" / f"{name}.eml",
-                email(own, owner, page, first, (owner_emails or {}).get(owner), sender),
+                email(own, owner, page, first, (owner_emails or {}).get(owner)),
             ),
         ]
     return written
@@ -148,15 +147,13 @@ def _alone(lead: ReportLead) -> ReportLead:
     return replace(lead, detail=detail)
 
 
-def email(
-    view: ReportView, owner: str, page: str, language: str, to: str | None, sender: str
-) -> bytes:
+def email(view: ReportView, owner: str, page: str, language: str, to: str | None) -> bytes:
     """Write an .eml: ten leads in text and HTML, the report attached. Same view, same bytes."""
     words = words_of(language)
     message = EmailMessage(policy=SMTP)
     title = shown(view.about.title or view.about.project, 80)
     message["Subject"] = f"{title}: {words.message('Today')}"
-    message["From"] = sender
+    message["From"] = "leadscore@localhost.invalid"
     if to is not None and re.fullmatch(r"[^\s@<>,;]+@[^\s@<>,;]+", to):
         message["To"] = to
     message["Date"] = format_datetime(datetime.fromisoformat(view.about.as_of).astimezone(UTC))

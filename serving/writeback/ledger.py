@@ -274,6 +274,15 @@ class Ledger:
                 ],
             )
 
+    def forget_unconfirmed(self, lease: Lease) -> None:
+        """Forget what was read back, is not what the CRM holds, and is not to be sent any more."""
+        with self.fenced(lease):
+            self.store.execute(
+                "DELETE FROM inflight WHERE crm = ? AND lead NOT IN"
+                " (SELECT lead FROM outbox WHERE crm = ?)",
+                (self.crm, self.crm),
+            )
+
     def record_answers(
         self,
         lease: Lease,

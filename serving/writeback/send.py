@@ -105,6 +105,8 @@ class Sender:
                 if holds(remote[lead].values, each.values)
             ]
             self._record(done)
+        if unconfirmed:
+            self.ledger.forget_unconfirmed(self.lease)
 
     def drifted(self, leads: Sequence[str]) -> set[str]:
         """Find unchanged leads that the CRM does not hold as confirmed: a restored backup."""

@@ -7,22 +7,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from data.errors import OutsideError
 from data.files import write_text
-from data.network import require_allowed
 from serving.crm.connectors import connect, is_embedded
-from serving.crm.credentials import with_credentials
-from serving.crm.interface import DISPOSITION, Crm, Remote, Update, WriteAnswer
+from serving.crm.interface import DISPOSITION, Crm, Remote, Unsure, Update, WriteAnswer
 from serving.crm.retries import RateLimit, RetryPolicy
 from serving.crm.sqlite import embedded
 from serving.exposure import Exposures
 from serving.guard_record import refuse_stopped
 from serving.writeback.decide import SendRules, worth_sending
 from serving.writeback.ledger import Ledger
+from serving.writeback.ledger_place import crm_name, ledger_place, open_ledger
 from serving.writeback.ledger_store import open_store
 from serving.writeback.payload import RULE, SayRule, in_english, read_leads, read_scores
 from serving.writeback.send import Sender
@@ -32,7 +32,6 @@ from training.state_format import make_folder
 
 if TYPE_CHECKING:
     from data.schema import Project
-    from data.schema_steps import WriteBackSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +126,11 @@ def write_back(
         home = state
         if dry_run and is_embedded(section) and not (state / embedded.FILE).is_file():
             home = Path(stack.enter_context(TemporaryDirectory()))
-        target = crm or connect(section, home, project.network.allow)
-        stack.callback(target.close)
         stop = stop or stack.enter_context(Stop())
-        where = ledger_address(section, project.network.allow) or str(state / "ledger.sqlite")
-        made = "://" in where or Path(where).is_file()
-        store = open_store(where if made or not dry_run else None)
+        target = crm or connect(section, home, project.network.allow, partial(_wait, stop))
+        stack.callback(target.close)
+        place = ledger_place(project, state)
+        store = open_ledger(place) or open_store(None if dry_run else place)
         stack.callback(store.close)
         ledger = Ledger(store, crm_name(section), lease_s=retry_policy.lease_s)
         if dry_run:
@@ -168,6 +166,13 @@ def write_back(
             if not dry_run:
                 seen = Exposures.of(StatePaths(state), project)
                 seen.note("crm", sender.tally.shown, at=now)
+
+
+def _wait(stop: Stop, seconds: float) -> None:
+    """Wait while the CRM works; Unsure where a signal comes, for it may go on without us."""
+    stop.sleep(seconds)
+    if stop.asked():
+        raise Unsure("a signal came while it was working")
 
 
 def _queue(
@@ -311,17 +316,3 @@ class DryRun:
     def close(self) -> None:
         """Close the real CRM."""
         self._crm.close()
-
-
-def crm_name(section: WriteBackSection) -> str:
-    """Name the CRM in the ledger: the kind, where it is, which table; without credentials."""
-    where = [section.url.rpartition("@")[2]] if section.url else []
-    table = [section.entity] if "entity" in section.model_fields_set else []
-    return " ".join([section.crm, *where, *table])
-
-
-def ledger_address(section: WriteBackSection, allow: Sequence[str]) -> str | None:
-    """Check a ledger's address; its password comes from libpq's own variables (PGPASSWORD)."""
-    if section.ledger is None or "://" not in section.ledger:
-        return section.ledger
-    return require_allowed(with_credentials(section.ledger, None), allow)

@@ -64,10 +64,13 @@ def running(cloud: Cloud) -> Iterator[Cloud]:
         def do_POST(self) -> None:
             self.reply()
 
+        do_PUT = do_PATCH = do_POST  # noqa: N815
+
         def reply(self) -> None:
             raw = self.rfile.read(int(self.headers.get("content-length") or 0))
             parts = urlsplit(self.path)
-            body = json.loads(raw) if raw else None
+            is_csv = self.headers.get("content-type", "").startswith("text/csv")
+            body = raw.decode() if is_csv else json.loads(raw) if raw else None
             asked = Request(self.command, parts.path, dict(parse_qsl(parts.query)), body)
             with lock:
                 status, said, headers = self.decide(asked)

@@ -33,6 +33,7 @@ from data.schema_steps import WriteBackSection
 from data.schema_tables import ConversionSection, LeadsSection
 from serving.crm.rest.writer import RestCrm
 from serving.crm.retries import RetryPolicy
+from serving.writeback import ledger_place
 from serving.writeback.payload import Chunk
 
 EPOCH = 1_790_000_000_000_000
@@ -268,7 +269,7 @@ def _interpose(job: Job, step: Callable[[], int], began: list[Path]) -> None:
         store._connection.set_trace_callback(lambda _: step())
         return store
 
-    product.open_store = open_store  # type: ignore[assignment]
+    product.open_store = ledger_place.open_store = open_store  # type: ignore[assignment]
     state = str(job.state)
 
     def hook(event: str, args: tuple[Any, ...]) -> None:

@@ -21,7 +21,7 @@ from data.project import load_project
 from data.schema import Project
 from serving.http.application import create_app
 from serving.http.score_requests import Service
-from serving.people.doors import Doors
+from serving.people.authenticator import Authenticator
 from serving.people.passwords import hash_password
 from serving.people.people_store import User, add_user
 from serving.people.viewer import Role
@@ -42,7 +42,7 @@ class Site:
     state: StatePaths
     project: Project
     service: Service
-    doors: Doors
+    authenticator: Authenticator
     app: Any
 
     def add(self, name: str, role: Role, *owners: str, language: str = "en") -> None:
@@ -87,8 +87,10 @@ def open_site(project: Project, state: StatePaths, clock: Callable[[], int] | No
     """Open the pages that a state folder holds."""
     ticks = clock or (lambda: int(time.time() * 1e6))
     service = Service(project, Registry.of(state, "site"), state=state, clock=ticks)
-    doors = Doors(project, state, ticks)
-    return Site(state, project, service, doors, create_app(service, {}, doors=doors))
+    authenticator = Authenticator(project, state, ticks)
+    return Site(
+        state, project, service, authenticator, create_app(service, {}, authenticator=authenticator)
+    )
 
 
 def fields(html: str) -> dict[str, str]:

@@ -32,6 +32,7 @@ class OidcProvider:
     redirect_uri: str
     url: str = ""
     wrong: str = ""
+    says_nothing: bool = False  # null where the defaults of the documents hold
     now: int = field(default_factory=lambda: int(time.time()))
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "1"}))
@@ -45,8 +46,12 @@ class OidcProvider:
             if self.wrong == "token endpoint elsewhere"
             else f"{self.url}/token",
             "jwks_uri": f"{self.url}/jwks",
-            "id_token_signing_alg_values_supported": ["RS256", "HS256", "none"],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+            "id_token_signing_alg_values_supported": None
+            if self.says_nothing
+            else ["RS256", "HS256", "none"],
+            "token_endpoint_auth_methods_supported": None
+            if self.says_nothing
+            else ["client_secret_basic"],
         }
 
     def authorize(self, query: dict[str, str]) -> str | None:

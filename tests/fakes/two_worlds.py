@@ -49,7 +49,7 @@ def ask_both_worlds(folder: Path, whole: ReportView) -> tuple[Told, list[tuple[s
     searches = [foreign[0].lead_id, foreign[0].name, owners[1], mine.name, "l-0"]
     told: list[Told] = []
     for site in worlds(folder, whole, own):
-        app = make_routes(site.service, Metrics(), 0, site.doors)
+        app = make_routes(site.service, Metrics(), 0, site.authenticator)
         routes = [route for route in app.routes if isinstance(route, APIRoute)]
         if not {"/today", "/lead/{lead_id:path}", "/v1/score", "/login"} <= {
             r.path for r in routes

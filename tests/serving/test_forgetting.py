@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -53,6 +54,17 @@ def test_its_arm_in_an_experiment_is_erased(tmp_path: Path) -> None:
     (tmp_path / "arms.csv").write_text(f'lead_id,arm\n001,score\n{WHO},control\n"a,b",score\n')
     assert forget_lead(StatePaths(tmp_path), WHO)["arms"] == 1
     assert (tmp_path / "arms.csv").read_text() == 'lead_id,arm\n001,score\n"a,b",score\n'
+
+
+def test_its_dead_letter_is_erased_whatever_the_texts_hold(tmp_path: Path) -> None:
+    path = tmp_path / "dead_letter.jsonl"
+    lines = [
+        json.dumps({"lead_id": lead, "cause": "no\x85such\u2028field"}, ensure_ascii=False) + "\n"
+        for lead in ("L0000001", WHO)
+    ]
+    path.write_text("".join(lines), encoding="utf-8")
+    assert forget_lead(StatePaths(tmp_path), WHO)["dead letters"] == 1
+    assert path.read_text(encoding="utf-8") == lines[0]
 
 
 def test_reports_are_removed_for_a_lead_that_they_name_and_for_no_mistyped_id(

@@ -170,6 +170,15 @@ def test_yesterdays_files_and_a_silent_source_are_named(nights):
     assert first["since"] in ("2026-09-21", "2026-09-22")
 
 
+def test_a_record_of_a_good_night_that_is_not_whole_is_replaced(nights):
+    path = nights.state / "guard.json"
+    record = json.loads(path.read_text())
+    del record["night"]["as_of"]
+    path.write_text(json.dumps(record))
+    nights.go("score", "--threads", "1")
+    assert json.loads(path.read_text())["night"]["as_of"]
+
+
 def test_a_quiet_night_goes_through_and_a_new_model_is_green(nights):
     nights.at(TRAINED + pd.Timedelta(days=1))
     nights.go("score", "--threads", "1")

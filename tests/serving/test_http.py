@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
@@ -305,6 +306,19 @@ def test_a_key_that_is_revoked_opens_nothing_more_and_no_restart_is_needed(servi
     assert status(other) == 401
     path.unlink()
     assert status(other) == 401
+
+
+def test_keys_that_are_made_and_revoked_at_once_are_all_made_and_revoked(tmp_path):
+    """Found in a review: who made a key meanwhile brought a revoked one back."""
+    path = tmp_path / "keys.json"
+    for i in range(10):
+        new_key(path, f"old {i}")
+    with ThreadPoolExecutor(20) as pool:
+        jobs = [pool.submit(revoke_key, path, f"old {i}") for i in range(10)]
+        jobs += [pool.submit(new_key, path, f"new {i}") for i in range(10)]
+        for job in jobs:
+            job.result()
+    assert sorted(read_keys(path)) == [f"new {i}" for i in range(10)]
 
 
 def test_keys_are_kept_as_hashes_and_found_by_name(tmp_path):

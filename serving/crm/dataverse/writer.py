@@ -12,7 +12,7 @@ import httpx
 from data.network import require_allowed
 from serving.crm.http import Http, parse
 from serving.crm.interface import Remote, Unsure, Update, WriteAnswer
-from serving.crm.score_columns import checked_fields, incoming, outgoing
+from serving.crm.score_columns import checked_fields, incoming, is_set, outgoing
 
 API: Final = "/api/data/v9.2"
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -34,14 +34,13 @@ class DataverseCrm:
         secret: str,
         *,
         entity: str = "lead",
-        prefix: str = "leadscore_",
         fields: Mapping[str, str] | None = None,
         override: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._secret, self._entity, self._override = secret, entity, override
         self._fields = {
-            field: name if fields else f"{prefix}{name}"
+            field: name if fields else f"leadscore_{name}"
             for field, name in checked_fields(fields).items()
         }
         self._id = f"{entity}id"
@@ -112,7 +111,7 @@ class DataverseCrm:
 
     def _remote(self, row: Mapping[str, Any]) -> Remote:
         values = incoming(row, self._fields)
-        override = bool(self._override and row.get(self._override) not in (None, ""))
+        override = bool(self._override and is_set(row.get(self._override)))
         closed = row.get("statecode") not in (0, None)  # 1 qualified, 2 disqualified
         return Remote(values, row.get("@odata.etag"), override, closed=closed)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from data.errors import InputError, OutsideError
 from data.files import whole_file
@@ -16,7 +19,10 @@ _RISKY: Final = tuple("=+-@\t\r\n\x00＝＋－＠|%")
 
 
 class FileCrm:
-    """A file that another program picks up; it always holds all leads."""
+    """A file that another program picks up; it always holds all leads.
+
+    It is replaced whole, so InputError where it holds anything that leadscore does not write.
+    """
 
     name = "files"
     batch_limit = 1_000_000
@@ -30,6 +36,7 @@ class FileCrm:
         if path.suffix not in (".csv", ".parquet"):
             raise InputError(f"is neither .csv nor .parquet: {path.name}", column="write_back.url")
         self._path, self._key, self._fields = path, key, checked_fields(fields)
+        self._load()
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read the rows of these leads."""
@@ -53,17 +60,38 @@ class FileCrm:
     def _load(self) -> dict[str, dict[str, Value]]:
         if not self._path.exists():
             return {}
-        if self._path.suffix == ".parquet":
-            import pyarrow.parquet as pq
-
-            rows = pq.read_table(self._path).to_pylist()
-        else:
-            with self._path.open(encoding="utf-8", newline="") as file:
-                rows = [
-                    {name: unguarded(text) or None for name, text in row.items()}
-                    for row in csv.DictReader(file)
-                ]
+        try:
+            names, rows = self._read()
+        except (OSError, UnicodeError, csv.Error, pa.ArrowException) as error:
+            raise self._refusal(f"can't be read: {error}") from None
+        for name in names:
+            if name not in (self._key, *self._fields.values()):
+                raise self._refusal(f"has a column {name!r} that leadscore does not write")
+        if names and self._key not in names:
+            raise self._refusal(f"has no column {self._key!r}")
         return {str(row[self._key]): incoming(row, self._fields) for row in rows}
+
+    def _read(self) -> tuple[Sequence[str], list[dict[str, Any]]]:
+        """Read the names of the columns, and the rows."""
+        if self._path.suffix == ".parquet":
+            table = pq.read_table(self._path)
+            return table.column_names, table.to_pylist()
+        with self._path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            names, rows = next(reader, []), []
+            for cells in filter(None, reader):
+                if len(cells) != len(names):
+                    raise csv.Error(f"line {reader.line_num} has {len(cells)} cells")
+                texts = [unguarded(text) or None for text in cells]
+                rows.append(dict(zip(names, texts, strict=True)))
+            return names, rows
+
+    def _refusal(self, fault: str) -> InputError:
+        return InputError(
+            fault,
+            file=str(self._path),
+            cure="it would be replaced whole: move it away, or name another in [write_back] url",
+        )
 
     def _write_csv(self, part: Path, rows_by_lead: Mapping[str, Mapping[str, Value]]) -> None:
         with part.open("w", encoding="utf-8", newline="") as file:
@@ -74,9 +102,6 @@ class FileCrm:
                 writer.writerow([lead, *cells])
 
     def _write_parquet(self, part: Path, rows_by_lead: Mapping[str, Mapping[str, Value]]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         leads = sorted(rows_by_lead)
         columns: dict[str, object] = {self._key: pa.array(leads, pa.string())}
         for field, column in self._fields.items():

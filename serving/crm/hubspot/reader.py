@@ -252,7 +252,7 @@ def _merged(row: Mapping[str, Any], as_of: int | None) -> Iterator[dict[str, Val
     """Make an event of each contact that was merged into this one."""
     for pair in str((row.get("properties") or {}).get(_MERGED) or "").split(";"):
         lead, _, millis = pair.partition(":")
-        at = int(millis) * 1000 if millis.isdigit() else None
+        at = int(millis) * 1000 if millis.isascii() and millis.isdigit() else None
         if lead.isdigit() and lead != str(row["id"]) and at and (as_of is None or at < as_of):
             yield event(f"merged-{lead}", lead, "merged", at, recorded=at, changed=at)
 

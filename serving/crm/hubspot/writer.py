@@ -12,6 +12,7 @@ from serving.crm.interface import Remote, Update, Value, WriteAnswer
 from serving.crm.score_columns import checked_fields, decode, outgoing
 
 _GONE: Final = ("OBJECT_NOT_FOUND", "NOT_FOUND")
+_STAGE: Final = "lifecyclestage"
 
 
 class HubSpotCrm:
@@ -33,18 +34,16 @@ class HubSpotCrm:
         key: str = "id",
         fields: Mapping[str, str] | None = None,
         override: str | None = None,
-        closed: Mapping[str, Sequence[str]] | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._path = f"/crm/v3/objects/{entity}"
         self._key, self._fields, self._override = key, checked_fields(fields), override
-        self._closed = closed or {"lifecyclestage": ("opportunity", "customer")}
         headers = {"Authorization": f"Bearer {token}"}
         self.http = Http(url, allow, login=lambda _: headers, transport=transport)
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read our properties; a merged contact answers by another id and counts as gone."""
-        names = [*self._fields.values(), *self._closed]
+        names = [*self._fields.values(), _STAGE]
         names += [self._override] if self._override else []
         body: dict[str, Any] = {"properties": names, "inputs": [{"id": lead} for lead in leads]}
         body["propertiesWithHistory"] = []
@@ -98,6 +97,7 @@ class HubSpotCrm:
             field: decode(field, properties.get(name) or None)
             for field, name in self._fields.items()
         }
-        closed = any(properties.get(name) in words for name, words in self._closed.items())
-        override = bool(self._override and properties.get(self._override))
+        closed = properties.get(_STAGE) in ("opportunity", "customer")
+        unset = (None, "", "false", "0")  # what `is_set` says, where all values are texts
+        override = bool(self._override) and properties.get(self._override) not in unset
         return Remote(values, row.get("updatedAt"), override=override, closed=closed)

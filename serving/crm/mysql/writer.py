@@ -103,7 +103,10 @@ class AlchemyCrm:
         else:
             guards.append(sa.or_(as_of.is_(None), as_of <= values[columns.column_of["as_of"]]))
             if columns.override:
-                guards.append(table.c[columns.override].is_(None))
+                column = table.c[columns.override]
+                unset = sa.literal("" if isinstance(column.type, sa.String) else 0)
+                override = sa.type_coerce(column, unset.type)
+                guards.append(sa.or_(override.is_(None), override == unset))
         changed = connection.execute(sa.update(table).where(*guards).values(values)).rowcount
         if changed:
             return WriteAnswer(update.lead, "written", echo=echo)
@@ -146,7 +149,7 @@ def _operational(error: exc.OperationalError) -> CrmError:
 
 
 def _number(version: str | None) -> Any:
-    return int(version) if version and version.isdigit() else version
+    return int(version) if version and version.isascii() and version.isdigit() else version
 
 
 def _line(error: exc.DBAPIError) -> str:

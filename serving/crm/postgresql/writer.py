@@ -156,7 +156,10 @@ class PostgresCrm:
             return f"t.{quote(columns.version)}::text = i.{bound}"
         stored = f"t.{quote(columns.column_of['as_of'])}"
         guard = f"({stored} IS NULL OR {stored} <= {as_of})"
-        return f"{guard} AND t.{quote(columns.override)} IS NULL" if columns.override else guard
+        if not columns.override:
+            return guard
+        override = f"COALESCE(to_jsonb(t.{quote(columns.override)}), 'null')"  # of any type
+        return f"{guard} AND {override} IN ('null', '\"\"', 'false', '0')"
 
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read our fields of these leads in one query."""

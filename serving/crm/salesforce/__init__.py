@@ -22,6 +22,7 @@ def _write(target: Target) -> SalesforceCrm:
         entity=target.entity,
         fields=target.fields,
         override=target.override,
+        sleep=target.sleep,
     )
 
 

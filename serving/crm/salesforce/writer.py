@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import httpx
 
 from serving.crm.http import Http, failure, failure_text, parse, retry_after
-from serving.crm.interface import Refused, Remote, Unsure, Update, WriteAnswer
-from serving.crm.score_columns import checked_fields, incoming, outgoing
+from serving.crm.interface import CrmError, Refused, Remote, Unsure, Update, WriteAnswer
+from serving.crm.score_columns import checked_fields, incoming, is_set, outgoing
 
 VERSION: Final = "/services/data/v62.0"
 _COLLECTION: Final = 200
+_LONGEST_JOB_S: Final = 1200.0  # waited for; one that is stuck must not hold the night
 _GONE: Final = ("ENTITY_IS_DELETED", "NOT_FOUND", "INVALID_CROSS_REFERENCE_KEY")
 _MOVED: Final = ("UNABLE_TO_LOCK_ROW", "REQUEST_LIMIT_EXCEEDED", "SERVER_UNAVAILABLE")
 
@@ -38,7 +39,7 @@ class SalesforceCrm:
         entity: str = "Lead",
         fields: Mapping[str, str] | None = None,
         override: str | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None],
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._secret, self._entity, self._override = secret, entity, override
@@ -107,10 +108,14 @@ class SalesforceCrm:
         path = f"{VERSION}/jobs/ingest/{self.http.post(f'{VERSION}/jobs/ingest', job)['id']}"
         self._text("PUT", f"{path}/batches", self._csv(batch))
         self.http.ask("PATCH", path, {"state": "UploadComplete"})
-        state, wait = "", 1.0
+        state, wait, waited = "", 1.0, 0.0
         while state not in ("JobComplete", "Failed", "Aborted"):
+            if waited >= _LONGEST_JOB_S:
+                with suppress(CrmError):  # left alone, it may write old scores some day
+                    self.http.ask("PATCH", path, {"state": "Aborted"})
+                raise Unsure(f"a bulk job is {state} after {waited / 60:.0f} minutes")
             self._sleep(wait)
-            wait = min(wait * 1.5, 20.0)
+            waited, wait = waited + wait, min(wait * 1.5, 20.0)
             state = self.http.ask("GET", path)["state"]
         if state != "JobComplete":
             raise Refused(f"the bulk job ended as {state}")
@@ -150,7 +155,7 @@ class SalesforceCrm:
 
     def _remote(self, row: Mapping[str, Any]) -> Remote:
         values = incoming(row, self._fields)
-        override = bool(self._override and row.get(self._override) not in (None, ""))
+        override = bool(self._override and is_set(row.get(self._override)))
         return Remote(
             values, row.get("SystemModstamp"), override, closed=bool(row.get("IsConverted"))
         )

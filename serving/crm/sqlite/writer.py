@@ -66,17 +66,17 @@ class SqliteCrm:
         table, key = quote(columns.entity), quote(columns.key)
         places = ", ".join(f"{name} = ?" for name in names)
         as_of = quote(columns.column_of["as_of"])
-        guard = f"({as_of} IS NULL OR {as_of} <= ?)"
+        older, override = f"(t.{as_of} IS NULL OR t.{as_of} <= ", columns.override
+        unset = f") AND COALESCE(t.{quote(override)}, '') IN ('', 0)" if override else ")"
+        guard = f"{older}?{unset}"
         if columns.version:
             version = quote(columns.version)
             places, guard = f"{places}, {version} = {version} + 1", f"CAST({version} AS TEXT) = ?"
-        elif columns.override:
-            guard += f" AND {quote(columns.override)} IS NULL"
         taken = ", ".join(f"{name} = excluded.{name}" for name in names)
-        newer = f"t.{as_of} IS NULL OR t.{as_of} <= excluded.{as_of}"
+        newer = f"{older}excluded.{as_of}{unset}"
         # With a version column, a row that now exists was inserted by another program just now.
         otherwise = "NOTHING" if columns.version else f"UPDATE SET {taken} WHERE {newer}"
-        update = f"UPDATE {table} SET {places} WHERE {key} = ? AND {guard}"  # noqa: S608  # quoted
+        update = f"UPDATE {table} AS t SET {places} WHERE {key} = ? AND {guard}"  # noqa: S608
         one, many = (self._inserting(rows, table_columns, otherwise) for rows in (1, _PER_INSERT))
         return update, one, many
 

@@ -24,7 +24,7 @@ from serving.crm.interface import (
     Value,
     WriteAnswer,
 )
-from serving.crm.score_columns import TIMES, decode, from_micros
+from serving.crm.score_columns import TIMES, decode, from_micros, is_set
 
 MODEL: Final = "sale.opportunity"
 NOTE: Final = "leadscore: "
@@ -72,9 +72,9 @@ class TrytonCrm:
     def read_scores(self, leads: Sequence[str]) -> dict[str, Remote]:
         """Read our fields, the override, the state and the time stamp of these leads."""
         names = ["id", self._key, "state", self._override, "_timestamp", *self._fields.values()]
-        wanted: list[Any] = (
-            [int(lead) for lead in leads if lead.isdigit()] if self._key == "id" else list(leads)
-        )
+        wanted: list[Any] = list(leads)
+        if self._key == "id":
+            wanted = [int(lead) for lead in leads if lead.isascii() and lead.isdigit()]
         domain = [[self._key, "in", wanted]]
         rows = self.rpc(f"model.{MODEL}.search_read", domain, 0, None, None, sorted({*names}))
         remotes: dict[str, Remote] = {}
@@ -85,7 +85,7 @@ class TrytonCrm:
             remotes[lead] = Remote(
                 values,
                 str(row["_timestamp"]),
-                override=row[self._override] not in (None, ""),
+                override=is_set(row[self._override]),
                 closed=row["state"] != _OPEN,
             )
         return remotes

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,15 +20,20 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
+from data.errors import OutsideError
 from serving.crm.crm_rows import Since
 from serving.crm.dataverse.writer import DataverseCrm
-from serving.crm.hubspot.reader import HubSpotReader
+from serving.crm.hubspot.reader import HubSpotReader, _merged
 from serving.crm.hubspot.writer import HubSpotCrm
 from serving.crm.interface import Busy, Denied, Refused, Unsure, Update
 from serving.crm.retries import RetryingCall
 from serving.crm.salesforce.writer import SalesforceCrm
-from tests.fakes.faults_run import EPOCH
+from serving.crm.tryton.writer import TrytonCrm
+from serving.writeback.write_back import write_back
+from tests.fakes.cloud_server import TOKEN, Cloud, Request, running
+from tests.fakes.faults_run import EPOCH, write_scores
 from tests.fakes.postgres_cluster import free_port
+from tests.serving.writeback.test_write_back import project
 
 VALUES = {"score": 71, "band": "A", "probability": 0.25, "reasons": "+9 “Demo”, −3", "as_of": EPOCH}
 ROOT = Path(__file__).resolve().parents[3]
@@ -161,6 +167,24 @@ def test_hubspots_own_contract_accepts_how_contacts_are_read(prism: str) -> None
     assert set(reader.gaps) == {"values", "contacts"}  # that file knows nothing of properties
 
 
+def test_digits_of_other_scripts_are_no_numbers_of_a_crm() -> None:
+    """Found in a review: "²" is a digit to Python and no integer."""
+    row = {"id": "1", "properties": {"hs_calculated_merged_vids": "7:²;8:٣;9:1767600000000"}}
+    assert [each["lead_id"] for each in _merged(row, None)] == ["9"]
+    asked: list[object] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        if body["method"] != "common.db.login":
+            asked.append(body["params"][0])
+        return httpx.Response(200, json={"result": [] if asked else [1, "session"]})
+
+    url, login = "https://crm.example.com/crm", ("user", "password")
+    crm = TrytonCrm(url, HOSTS, login, transport=httpx.MockTransport(reply))
+    assert crm.read_scores(["7", "²", "٣"]) == {}
+    assert asked == [[["id", "in", [7]]]]
+
+
 # -- Salesforce ----------------------------------------------------------------------------
 
 
@@ -223,6 +247,58 @@ def test_salesforce_bulk_leaves_what_was_not_processed_unanswered() -> None:
     assert '"+9 “Demo”, −3"' in sent[1]
 
 
+def test_salesforce_bulk_that_never_ends_is_given_up_and_cannot_write_later() -> None:
+    waits: list[float] = []
+    states: list[str] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        if request.method == "PATCH":
+            states.append(json.loads(request.content)["state"])
+        return httpx.Response(200, json={"id": "750x", "state": "InProgress"})
+
+    crm = SalesforceCrm(
+        "https://crm.example.com",
+        HOSTS,
+        "t0ken",
+        sleep=waits.append,
+        transport=httpx.MockTransport(reply),
+    )
+    with pytest.raises(Unsure, match="InProgress after 20 minutes"):
+        statuses(crm, [f"00Q{i:012d}" for i in range(300)])
+    assert states == ["UploadComplete", "Aborted"]
+    assert 1200 <= sum(waits) < 1220
+
+
+class StuckBulk(Cloud):
+    """A CRM whose bulk jobs never end; at the third look at one a signal comes."""
+
+    looks = 0
+
+    def answer(self, request: Request) -> object:
+        if request.path.endswith("/composite/sobjects/Lead"):
+            return [{"Id": lead, "IsConverted": False} for lead in request.body["ids"]]
+        if request.method == "GET":
+            self.looks += 1
+            if self.looks == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+        return {"id": "750x", "state": "InProgress"}
+
+
+def test_a_signal_ends_the_wait_for_a_bulk_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACME_TOKEN", TOKEN)
+    path = tmp_path / "scores.parquet"
+    write_scores(path, [f"00Q{i:012d}" for i in range(300)], [50] * 300, EPOCH)
+    with running(StuckBulk()) as cloud:
+        acme = project(
+            crm="salesforce", url=cloud.url, credentials="ACME_TOKEN", requests_per_second=1000
+        )
+        with pytest.raises(OutsideError, match="a signal came"):
+            write_back(path, acme, tmp_path, now=EPOCH, run_id="run")
+    assert cloud.looks == 3
+
+
 def test_salesforce_null_is_a_deleted_lead() -> None:
     there = {"Id": "00Q000000000001AAA", "IsConverted": True, "score__c": 3.0}
     crm = salesforce(lambda _: httpx.Response(200, json=[there, None]))
@@ -232,6 +308,30 @@ def test_salesforce_null_is_a_deleted_lead() -> None:
         3,
         True,
     )
+
+
+@pytest.mark.parametrize(("box", "is_set"), [(False, False), (True, True)])
+def test_a_box_that_is_not_ticked_is_no_override(box: bool, is_set: bool) -> None:
+    lead = "00Q000000000001AAA"
+    row = {"Id": lead, "by_hand": box}
+    crm = SalesforceCrm(
+        "https://crm.example.com",
+        HOSTS,
+        "t0ken",
+        override="by_hand",
+        sleep=time.sleep,
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, json=[row])),
+    )
+    assert crm.read_scores([lead])[lead].override == is_set
+    words = {"id": "1", "properties": {"by_hand": str(box).lower()}}
+    contacts = HubSpotCrm(
+        "https://crm.example.com",
+        HOSTS,
+        "t0ken",
+        override="by_hand",
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, json={"results": [words]})),
+    )
+    assert contacts.read_scores(["1"])["1"].override == is_set
 
 
 # -- Dataverse -----------------------------------------------------------------------------

@@ -23,11 +23,14 @@ from data.world import World, make_world
 from serving.crm.interface import FIELDS, Crm, Refused, Update
 from serving.crm.mysql.writer import AlchemyCrm
 from serving.crm.postgresql.writer import PostgresCrm
+from serving.forget import forget_lead
 from serving.writeback.ledger import LeaseLost, Ledger
 from serving.writeback.ledger_store import PostgresStore
+from serving.writeback.payload import LeadPayload
 from serving.writeback.write_back import WriteBackResult, write_back
 from tests.fakes.faults_run import EPOCH, write_scores, write_standings
 from tests.fakes.road import score_file, train_model
+from training.state import StatePaths
 
 pytestmark = pytest.mark.postgres
 LEADS = [f"L{i:04d}" for i in range(500)]
@@ -126,6 +129,23 @@ def test_a_ledger_in_postgresql_is_shared_by_runs_at_once(database: str, tmp_pat
         sent = list(pool.map(go, range(4)))
     assert sorted(sent) == [0, 0, 0, 500]
     assert rows(database, "SELECT DISTINCT version FROM leads") == [(2,)]
+
+
+def test_a_forgotten_lead_is_in_no_table_of_a_ledger_in_postgresql(
+    database: str, tmp_path: Path
+) -> None:
+    night(database, tmp_path, 0, [10, 20], ledger=database)
+    with closing(PostgresStore(database)) as store:
+        ledger = Ledger(store, "another CRM")
+        payload = LeadPayload("L0001", "hash", {}, 1)
+        lease = ledger.acquire(0.0, lambda _: None)
+        ledger.queue(lease, [payload], [], "run")
+        ledger.mark_sending(lease, [payload])
+    erased = forget_lead(StatePaths(tmp_path), "L0001", ledger=database)
+    assert (erased["ledger"], erased["audit entries with its id, kept"]) == (3, 1)
+    for table in ("acknowledged", "outbox", "inflight"):
+        assert rows(database, f"SELECT lead FROM {table} WHERE lead = 'L0001'") == []
+    assert rows(database, "SELECT lead FROM acknowledged") == [("L0000",)]
 
 
 def test_a_lease_in_postgresql_fences(database: str) -> None:

@@ -1,4 +1,4 @@
-"""A project with four users, its doors, and a browser without a network: a client with cookies."""
+"""A project with four users, and a browser without a network: a client with cookies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from data.durations import SECOND
 from data.project import load_project
 from serving.http.application import create_app
 from serving.http.score_requests import Service
-from serving.people.doors import Doors
+from serving.people.authenticator import Authenticator
 from serving.people.passwords import hash_password
 from serving.people.people_store import User, add_user
 from serving.people.sign_in_routes import read_form
@@ -82,28 +82,28 @@ class Place:
 
     state: StatePaths
     clock: Clock
-    doors: Doors
+    authenticator: Authenticator
     service: Service
 
     def browser(self, **options: Any) -> Browser:
-        return Browser(create_app(self.service, {}, doors=self.doors), **options)
+        return Browser(create_app(self.service, {}, authenticator=self.authenticator), **options)
 
     def pages(self) -> Browser:
-        """Open a browser before pages that use the doors as a page with leads does."""
+        """Open a browser before pages that use the authenticator as a page with leads does."""
         app = FastAPI()
-        app.include_router(self.doors.router)
-        doors, clock = self.doors, self.clock
+        app.include_router(self.authenticator.router)
+        authenticator, clock = self.authenticator, self.clock
 
         @app.get("/lead/{lead}")
         async def lead_page(request: Request, lead: str) -> PlainTextResponse:
-            viewer = doors.require(request)
-            doors.audit(viewer, "looked", lead, clock())
-            return PlainTextResponse(doors.card_token(viewer, lead, clock()))
+            viewer = authenticator.require(request)
+            authenticator.audit(viewer, "looked", lead, clock())
+            return PlainTextResponse(authenticator.card_token(viewer, lead, clock()))
 
         @app.post("/answers")
         async def answers(request: Request) -> PlainTextResponse:
-            viewer = doors.require(request)
-            doors.check_write(request, viewer, (await read_form(request)).get("csrf", ""))
+            viewer = authenticator.require(request)
+            authenticator.check_write(request, viewer, (await read_form(request)).get("csrf", ""))
             return PlainTextResponse("stored")
 
         return Browser(app)
@@ -142,6 +142,6 @@ def place(tmp_path: Path, users: tuple[User, ...]) -> Callable[..., Place]:
         for each in users:
             add_user(state.people, each, replacing=True)
         service = Service(project, Registry.of(state, "acme"), state=state, clock=clock)
-        return Place(state, clock, Doors(project, state, clock), service)
+        return Place(state, clock, Authenticator(project, state, clock), service)
 
     return made

@@ -73,7 +73,7 @@ def local(tmp_path: Path, whole: ReportView) -> Site:
 
 def addresses(site: Site, lead_id: str) -> Iterator[tuple[str, str, str]]:
     """Name every method and address of the pages: (method, address, the route's own path)."""
-    app = make_routes(site.service, Metrics(), 0, site.doors)
+    app = make_routes(site.service, Metrics(), 0, site.authenticator)
     for route in app.routes:
         if isinstance(route, APIRoute) and route.path not in OPEN_PATHS:
             path = re.sub(r"\{[^}]*\}", quote(lead_id, safe=""), route.path)
@@ -116,7 +116,7 @@ def test_no_route_opens_without_a_session_nor_by_what_anybody_can_send(
 ) -> None:
     lead_id = whole.leads[1].lead_id  # a card of another lead than the one that is asked for
     viewer = Viewer("boss", "manager", None, "en", "")
-    token = site.doors.card_token(viewer, lead_id, site.service.clock())
+    token = site.authenticator.card_token(viewer, lead_id, site.service.clock())
     tries: tuple[tuple[dict[str, str], str], ...] = (
         ({}, ""),
         ({"cookie": "leadscore=x; __Host-leadscore=x"}, ""),

@@ -62,6 +62,24 @@ def test_who_is_a_user_here_comes_in_and_goes_on(company: Place, provider: OidcP
     assert browser.get("/account").status_code == 303
 
 
+def test_a_provider_that_says_null_is_taken_at_the_defaults(
+    company: Place, provider: OidcProvider
+) -> None:
+    provider.says_nothing = True
+    browser = company.browser()
+    assert browser.ask("GET", go_there(browser)).status_code == 303
+
+
+def test_no_proxy_of_the_environment_learns_code_and_secret(
+    company: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = company.browser()
+    back = go_there(browser)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody is there
+    assert browser.ask("GET", back).status_code == 303
+
+
 def test_the_request_carries_state_nonce_and_the_hash_of_a_verifier(company: Place) -> None:
     browser = company.browser()
     first, second = (

@@ -172,7 +172,7 @@ def test_a_card_opens_without_a_cookie_for_ten_minutes_and_writes_nothing(place)
     browser = here.pages()
     browser.sign_in("Anna")
     token = browser.get("/lead/L1").text
-    read = here.doors.read_card_token
+    read = here.authenticator.read_card_token
     found = read(token, "L1", here.clock.at)
     assert found is not None
     assert (found.name, found.owners, found.writes) == ("Anna", frozenset({"Anna Bianchi"}), False)
@@ -183,22 +183,22 @@ def test_a_card_opens_without_a_cookie_for_ten_minutes_and_writes_nothing(place)
 
 def test_a_card_token_opens_no_other_lead_and_serves_no_other_viewer(place) -> None:
     here = place()
-    doors, at = here.doors, here.clock.at
-    token = doors.card_token(viewer(here, "Anna"), "L1", at)
-    assert doors.read_card_token(token, "L2", at) is None
-    assert doors.read_card_token(token, "L1 ", at) is None
+    authenticator, at = here.authenticator, here.clock.at
+    token = authenticator.card_token(viewer(here, "Anna"), "L1", at)
+    assert authenticator.read_card_token(token, "L2", at) is None
+    assert authenticator.read_card_token(token, "L1 ", at) is None
     _, signature = token.split(".")
     for name, ends in (("boss", AT + 10 * MINUTE), ("Anna", AT + 99 * MINUTE)):
         body = base64.urlsafe_b64encode(f"{ends} {name}".encode()).decode().rstrip("=")
-        assert doors.read_card_token(f"{body}.{signature}", "L1", at) is None
+        assert authenticator.read_card_token(f"{body}.{signature}", "L1", at) is None
 
 
 @pytest.mark.parametrize("ended", [revoke_user, remove_user])
 def test_a_card_of_whom_was_revoked_opens_nothing(place, ended) -> None:
     here = place()
-    token = here.doors.card_token(viewer(here, "Anna"), "L1", here.clock.at)
+    token = here.authenticator.card_token(viewer(here, "Anna"), "L1", here.clock.at)
     ended(here.state.people, "Anna")
-    assert here.doors.read_card_token(token, "L1", here.clock.at) is None
+    assert here.authenticator.read_card_token(token, "L1", here.clock.at) is None
 
 
 @pytest.mark.parametrize(
@@ -207,13 +207,13 @@ def test_a_card_of_whom_was_revoked_opens_nothing(place, ended) -> None:
 )
 def test_what_is_no_card_token_opens_nothing(place, token) -> None:
     here = place()
-    assert here.doors.read_card_token(token, "L1", here.clock.at) is None
+    assert here.authenticator.read_card_token(token, "L1", here.clock.at) is None
 
 
 def test_only_named_sites_may_frame_a_card(place) -> None:
-    assert place().doors.frame_ancestors == "'none'"
+    assert place().authenticator.frame_ancestors == "'none'"
     named = place(frame_ancestors=["https://acme.force.com", "'self'"])
-    assert named.doors.frame_ancestors == "https://acme.force.com 'self'"
+    assert named.authenticator.frame_ancestors == "https://acme.force.com 'self'"
     for wrong in ("*", "https://a.b; script-src *", "javascript:", "a.b", "https://a.b/path", ""):
         with pytest.raises(InputError, match="is no site"):
             place(frame_ancestors=[wrong])
@@ -225,7 +225,7 @@ def test_only_named_sites_may_frame_a_card(place) -> None:
 def from_address(place: Place, address: str, **headers: str) -> Viewer | None:
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "client": (address, 1), "headers": raw, "method": "GET", "path": "/"}
-    return place.doors.viewer(Request(scope))
+    return place.authenticator.viewer(Request(scope))
 
 
 def test_a_proxys_header_is_believed_from_its_address_alone(place) -> None:
@@ -246,7 +246,7 @@ def test_two_headers_name_nobody_and_the_header_counts_in_no_other_mode(place) -
     here = place(sign_in="proxy", proxies=["10.0.0.2"])
     pair = [(b"x-remote-user", b"anna"), (b"x-remote-user", b"boss")]
     scope = {"type": "http", "client": ("10.0.0.2", 1), "headers": pair, "path": "/"}
-    assert here.doors.viewer(Request(scope)) is None
+    assert here.authenticator.viewer(Request(scope)) is None
     local = place(proxies=["10.0.0.2"])
     assert from_address(local, "10.0.0.2", x_remote_user="boss") is None
 
@@ -267,9 +267,9 @@ def test_behind_a_proxy_there_is_no_form_and_a_write_needs_its_token(place) -> N
     found = from_address(here, "10.0.0.2", x_remote_user="anna")
     assert found is not None
     scope = {"type": "http", "client": ("10.0.0.2", 1), "headers": [], "path": "/"}
-    here.doors.check_write(Request(scope), found, found.csrf)
+    here.authenticator.check_write(Request(scope), found, found.csrf)
     with pytest.raises(HTTPException):
-        here.doors.check_write(Request(scope), found, "")
+        here.authenticator.check_write(Request(scope), found, "")
     revoke_user(here.state.people, "anna")
     assert found.csrf != from_address(here, "10.0.0.2", x_remote_user="anna").csrf  # type: ignore[union-attr]
 

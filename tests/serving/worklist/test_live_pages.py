@@ -266,7 +266,7 @@ def test_a_card_opens_by_its_token_alone(site: Site, whole: ReportView, owners: 
     foreign = next(lead for lead in whole.leads if lead.owner != owners[0])
 
     async def walk(client: httpx.AsyncClient) -> None:
-        viewer = site.doors.read_card_token
+        viewer = site.authenticator.read_card_token
         page = await client.get(f"/lead/{own.lead_id}")
         link = re.search(r'href="(/card/[^"]*)"', page.text)[1].replace("&amp;", "&")
         client.cookies.clear()

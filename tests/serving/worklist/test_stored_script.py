@@ -80,7 +80,7 @@ def pages_of(folder: Path, text: str) -> dict[str, str]:
     view = made(text)
     site = make_site(folder / "state", view, clock=lambda: 1_800_000_000_000_000)
     site.add("boss", "manager")
-    app = make_routes(site.service, Metrics(), 0, site.doors)
+    app = make_routes(site.service, Metrics(), 0, site.authenticator)
     paths = [r.path for r in app.routes if isinstance(r, APIRoute) and "GET" in r.methods]
     lead_ids = [lead.lead_id for lead in view.leads[:3]]
 

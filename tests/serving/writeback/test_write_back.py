@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -21,13 +22,14 @@ from data.schema_steps import WriteBackSection
 from data.schema_tables import ConversionSection, LeadsSection
 from serving.crm.credentials import with_credentials
 from serving.crm.files.writer import guarded, unguarded
-from serving.crm.interface import FIELDS, Update
+from serving.crm.interface import FIELDS, Unsure, Update, WriteAnswer
+from serving.crm.retries import RetryPolicy
 from serving.crm.sqlite.writer import SqliteCrm
 from serving.writeback.audit_log import entries
 from serving.writeback.decide import SendRules, worth_sending
 from serving.writeback.ledger import LastAcknowledged, LeaseLost, Ledger
 from serving.writeback.ledger_store import SqliteStore
-from serving.writeback.payload import ScoreSummary, _reason_texts, clean, content_hash
+from serving.writeback.payload import LeadPayload, ScoreSummary, _reason_texts, clean, content_hash
 from serving.writeback.write_back import WriteBackResult, write_back
 from tests.fakes.faults_run import EPOCH, write_scores, write_standings
 
@@ -451,3 +453,48 @@ def test_a_lead_disqualified_by_a_rep_has_no_band_in_the_crm(tmp_path: Path) -> 
         None,
         "disqualified here: no budget",
     )
+
+
+class Elusive(SqliteCrm):
+    """Applies a batch and gives no answer; then a person sets the override of what it holds."""
+
+    def upsert(self, batch: Sequence[Update]) -> Iterable[WriteAnswer]:
+        super().upsert(batch)
+        self._connection.execute("UPDATE leads SET score_override = '9', version = version + 1")
+        raise Unsure("no answer")
+
+
+def inflight(state: Path) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(state / "ledger.sqlite")) as connection:
+        return connection.execute("SELECT lead FROM inflight").fetchall()
+
+
+def test_what_was_sent_for_a_lead_that_is_kept_back_is_read_back_once_more(tmp_path: Path) -> None:
+    """Not forgotten at once: it may be what the CRM holds, and would pass for a person's number."""
+    night(tmp_path, 0, [10])
+    path = tmp_path / "again.parquet"  # of the same moment, by another model
+    write_scores(path, LEADS[:1], [60], EPOCH)
+    crm_there = Elusive(tmp_path / "crm.sqlite", override="score_override")
+    now = EPOCH + DAY
+    policy = RetryPolicy(first_wait_s=0.0)
+    result = write_back(
+        path, project(), tmp_path, now=now, run_id="2", crm=crm_there, retry_policy=policy
+    )
+    assert (result.kept_overrides, inflight(tmp_path)) == (1, [("L000",)])
+    crm(tmp_path, "UPDATE leads SET score_override = NULL")
+    assert (night(tmp_path, 1, [80]).sent, inflight(tmp_path)) == (1, [])
+
+
+def test_what_was_sent_is_forgotten_once_the_crm_does_not_hold_it(tmp_path: Path) -> None:
+    """Found in a review: such rows stayed for ever, and every run read their leads again."""
+    night(tmp_path, 0, [10])
+    with closing(SqliteStore(tmp_path / "ledger.sqlite")) as store:
+        ledger = Ledger(store, "sqlite")
+        lease = ledger.acquire(0.0, lambda _: None)
+        values = {**dict.fromkeys(FIELDS), "score": 60, "band": "A", "as_of": EPOCH}
+        digest = content_hash(60, "A", None, None, None)
+        ledger.mark_sending(lease, [LeadPayload("L000", digest, values, EPOCH)])
+        ledger.release(lease)
+    again = night(tmp_path, 0, [10])
+    assert (again.unchanged, again.requests, inflight(tmp_path)) == (1, 1, [])
+    assert night(tmp_path, 0, [10]).requests == 0

@@ -26,8 +26,8 @@ from training.state import StatePaths
 COOKIE: Final = "leadscore"
 
 
-class Doors:
-    """The doors to the pages of one project: made once by `serve`.
+class Authenticator:
+    """Tells who looks at the pages of one project, and what they may: made once by `serve`.
 
     `clock` gives microseconds UTC. InputError where the provider's host is not allowed.
     """
