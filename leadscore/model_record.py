@@ -39,14 +39,17 @@ class ModelRecord(Showable):
     def metrics(self) -> pd.DataFrame:
         """Figures on test rows, of the model and its baselines: model, metric, value, low, high.
 
-        The range is that of 95 % by a bootstrap over accounts or leads.
+        The range is that of 95 % by a bootstrap over accounts or leads. Empty where too few
+        outcomes were known for a test, as on day one.
         """
-        return pd.DataFrame(self._loaded.card.metrics)
+        columns = ["model", "metric", "value", "error", "low", "high"]
+        return pd.DataFrame(self._loaded.card.metrics, columns=columns)
 
     @property
     def verdicts(self) -> pd.DataFrame:
         """The model against each baseline, pair by pair, on the test rows."""
-        return pd.DataFrame(self._loaded.card.verdicts)
+        columns = ["against", "difference", "error", "low", "high", "verdict"]
+        return pd.DataFrame(self._loaded.card.verdicts, columns=columns)
 
     @property
     def capacity(self) -> pd.DataFrame:
@@ -161,11 +164,16 @@ class ModelRecord(Showable):
 
     def _shown(self) -> Shown:
         card = self._loaded.card
+        learned = (
+            f"{self.winner}, trained on {card.train_rows:,} snapshots of {card.train_leads:,} "
+            f"leads ({card.train_leads_converted:,} converted)"
+        )
+        if not card.test_rows:
+            return Shown(title_of(self), f"{learned}, tested on none", notes=self.notes)
         return Shown(
             title_of(self),
-            f"{self.winner}, trained on {card.train_rows:,} snapshots of {card.train_leads:,} "
-            f"leads ({card.train_leads_converted:,} converted), tested on {card.test_rows:,} of "
-            f"{card.test_leads:,} ({card.test_leads_converted:,})",
+            f"{learned}, tested on {card.test_rows:,} of {card.test_leads:,} "
+            f"({card.test_leads_converted:,})",
             facts=headline(card),
             notes=self.notes,
             figures=card_charts(card),
