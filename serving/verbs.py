@@ -36,7 +36,7 @@ from training.lead_sample import training_memory
 from training.publish import Published, data_fingerprint, publish
 from training.registry import ModelVersion
 from training.state_format import make_folder, require_writable
-from training.train import evaluate_on_test, train
+from training.train import baselines_of, evaluate_on_test, fit_learner, train
 from training.trained_model import TrainedModel
 from training.watch.model_watch import watch_model
 from training.watch.night_profile import profile_of_night
@@ -194,8 +194,21 @@ def evaluate_registered(
         memory=training_memory(session.project),
     )
     on_stage("figures beside the baselines")
+    line = fit_learner(
+        session.project,
+        dataset,
+        seed=session.seed,
+        threads=session.threads,
+        fast=False,
+        learner="logistic",
+    )
     _, evaluation = evaluate_on_test(
-        session.project, reading.tables, dataset, model.scorer, seed=session.seed
+        session.project,
+        reading.tables,
+        dataset,
+        model.scorer,
+        seed=session.seed,
+        baselines=baselines_of(dataset, line),
     )
     return evaluation
 

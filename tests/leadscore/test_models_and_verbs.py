@@ -49,6 +49,15 @@ def test_the_door_scores_as_the_command_line_does(trained: Trained, tmp_path: Pa
         assert list(one) == list(other)
 
 
+def test_the_logistic_baseline_is_the_logistic_regression_that_would_be_shipped(
+    trained: Trained,
+) -> None:
+    shipped = ls.train(trained.crm, fast=True, learner="logistic").held_out()[1]
+    baseline = trained.model.held_out()[1]["logistic"]
+    np.testing.assert_array_equal(baseline, shipped["model"])
+    np.testing.assert_array_equal(shipped["logistic"], shipped["model"])
+
+
 def test_train_registers_nothing_and_publish_does(trained: Trained) -> None:
     assert trained.model.version == "unregistered"
     assert trained.published.promoted

@@ -80,8 +80,10 @@ def test_a_model_of_day_one_shows_itself_and_draws_nothing() -> None:
     assert model.winner == "rule"
     assert repr(model).endswith("tested on none>")
     assert "may not be registered" in html_of(model)
-    assert model.metrics.empty and "model" in model.metrics
-    assert model.verdicts.empty and "verdict" in model.verdicts
+    assert model.metrics.empty
+    assert "model" in model.metrics
+    assert model.verdicts.empty
+    assert "verdict" in model.verdicts
     for draw in (ls.plot_gains, ls.plot_reliability):
         with pytest.raises(ls.InputError, match="tested on no row"):
             draw(model)
