@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from data.clock import DAY
 from data.schema import Project
-from data.tables import Outcomes, Tables
+from data.tables import Attribute, Outcomes, Tables
 from features.build import build
 from features.frame import Catalogue
 from models.artifact import Manifest, load_artifact, read_extra
@@ -243,19 +243,36 @@ def example_row(trained: TrainedModel) -> pd.DataFrame:
 
 
 def data_fingerprint(tables: Tables, outcomes: Outcomes) -> str:
-    """Hash sizes, time range and clocks of what was read: equal data, equal hash."""
-    digest = hashlib.sha256()
+    """Hash what was read up to the end of observation: equal data, equal hash.
+
+    What lies after the end is not learned from, so that longer files with the same end are equal.
+    """
+    until, digest = tables.observed_until, hashlib.sha256()
+    created = np.zeros(len(tables)) if tables.created_at is None else tables.created_at
+    known = np.flatnonzero(created < until)
     for array in (
-        outcomes.converted_at,
-        outcomes.disqualified_at,
+        outcomes.converted_at[known],
+        outcomes.disqualified_at[known],
         tables.events.at,
-        tables.events.type,
-        tables.account,
+        np.unique(tables.events.type, return_inverse=True)[1],  # further names move the codes
+        np.unique(tables.account[known], return_inverse=True)[1],
     ):
         digest.update(np.ascontiguousarray(array).tobytes())
     for attribute in tables.attributes:
         digest.update(attribute.name.encode())
-        digest.update(pd.util.hash_array(np.asarray(attribute.values)).tobytes())
-    digest.update("\n".join(map(str, tables.lead_ids)).encode())
-    digest.update(str(tables.observed_until).encode())
+        for values in _known_values(attribute.take(known), until):
+            digest.update(pd.util.hash_array(np.asarray(values)).tobytes())
+    digest.update("\n".join(map(str, tables.lead_ids[known])).encode())
+    digest.update(str(until).encode())
     return digest.hexdigest()[:32]
+
+
+def _known_values(attribute: Attribute, until: int) -> Iterator[NDArray[np.generic]]:
+    """Give what an attribute says up to a moment: its values, or the changes that make them."""
+    if attribute.changes is not None:
+        before = attribute.changes.as_of(until)
+        yield from (before.at, before.new)
+    elif attribute.known_at is not None:
+        yield attribute.values[attribute.known_at < until]
+    else:
+        yield attribute.values

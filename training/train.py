@@ -102,6 +102,7 @@ def train(
         threads=threads,
         memory=memory,
         reviews=reviews,
+        feeds=feeds,
         on_stage=on_stage,
     )
     few = judgement.few_outcomes
