@@ -48,7 +48,11 @@ def to_shap(
         Where a column that the model reads is missing.
     """
     if isinstance(model, LeadClassifier):
-        return explanation_for_shap(model.scorer(), model.frame_of(features), by=by)
+        try:
+            frame = model.frame_of(features)
+        except ValueError as error:  # scikit-learn's, of columns that are missing
+            raise InputError(str(error), argument="features") from None
+        return explanation_for_shap(*readable(model.scorer(), frame), by=by)
     scorer, frame = readable(need_model(model)._loaded.scorer, features)
     return explanation_for_shap(scorer, frame, by=by)
 
