@@ -24,7 +24,7 @@ from data.private import without_password
 from models.artifact import LOADER
 from models.predictor import MANIFEST
 from models.signature import ANYONE, Trust
-from training.mlflow_loader import check_loader, content_of, note_loader
+from training.mlflow_loader import check_loader, content_of, note_loader, signature_of
 from training.registry_tables import read_version
 from training.state import StatePaths
 from training.state_format import make_folder
@@ -108,7 +108,6 @@ class Registry:
         frame of made-up rows: it gives the signature and is not stored.
         """
         import mlflow
-        from mlflow.models import ModelSignature, infer_signature
 
         note_loader(folder, LOADER)
         self.trust.sign(folder)
@@ -118,13 +117,12 @@ class Registry:
                 mlflow.log_metrics(dict(metrics))
                 for page, text in pages.items():
                     mlflow.log_text(text, page)
-                signature: ModelSignature = infer_signature(example)
                 with redirect_stderr(io.StringIO()):  # MLflow prints a line per version
                     info = mlflow.pyfunc.log_model(
                         name="model",
                         python_model=str(LOADER),
                         artifacts={"model": str(folder)},
-                        signature=signature,
+                        signature=signature_of(example),
                         registered_model_name=self.name,
                         pip_requirements=list(REQUIREMENTS),
                     )

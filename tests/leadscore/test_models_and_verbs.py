@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 import leadscore as ls
+from leadscore.model_record import registry_of
 from tests.leadscore.conftest import Trained
 
 SINCE = "2026-10-15"
@@ -56,6 +57,16 @@ def test_the_logistic_baseline_is_the_logistic_regression_that_would_be_shipped(
     baseline = trained.model.held_out()[1]["logistic"]
     np.testing.assert_array_equal(baseline, shipped["model"])
     np.testing.assert_array_equal(shipped["logistic"], shipped["model"])
+
+
+def test_the_registered_mlflow_model_takes_the_features_of_the_door(trained: Trained) -> None:
+    pyfunc = pytest.importorskip("mlflow.pyfunc")
+    model = trained.published.model
+    folder = registry_of(trained.crm).find(model.version).folder
+    features = model.features(trained.crm)
+    answers = pyfunc.load_model(str(folder.parents[1])).predict(features)
+    scores = model.score(trained.crm).set_index("lead_id")["probability"]
+    np.testing.assert_array_equal(answers["probability"], scores[features.index])
 
 
 def test_train_registers_nothing_and_publish_does(trained: Trained) -> None:
@@ -141,6 +152,15 @@ def test_contributions_and_truth_belong_to_the_rows_held_out(trained: Trained) -
     assert list(trained.model.importance(features)) == ["name", "mean_abs", "mean"]
     with pytest.raises(ls.InputError, match="the model has no feature 'sauce'"):
         trained.model.dependence(features, "sauce", outcomes["converted"])
+    with pytest.raises(ls.InputError, match="did you mean 'employees'"):
+        trained.model.dependence(features, "Employes", outcomes["converted"])
+    gaps = features.assign(employees=features["employees"].where(np.arange(len(features)) % 9 > 0))
+    groups = trained.model.dependence(gaps, "employees", outcomes["converted"])["group"]
+    assert groups.iloc[-1] == "missing"
+    lows = [float(each.removeprefix("(").partition(",")[0]) for each in groups.iloc[:-1]]
+    assert lows == sorted(lows)
+    words = trained.model.dependence(features, "source", outcomes["converted"])["group"]
+    assert list(words) == sorted(words)
     assert list(trained.model.features(trained.crm).columns) == list(features.columns)
 
 
