@@ -58,9 +58,12 @@ class ModelRecord(Showable):
 
     @property
     def candidates(self) -> pd.DataFrame:
-        """The candidates, cross-fitted on training rows, and how far behind the winner each is.
+        """The candidates, cross-fitted on training rows: candidate, log_loss, behind, its errors.
 
-        `behind` is in log loss. Empty where there were too few outcomes for a choice.
+        `behind` is the log loss above that of the default candidate, the mean of line, forest and
+        boosted line (of the line alone where no forest was grown): below 0 is better.
+        `standard_error` is that of `behind`; `between` also counts how it changed from period to
+        period. Empty where there were too few outcomes for a choice.
         """
         found = self._loaded.card.candidates
         return pd.DataFrame(found.get("random_folds") or found.get("forward_folds") or [])
