@@ -105,6 +105,11 @@ class Project(Section):
         """True where no creation time is known: no claim about time can be made."""
         return self.leads.created_at is None
 
+    @property
+    def without_clock(self) -> bool:
+        """True where this file does not say either up to when something is known."""
+        return self.static and self.project.observed_until is None
+
     @model_validator(mode="after")
     def _conversion_is_defined_once(self) -> Project:
         leads, conversion = self.leads, self.conversion
