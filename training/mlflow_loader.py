@@ -33,7 +33,8 @@ def signature_of(example: pd.DataFrame) -> ModelSignature:
     from mlflow.types.schema import AnyType
 
     inferred = infer_signature(example).inputs.inputs
-    words = [AnyType() if each.type == DataType.string else each.type for each in inferred]
+    anything: Any = AnyType()  # type: ignore[no-untyped-call]
+    words = [anything if each.type == DataType.string else each.type for each in inferred]
     names = [each.name for each in inferred]
     return ModelSignature(Schema([ColSpec(t, name) for t, name in zip(words, names, strict=True)]))
 

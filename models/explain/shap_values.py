@@ -61,17 +61,26 @@ def dependence(
     """
     explained = scorer.contributions(frame)
     values = explained.values[:, explained.names.index(feature)]
-    table = pd.DataFrame({"contribution": values, "y": np.asarray(y)})
-    grouped = table.groupby(_groups_of(frame[feature], bins), sort=True, observed=True)
-    told = grouped.agg(n=("y", "size"), contribution=("contribution", "mean"), rate=("y", "mean"))
-    return told.set_axis(pd.Index(told.index.astype(str), name="group")).reset_index()
+    table = pd.DataFrame(
+        {
+            "group": _groups_of(frame[feature], bins),
+            "contribution": values,
+            "y": np.asarray(y),
+        }
+    )
+    told = (
+        table.groupby("group", sort=True, observed=True)
+        .agg(n=("y", "size"), contribution=("contribution", "mean"), rate=("y", "mean"))
+        .reset_index()
+    )
+    return told.assign(group=told["group"].astype(str))
 
 
 def _groups_of(column: pd.Series[Any], bins: int) -> pd.Categorical:
     """Put values into groups that have an order: of the numbers, of the words; missing is last."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         cut = pd.qcut(column, bins, duplicates="drop").array
-        names = [f"({each.left:.6g}, {each.right:.6g}]" for each in cut.categories]
+        names: list[str] = [f"({each.left:.6g}, {each.right:.6g}]" for each in cut.categories]
         labels = np.array([*names, "missing"], dtype=object)[cut.codes]
     else:
         labels = column.astype(object).where(column.notna(), "missing").astype(str).to_numpy()

@@ -51,11 +51,11 @@ def plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
 def frame_of_objects(array: NDArray[np.object_]) -> pd.DataFrame:
     """Lay out an array of objects: columns that hold words are categories, all else is numbers."""
-    missing = pd.isna(array)
-    columns: dict[str, NDArray[Any]] = {}
+    missing = np.asarray(pd.isna(array), dtype=bool)
+    columns: dict[str, pd.Series[Any]] = {}
     for j, (values, gaps) in enumerate(zip(array.T, missing.T, strict=True)):
-        words = any(isinstance(value, str) for value in values[~gaps])
-        columns[f"x{j}"] = (
-            np.where(gaps, None, values) if words else np.where(gaps, np.nan, values).astype(float)
-        )
+        if any(isinstance(value, str) for value in values[~gaps]):
+            columns[f"x{j}"] = pd.Series(values).mask(gaps, None)
+        else:
+            columns[f"x{j}"] = pd.Series(values).mask(gaps, np.nan).astype(np.float64)
     return pd.DataFrame(columns)
