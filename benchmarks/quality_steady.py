@@ -14,7 +14,6 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks.quality_state import Measurement
 from benchmarks.quality_tasks import Task
-from models.fit.baselines import fit_logistic
 from models.fit.learner import LeadClassifier
 from models.metrics import log_loss
 from models.predictor import LeadScorer, ScoreCard, Scores
@@ -61,12 +60,12 @@ def measure_small(task: Task, seed: int) -> Measurement:
     hits, misses = np.flatnonzero(task.y > 0), np.flatnonzero(task.y == 0)
     rows = np.r_[rng.choice(hits, 40, replace=False), rng.choice(misses, 40, replace=False)]
     X, y = task.X.iloc[rows], task.y[rows]
-    ours = LeadClassifier(random_state=seed).fit(X, y).predict_proba(task.test)[:, 1]
+    ours, line = (
+        LeadClassifier(random_state=seed, learner=each).fit(X, y).predict_proba(task.test)[:, 1]
+        for each in ("auto", "logistic")
+    )
     ones = np.ones(len(task.test_y))
-    rivals = {
-        "sklearn": logistic_peer(X, y, task.test),
-        "own": fit_logistic(X, y).predict(task.test),
-    }
+    rivals = {"sklearn": logistic_peer(X, y, task.test), "own": line}
     loss = log_loss(task.test_y, ours, ones)
     return {name: loss - log_loss(task.test_y, p, ones) for name, p in rivals.items()}
 

@@ -25,7 +25,6 @@ from data.labels import window_end
 from data.project import load_project
 from data.reading.read_tables import read_tables
 from data.world.make import make_world, write_world
-from models.fit.baselines import fit_logistic
 from models.fit.calibration import level_missed
 from models.fit.learner import LeadClassifier
 from models.metrics import debiased_ece, log_loss, slope
@@ -92,14 +91,16 @@ def make_rows(kind: Any, n_leads: int, seed: int, *, months: int = 12) -> Rows:
 def measure(rows: Rows, *, threads: int = 1) -> Measurement:
     """Fit ours, LightGBM's defaults and the logistic line; compare all with the truth."""
     started = time.monotonic()
+    given = {"times": rows.times, "closes": rows.closes, "groups": rows.groups}
     model = LeadClassifier(n_jobs=threads, catalogue=rows.catalogue)
-    model.fit(rows.X, rows.y, times=rows.times, closes=rows.closes, groups=rows.groups)
+    model.fit(rows.X, rows.y, **given)
     seconds = time.monotonic() - started
     scores = LeadScorer(*model.parts()).score(rows.test)
     p = scores.probability
     default = lgb.LGBMClassifier(verbose=-1, random_state=0, n_jobs=threads)
     q = default.fit(rows.X, rows.y.astype(int)).predict_proba(_levels_of(rows.test, rows.X))[:, 1]
-    line = fit_logistic(rows.X, rows.y, rows.catalogue).predict(rows.test)
+    logistic = LeadClassifier(n_jobs=threads, catalogue=rows.catalogue, learner="logistic")
+    line = logistic.fit(rows.X, rows.y, **given).predict_proba(rows.test)[:, 1]
     ones, y = np.ones(len(p)), rows.test_y
     # expected log loss under the truth: the noise of the outcomes cancels
     ours, theirs, linear, oracle = (_expected(rows.truth, x) for x in (p, q, line, rows.truth))

@@ -5,7 +5,8 @@ and project.py) where their answer, which is no error, is a refusal.
 
 LeadScoreError
 ├── InputError      exit 2   input, project file or state folder is not as it
-│                                  must be: running it again changes nothing
+│   │                              must be: running it again changes nothing
+│   └── ArgumentError             what the estimator was given; a ValueError too, for scikit-learn
 ├── GateError       exit 3   refused by a gate: leaks, promotion
 │   └── FewOutcomesError          nothing can be learned yet; a rule may score in the meantime
 └── OutsideError    exit 4   the outside failed (CRM, registry, disk): run it again when it
@@ -63,6 +64,14 @@ class InputError(LeadScoreError):
         where = ", ".join(place for place in places if place)
         text = f"{where}: {cause}" if where else cause
         super().__init__(_one_line(f"{text}; {cure}" if cure else text))
+
+
+class ArgumentError(InputError, ValueError):
+    """What the estimator was given is wrong; also a ValueError, which scikit-learn's tools expect.
+
+    >>> isinstance(ArgumentError("members is 1; it is 2 or more"), ValueError)
+    True
+    """
 
 
 class GateError(LeadScoreError):

@@ -90,7 +90,9 @@ class CrmProject(Showable):
     @property
     def attributes(self) -> pd.DataFrame:
         """What is known of a lead: attribute, kind (number, category), since (its clock)."""
-        found = [(a.name, a.kind, _clock_of(a)) for a in self._reading.tables.attributes]
+        tables = self._reading.tables
+        static = tables.created_at is None
+        found = [(a.name, a.kind, _clock_of(a, static=static)) for a in tables.attributes]
         return pd.DataFrame(found, columns=["attribute", "kind", "since"])
 
     @property
@@ -215,7 +217,9 @@ def need_crm(crm: object) -> CrmProject:
     )
 
 
-def _clock_of(attribute: Attribute) -> str:
+def _clock_of(attribute: Attribute, *, static: bool) -> str:
+    if static:
+        return "not known"
     if attribute.changes is not None:
         return "replayed from the field history"
     return "fixed at creation" if attribute.known_at is None else "known from a date on"

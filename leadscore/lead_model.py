@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -256,7 +257,8 @@ class LeadModel(ModelRecord):
         Returns
         -------
         pandas.DataFrame
-            group (of values), n, contribution in log-odds, rate observed.
+            group (of values, in their order, the missing last), n, contribution in log-odds, rate
+            observed.
 
         Raises
         ------
@@ -265,9 +267,9 @@ class LeadModel(ModelRecord):
         """
         known = [str(name) for name in self._loaded.scorer.targets("feature")]
         if feature not in known:
-            raise InputError(
-                f"the model has no feature {feature!r}", cure=f"it has {', '.join(known)}"
-            )
+            near = difflib.get_close_matches(feature.lower().replace(" ", "_"), known, 1)
+            cure = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+            raise InputError(f"the model has no feature {feature!r}", cure=cure)
         scorer, frame = readable(self._loaded.scorer, features)
         outcomes = np.asarray(converted)
         if len(outcomes) != len(frame):

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from data.errors import InputError
 from leadscore.lead_model import LeadModel, need_model, readable
 from models.explain.shap_values import to_shap as explanation_for_shap
 from models.fit.learner import LeadClassifier
 from training import evaluation_plots
+from training.model_card import ModelCard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +48,11 @@ def to_shap(
         Where a column that the model reads is missing.
     """
     if isinstance(model, LeadClassifier):
-        return explanation_for_shap(model.scorer(), model.frame_of(features), by=by)
+        try:
+            frame = model.frame_of(features)
+        except ValueError as error:  # scikit-learn's, of columns that are missing
+            raise InputError(str(error), argument="features") from None
+        return explanation_for_shap(*readable(model.scorer(), frame), by=by)
     scorer, frame = readable(need_model(model)._loaded.scorer, features)
     return explanation_for_shap(scorer, frame, by=by)
 
@@ -63,8 +69,13 @@ def plot_reliability(model: LeadModel) -> Figure:
     -------
     matplotlib.figure.Figure
         The extra ``leadscore[notebook]`` installs matplotlib.
+
+    Raises
+    ------
+    InputError
+        Where the model was tested on no row, as on day one.
     """
-    card = need_model(model)._loaded.card
+    card = _tested_card(model)
     return evaluation_plots.plot_reliability(pd.DataFrame(card.curve), pd.DataFrame(card.bands))
 
 
@@ -80,6 +91,23 @@ def plot_gains(model: LeadModel) -> Figure:
     -------
     matplotlib.figure.Figure
         The extra ``leadscore[notebook]`` installs matplotlib.
+
+    Raises
+    ------
+    InputError
+        Where the model was tested on no row, as on day one.
     """
-    pairs = need_model(model)._loaded.card.gains["model"]
+    pairs = _tested_card(model).gains["model"]
     return evaluation_plots.plot_gains(pd.DataFrame(pairs, columns=["worked", "captured"]))
+
+
+def _tested_card(model: LeadModel) -> ModelCard:
+    """Give the card of a model that has figures; InputError where there is nothing to draw."""
+    card = need_model(model)._loaded.card
+    if not card.test_rows:
+        raise InputError(
+            "was tested on no row, so that there is nothing to draw",
+            argument="model",
+            cure="train again once more outcomes are known",
+        )
+    return card

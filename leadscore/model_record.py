@@ -39,14 +39,17 @@ class ModelRecord(Showable):
     def metrics(self) -> pd.DataFrame:
         """Figures on test rows, of the model and its baselines: model, metric, value, low, high.
 
-        The range is that of 95 % by a bootstrap over accounts or leads.
+        The range is that of 95 % by a bootstrap over accounts or leads. Empty where too few
+        outcomes were known for a test, as on day one.
         """
-        return pd.DataFrame(self._loaded.card.metrics)
+        columns = ["model", "metric", "value", "error", "low", "high"]
+        return pd.DataFrame(self._loaded.card.metrics, columns=columns)
 
     @property
     def verdicts(self) -> pd.DataFrame:
         """The model against each baseline, pair by pair, on the test rows."""
-        return pd.DataFrame(self._loaded.card.verdicts)
+        columns = ["against", "difference", "error", "low", "high", "verdict"]
+        return pd.DataFrame(self._loaded.card.verdicts, columns=columns)
 
     @property
     def capacity(self) -> pd.DataFrame:
@@ -55,9 +58,12 @@ class ModelRecord(Showable):
 
     @property
     def candidates(self) -> pd.DataFrame:
-        """The candidates, cross-fitted on training rows, and how far behind the winner each is.
+        """The candidates, cross-fitted on training rows: candidate, log_loss, behind, its errors.
 
-        `behind` is in log loss. Empty where there were too few outcomes for a choice.
+        `behind` is the log loss above that of the default candidate, the mean of line, forest and
+        boosted line (of the line alone where no forest was grown): below 0 is better.
+        `standard_error` is that of `behind`; `between` also counts how it changed from period to
+        period. Empty where there were too few outcomes for a choice.
         """
         found = self._loaded.card.candidates
         return pd.DataFrame(found.get("random_folds") or found.get("forward_folds") or [])
@@ -161,11 +167,16 @@ class ModelRecord(Showable):
 
     def _shown(self) -> Shown:
         card = self._loaded.card
+        learned = (
+            f"{self.winner}, trained on {card.train_rows:,} snapshots of {card.train_leads:,} "
+            f"leads ({card.train_leads_converted:,} converted)"
+        )
+        if not card.test_rows:
+            return Shown(title_of(self), f"{learned}, tested on none", notes=self.notes)
         return Shown(
             title_of(self),
-            f"{self.winner}, trained on {card.train_rows:,} snapshots of {card.train_leads:,} "
-            f"leads ({card.train_leads_converted:,} converted), tested on {card.test_rows:,} of "
-            f"{card.test_leads:,} ({card.test_leads_converted:,})",
+            f"{learned}, tested on {card.test_rows:,} of {card.test_leads:,} "
+            f"({card.test_leads_converted:,})",
             facts=headline(card),
             notes=self.notes,
             figures=card_charts(card),

@@ -166,6 +166,9 @@ def promote(model: LeadModel | Publication) -> LeadModel:
 def rollback(crm: CrmProject) -> LeadModel:
     """Go back to the champion before; scores are byte for byte what they were.
 
+    Bands may differ for leads that stand within ``hysteresis`` of a cut: those keep the band of
+    the last run. A second call goes one champion further back, never to one that was rolled back.
+
     Parameters
     ----------
     crm : CrmProject

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -195,6 +195,11 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
+DISTANCES: Final = ("debiased_ece", "ici")
+"""Distances from perfect calibration: the noise of a draw adds to that of the rows, so that all
+draws lie further out than the figure, and tell only how far it may vary."""
+
+
 def bootstrap_weights(
     clusters: NDArray[Any] | None, n: int, draws: int, seed: int
 ) -> Iterator[Floats]:
@@ -259,16 +264,20 @@ def evaluate(
         for name, metric in metrics.items():
             samples[name].append(metric(rows[kept], promised[kept], weight[kept]))
     return {
-        name: _figure(metric(target, predicted, ones), samples[name])
+        name: _figure(metric(target, predicted, ones), samples[name], centred=name in DISTANCES)
         for name, metric in metrics.items()
     }
 
 
-def _figure(value: float, samples: Sequence[float]) -> Figure:
+def _figure(value: float, samples: Sequence[float], *, centred: bool = False) -> Figure:
+    """Give a figure the range of its draws; `centred` moves their squares onto its own."""
     known = np.array([s for s in samples if np.isfinite(s)])
     if len(known) < 10:
         return Figure(value, float("nan"), float("nan"), float("nan"))
     low, high = np.quantile(known, [0.025, 0.975])
+    if centred:
+        moved = np.quantile(known**2, [0.025, 0.975]) - np.mean(known**2) + value**2
+        low, high = np.sqrt(np.maximum(moved, 0.0))
     return Figure(value, float(known.std()), float(low), float(high))
 
 

@@ -197,6 +197,7 @@ def check_project(
         threads=session.threads,
         memory=training_memory(project),
         reviews=reviews,
+        feeds=reading.feeds,
         on_stage=on_stage,
     )
     on_stage("delay from creation to conversion")

@@ -87,7 +87,10 @@ class RawScorer:
         tables, outcomes = read_tables(
             self.project, frames=frames, kinds=self.model.kinds, lenient=True
         )
-        until = tables.observed_until if as_of is None else moment(as_of, self.project, "as_of")
+        now = time.time_ns() // 1_000  # a host calls: there is no command line above
+        until = now if self.project.without_clock else tables.observed_until
+        if as_of is not None:
+            until = moment(as_of, self.project, "as_of")
         notes = say_left_out(self.project, leads.columns, frames.keys())
         answers = answer_leads(
             self.project,
@@ -96,7 +99,7 @@ class RawScorer:
             tables,
             outcomes,
             as_of=until,
-            at=time.time_ns() // 1_000,  # a host calls: there is no command line above
+            at=now,
             bands=bands,
             ranked=self.ranked,
             left_out=dict.fromkeys(tables.lead_ids.tolist(), notes),

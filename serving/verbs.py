@@ -35,10 +35,10 @@ from training.audit.column_table import column_table
 from training.dataset import make_dataset
 from training.evaluate import Evaluation
 from training.lead_sample import training_memory
-from training.publish import Published, data_fingerprint, publish
+from training.publish import Published, learned_fingerprint, publish
 from training.registry import ModelVersion
 from training.state_format import make_folder, require_writable
-from training.train import evaluate_on_test, train
+from training.train import baselines_of, evaluate_on_test, fit_learner, train
 from training.trained_model import TrainedModel
 from training.watch.model_watch import watch_model
 from training.watch.night_profile import profile_of_night
@@ -157,7 +157,7 @@ def audit_pages(session: Session, reading: CrmData, trained: TrainedModel) -> di
 def session_tags(session: Session, reading: CrmData) -> dict[str, str]:
     """Identify what a model was trained from: hashes of data and project file, and the seed."""
     return {
-        "data": data_fingerprint(reading.tables, reading.outcomes),
+        "data": learned_fingerprint(reading.tables, reading.outcomes),
         "project": session.fingerprint,
         "seed": str(session.seed),
     }
@@ -196,8 +196,21 @@ def evaluate_registered(
         memory=training_memory(session.project),
     )
     on_stage("figures beside the baselines")
+    line = fit_learner(
+        session.project,
+        dataset,
+        seed=session.seed,
+        threads=session.threads,
+        fast=False,
+        learner="logistic",
+    )
     _, evaluation = evaluate_on_test(
-        session.project, reading.tables, dataset, model.scorer, seed=session.seed
+        session.project,
+        reading.tables,
+        dataset,
+        model.scorer,
+        seed=session.seed,
+        baselines=baselines_of(dataset, line),
     )
     return evaluation
 

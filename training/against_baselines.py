@@ -62,7 +62,12 @@ def beats_baselines(comparisons: pd.DataFrame) -> tuple[bool, str]:
                 f"({gap:+.4f} log loss, 95 % {low:+.4f} to {high:+.4f}): "
                 "collect more outcomes, or declare more columns and events"
             )
-    return True, Note("beats prior, recency and rule")
+    measured = set(comparisons["against"])
+    if {"recency", "rule"} <= measured:
+        return True, Note("beats prior, recency and rule")
+    if "recency" in measured:
+        return True, Note("beats prior and recency")
+    return True, Note("beats prior and rule") if "rule" in measured else Note("beats prior")
 
 
 def level_with_logistic(comparisons: pd.DataFrame) -> str | None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.clock import HOUR, show
 from data.errors import FewOutcomesError, GateError, InputError, LeadScoreError
+from data.feeds import CONVERSIONS, Feed
 from data.reading.review import ColumnReview
 from data.schema import Project
 from data.tables import Outcomes, Tables
@@ -81,9 +83,13 @@ def judge(
     threads: int,
     memory: int | None = None,
     reviews: Sequence[ColumnReview] = (),
+    feeds: Sequence[Feed] = (),
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> Judgement:
     """Label, cut, build features and audit; collect all that forbids training.
+
+    `feeds` are the rows of each source by the hour, the leads first: what of them lies after the
+    end of observation is noted.
 
     The seed is the project's, so that the answer is the same whatever seed a fit is given. Where
     not all training rows fit into `memory` bytes, a sample of the leads is judged.
@@ -104,6 +110,7 @@ def judge(
     refusals = [*too_little, *report.stops(), *_nothing_left(dataset, report)]
     refusals.sort(key=lambda error: isinstance(error, FewOutcomesError))
     notes: list[str] = [] if dataset.sample is None else [dataset.sample.sentence]
+    notes += _after_the_end(tables, feeds)
     notes += _unknown_names(project, dataset, tables)
     notes += _idle_waivers(project, report, dataset, tables, reviews)
     few = bool(refusals) and isinstance(refusals[0], FewOutcomesError)
@@ -179,6 +186,26 @@ def _nothing_left(dataset: Dataset, report: AuditReport) -> list[LeadScoreError]
             f"says of {name_of(first)} that it {first.reason}",
             cure=f"declare more columns; {first.cure}",
         )
+    ]
+
+
+def _after_the_end(tables: Tables, feeds: Sequence[Feed]) -> list[str]:
+    """Note rows from the first whole hour after the end of observation on, which count nowhere."""
+    if tables.created_at is None or not feeds:
+        return []
+    hour = -(-tables.observed_until // HOUR)
+    later = [int(feed.counts[max(0, hour - feed.first_hour) :].sum()) for feed in feeds]
+    leads = later[0]
+    events = sum(
+        n for feed, n in zip(feeds[1:], later[1:], strict=True) if feed.name != CONVERSIONS
+    )
+    if not leads and not events:
+        return []
+    until = show(tables.observed_until)
+    return [
+        f"{leads:,} lead{'s' * (leads != 1)} and {events:,} event{'s' * (events != 1)} lie after "
+        f"the end of observation, {until}, and count nowhere: where the data reach further now, "
+        "move project.observed_until to their end"
     ]
 
 

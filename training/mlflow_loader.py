@@ -1,4 +1,4 @@
-"""What MLflow wraps around an artifact -> checked: the module that it would execute on loading.
+"""What MLflow wraps around an artifact: its signature, and the module that it would execute.
 
 leadscore never executes it; `mlflow.pyfunc.load_model` does, in another program, before anything
 could be compared. So the manifest holds its hash, which the signature covers, and every look-up of
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from data.errors import InputError
 from data.files import write_text
@@ -18,8 +18,25 @@ from models.artifact import Manifest
 from models.predictor import MANIFEST, PredictorError, parse_json
 from models.signature import LOADER_HASH
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.models import ModelSignature
+
 _MODULE: Final = "mlflow.pyfunc.loaders.code_model"
 _CURE: Final = "put the files of that version back (leadscore restore), or train again"
+
+
+def signature_of(example: pd.DataFrame) -> ModelSignature:
+    """Say what a model reads: numbers, and for words any dtype that holds them, categories too."""
+    from mlflow.models import ModelSignature, infer_signature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType
+
+    inferred = infer_signature(example).inputs.inputs
+    anything: Any = AnyType()  # type: ignore[no-untyped-call]
+    words = [anything if each.type == DataType.string else each.type for each in inferred]
+    names = [each.name for each in inferred]
+    return ModelSignature(Schema([ColSpec(t, name) for t, name in zip(words, names, strict=True)]))
 
 
 def note_loader(folder: Path, loader: Path) -> None:

@@ -15,8 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.clock import DAY
+from data.part import outcomes_of, part_of
 from data.schema import Project
-from data.tables import Outcomes, Tables
+from data.tables import Attribute, Outcomes, Tables
 from features.build import build
 from features.frame import Catalogue
 from models.artifact import Manifest, load_artifact, read_extra
@@ -245,8 +246,37 @@ def example_row(trained: TrainedModel) -> pd.DataFrame:
 
 def data_fingerprint(tables: Tables, outcomes: Outcomes) -> str:
     """Hash all that was read: equal data, equal hash."""
+    return _hash((tables, outcomes))
+
+
+def learned_fingerprint(tables: Tables, outcomes: Outcomes) -> str:
+    """Hash what can be learned from: what was known before the end of observation, but names shown.
+
+    Longer files with the same end are equal.
+    """
+    until = tables.observed_until
+    if tables.created_at is not None and not (known := tables.created_at < until).all():
+        rows = np.flatnonzero(known)
+        tables, outcomes = part_of(tables, rows), outcomes_of(outcomes, rows)
+    attributes = tuple(_known(attribute, until) for attribute in tables.attributes)
+    bare = replace(tables, attributes=(), display=pd.DataFrame())
+    return _hash((bare, outcomes, attributes))
+
+
+def _known(attribute: Attribute, until: int) -> tuple[object, ...]:
+    """Give what an attribute says up to a moment: its values, or the changes that make them."""
+    about = (attribute.name, attribute.kind)
+    if attribute.changes is not None:
+        return (about, attribute.changes.as_of(until))
+    if attribute.known_at is not None:
+        known = attribute.known_at < until
+        return (about, known, attribute.values[known], attribute.known_at[known])
+    return (about, attribute.values)
+
+
+def _hash(value: object) -> str:
     digest = hashlib.sha256()
-    for piece in _pieces((tables, outcomes)):
+    for piece in _pieces(value):
         digest.update(piece)
     return digest.hexdigest()[:32]
 

@@ -24,7 +24,7 @@ from data.private import without_password
 from models.artifact import LOADER
 from models.predictor import MANIFEST
 from models.signature import ANYONE, Trust
-from training.mlflow_loader import check_loader, content_of, note_loader
+from training.mlflow_loader import check_loader, content_of, note_loader, signature_of
 from training.registry_tables import read_version
 from training.state import StatePaths
 from training.state_format import make_folder
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 PREVIOUS: Final = "previous"
+CHAMPIONS: Final = "champions"
+"""The registered model's tag with the versions that were promoted, oldest first, each once; those
+that were rolled back are not in it."""
 URI_VARIABLES: Final = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 BOUND: Final = "signed_as"
 """The tag of a version with the signature that binds it to its content."""
@@ -105,7 +108,6 @@ class Registry:
         frame of made-up rows: it gives the signature and is not stored.
         """
         import mlflow
-        from mlflow.models import ModelSignature, infer_signature
 
         note_loader(folder, LOADER)
         self.trust.sign(folder)
@@ -115,13 +117,12 @@ class Registry:
                 mlflow.log_metrics(dict(metrics))
                 for page, text in pages.items():
                     mlflow.log_text(text, page)
-                signature: ModelSignature = infer_signature(example)
                 with redirect_stderr(io.StringIO()):  # MLflow prints a line per version
                     info = mlflow.pyfunc.log_model(
                         name="model",
                         python_model=str(LOADER),
                         artifacts={"model": str(folder)},
-                        signature=signature,
+                        signature=signature_of(example),
                         registered_model_name=self.name,
                         pip_requirements=list(REQUIREMENTS),
                     )
@@ -227,10 +228,8 @@ class Registry:
                     f"version {version} was never finished: its training run was stopped",
                     cure="promote another version, or train again",
                 )
-            before = self._aliases(client).get(CHAMPION)
-            if before is not None and before != version:
-                client.set_registered_model_alias(self.name, PREVIOUS, before)
-            client.set_registered_model_alias(self.name, CHAMPION, version)
+            line = [each for each in self._champions(client) if each != version]
+            self._crown(client, [*line, version])
 
     def challenge(self, version: str) -> None:
         """Give `version` the alias challenger."""
@@ -238,17 +237,37 @@ class Registry:
             client.set_registered_model_alias(self.name, CHALLENGER, version)
 
     def rollback(self) -> str:
-        """Swap champion and previous champion; return the version that is champion now."""
+        """Make the one promoted before the champion again; return its version.
+
+        What was rolled back is no champion of before: a second time goes further back.
+        """
         with self._tracking() as client:
-            aliases = self._aliases(client)
-            if PREVIOUS not in aliases or CHAMPION not in aliases:
+            line = self._champions(client)[:-1]
+            if not line:
                 raise InputError(
                     "there is no earlier champion to go back to",
                     cure="promote the version that is wanted, by its number",
                 )
-            client.set_registered_model_alias(self.name, CHAMPION, aliases[PREVIOUS])
-            client.set_registered_model_alias(self.name, PREVIOUS, aliases[CHAMPION])
-            return str(aliases[PREVIOUS])
+            self._crown(client, line)
+            return line[-1]
+
+    def _champions(self, client: MlflowClient) -> list[str]:
+        """List the champions, the present one last; of an older store, as far as aliases say."""
+        aliases = self._aliases(client)
+        if CHAMPION not in aliases:
+            return []
+        tags = client.get_registered_model(self.name).tags
+        line, champion = tags.get(CHAMPIONS, aliases.get(PREVIOUS, "")).split(), aliases[CHAMPION]
+        return [*(line[: line.index(champion)] if champion in line else line), champion]
+
+    def _crown(self, client: MlflowClient, line: Sequence[str]) -> None:
+        """Make the last of a line of champions the present one, and remember the line."""
+        client.set_registered_model_alias(self.name, CHAMPION, line[-1])
+        client.set_registered_model_tag(self.name, CHAMPIONS, " ".join(line))
+        if len(line) > 1:
+            client.set_registered_model_alias(self.name, PREVIOUS, line[-2])
+        elif PREVIOUS in self._aliases(client):
+            client.delete_registered_model_alias(self.name, PREVIOUS)
 
     def versions(self) -> list[tuple[str, dict[str, str], tuple[str, ...]]]:
         """List (version, tags, aliases), newest first."""

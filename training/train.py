@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import pandas as pd
 
 from data.clock import DAY
 from data.feeds import Feed
@@ -16,7 +17,7 @@ from data.schema import Project
 from data.tables import Outcomes, Tables
 from models.amount_model import AmountModel
 from models.explain.observed_rates import make_facts
-from models.fit.baselines import Baseline, fit_all
+from models.fit.baselines import fit_all
 from models.fit.learner import LeadClassifier
 from models.metrics import Floats
 from models.predictor import LeadScorer, ScoreCard, calibrated_log_odds
@@ -40,6 +41,8 @@ from training.watch.watch_reference import make_reference, training_night
 
 TEST_BLOCK: Final = 100_000
 """Test rows that are scored at a time: a block is encoded in float64."""
+Predict = Callable[[pd.DataFrame], Floats]
+"""Feature rows -> probabilities, (n,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class FitTask:
 
     `night` counts the leads that are open now, for the guard of the first night. `before` is an
     earlier fit of the same run: what no learner changes is taken from it (the learning curve, the
-    baselines and their figures).
+    baselines and their figures). `line` is the logistic regression on these rows, where it is
+    fitted already: the baseline and what may be shipped are one fit.
     """
 
     project: Project
@@ -62,6 +66,7 @@ class FitTask:
     night: NightProfile
     amounts: AmountModel | None = None
     before: TrainedModel | None = None
+    line: LeadClassifier | None = None
 
 
 def train(
@@ -97,6 +102,7 @@ def train(
         threads=threads,
         memory=memory,
         reviews=reviews,
+        feeds=feeds,
         on_stage=on_stage,
     )
     few = judgement.few_outcomes
@@ -113,6 +119,8 @@ def train(
     task = FitTask(
         project, tables, dataset, report, seed, threads, fast, card, night, amounts.model
     )
+    on_stage("fitting and choosing among candidates")
+    task = replace(task, line=_fit(task, "logistic"))
     learner, notes = learner or project.train.learner, (*said, *amounts.notes)
     trained = fit_and_evaluate(task, learner, on_stage=on_stage).noting(notes)
     level = level_with_logistic(trained.evaluation.verdicts)
@@ -128,12 +136,9 @@ def fit_and_evaluate(
     task: FitTask, learner: str, *, on_stage: Callable[[str], None] = lambda _: None
 ) -> TrainedModel:
     """Fit one learner on the training rows and evaluate it on the test rows."""
-    on_stage("fitting and choosing among candidates")
     project, tables, dataset, seed = task.project, task.tables, task.dataset, task.seed
     rows = dataset.cut.train
-    fitted = fit_learner(
-        project, dataset, seed=seed, threads=task.threads, fast=task.fast, learner=learner
-    )
+    fitted = task.line if task.line and learner == "logistic" else _fit(task, learner)
     report = check_fit_scope(task.audit, tables, dataset, fitted)
     parts, forest_text = fitted.parts()
     weights = dataset.weights(rows)
@@ -142,8 +147,15 @@ def fit_and_evaluate(
     advice = _advise(task, fitted, weights)
     on_stage("evaluation beside the baselines")
     scorer = LeadScorer(parts, forest_text, threads=task.threads, trusted=True)
+    before = task.before
     test, evaluation = evaluate_on_test(
-        project, tables, dataset, scorer, seed=seed, before=task.before
+        project,
+        tables,
+        dataset,
+        scorer,
+        seed=seed,
+        baselines={} if before else baselines_of(dataset, task.line or _fit(task, "logistic")),
+        before=before,
     )
     shortfall, said = _shortfall(task, fitted, evaluation, weights)
     evaluation = replace(evaluation, notes=(*evaluation.notes, *advice.notes, *said))
@@ -171,6 +183,17 @@ def fit_and_evaluate(
         task.amounts,
         leak=_open_leak(report),
         shortfall=shortfall,
+    )
+
+
+def _fit(task: FitTask, learner: str) -> LeadClassifier:
+    return fit_learner(
+        task.project,
+        task.dataset,
+        seed=task.seed,
+        threads=task.threads,
+        fast=task.fast,
+        learner=learner,
     )
 
 
@@ -286,14 +309,14 @@ def evaluate_on_test(
     scorer: LeadScorer,
     *,
     seed: int,
+    baselines: Mapping[str, Predict],
     before: TrainedModel | None = None,
 ) -> tuple[dict[str, Floats], Evaluation]:
-    """Score the test rows beside prior, recency, rule and logistic regression.
+    """Score the test rows beside the `baselines`.
 
-    `before` is an earlier fit on the same rows with the same seed, which has the baselines.
+    `before` is an earlier fit on the same rows with the same seed, whose baselines these are too.
     """
     train_rows, test_rows = dataset.cut.train, dataset.cut.test
-    baselines = _baselines(dataset) if before is None else {}
     probability, bands = np.empty(len(test_rows)), np.empty(len(test_rows), object)
     rivals = {name: np.empty(len(test_rows)) for name in baselines}
     if before is not None:
@@ -304,7 +327,7 @@ def evaluate_on_test(
         scores = scorer.score(frame)
         probability[block], bands[block] = scores.probability, scores.band
         for name, baseline in baselines.items():
-            rivals[name][block] = baseline.predict(frame)
+            rivals[name][block] = baseline(frame)
     lead = dataset.labelled.snapshots.lead[test_rows]
     evaluation = evaluate_model(
         dataset.y[test_rows],
@@ -324,8 +347,11 @@ def evaluate_on_test(
     return {"model": probability, **rivals}, evaluation
 
 
-def _baselines(dataset: Dataset) -> dict[str, Baseline]:
-    """Fit the baselines that these training rows allow."""
+def baselines_of(dataset: Dataset, line: LeadClassifier) -> dict[str, Predict]:
+    """Give the baselines that these training rows allow: prior, recency, rule, and the `line`.
+
+    `line` is the logistic regression that would be shipped, calibrated as it would be.
+    """
     rows = dataset.cut.train
     fitted = fit_all(
         dataset.rows(rows),
@@ -333,7 +359,9 @@ def _baselines(dataset: Dataset) -> dict[str, Baseline]:
         dataset.frame.catalogue,
         dataset.weights(rows),
     )
-    return {name: baseline for name, baseline in fitted.items() if baseline.available}
+    scorer = line.scorer()
+    known: dict[str, Predict] = {n: each.predict for n, each in fitted.items() if each.available}
+    return known | {"logistic": lambda frame: scorer.score(frame).probability}
 
 
 def _new_accounts(tables: Tables, dataset: Dataset) -> dict[str, np.ndarray]:

@@ -129,26 +129,35 @@ def _check_excluded(raw: RawTable, section: Attributes, job: ReadJob) -> None:
         job.notes.add(f"{raw.name}: exclude names the column {name}, which is not there")
 
 
+def no_static_features(project: Project) -> frozenset[str | None]:
+    """Name the columns of the leads that are no feature in static mode: roles and `exclude`.
+
+    Who owns a lead and how it came are features too.
+    """
+    leads = project.leads
+    return frozenset(
+        {
+            leads.id,
+            leads.converted,
+            leads.converted_at,
+            leads.disqualified_at,
+            *leads.name,
+            *leads.person,
+            leads.company,
+            leads.owner_email,
+            leads.email,
+            leads.account,
+            project.project.order_by,
+            *leads.exclude,
+            *(join.on for join in leads.join),
+        }
+    )
+
+
 def static_columns(raw: RawTable, job: ReadJob) -> list[str]:
-    """List the columns that are features in static mode: all but the declared roles and exclude."""
-    leads = job.project.leads
-    out = {
-        leads.id,
-        leads.converted,
-        leads.converted_at,
-        leads.disqualified_at,
-        *leads.name,
-        *leads.person,
-        leads.company,
-        leads.owner_email,
-        leads.email,
-        leads.account,
-        job.project.project.order_by,
-        *leads.exclude,
-        *(join.on for join in leads.join),
-    }
+    """List the columns that are features in static mode, without those that are empty."""
     names = []
-    for name in _readable_columns(raw, out, job):
+    for name in _readable_columns(raw, no_static_features(job.project), job):
         column = texts(raw.column(name), job.missing)
         if column.null_count == len(column) and name not in job.kinds:
             job.notes.leave_out(raw.name, name, "is empty and left out")

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final
 
-from data.reading.attributes import prefix_of
+from data.reading.attributes import no_static_features, prefix_of
 from data.reading.event_columns import columns_of
 from data.reading.object_files import in_database
 from data.reading.rep_answers import ANSWER_COLUMNS
@@ -125,6 +125,7 @@ def _of_table(
     fields = replayed_fields(section, histories, project, frames)
     clocks = {clock: f"when {name} became known" for name, clock in section.known_at.items()}
     names = column_names(section, project, frame=frames.get(label))
+    out = no_static_features(project) if label == "leads" else roles
     for name in names:
         role, since, attribute = roles.get(name, ""), "", None
         if name in section.exclude:
@@ -137,7 +138,7 @@ def _of_table(
             since, attribute = f"each change in {fields[name]}", prefix + name
         elif name in clocks:
             role = role or clocks[name]
-        elif project.static and not role:
+        elif project.static and name not in out:
             since, attribute = "not known", prefix + name
         if attribute is not None:
             role = f"{role}, attribute" if role else "attribute"

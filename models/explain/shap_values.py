@@ -55,17 +55,34 @@ def global_view(scorer: LeadScorer, frame: pd.DataFrame, *, by: str = "factor") 
 def dependence(
     scorer: LeadScorer, frame: pd.DataFrame, feature: str, y: NDArray[Any], *, bins: int = 8
 ) -> pd.DataFrame:
-    """Contribution of a feature beside what happened: group, n, contribution, observed rate."""
+    """Contribution of a feature beside what happened: group, n, contribution, observed rate.
+
+    Groups are in the order of the values, the missing last.
+    """
     explained = scorer.contributions(frame)
     values = explained.values[:, explained.names.index(feature)]
-    column = frame[feature]
+    table = pd.DataFrame(
+        {
+            "group": _groups_of(frame[feature], bins),
+            "contribution": values,
+            "y": np.asarray(y),
+        }
+    )
+    told = (
+        table.groupby("group", sort=True, observed=True)
+        .agg(n=("y", "size"), contribution=("contribution", "mean"), rate=("y", "mean"))
+        .reset_index()
+    )
+    return told.assign(group=told["group"].astype(str))
+
+
+def _groups_of(column: pd.Series[Any], bins: int) -> pd.Categorical:
+    """Put values into groups that have an order: of the numbers, of the words; missing is last."""
     if pd.api.types.is_numeric_dtype(column.dtype):
-        groups = pd.qcut(column, bins, duplicates="drop").astype(str)
+        cut = pd.qcut(column, bins, duplicates="drop").array
+        names: list[str] = [f"({each.left:.6g}, {each.right:.6g}]" for each in cut.categories]
+        labels = np.array([*names, "missing"], dtype=object)[cut.codes]
     else:
-        groups = column.astype(object)
-    groups = groups.where(column.notna(), "missing").astype(str)
-    table = pd.DataFrame({"group": groups.to_numpy(), "contribution": values, "y": np.asarray(y)})
-    grouped = table.groupby("group", sort=True)
-    return grouped.agg(
-        n=("y", "size"), contribution=("contribution", "mean"), rate=("y", "mean")
-    ).reset_index()
+        labels = column.astype(object).where(column.notna(), "missing").astype(str).to_numpy()
+        names = sorted(set(labels) - {"missing"})
+    return pd.Categorical(labels, categories=[*dict.fromkeys(names), "missing"], ordered=True)

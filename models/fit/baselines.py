@@ -1,8 +1,9 @@
-"""Feature frame -> the four baselines that every model must beat: prior, recency, rule, logistic.
+"""Feature frame -> the three baselines without a model that every model must beat.
 
-Each is fitted on a frame and outcomes and gives probabilities. Recency and the rule score are
-what a sales team does without a model; a one-column logistic regression only puts them on the
-scale of probabilities.
+Prior, recency and rule are fitted on a frame and outcomes and give probabilities. Recency and the
+rule score are what a sales team does without a model; a one-column logistic regression only puts
+them on the scale of probabilities. The fourth baseline is a model, the logistic regression that
+would be shipped: `LeadClassifier(learner="logistic")`.
 """
 
 from __future__ import annotations
@@ -153,19 +154,6 @@ def _rule_terms(columns: TrainingColumns) -> list[Term]:
     return [replace(term, mean=weighted_mean(term.values(columns), counted)) for term in terms]
 
 
-def fit_logistic(
-    frame: pd.DataFrame,
-    y: Floats,
-    catalogue: Catalogue | None = None,
-    row_weights: Floats | None = None,
-) -> Baseline:
-    """Fit the regularised logistic regression on every column, penalty by cross-validation."""
-    features = describe(frame, catalogue)
-    return _fit(
-        "logistic", frame, y, lambda x: read_columns(x, features), row_weights, available=True
-    )
-
-
 FitBaseline = Callable[[pd.DataFrame, Floats, Catalogue | None, Floats | None], Baseline]
 """(training frame, outcomes, catalogue, how often each row counts) -> a fitted baseline."""
 
@@ -173,7 +161,6 @@ BASELINES: Mapping[str, FitBaseline] = {
     "prior": fit_prior,
     "recency": fit_recency,
     "rule": fit_rule,
-    "logistic": fit_logistic,
 }
 
 
@@ -183,7 +170,7 @@ def fit_all(
     catalogue: Catalogue | None = None,
     row_weights: Floats | None = None,
 ) -> dict[str, Baseline]:
-    """Fit all four; `row_weights` (n,) say how often each row counts."""
+    """Fit all three; `row_weights` (n,) say how often each row counts."""
     return {name: fit(frame, y, catalogue, row_weights) for name, fit in BASELINES.items()}
 
 

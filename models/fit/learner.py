@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral, Number
+from numbers import Integral
 from typing import Any, Final, Self, cast, get_args
 
 import joblib
@@ -17,19 +17,26 @@ from sklearn.utils.validation import (
     _check_feature_names,
     _check_feature_names_in,
     _check_n_features,
-    _check_sample_weight,
     check_is_fitted,
     column_or_1d,
     validate_data,
 )
 
+from data.errors import ArgumentError
 from data.reading.any_table import as_pandas
 from features.frame import Catalogue
 from models.fit.encoders import describe, read_columns
+from models.fit.estimator_inputs import frame_of_objects, plain_frame, rows_of, weights_of
 from models.fit.model_choice import fit_model
 from models.fit.rule_points import RulePoints
 from models.fit.training_rows import FitOptions, Learner, TrainingRows
-from models.predictor import Floats, LeadScorer, ModelParts, calibrated_log_odds
+from models.predictor import (
+    Floats,
+    LeadScorer,
+    ModelParts,
+    PredictorError,
+    calibrated_log_odds,
+)
 
 LEARNERS: Final = get_args(Learner)
 SEEDS: Final = 1_000_000
@@ -112,8 +119,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     however often it counts; where levels count as new; the least rows of a leaf; and the draws of
     the bootstrap behind the ranges.
 
-    Weights that sum to 1 leave the evidence of one row, too little to learn from: scale them to a
-    mean of 1.
+    Weights that sum to 1 or less are shares, not counts: they are scaled to a mean of 1.
 
     Examples
     --------
@@ -211,13 +217,13 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         options = self._options()
         frame = self.frame_of(X, reset=True)
         n, index = len(frame), X.index if isinstance(X, pd.DataFrame) else np.arange(len(frame))
-        counted = _weights_of(sample_weight, frame)
+        counted = weights_of(sample_weight, frame)
         seen = np.ones(n, dtype=bool) if counted is None else counted > 0
         counted = None if counted is None else counted[seen]
         target = self._target(y, n, seen)
-        when = _rows_of("times", times, n, seen)
-        until = _rows_of("closes", closes, n, seen)
-        together = _rows_of("groups", groups, n, seen)
+        when = rows_of("times", times, n, seen)
+        until = rows_of("closes", closes, n, seen)
+        together = rows_of("groups", groups, n, seen)
         codes = None if together is None else pd.factorize(together)[0].astype(np.int64)
         kept = frame if seen.all() else frame[seen]
         columns = read_columns(kept, describe(kept, self.catalogue), counted)
@@ -244,7 +250,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             (n, 2), in the order of `classes_`.
         """
         check_is_fitted(self)
-        p = self.scorer().score(self.frame_of(X)).probability
+        p = self.scorer().score(self._readable(X)).probability
         return np.column_stack([1 - p, p])
 
     def decision_function(self, X: Any) -> Floats:
@@ -261,7 +267,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             (n,), 0 where both classes are as likely.
         """
         check_is_fitted(self)
-        return calibrated_log_odds(self.parts_.calibration, self.scorer().margin(self.frame_of(X)))
+        return calibrated_log_odds(self.parts_.calibration, self.scorer().margin(self._readable(X)))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Give the likelier class.
@@ -326,7 +332,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self._scorer_made
 
     def frame_of(self, X: Any, *, reset: bool = False) -> pd.DataFrame:
-        """Lay rows out as the model reads them.
+        """Lay rows out as the model reads them; columns of words in an object array are categories.
 
         Parameters
         ----------
@@ -344,7 +350,11 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if frame is not None and len(frame) and frame.shape[1]:
             _check_n_features(self, frame, reset=reset)
             _check_feature_names(self, frame, reset=reset)
-            frame = _plain_frame(frame)
+            frame = plain_frame(frame)
+        elif isinstance(X, np.ndarray) and X.dtype.kind == "O":
+            frame = frame_of_objects(
+                validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
+            )
         else:
             array = validate_data(
                 self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
@@ -355,6 +365,15 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names = self.get_feature_names_out()  # by position where either has no names of its own
         return frame if set(names) == set(frame.columns) else frame.set_axis(names, axis=1)
 
+    def _readable(self, X: Any) -> pd.DataFrame:
+        """Lay rows out; ArgumentError where a column holds words for numbers, or the reverse."""
+        frame = self.frame_of(X)
+        try:
+            self.scorer().check(frame)
+        except PredictorError as error:
+            raise ArgumentError(str(error), cure="give it as it was fitted on") from None
+        return frame
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave the compiled scorer out of copies; it is made again when needed."""
         state: dict[str, Any] = {**super().__getstate__()}
@@ -364,10 +383,10 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _options(self) -> FitOptions:
         """Take the parameters for a fit; ValueError names the one that is wrong."""
         if self.learner not in LEARNERS:
-            raise ValueError(f"learner {self.learner!r} is none of {', '.join(LEARNERS)}")
+            raise ArgumentError(f"learner {self.learner!r} is none of {', '.join(LEARNERS)}")
         for name, least in (("members", 2), ("repeats", 1), ("least", 1), ("budget_s", 0)):
             if not getattr(self, name) >= least:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it is {least} or more")
+                raise ArgumentError(f"{name} is {getattr(self, name)!r}; it is {least} or more")
         drawn = check_random_state(self.random_state)
         whole = isinstance(self.random_state, Integral)
         return FitOptions(
@@ -386,50 +405,21 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _target(self, y: Any, n: int, seen: NDArray[np.bool_]) -> Floats:
         """Code the classes of the rows that count as 0 and 1: (n_seen,)."""
         if y is None:
-            raise ValueError("requires y to be passed, but the target y is None")
+            raise ArgumentError("requires y to be passed, but the target y is None")
         values = column_or_1d(y, warn=True)
         assert_all_finite(values, input_name="y")
         if len(values) != n:
-            raise ValueError(f"X has {n} rows, y has {len(values)}")
+            raise ArgumentError(f"X has {n} rows, y has {len(values)}")
         check_classification_targets(values)
         self.classes_, codes = np.unique(values[seen], return_inverse=True)
         if len(self.classes_) > 2:
-            raise ValueError(
+            raise ArgumentError(
                 "Only binary classification is supported. The type of the target is "
                 f"{type_of_target(values)}."
             )
         if len(self.classes_) < 2:
-            raise ValueError(
+            raise ArgumentError(
                 "only one class is in y, rows of weight 0 left out; both outcomes are needed to "
                 "learn"
             )
         return codes.astype(np.float64)
-
-
-def _weights_of(sample_weight: Any, frame: pd.DataFrame) -> Floats | None:
-    """Check the weights of rows: (n,) from 0 on; one number is that of every row."""
-    if sample_weight is None:
-        return None
-    given = sample_weight if isinstance(sample_weight, Number) else np.asarray(sample_weight)
-    checked: Floats = _check_sample_weight(given, frame, dtype=np.float64, ensure_non_negative=True)
-    return checked
-
-
-def _rows_of(name: str, values: Any, n: int, seen: NDArray[np.bool_]) -> NDArray[Any] | None:
-    """Take what goes along with the rows, of those that count; ValueError where lengths differ."""
-    if values is None:
-        return None
-    array = np.asarray(values)
-    if len(array) != n:
-        raise ValueError(f"X has {n} rows, {name} has {len(array)}")
-    return array[seen]
-
-
-def _plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give every column a name and a dtype that the predictor reads: numbers, or words."""
-    names = [str(name) for name in frame.columns]
-    if len(set(names)) < len(names):
-        raise ValueError("column names are not unique")
-    plain = frame.set_axis(names, axis=1)
-    dated = [n for n in names if pd.api.types.is_datetime64_any_dtype(plain[n].dtype)]
-    return plain.assign(**{name: plain[name].astype(str) for name in dated}) if dated else plain

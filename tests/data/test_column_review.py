@@ -10,6 +10,7 @@ import pytest
 
 from data.project import check_project
 from data.reading.column_roles import column_roles
+from data.reading.read_tables import read_with_notes
 from data.reading.review import undeclared_columns
 
 STAGES = {
@@ -93,3 +94,33 @@ def test_a_table_that_is_read_as_leads_and_as_outcome_is_listed_once(tmp_path, m
     assert of["id"] == "id of the lead"
     assert (of["closed"], of[stage]) == ("conversion", "conversion")
     assert of["industry"] == "not declared"
+
+
+def test_in_static_mode_the_columns_called_features_are_those_that_are_read_as_such():
+    project = check_project(
+        {
+            "project": {"name": "p", "order_by": "number"},
+            "conversion": {},
+            "leads": {
+                "id": "id",
+                "converted": "won",
+                "source": "leads.csv",
+                "name": ["who"],
+                "owner": "rep",
+                "channel": "source",
+                "title": "job",
+                "exclude": ["notes"],
+                "join": [{"on": "company", "source": "accounts.csv"}],
+            },
+        }
+    )
+    names = ("id", "won", "who", "rep", "source", "job", "notes", "number", "company", "plan")
+    rows = {name: [f"{name} {i % 3}" for i in range(12)] for name in names}
+    rows |= {"id": [f"L{i}" for i in range(12)], "won": [1, 0] * 6, "number": [*range(12)]}
+    frames = {
+        "leads": pd.DataFrame(rows),
+        "join.0": pd.DataFrame({"company": [f"company {i}" for i in range(3)], "size": [1, 2, 3]}),
+    }
+    read = {a.name for a in read_with_notes(project, frames=frames).tables.attributes}
+    said = {role.attribute for role in column_roles(project, frames) if role.attribute}
+    assert said == read >= {"rep", "source", "job", "plan"}

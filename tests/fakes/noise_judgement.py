@@ -9,7 +9,6 @@ import numpy as np
 from data.errors import LeadScoreError
 from data.reading.read_tables import read_tables
 from data.schema import Project
-from models.fit.baselines import fit_all
 from models.predictor import LeadScorer
 from models.winners import CONSTANT, LINE
 from tests.fakes.noise_sets import NoiseSet
@@ -21,7 +20,7 @@ from training.against_baselines import (
 )
 from training.audit import audit
 from training.dataset import Dataset, make_dataset
-from training.train import cross_fitted, fit_learner
+from training.train import baselines_of, cross_fitted, fit_learner
 from training.trained_model import with_card
 
 
@@ -64,9 +63,9 @@ def _decide(project: Project, dataset: Dataset, learner: str, seed: int) -> tupl
     scorer = LeadScorer(with_card(parts, fitted.margins_, project, None), texts, trusted=True)
     train, test = dataset.cut.train, dataset.cut.test
     y = dataset.y.astype(np.float64)
-    fits = fit_all(dataset.rows(train), y[train], dataset.frame.catalogue)
+    line = fit_learner(project, dataset, seed=seed, threads=1, fast=True, learner="logistic")
     ahead = dataset.rows(test)
-    rivals = {name: fit.predict(ahead) for name, fit in fits.items() if fit.available}
+    rivals = {name: predict(ahead) for name, predict in baselines_of(dataset, line).items()}
     p = scorer.score(ahead).probability
     comparisons = verdicts(y[test], p, rivals, dataset.groups[test], seed=seed)
     beats, words = beats_baselines(comparisons)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import leadscore as ls
+from leadscore.model_record import registry_of
 from serving.exposure import Exposures
 from serving.http.score_requests import Service
 from tests.leadscore.conftest import Trained
@@ -51,6 +52,25 @@ def test_the_door_scores_as_the_command_line_does(trained: Trained, tmp_path: Pa
     pd.testing.assert_frame_equal(ours[plain], theirs[plain], check_exact=True)
     for one, other in zip(ours["reasons"], theirs["reasons"], strict=True):
         assert list(one) == list(other)
+
+
+def test_the_logistic_baseline_is_the_logistic_regression_that_would_be_shipped(
+    trained: Trained,
+) -> None:
+    shipped = ls.train(trained.crm, fast=True, learner="logistic").held_out()[1]
+    baseline = trained.model.held_out()[1]["logistic"]
+    np.testing.assert_array_equal(baseline, shipped["model"])
+    np.testing.assert_array_equal(shipped["logistic"], shipped["model"])
+
+
+def test_the_registered_mlflow_model_takes_the_features_of_the_door(trained: Trained) -> None:
+    pyfunc = pytest.importorskip("mlflow.pyfunc")
+    model = trained.published.model
+    folder = registry_of(trained.crm).find(model.version).folder
+    features = model.features(trained.crm)
+    answers = pyfunc.load_model(str(folder.parents[1])).predict(features)
+    scores = model.score(trained.crm).set_index("lead_id")["probability"]
+    np.testing.assert_array_equal(answers["probability"], scores[features.index])
 
 
 def test_train_registers_nothing_and_publish_does(trained: Trained) -> None:
@@ -172,6 +192,15 @@ def test_contributions_and_truth_belong_to_the_rows_held_out(trained: Trained) -
     assert list(trained.model.importance(features)) == ["name", "mean_abs", "mean"]
     with pytest.raises(ls.InputError, match="the model has no feature 'sauce'"):
         trained.model.dependence(features, "sauce", outcomes["converted"])
+    with pytest.raises(ls.InputError, match="did you mean 'employees'"):
+        trained.model.dependence(features, "Employes", outcomes["converted"])
+    gaps = features.assign(employees=features["employees"].where(np.arange(len(features)) % 9 > 0))
+    groups = trained.model.dependence(gaps, "employees", outcomes["converted"])["group"]
+    assert groups.iloc[-1] == "missing"
+    lows = [float(each.removeprefix("(").partition(",")[0]) for each in groups.iloc[:-1]]
+    assert lows == sorted(lows)
+    words = trained.model.dependence(features, "source", outcomes["converted"])["group"]
+    assert list(words) == sorted(words)
     assert list(trained.model.features(trained.crm).columns) == list(features.columns)
 
 

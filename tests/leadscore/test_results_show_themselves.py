@@ -55,6 +55,40 @@ def test_a_model_shows_candidates_ranges_and_reliability(trained: Trained) -> No
     assert html.count('<svg class="chart"') == 2
 
 
+def test_a_model_of_day_one_shows_itself_and_draws_nothing() -> None:
+    rows = 40
+    leads = pd.DataFrame(
+        {
+            "id": [f"L{i}" for i in range(rows)],
+            "created": pd.date_range("2026-01-01", periods=rows, freq="D"),
+            "won": pd.NaT,
+            "size": [float(i % 7) for i in range(rows)],
+        }
+    )
+    project = {
+        "project": {"name": "young", "observed_until": "2026-03-01"},
+        "leads": {
+            "id": "id",
+            "created_at": "created",
+            "converted_at": "won",
+            "fixed": ["size"],
+        },
+        "conversion": {"horizon": "14d"},
+        "qualification": {"icp": [{"when": "size >= 3"}]},
+    }
+    model = ls.train(ls.read(project, leads=leads, threads=1))
+    assert model.winner == "rule"
+    assert repr(model).endswith("tested on none>")
+    assert "may not be registered" in html_of(model)
+    assert model.metrics.empty
+    assert "model" in model.metrics
+    assert model.verdicts.empty
+    assert "verdict" in model.verdicts
+    for draw in (ls.plot_gains, ls.plot_reliability):
+        with pytest.raises(ls.InputError, match="tested on no row"):
+            draw(model)
+
+
 def test_an_explanation_shows_the_waterfall_and_the_change(results: list[Showable]) -> None:
     told = next(each for each in results if isinstance(each, ls.ExplainedLead))
     html = html_of(told)

@@ -85,6 +85,15 @@ def test_the_debiased_error_of_a_perfect_model_is_smaller_than_the_plain_one():
     assert np.mean(found, axis=0)[0] < np.mean(found, axis=0)[1]
 
 
+def test_an_error_of_calibration_lies_within_its_own_range():
+    for seed in range(6):
+        y, p = perfect(800, seed)
+        for q in (p, np.full(800, y.mean()), np.clip(p * 1.5, 0, 0.99)):
+            for name in ("debiased_ece", "ici"):
+                found = evaluate(y, q, np.arange(800) // 2)[name]
+                assert found.low <= found.value <= found.high
+
+
 @pytest.mark.parametrize(
     ("y", "p", "share", "expected"),
     [

@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import leadscore as ls
 from serving.http.application import create_app
 from serving.http.guard import Limits
 from serving.http.keys import digest
 from serving.http.score_requests import Service
 from serving.lead_score import SCORE_COLUMNS, LeadScore
-from serving.raw_scorer import BAND
+from serving.raw_scorer import BAND, export_raw
 from serving.session import open_session
 from tests.fakes.second_company import SecondCompany, differences, from_frame, from_json
 from tests.golden.product import views_kept
@@ -237,6 +238,21 @@ def test_the_mlflow_model_on_raw_leads_gives_the_answer_of_the_night(
     )
     answers = from_frame(model.predict(nested, params={"as_of": AS_OF}))
     assert differences(night, answers) == []
+
+
+def test_the_mlflow_model_answers_rows_without_a_clock_as_of_the_hosts(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    size = rng.integers(1, 40, 300)
+    leads = pd.DataFrame({"id": [f"L{i}" for i in range(300)], "size": size})
+    leads["won"] = (rng.random(300) < size / 60).astype(int)
+    project = {"project": {"name": "s"}, "leads": {"id": "id", "converted": "won"}}
+    crm = ls.read(project | {"conversion": {}}, leads=leads, state=tmp_path / "state", threads=1)
+    version = ls.publish(ls.train(crm, fast=True, learner="logistic")).model.version
+    session = crm._session
+    export_raw(session.project, session.registry.find(version), None, tmp_path / "model")
+    before = pd.Timestamp.now("UTC")
+    answers = mlflow.pyfunc.load_model(str(tmp_path / "model")).predict({"leads": leads})
+    assert (pd.to_datetime(answers["as_of"], utc=True) >= before.floor("s")).all()
 
 
 def test_the_order_of_a_list_says_nothing_of_a_score_that_is_held_back(

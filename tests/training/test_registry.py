@@ -57,13 +57,18 @@ def test_without_a_champion_there_is_none_and_its_alias_is_an_error(registry):
         registry.find("champion")
 
 
-def test_rollback_goes_back_and_forth_between_two_champions(registry):
-    registry.promote("1")
-    registry.promote("3")
+def test_rollback_goes_back_along_the_promotions_and_never_to_what_was_rolled_back(registry):
+    for version in ("2", "1", "3"):
+        registry.promote(version)
     assert registry.champion().version == "3"
     assert registry.rollback() == "1"
     assert registry.champion().version == "1"
-    assert registry.rollback() == "3"
+    assert registry.rollback() == "2"
+    assert {v: aliases for v, _, aliases in registry.versions() if aliases} == {"2": ("champion",)}
+    with pytest.raises(InputError, match="no earlier champion"):
+        registry.rollback()
+    registry.promote("3")  # by hand, what was rolled back is champion again
+    assert registry.rollback() == "2"
 
 
 def test_promoting_the_champion_again_keeps_the_way_back(registry):

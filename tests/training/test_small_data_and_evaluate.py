@@ -224,6 +224,20 @@ def test_a_model_must_beat_prior_and_rule_beyond_chance(
     assert "work by" not in words  # what scores in its place is told by the stand-in
 
 
+@pytest.mark.parametrize(
+    ("against", "said"),
+    [
+        (("prior", "logistic"), "beats prior"),
+        (("prior", "recency", "logistic"), "beats prior and recency"),
+        (("prior", "rule", "logistic"), "beats prior and rule"),
+        (("prior", "recency", "rule", "logistic"), "beats prior, recency and rule"),
+    ],
+)
+def test_only_baselines_that_were_measured_are_said_to_be_beaten(against, said):
+    rows = [{"against": name, "verdict": "better"} for name in against]
+    assert beats_baselines(pd.DataFrame(rows)) == (True, said)
+
+
 def test_the_verdict_that_is_shown_is_the_one_that_decides():
     """Found by a new user: 'better' than recency stood above 'does not beat the recency'."""
     rng = np.random.default_rng(5)

@@ -17,6 +17,8 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from data.errors import InputError
+from leadscore import to_shap
 from models.fit.learner import LeadClassifier
 from tests.models.fit.test_learner import leads
 
@@ -144,6 +146,40 @@ def test_it_works_in_pipelines_searches_and_calibration():
     assert search.fit(FRAME, Y).best_params_ == {"least": 6}
     again = CalibratedClassifierCV(clone(FAST), cv=2).fit(FRAME, Y)
     assert again.predict_proba(FRAME).shape == (ROWS, 2)
+
+
+def test_an_array_of_objects_holds_numbers_and_words():
+    columns = make_column_transformer(("passthrough", ["visits", "source", "amount"]))
+    pipe = make_pipeline(columns, clone(FAST)).fit(FRAME, Y)
+    array = columns.transform(FRAME)
+    assert array.dtype == object
+    kinds = {feature.name: feature.kind for feature in pipe[-1].parts_.features}
+    assert kinds == {"x0": "number", "x1": "category", "x2": "number"}
+    frame = FRAME[["visits", "source", "amount"]]
+    same = clone(FAST).fit(frame, Y).predict_proba(frame)
+    np.testing.assert_allclose(pipe.predict_proba(FRAME), same, atol=1e-12)
+
+
+def test_errors_of_the_estimator_are_of_our_tree_and_scikit_learns(fitted):
+    wrong = FRAME.assign(visits="many")
+    for call in (
+        lambda: fitted.predict_proba(wrong),
+        lambda: clone(FAST).fit(FRAME, Y, times=[None] * ROWS),
+        lambda: clone(FAST).set_params(members=1).fit(FRAME, Y),
+    ):
+        with pytest.raises(InputError) as caught:
+            call()
+        assert isinstance(caught.value, ValueError)
+    with pytest.raises(InputError, match="features: "):
+        to_shap(fitted, FRAME.drop(columns="visits"))
+
+
+def test_weights_that_are_shares_are_as_good_as_counts():
+    w = np.random.default_rng(0).integers(1, 4, ROWS).astype(float)
+    shares = clone(FAST).fit(FRAME, Y, w / w.sum())
+    scaled = clone(FAST).fit(FRAME, Y, w / w.mean())
+    np.testing.assert_allclose(shares.predict_proba(FRAME), scaled.predict_proba(FRAME), atol=1e-6)
+    assert np.ptp(shares.predict_proba(FRAME)[:, 1]) > 0.1
 
 
 def test_weights_and_groups_are_routed_through_tools():
