@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from data.clock import Micros, read_times
 from data.errors import InputError
 from data.reading.csv_files import read_csv
+from data.reading.number_texts import DECIMAL_SIGNS, are_numbers
 from data.sketch.date_looks import date_format_of, month_first, number_format_of
 
 Look = Literal["time", "number", "flag", "text", "empty"]
@@ -29,10 +30,6 @@ NO: Final = frozenset(
     "no n false f 0 lost falso non faux nein falsch não خیر".split()  # noqa: SIM905
 )
 MARKS: Final = frozenset("x ✓ ✔ ✅ ok".split())  # noqa: SIM905
-_NUMBER: Final = (
-    r"^\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*$"
-    r"|^\s*[€$£]?\s*[+-]?\d{1,3}(\.\d{3})*,\d+\s*[€$£]?\s*$"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +235,8 @@ def _odd_words(values: pa.Array) -> tuple[str, ...]:
     """Find at most three words without a digit among distinct texts that are numbers otherwise."""
     if not pa.types.is_string(values.type) or len(values) < 20:
         return ()
-    good = pc.match_substring_regex(values, _NUMBER)
-    words = values.filter(pc.invert(good)).to_pylist()
+    good = are_numbers(values, ",") | are_numbers(values, ".")
+    words = values.filter(pa.array(~good)).to_pylist()
     bare = all(not re.search(r"\d", word) for word in words)
     return tuple(words) if len(words) <= 3 and bare else ()
 
@@ -260,9 +257,9 @@ def _kind_of(values: pa.Array, name: str) -> tuple[Look, str | None, bool]:
     sample = values[:2_000]
     if found := date_format_of(sample):
         return "time", *found
-    good = pc.match_substring_regex(sample, _NUMBER)
+    good = any(are_numbers(sample, sign).all() for sign in DECIMAL_SIGNS)
     code = pc.match_substring_regex(sample, r"^0\d")
-    if pc.all(good).as_py() and not pc.any(code).as_py():
+    if good and not pc.any(code).as_py():
         if written := number_format_of(sample, name):
             return "time", written, False
         return "flag" if len(values) == 2 and _zero_one(values) else "number", None, False

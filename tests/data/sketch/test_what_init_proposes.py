@@ -53,6 +53,24 @@ def test_a_date_of_the_won_rows_is_the_outcome_in_a_language_nobody_taught(tmp_p
     assert "those with tila = 'won'" in text
 
 
+@pytest.mark.parametrize(
+    ("cells", "declared", "said"),
+    [
+        (("2.337,07", "6.0"), {"budget": ","}, "check: these have a comma, seats a point"),
+        (("2.337,07", "1.250"), ",", "as in budget; so 1.250 of seats is whole"),
+        (("2.337", "1.250"), ".", "CHOOSE: is 2.337 of budget whole? It is read as a fraction"),
+        (("2.337", "6.0"), ".", ""),
+    ],
+)
+def test_init_sees_where_columns_differ_in_their_decimals(
+    tmp_path: Path, cells: tuple[str, str], declared: object, said: str
+) -> None:
+    columns = leads(budget=third([cells[0]] * N, "5"), seats=third([cells[1]] * N, "7"))
+    project, text = propose(tmp_path, columns | {"converted": third(["1"] * N, "0")})
+    assert project.leads.decimal == declared
+    assert said in text
+
+
 def test_first_and_last_name_are_one_name(tmp_path: Path) -> None:
     names = {"First Name": ["Ada"] * N, "Last Name": ["Lovelace", ""] * (N // 2)}
     project, _ = propose(tmp_path, leads(**names, converted=third(["1"] * N, "0")))
