@@ -96,13 +96,14 @@ CONVERSION_TYPES: Final = (
 """Names of event types that mean a conversion, the surest first."""
 
 OUTBOUND_TYPES: Final = (
-    r"outbound|outgoing|\bsent\b|\bsales\b|uscita|uscente|inviat|sortant|envoyé|ausgehend|gesendet"
+    r"outbound|outgoing|\bsent\b|\bsales\b|commercial|venditor|uscita|uscente|inviat|sortant|envoyé|ausgehend|gesendet"
     r"|versandt|verschickt|saliente|enviad|uitgaand|verzonden|خروجی|ارسال شده"
 )
 INBOUND_TYPES: Final = (
     r"inbound|incoming|receiv|entrata|entrante|ricevut|entrant|reçu|eingehend|erhalten|empfangen"
     r"|recibid|recebid|inkomend|ontvangen|ورودی|دریافت|form|request|enquir|inquir|demande|richiest"
-    r"|anfrage|solicit|درخواست|open|click|view|repl|respon|download|télécharg|visit(ed)?.(web|page)"
+    r"|anfrage|solicit|درخواست|open|apert|ouvert|geöffnet|abiert|clic|view|repl|respon|download"
+    r"|télécharg|visit(ed|[ae])?.(al |del |du |le )?(web|page|sito|site)"
 )
 """Names of event types that sales does, and of those that leads do: the others may be either's."""
 
@@ -184,6 +185,17 @@ def plain(name: str) -> str:
 def speaks_of(name: str, pattern: str) -> bool:
     """Tell whether a name fits a pattern, as it stands or written in words."""
     return bool(re.search(pattern, name.lower()) or re.search(pattern, plain(name)))
+
+
+def side_of_type(name: str) -> Literal["lead", "sales", ""]:
+    """Tell from the name of an event type who acts; "" where it leaves it open.
+
+    >>> side_of_type("Chiamata in uscita"), side_of_type("form_sent"), side_of_type("call")
+    ('sales', 'lead', '')
+    """
+    if speaks_of(name, INBOUND_TYPES):
+        return "lead"
+    return "sales" if speaks_of(name, OUTBOUND_TYPES) else ""
 
 
 def meaning_of(value: str) -> tuple[Meaning, int]:

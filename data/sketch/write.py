@@ -89,7 +89,7 @@ def sketch_project(
     )
     document.add("project", _project_table(export, looks, name or export.leads.stem))
     document.add("leads", _leads_table(export, outcome, answers, why))
-    units = _add_events(document, export, outcome)
+    units = _add_events(document, export, outcome, answers)
     document.add("conversion", conversion_table(outcome, export, answers, why))
     for look in export.unknown:
         document.add(remark(f"{look.path.name} is not used: {_why_unused(look, export)}."))
@@ -302,7 +302,7 @@ def _join_table(
 
 
 def _add_events(
-    document: tomlkit.TOMLDocument, export: ExportGuess, outcome: Outcome | None
+    document: tomlkit.TOMLDocument, export: ExportGuess, outcome: Outcome | None, answers: Answers
 ) -> dict[str, str]:
     """Add [[events]]: files of events, and tables of opportunities that are not the outcome.
 
@@ -314,7 +314,7 @@ def _add_events(
         for look in files:
             document.add(remark(f"{look.path.name} is not used: leads have no creation time."))
         return {}
-    events = [_event_table(look, export) for look in files]
+    events = [_event_table(look, export, answers) for look in files]
     closing = closing_events(outcome, export)
     tables = [*events, *([] if closing is None else [closing])]
     if tables:
@@ -322,7 +322,7 @@ def _add_events(
     return units_of(files, export)
 
 
-def _event_table(look: FileLook, export: ExportGuess) -> Table:
+def _event_table(look: FileLook, export: ExportGuess, answers: Answers) -> Table:
     """Write [[events]]."""
     lead, kind = lead_column(look, export.ids), event_type(look, export.ids)
     lead = export.ids if lead is None else lead
@@ -339,7 +339,7 @@ def _event_table(look: FileLook, export: ExportGuess) -> Table:
         if column := named(rest, pattern):
             set_key(table, role, column.name)
     if kind and not named(rest, EVENT_ROLES["direction"]):
-        _write_outbound(table, kind)
+        _write_outbound(table, kind, answers)
     amount = amount_of(look, [c for c in (lead, kind) if c is not None])
     if amount:
         set_key(table, "value", amount[0].name, f"{amount[1]}: sums of it become features")
@@ -352,16 +352,18 @@ def _event_table(look: FileLook, export: ExportGuess) -> Table:
     return table
 
 
-def _write_outbound(table: Table, kind: ColumnLook) -> None:
-    """Write which types sales does, where the names of all tell who acts; else propose them."""
+def _write_outbound(table: Table, kind: ColumnLook, answers: Answers) -> None:
+    """Write which types sales does by their names; where others may be either's, a person says."""
     sales, doubtful = outbound_types(kind)
-    if sales and not doubtful:
-        set_key(
-            table, "outbound", sales, "check: what sales does; the other types are the leads' own"
-        )
-    elif sales:
-        either = f"what sales does; add {', '.join(doubtful[:5])} if sales does it"
-        propose_key(table, "outbound", sales, either)
+    if not sales:
+        return
+    words = "check: what sales does; the other types are the leads' own"
+    if doubtful:
+        either = ", ".join(doubtful[:5])
+        asked = f"Sales does {', '.join(sales[:5])}. Are these the leads' own: {either}?"
+        sales += doubtful * answers.choose(asked, ["yes", "no, sales does them"])
+        words = answers.mark(f"what sales does; add {either} if sales does it")
+    set_key(table, "outbound", sales, words)
 
 
 def count_choices(text: str) -> int:
