@@ -80,7 +80,7 @@ DEALS_NAME: Final = (
     r"|ordin|acquist|auftr|bestell|verk[aä]uf|pedido|venta|oportunidad|فرصت|سفارش|خرید"
 )
 OTHERS_NAME: Final = (
-    r"account|compan|organi[sz]|product|team|agent|campaign|territor|region|region|azienda|societ"
+    r"account|compan|organi[sz]|product|team|agent|campaign|territor|region|region|aziend|societ"
     r"|prodott|entreprise|produit|firma|produkt|empresa|شرکت|محصول"
 )
 EVENTS_NAME: Final = (
@@ -114,16 +114,28 @@ CONTACT_TYPES: Final = (
 )
 OUTCOME_TYPES: Final = r"declin|cancel|disqual|unqualif|reject|lost|^(deleted|merged)$"
 TYPE_NAME: Final = r"type|event|action|activity|kind|name|tipo|genre|^(art|typ|what)$|نوع"
-RECORDED: Final = r"record|ingest|load|insert|logged"
+RECORDED: Final = (
+    r"record|ingest|load|insert|logged|registrat[oaie]\b|inserit|caricat|enregistr|saisi|erfasst|registrad[oa]"
+    r"|vastgelegd|ثبت شده"
+)
 EVENT_ROLES: Final = {
     "channel": r"channel|medium",
     "campaign": r"campaign",
     "person": r"contact|person|resource|user|agent",
     "direction": r"direction|inbound|direzione|richtung",
 }
-FIELD_NAME: Final = r"field|property|attribute"
-OLD_NAME: Final = r"^old|before|from_value"
-NEW_NAME: Final = r"^new|after|to_value"
+FIELD_NAME: Final = (
+    r"field|property|attribut|^(campo|champ|feld|veld|propriet[àa]|propriété|propiedad|eigenschaft)\b"
+    r"|فیلد"
+)
+OLD_NAME: Final = (
+    r"^old|before|from_value|^(da|from|de|von|van|از)$|^(prima|avant|vorher|antes)\b|vecchi|precedent"
+    r"|ancien|précéd|vorig|anterior|alter wert|oude|قدیم"
+)
+NEW_NAME: Final = (
+    r"^new|after|to_value|^(a|to|à|zu|auf|nach|naar|para|به)$|^(dopo|après|nachher|después|depois)\b"
+    r"|nuov|nouve|neuer wert|nuev|novo|nieuwe|جدید"
+)
 KNOWN_ENDINGS: Final = ("_known_at", "_known_on", "_known", "_answered_at")
 ROLES: Final = {
     "account": r"account(?!.*date)|company_?id|organi[sz]ation(_?id)?$",
@@ -151,6 +163,11 @@ COMPANY_NAME: Final = (
     r"^(company|company[-_ ]?name|account_?name|organi[sz]ation[-_ ]?name|azienda|entreprise"
     r"|empresa|firm|شرکت)$|ragione|société|^firma"
 )
+COMPANIES_NAME: Final = (
+    r"account|compan(y|ies)|organi[sz]ation|aziend|societ|impres[ae]|entreprise|unternehm|firmen"
+    r"|empresa|bedrij|شرکت"
+)
+"""What a table of companies, or the key of one, is called."""
 TEAM_NAME: Final = r"^(sales[-_ ]?)?team([-_ ]?name)?$|^squadra$|^équipe$|^gruppo vendite$|^تیم$"
 FIRST_NAME: Final = r"^(first|given)[-_ ]?name$|^nome$|^prénom$|^vorname$|^nombre$|^نام$"
 LAST_NAME: Final = r"^(last|family|sur)[-_ ]?name$|^cognome$|^nom$|^nachname$|^apellidos?$|خانوادگی"
