@@ -87,7 +87,7 @@ def sketch_project(
             "CHOOSE first."
         )
     )
-    document.add("project", _project_table(export, looks, name or export.leads.stem))
+    document.add("project", _project_table(export, looks, name or export.leads.stem, answers))
     document.add("leads", _leads_table(export, outcome, answers, why))
     units = _add_events(document, export, outcome, answers)
     document.add("conversion", conversion_table(outcome, export, answers, why))
@@ -144,19 +144,36 @@ def _choose_created(export: ExportGuess, outcome: Outcome | None, answers: Answe
     return replace(export, created=ordered)
 
 
-def _project_table(export: ExportGuess, looks: list[FileLook], name: str) -> Table:
+def _project_table(
+    export: ExportGuess, looks: list[FileLook], name: str, answers: Answers
+) -> Table:
     """Write [project]."""
     table = tomlkit.table()
     set_key(table, "name", re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")[:64] or "leads")
     set_key(table, "timezone", "UTC", "of times without an offset: check")
-    missing = sorted({word for look in looks for word in look.missing})
-    if missing:
-        set_key(table, "missing", ["", *missing], "words that mean missing: check")
+    _write_missing(table, looks, answers)
     if not export.created and export.ids.name == "#row":
         propose_key(table, "order_by", "#row", "if rows stand in time order")
     elif not export.created:
         propose_key(table, "order_by", "…", "a column that grows with time, if there is one")
     return table
+
+
+def _write_missing(table: Table, looks: list[FileLook], answers: Answers) -> None:
+    """Write the words that mean missing; of one that may be a value, a person says what it is."""
+    missing = {word for look in looks for word in look.missing}
+    for look in looks:
+        for each in look.doubtful:
+            if each.word in missing:
+                continue
+            share = f"{each.rows:,} rows, {each.rows / look.rows:.0%}"
+            asked = f"Is {each.word!r} of {each.column} ({share}) a value, or does it mean missing?"
+            if answers.choose(asked, ["a value", "it means missing"]):
+                missing.add(each.word)
+            elif answers.ask is None:
+                table.add(remark(f"CHOOSE: {asked} Then add it to `missing`."))
+    if missing:
+        set_key(table, "missing", ["", *sorted(missing)], "words that mean missing: check")
 
 
 def _leads_table(export: ExportGuess, outcome: Outcome | None, answers: Answers, why: str) -> Table:

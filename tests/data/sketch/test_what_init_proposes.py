@@ -71,6 +71,27 @@ def test_init_sees_where_columns_differ_in_their_decimals(
     assert said in text
 
 
+@pytest.mark.parametrize(
+    ("others", "further", "is_missing"),
+    [
+        (["Basic", "Pro"], {}, False),
+        (["Basic", "Pro"], {"city": third(["Select"] * N, "Rome")}, True),
+        (["3", "5.5"], {}, True),
+    ],
+)
+def test_a_plan_called_select_is_no_gap_unless_it_behaves_like_one(
+    others: list[str], further: dict[str, object], is_missing: bool, tmp_path: Path
+) -> None:
+    plan = [*others, "Select"] * (N // 3)
+    columns = leads(plan=plan, won=third(["yes"] * N, "no"), **further)
+    project, text = propose(tmp_path, columns)
+    assert ("Select" in project.project.missing) == is_missing
+    asked = f"CHOOSE: Is 'Select' of plan ({N // 3} rows, 33%) a value, or does it mean missing?"
+    assert (asked in text) != is_missing
+    answered = Answers(lambda question: int("'Select'" in question.text))
+    assert "Select" in propose(tmp_path, columns, answered)[0].project.missing
+
+
 def test_first_and_last_name_are_one_name(tmp_path: Path) -> None:
     names = {"First Name": ["Ada"] * N, "Last Name": ["Lovelace", ""] * (N // 2)}
     project, _ = propose(tmp_path, leads(**names, converted=third(["1"] * N, "0")))
