@@ -11,6 +11,7 @@ from pydantic import (
 
 from data.schema_types import (
     Column,
+    DecimalSign,
     Duration,
     Moment,
     OneOrMany,
@@ -234,7 +235,7 @@ class ValueSection(Section):
     """What separates its columns. Left out: found in the file."""
     encoding: str = "utf-8"
     """How its text is encoded; a byte-order mark wins."""
-    decimal: Literal[".", ","] = "."
+    decimal: DecimalSign = "."
     """What stands before the decimals of its amounts."""
     amount: Column | None = Field(default=None, examples=["amount"])
     """The column with the amount, of payments or of events; what is paid back is negative. Left

@@ -21,6 +21,7 @@ from data.rules.expressions import checked
 
 Column = Annotated[str, Field(json_schema_extra={"format": "column"})]
 """The name of a column of the table at hand."""
+DecimalSign = Literal[".", ","]
 Place = Annotated[str, Field(json_schema_extra={"format": "source"})]
 """A CSV or Parquet path, a glob, an object's address, or a database URI."""
 Moment = Annotated[str, Field(json_schema_extra={"format": "moment"})]
@@ -120,5 +121,8 @@ class Source(Section):
     """What parts the columns of a CSV file. Left out: found by looking."""
     encoding: str = "utf-8"
     """How the letters of a CSV file are stored."""
-    decimal: Literal[".", ","] = "."
-    """What stands before the decimals of a number."""
+    decimal: DecimalSign | dict[Column, DecimalSign] = Field(
+        default=".", examples=[",", {"budget": ","}]
+    )
+    """What stands before the decimals of a number; of single columns, where those of a table
+    differ: all others then have a point."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from data.sketch.vocabulary import side_of_type
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -195,10 +197,12 @@ def act_of(event: str, by: str = "") -> str:
     ('demo_request', 'sales_call', 'sales_call', '')
     >>> act_of("form_submission"), act_of("Call: no answer", "sales"), act_of("missed_meeting")
     ('form', 'no_answer', 'no_show')
+    >>> act_of("Chiamata in uscita"), act_of("Chiamata"), act_of("Chiamata in uscita", "lead")
+    ('sales_call', 'call', 'call')
     """
     name = re.sub(r"[^\w]+", "_", event.strip().lower())
     act = next((act for pattern, act in _NAMES if pattern.search(name)), "")
-    if by == "sales" or (not by and re.search(r"sales|outbound|commercial|vendit", name)):
+    if by == "sales" or (not by and side_of_type(event) == "sales"):
         return _BY_SALES.get(act, "")
     return act if act in ACTS else ""
 

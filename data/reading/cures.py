@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from data.clock import read_times
 from data.errors import InputError
+from data.reading.number_texts import as_declared, told_sign
 from data.reading.sources import RawTable, rows_that_hold
 
 LONGEST: Final = 350
@@ -81,6 +82,28 @@ def date_cure(column: pa.ChunkedArray) -> str:
     if read_times(column).bad.mean() < 0.5:
         return "correct the cell, or add it to `missing`: most others are ISO 8601"
     return 'ISO 8601 is read; declare date_format = "%d-%m-%Y %H:%M", "epoch_s" or "epoch_ms"'
+
+
+def decimal_cure(
+    raw: RawTable, column: str, words: pa.Array, missing: tuple[str, ...]
+) -> str | None:
+    """Say which `decimal` to declare where texts are numbers with the other sign; else None.
+
+    Where other columns of the table have this one, those with a comma are named.
+    """
+    if told_sign(words) in (None, raw.decimal_of(column)):
+        return None
+    texts = (n for n in raw.table.column_names if pa.types.is_string(raw.table[n].type))
+    none = pa.array(["", *missing])
+    distinct = {name: pc.unique(raw.table[name]).drop_null() for name in texts}
+    signs = {n: told_sign(d.filter(pc.invert(pc.is_in(d, none)))) for n, d in distinct.items()}
+    declared = as_declared({**signs, column: told_sign(words)})
+    if isinstance(declared, dict):
+        pairs = ", ".join(
+            f"{json.dumps(n, ensure_ascii=False)} = {json.dumps(s)}" for n, s in declared.items()
+        )
+        return f"declare decimal = {{ {pairs} }} for this source, as the others have a point"
+    return f'declare decimal = "{declared}" for this source'
 
 
 def quoted(name: str) -> str:

@@ -22,10 +22,12 @@ from data.customers import UNITS
 from data.errors import InputError
 from data.ragged import is_known
 from data.reading.match_ids import match_leads
+from data.reading.number_texts import whole_number
 from data.reading.read_job import ReadJob
 from data.reading.sources import RawTable
 from data.reading.values import instants, texts
 from data.schema_tables import EventsSection
+from data.schema_types import DecimalSign
 from data.tables import Payments, Tables
 
 Ints = NDArray[np.int64]
@@ -119,14 +121,14 @@ def amounts_of(
     coded = texts(values, job.missing).combine_chunks().dictionary_encode()
     codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     words = [str(word) for word in coded.dictionary.to_pylist()]
-    read = [read_amount(word, raw.decimal) for word in words]
+    read = [read_amount(word, raw.decimal_of(column)) for word in words]
     for code, (word, found) in enumerate(zip(words, read, strict=True)):
         if found is not None and found[1] in ("", job.project.report.currency):
             continue
         row = int(place[np.flatnonzero(codes == code)[0]])
         if found is not None:
             raise _other_currency(raw, row, column, found[1], job)
-        other = "," if raw.decimal == "." else "."
+        other: DecimalSign = "," if raw.decimal_of(column) == "." else "."
         cure = f'decimal = "{other}"' if read_amount(word, other) else "correct the cell"
         raise raw.mistake(f"is no amount: {word!r:.40}", row, column, cure)
     units = np.array([*(int(found[0] * UNITS) for found in read if found), 0], object)
@@ -136,7 +138,7 @@ def amounts_of(
     return np.asarray(units.astype(np.int64)[codes], np.int64), codes >= 0
 
 
-def read_amount(text: str, decimal: str = ".") -> tuple[Decimal, str] | None:
+def read_amount(text: str, decimal: DecimalSign = ".") -> tuple[Decimal, str] | None:
     """Read an amount as it is written: (to ten-thousandths, currency or ""); None for no amount.
 
     >>> read_amount("1.234,50 €", ","), read_amount("-12.30"), read_amount("1,50")
@@ -150,10 +152,9 @@ def read_amount(text: str, decimal: str = ".") -> tuple[Decimal, str] | None:
     if found is None:
         return None
     thousands = "," if decimal == "." else "."
-    grouped = re.escape(thousands)
     digits = found[4]
     if not re.fullmatch(
-        rf"(\d+|\d{{1,3}}({grouped}\d{{3}})+)?({re.escape(decimal)}\d*)?", digits
+        rf"{whole_number(decimal)}?({re.escape(decimal)}\d*)?", digits
     ) or not re.search(r"\d", digits):
         return None
     plain = digits.replace(thousands, "").replace(decimal, ".")

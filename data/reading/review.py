@@ -189,13 +189,8 @@ def _review(raw: RawTable, name: str, project: Project) -> ColumnReview:
         guess, reason = _guess_from(values, name, project)
     if guess == "fixed" and not reason:
         reason = "nothing in its name says that it changes"
-    if project.static:
-        line = f'exclude = ["{name}"]'
-    elif guess == "fixed":
-        line = f'fixed = ["{name}"]'
-    else:
-        line = f'exclude = ["{name}"]   # or known_at, or a history, if its time is known'
-    return ColumnReview(raw.name, name, kind, guess, reason, line)
+    key = "fixed" if guess == "fixed" and not project.static else "exclude"
+    return ColumnReview(raw.name, name, kind, guess, reason, f'{key} = ["{name}"]')
 
 
 def _guess_from(values: pa.ChunkedArray, name: str, project: Project) -> tuple[Guess, str]:

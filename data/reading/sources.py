@@ -19,6 +19,7 @@ from data.errors import InputError, OutsideError
 from data.network import libpq_address, require_allowed, scheme_of
 from data.private import mask, without_password
 from data.reading.csv_files import csv_header, line_of_first_row, read_csv
+from data.reading.number_texts import sign_of
 from data.reading.object_files import SourceFile, in_database, is_object, objects_of
 from data.reading.parquet_files import nested_columns, read_parquet, schema_of_parquet
 from data.reading.plain_columns import (
@@ -31,6 +32,7 @@ from data.reading.plain_columns import (
 from data.reading.project_root import refuse_outside
 from data.rules.expressions import parse
 from data.schema import Project
+from data.schema_types import DecimalSign
 
 Given: TypeAlias = pd.DataFrame | pa.Table
 """What may stand in place of a source."""
@@ -73,7 +75,7 @@ class RawTable:
     table: pa.Table
     parts: tuple[tuple[str, int, int], ...]
     date_format: str | None = None
-    decimal: str = "."
+    decimal: DecimalSign | Mapping[str, DecimalSign] = "."
     rows: pa.Array | None = None
     lenient: bool = False
     where: str | None = None  # the filter that it has passed
@@ -88,6 +90,10 @@ class RawTable:
         original = row if self.rows is None else self.rows[row].as_py()
         name, first, line = next(p for p in reversed(self.parts) if p[1] <= original)
         return name, original - first + line
+
+    def decimal_of(self, column: str) -> DecimalSign:
+        """Find what stands before the decimals of a column."""
+        return sign_of(self.decimal, column)
 
     def mistake(self, cause: str, row: int, column: str, cure: str | None = None) -> InputError:
         """Make the error of one cell."""
@@ -133,8 +139,9 @@ def read_source(
     is nothing; OutsideError where a database does not answer.
     """
     uri = source or getattr(declared, "source", None) or ""
-    if declared.where and columns is not None:
-        columns = None
+    decimal: DecimalSign | Mapping[str, DecimalSign] = getattr(declared, "decimal", ".")
+    named = [] if frame is not None or isinstance(decimal, str) else list(decimal)
+    columns = None if columns is None or declared.where else [*columns, *named]
     if isinstance(frame, pa.Table):
         raw = RawTable(label, frame, ((label, 0, 1),))
     elif frame is not None:
@@ -146,9 +153,11 @@ def read_source(
     raw = replace(
         _legible(raw),
         date_format=declared.date_format,
-        decimal=getattr(declared, "decimal", "."),
+        decimal=decimal,
         where=declared.where,
     )
+    for name in named:
+        raw.column(name)  # the name of none is refused
     if not declared.where or not len(raw):
         return raw
     return _filter(raw, declared.where, project.project.missing)

@@ -12,19 +12,22 @@ from numpy.typing import NDArray
 from data.clock import NEVER, Instants, Micros, read_times
 from data.errors import InputError
 from data.private import hide_contacts
-from data.reading.cures import date_cure, date_formats, quoted, where_line
+from data.reading.cures import date_cure, date_formats, decimal_cure, quoted, where_line
 from data.reading.date_texts import holds_dates
+from data.reading.number_texts import are_numbers, read_numbers
 from data.reading.plain_columns import are_missing
 from data.reading.read_job import Notes, ReadJob
 from data.reading.sources import RawTable
 from data.schema import Project
+from data.schema_types import DecimalSign
 from data.tables import Kind
 
-_NUMBER: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$|^\s*[+-]?([nN]a[nN]|inf|Inf)\s*$"
 _CODE: Final = r"^\s*[+-]?0\d"  # 007 and 00139 are codes, not numbers
 _OTHER_SPELLING: Final = r"^\s*[€$£¥]?\s*[+-]?\d[\d.,'\s]*\s*(%|€|\$|£|¥|[A-Z]{3})?\s*$"
-_MONEY: Final = r"^[€$£¥][\s\x{A0}]*|[\s\x{A0}]*[€$£¥]$|[\x{A0}\x{202F}]"
-"""What may surround a number with a decimal comma: a currency sign, non-breaking spaces."""
+_MARK: Final = r"[,%€$£¥']|\d \d"
+_COMMA_MARK: Final = rf"{_MARK}|^\s*[+-]?\d+\.\d+\s*$"
+"""What makes a number one of another spelling; where a comma is declared, a decimal point too."""
+_CODES: Final = 5
 _FEW: Final = 64
 """Rows, as a request brings them, below which plain Python is quicker than Arrow's calls."""
 _EARLIEST: Final = 0  # 1970: earlier dates are placeholders
@@ -171,9 +174,11 @@ def numbers(raw: RawTable, column: str, project: Project) -> NDArray[np.float64]
             raise InputError(f"holds {values.type}, no numbers", file=raw.name, column=column)
         return _finite(values.cast(pa.float64(), safe=False).to_numpy())  # 2^53 and more, rounded
     values = texts(values, project.project.missing)
-    result, bad = _as_numbers(values, raw.decimal)
+    result, bad = _as_numbers(values, raw.decimal_of(column))
     if bad >= 0:
-        cure = "add the word to `missing`, or declare decimal"
+        words = pc.unique(values).drop_null()
+        cure = decimal_cure(raw, column, words, project.project.missing)
+        cure = cure or "add the word to `missing`, or correct the cell"
         raise raw.mistake(f"is no number: {_cell(values, bad)!r}", bad, column, cure)
     return result
 
@@ -185,7 +190,7 @@ def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return out
 
 
-def _as_numbers(values: pa.ChunkedArray, decimal: str) -> tuple[NDArray[np.float64], int]:
+def _as_numbers(values: pa.ChunkedArray, decimal: DecimalSign) -> tuple[NDArray[np.float64], int]:
     """Read texts as numbers: ((n,) float64, first row that is none or -1)."""
     if decimal == ".":
         try:
@@ -193,30 +198,12 @@ def _as_numbers(values: pa.ChunkedArray, decimal: str) -> tuple[NDArray[np.float
         except pa.ArrowInvalid:
             pass
     coded = values.combine_chunks().dictionary_encode()
-    read, good = _word_numbers(coded.dictionary, decimal)
+    read, good = read_numbers(coded.dictionary, decimal)
     codes = coded.indices.fill_null(len(read)).to_numpy(zero_copy_only=False)
     result = np.append(read, np.nan)[codes]
     wrong = ~np.append(good, True)[codes]
     first = int(wrong.argmax()) if wrong.any() else -1
     return _finite(result), first
-
-
-def _word_numbers(words: pa.Array, decimal: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Read distinct texts as numbers: (values, which are numbers)."""
-    neat = pc.utf8_trim_whitespace(words)
-    if decimal == ",":
-        neat = pc.replace_substring_regex(neat, _MONEY, "")
-        neat = pc.replace_substring(pc.replace_substring(neat, ".", ""), ",", ".")
-    good = pc.match_substring_regex(neat, _NUMBER).to_numpy(zero_copy_only=False).astype(bool)
-    values = np.full(len(words), np.nan)
-    if good.all():
-        try:
-            return pc.cast(neat, pa.float64()).to_numpy(zero_copy_only=False), good
-        except pa.ArrowInvalid:  # 1e400 and its like
-            pass
-    if good.any():
-        values[good] = [float(text) for text in neat.filter(pa.array(good)).to_pylist()]
-    return values, good
 
 
 def attribute_values(
@@ -249,14 +236,14 @@ def attribute_values(
         return None
     coded = values.combine_chunks().dictionary_encode()
     words = coded.dictionary
-    _, good = _word_numbers(words, raw.decimal)
+    good = are_numbers(words, raw.decimal_of(column))
     codes = pc.match_substring_regex(words, _CODE).to_numpy(zero_copy_only=False).astype(bool)
-    if not len(words) or codes.any() or not good.any():
-        _refuse_other_spelling(raw, column, values, words, good)
-        return "category", categories(raw, column, project)
-    if good.all():
+    if len(words) and good.all() and not codes.any():
         return "number", numbers(raw, column, project)
-    _refuse_almost_numbers(raw, column, values, words, good)
+    if len(words):
+        _refuse_other_spelling(raw, column, values, words, good, project.project.missing)
+    if good.any() and not codes.any():
+        _refuse_almost_numbers(raw, column, values, words, good)
     return "category", categories(raw, column, project)
 
 
@@ -275,7 +262,6 @@ def _refuse_almost_numbers(
 ) -> None:
     """Refuse a column of many numbers with a few texts among them."""
     if good.sum() <= 20 or good.mean() < 0.8:
-        _refuse_other_spelling(raw, column, values, words, good)
         return
     wrong = words.filter(pa.array(~good))
     row = pc.index(values, wrong[0]).as_py()
@@ -283,26 +269,37 @@ def _refuse_almost_numbers(
         f"is no number, though most of the column are: {_cell(values, row)!r}",
         row,
         column,
-        "add the word to `missing`, or exclude the column",
+        "correct the cell, add the word to `missing`, or exclude the column",
     )
 
 
 def _refuse_other_spelling(
-    raw: RawTable, column: str, values: pa.ChunkedArray, words: pa.Array, good: NDArray[np.bool_]
+    raw: RawTable,
+    column: str,
+    values: pa.ChunkedArray,
+    words: pa.Array,
+    good: NDArray[np.bool_],
+    missing: tuple[str, ...],
 ) -> None:
-    """Refuse numbers with decimal commas, thousands separators, currency or percent signs."""
-    if len(words) <= 5:
+    """Refuse numbers with the other decimal sign, stray thousands, currency or percent signs.
+
+    Five words or fewer may be codes ("1,2"); not beside a declared comma, where they are "1.0".
+    """
+    cure = decimal_cure(raw, column, words, missing)
+    comma = raw.decimal_of(column) == ","
+    if len(words) <= _CODES and not (cure and comma):
         return
     looks = pc.match_substring_regex(words, _OTHER_SPELLING).to_numpy(zero_copy_only=False)
-    mark = pc.match_substring_regex(words, r"[,%€$£¥']|\d \d").to_numpy(zero_copy_only=False)
-    if (looks.astype(bool) | good).mean() > 0.9 and (looks & mark).mean() > 0.3:
-        row = pc.index(values, words[int((looks & mark).argmax())]).as_py()
-        declare = "" if raw.decimal == "," else 'declare decimal = "," for this source, or '
+    pattern = _COMMA_MARK if comma else _MARK
+    mark = looks & pc.match_substring_regex(words, pattern).to_numpy(zero_copy_only=False)
+    if cure or ((looks.astype(bool) | good).mean() > 0.9 and mark.mean() > 0.3):
+        first = int((~good if cure else mark).argmax())
+        row = pc.index(values, words[first]).as_py()
         raise raw.mistake(
             f"looks like a number in another spelling: {_cell(values, row)!r}",
             row,
             column,
-            f"{declare}export plain numbers",
+            f"{cure}, or export plain numbers" if cure else "export plain numbers",
         )
 
 

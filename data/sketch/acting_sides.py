@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from data.sketch.looks import ColumnLook
-from data.sketch.vocabulary import CONTACT_TYPES, INBOUND_TYPES, OUTBOUND_TYPES, speaks_of
+from data.sketch.vocabulary import CONTACT_TYPES, side_of_type, speaks_of
 
 
 def outbound_types(kind: ColumnLook) -> tuple[list[str], list[str]]:
@@ -12,12 +12,6 @@ def outbound_types(kind: ColumnLook) -> tuple[list[str], list[str]]:
     All types that are not declared as outbound count as the lead's own, so that a plain "call"
     beside "e-mail sent" is doubtful.
     """
-    sales, doubtful = [], []
-    for word in kind.words():
-        if speaks_of(word, INBOUND_TYPES):
-            continue
-        if speaks_of(word, OUTBOUND_TYPES):
-            sales.append(word)
-        elif speaks_of(word, CONTACT_TYPES):
-            doubtful.append(word)
-    return sales, doubtful
+    sides = {word: side_of_type(word) for word in kind.words()}
+    sales = [word for word, side in sides.items() if side == "sales"]
+    return sales, [w for w, side in sides.items() if not side and speaks_of(w, CONTACT_TYPES)]

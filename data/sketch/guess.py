@@ -143,7 +143,7 @@ def guess_export(looks: list[FileLook], folder: Path) -> ExportGuess:
     alone = find_events_alone(looks)
     leads, ids = alone or find_leads(looks) or row_ids(looks)
     others = [look for look in looks if look is not leads]
-    histories = [h for look in others if (h := find_history(look, ids))]
+    histories = [h for look in others if (h := find_history(look, leads, ids))]
     others = [look for look in others if all(look is not history.file for history in histories)]
     about_leads = [look for look in others if lead_column(look, ids)]
     dated = [look for look in about_leads if look.of_kind("time")]
@@ -239,7 +239,7 @@ def event_outcomes(look: FileLook, ids: ColumnLook) -> list[Outcome]:
     ends = [w for w in kind.words() if meaning_of(w)[0] == "lost"]
     begins = _first_event(look, ids, kind)
     for place, word in enumerate(w for w in kind.words() if w not in ends):
-        text, points, reason = word.lower(), 1.0 - 0.001 * place, "no name tells a conversion"
+        text, points, reason = word.lower(), 0.9 - 0.001 * place, "no name tells a conversion"
         if word == begins:
             found.append(EventOutcome(look, word, 0.5, "nearly every lead begins with it"))
             continue
@@ -284,12 +284,21 @@ def span_of(created: ColumnLook) -> float:
     return (int(known.max()) - int(known.min())) / DAY if len(known) else 0.0
 
 
-def find_history(look: FileLook, ids: ColumnLook) -> HistoryLook | None:
-    """Read a file as a history of fields: a lead, a field, old, new and a time."""
-    columns = list(look.columns.values())
-    field, old, new = (named(columns, pattern) for pattern in (FIELD_NAME, OLD_NAME, NEW_NAME))
+def find_history(look: FileLook, leads: FileLook, ids: ColumnLook) -> HistoryLook | None:
+    """Read a file as a history of fields: a lead, a field, old, new and a time.
+
+    Fields are told by name, or as all are columns of the leads; old and new by name, or as the
+    only other columns, of which some words are the same.
+    """
     lead, times = lead_column(look, ids), look.of_kind("time")
-    if field and old and new and lead and times:
+    rest = [c for c in look.columns.values() if c is not lead and c.kind not in ("time", "empty")]
+    of_leads = (c for c in rest if c.kind == "text" and set(c.words()) <= set(leads.columns))
+    field = named(rest, FIELD_NAME) or next(of_leads, None)
+    sides = [c for c in rest if c is not field]
+    old, new = named(sides, OLD_NAME), named(sides, NEW_NAME)
+    if not (old and new) and len(sides) == 2 and set(sides[0].words()) & set(sides[1].words()):
+        old, new = sides
+    if field and old and new and old is not new and lead and times:
         return HistoryLook(look, lead, field, old, new, times[0])
     return None
 

@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 from data.clock import Micros, read_times
 from data.errors import InputError
 from data.reading.csv_files import read_csv
+from data.reading.number_texts import DECIMAL_SIGNS, are_numbers
 from data.sketch.date_looks import date_format_of, month_first, number_format_of
 
 Look = Literal["time", "number", "flag", "text", "empty"]
 
 MISSING_WORDS: Final = ("Select", "N/A", "n/a", "NA", "NULL", "null", "None", "#N/A", "-")
+MAYBE_VALUES: Final = frozenset({"Select", "None", "NA"})
+"""Those that people also call something by: a plan, no product, North America."""
 YES: Final = frozenset(
     "yes y true t 1 won sì si sí vero oui vrai ja wahr sim بله".split()  # noqa: SIM905
 )
@@ -29,10 +32,6 @@ NO: Final = frozenset(
     "no n false f 0 lost falso non faux nein falsch não خیر".split()  # noqa: SIM905
 )
 MARKS: Final = frozenset("x ✓ ✔ ✅ ok".split())  # noqa: SIM905
-_NUMBER: Final = (
-    r"^\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*$"
-    r"|^\s*[€$£]?\s*[+-]?\d{1,3}(\.\d{3})*,\d+\s*[€$£]?\s*$"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,15 @@ class ColumnLook:
 
 
 @dataclass(frozen=True, slots=True)
+class DoubtfulWord:
+    """A word that often means missing, and the one column in which it may be a value."""
+
+    word: str
+    column: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class FileLook:
     """What a file looks like; `columns` by name, `rows` counted."""
 
@@ -89,6 +97,7 @@ class FileLook:
     encoding: str
     missing: tuple[str, ...]
     columns: dict[str, ColumnLook]
+    doubtful: tuple[DoubtfulWord, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -147,10 +156,10 @@ def _look_at_table(path: Path, table: pa.Table, encoding: str) -> FileLook:
     if not table.num_rows:
         raise InputError("has a header but no rows", file=path.name)
     flat = [f.name for f in table.schema if not pa.types.is_nested(f.type)]
-    words = _missing_words(table.select(flat))
+    words, doubtful = _missing_words(table.select(flat))
     columns = _in_one_order({name: _look(table[name], name, words) for name in flat})
     odd = dict.fromkeys(word for column in columns.values() for word in column.odd_words)
-    return FileLook(path, table.num_rows, encoding, (*words, *odd), columns)
+    return FileLook(path, table.num_rows, encoding, (*words, *odd), columns, doubtful)
 
 
 def _in_one_order(columns: dict[str, ColumnLook]) -> dict[str, ColumnLook]:
@@ -194,16 +203,34 @@ def _read(path: Path) -> tuple[pa.Table, str]:
     return read_csv(path, delimiter=None, encoding="latin-1", columns=None), "latin-1"
 
 
-def _missing_words(table: pa.Table) -> tuple[str, ...]:
-    """Find the usual words for missing that occur in text columns."""
-    seen: set[str] = set()
+def _missing_words(table: pa.Table) -> tuple[tuple[str, ...], tuple[DoubtfulWord, ...]]:
+    """Find the usual words for missing in text columns: (those that mean it, those that may).
+
+    "Select" is what a list shows before a choice, and a plan may be called so: it means missing in
+    more than one column, or among numbers, dates and flags. A value stands in one column, of words.
+    """
     wanted = pa.array(MISSING_WORDS)
+    seen: dict[str, list[DoubtfulWord]] = {}
     for name in table.column_names:
-        column = table[name]
-        if pa.types.is_string(column.type):
-            hits = column.filter(pc.is_in(column, value_set=wanted))
-            seen |= set(pc.unique(hits).to_pylist())
-    return tuple(word for word in MISSING_WORDS if word in seen)
+        if not pa.types.is_string(table[name].type):
+            continue
+        hits = table[name].filter(pc.is_in(table[name], value_set=wanted))
+        for each in pc.value_counts(hits).to_pylist():
+            place = DoubtfulWord(each["values"], name, each["counts"])
+            seen.setdefault(place.word, []).append(place)
+    doubtful: list[DoubtfulWord] = []
+    for word, places in seen.items():
+        if word not in MAYBE_VALUES or len(places) > 1:
+            continue
+        others = pc.unique(table[places[0].column]).drop_null()
+        others = others.filter(
+            pc.invert(pc.is_in(others, value_set=pa.array(["", *MISSING_WORDS])))
+        )
+        if _kind_of(others, places[0].column)[0] == "text":
+            doubtful += places
+    values = {each.word for each in doubtful}
+    sure = tuple(word for word in MISSING_WORDS if word in seen and word not in values)
+    return sure, tuple(doubtful)
 
 
 def _look(column: pa.ChunkedArray, name: str, missing: tuple[str, ...]) -> ColumnLook:
@@ -238,8 +265,8 @@ def _odd_words(values: pa.Array) -> tuple[str, ...]:
     """Find at most three words without a digit among distinct texts that are numbers otherwise."""
     if not pa.types.is_string(values.type) or len(values) < 20:
         return ()
-    good = pc.match_substring_regex(values, _NUMBER)
-    words = values.filter(pc.invert(good)).to_pylist()
+    good = are_numbers(values, ",") | are_numbers(values, ".")
+    words = values.filter(pa.array(~good)).to_pylist()
     bare = all(not re.search(r"\d", word) for word in words)
     return tuple(words) if len(words) <= 3 and bare else ()
 
@@ -260,9 +287,9 @@ def _kind_of(values: pa.Array, name: str) -> tuple[Look, str | None, bool]:
     sample = values[:2_000]
     if found := date_format_of(sample):
         return "time", *found
-    good = pc.match_substring_regex(sample, _NUMBER)
+    good = any(are_numbers(sample, sign).all() for sign in DECIMAL_SIGNS)
     code = pc.match_substring_regex(sample, r"^0\d")
-    if pc.all(good).as_py() and not pc.any(code).as_py():
+    if good and not pc.any(code).as_py():
         if written := number_format_of(sample, name):
             return "time", written, False
         return "flag" if len(values) == 2 and _zero_one(values) else "number", None, False

@@ -13,7 +13,7 @@ from tomlkit.items import Table
 from data.reading.payments import read_amount
 from data.sketch.commented_toml import propose_key, set_key
 from data.sketch.looks import ColumnLook, FileLook
-from data.sketch.source_table import source_table
+from data.sketch.source_table import add_source
 from data.sketch.table_links import child_time, event_type, lead_column, named
 from data.sketch.vocabulary import PAID_NAME, REFUND_NAME, VALUE_NAME, speaks_of
 
@@ -92,8 +92,9 @@ def value_table(
 
 
 def _of_payments(found: PaymentTable, folder: Path) -> Table:
-    table = source_table(found.file, folder, found.at)
-    if found.amount.kind == "text" and not all(map(read_amount, found.amount.words()[:50])):
+    table = tomlkit.table()
+    add_source(table, found.file, folder, found.at)
+    if not all(map(read_amount, found.amount.words()[:50])):
         set_key(table, "decimal", ",", f"as in {found.amount.name}")
     set_key(table, "lead", found.lead.name)
     set_key(table, "at", found.at.name, "check: when it was paid")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import tomlkit
 from tomlkit.items import Table
 
-from data.sketch.commented_toml import set_key
+from data.reading.number_texts import as_declared, told_sign
+from data.sketch.commented_toml import propose_key, set_key
 from data.sketch.looks import ColumnLook, FileLook
 
 
@@ -16,10 +19,38 @@ def source_table(look: FileLook, folder: Path, *times: ColumnLook | None) -> Tab
     """Begin a table with source, encoding, the form of its `times` and the decimal comma."""
     table = tomlkit.table()
     add_source(table, look, folder, *times)
-    decimals = [c for c in look.of_kind("number") if _has_comma(c)]
-    if decimals:
-        set_key(table, "decimal", ",", f"as in {decimals[0].name}")
+    _write_decimal(table, [c for c in look.of_kind("number") if pa.types.is_string(c.values.type)])
     return table
+
+
+def _write_decimal(table: Table, columns: Sequence[ColumnLook]) -> None:
+    """Write what stands before the decimals; of single columns, where they differ.
+
+    "12.500" alone may be either: where nothing else in its table tells, a person must.
+    """
+    signs = {column.name: told_sign(column.values) for column in columns}
+    declared = as_declared(signs)
+    commas = [name for name, sign in signs.items() if sign == ","]
+    either = [(c.name, _marked(c)) for c in columns if signs[c.name] is None and _marked(c)]
+    doubt = f"{either[0][1]} of {either[0][0]}" if either else ""
+    if isinstance(declared, dict):
+        pairs = tomlkit.inline_table()
+        pairs.update(declared)
+        others = [name for name, sign in signs.items() if sign == "."]
+        words = f"check: these have a comma, {', '.join(others[:5])} a point"
+        more = f"; CHOOSE: is {doubt} whole? Then add it"
+        set_key(table, "decimal", pairs, words + more * bool(either))
+    elif commas:
+        set_key(
+            table, "decimal", ",", f"as in {commas[0]}" + f"; so {doubt} is whole" * bool(either)
+        )
+    elif either and "." not in signs.values():
+        propose_key(table, "decimal", ",", f"CHOOSE: is {doubt} whole? It is read as a fraction")
+
+
+def _marked(column: ColumnLook) -> str | None:
+    """Find a number with a mark before three digits."""
+    return next((word for word in column.words()[:200] if "." in word), None)
 
 
 def add_source(table: Table, look: FileLook, folder: Path, *times: ColumnLook | None) -> None:
@@ -45,11 +76,6 @@ def _path(look: FileLook, folder: Path) -> str:
     if path.is_relative_to(folder.resolve()):
         return path.relative_to(folder.resolve()).as_posix()
     return path.as_posix()
-
-
-def _has_comma(column: ColumnLook) -> bool:
-    """Tell whether numbers are written with a decimal comma."""
-    return any("," in str(value) for value in column.values[:50].to_pylist())
 
 
 def rule_name(name: str) -> str:

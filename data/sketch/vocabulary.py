@@ -80,7 +80,7 @@ DEALS_NAME: Final = (
     r"|ordin|acquist|auftr|bestell|verk[aä]uf|pedido|venta|oportunidad|فرصت|سفارش|خرید"
 )
 OTHERS_NAME: Final = (
-    r"account|compan|organi[sz]|product|team|agent|campaign|territor|region|region|azienda|societ"
+    r"account|compan|organi[sz]|product|team|agent|campaign|territor|region|region|aziend|societ"
     r"|prodott|entreprise|produit|firma|produkt|empresa|شرکت|محصول"
 )
 EVENTS_NAME: Final = (
@@ -96,13 +96,14 @@ CONVERSION_TYPES: Final = (
 """Names of event types that mean a conversion, the surest first."""
 
 OUTBOUND_TYPES: Final = (
-    r"outbound|outgoing|\bsent\b|\bsales\b|uscita|uscente|inviat|sortant|envoyé|ausgehend|gesendet"
+    r"outbound|outgoing|\bsent\b|\bsales\b|commercial|venditor|uscita|uscente|inviat|sortant|envoyé|ausgehend|gesendet"
     r"|versandt|verschickt|saliente|enviad|uitgaand|verzonden|خروجی|ارسال شده"
 )
 INBOUND_TYPES: Final = (
     r"inbound|incoming|receiv|entrata|entrante|ricevut|entrant|reçu|eingehend|erhalten|empfangen"
     r"|recibid|recebid|inkomend|ontvangen|ورودی|دریافت|form|request|enquir|inquir|demande|richiest"
-    r"|anfrage|solicit|درخواست|open|click|view|repl|respon|download|télécharg|visit(ed)?.(web|page)"
+    r"|anfrage|solicit|درخواست|open|apert|ouvert|geöffnet|abiert|clic|view|repl|respon|download"
+    r"|télécharg|visit(ed|[ae])?.(al |del |du |le )?(web|page|sito|site)"
 )
 """Names of event types that sales does, and of those that leads do: the others may be either's."""
 
@@ -113,16 +114,28 @@ CONTACT_TYPES: Final = (
 )
 OUTCOME_TYPES: Final = r"declin|cancel|disqual|unqualif|reject|lost|^(deleted|merged)$"
 TYPE_NAME: Final = r"type|event|action|activity|kind|name|tipo|genre|^(art|typ|what)$|نوع"
-RECORDED: Final = r"record|ingest|load|insert|logged"
+RECORDED: Final = (
+    r"record|ingest|load|insert|logged|registrat[oaie]\b|inserit|caricat|enregistr|saisi|erfasst|registrad[oa]"
+    r"|vastgelegd|ثبت شده"
+)
 EVENT_ROLES: Final = {
     "channel": r"channel|medium",
     "campaign": r"campaign",
     "person": r"contact|person|resource|user|agent",
     "direction": r"direction|inbound|direzione|richtung",
 }
-FIELD_NAME: Final = r"field|property|attribute"
-OLD_NAME: Final = r"^old|before|from_value"
-NEW_NAME: Final = r"^new|after|to_value"
+FIELD_NAME: Final = (
+    r"field|property|attribut|^(campo|champ|feld|veld|propriet[àa]|propriété|propiedad|eigenschaft)\b"
+    r"|فیلد"
+)
+OLD_NAME: Final = (
+    r"^old|before|from_value|^(da|from|de|von|van|از)$|^(prima|avant|vorher|antes)\b|vecchi|precedent"
+    r"|ancien|précéd|vorig|anterior|alter wert|oude|قدیم"
+)
+NEW_NAME: Final = (
+    r"^new|after|to_value|^(a|to|à|zu|auf|nach|naar|para|به)$|^(dopo|après|nachher|después|depois)\b"
+    r"|nuov|nouve|neuer wert|nuev|novo|nieuwe|جدید"
+)
 KNOWN_ENDINGS: Final = ("_known_at", "_known_on", "_known", "_answered_at")
 ROLES: Final = {
     "account": r"account(?!.*date)|company_?id|organi[sz]ation(_?id)?$",
@@ -150,6 +163,11 @@ COMPANY_NAME: Final = (
     r"^(company|company[-_ ]?name|account_?name|organi[sz]ation[-_ ]?name|azienda|entreprise"
     r"|empresa|firm|شرکت)$|ragione|société|^firma"
 )
+COMPANIES_NAME: Final = (
+    r"account|compan(y|ies)|organi[sz]ation|aziend|societ|impres[ae]|entreprise|unternehm|firmen"
+    r"|empresa|bedrij|شرکت"
+)
+"""What a table of companies, or the key of one, is called."""
 TEAM_NAME: Final = r"^(sales[-_ ]?)?team([-_ ]?name)?$|^squadra$|^équipe$|^gruppo vendite$|^تیم$"
 FIRST_NAME: Final = r"^(first|given)[-_ ]?name$|^nome$|^prénom$|^vorname$|^nombre$|^نام$"
 LAST_NAME: Final = r"^(last|family|sur)[-_ ]?name$|^cognome$|^nom$|^nachname$|^apellidos?$|خانوادگی"
@@ -184,6 +202,17 @@ def plain(name: str) -> str:
 def speaks_of(name: str, pattern: str) -> bool:
     """Tell whether a name fits a pattern, as it stands or written in words."""
     return bool(re.search(pattern, name.lower()) or re.search(pattern, plain(name)))
+
+
+def side_of_type(name: str) -> Literal["lead", "sales", ""]:
+    """Tell from the name of an event type who acts; "" where it leaves it open.
+
+    >>> side_of_type("Chiamata in uscita"), side_of_type("form_sent"), side_of_type("call")
+    ('sales', 'lead', '')
+    """
+    if speaks_of(name, INBOUND_TYPES):
+        return "lead"
+    return "sales" if speaks_of(name, OUTBOUND_TYPES) else ""
 
 
 def meaning_of(value: str) -> tuple[Meaning, int]:

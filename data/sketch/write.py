@@ -87,9 +87,9 @@ def sketch_project(
             "CHOOSE first."
         )
     )
-    document.add("project", _project_table(export, looks, name or export.leads.stem))
+    document.add("project", _project_table(export, looks, name or export.leads.stem, answers))
     document.add("leads", _leads_table(export, outcome, answers, why))
-    units = _add_events(document, export, outcome)
+    units = _add_events(document, export, outcome, answers)
     document.add("conversion", conversion_table(outcome, export, answers, why))
     for look in export.unknown:
         document.add(remark(f"{look.path.name} is not used: {_why_unused(look, export)}."))
@@ -144,19 +144,36 @@ def _choose_created(export: ExportGuess, outcome: Outcome | None, answers: Answe
     return replace(export, created=ordered)
 
 
-def _project_table(export: ExportGuess, looks: list[FileLook], name: str) -> Table:
+def _project_table(
+    export: ExportGuess, looks: list[FileLook], name: str, answers: Answers
+) -> Table:
     """Write [project]."""
     table = tomlkit.table()
     set_key(table, "name", re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")[:64] or "leads")
     set_key(table, "timezone", "UTC", "of times without an offset: check")
-    missing = sorted({word for look in looks for word in look.missing})
-    if missing:
-        set_key(table, "missing", ["", *missing], "words that mean missing: check")
+    _write_missing(table, looks, answers)
     if not export.created and export.ids.name == "#row":
         propose_key(table, "order_by", "#row", "if rows stand in time order")
     elif not export.created:
         propose_key(table, "order_by", "…", "a column that grows with time, if there is one")
     return table
+
+
+def _write_missing(table: Table, looks: list[FileLook], answers: Answers) -> None:
+    """Write the words that mean missing; of one that may be a value, a person says what it is."""
+    missing = {word for look in looks for word in look.missing}
+    for look in looks:
+        for each in look.doubtful:
+            if each.word in missing:
+                continue
+            share = f"{each.rows:,} rows, {each.rows / look.rows:.0%}"
+            asked = f"Is {each.word!r} of {each.column} ({share}) a value, or does it mean missing?"
+            if answers.choose(asked, ["a value", "it means missing"]):
+                missing.add(each.word)
+            elif answers.ask is None:
+                table.add(remark(f"CHOOSE: {asked} Then add it to `missing`."))
+    if missing:
+        set_key(table, "missing", ["", *sorted(missing)], "words that mean missing: check")
 
 
 def _leads_table(export: ExportGuess, outcome: Outcome | None, answers: Answers, why: str) -> Table:
@@ -302,7 +319,7 @@ def _join_table(
 
 
 def _add_events(
-    document: tomlkit.TOMLDocument, export: ExportGuess, outcome: Outcome | None
+    document: tomlkit.TOMLDocument, export: ExportGuess, outcome: Outcome | None, answers: Answers
 ) -> dict[str, str]:
     """Add [[events]]: files of events, and tables of opportunities that are not the outcome.
 
@@ -314,7 +331,7 @@ def _add_events(
         for look in files:
             document.add(remark(f"{look.path.name} is not used: leads have no creation time."))
         return {}
-    events = [_event_table(look, export) for look in files]
+    events = [_event_table(look, export, answers) for look in files]
     closing = closing_events(outcome, export)
     tables = [*events, *([] if closing is None else [closing])]
     if tables:
@@ -322,7 +339,7 @@ def _add_events(
     return units_of(files, export)
 
 
-def _event_table(look: FileLook, export: ExportGuess) -> Table:
+def _event_table(look: FileLook, export: ExportGuess, answers: Answers) -> Table:
     """Write [[events]]."""
     lead, kind = lead_column(look, export.ids), event_type(look, export.ids)
     lead = export.ids if lead is None else lead
@@ -339,7 +356,7 @@ def _event_table(look: FileLook, export: ExportGuess) -> Table:
         if column := named(rest, pattern):
             set_key(table, role, column.name)
     if kind and not named(rest, EVENT_ROLES["direction"]):
-        _write_outbound(table, kind)
+        _write_outbound(table, kind, answers)
     amount = amount_of(look, [c for c in (lead, kind) if c is not None])
     if amount:
         set_key(table, "value", amount[0].name, f"{amount[1]}: sums of it become features")
@@ -352,16 +369,18 @@ def _event_table(look: FileLook, export: ExportGuess) -> Table:
     return table
 
 
-def _write_outbound(table: Table, kind: ColumnLook) -> None:
-    """Write which types sales does, where the names of all tell who acts; else propose them."""
+def _write_outbound(table: Table, kind: ColumnLook, answers: Answers) -> None:
+    """Write which types sales does by their names; where others may be either's, a person says."""
     sales, doubtful = outbound_types(kind)
-    if sales and not doubtful:
-        set_key(
-            table, "outbound", sales, "check: what sales does; the other types are the leads' own"
-        )
-    elif sales:
-        either = f"what sales does; add {', '.join(doubtful[:5])} if sales does it"
-        propose_key(table, "outbound", sales, either)
+    if not sales:
+        return
+    words = "check: what sales does; the other types are the leads' own"
+    if doubtful:
+        either = ", ".join(doubtful[:5])
+        asked = f"Sales does {', '.join(sales[:5])}. Are these the leads' own: {either}?"
+        sales += doubtful * answers.choose(asked, ["yes", "no, sales does them"])
+        words = answers.mark(f"what sales does; add {either} if sales does it")
+    set_key(table, "outbound", sales, words)
 
 
 def count_choices(text: str) -> int:

@@ -17,6 +17,7 @@ from data.sketch.outcomes import lead_outcomes
 from data.sketch.questions import Answers
 from data.sketch.table_links import named
 from data.sketch.vocabulary import (
+    COMPANIES_NAME,
     COMPANY_NAME,
     FIRST_NAME,
     LAST_NAME,
@@ -143,6 +144,8 @@ def write_roles(table: Table, export: ExportGuess, taken: set[str]) -> set[str]:
     first, last = named(columns, FIRST_NAME), named(columns, LAST_NAME)
     for role, pattern in ROLES.items():
         column = named([c for c in columns if c.name not in used], pattern)
+        if role == "account" and column is None:
+            column = _company_key(export)
         if role == "name" and first and last:
             set_key(table, "name", [first.name, last.name], "check")
             used |= {first.name, last.name}
@@ -159,6 +162,16 @@ def write_roles(table: Table, export: ExportGuess, taken: set[str]) -> set[str]:
     if value := named(amounts, VALUE_NAME):
         propose_key(table, "value", value.name, "what a lead is worth, for value and return")
     return used
+
+
+def _company_key(export: ExportGuess) -> ColumnLook | None:
+    """Find by which column of the leads a table of companies is joined."""
+    keys = (
+        on
+        for look, on, _ in export.joins
+        if on is not export.ids and any(speaks_of(n, COMPANIES_NAME) for n in (look.stem, on.name))
+    )
+    return next(keys, None)
 
 
 def _write_people(

@@ -28,7 +28,7 @@ from features.frame import Catalogue
 from models.fit.encoders import describe, read_columns
 from models.fit.estimator_inputs import frame_of_objects, plain_frame, rows_of, weights_of
 from models.fit.model_choice import fit_model
-from models.fit.rule_points import RulePoints
+from models.fit.rule_points import RulePoints, require_known_names
 from models.fit.training_rows import FitOptions, Learner, TrainingRows
 from models.predictor import (
     Floats,
@@ -227,6 +227,8 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         codes = None if together is None else pd.factorize(together)[0].astype(np.int64)
         kept = frame if seen.all() else frame[seen]
         columns = read_columns(kept, describe(kept, self.catalogue), counted)
+        if self.rule is not None and self.catalogue is None:
+            require_known_names(self.rule, columns.features)
         rows = TrainingRows.make(columns, target, codes, when, until)
         fitted = fit_model(rows, options)
         self.rows_seen_ = np.asarray(index)[seen]

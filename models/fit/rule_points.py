@@ -7,6 +7,7 @@ reads one column, so that each of its points is accounted for like those of any 
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from data.errors import InputError
 from data.rules.expressions import parse
 from data.rules.grammar import Node
 from features.frame import Feature
@@ -79,7 +81,7 @@ class RulePoints:
         The columns of the qualification questions: each counts where it is known.
     profile : tuple of (str, float)
         Criteria of the ideal customer with their weights, as in the project file, each over one
-        column.
+        column. Where no catalogue is given, a name that is not there is refused by `fit`.
     expected_rate : float or None
         The share of leads that is expected to convert.
 
@@ -162,6 +164,28 @@ def make_rule(points: RulePoints, columns: TrainingColumns) -> Rule:
         tuple(replace(term, mean=mean) for term, mean in zip(scaled, means, strict=True)),
         tuple(left_out),
     )
+
+
+def require_known_names(points: RulePoints, features: Sequence[Feature]) -> None:
+    """Refuse points, answers and criteria that name nothing here; InputError names the nearest.
+
+    Of a company's catalogue its project file is checked instead: a column may be no feature there.
+    """
+    columns = {str(f.params.get("column", f.name)) for f in features} | {f.name for f in features}
+    profile = {name for text, _ in points.profile for name in parse(text).names}
+    for key, given, known in (
+        ("points", set(points.points), set(SHARED)),
+        ("answers", set(points.answers), columns),
+        ("profile", profile, columns),
+    ):
+        for name in sorted(given - known):
+            near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
+            cure = (
+                f"did you mean {near[0]!r}?"
+                if near
+                else f"there are: {', '.join(sorted(known)[:12])}"
+            )
+            raise InputError(f"there is no {name!r}", argument=f"rule.{key}", cure=cure)
 
 
 def longest_counts(features: Sequence[Feature]) -> list[Feature]:

@@ -12,6 +12,8 @@ from data.world import make_world
 from tests.fakes.leak_returns import RETURNS
 from tests.fakes.leak_structure import STRUCTURE, case_of, frames_of, project_of
 from training.audit import AuditReport, Verdict, audit, html, leakage_sheet
+from training.audit.column_table import column_table
+from training.audit.structure import undeclared
 from training.audit.verdict import apply_waivers
 
 
@@ -126,6 +128,26 @@ def test_undeclared_columns_show_what_they_would_have_given_away(case):
     (verdict,) = [v for v in report.verdicts if v.column == "stage"]
     assert verdict.detector == "D4"
     assert verdict.figure > 0.9
+
+
+def test_features_of_all_events_stand_under_what_they_are_made_of(case):
+    report = audit(case.tables, case.outcomes, case.project, seed=0, dataset=case.dataset)
+    found = column_table((), report, case.dataset.frame.catalogue, {})
+    made = {row.made_of: row.features for row in found.features}
+    assert "" not in made
+    assert {"n_events_7d", "activity_decayed_3d"} < set(made["activity"])
+
+
+def test_the_cure_of_an_undeclared_column_says_what_its_line_does(case):
+    from data.reading.review import ColumnReview
+
+    stage = ColumnReview("leads", "stage", "text", "mutable", "its name", 'exclude = ["stage"]')
+    sector = ColumnReview("leads", "sector", "text", "fixed", "", 'fixed = ["sector"]')
+    cures = [verdict.cure for verdict in undeclared([stage, sector], case.project)]
+    assert cures == [
+        'to use it, declare known_at or a history; to leave it out: exclude = ["stage"]',
+        'to use it as known at creation: fixed = ["sector"]',
+    ]
 
 
 @pytest.mark.parametrize("n_leads", [5, 20, 60, 200])

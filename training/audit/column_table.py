@@ -16,8 +16,6 @@ _WORDS: Final = {
     "review": "feature, please look",
 }
 _OUTCOMES: Final = frozenset({"conversion", "disqualification", "payment"})
-_PREFACE: Final = "to use it, say since when it is known: "
-"""What D4 says before the line to add, which stands under "what to do" here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ def _verdict(
     if role.attribute is None:
         note = next((v for v in open_ones if v.detector == "D4"), None)
         if note is not None:
-            return note.reason.removeprefix("is "), note.cure.removeprefix(_PREFACE)
+            return note.reason.removeprefix("is "), note.cure
         if not _OUTCOMES.isdisjoint(role.role.split(", ")):
             return "outcome", ""
         return "features of events" if role.since else "no feature", ""
@@ -131,6 +129,6 @@ def _by_source(features: Iterable[Feature]) -> dict[str, tuple[str, ...]]:
     """Group feature names by the column or event type that they are made of, else by factor."""
     made: dict[str, tuple[str, ...]] = {}
     for feature in features:
-        source = str(feature.params.get("column", feature.params.get("event", feature.factor)))
-        made[source] = (*made.get(source, ()), feature.name)
+        source = feature.params.get("column") or feature.params.get("event") or feature.factor
+        made[str(source)] = (*made.get(str(source), ()), feature.name)
     return made

@@ -40,7 +40,9 @@ def undeclared(reviews: Iterable[ColumnReview], project: Project) -> Iterator[Ve
                 0.0,
                 f"is no feature: not declared, and looks like {_article(review.guess)}"
                 + (f" ({review.reason})" if review.reason else ""),
-                f"to use it, say since when it is known: {review.line}",
+                f"to use it as known at creation: {review.line}"
+                if review.guess == "fixed"
+                else f"to use it, declare known_at or a history; to leave it out: {review.line}",
             )
 
 

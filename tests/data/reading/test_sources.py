@@ -318,6 +318,45 @@ def test_money_is_read_where_the_decimal_comma_is_declared() -> None:
         attribute_values(raw, "x", project(Path()))
 
 
+@pytest.mark.parametrize(
+    "cell", ["6.0", "12.50", "0.125", "1234.567", "1.2345", "1.234.5", "1,234.5", "1.234,5.6"]
+)
+def test_a_point_that_marks_no_three_digits_is_refused_beside_a_decimal_comma(cell: str) -> None:
+    frame = pd.DataFrame({"x": ["2.337,07", "1.234", cell]})
+    raw = read_source(Source(source="x", decimal=","), project(Path()), frame=frame, label="leads")
+    with pytest.raises(InputError, match=f"is no number: {cell!r}") as error:
+        numbers(raw, "x", project(Path()))
+    assert (error.value.row, error.value.column) == (3, "x")
+
+
+def test_the_comma_marks_thousands_only_where_it_can_be_nothing_else() -> None:
+    good = pd.DataFrame({"x": ["1,234.50", "12", "-1,234,567", "1,000.", "nan"]})
+    raw = read_source(Source(source="x"), project(Path()), frame=good)
+    assert numbers(raw, "x", project(Path()))[:4].tolist() == [1234.5, 12.0, -1234567.0, 1000.0]
+    for cell in ("1,234", "12,34.5", "0,125.5", "1234,567.0"):
+        raw = read_source(Source(source="x"), project(Path()), frame=pd.DataFrame({"x": [cell]}))
+        with pytest.raises(InputError, match=f"is no number: {cell!r}"):
+            numbers(raw, "x", project(Path()))
+
+
+def test_columns_that_differ_in_their_decimals_are_refused_with_the_line_that_reads_them(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "x.csv").write_text("seats;budget\n" + "6.0;2.337,07\n1.0;12,5\n" * 3)
+    given = project(tmp_path)
+    raw = read_source(Source(source="x.csv", decimal=","), given)
+    cure = 'declare decimal = { "budget" = "," } for this source'
+    with pytest.raises(InputError, match=f"row 2, column seats.*'6.0'; {cure}"):
+        attribute_values(raw, "seats", given)
+    raw = read_source(Source(source="x.csv", decimal={"budget": ","}), given)
+    for name, value in (("seats", 6.0), ("budget", 2337.07)):
+        read = attribute_values(raw, name, given)
+        assert read is not None
+        assert (read[0], read[1][0]) == ("number", value)
+    with pytest.raises(InputError, match="column budgt: column not found; did you mean 'budget'"):
+        read_source(Source(source="x.csv", decimal={"budgt": ","}), given, columns=["seats"])
+
+
 def test_a_kind_settled_in_training_is_kept() -> None:
     raw = read_source(Source(source="x"), project(Path()), frame=pd.DataFrame({"x": ["50"]}))
     got = attribute_values(raw, "x", project(Path()), "category")

@@ -79,7 +79,7 @@ def test_a_small_crm_is_understood(tmp_path: Path) -> None:
     assert project.events[0].outcome == ("A_DECLINED",)
     assert project.conversion.source == "deals.csv"
     assert project.conversion.date_format == "%d-%m-%Y %H:%M"
-    assert "Select" in project.project.missing
+    assert "# CHOOSE: Is 'Select' of budget (10 rows, 25%) a value" in text
     tables, outcomes = read_tables(project)
     assert len(tables) == 40
     assert (outcomes.converted_at < outcomes.observed_until).sum() == 25

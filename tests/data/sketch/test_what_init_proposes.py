@@ -53,6 +53,45 @@ def test_a_date_of_the_won_rows_is_the_outcome_in_a_language_nobody_taught(tmp_p
     assert "those with tila = 'won'" in text
 
 
+@pytest.mark.parametrize(
+    ("cells", "declared", "said"),
+    [
+        (("2.337,07", "6.0"), {"budget": ","}, "check: these have a comma, seats a point"),
+        (("2.337,07", "1.250"), ",", "as in budget; so 1.250 of seats is whole"),
+        (("2.337", "1.250"), ".", "CHOOSE: is 2.337 of budget whole? It is read as a fraction"),
+        (("2.337", "6.0"), ".", ""),
+    ],
+)
+def test_init_sees_where_columns_differ_in_their_decimals(
+    tmp_path: Path, cells: tuple[str, str], declared: object, said: str
+) -> None:
+    columns = leads(budget=third([cells[0]] * N, "5"), seats=third([cells[1]] * N, "7"))
+    project, text = propose(tmp_path, columns | {"converted": third(["1"] * N, "0")})
+    assert project.leads.decimal == declared
+    assert said in text
+
+
+@pytest.mark.parametrize(
+    ("others", "further", "is_missing"),
+    [
+        (["Basic", "Pro"], {}, False),
+        (["Basic", "Pro"], {"city": third(["Select"] * N, "Rome")}, True),
+        (["3", "5.5"], {}, True),
+    ],
+)
+def test_a_plan_called_select_is_no_gap_unless_it_behaves_like_one(
+    others: list[str], further: dict[str, object], is_missing: bool, tmp_path: Path
+) -> None:
+    plan = [*others, "Select"] * (N // 3)
+    columns = leads(plan=plan, won=third(["yes"] * N, "no"), **further)
+    project, text = propose(tmp_path, columns)
+    assert ("Select" in project.project.missing) == is_missing
+    asked = f"CHOOSE: Is 'Select' of plan ({N // 3} rows, 33%) a value, or does it mean missing?"
+    assert (asked in text) != is_missing
+    answered = Answers(lambda question: int("'Select'" in question.text))
+    assert "Select" in propose(tmp_path, columns, answered)[0].project.missing
+
+
 def test_first_and_last_name_are_one_name(tmp_path: Path) -> None:
     names = {"First Name": ["Ada"] * N, "Last Name": ["Lovelace", ""] * (N // 2)}
     project, _ = propose(tmp_path, leads(**names, converted=third(["1"] * N, "0")))
@@ -344,7 +383,7 @@ def test_the_closing_date_of_a_lost_stage_ends_a_lead_that_has_a_date_of_its_own
 
 
 @pytest.mark.parametrize(
-    ("types", "outbound", "in_comment"),
+    ("types", "outbound", "asked"),
     [
         (["Appel entrant", "Appel sortant", "E-mail envoyé", "E-mail reçu"], [1, 2], False),
         (["Chiamata in uscita", "E-mail inviata", "Modulo", "E-mail ricevuta"], [0, 1], False),
@@ -352,10 +391,12 @@ def test_the_closing_date_of_a_lost_stage_ends_a_lead_that_has_a_date_of_its_own
         (["sales_call", "form sent", "email_open", "login"], [0], False),
         (["call", "email sent", "email_open", "login"], [1], True),
         (["call", "mail", "visit", "login"], [], False),
+        (["Visita sito", "Chiamata in uscita", "E-mail aperta", "Modulo"], [1], False),
+        (["Visita sito", "Chiamata in uscita", "E-mail aperta", "Chiamata tecnico"], [1], True),
     ],
 )
 def test_what_sales_does_is_told_by_the_names_of_event_types(
-    types: list[str], outbound: list[int], in_comment: bool, tmp_path: Path
+    types: list[str], outbound: list[int], asked: bool, tmp_path: Path
 ) -> None:
     pd.DataFrame(leads(converted_at=third(LATER.astype(str).tolist()))).to_csv(
         tmp_path / "leads.csv", index=False
@@ -371,5 +412,58 @@ def test_what_sales_does_is_told_by_the_names_of_event_types(
     text = sketch_project(files, folder=tmp_path)
     (tmp_path / "p.toml").write_text(text, encoding="utf-8")
     told = set(load_project(tmp_path / "p.toml").events[0].outbound)
-    assert told == (set() if in_comment else {types[k] for k in outbound})
-    assert ("# outbound = [" in text) == in_comment
+    assert told == {types[k] for k in outbound}
+    assert ("CHOOSE: what sales does; add " in text) == asked
+
+
+def test_an_italian_export_is_understood(tmp_path: Path) -> None:
+    numbers = [f"{i:05d}" for i in range(N)]
+    days = pd.Series(DAYS)
+    written = "%d/%m/%Y %H:%M:%S"
+    leads = pd.DataFrame(
+        {
+            "Lead Ref": numbers,
+            "Creato il": days.dt.strftime(written),
+            "Company Ref": [f"AZ-{i % 50:03d}" for i in range(N)],
+            "Origine": ["Fiera", "Google", "Passaparola"] * (N // 3),
+            "Vinto il": third(LATER.dt.strftime(written).tolist()),
+            "Fase": third(["Vinto"] * N, "Contattato"),
+        }
+    )
+    companies = pd.DataFrame(
+        {"Company Ref": [f"AZ-{i:03d}" for i in range(50)], "Zona": ["Nord", "Sud"] * 25}
+    )
+    changes = pd.DataFrame(
+        {
+            "Lead Ref": numbers * 2,
+            "Campo": "Fase",
+            "Da": ["Nuovo"] * N + ["Contattato"] * N,
+            "A": ["Contattato"] * N + third(["Vinto"] * N, "Perso"),
+            "Il": pd.concat([days + pd.Timedelta("1D"), LATER]).dt.strftime(written).tolist(),
+        }
+    )
+    acts = pd.DataFrame(
+        {
+            "Lead": numbers * 3,
+            "Quando": pd.concat([days + pd.Timedelta(d, "D") for d in (1, 2, 3)]).tolist(),
+            "Registrato": pd.concat([days + pd.Timedelta(d, "D") for d in (1, 3, 3)]).tolist(),
+            "Tipo": ["Visita sito"] * N + ["Chiamata in uscita"] * N + ["E-mail aperta"] * N,
+        }
+    )
+    files = {"leads": leads, "aziende": companies, "fasi": changes, "attivita": acts}
+    for name, frame in files.items():
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    text = sketch_project([tmp_path / f"{name}.csv" for name in files], folder=tmp_path)
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    project = load_project(tmp_path / "p.toml")
+    history, (log,) = project.leads.history[0], project.events
+    assert (history.field, history.old, history.new, history.at) == ("Campo", "Da", "A", "Il")
+    assert (log.at, log.recorded_at, log.outbound) == (
+        "Quando",
+        "Registrato",
+        ("Chiamata in uscita",),
+    )
+    assert (project.leads.account, project.leads.converted_at) == ("Company Ref", "Vinto il")
+    assert "Company Ref" not in project.leads.fixed
+    assert "Visita sito" not in text
+    assert len(read_tables(project)[0].events) == 3 * N

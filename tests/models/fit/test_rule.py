@@ -141,3 +141,25 @@ def test_a_rule_takes_no_more_memory_than_the_regression_it_stands_in_for():
 
 def plain(name: str) -> Feature:
     return feature(name, "number", "attribute", column=name)
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (RulePoints({"icpp": 12}), "rule.points: there is no 'icpp'; did you mean 'icp'"),
+        (
+            RulePoints(answers=("budgt",)),
+            "rule.answers: there is no 'budgt'; did you mean 'budget'",
+        ),
+        (
+            RulePoints(profile=(("nonexist >= 50", 1.0),)),
+            "rule.profile: there is no 'nonexist'; there are: budget, employees, n_trial_ever",
+        ),
+    ],
+)
+def test_an_estimator_refuses_points_for_what_is_not_there(
+    points: RulePoints, message: str
+) -> None:
+    frame, y = many(40, 1)
+    with pytest.raises(ls.InputError, match=message):
+        LeadClassifier(rule=points, learner="rule").fit(frame, y)
