@@ -98,7 +98,7 @@ def mark_sources(project: Project, before: Sequence[FileMark], marked_at: int) -
     contents: list[tuple[str, str]] = []
     objects: dict[str, list[ObjectFile]] = {}
     leads: Sequence[SourceFile] = ()
-    for i, (source, query) in enumerate(sources_of(project)):
+    for i, (label, source, query) in enumerate(sources_of(project)):
         paths = objects.get(source) or _paths_of(source, project)
         leads = leads if i else paths
         if is_object(source):
@@ -110,11 +110,11 @@ def mark_sources(project: Project, before: Sequence[FileMark], marked_at: int) -
             contents.append((path.name, files[place].hash))
         if not paths:
             if (source, query) not in answers:
-                answers[source, query] = query_database(source, query, project)
+                answers[source, query] = query_database(source, query, project, label)
             contents.append(("", _hash_of_table(answers[source, query])))
     marks = tuple(files.values())
     untouched = all(mark is known.get(mark.path) for mark in marks)
-    answer = answers.get(next(sources_of(project)))
+    answer = answers.get(next(sources_of(project))[1:])
     heads = map(head_of, leads) if answer is None else [_bytes_of(answer)]
     return SourceMarks(marks, answers, tuple(contents), untouched, key_of(heads), objects)
 
@@ -128,18 +128,21 @@ def address_of(file: SourceFile) -> str:
 
 def asks_a_database(project: Project) -> bool:
     """Tell whether a source is on a server, which says what changed only when it is queried."""
-    return any(not _paths_of(source, project) for source, _ in sources_of(project))
+    return any(not _paths_of(source, project) for _, source, _ in sources_of(project))
 
 
-def sources_of(project: Project) -> Iterator[tuple[str, str]]:
-    """Yield (source, query) of each table that the project reads."""
+def sources_of(project: Project) -> Iterator[tuple[str, str, str]]:
+    """Yield (label, source, query) of each table that the project reads, labels as of frames."""
     leads = project.leads
-    tables: list[Declared] = [leads, *leads.history]
-    for join in leads.join:
-        tables += [join, *join.history]
-    for table in (*tables, *project.events, project.conversion, project.value):
+    tables: list[tuple[str, Declared]] = [("leads", leads)]
+    tables += [(f"history.{i}", history) for i, history in enumerate(leads.history)]
+    for i, join in enumerate(leads.join):
+        tables.append((f"join.{i}", join))
+        tables += [(f"join.{i}.history.{j}", each) for j, each in enumerate(join.history)]
+    tables += [(f"events.{i}", events) for i, events in enumerate(project.events)]
+    for label, table in (*tables, ("conversion", project.conversion), ("value", project.value)):
         if source := getattr(table, "source", None):
-            yield source, table.query or ""
+            yield label, source, table.query or ""
 
 
 def _paths_of(source: str, project: Project) -> Sequence[SourceFile]:
