@@ -1,4 +1,4 @@
-"""Twelve faults of exports and of the world, as changes of a simulated company's tables."""
+"""Faults of exports and of the world, as changes of a simulated company's tables."""
 
 from __future__ import annotations
 
@@ -53,6 +53,11 @@ def spoil(name: str, company: Company, day: int, as_of: int, rng: np.random.Gene
     elif name == "yesterday's file":
         export = company.until(as_of - DAY)
         leads, web, mail = export.leads, export.web, export.mail
+    elif name == "events twice":
+        web = type(web)(np.repeat(web.to_numpy(object), 2, axis=0), columns=web.columns)
+        web = web.astype(export.web.dtypes.to_dict())
+    elif name == "clock of all events":
+        web = web.assign(at=web["at"] + 9 * HOUR, recorded=web["recorded"] + 9 * HOUR)
     elif name == "duplicated leads":
         twice = leads[new & (rng.random(len(leads)) < 0.3)]
         twice = twice.assign(converted=np.iinfo(np.int64).max)
@@ -82,6 +87,8 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "stuck pipeline": Fault(("stuck",)),
     "truncated extract": Fault(("extract is cut",), weeks=1),
     "yesterday's file": Fault(("yesterday's file",), weeks=1),
+    "events twice": Fault(("each row is there 2 times",), weeks=1),
+    "clock of all events": Fault(("its clock moved by +9 hours",), weeks=1),
     "base rate down": Fault(("conversions fell",), Wish(0, 0.5, "all"), weeks=8),
     "base rate up": Fault(("conversions rose",), Wish(0, 2.0, "all"), weeks=8),
     "concept drift": Fault(("no longer tell",), Wish(0, 1.0, "all", -1.0), weeks=16),

@@ -15,6 +15,19 @@ from training.watch.night_checks import Breach, check_night
 from training.watch.night_profile import NightProfile
 
 
+class StoppedNight(GateError):  # noqa: N818
+    """The guard stops a night, and nobody has accepted what it found; the command may accept it."""
+
+    def __init__(self, breaches: tuple[Breach, ...], *, command: str = "score") -> None:
+        self.breaches = breaches
+        first, more = breaches[0], len(breaches) - 1
+        others = f" (and {more} more: {breaches[1].cause})" if more else ""
+        super().__init__(
+            f"nothing was written: {first.cause}{others}",
+            cure=f"{first.cure}; or look at it and run leadscore {command} --accept",
+        )
+
+
 def guard_night(
     session: Session,
     model: LoadedModel,
@@ -27,9 +40,9 @@ def guard_night(
 ) -> list[str]:
     """Compare tonight with the last good night and record it: what was accepted, in words.
 
-    GateError, with nothing but the breach recorded, where something is wrong that nobody accepted;
-    `accept` goes on all the same. What was accepted once stays accepted for the same data. Without
-    `record_it` nothing is written.
+    StoppedNight, with nothing but the breach recorded, where something is wrong that nobody
+    accepted; `accept` goes on all the same. What was accepted once stays accepted for the same
+    data. Without `record_it` nothing is written.
     """
     folder = session.state.folder
     record = GuardRecord.read(folder)
@@ -45,7 +58,7 @@ def guard_night(
     if breaches and not (accept or known):
         if record_it:
             replace(record, stopped=entry).write(folder)
-        raise _refusal(breaches)
+        raise StoppedNight(tuple(breaches))
     if breaches and not known:
         record = replace(record, accepted=(*record.accepted, entry))
     newer = record.night is None or before is None or tonight.as_of >= before.as_of
@@ -64,15 +77,6 @@ def last_night(record: GuardRecord, model: LoadedModel) -> NightProfile | None:
         except (KeyError, TypeError, ValueError):
             return None
     return None if model.watch is None else model.watch.night
-
-
-def _refusal(breaches: list[Breach]) -> GateError:
-    first, more = breaches[0], len(breaches) - 1
-    others = f" (and {more} more: {breaches[1].cause})" if more else ""
-    return GateError(
-        f"nothing was written: {first.cause}{others}",
-        cure=f"{first.cure}; or look at it and run leadscore score --accept",
-    )
 
 
 def fingerprint(night: NightProfile) -> str:

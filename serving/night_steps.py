@@ -19,11 +19,13 @@ import pyarrow.parquet as pq
 
 from data.clock import SECOND
 from data.days import due
-from data.errors import GateError, LeadScoreError, internal_error
+from data.errors import LeadScoreError, internal_error
 from data.files import open_to_readers_of_its_folder, remove_leftovers, write_text
 from data.reading.read_tables import CrmData
 from serving.crm.pull.pull_project import pull_project, pulls_from
+from serving.guard_record import GuardRecord
 from serving.loaded_model import LoadedModel
+from serving.night_guard import StoppedNight
 from serving.night_journal import NightJournal, name_night
 from serving.night_result import NightCounts, NightResult, NightStep, Outcome
 from serving.parts.gather_parts import ScoredNight
@@ -173,9 +175,9 @@ class Night:
                 scored = self._score_whole(model, reading)
             else:
                 scored = self._score_in_parts(model, reading, plan)
-        except GateError:
+        except StoppedNight as stop:
             self.stopped = _BREACH
-            raise
+            raise StoppedNight(stop.breaches, command="night") from None
         for note in (*(f"accepted: {breach}" for breach in scored.accepted), *scored.notes):
             self.say(note)
         self.counts = replace(self.counts, rows=scored.leads)
@@ -215,11 +217,16 @@ class Night:
                 sent = self._send(write_scores(self.scored, Path(folder) / "scores.parquet"))
         elif self.dry_run or not self.session.state.scores.is_file():
             raise Skipped("there are no scores")
+        elif self._scoring_failed() and GuardRecord.read(self.session.state.folder).stopped:
+            raise Skipped("the newest scoring before this night was stopped by the guard")
         else:
             sent = self._send(self.session.state.scores)
         counts = {name: getattr(sent, name) for name in ("sent", "cleared", "rejected", "waiting")}
         self.counts = replace(self.counts, **counts)
-        return sent.summary, sent.exit_code
+        return "; ".join(filter(None, (sent.summary, sent.warning))), sent.exit_code
+
+    def _scoring_failed(self) -> bool:
+        return any(step.name == "score" and step.outcome == "failed" for step in self.steps)
 
     def _send(self, scores: Path) -> WriteBackResult:
         session = self.session

@@ -8,12 +8,13 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final
 
+from data.private import mask
 from data.reading.attributes import no_static_features, prefix_of
 from data.reading.event_columns import columns_of
 from data.reading.object_files import in_database
 from data.reading.rep_answers import ANSWER_COLUMNS
 from data.reading.review import read_by_conversion, replayed_fields
-from data.reading.sources import Given, column_names
+from data.reading.sources import Given, column_names, name_of_query
 from data.schema import Project
 from data.schema_tables import Attributes, Join
 from data.schema_types import Section
@@ -200,4 +201,7 @@ def _name(source: str, label: str = "", frames: Mapping[str, Given] = MappingPro
     """Name a table as messages do: its file, or what a frame replaces."""
     if label in frames:
         return label
-    return source.partition("?")[0] if in_database(source) else PurePath(source).name
+    if in_database(source):
+        address = source.partition("?")[0]
+        return name_of_query(address, label) if label else mask(address)
+    return PurePath(source).name

@@ -232,7 +232,7 @@ def _feeds(
     names = [rows.name for rows in sources]
     feeds = [feed_of(leads, created)]
     for i, rows in enumerate(sources):
-        alone = names.count(rows.name) == 1 and rows.name != leads
+        alone = names.count(rows.name) == 1 and rows.name != leads  # a query has a name of its own
         name = rows.name if alone else f"{rows.name} (events.{i})"
         feeds.append(feed_of(name, rows.at, rows.recorded_at, tuple(sorted(rows.type.names))))
     if tables.created_at is not None:

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from data.database_errors import passes
 from data.errors import InputError, OutsideError
 from data.network import libpq_address, require_allowed, scheme_of
 from data.private import mask, without_password
@@ -68,7 +69,8 @@ class RawTable:
     `parts` holds (file, first row, line of the first row): a CSV row is named by its line, all
     else by its position from 1. `rows` are the original positions where a filter dropped some. In
     a `lenient` table an absent column reads as missing in every row. `unread` says of a column that
-    is there why it can't be read: it is none of a feature's, but is never taken as missing.
+    is there why it can't be read: it is none of a feature's, but is never taken as missing. Rows of
+    a query have no order of their own: `key` is the column of leads that names them.
     """
 
     name: str
@@ -80,6 +82,7 @@ class RawTable:
     lenient: bool = False
     where: str | None = None  # the filter that it has passed
     unread: Mapping[str, str] = field(default_factory=dict)
+    key: str | None = None
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -98,6 +101,8 @@ class RawTable:
     def mistake(self, cause: str, row: int, column: str, cure: str | None = None) -> InputError:
         """Make the error of one cell."""
         file, line = self.place(row)
+        if self.key is not None and self.key in self.table.column_names:
+            file = f"{file}, lead {self.table.column(self.key)[row].as_py()!r}"
         return InputError(cause, file=file, row=line, column=column, cure=cure)
 
     def column(self, name: str) -> pa.ChunkedArray:
@@ -147,7 +152,7 @@ def read_source(
     elif frame is not None:
         raw = from_frame(frame, label)
     elif in_database(uri):
-        raw = _read_database(uri, declared.query, project, kept)
+        raw = _read_database(uri, declared, project, label, kept)
     else:
         raw = _read_files(uri, declared, project, columns, kept)
     raw = replace(
@@ -279,20 +284,33 @@ def _read_file(
 
 
 def _read_database(
-    uri: str, query: str | None, project: Project, kept: KeptSources | None
+    uri: str, declared: Declared, project: Project, label: str, kept: KeptSources | None
 ) -> RawTable:
     """Run the declared query; the password never shows in a message."""
-    name = mask(uri)
+    name, query = name_of_query(uri, label), declared.query
     table = kept.query(uri, query) if kept is not None and query else None
     if table is None:
-        table = query_database(uri, query, project)
-    return RawTable(name, table, ((name, 0, 1),))
+        table = query_database(uri, query, project, label)
+    key = getattr(declared, "id", None) or getattr(declared, "lead", None)
+    return RawTable(name, table, ((name, 0, 1),), key=key)
 
 
-def query_database(uri: str, query: str | None, project: Project) -> pa.Table:
-    """Ask a database that the project may ask; InputError or OutsideError where it fails."""
+def name_of_query(uri: str, label: str) -> str:
+    """Name a query as messages do: its database, and its section of the project file.
+
+    >>> name_of_query("mysql://ann:secret@db/crm", "events.0")
+    'mysql://ann:***@db/crm (events.0)'
+    """
+    return f"{mask(uri)} ({label})"
+
+
+def query_database(uri: str, query: str | None, project: Project, label: str) -> pa.Table:
+    """Ask a database that the project may ask; InputError or OutsideError where it fails.
+
+    Errors name the query by its `label`: "leads", "events.0", "history.0", "conversion".
+    """
     scheme = scheme_of(uri).partition("+")[0]
-    name = mask(uri)
+    name = name_of_query(uri, label)
     if not query:
         raise InputError("a database needs a query", file=name, cure='query = "select …"')
     if scheme in ("postgresql", "mysql"):
@@ -305,12 +323,12 @@ def query_database(uri: str, query: str | None, project: Project) -> pa.Table:
         )
     try:
         run_query = _query_duckdb if scheme == "duckdb" else _query_sql
-        return run_query(uri, query, project)
+        return run_query(uri, query, project, name)
     except ImportError as error:
-        raise _query_failed(error, uri) from None
+        raise InputError(f"has no driver here: {error}", file=name) from None
 
 
-def _query_duckdb(uri: str, query: str, project: Project) -> pa.Table:
+def _query_duckdb(uri: str, query: str, project: Project, name: str) -> pa.Table:
     """Query a DuckDB file, read only."""
     import duckdb
 
@@ -323,14 +341,14 @@ def _query_duckdb(uri: str, query: str, project: Project) -> pa.Table:
         with duckdb.connect(str(path), read_only=True, config=offline) as connection:
             answer = connection.sql(query)
             if answer is None:
-                raise InputError("query returns no table", file=path.name)
+                raise InputError("query returns no table", file=name)
             table = answer.to_arrow_table()
     except duckdb.Error as error:
-        raise _query_failed(error, uri) from None
+        raise _failed(error, uri, name) from None
     return pa.table([plain_column(c) for c in table.columns], names=table.column_names)
 
 
-def _query_sql(uri: str, query: str, project: Project) -> pa.Table:
+def _query_sql(uri: str, query: str, project: Project, name: str) -> pa.Table:
     """Query through SQLAlchemy, reading only; SQLite paths start at the project folder."""
     import sqlalchemy
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -350,7 +368,7 @@ def _query_sql(uri: str, query: str, project: Project) -> pa.Table:
         judged = libpq_address(uri) if url.get_backend_name() == "postgresql" else {}
     except OSError as error:
         raise OutsideError(
-            f"{mask(uri)}: {error.strerror or error}", cure="run it again when it answers"
+            f"{name}: {error.strerror or error}", cure="run it again when it answers"
         ) from None
     engine = sqlalchemy.create_engine(url, connect_args=judged)
     try:
@@ -365,24 +383,24 @@ def _query_sql(uri: str, query: str, project: Project) -> pa.Table:
             answer = connection.execute(sqlalchemy.text(literal))
             names, rows = list(answer.keys()), answer.fetchall()
     except DBAPIError as error:
-        text = _safe(error.orig or error, uri)
-        if error.connection_invalidated or (
-            type(error.orig).__name__ == "OperationalError" and (url.get_backend_name() != "sqlite")
-        ):
-            raise OutsideError(
-                f"{mask(uri)}: {text}", cure="run it again when it answers"
-            ) from None
-        raise _query_failed(error.orig or error, uri) from None
+        raise _failed(error.orig or error, uri, name, lost=error.connection_invalidated) from None
     except SQLAlchemyError as error:
-        raise _query_failed(error, uri) from None
+        raise _failed(error, uri, name) from None
     finally:
         engine.dispose()
     columns = zip(*rows, strict=True) if rows else ([] for _ in names)
     return pa.table([column_of_values(list(values)) for values in columns], names=names)
 
 
-def _query_failed(error: BaseException, uri: str) -> InputError:
-    return InputError(f"query failed: {_safe(error, uri)}", file=mask(uri))
+def _failed(
+    error: BaseException, uri: str, name: str, *, lost: bool = False
+) -> InputError | OutsideError:
+    """Say what became of a query: OutsideError where it may go through the next time."""
+    text = _safe(error, uri)
+    if lost or passes(error):
+        return OutsideError(f"{name}: {text}", cure="run it again when it answers")
+    cure = "correct `query` in the project file, or the tables and rights that it needs"
+    return InputError(f"query failed: {text}", file=name, cure=cure)
 
 
 def _safe(error: BaseException, uri: str) -> str:

@@ -99,7 +99,7 @@ def mark_sources(project: Project, before: Sequence[FileMark], marked_at: int) -
     contents: list[tuple[str, str]] = []
     objects: dict[str, list[ObjectFile]] = {}
     leads: Sequence[SourceFile] = ()
-    for i, (source, query) in enumerate(_asked(project)):
+    for i, (label, source, query) in enumerate(_asked(project)):
         paths = objects.get(source) or _paths_of(source, project)
         leads = leads if i else paths
         if is_object(source):
@@ -111,11 +111,11 @@ def mark_sources(project: Project, before: Sequence[FileMark], marked_at: int) -
             contents.append((path.name, files[place].hash))
         if not paths:
             if (source, query) not in answers:
-                answers[source, query] = query_database(source, query, project)
+                answers[source, query] = query_database(source, query, project, label)
             contents.append(("", _hash_of_table(answers[source, query])))
     marks = tuple(files.values())
     untouched = all(mark is known.get(mark.path) for mark in marks)
-    answer = answers.get(next(_asked(project)))
+    answer = answers.get(next(_asked(project))[1:])
     heads = map(head_of, leads) if answer is None else [_bytes_of(answer)]
     return SourceMarks(marks, answers, tuple(contents), untouched, key_of(heads), objects)
 
@@ -129,14 +129,14 @@ def address_of(file: SourceFile) -> str:
 
 def asks_a_database(project: Project) -> bool:
     """Tell whether a source is on a server, which says what changed only when it is queried."""
-    return any(not _paths_of(source, project) for source, _ in _asked(project))
+    return any(not _paths_of(source, project) for _, source, _ in _asked(project))
 
 
-def _asked(project: Project) -> Iterator[tuple[str, str]]:
-    """Yield (source, query) of each table that the project reads."""
-    for _, table in declared_tables(project):
+def _asked(project: Project) -> Iterator[tuple[str, str, str]]:
+    """Yield (label, source, query) of each table that the project reads, labels as of frames."""
+    for label, table in declared_tables(project):
         if table.source:
-            yield table.source, table.query or ""
+            yield label, table.source, table.query or ""
 
 
 def _paths_of(source: str, project: Project) -> Sequence[SourceFile]:

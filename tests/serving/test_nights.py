@@ -150,10 +150,38 @@ def test_a_breach_of_the_guard_stops_what_would_be_written_and_the_monitor_speak
     assert (company.crm(), company.page()) == (crm, page)
     assert company.figure("exit_code") == 3
     assert company.figure("last_scores_timestamp_seconds") == success
+    assert "run leadscore night --accept" in stopped["steps"]["score"]["says"]
+    (company.folder / "touches.parquet").unlink()
+    absent = company.night(code=2)  # tonight's cause is another one, and is not hidden behind it
+    assert "touches.parquet: file not found" in absent["steps"]["score"]["says"]
+    assert outcomes(absent)["write_back"] == "skipped"
+    assert "cut" not in json.dumps(absent["steps"])
     company.evening("2026-10-28")  # exported again
     mended = company.night()
     assert mended["sent"]
     assert company.figure("last_scores_timestamp_seconds") > success
+
+
+def test_rows_that_are_there_twice_stop_the_night_and_a_mistake_of_accepting_them_is_mended(
+    company,
+):
+    def doubled(until: str) -> None:
+        company.evening(until)
+        touches = pd.read_parquet(company.folder / "touches.parquet")
+        pd.concat([touches, touches]).to_parquet(company.folder / "touches.parquet", index=False)
+
+    doubled("2026-10-28T12:00")
+    crm = company.crm()
+    stopped = company.night(code=3)
+    assert "each row is there 2 times; look for an import" in stopped["steps"]["score"]["says"]
+    assert company.crm() == crm
+    assert company.night("--accept", code=3)["steps"]["score"]["outcome"] == "done"
+    company.evening("2026-10-28T18:00")
+    repaired = company.night(code=3)["steps"]["score"]["says"]
+    assert "the last run had 2 times as many" in repaired
+    assert "accept tonight's" in repaired
+    assert "leadscore night --accept" in repaired
+    assert company.night("--accept")["sent"]
 
 
 def test_what_fails_hinders_only_what_needs_it(company):

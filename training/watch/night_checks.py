@@ -18,6 +18,7 @@ from data.clock import DAY, HOUR, NEVER, show
 from data.feeds import CONVERSIONS, Feed
 from training.watch.feature_watch import stability_index
 from training.watch.night_profile import ColumnCounts, NightProfile
+from training.watch.same_past import SamePast
 
 CHANCE: Final = 1e-6
 """How unlikely a quiet night must make what is called a breach."""
@@ -26,6 +27,10 @@ CUTS: Final = ((None, 0.01), (28, 0.10), (7, 0.20), (2, 0.50))
 STATIC: Final = 0.5
 """The share that may be gone where rows have no dates, and each file may hold other leads."""
 GROWN: Final = 0.25
+GROWTHS: Final = (None, 28)
+"""Days of the past of which a quarter more rows is too much."""
+CLOCKED: Final = (28, 91, None)
+"""Days of the past in which a clock is looked for: the first stretch that has rows enough."""
 WEEKS: Final = 12
 UNKNOWN: Final = (0.10, 0.20)
 MISSING: Final = (0.20, 0.30)
@@ -60,12 +65,17 @@ def check_night(
     if own_sources:
         shared = [(feed, old) for feed in now.feeds if (old := then.feed(feed.name)) is not None]
         breaches += _left_out(now, then)
-        leads_gone = False
+        leads_gone = leads_grown = False
         for feed, old in shared:
             leads = feed.name == now.feeds[0].name
-            grown = [*_grown(feed, old, now, then)] if leads else []
-            cut = [] if grown else [*_cut(feed, old, now, then, leads_gone=leads_gone)]
-            breaches += grown + cut
+            found = [*_moved(feed, old, now, then)]
+            if leads:
+                found = found or [*_grown(feed, old, now, then)]
+                leads_grown = bool(found)
+            elif not leads_grown and feed.name != CONVERSIONS:  # leads that came brought theirs
+                found = found or [*_repeated(feed, old, now, then)]
+            cut = [] if found else [*_cut(feed, old, now, then, leads_gone=leads_gone)]
+            breaches += found + cut
             leads_gone |= leads and bool(cut)
         if not breaches and then.model_version:  # the data of training are scored first of all
             breaches += _yesterdays(now, then, declared_end=declared_end)
@@ -118,7 +128,11 @@ def _cut(
         return
     start, until = _past(feed, old, now, then)
     why, cure = "the extract is cut", "export it again"
-    if leads_gone:
+    times = SamePast.of(old, feed, then.as_of).times_before()
+    if times > 1:
+        why = f"in nearly every hour the last run had {times} times as many"
+        cure = f"where the last run had each row {times} times, accept tonight's; else export again"
+    elif leads_gone:
         why, cure = "leads that are gone take theirs along", "export the leads again"
     for days, allowed in CUTS:
         low = start if days is None else max(start, until - days * DAY)
@@ -147,6 +161,51 @@ def _grown(feed: Feed, old: Feed, now: NightProfile, then: NightProfile) -> Iter
             f"{feed.name}: {has:,} rows up to {show(until)[:10]}, where the last run had "
             f"{had:,}: older leads were added, or are there twice",
             "look for leads with two ids",
+        )
+
+
+def _repeated(feed: Feed, old: Feed, now: NightProfile, then: NightProfile) -> Iterator[Breach]:
+    """Find many more rows of a source than last time in the hours that had rows then.
+
+    History that is read for the first time lies in hours that had none. A source younger than four
+    weeks still grows backwards, so that only rows which are there twice are found in it.
+    """
+    if old.newest in (NEVER, 0) or now.as_of < then.as_of:
+        return
+    past = SamePast.of(old, feed, then.as_of)
+    for stretch in past.stretches(GROWTHS):
+        had, has = int(stretch.had.sum()), int(stretch.has.sum())
+        if stretch.added < max(LEAST, GROWN * had):
+            continue
+        times = stretch.times()
+        if times == 1 and (stretch.days or len(past.had) < 28 * 24):
+            continue  # a mailbox that was read late adds much to one month
+        span = f" of the {stretch.days} days" if stretch.days else ""
+        why = f"in nearly every hour {times} times as many: each row is there {times} times"
+        yield Breach(
+            "extract",
+            f"{feed.name}: {has:,} rows{span} up to {show(_past(feed, old, now, then)[1])[:10]}, "
+            f"where the last run had {had:,}: "
+            f"{why if times > 1 else 'older rows were added, or are there twice'}",
+            "look for an import that ran twice, or a join that repeats rows",
+        )
+        return
+
+
+def _moved(feed: Feed, old: Feed, now: NightProfile, then: NightProfile) -> Iterator[Breach]:
+    """Find the rows of the last run at another hour of the clock."""
+    if old.newest in (NEVER, 0) or now.as_of < then.as_of:
+        return
+    past = SamePast.of(old, feed, then.as_of)
+    stretch = next((s for s in past.stretches(CLOCKED) if s.had.sum() >= LEAST), None)
+    hours = 0 if stretch is None else stretch.moved()
+    if stretch is not None and hours:
+        yield Breach(
+            "clock",
+            f"{feed.name}: its clock moved by {hours:+d} hours: most of the {stretch.had.sum():,} "
+            f"rows{f' of the {stretch.days} days' if stretch.days else ''} before the last run lie "
+            "that much elsewhere now",
+            "look at the time zone of the export (project.timezone)",
         )
 
 

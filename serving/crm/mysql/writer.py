@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from data.database_errors import MYSQL_LOST, passes
 from data.errors import InputError
 from data.network import require_allowed
 from serving.crm.interface import (
@@ -23,9 +24,7 @@ from serving.crm.interface import (
 )
 from serving.crm.score_columns import ScoreColumns
 
-_MYSQL_BUSY: Final = (1040, 1053, 1205, 1213, 2002, 2003, 3572)  # full, locked, no connection
 _MYSQL_DENIED: Final = (1044, 1045, 1142, 1143, 1227)
-_MYSQL_LOST: Final = (2006, 2013, 2014, 2055)  # the connection broke: it may have been applied
 
 
 class AlchemyCrm:
@@ -141,11 +140,11 @@ def _operational(error: exc.OperationalError) -> CrmError:
     """
     arguments = getattr(error.orig, "args", ())
     number = arguments[0] if arguments else None
-    if not isinstance(number, int) or number in _MYSQL_BUSY:
+    if number in MYSQL_LOST:
+        return Unsure(_line(error))
+    if passes(error.orig or error):
         return Busy(_line(error))
-    if number in _MYSQL_DENIED:
-        return Denied(_line(error))
-    return Unsure(_line(error)) if number in _MYSQL_LOST else Refused(_line(error))
+    return Denied(_line(error)) if number in _MYSQL_DENIED else Refused(_line(error))
 
 
 def _number(version: str | None) -> Any:

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
+from data.database_errors import passes
 from data.errors import InputError
 from data.network import libpq_address, require_allowed
 from serving.crm.identifiers import quote
@@ -27,12 +28,6 @@ _TYPES: Final = {
 _TEXTS: Final = ("text", "character varying")
 _WIRE_EPOCH: Final = 946_684_800_000_000  # us from 1970 to 2000, where PostgreSQL's times begin
 _ASKED: Final = 100  # leads of a batch that are looked for before all of it is taken for new
-_LOCKED: Final = (
-    errors.LockNotAvailable,
-    errors.DeadlockDetected,
-    errors.SerializationFailure,
-    errors.UniqueViolation,
-)
 
 
 class PostgresCrm:
@@ -272,14 +267,15 @@ class PostgresCrm:
                 self._connection = self._connect()
                 self._prepare()
             yield
-        except _LOCKED as error:
+        except errors.UniqueViolation as error:  # another program inserted the row just now
             raise Busy(_first_line(error)) from None
         except errors.InsufficientPrivilege as error:
             raise Denied(_first_line(error)) from None
         except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as error:
             raise Refused(_first_line(error)) from None
         except psycopg.Error as error:
-            raise Unsure(_first_line(error)) from None
+            undone = passes(error) and not self._connection.closed  # the server took it back
+            raise (Busy if undone else Unsure)(_first_line(error)) from None
 
 
 def _first_line(error: BaseException) -> str:

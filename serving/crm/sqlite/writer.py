@@ -9,9 +9,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
+from data.database_errors import passes
 from data.errors import InputError
 from serving.crm.identifiers import quote
-from serving.crm.interface import Busy, Refused, Remote, Update, Value, WriteAnswer
+from serving.crm.interface import Busy, Denied, Refused, Remote, Update, Value, WriteAnswer
 from serving.crm.score_columns import TIMES, ScoreColumns, to_iso
 
 _PER_QUERY: Final = 500
@@ -225,5 +226,5 @@ def _translated_errors() -> Iterator[None]:
         yield
     except sqlite3.IntegrityError as error:
         raise Refused(str(error)) from None
-    except sqlite3.OperationalError as error:
-        raise Busy(str(error)) from None
+    except sqlite3.DatabaseError as error:
+        raise (Busy if passes(error) else Denied)(str(error)) from None

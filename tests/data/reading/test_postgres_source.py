@@ -83,6 +83,29 @@ def test_an_error_names_the_query_and_hides_the_password(url: str) -> None:
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("limit", "query"),
+    [
+        ("statement_timeout", "select pg_sleep(3)"),
+        ("lock_timeout", "select * from lead"),
+    ],
+)
+def test_a_query_out_of_time_is_the_outsides_fault(url: str, limit: str, query: str) -> None:
+    engine = sqlalchemy.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.connect() as other:
+        other.exec_driver_sql(f"alter role postgres set {limit} = '200ms'")
+        other.commit()
+        other.exec_driver_sql("lock table lead in access exclusive mode")
+        try:
+            with pytest.raises(OutsideError, match=r"\(leads\): canceling statement due to"):
+                read_source(Source(source=url, query=query), project(url, query), label="leads")
+        finally:
+            other.rollback()
+            other.exec_driver_sql(f"alter role postgres reset {limit}")
+            other.commit()
+    engine.dispose()
+
+
 def test_a_database_that_does_not_answer_is_the_outsides_fault(url: str) -> None:
     given = project(url, "select 1")
     closed = f"postgresql://postgres:s3cret@127.0.0.1:{postgres_cluster.free_port()}/postgres"
