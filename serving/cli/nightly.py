@@ -14,6 +14,7 @@ from serving.cli import progress, screen
 from serving.cli.options import Accept, AsOf, Cluster, ProjectFile, StateFolder, Threads, Tracking
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from serving.night_result import NightResult
@@ -49,7 +50,7 @@ def night(
 
     with Interrupt() as interrupt:
         asked = partial(_do_night, dry_run=dry_run, accept=accept, cluster=cluster)
-        result = asked(file, as_of, state, tracking, threads)
+        result = asked(file, as_of, state, tracking, threads, interrupt.begin)
         interrupt.over = True  # the answer is printed whole
         screen.say_json(result.to_dict())
     if result.exit_code:
@@ -62,13 +63,18 @@ def _do_night(
     state: Path | None,
     tracking: str | None,
     threads: int | None,
+    begin: Callable[[], None],
     *,
     dry_run: bool,
     accept: bool,
     cluster: str | None,
 ) -> NightResult:
-    """Do the night; what hindered it altogether is its `error`."""
+    """Do the night; what hindered it altogether is its `error`.
+
+    `begin` is told when all is imported that the answer needs: from then on a signal breaks off.
+    """
     from data.errors import LeadScoreError, internal_error
+    from data.project import load_project
     from serving.cli.clock import new_run_id, now, ticks
     from serving.night import run_night
     from serving.night_result import NightResult
@@ -78,9 +84,10 @@ def _do_night(
     at, started = now(), ticks()
     name = file.stem
     try:
+        begin()
         with redirect_stdout(sys.stderr), screen.stages(progress.NIGHT, quiet=False) as stage:
+            name = load_project(file).project.name  # the answer bears it whatever fails next
             session = open_session(file, state=state, tracking=tracking, threads=threads)
-            name = session.project.project.name
             return run_night(
                 session,
                 as_of=as_of,

@@ -129,6 +129,16 @@ def test_yesterdays_files_are_not_taken_for_a_night_that_goes_on(stage, tmp_path
     assert stopped["sent"] == 0
 
 
+def test_a_state_folder_that_cannot_be_read_leaves_the_projects_name(stage, tmp_path):
+    broken = stage.copy(tmp_path / "broken")
+    text = broken.file.read_text("utf-8")
+    broken.file.write_text(text.replace('name = "software_trial"', 'name = "boreal"'), "utf-8")
+    (broken.state / "state.json").write_text("{")
+    answer = one_answer(broken.night())
+    assert answer["exit_code"] == 4
+    assert answer["project"] == "boreal"
+
+
 def test_what_is_no_project_is_answered_with_one_line_too(stage):
     run = Stage(stage.home / "nowhere").night()
     assert one_answer(run)["exit_code"] == run.code == 2
