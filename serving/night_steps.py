@@ -226,7 +226,7 @@ class Night:
             sent = self._send(self.session.state.scores)
         counts = {name: getattr(sent, name) for name in ("sent", "cleared", "rejected", "waiting")}
         self.counts = replace(self.counts, **counts)
-        return sent.summary, sent.exit_code
+        return "; ".join(filter(None, (sent.summary, sent.warning))), sent.exit_code
 
     def _scoring_failed(self) -> bool:
         return any(step.name == "score" and step.outcome == "failed" for step in self.steps)

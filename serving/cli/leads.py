@@ -272,5 +272,7 @@ def write_back(
         screen.say_json(asdict(result))
     else:
         screen.say(result.summary)
+    if result.warning:
+        screen.note(result.warning)
     if result.exit_code:
         raise typer.Exit(result.exit_code)

@@ -80,6 +80,17 @@ class WriteBackResult:
         counts = ", ".join(f"{n:,} {word}" for word, n in words.items() if n or word == sent)
         return f"{self.crm}: {counts}{' (dry run: nothing was written)' if self.dry_run else ''}"
 
+    @property
+    def warning(self) -> str:
+        """Say what a person should look at; empty where there is nothing."""
+        if self.stale < max(10, 0.2 * self.leads):
+            return ""
+        return (
+            f"yellow: {self.stale:,} of {self.leads:,} leads hold a newer score in the CRM and "
+            "keep it: an earlier run was of a later moment; look for a clock that ran ahead "
+            "in its data"
+        )
+
 
 class StoppedBySignal(OutsideError):  # noqa: N818
     """A signal asked the run to stop: what was not sent waits in the outbox."""

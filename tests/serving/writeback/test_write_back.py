@@ -103,6 +103,14 @@ def test_a_persons_word_is_never_overwritten(tmp_path: Path) -> None:
     assert crm(tmp_path, "SELECT score FROM leads ORDER BY lead_id") == [(10,), (77,), (30,), (45,)]
 
 
+def test_many_scores_that_are_newer_in_the_crm_are_said(tmp_path: Path) -> None:
+    assert night(tmp_path, 3, [50] * 60).warning == ""
+    late = night(tmp_path, 1, [90] * 60)
+    assert late.stale == 60
+    assert late.warning.startswith("yellow: 60 of 60 leads hold a newer score in the CRM")
+    assert "a clock that ran ahead" in late.warning
+
+
 def test_an_older_run_never_overwrites_a_newer_one(tmp_path: Path) -> None:
     night(tmp_path, 3, [10, 20])
     late = night(tmp_path, 1, [90, 91])
