@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from data.buckets import Part
+from data.clock import show
 from data.errors import InputError
 from data.project import load_project
 from data.reading.read_tables import CrmData, read_lead_ids, read_with_notes, with_answers
@@ -152,9 +153,11 @@ class Session:
         given = moment(as_of, self.project, key)
         if given > until:
             raise InputError(
-                "lies after the end of observation: nothing is known of that time",
-                column=key,
-                cure="leave it out, or set observed_until in the project file",
+                f"{show(given)} lies after the end of observation, {show(until)}: nothing is known "
+                "of that time",
+                argument=key,
+                cure="leave it out, or set observed_until in the project file; a time without a "
+                f"zone is one of {self.project.project.timezone}",
             )
         return given
 
@@ -171,7 +174,7 @@ class Session:
         if at >= as_of:
             raise InputError(
                 "is not before the moment that is explained",
-                column=key,
+                argument=key,
                 cure="give an earlier day, or the time of day too",
             )
         return at

@@ -310,5 +310,5 @@ def moment(text: str, project: Project, key: str) -> int:
     """Read one timestamp of the project file into microseconds UTC."""
     read = read_times(pa.chunked_array([[text]]), timezone=project.project.timezone)
     if read.bad[0] or not _EARLIEST <= int(read.at[0]) < _LATEST:
-        raise InputError(f"is no timestamp: {text!r}", column=key, cure='write "2026-11-01"')
+        raise InputError(f"is no timestamp: {text!r}", argument=key, cure='write "2026-11-01"')
     return int(read.at[0])

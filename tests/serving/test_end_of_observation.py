@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from data.errors import InputError
 from serving.check import check_project
 from serving.session import open_session
 from tests.golden.product import leadscore
@@ -46,6 +47,18 @@ def test_the_moment_is_printed_and_stands_in_the_json(project: Path) -> None:
     project.write_text(PROJECT.replace("[leads]", 'observed_until = "2024-08-30"\n[leads]'))
     declared = leadscore("check", "acme.toml", cwd=project.parent)
     assert "observed until 2024-08-30 00:00:00 UTC, as declared" in declared.out
+
+
+def test_a_moment_after_the_end_names_both_and_the_zone(project: Path) -> None:
+    project.write_text(PROJECT.replace("[leads]", 'timezone = "Europe/Berlin"\n[leads]'))
+    session = open_session(project)
+    with pytest.raises(InputError) as caught:
+        session.moment("2024-08-29T03:00:00", session.read())
+    assert str(caught.value) == (
+        "--as-of: 2024-08-29 01:00:00 UTC lies after the end of observation, 2024-08-28 "
+        "22:00:00.000001 UTC: nothing is known of that time; leave it out, or set observed_until "
+        "in the project file; a time without a zone is one of Europe/Berlin"
+    )
 
 
 @pytest.mark.parametrize(("now", "said"), [("2024-08-29", False), ("2024-08-19", True)])
