@@ -31,6 +31,7 @@ from tests.fakes.leak_returns import RETURNS
 from tests.fakes.leak_structure import STRUCTURE
 from tests.fakes.leak_truth import TRUTH
 from tests.reference.commands import commands
+from training.state_format import FORMAT
 
 pytestmark = pytest.mark.checkout
 
@@ -271,3 +272,8 @@ def test_the_figures_count_every_planted_leak() -> None:
     assert f"structural ({len(planted)})" in text
     matrix = text.partition("planted structure")[2].partition("true AUC")[0]
     assert [line[:44].strip() for line in matrix.splitlines()[1:] if line.strip()] == planted
+
+
+def test_the_state_folders_format_is_the_one_that_is_written() -> None:
+    text = (ROOT / "docs" / "reference" / "state-folder.md").read_text("utf-8")
+    assert f"the format of the folder, {FORMAT};" in text

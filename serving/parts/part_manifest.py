@@ -206,8 +206,9 @@ def _refuse_damage(folder: Path, manifest: PartManifest) -> None:
         found = "missing"
     if found != manifest.sha256:
         raise OutsideError(
-            f"{path} is {'missing' if found == 'missing' else 'damaged'}: it is not what its "
-            "manifest says",
+            f"{path} is missing"
+            if found == "missing"
+            else f"{path} is damaged: it is not what its manifest says",
             cure=f"score part {manifest.number}/{manifest.of} again",
         )
 

@@ -184,7 +184,9 @@ WRONG = {
         folder / "part-001-of-002.json", folder / "part-001-of-002-again.json"
     ),
     "damaged": lambda folder: (folder / "part-001-of-002.parquet").write_bytes(b"PAR1"),
-    "is missing: it is not": lambda folder: (folder / "part-001-of-002.parquet").unlink(),
+    "is missing; score part 1/2 again": lambda folder: (
+        folder / "part-001-of-002.parquet"
+    ).unlink(),
     "no manifest of a part": lambda folder: (folder / "part-001-of-002.json").write_text("{"),
     "differ in leadscore": lambda folder: _edit(folder, '"version": "', '"version": "9.'),
     "differ in the model": lambda folder: _edit(folder, '"model": "', '"model": "0'),
