@@ -22,7 +22,7 @@ from serving.worklist.page_files import (
     shared_environment,
 )
 from serving.worklist.page_names import PageNames, rule_sentence
-from serving.worklist.proof_words import experiment_sentence, proof_sentences
+from serving.worklist.proof_words import badges, experiment_sentence, proof_sentences
 from serving.worklist.ranking import in_lane, list_rows
 from serving.worklist.safe_text import for_script, isolated, shown, slug
 from serving.worklist.view import ReportView, Unlisted
@@ -276,8 +276,7 @@ class ReportPage:
         trust = self.view.trust
         if trust is None:
             return None
-        off = trust.verdict == "unproven" and not all(band.kept for band in trust.bands)
-        return self.names.badges()["off" if off else trust.verdict]
+        return badges(self.words)[trust.case]
 
     def _change_groups(self) -> list[tuple[str, Markup, Markup, list[Mover]]]:
         """Group the movers by cause; those that crossed into another band come first."""

@@ -152,6 +152,13 @@ class GainsCurve:
     points: tuple[Point, ...]
 
 
+Doubt = Literal["flat", "steep", "low", "high"]
+"""Percentages too close together, too far apart, too low, too high."""
+TrustCase = Literal[
+    "trust", "mostly", "care", Doubt, "unproven", "ordered", "ordered off", "off", "rules", "base"
+]
+
+
 @dataclass(frozen=True, slots=True)
 class LastList:
     """The list of calls of a week ago, as it was stored then, and what became of its leads."""
@@ -196,6 +203,22 @@ class TrustPage:
     shaped_by_scores: bool = False  # training data were worked by earlier scores
     reps: RepClaims | None = None  # reps' answers against the model
     last_list: LastList | None = None
+    doubt: Doubt | None = None  # which way percentages are off over all scores together
+
+    @property
+    def case(self) -> TrustCase:
+        """Give the one answer that the badge, the first sentence and the page itself all say."""
+        off = not all(band.kept for band in self.bands)
+        ordered = self.auc is not None and self.auc.low > 0.5
+        if self.verdict == "care" and self.doubt is not None:
+            return self.doubt
+        if self.verdict == "trust" and off:
+            return "mostly"
+        if self.verdict != "unproven":
+            return self.verdict
+        if off:
+            return "ordered off" if ordered else "off"
+        return "ordered" if ordered else "unproven"
 
 
 @dataclass(frozen=True, slots=True)
