@@ -62,3 +62,15 @@ def test_today_and_proof_give_one_verdict_with_its_direction_and_what_to_do(
     assert "What to do: work by the order." in proof
     assert "kept their promise" not in proof
     assert "with few scores the range is wide" in proof
+
+
+def test_the_rule_of_the_letters_stands_beside_their_scale(
+    tmp_path: Path, whole: ReportView
+) -> None:
+    rule = "A lead changes its letter only 2 points past a border"
+    said = replace(whole, about=replace(whole.about, band_margin=2.0))
+    today, lead = read(manager_of(tmp_path / "two", said), "/today", "/lead/L-00001")
+    assert rule in today
+    assert lead.count(rule) == 2  # under the scale, and at the foot as on every page
+    (today,) = read(manager_of(tmp_path / "none", whole), "/today")
+    assert "changes its letter" not in today
