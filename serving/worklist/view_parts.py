@@ -192,13 +192,15 @@ class ShownChangeLine:
     """One line of "why did the score change": whole signed points.
 
     `kind` is what moved it; `reason` says which event or field where the kind alone does not, and
-    `aged` which activity has become older.
+    `aged` what has become older. `together` marks a field that never changes: the model reads it
+    together with what did.
     """
 
     kind: Literal["events", "time", "edits", "model", "card", "limit", "rest"]
     points: int
     reason: ShownReason | None = None
     aged: Phrase | None = None
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True)

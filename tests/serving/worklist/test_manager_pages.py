@@ -74,3 +74,13 @@ def test_the_rule_of_the_letters_stands_beside_their_scale(
     assert lead.count(rule) == 2  # under the scale, and at the foot as on every page
     (today,) = read(manager_of(tmp_path / "none", whole), "/today")
     assert "changes its letter" not in today
+
+
+def test_a_fixed_field_is_called_no_event(tmp_path: Path, whole: ReportView) -> None:
+    assert whole.movers is not None
+    first, *others = whole.movers.rises
+    line = next(line for line in first.lines if line.reason is not None)
+    fixed = replace(line, kind="events", together=True)
+    movers = replace(whole.movers, rises=(replace(first, lines=(fixed,)), *others))
+    (changes,) = read(manager_of(tmp_path, replace(whole, movers=movers)), "/changes")
+    assert "read together with new events" in changes
