@@ -22,7 +22,7 @@ from serving.answers.verdicts import RepVerdict
 from serving.people.viewer import Viewer
 from serving.worklist.language import words_of
 from serving.worklist.pages.lead_pages import shown_standing
-from serving.worklist.scoped_pages import AnsweredSince
+from serving.worklist.scoped_rows import AnsweredSince
 from serving.worklist.view_lead import ReportLead
 
 TAKES_OFF = ("done", "snooze", "disqualify")

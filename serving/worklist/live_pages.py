@@ -111,7 +111,7 @@ class LivePage:
         state, pages = self.state, self.pages
         start = PAGE * (state.page - 1)
         leads, total = pages.rows(state.choice, start, PAGE)
-        week = pages.week()
+        week = pages.week(state.choice)
         calls = min(state.calls or week.capacity, week.plan[-1].calls if week.plan else FURTHEST)
         beyond = pages.beyond(state.choice, calls, leads) if week.plan else frozenset()
         plain = state.page == 1 and not state.choice.values and not state.choice.words

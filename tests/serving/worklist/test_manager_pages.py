@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -11,7 +13,7 @@ import pytest
 
 from serving.worklist.view import ReportView
 from serving.worklist.view_figures import Doubt
-from tests.fakes.live_site import Site, make_site, visit
+from tests.fakes.live_site import Site, fields, make_site, visit
 from tests.fakes.report_view import make_view
 
 
@@ -84,3 +86,68 @@ def test_a_fixed_field_is_called_no_event(tmp_path: Path, whole: ReportView) -> 
     movers = replace(whole.movers, rises=(replace(first, lines=(fixed,)), *others))
     (changes,) = read(manager_of(tmp_path, replace(whole, movers=movers)), "/changes")
     assert "read together with new events" in changes
+
+
+def figures(html: str) -> dict[str, float]:
+    """Read the figures above a list: words -> number."""
+    found = re.findall(r'<div class="fig"><dt>(.*?)</dt><dd>(.*?)</dd>', html, re.S)
+    return {plain(words): float(plain(number)) for words, number in found}
+
+
+def test_answers_take_their_leads_out_of_every_figure_of_the_week(
+    tmp_path: Path, whole: ReportView
+) -> None:
+    calls = whole.week.calls
+    site = manager_of(tmp_path, whole)
+    chance = {lead.lead_id: lead.probability or 0.0 for lead in whole.leads}
+    ranked = [lead.lead_id for lead in whole.leads if not lead.rule]
+    done = calls[:4]
+
+    async def walk(client: httpx.AsyncClient) -> None:
+        page = await client.get("/today")
+        assert figures(page.text)["opportunities expected from these calls within 90 days"] == (
+            pytest.approx(sum(chance[each] for each in calls), abs=0.5)
+        )
+        for lead in done:
+            given = {**fields(page.text), "lead": lead, "verdict": "done"}
+            await client.post("/answers", data=given, headers={"accept": "application/json"})
+        page = await client.get("/today")
+        kept = [each for each in ranked if each not in done]
+        now, left = kept[: len(calls)], kept[len(calls) :]
+        assert f"Call these {len(calls)} leads." in plain(page.text)
+        said = figures(page.text)
+        expected = said["opportunities expected from these calls within 90 days"]
+        assert expected == pytest.approx(sum(chance[each] for each in now), abs=0.5)
+        left_behind = said["expected from the leads left behind"]
+        assert left_behind == pytest.approx(sum(chance[each] for each in left), abs=0.5)
+        what = json.loads(unescape(re.search(r'data-what="([^"]*)"', page.text)[1]))["plans"]
+        by_calls = {int(point[0]): point for point in what["chance"]}
+        for n, point in by_calls.items():
+            truth = sum(chance[each] for each in kept[:n])
+            assert point[1] == pytest.approx(truth, rel=0.03, abs=0.1), n
+        owners = plain((await client.get("/pipeline")).text)
+        assert f"Of the team's {len(calls)} calls" in owners
+
+    visit(site, "boss", walk)
+
+
+@pytest.mark.parametrize("kind", ["owner", "band", "team"])
+def test_figures_above_a_narrowed_list_are_those_of_what_is_listed(
+    tmp_path: Path, whole: ReportView, kind: str
+) -> None:
+    value = next(getattr(lead, kind) for lead in whole.leads if getattr(lead, kind))
+    listed = [lead for lead in whole.leads if not lead.rule and getattr(lead, kind) == value]
+    called = [lead for lead in listed if lead.lead_id in whole.week.calls]
+
+    async def walk(client: httpx.AsyncClient) -> None:
+        page = (await client.get("/today", params={kind: value})).text
+        assert f"{len(called)} of the {whole.week.capacity} calls of the week" in plain(page)
+        said = figures(page)
+        expected = said["opportunities expected from these calls within 90 days"]
+        assert expected == pytest.approx(sum(lead.probability or 0 for lead in called), abs=0.5)
+        others = sum(lead.probability or 0 for lead in listed if lead not in called)
+        assert said["expected from the others that are listed"] == pytest.approx(others, abs=0.5)
+        assert "calls a week" not in said
+        assert "What if the team" not in page
+
+    visit(manager_of(tmp_path, whole), "boss", walk)
