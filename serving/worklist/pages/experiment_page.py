@@ -24,7 +24,7 @@ def make_experiment(trial: ExperimentResult, *, finished: bool = False) -> Exper
     return ExperimentPage(
         name=trial.name,
         unit="account" if trial.unit == "account" else "lead",
-        started_on="" if start is None else iso(start)[:10],
+        started_on="" if start is None else iso(start),
         arms=tuple(
             ArmRow(name, rate.n, rate.hits, interval(rate)) for name, rate in trial.arms.items()
         ),
