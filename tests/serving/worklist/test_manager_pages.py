@@ -151,3 +151,21 @@ def test_figures_above_a_narrowed_list_are_those_of_what_is_listed(
         assert "What if the team" not in page
 
     visit(manager_of(tmp_path, whole), "boss", walk)
+
+
+def test_pages_say_that_reasons_are_no_causes_and_whose_chance_is_counted(
+    tmp_path: Path, whole: ReportView
+) -> None:
+    today, lead = read(manager_of(tmp_path, whole), "/today", "/lead/L-00001")
+    assert "An association seen in past leads, not a proven cause." in lead
+    assert "The whole chance of a lead is counted as owed to its call" in today
+
+
+def test_a_lead_without_a_band_crosses_into_none(tmp_path: Path, whole: ReportView) -> None:
+    first, *others = whole.leads
+    gone = replace(first, rule="Student", band=None, old_band="B", old_score=62, trend="falling")
+    (page,) = read(
+        manager_of(tmp_path, replace(whole, leads=(gone, *others))), f"/lead/{first.lead_id}"
+    )
+    assert "62 on" in page
+    assert "B to" not in page
