@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pypdf
 import pytest
 
 from serving.worklist.view import ReportView
@@ -51,4 +53,39 @@ def test_the_expected_amount_stands_before_its_range(
                 assert amount["right"] <= extent["left"]
             else:
                 assert amount["left"] >= extent["right"]
+    assert faults == []
+
+
+@pytest.mark.parametrize("language", ["en", "fa"])
+def test_a_phone_shows_chance_amount_and_worth_once_and_no_rank(
+    browser: Any, tmp_path: Path, whole: ReportView, language: str
+) -> None:
+    faults: list[str] = []
+    site = site_in(language, tmp_path, whole)
+    with (
+        listening(site.app) as url,
+        signed_in(browser, url, faults, viewport=PHONE) as page,
+    ):
+        page.goto(f"{url}/today?order=value")
+        row = page.locator("#all tbody tr").first
+        assert not row.locator(".rank").is_visible()
+        values = row.locator("td.p")
+        assert values.is_visible()
+        chance = values.inner_text().split()[0]
+        assert row.inner_text().count(chance) == 1
+        assert values.locator("small").count() == 2
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert faults == []
+
+
+def test_a_printed_lead_begins_on_the_first_page(
+    browser: Any, tmp_path: Path, whole: ReportView
+) -> None:
+    faults: list[str] = []
+    site = site_in("en", tmp_path, whole)
+    with listening(site.app) as url, signed_in(browser, url, faults) as page:
+        page.goto(f"{url}/lead/L-00001")
+        name = page.inner_text("h1")
+        first = pypdf.PdfReader(io.BytesIO(page.pdf(format="A4"))).pages[0].extract_text()
+        assert name.split()[-1] in first
     assert faults == []
