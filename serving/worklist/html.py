@@ -168,6 +168,7 @@ class ReportPage:
             "pct": w.percent,
             "signed": w.signed,
             "signed_pct": self._signed_percent,
+            "signed_points": self._signed_points,
             "date": w.date,
             "time": w.time,
             "money": lambda amount: w.money(amount, about.currency),
@@ -204,6 +205,12 @@ class ReportPage:
         plus = "\u200e+" if self.words.mirrored else "+"
         sign = plus if share > 0 else ""
         return Markup("{}{}").format(sign, self.words.percent(share, 1))
+
+    def _signed_points(self, difference: float) -> Markup:
+        """Write a difference of two rates in percentage points."""
+        plus = "\u200e+" if self.words.mirrored else "+"
+        number = self.words.number(100 * difference, 1)
+        return Markup("{}{}").format(plus if difference > 0 else "", number)
 
     @cached_property
     def _bands(self) -> list[str]:

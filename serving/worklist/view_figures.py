@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Literal
 
 from serving.worklist.phrase import Phrase
@@ -246,6 +247,23 @@ class ExperimentPage:
     looks: tuple[Point, ...] = ()  # x day, y difference with its always-valid range
     finished: bool = False
     warnings: tuple[Phrase, ...] = ()
+    treated: str = ""  # the arm whose rate stands first in the difference
+    control: str = ""
+    adjusted: bool = False  # for what was known of the leads before
+    leads_a_week: float | None = None  # that both arms together got so far
+
+    @property
+    def more_weeks(self) -> int | None:
+        """Weeks at the pace so far until each arm has the leads that are needed; None: not known.
+
+        The smaller arm is the one that takes longest.
+        """
+        leads = {row.arm: row.leads for row in self.arms}
+        both = [leads.get(arm, 0) for arm in (self.treated, self.control)]
+        if self.needed_per_arm is None or not self.leads_a_week or not min(both):
+            return None
+        pace = self.leads_a_week * min(both) / sum(both)
+        return max(ceil((self.needed_per_arm - min(both)) / pace), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,3 +169,32 @@ def test_a_lead_without_a_band_crosses_into_none(tmp_path: Path, whole: ReportVi
     )
     assert "62 on" in page
     assert "B to" not in page
+
+
+def test_the_experiment_says_which_difference_it_is_and_how_long_it_takes(
+    tmp_path: Path, whole: ReportView
+) -> None:
+    assert whole.experiment is not None
+    arms = tuple(
+        replace(row, arm=name, leads=leads)
+        for row, name, leads in zip(
+            whole.experiment.arms, ("score", "control"), (432, 408), strict=True
+        )
+    )
+    trial = replace(
+        whole.experiment,
+        arms=arms,
+        started_on="2026-02-28T23:00:00+00:00",
+        difference=replace(whole.experiment.difference, value=-0.048, low=-0.142, high=0.046),
+        needed_per_arm=1_279,
+        treated="score",
+        control="control",
+        adjusted=True,
+        leads_a_week=25.0,
+    )
+    about = replace(whole.about, timezone="Europe/Rome")
+    (proof,) = read(manager_of(tmp_path, replace(whole, about=about, experiment=trial)), "/proof")
+    assert "score minus control is −4.8 percentage points (−14.2 to +4.6)." in proof
+    assert "It is adjusted for what was known of the leads before" in proof
+    assert "about 72 weeks more at 25 leads a week" in proof
+    assert "Mar 1, 2026" in proof
