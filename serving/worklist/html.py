@@ -118,6 +118,7 @@ class ReportPage:
             "tops": [row for row in self.rows if not row.lead.off_list][:PRINTED],
             "ruled": [lead for lead in self.view.leads if lead.rule],
             "unlisted": self.view.unlisted or Unlisted(0),
+            "now": self.view.about.as_of,
             "current": "",
             "lanes": self._lanes(),
             "facets": self._facets(),

@@ -142,7 +142,7 @@ class PageNames:
                 "snooze": t("snoozed"),
                 "reopen": t("back on the list"),
                 "undo": t("taken back"),
-                "disqualify": t("take it out"),
+                "disqualify": t("disqualified"),
                 "note": t("note"),
             },
             "claims": {

@@ -212,6 +212,11 @@ class ScopedPages(ScopedWeek):
         elif lead.lead_id in self.answered.back:
             standing = None
         lead = replace(lead, standing=standing)
+        said = self.answered.said.get(lead.lead_id)
+        if said and lead.detail is not None:
+            said = tuple(replace(x, score=None) for x in said) if lead.withheld else said
+            detail = replace(lead.detail, feedback=(*said, *lead.detail.feedback))
+            lead = replace(lead, detail=detail)
         if self.owners is None:
             return lead
         known = tuple(each for each in lead.colleagues if each.owner in self.owners)

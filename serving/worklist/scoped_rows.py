@@ -12,17 +12,21 @@ from typing import Any, TypeVar
 from serving.worklist.list_query import ListChoice, list_query
 from serving.worklist.stored_pages import unpacked
 from serving.worklist.view import About
-from serving.worklist.view_parts import ShownStanding
+from serving.worklist.view_parts import Feedback, ShownStanding
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweredSince:
-    """What answers changed since the run: leads that are off the list now, and back on it."""
+    """What was answered since the run: leads off the list now, and back on it; all that was said.
+
+    What was `said` is newest first.
+    """
 
     off: Mapping[str, ShownStanding] = field(default_factory=dict)
     back: Collection[str] = ()
+    said: Mapping[str, tuple[Feedback, ...]] = field(default_factory=dict)
 
 
 class ScopedRows:

@@ -83,6 +83,7 @@ class Feedback:
     author: str = ""
     score: int | None = None
     earlier: bool = False  # of an episode that ended since
+    number: int = 0  # of an answer given since the list was made, which may be taken back
 
 
 @dataclass(frozen=True, slots=True)

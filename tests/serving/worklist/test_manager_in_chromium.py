@@ -89,3 +89,18 @@ def test_a_printed_lead_begins_on_the_first_page(
         first = pypdf.PdfReader(io.BytesIO(page.pdf(format="A4"))).pages[0].extract_text()
         assert name.split()[-1] in first
     assert faults == []
+
+
+def test_a_lead_that_is_answered_says_so_without_a_reload(
+    browser: Any, tmp_path: Path, whole: ReportView
+) -> None:
+    faults: list[str] = []
+    site = site_in("en", tmp_path, whole)
+    with listening(site.app) as url, signed_in(browser, url, faults) as page:
+        page.goto(f"{url}/lead/L-00002")
+        page.click("#answer button[value=done]")
+        page.wait_for_selector("#lead .banner:has-text('done on')")
+        assert page.inner_text("#said").startswith("Stored:")
+        page.click("#answer button[value=undo]")
+        page.wait_for_selector("#lead .banner:has-text('done on')", state="detached")
+    assert faults == []

@@ -198,3 +198,62 @@ def test_the_experiment_says_which_difference_it_is_and_how_long_it_takes(
     assert "It is adjusted for what was known of the leads before" in proof
     assert "about 72 weeks more at 25 leads a week" in proof
     assert "Mar 1, 2026" in proof
+
+
+def test_an_answer_in_words_is_seen_at_once_and_can_be_taken_back(
+    tmp_path: Path, whole: ReportView
+) -> None:
+    site = manager_of(tmp_path, whole)
+    lead = whole.leads[0].lead_id
+
+    async def walk(client: httpx.AsyncClient) -> None:
+        page = (await client.get(f"/lead/{lead}")).text
+        given = {**fields(page), "lead": lead}
+        why = {**given, "verdict": "too_high", "because": "hat schon gekauft"}
+        await client.post("/answers", data=why)
+        page = (await client.get(f"/lead/{lead}")).text
+        said = page[page.index("What reps answered") :]
+        assert "hat schon gekauft" in said[:600]
+        number = re.search(r'name="number" value="(\d+)"', said)
+        assert number is not None
+        await client.post("/answers", data={**given, "verdict": "undo", "number": number[1]})
+        assert "hat schon gekauft" not in (await client.get(f"/lead/{lead}")).text
+
+    visit(site, "boss", walk)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("it", "La risposta non dà un motivo"), ("fa", "پاسخ دلیلی ندارد")]
+)
+def test_an_answer_without_a_reason_is_refused_in_the_language_of_the_page(
+    tmp_path: Path, whole: ReportView, language: str, said: str
+) -> None:
+    async def walk(client: httpx.AsyncClient) -> None:
+        page = (await client.get("/lead/L-00001")).text
+        for verdict in ("disqualify", "note", "wrong"):
+            given = {**fields(page), "lead": "L-00001", "verdict": verdict}
+            answer = await client.post(
+                "/answers", data=given, headers={"accept": "application/json"}
+            )
+            assert answer.status_code == 422
+            assert answer.json()["detail"].startswith(said)
+
+    visit(manager_of(tmp_path, whole, language), "boss", walk)
+
+
+def test_disqualifying_has_a_button_of_its_own_and_a_held_back_score_is_not_asked_for(
+    tmp_path: Path, whole: ReportView
+) -> None:
+    held = replace(whole.leads[1], withheld="control", score=None, band=None)
+    leads = (whole.leads[0], held, *whole.leads[2:])
+
+    async def walk(client: httpx.AsyncClient) -> None:
+        page = (await client.get(f"/lead/{leads[0].lead_id}")).text
+        assert '<button name="verdict" value="disqualify">Disqualify</button>' in page
+        assert "The score is" in page
+        assert "take it out" not in page
+        page = (await client.get(f"/lead/{held.lead_id}")).text
+        assert 'value="disqualify">Disqualify</button>' in page
+        assert "The score is" not in page.partition('id="answer"')[2]
+
+    visit(manager_of(tmp_path, replace(whole, leads=leads)), "boss", walk)
