@@ -257,3 +257,21 @@ def test_disqualifying_has_a_button_of_its_own_and_a_held_back_score_is_not_aske
         assert "The score is" not in page.partition('id="answer"')[2]
 
     visit(manager_of(tmp_path, replace(whole, leads=leads)), "boss", walk)
+
+
+def test_empty_lists_say_so_and_groups_of_changes_count_what_they_list(
+    tmp_path: Path, whole: ReportView
+) -> None:
+    site = manager_of(tmp_path, whole)
+    site.add("new", "rep", "Nobody Yet")
+    changes, none = read(site, "/changes", "/today?owner=nobody")
+    assert re.search(r"New activity \d+ listed", changes)
+    assert "No lead matches." in none
+
+    async def walk(client: httpx.AsyncClient) -> None:
+        today = plain((await client.get("/today")).text)
+        assert "There is no lead to call." in today
+        assert "Ranking" not in today
+        assert "There are no open leads here." in today
+
+    visit(site, "new", walk)
